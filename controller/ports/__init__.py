@@ -1,1 +1,1 @@
-"""Protocols for everything outside the pure core, each with a shipped in-memory fake."""
+"""Protocols of everything outside the pure core, each with a shipped in-memory fake."""

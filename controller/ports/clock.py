@@ -22,7 +22,7 @@ class Clock(Protocol):
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Return after ``seconds``, at once if they are not positive."""
+        """Return after ``seconds``; at once if they are not positive."""
         ...
 
     def pause(self, seconds: float) -> None:
@@ -81,7 +81,7 @@ class VirtualClock:
         await waiter
 
     def pause(self, seconds: float) -> None:
-        """Advance at once: a thread that pauses is the only one in the test."""
+        """Advance at once: a test has only one thread that pauses."""
         self._elapsed += max(0.0, seconds)
 
     async def advance(self, seconds: float) -> None:
@@ -99,6 +99,6 @@ class VirtualClock:
 
 
 async def _settle() -> None:
-    """Let everything that can run do so."""
+    """Let all tasks run that can."""
     for _ in range(20):
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Devices: sessions to base stations, in terms of device trees and edits."""
+"""Devices: sessions to devices, in terms of device trees and edits."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ __all__ = [
     "target_of",
 ]
 
-#: Raises where nothing more may be sent.
+#: Raises if nothing more may be sent.
 Check = Callable[[], Awaitable[None]]
-#: Name of a notification that says no more than that something changed, or may have.
+#: Name of a notification that says only that something changed, or may have changed.
 CHANGED = "{urn:minka:devices}changed"
-#: Letters of a file's name at most.
+#: The longest name of a file, in characters.
 _LONGEST_NAME = 255
 
 
@@ -54,7 +54,8 @@ class PoolTarget:
     Attributes:
         station: Id of the pool.
         authority: Name of the certificates of the authority that vouches for its certificate.
-        certificate: The only one accepted, as of ``DeviceTarget``; empty for any that the authority vouches for.
+        certificate: The only certificate accepted, as in ``DeviceTarget``; empty for any that the authority vouches
+            for.
         credential: Name of the bearer token; empty where our certificate is enough.
         client_certificate: Name of our certificate and its private key; empty where the token is enough.
     """
@@ -69,12 +70,12 @@ class PoolTarget:
 
     @property
     def credentials(self) -> tuple[str, ...]:
-        """Names of the secrets that a session takes."""
+        """Names of the secrets that a session needs."""
         return tuple(filter(None, (self.authority, self.credential, self.client_certificate)))
 
     @classmethod
     def of(cls, pool: Pool) -> PoolTarget:
-        """The API of a pool."""
+        """The target of a pool's API."""
         return cls(
             station=pool.id,
             address=pool.address,
@@ -87,7 +88,7 @@ class PoolTarget:
 
     @classmethod
     def of_ims(cls, pool: Pool) -> PoolTarget | None:
-        """The O2 IMS of a pool, if it has one."""
+        """The target of a pool's O2 IMS; None if the pool has none."""
         if pool.ims_address is None or pool.ims_credential is None:
             return None
         return cls(
@@ -101,11 +102,11 @@ class PoolTarget:
 
 @dataclass(frozen=True, slots=True)
 class DeviceTarget:
-    """How to reach a station and how it speaks.
+    """How to reach a device, and which protocol it speaks.
 
     Attributes:
-        host_key: OpenSSH public key line without comment; the only one accepted over SSH.
-        credential: Name of the secret to log in with, never the secret; empty over TLS.
+        host_key: OpenSSH public key line without comment; the only key accepted over SSH.
+        credential: Name of the secret for login, never the secret itself; empty over TLS.
         profiles: Names of the profiles that describe its nodes.
         transport: ``ssh`` (RFC 6242), ``tls`` (RFC 7589), ``cli``: a router's command line over SSH, or ``kubernetes``:
             the APIs of ``pools``, where address, port and credentials are those of each pool.
@@ -113,12 +114,12 @@ class DeviceTarget:
             that the authority vouches for.
         authority: Name of the authority's certificates; empty where the fingerprint is enough.
         client_certificate: Name of our certificate and its private key.
-        call_home: Whether the station connects to us (RFC 8071) and is never connected to.
-        carries: Whether changes leave their generation on it (``controller.nrm.generation``).
-        enable_credential: Name of a router's enable secret; empty where a login comes privileged.
-        file_port: Port of its file server (SFTP), where host key and log-in are the same.
-        folder: Folder there of its measurement files; empty where it serves none.
-        pools: Pools that a function may be on, or the pool itself.
+        call_home: Whether the station connects to us (RFC 8071); then we never connect to it.
+        carries: Whether changes write their generation on it (``controller.nrm.generation``).
+        enable_credential: Name of a router's enable secret; empty if a login is privileged already.
+        file_port: Port of its file server (SFTP), which has the same host key and login.
+        folder: Folder of its measurement files there; empty if it serves none.
+        pools: Pools that a function may run on, or the pool itself.
         namespace: Namespace of a function on its pools.
         ims: The O2 IMS of a pool, if it has one.
     """
@@ -145,7 +146,7 @@ class DeviceTarget:
 
     @property
     def credentials(self) -> tuple[str, ...]:
-        """Names of the secrets that a session takes."""
+        """Names of the secrets that a session needs."""
         return tuple(filter(None, (self.credential, self.client_certificate, self.authority, self.enable_credential)))
 
     @classmethod
@@ -156,7 +157,7 @@ class DeviceTarget:
         profiles: Sequence[str],
         performance: PerformanceData | None = None,
     ) -> DeviceTarget:
-        """The station at an endpoint, with the network's defaults where that is silent."""
+        """The target of a station at an endpoint; the network's defaults fill in what the endpoint leaves out."""
         names = endpoint.credentials(defaults)
         files = performance if endpoint.transport == "ssh" else None
         return cls(
@@ -178,7 +179,7 @@ class DeviceTarget:
 
     @classmethod
     def of_router(cls, router: Router, defaults: ManagementDefaults) -> DeviceTarget:
-        """A router, with the network's management defaults where its row is silent."""
+        """The target of a router; the network's management defaults fill in what its row leaves out."""
         names = router.credentials(defaults)
         return cls(
             station=router.id,
@@ -194,7 +195,7 @@ class DeviceTarget:
 
     @classmethod
     def on_pools(cls, device: str, profile: str, pools: Sequence[Pool], namespace: str = "") -> DeviceTarget:
-        """A function on the pools that it may be on, or a pool."""
+        """The target of a function on the pools that it may run on, or of a pool."""
         return cls(
             station=device,
             address="",
@@ -210,7 +211,7 @@ class DeviceTarget:
 
 
 def target_of(network: Network, station: str) -> DeviceTarget:
-    """Target of a device: of a station its endpoint, with the network's management defaults where that is silent.
+    """The target of a device; the network's management defaults fill in what its row leaves out.
 
     Raises:
         NotFoundError: The network has no such station, or no endpoint for it.
@@ -232,14 +233,14 @@ def target_of(network: Network, station: str) -> DeviceTarget:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What the device said in its hello and of its modules, as far as transactions care.
+    """Capabilities of a device that transactions depend on, from its hello and its list of modules.
 
-    ``confirmed_commit`` means with persist (1.1); ``trustworthy`` is false for releases that are
-    known to get it wrong, which then run with the stored inverse. ``atomic`` is false where a refused edit may
-    leave a part of itself. ``timed_reload`` is a net for edits that could cut the way to the device and for nothing
-    else, since it lets the device restart: ``commit_confirmed``, ``confirm`` and ``cancel`` then mean that.
-    ``software`` names the server's software by what it announces: servers of one name behave alike. It is empty where
-    nothing is to be learned about them. All of it is known once the session has read.
+    ``confirmed_commit`` means with persist (1.1). ``trustworthy`` is false for releases with known errors in it; they
+    are taken back by the stored inverse instead. ``atomic`` is false if a refused edit may take effect in part.
+    ``timed_reload`` protects only edits that could cut the connection to the device, since it restarts the device:
+    ``commit_confirmed``, ``confirm`` and ``cancel`` then work with the reload. ``software`` identifies the server's
+    software by what it announces: servers with the same value behave alike. It is empty if there is nothing to learn
+    about them. All capabilities are known after the session's first read.
     """
 
     candidate: bool
@@ -254,7 +255,7 @@ class Capabilities:
 
     @property
     def safe_commit(self) -> bool:
-        """Whether confirmed commit can be the safety net."""
+        """Whether confirmed commit is reliable enough as the safety net."""
         return self.candidate and self.confirmed_commit and self.trustworthy
 
 
@@ -263,7 +264,7 @@ class Notification:
     """One notification of a device (RFC 5277).
 
     Attributes:
-        at: The device's event time; None where it can't be read.
+        at: The device's event time; None if it is not valid.
         name: Qualified name of its content, as in ``{urn:o-ran:fm:1.0}alarm-notif``.
         content: Its content as sent, an element of that name.
     """
@@ -277,9 +278,8 @@ class Notification:
 class DeviceSession(Protocol):
     """One session to one device.
 
-    Every method raises ``SessionLostError`` when the session ended or no answer came in time,
-    ``DeviceRefusedError`` for rpc-errors (warnings are logged, never raised) and
-    ``DeviceBusyError`` for lock-denied and in-use.
+    Every method raises ``SessionLostError`` if the session ended or no answer came in time, ``DeviceRefusedError`` for
+    rpc-errors (warnings are logged, never raised), and ``DeviceBusyError`` for lock-denied and in-use.
     """
 
     @property
@@ -301,40 +301,39 @@ class DeviceSession(Protocol):
         ...
 
     async def discard(self) -> None:
-        """Set the candidate back to running; nothing on devices without a candidate."""
+        """Set the candidate back to running; does nothing on devices without a candidate."""
         ...
 
     async def read(self) -> Observed:
-        """Managed nodes of running with their state, and active alarms, in one ``get``."""
+        """Read managed nodes of running with their state, and active alarms, in one ``get``."""
         ...
 
     async def read_candidate(self) -> Tree:
-        """Managed nodes of the candidate."""
+        """Read managed nodes of the candidate."""
         ...
 
     async def edit(self, edits: Sequence[Edit]) -> None:
-        """Send one edit-config, ``default-operation none``, explicit operations only.
+        """Send one edit-config with ``default-operation none`` and explicit operations only.
 
-        A device that tries edits (``Observed.tries``) refuses here what it would refuse, and changes nothing before the
-        commit.
+        A device that tries edits (``Observed.tries``) refuses a wrong edit here, and changes nothing before the commit.
         """
         ...
 
     async def commit(self, check: Check | None = None) -> None:
-        """Plain commit; nothing on devices without a candidate.
+        """Send a plain commit; does nothing on devices without a candidate.
 
         Args:
-            check: Called before each request after the first that it takes; where it raises, the commit ends there.
+            check: Called before each further request of the commit; if it raises, the commit ends there.
         """
         ...
 
     async def commit_confirmed(self, persist: str, timeout: int, follow_up: FollowUp | None = None) -> None:  # noqa: ASYNC109 - the device's timer
-        """Confirmed commit with ``persist``, or one that follows up the pending one of the same token.
+        """Send a confirmed commit with ``persist``, or one that follows up the pending one with the same token.
 
         Args:
             persist: The persist token, stored before this call.
             timeout: Seconds until the device reverts by itself.
-            follow_up: How the server wants the pending one named; None where none is pending.
+            follow_up: How the server expects a reference to the pending one; None if none is pending.
         """
         ...
 
@@ -347,30 +346,30 @@ class DeviceSession(Protocol):
         ...
 
     async def equipment(self) -> Equipment:
-        """What the station is made of: units, software, when it started; empty where it does not say."""
+        """Read units, software and start time of the station; values that it does not report are empty."""
         ...
 
     async def measurements(self) -> tuple[Period, ...]:
-        """The latest full period of each of its measurement jobs."""
+        """The latest complete period of each of its measurement jobs."""
         ...
 
     async def operate(self, operation: Operation) -> str:
-        """Send an operation; return why the station does not begin it, empty if it does. The answer proves nothing.
+        """Send an operation; returns why the station does not begin it, empty if it does. The answer proves nothing.
 
-        An acknowledgement is an edit of alarm records, committed at once; whoever asks for it has the lock.
+        An acknowledgement is an edit of alarm records that is committed at once; the caller holds the lock.
         """
         ...
 
     async def copy_to_startup(self) -> None:
-        """Copy running to startup where there is one; nothing elsewhere."""
+        """Copy running to startup, if the device has one."""
         ...
 
     async def kill(self, session_id: str) -> None:
-        """Kill a session of ours that did not end; only for ids that our journal holds."""
+        """Kill a session of ours that did not end; only for session ids of our own journal."""
         ...
 
     async def abandon(self) -> None:
-        """Close the transport at once, without close-session: the device discards and unlocks by itself."""
+        """Close the transport at once, without close-session: the device then discards edits and unlocks by itself."""
         ...
 
 
@@ -383,7 +382,7 @@ class RemoteFile(NamedTuple):
 
 
 def plain_name(name: str) -> bool:
-    """Whether a name is that of a file in a folder and of nothing else: no path, no control characters."""
+    """Whether a name is that of a file in a folder: no path, no control characters."""
     return 0 < len(name) <= _LONGEST_NAME and "/" not in name and name not in (".", "..") and name.isprintable()
 
 
@@ -391,63 +390,64 @@ class DeviceFiles(Protocol):
     """The folder of a station's measurement files."""
 
     async def list(self, most: int) -> tuple[RemoteFile, ...]:
-        """Files in it, by name.
+        """Its files, by name.
 
         Raises:
             OversizedError: There are more than ``most``.
-            FileGoneError, DeviceRefusedError, SessionLostError: There is no such folder, or no answer.
+            FileGoneError, DeviceRefusedError, SessionLostError: There is no such folder, or the station does not
+                answer.
         """
         ...
 
     async def fetch(self, name: str, most: int) -> bytes:
-        """What a file holds.
+        """The content of a file.
 
         Raises:
-            OversizedError: It holds more than ``most`` bytes; what came of it is dropped.
-            FileGoneError: It is not there any more.
-            DeviceRefusedError, SessionLostError: The station does not give it, or no answer came in time.
+            OversizedError: It holds more than ``most`` bytes; the part that came is dropped.
+            FileGoneError: It does not exist any more.
+            DeviceRefusedError, SessionLostError: The station refuses, or did not answer in time.
         """
         ...
 
 
 class Devices(Protocol):
-    """Opens sessions, keeps warm ones."""
+    """Opens sessions, and keeps some open for later use."""
 
     def session(self, target: DeviceTarget) -> AbstractAsyncContextManager[DeviceSession]:
-        """A session for the caller alone; a warm one if there is one.
+        """A session for the caller alone; an open one if there is one.
 
         Raises on entering: UnreachableError, HostKeyError, AuthenticationError, SessionLostError.
-        A session that failed in the body is closed, not reused.
+        A session that fails in the body is closed, not reused.
         """
         ...
 
     def aside(self, target: DeviceTarget) -> AbstractAsyncContextManager[DeviceSession]:
-        """A session to read a station with, although somebody else may have its session for long.
+        """A session to read a station with, although another caller may keep the station's session for long.
 
-        Raises as ``session`` does.
+        Raises the errors of ``session``.
         """
         ...
 
     def files(self, target: DeviceTarget) -> AbstractAsyncContextManager[DeviceFiles]:
-        """The folder of a station's measurement files, whoever has its session.
+        """The folder of a station's measurement files, even if another caller has the station's session.
 
-        Raises on entering what ``session`` raises, and DeviceRefusedError where it serves none.
+        Raises on entering the errors of ``session``, and DeviceRefusedError if the station serves no files.
         """
         ...
 
     def notifications(
         self, target: DeviceTarget, since: datetime | None = None, listening: Callable[[], None] | None = None
     ) -> AsyncIterator[Notification]:
-        """Subscribe on a session of its own and yield what comes, until that session ends.
+        """Subscribe on a session of its own, and yield notifications until that session ends.
 
         Args:
             target: The station.
-            since: By the station's clock: what it notified from then on comes first (replay); stations that
-                don't remember refuse.
-            listening: Called once the subscription stands.
+            since: A time of the station's clock. Notifications since then come first (replay); stations that can't
+                replay them refuse.
+            listening: Called when the subscription is accepted.
 
-        Raises what ``session`` raises on entering, DeviceRefusedError if the device refuses the
-        subscription, and SessionLostError when the session ends: it never just stops.
+        Raises the errors of ``session`` on entering, DeviceRefusedError if the device refuses the subscription, and
+        SessionLostError when the session ends: it never stops without an error.
         """
         ...
 

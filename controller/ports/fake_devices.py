@@ -1,10 +1,9 @@
-"""The shipped fake of ``Devices``: base stations in memory, with true transactions and scripted faults.
+"""The shipped fake of ``Devices``: base stations in memory, with real transactions and scripted faults.
 
-A fake device has what RFC 6241 asks of one: running and candidate, locks held by sessions,
-confirmed commit with persist (§8.4), and a timer on the Clock that reverts it. Its state follows
-its configuration: unlocked cells come on air, complete core links come up. Like real stations it
-refuses to change on an unlocked cell what its schema lets change on a locked one only. Operations on its equipment
-and software take effect at once, or go wrong as scripted.
+A fake device has what RFC 6241 requires: running and candidate, locks held by sessions, confirmed commit with persist
+(§8.4), and a timer on the Clock that reverts it. Its state follows its configuration: unlocked cells come on air,
+complete core links come up. Like real stations it refuses to change leaves of an unlocked cell that its schema allows
+to change on a locked one only. Operations on its equipment and software take effect at once, or fail as scripted.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ SAFE = Capabilities(candidate=True, confirmed_commit=True, writable_running=Fals
 ON_POOLS = Capabilities(
     candidate=False, confirmed_commit=False, writable_running=True, startup=False, validate=False, atomic=False
 )
-#: A station that knows nothing but its running datastore.
+#: A station that has only a running datastore.
 RUNNING_ONLY = Capabilities(
     candidate=False, confirmed_commit=False, writable_running=True, startup=True, validate=False
 )
@@ -65,11 +64,11 @@ class FaultKind(StrEnum):
     DROP_AFTER = "drop-after"
     """The device carries it out, then the session ends without an answer."""
     LOSE_REPLY = "lose-reply"
-    """The device carries it out, the answer never comes, and the device keeps session and locks."""
+    """The device carries it out, the answer never comes, and the device keeps the session and its locks."""
     REFUSE = "refuse"
     """The device answers with an rpc-error."""
     LIE = "lie"
-    """The device answers ok and does nothing."""
+    """The device answers ok, and does nothing."""
 
 
 @dataclass
@@ -78,10 +77,10 @@ class Fault:
 
     Attributes:
         operation: Method of the session, as in ``commit_confirmed``.
-        wrong: What goes wrong; None where only ``act`` happens.
+        wrong: What goes wrong; None if only ``act`` is called.
         act: Called before the operation, as in ``lambda: device.foreign_edit(edits)``.
         skip: Operations of this kind that pass unharmed first.
-        times: Operations that it hits; afterwards it is spent.
+        times: Number of operations that it affects.
     """
 
     operation: str
@@ -96,7 +95,7 @@ _EVENTS = {
     OperationKind.INSTALL: ("install-event", "slot-name"),
     OperationKind.ACTIVATE: ("activation-event", "slot-name"),
 }
-#: What every fake station comes with.
+#: Software slots that every fake station has.
 SLOTS = (
     SlotState(name="slot-a", status="VALID", version="1.0", active=True, running=True),
     SlotState(name="slot-b", status="EMPTY"),
@@ -105,16 +104,16 @@ SLOTS = (
 
 @dataclass
 class FakeEquipment:
-    """What operations act on. Tests may look at and set its attributes.
+    """Equipment that operations act on. Tests may read and set its attributes.
 
     Attributes:
         restart: Restarts the station.
         notify: Sends a notification.
         units: Radio units by name.
-        version: What installations find in downloaded files.
+        version: Version that installations find in downloaded files.
         power: ``MAINS`` or ``BATTERY``.
         licence: ``VALID`` or ``MISSING``.
-        periods: What it measured last.
+        periods: Its latest periods.
         fails: Operations that begin and then fail.
         sent: Operations that were carried out or begun, in order.
     """
@@ -136,7 +135,7 @@ class FakeEquipment:
         self.units = {name: unit.model_copy(update={"restarted": self.restarted}) for name, unit in self.units.items()}
 
     def read(self) -> Equipment:
-        """What the station says."""
+        """The equipment as the station reports it."""
         now, units = self._time(), tuple(self.units.values())
         return Equipment(
             restarted=self.restarted,
@@ -148,7 +147,7 @@ class FakeEquipment:
         )
 
     def operate(self, operation: Operation) -> str:
-        """Carry out an operation; why it does not begin, empty if it does."""
+        """Carry out an operation; returns why it does not begin, empty if it does."""
         kind, now = operation.kind, self._time()
         if kind is OperationKind.RESET_UNIT and operation.subject not in self.units:
             raise DeviceRefusedError(f"invalid-value: there is no unit {operation.subject}")
@@ -172,7 +171,7 @@ class FakeEquipment:
         return ""
 
     def _time(self) -> datetime:
-        """Stations say the time in whole seconds."""
+        """Stations report time in whole seconds."""
         return self.clock.now().replace(microsecond=0)
 
     def _has_valid(self, name: str) -> bool:
@@ -207,36 +206,36 @@ class _Pending:
 
 
 class FakeDevice:
-    """One station in memory. Tests may look at and set its attributes.
+    """One station in memory. Tests may read and set its attributes.
 
     Attributes:
         unreachable: Why no session can be opened, empty if one can.
-        host_key: The key it shows, empty for the one that is expected.
-        broken_links: Core links that don't come up however they are configured.
+        host_key: The key that it presents; empty for the expected one.
+        broken_links: Core links that don't come up, however they are configured.
         failed_cells: Cells that don't come on air.
         unreported: Classes of cells and core links (``EP_NgC``) whose state it does not report.
         on_air_after: Seconds from unlocking a cell until it is on air, and from editing a link until it is up.
         latency: Seconds that each operation takes.
-        faults: Faults to come, in any order.
-        follow_up: How it wants a pending confirmed commit named by one that follows; None where it refuses all.
+        faults: Scripted faults, in any order.
+        follow_up: How a following commit has to refer to a pending confirmed one; None if it refuses all.
         denies_locks: Whether it denies all locks while a confirmed commit is pending.
-        keeps_candidate: Whether edits of a session that ended stay in the candidate, which then can't be locked.
-        history: Every configuration that running has had, oldest first.
+        keeps_candidate: Whether edits of an ended session stay in the candidate, which then can't be locked.
+        history: All configurations of running so far, oldest first.
         log: Operations that the device carried out, as ``session operation``.
-        alarms: What it lists as active alarms.
-        records: Its AlarmList; None where it keeps none.
+        alarms: Its list of active alarms.
+        records: Its AlarmList; None if it has none.
         equipment: Its units and software.
-        lacks: Names of nodes that it can't have (``Observed.lacks``).
-        files: What its folder of measurement files holds; None where it serves none.
-        file_errors: What it says instead of a file, by the file's name; by an empty one instead of the list.
+        lacks: Names of nodes that it does not support (``Observed.lacks``).
+        files: Content of its folder of measurement files; None if it serves none.
+        file_errors: Errors that it answers instead of a file, by the file's name; the empty name is for the list.
         fetched: Names of files that were fetched, in order.
-        carried: What the leaf holds that carries its generation; it stands beside the tree.
-        ready_after: Of a function, seconds from being made or changed in a way that restarts it until it is ready.
-        stuck: Pools that it does not become ready on.
-        short: Those of them on which some of its replicas are ready.
-        stalled: Those of them on which its operator gives up as soon as it is asked for something.
-        dark: Pools of it that do not answer, and why.
-        started: Called with the pool whenever a pod of it starts, which knows nothing of the one before.
+        carried: Value of the leaf that carries its generation; it is not part of the tree.
+        ready_after: Of a function, seconds until it is ready after it was made, or changed in a way that restarts it.
+        stuck: Pools on which it does not become ready.
+        short: Those of them on which only some of its replicas are ready.
+        stalled: Those of them on which its operator gives up at the first request.
+        dark: Its pools that do not answer, and why.
+        started: Called with the pool whenever one of its pods starts; a new pod has no state of the one before.
     """
 
     def __init__(self, station: str, root: NodeSpec, tree: Tree, capabilities: Capabilities, clock: Clock) -> None:
@@ -264,7 +263,7 @@ class FakeDevice:
         self.sessions: set[str] = set()
         self._clock = clock
         self.carried = ""
-        #: What it will hold by the next commit; None where nothing was edited there.
+        #: Value of that leaf after the next commit; None if it was not edited.
         self._carrying: str | None = None
         self._pending: _Pending | None = None
         self._since: dict[Path, float] = {}
@@ -283,18 +282,18 @@ class FakeDevice:
 
     @property
     def running(self) -> Tree:
-        """What the device carries now."""
+        """The device's current configuration."""
         self._revert_if_due()
         return self.history[-1]
 
     @property
     def pending(self) -> str:
-        """Persist token of the confirmed commit that waits for its confirmation, empty if there is none."""
+        """Persist token of the confirmed commit that waits for its confirmation; empty if there is none."""
         self._revert_if_due()
         return self._pending.persist if self._pending else ""
 
     def observe(self) -> Observed:
-        """What a read returns: running, and the state that follows from it."""
+        """The result of a read: running, and the state that follows from it."""
         tree = self.running
         dark = {
             path: why
@@ -317,7 +316,7 @@ class FakeDevice:
         return Observed(dict(tree), state, alarms=tuple(self.alarms), records=records, lacks=self.lacks, dark=dark)
 
     def operate(self, operation: Operation) -> str:
-        """Carry out an operation; why it does not begin, empty if it does."""
+        """Carry out an operation; returns why it does not begin, empty if it does."""
         said = self.equipment.operate(operation)
         if operation.kind is OperationKind.ACKNOWLEDGE and operation.kind not in self.equipment.fails:
             known = [
@@ -329,17 +328,17 @@ class FakeDevice:
         return said
 
     def foreign_edit(self, edits: Sequence[Edit]) -> None:
-        """Somebody else changes running, past all locks."""
+        """Change running as another manager would, past all locks."""
         self._become(apply_edits(self.root, self.running, edits))
 
     def reboot(self) -> None:
-        """Power fails: sessions end, a pending confirmed commit reverts."""
+        """Cut the power: sessions end, a pending confirmed commit reverts."""
         self._revert()
         for session in tuple(self.sessions):
             self.end(session)
 
     def renew(self, tree: Tree) -> None:
-        """It is as from the factory: sessions end, and all that it carried is gone."""
+        """Replace it by a device from the factory: sessions end, and its configuration is lost."""
         self._pending = None
         for session in tuple(self.sessions):
             self.end(session)
@@ -349,13 +348,13 @@ class FakeDevice:
         self._since.clear()
 
     def open(self) -> str:
-        """Begin a session; its id."""
+        """Begin a session; returns its id."""
         session = str(next(self._ids))
         self.sessions.add(session)
         return session
 
     def end(self, session: str) -> None:
-        """End a session: its locks go, and uncommitted edits with them."""
+        """End a session: its locks are released, and its uncommitted edits are lost."""
         self.sessions.discard(session)
         if self.lock_holder == session:
             self.lock_holder = ""
@@ -363,7 +362,7 @@ class FakeDevice:
             self._carrying = self._carrying if self.keeps_candidate else None
 
     def discard(self) -> None:
-        """Forget what was edited and not committed."""
+        """Discard uncommitted edits."""
         self.candidate = self.running
         self._carrying = None
 
@@ -380,14 +379,14 @@ class FakeDevice:
         self.lock_holder = session
 
     def unlock(self, session: str) -> None:
-        """Release the lock; like many servers, discard what was not committed."""
+        """Release the lock; like many servers, discard uncommitted edits."""
         if self.lock_holder != session:
             raise DeviceRefusedError("operation-failed: the lock is not this session's")
         self.lock_holder = ""
         self.discard()
 
     def edit(self, session: str, edits: Sequence[Edit]) -> None:
-        """Edit the candidate, or running where there is none."""
+        """Edit the candidate, or running if there is no candidate."""
         self._check_lock(session)
         base = self.candidate if self.capabilities.candidate else self.running
         carrying = {leaf.name for leaf in self.root.leaves if leaf.carrier}
@@ -416,7 +415,7 @@ class FakeDevice:
             self._carry()
 
     def commit_confirmed(self, session: str, persist: str, timeout: int, follow_up: FollowUp | None = None) -> None:
-        """Confirmed commit; one that follows keeps the first one's backup and sets a new deadline."""
+        """Confirmed commit; a following one keeps the backup of the first, and sets a new deadline."""
         if not self.capabilities.confirmed_commit:
             raise DeviceRefusedError("operation-not-supported: confirmed-commit")
         self._check_lock(session)
@@ -431,7 +430,7 @@ class FakeDevice:
         self._pending = _Pending(persist, backup, carried, self._clock.monotonic() + timeout)
 
     def confirm(self, session: str, persist: str) -> None:
-        """Confirming commit: it also commits whatever the candidate holds."""
+        """Confirming commit, which also commits the content of the candidate."""
         self._check_lock(session)
         self._check_persist(persist)
         self._become(self.candidate)
@@ -478,7 +477,7 @@ class FakeDevice:
         self._pending = None
 
     def _become(self, tree: Tree) -> None:
-        """Make ``tree`` running, and note which cells and links it moves."""
+        """Make ``tree`` running, and note which cells and links it changes."""
         old = self.history[-1]
         changed = [path for path in {*tree, *old} if tree.get(path) != old.get(path)]
         pods: list[str] = []
@@ -529,7 +528,7 @@ class FakeDevice:
 
 
 def _restarts(spec: NodeSpec, before: Leaves | None, after: Leaves) -> bool:
-    """Whether a function's pod starts again."""
+    """Whether a change restarts the function's pod."""
     if before is None:
         return True
     changed = {name for name in {*before, *after} if before.get(name) != after.get(name)}
@@ -645,12 +644,12 @@ class FakeSession:
         self._device.end(self._id)
 
     def leave(self) -> None:
-        """End it, unless it hangs: then the device does not know that we are gone."""
+        """End the session, unless it hangs: then the device does not notice that we are gone."""
         if not self._hung:
             self._device.end(self._id)
 
     async def _do(self, operation: str, act: Callable[[], None]) -> None:
-        """Carry out one operation with whatever is scripted to go wrong."""
+        """Carry out one operation with the scripted faults."""
         if self._device.latency:
             await self._clock.sleep(self._device.latency)
         if self._hung or self._id not in self._device.sessions:
@@ -733,7 +732,7 @@ class FakeDevices:
     def add(
         self, station: str, profiles: tuple[str, ...] | NodeSpec, tree: Tree, capabilities: Capabilities = SAFE
     ) -> FakeDevice:
-        """Put up a station that carries ``tree``."""
+        """Add a station with the configuration ``tree``."""
         root = profiles if isinstance(profiles, NodeSpec) else root_spec(profiles)
         device = FakeDevice(station, root, tree, capabilities, self._clock)
         device.equipment.notify = partial(self.notify, station)
@@ -744,7 +743,7 @@ class FakeDevices:
         return self._devices[station]
 
     def session(self, target: DeviceTarget) -> AbstractAsyncContextManager[DeviceSession]:
-        """See ``Devices.session``; every session is a fresh one."""
+        """See ``Devices.session``; every session is a new one."""
         return self._session(target)
 
     def aside(self, target: DeviceTarget) -> AbstractAsyncContextManager[DeviceSession]:
@@ -774,19 +773,19 @@ class FakeDevices:
             yield FakeFiles(device, self._clock)
 
     def notify(self, station: str, content: etree._Element) -> None:
-        """Send a notification to whoever listens to the station."""
+        """Send a notification to all that listen to the station."""
         for listener in self._listeners[station]:
             listener.put_nowait(Notification(station, self._clock.now(), str(content.tag), content))
 
     def end_notifications(self, station: str) -> None:
-        """End the sessions of whoever listens to the station."""
+        """End the sessions of all that listen to the station."""
         for listener in self._listeners[station]:
             listener.put_nowait(None)
 
     async def notifications(
         self, target: DeviceTarget, since: datetime | None = None, listening: Callable[[], None] | None = None
     ) -> AsyncIterator[Notification]:
-        """See ``Devices.notifications``; fake stations remember nothing."""
+        """See ``Devices.notifications``; fake stations have no replay."""
         if since is not None:
             raise DeviceRefusedError(f"operation-failed: {target.station} does not support replay")
         arrived: asyncio.Queue[Notification | None] = asyncio.Queue()

@@ -1,4 +1,4 @@
-"""Notifier: escalates to people what automation could not repair."""
+"""Notifier: escalates alarms to people that automation could not repair."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ class Notifier(Protocol):
     """Escalates an alarm to people."""
 
     async def escalate(self, alarm: Alarm, reason: str, key: str, dispatch: DispatchPack, kind: str = PAGE) -> None:
-        """Deliver, with what a person needs who goes there; ``key`` is the same for each attempt, ``kind`` says how.
+        """Deliver an alarm with its dispatch pack. ``key`` is the same for each attempt; ``kind`` says how to notify.
 
         Raises:
-            MinkaError: Nobody took it: it is tried again.
+            MinkaError: It was not delivered, and is tried again.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""The queue only wakes: it carries ids, and a lost or duplicated message changes only latency."""
+"""The queue only wakes: messages carry ids, and a lost or duplicated message changes only latency."""
 
 from __future__ import annotations
 
@@ -12,22 +12,21 @@ class Wakeups(Protocol):
     def wake_workers(self, run: str) -> None:
         """Tell workers that a run has claimable work.
 
-        Never raises and never waits long: a broker that is down costs latency only, since the
-        sweeper wakes them again.
+        Never raises and never waits long: without a broker only latency grows, since the sweeper wakes workers again.
         """
         ...
 
     def wake_collectors(self) -> None:
-        """Tell workers that performance data may be collected; as ``wake_workers``."""
+        """Tell workers that performance data may be collected; like ``wake_workers``."""
         ...
 
     def wake_scheduler(self) -> None:
-        """Tell a scheduler that alarms came in; as ``wake_workers``, and its next round finds them without it."""
+        """Tell a scheduler that alarms came in; like ``wake_workers``. Its next round finds them anyway."""
         ...
 
 
 class FakeWakeups:
-    """The shipped fake: remembers what it was asked to wake, and passes it on if asked to.
+    """The shipped fake: remembers what it was asked to wake, and calls back if wanted.
 
     Args:
         on_wakeup: Called with the run for which workers are woken.

@@ -1,4 +1,4 @@
-"""Secrets by name; values never enter logs, plans, errors or the database."""
+"""Secrets by name. Values never enter logs, plans, errors or the database."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from controller.models.credentials import Credentials, DeviceCredential
 from controller.models.errors import InputError
 from controller.models.settings import Settings
 
-#: Variables that are Minka's own: its settings, and what PostgreSQL's client reads.
+#: Variables of Minka itself: its settings, and those that PostgreSQL's client reads.
 _OWN_VARIABLES = frozenset({f"MINKA_{name.upper()}" for name in Settings.model_fields} | {"PGPASSWORD", "PGPASSFILE"})
-#: Where the system shows variables and open files of processes.
+#: Folders where the system shows variables and open files of processes.
 _SYSTEM = (Path("/proc"), Path("/sys"), Path("/dev"))
 
 
 class Secrets(Protocol):
-    """Secrets for devices, each for those in its own networks only."""
+    """Secrets for devices; each may be used only for devices in its own networks."""
 
     def check(self, name: str, address: str) -> None:
-        """See to it that the device at an IP address may get the secret of that name.
+        """Check that the device at an IP address may get the secret of this name.
 
         Raises:
-            InputError: There is no such name, or it is not for that address.
+            InputError: There is no such secret, or it is not for that address.
         """
         ...
 
@@ -35,16 +35,16 @@ class Secrets(Protocol):
         """The secret of a name, for the device at an IP address.
 
         Raises:
-            InputError: As of ``check``, or its reference leads nowhere; the message holds no secret.
+            InputError: As ``check``, or the reference does not resolve; the message holds no secret.
         """
         ...
 
 
 class EnvironmentSecrets:
-    """What references of the settings stand for: environment variables and files, never Minka's own.
+    """Resolves references of the settings: to environment variables and files, never to Minka's own.
 
     Args:
-        home: Folder of Minka's own state, in which no reference leads anywhere.
+        home: Folder of Minka's own state, to which references may not lead.
         own: References to secrets that Minka keeps for itself.
     """
 
@@ -58,8 +58,8 @@ class EnvironmentSecrets:
         """The secret behind ``env:NAME`` or ``file:PATH``.
 
         Raises:
-            InputError: The reference is malformed, leads nowhere, or to what is Minka's own; the message names the
-                reference only.
+            InputError: The reference is malformed, does not resolve, or leads to something of Minka's own; the message
+                names only the reference.
         """
         self.check(reference)
         kind, _, name = reference.partition(":")
@@ -70,7 +70,7 @@ class EnvironmentSecrets:
         raise InputError(f"the secret reference {reference!r} leads nowhere: set the variable or create the file")
 
     def check(self, reference: str) -> None:
-        """See to it that a reference leads to nothing of Minka's own, whether or not it leads anywhere.
+        """Check that a reference leads to nothing of Minka's own, whether or not it resolves.
 
         Raises:
             InputError: It does.
@@ -102,7 +102,7 @@ class NamedSecrets:
         return self._references.resolve(self._credentials.named(name).reference)
 
     def missing(self, name: str) -> str:
-        """Why this process has no secret of a name; empty if it has."""
+        """Why this process does not have a secret; empty if it has."""
         try:
             self._references.resolve(self._credentials.named(name).reference)
         except InputError as error:
@@ -115,17 +115,17 @@ def _lies_in(path: Path, folders: Iterable[Path]) -> bool:
 
 
 def _content(reference: str, path: Path) -> SecretStr:
-    """The file's text without the newline at its end."""
+    """The text of the file, without the newline at its end."""
     try:
         return SecretStr(path.read_text(encoding="utf-8").rstrip("\n"))
     except (OSError, UnicodeDecodeError) as error:
         reason = type(error).__name__
-    # Outside of the handler: a decoding error holds the file's bytes, and would travel along as context.
+    # Outside of the handler: a decoding error holds the bytes of the file, and would remain attached as context.
     raise InputError(f"the secret behind {reference!r} can't be read ({reason})")
 
 
 class FakeSecrets:
-    """The shipped fake: secrets by name, all for devices in the same networks; None for a reference leading nowhere."""
+    """The shipped fake: secrets by name, all for devices in the same networks; None stands for a wrong reference."""
 
     def __init__(self, values: Mapping[str, str | None], networks: Iterable[str] = ("127.0.0.0/8",)) -> None:
         self._values = dict(values)

@@ -10,23 +10,23 @@ from controller.models.network import Contact
 
 
 class Webhook(Protocol):
-    """Tells another program of something."""
+    """Sends something to another program."""
 
     async def post(self, content: Mapping[str, Any], key: str) -> None:
-        """Post JSON, at least once; the same ``key`` marks repetitions. Raises MinkaError if it was not taken."""
+        """Post JSON, at least once; the same ``key`` marks repetitions. Raises MinkaError if it was not accepted."""
         ...
 
 
 class Contacts(Protocol):
-    """Tells contacts of the network files, by e-mail or by their own webhook."""
+    """Notifies contacts of the network files, by e-mail or by their own webhook."""
 
     async def notify(self, contact: Contact, content: Mapping[str, Any], key: str) -> None:
-        """Tell ``{"notice": …}`` once; the same ``key`` marks repetitions. Raises MinkaError if it was not taken."""
+        """Send ``{"notice": …}`` once; the same ``key`` marks repetitions. Raises MinkaError if it was not accepted."""
         ...
 
 
 class FakeContacts:
-    """The shipped fake: remembers who was sent what, in order; those in ``away`` take nothing."""
+    """The shipped fake: remembers in order what was sent to whom; contacts in ``away`` take nothing."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, dict[str, Any], str]] = []
@@ -40,7 +40,7 @@ class FakeContacts:
 
 
 class FakeWebhook:
-    """The shipped fake: remembers by key what was posted."""
+    """The shipped fake: remembers posted content by key."""
 
     def __init__(self) -> None:
         self.sent: dict[str, dict[str, Any]] = {}

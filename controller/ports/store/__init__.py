@@ -1,19 +1,20 @@
 """The store: the database is the record of everything.
 
-It has a repository for each noun: ``store.alarms``, ``store.runs``, ``store.ledger``. Each method of one is a
-transaction: it either happened whole, with its audit row, or not at all. A database that is down or locked too long
-raises ``StoreError``, after a few attempts. Where the connection went away during the commit, it may or may not have
-happened: a journal row and the end of a job may simply be repeated then, and ``claims.find`` tells what a worker holds.
+It has a repository for each noun: ``store.alarms``, ``store.runs``, ``store.ledger``. Each method of a repository is a
+transaction: it happens as a whole, with its audit row, or not at all. If the database is down or locked for too long,
+``StoreError`` is raised after a few attempts. If the connection is lost during the commit, the transaction may or may
+not have happened: writing a journal row or the end of a job may simply be repeated, and ``claims.find`` returns what a
+worker holds.
 
-There are two ways to the same methods, which are declared once (``controller.ports.store.repository``). On a ``Store``
-they block; threads of the API and the command line use it. On an ``AsyncStore`` they are coroutines, which its single
-writer thread carries out and commits in groups::
+Methods are declared once (``controller.ports.store.repository``), and called in two ways. On a ``Store`` they block,
+for threads of the API and the command line. On an ``AsyncStore`` they are coroutines, which its single writer thread
+carries out and commits in groups::
 
     alarm = store.alarms.get("a-1")
     alarm = await async_store.alarms.get("a-1")
 
-What several repositories must do as one is a function of a ``Store``, handed to ``transaction``; it may be repeated, so
-it must change nothing but the record::
+To change several repositories in one transaction, pass a function of a ``Store`` to ``transaction``. It may be
+repeated, so it must change nothing but the record::
 
     def end(store: Store, alarm: Alarm) -> None:
         if store.alarms.move(alarm, AlarmState.CLEARED, actor="ana"):
@@ -22,8 +23,8 @@ it must change nothing but the record::
     store.transaction(end, alarm)
     await async_store.transaction(end, alarm)
 
-Whoever needs one noun only takes its repository: ``Alarms[Sync]`` or ``Alarms[Async]``. The shipped fake is the store
-itself on a database in memory (``open_store("sqlite://")``).
+Code that needs one noun only takes its repository: ``Alarms[Sync]`` or ``Alarms[Async]``. The shipped fake is the real
+store on a database in memory (``open_store("sqlite://")``).
 """
 
 from __future__ import annotations
@@ -187,7 +188,7 @@ class Store(Records[Sync], ABC):
 
     @abstractmethod
     def transaction(self, work: Callable[Concatenate[Store, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run ``work`` on this store in one transaction, repeated while that may help."""
+        """Run ``work`` on this store in one transaction, and repeat it while that may help."""
 
     @abstractmethod
     def close(self) -> None:
@@ -203,4 +204,4 @@ class AsyncStore(Records[Async], ABC):
 
     @abstractmethod
     async def read(self, work: Callable[Concatenate[Store, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run ``work``, which changes nothing, in one transaction that waits for none that writes."""
+        """Run ``work``, which changes nothing, in one transaction that waits for no writer."""

@@ -27,10 +27,10 @@ class StartedRepair:
     """A repair that a rule started.
 
     Attributes:
-        object: What repairs are counted for.
-        station: Device of the alarm that it was for.
+        object: Path of the object for which repairs are counted.
+        station: Device of the alarm.
         tenants: Tenants that the alarm concerned.
-        root: Id of the alarm that it followed from then, empty where it was a root itself.
+        root: Id of the root that the alarm followed from then; empty if it was a root itself.
     """
 
     rule: str
@@ -44,29 +44,28 @@ class StartedRepair:
 
 
 class Alarms(Repository[M_co], Protocol[M_co]):
-    """Faults."""
+    """Alarms on record."""
 
     @method
     def report(self, report: AlarmReport) -> Alarm:
-        """Deduplicate a report into an alarm: new, counted up, or cleared, and work out what follows from what.
+        """Fold a report into an alarm (new, counted, or cleared), and work out roots and incidents.
 
-        Events count in the order of their own times (``at``): one that is older than what an alarm
-        already received, or than its clearing, only counts up; at equal times the later arrival wins.
-        A clearing report without an open alarm is kept as a cleared alarm, so that a late raising one
-        with an older time does not open it again. It clears a ``raised`` alarm; a ``repairing`` one
-        stays so and only gets its ``cleared`` time, for the verifier to end it as repaired. An
-        ``escalated`` one stays escalated, but until it was cleared it goes on taking in reports,
-        so that what people were notified of is not raised again by each repeated notification.
+        Reports apply in the order of their own times (``at``): a report older than the newest one of its alarm, or than
+        its clearing, is only counted. At equal times the later arrival wins. A clearing report without an open alarm is
+        kept as a cleared alarm, so that an older raising report that arrives later does not open one. A clearing report
+        clears a ``raised`` alarm. A ``repairing`` one keeps its state and gets a ``cleared`` time, until verification
+        ends it as repaired. An ``escalated`` one stays escalated, and takes in reports until it is cleared, so that
+        repeated notifications do not raise again what people already know.
         """
         ...
 
     @method
     def report_all(self, reports: Sequence[AlarmReport], refused: Mapping[str, int] | None = None) -> list[Alarm]:
-        """Many reports in one transaction, all or none; the alarms that they became, in order.
+        """Take in many reports in one transaction, all or none; returns their alarms in order.
 
-        They are taken in the order of their times (``controller.intent.folding``). One that is on record already
-        counts, there and for its alarm, and changes nothing. It takes as many statements as one report does.
-        ``refused`` counts alerts that became none, by why.
+        They apply in the order of their times (``controller.intent.folding``). A report that is on record already is
+        counted, there and in its alarm, and changes nothing else. This takes as many statements as one report.
+        ``refused`` has the number of alerts that became no report, by reason.
         """
         ...
 
@@ -77,47 +76,47 @@ class Alarms(Repository[M_co], Protocol[M_co]):
 
     @method
     def find(self, alarm_ids: Iterable[str]) -> list[Alarm]:
-        """These alarms, oldest first; none of those that are not on record."""
+        """These alarms, oldest first, without those that are not on record."""
         ...
 
     @method
     def under_repair(self, since: datetime | None = None) -> frozenset[str]:
-        """Stations with an alarm that is being repaired, of those that changed since a time if one is given."""
+        """Stations with an alarm under repair; if a time is given, only of alarms that changed since."""
         ...
 
     @method
     def reassess(self, stations: Iterable[str]) -> None:
-        """Work out again whom alarms of these stations concern that stand.
+        """Work out again whom standing alarms of these stations concern.
 
-        Agreements begin and end, and network files change: tenants that an alarm did not concern before are notified.
+        Agreements begin and end, and network files change. Newly concerned tenants are notified.
         """
         ...
 
     @method
     def correlate(self) -> None:
-        """Work out again what alarms that stand follow from and are part of: devices hang elsewhere in other files."""
+        """Work out roots and incidents of all standing alarms again, since devices may have moved in the network."""
         ...
 
     @method
     def correlate_more(self) -> bool:
-        """Work out of some more alarms what they follow from; whether there may be others still.
+        """Work out the roots of some alarms that ``report_all`` left; returns whether there may be more.
 
-        Where a root came or went from which many may follow, reports that come do not wait until that is worked out of
-        all of them.
+        If many alarms may follow from a root that was raised or cleared, new reports do not wait until all of them are
+        worked out.
         """
         ...
 
     @method
     def is_correlated(self, alarm_id: str) -> bool:
-        """Whether it is worked out what an alarm follows from."""
+        """Whether the root of an alarm has been worked out."""
         ...
 
     @method
     def changes(self, since: int | None) -> tuple[int, list[str]]:
-        """Ids of alarms that were raised, moved or cleared since a row of the audit trail, and the newest row's number.
+        """Ids of alarms raised, moved or cleared since a row of the audit trail, and the newest row's number.
 
-        What only counts up, or was noted in one, is not among them. ``since`` None, or a row that the record does not
-        have (any more), asks for all alarms that take in reports.
+        Repeated reports and notes do not count as changes. If ``since`` is None, or a row that the record does not have
+        (any more), returns all alarms that take in reports.
         """
         ...
 
@@ -135,33 +134,33 @@ class Alarms(Repository[M_co], Protocol[M_co]):
 
     @method
     def symptoms(self, roots: Iterable[str]) -> dict[str, int]:
-        """How many alarms follow from each of these and stand; alarms without any are left out."""
+        """The number of standing alarms that follow from each of these; alarms without symptoms are left out."""
         ...
 
     @method
     def move(self, seen: Alarm, state: AlarmState, *, actor: str, run: str = "", note: str = "") -> Alarm | None:
-        """Change an alarm's state if it still is as it was when that was decided; None if it is not.
+        """Change an alarm's state, if it still is as it was ``seen``; None if it is not.
 
-        What counts is its state, its run, and whether and when it was cleared.
+        Compared are its state, its run, and whether and when it was cleared.
         """
         ...
 
     @method
     def note(self, noted: Sequence[tuple[Alarm, str]], *, actor: str, patient: bool = True) -> list[str]:
-        """Note in alarms what is to be known of them, where they still are as they were seen (``move``).
+        """Set the notes of alarms that still are as they were seen (``move``).
 
-        Where it is not ``patient``, it leaves out those that somebody is changing just now, and returns their ids.
+        If it is not ``patient``, it leaves out alarms that are locked just now, and returns their ids.
         """
         ...
 
     @method
     def acknowledge(self, alarm_id: str, by: str, *, actor: str) -> Alarm:
-        """Put on record that people know of an alarm: who said so first, and when, stays.
+        """Put on record that people know of an alarm; the first acknowledgement stays.
 
         Args:
             alarm_id: The alarm.
-            by: Who says so, here or at its station.
-            actor: Who enters that.
+            by: Who knows of it, here or at its station.
+            actor: Who enters the acknowledgement.
 
         Raises:
             NotFoundError: There is no such alarm.
@@ -170,29 +169,29 @@ class Alarms(Repository[M_co], Protocol[M_co]):
 
     @method
     def clear(self, alarm_id: str, by: str, reason: str) -> Alarm:
-        """Put on record that a person says that it is over; it is back once its source says otherwise.
+        """Clear an alarm because a person says that it is over; it opens again if its source reports it again.
 
         Raises:
             NotFoundError: There is no such alarm.
-            ConflictError: It is over already.
+            ConflictError: It is cleared already.
         """
         ...
 
     @method
     def shelve(self, alarm_id: str, until: datetime, by: str, reason: str) -> Alarm:
-        """Let nobody be called for an alarm, and nothing repair it, until a time, unless it becomes worse.
+        """Suppress notifications and repairs of an alarm until a time, unless it becomes more severe.
 
-        The same fault that clears and comes back meanwhile stays shelved. Shelved again, the later word counts.
+        A fault that clears and comes back meanwhile stays shelved. To shelve an alarm again replaces the time.
 
         Raises:
             NotFoundError: There is no such alarm.
-            ConflictError: It does not stand.
+            ConflictError: The alarm is cleared.
         """
         ...
 
     @method
     def unshelve(self, alarm_id: str, by: str, reason: str) -> Alarm:
-        """Bring a shelved alarm back now.
+        """End the shelving of an alarm now.
 
         Raises:
             NotFoundError: There is no such alarm.
@@ -202,46 +201,46 @@ class Alarms(Repository[M_co], Protocol[M_co]):
 
     @method
     def escalate(self, seen: Alarm, reason: str, *, actor: str, kind: str = PAGE) -> Alarm | None:
-        """Move an alarm to ``escalated``, as ``move`` does, and put on record that people are to be notified.
+        """Move an alarm to ``escalated``, as ``move`` does, and have people notified.
 
-        None also while it is shelved, or work that its tenant announced explains it.
+        Returns None also while the alarm is shelved, or while announced work of its tenant explains it.
         """
         ...
 
 
 class Comments(Repository[M_co], Protocol[M_co]):
-    """What people said."""
+    """Comments on record."""
 
     @method
     def add(self, about: str, by: str, side: str, text: str, to: Sequence[str] = ()) -> Comment:
-        """Put a comment on record. Raises ConflictError where its side has said too much there already."""
+        """Put a comment on record. Raises ConflictError if its side has too many comments there already."""
         ...
 
     @method
     def on(self, about: str, tenant: str | None = None) -> list[Comment]:
-        """Comments, oldest first; for a tenant those of its own people, and what the host says to it."""
+        """Comments, oldest first; for a tenant only those of its own people, and those of the host to it."""
         ...
 
 
 class Escalations(Repository[M_co], Protocol[M_co]):
-    """Alarms of which people are to be notified."""
+    """Notifications of people about alarms."""
 
     @method
     def pending(self) -> list[Escalation]:
-        """Escalations that nobody took yet, oldest first; not those of alarms that are shelved now."""
+        """Escalations not delivered and not claimed, oldest first, without those of alarms shelved now."""
         ...
 
     @method
     def claim(self, seen: Escalation) -> Escalation | None:
-        """Claim one before people are notified; None if somebody else claimed or sent it since it was ``seen``.
+        """Claim an escalation before it is sent; None if somebody else claimed or sent it since it was ``seen``.
 
-        Whoever claims one that is claimed already holds its claimant for dead.
+        A caller that claims a claimed one assumes that its claimant is dead.
         """
         ...
 
     @method
     def release(self, claimed: Escalation, why: str = "") -> None:
-        """Give a claim back: people were not notified; why goes on record. One that somebody else took over stays."""
+        """Give a claim back, with the reason why nobody was notified. A claim that somebody else took over stays."""
         ...
 
     @method
@@ -260,17 +259,17 @@ class Repairs(Repository[M_co], Protocol[M_co]):
 
     @method
     def count_for_root(self, alarm_id: str, since: datetime) -> int:
-        """Repair runs that any rule started since then for the root which an alarm outlived."""
+        """Repair runs that any rule started since then for the root that an alarm outlived."""
         ...
 
     @method
     def count_all(self, since: datetime) -> int:
-        """Repair runs that any rule started since then; whoever else asks waits for the end of this transaction."""
+        """Repair runs that any rule started since then; other callers wait for the end of this transaction."""
         ...
 
     @method
     def alone(self) -> None:
-        """Let nobody else begin a repair before the end of this transaction."""
+        """Let no other transaction begin a repair before the end of this one."""
         ...
 
     @method
@@ -280,7 +279,7 @@ class Repairs(Repository[M_co], Protocol[M_co]):
 
     @method
     def of_run(self, run_id: str) -> StartedRepair | None:
-        """The repair that a run is, None where it is none."""
+        """The repair that a run carries out; None if it carries out none."""
         ...
 
     @method
@@ -290,67 +289,67 @@ class Repairs(Repository[M_co], Protocol[M_co]):
 
     @method
     def withdraw(self, run_id: str) -> None:
-        """Count a repair no more whose run was stopped before it acted."""
+        """Do not count a repair whose run was stopped before it acted."""
         ...
 
 
 class Reports(Repository[M_co], Protocol[M_co]):
-    """Reports of alarms as they came. ``Alarms.report_all`` puts them here."""
+    """Reports of alarms as they came; ``Alarms.report_all`` puts them here."""
 
     @method
     def after(
         self, number: int, limit: int, since: datetime | None = None, until: datetime | None = None
     ) -> list[RecordedReport]:
-        """Reports behind a number, in the order in which they were taken, of those received in a time."""
+        """Reports after a number, in the order in which they were taken in, that were received between two times."""
         ...
 
     @method
     def of_alarm(self, alarm_id: str, limit: int) -> list[RecordedReport]:
-        """The newest reports that became part of an alarm, oldest first."""
+        """The newest reports of an alarm, oldest first."""
         ...
 
     @method
     def latest(self, alarms: Iterable[str], source: AlarmSource) -> dict[str, RecordedReport]:
-        """The newest report of a source to each of these alarms."""
+        """The newest report of a source for each of these alarms."""
         ...
 
     @method
     def prune(self, age: timedelta, most: int) -> int:
-        """Delete reports that were not received again for so long, and the oldest over ``most``; not all at once.
+        """Delete some reports that were not received again for ``age``, and the oldest ones above the number ``most``.
 
         Returns:
-            How many were deleted.
+            The number of deleted reports. Call it again until it is 0.
         """
         ...
 
 
 class Heartbeats(Repository[M_co], Protocol[M_co]):
-    """Devices that tell by VES that they live, and what they say of themselves."""
+    """Heartbeats and registrations of devices by VES."""
 
     @method
     def beat(self, intervals: Mapping[str, float | None], default: float) -> list[str]:
-        """Devices reported, each with the interval that it reported.
+        """Record heartbeats of devices, each with its reported interval.
 
         Args:
-            intervals: Seconds by device; None where it reported none, which keeps the one before.
-            default: Seconds where there is none before.
+            intervals: Seconds by device; None keeps the interval before.
+            default: Seconds of a device without an interval before.
 
         Returns:
-            Those whose silence was reported, and is over.
+            Devices whose silence was reported, and is now over.
         """
         ...
 
     @method
     def find(self) -> list[Heartbeat]:
-        """All devices that ever reported."""
+        """All devices that ever sent a heartbeat."""
         ...
 
     @method
     def lose(self, device: str, at: datetime) -> bool:
-        """Put on record that the silence of a device is reported; False if it is, or it reported since ``at``."""
+        """Record that a device's silence is reported; False if it was before, or if it was heard since ``at``."""
         ...
 
     @method
     def register(self, device: str, fields: Mapping[str, str]) -> None:
-        """Put on record what a device says of itself; on the audit trail, where it says something new."""
+        """Put on record what a device says of itself; anything new also goes on the audit trail."""
         ...

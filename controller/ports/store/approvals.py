@@ -25,20 +25,20 @@ from controller.ports.store.repository import M_co, Page, Repository, method
 
 @dataclass(frozen=True, slots=True)
 class ClearanceInput:
-    """All that the clearance of a run follows from, as it is on record.
+    """All data on record that the clearance of a run follows from.
 
     Attributes:
         requester: Who asked for the run.
-        seconds: What a station needs of a window: the run's confirm time-out.
-        constraints: What it was accepted under.
-        votes: What people said to its subject.
+        seconds: Time that a station needs within a window: the run's confirm time-out.
+        constraints: The constraints under which it was accepted.
+        votes: Votes on its subject.
         notified: When each tenant was notified of it.
-        override: Who lets it work in spite of windows and freezes, if anybody.
-        holds: In force.
-        freezes: In force or to come.
-        begun: Stations whose unit or wave was begun, and is decided as a whole: they may go on until the window closes.
+        override: The override that lets it work in spite of windows and freezes, if there is one.
+        holds: Holds in force.
+        freezes: Freezes in force or to come.
+        begun: Stations whose unit or wave is decided as a whole and has begun: they may go on until the window closes.
         away: When stations that were away or busy are tried again.
-        owed: Stations whose function was begun: they are brought back, whatever else forbids to begin, but for holds.
+        owed: Stations whose function was begun: they are brought back, whatever forbids work to begin, except a hold.
     """
 
     requester: str
@@ -62,32 +62,32 @@ Assess = Callable[[ClearanceInput], Clearances]
 
 
 class Approvals(Repository[M_co], Protocol[M_co]):
-    """What people say to runs, and what may be done in consequence."""
+    """Votes of people on runs, and what runs may do in consequence."""
 
     @method
     def reassess(self, assess: Assess, seen: Mapping[str, Clearances]) -> dict[str, Clearances]:
-        """Let ``assess`` judge each active run that has constraints, and keep on its jobs what it says.
+        """Let ``assess`` judge each active run with constraints, and keep the result on its jobs.
 
-        One at a time, whatever the number of processes, so that what a job says is never older than what it follows
-        from. ``assess`` must be pure; where it fails, the run's jobs are blocked.
+        Only one process at a time does this, so that the clearance of a job is never older than the data it follows
+        from. ``assess`` must be pure; if it fails, the run's jobs are blocked.
 
         Args:
-            assess: What follows from a run's standing.
-            seen: What this method returned last; runs of which the same is to be said are not assessed again.
+            assess: Works out clearances from a run's input.
+            seen: The last result of this method; runs whose input did not change are not assessed again.
 
         Returns:
-            What was said of each run.
+            Clearances of each run.
         """
         ...
 
     @method
     def standing(self, run_id: str, tenant: str = "") -> ClearanceInput | None:
-        """What the clearance of a run follows from; None without constraints, or where the tenant has no part."""
+        """The input for the clearance of a run; None if it has no constraints, or does not concern the tenant."""
         ...
 
     @method
     def standings(self, tenant: str = "") -> list[tuple[Run, ClearanceInput]]:
-        """Active runs that have constraints, those that concern a tenant if one is named, oldest first."""
+        """Active runs with constraints, oldest first; only those that concern a tenant if one is named."""
         ...
 
     @method
@@ -100,14 +100,14 @@ class Approvals(Repository[M_co], Protocol[M_co]):
         about: str,
         contracts: tuple[Contract, ...] = (),
     ) -> Vote:
-        """Keep what a person says to a subject, instead of what that person said before.
+        """Keep a person's vote on a subject, in place of an earlier one.
 
         A rejection turns active runs of the subject into ``cancelling``.
 
         Args:
-            subject: What people approve: ``RunConstraints.subject``; of a plan a tenant's people its name for them.
-            person: Who says it.
-            choice: What is said.
+            subject: ``RunConstraints.subject``; a tenant's people vote on their name of a plan.
+            person: Who votes.
+            choice: The vote.
             reason: Why.
             about: Plan or run, for the audit trail.
             contracts: Contractual reasons.
@@ -116,7 +116,7 @@ class Approvals(Repository[M_co], Protocol[M_co]):
 
     @method
     def votes(self, subject: str) -> list[Vote]:
-        """What people said to a subject, the last of each person, in order of time."""
+        """The last vote of each person on a subject, in order of time."""
         ...
 
     @method
@@ -129,7 +129,7 @@ class Approvals(Repository[M_co], Protocol[M_co]):
 
 
 class Freezes(Repository[M_co], Protocol[M_co]):
-    """Times in which nothing may be changed."""
+    """Times in which nothing may change."""
 
     @method
     def add(self, target: str, begins: datetime, ends: datetime, by: str, reason: str) -> Freeze:
@@ -138,24 +138,24 @@ class Freezes(Repository[M_co], Protocol[M_co]):
 
     @method
     def end(self, freeze_id: str, actor: str) -> None:
-        """Lift a freeze. Raises NotFoundError."""
+        """End a freeze now. Raises NotFoundError."""
         ...
 
     @method
     def warn(
         self, warning: str, targets: Sequence[str], begins: datetime, ends: datetime, by: str, reason: str
     ) -> list[Freeze]:
-        """Put the freezes of a public warning, in place of those that it had; the same again changes nothing."""
+        """Set the freezes of a public warning, in place of its earlier ones; equal ones change nothing."""
         ...
 
     @method
     def end_warning(self, warning: str, actor: str) -> None:
-        """Lift the freezes of a public warning. Raises NotFoundError where there are none."""
+        """End the freezes of a public warning. Raises NotFoundError if it has none."""
         ...
 
     @method
     def find(self, at: datetime) -> list[Freeze]:
-        """Freezes in force or to come, in the order of their beginnings."""
+        """Freezes in force or to come, in the order of their begins."""
         ...
 
 
@@ -169,34 +169,35 @@ class Notices(Repository[M_co], Protocol[M_co]):
 
     @method
     def write(self) -> None:
-        """Put notices to sides on record: runs that began or ended, incidents that began, grew or are over."""
+        """Put notices to sides on record: of runs that began or ended, of incidents that began, grew or ended."""
         ...
 
     @method
     def address(self, *, webhook: bool) -> None:
-        """Settle who gets the notices of which that is not settled: the contacts of their side.
+        """Settle the recipients of new notices: the contacts of their side.
 
         Args:
-            webhook: Whether there is one that passes all of them on. One that is set up later gets no earlier ones.
+            webhook: Whether the webhook of the settings also gets them. One that is set up later gets no earlier
+                notices.
         """
         ...
 
     @method
     def pending(self) -> list[Delivery]:
-        """Deliveries of the last day that nobody took yet, oldest first; of each contact the first ones."""
+        """Deliveries of the last day that are open, oldest first; the first ones of each contact."""
         ...
 
     @method
     def claim(self, seen: Delivery) -> Delivery | None:
-        """Claim one before it is sent, as ``Escalations.claim`` does."""
+        """Claim a delivery before it is sent, as ``Escalations.claim`` does."""
         ...
 
     @method
     def release(self, claimed: Delivery, why: str = "") -> None:
-        """Give a claim back: it was not taken; why goes on record. One that somebody else took over stays."""
+        """Give a claim back, with the reason why it was not delivered. A claim that somebody else took over stays."""
         ...
 
     @method
     def delivered(self, claimed: Delivery) -> None:
-        """Put on record that it was taken."""
+        """Put on record that it was delivered."""
         ...

@@ -20,7 +20,7 @@ class AuditQuery:
 
     Attributes:
         actor: Who did it.
-        action: What was done; with ``*`` at its end, all that begins so.
+        action: What was done; a ``*`` at the end stands for any ending.
         object: To what; likewise.
         since: Not before.
         until: Before.
@@ -33,21 +33,21 @@ class AuditQuery:
     until: datetime | None = None
 
 
-#: All of it.
+#: All rows.
 EVERYTHING = AuditQuery()
 
 
 class Audit(Repository[M_co], Protocol[M_co]):
-    """The audit trail: a hash chain of what was done by whom."""
+    """The audit trail: a hash chain of who did what."""
 
     @method
     def append(self, actor: str, action: str, target: str, detail: Mapping[str, str] | None = None) -> None:
-        """Append an audit row of its own, for acts that change no other state."""
+        """Append an audit row of its own, for an act that changes no other state."""
         ...
 
     @method
     def page(self, page: Page, wanted: AuditQuery = EVERYTHING) -> tuple[int, list[AuditRow]]:
-        """Total and one page of the audit rows that are wanted, newest first."""
+        """Total and one page of the wanted audit rows, newest first."""
         ...
 
     @method
@@ -57,9 +57,9 @@ class Audit(Repository[M_co], Protocol[M_co]):
 
     @method
     def verify_anchors(self, anchors: Iterable[AuditAnchor]) -> AuditBreak | None:
-        """The first audit row that is missing, or another one than was anchored; None if all are there.
+        """The first audit row that is missing or differs from its anchor; None if all match.
 
-        Anchors from before a person's decision that an older record is right are passed over.
+        Ignores anchors from before a person's decision that an older record is right.
         """
         ...
 
@@ -70,53 +70,52 @@ class Audit(Repository[M_co], Protocol[M_co]):
 
     @method
     def newest_key(self) -> str:
-        """Id of the key that the newest audit row is signed with; empty where there is none."""
+        """Id of the key that signs the newest audit row; empty if there is none."""
         ...
 
     @method
     def deny(self, actor: str, side: str, permission: str, asked: str, times: int = 1) -> None:
-        """Put on record that somebody asked for what is not theirs.
+        """Put on record that somebody asked for something without permission.
 
-        Of what one caller on one side was denied for want of one permission within an hour, the first 20 calls get an
-        audit row each. The others are counted, and get one row with their number, the last of what was asked, and its
-        time, once the hour is over.
+        Within an hour, the first 20 denials of one caller for one permission get an audit row each. The others are
+        counted. After the hour they get one row with their number, the last request, and its time.
 
         Args:
             actor: Who asked.
             side: The tenant whose person that is; empty for the host's.
-            permission: What the request needed; empty where that is not the point.
-            asked: What was asked for.
-            times: Requests that this call is about.
+            permission: The permission that the request needed; empty if permissions were not the reason.
+            asked: The request.
+            times: Number of requests that this call reports.
         """
         ...
 
     @method
     def sum_up_denials(self) -> None:
-        """Write the rows of counts whose hour is over; nothing where there are none. Any process may, at any time."""
+        """Write the rows of counts whose hour is over. Any process may call this at any time."""
         ...
 
 
 class Integrity(Repository[M_co], Protocol[M_co]):
-    """While the record is in doubt no run is accepted or moved on to another wave, and no job is claimed or begun."""
+    """Doubts about the record. During a doubt no run is accepted, no wave opens, and no job is claimed or begun."""
 
     @method
     def check(self) -> RecordState:
-        """Compare the record with what is known outside of the database; a doubt goes on record with its alarm."""
+        """Compare the record with what is known outside of the database; a doubt goes on record, with an alarm."""
         ...
 
     @method
     def check_fences(self, carried: Mapping[str, int]) -> RecordState:
-        """Compare it with what adopted stations carry: the fence under which each was changed last.
+        """Compare the record with adopted stations: the fence under which each was last changed.
 
-        A station that carries a later one was changed by a record that was newer than this one.
+        A station with a later fence was changed by a newer record than this one.
         """
         ...
 
     @method
     def check_drift(self, stations: Collection[str]) -> RecordState:
-        """Doubt the record since stations that were as applied at their last check are not, at the first check since.
+        """Doubt the record if many stations that matched it at their last check suddenly differ.
 
-        A few are foreign edits; as many as ``SURPRISING`` are changes of a newer record.
+        A few of them are foreign edits; ``SURPRISING`` or more are changes of a newer record.
         """
         ...
 
@@ -129,13 +128,13 @@ class Integrity(Repository[M_co], Protocol[M_co]):
         carried: Sequence[CarriedNodes] = (),
         unread: Sequence[str] = (),
     ) -> RecordState:
-        """End all doubts as a person says.
+        """End all doubts by a person's decision.
 
         Args:
-            choice: Which is right.
-            actor: Who says so.
+            choice: Which record is right.
+            actor: Who decides.
             reason: Why, for the audit trail.
-            carried: What stations carry, for the ledger.
+            carried: Nodes that stations carry, for the ledger.
             unread: Stations that could not be read: each gets a hold, so that nothing is repaired there meanwhile.
 
         Raises:

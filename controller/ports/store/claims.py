@@ -1,4 +1,4 @@
-"""Claims of jobs by workers, and the journal of what is done under them."""
+"""Claims of jobs by workers, and the journal of what they do."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from controller.ports.store.repository import M_co, Repository, method
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A job in a worker's hands, with the lease of its device.
+    """A job that a worker has claimed, with the lease of its device.
 
     Attributes:
-        change: What the run's plan does on the station; None where it does nothing there.
-        transaction: Id of the device transaction; the same after a take-over. Steps add a suffix (``t-1f.0.1``).
+        change: The change of the run's plan for the station; None if it has none there.
+        transaction: Id of the device transaction, the same after a take-over. Steps add a suffix (``t-1f.0.1``).
         fence: Grows with each lease of the device; writes with an older one are refused.
         recovers: Whether an earlier worker may have left the transaction unfinished.
     """
@@ -51,31 +51,31 @@ class JobResult:
 
 
 class Claims(Repository[M_co], Protocol[M_co]):
-    """Jobs in the hands of workers, with the leases of their devices."""
+    """Jobs that workers hold, with the leases of their devices."""
 
     @method
     def take(self, incarnation: str, limit: int) -> list[Claim]:
-        """Up to ``limit`` claimable jobs with the leases of their devices, and no more than this worker's part.
+        """Claim up to ``limit`` jobs with the leases of their devices, at most this worker's share.
 
-        With what it works on already, it gets as many as each of the living workers would, were all of them here.
+        Together with its current jobs it gets as many as an equal split among the living workers gives.
 
-        A device under another lease is passed over; one with an unresolved transaction is given only
-        to the job of that transaction; a run's ``strategy.parallel`` is never exceeded; sides
-        (``RunConstraints.side``) take turns, and so do the runs of a side, so that none starves another.
-        A job that may not begin (``Approvals.reassess``) is passed over; a ``cancelling`` run gives only jobs
-        that recover a transaction. None is given while the record is in doubt. Raises LeaseLostError if the
-        incarnation was declared dead.
+        A device under another lease is left out; one with an unresolved transaction is given only to the job of that
+        transaction. A run's ``strategy.parallel`` is never exceeded. Sides (``RunConstraints.side``) take turns, and so
+        do the runs of a side, so that none starves another.
+        A job that may not begin (``Approvals.reassess``) is left out; a ``cancelling`` run gives only jobs that recover
+        a transaction. While the record is in doubt there are none. Raises LeaseLostError if the incarnation was
+        declared dead.
         """
         ...
 
     @method
     def busy(self, stations: Iterable[str]) -> frozenset[str]:
-        """Those of the stations that a job works on, or that wait for one to recover their transaction."""
+        """Those of the stations that a job works on, or that are reserved to recover a transaction."""
         ...
 
     @method
     def find(self, incarnation: str) -> list[Claim]:
-        """What an incarnation holds on record, to compare with what it has in hand after a ``StoreError``."""
+        """Claims that an incarnation has on record, to compare with its own list after a ``StoreError``."""
         ...
 
     @method
@@ -88,11 +88,11 @@ class Claims(Repository[M_co], Protocol[M_co]):
         until: datetime | None = None,
         rank: int | None = None,
     ) -> None:
-        """Give a job back (``ready``) to be tried again, for example when the process stops at a safe point.
+        """Give a job back (``ready``) to be tried again, for example if the process stops at a safe point.
 
-        ``keep_transaction`` keeps the device reserved for the job that recovers the transaction; before ``until``
-        it is claimed only if it is woken: by an answer, the end of its wave's soak, or a person's cancel. With a
-        new ``rank`` it becomes ``waiting`` until the turn of that rank.
+        ``keep_transaction`` reserves the device for the job, to recover the transaction. Before ``until`` the job is
+        claimed only if an answer, the end of its wave's soak, or a cancel wakes it. With a new ``rank`` it becomes
+        ``waiting`` until that rank's turn.
         """
         ...
 
@@ -100,23 +100,22 @@ class Claims(Repository[M_co], Protocol[M_co]):
     def finish(self, claim: Claim, result: JobResult) -> None:
         """End a job: state, outcome, ledger, device record, last journal row, audit row, lease.
 
-        The store writes the journal's ``finished`` row itself. The very same call again changes
-        nothing. A job that was ``withdrawn`` because its group was postponed, or ``deferred`` while its run is
-        patient, does not end: nothing of it is left on its device, and it waits as if it had never begun. Raises
-        LeaseLostError.
+        The store writes the journal's ``finished`` row itself. An equal second call changes nothing. A job does not end
+        if it was ``withdrawn`` because its group was postponed, or ``deferred`` while its run is patient. Then it left
+        nothing on its device, and waits as if it had never begun. Raises LeaseLostError.
         """
         ...
 
 
 class Journal(Repository[M_co], Protocol[M_co]):
-    """What was done in device transactions."""
+    """The journals of device transactions."""
 
     @method
     def append(self, entry: JournalEntry, claim: Claim, begins: bool = False) -> None:
-        """Append a journal row; the very same row again changes nothing. A job first edits after one that ``begins``.
+        """Append a journal row; an equal row changes nothing. If the row ``begins``, the job may then edit its device.
 
         Raises:
-            NotClearedError: The row begins what may not begin now.
+            NotClearedError: The row begins work that may not begin now.
             LeaseLostError: The claim's fence is no longer the newest, or its incarnation was declared dead.
             ConflictError: The row belongs to another transaction, or its number is taken by another row.
         """
@@ -129,5 +128,5 @@ class Journal(Repository[M_co], Protocol[M_co]):
 
     @method
     def lock_sessions(self, station: str) -> frozenset[str]:
-        """NETCONF session ids of ours that may still hold the lock of a device, of this or earlier transactions."""
+        """NETCONF session ids of ours, of this or earlier transactions, that may still hold the lock of a device."""
         ...

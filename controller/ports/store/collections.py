@@ -11,47 +11,47 @@ from controller.ports.store.repository import M_co, Repository, method
 
 
 class Collections(Repository[M_co], Protocol[M_co]):
-    """Collections of stations; each is one worker's for a while, and then again for the taking."""
+    """Collections of stations. A worker takes each one for a while; then any worker may take it again."""
 
     @method
     def follow(self, stations: Mapping[str, datetime]) -> None:
-        """Collect from these stations and no others; those that are new are due first at the times given."""
+        """Collect from these stations and no others; new ones are due first at the given times."""
         ...
 
     @method
     def hurry(self, stations: Iterable[str]) -> list[str]:
-        """Make followed stations due now; those that were not. A collection under way is followed by another one."""
+        """Make stations due now; returns those that were not. A collection under way is followed by another one."""
         ...
 
     @method
     def take(self, holder: str, limit: int, lease: timedelta) -> list[Collection]:
-        """Some collections that are due, for a worker alone as long as the lease; the longest due first."""
+        """Take due collections for a worker, which has them alone during the lease; those due longest come first."""
         ...
 
     @method
     def finish(self, ends: Iterable[Collection], counts: Mapping[tuple[str, str], int]) -> list[str]:
-        """Put on record how collections went, and count what they brought, by kind and reason.
+        """Put on record how collections ended, and add up what they brought, by kind and reason.
 
         Args:
-            ends: As they are from now on, with the holder under whom they were taken.
-            counts: Go onto the figures.
+            ends: The collections as they are from now on, with the holder that took them.
+            counts: Numbers to add to the figures.
 
         Returns:
-            Stations whose collection was another worker's by then: of these nothing changes.
+            Stations whose collection another worker has taken by then; they stay unchanged.
         """
         ...
 
     @method
     def release(self, holder: str) -> None:
-        """Let others take what a worker that ends has not finished."""
+        """Let others take the collections that a stopping worker has not finished."""
         ...
 
     @method
     def waiting(self) -> int:
-        """How many are due and nobody's."""
+        """The number of collections that are due, and that no worker has."""
         ...
 
     @method
     def find(self, stations: Iterable[str] | None = None) -> dict[str, Collection]:
-        """Collections by station; of all where none are named."""
+        """Collections by station; all if no stations are given."""
         ...

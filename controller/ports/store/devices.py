@@ -21,9 +21,9 @@ class Device:
 
     Attributes:
         adopted: When it was adopted, or None while it is observe-only.
-        network_digest: Digest of the network that was last applied (or adopted) on it, perhaps in part.
+        network_digest: Digest of the network that was last applied or adopted on it, perhaps in part.
         applied: When that was.
-        retired: Since when it is out of service, None while it is not.
+        retired: Since when it is out of service; None if it is in service.
     """
 
     station: str
@@ -48,26 +48,26 @@ class Networks(Repository[M_co], Protocol[M_co]):
 
 
 class Devices(Repository[M_co], Protocol[M_co]):
-    """Devices that are, or were, in our care."""
+    """Devices that are, or were, adopted."""
 
     @method
     def find(self, stations: Iterable[str] | None = None) -> dict[str, Device]:
-        """Records of stations; stations never seen are absent."""
+        """Records of stations, without those that are not on record."""
         ...
 
     @method
     def adopt(
         self, station: str, nodes: Sequence[LedgerNode], network_digest: str, actor: str, generation: int = 0
     ) -> None:
-        """Make a station ours: its nodes enter the ledger. Repeating it adds nodes, removes none.
+        """Adopt a station: its nodes enter the ledger. Repeating it adds nodes, and removes none.
 
-        ``generation`` is what the station carries of another record; fences of this one go on from there.
+        ``generation`` is the one that the station carries from another record; fences continue after it.
         """
         ...
 
     @method
     def retire(self, station: str, actor: str) -> None:
-        """Put a station out of service: it is observe-only until it is adopted again. Repeating it changes nothing."""
+        """Take a station out of service: it is observe-only until it is adopted again. Repeating it changes nothing."""
         ...
 
 
@@ -76,34 +76,34 @@ class Healths(Repository[M_co], Protocol[M_co]):
 
     @method
     def save(self, healths: Sequence[Health]) -> None:
-        """Keep the latest health of stations (older ones are dropped)."""
+        """Keep the latest health of stations, and drop older ones."""
         ...
 
     @method
     def find(self, stations: Iterable[str] | None = None) -> dict[str, Health]:
-        """Latest health by station, without what another version wrote and this one can't read."""
+        """Latest health by station, without those that another version wrote and this one can't read."""
         ...
 
     @method
     def ask(self, stations: Iterable[str]) -> None:
-        """Have stations read as soon as possible, since they say that something changed; one never read will be."""
+        """Have stations read as soon as possible, since they reported a change. Stations never read are read anyway."""
         ...
 
     @method
     def asked(self) -> dict[str, datetime]:
-        """Stations that are to be read as soon as possible, with the time of their latest health, which is older."""
+        """Stations to be read as soon as possible, with the time of their latest health check."""
         ...
 
 
 class Behaviours(Repository[M_co], Protocol[M_co]):
-    """What was learned of servers, by software version."""
+    """Behaviour of servers that Minka has learned, by software version."""
 
     @method
     def get(self, software: str) -> Behaviour | None:
-        """What was learned of a software version; None where nothing was."""
+        """The known behaviour of a software version; None if there is none."""
         ...
 
     @method
     def learn(self, software: str, behaviour: Behaviour, claim: Claim) -> None:
-        """Keep what a transaction learned; what was known before stays. Raises LeaseLostError."""
+        """Keep what a transaction learned; known parts stay. Raises LeaseLostError."""
         ...

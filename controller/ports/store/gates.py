@@ -1,4 +1,4 @@
-"""Gates: which devices stand prepared, what was decided for them, and how waves soak."""
+"""Gates: which devices are prepared there, what was decided about them, and how waves soak."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from controller.ports.store.repository import M_co, Repository, method
 
 @dataclass(frozen=True, slots=True)
 class Soak:
-    """How the soak of a wave stands.
+    """The state of a wave's soak.
 
     Attributes:
         pending: Jobs of the wave that have neither ended nor passed.
-        failed: What failed first, by station and in words, or an empty string.
+        failed: The first failure, as station and reason; empty if there is none.
     """
 
     pending: int
@@ -25,14 +25,14 @@ class Soak:
 
 
 class Gates(Repository[M_co], Protocol[M_co]):
-    """What is decided for devices that stand at a gate together."""
+    """Decisions about devices that are at a gate together."""
 
     @method
     def arrive(self, claim: Claim, gate: int, entry: JournalEntry | None = None) -> bool:
-        """Put on record that a claim's device stands at a gate, with the journal row that says so.
+        """Put on record that a claim's device is at a gate, with the journal row that says so.
 
-        Standing there again changes nothing. Returns whether nobody of its unit (or wave, as the run's
-        policy says) is still on the way to the gate.
+        A second arrival changes nothing. Returns whether all devices of its unit (or wave, by the run's policy) have
+        arrived.
 
         Raises:
             LeaseLostError: As ``Journal.append``.
@@ -41,7 +41,7 @@ class Gates(Repository[M_co], Protocol[M_co]):
 
     @method
     def leave(self, claim: Claim, gate: int) -> Decision | None:
-        """Step back from a gate, unless it was decided: then return the decision and stay.
+        """Leave a gate, unless it was decided: then stay, and return the decision.
 
         Raises:
             LeaseLostError: As ``Journal.append``.
@@ -52,30 +52,30 @@ class Gates(Repository[M_co], Protocol[M_co]):
     def goes_last(self, claim: Claim) -> bool:
         """Whether a job whose device can't revert by itself has to go after others of its group.
 
-        It has not where its unit has an order of its own, and where all others stand prepared or are done.
+        It need not if its unit has an order of its own, or if all others are prepared or done.
         """
         ...
 
     @method
     def decisions(self, waves: Iterable[tuple[str, int]]) -> list[Decision]:
-        """What was decided in waves, each a run and a number."""
+        """Decisions about waves, each given as run and number."""
         ...
 
     @method
     def soak(self, claim: Claim, position: int) -> Soak:
-        """How the wave of a job stands whose decisions are the steps at ``position``.
+        """The state of the soak of a job's wave, whose decisions are the steps at ``position``.
 
-        With a failure, or none pending, those who wait for it are woken; a failure is the end of the run. Devices that
-        come behind it in its unit may begin: it waits for them, and they for no more of it.
+        After a failure, or when none is pending, jobs that wait for the soak are woken; a failure ends the run. Devices
+        that come later in the job's unit may begin: the job waits for them.
         """
         ...
 
 
 def decision_for(unit: str, round: int, gate: int | None, decisions: Iterable[Decision]) -> Decision | None:
-    """What a job learns at a gate, from the decisions of its wave; a unit's own go before its wave's.
+    """The decision for a job at a gate, from the decisions of its wave; its unit's decisions go before the wave's.
 
-    A group that was cancelled at one gate is cancelled at all that follow, and before it came to any. A group that was
-    postponed is decided again; but what was cancelled meanwhile is so in all rounds.
+    A group that was cancelled at one gate is also cancelled at all later ones, and before it reached any. A postponed
+    group is decided again; a cancel holds in all later rounds.
     """
     known = [decision for decision in decisions if decision.unit in ("", unit)]
     for decision in known:

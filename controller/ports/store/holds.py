@@ -11,7 +11,7 @@ from controller.ports.store.repository import M_co, Repository, method
 
 
 class Holds(Repository[M_co], Protocol[M_co]):
-    """Stops that people put on stations."""
+    """Holds that people put on stations."""
 
     @method
     def add(self, target: str, by: str, reason: str, until: datetime | None) -> Hold:
@@ -20,7 +20,7 @@ class Holds(Repository[M_co], Protocol[M_co]):
 
     @method
     def end(self, hold_id: str, actor: str) -> None:
-        """Lift a hold. Raises NotFoundError."""
+        """End a hold now. Raises NotFoundError."""
         ...
 
     @method
@@ -30,11 +30,11 @@ class Holds(Repository[M_co], Protocol[M_co]):
 
 
 class Switches(Repository[M_co], Protocol[M_co]):
-    """Switches; they are off until set. ``remediation-stopped`` is the kill switch."""
+    """Switches. They are off until somebody sets them. ``remediation-stopped`` is the kill switch."""
 
     @method
     def is_on(self, name: str) -> bool:
-        """Whether a switch is on; switches are off until set. ``remediation-stopped`` is the kill switch."""
+        """Whether a switch is on."""
         ...
 
     @method

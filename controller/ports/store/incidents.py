@@ -1,4 +1,4 @@
-"""Incidents: alarms with one root, as people see them."""
+"""Incidents: a root alarm with all that follows from it, for people."""
 
 from __future__ import annotations
 
@@ -13,80 +13,79 @@ from controller.ports.store.repository import M_co, Page, Repository, method
 
 
 class Incidents(Repository[M_co], Protocol[M_co]):
-    """Faults with all that follows from them. They open, grow, merge and close with their alarms (``Alarms``)."""
+    """Incidents. They open, grow, merge and close with their alarms (``Alarms``)."""
 
     @method
     def get(self, incident_id: str) -> Incident:
-        """An incident by id, also one that is part of another by now. Raises NotFoundError."""
+        """An incident by id, also one that was merged into another. Raises NotFoundError."""
         ...
 
     @method
     def page(self, page: Page, like: IncidentFilter | None = None) -> tuple[int, list[Incident]]:
-        """Total and one page of incidents, newest first; those that became part of another only where asked for."""
+        """Total and one page of incidents, newest first; merged ones only if asked for."""
         ...
 
     @method
     def open(self) -> list[Incident]:
-        """All that are open, oldest first."""
+        """All open incidents, oldest first."""
         ...
 
     @method
     def alarms(self, incident_id: str) -> list[Alarm]:
-        """Alarms that are part of it or were, in the order in which they became so. Raises NotFoundError."""
+        """Alarms that are or were part of it, in the order in which they joined it. Raises NotFoundError."""
         ...
 
     @method
     def timeline(self, incident_id: str) -> list[AuditRow]:
-        """What the audit trail says of it, oldest first. Raises NotFoundError.
+        """Its rows of the audit trail, oldest first. Raises NotFoundError.
 
-        That is of the incident, of those that merged into it, of its alarms and of the runs that repair these; of many
-        alarms the first.
+        These are rows about the incident, incidents merged into it, its first alarms, and runs that repair them.
         """
         ...
 
     @method
     def minutes(self, incident_id: str, tenant: str | None = None) -> tuple[TenantMinutes, ...]:
-        """Minutes without service that it cost each tenant so far, or one of them. Raises NotFoundError."""
+        """Minutes without service that it has cost each tenant, or one of them. Raises NotFoundError."""
         ...
 
     @method
     def agreements(self, tenant: str | None = None) -> tuple[AgreementMinutes, ...]:
-        """What agreements in force lost this month, of what they allow; those of all tenants or of one."""
+        """Minutes that agreements in force lost this month, and may lose; of all tenants or of one."""
         ...
 
     @method
     def eras(self, begin: datetime, end: datetime) -> list[Era]:
-        """Who shared which cells under which agreements from one time to another, in order; none without a network."""
+        """Who shared which cells under which agreements between two times, in order; empty if no network was loaded."""
         ...
 
     @method
     def outages(self, begin: datetime, end: datetime) -> Outages | None:
-        """What alarms took away from one time to another, as far as that has passed; None without a network."""
+        """Service that alarms took away between two times, until now at most; None if no network is loaded."""
         ...
 
     @method
     def ranks(self) -> dict[str, Rank]:
-        """Which of the open incidents comes first, by id. What agreements lost is as it was a minute ago at most."""
+        """The order of open incidents, by id. Minutes that agreements lost are up to a minute old."""
         ...
 
     @method
     def acknowledge(self, incident_id: str, by: str) -> Incident:
-        """Put on record that people know of it: who said so first, and when, stays. Raises NotFoundError."""
+        """Put on record that people know of it; the first acknowledgement stays. Raises NotFoundError."""
         ...
 
     @method
     def take(self, incident_id: str, by: str) -> Incident:
-        """Put on record who sees to it from now on, whoever did before. Raises NotFoundError."""
+        """Put on record who works on it from now on, in place of anybody before. Raises NotFoundError."""
         ...
 
     @method
     def hand_back(self, incident_id: str, by: str) -> Incident:
-        """Put on record that nobody sees to it any more. Raises NotFoundError."""
+        """Put on record that nobody works on it any more. Raises NotFoundError."""
         ...
 
     @method
     def unsettled(self) -> list[str]:
-        """Ids of alarms that outlived their root for so long that they are to have incidents of their own."""
+        """Ids of alarms that outlived their root for so long that they need incidents of their own."""
         ...
 
     @method

@@ -1,4 +1,4 @@
-"""What indicators came to in the last hour, of each station, region and the network."""
+"""Judgements of KPIs in the last hour, of each station, region and the network."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ class Judgements(Repository[M_co], Protocol[M_co]):
 
     @method
     def put(self, judgements: Iterable[Judgement]) -> None:
-        """Put judgements on record in place of older ones; one that is older than what is there changes nothing."""
+        """Put judgements on record in place of older ones; a judgement that is older than the known one is ignored."""
         ...
 
     @method
     def stations(self, names: Collection[str] | None, since: datetime) -> list[Judgement]:
-        """Those of these stations, or of all, whose hour ended after a time, by name."""
+        """Judgements of these stations, or of all, whose hour ended after a time, by name."""
         ...
 
     @method
     def places(self) -> list[Judgement]:
-        """Those of the network and of regions, by level and name."""
+        """Judgements of the network and of regions, by level and name."""
         ...
 
     @method
     def forget(self, before: datetime) -> None:
-        """Delete those whose hour ended before a time: what they are of is gone."""
+        """Delete judgements whose hour ended before a time: their place does not exist any more."""
         ...

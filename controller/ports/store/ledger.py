@@ -14,7 +14,7 @@ from controller.ports.store.repository import M_co, Repository, method
 
 @dataclass(frozen=True, slots=True)
 class LedgerState:
-    """The ledger of one station as it was; ``missing`` says why there is none."""
+    """An earlier ledger of one station; ``missing`` says why it is not known."""
 
     ledger: Mapping[str, LedgerEntry]
     missing: str = ""
@@ -25,11 +25,11 @@ class EndedJob:
     """What one ended job left on its station.
 
     Attributes:
-        procedure: The run's: ``apply``, or a playbook's name.
-        cause: The run's: ``person``, or ``alarm:<id>``.
-        changes: In order, those taken back within the job left out.
-        before: What the ledger said before.
-        undoes: The run that the job's own run takes back, empty for all others.
+        procedure: Procedure of its run: ``apply``, or a playbook's name.
+        cause: Cause of its run: ``person``, or ``alarm:<id>``.
+        changes: Its changes in order, without those taken back within the job.
+        before: Ledger entries before the job.
+        undoes: The run that the job's run undoes; empty for all others.
     """
 
     run: str
@@ -45,7 +45,7 @@ class EndedJob:
 
 
 class Ledger(Repository[M_co], Protocol[M_co]):
-    """Nodes that are ours."""
+    """Entries of nodes that are ours."""
 
     @method
     def find(self, stations: Iterable[str] | None = None) -> dict[str, dict[str, LedgerEntry]]:
@@ -54,27 +54,27 @@ class Ledger(Repository[M_co], Protocol[M_co]):
 
     @method
     def paths(self, stations: Iterable[str]) -> dict[str, list[str]]:
-        """Paths of ledger entries by station, without what they hold: of many devices that is much less."""
+        """Paths of ledger entries by station, without their content, which is much larger."""
         ...
 
     @method
     def nodes(self, nodes: Collection[tuple[str, str]]) -> dict[tuple[str, str], LedgerEntry]:
-        """Ledger entries of nodes, by station and path, with one statement; others are absent."""
+        """Ledger entries of nodes, by station and path, with one statement; unknown nodes are absent."""
         ...
 
     @method
     def saying(self, value: str) -> dict[str, dict[str, LedgerEntry]]:
-        """Ledger entries of all stations with a leaf of this value, by station and path."""
+        """Ledger entries with a leaf of this value, of all stations, by station and path."""
         ...
 
     @method
     def versions(self, stations: Iterable[str]) -> dict[str, int]:
-        """A number by station that grows with each change of its ledger; stations without any are absent."""
+        """A number by station that grows with each change of its ledger; stations without entries are absent."""
         ...
 
     @method
     def as_of(self, stations: Iterable[str], *, run: str = "", at: datetime | None = None) -> dict[str, LedgerState]:
-        """Each station's ledger as it was before a run's job there, or at a time. Kept are its last 100 changes."""
+        """Each station's ledger as it was before a run's job there, or at a time. The last 100 changes are kept."""
         ...
 
     @method

@@ -1,4 +1,4 @@
-"""What stations counted: one row per station, span of time and level, and the files that it came from."""
+"""Counters of stations: one row for each station, span of time and level; and the files that they came from."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class StoredPeriods(NamedTuple):
 
     Attributes:
         new: Periods of which nothing was on record.
-        repeated: Nothing in them was new.
-        replaced: They took the place of a suspect one, or added counters to one.
-        conflicting: The first stays, and that another differs is on record.
-        refused: They lie in the future, or are of a length that is no granularity period.
+        repeated: Periods with nothing new.
+        replaced: Periods that replaced a suspect one, or added counters to one.
+        conflicting: Periods with other values than the one on record, which stays; the difference is on record.
+        refused: Periods in the future, or of a length that is no granularity period.
     """
 
     new: int = 0
@@ -33,7 +33,7 @@ class StoredPeriods(NamedTuple):
 
 
 class Gap(NamedTuple):
-    """A span of time in which a station measured nothing that is on record."""
+    """A span of time without measurements of a station on record."""
 
     station: str
     begin: datetime
@@ -41,14 +41,14 @@ class Gap(NamedTuple):
 
 
 class CollectedFile(Noun):
-    """A measurement file that was taken from a station, or that is of no use.
+    """A measurement file that was collected from a station, or refused.
 
     Attributes:
         name: As the station names it (TS 32.432 §5.2).
-        digest: Of its content as it was fetched.
-        at: When it was taken; now if none is given.
+        digest: Digest of its content as it was fetched.
+        at: When it was collected; now if None.
         periods: Periods in it.
-        error: Why it is of no use, empty where it was taken.
+        error: Why it was refused; empty if it was accepted.
     """
 
     station: str
@@ -60,11 +60,11 @@ class CollectedFile(Noun):
 
 
 class UnknownCounter(Noun):
-    """A counter that the vocabulary does not know: counted and named once, and not kept.
+    """A counter that the vocabulary does not have: counted and named once, and not kept.
 
     Attributes:
-        name: Without its subcounters.
-        count: Values of it so far.
+        name: Its name without subcounters.
+        count: Number of its values so far.
         station: The station that had it first.
     """
 
@@ -82,10 +82,11 @@ class Measurements(Repository[M_co], Protocol[M_co]):
     def put(self, periods: Iterable[Measured]) -> StoredPeriods:
         """Put granularity periods on record; each counts once, in whatever order they come.
 
-        A period's identity is station, begin and length. What is on record already is ignored. Counters that the
-        first did not have are added, since jobs of a station write files of their own. A whole period replaces a
-        suspect one. Else the first stays, and the difference is on the audit trail, once for each period.
-        Put some hundred stations at once, no more: each is locked meanwhile.
+        Station, begin and length identify a period. Values that are on record already are ignored. Counters that the
+        first one does not have are added, since each measurement job of a station writes files of its own. A complete
+        period replaces a suspect one. Otherwise the first one stays, and the difference goes on the audit trail, once
+        for each period.
+        Put at most some hundred stations at once: each is locked meanwhile.
         """
         ...
 
@@ -99,12 +100,13 @@ class Measurements(Repository[M_co], Protocol[M_co]):
         counters: Collection[str] | None = None,
         who: Subscribers = EVERYBODY,
     ) -> Iterator[Measured]:
-        """What began from ``begin`` to before ``end`` on one level (QUARTER to MONTH), by station and time; lazily.
+        """Periods that began between two times, on one level (QUARTER to MONTH), by station and time; lazily.
 
-        Each has these ``counters`` only, of this tenant and of whole cells: that takes a fraction of the time.
+        With ``counters`` and ``who``, periods have only these counters, of this tenant and of whole cells, which takes
+        a fraction of the time.
 
-        Periods shorter than 900 s are also there as 900 s; read them themselves by their own length. For threads:
-        a coroutine asks for pages, or reads in a thread.
+        Periods shorter than 900 s also exist as 900 s; to read them, ask for their own length. This is for threads; a
+        coroutine asks for pages, or reads in a thread.
         """
         ...
 
@@ -120,7 +122,7 @@ class Measurements(Repository[M_co], Protocol[M_co]):
         counters: Collection[str] | None = None,
         who: Subscribers = EVERYBODY,
     ) -> list[Measured]:
-        """About the first ``limit`` of what ``read`` gives, from behind a station and time; empty at the end."""
+        """About ``limit`` elements of ``read``, after a station and time; empty at the end."""
         ...
 
     @method
@@ -133,64 +135,64 @@ class Measurements(Repository[M_co], Protocol[M_co]):
         counters: Collection[str] | None = None,
         who: Subscribers = EVERYBODY,
     ) -> list[Measured]:
-        """All of what ``read`` gives as one for each station, as roll-ups are made, and many times as fast."""
+        """The sum of all elements of ``read`` for each station, made like a roll-up, and many times as fast."""
         ...
 
     @method
     def amounts(
         self, begin: datetime, end: datetime, seconds: int, stations: Collection[str], wanted: Sequence[CounterQuery]
     ) -> Iterator[CellCounts]:
-        """Of all of what ``read`` gives what is wanted of each cell, by station and time; lazily, for threads."""
+        """The wanted sums of each cell, for all elements of ``read``, by station and time; lazily, for threads."""
         ...
 
     @method
     def gaps(self, begin: datetime, end: datetime, stations: Collection[str] | None = None) -> list[Gap]:
-        """Spans without data, by station and time; of all stations that ever measured where none are named.
+        """Spans without data, by station and time; of all stations that ever measured if none are named.
 
-        Ask for what is younger than the shortest retention: of older times only whole hours are known.
+        Ask only for times within the shortest retention: of older times only whole hours are known.
         """
         ...
 
     @method
     def roll_up(self, now: datetime) -> int:
-        """Work out some hours, days and months again of which finer rows came; how many. Call it until that is 0.
+        """Work out some hours, days and months again that have new finer rows; returns how many. Call it until it is 0.
 
         An hour is worked out some minutes after its end, a day after its last hour, a month after its last day, in the
-        time zone of the current network. Late periods make them due again. Always from the finer rows, so to repeat it
-        changes nothing.
+        time zone of the current network. Late periods make them due again. A result always comes from all finer rows,
+        so repeating it changes nothing.
         """
         ...
 
     @method
     def retire(self, now: datetime, keep: Mapping[int, timedelta]) -> int:
-        """Delete some rows that are older than ``keep`` says by level; how many. Call it until that is 0.
+        """Delete some rows older than ``keep`` allows for their level; returns how many. Call it until it is 0.
 
-        Shorter periods are kept as long as those of 900 s. Unknown counters go with the shortest; so do files, or after
-        a week.
+        Shorter periods are kept as long as those of 900 s. Unknown counters are kept as long as the shortest retention;
+        names of files too, but at most a week.
         """
         ...
 
     @method
     def collect(self, files: Iterable[CollectedFile]) -> None:
-        """Put files on record as taken, in the transaction in which their periods are put."""
+        """Put files on record as collected, in the transaction that puts their periods."""
         ...
 
     @method
     def collected(self, station: str, names: Collection[str]) -> dict[str, CollectedFile]:
-        """Those of these files of a station that were taken already, by name."""
+        """Those of these files of a station that were collected already, by name."""
         ...
 
     @method
     def files(self, station: str, limit: int) -> list[CollectedFile]:
-        """The newest files of a station that were taken or refused, newest first."""
+        """The newest files of a station, collected or refused, newest first."""
         ...
 
     @method
     def miss(self, station: str, unknown: Mapping[str, int]) -> list[str]:
-        """Count values of counters that are not known, by name; the names that are new."""
+        """Count values of unknown counters by name; returns the names that are new."""
         ...
 
     @method
     def unknown(self) -> list[UnknownCounter]:
-        """Counters that stations have and the vocabulary does not, by name."""
+        """Counters of stations that the vocabulary does not have, by name."""
         ...

@@ -1,4 +1,4 @@
-"""Who may call."""
+"""Users, their tokens, and their sign-ins."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from controller.ports.store.repository import M_co, Repository, method
 
 @dataclass(frozen=True, slots=True)
 class NewToken:
-    """A token to keep: the SHA-256 of its secret in hex, whose it is, and what it opens until when.
+    """A token to keep: the SHA-256 of its secret in hex, its owner, its scopes and its end.
 
     Attributes:
-        made_with: Id of the token that it is made with; empty where that is none of ours.
+        made_with: Id of the token that it is made with; empty if that is none of ours.
     """
 
     digest: str
@@ -28,11 +28,11 @@ class NewToken:
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """A token of an identity provider, whose word was verified.
+    """A verified token of an identity provider.
 
     Attributes:
         issuer: The provider.
-        subject: Who it is about, to the provider and permanently.
+        subject: The provider's permanent identifier of the person.
         issued: When it was issued.
         ends: When it ends.
         digest: SHA-256 of the token in hex.
@@ -46,7 +46,7 @@ class SignIn:
 
 
 class Users(Repository[M_co], Protocol[M_co]):
-    """People and programs."""
+    """People and programs that may use Minka."""
 
     @method
     def add(self, person: Person, actor: str) -> User:
@@ -55,7 +55,7 @@ class Users(Repository[M_co], Protocol[M_co]):
 
     @method
     def change(self, person: Person, actor: str, *, disabled: bool = False) -> User:
-        """Change a user's role and tenant, disable or enable them; their tokens follow at once.
+        """Change a user's role and tenant, disable or enable a user; their tokens follow at once.
 
         Raises:
             NotFoundError: There is no such user.
@@ -83,27 +83,27 @@ class Tokens(Repository[M_co], Protocol[M_co]):
 
         Raises:
             NotFoundError: Its owner is no user.
-            ConflictError: The owner is disabled, or got 100 tokens within a day; the token in use was revoked.
+            ConflictError: The owner is disabled or got 100 tokens within a day, or the token in use was revoked.
         """
         ...
 
     @method
     def ensure(self, new: NewToken, owner: Person) -> None:
-        """Keep a token and its owner if they are not on record yet; whatever is there stays as it is."""
+        """Keep a token and its owner if they are not on record yet; existing ones stay as they are."""
         ...
 
     @method
     def keep_only(self, new: NewToken, owner: Person) -> Token | None:
-        """Keep a token, if it is not on record, and end all others of the same owner and label.
+        """Keep a token if it is not on record, and end all others with the same owner and label.
 
         Returns:
-            The token as it is on record; None, and nothing changes, if it is over or its owner is disabled.
+            The token as it is on record; None, without any change, if it has ended or its owner is disabled.
         """
         ...
 
     @method
     def find(self, owner: str | None = None) -> list[Token]:
-        """Tokens, those of one owner if given, oldest first. Raises NotFoundError if there is no such user."""
+        """Tokens, oldest first; only those of one owner if given. Raises NotFoundError if there is no such user."""
         ...
 
     @method
@@ -113,25 +113,25 @@ class Tokens(Repository[M_co], Protocol[M_co]):
 
     @method
     def revoke(self, token_id: str, by: Person, *, with_made: bool = False) -> None:
-        """End a token permanently, now. Revoking it again changes nothing.
+        """End a token permanently, now. Repeating it changes nothing.
 
         Args:
             token_id: The token.
             by: Who revokes it.
-            with_made: Whether to end all that were made with it too, and with those.
+            with_made: Whether to end also all tokens that were made with it, directly or indirectly.
 
         Raises:
             NotFoundError: There is no such token.
-            ConflictError: It opens more than the token in use. Or tokens of others were made with it, which ``by`` may
+            ConflictError: It permits more than the token in use, or tokens of others were made with it that ``by`` may
                 not end.
         """
         ...
 
     @method
     def rotate(self, token_id: str, digest: str, until: datetime, by: Person) -> Token:
-        """A token like the old one; the old one ends at ``until`` or before.
+        """Replace a token by a new one like it; the old one ends at ``until`` or before.
 
-        The new one has the old one's whole lifetime before it, but ends with the token in use of ``by`` at the latest.
+        The new one has the full lifetime of the old one, but ends with the token that ``by`` uses at the latest.
 
         Raises:
             NotFoundError: There is no such token.
@@ -142,7 +142,7 @@ class Tokens(Repository[M_co], Protocol[M_co]):
 
     @method
     def bearer(self, digest: str) -> Person | None:
-        """Whose token has this SHA-256: None if nobody's, or if it or its owner is not in force. Notes its use."""
+        """The owner of the token with this SHA-256; None if there is no such token in force. Records the use."""
         ...
 
 
@@ -151,20 +151,20 @@ class SignIns(Repository[M_co], Protocol[M_co]):
 
     @method
     def accept(self, person: Person, sign_in: SignIn) -> Person:
-        """Somebody whom an identity provider vouches for, put on record as a user, with the role of the newest token.
+        """Put somebody on record as a user for whom an identity provider vouches, with the role of the newest token.
 
         Raises:
-            SignInError: The token was signed out with, or is older than the one that gave another role, or none. Or the
-                name is that of a user of our own or of somebody else at the provider, or disabled.
+            SignInError: The token was signed out, or is older than one that gave another role or none. Or the name
+                belongs to a user of our own, to somebody else at the provider, or to a disabled user.
         """
         ...
 
     @method
     def withdraw_role(self, sign_in: SignIn) -> None:
-        """Put on record that the provider gives somebody no role any more: older tokens of theirs open nothing."""
+        """Put on record that the provider gives somebody no role any more: their older tokens become invalid."""
         ...
 
     @method
     def end(self, sign_in: SignIn) -> None:
-        """Put on record that a token of the provider opens nothing any more."""
+        """Put on record that a token of the provider is invalid from now on."""
         ...

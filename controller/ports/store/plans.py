@@ -1,4 +1,4 @@
-"""Plans."""
+"""Plans on record."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from controller.ports.store.repository import M_co, Page, Repository, method
 
 @dataclass(frozen=True, slots=True)
 class PlanHead:
-    """A plan in a list: what it is about, with the numbers of stations and findings."""
+    """A plan in a list: what it is about, and its numbers of stations and findings."""
 
     id: str
     created: datetime
@@ -25,11 +25,11 @@ class PlanHead:
 
 
 class Plans(Repository[M_co], Protocol[M_co]):
-    """Plans, immutable."""
+    """Plans, which never change."""
 
     @method
     def save(self, plan: Plan, actor: str) -> None:
-        """Keep a plan; keeping an equal one again changes nothing."""
+        """Keep a plan; an equal plan changes nothing."""
         ...
 
     @method

@@ -25,14 +25,15 @@ class Processes(Repository[M_co], Protocol[M_co]):
 
     @method
     def register(self, name: str, role: ProcessRole = ProcessRole.WORKER) -> str:
-        """A new incarnation of a process; returns its id. It takes the place of what ended under its role and name."""
+        """Register a new incarnation of a process, in place of an ended one with its role and name; returns its id."""
         ...
 
     @method
     def heartbeat(self, incarnation: str, sessions: int = 0, late: str = "", observed: bytes = b"") -> None:
-        """Count up; note the open sessions to devices, and the rounds that are late (``Process.late``).
+        """Count up, and note the open sessions to devices, and the rounds that are late (``Process.late``).
 
-        ``observed`` is what the process measured since it was registered (``Observations.encoded``); empty: as before.
+        ``observed`` is all that the process measured since it registered (``Observations.encoded``); empty means no
+        change.
 
         Raises LeaseLostError if the incarnation was declared dead.
         """
@@ -40,36 +41,36 @@ class Processes(Repository[M_co], Protocol[M_co]):
 
     @method
     def end(self, incarnation: str) -> None:
-        """Note that a process ended in good order; what it still holds is given back, as by ``declare_dead``."""
+        """Note that a process ended in good order; its jobs are given back as by ``declare_dead``."""
         ...
 
     @method
     def find(self) -> list[Process]:
-        """Processes that live, and for a day those that ended otherwise than by ``end_worker`` unless replaced."""
+        """Processes that live, and for a day those that ended in another way than by ``end`` and were not replaced."""
         ...
 
     @method
     def alive(self) -> list[Incarnation]:
-        """Incarnations that are alive on record."""
+        """Incarnations of workers that are alive on record."""
         ...
 
     @method
     def declare_dead(self, incarnation: str, counter: int) -> bool:
-        """Declare an incarnation dead if its counter still stands at ``counter``; False if it moved on.
+        """Declare an incarnation dead if its counter is still ``counter``; False if it moved on.
 
-        Its claimed jobs become claimable again (to recover their transactions), its leases lose their holder.
+        Its jobs become claimable again (to recover their transactions), and its leases lose their holder.
         """
         ...
 
 
 class Status(Repository[M_co], Protocol[M_co]):
-    """How the record stands."""
+    """Figures over the record, and whether it accepts writes."""
 
     @method
     def figures(self) -> dict[str, Figures]:
         """Gauges and counters over the record, by metric and label values (``controller.models.metrics``).
 
-        Outcomes, ended runs, roles and other closed sets are there as 0 where they did not occur.
+        Outcomes, ended runs, roles and other closed sets are 0 if they did not occur.
         """
         ...
 
@@ -77,12 +78,12 @@ class Status(Repository[M_co], Protocol[M_co]):
     def spreads(self) -> dict[str, Spreads]:
         """Histograms, and counters of what processes counted: by metric and label values.
 
-        Of what is on record, as times of runs, they are worked out from it. What processes measured themselves is
-        added up over all that live and all that ended.
+        Durations of runs and the like are worked out from the record. Measurements of processes are added up over all
+        that live and all that ended.
         """
         ...
 
     @method
     def check_writable(self) -> None:
-        """Return if a write would be committed now; it changes nothing that counts. Raises StoreError."""
+        """Return if a write would be committed now; leaves no change. Raises StoreError."""
         ...

@@ -1,4 +1,4 @@
-"""What all repositories are made of: methods that are declared once and called in two ways."""
+"""Base of all repositories: methods that are declared once and called in two ways."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ R_co = TypeVar("R_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Where to start and how much to return; lists are newest first unless said otherwise."""
+    """Which part of a list to return; lists are newest first unless stated otherwise."""
 
     limit: int = 100
     offset: int = 0
 
 
 class Sync:
-    """Methods of a repository return when they are committed."""
+    """Methods of a repository return when their transaction is committed."""
 
 
 class Async:
-    """Methods of a repository are coroutines, which the store's thread carries out."""
+    """Methods of a repository are coroutine functions, which the store's thread carries out."""
 
 
 #: How methods of a repository are called.
@@ -33,7 +33,7 @@ M_co = TypeVar("M_co", bound=Sync | Async, covariant=True)
 
 
 class Repository(Protocol[M_co]):
-    """One noun of the record."""
+    """A repository of one noun."""
 
     @property
     def mode(self) -> M_co:
@@ -42,10 +42,10 @@ class Repository(Protocol[M_co]):
 
 
 class Method(Generic[P, R_co]):
-    """A method of a repository: blocking on a ``Repository[Sync]``, a coroutine function on a ``Repository[Async]``.
+    """Descriptor of a method: blocking on a ``Repository[Sync]``, a coroutine function on a ``Repository[Async]``.
 
     Args:
-        function: What it does on the blocking repository.
+        function: The method of the blocking repository.
         reads: Whether it is known to change nothing.
     """
 

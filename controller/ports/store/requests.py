@@ -1,4 +1,4 @@
-"""Requests for runs, and runs that are prepared and not on record yet (``controller.runs.launch``)."""
+"""Requests for runs, and runs that are prepared but not on record yet (``controller.runs.launch``)."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class NewJob:
     """A job to be created with its run.
 
     Attributes:
-        unit: Name of the unit it belongs to, within its wave; empty where the device is one of its own.
-        rank: Order within the unit: it begins when all of lower rank are prepared or done well.
+        unit: Name of its unit within its wave; empty if the device is a unit of its own.
+        rank: Order within the unit: it begins when all jobs of lower rank are prepared or ended well.
     """
 
     wave: int
@@ -32,19 +32,19 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
-    """What is to be run, who asks for it, and why: either a plan is applied, or a playbook is run.
+    """A request: what is to be run, who asks for it, and why. Either a plan is applied, or a playbook is run.
 
     Attributes:
-        plan: The plan to apply; one that takes a run back undoes it.
+        plan: The plan to apply; a plan that takes a run back undoes that run.
         strategy: How to go through the stations of the plan; playbooks have their own.
         playbook: Name of the playbook to run; its targets follow from the parameters.
         parameters: The playbook's parameters.
-        on_hold: What becomes of stations under a hold; None leaves that to the playbook.
+        on_hold: What to do about stations under a hold; None leaves that to the playbook.
         actor: Name of the person, or of the rule, for the record.
-        cause: ``person``, or ``alarm:<id>``; what no person asks for needs standing consents.
+        cause: ``person``, or ``alarm:<id>``; a run that no person asks for needs standing consents.
         reason: Why.
-        key: Idempotency key: the same one of the same person, or for the same alarm, is the same run.
-        asker: The person who asks; that counts as a yes where the person may approve.
+        key: Idempotency key: the same key of the same person, or for the same alarm, means the same run.
+        asker: The person who asks; the request counts as a yes if the person may approve.
         contracts: Contractual reasons of that person.
         overtake: Whether it may go before a paused run that has yet to change one of its stations.
     """
@@ -64,12 +64,12 @@ class RunRequest:
 
     @property
     def automatic(self) -> bool:
-        """Whether a rule asks, and no person does."""
+        """Whether a rule asks, and not a person."""
         return self.cause != PERSON
 
     @property
     def approver(self) -> Person | None:
-        """Who asks, if that person may approve."""
+        """The person who asks, if that person may approve."""
         return self.asker if self.asker is not None and may(self.asker, Permission.APPROVE) else None
 
 
@@ -78,13 +78,13 @@ class PreparedRun:
     """A run that can be accepted.
 
     Attributes:
-        procedure: What its jobs execute: ``apply``, ``undo``, or the name of the playbook.
-        plan: The plan that it is bound to; an empty one where its playbook makes none.
+        procedure: The procedure that its jobs execute: ``apply``, ``undo``, or the name of the playbook.
+        plan: The plan that it is bound to; an empty one if its playbook makes none.
         strategy: How it goes through its stations, with the timer that its groups need.
-        constraints: Under which approvals, windows and notices; None where there are none.
-        playbook: The playbook's text and parameters, where it runs one.
+        constraints: Approvals, windows and notices that bind it; None if there are none.
+        playbook: The playbook's text and parameters, if it runs one.
         refused: Why it is refused; empty if it is not.
-        adopts: Stations that are observe-only, and are adopted when the run is accepted.
+        adopts: Observe-only stations that are adopted when the run is accepted.
         idle: Whether its plan finds nothing to change.
     """
 
@@ -101,5 +101,5 @@ class PreparedRun:
 
 
 def other_request(known: Run) -> ConflictError:
-    """The error where an idempotency key comes again with another request."""
+    """The error if an idempotency key comes again with another request."""
     return ConflictError(f"the idempotency key belongs to run {known.id}, which was asked for otherwise")

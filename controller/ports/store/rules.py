@@ -12,11 +12,11 @@ from controller.ports.store.repository import M_co, Page, Repository, method
 
 
 class Rules(Repository[M_co], Protocol[M_co]):
-    """What rules may do, proposed and did."""
+    """Modes of rules, and their proposals and repairs."""
 
     @method
     def grants(self) -> list[RuleGrant]:
-        """Modes in force, by rule and scope; a rule without one is in the mode of its file."""
+        """Modes in force, by rule and scope; a rule without one has the mode in its file."""
         ...
 
     @method
@@ -26,12 +26,12 @@ class Rules(Repository[M_co], Protocol[M_co]):
 
     @method
     def propose(self, proposal: Proposal) -> Proposal:
-        """Put on record what a rule proposes."""
+        """Put a proposal of a rule on record."""
         ...
 
     @method
     def of_alarm(self, alarm_id: str) -> list[Proposal]:
-        """What rules proposed for an alarm, oldest first."""
+        """Proposals of rules for an alarm, oldest first."""
         ...
 
     @method
@@ -43,16 +43,16 @@ class Rules(Repository[M_co], Protocol[M_co]):
     def page(
         self, page: Page, states: Iterable[ProposalState] = (), rule: str = "", alarm: str = ""
     ) -> tuple[int, list[Proposal]]:
-        """Proposals, newest first, of states, rule and alarm that are named; how many there are in all."""
+        """Total and one page of proposals, newest first; only those of the states, rule and alarm that are named."""
         ...
 
     @method
     def answer(self, proposal_id: str, *, yes: bool, by: str, reason: str) -> Proposal:
-        """What a person says to a proposal that asks.
+        """Put a person's answer to a proposal on record.
 
         Raises:
             NotFoundError: There is no such proposal.
-            ConflictError: It does not ask (any more), or the alarm is another than the one that was asked about.
+            ConflictError: It does not ask (any more), or the alarm is not the one that it asked about.
         """
         ...
 
@@ -67,15 +67,15 @@ class Rules(Repository[M_co], Protocol[M_co]):
         before: tuple[str, ...] = (),
         after: tuple[str, ...] | None = None,
     ) -> Proposal | None:
-        """What becomes of a proposal, in which nothing stands in the way any more; None if its state is another now."""
+        """Move a proposal to another state, and remove its objections; None if its state is not as ``seen``."""
         ...
 
     @method
     def during(self, alarm: Alarm) -> Proposal | None:
-        """The repair for another alarm that worked on its station, or was being verified, when an alarm was raised."""
+        """The repair for another alarm that was working on the station, or being verified, when an alarm was raised."""
         ...
 
     @method
     def figures(self, rule: str, scope: str | None = None, since: datetime | None = None) -> Figures:
-        """What is on record of a rule; of its repairs those that began since then, and by its mode in this scope."""
+        """Figures of a rule on record; of its repairs only those since ``since``, by its mode in this scope."""
         ...

@@ -19,7 +19,7 @@ from controller.ports.store.requests import PreparedRun
 class NewDecision:
     """A decision to be put on record; see ``controller.models.run.Decision``.
 
-    What was confirmed at an earlier gate is not postponed but cancelled.
+    A group that was confirmed at an earlier gate is not postponed but cancelled.
     """
 
     wave: int
@@ -32,14 +32,14 @@ class NewDecision:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """What happens next to a run, all in one transaction.
+    """The next change of a run, all in one transaction.
 
     Attributes:
-        wave: Wave that opens, or None. Where each station is decided on its own, its jobs of rank 0 become claimable.
-        cancel_rest: Whether jobs that were not claimed end ``cancelled``.
-        spared: Ids of jobs that do not: they are begun still.
+        wave: Wave that opens, or None. If each station is decided on its own, its jobs of rank 0 become claimable.
+        cancel_rest: Whether unclaimed jobs end ``cancelled``.
+        spared: Ids of jobs that do not: they may still begin.
         reason: Why, for the record.
-        decisions: What is decided at gates.
+        decisions: New decisions at gates.
         ready: Ids of waiting jobs that become claimable.
         withdrawn: Ids of jobs not begun that end ``withdrawn``.
         postponed: Ids of jobs not begun, or ended ``deferred``, whose unit or wave was postponed.
@@ -64,11 +64,11 @@ class Runs(Repository[M_co], Protocol[M_co]):
 
     @method
     def create(self, new: PreparedRun) -> Run:
-        """Accept a run (state ``queued``) with its jobs (``waiting``) under constraints that are kept with it.
+        """Accept a run (state ``queued``) with its jobs (``waiting``), and keep its constraints.
 
-        With a key that the same person (or alarm, where that is the cause) used before, returns that run if the same
-        was asked for: plan, procedure and strategy (or playbook and parameters), and the person's reason.
-        Who asks for it and may approve says yes by that, with the contractual reasons of the request.
+        If the same person (or alarm, if that is the cause) used the key before, returns that run, provided that the
+        request is the same: plan, procedure and strategy (or playbook and parameters), and the person's reason.
+        The request counts as a yes of an asker who may approve, with the contractual reasons of the request.
 
         Raises:
             ConflictError: The key was used for something else.
@@ -97,12 +97,11 @@ class Runs(Repository[M_co], Protocol[M_co]):
 
     @method
     def advance(self, run_id: str, decide: Decide, by: str = "engine") -> Transition | None:
-        """Let ``decide`` judge a run and its jobs and carry out what it says, in one transaction.
+        """Let ``decide`` judge a run and its jobs, and carry out the result, in one transaction.
 
-        The run stays locked meanwhile, so ``decide`` must be quick and pure; it may be called again
-        when the transaction is repeated. It is not called for a terminal run. ``cancel_rest`` spares
-        jobs that must still recover a transaction: they stay claimable until they are done. ``by`` is
-        who decides, for the record.
+        The run stays locked meanwhile, so ``decide`` must be quick and pure; it may be called again when the
+        transaction is repeated. It is not called for a terminal run. ``cancel_rest`` spares jobs that must still
+        recover a transaction: they stay claimable until they are done. ``by`` is who decides, for the record.
 
         Raises:
             NotFoundError: There is no such run.
@@ -122,7 +121,7 @@ class Runs(Repository[M_co], Protocol[M_co]):
 
     @method
     def left(self, device: str) -> datetime | None:
-        """When a run last ended at a device that had changed it, or was stopped before it could; None if none did."""
+        """When a run last ended at a device after it changed it, or was stopped before it could; None if none did."""
         ...
 
     @method
@@ -137,27 +136,27 @@ class Runs(Repository[M_co], Protocol[M_co]):
 
     @method
     def pause(self, run_id: str, actor: str) -> Run:
-        """Turn ``queued``/``running`` into ``paused``, and put back what is claimable of units not begun."""
+        """Turn ``queued``/``running`` into ``paused``, and put back claimable jobs of units not begun."""
         ...
 
     @method
     def resume(self, run_id: str, actor: str) -> Run:
-        """Turn ``paused`` back into what it was; other runs stay as they are."""
+        """Turn ``paused`` back into the state before; other runs stay as they are."""
         ...
 
     @method
     def find_by_key(self, idempotency_key: str, person: str) -> Run | None:
-        """The run that was accepted with a person's key, or None; others' keys are others, whatever they say."""
+        """The run that was accepted with this key of this person, or None; equal keys of other people do not count."""
         ...
 
     @method
     def waits(self, run_ids: Collection[str]) -> dict[str, tuple[Wait, ...]]:
-        """What each of these runs waits for, a pause first; runs that wait for nothing or have ended are left out."""
+        """What each of these runs waits for, a pause first; runs that have ended or wait for nothing are left out."""
         ...
 
     @method
     def playbook(self, digest: str) -> str:
-        """Text of a playbook that some run was accepted with. Raises NotFoundError."""
+        """Text of a playbook that a run was accepted with. Raises NotFoundError."""
         ...
 
 
@@ -166,7 +165,7 @@ class Steps(Repository[M_co], Protocol[M_co]):
 
     @method
     def write(self, step: StepRecord, claim: Claim) -> None:
-        """Keep a step as it now is; the very same step again changes nothing.
+        """Keep a step in its current state; an equal step changes nothing.
 
         Raises:
             LeaseLostError: The claim's fence is no longer the newest, or its incarnation was declared dead.
@@ -184,28 +183,28 @@ class Questions(Repository[M_co], Protocol[M_co]):
 
     @method
     def ask(self, question: Question, claim: Claim) -> Question:
-        """Ask a question unless it was asked before; it as it stands now. Raises LeaseLostError."""
+        """Ask a question, unless it was asked before; returns it as it is now. Raises LeaseLostError."""
         ...
 
     @method
     def answer(self, run: str, answer: str, *, actor: str, reason: str = "", question: str = "") -> Question:
-        """Answer the open question of a run, or one of several by its id; whoever waits for it goes on.
+        """Answer the open question of a run, or one of several by its id; jobs that wait for it go on.
 
         Raises:
             NotFoundError: The run has no such open question.
             ConflictError: It has several, and none was named.
-            InputError: The answer is none of the choices.
+            InputError: The answer is not among the choices.
         """
         ...
 
     @method
     def take_default(self, question: str) -> Question:
-        """Answer a question by its default, as nobody did; one that was answered meanwhile stays so."""
+        """Answer a question by its default, since nobody did; an answer that came meanwhile stays."""
         ...
 
     @method
     def find(self, run: str = "", *, unanswered: bool = True) -> list[Question]:
-        """Questions of active runs, or of one run whatever its state, oldest first.
+        """Questions of active runs, or of one run in any state, oldest first.
 
         Raises:
             NotFoundError: There is no such run.

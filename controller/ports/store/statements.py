@@ -10,7 +10,7 @@ from controller.ports.store.repository import M_co, Page, Repository, method
 
 
 class StatementFilter(NamedTuple):
-    """Which statements are asked for; None for any."""
+    """Which statements are wanted; None for any."""
 
     kind: StatementKind | None = None
     tenant: str | None = None
@@ -18,13 +18,13 @@ class StatementFilter(NamedTuple):
 
 
 class Statements(Repository[M_co], Protocol[M_co]):
-    """What tenants got in months, in versions: each is kept as it was issued, and none is ever changed."""
+    """Statements of what tenants got in months, in versions: each is kept as it was issued, and never changes."""
 
     @method
     def issue(self, draft: Statement, by: str, reason: str) -> IssuedStatement:
         """Put a statement on record as the next version, with the digests of its files on the audit trail.
 
-        The latest version is returned where the draft says the same.
+        Returns the latest version if the draft is equal.
         """
         ...
 
@@ -32,7 +32,7 @@ class Statements(Repository[M_co], Protocol[M_co]):
     def page(
         self, page: Page, like: StatementFilter | None = None, kinds: Collection[StatementKind] | None = None
     ) -> tuple[int, list[IssuedStatement]]:
-        """Total and one page of statements, of these kinds or all, newest first."""
+        """Total and one page of statements, newest first; only of these kinds if given."""
         ...
 
     @method
@@ -44,14 +44,14 @@ class Statements(Repository[M_co], Protocol[M_co]):
 
     @method
     def file(self, statement: str, form: StatementForm) -> bytes:
-        """A file of a statement, by its id, as it was issued. Raises NotFoundError."""
+        """A file of a statement, by the statement's id, as it was issued. Raises NotFoundError."""
         ...
 
     @method
     def proof(self, digest: str, tenant: str | None = None) -> StatementProof:
-        """Which statement a file is of, by its SHA-256, and whether the audit row holds; of all tenants or of one.
+        """The statement of a file, by the file's SHA-256, and whether the audit row matches; of all tenants or one.
 
         Raises:
-            NotFoundError: It is none that was issued.
+            NotFoundError: No such file was issued.
         """
         ...

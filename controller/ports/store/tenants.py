@@ -1,4 +1,4 @@
-"""What is on record of one tenant."""
+"""What is on record about one tenant."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from controller.ports.store.repository import M_co, Page, Repository, method
 
 
 class Tenants(Repository[M_co], Protocol[M_co]):
-    """Plans, runs, alarms and audit rows that concern a tenant. What does not concern it is not found."""
+    """Plans, runs, alarms and audit rows that concern a tenant. Nothing else can be found here."""
 
     @method
     def plans(self, tenant: str, page: Page) -> tuple[int, list[TenantPlanHead]]:
@@ -25,12 +25,12 @@ class Tenants(Repository[M_co], Protocol[M_co]):
 
     @method
     def plan(self, tenant: str, handle: str) -> Plan:
-        """The plan that this tenant knows by this name, whole. Raises NotFoundError."""
+        """The whole plan that this tenant knows by this name. Raises NotFoundError."""
         ...
 
     @method
     def handles(self, tenant: str, plans: Iterable[str]) -> dict[str, str]:
-        """The tenant's names of plans, by their ids; plans that don't concern it are absent."""
+        """The tenant's names of plans, by the plans' ids; plans that don't concern it are absent."""
         ...
 
     @method
@@ -47,7 +47,7 @@ class Tenants(Repository[M_co], Protocol[M_co]):
     def alarms(self, tenant: str, page: Page, like: AlarmFilter | None = None) -> tuple[int, list[Alarm]]:
         """Total and one page of alarms that concern a tenant, newest first.
 
-        Objects are asked for only where tenants see them: cells and core links.
+        The filter finds only objects that tenants see: cells and core links.
         """
         ...
 
@@ -62,7 +62,7 @@ class Tenants(Repository[M_co], Protocol[M_co]):
     ) -> tuple[int, list[tuple[str, list[Alarm]]]]:
         """Total and one page of incidents with alarms that concern a tenant, newest first, each with these alarms.
 
-        Their states, too, are those of these alarms alone; of a filter states, stations, causes and ``since`` count.
+        Their states, too, follow from these alarms alone. Of the filter, states, stations, causes and ``since`` apply.
         """
         ...
 
@@ -73,23 +73,23 @@ class Tenants(Repository[M_co], Protocol[M_co]):
 
     @method
     def incident_alarms(self, tenant: str, incidents: Iterable[str]) -> dict[str, list[Alarm]]:
-        """Alarms that concern a tenant of incidents by id, oldest first; incidents without any are absent."""
+        """Alarms that concern a tenant, by incident, oldest first; incidents without any are absent."""
         ...
 
     @method
     def work(self, tenant: str, begin: datetime, end: datetime) -> list[tuple[str, Job]]:
-        """Jobs that touch or interrupt a tenant and were under way between two times, each with its run's procedure."""
+        """Jobs under way between two times that touch or interrupt a tenant, each with its run's procedure."""
         ...
 
     @method
     def audit(
         self, tenant: str, acts: Iterable[str], page: Page, wanted: AuditQuery = EVERYTHING
     ) -> tuple[int, list[tuple[AuditRow, bool]]]:
-        """Total and one page of the tenant's audit rows that are wanted, newest first, and whether its people did it.
+        """Total and one page of the tenant's wanted audit rows, newest first, and whether its own people acted.
 
-        A row's id is its number among the tenant's. Others who act are one, ``host``; the object of a job that ended is
-        not asked for, since its id tells of others.
+        A row's id is its number among the tenant's rows. All other actors appear as ``host``. The filter does not find
+        the object of a job that ended, since its id would reveal something of others.
 
-        They are all that its people did, and those of the named acts that were done to its runs and their jobs.
+        The tenant's rows are all acts of its people, and the named acts of others on its runs and their jobs.
         """
         ...

@@ -35,24 +35,24 @@ class Works(Repository[M_co], Protocol[M_co]):
     def cancel(self, work: str, tenant: str, actor: str) -> None:
         """End a tenant's work now, or call it off. Raises NotFoundError where it has none of that id that is not over.
 
-        What was under way until now stays on record as announced.
+        The part until now stays on record as announced work.
         """
         ...
 
     @method
     def page(self, page: Page, tenant: str | None = None) -> tuple[int, list[AnnouncedWork]]:
-        """Total and one page of all that was ever announced, newest first; of one tenant if named."""
+        """Total and one page of all works ever announced, newest first; only those of one tenant if named."""
         ...
 
     @method
     def during(self, since: datetime, until: datetime, tenant: str | None = None) -> list[AnnouncedWork]:
-        """Work that was, is or will be under way at some time from ``since`` to before ``until``, by beginning.
+        """Work under way at some time between ``since`` and ``until``, by its begin.
 
-        ``controller.models.announced_work.intervals`` makes the times of one core link of them.
+        ``controller.models.announced_work.intervals`` turns works into the times of one core link.
         """
         ...
 
     @method
     def on(self, alarm: Alarm) -> AnnouncedWork | None:
-        """Work under way now of which an alarm's fault is a part, None if there is none."""
+        """Announced work under way now that explains an alarm; None if there is none."""
         ...
