@@ -10,6 +10,7 @@ import asyncio
 import math
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,8 +18,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import orjson
+from pydantic import SecretStr
 
-from controller.device.address import address_of, not_reached
+from controller.device.address import addresses_of, not_reached
 from controller.device.tls import tls_context
 from controller.models.errors import (
     AuthenticationError,
@@ -65,7 +67,7 @@ class StaleError(DeviceRefusedError):
 
 
 class BusyError(DeviceRefusedError):
-    """The server is overloaded, and has done nothing.
+    """The server has done nothing, and may be asked again: it is overloaded, or we have another secret by now.
 
     Attributes:
         seconds: When to come again.
@@ -82,6 +84,28 @@ class ForeignWriterError(DeviceRefusedError):
     """Somebody else writes a field that would change."""
 
     code = "foreign-writer"
+
+
+class _BrokenError(SessionLostError):
+    """The connection broke, and at once: whoever sat at its other end is gone, and another may be there."""
+
+
+class _TooLargeError(SessionLostError):
+    """The answer is larger than any that is taken."""
+
+
+@dataclass(eq=False, slots=True)
+class _Opened:
+    """Connections to one server, and what they were opened with.
+
+    Attributes:
+        secrets: Our certificate with its key, certificates of the authority, and the bearer token.
+        users: Requests under way.
+    """
+
+    client: httpx.AsyncClient
+    secrets: tuple[SecretStr | None, SecretStr, SecretStr | None]
+    users: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +153,7 @@ class PoolApi:
         self._connect_timeout = connect_timeout
         self._turn = asyncio.Semaphore(at_once)
         self._limits = httpx.Limits(max_connections=None, max_keepalive_connections=at_once, keepalive_expiry=60)
-        self._client: httpx.AsyncClient | None = None
+        self._current: _Opened | None = None
         #: When it answered last, and when a request found it silent for a whole time-out, with what that came to.
         self._answered = -math.inf
         self._silent: tuple[float, type[SessionLostError | UnreachableError], str] | None = None
@@ -145,7 +169,7 @@ class PoolApi:
             DeviceRefusedError: We may not read it.
         """
         status, body = await self._ask("GET", place.url)
-        if _absent(status, body):
+        if _absent(place, status, body):
             return None
         if status == httpx.codes.NOT_FOUND:
             raise DeviceRefusedError(
@@ -168,13 +192,22 @@ class PoolApi:
         return [one async for one in self._pages(place)]
 
     async def _pages(self, place: Place) -> AsyncIterator[Object]:
-        query = {"limit": str(PAGE)}
+        limit = PAGE
+        query = {"limit": str(limit)}
         if place.name:
             query["fieldSelector"] = f"metadata.name={place.name}"
         if place.kind.label:
             query["labelSelector"] = place.kind.label
         for _ in range(MOST_PAGES):
-            answer = await self._answer("GET", place.collection, query)
+            try:
+                answer = await self._answer("GET", place.collection, query)
+            except _TooLargeError:
+                if limit == 1:
+                    raise
+                # Pods and nodes of large clusters may take tens of kB each.
+                limit = max(1, limit // 4)
+                query["limit"] = str(limit)
+                continue
             # Servers written in Go may say of an empty list that its items are null.
             items = [] if answer.body.get("items", "") is None else answer.body.get("items")
             if not isinstance(items, list) or not all(isinstance(one, dict) for one in items):
@@ -251,7 +284,7 @@ class PoolApi:
         }
         query = {**self._deadline, **({"dryRun": "All"} if dry_run else {})}
         status, body = await self._ask("DELETE", place.url, query, body=options)
-        if not _absent(status, body):
+        if not _absent(place, status, body):
             self._succeeded(status, body)
 
     async def evict(self, place: Place, uid: str) -> None:
@@ -266,7 +299,7 @@ class PoolApi:
         options = {"preconditions": {"uid": uid}}
         eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata, "deleteOptions": options}
         status, body = await self._ask("POST", f"{place.url}/eviction", self._deadline, body=eviction)
-        if not _absent(status, body):
+        if not _absent(place, status, body):
             self._succeeded(status, body)
 
     async def watch(self, place: Place, version: str, seconds: int) -> AsyncIterator[dict[str, Any]]:
@@ -282,19 +315,22 @@ class PoolApi:
             "resourceVersion": version,
             "timeoutSeconds": str(seconds),
         }
-        client = await self._opened()
         failure: DeviceError | None = None
-        try:
-            async with client.stream(
-                "GET", place.collection, params=query, timeout=self._patience(seconds)
-            ) as response:
-                if response.status_code != httpx.codes.OK:
-                    body = await self._body(response)
-                    raise self._refused(response.status_code, _told(response.status_code, body, _later(response)))
-                async for event in self._events(response):
-                    yield event
-        except (httpx.HTTPError, ssl.SSLError) as error:
-            failure = self._lost(error)
+        async with self._opened() as opened:
+            try:
+                async with opened.client.stream(
+                    "GET", place.collection, params=query, timeout=self._patience(seconds)
+                ) as response:
+                    if response.status_code != httpx.codes.OK:
+                        body = await self._body(response)
+                        failure = self._refused(response.status_code, _told(response.status_code, body, response))
+                    else:
+                        async for event in self._events(response):
+                            yield event
+            except (httpx.HTTPError, ssl.SSLError) as error:
+                failure = self._lost(error)
+            if failure is not None:
+                failure = await self._judged(failure, opened)
         if failure is not None:
             raise failure
 
@@ -331,24 +367,33 @@ class PoolApi:
         body: Object | None = None,
         media: str = _JSON,
     ) -> tuple[int, dict[str, Any]]:
-        """One request. After 429 the server has done nothing, so the request is sent again.
+        """One request.
 
-        What changes something is sent once: whoever sends it has to see again whether he still may. What only reads,
-        and waited for its turn while others found the server silent, does not wait for a time-out of its own: of a
-        pool that is away all that is asked at once takes as long as one request.
+        What only reads is sent again: where the server says when (429, and 5xx with ``Retry-After``), where our secrets
+        were replaced, and once where its connection broke. What changes something is sent once: whoever sends it has to
+        see again whether he still may. What only reads, and waited for its turn while others found the server silent,
+        does not wait for a time-out of its own: of a pool that is away all that is asked at once takes as long as one
+        request.
         """
         once, asked = method != "GET" and "dryRun" not in (query or {}), self._clock.monotonic()
         content = None if body is None else orjson.dumps(body)
         headers = {} if content is None else {"Content-Type": media}
-        for _ in range(_TIMES):
-            async with self._turn:
-                if not once and self._silent is not None and self._silent[0] >= asked:
-                    raise self._silent[1](self._silent[2])
-                status, answer, later = await self._observed(method, url, query, content, headers)
-            if status != _TOO_MANY or once:
+        broke = False
+        for left in reversed(range(_TIMES)):
+            try:
+                async with self._turn:
+                    if not once and self._silent is not None and self._silent[0] >= asked:
+                        raise self._silent[1](self._silent[2])
+                    status, answer, later = await self._observed(method, url, query, content, headers)
+            except (BusyError, _BrokenError) as error:
+                if once or not left or (broke and isinstance(error, _BrokenError)):
+                    raise
+                broke = broke or isinstance(error, _BrokenError)
+                continue
+            if once or not left or later is None:
                 break
             await self._clock.sleep(_wait(later))
-        return status, _told(status, answer, later)
+        return status, answer
 
     def _succeeded(self, status: int, body: dict[str, Any]) -> Answer:
         if status not in (httpx.codes.OK, httpx.codes.CREATED, httpx.codes.ACCEPTED):
@@ -360,7 +405,7 @@ class PoolApi:
 
     async def _observed(
         self, method: str, url: str, query: Mapping[str, str] | None, content: bytes | None, headers: Mapping[str, str]
-    ) -> tuple[int, dict[str, Any], float]:
+    ) -> tuple[int, dict[str, Any], float | None]:
         operation = "apply" if headers.get("Content-Type") == _APPLY else method.lower()
         operation = "dry-run" if "dryRun" in (query or {}) else operation
         began, result = self._clock.monotonic(), "lost"
@@ -373,26 +418,33 @@ class PoolApi:
             if self._answered < began <= now - min(self._timeout, self._connect_timeout):
                 self._silent = now, type(error), error.message
             raise
+        except (AuthenticationError, BusyError):
+            result = "answered"
+            raise
         finally:
             took = self._clock.monotonic() - began
             self._observations.took("minka_kubernetes_request_duration_seconds", took, operation, result)
 
     async def _send(
         self, method: str, url: str, query: Mapping[str, str] | None, content: bytes | None, headers: Mapping[str, str]
-    ) -> tuple[int, dict[str, Any], float]:
-        client = await self._opened()
+    ) -> tuple[int, dict[str, Any], float | None]:
+        """Status, body, and seconds after which the server wants to be asked again; None where it does not."""
         failure: DeviceError
-        try:
-            async with (
-                asyncio.timeout(self._timeout),
-                client.stream(method, url, params=query, content=content, headers=headers) as response,
-            ):
-                body = await self._body(response)
-                return response.status_code, body, _later(response)
-        except TimeoutError:
-            failure = SessionLostError(f"{self._where} did not answer within {self._timeout:g} s.")
-        except (httpx.HTTPError, ssl.SSLError, OSError) as error:
-            failure = self._lost(error)
+        async with self._opened() as opened:
+            try:
+                async with (
+                    asyncio.timeout(self._timeout),
+                    opened.client.stream(method, url, params=query, content=content, headers=headers) as response,
+                ):
+                    status, body = response.status_code, await self._body(response)
+                if status != httpx.codes.UNAUTHORIZED:
+                    return status, _told(status, body, response), _later(response)
+                failure = self._refused(status, body)
+            except TimeoutError:
+                failure = SessionLostError(f"{self._where} did not answer within {self._timeout:g} s.")
+            except (httpx.HTTPError, ssl.SSLError, OSError) as error:
+                failure = self._lost(error)
+            failure = await self._judged(failure, opened)
         raise failure
 
     async def _body(self, response: httpx.Response) -> dict[str, Any]:
@@ -400,7 +452,7 @@ class PoolApi:
         async for part in response.aiter_raw():
             taken += part
             if len(taken) > LARGEST:
-                raise self._not_whole(f"it is larger than {LARGEST // 1024**2} MiB")
+                raise _TooLargeError(f"the answer of {self._where} is larger than {LARGEST // 1024**2} MiB.")
         following = response.links.get("next", {}).get("url", "")
         if response.status_code >= httpx.codes.BAD_REQUEST:
             # A proxy before the server says it in other ways.
@@ -422,22 +474,52 @@ class PoolApi:
             raise self._not_whole("it is no JSON object, or is nested too deep")
         return found
 
-    async def _opened(self) -> httpx.AsyncClient:
-        async with self._opening:
-            if self._client is None:
-                self._client = await self._open()
-            return self._client
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[_Opened]:
+        """The connections that requests take now, for one of them; those of before are closed after their last one."""
+        opened = await self._newest()
+        opened.users += 1
+        try:
+            yield opened
+        finally:
+            opened.users -= 1
+            if opened is not self._current and not opened.users:
+                await opened.client.aclose()
 
-    async def _open(self) -> httpx.AsyncClient:
+    async def _newest(self) -> _Opened:
+        async with self._opening:
+            if self._current is None:
+                self._current = await self._open()
+            return self._current
+
+    async def _judged(self, failure: DeviceError, opened: _Opened) -> DeviceError:
+        """What failed, and what it is for the next request.
+
+        One that can't connect, or whose sign-in is refused on either side, lets the next one open anew: a name may lead
+        elsewhere by now, and tokens and certificates are replaced while we run. If they were, this one may come again.
+        """
+        if isinstance(failure, UnreachableError | AuthenticationError | HostKeyError) and self._current is opened:
+            self._current = None
+        if isinstance(failure, AuthenticationError | HostKeyError):
+            try:
+                replaced = (await self._newest()).secrets != opened.secrets
+            except DeviceError:
+                replaced = False
+            if replaced:
+                return BusyError(f"{failure.message} Our secrets were replaced meanwhile.", 0)
+        return failure
+
+    async def _open(self) -> _Opened:
         target = self.target
         failure: DeviceError
         try:
             async with asyncio.timeout(self._connect_timeout):
-                address = await address_of(target, self._secrets)
-            resolve = partial(self._secrets.resolve, address=address)
+                addresses = await addresses_of(target, self._secrets)
+            resolve = partial(self._secrets.resolve, address=addresses[0])
             ours = resolve(target.client_certificate) if target.client_certificate else None
-            context = tls_context(ours, resolve(target.authority), target.certificate)
-            bearer = resolve(target.credential).get_secret_value() if target.credential else ""
+            authority = resolve(target.authority)
+            context = tls_context(ours, authority, target.certificate)
+            bearer = resolve(target.credential) if target.credential else None
         except InputError as error:
             failure = AuthenticationError(f"{target.station}: {error.message}")
         except (ssl.SSLError, ValueError):
@@ -446,16 +528,18 @@ class PoolApi:
         except OSError as error:
             failure = not_reached(target, error)
         else:
-            host = f"[{address}]" if ":" in address else address
-            sign_in = {"Authorization": f"Bearer {bearer.strip()}"} if bearer else {}
-            return httpx.AsyncClient(
-                transport=_Named(target.address, httpx.AsyncHTTPTransport(verify=context, limits=self._limits)),
+            host = f"[{target.address}]" if ":" in target.address else target.address
+            sign_in = {} if bearer is None else {"Authorization": f"Bearer {bearer.get_secret_value().strip()}"}
+            below = httpx.AsyncHTTPTransport(verify=context, limits=self._limits)
+            client = httpx.AsyncClient(
+                transport=_Named(target.address, addresses, self._connect_timeout, below),
                 base_url=f"https://{host}:{target.port}",
                 headers={"Accept": _JSON, "Accept-Encoding": "identity", "User-Agent": "minka", **sign_in},
                 timeout=self._patience(),
                 trust_env=False,
                 follow_redirects=False,
             )
+            return _Opened(client, (ours, authority, bearer))
         raise failure
 
     @property
@@ -471,9 +555,9 @@ class PoolApi:
 
     async def close(self) -> None:
         """Close all connections; the next request opens again, with what the secrets are then."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        opened, self._current = self._current, None
+        if opened is not None:
+            await opened.client.aclose()
 
     # ------------------------------------------------------------------------ what goes wrong
 
@@ -505,7 +589,8 @@ class PoolApi:
             below = below.__cause__ or below.__context__
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
             return not_reached(self.target, TimeoutError() if isinstance(error, httpx.TimeoutException) else error)
-        return SessionLostError(f"{self._where} did not answer: {type(error).__name__}.")
+        broke = isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError)
+        return (_BrokenError if broke else SessionLostError)(f"{self._where} did not answer: {type(error).__name__}.")
 
     def _refused(self, status: int, body: Object) -> DeviceError:
         """What an answer other than success means."""
@@ -537,20 +622,49 @@ class PoolApi:
 
 
 class _Named(httpx.AsyncBaseTransport):
-    """A transport to an IP address whose certificate has to be that of a name."""
+    """A transport to the IP addresses of a name, whose certificate has to be that of the name.
 
-    def __init__(self, name: str, below: httpx.AsyncHTTPTransport) -> None:
+    Each new connection goes to the address that took the last one; where that does not take it, to the others in turn.
+
+    Args:
+        connect_timeout: Seconds for opening a connection, at whichever of them.
+    """
+
+    def __init__(
+        self, name: str, addresses: Sequence[str], connect_timeout: float, below: httpx.AsyncHTTPTransport
+    ) -> None:
         self._name = name
+        self._addresses = list(addresses)
+        self._patience = connect_timeout / len(addresses)
         self._below = below
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Pass on, with the name to look for."""
+        """Pass on, with the name to look for; its header says the name, too, by which proxies find a server."""
         request.extensions["sni_hostname"] = self._name
+        request.extensions["timeout"] = {**request.extensions.get("timeout", {}), "connect": self._patience}
+        *others, last = self._addresses
+        for address in others:
+            request.url = request.url.copy_with(host=address)
+            try:
+                return await self._below.handle_async_request(request)
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                if _broke_in_tls(error):
+                    raise
+                self._addresses = [*(one for one in self._addresses if one != address), address]
+        request.url = request.url.copy_with(host=last)
         return await self._below.handle_async_request(request)
 
     async def aclose(self) -> None:
         """Close what is below."""
         await self._below.aclose()
+
+
+def _broke_in_tls(error: BaseException) -> bool:
+    """Whether it was somebody who took the connection, and not the network, that an error is about."""
+    below: BaseException | None = error
+    while below is not None and not isinstance(below, ssl.SSLError):
+        below = below.__cause__ or below.__context__
+    return below is not None
 
 
 def _part(body: Object, name: str) -> dict[str, Any]:
@@ -564,25 +678,28 @@ def _said(status: int, body: Object) -> str:
     return visible(str(body.get("message") or f"HTTP {status}"))[:_WORDS]
 
 
-def _absent(status: int, body: Object) -> bool:
-    """Whether the server itself says that there is no such object, and no proxy before it."""
-    return status == httpx.codes.NOT_FOUND and body.get("kind") == "Status"
+def _absent(place: Place, status: int, body: Object) -> bool:
+    """Whether the server itself says that there is no such object; proxies before it know no objects."""
+    named = _part(body, "details").get("name") == place.name
+    return status == httpx.codes.NOT_FOUND and body.get("reason") == "NotFound" and named
 
 
-def _told(status: int, body: dict[str, Any], later: float) -> dict[str, Any]:
+def _told(status: int, body: dict[str, Any], response: httpx.Response) -> dict[str, Any]:
     """An answer with when to come again: few servers repeat in the body what the header says."""
     if status != _TOO_MANY:
         return body
-    return {**body, "details": {"retryAfterSeconds": later, **_part(body, "details")}}
+    return {**body, "details": {"retryAfterSeconds": _later(response), **_part(body, "details")}}
 
 
 def _wait(seconds: float) -> float:
     return min(_LATER, max(0.5, seconds))
 
 
-def _later(response: httpx.Response) -> float:
-    """Seconds until one may come again, as the header says."""
+def _later(response: httpx.Response) -> float | None:
+    """Seconds after which to ask again; None where the server wants no such thing."""
+    if response.status_code != _TOO_MANY and response.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
+        return None
     try:
         return float(response.headers.get("Retry-After", ""))
     except ValueError:
-        return 1.0
+        return 1.0 if response.status_code == _TOO_MANY else None

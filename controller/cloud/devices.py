@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,7 +15,7 @@ from lxml import etree
 
 from controller.cloud.api import BusyError, ExpiredError, PoolApi
 from controller.cloud.session import CloudSession, objects_of
-from controller.models.errors import AuthenticationError, DeviceError, DeviceRefusedError
+from controller.models.errors import DeviceError, DeviceRefusedError
 from controller.models.metrics import Observations
 from controller.nrm.kube import Kind, Place
 from controller.ports.clock import Clock
@@ -27,6 +28,9 @@ log = structlog.get_logger()
 _SECONDS = 240
 #: Seconds before a watch that was lost is tried again, at first and at most.
 _RETRY = (1.0, 60.0)
+#: Seconds that a watch has to stand for what went wrong before it to be over; servers end none within the first ones,
+#: but a proxy may that serves no watches. Those before API servers often cut what is silent for half a minute.
+_ENDED, _STOOD = 1.0, 30.0
 
 
 class PoolWatch:
@@ -72,35 +76,39 @@ class PoolWatch:
     async def _run(self) -> None:
         wait, begun = _RETRY[0], False
         while True:
+            since, enough = math.inf, _STOOD
             try:
                 if not self._version:
                     self._version = await self.api.version(self._place)
                     self._tell_all(begun)
                     begun = True
-                await self._follow()
-                wait = _RETRY[0]
-                continue
+                since = self._clock.monotonic()
+                enough = 0.0 if await self._follow() else _ENDED
             except BusyError as busy:
                 # The server has done nothing yet: the version is known, and nothing was missed.
                 await self._clock.sleep(busy.seconds)
                 continue
-            except ExpiredError:
-                pass
             except DeviceError as error:
-                log.info("watch.lost", pool=self._place.pool, code=error.code, reason=error.message)
-            self._version = ""
-            self._tell_all()
-            await self._clock.sleep(wait)
-            wait = min(_RETRY[1], wait * 2)
+                if not isinstance(error, ExpiredError):
+                    log.info("watch.lost", pool=self._place.pool, code=error.code, reason=error.message)
+                self._version = ""
+                self._tell_all()
+            if stood := self._clock.monotonic() - since >= enough:
+                wait = _RETRY[0]
+            if not stood or not self._version:
+                await self._clock.sleep(wait)
+                wait = min(_RETRY[1], wait * 2)
 
     def _tell_all(self, missed: bool = True) -> None:
         if missed:
             for changed in {event for events in self._followers.values() for event in events}:
                 changed.set()
 
-    async def _follow(self) -> None:
-        """Watch until the server ends it."""
+    async def _follow(self) -> bool:
+        """Watch until the server ends it; whether it said anything."""
+        heard = False
         async for event in self.api.watch(self._place, self._version, _SECONDS):
+            heard = True
             found = event["object"].get("metadata")
             metadata = found if isinstance(found, dict) else {}
             self._version = str(metadata.get("resourceVersion") or self._version)
@@ -108,13 +116,14 @@ class PoolWatch:
                 one = str(metadata.get("namespace")), str(metadata.get("name"))
                 for changed in (*self._followers.get(one, ()), *self._followers.get(("", ""), ())):
                     changed.set()
+        return heard
 
 
 class CloudDevices:
     """Sessions to functions and pools; implements ``controller.ports.devices.Devices``. Belongs to one loop.
 
     Args:
-        secrets: Resolves credentials, when a pool is reached first and after it refused them.
+        secrets: Resolves credentials, when a pool is reached first and where a sign-in is refused.
         clock: For pauses.
         timeout: Seconds to wait for an answer.
         connect_timeout: Seconds for opening a connection.
@@ -158,10 +167,6 @@ class CloudDevices:
         self._in_use += 1
         try:
             yield CloudSession(target, apis, self._clock, self._gone, ims)
-        except AuthenticationError:
-            for api in apis.values():
-                await api.close()  # the next session signs in with what the secrets are then
-            raise
         finally:
             self._in_use -= 1
 

@@ -178,7 +178,6 @@ class CloudSession:
             hardware = await hardware_alarms(self._ims, {node.id for node in observed.cluster.nodes})
         except DeviceError as error:
             reason = error.message
-            await self._ims.close()  # the next session signs in with what the secrets are then
         cluster = observed.cluster.model_copy(update={"hardware": hardware, "ims": reason})
         return replace(observed, cluster=cluster)
 

@@ -12,9 +12,14 @@ from controller.ports.secrets import Secrets
 
 
 async def address_of(target: DeviceTarget | PoolTarget, secrets: Secrets) -> str:
-    """The IP address to connect to: the target's own, or the first address of its host name that its credentials allow.
+    """The first of ``addresses_of``; raises as it does."""
+    return (await addresses_of(target, secrets))[0]
 
-    Callers connect to this very address: a second look-up of the name may give another one.
+
+async def addresses_of(target: DeviceTarget | PoolTarget, secrets: Secrets) -> tuple[str, ...]:
+    """IP addresses to connect to: the target's own, or those of its host name that its credentials allow.
+
+    Callers connect to these very addresses: a second look-up of the name may give others.
 
     Raises:
         AuthenticationError: The credentials allow none of its addresses; nothing was sent.
@@ -25,15 +30,17 @@ async def address_of(target: DeviceTarget | PoolTarget, secrets: Secrets) -> str
     else:
         loop = asyncio.get_running_loop()
         entries = await loop.getaddrinfo(target.address, target.port, type=socket.SOCK_STREAM)
-        found = [str(entry[4][0]) for entry in entries]
-    refusal = f"{target.address} has no address"
+        found = list(dict.fromkeys(str(entry[4][0]) for entry in entries))
+    served, refusal = [], f"{target.address} has no address"
     for address in found:
         try:
             check(target, address, secrets)
         except AuthenticationError as error:
             refusal = error.message
         else:
-            return address
+            served.append(address)
+    if served:
+        return tuple(served)
     raise AuthenticationError(refusal)
 
 

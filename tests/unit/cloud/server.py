@@ -18,7 +18,7 @@ from controller.models.metrics import Observations
 from controller.nrm.kube import NF_DEPLOYMENT, Place
 from controller.ports.clock import Clock, SystemClock
 from controller.ports.devices import PoolTarget
-from controller.ports.secrets import FakeSecrets
+from controller.ports.secrets import FakeSecrets, Secrets
 from simulators.netconf.certificates import Authority
 
 POOL = "edge-1"
@@ -84,12 +84,13 @@ class Server:
         *,
         timeout: float = 5.0,
         observations: Observations | None = None,
+        secrets: Secrets | None = None,
         **changes: Any,
     ) -> PoolApi:
         """Its client."""
         return PoolApi(
             replace(self.target, **changes),
-            SECRETS,
+            secrets or SECRETS,
             clock or SystemClock(),
             timeout=timeout,
             connect_timeout=5.0,

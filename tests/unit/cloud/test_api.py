@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from controller.cloud import api as under_test
 from controller.cloud.api import BusyError, ExpiredError, ForeignWriterError
@@ -22,6 +23,7 @@ from controller.models.errors import (
 from controller.models.metrics import Observations, sums_and_states
 from controller.ports.clock import SystemClock
 from controller.ports.devices import DeviceTarget
+from controller.ports.secrets import FakeSecrets
 from tests.unit.cloud.server import (
     AUTHORITY,
     OTHERS,
@@ -41,7 +43,9 @@ DU = {
     "kind": PLACE.kind.name,
     "metadata": {"name": "du-1", "namespace": "minka-host", "uid": "u1", "resourceVersion": "7"},
 }
-NOT_FOUND = status(404, "NotFound", 'nfdeployments.workload.nephio.org "du-1" not found')
+NOT_FOUND = status(404, "NotFound", 'nfdeployments.workload.nephio.org "du-1" not found') | {
+    "details": {"name": "du-1", "group": "workload.nephio.org", "kind": "nfdeployments"}
+}
 
 
 class Impatient(SystemClock):
@@ -72,10 +76,22 @@ async def test_what_a_server_says_is_not_there_is_not_there() -> None:
         assert await server.api().get(PLACE) is None
 
 
-async def test_what_a_proxy_does_not_find_is_no_proof() -> None:
-    async with serving(reply(404, b"<html>no such page</html>")) as server:
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(b"<html>no such page</html>", id="page"),
+        pytest.param(b"404 page not found\n", id="definition not installed"),
+        pytest.param(status(404, "NotFound", 'Kubernetes cluster "edge-1" not found'), id="cluster of a proxy"),
+        pytest.param({"type": "error", "status": "404", "message": "clusters not found"}, id="Rancher"),
+    ],
+)
+async def test_what_a_proxy_does_not_find_is_no_proof(said: Any) -> None:
+    async with serving(reply(404, said)) as server:
+        api = server.api()
         with pytest.raises(DeviceRefusedError, match="knows no nfdeployments"):
-            await server.api().get(PLACE)
+            await api.get(PLACE)
+        with pytest.raises(DeviceRefusedError):
+            await api.delete(PLACE, {"uid": "u1"}, dry_run=False)
 
 
 def hangs() -> Answering:
@@ -236,6 +252,60 @@ async def test_what_does_not_fit_its_definition_is_refused_and_not_lost() -> Non
             await server.api().apply(PLACE, DU, dry_run=True)
 
 
+def one_by_one(*answers: Answering) -> Answering:
+    """Answers in turn; the last one again and again."""
+    left = list(answers)
+
+    async def answer(asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
+        await (left.pop(0) if len(left) > 1 else left[0])(asked, writer)
+
+    return answer
+
+
+async def test_what_only_reads_is_read_again_where_its_connection_broke() -> None:
+    async with serving(one_by_one(hangs_up(), reply(200, DU))) as server:
+        assert await server.api().get(PLACE) == DU
+    async with serving(hangs_up()) as server:
+        with pytest.raises(SessionLostError):
+            await server.api().get(PLACE)
+    assert len(server.asked) == 2
+    async with serving(one_by_one(hangs_up(), reply(200, DU))) as server:
+        with pytest.raises(SessionLostError):
+            await server.api().apply(PLACE, DU, dry_run=False)
+        assert len(server.asked) == 1, "what changes something may have been carried out"
+
+
+async def test_a_server_that_starts_or_ends_is_asked_again_when_it_says() -> None:
+    ending = reply(503, status(503, "ServiceUnavailable", "apiserver is shutting down."), Retry_After="4")
+    clock = Impatient()
+    async with serving(one_by_one(ending, reply(200, DU))) as server:
+        assert await server.api(clock).get(PLACE) == DU
+    assert clock.slept == [4.0]
+    async with serving(one_by_one(ending, reply(200, DU))) as server:
+        with pytest.raises(SessionLostError, match="shutting down"):
+            await server.api(clock).apply(PLACE, DU, dry_run=False)
+    async with serving(one_by_one(reply(503, b"<html>no backend</html>"), reply(200, DU))) as server:
+        with pytest.raises(SessionLostError, match="HTTP 503"):
+            await server.api(clock).get(PLACE)
+
+
+async def test_a_page_that_is_too_large_is_asked_for_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(under_test, "LARGEST", 100_000)
+    nodes = [{"metadata": {"name": f"du-{number}"}, "spec": {"x": "x" * 2000}} for number in range(200)]
+
+    async def answer(asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
+        begin, limit = int(asked.query.get("continue", "0")), int(asked.query["limit"])
+        more = {"continue": str(begin + limit)} if begin + limit < len(nodes) else {}
+        writer.write(wire(200, {"metadata": more, "items": nodes[begin : begin + limit]}))
+
+    async with serving(answer) as server:
+        found = await server.api().list(PLACE._replace(name=""))
+    assert [one["metadata"]["name"] for one in found] == [one["metadata"]["name"] for one in nodes]
+    async with serving(reply(200, {"metadata": {}, "items": [{"x": "x" * 200_000}]})) as server:
+        with pytest.raises(SessionLostError, match="larger"):
+            await server.api().list(PLACE._replace(name=""))
+
+
 async def test_an_empty_list_may_have_null_for_items() -> None:
     async with serving(reply(200, {"metadata": {}, "items": None})) as server:
         assert await server.api().list(PLACE) == []
@@ -309,6 +379,82 @@ async def test_a_refused_token_is_named_and_not_told() -> None:
         with pytest.raises(AuthenticationError, match="refused token") as caught:
             await server.api().get(PLACE)
     told(caught.value)
+
+
+async def test_a_token_that_was_replaced_on_disk_is_taken_at_once() -> None:
+    """Tokens of service accounts end each hour; whoever gives them out writes the next one over the last."""
+    token = TOKEN
+
+    class Replaced(FakeSecrets):
+        def resolve(self, name: str, address: str) -> SecretStr:
+            return SecretStr(token) if name == "token" else super().resolve(name, address)
+
+    async def answer(asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
+        known = asked.headers["authorization"] == "Bearer the-next-one"
+        writer.write(wire(200, DU) if known else wire(401, status(401, "Unauthorized", "Unauthorized")))
+
+    async with serving(answer) as server:
+        api = server.api(secrets=Replaced({"ca": AUTHORITY.certificate, "token": TOKEN}))
+        for _ in range(2):
+            with pytest.raises(AuthenticationError):
+                await api.get(PLACE)
+        assert len(server.asked) == 2, "the same token is not shown twice for one request"
+        token = "the-next-one"
+        found = await asyncio.gather(*(api.get(PLACE) for _ in range(5)))
+        assert found == [DU] * 5
+        token = TOKEN
+        await api.close()
+        with pytest.raises(AuthenticationError):
+            await api.get(PLACE)
+        token = "the-next-one"
+        with pytest.raises(BusyError, match=r"refused token\. Our secrets were replaced") as caught:
+            await api.apply(PLACE, DU, dry_run=False)
+        assert caught.value.seconds == 0, "whoever writes checks again whether he may, and then comes again"
+        told(caught.value)
+        assert (await api.apply(PLACE, DU, dry_run=False)).body == DU
+        await api.close()
+
+
+async def test_an_authority_that_was_replaced_on_disk_is_believed_at_once() -> None:
+    authority = OTHERS.certificate
+
+    class Replaced(FakeSecrets):
+        def resolve(self, name: str, address: str) -> SecretStr:
+            return SecretStr(authority) if name == "ca" else super().resolve(name, address)
+
+    async with serving(reply(200, DU)) as server:
+        api = server.api(secrets=Replaced({"ca": AUTHORITY.certificate, "token": TOKEN}))
+        with pytest.raises(HostKeyError):
+            await api.get(PLACE)
+        # Both are in the file while certificates are renewed.
+        authority = OTHERS.certificate + AUTHORITY.certificate
+        assert await api.get(PLACE) == DU
+        await api.close()
+
+
+async def test_a_name_with_several_addresses_is_reached_at_any_and_looked_up_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = ["127.0.0.9", "127.0.0.1"]
+
+    async def getaddrinfo(*_: object, **__: object) -> list[tuple[object, ...]]:
+        return [(2, 1, 6, "", (address, 0)) for address in found]
+
+    async with serving(reply(200, DU, Connection="close")) as server:
+        api = server.api(address=POOL)
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+        assert await api.get(PLACE) == DU
+        assert server.asked[0].headers["host"] == f"{POOL}:{server.target.port}"
+        found[:] = ["127.0.0.1"]
+        assert await api.get(PLACE) == DU
+        # Managed control planes move to other addresses.
+        await api.close()
+        found[:] = ["127.0.0.9"]
+        with pytest.raises(UnreachableError):
+            await api.get(PLACE)
+        found[:] = ["127.0.0.1"]
+        assert await api.get(PLACE) == DU
+        await api.close()
 
 
 async def test_proxies_of_the_environment_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -144,3 +144,65 @@ async def test_what_is_no_event_ends_no_watch_for_good() -> None:
     asked, told = await follow([{"type": "ADDED", "object": [1]}], [{"type": "ADDED", "object": {"metadata": 1}}])
     assert all(told.values())
     assert versions(asked) == ["list", "7", "list", "7", "7"]
+
+
+class Counted(SystemClock):
+    """A clock whose time passes only where somebody sleeps, or a watch stands."""
+
+    def __init__(self) -> None:
+        self.at = 0.0
+        self.slept: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.at
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.at += seconds
+        await super().sleep(0)
+
+
+async def pauses(watches: int, stands: float, *, cut: bool) -> list[float]:
+    """How long was waited between watches that stand for so long and say nothing, until they end or are cut."""
+    clock, over, left = Counted(), asyncio.Event(), watches
+
+    async def answer(asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
+        nonlocal left
+        if "watch" not in asked.query:
+            writer.write(wire(200, {"metadata": {"resourceVersion": "7"}, "items": []}))
+        elif left:
+            left -= 1
+            clock.at += stands
+            writer.write(wire(200, b""))
+        else:
+            over.set()
+            await asyncio.Event().wait()
+
+    async def cut_off(asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
+        nonlocal left
+        if "watch" in asked.query and left:
+            left -= 1
+            clock.at += stands
+            writer.write(b"HTTP/1.1 200 X\r\nContent-Length: 100\r\n\r\n")
+            writer.close()
+        else:
+            await answer(asked, writer)
+
+    async with serving(cut_off if cut else answer) as server:
+        watch = PoolWatch(server.api(clock), NF_DEPLOYMENT, clock)
+        changed = asyncio.Event()
+        watch.join(DU_1, changed)
+        async with asyncio.timeout(10):
+            await over.wait()
+        watch.leave(DU_1, changed)
+    return clock.slept
+
+
+async def test_a_proxy_that_ends_each_watch_at_once_is_not_asked_without_a_pause() -> None:
+    assert await pauses(8, 0.0, cut=False) == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
+    assert await pauses(3, 240.0, cut=False) == []
+
+
+async def test_a_proxy_that_cuts_silent_watches_lets_none_be_away_for_long() -> None:
+    assert await pauses(4, 35.0, cut=True) == [1.0] * 4
+    assert await pauses(4, 1.0, cut=True) == [1.0, 2.0, 4.0, 8.0]
