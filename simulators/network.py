@@ -270,6 +270,8 @@ def _rows(directory: Path) -> Iterator[tuple[str, Path, Mapping[str, Any]]]:
     if not directory.is_dir():
         raise NetworkFileError(f"{directory} is not a directory")
     for path in sorted(directory.rglob("*")):
+        if path.suffix in (".csv", ".yaml") and not path.is_file():
+            raise NetworkFileError(f"{path} is not a regular file")
         if path.suffix == ".csv" and path.stem in _BULK:
             yield from ((path.stem, path, row) for row in _csv(path))
         elif path.suffix == ".yaml":

@@ -232,21 +232,28 @@ def _words(value: Any) -> str:
 
 
 def _files(directory: Path) -> dict[str, str]:
-    """Network files of a directory as they are uploaded; hidden ones are left out, as in loading."""
-    return {
-        path.relative_to(directory).as_posix(): text_of(path)
-        for path in sorted(directory.rglob("*"))
-        if path.is_file()
-        and path.suffix.lower() in (".yaml", ".yml", ".csv")
-        and not any(part.startswith(".") for part in path.relative_to(directory).parts)
-    }
+    """Network files of a directory as they are uploaded; hidden ones are left out, as in loading.
+
+    Raises:
+        CliError: A file is not a regular file, or not UTF-8.
+    """
+    found = {}
+    for path in sorted(directory.rglob("*")):
+        name = path.relative_to(directory)
+        hidden = any(part.startswith(".") for part in name.parts)
+        if hidden or path.is_dir() or path.suffix.lower() not in (".yaml", ".yml", ".csv"):
+            continue
+        if not path.is_file():
+            raise CliError(f"{path} cannot be read: it is not a regular file", WRONG_INPUT)
+        found[name.as_posix()] = text_of(path)
+    return found
 
 
 def text_of(path: Path) -> str:
     """A file's text.
 
     Raises:
-        CliError: It is no UTF-8.
+        CliError: It is not UTF-8.
     """
     try:
         return path.read_bytes().decode("utf-8")

@@ -109,7 +109,7 @@ def up(
 
 def _has_pools(network: Path) -> bool:
     """Whether a network may have pools: a file of that name, or a list of that name in one."""
-    texts = (file.read_text(encoding="utf-8") for file in network.rglob("*.yaml"))
+    texts = (file.read_text(encoding="utf-8") for file in network.rglob("*.yaml") if file.is_file())
     return any(network.rglob("pools.csv")) or any(re.search("^pools:", text, re.MULTILINE) for text in texts)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,7 +143,7 @@ def show(value: Any) -> str:
 def read_text(
     path: Path, file: str, limit: int, report: Report, instead: str = "split it, or write bulk rows as CSV"
 ) -> str | None:
-    """Read a UTF-8 file of at most ``limit`` bytes; reports and returns none if that can't be done.
+    """Read a UTF-8 file of at most ``limit`` bytes; report the problem and return None if that fails.
 
     Args:
         path: The file.
@@ -152,6 +153,9 @@ def read_text(
         instead: What to do about a file that is too large.
     """
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # to open a FIFO would wait for its writer
+            report.file(file, 0, "cannot be read: it is not a regular file")
+            return None
         with path.open("rb") as stream:
             content = stream.read(limit + 1)
     except OSError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -122,6 +123,15 @@ def test_checking_files_needs_no_controller(nowhere: dict[str, str], tmp_path: P
     assert minka("network", "check", str(broken), env=nowhere).status == 2
     said = minka("network", "check", str(broken), "--json", env=nowhere)
     assert (said.status, said.json["valid"]) == (2, False)
+
+
+@pytest.mark.parametrize("verb", ["check", "load"])
+@pytest.mark.parametrize("name", ["sites.csv", "sites.yaml"])
+def test_a_fifo_among_the_files_is_refused(nowhere: dict[str, str], tmp_path: Path, verb: str, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    said = minka("network", verb, str(tmp_path), env=nowhere)
+    assert said.status == 2
+    assert re.search(rf"{name}.*cannot be read: it is not a regular file", said.err)
 
 
 def test_files_that_are_not_text_are_refused(nowhere: dict[str, str], tmp_path: Path) -> None:

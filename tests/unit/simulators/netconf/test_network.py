@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,13 @@ def test_unusable_files_are_named(tmp_path: Path, files: dict[str, str | bytes],
     for name, content in files.items():
         (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(NetworkFileError, match=message):
+        read_network(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["stations.csv", "stations.yaml"])
+def test_a_fifo_is_refused(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(NetworkFileError, match=rf"{name} is not a regular file"):
         read_network(tmp_path)
 
 
