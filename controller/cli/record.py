@@ -111,8 +111,8 @@ def audit(
             Column("at"),
             Column("actor"),
             Column("action"),
-            Column("object", 2),
-            Column("detail", 1, prose=True),
+            Column("object", 1),
+            Column("detail", 2, prose=True),
         ),
         (
             (
