@@ -258,8 +258,8 @@ def _adopt_hint(selector: str, count: int) -> list[str]:
 
 
 def _noun(selector: str) -> str:
-    """What a selector selects: only with these keys something else than stations, and routers of their sites."""
-    return next((kind for kind in ("router", "function", "pool", "device") if f"{kind}=" in selector), "station")
+    """What a selector selects: devices of any kind, unless its keys name one kind."""
+    return next((kind for kind in ("router", "function", "pool") if f"{kind}=" in selector), "device")
 
 
 def _all(count: int, noun: str) -> str:

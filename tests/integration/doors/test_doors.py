@@ -41,7 +41,7 @@ def loaded(up: Embedded) -> Embedded:
 def applied(loaded: Embedded) -> tuple[Embedded, str]:
     """Everything adopted, planned and applied; the id of the run."""
     before = loaded("plan")
-    assert "all 24 stations are left out" in before.out
+    assert "all 24 devices are left out" in before.out
     assert "minka device adopt '*'" in before.out
     assert "24 of 24 adopted" in loaded("device", "adopt", "*").out
     refused = loaded("plan", status=2)
@@ -113,7 +113,7 @@ def _plan_is_empty(found: Path, folder: Path, stations: Embedded) -> None:
         controller("network", "load", str(found))
         assert "24 devices (" in controller("plan").out
         controller("device", "adopt", "*")
-        assert "Nothing to do: 24 stations carry what they should" in controller("plan", "--exit-code").out
+        assert "Nothing to do: 24 devices carry what they should" in controller("plan", "--exit-code").out
         assert "no drift on 24" in controller("device", "drift").out
     finally:
         another.send_signal(signal.SIGTERM)

@@ -166,12 +166,12 @@ def test_planning_shows_at_a_terminal_how_far_it_is(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(httpx.HTTPTransport, "handle_request", answer)
     env = environment(tmp_path, 1)
-    assert minka("plan", env=env).out.startswith("Nothing to do: 1 station carries")
+    assert minka("plan", env=env).out.startswith("Nothing to do: 1 device carries")
     monkeypatch.setattr(err, "_force_terminal", True)
     monkeypatch.setattr(err, "is_interactive", True)
     monkeypatch.setenv("TERM", "xterm")
     said = minka("plan", env=env)
-    assert said.out.startswith("Nothing to do: 1 station carries")
+    assert said.out.startswith("Nothing to do: 1 device carries")
     assert "reading devices" in said.err
     assert "1200/3100" in said.err
     refused = minka("plan", "refused", env=env)

@@ -83,12 +83,12 @@ def test_long_words_are_whole_where_nobody_has_a_terminal(capsys: pytest.Capture
 
 def test_a_fresh_fleet_is_shown_how_to_begin() -> None:
     said = sentence(plan([], unplanned={f"S{n}": "not adopted: observe-only" for n in range(3)}))
-    assert "all 3 stations are left out" in said
+    assert "all 3 devices are left out" in said
     assert said.endswith("Adopt them with: minka device adopt region=cusco")
 
 
 def test_nothing_to_do_is_said() -> None:
-    assert sentence(plan([], unchanged=["S1"])) == "Nothing to do: 1 station carries what it should."
+    assert sentence(plan([], unchanged=["S1"])) == "Nothing to do: 1 device carries what it should."
     dark = {"code": "not-read", "station": "DU-1", "severity": "warning", "message": "nobody knows"}
     made = plan([], unchanged=["DU-1"], selector="function=DU-1", findings=[dark])
     assert sentence(made) == "Nothing to do: 1 function carries what it should, as far as pools that answer tell."
