@@ -1,1 +1,1 @@
-"""The ``minka`` command: a client of the API, and the starter of its processes."""
+"""The ``minka`` command: calls the API, and starts Minka's processes."""

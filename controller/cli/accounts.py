@@ -18,7 +18,7 @@ from controller.models.enums import Permission, Role
 if TYPE_CHECKING:
     from controller.models.settings import Settings
 
-tokens = typer.Typer(no_args_is_help=True, help="API tokens: yours, and with the permission `people` everybody's.")
+tokens = typer.Typer(no_args_is_help=True, help="API tokens: your own, or all with the permission `people`.")
 users = typer.Typer(no_args_is_help=True, help="Users and their roles.")
 
 TokenId = Annotated[str, typer.Argument(help="Id of a token, as in t-5a1c77e0.", autocompletion=completion.tokens)]
@@ -83,7 +83,7 @@ def rotate(
     overlap: Annotated[float, typer.Option(min=0, help="Hours for which the old token stays valid.")] = 24,
     as_json: Json = False,
 ) -> None:
-    """Replace a token: make a new one like it; the old one stays valid for a while."""
+    """Replace a token by a new one like it; the old one stays valid for a while."""
     _print_secret(client().post(f"/v1/tokens/{token_id}/rotate", {"overlap_hours": overlap}), as_json=as_json)
 
 
@@ -92,9 +92,7 @@ def revoke(
     token_id: TokenId,
     with_made: Annotated[
         bool,
-        typer.Option(
-            "--with-made", help="Also end all tokens made with it, and those made with these (for a lost token)."
-        ),
+        typer.Option("--with-made", help="Also revoke all tokens that descend from it (for a lost token)."),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -134,7 +132,7 @@ def role_of(
     tenant: Tenant = "",
     as_json: Json = False,
 ) -> None:
-    """Change a user's role; their tokens follow at once."""
+    """Change a user's role; it applies to their tokens at once."""
     _change(name, as_json=as_json, role=role, tenant=tenant)
 
 
@@ -155,13 +153,13 @@ def login(
         bool | None,
         typer.Option(
             "--paste/--device",
-            help="Read a token, or sign in at the identity provider. Default: read a token that is piped in; at a "
+            help="Read a token, or sign in at the identity provider. Default: read a piped token; at a "
             "terminal, sign in at the provider if there is one.",
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Sign in: at the identity provider, or with a token. The token is tried before it is kept."""
+    """Sign in at the identity provider or with a token, which is tried before it is saved."""
     settings = environment()
     token = _signed_in(settings, must=paste is False) if _at_provider(paste) else ""
     source = "the identity provider" if token else "standard input"
@@ -174,7 +172,7 @@ def login(
     path = keep(settings.url, settings.token, person["name"])
     print_result(person, f"{person['name']}, {person['role']} of {person['side']}; in {path}", as_json=as_json)
     if environment().token:
-        err.print("MINKA_TOKEN is set and goes before it")
+        err.print("MINKA_TOKEN is set and takes precedence")
 
 
 def _at_provider(paste: bool | None) -> bool:
@@ -182,7 +180,7 @@ def _at_provider(paste: bool | None) -> bool:
 
 
 def _signed_in(settings: Settings, *, must: bool) -> str:
-    """The token of who signs in at the API's identity provider; empty if there is none to sign in at."""
+    """The token of a person who signs in at the API's identity provider; empty if the API has none."""
     from controller.cli.signin import device_token  # noqa: PLC0415 - only for this
     from controller.ports.clock import SystemClock  # noqa: PLC0415
 
@@ -200,7 +198,7 @@ def _show_code(address: str, code: str) -> None:
 
 
 def logout(as_json: Json = False) -> None:
-    """Forget the token of `minka login`. A provider's token opens nothing here any more."""
+    """Forget the token of `minka login`; the API then accepts it no longer if it is a provider's token."""
     settings = environment()
     gone = forget(settings.url)
     if gone is not None:
@@ -212,14 +210,14 @@ def logout(as_json: Json = False) -> None:
     else:
         out.print(f"{gone.name} is signed out of {settings.url}")
     if settings.token:
-        err.print("MINKA_TOKEN is set and goes on")
+        err.print("MINKA_TOKEN is set and stays in use")
 
 
 def _sign_out(settings: Settings) -> None:
     try:
         client(settings, "minka login").delete("/v1/login")
     except CliError as error:
-        err.print(f"the API was not informed, so a token of the provider goes on until it ends: {error}")
+        err.print(f"the API was not informed, so a provider's token stays valid until it expires: {error}")
 
 
 def _change(name: str, *, as_json: bool, **values: Any) -> None:
@@ -240,7 +238,7 @@ def _print_user(user: dict[str, Any], *, as_json: bool) -> None:
 
 
 def _print_secret(issued: dict[str, Any], *, as_json: bool) -> None:
-    """The secret alone on standard output, for scripts; all else beside it."""
+    """Print the secret alone on standard output, for scripts, and the rest on standard error."""
     if as_json:
         print_json(issued)
         return

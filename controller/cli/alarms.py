@@ -16,7 +16,7 @@ from controller.cli.tables import Column, table
 from controller.cli.waits import wait_words
 from controller.models.enums import AlarmState
 
-#: Probable cause of an alert whose name nothing here knows (``controller.models.alarm``, which takes long to import).
+#: Probable cause of an alert with an unknown name (``controller.models.alarm``, which takes long to import).
 _OTHER_ALERT = "other-alert"
 _DISTINGUISHED_NAME = re.compile(r"\w+=[^,=]+(,\w+=[^,=]+)+")
 #: Times of an alarm.
@@ -25,11 +25,11 @@ _TIMES = ("raised", "changed", "cleared", "escalated", "released", "acknowledged
 alarms = typer.Typer(no_args_is_help=True, help="Alarms: list, follow, acknowledge.")
 
 AlarmId = Annotated[str, typer.Argument(help="Id of an alarm, as in a-1f2e3d4c5b.", autocompletion=completion.alarms)]
-CommentText = Annotated[str, typer.Argument(help="What is to be said.")]
+CommentText = Annotated[str, typer.Argument(help="Text of the comment.")]
 Readers = Annotated[
     list[str] | None,
     typer.Option(
-        help="A tenant that is to read it; repeatable. None: your own side; the host reads all.",
+        help="A tenant that may read it; repeatable. Default: your own side only; the host reads all.",
         autocompletion=completion.tenants,
     ),
 ]
@@ -51,16 +51,16 @@ def list_alarms(
         list[str] | None, typer.Option(help="Only of this severity, as in MAJOR; repeatable.", case_sensitive=False)
     ] = None,
     since: Annotated[
-        datetime | None, typer.Option(help="Only those that changed since then, local time, as in 2026-12-26T06:00.")
+        datetime | None, typer.Option(help="Only those that changed since this local time, as in 2026-12-26T06:00.")
     ] = None,
-    roots: Annotated[bool, typer.Option("--roots", help="Only those that follow from no other.")] = False,
-    root: Annotated[str, typer.Option(help="Only those that follow from this alarm.")] = "",
+    roots: Annotated[bool, typer.Option("--roots", help="Only roots: alarms that follow from no other.")] = False,
+    root: Annotated[str, typer.Option(help="Only symptoms of this alarm.")] = "",
     shelved: Annotated[
-        bool | None, typer.Option("--shelved/--unshelved", help="Only those that are shelved, or only others.")
+        bool | None, typer.Option("--shelved/--unshelved", help="Only shelved alarms, or only others.")
     ] = None,
     acknowledged: Annotated[
         bool | None,
-        typer.Option("--acknowledged/--unacknowledged", help="Only those that people know of, or only others."),
+        typer.Option("--acknowledged/--unacknowledged", help="Only acknowledged alarms, or only others."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -115,7 +115,7 @@ def list_alarms(
 
 
 def cause_of(one: Mapping[str, Any]) -> str:
-    """The probable cause of an alarm or incident; of an alert whose cause is not known its name."""
+    """The probable cause of an alarm or incident; for an alert of unknown cause its name."""
     other = one["probable_cause"] == _OTHER_ALERT
     return str((other and one.get("specific_problem")) or one["probable_cause"])
 
@@ -127,12 +127,12 @@ def object_in_short(one: Mapping[str, Any]) -> str:
 
 
 def _state(alarm: dict[str, Any]) -> str:
-    """The state of an alarm, or what keeps people and rules from it."""
+    """The state of an alarm, or why people and rules leave it alone."""
     return "shelved" if alarm.get("shelved") else "announced" if alarm.get("announced") else str(alarm["state"])
 
 
 def _note(alarm: dict[str, Any]) -> str:
-    """What became of an alarm, or what its repair waits for, since when and who can end that; or its text."""
+    """What became of an alarm, or what its repair waits for, since when, and who can end the wait; else its text."""
     if alarm.get("shelved"):
         return f"shelved by {alarm['shelved_by']} until {when(alarm['shelved_until'])}: {alarm['shelved_reason']}"
     if alarm.get("announced"):
@@ -164,7 +164,7 @@ def reports(
     alarm: AlarmId,
     as_json: Json = False,
 ) -> None:
-    """What sources really reported of an alarm, and how often; with --json also the bodies as they came."""
+    """Show the reports that sources sent of an alarm, and how often; with --json also their bodies as received."""
     found = client().all(f"/v1/alarms/{alarm}/reports")
     if as_json:
         print_json(found)
@@ -188,7 +188,7 @@ def dispatch(
     alarm: AlarmId,
     as_json: Json = False,
 ) -> None:
-    """Print what a person who goes there has to know: place, unit, likely part, what was tried, holds to put before."""
+    """Print what a person sent there has to know: place, unit, likely part, what was tried, and holds to put first."""
     print_dispatch(client().get(f"/v1/alarms/{alarm}/dispatch"), as_json=as_json)
 
 
@@ -204,7 +204,7 @@ def print_dispatch(pack: dict[str, Any], *, as_json: bool) -> None:
 
 
 def print_comment(said: dict[str, Any]) -> None:
-    """Print who said what, when, and to whom."""
+    """Print comments: author, time, text, and readers."""
     whom = f" to {', '.join(said['to'])}" if said["to"] else ""
     side = "" if said["by"] == said["side"] else f" ({said['side']})"
     out.print(styled(when(said["at"]), "bold"), f"{said['by']}{side}{whom}:", said["text"])
@@ -233,7 +233,7 @@ def shelve(
     lasts: Annotated[str, typer.Option("--for", help="How long instead, as in 45m, 8h or 2d; 7 days at most.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Shelve an alarm until a time: nobody is called, nothing repairs it. If it becomes worse, it is back sooner."""
+    """Shelve an alarm until a time: nobody is called, no rule repairs it. It comes back sooner if it becomes worse."""
     if (until is None) == (not lasts):
         raise typer.BadParameter("say --until or --for")
     from controller.ports.clock import SystemClock  # noqa: PLC0415
@@ -244,7 +244,7 @@ def shelve(
 
 
 def duration(words: str, option: str = "--for") -> timedelta:
-    """How long words such as 45m, 8h or 2d mean; those of an option."""
+    """The duration that an option gives as 45m, 8h or 2d."""
     number, unit = words[:-1], {"m": "minutes", "h": "hours", "d": "days"}.get(words[-1:])
     if unit is None or not number.isdecimal():
         raise typer.BadParameter(f"{option} {words}: say minutes, hours or days, as in 45m, 8h or 2d")
@@ -257,9 +257,9 @@ def clear(
     reason: Annotated[str, typer.Option(help="Why it is over; kept on record.")],
     as_json: Json = False,
 ) -> None:
-    """Clear an alarm that its source can't clear: a notified warning, a lost source, a device that nobody reads."""
+    """Clear an alarm that its source can't clear: a notified warning, a lost source, an unreadable device."""
     found = client().post(f"/v1/alarms/{alarm}/clear", {"reason": reason})
-    print_result(found, f"{alarm} is over; it is back if {found['source']} reports it again", as_json=as_json)
+    print_result(found, f"{alarm} is cleared; it comes back if {found['source']} reports it again", as_json=as_json)
 
 
 @alarms.command("unshelve", epilog="Example: minka alarms unshelve a-1f2e3d4c5b --reason 'the part is here'")
@@ -275,7 +275,7 @@ def unshelve(
 
 @alarms.command("acknowledge", epilog="Example: minka alarms acknowledge a-1f2e3d4c5b")
 def acknowledge(alarm: AlarmId, as_json: Json = False) -> None:
-    """Acknowledge an alarm: on record, and at its station if the AlarmList of the station has it."""
+    """Acknowledge an alarm on record, and at its station if the station's AlarmList has it."""
     found = client().post(f"/v1/alarms/{alarm}/acknowledge")
     if as_json:
         print_json(found)
@@ -283,7 +283,7 @@ def acknowledge(alarm: AlarmId, as_json: Json = False) -> None:
     known = found["alarm"]
     out.print(f"{alarm} was acknowledged by {known['acknowledged_by']} {when(known['acknowledged'])}")
     if found["run"]:
-        out.print(f"its station gets it by run {found['run']}")
+        out.print(f"run {found['run']} acknowledges it at its station")
 
 
 @alarms.command("follow", epilog="Example: minka alarms follow --json | jq .station")

@@ -1,4 +1,4 @@
-"""Who agrees to changes, and when these may begin: ``minka approvals``, ``approve``, ``freeze``, ``hold`` and more."""
+"""Who agrees to changes, and when they may begin: ``minka approvals``, ``approve``, ``freeze``, ``hold`` and more."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ Contracts = Annotated[
         help="Clause that lets the host reduce service, AGREEMENT:CLAUSE as in bitel-sierra:7.3; repeatable.",
     ),
 ]
-#: How many stations are named.
+#: Most stations to name.
 _NAMED = 8
 
-freezes = typer.Typer(no_args_is_help=True, help="Freezes: times in which nothing is changed.")
+freezes = typer.Typer(no_args_is_help=True, help="Freezes: times in which no change begins.")
 holds = typer.Typer(no_args_is_help=True, help="Holds: a person's stop on a station, cell or site.")
 
 
@@ -71,7 +71,7 @@ def approvals(
 
 
 def _show_asked(one: dict[str, Any]) -> None:
-    """What would be done, where."""
+    """Print what would be done, and where."""
     given = "".join(f" {name}={value}" for name, value in sorted(one["parameters"].items()) if value is not None)
     places = ", ".join(one["stations"][:_NAMED])
     more = f" and {len(one['stations']) - _NAMED} more" if len(one["stations"]) > _NAMED else ""
@@ -82,7 +82,7 @@ def _show_asked(one: dict[str, Any]) -> None:
 
 
 def show_requirements(requirements: list[dict[str, Any]], votes: list[dict[str, Any]]) -> None:
-    """Who has to agree, and who said what."""
+    """Print who has to agree, and the votes."""
     for one in requirements:
         about = f" ({one['agreement']})" if one["agreement"] else ""
         what = f"{one['action'] or 'four eyes'} on {counted(one['stations'], 'device')}"
@@ -99,10 +99,10 @@ def show_requirements(requirements: list[dict[str, Any]], votes: list[dict[str, 
 
 
 def _proof(vote: dict[str, Any]) -> str:
-    """By what a person proved who they are, where that may have been somebody else; and whether it still counts."""
+    """The token of a vote where another person made it, and whether that person has lost the right to vote."""
     made = vote["maker"] and vote["maker"] != vote["person"]
     token = f", with token {vote['token']} made by {vote['maker']}" if made else ""
-    return f"{token}, who may not say so now" if vote["gone"] else token
+    return f"{token}, who may not vote any more" if vote["gone"] else token
 
 
 def _by_contract(vote: dict[str, Any]) -> list[str]:
@@ -110,9 +110,9 @@ def _by_contract(vote: dict[str, Any]) -> list[str]:
 
 
 def show_outlook(outlook: dict[str, Any], *, before: bool = False) -> None:
-    """What a run waits for; ``before`` it is asked for, also that it would wait for nothing."""
+    """Print what a run waits for; ``before`` it is requested, also say if nothing stands in its way."""
     if before and not outlook["requirements"]:
-        out.print("who has to agree: nobody but who asks for it")
+        out.print("who has to agree: only the person who asks for it")
     if outlook["requirements"]:
         out.print("who has to agree:")
         show_requirements(outlook["requirements"], outlook["votes"])
@@ -127,7 +127,7 @@ def show_outlook(outlook: dict[str, Any], *, before: bool = False) -> None:
 
 
 def contractual(given: list[str] | None) -> list[dict[str, str]]:
-    """Contractual reasons as the API takes them. Raises CliError for one that is none."""
+    """Contractual reasons as the API takes them. Raises CliError for a malformed one."""
     found = []
     for text in given or ():
         agreement, colon, clause = text.partition(":")
@@ -154,7 +154,7 @@ def approve(
     if as_json:
         return
     for one in client().all("/v1/approvals"):
-        if one["run"] == target:  # a yes may not be the last one, or not count without its reason
+        if one["run"] == target:  # this yes may not be the last, or may need a contractual reason to count
             out.print(styled("still waits", "yellow"), "for approval:")
             show_requirements(one["requirements"], one["votes"])
 
@@ -173,7 +173,7 @@ def override(
     reason: Reason,
     as_json: Json = False,
 ) -> None:
-    """Let a run work outside of windows and in spite of freezes. Holds still bind."""
+    """Let a run work outside of windows and during freezes. Holds still bind."""
     made = client().post(f"/v1/runs/{run_id}/override", {"reason": reason})
     print_result(made, f"run {run_id} no longer waits for windows and freezes", as_json=as_json)
 
@@ -219,7 +219,7 @@ def put(
     begins: Annotated[datetime | None, typer.Option(help="Beginning, local time. Default: now.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Put a freeze: nothing starts on its stations until it ends."""
+    """Put a freeze: no change begins on its stations until it ends."""
     body = {"target": target, "reason": reason, "ends": ends.astimezone().isoformat()}
     freeze = client().post("/v1/freezes", body | ({"begins": begins.astimezone().isoformat()} if begins else {}))
     print_result(freeze, f"freeze {freeze['id']} of {target} until {when(freeze['ends'])}", as_json=as_json)
@@ -291,7 +291,7 @@ def put_hold(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Put a hold: nothing starts there, whoever asks; plans leave the target out."""
+    """Put a hold: nothing begins on the target, whoever asks for it, and plans leave the target out."""
     end = until.astimezone().isoformat() if until else None
     hold = client().post("/v1/holds", {"target": target, "reason": reason, "until": end})
     print_result(hold, f"hold {hold['id']} on {target}", as_json=as_json)

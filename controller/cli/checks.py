@@ -1,4 +1,4 @@
-"""Checking network files and playbooks without a controller."""
+"""Checks of network files and playbooks, without a controller."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from controller.ports.clock import SystemClock
 def check_files(
     directory: Path, endpoints: Path | None, routers: Path | None, added: Sequence[Path] = ()
 ) -> tuple[Network, tuple[Finding, ...], dict[str, str]]:
-    """The network, its contract findings as of today, and file and line of what these are about, by id.
+    """The network, its contract findings as of today, and the file and line of agreements and stations by id.
 
-    Functions are placed as if none ran yet, so that what has no room is found.
+    Functions are placed as if none ran yet, to find those without room.
 
     Raises:
         NetworkFilesError: Every problem of every file.
@@ -33,10 +33,10 @@ def check_files(
 
 
 def check_playbooks(path: Path) -> tuple[list[str], list[str]]:
-    """Names of the playbooks of a file or folder that can be used, and the problems of all others, a line each.
+    """Names of the valid playbooks of a file or folder, and the problems of all others, one a line.
 
     Raises:
-        InputError: It is no playbook file (``NAME.yaml``, and no link), or a folder without any.
+        InputError: It is neither a playbook file (``NAME.yaml``, and not a link) nor a folder with one.
     """
     library = Library(path if path.is_dir() else path.parent, registry())
     report = Report()

@@ -1,4 +1,4 @@
-"""HTTP client of the API; turns problem details into exits that people understand."""
+"""HTTP client of the API; turns problem details into errors that people understand."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from controller.models.settings import Settings
 __all__ = ["DIFFERENT", "FAILED", "UNREACHABLE", "WRONG_INPUT", "CliError", "Client"]
 
 
-#: Items of a page, at most.
+#: Most items of a page.
 _PAGE = 1000
 
 
 class Client:
-    """Calls the API with the user's token: of the environment, of who signed in, or the embedded controller's.
+    """Calls the API with the user's token: from the environment, from `minka login`, or the embedded controller's.
 
     Args:
-        settings: Where the API is, and the token.
-        source: Where the settings have their token from, for messages.
+        settings: Address of the API, and the token.
+        source: Where the token comes from, for messages.
         patience: Seconds that an answer may take; None for as long as planning may take.
 
     Raises:
-        CliError: For every answer that is no success, when there is no answer, and where address or token can be none.
+        CliError: For an error answer, for no answer, and for a malformed address or token.
     """
 
     def __init__(self, settings: Settings, source: str = "MINKA_TOKEN", patience: float | None = None) -> None:
@@ -38,7 +38,7 @@ class Client:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         # Planning reads every selected station before it answers.
         timeout = httpx.Timeout(600, connect=5) if patience is None else httpx.Timeout(patience)
-        # Certificates take a while to load: only where there is one to check.
+        # Trusted certificates load slowly: only for https.
         checked = self._url.startswith("https:")
         self._http = httpx.Client(base_url=self._url, headers=headers, timeout=timeout, verify=checked)
 
@@ -55,7 +55,7 @@ class Client:
         return self._answer("GET", path, params=_given(params)).content
 
     def post_file(self, path: str, body: Any, **params: Any) -> bytes:
-        """POST a JSON body, and get a file."""
+        """POST a JSON body; the answer is a file."""
         return self._answer("POST", path, json=body, params=_given(params)).content
 
     def put(self, path: str, body: Any) -> Any:
@@ -67,7 +67,7 @@ class Client:
         return self._call("DELETE", path, params=_given(params))
 
     def all(self, path: str, limit: int | None = None, **params: Any) -> list[Any]:
-        """Items of a paged list, all of them or at most ``limit``."""
+        """All items of a paged list, or at most ``limit``."""
         items: list[Any] = []
         offset: int | None = 0
         while offset is not None and (limit is None or len(items) < limit):
@@ -82,7 +82,7 @@ class Client:
         yield from self._events("GET", path)
 
     def progress(self, path: str, body: Any, report: Callable[[int, int], None]) -> Any:
-        """POST a JSON body; ``report`` is called with how much is done, of how much, until the answer is there."""
+        """POST a JSON body; until the answer comes, ``report`` is called with the number done and the total."""
         for name, data in self._events("POST", path, params={"progress": True}, json=body):
             if name == "progress":
                 report(data["done"], data["total"])
@@ -136,7 +136,7 @@ def _given(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _address(url: str) -> str:
-    """An address that can be called."""
+    """Check the address of the API."""
     try:
         found = httpx.URL(url)
     except httpx.InvalidURL:
@@ -149,7 +149,7 @@ def _address(url: str) -> str:
 
 
 def _token(settings: Settings, source: str) -> tuple[str, str]:
-    """The token, and where it comes from: both empty where there is none."""
+    """The token and its source; both empty without one."""
     token = settings.token
     signed_in = None if token else kept(settings.url)
     if signed_in is not None:
@@ -166,20 +166,20 @@ def _refused(answer: httpx.Response, source: str = "") -> CliError:
     try:
         problem = answer.json()
     except ValueError:
-        # Not ours: a proxy, or another program on this port.
+        # Not an answer of Minka: of a proxy, or another program on this port.
         problem = {"detail": f"{answer.status_code} from {answer.url}: {answer.text[:200]}"}
     status = WRONG_INPUT if answer.status_code in (400, 401, 403, 404, 409, 413, 422) else FAILED
     if answer.status_code == 503:
         status = UNREACHABLE
     message = str(problem.get("detail", problem) if isinstance(problem, dict) else problem)
     if isinstance(problem, dict) and problem.get("problems"):
-        # Where in the request a field stood is nothing that was typed.
+        # The user did not type the part of the request, so leave it out.
         message = re.sub(r"(^|; )(?:body|query|path)\.", r"\1", message)
     if answer.status_code == 401 and source:
         why = "it is unknown, has ended or was revoked, or its user is disabled"
         message = f"the token of {source} is not accepted: {why}"
     elif answer.status_code == 401:
         message += " (set MINKA_TOKEN, or MINKA_HOME to the folder of the embedded controller, or minka login)"
-    elif message == "Not Found":  # of a whole address, not of an id
+    elif message == "Not Found":  # an unknown address, not an unknown id
         message = f"{answer.url.path} is not there: it is not open to your side, or no Minka of this version answers"
     return CliError(message, status, problem)

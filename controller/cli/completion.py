@@ -1,4 +1,4 @@
-"""Completion of ids in the shell: from the API, within a second and without errors, or none."""
+"""Completion of ids in the shell: from the API within a second, or none, and never an error."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import typer
 from controller.cli.output import client
 from controller.models.untrusted import visible
 
-#: Seconds that the API gets for an answer: somebody waits with a finger on the key.
+#: Seconds that the API gets for an answer, since a person waits.
 _PATIENCE = 1.0
-#: Ids that are offered at most: of runs, plans and alarms the newest.
+#: Most ids to offer: of runs, plans and alarms the newest.
 _MOST = 200
-#: Keys of selectors, and the kind of network objects that their values are.
+#: Keys of selectors, and the kind of network objects that their values name.
 _KINDS = {"region": "regions", "site": "sites", "tenant": "tenants", "owner": "tenants"}
 
-#: What a shell is offered: words with what they are about.
+#: Words to offer to the shell, with a description of each.
 Offers = list[tuple[str, str]]
 Completer = Callable[[str], Offers]
 
 
 def _asked(path: str, key: str, *about: str, **params: Any) -> Offers:
-    """Ids of a list of the API, each with the named fields; nothing where it does not answer."""
+    """Ids of a list of the API, each with the named fields; none if the API does not answer."""
     try:
         found = client(patience=_PATIENCE).get(path, limit=_MOST, **params)["results"]
         return [(str(one[key]), visible(" ".join(str(one.get(field) or "") for field in about))) for one in found]
@@ -68,7 +68,7 @@ def votes(incomplete: str) -> Offers:
 
 
 def selectors(incomplete: str) -> Offers:
-    """Selectors whose last word is completed: a station, or a value of a key."""
+    """Selectors with the last word completed to a station or a value of a key."""
     head, word = re.fullmatch(r"(.*[,|!=])?(.*)", incomplete, re.DOTALL).groups(default="")  # type: ignore[union-attr]
     key = re.search(r"(\w+)=[^,]*$", head)
     if key is None:

@@ -15,7 +15,7 @@ from controller.cli.output import Json, client, counted, out, print_json, styled
 from controller.cli.pager import paged
 from controller.cli.tables import Column, table
 
-app = typer.Typer(no_args_is_help=True, help="Base stations: what the record and what they themselves say.")
+app = typer.Typer(no_args_is_help=True, help="Base stations: on record, and as they are now.")
 
 Station = Annotated[str, typer.Argument(help="Station id, as in PE-CUS-0145.", autocompletion=completion.stations)]
 
@@ -58,14 +58,14 @@ def _row(device: dict[str, Any]) -> list[Any]:
 
 
 def _share(states: Iterable[str]) -> Any:
-    """How many serve, of how many; of how many nobody knows, as in ``1/3 2?``."""
+    """How many of how many serve, and how many are unknown, as in ``1/3 2?``."""
     count = Counter(states)
     share, unknown = f"{count['up']}/{count.total()}", count["unknown"]
     return styled(f"{share} {unknown}?", "yellow") if unknown else share
 
 
 def _adopted(device: dict[str, Any]) -> Any:
-    """Yes or no, or out of service; empty for a tenant's people, who don't see it."""
+    """Yes, no, or out of service; empty for a tenant, who doesn't see it."""
     if "adopted" not in device:
         return ""
     if device["retired"]:
@@ -120,7 +120,7 @@ def _show(device: dict[str, Any], kpis: Mapping[str, Any]) -> None:
 
 
 def _collected(collection: dict[str, Any]) -> Any:
-    """Until when there is some, and what keeps it away."""
+    """The end of the newest performance data, and why newer data is missing."""
     until = f"until {when(collection['newest'])}" if collection["newest"] else "none yet"
     if collection["reason"]:
         return styled(f"{until}; {counted(collection['failures'], 'failure')} in a row: {collection['reason']}", "red")
@@ -129,7 +129,7 @@ def _collected(collection: dict[str, Any]) -> Any:
 
 
 def _indicators(judged: dict[str, Any], kpis: Mapping[str, Any]) -> Iterator[Any]:
-    """The watched ones, the worst against what is usual first; for a tenant's people all of their part."""
+    """Print the watched indicators, the worst against their usual values first; for a tenant all of its part."""
     values, losses = judged["values"], judged.get("losses", {})
     yield f"indicators until {when(judged['until'])}:"
     watched = sorted(losses or values, key=lambda name: (-losses.get(name, 0.0), name))
@@ -201,14 +201,16 @@ def _show_drift(said: dict[str, Any], differing: dict[str, Any]) -> None:
     elif said["stations"]:
         out.print(styled("no drift", "green"), f"on {counted(len(said['stations']), 'device')}")
     if said["not_adopted"]:
-        out.print(f"{counted(said['not_adopted'], 'device')} not adopted, so nothing says what to carry there")
+        out.print(
+            f"{counted(said['not_adopted'], 'device')} not adopted, so there is nothing on record to compare with"
+        )
     for name in said["unread"]:
         out.print(styled("not read", "red"), name)
 
 
 @app.command(epilog="Example: minka device adopt 'region=cusco'")
 def adopt(selector: Selector, as_json: Json = False) -> None:
-    """Adopt stations: until then Minka only observes them. Changes nothing on them."""
+    """Adopt stations: before that, Minka only observes them. Changes nothing on them."""
     said = client().post("/v1/devices/adopt", {"selector": selector})
     failed = {station: text for station, text in said.items() if not text.startswith("adopted")}
     if as_json:

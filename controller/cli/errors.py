@@ -6,7 +6,7 @@ from typing import Any
 
 
 class CliError(Exception):
-    """Something to say to the user before leaving with ``status``."""
+    """An error that is printed for the user; the command then exits with ``status``."""
 
     def __init__(self, message: str, status: int = 1, problem: dict[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -14,5 +14,5 @@ class CliError(Exception):
         self.problem = problem or {"detail": message}
 
 
-#: Exit status: an operation failed; the input is wrong; API or database can't be reached; there are differences.
+#: Exit statuses: an operation failed; the input is wrong; API or database can't be reached; there are differences.
 FAILED, WRONG_INPUT, UNREACHABLE, DIFFERENT = 1, 2, 3, 10

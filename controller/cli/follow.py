@@ -1,4 +1,4 @@
-"""Following what happens: a run to its end, with a bar for each wave; alarms and incidents until interrupted."""
+"""Follows a run to its end, with a bar for each wave, and alarms and incidents until interrupted."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from controller.cli.client import Client
     from controller.ports.clock import Clock
 
-#: Attempts to take up a stream that broke off, a second between them: an API may be restarted meanwhile.
+#: Attempts to reopen a broken stream, a second apart: the API may be restarting.
 _ATTEMPTS = 30
-#: Stations that are named where the same is said of many.
+#: Most stations to name where a remark is about many.
 _MOST = 5
 
 
 def name_of(wave: int, waves: int, strategy: Mapping[str, Any]) -> str:
-    """What people read of a wave, of so many; a tenant's people see no strategy."""
+    """The name of a wave for people; a tenant sees no strategy, so no canary."""
     canary = strategy.get("canary", 0) > 0 and waves > 1 and wave == strategy.get("canary_wave", 0)
     return "canary" if canary else f"wave {wave}"
 
@@ -67,7 +67,7 @@ class _Bars:
         return name_of(wave, len(self._totals), self._strategy)
 
     def run(self, run: dict[str, Any]) -> None:
-        """The run moved on: its wave is being worked on."""
+        """Show the wave that the run works on."""
         for wave, task in self._tasks.items():
             if wave <= _wave(run) and run["state"] != RunState.QUEUED:
                 self.progress.start_task(task)
@@ -75,7 +75,7 @@ class _Bars:
             self._waits = show_waits(run, self._waits)
 
     def job(self, job: dict[str, Any]) -> None:
-        """A job ended; what did not go well is printed at once."""
+        """Count a job that ended; print it at once if it did not go well."""
         wave = _wave(job)
         self._done[wave] += 1
         self.progress.advance(self._tasks[wave])
@@ -89,7 +89,7 @@ class _Bars:
             out.print(f"{self._name(wave)}: {self._totals[wave]} done")
 
     def remarks(self) -> None:
-        """What is to be said of devices where all went well, once for all of whom the same is said."""
+        """Print the remarks on devices where all went well; equal remarks once."""
         for remark, stations in self._remarks.items():
             named = ", ".join(stations[:_MOST]) + (", …" if len(stations) > _MOST else "")
             out.print(f"{counted(len(stations), 'device')} ({named}): {remark}", soft_wrap=True)
@@ -97,7 +97,7 @@ class _Bars:
 
 @contextmanager
 def reading() -> Iterator[Callable[[int, int], None]]:
-    """A bar at the terminal for devices that are read; learns how many are done, of how many."""
+    """Show a bar for devices that are read; the result is called with the number done and the total."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
     name = TextColumn("{task.description}", markup=False)
@@ -108,7 +108,7 @@ def reading() -> Iterator[Callable[[int, int], None]]:
 
 
 def _wave(seen: dict[str, Any]) -> int:
-    """The wave of a run or job; a tenant's people see no waves, so theirs is one."""
+    """The wave of a run or job; a tenant sees no waves, so all its jobs are in one."""
     return int(seen.get("wave", 0))
 
 
@@ -125,7 +125,7 @@ def accepted(run: dict[str, Any], of: str, *, detach: bool, as_json: bool) -> No
 
 
 def follow(run_id: str, *, as_json: bool = False) -> None:
-    """Watch a run to its end; exit status 1 unless all went well. Interrupting it does not interrupt the run."""
+    """Watch a run to its end; exit status 1 unless all went well. An interrupt does not stop the run."""
     from controller.ports.clock import SystemClock  # noqa: PLC0415
 
     api = client()
@@ -142,7 +142,9 @@ def follow(run_id: str, *, as_json: bool = False) -> None:
                     shown.add(data["station"])
                     bars.job(data)
     except KeyboardInterrupt:
-        err.print(f"no longer watching; run {run_id} goes on: minka watch {run_id}, or stop it: minka cancel {run_id}")
+        err.print(
+            f"no longer watching; run {run_id} continues; minka watch {run_id}, or stop it: minka cancel {run_id}"
+        )
         raise
     if as_json:
         print_json(last | {"jobs": api.all(f"/v1/runs/{run_id}/jobs")})
@@ -155,14 +157,14 @@ def follow(run_id: str, *, as_json: bool = False) -> None:
 
 
 def changes(path: str) -> Iterator[dict[str, Any]]:
-    """Alarms or incidents as they are, then as they change, until interrupted."""
+    """Alarms or incidents as they stand, then each change, until interrupted."""
     from controller.ports.clock import SystemClock  # noqa: PLC0415
 
     return _news(_events(client(), path, SystemClock()))
 
 
 def _news(events: Iterable[tuple[str, Any]]) -> Iterator[dict[str, Any]]:
-    """What was not said before: a stream that is taken up again says first how all is now."""
+    """Drop repetitions: a reopened stream begins with all that stands."""
     said: dict[str, int] = {}
     for _, one in events:
         if said.get(one["id"]) != (now := hash(str(one))):
@@ -171,7 +173,7 @@ def _news(events: Iterable[tuple[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def _events(api: Client, path: str, clock: Clock) -> Iterator[tuple[str, Any]]:
-    """Events, to the end of a run if it is one; taken up again where the stream breaks off, and then repeated."""
+    """Events, for a run until it ends. A broken stream is reopened, and then repeats events."""
     left = _ATTEMPTS
     while True:
         try:
@@ -183,6 +185,6 @@ def _events(api: Client, path: str, clock: Clock) -> Iterator[tuple[str, Any]]:
         except CliError as error:
             if error.status != UNREACHABLE or left <= 0:
                 raise
-        # The stream broke off, or ended with the API that is being restarted.
+        # The stream broke, or ended because the API restarts.
         left -= 1
         clock.pause(1)

@@ -14,15 +14,15 @@ from controller.cli.pager import paged
 from controller.cli.tables import Column, table
 
 pools = typer.Typer(no_args_is_help=True, help="Pools of servers that functions run on.")
-functions = typer.Typer(no_args_is_help=True, help="Functions that virtual stations are made of.")
+functions = typer.Typer(no_args_is_help=True, help="Functions: the parts of virtual stations.")
 
-#: Names that a cell of a table has at most.
+#: Most names in a cell of a table.
 _NAMED = 3
 
 
 @pools.command("list", epilog="Example: minka pool list")
 def list_pools(as_json: Json = False) -> None:
-    """List pools: cores taken and cores there without the reserve, cores sold, and why a pool takes no function now."""
+    """List pools: cores used, usable (without the reserve) and sold, and why a pool takes no function now."""
     found = client().all("/v1/pools")
     if as_json:
         print_json(found)
@@ -67,7 +67,7 @@ def _pool_row(pool: Mapping[str, Any]) -> list[Any]:
 def show_pool(
     pool: Annotated[str, typer.Argument(help="Pool id.", autocompletion=completion.pools)], as_json: Json = False
 ) -> None:
-    """Show a pool: its nodes, its functions, and how much of it is taken by whom, sold and free."""
+    """Show a pool: its nodes, its functions, and how much of it is sold, used by whom, and free."""
     found = client().get(f"/v1/pools/{pool}")
     if as_json:
         print_json(found)
@@ -129,16 +129,16 @@ def _show_pool(pool: Mapping[str, Any]) -> None:
 
 
 def _silent(pool: Mapping[str, Any]) -> str:
-    """Why nothing is read of a pool now."""
+    """Why a pool can't be read now."""
     words = {
-        "authentication-failed": "it refuses the log-in now",
-        "host-key-changed": "it shows a certificate now that is not accepted",
+        "authentication-failed": "it refuses the login now",
+        "host-key-changed": "it shows a certificate that is not accepted now",
     }
     return next((said for cause, said in words.items() if cause in pool["wrong"]), "it does not answer now")
 
 
 def _side_row(name: str, side: Mapping[str, Any]) -> list[Any]:
-    """What the host or a tenant has of a pool; what it did not buy is left empty."""
+    """A side's part of a pool; empty where it bought nothing."""
     parts = [(side[f"{part}_{unit}"], part) for unit in ("cores", "gbps") for part in ("used", "bought", "kept")]
     return [name, *(f"{figure:g}" if figure or part == "used" else "" for figure, part in parts)]
 
@@ -148,7 +148,7 @@ def _ids(nodes: Iterable[Mapping[str, Any]]) -> set[str]:
 
 
 def _node_row(name: str, node: Mapping[str, Any] | None, seen: Mapping[str, Any] | None) -> list[Any]:
-    """A node as the network files have it, and as its cluster tells it."""
+    """A node, by the network files and by its cluster."""
     sizes = [node[size] if node else "" for size in ("cpus", "memory_gb", "hugepages_gb", "accelerators")]
     if node and seen:
         sizes[0] = f"{seen['requested']['cpus']:g}/{sizes[0]}"
@@ -158,7 +158,7 @@ def _node_row(name: str, node: Mapping[str, Any] | None, seen: Mapping[str, Any]
 
 
 def _node_state(seen: Mapping[str, Any] | None) -> Any:
-    """All that is to be said of the state of a node."""
+    """The state of a node in words."""
     if seen is None:
         return "not read"
     bad = [seen["ready"]] if seen["ready"] != "ready" else []
@@ -192,7 +192,7 @@ def list_functions(
     ] = "function=*",
     as_json: Json = False,
 ) -> None:
-    """List functions: where each runs, and where it would go; a tenant's people see their own."""
+    """List functions: where each runs, and where it would go; a tenant sees its own."""
     found = client().all("/v1/functions", selector=selector)
     if as_json:
         print_json(found)
@@ -225,12 +225,12 @@ def _function_row(one: Mapping[str, Any]) -> list[Any]:
 
 
 def _outdated(one: Mapping[str, Any]) -> list[str]:
-    """A remark where its faults may be over, since a run changed it; tenants are not told of such runs."""
+    """A remark where a run changed the function since its last check; tenants don't see such runs."""
     return ["changed by a run since"] if one.get("outdated") else []
 
 
 def _goes(one: Mapping[str, Any]) -> str:
-    """The pool where it would go, if it does not run there; empty for a tenant's people, who don't see it."""
+    """The pool where a function would go, if it does not run there; empty for a tenant, who doesn't see it."""
     if "pool" not in one or one["pool"] in one["running"]:
         return ""
     return str(one["pool"]) or "nowhere"
@@ -298,9 +298,15 @@ def move_function(
 
 @functions.command("place", epilog="Example: minka function place --fail 1")
 def place(
-    rebalance: Annotated[bool, typer.Option("--rebalance", help="Let functions move that run where they may.")] = False,
-    fail: Annotated[int, typer.Option(min=0, max=3, help="What the loss of so many nodes of a pool would cost.")] = 0,
-    bound: Annotated[bool, typer.Option("--bound", help="Say how far from the best it may be; takes seconds.")] = False,
+    rebalance: Annotated[
+        bool, typer.Option("--rebalance", help="Also move functions that run where they may.")
+    ] = False,
+    fail: Annotated[
+        int, typer.Option(min=0, max=3, help="Show what the loss of this many nodes of a pool would cost.")
+    ] = 0,
+    bound: Annotated[
+        bool, typer.Option("--bound", help="Show how far the placement may be from the best one; takes seconds.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show where functions would go and why, and who would lose service if nodes fail. Changes nothing."""

@@ -1,4 +1,4 @@
-"""Findings on network files, with one line for all objects that share it."""
+"""Findings and problems of network files, with one line for objects that share one."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from controller.models.errors import Problem
 if TYPE_CHECKING:
     from controller.models.facts import Finding
 
-#: Groups that are shown before the rest is only counted.
+#: Most groups to show; further ones are only counted.
 _MOST = 40
 _SEVERITIES = ("error", "warning", "info")
-#: What is found is another for each cell, such as who else has its PCI: the first stands for all.
+#: Findings that name another cell each time, such as one with the same PCI: the first stands for all.
 _PAIRED = ("pci-collision", "pci-confusion", "prach-clash")
 
 
 def finding_lines(findings: Iterable[Finding], sources: Mapping[str, str]) -> list[str]:
-    """Findings, the gravest first: what is said of many cells is one line, with the file and line that it comes from.
+    """Findings, the gravest first; one line for a finding about many cells, with the file and line of its source.
 
     Args:
         findings: What was found.
@@ -50,14 +50,14 @@ def _finding_line(alike: Sequence[Finding], sources: Mapping[str, str]) -> str:
 
 
 def source_of(one: Finding, sources: Mapping[str, str]) -> str:
-    """File and line of the agreements that a finding names, else of its station; empty where neither is known."""
+    """File and line of the agreements that a finding names, else of its station, else empty."""
     named = (word for word in re.findall(r"[\w-]+", f"{one.agreement} {one.message}") if word != one.station)
     found = dict.fromkeys(sources[word] for word in named if word in sources)
     return ", ".join(found) or sources.get(one.station, "")
 
 
 def problem_lines(problems: Iterable[Problem | Mapping[str, Any]]) -> list[str]:
-    """Problems of files: what is wrong with the same field of many objects of a file is one line, that of the first."""
+    """Problems of files; one line for the same problem in a field of many objects: that of the first object."""
     groups: dict[tuple[str, ...], list[Problem]] = {}
     for said in problems:
         one = said if isinstance(said, Problem) else Problem(**said)

@@ -50,15 +50,17 @@ def list_incidents(
         typer.Option(help=f"Only in this state ({', '.join(IncidentState)}); repeatable. Default: open, by rank."),
     ] = None,
     station: Annotated[list[str] | None, typer.Option(help="Only with an alarm of this station; repeatable.")] = None,
-    tenant: Annotated[list[str] | None, typer.Option(help="Only those that concern this tenant; repeatable.")] = None,
+    tenant: Annotated[
+        list[str] | None, typer.Option(help="Only incidents that concern this tenant; repeatable.")
+    ] = None,
     cause: Annotated[list[str] | None, typer.Option(help="Only with this probable cause; repeatable.")] = None,
-    owner: Annotated[str, typer.Option(help="Only those that this person has taken over.")] = "",
+    owner: Annotated[str, typer.Option(help="Only incidents that this person has taken.")] = "",
     since: Annotated[
-        datetime | None, typer.Option(help="Only those that changed since then, local time, as in 2026-12-26T06:00.")
+        datetime | None, typer.Option(help="Only incidents that changed since this local time, as in 2026-12-26T06:00.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List open incidents, those that matter most first; or all in a state, newest first."""
+    """List open incidents, the most important first; or those in a state, newest first."""
     asked: dict[str, Any] = {"state": state, "station": station, "tenant": tenant, "cause": cause}
     asked |= {"owner": owner or None, "since": since.astimezone().isoformat() if since else None}
     found = client().all("/v1/incidents", limit, **asked)
@@ -104,7 +106,7 @@ def list_incidents(
 
 @incidents.command("show", epilog="Example: minka incidents show i-1f2e3d4c5b")
 def show(incident: IncidentId, as_json: Json = False) -> None:
-    """Show an incident: what failed and what suffers, why, what was done about it, and what it cost each tenant."""
+    """Show an incident: root, affected cells, reasons, repairs, and minutes lost by each tenant."""
     found = client().get(f"/v1/incidents/{incident}")
     if as_json:
         print_json(found)
@@ -119,7 +121,7 @@ def report(
     form: Annotated[str, typer.Option("--format", help="md: Markdown; json.")] = "md",
     as_json: Json = False,
 ) -> None:
-    """Print the report of an incident: root and why, decisions, repairs with evidence, minutes, comments."""
+    """Print the report of an incident: its root and why, decisions, repairs with evidence, minutes lost, comments."""
     from controller.access.report import markdown  # noqa: PLC0415 - only for this
 
     if form not in ("md", "json"):
@@ -133,7 +135,7 @@ def report(
 
 @incidents.command("dispatch", epilog="Example: minka incidents dispatch i-1f2e3d4c5b > ticket.txt")
 def dispatch(incident: IncidentId, as_json: Json = False) -> None:
-    """Print what a person who goes to its root has to know: place, unit, likely part, what was tried, holds to put."""
+    """Print what a person sent to its root has to know: place, unit, likely part, what was tried, and holds to put."""
     print_dispatch(client().get(f"/v1/incidents/{incident}/dispatch"), as_json=as_json)
 
 
@@ -150,7 +152,7 @@ def follow(as_json: Json = False) -> None:
 
 @incidents.command("ack", epilog="Example: minka incidents ack i-1f2e3d4c5b")
 def ack(incident: IncidentId, as_json: Json = False) -> None:
-    """Acknowledge an incident. Who did so first stays on record."""
+    """Acknowledge an incident. The first acknowledgement stays on record."""
     found = client().post(f"/v1/incidents/{incident}/acknowledge")
     print_result(
         found,
@@ -176,20 +178,20 @@ def comment(
 
 @incidents.command("take", epilog="Example: minka incidents take i-1f2e3d4c5b")
 def take(incident: IncidentId, as_json: Json = False) -> None:
-    """Take an incident: you work on it from now on, whoever did before."""
+    """Take an incident: from now on you are its owner."""
     found = client().post(f"/v1/incidents/{incident}/take")
     print_result(found, f"{incident} is {found['owner']}'s since {when(found['taken'])}", as_json=as_json)
 
 
 @incidents.command("hand-back", epilog="Example: minka incidents hand-back i-1f2e3d4c5b")
 def hand_back(incident: IncidentId, as_json: Json = False) -> None:
-    """Hand an incident back: nobody works on it any more."""
+    """Hand an incident back: it has no owner any more."""
     found = client().post(f"/v1/incidents/{incident}/hand-back")
-    print_result(found, f"{incident} is nobody's now", as_json=as_json)
+    print_result(found, f"{incident} has no owner now", as_json=as_json)
 
 
 def _root(one: dict[str, Any]) -> dict[str, Any]:
-    """What failed: to a tenant an alarm, to the host named by the incident itself."""
+    """The root: for a tenant an alarm, for the host part of the incident itself."""
     return one["root"] if isinstance(one["root"], dict) else one
 
 
@@ -204,7 +206,7 @@ def _state(one: dict[str, Any]) -> str:
 
 
 def _print(one: dict[str, Any], runs: Iterable[dict[str, Any]]) -> None:
-    """The whole story on one page.
+    """Print an incident on one page.
 
     Args:
         one: The incident.
@@ -251,7 +253,7 @@ def _print_for_host(one: dict[str, Any]) -> None:
 
 
 def _print_repair(run: dict[str, Any]) -> None:
-    """A repair, and what its device had in service before it and after."""
+    """Print a repair, and what its device had in service before and after."""
     ends = f" until {when(run['finished'])}" if run["finished"] else ""
     began = f", from {when(run['started'])}{ends}" if run["started"] else ""
     _line("run", f"{run['id']} {run['procedure']} {run['state']}{began}")
@@ -267,7 +269,7 @@ def _print_repair(run: dict[str, Any]) -> None:
 
 
 def _in_service(names: Sequence[str]) -> str:
-    """How many cells and core links are in service; a core link is a path."""
+    """The numbers of cells and core links in service; the name of a core link is a path."""
     links = sum(name.startswith("/") for name in names)
     return f"{counted(len(names) - links, 'cell')} and {counted(links, 'core link')} in service"
 

@@ -1,4 +1,4 @@
-"""``minka kpi``: key performance indicators, what they are and what they came to."""
+"""``minka kpi``: key performance indicators and their values."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from controller.cli.alarms import duration
 from controller.cli.output import Json, Limit, bold, client, counted, out, print_json, when
 from controller.cli.tables import Column, table
 
-kpis = typer.Typer(no_args_is_help=True, help="Key performance indicators: what they are, and what they came to.")
+kpis = typer.Typer(no_args_is_help=True, help="Key performance indicators: definitions and values.")
 
-#: Heights of a sparkline's bars, and what stands where nothing was measured.
+#: The bars of a sparkline by height, and the sign for no measurement.
 _BARS, _GAP = "▁▂▃▄▅▆▇█", "·"
-#: Bars of a sparkline: with all other columns that people need they have room in 80.
+#: Number of bars of a sparkline, so that the table fits into 80 columns.
 _WIDTH = 24
 
 
@@ -45,25 +45,25 @@ def list_kpis(as_json: Json = False) -> None:
 def show(
     kpi: Annotated[str, typer.Argument(help="Name of an indicator.", autocompletion=completion.kpis)],
     level: Annotated[
-        str, typer.Option(help="Each cell, station, region or tenant; network for all together.")
+        str, typer.Option(help="Per cell, station, region or tenant, or one value for the network.")
     ] = "station",
     where: Annotated[
         str,
-        typer.Option(help="Only what these stations counted, as in region=cusco.", autocompletion=completion.selectors),
+        typer.Option(help="Only counts of these stations, as in region=cusco.", autocompletion=completion.selectors),
     ] = "*",
-    tenant: Annotated[str, typer.Option(help="Only this tenant's part of it.", autocompletion=completion.tenants)] = "",
+    tenant: Annotated[str, typer.Option(help="Only this tenant's part.", autocompletion=completion.tenants)] = "",
     last: Annotated[str, typer.Option(help="How long back from the end, as in 6h or 7d.")] = "1d",
     since: Annotated[datetime | None, typer.Option(help="Begin instead, local time, as in 2026-10-01T00:00.")] = None,
     until: Annotated[datetime | None, typer.Option(help="End, local time. Default: now.")] = None,
     step: Annotated[
         str | None,
-        typer.Option(help="Length of periods: quarter, hour, day, month. Default: the shortest with room."),
+        typer.Option(help="Length of periods: quarter, hour, day, month. Default: the shortest that fits."),
     ] = None,
     limit: Limit = 50,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the periods as CSV.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show an indicator: its value with 95 % confidence, or why it is not judged, and its values over time."""
+    """Show an indicator: its value with a 95 % confidence interval, or why there is none, and its values over time."""
     from controller.ports.clock import SystemClock  # noqa: PLC0415 - help needs no clock
 
     end = until.astimezone() if until else SystemClock().now()
@@ -82,7 +82,7 @@ def show(
 
 
 def _series(kpi: str, limit: int, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """All pages up to a number of results, as one."""
+    """The results of all pages, up to a number, in one."""
     whole: dict[str, Any] = {}
     offset: int | None = 0
     while offset is not None and (not whole or len(whole["results"]) < limit):
@@ -135,7 +135,7 @@ def _row(found: Mapping[str, Any], one: Mapping[str, Any]) -> Sequence[str]:
 
 
 def sparkline(points: Sequence[Mapping[str, Any]], begin: str, end: str, width: int = _WIDTH) -> str:
-    """The course of values as bars from the lowest to the highest of them, each the mean of its part of the time."""
+    """The values over time as bars between the lowest and the highest; each bar is the mean of its part of the time."""
     first, last = datetime.fromisoformat(begin), datetime.fromisoformat(end)
     if last <= first:
         return ""

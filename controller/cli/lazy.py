@@ -1,4 +1,4 @@
-"""Builds commands when they are needed: to build all takes longer than most commands run."""
+"""Builds commands only when they are called: to build all takes longer than most commands run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typer.main import get_command, get_command_from_info, get_command_name, get
 
 
 class _Flags:
-    """Help in which an option that is given or not has no value."""
+    """Help that shows no value for a flag."""
 
     def get_params(self, ctx: Any) -> Any:
         """See ``Command.get_params`` of click."""
@@ -26,31 +26,31 @@ class _Flags:
 
 
 class _Command(_Flags, TyperCommand):
-    """A command."""
+    """A command with such help."""
 
 
 class LazyGroup(_Flags, TyperGroup):
-    """A group that knows names and first words of its commands, and builds the one that is called.
+    """A group that has the names and help of its commands, and builds only the one that is called.
 
     Attributes:
-        builders: What builds each command, by its name.
+        builders: Functions that build a command, by its name.
     """
 
     builders: dict[str, Callable[[], Any]]
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command that is called, built; see ``Group.resolve_command`` of click."""
+        """Build the command that is called; see ``Group.resolve_command`` of click."""
         name, command, rest = super().resolve_command(ctx, args)
         return name, self.builders[name]() if name in self.builders else command, rest
 
 
 def lazily(app: typer.Typer) -> LazyGroup:
-    """The command of an app, and of the apps below it."""
+    """The command of an app and the apps below it, which builds subcommands when called."""
     bare = copy.copy(app)
     bare.registered_commands, bare.registered_groups = [], []
     bare.info = copy.copy(app.info)
     bare.info.cls = LazyGroup
-    # The whole app has a callback and completion; groups below it have neither.
+    # Only the whole app has a callback and completion.
     made: Any = get_command(bare) if app.registered_callback else get_group(bare)
     made.builders, made.commands = {}, {}
     for command in app.registered_commands:

@@ -55,7 +55,9 @@ def root(
     ] = False,
     wide: Annotated[
         bool,
-        typer.Option("--wide", help="All columns of tables, however narrow the terminal; the pager moves sideways."),
+        typer.Option(
+            "--wide", help="Show all columns of tables, however narrow the terminal; the pager scrolls sideways."
+        ),
     ] = False,
     no_pager: Annotated[
         bool, typer.Option("--no-pager", help="Never hand long output to a pager (MINKA_PAGER, else PAGER, else less).")
@@ -111,12 +113,12 @@ app.command(epilog="Example: minka scheduler")(processes.scheduler)
 app.add_typer(processes.sim, name="sim")
 
 
-#: What a wrong command line raises: click's UsageError, or that of Typer's own copy of click.
+#: Errors of a wrong command line: click's UsageError, and that of Typer's own copy of click.
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 
 
 def main() -> None:
-    """Entry point: known errors become one line and an exit status, never a traceback."""
+    """Run a command; a known error becomes one line and an exit status, never a traceback."""
     as_json = "--json" in sys.argv
     try:
         # With --json usage errors are JSON as well; without it Typer words them.
@@ -137,7 +139,7 @@ def main() -> None:
 
 
 def _message(error: CliError) -> str:
-    """What to say; of network files all that is wrong, a line for each kind."""
+    """The message of an error; for network files all problems, a line for each kind."""
     if not str(error.problem.get("type", "")).endswith(":invalid-network-files"):
         return str(error)
     from controller.cli.groups import problem_lines  # noqa: PLC0415 - only for this

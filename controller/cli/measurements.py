@@ -1,4 +1,4 @@
-"""``minka measurements``: what came of performance data, what is missing, and which counters are known."""
+"""``minka measurements``: collected and missing performance data, and known counters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from controller.cli.output import Json, bold, client, counted, out, print_json, 
 from controller.cli.tables import Column, table
 
 measurements = typer.Typer(
-    no_args_is_help=True, help="Performance data: what came of it, what is missing, which counters are known."
+    no_args_is_help=True, help="Performance data: what is collected, what is missing, which counters are known."
 )
 
 
@@ -21,11 +21,11 @@ def list_stations(
         str, typer.Option(help="Only these stations, as in region=cusco.", autocompletion=completion.selectors)
     ] = "*",
     incomplete: Annotated[
-        bool, typer.Option("--incomplete", help="Only those of which something is missing, or that failed.")
+        bool, typer.Option("--incomplete", help="Only stations with missing periods or a failed collection.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """List stations whose performance data is collected: the newest period, and what is missing of the last day."""
+    """List stations with performance data: the newest period, and what is missing of the last day."""
     found = client().all("/v1/measurements/stations", selector=where, incomplete=incomplete or None)
     if as_json:
         print_json(found)
@@ -56,7 +56,7 @@ def show(
     days: Annotated[int, typer.Option(help="How long back from now.", min=1, max=35)] = 1,
     as_json: Json = False,
 ) -> None:
-    """Show which times of a station are missing, and which of its files were taken or refused."""
+    """Show the missing periods of a station, and which of its files were accepted or refused."""
     found = client().get(f"/v1/measurements/stations/{station}", days=days)
     if as_json:
         print_json(found)
@@ -81,11 +81,11 @@ def _collected(collection: dict[str, Any] | None) -> str:
 @measurements.command("counters", epilog="Example: minka measurements counters --unknown")
 def counters(
     unknown: Annotated[
-        bool, typer.Option("--unknown", help="Those that stations have and the vocabulary does not.")
+        bool, typer.Option("--unknown", help="Only counters of stations that are not in the vocabulary.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """List the counters that are kept, with unit, source and how they add up over time and cells."""
+    """List the counters on record, with unit, source, and how they add up over time and cells."""
     api = client()
     found = api.all("/v1/measurements/unknown-counters") if unknown else api.all("/v1/measurements/counters")
     if as_json:

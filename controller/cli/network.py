@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from controller.models.facts import Finding
     from controller.models.network import Network
 
-#: Devices that are named.
+#: Most devices to name.
 _MOST = 10
 
 app = typer.Typer(no_args_is_help=True, help="Network files: what is shared, by whom, and under which agreement.")
@@ -55,7 +55,7 @@ AddedFiles = Annotated[
         "--add",
         exists=True,
         dir_okay=False,
-        help="Network file that is read beside the directory's, as with pools and functions for them; may be repeated.",
+        help="Further network file, such as one with pools and functions for the directory; may be repeated.",
     ),
 ]
 
@@ -68,7 +68,7 @@ def check(
     added: AddedFiles = None,
     as_json: Json = False,
 ) -> None:
-    """Check network files and contracts. Needs no controller, touches nothing."""
+    """Check network files and contracts. Needs no controller, and changes nothing."""
     from controller.cli.checks import check_files  # noqa: PLC0415 - loads the pure core only when asked
 
     try:
@@ -119,7 +119,7 @@ def load(
     for warning in said["warnings"]:
         err.print(styled(warning, "yellow"))
     if said["abandoned"]:
-        err.print(styled(f"not in these files, but with nodes of ours: {_some(said['abandoned'])}", "yellow"))
+        err.print(styled(f"not in these files, but still with nodes of ours: {_some(said['abandoned'])}", "yellow"))
         err.print("They are neither changed nor watched any more. Load files that have them and run")
         err.print("decommission-station on each station before it leaves the files.")
 
@@ -141,7 +141,7 @@ def show(
             print_json(items)
             return
         names = [name for name in (items[0] if items else ()) if any(_words(item[name]) for item in items)]
-        # What an object is comes first; the further behind, the sooner a column goes.
+        # The columns that identify an object come first; on a narrow terminal the last ones go first.
         columns = [Column(name, index, prose=index > 0) for index, name in enumerate(names)]
         table(columns, ([_words(item[name]) for name in names] for item in items), f"{len(items)} {kind}")
         return
@@ -155,7 +155,7 @@ def show(
 
 @app.command(epilog="Example: minka network sharing region=cusco")
 def sharing(selector: Selector = "*", as_json: Json = False) -> None:
-    """List the tenants that share each cell: by the agreements in force today, and by what Minka has configured."""
+    """List the tenants of each cell: by the agreements in force today, and by what Minka has configured."""
     found = client().all("/v1/network/sharing", selector=selector)
     if as_json:
         print_json(found)
@@ -170,7 +170,7 @@ def _shared(cell: dict[str, Any]) -> list[Any]:
 
 
 def _tenant(one: dict[str, Any]) -> Any:
-    """A tenant and its PLMNs, as in ``claro 716-10``, and what is agreed but not configured, or the other way round."""
+    """A tenant and its PLMNs, as in ``claro 716-10``, with PLMNs that are only agreed or only configured."""
     agreed, configured = one["agreed"], one["configured"]
     if not agreed:
         return styled(f"{one['tenant']} {' '.join(configured)} (no agreement)", "red")
@@ -191,14 +191,14 @@ def import_(
         typer.Option(
             exists=True,
             dir_okay=False,
-            help="CSV with the columns station,site; without it each station gets its own site.",
+            help="CSV with the columns station,site; by default each station gets its own site.",
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Write network files from live stations: their cells, identities, PLMNs, shares and core links.
 
-    Stations are only read. Then check the files, load them, and adopt the stations.
+    Stations are only read. Next, check the files, load them, and adopt the stations.
     """
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise CliError(f"{to} is not empty: name a new directory", WRONG_INPUT)
@@ -221,7 +221,7 @@ def import_(
 
 
 def _words(value: Any) -> str:
-    """A value of a network object for people: lists and mappings in the signs of selectors, nothing where empty."""
+    """A value of a network object for people: lists and mappings as in selectors, empty for None."""
     if isinstance(value, dict):
         pairs = ((name, _words(inner)) for name, inner in value.items() if inner is not False)
         return " ".join(f"{name}={words}" for name, words in pairs if words)

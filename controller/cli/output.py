@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from controller.cli.client import Client
     from controller.models.settings import Settings
 
-#: Options of many commands.
+#: Options that many commands share.
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Limit = Annotated[int, typer.Option(min=1, help="How many at most.")]
 Reason = Annotated[str, typer.Option(help="Why; kept on record.")]
@@ -34,13 +34,13 @@ Overtake = Annotated[
     bool, typer.Option("--overtake", help="Start before a paused run that has yet to change the same stations.")
 ]
 
-#: Columns of output that no terminal will show: wide enough that nothing is ever broken, for grep and logs.
+#: Width of output that goes to no terminal: no line is ever broken, for grep and logs.
 WIDE = 4000
 
 
 @dataclass
 class OutputOptions:
-    """How output is wanted, by options of ``minka`` itself: all columns of tables; a pager where it is long."""
+    """Options of ``minka`` itself for output: all columns of tables; a pager for long output."""
 
     wide: bool = False
     pager: bool = True
@@ -50,19 +50,19 @@ manner = OutputOptions()
 
 
 class Terminal(Console):
-    """A console to which a string is text, and never markup, emoji or control; a text is one line."""
+    """A console that prints strings as they are, without markup, emoji or control characters."""
 
-    #: Whether what is printed is kept until its end is known, for the pager.
+    #: Whether output is buffered until its length is known, for the pager.
     held = False
 
     def render_str(self, text: str, *, style: Any = "", **_: Any) -> Text:
-        """A string as Rich prints it: each one in what is printed comes through here, cells and titles included."""
+        """A string as Rich prints it; each string in the output passes here, also in cells and titles."""
         return Text(visible(text), style)
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Print strings and styled texts, blanks between them; a terminal goes on in the next line between words.
+        """Print strings and styled texts with blanks between them, wrapped between words on a terminal.
 
-        What has a word that is wider than the terminal is left to the terminal, so that the word can be copied.
+        A text with a word wider than the terminal is not wrapped here, so that the word can be copied.
         """
         words = (word for one in objects for word in str(one).split())
         whole = not self.is_terminal or manner.wide or any(len(word) > self.width for word in words)
@@ -78,7 +78,7 @@ def _terminal(*, stderr: bool) -> Terminal:
 out = _terminal(stderr=False)
 err = _terminal(stderr=True)
 
-#: Colours of states and outcomes; ``waits`` is a state for people only (``controller.cli.waits``).
+#: Colours of states and outcomes; ``waits`` exists in the output only (``controller.cli.waits``).
 _COLOURS: dict[str, str] = {
     str(word): colour
     for colour, words in {
@@ -96,11 +96,11 @@ _COLOURS: dict[str, str] = {
 
 
 def client(used: Settings | None = None, source: str = "MINKA_TOKEN", patience: float | None = None) -> Client:
-    """A client by these settings, or those of the environment.
+    """A client with these settings, by default those of the environment.
 
     Args:
         used: The settings.
-        source: Where their token comes from.
+        source: Source of their token, for messages.
         patience: Seconds that an answer may take; None for as long as planning may take.
     """
     from controller.cli.client import Client  # noqa: PLC0415 - help and completion of words call nobody
@@ -109,13 +109,13 @@ def client(used: Settings | None = None, source: str = "MINKA_TOKEN", patience: 
 
 
 def print_json(data: Any, *, line: bool = False) -> None:
-    """Data as JSON on standard output; as one line where more will follow."""
+    """Print data as JSON on standard output; on one line if more will follow."""
     sys.stdout.write(_inert(json.dumps(data, ensure_ascii=False)) + "\n" if line else indented(data))
     sys.stdout.flush()
 
 
 def print_result(data: Any, *texts: Any, as_json: bool) -> None:
-    """Print what came of a command: its data as JSON, or a line for people."""
+    """Print the result of a command: its data as JSON, or a line for people."""
     if as_json:
         print_json(data)
     else:
@@ -123,21 +123,21 @@ def print_result(data: Any, *texts: Any, as_json: bool) -> None:
 
 
 def indented(data: Any) -> str:
-    """Data as JSON that people can read, with its newline. The standard library takes a minute for a large plan."""
+    """Data as indented JSON with a final newline. The standard library takes a minute for a large plan."""
     import orjson  # noqa: PLC0415
 
     return _inert(orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
 
 
 def _inert(text: str) -> str:
-    """JSON of the same meaning in which nothing acts on a terminal."""
+    """Equivalent JSON without control characters for the terminal."""
     if text.replace("\n", "").isprintable():
         return text
     return "".join(one if one == "\n" or one.isprintable() else json.dumps(one)[1:-1] for one in text)
 
 
 def styled(text: Any, style: str) -> Text:
-    """A text in a colour of Rich, printed as it is."""
+    """A text in a colour, printed as it is."""
     return Text(visible(str(text)), style)
 
 
@@ -147,12 +147,12 @@ def coloured(word: Any) -> Text:
 
 
 def bold(text: Any) -> Text:
-    """A text that stands out."""
+    """A text in bold."""
     return styled(text, "bold")
 
 
 def new_key() -> str:
-    """An idempotency key that was never used."""
+    """A new idempotency key."""
     import secrets  # noqa: PLC0415 - takes a while to load
 
     return secrets.token_urlsafe(16)
@@ -164,5 +164,5 @@ def counted(number: int, noun: str) -> str:
 
 
 def when(text: str | None) -> str:
-    """An ISO time, short, in this machine's time zone: the one in which times are given on the command line."""
+    """An ISO time in short, in this machine's time zone, which is also that of times on the command line."""
     return f"{datetime.fromisoformat(text).astimezone():%Y-%m-%d %H:%M:%S}" if text else "-"

@@ -11,16 +11,16 @@ from contextlib import contextmanager
 
 from controller.cli.output import manner, out
 
-#: Options of ``less`` unless LESS says otherwise: end where all fits one screen, pass colours on, leave the text
-#: there; with wide output, cut lines at the edge and move sideways.
+#: Options of ``less`` unless LESS is set: quit if the text fits one screen, keep colours, leave the text on screen;
+#: with wide output, chop long lines and scroll sideways.
 _LESS, _LESS_WIDE = "FRX", "FRXS"
 
 
 @contextmanager
 def paged() -> Iterator[None]:
-    """Show what is printed in here page by page, if this is a terminal and it is too small; else as it comes.
+    """Send the output of the block to a pager, if it is too long for the terminal.
 
-    Within another one it does nothing.
+    A nested block does nothing.
     """
     command = _pager()
     if not command or out.held:
@@ -37,7 +37,7 @@ def paged() -> Iterator[None]:
 
 
 def _pager() -> list[str]:
-    """The command of the pager; empty where none is wanted."""
+    """The command of the pager; empty if none is wanted."""
     if not out.is_terminal or not manner.pager:
         return []
     said = os.environ.get("MINKA_PAGER", os.environ.get("PAGER", "less"))
@@ -45,16 +45,16 @@ def _pager() -> list[str]:
 
 
 def _show(command: list[str], text: str) -> None:
-    """Print a text, through the pager if it is longer or wider than the terminal and there is one."""
+    """Print a text, through the pager (if any) where the text is longer or wider than the terminal."""
     if not ((text.count("\n") >= out.height or manner.wide) and _handed_over(command, text)):
         out.file.write(text)
         out.file.flush()
 
 
 def _handed_over(command: list[str], text: str) -> bool:
-    """Give a text to the pager and wait for its end; whether there was one."""
+    """Give a text to the pager and wait for its end; returns whether the pager could start."""
     env = {"LESS": _LESS_WIDE if manner.wide else _LESS, **os.environ}
-    # Ctrl-C is the pager's while it is there.
+    # While the pager runs, Ctrl-C is for the pager.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         subprocess.run(command, input=text, text=True, encoding="utf-8", env=env, check=False)  # noqa: S603 - theirs

@@ -48,7 +48,7 @@ def _removals(words: list[str]) -> dict[str, int]:
 
 
 def allow_words(message: str) -> str:
-    """How to say what a refusal asks for, in words of this command."""
+    """A refusal, with the options of this command that would allow the plan."""
     options = [f"--remove {one}" for one in re.findall(r"name (\S+=\d+)(?=; |$)", message)]
     options += [f"--expect {one}" for one in re.findall(r"expect (\d+) devices?(?=; |$)", message)]
     return f" ({' '.join(options)})" if options else ""
@@ -70,7 +70,7 @@ def plan(
     every: Annotated[bool, typer.Option("--all", help="Show every row; do not join rows that are alike.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Plan what brings the selected stations to the loaded network files. Reads stations, changes nothing."""
+    """Plan how to bring the selected devices to the loaded network files. Reads devices, changes nothing."""
     body = {
         "selector": selector,
         "remove": _removals(remove or []),
@@ -98,7 +98,7 @@ def undo(
     every: Annotated[bool, typer.Option("--all", help="Show every row; do not join rows that are alike.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Plan how to take a run back, from its recorded inverses. Changes nothing: apply the plan."""
+    """Plan how to undo a run, from its recorded inverses. Changes nothing until you apply the plan."""
     made = _made(f"/v1/runs/{run_id}/undo", {"remove": _removals(remove or [])}, shown=not as_json)
     if as_json:
         print_json(made)
@@ -109,7 +109,7 @@ def undo(
 
 
 def _made(path: str, body: dict[str, Any], *, shown: bool = False) -> dict[str, Any]:
-    """A plan that is asked for, its progress ``shown`` at a terminal; a refusal says what to add to the command."""
+    """Request a plan, with its progress ``shown`` on a terminal; a refusal names the options that would allow it."""
     api = client()
     try:
         if shown and err.is_terminal:
@@ -183,12 +183,15 @@ def apply(
     canary: Annotated[int, typer.Option(help="Stations in the first wave.")] = 1,
     wave_size: Annotated[int, typer.Option(help="Stations in each later wave.")] = 50,
     per_region: Annotated[int | None, typer.Option(help="Most stations of one region in each later wave.")] = None,
-    parallel: Annotated[int, typer.Option(help="Stations at once.")] = 500,
+    parallel: Annotated[int, typer.Option(help="Most stations at once.")] = 500,
     stop_after: Annotated[int, typer.Option(help="Number of failures after which nothing more starts.")] = 1,
     patience: Annotated[int, typer.Option(help="Seconds to keep trying an unreachable or busy station.")] = 0,
-    policy: Annotated[Policy, typer.Option(help="What is confirmed or taken back together.")] = Policy.STATION,
+    policy: Annotated[Policy, typer.Option(help="Devices that are confirmed or taken back together.")] = Policy.STATION,
     confirm_timeout: Annotated[
-        int | None, typer.Option(help="Seconds of the confirmed commit; by default they follow from checks and groups.")
+        int | None,
+        typer.Option(
+            help="Time-out of the confirmed commit, in seconds; by default it follows from checks and groups."
+        ),
     ] = None,
     check_timeout: Annotated[int, typer.Option(help="Seconds to wait for cells, core links and alarms.")] = 30,
     reason: Reason = "",
@@ -198,7 +201,7 @@ def apply(
     detach: Detach = False,
     as_json: Json = False,
 ) -> None:
-    """Apply a plan in waves and watch it. Interrupting the command does not interrupt the run."""
+    """Apply a plan in waves and watch it. Interrupting the command does not stop the run."""
     strategy = {
         "canary": canary,
         "wave_size": wave_size,

@@ -1,4 +1,4 @@
-"""A plan for people: equal lines of many cells and stations become one."""
+"""A plan for people: the same line on many cells and stations is shown once."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from controller.cli.output import out, styled
 from controller.cli.pager import paged
 from controller.cli.tables import Column, table
 
-#: A plan of no more lines is shown line by line.
+#: A plan of at most so many lines is shown line by line.
 SHORT = 30
-#: Groups of lines, reasons and findings shown before the rest is only counted.
+#: Most groups of lines, reasons and findings to show; further ones are only counted.
 _MOST = 40
 
-#: Addresses differ by station where the change is the same; numbers do so in what is the host's own (PCI, ids).
+#: Addresses, and numbers in the host's own nodes (PCI, ids): they differ by station where the change is the same.
 _ADDRESS = re.compile(r"\b\d+\.\d+\.\d+\.\d+\b|\b[0-9a-f]*:[0-9a-f:]+\b")
 _NUMBER = re.compile(r"\d[\d.]*")
-#: Stands where lines that are shown as one differ.
+#: Marks a place where joined lines differ.
 VARIES = "…"
 
-#: What a device is, by how the paths of its nodes begin; all others are stations.
+#: The kind of a device, by the beginning of its nodes' paths; all others are stations.
 _KINDS = {"Router": "router", "Function": "function", "Pool": "pool"}
 
 Row = dict[str, str]
@@ -35,7 +35,7 @@ _CHANGED = (Column("what", prose=True), Column("before", 1, prose=True), Column(
 
 @dataclass
 class Group:
-    """Lines that say the same, and where."""
+    """Equal lines, and where they apply."""
 
     row: Row
     kind: str = "stations"
@@ -44,24 +44,24 @@ class Group:
     places: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, station: str, row: Row) -> None:
-        """One more line of the same kind."""
+        """Add a line of the same kind."""
         self.places.append((station, row["cell"]))
         self._before.append(row["before"])
         self._after.append(row["after"])
 
     @property
     def before(self) -> str:
-        """The value that all have, with … where they differ."""
+        """The present value, with … where the lines differ."""
         return common(self._before)
 
     @property
     def after(self) -> str:
-        """The value that all get, with … where they differ."""
+        """The new value, with … where the lines differ."""
         return common(self._after)
 
     @property
     def where(self) -> str:
-        """Stations and cells, or other devices, counted if there are many."""
+        """Names of stations and cells, or other devices; numbers if there are many."""
         stations = sorted({station for station, _ in self.places})
         cells = [cell for _, cell in self.places if cell]
         if len(stations) == 1:
@@ -71,7 +71,7 @@ class Group:
 
 
 def grouped(lines: Iterable[tuple[str, Row]], kinds: Mapping[str, str] = MappingProxyType({})) -> list[Group]:
-    """Lines of (station, row) by what they say, in the order of their first."""
+    """Lines of (station, row), grouped by content in the order of their first line."""
     groups: dict[tuple[str, ...], Group] = {}
     for station, row in lines:
         kind = kinds.get(station, "station") + "s"
@@ -81,7 +81,7 @@ def grouped(lines: Iterable[tuple[str, Row]], kinds: Mapping[str, str] = Mapping
 
 
 def _what(row: Row) -> str:
-    """What changes, without the name of the cell: that belongs to where."""
+    """What changes, without the name of the cell, which is shown with the place."""
     words = row["what"].split(" ")
     return " ".join(word for word in words if word.rstrip(":") != row["cell"]) if row["cell"] else row["what"]
 
@@ -91,12 +91,12 @@ def _shape(row: Row, text: str) -> str:
 
 
 def without_addresses(text: str) -> str:
-    """A text without what differs by station where it says the same: addresses."""
+    """A text without addresses, which differ by station."""
     return _ADDRESS.sub(VARIES, text)
 
 
 def common(texts: Sequence[str]) -> str:
-    """What texts of one shape have in common, word by word."""
+    """The common words of texts of one shape, with … for the others."""
     if len(set(texts)) == 1:
         return texts[0]
     columns = zip(*(text.split(" ") for text in texts), strict=False)
@@ -112,13 +112,13 @@ def _masked(word: str) -> str:
 
 @paged()
 def show_plan(made: Mapping[str, Any], *, every: bool = False) -> None:
-    """A plan for people: what changes, what is left out, what was found, what to do next."""
+    """Print a plan for people: changes, devices left out, findings, and the next command."""
     lines = [(change["station"], row) for change in made["changes"] for row in change["diff"]]
     if lines and (every or len(lines) <= SHORT):
         show_lines(lines, f"Plan {made['id']}")
     elif lines:
         _show_groups(made["id"], lines, _kinds(made["changes"]))
-    if "unplanned" not in made:  # a tenant's people see their part
+    if "unplanned" not in made:  # a tenant sees its part
         for change in made["changes"]:
             if change["interrupts"]:
                 out.print(f"{change['station']}: interrupted for about {change['outage_seconds']} s")
@@ -131,14 +131,14 @@ def show_plan(made: Mapping[str, Any], *, every: bool = False) -> None:
 
 
 def show_lines(lines: Iterable[tuple[str, Row]], title: str = "") -> None:
-    """Each line of a change with its station."""
+    """Print the lines of changes; more than ``_FEW`` in groups unless ``every`` is set."""
     columns = (Column("station"), Column("cell"), Column("tenant"), *_CHANGED)
     keys = ("cell", "tenant", "what", "before", "after")
     table(columns, ((station, *(row[key] for key in keys)) for station, row in lines), title)
 
 
 def _kinds(changes: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """What the devices are that are no stations, as far as the answer says what is edited there."""
+    """Kinds of the devices that are not stations, where the answer has their edits."""
     paths = (
         (change["station"], edit["path"])
         for change in changes
@@ -161,7 +161,7 @@ def _show_groups(plan_id: str, lines: Sequence[tuple[str, Row]], kinds: Mapping[
 
 
 def _show_weak(changes: Iterable[Mapping[str, Any]]) -> None:
-    """Name the weaker links: devices that nothing takes back should we die."""
+    """Name the devices without a trustworthy confirmed commit: if Minka dies, nothing takes their change back."""
     weak = [change["station"] for change in changes if not change.get("reverts", True)]
     if weak:
         named = ", ".join(weak[:_MOST]) + (f" and {len(weak) - _MOST} more" if len(weak) > _MOST else "")
@@ -169,7 +169,7 @@ def _show_weak(changes: Iterable[Mapping[str, Any]]) -> None:
 
 
 def show_left_out(unplanned: Mapping[str, str]) -> None:
-    """Name devices that nothing is done on, by the reason."""
+    """Name the devices left out, by reason."""
     reasons: dict[str, list[str]] = {}
     for station, reason in unplanned.items():
         reasons.setdefault(reason, []).append(station)
@@ -180,14 +180,14 @@ def show_left_out(unplanned: Mapping[str, str]) -> None:
 
 
 def stations_in_short(stations: Sequence[str]) -> str:
-    """Devices by name, or their number where there are many."""
+    """Names of devices, or their number if there are many."""
     if len(stations) <= 3:
         return ", ".join(stations)
     return f"{len(stations)} devices ({stations[0]} … {stations[-1]})"
 
 
 def show_findings(findings: Sequence[Mapping[str, str]]) -> None:
-    """Warnings and errors, a few of each kind."""
+    """Print warnings and errors, a few of each kind."""
     by_code: dict[tuple[str, str], list[str]] = {}
     for finding in findings:
         if finding["severity"] != "info":
@@ -201,7 +201,7 @@ def show_findings(findings: Sequence[Mapping[str, str]]) -> None:
 
 
 def conclusion(made: Mapping[str, Any]) -> list[str]:
-    """The plan in a sentence, and the next command; a text for each line."""
+    """The plan in a sentence, and the next command; one text for each line."""
     changes, unplanned = made["changes"], made["unplanned"]
     observed_only = [station for station, reason in unplanned.items() if reason.startswith("not adopted")]
     hint = _adopt_hint(made["selector"], len(observed_only)) if observed_only else []
@@ -210,7 +210,7 @@ def conclusion(made: Mapping[str, Any]) -> list[str]:
     if not changes and unplanned and not unchanged:
         return [f"Nothing planned: {_all(len(unplanned), noun)} left out.", *hint]
     if not changes:
-        seen = ", as far as pools that answer tell" if any(map(_is_unread, made["findings"])) else ""
+        seen = ", as far as the pools that answered show" if any(map(_is_unread, made["findings"])) else ""
         return [f"Nothing to do: {_carry(unchanged, noun)} should{seen}{left_out}.", *hint]
     stay = "stays as it is" if unchanged == 1 else "stay as they are"
     said = f"{_change_words(made)}; {unchanged} {stay}{left_out}."
@@ -220,7 +220,7 @@ def conclusion(made: Mapping[str, Any]) -> list[str]:
 def _change_words(made: Mapping[str, Any]) -> str:
     changes = made["changes"]
     touched = sorted({tenant for change in changes for tenant in change["touched"]})
-    # Where cells are unlocked and nothing else is done, service comes back.
+    # A change that only unlocks cells interrupts nothing: service comes back.
     interrupting = [change for change in changes if not _only_unlocks(change)]
     interrupted = sorted({tenant for change in interrupting for tenant in change["interrupted"]})
     outage = max((change["outage_seconds"] for change in interrupting), default=0)
@@ -267,7 +267,7 @@ def _all(count: int, noun: str) -> str:
 
 
 def _is_unread(finding: Mapping[str, str]) -> bool:
-    """Whether it says that a pool did not answer, so that nobody knows what is there."""
+    """Whether a finding says that a pool did not answer, so that its content is unknown."""
     return finding["code"] == "not-read"
 
 

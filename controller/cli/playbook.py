@@ -155,7 +155,7 @@ def dry_run(
     every: Annotated[bool, typer.Option("--all", help="Show every row; do not join rows that are alike.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show what a run would do: reach, order, steps, who has to agree, what it waits for, what refuses it.
+    """Show what a run would do: reach, order, steps, who has to agree, what it would wait for, what would refuse it.
 
     Changes nothing.
     """
@@ -180,7 +180,7 @@ def run(
     detach: Detach = False,
     as_json: Json = False,
 ) -> None:
-    """Run a playbook and watch it. Interrupting the command does not interrupt the run."""
+    """Run a playbook and watch it. Interrupting the command does not stop the run."""
     run = client().post(
         f"/v1/playbooks/{name}/runs",
         {
@@ -198,11 +198,11 @@ def run(
 
 
 def _show_left_out(plan: str) -> None:
-    """Name what the plan of a run leaves out. The run is accepted: it is followed even where this can't be read."""
+    """Name the devices that a run's plan leaves out. An error here is only printed, since the run is accepted."""
     try:
         show_left_out(client().get(f"/v1/plans/{plan}", changes=False).get("unplanned", {}))
     except CliError as error:
-        err.print(f"what its plan leaves out could not be read: {error}")
+        err.print(f"could not read which devices the plan leaves out: {error}")
 
 
 @app.command(epilog="Example: minka playbook steps r-21748f9c95 PE-CUS-0145")
@@ -216,7 +216,7 @@ def steps(
     if as_json:
         print_json(found)
         return
-    # As they were done: what is undone is so after all else, the last step first.
+    # In the order of execution: undos follow all steps, from the last step to the first.
     found = [step for step in found if not step["undo"]] + [step for step in reversed(found) if step["undo"]]
     columns = (
         Column("step"),
@@ -242,17 +242,17 @@ def steps(
     )
 
 
-#: Changes of one step that are named.
+#: Most changes of one step to name.
 _NAMED = 5
 
 
-#: Waves that are named one by one.
+#: Most waves to name one by one.
 _WAVES = 40
 
 
 @dataclass
 class _Line:
-    """What a step would do, the same on some stations."""
+    """What a step would do on some stations alike."""
 
     step: Mapping[str, Any]
     stations: list[str] = field(default_factory=list)
@@ -261,7 +261,7 @@ class _Line:
 
 @paged()
 def show_rehearsal(said: Mapping[str, Any], *, every: bool = False) -> None:
-    """Show a dry run; what is the same on many stations is one line, unless ``every`` is wanted."""
+    """Print a dry run; equal steps of many stations are one line unless ``every`` is set."""
     reach = said["reach"]
     places = ", ".join((counted(reach["stations"], "device"), counted(reach["cells"], "cell")))
     tenants = ", ".join(reach["tenants"]) or "no tenant"
@@ -275,7 +275,7 @@ def show_rehearsal(said: Mapping[str, Any], *, every: bool = False) -> None:
     columns = (Column("station"), Column("step"), Column("action", 1), Column("what", prose=True))
     table(columns, map(_row, alike_ones))
     if len(alike_ones) < len(lines):
-        out.print("what is the same on many devices is one line here; each of them: --all")
+        out.print("steps that are the same on many devices are one line here; for each device: --all")
     for station, reason in said["left_out"].items():
         out.print(styled("left out", "yellow"), f"{station}: {reason}")
     show_findings(said["findings"])
@@ -285,7 +285,7 @@ def show_rehearsal(said: Mapping[str, Any], *, every: bool = False) -> None:
 
 
 def _waves(stations: Sequence[Mapping[str, Any]], strategy: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
-    """What would be done on each station, by the names of waves, in order; what comes behind in one is apart."""
+    """What would be done on each station, by wave in order; the later part of a wave is separate."""
     found: dict[tuple[int, bool], list[Mapping[str, Any]]] = {}
     for one in sorted(stations, key=lambda one: (one["wave"], one["rank"], one["station"])):
         found.setdefault((one["wave"], one["rank"] > 0), []).append(one)
@@ -315,7 +315,7 @@ def _each(members: Sequence[Mapping[str, Any]]) -> list[_Line]:
 
 
 def _grouped(members: Sequence[Mapping[str, Any]]) -> list[_Line]:
-    """Lines that say the same, step by step."""
+    """Equal lines joined, step by step."""
     found: list[_Line] = []
     for index in range(max(len(one["steps"]) for one in members)):
         groups: dict[tuple[str, ...], _Line] = {}

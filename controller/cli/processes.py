@@ -38,7 +38,7 @@ _SimOption = Annotated[
     ),
 ]
 _NameOption = Annotated[
-    str, typer.Option(help="Name in metrics and logs, different for each process of a role. Default: ROLE-HOST.")
+    str, typer.Option(help="Name in metrics and logs, unique among the processes of a role. Default: ROLE-HOST.")
 ]
 _Passed = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
@@ -54,7 +54,9 @@ def up(
     ] = "127.0.0.1:8390",
     sim_ports: Annotated[
         int | None,
-        typer.Option(help="Run simulated stations on 127.0.0.1 from this port on, not as the files say."),
+        typer.Option(
+            help="Put simulated stations on 127.0.0.1 from this port on, instead of the addresses in the files."
+        ),
     ] = None,
     sim_routers: Annotated[bool, typer.Option("--sim-routers", help="Also simulate the network's routers.")] = False,
 ) -> None:
@@ -78,7 +80,7 @@ def up(
     make_private(settings.home)
     claim = _claim(settings.home)
     set_up_logs("console", "up")
-    # Before the processes come: one upgrade of the database, one token.
+    # Once, before the processes start: the upgrade of the database, and the token.
     store = open_record(settings, clock)
     ensure_token(settings.token_file, store)
     store.close()
@@ -108,22 +110,22 @@ def up(
 
 
 def _has_pools(network: Path) -> bool:
-    """Whether a network may have pools: a file of that name, or a list of that name in one."""
+    """Whether network files may have pools: a pools.csv, or a list ``pools`` in a YAML file."""
     texts = (file.read_text(encoding="utf-8") for file in network.rglob("*.yaml") if file.is_file())
     return any(network.rglob("pools.csv")) or any(re.search("^pools:", text, re.MULTILINE) for text in texts)
 
 
 def _simulated_authority(network: Path) -> str:
-    """Certificate of the authority that signs those of simulated pools."""
+    """Certificate of the authority that signs the certificates of simulated pools."""
     command = [sys.executable, "-m", "simulators", "authority", "--network", str(network)]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603 (our own)
 
 
 def _claim(home: Path) -> IO[str]:
-    """Keep a folder to ourselves for as long as the file is open: listeners and logs of two would mix.
+    """Lock a folder for as long as the file is open: two `minka up` would mix their listeners and logs.
 
     Raises:
-        CliError: Another process has it.
+        CliError: Another process has locked it.
     """
     file = (home / "up.lock").open("a")
     try:
@@ -137,7 +139,7 @@ def _claim(home: Path) -> IO[str]:
 
 
 def _answers(url: str) -> bool:
-    """Whether a process does its work, or the simulators listen."""
+    """Whether a process is ready, or the simulators listen."""
     import httpx  # noqa: PLC0415
 
     try:
@@ -149,15 +151,15 @@ def _answers(url: str) -> bool:
 def _address(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     if not host or not port.isdigit():
-        raise typer.BadParameter(f"{text!r} is no HOST:PORT")
+        raise typer.BadParameter(f"{text!r} is not HOST:PORT")
     return host.strip("[]"), int(port)
 
 
 def _need_port(host: str, port: int, what: str, instead: str) -> None:
-    """See that a port is free before processes would fail on it, again and again.
+    """Check that a port is free, since processes would fail on it again and again.
 
     Raises:
-        CliError: It is not, or the address is none of this machine's.
+        CliError: It is taken, or this machine does not have the address.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -166,7 +168,7 @@ def _need_port(host: str, port: int, what: str, instead: str) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise CliError(
-                f"{what} can't have port {port} on {host}: {error.strerror}; is another `minka up` running? "
+                f"{what} can't use port {port} on {host}: {error.strerror}; is another `minka up` running? "
                 f"Stop it, or {instead}",
                 FAILED,
             ) from error
@@ -197,7 +199,7 @@ def worker(name: _NameOption = "") -> None:
 
 
 def listener(name: _NameOption = "") -> None:
-    """Run the listener: subscriptions to adopted stations, health reads, alarms."""
+    """Run the listener: subscriptions to adopted stations, health checks, alarms."""
     name = name or _here("listener")
     settings = _begin(name)
     import asyncio  # noqa: PLC0415
@@ -208,7 +210,7 @@ def listener(name: _NameOption = "") -> None:
 
 
 def scheduler(name: _NameOption = "") -> None:
-    """Run a scheduler: moves runs on, declares silent workers dead, wakes workers, repairs from alarms."""
+    """Run a scheduler: moves runs on, declares silent workers dead, wakes workers, repairs alarms."""
     name = name or _here("scheduler")
     settings = _begin(name)
     import asyncio  # noqa: PLC0415
@@ -219,7 +221,7 @@ def scheduler(name: _NameOption = "") -> None:
 
 
 def _here(role: str) -> str:
-    """Name of the only process of its role on this machine."""
+    """Default name of a process: the only one of its role on this machine."""
     return f"{role}-{socket.gethostname()}"
 
 
@@ -237,15 +239,15 @@ def sim_fault(context: typer.Context) -> None:
 
 @sim.command("pool", context_settings=_Passed, epilog="Example: minka sim pool fault edge-lima-01 node-lost")
 def sim_pool(context: typer.Context) -> None:
-    """Show pools, let faults begin and clear them; options are those of `python -m simulators pool`."""
+    """Show pools, inject and clear faults; options are those of `python -m simulators pool`."""
     _pass_on("pool", context)
 
 
 def need_simulators() -> None:
-    """See that what only simulators need is installed.
+    """Check that the packages of the simulators are installed.
 
     Raises:
-        CliError: It is not.
+        CliError: They are missing.
     """
     if find_spec("pyang") is None:
         raise CliError("packages for simulated stations are missing: pip install 'minka[sim]'", FAILED)
@@ -253,15 +255,15 @@ def need_simulators() -> None:
 
 def _pass_on(command: str, context: typer.Context) -> None:
     need_simulators()
-    # Controller and simulators know nothing of each other: a program of its own, which takes our place, signals too.
+    # Controller and simulators don't import each other: the simulators replace this process, and get its signals.
     os.execv(sys.executable, [sys.executable, "-m", "simulators", command, *context.args])  # noqa: S606 - our own
 
 
 def _begin(process: str) -> Settings:
-    """Settings and logs of a process whose modules are loaded next.
+    """Set up settings and logs of a process before it loads its modules.
 
-    Until that is done and ``controller.bootstrap`` says otherwise, nothing collects garbage: loading makes hardly any,
-    and collecting took a fifth of its time.
+    Garbage collection stays off until ``controller.bootstrap`` switches it on: loading makes hardly any garbage, and
+    collecting took a fifth of the loading time.
     """
     gc.disable()
     from controller.models.settings import make_private  # noqa: PLC0415
@@ -274,7 +276,7 @@ def _begin(process: str) -> Settings:
 
 
 async def _until_stopped(body: Callable[[asyncio.Event], Awaitable[None]]) -> None:
-    """Run a body that ends when its event is set by SIGTERM or SIGINT."""
+    """Run a body whose event is set by SIGTERM or SIGINT, and which then ends."""
     import asyncio  # noqa: PLC0415
 
     stop = asyncio.Event()

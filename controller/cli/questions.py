@@ -1,4 +1,4 @@
-"""``minka questions``, ``answer``: what runs ask people."""
+"""``minka questions``, ``answer``: questions that runs ask people."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def questions(
     limit: Limit = 100,
     as_json: Json = False,
 ) -> None:
-    """List questions that runs ask and wait for."""
+    """List questions of runs that wait for an answer."""
     found = client().all("/v1/questions", limit, run=run_id or None, every=every or None)
     if as_json:
         print_json(found)
@@ -55,7 +55,7 @@ def answer(
     reason: Reason = "",
     as_json: Json = False,
 ) -> None:
-    """Answer a question of a run; the first answer counts, and the run goes on."""
+    """Answer a question of a run; the first answer counts, and the run continues."""
     given = {"run": run_id, "answer": text, "question": question, "reason": reason}
     said = client().post("/v1/questions", given)
     print_result(said, f"{said['id']}: {said['answer']}", as_json=as_json)

@@ -1,4 +1,4 @@
-"""``minka record``, ``minka audit``: whether the database is the newest record that is known, and who did what."""
+"""``minka record``, ``minka audit``: whether the database is the newest known record, and who did what."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from controller.cli.tables import Column, table
 from controller.models.enums import RecordChoice
 from controller.models.errors import InputError
 
-#: Anchors sent at once.
+#: Most anchors in one request.
 _ANCHORS = 5000
 
 record = typer.Typer(no_args_is_help=True, help="The record itself, after a restore or a failover.")
@@ -25,15 +25,15 @@ record = typer.Typer(no_args_is_help=True, help="The record itself, after a rest
 
 @record.command("show", epilog="Example: minka record show")
 def show(as_json: Json = False) -> None:
-    """Show whether the record is in doubt: then nothing starts until a person decides. Exit status 1 if so."""
+    """Show whether the record is in doubt, in which case nothing starts until a person decides. Exit status 1 if so."""
     state = client().get("/v1/record")
     if as_json:
         print_json(state)
     elif state["doubt"]:
         out.print(styled("the record is in doubt", "red"), f"since {when(state['since'])}: {state['doubt']}")
-        out.print("nothing is begun on stations until somebody says: minka record accept record|devices --reason WHY")
+        out.print("nothing starts on stations until a person decides: minka record accept record|devices --reason WHY")
     else:
-        out.print(styled("the record is the newest that is known", "green"))
+        out.print(styled("the record is the newest known one", "green"))
     if state["doubt"]:
         raise typer.Exit(FAILED)
 
@@ -49,7 +49,7 @@ def accept(
     reason: Reason,
     as_json: Json = False,
 ) -> None:
-    """Decide whether the record or the stations are right, so that work continues. Changes nothing on stations."""
+    """Decide whether the record or the stations are right; work then continues. Changes nothing on stations."""
     made = client().post("/v1/record/decision", {"choice": choice.value, "reason": reason})
     if as_json:
         print_json(made)
@@ -139,7 +139,7 @@ def _new_audit_key(*, as_json: bool) -> None:
         key = add_key(settings.key_file, store.audit.head().number + 1)
     print_result(
         {"key": key.id, "file": str(settings.key_file)},
-        f"key {key.id} was added to {settings.key_file}: start all processes again",
+        f"key {key.id} was added to {settings.key_file}: restart all processes",
         as_json=as_json,
     )
 
@@ -159,7 +159,7 @@ def _verify_audit(files: Sequence[Path], *, as_json: bool) -> None:
 
 
 def _proof(files: Sequence[Path]) -> tuple[dict[str, Any], int]:
-    """Whether the chain is whole and holds the anchors of files; and the number of anchors."""
+    """Whether the chain is whole and contains the anchors of files, and the number of anchors."""
     from controller.models.audit import AuditAnchor  # noqa: PLC0415 - only for this
 
     api, anchors = client(), []

@@ -36,8 +36,11 @@ ProposalId = Annotated[str, typer.Argument(help="Id of a proposal, as in p-1f2e3
 Region = Annotated[str | None, typer.Option(help="Only for devices of this region.")]
 Tenant = Annotated[str | None, typer.Option(help="Only for alarms that concern this tenant and no other.")]
 
-rules = typer.Typer(no_args_is_help=True, help="Rules of automatic repair: what they answer, may do, and did.")
-remediation = typer.Typer(no_args_is_help=True, help="Automatic repair: its switch, and what rules propose.")
+rules = typer.Typer(
+    no_args_is_help=True,
+    help="Rules of automatic repair: which alarms they answer, what they may do, and what they did.",
+)
+remediation = typer.Typer(no_args_is_help=True, help="Automatic repair: its switch, and the proposals of rules.")
 
 
 @rules.command("list", epilog="Example: minka rules list --json")
@@ -61,7 +64,7 @@ def list_rules(as_json: Json = False) -> None:
 
 
 def _warn(warnings: Iterable[str]) -> None:
-    """What rules name that is not there."""
+    """Print warnings about names in rules that don't exist."""
     for warning in warnings:
         err.print(styled(warning, "yellow"))
 
@@ -129,15 +132,15 @@ def _print(rule: dict[str, Any]) -> None:
 
 
 def _value(value: float | bool) -> str:
-    """A number, or yes or no."""
+    """A value in words."""
     return f"{value:g}" if not isinstance(value, bool) else "yes" if value else "no"
 
 
 def _files_of(folder: Path) -> list[Path]:
-    """The files of rules in a folder.
+    """The rule files of a folder.
 
     Raises:
-        CliError: There are none.
+        CliError: The folder has none.
     """
     if not (found := sorted(folder.glob("*.yaml"))):
         raise CliError(f"there is no rule in {folder}: rules are files NAME.yaml directly in the folder", WRONG_INPUT)
@@ -154,12 +157,12 @@ def check(
         typer.Option(
             parser=network_folder,
             metavar="DIRECTORY",
-            help="Network files, or name of a sample network, which are to have all that rules name.",
+            help="Network files, or name of a sample network, that should have all names in the rules.",
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check the files of rules, without a server: each problem with file and line."""
+    """Check rule files, without a server; each problem with file and line."""
     from controller.inventory.load import load_network  # noqa: PLC0415
     from controller.playbook.actions.shipped import registry  # noqa: PLC0415 - loads all actions
     from controller.playbook.language.library import Library  # noqa: PLC0415
@@ -226,7 +229,7 @@ def backtest(
         )
 
 
-#: What becomes of alarms in a backtest.
+#: Results of alarms in a backtest.
 _VERDICTS = ("acted", "asked", "people", "healed", "kept")
 
 
@@ -255,21 +258,21 @@ def rehearse(
         Path,
         typer.Option(parser=network_folder, metavar="DIRECTORY", help="Network files, or name of a sample network."),
     ] = Path("peru-mini"),
-    seed: Annotated[list[str] | None, typer.Option(help="Draws the day; may be repeated. Default: 1.")] = None,
+    seed: Annotated[list[str] | None, typer.Option(help="Seed of a day; may be repeated. Default: 1.")] = None,
     hours: Annotated[float, typer.Option(min=0.1, max=24, help="Length of the day.")] = 24.0,
-    times: Annotated[float, typer.Option(min=0, help="How many times as often as usual faults begin.")] = 1.0,
+    times: Annotated[float, typer.Option(min=0, help="Multiplies the rate of faults.")] = 1.0,
     folder: Annotated[
         Path | None,
         typer.Option("--rules", help="Folder of rules; by default MINKA_RULES.", exists=True, file_okay=False),
     ] = None,
     sweep: Annotated[
-        bool, typer.Option("--sweep", help="Each fault once for each kind of station, and no day.")
+        bool, typer.Option("--sweep", help="Play each fault once for each kind of station, instead of a day.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Play days of faults on simulated stations three times: with nobody, a script, and Minka with all rules automatic.
+    """Play days of faults on simulated stations: without repair, with a script, and with Minka and all rules automatic.
 
-    Everything runs in virtual time in this process; no server is asked, and no device touched.
+    Everything runs in virtual time in this process; it needs no server and touches no device.
     """
     need_simulators()
     if folder is not None:
@@ -297,14 +300,14 @@ def rehearse(
 @rules.command("promote", epilog="Example: minka rules promote core-link-down --mode auto --reason CHG-7")
 def promote(
     name: Name,
-    mode: Annotated[RuleMode, typer.Option(help="What it may do: ask a person first, or act.")],
+    mode: Annotated[RuleMode, typer.Option(help="What the rule may do: ask a person first, or act.")],
     reason: Reason,
     region: Region = None,
     tenant: Tenant = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation after the record was shown.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Promote a rule, so that it may ask or act. Its record is shown, and kept with the decision."""
+    """Promote a rule, so that it may ask or act. Its record is shown first, and kept with the decision."""
     api = client()
     if not as_json:
         _print(api.get(f"/v1/rules/{name}"))
@@ -317,14 +320,14 @@ def promote(
 def demote(
     name: Name,
     reason: Reason,
-    mode: Annotated[RuleMode, typer.Option(help="What it may still do.")] = RuleMode.OBSERVE,
+    mode: Annotated[RuleMode, typer.Option(help="What the rule may still do.")] = RuleMode.OBSERVE,
     region: Region = None,
     tenant: Tenant = None,
     as_json: Json = False,
 ) -> None:
     """Demote a rule, so that it only observes, or only asks. Repairs under way finish.
 
-    One that is to observe everywhere does so in each region and for each tenant for which it was promoted, too.
+    A rule demoted to observe everywhere loses its promotions for regions and tenants, too.
     """
     rule = client().get(f"/v1/rules/{name}")
     scope = f"region:{region}" if region else f"tenant:{tenant}" if tenant else ""
@@ -419,13 +422,13 @@ def proposals(
 
 @remediation.command("approve", epilog="Example: minka remediation approve p-1f2e3d4c5b --reason INC-77")
 def approve(proposal: ProposalId, reason: Reason = "", as_json: Json = False) -> None:
-    """Approve what a rule asks. The yes counts for half an hour, as long as the alarm does not change."""
+    """Approve what a rule proposes. The approval holds for half an hour, as long as the alarm does not change."""
     _answer(proposal, "approve", reason, as_json=as_json)
 
 
 @remediation.command("deny", epilog="Example: minka remediation deny p-1f2e3d4c5b --reason 'a crew is there'")
 def deny(proposal: ProposalId, reason: Reason = "", as_json: Json = False) -> None:
-    """Deny what a rule asks; the alarm goes to people."""
+    """Deny what a rule proposes; the alarm is escalated."""
     _answer(proposal, "deny", reason, as_json=as_json)
 
 

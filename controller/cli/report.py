@@ -1,4 +1,4 @@
-"""``minka report``: what a tenant got in a month, as files that can be signed and proved."""
+"""``minka report``: statements of what a tenant got in a month, as files that can be signed and verified."""
 
 from __future__ import annotations
 
@@ -17,19 +17,21 @@ from controller.cli.output import Json, Limit, bold, client, out, print_json, wh
 from controller.cli.tables import Column, table
 from controller.models.enums import StatementForm, StatementKind
 
-report = typer.Typer(no_args_is_help=True, help="Statements: what a tenant got in a month, to be signed and proved.")
+report = typer.Typer(
+    no_args_is_help=True, help="Statements of what a tenant got in a month, to be signed and verified."
+)
 
 _FORMS = ("text", *StatementForm)
-#: Rows of a sheet that the terminal gets.
+#: Most rows of a sheet on the terminal.
 _ROWS = 40
 _ID = re.compile(rb"\b(?:" + "|".join(StatementKind).encode() + rb")-[a-z0-9-]{1,64}-20[0-9]{2}-[01][0-9]-v[0-9]+\b")
 
 Tenant = Annotated[str, typer.Argument(help="Id of the tenant.", autocompletion=completion.tenants)]
 Month = Annotated[str, typer.Option(help="Month in the network's time zone, as in 2026-10.")]
 Form = Annotated[str, typer.Option("--format", help=f"{', '.join(_FORMS)}: text is for the terminal.")]
-Version = Annotated[int | None, typer.Option(help="One that was issued. Default: the latest.")]
+Version = Annotated[int | None, typer.Option(help="An issued version. Default: the latest.")]
 Correct = Annotated[
-    str, typer.Option(help="Why the figures are to be worked out again; what differs becomes the next version.")
+    str, typer.Option(help="Why to compute the figures again; if they differ, they become the next version.")
 ]
 OutputFile = Annotated[Path | None, typer.Option("--to", help="File to write to. Default: the terminal.")]
 
@@ -72,12 +74,12 @@ for _kind, _text in {
 
 
 def _statement(kind: StatementKind, tenant: str, month: str, form: str, version: int | None, correct: str) -> bytes:
-    """The file of a statement: issued now where it was not yet and the caller may, else as it was issued."""
+    """The file of a statement as issued; a statement not issued yet is issued now, if the caller may."""
     path = f"/v1/statements/{kind}/{tenant}/{month}"
     api = client()
     if version is not None:
         if correct:
-            raise typer.BadParameter("a version that was issued stays as it is: leave one of the two out")
+            raise typer.BadParameter("an issued version never changes: give --version or --correct, not both")
         return api.get_file(path, format=form, version=version)
     try:
         return api.post_file(path, {"reason": correct}, format=form)
@@ -88,12 +90,12 @@ def _statement(kind: StatementKind, tenant: str, month: str, form: str, version:
     try:
         return api.get_file(path, format=form)
     except CliError as error:
-        # To a tenant's people there is no way to issue one, so that what was said of that says nothing.
+        # A tenant can't issue statements, so an error about that would only confuse.
         raise (error if refused.problem.get("detail") in ("Not Found", None) else refused) from error
 
 
 def _print(one: dict[str, Any]) -> None:
-    name = f"version {one['version']}, issued {when(one['issued'])}" if one["version"] else "DRAFT, on no record"
+    name = f"version {one['version']}, issued {when(one['issued'])}" if one["version"] else "DRAFT, not on record"
     out.print(bold(f"{one['kind']} of {one['tenant_name']}, {one['month']} ({one['timezone']}):"), name)
     if one["reason"]:
         out.print("why:", one["reason"])
@@ -119,7 +121,7 @@ def list_reports(
     month: Annotated[str | None, typer.Option(help="Only of this month, as in 2026-10.")] = None,
     as_json: Json = False,
 ) -> None:
-    """List statements that were issued, newest first; a tenant's people see their own."""
+    """List issued statements, newest first; a tenant sees its own."""
     found = client().all("/v1/statements", limit, tenant=tenant, kind=kind, month=month)
     if as_json:
         print_json(found)
@@ -134,7 +136,7 @@ def verify(
     file: Annotated[Path, typer.Argument(help="A statement as JSON, CSV or HTML.", exists=True, dir_okay=False)],
     as_json: Json = False,
 ) -> None:
-    """Prove that a file is, byte for byte, one that was issued, by its digest on the audit trail."""
+    """Verify that a file is, byte for byte, an issued statement, by its digest on the audit trail."""
     content = file.read_bytes()
     try:
         proof = client().get(f"/v1/statements/proofs/{hashlib.sha256(content).hexdigest()}")
@@ -142,7 +144,7 @@ def verify(
         if error.problem.get("status") != 404:
             raise
         named = _ID.search(content)
-        says = f": it says that it is {named[0].decode()}, and was changed" if named else ""
+        says = f": it claims to be {named[0].decode()}, but was changed" if named else ""
         raise CliError(f"{file} is not the file of an issued statement{says}", DIFFERENT) from error
     if proof["wrong"]:
         row = f"audit row {proof['row']}, which has the digest of {file}"

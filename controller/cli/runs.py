@@ -18,7 +18,7 @@ from controller.models.enums import RunState
 if TYPE_CHECKING:
     from controller.cli.client import Client
 
-#: Procedures that are no playbooks.
+#: Procedures other than playbooks.
 _OF_PLANS = ("apply", "undo")
 
 
@@ -82,7 +82,7 @@ def _show(api: Client, run: dict[str, Any], jobs: list[dict[str, Any]]) -> None:
     run_id = run["id"]
     of = f"plan {run['plan']}" if run["procedure"] in _OF_PLANS else f"playbook {run['procedure']}"
     out.print(f"run {run_id} of {of}:", coloured(state_of(run)), run.get("reason") or "")
-    if "waves" in run:  # who asked, outlook and details are the host's
+    if "waves" in run:  # only the host sees who asked, outlook and details
         out.print(_asked(run))
         if run["halted"]:
             out.print(styled("stopped:", "yellow"), run["halted"])
@@ -117,7 +117,7 @@ def _show(api: Client, run: dict[str, Any], jobs: list[dict[str, Any]]) -> None:
 
 
 def _asked(run: dict[str, Any]) -> str:
-    """Who asked for a run, when, and with what parameters."""
+    """Print who requested a run, when, and with which parameters."""
     why = "" if run["cause"] == "person" else f", for {run['cause']}"
     given = ", ".join(f"{name}={value}" for name, value in run["parameters"].items() if value is not None)
     return f"asked for by {run['requested_by']} at {when(run['created'])}{why}{': ' if given else ''}{given}"
@@ -129,15 +129,15 @@ def watch(run_id: RunId, as_json: Json = False) -> None:
 
 
 def cancel(run_id: RunId, as_json: Json = False) -> None:
-    """Cancel a run: start nothing more. Stations under way finish; undecided groups are taken back.
+    """Cancel a run: no more stations start. Stations under way finish; undecided groups are taken back.
 
-    Functions that are not ready yet are taken back, too.
+    Functions that are not ready yet are taken back too.
     """
     _ask(run_id, "cancel", as_json=as_json)
 
 
 def pause(run_id: RunId, as_json: Json = False) -> None:
-    """Pause a run: start nothing more until it is resumed. Stations and units under way finish."""
+    """Pause a run: no more stations start until you resume it. Stations and units under way finish."""
     _ask(run_id, "pause", as_json=as_json)
 
 

@@ -1,4 +1,4 @@
-"""Tokens that ``minka login`` keeps: in the user's own folder, one for each API."""
+"""Tokens that ``minka login`` saves in the user's own folder, one for each API."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from controller.models.errors import InputError
 
 
 class SavedToken(NamedTuple):
-    """A token, whose it is, and when it ends as far as it says; empty for no end or an unknown one."""
+    """A token, its user, and its end; the end is empty if there is none or it is unknown."""
 
     token: str
     name: str
@@ -21,24 +21,24 @@ class SavedToken(NamedTuple):
 
     @property
     def source(self) -> str:
-        """Where the token comes from, for messages: what would renew it, whose it is, and its end."""
+        """The source of the token for messages: the command that renews it, its user, and its end."""
         return f"minka login ({', '.join(filter(None, (self.name, self.ends and f'until {self.ends}')))})"
 
 
 def kept_file() -> Path:
-    """Where the tokens are: below ``XDG_CONFIG_HOME``, which is ``~/.config`` unless it says otherwise."""
+    """The file of the tokens, below ``XDG_CONFIG_HOME`` (by default ``~/.config``)."""
     folder = Path(os.environ.get("XDG_CONFIG_HOME", ""))
-    # A relative one is to be ignored (XDG Base Directory Specification).
+    # A relative path has to be ignored (XDG Base Directory Specification).
     return (folder if folder.is_absolute() else Path.home() / ".config") / "minka" / "tokens.json"
 
 
 def kept(url: str) -> SavedToken | None:
-    """The token for an API. Raises InputError where the file is none of ours."""
+    """The token for an API. Raises InputError if the file is not one of ours."""
     return _all().get(url)
 
 
 def keep(url: str, token: str, name: str) -> Path:
-    """Keep the token for an API, in place of the one before; where it is kept."""
+    """Save the token for an API in place of an earlier one; returns the file."""
     return _write(_all() | {url: SavedToken(token, name, _end(token))})
 
 
@@ -77,7 +77,7 @@ def _write(tokens: dict[str, SavedToken]) -> Path:
 
 
 def _end(token: str) -> str:
-    """When a JWT says that it ends. Only shown to people: whether it is valid is for the API to say."""
+    """The end of a JWT, only to show it: the API decides whether the token is valid."""
     try:
         claims = token.split(".")[1]
         ends = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["exp"]

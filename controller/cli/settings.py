@@ -16,7 +16,7 @@ def settings() -> Settings:
     """The settings of the environment.
 
     Raises:
-        CliError: One is not as it should be.
+        CliError: A setting is wrong.
     """
     from pydantic import ValidationError  # noqa: PLC0415 - help and completion of words need no settings
 
@@ -30,7 +30,7 @@ def settings() -> Settings:
 
 
 def _wrong(error: ErrorDetails, kind: type[Settings]) -> str:
-    """What is wrong with a setting: the variable, its value unless that may hold a password, and what is expected."""
+    """What is wrong with a setting: the variable, its value unless it may contain a password, and what is expected."""
     from controller.inventory.explain import explain  # noqa: PLC0415
     from controller.inventory.source import show  # noqa: PLC0415
 

@@ -19,31 +19,31 @@ from controller.cli.errors import FAILED, UNREACHABLE, WRONG_INPUT, CliError
 from controller.ports.clock import Clock
 
 _SCOPE = "openid profile email"
-#: Seconds between two questions unless the provider says otherwise, at least, and more once it finds that too often
-#: (RFC 8628 §3.2, §3.5).
+#: Seconds between two polls by default, the least, and the increase when the provider answers ``slow_down`` (RFC 8628
+#: §3.2, §3.5).
 _INTERVAL, _LEAST, _SLOWER = 5.0, 1.0, 5.0
-#: What comes of an answer that is not as it should be.
+#: Errors of a malformed answer.
 _ODD = (AttributeError, KeyError, TypeError, ValueError)
 
 
 def device_token(issuer: str, client_id: str, clock: Clock, show: Callable[[str, str], None]) -> str:
-    """The token of somebody who signs in at the provider, on whatever device.
+    """The token of a person who signs in at the provider, on any device.
 
     Args:
         issuer: The provider.
-        client_id: Our name there.
-        clock: For the pauses in between.
-        show: Is given the address to open and the code to enter there.
+        client_id: Our client id there.
+        clock: Times the pauses between polls.
+        show: Called with the address to open and the code to enter there.
 
     Raises:
-        CliError: The person said no or nothing, or the provider can't be asked, or has no such flow.
-        InputError: Others could answer for the provider.
+        CliError: The person refused or did not answer, or the provider can't be reached or does not offer this flow.
+        InputError: Others could answer in place of the provider.
     """
     with httpx.Client(timeout=10) as http:
         try:
             said = _json(http.get(f"{private(issuer).rstrip('/')}/.well-known/openid-configuration"))
             if said.get("issuer") != issuer:
-                raise CliError(f"{issuer} gives another name for itself than MINKA_OIDC_ISSUER", UNREACHABLE)
+                raise CliError(f"{issuer} names another issuer than MINKA_OIDC_ISSUER", UNREACHABLE)
             if "device_authorization_endpoint" not in said:
                 raise CliError(
                     f"{issuer} does not offer sign-in on the command line (device flow): use minka login --paste",
@@ -60,7 +60,7 @@ def device_token(issuer: str, client_id: str, clock: Clock, show: Callable[[str,
 
 
 def _waited(http: httpx.Client, endpoint: str, client_id: str, begun: dict[str, Any], clock: Clock) -> str:
-    """Ask for the token until the person has said yes or no, or the code ends."""
+    """Poll for the token until the person has agreed or refused, or the code expires."""
     form = {"grant_type": DEVICE_CODE_GRANT_TYPE, "device_code": str(begun["device_code"]), "client_id": client_id}
     ends = clock.monotonic() + float(begun["expires_in"])
     interval = max(_LEAST, float(begun.get("interval", _INTERVAL)))
@@ -89,7 +89,7 @@ def _waited(http: httpx.Client, endpoint: str, client_id: str, begun: dict[str, 
 
 
 def _token(said: dict[str, Any]) -> str:
-    """The ID token; else an access token that is one for us, too."""
+    """The ID token; else the access token if it is a JWT."""
     for name in ("id_token", "access_token"):
         token = said.get(name)
         if isinstance(token, str) and token.count(".") == 2:

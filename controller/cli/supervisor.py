@@ -1,4 +1,4 @@
-"""``minka up``: supervises the same processes as the other shapes, all on this machine."""
+"""``minka up``: runs all processes of Minka on this machine and supervises them."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ log = structlog.get_logger()
 
 #: Seconds that a process gets to end its device transactions before it is killed.
 GRACE = 150.0
-#: Seconds after which a process that ended is started again.
+#: Seconds before a process that ended is restarted.
 _RESTART = 1.0
-#: Ends of one process in a row, each after a short life, after which it is taken for broken and not for unlucky:
-#: before everything was up, and later.
+#: How often in a row a process may end after a short life before it counts as broken: before everything was up, and
+#: later.
 _TRIES, _LATER_TRIES = 3, 8
-#: Seconds of life that are not short.
+#: Seconds from which on a life is not short.
 _LASTING = 60.0
-#: Seconds in which everything is up, on a busy machine too.
+#: Seconds within which everything has to be up, also on a busy machine.
 _PATIENCE = 180.0
-#: Lines of its log that the message then repeats.
+#: Last lines of the log that the message then repeats.
 _TAIL = 5
 #: prctl(2): the signal that a process gets when the thread that started it ends.
 _PR_SET_PDEATHSIG = 1
@@ -49,7 +49,7 @@ class _Child:
 
 
 class Supervisor:
-    """Starts processes, starts again whatever ends, and takes all down together.
+    """Starts processes, restarts those that end, and stops all together.
 
     Args:
         logs: Folder for one log file a process.
@@ -135,7 +135,7 @@ class Supervisor:
         return CliError(f"{child.name} {what}; the end of {self._log_of(child)} says:\n{tail}", FAILED)
 
     def _take_down(self) -> None:
-        """Ask all to end, wait for running device transactions, then kill what is left."""
+        """Ask all to end, wait for running device transactions, then kill the rest."""
         running = [child.process for child in self._children if child.process is not None]
         for process in running:
             process.terminate()
@@ -149,13 +149,13 @@ class Supervisor:
 
 
 def _end_with(supervisor: int) -> None:
-    """Let a child process get SIGTERM, and so end in order, when its supervisor ends in any way.
+    """Have the kernel send a child process SIGTERM when its supervisor ends in any way, so that it ends in order.
 
-    Linux only. The kernel goes by the thread that starts a process: here always the main thread, which alone may handle
-    signals, and which ends with its process.
+    Linux only. The signal comes when the thread ends that started the child: here always the main thread, which lives
+    as long as its process.
     """
     if sys.platform == "linux":
         _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
         if os.getppid() != supervisor:
-            # It was gone before we asked.
+            # The supervisor ended before we asked.
             os._exit(0)

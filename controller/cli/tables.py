@@ -13,9 +13,9 @@ from controller.models.untrusted import visible
 
 #: Blanks between two columns.
 _GAP = 2
-#: Columns of the terminal that prose has at least: its longest word, within these, if there is room.
+#: Least width of prose: that of its longest word, between these bounds, if there is room.
 _NARROWEST, _LONGEST_WORD = 16, 40
-#: Letters of a digest: words that long are broken before a column gives way for them.
+#: Length of a digest: words that long are broken rather than drop a column.
 _DIGEST = 64
 
 
@@ -23,8 +23,8 @@ class Column(NamedTuple):
     """A column of a table.
 
     Attributes:
-        rank: 0 stays; of all others the highest goes first where the terminal is too narrow, unless it fits even so.
-        prose: Whether its cells may go on in the next line, between words. All others stay on one line, whole.
+        rank: 0 always stays. On a narrow terminal the highest rank goes first, unless its column fits all the same.
+        prose: Whether its cells may wrap between words. Cells of other columns stay whole on one line.
         time: Whether its cells are ISO times, in ``records``.
     """
 
@@ -35,14 +35,14 @@ class Column(NamedTuple):
 
 
 class _Laid(NamedTuple):
-    """A column that is shown: its place among all, and its width."""
+    """A column that is shown: its index among all columns, and its width."""
 
     place: int
     width: int
 
 
 def table(columns: Sequence[Column | str], rows: Iterable[Sequence[Any]], title: str = "") -> None:
-    """Print a table; cells are strings or styled texts. Long ones go to the pager, columns without room are named."""
+    """Print a table of strings or styled texts. A long table goes to the pager; columns without room are named."""
     known = [one._replace(name=visible(one.name)) if isinstance(one, Column) else Column(one) for one in columns]
     cells = [[_cell(cell) for cell in row] for row in rows]
     if not cells:
@@ -63,7 +63,7 @@ def table(columns: Sequence[Column | str], rows: Iterable[Sequence[Any]], title:
 
 
 def records(found: Iterable[Mapping[str, Any]], columns: Sequence[Column], *, as_json: bool) -> None:
-    """Print what the API listed: as JSON, or as a table whose columns are fields of the same name."""
+    """Print items of the API as JSON, or as a table whose columns are their fields."""
     if as_json:
         print_json(list(found))
     else:
@@ -71,7 +71,7 @@ def records(found: Iterable[Mapping[str, Any]], columns: Sequence[Column], *, as
 
 
 def _lines(row: Sequence[Text], columns: Sequence[Column], laid: Sequence[_Laid]) -> Iterator[Text]:
-    """The lines of a row: its cells side by side, those of prose broken where they have to be."""
+    """The lines of a row: its cells side by side, with prose wrapped."""
     parts = [
         row[index].wrap(out, width) if columns[index].prose and row[index].cell_len > width else [row[index]]
         for index, width in laid
@@ -90,7 +90,7 @@ def _cell(cell: Any) -> Text:
 
 
 def _layout(columns: Sequence[Column], cells: Sequence[Sequence[Text]], room: int | None) -> list[_Laid]:
-    """The columns for which there is room, with their widths; all of them, as wide as they are, where None is said."""
+    """The columns that fit into the room, with their widths; with None all columns in full width."""
     wanted = [max(len(column.name), *(row[index].cell_len for row in cells)) for index, column in enumerate(columns)]
     if room is None:
         return [_Laid(index, width) for index, width in enumerate(wanted)]
@@ -104,23 +104,23 @@ def _layout(columns: Sequence[Column], cells: Sequence[Sequence[Text]], room: in
     kept = ranked[:]
     while _total([least[index] for index in kept]) > room and columns[kept[-1]].rank:
         kept.pop()
-    for index in ranked[len(kept) :]:  # narrower ones, of which no prose has to become narrower
+    for index in ranked[len(kept) :]:  # dropped columns that fit all the same, without narrowing any prose
         if _total([wanted[one] for one in (*kept, index)]) <= room:
             kept.append(index)
     kept.sort()
-    # A long word, such as a digest, is broken where else no line would fit.
+    # A long word, such as a digest, is broken where the line would not fit otherwise.
     for index in (one for one in kept if columns[one].prose):
         over = _total([least[one] for one in kept]) - room
         least[index] -= max(0, min(over, least[index] - _NARROWEST))
     left = room - _total([least[index] for index in kept])
     short = sum(wanted[index] - least[index] for index in kept)
-    # Prose shares what is left by what it lacks, so that rows get no higher than they have to.
+    # The room left goes to prose columns in proportion to what each lacks, to keep rows low.
     share = min(1.0, max(0, left) / short) if short else 0.0
     return [_Laid(index, least[index] + int(share * (wanted[index] - least[index]))) for index in kept]
 
 
 def _is_empty(cells: Sequence[Sequence[Text]], index: int) -> bool:
-    """Whether a column says nothing; on a terminal it is left out."""
+    """Whether a column is empty, and so left out on a terminal."""
     return not any(row[index].plain.strip() for row in cells)
 
 

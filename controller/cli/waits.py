@@ -1,4 +1,4 @@
-"""What a run waits for, since when, and who can end that, in words."""
+"""Words for what a run waits for, since when, and who can end the wait."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from controller.models.enums import RunState
 
 
 def state_of(run: Mapping[str, Any]) -> str:
-    """The state of a run for people: ``waits`` where none of its open jobs may go on by itself."""
+    """The state of a run for people: ``waits`` where none of its open jobs may proceed by itself."""
     waits = run.get("waits_for", ())
     if not waits or run["state"] not in (RunState.QUEUED, RunState.RUNNING):
         return str(run["state"])
-    # A wait of no station in particular is one of them all.
+    # A wait without stations applies to all of them.
     idle = not all(wait["stations"] for wait in waits) or sum(wait["stations"] for wait in waits) >= _pending(run)
     return "waits" if idle else str(run["state"])
 
@@ -28,13 +28,13 @@ def _where(wait: Mapping[str, Any]) -> str:
 
 
 def wait_words(wait: Mapping[str, Any]) -> str:
-    """One thing that is waited for, in a line."""
+    """One wait in a line."""
     who = f" ({wait['who']})" if wait["who"] else ""
     return f"{wait['what']}{_where(wait)}, since {when(wait['since'])}{who}"
 
 
 def wait_cells(run: Mapping[str, Any]) -> tuple[str, str, str]:
-    """What a run waits for, since when, and who can end that, for a row of a list."""
+    """What a run waits for, since when, and who can end the wait, for a row of a list."""
     waits = run.get("waits_for", ())
     what = "; ".join(f"{wait['what']}{_where(wait)}" for wait in waits).removeprefix("waits for ")
     since = when(min(wait["since"] for wait in waits)) if waits else ""
@@ -42,7 +42,7 @@ def wait_cells(run: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def show_waits(run: Mapping[str, Any], shown: Collection[str] = ()) -> set[str]:
-    """Print what a run waits for and was not printed before; what it waits for."""
+    """Print the waits of a run that were not printed before; returns all its waits."""
     found = {wait["what"]: wait for wait in run.get("waits_for", ())}
     for what, wait in found.items():
         if what not in shown:

@@ -24,7 +24,7 @@ def announce(
     begins: Annotated[datetime | None, typer.Option("--from", help="Beginning, local time. Default: now.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Announce work on your own core: until it ends, alarms of these nodes are not repaired and call nobody."""
+    """Announce work on your own core: until it ends, alarms of these nodes are neither repaired nor escalated."""
     body = {"nodes": nodes or [], "reason": reason, "ends": until.astimezone().isoformat()}
     work = client().post("/v1/works", body | ({"begins": begins.astimezone().isoformat()} if begins else {}))
     if as_json:
@@ -36,7 +36,7 @@ def announce(
 
 @works.command("list", epilog="Example: minka works list --limit 5 --json")
 def list_works(limit: Limit = 50, as_json: Json = False) -> None:
-    """List announced work, newest first; a tenant's people see their own."""
+    """List announced work, newest first; a tenant sees its own."""
     found = client().all("/v1/works", limit)
     if as_json:
         print_json(found)
@@ -73,6 +73,6 @@ def cancel(
     work: Annotated[str, typer.Argument(help="Id of work, as in w-1f2e3d4c.", autocompletion=completion.works)],
     as_json: Json = False,
 ) -> None:
-    """End your own work now, or cancel it before it begins; what was under way until now stays announced."""
+    """End your own work now, or cancel it before it begins; alarms until now stay covered."""
     client().delete(f"/v1/works/{work}")
-    print_result({"cancelled": work}, f"work {work} is over", as_json=as_json)
+    print_result({"cancelled": work}, f"work {work} has ended", as_json=as_json)

@@ -118,7 +118,7 @@ def test_a_provider_that_can_not_is_said_to(flow: Flow, idp: IdentityProvider) -
         flow.token(expires_in="soon")
     described = idp.discovery()
     idp.discovery = lambda: described | {"issuer": "http://elsewhere"}  # type: ignore[method-assign]
-    with pytest.raises(CliError, match="gives another name for itself"):
+    with pytest.raises(CliError, match="names another issuer than"):
         flow.token()
     idp.discovery = lambda: described | {"token_endpoint": "http://id.example.net/token"}  # type: ignore[method-assign]
     with pytest.raises(InputError, match="not an https address"):

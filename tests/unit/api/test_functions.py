@@ -165,8 +165,8 @@ async def test_of_what_can_not_be_read_now_that_is_told_and_nothing_older(
     commands.list_pools()
     assert capsys.readouterr().out.splitlines()[1].endswith(f"{UNREACHABLE}  it does not answer")
     for error, words in (
-        (AuthenticationError, "it refuses the log-in now"),
-        (HostKeyError, "it shows a certificate now that is not accepted"),
+        (AuthenticationError, "it refuses the login now"),
+        (HostKeyError, "it shows a certificate that is not accepted now"),
     ):
         virtual.store.healths.save([pool.model_copy(update={"reason": error.code})])
         far.update(await _get(virtual.client, "/v1/pools/far"))

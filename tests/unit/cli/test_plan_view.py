@@ -91,7 +91,7 @@ def test_nothing_to_do_is_said() -> None:
     assert sentence(plan([], unchanged=["S1"])) == "Nothing to do: 1 device carries what it should."
     dark = {"code": "not-read", "station": "DU-1", "severity": "warning", "message": "nobody knows"}
     made = plan([], unchanged=["DU-1"], selector="function=DU-1", findings=[dark])
-    assert sentence(made) == "Nothing to do: 1 function carries what it should, as far as pools that answer tell."
+    assert sentence(made) == "Nothing to do: 1 function carries what it should, as far as the pools that answered show."
     made = plan([], unchanged=["DU-1", "DU-2"], selector="region=cusco,function=DU-*")
     assert sentence(made) == "Nothing to do: 2 functions carry what they should."
     made = plan([], unchanged=["RT-1", "RT-2"], selector="router=*")

@@ -75,7 +75,7 @@ def test_reach_order_and_who_has_to_agree_are_always_there(capsys: pytest.Captur
     said = capsys.readouterr().out
     assert "move reaches 1 device, 3 cells, 70 people; bitel" in said
     assert "order: unit by unit; stops after 1 failure; each wave stands for 60 s\n  wave 0: S00\n" in said
-    assert "who has to agree: nobody but who asks for it" in said
+    assert "who has to agree: only the person who asks for it" in said
     assert "no window, freeze or hold is in the way: it could begin now" in said
     outlook = {
         "requirements": [

@@ -78,7 +78,7 @@ def test_a_file_is_byte_for_byte_what_was_issued_and_verify_proves_it(
     file.write_bytes(FILES[form].replace(b"12.5", b"11.5"))
     said = minka("report", "verify", str(file))
     assert said.status == 10
-    assert "it says that it is sla-bitel-2026-10-v1, and was changed" in " ".join(said.err.split())
+    assert "it claims to be sla-bitel-2026-10-v1, but was changed" in " ".join(said.err.split())
 
 
 def test_text_has_the_sheets_and_json_the_file(api: list[tuple[str, str]]) -> None:

@@ -133,7 +133,7 @@ def test_a_yes_that_is_not_enough_says_so(capsys: pytest.CaptureFixture[str], mo
         assert lines[:3] == ["r-1: approve by eva of host", *more]
         assert not more or lines[3:] == [
             "  eva of host: yes ",
-            "  eva of host, with token t-1 made by noc, who may not say so now: yes  (bitel-sierra, clause 7.4)",
+            "  eva of host, with token t-1 made by noc, who may not vote any more: yes  (bitel-sierra, clause 7.4)",
         ]
 
 
