@@ -31,7 +31,7 @@ from controller.plan import (
     StationPlan,
     StationView,
     applied,
-    drift,
+    drifted_nodes,
     image_in,
     latest_first,
     nodes_behind,
@@ -231,7 +231,7 @@ class StationContext:
     async def drift(self) -> int:
         """Managed nodes that differ from what was last applied, by this job too."""
         ledger, observed = await self.ledger(), await self.read()
-        return len(drift(root_spec(self.profiles), applied(ledger), StationView(observed, True, ledger)))
+        return len(drifted_nodes(root_spec(self.profiles), applied(ledger), observed))
 
     async def neighbours(self, tenant: str, within: str) -> Mapping[str, Mapping[Path, LedgerEntry]]:
         """Ledgers of shared stations around."""

@@ -284,3 +284,12 @@ async def test_what_drifts_again_right_after_asks(system: PlaybookSystem) -> Non
     assert "<tac>78</tac>" in system.running(STATION)
     await system.succeeds("repair-drift", where=STATION, again="true")
     assert "<tac>78</tac>" not in system.running(STATION)
+
+
+async def test_what_is_nobodys_is_left_alone_and_keeps_no_repair_from_staying(system: PlaybookSystem) -> None:
+    other = "<plmnIdList><mcc>999</mcc><mnc>77</mnc></plmnIdList>"
+    system.edit(STATION, f"<EUtranCellFDD><id>1</id><attributes>{other}<tac>77</tac></attributes></EUtranCellFDD>")
+    await system.succeeds("repair-drift", where=STATION)
+    assert "<tac>77</tac>" not in system.running(STATION)
+    assert other in system.running(STATION)
+    await system.succeeds("audit-drift", where=STATION)
