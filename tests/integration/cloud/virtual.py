@@ -70,6 +70,8 @@ from tests.unit.runs.transaction_bench import InstantStore, Killed
 
 #: Of what a function consists on a pool.
 KINDS = ("nfdeployments.workload.nephio.org", "configmaps", "poddisruptionbudgets.policy")
+#: Seconds between two looks of a worker for work that nobody woke it for: in virtual time these are most of what it costs.
+POLL = 4.0
 #: What pools ask of whoever signs in, and where it is kept.
 _SECRETS: dict[str, str | None] = {"pool-authority": "", "pool-token": "minka-sim"}
 
@@ -188,6 +190,7 @@ class VirtualCloud:
         patch.setattr(PoolApi, "_open", open_)
         for owner, name in ((PoolApi, "_send"), (Transport, "answer")):
             patch.setattr(owner, name, self._mortal(getattr(owner, name)))
+        patch.setattr("controller.runs.loop._POLL", POLL)
 
     def _mortal(self, asked: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def call(owner: Any, *given: Any, **named: Any) -> Any:
