@@ -416,9 +416,10 @@ async def struck(
     there = scenario.stays if well else name != "instantiate"
     serves = well or not scenario.down
     await cloud.time.sleep(SETTLE)
-    if (scenario.down or strike.endswith(" here")) and well and len(cloud.placed(FUNCTION)) > 1:
+    if well and len(cloud.placed(FUNCTION)) > 1:
+        assert "stays on" in function.detail, (where, jobs)  # its first pool did not answer, and keeps it
         cloud.restore()
-        await cloud.heal()  # its first pool did not answer, and keeps it
+        await cloud.heal()
     if known:
         await cloud.assert_whole(scenario.function, stays=there, pods=2 if strike in SCALES else 1, serves=serves)
     elif cloud.placed(FUNCTION):

@@ -70,7 +70,7 @@ from tests.unit.runs.transaction_bench import InstantStore, Killed
 
 #: Of what a function consists on a pool.
 KINDS = ("nfdeployments.workload.nephio.org", "configmaps", "poddisruptionbudgets.policy")
-#: Seconds between two looks of a worker for work that nobody woke it for: in virtual time these are most of what it costs.
+#: Seconds between two looks of a worker for work that nobody told it of: in virtual time they are a third of all CPU.
 POLL = 4.0
 #: What pools ask of whoever signs in, and where it is kept.
 _SECRETS: dict[str, str | None] = {"pool-authority": "", "pool-token": "minka-sim"}
