@@ -493,7 +493,7 @@ class _Placing:
             for name in waiting:
                 if name not in self.at and squeezes:
                     self._enough, squeezes = self._effort + _EFFORT, squeezes - 1
-                    changed += [name] if self._attempt(partial(self._squeeze, self.jobs[name], _DEEPEST)) else []
+                    changed += [name] if self._attempt(partial(self._make_room, self.jobs[name])) else []
             if not changed:
                 return
 
@@ -509,8 +509,18 @@ class _Placing:
         """Move a function to a nearer pool."""
         return self._chain(job, job.cost(self.take(job)))
 
+    def _make_room(self, job: _Job) -> bool:
+        """Put a function somewhere, whatever that costs others; False unless less is without a place than before."""
+        before = self._homeless
+        return self._squeeze(job, _DEEPEST) and self._homeless < before
+
+    @property
+    def _homeless(self) -> int:
+        """Stations of functions that have no place, as these count."""
+        return sum(job.cost("") for name, job in self.jobs.items() if name not in self.at)
+
     def _squeeze(self, job: _Job, depth: int) -> bool:
-        """Put a function somewhere, whatever that costs others, as long as they all keep a place."""
+        """Put a function somewhere; others lose their place at most where they count for less together."""
         if self._chain(job, job.cost("")):
             return True
         return depth > 0 and any(
@@ -520,7 +530,7 @@ class _Placing:
     def _clear(self, job: _Job, pool: str, depth: int) -> bool:
         """Put a function on a pool that several others leave."""
         leaving: list[_Job] = []
-        for other in self._movable(pool):
+        for other in self._movable(pool, job.cost("")):
             if len(leaving) == _LEAVING or self._fits(job, pool):
                 break
             self.take(other)
@@ -528,15 +538,17 @@ class _Placing:
         if self.at.get(job.function.id) != pool and not self._fits(job, pool):
             return False
         leaving.sort(key=lambda one: (-one.load.cpus, one.function.id))
-        return all(self._squeeze(one, depth - 1) for one in leaving)
+        lost = sum(one.cost("") for one in leaving if not self._squeeze(one, depth - 1))
+        return lost < job.cost("") and job.function.id in self.at
 
-    def _movable(self, pool: str) -> list[_Job]:
-        """Functions that may leave a pool, those first that lose least by it."""
+    def _movable(self, pool: str, cost: int) -> list[_Job]:
+        """Functions that may leave a pool for one that counts for so much, those first that lose least by it."""
         found = []
         for name in self.rooms[pool].loads:
             other = self.jobs[name]
-            if name not in self._kept and len(other.near) > 1:
-                found.append((min(other.cost(one) for one in other.near if one != pool) - other.cost(pool), name))
+            elsewhere = [other.cost(one) for one in other.near if one != pool]
+            if name not in self._kept and (elsewhere or other.cost("") < cost):
+                found.append((min(elsewhere, default=other.cost("")) - other.cost(pool), name))
         return [self.jobs[name] for _, name in sorted(found)]
 
     def _chain(self, job: _Job, limit: int) -> bool:
@@ -545,11 +557,12 @@ class _Placing:
         while len(futile) < _TRIED:
             chain = self._cheapest(job, limit, futile)
             if not chain:
-                return False
+                break
             if self._attempt(partial(self._carry_out, chain)):
                 return True
             futile.add(chain[-1])
-        return False
+        # A cheaper chain that leads nowhere may have hidden a pool where there is room.
+        return any(job.cost(pool) < limit and self._fits(job, pool) for pool in job.near)
 
     def _cheapest(self, job: _Job, limit: int, futile: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
         """Functions and the pools that they would go to: each but the first leaves the pool of the one before.
@@ -568,7 +581,7 @@ class _Placing:
             if (name, pool) not in futile and room.takes(coming.load):
                 return way.to(pool)
             leaving = (self.jobs[other] for other in room.loads if other not in self._kept)
-            way.push(pool, [one for one in leaving if room.may_take(coming.load, instead_of=one.load)])
+            way.push(pool, [one for one in leaving if room.may_take(coming.load, instead_of=one.load)], futile)
         return []
 
     def _carry_out(self, chain: Sequence[tuple[str, str]]) -> bool:
@@ -650,7 +663,8 @@ class _Placing:
         if not may and not stations:
             return "no station names it, so there is nothing that it has to be near"
         if not may:
-            return f"no pool is within {job.function.max_latency_us} µs of all its {len(stations)} stations"
+            of = f"all its {len(stations)} stations" if len(stations) > 1 else "its station"
+            return f"no pool is within {job.function.max_latency_us} µs of {of}"
         pools = (*job.near, *sorted(set(may) - set(job.near)))
         return "no room: " + ", ".join(f"{pool}: {self._refusal(job, pool)}" for pool in pools)
 
@@ -661,8 +675,9 @@ class _Placing:
             if pool not in self.rooms:
                 return "there is no such pool"
             return "the files pin it elsewhere" if job.function.pool is not None else "too far away"
-        apart = sorted(job.apart & self.rooms[pool].loads.keys())
-        return f"{apart[0]} is there" if apart else self.rooms[pool].refusal(job.load)
+        room = self.rooms[pool]
+        apart = [f"{one} is there" for one in sorted(job.apart & room.loads.keys())[:1]]
+        return " and ".join(filter(None, [*apart, room.refusal(job.load)]))
 
 
 #: Rounds of improvement at most; chains of moves that are tried for a function; functions in a chain.
@@ -700,13 +715,13 @@ class _Paths:
         """The function that comes to a pool."""
         return self._came[pool][0]
 
-    def push(self, pool: str, leaving: Iterable[_Job]) -> None:
-        """Note where functions could go that may leave the pool at the end of a chain."""
+    def push(self, pool: str, leaving: Iterable[_Job], futile: Collection[tuple[str, str]]) -> None:
+        """Note where functions could go that may leave the pool at the end of a chain, but not who left it in vain."""
         before = {one for _, one in self.to(pool)}
         if len(before) < _LONGEST:
             for job in leaving:
                 so_far = self._cost[pool] - job.cost(pool)
-                for away in (*job.near, ""):
+                for away in (*job.near, *([] if (job.function.id, "") in futile else [""])):
                     if away not in before:
                         self._reach(away, so_far + job.cost(away), job.function.id, pool)
 

@@ -522,7 +522,7 @@ def test_a_function_without_a_place_is_found_where_it_is_known_what_runs() -> No
         if one.code == Check.FUNCTION_UNPLACED
     )
     assert (found.station, found.severity) == ("DU", "error")
-    assert found.message == "function DU has no place: no pool is within 79 µs of all its 1 stations"
+    assert found.message == "function DU has no place: no pool is within 79 µs of its station"
 
 
 def test_midhaul_that_is_too_long_is_told_with_the_pools_that_it_is_counted_to() -> None:

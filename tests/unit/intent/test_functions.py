@@ -48,4 +48,4 @@ def test_one_without_a_place_is_an_error_that_names_it() -> None:
     assert not intent.functions
     (found,) = intent.findings
     assert (found.code, found.severity, found.station) == ("function-unplaced", "error", "DU-1")
-    assert "no pool is within 10 µs of all its 1 stations" in found.message
+    assert "no pool is within 10 µs of its station" in found.message

@@ -71,7 +71,7 @@ def test_who_finds_no_room_at_all_is_told_why() -> None:
     assert full.cost_us == 150 + UNPLACED_US
     far = [function("DU-1", max_latency_us=40), *_FOUR[1:]]
     assert place(cloud({"near": _NEAR}, far, _DUS), DAY).choices["DU-1"].reason == (
-        "no pool is within 40 µs of all its 1 stations"
+        "no pool is within 40 µs of its station"
     )
     unused = place(cloud({"near": _NEAR}, [*_FOUR, function("DU-9")], _DUS), DAY).choices["DU-9"]
     assert (unused.pool, unused.reason) == ("", "no station names it, so there is nothing that it has to be near")
@@ -242,6 +242,45 @@ def _buys(**more: object) -> dict[str, object]:
     return {"id": "b", "tenant": "beta", "scope": {"everywhere": True}, "validity": VALID, **more}
 
 
+def test_none_is_left_without_a_place_where_there_is_room() -> None:
+    """Though the cheapest chain to the pool with room ends with a function that may not go there."""
+    sizes = [package("vdu", f"du-{cpus}", cpus=cpus, memory_gb=memory) for cpus, memory in ((4, 8), (8, 8), (12, 48))]
+    ways = {"p0": {"A": 90, "B": 24, "C": 24}, "p1": {"A": 76, "E": 102}, "p2": {"A": 24, "C": 72, "D": 36, "E": 180}}
+    functions = [
+        function("DU-A", "du-12", max_latency_us=120),
+        function("DU-B", "du-8", max_latency_us=120, apart_from=["DU-A"]),
+        function("DU-C", "du-8", max_latency_us=90, apart_from=["DU-A"]),
+        function("DU-D", "du-4", max_latency_us=120, apart_from=["DU-A"]),
+        function("DU-E", "du-8", max_latency_us=200),
+    ]
+    servers = [
+        {"pool": pool, "id": "n", "cpus": cpus, "memory_gb": memory}
+        for pool, cpus, memory in (("p0", 8, 64), ("p1", 16, 64), ("p2", 24, 32))
+    ]
+    stations = {one[-1]: (one,) for one in ("DU-A", "DU-B", "DU-C", "DU-D", "DU-E")}
+    network = cloud(ways, functions, stations, servers=servers, packages=sizes)
+    assert where(place(network, DAY)) == {"DU-A": "p1", "DU-B": "p0", "DU-C": "p2", "DU-D": "p2", "DU-E": "p2"}
+
+
+def test_a_cu_of_many_stations_comes_before_a_du_of_one() -> None:
+    """Whichever DU has to go for it: the first that is tried leaves too small a node."""
+    sizes = [package("vdu", f"du-{cpus}", cpus=cpus) for cpus in (8, 12)]
+    ways = {"edge": {"A": 90, "B": 10}, "small": {"A": 200, "B": 200}}
+    functions = [
+        function("DU-A", "du-8", max_latency_us=100),
+        function("DU-B", "du-12", max_latency_us=100),
+        function("CP", "vcu-cp"),
+    ]
+    servers = [
+        {"pool": pool, "id": f"n{cpus}", "cpus": cpus, "memory_gb": 128}
+        for pool, cpus in (("edge", 10), ("edge", 14), ("small", 4))
+    ]
+    stations = {"A": ("DU-A", "CP"), "B": ("DU-B", "CP")}
+    packages = [*sizes, package("vcu-cp", cpus=12)]
+    found = place(cloud(ways, functions, stations, servers=servers, packages=packages), DAY)
+    assert where(found) == {"CP": "edge", "DU-A": "edge", "DU-B": ""}
+
+
 def test_a_tenants_own_function_runs_where_it_bought_cores_or_as_itself() -> None:
     nothing = place(_own([_buys()]), DAY)
     assert nothing.choices["UP-B"].reason == (
@@ -259,6 +298,14 @@ def test_a_tenants_own_function_runs_where_it_bought_cores_or_as_itself() -> Non
     assert {side for pool in whole.pools for side in used_cores(whole, pool)} == {"host"}
     lapsed = place(_own([_buys()]), DAY, {"UP-B": ("near",)})
     assert where(lapsed)["UP-B"] == "near"  # nothing disappears by itself
+
+
+def test_who_would_have_to_go_is_named_beside_what_was_not_bought() -> None:
+    """Else people would move the one in vain."""
+    pair = [function("GW-1", "gateway", pool="p"), function("GW-2", "gateway", owner="beta", apart_from=["GW-1"])]
+    found = place(cloud({"p": {"S1": 5}}, pair, {"S1": ("GW-1", "GW-2")}), DAY)
+    (left,) = found.unplaced
+    assert left.reason == "no room: p: GW-1 is there and beta bought 0 cores there and would take 2"
 
 
 def test_cores_that_were_sold_are_kept_unless_overbooking_was_agreed() -> None:
