@@ -14,76 +14,77 @@ from controller.models.network import Noun
 
 #: Switch in the store that stops all automatic repair while it is on.
 REMEDIATION_STOPPED = "remediation-stopped"
-#: Who sets that switch where no person does, and the probable cause of the alarm that says so.
+#: Actor that sets this switch if no person does, and probable cause of its alarm.
 BREAKER = "breaker"
 TOO_MANY_REPAIRS = "too-many-repairs"
 #: How far a source's clock may be from ours.
 SKEW = timedelta(minutes=1)
 #: Probable cause of a rule that demoted itself.
 RULE_DEMOTED = "rule-demoted"
-#: Beginning of the note of an alarm whose repair does not start.
+#: Prefix of the note of an alarm whose repair does not start.
 WAITS = "waits: "
-#: Probable cause of a core link of the control plane that is down, and of one that carries no users' packets.
+#: Probable causes of a core link of the control plane that is down, and of one of the user plane that carries no
+#: packets.
 CORE_LINK_DOWN = "core-link-down"
 USER_PLANE_DOWN = "user-plane-down"
-#: Causes of core links, of which a station may not tell the state.
+#: Causes of core links; a station may not report the state of these links.
 LINK_CAUSES = frozenset((CORE_LINK_DOWN, USER_PLANE_DOWN))
 #: Probable cause of a station whose core links are all down, those of several tenants.
 ALL_LINKS_DOWN = "all-core-links-down"
-#: Probable cause of a core node, or S-GWs of a tenant, that most stations have lost.
+#: Probable cause of a core node, or of S-GWs of a tenant, that most stations have lost.
 CORE_NODE_DOWN = "core-node-down"
-#: Probable cause of a security gateway, or a network of several core nodes, that most stations have lost.
+#: Probable cause of a security gateway, or of a network of several core nodes, that most stations have lost.
 REMOTE_END_DOWN = "remote-end-down"
-#: Probable cause of a node of the backhaul below which nothing can be reached.
+#: Probable cause of a backhaul node below which nothing can be reached.
 BACKHAUL_DOWN = "backhaul-down"
-#: Probable causes of a station that runs on its battery: by o-ran-fm, and as X.733 calls it in an AlarmList.
+#: Probable causes of a station on battery: in o-ran-fm, and in an AlarmList with the words of X.733.
 POWER_CAUSES = frozenset({"o-ran-fault-26", "3gpp-power-problem"})
-#: Probable causes of a station without an external time source, as `POWER_CAUSES` of one without mains.
+#: Probable causes of a station without an external time source, in the same two forms.
 HOLDOVER_CAUSES = frozenset({"o-ran-fault-17", "3gpp-timing-problem"})
-#: What makes two reports speak of the same fault.
+#: Fields that identify a fault: reports with equal values are about the same one.
 FAULT = ("station", "object", "tenant", "probable_cause", "specific_problem")
 #: Probable cause of a cell that should serve and does not.
 CELL_OFF_AIR = "cell-off-air"
-#: Probable cause of a cell that says it serves, and that nobody uses although people always do at this hour.
+#: Probable cause of a cell that says it serves, and that nobody uses at an hour when people usually do.
 SLEEPING_CELL = "sleeping-cell"
-#: Probable cause of an indicator (the specific problem) that is worse than it uses to be at these hours.
+#: Probable cause of a KPI (the specific problem) that is worse than usual at these hours.
 KPI_DEGRADED = "kpi-degraded"
 #: Probable cause of a device that can't be reached.
 UNREACHABLE = "station-unreachable"
-#: Probable cause of a port of a router that is not shut and gets no signal.
+#: Probable cause of a router's port that is not shut down and gets no signal.
 PORT_DOWN = "port-down"
 #: Probable causes of a function that is ready on no pool, and of one that runs on two.
 FUNCTION_DOWN, FUNCTION_TWICE = "function-down", "function-twice"
-#: Probable cause of a function that serves with fewer replicas than it should have.
+#: Probable cause of a function that serves with too few replicas.
 FUNCTION_DEGRADED = "function-degraded"
-#: Probable causes of a node of a pool that is lost, that is short of memory, disk or processes, and whose clock follows
-#: PTP no more although functions on it need that.
+#: Probable causes of a pool's node that is lost; that lacks memory, disk or processes; whose clock does not follow PTP
+#: although functions on it need that.
 NODE_LOST, NODE_PRESSURE, PTP_LOST = "node-lost", "node-pressure", "ptp-lost"
 #: Probable causes of a pool where pods of functions find no node, and of one that has lost its reserve.
 POOL_FULL, POOL_NEARLY_FULL = "pool-full", "pool-nearly-full"
-#: Probable cause of a function whose container crashes again and again.
+#: Probable cause of a function with a container that crashes again and again.
 FUNCTION_CRASH_LOOPING = "function-crash-looping"
-#: Probable causes of servers of which the O2 IMS of their pool lists alarms, and of an O2 IMS that does not answer.
+#: Probable causes of servers with alarms in their pool's O2 IMS, and of an O2 IMS that does not answer.
 HARDWARE_ALARM, IMS_UNREACHABLE = "hardware-alarm", "ims-unreachable"
-#: What Minka finds wrong in a pool, by reading its nodes and pods.
+#: Causes that Minka finds in a pool by reading its nodes and pods.
 POOL_CAUSES = frozenset((NODE_LOST, NODE_PRESSURE, PTP_LOST, POOL_FULL, POOL_NEARLY_FULL, FUNCTION_CRASH_LOOPING))
 POOL_CAUSES |= {HARDWARE_ALARM, IMS_UNREACHABLE}
-#: Probable cause of a device that reported by VES that it lives, and does so no more.
+#: Probable cause of a device whose VES heartbeats stopped.
 HEARTBEAT_LOST = "heartbeat-lost"
 #: Probable cause of managed nodes that differ from what was applied.
 CONFIGURATION_DRIFT = "configuration-drift"
-#: Probable cause of a virtual station that has lost all that was applied to it: its function has a new pod.
+#: Probable cause of a virtual station that has lost its whole configuration: its function has a new pod.
 CONFIGURATION_LOST = "configuration-lost"
-#: Causes of alarms that take service away, and with those that keep anybody from seeing whether there is any.
+#: Causes of alarms that take service away; and those together with causes that hide whether there is service.
 LOSES = LINK_CAUSES | {ALL_LINKS_DOWN, CELL_OFF_AIR, FUNCTION_DOWN, CONFIGURATION_LOST}
 COUNTED = LOSES | {UNREACHABLE}
-#: Probable cause of a list of alarms full of what is over and was never acknowledged.
+#: Probable cause of an alarm list full of cleared alarms that nobody acknowledged.
 ALARM_LIST_CROWDED = "alarm-list-crowded"
-#: Probable cause of alerts whose own is not known; it is their specific problem.
+#: Probable cause of alerts without a known one; their own becomes the specific problem.
 OTHER_ALERT = "other-alert"
-#: Probable cause of a station that a run left otherwise than was decided, until a later run ends well there.
+#: Probable cause of a station that a run left in a state nobody decided on, until a later run ends well there.
 DIVERGED = "station-diverged"
-#: Probable cause of a record that is older than what is known outside of the database, until a person has decided.
+#: Probable cause of a record that is older than what is known outside of the database, until a person decides.
 RECORD_DOUBTED = "record-doubted"
 
 
@@ -91,8 +92,8 @@ class SwitchState(Noun):
     """A switch as it was last set.
 
     Attributes:
-        since: When that was; None if never.
-        by: Who did it.
+        since: When it was set; None if never.
+        by: Who set it.
     """
 
     on: bool = False
@@ -102,7 +103,7 @@ class SwitchState(Noun):
 
     @property
     def stops(self) -> str:
-        """That automatic repair is stopped, by whom and why."""
+        """A sentence for people: automatic repair is stopped, by whom and why."""
         return f"automatic repair is stopped by {self.by}{self.reason and ': '}{self.reason}"
 
 
@@ -118,11 +119,11 @@ class PerceivedSeverity(StrEnum):
 
     @classmethod
     def of(cls, word: str) -> PerceivedSeverity:
-        """From a station's word; of one that is none it is not known how bad it is."""
+        """The severity of a station's word; INDETERMINATE for an unknown word."""
         return next((severity for severity in cls if severity.value == word), cls.INDETERMINATE)
 
 
-#: Severities from what is known least to the worst (X.733 §8.1.2.3).
+#: Severities from the least known to the worst (X.733 §8.1.2.3).
 _BY_WEIGHT = (
     PerceivedSeverity.CLEARED,
     PerceivedSeverity.INDETERMINATE,
@@ -160,13 +161,13 @@ class ObjectClass(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ActiveAlarm:
-    """An alarm as a station lists it (o-ran-fm); it has one at most for a fault and a source.
+    """An alarm in a station's list (o-ran-fm), which has at most one for a fault and source.
 
     Attributes:
         fault: Number of the kind of fault.
-        source: What is at fault, as in ``EP_S1C=claro-mme-1``.
-        stated: Its severity where it stands, also where ``severity`` says that it is cleared.
-        affected: Names of the objects that suffer, as the station gives them; empty where it names none.
+        source: The object at fault, as in ``EP_S1C=claro-mme-1``.
+        stated: Its severity while active, also if ``severity`` says that it is cleared.
+        affected: Names of affected objects, as the station gives them; empty if it names none.
     """
 
     fault: str
@@ -178,12 +179,12 @@ class ActiveAlarm:
 
     @property
     def name(self) -> str:
-        """What tells it from the others of its station, and is no device path."""
+        """Unique name of the alarm at its station; not a device path."""
         return f"alarm {self.fault} {self.source}"
 
     @property
     def grave(self) -> bool:
-        """Whether service suffers: critical and major (X.733 §8.1.2.3)."""
+        """Whether service is affected: critical and major (X.733 §8.1.2.3)."""
         return self.severity in (PerceivedSeverity.CRITICAL, PerceivedSeverity.MAJOR)
 
 
@@ -192,14 +193,14 @@ class AlarmRecord:
     """A record of a station's AlarmList (TS 28.622, module _3gpp-common-fm).
 
     Attributes:
-        id: By which the station knows it; a list that it builds again has others.
-        object: Distinguished name of what failed (``objectInstance``).
+        id: The station's id of it; a rebuilt list has other ids.
+        object: Distinguished name of the failed object (``objectInstance``).
         type: Kind of alarm, as in EQUIPMENT_ALARM.
-        cause: Probable cause, in whatever words.
-        problem: Specific problem, in whatever words.
-        severity: CLEARED where the fault is over and nobody has acknowledged that.
-        acknowledged_by: Who acknowledged it at the station, as far as that tells; empty where nobody did.
-        raised: When it was raised, by the station's clock (``alarmRaisedTime``); None where it does not tell.
+        cause: Probable cause, in the station's words.
+        problem: Specific problem, in the station's words.
+        severity: CLEARED if the fault is over and nobody has acknowledged that.
+        acknowledged_by: Who acknowledged it at the station, if the station says so; empty if nobody did.
+        raised: When it was raised, by the station's clock (``alarmRaisedTime``); None if the station does not say.
         cleared: When it was cleared (``alarmClearedTime``), likewise.
     """
 
@@ -216,17 +217,17 @@ class AlarmRecord:
 
     @property
     def name(self) -> str:
-        """What tells it from the others of its station, and is no device path."""
+        """Unique name of the record at its station; not a device path."""
         return f"alarm {self.cause} {self.problem} {self.object}"
 
     @property
     def grave(self) -> bool:
-        """Whether service suffers: critical and major (X.733 §8.1.2.3)."""
+        """Whether service is affected: critical and major (X.733 §8.1.2.3)."""
         return self.severity in (PerceivedSeverity.CRITICAL, PerceivedSeverity.MAJOR)
 
 
 class AlarmSource(StrEnum):
-    """Who says that something is wrong."""
+    """The source of an alarm."""
 
     CHECK = "check"
     ORAN_FM = "oran-fm"
@@ -244,44 +245,44 @@ class AlertRefusal(StrEnum):
     UNREAD_DOMAIN = "unread-domain"
     """A VES event of a domain from which no alarms are made."""
     OWN = "own"
-    """It says what Minka itself says of an incident."""
+    """It repeats what Minka itself says of an incident."""
     TRUNCATED = "truncated"
-    """Alertmanager cut it off, and it could not be read back."""
+    """Alertmanager truncated it, and the rest could not be read from there."""
 
 
 class Alarm(Noun):
     """A normalised fault on an object.
 
-    Identity for deduplication is (source kind independent) station, object, tenant, probable cause and
-    specific problem (TS 28.532); while one is open, further reports only count up.
+    Station, object, tenant, probable cause and specific problem identify it for deduplication (TS 28.532), whatever its
+    source. While one is open, further reports are only counted.
 
     Attributes:
         object: Managed object that failed: a device path (``controller.nrm.tree``), ``station/cell``, a name of the
             device's own (``ru-1``), or ``station`` or ``router`` for the device as a whole.
-        object_class: Its class.
-        tenant: Tenant whose own object it is, empty where it is the host's or shared.
+        object_class: Class of the object.
+        tenant: Tenant that owns the object; empty if it is the host's or shared.
         probable_cause: Kebab-case, as in ``core-link-down`` or ``configuration-drift``.
-        source: Who said it first.
-        note: What became of it, or what its repair waits for.
+        source: The source that reported it first.
+        note: How it went on, or what its repair waits for.
         count: Reports received.
         run: Id of the latest repair run, empty if none.
-        escalated: When people were last asked to see to it, None if never.
-        seen: Since when its source saw it, where that was before it was raised; service counts from then.
-        ended: When its source saw it end, where that was before it was cleared; service counts until then.
-        cells: Cells that suffer, as ``station/cell``, sorted.
-        tenants: Tenants that are notified of it, sorted: those whose own object it is, or who share the cells.
-        functions: Functions that suffer where a pool or a part of it failed, sorted.
-        degraded: Functions that lost pods by that, and have others that are ready, sorted.
-        acknowledged: When somebody first said that people know of it, None if nobody did.
+        escalated: When people were last notified of it; None if never.
+        seen: When its source saw it begin, if that was before ``raised``; lost service counts from then.
+        ended: When its source saw it end, if that was before ``cleared``; lost service counts until then.
+        cells: Affected cells, as ``station/cell``, sorted.
+        tenants: Tenants to notify, sorted: the object's owner, or those that share the cells.
+        functions: Affected functions if a pool or a part of it failed, sorted.
+        degraded: Functions that lost some pods, but have others that are ready, sorted.
+        acknowledged: When somebody first acknowledged it; None if nobody did.
         acknowledged_by: Who that was, here or at the station.
-        root: Id of the alarm that it follows from, empty where it is a root itself.
-        released: When its root was over and it still stood, None if never.
-        incident: Id of the incident that it is part of; empty where it was over when it came on record.
-        cleared_by: The person who said that it is over, an empty string where its source did.
-        shelved_until: Until when nobody is called for it and nothing repairs it, None where it was not shelved.
+        root: Id of the alarm that it follows from; empty if it is a root itself.
+        released: When it outlived its root; None if never.
+        incident: Id of its incident; empty if it was over before it came on record.
+        cleared_by: The person who cleared it; empty if its source did.
+        shelved_until: Until when nobody is notified and nothing repairs it; None if it was not shelved.
         shelved_by: Who shelved it.
         shelved_reason: Why.
-        shelved_severity: Its severity then; once it is worse, the alarm is back.
+        shelved_severity: Its severity then; a more severe report ends the shelving.
     """
 
     id: str
@@ -320,7 +321,7 @@ class Alarm(Noun):
     shelved_severity: PerceivedSeverity | None = None
 
     def kept_by(self, *, enabled: bool, read: bool) -> str:
-        """Why no person may clear it; empty if its source never will.
+        """Why people may not clear it; empty if they may, because its source never will.
 
         Args:
             enabled: Whether its source may raise and clear alarms.
@@ -341,18 +342,18 @@ class Alarm(Noun):
         return self.shelved_until is not None and at < self.shelved_until
 
 
-#: Kinds of escalations.
+#: Kinds of escalation.
 PAGE, TICKET = "page", "ticket"
 
 
 class Escalation(Noun):
-    """The notification of an alarm for people: on record with the alarm's state, before anybody is notified.
+    """A notification of people about an alarm; on record with the alarm's state before it is sent.
 
     Attributes:
-        number: Of the alarm's escalations, from 1.
-        kind: ``page``, for somebody to act on now, or ``ticket``, where somebody has to go there.
-        attempts: How often somebody began to tell it.
-        claimed: Whether somebody began and did not say yet how it ended.
+        number: Its number among the alarm's escalations, from 1.
+        kind: ``page`` if somebody has to act now, or ``ticket`` if somebody has to go there.
+        attempts: How often sending began.
+        claimed: Whether an attempt to send it is under way.
     """
 
     alarm: str
@@ -365,18 +366,18 @@ class Escalation(Noun):
 
     @property
     def key(self) -> str:
-        """The same for each attempt, so that its receiver knows a repetition."""
+        """Key of all attempts, by which the receiver recognises a repetition."""
         return f"escalate-{self.alarm}" if self.number == 1 else f"escalate-{self.alarm}-{self.number}"
 
 
 class Comment(Noun):
-    """What a person said of an alarm, or of another thing that has comments.
+    """A comment of a person on an alarm, or on another object that has comments.
 
     Attributes:
         about: Id of the alarm.
         by: Who said it.
         side: That person's side, a tenant's id or ``host``.
-        to: Tenants that the host says it to; none for the host's own people alone.
+        to: Tenants that may read a comment of the host; empty for the host's own people only.
     """
 
     id: str
@@ -389,16 +390,16 @@ class Comment(Noun):
 
 
 class AlarmFilter(Noun):
-    """Which alarms are asked for; of what is empty all.
+    """Which alarms are wanted; an empty field matches all.
 
     Attributes:
-        objects: Whole, or the end of a path from a step on, as in ``EUtranCellFDD[1]``.
+        objects: A whole path, or the last steps of one, as in ``EUtranCellFDD[1]``.
         causes: Probable causes, or names of alerts whose cause is not known.
         since: Only those that changed since then.
         roots: Only those that follow from no other.
         root: Only those that follow from this alarm.
         shelved: Only those that are shelved now, or only those that are not; None for both.
-        acknowledged: The same of those that people know of.
+        acknowledged: The same for acknowledged ones.
     """
 
     states: tuple[AlarmState, ...] = ()
@@ -414,24 +415,24 @@ class AlarmFilter(Noun):
     acknowledged: bool | None = None
 
 
-#: Letters of each text of a source that are kept.
+#: Characters of each text of a source that are kept.
 LETTERS = 1000
 _Words = Annotated[str, AfterValidator(lambda words: words[:LETTERS])]
 
 
 class AlarmReport(Noun):
-    """What a source says, before deduplication. ``severity`` CLEARED clears the open alarm.
+    """A source's report, before deduplication. ``severity`` CLEARED clears the open alarm.
 
-    Of its words (object, specific problem, text) the first ``LETTERS`` letters count.
+    Object, specific problem and text are cut to ``LETTERS`` characters.
 
     Attributes:
-        at: The time by which it takes its place among others: never one of the future.
-        cells: Cells that suffer, as ``station/cell``, where the source names them; else they follow from the object.
-        functions: See ``Alarm``, as of ``degraded``.
-        seen: Since when its source saw what is said, the fault or its end, where it took a while to be sure or the
-            station reported the time; None where that is ``at``.
-        source_time: The event's time as the source reported it, where ``at`` is another one.
-        body: What the source sent, where that is kept.
+        at: The time that orders it among other reports; never in the future.
+        cells: Affected cells, as ``station/cell``, if the source names them; otherwise they follow from the object.
+        functions: See ``Alarm``; ``degraded`` too.
+        seen: When the fault began or ended, if that was before ``at``: the source needed a while to be sure, or the
+            station reported the time. None if it is ``at``.
+        source_time: The event's time as the source reported it, if it differs from ``at``.
+        body: The text that the source sent, if it is kept.
     """
 
     station: str
@@ -448,7 +449,7 @@ class AlarmReport(Noun):
     functions: tuple[str, ...] = ()
     degraded: tuple[str, ...] = ()
     seen: AwareDatetime | None = None
-    # How it came is no word about the fault: neither is part of what is made of it.
+    # These describe the transmission and not the fault, so nothing that is made of the report includes them.
     source_time: AwareDatetime | None = Field(default=None, exclude=True)
     body: str = Field(default="", exclude=True)
 
@@ -456,7 +457,7 @@ class AlarmReport(Noun):
     def of_controller(
         cls, managed_object: str, cause: str, severity: PerceivedSeverity, at: datetime, text: str = ""
     ) -> AlarmReport:
-        """What Minka says of an object of its own, which is on no station."""
+        """A report of Minka about an object of its own, which is on no station."""
         return cls(
             station="",
             object=managed_object,
@@ -470,7 +471,7 @@ class AlarmReport(Noun):
 
     @property
     def skewed(self) -> bool:
-        """Whether the source's clock is too far from ours to order its reports by."""
+        """Whether the source's clock differs too much from ours to order its reports by."""
         return self.source_time is not None and abs(self.source_time - self.at) > SKEW
 
 
@@ -478,14 +479,14 @@ class RecordedReport(Noun):
     """A report on record.
 
     Attributes:
-        number: Its place: in this order reports were taken.
-        digest: Of its body (``controller.intent.folding.digest``).
+        number: Its number in the order of arrival.
+        digest: Digest of its body (``controller.intent.folding.digest``).
         alarm: Id of the alarm that it became part of.
         received: When it was received first.
         last: When it was received last.
         count: How often it was received.
-        skewed: Whether the source's clock was wrong, and the time of receipt was taken.
-        report: The report; its body is cut.
+        skewed: Whether the source's clock was wrong, so that the time of receipt is used.
+        report: The report; its body is shortened.
     """
 
     number: int

@@ -1,4 +1,4 @@
-"""Work that a tenant announces on its own core: what fails with it then is no fault of the network."""
+"""Work that a tenant announces on its own core: faults that it causes are no faults of the network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import AwareDatetime
 
 from controller.models.scalars import Noun
 
-#: A stretch of time, its end excluded.
+#: An interval of time; its end is excluded.
 Interval = tuple[datetime, datetime]
 
 
@@ -18,9 +18,9 @@ class AnnouncedWork(Noun):
 
     Attributes:
         nodes: Ids of its MMEs, S-GWs, AMFs and UPFs, sorted; empty for all of them.
-        links: Ids of the core links that lead to these nodes, sorted; empty for all of the tenant's.
+        links: Ids of the core links to these nodes, sorted; empty for all of the tenant's.
         by: Who announced it, one of the tenant's people.
-        cancelled: When the tenant ended it early or called it off; None if it did not.
+        cancelled: When the tenant ended it early or cancelled it; None if it did not.
     """
 
     id: str
@@ -36,16 +36,16 @@ class AnnouncedWork(Noun):
 
     @property
     def over(self) -> datetime:
-        """When it is or was over."""
+        """When it ends or ended."""
         return self.ends if self.cancelled is None else min(self.ends, self.cancelled)
 
     def covers(self, tenant: str, link: str) -> bool:
-        """Whether it is about the far end of a tenant's core link."""
+        """Whether it affects the remote end of a tenant's core link."""
         return bool(link) and tenant == self.tenant and (not self.nodes or link in self.links)
 
 
 def intervals(works: Iterable[AnnouncedWork], tenant: str, link: str) -> list[Interval]:
-    """When works were under way on the far end of a tenant's core link: in order, none touching the next."""
+    """When works were under way at the remote end of a tenant's core link: sorted, merged intervals."""
     found: list[Interval] = []
     for begins, over in sorted((one.begins, one.over) for one in works if one.covers(tenant, link)):
         if found and begins <= found[-1][1]:

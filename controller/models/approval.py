@@ -1,4 +1,4 @@
-"""Who has to agree to a run, when it may work, and notices to tenants."""
+"""Approvals and notices that a run needs, and the times when it may work."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ class Requirement(Noun):
 
     Attributes:
         side: Who agrees: a tenant's id, or ``host``.
-        action: Class of the action; None for the eyes that a playbook asks for (``guards.approvals``).
+        action: Class of the action; None for approvals that a playbook asks for (``guards.approvals``).
         consent: ``approval``: ``needed`` people of the side have to say yes. ``notice``: the side is notified
-            ``lead_hours`` before. What an agreement gives as standing is no requirement.
-        needed: How many people, where consent is by approval.
-        approvers: Who may be among them; empty for all approvers of the side.
+            ``lead_hours`` before. A standing consent makes no requirement.
+        needed: Number of people, if consent is by approval.
+        approvers: People who may approve; empty for all approvers of the side.
         clauses: Clauses of the agreement that let the host take service away instead; for ``reduce`` only.
-        sign_in: Whether a yes counts only from who signed in at the identity provider.
-        lead_hours: Between notice and beginning.
-        agreement: The agreement that says so; empty where none does.
-        stations: How many stations it is about.
+        sign_in: Whether a yes counts only from people who signed in at the identity provider.
+        lead_hours: Hours between the notice and the beginning.
+        agreement: The agreement that requires it; empty if none does.
+        stations: Number of stations that it is about.
     """
 
     side: str
@@ -45,16 +45,16 @@ class Requirement(Noun):
 
     @property
     def contract(self) -> str:
-        """What a contractual reason names: the agreement, or the tenant that has none in force."""
+        """What a contractual reason has to name: the agreement, or the tenant if it has none in force."""
         return self.agreement or self.side
 
 
 class Contract(Noun):
-    """A contractual reason to take service away from a tenant: what gives the host the right to.
+    """A contractual reason to take service away from a tenant.
 
     Attributes:
-        agreement: Id of the agreement; of the tenant, where none of its agreements is in force.
-        clause: Number of the clause, as the contract has it.
+        agreement: Id of the agreement, or of the tenant if it has none in force.
+        clause: Number of the clause, as in the contract.
     """
 
     agreement: Identifier
@@ -62,23 +62,23 @@ class Contract(Noun):
 
 
 class VoteChoice(StrEnum):
-    """What a person says."""
+    """A person's vote."""
 
     APPROVE = "approve"
     REJECT = "reject"
 
 
 class Vote(Noun):
-    """What one person said to a subject; of several only the last counts.
+    """A person's vote on a subject; only the last one of a person counts.
 
     Attributes:
         subject: SHA-256, hex: digest of a plan, or ``RunConstraints.subject``.
         contracts: Contractual reasons; only an approver of the host gives any.
-        token: Id of the token that it was said with; empty for whoever signed in at an identity provider.
-        maker: Who made that token, and so could have said it in the person's place.
-        issuer: The identity provider where the person had signed in; empty where a token of ours was used.
-        gone: Whether the person may not say it now: disabled, no approver of that side, without a token in force that
-            lets them approve, or of a tenant that left the network; or the token that it was said with was revoked.
+        token: Id of the token used; empty if the person signed in at an identity provider.
+        maker: Who made that token, and so could have voted in the person's place.
+        issuer: The identity provider where the person signed in; empty if a token of ours was used.
+        gone: Whether the vote does not count now. The person is disabled, no approver of that side, has no token in
+            force that permits approvals, or belongs to a tenant that left; or the token used was revoked.
     """
 
     subject: str
@@ -96,14 +96,14 @@ class Vote(Noun):
 
 
 class StationConstraints(Noun):
-    """What binds stations that have the same of it.
+    """Constraints that several stations share.
 
     Attributes:
-        region: Where they are.
+        region: Their region.
         timezone: IANA name, for the windows.
-        tenants: Whose nodes are edited or whose service is interrupted, sorted.
-        calendars: Weekly windows of all that have to agree on the time, each its own.
-        interrupts: Whether service is interrupted, as where a cell goes off air.
+        tenants: Tenants whose nodes are edited or whose service is interrupted, sorted.
+        calendars: The weekly windows of each party; work needs a window of each.
+        interrupts: Whether service is interrupted, for example because a cell goes off air.
     """
 
     region: str
@@ -114,19 +114,19 @@ class StationConstraints(Noun):
 
 
 class RunConstraints(Noun):
-    """What a run was accepted under. It never changes; votes, freezes, holds and overrides come and go.
+    """The constraints under which a run was accepted. They never change; votes, freezes, holds and overrides do.
 
     Attributes:
-        subject: What people approve, SHA-256, hex.
-        side: For whom it runs: the one tenant it is about, else ``host``.
-        requirements: Who has to agree.
+        subject: SHA-256 (hex) of what people approve.
+        side: The tenant that the run is about, if it is about one only; otherwise ``host``.
+        requirements: Approvals and notices that it needs.
         tenants: Tenants that are notified of it, sorted.
-        groups: What binds stations.
+        groups: Constraints of groups of stations.
         stations: Site and index into ``groups`` of each station.
-        beside: Of functions, the stations that they serve, with their sites and regions: holds and freezes there bind
-            them, too (``Network.bound_by``).
-        spared: By station, cells and tenants that were not asked although the run takes these cells off the air: they
-            got no service when it was prepared. It works there only while that is so.
+        beside: Of each function, the stations that it serves, with their sites and regions: holds and freezes there
+            bind the function, too (``Network.bound_by``).
+        spared: By station, cells and tenants that need not agree although the run takes these cells off the air: they
+            had no service there when it was prepared. The run works there only while that remains so.
     """
 
     subject: str
@@ -143,7 +143,7 @@ class RunConstraints(Noun):
         return sorted(name for name, (_, group) in self.stations.items() if tenant in self.groups[group].tenants)
 
     def with_approvers_of(self, network: Network) -> RunConstraints:
-        """The same, where those may approve whom the agreements of this network name."""
+        """A copy with the approvers that the agreements of this network name now."""
         named = {agreement.id: agreement.approvers for agreement in network.agreements}
         asked = [
             one.model_copy(update={"approvers": named.get(one.agreement, one.approvers)}) for one in self.requirements
@@ -151,7 +151,7 @@ class RunConstraints(Noun):
         return self.model_copy(update={"requirements": tuple(asked)})
 
     def of(self, station: str) -> StationConstraints | None:
-        """What binds one station."""
+        """The constraints of a station."""
         site_and_group = self.stations.get(station)
         return None if site_and_group is None else self.groups[site_and_group[1]]
 
@@ -160,13 +160,13 @@ class Outlook(Noun):
     """What a run waits for, or would wait for if it were accepted now.
 
     Attributes:
-        subject: What people approve.
-        requirements: Who has to agree, by approval or by notice.
-        missing: Of these, what is not approved yet, in words.
-        votes: What people said.
+        subject: The subject of approvals.
+        requirements: Approvals and notices that it needs.
+        missing: Requirements that are not met yet, in words.
+        votes: Votes on the subject.
         tenants: Tenants that are notified.
-        waits: How many stations may not begin now, by the reason, with windows in local time.
-        overridden: By whom and why windows and freezes are outdone; empty if they are not.
+        waits: Number of stations that may not begin now, by reason, with windows in local time.
+        overridden: By whom and why windows and freezes are overridden; empty if they are not.
     """
 
     subject: str
@@ -179,11 +179,11 @@ class Outlook(Noun):
 
 
 class Freeze(Noun):
-    """A time in which nothing is changed for everybody, for a tenant, in a region or at a site.
+    """A time in which nothing may change: everywhere, for a tenant, in a region or at a site.
 
     Attributes:
-        warning: Id of the public warning (TS 23.041) that it is for, an empty string for a freeze by people. A warning
-            keeps cells on the air: it binds what interrupts service, and nothing else.
+        warning: Id of its public warning (TS 23.041); empty for a freeze by people. A warning keeps cells on the air,
+            so it binds only work that interrupts service.
     """
 
     id: str
@@ -211,7 +211,7 @@ class Override(Noun):
 
 
 class NoticeKind(StrEnum):
-    """A notice to a side: that a run will be, began, ended at its stations; that an incident began, grew, is over."""
+    """Kind of a notice: a run is planned, began or ended at the side's stations; an incident began, grew or is over."""
 
     PLANNED = "planned"
     STARTED = "started"
@@ -222,19 +222,19 @@ class NoticeKind(StrEnum):
 
 
 class Notice(Noun):
-    """A notice to a tenant of planned work, and to a side of incidents that concern it.
+    """A notice to a tenant about planned work, or to a side about an incident.
 
     Attributes:
-        run: Id of the run that it is about, empty where that is an incident.
-        incident: Id of the incident, empty where it is about a run.
-        tenant: Whom it tells: a tenant's id, or ``host``.
-        stations: Stations where the tenant is touched or interrupted, or has cells that suffer, sorted.
-        begins: When work may begin at the earliest, where the tenant was notified ahead.
-        text: For people.
-        sent: When somebody took it first; None while nobody has.
-        cells: Cells of the side that suffer from the incident, as ``station/cell``, sorted.
+        run: Id of its run; empty if it is about an incident.
+        incident: Id of its incident; empty if it is about a run.
+        tenant: The side that gets it: a tenant's id, or ``host``.
+        stations: Stations where the tenant is touched or interrupted, or has affected cells, sorted.
+        begins: Earliest beginning of the work, if the tenant was notified ahead.
+        text: The text for people.
+        sent: When it was first delivered; None if it was not yet.
+        cells: Cells of the side that the incident affects, as ``station/cell``, sorted.
         since: When the incident began for the side.
-        what: Probable cause of what failed.
+        what: Probable cause of the root.
         doing: What is being done about it, in words.
     """
 
@@ -260,8 +260,8 @@ class Delivery(Noun):
 
     Attributes:
         to: Id of the contact of the network files; empty for ``MINKA_NOTIFY_URL``.
-        attempts: How often somebody began to tell it.
-        claimed: Whether somebody began and did not say yet how it ended.
+        attempts: How often sending began.
+        claimed: Whether an attempt to send it is under way.
     """
 
     notice: Notice
@@ -271,7 +271,7 @@ class Delivery(Noun):
 
     @property
     def key(self) -> str:
-        """The same for each attempt, so that its receiver knows a repetition."""
+        """Key of all attempts, by which the receiver recognises a repetition."""
         return f"{self.notice.id}-{self.to}" if self.to else self.notice.id
 
 
@@ -281,8 +281,8 @@ class Clearance:
 
     Attributes:
         blocked: Why not, for people; empty if it may.
-        until: When that ends by itself, if it does.
-        closes: When the window that it may work in closes; None if none does.
+        until: When the reason ends by itself, if it does.
+        closes: When the window in which it may work closes; None if there is none.
     """
 
     blocked: str = ""

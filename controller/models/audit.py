@@ -1,4 +1,4 @@
-"""What proves the audit trail: anchors outside of the database, and the first break."""
+"""Evidence about the audit trail: anchors outside of the database, and the first break."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _LINE = re.compile(r"minka-audit epoch=([0-9]{1,18}) number=([0-9]{1,18}) hash=(
 
 
 class AuditAnchor(Noun):
-    """An audit row as it was published outside of the database while it was the newest.
+    """An audit row as it was published outside of the database while it was the newest row.
 
     Attributes:
-        epoch: Number of the last decision which of two records is right, 0 before any.
-        number: Of the row, 0 where there was none yet.
+        epoch: Number of the last decision which of two records is right; 0 before the first.
+        number: Number of the row; 0 if there was none yet.
     """
 
     epoch: int = Field(default=0, ge=0, lt=10**18)
@@ -27,12 +27,12 @@ class AuditAnchor(Noun):
 
     @property
     def text(self) -> str:
-        """As it is written to files and collectors of logs."""
+        """The anchor as a line for files and log collectors."""
         return f"minka-audit epoch={self.epoch} number={self.number} hash={self.hash}"
 
     @classmethod
     def found_in(cls, text: str) -> Iterator[Self]:
-        """Anchors in a file of lines, whatever else stands in them."""
+        """Anchors in the lines of a text, which may contain anything else."""
         for epoch, number, digest in _LINE.findall(text):
             yield cls(epoch=int(epoch), number=int(number), hash=digest)
 

@@ -1,4 +1,4 @@
-"""How servers behave where standards leave room or are violated: learned once for each software version."""
+"""Behaviour of servers where standards leave room or are violated; learned once for each software version."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from controller.models.network import Noun
 
 
 class FollowUp(StrEnum):
-    """How a server wants a confirmed commit named that follows up a pending one (RFC 6241 §8.4.5.1)."""
+    """How a server expects a following confirmed commit to refer to the pending one (RFC 6241 §8.4.5.1)."""
 
     BOTH = "persist and persist-id"
     PERSIST_ID = "persist-id"
@@ -16,12 +16,12 @@ class FollowUp(StrEnum):
 
 
 class Behaviour(Noun):
-    """What an empty confirmed commit showed of one software version.
+    """What an empty confirmed commit revealed about one software version.
 
     Attributes:
-        follow_up: How it takes a further confirmed commit under the same token; None where it takes none.
-        cancels: Whether it takes a confirmed commit and cancels it: without that it is no safety net.
-        reason: What it said to the contrary, for people.
+        follow_up: How it accepts a further confirmed commit with the same token; None if it accepts none.
+        cancels: Whether it accepts a confirmed commit and can cancel it; otherwise that is no safety net.
+        reason: Its answer if it does not, for people.
     """
 
     follow_up: FollowUp | None = FollowUp.BOTH
@@ -29,5 +29,5 @@ class Behaviour(Noun):
     reason: str = ""
 
     def guards(self, phases: int) -> bool:
-        """Whether its confirmed commit can be the safety net of a change of so many phases."""
+        """Whether its confirmed commit can be the safety net of a change with this number of phases."""
         return self.cancels and (phases <= 1 or self.follow_up is not None)

@@ -1,8 +1,8 @@
-"""Virtualised functions and what they run on: pools of servers, packages, functions.
+"""Pools of servers, packages, and the virtualised functions that run on these pools.
 
-A base station may be made of functions (network functions of TS 28.541: a gNB-DU, gNB-CU-CP, gNB-CU-UP, or all of a
-base station in one) that run as pods on small pools of servers, each pool with a Kubernetes API of its own. Which
-station is made of which functions stands with the station (``Station.functions``); a physical station names none.
+A base station may consist of functions (network functions of TS 28.541: a gNB-DU, gNB-CU-CP, gNB-CU-UP, or a whole
+base station in one). They run as pods on small pools of servers, each pool with a Kubernetes API of its own. A station
+names its functions (``Station.functions``); a physical station names none.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ NodeName = Annotated[
     StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?$"),
     Field(description="Name of a Kubernetes node: lower-case letters, digits, inner hyphens and dots, at most 63."),
 ]
-#: An image by the digest of its content: a tag could mean something else tomorrow.
+#: An image by the digest of its content, since a tag could mean another image tomorrow.
 Image = Annotated[
     str,
     StringConstraints(pattern=r"^[a-z0-9][a-z0-9._:/-]{0,190}@sha256:[0-9a-f]{64}$"),
@@ -56,12 +56,12 @@ Gibibytes = Annotated[int, Field(ge=0, le=100_000, description="GiB.")]
 Count = Annotated[int, Field(ge=0, le=1_000)]
 
 
-#: Longest id of an owner of functions: with ``minka-`` before it, it is a namespace (RFC 1123 label, 63 characters).
+#: The longest id of an owner of functions: after ``minka-`` it forms a namespace (RFC 1123 label, 63 characters).
 NAMESPACE_LONGEST = 57
 
 
 class FunctionKind(StrEnum):
-    """What a function does; ``vbbu`` is a whole base station but for its radios, ``gateway`` carries packets only."""
+    """Kind of a function; ``vbbu`` is a whole base station without its radios, ``gateway`` only carries packets."""
 
     VBBU = "vbbu"
     VDU = "vdu"
@@ -81,12 +81,12 @@ class FunctionKind(StrEnum):
 
     @property
     def is_radio(self) -> bool:
-        """Whether it serves cells, so that its way to them must be short enough."""
+        """Whether it serves cells, so that its distance to them must be short."""
         return self is not FunctionKind.GATEWAY
 
 
 class PoolPlace(StrEnum):
-    """Where a pool stands: at one site, at the edge of the transport network, or in the centre of a region."""
+    """Place of a pool: at one site, at the edge of the transport network, or in the centre of a region."""
 
     SITE = "site"
     EDGE = "edge"
@@ -94,14 +94,14 @@ class PoolPlace(StrEnum):
 
     @property
     def scarcity(self) -> int:
-        """How much its room is needed for functions that have to be near to cells: the higher, the more."""
+        """How scarce its room is for functions that have to be near cells; higher is scarcer."""
         return (PoolPlace.REGIONAL, PoolPlace.EDGE, PoolPlace.SITE).index(self)
 
 
 class Pool(Noun):
     """Servers under one Kubernetes API; ``authority`` signed the certificate of that API for its ``address``.
 
-    Minka signs in with the bearer token that ``credential`` names or with ``client_certificate``.
+    Minka authenticates with the bearer token that ``credential`` names, or with ``client_certificate``.
     """
 
     id: StationId
@@ -132,13 +132,13 @@ class Pool(Noun):
     )
 
     def credentials(self, _: ManagementDefaults) -> dict[str, str]:
-        """Names of the credentials that a session takes, by field."""
+        """Names of the credentials that a session needs, by field."""
         ours = {"credential": self.credential, "client_certificate": self.client_certificate}
         return {"authority": self.authority, **{field: name for field, name in ours.items() if name is not None}}
 
     @property
     def ims_credentials(self) -> dict[str, str]:
-        """Names of the credentials that a session to its O2 IMS takes, by field; none where it has none."""
+        """Names of the credentials that a session to its O2 IMS needs, by field; empty if it has no O2 IMS."""
         if self.ims_address is None or self.ims_credential is None:
             return {}
         authority = "authority" if self.ims_authority is None else "ims_authority"
@@ -156,9 +156,9 @@ class Pool(Noun):
 
 
 class Node(Noun):
-    """A server of a pool, and what of it is there for functions (allocatable, in the words of Kubernetes).
+    """A server of a pool, with its resources for functions (allocatable, in the words of Kubernetes).
 
-    Nodes of a ``failure_domain`` fail together, as in a rack with one power supply; one without fails alone.
+    Nodes of a ``failure_domain`` fail together, as in a rack with one power supply. A node without one fails alone.
     """
 
     pool: StationId
@@ -172,12 +172,12 @@ class Node(Noun):
 
     @property
     def domain(self) -> str:
-        """What fails with it, among the nodes of its pool: its failure domain, or itself (``/`` and its id)."""
+        """Its failure domain within its pool, or the node itself (``/`` and its id)."""
         return self.failure_domain or f"/{self.id}"
 
 
 class NodeReady(StrEnum):
-    """Whether a node takes part in its cluster: the status of its condition ``Ready``, or there is no such node."""
+    """Whether a node takes part in its cluster, by its condition ``Ready``; ``absent`` if there is no such node."""
 
     READY = "ready"
     NOT_READY = "not-ready"
@@ -186,7 +186,7 @@ class NodeReady(StrEnum):
 
 
 class Resources(Noun):
-    """What a node has for pods, or pods ask for; fractions of cores and GiB are possible."""
+    """Resources that a node has or pods request; fractions of cores and GiB are possible."""
 
     cpus: float = 0
     memory_gb: float = 0
@@ -194,31 +194,31 @@ class Resources(Noun):
     accelerators: float = 0
 
     def __add__(self, other: Resources) -> Resources:
-        """Both together."""
+        """The sum of both."""
         return Resources(**{name: getattr(self, name) + getattr(other, name) for name in Resources.model_fields})
 
     def __sub__(self, other: Resources) -> Resources:
-        """What is left; less than nothing where there is not enough."""
+        """The difference; negative values where there is not enough."""
         return Resources(**{name: getattr(self, name) - getattr(other, name) for name in Resources.model_fields})
 
     @property
     def lacking(self) -> tuple[str, ...]:
-        """Names of what there is less than nothing of."""
+        """Names of the resources that are negative."""
         return tuple(name for name in Resources.model_fields if getattr(self, name) < 0)
 
 
 class NodeState(Noun):
-    """A node of a pool as its cluster tells it.
+    """A node of a pool as its cluster reports it.
 
     Attributes:
         id: Its name.
-        reason: What its kubelet, or the cluster, says of its readiness; empty where it is ready.
-        cordoned: Whether it takes no further pods because somebody said so (``spec.unschedulable``).
+        reason: Why it is not ready, as its kubelet or the cluster says; empty if it is ready.
+        cordoned: Whether somebody excluded it from new pods (``spec.unschedulable``).
         pressures: Its conditions of type ``…Pressure`` and ``NetworkUnavailable`` that hold, sorted.
-        clock: Whether its clock follows PTP (condition ``ClockSynchronized``); None where nothing tells.
-        allocatable: What it has for pods.
-        requested: What pods of functions on it ask for.
-        functions: Functions with a pod on it, sorted; of one that is not ready, those that had one before too.
+        clock: Whether its clock follows PTP (condition ``ClockSynchronized``); None if that is not reported.
+        allocatable: Resources for pods.
+        requested: Resources that pods of functions request there.
+        functions: Functions with a pod on it, sorted; on a node that is not ready, also those that had one before.
         timed: Those of them that need its clock to follow PTP.
     """
 
@@ -235,12 +235,12 @@ class NodeState(Noun):
 
     @property
     def takes_pods(self) -> bool:
-        """Whether pods can come to it."""
+        """Whether pods can be scheduled on it."""
         return self.ready is NodeReady.READY and not self.cordoned
 
     @property
     def state(self) -> str:
-        """The worst of it in a word: ``lost``, ``cordoned``, ``clock-lost``, ``pressure`` or ``ready``."""
+        """The most severe state in a word: ``lost``, ``cordoned``, ``clock-lost``, ``pressure`` or ``ready``."""
         signs = {
             "lost": self.ready is not NodeReady.READY,
             "cordoned": self.cordoned,
@@ -251,17 +251,17 @@ class NodeState(Noun):
 
     @property
     def free(self) -> Resources:
-        """What pods of functions leave."""
+        """Resources that pods of functions leave free."""
         return self.allocatable - self.requested
 
 
 class HardwareAlarm(Noun):
-    """An alarm that stands, as the O2 IMS of a pool lists it.
+    """An active alarm in the O2 IMS of a pool.
 
     Attributes:
-        node: The node that it is about; empty where none of the pool's is named.
+        node: The node that it is about; empty if it names none of the pool.
         severity: X.733 perceived severity.
-        text: What it says.
+        text: Its text.
     """
 
     node: str
@@ -269,22 +269,22 @@ class HardwareAlarm(Noun):
     text: str
 
 
-#: How long a container has to run until its kubelet forgets that it crashed, and begins its back-off anew.
+#: How long a container has to run until its kubelet forgets that it crashed, and starts its back-off anew.
 FORGIVEN = timedelta(minutes=10)
 
 
 class ClusterState(Noun):
-    """Nodes of a pool and what becomes of the pods of functions there.
+    """Nodes of a pool, and the state of functions' pods there.
 
     Attributes:
-        nodes: By name.
-        waiting: Functions with a pod that no node takes, and what the scheduler says of it.
-        crashing: Functions with a container that crashes again and again, and what the kubelet says of it.
+        nodes: Nodes by name.
+        waiting: Functions with a pod that fits on no node, and the scheduler's reason.
+        crashing: Functions with a container that crashes again and again, and the kubelet's reason.
         crashed: Those of them whose container runs just now, and when it crashed last.
-        down: Functions that have pods there and none that is ready, sorted.
-        restarts: How often containers were started again by their kubelet, by function, of all pods that there are.
-        hardware: What its O2 IMS lists; None where that did not answer.
-        ims: Why it did not.
+        down: Functions that have pods there, but none that is ready, sorted.
+        restarts: Restarts of containers by their kubelet, by function, over all present pods.
+        hardware: Alarms in its O2 IMS; None if that did not answer.
+        ims: Why the O2 IMS did not answer.
     """
 
     nodes: tuple[NodeState, ...] = ()
@@ -302,7 +302,7 @@ class ClusterState(Noun):
         return tuple(sorted({*self.waiting, *(one for node in self.nodes for one in node.functions)}))
 
     def crashing_at(self, now: datetime) -> dict[str, str]:
-        """Functions that crash again and again; those that have run for long enough since are left out."""
+        """Functions that crash again and again, without those that have run for long enough since."""
         return {
             name: said
             for name, said in self.crashing.items()
@@ -311,7 +311,7 @@ class ClusterState(Noun):
 
 
 class Latency(Noun):
-    """How long packets take from a pool to a site, one way; a site that is not listed is out of the pool's reach."""
+    """One-way delay of packets from a pool to a site. A pool can't reach a site that it does not list."""
 
     pool: StationId
     site: Identifier
@@ -319,10 +319,10 @@ class Latency(Noun):
 
 
 class Package(Noun):
-    """A release of a function: its image, what one replica takes, and what it speaks.
+    """A release of a function: its image, the resources of one replica, and its interfaces.
 
-    ``f1`` and ``e1`` are the releases of F1AP and E1AP (TS 38.473, TS 38.463) that it accepts; two functions work
-    together if they have one in common.
+    ``f1`` and ``e1`` are the releases of F1AP and E1AP (TS 38.473, TS 38.463) that it accepts. Two functions can work
+    together if they share one.
     """
 
     id: StationId
@@ -363,10 +363,10 @@ class Package(Noun):
 
 
 class Function(Noun):
-    """A function: which package, whose it is, and where it may run.
+    """A function: its package, its owner, and where it may run.
 
-    One with an ``owner`` is that tenant's own and carries only that tenant's PLMNs and slices. Without ``pool`` Minka
-    chooses one (``controller.intent.placement``).
+    A function with an ``owner`` is that tenant's own, and carries only that tenant's PLMNs and slices. Without ``pool``
+    Minka chooses one (``controller.intent.placement``).
     """
 
     id: FunctionId
@@ -387,10 +387,10 @@ class Function(Noun):
 
     @property
     def side(self) -> str:
-        """Whose it is: the host or a tenant."""
+        """Its owner: the host or a tenant."""
         return self.owner or HOST
 
     def near(self, ways_us: Mapping[str, Sequence[int]]) -> tuple[str, ...]:
-        """Pools that are near enough, sorted, of some from which packets take so long to each of its stations."""
+        """Pools that are near enough, sorted; given the delays from each pool to all of its stations."""
         limit = self.max_latency_us
         return tuple(sorted(pool for pool, us in ways_us.items() if limit is None or max(us) <= limit))

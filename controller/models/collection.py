@@ -1,4 +1,4 @@
-"""Collections: when performance data of a station is fetched, and how that goes."""
+"""Collections: when performance data of a station is fetched, and the results so far."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ class Collection(Noun):
 
     Attributes:
         due: When it is collected next.
-        since: Since when it is collected: what it measured before nobody misses.
-        tried: When it was last collected, or that failed; None before the first time.
-        received: When data of it last came.
+        since: Since when it is collected; earlier periods are not missing.
+        tried: Time of the last attempt; None before the first one.
+        received: When its data last came.
         newest: End of the newest period on record, by the station's clock.
-        missing: Periods that are not on record, of the last day.
-        failures: Times in a row that it could not be asked.
-        reason: Code of the error of the last time, empty where it went well.
-        again: Names of files that were of no use and are fetched once more, since they may not have been whole.
-        holder: Worker that collects it now, or was to.
+        missing: Periods of the last day that are not on record.
+        failures: Failed attempts in a row.
+        reason: Error code of the last attempt; empty if it succeeded.
+        again: Names of refused files that are fetched once more, since they may have been incomplete.
+        holder: Worker that collects it now, or had to.
     """
 
     station: str

@@ -1,6 +1,7 @@
 """Which secrets devices may get: names of the server's settings, each for devices in certain networks only.
 
-Network files and requests know names. What a name stands for, and where it may be sent, is the server's to say.
+Network files and requests contain names only. The server's settings define the secret behind a name, and where it may
+be sent.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from controller.models.scalars import Credential, Identifier, Noun, Reference, U
 
 
 class ManagementDefaults(Noun):
-    """How stations are reached when their endpoint does not say otherwise."""
+    """How stations are reached, unless their endpoint says otherwise."""
 
     username: Username = "minka"
     credential: Credential = "device"
@@ -24,7 +25,7 @@ class ManagementDefaults(Noun):
 
 
 def literal(address: str) -> IPv4Address | IPv6Address | None:
-    """An IP address that is written as one; None for the name of a host."""
+    """The IP address that a text states; None for a host name."""
     try:
         return ip_address(address)
     except ValueError:
@@ -32,7 +33,7 @@ def literal(address: str) -> IPv4Address | IPv6Address | None:
 
 
 class DeviceCredential(Noun):
-    """A secret for devices: where it stands, and the management networks of the devices that may get it."""
+    """A secret for devices: its reference, and the management networks of devices that may get it."""
 
     reference: Reference
     networks: Annotated[tuple[IPvAnyNetwork, ...], Field(min_length=1)]
@@ -48,10 +49,10 @@ class Credentials(Noun):
     credentials: Annotated[dict[Identifier, DeviceCredential], Field(min_length=1)]
 
     def named(self, name: str) -> DeviceCredential:
-        """The one of that name.
+        """The credential of a name.
 
         Raises:
-            InputError: There is none.
+            InputError: There is no such name.
         """
         found = self.credentials.get(name)
         if found is None:
@@ -60,11 +61,11 @@ class Credentials(Noun):
 
     @property
     def choices(self) -> str:
-        """The names that there are, for people."""
+        """All names, for people."""
         return f"MINKA_CREDENTIALS has {', '.join(sorted(self.credentials))}"
 
     def check(self, name: str, address: str) -> None:
-        """See to it that a device at an IP address may get the secret of a name.
+        """Check that a device at an IP address may get the secret of a name.
 
         Raises:
             InputError: There is no such name, or it is not for that address.
@@ -86,7 +87,7 @@ _DEFAULTS: Mapping[str, str] = {
     "pool-authority": "env:MINKA_POOL_AUTHORITY",
     "pool-token": "env:MINKA_POOL_TOKEN",
 }
-#: In force where the settings name none: for what is simulated on this machine.
+#: The credentials if the settings name none: for devices simulated on this machine.
 LOOPBACK_ONLY = Credentials(
     credentials={
         name: DeviceCredential(reference=reference, networks=_LOOPBACK) for name, reference in _DEFAULTS.items()

@@ -1,4 +1,4 @@
-"""Dispatch packs: what a person has to know who goes to a site because of an alarm, as far as it is on record."""
+"""Dispatch packs: what a person who goes to a site because of an alarm has to know, as far as it is on record."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class TriedRepair(Noun):
     """A repair that was tried, and how it ended.
 
     Attributes:
-        playbook: What was run.
-        run: Id of its run, empty where none began.
-        outcome: State of what a rule proposed, or of the run.
+        playbook: Its playbook.
+        run: Id of its run; empty if none began.
+        outcome: State of the rule's proposal, or of the run.
         reason: Why it failed, or who denied it.
     """
 
@@ -26,7 +26,7 @@ class TriedRepair(Noun):
 
 
 class StandingAlarm(Noun):
-    """An alarm that stands at the place."""
+    """A standing alarm at the place."""
 
     id: str
     station: str
@@ -37,7 +37,7 @@ class StandingAlarm(Noun):
 
 
 class DispatchSite(Noun):
-    """Where to go; what the network files do not say is empty."""
+    """Where to go; values that the network files do not have are empty."""
 
     site: str
     name: str = ""
@@ -53,12 +53,12 @@ class DispatchPack(Noun):
     """What a person has to know before the drive.
 
     Attributes:
-        unit: What failed, by the name that the device gives it.
-        slot: The device path or the words of the device for it, as they stand in the alarm.
-        part: What is likely broken; an empty string where nobody knows.
-        tried: What automation did before, oldest first.
+        unit: The failed unit, by the device's name of it.
+        slot: Its device path or description, as in the alarm.
+        part: The part that is likely broken; empty if nobody knows.
+        tried: Earlier automatic repairs, oldest first.
         standing: Alarms that stand at the site.
-        until: Until when the station still serves, on battery or in holdover, as far as the network files say.
+        until: Until when the station still serves on battery or in holdover, as far as the network files say.
         without_service: Tenants that have no service there, each with its cells.
         in_force: Holds in force at the site, in words.
         holds: Commands to enter before anybody climbs or switches off.

@@ -1,4 +1,4 @@
-"""Enumerations that the command line offers or shows too; they import nothing else, so that its help is quick."""
+"""Enumerations that the command line uses too; they import nothing else, so that its help is quick."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 class RunState(StrEnum):
     """State of a run. The last six are terminal; a run ends in exactly one of them.
 
-    ``paused``: what is under way reaches its end, nothing more begins until a person resumes it.
+    ``paused``: devices under way are completed, and no others begin until a person resumes it.
     """
 
     QUEUED = "queued"
@@ -24,15 +24,15 @@ class RunState(StrEnum):
 
     @property
     def terminal(self) -> bool:
-        """Whether nothing more happens."""
+        """Whether the state is final."""
         return self not in (RunState.QUEUED, RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING)
 
 
 class Outcome(StrEnum):
     """How a job ended on its device. ``unknown`` is resolved by read-back before a job is done.
 
-    A job that comes to ``deferred`` while its run is patient, or to ``withdrawn`` with a group that was postponed,
-    begins again instead.
+    A job that would end ``deferred`` while its run is patient, or ``withdrawn`` with a postponed group, begins again
+    instead.
     """
 
     SUCCEEDED = "succeeded"
@@ -47,7 +47,7 @@ class Outcome(StrEnum):
 
     @property
     def good(self) -> bool:
-        """Whether the device carries what was wanted."""
+        """Whether the device carries the wanted configuration."""
         return self in (Outcome.SUCCEEDED, Outcome.UNCHANGED)
 
     @property
@@ -57,7 +57,7 @@ class Outcome(StrEnum):
 
 
 class Policy(StrEnum):
-    """What is confirmed or taken back together: a station, a unit (``NewJob.unit``), or a whole wave."""
+    """Which devices are confirmed or taken back together: a station, a unit (``NewJob.unit``), or a whole wave."""
 
     STATION = "station"
     UNIT = "unit"
@@ -65,7 +65,7 @@ class Policy(StrEnum):
 
 
 class Role(StrEnum):
-    """What a person may do. The last two are a tenant's own people, all others the host's."""
+    """Role of a person. The last two are for a tenant's own people, all others for the host's."""
 
     HOST_VIEWER = "host-viewer"
     NOC_ENGINEER = "noc-engineer"
@@ -81,7 +81,7 @@ class Role(StrEnum):
 
 
 class Permission(StrEnum):
-    """What a route needs, a role gives, and a token's scope may be cut down to."""
+    """A permission that a route needs, a role gives, and a token's scope may be limited to."""
 
     READ = "read"
     OVERSEE = "oversee"
@@ -102,7 +102,7 @@ class Permission(StrEnum):
 
 
 class AlarmState(StrEnum):
-    """Where an alarm is in its life; the last three are terminal, but an escalated one may be repaired again."""
+    """State of an alarm; the last three are terminal, but an escalated alarm may be repaired again."""
 
     RAISED = "raised"
     REPAIRING = "repairing"
@@ -112,12 +112,12 @@ class AlarmState(StrEnum):
 
     @property
     def terminal(self) -> bool:
-        """Whether nothing more happens to it."""
+        """Whether the state is final."""
         return self in (AlarmState.CLEARED, AlarmState.REPAIRED, AlarmState.ESCALATED)
 
 
 class IncidentState(StrEnum):
-    """Where an incident is in its life; one that was ``merged`` is part of another one."""
+    """State of an incident; a ``merged`` one is part of another."""
 
     OPEN = "open"
     CLOSED = "closed"
@@ -133,10 +133,11 @@ class RuleMode(StrEnum):
 
 
 class ProposalState(StrEnum):
-    """What became of what a rule proposed.
+    """State of a rule's proposal.
 
-    ``observed``: nothing, by the rule's mode. ``asked``, ``approved``, ``denied``, ``void``: a person is or was asked;
-    what is void counts no more. ``refused``: it could not be planned. ``running``, ``succeeded``, ``failed``: its run.
+    ``observed``: nothing happens, by the rule's mode. ``asked``, ``approved``, ``denied``: a person is or was asked.
+    ``void``: the question or approval does not count any more. ``refused``: it could not be planned. ``running``,
+    ``succeeded``, ``failed``: the state of its run.
     """
 
     OBSERVED = "observed"
@@ -151,10 +152,10 @@ class ProposalState(StrEnum):
 
 
 class RecordChoice(StrEnum):
-    """Which of the two is right where stations carry what the record does not know of.
+    """Which side is right if stations carry something that the record does not have.
 
-    ``record``: what the record says; what stations carry beyond it is drift, and is repaired.
-    ``devices``: what stations carry; it is taken for applied.
+    ``record``: the record; everything else on stations is drift, and is repaired.
+    ``devices``: the stations; their configuration counts as applied.
     """
 
     RECORD = "record"
@@ -162,7 +163,7 @@ class RecordChoice(StrEnum):
 
 
 class StatementKind(StrEnum):
-    """What a statement is about."""
+    """Subject of a statement."""
 
     SLA = "sla"
     VOLUME = "volume"
@@ -172,7 +173,7 @@ class StatementKind(StrEnum):
 
 
 class StatementForm(StrEnum):
-    """Files of a statement."""
+    """Format of a statement's file."""
 
     JSON = "json"
     CSV = "csv"

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, Field
 
 from controller.models.network import Noun
 
-#: Kind of unit of a function.
+#: Kind of the units of a function.
 POD_UNIT = "pod"
 
 
@@ -18,10 +18,10 @@ class UnitState(Noun):
     """A unit that can be replaced or reset.
 
     Attributes:
-        kind: ``baseband``, ``radio-unit`` or ``fan``; of a function ``pod``, named by pool, node and pod.
+        kind: ``baseband``, ``radio-unit`` or ``fan``; for a function ``pod``, named by pool, node and pod.
         state: ``enabled``, ``degraded`` or ``disabled``.
         cells: Names of the cells that it transmits.
-        restarted: When it started last, by the station's clock; None where the station does not say so.
+        restarted: When it started last, by the station's clock; None if the station does not say.
     """
 
     name: str
@@ -50,7 +50,7 @@ class SlotState(Noun):
 
 
 class Equipment(Noun):
-    """A station as it says itself; what it does not tell is empty.
+    """Equipment of a station as it reports it; values that it does not report are empty.
 
     Attributes:
         restarted: When it started last (o-ran-operations ``restart-datetime``), by its own clock.
@@ -103,24 +103,23 @@ class OperationKind(StrEnum):
 
     @property
     def exclusive(self) -> bool:
-        """Whether nobody else may be in the middle of a change meanwhile."""
+        """Whether no other change may be in progress meanwhile."""
         return self.interrupts or self is OperationKind.ACKNOWLEDGE
 
 
 class Operation(Noun):
-    """One operation, on record before it is sent and proven by reading back, never by its answer.
+    """One operation: on record before it is sent, and verified by reading back, never by its answer.
 
     Attributes:
-        subject: What it is about: the unit, the slot, the file's address, the path of the list of alarms, or pool and
-            node (``edge-1/node-2``). For a
-            reset the slot that must run afterwards, empty for any.
+        subject: Its object: the unit, the slot, the file's address, the path of the list of alarms, or pool and node
+            (``edge-1/node-2``). For a reset, the slot that must run afterwards; empty for any.
         files: Names of downloaded files to install.
-        version: For an installation the version that the slot must hold afterwards, empty for any.
-        since: By the station's clock: when what is operated on had started last (resets), or what time it was.
-            A later start proves a reset; later events are those of this operation.
+        version: For an installation, the version that the slot must hold afterwards; empty for any.
+        since: By the station's clock: the last start of the object (resets), or the time before the operation. A later
+            start proves a reset; later events belong to this operation.
         seconds: How long to wait for the effect.
         records: Ids of alarm records to acknowledge.
-        user: Who acknowledges them.
+        user: The user who acknowledges them.
     """
 
     kind: OperationKind
@@ -138,13 +137,13 @@ class Operation(Noun):
 
 
 class SoftwareEvent(Noun):
-    """What a station notifies of a download, an installation or an activation.
+    """A notification of a station about a download, an installation or an activation.
 
     Attributes:
-        kind: The operation that it belongs to.
+        kind: Kind of the operation.
         subject: File or slot.
         status: ``COMPLETED``, or what went wrong.
-        at: The station's event time; None where it can't be read.
+        at: The station's event time; None if it is not valid.
     """
 
     kind: OperationKind
@@ -155,9 +154,9 @@ class SoftwareEvent(Noun):
 
 
 def comes_from(url: str, sources: Sequence[str]) -> bool:
-    """Whether the address of a file lies below one of these: the same scheme, host and port, and a path within.
+    """Whether a file's address lies below one of these: the same scheme, host and port, and a path within.
 
-    Paths that lead up and out again lie below none; who logs in there is of no matter.
+    Paths with steps upwards lie below none. The user name in the address does not matter.
     """
     wanted = urlsplit(url)
     if any(letter.isspace() for letter in url) or ".." in unquote(unquote(wanted.path)).replace("\\", "/").split("/"):
@@ -170,5 +169,5 @@ def comes_from(url: str, sources: Sequence[str]) -> bool:
 
 
 def _host(url: str) -> str:
-    """Host and port as they are written."""
+    """Host and port, as written."""
     return urlsplit(url).netloc.rpartition("@")[2].lower()

@@ -66,15 +66,15 @@ class InputError(MinkaError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong in the input: where, what, and what would be right.
+    """One problem in the input: where, what, and what would be right.
 
     Attributes:
         file: File name relative to the network directory, or the name of the request part.
-        line: Line number from 1, or 0 where the input has no lines.
+        line: Line number from 1; 0 if the input has no lines.
         field: Path of the field, as in ``agreements[bitel-cusco].scope.regions[0]``.
         value: The offending value as written, shortened; never a secret.
         message: What is wrong.
-        expected: What would be right, or an empty string where the message says it.
+        expected: What would be right; empty if the message says it.
     """
 
     file: str
@@ -150,7 +150,7 @@ class DeviceBusyError(DeviceError):
     """Another session holds the device's lock.
 
     Attributes:
-        holder: NETCONF session id of the holder; 0 for a holder that is no NETCONF session.
+        holder: NETCONF session id of the holder; 0 for a holder that is not a NETCONF session.
     """
 
     code = "device-busy"
@@ -171,7 +171,7 @@ class DeviceRefusedError(DeviceError):
     """The device refused the request.
 
     Attributes:
-        tag: Error-tag of the answer (RFC 6241 appendix A), empty where the device gives none.
+        tag: Error-tag of the answer (RFC 6241 appendix A); empty if the device gives none.
     """
 
     code = "device-refused"
@@ -211,7 +211,7 @@ class RepairStoppedError(MinkaError):
     """An automatic repair may not begin on its device any more: it is stopped, or a guard says no.
 
     Attributes:
-        sent: Whether an operation was sent before whose effect is not known.
+        sent: Whether an operation was sent before, with unknown effect.
     """
 
     code = "repair-stopped"

@@ -1,4 +1,4 @@
-"""Facts: the vendor-neutral things a device should carry, each with its owners.
+"""Facts: what a device should carry, in vendor-neutral form, each with its owners.
 
 Intent makes facts, profiles render them into device trees. Facts are plain frozen
 dataclasses, since a network has hundreds of thousands of them.
@@ -19,7 +19,7 @@ HOST_OWNED: Owners = (HOST,)
 
 
 class GnbPart(StrEnum):
-    """A part of a gNB that has a managed function of its own (TS 28.541)."""
+    """A part of a gNB with a managed function of its own (TS 28.541)."""
 
     CU_CP = "gNB-CU-CP"
     CU_UP = "gNB-CU-UP"
@@ -28,12 +28,12 @@ class GnbPart(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StationFact:
-    """The station's own identity: node ids and the PLMNs of its global ids, None where there is no such node.
+    """Identity of a station: node ids, and the PLMNs of its global ids; None if there is no such node.
 
     Attributes:
-        anr: Whether it finds neighbours itself, None where that is left to the field.
-        parts: Which parts of a gNB are at this endpoint.
-        gnb_du_id: Its gNB-DU id; None where it is all of a gNB.
+        anr: Whether it finds neighbours itself (ANR); None if Minka does not manage that.
+        parts: Parts of a gNB at this endpoint.
+        gnb_du_id: Its gNB-DU id; None if it is a whole gNB.
     """
 
     station: str
@@ -52,7 +52,7 @@ class StationFact:
 
 @dataclass(frozen=True, slots=True)
 class CellFact:
-    """A cell's identity and carrier, owned by the host; None is what network files leave to the field."""
+    """Identity and carrier of a cell, owned by the host; None is what Minka does not manage."""
 
     station: str
     cell: str
@@ -72,7 +72,7 @@ class CellFact:
 
 
 class OwnIdentity(NamedTuple):
-    """Tracking area code and cell identity that a PLMN has in a cell by itself, and shares with no other tenant."""
+    """Tracking area code and cell identity that a PLMN has in a cell for itself."""
 
     tac: int
     node_id: int
@@ -82,10 +82,10 @@ class OwnIdentity(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BroadcastFact:
-    """A PLMN (on NR with its slices) broadcast by a cell, owned by that PLMN's tenant.
+    """A PLMN (on NR with its slices) that a cell broadcasts, owned by that PLMN's tenant.
 
-    ``own`` is its tracking area and identity, where it does not share the cell's. ``primary`` marks the PLMN that
-    stands first. The order of the others is by tenant and PLMN for new cells; on existing cells new entries append.
+    ``own`` is its tracking area and identity if it does not share the cell's. ``primary`` marks the first PLMN. In new
+    cells the others are ordered by tenant and PLMN; on existing cells new entries are appended.
     """
 
     station: str
@@ -102,8 +102,9 @@ class BroadcastFact:
 class ShareFact:
     """A tenant's share of one radio resource, in percent (TS 28.541 §4.3.36).
 
-    ``cell`` divides it; an empty one means the user plane of the whole station (data radio bearers of NR). ``part`` is
-    empty where it is for all that the tenant has there, and else tells it from the tenant's share for the rest.
+    ``cell`` is the cell that divides it; empty means the user plane of the whole station (data radio bearers of NR).
+    ``part`` is empty if the share covers all that the tenant has there; otherwise it distinguishes it from the tenant's
+    share for the rest.
     """
 
     station: str
@@ -121,15 +122,14 @@ class ShareFact:
 
 @dataclass(frozen=True, slots=True)
 class NeighbourFact:
-    """A neighbour relation of a cell to another one, owned by the host (TS 28.541 NRCellRelation).
+    """A neighbour relation from a cell to another one, owned by the host (TS 28.541 NRCellRelation).
 
-    From LTE to NR it makes the cell an anchor of the other one (EN-DC); ``anchored`` says of one from NR to LTE that
-    the other cell is an anchor of this one. The other cell is named and not described: its identity and PCI are what
-    its own station says of it.
+    From LTE to NR it makes the cell an anchor of the other one (EN-DC). From NR to LTE, ``anchored`` says that the
+    other cell is an anchor of this one. The other cell is only named: its own station defines its identity and PCI.
 
     Attributes:
-        neighbour_ssb: NR-ARFCN of the other cell's SSB, where it is NR: by that users find it.
-        neighbour_tci: ECI and PCI of the other cell in one number, where it is LTE: where a relation starts.
+        neighbour_ssb: NR-ARFCN of the SSB by which users find the other cell, if it is NR.
+        neighbour_tci: ECI and PCI of the other cell in one number, if it is LTE.
     """
 
     station: str
@@ -147,7 +147,7 @@ class NeighbourFact:
 
 
 class Interface(StrEnum):
-    """Interface between base stations: X2 with an eNB at one end at least (TS 36.420), Xn between gNBs (TS 38.420)."""
+    """Interface between base stations: X2 with an eNB at one or both ends (TS 36.420), Xn between gNBs (TS 38.420)."""
 
     X2 = "X2"
     XN = "Xn"
@@ -155,13 +155,13 @@ class Interface(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PeerFact:
-    """One end of an interface between two base stations, owned by the host, or by the tenant whose own CU-UP is there.
+    """One end of an interface between two base stations, owned by the host, or by the tenant whose CU-UP is there.
 
     Attributes:
         rat: Technology of the node at this end: eNB or gNB.
         peer: Station at the other end.
-        peer_rat: Technology of the node there.
-        planes: What it carries between these two: the parts of a central unit have one each.
+        peer_rat: Technology of the node at the other end.
+        planes: Planes that it carries; each part of a central unit has one.
     """
 
     station: str
@@ -177,7 +177,7 @@ class PeerFact:
 
 
 class Midhaul(StrEnum):
-    """An interface within a gNB: F1 between DU and CU, for signalling and for users' packets; E1 within the CU."""
+    """An interface within a gNB: F1 between DU and CU, for the control or user plane; E1 within the CU."""
 
     F1C = "F1C"
     F1U = "F1U"
@@ -189,7 +189,7 @@ class MidhaulFact:
     """One end of an interface within a gNB whose parts have endpoints of their own; both ends have the same owner.
 
     Attributes:
-        peer: The station that is the other end's endpoint.
+        peer: The station that is the endpoint of the other part.
     """
 
     station: str
@@ -211,12 +211,12 @@ class LinkKind(StrEnum):
 
     @property
     def user_plane(self) -> bool:
-        """Whether it carries users' packets and no signalling."""
+        """Whether it belongs to the user plane."""
         return self.plane is Plane.USER
 
     @property
     def plane(self) -> Plane:
-        """What it carries."""
+        """Its plane."""
         return Plane.USER if self in (LinkKind.S1U, LinkKind.NGU) else Plane.CONTROL
 
 
@@ -225,9 +225,9 @@ class CoreLinkFact:
     """One core link of a tenant: endpoint here, core node there, in the tenant's VLAN.
 
     Attributes:
-        remote_address: The core node; empty for S1-U, where the MME names the S-GW of each session.
-        networks: Where its packets go, as in ``10.64.0.0/28`` or ``10.64.0.1/32``: to the core node, or to the
-            security gateway that its tunnel ends at.
+        remote_address: Address of the core node; empty for S1-U, where the MME assigns an S-GW to each session.
+        networks: Destinations of its packets, as in ``10.64.0.0/28`` or ``10.64.0.1/32``: the core node, or the
+            security gateway where its tunnel ends.
     """
 
     station: str
@@ -247,7 +247,7 @@ class MeasurementFact:
 
     Attributes:
         seconds: Length of its periods; a file holds one of them.
-        metrics: A vendor's families of counters, beside those of 3GPP.
+        metrics: A vendor's families of counters, in addition to those of 3GPP.
     """
 
     station: str
@@ -271,13 +271,13 @@ Fact = (
 
 @dataclass(frozen=True, slots=True)
 class RouterFact:
-    """A router's own ways out of its site, owned by the host.
+    """Uplinks and default routes of a router, owned by the host.
 
     Attributes:
         uplink: Port to the backhaul.
-        standby: Port to the backhaul's second way, empty where there is none.
+        standby: Port to a second backhaul link; empty if there is none.
         downlink: Port to the stations of the site.
-        gateways: Next hops of its own default routes, the preferred one first; empty where the files give none.
+        gateways: Next hops of its own default routes, the preferred one first; empty if the files give none.
     """
 
     router: str
@@ -290,14 +290,14 @@ class RouterFact:
 
 @dataclass(frozen=True, slots=True)
 class TransportFact:
-    """A way from the stations of a site: a VRF and VLANs on the site's router.
+    """A VRF with VLANs on a site's router, for the stations of the site.
 
-    It is a tenant's to its core, or the host's to other stations (X2, Xn).
+    It leads to a tenant's core, or to other stations of the host (X2, Xn).
 
     Attributes:
         vrf: Its name: the tenant's id, or ``host-`` and the VLAN.
         station_side: The router's address towards the stations with its length, as in ``10.64.0.2/30``.
-        networks: Where packets of the stations' links go, in order of address; nothing else is reached.
+        networks: Destinations of the stations' links, ordered by address; nothing else is reachable.
     """
 
     router: str
@@ -313,19 +313,19 @@ RouterFacts = tuple[RouterFact, tuple[TransportFact, ...]]
 
 @dataclass(frozen=True, slots=True)
 class FunctionFact:
-    """A function on its pool, owned by the host or by the tenant whose own it is.
+    """A function on its pool, owned by the host, or by the tenant whose function it is.
 
     Attributes:
-        owner: The host or a tenant: whose namespace it is in.
-        pool: Where it should run; empty where there is room for it nowhere.
+        owner: The host or a tenant, which owns its namespace.
+        pool: Where it should run; empty if no pool has room.
         package: Id of its package.
         image: Repository and digest.
         priority: Priority class of its pods.
-        address: Of its OAM interface, empty where it has none.
-        mbps: Users' packets that one replica carries, in Mbit/s; 0 where it carries none.
-        network: Network instance that its users' packets go through, empty where it carries none.
-        vlan: VLAN of that one, 0 where the packets of several tenants come by their own.
-        parameters: Names and values for the vendor's operator, in order of name.
+        address: Address of its OAM interface; empty if it has none.
+        mbps: User-plane capacity of one replica in Mbit/s; 0 if it carries none.
+        network: Network instance of its user plane; empty if it has none.
+        vlan: VLAN of that network instance; 0 if several tenants each have their own.
+        parameters: Names and values for the vendor's operator, ordered by name.
     """
 
     function: str
@@ -350,10 +350,10 @@ class FunctionFact:
 
 @dataclass(frozen=True, slots=True)
 class PoolShareFact:
-    """What the functions of one owner may take of a pool at most, and who may send packets to them.
+    """The most that functions of one owner may take of a pool, and whose functions may send packets to them.
 
     Attributes:
-        reached_by: Owners whose functions do, in order, itself among them.
+        reached_by: Owners whose functions may send packets to them, sorted, including this owner.
     """
 
     owner: str
@@ -368,7 +368,7 @@ class PoolShareFact:
 
 @dataclass(frozen=True, slots=True)
 class PoolFact:
-    """What a pool has for its owners, and the priorities of kinds of functions; owned by the host."""
+    """Owners' shares of a pool, and the priorities of kinds of functions; owned by the host."""
 
     pool: str
     shares: tuple[PoolShareFact, ...]
@@ -377,7 +377,7 @@ class PoolFact:
 
 
 class Severity(StrEnum):
-    """Weight of a finding. Errors refuse a plan for the stations they name."""
+    """Severity of a finding. Errors refuse a plan for the stations they name."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -386,16 +386,16 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something a person should know: a contract broken, an unenforceable share, an unknown node.
+    """Something that a person should know: a violated contract, an unenforceable share, an unknown node.
 
     Attributes:
         code: Stable kebab-case name of the check, as in ``plmn-limit`` or ``unknown-plmn-on-air``.
         severity: ``error`` keeps the named station out of plans.
-        message: One sentence naming agreement and cell.
-        station: Station id, or an empty string for the network as a whole.
-        cell: Cell id within the station, or an empty string.
-        tenant: Tenant id, or an empty string.
-        agreement: Agreement id, or an empty string.
+        message: One sentence that names agreement and cell.
+        station: Station id; empty for the network as a whole.
+        cell: Cell id within the station, or empty.
+        tenant: Tenant id, or empty.
+        agreement: Agreement id, or empty.
     """
 
     code: str
@@ -409,14 +409,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What every device should carry, and what was found on the way.
+    """What every device should carry, with the findings.
 
     Attributes:
         facts: Facts by station id, in canonical order.
         findings: Contract findings, in canonical order; those about a router name it as their station.
-        routers: Facts of managed routers by id, tenants in order.
-        functions: Those of functions, by id.
-        pools: Those of pools, by id.
+        routers: Facts of managed routers by id, in order of tenants.
+        functions: Facts of functions by id.
+        pools: Facts of pools by id.
     """
 
     facts: dict[str, tuple[Fact, ...]]

@@ -1,4 +1,4 @@
-"""Health of a station as last seen: what is on air, which core links are up, what drifted."""
+"""Health of a device as last seen: cells on air, core links up, drift."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from controller.models.network import DeviceKind, Noun
 
 
 class ServiceState(StrEnum):
-    """Whether a cell or a core link serves, as far as its station tells.
+    """State of a cell or core link, as far as its station reports it.
 
-    What a station does not tell is unknown: it is no fault, nothing repairs it, checks say that it was not checked.
+    A state that the station does not report is unknown: it is no fault, nothing repairs it, and checks say that it was
+    not checked.
     """
 
     UP = "up"
@@ -28,7 +29,7 @@ class ServiceState(StrEnum):
 
     @classmethod
     def of(cls, value: object, good: str) -> ServiceState:
-        """From the value of a state leaf, None where the station does not tell it; ``good`` is the one that serves."""
+        """The state for a leaf's value, None if the station does not report it; ``good`` is the value that serves."""
         if value is None:
             return cls.UNKNOWN
         return cls.UP if value == good else cls.DOWN
@@ -46,14 +47,14 @@ class ServiceState(StrEnum):
 
 
 class LinkHealth(Noun):
-    """One core link of ours.
+    """State of one core link of ours.
 
     Attributes:
         path: Its entry in the device tree.
-        state: Whether it works; one that vanished from the station does not.
-        locked: Whether somebody locked it: it is not up then, and that is no fault.
-        tunnel: Address of the security gateway that its packets go through, an empty string where there is none.
-        since: Since when it has been down, as ``Health.off_air`` says it; None where it is not known to be down.
+        state: Whether it works; a link that vanished from the station does not.
+        locked: Whether somebody locked it: then it is down, which is no fault.
+        tunnel: Address of the security gateway that its packets go through; empty if there is none.
+        since: Since when it has been down, as in ``Health.off_air``; None if it is not known to be down.
     """
 
     path: str
@@ -71,28 +72,27 @@ class LinkHealth(Noun):
 
 
 class Health(Noun):
-    """State of one station at one time.
+    """State of one device at one time.
 
-    Where it can't be read, all its cells and core links are unknown, and what else there is is what was seen last.
+    If it can't be read, all its cells and core links are unknown, and all other values are the last known ones.
 
     Attributes:
         at: When it was checked.
         read: When it was last read; None if it never was.
-        reason: Code of the error that kept us from reading it (``controller.models.errors``), empty where
-            it was read.
+        reason: Code of the error that prevented the read (``controller.models.errors``); empty if it was read.
         cells: Whether it is on air (UNLOCKED, ENABLED and ACTIVE) by cell id.
         locked: Cells of ours whose administrative state is LOCKED or SHUTTINGDOWN, sorted.
-        off_air: Cells of ours by path, unlocked and with a PLMN to broadcast, that are known to be off air, and since
-            when: as the station says, where that lies between two checks, else as they were first seen so.
-        ports_down: Ports of a router by path, that carry interfaces of ours, are not shut, and get no signal.
-        over: Number of alarms that are over and that its list keeps, since nobody acknowledged them.
-        drift: Number of managed nodes that differ from what was last applied.
-        lost: Whether it is a virtual station that has nothing of that any more, as its function has a new pod.
-        device: What it is, as alarms of the device as a whole name it.
-        function: What is wrong with a function, in words by probable cause.
-        placed: When a function came to each pool that it is on, by pool, as these say.
-        cluster: Nodes and pods of a pool; None of all else.
-        reserve: Why a pool can't lose the nodes any more that it is to bear the loss of; empty where it can.
+        off_air: Cells of ours by path that are known to be off air, although unlocked and with a PLMN to broadcast; and
+            since when: the station's time if it lies between two checks, otherwise the first check that saw it.
+        ports_down: Ports of a router by path that carry interfaces of ours, are not shut down, and get no signal.
+        over: Number of cleared alarms that its list keeps, since nobody acknowledged them.
+        drift: Number of managed nodes that differ from the last applied configuration.
+        lost: Whether a virtual station has lost its whole configuration, since its function has a new pod.
+        device: Class of the device, as alarms of the whole device name it.
+        function: Faults of a function, in words by probable cause.
+        placed: When a function came to each of its pools, by pool, as the pools say.
+        cluster: Nodes and pods of a pool; None for other devices.
+        reserve: Why a pool can't lose its reserve of nodes any more; empty if it can.
     """
 
     station: str
@@ -115,17 +115,17 @@ class Health(Noun):
     reserve: str = ""
 
     def serves(self, cell: str, tenant: str) -> bool:
-        """Whether a tenant gets service from a cell, or may: what is not reported counts as service.
+        """Whether a tenant gets service from a cell, or may get it: unknown states count as service.
 
-        It gets none from a cell that is off air, nor where its core links are all down, and those that nobody has
-        alone, nor from a station that has lost its configuration.
+        It gets none from a cell that is off air, from a station that has lost its configuration, or if all of its own
+        and the shared core links are down.
         """
         links = [link for link in self.links if link.tenant in ("", tenant)]
         cut = any(link.tenant for link in links) and all(link.state is ServiceState.DOWN for link in links)
         return self.cells.get(cell) is not ServiceState.DOWN and not (cut or self.lost)
 
     def with_sleepers(self, alarms: Iterable[Alarm]) -> Health:
-        """The same, where cells that sleep serve nobody whatever the station says: alarms that stand tell of them."""
+        """A copy in which cells with a standing alarm for a sleeping cell serve nobody, whatever the station says."""
         asleep = (one for one in alarms if one.probable_cause == SLEEPING_CELL and one.cleared is None)
         names = {cell.partition("/")[2] for one in asleep for cell in one.cells}
         return self.model_copy(update={"cells": self.cells | dict.fromkeys(names, ServiceState.DOWN)})

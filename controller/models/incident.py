@@ -1,4 +1,4 @@
-"""Incidents: what people see of alarms that have one root."""
+"""Incidents: alarms that have one root, as people see them."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from controller.models.alarm import ObjectClass, PerceivedSeverity
 from controller.models.enums import IncidentState as IncidentState  # noqa: PLC0414 - offered here, beside what it is about
 from controller.models.network import Noun
 
-#: Times that an incident was opened again from which on it counts as flapping.
+#: Number of re-openings from which an incident counts as flapping.
 _FLAPS = 2
 
 
 def worst(severities: Iterable[PerceivedSeverity]) -> PerceivedSeverity:
-    """The gravest of them, INDETERMINATE of none."""
+    """The worst severity; INDETERMINATE if there is none."""
     order = list(PerceivedSeverity)
     return min(severities, key=order.index, default=PerceivedSeverity.INDETERMINATE)
 
 
 class Incident(Noun):
-    """A fault with all that follows from it. It belongs to its root, and has all alarms that follow from that.
+    """A fault with all that follows from it: its root, and all alarms that follow from the root.
 
-    What is said of alarms is said of those that stand; where the incident is over, of all that it ever had.
+    Fields about alarms cover the standing ones; of a closed incident, all that it ever had.
 
     Attributes:
-        root: Id of the alarm that the others follow from; where the same fault came again, of the latest.
-        station: Of the root, as are ``object``, ``object_class``, ``tenant``, ``probable_cause`` and
-            ``specific_problem``: what failed.
-        opened: When its first alarm stood.
+        root: Id of the alarm that the others follow from; the latest one if the fault came again.
+        station: Station of the root; ``object``, ``object_class``, ``tenant``, ``probable_cause`` and
+            ``specific_problem`` are the root's too.
+        opened: When its first alarm began.
         changed: When an alarm last came or went.
-        closed: When no alarm stood any more; None while one does.
-        acknowledged: When somebody first said that people know of it, None if nobody did.
-        owner: Who took it over, an empty string where nobody has it.
-        taken: When that was.
-        merged_into: Id of the incident that it became part of, since its root follows from that one's.
-        flaps: How often the same fault came again within the quiet time after it was over.
+        closed: When its last alarm ended; None while one stands.
+        acknowledged: When somebody first acknowledged it; None if nobody did.
+        owner: Who works on it; empty if nobody does.
+        taken: When the owner took it.
+        merged_into: Id of the incident that it became part of, since its root follows from that one's root.
+        flaps: How often the fault came again within the quiet time after it was over.
         standing: Alarms that stand.
-        severity: The worst of them.
-        cells: Cells that suffer, as ``station/cell``, sorted.
+        severity: Their worst severity.
+        cells: Affected cells, as ``station/cell``, sorted.
         tenants: Tenants that are concerned, sorted.
         people: Population of the sites of these cells.
         losing: Tenants from which one of its alarms takes service away, sorted.
@@ -73,7 +73,7 @@ class Incident(Noun):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def state(self) -> IncidentState:
-        """Where it is in its life."""
+        """Its state."""
         if self.merged_into:
             return IncidentState.MERGED
         return IncidentState.OPEN if self.closed is None else IncidentState.CLOSED
@@ -86,12 +86,12 @@ class Incident(Noun):
 
 
 class IncidentFilter(Noun):
-    """Which incidents are asked for; of what is empty all.
+    """Which incidents are wanted; an empty field matches all.
 
     Attributes:
-        states: Where none is given all but those that became part of another one.
-        stations: Those with an alarm of one of these.
-        tenants: Those that concern one of these.
+        states: If empty, all except merged incidents.
+        stations: Only those with an alarm of one of these.
+        tenants: Only those that concern one of these.
         causes: Probable causes of their roots.
         since: Only those that changed since then.
         owner: Only those that this person has taken over.
@@ -106,15 +106,15 @@ class IncidentFilter(Noun):
 
 
 class TenantMinutes(Noun):
-    """Cell-minutes without service of one tenant: each minute of each of its cells.
+    """Cell-minutes of one tenant without service: each minute counts for each of its cells.
 
     Attributes:
-        lost: Those that the host owes.
-        planned: Those in which a run that the tenant was notified of interrupted it.
-        own_work: Those in which the tenant worked on its own core, and had announced that.
-        outside: Those of incidents whose root has a cause that the tenant's agreement leaves out of the contract.
-        unseen: Those in which the station could not be reached, so that nobody knows.
-        people: Minutes lost times people: those of a site are shared evenly among the tenant's cells there.
+        lost: Minutes that the host owes.
+        planned: Minutes in which a run interrupted the tenant, after a notice.
+        own_work: Minutes of announced work of the tenant on its own core.
+        outside: Minutes of incidents whose root has a cause outside of the contract.
+        unseen: Minutes in which the station could not be reached, so that nobody knows.
+        people: Lost minutes times people; a site's people are divided evenly among the tenant's cells there.
     """
 
     tenant: str
@@ -127,14 +127,14 @@ class TenantMinutes(Noun):
 
 
 class AgreementMinutes(Noun):
-    """Cell-minutes that an agreement lost in the month so far, and those that it allows in the whole month.
+    """Cell-minutes that an agreement lost so far in the month, and that it allows for the whole month.
 
     Attributes:
-        used: Those that the host owes, with those for which cells were locked outside of the agreement's windows.
-        restore_hours: Within which a fault is to be over.
-        left: Of the allowed minutes, negative where more is used.
-        share: What of the allowed minutes is used, 1 for all.
-        burn_rate: How many times as fast they are used as would use up all of them in the month.
+        used: Minutes that the host owes, including those of cells locked outside of the agreement's windows.
+        restore_hours: Hours within which a fault has to be repaired.
+        left: Allowed minutes that are left; negative if more are used.
+        share: Used part of the allowed minutes; 1 is all.
+        burn_rate: Rate of use, as a multiple of the rate that would use up exactly all of them in the month.
     """
 
     agreement: str
@@ -149,7 +149,7 @@ class AgreementMinutes(Noun):
 
 
 class Rank(NamedTuple):
-    """Which of the open incidents comes first: 1 is the first. ``why`` says it in a line."""
+    """Order of open incidents: 1 is the most urgent. ``why`` gives the reason in a line."""
 
     rank: int
     why: str

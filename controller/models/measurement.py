@@ -1,4 +1,4 @@
-"""Measurements of stations (TS 28.552, TS 32.425), as they were counted in one granularity period."""
+"""Measurements of stations (TS 28.552, TS 32.425), as counted in granularity periods."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pydantic import AwareDatetime
 
 from controller.models.network import Noun
 
-#: Levels of measurements on record, in seconds: a period, an hour, a day and a month in the network's time zone. The
-#: last two name the level, and are not always as long.
+#: Levels of measurements on record, in seconds: a period, an hour, a day and a month in the network's time zone. A day
+#: or month may be longer or shorter than this nominal length.
 QUARTER, HOUR, DAY, MONTH = 900, 3600, 86400, 31 * 86400
 
 
 class Period(Noun):
-    """One full granularity period.
+    """One complete granularity period.
 
     Attributes:
-        job: Id of the measurement job (PerfMetricJob of TS 28.623) that it belongs to.
+        job: Id of its measurement job (PerfMetricJob of TS 28.623).
         begin: By the station's clock, as is ``end``.
-        suspect: Whether the station did not run all the time.
+        suspect: Whether the station did not run for the whole period.
         values: Counters by measured object and name, as in ``RRC.ConnEstabAtt.mo-Data``.
     """
 
@@ -35,9 +35,9 @@ class Subject(NamedTuple):
     """Whom or what a value of a counter is about; ``Subject()`` is the cell's total.
 
     Attributes:
-        plmn: As in the network files (716-06), empty where it is not by PLMN.
-        qos: QCI, or the 5QI of the same number (TS 23.501 §5.7.4); 0 where it is not by it.
-        slice: S-NSSAI as SST-SD, as in 1-00000A; empty where it is not by slice.
+        plmn: PLMN as in the network files (716-06); empty if the value is not by PLMN.
+        qos: QCI, or the 5QI of the same number (TS 23.501 §5.7.4); 0 if the value is not by QCI.
+        slice: S-NSSAI as SST-SD, as in 1-00000A; empty if the value is not by slice.
     """
 
     plmn: str = ""
@@ -50,14 +50,14 @@ Values = dict[Subject, float]
 
 
 class Measured(Noun):
-    """What a station counted in a span of time, in the neutral vocabulary (``controller.performance.vocabulary``).
+    """Counters of a station in a span of time, in the neutral vocabulary (``controller.performance.vocabulary``).
 
     Attributes:
-        seconds: Length of the span: of the period, of an hour, or of a day or month, which are not always as long.
-        covered: Seconds of it that were measured; less with gaps.
-        suspect: Whether the station did not run all the time in some period of it.
-        cells: Values by cell, as health names it, counter and subject. What a station counts for itself, and for no
-            cell, is under an empty cell id.
+        seconds: Actual length of the span: a period, an hour, a day or a month.
+        covered: Measured seconds of it; fewer if there are gaps.
+        suspect: Whether some period of it is suspect.
+        cells: Values by cell (as in health), counter and subject. Counters of the station as a whole are under an
+            empty cell id.
     """
 
     station: str
@@ -69,10 +69,10 @@ class Measured(Noun):
 
 
 def parts(values: Mapping[Subject, float], plmn: str = "", qos: int = 0, slice_: str = "") -> list[float]:
-    """Values of a counter that together are all of what is asked for, each part once; empty where it is not counted.
+    """Values of a counter that together make up the wanted total, each part once; empty if it is not counted.
 
-    A station may count a cell's total beside values by PLMN, and by PLMN and QCI: they contain each other and are never
-    mixed. The coarsest that answer are taken. Counters that add up are summed by the caller.
+    A station may count a cell's total, and also values by PLMN, and by PLMN and QCI. These overlap and are never mixed:
+    the coarsest that answer are taken. The caller sums them, if the counter is a sum.
     """
     asked = Subject(plmn, qos, slice_)
     if asked in values:

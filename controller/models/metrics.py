@@ -1,7 +1,7 @@
-"""Metrics: what each is called and means, how many series it has at most, and what processes measure of their own work.
+"""Metrics: names, meanings, maximum numbers of series, and what processes measure of their own work.
 
-Names follow Prometheus' conventions: base units, ``_total`` for counters, ``_info`` for series whose labels are what
-they tell. ``docs/reference/metrics.md`` is made of this table.
+Names follow the conventions of Prometheus: base units, ``_total`` for counters, ``_info`` for series that only carry
+labels. ``docs/reference/metrics.md`` is generated from this table.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 
 import orjson
 
-#: Label values → figure; of a histogram: the number in each bucket and above the last, then the sum.
+#: Figure by label values; of a histogram: the number in each bucket and above the last, then the sum.
 Figures = dict[tuple[str, ...], float]
 Spreads = dict[tuple[str, ...], list[float]]
 
 
 class MetricKind(StrEnum):
-    """Types of OpenMetrics 1.0 that occur here."""
+    """Types of OpenMetrics 1.0 that are used here."""
 
     GAUGE = "gauge"
     COUNTER = "counter"
@@ -30,7 +30,7 @@ class MetricKind(StrEnum):
 
 
 class Part(StrEnum):
-    """What a metric is about."""
+    """Subject of a metric."""
 
     CONTROLLER = "controller"
     NETWORK = "network"
@@ -42,10 +42,10 @@ class Metric:
     """One metric.
 
     Attributes:
-        text: HELP: what it tells, for people of a NOC.
-        most: Series at most, in words; of a histogram without its buckets.
+        text: HELP text, for people of a NOC.
+        most: Maximum number of series, in words; of a histogram without its buckets.
         bounds: Upper bounds of the buckets of a histogram, in order.
-        for_tenants: Whether a tenant's page has it: it is the tenant's own, or a listed fact of a shared cell.
+        for_tenants: Whether a tenant's page shows it: its own data, or a listed fact of a shared cell.
     """
 
     name: str
@@ -59,12 +59,12 @@ class Metric:
 
     @property
     def family(self) -> str:
-        """Its name in OpenMetrics, where the suffixes of counters and of info are those of their samples."""
+        """Its name in OpenMetrics, where suffixes of counters and info belong to their samples."""
         suffix = {MetricKind.COUNTER: "_total", MetricKind.INFO: "_info"}.get(self.kind, "")
         return self.name.removesuffix(suffix)
 
 
-#: Seconds: of requests to devices and of rounds, and of work on devices.
+#: Buckets in seconds: of requests to devices and rounds, and of work on devices.
 _SHORT = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _LONG = (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
 _SIZES = (1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0)
@@ -77,7 +77,7 @@ _PER_STATION, _PER_CELL = "one per station", "one per cell"
 _PER_LINK = "one per core link"
 _PER_AGREEMENT = "one per agreement in force"
 _OF_SIDE = ("pool", "side", "part")
-#: Of what indicators came to, in their own units, and of how much worse they are than is usual.
+#: Parts of HELP texts: of KPI values in their own units, and of how much worse than usual they are.
 _JUDGED = "Where it could not be judged there is no series."
 _POOLED = f"Of the last hour, or of 2 or 4 where the sample is small. {_JUDGED}"
 _LOSS = (
@@ -856,7 +856,7 @@ METRIC: Mapping[str, Metric] = {metric.name: metric for metric in METRICS}
 
 
 def counted(metric: str, values: Iterable[float]) -> list[float]:
-    """A histogram's figures of some values."""
+    """A histogram's figures for some values."""
     bounds = METRIC[metric].bounds
     found = [0.0] * (len(bounds) + 2)
     for value in values:
@@ -866,17 +866,17 @@ def counted(metric: str, values: Iterable[float]) -> list[float]:
 
 
 def together(one: list[float] | None, other: list[float]) -> list[float]:
-    """The sum of two histograms. Of two whose buckets differ, as after an upgrade, the other."""
+    """The sum of two histograms. If their buckets differ, as after an upgrade, the second one."""
     if one is None or len(one) != len(other):
         return list(other)
     return [mine + yours for mine, yours in zip(one, other, strict=True)]
 
 
 class Observations:
-    """What one process measures of its own work while it lives, as its heartbeats put it on record.
+    """Measurements of one process about its own work while it lives; its heartbeats put them on record.
 
-    Counts and histograms of all processes are added up, and stay when a process has ended. A state is about the process
-    itself, and ends with it.
+    Counts and histograms are added up over all processes, also ended ones. A state is about the process itself, and
+    ends with it.
     """
 
     def __init__(self) -> None:
@@ -886,7 +886,7 @@ class Observations:
         self._counting = Lock()
 
     def took(self, metric: str, value: float, *labels: str) -> None:
-        """Count a value of a histogram."""
+        """Add a value to a histogram."""
         bounds = METRIC[metric].bounds
         with self._counting:
             figures = self._sums.setdefault(metric, {}).get(labels)
@@ -896,27 +896,27 @@ class Observations:
             figures[-1] += value
 
     def count(self, metric: str, *labels: str) -> None:
-        """Count something that happened."""
+        """Add one to a counter."""
         with self._counting:
             self._sums.setdefault(metric, {}).setdefault(labels, [0.0])[0] += 1
 
     def state(self, metric: str, value: float, *labels: str) -> None:
-        """Say what is, until it is said again."""
+        """Set a state, until it is set again."""
         self._states.setdefault(metric, {})[labels] = value
 
     def begin_anew(self) -> None:
-        """Forget what was counted: what is on record of this process has been added up as that of one that ended."""
+        """Forget all counts, since the record has added them to those of ended processes."""
         with self._counting:
             self._sums.clear()
 
     def encoded(self) -> bytes:
-        """All of it, as it goes on record."""
+        """All values, in the form for the record."""
         with self._counting:
             return orjson.dumps({"sums": _flat(self._sums), "states": _flat(self._states)})
 
 
 def sums_and_states(encoded: bytes) -> tuple[dict[str, Spreads], dict[str, Figures]]:
-    """What a process measured (``Observations.encoded``)."""
+    """Measurements of a process, from ``Observations.encoded``."""
     content = orjson.loads(encoded)
     return _deep(content["sums"]), _deep(content["states"])
 
@@ -933,7 +933,7 @@ def joined(*parts: Mapping[str, Spreads]) -> dict[str, Spreads]:
 
 
 def added_up(encoded: Iterable[bytes]) -> dict[str, Spreads]:
-    """Counts and histograms of several processes together."""
+    """Sum of the counts and histograms of several processes."""
     return joined(*(sums_and_states(one)[0] for one in encoded))
 
 
@@ -947,5 +947,5 @@ def _flat(found: Mapping[str, Mapping[tuple[str, ...], Any]]) -> dict[str, list[
 
 
 def _deep(content: Mapping[str, list[list[Any]]]) -> dict[str, dict[tuple[str, ...], Any]]:
-    """Metrics that this version knows."""
+    """Metrics by name, as far as this version has them."""
     return {metric: {tuple(row[:-1]): row[-1] for row in rows} for metric, rows in content.items() if metric in METRIC}

@@ -1,12 +1,11 @@
 """The nouns of the network files: what is shared, by whom, and under which agreement.
 
-All models are frozen and refuse unknown fields. Limits and their sources stand beside
-the fields (3GPP TS 28.541, TS 28.658, TS 36.101, TS 38.104). Rules that need more than
-one object stand elsewhere: references, identities and bands in ``controller.inventory``,
-contracts (PLMNs per tracking area, sums of shares) in ``controller.intent``.
+All models are frozen and refuse unknown fields. Limits and their sources are beside the fields (3GPP TS 28.541,
+TS 28.658, TS 36.101, TS 38.104). Rules about more than one object are elsewhere: references, identities and bands in
+``controller.inventory``, contracts (PLMNs per tracking area, sums of shares) in ``controller.intent``.
 
-The inventory and the network as a whole stand here; tenants and agreements in ``sharing``, pools and functions in
-``cloud``, the small types in ``scalars``. Import all of them from here.
+The inventory and the network as a whole are here; tenants and agreements are in ``sharing``, pools and functions in
+``cloud``, small types in ``scalars``. Import all of them from here.
 """
 
 from __future__ import annotations
@@ -145,9 +144,9 @@ __all__ = [
 
 
 class PerformanceData(Noun):
-    """What stations measure, and where they leave the files with it; a network without it asks for none.
+    """What stations measure, and where they store the files; a network without it has no measurement jobs.
 
-    Stations reached otherwise than over SSH have no files for us: their latest period is read instead.
+    Stations that are not reached over SSH have no files for us: their latest period is read instead.
     """
 
     granularity_minutes: Annotated[Literal[5, 15, 30, 60], BeforeValidator(whole_number)] = Field(
@@ -166,7 +165,7 @@ class PerformanceData(Noun):
 
 
 class NetworkHeader(Noun):
-    """The head of the network: one per directory, in any YAML file under ``network``."""
+    """The head of the network: one in each directory, in any YAML file under ``network``."""
 
     id: Identifier
     name: Name
@@ -210,7 +209,7 @@ class NetworkHeader(Noun):
 class Region(Noun):
     """A part of the country that agreements refer to.
 
-    ``windows`` say when service may be interrupted there, local time; none given means at any time.
+    ``windows`` are the times when service may be interrupted there, in local time; none means at any time.
     """
 
     id: Identifier
@@ -228,7 +227,7 @@ class BackhaulKind(StrEnum):
 
 
 class BackhaulNode(Noun):
-    """A node of the backhaul tree; ``parent`` leads towards the core, none is a root."""
+    """A node of the backhaul tree. ``parent`` leads towards the core; a root has none."""
 
     id: Identifier
     kind: BackhaulKind
@@ -237,7 +236,7 @@ class BackhaulNode(Noun):
 
 
 class Site(Noun):
-    """A place with a mast; ``windows`` as a region's."""
+    """A place with a mast; ``windows`` as for a region."""
 
     id: Identifier
     name: Name
@@ -257,9 +256,9 @@ class Site(Noun):
 class Station(Noun):
     """A base station: one management endpoint, one or more profiles, cells of its own.
 
-    One with an ``owner`` is that tenant's own, managed for it and not shared: agreements of others never reach it.
-    One without cells that names a vcu-cp or vcu-up alone is the management endpoint of that part of a central unit; it
-    and the stations that name the function are one gNB, with one ``gnb_id``.
+    A station with an ``owner`` is that tenant's own, managed for it and not shared: no other agreement reaches it.
+    A station without cells that names only a vcu-cp or vcu-up is the management endpoint of that part of a central
+    unit. It and the stations that name the function form one gNB, with one ``gnb_id``.
     """
 
     id: StationId
@@ -285,7 +284,7 @@ class Station(Noun):
     )
 
     def node_id(self, rat: Rat) -> tuple[int | None, int]:
-        """Its eNB or gNB id, None where it has none, and the length of that in bits."""
+        """Its eNB or gNB id and that id's length in bits; None if it has no such id."""
         return (self.enb_id, self.enb_id_length) if rat is Rat.LTE else (self.gnb_id, self.gnb_id_length)
 
     @property
@@ -314,12 +313,12 @@ class Station(Noun):
 
 
 class Endpoint(Noun):
-    """Management endpoint of a station; a file of its own, since it differs between laboratory and field.
+    """Management endpoint of a station; a file of its own, since laboratory and field have different ones.
 
-    Over SSH (RFC 6242) the station is known by ``host_key``. Over TLS (RFC 7589) it is known by the
-    fingerprint of its ``certificate``, or by an ``authority`` that signed a certificate for its address;
-    ``username`` and ``credential`` then mean nothing, ``client_certificate`` says who we are. A station that
-    calls home (RFC 8071) is never connected to, so it needs no address.
+    Over SSH (RFC 6242) ``host_key`` identifies the station. Over TLS (RFC 7589) the fingerprint of its ``certificate``
+    does, or an ``authority`` that signed a certificate for its address; then ``username`` and ``credential`` are not
+    used, and ``client_certificate`` identifies us. A station that calls home (RFC 8071) needs no address, since nobody
+    connects to it.
     """
 
     station: StationId
@@ -341,7 +340,7 @@ class Endpoint(Noun):
     folder: FolderPath | None = Field(None, description="Folder of its measurement files; none means the network's.")
 
     def credentials(self, defaults: ManagementDefaults) -> dict[str, str]:
-        """Names of the credentials that a session takes, by field."""
+        """Names of the credentials that a session needs, by field."""
         if self.transport == "ssh":
             return {"credential": self.credential or defaults.credential}
         authority = {"authority": self.authority} if self.authority else {}
@@ -373,8 +372,8 @@ class Endpoint(Noun):
 class Cell(Noun):
     """A cell: its identity, carrier and primary PLMN.
 
-    ``primary_plmn`` forms the global cell identity (ECGI, NCGI), so it always stands first
-    among the broadcast PLMNs; only ``change-primary-plmn`` changes it. What may be absent stays then as it is on air.
+    ``primary_plmn`` forms the global cell identity (ECGI, NCGI), so it is always first among the broadcast PLMNs; only
+    ``change-primary-plmn`` changes it. Values that the files leave out stay as they are on air.
     """
 
     station: StationId
@@ -405,9 +404,9 @@ class Cell(Noun):
 
 
 class OwnCell(Noun):
-    """A cell as one tenant plans it: the tracking area and the identity that its PLMNs have there.
+    """Tracking area and identity of a cell for the PLMNs of one tenant.
 
-    Tenants without one share the cell's TAC and identity (TS 32.130 §5.1.5; TS 28.658 ``cellAccessInfoList``, TS 28.541
+    Other tenants share the cell's TAC and identity (TS 32.130 §5.1.5; TS 28.658 ``cellAccessInfoList``, TS 28.541
     ``NROperatorCellDU``). On NR a tenant has one gNB id for all its cells of a station.
     """
 
@@ -421,15 +420,15 @@ class OwnCell(Noun):
 
     @property
     def id(self) -> str:
-        """What it is called among those of its station."""
+        """Its id among those of its station."""
         return f"{self.cell}/{self.tenant}"
 
 
 class Neighbour(Noun):
     """A neighbour relation: users of a cell may be handed over to another one. It holds in one direction.
 
-    From an LTE cell to an NR cell it lets users have both at once (EN-DC), the LTE cell being the anchor. Minka keeps
-    those that are listed. Relations that a station made itself (ANR) stay as they are.
+    From an LTE cell to an NR cell it lets users have both at once (EN-DC), with the LTE cell as the anchor. Minka
+    manages the listed relations. Relations that a station made itself (ANR) stay as they are.
     """
 
     station: StationId
@@ -440,15 +439,15 @@ class Neighbour(Noun):
 
     @property
     def id(self) -> str:
-        """What it is called among those of its station."""
+        """Its id among those of its station."""
         return f"{self.cell}/{self.neighbour_station}/{self.neighbour_cell}"
 
 
 class Router(Noun):
-    """The cell-site router of a site; it is managed once its host key is known.
+    """The cell-site router of a site; Minka manages it if its host key is known.
 
-    On ``uplink`` it hangs on the backhaul, on ``downlink`` are the stations of its site. A router with a
-    second way to the backhaul has it on ``standby``.
+    ``uplink`` is the port to the backhaul, ``downlink`` the port to the stations of its site, ``standby`` the port of a
+    second backhaul link.
     """
 
     id: StationId
@@ -474,7 +473,7 @@ class Router(Noun):
     standby_gateway: IPv4Address | None = Field(None, description="The same over the standby.")
 
     def credentials(self, defaults: ManagementDefaults) -> dict[str, str]:
-        """Names of the credentials that a session takes, by field."""
+        """Names of the credentials that a session needs, by field."""
         enable = {"enable_credential": self.enable_credential} if self.enable_credential else {}
         return {"credential": self.credential or defaults.credential, **enable}
 
@@ -492,7 +491,7 @@ class Router(Noun):
 
 
 class DeviceKind(StrEnum):
-    """What a device is."""
+    """Kind of a device."""
 
     STATION = "station"
     ROUTER = "router"
@@ -501,7 +500,7 @@ class DeviceKind(StrEnum):
 
 
 class Network(Noun):
-    """A whole network as loaded: every list in canonical order (by id), so equal content is equal."""
+    """A whole network as loaded: every list is ordered by id, so equal content is equal."""
 
     header: NetworkHeader
     regions: tuple[Region, ...] = ()
@@ -522,7 +521,7 @@ class Network(Noun):
     agreements: tuple[Agreement, ...] = ()
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy without the values that this one has cached."""
+        """A copy without the cached values of this one."""
         copied = super().model_copy(update=update, deep=deep)
         for name in copied.__dict__.keys() - type(self).model_fields.keys():
             del copied.__dict__[name]
@@ -535,7 +534,7 @@ class Network(Noun):
 
     @cached_property
     def router_by_id(self) -> dict[str, Router]:
-        """Routers that are managed (their host key is known), by id."""
+        """Managed routers (their host key is known) by id."""
         return {router.id: router for router in self.routers if router.host_key is not None}
 
     @cached_property
@@ -548,7 +547,7 @@ class Network(Noun):
 
     @cached_property
     def stations_at(self) -> dict[str, tuple[str, ...]]:
-        """Ids of stations by site; central units run on pools, wherever these are."""
+        """Ids of stations by site, without central units, which run on pools anywhere."""
         found: dict[str, list[str]] = {}
         for station in self.stations:
             if station.id not in self.central_units:
@@ -600,7 +599,7 @@ class Network(Noun):
 
     @cached_property
     def stations_served(self) -> dict[str, tuple[str, ...]]:
-        """Ids of the stations with cells that name a function, sorted, by function; its own endpoint is none."""
+        """Sorted ids of the stations with cells that name a function, by function; without its own endpoint."""
         found: dict[str, list[str]] = {function.id: [] for function in self.functions}
         for station in self.stations:
             for function in station.functions if station.id not in self.central_units else ():
@@ -614,7 +613,7 @@ class Network(Noun):
 
     @cached_property
     def central_units(self) -> dict[str, str]:
-        """The vcu-cp or vcu-up whose management endpoint a station is, by station; other stations have none."""
+        """The vcu-cp or vcu-up of which a station is the management endpoint, by station; only such stations."""
         found: dict[str, str] = {}
         for station in self.stations:
             kind = self._kind_of(station.functions[0]) if len(station.functions) == 1 else None
@@ -624,12 +623,12 @@ class Network(Noun):
 
     @cached_property
     def unit_of(self) -> dict[str, str]:
-        """The station that is the management endpoint of a vcu-cp or vcu-up, by function; most have none."""
+        """The station that is the management endpoint of a vcu-cp or vcu-up, by function, if it has one."""
         return {function: station for station, function in sorted(self.central_units.items(), reverse=True)}
 
     @cached_property
     def units_above(self) -> dict[str, tuple[str, ...]]:
-        """The endpoints of the central unit of a station, the control plane's first, by station; none for most."""
+        """The endpoints of a station's central unit, the control plane first, by station; empty for most."""
         found: dict[str, tuple[str, ...]] = {}
         for function, unit in sorted(self.unit_of.items(), key=lambda one: (self._kind_of(one[0]) or "", one[1])):
             for station in self.stations_served[function]:
@@ -637,14 +636,14 @@ class Network(Noun):
         return found
 
     def cells_through(self, station: str) -> tuple[Cell, ...]:
-        """Cells of a station; of a central unit the NR cells of the stations that its function serves, by station."""
+        """Cells of a station; for a central unit, the NR cells of the stations that its function serves, by station."""
         if station not in self.central_units:
             return self.cells_by_station.get(station, ())
         served = self.stations_served[self.central_units[station]]
         return tuple(cell for one in served for cell in self.cells_by_station[one] if cell.rat is Rat.NR)
 
     def gnb_of(self, station: str) -> str:
-        """What stands for the gNB that a station is a part of: the control plane of its central unit, or itself.
+        """Representative of the gNB that a station is part of: the control plane of its central unit, or itself.
 
         A central unit's user plane is part of the gNB of the stations that it serves.
         """
@@ -652,13 +651,13 @@ class Network(Noun):
         return next((above[0] for one in (station, *served) if (above := self.units_above.get(one))), station)
 
     def is_gnb(self, station: str) -> bool:
-        """Whether a station stands for a gNB; a central unit that serves nobody is a part of none."""
+        """Whether a station represents a gNB; a central unit that serves nobody is part of none."""
         idle = station in self.central_units and not self.stations_served[self.central_units[station]]
         return not idle and self.gnb_of(station) == station
 
     @cached_property
     def latency_us(self) -> dict[str, dict[str, int]]:
-        """Microseconds from pools to a site, one way, by site and pool; a pool at a site is 0 away unless listed."""
+        """Microseconds from pools to a site, one way, by site and pool; 0 for a pool at the site that is not listed."""
         found: dict[str, dict[str, int]] = {}
         for pool in self.pools:
             if pool.site is not None:
@@ -669,9 +668,9 @@ class Network(Noun):
 
     @cached_property
     def between_us(self) -> dict[str, dict[str, int]]:
-        """Microseconds between pools, one way, by pool and pool: where one reaches the site that the other stands at.
+        """One-way delay between pools in microseconds, by pool and pool, if one reaches the site of the other.
 
-        Where both reach that of the other, the longer one counts.
+        If both reach the other's site, the longer delay counts.
         """
         found: dict[str, dict[str, int]] = {pool.id: {} for pool in self.pools}
         for pool in self.pools:
@@ -682,7 +681,7 @@ class Network(Noun):
 
     @cached_property
     def du_pools(self) -> dict[str, tuple[str, ...]]:
-        """Ids of the pools that the vdu or vbbu of a station may run on by place, by station; none for most."""
+        """Ids of the pools where a station's vdu or vbbu may run by place, by station; empty for most."""
         found: dict[str, tuple[str, ...]] = {}
         for function in self.functions:
             kind = self._kind_of(function.id)
@@ -693,11 +692,11 @@ class Network(Noun):
         return found
 
     def ways_us(self, function: str, station: str) -> dict[str, int]:
-        """Microseconds from pools to a station that a function serves, one way, by pool; others are out of reach.
+        """One-way delay from pools to a station of a function in microseconds, by pool, without pools out of reach.
 
-        They are counted to its site. Of a vcu-cp or vcu-up they are counted to the pools that the station's DU may run
-        on (F1), and the longest is given, so that it holds wherever the DU goes. Between pools of which neither reaches
-        the site of the other, the way over the station's site counts.
+        The delay is that to the station's site. For a vcu-cp or vcu-up it is the longest one to the pools where the
+        station's DU may run (F1), so that it holds wherever the DU goes. If neither of two pools reaches the other's
+        site, the path over the station's site counts.
         """
         to_site = self.latency_us.get(self.station_by_id[station].site, {})
         kind = self._kind_of(function)
@@ -718,24 +717,24 @@ class Network(Noun):
 
     @cached_property
     def ways_to_all(self) -> dict[str, dict[str, tuple[int, ...]]]:
-        """Of ``ways_us`` those from pools that reach all stations of a function, by function and pool."""
+        """The part of ``ways_us`` for pools that reach all stations of a function, by function and pool."""
         return {one.id: self._ways_to_all(one.id) for one in self.functions}
 
     @cached_property
     def pools_for(self) -> dict[str, tuple[str, ...]]:
-        """Ids of the pools that a function may run on by place alone, sorted, by function.
+        """Sorted ids of the pools where a function may run by place alone, by function.
 
-        That is the one that it is pinned to; else all from which packets take no longer than it bears to each of its
-        stations (``ways_us``). Whether there is room is the matter of ``controller.intent.placement``.
+        This is the pool that it is pinned to; otherwise all whose delay to each of its stations (``ways_us``) is short
+        enough. ``controller.intent.placement`` decides whether there is room.
         """
         pinned = {one.id: one.pool for one in self.functions}
         return {one: (pool,) if pool is not None else self._pools_near[one] for one, pool in pinned.items()}
 
     @cached_property
     def pools_asked(self) -> dict[str, tuple[str, ...]]:
-        """Ids of the pools where a function may be found, sorted, by function: it may be pinned to another one now.
+        """Sorted ids of the pools where a function may be found, by function: it may be pinned to another one now.
 
-        One that no station names any more may be on any of them.
+        A function that no station names any more may be on any pool.
         """
         anywhere = tuple(sorted(self.pool_by_id))
         return {
@@ -749,7 +748,7 @@ class Network(Noun):
 
     @cached_property
     def devices_below(self) -> dict[str, frozenset[str]]:
-        """Ids of the devices that hang on a node of the backhaul, or on one below it, by node."""
+        """Ids of the devices at or below a node of the backhaul, by node."""
         found: dict[str, set[str]] = {node.id: set() for node in self.backhaul}
         for device in self.device_kinds:
             for node in self.backhaul_above(device):
@@ -758,7 +757,7 @@ class Network(Noun):
 
     @cached_property
     def remote_ends(self) -> dict[str, frozenset[tuple[str, str]]]:
-        """Networks and gateways that several core links lead to, each with these: their tenants and ids."""
+        """Networks and gateways that several core links lead to, each with the tenants and ids of these links."""
         found: dict[str, set[tuple[str, str]]] = {}
         for tenant in self.tenants:
             for link, ends in tenant.far_ends.items():
@@ -769,7 +768,7 @@ class Network(Noun):
 
     @cached_property
     def remote_ends_of(self) -> dict[tuple[str, str], frozenset[str]]:
-        """These networks and gateways by core link."""
+        """The remote ends of each core link, from ``remote_ends``."""
         found: dict[tuple[str, str], set[str]] = {}
         for end, links in self.remote_ends.items():
             for link in links:
@@ -786,7 +785,7 @@ class Network(Noun):
 
     @cached_property
     def own_by_cell(self) -> dict[tuple[str, str], dict[str, OwnCell]]:
-        """What tenants plan for themselves: by station and cell, then by tenant."""
+        """Tenants' own cells: by station and cell, then by tenant."""
         found: dict[tuple[str, str], dict[str, OwnCell]] = {}
         for own in sorted(self.own_cells, key=lambda one: (one.station, one.id)):
             found.setdefault((own.station, own.cell), {})[own.tenant] = own
@@ -812,7 +811,7 @@ class Network(Noun):
 
     @cached_property
     def tenants_by_plmn(self) -> dict[Plmn, tuple[str, ...]]:
-        """Ids of the tenants whose a PLMN is, sorted: one in networks that were checked."""
+        """Sorted ids of the tenants that have a PLMN; exactly one in a checked network."""
         found: dict[Plmn, tuple[str, ...]] = {}
         for tenant in sorted(self.tenants, key=lambda one: one.id):
             for plmn in dict.fromkeys(tenant.plmns):
@@ -821,20 +820,20 @@ class Network(Noun):
 
     @cached_property
     def zone(self) -> ZoneInfo:
-        """The network's time zone, whose days agreements count."""
+        """The network's time zone, in which days of agreements count."""
         return ZoneInfo(self.header.timezone)
 
     def day(self, at: datetime) -> date:
-        """The day that a point in time falls on."""
+        """The day of a point in time."""
         return at.astimezone(self.zone).date()
 
     def agreements_of(self, tenant: str, day: date | None = None) -> tuple[Agreement, ...]:
-        """Agreements of a tenant, in force on a day or whenever they hold."""
+        """Agreements of a tenant: those in force on a day, or all."""
         own = (one for one in self.agreements if one.tenant == tenant)
         return tuple(one for one in own if day is None or one.validity.holds_on(day))
 
     def reaches(self, agreement: Agreement, cell: Cell) -> bool:
-        """Whether an agreement reaches a cell, whenever it holds.
+        """Whether an agreement reaches a cell, regardless of its validity.
 
         Its scope covers the cell, and the station is not another tenant's own.
         """
@@ -852,15 +851,15 @@ class Network(Noun):
         )
 
     def cells_of(self, agreement: Agreement, stations: Iterable[str] | None = None) -> Iterator[Cell]:
-        """Cells that an agreement reaches, of these stations or all, whenever it holds."""
+        """Cells that an agreement reaches, of these stations or of all, regardless of its validity."""
         for station in self.cells_by_station if stations is None else stations:
             yield from (cell for cell in self.cells_by_station.get(station, ()) if self.reaches(agreement, cell))
 
     def node_plmn(self, station: Station, rat: Rat) -> Plmn | None:
         """PLMN of a station's global eNB or gNB id (TS 36.413 §9.2.1.37, TS 38.413 §9.3.1.6).
 
-        It is the station's own word, else the host's PLMN, else the primary PLMN that all its cells have in common;
-        None where its cells differ and nobody says which.
+        It is the station's own setting, or the host's PLMN, or the primary PLMN that all its cells share. None if its
+        cells differ and nothing else is set.
         """
         stated = (station.enb_plmn if rat is Rat.LTE else station.gnb_plmn) or self.header.host_plmn
         primaries = {cell.primary_plmn for cell in self.cells_through(station.id)}
@@ -874,13 +873,13 @@ class Network(Noun):
         return () if tenant is None else tenant.contacts
 
     def backhaul_above(self, device: str) -> tuple[str, ...]:
-        """Ids of the nodes of the backhaul from a device's site to the root; none above a function."""
+        """Ids of the backhaul nodes from a device's site to the root; empty for a function."""
         known = self.device_kinds[device] is not DeviceKind.FUNCTION
         site = self.site_by_id.get(self.site_of(device)) if known else None
         return () if site is None else self.backhaul_from(site.backhaul)
 
     def backhaul_from(self, node: str | None) -> tuple[str, ...]:
-        """Ids of the nodes of the backhaul from one of them to the root."""
+        """Ids of the backhaul nodes from one of them to the root."""
         found = dict[str, None]()
         while node in self.backhaul_by_id and node not in found:  # the loader refuses circles
             found[node] = None
@@ -888,12 +887,12 @@ class Network(Noun):
         return tuple(found)
 
     def is_standalone(self, station: Station) -> bool:
-        """Whether NR cells of a station have cores of their own (NG), or serve beside LTE cells only (EN-DC)."""
+        """Whether a station's NR cells have cores of their own (NG), and do not only serve beside LTE cells (EN-DC)."""
         return self.header.standalone if station.standalone is None else station.standalone
 
     @cached_property
     def device_kinds(self) -> dict[str, DeviceKind]:
-        """What is managed, by id: stations, routers whose host key is known, functions and pools."""
+        """Kinds of managed devices by id: stations, routers whose host key is known, functions and pools."""
         kinds: tuple[tuple[Iterable[str], DeviceKind], ...] = (
             (self.station_by_id, DeviceKind.STATION),
             (self.router_by_id, DeviceKind.ROUTER),
@@ -903,11 +902,11 @@ class Network(Noun):
         return {device: kind for devices, kind in kinds for device in devices}
 
     def manages(self, device: str) -> bool:
-        """Whether there is a device of this id, and it is managed."""
+        """Whether a device of this id exists and is managed."""
         return device in self.device_kinds
 
     def profiles_of(self, device: str) -> tuple[str, ...]:
-        """Profiles of a station; of a router its platform, of a function or pool what it is.
+        """Profiles of a station; the platform of a router; the kind of a function or pool.
 
         Raises:
             KeyError: There is no such device.
@@ -919,7 +918,7 @@ class Network(Noun):
 
     @cached_property
     def endpoint_function(self) -> dict[str, str]:
-        """The function that is the management endpoint of a station, by station; physical stations have none."""
+        """The function that is the management endpoint of a station, by station; only virtual stations have one."""
         found = dict(self.central_units)
         for station in self.stations:
             for name in station.functions:
@@ -937,10 +936,10 @@ class Network(Noun):
         return found
 
     def stations_behind(self, device: str) -> tuple[str, ...]:
-        """Ids of the stations that depend on a device: itself, all at a router's site, those that a function serves.
+        """Ids of the stations that depend on a device: itself, all at a router's site, or those that a function serves.
 
-        The endpoint of a central unit has those behind it that its function serves, and is behind that function. None
-        of a pool: which functions it carries changes from day to day.
+        On the endpoint of a central unit the stations of its function depend, and the endpoint depends on that
+        function. For a pool the result is empty, since the functions on it change.
 
         Raises:
             KeyError: There is no such device.
@@ -958,7 +957,7 @@ class Network(Noun):
                 return ()
 
     def site_of(self, device: str) -> str:
-        """Site id of a device: a function's is that of its first station, or of a pool for it; empty where none is.
+        """Site id of a device; for a function that of its first station or of a pool for it; empty if there is none.
 
         Raises:
             KeyError: There is no such device.
@@ -975,7 +974,7 @@ class Network(Noun):
                 return self.site_of(served[0]) if served else self.site_of(pools[0]) if pools else ""
 
     def sites_behind(self, device: str) -> tuple[str, ...]:
-        """Ids of the sites of a device and of the stations behind it, sorted."""
+        """Sorted ids of the sites of a device and of the stations that depend on it."""
         found = {self.site_of(device), *(self.station_by_id[station].site for station in self.stations_behind(device))}
         return tuple(sorted(found - {""}))
 
@@ -986,9 +985,10 @@ class Network(Noun):
         return sum(self.site_by_id[site].population for site in sites)
 
     def bound_by(self, device: str) -> tuple[str, ...]:
-        """What binds a device beside its own site: stations that a function serves, their sites and regions.
+        """Other places whose holds and freezes bind a function: stations that it serves, their sites and regions.
 
-        As holds and freezes name them (``PE-CUS-0042``, ``site:cusco-1``, ``region:cusco``). Nothing of other devices.
+        They have the form that holds and freezes use (``PE-CUS-0042``, ``site:cusco-1``, ``region:cusco``). Empty for
+        other devices.
         """
         if self.device_kinds.get(device) is not DeviceKind.FUNCTION:
             return ()
@@ -1001,7 +1001,7 @@ class Network(Noun):
         )
 
     def region_of(self, device: str) -> str:
-        """Region id of a device: of one without a site, that of a pool for it, or where it may be found.
+        """Region id of a device; without a site, that of a pool for it, or of a pool where it may be found.
 
         Raises:
             KeyError: There is no such device.

@@ -1,4 +1,4 @@
-"""How objects are stored, in memory and on record: as compressed canonical JSON."""
+"""Compressed canonical JSON of nouns, for memory and record."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ def packed(noun: BaseModel, exclude: set[str] | None = None) -> bytes:
 
 
 def unpacked(noun: type[N], content: bytes) -> N:
-    """The noun that was packed."""
+    """Restore a packed noun."""
     return noun.model_validate_json(zlib.decompress(content))

@@ -1,4 +1,4 @@
-"""People: who may act, on whose side, in what role, and what there is to be permitted."""
+"""People: names, sides, roles and permissions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from controller.models.scalars import HOST, Identifier, Noun, Username
 
 
 class _Sided(Noun):
-    """A role, and the tenant if it is one of a tenant's people."""
+    """A role, with the tenant if it is a role of a tenant's people."""
 
     role: Role
     tenant: Identifier | Literal[""] = ""
@@ -27,15 +27,15 @@ class _Sided(Noun):
 
 
 class Person(_Sided):
-    """Who calls.
+    """The person or program that calls.
 
     Attributes:
         name: Name on the audit trail.
-        tenant: Id of the tenant whose person this is; empty for the host's.
-        scopes: What the token in use is cut down to; None for all that the role may do.
-        ends: When the token in use ends; None for one that does not, and for whoever signed in at a provider.
-        token: Id of the token in use; empty for whoever signed in at a provider.
-        issuer: The identity provider where the person signed in; empty for whoever calls with a token of ours.
+        tenant: Id of the person's tenant; empty for the host's people.
+        scopes: Permissions that the token in use is limited to; None for all of the role.
+        ends: When the token in use ends; None if it does not, or if the person signed in at a provider.
+        token: Id of the token in use; empty if the person signed in at a provider.
+        issuer: The identity provider where the person signed in; empty if a token of ours is in use.
     """
 
     name: Username
@@ -46,7 +46,7 @@ class Person(_Sided):
 
     @property
     def side(self) -> str:
-        """Whose side the person is on: a tenant's id, or ``host``."""
+        """The person's side: a tenant's id, or ``host``."""
         return self.tenant or HOST
 
 
@@ -54,7 +54,7 @@ class User(_Sided):
     """A person, or a program, that has API tokens. Users are never removed, since the audit trail names them.
 
     Attributes:
-        disabled: Since when no token of theirs opens anything; None while they do.
+        disabled: Since when all their tokens are refused; None if they are not.
         issuer: The identity provider where they sign in, which also says their role; empty for users of our own.
     """
 
@@ -65,12 +65,12 @@ class User(_Sided):
 
 
 class Token(Noun):
-    """An API token as it is listed; its secret is shown once, when it is made.
+    """An API token in a list; its secret is shown only once, when it is made.
 
     Attributes:
-        scopes: What it is cut down to; None for all that its owner's role gives, now and later.
-        maker: Who made it, and so may know its secret. Of one that its owner made with a token that somebody else had
-            made for them, that is the other still.
+        scopes: Permissions that it is limited to; None for all of its owner's role, now and later.
+        maker: Who made it, and so may know its secret. If its owner made it with a token that somebody else made, then
+            that other person.
         expires: When it ends; None for never.
         used: When it was last used, to the minute.
         revoked: When it was revoked.

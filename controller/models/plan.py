@@ -1,4 +1,4 @@
-"""Plans: immutable, content-hashed sets of Changes that people read, approve and apply by id."""
+"""Plans: immutable, content-hashed sets of Changes, which people read, approve and apply by id."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from controller.models.facts import Finding, Owners
 from controller.models.network import Noun
 from controller.models.packing import packed, unpacked
 
-#: Version of the plan's JSON form; readers refuse what they don't know.
+#: Version of the plan's JSON form; readers refuse versions that they don't know.
 PLAN_FORMAT = 1
 
 LeafValues = dict[str, str | tuple[str, ...]]
@@ -31,15 +31,15 @@ class Edit(Noun):
     """One edit of one list entry.
 
     Attributes:
-        op: ``create`` makes the entry (with its leaves), ``merge`` sets leaves of an existing
-            entry, ``delete`` removes the entry with all below.
+        op: ``create`` makes the entry with its leaves, ``merge`` sets leaves of an existing entry, ``delete`` removes
+            the entry with all below it.
         path: Path of the entry (see ``controller.nrm.tree``).
         before: Leaves replaced or removed, as read; empty for ``create``.
-        after: Leaves as they will be; empty for ``delete``. A leaf only in ``before`` of a
-            ``merge`` is deleted (it returns to its default).
+        after: Leaves as they will be; empty for ``delete``. A ``merge`` deletes leaves that are only in ``before``, so
+            that they return to their default.
         owners: Owners of the node.
-        after_sibling: For user-ordered lists: path of the sibling it goes behind; None appends,
-            an empty string puts it first.
+        after_sibling: For user-ordered lists: path of the sibling before it; None appends it, an empty string puts it
+            first.
     """
 
     op: Op
@@ -51,12 +51,12 @@ class Edit(Noun):
 
 
 class WaitFor(Noun):
-    """What to wait for after a phase, before the next.
+    """What to wait for after a phase, before the next one.
 
     ``cell-on-air``/``cell-off-air``: the cell at ``path`` is (not) UNLOCKED, ENABLED and ACTIVE.
-    ``link-up``: the core link at ``path`` is ENABLED. It may be one of another device that is reached by way of the
-    changed one; then the other's id stands before the path. ``any-link-up``: one of the latter is; it has no path.
-    ``ready``: the function on the pool at ``path`` is.
+    ``link-up``: the core link at ``path`` is ENABLED. It may belong to another device that is reached through the
+    changed one; then that device's id comes before the path. ``any-link-up``: one of the latter is ENABLED; it has no
+    path. ``ready``: the function on the pool at ``path`` is ready.
     """
 
     kind: Literal["cell-on-air", "cell-off-air", "link-up", "any-link-up", "ready"]
@@ -65,12 +65,12 @@ class WaitFor(Noun):
 
     @property
     def behind(self) -> str:
-        """The device that the path is on, where that is not the one that is changed; else an empty string."""
+        """The device that the path is on if it is not the changed one; otherwise empty."""
         return self.path.partition("/")[0]
 
 
 class PhaseKind(StrEnum):
-    """Role of a phase: some attributes change only on a locked cell (lock → edit → unlock)."""
+    """Kind of a phase: some attributes can change only on a locked cell (lock → edit → unlock)."""
 
     LOCK = "lock"
     EDIT = "edit"
@@ -78,7 +78,7 @@ class PhaseKind(StrEnum):
 
 
 class Phase(Noun):
-    """One edit-config and commit: edits, the edits that take it back, and what to wait for."""
+    """One edit-config and commit: edits, edits that take them back, and what to wait for."""
 
     kind: PhaseKind
     edits: tuple[Edit, ...]
@@ -87,7 +87,7 @@ class Phase(Noun):
 
 
 class DiffRow(Noun):
-    """One line of the human diff: station, cell, tenant, what, before → after."""
+    """One line of a diff for people: station, cell, tenant, what, before → after."""
 
     cell: str
     tenant: str
@@ -97,11 +97,11 @@ class DiffRow(Noun):
 
 
 class LedgerNode(Noun):
-    """A node that is ours after the change, for whom, and what we hold it to.
+    """A node that is ours after the change, with its owners and the leaves that we guard.
 
     Attributes:
-        leaves: What we want of it; a leaf at its default is left out. Never its administrative state.
-        first: Whether it stands first in a list ordered by user: the primary PLMN.
+        leaves: Its wanted leaves, without those at their default, and never its administrative state.
+        first: Whether it is first in a user-ordered list, as the primary PLMN is.
     """
 
     path: str
@@ -111,11 +111,11 @@ class LedgerNode(Noun):
 
 
 class Fingerprint(Noun):
-    """Hash over the nodes a change edits and those its checks read.
+    """Hash over the nodes that a change edits and its checks read.
 
     Attributes:
-        paths: What the hash covers, sorted: an entry's path covers it with all below it, be it there
-            or not; ``<entry>/<leaf>`` covers one leaf.
+        paths: Covered paths, sorted: an entry's path covers the entry with all below it, whether it exists or not;
+            ``<entry>/<leaf>`` covers one leaf.
         digest: SHA-256 of their canonical form, hex.
     """
 
@@ -124,22 +124,22 @@ class Fingerprint(Noun):
 
 
 class Change(Noun):
-    """What happens on one station.
+    """The change of one station.
 
     Attributes:
         station: Station id.
         phases: Edits in order; each is committed (confirmed) on its own.
-        diff: Human diff.
+        diff: Diff for people.
         touched: Tenants whose nodes are edited, sorted.
         interrupted: Tenants whose service is interrupted although their nodes are not edited, sorted.
         outage_seconds: Expected seconds of outage of the worst cell.
-        fingerprint: What must still be true under the lock.
-        checks: What must hold after the last phase, before the confirm.
+        fingerprint: State of the device that must still hold under the lock.
+        checks: Conditions that must hold after the last phase, before the confirm.
         gained: Nodes that enter the ledger when the change is confirmed.
         lost: Paths that leave the ledger.
         removes: Nodes deleted, by tenant (ledger nodes only).
-        reverts: Whether the device reverts by itself where nobody confirms the change. One that does not is the weaker
-            link of what is decided together: it has only its inverse, and changes last.
+        reverts: Whether the device reverts by itself if nobody confirms the change. A device that does not has only its
+            inverse, and changes last among devices that are decided together.
     """
 
     station: str
@@ -157,9 +157,9 @@ class Change(Noun):
 
 
 class Changes(Sequence[Change]):
-    """Changes of a plan, one a station, kept as they lie on record: each is unpacked whenever it is read.
+    """Changes of a plan, one for each station, kept in the packed form of the record and unpacked at each access.
 
-    Unpacked, those of a whole network would take seventy times the room, which is gigabytes.
+    Unpacked, those of a whole network would take seventy times as much memory, which is gigabytes.
 
     Args:
         packed: Changes that were packed, by station, in order.
@@ -172,11 +172,11 @@ class Changes(Sequence[Change]):
 
     @classmethod
     def of(cls, changes: Iterable[Change]) -> Changes:
-        """Pack changes, in their order, if they aren't packed."""
+        """Pack changes in their order, unless they are packed already."""
         return changes if isinstance(changes, cls) else cls({change.station: packed(change) for change in changes})
 
     def on(self, station: str) -> Change | None:
-        """What happens on a station, if anything does."""
+        """The change of a station; None if there is none."""
         content = self.packed.get(station)
         return None if content is None else unpacked(Change, content)
 
@@ -207,7 +207,7 @@ class Changes(Sequence[Change]):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """To others it is a list of changes."""
+        """In JSON it is a list of changes."""
         changes = handler.generate_schema(tuple[Change, ...])
         return core_schema.no_info_wrap_validator_function(
             lambda given, validated: cls.of(given if isinstance(given, cls) else validated(given)),

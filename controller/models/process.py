@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class ProcessRole(StrEnum):
-    """What a process is for; the order is that of the call-home ports, counted from the first."""
+    """Role of a process, in the order of the call-home ports, counted from the first."""
 
     API = "api"
     WORKER = "worker"
@@ -21,8 +21,8 @@ class Process:
 
     Attributes:
         instance: Its name among those of its role.
-        up: Whether it showed lately that it lives.
-        late: Names of its rounds that have not come through for too long, apart by commas.
+        up: Whether its heartbeat is recent.
+        late: Names of its overdue rounds, separated by commas.
         sessions: Open sessions to devices, when it last reported.
     """
 
@@ -34,5 +34,5 @@ class Process:
 
     @property
     def ready(self) -> bool:
-        """Whether it lives and does its work."""
+        """Whether it is up and its rounds succeed."""
         return self.up and not self.late

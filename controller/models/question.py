@@ -11,12 +11,12 @@ class Question(Noun):
     """A question of a run, and its answer.
 
     Attributes:
-        id: The run, the step, and the station or wave where it is asked of each.
-        station: Whose step it is; empty where it is asked once for several.
-        choices: What may be answered; empty for any text.
-        default: What counts when nobody answers in time; empty where the step fails then.
+        id: The run, the step, and the station or wave if it is asked for each.
+        station: Station of the step; empty if it is asked once for several.
+        choices: Allowed answers; empty for any text.
+        default: The answer if nobody answers in time; empty if the step fails then.
         until: Until when an answer counts.
-        answer: What was answered; empty while nobody has.
+        answer: The answer; empty if there is none yet.
         by: Who answered; ``nobody`` for the default.
     """
 

@@ -1,4 +1,4 @@
-"""Whether the database is the newest record that is known, and what a person decides if it is not."""
+"""Whether the database is the newest known record, and a person's decision if it is not."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from controller.models.plan import LedgerNode
 
 
 class RecordState(Noun):
-    """What is known of the record.
+    """State of the record.
 
     Attributes:
-        epoch: Number of the last decision, 0 before any.
-        doubt: Why nothing is begun on stations until a person has decided; empty while nothing is in doubt.
-        since: Since when.
+        epoch: Number of the last decision; 0 before the first.
+        doubt: Why nothing begins on stations until a person decides; empty if nothing is in doubt.
+        since: Since when it is in doubt.
     """
 
     epoch: int
@@ -22,16 +22,16 @@ class RecordState(Noun):
     since: AwareDatetime | None = None
 
 
-#: Stations that carry something else than they did, after a start, from which on it is no matter of foreign edits.
+#: Number of stations that suddenly differ after a start from which foreign edits are no explanation.
 SURPRISING = 3
 
 
 class CarriedNodes(Noun):
-    """What an adopted station carries of what the network files and the ledger know, in the words of the ledger.
+    """Managed nodes that an adopted station carries, in the form of the ledger.
 
     Attributes:
-        nodes: Nodes that the ledger is to hold it to.
-        lost: Paths of the ledger that it does not carry.
+        nodes: Nodes for the ledger.
+        lost: Paths in the ledger that it does not carry.
     """
 
     station: str

@@ -1,4 +1,4 @@
-"""What is on record of rules: their modes, what they proposed for alarms, and what became of that."""
+"""Rules on record: their modes, and their proposals for alarms with the results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from controller.models.enums import ProposalState as ProposalState  # noqa: PLC0
 from controller.models.enums import RuleMode as RuleMode  # noqa: PLC0414 - offered here, beside what it is about
 from controller.models.network import Noun
 
-#: Scopes of modes: everywhere, or the beginnings of a region's and a tenant's.
+#: Scopes of modes: everywhere, and the prefixes of a region's and a tenant's scope.
 EVERYWHERE, REGION, TENANT = "", "region:", "tenant:"
 #: Normal deviate of a two-sided confidence of 95 %.
 _Z = 1.96
@@ -24,8 +24,8 @@ class RuleGrant(Noun):
 
     Attributes:
         scope: ``EVERYWHERE``, ``region:cusco``, or ``tenant:bitel``: alarms that concern this tenant alone.
-        by: The person who set it, or the rule itself (``rule:NAME``) where it demoted itself.
-        digest: Of the rule and its playbooks as they were then; others than these were not agreed to.
+        by: The person who set it, or ``rule:NAME`` if the rule demoted itself.
+        digest: Digest of the rule and its playbooks at that time; nobody agreed to other content.
     """
 
     rule: str
@@ -37,24 +37,24 @@ class RuleGrant(Noun):
     digest: str
 
     def mode_of(self, digest: str) -> RuleMode:
-        """The mode that it gives a rule of this digest: one that is not as it was promoted observes."""
+        """The mode of a rule with this digest; a rule that changed since its promotion only observes."""
         return self.mode if digest == self.digest else RuleMode.OBSERVE
 
 
 class Proposal(Noun):
-    """What a rule would do about an alarm with one rung of its ladder, and what became of it.
+    """What a rule would do about an alarm with one rung of its ladder, and the result.
 
     Attributes:
-        rung: Which rung of the ladder, from 0.
-        mode: The mode in which the rule was.
-        scope: The scope of that mode (``RuleGrant``): a rule is judged by what it did in it.
-        seen: What the alarm was like (``likeness``): an approval holds for an alarm that is like that still.
-        obstacle: What kept it from beginning when it was proposed, an empty string where nothing did.
+        rung: Index of the rung, from 0.
+        mode: Mode of the rule then.
+        scope: Scope of that mode (``RuleGrant``); a rule is judged by its results in it.
+        seen: State of the alarm then (``likeness``): an approval holds only while the alarm is like that.
+        obstacle: Why it could not begin when it was proposed; empty if it could.
         by: Who approved or denied it.
-        reason: Why that person did, or why it failed.
-        decided: When that was.
+        reason: That person's reason, or why it failed.
+        decided: When it was approved or denied.
         before: Cells on air and core links up before the run, by device path or cell id.
-        after: The same when it was verified or had failed; None where the device could not be read then.
+        after: The same when it was verified or had failed; None if the device could not be read then.
         ended: When it was verified, or failed.
     """
 
@@ -82,15 +82,15 @@ class Proposal(Noun):
 
 
 class Figures(Noun):
-    """What is on record of a rule, wherever it acted or in some scopes of its modes.
+    """Results of a rule on record, everywhere or in some scopes.
 
     Attributes:
         observed: Alarms that it only observed.
-        refused: Of these, those where a guard said no.
-        healed: Of these, those that were cleared without it.
-        successes: Alarms that its runs cured, verified, each since the rule was last promoted in the scope of that run.
-        failures: Alarms that they did not cure, since then.
-        in_a_row: Such failures since the last success.
+        refused: Observed alarms where a guard said no.
+        healed: Observed alarms that cleared without a repair.
+        successes: Alarms that its runs repaired, as verified, since its last promotion in the scope of the run.
+        failures: Alarms that its runs did not repair, since then.
+        in_a_row: Failures since the last success.
     """
 
     observed: int = 0
@@ -102,13 +102,13 @@ class Figures(Noun):
 
     @property
     def sample(self) -> int:
-        """Alarms for which it ran something."""
+        """Number of alarms for which it ran something."""
         return self.successes + self.failures
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def lower_bound(self) -> float:
-        """What share of alarms it cures at least, with 95 % confidence (Wilson score interval)."""
+        """Share of alarms that it repairs at least, with 95 % confidence (Wilson score interval)."""
         return wilson(self.successes, self.sample)
 
 
@@ -122,7 +122,7 @@ def wilson(successes: int, sample: int) -> float:
 
 
 def likeness(alarm: Alarm) -> str:
-    """What an approval of a repair depends on: if this changes, the approval is void."""
+    """The state of an alarm that an approval depends on: if it changes, the approval is void."""
     return f"{alarm.severity.value}:{alarm.run}:{alarm.root}"
 
 
@@ -133,9 +133,9 @@ def concerns_only(alarm: Alarm, tenants: Iterable[str]) -> bool:
 
 
 def grant_for(grants: Sequence[RuleGrant], rule: str, alarm: Alarm, region: str) -> RuleGrant | None:
-    """The grant that decides the mode of a rule for an alarm: of its region or tenant before that for everywhere.
+    """The grant that decides the mode of a rule for an alarm: that of its region or tenant before that for everywhere.
 
-    Where region and tenant differ, that which lets the rule do less.
+    If those of region and tenant differ, the one that lets the rule do less.
     """
     of_rule = [grant for grant in grants if grant.rule == rule]
     narrow = [

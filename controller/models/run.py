@@ -1,4 +1,4 @@
-"""Runs: one execution of a procedure, its waves and jobs, and how each device ended."""
+"""Runs: executions of procedures, with their waves and jobs, and how each device ended."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ from controller.models.enums import RunState as RunState  # noqa: PLC0414 - offe
 from controller.models.network import Network, Noun
 from controller.models.plan import LedgerNode
 
-#: Beginning of a hold's target that is a site.
+#: Prefix of a hold's target that is a site.
 _SITE = "site:"
 #: Cause of a run that a person asked for.
 PERSON = "person"
-#: Beginning of the cause of a run that a rule asked for; the id of its alarm follows.
+#: Prefix of the cause of a run that a rule asked for; the id of its alarm follows.
 ALARM = "alarm:"
-#: Procedure of runs that take another run back, by its plan.
+#: Procedure of runs that take another run back with its plan.
 UNDO = "undo"
-#: Seconds of a confirmed commit at most.
+#: The longest timer of a confirmed commit, in seconds.
 LONGEST_TIMER = 3600
-#: Seconds in which a station that was away is tried again at most.
+#: The longest time in which a station that was away is tried again, in seconds.
 LONGEST_PATIENCE = 30 * 86400
-#: Seconds before it is tried again: at first, and at most. Each pause is as long as all before it together.
+#: The first and the longest pause before another try, in seconds. Each pause is as long as all before it together.
 _FIRST_PAUSE, _LONGEST_PAUSE = 60, 3600
-#: Seconds to prepare one device (session, locks, reads, edits, commits), and beyond what is expected (a decision, the
-#: confirms, a worker that dies and is replaced).
+#: Seconds to prepare one device (session, locks, reads, edits, commits), and a margin for the decision, the confirms,
+#: and a worker that dies and is replaced.
 _PREPARATION, _MARGIN = 30, 60
 
 
 #: Ranks of stations that live in a function of their unit and come after it: central units, then all others.
 INSIDE = (10, 11)
-#: What a job comes to that restarted nothing.
+#: Outcomes of jobs that restarted nothing.
 _UNTOUCHED = (Outcome.FAILED_SAFE, Outcome.REFUSED, Outcome.DEFERRED, Outcome.CANCELLED)
 
 
 def restarted(jobs: Iterable[Any]) -> frozenset[tuple[int, str]]:
-    """Waves and units whose functions were begun, and may have restarted.
+    """Waves and units whose functions have begun, and may have restarted.
 
-    The stations that live in them have lost their configuration then, and are brought back whatever becomes of the
-    function or of the run.
+    Then the stations that live in them have lost their configuration. They are brought back, however the function or
+    the run ends.
 
     Args:
-        jobs: Jobs of one run where each device is decided on its own, or their rows.
+        jobs: Jobs, or their rows, of a run that decides each device on its own.
     """
     return frozenset(
         (job.wave, job.unit)
@@ -57,7 +57,7 @@ def restarted(jobs: Iterable[Any]) -> frozenset[tuple[int, str]]:
 
 
 class OnHold(StrEnum):
-    """What becomes of a run that would change stations under a hold: it leaves them out, or is refused whole."""
+    """What a run does about stations under a hold: leave them out, or refuse the whole run."""
 
     SKIP = "skip"
     REFUSE = "refuse"
@@ -73,9 +73,9 @@ class JobState(StrEnum):
 
 
 class GateChoice(StrEnum):
-    """What becomes of devices that stand at a gate together.
+    """The decision for devices that are at a gate together.
 
-    ``postpone``: they are taken back as with ``cancel``, and begin again when they may (windows, freezes, holds).
+    ``postpone``: they are taken back as with ``cancel``, and begin again when windows, freezes and holds allow it.
     """
 
     CONFIRM = "confirm"
@@ -84,10 +84,10 @@ class GateChoice(StrEnum):
 
 
 class Decision(Noun):
-    """What was decided for a unit or a wave at a gate: once, and never changed.
+    """The decision for a unit or a wave at a gate: made once, and never changed.
 
     Attributes:
-        unit: The unit; empty where the whole wave was decided.
+        unit: The unit; empty if the whole wave was decided.
         gate: Number of the gate in its run's procedure: 0, or the position of a playbook's step.
         round: How often the unit or wave had been postponed before.
         by: Incarnation or process that decided.
@@ -108,16 +108,16 @@ class Strategy(Noun):
     """How a run goes through its stations.
 
     Attributes:
-        policy: What is confirmed or taken back together.
+        policy: Which devices are confirmed or taken back together.
         canary: Stations in the first wave, on their own.
-        canary_wave: Number of that wave; those before it make ready what it needs. It follows from the stations.
-        wave_size: Stations in each later wave; tracking areas are never cut.
-        per_region: Stations of one region in each later wave at most; None for no such limit.
-        parallel: Device transactions at once.
+        canary_wave: Number of that wave, worked out from the stations; waves before it prepare what it needs.
+        wave_size: Stations in each later wave; tracking areas are never split.
+        per_region: The most stations of one region in each later wave; None for no limit.
+        parallel: The most device transactions at once.
         stop_after: Failures after which no further wave starts.
         soak: Seconds between the end of a wave and the start of the next.
         patience: Seconds in which a station that is away or busy is tried again, before it ends ``deferred``.
-        confirm_timeout: Seconds of each confirmed commit, never extended; None leaves the choice to us (``timer``).
+        confirm_timeout: Seconds of each confirmed commit, never extended; None to work it out (``timer``).
         check_timeout: Seconds to wait for cells, core links and alarms before the confirm.
     """
 
@@ -134,7 +134,7 @@ class Strategy(Noun):
     check_timeout: int = Field(default=30, ge=1, le=1800)
 
     def timer(self, rounds: int = 1) -> int:
-        """Seconds of a confirmed commit: preparation and checks of each round of a group, and a margin."""
+        """Seconds of a confirmed commit: preparation and checks for each round of a group, and a margin."""
         if self.confirm_timeout is not None:
             return self.confirm_timeout
         return rounds * (_PREPARATION + self.check_timeout) + _MARGIN
@@ -144,9 +144,9 @@ class Strategy(Noun):
         return now < since + timedelta(seconds=self.patience)
 
     def next_try(self, since: datetime, now: datetime) -> datetime | None:
-        """When such a station is tried again after a try that ended ``now``; None once the patience has run out.
+        """When to try such a station again after a try that ended ``now``; None if the patience has run out.
 
-        The last try comes when it does.
+        The last try is at the end of the patience.
         """
         if not self.is_patient(since, now):
             return None
@@ -155,19 +155,19 @@ class Strategy(Noun):
 
 
 class Job(Noun):
-    """One step of a run on one device.
+    """The part of a run on one device.
 
     Attributes:
-        unit: Devices of a wave that belong together, as a station and its router, or a tracking area.
-        rank: Order within the unit: it begins when all of lower rank are prepared or done well.
+        unit: Name of the devices of a wave that belong together, as a station and its router, or a tracking area.
+        rank: Order within the unit: it begins when all jobs of lower rank are prepared or ended well.
         round: How often it, or its unit or wave, was postponed.
-        deferred: Since when its device is unreachable or busy, where it is tried again (``Strategy.patience``).
+        deferred: Since when its device is unreachable or busy, if it is tried again (``Strategy.patience``).
         blocked: Why it may not begin now (approvals, windows, freezes, holds, a pause), for people; empty if it may.
-        closes: When the window that it may work in closes; None if none does.
-        gate: Number of the gate at which its device stands, prepared and verified, or stood last; of its decision,
-            where it soaks and others of its unit come behind it.
-        gate_until: When the device at the gate reverts by itself; None where it has no such timer.
-        choice: What was decided for it there.
+        closes: When the window in which it may work closes; None if there is none.
+        gate: Number of the gate where its device is, or last was, prepared and verified; or of its decision, if it
+            soaks and others of its unit come after it.
+        gate_until: When the device at the gate reverts by itself; None if it has no such timer.
+        choice: The decision there.
     """
 
     id: str
@@ -199,9 +199,9 @@ class Run(Noun):
         plan: Id of the plan it executes.
         cause: Why it runs: ``person``, or ``alarm:<id>`` for a remediation.
         requested_by: Name of the token's owner, or of the rule.
-        halted: Why nothing more may begin, whatever failures the strategy bears: a soak that failed.
-        counts: Jobs by outcome, plus ``pending``.
-        waits: Of the pending ones, how many may not begin, by the reason.
+        halted: Why nothing more may begin, whatever failures the strategy accepts: a soak that failed.
+        counts: Number of jobs by outcome, and ``pending``.
+        waits: Number of pending jobs that may not begin, by reason.
         playbook: Digest of the playbook's text; empty for procedures that are built in.
         parameters: The playbook's parameters.
     """
@@ -227,18 +227,18 @@ class Run(Noun):
 
     @property
     def automatic(self) -> bool:
-        """Whether a rule asked for it, and no person did."""
+        """Whether a rule asked for it, and not a person."""
         return self.cause != PERSON
 
 
 class Wait(Noun):
-    """What keeps a run, or some of its stations, from going on.
+    """What a run, or some of its stations, waits for.
 
     Attributes:
         what: For people: an approval, a window, a freeze, a hold, a question, a pause, another run.
-        since: Since when it waits for that; for a window or a freeze, since when it would have begun.
-        who: Who can end it, and how; empty where it ends by itself.
-        stations: How many wait; 0 where it is the run as a whole.
+        since: Since when it waits; for a window or a freeze, since when it would have begun.
+        who: Who can end the wait, and how; empty if it ends by itself.
+        stations: Number of waiting stations; 0 if the whole run waits.
     """
 
     what: str
@@ -269,12 +269,12 @@ class JournalEntry(Noun):
     """One row of a device transaction's journal.
 
     Attributes:
-        transaction: Id shared by all rows of one attempt chain; also the persist token's name.
+        transaction: Id shared by all rows of a transaction, over all attempts; also in the persist token.
         phase: Index of the phase of the change, from 0.
-        persist: Persist token of the confirmed commit, empty where there is none.
+        persist: Persist token of the confirmed commit; empty if there is none.
         deadline: When the device reverts by itself, if a confirmed commit is pending.
-        session: NETCONF session id of ours that asks for the device's lock, or has it.
-        carried: Paths that the device carried when the transaction began; of ``read`` rows only.
+        session: Id of our NETCONF session that asks for the device's lock, or has it.
+        carried: Paths that the device carried when the transaction began; only in ``read`` rows.
     """
 
     transaction: str
@@ -292,7 +292,7 @@ class JournalEntry(Noun):
 
 
 def place_of(target: str) -> tuple[str, str, str]:
-    """Site, device and cell that a hold's target names: a site, or a device, or a device and its cell."""
+    """Site, device and cell of a hold's target: a site, a device, or a device with a cell."""
     if target.startswith(_SITE):
         return target.removeprefix(_SITE), "", ""
     device, _, cell = target.partition("/")
@@ -300,7 +300,7 @@ def place_of(target: str) -> tuple[str, str, str]:
 
 
 class Hold(Noun):
-    """A person's stop on a site, cell or station: who, why, until when."""
+    """A person's hold on a site, cell or station: who, why, until when."""
 
     id: str
     target: str = Field(description="Station id, station/cell, or site:<id>.")
@@ -311,12 +311,12 @@ class Hold(Noun):
 
     @property
     def site(self) -> str:
-        """The site that it stops whole, an empty string where it is on a device or cell."""
+        """The site, if the whole site is on hold; otherwise empty."""
         return place_of(self.target)[0]
 
     @property
     def device(self) -> str:
-        """The device that it stops, be it by a cell: who is on the mast is beside all cells; empty where on a site."""
+        """The device on hold, also if by a cell: a person on the mast is near all cells. Empty for a site."""
         return place_of(self.target)[1]
 
     @property
@@ -325,7 +325,7 @@ class Hold(Noun):
         return f"hold on {self.target} by {self.by}: {self.reason}"
 
     def targets(self, network: Network) -> tuple[str, ...]:
-        """Devices and cells that it stops: all devices of a site, else its target; and functions that serve there."""
+        """Devices and cells on hold: its target, or all devices of a site; and functions that serve there."""
         if self.site:
             own = (*network.stations_at.get(self.site, ()), *network.routers_at.get(self.site, ()))
             own = (*own, *(pool.id for pool in network.pools if pool.site == self.site))
@@ -336,7 +336,7 @@ class Hold(Noun):
 
 
 class Holds:
-    """Holds in force; of several the first counts."""
+    """Holds in force; the first one that matches counts."""
 
     def __init__(self, holds: Iterable[Hold]) -> None:
         self._found: dict[tuple[str, str], Hold] = {}
@@ -344,17 +344,17 @@ class Holds:
             self._found.setdefault((hold.device, hold.site), hold)
 
     def on(self, device: str, site: str, beside: Iterable[str] = ()) -> Hold | None:
-        """The hold that binds a device: its own or a cell's, else its site's, else that of a place ``beside``."""
+        """The hold that binds a device: on it or a cell of it, on its site, or on a place ``beside``."""
         own = self._found.get((device, "")) or self._found.get(("", site))
         others = (self._found.get((one, "")) or self._found.get(("", place_of(one)[0])) for one in beside)
         return own or next(filter(None, others), None) if self._found else None
 
 
 class LedgerEntry(LedgerNode):
-    """A node on a device that Minka adopted or applied: for whom, and what we hold it to.
+    """A node on a device that Minka adopted or applied, with its owners and the leaves that we guard.
 
     Attributes:
-        plan: Plan that applied it, empty where it was adopted.
+        plan: Plan that applied it; empty if it was adopted.
     """
 
     station: str
@@ -362,12 +362,12 @@ class LedgerEntry(LedgerNode):
 
     @property
     def node(self) -> LedgerNode:
-        """The node itself."""
+        """The node without its origin."""
         return LedgerNode(path=self.path, owners=self.owners, leaves=self.leaves, first=self.first)
 
 
 class AuditRow(Noun):
-    """One row of the audit trail; commits with the state it describes."""
+    """One row of the audit trail; it commits with the state that it describes."""
 
     id: int
     at: AwareDatetime
@@ -378,11 +378,11 @@ class AuditRow(Noun):
 
 
 class LedgerBefore(Noun):
-    """One station's ledger before a change, of the changed nodes only.
+    """One station's ledger before a change; changed nodes only.
 
     Attributes:
         entries: Nodes that were in it, as they were.
-        absent: Paths that were not.
+        absent: Paths that were not in it.
     """
 
     entries: tuple[LedgerEntry, ...] = ()

@@ -1,4 +1,4 @@
-"""What the models of network files are made of: the base of all, and small types with their limits."""
+"""Basic types of the network files: the base of all models, and small types with their limits."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ HOST = "host"
 
 
 class Noun(BaseModel):
-    """Base of every frozen model: unknown fields are errors, change is by copy."""
+    """Base of every frozen model: unknown fields are errors, and changes are made by copying."""
 
-    # A process uses a part of the nouns: what validates one is built at its first use, and not at each start.
+    # A process uses only some of the nouns, so a validator is built at its first use and not at each start.
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, ignored_types=(cached_property,), defer_build=True
     )
 
     def model_post_init(self, _context: object) -> None:
-        """Share the set of fields that were given: nobody asks for it, and it takes as much room as the noun itself."""
+        """Share the set of given fields: nobody reads it, and it takes as much memory as the noun itself."""
         object.__setattr__(self, "__pydantic_fields_set__", _fields(type(self)))
 
 
@@ -68,7 +68,7 @@ def mcc_mnc(plmn: str) -> tuple[str, str]:
 def _timezone(value: str) -> str:
     try:
         ZoneInfo(value)
-    except (KeyError, ValueError, OSError) as error:  # unknown, malformed, or the name of a directory
+    except (KeyError, ValueError, OSError) as error:  # Unknown, malformed, or the name of a directory.
         raise ValueError("not an IANA time zone, as in America/Lima") from error
     return value
 
@@ -94,7 +94,8 @@ def _interface_address(value: Any) -> Any:
         raise ValueError(wrong) from error
 
 
-#: What is no node's that a station sends to: this network, loopback, link-local (a VRF's own links) and multicast.
+#: Networks in which no node that a station sends to can be: this network, loopback, link-local (a VRF's own links) and
+#: multicast.
 _NOWHERE = tuple(map(ip_network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/8", "fe00::/7")))
 
 
@@ -122,11 +123,11 @@ def _somewhere(value: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
 Timezone = Annotated[str, AfterValidator(_timezone)]
 Percent = Annotated[int, Field(ge=0, le=100)]
 IpAddress = Annotated[IPv4Address | IPv6Address, BeforeValidator(_ip_address)]
-#: A network that holds nodes of a core, or one address.
+#: A network with nodes of a core, or one address.
 Prefix = Annotated[IPv4Network | IPv6Network, BeforeValidator(_prefix), AfterValidator(_somewhere)]
-#: An IPv4 address with the length of its network, as an interface has it.
+#: An IPv4 address with the length of its network, as on an interface.
 InterfaceAddress = Annotated[IPv4Interface, BeforeValidator(_interface_address)]
-#: What people call something: one line without control characters, which could play tricks on terminals.
+#: A name that people use: one line without control characters, which could manipulate terminals.
 Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$"),
@@ -202,7 +203,7 @@ Credential = Annotated[
 
 
 def words(value: Any) -> Any:
-    """A CSV cell holds a list as words separated by blanks."""
+    """Split a CSV cell that holds a list as words separated by blanks."""
     return value.split() if isinstance(value, str) else value
 
 
@@ -212,7 +213,7 @@ Band = Annotated[
 
 
 def whole_number(value: Any) -> Any:
-    """Choices of numbers, unlike numbers, aren't read from text by themselves."""
+    """A number of text, since pydantic does not convert choices of numbers by itself."""
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
 
 
@@ -255,8 +256,7 @@ class Rat(StrEnum):
     NR = "NR"
 
 
-#: Radio technology of each profile of stations, by its name; what is not shipped is added by ``register`` of
-#: ``controller.nrm.profiles``.
+#: Radio technology of each profile of stations, by name; ``register`` of ``controller.nrm.profiles`` adds further ones.
 PROFILE_RATS: dict[str, Rat] = {"lte-28658": Rat.LTE, "nr-28541": Rat.NR}
 
 

@@ -13,9 +13,9 @@ from controller.models.shipped import shipped
 
 
 class Settings(BaseSettings):
-    """Where things are and how much is done at once.
+    """Where things are, and how much is done at once.
 
-    Without any variable set, everything lives under ``home`` and no server is needed.
+    Without any variable, all files are under ``home``, and no server is needed.
     """
 
     model_config = SettingsConfigDict(env_prefix="MINKA_", frozen=True, extra="ignore")
@@ -180,7 +180,7 @@ class Settings(BaseSettings):
 
     @property
     def sources(self) -> frozenset[AlarmSource]:
-        """Who may raise and clear alarms."""
+        """Sources that may raise and clear alarms."""
         return frozenset(AlarmSource(word) for word in self.alarm_sources.split())
 
     @property
@@ -190,13 +190,13 @@ class Settings(BaseSettings):
 
     @property
     def key_file(self) -> Path:
-        """Where the keys of the audit trail are kept, unless they come from the environment."""
+        """File with the keys of the audit trail, unless they come from the environment."""
         kind, _, name = self.audit_keys.partition(":")
         return Path(name) if kind == "file" else self.home / "audit-keys"
 
     @property
     def anchor_file(self) -> Path:
-        """Where anchors of the audit trail are kept."""
+        """File with anchors of the audit trail."""
         return self.audit_anchors or self.home / "audit-anchors"
 
     @property
@@ -206,19 +206,19 @@ class Settings(BaseSettings):
 
     @property
     def token_file(self) -> Path:
-        """Where the embedded token lives (mode 600)."""
+        """File with the embedded token (mode 600)."""
         return self.home / "token"
 
 
-#: What group and others may do with what this process makes: nothing.
+#: Permissions of group and others for files that this process makes: none.
 _UMASK = 0o077
 
 
 def make_private(home: Path) -> None:
-    """Make the folder, and see to it that what lies in it, and all that this process will make, is its owner's alone.
+    """Make the folder, and make sure that only its owner can read what is in it now and later.
 
     Raises:
-        OSError: The folder can't be made, or is somebody else's.
+        OSError: The folder can't be made, or belongs to another user.
     """
     os.umask(_UMASK)
     home.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Who shares: tenants, their cores and slices, and the agreements with them."""
+"""Sharing: tenants, their cores and slices, and the agreements with them."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Snssai(Noun):
 
 
 def in_slice_order(slices: Iterable[Snssai]) -> tuple[Snssai, ...]:
-    """Slices without repetition, ordered by SST and SD."""
+    """Distinct slices, ordered by SST and SD."""
     return tuple(sorted(set(slices), key=lambda one: (one.sst, one.sd)))
 
 
@@ -78,7 +78,7 @@ class CoreNode(Noun):
 
 
 class Gateways(Noun):
-    """S-GWs of a tenant in one network: the MME names one of them for each session (TS 23.401 §5.3.2)."""
+    """S-GWs of a tenant in one network: the MME assigns one of them to each session (TS 23.401 §5.3.2)."""
 
     id: Identifier
     prefix: Prefix = Field(description="Network that holds their S1-U addresses, as in 10.64.0.0/28, or one address.")
@@ -86,7 +86,7 @@ class Gateways(Noun):
 
 
 class UserPlaneFunction(CoreNode):
-    """One UPF of a tenant, or several in one network of which the SMF names one for each session."""
+    """One UPF of a tenant, or several in one network: the SMF assigns one of them to each session."""
 
     prefix: Prefix | None = Field(
         None, description="Network that holds its N3 addresses, where it has more than `address`."
@@ -96,7 +96,7 @@ class UserPlaneFunction(CoreNode):
 
     @property
     def network(self) -> Prefix:
-        """The network that packets to it go to."""
+        """The destination network of packets to it."""
         return self.prefix or ip_network(self.address)
 
     @model_validator(mode="after")
@@ -107,7 +107,7 @@ class UserPlaneFunction(CoreNode):
 
 
 class Plane(StrEnum):
-    """What core links carry: signalling, or users' packets."""
+    """Plane of a core link: signalling, or user traffic."""
 
     CONTROL = "control"
     USER = "user"
@@ -116,7 +116,7 @@ class Plane(StrEnum):
 class SecurityGateway(Noun):
     """Where the IPsec tunnels of stations to a tenant's core end (TS 33.401 §12).
 
-    Keys, certificates and proposals are the matter of stations and gateway; Minka knows which way packets take.
+    Stations and gateway agree on keys, certificates and proposals; Minka only knows the routes of packets.
     """
 
     address: IpAddress
@@ -129,7 +129,7 @@ class SecurityGateway(Noun):
 class Core(Noun):
     """A tenant's core network as the shared RAN sees it.
 
-    Packets find to what stands here and nowhere else: it is what a tenant's VRF has routes to.
+    A tenant's VRF has routes to these nodes and to nothing else.
     """
 
     vlan: Annotated[int, Field(ge=1, le=4094)]
@@ -142,17 +142,17 @@ class Core(Noun):
     )
 
     def tunnel_of(self, plane: Plane) -> str:
-        """Address of the security gateway that links of a plane go through; empty if there is none."""
+        """Address of the security gateway for links of a plane; empty if there is none."""
         gateway = self.security_gateway
         return str(gateway.address) if gateway is not None and plane in gateway.protects else ""
 
     def first_hop(self, plane: Plane, network: Prefix) -> Prefix:
-        """Where packets to a network of a plane go: the security gateway, or that network itself."""
+        """Destination of packets to a network of a plane: the security gateway, or the network itself."""
         gateway = self.tunnel_of(plane)
         return ip_network(gateway) if gateway else network
 
     def behind(self, plane: Plane) -> tuple[Prefix, ...]:
-        """The networks that core links of a plane lead to in the end, in the order of the files."""
+        """The networks of core nodes that links of a plane lead to, in the order of the files."""
         if plane is Plane.CONTROL:
             return tuple(ip_network(node.address) for node in (*self.mme_pool, *self.amf_pool))
         return (*(node.prefix for node in self.sgw_pool), *(node.network for node in self.upf_pool))
@@ -166,7 +166,7 @@ class Core(Noun):
 
 
 class Contact(Noun):
-    """Where a side's NOC is notified of what touches it: by e-mail or by a webhook, whose messages are signed.
+    """Where a side's NOC is notified: by e-mail, or by a webhook with signed messages.
 
     Only the host and that side see it.
     """
@@ -211,7 +211,7 @@ class Tenant(Noun):
 
     @property
     def far_ends(self) -> Mapping[str, frozenset[Prefix]]:
-        """Where packets of its core links go, by id of the link: to a security gateway where they go through one."""
+        """Destinations of its core links by link id: the security gateway, if there is one."""
         core = self.core
         found: dict[str, set[Prefix]] = {}
         for node in (*core.mme_pool, *core.amf_pool):
@@ -224,7 +224,7 @@ class Tenant(Noun):
 
     @property
     def link_by_node(self) -> Mapping[str, str]:
-        """Ids of the core links by id of the node of its core that they lead to."""
+        """Ids of the core links by id of their core node."""
         core = self.core
         found = {node.id: self.link_id(node.id) for node in (*core.mme_pool, *core.amf_pool, *core.upf_pool)}
         return {**dict.fromkeys((gateways.id for gateways in core.sgw_pool), self.user_link_id), **found}
@@ -241,8 +241,8 @@ class Tenant(Noun):
 class Scope(Noun):
     """Which cells an agreement covers.
 
-    Places (``everywhere``, ``regions``, ``sites``, ``stations``, ``cells``) are alternatives: a cell
-    lies in the scope if any of them names it. ``bands`` and ``rats``, where given, then restrict.
+    Places (``everywhere``, ``regions``, ``sites``, ``stations``, ``cells``) are alternatives: a cell is in the scope if
+    one of them names it. If given, ``bands`` and ``rats`` restrict that.
     """
 
     everywhere: bool = False
@@ -264,7 +264,7 @@ class Scope(Noun):
         return tuple(map(frozenset, (self.regions, self.sites, self.stations, self.cells)))
 
     def covers(self, *, region: str, site: str, station: str, cell: str, band: str, rat: Rat) -> bool:
-        """Whether a cell, by its name and where it is, lies in the scope."""
+        """Whether a cell is in the scope, by its name and place."""
         regions, sites, stations, cells = self._named
         placed = self.everywhere or region in regions or site in sites or station in stations or cell in cells
         return placed and (not self.bands or band in self.bands) and (not self.rats or rat in self.rats)
@@ -284,7 +284,7 @@ class RadioShare(Noun):
 
 
 class Validity(Noun):
-    """Days on which an agreement holds, both included, in the network's time zone."""
+    """Days on which an agreement holds, first and last included, in the network's time zone."""
 
     start: Day
     end: Day | None = None
@@ -316,9 +316,9 @@ class MaintenanceWindow(Noun):
     """A weekly window in local time.
 
     Attributes:
-        days: Those on which it begins.
+        days: Days on which it begins.
         start: Time of day, as in ``"01:00"``.
-        end: Time of day; one before ``start`` is on the next day.
+        end: Time of day; on the next day if it is before ``start``.
     """
 
     days: tuple[Weekday, ...] = tuple(Weekday)
@@ -335,7 +335,7 @@ class Consent(StrEnum):
 
 
 class ActionClass(StrEnum):
-    """Classes of action that a consent speaks of."""
+    """Classes of action that agreements give consent to."""
 
     RESTORE = "restore"
     CONFIGURE = "configure"
@@ -343,7 +343,7 @@ class ActionClass(StrEnum):
     REDUCE = "reduce"
 
 
-#: Consents of an agreement that does not say otherwise: what takes service away needs the tenant's side.
+#: Consents of an agreement that does not state any: taking service away needs the tenant's approval.
 DEFAULT_CONSENTS = {
     ActionClass.RESTORE: Consent.STANDING,
     ActionClass.CONFIGURE: Consent.STANDING,
@@ -353,7 +353,7 @@ DEFAULT_CONSENTS = {
 
 
 class Penalty(Noun):
-    """What a tenant gets back for a month whose availability is below a percentage."""
+    """Credit of a tenant for a month whose availability is below a percentage."""
 
     below_percent: Annotated[float, Field(gt=0, le=100)]
     credit_percent: Annotated[float, Field(gt=0, le=100, description="Of the month's charges under the agreement.")]
@@ -363,9 +363,9 @@ class Sla(Noun):
     """What the host owes the tenant.
 
     Attributes:
-        outside_causes: Probable causes of roots that are outside of the contract, as the mains: what an incident with
-            such a root takes away is not owed.
-        penalties: The one with the lowest percentage that a month's availability is below counts.
+        outside_causes: Probable causes outside of the contract, such as the mains: the host does not owe minutes of an
+            incident with such a root.
+        penalties: Of those that a month's availability falls below, the one with the lowest percentage counts.
     """
 
     availability_percent: Annotated[float, Field(gt=0, le=100)] = 99.0
@@ -379,7 +379,7 @@ class Sla(Noun):
         return frozenset(self.outside_causes)
 
     def penalty(self, availability_percent: float) -> Penalty | None:
-        """The penalty for a month's availability, None where there is none."""
+        """The penalty for a month's availability; None if there is none."""
         due = (one for one in self.penalties if availability_percent < one.below_percent)
         return min(due, key=lambda one: one.below_percent, default=None)
 
@@ -404,11 +404,11 @@ class Sla(Noun):
 
 
 class Charge(StrEnum):
-    """What a price is for: ``cell-month`` and ``percent-cell-month`` by the part of the month that cells were shared.
+    """Basis of a price: ``cell-month`` and ``percent-cell-month`` by the part of the month in which cells were shared.
 
-    ``percent-cell-month`` is that for each percent of PRBs that the agreement guarantees (``min`` of its share).
-    ``core-month`` and ``gbps-month`` are for what it buys of pools (``capacity``), ``function-month`` for each function
-    that it buys as such, by the part of the month that it held; whether they were used does not matter.
+    ``percent-cell-month`` counts each percent of PRBs that the agreement guarantees (``min`` of its share).
+    ``core-month`` and ``gbps-month`` are for its ``capacity`` of pools, ``function-month`` for each of its
+    ``functions``, by the part of the month in which it held; it does not matter whether they were used.
     """
 
     MONTH = "month"
@@ -421,7 +421,7 @@ class Charge(StrEnum):
 
 
 class Direction(StrEnum):
-    """Which volume counts."""
+    """Direction of the volume that counts."""
 
     BOTH = "both"
     DOWN = "down"
@@ -429,7 +429,7 @@ class Direction(StrEnum):
 
 
 class RoundingRule(StrEnum):
-    """How an amount that lies in the middle is rounded: to the even digit, or away from zero."""
+    """How an amount exactly in the middle is rounded: to the even digit, or away from zero."""
 
     HALF_EVEN = "half-even"
     HALF_UP = "half-up"
@@ -442,9 +442,9 @@ class PriceLine(Noun):
     """A price of an agreement.
 
     Attributes:
-        included: Gigabytes (of 10^9 bytes) of a month that cost nothing.
-        qos: QCIs or 5QIs whose volume counts; none given means all.
-        pools: Pools whose cores or Gbit/s it is for; none given means all.
+        included: Free gigabytes (of 10^9 bytes) in a month.
+        qos: QCIs or 5QIs whose volume counts; none means all.
+        pools: Pools whose cores or Gbit/s it is for; none means all.
     """
 
     id: Identifier
@@ -469,7 +469,7 @@ class PriceLine(Noun):
 
 
 class Prices(Noun):
-    """What a tenant pays under an agreement. Each line is rounded by itself, and their sum is what is due."""
+    """Prices of an agreement. Each line is rounded by itself, and their sum is due."""
 
     currency: Currency
     decimals: Annotated[int, Field(ge=0, le=4)] = 2
@@ -484,9 +484,9 @@ class Prices(Noun):
 
 
 class PoolCapacity(Noun):
-    """What a tenant buys of a pool for functions of its own.
+    """Capacity of a pool that a tenant buys for functions of its own.
 
-    ``overbooking_percent`` is the part of it that the host may sell again while the tenant doesn't use it.
+    ``overbooking_percent`` is the part that the host may sell again while the tenant does not use it.
     """
 
     pool: StationId
@@ -496,7 +496,7 @@ class PoolCapacity(Noun):
 
     @property
     def kept_percent(self) -> int:
-        """The part of it that is kept for the tenant, whether it uses it or not."""
+        """Percent of it that is reserved for the tenant, used or not."""
         return 100 - self.overbooking_percent
 
 
@@ -504,17 +504,17 @@ class Agreement(Noun):
     """A sharing agreement of one tenant.
 
     Attributes:
-        windows: When what interrupts the tenant may be done, local time; none given means at any time.
-        consents: How the tenant agrees by class of action; what is silent is in ``DEFAULT_CONSENTS``.
-        notice_hours: Between a notice of planned work and its beginning, where consent is by notice.
-        approvals_needed: People of the tenant who have to approve, where consent is by approval.
-        approvers: Who may be among them; none given means all of the tenant's approvers.
-        reduce_clauses: Clauses, by their numbers in the contract, by which the host may take service away without the
-            tenant's approval; none given means that there is no such right.
-        sign_in_to_approve: Whether a yes counts only from who signed in at the identity provider. One said with an API
-            token does not, since whoever made that token may know it.
-        capacity: What it buys of pools, for functions of the tenant's own.
-        functions: Functions of the tenant's own that it buys as such, as a CU-UP: they take nothing of ``capacity``.
+        windows: When work that interrupts the tenant may be done, in local time; none means at any time.
+        consents: How the tenant agrees, by class of action; ``DEFAULT_CONSENTS`` for classes left out.
+        notice_hours: Hours between a notice of planned work and its beginning, if consent is by notice.
+        approvals_needed: Number of the tenant's people who have to approve, if consent is by approval.
+        approvers: People who may approve; none means all of the tenant's approvers.
+        reduce_clauses: Numbers of the contract's clauses by which the host may take service away without the tenant's
+            approval; none means that there is no such right.
+        sign_in_to_approve: Whether a yes counts only from people who signed in at the identity provider. A yes with an
+            API token then does not count, since the maker of the token may know it.
+        capacity: Capacity of pools for functions of the tenant's own.
+        functions: The tenant's own functions that are paid as such, for example a CU-UP: they use no ``capacity``.
     """
 
     id: Identifier
@@ -538,15 +538,15 @@ class Agreement(Noun):
     prices: Prices | None = Field(None, description="What its tenant pays; none given: that is not Minka's matter.")
 
     def plmns_of(self, tenant: Tenant) -> tuple[Plmn, ...]:
-        """PLMNs that it gives its tenant, sorted: those that it names, else all; only ever the tenant's own."""
+        """Sorted PLMNs that it gives its tenant: the named ones, or all of the tenant's; never another tenant's."""
         return tuple(sorted({plmn for plmn in self.plmns or tenant.plmns if plmn in tenant.plmns}))
 
     def slices_of(self, tenant: Tenant) -> tuple[Snssai, ...]:
-        """The same of slices, ordered by SST and SD."""
+        """Slices that it gives its tenant, in the same way, ordered by SST and SD."""
         return in_slice_order(one for one in self.slices or tenant.slices if one in tenant.slices)
 
     def not_of(self, tenant: Tenant) -> tuple[tuple[Plmn, ...], tuple[Snssai, ...]]:
-        """PLMNs and slices that it names and that are not its tenant's."""
+        """PLMNs and slices that it names although they are not its tenant's."""
         return (
             tuple(sorted({plmn for plmn in self.plmns if plmn not in tenant.plmns})),
             in_slice_order(one for one in self.slices if one not in tenant.slices),

@@ -8,6 +8,6 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 def shipped(name: str) -> Path:
-    """A folder that comes with Minka, by its path in the repository: of the installed package, else of the checkout."""
+    """A folder that comes with Minka, by its path in the repository: of the installed package, or of the checkout."""
     installed = _PACKAGE / "shipped"
     return (installed if installed.is_dir() else _PACKAGE.parent) / name

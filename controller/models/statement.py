@@ -1,4 +1,4 @@
-"""Statements: what a tenant got in a month, issued in versions whose digests stand on the audit trail."""
+"""Statements: what a tenant got in a month, issued in versions whose digests are on the audit trail."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Value = str | int | float | None
 
 
 class Column(Noun):
-    """What a column of a sheet holds: its name, the unit of its values, and what they mean."""
+    """A column of a sheet: its name, and the unit and meaning of its values."""
 
     name: str
     unit: str = ""
@@ -41,12 +41,12 @@ class Statement(Noun):
     """What a tenant got in a month.
 
     Attributes:
-        tenant_name: As the network files have it, as is ``network_name``.
-        begin: Of the month in the network's time zone, as is ``end``.
-        version: 0 for a draft, which is on no record.
-        issued: When it was; None for a draft.
-        reason: Why there is another version than the first.
-        rules: How the figures came about, a sentence each.
+        tenant_name: Name in the network files; ``network_name`` too.
+        begin: Begin of the month in the network's time zone; ``end`` is its end.
+        version: Version from 1; 0 for a draft, which is not on record.
+        issued: When it was issued; None for a draft.
+        reason: Why a further version was issued.
+        rules: How the figures are calculated, in sentences.
     """
 
     kind: StatementKind
@@ -70,7 +70,7 @@ class Statement(Noun):
         return f"{self.kind}-{self.tenant}-{self.month}-v{self.version}"
 
     def says_as(self, other: Statement) -> bool:
-        """Whether it says the same, whatever its version."""
+        """Whether its content is equal, whatever its version."""
         return _bare(self) == _bare(other)
 
 
@@ -82,8 +82,8 @@ class IssuedStatement(Noun):
     """A statement on record.
 
     Attributes:
-        by: Who issued it; to a tenant ``host``.
-        latest: The newest version for its month.
+        by: Who issued it; tenants see ``host``.
+        latest: The newest version of its month.
         digests: SHA-256 of its files, by form.
     """
 
@@ -100,13 +100,13 @@ class IssuedStatement(Noun):
 
 
 class StatementProof(Noun):
-    """That a file is one that was issued.
+    """The result of looking up a file among those issued.
 
     Attributes:
-        form: Which of its files.
-        row: Number of the audit row that has its digest.
-        hash: Of that row, to be compared with anchors outside.
-        wrong: What is wrong with that row, empty where it holds.
+        form: Format of the file.
+        row: Number of the audit row with its digest.
+        hash: Hash of that row, to compare with anchors outside.
+        wrong: What is wrong with that row; empty if it is intact.
     """
 
     statement: IssuedStatement

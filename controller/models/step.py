@@ -23,16 +23,16 @@ class StepState(StrEnum):
 
 
 class StepRecord(Noun):
-    """One step of a playbook on one station; written before its act and again after it.
+    """One step of a playbook on one station, written before and after its act.
 
     Attributes:
         position: Index of the step in the playbook, from 0.
         undo: Whether this is the undoing of the step, and not the step itself.
-        attempt: Number of the try, from 1; a device transaction is named after it.
-        inputs: What the action was given, expressions already evaluated.
-        change: What the step does to the device, if anything; on record before it is sent.
-        operations: What the step asks of the device besides; on record before it is sent.
-        output: What the action had to say.
+        attempt: Number of the try, from 1; part of the device transaction's name.
+        inputs: Inputs of the action, with expressions evaluated.
+        change: The step's change of the device, if there is one; on record before it is sent.
+        operations: Its operations on the device; on record before they are sent.
+        output: Output of the action.
         outcome: How the device transaction ended, if there was one.
     """
 
@@ -54,22 +54,22 @@ class StepRecord(Noun):
 
     @property
     def changed(self) -> bool:
-        """Whether the step did something to the device."""
+        """Whether the step changed the device."""
         return self.acts and self.outcome is Outcome.SUCCEEDED
 
     @property
     def acts(self) -> bool:
-        """Whether the step has something to do to the device."""
+        """Whether the step has anything to do on the device."""
         return self.change is not None or bool(self.operations)
 
     @property
     def transaction(self) -> str:
-        """Suffix that tells the step's device transaction from others of its job."""
+        """Suffix that distinguishes the step's device transaction from others of its job."""
         return f"{self.position}{'u' if self.undo else ''}.{self.attempt}"
 
 
 class RunPlaybook(Noun):
-    """What a run executes: the playbook as it was when the run was accepted, and its parameters.
+    """The playbook of a run as it was when the run was accepted, with its parameters.
 
     Attributes:
         digest: SHA-256 of the text, hex.

@@ -1,7 +1,7 @@
-"""Events of the VES event listener 7.2.1 (ONAP, common event format 30.2.1): the domains that we read.
+"""Events of the VES event listener 7.2.1 (ONAP, common event format 30.2.1), for the domains that we read.
 
-Names, requirement and enumerations are those of the published schema, which is kept beside the test that compares them
-(``tests/conformance/ves``); of its other domains we read the header alone.
+Names, required fields and enumerations are those of the published schema; a test compares them
+(``tests/conformance/ves``). Of all other domains we read the header only.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pydantic.alias_generators import to_camel
 from controller.models.alarm import PerceivedSeverity
 from controller.models.network import Noun
 
-#: The last whole second of the year 9999, in microseconds: such numbers are rounded, and a later one may lie beyond.
+#: The last whole second of the year 9999 in microseconds, since larger numbers may be rounded beyond it.
 _LAST = 253_402_300_799_000_000
 _Micros = Annotated[float, Field(ge=0, le=_LAST)]
-#: Types of notifications of alarms (TS 28.532, ``AlarmNotificationTypes`` of its Fault Supervision MnS).
+#: Types of alarm notifications (TS 28.532, ``AlarmNotificationTypes`` of its Fault Supervision MnS).
 _OF_ALARMS = (
     "notifyNewAlarm",
     "notifyChangedAlarm",
@@ -30,7 +30,7 @@ _OF_ALARMS = (
     "notifyAlarmListRebuilt",
     "notifyPotentialFaultyAlarmList",
 )
-#: Versions of blocks are strings; the samples of the specification have numbers.
+#: Versions of blocks are strings, but numbers in the samples of the specification.
 _Version = BeforeValidator(lambda value: str(value) if isinstance(value, float) else value)
 _HashMap = dict[str, str]
 
@@ -40,7 +40,7 @@ class _Block(BaseModel):
 
 
 class CommonEventHeader(_Block):
-    """What all events have."""
+    """Header of all events."""
 
     domain: Literal[
         "fault",
@@ -80,12 +80,12 @@ class CommonEventHeader(_Block):
 
     @property
     def source_time(self) -> datetime:
-        """The latest time of the event, by the clock of its source."""
+        """Latest time of the event, by the clock of its source."""
         return datetime.fromtimestamp(self.last_epoch_microsec / 1_000_000, UTC)
 
 
 class FaultFields(_Block):
-    """A fault, raised, changed or over."""
+    """A fault that was raised, changed or cleared."""
 
     alarm_additional_information: _HashMap = {}
     alarm_condition: str
@@ -99,12 +99,12 @@ class FaultFields(_Block):
 
     @property
     def severity(self) -> PerceivedSeverity:
-        """Its severity; NORMAL says that the fault is over."""
+        """Its severity; NORMAL means cleared."""
         return PerceivedSeverity.CLEARED if self.event_severity == "NORMAL" else PerceivedSeverity(self.event_severity)
 
 
 class HeartbeatFields(_Block):
-    """How often heartbeats come."""
+    """Interval of heartbeats."""
 
     additional_fields: _HashMap = {}
     heartbeat_fields_version: Annotated[Literal["3.0"], _Version]
@@ -112,7 +112,7 @@ class HeartbeatFields(_Block):
 
 
 class PnfRegistrationFields(_Block):
-    """What a network function says of itself when it is plugged in."""
+    """Data that a network function reports of itself when it is plugged in."""
 
     additional_fields: _HashMap = {}
     last_service_date: str = ""
@@ -130,9 +130,9 @@ class PnfRegistrationFields(_Block):
 
 
 class StndDefinedFields(_Block):
-    """What another organisation defined: of 3GPP we read that files are ready, or alarms changed (TS 28.532).
+    """Content of another organisation: of 3GPP we read that files are ready, or alarms changed (TS 28.532).
 
-    The place that an event names for a file is ignored: a sender could name any place there is.
+    The file location in an event is ignored, since a sender could name any location.
     """
 
     data: dict[str, Any]
@@ -141,12 +141,12 @@ class StndDefinedFields(_Block):
 
     @property
     def alarms_changed(self) -> bool:
-        """Whether it says that alarms came, changed or went, or that the list of them was built again."""
+        """Whether alarms came, changed or went, or their list was rebuilt."""
         return self.data.get("notificationType") in _OF_ALARMS
 
     @property
     def files_ready(self) -> bool:
-        """Whether it says that files with performance data are ready."""
+        """Whether files with performance data are ready."""
         files = self.data.get("fileInfoList")
         if self.data.get("notificationType") != "notifyFileReady" or not isinstance(files, list):
             return False
@@ -155,7 +155,7 @@ class StndDefinedFields(_Block):
 
 
 class VesEvent(_Block):
-    """One event. The blocks of domains that we do not read may have any content."""
+    """One event. Blocks of domains that we do not read may have any content."""
 
     common_event_header: CommonEventHeader
     fault_fields: FaultFields | None = None
@@ -175,10 +175,10 @@ class VesEvent(_Block):
 
 
 class Heartbeat(Noun):
-    """When a device was last heard from.
+    """The last heartbeat of a device.
 
     Attributes:
-        interval: Seconds after which it says that the next heartbeat comes.
+        interval: Seconds until the next heartbeat, as the device says.
         lost: Whether its silence was reported.
     """
 
