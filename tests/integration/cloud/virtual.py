@@ -17,9 +17,10 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from controller.assurance.checker import Checker
-from controller.cloud.api import PoolApi
+from controller.cloud.api import PoolApi, _Opened
 from controller.cloud.devices import CloudDevices
 from controller.device import SshDevices
 from controller.device.transport import Transport
@@ -181,11 +182,12 @@ class VirtualCloud:
     def connect(self, patch: pytest.MonkeyPatch) -> None:
         """Let all that is asked of pools and stations take the way through memory, as long as the patch lasts."""
 
-        async def open_(api: PoolApi) -> httpx.AsyncClient:
+        async def open_(api: PoolApi) -> _Opened:
             headers = {"Authorization": f"Bearer {_SECRETS['pool-token']}", "User-Agent": "minka"}
-            return httpx.AsyncClient(
+            client = httpx.AsyncClient(
                 transport=self._wires[api.target.station], base_url="https://pool", headers=headers, trust_env=False
             )
+            return _Opened(client, (None, SecretStr(""), None))
 
         patch.setattr(PoolApi, "_open", open_)
         for owner, name in ((PoolApi, "_send"), (Transport, "answer")):
