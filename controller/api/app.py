@@ -1,4 +1,4 @@
-"""The FastAPI app; its services are in ``app.state.services``, put there by the lifespan or by a test."""
+"""The FastAPI app. The lifespan or a test puts its services into ``app.state.services``."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ from controller.api.routes import (
     works,
 )
 
-#: Nothing is loaded, run, framed or sent by what we answer.
+#: A browser must not load, run, frame or send anything because of an answer.
 _NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-#: The page loads what comes from here; images of its styles stand in them.
+#: The page loads from this host only; its styles contain their images.
 _OURS = f"{_NOTHING}; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'"
 
 
 def _with_headers(scope: Scope, send: Send) -> Send:
-    """What sends an answer together with the headers."""
+    """Wrap ``send`` so that it adds the headers."""
     policy = _OURS if scope.get("path") == pages.PAGE else _NOTHING
 
     async def sending(message: Message) -> None:
@@ -97,14 +97,14 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 _DESCRIPTION = """Operations controller of a neutral host's shared radio network.
 
 Every route under `/v1` needs `Authorization: Bearer <token>`, and its owner the permission that is named with the
-route. Every answer that is no success is a problem document (RFC 9457). Lists come in pages: `limit`, `offset`, and
+route. Every error answer is a problem document (RFC 9457). Lists come in pages: `limit`, `offset`, and
 `next` in the answer.
 """
 _SCHEMAS = "#/components/schemas/"
 
 
 class _Headed(FastAPI):
-    """The app, whose every answer has the headers: those to its own bugs, too, which no middleware sees."""
+    """The app, with the headers on every answer, also on those to its own bugs, which no middleware sees."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the class."""
@@ -142,7 +142,7 @@ def api_routes() -> list[Route]:
     """All routes of the API, each with its permission.
 
     Raises:
-        TypeError: One is of a kind that asks nobody who they are.
+        TypeError: A router does not check who calls.
     """
     found = []
     for part in PARTS:
@@ -155,7 +155,7 @@ def api_routes() -> list[Route]:
 
 @cache
 def openapi() -> dict[str, Any]:
-    """FastAPI's document, with problem details in place of its own error shape; the same for all apps of a process."""
+    """FastAPI's document with problem details in place of its own error shape; one for all apps of a process."""
     app = make_app()
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     schemas = document["components"]["schemas"]

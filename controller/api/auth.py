@@ -1,4 +1,4 @@
-"""Who calls, and what a route needs.
+"""Authenticates callers, and checks the permission that a route needs.
 
 Every route but the open ones needs a bearer token; only SHA-256 digests of tokens are kept. Tokens are random and
 looked up by their digest, so the time of a look-up tells nothing about them.
@@ -48,20 +48,20 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-#: What every secret begins with, so that scanners of leaked secrets know it.
+#: The prefix of every secret, so that scanners find leaked ones.
 PREFIX = "minka_"
-#: Who the embedded shape's first token and the alarm sources' token of the settings belong to.
+#: Owners of the first token of an embedded controller, and of the webhook token in the settings.
 FIRST = Person(name="noc", role=Role.ADMINISTRATOR)
 ALARM_SOURCES = Person(name="webhook", role=Role.NOC_ENGINEER)
 VES_SOURCES = Person(name="ves", role=Role.NOC_ENGINEER)
 
-#: How long a webhook token of the settings is in force, and how long before its end that is said at each start.
+#: Lifetime of a webhook token in the settings, and how long before its end each start warns of it.
 WEBHOOK_LIFE, _SOON = timedelta(days=366), timedelta(days=30)
 
-#: Cookie of a browser that signed in, and methods that another site may send along with it.
+#: Cookie of a signed-in browser, and the methods that another site may use with it.
 SESSION = "minka_session"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-#: Seconds after which a stream asks again who listens.
+#: Seconds between two checks of a stream's caller.
 _ASK_AGAIN = 15.0
 
 _SCHEME = HTTPBearer(auto_error=False, description="The token is in the file `token` under MINKA_HOME.")
@@ -73,7 +73,7 @@ def digest(token: str) -> str:
 
 
 def is_provider_token(token: str) -> bool:
-    """Whether it has the form of a JWT, which our own tokens don't have."""
+    """Whether a token has the form of a JWT, which our own tokens don't have."""
     return token.count(".") == 2
 
 
@@ -83,10 +83,10 @@ def new_secret() -> str:
 
 
 def ensure_token(path: Path, store: Store) -> str:
-    """The embedded shape's token, an administrator's: made on first start, kept in a file that only its owner reads.
+    """The administrator's token of an embedded controller: made at the first start, in a file for its owner only.
 
     Raises:
-        InputError: The file holds a token of an identity provider, which says itself who it is about.
+        InputError: The file holds a token of an identity provider, which names its own person.
         OSError: The file can't be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -107,25 +107,25 @@ def ensure_token(path: Path, store: Store) -> str:
 def ensure_webhook_token(
     token: str, store: Store, clock: Clock, owner: Person = ALARM_SOURCES, setting: str = "MINKA_WEBHOOK_TOKEN"
 ) -> None:
-    """The token of a setting that alarm sources use: it opens webhooks and nothing else, for a year.
+    """Register the token in the settings that alarm sources use: it opens only webhooks, for a year.
 
-    Another one than before ends the one before. One that was ended or revoked is not brought back.
+    A new token ends the one before. A token that expired or was revoked stays so.
     """
     ends = clock.now() + WEBHOOK_LIFE
     new = NewToken(digest(token), owner.name, setting, (Permission.WEBHOOK,), ends)
     kept = store.tokens.keep_only(new, owner)
     if kept is None:
-        log.error("webhook.token_over", hint=f"{setting} was in force and is no more: set another one")
+        log.error("webhook.token_over", hint=f"{setting} has expired or was revoked: set another one")
     elif kept.expires is not None and kept.expires - clock.now() < _SOON:
         log.warning("webhook.token_ends", at=kept.expires.isoformat(), hint=f"set another {setting}")
 
 
 async def caller(request: Request) -> Person | None:
-    """Who calls, by the bearer token, or by the cookie of somebody who signed in; None if neither is in force.
+    """The caller, by bearer token or by the cookie of a signed-in browser; None if neither is valid.
 
     Raises:
-        SignInError: A token of the identity provider is not valid, or another site has a cookie sent along.
-        ProviderError: The provider can't be asked.
+        SignInError: A token of the identity provider is not valid, or another site uses the cookie.
+        ProviderError: The provider can't be reached.
     """
     services: Services = request.app.state.services
     scheme, token = _given(request)
@@ -139,12 +139,12 @@ async def caller(request: Request) -> Person | None:
         return None
     if services.provider is not None and is_provider_token(token):
         return await run_in_threadpool(signed_in, services.store, await services.provider.identity(token))
-    # Sessions of browsers are tokens of the provider; our own never lie in a cookie.
+    # A browser's session is a token of the provider; our own tokens are never in a cookie.
     return await run_in_threadpool(services.store.tokens.bearer, digest(token)) if scheme and token else None
 
 
 def _by_password(store: Store, given: str) -> Person | None:
-    """Whose name and password these are (RFC 7617); the password is a token of that person."""
+    """The person with this name and password (RFC 7617); the password is one of the person's tokens."""
     try:
         name, _, password = b64decode(given, validate=True).partition(b":")
     except ValueError:
@@ -154,23 +154,23 @@ def _by_password(store: Store, given: str) -> Person | None:
 
 
 def provider_token(request: Request) -> str:
-    """The token of a provider that a program or, in its cookie, a browser sends; empty if there is none."""
+    """The provider's token in the header of a program or the cookie of a browser; empty if there is none."""
     scheme, token = _given(request)
     found = token if scheme else request.cookies.get(SESSION, "")
     return found if is_provider_token(found) else ""
 
 
 def _given(request: Request) -> tuple[str, str]:
-    """Scheme and token of the header."""
+    """Scheme and token of the Authorization header."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return scheme, token
 
 
 def signed_in(store: Store, identity: Identity) -> Person:
-    """The person that an identity of the provider stands for, if it is the provider's newest statement.
+    """The person of an identity, if it is the newest that the provider issued for this person.
 
     Raises:
-        SignInError: It gives no role, or this is not the newest.
+        SignInError: The identity gives no role, or is not the newest.
     """
     if isinstance(identity.person, SignInError):
         store.sign_ins.withdraw_role(identity.sign_in)
@@ -179,9 +179,9 @@ def signed_in(store: Store, identity: Identity) -> Person:
 
 
 async def while_admitted(request: Request, events: AsyncIterator[str]) -> AsyncIterator[str]:
-    """A stream that ends when its caller is nobody any more, or somebody with another role or scope.
+    """A stream that ends when its caller is no longer valid, or gets another role or scope.
 
-    It also ends, to be taken up again, when the database is away.
+    It also ends when the database is away; the client then reopens it.
     """
     clock = request.app.state.services.clock
     asked = clock.monotonic()
@@ -197,12 +197,12 @@ async def while_admitted(request: Request, events: AsyncIterator[str]) -> AsyncI
 
 
 def _from_here(request: Request) -> bool:
-    """Whether the browser says that a page of this host sent the request."""
+    """Whether a page of this host sent the request, by the browser's headers."""
     return urlsplit(request.headers.get("origin", "")).netloc == request.headers.get("host", "")
 
 
 class Needs:
-    """Dependency of a route: the caller, who has the permission that the route declares."""
+    """Dependency of a route: the caller, who has the declared permission."""
 
     def __init__(self, permission: Permission) -> None:
         self.permission = permission
@@ -210,18 +210,18 @@ class Needs:
     async def __call__(
         self, request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_SCHEME)] = None
     ) -> Person:
-        """The caller, as the guard found it; the scheme is there for the OpenAPI document."""
+        """The caller that the guard found; the scheme is only for the OpenAPI document."""
         person: Person = request.state.caller
         return person
 
 
 def needs(permission: Permission) -> Any:
-    """What stands beside ``Person`` in the annotation of a route's caller."""
+    """The dependency for the annotation of a route's caller, beside ``Person``."""
     return Depends(Needs(permission))
 
 
 async def _anyone() -> None:
-    """For routes without authentication."""
+    """The dependency of routes without authentication."""
 
 
 #: Dependency of a route that needs no token.
@@ -229,10 +229,10 @@ OPEN: Dependency = Depends(_anyone)
 
 
 class Route(APIRoute):
-    """A route that refuses who lacks its permission, before the body is read.
+    """A route that refuses callers without its permission, before it reads the body.
 
-    A tenant's person gets 404, as for all that is not that tenant's, and each such answer goes on record. The
-    JSON of an answer is made in the thread that found it: a page of 1000 would keep all other callers waiting.
+    A tenant's person gets 404, as for everything that is not the tenant's, and each such answer goes on record. The
+    thread of the endpoint also makes the JSON: on the loop, a page of 1000 would delay all other callers.
     """
 
     permission: Permission | None
@@ -251,7 +251,7 @@ class Route(APIRoute):
                 raise ResponseValidationError(errors, body=found)
             made = Response(field.serialize_json(answer), self.status_code or 200, media_type="application/json")
             for given in arguments.values():
-                if isinstance(given, Response):  # what the endpoint says in headers, as ``no-store`` of a secret
+                if isinstance(given, Response):  # headers of the endpoint, such as ``no-store`` for a secret
                     made.raw_headers.extend(given.raw_headers)
             return made
 
@@ -272,14 +272,14 @@ Router = partial(APIRouter, route_class=Route)
 
 
 class _Shallow(Request):
-    """A request whose JSON is no deeper than we mean anything to be, and whose strings are text."""
+    """A request with limits on its JSON: depth, and strings that are text."""
 
     async def json(self) -> Any:
-        """See ``Request.json``. Raises HTTPException 422 where it is deeper, or it or a string of it is no text."""
+        """See ``Request.json``. Raises HTTPException 422 if it is too deep, or it or one of its strings is not text."""
         try:
             value = await super().json()
         except UnicodeDecodeError as error:
-            raise HTTPException(422, "the body is not text in UTF-8; what is compressed is not taken") from error
+            raise HTTPException(422, "the body is not text in UTF-8; compressed bodies are not accepted") from error
         except RecursionError:
             deep = True
         else:
@@ -295,7 +295,7 @@ class _Shallow(Request):
 
 
 def _is_text(value: Any) -> bool:
-    """Whether all strings of some JSON can be written: half of a surrogate pair is no character (RFC 8259 §8.2)."""
+    """Whether all strings can be encoded: half of a surrogate pair is not a character (RFC 8259 §8.2)."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -334,23 +334,23 @@ def _check_parameters(request: Request, known: tuple[str, ...]) -> None:
     """Refuse parameters that the route does not know, such as a misspelt filter: they would be ignored silently.
 
     Raises:
-        InputError: A query parameter is unknown; all that are known are named.
+        InputError: A query parameter is unknown; the message names the known ones.
     """
     for name in request.query_params:
         if name not in known:
             hint = suggest(name, known)
-            choice = f"known are {', '.join(known)}" if known else "there are none here"
+            choice = f"known are {', '.join(known)}" if known else "this route has none"
             raise InputError(f"unknown query parameter {name[:60]!r}; {f'{hint} ' if hint else ''}{choice}")
 
 
 async def _denied(request: Request, permission: Permission) -> None:
-    """Put on record that somebody asked for what is not theirs."""
+    """Put on record that a person asked for something that is not theirs."""
     store, who = request.app.state.services.store, request.state.caller
     await run_in_threadpool(store.audit.deny, who.name, who.tenant, permission.value, asked_for(request))
 
 
 def asked_for(request: Request) -> str:
-    """What a request is for, for the record: method and path, shortened."""
+    """Method and path of a request for the record, shortened."""
     return f"{request.method} {request.url.path}"[:200].replace("\0", "%00")
 
 
@@ -358,7 +358,7 @@ def _declared(route: APIRoute) -> Permission | None:
     """The permission that a route declares; None for an open one.
 
     Raises:
-        TypeError: It declares none, or several.
+        TypeError: The route declares none, or several.
     """
     found = [one.call for one in _below(route.dependant) if isinstance(one.call, Needs) or one.call is _anyone]
     if len(found) != 1:

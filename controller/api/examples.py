@@ -1,4 +1,4 @@
-"""An example of every body that a request may have, for the description of the API."""
+"""Examples of all request bodies, for the OpenAPI document."""
 
 from __future__ import annotations
 

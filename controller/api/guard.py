@@ -1,6 +1,6 @@
-"""Checks before all routes: who calls, how much they may send, and how many requests at once.
+"""Checks before all routes: the caller, the size of the body, and the number of requests at once.
 
-All of it is decided before a body is read.
+All of them come before a body is read.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ from controller.api.problems import VES, answer, problem_of, to
 from controller.api.services import Services
 from controller.models.errors import MinkaError
 
-#: Paths that need no token: probes, the description of the API, and the way in.
+#: Paths that need no token: probes, the OpenAPI document, and sign-in.
 OPEN = PATHS | {"/healthz", "/readyz", "/openapi.json", "/v1/login", "/v1/login/callback", "/v1/login/device"}
 
 _MIB = 2**20
-#: Largest body in bytes: of network files, of a webhook, of VES events (its specification says so), of everything else.
+#: Largest body in bytes: network files, a webhook, VES events (by their specification), everything else.
 NETWORK_LIMIT, WEBHOOK_LIMIT, VES_LIMIT, LIMIT = 256 * _MIB, 8 * _MIB, 2 * _MIB, _MIB
-#: Requests of one tenant's people that are under way at once at most, streams and those that wait included.
+#: Most requests of one tenant at once, including streams and those that wait.
 MOST = 32
-#: Of them, and of those of all tenants together, so many are worked on at once, and the others wait for their turn: the
-#: rest of the threads (anyio has 40) and of the processor's time are the host's. A second one would only share the
+#: How many of them are processed at once, per tenant and for all tenants together; the others wait for their turn. The
+#: other threads (anyio has 40) and the rest of the processor time are the host's. A second request would only share the
 #: interpreter with the first: fewer answers, and longer waits of the host.
 AT_ONCE, ALL_AT_ONCE = 1, 1
-#: Seconds after which nobody waits any more for another tenant's turn: what holds it so long waits for a database.
+#: Longest wait in seconds for another tenant's turn: a turn that takes so long waits for the database.
 _PATIENCE = 5.0
-#: Ends of paths whose requests wait for something else, and need no thread meanwhile.
+#: Suffixes of paths whose requests mostly wait, and need no thread meanwhile.
 _WAITING = ("/events", "/config")
-#: Begins of paths to which alarm sources send.
+#: Prefixes of paths to which alarm sources send.
 _WEBHOOKS = "/v1/webhooks/"
 _SOURCES = (_WEBHOOKS, VES)
 _NETWORK = ("/v1/network", "/v1/network/import")
 
 
 class Guard:
-    """ASGI middleware that lets no request through without a known token, nor one that is too large.
+    """ASGI middleware that refuses requests without a known token, and bodies that are too large.
 
-    Nor does it let one through that is too many: of each tenant so many are answered at once, and of all together.
+    It also bounds the requests at once, of each tenant and of all tenants together.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -55,7 +55,7 @@ class Guard:
         self._turns = _Turns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse with a problem, or hand on with the caller in ``request.state.caller``."""
+        """Refuse with a problem, or pass on with the caller in ``request.state.caller``."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -64,7 +64,7 @@ class Guard:
         try:
             tenant = await _admit(request, limit)
             if tenant:
-                limit = LIMIT  # network files and alerts are the host's to send
+                limit = LIMIT  # only the host sends network files and alerts
             _check_room(tenant, self._under_way[tenant])
         except (HTTPException, MinkaError) as error:
             refusal = to(request, answer(error) if isinstance(error, HTTPException) else problem_of(error))
@@ -85,9 +85,9 @@ class Guard:
             counted.close()
 
     async def _in_turn(self, tenant: str, scope: Scope, counted: _Counted, send: Send) -> None:
-        """Work on a tenant's request when it is its turn: from the end of its body to the begin of the answer.
+        """Process a tenant's request in its turn, which lasts from the end of the body to the beginning of the answer.
 
-        Who sends or reads slowly takes nobody's turn.
+        So a client that sends or reads slowly blocks nobody.
         """
         received = _Received(counted)
         try:
@@ -105,7 +105,7 @@ class Guard:
 
 
 class _Turns:
-    """Who of the tenants' people is worked on."""
+    """The turns of tenants' requests."""
 
     def __init__(self) -> None:
         self._all = asyncio.Semaphore(ALL_AT_ONCE)
@@ -113,7 +113,7 @@ class _Turns:
 
     @asynccontextmanager
     async def of(self, tenant: str) -> AsyncIterator[Callable[[], None]]:
-        """Wait for a turn of the tenant, and for one of all; what is given ends it before the request does."""
+        """Wait for a turn of the tenant and one of all tenants; the result ends the turn early."""
         with ExitStack() as turn:
             await self._own[tenant].acquire()
             turn.callback(self._own[tenant].release)
@@ -125,14 +125,14 @@ class _Turns:
 
 
 class _Received:
-    """A body that is there as a whole before the app asks for it."""
+    """A body that is received as a whole before the app asks for it."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._messages: deque[Message] = deque()
 
     async def whole(self) -> None:
-        """Receive it."""
+        """Receive the whole body."""
         more = True
         while more:
             message = await self._receive()
@@ -144,7 +144,7 @@ class _Received:
 
 
 class _Counted:
-    """Receives a body and stops where it gets too large, whatever its Content-Length said, or is too much at once."""
+    """Receives a body, and stops if it gets too large (whatever its Content-Length) or there is no room."""
 
     def __init__(self, receive: Receive, limit: int, intake: Intake | None) -> None:
         self._receive = receive
@@ -165,13 +165,13 @@ class _Counted:
         return message
 
     def close(self) -> None:
-        """Give the room back."""
+        """Give the body's room back."""
         if self._intake is not None:
             self._intake.give(self._taken)
 
 
 def _intake(request: Request) -> Intake | None:
-    """Where the body of a request has to find room; None where it needs none."""
+    """The intake whose room the body of a request needs; None if it needs none."""
     services: Services = request.app.state.services
     return services.intake if request.url.path.startswith(_SOURCES) else None
 
@@ -194,7 +194,7 @@ def _check_room(tenant: str, under_way: int) -> None:
 
 
 async def _admit(request: Request, limit: int) -> str:
-    """Whose person it is: a tenant's id, or empty. Routes see to permissions.
+    """The tenant of the caller, or empty for the host. Routes check permissions.
 
     Raises:
         HTTPException: 401 without a known token, 413 for a large body.

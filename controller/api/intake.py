@@ -1,6 +1,6 @@
-"""What alarm sources send: how much is taken in at once, and how calls that come together share a transaction.
+"""Intake of reports from alarm sources: bounds memory, and lets calls that come together share a transaction.
 
-What there is no room for is asked to come again, and never fills the memory.
+A call without room is refused with 503, so that the source sends it again and memory stays bounded.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from controller.models.errors import StoreError
 from controller.models.metrics import Observations
 
 _MIB = 2**20
-#: Puts reports on record, all or none, with how many alerts were refused, by why.
+#: Puts reports on record, all or none, with the number of refused alerts by reason.
 ReportSink = Callable[[Sequence[AlarmReport], Mapping[str, int]], list[Alarm]]
 
 
 @dataclass(slots=True)
 class _Call:
-    """What one call reported; ``begun`` when its transaction begins, ``taken`` are the alarms that it became."""
+    """The reports of one call; ``begun`` is set when its transaction begins, ``taken`` holds the resulting alarms."""
 
     reports: Sequence[AlarmReport]
     refused: Mapping[str, int]
@@ -34,19 +34,19 @@ class _Call:
 
 
 class Intake:
-    """Room for bodies that are under way, turns to read them, and one transaction for all that wait.
+    """Room for bodies under way, turns to read them, and one transaction for all calls that wait.
 
-    A transaction costs much more than a report does, and whoever raises alarms does so alone. So while one transaction
-    is carried out, the reports of further calls gather, and the next one takes them together. Calls that name other
-    tenants take turns: in a storm of one tenant's alarms, a call of another one waits for no more than the transaction
-    that is under way, and for its own.
+    A transaction costs much more than a report, and only one at a time may raise alarms. So while one transaction runs,
+    the reports of further calls gather, and the next transaction takes them together. Calls that name different tenants
+    take turns: in a storm of one tenant's alarms, a call of another tenant waits only for the transaction under way and
+    for its own.
 
     Args:
         room: Bytes of bodies of all calls under way at once.
         at_once: Calls that are read at once.
         patience: Seconds that a call waits for its turn, and again for its transaction to begin.
-        most: Reports of several calls that one transaction takes; a call with more has one of its own.
-        observations: Where it is noted how long calls took.
+        most: Reports of several calls in one transaction; a call with more gets its own transaction.
+        observations: Gets the duration of calls.
     """
 
     def __init__(
@@ -62,12 +62,12 @@ class Intake:
         self._patience = patience
         self._most = most
         self._observations = observations or Observations()
-        #: By the tenants that they name; the group whose turn is next comes first.
+        #: Waiting calls by the tenants that they name; the group whose turn is next comes first.
         self._waiting: dict[frozenset[str], deque[_Call]] = {}
         self._task: asyncio.Task[None] | None = None
 
     def take(self, size: int) -> None:
-        """Take room for a part of a body. Raises HTTPException 503 where there is none."""
+        """Take room for a part of a body. Raises HTTPException 503 if there is none."""
         if size > self._room:
             raise HTTPException(503, "alarm sources send too much at once: send it again")
         self._room -= size
@@ -78,7 +78,7 @@ class Intake:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait for a turn, and have it. Raises HTTPException 503 where none comes."""
+        """Wait for a turn, and hold it in the block. Raises HTTPException 503 if none comes in time."""
         try:
             async with asyncio.timeout(self._patience):
                 await self._turns.acquire()
@@ -90,10 +90,10 @@ class Intake:
             self._turns.release()
 
     async def report(self, take: ReportSink, reports: Sequence[AlarmReport], refused: Mapping[str, int]) -> list[Alarm]:
-        """Put a call's reports on record, together with those of other calls; the alarms that they became, in order.
+        """Put a call's reports on record, together with those of other calls; returns the resulting alarms in order.
 
         Raises:
-            HTTPException: 503, other calls take too long; nothing of this one is on record.
+            HTTPException: 503 if other calls take too long; nothing of this call is then on record.
             StoreError: The database is away.
         """
         loop = asyncio.get_running_loop()
@@ -120,7 +120,7 @@ class Intake:
             except Exception as error:  # noqa: BLE001 - whose report it was is found out below
                 if len(calls) == 1:
                     _end(calls[0], error)
-                else:  # what is wrong with one call is no other's business
+                else:  # a wrong report must not fail the other calls
                     await self._one_by_one(take, calls)
 
     async def _one_by_one(self, take: ReportSink, calls: Sequence[_Call]) -> None:
@@ -131,7 +131,7 @@ class Intake:
                 _end(call, error)
 
     def _next(self) -> list[_Call]:
-        """The calls that the next transaction takes; those that gave up are left out."""
+        """The calls for the next transaction, without those that gave up."""
         found, room = list[_Call](), self._most
         while self._waiting:
             group, calls = next(iter(self._waiting.items()))
@@ -155,7 +155,7 @@ async def _together(take: ReportSink, calls: Sequence[_Call]) -> None:
     taken = iter(await run_in_threadpool(take, [report for call in calls for report in call.reports], refused))
     for call in calls:
         alarms = [next(taken) for _ in call.reports]
-        if not call.taken.done():  # its caller went away
+        if not call.taken.done():  # the caller disconnected
             call.taken.set_result(alarms)
 
 

@@ -1,4 +1,4 @@
-"""What routes start runs with: the launcher, and what prepares runs of playbooks."""
+"""The launcher of runs for routes, and the preparation of playbook runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class _Threaded(AsyncSqlStore):
-    """The store as seen from the server's loop."""
+    """The asynchronous store for the server's loop."""
 
     async def call(self, work: Callable[[Store], T]) -> T:
         return await run_in_threadpool(work, self._store)
@@ -34,7 +34,7 @@ def library(backend: Backend) -> Library:
 
 
 def preparation(backend: Backend) -> PlaybookPreparation:
-    """What prepares runs of them."""
+    """The preparation of playbook runs."""
     webhook = HttpWebhook(backend.settings.notify_url)
     sources = tuple(backend.settings.software_sources.split())
     store, kpis = _Threaded(backend.store), backend.settings.kpis
@@ -43,7 +43,7 @@ def preparation(backend: Backend) -> PlaybookPreparation:
 
 
 def launcher(backend: Backend) -> Launcher:
-    """What starts runs."""
+    """The launcher of runs."""
     return Launcher(_Threaded(backend.store), backend.planner, backend.wakeups, preparation(backend))
 
 

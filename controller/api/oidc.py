@@ -1,4 +1,4 @@
-"""Signing in at an identity provider (OpenID Connect Core 1.0), with the code flow and PKCE (RFC 7636).
+"""Sign-in at an identity provider (OpenID Connect Core 1.0), with the code flow and PKCE (RFC 7636).
 
 Whatever can't be verified is refused: an unreachable provider, an unknown key, an algorithm other than a signature with
 a public key, another issuer or audience, an expired token.
@@ -30,20 +30,20 @@ from controller.models.settings import Settings
 from controller.ports.clock import Clock
 from controller.ports.store import SignIn
 
-#: Signatures with a public key; none, and none with a shared secret.
+#: Accepted algorithms: signatures with a public key, and never ``none`` or a shared secret.
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
-#: Seconds for which the provider's keys are kept, and between two fetches for one that is not among them.
+#: Seconds for which the provider's keys are cached, and between two fetches because of an unknown key.
 _FRESH, _AGAIN = 300.0, 10.0
-#: Seconds after it could not be asked in which nobody else waits for it.
+#: Seconds after a failed request during which no other caller waits for the provider.
 _AWAY = 2.0
-#: What comes of an answer that is not as it should be.
+#: Errors of a malformed answer.
 _ODD = (AttributeError, KeyError, TypeError, ValueError)
 _SCOPE = "openid profile email"
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who signed in, and the token that says so; instead of the person, why the provider gives them no role."""
+    """A person who signed in, with the token that proves it; or the reason why the person gets no role."""
 
     person: Person | SignInError
     sign_in: SignIn
@@ -51,7 +51,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What the provider said of itself, and when."""
+    """The provider's metadata, and when it was read."""
 
     endpoints: Mapping[str, str]
     keys: KeySet
@@ -62,7 +62,7 @@ class Provider:
     """The identity provider of the settings.
 
     Raises:
-        InputError: The settings' roles are none, or anybody on the way could answer for the issuer.
+        InputError: The roles in the settings are wrong, or others could answer in place of the issuer.
     """
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
@@ -77,7 +77,7 @@ class Provider:
         self._audiences = [
             name for name in (settings.oidc_audience or settings.oidc_client_id, self.device_client) if name
         ]
-        #: Whom the provider may have given the token to.
+        #: Client ids for which the provider may have issued a token.
         named = (self._client_id, self.device_client, *settings.oidc_clients.split())
         self._parties = [name for name in named if name]
         self._max_age = settings.oidc_max_age * 3600
@@ -90,11 +90,11 @@ class Provider:
         self._asking = asyncio.Lock()
 
     async def identity(self, token: str, nonce: str | None = None) -> Identity:
-        """The person that a token of the provider names; with a nonce it must be an ID token made for that nonce.
+        """The person whom a token of the provider names; with a nonce it must be an ID token for that nonce.
 
         Raises:
-            SignInError: It is not valid.
-            ProviderError: The provider's keys can't be had.
+            SignInError: The token is not valid.
+            ProviderError: The provider's keys can't be fetched.
         """
         claims = await self._verified(token, nonce)
         person: Person | SignInError
@@ -127,20 +127,20 @@ class Provider:
         return found.claims
 
     def _check_party(self, claims: Mapping[str, Any]) -> None:
-        """See to it that the token is young, and was given to us or to who may speak for people here.
+        """Check that the token is young, and was issued for us or for an accepted client.
 
         Raises:
-            SignInError: It is neither.
+            SignInError: It is older, or was issued for another program.
         """
         if self._clock.now().timestamp() - int(claims["iat"]) > self._max_age:
             raise SignInError(f"the token is older than {self._max_age / 3600:g} hours: sign in again")
         several = isinstance(claims["aud"], list) and len(claims["aud"]) > 1
         party = claims.get("azp")
         if party not in self._parties and (several or party is not None):
-            raise SignInError("the token was given to another program, which MINKA_OIDC_CLIENTS does not name")
+            raise SignInError("the token was issued for another program, which MINKA_OIDC_CLIENTS does not name")
 
     async def _key(self, kid: str | None) -> Key:
-        """The key of this id; of no id only where the provider has a single one."""
+        """The key with this id; without an id the provider's only key."""
         known = await self._ask(_FRESH)
         if not _has(known.keys, kid):
             known = await self._ask(_AGAIN)
@@ -149,7 +149,7 @@ class Provider:
         return known.keys.get_by_kid(kid)
 
     async def _ask(self, fresh: float) -> _Known:
-        """What the provider says of itself, at most ``fresh`` seconds old."""
+        """The provider's metadata and keys, at most ``fresh`` seconds old."""
         async with self._asking:
             now = self._clock.monotonic()
             if self._known is None or now - self._known.at >= fresh:
@@ -159,9 +159,7 @@ class Provider:
                     async with httpx.AsyncClient(timeout=5) as http:
                         said = await _json(http, f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
                         if said.get("issuer") != self.issuer:
-                            raise ProviderError(
-                                "the identity provider gives another name for itself than MINKA_OIDC_ISSUER"
-                            )
+                            raise ProviderError("the identity provider names another issuer than MINKA_OIDC_ISSUER")
                         keys = KeySet.import_key_set(await _json(http, private(str(said.get("jwks_uri")))))  # type: ignore[arg-type]
                 except (httpx.HTTPError, httpx.InvalidURL, InputError, JoseError, *_ODD) as error:
                     self._away = self._clock.monotonic()
@@ -172,7 +170,7 @@ class Provider:
     # -------------------------------------------------------------------- code flow
 
     async def begin(self) -> tuple[str, str]:
-        """Where to send a browser, and what it has to bring back from there. Raises ProviderError."""
+        """The address to send a browser to, and the cookie that it has to bring back. Raises ProviderError."""
         known = await self._ask(_FRESH)
         state, nonce, verifier = (secrets.token_urlsafe(48) for _ in range(3))
         address = prepare_grant_uri(
@@ -189,15 +187,15 @@ class Provider:
         return address, ".".join((state, nonce, verifier))
 
     async def finish(self, code: str, state: str, brought: str) -> tuple[str, Identity]:
-        """The ID token that the provider gives for a code, and whom it is about.
+        """The identity for a code of the provider, with its ID token.
 
         Args:
-            code: As the provider sent it with the browser.
-            state: Likewise.
-            brought: What ``begin`` gave the browser.
+            code: The code that the provider sent with the browser.
+            state: The state that it sent with the code.
+            brought: The cookie that ``begin`` gave the browser.
 
         Raises:
-            SignInError: The browser was not sent from here, the provider refuses the code, or its token is not valid.
+            SignInError: The sign-in did not begin here, the provider refuses the code, or its token is not valid.
             ProviderError: The provider can't be reached.
         """
         begun, nonce, verifier = brought.split(".") if brought.count(".") == 2 else ("", "", "")

@@ -1,4 +1,4 @@
-"""The page ``/docs``, to browse the API; a browser loads all of it from here, and nothing from other hosts."""
+"""The page ``/docs``, to browse the API; a browser loads all its parts from here, and none from other hosts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse, HTMLResponse, Response
 
 PAGE = "/docs"
-#: Scripts and styles of Swagger UI, as a package carries them.
+#: Scripts and styles of Swagger UI, from an installed package.
 _PACKAGE, _ASSETS = "fastapi_offline", ("swagger-ui.css", "swagger-ui-bundle.js")
 _START = "start.js"
 #: Paths of the page and its parts.
@@ -33,7 +33,7 @@ _SCRIPT = """SwaggerUIBundle({url: "openapi.json", dom_id: "#page", deepLinking:
 
 
 def install(app: FastAPI) -> None:
-    """Give the app its page."""
+    """Add the page to the app."""
     app.add_api_route(PAGE, _page, include_in_schema=False)
     app.add_api_route(f"{PAGE}/{_START}", _start, include_in_schema=False)
     for name in _ASSETS:

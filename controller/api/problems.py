@@ -58,10 +58,9 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class Problem(BaseModel):
-    """Problem details (RFC 9457) of every answer that is no success.
+    """Problem details (RFC 9457) of an error answer.
 
-    ``type`` ends in a stable code; ``detail`` is for people. Where several things are wrong,
-    ``problems`` lists them.
+    ``type`` ends in a stable code; ``detail`` is for people. ``problems`` lists the errors where there are several.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -86,11 +85,11 @@ def problem(
     return JSONResponse(body | extra, status, said, media_type=MEDIA_TYPE)
 
 
-#: Begin of the paths of the VES event listener: its sources send a name and a password, and read its own refusals.
+#: Prefix of the paths of the VES event listener: its sources send a name and a password, and expect VES errors.
 VES = "/eventListener/"
-#: The version of the VES event listener that we are, as its specification wants it in each answer.
+#: The version of the VES event listener, which its specification requires in each answer.
 VES_HEADERS = {"X-MinorVersion": "2", "X-PatchVersion": "1", "X-LatestVersion": "7.2.1"}
-#: What VES calls what refuses a request: the status to answer, id and text of the message.
+#: Errors of VES by status: the status to answer, and id and text of the message.
 _VES_REFUSALS = {
     401: (401, "POL1009", "User has not been provisioned for service"),
     403: (401, "POL1009", "User has not been provisioned for service"),
@@ -104,11 +103,11 @@ _VES_REFUSALS = {
 
 
 def ves_refusal(status: int, part: str = "") -> JSONResponse:
-    """A refusal in the words of the VES event listener (7.2.1, service and policy exceptions).
+    """An error answer of the VES event listener (7.2.1, service and policy exceptions).
 
     Args:
-        status: What any other route would answer.
-        part: Of the message, with what is wrong there.
+        status: The status that any other route would answer.
+        part: The wrong part of the message, with the reason.
     """
     status, message, text = _VES_REFUSALS.get(status, (400, "SVC0002", "Invalid input value for message part %1"))
     kind = "policyException" if message.startswith("POL") else "serviceException"
@@ -120,16 +119,16 @@ def ves_refusal(status: int, part: str = "") -> JSONResponse:
 
 
 def to(request: Request, refusal: JSONResponse) -> JSONResponse:
-    """A refusal in the words of who asked: sources of VES events have their own."""
+    """An error answer in the format for the caller: sources of VES events get theirs."""
     return ves_refusal(refusal.status_code) if request.url.path.startswith(VES) else refusal
 
 
 def problem_of(error: MinkaError) -> JSONResponse:
-    """An error of the error tree as an answer."""
+    """The answer to an error of the error tree."""
     status = next(status for kind, status in _STATUS if isinstance(error, kind))
     extra: dict[str, Any] = {}
     if isinstance(error, StoreError):
-        # Its words name the database's address; probes see it without a token.
+        # The message names the database's address, and probes would see it without a token.
         log.warning("api.store_unavailable", reason=error.message)
         return problem(status, error.code, "the database can't be reached, or refuses; see the log of the API process")
     if isinstance(error, NetworkFilesError):
@@ -141,12 +140,12 @@ def problem_of(error: MinkaError) -> JSONResponse:
 
 
 def answer(error: HTTPException) -> JSONResponse:
-    """What the framework refused, as an answer."""
+    """The answer to an error of the framework."""
     return problem(error.status_code, _CODES.get(error.status_code, "http-error"), str(error.detail), error.headers)
 
 
 def invalid(error: RequestValidationError) -> JSONResponse:
-    """A request that is not as the OpenAPI document wants it; values are not repeated."""
+    """The answer to a request that does not match the OpenAPI document; it repeats no values."""
     problems = [_wrong(one) for one in error.errors()]
     detail = "; ".join(f"{one['field']}: {one['message']}" for one in problems)
     return problem(422, "invalid-input", detail, problems=problems)
@@ -159,13 +158,13 @@ def _wrong(one: ErrorDetails) -> dict[str, str]:
 
 
 def bug(request: Request, error: Exception) -> JSONResponse:
-    """An unforeseen error: the details go to the log, and the answer only says that there was one."""
+    """The answer to an unexpected error: the details go to the log only."""
     log.error("api.bug", path=request.url.path, error=type(error).__name__, exc_info=error)
     return problem(500, "bug", "an error in Minka itself; see the log of the API process")
 
 
 def install(app: FastAPI) -> None:
-    """Give the app its error handlers."""
+    """Add the error handlers to the app."""
     app.exception_handler(MinkaError)(lambda request, error: to(request, problem_of(error)))
     app.exception_handler(RequestValidationError)(lambda request, error: to(request, invalid(error)))
     app.exception_handler(HTTPException)(lambda request, error: to(request, answer(error)))

@@ -1,4 +1,4 @@
-"""The api process: uvicorn over the app, parts and token made at start."""
+"""The api process: uvicorn runs the app; parts and token are made at the start."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ N = TypeVar("N")
 
 
 def served_app(settings: Settings, name: str) -> FastAPI:
-    """The app whose services live as long as the server."""
+    """The app, with services that live as long as the server."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -75,7 +75,7 @@ def served_app(settings: Settings, name: str) -> FastAPI:
 
 
 def _exposition(settings: Settings, store: Store, clock: Clock) -> Callable[[ScrapeScope], bytes]:
-    """What makes the page of metrics, with indicators and rules as their files say at the start."""
+    """The function that makes the page of metrics, with indicators and rules as read at the start."""
     kpis = _read("KPIs", lambda: load_kpis(settings.kpis))
     rules = _read("rules", lambda: load_rules(settings.rules))
     modes = {one.name: (RuleMode(one.mode), one.digest(settings.playbooks)) for one in rules}
@@ -83,7 +83,7 @@ def _exposition(settings: Settings, store: Store, clock: Clock) -> Callable[[Scr
 
 
 def _read(what: str, read: Callable[[], tuple[N, ...]]) -> tuple[N, ...]:
-    """What files say; nothing where they are wrong, which keeps other processes from starting and this one not."""
+    """Read files; wrong ones give nothing: they keep other processes from starting, but not this one."""
     try:
         return read()
     except InputError as error:
@@ -92,13 +92,13 @@ def _read(what: str, read: Callable[[], tuple[N, ...]]) -> tuple[N, ...]:
 
 
 def _provider(settings: Settings, clock: Clock) -> Provider:
-    # Loaded where an identity provider is configured only.
+    # Loaded only where an identity provider is configured.
     from controller.api.oidc import Provider  # noqa: PLC0415
 
     return Provider(settings, clock)
 
 
-#: Seconds that one thread computes before another one may: so long an answer waits, several times, for costly ones.
+#: The interpreter's switch interval in seconds: an answer waits so long, several times, for costly ones.
 _SWITCH = 0.001
 
 
@@ -117,33 +117,33 @@ def serve(settings: Settings, name: str) -> None:
     )
 
 
-#: Seconds for the head of a request, from the connection or the first byte on; and for its body, from the head on.
+#: Seconds for the head of a request (from the connection or first byte on), and for its body (from the head on).
 HEAD, BODY = 10.0, 60.0
-#: Connections at once. One more takes the place of the one that has owed a request for longest.
+#: Most connections at once. A further one replaces the one whose request has been incomplete for longest.
 MOST = 1000
 
 
 class Connection(H11Protocol):
-    """A connection that is closed where a request comes slowly or not at all, so that others find room."""
+    """A connection that is closed if a request comes slowly or not at all, to make room for others."""
 
-    #: Those that owe a request or the rest of one, the oldest first, with when they are closed.
+    #: Connections with an incomplete request, the oldest first, with the time at which they are closed.
     _owing: dict[Connection, asyncio.TimerHandle] = {}
     _state: object = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a connection on."""
+        """Begin to time the connection."""
         super().connection_made(transport)
         self._owe(HEAD)
         if len(self.connections) > MOST:
             next(iter(self._owing)).give_up("there are too many connections")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone."""
+        """Note that the connection ended."""
         self._settle()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what came, and see what is still owed."""
+        """Take data, and time the rest of the request."""
         super().data_received(data)
         owed = self.conn.their_state
         if owed not in (h11.IDLE, h11.SEND_BODY):
@@ -154,7 +154,7 @@ class Connection(H11Protocol):
         self._state = owed
 
     def give_up(self, reason: str) -> None:
-        """Close it without a word."""
+        """Close the connection without an answer."""
         self._settle()
         log.info("api.connection_closed", client=self.client and self.client[0], reason=reason)
         self.transport.abort()

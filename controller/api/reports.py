@@ -1,4 +1,4 @@
-"""Post-incident reports: an incident's story with the decisions of rules, and their runs with what devices showed."""
+"""Post-incident reports: an incident with the decisions of rules, and their runs with evidence from devices."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from controller.models.run import Outcome, RunState
 from controller.models.step import StepState
 from controller.ports.store import Page, Store
 
-#: Notices to one tenant that a report has.
+#: Most notices to one tenant in a report.
 _NOTICES = Page(limit=1000)
 
 
 class RepairDecision(Body):
-    """What a rule decided, or a person about it, for one alarm: each no with its reason."""
+    """A decision of a rule, or of a person about it, for one alarm; a refusal has its reason."""
 
     alarm: str
     rule: str
@@ -36,7 +36,7 @@ class RepairDecision(Body):
 
 
 class StepEvidence(Body):
-    """A step of a run on a device: what it changed there, and what the device showed."""
+    """A step of a run on a device: its changes, and what the device showed."""
 
     name: str
     action: str
@@ -51,7 +51,7 @@ class DeviceEvidence(Body):
     """What a run did on one device.
 
     Attributes:
-        diff: Nodes as they were before and as they are after.
+        diff: Nodes before and after.
         steps: Steps of a playbook.
     """
 
@@ -63,11 +63,11 @@ class DeviceEvidence(Body):
 
 
 class RunEvidence(Body):
-    """A run that was to repair, with what devices showed before and after.
+    """A repair run, with what devices showed before and after.
 
     Attributes:
-        before: Cells on air and core links up before it, by cell id and device path.
-        after: The same when it was verified or had failed; null before that, and where the device could not be read.
+        before: Cells on air and core links up before the run, by cell id and device path.
+        after: The same at its verification or failure; null before that, and if the device could not be read.
     """
 
     id: str
@@ -83,14 +83,14 @@ class RunEvidence(Body):
 
 
 class TenantIncidentReport(TenantIncidentStory):
-    """The same for a tenant: its own part of it, and its notices."""
+    """The report for a tenant: its own part, and its notices."""
 
     runs: tuple[TenantRun, ...]
     notices: tuple[Notice, ...]
 
 
 def evidence_of(store: Store, alarms: Iterable[Alarm]) -> tuple[tuple[RepairDecision, ...], tuple[RunEvidence, ...]]:
-    """What rules decided for alarms, oldest first, and the runs that were to repair them."""
+    """Decisions of rules for alarms, oldest first, and the repair runs."""
     known = list(alarms)
     proposals = [one for alarm in known for one in store.rules.of_alarm(alarm.id)]
     proposed = {one.run: one for one in proposals if one.run}
@@ -102,7 +102,7 @@ def evidence_of(store: Store, alarms: Iterable[Alarm]) -> tuple[tuple[RepairDeci
 
 
 def notices_to(store: Store, incident: str, tenant: str) -> tuple[Notice, ...]:
-    """Notices to a tenant of an incident, oldest first."""
+    """Notices to a tenant about an incident, oldest first."""
     return tuple(one for one in reversed(store.notices.page(_NOTICES, tenant)[1]) if one.incident == incident)
 
 

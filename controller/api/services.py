@@ -1,4 +1,4 @@
-"""What the routes work with, and how they get at it: services, pages of lists, and readings that requests share."""
+"""The services of routes, pages of lists, and readings that requests share."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ log = structlog.get_logger()
 
 Item = TypeVar("Item")
 
-#: Seconds for which a tenant gets the same reading of a station again, and between two reads for followers.
+#: Seconds during which a tenant gets the same reading of a station, and between two reads for followers.
 STATION_SECONDS, FOLLOW_SECONDS = 10.0, 0.5
-#: Offset that no list reaches, and every database takes.
+#: An offset beyond any list that every database accepts.
 _FARTHEST = 2**31 - 1
-#: All of them together, on the audit trail; no user can have a name with a blank.
+#: The actor of unauthenticated requests on the audit trail; a user's name can't contain a blank.
 UNAUTHENTICATED = "an unauthenticated caller"
-#: Seconds between two writes at least.
+#: Least seconds between two writes.
 _PAUSE = 10.0
 
 
 class UnauthenticatedRequests:
-    """Requests without a valid token. They are counted, and the counts go on record now and then.
+    """Counts requests without a valid token, and puts the counts on record from time to time.
 
-    Anybody can send as many as they like, so none of them waits for the database or makes it write. A process that is
-    killed takes the counts of the last ten seconds with it.
+    Anybody can send any number of them, so no request waits for the database or makes it write. A process that is
+    killed loses the counts of the last ten seconds.
     """
 
     def __init__(self) -> None:
@@ -58,14 +58,14 @@ class UnauthenticatedRequests:
         self._one = asyncio.Lock()
 
     def refused(self, asked: str, store: Store, clock: Clock) -> None:
-        """Count a request; the first is written at once, others with their number a little later."""
+        """Count a request; the first is put on record at once, later ones together after a while."""
         self._count += 1
         self._asked = asked
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write_on(store, clock))
 
     async def settle(self, store: Store) -> None:
-        """Write what was counted, and nothing more."""
+        """Put the remaining counts on record, and stop."""
         async with self._one:
             if self._writing is not None:
                 self._writing.cancel()
@@ -101,18 +101,18 @@ class Services:
     clock: Clock
     exposition: Callable[[ScrapeScope], bytes]
     credentials: Credentials = LOOPBACK_ONLY
-    #: Why the secret of a name is not there; empty if it is.
+    #: Why the secret of a name is missing; empty if it is there.
     missing_secret: Callable[[str], str] = lambda _name: ""
     provider: Provider | None = None
     unauthenticated: UnauthenticatedRequests = field(default_factory=UnauthenticatedRequests)
-    #: Stations read for tenants, each by itself: none learns what another one reads.
+    #: Readings of stations, one for each tenant, so that no tenant learns what another reads.
     stations: Readings[Observed] = field(default_factory=lambda: Readings(STATION_SECONDS))
     intake: Intake = field(default_factory=Intake)
-    #: What followers are sent, by who they are and what they follow.
+    #: Events for followers, by side and subject.
     followed: Readings[Any] = field(default_factory=lambda: Readings(FOLLOW_SECONDS, rest=10))
 
     def take_reports(self, reports: Sequence[AlarmReport], refused: Mapping[str, int]) -> list[Alarm]:
-        """Put reports on record, all or none, with how many alerts were refused, by why; then wake the scheduler."""
+        """Put reports on record, all or none, with the number of refused alerts by reason; then wake the scheduler."""
         taken = self.store.alarms.report_all(reports, refused)
         if taken:
             self.wakeups.wake_scheduler()
@@ -146,14 +146,14 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-#: Contractual reasons in a body: what lets the host take service away without the tenants' approval.
+#: Contractual reasons in a body, by which the host may reduce service without the tenants' approval.
 Contracts: Any = Field(
     default=(), max_length=100, description="Clauses of agreements that let the host reduce service."
 )
 
 
 class Listing(Body, Generic[Item]):
-    """One page of a list: how many there are in all, and the offset of the next page or null."""
+    """One page of a list, with the total and the offset of the next page or null."""
 
     count: int
     next: int | None
@@ -167,7 +167,7 @@ def listing(total: int, items: Sequence[Item], asked: Page) -> Listing[Item]:
 
 
 def cut(items: Sequence[Item], asked: Page) -> Listing[Item]:
-    """One page of a list that is there as a whole."""
+    """One page of a complete list."""
     return listing(len(items), items[asked.offset : asked.offset + asked.limit], asked)
 
 
@@ -175,14 +175,15 @@ Reading = TypeVar("Reading")
 
 
 class Readings(Generic[Reading]):
-    """The latest reading by key; one key is read once in so many seconds, however often it is asked for.
+    """The latest reading by key; a key is read only once in so many seconds, however often it is requested.
 
-    It is so whether the reading succeeds or not. A reading that equals the one before is the one before, so that who
-    asks again and again sees at once that nothing changed. Belongs to one loop.
+    This also holds for a reading that fails. An equal reading returns the earlier object, so that callers see at once
+    that nothing changed. Belongs to one loop.
 
     Args:
-        seconds: For so long a reading serves.
-        rest: It also serves for so many times as long as it took, so that a costly one does not keep the process busy.
+        seconds: Lifetime of a reading.
+        rest: A reading also lives this many times as long as it took, so that a costly one does not keep the process
+            busy.
     """
 
     def __init__(self, seconds: float, rest: float = 0.0) -> None:
@@ -191,7 +192,7 @@ class Readings(Generic[Reading]):
         self._kept: dict[Hashable, _Kept[Reading]] = {}
 
     async def get(self, key: Hashable, clock: Clock, read: Callable[[], Coroutine[Any, Any, Reading]]) -> Reading:
-        """A reading that is young enough, or a new one. Raises what reading it raised."""
+        """A young reading, or a new one. Raises the exception of a failed reading."""
         now = clock.monotonic()
         self._kept = {key: kept for key, kept in self._kept.items() if kept.is_young(now, 2)}
         kept = self._kept.get(key)
@@ -201,7 +202,7 @@ class Readings(Generic[Reading]):
 
 
 class _Kept(Generic[Reading]):
-    """One reading: when it began, and how long it took."""
+    """One reading, with its beginning and duration."""
 
     def __init__(
         self,
@@ -224,13 +225,13 @@ class _Kept(Generic[Reading]):
         return self._reading
 
     def is_young(self, now: float, times: int = 1) -> bool:
-        """Whether it is under way, or was begun no longer ago than so many times what it serves for."""
+        """Whether the reading is under way, or began within this many lifetimes."""
         return not self.task.done() or now - self._begun < self._serves * times
 
     def _ended(self, done: asyncio.Task[Reading], now: float) -> None:
         self._serves = max(self._serves, (now - self._begun) * self._rest)
         if not done.cancelled():
-            done.exception()  # nobody may wait for it any more
+            done.exception()  # all waiting callers may have left
 
 
 log = structlog.get_logger()

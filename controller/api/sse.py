@@ -15,12 +15,12 @@ from controller.ports.clock import Clock
 
 log = structlog.get_logger()
 
-#: Seconds of silence after which a sign of life is sent.
+#: Seconds of silence before a keep-alive.
 SILENCE = 15.0
 
 
 class SharesReadings(Protocol):
-    """What lets followers share a read of the record (``controller.api.views.View``)."""
+    """Lets followers share a read of the record (``controller.api.views.View``)."""
 
     @property
     def clock(self) -> Clock:
@@ -28,12 +28,12 @@ class SharesReadings(Protocol):
         ...
 
     async def shared(self, what: str, read: Callable[[], Any]) -> Any:
-        """A read in a thread, shared by all who follow the same."""
+        """Read in a thread, shared by all followers of the same subject."""
         ...
 
 
 class EventStream(StreamingResponse):
-    """A stream of events that no proxy keeps back; it ends when the client goes away."""
+    """A stream of events that proxies don't buffer; it ends when the client disconnects."""
 
     media_type = "text/event-stream"
 
@@ -47,17 +47,17 @@ def event(name: str, data: BaseModel) -> str:
 
 
 def keep_alive() -> str:
-    """A comment that keeps proxies from closing a silent stream."""
+    """A comment that stops proxies from closing a silent stream."""
     return ": still here\n\n"
 
 
 async def follow(seen: SharesReadings, what: str, read: Callable[[], dict[str, str]]) -> AsyncIterator[str]:
-    """Events of all that there is now, then of each that changes.
+    """Events of all present objects, then of each that changes.
 
     Args:
-        seen: What the follower sees.
-        what: Under which name reads are shared.
-        read: The event of each, by id.
+        seen: Shares the reads of followers.
+        what: Name under which reads are shared.
+        read: Reads the events by id.
     """
     sent: dict[str, str] = {}
     silent = 0.0
@@ -67,7 +67,7 @@ async def follow(seen: SharesReadings, what: str, read: Callable[[], dict[str, s
             found = await seen.shared(what, read)
         except StoreError as error:
             log.warning("api.follow_waits", what=what, reason=error.message)
-        # Each by itself or 1000 at once, one piece: every piece is a turn of the loop, which all callers share.
+        # All events in one piece: each piece is a turn of the loop, which all callers share.
         news = "" if found is sent else "".join(text for name, text in found.items() if sent.get(name) != text)
         sent = found
         if news:

@@ -1,4 +1,4 @@
-"""Drafts of statements: what is on record of a tenant's month."""
+"""Drafts of statements, from the record of a tenant's month."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from controller.performance.settlement import settlement_sheets
 from controller.performance.volume import SharingSpan, everything_of, parts_of, parts_under, volume_sheets, volumes_of
 from controller.ports.store import Store
 
-#: Stations whose months are read at once.
+#: Stations whose months are read together.
 _AT_ONCE = 100
 #: How far back a trend goes.
 _TREND = timedelta(days=3653)
-#: What makes the sheets of a kind: its rules, and the sheets themselves.
+#: For each kind of statement, the functions that make its rules and its sheets.
 _Made = tuple[tuple[str, ...], tuple[Sheet, ...]]
 
 
 class Record(NamedTuple):
-    """Where a tenant's month is on record, and how quality is defined."""
+    """The store of a tenant's month, and the definitions of indicators."""
 
     store: Store
     kpis: Path
 
 
 def draft(record: Record, now: datetime, kind: StatementKind, tenant: str, month: str) -> Statement:
-    """What a statement would say now.
+    """Draft a statement from the present record.
 
     Raises:
         NotFoundError: There is no such tenant.
@@ -70,7 +70,7 @@ def draft(record: Record, now: datetime, kind: StatementKind, tenant: str, month
 
 
 def is_settled(one: Statement, now: datetime) -> bool:
-    """Whether a statement may be issued: its month is over, and what comes late has come."""
+    """Whether a statement may be issued: its month is over, and late measurements have come."""
     return now >= one.end + SETTLES.get(one.kind, LATE)
 
 
@@ -167,7 +167,7 @@ def _settlement(record: Record, tenant: str, month: Month) -> _Made:
 def _measured(
     store: Store, month: Month, parts: Sequence[SharingSpan], counters: Collection[str]
 ) -> Iterator[Measured]:
-    """What stations that a tenant shared in a month measured for the tenant, by day."""
+    """Measurements for a tenant by day, from the stations that it shared in a month."""
     stations, who = sorted({station for part in parts for station in part.cells}), everything_of(parts)
     return store.measurements.read(month.begin, month.end, DAY, stations, counters, who) if stations else iter(())
 

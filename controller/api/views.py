@@ -1,6 +1,6 @@
-"""What a caller sees of the record: people of the host everything, people of a tenant their tenant's part.
+"""What a caller sees of the record: the host everything, a tenant its own part.
 
-A route that a tenant's people may call has no other way to the record than ``CallerView``.
+Routes that a tenant may call read the record only through ``CallerView``.
 """
 
 from __future__ import annotations
@@ -67,20 +67,20 @@ from controller.runs.planning.planner import closures_now, running_on
 
 Read = TypeVar("Read")
 
-#: Open incidents that are put in the order of their ranks, at most; alarms of one that are shown.
+#: Most open incidents to rank; most alarms of an incident to show.
 _OPEN, _PARTS = 100_000, 100
-#: Of which one may be meant by an id that is unknown.
+#: Kinds of objects to suggest for an unknown id.
 _NEWEST = Page(limit=200)
 
 
 class Indicators(Body):
-    """What the indicators (KPIs) of a station came to.
+    """Values of the indicators (KPIs) of a station.
 
     Attributes:
-        until: End of the hour that was judged.
-        values: By name, in their units; what could not be judged is missing.
-        losses: Of watched ones: by how many times its tolerance each is worse than usual, at the lower end of the 95 %
-            interval; above 1 it is degraded.
+        until: End of the judged hour.
+        values: By indicator, in its unit; an indicator that could not be judged is missing.
+        losses: For watched indicators, by how many times its tolerance each is worse than usual, at the lower end of
+            the 95 % interval; above 1 it is degraded.
     """
 
     until: AwareDatetime
@@ -92,9 +92,9 @@ class DeviceView(Body):
     """A station on record with its latest health.
 
     Attributes:
-        health_age: Seconds since it was checked; None where it was not yet.
-        collection: How its performance data is collected; None where it is not.
-        indicators: None where none was judged in the last three hours.
+        health_age: Seconds since its last check; None before the first.
+        collection: State of its collection of performance data; None if it is not collected.
+        indicators: None if none was judged in the last three hours.
     """
 
     station: str
@@ -112,16 +112,16 @@ class DeviceView(Body):
 
 
 class FunctionView(TenantFunction):
-    """A function: what it is, what it carries, where it runs, where it would go and why.
+    """A function: its package, what it carries, where it runs, where it would go and why.
 
     Attributes:
-        owner: The host, or the tenant whose own it is.
-        pool: Where it is to run; empty where no pool has room.
-        latency_us: From there to the farthest of its stations, one way: to its site, or from a CU to the farthest pool
-            that its DU may run on.
+        owner: The host, or the tenant that owns it.
+        pool: The pool where it should run; empty if no pool has room.
+        latency_us: One-way latency from that pool to the site of its farthest station; for a CU, to the farthest pool
+            where its DU may run.
         adopted: Whether Minka manages it.
-        faults: What is wrong with it, in words, as it was seen last.
-        outdated: Whether a run has changed it since.
+        faults: Its faults in words, at the last check.
+        outdated: Whether a run has changed it since that check.
     """
 
     owner: str
@@ -134,17 +134,17 @@ class FunctionView(TenantFunction):
 
 
 class RunView(Run):
-    """A run, with what it waits for, since when, and who can end that; a pause first."""
+    """A run, with what it waits for, since when, and who can end the wait; a pause comes first."""
 
     waits_for: tuple[Wait, ...] = ()
 
 
 class AlarmView(Alarm):
-    """An alarm, with what its repair waits for, since when, and who can end that.
+    """An alarm, with what its repair waits for, since when, and who can end the wait.
 
     Attributes:
-        symptoms: How many alarms follow from it and stand.
-        announced: Id of the work that its tenant announced and of which it is a part, empty where there is none.
+        symptoms: Number of standing alarms that follow from it.
+        announced: Id of the tenant's announced work that explains it, or empty.
         shelved: Whether it is shelved now.
     """
 
@@ -155,11 +155,11 @@ class AlarmView(Alarm):
 
 
 class IncidentView(Incident):
-    """An incident as people of the host see it.
+    """An incident as the host sees it.
 
     Attributes:
-        rank: 1 comes first of those that are open; 0 where it is not open.
-        why: Why it has that rank.
+        rank: Rank among open incidents, from 1; 0 if it is not open.
+        why: Reason of the rank.
     """
 
     rank: int = 0
@@ -170,12 +170,12 @@ class IncidentStory(IncidentView):
     """An incident with all that is known of it.
 
     Attributes:
-        path: From the core to what failed, and on to what suffers.
-        alarms: Its first alarms, those that are part of it now and those that were, the root first.
-        minutes: What it cost each tenant.
-        agreements: What agreements of these tenants lost this month, of what they allow.
-        timeline: What was done, decided and said, and why, oldest first.
-        comments: What people said of it, oldest first.
+        path: From the core to the root, and on to what it affects.
+        alarms: Its first alarms, present and past, the root first.
+        minutes: Minutes lost by each tenant.
+        agreements: Minutes that the agreements of these tenants lost this month, and how many they allow.
+        timeline: Acts, decisions and comments with their reasons, oldest first.
+        comments: Comments of people, oldest first.
     """
 
     path: tuple[str, ...]
@@ -187,12 +187,12 @@ class IncidentStory(IncidentView):
 
 
 class IncidentReport(IncidentStory):
-    """An incident as its report shows it, to people of the host.
+    """The report of an incident for the host.
 
     Attributes:
-        decisions: What rules decided and people said about repairs, each no with its reason, oldest first.
-        runs: Those that were to repair, with what devices showed.
-        health: Its root's device as of its last check; None where it is none.
+        decisions: Decisions of rules and people about repairs, a refusal with its reason, oldest first.
+        runs: Repair runs, with evidence from devices.
+        health: Health of the root's device at its last check; None if the root has no device.
     """
 
     decisions: tuple[RepairDecision, ...]
@@ -214,7 +214,7 @@ def _fields(story: BaseModel) -> dict[str, Any]:
 
 
 def _waits_of(alarm: Alarm, waits: Mapping[str, tuple[Wait, ...]]) -> tuple[Wait, ...]:
-    """What an alarm's repair waits for: its run, or before there is one what its note says."""
+    """What an alarm's repair waits for: the waits of its run; before it has one, its note."""
     if alarm.state is AlarmState.REPAIRING:
         return waits.get(alarm.run, ())
     if alarm.state is not AlarmState.RAISED or not alarm.note.startswith(WAITS):
@@ -231,12 +231,12 @@ def _file_of(
 
 
 def _judged(store: Store, names: Collection[str], clock: Clock) -> dict[str, Judgement]:
-    """What indicators of stations came to lately."""
+    """Recent indicators of stations."""
     return {one.of: one for one in store.judgements.stations(names, clock.now() - FRESH)}
 
 
 def _shortest(store: Store) -> int:
-    """Periods of more than a quarter of an hour are hours at the latest."""
+    """Seconds of the shortest level: hours for periods longer than a quarter of an hour."""
     performance = store.networks.get()[1].header.performance
     return QUARTER if performance is None or performance.granularity_minutes * 60 <= QUARTER else HOUR
 
@@ -247,13 +247,13 @@ def _works_now(store: Store, clock: Clock, tenant: str | None = None) -> list[An
 
 
 def _announced(alarm: Alarm, works: Sequence[AnnouncedWork]) -> str:
-    """Id of the work of which an alarm is a part, empty where there is none."""
+    """Id of the announced work that explains an alarm, or empty."""
     node = core_node_in(alarm) if works and alarm.tenant else ""
     return next((work.id for work in works if work.covers(alarm.tenant, node)), "")
 
 
 class LiveConfig(Body):
-    """A station's managed nodes and their state, read just now; to a tenant its own, and the state of shared cells."""
+    """A station's managed nodes and their state, read now; for a tenant its own, and the state of shared cells."""
 
     station: str
     tree: dict[str, dict[str, Any]]
@@ -262,7 +262,7 @@ class LiveConfig(Body):
 
 
 class View(Protocol):
-    """What one caller sees. What is not there for the caller raises NotFoundError, as if it were not there at all."""
+    """What one caller sees. An object that the caller may not see raises NotFoundError, as if it did not exist."""
 
     @property
     def clock(self) -> Clock:
@@ -270,7 +270,7 @@ class View(Protocol):
         ...
 
     async def shared(self, what: str, read: Callable[[], Read]) -> Read:
-        """A read of the record in a thread, shared by all who follow the same for the host, or for one tenant."""
+        """Read the record in a thread, shared by all followers of the same subject for the host, or for one tenant."""
         ...
 
     def network(self) -> tuple[str, Network]:
@@ -282,11 +282,11 @@ class View(Protocol):
         ...
 
     def stations(self, names: Sequence[str]) -> Sequence[DeviceView | TenantStation]:
-        """Stations of the network, with what is known of them."""
+        """Stations of the network, with their record."""
         ...
 
     def functions(self, names: Sequence[str]) -> Sequence[FunctionView | TenantFunction]:
-        """Functions of the network, with what is known of them."""
+        """Functions of the network, with their record."""
         ...
 
     def ledgers(self, names: Sequence[str]) -> Ledgers:
@@ -294,7 +294,7 @@ class View(Protocol):
         ...
 
     async def config(self, station: str) -> LiveConfig:
-        """A station of the network, read just now."""
+        """A station of the network, read now."""
         ...
 
     def plans(self, page: Page) -> tuple[int, Sequence[PlanHead | TenantPlanHead]]:
@@ -326,11 +326,11 @@ class View(Protocol):
         ...
 
     def comments(self, alarm_id: str) -> list[Comment]:
-        """What people said of an alarm, oldest first."""
+        """Comments on an alarm, oldest first."""
         ...
 
     def incidents(self, page: Page, like: IncidentFilter) -> tuple[int, Sequence[IncidentView | TenantIncident]]:
-        """Total and one page of incidents: by rank where only open ones are asked for, else newest first."""
+        """Total and one page of incidents: by rank if only open ones are requested, else newest first."""
         ...
 
     def incident(self, incident_id: str) -> IncidentStory | TenantIncidentStory:
@@ -338,7 +338,7 @@ class View(Protocol):
         ...
 
     def report(self, incident_id: str) -> IncidentReport | TenantIncidentReport:
-        """An incident as its report shows it."""
+        """The report of an incident."""
         ...
 
     def kpis(self) -> tuple[Kpi, ...]:
@@ -350,11 +350,11 @@ class View(Protocol):
         ...
 
     def shortest(self) -> int:
-        """Seconds of the shortest level at which all stations may be read alike."""
+        """Seconds of the shortest level that all stations have."""
         ...
 
     def subscribers(self) -> Mapping[str, Subscribers]:
-        """What of the counts of cells is a tenant's, of each tenant that may be distinguished."""
+        """The subjects of each tenant whose counts the caller may see separately."""
         ...
 
     def notices(self, page: Page) -> tuple[int, list[Notice]]:
@@ -384,12 +384,12 @@ class View(Protocol):
         ...
 
     def audit_rows(self, page: Page, wanted: AuditQuery) -> tuple[int, list[AuditRow]]:
-        """Total and one page of the audit rows that are wanted, newest first."""
+        """Total and one page of the requested audit rows, newest first."""
         ...
 
 
 class HostView:
-    """All that is on record."""
+    """The view of the host: the whole record."""
 
     def __init__(self, services: Services) -> None:
         self._store = services.store
@@ -629,7 +629,7 @@ class HostView:
 
 
 class TenantView:
-    """What one tenant may see (``controller.access.disclosure``)."""
+    """The view of one tenant (``controller.access.disclosure``)."""
 
     def __init__(self, services: Services, tenant: str) -> None:
         self._store = services.store
@@ -687,7 +687,7 @@ class TenantView:
                 (self._tenant, station), self.clock, lambda: self._planner.read(network, station)
             )
         except DeviceError as error:
-            # Its words may name the host's management network.
+            # The message may name the host's management network.
             raise type(error) from error
         ledger = self._store.ledger.find([station]).get(station, {})
         tree, state = disclosure.visible_config(seen, station, observed.tree, observed.state, ledger)
@@ -702,7 +702,7 @@ class TenantView:
         return TenantPlan.of(self._sight(), plan_id, self._store.tenants.plan(self._tenant, plan_id))
 
     def runs(self, page: Page, states: Iterable[RunState] | None) -> tuple[int, list[TenantRun]]:
-        """See ``View``. States are those that the tenant sees, which the database does not know."""
+        """See ``View``. Filters by the states that the tenant sees, which the database does not have."""
         total, found = self._store.tenants.runs(self._tenant, page if states is None else None)
         runs = self._disclosed_runs(found)
         if states is None:
@@ -850,7 +850,7 @@ class TenantView:
 
 
 async def view(request: Request, backend: Backend) -> View:
-    """What the caller of a request sees."""
+    """The view for the caller of a request."""
     who: Person = request.state.caller
     return TenantView(backend, who.tenant) if who.tenant else HostView(backend)
 
@@ -859,14 +859,14 @@ CallerView = Annotated[View, Depends(view)]
 
 
 def _faults(health: Health) -> tuple[str, ...]:
-    """What is wrong with a function, in words; of one that can't be read nothing else is known."""
+    """Faults of a function in words; only that for one that can't be read."""
     return tuple(health.function.values() if health.reachable else (one.text for one in wrongs(health).values()))
 
 
 def _functions(
     store: Store, network: Network, day: date, names: Sequence[str], disclosed: Collection[str]
 ) -> list[TenantFunction]:
-    """What is disclosed of functions to their owner."""
+    """The part of functions that is disclosed to their owner."""
     running, healths = running_on(store, names), store.healths.find(names)
     return [
         TenantFunction.of(

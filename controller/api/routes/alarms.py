@@ -36,12 +36,12 @@ from controller.runs.launch import Launcher
 log = structlog.get_logger()
 router = Router(prefix="/v1", tags=["alarms"])
 
-#: Alarms that a follower is sent: the newest ones.
+#: Most alarms to send to a follower: the newest ones.
 _FOLLOWED = Page(limit=1000)
-#: What nobody thinks of any more must not stay hidden permanently.
+#: An alarm that people have forgotten must not stay hidden.
 LONGEST_SHELVING = timedelta(days=7)
 
-#: Values of a query parameter that may come several times; more of them than that nobody asks for.
+#: Values of a repeatable query parameter.
 _Words = Annotated[list[str] | None, Query(max_length=100)]
 
 
@@ -54,13 +54,13 @@ async def asked_for(  # one for each query parameter
     ] = None,
     cause: _Words = None,
     severity: Annotated[list[PerceivedSeverity] | None, Query()] = None,
-    since: Annotated[AwareDatetime | None, Query(description="Only alarms that changed since then.")] = None,
-    roots: Annotated[bool, Query(description="Only alarms that follow from no other.")] = False,
-    root: Annotated[str, Query(description="Only alarms that follow from this one.", max_length=100)] = "",
-    shelved: Annotated[bool | None, Query(description="Only alarms that are shelved, or only others.")] = None,
-    acknowledged: Annotated[bool | None, Query(description="Only alarms that people know of, or only others.")] = None,
+    since: Annotated[AwareDatetime | None, Query(description="Only alarms that changed since this time.")] = None,
+    roots: Annotated[bool, Query(description="Only roots: alarms that follow from no other.")] = False,
+    root: Annotated[str, Query(description="Only symptoms of this alarm.", max_length=100)] = "",
+    shelved: Annotated[bool | None, Query(description="Only shelved alarms, or only others.")] = None,
+    acknowledged: Annotated[bool | None, Query(description="Only acknowledged alarms, or only others.")] = None,
 ) -> AlarmFilter:
-    """Which alarms; each may be given several times, and of what is not given all are meant."""
+    """A filter of alarms; each parameter may be repeated, and one that is left out does not filter."""
     return AlarmFilter(
         states=tuple(state or ()),
         stations=tuple(station or ()),
@@ -90,12 +90,12 @@ def alarms(
 
 @router.get("/alarms/events", status_code=200, response_class=EventStream)
 async def events(request: Request, seen: CallerView, _: Annotated[Person, needs(Permission.READ)]) -> EventStream:
-    """Server-sent events: each alarm as it is now, then each change of one."""
+    """Server-sent events: each alarm as it is now, then each change."""
     return EventStream(while_admitted(request, follow(seen, "alarms", partial(_events, seen))))
 
 
 def _events(seen: View) -> dict[str, str]:
-    """The event of each of the newest alarms as it is now, by id, the oldest first."""
+    """Events of the newest alarms as they are now, by id, the oldest first."""
     return {alarm.id: event("alarm", alarm) for alarm in reversed(seen.alarms(_FOLLOWED)[1])}
 
 
@@ -107,14 +107,14 @@ def show(alarm_id: str, seen: CallerView, _: Annotated[Person, needs(Permission.
 
 @router.get("/alarms/{alarm_id}/dispatch")
 def dispatch(alarm_id: str, backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> DispatchPack:
-    """What a person who goes to a site because of an alarm has to know: place, unit, part, what was tried, holds."""
+    """What a person sent to a site for an alarm has to know: place, unit, part, what was tried, holds."""
     return backend.store.transaction(dispatch_pack, alarm_id, backend.clock.now())
 
 
 class ReportView(Body):
-    """A report as it came: what its source said, when by its own clock (`source_time`) and by ours, and how often.
+    """A report as received, with its time by the source's clock (`source_time`) and by ours, and how often it came.
 
-    `skewed` says that its clock was wrong, so that the time of receipt was taken.
+    `skewed` says that the source's clock was wrong, so that the time of receipt counts.
     """
 
     number: int
@@ -135,7 +135,7 @@ class ReportView(Body):
 def reports(
     alarm_id: str, backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]
 ) -> Listing[ReportView]:
-    """The newest thousand reports that became part of an alarm, oldest first, as far as they are still kept."""
+    """The newest thousand reports of an alarm that are still on record, oldest first."""
     backend.store.alarms.get(alarm_id)
     return cut([_report(one) for one in backend.store.reports.of_alarm(alarm_id, _FOLLOWED.limit)], paging)
 
@@ -147,7 +147,7 @@ def _report(one: RecordedReport) -> ReportView:
 
 
 class Acknowledgement(Body):
-    """An alarm that people know of now, and the run that tells its station; empty where that lists no such record."""
+    """An acknowledged alarm, and the run that acknowledges it at its station; empty if that lists no such alarm."""
 
     alarm: AlarmView
     run: str = ""
@@ -159,7 +159,7 @@ async def acknowledge(
 ) -> Acknowledgement:
     """Acknowledge an alarm: on record, and at its station if the AlarmList of the station has it.
 
-    Who said so first, and when, stays. Where the station can't be read nothing is said to it: acknowledge again.
+    The first acknowledgement stays on record. If the station can't be read, it gets nothing: acknowledge again.
     """
     store = backend.store
     alarm = await run_in_threadpool(lambda: store.alarms.acknowledge(alarm_id, who.name, actor=who.name))
@@ -169,7 +169,7 @@ async def acknowledge(
 
 
 async def _acknowledge_there(backend: Services, launch: Launcher, alarm: Alarm, who: Person) -> str:
-    """Id of the run that acknowledges an alarm at its station, empty where there is nothing to acknowledge."""
+    """Id of the run that acknowledges an alarm at its station; empty if there is nothing to acknowledge."""
     try:
         _, network = await run_in_threadpool(backend.store.networks.get)
         observed = await backend.planner.read(network, alarm.station)
@@ -180,7 +180,7 @@ async def _acknowledge_there(backend: Services, launch: Launcher, alarm: Alarm, 
     if all(problem != problem_of(alarm) or record.acknowledged_by for problem, record in records):
         return ""
     given = {"station": alarm.station, "alarm": alarm.id}
-    # It changes nothing that a paused run was planned on.
+    # It changes nothing that a paused run depends on.
     run = await launch.start(
         RunRequest(playbook="acknowledge-alarm", parameters=given, actor=who.name, asker=who, overtake=True)
     )
@@ -204,13 +204,13 @@ class Unshelving(Body):
 def shelve(
     alarm_id: str, asked: Shelving, seen: CallerView, backend: Backend, who: Annotated[Person, needs(Permission.STOP)]
 ) -> AlarmView:
-    """Shelve an alarm for a while (ISA-18.2): nobody is called for it, and nothing repairs it.
+    """Shelve an alarm for a while (ISA-18.2): nobody is called for it, and no rule repairs it.
 
-    It is counted and listed as ever. It is back at its end, or as soon as it becomes worse.
+    It is still counted and listed. It comes back at the end, or as soon as it becomes worse.
     """
     now = backend.clock.now()
     if not now < asked.until <= now + LONGEST_SHELVING:
-        raise ConflictError(f"until: shelving ends after now, and within {LONGEST_SHELVING.days} days")
+        raise ConflictError(f"until: has to be after now, and within {LONGEST_SHELVING.days} days")
     backend.store.alarms.shelve(alarm_id, asked.until, who.name, asked.reason)
     return AlarmView.model_validate(seen.alarm(alarm_id).model_dump())
 
@@ -225,7 +225,7 @@ def unshelve(
 
 
 class Clearing(Body):
-    """Why an alarm is over that its source does not clear."""
+    """Why a person clears an alarm."""
 
     reason: str = Field(min_length=1, max_length=2000)
 
@@ -234,9 +234,9 @@ class Clearing(Body):
 def clear(
     alarm_id: str, asked: Clearing, seen: CallerView, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]
 ) -> AlarmView:
-    """Clear an alarm that its source can't clear: a notified warning, a lost source, a device that nobody reads.
+    """Clear an alarm that its source can't clear: a notified warning, a lost source, an unreadable device.
 
-    It is back once its source says otherwise. What its source clears by itself is refused: shelve that.
+    It comes back if its source reports it again. An alarm that its source clears is refused: shelve it instead.
     """
 
     def decide(store: Store) -> None:

@@ -1,4 +1,4 @@
-"""Approvals: what waits for whom, votes, notices to tenants; overrides of windows and freezes."""
+"""Approvals: pending ones, votes, notices to tenants; overrides of windows and freezes."""
 
 from __future__ import annotations
 
@@ -42,22 +42,22 @@ Overseer = Annotated[Person, needs(Permission.OVERSEE)]
 
 
 class VoteReason(Body):
-    """Why; contractual reasons are an approver's of the host, and name agreement and clause."""
+    """The reason of a vote; an approver of the host may add contractual reasons, which name agreement and clause."""
 
     reason: str = Field(default="", max_length=2000)
     contracts: tuple[Contract, ...] = Contracts
 
 
 class Reason(Body):
-    """Why; it stays on record."""
+    """A reason, which stays on record."""
 
     reason: str = Field(min_length=1, max_length=2000)
 
 
 class StationPart(Body):
-    """What would happen on a station, as far as it is one side's own.
+    """What would happen on a station, reduced to one side's own part.
 
-    ``outage_seconds`` are those expected of the worst cell, where the side's service is interrupted.
+    ``outage_seconds`` is the expected outage of the worst cell, where the side's service is interrupted.
     """
 
     station: str
@@ -66,7 +66,7 @@ class StationPart(Body):
 
 
 class AskedStep(Body):
-    """A step of a playbook that an approval is about; a tenant sees those that need its consent, without a name."""
+    """A step of a playbook in an approval; a tenant sees only steps that need its consent, without their names."""
 
     name: str = ""
     action: str
@@ -74,9 +74,9 @@ class AskedStep(Body):
 
 
 class PendingApproval(Body):
-    """A run that waits for somebody's yes, as one side sees it.
+    """A run that waits for an approval, as one side sees it.
 
-    A tenant sees what is asked of it, what its own people said, and its own part: its stations, the steps that need
+    A tenant sees what is asked of it, the votes of its own people, and its own part: its stations, the steps that need
     its consent, its lines of each change. ``procedure`` is ``apply`` or the playbook's name.
     """
 
@@ -95,10 +95,10 @@ class PendingApproval(Body):
 
 @router.get("/approvals")
 def awaited(backend: Backend, paging: Paging, who: Approver) -> Listing[PendingApproval]:
-    """Runs that wait for the approval of the caller's side (for the host's people: of any side), oldest first."""
+    """Runs that wait for the approval of the caller's side (for the host: of any side), oldest first."""
     found = []
     for run, standing in backend.store.approvals.standings(who.tenant):
-        # Whether another side still has to agree is not disclosed to a tenant.
+        # A tenant must not learn whether another side still has to agree.
         own = [one for one in standing.constraints.requirements if who.side in (HOST, one.side)]
         if not all(is_approved(one, standing.votes, standing.requester) for one in own):
             found.append(_awaited(backend, who, run, standing.constraints, standing.votes, whole=False))
@@ -122,13 +122,13 @@ def approve_run(run_id: str, said: VoteReason, backend: Backend, who: Approver) 
 
 @router.post("/runs/{run_id}/reject")
 def reject_run(run_id: str, said: Reason, backend: Backend, who: Approver) -> Vote:
-    """Reject a run: it starts nothing more and ends ``cancelled``."""
+    """Reject a run: no more devices start, and it ends ``cancelled``."""
     return _vote_on_run(run_id, backend, who, VoteChoice.REJECT, said.reason)
 
 
 @router.post("/plans/{plan_id}/approve")
 def approve_plan(plan_id: str, said: VoteReason, backend: Backend, who: Approver) -> Vote:
-    """Approve a plan, whoever applies it. The yes binds to the plan's digest: a changed plan needs a new one."""
+    """Approve a plan, whoever applies it. The approval is for the plan's digest: a changed plan needs a new one."""
     return _vote_on_plan(plan_id, backend, who, VoteChoice.APPROVE, said.reason, said.contracts)
 
 
@@ -140,7 +140,7 @@ def reject_plan(plan_id: str, said: Reason, backend: Backend, who: Approver) -> 
 
 @router.get("/plans/{plan_id}/outlook")
 def plan_outlook(plan_id: str, backend: Backend, _: Overseer) -> Outlook:
-    """Who has to agree to a plan, and what it would wait for if it were applied now."""
+    """Who has to agree to a plan, and what a run of it would wait for now."""
     plan = backend.store.plans.get(plan_id)
     return outlook(backend.store, _constraints(backend, plan), Strategy(), backend.clock.now())
 
@@ -159,7 +159,7 @@ def run_outlook(run_id: str, backend: Backend, _: Overseer) -> Outlook:
 def override(
     run_id: str, said: Reason, backend: Backend, who: Annotated[Person, needs(Permission.OVERRIDE)]
 ) -> Override:
-    """Let a run work outside of windows and in spite of freezes; person and reason stay on record. Holds still bind."""
+    """Let a run work outside of windows and during freezes; person and reason stay on record. Holds still bind."""
     if backend.store.runs.get(run_id).state.terminal:
         raise ConflictError(f"run {run_id} has ended")
     made = backend.store.approvals.override(run_id, who.name, said.reason)
@@ -169,7 +169,7 @@ def override(
 
 @router.get("/notices")
 def notices(seen: CallerView, paging: Paging, _: Annotated[Person, needs(Permission.READ)]) -> Listing[Notice]:
-    """Notices of planned work to tenants, newest first; a tenant's people see their own."""
+    """Notices of planned work to tenants, newest first; a tenant sees its own."""
     total, found = seen.notices(paging)
     return listing(total, found, paging)
 
@@ -194,7 +194,7 @@ def _vote_on_run(
 def _vote_on_plan(
     plan_id: str, backend: Services, who: Person, choice: VoteChoice, reason: str, contracts: Reasons = ()
 ) -> Vote:
-    # A tenant knows a plan by a name of its own.
+    # A tenant knows a plan by its own id.
     plan = backend.store.tenants.plan(who.tenant, plan_id) if who.tenant else backend.store.plans.get(plan_id)
     constraints = _constraints(backend, plan)
     if not _concerned(who, constraints):
@@ -220,15 +220,15 @@ def _vote(
     check_contracts(constraints, contracts, who)
     asked = backend.clock.now()
     vote = backend.store.approvals.vote(subject, who, choice, reason, about, contracts)
-    if vote.at >= asked:  # else it was said before, and nothing changes
+    if vote.at >= asked:  # else the vote was given before, and nothing changes
         reassess(backend.store, backend.clock, backend.wakeups)
     return _disclosed(who, vote)
 
 
 def _is_over(backend: Services, who: Person, run_id: str, constraints: RunConstraints) -> bool:
-    """Whether a run has ended; for a tenant's people, whether it has where it concerns that tenant.
+    """Whether a run has ended; for a tenant, whether it has on the stations that concern the tenant.
 
-    After that a tenant can't stop what goes on elsewhere, nor learn that something does.
+    After that a tenant can neither stop the work elsewhere nor learn that there is some.
     """
     if backend.store.runs.get(run_id).state.terminal:
         return True
@@ -238,7 +238,7 @@ def _is_over(backend: Services, who: Person, run_id: str, constraints: RunConstr
 
 
 def _is_done(backend: Services, tenant: str, handle: str) -> bool:
-    """Whether the latest run of what a tenant knows as one plan has done on its stations what it should."""
+    """Whether the latest run of a tenant's plan was carried out on the tenant's stations."""
     found = backend.store.tenants.runs(tenant)[1]
     names = backend.store.tenants.handles(tenant, {run.plan for run, _ in found})
     latest = next((one for one in found if names.get(one[0].plan) == handle), None)
@@ -250,14 +250,14 @@ def _concerned(who: Person, constraints: RunConstraints) -> bool:
 
 
 def _asked_of(tenant: str, constraints: RunConstraints) -> list[Requirement]:
-    """What a tenant's approval is needed for."""
+    """The subjects that need a tenant's approval."""
     return [one for one in constraints.requirements if one.side == tenant and one.consent is Consent.APPROVAL]
 
 
 def _check_tenants_word(
     backend: Services, who: Person, constraints: RunConstraints, choice: VoteChoice, about: str
 ) -> None:
-    """See to it that what a tenant's person says can count. Raises ConflictError."""
+    """Check that the vote of a tenant's person can count. Raises ConflictError."""
     asked = _asked_of(who.tenant, constraints)
     if not asked:
         raise ConflictError(f"{about} needs no approval of {who.tenant}")
@@ -301,7 +301,7 @@ def _awaited(
 
 
 def _steps(backend: Services, run: Run, who: Person) -> list[AskedStep]:
-    """Steps of a run's playbook, from the text that it was accepted with; none where an older one is read no more."""
+    """Steps of a run's playbook, from the text at its acceptance; none if this version can't read an older text."""
     known = registry()
     text = backend.store.runs.playbook(run.playbook) if run.playbook else ""
     loaded = parse(text, run.procedure, known, Report()) if text else None
@@ -313,12 +313,12 @@ def _steps(backend: Services, run: Run, who: Person) -> list[AskedStep]:
 
 
 def _disclosed(who: Person, vote: Vote) -> Vote:
-    """A vote as a person may see it: the subject is a hash over everybody's part, so a tenant does not see it."""
+    """A vote as a person may see it: without its subject for a tenant, since that is a hash over all sides' parts."""
     return vote.model_copy(update={"subject": ""}) if who.tenant else vote
 
 
 def _parts(backend: Services, changes: Iterable[Change], who: Person) -> list[StationPart]:
-    """What of changes is a side's own; the host sees all of them."""
+    """A side's own part of changes; the host sees all of them."""
     if not who.tenant:
         return [
             StationPart(station=one.station, diff=list(one.diff), outage_seconds=one.outage_seconds) for one in changes

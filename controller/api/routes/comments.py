@@ -1,4 +1,4 @@
-"""Comments: what people say of alarms and incidents."""
+"""Comments of people on alarms and incidents."""
 
 from __future__ import annotations
 
@@ -19,17 +19,19 @@ router = Router(prefix="/v1", tags=["comments"])
 
 
 class NewComment(Body):
-    """What is said of an alarm or incident; the host may say it to tenants that it concerns."""
+    """A comment on an alarm or incident; the host may address it to tenants that it concerns."""
 
     text: str = Field(min_length=1, max_length=4000)
-    to: tuple[str, ...] = Field(default=(), max_length=100, description="Tenants; none: the host's own people alone.")
+    to: tuple[str, ...] = Field(
+        default=(), max_length=100, description="Tenants that may read it; by default only the host."
+    )
 
 
 @router.get("/alarms/{alarm_id}/comments")
 def comments(
     alarm_id: str, seen: CallerView, paging: Paging, _: Annotated[Person, needs(Permission.READ)]
 ) -> Listing[Comment]:
-    """Comments on an alarm, oldest first; a tenant's people see their own, and what the host writes to them."""
+    """Comments on an alarm, oldest first; a tenant sees its own, and those that the host addresses to it."""
     return cut(seen.comments(alarm_id), paging)
 
 
@@ -61,7 +63,7 @@ def comment_on_incident(
 
 
 def _add(backend: Services, about: str, concerned: Collection[str], asked: NewComment, who: Person) -> Comment:
-    """Put a comment on an alarm or incident on record; the host may say it to tenants that it concerns."""
+    """Put a comment on an alarm or incident on record."""
     for tenant in asked.to:
         if tenant not in concerned:
             whom = f"those whom it concerns: {', '.join(sorted(concerned))}" if concerned else "no tenant"

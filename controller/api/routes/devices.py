@@ -28,9 +28,9 @@ class Selection(Body):
 
 
 class Drift(Body):
-    """What differs by station, an empty list where nothing does.
+    """Differences by station; an empty list where there are none.
 
-    ``unread`` are adopted stations that did not answer; ``not_adopted`` counts those with nothing to compare with.
+    ``unread`` are adopted stations that did not answer; ``not_adopted`` counts those without a ledger to compare with.
     """
 
     stations: dict[str, tuple[DiffRow, ...]]
@@ -63,7 +63,7 @@ async def adopt(asked: Selection, backend: Backend, who: Annotated[Person, needs
 
 @router.post("/drift")
 async def drift(asked: Selection, backend: Backend, _: Annotated[Person, needs(Permission.PLAN)]) -> Drift:
-    """What differs on adopted stations from what was last applied, read now."""
+    """Differences of adopted stations from what was last applied, read now."""
     chosen, adopted = await run_in_threadpool(_adopted, backend.store, asked.selector)
     found = await backend.planner.drift(chosen)
     unread = tuple(station for station in adopted if station not in found)

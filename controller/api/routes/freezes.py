@@ -1,7 +1,7 @@
 """Freezes: times in which nothing may start, in the whole network, for a tenant, in a region or at a site.
 
-A public warning (TS 23.041) is a set of freezes, one for each place of its area, that bind what interrupts service:
-while it runs, nothing in its area takes cells off the air.
+A public warning (TS 23.041) is a set of freezes, one for each place of its area, that stop only work that interrupts
+service: while it runs, no work takes cells of its area off the air.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from controller.runs.approval.clearance import reassess
 
 router = Router(prefix="/v1", tags=["freezes"])
 
-#: A warning that nobody ends must not keep work from a network permanently.
+#: A warning that nobody ends must not block work for ever.
 _LONGEST = timedelta(days=7)
-#: Id of a warning, as its source calls it.
+#: Id that the source gives to a warning.
 WarningId = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 
 
@@ -56,7 +56,7 @@ def _check_target(network: Network, target: str) -> None:
 
 @router.get("/freezes")
 def freezes(backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]) -> Listing[Freeze]:
-    """Freezes in force or to come, by begin."""
+    """Freezes in force or to come, by their beginning."""
     return cut(backend.store.freezes.find(backend.clock.now()), paging)
 
 
@@ -81,7 +81,7 @@ def lift(freeze_id: str, backend: Backend, who: Annotated[Person, needs(Permissi
 
 
 class PublicWarning(Body):
-    """Where a public warning runs, until when, and what it is about."""
+    """A public warning: its area, its end, and its text."""
 
     area: tuple[str, ...] = Field(min_length=1, max_length=1000, description="Each network, region:<id> or site:<id>.")
     ends: AwareDatetime = Field(description=f"At most {_LONGEST.days} days ahead; a longer one is sent again.")
@@ -92,17 +92,17 @@ class PublicWarning(Body):
 def warn(
     warning: WarningId, asked: PublicWarning, backend: Backend, who: Annotated[Person, needs(Permission.WARN)]
 ) -> Listing[Freeze]:
-    """Announce a public warning, or change it: while it runs, nothing in its area interrupts service.
+    """Announce a public warning, or change it: while it runs, no work in its area interrupts service.
 
-    The same again changes nothing, so that a source may repeat it.
+    A source may repeat it, which changes nothing.
     """
     now = backend.clock.now()
     if not now < asked.ends <= now + _LONGEST:
-        raise ConflictError(f"ends: a warning ends after now, and within {_LONGEST.days} days; send it again then")
+        raise ConflictError(f"ends: has to be after now, and within {_LONGEST.days} days; then send the warning again")
     network = backend.store.networks.get()[1]
     for target in asked.area:
         if target.startswith("tenant:"):
-            raise InputError(f"area: {target} is no place; right is network, region:<id> or site:<id>")
+            raise InputError(f"area: {target} is not a place: use network, region:<id> or site:<id>")
         _check_target(network, target)
     area = tuple(dict.fromkeys(asked.area))
     put = backend.store.freezes.warn(warning, area, now, asked.ends, who.name, asked.text)

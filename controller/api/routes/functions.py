@@ -1,4 +1,4 @@
-"""Functions and pools: what there is, where it runs and why, and what lost nodes would cost."""
+"""Functions and pools: where each function runs and why, and what lost nodes would cost."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ router = Router(prefix="/v1", tags=["functions"])
 
 
 class PoolView(Body):
-    """A pool, and how much of it functions take: those that run, and those that are placed there and start later.
+    """A pool, and how much of it functions use: those that run, and those that are placed there and start later.
 
     Attributes:
-        capacity: What there is, without the reserve: cores, GiB of memory, GiB of hugepages, accelerators.
-        used: What functions take of it.
+        capacity: Resources without the reserve: cores, GiB of memory, GiB of hugepages, accelerators.
+        used: Resources that functions use.
         sides: Parts of the host and of each tenant that bought some of it, or has functions there.
-        uplink_gbps: Gbit/s of its links to the transport network, where that is known.
-        nodes: As the network files say.
-        answers: Whether it answered when it was asked last.
+        uplink_gbps: Gbit/s of its links to the transport network, if known.
+        nodes: Its nodes by the network files.
+        answers: Whether it answered the last read.
         seen: When the pool was read last; None if it never was.
-        cluster: What its nodes and pods said then; None if it was never read.
-        wrong: Probable causes of what is wrong with it, in it and on its nodes.
-        closed: Why no function comes to it now, or not every one; empty where it is open.
+        cluster: Its nodes and pods then; None if it was never read.
+        wrong: Probable causes of faults of the pool and its nodes.
+        closed: Why it takes no new functions, or only some; empty if it is open.
     """
 
     pool: str
@@ -60,7 +60,7 @@ class PoolView(Body):
 
     @classmethod
     def of(cls, pool: Pool, use: PoolUse, nodes: tuple[Node, ...], health: Health | None, closed: str) -> PoolView:
-        """A pool as it is used, and as it was seen."""
+        """A pool by its use, and as read last."""
         return cls(
             pool=pool.id,
             where=pool.where,
@@ -82,7 +82,7 @@ class PoolView(Body):
 
 
 def _as_seen(health: Health) -> ClusterState | None:
-    """What nodes and pods of a pool said, without containers that crashed some time ago and run well since."""
+    """The last reading of a pool, without containers that crashed some time ago and run well since."""
     cluster = health.cluster
     return cluster and cluster.model_copy(update={"crashing": cluster.crashing_at(health.at)})
 
@@ -91,14 +91,14 @@ class PlacementView(Body):
     """Where functions would go.
 
     Attributes:
-        cost_us: Microseconds of all ways from pools to the sites of stations. A CU counts for each station as much more
-            as it bears where it is on an edge, and twice that on the pool of a site; a function without a place counts
+        cost_us: Sum of latencies from pools to the sites of stations, in µs. A CU on an edge pool counts as much more
+            for each station as it bears, and twice that on the pool of a site; a function without a place counts
             ten seconds.
-        bound_us: What no placement can fall below, where that was asked for.
+        bound_us: Lower bound of the cost of any placement, if requested.
         moves: Functions that run on another pool.
-        starts: Those that run nowhere yet.
-        unplaced: Those without a place.
-        losses: What the loss of nodes would cost at worst, by pool, where that was asked for.
+        starts: Functions that run nowhere yet.
+        unplaced: Functions without a place.
+        losses: The worst loss of service if nodes are lost, by pool, if requested.
     """
 
     cost_us: int
@@ -114,12 +114,12 @@ class PlacementView(Body):
 def functions(
     seen: CallerView, paging: Paging, _: Annotated[Person, needs(Permission.READ)], selector: str = "function=*"
 ) -> Listing[FunctionView | TenantFunction]:
-    """Functions by selector, by id: where each runs, where it would go and why; a tenant's people see their own."""
+    """Functions by selector, by id: where each runs, where it would go and why; a tenant sees its own."""
     network = seen.network()[1]
     chosen = select(network, selector)
     if other := next((one for one in chosen if one not in network.function_by_id), ""):
         raise InputError(
-            f"selector {selector!r} chooses {other}, which is no function: say which, as in region=cusco,function=*"
+            f"selector {selector!r} chooses {other}, which is not a function: add function=*, as in region=x,function=*"
         )
     asked = chosen[paging.offset : paging.offset + paging.limit]
     return listing(len(chosen), seen.functions(asked), paging)
@@ -138,7 +138,7 @@ def function(
 
 @router.get("/pools")
 def pools(backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]) -> Listing[PoolView]:
-    """Pools, and how much of each is taken, sold and free."""
+    """Pools, and how much of each is used, sold and free."""
     return cut(_pools(backend), paging)
 
 
@@ -167,9 +167,13 @@ def _pools(backend: Backend) -> list[PoolView]:
 def placement(
     backend: Backend,
     _: Annotated[Person, needs(Permission.OVERSEE)],
-    rebalance: Annotated[bool, Query(description="Let functions move that run where they may.")] = False,
-    fail: Annotated[int, Query(ge=0, le=3, description="What the loss of so many nodes of a pool would cost.")] = 0,
-    bound: Annotated[bool, Query(description="Work out how far from the best it may be; takes seconds.")] = False,
+    rebalance: Annotated[bool, Query(description="Also move functions that run where they may.")] = False,
+    fail: Annotated[
+        int, Query(ge=0, le=3, description="Show what the loss of this many nodes of a pool would cost.")
+    ] = 0,
+    bound: Annotated[
+        bool, Query(description="Show how far the placement may be from the best one; takes seconds.")
+    ] = False,
 ) -> PlacementView:
     """Where functions would go, and why. Changes nothing."""
     _digest, network = backend.store.networks.get()

@@ -49,9 +49,9 @@ def holds(backend: Backend, paging: Paging, _: Annotated[Person, needs(Permissio
 
 @router.post("", status_code=201)
 def put(asked: NewHold, backend: Backend, who: Annotated[Person, needs(Permission.STOP)]) -> Hold:
-    """Put a hold: nothing starts there, whoever asks; jobs under way finish, and plans leave it out."""
+    """Put a hold: nothing begins there, whoever asks for it. Jobs under way finish, and plans leave the target out."""
     if asked.until is not None and asked.until <= backend.clock.now():
-        raise ConflictError("the hold would end before it begins: until lies in the past")
+        raise ConflictError("until: the hold would end in the past")
     _check_target(backend.store.networks.get()[1], asked.target)
     hold = backend.store.holds.add(asked.target, who.name, asked.reason, asked.until)
     reassess(backend.store, backend.clock, backend.wakeups)

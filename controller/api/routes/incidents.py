@@ -1,4 +1,4 @@
-"""Incidents: list by rank, show the whole story, follow, acknowledge, take over and hand back."""
+"""Incidents: list by rank, show, follow, acknowledge, take and hand back."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from controller.remediation.dispatch import dispatch_pack
 
 router = Router(prefix="/v1/incidents", tags=["incidents"])
 
-#: Incidents that a follower is sent: the first ones.
+#: Most incidents to send to a follower: the first ones.
 _FOLLOWED = Page(limit=1000)
 _Words = Annotated[list[str] | None, Query(max_length=100)]
 
@@ -33,10 +33,10 @@ async def asked_for(  # one for each query parameter
     station: _Words = None,
     tenant: _Words = None,
     cause: _Words = None,
-    since: Annotated[AwareDatetime | None, Query(description="Only incidents that changed since then.")] = None,
-    owner: Annotated[str, Query(description="Only those that this person has taken over.", max_length=200)] = "",
+    since: Annotated[AwareDatetime | None, Query(description="Only incidents that changed since this time.")] = None,
+    owner: Annotated[str, Query(description="Only incidents that this person has taken.", max_length=200)] = "",
 ) -> IncidentFilter:
-    """Which incidents; each may be given several times. Without a state those that are open are meant."""
+    """A filter of incidents; each parameter may be repeated. Without a state it selects open ones."""
     return IncidentFilter(
         states=tuple(state or (IncidentState.OPEN,)),
         stations=tuple(station or ()),
@@ -54,7 +54,7 @@ def incidents(
     _: Annotated[Person, needs(Permission.READ)],
     like: Annotated[IncidentFilter, Depends(asked_for)],
 ) -> Listing[IncidentView | TenantIncident]:
-    """Incidents: open ones by rank, others newest first. To a tenant all are newest first."""
+    """Incidents: open ones by rank, others newest first. For a tenant all are newest first."""
     total, found = seen.incidents(paging, like)
     return listing(total, found, paging)
 
@@ -66,7 +66,7 @@ async def events(request: Request, seen: CallerView, _: Annotated[Person, needs(
 
 
 def _events(seen: View) -> dict[str, str]:
-    """The event of each of the first incidents as it is now, by id, the oldest first."""
+    """Events of the first incidents as they are now, by id, the oldest first."""
     every = IncidentFilter(states=(IncidentState.OPEN, IncidentState.CLOSED))
     return {one.id: event("incident", one) for one in reversed(seen.incidents(_FOLLOWED, every)[1])}
 
@@ -75,7 +75,7 @@ def _events(seen: View) -> dict[str, str]:
 def show(
     incident_id: str, seen: CallerView, _: Annotated[Person, needs(Permission.READ)]
 ) -> IncidentStory | TenantIncidentStory:
-    """One incident: its alarms, the way from its root to what suffers, minutes of each tenant, and what was done."""
+    """One incident: its alarms, the path from its root to affected cells, minutes lost by each tenant, and repairs."""
     return seen.incident(incident_id)
 
 
@@ -86,7 +86,7 @@ def report(
     _: Annotated[Person, needs(Permission.READ)],
     format: Annotated[Literal["json", "md"], Query(description="JSON, or Markdown for people.")] = "json",  # its name
 ) -> IncidentReport | TenantIncidentReport:
-    """An incident as its report shows it: root and why, decisions, repairs with evidence, minutes, comments."""
+    """The report of an incident: root and why, decisions, repairs with evidence, minutes lost, comments."""
     found = seen.report(incident_id)
     if format == "md":
         text = markdown(found.model_dump(mode="json"))
@@ -96,24 +96,24 @@ def report(
 
 @router.get("/{incident_id}/dispatch")
 def dispatch(incident_id: str, backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> DispatchPack:
-    """What a person who goes to the site of an incident's root has to know."""
+    """What a person sent to the site of an incident's root has to know."""
     root = backend.store.incidents.get(incident_id).root
     return backend.store.transaction(dispatch_pack, root, backend.clock.now())
 
 
 @router.post("/{incident_id}/acknowledge")
 def acknowledge(incident_id: str, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]) -> Incident:
-    """Acknowledge an incident. Who did so first stays on record."""
+    """Acknowledge an incident. The first acknowledgement stays on record."""
     return backend.store.incidents.acknowledge(incident_id, who.name)
 
 
 @router.post("/{incident_id}/take")
 def take(incident_id: str, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]) -> Incident:
-    """Take an incident: the caller works on it from now on, whoever did before."""
+    """Take an incident: from now on the caller is its owner."""
     return backend.store.incidents.take(incident_id, who.name)
 
 
 @router.post("/{incident_id}/hand-back")
 def hand_back(incident_id: str, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]) -> Incident:
-    """Hand an incident back: nobody works on it any more."""
+    """Hand an incident back: it has no owner any more."""
     return backend.store.incidents.hand_back(incident_id, who.name)

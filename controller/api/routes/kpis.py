@@ -1,4 +1,4 @@
-"""Key performance indicators: what they are, and what they come to over time."""
+"""Key performance indicators: definitions, and values over time."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ router = Router(prefix="/v1/kpis", tags=["kpis"])
 
 Step = Literal["quarter", "hour", "day", "month"]
 _SECONDS: dict[Step, int] = {"quarter": QUARTER, "hour": HOUR, "day": DAY, "month": MONTH}
-#: Periods of stations that are read for one answer at most, and for one whose step was not named.
+#: Most periods of stations to read for an answer: at all, and for one without a named step.
 _MOST, _FEW = 200_000, 20_000
-#: Points of one series at most, and of one whose step was not named.
+#: Most points of a series: at all, and without a named step.
 _POINTS, _READABLE = 3000, 200
 
 
 class KpiSeries(Body):
-    """An indicator over time, a page of what it is asked for.
+    """An indicator over time, for a page of objects.
 
     Attributes:
-        tenant: Whose part of what cells counted it is; an empty string for all.
-        seconds: Length of its periods.
+        tenant: The tenant whose part of the counts it uses; empty for all.
+        seconds: Length of a period.
     """
 
     kpi: Kpi
@@ -52,12 +52,12 @@ class KpiSeries(Body):
 
 @router.get("")
 def kpis(seen: CallerView, paging: Paging, _: Annotated[Person, needs(Permission.READ)]) -> Listing[Kpi]:
-    """Definitions: formula, source, unit, what a verdict needs; to a tenant those of its own part of shared cells."""
+    """Definitions: formula, source, unit, what a verdict needs; for a tenant those of its part of shared cells."""
     return cut(seen.kpis(), paging)
 
 
 class SeriesQuery(NamedTuple):
-    """Which part of an indicator is asked for."""
+    """The requested part of an indicator."""
 
     level: Level
     selector: str
@@ -68,16 +68,16 @@ class SeriesQuery(NamedTuple):
 
 
 async def asked_for(  # one for each query parameter
-    level: Annotated[Level, Query(description="Each cell, station, region or tenant, or all together.")] = (
+    level: Annotated[Level, Query(description="Per cell, station, region or tenant, or one value for the network.")] = (
         Level.STATION
     ),
-    selector: Annotated[str, Query(description="Only what these stations counted.", max_length=2000)] = "*",
-    tenant: Annotated[str, Query(description="Only this tenant's part of it.", max_length=100)] = "",
+    selector: Annotated[str, Query(description="Only counts of these stations.", max_length=2000)] = "*",
+    tenant: Annotated[str, Query(description="Only this tenant's part.", max_length=100)] = "",
     begin: Annotated[AwareDatetime | None, Query(description="Default: a day before the end.")] = None,
     end: Annotated[AwareDatetime | None, Query(description="Default: the last quarter of an hour.")] = None,
-    step: Annotated[Step | None, Query(description="Length of its periods; default: the shortest with room.")] = None,
+    step: Annotated[Step | None, Query(description="Length of a period; default: the shortest that fits.")] = None,
 ) -> SeriesQuery:
-    """What is asked for."""
+    """The requested part, from the query."""
     return SeriesQuery(level, selector, tenant, begin, end, step)
 
 
@@ -90,7 +90,7 @@ def show(
     asked: Annotated[SeriesQuery, Depends(asked_for)],
     format: Annotated[Literal["json", "csv"], Query(description="JSON, or the periods as a table.")] = "json",
 ) -> KpiSeries:
-    """An indicator over time: its value with 95 % confidence, or why it is not judged, and that of each period."""
+    """An indicator over time: its value with its 95 % interval, or why there is none, and that of each period."""
     tenant = asked.tenant or who.tenant
     tenants = seen.subscribers() if tenant or asked.level is Level.TENANT else {}
     if tenant and tenant not in tenants:
@@ -124,7 +124,7 @@ def show(
 
 
 def _known(kpis: Iterable[Kpi], name: str, level: Level, tenant: str) -> Kpi:
-    """The indicator of that name. Raises an error where there is none, or none at that level."""
+    """The indicator of a name. Raises an error if there is none, or none at this level."""
     by_name = {one.name: one for one in kpis}
     if name not in by_name:
         raise NotFoundError(unknown("KPI", name, by_name))
@@ -139,7 +139,7 @@ def _known(kpis: Iterable[Kpi], name: str, level: Level, tenant: str) -> Kpi:
 
 
 def _names(level: Level, network: Network, stations: Sequence[str], tenants: Sequence[str]) -> list[str]:
-    """Names of what is asked for, in order."""
+    """Names of the requested objects, in order."""
     if level is Level.TENANT:
         return list(tenants)
     cells = (cell for station in stations for cell in network.cells_by_station.get(station, ()))
@@ -147,7 +147,7 @@ def _names(level: Level, network: Network, stations: Sequence[str], tenants: Seq
 
 
 def _range(asked: SeriesQuery, stations: int, now: datetime, shortest: int) -> tuple[datetime, datetime, int]:
-    """Begin, end and length of periods. Raises InputError where there are too many of them."""
+    """Begin, end and length of periods. Raises InputError if there are too many."""
     quarter = datetime.fromtimestamp(now.timestamp() // QUARTER * QUARTER, UTC)
     end = min(asked.end or quarter, now)
     begin = asked.begin or end - timedelta(days=1)
@@ -157,7 +157,7 @@ def _range(asked: SeriesQuery, stations: int, now: datetime, shortest: int) -> t
     if asked.step:
         seconds = _SECONDS[asked.step]
     else:
-        there = (one for one in _SECONDS.values() if shortest <= one <= DAY)  # of this month there is no row yet
+        there = (one for one in _SECONDS.values() if shortest <= one <= DAY)  # the current month has no row yet
         fits = (one for one in there if span / one <= _READABLE and stations * span / one <= _FEW)
         seconds = next(fits, DAY)
     if span / seconds > _POINTS or stations * span / seconds > _MOST:

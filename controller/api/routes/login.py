@@ -1,4 +1,4 @@
-"""Signing in, where an identity provider is configured: with a browser, or on the command line."""
+"""Sign-in with a browser or on the command line, where an identity provider is configured."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 router = Router(prefix="/v1/login", tags=["people"])
 
-#: Cookie that goes with a browser to the provider and back, and how many seconds it has for that.
+#: Cookie of a browser during its way to the provider and back, and its lifetime in seconds.
 _FLOW, _PATIENCE = "minka_login", 600
 _PATH = "/v1/login"
-#: Characters of a token that browsers keep in a cookie (RFC 6265 §6.1).
+#: Longest token that browsers keep in a cookie, in characters (RFC 6265 §6.1).
 _LONGEST = 4000
 
 
@@ -44,7 +44,7 @@ async def callback(
     code: Annotated[str, Query(max_length=4000)] = "",
     kept: Annotated[str, Cookie(alias=_FLOW)] = "",
 ) -> RedirectResponse:
-    """Where the identity provider sends the browser back to."""
+    """Receive the browser that the identity provider sends back."""
     token, identity = await _provider(backend).finish(code, state, kept)
     await run_in_threadpool(signed_in, backend.store, identity)
     if len(token) > _LONGEST:
@@ -57,7 +57,7 @@ async def callback(
 
 
 class DeviceSignIn(Body):
-    """Where people sign in on the command line (RFC 8628): the provider's issuer, and our name there."""
+    """Where people sign in on the command line (RFC 8628): the provider's issuer, and our client id there."""
 
     issuer: str
     client_id: str
@@ -65,7 +65,7 @@ class DeviceSignIn(Body):
 
 @router.get("/device", dependencies=[OPEN])
 def device(backend: Backend) -> DeviceSignIn:
-    """Where people sign in on the command line; the token that they get there is a bearer token here."""
+    """Where people sign in on the command line; the API accepts the token that they get there as a bearer token."""
     provider = _provider(backend)
     if not provider.device_client:
         raise NotFoundError("sign-in on the command line is not set up: set MINKA_OIDC_DEVICE_CLIENT_ID")
@@ -74,13 +74,13 @@ def device(backend: Backend) -> DeviceSignIn:
 
 @router.delete("", status_code=204, dependencies=[OPEN])
 async def end(request: Request, backend: Backend) -> Response:
-    """Sign out of Minka: the provider's token opens nothing here any more. The provider is not informed."""
+    """Sign out of Minka: the API no longer accepts the provider's token. The provider is not informed."""
     answer = Response(status_code=204)
     if SESSION in request.cookies:
         answer.delete_cookie(SESSION)
     token = provider_token(request)
     if backend.provider is not None and token:
-        with suppress(SignInError):  # what opens nothing needs no end
+        with suppress(SignInError):  # an invalid token needs no end
             identity = await backend.provider.identity(token)
             await run_in_threadpool(backend.store.sign_ins.end, identity.sign_in)
     return answer

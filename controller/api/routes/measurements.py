@@ -1,4 +1,4 @@
-"""Performance data on record: of whom it came, what is missing, and what stations count that nobody knows."""
+"""Performance data on record: from which stations it came, what is missing, and which counters are unknown."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from controller.ports.store import CollectedFile, UnknownCounter
 
 router = Router(prefix="/v1/measurements", tags=["measurements"])
 
-#: Files of a station that are shown, newest first.
+#: Most files of a station to show, newest first.
 _FILES = 100
 
 
@@ -30,9 +30,9 @@ class CounterView(Body):
     """A counter of the vocabulary.
 
     Attributes:
-        over_time: How values of periods become that of a longer time.
-        over_cells: How values of cells become that of a station.
-        aliases: Names under which vendors count it.
+        over_time: How the values of periods are combined for a longer time.
+        over_cells: How the values of cells are combined for a station.
+        aliases: Names that vendors use for it.
     """
 
     name: str
@@ -44,7 +44,7 @@ class CounterView(Body):
 
 
 class MissingSpan(Body):
-    """A time of which nothing whole is on record."""
+    """A time without a whole period on record."""
 
     begin: AwareDatetime
     end: AwareDatetime
@@ -52,12 +52,12 @@ class MissingSpan(Body):
 
 
 class StationMeasurements(Body):
-    """What came of a station, and what did not.
+    """Performance data of a station: what came, and what is missing.
 
     Attributes:
-        collection: How it is collected; null where it is not.
-        begin: Of the time that was asked for, as is ``end``.
-        files: The newest that were taken or refused; ``error`` says why one was of no use.
+        collection: State of the collection; null if it is not collected.
+        begin: Beginning of the requested time; ``end`` is its end.
+        files: The newest files that were accepted or refused; ``error`` says why one was refused.
     """
 
     station: str
@@ -74,9 +74,11 @@ def stations(
     paging: Paging,
     _: Annotated[Person, needs(Permission.OVERSEE)],
     selector: Annotated[str, Query(description="Only these stations.", max_length=2000)] = "*",
-    incomplete: Annotated[bool, Query(description="Only those of which something is missing, or that failed.")] = False,
+    incomplete: Annotated[
+        bool, Query(description="Only stations with missing periods or a failed collection.")
+    ] = False,
 ) -> Listing[Collection]:
-    """How the performance data of stations is collected: the newest period, what is missing of the last day, why."""
+    """Collection of performance data by station: the newest period, what is missing of the last day, and why."""
     network = backend.store.networks.get()[1]
     found = backend.store.collections.find(select(network, selector))
     chosen = (found[name] for name in sorted(found))
@@ -90,7 +92,7 @@ def station(
     _: Annotated[Person, needs(Permission.OVERSEE)],
     days: Annotated[int, Query(ge=1, le=35, description="How long back from now.")] = 1,
 ) -> StationMeasurements:
-    """Which files of a station were taken or refused, and which times are missing since it is collected."""
+    """Which files of a station were accepted or refused, and which times are missing since its collection began."""
     network = backend.store.networks.get()[1]
     if not network.manages(station):
         raise NotFoundError(unknown("station", station, network.station_by_id))
@@ -113,7 +115,7 @@ def station(
 
 @router.get("/counters")
 def counters(paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]) -> Listing[CounterView]:
-    """The vocabulary: counters that are kept, with unit, source and how they add up."""
+    """The vocabulary: counters on record, with unit, source, and how they add up."""
     shown = COUNTERS[paging.offset : paging.offset + paging.limit]
     return listing(
         len(COUNTERS),
@@ -136,5 +138,5 @@ def counters(paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]) ->
 def unknown_counters(
     backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]
 ) -> Listing[UnknownCounter]:
-    """Counters that stations have and the vocabulary does not: their values are counted, and not kept."""
+    """Counters of stations that are not in the vocabulary: their values are counted, but not kept."""
     return cut(backend.store.measurements.unknown(), paging)

@@ -42,7 +42,7 @@ class NetworkUpload(Body):
 
 
 class ImportUpload(Body):
-    """What stations can't say: network files with header, regions, sites and tenants, and their endpoints.
+    """What stations can't say: network files with header, regions, sites and tenants, and the stations' endpoints.
 
     ``places`` is CSV with the columns ``station`` and ``site``.
     """
@@ -53,7 +53,7 @@ class ImportUpload(Body):
 
 
 class ImportedFiles(Body):
-    """Network files by name, and what they can't say."""
+    """Network files by name, and notes on what they lack."""
 
     files: dict[str, str]
     notes: tuple[str, ...]
@@ -62,7 +62,7 @@ class ImportedFiles(Body):
 class SharedCellView(Body):
     """A cell with the tenants that share it: by the agreements in force today, and by what Minka has configured.
 
-    If ``agreed`` and ``configured`` PLMNs of a tenant differ, it is yet to be brought on air, or to be taken off.
+    If ``agreed`` and ``configured`` PLMNs of a tenant differ, the tenant still has to be added or removed.
     """
 
     station: str
@@ -74,7 +74,7 @@ class SharedCellView(Body):
 
 
 class NetworkSummary(Body):
-    """What the current network holds."""
+    """The current network in numbers."""
 
     id: str
     name: str
@@ -85,9 +85,9 @@ class NetworkSummary(Body):
 class LoadedNetwork(NetworkSummary):
     """What was loaded.
 
-    ``changed`` says whether it is a new version. ``abandoned`` are devices that carry nodes of ours and that the files
-    don't have: they can't be changed or watched, nor are ways kept for them on routers. ``warnings`` tell of
-    credentials without a secret.
+    ``changed`` says whether it is a new version. ``abandoned`` are devices with nodes of ours that the files no longer
+    have: they can't be changed or watched, and routers keep no routes for them. ``warnings`` name credentials without a
+    secret.
     """
 
     changed: bool
@@ -122,7 +122,7 @@ def _abandoned(store: Store, network: Network) -> tuple[str, ...]:
 
 
 def _secretless(network: Network, missing: Callable[[str], str]) -> tuple[str, ...]:
-    """Credentials whose secret is not there: what for, and what would be right."""
+    """Warnings about credentials without a secret: which device needs it, and what to do."""
     devices: dict[str, list[str]] = {}
     for device in sorted(filter(network.manages, {*network.endpoint_by_station, *network.router_by_id})):
         for name in target_of(network, device).credentials:
@@ -138,10 +138,10 @@ def _secretless(network: Network, missing: Callable[[str], str]) -> tuple[str, .
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> Path:
-    """Uploaded files as a directory.
+    """Write uploaded files to a directory.
 
     Raises:
-        InputError: A name leads out of the directory, or can't be one.
+        InputError: A name leads out of the directory, or is not a valid name.
     """
     root = folder / "files"
     root.mkdir()
@@ -163,7 +163,7 @@ def _write(folder: Path, files: Mapping[str, str]) -> Path:
 
 
 def _beside(folder: Path, name: str, text: str | None) -> Path | None:
-    """A file that is uploaded beside the directory."""
+    """Write a file that is uploaded beside the directory."""
     if text is None:
         return None
     path = folder / name
@@ -191,7 +191,7 @@ def _frame(upload: ImportUpload, credentials: Credentials) -> Frame:
 
 
 def _save(store: Store, network: Network, digest: str, actor: str) -> bool:
-    """Make a network the current one, and go by it at once in what follows from which alarm."""
+    """Make a network the current one, and judge at once by it which alarm follows from which."""
     changed = store.networks.save(network, digest, actor)
     if changed:
         store.alarms.correlate()
@@ -204,7 +204,7 @@ async def load(
 ) -> LoadedNetwork:
     """Check network files and make them the current version. Changes nothing on stations.
 
-    Answers 422 with every problem of every file, and keeps the old version, if anything is wrong.
+    If anything is wrong, answers 422 with every problem of every file, and keeps the old version.
     """
     network = await run_in_threadpool(_load, upload, backend.credentials)
     digest = await run_in_threadpool(network_digest, network)
@@ -225,11 +225,11 @@ def show(seen: CallerView, _: Annotated[Person, needs(Permission.READ)]) -> Netw
 async def import_(
     upload: ImportUpload, backend: Backend, who: Annotated[Person, needs(Permission.NETWORK)]
 ) -> ImportedFiles:
-    """Make network files of what live stations carry. The current network stays as it is.
+    """Make network files from the configuration of live stations. The current network stays as it is.
 
-    Stations are only read, but they get secrets of ours: which, and at which addresses, goes on record before. Sharing
-    that was found becomes agreements, valid from today. What network files can't say of a station, and stations that
-    could not be read, are notes.
+    Stations are only read, but they receive our credentials: the audit trail first gets which ones, and for which
+    addresses. Sharing that is found becomes agreements, valid from today. Notes name what network files can't express,
+    and stations that could not be read.
     """
     frame = await run_in_threadpool(_frame, upload, backend.credentials)
     made = await backend.importer.import_network(frame, who.name)
@@ -240,7 +240,7 @@ async def import_(
 def sharing(
     seen: CallerView, paging: Paging, _: Annotated[Person, needs(Permission.READ)], selector: str = "*"
 ) -> Listing[SharedCellView]:
-    """Which tenants share each cell of the selected stations (TS 32.130); a tenant's people see themselves only."""
+    """Which tenants share each cell of the selected stations (TS 32.130); a tenant sees only itself."""
     _digest, network = seen.network()
     chosen = set(select(network, selector))
     asked = cut([cell for cell in network.cells if cell.station in chosen], paging)

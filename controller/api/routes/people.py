@@ -21,12 +21,12 @@ from controller.runs.approval.clearance import reassess
 
 router = Router(prefix="/v1", tags=["people"])
 
-#: Days that a token lives where nobody says otherwise, and the most that can be said.
+#: Lifetime of a token in days: by default, and at most.
 _DAYS, _MOST_DAYS = 90, 3660
 
 
 class Me(Body):
-    """Who calls, on whose side, and what the token in use opens."""
+    """The caller, their side, and what the token in use opens."""
 
     name: str
     role: Role
@@ -35,7 +35,7 @@ class Me(Body):
 
 
 class UserChange(Body):
-    """A user's role, the tenant if it is a tenant's, and whether their tokens open nothing."""
+    """A user's role, the tenant for a tenant's role, and whether the user is disabled."""
 
     role: Role
     tenant: str = ""
@@ -51,10 +51,10 @@ class NewUser(Body):
 
 
 class TokenRequest(Body):
-    """A token to make: for whom, what it opens, for how long.
+    """A token to make: owner, scope, and lifetime.
 
-    Unless said it is the caller's own, opens what the token in use opens there, and ends after 90 days, or with the
-    token in use if that is sooner.
+    By default it is the caller's own, opens what the token in use opens, and ends after 90 days, or with the token in
+    use if that is sooner.
     """
 
     owner: Username | None = None
@@ -64,13 +64,13 @@ class TokenRequest(Body):
 
 
 class TokenRotation(Body):
-    """How long the old token goes on working beside the new one."""
+    """How long the old token stays valid beside the new one."""
 
     overlap_hours: float = Field(default=24, ge=0, le=24 * 31)
 
 
 class IssuedToken(Body):
-    """A token just made; this is the only time that its secret is shown."""
+    """A new token; its secret is shown only here."""
 
     token: Token
     secret: str
@@ -78,7 +78,7 @@ class IssuedToken(Body):
 
 @router.get("/me")
 def me(who: Annotated[Person, needs(Permission.READ)]) -> Me:
-    """Who calls, and their permissions."""
+    """The caller, and their permissions."""
     opened = permissions(who)
     return Me(name=who.name, role=who.role, side=who.side, permissions=[one for one in Permission if one in opened])
 
@@ -97,7 +97,7 @@ def add(asked: NewUser, backend: Backend, who: Annotated[Person, needs(Permissio
 
 @router.put("/users/{name}")
 def change(name: str, asked: UserChange, backend: Backend, who: Annotated[Person, needs(Permission.PEOPLE)]) -> User:
-    """Change a user's role, disable or enable them. Their tokens and votes follow at once."""
+    """Change a user's role, disable or enable them. This applies to their tokens and votes at once."""
     backend.store.users.get(name)
     person = _person(backend.store, name, asked.role, asked.tenant)
     user = backend.store.users.change(person, who.name, disabled=asked.disabled)
@@ -142,9 +142,9 @@ def rotate(
     answer: Response,
     who: Annotated[Person, needs(Permission.TOKENS)],
 ) -> IssuedToken:
-    """Replace a token: make one like it; the old one stays valid for a while, so that nothing stops meanwhile.
+    """Replace a token by a new one like it. The old one stays valid for a while, so that no program is cut off.
 
-    The new one has the whole lifetime of the old one before it, but ends with the token in use at the latest.
+    The new one gets the full lifetime of the old one, but ends with the token in use at the latest.
     """
     old = _token(backend.store, who, token_id)
     check_renewal(who, backend.store.users.get(old.owner).role, old)
@@ -158,13 +158,13 @@ def rotate(
 def revoke(
     token_id: str, backend: Backend, who: Annotated[Person, needs(Permission.TOKENS)], with_made: bool = False
 ) -> None:
-    """End a token now, permanently; ``with_made`` also ends all tokens made with it, and those made with these."""
+    """Revoke a token now, permanently; ``with_made`` also revokes all tokens that descend from it."""
     backend.store.tokens.revoke(_token(backend.store, who, token_id).id, who, with_made=with_made)
     reassess(backend.store, backend.clock, backend.wakeups)
 
 
 def _person(store: Store, name: str, role: Role, tenant: str) -> Person:
-    """A user to be, of a tenant that the network knows.
+    """Check a new user, and that the network has the user's tenant.
 
     Raises:
         ConflictError: Role and tenant don't go together.
@@ -184,7 +184,7 @@ def _owner(caller: Person, owner: str) -> str:
 
 
 def _token(store: Store, caller: Person, token_id: str) -> Token:
-    """A token that the caller may see; others are as if they were not."""
+    """A token that the caller may see; for others the answer is the same as for an unknown id."""
     token = store.tokens.get(token_id)
     if not may_manage(caller, token.owner):
         raise NotFoundError(f"there is no token {token_id}")

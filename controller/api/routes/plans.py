@@ -1,4 +1,4 @@
-"""Plans: make, from network files or from what a run did, list, show, compare."""
+"""Plans: make (from network files, or to undo a run), list, show, compare."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from controller.runs.planning.undo import undo_plan
 
 router = Router(prefix="/v1", tags=["plans"])
 
-#: Seconds between two reports of how far planning is.
+#: Seconds between two progress events.
 _POLL = 0.5
 
 
 class NewPlan(Body):
     """What to plan.
 
-    ``remove`` names tenants and the number of nodes that may be removed; ``expect_stations`` names the
-    number of stations touched, where that is more than the set share of the network. Identities on air change only with
-    ``identities``: primary PLMNs of cells, which are locked for that, and PLMNs of global node ids, which restart the
-    station.
+    ``remove`` names tenants and the number of nodes that may be removed. ``expect_stations`` names the number of
+    stations touched, if that is more than the configured share of the network. Identities on air change only with
+    ``identities``: primary PLMNs of cells, which are locked for the change, and PLMNs of global node ids, which restart
+    the station.
     """
 
     selector: str = "*"
@@ -46,7 +46,7 @@ class NewPlan(Body):
 
 
 def _plan_response(plan: Plan | TenantPlan, status: int = 200) -> Response:
-    """A plan as it is saved, part by part: a network-wide one is too big to be held as a whole."""
+    """Stream a plan from the store: a network-wide one is too big for memory."""
     if isinstance(plan, Plan):
         return StreamingResponse(json_parts(plan), status, media_type="application/json")
     return Response(plan.model_dump_json(), status, media_type="application/json")
@@ -63,7 +63,7 @@ class Reading(Body):
 async def make(
     asked: NewPlan, backend: Backend, who: Annotated[Person, needs(Permission.PLAN)], progress: bool = False
 ) -> Response:
-    """Plan what brings the selected stations to the current network files. Stations are read.
+    """Plan how to bring the selected devices to the current network files. Devices are read.
 
     Nothing is changed. An equal plan has an equal id, so asking twice is harmless. With ``progress`` the answer is a
     stream of server-sent events: ``progress`` as stations are read, and in the end ``plan``, or ``problem``.
@@ -76,7 +76,7 @@ async def make(
 
 
 async def _progress_of(planning: Callable[[Progress], Coroutine[Any, Any, Plan]]) -> AsyncIterator[str]:
-    """How far planning is, twice a second, and what comes of it; it ends with whom it is for."""
+    """Progress of planning, twice a second, then its result; ends when the client disconnects."""
     seen = Progress()
     making = asyncio.create_task(planning(seen))
     try:
@@ -96,7 +96,7 @@ async def _progress_of(planning: Callable[[Progress], Coroutine[Any, Any, Plan]]
 
 
 class UndoRequest(Body):
-    """Nodes that go when the run is taken back, since it had made them: their number by owner."""
+    """The number of nodes by owner that the undo may remove, since the run had created them."""
 
     remove: dict[str, int] = {}
 
@@ -109,7 +109,7 @@ async def undo(
     who: Annotated[Person, needs(Permission.PLAN)],
     progress: bool = False,
 ) -> Response:
-    """Plan how to take an ended run back, from its recorded inverses. Changes nothing; apply the plan.
+    """Plan how to undo an ended run, from its recorded inverses. Changes nothing until the plan is applied.
 
     Stations where later changes overlap are left out of the plan, with the runs and nodes. With ``progress`` the
     answer is a stream of server-sent events, as of `POST /v1/plans`.
@@ -143,5 +143,5 @@ def show(
 def difference(
     plan_id: str, other_id: str, backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]
 ) -> Listing[PlanDifference]:
-    """How the other plan differs from this one, one line each; empty if it does not."""
+    """Differences of the other plan from this one, one line each; empty if there are none."""
     return cut(list(compare(backend.store.plans.get(plan_id), backend.store.plans.get(other_id))), paging)

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class PlaybookSummary(Body):
-    """A playbook in a list; ``problems`` where it can't be used."""
+    """A playbook in a list; ``problems`` says why it can't be used."""
 
     name: str
     description: str = ""
@@ -51,7 +51,7 @@ class PlaybookParameters(Body):
 
 
 class NewPlaybookRun(PlaybookParameters):
-    """Parameters, and why; the reasons are kept on record. ``overtake`` lets it go before a paused run."""
+    """Parameters, and reasons for the record. ``overtake`` lets the run start before a paused one."""
 
     reason: str = ""
     contracts: tuple[Contract, ...] = Contracts
@@ -101,7 +101,7 @@ async def run(
     who: Annotated[Person, needs(Permission.RUN)],
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> Run:
-    """Accept a run. The same Idempotency-Key of yours returns the same run; with other parameters it is a conflict."""
+    """Start a run. Your same Idempotency-Key returns the same run, and with other parameters a conflict."""
     return await launch.start(
         RunRequest(
             playbook=name,

@@ -15,7 +15,7 @@ router = Router(prefix="/v1/questions", tags=["questions"])
 
 
 class Answer(Body):
-    """What is answered, to which question where the run has several, and why."""
+    """An answer, its question where the run has several, and a reason."""
 
     run: str
     answer: str = Field(min_length=1, max_length=4000)

@@ -17,14 +17,14 @@ router = Router(prefix="/v1/record", tags=["record"])
 
 
 class RecordDecision(Body):
-    """Which is right where stations carry what the record does not know of, and why."""
+    """Whether the record or the devices are right where they differ, and why."""
 
     choice: RecordChoice
     reason: str = Field(min_length=1)
 
 
 class RecordOutcome(Body):
-    """What became of it: stations whose ledger changed, and those that are on hold since they could not be read."""
+    """The result: stations whose ledger changed, and stations on hold because they could not be read."""
 
     state: RecordState
     taken: tuple[str, ...] = ()
@@ -33,7 +33,7 @@ class RecordOutcome(Body):
 
 @router.get("")
 def show(backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> RecordState:
-    """Whether the database is the newest record that is known; while it is in doubt, nothing starts on stations."""
+    """Whether the database is the newest known record; while that is in doubt, nothing starts on stations."""
     return backend.store.integrity.check()
 
 
@@ -43,7 +43,7 @@ async def decide(
 ) -> RecordOutcome:
     """End the doubt. ``record``: what stations carry beyond it is drift, to be repaired. ``devices``: it was applied.
 
-    For ``devices`` all adopted stations are read; those that can't be get a hold.
+    For ``devices`` all adopted stations are read; unreadable ones get a hold.
     """
     carried, unread = await backend.planner.carried() if asked.choice is RecordChoice.DEVICES else ([], [])
     decide_record = backend.store.integrity.decide

@@ -35,22 +35,22 @@ from controller.store import open_store
 
 router = Router(prefix="/v1", tags=["remediation"])
 
-#: Reports that one backtest plays at most, and names of files of rules.
+#: Most reports of a backtest, and the form of names of rule files.
 MOST_REPORTS = 20_000
 _RULE_FILE = re.compile(r"[a-z0-9][a-z0-9-]{0,99}\.yaml")
-#: A backtest takes a processor for a while.
+#: One at a time, since a backtest keeps a processor busy for a while.
 _ONE_BACKTEST = Lock()
 
 
 class RepairSwitch(Body):
-    """Whether automatic repair is to be stopped, and why."""
+    """Whether to stop automatic repair, and why."""
 
     stopped: bool
     reason: str = Field(default="", max_length=2000)
 
 
 class Remediation(RepairSwitch):
-    """Whether automatic repair is stopped: since when, by whom (``breaker``: by itself) and why.
+    """Whether automatic repair is stopped: since when, by whom (``breaker`` if it stopped by itself) and why.
 
     More than ``limit`` repairs within ``minutes`` stop it.
     """
@@ -64,9 +64,9 @@ class Remediation(RepairSwitch):
 class RuleView(Body):
     """A rule with its record.
 
-    ``mode`` is that for all alarms, ``scopes`` has those of single regions and tenants. ``changed`` says that the rule
-    or one of its playbooks is not what was promoted, so that it observes. ``content`` is the rule as its file says.
-    ``warnings`` has what it names, or is promoted for, and the current network does not have: it answers nothing there.
+    ``mode`` is the mode for all alarms, ``scopes`` has the modes for single regions and tenants. ``changed`` says that
+    the rule or one of its playbooks changed since its promotion, so that it observes. ``content`` is the rule in its
+    file. ``warnings`` names what the rule mentions or is promoted for, but the current network does not have.
     """
 
     name: str
@@ -81,7 +81,7 @@ class RuleView(Body):
 
 
 class Promotion(Body):
-    """The mode that a rule is to have: everywhere, in one region, or for alarms that concern one tenant alone."""
+    """A mode for a rule: everywhere, in one region, or for alarms that concern one tenant only."""
 
     mode: RuleMode
     reason: str = Field(min_length=1, max_length=2000)
@@ -96,7 +96,7 @@ class ProposalAnswer(Body):
 
 
 class BacktestRequest(Body):
-    """Files of rules, by name, and the time whose reports are played: by default the last day."""
+    """Rule files by name, and the time whose reports are played: by default the last day."""
 
     files: dict[str, str] = Field(min_length=1, max_length=500)
     since: AwareDatetime | None = None
@@ -104,9 +104,9 @@ class BacktestRequest(Body):
 
 
 class BacktestedRules(Body):
-    """What rules would have done from ``since`` to ``until``, which is earlier than asked where reports are many.
+    """What rules would have done from ``since`` to ``until``, which is earlier than requested if reports are many.
 
-    ``warnings`` has what they name and the current network does not have: they answer nothing there.
+    ``warnings`` names what the rules mention but the current network does not have.
     """
 
     since: AwareDatetime
@@ -127,7 +127,7 @@ def rules(backend: Backend, paging: Paging, _: Annotated[Person, needs(Permissio
 def backtest(
     asked: BacktestRequest, backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]
 ) -> BacktestedRules:
-    """What changed rules would have done about recorded reports, beside what was done. Touches no device."""
+    """What the given rules would have done about recorded reports, compared with what was done. Touches no device."""
     if not _ONE_BACKTEST.acquire(blocking=False):
         raise ConflictError("another backtest is under way: wait for its end")
     try:
@@ -170,11 +170,11 @@ def _backtest(asked: BacktestRequest, backend: Services) -> BacktestedRules:
 
 
 def _tried(files: Mapping[str, str]) -> tuple[tuple[Rule, Entry], ...]:
-    """Rules of uploaded files. Raises InputError: a name is none of a file of rules, or a rule is wrong."""
+    """Rules of uploaded files. Raises InputError if a file name or a rule is wrong."""
     with TemporaryDirectory(prefix="minka-rules-") as folder:
         for name, text in files.items():
             if not _RULE_FILE.fullmatch(name):
-                raise InputError(f"{name[:60]!r} is no name of a file of rules; names are like core-link-down.yaml")
+                raise InputError(f"{name[:60]!r} is not a name of a rule file, such as core-link-down.yaml")
             (Path(folder) / name).write_text(text, encoding="utf-8")
         return read_rules(Path(folder))
 
@@ -213,7 +213,7 @@ def _scope(backend: Services, name: str, asked: Promotion) -> str:
     scope = f"{REGION}{asked.region}" if asked.region else f"{TENANT}{asked.tenant}"
     given = any((grant.rule, grant.scope) == (name, scope) for grant in backend.store.rules.grants())
     if given and asked.mode is RuleMode.OBSERVE:
-        return scope  # also what the network files do not have any more
+        return scope  # also a scope that left the network files
     _, network = backend.store.networks.get()
     if asked.region and asked.region not in network.region_by_id:
         raise InputError(unknown("region", asked.region, network.region_by_id))
@@ -223,7 +223,7 @@ def _scope(backend: Services, name: str, asked: Promotion) -> str:
 
 
 def _strange(backend: Services, found: Sequence[tuple[Rule, Entry]]) -> dict[str, list[str]]:
-    """What rules name that is not there, by rule."""
+    """Warnings about names in rules that the network does not have, by rule."""
     causes = backend.settings.alert_causes.split()
     return strange_names(found, library(backend), _network(backend), causes)
 
@@ -263,7 +263,7 @@ def _view(
 
 
 def _is_there(scope: str, network: Network | None) -> bool:
-    """Whether the network files have the region or tenant that a mode is for, if there are any."""
+    """Whether the network files, if any, have the region or tenant of a mode."""
     if network is None or scope == EVERYWHERE:
         return True
     kind, _, name = scope.partition(":")
@@ -288,7 +288,7 @@ def remediation(backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)
 def switch(asked: RepairSwitch, backend: Backend, who: Annotated[Person, needs(Permission.STOP)]) -> Remediation:
     """Stop or resume all automatic repair. Repairs under way finish.
 
-    What the breaker stopped is resumed here too.
+    This also resumes automatic repair after the breaker stopped it.
     """
     if asked.stopped:
         backend.store.switches.set(REMEDIATION_STOPPED, True, who.name, asked.reason)
@@ -306,7 +306,7 @@ def proposals(
     rule: Annotated[str, Query(description="Only those of this rule.", max_length=100)] = "",
     alarm: Annotated[str, Query(description="Only those for this alarm.", max_length=100)] = "",
 ) -> Listing[Proposal]:
-    """What rules proposed for alarms, and what became of it, newest first."""
+    """Proposals of rules for alarms, with their state, newest first."""
     total, found = backend.store.rules.page(paging, state or (), rule, alarm)
     return listing(total, found, paging)
 
@@ -315,7 +315,7 @@ def proposals(
 def approve(
     proposal_id: str, said: ProposalAnswer, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]
 ) -> Proposal:
-    """Say yes to a proposal that asks: its run begins, unless a guard says no by then."""
+    """Approve a proposal that asks: its run begins, unless a guard refuses it by then."""
     return _answer(backend, proposal_id, who, said.reason, yes=True)
 
 
@@ -323,7 +323,7 @@ def approve(
 def deny(
     proposal_id: str, said: ProposalAnswer, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]
 ) -> Proposal:
-    """Say no to a proposal that asks: its alarm goes to people."""
+    """Deny a proposal that asks: its alarm is escalated."""
     return _answer(backend, proposal_id, who, said.reason, yes=False)
 
 

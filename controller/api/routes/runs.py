@@ -25,7 +25,7 @@ router = Router(prefix="/v1/runs", tags=["runs"])
 
 
 class NewRun(Body):
-    """A plan to apply, how, and why; ``overtake`` lets it go before a paused run of the same stations."""
+    """A plan to apply, how, and why; ``overtake`` lets the run start before a paused one on the same stations."""
 
     plan: str
     strategy: Strategy = Strategy()
@@ -42,7 +42,7 @@ async def start(
     who: Annotated[Person, needs(Permission.RUN)],
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> Run:
-    """Accept a run. The same Idempotency-Key of yours returns the same run; with another body it is a conflict."""
+    """Start a run. Your same Idempotency-Key returns the same run, and with another body a conflict."""
     return await launch.start(
         RunRequest(
             plan=await run_in_threadpool(backend.store.plans.get, asked.plan),
@@ -96,7 +96,7 @@ def steps(
 
 @router.post("/{run_id}/cancel", status_code=202)
 def cancel(run_id: str, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]) -> Run:
-    """Cancel a run: it starts nothing more. Devices under way finish; undecided groups are taken back.
+    """Cancel a run: no more devices start. Devices under way finish; undecided groups are taken back.
 
     Cancelling a finished run changes nothing.
     """
@@ -107,7 +107,7 @@ def cancel(run_id: str, backend: Backend, who: Annotated[Person, needs(Permissio
 
 @router.post("/{run_id}/pause", status_code=202)
 def pause(run_id: str, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]) -> Run:
-    """Pause a run: it starts nothing more until it is resumed. Devices and units under way finish.
+    """Pause a run: no more devices start until it is resumed. Devices and units under way finish.
 
     Pausing a run that is finished, or being cancelled, changes nothing.
     """
@@ -141,7 +141,7 @@ async def events(
 
 
 async def _follow(seen: View, run_id: str) -> AsyncIterator[str]:
-    """What is on record, as it changes."""
+    """Events of a run, as the record changes."""
     sent: set[str] = set()
     last: RunView | TenantRun | None = None
     silent = 0.0
@@ -160,7 +160,7 @@ async def _follow(seen: View, run_id: str) -> AsyncIterator[str]:
 
 
 def _news(seen: View, run: RunView | TenantRun, sent: set[str]) -> str:
-    """The jobs that ended since the last time, which are noted in ``sent``, and the run."""
+    """The jobs that ended since the last call, which are added to ``sent``, and the run."""
     ended = [job for job in seen.jobs(run.id) if job.outcome is not None and job.station not in sent]
     sent.update(job.station for job in ended)
     return "".join(event("job", job) for job in ended) + event("run", run)

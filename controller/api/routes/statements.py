@@ -1,4 +1,4 @@
-"""Statements: issue what a tenant got in a month, list, fetch and prove what was issued."""
+"""Statements of what a tenant got in a month: issue, list, fetch, and verify a file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from controller.models.statement import IssuedStatement, Month, Statement, State
 from controller.performance.statements import files_of
 from controller.ports.store import Page, StatementFilter
 
-#: The latest version is the one that was issued last.
+#: The version that was issued last.
 _NEWEST = Page(limit=1)
 
 router = Router(prefix="/v1/statements", tags=["statements"])
@@ -25,12 +25,12 @@ _MEDIA = {StatementForm.JSON: "application/json", StatementForm.CSV: "text/csv",
 _FILE: dict[int | str, dict[str, Any]] = {
     200: {"content": {media: {"schema": {"type": "string"}} for media in _MEDIA.values()}, "description": "The file"}
 }
-_Form = Annotated[StatementForm, Query(alias="format", description="Which of its files.")]
+_Form = Annotated[StatementForm, Query(alias="format", description="Format of the file.")]
 _Tenant = Annotated[str, Path(max_length=64)]
 
 
 class NewStatement(Body):
-    """Why there is to be another version where one is on record."""
+    """Why to issue another version of a statement on record."""
 
     reason: str = Field(default="", max_length=1000)
 
@@ -44,7 +44,7 @@ def statements(
     tenant: Annotated[str | None, Query(max_length=64)] = None,
     month: Month | None = None,
 ) -> Listing[IssuedStatement]:
-    """Statements on record with the digests of their files, newest first; a tenant's people see their own."""
+    """Statements on record with the digests of their files, newest first; a tenant sees its own."""
     total, found = seen.statements(paging, StatementFilter(kind, tenant, month))
     return listing(total, found, paging)
 
@@ -69,7 +69,7 @@ def show(
     version: Annotated[int | None, Query(ge=1, le=1_000_000, description="Default: the latest.")] = None,
     form: _Form = StatementForm.JSON,
 ) -> Response:
-    """A statement as it was issued, byte for byte."""
+    """An issued statement, byte for byte."""
     issued, content = seen.statement(kind, tenant, month, version, form)
     return _file(content, form, issued.id)
 
@@ -84,10 +84,10 @@ def issue(
     who: Annotated[Person, needs(Permission.RUN)],
     form: _Form = StatementForm.JSON,
 ) -> Response:
-    """Issue a statement and return it; one that is on record is returned as it is, unless a reason asks for another.
+    """Issue a statement and return it; a statement on record is returned as it is, unless a reason is given.
 
-    With a reason all is worked out again, and what differs becomes the next version. A month that is not over gives a
-    draft, which is on no record; so does one that was over less than a day ago where measurements count.
+    With a reason, all figures are computed again, and a difference becomes the next version. A month that is not over
+    gives a draft, which is not put on record; so does a month that ended less than a day ago, where measurements count.
     """
     store, now = backend.store, backend.clock.now()
     known = store.statements.page(_NEWEST, StatementFilter(kind, tenant, month))[1]

@@ -27,14 +27,14 @@ from controller.ports.store import AuditQuery
 router = Router(tags=["system"])
 
 
-#: Level at which gzip takes least time; it still makes a page ten times smaller.
+#: The fastest level of gzip, which still makes a page ten times smaller.
 _LEAST_EFFORT = 1
 #: Anchors in one request.
 _ANCHORS = 5000
 
 
 class AuditProof(Body):
-    """Whether the audit trail is whole; if not, the first row that was changed, removed or cut off, and why."""
+    """Whether the audit trail is whole; if not, the first row that was changed or removed, and the reason."""
 
     whole: bool
     first_broken: int | None
@@ -42,14 +42,14 @@ class AuditProof(Body):
 
     @classmethod
     def of(cls, broken: AuditBreak | None) -> AuditProof:
-        """What the store found."""
+        """The proof that the store computed."""
         if broken is None:
             return cls(whole=True, first_broken=None)
         return cls(whole=False, first_broken=broken.number, reason=broken.reason)
 
 
 class Anchors(Body):
-    """Audit rows as they were anchored outside of the database."""
+    """Anchors of audit rows, from outside of the database."""
 
     anchors: tuple[AuditAnchor, ...] = Field(max_length=_ANCHORS)
 
@@ -61,7 +61,7 @@ def alive() -> dict[str, str]:
 
 
 class Readiness(Body):
-    """The number of processes of each role that live and do their work, and whether the record is in doubt."""
+    """The number of live and working processes of each role, and whether the record is in doubt."""
 
     status: Literal["ready"] = "ready"
     record: Literal["trusted", "in doubt"] = "trusted"
@@ -72,7 +72,7 @@ class Readiness(Body):
 def ready(backend: Backend, role: ProcessRole | None = None, instance: str = "") -> Readiness:
     """Whether the database can be written to; needs no token. 503 if not.
 
-    With a role, also whether any process of it lives and does its work; with an instance, whether that one does.
+    With a role, also whether a process of that role is alive and working; with an instance, whether that one is.
     """
     backend.store.status.check_writable()
     processes = backend.store.processes.find()
@@ -101,7 +101,7 @@ def metrics(
     region: Identifier | Literal[""] = "",
     tenant: Identifier | Literal[""] = "",
 ) -> Response:
-    """All that Prometheus scrapes, in its text format or OpenMetrics: a tenant's part to a tenant; holds no secrets."""
+    """All metrics for Prometheus, in its text format or OpenMetrics; a tenant gets its part. Contains no secrets."""
     openmetrics = "application/openmetrics-text" in request.headers.get("accept", "")
     page = seen.metrics(ScrapeScope(frozenset(part), region, tenant, openmetrics))
     headers = {"Vary": "Accept, Accept-Encoding"}
@@ -111,7 +111,7 @@ def metrics(
     return Response(page, headers=headers, media_type=OPENMETRICS if openmetrics else TEXT)
 
 
-_Name = Annotated[str | None, Query(max_length=200, description="Whole, or its beginning with * behind it.")]
+_Name = Annotated[str | None, Query(max_length=200, description="The whole name, or its beginning followed by *.")]
 
 
 @router.get("/v1/audit")

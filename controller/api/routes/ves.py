@@ -1,4 +1,4 @@
-"""The VES event listener (7.2.1): faults, heartbeats and registrations that network functions send by themselves."""
+"""The VES event listener (7.2.1): faults, heartbeats and registrations from network functions."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from controller.ports.store import Store
 log = structlog.get_logger()
 router = Router(prefix="/eventListener/v7", tags=["webhooks"])
 
-#: Events of one call at most.
+#: Most events of one call.
 _MOST = 10_000
-#: Events are sent as they happen: one that says that it is older than this has a wrong clock.
+#: Events are sent as they happen: an older time stamp shows a wrong clock.
 _OLDEST = timedelta(days=1)
-#: Seconds between heartbeats where a device tells none, and bounds of what it may tell.
+#: Seconds between heartbeats if a device gives none, and the bounds of what it may give.
 _INTERVAL, _SHORTEST, _LONGEST = 60.0, 1.0, 86_400.0
-#: Letters of each field of a registration that are kept.
+#: Most characters to keep of each field of a registration.
 _LETTERS = 200
 
 
@@ -59,7 +59,7 @@ class _Batch(BaseModel):
 async def publish_event(
     request: Request, backend: Backend, who: Annotated[Person, needs(Permission.WEBHOOK)]
 ) -> Response:
-    """Accept one event (`publishAnyEvent`). 202 comes when the database has it; after 503 the source sends it again."""
+    """Accept one event (`publishAnyEvent`). 202 means that it is on record; after 503 the source sends it again."""
     return await _published(_One, request, backend, who.name)
 
 
@@ -67,16 +67,16 @@ async def publish_event(
 async def publish_batch(
     request: Request, backend: Backend, who: Annotated[Person, needs(Permission.WEBHOOK)]
 ) -> Response:
-    """Accept a batch of events (`publishEventBatch`), as one.
+    """Accept a batch of events (`publishEventBatch`), all or none.
 
-    Those of unknown sources are counted, and refuse the call only if there are no others.
+    Events of unknown sources are counted; the call is refused only if there are no others.
     """
     return await _published(_Batch, request, backend, who.name)
 
 
 async def _published(form: type[_One | _Batch], request: Request, backend: Services, by: str) -> Response:
     if (encoding := request.headers.get("content-encoding", "identity")) != "identity":
-        return ves_refusal(400, f"Content-Encoding: {encoding[:_LETTERS]}: events are taken as plain JSON")
+        return ves_refusal(400, f"Content-Encoding: {encoding[:_LETTERS]}: only plain JSON is accepted")
     try:
         body = await request.body()
         async with backend.intake.turn():
@@ -100,7 +100,7 @@ async def _published(form: type[_One | _Batch], request: Request, backend: Servi
 
 
 async def _taken_in(backend: Services, found: _Read) -> None:
-    """Put what a call reported on record, all in one transaction; faults alone share theirs with other calls."""
+    """Put the events of a call on record in one transaction; a call with only faults shares it with other calls."""
     if found.beats or found.registered or found.ready or found.changed:
         await run_in_threadpool(_keep, backend, found)
     elif found.reports or found.refused:
@@ -108,14 +108,14 @@ async def _taken_in(backend: Services, found: _Read) -> None:
 
 
 def _read(form: type[_One | _Batch], body: bytes, backend: Services) -> _Read | str:
-    """The events of a call, or the part of the message because of which it is refused as a whole."""
+    """The events of a call, or the wrong part of the message that refuses the call as a whole."""
     try:
         content = orjson.loads(body)
         if is_deeper(content, DEEPEST):
             return f"event: nested deeper than {DEEPEST} levels"
         message = form.model_validate(content)
     except orjson.JSONDecodeError:
-        return "the body: no JSON"
+        return "the body is not JSON"
     except ValidationError as error:
         return _where(error)
     events = [message.event] if isinstance(message, _One) else message.eventList
@@ -131,7 +131,7 @@ def _read(form: type[_One | _Batch], body: bytes, backend: Services) -> _Read | 
 
 
 def _where(error: ValidationError) -> str:
-    """What is wrong, and where, of the first thing that is; values are not repeated."""
+    """The first error and its place; it repeats no values."""
     first = error.errors(include_input=False, include_url=False)[0]
     return f"{'.'.join(str(part) for part in first['loc'])[:200]}: {first['msg'][:200]}"
 
@@ -148,11 +148,11 @@ def _lacks_block(event: VesEvent) -> bool:
 
 @dataclass
 class _Read:
-    """What the events of a call come to; none where they are not asked for.
+    """The content of the events of a call.
 
     Attributes:
         ready: Stations that have new measurement files.
-        changed: Those whose list of alarms changed, or was built again.
+        changed: Stations whose list of alarms changed, or was rebuilt.
     """
 
     events: int = 0

@@ -40,7 +40,7 @@ from controller.ports.store import Store
 from controller.remediation.rules import Rule, load_rules
 
 log = structlog.get_logger()
-#: Seconds that Alertmanager's API may take, and bytes of its answer at most.
+#: Longest call of Alertmanager's API in seconds, and its largest answer in bytes.
 _TIMEOUT, _MOST = 10.0, 32 * 2**20
 router = Router(prefix="/v1/webhooks", tags=["webhooks"])
 
@@ -52,12 +52,12 @@ def _in_utc(time: datetime) -> datetime:
         raise ValueError("in UTC, the year of a time is between 1 and 9999") from error
 
 
-#: A time that the database has room for, whatever its offset.
+#: A time that the database can store, whatever its offset.
 _Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 class AlertmanagerAlert(BaseModel):
-    """One alert of Alertmanager's webhook; unknown fields are Alertmanager's own business."""
+    """One alert of Alertmanager's webhook; unknown fields are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -75,12 +75,12 @@ class AlertmanagerAlert(BaseModel):
 
     @property
     def source_time(self) -> datetime:
-        """When it was, by the clock of Prometheus."""
+        """The alert's time, by the clock of Prometheus."""
         return (self.ends_at if self.status == "resolved" else None) or self.starts_at
 
     @property
     def words(self) -> str:
-        """The same each time that Alertmanager repeats it: when a firing one would end is a guess, and changes."""
+        """The alert as text, the same for each repetition: a firing alert's end is left out, since it is a guess."""
         said = {
             "status": self.status,
             "labels": self.labels,
@@ -131,13 +131,13 @@ class _ListedAlert(BaseModel):
         return frozenset(one.name for one in self.receivers)
 
     def as_alert(self) -> AlertmanagerAlert:
-        """As the webhook would have sent it."""
+        """The alert as the webhook would have sent it."""
         fields = {"labels": self.labels, "annotations": self.annotations, "startsAt": self.starts_at}
         return AlertmanagerAlert.model_validate({"status": "firing"} | fields)
 
 
 class Accepted(Body):
-    """Ids of the alarms that the alerts became, in order, and how many became none, in all and by why."""
+    """Ids of the resulting alarms, in order, and the number of alerts refused, in all and by reason."""
 
     alarms: list[str]
     ignored: int
@@ -149,7 +149,7 @@ _LISTED = TypeAdapter(list[_ListedAlert])
 
 @lru_cache(maxsize=4)
 def _known_causes(rules: Path, more: str) -> frozenset[str]:
-    """Probable causes that are kept as they are; all others share one, so that their number is no one's to choose."""
+    """Known probable causes; all others share one, so that no source can invent any number of them."""
     answered: tuple[Rule, ...] = ()
     try:
         answered = load_rules(rules)
@@ -160,9 +160,9 @@ def _known_causes(rules: Path, more: str) -> frozenset[str]:
 
 
 def _refusal(alert: AlertmanagerAlert, network: Network | None) -> AlertRefusal | None:
-    """Why an alert becomes no alarm; None if it does."""
+    """Why an alert does not become an alarm; None if it does."""
     station, tenant = alert.labels.get("station"), alert.labels.get("tenant")
-    if alert.labels.get("incident"):  # else a symptom would keep itself alive
+    if alert.labels.get("incident"):  # otherwise a symptom would keep itself alive
         return AlertRefusal.OWN
     if not station:
         return AlertRefusal.NO_STATION
@@ -181,10 +181,10 @@ def _report(
 ) -> AlarmReport:
     """An alert about a station as a report.
 
-    Labels: ``station`` (needed), ``object`` (path; the device itself by default), ``tenant`` (of a node of ours the
-    ledger says whose it is), ``probable_cause`` (the alert's name by default; one that is not known is the specific
-    problem of ``other-alert``), ``severity`` (X.733 words; MAJOR by default). One that says that it is older than
-    ``oldest`` has a wrong clock.
+    Labels: ``station`` (required), ``object`` (path; by default the device itself), ``tenant`` (for a node of ours the
+    ledger names the owner), ``probable_cause`` (by default the alert's name; an unknown one becomes the specific
+    problem of ``other-alert``), ``severity`` (X.733 words; by default MAJOR). A time before ``oldest`` shows a wrong
+    clock.
     """
     labels = alert.labels
     resolved = alert.status == "resolved"
@@ -208,7 +208,7 @@ def _report(
 
 
 def _node(alert: AlertmanagerAlert, network: Network | None) -> tuple[str, str]:
-    """The device of an alert and its object; one about the device as a whole names it as our own checks do."""
+    """The device and object of an alert; an alert about a whole device names the object as our own checks do."""
     station, named = alert.labels["station"], alert.labels.get("object") or STATION
     if network is None:
         return station, named
@@ -222,7 +222,7 @@ def _node(alert: AlertmanagerAlert, network: Network | None) -> tuple[str, str]:
 
 
 def _severity(word: str) -> PerceivedSeverity:
-    """The severity that a firing alert names; MAJOR for words of another scale."""
+    """The severity in a firing alert; MAJOR for an unknown word."""
     try:
         severity = PerceivedSeverity(word.upper())
     except ValueError:
@@ -234,10 +234,10 @@ def _severity(word: str) -> PerceivedSeverity:
 async def alertmanager(
     message: AlertmanagerWebhook, backend: Backend, who: Annotated[Person, needs(Permission.WEBHOOK)]
 ) -> Accepted:
-    """Accept alerts, all or none. The answer comes when the database has them; after 503 Alertmanager tries again.
+    """Accept alerts, all or none. The answer comes when they are on record; after 503 Alertmanager tries again.
 
-    Alerts that it cut off the call (`truncatedAlerts`) are read from `MINKA_ALERTMANAGER_URL`; where that fails, the
-    answer is 503, though those of the call are taken.
+    Alerts that Alertmanager left out of the call (`truncatedAlerts`) are read from `MINKA_ALERTMANAGER_URL`. If that
+    fails the answer is 503, although the alerts of the call are on record.
     """
     if AlarmSource.ALERTMANAGER not in backend.settings.sources:
         return Accepted(alarms=[], ignored=len(message.alerts))
@@ -253,16 +253,14 @@ async def alertmanager(
     except ValueError as error:
         await _taken_in(backend, [], who.name, missed)
         log.warning("webhook.not_read_back", reason=str(error))
-        raise HTTPException(
-            503, "the alerts that were cut off can't be read from Alertmanager: send it again"
-        ) from error
+        raise HTTPException(503, "the truncated alerts can't be read from Alertmanager: send the call again") from error
     more = await _taken_in(backend, rest, who.name, 0)
     refused = Counter(accepted.refused) + Counter(more.refused)
     return Accepted(alarms=accepted.alarms + more.alarms, ignored=refused.total(), refused=dict(refused))
 
 
 async def _taken_in(backend: Services, alerts: Sequence[AlertmanagerAlert], by: str, missed: int) -> Accepted:
-    """Take alerts in; ``missed`` ones that Alertmanager cut off are only counted."""
+    """Put alerts on record; the ``missed`` ones that Alertmanager left out are only counted."""
     async with backend.intake.turn():
         reports, refused = await run_in_threadpool(_read, backend, alerts)
     if missed:
@@ -274,7 +272,7 @@ async def _taken_in(backend: Services, alerts: Sequence[AlertmanagerAlert], by: 
 
 
 def _read(backend: Services, alerts: Sequence[AlertmanagerAlert]) -> tuple[list[AlarmReport], Counter[str]]:
-    """Alerts as reports, and how many are refused, by why."""
+    """Alerts as reports, and the number of refused ones by reason."""
     now, store = backend.clock.now(), backend.store
     network = _network(store)
     refusals = [_refusal(alert, network) for alert in alerts]
@@ -289,16 +287,17 @@ def _read(backend: Services, alerts: Sequence[AlertmanagerAlert]) -> tuple[list[
 async def _read_back(backend: Services, message: AlertmanagerWebhook) -> list[AlertmanagerAlert]:
     """All alerts of a call's group, from Alertmanager's API (version 2).
 
-    It lists what fires. What stands here by its word, and it has no more, is over: the alert that said so was cut off.
+    Alertmanager lists firing alerts. An alarm on record from this group that it no longer lists has been resolved: the
+    alert that said so was left out.
 
     Raises:
-        ValueError: It does not answer, or it answers something else, or too much.
+        ValueError: It does not answer, or the answer is malformed or too large.
     """
     matchers = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in message.group_labels.items()]
     asked = {"filter": sorted(matchers)}
     url = f"{backend.settings.alertmanager_url.rstrip('/')}/api/v2/alerts"
     listed = _LISTED.validate_json(await _got(url, asked))
-    # Alerts that are silenced or inhibited still fire, but are not for us.
+    # Silenced and inhibited alerts still fire, but are not for us.
     ours = [one for one in listed if one.state.state == "active" and message.receiver in one.receiver_names]
     firing = [one.as_alert() for one in ours]
     over = await run_in_threadpool(_over, backend, message.group_labels, [one.labels for one in listed])
@@ -306,7 +305,7 @@ async def _read_back(backend: Services, message: AlertmanagerWebhook) -> list[Al
 
 
 async def _got(url: str, asked: Mapping[str, list[str]]) -> bytes:
-    """What an address answers. Raises ValueError if it does not, or too much."""
+    """The answer of an address. Raises ValueError if there is none, or it is too large."""
     import httpx  # noqa: PLC0415 - where it is needed only
 
     content = bytearray()
@@ -318,15 +317,15 @@ async def _got(url: str, asked: Mapping[str, list[str]]) -> bytes:
                 if len(content) > _MOST:
                     raise ValueError(f"the answer is larger than {_MOST} bytes")
     except httpx.HTTPStatusError as error:
-        # Its own words have the address, and thereby a password that is part of it.
-        raise ValueError(f"it answers {error.response.status_code}") from error
+        # The error's own message contains the address, and with it a possible password.
+        raise ValueError(f"it answers with status {error.response.status_code}") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise ValueError(f"it can't be asked: {type(error).__name__}") from error
+        raise ValueError(f"it can't be reached: {type(error).__name__}") from error
     return bytes(content)
 
 
 def _over(backend: Services, group: Mapping[str, str], firing: Sequence[Mapping[str, str]]) -> list[AlertmanagerAlert]:
-    """Alerts of a group that stand here by Alertmanager's word, and do not fire there any more."""
+    """Resolved alerts for the alarms of a group that no longer fire at Alertmanager."""
     standing = [one.id for one in backend.store.alarms.standing() if one.cleared is None]
     found = []
     for report in backend.store.reports.latest(standing, AlarmSource.ALERTMANAGER).values():

@@ -1,4 +1,4 @@
-"""Works: what tenants announce of their own cores, so that nobody repairs or is called for it."""
+"""Works: work that tenants announce on their own cores, whose alarms are neither repaired nor escalated."""
 
 from __future__ import annotations
 
@@ -17,44 +17,44 @@ from controller.models.people import Permission, Person
 
 router = Router(prefix="/v1/works", tags=["works"])
 
-#: Work that nobody ends must not hide faults permanently.
+#: Work that nobody ends must not hide faults for ever.
 LONGEST = timedelta(days=7)
 
 
 class NewWork(Body):
-    """Which core nodes are worked on (none: all), from when (none: now) until when, and why."""
+    """Core nodes of the work (by default all), its beginning (by default now), its end, and why."""
 
     nodes: tuple[str, ...] = Field(
-        default=(), max_length=1000, description="Ids of the tenant's own MMEs, S-GWs, AMFs and UPFs; none: all."
+        default=(), max_length=1000, description="Ids of the tenant's own MMEs, S-GWs, AMFs and UPFs; by default all."
     )
-    begins: AwareDatetime | None = Field(None, description="Not in the past; none: now.")
+    begins: AwareDatetime | None = Field(None, description="Not in the past; by default now.")
     ends: AwareDatetime = Field(description=f"At most {LONGEST.days} days after the beginning.")
     reason: str = Field(min_length=1, max_length=2000)
 
 
 @router.get("")
 def works(seen: CallerView, paging: Paging, _: Annotated[Person, needs(Permission.READ)]) -> Listing[AnnouncedWork]:
-    """All work that was ever announced, newest first; a tenant's people see their own."""
+    """All announced work, newest first; a tenant sees its own."""
     total, found = seen.works(paging)
     return listing(total, found, paging)
 
 
 @router.post("", status_code=201)
 def announce(asked: NewWork, backend: Backend, who: Annotated[Person, needs(Permission.ANNOUNCE)]) -> AnnouncedWork:
-    """Announce work on the caller's own core: until it ends, alarms of these nodes are not repaired and call nobody.
+    """Announce work on the caller's own core: until it ends, alarms of these nodes are neither repaired nor escalated.
 
-    Only a tenant's own people can, since the host owes it no service of these nodes meanwhile.
+    Only a tenant's own people can do this, since meanwhile the host owes the tenant no service over these nodes.
     """
     if not who.tenant:
         raise ConflictError(
-            "only a tenant's own people announce work on its core, since the host owes no service there then"
+            "only a tenant's own people can announce work on its core, since the host owes no service there meanwhile"
         )
     now = backend.clock.now()
     begins = asked.begins or now
     if begins < now:
-        raise ConflictError("begins: work is announced before it begins; give none to begin now")
+        raise ConflictError("begins: is in the past; leave it out to begin now")
     if not timedelta() < asked.ends - begins <= LONGEST:
-        raise ConflictError(f"ends: work ends after it begins, and within {LONGEST.days} days; announce the rest again")
+        raise ConflictError(f"ends: has to be after begins, and within {LONGEST.days} days; announce the rest again")
     network = backend.store.networks.get()[1]
     tenant = network.tenant_by_id.get(who.tenant)
     own = {} if tenant is None else tenant.link_by_node

@@ -64,7 +64,7 @@ async def test_where_reports_are_many_it_ends_earlier(bench: ApiBench, monkeypat
 @pytest.mark.parametrize(
     ("more", "status", "words"),
     [
-        ({"files": {"../../etc/x.yaml": "name: x"}}, 422, "is no name of a file of rules"),
+        ({"files": {"../../etc/x.yaml": "name: x"}}, 422, "is not a name of a rule file"),
         ({"files": {"x.yaml": "name: x\ncolour: red"}}, 422, "x.yaml"),
         ({"files": {}}, 422, "files"),
         ({"until": "0001-01-01T00:00:00+14:00"}, 422, "years are from 1 to 9999"),

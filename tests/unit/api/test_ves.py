@@ -249,7 +249,7 @@ async def test_unknown_sources_and_domains_are_counted(bench: ApiBench) -> None:
 @pytest.mark.parametrize(
     ("body", "part"),
     [
-        (b"{", "the body: no JSON"),
+        (b"{", "the body is not JSON"),
         (b"[]", ": Input should be"),
         (b"[" * 200 + b"]" * 200, "event: nested deeper"),
         (json.dumps({"event": {"commonEventHeader": header("fault") | {"domain": "faults"}}}).encode(), "event.common"),
@@ -338,7 +338,7 @@ async def test_a_compressed_body_is_refused_with_the_reason(bench: ApiBench) -> 
         answer = await bench.anonymous.post("/eventListener/v7", content=content, headers=headers)
         assert answer.status_code == status
         if status == 400:
-            assert refusal(answer)[1:] == ("SVC0002", ["Content-Encoding: gzip: events are taken as plain JSON"])
+            assert refusal(answer)[1:] == ("SVC0002", ["Content-Encoding: gzip: only plain JSON is accepted"])
             assert alarms(bench) == []
 
 
