@@ -28,8 +28,10 @@ def check_files(
     """
     network = load_network(directory, endpoints=endpoints, routers=routers, added=added)
     findings = compile_intent(network, network.day(SystemClock().now()), running={}).findings
-    kinds = ("agreements", "stations", "functions")
-    return network, findings, sources(directory, kinds, added) if findings else {}
+    if not findings:
+        return network, findings, {}
+    pools = {f"pool {name}": at for name, at in sources(directory, ("pools",), added).items()}
+    return network, findings, pools | sources(directory, ("agreements", "stations", "functions"), added)
 
 
 def check_playbooks(path: Path) -> tuple[list[str], list[str]]:

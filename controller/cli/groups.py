@@ -37,23 +37,29 @@ def finding_lines(findings: Iterable[Finding], sources: Mapping[str, str]) -> li
     return _cut([_finding_line(alike, sources) for alike in ordered])
 
 
+#: Devices that are no stations, as findings about them begin.
+_NOUNS = ("function", "pool", "router")
+
+
 def _finding_line(alike: Sequence[Finding], sources: Mapping[str, str]) -> str:
     first = alike[0]
     source = source_of(first, sources)
     where = f"{source}: " if source else ""
     stations = len({one.station for one in alike})
     cells = len({(one.station, one.cell) for one in alike if one.cell})
-    places = f"{counted(cells, 'cell')} of {counted(stations, 'station')}" if cells else counted(stations, "station")
+    noun = first.message.partition(" ")[0]
+    devices = counted(stations, noun if noun in _NOUNS else "station")
+    places = f"{counted(cells, 'cell')} of {devices}" if cells else devices
     same = "such findings" if first.code in _PAIRED else "the same"
     more = f"; {same} on {places} in all" if len(alike) > 1 else ""
     return f"{first.severity}: {where}{first.message}{more} ({first.code})"
 
 
 def source_of(one: Finding, sources: Mapping[str, str]) -> str:
-    """File and line of the agreements that a finding names, else of its station, else empty."""
+    """File and line of the agreements that a finding names, else of its station or pool, else empty."""
     named = (word for word in re.findall(r"[\w-]+", f"{one.agreement} {one.message}") if word != one.station)
     found = dict.fromkeys(sources[word] for word in named if word in sources)
-    return ", ".join(found) or sources.get(one.station, "")
+    return ", ".join(found) or sources.get(one.station) or sources.get(f"pool {one.station}", "")
 
 
 def problem_lines(problems: Iterable[Problem | Mapping[str, Any]]) -> list[str]:

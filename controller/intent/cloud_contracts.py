@@ -36,6 +36,7 @@ def cloud_findings(network: Network, placed: Iterable[Placed], as_of: date) -> I
     yield from _unused(network)
     yield from _not_bought(network, as_of)
     yield from _oversold(network, as_of)
+    yield from _without_room(network)
 
 
 def _functions(network: Network, station: Station) -> list[_Known]:
@@ -186,14 +187,27 @@ def _oversold(network: Network, as_of: date) -> Iterator[Finding]:
         if pool is None:
             continue
         room = PoolPacking(pool, network.nodes_of[name], tenants)
-        parts = [("cores", room.kept, float(room.capacity.cpus), {t: one.kept_cores for t, one in tenants.items()})]
-        limit = float(pool.uplink_gbps or 0)
-        parts.append(("Gbit/s", room.used_gbps, limit, {t: one.kept_gbps for t, one in tenants.items()}))
-        for unit, total, most, by_tenant in parts:
+        cores, gbps = room.capacity.cpus, pool.uplink_gbps
+        links = "its uplink_gbps is not given" if gbps is None else f"its uplink_gbps is {gbps}"
+        for unit, part, total, most, there in (
+            ("cores", "kept_cores", room.kept, cores, f"{cores} are there beside its reserve"),
+            ("Gbit/s", "kept_gbps", room.used_gbps, gbps or 0, links),
+        ):
+            kept = {tenant: getattr(one, part) for tenant, one in sorted(tenants.items())}
             if total > most:
-                listed = ", ".join(f"{tenant} {kept:g}" for tenant, kept in sorted(by_tenant.items()) if kept)
-                text = f"pool {name}: {total:g} {unit} are sold and kept, and {most:g} are there beside its reserve"
-                yield finding(Check.POOL_OVERSOLD, f"{text} ({listed})", station=name)
+                listed = ", ".join(f"{tenant} {much:g}" for tenant, much in kept.items() if much)
+                text = f"pool {name}: {total:g} {unit} are sold and kept, and {there} ({listed})"
+                yield finding(Check.POOL_OVERSOLD, text, station=name)
+
+
+def _without_room(network: Network) -> Iterator[Finding]:
+    """Pools on which nothing can run: without nodes, or with no more of them than their reserve."""
+    for pool in network.pools:
+        apart = len({node.domain for node in network.nodes_of[pool.id]})
+        if apart <= pool.spare_nodes or not apart:
+            has = f"{apart} that fail by themselves, and spare_nodes is {pool.spare_nodes}" if apart else "none"
+            text = f"pool {pool.id}: nothing can run there: of nodes it has {has}"
+            yield finding(Check.POOL_WITHOUT_ROOM, text, station=pool.id)
 
 
 # ------------------------------------------------------------------- what it carries

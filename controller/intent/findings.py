@@ -62,6 +62,7 @@ class Check(StrEnum):
     FUNCTION_UNUSED = "function-unused"
     FUNCTION_NOT_BOUGHT = "function-not-bought"
     POOL_OVERSOLD = "pool-oversold"
+    POOL_WITHOUT_ROOM = "pool-without-room"
     # Radio
     LOCAL_ID_RANGE = "local-id-range"
     PCI_RANGE = "pci-range"
@@ -106,6 +107,7 @@ _MILDER = {
     Check.BACKHAUL_CAPACITY: Severity.WARNING,
     Check.FUNCTION_UNUSED: Severity.WARNING,
     Check.FUNCTION_NOT_BOUGHT: Severity.WARNING,
+    Check.POOL_WITHOUT_ROOM: Severity.WARNING,
     Check.PCI_COLLISION: Severity.WARNING,
     Check.PCI_CONFUSION: Severity.WARNING,
     Check.PRACH_CLASH: Severity.WARNING,

@@ -292,9 +292,10 @@ def check_functions(objects: Objects) -> None:
     """Packages, and functions that are made from them."""
     packages = objects.all("packages", Package)
     objects.unique(packages, lambda package: package.id, ("id",), "id")
-    objects.unique(packages, lambda package: package.image, ("image",), "image")
+    _check_images(objects, packages)
     functions = objects.all("functions", Function)
     objects.unique(functions, lambda function: function.id.lower(), ("id",), "id, in small letters,")
+    objects.unique(functions, lambda function: function.address and function.address.lower(), ("address",), "address")
     known = {package.id: package for _, package in packages}
     for entry, function in functions:
         objects.refer(entry, ("package",), function.package, "packages", "package")
@@ -304,6 +305,15 @@ def check_functions(objects: Objects) -> None:
         for index, other in enumerate(function.apart_from):
             objects.refer(entry, ("apart_from", index), other, "functions", "function")
         _check_function(objects, entry, function, known.get(function.package))
+
+
+def _check_images(objects: Objects, packages: Found[Package]) -> None:
+    """An image is one release of one kind of function, of which there may be packages of several sizes."""
+    releases: dict[Hashable, tuple[Entry, Package]] = {}
+    for entry, package in packages:
+        releases.setdefault((package.image, package.kind, package.vendor, package.version), (entry, package))
+    what = "image, which is one kind and version of a vendor,"
+    objects.unique(releases.values(), lambda package: package.image, ("image",), what)
 
 
 def _check_function(objects: Objects, entry: Entry, function: Function, package: Package | None) -> None:

@@ -52,6 +52,7 @@ Version = Annotated[
     Field(description="Letters, digits, dots, hyphens, underscores and plus signs, at most 64, as in 24.2.1."),
 ]
 Cores = Annotated[int, Field(ge=1, le=10_000, description="Physical cores.")]
+Memory = Annotated[int, Field(ge=1, le=100_000, description="GiB, without hugepages.")]
 Gibibytes = Annotated[int, Field(ge=0, le=100_000, description="GiB.")]
 Count = Annotated[int, Field(ge=0, le=1_000)]
 
@@ -98,6 +99,9 @@ class PoolPlace(StrEnum):
         return (PoolPlace.REGIONAL, PoolPlace.EDGE, PoolPlace.SITE).index(self)
 
 
+_HTTPS = 443
+
+
 class Pool(Noun):
     """Servers under one Kubernetes API; ``authority`` signed the certificate of that API for its ``address``.
 
@@ -119,7 +123,7 @@ class Pool(Noun):
     ims_address: HostAddress | None = Field(
         None, description="Address of the O2 IMS that knows its servers (O-RAN.WG6.O2IMS-INTERFACE), if there is one."
     )
-    ims_port: Annotated[int, Field(ge=1, le=65535)] = 443
+    ims_port: Annotated[int, Field(ge=1, le=65535)] = _HTTPS
     ims_credential: Credential | None = Field(None, description="Name of the bearer token for its O2 IMS.")
     ims_authority: Credential | None = Field(
         None, description="Name of the certificates of the authority of its O2 IMS; none: those of authority."
@@ -152,6 +156,8 @@ class Pool(Noun):
             raise ValueError("site is missing: a pool with where: site stands at one")
         if (self.ims_address is None) != (self.ims_credential is None):
             raise ValueError("ims_address and ims_credential go together")
+        if self.ims_address is None and (self.ims_authority is not None or self.ims_port != _HTTPS):
+            raise ValueError("ims_address is missing: ims_port and ims_authority are of its O2 IMS")
         return self
 
 
@@ -164,7 +170,7 @@ class Node(Noun):
     pool: StationId
     id: NodeName
     cpus: Cores
-    memory_gb: Gibibytes
+    memory_gb: Memory
     hugepages_gb: Gibibytes = 0
     accelerators: Count = 0
     ptp: bool = Field(False, description="Whether its clock follows PTP, as a DU needs.")
@@ -331,7 +337,7 @@ class Package(Noun):
     version: Version
     image: Image
     cpus: Cores
-    memory_gb: Annotated[int, Field(ge=1, le=100_000, description="GiB, without hugepages.")]
+    memory_gb: Memory
     hugepages_gb: Gibibytes = 0
     accelerators: Count = 0
     ptp: bool = Field(False, description="Whether it runs only on nodes whose clock follows PTP.")

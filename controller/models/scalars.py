@@ -144,8 +144,11 @@ Country = Annotated[
 Currency = Annotated[
     str, StringConstraints(pattern=r"^[A-Z]{3}$"), Field(description="Currency code of ISO 4217, as in PEN.")
 ]
+#: Only an IPv6 address has colons, and then at least two: a port is a field of its own.
 HostAddress = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,253}$"), Field(description="Host name or IP address.")
+    str,
+    StringConstraints(pattern=r"^(?:[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f.]{0,15}:[0-9A-Fa-f:.]{0,39})$"),
+    Field(description="Host name or IP address, without port."),
 ]
 EmailAddress = Annotated[
     str,

@@ -33,8 +33,9 @@ class Registry:
     """The images of all packages of a network."""
 
     def __init__(self, packages: Iterable[PackageRecord]) -> None:
-        self._images = {package.image: Image(package, _size(package.image)) for package in packages}
-        self._by_package = {image.package.id.lower(): image for image in self._images.values()}
+        self._by_package = {package.id.lower(): Image(package, _size(package.image)) for package in packages}
+        # Packages of one release that differ in size have the same image.
+        self._images = {image.package.image: image for image in self._by_package.values()}
 
     def image(self, name: str) -> Image | None:
         """The image of this name."""

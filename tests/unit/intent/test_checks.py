@@ -454,6 +454,7 @@ CASES: list[tuple[Check, list[str], Callable[[Draft], object]]] = [
     (Check.FUNCTION_NOT_BOUGHT, NETWORK, lambda d: _virtual(d, "UP2", UP2={"owner": "a"})),
     (Check.POOL_OVERSOLD, ["edge/"], lambda d: _sold(d, 22)),
     (Check.POOL_OVERSOLD, ["edge/"], lambda d: _sold(d, 4, pool={"uplink_gbps": 7})),
+    (Check.POOL_WITHOUT_ROOM, ["edge/"], lambda d: _virtual(d, pool={"spare_nodes": 9})),
     (Check.LOCAL_ID_RANGE, FIRST, lambda d: _lte(d, local_id=256)),
     (Check.LOCAL_ID_RANGE, ["S1/nr"], _wide_gnb_id),
     (Check.PCI_RANGE, FIRST, lambda d: _lte(d, pci=504)),

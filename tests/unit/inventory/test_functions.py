@@ -123,3 +123,26 @@ def test_the_check_of_files_says_what_has_no_place_and_where_it_stands(tmp_path:
         "edge-1: 7 cores are free beside its reserve and it takes 8"
     )
     assert any(line.startswith("error: functions.csv:3: function CP-1 has no place") for line in lines(findings, where))
+
+
+def test_the_check_of_files_says_which_pool_is_of_no_use_and_where_it_stands(tmp_path: Path) -> None:
+    """And names no pool beside it that a reason mentions."""
+    nodes = CLOUD["nodes.csv"].replace("site-1,node-a,16,64,32,1,true,\n", "").replace(",32,128,", ",7,128,")
+    _, findings, where = check_files(write(tmp_path, {**CLOUD, "nodes.csv": nodes}), None, None)
+    said = lines(findings, where)
+    assert "warning: pools.csv:3: pool site-1: nothing can run there: of nodes it has none (pool-without-room)" in said
+    assert any(line.startswith("error: functions.csv:2: function DU-1 has no place") for line in said)
+
+
+def test_alike_findings_of_pools_are_counted_as_pools(tmp_path: Path) -> None:
+    nodes = CLOUD["nodes.csv"].splitlines()[0] + "\n"
+    _, findings, where = check_files(write(tmp_path, {**CLOUD, "nodes.csv": nodes}), None, None)
+    line = "warning: pools.csv:2: pool edge-1: nothing can run there: of nodes it has none; the same on 2 pools in all"
+    assert f"{line} (pool-without-room)" in lines(findings, where)
+
+
+def test_packages_of_one_release_in_two_sizes_have_the_same_image(tmp_path: Path) -> None:
+    (du,) = (line for line in CLOUD["packages.csv"].splitlines() if line.startswith("du-24,"))
+    more = CLOUD["packages.csv"] + du.replace("du-24,", "du-24-large,").replace(",8,16,8,", ",16,32,16,") + "\n"
+    network = load_network(write(tmp_path, {**CLOUD, "packages.csv": more}))
+    assert network.package_by_id["du-24-large"].image == network.package_by_id["du-24"].image
