@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from simulators.cloud.language import metadata, validation
+from simulators.cloud.language import expressions, metadata, validation
 from simulators.cloud.language.schema import Schema, copied
 from simulators.cloud.language.status import Cause
 
@@ -243,8 +243,17 @@ def _selectable_problems(paths: list[str], raw: Mapping[str, Any], at: str) -> I
             yield Cause.duplicate(where, path)
 
 
-def schema_problems(raw: Mapping[str, Any], path: str, *, root: bool = False) -> Iterator[Cause]:
-    """Whether a schema is structural: each value has a type, and constraints add no fields."""
+def schema_problems(
+    raw: Mapping[str, Any], path: str, *, root: bool = False, uncorrelatable: str = ""
+) -> Iterator[Cause]:
+    """Whether a schema is structural: each value has a type, and constraints add no fields.
+
+    Args:
+        raw: The schema.
+        path: Its field.
+        root: It is that of the whole object.
+        uncorrelatable: The list above, if any, whose items can't be told from one version to the next.
+    """
     yield from _type_problems(raw, path, root=root)
     yield from _unsupported(raw, path)
     if root:
@@ -261,10 +270,12 @@ def schema_problems(raw: Mapping[str, Any], path: str, *, root: bool = False) ->
         yield from _embedded_problems(raw, path)
     for name, inner in (raw.get("properties") or {}).items():
         if not (root and name in {"apiVersion", "kind", "metadata"}):
-            yield from schema_problems(inner, f"{path}.properties[{name}]")
-    for name in ("items", "additionalProperties"):
+            yield from schema_problems(inner, f"{path}.properties[{name}]", uncorrelatable=uncorrelatable)
+    within = uncorrelatable or ("" if raw.get("x-kubernetes-list-type") == "map" else path)
+    for name, above in (("items", within), ("additionalProperties", uncorrelatable)):
         if isinstance(raw.get(name), Mapping):
-            yield from schema_problems(raw[name], f"{path}.{name}")
+            yield from schema_problems(raw[name], f"{path}.{name}", uncorrelatable=above)
+    yield from expressions.rule_problems(raw, path, root=root, uncorrelatable=uncorrelatable)
 
 
 def _default_problems(raw: Mapping[str, Any], path: str) -> Iterator[Cause]:
@@ -292,8 +303,6 @@ def _unsupported(raw: Mapping[str, Any], path: str) -> Iterator[Cause]:
         yield Cause.unsupported(f"{path}.x-kubernetes-map-type", whole, ("atomic", "granular"))
     if raw.get("x-kubernetes-preserve-unknown-fields") is False:
         yield Cause.invalid(f"{path}.x-kubernetes-preserve-unknown-fields", False, "must be true or undefined")
-    if raw.get("x-kubernetes-validations"):
-        yield Cause.forbidden(f"{path}.x-kubernetes-validations", "this pool evaluates no rules in CEL")
 
 
 #: What constraints within `allOf`, `anyOf`, `oneOf` and `not` may not say, and what they would have to be.

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
-from simulators.cloud.language import fieldsets, metadata, rules, status, structs, validation
+from simulators.cloud.language import expressions, fieldsets, metadata, rules, status, structs, validation
 from simulators.cloud.language.fieldsets import FieldSet, Path, path_of
-from simulators.cloud.language.schema import Schema
+from simulators.cloud.language.schema import ABSENT, Schema
 from simulators.cloud.language.status import Cause
 
 Object = dict[str, Any]
@@ -172,14 +172,28 @@ class Kind:
             return {name: each for name, each in obj.items() if name not in without}
         return obj.get("spec")
 
-    def validate(self, obj: Object, old: Object | None = None, *, subresource: str = "") -> list[Cause]:
+    def validate(
+        self,
+        obj: Object,
+        old: Object | None = None,
+        *,
+        subresource: str = "",
+        warn: expressions.Warn = lambda _: None,
+    ) -> list[Cause]:
         """What is wrong with an object.
+
+        Args:
+            obj: The object.
+            old: What it was; none where it is new.
+            subresource: The part of it that is written.
+            warn: Is told what is wrong and was so before.
 
         Raises:
             StatusError: It calls itself another kind (422).
         """
         if self.custom:
-            return list(self._custom_problems(obj, old, subresource))
+            found = list(self._custom_problems(obj, old, subresource))
+            return found + list(self._rule_problems(obj, old, found, warn))
         return list(self._built_in_problems(obj, old, subresource))
 
     def _metadata_problems(self, obj: Object, old: Object | None, name: metadata.NameRule) -> Iterator[Cause]:
@@ -194,25 +208,49 @@ class Kind:
             raise status.invalid(self, obj["metadata"].get("name", ""), [cause], called=obj.get("kind", ""))
         yield from self._metadata_problems(obj, old, metadata.subdomain)
         if subresource == "status":
-            yield from self._status_problems(obj)
+            yield from self._status_problems(obj, old or {})
             return
-        body = {name: each for name, each in obj.items() if name not in {"apiVersion", "kind", "metadata"}}
-        yield from validation.problems(self.schema, {**_HEAD, **body})
+        body, before = _body(obj), ABSENT if old is None else _body(old)
+        yield from validation.problems(self.schema, body, old=before)
         named = self.schema.properties.get("metadata")
         if named is not None and named.properties:
             yield from validation.problems(named, obj["metadata"], "metadata")
+        body = {name: each for name, each in body.items() if name not in _HEAD}
         yield from validation.embedded(self.schema, body)
-        yield from validation.duplicates(self.schema, body)
+        yield from self._duplicates(self.schema, body, before)
         scale = self.subresources.get("scale")
         if scale:
             for path in ("specReplicasPath", "statusReplicasPath"):
                 yield from validation.replicas(obj, scale.paths[path])
 
-    def _status_problems(self, obj: Object) -> Iterator[Cause]:
+    def _status_problems(self, obj: Object, old: Object) -> Iterator[Cause]:
         schema = self.schema.properties.get("status")
         if schema is not None and "status" in obj:
-            yield from validation.problems(schema, obj["status"], "status", "")
-            yield from validation.duplicates(schema, obj["status"], "status")
+            before = old.get("status", ABSENT)
+            yield from validation.problems(schema, obj["status"], "status", "", before)
+            yield from self._duplicates(schema, obj["status"], before, "status")
+
+    @staticmethod
+    def _duplicates(schema: Schema, value: Any, old: Any, path: str = "") -> Iterator[Cause]:
+        """Items that stand twice in a list, but for what had some before."""
+        if old is ABSENT or not list(validation.duplicates(schema, old, path)):
+            yield from validation.duplicates(schema, value, path)
+
+    @cached_property
+    def _checker(self) -> expressions.Checker | None:
+        return expressions.Checker.of(self.schema, whole=True)
+
+    def _rule_problems(
+        self, obj: Object, old: Object | None, found: list[Cause], warn: expressions.Warn
+    ) -> Iterator[Cause]:
+        """What rules in CEL find wrong with an object that is otherwise without fault."""
+        if self._checker is None:
+            return
+        reasons = list(expressions.blocked(found))
+        if reasons:
+            yield from reasons
+        else:
+            yield from self._checker.problems(obj, ABSENT if old is None else old, warn)
 
     def _built_in_problems(self, obj: Object, old: Object | None, subresource: str) -> Iterator[Cause]:
         yield from self._metadata_problems(obj, old, self._rules.name)
@@ -282,6 +320,11 @@ class Kind:
 
 
 _HEAD: Final = {"apiVersion": "", "kind": "", "metadata": {}}
+
+
+def _body(obj: Object) -> Object:
+    """An object as its schema checks it: what all objects have is checked elsewhere."""
+    return {**_HEAD, **{name: each for name, each in obj.items() if name not in _HEAD}}
 
 
 def _put_back(obj: Object, old: Object, name: str) -> None:

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, Final
 
+from simulators.cloud.language import typed
 from simulators.cloud.language.fieldsets import compact
-from simulators.cloud.language.schema import Schema
+from simulators.cloud.language.schema import ABSENT, Schema
 from simulators.cloud.language.status import Cause
 
 Value = Any
@@ -32,30 +33,52 @@ def go_type(value: Value) -> tuple[str, str]:
     return ("array", "") if isinstance(value, list) else ("object", "")
 
 
-def problems(schema: Schema, value: Value, path: str = "", text: str | None = None) -> Iterator[Cause]:
-    """What is wrong with a value.
+def problems(
+    schema: Schema, value: Value, path: str = "", text: str | None = None, old: Value = ABSENT
+) -> Iterator[Cause]:
+    """What is wrong with a value, but for what was so before: schemas may have become stricter meanwhile.
 
     Args:
         schema: What it should be.
         value: What it is.
         path: Its field, for the cause.
         text: Its field in the words; another one than `path` where a part of an object is checked by itself.
+        old: What it was; absent where it is new, or that can't be told.
     """
     text = path if text is None else text
+    if old is not ABSENT and typed.same(old, value):
+        return
     yield from _type_problems(schema, value, path, text)
     yield from _constraints(schema, value, path, text)
     if isinstance(value, list) and schema.items is not None:
+        known = named(schema, old)
         for index, each in enumerate(value):
-            yield from problems(schema.items, each, f"{path}[{index}]", f"{text}[{index}]")
+            before = known.get(name_of(schema, each), ABSENT)
+            yield from problems(schema.items, each, f"{path}[{index}]", f"{text}[{index}]", before)
     elif isinstance(value, dict):
+        fields = old if isinstance(old, dict) else {}
         for name, inner in schema.properties.items():
             if name in value:
-                yield from problems(inner, value[name], _child(path, name), _child(text, name))
+                before = fields.get(name, ABSENT)
+                yield from problems(inner, value[name], _child(path, name), _child(text, name), before)
         for name, each in value.items():
             if name not in schema.properties and schema.values is not None:
-                yield from problems(schema.values, each, _child(path, name), _child(text, name))
+                before = fields.get(name, ABSENT)
+                yield from problems(schema.values, each, _child(path, name), _child(text, name), before)
         yield from (Cause.required(_child(path, name)) for name in schema.required if name not in value)
     yield from _combined(schema, value, path, text)
+
+
+def name_of(schema: Schema, item: Value) -> tuple[str, ...]:
+    """What tells an item of a list from the others: its keys."""
+    return tuple(compact(item.get(key)) for key in schema.keys) if isinstance(item, dict) else ()
+
+
+def named(schema: Schema, items: Value) -> dict[tuple[str, ...], Value]:
+    """The items of a list by what tells them apart; none where nothing does."""
+    if not schema.keys or not isinstance(items, list):
+        return {}
+    return {name_of(schema, item): item for item in items}
 
 
 def _child(path: str, name: str) -> str:

@@ -286,7 +286,7 @@ class Api:
         if kind.storage in reviews.REVIEWS:
             obj = reviews.answer(self.cluster, kind, wanted.namespace, sent, caller, request.manager)
             return self._one(request, kind, obj, form, 201, warnings)
-        options = self._options(request, caller)
+        options = self._options(request, caller, warnings)
         if kind.storage == "bindings":
             pods = self.cluster.registry.known("pods")
             pod = self.cluster.verbs.found(pods, wanted.namespace, sent["metadata"].get("name", ""))
@@ -301,7 +301,7 @@ class Api:
         check_options(request, "update")
         sent, warnings = self._read(request, kind)
         _same_name(sent, wanted)
-        options = self._options(request, caller)
+        options = self._options(request, caller, warnings)
         with _warning(warnings):
             obj, created = self.cluster.verbs.update(
                 kind, wanted.namespace, wanted.name, lambda _: sent, options, subresource=wanted.subresource
@@ -314,16 +314,17 @@ class Api:
         check_media(request)
         return decode(kind, request.body, request.header("content-type"), request.asks("fieldValidation"))
 
-    def _options(self, request: Request, caller: Caller) -> Options:
-        return Options(caller, request.manager, bool(request.query.get("dryRun")), request.wants("force"))
+    def _options(self, request: Request, caller: Caller, warnings: list[str] | None = None) -> Options:
+        warn = ([] if warnings is None else warnings).append
+        return Options(caller, request.manager, bool(request.query.get("dryRun")), request.wants("force"), warn)
 
     def _patch(self, request: Request, wanted: Target, kind: Kind, form: Form, caller: Caller) -> Response:
         media = _patch_media(request, kind)
         check_options(request, "patch", apply=media == APPLY)
-        options = self._options(request, caller)
-        if media == APPLY:
-            return self._apply(request, wanted, kind, form, options)
         warnings: list[str] = []
+        options = self._options(request, caller, warnings)
+        if media == APPLY:
+            return self._apply(request, wanted, kind, form, options, warnings)
         patch, given = self._patcher(kind, media, request.body)
 
         def change(old: Object | None) -> Object:
@@ -351,7 +352,9 @@ class Api:
             return lambda obj: patches.merge_patch(obj, patch), problems
         return lambda obj: patches.strategic_patch(kind, obj, patch), problems
 
-    def _apply(self, request: Request, wanted: Target, kind: Kind, form: Form, options: Options) -> Response:
+    def _apply(
+        self, request: Request, wanted: Target, kind: Kind, form: Form, options: Options, warnings: list[str]
+    ) -> Response:
         verbs, key = self.cluster.verbs, (wanted.namespace, wanted.name)
         sent = read_applied(request.body, request.asks("fieldValidation"))
         live = self.cluster.store.get(kind.storage, key)
@@ -383,7 +386,7 @@ class Api:
                 patch=True,
                 managed=True,
             )
-        response = self._one(request, kind, obj, form, 201 if live is None else 200)
+        response = self._one(request, kind, obj, form, 201 if live is None else 200, warnings)
         self.cluster.settle()
         return response
 

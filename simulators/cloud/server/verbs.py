@@ -76,12 +76,13 @@ _KEPT = ("name", "namespace", "creationTimestamp", "generation", "uid", "selfLin
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Who acts, under which field manager, and whether for show only."""
+    """Who acts, under which field manager, and whether for show only; ``warn`` is told what is odd and was done."""
 
     caller: Caller = SYSTEM
     manager: str = "kube-controller-manager"
     dry_run: bool = False
     force: bool = False
+    warn: Callable[[str], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,7 @@ class Verbs:
         if metadata.get("resourceVersion"):
             raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
         self._begin(kind, obj)
-        self._check(kind, obj, None, "")
+        self._check(attempt)
         if (there := self.store.get(kind.storage, key)) is not None:
             error = already_exists(kind, key[1])
             if there["metadata"].get("deletionTimestamp"):
@@ -240,7 +241,7 @@ class Verbs:
             raise invalid(kind, key[1], [Cause("FieldValueInvalid", text, "metadata.uid")] * 2)
         _keep_metadata(obj, old)
         kind.prepare_update(obj, old, attempt.subresource)
-        self._check(kind, obj, old, attempt.subresource)
+        self._check(attempt)
         if kind.has_generation and kind.desired(obj) != kind.desired(old):
             obj["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         self._run(self.validating, attempt)
@@ -400,8 +401,12 @@ class Verbs:
     def _kept(self, kind: Kind, obj: Object) -> Object:
         return in_version(self.registry.known(kind.storage), obj)
 
-    def _check(self, kind: Kind, obj: Object, old: Object | None, subresource: str) -> None:
-        if causes := kind.validate(obj, old, subresource=subresource):
+    @staticmethod
+    def _check(attempt: Attempt) -> None:
+        kind, obj = attempt.kind, attempt.obj
+        assert obj is not None
+        warn = attempt.options.warn
+        if causes := kind.validate(obj, attempt.old, subresource=attempt.subresource, warn=warn):
             raise invalid(kind, obj["metadata"].get("name", ""), causes)
 
     @staticmethod
