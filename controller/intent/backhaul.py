@@ -1,8 +1,7 @@
-"""Backhaul: radio that the links towards the core can't carry, and what shares of such radio mean.
+"""Backhaul: links that can't carry the radio behind them, and what shares of such radio mean.
 
-A node's load is what the cells of its sites carry in the busy hour together with the loads of the nodes below it,
-each of which passes on no more than its own capacity: so a link that is too small is found once, where it is, and
-not again at each node above it.
+A node's load is the busy-hour traffic of the cells at its sites, plus the loads of the nodes below it. Each of these
+passes on no more than its own capacity, so a link that is too small is found once, and not again at each node above it.
 """
 
 from __future__ import annotations
@@ -17,10 +16,10 @@ from controller.inventory.radio import BANDS
 from controller.models.facts import Finding
 from controller.models.network import BackhaulKind, Cell, Network, Rat
 
-#: Mbit/s per MHz that a cell carries downwards in its busy hour, mean over its users: LTE with two antennas (TR 36.814
-#: table 10.2.1-1), NR in the country (ITU-R M.2410 §4.5).
+#: Downlink Mbit/s per MHz that a cell carries in its busy hour, mean over its users: LTE with two antennas (TR 36.814
+#: table 10.2.1-1), rural NR (ITU-R M.2410 §4.5).
 _MBPS_PER_MHZ = {Rat.LTE: 1.7, Rat.NR: 3.3}
-#: Part of the time that a TDD cell sends downwards.
+#: Part of the time in which a TDD cell transmits downlink.
 _TDD_DOWN = 0.75
 #: Links that a finding names.
 _NAMED = 3
@@ -28,7 +27,7 @@ _NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class _Overload:
-    """A link with more radio behind it than it carries; ``tenants`` have guaranteed shares there."""
+    """A link with more radio behind it than it can carry; ``tenants`` have guaranteed shares there."""
 
     node: str
     mbps: float
@@ -51,7 +50,7 @@ def backhaul_findings(network: Network, placed: Iterable[Placed]) -> Iterator[Fi
 
 
 def busy_hour_mbps(cell: Cell) -> float:
-    """What a cell carries downwards in its busy hour."""
+    """Downlink traffic of a cell in its busy hour, in Mbit/s."""
     band = BANDS.get(cell.band)
     return cell.bandwidth_mhz * _MBPS_PER_MHZ[cell.rat] * (_TDD_DOWN if band is not None and band.tdd else 1.0)
 
@@ -63,7 +62,7 @@ def _node_of(network: Network, cell: Cell) -> str | None:
 
 
 def _overloads(network: Network, behind: Mapping[str, list[Placed]]) -> Iterator[_Overload]:
-    """Links whose load is above their capacity, those farthest from the core first."""
+    """Links whose load is above their capacity, farthest from the core first."""
     load: dict[str, float] = defaultdict(float)
     for node in _from_the_edge(network):
         cells = behind.get(node, ())
@@ -79,7 +78,7 @@ def _overloads(network: Network, behind: Mapping[str, list[Placed]]) -> Iterator
 
 
 def _from_the_edge(network: Network) -> list[str]:
-    """Nodes of the backhaul, each before its parent; those in a circle, which the loader refuses, are left out."""
+    """Nodes of the backhaul, each before its parent; without circles, which the loader refuses."""
     below: dict[str | None, list[str]] = defaultdict(list)
     for node in network.backhaul:
         below[node.parent if node.parent in network.backhaul_by_id else None].append(node.id)

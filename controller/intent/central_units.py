@@ -1,9 +1,9 @@
-"""Central units: what of a gNB stands at their endpoints, and how its parts are connected.
+"""Central units: which parts of a gNB are at their endpoints, and how these parts are connected.
 
-A station whose vcu-cp and vcu-ups have endpoints of their own keeps its DU. The control plane has all cells of the
-stations that it serves. A user plane has the PLMNs and slices of the tenants that it carries: a tenant's own those of
-that tenant, the host's those of the others. Such a unit and the stations that it serves are one gNB (TS 38.401): each
-user plane has one control plane.
+A station whose vcu-cp and vcu-ups have endpoints of their own keeps only its DU. The control plane has all cells of the
+stations that it serves. A user plane has the PLMNs and slices of the tenants that it carries: a tenant's own user plane
+those of that tenant, the host's those of the others. A central unit and the stations that it serves are one gNB
+(TS 38.401), and each user plane has one control plane.
 """
 
 from __future__ import annotations
@@ -23,37 +23,37 @@ _PARTS = {FunctionKind.VCU_CP: GnbPart.CU_CP, FunctionKind.VCU_UP: GnbPart.CU_UP
 
 
 def parts_at(network: Network, station: str) -> frozenset[GnbPart]:
-    """Which parts of a gNB are at the endpoint of a station."""
+    """The parts of a gNB at the endpoint of a station."""
     if function := network.central_units.get(station):
         return frozenset({_PARTS[_kind(network, function)]})
     return frozenset({GnbPart.DU}) if station in network.units_above else frozenset(GnbPart)
 
 
 def name_at_unit(cell: Cell) -> str:
-    """What a cell is called at a central unit, which has those of many stations: no id has a dot."""
+    """Name of a cell at a central unit, which has cells of many stations: no id has a dot."""
     return f"{cell.station}.{cell.id}"
 
 
 def counts(network: Network, station: str) -> bool:
-    """Whether a station counts anything by cell: user planes do not, nor a control plane without cells."""
+    """Whether a station has counters by cell: user planes do not, nor does a control plane without cells."""
     return station not in network.central_units or network.is_gnb(station)
 
 
 def counted_for(network: Network, station: str) -> dict[str, tuple[str, str]]:
-    """Station and id of the cells of which a control plane counts the central halves, by their names there."""
+    """Station and id of the cells whose central halves a control plane counts, by their names there."""
     if station not in network.central_units:
         return {}
     return {name_at_unit(cell): (cell.station, cell.id) for cell in network.cells_through(station)}
 
 
 def cu_half(network: Network, cell: Cell) -> tuple[str, str]:
-    """Where the CU's half of a cell stands, and what it is called there; of an LTE cell, the cell itself."""
+    """Where the CU's half of a cell is, and its name there; for an LTE cell, the cell itself."""
     units = network.units_above.get(cell.station, ()) if cell.rat is Rat.NR else ()
     return (units[0], name_at_unit(cell)) if units else (cell.station, cell.id)
 
 
 def plane_ends(network: Network, cell: Cell) -> Iterator[tuple[str, Plane, str | None]]:
-    """Where the planes of a cell end towards other base stations, and whose own that is, if a tenant's."""
+    """Where the planes of a cell end towards other base stations, and the tenant that owns the end, if one does."""
     units = network.units_above.get(cell.station, ()) if cell.rat is Rat.NR else ()
     if not units:
         yield from ((cell.station, plane, None) for plane in Plane)
@@ -64,7 +64,7 @@ def plane_ends(network: Network, cell: Cell) -> Iterator[tuple[str, Plane, str |
 
 
 def carries(network: Network, station: str, function: Function, tenant: str) -> bool:
-    """Whether a tenant's packets at a station go by a function, and not by a CU-UP of the tenant's or of another's."""
+    """Whether a function carries a tenant's packets at a station, and not another CU-UP."""
     if function.owner is not None:
         return function.owner == tenant
     if _kind(network, function.id) is not FunctionKind.VCU_UP:
@@ -75,7 +75,7 @@ def carries(network: Network, station: str, function: Function, tenant: str) -> 
 
 
 def carried_by(network: Network, device: str, cells: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    """Of tenants' cells (``station/cell``) those whose packets go by a device; all go by what is no function."""
+    """Those of tenants' cells (``station/cell``) whose packets a device carries; all if it is no function."""
     function = network.function_by_id.get(network.central_units.get(device, device))
     if function is None or function.package not in network.package_by_id:
         return dict(cells)
@@ -117,9 +117,9 @@ def _kind(network: Network, function: str) -> FunctionKind:
 
 
 def midhaul_facts(network: Network, station: Station) -> Iterator[MidhaulFact]:
-    """Ends of F1 and E1 at a station: of a DU to its central unit; of that to its DUs, and between its parts.
+    """Ends of F1 and E1 at a station: of a DU to its central unit; of that unit to its DUs, and between its parts.
 
-    They belong to whom the central unit's part belongs; E1 to whom the user plane does.
+    The owner of the central unit's part owns them; of E1, the owner of the user plane.
     """
     vlan = network.header.midhaul_vlan
     if vlan is None:
@@ -131,7 +131,7 @@ def midhaul_facts(network: Network, station: Station) -> Iterator[MidhaulFact]:
 
 
 def _ends(network: Network, station: str) -> set[tuple[str, Midhaul, str]]:
-    """The other ends of F1 and E1, with the interface and the function whose it is."""
+    """The other ends of F1 and E1, each with its interface and the function that owns it."""
     own = network.central_units.get(station)
     if own is None:
         return {(unit, *_f1(network, network.central_units[unit])) for unit in network.units_above.get(station, ())}
@@ -154,7 +154,7 @@ def _f1(network: Network, function: str) -> tuple[Midhaul, str]:
 
 
 def unit_findings(network: Network) -> Iterator[Finding]:
-    """What keeps central units and the stations that they serve from being one gNB."""
+    """Reasons why central units and the stations that they serve are not one gNB."""
     for unit in network.central_units:
         for check, text in _of_unit(network, network.station_by_id[unit]):
             yield finding(check, f"station {unit}: {text}", station=unit)

@@ -1,4 +1,4 @@
-"""Contracts of virtual stations: the functions that carry each cell, whose they are, and what was sold of pools."""
+"""Contracts of virtual stations: the functions that carry each cell, their owners, and the capacity sold of pools."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _Known = tuple[Function, Package]
 
 
 def cloud_findings(network: Network, placed: Iterable[Placed], as_of: date) -> Iterator[Finding]:
-    """What is wrong with functions, with the stations that are made of them, and with what was sold of pools."""
+    """Findings about functions, the stations made of them, and the capacity sold of pools."""
     if not network.functions and not network.pools:
         return
     on_air: dict[str, _Tenants] = defaultdict(_Tenants)
@@ -40,7 +40,7 @@ def cloud_findings(network: Network, placed: Iterable[Placed], as_of: date) -> I
 
 
 def _functions(network: Network, station: Station) -> list[_Known]:
-    """The functions of a station that there are, in its order."""
+    """The known functions of a station, in its order."""
     found = (network.function_by_id.get(name) for name in station.functions)
     return [(one, network.package_by_id[one.package]) for one in found if one and one.package in network.package_by_id]
 
@@ -53,7 +53,7 @@ class _Tenants:
 
     @property
     def all(self) -> set[str]:
-        """Whatever the technology."""
+        """Tenants of all technologies."""
         return set().union(*self.on.values())
 
 
@@ -83,9 +83,9 @@ def _of_station(
 
 
 def _path(known: Sequence[_Known], *, nr: bool) -> Iterator[str]:
-    """What keeps cells from having exactly one way: a vBBU, or a DU, and for NR cells one CU-CP and CU-UPs.
+    """Reasons why cells do not have exactly one path: a vBBU, or a DU, and for NR cells one CU-CP and CU-UPs.
 
-    A DU that speaks an LTE profile is a whole eNB for its LTE cells.
+    A DU with an LTE profile is a whole eNB for its LTE cells.
     """
     units = _of(known, FunctionKind.VBBU, FunctionKind.VDU)
     control, user = _of(known, FunctionKind.VCU_CP), _of(known, FunctionKind.VCU_UP)
@@ -102,7 +102,7 @@ def _path(known: Sequence[_Known], *, nr: bool) -> Iterator[str]:
 
 
 def _sides(known: Sequence[_Known], tenants: _Tenants) -> Iterator[str]:
-    """Tenants that a function of another tenant would carry, or that none carries, or two."""
+    """Tenants that another tenant's function would carry, that no function carries, or that two carry."""
     for function, package in known:
         others = sorted(tenants.all - {function.owner})
         if function.owner is None or package.kind is FunctionKind.GATEWAY:
@@ -146,7 +146,7 @@ def _of_du(pools: Sequence[str]) -> str:
 
 
 def _incompatible(known: Sequence[_Known]) -> Iterator[str]:
-    """Functions that have no release of F1 or E1 in common."""
+    """Functions without a common release of F1 or E1."""
     ends = (("f1", FunctionKind.VDU, FunctionKind.VCU_CP), ("e1", FunctionKind.VCU_CP, FunctionKind.VCU_UP))
     for interface, one_kind, other_kind in ends:
         for one, package in _of(known, one_kind):
@@ -168,7 +168,7 @@ def _unused(network: Network) -> Iterator[Finding]:
 
 
 def _not_bought(network: Network, as_of: date) -> Iterator[Finding]:
-    """Functions of tenants that bought neither them nor anything of a pool that they may run on."""
+    """Functions of tenants that bought neither the functions nor capacity of a pool where they may run."""
     own, there = bought(network, as_of), sold(network, as_of)
     for function in network.functions:
         pools = network.pools_for[function.id]
@@ -214,9 +214,10 @@ def _without_room(network: Network) -> Iterator[Finding]:
 
 
 def carried(network: Network, as_of: date, name: str) -> Mapping[Plmn, tuple[Snssai, ...]]:
-    """What a function carries by the agreements in force: PLMNs with their slices, sorted (TS 28.541 pLMNInfoList).
+    """PLMNs with their slices, sorted, that a function carries by the agreements in force (TS 28.541 pLMNInfoList).
 
-    A tenant's own carries that tenant's only. A CU-UP of the host carries those of tenants without one on a station.
+    A tenant's own function carries only those of that tenant. A CU-UP of the host carries those of tenants without a
+    CU-UP at a station.
 
     Raises:
         KeyError: There is no such function.

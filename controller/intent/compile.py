@@ -1,4 +1,4 @@
-"""From a network to facts and findings: ``compile_intent``."""
+"""Makes facts and findings of a network: ``compile_intent``."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ from controller.models.facts import (
 from controller.models.network import HOST, Cell, DeviceKind, Network, OwnCell, Plmn, Rat, ResourceType, Station
 from controller.models.sharing import Plane
 
-#: Devices that have facts of their own, beside those of stations.
+#: Devices other than stations, which have facts of their own.
 _BESIDE = frozenset(DeviceKind) - {DeviceKind.STATION}
 
 
@@ -58,22 +58,21 @@ def compile_intent(
     running: Mapping[str, Collection[str]] | None = None,
     closures: Closures = OPEN,
 ) -> Intent:
-    """Work out what every station and managed router should carry, for whom, and which contracts that breaks.
+    """Work out what every device should carry, for whom, and which contracts that breaks.
 
-    Pure and deterministic: the order of anything in ``network`` changes nothing. A tenant's facts
-    depend on the inventory, that tenant and its agreements in force only; how tenants' agreements
-    meet shows in findings alone. An agreement that is not in force gives no facts and a finding.
-    Errors always name a station. Facts of stations with errors are given as well, so that they can
-    be shown, but must not be planned: they may contradict each other.
+    Pure and deterministic: the order of elements in ``network`` changes nothing. A tenant's facts depend only on the
+    inventory, that tenant and its agreements in force; conflicts between tenants' agreements appear only as findings.
+    An agreement that is not in force gives a finding and no facts. Errors always name a station. Facts of stations with
+    errors are included, so that they can be shown, but they must not be planned: they may contradict each other.
 
     Args:
         network: The network as loaded.
         as_of: The day, in the network's time zone, whose agreements count.
-        stations: Give facts of these devices only, and findings about these and the network as
-            a whole. The facts and findings are the same as without it.
-        running: Pools that functions run on, by function: they stay there as long as they may. None leaves functions
-            out: what they should carry depends on it.
-        closures: Pools that take no function but those that run there.
+        stations: Return facts of these devices only, and findings about these and the network as a whole. Their content
+            is the same as without it.
+        running: Pools that functions run on, by function: functions stay there as long as they may. None leaves
+            functions out, since their facts depend on it.
+        closures: Pools that take no further functions.
 
     Raises:
         NotFoundError: ``stations`` names one that the network does not have.
@@ -126,7 +125,7 @@ def _wanted(network: Network, stations: Collection[str] | None) -> Sequence[Stat
 def _place(
     network: Network, cells: Sequence[Cell], grants: Sequence[Grant], covering: Sequence[tuple[int, ...]]
 ) -> list[Placed]:
-    """Each cell and how it is shared, worked out once for all cells where the same grants meet."""
+    """Each cell and how it is shared, worked out once for all cells with the same grants."""
     known: dict[tuple[Rat, Plmn, tuple[int, ...]], CellSharing] = {}
     placed: list[Placed] = []
     for cell, numbers in zip(cells, covering, strict=True):
@@ -148,7 +147,7 @@ def _matching_nothing(grants: Sequence[Grant], covering: Iterable[tuple[int, ...
 
 
 class _StationFacts:
-    """Facts station by station; what is wrong on the way collects in ``findings``."""
+    """Makes facts station by station; ``findings`` collects what is wrong."""
 
     def __init__(self, network: Network, placed: Iterable[Placed]) -> None:
         self.findings: list[Finding] = []
@@ -177,7 +176,7 @@ class _StationFacts:
         if GnbPart.CU_UP in here:
             divided, findings = share_user_plane(station, cells)
             self.findings += findings
-            alone = unit and station.owner is not None  # nobody is there to divide anything with
+            alone = unit and station.owner is not None  # nobody is there to divide it with
             yield from (_share(station.id, "", Rat.NR, portion) for portion in divided if not alone)
         links, findings = self._links.of(station, self._with_cores(here, cells), _planes(here))
         self.findings += findings
@@ -190,7 +189,7 @@ class _StationFacts:
     def _of_cell(
         self, station: Station, here: frozenset[GnbPart], cell: Cell, shared: CellSharing
     ) -> Iterator[CellFact | BroadcastFact | ShareFact | NeighbourFact]:
-        """What a station has of a cell, by the name that the cell has there."""
+        """Facts of a station about a cell, by the name that the cell has there."""
         name = cell.id if cell.station == station.id else name_at_unit(cell)
         yield _cell_fact(cell, station.id, name)
         own = self._network.own_by_cell.get((cell.station, cell.id), {})
@@ -205,7 +204,7 @@ class _StationFacts:
     def _with_cores(
         self, here: frozenset[GnbPart], cells: Iterable[tuple[Cell, CellSharing]]
     ) -> Iterator[tuple[Rat, CellSharing]]:
-        """Cells that have core links here: of NR standalone ones, since in EN-DC users' packets come over X2.
+        """Cells with core links here; of NR only standalone ones, since in EN-DC users' packets come over X2.
 
         Links of NR cells are at the central unit.
         """
@@ -216,7 +215,7 @@ class _StationFacts:
 
 
 def _planes(here: frozenset[GnbPart]) -> frozenset[Plane]:
-    """Which planes lead from an endpoint to the cores."""
+    """Planes that lead from an endpoint to the cores."""
     if here == {GnbPart.CU_CP}:
         return frozenset({Plane.CONTROL})
     return frozenset({Plane.USER}) if here == {GnbPart.CU_UP} else frozenset(Plane)

@@ -1,6 +1,6 @@
-"""The contract checks by name, how grave each is, and how a finding is worded.
+"""The contract checks by name, with the severity and wording of findings.
 
-Each check and how to correct what it finds stands in ``docs/explanation/intent.md``.
+``docs/explanation/intent.md`` describes each check, and how to correct its findings.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from controller.models.network import Cell
 
 
 class Check(StrEnum):
-    """Code of a finding. Stable: people and rules refer to it."""
+    """Code of a finding. It is stable, since people and rules refer to it."""
 
     # Agreements
     AGREEMENT_EXPIRED = "agreement-expired"
@@ -38,7 +38,7 @@ class Check(StrEnum):
     SHARE_DUPLICATE = "share-duplicate"
     SHARE_SUM = "share-sum"
     SHARE_DIFFERS = "share-differs"
-    # Tenants among each other
+    # Conflicts between tenants
     PLMN_CLAIMED_TWICE = "plmn-claimed-twice"
     SLICE_USED_TWICE = "slice-used-twice"
     VLAN_USED_TWICE = "vlan-used-twice"
@@ -91,7 +91,7 @@ class Check(StrEnum):
     STATION_DANGLING = "station-dangling"
 
 
-#: Everything else is an error. An error always names a station, which it keeps out of plans.
+#: All others are errors. An error always names a station, which it keeps out of plans.
 _MILDER = {
     Check.AGREEMENT_EXPIRED: Severity.WARNING,
     Check.AGREEMENT_NOT_YET_VALID: Severity.INFO,
@@ -126,7 +126,7 @@ def severity_of(check: Check) -> Severity:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A contract broken on every cell that is shared alike, still without the cell's name."""
+    """A contract broken on every cell that is shared in the same way; without the cell's name."""
 
     check: Check
     text: str
@@ -152,5 +152,5 @@ def finding(check: Check, message: str, *, station: str = "", tenant: str = "", 
 
 
 def canonical(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Findings in their one order: network first, then by station, cell, code, agreement and tenant."""
+    """Findings in canonical order: network first, then by station, cell, code, agreement and tenant."""
     return tuple(sorted(findings, key=lambda f: (f.station, f.cell, f.code, f.agreement, f.tenant, f.message)))

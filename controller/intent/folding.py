@@ -1,8 +1,8 @@
-"""How reports become alarms: one alarm for each fault, however many reports name it, in whatever order they come. Pure.
+"""Folds reports into alarms: one alarm for each fault, whatever number and order of reports. Pure.
 
-Within a batch, reports are taken in the order of their own times, at equal times those first that clear, so that a
-fault that stands is not lost; equal ones are taken once, with their number. Over batches, one that is older than the
-latest of its alarm only counts.
+Reports of a batch apply in the order of their own times. At equal times clearing ones come first, so that an active
+fault is not lost. Equal reports apply once, with their number. A report that is older than the latest one of its alarm
+(from an earlier batch) is only counted.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from controller.models.alarm import FAULT, Alarm, AlarmReport, AlarmState, Perce
 
 #: States of alarms that somebody works on, or should.
 OPEN = (AlarmState.RAISED, AlarmState.REPAIRING)
-#: What says that an alarm is shelved.
+#: Fields of a shelved alarm.
 _SHELVED = ("shelved_until", "shelved_by", "shelved_reason", "shelved_severity")
 #: Hexadecimal digits of a digest: 128 bits.
 _DIGITS = 32
 
 
 def identity(one: AlarmReport | Alarm) -> str:
-    """The same for all reports and alarms of one fault: a hash, so that one column finds them."""
+    """Hash of a fault, the same for all its reports and alarms, so that one column finds them."""
     content = json.dumps([getattr(one, name) for name in FAULT], ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(content.encode()).hexdigest()
 
 
 def digest(report: AlarmReport) -> str:
-    """The same for the same words of the same source about the same fault.
+    """Digest of a report: equal for the same words of the same source about the same fault.
 
-    The words are what the source sent; where that is not kept, they are the report itself, with its time.
+    The words are the text that the source sent; if that is not kept, the report itself, with its time.
     """
     words = report.body or f"{report.severity} {report.at.timestamp()} {report.text}"
     parts = (report.source, *(getattr(report, name) for name in FAULT), words)
@@ -41,20 +41,19 @@ def digest(report: AlarmReport) -> str:
 
 
 def placed(source_time: datetime, received: datetime, oldest: timedelta) -> datetime:
-    """The time by which a report takes its place among others.
+    """The time that orders a report among others.
 
-    None may come from the future, and one from before ``oldest`` can't be ordered: both have a wrong clock, and come
-    when they were received.
+    A time in the future, or before ``oldest``, means a wrong clock; then the time of receipt counts.
     """
     return source_time if received - oldest <= source_time <= received else received
 
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """An alarm with what only the record knows of it.
+    """An alarm with data that only the record has.
 
     Attributes:
-        reported: Time of the newest event that had its say.
+        reported: Time of the newest event that changed the alarm.
         new: Whether it is not on record yet.
     """
 
@@ -64,16 +63,16 @@ class Folded:
 
     @property
     def stands(self) -> bool:
-        """Whether further reports belong to it: work goes on, or people know and it was not cleared yet."""
+        """Whether it takes in further reports: somebody works on it, or people know of it and it is not cleared."""
         return self.alarm.state in OPEN or (self.alarm.state is AlarmState.ESCALATED and self.alarm.cleared is None)
 
     @property
     def last_word(self) -> datetime:
-        """Events before this time are late: they count, and change nothing."""
+        """Events before this time are late: they are counted, and change nothing."""
         return self.reported if self.alarm.cleared is None else max(self.reported, self.alarm.cleared)
 
     def counted(self, number: int) -> Folded:
-        """The same, with so many more reports that said nothing new."""
+        """A copy that counts so many more reports without news."""
         if not number:
             return self
         return replace(self, alarm=self.alarm.model_copy(update={"count": self.alarm.count + number}))
@@ -81,7 +80,7 @@ class Folded:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A report of a batch, with how often it is there, and which fault it names (``identity``)."""
+    """A report of a batch, with its number of copies and its fault (``identity``)."""
 
     digest: str
     fault: str
@@ -90,7 +89,7 @@ class Received:
 
 
 def in_order(digests: Iterable[str], reports: Iterable[AlarmReport]) -> list[Received]:
-    """Reports of a batch with their digests, in the order in which they are taken; equal reports count once."""
+    """Reports of a batch with their digests, in the order in which they apply; equal reports are merged."""
     found: dict[str, Received] = {}
     for name, report in zip(digests, reports, strict=True):
         known = found.get(name)
@@ -106,10 +105,10 @@ def _order(one: Received) -> tuple[datetime, datetime, bool, str]:
 
 
 def folded(known: Folded | None, report: AlarmReport, new_id: Callable[[], str]) -> tuple[Folded, str]:
-    """What becomes of the newest alarm of an identity by a report, and what is to be noted of that.
+    """Apply a report to the newest alarm of its identity; returns the alarm, and the action for the audit trail.
 
     Args:
-        known: That alarm; None if there is none.
+        known: The newest alarm; None if there is none.
         report: The report, not received before.
         new_id: Makes the id of a new alarm.
     """
@@ -128,7 +127,7 @@ def folded(known: Folded | None, report: AlarmReport, new_id: Callable[[], str])
 
 
 def _contradicted(known: Folded, report: AlarmReport) -> tuple[Folded, str]:
-    """What a source says of an alarm that a person had cleared: it agrees, or the alarm is back, whatever its time."""
+    """Apply a report to an alarm that a person cleared: it confirms that, or opens the alarm again."""
     change: dict[str, Any] = {"count": known.alarm.count + 1, "cleared_by": ""}
     action = ""
     if not _clears(report):
@@ -140,7 +139,7 @@ def _contradicted(known: Folded, report: AlarmReport) -> tuple[Folded, str]:
 
 
 def _said(alarm: Alarm, report: AlarmReport) -> tuple[dict[str, Any], str]:
-    """What a report that is not late changes of an alarm that stands, and what is to be noted of that."""
+    """Changes of a standing alarm by a report that is not late, and the action for the audit trail."""
     change: dict[str, Any] = {"changed": report.at}
     if _clears(report):
         change |= {"cleared": report.at, "ended": report.seen}
@@ -156,14 +155,14 @@ def _said(alarm: Alarm, report: AlarmReport) -> tuple[dict[str, Any], str]:
 
 
 def _stays_shelved(alarm: Alarm, report: AlarmReport) -> bool:
-    """Whether the fault of a shelved alarm is, by a report, no worse than it was when people shelved it."""
+    """Whether a report leaves the fault of a shelved alarm no more severe than when people shelved it."""
     return alarm.shelved_severity is None or not is_worse(report.severity, alarm.shelved_severity)
 
 
 def _opened(report: AlarmReport, alarm_id: str, before: Alarm | None) -> tuple[Folded, str]:
-    """A new alarm; one that begins with a clearing report is over already.
+    """A new alarm; if it begins with a clearing report, it is over already.
 
-    A fault that comes and goes is what people shelve most: where it comes back, it is shelved as it was ``before``.
+    People mostly shelve faults that come and go: if the fault comes back, it is shelved as ``before``.
     """
     over = _clears(report)
     shelved = before is not None and before.is_shelved(report.at) and _stays_shelved(before, report)
@@ -189,12 +188,12 @@ def _clears(report: AlarmReport) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """What a batch of reports made of alarms.
+    """The effect of a batch of reports on alarms.
 
     Attributes:
-        touched: Alarms that are new or changed, by id.
-        after: The id of the alarm of each report of the batch, with the alarm as it was after it, by digest.
-        acts: What is to be noted: source, action, alarm, and the report that brought it about.
+        touched: New or changed alarms, by id.
+        after: For each report of the batch, by digest: the id of its alarm, and the alarm after the report.
+        acts: Rows for the audit trail: source, action, alarm, and the report that caused it.
     """
 
     touched: dict[str, Folded]
@@ -208,12 +207,12 @@ def fold(
     repeated: dict[str, Folded],
     new_id: Callable[[], str],
 ) -> Fold:
-    """Take a batch in.
+    """Apply a batch of reports.
 
     Args:
         batch: From ``in_order``.
-        newest: The newest alarm of each identity; brought up to date.
-        repeated: Alarms of reports that were received before, by digest: these count there, and change nothing.
+        newest: The newest alarm of each identity; updated here.
+        repeated: Alarms of reports received before, by digest: such reports are counted there, and change nothing.
         new_id: See ``folded``.
     """
     made = Fold({}, {}, [])

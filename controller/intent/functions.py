@@ -1,4 +1,4 @@
-"""Functions: what each takes of the pool that it runs on. Where that is, ``controller.intent.placement`` says."""
+"""Facts of functions on their pools; ``controller.intent.placement`` chooses the pools."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def function_facts(
     running: Mapping[str, Collection[str]] | None,
     closures: Closures = OPEN,
 ) -> tuple[dict[str, FunctionFact], list[Finding]]:
-    """Facts of functions where they are placed, and those that have no place.
+    """Facts of placed functions, and findings about functions without a place.
 
     Args:
         network: The network as loaded.
         as_of: The day whose agreements count.
-        functions: Those that are asked for.
+        functions: The wanted functions.
         running: Pools that functions run on, by function.
-        closures: Pools that take nothing new.
+        closures: Pools that take no further functions.
     """
     if not functions:
         return {}, []
@@ -43,7 +43,7 @@ def function_facts(
 
 
 def function_fact(network: Network, function: str, pool: str) -> FunctionFact:
-    """What a function is to be on a pool.
+    """The fact of a function on a pool.
 
     Raises:
         KeyError: There is no such function, or its package is unknown.

@@ -1,4 +1,4 @@
-"""Agreements in force: what each of them gives its tenant on a cell, and which cells it covers."""
+"""Grants: what each agreement in force gives its tenant on a cell, and which cells it covers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from controller.models.network import (
     Tenant,
 )
 
-#: Resources that a share of a type divides: PRB stands for both directions (TS 28.541 §4.4.1).
+#: Resources that a share of a type divides: PRB means both directions (TS 28.541 §4.4.1).
 DIVIDES: dict[ResourceType, tuple[ResourceType, ...]] = {
     ResourceType.PRB: (ResourceType.PRB_DL, ResourceType.PRB_UL),
     ResourceType.PRB_DL: (ResourceType.PRB_DL,),
@@ -34,15 +34,15 @@ DIVIDES: dict[ResourceType, tuple[ResourceType, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What one agreement in force gives on each cell it covers.
+    """What one agreement in force gives on each cell that it covers.
 
     Attributes:
         source: The agreement itself.
         exclusive: Whether it makes its cells carriers of this tenant alone (MORAN).
         plmns: PLMNs to broadcast, sorted; only ever the tenant's own.
         slices: Slices to serve on NR, sorted; only ever the tenant's own.
-        part: Of these those that it is restricted to, in one word; empty where it is for all that the tenant has.
-        faults: What is wrong with the agreement itself, so on each cell it covers.
+        part: The PLMNs and slices that it is restricted to, as one word; empty if it is for all that the tenant has.
+        faults: Faults of the agreement itself, on each cell that it covers.
     """
 
     agreement: str
@@ -57,7 +57,7 @@ class Grant:
 
 
 def grants_in_force(network: Network, as_of: date) -> tuple[list[Grant], list[Finding]]:
-    """Grants of the agreements in force on a day, ordered by agreement id, and findings about the others."""
+    """Grants of the agreements in force on a day, by agreement id, and findings about other agreements."""
     grants: list[Grant] = []
     findings: list[Finding] = []
     known = _Known(network)
@@ -99,7 +99,7 @@ def _dangling(agreement: Agreement, text: str) -> Finding:
 
 
 class _Known:
-    """What a scope may refer to."""
+    """Objects that a scope may refer to."""
 
     def __init__(self, network: Network) -> None:
         self.regions = {region.id for region in network.regions}
@@ -108,7 +108,7 @@ class _Known:
         self.cells = network.cells_by_station
 
     def missing(self, scope: Scope) -> Iterator[str]:
-        """References of a scope that lead nowhere, as in ``region cuzco``, in order."""
+        """References of a scope to unknown objects, as in ``region cuzco``, in order."""
         yield from (f"region {region}" for region in sorted(set(scope.regions) - self.regions))
         yield from (f"site {site}" for site in sorted(set(scope.sites)) if site not in self.sites)
         yield from (f"station {station}" for station in sorted(set(scope.stations)) if station not in self.stations)
@@ -174,6 +174,6 @@ def _list(values: Iterable[object]) -> str:
 
 
 def cover(network: Network, cells: Sequence[Cell], grants: Sequence[Grant]) -> list[tuple[int, ...]]:
-    """For each cell the positions in ``grants`` of those whose agreements reach it, ascending."""
+    """For each cell, ascending positions in ``grants`` of the agreements that reach it."""
     numbered = tuple(enumerate(grants))
     return [tuple(number for number, grant in numbered if network.reaches(grant.source, cell)) for cell in cells]

@@ -1,7 +1,7 @@
-"""Identities and carriers: unique network-wide, within range and band, references that lead somewhere.
+"""Identities and carriers: unique in the network, within range and band, with valid references.
 
-The loader of network files checks most of this with file and line. This second check is deliberate: it is the defence
-in depth for networks that come from elsewhere.
+The loader of network files checks most of this with file and line. This second check is deliberate, for networks that
+come from elsewhere.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from controller.models.network import Cell, Network, Rat, Snssai, Station
 def identity_findings(network: Network, cells: Sequence[Cell]) -> Iterator[Finding]:
     """Clashing node and cell identities, cells without a node, stations without a site."""
     yield from _node_id_clashes(network.stations, Rat.LTE)
-    # A gNB of several endpoints counts as the first of them.
+    # A gNB with several endpoints is represented by the first of them.
     yield from _node_id_clashes((one for one in network.stations if network.is_gnb(one.id)), Rat.NR)
     yield from _cell_clashes(network, cells)
     for station in network.stations:
@@ -34,7 +34,7 @@ def identity_findings(network: Network, cells: Sequence[Cell]) -> Iterator[Findi
 def node_plmn_findings(
     network: Network, station: Station, cells: Sequence[tuple[Cell, CellSharing]]
 ) -> Iterator[Finding]:
-    """What is wrong with the PLMNs of a station's global ids: nobody says which, or not one that is served there."""
+    """Faults of the PLMNs in a station's global ids: none is set, or it is not served there."""
     for rat in sorted(station.rats) if cells else ():
         plmn = network.node_plmn(station, rat)
         node, field = ("eNB", "enb_plmn") if rat is Rat.LTE else ("gNB", "gnb_plmn")
@@ -54,7 +54,7 @@ def node_plmn_findings(
 
 
 def tenant_findings(network: Network) -> Iterator[Finding]:
-    """What tenants use in common although it should tell them apart: slices and VLANs."""
+    """Slices and VLANs that several tenants use although these must distinguish tenants."""
     slices: dict[Snssai, list[str]] = defaultdict(list)
     vlans: dict[int, list[str]] = defaultdict(list)
     for tenant in sorted(network.tenants, key=lambda t: t.id):
@@ -87,7 +87,7 @@ def _node_id_clashes(stations: Iterable[Station], rat: Rat) -> Iterator[Finding]
 
 
 def overlapping_nodes(rat: Rat, nodes: Iterable[tuple[int, int, str]]) -> Iterator[tuple[str, str]]:
-    """Pairs of nodes whose cell identities fall into each other's range, which ids of different length can, too.
+    """Pairs of nodes whose ranges of cell identities overlap, also with ids of different length.
 
     Args:
         rat: Their technology.
@@ -131,7 +131,7 @@ _RANGES = {"local_id": Check.LOCAL_ID_RANGE, "pci": Check.PCI_RANGE, "tac": Chec
 
 
 def radio_faults(cell: Cell, station: Station) -> Iterator[Fault]:
-    """What is wrong with a cell regardless of who uses it."""
+    """Faults of a cell that do not depend on its tenants."""
     if station.node_id(cell.rat)[0] is None:
         name = "enb_id" if cell.rat is Rat.LTE else "gnb_id"
         yield Fault(Check.NODE_ID_MISSING, f"an {cell.rat} cell, but station {station.id} has no {name}")

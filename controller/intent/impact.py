@@ -1,9 +1,9 @@
-"""Whom an alarm concerns: cells that suffer, and tenants with an agreement in force on them (TS 32.130). Pure.
+"""Whom an alarm concerns: affected cells, and tenants with an agreement in force on them (TS 32.130). Pure.
 
-Where a source names the cells that suffer (those of a radio unit), it is believed. Else they follow from the object
-that failed: of a cell it is that cell, of a core link the cells of the tenants whose link it is, of a router or a
-function all cells of the stations behind it, of a pool or a node of it those of the functions that suffer, of a node of
-the backhaul all cells below it. Whatever else fails in a station may take all of its cells with it.
+If a source names the affected cells (as for a radio unit), these count. Otherwise they follow from the failed object:
+for a cell, that cell; for a core link, the cells of its tenants; for a router or function, all cells of the stations
+that depend on it; for a pool or its node, those of the affected functions; for a backhaul node, all cells below it. Any
+other failed object of a station may affect all of its cells.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from controller.models.network import HOST, Agreement, Cell, DeviceKind, Network
 from controller.nrm.profiles import cell_of, link_of, object_class, rat_of
 from controller.nrm.tree import Path, child, step
 
-#: Probable causes of what is wrong with the management of a device, and with no service, and of a port or replica whose
-#: loss takes service away only where that has an alarm of its own: they concern the host alone.
+#: Probable causes that concern the host alone: faults of a device's management and not of its service; and of a port or
+#: replica, whose loss has an alarm of its own if it takes service away.
 OF_MANAGEMENT = frozenset(
     {
         ALARM_LIST_CROWDED,
@@ -54,7 +54,7 @@ OF_MANAGEMENT = frozenset(
 )
 
 
-#: Form of a path of the device tree; alarm sources say whatever they like.
+#: Form of a path of the device tree, since alarm sources may send any text.
 _PATH = re.compile(r"(?:/[^/\[\],]+\[[^/\[\]]*\])+")
 
 
@@ -78,7 +78,7 @@ def in_force(network: Network, day: date) -> tuple[Agreement, ...]:
 
 
 class Sharing:
-    """Who shares which cell on a day; what is asked for once is worked out once.
+    """Who shares which cell on a day; results are cached.
 
     Attributes:
         in_force: Agreements that hold on that day.
@@ -91,11 +91,11 @@ class Sharing:
         self._reached: dict[str, frozenset[str]] = {}
 
     def impact_of(self, about: AlarmReport | Alarm, owners: Collection[str] = ()) -> Impact:
-        """Whom a fault concerns that was reported just now.
+        """Whom a newly reported fault concerns.
 
         Args:
-            about: The fault.
-            owners: Owners of the core link that it is about, by the ledger.
+            about: The alarm.
+            owners: Owners of its core link, by the ledger.
         """
         if about.probable_cause in OF_MANAGEMENT:
             return Impact()
@@ -110,7 +110,7 @@ class Sharing:
         return Impact(tuple(sorted({cell for its in tenants.values() for cell in its})), tenants)
 
     def impact_now(self, alarm: Alarm) -> Impact:
-        """Whom an alarm concerns that stands: its cells are as they were, who shares them may have changed."""
+        """Whom a standing alarm concerns: its cells stay the same, but their tenants may have changed."""
         of_core = alarm.object_class is ObjectClass.CORE_NODE
         if of_core or alarm.tenant or link_in(alarm.object) or alarm.probable_cause in OF_MANAGEMENT:
             shared = self.tenants_at(alarm.cells)
@@ -118,7 +118,7 @@ class Sharing:
         return Impact(alarm.cells, carried_by(self._network, alarm.station, self.tenants_at(alarm.cells)))
 
     def tenants_at(self, cells: Iterable[str]) -> dict[str, tuple[str, ...]]:
-        """Tenants that share any of these cells (``station/cell``), each with its own of them, sorted."""
+        """Tenants that share any of these cells (``station/cell``), each with its cells, sorted."""
         found: dict[str, list[str]] = {}
         for name in sorted(cells):
             for tenant in self._tenants(name):
@@ -150,7 +150,7 @@ class Sharing:
         return {tenant for tenant, _ in self._network.remote_ends.get(remote_end, ())}
 
     def _cells(self, about: AlarmReport | Alarm) -> set[str]:
-        """Names of the cells that suffer."""
+        """Names of the affected cells."""
         network, station = self._network, about.station
         if about.object_class is ObjectClass.BACKHAUL:
             below = network.devices_below.get(about.object, frozenset()) & network.station_by_id.keys()
@@ -166,7 +166,7 @@ class Sharing:
 
 
 def _suffers(cell: Cell, station: str, managed_object: str) -> bool:
-    """Whether a cell suffers from what failed at its station, or at its central unit."""
+    """Whether a fault at its station, or at its central unit, affects a cell."""
     path = _path_of(managed_object)
     if inside := cell_of(path):
         return inside == (cell.id if station == cell.station else name_at_unit(cell))
@@ -176,9 +176,9 @@ def _suffers(cell: Cell, station: str, managed_object: str) -> bool:
 
 
 def deadline_of(network: Network, alarm: Alarm) -> datetime | None:
-    """Until when a station serves in spite of an alarm: its battery, its holdover; None where the files don't say so.
+    """Until when a station serves in spite of an alarm, on battery or in holdover; None if the files don't say so.
 
-    Critical means that this is over (fault 18 of o-ran-fm after fault 17, a battery that is empty).
+    Critical means that this time is over (fault 18 of o-ran-fm after fault 17, an empty battery).
     """
     if not network.manages(alarm.station) or alarm.severity is PerceivedSeverity.CRITICAL:
         return None
@@ -192,12 +192,12 @@ def deadline_of(network: Network, alarm: Alarm) -> datetime | None:
 
 
 def link_in(managed_object: str) -> Path:
-    """The core link that an object is or belongs to, an empty string where it is none."""
+    """The core link that an object is or belongs to; empty if it is none."""
     return link_of(_path_of(managed_object))
 
 
 def core_node_in(about: AlarmReport | Alarm) -> str:
-    """The core node that an alarm is about, by the id of the links to it; an empty string where it is about none."""
+    """The core node that an alarm is about, by the id of the links to it; empty if it is about none."""
     if about.object_class is ObjectClass.CORE_NODE:
         return about.object
     link = link_in(about.object)
@@ -205,7 +205,7 @@ def core_node_in(about: AlarmReport | Alarm) -> str:
 
 
 def _path_of(managed_object: str) -> Path:
-    """An object as a path; one that a station names without it (``EP_S1C=x``) by itself. Empty where it is no node."""
+    """An object as a path, also if a station names its last step only (``EP_S1C=x``). Empty if it is no node."""
     if managed_object.startswith("/"):
         return managed_object if _PATH.fullmatch(managed_object) else ""
     name, _, key = managed_object.partition("=")

@@ -1,6 +1,7 @@
-"""Notices to a side of an incident: once that it began, once more where it grew, and once that it is over. Pure.
+"""Notices about an incident to a side: when it began, when it grew, and when it is over. Pure.
 
-A side is notified of the incident and not of each of its alarms, of its own cells, and only of alarms that concern it.
+A side gets notices about the incident and not about each of its alarms. They contain only its own cells, and only
+alarms that concern it.
 """
 
 from __future__ import annotations
@@ -15,22 +16,22 @@ from controller.models.enums import IncidentState
 from controller.models.incident import Incident
 from controller.models.scalars import HOST
 
-#: How long nobody is notified of what changes, so that a root and what follows from it are one message.
+#: How long new changes are held back, so that a root and its symptoms become one message.
 HOLD_OFF = timedelta(seconds=20)
-#: Between two messages to one side that an incident grew.
+#: The shortest time between two messages to a side that an incident grew.
 PAUSE = timedelta(seconds=60)
-#: Cells that a text names.
+#: Cells that a text names at most.
 _NAMED = 8
 _SEVERITIES = list(PerceivedSeverity)
 
 
 class SideNews(NamedTuple):
-    """What one side is to be notified of.
+    """News about an incident for one side.
 
     Attributes:
-        cells: The side's own cells that suffer, sorted.
+        cells: Affected cells of the side, sorted.
         since: When it began for that side.
-        what: Probable cause of what failed.
+        what: Probable cause of the root.
         doing: What is being done about it, in words.
         text: All of it for people.
     """
@@ -44,14 +45,14 @@ class SideNews(NamedTuple):
     text: str
 
 
-#: The cells of these that are shared with each tenant (``controller.intent.impact.Sharing.tenants_at``).
+#: Those of these cells that each tenant shares (``controller.intent.impact.Sharing.tenants_at``).
 CellsOf = Callable[[Iterable[str]], Mapping[str, tuple[str, ...]]]
 
 
 def news(
     incident: Incident, standing: Sequence[Alarm], cells_of: CellsOf, side: str, last: Notice | None
 ) -> SideNews | None:
-    """What a side is to be notified of now, None where there is nothing new for it.
+    """News for a side; None if there is nothing new.
 
     Args:
         incident: As it is now.
@@ -75,7 +76,7 @@ def news(
 
 
 def _state(incident: Incident, mine: Sequence[Alarm], cells_of: CellsOf, side: str) -> SideNews:
-    """How an incident is for a side that some of its alarms concern."""
+    """An incident as a side sees it that some of its alarms concern."""
     first = min(mine, key=lambda one: (one.id != incident.root, _SEVERITIES.index(one.severity), one.raised, one.id))
     suffering = {cell for alarm in mine for cell in alarm.cells}
     cells = tuple(sorted(suffering if side == HOST else cells_of(suffering).get(side, ())))

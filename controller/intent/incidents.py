@@ -1,14 +1,14 @@
-"""Which alarm is part of which incident, as these open, grow, merge, split, open again and close; their order. Pure.
+"""Which alarm is part of which incident; how incidents open, grow, merge, split and close; their ranks. Pure.
 
 An incident is a root with all that follows from it. An alarm that follows from a root is part of the root's incident;
-where it had one of its own, that one merges into the root's. When a root is over, what it took with it has to settle:
-most of it ends soon after. What still stands then splits off, into an incident of its own. The same fault soon after it
-was over is the same incident: it flaps.
+if it had an incident of its own, that one merges into the root's. When a root is over, most of its symptoms end soon
+after. Those that still stand after a while split off into an incident of their own. A fault that comes back soon after
+it was over is the same incident: it flaps.
 
-A tenant whose core nodes are lost has lost its core, and one whose core links at a station are down is cut off there:
-these are one incident each, though none of the alarms follows from the other.
+All lost core nodes of a tenant are one incident, and so are all core links of a tenant that are down at a station,
+although none of these alarms follows from another.
 
-The same alarms and network give the same incidents, in whatever order they came.
+Equal alarms and networks give equal incidents, in whatever order alarms came.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from controller.models.alarm import CORE_LINK_DOWN, CORE_NODE_DOWN, FAULT, LINK_
 from controller.models.incident import AgreementMinutes, Incident, Rank
 from controller.models.network import Network
 
-#: A fault that comes again so soon after its incident was over is the same incident.
+#: A fault that comes back within this time after its incident was over is the same incident.
 QUIET = timedelta(minutes=10)
-#: What outlives its root stays with the root's incident for so long.
+#: Symptoms that outlive their root stay in the root's incident for this time.
 SETTLES = timedelta(minutes=5)
-#: What an incident says of its root, which may be another alarm of the same fault later.
+#: Fields that an incident takes from its root, which may later be another alarm of the same fault.
 OF_ROOT = ("object", "object_class", "probable_cause", "specific_problem")
-#: Alarms that a note names.
+#: Alarms that a note names at most.
 _NAMED = 8
 
 
@@ -42,7 +42,7 @@ class Part(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What was decided of an incident, and why, for the audit trail."""
+    """A decision about an incident, with its reason, for the audit trail."""
 
     incident: str
     action: str
@@ -51,13 +51,13 @@ class Decision(NamedTuple):
 
 @dataclass(slots=True)
 class Outcome:
-    """What changes on record.
+    """Changes for the record.
 
     Attributes:
-        incidents: Incidents that are new or changed, as they are now, by id.
-        left: Alarms that are no longer part of the incident that they were part of, and since when.
-        merged: Incidents that became part of another one, which all their alarms are part of then.
-        joined: Alarms that are part of an incident from then on.
+        incidents: New or changed incidents, as they are now, by id.
+        left: Alarms that left their incident, and when.
+        merged: Incidents that became part of another one, together with all their alarms.
+        joined: Alarms that joined an incident.
         decisions: In order.
     """
 
@@ -70,12 +70,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class RecordedIncidents:
-    """What is on record before.
+    """The relevant part of the record before.
 
     Attributes:
-        belongs: The incident that an alarm is part of, by id, for those that are part of one.
-        incidents: Those by id, and the newest of each fault of the alarms in question.
-        roots: Alarms that stand and from which others may follow, by id, as they are now.
+        belongs: The incident of each alarm, by id, for alarms that are part of one.
+        incidents: These incidents by id, and the newest one of each fault of the alarms.
+        roots: Standing alarms from which others may follow, by id, as they are now.
     """
 
     belongs: Mapping[str, str]
@@ -84,11 +84,11 @@ class RecordedIncidents:
 
 
 def sort_out(alarms: Iterable[Alarm], known: RecordedIncidents, at: datetime) -> Outcome:
-    """Work out what alarms are part of that were raised or cleared, or that follow from another alarm than before.
+    """Work out the incidents of alarms that were raised or cleared, or whose root changed.
 
     Args:
-        alarms: They, as they are now.
-        known: What is on record.
+        alarms: Those alarms, as they are now.
+        known: The record before.
         at: Now.
     """
     work = _Work(known, at)
@@ -106,9 +106,9 @@ def split_off(due: Iterable[Alarm], symptoms: Iterable[Alarm], known: RecordedIn
     """Give alarms that outlived their roots incidents of their own.
 
     Args:
-        due: Those that have settled.
-        symptoms: Alarms that follow from one of them, and go with it.
-        known: What is on record.
+        due: Alarms whose time in the root's incident is over.
+        symptoms: Alarms that follow from one of them, and move with it.
+        known: The record before.
         at: Now.
     """
     work = _Work(known, at)
@@ -138,15 +138,15 @@ class _Work:
         self._outcome = Outcome()
 
     def place(self, alarm: Alarm) -> None:
-        """Find the incident of an alarm that stands."""
+        """Find the incident of a standing alarm."""
         if alarm.root:
             self._follow(alarm)
         elif alarm.id not in self._belongs:
             self._join(alarm, self._own(alarm), _began(alarm))
-        # One whose root is over stays where it is until it has settled.
+        # An alarm whose root is over stays there for a while.
 
     def leave(self, alarm: Alarm, at: datetime) -> None:
-        """An alarm is no longer part of its incident."""
+        """Take an alarm out of its incident."""
         incident = self._belongs.pop(alarm.id, "")
         if incident:
             self._parts[incident].discard(alarm.id)
@@ -154,10 +154,10 @@ class _Work:
             self._change(incident, standing=self._incidents[incident].standing - 1)
 
     def split(self, alarm: Alarm, symptoms: Sequence[Alarm]) -> None:
-        """Give an alarm and what follows from it an incident of their own."""
+        """Give an alarm and its symptoms an incident of their own."""
         before = self._belongs.get(alarm.id, "")
         own = self._own(alarm, before)
-        if own == before:  # that of others of the same fault
+        if own == before:  # that of other alarms of the same fault
             return
         why = "it outlived its root"
         self._decide(own, "split", {"before": before, "why": why})
@@ -167,7 +167,7 @@ class _Work:
                 self._join(one, own, self._at, noted=one is not alarm)
 
     def done(self) -> Outcome:
-        """What came of it."""
+        """The finished outcome."""
         for incident, alarms in self._grown.items():
             if incident not in self._outcome.merged:
                 names = ", ".join(alarm.id for alarm in alarms[:_NAMED])
@@ -181,7 +181,7 @@ class _Work:
         return replace(self._outcome, joined=list(parts))
 
     def _follow(self, alarm: Alarm) -> None:
-        """Make an alarm part of the incident of its root, and with it what is its own."""
+        """Move an alarm to the incident of its root, together with its own incident."""
         top = alarm
         while (above := self._roots.get(top.root)) is not None:
             top = above
@@ -196,7 +196,7 @@ class _Work:
         self._join(alarm, target, self._at if before else _began(alarm))
 
     def _goes_along(self, incident: str, alarm: Alarm) -> bool:
-        """Whether an incident follows where an alarm of it does: its root, or the last of a tenant's core links."""
+        """Whether an incident moves with an alarm of it: with its root, or with the last of a tenant's core links."""
         one = self._incidents[incident]
         if one.probable_cause in LINK_CAUSES:
             return fault_of(one) == fault_of(alarm) and one.standing == 1
@@ -208,7 +208,7 @@ class _Work:
         return incident
 
     def _merge(self, incident: str, target: str, root: Alarm) -> None:
-        """Make an incident part of another one, with all of its alarms."""
+        """Merge an incident with all of its alarms into another."""
         one, into = self._incidents[incident], self._incidents[target]
         self._outcome.merged[incident] = target
         parts = self._parts.pop(incident, set())
@@ -220,7 +220,7 @@ class _Work:
         self._decide(incident, "merged", {"into": target, "root": root.id, "why": why})
 
     def _own(self, alarm: Alarm, before: str = "") -> str:
-        """The incident of which an alarm is the root: that of the same fault if it is not long over, else a new one."""
+        """The incident that has an alarm as its root: a recent one of the same fault, or a new one."""
         fault = fault_of(alarm)
         earlier = self._incidents.get(self._newest.get(fault, ""))
         if earlier is None or not self._is_same(earlier, alarm, before):
@@ -237,7 +237,7 @@ class _Work:
         return earlier.id
 
     def _is_same(self, earlier: Incident, alarm: Alarm, before: str) -> bool:
-        """Whether the newest incident of an alarm's fault is the alarm's as well."""
+        """Whether the newest incident of an alarm's fault is also that of the alarm."""
         if earlier.root == alarm.id or (earlier.merged_into and earlier.merged_into == before):
             return True
         quiet = earlier.closed is None or self._at - earlier.closed <= QUIET
@@ -275,9 +275,9 @@ class _Work:
 
 
 def fault_of(one: Incident | Alarm) -> tuple[str, ...]:
-    """What tells faults apart that are incidents of their own.
+    """Key of a fault that has an incident of its own.
 
-    All core nodes of a tenant are one, and so are all core links of a tenant at a station.
+    All core nodes of a tenant share one key, and so do all core links of a tenant at a station.
     """
     if one.probable_cause == CORE_NODE_DOWN:
         return ("", "", one.tenant, CORE_NODE_DOWN, "")
@@ -287,19 +287,19 @@ def fault_of(one: Incident | Alarm) -> tuple[str, ...]:
 
 
 def _began(alarm: Alarm) -> datetime:
-    """Since when the fault of an alarm has lasted that just came, or came again."""
+    """When the fault of an alarm began that was just raised, or came back."""
     return alarm.seen or alarm.changed
 
 
 def _causes(alarms: Iterable[Alarm]) -> str:
-    """Why alarms are part of an incident: what they are, and what they follow from."""
+    """Why alarms are part of an incident: their causes, and their roots."""
     roots = sorted({alarm.root for alarm in alarms} - {""})
     causes = ", ".join(sorted({alarm.probable_cause for alarm in alarms}))
     return f"{causes} follows from {', '.join(roots[:_NAMED])}" if roots else f"{causes} has failed as well"
 
 
 def path_of(network: Network, incident: Incident) -> tuple[str, ...]:
-    """From the core to what failed, and on to the sites, stations, cells and tenants that suffer."""
+    """The path from the core to the failed object, and on to the affected sites, stations, cells and tenants."""
     return (*_above(network, incident), *_below(network, incident))
 
 
@@ -326,12 +326,12 @@ def _below(network: Network, incident: Incident) -> Iterator[str]:
         yield ", ".join(incident.tenants)
 
 
-#: Share of what an agreement allows from which on it is at risk.
+#: Used share of an agreement's allowance from which it is at risk.
 AT_RISK = 0.8
 
 
 class _Risk(NamedTuple):
-    """How near an agreement is to be broken, and the words for it."""
+    """How close an agreement is to being violated, with words for it."""
 
     share: float
     words: str
@@ -340,12 +340,12 @@ class _Risk(NamedTuple):
 def ranked(incidents: Sequence[Incident], agreements: Iterable[AgreementMinutes], at: datetime) -> dict[str, Rank]:
     """The rank of each open incident by id: contracts at risk first, then people, then tenants, then age.
 
-    An agreement is at risk where an incident takes service away from its tenant, and the month's minutes are nearly
-    used up, or the time within which a fault is to be over is nearly gone.
+    An agreement is at risk if an incident takes service away from its tenant, and the month's minutes or the time to
+    restore service are nearly used up.
 
     Args:
-        incidents: Open ones.
-        agreements: What they lost this month.
+        incidents: Open incidents.
+        agreements: Minutes that agreements lost this month.
         at: Now.
     """
     by_tenant: dict[str, list[AgreementMinutes]] = {}

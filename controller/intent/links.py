@@ -16,7 +16,7 @@ from controller.models.sharing import Plane, in_slice_order
 
 @dataclass(frozen=True, slots=True)
 class _Pool:
-    """What every station with cells of a technology links to."""
+    """Core nodes to which every station with cells of a technology links."""
 
     rat: Rat
     kind: LinkKind
@@ -26,13 +26,13 @@ class _Pool:
 
     @property
     def missing(self) -> Check:
-        """The finding where a tenant on air has none of it."""
+        """The finding if a tenant on air has none of them."""
         return Check.USER_PLANE_POOL_MISSING if self.kind.user_plane else Check.CORE_POOL_MISSING
 
 
 @dataclass(frozen=True, slots=True)
 class _FarEnd:
-    """What one link leads to; none of ``slices`` means that it serves all."""
+    """The remote end of a link; without ``slices`` it serves all."""
 
     id: str
     address: str
@@ -74,7 +74,7 @@ class CoreLinks:
     def of(
         self, station: Station, cells: Iterable[tuple[Rat, CellSharing]], planes: Collection[Plane] = frozenset(Plane)
     ) -> tuple[list[CoreLinkFact], list[Finding]]:
-        """Links of a station with these cells, by tenant, kind and id, and what is wrong with them."""
+        """Links of a station with these cells, by tenant, kind and id, and the findings."""
         facts: list[CoreLinkFact] = []
         findings: list[Finding] = []
         address = str(station.transport_address)
@@ -113,14 +113,14 @@ def _links(
 
 @dataclass(slots=True)
 class _Served:
-    """What a tenant has on air at a station in one technology."""
+    """PLMNs and slices of a tenant on air at a station in one technology."""
 
     plmns: set[Plmn] = field(default_factory=set)
     slices: set[Snssai] = field(default_factory=set)
 
 
 def _served(cells: Iterable[tuple[Rat, CellSharing]]) -> Mapping[str, Mapping[Rat, _Served]]:
-    """What is on air at a station by tenant and technology."""
+    """PLMNs and slices on air at a station, by tenant and technology."""
     served: dict[str, dict[Rat, _Served]] = defaultdict(lambda: defaultdict(_Served))
     for rat, shared in cells:
         for broadcast in shared.broadcasts:
@@ -131,7 +131,7 @@ def _served(cells: Iterable[tuple[Rat, CellSharing]]) -> Mapping[str, Mapping[Ra
 
 
 def _slices_left_out(served: _Served, ends: Sequence[_FarEnd]) -> str:
-    """Slices on air that none of these serves, as people write them."""
+    """Slices on air that none of these ends serves, in words."""
     if any(not end.slices for end in ends):
         return ""
     return ", ".join(map(str, in_slice_order(served.slices.difference(*(end.slices for end in ends)))))
@@ -147,7 +147,7 @@ def _missing(station: Station, tenant: str, pool: _Pool, what: str = "") -> Find
 
 
 def _clashes(station: Station, facts: Iterable[CoreLinkFact]) -> Iterator[Finding]:
-    """Ids are made of tenant and core node, so ``a-b``/``c`` and ``a``/``b-c`` can meet."""
+    """Clashing ids: they are made of tenant and core node, so ``a-b``/``c`` and ``a``/``b-c`` are equal."""
     for (kind, name), count in Counter((fact.kind, fact.id) for fact in facts).items():
         if count > 1:
             text = f"station {station.id}: {count} {kind} links would be named {name}; rename a core node"

@@ -1,7 +1,7 @@
-"""Neighbours: sites so near that users move from one to the other, or receive both, and relations that are listed.
+"""Neighbours: sites so close that users move from one to the other or receive both, and listed relations.
 
-Relations that stations make themselves (ANR) are in no file. Where stations make none, a relation that nobody listed
-is a user who is lost, so that missing ones are findings there.
+Relations that stations make themselves (ANR) are in no file. If a station makes none, users are lost for each relation
+that nobody listed, so missing relations are findings there.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from controller.models.facts import Finding, Interface, NeighbourFact, PeerFact
 from controller.models.network import HOST, Cell, Network, Plmn, Rat, Station
 from controller.models.sharing import Plane
 
-#: How far neighbours are from each other at most.
+#: The largest distance between neighbours.
 RADIUS_KM = 10.0
-#: Sites of a carrier that are neighbours at most, the nearest first: three rings (6, 12, 18) of a hexagonal layout.
+#: The most neighbour sites of a carrier, nearest first: three rings (6, 12, 18) of a hexagonal layout.
 NEAREST = 36
 _EARTH_KM = 6371.0
 
@@ -31,7 +31,7 @@ Tile = tuple[int, int, int]
 
 
 class Places:
-    """Where sites are, and which are near each other; equal cost for each site, however large the network is."""
+    """Where sites are, and which are close to each other; the cost for each site does not grow with the network."""
 
     def __init__(self, network: Network) -> None:
         self.points = {site.id: _point(site.latitude, site.longitude) for site in network.sites}
@@ -44,36 +44,36 @@ class Places:
         return found
 
     def around(self, site: str) -> list[tuple[float, str]]:
-        """Sites up to ``RADIUS_KM`` away, with that distance, the nearest first; the site itself is among them."""
+        """Sites up to ``RADIUS_KM`` away with their distance, nearest first, including the site itself."""
         near = (other for tile in self.tiles_around(site, RADIUS_KM) for other in self._sites.get(tile, ()))
         apart = ((self.km(site, other), other) for other in near)
         return sorted(one for one in apart if one[0] <= RADIUS_KM)
 
     def km(self, one: str, other: str) -> float:
-        """How far two sites are from each other."""
+        """Distance between two sites."""
         return math.dist(self.points[one], self.points[other])
 
     def tile(self, site: str) -> Tile:
-        """The part of space, ``RADIUS_KM`` wide, that a site is in."""
+        """The cube of space, ``RADIUS_KM`` wide, that a site is in."""
         x, y, z = self.points[site]
         return int(x // RADIUS_KM), int(y // RADIUS_KM), int(z // RADIUS_KM)
 
     def tiles_around(self, site: str, km: float) -> Iterator[Tile]:
-        """Tiles that hold all sites up to a distance, and some that are farther away."""
+        """Cubes that hold all sites up to a distance, and some that are farther away."""
         reach = range(-math.ceil(km / RADIUS_KM), math.ceil(km / RADIUS_KM) + 1)
         x, y, z = self.tile(site)
         return ((x + dx, y + dy, z + dz) for dx in reach for dy in reach for dz in reach)
 
 
 def _point(latitude: float, longitude: float) -> _Point:
-    """A place in space, in km: straight distances, without poles or a date line to mind."""
+    """A place as a point in space, in km, so that distances need no special cases for poles and date line."""
     north, east = math.radians(latitude), math.radians(longitude)
     level = _EARTH_KM * math.cos(north)
     return level * math.cos(east), level * math.sin(east), _EARTH_KM * math.sin(north)
 
 
 def nearest_stations(network: Network, station: str, most: int, places: Places | None = None) -> list[str]:
-    """Stations nearest to another one, those of its own site first, at most so many; up to ``RADIUS_KM`` away."""
+    """The nearest stations to a station, up to ``RADIUS_KM`` away, those of its own site first; at most ``most``."""
     if station not in network.station_by_id:
         return []
     around = (places or Places(network)).around(network.site_of(station))
@@ -109,25 +109,25 @@ def neighbour_facts(network: Network, cell: Cell) -> Iterator[NeighbourFact]:
 
 
 def _ssb(cell: Cell) -> int:
-    """Where the SSB of an NR cell is, or where that of a new cell starts."""
+    """NR-ARFCN of an NR cell's SSB, or of the SSB that a new cell starts with."""
     return ssb_next_to(cell.arfcn_dl) if cell.ssb_arfcn is None else cell.ssb_arfcn
 
 
 def _tci(cell: Cell, station: Station | None) -> int | None:
-    """ECI and PCI of an LTE cell, which has 9 bits, in one number (TS 28.541 tCI)."""
+    """ECI and PCI (9 bits) of an LTE cell in one number (TS 28.541 tCI)."""
     identity = None if station is None else cell_identity(cell, station)
     return None if identity is None else (identity << 9) + cell.pci
 
 
-#: Technology and interface, the other end with its technology, and whose it is.
+#: Own technology, interface, other end and its technology, and owner.
 _Peer = tuple[Rat, Interface, str, Rat, str]
 
 
 class PeerEnds:
-    """Ends of X2 and Xn of stations, where the files name a VLAN for them: to each station that a relation leads to.
+    """Ends of X2 and Xn of stations, if the files name a VLAN for them: to each station that a relation leads to.
 
-    Both stations have one, whichever of them lists the other. Where a central unit has endpoints of its own, these have
-    it for the NR cells of all its stations, each part for its plane; there is none within a gNB.
+    Both stations have one, whichever lists the other. If a central unit has endpoints of its own, these have the ends
+    for NR cells of all its stations, each part for its plane. There is none within a gNB.
     """
 
     def __init__(self, network: Network) -> None:
@@ -144,12 +144,12 @@ class PeerEnds:
                 self._connect(interface, here, there)
 
     def _node(self, cell: Cell) -> tuple[str, bool]:
-        """The base station that a cell is a part of; LTE cells beside a DU are another one."""
+        """The base station of a cell; LTE cells beside a DU belong to another one."""
         node = self._network.gnb_of(cell.station) if cell.rat is Rat.NR else cell.station
         return node, cell.rat is Rat.NR and node != cell.station
 
     def _connect(self, interface: Interface, here: Cell, there: Cell) -> None:
-        """An end at each side for each plane, but between user planes of two tenants."""
+        """Add an end at each side for each plane, except between user planes of two tenants."""
         for near, plane, owner in plane_ends(self._network, here):
             for far, other, its in plane_ends(self._network, there):
                 if plane is other and (owner == its or not (owner and its)):
@@ -158,7 +158,7 @@ class PeerEnds:
                     self._peers[far][there.rat, interface, near, here.rat, whose].add(plane)
 
     def _interface(self, here: Cell, there: Cell, handover: bool) -> Interface | None:
-        """What a relation needs: X2 for EN-DC and for handover of LTE, Xn for handover between standalone NR cells."""
+        """The interface of a relation: X2 for EN-DC and LTE handover, Xn for handover between standalone NR cells."""
         match here.rat, there.rat:
             case Rat.LTE, Rat.NR:
                 return Interface.X2
@@ -180,7 +180,7 @@ class PeerEnds:
 
 
 def neighbour_findings(network: Network, placed: Sequence[Placed]) -> Iterator[Finding]:
-    """Relations that lead nowhere or to cells without a common PLMN; where stations find none, also missing ones."""
+    """Relations to unknown cells, or to cells without a common PLMN; and missing relations if stations make none."""
     plmns = {(cell.station, cell.id): shared.plmns for cell, shared, _ in placed} if network.neighbours else {}
     for here, listed in network.neighbours_of.items():
         on_air = plmns.get(here)
@@ -203,7 +203,7 @@ def neighbour_findings(network: Network, placed: Sequence[Placed]) -> Iterator[F
 
 
 def _without_anchor(placed: Sequence[Placed], network: Network) -> Iterator[Finding]:
-    """PLMNs on NR cells that are not standalone, and on no LTE cell that lists them."""
+    """PLMNs on NR cells that are not standalone, and that are on no LTE cell which lists these."""
     dependent = {station.id for station in network.stations if not network.is_standalone(station)}
     if not dependent:
         return
@@ -224,7 +224,7 @@ def _without_anchor(placed: Sequence[Placed], network: Network) -> Iterator[Find
 
 
 def _unlisted(cells: Sequence[Cell], network: Network) -> Iterator[Finding]:
-    """What ANR would find: the way back of a relation, and any neighbour at all."""
+    """Relations that ANR would find: the reverse of a relation, and any neighbour at all."""
     ways = {
         (here, (one.neighbour_station, one.neighbour_cell))
         for here, listed in network.neighbours_of.items()
@@ -252,7 +252,7 @@ def _unlisted(cells: Sequence[Cell], network: Network) -> Iterator[Finding]:
 
 
 def _sites_by_technology(cells: Sequence[Cell], network: Network) -> Mapping[Rat, Mapping[str, int]]:
-    """How many cells of each technology a site has."""
+    """Number of cells of each site, by technology."""
     found: dict[Rat, dict[str, int]] = {rat: defaultdict(int) for rat in Rat}
     for cell in cells:
         if cell.station in network.station_by_id:

@@ -1,17 +1,17 @@
 """How long faults took service away from tenants, and what their agreements allow. Pure.
 
-A tenant's service in a cell is gone while the cell is off air, while the station has lost all transport, or while all
-core links of one kind that the tenant has at the station are down: as long as one works, there is another path. Lost
-management is not lost service: of a station that can't be reached nobody knows, and that is counted by itself.
+A tenant has no service in a cell while the cell is off air, while the station has lost all transport, or while all of
+the tenant's core links of one kind at the station are down: as long as one works, there is another path. Lost
+management is not lost service: whether an unreachable station serves is unknown, and counted separately.
 
-Times in which a run that the tenant was notified of interrupts it, and in which the tenant works on the ends of all
-links that are down, count by themselves too: nobody owes them. So do times that belong to an incident whose root has a
-probable cause that the agreement leaves out of the contract, such as the mains.
+Nobody owes the following times, which are counted separately too: those in which a run interrupts the tenant after a
+notice, those in which the tenant works on the remote ends of all links that are down, and those of an incident whose
+root has a probable cause outside of the contract, such as the mains.
 
-A cell that somebody locked is off air as well. The agreement decides on that: its windows are for it, and outside of
-them it is lost like the rest; one without windows lets the host work at any time.
+A cell that somebody locked is off air as well. Within the agreement's windows that is allowed; outside of them it
+counts as lost. An agreement without windows lets the host work at any time.
 
-Who shares a cell, where and on which terms is what the network said at that time, not what it says now.
+Tenants, places and terms of a cell are those of the network at that time, not those of today.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from controller.models.network import Agreement, Cell, Network
 from controller.nrm.profiles import link_kind, rat_of
 from controller.nrm.tree import Path, step
 
-#: Times from one point to another, in order, none touching the next.
+#: Sorted intervals that do not touch.
 Times = tuple[tuple[datetime, datetime], ...]
 
 
@@ -78,8 +78,8 @@ class ExcusedTimes:
     """Times for which nobody owes anything.
 
     Attributes:
-        planned: In which runs interrupt a tenant at a station, by station and tenant.
-        works: What tenants announced to do on their own cores.
+        planned: Times in which runs interrupt a tenant at a station, by station and tenant.
+        works: Announced work of tenants on their own cores.
     """
 
     planned: Mapping[tuple[str, str], Times] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class ExcusedTimes:
 
 
 class _ServiceLoss(NamedTuple):
-    """Times without service of a tenant in a cell, and those of them that nobody owes; times in which nobody knows."""
+    """Times without service of a tenant in a cell; those of them that nobody owes; and times of unknown state."""
 
     owed: list[tuple[datetime, datetime]]
     own_work: list[tuple[datetime, datetime]]
@@ -101,14 +101,14 @@ class _ServiceLoss(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """Times without service of a tenant in a cell, each in one of them only.
+    """Times without service of a tenant in a cell, divided by who is responsible.
 
     Attributes:
-        lost: What the host owes.
-        planned: In which a run interrupted the tenant.
-        own_work: In which the tenant worked on its own core.
-        outside: Of a cause that the agreement leaves out of the contract.
-        unseen: In which nobody knows.
+        lost: Times that the host owes.
+        planned: Times in which a run interrupted the tenant.
+        own_work: Times in which the tenant worked on its own core.
+        outside: Times with a cause outside of the contract.
+        unseen: Times of unknown state.
     """
 
     lost: Times
@@ -123,17 +123,16 @@ _NOTHING = Parts((), (), (), (), ())
 
 @dataclass(slots=True)
 class AgreedService:
-    """What an agreement is about in a span of time, and what of it was taken away.
+    """Service under an agreement in a span of time, and the part that was lost.
 
     Attributes:
         seconds: How long each cell (``station/cell``) was shared under it until now.
-        cores: Core-seconds that its tenant had bought of pools until now, by pool.
-        gbps: Gbit/s of pools times seconds, likewise.
-        functions: Seconds of functions that it had bought as such.
-        allowed: Seconds of cells that it allows to be lost in the whole span.
-        parts: Times without service of the tenant, of cells that had some.
-        locked: Times in which cells were locked outside of the agreement's windows, of cells that had some; none of
-            them in ``parts``.
+        cores: Core-seconds of pools that its tenant had bought until now, by pool.
+        gbps: Gbit/s of pools times seconds, in the same way.
+        functions: Seconds of functions that its tenant had bought as such.
+        allowed: Cell-seconds that may be lost in the whole span.
+        parts: Times without service of the tenant, of cells that had such times.
+        locked: Times in which cells were locked outside of the agreement's windows, which are not in ``parts``.
     """
 
     seconds: dict[str, float] = field(default_factory=dict)
@@ -145,7 +144,7 @@ class AgreedService:
     locked: dict[str, Times] = field(default_factory=dict)
 
     def buy(self, agreement: Agreement, seconds: float) -> None:
-        """Count what an agreement buys of pools for some time."""
+        """Add the capacity that an agreement buys of pools for some time."""
         for one in agreement.capacity:
             self.cores[one.pool] = self.cores.get(one.pool, 0.0) + one.cores * seconds
             self.gbps[one.pool] = self.gbps.get(one.pool, 0.0) + one.gbps * seconds
@@ -153,19 +152,19 @@ class AgreedService:
 
     @property
     def lost(self) -> float:
-        """Seconds of cells that the host owes, with those for which it locked them."""
+        """Cell-seconds that the host owes, including those for which it locked cells."""
         return sum(seconds(parts.lost) for parts in self.parts.values()) + sum(map(seconds, self.locked.values()))
 
 
 class Outages:
-    """What alarms took away.
+    """Service that alarms took away.
 
     Args:
-        spells: When they stood.
-        eras: Where cells were and who shared them, in order and without gaps; the last is the one that holds now.
-        links: Core links that are ours at stations, by station: those on the other paths.
-        excused: What does not count.
-        locks: When cells (``station/cell``) were locked.
+        spells: Times in which alarms stood.
+        eras: Where cells were and who shared them, in order and without gaps; the last one is current.
+        links: Our core links by station, which are the other paths.
+        excused: Times that nobody owes.
+        locks: Times in which cells (``station/cell``) were locked.
     """
 
     def __init__(
@@ -184,7 +183,7 @@ class Outages:
         self._known: dict[tuple[datetime, datetime, frozenset[str]], dict[tuple[str, str], Parts]] = {}
 
     def minutes(self, begin: datetime | None = None) -> tuple[TenantMinutes, ...]:
-        """Minutes of each tenant that lost some, or of which nobody knows, by tenant; of all, or from a time on."""
+        """Minutes of each tenant that lost some, or whose state is unknown, by tenant; all, or from a time on."""
         found: dict[str, list[float]] = defaultdict(lambda: [0.0] * 6)
         for era in (era for era in self._eras if begin is None or begin < era.until):
             for (cell, tenant), parts in self._parts_of_tenants(era):
@@ -204,7 +203,7 @@ class Outages:
         )
 
     def agreements(self, at: datetime) -> tuple[AgreementMinutes, ...]:
-        """What agreements in force lost in the month so far, of what they allow for a whole month; by agreement."""
+        """What agreements in force lost in the month so far, and may lose in the whole month; by agreement."""
         now = next(era for era in reversed(self._eras) if era.begin <= at)
         begin, end = month_of(now.network, at)
         elapsed = (at - begin) / (end - begin)
@@ -213,7 +212,7 @@ class Outages:
         )
 
     def agreed_service(self, agreement: str, begin: datetime, now: datetime, end: datetime) -> AgreedService:
-        """What an agreement is about from a point in time to another one, and what of it was lost until now."""
+        """Service under an agreement between two times, and the part lost until now."""
         owed = AgreedService(parts=self.without_service(agreement, begin, end))
         owed.locked.update(self._locked(agreement, begin, end, owed.parts))
         for era, one, since, until in self._held(agreement, begin, end):
@@ -227,7 +226,7 @@ class Outages:
         return owed
 
     def without_service(self, agreement: str, begin: datetime, end: datetime) -> dict[str, Parts]:
-        """Times without service of the tenant in cells of an agreement, by cell, of those that had some."""
+        """Times without service of the tenant in cells of an agreement, by cell; only cells that had such times."""
         found: dict[str, Parts] = {}
         for era, one, since, until in self._held(agreement, begin, end):
             cells = era.sharing.reached_by(one)
@@ -239,7 +238,7 @@ class Outages:
         return found
 
     def _locked(self, agreement: str, begin: datetime, end: datetime, parts: Mapping[str, Parts]) -> dict[str, Times]:
-        """When cells of an agreement were locked and that is owed, and counts as nothing else; of cells that were."""
+        """Times in which cells of an agreement were locked, that are owed and counted nowhere else, by cell."""
         found: dict[str, Times] = {}
         for era, one, since, until in self._held(agreement, begin, end):
             if not one.windows:
@@ -255,7 +254,7 @@ class Outages:
     def _held(
         self, agreement: str, begin: datetime, end: datetime
     ) -> Iterator[tuple[Era, Agreement, datetime, datetime]]:
-        """When an agreement was in force, and its terms then."""
+        """When an agreement was in force, with its terms then."""
         for era in self._eras:
             since, until = max(era.begin, begin), min(era.until, end)
             one = next((one for one in era.sharing.in_force if one.id == agreement), None)
@@ -263,28 +262,28 @@ class Outages:
                 yield era, one, since, until
 
     def agreed(self, tenant: str, begin: datetime, end: datetime) -> list[Agreement]:
-        """Agreements of a tenant that held at some time, by id, on the terms that held last."""
+        """Agreements of a tenant that held at some time, by id, with their last terms."""
         held = (era for era in self._eras if era.begin < end and era.until > begin)
         found = {one.id: one for era in held for one in era.sharing.in_force if one.tenant == tenant}
         return [found[name] for name in sorted(found)]
 
     def by_incident(self) -> dict[str, Outages]:
-        """What alarms took away as part of one incident, whatever others took away at the same time; by incident."""
+        """Service that each incident took away, whatever others took away at the same time; by incident."""
         spells: dict[str, list[Spell]] = defaultdict(list)
         for spell in self._spells:
             spells[spell.incident].append(spell)
         return {name: Outages(own, self._eras, self._links, self._excused) for name, own in spells.items()}
 
     def _parts_of_tenants(self, era: Era) -> Iterator[tuple[tuple[str, str], Parts]]:
-        """Times without service by cell and tenant; outside of the contract is what all agreements there leave out."""
+        """Times without service by cell and tenant; a cause is outside of the contract if all agreements say so."""
         terms = {one.sla.left_out for one in era.sharing.in_force} or {frozenset[str]()}
         for key in self._parts(era, next(iter(terms))):
             there = (one.sla.left_out for one in era.sharing.agreements_at(*key))
             yield key, self._parts(era, reduce(frozenset.__and__, there))[key]
 
     def _parts(self, era: Era, left_out: frozenset[str]) -> dict[tuple[str, str], Parts]:
-        """Times without service by cell and tenant, where roots of some causes are outside of the contract."""
-        key = era.begin, era.until, left_out  # networks that came at once make eras of no length
+        """Times without service by cell and tenant, with some root causes outside of the contract."""
+        key = era.begin, era.until, left_out  # networks that came at once make eras of zero length
         if key in self._known:
             return self._known[key]
         gone: dict[tuple[str, str], _ServiceLoss] = defaultdict(_ServiceLoss.none)
@@ -317,7 +316,7 @@ class Outages:
     def _without_path(
         self, era: Era, group: _Group, down: Mapping[Path, list[Spell]], left_out: frozenset[str]
     ) -> _ServiceLoss:
-        """Times in which all links of a group were down, and those of them that nobody owes: on all ends alike."""
+        """Times in which all links of a group were down, and those that nobody owes: they are excused at all ends."""
         lost = _ServiceLoss.none()
         if self._links_then(era, group) - down.keys():
             return lost
@@ -357,7 +356,7 @@ def _after(day: date | None) -> date | None:
 
 
 def terms_of(network: Network) -> str:
-    """The same for networks in which outages count alike: with the same places, cells, agreements and cores."""
+    """Hash of places, cells, agreements and cores: if it is equal, outages count in the same way."""
     content = [
         network.header.timezone,
         [(one.id, one.region, one.population) for one in network.sites],
@@ -373,7 +372,7 @@ def terms_of(network: Network) -> str:
 
 
 def union(times: Iterable[tuple[datetime, datetime]]) -> Times:
-    """Times that are in any of them."""
+    """Times that are in at least one of them."""
     found: list[tuple[datetime, datetime]] = []
     for since, until in sorted(times):
         if found and since <= found[-1][1]:
@@ -407,12 +406,12 @@ def without(one: Times, other: Times) -> Times:
 
 
 def seconds(times: Times) -> float:
-    """How long they are."""
+    """Their length."""
     return sum((until - since).total_seconds() for since, until in times)
 
 
 def of_tenant(spells: Iterable[Spell], eras: Sequence[Era], tenant: str) -> list[Spell]:
-    """Those that may take something away from a tenant: what is worked out of them needs nothing of others."""
+    """Spells that may take something away from a tenant; results about it need no others."""
 
     def concerns(alarm: Alarm) -> bool:
         if alarm.probable_cause in LINK_CAUSES:
@@ -430,7 +429,7 @@ def _within(spells: Iterable[Spell], begin: datetime, end: datetime) -> Iterator
 
 
 def _people(era: Era, cell: str, tenant: str) -> float:
-    """People of a cell's site, shared evenly among the tenant's cells there."""
+    """People of a cell's site, divided evenly among the tenant's cells there."""
     network, station = era.network, cell.partition("/")[0]
     if not network.manages(station):
         return 0.0
@@ -441,14 +440,14 @@ def _people(era: Era, cell: str, tenant: str) -> float:
 
 
 def _taken(era: Era, alarm: Alarm) -> Mapping[str, tuple[str, ...]]:
-    """Cells that an alarm takes service from, by tenant: a part of a central unit takes it from whom it carries."""
+    """Cells that an alarm takes service from, by tenant; a central unit affects only tenants that it carries."""
     return carried_by(era.network, alarm.station, era.sharing.tenants_at(_cells(era.network, alarm)))
 
 
 def _cells(network: Network, alarm: Alarm) -> Iterator[str]:
-    """Cells that an alarm takes service from; of a function those of the stations that live in it.
+    """Cells that an alarm takes service from; for a function those of the stations that live in it.
 
-    What a central unit without an endpoint of its own takes away, the core links of its stations tell.
+    If a central unit without an endpoint of its own fails, the core links of its stations show that.
     """
     if alarm.probable_cause == CELL_OFF_AIR:
         yield from alarm.cells

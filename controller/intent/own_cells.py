@@ -1,4 +1,4 @@
-"""Cells as tenants plan them: tracking areas and identities of their own, in range and unique for each PLMN."""
+"""Own cells of tenants: their tracking areas and identities are in range, and unique for each PLMN."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _Node = tuple[str, Rat, str]
 
 
 def own_cell_findings(network: Network, cells: Sequence[Placed]) -> Iterator[Finding]:
-    """What is wrong with what tenants plan for themselves."""
+    """Findings about tenants' own cells."""
     if not network.own_cells:
         return
     known = {(cell.station, cell.id): (cell, shared) for cell, shared, _ in cells}
@@ -60,7 +60,7 @@ def _within_a_station(nodes: dict[_Node, list[OwnCell]]) -> Iterator[Finding]:
 
 
 def _among_stations(network: Network, nodes: dict[_Node, list[OwnCell]]) -> Iterator[Finding]:
-    """Node ids are unique for each PLMN: a tenant's own ones, and the host's that carry a PLMN of the tenant."""
+    """Node ids are unique for each PLMN: tenants' own ids, and the host's that carry a PLMN of the tenant."""
     for tenant, rat in sorted({(tenant, rat) for tenant, rat, _ in nodes}):
         planned = [
             (cells[0].node_id, cells[0].node_id_length, station)

@@ -1,9 +1,9 @@
-"""Whether functions fit into a pool: node by node, with its reserve, and within what was sold of it.
+"""Whether functions fit into a pool: node by node, with its reserve, and within the capacity sold of it.
 
-A pool bears the loss of its ``spare_nodes`` if, whichever of its failure domains go, all functions fit on the nodes
-that are left. Each way to lose them is a *case* with a packing of its own; cases that lose nodes of the same sizes are
-one. Packing is by best fit, and again where that fails, by a search of bounded steps: what it accepts fits, and of what
-it refuses, little would (bin packing is NP-hard). The pool's own scheduler may pack otherwise.
+A pool bears the loss of its ``spare_nodes`` if all functions fit on the remaining nodes, whichever failure domains are
+lost. Each such loss is a *case* with a packing of its own; losses of equally large nodes are one case. Packing is by
+best fit; if that fails, by a search with a limited number of steps. All that it accepts fits; a little of what it
+refuses would fit too (bin packing is NP-hard). The pool's own scheduler may pack in another way.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from controller.models.network import HOST
 
 
 class Size(NamedTuple):
-    """What a replica takes, or a node has: cores, GiB of memory and of hugepages, accelerators."""
+    """Resources of a replica or node: cores, GiB of memory and of hugepages, accelerators."""
 
     cpus: int
     memory_gb: int
@@ -30,7 +30,7 @@ class Size(NamedTuple):
 
     @classmethod
     def of(cls, one: Node | Package) -> Size:
-        """That of a node, or of a replica of a package."""
+        """The size of a node, or of a replica of a package."""
         return cls(one.cpus, one.memory_gb, one.hugepages_gb, one.accelerators)
 
 
@@ -43,8 +43,8 @@ class Load:
     """A function as a pool sees it.
 
     Attributes:
-        side: Whose resources it takes: of ``host``, or of what a tenant bought there.
-        stations: How many stations depend on it: when room is short, the more come first.
+        side: Whose resources it takes: those of ``host``, or those that a tenant bought there.
+        stations: Number of stations that depend on it: if room is short, functions with more stations go first.
     """
 
     function: str
@@ -62,14 +62,14 @@ class Load:
 
 
 def load_of(function: Function, package: Package, side: str, stations: int) -> Load:
-    """What a function of a package takes."""
+    """The load of a function of a package."""
     gbps = (package.gbps or 0) * function.replicas
     return Load(function.id, Size.of(package), function.replicas, package.ptp, side, gbps, stations)
 
 
 @dataclass(frozen=True, slots=True)
 class SoldCapacity:
-    """What tenants bought of a pool: in all, and the part of it that is kept for them whether they use it or not."""
+    """Capacity that a tenant bought of a pool: the total, and the part that is kept for it, used or not."""
 
     cores: int = 0
     gbps: float = 0
@@ -77,12 +77,12 @@ class SoldCapacity:
     kept_gbps: float = 0
 
 
-#: Of a case: what is free by node, and in all, its functions, on which nodes they are, and those on none.
+#: State of a case: free resources by node and in total, its functions, their nodes, and those without a node.
 Packing = tuple[list[list[int]], list[int], dict[str, Load], dict[str, list[int]], set[str]]
 
 
 class FailureCase:
-    """A packing of functions onto the nodes that are left in one case."""
+    """A packing of functions onto the nodes that remain in one case."""
 
     def __init__(self, nodes: Sequence[Node]) -> None:
         self.nodes = nodes
@@ -96,7 +96,7 @@ class FailureCase:
 
     @property
     def free(self) -> Size:
-        """What is left, all nodes together."""
+        """Free resources of all nodes together."""
         return Size(*self._left)
 
     def nodes_of(self, function: str) -> tuple[Node, ...]:
@@ -104,7 +104,7 @@ class FailureCase:
         return tuple(self.nodes[number] for number in self._at.get(function, ()))
 
     def may_take(self, load: Load, instead_of: Load | None = None) -> bool:
-        """Whether there is enough in all for a function (node by node there may still not be), if another one goes."""
+        """Whether total resources suffice for a function if another one goes; it may still fit on no node."""
         cpus, memory, hugepages, accelerators = self._left
         want, count = load.size, load.replicas
         if instead_of is not None:
@@ -119,13 +119,13 @@ class FailureCase:
         )
 
     def add(self, load: Load) -> bool:
-        """Pack a function; False, and nothing changed, where it doesn't fit."""
+        """Pack a function; returns False and changes nothing if it does not fit."""
         if not self.may_take(load):
             return False
         return (not self._loose and self._put(load)) or self._pack((*self._loads.values(), load))
 
     def hold(self, load: Load) -> None:
-        """Take in a function that runs there, even if no packing is found; then nothing else fits."""
+        """Take in a function that runs there, even if no packing is found; after that nothing else fits."""
         if not self.add(load):
             self._loads[load.function], self._at[load.function] = load, []
             self._loose.add(load.function)
@@ -148,11 +148,11 @@ class FailureCase:
         return not self._loose
 
     def mark(self) -> Packing:
-        """How it is packed now, for ``restore``."""
+        """The current packing, for ``restore``."""
         return [list(one) for one in self._free], list(self._left), dict(self._loads), dict(self._at), set(self._loose)
 
     def restore(self, mark: Packing) -> None:
-        """Pack it as it was; a mark is good for once."""
+        """Return to an earlier packing; each mark can be used once."""
         self._free, self._left, self._loads, self._at, self._loose = mark
 
     def _put(self, load: Load) -> bool:
@@ -169,7 +169,7 @@ class FailureCase:
         return True
 
     def _pack(self, loads: Sequence[Load]) -> bool:
-        """Pack some functions in place of all that are there; False, and nothing changed, where none is found."""
+        """Pack functions in place of the present ones; returns False and changes nothing if no packing is found."""
         replicas = Counter[_Kind]()
         for load in loads:
             replicas[load.ptp, load.size] += load.replicas
@@ -189,7 +189,7 @@ class FailureCase:
         return True
 
     def _spread(self, load: Load, slots: dict[int, int]) -> list[int]:
-        """Nodes for the replicas of a function, of those where there is a slot, as far apart as can be."""
+        """Nodes with a slot for the replicas of a function, as far apart as possible."""
         numbers: list[int] = []
         for _ in range(load.replicas):
             beside = {self.nodes[one].domain for one in numbers}
@@ -201,7 +201,7 @@ class FailureCase:
         return numbers
 
     def _best(self, load: Load, beside: Collection[str]) -> int | None:
-        """The node for a replica: apart from its others, sparing what others need, with the least left over."""
+        """The node for a replica: apart from its others, sparing what others need, with the least room left."""
         found: tuple[bool, bool, bool, int, int] | None = None
         cpus, memory, hugepages, accelerators = load.size
         for number, (free, node) in enumerate(zip(self._free, self.nodes, strict=True)):
@@ -219,14 +219,14 @@ class FailureCase:
             self._left[part] -= sign * want
 
 
-#: What replicas that are alike need: PTP, and what one takes.
+#: Needs of equal replicas: whether PTP, and their size.
 _Kind = tuple[bool, Size]
-#: Steps of a search for a packing.
+#: Most steps of a search for a packing.
 _STEPS = 20_000
 
 
 def _hardest(replicas: tuple[_Kind, int]) -> tuple[bool, int, int, int, int]:
-    """Replicas with the fewest nodes to go to, and then the largest, come first."""
+    """Sort key: replicas with the fewest possible nodes first, then the largest."""
     (ptp, size), _ = replicas
     return (not ptp, -size.accelerators, -size.cpus, -size.memory_gb, -size.hugepages_gb)
 
@@ -235,9 +235,10 @@ def _hardest(replicas: tuple[_Kind, int]) -> tuple[bool, int, int, int, int]:
 def _packed(
     nodes: tuple[_Kind, ...], replicas: tuple[tuple[_Kind, int], ...]
 ) -> tuple[tuple[tuple[_Kind, int], ...], ...] | None:
-    """What each node takes, so that all replicas have one; None where no such packing is found.
+    """A packing of all replicas, by node; None if none is found.
 
-    Node by node, each with as much as fits on it (bin completion). Pools with the same nodes often ask the same.
+    It fills node by node, each with as much as fits on it (bin completion). Cached, since pools with equal nodes often
+    ask the same.
     """
     search = _Search(nodes, replicas)
     found = search.find()
@@ -256,7 +257,7 @@ class _Search:
         self._counts = tuple(count for _, count in replicas)
         self._futile: set[tuple[int, tuple[int, ...]]] = set()
         self._steps = _STEPS
-        #: What the nodes have from each on, all of them, and those with PTP.
+        #: Resources of the nodes from each one on: of all, and of those with PTP.
         self._have = [
             (_sum(size for _, size in nodes[at:]), _sum(size for ptp, size in nodes[at:] if ptp))
             for at in range(len(nodes) + 1)
@@ -288,7 +289,7 @@ class _Search:
         return None
 
     def _may_hold(self, at: int, counts: Sequence[int]) -> bool:
-        """Whether the nodes from one on have enough in all."""
+        """Whether the nodes from one on have enough resources in total."""
         asked, of_ptp = [0] * len(PARTS), [0] * len(PARTS)
         for (ptp, size), count in zip(self._kinds, counts, strict=True):
             for part, want in enumerate(size if count else ()):
@@ -298,7 +299,7 @@ class _Search:
         return all(map(le, asked, whole)) and all(map(le, of_ptp, with_ptp))
 
     def _fillings(self, at: int, counts: Sequence[int]) -> Iterator[tuple[int, ...]]:
-        """What one node may take, so that nothing more of what there is fits on it: first as much of the hardest."""
+        """Maximal fillings of one node, those with most of the hardest replicas first."""
         if at < len(self._nodes):
             ptp, size = self._nodes[at]
             yield from self._filled(ptp, size, counts, ())
@@ -335,7 +336,7 @@ def _sum(sizes: Iterable[Size]) -> Size:
 
 
 def losses(nodes: Sequence[Node], count: int) -> Iterator[tuple[Node, ...]]:
-    """Nodes that go where so many failure domains of a pool fail, in all ways."""
+    """Lost nodes for each combination of ``count`` failing failure domains of a pool."""
     domains: dict[str, list[Node]] = defaultdict(list)
     for node in nodes:
         domains[node.domain].append(node)
@@ -344,7 +345,7 @@ def losses(nodes: Sequence[Node], count: int) -> Iterator[tuple[Node, ...]]:
 
 
 def _unlike(ways: Iterable[tuple[Node, ...]]) -> Iterator[tuple[Node, ...]]:
-    """One for all ways that lose nodes of the same sizes."""
+    """One loss of each set of losses with equally large nodes."""
     seen: set[tuple[tuple[object, ...], ...]] = set()
     for lost in ways:
         shape = tuple(sorted((*Size.of(node), node.ptp) for node in lost))
@@ -355,7 +356,7 @@ def _unlike(ways: Iterable[tuple[Node, ...]]) -> Iterator[tuple[Node, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class PoolSnapshot:
-    """How a pool was filled."""
+    """State of a pool, for ``restore``."""
 
     packings: Sequence[Packing]
     loads: dict[str, Load]
@@ -368,9 +369,9 @@ class PoolPacking:
     """A pool as it fills.
 
     Attributes:
-        whole: Where functions are while no node is lost.
+        whole: The packing without a loss.
         cases: The packings that its reserve must bear.
-        sold: What tenants bought there, by tenant.
+        sold: Capacity that tenants bought there, by tenant.
     """
 
     pool: Pool
@@ -391,12 +392,12 @@ class PoolPacking:
 
     @property
     def capacity(self) -> Size:
-        """What is there when the reserve is gone, the least of all cases by each part."""
+        """The smallest capacity of all cases, by each part."""
         return Size(*map(min, zip(*(case.total for case in self.cases or [self.whole]), strict=True)))
 
     @property
     def kept(self) -> float:
-        """Cores that are taken or kept for whoever bought them."""
+        """Cores that are taken, or kept for tenants that bought them."""
         sides = {*self._cores, *self.sold}
         return sum(max(self._cores[side], self._sold(side).kept_cores) for side in sides)
 
@@ -407,12 +408,12 @@ class PoolPacking:
 
     @property
     def used(self) -> Size:
-        """What its functions take."""
+        """Resources that its functions take."""
         return Size(*(have - free for have, free in zip(self.whole.total, self.whole.free, strict=True)))
 
     @property
     def sides(self) -> tuple[str, ...]:
-        """Those that bought some of it, or have functions there, in order."""
+        """Sides that bought some of it, or have functions there, in order."""
         return tuple(sorted({*self.sold, *(load.side for load in self.loads.values())}))
 
     def taken_by(self, side: str) -> tuple[int, float]:
@@ -420,7 +421,7 @@ class PoolPacking:
         return self._cores[side], self._gbps.get(side, 0.0)
 
     def add(self, load: Load) -> bool:
-        """Take a function in; False, and nothing changed, where there is no room, or it was not bought."""
+        """Add a function; returns False and changes nothing if there is no room, or it was not bought."""
         if self._not_bought(load) or self._kept_for_others(load):
             return False
         done: list[FailureCase] = []
@@ -434,11 +435,11 @@ class PoolPacking:
         return True
 
     def hold(self, load: Load, *, reserve: bool = True) -> bool:
-        """Leave a function in that runs; False, and nothing changed, where there is too little for it in all.
+        """Keep a function that runs there; returns False and changes nothing if there are too few resources in total.
 
         Args:
-            load: The function. Whether a packing is found, and what was sold, does not matter.
-            reserve: Whether there must be enough beside the reserve.
+            load: The function. It does not matter whether a packing is found, nor what was sold.
+            reserve: Whether resources must suffice without the reserve.
         """
         if not all(case.may_take(load) for case in ((*self.cases, self.whole) if reserve else (self.whole,))):
             return False
@@ -456,29 +457,29 @@ class PoolPacking:
         self._gbps[load.side] += sign * load.gbps
 
     def may_take(self, load: Load, instead_of: Load | None = None) -> bool:
-        """Whether there is enough in all for a function (by ``add`` it may still not fit), if another one goes."""
+        """Whether total resources suffice for a function if another one goes; ``add`` may still refuse it."""
         return all(case.may_take(load, instead_of) for case in self.cases or [self.whole])
 
     def remove(self, load: Load) -> None:
-        """Let a function go."""
+        """Remove a function."""
         for case in (*self.cases, self.whole):
             case.remove(load)
         self._count(load, -1)
 
     def mark(self) -> PoolSnapshot:
-        """How it is filled now, for ``restore``."""
+        """The current state, for ``restore``."""
         return PoolSnapshot(
             [case.mark() for case in (*self.cases, self.whole)], dict(self.loads), self._cores.copy(), self._gbps.copy()
         )
 
     def restore(self, mark: PoolSnapshot) -> None:
-        """Fill it as it was; a mark is good for once."""
+        """Return to an earlier state; each mark can be used once."""
         for case, packed in zip((*self.cases, self.whole), mark.packings, strict=True):
             case.restore(packed)
         self.loads, self._cores, self._gbps = mark.loads, mark.cores, mark.gbps
 
     def bears(self, lost: Iterable[Node]) -> bool:
-        """Whether it is known that all functions fit on the nodes that are left."""
+        """Whether all functions are known to fit on the remaining nodes."""
         within = len({node.domain for node in lost}) <= self.pool.spare_nodes
         return within and all(case.proven for case in self.cases)
 
@@ -490,7 +491,7 @@ class PoolPacking:
         return True
 
     def refusal(self, load: Load) -> str:
-        """Why there is no room for a function, as in ``4 cores are free and it takes 8``; empty where there is."""
+        """Why there is no room for a function, as in ``4 cores are free and it takes 8``; empty if there is."""
         said = self._not_bought(load) or self._short(load) or self._kept_for_others(load)
         if said or self.takes(load):
             return said
@@ -503,7 +504,7 @@ class PoolPacking:
         return " beside its reserve" if self.cases else ""
 
     def _short(self, load: Load) -> str:
-        """What there is too little of, all nodes together."""
+        """Resources that are short, all nodes together."""
         for part, name in enumerate(PARTS):
             free, want = min(case.free[part] for case in self.cases or [self.whole]), load.size[part] * load.replicas
             if free < want:
@@ -511,7 +512,7 @@ class PoolPacking:
         return ""
 
     def _not_bought(self, load: Load) -> str:
-        """What a tenant would take that it did not buy."""
+        """Resources that a tenant would take without having bought them."""
         sold = self._sold(load.side)
         cores, gbps = self._cores[load.side] + load.cpus, self._gbps[load.side] + load.gbps
         if load.side != HOST and cores > sold.cores:
@@ -521,7 +522,7 @@ class PoolPacking:
         return ""
 
     def _kept_for_others(self, load: Load) -> str:
-        """What would be used up of the pool, counting what is kept for those who bought it."""
+        """Resources that would be exceeded, including those kept for tenants that bought them."""
         sold = self._sold(load.side)
         before = max(self._cores[load.side], sold.kept_cores)
         kept = self.kept - before + max(self._cores[load.side] + load.cpus, sold.kept_cores)

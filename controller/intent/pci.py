@@ -1,10 +1,9 @@
-"""Codes that cells of one carrier reuse: physical cell identities, and PRACH root sequences.
+"""Codes that cells of one carrier reuse: physical cell identities (PCI) and PRACH root sequences.
 
 *Collision*: a cell and its neighbour have the same PCI, so that users who receive both decode neither. *Confusion*: two
 neighbours of a site have the same PCI, so that its cells don't know which one users report. *Clash*: a cell and its
-neighbour have the same first PRACH root, so that each takes preambles sent to the other for its own. Who is a neighbour
-stands in ``neighbours``. Only cells of equal carrier and code are compared, so a network that is planned well costs
-little.
+neighbour have the same first PRACH root, so that each takes preambles for the other as its own. ``neighbours`` defines
+who is a neighbour. Only cells of equal carrier and code are compared, so a well-planned network costs little.
 """
 
 from __future__ import annotations
@@ -27,13 +26,13 @@ _WRONG = {
     Check.PCI_CONFUSION: "it can't know which of them its users report",
     Check.PRACH_CLASH: "each takes preambles sent to the other for its own",
 }
-#: Whether it is LTE, and its downlink channel: cells of one PCI are distinguished by it.
+#: Whether it is LTE, and the downlink channel: the PCI distinguishes cells within this.
 _Carrier = tuple[bool, int]
 
 
 @dataclass(frozen=True, slots=True)
 class _Twin:
-    """A cell with the same carrier and code, and how far away it is."""
+    """A cell with the same carrier and code, and its distance."""
 
     km: float
     cell: Cell
@@ -41,9 +40,9 @@ class _Twin:
 
 
 def code_findings(network: Network, cells: Sequence[Cell]) -> Iterator[Finding]:
-    """For each cell whose PCI collides or confuses, and whose PRACH root clashes, one finding each.
+    """One finding for each cell whose PCI collides or confuses, and for each whose PRACH root clashes.
 
-    It is about the nearest cell that has the same.
+    It names the nearest cell with the same code.
     """
     site_of = {station.id: station.site for station in network.stations if station.site in network.site_by_id}
     placed = [cell for cell in cells if cell.station in site_of]
@@ -71,7 +70,7 @@ def code_findings(network: Network, cells: Sequence[Cell]) -> Iterator[Finding]:
 def _groups(
     codes: Iterable[tuple[Cell, int]], site_of: Mapping[str, str], places: Places
 ) -> list[tuple[Cell, list[_Twin]]]:
-    """Cells, with others in reach that have the same code on the same carrier, the nearest first."""
+    """Cells with others in reach that have the same code on the same carrier, nearest first."""
     alike: dict[tuple[_Carrier, int], list[Cell]] = defaultdict(list)
     for cell, code in codes:
         alike[_carrier(cell), code].append(cell)
@@ -80,14 +79,14 @@ def _groups(
 
 
 def _listed(network: Network) -> Iterator[tuple[Cell, Fault]]:
-    """What relations say beyond distance: cells with the PCI of a cell that lists them, or of another of its list."""
+    """Faults that relations show at any distance: a listed cell has the PCI of the cell, or of another in its list."""
     for name, relations in network.neighbours_of.items():
         here = network.cell_by_name.get(name)
         named = dict.fromkeys((one.neighbour_station, one.neighbour_cell) for one in relations)
         cells = (network.cell_by_name.get(other) for other in named if other != name)
         others = [there for there in cells if there is not None]
         received = others if here is None else [here, *others]
-        # Cells with one PCI are few, so most lists are done with at once.
+        # Cells with equal PCIs are few, so most lists need no further check.
         if len({cell.pci for cell in received}) == len(received):
             continue
         alike: dict[tuple[_Carrier, int], list[Cell]] = defaultdict(list)
@@ -103,7 +102,7 @@ def _listed(network: Network) -> Iterator[tuple[Cell, Fault]]:
 
 
 def _twins(group: Sequence[Cell], site_of: Mapping[str, str], places: Places) -> Iterator[tuple[Cell, list[_Twin]]]:
-    """Cells of equal carrier and code that others of them are in reach of; of very many, some."""
+    """Cells of equal carrier and code that have others of them in reach; of very many, only some."""
     if len(group) < 2:
         return
     from_south = sorted((places.points[site_of[cell.station]][2], cell.name, cell) for cell in group)
@@ -146,7 +145,7 @@ class _Judge:
         self._received = self._who_receive(received)
 
     def _who_receive(self, received: Set[tuple[_Carrier, str]]) -> Mapping[tuple[_Carrier, str], set[str]]:
-        """Sites with cells that have a site as a neighbour on a carrier, and that site itself."""
+        """Sites with cells that have a site as a neighbour on a carrier, including that site."""
         found: dict[tuple[_Carrier, str], set[str]] = {pair: {pair[1]} for pair in received}
         if not received:
             return found
@@ -163,7 +162,7 @@ class _Judge:
         return found
 
     def of_pci(self, cell: Cell, twins: Sequence[_Twin]) -> Fault | None:
-        """What is wrong with the PCI of a cell, given its twins, the nearest first."""
+        """The fault of a cell's PCI, given its twins, nearest first."""
         carrier, site = _carrier(cell), self._site_of[cell.station]
         for twin in twins:
             text = f"PCI {cell.pci} on {_channel(cell)} is also that of {twin.cell.name}, {_far(twin.km)}"
@@ -179,7 +178,7 @@ class _Judge:
         return None
 
     def of_root(self, cell: Cell, twins: Sequence[_Twin]) -> Fault | None:
-        """What is wrong with the first PRACH root of a cell, given its twins, the nearest first."""
+        """The fault of a cell's first PRACH root, given its twins, nearest first."""
         carrier, site = _carrier(cell), self._site_of[cell.station]
         for twin in twins:
             if twin.site in self._received[carrier, site] or site in self._received[carrier, twin.site]:
@@ -191,7 +190,7 @@ class _Judge:
         return None
 
     def _free(self, carrier: _Carrier, cell: Cell, site: str) -> str:
-        """A PCI that is free, with the same remainder modulo 3, which distinguishes the sectors of a site."""
+        """A free PCI with the same remainder modulo 3, which distinguishes the sectors of a site."""
         tiles = self._places.tiles_around(site, _REACH_KM)
         used = set().union(*(self._pcis.get((carrier, tile), ()) for tile in tiles))
         free = next((pci for pci in range(cell.pci % 3, LIMITS[cell.rat].pci + 1, 3) if pci not in used), None)

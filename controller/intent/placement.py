@@ -1,15 +1,15 @@
-"""Where functions run: on which pool, and why there.
+"""Placement: which pool each function runs on, and why.
 
 A function may run on pools that are near enough to all its stations (``Network.pools_for``) and have room
-(``controller.intent.packing``). What runs already stays where it is as long as it may, so that a new function moves
-nobody; ``rebalance`` lets all move. Of the rest, as many as possible get a place; CUs leave edges to DUs where regional
-pools will do; and then the way of packets from pools to stations is as short as possible in all.
+(``controller.intent.packing``). Running functions stay where they are as long as they may, so that a new function moves
+none; ``rebalance`` lets all move. Of the others, as many as possible get a place; CUs leave edges to DUs if regional
+pools suffice; and then the total delay from pools to stations is as short as possible.
 
-That is the generalised assignment problem with several resources, which is NP-hard. It is solved by the greatest regret
-first (what a function loses if its best pool is taken), and then by chains of moves, in which one function makes way
-for the next (shortest augmenting paths, as for the transportation problem), until none is better. ``lower_bound`` says
-how far from the best that may be: by Lagrangian relaxation of what pools have. Solvers (OR-tools CP-SAT, HiGHS) were
-measured and left: docs/explanation/placement.md.
+This is the generalised assignment problem with several resources, which is NP-hard. Functions with the greatest regret
+(what a function loses if its best pool is taken) are placed first. Then chains of moves, in which one function makes
+way for the next (shortest augmenting paths, as for the transportation problem), improve the result until none is
+better. ``lower_bound`` shows how far from the optimum that may be, by Lagrangian relaxation of the pools' resources.
+Solvers (OR-tools CP-SAT, HiGHS) were measured and not used: docs/explanation/placement.md.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from controller.intent.packing import FailureCase, Load, PoolPacking, PoolSnapsh
 from controller.models.cloud import Function, Node, Package, Pool
 from controller.models.network import HOST, Network
 
-#: What a function without a place counts as, in microseconds for each of its stations: more than any place.
+#: Cost of a function without a place, in microseconds for each of its stations: more than any place.
 UNPLACED_US = 10_000_000
 _NOBODY: Mapping[str, Collection[str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Where a function goes.
+    """The place of a function.
 
     Attributes:
-        pool: Empty where there is no place for it.
-        latency_us: To the farthest of its stations (``Network.ways_us``).
-        was: Where it runs, where that is not ``pool``.
+        pool: Its pool; empty if there is no place for it.
+        latency_us: Delay to the farthest of its stations (``Network.ways_us``).
+        was: Where it runs, if that is not ``pool``.
         reason: Why there, in words.
     """
 
@@ -51,9 +51,9 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class SideUse:
-    """What the host or a tenant has of a pool: bought, what of that nobody else may use, and taken by functions.
+    """The part of a pool that the host or a tenant has: bought, kept for it alone, and taken by functions.
 
-    What was bought as a function counts as the host's.
+    Functions that were bought as such count as the host's.
     """
 
     bought_cores: int
@@ -66,11 +66,11 @@ class SideUse:
 
 @dataclass(frozen=True, slots=True)
 class PoolUse:
-    """What a pool has, without the nodes of its reserve, and what of it is taken, kept and free.
+    """Resources of a pool, without its reserve: the total, and what is taken, kept and free.
 
     Attributes:
-        committed_cores: Taken by functions, or kept for who bought them.
-        sides: Those that bought some of it, or have functions there.
+        committed_cores: Cores taken by functions, or kept for tenants that bought them.
+        sides: Sides that bought some of it, or have functions there.
     """
 
     pool: str
@@ -83,12 +83,11 @@ class PoolUse:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where all functions go.
+    """Places of all functions.
 
     Attributes:
-        cost_us: What is as little as possible: microseconds from the functions' pools to the sites of their stations,
-            all ways together. A CU on an edge counts as much more as it bears for each station, on a site's pool
-            twice that.
+        cost_us: The minimised cost: the sum of microseconds from functions' pools to the sites of their stations. A CU
+            on an edge pool costs its delay limit more for each station; on a site's pool, twice that.
     """
 
     choices: Mapping[str, Choice]
@@ -102,20 +101,20 @@ class Placement:
 
     @property
     def moves(self) -> tuple[Choice, ...]:
-        """Functions that run on another pool than where they go."""
+        """Functions that run on another pool than their place."""
         return tuple(choice for choice in self.choices.values() if choice.pool and choice.was)
 
 
 @dataclass(frozen=True, slots=True)
 class Closures:
-    """Pools that no function comes to now but those that run there already; each with the reason in words.
+    """Pools that take no further functions now, each with the reason in words.
 
     Attributes:
-        pools: Those that take nothing.
-        fixed: Those of them that nothing leaves for a better place either.
-        frozen: Sites and regions under a freeze (``site:cusco-1``): pools there take those functions only that the
-            freeze binds as well, which then wait for it, or for a person who overrides it.
-        short: Pools that lack nodes: they take what has a place nowhere else.
+        pools: Pools that take none.
+        fixed: Those of them that functions do not leave for a better place either.
+        frozen: Sites and regions under a freeze (``site:cusco-1``): pools there take only functions that the freeze
+            binds as well, which then wait for its end or for an override.
+        short: Pools that lack nodes: they take only functions without another place.
     """
 
     pools: Mapping[str, str] = field(default_factory=dict)
@@ -124,11 +123,11 @@ class Closures:
     short: Mapping[str, str] = field(default_factory=dict)
 
     def __hash__(self) -> int:
-        """So that what follows from the same is worked out once."""
+        """Equal hash for equal closures, so that results can be cached."""
         return hash(tuple(tuple(sorted(one.items())) for one in (self.pools, self.frozen, self.short)))
 
     def reasons(self, network: Network, function: str) -> dict[str, str]:
-        """Why a function comes to none of these pools, of those near enough to it."""
+        """Why a function goes to none of these pools, among those near enough."""
         near = network.pools_for[function]
         found = {pool: self.pools[pool] for pool in near if pool in self.pools}
         bound = network.bound_by(function) if self.frozen else ()
@@ -139,7 +138,7 @@ class Closures:
         return found
 
     def words(self, pool: Pool) -> str:
-        """Why nothing new comes to a pool, or not everything; empty where it is open."""
+        """Why a pool takes no functions, or not all; empty if it is open."""
         if pool.id in self.pools:
             return self.pools[pool.id]
         said = [f"{self.frozen[target]}: takes only what the freeze binds too" for target in self._frozen_with(pool)]
@@ -151,7 +150,7 @@ class Closures:
         return [target for target in (f"site:{pool.site}", f"region:{pool.region}") if target in self.frozen]
 
 
-#: All pools take what has room there.
+#: All pools take functions, as far as they have room.
 OPEN = Closures()
 
 
@@ -164,16 +163,16 @@ def place(
     avoid: Mapping[str, Collection[str]] = _NOBODY,
     rebalance: bool = False,
 ) -> Placement:
-    """Find a pool for each function. Pure: the same input gives the same answer, in whichever order it comes.
+    """Find a pool for each function. Pure: equal input gives an equal answer, whatever its order.
 
     Args:
         network: The network as loaded.
         as_of: The day whose agreements count.
-        running: Pools that functions run on, by function. Of several, the first counts that may keep it: name the one
-            first that it came to last.
-        closures: Pools that take nothing new.
+        running: Pools that functions run on, by function. Of several, the first that may keep it counts: name the one
+            first to which it came last.
+        closures: Pools that take no further functions.
         avoid: Pools that functions have to leave, by function.
-        rebalance: Let functions move that run where they may.
+        rebalance: Let also functions move that may stay where they are.
     """
     return _Placing(network, as_of, running, rebalance, closures, avoid).answer()
 
@@ -181,7 +180,7 @@ def place(
 def scaling_refusal(
     network: Network, as_of: date, running: Mapping[str, Collection[str]], function: str, replicas: int
 ) -> str:
-    """Why a function can't have so many replicas on the pool that it runs on; empty where it can, or runs nowhere."""
+    """Why a function can't have so many replicas on its pool; empty if it can, or runs nowhere."""
     placing = _Placing(network, as_of, running, rebalance=False)
     if placing.at.get(function, "") not in running.get(function, ()):
         return ""
@@ -194,14 +193,14 @@ def scaling_refusal(
 
 @dataclass(frozen=True, slots=True)
 class NodeLoss:
-    """What the loss of nodes of a pool costs, at worst.
+    """The effect of losing nodes of a pool, in the worst case.
 
     Attributes:
-        restarting: Functions of which all replicas were there: they start elsewhere on the pool.
-        moving: Those for which the pool has no room any more, with the pool that has.
-        down: Those for which none has.
-        seconds: Until what restarts or moves is there again, by its packages.
-        tenants: Those with cells on the stations that these functions serve, by agreements in force.
+        restarting: Functions that lose all replicas, and start elsewhere on the pool.
+        moving: Functions for which the pool has no room any more, each with a pool that has.
+        down: Functions for which no pool has room.
+        seconds: Time until restarting or moving functions are ready again, by their packages.
+        tenants: Tenants with cells on the stations that these functions serve, by agreements in force.
     """
 
     pool: str
@@ -217,10 +216,10 @@ class NodeLoss:
 def worst_losses(
     network: Network, as_of: date, count: int, running: Mapping[str, Collection[str]] = _NOBODY
 ) -> tuple[NodeLoss, ...]:
-    """What the loss of so many failure domains would cost, for each pool with functions the worst case.
+    """The effect of losing ``count`` failure domains, for each pool with functions in its worst case.
 
-    The worst is that with the most stations of functions without a place, then of those that restart or move. Which
-    node a function is on is by Minka's packing; the pool's scheduler may have chosen another.
+    The worst case has the most stations of functions without a place, then of functions that restart or move. Nodes of
+    functions are those of Minka's packing; the pool's scheduler may have chosen others.
     """
     placing = _Placing(network, as_of, running, rebalance=False)
     found = []
@@ -231,7 +230,7 @@ def worst_losses(
 
 
 def sold(network: Network, as_of: date) -> dict[str, dict[str, SoldCapacity]]:
-    """What agreements in force give tenants of pools, by pool and tenant."""
+    """Capacity of pools that agreements in force give tenants, by pool and tenant."""
     found: dict[str, dict[str, SoldCapacity]] = {}
     for agreement in sorted(network.agreements, key=lambda one: one.id):
         for one in agreement.capacity if agreement.validity.holds_on(as_of) else ():
@@ -255,10 +254,10 @@ class _Job:
     """A function to place.
 
     Attributes:
-        ways: What it counts as on a pool, and how far its farthest station is, by pool.
+        ways: Its cost on a pool, and the delay to its farthest station, by pool.
         near: These pools, the best first.
-        shut: Why it may not come to pools that are near enough.
-        fixed: Why it stays where it runs though all may move; mostly empty.
+        shut: Why it may not go to pools that are near enough.
+        fixed: Why it stays where it runs although all may move; mostly empty.
     """
 
     function: Function
@@ -271,12 +270,12 @@ class _Job:
     fixed: str
 
     def cost(self, pool: str) -> int:
-        """What it counts as on a pool, or without one (an empty string)."""
+        """Its cost on a pool, or without one (empty)."""
         return self.ways[pool][0] if pool else UNPLACED_US * max(1, self.load.stations)
 
     @property
     def regret(self) -> int:
-        """How much longer packets go if it doesn't get the nearest pool."""
+        """The extra cost if it does not get its best pool."""
         if len(self.near) < 2:
             return self.cost("")
         return self.ways[self.near[1]][0] - self.ways[self.near[0]][0]
@@ -329,11 +328,11 @@ def jobs(
 
 
 def _way(network: Network, function: Function, package: Package, pool: str, *, short: bool) -> tuple[int, int]:
-    """What a function counts as on a pool, and microseconds to its farthest station; 0 where a pinned one is too far.
+    """Cost of a function on a pool, and microseconds to its farthest station; 0 if a pinned pool is too far.
 
-    Packets count as they go to the sites of its stations. A CU on an edge counts as if they went as far again as it
-    bears, so that a regional pool is always better. What comes to a pool that is short of nodes counts half as much as
-    what has no place.
+    The cost is the delay to the sites of its stations. A CU on an edge pool costs its delay limit in addition, so that
+    a regional pool is always better. A function on a pool that is short of nodes costs half as much as one without a
+    place.
     """
     ways = network.ways_to_all[function.id].get(pool, ())
     served = network.stations_served[function.id] if ways else ()
@@ -354,7 +353,7 @@ def rooms(network: Network, as_of: date) -> dict[str, PoolPacking]:
 
 
 class _Placing:
-    """One placement as it is worked out."""
+    """A placement under construction."""
 
     def __init__(
         self,
@@ -388,7 +387,7 @@ class _Placing:
         return {station for name in functions for station in self._network.stations_served[name]}
 
     def loss(self, pool: str, lost: Sequence[Node], as_of: date) -> NodeLoss:
-        """What it costs if nodes of a pool go; nothing is changed."""
+        """The effect of losing nodes of a pool; changes nothing."""
         room = self.rooms[pool]
         left = FailureCase([node for node in room.nodes if node not in lost])
         gone = {name for name in room.loads if set(room.whole.nodes_of(name)) <= set(lost)}
@@ -401,7 +400,7 @@ class _Placing:
                 elsewhere = (one for one in job.near if one != pool)
                 if (found := next((one for one in elsewhere if self._fits(job, one)), None)) is not None:
                     moving[job.function.id] = found
-            return False  # whatever it found, all stays as it is
+            return False  # Whatever it found, nothing changes.
 
         here = {job.function.id: pool for job in homeless}
         self._attempt(find_room)
@@ -437,7 +436,7 @@ class _Placing:
         return True
 
     def take(self, job: _Job) -> str:
-        """Take a function from its pool."""
+        """Take a function off its pool; returns the pool."""
         pool = self.at[job.function.id]
         self._note(pool)
         del self.at[job.function.id]
@@ -445,13 +444,13 @@ class _Placing:
         return pool
 
     def _note(self, pool: str) -> None:
-        """Before a pool changes: how it was, for each attempt that may be given up."""
+        """Remember the state of a pool before it changes, for each attempt that may be given up."""
         for before in self._attempts:
             if pool not in before:
                 before[pool] = self.rooms[pool].mark()
 
     def _attempt(self, steps: Callable[[], bool]) -> bool:
-        """Do something as a whole: where it says no, nothing has changed."""
+        """Try steps as a whole: if they return False, nothing has changed."""
         before: dict[str, PoolSnapshot] = {}
         self._attempts.append(before)
         done = steps()
@@ -465,7 +464,7 @@ class _Placing:
         return done
 
     def _keep(self, *, reserve: bool) -> None:
-        """Leave what runs, and has no other place, where it is, as far as it may be there and there is enough."""
+        """Keep running functions that have no other place, as far as they may stay and resources suffice."""
         for job in sorted(self.jobs.values(), key=_important):
             may_go = reserve and self._rebalance and not job.fixed
             runs = () if may_go or job.function.id in self.at else self._running.get(job.function.id, ())
@@ -479,13 +478,13 @@ class _Placing:
                     break
 
     def _fill(self) -> None:
-        """Give each of the others the nearest pool with room, those first that lose most without it."""
+        """Give each other function its nearest pool with room; those that lose most without it go first."""
         left = [job for name, job in self.jobs.items() if name not in self.at]
         for job in sorted(left, key=lambda job: (-job.regret, *_important(job))):
             any(self._fits(job, pool) for pool in job.near)
 
     def _improve(self) -> None:
-        """Move functions that don't stay, as long as that is better, and make room for those without a place."""
+        """Move functions that may move, as long as that is better, and make room for those without a place."""
         waiting = [name for name in self.jobs if name not in self._kept]
         squeezes = _SQUEEZES
         for _ in range(_ROUNDS):
@@ -498,7 +497,7 @@ class _Placing:
                 return
 
     def _better(self, job: _Job) -> bool:
-        """Whether a function found a better place, or a place at all; it is there then."""
+        """Whether a function found a better place, or a place at all; moves it there."""
         here = self.at.get(job.function.id, "")
         if here and here == job.near[0]:
             return False
@@ -552,7 +551,7 @@ class _Placing:
         return [self.jobs[name] for _, name in sorted(found)]
 
     def _chain(self, job: _Job, limit: int) -> bool:
-        """Put a function on a pool; others move from pool to pool to make room, if that costs less than a limit."""
+        """Put a function on a pool while others move to other pools, if that costs less than ``limit``."""
         futile: set[tuple[str, str]] = set()
         while len(futile) < _TRIED:
             chain = self._cheapest(job, limit, futile)
@@ -565,9 +564,10 @@ class _Placing:
         return any(job.cost(pool) < limit and self._fits(job, pool) for pool in job.near)
 
     def _cheapest(self, job: _Job, limit: int, futile: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Functions and the pools that they would go to: each but the first leaves the pool of the one before.
+        """Functions and their new pools: each but the first leaves the pool that the one before takes.
 
-        A shortest path through the pools: from each to where its functions could go, until there is room for one.
+        This is a shortest path through the pools: from each one to those where its functions could go, until there is
+            room.
         """
         way = _Paths(job, limit)
         while self._effort < self._enough and (pool := way.next()) is not None:
@@ -585,7 +585,7 @@ class _Placing:
         return []
 
     def _carry_out(self, chain: Sequence[tuple[str, str]]) -> bool:
-        """Move functions from the end of a chain on; False where one does not fit after all."""
+        """Move functions, beginning at the end of a chain; False if one does not fit after all."""
         for name, _ in chain[1:]:
             self.take(self.jobs[name])
         return all(not pool or self._fits(self.jobs[name], pool) for name, pool in reversed(chain))
@@ -625,7 +625,7 @@ class _Placing:
         return f"{moved}{of}: {self._far(job, pool)}" + (f"; {refused}" if refused else "")
 
     def _beside(self, job: _Job, pool: str) -> str:
-        """Where a function that stays might be better off, if there is room."""
+        """Where a function that stays might have a better place, if there is room."""
         better = job.near[0]
         if job.ways[better][0] == job.ways[pool][0] or self._refusal(job, better):
             return ""
@@ -633,7 +633,7 @@ class _Placing:
         return f", though {better} " + ("is nearer" if alike else "would do, which leaves edges to DUs")
 
     def _passed(self, job: _Job, pool: str) -> dict[str, str]:
-        """Why a function is not on pools that are better than its own, or would be if they took it."""
+        """Why a function is not on pools that are better than its own, or would be better."""
         ways = self._network.ways_to_all[job.function.id]
         nearer = {one for one in ways if max(ways[one]) < job.ways[pool][1]}
         better = [one for one in job.near if job.ways[one][0] < job.ways[pool][0]]
@@ -642,7 +642,7 @@ class _Placing:
         return whys | {one: why for one, why in job.shut.items() if one in nearer}
 
     def _alike(self, job: _Job, one: str, other: str) -> bool:
-        """Whether how far it is decides between two pools."""
+        """Whether only the delay decides between two pools."""
         known = self._network.pool_by_id
         return not job.central or known[one].where is known[other].where
 
@@ -680,20 +680,20 @@ class _Placing:
         return " and ".join(filter(None, [*apart, room.refusal(job.load)]))
 
 
-#: Rounds of improvement at most; chains of moves that are tried for a function; functions in a chain.
+#: Most rounds of improvement; most chains of moves tried for a function; most functions in a chain.
 _ROUNDS = 4
 _TRIED = 4
 _LONGEST = 8
-#: Functions that leave a pool at most for one; how many times over.
+#: Most functions that leave a pool for another one; how many levels deep.
 _LEAVING = 3
 _DEEPEST = 2
-#: Pools that are tried for one function; functions for which several others make way, at most.
+#: Most pools tried for one function; most functions for which several others make way.
 _EFFORT = 1_000
 _SQUEEZES = 40
 
 
 class _Paths:
-    """Cheapest known chains by the pool that they lead to (an empty string: to none), for one function to place."""
+    """Cheapest known chains for one function, by the pool where they end (empty: without a place)."""
 
     def __init__(self, job: _Job, limit: int) -> None:
         self._limit = limit
@@ -704,7 +704,7 @@ class _Paths:
             self._reach(pool, job.cost(pool), job.function.id, None)
 
     def next(self) -> str | None:
-        """The pool at the end of the cheapest chain that was not tried yet."""
+        """The end of the cheapest chain that was not tried yet."""
         while self._next:
             cost, pool = heappop(self._next)
             if cost == self._cost[pool]:
@@ -712,7 +712,7 @@ class _Paths:
         return None
 
     def incoming(self, pool: str) -> str:
-        """The function that comes to a pool."""
+        """The function that a chain brings to a pool."""
         return self._came[pool][0]
 
     def push(self, pool: str, leaving: Iterable[_Job], futile: Collection[tuple[str, str]]) -> None:
@@ -742,15 +742,15 @@ class _Paths:
 
 
 def _important(job: _Job) -> tuple[int, str]:
-    """When room is short, what serves more stations comes first."""
+    """Sort key: if room is short, functions with more stations go first."""
     return (-job.load.stations, job.function.id)
 
 
 def lower_bound(network: Network, as_of: date, rounds: int = 100) -> int:
-    """What no placement of all functions can fall below, in the microseconds of ``Placement.cost_us``.
+    """A lower bound of the cost of all placements of all functions, in the microseconds of ``Placement.cost_us``.
 
-    By Lagrangian relaxation: what pools have (cores, memory, hugepages, accelerators; not node by node) has a price
-    instead of a limit, and each function then takes its cheapest pool. The prices are found by the subgradient method.
+    Lagrangian relaxation gives it: resources of pools (cores, memory, hugepages, accelerators; not node by node) have
+    prices instead of limits, and each function takes its cheapest pool. The subgradient method finds the prices.
     """
     found = list(jobs(network, as_of).values())
     limits = {pool: room.capacity for pool, room in rooms(network, as_of).items()}
@@ -771,14 +771,14 @@ def lower_bound(network: Network, as_of: date, rounds: int = 100) -> int:
     return int(best)
 
 
-#: Rounds of the subgradient method without a better bound after which its steps get shorter.
+#: Rounds of the subgradient method without a better bound after which its steps become smaller.
 _PATIENCE = 6
 
 
 def _relaxed(
     found: Sequence[_Job], limits: Mapping[str, Size], prices: Mapping[str, Sequence[float]]
 ) -> tuple[float, dict[str, list[float]]]:
-    """The bound by some prices, of a whole pool by each part, and by how much of a pool too much is taken then."""
+    """The bound for given prices of a whole pool by each part, and by how much of a pool its limits are exceeded."""
     bound = -sum(sum(parts) for parts in prices.values())
     over = {pool: [-1.0 if limit else 0.0 for limit in parts] for pool, parts in limits.items()}
     for job in found:

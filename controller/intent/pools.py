@@ -1,12 +1,12 @@
-"""Pools: what each owner of functions may take of one, so that none starves another.
+"""Pools: how much of a pool each owner of functions may take, so that none starves another.
 
-A share of cores is what the owner bought there by agreements in force: cores, and functions as such that may run there.
-The host's is as large as all of its functions that may run there. Agreements sell no memory, hugepages or accelerators:
-of these a share has what all functions of the owner take that may run there. To each comes one more replica of the
-largest, which an upgrade starts before it stops another.
+A tenant's share of cores is what it bought there by agreements in force: cores, and functions as such that may run
+there. The host's share is the sum of its functions that may run there. Agreements sell no memory, hugepages or
+accelerators: of these a share has what all functions of the owner take that may run there. Each share has room for one
+more replica of the largest function, since an upgrade starts a new one before it stops another.
 
-Where functions run changes no share, with one exception: what runs there keeps its room when an agreement ends. Else a
-pod that is started again would be refused.
+A share does not depend on where functions run, with one exception: running functions keep their room when an agreement
+ends. Otherwise a restarted pod would be refused.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from controller.models.cloud import Function, FunctionKind, Package
 from controller.models.facts import PoolFact, PoolShareFact
 from controller.models.network import HOST, Network
 
-#: Who gives way where a pool is too small: what serves cells goes before what serves other functions.
+#: Priorities if a pool is too small: functions that serve cells go before those that serve other functions.
 _PRIORITIES = {
     FunctionKind.VBBU: 1000,
     FunctionKind.VDU: 1000,
@@ -39,7 +39,7 @@ def pool_facts(
     Args:
         network: The network as loaded.
         as_of: The day whose agreements count.
-        pools: Those that are asked for.
+        pools: The wanted pools.
         running: Pools that functions run on, by function.
     """
     uses, cores, own = _uses(network), sold(network, as_of), bought(network, as_of)
@@ -74,7 +74,7 @@ def _fact(
 
 
 def _all_of(part: str, used: Iterable[_Use]) -> int:
-    """What all replicas of some functions take."""
+    """Resources that all replicas of some functions take."""
     return sum(function.replicas * int(getattr(package, part)) for function, package in used)
 
 
@@ -92,7 +92,7 @@ def _share(owner: str, used: Sequence[_Use], cores: int, owners: Sequence[str]) 
         hugepages_gb=most("hugepages_gb"),
         accelerators=most("accelerators"),
         functions=len(used),
-        # Functions of the host serve those of tenants, and are served by them: F1 and E1 lead from one to the other.
+        # Functions of the host and of tenants serve each other: F1 and E1 lead from one to the other.
         reached_by=tuple(owners) if owner == HOST else tuple(sorted({HOST, owner})),
         owners=(owner,),
     )

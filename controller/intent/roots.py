@@ -1,8 +1,8 @@
-"""Which alarm follows from which: roots and symptoms among the alarms that stand. Pure.
+"""Which alarm follows from which: roots and symptoms among standing alarms. Pure.
 
-A fault takes others with it: below a node of the backhaul that is cut nothing can be reached, and where a tenant's MME
-is lost, each station has a core link that is down. These follow from the fault; it is their root. An alarm follows from
-one root at most, the widest there is. The same alarms and network give the same roots, in whatever order they came.
+A fault causes others: below a failed backhaul node nothing can be reached, and if a tenant's MME is lost, each station
+has a core link that is down. These follow from the fault, which is their root. An alarm follows from at most one root,
+the widest one. Equal alarms and networks give equal roots, in whatever order alarms came.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from controller.models.network import Network
 
 
 class _Width(IntEnum):
-    """How wide a root reaches, the widest first. None follows from one that is as wide or narrower."""
+    """How far a root reaches, the widest first. No alarm follows from one that is as wide or narrower."""
 
     BACKHAUL = 0
     REMOTE_END = 1
@@ -71,16 +71,16 @@ _CAUSES = {
     CONFIGURATION_LOST: _Width.CONFIGURATION,
     ALL_LINKS_DOWN: _Width.TRANSPORT,
 }
-#: Roots in a pool: it is away, a node of it failed, or pods on it did.
+#: Roots in a pool: the pool is away, a node of it failed, or pods on it did.
 _OF_POOLS = (_Width.POOL, _Width.NODE, _Width.PODS)
-#: What shows at stations that lost their configuration, or that of their central unit; and where a function is down.
+#: Symptoms at stations that lost their configuration, or whose central unit did; or whose function is down.
 _WITH_THE_CONFIGURATION = LINK_CAUSES | {ALL_LINKS_DOWN, CELL_OFF_AIR, CONFIGURATION_DRIFT}
 _WITH_THE_POD = _WITH_THE_CONFIGURATION | {CONFIGURATION_LOST}
-#: What shows at a station where the way from there is gone.
+#: Symptoms at a station if the transport network fails.
 _OF_TRANSPORT = LINK_CAUSES | {UNREACHABLE, ALL_LINKS_DOWN}
 
 
-#: What shows where the clock of a node is lost: holdover, and what comes once that is over (fault 18 of o-ran-fm).
+#: Symptoms of a node's lost clock: holdover, and what follows when that ends (fault 18 of o-ran-fm).
 _OF_CLOCK = HOLDOVER_CAUSES | {"o-ran-fault-18", CELL_OFF_AIR}
 
 
@@ -99,7 +99,7 @@ def _width(alarm: Alarm) -> _Width:
 
 
 def _is_out_of_service(alarm: Alarm) -> bool:
-    """Whether a station says of itself as a whole that it can't serve: critical (X.733 §8.1.2.3), as in no licence."""
+    """Whether a station as a whole says that it can't serve: critical (X.733 §8.1.2.3), as without a licence."""
     listed = alarm.source in (AlarmSource.ORAN_FM, AlarmSource.ALARM_LIST)
     return listed and alarm.object_class is ObjectClass.STATION and alarm.severity is PerceivedSeverity.CRITICAL
 
@@ -110,12 +110,12 @@ def may_be_root(alarm: Alarm) -> bool:
 
 
 def root_of(network: Network, alarm: Alarm, roots: Iterable[Alarm]) -> Alarm | None:
-    """The widest of the alarms that this one follows from, None where it is a root itself.
+    """The widest alarm that this one follows from; None if it is a root itself.
 
     Args:
-        network: Where devices hang.
-        alarm: One that stands.
-        roots: Alarms that stand and may be roots (``may_be_root``).
+        network: The network, which says how devices are connected.
+        alarm: A standing alarm.
+        roots: Standing alarms that may be roots (``may_be_root``).
     """
     width = _width(alarm)
     found = (one for one in roots if _width(one) < width and _COVERS[_width(one)](network, one, alarm))
@@ -123,12 +123,12 @@ def root_of(network: Network, alarm: Alarm, roots: Iterable[Alarm]) -> Alarm | N
 
 
 class Reach(NamedTuple):
-    """Where alarms may stand that follow from a root.
+    """Where symptoms of a root may be.
 
     Attributes:
         devices: Stations, routers, functions and pools.
-        tenants: Those whose alarms may follow, wherever they stand.
-        causes: Probable causes that may follow, wherever they stand.
+        tenants: Tenants whose alarms may follow, at any device.
+        causes: Probable causes that may follow, at any device.
     """
 
     devices: frozenset[str] = frozenset()
@@ -137,7 +137,7 @@ class Reach(NamedTuple):
 
 
 def reach(network: Network, root: Alarm) -> Reach:
-    """Where alarms may stand that follow from a root."""
+    """Where symptoms of a root may be."""
     if root.probable_cause == REMOTE_END_DOWN:
         behind = frozenset(tenant for tenant, _ in network.remote_ends.get(root.object, ()))
         return Reach(tenants=behind, causes=frozenset((ALL_LINKS_DOWN,)))
@@ -176,12 +176,12 @@ def _without_power(_: Network, root: Alarm, alarm: Alarm) -> bool:
 
 
 def _behind_all(network: Network, functions: Iterable[str]) -> set[str]:
-    """Stations behind functions, and the endpoints of those that are central units."""
+    """Stations that depend on functions, and the endpoints of central units."""
     return {station for name in functions if network.manages(name) for station in network.stations_behind(name)}
 
 
 def _in_pool(network: Network, root: Alarm, alarm: Alarm) -> bool:
-    """Whether it is about functions that suffer, the stations behind them, or what else the pool has no room for."""
+    """Whether it is about affected functions, their stations, or functions for which the pool has no room."""
     if root.probable_cause == PTP_LOST:
         timed = (*root.functions, *root.degraded)
         return alarm.probable_cause in _OF_CLOCK and alarm.station in _behind_all(network, timed)
@@ -190,14 +190,14 @@ def _in_pool(network: Network, root: Alarm, alarm: Alarm) -> bool:
         return root.probable_cause == NODE_LOST and (here or alarm.probable_cause in (POOL_FULL, POOL_NEARLY_FULL))
     if alarm.station in (*root.functions, *root.degraded):
         return alarm.probable_cause in (FUNCTION_DOWN, FUNCTION_DEGRADED, UNREACHABLE)
-    # A station may have lived in a pod that is gone though others of its function are ready.
+    # A station may have lived in a lost pod although other pods of its function are ready.
     lost = (*root.functions, *root.degraded) if alarm.probable_cause == CONFIGURATION_LOST else root.functions
     return alarm.probable_cause in {UNREACHABLE, *_WITH_THE_POD} and alarm.station in _behind_all(network, lost)
 
 
 def _behind(network: Network, root: Alarm, alarm: Alarm) -> bool:
     there = network.stations_behind(root.station) if network.manages(root.station) else ()
-    # With the pod of a function, its stations lose what they carried.
+    # With the pod of a function, its stations lose their configuration.
     also = _WITH_THE_POD if root.object_class is ObjectClass.FUNCTION else frozenset()
     return alarm.probable_cause in {UNREACHABLE, *also} and alarm.station in there
 

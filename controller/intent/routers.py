@@ -1,8 +1,8 @@
-"""Routers: which ways the router of a site has to carry, of tenants to their cores and of the host to other stations.
+"""Routers: which VRFs the router of a site carries, of tenants to their cores and of the host to other stations.
 
-A tenant needs its way where a station of the site has a core link of it, whatever the other tenants
-do: a tenant's facts depend on the site's stations, that tenant and its agreements only. The way leads where these
-links go and nowhere else. So does the host's, for each VLAN of X2 and Xn, to the stations of other sites.
+A tenant needs a VRF if a station of the site has a core link of it, whatever other tenants do: its facts depend only on
+the site's stations, the tenant and its agreements. The VRF leads only where these links go. The host has one for each
+VLAN of X2 and Xn, which leads to the stations of other sites.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from controller.intent.findings import Check, finding
 from controller.models.facts import CoreLinkFact, Fact, Finding, PeerFact, RouterFact, RouterFacts, TransportFact
 from controller.models.network import HOST, Network, Router
 
-#: Platforms whose configuration we can read and write.
+#: Platforms whose configuration Minka reads and writes.
 PLATFORMS = ("cisco_ios", "frr")
 #: Longest name of a VRF and of an interface, by platform; Linux has 15 for both (IFNAMSIZ less the final NUL).
 _LONGEST = {"cisco_ios": (32, 64), "frr": (15, 15)}
-#: Names that routers' commands take for something else than a VRF, above all for their own table.
+#: Names that router commands do not take as a VRF, mainly their names of the default table.
 _RESERVED = frozenset({"all", "default", "global"})
 
 
 def router_facts(
     network: Network, routers: Iterable[str], facts: Mapping[str, Sequence[Fact]]
 ) -> tuple[dict[str, RouterFacts], list[Finding]]:
-    """Facts of routers, from the facts of all stations of their sites, and what is wrong with them."""
+    """Facts of routers, from the facts of all stations of their sites, and the findings."""
     found: dict[str, RouterFacts] = {}
     findings: list[Finding] = []
     for name in sorted(routers):
@@ -62,7 +62,7 @@ def _broken(network: Network, router: Router) -> Iterator[Finding]:
 
 
 class _Site:
-    """What the stations of one site ask of its router; what is wrong on the way collects in ``findings``."""
+    """What the stations of one site need of its router; ``findings`` collects what is wrong."""
 
     def __init__(self, network: Network, router: Router, facts: Mapping[str, Sequence[Fact]]) -> None:
         self._network = network
@@ -79,7 +79,7 @@ class _Site:
         self.findings: list[Finding] = []
 
     def transports(self) -> Iterator[TransportFact]:
-        """The tenants' ways, in order of tenant, then the host's."""
+        """VRFs of tenants in order of tenant, then those of the host."""
         side = self._router.station_side or station_side(self._addresses)
         if side is None and (self._networks or self._peers):
             self._find(
@@ -123,7 +123,7 @@ def _in_order(networks: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]
     return carried, tuple(str(network) for network in known if not isinstance(network, IPv4Network))
 
 
-#: Networks of a tenant's core are the same at all sites.
+#: Cached, since networks of a tenant's core are the same at all sites.
 _network = lru_cache(maxsize=4096)(ip_network)
 
 
@@ -141,7 +141,7 @@ def _unenforceable(router: Router, vrf: str, vlan: int) -> str:
 
 
 def station_side(stations: Iterable[object]) -> IPv4Interface | None:
-    """The first free address of the smallest network in which all stations have a host's address."""
+    """The first free address of the smallest network in which all stations have a host address."""
     taken = sorted(address for address in stations if isinstance(address, IPv4Address))
     for length in range(30, 7, -1) if taken else ():
         network = IPv4Network((int(taken[0]), length), strict=False)

@@ -1,8 +1,8 @@
-"""How tenants share a cell: what all agreements covering it add up to, and which contracts that breaks.
+"""How tenants share a cell: the sum of all agreements that cover it, and the contracts that this breaks.
 
-Many cells are shared alike, so that is worked out once per combination of radio
-technology, primary PLMN and covering agreements, and not once per cell. Data radio bearers of NR are divided by the
-user plane, which is that of all cells of a station: what its cells' agreements say is merged.
+Many cells are shared in the same way, so results are worked out once for each combination of radio technology, primary
+PLMN and covering agreements. The user plane divides the data radio bearers of NR for all cells of a station, so the
+agreements of these cells are merged.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from controller.models.facts import Finding
 from controller.models.network import Cell, Plmn, RadioShare, Rat, ResourceType, Snssai, Station
 from controller.models.sharing import in_slice_order
 
-#: PLMNs a cell can broadcast: TS 36.331 maxPLMN-r11, TS 38.331 maxPLMN.
+#: The most PLMNs that a cell can broadcast: TS 36.331 maxPLMN-r11, TS 38.331 maxPLMN.
 PLMN_LIMIT = {Rat.LTE: 6, Rat.NR: 12}
 
 
@@ -34,7 +34,7 @@ class Broadcast:
 
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """A tenant's share and the members that it is for; ``part`` tells them from others of the tenant (``Grant``)."""
+    """A tenant's share and its members; ``part`` distinguishes it from others of the tenant (``Grant``)."""
 
     agreement: str
     tenant: str
@@ -48,7 +48,7 @@ class Portion:
 class CellSharing:
     """What a cell carries for tenants: primary PLMN first, then by tenant and PLMN.
 
-    ``portions`` are of what the cell divides itself, ``user_plane`` of what the user plane divides for all cells.
+    The cell itself divides ``portions``; the user plane of all cells divides ``user_plane``.
     """
 
     broadcasts: tuple[Broadcast, ...]
@@ -58,15 +58,14 @@ class CellSharing:
     faults: tuple[Fault, ...]
 
 
-#: A cell, what it carries, and the positions of the grants covering it.
+#: A cell, how it is shared, and the positions of the grants that cover it.
 Placed = tuple[Cell, CellSharing, tuple[int, ...]]
 
 
 def share_cell(rat: Rat, primary: Plmn, grants: Sequence[Grant], claims: Mapping[Plmn, Sequence[str]]) -> CellSharing:
-    """Add up the grants covering a cell.
+    """Add up the grants that cover a cell.
 
-    A tenant's part depends on that tenant's grants only; what grants do to each other shows in
-    ``faults`` alone.
+    A tenant's part depends on that tenant's grants only; conflicts between grants appear only in ``faults``.
 
     Args:
         rat: The cell's radio technology.
@@ -110,7 +109,7 @@ def _portions(rat: Rat, grants: Sequence[Grant]) -> Iterator[Portion]:
 
 
 def _is_of_user_plane(rat: Rat, portion: Portion) -> bool:
-    """Whether no cell divides it: the gNB-CU-UP divides data radio bearers of all cells."""
+    """Whether the user plane and no cell divides it: the gNB-CU-UP divides data radio bearers of all cells."""
     return rat is Rat.NR and portion.share.resource is ResourceType.DRB
 
 
@@ -197,10 +196,10 @@ def _sum_fault(resource: ResourceType, kind: str, portions: Sequence[Portion]) -
 def share_user_plane(
     station: Station, cells: Iterable[tuple[Cell, CellSharing]]
 ) -> tuple[tuple[Portion, ...], list[Finding]]:
-    """What the user plane of a station divides among tenants, and what is wrong with that.
+    """What the user plane of a station divides among tenants, and the findings.
 
-    Where agreements of a tenant say different things for its cells, each percentage is the largest of them, so that
-    no agreement gets less than it says. Members are those of each agreement.
+    If agreements of a tenant differ between its cells, each percentage is the largest one, so that no agreement gets
+    less than it states. Members are those of each agreement.
     """
     agreed: dict[str, dict[Portion, str]] = defaultdict(dict)
     silent: dict[str, str] = {}

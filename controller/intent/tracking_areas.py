@@ -1,4 +1,4 @@
-"""Tracking areas: PLMN and TAC together (TAI, TS 23.003 §19.4.2.3), so that equal codes of other PLMNs are other areas.
+"""Tracking areas: PLMN and TAC together (TAI, TS 23.003 §19.4.2.3); equal codes of two PLMNs are two areas.
 
 On LTE all cells of a tracking area broadcast the same PLMNs (TS 23.251 §4.2.2); on NR they serve the same slices of its
 PLMN (TS 38.300 §16.3). Cells are distinguished by what they carry, of which there are few kinds in an area.
@@ -20,7 +20,7 @@ _Slices = tuple[Snssai, ...]
 
 
 def tracking_area_findings(network: Network, cells: Sequence[Placed], grants: Sequence[Grant]) -> Iterator[Finding]:
-    """One finding, worded alike, for each station of a tracking area that is not uniform."""
+    """One finding, in equal words, for each station of a tracking area that is not uniform."""
     lte: dict[int, dict[_Kind, list[Placed]]] = defaultdict(lambda: defaultdict(list))
     nr: dict[tuple[Plmn, int], dict[_Slices, list[Placed]]] = defaultdict(lambda: defaultdict(list))
     for placed in cells:
@@ -42,7 +42,7 @@ def tracking_area_findings(network: Network, cells: Sequence[Placed], grants: Se
 
 
 def _plmns_by_tac(cell: Cell, shared: CellSharing, own: Mapping[str, int]) -> Iterable[tuple[int, _Kind]]:
-    """PLMNs of a cell by tracking area code: those of tenants with a code of their own stand apart."""
+    """PLMNs of a cell by tracking area code; PLMNs of tenants with a code of their own are separate."""
     if not own:
         return [(cell.tac, shared.plmns)]
     found: dict[int, set[Plmn]] = defaultdict(set)
@@ -52,7 +52,7 @@ def _plmns_by_tac(cell: Cell, shared: CellSharing, own: Mapping[str, int]) -> It
 
 
 def _overlapping(kinds: Mapping[_Kind, Sequence[Placed]]) -> Iterator[dict[_Kind, Sequence[Placed]]]:
-    """Sets of PLMNs that differ although they have PLMNs in common, so that cells of one TAI differ."""
+    """Sets of PLMNs that overlap but differ, so that cells of one TAI differ."""
     left = sorted(kinds, key=sorted)
     while left:
         joined = {left.pop(0)}
@@ -91,7 +91,7 @@ def _at_stations(check: Check, message: str, members: Sequence[Placed], partial:
 
 
 def _partial(members: Sequence[Placed], grants: Sequence[Grant]) -> list[Grant]:
-    """Grants that cover some cells of a tracking area and not all."""
+    """Grants that cover only some cells of a tracking area."""
     covered = Counter(number for _, _, numbers in members for number in numbers)
     return [grants[number] for number in sorted(covered) if covered[number] < len(members)]
 
@@ -104,7 +104,7 @@ def _covering(partial: Sequence[Grant]) -> str:
 
 
 def _listed(kinds: Mapping[tuple[str, ...], Sequence[Placed]]) -> str:
-    """What cells carry, with their names, the most frequent first: ``716-06 716-10 on PE-1/B28-1 and 7 more``."""
+    """What cells carry, with their names, most frequent first: ``716-06 716-10 on PE-1/B28-1 and 7 more``."""
     ordered = sorted(kinds.items(), key=lambda item: (-len(item[1]), item[0]))
     return "; ".join(
         f"{' '.join(words) or 'none'} on {_cells(sorted(cell.name for cell, _, _ in found))}"

@@ -1,7 +1,7 @@
-"""Weekly windows in local time, as instants. Pure.
+"""Weekly windows in local time, as points in time. Pure.
 
-Where clocks are set and a local time comes twice or not at all, the window is the shorter one: it is never open at a
-local time outside of it.
+When clocks are set and a local time occurs twice or not at all, the shorter window counts: it is never open at a local
+time outside of it.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from zoneinfo import ZoneInfo
 from controller.models.sharing import MaintenanceWindow, Weekday
 
 Interval = tuple[datetime, datetime]
-#: Windows of one owner; what is bound by several may be done when all of them are open.
+#: Windows of one owner. Work that several owners bind needs an open window of each.
 Calendar = tuple[MaintenanceWindow, ...]
 
-#: How far ahead openings are searched. Windows come back each week; the rest is for clocks that are set.
+#: How far ahead openings are searched. Windows recur weekly; the rest allows for clocks that are set.
 _HORIZON = timedelta(days=15)
 _DAYS = tuple(Weekday)
 
 
 def opening(calendars: Iterable[Calendar], zone: ZoneInfo, now: datetime, seconds: float = 0) -> Interval | None:
-    """The first time from ``now`` on, or around it, at which all calendars are open for more than ``seconds``.
+    """The first time, from ``now`` on or around it, at which all calendars are open for more than ``seconds``.
 
     Args:
-        calendars: Of all owners; a calendar without windows is always open.
-        zone: Where their local times are.
-        now: Aware.
-        seconds: What has to fit in, from ``now`` or from the beginning if that is later.
+        calendars: Calendars of all owners; one without windows is always open.
+        zone: The time zone of their local times.
+        now: A time with a time zone.
+        seconds: Time that the work needs, from ``now`` or from the beginning if that is later.
 
     Returns:
         Beginning and end (UTC), or None if there is no such time within two weeks.
@@ -57,7 +57,7 @@ def never_closes(interval: Interval, now: datetime) -> bool:
 
 
 def openings(calendar: Calendar, zone: ZoneInfo, since: datetime, until: datetime) -> list[Interval]:
-    """When any window of a calendar is open, in order and without overlap."""
+    """When at least one window of a calendar is open, in order and without overlap."""
     first = since.astimezone(zone).date() - timedelta(days=2)
     days = [first + timedelta(days=n) for n in range((until.astimezone(zone).date() - first).days + 1)]
     found = sorted(
@@ -76,19 +76,19 @@ def openings(calendar: Calendar, zone: ZoneInfo, since: datetime, until: datetim
 
 
 def _interval(window: MaintenanceWindow, day: date, zone: ZoneInfo) -> Interval | None:
-    """A window that begins on a local day; None if the clock is set so that nothing is left of it."""
+    """A window that begins on a local day; None if nothing of it is left because the clock is set."""
     last = day if window.end > window.start else day + timedelta(days=1)
     begin, end = max(_instants(day, window.start, zone)), min(_instants(last, window.end, zone))
     return (begin, end) if begin < end else None
 
 
 def _instants(day: date, at: time, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """The two readings of a local time (PEP 495): they differ only where the clock is set."""
+    """Both readings of a local time (PEP 495), which differ only when the clock is set."""
     local = datetime.combine(day, at, zone)
     return local.replace(fold=0).astimezone(UTC), local.replace(fold=1).astimezone(UTC)
 
 
 def _overlap(one: Sequence[Interval], other: Sequence[Interval]) -> list[Interval]:
-    """Where both are open."""
+    """Times when both are open."""
     both = ((max(a, c), min(b, d)) for a, b in one for c, d in other)
     return sorted((begin, end) for begin, end in both if begin < end)

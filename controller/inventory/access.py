@@ -1,4 +1,4 @@
-"""How devices are reached: by credentials that the server has, at addresses that these are for; and that in words."""
+"""Access to devices: credentials that the server has, and addresses for which they may be used."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from controller.inventory.source import Entry, FieldPath, Report
 from controller.models.credentials import Credentials, ManagementDefaults, literal, words
 from controller.models.network import Endpoint, Network, NetworkHeader, Pool, Router, Tenant
 
-#: A device, or the pool of functions, as it stands in a file.
+#: A device, or a pool of functions, as written in a file.
 Device = tuple[Entry, Endpoint | Router | Pool]
 
 
 def check_access(
     devices: Iterable[Device], defaults: ManagementDefaults, credentials: Credentials, report: Report
 ) -> None:
-    """Report credentials that the server does not have, and addresses that they are not for.
+    """Report unknown credentials, and addresses for which they may not be used.
 
-    Names of hosts are looked up, and checked, when they are connected to.
+    Host names are resolved and checked when connecting.
 
     Args:
         devices: Endpoints, managed routers and pools.
-        defaults: The network's credentials for those that name none.
-        credentials: The server's.
+        defaults: The network's credentials for devices that name none.
+        credentials: The server's credentials.
         report: Collects what is wrong.
     """
     missing: set[str] = set()
@@ -56,11 +56,11 @@ def check_contacts(
     credentials: Credentials,
     report: Report,
 ) -> None:
-    """Report contacts whose messages would be signed with a secret that the server does not have, or not for them.
+    """Report contacts with a signing secret that the server does not have, or that is not for them.
 
     Args:
         sides: The header, for the host, and tenants.
-        credentials: The server's.
+        credentials: The server's credentials.
         report: Collects what is wrong.
     """
     for entry, side in sides:
@@ -106,13 +106,13 @@ def ways(devices: Iterable[Endpoint | Router | Pool], defaults: ManagementDefaul
 
 
 def changed_ways(before: Network | None, after: Network) -> dict[str, str]:
-    """Ways of a network that an earlier one did not have."""
+    """Ways of a network that differ from an earlier one."""
     known = set(_of(before).items()) if before is not None else set()
     return {device: way for device, way in _of(after).items() if (device, way) not in known}
 
 
 def in_rows(found: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """Details of as many audit rows as it takes."""
+    """Details for audit rows, as many as needed."""
     words = [f"{device} {way}" for device, way in sorted(found.items())]
     for first in range(0, len(words), _AT_ONCE):
         yield {"devices": "; ".join(words[first : first + _AT_ONCE])}

@@ -1,7 +1,6 @@
-"""Checks of the objects of network files by themselves and between each other: references, identities, carriers.
+"""Checks of objects of network files, alone and together: references, identities, carriers.
 
-What an agreement asks of the cells it covers (PLMNs per cell and tracking area, sums of
-shares) is checked in ``controller.intent``.
+``controller.intent`` checks what an agreement needs of its cells (PLMNs per cell and tracking area, sums of shares).
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ Found = list[tuple[Entry, Model]]
 
 @dataclass(frozen=True)
 class Objects:
-    """The valid objects of all files with their places, and the names of all, valid or not."""
+    """The valid objects of all files with their places, and the names of all objects, valid or not."""
 
     found: dict[str, Found[Noun]]
     names: dict[str, set[str]]
@@ -59,9 +58,9 @@ class Objects:
         return [(entry, item) for entry, item in self.found.get(kind, []) if isinstance(item, model)]
 
     def refer(self, entry: Entry, path: FieldPath, value: str | None, kind: str, noun: str) -> None:
-        """Report a reference to an object that is in no file.
+        """Report a reference to an unknown object.
 
-        Nothing is reported while a file is unreadable: what is missing may stand in it.
+        Nothing is reported while a file is unreadable, since the object may be there.
         """
         if value is None or value in self.names[kind] or not self.report.complete:
             return
@@ -71,7 +70,7 @@ class Objects:
     def unique(
         self, found: Iterable[tuple[Entry, Model]], key: Callable[[Model], Hashable], path: FieldPath, what: str
     ) -> None:
-        """Report objects that share what must be unique; a key of none is not compared."""
+        """Report objects with equal values that must be unique; a key of None is not compared."""
         first: dict[Hashable, Entry] = {}
         for entry, item in found:
             value = key(item)
@@ -84,12 +83,12 @@ class Objects:
 
 
 def at(entry: Entry) -> str:
-    """Where an object stands, as people say it."""
+    """Place of an object, in words."""
     return f"{entry.file} line {entry.line}"
 
 
 def check_header(objects: Objects) -> NetworkHeader | None:
-    """The one head of the network."""
+    """The single header of the network."""
     found = objects.all("network", NetworkHeader)
     for entry, _ in found[1:]:
         objects.report.entry(entry, (), f"the network is described twice; first in {at(found[0][0])}")
@@ -114,7 +113,7 @@ def check_places(objects: Objects) -> None:
 
 
 def _check_name(objects: Objects, entry: Entry, name: str, kinds: Iterable[str]) -> None:
-    """Devices of any kind have ids of their own: commands, runs and records know them by these alone."""
+    """Ids of devices are unique over all kinds, since commands, runs and records use the id alone."""
     for kind in kinds:
         if name in objects.names[kind]:
             objects.report.entry(entry, ("id",), f"a {kind[:-1]} has the same id", value=name)
@@ -128,7 +127,7 @@ def check_stations(objects: Objects) -> None:
     objects.unique(stations, lambda s: s.id, ("id",), "id")
     objects.unique(stations, lambda s: s.transport_address, ("transport_address",), "transport address")
     objects.unique(stations, _node_id(Rat.LTE), ("enb_id",), "eNB id")
-    # Stations under one central unit are one gNB; whether they are is a contract check.
+    # Stations under one central unit are one gNB; a contract check verifies that.
     whole = [(entry, station) for entry, station in stations if not _is_part(station, central)]
     objects.unique(whole, _node_id(Rat.NR), ("gnb_id",), "gNB id")
     hosts = [header.host_plmn for _, header in objects.all("network", NetworkHeader) if header.host_plmn]
@@ -152,7 +151,7 @@ def _address(endpoint: Endpoint | Pool) -> Hashable:
 
 
 def _check_plmns(objects: Objects, entries: Found[Model], fields: Iterable[str], others: Collection[str] = ()) -> None:
-    """See that fields hold PLMNs of tenants, or ``others``; nothing can be said while a tenant is unreadable."""
+    """Check that fields hold PLMNs of tenants, or ``others``; not possible while a tenant is unreadable."""
     tenants = objects.all("tenants", Tenant)
     if len(tenants) != len(objects.names["tenants"]) or not objects.report.complete:
         return
@@ -236,7 +235,7 @@ def _check_carrier(objects: Objects, entry: Entry, cell: Cell) -> None:
 
 
 def check_own_cells(objects: Objects) -> None:
-    """Cells as tenants plan them: of cells and tenants that there are, once each, with codes in range."""
+    """Check tenants' own cells: known cells and tenants, each pair once, with codes in range."""
     found = objects.all("own_cells", OwnCell)
     cells = {(cell.station, cell.id): cell for _, cell in objects.all("cells", Cell)}
     tenants = {tenant.id: tenant for _, tenant in objects.all("tenants", Tenant)}
@@ -254,7 +253,7 @@ def check_own_cells(objects: Objects) -> None:
 
 
 def check_neighbours(objects: Objects) -> None:
-    """Relations lead from a cell to another one, once each."""
+    """Check relations: from a cell to another one, each once."""
     found = objects.all("neighbours", Neighbour)
     objects.unique(found, lambda one: (one.station, one.id), ("neighbour_cell",), "relation")
     for entry, one in found:
@@ -269,7 +268,7 @@ def check_neighbours(objects: Objects) -> None:
 
 
 def check_pools(objects: Objects) -> None:
-    """Pools, their nodes and how far they are from sites."""
+    """Check pools, their nodes and their distances from sites."""
     pools = objects.all("pools", Pool)
     objects.unique(pools, lambda pool: pool.id, ("id",), "id")
     objects.unique(pools, _address, ("address",), "address and port")
@@ -289,7 +288,7 @@ def check_pools(objects: Objects) -> None:
 
 
 def check_functions(objects: Objects) -> None:
-    """Packages, and functions that are made from them."""
+    """Check packages, and functions made from them."""
     packages = objects.all("packages", Package)
     objects.unique(packages, lambda package: package.id, ("id",), "id")
     _check_images(objects, packages)
@@ -335,7 +334,7 @@ def _check_function(objects: Objects, entry: Entry, function: Function, package:
 
 
 def check_tenants(objects: Objects) -> None:
-    """Each PLMN and VLAN belongs to one tenant: they are what keeps tenants apart."""
+    """Check that each PLMN and VLAN belongs to one tenant, since these separate tenants."""
     tenants = objects.all("tenants", Tenant)
     objects.unique(tenants, lambda tenant: tenant.id, ("id",), "id")
     objects.unique(tenants, lambda tenant: tenant.core.vlan, ("core", "vlan"), "VLAN")
@@ -371,7 +370,7 @@ def _check_core(objects: Objects, entry: Entry, tenant: Tenant) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Claim:
-    """Addresses from ``first`` to ``last`` that somebody names: a network of a tenant's user plane, or a station."""
+    """Addresses from ``first`` to ``last`` of an owner: a network of a tenant's user plane, or a station."""
 
     version: int
     first: int
@@ -383,16 +382,16 @@ class _Claim:
     shared: bool = False
 
     def may_lie_in(self, other: _Claim) -> bool:
-        """Whether it may hold addresses of another claim: one node can be both S-GW and UPF of its tenant."""
+        """Whether it may contain addresses of another claim: one node can be both S-GW and UPF of its tenant."""
         if self.tenant == other.tenant:
             return self.path[1] != other.path[1]
         return self.shared and other.shared
 
 
 def _check_user_plane(objects: Objects, tenants: Found[Tenant]) -> None:
-    """Networks of the user plane are disjoint, or said to be shared, and hold no station of ours.
+    """Check that networks of the user plane are disjoint, or marked as shared, and contain no station of ours.
 
-    A tenant's VRF leads to its own networks on one side and to the stations on the other: what holds both is neither.
+    A tenant's VRF has its own networks on one side and the stations on the other; a network can't be on both.
     """
     claims = [claim for entry, tenant in tenants for claim in _claims(entry, tenant)]
     if not claims:
@@ -448,7 +447,7 @@ def _doubles(objects: Objects, entry: Entry, path: tuple[str, ...], values: Iter
 
 
 def check_agreements(objects: Objects) -> None:
-    """Agreements refer to what there is, and to what is the tenant's."""
+    """Check that agreements refer to known objects, and to what belongs to the tenant."""
     agreements = objects.all("agreements", Agreement)
     objects.unique(agreements, lambda agreement: agreement.id, ("id",), "id")
     tenants = {tenant.id: tenant for _, tenant in objects.all("tenants", Tenant)}

@@ -1,4 +1,4 @@
-"""The file of MINKA_CREDENTIALS: which secrets there are for devices, and where they may be sent."""
+"""The file of MINKA_CREDENTIALS: secrets for devices, and where they may be sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a value, in words that people can act on."""
+"""Errors of pydantic, in words that people can act on."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ def explain(
     forms: Mapping[str, str],
     did_you_mean: Callable[[str, Iterable[str]], str] = suggest,
 ) -> tuple[str, str]:
-    """What is wrong and what would be right; the latter is empty where the former says it.
+    """The problem and what would be right; the latter is empty if the former says it.
 
     Args:
-        error: What pydantic says.
-        forms: What patterns mean, for people.
-        did_you_mean: What to say of a misspelt word.
+        error: Pydantic's error.
+        forms: Meaning of patterns, for people.
+        did_you_mean: Makes a hint for a misspelt word.
     """
     context = error.get("ctx", {})
     if error["type"] in {"enum", "literal_error"}:

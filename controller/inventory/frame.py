@@ -1,4 +1,4 @@
-"""What an import from live stations starts with: everything of a network that stations can't say themselves."""
+"""The frame of an import from live stations: the parts of a network that stations can't report."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Frame:
 
     Attributes:
         network: Header, regions, backhaul, sites, routers and tenants; no stations, no agreements.
-        endpoints: Where to reach the stations.
+        endpoints: Endpoints of the stations.
         places: Site of each station whose site is known.
     """
 
@@ -36,15 +36,15 @@ def load_frame(
     """Read the frame of an import.
 
     Args:
-        directory: Network files without stations, cells, own cells, neighbours, endpoints and agreements: those will
-            be found.
+        directory: Network files without stations, cells, own cells, neighbours, endpoints and agreements, which the
+            import will find.
         endpoints: A CSV file of endpoints.
         places: A CSV file with the columns ``station`` and ``site``.
-        credentials: Those of the server, which endpoints must name; None where nobody knows them.
+        credentials: Credentials of the server, which endpoints must name; None if they are not known.
 
     Raises:
         NetworkFilesError: With every problem of every file.
-        InputError: The files hold what the stations shall tell.
+        InputError: The files contain objects that the import has to find.
     """
     network = load_network(directory)
     kinds = ("stations", "cells", "own_cells", "neighbours", "endpoints", "agreements")

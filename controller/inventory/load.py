@@ -53,9 +53,9 @@ def load_network(
     Args:
         directory: holds ``*.yaml`` and ``*.csv`` at any depth; hidden files and folders are left out.
         endpoints: a CSV or YAML file of endpoints that replaces those of the directory.
-        routers: likewise of routers.
-        added: files that are read beside those of the directory.
-        credentials: those of the server, which devices must name; None where nobody knows them.
+        routers: the same for routers.
+        added: files that are read in addition to those of the directory.
+        credentials: credentials of the server, which devices must name; None if they are not known.
 
     Returns:
         The network in canonical order: equal content is equal, however it is spread over files and rows.
@@ -85,7 +85,7 @@ def load_network(
 def sources(
     directory: Path, kinds: Collection[str] = ("agreements", "stations"), added: Sequence[Path] = ()
 ) -> dict[str, str]:
-    """File and line of each object of some kinds, by its id, for messages about what became of it."""
+    """File and line of each object of some kinds, by id, for messages about it."""
     found = {}
     for entry in _entries(directory, {}, Report(), added):
         if entry.kind in kinds and isinstance(entry.data, dict):
@@ -121,7 +121,7 @@ def _entries(
 
 
 def _replacement(path: Path, kind: str, report: Report) -> Iterator[Entry]:
-    """The entries of a file of one kind outside the directory, whatever its name is."""
+    """The entries of a file of one kind outside the directory, whatever its name."""
     for entry in read_file(path, path.name, report, kind=kind):
         if entry.kind == kind:
             yield entry
@@ -130,7 +130,7 @@ def _replacement(path: Path, kind: str, report: Report) -> Iterator[Entry]:
 
 
 def _files(directory: Path) -> list[Path]:
-    """Candidates in a fixed order; names that network files might have by mistake are among them."""
+    """Files to read, in a fixed order, including names that people use by mistake."""
     found = []
     for folder, folders, names in os.walk(directory):
         folders[:] = [name for name in folders if not name.startswith(".")]

@@ -1,4 +1,4 @@
-"""From YAML and CSV files to entries, from entries to models, and from what pydantic says to what people can act on."""
+"""Makes entries of YAML and CSV files, models of entries, and helpful problems of pydantic's errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from controller.models import cloud, scalars
 from controller.models import network as nouns
 from controller.models.network import Noun
 
-#: What may stand in network files: key or file stem → model.
+#: Model for each key or file stem that network files may have.
 KINDS: dict[str, type[Noun]] = {
     "network": nouns.NetworkHeader,
     "regions": nouns.Region,
@@ -41,7 +41,7 @@ KINDS: dict[str, type[Noun]] = {
 }
 BULK_KINDS = tuple(kind for kind in KINDS if kind not in ("network", "tenants", "agreements"))
 
-#: Fields that entries without a network-wide id are distinguished by.
+#: Fields that identify entries without a network-wide id.
 _NAMED_BY = {
     "cells": ("station", "id"),
     "own_cells": ("station", "cell", "tenant"),
@@ -53,7 +53,7 @@ _NAMED_BY = {
 
 
 def forms_in(types: Mapping[str, Any]) -> dict[str, str]:
-    """What each pattern of a module's types means, in the words of the types."""
+    """Meaning of each pattern in a module's types, from the types' descriptions."""
     found = {}
     for alias in types.values():
         parts = get_args(alias)[1:]
@@ -67,7 +67,7 @@ FORMS = forms_in({**vars(scalars), **vars(cloud)})
 
 
 def read_file(path: Path, file: str, report: Report, kind: str | None = None) -> Iterator[Entry]:
-    """The entries of a YAML or CSV file; ``kind`` says what a CSV file holds if not its name."""
+    """The entries of a YAML or CSV file; ``kind`` is the content of a CSV file, if not its name."""
     if path.suffix == ".csv":
         yield from _read_csv(path, file, report, kind or path.stem)
         return
@@ -113,7 +113,7 @@ def _read_key(key: str, node: Node, file: str, report: Report) -> Iterator[Entry
 
 
 def _name(kind: str, data: Any) -> str:
-    """What an entry calls itself: its id, or what it is distinguished from others by."""
+    """The name of an entry: its id, or the fields that identify it."""
     if not isinstance(data, dict):
         return ""
     keys = _NAMED_BY.get(kind, ("id",))
@@ -122,14 +122,14 @@ def _name(kind: str, data: Any) -> str:
 
 
 def validate(entry: Entry, report: Report) -> Noun | None:
-    """The model of an entry, or none if, as reported, it is not valid."""
+    """The model of an entry; None after reporting that it is not valid."""
     try:
         return KINDS[entry.kind].model_validate(entry.data)
     except ValidationError as failure:
         errors = failure.errors(include_url=False)
         within = {error["loc"][:length] for error in errors for length in range(len(error["loc"]))}
         for error in errors:
-            # A list whose items are wrong is not empty, whatever pydantic says.
+            # A list with invalid items is not empty, although pydantic says so.
             if error["type"] != "too_short" or error["loc"] not in within:
                 report_error(entry, error, report, KINDS[entry.kind], FORMS)
         return None
@@ -138,19 +138,19 @@ def validate(entry: Entry, report: Report) -> Noun | None:
 def report_error(
     entry: Entry, error: ErrorDetails, report: Report, model: type[Noun], forms: Mapping[str, str]
 ) -> None:
-    """Report what pydantic found wrong with an entry, and what would be right.
+    """Report pydantic's error about an entry, and what would be right.
 
     Args:
         entry: The entry.
-        error: What is wrong.
-        report: Collects it.
-        model: What the entry should be.
-        forms: What patterns mean, for people.
+        error: The error.
+        report: Collects problems.
+        model: The model that the entry should match.
+        forms: Meaning of patterns, for people.
     """
     path = tuple(part for part in error["loc"] if part != "[key]")
     value = error["input"]
     if error["type"] == "extra_forbidden":
-        # Never the value: an unknown field may be somebody's idea of where a password goes.
+        # Never the value: somebody may have put a password into the unknown field.
         fields = _fields_at(model, path[:-1])
         expected = report.did_you_mean(str(path[-1]), fields) or f"fields are {', '.join(fields)}"
         report.entry(entry, path, "no such field", expected=expected)
@@ -160,10 +160,10 @@ def report_error(
 
 
 def _fields_at(model: type[Noun], path: tuple[str | int, ...]) -> tuple[str, ...]:
-    """Field names of the model that stands at a path."""
+    """Field names of the model at a path."""
     for part in path:
         field = next((info for name, info in model.model_fields.items() if part in (name, info.alias)), None)
-        if field is not None:  # else it is a key of a mapping, or the number of an item
+        if field is not None:  # otherwise a key of a mapping, or the index of an item
             model = next(_models_in(field.annotation), model)
     return tuple(info.alias or name for name, info in model.model_fields.items())
 
@@ -176,7 +176,7 @@ def _models_in(annotation: Any) -> Iterator[type[Noun]]:
 
 
 def declared(entries: Iterable[Entry]) -> dict[str, set[str]]:
-    """Names that entries give themselves, by kind, valid or not: others may refer to them."""
+    """Names of entries by kind, valid or not, since others may refer to them."""
     names: dict[str, set[str]] = {kind: set() for kind in KINDS}
     for entry in entries:
         if name := _name(entry.kind, entry.data):
@@ -190,7 +190,7 @@ def declared(entries: Iterable[Entry]) -> dict[str, set[str]]:
 def read_rows(
     text: str, file: str, fields: Sequence[str], required: Sequence[str], report: Report
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield (line, fields given) for each row; problems with header and shape of rows are reported.
+    """Yield (line, given fields) for each row; reports problems with the header and the shape of rows.
 
     Args:
         text: the content of the file.

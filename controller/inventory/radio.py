@@ -1,4 +1,4 @@
-"""What radio allows: identities and codes of a cell, and the channel numbers and bandwidths of its carrier.
+"""Rules of radio: identities and codes of a cell, and channel numbers and bandwidths of its carrier.
 
 Sources: TS 36.101 tables 5.5-1 (bands), 5.6.1-1 (bandwidths), 5.7.3-1 (EARFCN);
 TS 38.104 tables 5.2-1 (bands), 5.3.5-1 (bandwidths), 5.4.2.3-1 (NR-ARFCN and raster), 5.4.3.1-1 (SSB raster);
@@ -16,7 +16,7 @@ from controller.models.network import Cell, OwnCell, Rat, Station
 
 @dataclass(frozen=True)
 class Band:
-    """An operating band. TDD bands have the same channel number both ways."""
+    """An operating band. TDD bands have the same channel numbers in both directions."""
 
     name: str
     rat: Rat
@@ -70,7 +70,7 @@ _ALL = (
 )
 BANDS = {band.name: band for band in _ALL}
 
-#: From here on (3 GHz) NR-ARFCNs count 15 kHz, below 5 kHz (TS 38.104 table 5.4.2.1-1).
+#: From here on (3 GHz) NR-ARFCNs count 15 kHz, below that 5 kHz (TS 38.104 table 5.4.2.1-1).
 _ARFCN_3_GHZ = 600_000
 #: The synchronisation raster in NR-ARFCNs: from 3 GHz steps of 1.44 MHz; below, at 50, 150 and 250 kHz in each 1.2 MHz.
 _SSB_STEP_HIGH, _SSB_STEP_LOW, _SSB_LOW = 96, 240, (10, 30, 50)
@@ -84,7 +84,7 @@ class Limits:
 
     Attributes:
         identity_bits: Bits of the cell identity, which node id and local id share.
-        reserved_tacs: Tracking area codes that are kept for no tracking area.
+        reserved_tacs: Reserved tracking area codes, which no tracking area may have.
     """
 
     identity_bits: int
@@ -105,26 +105,26 @@ NODE_ID_LENGTHS = {Rat.LTE: (18, 20, 21, 28), Rat.NR: tuple(range(22, 33))}
 
 
 def cell_identity(cell: Cell, station: Station) -> int | None:
-    """Node id and local id in one number, unique network-wide in a technology; None where the station has no node id.
+    """Node id and local id in one number, unique in the network for a technology; None if the station has no node id.
 
-    Unique without the PLMN, it is so with it too (ECGI, NCGI), whichever PLMN is primary.
+    Since it is unique without the PLMN, it is also unique with it (ECGI, NCGI), whichever PLMN is primary.
     """
     node_id, length = station.node_id(cell.rat)
     return None if node_id is None else joined_identity(cell.rat, node_id, length, cell.local_id)
 
 
 def joined_identity(rat: Rat, node_id: int, length: int, local_id: int) -> int:
-    """The cell identity (ECI, NCI) that a node id of some bits and a local id form."""
+    """The cell identity (ECI, NCI) made of a node id of some bits and a local id."""
     return (node_id << (LIMITS[rat].identity_bits - length)) + local_id
 
 
 def split_identity(rat: Rat, identity: int, length: int) -> tuple[int, int]:
-    """The node id of some bits, and the local id, that a cell identity (ECI, NCI) is joined from."""
+    """The node id and the local id in a cell identity (ECI, NCI), for a length of the node id in bits."""
     return divmod(identity, 1 << (LIMITS[rat].identity_bits - length))
 
 
 def code_problems(cell: Cell, station: Station | None) -> Iterator[tuple[str, str, str]]:
-    """What is wrong with a cell's identity and codes, as (field, message, what would be right)."""
+    """Problems of a cell's identity and codes, as (field, message, what would be right)."""
     limits = LIMITS[cell.rat]
     if station is not None:
         _, length = station.node_id(cell.rat)
@@ -136,7 +136,7 @@ def code_problems(cell: Cell, station: Station | None) -> Iterator[tuple[str, st
 
 
 def own_problems(own: OwnCell, rat: Rat) -> Iterator[tuple[str, str, str]]:
-    """What is wrong with the codes that a tenant plans for a cell, as (field, message, what would be right)."""
+    """Problems of a tenant's own codes for a cell, as (field, message, what would be right)."""
     lengths = NODE_ID_LENGTHS[rat]
     if own.node_id_length not in lengths:
         yield "node_id_length", f"no length of {rat}", f"one of {', '.join(map(str, lengths))}"
@@ -164,7 +164,7 @@ def _tac_problems(rat: Rat, tac: int) -> Iterator[tuple[str, str, str]]:
 
 
 def carrier_problems(cell: Cell, band: Band) -> Iterator[tuple[str, str, str]]:
-    """What is wrong with a cell's carrier in its band, as (field, message, what would be right)."""
+    """Problems of a cell's carrier in its band, as (field, message, what would be right)."""
     if band.rat is not cell.rat:
         fitting = ", ".join(known.name for known in _ALL if known.rat is cell.rat)
         yield "band", f"not a band of {cell.rat}", f"bands of {cell.rat} are {fitting}"
@@ -180,7 +180,7 @@ def carrier_problems(cell: Cell, band: Band) -> Iterator[tuple[str, str, str]]:
 
 
 def _channel_problem(arfcn: int, numbers: range, bandwidth: float, band: Band) -> tuple[str, str] | None:
-    """Why a carrier can't be centred on a channel number."""
+    """Why a carrier can't have this centre channel number."""
     if arfcn not in numbers:
         return f"outside {band.name}", f"{numbers.start} to {numbers[-1]}"
     step = _step_khz(arfcn, band)
@@ -206,7 +206,7 @@ def _step_khz(arfcn: int, band: Band) -> int:
 
 
 def planned_problems(cell: Cell) -> Iterator[tuple[str, str, str]]:
-    """What is wrong with power and SSB where they are planned, as (field, message, what would be right)."""
+    """Problems of power and SSB, if they are planned, as (field, message, what would be right)."""
     power = cell.max_tx_power_dbm
     if power is not None and cell.rat is Rat.LTE and abs(power * 10 - round(power * 10)) > _EPSILON:
         yield "max_tx_power_dbm", "too fine for LTE", "steps of 0.1"
@@ -219,7 +219,7 @@ def planned_problems(cell: Cell) -> Iterator[tuple[str, str, str]]:
 
 
 def ssb_problem(ssb: int, arfcn_dl: int, bandwidth_mhz: float) -> tuple[str, str] | None:
-    """Why the SSB of a carrier can't stand on a channel number, and which is right."""
+    """Why the SSB of a carrier can't have a channel number, and which is right."""
     high = ssb >= _ARFCN_3_GHZ
     if (ssb - _ARFCN_3_GHZ) % _SSB_STEP_HIGH if high else ssb % _SSB_STEP_LOW not in _SSB_LOW:
         return "not on the synchronisation raster", f"{ssb_next_to(ssb)} is next to it"
@@ -230,14 +230,14 @@ def ssb_problem(ssb: int, arfcn_dl: int, bandwidth_mhz: float) -> tuple[str, str
 
 
 def ssb_next_to(arfcn: int) -> int:
-    """NR-ARFCN of the synchronisation raster next to another: each 1.44 MHz from 3 GHz, else 1.2 MHz (with M = 3)."""
+    """Nearest NR-ARFCN of the synchronisation raster: every 1.44 MHz from 3 GHz, below every 1.2 MHz (M = 3)."""
     if arfcn >= _ARFCN_3_GHZ:
         return _ARFCN_3_GHZ + round((arfcn - _ARFCN_3_GHZ) / _SSB_STEP_HIGH) * _SSB_STEP_HIGH
     return round((arfcn - 30) / _SSB_STEP_LOW) * _SSB_STEP_LOW + 30
 
 
 def ssb_khz(ssb: int) -> int:
-    """Subcarrier spacing of an SSB: 30 kHz from 3 GHz, else 15 kHz, which every band below has."""
+    """Subcarrier spacing of an SSB: 30 kHz from 3 GHz, below 15 kHz, which every such band has."""
     return 30 if ssb >= _ARFCN_3_GHZ else 15
 
 

@@ -19,7 +19,7 @@ COMMITTED = shipped("playbooks/schemas/network.schema.json")
 
 
 def network_schema() -> dict[str, Any]:
-    """The schema in draft-07, which yaml-language-server understands best."""
+    """The schema in draft-07, which yaml-language-server supports best."""
     models, definitions = models_json_schema(
         [(model, "validation") for model in KINDS.values()], ref_template="#/definitions/{model}"
     )
@@ -39,12 +39,12 @@ def network_schema() -> dict[str, Any]:
 
 
 def render_schema() -> str:
-    """The schema as it is committed."""
+    """The schema as committed."""
     return json.dumps(network_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def main(arguments: list[str]) -> None:
-    """Write the schema to the file named, or to its place in the source tree."""
+    """Write the schema to the given file, or to its place in the source tree."""
     target = Path(arguments[0]) if arguments else COMMITTED
     target.write_text(render_schema(), encoding="utf-8", newline="\n")
 

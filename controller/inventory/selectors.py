@@ -1,12 +1,11 @@
 """A small language that selects stations and other devices: ``region=cusco|puno,rat=NR,PE-CUS-*``.
 
 Conditions are joined by commas and must all hold; a condition is a key, ``=`` and one or
-more values joined by ``|``, of which one must match. Values may hold ``*`` and ``?``. A
-condition without a key is one on the station's id, so ``*`` selects all stations. A condition behind ``!`` leaves out
-what it matches (``region=cusco,!PE-CUS-0150``). Routers are
-selected with the key ``router`` (``router=RT-CUS-*``, ``region=cusco,router=*``), and then nothing else; functions and
-pools likewise with ``function`` and ``pool``. The key
-``device`` selects devices of any kind by id (``device=PE-CUS-0042``), and just these: no router comes along.
+more values joined by ``|``, of which one must match. Values may contain ``*`` and ``?``. A condition without a key is
+about the station's id, so ``*`` selects all stations. A condition after ``!`` leaves out what it matches
+(``region=cusco,!PE-CUS-0150``). The key ``router`` selects routers (``router=RT-CUS-*``, ``region=cusco,router=*``) and
+nothing else; ``function`` and ``pool`` do the same for functions and pools. The key ``device`` selects devices of any
+kind by id (``device=PE-CUS-0042``), and only these: their routers are not included.
 """
 
 from __future__ import annotations
@@ -24,15 +23,15 @@ from controller.models.network import PROFILE_RATS, DeviceKind, Network
 
 _Facets = dict[str, set[str]]
 
-#: Longest selector in characters, and most conditions in one: anybody who may read stations sends them.
+#: Longest selector in characters, and most conditions in one, since anybody who may read stations can send one.
 LONGEST, MOST = 500, 20
-#: Most values of a key that are all named where none is nearly right.
+#: Values of a key up to which all are named if none is similar.
 _FEW = 8
 
 
 @dataclass(frozen=True)
 class Condition:
-    """One condition: some value of the station under ``key`` matches one of ``patterns``; none, where it excludes."""
+    """One condition: a value of the station under ``key`` matches one of ``patterns``, or none if it excludes."""
 
     key: str
     patterns: tuple[str, ...]
@@ -52,7 +51,7 @@ def parse_selector(selector: str) -> tuple[Condition, ...]:
     """Read a selector without a network.
 
     Raises:
-        InputError: if it can't be read; the message says where and what would be right.
+        InputError: The selector can't be read; the message says where, and what would be right.
     """
     if len(selector) > LONGEST:
         raise InputError(f"the selector is {len(selector)} characters long, at most {LONGEST} are taken: use wildcards")
@@ -76,13 +75,13 @@ def parse_selector(selector: str) -> tuple[Condition, ...]:
 
 
 def select(network: Network, selector: str) -> tuple[str, ...]:
-    """Ids of the stations (or routers, functions, pools) that a selector matches, sorted; empty if it matches none.
+    """Sorted ids of the stations (or routers, functions, pools) that a selector matches; empty if none.
 
-    ``tenant`` matches stations with a cell in the scope of one of the tenant's agreements,
-    whether or not that is in force today; ``owner`` stations that are the tenant's own and not shared.
+    ``tenant`` matches stations with a cell in the scope of one of the tenant's agreements, in force today or not;
+    ``owner`` matches stations that are the tenant's own and not shared.
 
     Raises:
-        InputError: if the selector can't be read, or a value without wildcards is in no file.
+        InputError: The selector can't be read, or a value without wildcards is in no file.
     """
     conditions = parse_selector(selector)
     keys = {condition.key for condition in conditions}
@@ -115,7 +114,7 @@ class _Facet(NamedTuple):
     values: frozenset[str]
 
 
-#: What was worked out of the networks in use, which never change, by their identity: comparing them costs too much.
+#: Facets of the networks in use, by identity, since networks never change and comparing them costs too much.
 _KEPT: dict[int, tuple[ref[Network], dict[str, _Facet]]] = {}
 
 
@@ -131,7 +130,7 @@ def _facet(network: Network, key: str) -> _Facet:
 
 
 def hint_at(network: Network, key: str, value: str, known: Iterable[str]) -> str:
-    """A hint about a value that is in no file, or is no managed router; empty if there is none."""
+    """A hint about a value that is in no file, or is not a managed router; empty if there is none."""
     if key == "router" and any(router.id == value for router in network.routers):
         return "it is in the network files, but not managed, as its host_key is not known"
     names = sorted(known)
@@ -139,10 +138,10 @@ def hint_at(network: Network, key: str, value: str, known: Iterable[str]) -> str
 
 
 def select_with_ways(network: Network, selector: str) -> tuple[str, ...]:
-    """Ids of the devices that a selector matches, and of what leads to its stations, sorted.
+    """Sorted ids of the devices that a selector matches, and of the devices that its stations need.
 
-    That is the managed routers of their sites, and the endpoints of their central units. Stations that live in a
-    function count with it.
+    These are the managed routers of their sites, and the endpoints of their central units. A function includes the
+    stations that live in it.
 
     Raises:
         InputError: As ``select``.

@@ -1,4 +1,4 @@
-"""Where the objects of network files come from: files, lines, and problems with both."""
+"""Sources of the objects in network files: files and lines, and their problems."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from controller.models.errors import Problem
 
-#: Largest file in bytes: a larger one would only be a mistake or an attack.
+#: Largest file in bytes: a larger one is a mistake or an attack.
 YAML_LIMIT = 10 * 2**20
 CSV_LIMIT = 64 * 2**20
 
@@ -33,19 +33,19 @@ _HIDDEN = frozenset(
     }
 )
 _LONGEST_VALUE = 60
-#: Candidates of which each is compared.
+#: Most candidates that are all compared.
 _MANY = 500
 
 
 @dataclass(slots=True)
 class Node:
-    """A node of a YAML document: text, nothing, a list or a mapping, and the line it stands on."""
+    """A node of a YAML document: text, nothing, a list or a mapping, and its line."""
 
     value: str | list[Node] | dict[str, Node] | None
     line: int
 
     def plain(self) -> Any:
-        """The value without lines; keys without a value are left out, as if they weren't there."""
+        """The value without lines, and without keys that have no value."""
         if isinstance(self.value, dict):
             return {key: node.plain() for key, node in self.value.items() if node.value is not None}
         if isinstance(self.value, list):
@@ -55,7 +55,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One object as it stands in a file, before and after it became a model."""
+    """One object of a file, before and after it became a model."""
 
     kind: str
     file: str
@@ -65,7 +65,7 @@ class Entry:
     node: Node | None = None
 
     def line_of(self, path: FieldPath) -> int:
-        """The line on which a field stands, or the nearest object around it."""
+        """The line of a field, or of the nearest object around it."""
         node, line = self.node, self.line
         for part in path:
             inner: Node | None = None
@@ -84,12 +84,12 @@ class Report:
     """Collects the problems of all files."""
 
     problems: list[Problem] = field(default_factory=list)
-    #: Whether every file could be read: if not, objects may be missing for no fault of those who refer to them.
+    #: Whether every file could be read: if not, referenced objects may be missing.
     complete: bool = True
     _asked: int = 0
 
     def file(self, file: str, line: int, message: str, expected: str = "") -> None:
-        """Report a problem with a file that makes it, or a part of it, unreadable."""
+        """Report a problem with a file that makes it or a part of it unreadable."""
         self.complete = False
         self.problems.append(Problem(file, line, "", "", message, expected))
 
@@ -100,24 +100,24 @@ class Report:
         self.problems.append(Problem(entry.file, entry.line_of(path), name, shown, message, expected))
 
     def did_you_mean(self, value: str, candidates: Iterable[str]) -> str:
-        """A suggestion for a misspelt word, or an empty string."""
+        """A suggestion for a misspelt word; empty if there is none."""
         self._asked += 1
-        # Comparing is slow; whoever has a hundred misspellings has another trouble.
+        # Comparing is slow; a hundred misspellings have another cause.
         return suggest(value, candidates) if self._asked <= 100 else ""
 
 
 def suggest(value: str, candidates: Iterable[str], likeness: float = 0.6) -> str:
-    """``did you mean 'cusco'?`` for the nearest candidate, or an empty string if none is near.
+    """``did you mean 'cusco'?`` for the nearest candidate; empty if none is similar.
 
     Args:
         value: The word.
-        candidates: What it may be.
-        likeness: How near they have to be, from 0 to 1.
+        candidates: Words that it may be.
+        likeness: Similarity that is needed, from 0 to 1.
     """
     word = value[:_LONGEST_VALUE].lower()
     spelling = {candidate.lower(): candidate for candidate in sorted(candidates)}
     if len(spelling) > _MANY:
-        # Comparing is slow; of thousands, only those are compared that begin or end alike.
+        # Comparing is slow; of thousands, only those with an equal beginning or end are compared.
         half = len(word) // 2
         spelling = {
             key: one for key, one in spelling.items() if key.startswith(word[:half]) or key.endswith(word[half:])
@@ -127,13 +127,13 @@ def suggest(value: str, candidates: Iterable[str], likeness: float = 0.6) -> str
 
 
 def unknown(what: str, value: str, candidates: Iterable[str], where: str = "") -> str:
-    """That there is no such object, and which one may be meant."""
+    """A message that an object is unknown, and which one may be meant."""
     hint = suggest(value, candidates)
     return f"there is no {what} {show(value)}{where and ' '}{where}{'; ' if hint else ''}{hint}"
 
 
 def show(value: Any) -> str:
-    """A value as it may stand in a message: shortened, a single word or number, and no login such as user:word@host."""
+    """A value in the form for messages: shortened, a single word or number, and no login such as user:word@host."""
     text = f"{value:g}" if isinstance(value, float) else str(value)
     if value is None or isinstance(value, (list, tuple, dict)) or "@" in text:
         return ""
@@ -148,7 +148,7 @@ def read_text(
     Args:
         path: The file.
         file: Its name in reports.
-        limit: In bytes.
+        limit: Largest size in bytes.
         report: Collects what is wrong.
         instead: What to do about a file that is too large.
     """

@@ -16,7 +16,7 @@ from controller.models.network import Network, Noun
 def render_network(network: Network) -> dict[str, str]:
     """File names and contents: YAML for header, regions, tenants and agreements, CSV for the rest.
 
-    Values that equal the defaults are left out of YAML. Loading the files gives an equal network.
+    YAML leaves out values that equal the defaults. Loading the files gives an equal network.
     """
     head: dict[str, Any] = {"network": _plain(network.header)}
     if network.regions:

@@ -1,9 +1,8 @@
 """YAML for network files: a small, safe part of the language, with line numbers.
 
-Anchors, aliases, tags, several documents and duplicate keys are errors, so that a file
-means what it seems to say and can't grow in memory. Words are taken as written: which are
-numbers, dates or truth values is said by the models, not guessed from their looks, so
-that ``NO`` stays a country, ``000601`` a slice and ``22:00`` a time.
+Anchors, aliases, tags, several documents and duplicate keys are errors, so that a file means what it seems to say and
+can't grow in memory. Words stay as written: the models decide which are numbers, dates or truth values, so ``NO`` stays
+a country, ``000601`` a slice and ``22:00`` a time.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ class _Open:
 
 
 def read_yaml(text: str, file: str, report: Report) -> Node | None:
-    """Read a document; none if it is empty or, as reported, not to be used."""
+    """Read a document; None if it is empty, or after reporting a problem."""
     builder = _Builder(file, report)
     try:
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
@@ -64,7 +63,7 @@ def _is_indented_by_tabs(text: str, number: int) -> bool:
 
 
 class _Builder:
-    """Builds nodes from parser events without recursion, so that depth can't exhaust the stack."""
+    """Builds nodes from parser events without recursion, so that deep nesting can't exhaust the stack."""
 
     def __init__(self, file: str, report: Report) -> None:
         self.root: Node | None = None
@@ -76,7 +75,7 @@ class _Builder:
         self._values = 0
 
     def take(self, event: yaml.Event) -> None:
-        """Take the next event of the parser."""
+        """Process the next event of the parser."""
         line = event.start_mark.line + 1 if event.start_mark else 0
         if isinstance(event, yaml.ScalarEvent):
             self._refuse_extras(event, line)
