@@ -235,6 +235,13 @@ class Cloud(VirtualCloud):
             assert await self.carried(STATION) == self.station, self.jobs
         assert not self.store.claims.busy([*self.network.device_kinds])
 
+    async def assert_recorded(self) -> None:
+        """Pools, functions in service and the station carry what the ledger says."""
+        devices = self._devices()
+        found = await self.services(devices).planner.drift([*self.network.device_kinds])
+        await devices.close()
+        assert not [(device, row) for device, rows in found.items() for row in rows if row.owners]
+
     def assert_ended(self, run: Run) -> None:
         """It ended well, and each of its jobs once."""
         jobs = [(job.station, job.outcome, job.detail) for job in self.store.runs.jobs(run.id)]
@@ -366,6 +373,7 @@ async def whole_again(cloud: Cloud, run: Run, scenario: Scenario) -> None:
     cloud.assert_ended(run)
     await cloud.tidy()
     await cloud.assert_whole(scenario.function, stays=scenario.stays)
+    await cloud.assert_recorded()
 
 
 @pytest.mark.timeout(3600)
@@ -437,6 +445,7 @@ async def struck(
     if not cloud.placed(FUNCTION):
         await cloud.again_up()
     await cloud.assert_whole(FUNCTION, stays=True)
+    await cloud.assert_recorded()
     if not scenario.stays and cloud.placed(scenario.function):
         again = await scenario.begin(cloud)
         await cloud.work()
