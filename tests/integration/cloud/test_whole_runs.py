@@ -240,7 +240,7 @@ class Cloud(VirtualCloud):
         devices = self._devices()
         found = await self.services(devices).planner.drift([*self.network.device_kinds])
         await devices.close()
-        assert not [(device, row) for device, rows in found.items() for row in rows if row.owners]
+        assert not [(device, row) for device, rows in found.items() for row in rows if row.tenant]
 
     def assert_ended(self, run: Run) -> None:
         """It ended well, and each of its jobs once."""
