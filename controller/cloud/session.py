@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 import structlog
 
@@ -33,10 +33,12 @@ from controller.nrm.kube import (
     Objects,
     Place,
     PoolObjects,
+    held_up_by,
     writers_of,
 )
 from controller.nrm.profiles import root_spec
 from controller.nrm.profiles.function import PROFILE as FUNCTION_PROFILE
+from controller.nrm.schema import spec_of
 from controller.nrm.tree import LeafName, Path, Tree
 from controller.ports.clock import Clock
 from controller.ports.devices import Capabilities, Check, DeviceTarget, Observed
@@ -70,6 +72,7 @@ class _Staged:
     """Edits that were tried and not carried out."""
 
     tree: Tree
+    edited: dict[Path, set[LeafName]] = field(default_factory=dict)
     writes: list[_Write] = field(default_factory=list)
 
 
@@ -157,15 +160,17 @@ class CloudSession:
                 found |= answer
         if len(dark) == len(self._apis):
             raise UnreachableError(next(iter(dark.values()), f"no pool is within reach of {self._target.station}"))
+        observed = self._observed(found, dark)
+        self._found, self._dark, self._seen = found, dark, observed.tree
+        return await self._with_hardware(observed)
+
+    def _observed(self, found: Mapping[Place, Object], dark: Mapping[str, str]) -> Observed:
         try:
-            observed = self._objects.observed(found, dark)
+            return self._objects.observed(found, dark)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             unfit = SessionLostError(
                 f"{self._target.station}: objects are not as their kinds are: {type(error).__name__}"
             )
-        else:
-            self._found, self._dark, self._seen = found, dark, observed.tree
-            return await self._with_hardware(observed)
         raise unfit
 
     async def _with_hardware(self, observed: Observed) -> Observed:
@@ -207,21 +212,25 @@ class CloudSession:
         """Collect edits, and let each pool say whether it would take them (``dryRun=All``).
 
         Raises:
-            DeviceRefusedError: It would not, or somebody else goes on writing what would change.
+            DeviceRefusedError: It would not, or not as asked, or somebody else goes on writing what would change.
             UnreachableError: They are for a pool that does not answer.
         """
         for edit in edits:
             self._reachable(edit.path)
         before = self._seen if self._staged is None else self._staged.tree
         wanted = apply_edits(self._root, before, edits)
-        staged = _Staged(wanted, list(self._writes(wanted)))
-        edited: dict[Path, set[LeafName]] = {}
+        edited = {} if self._staged is None else {path: set(names) for path, names in self._staged.edited.items()}
         for edit in edits:
             edited.setdefault(edit.path, set()).update(edit.before, edit.after)
+        staged = _Staged(wanted, edited, list(self._writes(wanted)))
         made = {write.place.name for write in staged.writes if write.place.kind is NAMESPACE and write.manifest}
+        tried: dict[Place, Object] = {}
         for write in staged.writes:
             if write.place.namespace not in made:  # nothing can be tried in a namespace that is to be made
-                await self._try(write, edited)
+                tried[write.place] = await self._try(write, edited) or {}
+            elif write.manifest is not None:
+                tried[write.place] = write.manifest
+        await self._settle(staged, {place: one for place, one in {**self._found, **tried}.items() if one})
         self._staged = staged
 
     def _reachable(self, path: Path) -> None:
@@ -242,14 +251,15 @@ class CloudSession:
         for place in sorted(gone, key=lambda place: place.kind is NF_DEPLOYMENT):
             yield _Write(place, bare(place) if place.kind.lent else None)
 
-    async def _try(self, write: _Write, edited: Mapping[Path, set[LeafName]]) -> None:
+    async def _try(self, write: _Write, edited: Mapping[Path, set[LeafName]]) -> Object | None:
+        """The object as it would be; None where it would be gone."""
         api, place, live = self._apis[write.place.pool], write.place, self._found.get(write.place)
         if live is not None and "deletionTimestamp" in live["metadata"]:
             raise DeviceRefusedError(f"{place} is being deleted: wait until it is gone")
         if write.manifest is None:
             await self._deletable(api, place)
             await self._newest(place, lambda: api.delete(place, self._version(place), dry_run=True), dry_run=True)
-            return
+            return None
         manifest = write.manifest
 
         async def apply() -> Answer:
@@ -261,14 +271,65 @@ class CloudSession:
             if live is None:
                 raise
             write.by_hand = self._by_hand(place, self._found[place], edited, refused)
-
-            async def merge() -> Object:
-                return await api.merge(place, self._put_back(write, self._found[place]), dry_run=True)
-
-            await self._newest(place, merge, dry_run=True)
-            return
+            await self._try_put_back(write)
+            return manifest
         if live is None and not answer.made:
             raise DeviceRefusedError(f"{place} is there now: somebody else made it")
+        return answer.body
+
+    async def _try_put_back(self, write: _Write) -> None:
+        api, place = self._apis[write.place.pool], write.place
+
+        async def merge() -> Object:
+            return await api.merge(place, self._put_back(write, self._found[place]), dry_run=True)
+
+        await self._newest(place, merge, dry_run=True)
+
+    async def _settle(self, staged: _Staged, tried: Mapping[Place, Object]) -> None:
+        """See that what was tried comes out as it is wanted.
+
+        Applying without a field takes it away only where nobody else has it, and is no conflict. So what somebody set
+        by hand and nobody wants is taken away by an edit. What is otherwise, and nobody else's, the server has made
+        of our request: an admission webhook, a policy or a default, which would do so each time.
+
+        Raises:
+            DeviceRefusedError: It would not, and it can't be made to.
+        """
+        odd = dict(self._odd(staged, tried))
+        for write in staged.writes if odd else ():
+            live = self._found.get(write.place)
+            if live is None or write.manifest is None or write.by_hand:
+                continue
+            others = [
+                (one, manager)
+                for one, manager in writers_of(live)
+                if (at := self._objects.leaf_at(write.place, one)) is not None and at in odd
+            ]
+            if (goes_on := next((manager.name for _, manager in others if not manager.by_hand), None)) is not None:
+                raise ForeignWriterError(f"{write.place}: {goes_on} writes what would change, and is not overruled")
+            if others:
+                write.by_hand = tuple(dict.fromkeys(one for one, _ in others))
+                await self._try_put_back(write)
+                for one, _ in others:
+                    odd.pop(self._objects.leaf_at(write.place, one) or ("", ""), None)
+        for (path, _), words in odd.items():
+            raise DeviceRefusedError(
+                f"{self._objects.pool_of(path) or self._target.station} would not carry {path} as asked, but with "
+                f"{words}: an admission webhook, a policy or a default of the pool rewrites it. Change that, or what "
+                "is asked for."
+            )
+
+    def _odd(self, staged: _Staged, tried: Mapping[Place, Object]) -> Iterable[tuple[tuple[Path, LeafName], str]]:
+        """Leaves of edited entries that would not be as they are wanted, and how they would be."""
+        tree = self._observed(tried, self._dark or {}).tree
+        for path in staged.edited:
+            spec, wanted, seen = spec_of(self._root, path), staged.tree.get(path), tree.get(path)
+            if spec is None or (wanted is None and seen is None):
+                continue
+            for leaf in spec.leaves:
+                asked, given = (None if one is None else one.get(leaf.name, leaf.default) for one in (wanted, seen))
+                if leaf.compared and asked != given:
+                    yield (path, leaf.name), f"{leaf.label or leaf.name} {given} in place of {asked}"
 
     def _by_hand(
         self, place: Place, live: Object, edited: Mapping[Path, set[LeafName]], refused: DeviceRefusedError
@@ -365,8 +426,7 @@ class CloudSession:
                 if live["metadata"].get("uid") != before:
                     break
                 if self._clock.monotonic() > end:
-                    held = ", ".join(map(str, live["metadata"].get("finalizers", ())))
-                    log.warning("cloud.not_gone", object=str(place), held_by=held)
+                    log.warning("cloud.not_gone", object=str(place), held_by=held_up_by(live))
                     break
                 await self._clock.sleep(_PAUSE)
 
@@ -520,21 +580,43 @@ def _lost(error: DeviceError) -> DeviceError:
     return error if isinstance(error, SessionLostError) else SessionLostError(error.message)
 
 
-def _set(patch: dict[str, Any], names: tuple[str, ...], wanted: Object, live: Object) -> None:
-    """Set one field in a merge patch; of a list, which such a patch replaces, all entries, those of others too."""
+def _set(patch: dict[str, Any], names: tuple[str, ...], wanted: Object | None, live: Object) -> None:
+    """Set one field in a merge patch, or take it away where it is not wanted.
+
+    A list, which such a patch replaces, is set with all entries: those of others stay as they are.
+    """
     name, rest = names[0], names[1:]
-    value, there = wanted.get(name), live.get(name)
-    if rest and isinstance(value, dict) and isinstance(there, dict):
+    value, there = None if wanted is None else wanted.get(name), live.get(name)
+    if rest and isinstance(there, dict) and isinstance(value, dict | None):
         _set(patch.setdefault(name, {}), rest, value, there)
-    elif isinstance(value, list) and isinstance(there, list) and all("name" in one for one in (*value, *there)):
-        ours = {one["name"]: one for one in value}
-        patch[name] = [
-            *(_merged(ours[one["name"]], one) if one["name"] in ours else one for one in there),
-            *(one for one in value if one["name"] not in {other["name"] for other in there}),
-        ]
+    elif rest and _is_of_named(there) and (value is None or _is_of_named(value)):
+        entries = {one["name"]: one for one in patch.get(name, there)}
+        ours = {one["name"]: one for one in value or ()}
+        key, *inner = rest
+        if key not in ours:
+            entries.pop(key, None)
+        elif key not in entries or not inner:
+            entries[key] = ours[key]
+        else:
+            changed: dict[str, Any] = {}
+            _set(changed, tuple(inner), ours[key], entries[key])
+            entries[key] = _merged(entries[key], changed)
+        patch[name] = list(entries.values())
     else:
         patch[name] = value
 
 
-def _merged(ours: Object, there: Object) -> dict[str, Any]:
-    return {**there, **ours}
+def _is_of_named(value: object) -> TypeGuard[list[dict[str, Any]]]:
+    return isinstance(value, list) and all(isinstance(one, dict) and "name" in one for one in value)
+
+
+def _merged(one: Object, patch: Object) -> dict[str, Any]:
+    """An object with a merge patch carried out (RFC 7386)."""
+    found = dict(one)
+    for name, value in patch.items():
+        if value is None:
+            found.pop(name, None)
+        else:
+            there = found.get(name)
+            found[name] = _merged(there, value) if isinstance(value, dict) and isinstance(there, dict) else value
+    return found

@@ -447,8 +447,7 @@ class _TreeReader:
         """An object that is there to stay; one that is being deleted is noted."""
         if one is None or "deletionTimestamp" not in one.get("metadata", {}):
             return one
-        held = ", ".join(map(str, one["metadata"].get("finalizers", ()))) or "its pods"
-        self.unknown.append(f"{path}/{one.get('kind', 'object')} is being deleted, which {held} holds up")
+        self.unknown.append(f"{path}/{one.get('kind', 'object')} is being deleted, which {held_up_by(one)} holds up")
         return None
 
     def as_observed(self, objects: Objects, found: Mapping[Place, Object], dark: Mapping[Path, str]) -> Observed:
@@ -460,6 +459,16 @@ class _TreeReader:
                 if at is not None and at[0] in self.tree and manager.name != MANAGER:
                     writers[at[0]][at[1]] = manager.name
         return Observed(self.tree, self.state, tuple(self.unknown), tries=True, writers=dict(writers), dark=dict(dark))
+
+
+def held_up_by(one: Object) -> str:
+    """What keeps an object that is being deleted from being gone: its finalizers, or what its namespace says of itself.
+
+    A namespace goes after all that is in it, of every kind: also of one whose own API server does not answer.
+    """
+    finalizers = ", ".join(map(str, one["metadata"].get("finalizers", ())))
+    said = [_words(condition) for condition in _conditions(one).values() if condition.get("status") == "True"]
+    return finalizers or (one.get("kind") == NAMESPACE.name and "; ".join(said)) or "its pods"
 
 
 def _object(kind: Kind, name: str, labels: Mapping[str, str], more: Mapping[str, Any]) -> dict[str, Any]:
@@ -532,7 +541,8 @@ def _let_in(spec: Object) -> tuple[str, ...] | None:
     except (KeyError, IndexError, TypeError):
         owners = ()
     ours = _policy({"owners": owners})
-    return tuple(sorted(owners)) if {key: spec.get(key, []) for key in ours} == ours else None
+    # What is empty, servers may leave out.
+    return tuple(sorted(owners)) if {key: spec.get(key, type(ours[key])()) for key in ours} == ours else None
 
 
 def _readiness(one: Object, settings: Object) -> dict[LeafName, Value]:
@@ -725,8 +735,19 @@ def _words(said: Object) -> str:
 # --------------------------------------------------------------------------- who wrote what
 
 
-#: Appliers that work out themselves what differs, and then edit: their users keep applying after an edit.
-_CLIENT_SIDE = frozenset({"kubectl-client-side-apply", "argocd-controller", "helm"})
+#: Appliers that work out themselves what differs, and then edit: their users keep applying after an edit. In this order
+#: kubectl, Argo CD, Helm, Flux, Fleet of Rancher, Terraform and Pulumi.
+_CLIENT_SIDE = frozenset(
+    {
+        "kubectl-client-side-apply",
+        "argocd-controller",
+        "helm",
+        "helm-controller",
+        "fleetagent",
+        "HashiCorp",
+        "pulumi-kubernetes",
+    }
+)
 
 
 class Manager(NamedTuple):

@@ -143,6 +143,14 @@ class Admission:
             text = f"PriorityClass {taken[0]} is already marked as default. Only one default can exist"
             raise forbidden(attempt.kind, attempt.key[1], text)
 
+    def creation(self, attempt: Attempt) -> None:
+        """Whoever creates an object by applying or replacing it needs the verb ``create`` as well."""
+        if attempt.operation == "CREATE":
+            wanted = Attributes(
+                "create", attempt.kind.group, attempt.kind.plural, namespace=attempt.key[0], name=attempt.key[1]
+            )
+            self._access.authorize(attempt.options.caller, wanted)
+
     def escalation(self, attempt: Attempt) -> None:
         """Nobody grants what he does not hold himself."""
         if attempt.kind.storage not in _RBAC or attempt.obj is None:

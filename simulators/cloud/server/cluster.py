@@ -46,7 +46,8 @@ class Cluster:
         self.verbs = Verbs(self.store, self.registry, clock, random.Random(f"{seed}:{name}"))  # noqa: S311 (names, no secrets)
         ask = Admission(self.store, self.registry, self.access, self.verbs)
         self.verbs.mutating += [ask.namespace, ask.limits, ask.pod, ask.node]
-        self.verbs.validating += [ask.immortal, ask.default_class, ask.escalation, ask.within_limits, ask.quota]
+        self.verbs.validating += [ask.creation, ask.immortal, ask.default_class, ask.escalation]
+        self.verbs.validating += [ask.within_limits, ask.quota]
         self.verbs.ends = {"namespaces": _namespace_ends, Definitions.KIND: terminating}
         #: What is served beside the Kubernetes API on the same address, by the beginning of its paths.
         self.services: dict[str, Callable[[Request], Response]] = {}

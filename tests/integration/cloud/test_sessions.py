@@ -23,6 +23,7 @@ from controller.nrm.profiles.function import FUNCTION as ROOT
 from controller.nrm.profiles.function import deployment_path
 from controller.nrm.tree import Path, Tree
 from controller.ports.devices import Notification
+from simulators.cloud.server.verbs import Attempt
 from simulators.connections import Outage
 from tests.integration.cloud.system import CARRIED, DU, FUNCTION, NAME, NAMESPACE, NFDS, POOL, Pools
 
@@ -171,6 +172,68 @@ async def test_an_address_that_a_person_set_is_set_back_and_others_interfaces_st
     oam = f"{HERE}/Interface[oam]"
     await change(pools, [setting(oam, {"address": "10.9.9.9"}, address="10.1.2.3")])
     assert pools.found()["spec"]["interfaces"] == [{"name": "oam", "ipv4": {"address": "10.1.2.3"}}, others]
+
+
+async def test_what_a_person_added_by_hand_is_taken_away(pools: Pools) -> None:
+    await change(pools, making(CARRIED))
+    pools.edit("edge-1", NFDS, NAME.lower(), capacity={"maxUplinkThroughput": "5M", "maxSessions": 3})
+    assert await change(pools, [setting(HERE, {"uplinkMbps": "5"})]) == CARRIED
+    assert pools.found()["spec"]["capacity"] == {"maxSessions": 3}, "what is none of ours stays"
+    interface = {"name": "oam", "ipv4": {"address": "10.1.2.3"}, "vlanID": 7}
+    pools.edit("edge-1", NFDS, NAME.lower(), interfaces=[interface])
+    assert await change(pools, [setting(f"{HERE}/Interface[oam]", {"vlan": "7"})]) == CARRIED
+
+
+async def test_what_was_set_back_once_is_given_up_later(pools: Pools) -> None:
+    more = render_cloud(replace(DU, mbps=100)).tree
+    await change(pools, making(more))
+    pools.edit("edge-1", NFDS, NAME.lower(), capacity={"maxUplinkThroughput": "5M", "maxDownlinkThroughput": "100M"})
+    assert await change(pools, [setting(HERE, {"uplinkMbps": "5"}, uplinkMbps="100")]) == more
+    assert await change(pools, [setting(HERE, {"uplinkMbps": "100", "downlinkMbps": "100"})]) == CARRIED
+
+
+async def test_parameters_that_a_person_added_by_hand_are_taken_away(pools: Pools) -> None:
+    await change(pools, making(CARRIED))
+    settings = pools.clusters["edge-1"].edited(pools.found(kind="configmaps"))
+    settings["data"].update({"debug": "on", "tuned": "1"})
+    pools.clusters["edge-1"].update("configmaps", settings, manager="kubectl-edit")
+    there = [Edit(op=Op.DELETE, path=f"{HERE}/Parameter[debug]", before={"value": "on"}, owners=("host",))]
+    left = await change(pools, there)
+    assert left == {**CARRIED, f"{HERE}/Parameter[tuned]": {"value": "1"}}
+
+
+async def test_what_somebody_goes_on_applying_is_not_taken_away(pools: Pools) -> None:
+    await change(pools, making(CARRIED))
+    pools.force("edge-1", "argocd", {"spec": {"capacity": {"maxUplinkThroughput": "5M"}}})
+    with pytest.raises(DeviceRefusedError, match="argocd writes what would change, and is not overruled"):
+        await change(pools, [setting(HERE, {"uplinkMbps": "5"})])
+    assert pools.found()["spec"]["capacity"] == {"maxUplinkThroughput": "5M"}
+
+
+async def test_what_admission_would_rewrite_is_refused_before_anything_is_changed(pools: Pools) -> None:
+    """Such a field belongs to whoever asked: its managers say nothing, and it would be so each time."""
+
+    def mirror(attempt: Attempt) -> None:
+        if attempt.kind.plural == "nfdeployments" and attempt.obj is not None:
+            attempt.obj["spec"]["image"] = attempt.obj["spec"]["image"].replace("registry.example", "mirror.example")
+
+    def note(attempt: Attempt) -> None:
+        if attempt.kind.plural in ("nfdeployments", "configmaps") and attempt.obj is not None:
+            attempt.obj["metadata"].setdefault("annotations", {})["policies.example/seen"] = "yes"
+            attempt.obj["metadata"].setdefault("labels", {})["topology.example/zone"] = "a"
+
+    mutating = pools.clusters["edge-1"].verbs.mutating
+    mutating[:0] = [note, mirror]
+    refused = r"edge-1 would not carry .*image mirror.example/.* in place of registry.example/.*: an admission webhook"
+    with pytest.raises(DeviceRefusedError, match=refused):
+        await change(pools, making(CARRIED))
+    assert pools.found() is None
+    mutating.remove(mirror)
+    assert await change(pools, making(CARRIED)) == CARRIED
+    assert pools.found()["metadata"]["labels"]["topology.example/zone"] == "a"
+    mutating.insert(0, mirror)
+    with pytest.raises(DeviceRefusedError, match=refused):
+        await change(pools, [setting(HERE, {"image": DU.image}, image="registry.example/acme/du:2")])
 
 
 async def test_what_somebody_else_changes_meanwhile_is_not_overwritten(pools: Pools) -> None:

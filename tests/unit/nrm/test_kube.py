@@ -215,6 +215,37 @@ def test_a_policy_that_lets_in_others_is_no_policy_of_ours() -> None:
     assert seen.unknown == (f"{path}/spec",)
 
 
+def test_what_is_empty_in_a_policy_may_be_left_out() -> None:
+    objects = PoolObjects("edge-1")
+    tree = render_cloud(POOL).tree
+    found = applied(objects, tree)
+    place = Place("edge-1", NETWORK_POLICY, "minka-bitel", "minka")
+    kept = {name: value for name, value in found[place]["spec"].items() if value}
+    assert kept.keys() == {"policyTypes", "ingress"}
+    found[place] = {**found[place], "spec": kept}
+    assert dict(objects.observed(found, {}).tree) == dict(tree)
+
+
+def test_a_namespace_says_what_keeps_it_from_being_gone() -> None:
+    objects = PoolObjects("edge-1")
+    found = applied(objects, render_cloud(POOL).tree)
+    place = Place("edge-1", NAMESPACE, "", "minka-bitel")
+    failed = {
+        "type": "NamespaceDeletionDiscoveryFailure",
+        "status": "True",
+        "reason": "DiscoveryFailed",
+        "message": "unable to retrieve the complete list of server APIs: metrics.k8s.io/v1beta1",
+    }
+    over = {"type": "NamespaceContentRemaining", "status": "False", "reason": "ContentRemoved", "message": "all gone"}
+    metadata = {**found[place]["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}
+    found[place] = {**found[place], "metadata": metadata, "spec": {"finalizers": ["kubernetes"]}}
+    assert "which its pods holds up" in objects.observed(found, {}).unknown[0]
+    found[place] = {**found[place], "status": {"phase": "Terminating", "conditions": [failed, over]}}
+    (said,) = objects.observed(found, {}).unknown
+    assert "DiscoveryFailed: unable to retrieve" in said
+    assert "all gone" not in said
+
+
 def test_what_is_not_ours_in_a_cluster_is_none_of_our_business() -> None:
     objects = PoolObjects("edge-1")
     found = applied(objects, render_cloud(POOL).tree)
@@ -355,6 +386,8 @@ def test_an_operator_gave_up_what_is_asked_now_only_if_it_says_so_of_it(generati
         ("kubectl-edit", False, "", True),
         ("argocd", True, "", False),
         ("kubectl-client-side-apply", False, "", False),
+        ("helm-controller", False, "", False),
+        ("HashiCorp", False, "", False),
         ("horizontal-pod-autoscaler", False, "scale", False),
     ],
 )

@@ -49,6 +49,18 @@ def test_a_role_that_is_bound_and_not_there_is_named(cluster: Cluster) -> None:
     assert _review(tenant, "selfsubjectaccessreviews", _pods("get"))[1]["status"] == {"allowed": False, "reason": why}
 
 
+def test_who_applies_what_is_not_there_has_to_be_allowed_to_create_it(cluster: Cluster, admin: Client) -> None:
+    grant(cluster, "default", {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "patch"]})
+    tenant, media = Client(cluster, "tenant"), "application/apply-patch+yaml"
+    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"k": "v"}}
+    for dry_run in ("", "&dryRun=All"):
+        code, refusal = tenant.ask("PATCH", f"{MAPS}/a?fieldManager=t{dry_run}", manifest, content_type=media)
+        said = 'configmaps "a" is forbidden: User "tenant" cannot create resource "configmaps"'
+        assert (code, refusal["message"].startswith(said)) == (403, True)
+    admin.ask("POST", MAPS, manifest)
+    assert tenant.ask("PATCH", f"{MAPS}/a?fieldManager=t", manifest, content_type=media)[0] == 200
+
+
 def test_what_somebody_lacks_is_named_verb_by_verb(cluster: Cluster) -> None:
     rbac = {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["*"], "verbs": ["*"]}
     held = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}
