@@ -533,7 +533,7 @@ class PoolApi:
             below = httpx.AsyncHTTPTransport(verify=context, limits=self._limits)
             client = httpx.AsyncClient(
                 transport=_Named(target.address, addresses, self._connect_timeout, below),
-                base_url=f"https://{host}:{target.port}",
+                base_url=f"https://{host}:{target.port}{target.path}",
                 headers={"Accept": _JSON, "Accept-Encoding": "identity", "User-Agent": "minka", **sign_in},
                 timeout=self._patience(),
                 trust_env=False,

@@ -124,6 +124,7 @@ def _of(network: Network) -> dict[str, str]:
 
 def _words(device: Endpoint | Router | Pool, defaults: ManagementDefaults) -> str:
     names = " ".join(device.credentials(defaults).values())
+    path = device.path or "" if isinstance(device, Pool) else ""
     if isinstance(device, Pool) and device.ims_address is not None:
         names += f" and {device.ims_address}:{device.ims_port} {' '.join(device.ims_credentials.values())}"
-    return f"{device.address}:{device.port} {names}" if device.address else f"calls home {names}"
+    return f"{device.address}:{device.port}{path} {names}" if device.address else f"calls home {names}"

@@ -147,7 +147,8 @@ def check_stations(objects: Objects) -> None:
 
 
 def _address(endpoint: Endpoint | Pool) -> Hashable:
-    return None if endpoint.address is None else (endpoint.address.lower(), endpoint.port)
+    path = endpoint.path if isinstance(endpoint, Pool) else None
+    return None if endpoint.address is None else (endpoint.address.lower(), endpoint.port, path)
 
 
 def _check_plmns(objects: Objects, entries: Found[Model], fields: Iterable[str], others: Collection[str] = ()) -> None:

@@ -51,6 +51,11 @@ Version = Annotated[
     StringConstraints(pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9._+-]{0,62}[A-Za-z0-9])?$"),
     Field(description="Letters, digits, dots, hyphens, underscores and plus signs, at most 64, as in 24.2.1."),
 ]
+UrlPath = Annotated[
+    str,
+    StringConstraints(pattern=r"^(?:/[A-Za-z0-9][A-Za-z0-9._~-]*)+$", max_length=200),
+    Field(description="Path of a URL without a slash at its end, as in /k8s/clusters/c-m-x7k2q, at most 200 letters."),
+]
 Cores = Annotated[int, Field(ge=1, le=10_000, description="Physical cores.")]
 Memory = Annotated[int, Field(ge=1, le=100_000, description="GiB, without hugepages.")]
 Gibibytes = Annotated[int, Field(ge=0, le=100_000, description="GiB.")]
@@ -114,6 +119,9 @@ class Pool(Noun):
     site: Identifier | None = Field(None, description="Site that it stands at, or next to.")
     address: HostAddress
     port: Annotated[int, Field(ge=1, le=65535)] = 6443
+    path: UrlPath | None = Field(
+        None, description="Path below which its API is, where one proxy stands before several clusters."
+    )
     authority: Credential = Field(description="Name of the certificates of an authority, PEM.")
     certificate: Fingerprint | None = Field(None, description="Fingerprint of its certificate, where pinned as well.")
     credential: Credential | None = Field(None, description="Name of a bearer token.")

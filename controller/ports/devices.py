@@ -53,6 +53,7 @@ class PoolTarget:
 
     Attributes:
         station: Id of the pool.
+        path: Path below which the API is; empty for all of an address.
         authority: Name of the certificates of the authority that vouches for its certificate.
         certificate: The only certificate accepted, as in ``DeviceTarget``; empty for any that the authority vouches
             for.
@@ -67,6 +68,7 @@ class PoolTarget:
     certificate: str = ""
     credential: str = ""
     client_certificate: str = ""
+    path: str = ""
 
     @property
     def credentials(self) -> tuple[str, ...]:
@@ -84,6 +86,7 @@ class PoolTarget:
             certificate=pool.certificate or "",
             credential=pool.credential or "",
             client_certificate=pool.client_certificate or "",
+            path=pool.path or "",
         )
 
     @classmethod

@@ -71,6 +71,12 @@ async def test_an_object_is_read_with_the_token_and_no_other_way_around() -> Non
     assert asked.headers["authorization"] == f"Bearer {TOKEN}"
 
 
+async def test_an_api_may_be_below_a_path() -> None:
+    async with serving(reply(200, DU)) as server:
+        assert await server.api(path="/k8s/clusters/c-m-1").get(PLACE) == DU
+    assert server.asked[0].path == f"/k8s/clusters/c-m-1{PLACE.url}"
+
+
 async def test_what_a_server_says_is_not_there_is_not_there() -> None:
     async with serving(reply(404, NOT_FOUND)) as server:
         assert await server.api().get(PLACE) is None

@@ -13,6 +13,7 @@ from controller.inventory.write import render_network
 from controller.models.cloud import FunctionKind, PoolPlace
 from controller.models.credentials import Credentials
 from controller.models.network import Network
+from controller.ports.devices import target_of
 from simulators.network import SimulatedNetwork, read_network
 from tests.unit.inventory.files import CLOUD, problems, write
 
@@ -91,6 +92,20 @@ def test_pools_name_credentials_that_the_server_has_and_that_are_for_their_addre
         f"pools.csv:3: pools[site-1].address = '10.9.0.2': {outside}",
         f"pools.csv:3: pools[site-1].credential: {missing}",
     ]
+
+
+def test_a_proxy_may_stand_before_several_pools(tmp_path: Path) -> None:
+    pools = [line.replace("10.9.0.2,16443", "10.9.0.1,6443") for line in CLOUD["pools.csv"].splitlines()]
+    paths = ("path", "/k8s/clusters/c-1", "/k8s/clusters/c-2")
+    files = {**CLOUD, "pools.csv": "\n".join(f"{line},{path}" for line, path in zip(pools, paths, strict=True)) + "\n"}
+    network = load_network(write(tmp_path / "good", files))
+    assert [target_of(network, pool.id).pools[0].path for pool in network.pools] == [*paths[1:]]
+    same = {**files, "pools.csv": files["pools.csv"].replace("c-2", "c-1")}
+    assert problems(tmp_path / "same", same) == [
+        "pools.csv:3: pools[site-1].address: the same address and port as pools[edge-1], pools.csv line 2"
+    ]
+    above = {**files, "pools.csv": files["pools.csv"].replace("/c-2", "/../c-2")}
+    assert "pools.csv:3: pools[site-1].path = '/k8s/clusters/../c-2'" in str(problems(tmp_path / "above", above))
 
 
 def test_an_o2_ims_has_a_credential_of_its_own(tmp_path: Path) -> None:
