@@ -1,4 +1,4 @@
-"""What rules would have done about alarms on record: reports come in again, in virtual time, on a record of its own.
+"""Backtests: what rules would have done about alarms on record; reports are played again in virtual time.
 
 The same folding, roots and guards decide as ever. What the record does not tell can't be asked: whether a station could
 be read then and what it said, holds, freezes, windows, consents, announced work, shelving, runs of people, and what a
@@ -26,29 +26,29 @@ from controller.remediation.breaker import Breaker
 from controller.remediation.guards import Limits, Repair, of_fault, refusal, settle_seconds
 from controller.remediation.rules import Rule, rule_for
 
-#: How long after a guard's no that ends at no known time it is asked again.
+#: How long after a guard's no without a known end the guard is asked again.
 _AGAIN = timedelta(minutes=5)
 
 _BROKEN = "too many repairs began at once"
 
 
 class Verdict(StrEnum):
-    """What would have become of an alarm."""
+    """The result for an alarm."""
 
     ACTED = "acted"
-    """The rule would have run a playbook, if nothing that is not on record had said no."""
+    """The rule would have run a playbook, unless something that is not on record had forbidden it."""
     ASKED = "asked"
     """It would have asked a person."""
     PEOPLE = "people"
-    """It would have gone to people: by a rung, after the last one, or by a guard whose no waiting does not end."""
+    """It would have gone to people: by a rung, after the last one, or by a guard's final no."""
     HEALED = "healed"
-    """It was over before that."""
+    """It had cleared before that."""
     KEPT = "kept"
-    """A guard's no kept it to the end."""
+    """A guard said no until the end."""
 
 
 class RungVerdict(Noun):
-    """What would have become of an alarm by a later rung of the ladder, since it stood on.
+    """The result for an alarm on a later rung of the ladder, because it remained active.
 
     Attributes:
         rung: Its place on the ladder, from 2; one more than the ladder has where people come after its last rung.
@@ -62,7 +62,7 @@ class RungVerdict(Noun):
 
 
 class Backtested(Noun):
-    """An alarm of the record, and what a rule would have done about it.
+    """An alarm on record, and what a rule would have done about it.
 
     Attributes:
         alarm: Its id on record.
@@ -98,7 +98,7 @@ class Backtested(Noun):
 
 
 class RuleSummary(Noun):
-    """What a rule would have done in all.
+    """Totals of what a rule would have done.
 
     Attributes:
         verdicts: Alarms by verdict.
@@ -155,14 +155,14 @@ class Backtest:
         self.runs: Counter[tuple[str, str]] = Counter()
         self.served: Counter[str] = Counter()
         self._seen, _ = store.alarms.changes(None)
-        #: Whether too many repairs began at once: nobody is there to let them begin again.
+        #: Whether too many repairs began at once: nobody is there to allow further ones.
         self._broken = False
-        #: Times at which alarms are due, and by alarm the one that counts.
+        #: Times at which alarms are due, and the valid one by alarm.
         self._due: list[tuple[datetime, str]] = []
         self._next: dict[str, datetime] = {}
-        #: By alarm, the rung that is next, where that is not the first.
+        #: The next rung by alarm, if it is not the first.
         self._rung: dict[str, int] = {}
-        #: Ids on the true record, and what was found, by ids on ours.
+        #: Ids on the true record, and results, by ids on ours.
         self._true: dict[str, str] = {}
         self._found: dict[str, Backtested] = {}
 
@@ -173,7 +173,7 @@ class Backtest:
         end: datetime,
         repaired: Collection[str] = (),
     ) -> list[Backtested]:
-        """Play reports, in the order of their numbers, and go on to an end.
+        """Play reports in the order of their numbers, and go on until an end.
 
         Args:
             reports: What came in, on the true record.
@@ -199,7 +199,7 @@ class Backtest:
         return sorted(self._found.values(), key=lambda one: (one.raised, one.alarm))
 
     def _take(self, batch: Sequence[RecordedReport]) -> None:
-        # The digest stands for the body, which was cut.
+        # The digest replaces the body, which was shortened.
         reports = [one.report.model_copy(update={"body": one.digest}) for one in batch]
         for one, alarm in zip(batch, self._store.alarms.report_all(reports), strict=True):
             self._true.setdefault(alarm.id, one.alarm)
@@ -218,7 +218,7 @@ class Backtest:
         heapq.heappush(self._due, (at, alarm_id))
 
     def _replay_until(self, end: datetime) -> None:
-        """Take up what is due until then, and let it be then."""
+        """Handle what is due until a time, and move the clock there."""
         while self._due and self._due[0][0] <= end:
             at, alarm_id = heapq.heappop(self._due)
             if self._next.get(alarm_id) == at:
@@ -266,7 +266,7 @@ class Backtest:
             self._store.alarms.move(alarm, AlarmState.REPAIRED, actor="backtest")
 
     def _wait_for_end(self, alarm: Alarm, rule: Rule, found: Backtested) -> None:
-        """Take the next rung once the playbook has had its time; after the last one it is people's."""
+        """Take the next rung after the playbook has had its time; after the last rung, people take over."""
         began = found.later[-1].at if found.later else found.at
         assert began is not None
         over = began + timedelta(seconds=rule.verify.within_seconds)
@@ -283,7 +283,7 @@ class Backtest:
         now = self._clock.now()
         seconds = settle_seconds(rule, alarm, self._network)
         settled = max(filter(None, (alarm.raised, alarm.released))) + timedelta(seconds=seconds)
-        if now < settled:  # the guard would say so, at the price of asking all before it
+        if now < settled:  # the guard would say so, after all guards before it
             self._due_at(alarm.id, settled)
             return
         repair = Repair(alarm, rule, self._rung.get(alarm.id, 0), RuleMode.AUTO, limits=self._limits)
@@ -294,7 +294,7 @@ class Backtest:
         self._refuse(alarm, no.guard, no.reason)
         if no.final:
             self._hand_over(alarm, Verdict.PEOPLE, now)
-        elif no.guard != "symptom":  # of which a change tells that it is none any more
+        elif no.guard != "symptom":  # a change of the alarm shows when it is none any more
             self._due_at(alarm.id, max(now + timedelta(seconds=1), no.until) if no.until else now + _AGAIN)
 
     def _refuse(self, alarm: Alarm, guard: str, reason: str) -> None:
@@ -320,7 +320,7 @@ class Backtest:
                 self._store.alarms.move(one, AlarmState.REPAIRING, actor="backtest", run=run)
 
     def _serving(self, alarm: Alarm) -> int:
-        """Cells behind an alarm's device that no alarm on record has off the air."""
+        """Number of cells behind an alarm's device that no alarm on record has taken off the air."""
         network, device = self._network, alarm.station
         behind = {device, *(cell.partition("/")[0] for cell in alarm.cells)}
         if network.device_kinds.get(device) is DeviceKind.ROUTER:
@@ -350,7 +350,7 @@ def summed_up(
     runs: Mapping[tuple[str, str], int],
     served: Mapping[str, int],
 ) -> list[RuleSummary]:
-    """What each rule would have done in all, also those that answered nothing."""
+    """Totals for each rule, including rules that answered nothing."""
     made = []
     for rule in rules:
         own = [one for one in found if one.rule == rule.name]

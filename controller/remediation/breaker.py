@@ -19,15 +19,15 @@ from controller.ports.store import Store
 log = structlog.get_logger()
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
-#: What the breaker's alarm is about; it is of no station.
+#: Object of the breaker's alarm, which is on no station.
 _OBJECT = "automatic-repair"
 
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
-    """Stops all automatic repair once more than ``limit`` repairs began within ``minutes``.
+    """Stops all automatic repair when more than ``limit`` repairs began within ``minutes``.
 
-    It sets the same switch as people do, on record, so that all schedulers stop and people resume in the one way.
+    It sets the switch on record that people set, too, so that all schedulers stop, and people resume as usual.
     Repairs from before the switch was last set do not count.
     """
 
@@ -35,14 +35,14 @@ class Breaker:
     minutes: float = 10.0
 
     def began(self, store: Store, now: datetime) -> int:
-        """Repairs that count now."""
+        """The number of repairs that count now."""
         set_at = store.switches.get(REMEDIATION_STOPPED).since or _BEGINNING
         return store.repairs.count_all(max(now - timedelta(minutes=self.minutes), set_at))
 
     def lets(self, store: Store, now: datetime) -> bool:
-        """Whether one more repair may begin, to be asked in the transaction that begins it.
+        """Whether one more repair may begin; call it in the transaction that begins the repair.
 
-        If not, repair is stopped then, and people are asked with an alarm; that happens once.
+        If not, it stops repair, and notifies people with an alarm, once.
         """
         began = self.began(store, now)
         if store.switches.is_on(REMEDIATION_STOPPED):
@@ -61,7 +61,7 @@ class Breaker:
 
 
 def resume(store: Store, now: datetime, actor: str, reason: str) -> None:
-    """Let repairs begin again, and clear the breaker's alarm if it stands."""
+    """Let repairs begin again, and clear the breaker's alarm if there is one."""
     if any(alarm.probable_cause == TOO_MANY_REPAIRS for alarm in store.alarms.standing([""])):
         store.alarms.report(AlarmReport.of_controller(_OBJECT, TOO_MANY_REPAIRS, PerceivedSeverity.CLEARED, now))
     store.switches.set(REMEDIATION_STOPPED, False, actor, reason)

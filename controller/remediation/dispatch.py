@@ -1,4 +1,4 @@
-"""Makes dispatch packs of alarms: from the record and the network files."""
+"""Makes dispatch packs for alarms, from the record and the network files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from controller.models.dispatch import DispatchPack, DispatchSite, StandingAlarm
 from controller.models.network import Network
 from controller.ports.store import Store
 
-#: What to take along, by probable cause: faults of o-ran-fm have the numbers of o-ran-alarm-id, those of an AlarmList
+#: Parts to take along, by probable cause: o-ran-fm faults have the numbers of o-ran-alarm-id, alarms of an AlarmList
 #: the probable causes of X.733.
 _PARTS: Mapping[str, str] = {
     **dict.fromkeys(
@@ -134,7 +134,7 @@ def _standing(alarm: Alarm) -> StandingAlarm:
 
 
 def _commands(site: str, alarm: Alarm, *, holds: bool) -> Iterable[str]:
-    """Who is on a mast must not be radiated at, nor must anything be restarted under somebody's hands."""
+    """Commands that protect a person on the mast: nothing may transmit or restart there."""
     target = f"site:{site}" if site else alarm.station
     if not holds and target:
         yield f"minka hold put {target} --reason '{alarm.id}: a person is on site'"

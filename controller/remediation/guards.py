@@ -1,4 +1,4 @@
-"""Guards: all that says no to an automatic repair, each by its name and with its reason, in one ordered list.
+"""Guards: all that can say no to an automatic repair, each with its name and reason, in one ordered list.
 
 They are asked before a repair is planned, again once its station was read, and once more in the transaction that begins
 its run. A guard says nothing of what is not known yet: that of a lock nothing before the station was read, that of a
@@ -35,7 +35,7 @@ from controller.ports.store import ClearanceInput, PreparedRun, StartedRepair, S
 from controller.remediation.rules import Match, Rule, Rung
 from controller.runs.approval.clearance import clearances, freeze_on, missing, places_of
 
-#: Over how long repairs are counted.
+#: Time over which repairs are counted.
 _HOUR = timedelta(hours=1)
 #: What takes all cells of a virtual station off the air, and those of all others if it is that of a central unit.
 _WITHOUT_CELLS = frozenset((FUNCTION_DOWN, CONFIGURATION_LOST))
@@ -69,10 +69,9 @@ class Limits:
 PLAN = "plan"
 #: What says a final no about one rung of the ladder alone, so that the next one follows.
 OF_RUNG = frozenset(("reach", "consent", "unknown", PLAN))
-#: Guards that say no only for a while, before anything is thought of an alarm: it has to stand, and to be known for a
-#: root.
+#: Guards that say no only for a while at first: the alarm has to stand, and its root has to be known.
 SETTLE, CORRELATION = "settle", "correlation"
-#: Guards whose end is announced as a change of the alarm, so that nobody has to poll for it.
+#: Guards whose end shows as a change of the alarm, so that nobody has to poll for it.
 ENDS_WITH_ALARM = frozenset(("over", "symptom"))
 
 
@@ -127,7 +126,7 @@ class Repair:
 
     @property
     def key(self) -> str:
-        """What repairs are counted for: the object, or the fault where that is of several."""
+        """Key by which repairs are counted: the object, or the fault if it has several."""
         if self.rule.answers_faults:
             return ":".join(filter(None, fault_of(self.alarm)))
         part = f":{self.alarm.specific_problem}" if self.alarm.specific_problem else ""
@@ -135,7 +134,7 @@ class Repair:
 
     @property
     def interrupts(self) -> bool:
-        """Whether its run is known to take something off the air, be somebody served there just now or not."""
+        """Whether its run is known to take something off the air, whether or not anybody is served there."""
         terms = None if self.run is None else self.run.constraints
         planned = terms is not None and (bool(terms.spared) or any(group.interrupts for group in terms.groups))
         return self.interrupting or planned
@@ -143,7 +142,7 @@ class Repair:
 
 @dataclass(frozen=True, slots=True)
 class GuardInput:
-    """What guards judge by: a repair, its alarm as it is now, the record, the current network, and the time."""
+    """Input of guards: a repair, its alarm as it is now, the record, the current network, and the time."""
 
     repair: Repair
     alarm: Alarm
@@ -158,17 +157,17 @@ class GuardInput:
 
     @property
     def same_fault(self) -> list[Alarm]:
-        """Other alarms of the same fault that the repair works for as well, as they are now."""
+        """Other alarms of the fault that the repair works for too, as they are now."""
         return of_fault(self.store, self.repair.rule, self.alarm, self.network, self.now)
 
     @property
     def is_patient(self) -> bool:
-        """Whether it still waits for the repair of something else: no longer than a repair takes."""
+        """Whether it still waits for the repair of another fault, at most as long as a repair takes."""
         return self.now - self.alarm.raised <= timedelta(seconds=self.repair.rule.verify.within_seconds)
 
     @property
     def site(self) -> str:
-        """Site of the alarm's device, an empty string where it has left the network files."""
+        """Site of the alarm's device; empty if the device has left the network files."""
         return self.network.site_of(self.device) if self.network.manages(self.device) else ""
 
 
@@ -180,10 +179,10 @@ class _Denial:
 
 
 def refusal(store: Store, repair: Repair, now: datetime) -> Refusal | None:
-    """The first guard's no to a repair, None where none says no; to be asked in a transaction.
+    """The first guard's no to a repair; None if there is none. To be called in a transaction.
 
-    A rung that only tells people does nothing to a device, so no guard of what is done there keeps it from them.
-    Once its run is known, it waits for others that are about to begin a repair: else two would not see each other.
+    A rung that only notifies people does nothing to a device, so guards of acts on devices do not apply to it.
+    Once its run is known, it waits for other transactions that are about to begin a repair, so that two see each other.
     """
     if repair.run is not None:
         store.repairs.alone()
@@ -194,7 +193,7 @@ def refusal(store: Store, repair: Repair, now: datetime) -> Refusal | None:
 
 
 def of_fault(store: Store, rule: Rule, alarm: Alarm, network: Network, now: datetime) -> list[Alarm]:
-    """Other alarms of the fault that a rule answers, oldest first: they stand, and nothing is done for them."""
+    """Other standing alarms of the fault that a rule answers and nobody works on, oldest first."""
     if not rule.answers_faults:
         return []
     return [
@@ -251,7 +250,7 @@ def follows_from(root: str) -> str:
 
 
 def _together(ask: GuardInput) -> _Denial | None:
-    """One run repairs all that one fault took down: the alarm that was raised first begins it."""
+    """One run repairs all that one fault affected: the alarm that was raised first begins it."""
     first = min((one for one in ask.same_fault if one.state is ask.alarm.state), key=_age, default=ask.alarm)
     return (
         None if _age(ask.alarm) <= _age(first) else _Denial(f"it is repaired with alarm {first.id} of the same fault")
@@ -271,7 +270,7 @@ def _shelved(ask: GuardInput) -> _Denial | None:
 
 
 def _settle(ask: GuardInput) -> _Denial | None:
-    """The fault has to stand by itself: since all was raised, root or announced work was over, or a run had ended."""
+    """The fault has to stand by itself, counted from the last alarm, or the end of its root, announced work or run."""
     seconds = settle_seconds(ask.repair.rule, ask.alarm, ask.network)
     times = (time for one in (ask.alarm, *ask.same_fault) for time in (one.raised, one.released))
     since = max(filter(None, (*times, ask.store.runs.left(ask.device), _work_over(ask))))
@@ -280,14 +279,14 @@ def _settle(ask: GuardInput) -> _Denial | None:
 
 
 def settle_seconds(rule: Rule, alarm: Alarm, network: Network) -> float:
-    """How long an alarm has to stand: where a station serves for a limited time only, half of that at most."""
+    """How long an alarm has to stand; if a station serves for a limited time only, at most half of that."""
     until = deadline_of(network, alarm)
     seconds = rule.guards.settle_seconds
     return seconds if until is None else min(seconds, (until - alarm.raised).total_seconds() / 2)
 
 
 def _work_over(ask: GuardInput) -> datetime | None:
-    """When announced work was over last of which the fault was a part: a core needs a moment to be back."""
+    """The end of the last announced work that explained the fault, since a core needs a moment to come back."""
     alarm = ask.alarm
     link = core_node_in(alarm) if alarm.tenant else ""
     works = ask.store.works.during(alarm.raised, ask.now, alarm.tenant) if link else ()
@@ -300,9 +299,9 @@ def has_to_stand(seconds: float) -> str:
 
 
 def _flapping(ask: GuardInput) -> _Denial | None:
-    """What comes and goes: it has to stand the longer, the more often it came again; in the end it is people's.
+    """A flapping fault has to stand longer each time; in the end people take over.
 
-    There is one escalation for an incident, not one for each return. A rung that only tells people is no repair.
+    An incident is escalated once, not at each return. A rung that only notifies people is no repair.
     """
     alarm, repair = ask.alarm, ask.repair
     if repair.rung or alarm.root or not alarm.incident:
@@ -326,7 +325,7 @@ def _flapping(ask: GuardInput) -> _Denial | None:
 
 
 def _loop(ask: GuardInput) -> _Denial | None:
-    """What a repair may have caused starts no other: else two rules could work against each other for ever."""
+    """A fault that a repair may have caused starts no other repair, since two rules could work against each other."""
     other = ask.store.rules.during(ask.alarm)
     if other is None:
         return None
@@ -342,7 +341,7 @@ def _hold(ask: GuardInput) -> _Denial | None:
 
 
 def _freeze(ask: GuardInput) -> _Denial | None:
-    """A public warning binds only what interrupts, which is known once the run is prepared."""
+    """A public warning binds only work that interrupts, which is known after the run is prepared."""
     alarm, network = ask.alarm, ask.network
     places = places_of(network, alarm.station) if network.manages(alarm.station) else ("network",)
     freezes = ask.store.freezes.find(ask.now)
@@ -351,7 +350,7 @@ def _freeze(ask: GuardInput) -> _Denial | None:
 
 
 def _busy(ask: GuardInput) -> _Denial | None:
-    """What is wrong under a run, there or at a function of the station, or in a planned window, is that run's."""
+    """A fault during a run, there or at a function of the station, or in a planned window, belongs to that run."""
     station = ask.network.station_by_id.get(ask.device)
     functions = station.functions if station is not None else ()
     here = "the station" if station is not None else ask.device
@@ -362,7 +361,7 @@ def _busy(ask: GuardInput) -> _Denial | None:
 
 
 def _battery(ask: GuardInput) -> _Denial | None:
-    """Who restarts something there may find that it does not come back."""
+    """A device that is restarted on battery may not come back."""
     if not ask.repair.interrupts:
         return None
     standing = ask.store.alarms.standing([ask.device])
@@ -395,7 +394,7 @@ def _attempts(ask: GuardInput) -> _Denial | None:
 
 
 def _rate(ask: GuardInput) -> _Denial | None:
-    """Repairs by all rules within an hour: of the device, at its site, in its region, of what concerns a tenant."""
+    """Repairs by all rules within an hour: of the device, at its site, in its region, and for a tenant."""
     guards, limits, network = ask.repair.rule.guards, ask.repair.limits, ask.network
     recent = ask.store.repairs.since(ask.now - _HOUR)
     place = {one.station: _place(network, one.station) for one in recent}
@@ -428,7 +427,7 @@ def _share(ask: GuardInput) -> _Denial | None:
 
 
 def _place(network: Network, device: str) -> tuple[str, str]:
-    """Site and region of a device, empty where it has left the network files."""
+    """Site and region of a device; empty if it has left the network files."""
     return (network.site_of(device), network.region_of(device)) if network.manages(device) else ("", "")
 
 
@@ -436,7 +435,7 @@ def _place(network: Network, device: str) -> tuple[str, str]:
 
 
 def _reach(ask: GuardInput) -> _Denial | None:
-    """The blast radius of the run."""
+    """The number of devices that the run may touch."""
     run = ask.repair.run
     if run is None:
         return None
@@ -448,7 +447,7 @@ def _reach(ask: GuardInput) -> _Denial | None:
 
 
 def _consent(ask: GuardInput) -> _Denial | None:
-    """Who is interrupted has agreed beforehand; who was not asked, for want of service, has none by our last check."""
+    """All interrupted tenants agreed beforehand; tenants without service were not asked if our last check says so."""
     terms, health = None if ask.repair.run is None else ask.repair.run.constraints, ask.repair.health
     health = health and health.with_sleepers(ask.store.alarms.standing([ask.device]))
     if terms is not None and not ask.repair.rule.guards.interrupts and any(one.interrupts for one in terms.groups):
@@ -461,7 +460,7 @@ def _consent(ask: GuardInput) -> _Denial | None:
 
 
 def _window(ask: GuardInput) -> _Denial | None:
-    """Windows, freezes and holds of all that the run works on; approvals are asked for by the run itself."""
+    """Windows, freezes and holds of all devices of the run; the run itself asks for approvals."""
     run = ask.repair.run
     if run is None or run.constraints is None:
         return None
@@ -485,7 +484,7 @@ def _unreachable(ask: GuardInput) -> _Denial | None:
 
 
 def _lock(ask: GuardInput) -> _Denial | None:
-    """A lock that is not ours: whoever locked it may be working there."""
+    """A lock that is not ours: the person who set it may be working there."""
     health = ask.repair.health
     if health is None:
         return None
@@ -496,9 +495,9 @@ def _lock(ask: GuardInput) -> _Denial | None:
 
 
 def _drift(ask: GuardInput) -> _Denial | None:
-    """For a core link, the drift of its station or router that is repaired first.
+    """For a core link, drift of its station or router, which is repaired first.
 
-    None is waited for where people were asked to see to the drift, nor for longer than a repair takes.
+    It does not wait if people were asked to look at the drift, nor for longer than a repair takes.
     """
     alarm, health = ask.alarm, ask.repair.health
     if health is None or alarm.probable_cause not in LINK_CAUSES or not ask.is_patient:
@@ -513,9 +512,9 @@ def _drift(ask: GuardInput) -> _Denial | None:
 
 
 def _unit(ask: GuardInput) -> _Denial | None:
-    """For a virtual station, that its central unit is down: its cells come on air with that.
+    """For a virtual station, a central unit that is down: its cells come on air with that unit.
 
-    It is not waited for where people were asked to see to it, nor for longer than a repair takes.
+    It does not wait if people were asked to look at it, nor for longer than a repair takes.
     """
     network = ask.network
     if ask.alarm.probable_cause not in _WITHOUT_CELLS or not ask.is_patient:
@@ -529,7 +528,7 @@ def _unit(ask: GuardInput) -> _Denial | None:
 
 
 def _unknown(ask: GuardInput) -> _Denial | None:
-    """No repair could be verified."""
+    """Without knowledge of the station, no repair could be verified."""
     links = ask.repair.health.links if ask.repair.health else ()
     if any(link.path == ask.alarm.object and link.state is ServiceState.UNKNOWN for link in links):
         return _Denial("no repair could be planned: the station does not report whether the link is up", final=True)
@@ -537,29 +536,29 @@ def _unknown(ask: GuardInput) -> _Denial | None:
 
 
 def forbids(store: Store, run: Run, interrupts: bool, now: datetime) -> str:
-    """What says no to a rule's run that is about to act for the first time (``controller.runs.procedures.Forbids``)."""
+    """Why a rule's run may not act for the first time now (``controller.runs.procedures.Forbids``); empty if it may."""
     alarm = store.alarms.get(run.cause.removeprefix(ALARM))
     repair = Repair(alarm, _of(run, alarm), interrupting=interrupts)
     ask = GuardInput(repair, alarm, store, store.networks.get()[1], now)
     started = store.repairs.of_run(run.id)
-    # A rule may answer what follows from a root; another root than then is news to it.
+    # A rule may answer symptoms, but a root that changed since then is news to it.
     elsewhere = _symptom(ask) if started is not None and alarm.root != started.root else None
     said = (elsewhere, *(GUARDS[name](ask) for name in _AT_START))
     return next((no.reason for no in said if no is not None), "")
 
 
 def _of(run: Run, alarm: Alarm) -> Rule:
-    """The rule that asked for a run, as far as a worker knows it: its guards here ask for none of its numbers."""
+    """The rule of a run, as far as a worker knows it; the guards here need none of its numbers."""
     name = run.requested_by.removeprefix("rule:")
     match, ladder = Match(causes=(alarm.probable_cause,)), (Rung(playbook=run.procedure),)
     return Rule(name=name, description="", match=match, ladder=ladder)
 
 
-#: Guards of what is done to devices, however it is done.
+#: Guards of acts on devices, whoever acts.
 _OF_ACTS = frozenset(("stopped", "record", "hold", "freeze", "rate", "share"))
-#: Guards that are asked once more before the run of a repair changes a device: it may have waited for people.
+#: Guards that are asked again before a repair's run changes a device, since it may have waited for people.
 _AT_START = ("stopped", "over", "announced", "freeze", "battery")
-#: All guards, in the order in which they are asked. Which one says no first decides the reason, and nothing else.
+#: All guards in the order in which they are asked. The order decides only which reason is given.
 GUARDS: Mapping[str, Callable[[GuardInput], _Denial | None]] = {
     "stopped": _stopped,
     "record": _record,

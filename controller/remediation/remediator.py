@@ -1,4 +1,4 @@
-"""The remediation loop: takes a standing alarm up the ladder of its rule, through guards, to repaired or escalated."""
+"""The remediation loop: takes a standing alarm up the ladder of its rule, until it is repaired or escalated."""
 
 from __future__ import annotations
 
@@ -58,18 +58,18 @@ from controller.runs.launch import Launcher
 
 log = structlog.get_logger()
 
-#: Alarms that are gone through at once, and noted in one transaction.
+#: Alarms that are handled at once, and whose notes are written in one transaction.
 _AT_ONCE = 100
 _NO_RULE = "no rule answers it: it stands until its source clears it"
-#: Seconds until an alarm is considered again: while its run works, while something stands in the way.
+#: Seconds until an alarm is considered again: while its run works, and while something prevents a repair.
 _SOON, _LATER = 1.0, 5.0
-#: Parts of the time for which a repair has to hold still, after each of which its station is read.
+#: Fractions of the time that a repair has to last, after each of which its station is read.
 _LOOKS = 10
 #: Seconds until the next try after the first failed one; doubles up to the second.
 _RETRY = (1.0, 60.0)
-#: How a repair is verified where its rule is gone meanwhile.
+#: How a repair is verified if its rule is gone meanwhile.
 _VERIFY = Verify()
-#: How long a yes of a person holds.
+#: How long a person's yes remains valid.
 _YES_HOLDS = timedelta(minutes=30)
 #: Notified warnings are never cleared by their station (o-ran-fm): they expire.
 _WARNINGS_EXPIRE = timedelta(hours=24)
@@ -81,7 +81,7 @@ _ENDED = (ProposalState.FAILED, ProposalState.REFUSED)
 
 @dataclass(frozen=True, slots=True)
 class _Stand:
-    """Where an alarm stands on the ladder of its rule.
+    """Position of an alarm on the ladder of its rule.
 
     Attributes:
         scope: The scope of the mode that holds for the alarm.
@@ -148,10 +148,10 @@ class Remediator:
         self._limits = limits
         self._digest = digest
         self._turns = Turns(self._attend)
-        #: What is to be said in alarms of which it is plain that nothing begins now, by alarm.
+        #: Notes for alarms of which it is obvious that nothing begins now, by alarm.
         self._notes: dict[str, tuple[Alarm, str]] = {}
         self._noting: asyncio.Task[None] | None = None
-        #: Whether it may have to be worked out of some alarms what they follow from.
+        #: Whether the roots of some alarms may still have to be worked out.
         self._uncorrelated = True
         self._correlating: asyncio.Task[None] | None = None
         #: Row of the audit trail up to which changes of alarms are known.
@@ -159,13 +159,13 @@ class Remediator:
         self._due: dict[str, float] = {}
         self._failures: dict[str, int] = {}
         self._well_since: dict[str, float] = {}
-        #: The guard that last said no to the repair of an alarm that was escalated.
+        #: The guard that last refused the repair of an alarm that was escalated.
         self._refused_by: dict[str, str] = {}
 
     async def step(self) -> None:
-        """One round: begins work on alarms that changed or are due, and tells people of escalations.
+        """One round: begins work on alarms that changed or are due, and notifies people of escalations.
 
-        Only what changed since the last round is asked for: there may be 100,000 alarms that stand.
+        It reads only what changed since the last round, since 100,000 alarms may stand.
 
         Raises:
             StoreError: The database is away; the next round tries again.
@@ -184,12 +184,12 @@ class Remediator:
 
     @property
     def next_round(self) -> float:
-        """When the next alarm is due, on the clock: now while work is under way, never where none is."""
+        """When the next alarm is due, on the clock: now while work is under way, infinity if none is."""
         works = self._turns.busy or self._notes or self._uncorrelated
         return self._clock.monotonic() if works else min(self._due.values(), default=math.inf)
 
     async def settle(self) -> None:
-        """Wait for the work that was begun."""
+        """Wait for work under way."""
         await self._turns.settle()
         for task in (self._noting, self._correlating):
             if task is not None:
@@ -197,7 +197,7 @@ class Remediator:
         await self._escalations.settle()
 
     async def _correlate(self) -> None:
-        """Work out what is left of what alarms follow from; what comes of it is announced as changes of alarms."""
+        """Work out the remaining roots of alarms; the results come as changes of alarms."""
         self._uncorrelated = False
         try:
             while await self._store.alarms.correlate_more():
@@ -212,7 +212,7 @@ class Remediator:
         await self._notifier.escalate(alarm, one.reason, one.key, pack, one.kind)
 
     async def _sort(self, due: Sequence[str]) -> None:
-        """Let alarms take turns. Of those where plainly nothing begins now, it is only said: there may be thousands."""
+        """Give alarms their turns. Where obviously nothing begins now, only note why: there may be thousands."""
         found, network, grants = await self._store.read(_find, due)
         digests = {rule.name: self._digest(rule) for rule in self._rules}
         for alarm_id in due:
@@ -234,7 +234,7 @@ class Remediator:
     def _plain(
         self, alarm: Alarm, network: Network, grants: Sequence[RuleGrant], digests: Mapping[str, str]
     ) -> tuple[str, float | None] | None:
-        """Why plainly nothing begins now, and for how long, where no more than the alarm has to be asked."""
+        """Why obviously nothing begins now, and for how long, if the alarm alone shows it."""
         if alarm.state is not AlarmState.RAISED or alarm.cleared is not None:
             return None
         rule = rule_for(self._rules, alarm, network)
@@ -252,7 +252,7 @@ class Remediator:
         return (f"{WAITS}{has_to_stand(seconds)}", left) if left > 0 else None
 
     async def _note_all(self) -> None:
-        """Say it, in parts, so that others get their turn at the record."""
+        """Write the notes in parts, so that others get their turn at the record."""
         while self._notes:
             part = [self._notes.popitem()[1] for _ in range(min(_AT_ONCE, len(self._notes)))]
             try:
@@ -264,7 +264,7 @@ class Remediator:
                 self._due.setdefault(alarm_id, self._clock.monotonic() + _RETRY[0])
 
     async def _attend(self, alarm_id: str) -> None:
-        """Take one alarm as far as it goes now, and note when to take it up again."""
+        """Handle one alarm as far as possible now, and note when to take it up again."""
         try:
             (alarm,), network, _ = await self._store.read(_find, [alarm_id])
             wait = await self._advance(alarm, network)
@@ -286,7 +286,7 @@ class Remediator:
         return min(_RETRY[1], _RETRY[0] * 2.0 ** (failures - 1))
 
     async def _advance(self, alarm: Alarm, network: Network | None) -> float | None:
-        """Returns seconds until it is taken up again; None for not before the alarm changes."""
+        """Returns seconds until it is taken up again; None means when the alarm changes."""
         if alarm.state.terminal and (alarm.state is not AlarmState.ESCALATED or alarm.cleared is not None):
             return None
         if network is None:
@@ -301,7 +301,7 @@ class Remediator:
         return await self._climb(alarm, rule, network)
 
     async def _reconsider(self, alarm: Alarm, rule: Rule, network: Network) -> float | None:
-        """An escalated alarm that stands is repaired again once its cool-down is over; people were notified already."""
+        """Repair a standing escalated alarm again after its cool-down; people were notified already."""
         cool_down = timedelta(seconds=rule.guards.cool_down_seconds)
         left = cool_down - (self._clock.now() - (alarm.escalated or alarm.changed))
         if left > timedelta():
@@ -311,7 +311,7 @@ class Remediator:
     # ------------------------------------------------------------------- climb
 
     async def _climb(self, alarm: Alarm, rule: Rule, network: Network) -> float | None:
-        """Take the next rung of the ladder, as far as the rule's mode lets it."""
+        """Take the next rung of the ladder, as far as the rule's mode allows it."""
         stand, repair, no = await self._store.transaction(self._next, alarm, rule, network)
         if repair is None:
             return await self._escalate(alarm, "; ".join(stand.tried))
@@ -332,7 +332,7 @@ class Remediator:
     def _next(
         self, store: Store, alarm: Alarm, rule: Rule, network: Network
     ) -> tuple[_Stand, Repair | None, Refusal | None]:
-        """Where an alarm stands, the repair of the next rung, None after the last one, and the first no to it."""
+        """The position of an alarm, the repair of the next rung (None after the last one), and the first no to it."""
         stand = self._stand(store, alarm, rule, network)
         if stand.rung == len(rule.ladder):
             return stand, None, None
@@ -348,7 +348,7 @@ class Remediator:
     def _stand(self, store: Store, alarm: Alarm, rule: Rule, network: Network) -> _Stand:
         found = _of_round(store, alarm, rule.name)
         over = [one for one in found if one.state in _ENDED]
-        # A yes to a rung that only asks leads on while it holds, and what it led to stays.
+        # A yes to a rung that only asks leads on while it is valid, and what it led to stays.
         led = max((one.rung for one in found), default=0)
         yes = [one for one in found if one.state is ProposalState.APPROVED and not one.playbook]
         over += [one for one in yes if one.rung < led or self._holds(one, alarm)]
@@ -359,7 +359,7 @@ class Remediator:
         return _Stand(*self._mode(store, alarm, rule, network), rung, latest, tried, same_fault)
 
     def _mode(self, store: Store, alarm: Alarm, rule: Rule, network: Network) -> tuple[RuleMode, str]:
-        """The mode of a rule for an alarm, and the scope in which that was set."""
+        """The mode of a rule for an alarm, and the scope in which it was set."""
         grant = grant_for(store.rules.grants(), rule.name, alarm, _region(alarm, network))
         if grant is None:
             return RuleMode(rule.mode), EVERYWHERE
@@ -368,7 +368,7 @@ class Remediator:
         return mode, grant.scope
 
     async def _answered(self, repair: Repair, latest: Proposal) -> float | None:
-        """``_GO`` unless what was proposed already for this rung keeps it from going on."""
+        """``_GO``, unless an earlier proposal for this rung prevents it."""
         alarm = repair.alarm
         if latest.state is ProposalState.OBSERVED and repair.mode is RuleMode.OBSERVE and not latest.obstacle:
             return None
@@ -385,12 +385,12 @@ class Remediator:
         return self._later(alarm)
 
     def _holds(self, asked: Proposal, alarm: Alarm) -> bool:
-        """Whether a question, or the yes to it, is about the alarm as it is, and the yes is young enough."""
+        """Whether a question, or the yes to it, is about the alarm as it is, and the yes is recent enough."""
         late = asked.decided is not None and self._clock.now() - asked.decided > _YES_HOLDS
         return not late and asked.seen == likeness(alarm)
 
     async def _observe(self, repair: Repair, no: Refusal | None = None) -> float | None:
-        """Note once what the rule would have done, or what would have kept it from that."""
+        """Note once what the rule would have done, or what would have prevented it."""
         await self._store.transaction(self._note_observed, repair, no.reason if no else "")
         await self._say(repair.alarm, f"observed: {_would(repair)}" + (f", but {no.reason}" if no else ""))
         return None
@@ -481,7 +481,7 @@ class Remediator:
             repair = replace(repair, on_battery=await self._checker.on_battery(alarm.station))
         approved = latest if latest is not None and latest.state is ProposalState.APPROVED else None
         acts = repair.mode is RuleMode.AUTO or (repair.mode is RuleMode.ASK and approved is not None)
-        # Else the transaction that begins it asks.
+        # Otherwise the transaction that begins it asks.
         if (not acts or new.adopts) and (no := await self._refusal(repair)):
             return await self._refuse(repair, no)
         if not acts:
@@ -496,9 +496,9 @@ class Remediator:
         return _SOON
 
     def _begin(self, repair: Repair, approved: Proposal | None, store: Store, new: PreparedRun) -> Run | None:
-        """Run, proposal, cool-down's record and alarm state in one transaction: none without the others.
+        """Begin a repair in one transaction: run, proposal, cool-down and state of the alarm.
 
-        The guards are asked once more in it, since planning took its time. None where the breaker lets none begin.
+        It asks the guards again, since planning took time. None if the breaker allows no repair.
         """
         alarm, rule = repair.alarm, repair.rule
         if no := refusal(store, repair, self._clock.now()):
@@ -520,9 +520,9 @@ class Remediator:
         return run
 
     async def _pass_over(self, repair: Repair, reason: str) -> float:
-        """This rung can't be taken: on to the next, which is people's after the last."""
+        """Go on to the next rung, since this one is impossible; after the last one, people take over."""
         if repair.alarm.state is AlarmState.ESCALATED and repair.rung + 1 == len(repair.rule.ladder):
-            return _RETRY[1]  # they know
+            return _RETRY[1]  # they know already
         await self._store.transaction(self._end_refused, repair, reason)
         return _SOON
 
@@ -532,7 +532,7 @@ class Remediator:
             store.rules.propose(self._proposal(repair, ProposalState.REFUSED, reason=reason))
 
     def _hand_over(self, store: Store, alarm: Alarm, rule: Rule | None, reason: str) -> Alarm | None:
-        """Escalate with how all rungs ended; None if the alarm changed meanwhile."""
+        """Escalate, with how all rungs ended; None if the alarm changed meanwhile."""
         ended = [one for one in _of_round(store, alarm, rule.name) if one.state in _ENDED] if rule else []
         return store.alarms.escalate(alarm, "; ".join((*(one.reason for one in ended), reason)), actor="remediation")
 
@@ -558,7 +558,7 @@ class Remediator:
         return left
 
     def _later(self, alarm: Alarm, least: float = _LATER) -> float:
-        """Seconds until what is waited for is checked again: the longer, the longer the alarm waits already.
+        """Seconds until the obstacle is checked again; the longer an alarm has waited, the longer.
 
         People know of what was escalated.
         """
@@ -566,19 +566,19 @@ class Remediator:
         return _RETRY[1] if alarm.state is AlarmState.ESCALATED else min(max(least, waited / 20), _RETRY[1])
 
     def _left(self, alarm: Alarm, no: Refusal) -> float | None:
-        """Seconds until a guard that said no is asked again, None where the end of its reason changes the alarm."""
+        """Seconds until the refusing guard is asked again; None if the alarm changes when the reason ends."""
         if no.guard in ENDS_WITH_ALARM:
             return None
         left = self._later(alarm) if no.until is None else max(0.0, (no.until - self._clock.now()).total_seconds())
         return left if no.guard == SETTLE else min(left, self._later(alarm))
 
     async def _say(self, alarm: Alarm, note: str) -> None:
-        """Note it in an alarm of which people were not notified."""
+        """Set the note of an alarm, unless people were notified of it."""
         if alarm.note != note and alarm.state is AlarmState.RAISED:
             await self._store.alarms.note([(alarm, note)], actor="remediation")
 
     async def _nothing_to_do(self, repair: Repair) -> float | None:
-        """Healed already, then the source says so soon."""
+        """Nothing is left to repair: the source will clear the alarm soon."""
         alarm, now = repair.alarm, self._clock.monotonic()
         if now - self._well_since.setdefault(alarm.id, now) > repair.rule.verify.within_seconds:
             no = Refusal("fault", "the station reports no fault, but the alarm stands", final=True)
@@ -599,7 +599,7 @@ class Remediator:
     # ----------------------------------------------------------------- verify
 
     async def _verify(self, alarm: Alarm, rule: Rule | None) -> float:
-        """After the run: in time, and then for a while, alarm cleared, object healthy and nobody worse off."""
+        """After the run: check that the alarm clears, its object is healthy, nobody is worse off, and this lasts."""
         run, verify = await self._store.runs.get(alarm.run), rule.verify if rule else _VERIFY
         if not run.state.terminal:
             return self._later(alarm, _SOON)
@@ -611,17 +611,17 @@ class Remediator:
         wrong, health = await self._what_is_wrong(alarm)
         if not wrong:
             left = verify.settle_seconds - (now - self._well_since.setdefault(alarm.id, now))
-            # It is read again and again as long as it has to hold.
+            # It is read again and again while the repair has to last.
             return await self._close(alarm, rule, run, health) if left <= 0 else min(left, max(_SOON, left / _LOOKS))
         self._well_since.pop(alarm.id, None)
         late = self._clock.now() - (run.finished or alarm.changed) - timedelta(seconds=verify.within_seconds)
         if late > timedelta():
             return await self._fail(alarm, rule, f"repair run {run.id} succeeded, yet {wrong}")
-        # That the alarm is cleared is announced as a change of it.
+        # The clearing of the alarm comes as a change of it.
         return _SOON if alarm.cleared else max(_SOON, min(-late.total_seconds(), _LATER))
 
     async def _what_is_wrong(self, alarm: Alarm) -> tuple[str, Health | None]:
-        """What keeps a repair from being a success, in words, empty if nothing does; and what its device said."""
+        """Why a repair is no success yet, in words, empty if it is one; and the health of its device."""
         if alarm.cleared is None:
             return "the alarm stands", None
         health = await self._checker.health(alarm.station)
@@ -648,7 +648,7 @@ class Remediator:
             judge(store, rule, ended.scope, self._clock.now())
 
     async def _fail(self, alarm: Alarm, rule: Rule | None, reason: str) -> float:
-        """The repair did not help: on to the next rung, which is people's after the last or if the alarm is cleared."""
+        """The repair did not help: go on to the next rung; after the last, or if the alarm cleared, ask people."""
         try:
             health = await self._checker.health(alarm.station)
         except NotFoundError:  # it went out of service meanwhile
@@ -672,10 +672,10 @@ class Remediator:
         return moved is not None
 
     async def _escalate(self, alarm: Alarm, reason: str, kind: str = PAGE) -> float:
-        """Decide that people are to see to it, unless the alarm moved on meanwhile; they are notified next.
+        """Escalate the alarm to people, unless it changed meanwhile; they are notified afterwards.
 
-        The decision is on record before anybody is notified, so that two schedulers notify people once, and so that
-        what one of them is repairing is not escalated by the other. What they were notified of already is not repeated.
+        The decision is on record before anybody is notified, so that two schedulers notify people once, and one does
+        not escalate what the other repairs. People get no second notification of the same alarm.
         """
         if alarm.state is AlarmState.ESCALATED:
             return _RETRY[1]
@@ -685,7 +685,7 @@ class Remediator:
 
 
 def _put_back(store: Store, alarm: Alarm, run: Run) -> bool:
-    """Let an alarm wait again whose run was stopped before it acted: it was no attempt, and failed at nothing."""
+    """Let an alarm wait again whose run was stopped before it acted, which counts as no attempt."""
     (job, *others) = store.runs.jobs(run.id)
     if others or job.outcome is not Outcome.CANCELLED:
         return False
@@ -699,13 +699,13 @@ def _put_back(store: Store, alarm: Alarm, run: Run) -> bool:
 
 
 def _others_stand(store: Store, alarm: Alarm) -> bool:
-    """Whether an alarm is over, and others that the same run was to repair are not: those are who goes on."""
+    """Whether an alarm is over while others that the same run was to repair are not: then those go on."""
     others = [one for one in store.alarms.standing([alarm.station]) if one.run == alarm.run and one.id != alarm.id]
     return alarm.cleared is not None and any(one.cleared is None for one in others)
 
 
 def _no_plan(message: str) -> Refusal:
-    """Why a rung's playbook can't be run: the next rung follows."""
+    """The refusal if a rung's playbook can't be run: the next rung follows."""
     return Refusal(PLAN, f"no repair could be planned: {message}", final=True)
 
 
@@ -727,23 +727,23 @@ def _find(store: Store, ids: Sequence[str]) -> tuple[list[Alarm], Network | None
 
 
 def _run_key(alarm: Alarm) -> str:
-    """Idempotency key of an alarm's next repair run: one for each that went before."""
+    """Idempotency key of an alarm's next repair run: a new one for each run."""
     return f"alarm:{alarm.id}:{alarm.run}".rstrip(":")
 
 
 def _is_wrong(alarm: Alarm, health: Health) -> bool:
-    """Whether the station itself finds the alarm's object at fault."""
+    """Whether the station itself reports a fault of the alarm's object."""
     return any(what == alarm.object for what, _ in wrongs(health))
 
 
 def _of_round(store: Store, alarm: Alarm, rule: str) -> list[Proposal]:
-    """What a rule proposed for an alarm since people were last notified of it."""
+    """Proposals of a rule for an alarm since people were last notified of it."""
     since = alarm.escalated or alarm.raised
     return [one for one in store.rules.of_alarm(alarm.id) if one.rule == rule and one.at >= since]
 
 
 def _narrowed(repair: Repair, latest: Proposal | None, network: Network) -> Repair:
-    """A repair of what is wrong still of its fault, and no more than a person was asked about."""
+    """The repair, limited to what is still wrong, and to what a person was asked about."""
     if not repair.same_fault or repair.health is None:
         return repair
     asked = latest if latest is not None and latest.state is ProposalState.APPROVED else None
@@ -756,19 +756,19 @@ def _narrowed(repair: Repair, latest: Proposal | None, network: Network) -> Repa
 
 
 def _serving(health: Health | None) -> tuple[str, ...]:
-    """Cells on air and core links that are up, by cell id and device path."""
+    """Cells on air and core links up, by cell id and device path."""
     if health is None:
         return ()
     return (*(name for name, state in health.cells.items() if state), *(link.path for link in health.links if link.up))
 
 
 def _after(health: Health | None) -> tuple[str, ...] | None:
-    """What serves after a repair; None where the device could not be read."""
+    """What serves after a repair; None if the device could not be read."""
     return _serving(health) if health is not None and health.reachable else None
 
 
 def _worse_off(store: Store, alarm: Alarm, health: Health) -> str:
-    """Who else on its device or site is worse off than before a repair; an empty string if nobody is.
+    """Other objects on the device or site that are worse off than before a repair; empty if there are none.
 
     What people locked meanwhile is their will; what follows from another root is no doing of the repair. A new alarm
     counts if it takes service away; all else (a fan, the mains, drift) stands for itself.
@@ -796,7 +796,7 @@ def _running(store: Store, alarm: Alarm) -> Proposal | None:
 
 
 def _would(repair: Repair) -> str:
-    """What the rung of a repair does, in words."""
+    """The action of a repair's rung, in words."""
     rung = repair.rule.ladder[repair.rung]
     act = f"run {rung.playbook}" if rung.playbook else rung.ask or f"hand over to people ({rung.ticket or rung.page})"
     return f"rule {repair.rule.name} would {act}" if not rung.ask else act

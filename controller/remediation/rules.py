@@ -1,4 +1,4 @@
-"""Rules: which alarms they answer, by which ladder, under which guards. One YAML file each."""
+"""Rules: which alarms each answers, with which ladder and guards. One YAML file each."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from controller.playbook.language.library import Library, reported
 from controller.playbook.language.parameters import Parameter, parameter_hint
 from controller.playbook.language.playbook import ReachLimits
 
-#: What expressions in a playbook's parameters know, its members, and how they ask for the router of the alarm's site.
+#: Variable of expressions in a playbook's parameters, its members, and how they name the router of the alarm's site.
 _ALARM = "alarm"
 _FIELDS = ("station", "object", "tenant", "probable_cause", "specific_problem")
 _MEMBERS = (*_FIELDS, "cell", "router", "function", "objects")
 _ROUTER = (_ALARM, "router")
-#: Causes that Minka itself finds, and those that stations tell in their lists.
+#: Causes that Minka itself finds, and those in stations' lists.
 _CAUSES = OWN_CAUSES | {
     BACKHAUL_DOWN,
     CORE_NODE_DOWN,
@@ -50,12 +50,12 @@ _CAUSES = OWN_CAUSES | {
     SLEEPING_CELL,
 }
 _OF_STATIONS = re.compile(r"o-ran-fault-\d+|3gpp-.+")
-#: How like one of these a cause is that is misspelt, and no alert's.
+#: Similarity from which an unknown cause counts as a misspelling of one of these.
 _NEARLY = 0.85
 
 
 class Match(Noun):
-    """Which alarms a rule answers; a list that is empty matches all.
+    """Which alarms a rule answers; an empty list matches all.
 
     Attributes:
         causes: Probable causes.
@@ -77,7 +77,7 @@ class Match(Noun):
     profiles: tuple[str, ...] = ()
 
     def fits(self, alarm: Alarm, network: Network) -> bool:
-        """Whether an alarm is meant, whether it follows from another or not."""
+        """Whether an alarm matches, whether or not it follows from another."""
         known = network.manages(alarm.station)
         return (
             alarm.probable_cause in self.causes
@@ -89,7 +89,7 @@ class Match(Noun):
         )
 
     def overlap(self, other: Match) -> set[str]:
-        """Causes of which both answer some alarm."""
+        """Causes for which both answer some alarm."""
         lists = ("objects", "severities", "tenants", "regions", "profiles")
         apart = any(
             (ours := set(getattr(self, name)))
@@ -103,7 +103,7 @@ class Match(Noun):
 
 
 class Rung(Noun):
-    """One rung of a ladder: exactly one of these.
+    """One rung of a ladder, with exactly one of these kinds.
 
     Attributes:
         playbook: A playbook to run. What Minka's own checks raise must be wrong on the station still; that the station
@@ -155,7 +155,7 @@ class Rung(Noun):
         return found
 
     def check(self, alarm: Alarm, given: Mapping[str, Any]) -> None:
-        """See that what the playbook is given is there.
+        """Check that what the playbook's parameters need exists.
 
         Raises:
             InputError: It needs the router of the alarm's site, and none is managed there.
@@ -165,7 +165,7 @@ class Rung(Noun):
 
 
 class RuleGuards(ReachLimits):
-    """When a rule may act.
+    """Limits on when a rule may act.
 
     Where it names no rate and no share, those of the settings bind it (``MINKA_REPAIRS_PER_DEVICE`` …).
 
@@ -196,7 +196,7 @@ class RuleGuards(ReachLimits):
 
 
 class Verify(Noun):
-    """What counts as success after a playbook.
+    """When a repair counts as a success.
 
     Attributes:
         within_seconds: How long after the run the alarm must be cleared, its object be healthy and nobody be worse off.
@@ -251,7 +251,7 @@ class Rule(Noun):
 
     @property
     def answers_faults(self) -> bool:
-        """Whether its playbooks work for all alarms of a fault at once, and not for each by itself."""
+        """Whether its playbooks work for all alarms of a fault at once, and not for each one."""
         return any("alarm.objects" in given for rung in self.ladder for given in rung.parameters.values())
 
     @property
@@ -260,7 +260,7 @@ class Rule(Noun):
         return tuple(dict.fromkeys(rung.playbook for rung in self.ladder if rung.playbook))
 
     def digest(self, playbooks: Path | None = None) -> str:
-        """Of the rule, and of its playbooks as they are in a folder: a promotion holds for these alone."""
+        """Digest of the rule and its playbooks in a folder: a promotion holds for these only."""
         found = hashlib.sha256(self.model_dump_json(exclude_defaults=True).encode())
         paths = [playbooks / f"{name}.yaml" for name in self.playbooks] if playbooks else []
         for path in paths:
@@ -274,7 +274,7 @@ def load_rules(folder: Path, library: Library | None = None) -> tuple[Rule, ...]
 
 
 def read_rules(folder: Path, library: Library | None = None) -> tuple[tuple[Rule, Entry], ...]:
-    """All rules of a folder, by name, each with where it stands.
+    """All rules of a folder, by name, each with its entry.
 
     Args:
         folder: Where the files are.
@@ -302,7 +302,7 @@ def read_rules(folder: Path, library: Library | None = None) -> tuple[tuple[Rule
 
 
 def _check_against(rule: Rule, entry: Entry, others: Mapping[str, Rule], report: Report) -> None:
-    """Report where another rule has the name, or answers the same alarms."""
+    """Report other rules with the same name, or that answer the same alarms."""
     if rule.name in others:
         report.entry(entry, ("name",), f"another rule is called {rule.name!r}", expected="a name of its own")
     for other in others.values():
@@ -326,7 +326,7 @@ def _load(path: Path, report: Report) -> tuple[Rule, Entry] | None:
 
 
 def _check_rung(rung: Rung, entry: Entry, path: FieldPath, library: Library | None, report: Report) -> None:
-    """Report what is wrong with what a rung gives its playbook, as far as that follows from files alone."""
+    """Report errors in what a rung gives its playbook, as far as the files alone show them."""
     for name, text in rung.parameters.items():
         _check_expression(text, entry, (*path, "parameters", name), report)
     if library is None or rung.playbook is None:
@@ -347,7 +347,7 @@ def _check_rung(rung: Rung, entry: Entry, path: FieldPath, library: Library | No
 
 
 def _refused(parameter: Parameter, text: str) -> str:
-    """Why a parameter does not take a text; empty where it does, or where the alarm decides."""
+    """Why a parameter does not accept a text; empty if it does, or if the alarm decides."""
     try:
         if "{" not in text:
             parameter.parse(text)
@@ -378,7 +378,7 @@ def strange_names(
     network: Network | None = None,
     alert_causes: Collection[str] = (),
 ) -> dict[str, list[str]]:
-    """What rules name that is not there, by rule, with file and line: they answer less than they say, or nothing.
+    """Unknown names in rules, by rule, with file and line; such rules answer less than they say, or nothing.
 
     Args:
         rules: Rules as they were read.
@@ -400,7 +400,7 @@ def strange_names(
 
 
 def _check_causes(match: Match, entry: Entry, alert_causes: Collection[str], report: Report) -> None:
-    """Report causes that only an alert might have, and that are nearly one that sources do have."""
+    """Report causes that only an alert might have, and that are similar to a known one."""
     for number, cause in enumerate(match.causes):
         if cause in _CAUSES or cause in alert_causes or _OF_STATIONS.fullmatch(cause):
             continue
@@ -426,14 +426,14 @@ def _check_match(match: Match, entry: Entry, network: Network, report: Report) -
 
 
 def _check_given(rung: Rung, entry: Entry, path: FieldPath, library: Library, network: Network, report: Report) -> None:
-    """Report what a rung gives its playbook, whatever the alarm, and what is not there."""
+    """Report unknown objects that a rung gives its playbook for every alarm."""
     given = {name: text for name, text in rung.parameters.items() if "{" not in text}
     if not given or rung.playbook is None:
         return
     try:
         takes = library.load(rung.playbook).playbook.parameters
     except (InputError, NotFoundError):
-        return  # which is said of the playbook
+        return  # the playbook's check reports that
     for name, text in given.items():
         try:
             if name in takes:
@@ -443,6 +443,6 @@ def _check_given(rung: Rung, entry: Entry, path: FieldPath, library: Library, ne
 
 
 def rule_for(rules: Sequence[Rule], alarm: Alarm, network: Network) -> Rule | None:
-    """The rule that answers an alarm: for one that follows from a root, one that answers such before all others."""
+    """The rule that answers an alarm; for an alarm with a root, rules that answer such alarms go first."""
     fitting = [rule for rule in rules if rule.match.fits(alarm, network) and (alarm.root or not rule.match.follows)]
     return max(fitting, key=lambda rule: (rule.match.follows, rule.priority), default=None)

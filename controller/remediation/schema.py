@@ -11,7 +11,7 @@ COMMITTED = shipped("playbooks/schemas/rule.schema.json")
 
 
 def render_schema() -> str:
-    """JSON Schema (draft 2020-12) of a rule file, as it is committed; fields are described by the page on repair."""
+    """JSON Schema (draft 2020-12) of a rule file; docs/explanation/remediation.md describes the fields."""
     schema = Rule.model_json_schema(by_alias=True)
     for part in (schema, *schema["$defs"].values()):
         if "description" in part:

@@ -1,4 +1,4 @@
-"""Trust in rules: persons give it by promotion, and rules lose it by themselves."""
+"""Trust in rules: people give it by promotion, and rules lose it by their results."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ log = structlog.get_logger()
 def promote(
     store: Store, rule: Rule, scope: str, mode: RuleMode, now: datetime, *, by: str, reason: str, digest: str
 ) -> RuleGrant:
-    """Set a rule's mode as a person says; one that may do more than observe again clears the alarm of its demotion.
+    """Set a rule's mode as a person says; a promotion clears the alarm of the rule's demotion.
 
-    One that is to observe everywhere does so in each region and for each tenant for which it was promoted, too.
+    A rule set to observe everywhere also observes in each region and for each tenant for which it was promoted.
     """
     made = store.rules.set_mode(rule.name, scope, mode, by=by, reason=reason, digest=digest)
     for grant in _promoted(store, rule) if (scope, mode) == (EVERYWHERE, RuleMode.OBSERVE) else ():
@@ -36,7 +36,7 @@ def promote(
 
 
 def judge(store: Store, rule: Rule, scope: str, now: datetime) -> None:
-    """Demote a rule whose repairs did not help; to be asked when one has ended that its mode in a scope let begin.
+    """Demote a rule whose repairs did not help; called when a repair ends that its mode in a scope allowed.
 
     Some in a row say that something is wrong there, and demote it there. A low share wherever it acted says that the
     rule is wrong, and demotes it everywhere: scopes where it was demoted since count as well, but nothing does that
@@ -53,9 +53,9 @@ def judge(store: Store, rule: Rule, scope: str, now: datetime) -> None:
 
 
 def demote(store: Store, rule: Rule, reason: str, now: datetime, scope: str = EVERYWHERE) -> None:
-    """Let a rule only observe in a scope where it was promoted, and ask people with an alarm.
+    """Let a rule only observe in a scope where it was promoted, and notify people with an alarm.
 
-    ``EVERYWHERE`` includes each region and tenant for which it was promoted. Nothing if it observes there already.
+    ``EVERYWHERE`` includes each region and tenant for which it was promoted. Does nothing if it observes there already.
     """
     demoted = [one for one in _promoted(store, rule) if scope in (EVERYWHERE, one.scope)]
     if not demoted:
@@ -78,5 +78,5 @@ def _promoted(store: Store, rule: Rule) -> list[RuleGrant]:
 
 
 def _object(rule: Rule, scope: str) -> str:
-    """What the alarm of a demotion is about: the rule, or the rule in one scope."""
+    """Object of a demotion's alarm: the rule, or the rule in one scope."""
     return f"{rule.name}/{scope}" if scope else rule.name

@@ -1,4 +1,4 @@
-"""Whose alarm is worked on next: a storm of one tenant's alarms keeps nobody else's repair waiting."""
+"""Turns of alarms: a storm of one tenant's alarms does not delay the repair of others."""
 
 from __future__ import annotations
 
@@ -6,45 +6,45 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
-#: Alarms worked on at once; of one group.
+#: Alarms worked on at the same time: in all, and of one group.
 _AT_ONCE, _OF_ONE = 50, 25
-#: What alarms have in common that take turns with others: the tenants that they concern.
+#: The key of a group of alarms that takes turns with others: the tenants that they concern.
 Group = tuple[str, ...]
 
 
 class Turns:
-    """Works on alarms, some at once; groups of them take turns, each in the order in which its alarms came.
+    """Works on several alarms at the same time; groups take turns, and within a group the oldest goes first.
 
     Each alarm is worked on by a task of its own, so that a slow station delays no other's repair.
 
     Args:
-        work: On one alarm; it raises nothing.
+        work: Works on one alarm; it must not raise.
     """
 
     def __init__(self, work: Callable[[str], Awaitable[None]]) -> None:
         self._work = work
-        #: The group whose turn is next comes first.
+        #: Groups with waiting alarms; the next one first.
         self._waiting: dict[Group, dict[str, None]] = {}
         self._known: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._of: Counter[Group] = Counter()
 
     def __contains__(self, alarm_id: str) -> bool:
-        """Whether it waits or is worked on."""
+        """Whether an alarm waits or is worked on."""
         return alarm_id in self._known
 
     @property
     def busy(self) -> bool:
-        """Whether any waits or is worked on."""
+        """Whether any alarm waits or is worked on."""
         return bool(self._known)
 
     def add(self, alarm_id: str, group: Group) -> None:
-        """Let one that is not known yet wait for its turn."""
+        """Add an alarm, unless it is known already."""
         self._known.add(alarm_id)
         self._waiting.setdefault(group, {})[alarm_id] = None
 
     def begin(self) -> None:
-        """Begin work on as many as may be worked on now."""
+        """Begin work on as many alarms as allowed."""
         while len(self._tasks) < _AT_ONCE:
             group = next((one for one in self._waiting if self._of[one] < _OF_ONE), None)
             if group is None:
@@ -71,6 +71,6 @@ class Turns:
         self.begin()
 
     async def settle(self) -> None:
-        """Wait until nothing is left."""
+        """Wait until no alarm is left."""
         while self._tasks:
             await asyncio.wait(self._tasks)

@@ -1,1 +1,1 @@
-"""The durable run engine: procedures, waves, device transactions and the loop that drives them."""
+"""The durable run engine: procedures, waves, device transactions, and the loop that drives them."""

@@ -1,4 +1,4 @@
-"""The one way to a run, whatever the door: CLI and API, undo, playbooks, rules.
+"""The one way to a run, for all doors: CLI and API, undo, playbooks, rules.
 
 A door hands over a ``RunRequest``: what is to be run, who asks, why, and under which key. Its procedure prepares it
 (``Preparation``): plan, jobs in waves, strategy, and the constraints under which it may work. Refusals happen here, in
@@ -28,10 +28,10 @@ R = TypeVar("R", bound=Run | None)
 
 
 class Preparation(Protocol):
-    """How requests of one kind become runs that can be accepted."""
+    """Prepares runs for requests of one kind."""
 
     async def prepare(self, request: RunRequest) -> PreparedRun:
-        """The run that is asked for; stations are read at most.
+        """The prepared run of a request; it may read stations, and changes nothing.
 
         Raises:
             NotFoundError: There is no such playbook.
@@ -41,7 +41,7 @@ class Preparation(Protocol):
         ...
 
     async def repeats(self, request: RunRequest, known: Run) -> bool:
-        """Whether an accepted run is what is asked for once more."""
+        """Whether an accepted run is the same as what is requested again."""
         ...
 
 
@@ -72,7 +72,7 @@ class Launcher:
         self._playbooks = playbooks
 
     async def start(self, request: RunRequest) -> Run:
-        """Prepare and accept a run; a request that comes again under its key is the same run.
+        """Prepare and accept a run; a repeated request with the same key returns the same run.
 
         Raises:
             ConflictError: As ``prepare``, or the key was used for something else.
@@ -88,7 +88,7 @@ class Launcher:
         return await self.accept(await self.prepare(request), lambda store, new: store.runs.create(new))
 
     async def prepare(self, request: RunRequest) -> PreparedRun:
-        """A run that nothing refuses.
+        """A prepared run that nothing refuses.
 
         Raises:
             NotFoundError: There is no such playbook.
@@ -101,7 +101,7 @@ class Launcher:
         return new
 
     async def accept(self, new: PreparedRun, record: Callable[[Store, PreparedRun], R]) -> R:
-        """Put a prepared run on record, and wake a worker once that is committed.
+        """Put a prepared run on record, and wake a worker after the commit.
 
         Args:
             new: The run.
@@ -124,13 +124,13 @@ class Launcher:
 
 
 def prepare_plan(store: Store, request: RunRequest) -> PreparedRun:
-    """The run that applies a plan; raises as ``Preparation.prepare``."""
+    """The run that applies a plan; raises the errors of ``Preparation.prepare``."""
     assert request.plan is not None
     return procedure(UNDO if request.plan.undoes else "apply").prepare(store, request)
 
 
 def check(store: Store, new: PreparedRun) -> None:
-    """See that nothing refuses a prepared run; raises as ``Launcher.prepare``."""
+    """Check that nothing refuses a prepared run; raises the errors of ``Launcher.prepare``."""
     request = new.request
     if new.refused:
         raise PlanRefusedError(f"{new.procedure} is refused: " + "; ".join(new.refused))
@@ -148,7 +148,7 @@ def check(store: Store, new: PreparedRun) -> None:
 
 
 def check_overtaking(store: Store, stations: Set[str]) -> None:
-    """See that no paused run is overtaken silently: what it has yet to do was planned on the stations as they are.
+    """Check that no paused run is overtaken unnoticed: the rest of its plan is based on the stations as they are.
 
     Raises:
         ConflictError: One has yet to change one of the stations.

@@ -27,16 +27,16 @@ from controller.runs.sweeper import Sweeper
 
 log = structlog.get_logger()
 
-#: Seconds after its last recorded heartbeat during which a worker believes in its leases.
+#: Seconds after its last recorded heartbeat during which a worker relies on its leases.
 BELIEF = 6.0
 _HEARTBEAT = 1.5
 _POLL = 1.0
-#: Between two rounds over everything, times as long as the last one took: it reads all jobs of the runs under way.
+#: Pause between two rounds over all runs, as a multiple of the last round's time: it reads all jobs of active runs.
 _REST = 10.0
 _LONGEST_REST = 5.0
-#: Between two rounds over runs that may go on.
+#: Seconds between two rounds over runs that may go on.
 _BREATH = 0.05
-#: Claims of one job after which it is given up instead of tried once more (a job that kills its workers).
+#: Claims of one job after which it is given up instead of tried again (a job that kills its workers).
 _MAX_ATTEMPTS = 5
 
 
@@ -67,12 +67,12 @@ class WorkerLoop:
         self._sweeper = Sweeper(tools.store, wakeups, tools.clock, by=lambda: self._incarnation)
         self._incarnation = ""
         self._last_beat = float("-inf")
-        #: By job and fence: after it was declared dead, the same job may come back under a newer lease.
+        #: By job and fence: after this worker was declared dead, the same job may come back with a newer lease.
         self._running: dict[tuple[str, int], asyncio.Task[None]] = {}
-        # A claim whose answer was lost may have been committed: then read what we hold first.
+        # A claim whose answer was lost may have been committed: then read first which jobs we hold.
         self._uncertain = False
         self._work = asyncio.Event()
-        #: Runs that may go on: jobs of theirs ended, or a group stands at its gate whole.
+        #: Runs that may go on: jobs of theirs ended, or a group is complete at its gate.
         self._moved: set[str] = set()
         self._sweeps = asyncio.Event()
         tools.gates.on_complete = self._may_go_on
@@ -94,7 +94,7 @@ class WorkerLoop:
     def _rung(self, run_id: str) -> None:
         self._work.set()
         if not any(key[0].startswith(f"{run_id}.") for key in self._running):
-            self._next_round = 0.0  # it may have to be begun; what is under way here wakes it all the time
+            self._next_round = 0.0  # it may have to begin; jobs under way here wake it all the time
             self._sweeps.set()
 
     def _may_go_on(self, run_id: str) -> None:
@@ -102,9 +102,9 @@ class WorkerLoop:
         self._sweeps.set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until ``stop``; then claim nothing more and let running transactions end.
+        """Work until ``stop``; then claim no more jobs, and let running transactions end.
 
-        They can't where the database is away: then they are cut off, for others to recover.
+        They can't if the database is away: then they are cut off, and others recover them.
 
         Raises:
             Exception: The heartbeat or the sweeper failed by an error of ours. What runs is cut off, for
@@ -128,7 +128,7 @@ class WorkerLoop:
             await self._tools.store.processes.end(incarnation)
 
     async def _until(self, stop: asyncio.Event) -> None:
-        """Claim until ``stop``, then wait for what runs."""
+        """Claim until ``stop``, then wait for running jobs."""
         stopped = asyncio.create_task(stop.wait())
         try:
             while not stop.is_set():
@@ -140,7 +140,7 @@ class WorkerLoop:
             await asyncio.wait(self._running.values())
 
     async def _first_of(self, event: asyncio.Event, seconds: float, *others: asyncio.Task[bool]) -> None:
-        """Wait for an event, which is cleared then, for a time, or for the end of another task."""
+        """Wait for an event (which is cleared then), for a time, or for the end of another task."""
         timer = asyncio.create_task(self._tools.clock.sleep(seconds))
         awake = asyncio.create_task(event.wait())
         try:
@@ -153,12 +153,12 @@ class WorkerLoop:
     # ------------------------------------------------------------------- claims
 
     async def _claim(self) -> None:
-        # What waits at a gate does nothing; were it counted, a group larger than this could never stand there whole.
+        # Jobs at a gate do nothing. If they counted, a group larger than this could never be complete there.
         room = self._capacity - len(self._running) + len(self._tools.gates.waiting)
         if room <= 0 or not self._alive(self._incarnation):
             return
         incarnation = self._incarnation
-        # Whoever becomes uncertain while we ask must not be overheard.
+        # If an answer is lost while we ask, that must not be overlooked.
         uncertain, self._uncertain = self._uncertain, False
         try:
             record = self._tools.store.claims
@@ -176,7 +176,7 @@ class WorkerLoop:
 
     def _ended(self, key: tuple[str, int], _task: asyncio.Task[None]) -> None:
         self._running.pop(key, None)
-        # Many at a time: to ask for work costs as much for one job as for a hundred.
+        # Claim many at a time: asking for one job costs as much as asking for a hundred.
         if self._capacity - len(self._running) >= self._capacity // 10:
             self._work.set()
 
@@ -185,7 +185,7 @@ class WorkerLoop:
             result = await self._recorded(claim)
         except LeaseLostError:
             log.warning("job.lease_lost", job=claim.job.id, station=claim.job.station)
-            # If only our own belief lapsed (a stalled process), the job is still ours on record: take it up again.
+            # If only our own time ran out (a stalled process), the job is still ours on record: take it up again.
             self._uncertain = True
             return
         if isinstance(result, NotClearedError):
@@ -197,18 +197,18 @@ class WorkerLoop:
         log.info(
             "job.finished", job=claim.job.id, station=claim.job.station, outcome=result.outcome, detail=result.detail
         )
-        # From here on no longer under way: the last one of several that end at the same moment moves the run on.
+        # From here on no longer under way: of several jobs that end at the same moment, the last one moves the run on.
         self._running.pop((claim.job.id, claim.fence), None)
         if not result.outcome.good or not self._works_on(claim):
             self._may_go_on(claim.run.id)
 
     def _works_on(self, claim: Claim) -> bool:
-        """Whether other jobs of the run are under way here: then one that ended well decides nothing yet."""
+        """Whether other jobs of the run are under way here: then one that ended well does not decide anything yet."""
         jobs, own = f"{claim.run.id}.", (claim.job.id, claim.fence)
         return any(key != own and key[0].startswith(jobs) for key in self._running)
 
     async def _recorded(self, claim: Claim) -> JobResult | NotClearedError | Suspension:
-        """Work, and put the result on record; a database that is away is waited for.
+        """Do the work, and put the result on record; waits while the database is away.
 
         Working again after a ``StoreError`` is a take-over from ourselves: it starts by reading back. A job that may
         not begin any more is put back.
@@ -240,7 +240,7 @@ class WorkerLoop:
             return await self._give_up(claim, f"an error in Minka itself: {type(error).__name__}")
 
     async def _give_up(self, claim: Claim, reason: str) -> JobResult:
-        """End a job that can't go on: safe if it never touched the device, diverged otherwise."""
+        """End a job that can't go on: safe if it never touched the device, otherwise diverged."""
         try:
             touched = await self._tools.procedure_of(claim.run).touched(claim, self._tools)
         except NotFoundError:
@@ -254,7 +254,7 @@ class WorkerLoop:
         return recent and incarnation == self._incarnation
 
     async def _believes(self, incarnation: str) -> bool:
-        """Whether its leases are still held. A worker that was short of time lets its next heartbeat tell."""
+        """Whether the incarnation's leases still hold. A worker that lost time waits for its next heartbeat."""
         while not self._alive(incarnation):
             if incarnation != self._incarnation or not await asyncio.shield(self._next_beat):
                 return False
@@ -266,7 +266,7 @@ class WorkerLoop:
         self._last_beat = begun
 
     async def _beat(self, stop: asyncio.Event) -> None:
-        """Heartbeat, while it is of use; a worker declared dead comes back as a new incarnation without leases."""
+        """Send heartbeats; a worker that was declared dead comes back as a new incarnation without leases."""
         while not stop.is_set() or self._alive(self._incarnation):
             await self._tools.clock.sleep(_HEARTBEAT)
             try:
@@ -289,14 +289,14 @@ class WorkerLoop:
             self._last_beat = begun
         except LeaseLostError:
             log.warning("worker.was_declared_dead", incarnation=self._incarnation)
-            # Whoever holds the devices now must not meet our sessions there.
+            # The workers that hold the devices now must not meet our sessions there.
             for task in self._running.values():
                 task.cancel()
             self._observations.begin_anew()
             await self._register()
 
     async def _sweep(self) -> None:
-        """Move runs on as their jobs end, and go over everything once in a while."""
+        """Move runs on as their jobs end, and check all runs once in a while."""
         while True:
             moved = tuple(self._moved)
             self._moved.clear()
@@ -310,7 +310,7 @@ class WorkerLoop:
                 self._next_round = ended + min(max(_POLL, _REST * (ended - begun)), _LONGEST_REST)
             if moved or due:
                 self._work.set()
-            # Many that end at about the same time are handled together.
+            # Jobs that end at about the same time are handled together.
             await self._tools.clock.sleep(_BREATH)
             await self._first_of(self._sweeps, self._next_round - self._tools.clock.monotonic())
 
@@ -321,7 +321,7 @@ class WorkerLoop:
 
 
 async def record_end(claims: Claims[Async], claim: Claim, result: JobResult | NotClearedError | Suspension) -> None:
-    """Put on record how a job ended, or give it back."""
+    """Put the end of a job on record, or give the job back."""
     if isinstance(result, NotClearedError):
         rank = LAST if isinstance(result, OutOfTurnError) else None
         await claims.release(claim, result.message, keep_transaction=False, rank=rank)

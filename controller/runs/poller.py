@@ -1,4 +1,4 @@
-"""Waits for changes on record: one query serves all waiters in a process."""
+"""Waits for changes on record; one query serves all waiters in a process."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Poller(Generic[K, V]):
 
     Args:
         store: The record.
-        clock: Of the pauses.
-        seconds: Between two questions.
-        ask: What is known of those that are waited for, each by its key; unknown ones are absent.
+        clock: Clock of the pauses.
+        seconds: Seconds between two queries.
+        ask: Returns known values by key, without unknown ones.
     """
 
     def __init__(
@@ -34,14 +34,14 @@ class Poller(Generic[K, V]):
         self._task: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
-        """How many wait."""
+        """The number of waiters."""
         return len(self._waiting)
 
     async def wait(self, key: K) -> V:
-        """What is on record of ``key``, as soon as it is.
+        """Wait until there is a value for ``key``, and return it.
 
         Raises:
-            StoreError: The record is away.
+            StoreError: The database is away.
         """
         answer: asyncio.Future[V] = asyncio.get_running_loop().create_future()
         self._waiting[answer] = key

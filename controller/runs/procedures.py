@@ -1,4 +1,4 @@
-"""Procedures: what a run does on each of its stations. ``apply`` and ``undo`` are built in; playbooks add theirs."""
+"""Procedures: what a run does on each of its stations. ``apply`` and ``undo`` are built in; playbooks are others."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from controller.runs.transaction.transaction import Transaction
 _POLL = 1.0
 
 
-#: Why a rule's run may not begin to act now, from the record, the run, whether it interrupts something, and the time;
-#: empty if it may.
+#: Why a rule's run may not begin to act now; empty if it may. Arguments: the record, the run, whether it interrupts
+#: something, and the time.
 Forbids = Callable[[Store, Run, bool, datetime], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What a procedure works with.
+    """The means that procedures work with.
 
     Attributes:
         target_of: Endpoint of a station in a network; raises NotFoundError where it has none.
@@ -59,7 +59,7 @@ class Tools:
     forbids: Forbids = lambda _store, _run, _interrupts, _now: ""
 
     def __post_init__(self) -> None:
-        """Make what this process's jobs share."""
+        """Make what jobs of this process share."""
         object.__setattr__(self, "gates", Gates(self.store, self.clock))
         object.__setattr__(self, "findings", Findings(self.clock))
         object.__setattr__(self, "cancelled", Poller(self.store, self.clock, _POLL, _cancelled))
@@ -67,9 +67,9 @@ class Tools:
     async def transact(
         self, claim: Claim, network: Network, record: Record, gate: Gate | None, *, cuts: bool = True
     ) -> JobResult:
-        """The claim's change as a device transaction, in sight of the links behind the device that it checks.
+        """Carry out the claim's change as a device transaction that can also check links behind the device.
 
-        Where it ``cuts``, a person's cancel ends the wait for a function.
+        If it ``cuts``, a person's cancel ends the wait for a function.
         """
         assert claim.change is not None
         target = self.target_of(network, claim.job.station)
@@ -94,7 +94,7 @@ def _cancelled(store: Store, runs: Collection[str]) -> dict[str, bool]:
 
 @dataclass(frozen=True, slots=True)
 class Suspension:
-    """A job that can do nothing until then, or until it is woken: it releases its worker and keeps its device."""
+    """A job that can only wait, until a time or until it is woken: it releases its worker and keeps its device."""
 
     until: datetime
     reason: str
@@ -104,21 +104,21 @@ class Procedure(Protocol):
     """One kind of run."""
 
     async def work(self, claim: Claim, tools: Tools, alive: Alive) -> JobResult | Suspension:
-        """Bring one job to its result, or to where it can only wait."""
+        """Carry out a job up to its result, or up to a point where it can only wait."""
         ...
 
     async def touched(self, claim: Claim, tools: Tools) -> bool:
-        """Whether a job that can't go on may have left something on its station."""
+        """Whether a job that can't go on may have changed something on its station."""
         ...
 
 
 class Apply:
-    """Applies a plan's Changes, each as a device transaction."""
+    """Applies the changes of a plan, each as a device transaction."""
 
     name = "apply"
 
     def prepare(self, store: Store, request: RunRequest) -> PreparedRun:
-        """The run of a plan that somebody asks to be applied.
+        """The prepared run of a request to apply a plan.
 
         Raises:
             PlanRefusedError: The plan is empty.
@@ -144,7 +144,7 @@ class Apply:
     def _cut(
         self, _store: Store, plan: Plan, network: Network, strategy: Strategy
     ) -> tuple[Strategy, Sequence[NewJob]]:
-        """One job a change, in waves that never cut a tracking area."""
+        """One job for each change, in waves that never split a tracking area."""
         return strategy, cut_waves(plan, network, strategy)
 
     async def work(self, claim: Claim, tools: Tools, alive: Alive) -> JobResult:
@@ -161,14 +161,14 @@ class Apply:
 
 
 class Undo(Apply):
-    """Takes a run back, by applying the plan of its inverses."""
+    """Undoes a run by applying the plan of its inverses."""
 
     name = UNDO
 
     def _cut(self, store: Store, plan: Plan, network: Network, strategy: Strategy) -> tuple[Strategy, Sequence[NewJob]]:
-        """What came last goes first, as where a site is locked only after its neighbours took over.
+        """The last change goes first, for example if a site was locked only after its neighbours took over.
 
-        It waits for cells and links as long as the run did that it undoes.
+        It waits for cells and links as long as the undone run did.
         """
         patience = store.runs.get(plan.undoes).strategy.check_timeout
         strategy = strategy.model_copy(update={"check_timeout": max(strategy.check_timeout, patience)})
@@ -179,7 +179,7 @@ class Undo(Apply):
         return strategy, jobs
 
 
-#: Procedures that are built in, by name.
+#: Built-in procedures by name.
 PROCEDURES: dict[str, Apply] = {one.name: one for one in (Apply(), Undo())}
 
 
@@ -187,7 +187,7 @@ def procedure(name: str) -> Apply:
     """A built-in procedure by name.
 
     Raises:
-        NotFoundError: There is none of that name.
+        NotFoundError: There is none with that name.
     """
     if name not in PROCEDURES:
         raise NotFoundError(f"there is no procedure {name!r}; known: {', '.join(sorted(PROCEDURES))}")

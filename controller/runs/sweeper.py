@@ -1,4 +1,4 @@
-"""The sweeper: moves runs on, declares workers dead, wakes workers again. Every worker and the scheduler have one."""
+"""The sweeper moves runs on, declares workers dead and wakes workers. Every worker and the scheduler have one."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ log = structlog.get_logger()
 #: Seconds without a heartbeat, on the observer's own clock, after which a worker is declared dead. More than
 #: twice ``loop.BELIEF``, so that a worker has stopped believing in its leases before others take them.
 DEAD_AFTER = 15.0
-#: Seconds without one after which we see whether anybody could have written it.
+#: Seconds without a heartbeat after which we check whether the database accepts writes at all.
 _DOUBT = 5.0
-#: Seconds that count at most between two reads of the counters: what held us up may have held up all others too.
+#: Most seconds that count between two reads of the counters: what delayed us may have delayed all others too.
 _GAP = 6.0
-#: Seconds after which all that jobs may do is compared with the record, whoever wrote there last.
+#: Seconds after which all clearances are compared with the record, even if we wrote them ourselves.
 _COMPARE = 15.0
 
 
 class Sweeper:
-    """Checks everything that should make progress.
+    """Checks everything that has to make progress.
 
     Args:
         by: Who decides, for the record.
@@ -50,18 +50,18 @@ class Sweeper:
         self._clock = clock
         self._by = by
         self._reminds = reminds
-        #: By incarnation its counter, and for how many seconds it has stood still while sweeps went on.
+        #: Counter by incarnation, and for how many seconds of sweeps it has not changed.
         self._still: dict[str, tuple[int, float]] = {}
         self._latest = clock.monotonic()
         self._cleared: dict[str, Clearances] = {}
         self._compared = float("-inf")
 
     async def sweep(self) -> None:
-        """One round; a database that is down is logged and met again next round."""
+        """One round; a database failure is logged, and the next round tries again."""
         try:
             await self._declare_dead()
             active = await self._store.runs.active()
-            # Before any of them is moved on: no job becomes claimable that was not checked.
+            # Before any run is moved on, so that no job becomes claimable without a check.
             if active:
                 self._cleared = await self._clear()
         except StoreError as error:
@@ -74,7 +74,7 @@ class Sweeper:
                 self._wakeups.wake_workers(run_id)
 
     async def advance(self, run_id: str) -> None:
-        """Move one run on as far as it goes; one that can't be moved never keeps the others from it."""
+        """Move one run on as far as it goes; a run that can't be moved never delays the others."""
         try:
             while (moved := await self._store.runs.advance(run_id, self._decide, self._by())) is not None:
                 self._announce(run_id, moved)
@@ -87,7 +87,8 @@ class Sweeper:
         now = self._clock.now()
         since = self._clock.monotonic()
         if since - self._compared >= _COMPARE:
-            # Another process may have written what holds no more, and died: what we said ourselves would never change.
+            # Another process may have written an outdated clearance and died; comparing with our own last result would
+            # miss that.
             self._cleared, self._compared = {}, since
         return await self._store.approvals.reassess(lambda standing: clearances(standing, now), self._cleared)
 
@@ -100,7 +101,7 @@ class Sweeper:
             self._wakeups.wake_workers(run_id)
 
     async def _declare_dead(self) -> None:
-        """Declare incarnations dead whose counter stood still for too long on this process's own clock.
+        """Declare incarnations dead whose counter has not changed for too long on this process's own clock.
 
         Only time counts in which they could beat: not that in which the database kept us waiting, and none before it
         last refused to be read or written.

@@ -1,4 +1,4 @@
-"""Which jobs of a run may begin now; if not, why not and until when. Pure, but for ``reassess``."""
+"""Which jobs of a run may begin now; if not, why not and until when. Pure, except for ``reassess``."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from controller.ports.queue import Wakeups
 from controller.ports.store import ClearanceInput, Clearances, Store
 from controller.runs.approval.consent import is_approved, rejection
 
-#: Many groups of stations have the same windows.
+#: Cached, since many groups of stations have the same windows.
 _opening = lru_cache(maxsize=256)(opening)
 
 
 def clearances(standing: ClearanceInput, now: datetime) -> Clearances:
     """Whether each station's job may begin at ``now``.
 
-    Approvals and lead times bind the run as a whole, windows, freezes and holds each station. An override outdoes
-    windows and freezes; nothing outdoes a hold. A station that lost its configuration with its function waits for
+    Approvals and lead times bind the run as a whole; windows, freezes and holds bind each station. An override beats
+    windows and freezes; nothing beats a hold. A station that lost its configuration with its function waits for
     nothing else: what takes it back on air was begun with the function.
     """
     general = (*_unapproved(standing), *_without_notice(standing, now))
@@ -54,9 +54,9 @@ def clearances(standing: ClearanceInput, now: datetime) -> Clearances:
 
 
 def reassess(store: Store, clock: Clock, wakeups: Wakeups) -> None:
-    """Let what people just said, held, froze or ended bind jobs at once, and wake workers for the runs it may free.
+    """Apply new votes, holds, freezes and their ends to jobs at once, and wake workers for the runs concerned.
 
-    The sweeper would do so in its next round, in which a job could begin that must not any more.
+    The sweeper would do so only in its next round; until then, a job could begin that may not any more.
     """
     now = clock.now()
     for run_id in store.approvals.reassess(lambda standing: clearances(standing, now), {}):
@@ -64,13 +64,13 @@ def reassess(store: Store, clock: Clock, wakeups: Wakeups) -> None:
 
 
 def places_of(network: Network, device: str) -> frozenset[str]:
-    """Targets of freezes that a device lies in, or of a function those that it serves."""
+    """Targets of freezes that contain a device or, for a function, the stations that it serves."""
     own = {"network", f"region:{network.region_of(device)}", f"site:{network.site_of(device)}"}
     return frozenset(own.union(network.bound_by(device)))
 
 
 def freeze_on(targets: Collection[str], freezes: Iterable[Freeze], now: datetime, *, interrupts: bool) -> Freeze | None:
-    """The freeze in force on one of these targets, the longest one; a public warning binds only what interrupts."""
+    """The longest freeze in force on one of these targets; a public warning binds only work that interrupts."""
     found = [
         freeze
         for freeze in freezes
@@ -80,7 +80,7 @@ def freeze_on(targets: Collection[str], freezes: Iterable[Freeze], now: datetime
 
 
 def missing(requirement: Requirement) -> str:
-    """What a requirement of approval asks for, in words."""
+    """The needed approvals of a requirement, in words."""
     who = "host" if requirement.action is None else requirement.side
     named = f" ({', '.join(requirement.approvers)})" if requirement.approvers else ""
     what = f" to {requirement.action}" if requirement.action else ""
@@ -89,12 +89,12 @@ def missing(requirement: Requirement) -> str:
 
 
 def unmet(standing: ClearanceInput) -> list[str]:
-    """Approvals that are missing, in words."""
+    """Missing approvals, in words."""
     voted = (standing.votes, standing.requester)
     return [missing(one) for one in standing.constraints.requirements if not is_approved(one, *voted)]
 
 
-#: Beginnings of the words that a job's clearance says, what it then waits for, and who can end it, how.
+#: Prefixes of reasons in clearances, with the kind of wait, and who can end it and how.
 _WAYS_OUT = (
     ("waits for approval", "approval", "its approvers: minka approve"),
     ("public warning", "freeze", "whoever may lift or override it: minka freeze lift, minka override"),
@@ -107,19 +107,19 @@ _WAYS_OUT = (
     ("a yes to ", "approval", "whoever may run playbooks: minka remediation approve, minka remediation deny"),
     ("automatic repair is stopped", "stop", "whoever may stop it: minka remediation resume"),
 )
-#: What runs can wait for, in a word; the last is all that ends by itself, as another run or a notice's time.
+#: All kinds of wait; the last one is for all that ends by itself, such as another run or the time of a notice.
 WAITS_FOR = (*dict.fromkeys(kind for _, kind, _ in _WAYS_OUT), "question", "pause", "other")
 
 
 def who_can_end(blocked: str) -> str:
-    """Who can end what a job waits for, by the words of its clearance; empty where that ends by itself."""
+    """Who can end a wait, by the words of the clearance; empty if it ends by itself."""
     reasons = blocked.split("; ")
     ways = (way for words, _, way in _WAYS_OUT if any(reason.startswith(words) for reason in reasons))
     return "; ".join(dict.fromkeys(ways))
 
 
 def waits_for(blocked: str) -> frozenset[str]:
-    """What a job waits for, by the words of its clearance: some of ``WAITS_FOR``."""
+    """Kinds of wait in the words of a clearance: some of ``WAITS_FOR``."""
     reasons = blocked.split("; ")
     kinds = (next((kind for words, kind, _ in _WAYS_OUT if one.startswith(words)), "other") for one in reasons)
     return frozenset(kinds)
@@ -132,11 +132,11 @@ def _unapproved(standing: ClearanceInput) -> Iterator[Clearance]:
 
 
 def _without_notice(standing: ClearanceInput, now: datetime) -> Iterator[Clearance]:
-    """Tenants whose notice is too young."""
+    """Tenants whose notice was not early enough yet."""
     for requirement in standing.constraints.requirements:
         if requirement.consent is Consent.NOTICE:
             begins = standing.notified.get(requirement.side, now) + timedelta(hours=requirement.lead_hours)
-            # Without a lead nobody's wrong clock may make it wait.
+            # Without a lead time, a wrong clock must not make it wait.
             if requirement.lead_hours and now < begins:
                 words = f"{requirement.lead_hours} h notice to {requirement.side} until {begins:%Y-%m-%d %H:%M} UTC"
                 yield Clearance(words, until=begins)
@@ -152,10 +152,10 @@ def _frozen(standing: ClearanceInput, group: int, now: datetime, *targets: str) 
 
 
 def _closed(group: int, standing: ClearanceInput, now: datetime, *, begun: bool) -> Iterator[Clearance]:
-    """Freeze and window of stations; a window that is open says when it closes.
+    """Freeze and window of stations; for an open window, when it closes.
 
-    To begin, there has to be time for a whole confirm time-out; what was begun (``ClearanceInput.begun``) goes on until
-    the window closes, of which it is then informed.
+    To begin, there must be time for a whole confirm time-out. Stations that have begun (``ClearanceInput.begun``) go on
+    until the window closes.
     """
     if standing.override is not None:
         return
@@ -181,7 +181,7 @@ def _away(again: datetime, zone: ZoneInfo) -> Clearance:
 
 
 def _joined(found: Sequence[Clearance]) -> Clearance:
-    """All reasons together; they end by themselves if each does."""
+    """All reasons together; the wait ends by itself if each reason does."""
     blocking = [one for one in found if one.blocked]
     ends = [one.until for one in blocking if one.until is not None]
     return Clearance(

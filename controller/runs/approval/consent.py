@@ -1,4 +1,4 @@
-"""Who must approve: from what a run does to whom, and from the consents in agreements. Pure."""
+"""Who must approve: worked out from what a run does to whom, and from consents in agreements. Pure."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Effect:
 
 
 def effect_of(change: Change, *, restores: bool = False) -> Effect:
-    """What a change does to tenants.
+    """The effect of a change on tenants.
 
     A tenant's own nodes need nobody's consent but the host's, who asks for the change, unless service is taken away
     (``reduce``). A node of several owners needs theirs (``configure``), and so does whoever is off the air while a cell
@@ -84,7 +84,7 @@ def effect_of(change: Change, *, restores: bool = False) -> Effect:
 def effect_on(
     station: str, tenants: Collection[str], action: ActionClass, cells: frozenset[str] = frozenset()
 ) -> Effect:
-    """What an action may do to tenants on a station or some of its cells, before it is known what it changes."""
+    """The effect that an action may have on tenants at a station or some of its cells, before its changes are known."""
     asks = frozenset((tenant, action) for tenant in tenants)
     interrupts = action in (ActionClass.INTERRUPT, ActionClass.REDUCE)
     return Effect(station, frozenset(tenants), frozenset(tenants if interrupts else ()), asks, cells)
@@ -93,7 +93,7 @@ def effect_on(
 def effect_of_outage(
     station: str, serving: Collection[tuple[str, str]], idle: Collection[tuple[str, str]], cells: frozenset[str]
 ) -> Effect:
-    """What it does to tenants that cells or core links fail for a while: only who gets service there is interrupted.
+    """The effect of cells or core links failing for a while: only tenants with service there are interrupted.
 
     Args:
         station: The device that does it.
@@ -113,13 +113,13 @@ def effect_of_outage(
 
 
 def _brings_back(change: Change, edits: Sequence[Edit]) -> bool:
-    """Whether a change only restores what the ledger has already (else its ``gained`` would name nodes)."""
+    """Whether a change only restores nodes that the ledger has already (otherwise its ``gained`` would name nodes)."""
     switches = any(administrative_leaf(edit.path) in edit.after for edit in edits)
     return bool(edits) and not (change.gained or change.lost or change.removes or switches)
 
 
 def _present(change: Change, edits: Sequence[Edit]) -> set[str]:
-    """Tenants that were served by the station before: one that only arrives is not interrupted."""
+    """Tenants that the station served before: a new one is not interrupted."""
     created = {edit.path for edit in edits if edit.op is Op.CREATE}
     linked = {check.tenant for check in change.checks if check.kind == "link-up" and check.path not in created}
     edited = {owner for edit in edits if edit.op is not Op.CREATE for owner in edit.owners}
@@ -127,7 +127,7 @@ def _present(change: Change, edits: Sequence[Edit]) -> set[str]:
 
 
 def _lowered(edits: Sequence[Edit]) -> Iterator[str]:
-    """Tenants whose radio share gets smaller; one may be made again elsewhere, and its removal is then none."""
+    """Tenants whose radio share becomes smaller; a share that moves to another entry does not count as removed."""
     shares = [edit for edit in edits if share_parts(edit.path)]
     made: dict[tuple[Owners, object], list[Leaves]] = defaultdict(list)
     for edit in (edit for edit in shares if edit.op is Op.CREATE):
@@ -140,7 +140,7 @@ def _lowered(edits: Sequence[Edit]) -> Iterator[str]:
 
 
 def _lower(before: Leaves, after: Leaves, part: LeafSpec) -> bool:
-    """Whether a part of a share becomes less; one that an edit takes away falls back to its default."""
+    """Whether a part of a share becomes smaller; a part that an edit removes falls back to its default."""
     was, becomes = (float(str(side.get(part.name, part.default))) for side in (before, after))
     return becomes < was
 
@@ -150,7 +150,7 @@ def _lower(before: Leaves, after: Leaves, part: LeafSpec) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class RunOccasion:
-    """Under what a run is asked for.
+    """The circumstances of a request for a run.
 
     Attributes:
         subject: What people approve.
@@ -170,7 +170,7 @@ class RunOccasion:
 
 
 def run_constraints(network: Network, effects: Iterable[Effect], asked: RunOccasion) -> RunConstraints:
-    """What a run that has these effects is accepted under."""
+    """The constraints for a run with these effects."""
     effects = tuple(effects)
     known = _Agreements(network, network.day(asked.now))
     stations: dict[Requirement, set[str]] = defaultdict(set)
@@ -199,12 +199,12 @@ def run_constraints(network: Network, effects: Iterable[Effect], asked: RunOccas
 
 
 def plan_constraints(network: Network, plan: Plan, asked: RunOccasion) -> RunConstraints:
-    """What a run of a plan's changes is accepted under."""
+    """The constraints for a run of a plan's changes."""
     return run_constraints(network, (effect_of(change, restores=asked.restores) for change in plan.changes), asked)
 
 
 def together(one: Effect, other: Effect) -> Effect:
-    """Two effects on the same station."""
+    """Combine two effects on the same station."""
     whole = not (one.cells and other.cells)
     return Effect(
         one.station,
@@ -217,33 +217,33 @@ def together(one: Effect, other: Effect) -> Effect:
 
 
 def subject_of(playbook: str, parameters: Mapping[str, object], stations: Iterable[str], plan: str) -> str:
-    """What people approve of a playbook's run: its text, parameters, stations and plan (by their digests)."""
+    """Digest of what people approve of a playbook's run: its text, parameters, stations and plan."""
     content = [playbook, parameters, sorted(stations), plan]
     return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 class _Agreements:
-    """Agreements in force, by what they reach."""
+    """Agreements in force, indexed by what they reach."""
 
     def __init__(self, network: Network, day: date) -> None:
         self._network = network
         self._by_tenant = {tenant.id: network.agreements_of(tenant.id, day) for tenant in network.tenants}
 
     def of(self, tenant: str, effect: Effect, site: str) -> list[Agreement]:
-        """Those of a tenant that reach cells which an effect is about."""
+        """Agreements of a tenant that reach the cells of an effect."""
         there = [cell for cell in self._cells(effect.station, site) if not effect.cells or cell.id in effect.cells]
         own = self._by_tenant.get(tenant, ())
         return [one for one in own if any(self._network.reaches(one, cell) for cell in there)]
 
     def _cells(self, device: str, site: str) -> Sequence[Cell]:
-        """Cells of the stations behind a device; of a router that is not managed any more, those of its site."""
+        """Cells of the stations that depend on a device; for a router that is no longer managed, those of its site."""
         known = self._network.manages(device)
         behind = self._network.stations_behind(device) if known else self._network.stations_at.get(site, ())
         return [cell for station in behind for cell in self._network.cells_by_station[station]]
 
 
 def site_of(network: Network, device: str) -> str:
-    """Site of a device, empty where it stands at none. Raises NotFoundError."""
+    """Site of a device; empty if it has none. Raises NotFoundError."""
     if network.manages(device):
         return network.site_of(device)
     found = next((router.site for router in network.routers if router.id == device), None)
@@ -257,7 +257,7 @@ def _region_of(network: Network, device: str, site: str) -> str:
 
 
 def _requirements(known: _Agreements, effect: Effect, site: str, *, automatic: bool) -> Iterator[Requirement]:
-    """Who has to agree to what happens on one station; standing consents are none."""
+    """Who has to agree to the effect on one station; standing consents need nothing."""
     for tenant, action in effect.asks:
         agreements: list[Agreement | None] = [*known.of(tenant, effect, site)]
         for agreement in agreements or [None]:
@@ -282,7 +282,7 @@ def _requirements(known: _Agreements, effect: Effect, site: str, *, automatic: b
 def _station_constraints(
     network: Network, known: _Agreements, effect: Effect, site: str, asked: RunOccasion
 ) -> StationConstraints:
-    """What binds one station; windows of others only where service is interrupted."""
+    """Constraints of one station; windows of others count only if service is interrupted."""
     region = network.region_by_id[_region_of(network, effect.station, site)]
     calendars = {asked.windows}
     if effect.interrupted and not asked.restores:
@@ -305,9 +305,9 @@ def _station_constraints(
 
 
 def rejection(votes: Sequence[Vote]) -> Vote | None:
-    """Who said no, if anybody did: one is enough.
+    """The no that stands, if there is one: one is enough.
 
-    Whoever said it takes it back; of somebody who is gone, the side does so by the yes of another of its approvers.
+    Its author can take it back. If the author is gone, a later yes of another approver of that side does so.
     """
     agreed = {vote.side for vote in votes if vote.choice is VoteChoice.APPROVE and not vote.gone}
     said_no = (vote for vote in votes if vote.choice is VoteChoice.REJECT)
@@ -315,7 +315,7 @@ def rejection(votes: Sequence[Vote]) -> Vote | None:
 
 
 def is_approved(requirement: Requirement, votes: Iterable[Vote], requester: str) -> bool:
-    """Whether enough people of a side said yes who may say so now; a requirement of notice needs none.
+    """Whether enough people of a side said yes who still count; a requirement of notice needs none.
 
     What takes service away from a tenant may also be decided by an approver of the host who gives a contractual reason:
     a clause of the agreement that gives the right to. Words of a reason decide nothing.
@@ -342,23 +342,23 @@ def _approving(requirement: Requirement, yes: Iterable[Vote], requester: str) ->
 
 
 def _counts(vote: Vote, requirement: Requirement) -> bool:
-    """Whether a vote counts, whatever it says: its person may give it now, and proved who they are as is asked."""
+    """Whether a vote counts: the person may vote now, and proved who they are in the required way."""
     return not vote.gone and (bool(vote.issuer) or not requirement.sign_in)
 
 
 def _has_right(vote: Vote, requirement: Requirement) -> bool:
-    """Whether an approver of the host gives a contractual reason for what is asked for."""
+    """Whether an approver of the host gives a valid contractual reason."""
     return vote.side == HOST and any(_gives_right(one, requirement) for one in vote.contracts)
 
 
 def _gives_right(contract: Contract, requirement: Requirement) -> bool:
-    """Whether a clause lets the host take service away; without an agreement in force the files know no clauses."""
+    """Whether a clause lets the host take service away; without an agreement in force no clauses are known."""
     named = contract.agreement == requirement.contract
     return named and (not requirement.agreement or contract.clause in requirement.clauses)
 
 
 def check_contracts(constraints: RunConstraints, contracts: Sequence[Contract], person: Person | None) -> None:
-    """See to it that contractual reasons are some.
+    """Check that contractual reasons are valid.
 
     Args:
         constraints: What the run is accepted under, or would be.

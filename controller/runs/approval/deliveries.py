@@ -1,4 +1,4 @@
-"""Sends what is on record for people: each one is claimed, posted, and marked as sent."""
+"""Sends messages to people: each one on record is claimed, posted, and marked as sent."""
 
 from __future__ import annotations
 
@@ -13,29 +13,28 @@ from controller.ports.clock import Clock
 
 log = structlog.get_logger()
 
-#: Seconds until the next try after the first one that was not taken; doubles up to the second.
+#: Seconds until the next try after the first failed one; doubles up to the second value.
 _RETRY = (1.0, 60.0)
-#: Seconds that somebody's claim may stand without an end, on our own monotonic clock, before we take it over: twice
-#: what a call takes at most.
+#: Seconds after which a claim without an end is taken over, on our own monotonic clock: twice the longest call.
 _CLAIM = 60.0
 
 
 class Item(Protocol):
-    """Something that is to be sent once: an escalation, or a notice to one contact."""
+    """A message that is to be sent once: an escalation, or a notice to one contact."""
 
     @property
     def key(self) -> str:
-        """The same for each attempt."""
+        """Key of all attempts."""
         ...
 
     @property
     def attempts(self) -> int:
-        """How often somebody began to send it."""
+        """How often sending began."""
         ...
 
     @property
     def claimed(self) -> bool:
-        """Whether somebody began and did not say yet how it ended."""
+        """Whether an attempt to send it is under way."""
         ...
 
 
@@ -43,10 +42,10 @@ I = TypeVar("I", bound=Item)  # noqa: E741 - an item
 
 
 class Outbox(Protocol[I]):
-    """What is to be sent, on record (``controller.ports.store``: ``Escalations``, ``Notices``)."""
+    """Messages to be sent, on record (``controller.ports.store``: ``Escalations``, ``Notices``)."""
 
     async def pending(self) -> list[I]:
-        """What nobody took yet, oldest first."""
+        """Messages that are not delivered, oldest first."""
         ...
 
     async def claim(self, seen: I, /) -> I | None:
@@ -54,19 +53,19 @@ class Outbox(Protocol[I]):
         ...
 
     async def release(self, claimed: I, why: str = "", /) -> None:
-        """Give a claim back: it was not taken; why, where that is to be on record."""
+        """Give a claim back, with the reason if that is kept on record."""
         ...
 
     async def delivered(self, claimed: I, /) -> None:
-        """Put on record that it was taken."""
+        """Put on record that it was delivered."""
         ...
 
 
 class Deliveries(Generic[I]):
-    """Sends what is in an outbox, each by one of all schedulers.
+    """Sends the messages of an outbox; each is sent by one of all schedulers.
 
-    Who dies between claim and end leaves the claim; another takes it over later and posts again under the same
-    key, since a message that comes twice is better than one that never comes.
+    If a scheduler dies after its claim, another one takes the claim over later and posts again under the same key,
+    since a message that comes twice is better than one that never comes.
 
     Args:
         outbox: What is to be sent.
@@ -81,15 +80,15 @@ class Deliveries(Generic[I]):
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._due: dict[str, float] = {}
         self._failures: dict[str, int] = {}
-        #: Why it was not taken the last time: the same is said once.
+        #: The last reason why each was not delivered, so that the same is logged once.
         self._reasons: dict[str, str] = {}
-        #: Claims of others: which one, and since when it was seen.
+        #: Claims of others: the attempt, and when it was first seen.
         self._claims: dict[str, tuple[int, float]] = {}
-        #: Posted, and not yet on record as such.
+        #: Messages posted, but not on record as such yet.
         self._posted: dict[str, I] = {}
 
     async def step(self) -> None:
-        """Begin to post what is due.
+        """Begin to post all that is due.
 
         Raises:
             StoreError: The database is away; the next round tries again.
@@ -103,7 +102,7 @@ class Deliveries(Generic[I]):
                 self._tasks[one.key] = asyncio.create_task(self._attend(one))
 
     async def settle(self) -> None:
-        """Wait for the posts that were begun."""
+        """Wait for posts under way."""
         await asyncio.gather(*self._tasks.values())
 
     def _forget_all_but(self, known: set[str]) -> None:
@@ -112,7 +111,7 @@ class Deliveries(Generic[I]):
                 del memory[key]
 
     def _is_abandoned(self, one: I, now: float) -> bool:
-        """Whether a claim stood for so long that its claimant must be dead."""
+        """Whether a claim has lasted so long that its claimant must be dead."""
         attempts, since = self._claims.get(one.key, (-1, now))
         if attempts != one.attempts:
             self._claims[one.key] = (one.attempts, now)
@@ -133,7 +132,7 @@ class Deliveries(Generic[I]):
             del self._tasks[one.key]
 
     def _say(self, one: I, error: MinkaError) -> str:
-        """Log why it was not taken, unless that was so the last time, and return it."""
+        """Log and return why it was not delivered; the same reason is logged once."""
         if self._reasons.get(one.key) == error.message:
             return ""
         self._reasons[one.key] = error.message
@@ -150,7 +149,7 @@ class Deliveries(Generic[I]):
             await self._outbox.delivered(claimed)
 
     async def _post(self, one: I) -> I | None:
-        """Claim it and send it; None if somebody else does. Raises MinkaError where nobody took it."""
+        """Claim it and send it; None if somebody else does. Raises MinkaError if it was not accepted."""
         claimed = await self._outbox.claim(one)
         if claimed is None:
             return None

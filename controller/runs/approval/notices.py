@@ -1,4 +1,4 @@
-"""Tells sides of planned work and of incidents, over a webhook where there is one, and by their contacts."""
+"""Notifies sides of planned work and of incidents, by a webhook if there is one, and by their contacts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = structlog.get_logger()
 
 
 class Notices:
-    """Puts notices on record as runs and incidents move on, and sends them, at least once each.
+    """Puts notices on record as runs and incidents progress, and sends them, at least once each.
 
     Args:
         store: The record.
@@ -31,13 +31,13 @@ class Notices:
         self._deliveries: Deliveries[Delivery] = Deliveries(store.notices, self._post, clock)
 
     async def step(self) -> None:
-        """One round. One that is not taken is sent again in another, and keeps no other from being sent."""
+        """One round. A failed notice is sent again in a later one, and does not delay others."""
         await self._store.notices.write()
         await self._store.notices.address(webhook=self._webhook is not None)
         await self._deliveries.step()
 
     async def settle(self) -> None:
-        """Wait for what was begun to be sent."""
+        """Wait for notices that are being sent."""
         await self._deliveries.settle()
 
     async def _post(self, one: Delivery) -> None:

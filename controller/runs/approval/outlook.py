@@ -1,4 +1,4 @@
-"""What a run waits for, for people to see: before it is accepted, and after."""
+"""What a run waits for, before it is accepted and after; for people."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from controller.runs.approval.clearance import clearances, unmet
 
 
 def outlook(store: Store, constraints: RunConstraints, strategy: Strategy, now: datetime) -> Outlook:
-    """What a run under these constraints would wait for, were it accepted now."""
+    """What a run under these constraints would wait for if it were accepted now."""
     standing = ClearanceInput(
         requester="",
         seconds=strategy.timer(),

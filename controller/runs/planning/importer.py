@@ -1,4 +1,4 @@
-"""Imports live stations: reads them all, and lets ``controller.plan.network_import`` make network files."""
+"""Imports live stations: reads them all, and has ``controller.plan.network_import`` make network files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from controller.ports.store import AsyncStore
 
 log = structlog.get_logger()
 
-#: Stations read at once.
+#: Stations that are read at the same time.
 _PARALLEL = 500
 
 
@@ -34,7 +34,7 @@ class Importer:
     async def import_network(self, frame: Frame, actor: str) -> ImportedNetwork:
         """Network files from live stations, which are only read; see ``controller.plan.network_import``.
 
-        The ways to them are on record before: each gets a secret of ours.
+        Their addresses and credentials are put on record first, since each gets a secret of ours.
         """
         network = frame.network
         for detail in in_rows(ways(frame.endpoints, network.header.management)):
@@ -50,7 +50,7 @@ class Importer:
         await self._store.audit.append(actor, action, network.header.id, detail)
 
     async def _observe(self, frame: Frame) -> dict[str, Observed | str]:
-        """What the stations of an import say of themselves, or why they could not be read."""
+        """What the stations of an import report, or why they could not be read."""
         gate = asyncio.Semaphore(_PARALLEL)
 
         async def observed(endpoint: Endpoint) -> Observed | str:
@@ -64,7 +64,7 @@ class Importer:
         return {endpoint.station: seen for endpoint, seen in zip(frame.endpoints, found, strict=True)}
 
     async def _read_unknown(self, frame: Frame, endpoint: Endpoint) -> Observed:
-        """Read a station of unknown profile: with all of them, else, where it refuses that, one by one."""
+        """Read a station of unknown profile: with all profiles, or one by one if the station refuses that."""
         names = tuple(PROFILES)
         for profiles in (names, *((name,) for name in names[:-1])):
             try:

@@ -1,6 +1,6 @@
-"""Making plans on live devices: read the stations, compile the intent, compare, keep the plan.
+"""Makes plans for live devices: reads the stations, compiles the intent, compares, and keeps the plan.
 
-The pure work happens in ``intent``, ``nrm`` and ``plan``; this is where it meets store and devices.
+The pure work is in ``intent``, ``nrm`` and ``plan``; this module connects it with store and devices.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ from controller.runs.transaction.probe import software_of
 
 T = TypeVar("T")
 
-#: Stations read at once.
+#: Stations that are read at the same time.
 _PARALLEL = 500
 
 
@@ -90,16 +90,16 @@ class PlanRequest:
     beneath: bool = False
 
 
-#: Before all records.
+#: A time before all records.
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
-#: Stations that come up in functions whose intent is worked out together, and how many such parts are kept.
+#: Stations that live in functions whose intent is worked out together, and how many such parts are cached.
 _TOGETHER, _KEPT = 100, 4
 
 
 @dataclass(frozen=True, slots=True)
 class DesiredStation:
-    """What one station should carry, and the schema that it is written in."""
+    """Desired configuration of one station, and its schema."""
 
     root: NodeSpec
     rendered: Rendered
@@ -127,26 +127,26 @@ class Planner:
         self._devices = devices
         self._clock = clock
         self._target_of = target_of
-        #: By network, day and part: intents of stations that come up in functions, the newest last.
+        #: Intents of stations that live in functions, by network, day and part; the newest last.
         self._intents: list[tuple[Network, date, int, asyncio.Future[Intent]]] = []
-        #: By whether all may move: functions that wait to be placed, with the pools that they leave.
+        #: Functions that wait to be placed, with the pools that they leave; by whether all may move.
         self._waiting: dict[bool, tuple[Network, dict[str, set[str]], asyncio.Future[Placement]]] = {}
         self._placing = asyncio.Lock()
 
     @property
     def store(self) -> AsyncStore:
-        """The record that it works on."""
+        """The record."""
         return self._store
 
     @property
     def clock(self) -> Clock:
-        """All time."""
+        """The clock."""
         return self._clock
 
     # ---------------------------------------------------------------- reading
 
     async def read(self, network: Network, station: str) -> Observed:
-        """One station's managed nodes, live.
+        """Read one station's managed nodes, live.
 
         Raises:
             DeviceError: It could not be read.
@@ -158,25 +158,25 @@ class Planner:
         if software := software_of(can, seen):
             known = await self._store.behaviours.get(software)
             reverts = known is None or known.cancels
-        # The very same where it may be: a session knows by it that a device says the same again.
+        # The same object if possible: by that a session knows that a device reports the same again.
         return seen if seen.reverts is reverts else replace(seen, reverts=reverts)
 
     async def equipment(self, network: Network, station: str) -> Equipment:
-        """One station's units and software, live; raises as ``read``."""
+        """One station's units and software, live; raises the errors of ``read``."""
         async with self._devices.session(self._target_of(network, station)) as session:
             return await session.equipment()
 
     async def measurements(self, network: Network, station: str) -> tuple[Period, ...]:
-        """What one station measured last, live; raises as ``read``."""
+        """One station's latest measurements, live; raises the errors of ``read``."""
         async with self._devices.session(self._target_of(network, station)) as session:
             return await session.measurements()
 
     async def each(
         self, network: Network, stations: Iterable[str], work: Callable[[str, StationView], Awaitable[T]]
     ) -> dict[str, T]:
-        """The result of ``work`` for each station's view: what it carries, or why it can't be read, and its records.
+        """The result of ``work`` for each station's view: its configuration, or why it can't be read, and its records.
 
-        Many are read at once, but views are not kept: those of a network take more room than all else.
+        Many are read at the same time, but views are not kept: those of a network take more memory than all else.
         """
         wanted = tuple(stations)
         records = await self._store.devices.find(wanted)
@@ -205,7 +205,7 @@ class Planner:
         return await self._with_locks(station, view)
 
     async def _with_locks(self, station: str, view: StationView) -> StationView:
-        """The same, with the cells that the station has lost and that were locked when it still had them."""
+        """The view with lost cells of the station that were locked while it still had them."""
         gone = view.ledger.keys() - (view.observed.tree if view.observed else view.ledger).keys()
         lost = {entry.cell for entry in cells({path: {} for path in gone})}
         health = (await self._store.healths.find([station])).get(station) if lost else None
@@ -222,7 +222,7 @@ class Planner:
     # --------------------------------------------------------------- planning
 
     async def _intent(self, network: Network, devices: Collection[str]) -> Intent:
-        """What devices should carry today: functions stay on the pools that they are on, as long as they may."""
+        """Facts of devices today: functions stay on their pools as long as they may."""
         virtual = any(not known.keys().isdisjoint(devices) for known in (network.function_by_id, network.pool_by_id))
         running = await self.running(network) if virtual else None
         closures = await self._closures(network) if virtual else OPEN
@@ -230,27 +230,27 @@ class Planner:
         return await asyncio.to_thread(compile_intent, network, day, devices, running, closures)
 
     async def _closures(self, network: Network) -> Closures:
-        """Pools that nothing new comes to now."""
+        """Pools that take no further functions now."""
         return await self._store.read(closures_now, network, self._clock.now())
 
     async def running(self, network: Network) -> dict[str, tuple[str, ...]]:
-        """Pools that functions are on by the ledger, by function, the one that each came to last first."""
+        """Pools of functions by the ledger, by function; the one that each came to last is first."""
         return await self._store.read(running_on, network.function_by_id)
 
     async def rebalanced(self, network: Network) -> Placement:
-        """Where all functions would go if all might move."""
+        """Where all functions would go if all may move."""
         running, day = await self.running(network), network.day(self._clock.now())
         closures = await self._closures(network)
         return await asyncio.to_thread(lambda: place(network, day, running, closures, rebalance=True))
 
     async def scaling_refusal(self, network: Network, function: str, replicas: int) -> str:
-        """Why a function can't have so many replicas where it is; empty where it can."""
+        """Why a function can't have so many replicas on its pool; empty if it can."""
         running, day = await self.running(network), network.day(self._clock.now())
         refusal = await asyncio.to_thread(scaling_refusal, network, day, running, function, replicas)
         return refusal or await self._store.read(beyond_quota, network, running, function, replicas)
 
     async def elsewhere(self, network: Network, function: str, avoid: Collection[str] | None = None) -> Choice:
-        """Where a function would go if it had to leave pools, with all others that are down now; or if all might move.
+        """Where a function goes if it has to leave pools, with all others that are down now; or if all may move.
 
         No pool that takes nothing new is a place, nor one on which all functions are down. One
         placement looks at the whole network, for one function as for many. So one is made at a time, and is for all
@@ -276,7 +276,7 @@ class Planner:
             return await (self.rebalanced(network) if rebalance else self._relocated(network, leaving))
 
     async def _relocated(self, network: Network, leaving: Mapping[str, Collection[str]]) -> Placement:
-        """Where functions go that leave pools, with those that are down and did not go elsewhere since."""
+        """Where functions go that leave pools, with those that are down and have not moved since."""
         now, on = self._clock.now(), await self.running(network)
         running = {name: pools[:1] for name, pools in on.items()}
         standing = await self._store.alarms.standing(network.function_by_id)
@@ -294,7 +294,7 @@ class Planner:
         return await asyncio.to_thread(lambda: place(network, network.day(now), running, closures, avoid=away))
 
     async def restoration(self, network: Network, station: str, view: StationView) -> StationPlan:
-        """What brings a station back that lost its configuration: to what was applied, else to the network files."""
+        """The plan for a station that lost its configuration: what was applied, or else the network files."""
         view, options = await self._with_locks(station, view), PlanOptions()
         if view.ledger:
             profiles = network.profiles_of(station)
@@ -303,9 +303,9 @@ class Planner:
         return await asyncio.to_thread(lambda: Planning(network, intent, options).made(station, view))
 
     async def _intent_around(self, network: Network, station: str) -> Intent:
-        """What a station should carry, worked out once for those that come up with it.
+        """Facts of a station, worked out once for all that live in the same functions.
 
-        To go through the whole network is what costs, for one station as for many.
+        Going through the whole network costs as much for one station as for many.
         """
         if station not in network.endpoint_function:
             return await self._intent(network, [station])
@@ -320,7 +320,7 @@ class Planner:
         return await asyncio.shield(made)
 
     async def plan(self, request: PlanRequest, actor: str, progress: Progress | None = None) -> Plan:
-        """A plan that brings the selected stations to what the current network files say.
+        """A plan that brings the selected stations to the state of the current network files.
 
         Args:
             request: What to plan.
@@ -367,7 +367,7 @@ class Planner:
                 view = replace(view, tested=(await tested[0]).get(network.region_of(station), frozenset()))
             await asyncio.to_thread(add, station, view)
             change = planning.change_of(station) if view.observed and view.observed.tries else None
-            # What comes to a pool that is made ready by the same plan can't be tried yet.
+            # Functions on a pool that the same plan makes ready can't be tested yet.
             ready = change is not None and not any(map(planning.change_of, lacking.keys() & brought_to([change])))
             if change is not None and ready and (refusal := await self._refusal(network, change)):
                 planning.leave_out(station, refusal)
@@ -383,13 +383,13 @@ class Planner:
         return plan
 
     async def _missing(self, network: Network, devices: Collection[str]) -> frozenset[str]:
-        """Functions that stations are made of and that run nowhere yet."""
+        """Functions of stations that run nowhere yet."""
         stations = (network.station_by_id[one] for one in devices if one in network.station_by_id)
         named = {one for station in stations for one in station.functions}
         return frozenset(named - (await self.running(network)).keys())
 
     async def _lacking(self, network: Network, intent: Intent, devices: Collection[str]) -> dict[str, PoolFact]:
-        """What pools should carry that are not asked for, and where nothing is ready for a function that comes."""
+        """Facts of pools that are not selected, and are not ready for a function that comes."""
         needed = {fact.pool for fact in intent.functions.values()}.difference(devices)
         ledgers = await self._store.ledger.paths(needed)
         comes = (one for one in intent.functions.values() if one.pool in needed)
@@ -397,12 +397,12 @@ class Planner:
         return await self._pools(network, {pool for pool, path in needs if path not in ledgers.get(pool, ())})
 
     async def _pools(self, network: Network, pools: Collection[str]) -> dict[str, PoolFact]:
-        """What pools should carry today."""
+        """Facts of pools today."""
         day = network.day(self._clock.now())
         return pool_facts(network, day, pools, await self.running(network)) if pools else {}
 
     async def unready(self, network: Network, functions: Iterable[str]) -> dict[str, frozenset[str]]:
-        """Pools that lack what a function needs there, by function, of those that it may run on; others are absent."""
+        """Possible pools of functions that are not ready for them, by function; ready functions are absent."""
         may = {name: network.pools_for[name] for name in functions}
         ledgers = await self._store.ledger.paths({pool for pools in may.values() for pool in pools})
         carried = {pool: frozenset(paths) for pool, paths in ledgers.items()}
@@ -419,7 +419,7 @@ class Planner:
         return found
 
     async def readied(self, network: Network, digest: str, pools: Collection[str]) -> Plan:
-        """What brings pools to the network files, as if they were adopted just now; it is not put on record.
+        """A plan that brings pools to the network files, as if they were adopted just now; it is not put on record.
 
         Raises:
             PlanRefusedError: It would remove something.
@@ -444,7 +444,7 @@ class Planner:
         return found
 
     async def _refusal(self, network: Network, change: Change) -> str:
-        """Why a device that tries edits would not take its change; empty if it would, or is away by now."""
+        """Why a device that tests edits refuses its change; empty if it accepts it, or is away by now."""
         try:
             async with self._devices.session(self._target_of(network, change.station)) as session:
                 await session.read()
@@ -463,7 +463,7 @@ class Planner:
         return link_owners(ledgers.get(station, {}))
 
     async def with_links(self, network: Network, change: Change) -> Change:
-        """A change with the core links behind it among its checks, where it takes something from a router."""
+        """A change whose checks include the core links behind a router, if it takes something from the router."""
         site = network.site_of(change.station)
         behind = network.stations_at.get(site, ()) if change.station in network.router_by_id else ()
         if not behind:
@@ -477,7 +477,7 @@ class Planner:
         return await self.adopt_devices(selected(network, selector), actor)
 
     async def adopt_devices(self, stations: Sequence[str], actor: str) -> dict[str, str]:
-        """Adopt devices: their nodes that are just as the intent wants them enter the ledger.
+        """Adopt devices: nodes that match the intent exactly enter the ledger.
 
         Returns:
             By device, ``adopted`` with the number of nodes, or why not.
@@ -500,7 +500,7 @@ class Planner:
         return await self.each(network, stations, adopt)
 
     async def carried(self) -> tuple[list[CarriedNodes], list[str]]:
-        """What all adopted stations carry, in the words of the ledger; and those that could not be read."""
+        """Managed nodes on all adopted stations, in the form of the ledger; and stations that could not be read."""
         records, (_, network) = await self._store.devices.find(), await self._store.networks.get()
         adopted = [name for name, record in records.items() if record.adopted is not None and network.manages(name)]
         intent = await self._intent(network, adopted)
@@ -521,10 +521,10 @@ class Planner:
     # ------------------------------------------------------------------ drift
 
     async def drift(self, stations: Sequence[str]) -> dict[str, tuple[DiffRow, ...]]:
-        """What differs from what was last applied, for stations that were adopted and can be read.
+        """Differences from what was last applied, for adopted stations that can be read.
 
-        Drift is judged against this and not against the current files, so that a change that is
-        loaded but not applied yet is never repaired onto a station without a person's apply.
+        Drift is measured against this and not against the current files, so that a repair never applies a change that
+        is loaded but that nobody applied yet.
         """
         records, (_, network) = await self._store.devices.find(stations), await self._store.networks.get()
         adopted = [name for name, record in records.items() if record.adopted is not None and network.manages(name)]
@@ -539,9 +539,9 @@ class Planner:
 
 
 def running_on(store: Store, functions: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Pools that functions are on by the ledger, by function, the one that each came to last first.
+    """Pools of functions by the ledger, by function; the one that each came to last is first.
 
-    A pool that did not answer when its function went elsewhere stays in the ledger until it answers.
+    A pool that did not answer when its function moved stays in the ledger until it answers.
     """
     found = {name: pools for name, paths in store.ledger.paths(functions).items() if (pools := pools_of(paths))}
     changes: dict[str, list[Change]] = {name: [] for name, pools in found.items() if len(pools) > 1}
@@ -551,7 +551,7 @@ def running_on(store: Store, functions: Iterable[str]) -> dict[str, tuple[str, .
 
 
 def closures_now(store: Store, network: Network, now: datetime) -> Closures:
-    """Pools that nothing new comes to: they don't answer, are full or short of nodes, under a hold or in a freeze."""
+    """Pools that take no further functions: away, full, short of nodes, under a hold or in a freeze."""
     pools = network.pool_by_id
     if not pools:
         return OPEN
@@ -569,7 +569,7 @@ def closures_now(store: Store, network: Network, now: datetime) -> Closures:
 
 
 def _short_of_nodes(network: Network, pool: str, cluster: ClusterState) -> str:
-    """How many nodes of a pool take no pods, if that are more than its reserve; empty if not."""
+    """How many nodes of a pool take no pods, if more than its reserve; empty if not."""
     taking = {node.id for node in cluster.nodes if node.takes_pods}
     lacking = [node for node in network.nodes_of[pool] if node.id not in taking]
     if len({node.domain for node in lacking}) <= network.pool_by_id[pool].spare_nodes:
@@ -577,16 +577,16 @@ def _short_of_nodes(network: Network, pool: str, cluster: ClusterState) -> str:
     return f"{len(lacking)} of its {len(network.nodes_of[pool])} nodes take no pods"
 
 
-#: What a quota limits, and a replica takes: leaves of both, with their words.
+#: Resources that a quota limits: leaves of a quota and a replica, with their words.
 _LIMITED = dict(zip(("cpus", "memoryGb", "hugepagesGb", "accelerators"), PARTS, strict=True))
 
 
 def beyond_quota(
     store: Store, network: Network, running: Mapping[str, Sequence[str]], function: str, replicas: int
 ) -> str:
-    """What a function's owner has too little of for so many replicas, by the quota on its pool; empty if nothing.
+    """Resources that a function's owner lacks for so many replicas, by the quota on its pool; empty if none.
 
-    Quota and functions count as they were applied.
+    It compares quota and functions as they were applied.
     """
     pool, owner = next(iter(running.get(function, ())), ""), network.function_by_id[function].side
     beside = [name for name, pools in running.items() if pool in pools and network.function_by_id[name].side == owner]
@@ -612,7 +612,7 @@ def selected(network: Network, selector: str) -> tuple[str, ...]:
     """Stations of a selector.
 
     Raises:
-        InputError: It is wrong, or matches nothing.
+        InputError: The selector is wrong, or matches nothing.
     """
     stations = select_with_ways(network, selector)
     if not stations:
@@ -625,7 +625,7 @@ def _wanted(network: Network, intent: Intent, station: str) -> DesiredStation:
 
 
 def _as_adopted(network: Network, intent: Intent, station: str, view: StationView) -> StationView:
-    """A view as it will be once the station is adopted."""
+    """A view as it will be after the station is adopted."""
     if view.adopted or view.observed is None:
         return view
     wanted = _wanted(network, intent, station)

@@ -57,7 +57,7 @@ async def restore_plan(planner: Planner, request: PlanRequest, actor: str, state
         expect_stations=request.expect_stations,
         under_hold=under_hold(network, holds),
         automatic=True,
-        identities=bool(state),  # a repair never restarts a station for its identity, a person may
+        identities=bool(state),  # a repair never restarts a station for its identity; a person may
     )
     run, at = await _state(planner, network, state)
     draft = Draft()
@@ -129,7 +129,7 @@ def _endpoint(station: str, ours: Sequence[Path], name: str) -> Path:
 
 
 async def _state(planner: Planner, network: Network, state: str) -> tuple[str, datetime | None]:
-    """The run, or the time, that a state on record is named by."""
+    """The run or the time that names a state on record."""
     if not state.startswith("r-"):
         return "", _time(network, state, planner.clock.now()) if state else None
     await planner.store.runs.get(state)

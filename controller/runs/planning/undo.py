@@ -1,4 +1,4 @@
-"""Undoes an ended run: a plan of the recorded inverses, refused where something changed since."""
+"""Undoes an ended run: makes a plan of the recorded inverses, and refuses stations that changed since."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from controller.ports.store import EndedJob
 from controller.runs.planning.planner import Planner, Progress
 from controller.runs.transaction.effects import Effects, effects
 
-#: Stations handled together: what was done on all of a network takes gigabytes.
+#: Stations that are handled together: the changes of a whole network take gigabytes.
 _AT_ONCE = 500
-#: A leaf of an entry; the entry with all below it; what the ledger says of it.
+#: A leaf of an entry; an entry with all below it; or its content in the ledger.
 _Thing = tuple[Path, LeafName]
 _WHOLE, _LEDGER = "*", "ledger"
 
@@ -29,9 +29,9 @@ _WHOLE, _LEDGER = "*", "ledger"
 async def undo_plan(
     planner: Planner, run_id: str, remove: Mapping[str, int], actor: str, progress: Progress | None = None
 ) -> Plan:
-    """A plan that takes back what an ended run left on its stations; reading them, changing nothing.
+    """A plan that takes back what an ended run left on its stations; reads them, and changes nothing.
 
-    Stations where later changes overlap, ours or others', are left out of it with the reason.
+    It leaves out stations with overlapping later changes, ours or others', and says why.
 
     Args:
         planner: Reads the stations.
@@ -90,9 +90,9 @@ async def _undo(
 
 
 def _brought_back(network: Network, devices: Collection[str], ended: EndedJob) -> str:
-    """Why what a job did on a device stays, though the rest of the run is undone.
+    """Why a job's change on a device stays although the rest of the run is undone.
 
-    It made a pool ready for functions, or it brought back what a function's pod had taken, and nothing new.
+    The job made a pool ready for functions, or only restored what a function's new pod had lost.
     """
     made = {class_of(node.path) for change in ended.changes for node in change.gained}
     if NAMESPACE.name in made and any(device in network.function_by_id for device in devices):
@@ -146,7 +146,7 @@ def undo_station(
 
 
 def _overlaps(root: NodeSpec, ended: EndedJob, later: Sequence[EndedJob]) -> Iterator[tuple[EndedJob, str]]:
-    """Later jobs that changed what the job changed, with the nodes; those that were undone themselves don't count."""
+    """Later jobs that changed the same nodes, with these nodes; jobs that were undone themselves don't count."""
     undone = {other.undoes for other in later if other.undoes and other.changes}
     mine = _things(root, ended)
     for other in later:
@@ -162,7 +162,7 @@ def _effects(root: NodeSpec, ended: EndedJob) -> Effects:
 
 
 def _things(root: NodeSpec, ended: EndedJob) -> list[_Thing]:
-    """What the job changed in the end: a cell that it locked and unlocked again is not among it."""
+    """What the job changed in total, without, for example, a cell that it locked and unlocked again."""
     total = _effects(root, ended)
     entries = [path for path, (before, after) in total.exists.items() if before is not after]
     leaves = [
@@ -176,7 +176,7 @@ def _things(root: NodeSpec, ended: EndedJob) -> list[_Thing]:
 
 
 def _meet(one: _Thing, other: _Thing) -> bool:
-    """Whether two things are the same, or one lies in the other: an entry holds all below it."""
+    """Whether two are the same, or one is inside the other: an entry includes all below it."""
     for (path, _), (entry, whole) in ((one, other), (other, one)):
         if whole == _WHOLE and is_below(path, entry):
             return True

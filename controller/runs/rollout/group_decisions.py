@@ -17,16 +17,16 @@ from controller.models.run import GateChoice, Job, JobState, Outcome, Policy, Ru
 from controller.ports.store import NewDecision
 from controller.runs.rollout.timers import confirm_budget
 
-#: Rank of devices that go after all others of their group: once edited, they don't revert by themselves.
+#: Rank of devices that go after all others of their group, since they don't revert by themselves after an edit.
 LAST = 100
-#: How often a group is begun: one that is postponed again and again is for people to decide.
+#: How often a group may begin: if it is postponed again and again, people have to decide.
 ROUNDS = 5
 
 
 def groups_of(run: Run, jobs: Sequence[Job]) -> Mapping[tuple[int, str], Sequence[Job]]:
-    """Jobs of waves that were opened, by wave and unit (with policy ``wave`` under an empty name).
+    """Jobs of opened waves, by wave and unit (with policy ``wave`` under an empty name).
 
-    Groups of which nothing is left are absent.
+    Groups without remaining jobs are absent.
     """
     found: dict[tuple[int, str], list[Job]] = {}
     for job in jobs:
@@ -38,12 +38,12 @@ def groups_of(run: Run, jobs: Sequence[Job]) -> Mapping[tuple[int, str], Sequenc
 
 
 def group_of(run: Run, job: Job) -> tuple[int, str]:
-    """Wave and unit of what a job is decided with; the unit is empty where its whole wave is."""
+    """Wave and unit of the group that a job is decided with; the unit is empty if that is the whole wave."""
     return job.wave, "" if run.strategy.policy is Policy.WAVE else job.unit
 
 
 def round_of(members: Iterable[Job]) -> int:
-    """The round in which a group is: the earliest of those who are left."""
+    """The round of a group: the earliest among its remaining jobs."""
     return min((job.round for job in members if job.state is not JobState.DONE), default=0)
 
 
@@ -68,7 +68,7 @@ def decisions(run: Run, jobs: Sequence[Job], now: datetime) -> tuple[NewDecision
 
 
 def _decision(run: Run, members: Sequence[Job], group: tuple[int, str], now: datetime) -> NewDecision | None:
-    """What is decided for a group now, or None while it is too early or there is nothing to decide."""
+    """The decision for a group now; None if it is too early, or there is nothing to decide."""
     tries = round_of(members)
     left = [job for job in members if job.state is not JobState.DONE and job.round == tries]
     going = [job for job in left if job.choice in (None, GateChoice.CONFIRM)]
@@ -94,32 +94,32 @@ def _decision(run: Run, members: Sequence[Job], group: tuple[int, str], now: dat
 
 
 def _away(run: Run, members: Iterable[Job], tries: int) -> str:
-    """The member that its unit has to wait for, since it was away, in words, or an empty string."""
+    """The member that was away and that its unit has to wait for, in words; empty if there is none."""
     if run.strategy.policy is not Policy.UNIT:
         return ""
     return next((f"{station} was away" for station in _tried_again(members, tries)), "")
 
 
 def _tried_again(members: Iterable[Job], tries: int) -> Iterator[str]:
-    """Who was away, and comes in a later round than others."""
+    """Members that were away, and come in a later round than others."""
     return (job.station for job in members if job.state is not JobState.DONE and job.round > tries)
 
 
 def _is_patient(run: Run, members: Iterable[Job], now: datetime) -> bool:
-    """Whether one of a group was away, and the run's patience with it has not run out."""
+    """Whether a member was away, and the run's patience with it has not run out."""
     since = (job.deferred for job in members if job.deferred is not None)
     return any(run.strategy.is_patient(one, now) for one in since)
 
 
 def _gate(undecided: Iterable[Job]) -> int:
-    """The furthest gate at which one of them stands."""
+    """The furthest gate that one of them has reached."""
     return max((job.gate for job in undecided if job.gate is not None), default=0)
 
 
 def _cut_units(run: Run, members: Sequence[Job], wave: int) -> list[NewDecision]:
-    """Units that are taken back although their wave goes on: one of them was away, and a unit is never cut.
+    """Units that are taken back although their wave goes on: a member was away, and a unit is never split.
 
-    Where it is tried again, so is its unit.
+    If the member is tried again, so is its unit.
     """
     if run.strategy.policy is not Policy.WAVE:
         return []
@@ -140,7 +140,7 @@ def _cut_units(run: Run, members: Sequence[Job], wave: int) -> list[NewDecision]
 
 
 def _failed(run: Run, members: Iterable[Job]) -> str:
-    """The member that keeps its group from being confirmed, in words, or an empty string.
+    """The member that prevents its group from being confirmed, in words; empty if there is none.
 
     A unit is whole or not at all; of a wave only those count that could have been prepared and were not.
     """
@@ -154,9 +154,9 @@ def _failed(run: Run, members: Iterable[Job]) -> str:
 
 
 def _closed(undecided: Iterable[Job], now: datetime) -> str:
-    """Why a group that was begun can't be completed any more, in words, or an empty string.
+    """Why a group that has begun can't be completed any more, in words; empty if it can.
 
-    What was begun may be confirmed although something has come up meanwhile; but not after its window.
+    It may still be confirmed if new obstacles came up meanwhile, but not after its window.
     """
     for job in undecided:
         if job.closes is not None and job.closes <= now:
@@ -167,18 +167,18 @@ def _closed(undecided: Iterable[Job], now: datetime) -> str:
 
 
 def why_not(job: Job, now: datetime) -> str:
-    """Why a job may not be begun now, or an empty string."""
+    """Why a job may not begin now; empty if it may."""
     closed = job.closes is not None and job.closes <= now
     return job.blocked or ("its window closed" if closed else "")
 
 
 def _too_late(run: Run, undecided: Iterable[Job], members: int, now: datetime) -> str:
-    """The device whose timer leaves too little to confirm its group, in words, or an empty string."""
+    """The device whose timer leaves too little time to confirm its group, in words; empty if there is none."""
     budget = confirm_budget(members)
     for job in undecided:
         if job.gate_until is None:
             continue
-        # Should the wall clock be set back, no timer is longer than it was made.
+        # If the wall clock is set back, no timer counts as longer than it was made.
         left = min(float(run.strategy.timer()), (job.gate_until - now).total_seconds())
         if left <= budget:
             return f"the timer of {job.station} leaves {max(0.0, left):.0f} s, less than the {budget:.0f} s needed"

@@ -1,7 +1,7 @@
-"""How long devices may hold a commit unconfirmed, and whether there is a window for it, known up front. Pure.
+"""How long devices may hold an unconfirmed commit, and whether a window allows that; known up front. Pure.
 
-A device's timer must outlast the slowest of its group: those that are prepared first wait until the last one
-is. ``strategy.parallel`` devices are prepared at once, rank after rank, so a group takes as many rounds.
+A device's timer must outlast the slowest of its group, since the first ones wait until the last one is prepared.
+``strategy.parallel`` devices are prepared at once, rank after rank, so a group takes as many rounds.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from controller.ports.store import NewJob
 
 
 def fitted(strategy: Strategy, jobs: Sequence[NewJob], constraints: RunConstraints, now: datetime) -> Strategy:
-    """The strategy with its timer, for which there are windows. Raises as ``timed`` and ``check_windows`` do."""
+    """The strategy with its timer, after a check of windows. Raises the errors of ``timed`` and ``check_windows``."""
     strategy = timed(strategy, jobs)
     check_windows(strategy, jobs, constraints, now)
     return strategy
 
 
 def timed(strategy: Strategy, jobs: Iterable[NewJob]) -> Strategy:
-    """The strategy with the timer that its largest group needs; a person's own choice stays.
+    """The strategy with the timer that its largest group needs; a person's own choice remains.
 
     Raises:
         InputError: No timer is long enough.
@@ -47,9 +47,9 @@ def timed(strategy: Strategy, jobs: Iterable[NewJob]) -> Strategy:
 
 
 def check_windows(strategy: Strategy, jobs: Iterable[NewJob], constraints: RunConstraints, now: datetime) -> None:
-    """See that all who are decided together may work at the same time.
+    """Check that all members of a group may work at the same time.
 
-    Where one station alone has no window that is long enough, that is what its run says it waits for.
+    If a single station has no window that is long enough, its run waits and says so.
 
     Raises:
         InputError: The windows of a group are never open together for as long as its timer.
@@ -73,12 +73,12 @@ def check_windows(strategy: Strategy, jobs: Iterable[NewJob], constraints: RunCo
 
 
 def confirm_budget(members: int) -> float:
-    """Seconds that every timer of a group must leave when it is confirmed: all must learn of it and confirm."""
+    """Seconds that every timer of a group must leave at its confirmation, so that all learn of it and confirm."""
     return 10.0 + 0.02 * members
 
 
 def _groups(strategy: Strategy, jobs: Iterable[NewJob]) -> Mapping[tuple[int, str], Sequence[NewJob]]:
-    """Jobs that are decided together, by wave and unit (empty where the whole wave is)."""
+    """Jobs that are decided together, by wave and unit (empty for the whole wave)."""
     groups: dict[tuple[int, str], list[NewJob]] = {}
     for job in jobs:
         groups.setdefault((job.wave, job.unit if strategy.policy is Policy.UNIT else ""), []).append(job)
@@ -87,6 +87,6 @@ def _groups(strategy: Strategy, jobs: Iterable[NewJob]) -> Mapping[tuple[int, st
 
 def _rounds(group: Sequence[NewJob], strategy: Strategy) -> int:
     ranks = Counter(job.rank for job in group)
-    # Who was away is prepared before others of its rank.
+    # Devices that were away are prepared before others of their rank.
     twice = len(ranks) if strategy.patience else 0
     return twice + sum(math.ceil(count / strategy.parallel) for count in ranks.values())

@@ -13,12 +13,12 @@ from controller.runs.rollout.group_decisions import LAST, decisions, group_of, g
 
 _CANCELLED = "its unit or wave was cancelled"
 _POSTPONED = "its unit or wave was postponed"
-#: Jobs nobody has begun.
+#: Jobs that nobody has begun.
 _UNBEGUN = (JobState.WAITING, JobState.READY)
 
 
 def decide(run: Run, jobs: Sequence[Job], now: datetime) -> Transition | None:
-    """The next transition of a run, or None while there is nothing to decide.
+    """The next transition of a run; None while there is nothing to decide.
 
     A run starts with wave 0, opens a wave when the one before is done but for what was away and is tried again, starts
     no job any more once ``strategy.stop_after`` jobs failed, a device diverged or no canary came to carry the change,
@@ -41,7 +41,7 @@ def decide(run: Run, jobs: Sequence[Job], now: datetime) -> Transition | None:
 
 
 def _stopped(run: Run, jobs: Sequence[Job], reason: str, now: datetime) -> Transition | None:
-    """What is left to do of a run that begins nothing more: stations whose function may have restarted come back."""
+    """The rest of a run that begins nothing more: stations whose function may have restarted are brought back."""
     units = restarted(jobs) if run.strategy.policy is Policy.STATION else frozenset()
     owed = {job.id for job in jobs if job.rank in INSIDE and (job.wave, job.unit) in units}
     left = [job for job in jobs if job.state not in _UNBEGUN or job.started is not None or job.id in owed]
@@ -53,7 +53,7 @@ def _stopped(run: Run, jobs: Sequence[Job], reason: str, now: datetime) -> Trans
 
 
 def _within_wave(run: Run, jobs: Sequence[Job], now: datetime) -> Transition | None:
-    """Jobs of open waves whose turn has come, or whose unit is not to be."""
+    """Jobs of open waves whose turn has come, or whose unit will not take part."""
     ready: list[str] = []
     withdrawn: list[str] = []
     postponed: list[str] = []
@@ -76,7 +76,7 @@ def _within_wave(run: Run, jobs: Sequence[Job], now: datetime) -> Transition | N
 
 
 def _turns(run: Run, unbegun: Iterable[Job], tries: int) -> list[list[Job]]:
-    """Jobs that may begin at the same time, in order; where they are decided together, those of one round."""
+    """Jobs that may begin at the same time, in order; if decided together, those of one round."""
     found: dict[tuple[int, bool], list[Job]] = {}
     for job in unbegun:
         if job.round == tries or run.strategy.policy is Policy.STATION:
@@ -85,12 +85,12 @@ def _turns(run: Run, unbegun: Iterable[Job], tries: int) -> list[list[Job]]:
 
 
 def _place(run: Run, job: Job) -> tuple[int, bool]:
-    """Order of a job within its unit: rank, and then who was away before others are changed for nothing once more."""
+    """Sort key of a job within its unit: rank, then devices that were away, so that others do not change in vain."""
     return job.rank, run.strategy.policy is not Policy.STATION and job.deferred is None
 
 
 def _units_under_way(run: Run, one: Job, members: Iterable[Job]) -> set[str]:
-    """Units of which something before its turn is neither prepared nor done; an empty name where it is all's turn."""
+    """Units in which an earlier rank is not prepared or done; an empty name if that holds for all."""
     return {
         "" if one.rank == LAST else mate.unit
         for mate in members
@@ -102,7 +102,7 @@ def _units_under_way(run: Run, one: Job, members: Iterable[Job]) -> set[str]:
 
 
 def _why_withdrawn(run: Run, rank: int, members: Iterable[Job]) -> str:
-    """Why jobs of a rank never begin where no decision says so, or an empty string."""
+    """Why jobs of a rank never begin although no decision says so; empty if they do."""
     if run.strategy.policy is not Policy.STATION or (rank in INSIDE and restarted(members)):
         return ""
     failed = (mate for mate in members if mate.rank < rank and mate.outcome and not mate.outcome.good)
@@ -110,7 +110,7 @@ def _why_withdrawn(run: Run, rank: int, members: Iterable[Job]) -> str:
 
 
 def _may_begin(run: Run, members: Sequence[Job], now: datetime) -> bool:
-    """Whether a group may be begun, or was: of one that is decided as a whole none begins before all may."""
+    """Whether a group may begin or has begun; a group that is decided as a whole begins only if all members may."""
     left = [job for job in members if job.state is not JobState.DONE]
     alone = run.strategy.policy is Policy.STATION
     tries = max(job.round for job in left) if alone else round_of(left)
@@ -125,7 +125,7 @@ def _next_wave(run: Run, jobs: Sequence[Job], now: datetime) -> Transition | Non
     left = [job for job in jobs if job.state is not JobState.DONE]
     if not left:
         return _end(run, jobs)
-    # No wave waits for units of which something was away and is tried again; but for the canary all do.
+    # No wave waits for units with a member that was away and is tried again, but all wait for the canary.
     first = 0 if _is_proven(run, jobs) else 1 + run.strategy.canary_wave
     late = {(job.wave, job.unit) for job in left if job.deferred is not None and job.wave >= first}
     timely = [job for job in left if (job.wave, job.unit) not in late] if late else left
@@ -146,14 +146,14 @@ def _is_proven(run: Run, jobs: Iterable[Job]) -> bool:
 
 
 def _soaks(run: Run, jobs: Sequence[Job], now: datetime) -> bool:
-    """Whether the wave that is done has to stand for a while longer."""
+    """Whether the finished wave has to soak for a while longer."""
     ended = [job.finished for job in jobs if job.wave == run.wave and job.finished is not None]
-    # Without a soak nobody's wrong clock may make it wait.
+    # Without a soak, a wrong clock must not make it wait.
     return bool(ended and run.strategy.soak) and now < max(ended) + timedelta(seconds=run.strategy.soak)
 
 
 def _stop_reason(run: Run, jobs: Sequence[Job]) -> str:
-    """Why no further job may start, or an empty string."""
+    """Why no further job may start; empty if jobs may."""
     if run.state is RunState.CANCELLING:
         return "cancelled by a person"
     diverged = [job.station for job in jobs if job.outcome is Outcome.DIVERGED]
@@ -173,7 +173,7 @@ def _stop_reason(run: Run, jobs: Sequence[Job]) -> str:
 
 
 def _failures(run: Run, jobs: Sequence[Job]) -> int:
-    """Jobs that failed, and groups that were taken back although none of them failed or was away."""
+    """The number of failed jobs, and of groups taken back although no member failed or was away."""
     failed = [job for job in jobs if job.outcome is not None and job.outcome.counts_as_failure]
     withdrawn = {group_of(run, job) for job in jobs if job.outcome is Outcome.WITHDRAWN}
     away = [job for job in jobs if job.outcome is Outcome.DEFERRED or job.deferred is not None] if withdrawn else []

@@ -1,4 +1,4 @@
-"""Cutting a plan into waves: a canary first, then waves that never cut a tracking area. Pure."""
+"""Divides a plan into waves: a canary first, then waves that never split a tracking area. Pure."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ def cut_waves(plan: Plan, network: Network, strategy: Strategy) -> tuple[NewJob,
 
 
 def ranks_in(plan: Plan, network: Network) -> Mapping[str, int]:
-    """Order of a plan's devices within what is decided together, 0 where absent.
+    """Order of a plan's devices within their group; absent ones have 0.
 
-    Where a unit has no order of its own, those go last that don't revert by themselves: all others are verified then.
+    In a unit without an order of its own, devices that don't revert by themselves go last, after all others are
+    verified.
     """
     ranks = dict(ranks_of(plan.changes, network))
     weak = {change.station for change in plan.changes if not change.reverts}
@@ -51,7 +52,7 @@ def cut_units(
     region_of: Callable[[str], str],
     idle: Collection[str] = (),
 ) -> tuple[NewJob, ...]:
-    """Jobs of devices, by wave; units are never cut. See ``cut_waves``.
+    """Jobs of devices, by wave; units are never split. See ``cut_waves``.
 
     Args:
         found: Units, each named after its first device.
@@ -83,9 +84,9 @@ def cut_stages(
     region_of: Callable[[str], str],
     idle: Collection[str] = (),
 ) -> tuple[NewJob, ...]:
-    """Jobs by wave, where no wave holds devices of two stages; a unit belongs to the last stage of its devices.
+    """Jobs by wave, where no wave has devices of two stages; a unit belongs to the last stage of its devices.
 
-    The canary stands in the first stage only, but for what is made ready for it (stages below 0). See ``cut_units`` for
+    The canary is in the first stage only; stages below 0 prepare what it needs. See ``cut_units`` for
     the rest.
     """
     stages: dict[int, list[tuple[str, ...]]] = {}
@@ -118,7 +119,7 @@ def _after_canary(units: list[tuple[str, ...]], canary: int, waves: list[list[st
 def _filled(
     units: Iterable[tuple[str, ...]], size: int, per_region: int | None, region_of: Callable[[str], str]
 ) -> list[list[str]]:
-    """Units in waves, each in the first wave with room; without a limit per region only the last one can have any."""
+    """Units in waves, each in the first wave with room; without a limit per region only the last wave can have any."""
     waves: list[list[str]] = []
     taken: list[Counter[str]] = []
     for unit in units:
@@ -142,7 +143,7 @@ def units_of(changes: Iterable[Change], network: Network, others: Collection[str
     Args:
         changes: What changes.
         network: Where the devices are.
-        others: Devices that take part although nothing is known to change there.
+        others: Devices that take part although no change of them is known.
     """
     group: dict[str, set[str]] = {device: {device} for device in others}
     by_area: dict[_Area, str] = {}
@@ -164,7 +165,7 @@ def units_of(changes: Iterable[Change], network: Network, others: Collection[str
 
 
 def _far_ends(change: Change, network: Network) -> Iterable[str]:
-    """Whoever had the other ends of end points that a central unit loses: the network files may not say so any more."""
+    """Stations at the other ends of end points that a central unit loses: the files may not name them any more."""
     lost = change.lost if change.station in network.central_units else ()
     return [step(path)[1][0] for path in lost if is_midhaul(path)]
 
@@ -177,7 +178,7 @@ def _join(group: dict[str, set[str]], device: str, other: str) -> None:
 
 
 def _join_behind(group: dict[str, set[str]], network: Network, device: str) -> None:
-    """A router is decided together with the stations of its site, a function or central unit with those it serves."""
+    """Join a router with the stations of its site, and a function or central unit with the stations that it serves."""
     if not is_way(network, device):
         return
     for station in network.stations_behind(device):

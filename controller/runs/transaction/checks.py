@@ -1,4 +1,4 @@
-"""What a transaction waits for on a device: cells on air, core links up, functions ready, no new alarms."""
+"""Conditions that a transaction waits for: cells on air, core links up, functions ready, no new alarms."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from controller.ports.clock import Clock
 from controller.ports.devices import DeviceSession
 from controller.runs.transaction.remote_links import state_behind
 
-#: Seconds between two reads: soon at first, gently later.
+#: Seconds between two reads: short at first, longer later.
 _SOON, _GENTLY = 0.1, 2.0
-#: Longest that a function may take to become ready: its image comes over a thin link, then it starts.
+#: The longest time for a function to become ready: its image is loaded over a slow link, then it starts.
 READY_SECONDS = 600.0
-#: Seconds in which an operator that gave up may take it back, as where it saw a part of what was written.
+#: Seconds in which an operator that gave up may recover, for example if it saw only a part of an edit.
 STALLED_SECONDS = 5.0
-#: Why a wait was cut short.
+#: Why a wait ended early.
 CANCELLED = "cancelled by a person"
-#: What is proved by a state that the device tells.
+#: Conditions that the device's reported state proves.
 _SERVES = ("link-up", "cell-on-air")
 
-#: Says that the AlarmList was kept before: what one tells that was locked may have stood for long.
+#: Marks that the AlarmList was read before the change.
 _RECORDS = "records of alarms"
 
-#: What a device path or the name of an alarm stands for: something that was wrong before.
+#: A device path or alarm name that was already at fault before.
 Excuse = str
 
 
 def excused(change: Change, before: Observed) -> tuple[Excuse, ...]:
-    """What is not this change's fault.
+    """Faults that this change did not cause.
 
     Core links that were down before and that the change does not edit; alarms that stood; cells and links of which
     the station has others of their class (``EP_NgC``) and reports no state of them: nobody waits for it.
@@ -51,17 +51,17 @@ def excused(change: Change, before: Observed) -> tuple[Excuse, ...]:
 
 
 def _alarms_of(observed: Observed) -> tuple[ActiveAlarm | AlarmRecord, ...]:
-    """Alarms that a station reports, in either way."""
+    """Alarms that a station reports, in either form."""
     return (*observed.alarms, *(observed.records or ()))
 
 
 def _waits(change: Change) -> tuple[WaitFor, ...]:
-    """All that the change waits for, once each."""
+    """All conditions of the change, without repetition."""
     return tuple(dict.fromkeys((*(wait for phase in change.phases for wait in phase.wait), *change.checks)))
 
 
 def _was_not_up(wait: WaitFor, before: Observed) -> bool:
-    """Whether a link was there, and not up; one behind the device is always there."""
+    """Whether a link existed and was not up; a link behind the device always exists."""
     if wait.behind:
         return state_behind(wait.path, before) is not ServiceState.UP
     return wait.path in before.tree and link_state(before, wait.path) is not ServiceState.UP
@@ -80,8 +80,9 @@ async def unmet(
 ) -> tuple[str, Observed]:
     """Wait until all conditions hold at once.
 
-    What the station does not tell in all that time is not counted as missing (see ``remark``). Its alarms are waited
-    for too: many clear by themselves while the change settles. A function whose operator gave up is not waited for.
+    States that the station does not report in all that time do not count as missing (see ``remark``). It also waits for
+    alarms to clear: many do so by themselves while the change settles. It does not wait for a function whose operator
+    gave up.
 
     Args:
         session: Where to read again, and again.
@@ -125,19 +126,19 @@ def _new(seen: Observed, before: Container[Excuse]) -> Iterator[ActiveAlarm | Al
 
 
 def _in_words(missing: Sequence[str], alarms: Sequence[str], seconds: float) -> str:
-    """What still does not hold; the first few, since a detail is for people."""
+    """Conditions that still do not hold, in words; only the first few, since people read this."""
     words = [f"not reached within {seconds:g} s: {', '.join(missing)}"] if missing else []
     words += [f"new alarms for {seconds:g} s: {first_names(alarms)}"] if alarms else []
     return "; ".join(words)
 
 
 def remark(change: Change, observed: Observed) -> str:
-    """What was not proved of a change that went well, in words, or an empty string."""
+    """What was not proved about a successful change, in words; empty if nothing."""
     return "; ".join(filter(None, (_not_checked(change, observed), _down_as_before(change, observed))))
 
 
 def _not_checked(change: Change, observed: Observed) -> str:
-    """What the station did not tell."""
+    """States that the station did not report."""
     proved = [wait for wait in _waits(change) if wait.kind in (*_SERVES, "ready")]
     unknown = [wait for wait in proved if _state(wait, observed) is ServiceState.UNKNOWN]
     if not unknown:
@@ -162,7 +163,7 @@ def _name(wait: WaitFor, seen: Observed) -> str:
 
 
 def _state(wait: WaitFor, observed: Observed) -> ServiceState:
-    """Whether it holds (``UP``), as far as the device tells."""
+    """Whether a condition holds (``UP``), as far as the device reports it."""
     match wait.kind:
         case "any-link-up":
             return ServiceState.any_of(

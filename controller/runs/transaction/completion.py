@@ -1,4 +1,4 @@
-"""How a change on a device ends: confirmed and verified, or taken back and verified."""
+"""The end of a change on a device: confirmed and verified, or taken back and verified."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from controller.runs.transaction.record import Record
 
 log = structlog.get_logger()
 
-#: How often a confirm or a cancel is repeated to a device that answers ok and does nothing.
+#: How often a confirm or cancel is repeated if the device answers ok and does nothing.
 _ASKS = 3
-#: Seconds after our deadline in which the device's own timer, started a little later, runs out too.
+#: Seconds after our deadline until the device's own timer, which started a little later, has also expired.
 _TIMER_LAG = 3.0
-#: Error-tag by which a device says that no confirmed commit waits under the token (RFC 6241 §8.4.5.1).
+#: Error-tag with which a device says that no confirmed commit is pending under the token (RFC 6241 §8.4.5.1).
 _NOT_PENDING = "invalid-value"
 BY_ITSELF = "the station reverted by itself before the confirm reached it"
 
 
 class Completion:
-    """The last acts of one transaction.
+    """The last acts of a transaction.
 
     Args:
         timer: Seconds of a confirmed commit.
-        lock: Sees to it that the session holds the lock: what was taken over by its token may not hold it yet.
+        lock: Makes sure that the session holds the lock: after a take-over by token it may not have it yet.
 
     Attributes:
-        whole: What all phases amount to.
+        whole: The net effect of all phases.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Completion:
         self.whole = effects(root, change.phases)
 
     async def confirm(self, session: DeviceSession, mark: JournalEntry) -> JobResult:
-        """Confirm until the device says that nothing waits for it any more: an ok proves nothing.
+        """Confirm until the device says that nothing is pending any more: an ok proves nothing.
 
         After an ok running looks the same whether the commit is confirmed or still about to revert. A refusal
         proves nothing either, unless it comes after an ok or says that nothing waits under this token.
@@ -72,14 +72,14 @@ class Completion:
             except DeviceRefusedError as refused:
                 log.debug("transaction.confirm_refused", station=self._change.station, reason=refused.message)
                 if said_ok or refused.tag == _NOT_PENDING:
-                    # It was confirmed, now or earlier, or it reverted. The device's tree tells.
+                    # It was confirmed, now or earlier, or it reverted. The device's tree shows which.
                     break
         else:
             await self._outlive(mark)
         return await self.verified(session)
 
     async def _outlive(self, mark: JournalEntry) -> None:
-        """Wait until the device's timer must have run out, whatever the time of day was when it was started."""
+        """Wait until the device's timer must have expired, whatever the wall clock said when it started."""
         if mark.deadline is not None:
             await self._clock.sleep(self._timer + _TIMER_LAG)
 
@@ -101,7 +101,7 @@ class Completion:
         return JobResult(Outcome.DIVERGED, "after the confirm the device carries neither the old nor the new state")
 
     def success(self, outcome: Outcome, detail: str = "") -> JobResult:
-        """The result where the station carries the change."""
+        """The result if the station carries the change."""
         return JobResult(outcome, detail, gained=self._change.gained, lost=self._change.lost, applied=True)
 
     async def take_back(self, session: DeviceSession, reason: str) -> JobResult:
@@ -121,7 +121,7 @@ class Completion:
         return await self._restored(session, mark, reason, Outcome.FAILED_SAFE if untouched else Outcome.ROLLED_BACK)
 
     async def _cancel(self, session: DeviceSession, mark: JournalEntry, sent: Effects) -> None:
-        """Cancel; a device that still carries ours is left to its own timer."""
+        """Cancel; if the device still carries our change, its own timer takes it back."""
         for _ in range(_ASKS):
             await self._record.check()
             try:
@@ -134,7 +134,7 @@ class Completion:
         await self._outlive(mark)
 
     async def _restored(self, session: DeviceSession, mark: JournalEntry, reason: str, done: Outcome) -> JobResult:
-        """Read back; where something of ours is left, apply the stored inverse of what is."""
+        """Read back; if something of ours is left, apply the part of the stored inverse for it."""
         phases = self._change.phases[: mark.phase + 1]
         seen = await session.read()
         for count in range(len(phases), 0, -1):

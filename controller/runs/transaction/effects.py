@@ -1,4 +1,4 @@
-"""Effects of a change on a device's tree: the net effect, what remains to do, what was lost besides. Pure."""
+"""Effects of a change on a device's tree: net effect, remaining edits, and unintended losses. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _Pair = tuple[Value | None, Value | None]
 
 @dataclass(slots=True)
 class Effects:
-    """What the edits of some phases amount to together; a leaf at its default equals an absent one.
+    """Net effect of the edits of some phases; a leaf at its default equals an absent one.
 
     A cell that was set to shut down may be locked meanwhile: the station does that by itself.
 
@@ -36,11 +36,11 @@ class Effects:
     gone: dict[Path, Leaves] = field(default_factory=dict)
 
     def after_holds(self, tree: Tree) -> bool:
-        """Whether the tree is as it is after all the phases."""
+        """Whether the tree is in the state after all phases."""
         return self._holds(tree, 1)
 
     def before_holds(self, tree: Tree) -> bool:
-        """Whether the tree is as it was before all the phases."""
+        """Whether the tree is in the state before all phases."""
         return self._holds(tree, 0)
 
     def _holds(self, tree: Tree, side: int) -> bool:
@@ -56,7 +56,7 @@ class Effects:
 
     @property
     def moved(self) -> list[tuple[Path, tuple[bool, bool]]]:
-        """Entries that the phases together move to the first place of their list, or away from it."""
+        """Entries that the phases together move to or from the first place of their list."""
         return [(path, pair) for path, pair in self.first.items() if pair[0] is not pair[1]]
 
     def _leaves_hold(self, path: Path, wanted: dict[LeafName, Value | None], tree: Tree) -> bool:
@@ -65,7 +65,7 @@ class Effects:
         return all(settled(self.root, path, leaf, given.get(leaf), there.get(leaf)) for leaf in wanted)
 
     def add(self, edit: Edit) -> None:
-        """Put one more edit on top."""
+        """Add the effect of one more edit."""
         if edit.op is Op.MERGE:
             for leaf in {*edit.before, *edit.after}:
                 self._leaf(edit.path, leaf, edit.before.get(leaf), edit.after.get(leaf))
@@ -89,7 +89,7 @@ def effects(root: NodeSpec, phases: Sequence[Phase]) -> Effects:
     for phase in phases:
         for edit in phase.edits:
             total.add(edit)
-        # A delete names only the entry on top; its inverse names all that went with it.
+        # A delete names only the top entry; its inverse names all entries below it.
         restored = [edit for edit in phase.inverse if edit.op is Op.CREATE]
         total.gone |= {edit.path: edit.after for edit in restored}
         stood = {edit.path: edit.after_sibling == "" for edit in restored if edit.after_sibling is not None}
@@ -100,7 +100,7 @@ def effects(root: NodeSpec, phases: Sequence[Phase]) -> Effects:
 
 
 def cuts_the_way(root: NodeSpec, phases: Iterable[Phase]) -> bool:
-    """Whether phases edit what the device stands on, so that they could cut the way to it."""
+    """Whether phases edit the footing of the device, and could cut the connection to it."""
     edited = (spec_of(root, edit.path) for phase in phases for edit in phase.edits)
     return any(spec is not None and spec.footing for spec in edited)
 
@@ -108,7 +108,7 @@ def cuts_the_way(root: NodeSpec, phases: Iterable[Phase]) -> bool:
 def vanished(carried: Collection[Path], phases: Iterable[Phase], seen: Observed) -> str:
     """Entries that were there, that no phase deletes, and that are gone, in words; empty if there are none.
 
-    For what a change creates, an emptied device is as it was before: only what it carried besides tells the difference.
+    An emptied device looks as it did before a change that only creates; only its other entries show the difference.
     """
     lost = [path for path in carried if path not in seen.tree and not seen.unseen(path)]
     if not lost:
@@ -122,7 +122,7 @@ def vanished(carried: Collection[Path], phases: Iterable[Phase], seen: Observed)
 
 
 def unfinished(inverse: Iterable[Edit], tree: Tree) -> tuple[Edit, ...]:
-    """What of an inverse is left to do where the edits were carried out in part; none if nothing is."""
+    """The part of an inverse that is left to do after edits were carried out in part; empty if nothing is."""
     left = []
     for edit in inverse:
         there = tree.get(edit.path)
@@ -136,7 +136,7 @@ def unfinished(inverse: Iterable[Edit], tree: Tree) -> tuple[Edit, ...]:
 
 
 def _merged(edit: Edit, there: Leaves) -> list[Edit]:
-    """What an entry that is there lacks to be as the edit leaves it."""
+    """What an existing entry lacks to be as the edit leaves it."""
     names = {*edit.before, *edit.after} if edit.op is Op.MERGE else {*there, *edit.after}
     differing = [name for name in sorted(names) if there.get(name) != edit.after.get(name)]
     if not differing:
@@ -147,9 +147,9 @@ def _merged(edit: Edit, there: Leaves) -> list[Edit]:
 
 
 def astray(change: Change) -> tuple[LedgerNode, ...]:
-    """Nodes that a change makes on a device that takes nothing back by itself: where nobody knows what became of it.
+    """Nodes that a change creates on a device that takes nothing back by itself, if their fate is unknown.
 
-    They are on record as ours then, so that they can go: what may be there belongs to somebody.
+    They go on record as ours, so that they can be removed later.
     """
     made = [edit.path for phase in change.phases for edit in phase.edits if edit.op is Op.CREATE]
     found = () if change.reverts else change.gained

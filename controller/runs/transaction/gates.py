@@ -1,4 +1,4 @@
-"""Gates as a worker sees them: a prepared device waits at one until the decision for its group."""
+"""Gates in a worker: a prepared device waits at one for the decision about its group."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from controller.ports.clock import Clock
 from controller.ports.store import AsyncStore, Claim, Store, decision_for
 from controller.runs.poller import Poller
 
-#: Seconds between two reads of what was decided.
+#: Seconds between two reads of decisions.
 _POLL = 0.25
 
 _ByUnit = Mapping[tuple[str, int, str], Sequence[Decision]]
 
 
 class Gates:
-    """All gates at which devices of this process stand.
+    """All gates at which devices of this process wait.
 
     Attributes:
         waiting: Jobs that wait for a decision.
@@ -29,12 +29,12 @@ class Gates:
         self.on_complete: Callable[[str], None] = lambda run: None
 
     def of(self, claim: Claim, number: int = 0) -> Gate | None:
-        """A gate of a claim's job; None where the job is decided on its own."""
+        """A gate of a claim's job; None if the job is decided on its own."""
         return None if claim.run.strategy.policy is Policy.STATION else Gate(self, self._store, claim, number)
 
 
 def _decided(store: Store, gates: Collection[Gate]) -> dict[Gate, Decision]:
-    """What was decided at gates."""
+    """Decisions for gates."""
     decided = _by_unit(store.gates.decisions({gate.wave for gate in gates}))
     return {gate: found for gate in gates if (found := gate.among(decided)) is not None}
 
@@ -61,21 +61,21 @@ class Gate:
         self.wave = (claim.run.id, claim.job.wave)
 
     def among(self, decided: _ByUnit) -> Decision | None:
-        """What concerns this job of what was decided."""
+        """The decision that applies to this job, if there is one."""
         job = self._claim.job
         mine = (*decided.get((*self.wave, job.unit), ()), *decided.get((*self.wave, ""), ()))
         return decision_for(job.unit, job.round, self._number, mine)
 
     async def decision_so_far(self) -> Decision | None:
-        """What was decided so far."""
+        """The decision so far, if there is one."""
         return (await self._store.transaction(_decided, [self])).get(self)
 
     async def goes_last(self) -> bool:
-        """Whether the device, since it can't revert by itself, has to go after others of its group."""
+        """Whether the device has to go after others of its group, since it can't revert by itself."""
         return await self._store.gates.goes_last(self._claim)
 
     async def stand(self, entry: JournalEntry | None = None) -> None:
-        """Put on record that the device stands here, with the journal row that says so."""
+        """Put on record that the device is at the gate, with the journal row that says so."""
         if await self._store.gates.arrive(self._claim, self._number, entry):
             self._gates.on_complete(self._claim.run.id)
 
@@ -84,5 +84,5 @@ class Gate:
         return await self._gates.waiting.wait(self)
 
     async def leave(self) -> Decision | None:
-        """Step back because the device is not what it was here any more; the decision if it came first."""
+        """Leave the gate because the device's state changed; returns the decision if that came first."""
         return await self._store.gates.leave(self._claim, self._number)

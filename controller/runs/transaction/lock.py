@@ -1,4 +1,4 @@
-"""A device's lock for one of our sessions: taken, not needed where the token is enough, and released."""
+"""A device's lock for one of our sessions: take it, go on without it if the token is enough, and release it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NOBODY = "0"
 
 
 class Lock:
-    """The lock of the session that a transaction or an operation works on.
+    """The lock of the session in which a transaction or operation works.
 
     Args:
         target: The device.
@@ -51,26 +51,26 @@ class Lock:
         self.rival = _NOBODY
 
     async def begin(self, session: DeviceSession) -> None:
-        """Lock; or go on without, where the device denies it while a confirmed commit of ours may be pending.
+        """Lock; or go on without, if the device denies locks while a confirmed commit of ours may be pending.
 
-        Some deny all locks then, in no session's name. Its token still ends the commit.
+        Some devices then deny all locks, and name no session. The token still ends the commit.
         """
         self.taken = False
         await self._kill_ours(session, self.rival)
         self.taken = await self._taken(session, token_is_enough=True)
 
     async def take(self, session: DeviceSession) -> None:
-        """Lock a session that has not the lock yet. Raises DeviceBusyError."""
+        """Lock, if the session does not have the lock yet. Raises DeviceBusyError."""
         self.taken = False
         self.taken = await self._taken(session, token_is_enough=False)
 
     async def ensure(self, session: DeviceSession) -> None:
-        """Lock, where the token was enough so far: nothing is edited without."""
+        """Lock, if the token was enough so far: nothing is edited without the lock."""
         if not self.taken:
             await self.take(session)
 
     async def leave(self, session: DeviceSession) -> None:
-        """Unlock; a device that refuses even that gets the session closed. Nothing is left in the candidate."""
+        """Unlock; if the device refuses even that, close the session. Nothing is left in the candidate."""
         try:
             await (session.unlock() if self.taken else session.discard())
         except DeviceRefusedError as error:
@@ -80,7 +80,7 @@ class Lock:
     async def _taken(self, session: DeviceSession, *, token_is_enough: bool) -> bool:
         """Lock, and kill only sessions that our own record names. False: the job goes on without the lock.
 
-        Attempts become rare: some servers run their timers only while nobody talks to them.
+        Attempts become less frequent: some servers run their timers only while nobody talks to them.
         """
         end = self._clock.monotonic() + self._patience
         pause = 0.1
@@ -115,7 +115,7 @@ class Lock:
             log.info("transaction.kill_refused", station=self._station, reason=gone.message)
 
     async def _has_token(self, session: DeviceSession) -> bool:
-        """Whether a confirmed commit of the change may be pending under our token; one of a probe is cancelled."""
+        """Whether a confirmed commit of the change may be pending under our token; a probe's commit is cancelled."""
         mark = self._record.mark
         if mark is None:
             try:
@@ -125,7 +125,7 @@ class Lock:
         return mark is not None and bool(mark.persist)
 
     async def _left_by_us(self, session: DeviceSession) -> bool:
-        """Whether the candidate holds just what this transaction edited before its session was lost."""
+        """Whether the candidate contains exactly what this transaction edited before its session was lost."""
         last = self._record.edited
         if last is None or self._change is None:
             return False

@@ -1,4 +1,4 @@
-"""How long and how often a device is tried, and the outcome when further tries are of no use."""
+"""How long and how often a device is tried, and the outcome when further tries do not help."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from controller.ports.store import JobResult
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a transaction tries, in seconds.
+    """Times of a transaction's tries, in seconds.
 
     Attributes:
         confirm_budget: Left on the device's timer at least when a confirm is sent.
@@ -38,7 +38,7 @@ class Patience:
     effect: float = 30.0
 
     def given_up(self, error: DeviceError, tries: int, *, unknown: str, late: bool) -> JobResult | None:
-        """The result after a session failed, where trying on is of no use; None where it is.
+        """The result after a session failed, if further tries do not help; None if they may.
 
         A device that something was sent to is not left alone before it was read back: all that ends this early is a
         host key or a credential that it does not know any more.

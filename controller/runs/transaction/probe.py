@@ -1,4 +1,4 @@
-"""How a server behaves: known from the record, or learned by an empty commit.
+"""Behaviour of a server: known from the record, or learned by an empty commit.
 
 An empty confirmed commit, one that follows it up, and a cancel change nothing on a correct server. So a probe tries
 them under the lock before the first change that relies on them, once for each software version. Servers that are known
@@ -25,25 +25,25 @@ from controller.runs.transaction.record import Record
 
 log = structlog.get_logger()
 
-#: Seconds of the empty confirmed commit, and in which a server may be late to end it.
+#: Timer of the empty confirmed commit in seconds, and by how much a server may be late to end it.
 _TIMER, _LAG = 10, 3.0
-#: Probes that a transaction begins: a server that loses the session at each is left alone.
+#: Most probes of a transaction: a server that loses the session at each is left alone.
 _MOST = 2
-#: Seconds for which others wait for one who finds out; then the next of them does it.
+#: Seconds for which others wait for the transaction that probes; then the next of them does it.
 _TURN = 30.0
 
 
 def software_of(capabilities: Capabilities, seen: Observed) -> str:
-    """The name of a server's software; empty where there is nothing to be learned about it."""
+    """The name of a server's software; empty if there is nothing to learn about it."""
     if not (capabilities.software and capabilities.safe_commit):
         return ""
-    # The ManagedElement, on top of the tree, says its release.
+    # The ManagedElement at the top of the tree has its release.
     releases = (str(leaves.get("swVersion", "")) for path, leaves in seen.state.items() if path.rfind("/") == 0)
     return ":".join(filter(None, (capabilities.software, next(releases, ""))))
 
 
 async def cancel_probe(session: DeviceSession, record: Record) -> None:
-    """Cancel a probe that was interrupted; where it can't be, there is none any more, or its timer ends it."""
+    """Cancel an interrupted probe; if that fails, there is none any more, or its timer ends it."""
     begun = record.probe
     if begun is None:
         return
@@ -56,21 +56,21 @@ async def cancel_probe(session: DeviceSession, record: Record) -> None:
 
 @dataclass(slots=True)
 class _Turn:
-    """One transaction finds out; ``found`` is None where it could not. ``over`` ends the patience of those who wait."""
+    """One probe; ``found`` is None if it failed. ``over`` ends the wait of the others."""
 
     found: asyncio.Future[Behaviour | None]
     over: asyncio.Task[None] | None = None
 
 
 class Findings:
-    """How servers behave, as the transactions of one process find it out: for each software version one at a time."""
+    """Behaviour of servers that transactions of one process find out: for each software version one at a time."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._turns: dict[str, _Turn] = {}
 
     async def shared(self, software: str, find_out: Callable[[], Awaitable[Behaviour | None]]) -> Behaviour | None:
-        """What whoever is at it finds out; where nobody is, or it finds nothing in time, what ``find_out`` does.
+        """The result of the transaction that probes; without one, or if it finds nothing in time, that of ``find_out``.
 
         Returns:
             None where ``find_out`` returned that. It may raise anything: then it is the next one's turn.
@@ -95,16 +95,16 @@ class Findings:
                 turn.over.cancel()
 
     def _end(self, software: str, turn: _Turn) -> None:
-        """Let another begin, if none has begun since."""
+        """Let another transaction begin, if none has begun since."""
         if self._turns.get(software) is turn:
             del self._turns[software]
 
 
 class Probe:
-    """Tells how the server of one transaction behaves.
+    """Finds out how the server of one transaction behaves.
 
     Attributes:
-        harm: What trying it out did to the station, in words; empty where it did what it should: nothing.
+        harm: Damage that the probe did to the station, in words; empty if there is none.
     """
 
     def __init__(self, record: Record, clock: Clock, findings: Findings, transaction: str) -> None:
@@ -115,7 +115,7 @@ class Probe:
         self.harm = ""
 
     async def behaviour(self, session: DeviceSession, seen: Observed) -> Behaviour:
-        """How the server behaves, learned now if that is not on record. The session holds the lock.
+        """The behaviour of the server, learned now if it is not on record. The session holds the lock.
 
         Args:
             session: A session to it.
@@ -167,7 +167,7 @@ class Probe:
         return Behaviour(follow_up=follow_up, reason=reason)
 
     async def _follow_up(self, session: DeviceSession, token: str) -> tuple[FollowUp | None, str]:
-        """The form that it takes; else none, and what it said to the last."""
+        """The form that the server accepts; or None, with its answer to the last one."""
         said = ""
         for form in FollowUp:
             await self._record.check()

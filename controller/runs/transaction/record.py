@@ -1,4 +1,4 @@
-"""A device transaction's record: the journal it writes before every act, and the lease it works under."""
+"""The record of a device transaction: the journal that it writes before every act, and its lease."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from controller.ports.clock import Clock
 from controller.ports.store import AsyncStore, Claim
 from controller.runs.transaction.gates import Gate
 
-#: Whether this worker may still believe in its leases: its heartbeat is on record. In doubt it waits for the next one.
+#: Whether this worker may still rely on its leases, because its heartbeat is on record. In doubt it waits for the next.
 Alive = Callable[[], Awaitable[bool]]
 
-#: Seconds for which it may be believed that automatic repair is not stopped.
+#: Seconds for which an answer that automatic repair is not stopped remains valid.
 _FRESH = 1.0
 #: Steps after which the device may carry something of ours.
 _MARKS = (
@@ -31,7 +31,7 @@ _MARKS = (
 
 
 async def always() -> bool:
-    """For who only reads, and for tests."""
+    """For callers that only read, and for tests."""
     return True
 
 
@@ -49,7 +49,7 @@ class Record:
         self._store = store
         self._clock = clock
         self._alive = alive
-        #: When the record was last asked whether repair is stopped, while nothing of an automatic repair was sent.
+        #: When the record was last asked whether repair is stopped, while an automatic repair has sent nothing.
         self._asked: float | None = None
         self._rows: list[JournalEntry] = []
 
@@ -123,7 +123,7 @@ class Record:
             raise
 
     async def check(self) -> None:
-        """Called before every mutating RPC, right before.
+        """Called directly before every mutating RPC.
 
         The first one of an automatic repair relies on a switch that was read just now: a record that answered late may
         have been asked before somebody stopped all repair.
@@ -160,11 +160,11 @@ class Record:
         return session in await self._store.journal.lock_sessions(station)
 
     async def behaviour(self, software: str) -> Behaviour | None:
-        """What is on record of how servers of a software version behave."""
+        """The recorded behaviour of servers of a software version; None if there is none."""
         return await self._store.behaviours.get(software)
 
     async def learn(self, software: str, behaviour: Behaviour) -> None:
-        """Put that on record. Raises LeaseLostError."""
+        """Put a behaviour on record. Raises LeaseLostError."""
         await self._store.behaviours.learn(software, behaviour, self._claim)
 
     @property
@@ -193,7 +193,7 @@ class Record:
 
     @property
     def edited(self) -> JournalEntry | None:
-        """The row of what was edited last since the newest beginning, or None."""
+        """The row of the last edit since the newest beginning, or None."""
         steps = (JournalStep.EDITING, JournalStep.COMMITTING, JournalStep.REVERTING)
         return next((row for row in reversed(self._rows[self._begun :]) if row.step in steps), None)
 
@@ -204,7 +204,7 @@ class Record:
 
     @property
     def excused(self) -> tuple[str, ...]:
-        """What each beginning found wrong already (see ``checks.excused``): an earlier one may have made it so."""
+        """Faults that were there at each beginning (see ``checks.excused``): an earlier one may have caused them."""
         found = [frozenset(row.detail.split("\n")) for row in self._rows if row.step is JournalStep.READ]
         return tuple(sorted(frozenset.intersection(*found))) if found else ()
 
@@ -215,12 +215,12 @@ class Record:
 
     @property
     def beginnings(self) -> int:
-        """How often the transaction was begun afresh."""
+        """How often the transaction began from the start."""
         return sum(row.step is JournalStep.READ for row in self._rows)
 
     @property
     def _begun(self) -> int:
-        """Where the newest beginning stands among the rows, 0 if there is none."""
+        """Index of the newest beginning among the rows; 0 if there is none."""
         return max((index for index, row in enumerate(self._rows) if row.step is JournalStep.READ), default=0)
 
 

@@ -1,4 +1,4 @@
-"""Core links of the stations behind a device, watched while its change is not confirmed yet.
+"""Core links of the stations behind a device, watched until its change is confirmed.
 
 A router has no core links; the stations of its site show whether a tenant's packets arrive. A check of such a link
 names the station before the path. Sessions to the router show these links as states of the router, so the device
@@ -24,9 +24,9 @@ from controller.nrm.tree import Leaves, Observed, Path
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceSession, DeviceTarget
 
-#: Seconds that a link must be up in a row: one that lost its way takes a while to notice.
+#: Seconds for which a link must be up without a break: a link that lost its path needs a while to notice.
 STEADY = 15.0
-#: State of a link that is up, and has not been for so long, or not since the last edit.
+#: State of a link that is up, but not for so long yet, or not since the last edit.
 _RISING = "RISING"
 
 
@@ -38,7 +38,7 @@ def watching(
     clock: Clock,
     patience: float,
 ) -> Devices:
-    """Devices whose sessions see the links of stations behind them that the change's checks name.
+    """Devices whose sessions also show the links of the stations behind them that the change's checks name.
 
     Args:
         devices: Opens the sessions, to the device as to the stations.
@@ -51,7 +51,7 @@ def watching(
     watched = [check for check in change.checks if check.behind]
     if not watched:
         return devices
-    # A station that has left the files meanwhile is seen by nobody: its links stay down, and the change goes back.
+    # No session watches a station that has left the files meanwhile: its links stay down, and the change is taken back.
     stations = sorted({check.behind for check in watched})
     targets = [target_of(network, station) for station in stations if network.manages(station)]
     return cast(
@@ -60,7 +60,7 @@ def watching(
 
 
 def state_behind(path: Path, seen: Observed) -> ServiceState:
-    """Whether a link behind a device was up when that was read, steadily or not yet."""
+    """Whether a link behind a device was up at that read, steadily or not yet."""
     if seen.state.get(path, {}).get(leaf_of(path, LeafRole.OPERATIONAL_STATE)) == _RISING:
         return ServiceState.UP
     return link_state(seen, path)
@@ -83,13 +83,13 @@ class _Watching:
             yield cast("DeviceSession", _Watched(session, self))
 
     def forget(self) -> None:
-        """What was up so far has yet to notice the edit that follows."""
+        """Forget links that were up: they still have to notice the edit that follows."""
         self._since.clear()
 
     async def links(self) -> Mapping[Path, Leaves]:
-        """States of the links: enabled, or rising to that; none of those that their station does not tell.
+        """States of the links: enabled, or rising to that; without links that their station does not report.
 
-        Whoever can't be read has none that is up, and neither has who lost one.
+        A station that can't be read counts as having no link up.
         """
         states: dict[Path, ServiceState] = {}
         for found in await asyncio.gather(*(self._states(target) for target in self._targets)):
@@ -108,7 +108,7 @@ class _Watching:
 
     async def _states(self, target: DeviceTarget) -> dict[Path, ServiceState]:
         try:
-            # At a gate the station's own job keeps its session until the job of the changed device stands there, too.
+            # At a gate, the station's own job keeps its session until the job of the changed device is there, too.
             async with self._devices.aside(target) as session:
                 observed = await session.read()
         except DeviceError:
@@ -118,7 +118,7 @@ class _Watching:
 
 
 class _Watched:
-    """A session that reads the links behind its device too."""
+    """A session that also reads the links behind its device."""
 
     def __init__(self, session: DeviceSession, watching: _Watching) -> None:
         self._session = session

@@ -128,16 +128,16 @@ class Transaction:
 
     @property
     def _may_carry(self) -> bool:
-        """Whether the device may carry something of ours, or must come to."""
+        """Whether the device may carry something of ours, or will have to."""
         return self._record.mark is not None or self._confirmed
 
     @property
     def _confirmed(self) -> bool:
-        """Whether its group was confirmed: then the station must come to carry the change."""
+        """Whether its group was confirmed: then the station has to carry the change in the end."""
         return self._decided is not None and self._decided.choice is GateChoice.CONFIRM
 
     def _final(self, result: JobResult) -> JobResult:
-        """The result in the light of what was decided for the group, of who cut it, and of who kept us out."""
+        """The final result, considering the group's decision, who cancelled it, and who blocked us."""
         if result.outcome is Outcome.DIVERGED and self._may_carry and not result.gained:
             result = replace(result, gained=astray(self._change))
         if self._cut and result.outcome in (Outcome.ROLLED_BACK, Outcome.FAILED_SAFE):
@@ -172,14 +172,14 @@ class Transaction:
         return result
 
     async def _whole_station(self, session: DeviceSession, result: JobResult) -> JobResult:
-        """A result that left the station as it was, in the light of what else it carries: that may have gone."""
+        """A result that left the station unchanged, unless other configuration of the station was lost."""
         if result.outcome.good or result.outcome is Outcome.DIVERGED or not self._record.carried:
             return result
         gone = self._gone(await session.read())
         return replace(result, outcome=Outcome.DIVERGED, detail=f"{gone}; {result.detail}") if gone else result
 
     async def _clean(self, session: DeviceSession) -> Observed:
-        """What the device carries, after a discard of what a reverted change left in the candidate."""
+        """The device's configuration, after discarding what a reverted change left in the candidate."""
         await session.discard()
         observed = await session.read()
         if self._gone(observed):
@@ -220,7 +220,7 @@ class Transaction:
         return await self._carry_out(session, observed.tree, persist, deadline)
 
     def _unfit(self, observed: Observed) -> JobResult | None:
-        """The result where the station is not as the plan found it; None where it is."""
+        """The result if the station is not as the plan found it; None if it is."""
         if gone := self._gone(observed):
             return JobResult(Outcome.DIVERGED, gone)
         if matches(self._root, observed.tree, self._change.fingerprint):
@@ -232,7 +232,7 @@ class Transaction:
         return JobResult(Outcome.REFUSED, "the station changed since the plan was made (fingerprint): make a new plan")
 
     def _gone(self, seen: Observed) -> str:
-        """What the station has lost since this transaction began, beyond what it removes, in words."""
+        """What the station has lost since this transaction began, beyond what the change removes, in words."""
         return vanished(self._record.carried, self._change.phases, seen)
 
     async def _carry_out(
@@ -258,7 +258,7 @@ class Transaction:
         return await self._settle(session, expected, seen)
 
     async def _send(self, session: DeviceSession, index: int, persist: str, deadline: datetime | None) -> None:
-        """One phase's edit and commit. Without a candidate the edit itself takes effect."""
+        """Edit and commit one phase. Without a candidate the edit itself takes effect."""
         edits = self._change.phases[index].edits
         await self._record.write(JournalStep.EDITING if deadline else JournalStep.COMMITTING, phase=index)
         await self._record.check()
@@ -269,22 +269,22 @@ class Transaction:
             return
         await self._record.write(JournalStep.COMMITTING, phase=index, persist=persist, deadline=deadline)
         await self._record.check()
-        # One deadline for all phases. Should the wall clock be set back, the timer is still never extended.
+        # One deadline for all phases. If the wall clock is set back, the timer is still never extended.
         left = math.ceil(self._left(deadline))
         await session.commit_confirmed(persist, max(1, left), self._behaviour.follow_up if index else None)
 
     def _left(self, deadline: datetime) -> float:
-        """Seconds until the deadline, and never more than it was away at first."""
+        """Seconds until the deadline, at most the initial time."""
         return min(float(self._timer), (deadline - self._clock.now()).total_seconds())
 
     # ---------------------------------------------------------------- decision
 
     async def _settle(self, session: DeviceSession, expected: Tree, seen: Observed) -> JobResult:
-        """Checks, then confirm or take back; at a gate together with the group."""
+        """Check, then confirm or take back; at a gate together with the group."""
         missing, seen = await self._unmet(session, self._change.checks, seen, quiet=True)
-        # What the checks read last also tells of foreign edits, at no other moment than they did.
+        # The last read of the checks also shows foreign edits; no other read is compared.
         wrong = self._wrong(missing, seen, expected)
-        # Once on record as standing at a gate, a device can't step back from a decision that came first.
+        # Once it is on record that the device is at a gate, an earlier decision binds it.
         if wrong and not await self._is_bound():
             return await self._completion.take_back(session, wrong)
         if self._gate is not None:
@@ -298,7 +298,7 @@ class Transaction:
         return await self._confirm(session, last)
 
     async def _confirm(self, session: DeviceSession, mark: JournalEntry) -> JobResult:
-        """Confirm; without the lock only if nobody edited the candidate meanwhile."""
+        """Confirm; without the lock only if nobody else edited the candidate meanwhile."""
         if not self._lock.taken:
             await self._check_candidate(session, (await session.read()).tree)
         await self._record.write(JournalStep.CONFIRMING, phase=mark.phase, persist=mark.persist, deadline=mark.deadline)
@@ -314,7 +314,7 @@ class Transaction:
         asked = asyncio.ensure_future(self._cancelled.wait(self._claim.run.id))
 
         def cut() -> bool:
-            # A record that is away is for whoever writes next.
+            # If the record is away, the next write notices it.
             return asked.done() and asked.exception() is None
 
         try:
@@ -326,7 +326,7 @@ class Transaction:
             await asyncio.gather(asked, return_exceptions=True)
 
     async def _is_bound(self) -> bool:
-        """Step back from the gate, if the device stands at one; whether the decision of its group came first."""
+        """Leave the gate, if the device is at one; returns whether the decision of its group came first."""
         mark = self._record.mark
         if self._gate is None or self._decided is not None or mark is None or mark.step is not JournalStep.GATED:
             return False
@@ -348,7 +348,7 @@ class Transaction:
             return await self._completion.verified(session)
         result = await self._confirm(session, mark)
         if result.outcome is Outcome.ROLLED_BACK and self._record.beginnings < self._patience.beginnings:
-            # Its timer or a restart was faster than the decision: it is rolled forward.
+            # Its timer or a restart came before the decision: it is rolled forward.
             await self._lock.ensure(session)
             return await self._fresh(session, await self._clean(session))
         return result
@@ -356,7 +356,7 @@ class Transaction:
     # ----------------------------------------------------------------- recover
 
     async def _recover(self, session: DeviceSession, observed: Observed, mark: JournalEntry) -> JobResult | None:
-        """Continue from what device and journal say; None means begin afresh."""
+        """Continue from what device and journal say; None means to begin from the start."""
         self._log.info("transaction.recover", step=mark.step, phase=mark.phase)
         await self._check_candidate(session, observed.tree)
         new, old = self._whole.after_holds(observed.tree), self._whole.before_holds(observed.tree)
@@ -371,7 +371,7 @@ class Transaction:
                 return await self._settle(session, observed.tree, observed)
             early = mark.deadline and mark.step is not JournalStep.COMMITTING and self._left(mark.deadline) > 0
             if old and (early or (mark.deadline and not session.capabilities.safe_commit)):
-                # Not the timer, or a reload in its place. What makes a device restart is not tried once more.
+                # Not the timer, or a reload in its place. A change that makes a device restart is not tried again.
                 return JobResult(Outcome.ROLLED_BACK, "the station lost the change before its time: did it restart?")
         result = await self._completion.take_back(session, mark.detail or "interrupted, and taken back")
         decided = mark.step in (JournalStep.CANCELLING, JournalStep.REVERTING, JournalStep.CONFIRMING)
@@ -380,12 +380,12 @@ class Transaction:
         return None
 
     async def _check_candidate(self, session: DeviceSession, running: Tree) -> None:
-        """A confirming commit commits whatever the candidate holds, be it that of others."""
+        """A confirming commit commits all of the candidate, including edits of others."""
         if await session.read_candidate() != running:
             raise SessionLostError("The candidate could not be brought back to running.")
 
     async def _follow(self, session: DeviceSession, *, new: bool, old: bool) -> JobResult | None:
-        """Finish what was decided for the group; None means begin afresh, to roll forward."""
+        """Finish what was decided for the group; None means to begin from the start, to roll forward."""
         assert self._gate is not None
         assert self._decided is not None
         if not self._confirmed:
@@ -401,7 +401,7 @@ class Transaction:
         return None
 
     def _wrong(self, missing: str, seen: Observed, expected: Tree) -> str:
-        """What was not reached, and what others changed since a phase was carried out, in words.
+        """Conditions that were not reached, and foreign edits since a phase was carried out, in words.
 
         A device whose timer runs may have reverted by itself while something was waited for: nobody else did it then.
         """
@@ -412,7 +412,7 @@ class Transaction:
         return "; ".join(filter(None, (missing, meddled)))
 
     def _astray(self, seen: Observed, expected: Tree) -> str:
-        """Where the station differs from what is expected, within what the change edits and checks, in words.
+        """Where the station differs from the expected state, within what the change edits and checks, in words.
 
         The last phase may remove what the others replaced. A device that reverts nothing by itself is past that then:
         the way back would interrupt once more, and may end at nothing. So what others changed besides stays, as drift.
