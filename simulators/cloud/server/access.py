@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from simulators.cloud.language.status import StatusError, forbidden_text
 from simulators.cloud.server.store import Object, Store
+from simulators.cloud.server.tokens import ISSUER, AccountTokens, TokenError
 
 ROLES = "roles.rbac.authorization.k8s.io"
 CLUSTER_ROLES = "clusterroles.rbac.authorization.k8s.io"
@@ -77,9 +78,11 @@ class Attributes:
 class Access:
     """Tokens and certificates of one pool, and its RBAC."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, accounts: AccountTokens) -> None:
         self._store = store
         self._tokens: dict[str, Caller] = {}
+        #: Tokens of service accounts.
+        self.accounts = accounts
 
     # ----------------------------------------------------------- who it is
 
@@ -87,10 +90,19 @@ class Access:
         """Let in who shows this bearer token, as that user."""
         self._tokens[token] = Caller(user, groups, uid)
 
-    def known_token(self, token: str) -> Caller | None:
-        """Who shows this token; None where it is not known."""
+    def by_token(self, token: str, audiences: Sequence[str] = ()) -> tuple[Caller, list[str]]:
+        """Who shows this token, and the audiences that it is for among those asked, which else is the API server.
+
+        Raises:
+            TokenError: It lets nobody in.
+        """
         caller = self._tokens.get(token)
-        return None if caller is None else caller.authenticated()
+        if caller is not None and ISSUER in (audiences or (ISSUER,)):
+            return caller.authenticated(), [ISSUER]
+        if caller is None and (found := self.accounts.read(token, audiences)) is not None:
+            user, shared = found
+            return Caller(**user).authenticated(), shared
+        raise TokenError("")
 
     def drop_token(self, token: str) -> None:
         """Let nobody in by this token any more."""
@@ -107,9 +119,10 @@ class Access:
         scheme, _, token = authorization.partition(" ")
         if not authorization or scheme.lower() != "bearer":
             return ANONYMOUS
-        if (caller := self._tokens.get(token.strip())) is None:
-            raise StatusError(401, "Unauthorized", "Unauthorized")
-        return caller.authenticated()
+        try:
+            return self.by_token(token.strip())[0]
+        except TokenError:
+            raise StatusError(401, "Unauthorized", "Unauthorized") from None
 
     def impersonated(self, caller: Caller, wanted: Caller) -> Caller:
         """The user that a caller wants to be, where he may.
@@ -279,6 +292,7 @@ def _rule(verbs: list[str], **what: list[str]) -> dict[str, Any]:
 
 
 _BASIC = ["/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi", "/openapi/*", "/readyz"]
+_ISSUER = ("/.well-known/openid-configuration", "/openid/v1/jwks")
 _VERSION = ["/version", "/version/"]
 _ALL = _rule(["*"], apiGroups=["*"], resources=["*"])
 #: Bootstrap roles: name, rules, groups that hold them.
@@ -304,8 +318,8 @@ _BOOTSTRAP: tuple[tuple[str, list[dict[str, Any]], tuple[str, ...]], ...] = (
     ),
     (
         "system:service-account-issuer-discovery",
-        [_rule(["get"], nonResourceURLs=["/.well-known", "/.well-known/*"])],
-        ("system:authenticated",),
+        [_rule(["get"], nonResourceURLs=[f"{path}{end}" for path in _ISSUER for end in ("", "/")])],
+        ("system:serviceaccounts",),
     ),
 )
 

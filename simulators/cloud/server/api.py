@@ -119,6 +119,11 @@ class Api:
         if path == "/version":
             found = discovery.version(self.cluster.version)
             return self._documented(request, found)
+        if path == "/openid/v1/jwks":
+            keys = answers.document(self.cluster.access.accounts.public_keys)
+            return replace(keys, content_type="application/jwk-set+json")
+        if path == "/.well-known/openid-configuration":
+            return answers.document(discovery.issuer(self.address))
         return self._discovery(request, path)
 
     def _discovery(self, request: Request, path: str) -> Response:

@@ -18,6 +18,7 @@ from simulators.cloud.server.registry import Registry
 from simulators.cloud.server.requests import Request
 from simulators.cloud.server.selectors import label_selector, matching
 from simulators.cloud.server.store import Object, Store
+from simulators.cloud.server.tokens import AccountTokens
 from simulators.cloud.server.verbs import DeleteOptions, Options, Verbs
 
 _NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
@@ -42,8 +43,9 @@ class Cluster:
         self.clock = clock
         self.store = Store(clock)
         self.registry = Registry()
-        self.access = access.Access(self.store)
-        self.verbs = Verbs(self.store, self.registry, clock, random.Random(f"{seed}:{name}"))  # noqa: S311 (names, no secrets)
+        chance = random.Random(f"{seed}:{name}")  # noqa: S311 (names, no secrets)
+        self.access = access.Access(self.store, AccountTokens(self.store, clock, chance))
+        self.verbs = Verbs(self.store, self.registry, clock, chance)
         ask = Admission(self.store, self.registry, self.access, self.verbs)
         self.verbs.mutating += [ask.namespace, ask.limits, ask.pod, ask.node]
         self.verbs.validating += [ask.creation, ask.immortal, ask.default_class, ask.escalation]
@@ -110,14 +112,6 @@ class Cluster:
     def logs(self, namespace: str, pod: str, container: str) -> str:
         """What a container has written; whoever plays the nodes sets ``log_of``."""
         return self.log_of(namespace, pod, container)
-
-    def issue_token(self, namespace: str, account: str, uid: str, seconds: int) -> tuple[str, str]:
-        """A token for a service account, and when it ends."""
-        token = f"{namespace}.{account}.{self.verbs.random.getrandbits(128):032x}"
-        groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}")
-        self.access.add_token(token, f"system:serviceaccount:{namespace}:{account}", *groups, uid=uid)
-        self.clock.call_later(seconds, lambda: self.access.drop_token(token))
-        return token, self.verbs.now(seconds)
 
     def settle(self) -> None:
         """Let what the API server itself does with definitions come to its end."""

@@ -13,6 +13,7 @@ import orjson
 from simulators.cloud.language import openapi, protobuf
 from simulators.cloud.language.kinds import Kind
 from simulators.cloud.server.registry import Registry
+from simulators.cloud.server.tokens import ISSUER
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
@@ -43,10 +44,22 @@ def version(text: str) -> dict[str, Any]:
 
 def paths(registry: Registry) -> list[str]:
     """Paths that the root of the API lists."""
-    found = ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version", "/api/v1"]
+    found = ["/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/healthz", "/livez"]
+    found += ["/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version"]
     for group in registry.groups():
         found += [f"/apis/{group}", *(f"/apis/{group}/{version}" for version in registry.versions(group))]
     return sorted(found)
+
+
+def issuer(address: str) -> dict[str, Any]:
+    """Who signs tokens of service accounts, and where the keys are (OpenID Connect Discovery 1.0 §3)."""
+    return {
+        "issuer": ISSUER,
+        "jwks_uri": f"https://{address}/openid/v1/jwks",
+        "response_types_supported": ["id_token"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["ES256"],
+    }
 
 
 def versions(address: str) -> dict[str, Any]:

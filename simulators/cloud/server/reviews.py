@@ -10,6 +10,7 @@ from simulators.cloud.language.managed_fields import updated
 from simulators.cloud.language.status import Cause, bad_request, invalid_review
 from simulators.cloud.server.access import Attributes, Caller
 from simulators.cloud.server.store import Object
+from simulators.cloud.server.tokens import TokenError
 
 if TYPE_CHECKING:
     from simulators.cloud.server.cluster import Cluster
@@ -105,11 +106,12 @@ def _token(cluster: Cluster, _: Kind, obj: Object, __: Caller) -> Object:
     spec = obj.get("spec") or {}
     if not spec.get("token"):
         raise bad_request("token is required for TokenReview in authentication")
-    caller = cluster.access.known_token(spec["token"])
-    status: dict[str, Any] = {"user": {}, "error": "[invalid bearer token]"}
-    if caller is not None:
-        status = {"authenticated": True, "user": caller.info}
-    return {"spec": spec, "status": status}
+    try:
+        caller, audiences = cluster.access.by_token(spec["token"], spec.get("audiences") or ())
+    except TokenError as error:
+        problem = "invalid bearer token"
+        return {"spec": spec, "status": {"user": {}, "error": f"[{problem}, {error}]" if str(error) else problem}}
+    return {"spec": spec, "status": {"authenticated": True, "user": caller.info, "audiences": audiences}}
 
 
 Review = Callable[["Cluster", Kind, Object, Caller], Object]

@@ -25,6 +25,7 @@ from simulators.cloud.server.requests import Request, Target, check_options
 from simulators.cloud.server.selectors import matching, of_label_selector
 from simulators.cloud.server.store import Object
 from simulators.cloud.server.tables import values_at
+from simulators.cloud.server.tokens import ISSUER
 from simulators.cloud.server.verbs import DeleteOptions, Options
 
 if TYPE_CHECKING:
@@ -309,13 +310,13 @@ def _token(
         limit = "less than 10 minutes" if seconds < _SHORTEST_TOKEN else "larger than 2^32 seconds"
         cause = Cause.invalid("spec.expirationSeconds", seconds, f"may not specify a duration {limit}")
         raise invalid(_TOKEN_REQUEST, "", [cause])
-    if (bound := asked.get("boundObjectRef")) is not None:
-        _check_bound(cluster, wanted, bound)
-    audiences = asked.get("audiences") or ["https://kubernetes.default.svc.cluster.local"]
+    bound = {}
+    if (reference := asked.get("boundObjectRef")) is not None:
+        bound = _bound(cluster, wanted, reference)
+    audiences = asked.get("audiences") or [ISSUER]
     spec = {**asked, "expirationSeconds": seconds, "audiences": audiences}
-    token, expires = cluster.issue_token(
-        wanted.namespace, wanted.name, obj["metadata"]["uid"], spec["expirationSeconds"]
-    )
+    token = cluster.access.accounts.issue(obj, seconds, audiences, bound)
+    expires = cluster.access.accounts.ends(seconds)
     body = {
         "kind": "TokenRequest",
         "apiVersion": "authentication.k8s.io/v1",
@@ -326,8 +327,12 @@ def _token(
     return answers.document(body, 201, form)
 
 
-def _check_bound(cluster: Cluster, wanted: Target, bound: Mapping[str, Any]) -> None:
-    """What a token is bound to has to be there, and be a pod of that service account, a secret or a node."""
+def _bound(cluster: Cluster, wanted: Target, bound: Mapping[str, Any]) -> dict[str, Object]:
+    """What a token is bound to, and the node where that is a pod that has one.
+
+    Raises:
+        StatusError: 400, 404 or 409, it is not there, or is no secret, no node and no pod of that service account.
+    """
     group, _, version = (bound.get("apiVersion") or "").rpartition("/")
     called, name = bound.get("kind") or "", bound.get("name") or ""
     if group or called not in _BOUND:
@@ -342,6 +347,9 @@ def _check_bound(cluster: Cluster, wanted: Target, bound: Mapping[str, Any]) -> 
     if uid not in {"", obj["metadata"]["uid"]}:
         text = f"the UID in the bound object reference ({uid}) does not match the UID in record. "
         raise conflict(kind, name, f"{text}The object might have been deleted and then recreated", by_kind=True)
+    found = {called.lower(): obj}
+    node = cluster.get("nodes", "", obj["spec"].get("nodeName", "")) if called == "Pod" else None
+    return found if node is None else {**found, "node": node}
 
 
 Part = Callable[["Cluster", Request, Target, Kind, Object, Form, Options], Response]

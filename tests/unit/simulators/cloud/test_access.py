@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 
 import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey
 
+from simulators.clock import VirtualClock
 from simulators.cloud.server.cluster import Cluster
+from simulators.cloud.server.tokens import ISSUER
 from tests.unit.simulators.cloud.test_server import MAPS, Client, admin, clock, cluster, grant, pod
 
 Json = dict[str, Any]
@@ -134,3 +140,109 @@ def test_a_token_is_bound_to_what_is_there(cluster: Cluster, admin: Client, spec
     cluster.create("pods", {**own, "spec": {**own["spec"], "serviceAccountName": "robot"}})
     found, answer = admin.ask("POST", _TOKEN, {"spec": spec})
     assert (found, said in answer.get("message", "")) == (code, True)
+
+
+_SELF = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+
+
+@pytest.fixture
+def robot(cluster: Cluster) -> Json:
+    return cluster.create("serviceaccounts", {"metadata": {"name": "robot", "namespace": "default"}})
+
+
+def _issued(admin: Client, **spec: Any) -> str:
+    code, answer = admin.ask("POST", _TOKEN, {"spec": spec})
+    assert code == 201, answer
+    return str(answer["status"]["token"])
+
+
+def _reviewed(admin: Client, token: str, *audiences: str) -> Json:
+    spec = {"token": token, **({"audiences": list(audiences)} if audiences else {})}
+    code, answer = admin.ask("POST", "/apis/authentication.k8s.io/v1/tokenreviews", {"spec": spec})
+    assert code == 201, answer
+    status: Json = answer["status"]
+    return status
+
+
+def test_a_token_is_a_signed_statement(cluster: Cluster, admin: Client, robot: Json, clock: VirtualClock) -> None:
+    """Anybody can check it with the keys that the issuer publishes."""
+    token = _issued(admin, expirationSeconds=900, audiences=[ISSUER, "vault"])
+    account = Client(cluster, token)
+    _, issuer = account.ask("GET", "/.well-known/openid-configuration")
+    assert (issuer["issuer"], issuer["jwks_uri"].endswith("/openid/v1/jwks")) == (ISSUER, True)
+    keys = account.api.handle(account._request("GET", "/openid/v1/jwks", None, {})).body  # type: ignore[union-attr]
+    (key,) = json.loads(keys)["keys"]
+    read = jwt.decode(token, ECKey.import_key(key), algorithms=["ES256"])
+    now = int(clock.now().timestamp())
+    claims = read.claims
+    assert read.header["kid"] == key["kid"]
+    assert len(claims.pop("jti")) == 36
+    assert claims == {
+        "iss": ISSUER,
+        "aud": [ISSUER, "vault"],
+        "sub": "system:serviceaccount:default:robot",
+        "iat": now,
+        "nbf": now,
+        "exp": now + 900,
+        "kubernetes.io": {
+            "namespace": "default",
+            "serviceaccount": {"name": "robot", "uid": robot["metadata"]["uid"]},
+        },
+    }
+
+
+def test_a_token_is_for_its_audiences(cluster: Cluster, admin: Client, robot: Json) -> None:
+    token = _issued(admin, audiences=["vault", "other"])
+    assert Client(cluster, token).ask("POST", _SELF, {})[0] == 401
+    problem = f'token audiences ["vault" "other"] is invalid for the target audiences ["{ISSUER}"]'
+    assert _reviewed(admin, token) == {"user": {}, "error": f"[invalid bearer token, {problem}]"}
+    seen = _reviewed(admin, token, "vault", "third")
+    assert (seen["authenticated"], seen["audiences"]) == (True, ["vault"])
+    assert seen["user"]["username"] == "system:serviceaccount:default:robot"
+    assert seen["user"]["groups"] == [
+        "system:serviceaccounts",
+        "system:serviceaccounts:default",
+        "system:authenticated",
+    ]
+    assert _reviewed(admin, "admin")["audiences"] == [ISSUER]
+    assert _reviewed(admin, "admin", "vault") == {"user": {}, "error": "invalid bearer token"}
+    assert _reviewed(admin, "nobody's") == {"user": {}, "error": "invalid bearer token"}
+
+
+def test_a_token_ends_with_what_it_is_bound_to(cluster: Cluster, admin: Client, robot: Json) -> None:
+    cluster.create("nodes", {"metadata": {"name": "n1"}})
+    made = pod("own")
+    made["spec"]["serviceAccountName"] = "robot"
+    own = cluster.create("pods", made)
+    token = _issued(admin, boundObjectRef={"kind": "Pod", "apiVersion": "v1", "name": "own"})
+    free = _issued(admin)
+    user = _reviewed(admin, token)["user"]
+    extra = {name.partition("/")[2]: values for name, values in user["extra"].items()}
+    assert extra.pop("credential-id")[0].startswith("JTI=")
+    node = cluster.get("nodes", "", "n1") or {}
+    assert extra == {
+        "pod-name": ["own"],
+        "pod-uid": [own["metadata"]["uid"]],
+        "node-name": ["n1"],
+        "node-uid": [node["metadata"]["uid"]],
+    }
+    cluster.delete("nodes", "", "n1")
+    assert Client(cluster, token).ask("POST", _SELF, {})[0] == 201
+    cluster.delete("pods", "default", "own", grace=0)
+    assert Client(cluster, token).ask("POST", _SELF, {})[0] == 401
+    said = "[invalid bearer token, service account token has been invalidated]"
+    assert _reviewed(admin, token)["error"] == said
+    cluster.delete("serviceaccounts", "default", "robot")
+    assert _reviewed(admin, free)["error"] == '[invalid bearer token, serviceaccounts "robot" not found]'
+    cluster.create("serviceaccounts", {"metadata": {"name": "robot", "namespace": "default"}})
+    assert "does not match claim" in _reviewed(admin, free)["error"]
+
+
+def test_a_token_that_was_changed_is_none(cluster: Cluster, admin: Client, robot: Json) -> None:
+    head, claims, signature = _issued(admin).split(".")
+    read = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+    read["sub"] = "system:serviceaccount:kube-system:root"
+    forged = base64.urlsafe_b64encode(json.dumps(read).encode()).decode().rstrip("=")
+    for token in (f"{head}.{forged}.{signature}", f"{head}.{claims}.{signature[:-8]}AAAAAAAA", "a.b.c"):
+        assert Client(cluster, token).ask("POST", _SELF, {})[0] == 401
+        assert _reviewed(admin, token) == {"user": {}, "error": "invalid bearer token"}
