@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from simulators.cloud.language.kinds import Kind
@@ -200,8 +200,10 @@ def _pod_status(obj: Object, _: datetime) -> str:
     return reason
 
 
-def _pod_restarts(obj: Object, _: datetime) -> str:
-    return str(sum(one.get("restartCount", 0) for one in obj.get("status", {}).get("containerStatuses") or ()))
+def _pod_restarts(obj: Object, now: datetime) -> str:
+    restarts = sum(one.get("restartCount", 0) for one in obj.get("status", {}).get("containerStatuses") or ())
+    ends = values_at(obj, ".status.containerStatuses[*].lastState.terminated.finishedAt")
+    return f"{restarts} ({age(max(ends), now)} ago)" if restarts and ends else str(restarts)
 
 
 def _node_status(obj: Object, _: datetime) -> str:
@@ -286,6 +288,11 @@ def _since(obj: Object, path: str, now: datetime) -> str:
 def _hosts(obj: Object, _: datetime) -> str:
     hosts = [rule["host"] for rule in obj["spec"].get("rules") or () if rule.get("host")]
     return ",".join(hosts[:3]) + (f" + {len(hosts) - 3} more..." if len(hosts) > 3 else "") or "*"
+
+
+def _balanced(obj: Object, _: datetime) -> str:
+    given = values_at(obj, ".status.loadBalancer.ingress[*]")
+    return ",".join(one.get("ip") or one.get("hostname", "") for one in given)
 
 
 _SHORT_MODES = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
@@ -373,6 +380,113 @@ def _containers(obj: Object) -> list[dict[str, Any]]:
     return found
 
 
+def _few(found: Sequence[str], most: int = 3, none: str = _NONE) -> str:
+    """The first of a list, and how many more there are."""
+    more = f" + {len(found) - most} more..." if len(found) > most else ""
+    return ",".join(found[:most]) + more if found else none
+
+
+def _endpoints(obj: Object, _: datetime) -> str:
+    """Addresses and ports of Endpoints."""
+    found = []
+    for subset in obj.get("subsets") or ():
+        ports = [f":{port['port']}" for port in subset.get("ports") or ()] or [""]
+        found += [f"{one['ip']}{port}" for port in ports for one in subset.get("addresses") or ()]
+    return _few(found)
+
+
+def _slice_ports(obj: Object, _: datetime) -> str:
+    return _few([str(port.get("port", "*")) for port in obj.get("ports") or ()], none="<unset>")
+
+
+def _slice_addresses(obj: Object, _: datetime) -> str:
+    return _few(values_at(obj, ".endpoints[*].addresses[*]"), none="<unset>")
+
+
+def _scaled(obj: Object, _: datetime) -> str:
+    target = obj.get("spec", {}).get("scaleTargetRef", {})
+    return f"{target.get('kind', '')}/{target.get('name', '')}"
+
+
+def _metrics(obj: Object, _: datetime) -> str:
+    """What an autoscaler holds, and where it stands: of both versions of its group."""
+    spec, status = obj.get("spec", {}), obj.get("status", {})
+    if "targetCPUUtilizationPercentage" in spec:
+        now = status.get("currentCPUUtilizationPercentage")
+        return f"cpu: {_UNKNOWN if now is None else f'{now}%'}/{spec['targetCPUUtilizationPercentage']}%"
+    current = status.get("currentMetrics") or []
+    found = [
+        _metric(one, current[index] if index < len(current) else {})
+        for index, one in enumerate(spec.get("metrics") or ())
+    ]
+    return _few(found, 2).replace(",", ", ")
+
+
+def _metric(metric: Object, current: Object) -> str:
+    kind = str(metric.get("type", ""))
+    source = kind[:1].lower() + kind[1:]
+    wanted, now = metric.get(source, {}), current.get(source, {}).get("current", {})
+    target = wanted.get("target", {})
+    named = f"{wanted['name']}: " if "name" in wanted else ""
+    if "averageUtilization" in target:
+        share = now.get("averageUtilization")
+        return f"{named}{_UNKNOWN if share is None else f'{share}%'}/{target['averageUtilization']}%"
+    side = "averageValue" if "averageValue" in target else "value"
+    average = " (avg)" if side == "averageValue" and source in {"external", "object"} else ""
+    return f"{named}{now.get(side, _UNKNOWN)}/{target.get(side, _UNKNOWN)}{average}"
+
+
+def _request_state(obj: Object, _: datetime) -> str:
+    """How far a request for a certificate is."""
+    met = [one["type"] for one in obj.get("status", {}).get("conditions") or ()]
+    words = [kind for kind in ("Denied", "Approved") if kind in met][:1] or ["Pending"]
+    words += ["Failed"] if "Failed" in met else []
+    return ",".join([*words, "Issued"] if obj.get("status", {}).get("certificate") else words)
+
+
+def _requested(obj: Object, now: datetime) -> str:
+    seconds = obj.get("spec", {}).get("expirationSeconds")
+    return _NONE if seconds is None else age((now - timedelta(seconds=seconds)).isoformat(), now)
+
+
+def _parameters(obj: Object, _: datetime) -> str:
+    found = obj.get("spec", {}).get("parameters")
+    if not found:
+        return _NONE
+    group = f".{found['apiGroup']}" if found.get("apiGroup") else ""
+    return f"{found.get('kind', '')}{group}/{found.get('name', '')}"
+
+
+def _controller(obj: Object, _: datetime) -> str:
+    owner = next((one for one in obj["metadata"].get("ownerReferences") or () if one.get("controller")), None)
+    if owner is None:
+        return _NONE
+    group = owner["apiVersion"].rpartition("/")[0]
+    return f"{owner['kind'].lower()}{group and f'.{group}'}/{owner['name']}"
+
+
+def _service(obj: Object, _: datetime) -> str:
+    found = obj.get("spec", {}).get("service")
+    return f"{found.get('namespace', '')}/{found.get('name', '')}" if found else "Local"
+
+
+def _available(obj: Object, _: datetime) -> str:
+    found = next((one for one in obj.get("status", {}).get("conditions") or () if one["type"] == "Available"), None)
+    if found is None:
+        return "Unknown"
+    return found["status"] if found["status"] == "True" else f"{found['status']} ({found.get('reason', '')})"
+
+
+def _parameter_kind(obj: Object, _: datetime) -> str:
+    found = obj.get("spec", {}).get("paramKind")
+    return f"{found.get('apiVersion', '')}/{found.get('kind', '')}" if found else "<unset>"
+
+
+def _parameter_of(obj: Object, _: datetime) -> str:
+    found = obj.get("spec", {}).get("paramRef")
+    return "/".join(filter(None, (found.get("namespace"), found.get("name", "*")))) if found else "<unset>"
+
+
 _CREATED = _column("Created At", _path(".metadata.creationTimestamp", ""), 0, "date")
 _OF_TEMPLATE = (
     _column("Containers", lambda obj, _: ",".join(one["name"] for one in _containers(obj)), 1),
@@ -387,6 +501,7 @@ _OF_REPLICAS = (
     AGE,
     *_OF_WORKLOAD,
 )
+_OF_WEBHOOKS = (NAME, _column("Webhooks", _count("webhooks"), type_="integer"), AGE)
 _OF_BINDING = (
     NAME,
     _column("Role", _role),
@@ -531,7 +646,7 @@ _BUILT_IN: dict[str, Sequence[Column]] = {
         NAME,
         _column("Class", _path(".spec.ingressClassName")),
         _column("Hosts", _hosts),
-        _column("Address", lambda obj, _: ",".join(values_at(obj, ".status.loadBalancer.ingress[*].ip"))),
+        _column("Address", _balanced),
         _column("Ports", lambda obj, _: "80, 443" if obj["spec"].get("tls") else "80"),
         AGE,
     ),
@@ -541,6 +656,107 @@ _BUILT_IN: dict[str, Sequence[Column]] = {
         _column("ReclaimPolicy", _path(".reclaimPolicy", "")),
         _column("VolumeBindingMode", _path(".volumeBindingMode", "")),
         _column("AllowVolumeExpansion", lambda obj, _: bool(obj.get("allowVolumeExpansion"))),
+        AGE,
+    ),
+    "endpoints": (NAME, _column("Endpoints", _endpoints), AGE),
+    "endpointslices.discovery.k8s.io": (
+        NAME,
+        _column("AddressType", _path(".addressType", "")),
+        _column("Ports", _slice_ports),
+        _column("Endpoints", _slice_addresses),
+        AGE,
+    ),
+    "horizontalpodautoscalers.autoscaling": (
+        NAME,
+        _column("Reference", _scaled),
+        _column("Targets", _metrics),
+        _column("MinPods", lambda obj, _: str(obj.get("spec", {}).get("minReplicas", "<unset>"))),
+        _column("MaxPods", _path(".spec.maxReplicas", 0)),
+        _column("Replicas", _path(".status.currentReplicas", 0)),
+        AGE,
+    ),
+    "certificatesigningrequests.certificates.k8s.io": (
+        NAME,
+        AGE,
+        _column("SignerName", _path(".spec.signerName")),
+        _column("Requestor", _path(".spec.username", "")),
+        _column("RequestedDuration", _requested),
+        _column("Condition", _request_state),
+    ),
+    "controllerrevisions.apps": (
+        NAME,
+        _column("Controller", _controller),
+        _column("Revision", _path(".revision", 0)),
+        AGE,
+    ),
+    "podtemplates": (
+        NAME,
+        _column("Containers", lambda obj, _: ",".join(values_at(obj, ".template.spec.containers[*].name"))),
+        _column("Images", lambda obj, _: ",".join(values_at(obj, ".template.spec.containers[*].image"))),
+        _column("Pod Labels", _selector("template", "metadata", "labels")),
+    ),
+    "ingressclasses.networking.k8s.io": (
+        NAME,
+        _column("Controller", _path(".spec.controller", "")),
+        _column("Parameters", _parameters),
+        AGE,
+    ),
+    "runtimeclasses.node.k8s.io": (NAME, _column("Handler", _path(".handler", "")), AGE),
+    "csinodes.storage.k8s.io": (
+        NAME,
+        _column("Drivers", lambda obj, _: len(values_at(obj, ".spec.drivers[*]")), type_="integer"),
+        AGE,
+    ),
+    "volumeattachments.storage.k8s.io": (
+        NAME,
+        _column("Attacher", _path(".spec.attacher", "")),
+        _column("PV", _path(".spec.source.persistentVolumeName", "")),
+        _column("Node", _path(".spec.nodeName", "")),
+        _column("Attached", _path(".status.attached", False), type_="boolean"),
+        AGE,
+    ),
+    "mutatingwebhookconfigurations.admissionregistration.k8s.io": _OF_WEBHOOKS,
+    "validatingwebhookconfigurations.admissionregistration.k8s.io": _OF_WEBHOOKS,
+    "validatingadmissionpolicies.admissionregistration.k8s.io": (
+        NAME,
+        _column("Validations", lambda obj, _: len(values_at(obj, ".spec.validations[*]")), type_="integer"),
+        _column("ParamKind", _parameter_kind),
+        AGE,
+    ),
+    "validatingadmissionpolicybindings.admissionregistration.k8s.io": (
+        NAME,
+        _column("PolicyName", _path(".spec.policyName", "")),
+        _column("ParamRef", _parameter_of),
+        AGE,
+    ),
+    "apiservices.apiregistration.k8s.io": (
+        NAME,
+        _column("Service", _service),
+        _column("Available", _available),
+        AGE,
+    ),
+    "resourceslices.resource.k8s.io": (
+        NAME,
+        _column("Node", _path(".spec.nodeName", "")),
+        _column("Driver", _path(".spec.driver", "")),
+        _column("Pool", _path(".spec.pool.name", "")),
+        AGE,
+    ),
+    "flowschemas.flowcontrol.apiserver.k8s.io": (
+        NAME,
+        _column("PriorityLevel", _path(".spec.priorityLevelConfiguration.name")),
+        _column("MatchingPrecedence", _path(".spec.matchingPrecedence", 0), type_="integer"),
+        _column("DistinguisherMethod", _path(".spec.distinguisherMethod.type")),
+        AGE,
+        _column("MissingPL", _path('.status.conditions[?(@.type=="Dangling")].status', "?")),
+    ),
+    "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io": (
+        NAME,
+        _column("Type", _path(".spec.type", "")),
+        _column("NominalConcurrencyShares", _path(".spec.limited.nominalConcurrencyShares")),
+        _column("Queues", _path(".spec.limited.limitResponse.queuing.queues")),
+        _column("HandSize", _path(".spec.limited.limitResponse.queuing.handSize")),
+        _column("QueueLengthLimit", _path(".spec.limited.limitResponse.queuing.queueLengthLimit")),
         AGE,
     ),
     "roles.rbac.authorization.k8s.io": (NAME, _CREATED),
