@@ -81,7 +81,7 @@ add_commands(app)
 
 @dataclass(frozen=True)
 class UpOptions:
-    """What ``up`` is asked for on the command line."""
+    """Options of ``up`` on the command line."""
 
     network: Annotated[Path | None, typer.Option(help="Directory of network files.")] = None
     count: Annotated[int | None, typer.Option(min=1, help="Run N stations instead of a network.")] = None
@@ -141,11 +141,11 @@ class UpOptions:
     ] = None
 
     def read_files(self) -> SimulatedNetwork:
-        """The network: of its files, or of so many stations.
+        """The network: from files, or with a number of stations.
 
         Raises:
             NetworkFileError: a file can't be read.
-            ValueError: both are named, or neither.
+            ValueError: both are given, or neither.
         """
         if self.count is not None and self.network is None:
             return counted(self.count)
@@ -157,7 +157,7 @@ class UpOptions:
         """The fleet for a network.
 
         Raises:
-            ValueError: there is no such profile, or an address is none.
+            ValueError: a profile is unknown, or an address is malformed.
             OSError: the file of keys can't be read.
         """
         placement: Placement = as_in(files)
@@ -217,17 +217,17 @@ class UpOptions:
 
 
 def host_and_port(text: str) -> tuple[str, int]:
-    """An address as in HOST:PORT.
+    """Parse HOST:PORT.
 
     Raises:
-        ValueError: the port is no number.
+        ValueError: the port is not a number.
     """
     host, _, port = text.rpartition(":")
     return host.strip("[]"), int(port)
 
 
 def _with_options(command: Callable[[UpOptions], None]) -> Callable[..., None]:
-    """Let typer see the fields of the options as those of a command."""
+    """Give a command the fields of its options as parameters."""
 
     @wraps(command)
     def run_command(**given: Any) -> None:
@@ -298,7 +298,7 @@ def api_server(
     port: Annotated[int, typer.Option(min=0, help="Port; 0 is a free one.")] = 0,
     kubeconfig: Annotated[Path | None, typer.Option(help="Write a configuration for the first user here.")] = None,
 ) -> None:
-    """Run the API server of a pool alone, empty and with nothing behind it, to try a client against it.
+    """Run only the API server of a pool, empty and without nodes behind it, to try a client.
 
     Prints one line of JSON when it listens: its URL. Runs until SIGTERM or Ctrl-C.
     """

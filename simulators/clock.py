@@ -14,7 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-#: Where virtual time starts unless somebody says otherwise.
+#: Default start of virtual time.
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -112,13 +112,13 @@ class VirtualClock:
 
     @property
     def next_due(self) -> float | None:
-        """The moment of the next timer, in seconds as of ``monotonic``; None where there is none."""
+        """Time of the next timer, in seconds of ``monotonic``; None if there is none."""
         while self._timers and self._timers[0][2].callback is None:
             heapq.heappop(self._timers)
         return self._timers[0][0] if self._timers else None
 
     def advance(self, seconds: float) -> None:
-        """Move time on, running every timer that falls due, those they set included."""
+        """Move time on and run every timer that falls due, including those that timers set."""
         end = self._elapsed + seconds
         while self._timers and self._timers[0][0] <= end:
             due, _, timer = heapq.heappop(self._timers)

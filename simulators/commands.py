@@ -48,7 +48,7 @@ def show(answer: Any) -> None:
 
 
 fault_app = typer.Typer(help="Inject faults into running stations.", no_args_is_help=True)
-pool_app = typer.Typer(help="Show running pools, and let faults begin there.", no_args_is_help=True)
+pool_app = typer.Typer(help="Show running pools, and inject faults into them.", no_args_is_help=True)
 router_app = typer.Typer(help="Change running routers, and inject faults into them.", no_args_is_help=True)
 
 StationId = Annotated[str, typer.Argument(help="Station id.")]
@@ -90,7 +90,7 @@ def add_commands(app: typer.Typer) -> None:
 def inject_router(
     router: RouterId,
     kind: Annotated[RouterFaultKind, typer.Argument(help="What goes wrong.")],
-    command: Annotated[str, typer.Option(help="Beginning of the full command it strikes, as in `ip route`.")] = "",
+    command: Annotated[str, typer.Option(help="Prefix of the commands that it strikes, as in `ip route`.")] = "",
     line: Annotated[int, typer.Option(min=0, help="Strike this line after `configure terminal`; 0 is any.")] = 0,
     count: Annotated[int, typer.Option(min=1, help="How many times it strikes.")] = 1,
     always: Annotated[bool, typer.Option("--always", help="Until it is cleared.")] = False,
@@ -128,7 +128,7 @@ def edit_router(
     file: Annotated[Path, typer.Argument(help="Configuration lines.")],
     control: ControlUrl = DEFAULT_CONTROL,
 ) -> None:
-    """Type configuration lines past all sessions."""
+    """Change the configuration by lines, without a session."""
     lines = file.read_text(encoding="utf-8").splitlines()
     show(call("POST", control, f"/routers/{router}/edit", {"lines": lines}))
 
@@ -139,10 +139,10 @@ def edit_router(
 def lose_path(
     router: RouterId,
     port: Port,
-    signal: Annotated[bool, typer.Option("--signal", help="Its signal, too: the port goes down.")] = False,
+    signal: Annotated[bool, typer.Option("--signal", help="Also lose the signal: the port goes down.")] = False,
     control: ControlUrl = DEFAULT_CONTROL,
 ) -> None:
-    """Let all that leaves by a port's VLANs get nowhere, though the port stays up."""
+    """Drop all packets that leave by a port's VLANs, while the port stays up."""
     show(call("POST", control, f"/routers/{router}/paths/lose", {"port": port, "signal": signal}))
 
 
@@ -150,7 +150,7 @@ def lose_path(
     "restore-path", epilog="Example: `python -m simulators router restore-path RT-CUS-0145 GigabitEthernet0/0/0`"
 )
 def restore_path(router: RouterId, port: Port, control: ControlUrl = DEFAULT_CONTROL) -> None:
-    """Let what leaves by a port arrive again."""
+    """Stop dropping packets that leave by a port."""
     show(call("POST", control, f"/routers/{router}/paths/restore", {"port": port}))
 
 
@@ -171,7 +171,7 @@ def begin_pool_fault(
     seed: Annotated[str | None, typer.Option(help="Seed of its target and its course.")] = None,
     control: ControlUrl = DEFAULT_CONTROL,
 ) -> None:
-    """Let a fault of a pool begin."""
+    """Begin a fault of a pool."""
     show(call("POST", control, f"/pools/{pool}/faults", {"fault": fault, "target": target, "seed": seed}))
 
 
@@ -187,14 +187,14 @@ def clear_pool(
     fault_id: Annotated[int | None, typer.Option("--id", help="Only this fault.")] = None,
     control: ControlUrl = DEFAULT_CONTROL,
 ) -> None:
-    """Clear faults of a pool, as when somebody repairs it."""
+    """Clear faults of a pool, as a repair does."""
     show(call("DELETE", control, f"/pools/{pool}/faults" + ("" if fault_id is None else f"/{fault_id}")))
 
 
 @pool_app.command("upgrade", epilog="Example: `python -m simulators pool upgrade edge-cusco-1 v1.37.0`")
 def upgrade_pool(
     pool: PoolId,
-    version: Annotated[str, typer.Argument(help="Version of Kubernetes that its nodes are to run.")],
+    version: Annotated[str, typer.Argument(help="Version of Kubernetes for its nodes.")],
     control: ControlUrl = DEFAULT_CONTROL,
 ) -> None:
     """Upgrade the nodes of a pool one after the other, as disruption budgets allow."""
@@ -203,7 +203,7 @@ def upgrade_pool(
 
 # --------------------------------------------------------------------- stations
 
-#: What the control interface calls the kinds of faults of a station.
+#: Names of the kinds of faults of a station in the control interface.
 _FAULTS = ("faults", "file-faults", "network-faults")
 
 
@@ -231,14 +231,15 @@ def inject(
         float, typer.Option(min=0.001, max=1, help="Probability of a strike, drawn from the seed.")
     ] = 1.0,
     seconds: Annotated[
-        float, typer.Option(help="Seconds of a delay, until an early revert, or by which files or their times are off.")
+        float,
+        typer.Option(help="Seconds of a delay, before an early revert, or by which files or their times are off."),
     ] = 0.0,
     config: Annotated[Path | None, typer.Option(help="File with the <config> of a foreign edit.")] = None,
     target: Annotated[str, typer.Option(help="Cell, radio unit or tenant that a network fault strikes.")] = "",
     seed: Annotated[str | None, typer.Option(help="Seed of the course of a network fault.")] = None,
     control: ControlUrl = DEFAULT_CONTROL,
 ) -> None:
-    """Inject a fault into a station: its NETCONF server or its measurement files, or let a network fault begin."""
+    """Inject a fault into a station's NETCONF server or measurement files, or begin a network fault."""
     if kind in NETWORK_FAULTS:
         fault = {"fault": kind, "target": target, "seed": seed}
         show(call("POST", control, f"/stations/{station}/network-faults", fault))

@@ -14,7 +14,7 @@ from typing import Any
 
 
 class Outage(StrEnum):
-    """What a client sees of a device that is off the net."""
+    """What a client sees of an unreachable device."""
 
     SILENCE = "silence"
     """Nothing comes, on old connections and on new ones."""
@@ -32,7 +32,7 @@ class Refusal(asyncio.Protocol):
 
 
 class Connections:
-    """The connections of one device; ``outage`` is none while it is on the net."""
+    """The connections of one device; ``outage`` is None while it is reachable."""
 
     __slots__ = ("_open", "outage")
 
@@ -47,7 +47,7 @@ class Connections:
         return _Connection(self, None if self.outage is Outage.SILENCE else make())
 
     def cut(self, outage: Outage) -> None:
-        """Take the device off the net; its connections are lost to it first, so that nothing more gets out."""
+        """Make the device unreachable. It loses its connections first, so that it sends nothing more."""
         self.outage = outage
         for connection in list(self._open or ()):
             connection.fall_silent()
@@ -55,12 +55,12 @@ class Connections:
                 connection.reset()
 
     def restore(self) -> None:
-        """Put the device on the net again; connections from before the cut are reset."""
+        """Make the device reachable again, and reset connections from before the cut."""
         self.outage = None
         self.reset_silent()
 
     def reset_silent(self) -> None:
-        """Reset the connections on which nothing comes any more."""
+        """Reset the connections that fell silent."""
         for connection in list(self._open or ()):
             if connection.silent:
                 connection.reset()
@@ -89,24 +89,24 @@ class _Connection(asyncio.Protocol):
 
     @property
     def silent(self) -> bool:
-        """Whether the device has forgotten it."""
+        """Whether the device has lost the connection."""
         return self._device is None
 
     def fall_silent(self) -> None:
-        """The device loses it; the client learns nothing of it."""
+        """Let the device lose the connection, unnoticed by the client."""
         device, self._device = self._device, None
         if device is not None:
             device.connection_lost(ConnectionResetError("the way to the client is cut"))
 
     def reset(self) -> None:
-        """Break it for the client."""
+        """Reset the connection for the client."""
         if self._transport is not None:
             self._transport.abort()
 
     # ---------------------------------------------------- from the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It is there."""
+        """Note that the connection is open."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._connections.opened(self)
@@ -133,7 +133,7 @@ class _Connection(asyncio.Protocol):
             self._device.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is gone."""
+        """Note that the connection ended."""
         self._connections.closed(self)
         device, self._device = self._device, None
         if device is not None:
@@ -141,7 +141,7 @@ class _Connection(asyncio.Protocol):
 
 
 class _DeviceTransport(asyncio.Transport):
-    """The transport as the device has it: nothing gets through once the connection is silent."""
+    """The transport that the device sees: it drops everything once the connection is silent."""
 
     def __init__(self, connection: _Connection, transport: asyncio.Transport) -> None:
         super().__init__()
@@ -154,7 +154,7 @@ class _DeviceTransport(asyncio.Transport):
             self._transport.write(data)
 
     def is_closing(self) -> bool:
-        """Whether it is no use to write."""
+        """Whether writing is useless."""
         return self._connection.silent or self._transport.is_closing()
 
     def close(self) -> None:
@@ -168,7 +168,7 @@ class _DeviceTransport(asyncio.Transport):
             self._transport.abort()
 
     def pause_reading(self) -> None:
-        """Take nothing more for now."""
+        """Pause reading."""
         if not self._connection.silent:
             self._transport.pause_reading()
 

@@ -10,11 +10,11 @@ from typing import Generic, TypeVar
 
 @dataclass(slots=True, kw_only=True)
 class InjectedFault:
-    """What all faults that are injected on request have in common.
+    """Common part of all faults that are injected on request.
 
     Attributes:
-        count: How many times it still strikes; none means until it is cleared.
-        probability: How probable a strike is each time it could be; drawn from the fleet's seed.
+        count: How many times it still strikes; None for until it is cleared.
+        probability: Probability of each strike; drawn from the fleet's seed.
         seconds: Length of a delay, or of the time until a confirmed commit is taken back.
     """
 
@@ -40,7 +40,7 @@ class InjectedFaults(Generic[_Fault]):
         self._ids = 0
 
     def inject(self, fault: _Fault) -> _Fault:
-        """Take a fault on and give it an id."""
+        """Inject a fault and give it an id."""
         self._ids += 1
         fault.id = self._ids
         self._faults = (*self._faults, fault)
@@ -49,7 +49,7 @@ class InjectedFaults(Generic[_Fault]):
         return fault
 
     def clear(self, fault_id: int | None = None) -> int:
-        """Forget one fault, or all; return how many."""
+        """Clear one fault, or all; return how many."""
         before = len(self._faults)
         self._keep(lambda fault: fault_id is not None and fault.id != fault_id)
         return before - len(self._faults)

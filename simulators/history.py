@@ -1,4 +1,4 @@
-"""The history of a device: events in order, with who caused them, for tests and people."""
+"""The history of a device: events in order, with their originators, for tests and people."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from typing import Any, TextIO
 
 from simulators.clock import Clock
 
-#: Events kept per device; the counts go on for ever.
+#: Most events to keep per device; the counts continue.
 KEPT = 500
 
 
-#: Session id of a holder that is no NETCONF session (RFC 6241 §7.5).
+#: Session id of a holder that is not a NETCONF session (RFC 6241 §7.5).
 NO_SESSION = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who does something: a session and its user."""
+    """The originator of an event: a session and its user."""
 
     session: int
     user: str
@@ -88,7 +88,7 @@ class Event:
         }
 
 
-#: Is given each event, with the id of its device.
+#: Called with each event and the id of its device.
 EventListener = Callable[[str, Event], None]
 
 
@@ -105,7 +105,7 @@ class History:
         self.listeners: tuple[EventListener, ...] = ()
 
     def record(self, kind: EventKind, origin: Origin = ITSELF, **detail: Any) -> None:
-        """Write down what happens now."""
+        """Record an event now."""
         event = Event(self._clock.now(), kind, origin.session, origin.user, MappingProxyType(detail))
         self._events.append(event)
         self.counts[kind] += 1

@@ -19,16 +19,16 @@ import yaml
 
 from simulators.datastore import PROFILE_MODULES
 
-#: Port of an endpoint that names none (RFC 6242).
+#: Default port of an endpoint (RFC 6242).
 DEFAULT_PORT = 830
 
-#: Port of a router that names none (RFC 4253).
+#: Default port of a router (RFC 4253).
 DEFAULT_ROUTER_PORT = 22
 
 #: Radio technology of each profile.
 TECHNOLOGIES: Mapping[str, str] = MappingProxyType({"lte-28658": "LTE", "nr-28541": "NR"})
 
-#: Port of the Kubernetes API of a pool that names none.
+#: Default port of the Kubernetes API of a pool.
 DEFAULT_POOL_PORT = 6443
 
 _CLOUD = ("pools", "nodes", "packages", "functions")
@@ -42,14 +42,14 @@ class NetworkFileError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """What a tenant's core looks like from a station: its VLAN and the addresses of its nodes.
+    """A tenant's core as a station sees it: its VLAN and the addresses of its nodes.
 
     Attributes:
-        sgw: Networks of its S-GWs, of which the MME names one for each session.
-        n3: By address of a UPF, the network of all that the SMF may name for it; a UPF that is absent is one address.
+        sgw: Networks of its S-GWs; the MME chooses an S-GW for each session.
+        n3: By address of a UPF, the network of its N3 addresses; a UPF that is absent has one address.
         slices: By address of a UPF, the slices that it serves, as in 1-0000A1; one that is absent serves all.
-        gateway: Address of the security gateway that tunnels of its stations end at, empty where there is none.
-        protected: What goes through it: ``control``, ``user``.
+        gateway: Address of the security gateway at the end of its stations' tunnels; empty without one.
+        protected: The planes behind the gateway: ``control``, ``user``.
     """
 
     tenant: str
@@ -65,7 +65,7 @@ class Core:
     protected: frozenset[str] = frozenset()
 
     def networks(self, technologies: Collection[str]) -> tuple[str, ...]:
-        """Where packets of stations go that have cells of these technologies (``LTE``, ``NR``)."""
+        """Destinations of the packets of stations with cells of these technologies (``LTE``, ``NR``)."""
         found: set[str] = set()
         if "LTE" in technologies:
             found |= {*self.way("control", *self.mme), *self.way("user", *self.sgw)}
@@ -74,19 +74,19 @@ class Core:
         return tuple(sorted(found))
 
     def plane(self, remote: str) -> str:
-        """What a gNB sends to a node of this core: ``control`` to its AMFs, ``user`` to its UPFs, nothing to others."""
+        """The plane of a gNB's packets to a node: ``control`` to AMFs, ``user`` to UPFs of this core, else empty."""
         if remote in self.amf:
             return "control"
         return "user" if remote in self.upf or any(remote in ends(network) for network in self.n3.values()) else ""
 
     def way(self, plane: str, *behind: str) -> tuple[str, ...]:
-        """Where packets to these go: to the gateway alone if it protects the plane."""
+        """Next destination of packets to these: the gateway alone if it protects the plane."""
         return (self.gateway,) if behind and plane in self.protected else behind
 
 
 @lru_cache(maxsize=4096)
 def ends(network: str) -> tuple[str, ...]:
-    """The first and the last address of a network: who reaches both reaches, for all we know, what lies between."""
+    """The first and last address of a network: if both are reachable, we take all between for reachable."""
     known = ip_network(network)
     return tuple(dict.fromkeys((str(known[0]), str(known[-1]))))
 
@@ -125,7 +125,7 @@ class EndpointRecord:
 
 @dataclass(frozen=True, slots=True)
 class RouterRecord:
-    """The router of a site, and where it is managed in the field."""
+    """The router of a site, and its management address in the field."""
 
     id: str
     site: str
@@ -137,7 +137,7 @@ class RouterRecord:
 
 @dataclass(frozen=True, slots=True)
 class NodeRecord:
-    """A server of a pool: cores, memory and hugepages in GiB, accelerators; what fails with it, where anything does."""
+    """A server of a pool: cores, memory and hugepages in GiB, accelerators, and its failure domain, if any."""
 
     id: str
     cpus: int
@@ -150,7 +150,7 @@ class NodeRecord:
 
 @dataclass(frozen=True, slots=True)
 class PoolRecord:
-    """A pool of servers: where its Kubernetes API listens, its nodes in order of their ids."""
+    """A pool of servers: the address of its Kubernetes API, and its nodes by id."""
 
     id: str
     address: str
@@ -163,7 +163,7 @@ class PoolRecord:
 
 @dataclass(frozen=True, slots=True)
 class PackageRecord:
-    """A release of a function: what a replica of it takes (cores, GiB, accelerators), and how long it starts."""
+    """A release of a function: the resources of a replica (cores, GiB, accelerators), and its start-up time."""
 
     id: str
     kind: str
@@ -181,7 +181,7 @@ class PackageRecord:
 
 @dataclass(frozen=True, slots=True)
 class FunctionRecord:
-    """A function, and the stations that are made of it; ``owner`` is empty where it is the host's."""
+    """A function and its stations; ``owner`` is empty for the host's."""
 
     id: str
     package: str
@@ -531,7 +531,7 @@ NO_SEED = "minka"
 
 
 class Transport(Protocol):
-    """What lies between a station and the cores of the tenants."""
+    """The network between a station and the tenants' cores."""
 
     def carries(self, station: StationRecord, tenant: str, remote: str) -> bool:
         """Whether packets of a station reach a node of a tenant's core."""
@@ -542,8 +542,8 @@ class Surroundings:
     """Shared by all stations of a network.
 
     Attributes:
-        transport: What carries packets to the cores; None means that all arrive.
-        tenants: Whose each PLMN is.
+        transport: Carries packets to the cores; None means that all arrive.
+        tenants: The tenant of each PLMN.
         plmns: All PLMNs of the network, in order of the tenants.
     """
 
@@ -555,12 +555,12 @@ class Surroundings:
     plmns: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Derive who owns which PLMN."""
+        """Derive the tenant of each PLMN."""
         tenants = {plmn: core.tenant for core in self.cores for plmn in core.plmns}
         object.__setattr__(self, "tenants", MappingProxyType(tenants))
         object.__setattr__(self, "plmns", tuple(tenants))
 
     @classmethod
     def of(cls, network: SimulatedNetwork, seed: str | None = None, transport: Transport | None = None) -> Surroundings:
-        """The surroundings in a network; its id is the seed unless another is given."""
+        """The surroundings in a network; the default seed is its id."""
         return cls(network.cores, seed or network.id, ZoneInfo(network.timezone), transport)

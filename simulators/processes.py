@@ -1,4 +1,4 @@
-"""Running a fleet until SIGTERM, in this process or in several that share the stations and the schemas.
+"""Runs a fleet until SIGTERM, in this process or in several that share the stations and the schemas.
 
 The processes are forked once everything that they share exists. Each ends when its parent ends, for whatever reason.
 """
@@ -29,7 +29,7 @@ from simulators.network import SimulatedNetwork
 
 #: Seconds for a process to end its sessions.
 _GOOD_BYE = 20.0
-#: Open files beside those of stations.
+#: Number of open files beside those of stations.
 _RESERVE = 500
 
 
@@ -39,7 +39,7 @@ class FleetProcessError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FleetPart:
-    """What one process has."""
+    """The part of a fleet in one process."""
 
     pid: int
     control: str
@@ -66,10 +66,10 @@ def shares(stations: Sequence[str], processes: int) -> list[Sequence[str]]:
 
 
 def check_open_files(stations: int, processes: int, listeners: int, limit: int) -> None:
-    """See that every process can open all listeners of its stations and a session with each.
+    """Check that every process can open all listeners of its stations and a session with each.
 
     Raises:
-        ValueError: it can't; the message says how many processes it takes.
+        ValueError: it can't; the message gives the number of processes needed.
     """
     each = listeners + 1
     if -(-stations // processes) * each + _RESERVE > limit:
@@ -92,13 +92,13 @@ class SharedFleet:
 
 @contextmanager
 def started(whole: SharedFleet, portions: Sequence[Sequence[str]]) -> Iterator[list[FleetPart]]:
-    """Processes for the portions, all of them listening; they end with the context.
+    """Start a process for each portion and wait until all listen; they end with the context.
 
     Raises:
         FleetProcessError: one of them could not start.
     """
     running: list[_Process] = []
-    # What is there by now is shared permanently if no collection writes to it.
+    # Memory stays shared with the processes as long as no garbage collection writes to it.
     gc.collect()
     gc.freeze()
     try:
@@ -156,10 +156,10 @@ def _part_of(process: _Process) -> FleetPart:
 
 
 def _work(whole: SharedFleet, portion: Sequence[str], line: Connection, inherited: Sequence[Connection]) -> None:
-    """Body of a process: its fleet runs until the line to the starting process is closed."""
+    """Body of a process: runs its fleet until the pipe to the starting process is closed."""
     for other in inherited:
         other.close()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the starting process decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends SIGINT to all; the starting process decides
     try:
         asyncio.run(_serve(whole, portion, line))
     except (OSError, ValueError) as error:
@@ -189,12 +189,12 @@ def run(
     """Run the fleet until SIGTERM or Ctrl-C.
 
     Args:
-        network: Where its stations come from.
-        settings: What it consists of.
-        processes: How many share the stations.
+        network: The network with its stations.
+        settings: Settings of the fleet.
+        processes: Number of processes that share the stations.
         control: Address and port of the control interface.
         exports: Files to write when all of them listen.
-        clock: Its time; None means real time.
+        clock: Source of time; None means real time.
 
     Raises:
         FleetProcessError: a process could not start, or has ended by itself.
@@ -218,7 +218,7 @@ def run(
 
 
 def _allow_open_files() -> int:
-    """Each listener and each session is an open file: take all that the system grants."""
+    """Raise the limit of open files as far as the system grants: each listener and session needs one."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard

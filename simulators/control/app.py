@@ -1,4 +1,4 @@
-"""The control interface: what tests, demos and people may do to simulated devices without a session.
+"""The control interface, by which tests, demos and people act on simulated devices without a session.
 
 HTTP on loopback, in the loop of the fleet. The same is open to Python through ``Fleet.stations`` and ``Fleet.routers``.
 Handlers are coroutines on purpose: they run in the loop of the devices, between two operations.

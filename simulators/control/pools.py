@@ -33,7 +33,7 @@ class ApiFaultBody(InjectedFaultBody):
 
 
 class UpgradeBody(Body):
-    """What the nodes of a pool are to run."""
+    """The version of Kubernetes for the nodes of a pool."""
 
     version: Annotated[str, Field(pattern=r"^v\d+\.\d+\.\d+$")]
 

@@ -21,13 +21,13 @@ Lookup = Callable[[str], Router]
 
 
 class CutBody(Body):
-    """What clients see of devices below a cut."""
+    """What clients see of the devices below a cut."""
 
     outage: Outage = Outage.SILENCE
 
 
 class LinesBody(Body):
-    """Configuration lines to type past all sessions."""
+    """Configuration lines to apply without a session."""
 
     lines: Annotated[list[str], Field(min_length=1)]
     user: str = "technician"
@@ -40,7 +40,7 @@ class PortBody(Body):
 
 
 class LostPathBody(PortBody):
-    """Whether the port gets no signal any more, either."""
+    """Whether the port also loses its signal."""
 
     signal: bool = False
 

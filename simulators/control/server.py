@@ -17,7 +17,7 @@ from fastapi.responses import JSONResponse
 
 
 class _Server(uvicorn.Server):
-    """uvicorn that leaves signals to whoever runs the fleet."""
+    """uvicorn without signal handlers, which the fleet's process has."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -29,7 +29,7 @@ async def serve(app: FastAPI, host: str = "127.0.0.1", port: int = 0) -> AsyncIt
     """Serve while the context is open; give the URL.
 
     Raises:
-        ValueError: the host is not on loopback, and whoever reaches a control interface may do anything.
+        ValueError: the host is not on loopback (the control interface has no authentication).
     """
     if not ipaddress.ip_address(host).is_loopback:
         raise ValueError(f"the control interface listens on loopback only, not on {host}")
@@ -86,7 +86,7 @@ def _front(owners: Mapping[str, str], client: httpx.AsyncClient) -> FastAPI:
 
 
 def _merged(answers: Sequence[httpx.Response]) -> Response:
-    """The first refusal if there is one, else what all of them say."""
+    """The first refusal, if any, else all answers merged."""
     worst = max(answers, key=lambda answer: answer.status_code)
     if len(answers) == 1 or worst.is_error or len({answer.content for answer in answers}) == 1:
         kind = worst.headers.get("content-type")

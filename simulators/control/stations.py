@@ -33,7 +33,7 @@ OPERATIONS = frozenset(
 
 
 class LinkBody(Body):
-    """Which core links: those of a tenant, or the one with this end point id."""
+    """Core links: those of a tenant, or the one with this end point id."""
 
     link: Annotated[str, Field(min_length=1, description="Tenant id or end point id.")]
 
@@ -46,14 +46,14 @@ class EditBody(Body):
 
 
 class RevertBody(Body):
-    """Which earlier running configuration to put back."""
+    """The earlier running configuration to restore."""
 
     revision: Annotated[int, Field(ge=0)]
     user: str = "technician"
 
 
 class ProfileBody(Body):
-    """What NETCONF a station speaks from now on."""
+    """The NETCONF profile of a station from now on."""
 
     name: Annotated[str, Field(min_length=1)]
 
@@ -69,7 +69,7 @@ class FaultBody(InjectedFaultBody):
         """The fault as a station takes it.
 
         Raises:
-            ValueError: the operation is none, or a foreign edit lacks its edit.
+            ValueError: the operation is unknown, or a foreign edit lacks its config.
         """
         if self.operation not in OPERATIONS:
             raise ValueError(f"operation {self.operation!r} is none of {', '.join(sorted(OPERATIONS))}")

@@ -29,7 +29,7 @@ class Rule:
 
     Attributes:
         permit: Whether it permits or denies.
-        operations: The kinds of access that it is about.
+        operations: The kinds of access that it covers.
         path: Names of the nodes down to a subtree; none given means all data.
         rpc: Name of an RPC operation instead of data.
     """
@@ -40,7 +40,7 @@ class Rule:
     rpc: str | None = None
 
     def covers(self, operation: AccessOperation, names: tuple[str, ...]) -> bool:
-        """Whether it is about this access to this data."""
+        """Whether the rule covers this access to this data."""
         return self.rpc is None and operation in self.operations and names[: len(self.path)] == self.path
 
 
@@ -110,7 +110,7 @@ def denied(message: str, places: Iterable[Place] = ()) -> RpcError:
     return RpcError("access-denied", message, path=change.path or None, namespaces=change.namespaces)
 
 
-#: Reads all, writes nothing.
+#: May read all and write nothing.
 READ_ONLY = Access()
 #: May do everything, as the recovery session of RFC 8341 §3.2.
 UNRESTRICTED = Access(

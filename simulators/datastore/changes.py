@@ -1,4 +1,4 @@
-"""What differs between two trees, node by node: for notifications (RFC 6470) and access control (RFC 8341)."""
+"""Differences between two trees, node by node: for notifications (RFC 6470) and access control (RFC 8341)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From YANG modules to a Schema: pyang reads and checks them, this keeps what a datastore needs."""
+"""Compiles YANG modules to a Schema: pyang reads and checks them, this module keeps what a datastore needs."""
 
 from __future__ import annotations
 
@@ -343,7 +343,7 @@ def _max_elements(statement: Statement) -> int | None:
 
 
 class _Features(dict[str, tuple[str, ...]]):
-    """The features that pyang takes for given: all of the implemented modules, none of those that only lend types."""
+    """The features for pyang: all of the implemented modules, none of imported ones."""
 
     def __init__(self, implemented: Collection[str]) -> None:
         super().__init__()
@@ -386,7 +386,7 @@ _FUNCTIONS = frozenset(
         ),
     }
 )
-#: What stands before a bracket and is no function: tests of nodes, and operators.
+#: Words before a bracket that are not functions: node tests and operators.
 _NO_FUNCTIONS = frozenset({"text", "node", "comment", "processing-instruction", "and", "or", "div", "mod"})
 
 

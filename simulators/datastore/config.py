@@ -88,7 +88,7 @@ class Config:
         return self if branch == self._branch else Config(self.schema, branch)
 
     def validate(self) -> None:
-        """Check what concerns the whole: mandatory nodes, numbers of entries, must statements.
+        """Check the configuration as a whole: mandatory nodes, numbers of entries, must statements.
 
         Types, keys and unknown nodes were checked when the configuration was made. What was found
         valid once is not checked again.
@@ -104,7 +104,7 @@ class Config:
         self._valid = True
 
     def changes(self, after: Config, *, deep: bool = False) -> list[NodeChange]:
-        """What differs in another configuration of the same schema; ``deep`` names what goes along, too."""
+        """Changes to another configuration of the same schema; with ``deep`` also each node below a change."""
         return list(node_changes(self.schema.root, self._branch, after._branch, deep=deep))
 
     @property
@@ -130,7 +130,7 @@ class Config:
             filter: a ``<filter type="subtree">`` element; None selects everything.
             with_defaults: mode of RFC 6243. In ``trim`` the filter still sees what is left out.
             state: state to lay over the configuration, for ``<get>``.
-            access: of who reads; what it hides looks as if it were not there.
+            access: rights of the reader; nodes that it hides look absent.
         """
         root, branch = self.schema.root, self._branch
         if state is not None:

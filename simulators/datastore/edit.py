@@ -86,7 +86,7 @@ _NAMES = {_OPERATION: "operation", _DEFAULT: "default", INSERT: "insert", KEY: "
 
 
 class Operation(Enum):
-    """What an element of an edit asks for."""
+    """The operation of an element in an edit."""
 
     MERGE = "merge"
     REPLACE = "replace"
@@ -114,7 +114,7 @@ _TAKING_AWAY = (Operation.DELETE, Operation.REMOVE)
 
 
 class ErrorOption(Enum):
-    """What becomes of an edit that meets an error (RFC 6241 §7.2)."""
+    """What happens to an edit with an error (RFC 6241 §7.2)."""
 
     ROLLBACK = "rollback-on-error"
     STOP = "stop-on-error"
@@ -123,21 +123,21 @@ class ErrorOption(Enum):
 
 @dataclass(frozen=True, slots=True)
 class EditRules:
-    """How a device takes edits.
+    """How a device handles edits.
 
     Attributes:
         basic_mode: Its basic mode of with-defaults, which says whether a default value exists (RFC 6243 §2).
-        keyless_ignored: It takes list entries without their keys, and forgets them.
+        keyless_ignored: Whether it accepts list entries without keys, and ignores them.
     """
 
     basic_mode: WithDefaults = "explicit"
     keyless_ignored: bool = False
 
 
-#: The instances that one parent was given so far: index of the node, then keys or value.
+#: The instances of one parent in the edit so far: index of the node, then keys or value.
 _Seen = set[tuple[int | str, ...]]
 
-#: As RFC 7950 has it, in basic mode explicit.
+#: The rules of RFC 7950, in basic mode explicit.
 STRICT = EditRules()
 
 
@@ -281,7 +281,7 @@ class Edit:
     ) -> tuple[Value, ...]:
         """Put a list entry, or a value of a leaf-list, where it belongs.
 
-        What the system orders is kept sorted by key, so that equal content is an equal tree.
+        System-ordered lists are kept sorted by key, so that equal content is an equal tree.
         """
         insert = element.get(INSERT)
         if insert is not None and operation is not Operation.NONE:
@@ -324,7 +324,7 @@ class Edit:
         seen.add((index, *identity))
 
     def _check_described(self, parent: Node, element: etree._Element) -> None:
-        """What is taken away may be described, and then by known nodes with possible values (RFC 7950 §8.3.1)."""
+        """Check the content of an element to delete: known nodes with valid values (RFC 7950 §8.3.1)."""
         seen: _Seen = set()
         for child in element.iterchildren(tag=etree.Element):
             node = self._resolve(parent, child)
@@ -341,7 +341,7 @@ class Edit:
                 self._check_value(node, child)
 
     def _check_value(self, node: Node, element: etree._Element) -> None:
-        """A leaf that is taken away needs no value; one that it has must be possible."""
+        """Check the value of a leaf to delete: it needs none, but a given one must be valid."""
         if len(element) or (element.text or "").strip():
             self._text(node, element)
 
@@ -359,7 +359,7 @@ class Edit:
         if asked is None:
             return inherited
         if asked not in _ATTRIBUTE_OPERATIONS:
-            raise self._bad_attribute(_OPERATION, f"{asked!r} is no operation", element)
+            raise self._bad_attribute(_OPERATION, f"{asked!r} is not an operation", element)
         return _ATTRIBUTE_OPERATIONS[asked]
 
     def _check_existence(self, operation: Operation, exists: bool, element: etree._Element) -> None:

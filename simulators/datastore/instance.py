@@ -1,4 +1,4 @@
-"""Reading a tree without XML: paths, and views of containers and list entries."""
+"""Reads a tree without XML: paths, and views of containers and list entries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Types of leaves: from the text in a document to its canonical form (RFC 7950 §9)."""
+"""Types of leaves, which turn the text in a document into its canonical form (RFC 7950 §9)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class LeafType(Protocol):
         """Return the canonical form.
 
         Raises:
-            ValueError: the text is no value of the type; the message says what would be.
+            ValueError: the text is not a value of the type; the message says what would be.
         """
 
 
@@ -137,7 +137,7 @@ class BinaryType:
 
 @dataclass(frozen=True, slots=True)
 class UnionType:
-    """The first of several types that takes the text."""
+    """A union: the first member type that accepts the text applies."""
 
     members: tuple[LeafType, ...]
 
@@ -173,7 +173,7 @@ def python_pattern(xsd: str) -> re.Pattern[str]:
     r"""Compile a pattern of XML Schema, which has ``\p{L}`` and no anchors.
 
     Raises:
-        ValueError: the pattern uses what Python's patterns can't say.
+        ValueError: the pattern uses features that Python's patterns lack.
     """
     text = re.sub(r"\\p\{N\}\\p\{L\}|\\p\{L\}\\p\{N\}", r"\\w", xsd)
     text = text.replace(r"\p{N}", r"\d")

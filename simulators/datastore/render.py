@@ -1,4 +1,4 @@
-"""From values to XML text, with the four modes of with-defaults (RFC 6243 §3)."""
+"""Writes values as XML text, in the four modes of with-defaults (RFC 6243 §3)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TAG = f' xmlns:wd="{DEFAULT_NS}" wd:default="true"'
 
 
 class _Default(str):
-    """A value that nobody set; the basic mode explicit takes just these for defaults (RFC 6243 §2.3.3)."""
+    """A value that nobody set; only these are defaults in the basic mode explicit (RFC 6243 §2.3.3)."""
 
     __slots__ = ()
 

@@ -50,7 +50,7 @@ class State:
         return cls(schema, Edit(schema, document_of(xml), allow_state=True).apply(schema.root.blank, Operation.MERGE))
 
     def merged(self, other: State) -> State:
-        """Both, the other winning where both say something; lists without keys are taken whole."""
+        """Merge both; the other one wins where both have a value, and replaces lists without keys."""
         return State(self.schema, _union(self.schema.root, self.root, other.root))
 
 
@@ -79,7 +79,7 @@ def _overlaid(node: Node, config: Value, state: Value) -> Value:
 
 
 def _made_by_station(node: Node, entry: Branch) -> bool:
-    """Whether an entry exists though nobody configured it: it says more than could be its state alone."""
+    """Whether the station made an entry that nobody configured: it has more than state nodes."""
     return any(
         child.config and not child.is_branch and not child.is_key and value is not None
         for child, value in zip(node.children, entry, strict=True)

@@ -66,13 +66,13 @@ def _content_equal(node: Node, value: Value, wanted: _Filter) -> bool:
     try:
         text = node.type.canonical(wanted.text)
     except ValueError:
-        # What is no value of the leaf equals none of its values.
+        # An invalid value never matches.
         return False
     return text in value if node.kind is Kind.LEAF_LIST else text == value
 
 
 def _chosen(node: Node, branch: Branch, filters: Sequence[_Filter]) -> Branch:
-    """Values of the children that one of several filters wants."""
+    """Values of the children that one of several filters selects."""
     return tuple(
         None if value is None else _child(child, value, [wanted for wanted in filters if wanted.names(child)])
         for child, value in zip(node.children, branch, strict=True)
@@ -99,12 +99,12 @@ def _leaf_wanted(node: Node, value: Value, wanted: _Filter) -> bool:
 
 
 def _branch(node: Node, branch: Branch, filters: Sequence[_Filter]) -> Branch | None:
-    """A container or list entry, or None when no filter wants any of it."""
+    """A container or list entry, or None when no filter selects any of it."""
     active = [wanted for wanted in filters if wanted.text is None and wanted.matches(node, branch)]
     if any(wanted.whole for wanted in active):
         return branch
     chosen = _chosen(node, branch, [child for wanted in active for child in wanted.children])
     if chosen == node.blank:
         return None
-    # Key leaves say which entry it is, so they always come along (RFC 6241 §6.2.5).
+    # Key leaves identify the entry, so they are always included (RFC 6241 §6.2.5).
     return node.key_of(branch) + chosen[len(node.keys) :]

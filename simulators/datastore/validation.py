@@ -1,4 +1,4 @@
-"""What must hold of a whole configuration before it is committed (RFC 7950 §8.3.3, §15)."""
+"""Checks of a whole configuration before its commit (RFC 7950 §8.3.3, §15)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from simulators.datastore.errors import RpcError
 from simulators.datastore.render import fill_defaults, render_bare
 from simulators.datastore.schema import Branch, Kind, Must, Node, Schema, Value
 
-#: A slash that no step stands before is the root, which is <data> in our documents.
+#: A slash without a step before it is the root, which is <data> in our documents.
 _ROOT = re.compile(r"(?<![\w\])*.\-/])/(?=[\w*])")
 _CURRENT = re.compile(r"current\(\s*\)")
 
 
 def violations(schema: Schema, root: Branch) -> list[RpcError]:
-    """Return all that is wrong, in document order; must statements last, since they need a document."""
+    """Return all violations in document order; must statements come last, since they need a document."""
     check = _Check()
     check.children(schema.root, root, ())
     return check.errors + _broken_musts(schema, root, check.bound)

@@ -1,4 +1,4 @@
-"""Documents in and out: top-level elements, bare or in a wrapper."""
+"""Reads and writes documents: top-level elements, bare or in a wrapper."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lxml import etree
 from simulators.datastore.errors import NETCONF_NS, RpcError
 
 _WRAPPERS = (f"{{{NETCONF_NS}}}config", f"{{{NETCONF_NS}}}data")
-#: Nothing is fetched and nothing is expanded, whatever a document says.
+#: Never fetches or expands anything.
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True)
 
 

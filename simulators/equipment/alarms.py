@@ -1,4 +1,4 @@
-"""Alarms of a station: active ones in the words of o-ran-fm, and the records of the 3GPP AlarmList."""
+"""Alarms of a station: active ones as in o-ran-fm, and the records of the 3GPP AlarmList."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FM_NS = "urn:o-ran:fm:1.0"
 
 
 class Detector(StrEnum):
-    """Who notices a fault."""
+    """The part of a station that detects a fault."""
 
     RADIO_UNIT = "radio-unit"
     BASE_STATION = "base-station"
@@ -37,12 +37,12 @@ class AlarmList(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AlarmSources:
-    """Through what a vendor's stations tell their alarms.
+    """The interfaces over which a vendor's stations report alarms.
 
     Attributes:
-        oran_fm: Has o-ran-fm.
-        alarm_list: Whether and how it has the AlarmList.
-        twice: Tells all in both, whoever notices it.
+        oran_fm: Whether they have o-ran-fm.
+        alarm_list: Whether and how they have the AlarmList.
+        twice: Whether they report each alarm over both.
     """
 
     oran_fm: bool = True
@@ -50,12 +50,12 @@ class AlarmSources:
     twice: bool = False
 
     def lists(self, alarm: Alarm) -> bool:
-        """Whether an alarm belongs into the AlarmList: the base station's do, without o-ran-fm all."""
+        """Whether an alarm belongs into the AlarmList: those of the base station, or all without o-ran-fm."""
         all_in_one = self.twice or not self.oran_fm
         return self.alarm_list is not AlarmList.MISSING and (all_in_one or alarm.teller is Detector.BASE_STATION)
 
     def notifies(self, alarm: Alarm) -> bool:
-        """Whether o-ran-fm reports an alarm: those of radio units, and without an AlarmList all."""
+        """Whether o-ran-fm reports an alarm: those of radio units, or all without an AlarmList."""
         all_in_one = self.twice or self.alarm_list is AlarmList.MISSING
         return self.oran_fm and (all_in_one or alarm.teller is Detector.RADIO_UNIT)
 
@@ -66,12 +66,12 @@ class Alarm:
 
     Attributes:
         fault_id: Number of the kind of fault.
-        source: What is at fault, as in ``EP_S1C=claro-mme-1``.
-        affected: Distinguished names of the objects that suffer.
-        object: Distinguished name of what is at fault.
+        source: The faulty object, as in ``EP_S1C=claro-mme-1``.
+        affected: Distinguished names of the affected objects.
+        object: Distinguished name of the faulty object.
         severity: CRITICAL, MAJOR, MINOR or WARNING.
-        cause: Probable cause in the words of X.733.
-        type: In the words of TS 28.532, as in EQUIPMENT_ALARM.
+        cause: Probable cause by X.733.
+        type: Alarm type by TS 28.532, as in EQUIPMENT_ALARM.
         problem: Specific problem, which stays the same while the alarm stands.
     """
 
@@ -100,7 +100,7 @@ class Alarm:
         object: str = "",
         teller: Detector = Detector.BASE_STATION,
     ) -> Alarm:
-        """An alarm of a kind; what is at fault is what suffers, unless it is named."""
+        """An alarm of a kind; the faulty object is the affected one, unless it is named."""
         return cls(
             *(kind.fault_id, source, affected, kind.severity, text or kind.text, raised, object or affected[0]),
             *(kind.cause, kind.type, kind.repair, kind.problem or kind.text, teller),
@@ -108,7 +108,7 @@ class Alarm:
 
     @property
     def key(self) -> tuple[int, str]:
-        """What tells it from the other active alarms."""
+        """The key that identifies it among the active alarms."""
         return self.fault_id, self.source
 
     def active_element(self) -> etree._Element:
@@ -157,7 +157,7 @@ class Record:
     acknowledgement: datetime | None = None
 
     def to_state(self) -> Mapping[str, Any]:
-        """The record as state; what managers write stands in the configuration."""
+        """The record as state; leaves that managers write are in the configuration."""
         alarm = self.alarm
         times = {
             "alarmRaisedTime": self.raised,
@@ -184,7 +184,7 @@ class Alarms:
     """The active alarms of a station, and its AlarmList once somebody has unlocked that.
 
     Attributes:
-        sources: Through what it tells its alarms.
+        sources: The interfaces over which it reports alarms.
         listed: Whether the AlarmList follows the alarms.
         modified: When a record changed last.
     """
@@ -207,7 +207,7 @@ class Alarms:
 
     @property
     def notified(self) -> Iterator[Alarm]:
-        """The active alarms that o-ran-fm tells."""
+        """The active alarms that o-ran-fm reports."""
         return filter(self.sources.notifies, self._active.values())
 
     @property
@@ -216,7 +216,7 @@ class Alarms:
         return self._records.values()
 
     def raise_(self, alarm: Alarm) -> None:
-        """Take an alarm on; one of the same key is replaced."""
+        """Raise an alarm; it replaces one with the same key."""
         self._active[alarm.key] = alarm
         if self.listed:
             self._record(alarm, alarm.raised)
@@ -243,7 +243,7 @@ class Alarms:
         record.notification, self.modified = self._notifications, now
 
     def clear(self, alarm: Alarm, when: datetime) -> None:
-        """Let an alarm end."""
+        """Clear an alarm."""
         self._active.pop(alarm.key, None)
         record = self._standing(alarm) if self.listed else None
         if record is not None:
@@ -262,14 +262,14 @@ class Alarms:
         self.listed = listed
 
     def rebuild_records(self, when: datetime) -> None:
-        """Begin the AlarmList again, with numbers that start over."""
+        """Rebuild the AlarmList, with numbers that start over."""
         self._records.clear()
         self._records_made = self._notifications = 0
         for alarm in self._active.values() if self.listed else ():
             self._record(alarm, when)
 
     def acknowledge(self, acknowledged: Mapping[str, bool], when: datetime) -> None:
-        """Take on what managers wrote into ackState of records, by id."""
+        """Apply what managers wrote into ackState of records, by id."""
         for name, record in self._records.items():
             wanted = acknowledged.get(name, False)
             if wanted != record.acknowledged:

@@ -46,7 +46,7 @@ _KINDS: Mapping[int, _Kind] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class _Quality:
-    """What a radio is worth: setups and handovers that succeed, and by how much more is lost."""
+    """Quality of a radio: success of setups and handovers, and the factor on losses."""
 
     setups: float
     handovers: float
@@ -72,7 +72,7 @@ class Bearers(NamedTuple):
 
 
 def bearers(flow: Flow, service: Service, seconds: float) -> Iterator[tuple[int, Bearers]]:
-    """The bearers of a flow in a while, by QCI; without a way to the core nobody asks for any."""
+    """The bearers of a flow in a time, by QCI; without a path to the core there are no attempts."""
     quality = _QUALITIES.get(service, _QUALITIES[Service.FULL])
     lacking = 1 - flow.given / flow.wanted if flow.wanted > 0 else 0.0
     succeeds = flow.borne * quality.setups * (1 - _REFUSED * lacking)

@@ -55,12 +55,12 @@ class ConfiguredCell:
 
     @property
     def unlocked(self) -> bool:
-        """Whether it may serve."""
+        """Whether the cell is unlocked."""
         return self.administrative == "UNLOCKED"
 
     @property
     def should_serve(self) -> bool:
-        """Whether it may serve and has somebody to serve."""
+        """Whether the cell is unlocked and broadcasts a PLMN."""
         return self.unlocked and self.broadcasts
 
     @property
@@ -80,7 +80,7 @@ class ConfiguredCell:
 
     @property
     def central(self) -> Path:
-        """Where the CU-CP of an NR cell's station has its other half (NRCellCU)."""
+        """Path of its other half (NRCellCU) at the CU-CP of the station."""
         return (*self.path[:1], ("GNBCUCPFunction", "1"), ("NRCellCU", self.id))
 
     @property
@@ -119,11 +119,11 @@ class ConfiguredLink:
 
     @property
     def user_plane(self) -> bool:
-        """Whether it carries users' packets and no signalling."""
+        """Whether it carries user packets, and not signalling."""
         return self.name.startswith(("EP_S1U=", "EP_NgU="))
 
     def carries(self, slice_: str) -> bool:
-        """Whether packets of a slice take it, as far as the configuration says."""
+        """Whether the configuration lets packets of a slice take it."""
         return not self.slices or slice_ in self.slices
 
     @property

@@ -29,21 +29,21 @@ from simulators.equipment.supervision import Supervised, Supervision
 from simulators.history import EventKind, History
 from simulators.network import StationRecord, Surroundings
 
-#: Mean seconds that a user stays in a cell that is shutting down, and after which nobody is waited for.
+#: Mean seconds that a user stays in a cell that is shutting down, and the longest wait for the last one.
 STAY, MAX_STAY = 30.0, 600.0
 #: Seconds between the reply to a reset and the restart.
 RESET_DELAY = 1.0
-#: Kinds of restart, in the words of o-ran-operations.
+#: Kinds of restart by o-ran-operations.
 POWER_ON, ASKED_FOR = "POWER-ON", "MPLANE-TRIGGERED-RESTART"
 
-#: Is given the station whenever what its cells and links do may have changed.
+#: Called with the station when the state of its cells and links may have changed.
 Follower = Callable[[str], None]
-#: Is given each alarm that was raised (true) or cleared, with its station and the moment.
+#: Called with each alarm that was raised (true) or cleared, with its station and the time.
 AlarmListener = Callable[[str, Alarm, bool, datetime], None]
 
 
 class Management(Protocol):
-    """What equipment needs of the station's management: its configuration, and a way to tell managers."""
+    """What equipment needs of the station's management: its configuration, and notifications."""
 
     @property
     def running(self) -> Config:
@@ -62,7 +62,7 @@ class Management(Protocol):
         """End all sessions, and start again."""
 
     def revert(self, revision: int) -> None:
-        """Put an earlier running configuration back."""
+        """Restore an earlier running configuration."""
 
     @property
     def revision(self) -> int:
@@ -70,14 +70,14 @@ class Management(Protocol):
 
 
 class Equipment:
-    """What runs in one station beside its management.
+    """The equipment of one station, beside its management.
 
     Attributes:
-        down: Whether it has no power, or starts just now.
-        unit_restarts: When radio units started that did so after their station.
-        listeners: Are given each alarm as it is raised or cleared.
-        followers: Are called whenever what cells and links do may have changed.
-        central: Its central unit, where it is a DU and that is another endpoint.
+        down: Whether it has no power, or is starting.
+        unit_restarts: Start times of radio units that restarted after their station.
+        listeners: Called with each alarm that is raised or cleared.
+        followers: Called when the state of cells and links may have changed.
+        central: Its central unit, if it is a DU whose central unit is another endpoint.
     """
 
     __slots__ = (
@@ -134,7 +134,7 @@ class Equipment:
     # ------------------------------------------------------- what the radio needs
 
     def service_of(self, cell: ConfiguredCell) -> Service:
-        """What faults and supervision leave of a cell's service."""
+        """A cell's service under its faults and supervision."""
         if self.supervision.state is Supervised.LOST:
             return Service.OFF
         if self.central is not None and cell.cell_class == "NRCellDU" and not self.central.serves(cell):
@@ -152,7 +152,7 @@ class Equipment:
         return sum(self._carries(self._record, link.tenant, address) for address in link.far) / len(link.far)
 
     def radio_changed(self) -> None:
-        """Note what holds from now on."""
+        """Record the present state, and tell followers."""
         self._state = None
         above = None if self.central is None else self.central.configuration()
         self.performance.note(self._management.running, self.software.version, above)
@@ -160,7 +160,7 @@ class Equipment:
             follower(self._record.id)
 
     def alarm_changed(self, alarm: Alarm, raised: bool) -> None:
-        """Take an alarm on or let it end, and tell whoever listens."""
+        """Raise or clear an alarm, and tell listeners."""
         now = self._clock.now()
         if raised:
             self.alarms.raise_(alarm)
@@ -179,7 +179,7 @@ class Equipment:
     # --------------------------------------------------------------- configuration
 
     def follow(self, config: Config, stages: Iterable[Config]) -> tuple[str, ...]:
-        """Take on a new running configuration; return the names of broken links that it cured.
+        """Apply a new running configuration; return the names of broken links that it cured.
 
         Args:
             config: The configuration.
@@ -199,7 +199,7 @@ class Equipment:
         return followed.cured
 
     def _lock(self, path: Path) -> None:
-        """Lock a cell that is shutting down: its last user has left."""
+        """Lock a cell that was shutting down, since its last user has left."""
         running = self._management.running
         cell = next((cell for cell in cells_of(running) if cell.path == path), None)
         if cell is not None and cell.administrative == "SHUTTINGDOWN":
@@ -207,7 +207,7 @@ class Equipment:
             self._management.overwrite(running.with_leaf(path, "administrativeState", "LOCKED"))
 
     def _follow_alarm_list(self, config: Config) -> None:
-        """Do what managers write into the alarm list; remove records that are cleared and acknowledged (TS 28.623)."""
+        """Apply what managers write into the alarm list; remove cleared and acknowledged records (TS 28.623)."""
         unlocked, written = alarm_list_of(config, self._record.id)
         locks_itself = unlocked and self.alarms.sources.alarm_list is AlarmList.LOCKED
         now = self._clock.now()
@@ -229,7 +229,7 @@ class Equipment:
             self._management.overwrite(tidied)
 
     def _rebuild_alarm_list(self) -> None:
-        """Begin the alarm list again: nothing that managers wrote into records holds for the new ones."""
+        """Rebuild the alarm list, without what managers wrote into the old records."""
         running, station = self._management.running, self._record.id
         _, written = alarm_list_of(running, station)
         if written:
@@ -240,7 +240,7 @@ class Equipment:
 
     @property
     def file_faults(self) -> FileFaults:
-        """What goes wrong with its measurement files."""
+        """Faults of its measurement files."""
         if self._file_faults is None:
             self._file_faults = FileFaults(f"{self._seed}/{self._record.id}", self._clock)
         return self._file_faults
@@ -252,7 +252,7 @@ class Equipment:
     # -------------------------------------------------------------- network faults
 
     def begin_fault(self, name: str, target: str = "", seed: str | None = None) -> NetworkFault:
-        """Let a network fault begin.
+        """Begin a network fault.
 
         Raises:
             UnknownFaultError: there is no such fault, or no such cell, unit or tenant here.
@@ -348,7 +348,7 @@ class Equipment:
         return names
 
     def restore_link(self, wanted: str) -> tuple[str, ...]:
-        """Take the fault away from core links; return the names of those that were broken.
+        """Clear the fault of core links; return the names of those that were broken.
 
         Raises:
             UnknownLinkError: no configured link fits.
@@ -384,7 +384,7 @@ class Equipment:
             self.faults.attempt(Remedy.ACTIVATE_SOFTWARE)
 
     def begin_anew(self, version: str) -> None:
-        """Run as new software of this version: of the alarms and slots of what ran here before nothing is known."""
+        """Run new software of this version, without the alarms and slots of the software before."""
         self.alarms.rebuild_records(self._clock.now())
         self.software.begin_anew(version)
         self._state = None
@@ -433,6 +433,6 @@ class Equipment:
         return self._state
 
     def summary(self) -> dict[str, Any]:
-        """What there is and what works."""
+        """A summary of cells, links and faults."""
         alarms = len(tuple(self.alarms.active))
         return {"up": not self.down, **self.radio.summary(), "alarms": alarms, "network_faults": len(self.faults)}

@@ -1,4 +1,4 @@
-"""The faults of equipment, links and people: one row each, with alarm, effect and what really cures it.
+"""The faults of equipment, links and people: one row each, with alarm, effect and true cure.
 
 Whether a remedy helps, how long it takes and how long a fault lasts is drawn once per fault from the
 seed, so that the same fault of the same seed always behaves in the same way.
@@ -26,7 +26,7 @@ USER_PLANE_DOWN = 1005
 
 
 class Place(StrEnum):
-    """What a fault strikes."""
+    """The kind of object that a fault strikes."""
 
     CELL = "cell"
     UNIT = "unit"
@@ -35,7 +35,7 @@ class Place(StrEnum):
 
 
 class Service(StrEnum):
-    """What is left of a cell's service."""
+    """How much a cell still serves."""
 
     FULL = "full"
     DEGRADED = "degraded"
@@ -45,7 +45,7 @@ class Service(StrEnum):
 
 
 class Remedy(StrEnum):
-    """What may cure a fault."""
+    """A remedy that may cure a fault."""
 
     LOCK_UNLOCK = "lock-unlock"
     RESET_UNIT = "reset-unit"
@@ -58,11 +58,11 @@ class Remedy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AlarmKind:
-    """What an alarm says (o-ran-fm; ids up to 999 are those of o-ran-alarm-id).
+    """The content of an alarm (o-ran-fm; ids up to 999 are those of o-ran-alarm-id).
 
     Attributes:
-        source: Name of what is at fault; empty for the place that the fault strikes.
-        type: In the words of TS 28.532, as in EQUIPMENT_ALARM.
+        source: Name of the faulty object; empty for the place that the fault strikes.
+        type: Alarm type by TS 28.532, as in EQUIPMENT_ALARM.
         problem: Specific problem, the same for all stages of a fault; by default the text.
     """
 
@@ -78,11 +78,11 @@ class AlarmKind:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What a fault does from ``after`` on, until the next stage.
+    """The effect of a fault from ``after`` seconds on, until the next stage.
 
     Attributes:
-        cells: Cell classes that suffer, all if none is named.
-        dark: The whole station has no power.
+        cells: Affected cell classes; all if empty.
+        dark: Whether the whole station has no power.
     """
 
     alarm: AlarmKind | None = None
@@ -94,7 +94,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Cure:
-    """A remedy, how often it helps, and the seconds until it has."""
+    """A remedy, with the probability that it helps and the seconds that it takes."""
 
     by: Remedy
     chance: float = 1.0
@@ -265,7 +265,7 @@ _ROWS = (
         ),
         (Cure(Remedy.ACTIVATE_SOFTWARE), _VISIT),
     ),
-    # What waits for the next operation with software, and is over with it.
+    # Faults that wait for the next software operation, and end with it.
     NetworkFaultKind("download-fails", Place.STATION, (Stage(),)),
     NetworkFaultKind("wrong-checksum", Place.STATION, (Stage(),)),
     NetworkFaultKind("install-fails", Place.STATION, (Stage(),)),

@@ -1,4 +1,4 @@
-"""The network faults that a station has now: their stages, and what becomes of attempts to repair them."""
+"""The present network faults of a station: their stages, and the results of attempts to repair them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BADNESS = (Service.FULL, Service.DEGRADED, Service.SLEEPING, Service.OFF)
 
 
 class UnknownFaultError(Exception):
-    """There is no such fault, or nothing of that name for it to strike."""
+    """The fault is unknown, or the station has no object of that name for it."""
 
 
 @dataclass(slots=True)
@@ -24,9 +24,9 @@ class NetworkFault:
 
     Attributes:
         target: Id of the cell, name of the unit, or tenant that it strikes; empty for the station.
-        helps: The remedies that cure it and the seconds until they have; the others change nothing.
+        helps: The remedies that cure it, with the seconds that they take; others change nothing.
         begins: Seconds after which each stage begins.
-        lasts: Seconds after which it ends by itself, if it does.
+        lasts: Seconds after which it ends by itself; None if it does not.
     """
 
     id: int
@@ -41,11 +41,11 @@ class NetworkFault:
     timers: list[Timer] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """The fault as JSON carries it, without its course, which nobody at the station knows."""
+        """The fault as JSON, without its course, which nobody at the station knows."""
         return {"id": self.id, "fault": self.kind.name, "target": self.target, "since": round(self.since, 3)}
 
 
-#: Is given a fault with its stage before and the one now: none before it began, and none after it ended.
+#: Called with a fault, its stage before and its stage now; None before it begins and after it ends.
 FaultListener = Callable[[NetworkFault, Stage | None, Stage | None], None]
 
 
@@ -68,7 +68,7 @@ class NetworkFaults:
         return len(self._open)
 
     def begin(self, name: str, target: str = "", seed: str | None = None, reserve: float | None = None) -> NetworkFault:
-        """Let a fault begin; its course is drawn from the seed, by default that of the station.
+        """Begin a fault; its course is drawn from the seed, by default that of the station.
 
         Args:
             name: Its kind.
@@ -108,7 +108,7 @@ class NetworkFaults:
         self._changed(fault, before, stage)
 
     def end(self, fault: NetworkFault) -> None:
-        """Let a fault end now; harmless when it has."""
+        """End a fault now; harmless if it has ended."""
         if self._open.pop(fault.id, None) is None:
             return
         for timer in fault.timers:
@@ -116,7 +116,7 @@ class NetworkFaults:
         self._changed(fault, fault.stage, None)
 
     def clear(self, number: int | None = None) -> int:
-        """Let one fault end, or all, as when somebody visits the station; return how many."""
+        """End one fault, or all, as a technician's visit does; return how many."""
         found = [fault for fault in self if number in (None, fault.id)]
         for fault in found:
             self.end(fault)
@@ -134,7 +134,7 @@ class NetworkFaults:
                     self.end(fault)
 
     def take(self, name: str) -> bool:
-        """Whether there is a fault of this name; it ends with that."""
+        """End a fault of this name; return whether there was one."""
         for fault in self:
             if fault.kind.name == name:
                 self.end(fault)
@@ -151,7 +151,7 @@ class NetworkFaults:
         return any(fault.stage.dark for fault in self)
 
     def service_of(self, cell_class: str, cell: str, unit: str) -> Service:
-        """What the faults leave of the service of a cell on a radio unit."""
+        """The service of a cell on a radio unit under the faults."""
         worst = Service.FULL
         for fault in self:
             place, stage = fault.kind.place, fault.stage

@@ -1,4 +1,4 @@
-"""What goes wrong with the measurement files of a station: injected on request, equal for an equal seed.
+"""Faults of a station's measurement files: injected on request, equal for an equal seed.
 
 A fault strikes files whose reporting period ends while it is there; they stay as they are when it is cleared.
 """
@@ -18,7 +18,7 @@ from simulators.faults import InjectedFault
 
 
 class FileFaultKind(StrEnum):
-    """What goes wrong with files."""
+    """Kinds of faults of files."""
 
     LATE = "file-late"
     """The file comes ``seconds`` late."""
@@ -48,7 +48,7 @@ class FileFaultKind(StrEnum):
 
 #: Seconds of the longest reporting period.
 _LONGEST = 86_400
-#: Kinds that mean nothing without seconds.
+#: Kinds that need seconds.
 _TIMED = frozenset({FileFaultKind.LATE, FileFaultKind.GRANULARITY_CHANGED, FileFaultKind.CLOCK_STEP})
 
 
@@ -74,7 +74,7 @@ class FileFault(InjectedFault):
 
     @property
     def problem(self) -> str:
-        """What is wrong with it; empty where nothing is."""
+        """Why the fault is invalid; empty if it is valid."""
         if self.kind in _TIMED and not self.seconds:
             return f"{self.kind.value} needs seconds"
         if self.seconds < 0 and self.kind is not FileFaultKind.CLOCK_STEP:
@@ -84,7 +84,7 @@ class FileFault(InjectedFault):
         return ""
 
     def strikes(self, end: datetime, reporting: int) -> bool:
-        """Whether it is there when a reporting period of so many seconds ends."""
+        """Whether the fault is active when a reporting period of so many seconds ends."""
         if end <= self.since or (self.until is not None and end > self.until):
             return False
         return self.count is None or math.ceil((end - self.since).total_seconds() / reporting) <= self.count
@@ -117,7 +117,7 @@ class FileFaults:
         self._faults: list[FileFault] = []
 
     def inject(self, fault: FileFault) -> FileFault:
-        """Take a fault on and give it an id.
+        """Inject a fault and give it an id.
 
         Raises:
             ValueError: it has no seconds, which its kind needs, or periods that don't fit into a quarter of an hour.
@@ -130,7 +130,7 @@ class FileFaults:
         return fault
 
     def clear(self, fault_id: int | None = None) -> int:
-        """Let one fault end, or all; return how many."""
+        """Clear one fault, or all; return how many."""
         found = [fault for fault in self if fault_id in (None, fault.id)]
         for fault in found:
             fault.until = self._clock.now()
@@ -158,7 +158,7 @@ class FileFaults:
 
     @property
     def clock(self) -> StationClock:
-        """The clock that the station goes by."""
+        """The station's own clock."""
         steps = [fault for fault in self._faults if fault.kind is FileFaultKind.CLOCK_STEP]
         moves = [(fault.since.timestamp(), fault.seconds) for fault in steps]
         moves += [(fault.until.timestamp(), -fault.seconds) for fault in steps if fault.until is not None]
@@ -169,7 +169,7 @@ class StationClock:
     """A station's own clock, which may be wrong; all moments are in seconds since 1970.
 
     Args:
-        moves: At which true moments it was put forward, or back, and by how many seconds.
+        moves: True times at which it was set forward or back, and by how many seconds.
     """
 
     def __init__(self, moves: list[tuple[float, float]]) -> None:
@@ -181,15 +181,15 @@ class StationClock:
         self._runs.append((since, math.inf, offset))
 
     def shown(self, moment: float) -> float:
-        """What it shows at a true moment."""
+        """The time that it shows at a true time."""
         return next(moment + offset for since, until, offset in self._runs if since <= moment < until)
 
     def furthest(self, moment: float) -> float:
-        """The latest that it has shown until a true moment."""
+        """The latest time that it has shown until a true time."""
         return max(min(until, moment) + offset for since, until, offset in self._runs if since <= moment)
 
     def reached(self, shown: float) -> float:
-        """The true moment at which it first showed this, or more."""
+        """The true time at which it first showed this time or a later one."""
         return next(max(since, shown - offset) for since, until, offset in self._runs if shown <= until + offset)
 
     def spans(self, begin: float, end: float, now: float) -> list[tuple[float, float]]:

@@ -41,8 +41,8 @@ class MeasurementFile:
 
     Attributes:
         begin: When the first of its periods begins, by the station's clock, as is ``end``.
-        written: When it came.
-        faults: What is wrong with it.
+        written: When it appears in the folder.
+        faults: Its faults.
     """
 
     name: str
@@ -54,7 +54,7 @@ class MeasurementFile:
 
 
 class Garbage:
-    """A large file of nothing, of which a part is made when it is read."""
+    """A large file of garbage, whose parts are made when they are read."""
 
     _BLOCK = bytes(range(256)) * 256
 
@@ -69,7 +69,7 @@ class Garbage:
 
 
 class MeasurementFiles:
-    """The folder of measurement files of a station; ``faults`` is what goes wrong with them."""
+    """The folder of a station's measurement files; ``faults`` are its file faults."""
 
     def __init__(
         self, station: str, clock: Clock, performance: Performance, habits: FileHabits, faults: FileFaults
@@ -81,11 +81,11 @@ class MeasurementFiles:
         self._faults = faults
 
     def __iter__(self) -> Iterator[MeasurementFile]:
-        """The files that are there."""
+        """The files in the folder."""
         return self.since(self._clock.now() - KEPT)
 
     def since(self, moment: datetime) -> Iterator[MeasurementFile]:
-        """The files that came at this moment or later."""
+        """The files that appeared at this time or later."""
         now = self._clock.now()
         for file in self._due(now, moment - timedelta(seconds=self._faults.latest)):
             for one in self._as_it_comes(file):
@@ -93,12 +93,12 @@ class MeasurementFiles:
                     yield one
 
     def find(self, name: str) -> MeasurementFile | None:
-        """The file of this name; None where there is none, or none any more."""
+        """The file of this name; None if there is none, or no longer."""
         found = next((file for file in self if file.name == name), None)
         return None if found is None or FileFaultKind.GONE in found.faults else found
 
     def _due(self, now: datetime, since_when: datetime) -> Iterator[MeasurementFile]:
-        """What should have come since then, newest first for each job."""
+        """The files due since a time, newest first for each job."""
         epochs, shown = self._performance.epochs(), self._faults.clock
         begins = [begin for begin, _ in epochs]
         for asked, since, until in reversed(list(_unlocked(epochs, self._station, now))):
@@ -128,7 +128,7 @@ class MeasurementFiles:
         return (job if changed is None else replace(job, seconds=int(changed.seconds))), faults
 
     def _as_it_comes(self, file: MeasurementFile) -> Iterator[MeasurementFile]:
-        """A file that should be there, as often as it comes and when."""
+        """A due file, as often as it appears and when."""
         faults = file.faults
         if FileFaultKind.MISSING in faults:
             return
@@ -144,7 +144,7 @@ class MeasurementFiles:
             yield replace(again, written=file.written + timedelta(seconds=suspect.seconds), faults=whole)
 
     def content(self, file: MeasurementFile) -> bytes | Garbage:
-        """What is in a file: the whole periods of its job, but for those at whose end the station had no power."""
+        """Content of a file: the periods of its job, except those that ended while the station had no power."""
         if FileFaultKind.GARBAGE in file.faults:
             return Garbage()
         if FileFaultKind.BOMB in file.faults:
@@ -207,7 +207,7 @@ def _ceiling(stamp: float, seconds: int) -> float:
 
 
 def _with_unknown(period: Period, station: str) -> Period:
-    """A period with what nobody knows, and without a value that everybody expects."""
+    """A period with unknown counters and objects, and without an expected value."""
     values = {
         name: {**counters, "minka-Wombat.Rate": 17.0, "pmX2Foo.Bar.7": 1e15, "RRC.ConnMax": float("nan")}
         for name, counters in period.values.items()

@@ -1,4 +1,4 @@
-"""What a station shows below its managed element: itself, its list of alarms, its measurement jobs."""
+"""The state below a station's managed element: itself, its AlarmList, its measurement jobs."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _alarm_list(station: str) -> Path:
 
 
 def jobs_of(running: Config, station: str) -> Iterator[Path]:
-    """Where the unlocked measurement jobs of a station stand."""
+    """Paths of the unlocked measurement jobs of a station."""
     element = running.get((("ManagedElement", station),))
     for job in () if element is None else element.entries("PerfMetricJob"):
         attributes = job.child("attributes")

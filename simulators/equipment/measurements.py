@@ -1,4 +1,4 @@
-"""Measurement jobs (PerfMetricJob, TS 28.622): what they select, in ``<get>`` and in files (TS 28.532, TS 32.435)."""
+"""Measurement jobs (PerfMetricJob, TS 28.622) and their results in ``<get>`` and files (TS 28.532, TS 32.435)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PERFORMANCE_NS = "urn:minka:performance"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a manager wants measured: families, measurements or subcounters, of some objects or all.
+    """A measurement job: families, measurements or subcounters, of some objects or all.
 
     Attributes:
         seconds: Length of a period (granularityPeriod).
@@ -36,7 +36,7 @@ class Job:
     roots: tuple[str, ...] = ()
 
     def selected(self, values: Values) -> Values:
-        """Those of the values that the job wants."""
+        """The values that the job selects."""
         found = {}
         for name, counters in values.items():
             chosen = {counter: value for counter, value in counters.items() if self._wants(counter)}
@@ -53,7 +53,7 @@ class Job:
         return name in self.objects or any(f"{name},".startswith(f"{top},") for top in self.roots)
 
 
-#: All that a station can measure.
+#: All measurements of a station.
 EVERYTHING = Job("all")
 
 
@@ -93,7 +93,7 @@ def performance_state(running: Config, station: str, measured: Performance) -> e
 
 
 def number(value: float) -> str:
-    """A value as text, with as much of a fraction as it has."""
+    """A value as text, without a fraction if it is whole."""
     return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
@@ -104,13 +104,13 @@ class FileForm:
     Attributes:
         root: Its outermost element.
         namespace: Of all its elements.
-        version: What its header says of the format.
-        sender: The attribute of its sender that holds a name.
-        entity: The element of what was measured.
+        version: Version of the format in its header.
+        sender: The attribute with the sender's name.
+        entity: The element of the measured entity.
         times: The element of header and footer that holds a time.
-        positions: Values stand beside numbers of their names, else in the order of the names.
-        relative: Names of measured objects begin below the entity.
-        nothing: A value that is not there.
+        positions: Whether values refer to their names by number, and not by order.
+        relative: Whether names of measured objects begin below the entity.
+        nothing: The text for a missing value.
     """
 
     root: str

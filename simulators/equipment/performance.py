@@ -24,7 +24,7 @@ from simulators.network import StationRecord, Surroundings
 
 #: Seconds of a granularity period unless a job wants another.
 PERIOD = 900
-#: Seconds that moments are inexact by.
+#: Tolerance of times in seconds.
 _EPSILON = 1e-3
 #: Epochs kept: enough for a day of a station to which something happens every ten minutes.
 KEPT = 150
@@ -38,7 +38,7 @@ _ON_AIR = ("DRB.UEThp", "DRB.IPThp", "minka-DRB.IPThp", "DRB.IpLate", "DRB.AirIf
 #: Delay of a packet on an empty carrier in ms, and what it is for each QCI by its priority.
 _DELAYS: Mapping[str, float] = {"LTE": 8.0, "NR": 3.0}
 _URGENCY: Mapping[int, float] = {1: 0.7, 5: 0.6, 8: 1.0, 9: 1.2}
-#: By how much longer packets take where they have to be sent again more often, and where a tenant is given nothing.
+#: Factors on the delay of packets: with more retransmissions, and for a tenant without resources.
 _RESENT, _QUEUED = 1.5, 4.0
 #: The QCI of the default bearer, and those of bearers that may be added to it.
 _DEFAULT, _ADDED = 9, (1, 8)
@@ -87,16 +87,16 @@ class Timeline:
 
     @property
     def full(self) -> bool:
-        """Whether earlier epochs may have made room for later ones."""
+        """Whether the oldest epochs may have been dropped."""
         return len(self._epochs) == self._epochs.maxlen
 
     @property
     def last(self) -> Epoch | None:
-        """What holds now."""
+        """The present epoch."""
         return self._epochs[-1] if self._epochs else None
 
     def demand(self, place: Place, tenants: Mapping[str, str], cell: str, local: datetime) -> Load | None:
-        """What is wanted of a cell now, for the state that it shows; None without such a cell."""
+        """The present demand on a cell, for its state; None without such a cell."""
         epoch = self._epochs[-1] if self._epochs else None
         for status in () if epoch is None else epoch.cells:
             if epoch is not None and status.configured.id == cell:
@@ -106,7 +106,7 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """The counters of one period; ``suspect`` when the station did not run all the time."""
+    """The counters of one period; ``suspect`` if the station did not run all the time."""
 
     begin: datetime
     end: datetime
@@ -121,7 +121,7 @@ _EMPTY = Timeline()
 
 
 class Performance:
-    """What a station measures of its own traffic; costs nothing until there is a cell.
+    """The performance counters of a station; costs nothing until it has a cell.
 
     Attributes:
         below: The DUs of a control plane, which counts the central halves of their cells.
@@ -141,7 +141,7 @@ class Performance:
         self.below: tuple[Performance, ...] = ()
 
     def note(self, config: Config, version: str = "", above: CentralUnitState | None = None) -> None:
-        """Note what holds from now on."""
+        """Begin a new epoch with the present state."""
         cells = tuple(self._radio.cells)
         if self._timeline is None:
             if not cells and not self.below:
@@ -151,18 +151,18 @@ class Performance:
         self._timeline.note(Epoch(now, config, cells, self._radio.paths, self._radio.powered, version, above))
 
     def epochs(self) -> list[tuple[datetime, Epoch]]:
-        """What held, as far back as the station remembers, each with the moment from which on."""
+        """The remembered epochs, each with its beginning."""
         now, moment = self._clock.now(), self._clock.monotonic()
         return [(now - timedelta(seconds=moment - epoch.since), epoch) for epoch in self._timeline or _EMPTY]
 
     @property
     def forgets(self) -> bool:
-        """Whether it may have forgotten what was before its epochs."""
+        """Whether it may have forgotten earlier epochs."""
         return self._timeline is not None and self._timeline.full
 
     @property
     def tenants(self) -> Mapping[str, str]:
-        """Whose each PLMN is."""
+        """The tenant of each PLMN."""
         return self._around.tenants
 
     def _place(self, cells: int) -> Place:
@@ -258,7 +258,7 @@ class Performance:
             begin, offset = begin + timedelta(seconds=seconds), offset + seconds
 
     def load(self, epoch: Epoch, status: CellStatus, begin: datetime) -> Load:
-        """The load of a cell in a quarter of an hour, for what held then."""
+        """The load of a cell in a quarter of an hour, for an epoch."""
         local, place = begin.astimezone(self._around.timezone), self._place(len(epoch.cells))
         return load_of(epoch, status, place, self._around.tenants, local)
 
@@ -339,7 +339,7 @@ def _finished(counters: Mapping[str, float], on_air: float) -> dict[str, float]:
 
 
 def off_air_by(status: CellStatus, *, powered: bool) -> str:
-    """What keeps a cell off air: ``fault``, or ``manual`` for whatever people do."""
+    """Why a cell is off air: ``fault``, or ``manual`` for acts of people."""
     fault = not powered or (status.configured.unlocked and status.service is Service.OFF)
     return "fault" if fault else "manual"
 
@@ -482,7 +482,7 @@ def _nr_felt(load: Load, service: Service, part: float) -> dict[str, float]:
 
 
 def _delay(technology: str, load: Load, flows: Sequence[Flow], service: Service) -> float:
-    """What packets of some flows wait for, in ms; 0 where there are none."""
+    """Mean delay of the packets of some flows, in ms; 0 without flows."""
     wanted = sum(flow.wanted for flow in flows)
     if not wanted:
         return 0.0

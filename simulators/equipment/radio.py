@@ -1,4 +1,4 @@
-"""What configuration, power and faults do to the radio of a station: cells on air, core links up, and their alarms.
+"""The radio of a station under configuration, power and faults: cells on air, core links up, and their alarms.
 
 A cell is on air when it is unlocked, able to work and broadcasts a PLMN; one that is shutting down stays until its
 users have left. One of a DU whose central unit is another endpoint is able to work while that has the cell. A core link
@@ -48,7 +48,7 @@ class _Link:
 
 @dataclass(frozen=True, slots=True)
 class CellStatus:
-    """What a cell does at some moment."""
+    """The state of a cell at a moment."""
 
     configured: ConfiguredCell
     on_air: bool
@@ -57,7 +57,7 @@ class CellStatus:
 
 @dataclass(frozen=True, slots=True)
 class UserPath:
-    """What a core link carries of the users' packets of a tenant, from 0 to 1."""
+    """The part of a tenant's user packets that a core link carries, from 0 to 1."""
 
     link: ConfiguredLink
     part: float
@@ -65,7 +65,7 @@ class UserPath:
 
 @dataclass(frozen=True, slots=True)
 class CorePaths:
-    """What leads from a station to the tenants' cores at some moment.
+    """The paths from a station to the tenants' cores at a moment.
 
     Attributes:
         signalling: Technologies and tenants whose users can attach.
@@ -91,11 +91,11 @@ class CorePaths:
 
 @dataclass(frozen=True, slots=True)
 class CentralUnitState:
-    """What the central unit of a DU is configured to do, as far as the DU reaches it.
+    """The configuration of a DU's central unit, as far as the DU reaches it.
 
     Attributes:
-        control: Configuration of its control plane; None where that can't be reached.
-        cells: Where the cells of that have their halves (NRCellCU), by their local ids.
+        control: Configuration of its control plane; None if it can't be reached.
+        cells: Paths of the cells' halves (NRCellCU) in it, by local id.
         users: Configurations of its user planes.
     """
 
@@ -106,7 +106,7 @@ class CentralUnitState:
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationEffects:
-    """What a new configuration brought about: links cured (by name), cells unlocked, cells that began to shut down."""
+    """Effects of a new configuration: links cured (by name), cells unlocked, cells that began to shut down."""
 
     cured: tuple[str, ...]
     unlocked: tuple[ConfiguredCell, ...]
@@ -114,16 +114,16 @@ class ConfigurationEffects:
 
 
 class CentralUnitLink(Protocol):
-    """The central unit of a DU, where it has an endpoint of its own."""
+    """The central unit of a DU, if it is another endpoint."""
 
     def serves(self, cell: ConfiguredCell) -> bool:
-        """Whether it has a cell of the DU."""
+        """Whether it serves a cell of the DU."""
 
     def paths(self) -> CorePaths:
-        """What leads over it to the cores."""
+        """The paths over it to the cores."""
 
     def configuration(self) -> CentralUnitState:
-        """What it is configured to do."""
+        """Its configuration."""
 
 
 class RadioHost(Protocol):
@@ -135,7 +135,7 @@ class RadioHost(Protocol):
         """An alarm was raised or cleared."""
 
     def service_of(self, cell: ConfiguredCell) -> Service:
-        """What faults leave of a cell's service."""
+        """A cell's service under its faults."""
 
     def usage_of(self, cell: ConfiguredCell) -> str:
         """IDLE, ACTIVE or BUSY (X.731) for a cell on air."""
@@ -181,7 +181,7 @@ class Radio:
     # -------------------------------------------------------- what happens
 
     def follow(self, config: Config, stages: Iterable[Config] = ()) -> ConfigurationEffects:
-        """Take on a new running configuration.
+        """Apply a new running configuration.
 
         A broken link is cured by deleting its end point and creating it again, in one commit or in two:
         ``stages`` are the candidates on the way to this configuration.
@@ -237,7 +237,7 @@ class Radio:
         return tuple(self._links[path].configured.name for path in paths)
 
     def restore_link(self, wanted: str) -> tuple[str, ...]:
-        """Take the fault away from links; return the names of those that were broken.
+        """Clear the fault of links; return the names of those that were broken.
 
         Raises:
             UnknownLinkError: no configured link fits.
@@ -245,7 +245,7 @@ class Radio:
         return self.cure([self._links[path].configured.name for path in self._find(wanted)])
 
     def cure(self, names: Collection[str]) -> tuple[str, ...]:
-        """Take the fault away from links by name; return the names of those that were broken."""
+        """Clear the fault of links by name; return the names of those that were broken."""
         cured = [path for path in self._broken if _link_name(path) in names]
         for path in cured:
             del self._broken[path]
@@ -273,7 +273,7 @@ class Radio:
         self._settle_later()
 
     def refresh(self) -> None:
-        """Take in the faults, the supervision and the way to the core again."""
+        """Apply the present faults, supervision and path to the core."""
         now = self._clock.monotonic()
         for cell in self._cells.values():
             before, cell.service = cell.service, self._owner.service_of(cell.configured)
@@ -282,7 +282,7 @@ class Radio:
         self._settle_later()
 
     def path_changed(self) -> None:
-        """Take in the way to the cores again; links to which it leads again settle first."""
+        """Apply the present paths to the cores; restored links take a moment to settle."""
         changed = False
         for link in self._links.values():
             carried = self._owner.carries(link.configured)
@@ -343,7 +343,7 @@ class Radio:
         return link.carried if able and right and self._settled(link.since) else 0.0
 
     def _suffers(self, path: Path) -> bool:
-        """Whether a link that should be up is not, or an unlocked cell can't work."""
+        """Whether a link that should be up is down, or an unlocked cell is disabled."""
         cell = self._cells.get(path)
         if cell is not None:
             return cell.configured.unlocked and cell.service is Service.OFF
@@ -368,7 +368,7 @@ class Radio:
 
     @property
     def cells(self) -> Iterator[CellStatus]:
-        """What each cell does now."""
+        """The present state of each cell."""
         return (CellStatus(cell.configured, self._on_air(cell), cell.service) for cell in self._cells.values())
 
     @property
@@ -378,7 +378,7 @@ class Radio:
 
     @property
     def paths(self) -> CorePaths:
-        """What leads to the cores now."""
+        """The present paths to the cores."""
         up = [(link.configured, self._link_carries(path, link)) for path, link in self._links.items()]
         above = CorePaths() if self._owner.central is None else self._owner.central.paths()
         signalling = {(link.technology, link.tenant) for link, part in up if part == 1 and not link.user_plane}

@@ -23,7 +23,7 @@ _VERSION = re.compile(r"(\d+(?:\.\d+)+)")
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A slot and what it holds; ``status`` is VALID, INVALID or EMPTY."""
+    """A slot and its content; ``status`` is VALID, INVALID or EMPTY."""
 
     name: str
     status: str
@@ -33,7 +33,7 @@ class Slot:
     writable: bool = True
 
 
-#: What all stations come with.
+#: The slots of a new station.
 FACTORY_SLOTS = (
     Slot("slot-factory", "VALID", FACTORY_VERSION, writable=False),
     Slot("slot-a", "VALID", CURRENT_VERSION, active=True, running=True),
@@ -42,7 +42,7 @@ FACTORY_SLOTS = (
 
 
 class Software:
-    """The software of one station. Operations return why they could not begin, empty when they did."""
+    """The software of one station. Operations return why they could not begin, or an empty text."""
 
     __slots__ = ("_clock", "_epoch", "_faults", "_files", "_history", "_notify", "slots")
 
@@ -61,7 +61,7 @@ class Software:
         return next(slot.version for slot in self.slots if slot.running)
 
     def begin_anew(self, version: str) -> None:
-        """Come as in an image of this version, which is the build of both slots."""
+        """Start over with this version in both slots."""
         self.stopped()
         self._files.clear()
         self.slots = tuple(replace(slot, version=version) if slot.status == "VALID" else slot for slot in FACTORY_SLOTS)
@@ -111,7 +111,7 @@ class Software:
             self._report("install-event", "COMPLETED", slot_name=slot_name)
 
     def activate(self, slot_name: str) -> str:
-        """Let the next start take a slot."""
+        """Select a slot for the next start."""
         slot = self._slot(slot_name)
         if slot is None or slot.status != "VALID":
             return f"there is no valid slot {slot_name!r:.40}"
@@ -137,7 +137,7 @@ class Software:
         if active.running:
             return False
         if self._faults.take("boot-fails"):
-            # What does not start is not taken again.
+            # A slot that did not start is not tried again.
             self.slots = tuple(replace(slot, active=slot.running) for slot in self.slots)
             return False
         before = self.version

@@ -1,4 +1,4 @@
-"""The supervision watchdog of o-ran-supervision: whoever started it must reset it in time, or the radio goes off."""
+"""The supervision watchdog of o-ran-supervision: its manager must reset it in time, or the radio goes off."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Supervision:
         return self._clock.now() + timedelta(seconds=interval)
 
     def stop(self) -> None:
-        """Nobody supervises the station any more."""
+        """End the supervision."""
         self._cancel()
         self.state = Supervised.OFF
 

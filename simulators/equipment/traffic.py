@@ -1,4 +1,4 @@
-"""How much people use cells: a seeded model of demand, and what carriers and radio shares let through (pure).
+"""How much people use cells: a seeded model of demand, limited by carriers and radio shares (pure).
 
 People of a place carry phones of the network's operators, each operator's part drawn from the seed.
 How many of them are active follows the hour of the day and the day of the week; a cell has its part
@@ -41,7 +41,7 @@ _WEEKEND = 0.9
 QCI_PARTS: Mapping[int, float] = {1: 0.03, 5: 0.01, 8: 0.26, 9: 0.70}
 #: PLMN and, on NR, slice as in 1-0000A1.
 Member = tuple[str, str]
-#: By what the users of a period differ from what the hour lets expect.
+#: Random variation of the users of a period around the mean of the hour.
 _NOISE = NormalDist(1.0, 0.08)
 
 
@@ -56,7 +56,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What the model must know of a station: its people, the number of its cells, and all PLMNs of the network."""
+    """A station's data for the model: its people, the number of its cells, and all PLMNs of the network."""
 
     seed: str
     station: str
@@ -100,7 +100,7 @@ def capacity(technology: str, megahertz: float) -> float:
 
 
 def allot(wanted: Sequence[float], shares: Sequence[Share]) -> list[float]:
-    """What each of several users of a carrier gets of what it wants, all in percent of the carrier.
+    """Divide a carrier among several users by their demand; all in percent of the carrier.
 
     Everybody first gets its minimum, as far as it wants it; what is left and not dedicated to others is
     divided in proportion to what is still wanted, up to each maximum.
@@ -190,7 +190,7 @@ class Load:
 
     @property
     def users(self) -> float:
-        """How many people use it."""
+        """Number of users."""
         return sum(flow.users for flow in self.flows)
 
     @property
@@ -243,7 +243,7 @@ def demand_of(epoch: Epoch, status: CellStatus, place: Place, tenants: Mapping[s
 
 
 def _asking(epoch: Epoch, status: CellStatus, place: Place, begin: datetime) -> dict[Member, float]:
-    """How many users want to use a cell, by PLMN and slice."""
+    """Number of users that request a cell, by PLMN and slice."""
     attributes, technology = epoch.config.get(status.configured.path), _technology(status)
     assert attributes is not None
     names = list(_flows(attributes, technology))

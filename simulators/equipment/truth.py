@@ -18,14 +18,14 @@ from simulators.equipment.traffic import Load
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What happened in a span of time.
+    """What really happened in a span of time.
 
     Attributes:
         volume: Mbit carried down and up, by cell, PLMN, slice (empty on LTE) and QCI or 5QI.
-        off_air: Seconds for which a cell was off air, by cell and ``manual`` or ``fault``.
-        without_core: Seconds for which a tenant's users in a cell on air could not attach, by cell and tenant.
-        without_data: The same for those who could attach, while nothing of their traffic got through.
-        asleep: Seconds for which a cell was on air, and nobody got through.
+        off_air: Seconds in which a cell was off air, by cell and ``manual`` or ``fault``.
+        without_core: Seconds in which a tenant's users could not attach to a cell on air, by cell and tenant.
+        without_data: Seconds in which they could attach, but none of their traffic got through.
+        asleep: Seconds in which a cell was on air without serving anybody.
     """
 
     volume: dict[tuple[str, str, str, int], tuple[float, float]] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Truth:
                 self.without_data[cell, tenant] += seconds
 
     def to_json(self) -> dict[str, Any]:
-        """It as JSON carries it."""
+        """The truth as JSON."""
         return {
             "volume": [
                 {"cell": cell, "plmn": plmn, "slice": slice_, "qci": qci, "down": round(down, 6), "up": round(up, 6)}

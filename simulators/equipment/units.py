@@ -17,7 +17,7 @@ from simulators.equipment.faults import NetworkFault
 
 EQUIPMENT_NS = "urn:minka:equipment"
 OPERATIONS_NS = "urn:o-ran:operations:1.0"
-#: Degrees Celsius of a unit that is well, and of one that is too hot.
+#: Degrees Celsius of a healthy unit, and of one that is too hot.
 _WARM, _HOT = 41, 83
 
 

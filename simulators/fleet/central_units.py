@@ -1,4 +1,4 @@
-"""What central units with endpoints of their own do for the DUs below them.
+"""The effect of central units with their own endpoints on the DUs below them.
 
 A DU has a cell on air while F1-C is up and its control plane has the cell. A tenant's users attach by the links of the
 control plane to the AMFs, and send by the links to the UPFs of a user plane that F1-U and E1 lead to and that has their
@@ -21,7 +21,7 @@ from simulators.station import Station
 
 
 class _Part:
-    """A part of a gNB: a DU, or a part of its central unit; what its configuration says is worked out once."""
+    """A part of a gNB: a DU, or a part of its central unit; its configuration is evaluated once."""
 
     def __init__(self, record: StationRecord, station: Station) -> None:
         self.record = record
@@ -33,7 +33,7 @@ class _Part:
         self.plmns: frozenset[str] = frozenset()
 
     def read(self) -> _Part:
-        """Take on what its configuration says now."""
+        """Evaluate its present configuration."""
         config = self.station.running
         if config is not self._of:
             self._of, self._ends = config, {}
@@ -77,11 +77,11 @@ class CentralUnit:
         self._tenants = tenants
 
     def serves(self, cell: ConfiguredCell) -> bool:
-        """Whether the control plane has a cell, and F1-C leads there."""
+        """Whether the control plane has a cell, and F1-C to it is up."""
         return any(cell.local_id in one.read().cells for one in self._reached("EP_F1C"))
 
     def paths(self) -> CorePaths:
-        """What leads over the central unit to the cores."""
+        """The paths over the central unit to the cores."""
         signalling = set()
         users = []
         for control in self._reached("EP_F1C"):
@@ -97,7 +97,7 @@ class CentralUnit:
         return CorePaths(frozenset(signalling), tuple(users))
 
     def configuration(self) -> CentralUnitState:
-        """What it is configured to do."""
+        """Its configuration."""
         control = next((one.read() for one in self._reached("EP_F1C")), None)
         users = tuple(one.station.running for one in self._reached("EP_F1U"))
         if control is None:
@@ -113,7 +113,7 @@ class CentralUnit:
 
 
 def connect(network: SimulatedNetwork, stations: Mapping[str, Station], transport: Transport) -> None:
-    """Let DUs follow their central units, where these run here as well."""
+    """Connect DUs to their central units, where these run in the same fleet."""
     tenants = {plmn: core.tenant for core in network.cores for plmn in core.plmns}
     parts = {record.id: _Part(record, stations[record.id]) for record in network.stations if record.id in stations}
     units = {record.functions[0]: record for record in network.stations if record.unit}

@@ -38,7 +38,7 @@ from simulators.routers.ssh import RouterSshServers
 from simulators.ssh import Credentials, Logins
 from simulators.station import Station, StationSettings
 
-#: Where a station listens: its index within the fleet and its record → address and port, port 0 for any free one.
+#: Gives the address and port of a station by its index within the fleet and its record; port 0 for any free one.
 Placement = Callable[[int, StationRecord], tuple[str, int]]
 #: The same for routers, and for pools.
 RouterPlacement = Callable[[int, RouterRecord], tuple[str, int]]
@@ -72,27 +72,27 @@ def on_port(placement: Placement, port: int) -> Placement:
 
 @dataclass(frozen=True, slots=True)
 class FleetSettings:
-    """What a fleet consists of, and how it behaves.
+    """The settings of a fleet.
 
     Attributes:
-        seed: Makes the host keys, certificates and chances; None means the network's id.
+        seed: Seed of host keys, certificates and random events; None means the network's id.
         only: Ids of the stations to start; None means all.
         stations: How stations are set up, but for those in ``by_station``, by id.
         credentials: Who may log in.
         placement: Where stations listen.
         tls: Where stations listen for TLS beside SSH; None means nowhere.
         homes: Controllers that all stations call.
-        max_pending_logins: Connections without a log-in that are kept; the oldest makes room for the next.
-        max_buffered: Bytes of unhandled messages that are kept; the session with most makes room.
-        routers: What the routers of the network come with; None means that the fleet has no routers, and core
-            links depend on the stations and the backhaul alone.
+        max_pending_logins: Most connections without a login; a further one replaces the oldest.
+        max_buffered: Most bytes of unhandled messages; beyond it the session with most is dropped.
+        routers: Factory configuration of the routers; None means that the fleet has no routers, and core links
+            depend on the stations and the backhaul alone.
         router_placement: Where routers listen.
         router: How routers are set up.
-        keep: Folder in which configurations outlive the fleet; None means that they end with it.
-        scenario: File of a scenario that is played when all listen.
-        history: File that takes all events from then on, as lines of JSON.
-        receivers: URLs that take the alarms from then on, each in a shape.
-        file_ready: URL that measurement files are announced to from then on.
+        keep: Folder in which configurations outlive the fleet; None to forget them.
+        scenario: File of a scenario that is played once all listen.
+        history: File for all events from then on, as lines of JSON.
+        receivers: URLs that get the alarms from then on, each in a format.
+        file_ready: URL to which measurement files are announced from then on.
         pools: Whether the pools of the network run; without them stations made of functions are like physical ones.
         pool_placement: Where the APIs of pools listen.
         pool_token: Bearer token of the user ``minka``, who may do everything there.
@@ -127,7 +127,7 @@ class Fleet:
         async with Fleet(network) as fleet:
             endpoint = fleet.endpoint("PE-CUS-0042")
 
-    Without the context nobody can connect, and time is all that moves it.
+    Outside of the context nobody can connect; only time changes it.
 
     Attributes:
         transport: Routers, backhaul, and who can be reached.
@@ -148,7 +148,7 @@ class Fleet:
         if unknown:
             raise ValueError(f"network {network.id} has no station {', '.join(sorted(unknown))}")
         self._scenario = None if settings.scenario is None else read_scenario(settings.scenario, network, settings.seed)
-        #: With the place of each in the whole network, so that parts of a fleet don't get in each other's way.
+        #: Stations with their index in the whole network, so that parts of a fleet don't use the same addresses.
         self._records = [
             (index, record) for index, record in enumerate(network.stations) if wanted is None or record.id in wanted
         ]
@@ -258,7 +258,7 @@ class Fleet:
             self._scenario.play(self)
 
     def _folder(self, station: str) -> str | None:
-        """URL of a station's measurement files; none while it is off the net."""
+        """URL of a station's measurement files; None while the station is unreachable."""
         if self.transport.connections[station].outage is not None:
             return None
         address, port = self._addresses[station]
@@ -295,7 +295,7 @@ class Fleet:
         return self.transport.routers
 
     def listen(self, events: EventListener | None = None, alarms: AlarmListener | None = None) -> None:
-        """Give listeners all events of all stations and pools, or all alarms, from now on."""
+        """Add listeners for all events of all stations and pools, or for all alarms."""
         for station in self.stations.values():
             if events is not None:
                 station.history.listeners = (*station.history.listeners, events)
@@ -324,7 +324,7 @@ class Fleet:
 
     @property
     def authority(self) -> Authority:
-        """Who signs the certificates of stations and clients."""
+        """The authority that signs the certificates of stations and clients."""
         return self._tls.authority
 
     def endpoints(self) -> list[Endpoint]:

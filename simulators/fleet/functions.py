@@ -1,4 +1,4 @@
-"""Which functions serve now, and what that means for the stations that are made of them.
+"""Which functions serve now, and the effect on the stations that they are part of.
 
 A vDU or vBBU is the management endpoint of its stations: they are there while a pod of it is ready, and come from the
 factory each time. Address and host key stay. So is a vCU-CP or vCU-UP of the station that stands for it alone; while a
@@ -20,9 +20,9 @@ from simulators.station import Station
 
 #: Functions that are the endpoint of stations.
 _ENDPOINTS = frozenset({"vdu", "vbbu"})
-#: Functions without which nothing of a plane gets through.
+#: Functions without which a plane carries no traffic.
 _NEEDED = {"control": frozenset({"vcu-cp"}), "user": frozenset({"vcu-cp", "vcu-up"})}
-#: What a station does whose node has lost its time source.
+#: The fault of a station whose node has lost its time source.
 _CLOCK_FAULT = "sync-lost"
 
 
@@ -30,9 +30,9 @@ class Functions:
     """The functions of a network; none of them serves until a pod of it is ready.
 
     Args:
-        network: Which there are, and which stations are made of them.
+        network: The functions, and the stations that they are part of.
         registry: Their images.
-        transport: What leads to these stations and from them to the cores.
+        transport: The paths to these stations, and from them to the cores.
         stations: The stations that run, by id.
     """
 
@@ -58,7 +58,7 @@ class Functions:
                 transport.take_away(station.id, Outage.REFUSAL)
 
     def pod_of(self, function: str) -> tuple[str, ServedPod] | None:
-        """The pool and the pod that serve a function now."""
+        """The pool and pod that serve a function now."""
         return next(iter(self._serving.get(function, ())), None)
 
     # ---------------------------------------------------------------- for pools
@@ -87,7 +87,7 @@ class Functions:
                 self._begin(function, *serving[0])
 
     def _kept(self, function: FunctionRecord, pool: str) -> bool:
-        """Whether another replica of a CU on the same pool goes on with what it carries."""
+        """Whether another replica of a CU on the same pool keeps its configuration."""
         serving = self._serving[function.id]
         successor = next((one for one in serving if one[0] == pool), None)
         if successor is None or self._kinds[function.id] in _ENDPOINTS:
@@ -132,7 +132,7 @@ class Functions:
         return [self._stations[name] for name in self._inside[function.id] if name in self._stations]
 
     def _served(self, station: StationRecord, tenant: str, plane: str) -> bool:
-        """Whether what a station needs for a plane serves a tenant: a tenant's own function goes before the host's."""
+        """Whether a station's functions for a plane serve a tenant: the tenant's own, else the host's."""
         there = [self._known[name] for name in station.functions if name in self._known]
         for kind in _NEEDED[plane]:
             ways = [one for one in there if self._kinds[one.id] == kind]

@@ -67,7 +67,7 @@ class PoolEndpoint:
 
 
 def as_in_files(_index: int, record: RouterRecord | PoolRecord) -> tuple[str, int]:
-    """The address of the network files if it is this machine's own; a router or pool of the field gets a free port."""
+    """The address in the network files if it is on this machine, else a free local port."""
     return (record.address, record.port) if record.address.startswith("127.") else ("127.0.0.1", 0)
 
 
@@ -138,7 +138,7 @@ def ansible(endpoints: Sequence[Endpoint], username: str, password_env: str) -> 
 
 @dataclass(frozen=True, slots=True)
 class Exports:
-    """Which files to write; none for those that nobody wants.
+    """The files to write; None for a file that is not wanted.
 
     Attributes:
         endpoints: ``endpoints.csv`` over SSH.
@@ -146,8 +146,8 @@ class Exports:
         certificates: Folder for ``authority.pem`` and ``client.pem``, the user's certificate and key.
         nornir: ``hosts.yaml``.
         ansible: An inventory.
-        username: The user that logs in.
-        password_env: Where Ansible finds the password.
+        username: User name for the login.
+        password_env: Environment variable in which Ansible finds the password.
         routers: ``routers.csv``.
         kubeconfigs: Folder for a configuration for ``kubectl`` for each pool.
     """
@@ -170,7 +170,7 @@ class Exports:
         routers: Sequence[RouterEndpoint] = (),
         pools: Sequence[PoolEndpoint] = (),
     ) -> None:
-        """Write them.
+        """Write the files.
 
         Raises:
             OSError: a file can't be written.

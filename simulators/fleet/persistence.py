@@ -1,4 +1,4 @@
-"""What survives a stop of a fleet: each device's configuration as after a power cut, in a file of its own."""
+"""Keeps each device's configuration, as after a power cut, in its own file when the fleet stops."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ class Device(Protocol):
 
     @property
     def saved(self) -> object:
-        """What a power cut leaves: another object whenever it is another configuration."""
+        """The configuration after a power cut; a new object whenever it changes."""
 
     def saved_text(self) -> str:
-        """The same as text."""
+        """That configuration as text."""
 
     def load_saved(self, text: str) -> None:
-        """Start with what an earlier run left. Raises ValueError: the text does not fit."""
+        """Start with the configuration of an earlier run. Raises ValueError if the text does not fit."""
 
 
 class SavedConfigs:
     """Keeps the configurations of devices in a folder, and gives them back.
 
     Args:
-        folder: Is made where it is missing; only its owner can read it.
+        folder: Created if missing; readable by its owner only.
     """
 
     def __init__(self, folder: Path, devices: Iterable[Device]) -> None:
@@ -46,7 +46,7 @@ class SavedConfigs:
         self._writing: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Load what was kept into the devices, and keep what changes from now on.
+        """Load the saved configurations into the devices, and save changes from now on.
 
         Raises:
             ValueError: A file does not fit its device.
@@ -66,7 +66,7 @@ class SavedConfigs:
         self._writing = asyncio.create_task(self._write_in_rounds())
 
     async def close(self) -> None:
-        """Keep the latest."""
+        """Save the latest configurations."""
         if self._writing is not None:
             self._writing.cancel()
             await asyncio.gather(self._writing, return_exceptions=True)

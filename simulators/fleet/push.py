@@ -1,4 +1,4 @@
-"""What a fleet tells others.
+"""Messages of a fleet to other systems.
 
 Alarms go as VES events (ONAP VES 7.2, domain fault) or as Alertmanager webhook calls (version 4), announcements of
 measurement files as VES events of the domain stndDefined (notifyFileReady of TS 28.532).
@@ -27,11 +27,11 @@ from simulators.station import Station
 
 _log = logging.getLogger(__name__)
 
-#: Messages that wait for a receiver at most.
+#: Most messages that wait for a receiver.
 QUEUE = 10_000
-#: Seconds between attempts: doubled each time, up to the second number.
+#: Seconds between attempts: the first, doubled each time up to the second.
 RETRY = (1.0, 60.0)
-#: Seconds that a receiver may take.
+#: Time-out of a receiver in seconds.
 TIMEOUT = 10.0
 
 #: Makes the body of a request: station, alarm, whether raised, when, number of the message.
@@ -76,7 +76,7 @@ def ves_event(station: str, alarm: Alarm, raised: bool, when: datetime, number: 
 
 
 def alertmanager_call(station: str, alarm: Alarm, raised: bool, when: datetime, number: int) -> Mapping[str, Any]:
-    """What Alertmanager's webhook receiver would send (version 4), one alert in a group of its own."""
+    """A call of Alertmanager's webhook (version 4), with one alert in its own group."""
     status = "firing" if raised else "resolved"
     labels = {
         "alertname": alarm.cause or "indeterminate",
@@ -114,8 +114,8 @@ class Push:
     """Sends messages of a fleet to one receiver.
 
     Attributes:
-        dropped: Messages that made room for others.
-        sent: Messages that the receiver took.
+        dropped: Number of messages dropped from a full queue.
+        sent: Number of messages that the receiver accepted.
     """
 
     def __init__(self, url: str, clock: Clock, *, limit: int = QUEUE) -> None:
@@ -129,7 +129,7 @@ class Push:
         self.sent = 0
 
     def put(self, make: Callable[[int], Mapping[str, Any]]) -> None:
-        """Queue a message, which is made with its number."""
+        """Queue a message; ``make`` gets its number."""
         self._number += 1
         if len(self._waiting) >= self._limit:
             self._waiting.popleft()
@@ -139,7 +139,7 @@ class Push:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Send while the context is open; what still waits at its end is lost."""
+        """Send while the context is open; messages that still wait at its end are lost."""
         async with httpx.AsyncClient(timeout=TIMEOUT) as client:
             sending = asyncio.get_running_loop().create_task(self._send(client))
             try:
@@ -165,7 +165,7 @@ class Push:
                 pause = min(pause * 2, longest)
 
     async def _delivered(self, client: httpx.AsyncClient, body: Mapping[str, Any]) -> bool:
-        """Post once; a receiver that refuses the message permanently is not asked again."""
+        """Post once; a message that the receiver refuses permanently is not sent again."""
         try:
             response = await client.post(self._url, json=body)
         except httpx.HTTPError as error:
@@ -178,7 +178,7 @@ class Push:
 
 
 class AlarmPush(Push):
-    """Sends the alarms of a fleet to one receiver, in a shape."""
+    """Sends the alarms of a fleet to one receiver, in one format."""
 
     def __init__(self, url: str, shape: Shape, clock: Clock, *, limit: int = QUEUE) -> None:
         super().__init__(url, clock, limit=limit)
@@ -199,7 +199,7 @@ class FilesReady:
     Args:
         push: Takes the messages.
         stations: The stations.
-        folder: URL of a station's files; none while nothing gets out of it, so that its files are not announced.
+        folder: URL of a station's files; None while the station is unreachable and announces nothing.
     """
 
     def __init__(
@@ -214,7 +214,7 @@ class FilesReady:
         self._timer: Timer | None = None
 
     def poll(self) -> None:
-        """Let a part of the stations announce what is new, and the others in the seconds that follow."""
+        """Announce new files of a part of the stations, and of the others in the following seconds."""
         self._timer = self._clock.call_later(1.0, self.poll)
         turn, now = self._turn, self._clock.now()
         self._turn = (turn + 1) % _ROUND
@@ -229,7 +229,7 @@ class FilesReady:
                     self._push.put(partial(file_ready_event, station.id, f"{folder}/{file.name}", file, habits, size))
 
     def stop(self) -> None:
-        """Announce nothing more."""
+        """Stop announcing files."""
         if self._timer is not None:
             self._timer.cancel()
 

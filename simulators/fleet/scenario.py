@@ -38,11 +38,11 @@ from simulators.network import PoolRecord, SimulatedNetwork, StationRecord
 from simulators.station import Station
 
 _TOP = frozenset({"scenario", "seed", "events"})
-#: What an event may do; each takes a name, or a file.
+#: Actions of an event; each takes a name or a file.
 _ON_STATIONS = ("fault", "clear", "edit", "restart")
-#: What an event may do to a backhaul node, with all that hangs below.
+#: Actions on a backhaul node and all below it.
 _ON_NODES = ("cut", "restore")
-#: What an event may do to pools, beside faults that begin there and are cleared.
+#: Actions on pools, beside beginning and clearing faults.
 _ON_POOLS = ("upgrade",)
 _ACTIONS = (*_ON_STATIONS, *_ON_NODES, *_ON_POOLS)
 _EVENT = frozenset({"at", "stations", "pools", "where", "share", "target", "seconds", "count", *_ACTIONS})
@@ -53,25 +53,25 @@ _TIME = re.compile(r"(?:(\d+):)?(\d{1,2}):(\d{2})$")
 
 
 class ScenarioError(Exception):
-    """A scenario can't be played; the message names file and line of everything that is wrong."""
+    """A scenario can't be played; the message names file and line of each problem."""
 
 
 class Backhaul(Protocol):
     """The backhaul that a scenario cuts and restores."""
 
     def cut(self, node: str) -> None:
-        """Cut a node off from the one above it."""
+        """Cut the link between a node and the one above it."""
 
     def restore(self, node: str) -> None:
         """Connect it again."""
 
 
 class Devices(Protocol):
-    """The fleet that a scenario is played with."""
+    """The fleet on which a scenario is played."""
 
     @property
     def transport(self) -> Backhaul:
-        """What they hang on."""
+        """Their routers and backhaul."""
 
     @property
     def clock(self) -> Clock:
@@ -105,14 +105,14 @@ class ScenarioEvent:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What happens, in order of time."""
+    """The events of a scenario, in order of time."""
 
     name: str
     seed: str
     events: tuple[ScenarioEvent, ...]
 
     def play(self, devices: Devices) -> None:
-        """Put all events on the clock; they happen as time goes on."""
+        """Schedule all events on the clock."""
         for number, event in enumerate(self.events):
             devices.clock.call_later(event.at, partial(self._happen, devices, number, event))
 
@@ -181,7 +181,7 @@ def read_scenario(path: Path, network: SimulatedNetwork, seed: str | None = None
 
 
 class _Lines(dict[str, Any]):
-    """A mapping that knows the line of each of its keys."""
+    """A mapping with the line of each key."""
 
     line = 0
     lines: Mapping[str, int] = {}
@@ -202,7 +202,7 @@ _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping
 
 
 class _Reader:
-    """Collects what is wrong while it reads."""
+    """Reads a scenario, and collects its problems."""
 
     def __init__(self, path: Path, network: SimulatedNetwork) -> None:
         self._path = path

@@ -19,7 +19,7 @@ from simulators.routers.factory import Provisioning
 from simulators.routers.router import Router, RouterSettings
 from simulators.station import Station
 
-#: Whether the functions that a station is made of serve a tenant, by ``control`` or ``user`` plane.
+#: Whether a station's functions serve a tenant, on the ``control`` or ``user`` plane.
 IsServed = Callable[[StationRecord, str, str], bool]
 
 
@@ -31,7 +31,7 @@ class Backhaul:
     """A tree of nodes, each with a link to its parent that can be cut.
 
     Args:
-        parents: Parent of each node, an empty text for those at the top.
+        parents: Parent of each node; empty for those at the top.
     """
 
     def __init__(self, parents: Mapping[str, str]) -> None:
@@ -40,11 +40,11 @@ class Backhaul:
 
     @property
     def cuts(self) -> Mapping[str, Outage]:
-        """The nodes cut off from above, and what clients see of it."""
+        """The nodes whose upward link is cut, and what clients see of them."""
         return dict(self._cuts)
 
     def cut(self, node: str, outage: Outage = Outage.SILENCE) -> None:
-        """Cut a node off from the one above it; all below is off the net.
+        """Cut the link between a node and the one above it; all below is unreachable.
 
         Raises:
             UnknownNodeError: there is no such node.
@@ -62,7 +62,7 @@ class Backhaul:
         return self._cuts.pop(node, None) is not None
 
     def outage(self, node: str) -> Outage | None:
-        """What keeps a node off the net, the cut nearest to the core if there are several; none while it is on it.
+        """The outage of a node: by the cut nearest to the core if there are several; None while the node is connected.
 
         A node that no file describes hangs directly on the cores.
         """
@@ -72,7 +72,7 @@ class Backhaul:
         return found
 
     def _path(self, node: str) -> list[str]:
-        """The node and those above it; a circle, which no network file should hold, ends where it closes."""
+        """The node and those above it; a circle, which no network file should have, ends where it closes."""
         path: list[str] = []
         while node and node not in path:
             path.append(node)
@@ -88,8 +88,8 @@ class Transport:
     """Routers and backhaul of a fleet.
 
     Args:
-        routers: What the routers come with; none means that there are none, and stations reach
-            the cores by themselves.
+        routers: Factory configuration of the routers; None means that there are none, and stations reach the cores
+            without them.
         settings: How the routers are set up.
     """
 
@@ -115,7 +115,7 @@ class Transport:
         self._attached: dict[str, Station] = {}
         self._lost_cores: set[str] = set()
         self._absent: dict[str, Outage] = {}
-        #: Sites where stations are that are made of functions: those of the pools that these run on.
+        #: Sites of virtual stations: those of the pools where their functions run.
         self._hosts: dict[str, str] = {}
         self._site_of_pool = {pool.id: pool.site for pool in network.pools}
         self._served: IsServed = lambda _station, _tenant, _plane: True
@@ -139,7 +139,7 @@ class Transport:
             self.connections[device] = Connections()
 
     def attach(self, stations: Mapping[str, Station]) -> None:
-        """Tell these stations of changes of their way to the cores."""
+        """Notify these stations of changes of their path to the cores."""
         self._attached.update(stations)
 
     def _factory(self, record: RouterRecord, provisioning: Provisioning | None) -> RouterConfig:
@@ -154,7 +154,7 @@ class Transport:
     # ------------------------------------------------------------- the backhaul
 
     def cut(self, node: str, outage: Outage = Outage.SILENCE) -> None:
-        """Cut a backhaul node off from the one above it: all below is off the net.
+        """Cut the link between a backhaul node and the one above it; all below is unreachable.
 
         Raises:
             UnknownNodeError: there is no such node.
@@ -172,12 +172,12 @@ class Transport:
             self._follow(self._node_of_site)
 
     def lose_core(self, tenant: str) -> None:
-        """Let all nodes of a tenant's core be gone."""
+        """Make all nodes of a tenant's core unreachable."""
         self._lost_cores.add(tenant)
         self._follow(self._node_of_site)
 
     def restore_core(self, tenant: str) -> None:
-        """Let them be there again."""
+        """Make them reachable again."""
         self._lost_cores.discard(tenant)
         self._follow(self._node_of_site)
 
@@ -188,7 +188,7 @@ class Transport:
     # ------------------------------------------------------------ for functions
 
     def depend_on(self, served: IsServed) -> None:
-        """Let what stations carry depend on whether the functions that they are made of serve."""
+        """Make the traffic of stations depend on whether their functions serve."""
         self._served = served
 
     def take_away(self, station: str, outage: Outage) -> None:
@@ -198,13 +198,13 @@ class Transport:
         self.follow_stations([station])
 
     def put_on(self, pool: str, station: str) -> None:
-        """There is such a station again, on a pool."""
+        """Add a station again, on a pool."""
         self._absent.pop(station, None)
         self._hosts[station] = self._site_of_pool[pool]
         self.follow_stations([station])
 
     def follow_stations(self, stations: Iterable[str]) -> None:
-        """Functions of these stations serve, or serve no more."""
+        """Update stations whose functions began or stopped to serve."""
         self._follow(dict.fromkeys(self._site_of[station] for station in stations))
 
     # ------------------------------------------------------------- for stations
@@ -231,13 +231,13 @@ class Transport:
         return router.carries(core.vlan, local, there)
 
     def connects(self, one: StationRecord, other: StationRecord) -> bool:
-        """Whether packets get from a part of a gNB to another one: from where they run, wherever their radios are."""
+        """Whether packets get from one part of a gNB to another, between the places where they run."""
         return all(self.on_net(self._hosts.get(part.id, part.site)) for part in (one, other))
 
     # -------------------------------------------------------------- for routers
 
     def on_net(self, site: str) -> bool:
-        """Whether the backhaul of a site leads anywhere."""
+        """Whether the backhaul of a site is connected."""
         return self._outage_at(site) is None
 
     def answers(self, site: str, address: int) -> bool:
@@ -248,13 +248,13 @@ class Transport:
         return address in _readable(station.transport_address for station in there)
 
     def router_changed(self, router: Router) -> None:
-        """What a router forwards, or whether it can be reached, may have changed."""
+        """Note that a router's forwarding or reachability may have changed."""
         self._follow([router.record.site])
 
     # ------------------------------------------------------------- what follows
 
     def _follow(self, sites: Iterable[str]) -> None:
-        """Bring connections and core links of sites in line with what leads to them."""
+        """Update the connections and core links of sites to the present paths."""
         for site in sites:
             outage = self._outage_at(site)
             router = self._router_of_site.get(site)
@@ -270,7 +270,7 @@ class Transport:
             self._reach(pool, self._outage_at(site))
 
     def _outage_of(self, station: str, at_its_site: Outage | None) -> Outage | None:
-        """What keeps a station off the net: at its site, or where its functions run."""
+        """The outage of a station: at its site, or where its functions run."""
         outage = self._outage_at(self._hosts[station]) if station in self._hosts else at_its_site
         return outage or self._absent.get(station)
 
@@ -287,13 +287,13 @@ class Transport:
             connections.cut(outage)
 
     def close(self) -> None:
-        """Let go of the connections that fell silent."""
+        """Reset the connections that fell silent."""
         for connections in self.connections.values():
             connections.reset_silent()
 
 
 def _addresses(core: Core) -> set[int]:
-    """What answers to packets of a site; what is behind a security gateway answers in its tunnels only."""
+    """The addresses that answer packets of a site; those behind a security gateway answer in its tunnels only."""
     control = core.way("control", *core.mme, *core.amf)
     user = core.way("user", *core.upf, *core.sgw, *core.n3.values())
     return _readable((*control, *(address for network in user for address in ends(network))))

@@ -12,13 +12,13 @@ from simulators.connections import Connections
 from simulators.netconf.server import Server
 from simulators.netconf.ssh import SshServers
 
-#: Seconds between the end of a connection, or a vain attempt, and the next (O-RAN's re-call-home timer).
+#: Seconds from the end of a connection or a failed attempt to the next (O-RAN's re-call-home timer).
 AGAIN_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Where stations call, and after how many simulated seconds again."""
+    """The address that stations call, and the simulated seconds until they call again."""
 
     address: str
     port: int = 4334
@@ -26,7 +26,7 @@ class Home:
 
 
 class Callers:
-    """Stations that call home, each over and over."""
+    """Stations that call home repeatedly."""
 
     def __init__(self, home: Home, servers: SshServers, connections: Mapping[str, Connections]) -> None:
         self._home = home
@@ -35,12 +35,12 @@ class Callers:
         self._calls: list[asyncio.Task[None]] = []
 
     def start(self, servers: Iterable[tuple[Server, str]]) -> None:
-        """Let all of them call at once, each from its own address."""
+        """Let all stations call at once, each from its own address."""
         loop = asyncio.get_running_loop()
         self._calls += [loop.create_task(self._keep_calling(server, source)) for server, source in servers]
 
     async def close(self) -> None:
-        """Call no more."""
+        """Stop calling."""
         for call in self._calls:
             call.cancel()
         await asyncio.gather(*self._calls, return_exceptions=True)

@@ -49,7 +49,7 @@ def _protocol(profile: Profile) -> Iterator[str]:
 
 
 def module_capability(module: ModuleInfo) -> str:
-    """How a hello names a YANG module."""
+    """The capability of a YANG module in a hello."""
     capability = f"{module.namespace}?module={quote(module.name)}"
     if module.revision:
         capability += f"&revision={module.revision}"
@@ -77,7 +77,7 @@ def _features(profile: Profile) -> tuple[str, ...]:
     )
 
 
-#: Modules that a station without what they are about does not have.
+#: Modules that a station lacks if it does not have their subject.
 _OPTIONAL: Mapping[str, Callable[[Profile], bool]] = {
     "ietf-netconf-monitoring": lambda profile: profile.monitoring,
     "ietf-netconf-notifications": lambda profile: profile.notification,
@@ -117,7 +117,7 @@ def of_station(modules: tuple[ModuleInfo, ...], profile: Profile) -> tuple[str, 
     return (
         *_protocol(profile),
         *_library(modules, profile),
-        # Those that only lend types too: clients without yang-library learn of them nowhere else.
+        # Also modules that are only imported: clients without yang-library learn of them nowhere else.
         *(module_capability(module) for module in sorted(modules, key=lambda module: module.name)),
     )
 

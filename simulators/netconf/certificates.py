@@ -19,7 +19,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 _BEGIN = datetime(2020, 1, 1, tzinfo=UTC)
 #: RFC 5280 §4.1.2.5: a certificate without a well-defined end.
 _END = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
-#: What an authority's key is for; who checks strictly, as Python does since 3.13, wants it said (RFC 5280 §4.2.1.3).
+#: Key usage of an authority, which strict checkers such as Python 3.13 require (RFC 5280 §4.2.1.3).
 _SIGNS = x509.KeyUsage(
     key_cert_sign=True,
     crl_sign=True,
@@ -34,7 +34,7 @@ _SIGNS = x509.KeyUsage(
 
 
 class Authority:
-    """The authority of a fleet, and what it signs; PEM text throughout."""
+    """The authority of a fleet, and the certificates that it signs; PEM text throughout."""
 
     def __init__(self, seed: str) -> None:
         self._seed = seed
@@ -46,7 +46,7 @@ class Authority:
 
     @property
     def certificate(self) -> str:
-        """Its own certificate, for clients that check who signed a station's."""
+        """Its own certificate, for clients that check the signature of a station's."""
         return _pem(self._certificate)
 
     def station(self, station: str, address: str) -> str:
@@ -61,7 +61,7 @@ class Authority:
         return f"sha256:{hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest()}"
 
     def client(self, username: str, *organisations: str) -> str:
-        """Certificate and private key of a user; where it matters, of the organisations (groups) that he belongs to."""
+        """Certificate and private key of a user, with the user's groups as organisations."""
         return self._issue(username, "client", ExtendedKeyUsageOID.CLIENT_AUTH, [], organisations)
 
     def _issue(

@@ -28,7 +28,7 @@ _OPERATION = "{urn:ietf:params:xml:ns:netconf:base:1.0}operation"
 
 
 class Cause(StrEnum):
-    """Why a running configuration changed."""
+    """The cause of a change of running."""
 
     COMMIT = "commit"
     CONFIRMED_COMMIT = "confirmed-commit"
@@ -43,7 +43,7 @@ class Cause(StrEnum):
 
 
 class Confirmation(StrEnum):
-    """What happens to a confirmed commit (RFC 6470, confirm-event)."""
+    """Events of a confirmed commit (RFC 6470, confirm-event)."""
 
     START = "start"
     EXTEND = "extend"
@@ -90,7 +90,7 @@ class CommitRequest:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """Who holds a lock, and since when."""
+    """The holder of a lock, and since when."""
 
     session: int
     since: datetime
@@ -144,7 +144,7 @@ class Locks:
         self._locks.clear()
 
     def require_free(self, session: int, *datastores: str) -> None:
-        """Refuse to touch a datastore that another session has locked.
+        """Check that no other session has locked a datastore.
 
         Raises:
             RpcError: in-use.
@@ -157,19 +157,19 @@ class Locks:
 
 
 def lock_denied(datastore: str, holder: int, reason: str) -> RpcError:
-    """The error of a lock that can't be had; holder 0 is no NETCONF session."""
+    """The error of a denied lock; holder 0 is not a NETCONF session."""
     info = {"session-id": str(holder)}
     return RpcError("lock-denied", f"{datastore} can't be locked: {reason}", type="protocol", info=info)
 
 
 class DatastoreHost(Protocol):
-    """The server whose datastores they are."""
+    """The server that owns the datastores."""
 
     def running_changed(self, change: RunningChange) -> None:
-        """Running was changed."""
+        """Note a change of running."""
 
     def confirmation(self, event: Confirmation, origin: Origin, timeout: int | None) -> None:
-        """Something happened to a confirmed commit; the time-out is in seconds."""
+        """Note an event of a confirmed commit; the time-out is in seconds."""
 
     def check_writes(self, origin: Origin, before: Config, after: Config) -> None:
         """Refuse a change that the user may not make, with access-denied."""
@@ -180,8 +180,8 @@ class _Pending:
     """A confirmed commit that waits for its confirming commit.
 
     Attributes:
-        origin: Who sent it last.
-        session: Whose end takes it back; none if it has a token.
+        origin: The last sender.
+        session: The session whose end takes it back; None if it has a token.
     """
 
     backup: Config
@@ -193,7 +193,7 @@ class _Pending:
 
 @dataclass(slots=True)
 class _Draft:
-    """What the candidate holds beyond running, and how it got there."""
+    """The edits of the candidate, and how it got them."""
 
     config: Config
     edits: list[etree._Element] = field(default_factory=list)
@@ -201,7 +201,7 @@ class _Draft:
 
 
 class Datastores:
-    """The datastores of a station and everything that guards them."""
+    """The datastores of a station, with locks and the confirmed commit."""
 
     def __init__(self, factory: Config, clock: Clock, profile: Profile, faults: Faults, owner: DatastoreHost) -> None:
         self._factory = factory
@@ -225,7 +225,7 @@ class Datastores:
 
     @property
     def candidate(self) -> Config:
-        """The configuration being prepared; equal to running while nobody edits."""
+        """The candidate configuration; equal to running without edits."""
         return self._running if self._draft is None else self._draft.config
 
     @property
@@ -355,7 +355,7 @@ class Datastores:
         self._forget_draft()
 
     def validated(self) -> None:
-        """The candidate was validated, which some stations don't get over."""
+        """Note that the candidate was validated, after which some stations misbehave."""
         self._spoilt = self._faults.strikes(FaultKind.VALIDATE_SPOILS_COMMIT)
 
     def _forget_draft(self) -> None:
@@ -399,7 +399,7 @@ class Datastores:
         self._roll_back(Cause.CANCEL, origin)
 
     def _trespasses(self, origin: Origin, request: CommitRequest) -> bool:
-        """Whether a commit by a session without the right to it is taken, and the backup is lost by it."""
+        """Whether a commit by a session without the right to it is accepted, and so destroys the backup."""
         pending = self._pending
         if pending is None or request.persist_id is not None or pending.session == origin.session:
             return False
@@ -409,7 +409,7 @@ class Datastores:
         return True
 
     def _require_claim(self, origin: Origin, persist_id: str | None) -> None:
-        """Refuse whoever may not speak for the pending commit (RFC 6241 §8.4.5.1)."""
+        """Refuse a session that may not act on the pending commit (RFC 6241 §8.4.5.1)."""
         pending = self._pending
         if pending is None:
             if persist_id is not None:
@@ -435,7 +435,7 @@ class Datastores:
     def _await_confirmation(self, origin: Origin, request: CommitRequest) -> None:
         backup, persist = self._running, request.persist
         if self._pending is not None:
-            # A follow-up restarts the timer; what it falls back to is what was there before the first.
+            # A follow-up restarts the timer; a rollback restores what was there before the first commit.
             persist = request.persist or self._pending.persist
             if not self._faults.strikes(FaultKind.SECOND_COMMIT_OVERWRITES_BACKUP):
                 backup = self._pending.backup
@@ -457,7 +457,7 @@ class Datastores:
             return
         self._settle()
         event = Confirmation.TIMEOUT if cause is Cause.TIMEOUT else Confirmation.CANCEL
-        # A cancel names a session, also when that one was lost or the station restarted (RFC 6470 §2.2).
+        # A cancel names the session, even after its loss or a restart of the station (RFC 6470 §2.2).
         named = pending.origin if event is Confirmation.CANCEL and origin == ITSELF else origin
         self._owner.confirmation(event, named, None)
         self._replace_running(pending.backup, cause, origin)
@@ -487,7 +487,7 @@ class Datastores:
                 self._replace_running(start, Cause.RESTART, ITSELF)
 
     def reset(self, factory: Config) -> None:
-        """Start with what the station comes with: nothing that was there is left."""
+        """Start with the factory configuration."""
         self.locks.release_all()
         self._forget_draft()
         self._settle()
@@ -498,24 +498,24 @@ class Datastores:
 
     @property
     def saved(self) -> Config:
-        """What is left after a power cut: startup where there is one, else running without an unconfirmed commit."""
+        """The configuration after a power cut: startup if there is one, else running without an unconfirmed commit."""
         if self._profile.startup:
             return self._factory if self._startup is None else self._startup
         return self._running if self._pending is None else self._pending.backup
 
     def load_saved(self, config: Config) -> None:
-        """Start with what an earlier run left."""
+        """Start with the configuration of an earlier run."""
         if self._profile.startup:
             self._startup = config
         self._replace_running(config, Cause.RESTART, ITSELF)
 
     def change_profile(self, profile: Profile) -> None:
-        """Speak another NETCONF from now on; one with startup starts with what is running."""
+        """Use another profile from now on; a startup datastore begins as a copy of running."""
         self._profile = profile
         self._startup = self._running if profile.startup else None
 
     def foreign_edit(self, config: etree._Element, user: str = "technician") -> None:
-        """Change running past all sessions: with a ``<config>`` element, or a single top-level one.
+        """Change running without a session: with a ``<config>`` element, or a single top-level one.
 
         Raises:
             RpcError, RpcErrors: the edit does not fit.
@@ -525,7 +525,7 @@ class Datastores:
         self.overwrite(edited, Origin(NO_SESSION, user))
 
     def overwrite(self, config: Config, origin: Origin, cause: Cause = Cause.FOREIGN) -> None:
-        """Change running past all sessions, as somebody on the local console would, or the station itself."""
+        """Change running without a session, as the local console or the station itself would."""
         self._replace_running(config, cause, origin)
 
     def _replace_running(self, config: Config, cause: Cause, origin: Origin, draft: _Draft | None = None) -> None:
@@ -535,7 +535,7 @@ class Datastores:
 
 
 def named_operations(edits: Iterable[etree._Element]) -> Counter[str]:
-    """How often each operation is named in edits."""
+    """How often edits name each operation."""
     return Counter(
         str(operation) for edit in edits for element in edit.iter() if (operation := element.get(_OPERATION))
     )

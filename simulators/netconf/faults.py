@@ -1,4 +1,4 @@
-"""Injected faults of a NETCONF server: their kinds, and how each spoils a correct answer."""
+"""Injected faults of a NETCONF server: their kinds, and how each changes a correct answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ANY = "any"
 
 
 class FaultKind(StrEnum):
-    """What goes wrong: to an operation, by a bad habit seen on real servers, or to the station as a whole.
+    """Kinds of faults: of an operation, bad habits seen on real servers, or of the station as a whole.
 
     ``operation`` of a fault is the name of the RPC (``get``, ``edit-config``, ``lock`` …); a commit that
     confirms a pending one is called ``confirm``.
@@ -79,7 +79,7 @@ class FaultKind(StrEnum):
     """The station shows a host key that is not the known one."""
 
 
-#: Bad habits: each has its own moment, so that they name no operation.
+#: Bad habits: each strikes at its own moment, so they name no operation.
 HABITS = frozenset(
     {
         FaultKind.VALIDATE_SPOILS_COMMIT,
@@ -147,11 +147,11 @@ class Faults(InjectedFaults[Fault]):
 
 
 _OPERATION_FAULTS = frozenset(FaultKind) - STATION_FAULTS
-#: No module of a station has it, so that an edit ends where it stands.
+#: A node of no module, at which an edit fails.
 _NO_ELEMENT = "{urn:minka:simulators}no-such-element"
-#: Errors of a reply that has many.
+#: Number of errors in a reply with many.
 MANY = 25
-#: What a server that has gone wrong sends.
+#: Garbage from a broken server.
 GARBAGE = b"\x00\xff\xfe<<<not netconf>>>\r\n\x1b[2J"
 
 
@@ -166,17 +166,17 @@ class StrikingFaults:
 
     @property
     def seconds(self) -> float:
-        """How much longer the operation takes."""
+        """Extra seconds of the operation."""
         return sum(fault.seconds for fault in self.faults if fault.kind is FaultKind.DELAY)
 
     @property
     def foreign_edits(self) -> list[str]:
-        """What somebody else writes just before the operation, as XML text."""
+        """Foreign edits just before the operation, as XML text."""
         return [fault.config for fault in self.faults if fault.kind is FaultKind.FOREIGN_EDIT]
 
     @property
     def errors(self) -> list[RpcError]:
-        """The errors that the operation is answered with instead of being carried out."""
+        """The errors that are sent instead of carrying out the operation."""
         found = []
         if FaultKind.LOCK_DENIED in self:
             info = {"session-id": str(NO_SESSION)}
@@ -191,7 +191,7 @@ class StrikingFaults:
         return found
 
     def spoil(self, frame: bytes, *, chunked: bool) -> bytes:
-        """The frame of the reply as it goes out."""
+        """The frame of the reply after the faults."""
         if FaultKind.GARBAGE_FRAME in self:
             return GARBAGE
         if FaultKind.TRUNCATED_FRAME in self:
@@ -205,7 +205,7 @@ _NO_STRIKE = StrikingFaults(())
 
 
 def half_an_edit(request: Request) -> Request:
-    """An edit that meets something impossible in its middle and keeps what it has done until then."""
+    """An edit that fails in the middle and keeps its first part."""
     rpc = deepcopy(request.rpc)
     edit = next(rpc.iterchildren(tag=etree.Element))
     config = edit.find(f"{{{BASE_NS}}}config")

@@ -51,7 +51,7 @@ def _select(element: etree._Element, wanted: etree._Element) -> etree._Element |
     return copy
 
 
-#: Bounds of what a client may ask: all stations of a process share its time.
+#: Limits of a client's expression, since all stations of a process share its time.
 _MAX_LENGTH = 2000
 _MAX_WALKS = 6
 
@@ -112,7 +112,7 @@ class XPathFilter:
 
 
 def _owner(item: object) -> etree._Element:
-    """The element that was selected, or that the selected text or attribute belongs to."""
+    """The selected element, or that of the selected text or attribute."""
     if isinstance(item, etree._Element):
         return item
     element: etree._Element = item.getparent()  # type: ignore[attr-defined]

@@ -1,7 +1,7 @@
 """RFC 6242 framing: end-of-message (base:1.0) and chunked (base:1.1), with limits.
 
-A decoder is fed whatever arrives and yields whole messages. Anything that breaks the rules
-raises FramingError, after which the session must be closed (RFC 6242 §4.2).
+A decoder takes received bytes and yields whole messages. Input that breaks the rules raises FramingError, after which
+the session must be closed (RFC 6242 §4.2).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MAX_CHUNK = 4294967295
 
 _CHUNK_HEADER = re.compile(rb"\n#([1-9][0-9]{0,9})\n")
 _END_OF_CHUNKS = b"\n##\n"
-#: Longest thing that may start a chunk: LF, #, ten digits, LF.
+#: Longest chunk header: LF, #, ten digits, LF.
 _LONGEST_HEADER = 13
 
 
@@ -26,7 +26,7 @@ class FramingError(Exception):
 
 
 class Decoder:
-    """Takes bytes apart into messages; starts with end-of-message framing, as every session does."""
+    """Splits bytes into messages; starts with end-of-message framing, as every session does."""
 
     def __init__(self, limit: int = MAX_MESSAGE) -> None:
         self._limit = limit
@@ -49,7 +49,7 @@ class Decoder:
         """Yield each message that is complete; framing may be switched between two of them.
 
         Raises:
-            FramingError: the bytes are no framing, or a limit is exceeded.
+            FramingError: the bytes break the framing rules, or a limit is exceeded.
         """
         while (message := self._chunked_message() if self.chunked else self._plain_message()) is not None:
             yield message
@@ -57,7 +57,7 @@ class Decoder:
     def _plain_message(self) -> bytes | None:
         end = self._buffer.find(END_OF_MESSAGE, self._scanned)
         if end < 0:
-            # The delimiter may be cut in two by the network: look again at its last bytes only.
+            # The delimiter may be split over two reads: search again only in its last bytes.
             self._scanned = max(0, len(self._buffer) - len(END_OF_MESSAGE) + 1)
             self._check(len(self._buffer))
             return None

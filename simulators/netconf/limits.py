@@ -1,4 +1,4 @@
-"""Limits of what all connections of a process use together, so that a flood harms only itself."""
+"""Limits on the resources of all connections of a process together, so that a flood harms only itself."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections import OrderedDict
 from typing import Protocol
 from weakref import WeakSet
 
-#: Seconds until a client that came must have logged in.
+#: Seconds within which a client must log in.
 LOGIN_SECONDS = 30.0
-#: Connections without a log-in that a process keeps.
+#: Most connections without a login in a process.
 MAX_PENDING_LOGINS = 1000
 
 
@@ -16,7 +16,7 @@ class Abortable(Protocol):
     """A connection."""
 
     def abort(self) -> None:
-        """Break it at once."""
+        """Break the connection at once."""
 
 
 class PendingLogins:
@@ -25,7 +25,7 @@ class PendingLogins:
     A flood of half-open connections costs the flood's own oldest connections and nobody's session.
 
     Attributes:
-        dropped: How many made room for others.
+        dropped: Number of connections dropped for new ones.
     """
 
     def __init__(self, most: int = MAX_PENDING_LOGINS) -> None:
@@ -37,7 +37,7 @@ class PendingLogins:
         return len(self._waiting)
 
     def add(self, connection: Abortable) -> None:
-        """Take a new connection on; the oldest makes room for it."""
+        """Add a new connection; a full list drops its oldest."""
         self._waiting[connection] = None
         while len(self._waiting) > self._most:
             oldest, _ = self._waiting.popitem(last=False)
@@ -45,18 +45,18 @@ class PendingLogins:
             oldest.abort()
 
     def discard(self, connection: Abortable) -> None:
-        """Its client has logged in or gone; harmless for other connections."""
+        """Remove a connection whose client has logged in or left; harmless for others."""
         self._waiting.pop(connection, None)
 
 
-#: Bytes of unhandled messages that a process keeps.
+#: Most bytes of unhandled messages in a process.
 MAX_BUFFERED = 256 * 1024 * 1024
-#: Bytes up to which a session counts for nothing: every honest one has some.
+#: Bytes up to which a session does not count: every honest one has some.
 _SMALL = 64 * 1024
 
 
 class Buffering(Protocol):
-    """A session, as far as it holds bytes."""
+    """A session that buffers bytes."""
 
     @property
     def buffered(self) -> int:
@@ -69,8 +69,8 @@ class Buffering(Protocol):
 class BufferedInput:
     """The unhandled bytes of all sessions of a process together.
 
-    A thousand clients that each send a message just below its limit, and never its end, cost themselves
-    their sessions and nobody else anything.
+    A thousand clients that each send a message just below its limit, and never its end, lose their own sessions and
+    harm nobody else.
 
     Attributes:
         dropped: How many sessions were dropped.
@@ -82,7 +82,7 @@ class BufferedInput:
         self.dropped = 0
 
     def received(self, session: Buffering) -> None:
-        """A session has taken bytes; the largest are dropped until the rest fits."""
+        """Count the bytes of a session; the largest sessions are dropped until the rest fits."""
         if session.buffered <= _SMALL:
             return
         self._large.add(session)

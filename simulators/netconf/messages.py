@@ -1,4 +1,4 @@
-"""NETCONF messages as XML: requests taken apart, replies and notifications put together (RFC 6241 §4)."""
+"""NETCONF messages as XML: parses requests, builds replies and notifications (RFC 6241 §4)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PARSER = etree.XMLParser(
 
 
 class MalformedMessageError(Exception):
-    """The message is no XML that a station takes: not well-formed, or with a document type."""
+    """The message is not XML that a station accepts: not well-formed, or with a document type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def read_hello(root: etree._Element) -> frozenset[str]:
     """Return the capabilities of a client's ``<hello>``.
 
     Raises:
-        MalformedMessageError: it is no hello, or carries a session id (RFC 6241 §8.1).
+        MalformedMessageError: it is not a hello, or carries a session id (RFC 6241 §8.1).
     """
     if root.tag != _HELLO:
         raise MalformedMessageError(f"want hello, got {root.tag!r:.80}")
@@ -72,10 +72,10 @@ def read_hello(root: etree._Element) -> frozenset[str]:
 
 
 def read_request(root: etree._Element) -> Request:
-    """Take an ``<rpc>`` apart.
+    """Parse an ``<rpc>``.
 
     Raises:
-        MalformedMessageError: it is no rpc.
+        MalformedMessageError: it is not an rpc.
         RpcError: missing-attribute without message-id, malformed-message without exactly one operation.
     """
     if root.tag != _RPC:
@@ -100,7 +100,7 @@ def hello(session: int, capabilities: Iterable[str]) -> bytes:
 
 
 def reply_ok(rpc: etree._Element) -> bytes:
-    """The reply of an operation that has nothing to return."""
+    """The reply of an operation without a result."""
     return _reply(rpc, "<ok/>")
 
 
@@ -110,7 +110,7 @@ def reply_data(rpc: etree._Element, content: str) -> bytes:
 
 
 def reply_errors(rpc: etree._Element | None, errors: Sequence[RpcError]) -> bytes:
-    """The reply of an operation that failed; without an rpc where none could be read."""
+    """The reply of a failed operation; without an rpc if none could be read."""
     return reply(rpc, [error.to_element() for error in errors])
 
 
@@ -125,7 +125,7 @@ def reply(rpc: etree._Element | None, content: Iterable[etree._Element]) -> byte
 
 
 def _reply(rpc: etree._Element, content: str) -> bytes:
-    """As ``reply``, but around text; a tree is only built for an rpc with attributes of other namespaces."""
+    """Like ``reply``, but around text; builds a tree only for an rpc with attributes in other namespaces."""
     if any(str(name).startswith("{") for name in rpc.attrib):
         element = elements.root(BASE_NS, "x")
         return reply(rpc, [element]).replace(b"<x/>", content.encode(), 1)

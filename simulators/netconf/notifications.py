@@ -1,4 +1,4 @@
-"""Event notifications: their contents (RFC 6470), what is kept of them for replay, subscriptions (RFC 5277)."""
+"""Event notifications: their contents (RFC 6470), the replay log, and subscriptions (RFC 5277)."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Termination(StrEnum):
 
 
 NOTIFICATIONS_NS = "urn:ietf:params:xml:ns:yang:ietf-netconf-notifications"
-#: Edits that a notification lists; beyond them it says that all may have changed.
+#: Most edits in a notification; beyond them it says that all may have changed.
 MAX_EDITS = 200
 
 _OPERATIONS = {"create": "create", "update": "replace", "delete": "delete"}
 
 
 def config_change(change: RunningChange) -> etree._Element:
-    """The content of ``netconf-config-change``: who changed running, and what of it."""
+    """The content of ``netconf-config-change``: who changed running, and which nodes."""
     top = root(NOTIFICATIONS_NS, "netconf-config-change")
     by = node(top, "changed-by")
     if change.origin.session == NO_SESSION:
@@ -60,7 +60,7 @@ def _edit(top: etree._Element, change: NodeChange) -> None:
 def confirmed_commit(event: Confirmation, origin: Origin, timeout: int | None) -> etree._Element:
     """The content of ``netconf-confirmed-commit``; the time-out is in seconds."""
     top = root(NOTIFICATIONS_NS, "netconf-confirmed-commit")
-    # There is nobody to name when the timer acts.
+    # The timer has no session or user to name.
     if origin.session != NO_SESSION:
         _who(top, origin)
     leaf(top, "confirm-event", event.value)
@@ -119,19 +119,19 @@ class ReplayLog:
         self.aged: datetime | None = None
 
     def add(self, notification: Notification) -> None:
-        """Remember a notification; the oldest goes when there is no more room."""
+        """Keep a notification; a full log drops its oldest."""
         if len(self._kept) == self._kept.maxlen:
             self.aged = self._kept[0].when
         self._kept.append(notification)
 
     def between(self, start: datetime, stop: datetime | None) -> list[Notification]:
-        """What happened from one moment to another, both included."""
+        """The notifications from one time to another, both included."""
         return [item for item in self._kept if start <= item.when and (stop is None or item.when <= stop)]
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """What a session subscribed to; with ``stop`` it ends by itself."""
+    """A session's subscription; with ``stop`` it ends by itself."""
 
     filter: Filter | None = None
     stop: datetime | None = None

@@ -1,4 +1,4 @@
-"""The operations of a session (RFC 6241 §7 and §8, RFC 5277, RFC 6022): which there are, and who may call them."""
+"""The operations of a session (RFC 6241 §7 and §8, RFC 5277, RFC 6022), and who may call them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from simulators.netconf.state import schema_text, state_beside
 
 @dataclass(frozen=True, slots=True)
 class LastGet:
-    """What the last ``<get>`` of a session showed: clients ask the same again and again, mostly of the same state."""
+    """The last ``<get>`` of a session: clients repeat the same request, mostly of the same state."""
 
     question: tuple[bytes, str]
     running: Config
@@ -41,7 +41,7 @@ class LastGet:
     text: str
 
     def answers(self, question: tuple[bytes, str], running: Config, state: State) -> bool:
-        """Whether it answers this question too."""
+        """Whether it answers this request too."""
         return self.running is running and self.state is state and self.question == question
 
 
@@ -50,7 +50,7 @@ class Caller(Protocol):
 
     Attributes:
         access: What its user may do; None means everything.
-        shown: What the last ``<get>`` showed.
+        shown: The answer to the last ``<get>``.
         closing: Whether the session ends after the reply.
     """
 
@@ -62,19 +62,19 @@ class Caller(Protocol):
     closing: bool
 
     def subscribe(self, subscription: Subscription, start: datetime | None) -> None:
-        """Subscribe once the operation was answered; with ``start`` begin with what was then."""
+        """Subscribe after the reply; with ``start``, replay from that time on."""
 
 
-#: Elements of the reply, or the rendered content of its ``<data>``, or none for ok.
+#: Elements of the reply, or the rendered content of its ``<data>``, or None for ok.
 Content = Iterable[etree._Element] | str | None
 Handler = Callable[[Caller, etree._Element], Content]
 
-#: What a session with a subscription may ask where interleave is not offered (RFC 5277 §6).
+#: Operations of a session with a subscription without interleave (RFC 5277 §6).
 _WHILE_SUBSCRIBED = frozenset({"close-session", "kill-session"})
 
 
 def perform(session: Caller, request: Request) -> Content:
-    """Carry out an operation; none means that the reply is ok.
+    """Carry out an operation; None means that the reply is ok.
 
     Raises:
         RpcError, RpcErrors: it was refused.
@@ -190,7 +190,7 @@ def _error_option(session: Caller, operation: etree._Element) -> ErrorOption:
     profile = session.server.profile
     named = parameters.choice(operation, "error-option", _ERRORS)
     if named is None:
-        # Who leaves the test of the whole to commit still checks an edit before any of it is applied.
+        # A device that leaves validation to the commit still checks an edit before it applies any part.
         return ErrorOption.STOP if profile.tests_edits else ErrorOption.ROLLBACK
     if named == ErrorOption.ROLLBACK.value and not profile.rollback_on_error:
         raise refused("invalid-value", "error-option", "rollback-on-error is not supported")
@@ -207,7 +207,7 @@ def copy_config(session: Caller, operation: etree._Element) -> None:
     if source == target:
         raise refused("invalid-value", "target", f"source and target are both {target}")
     if (source, target) == ("running", "candidate"):
-        # Which is what discard-changes does: from now on the candidate follows running.
+        # As discard-changes does: from now on the candidate follows running.
         session.server.datastores.discard(session.origin)
         return
     session.server.datastores.copy(session.origin, target, _source(session, operation))

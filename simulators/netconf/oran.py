@@ -14,11 +14,11 @@ from simulators.equipment.units import EQUIPMENT_NS, OPERATIONS_NS
 from simulators.netconf.messages import number, text
 from simulators.netconf.parameters import check_once, missing
 
-#: Seconds of the supervision interval and of the guard beyond it unless the manager says otherwise.
+#: Default seconds of the supervision interval and of the guard beyond it.
 INTERVAL, GUARD = 60, 10
 #: Seconds that a manager should wait for the event of an operation.
 NOTIFICATION_TIMEOUT = 60
-#: The parameter that may come more than once.
+#: The parameter that may be repeated.
 _FILES = f"{{{SOFTWARE_NS}}}file-names"
 
 

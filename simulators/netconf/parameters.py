@@ -24,7 +24,7 @@ def _of(namespace: str, *names: str) -> frozenset[str]:
     return frozenset(f"{{{namespace}}}{name}" for name in names)
 
 
-#: What may stand in an operation of RFC 6241, RFC 5277 and RFC 6022; other operations look for themselves.
+#: Parameters of the operations of RFC 6241, RFC 5277 and RFC 6022; other operations check their own.
 _KNOWN: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "get": _of(BASE_NS, "filter") | {_WITH_DEFAULTS},
@@ -47,7 +47,7 @@ _KNOWN: Mapping[str, frozenset[str]] = MappingProxyType(
 
 
 _DATASTORES = ("running", "candidate", "startup")
-#: What a source or target may hold where that is not just any datastore (the choices in ietf-netconf).
+#: Choices of a source or target that does not take every datastore (ietf-netconf).
 _HOLDS: Mapping[tuple[str, str], tuple[str, ...]] = MappingProxyType(
     {
         ("edit-config", "target"): ("running", "candidate"),
@@ -59,18 +59,18 @@ _HOLDS: Mapping[tuple[str, str], tuple[str, ...]] = MappingProxyType(
 
 
 def missing(name: str, why: str = "") -> RpcError:
-    """A parameter is not there."""
+    """The error for a missing parameter."""
     message = f"{name} is missing{why}"
     return RpcError("missing-element", message, type="protocol", info={"bad-element": name})
 
 
 def refused(tag: str, name: str, message: str) -> RpcError:
-    """Something is wrong with a parameter."""
+    """The error for a wrong parameter."""
     return RpcError(tag, message, type="protocol", info={"bad-element": name})
 
 
 def check_known(operation: etree._Element, profile: Profile) -> None:
-    """Refuse parameters that the operation does not have, and those that it is given twice.
+    """Refuse unknown parameters, and those that are given twice.
 
     Raises:
         RpcError: unknown-element.
@@ -134,14 +134,14 @@ def datastore(operation: etree._Element, parameter: str, profile: Profile) -> st
 
 
 def inline_config(operation: etree._Element, parameter: str) -> etree._Element:
-    """The ``<config>`` in a source, which ``datastore`` has found there."""
+    """The ``<config>`` in a source, after ``datastore`` found it there."""
     found = operation.find(f"{{{BASE_NS}}}{parameter}/{_CONFIG}")
     assert found is not None
     return found
 
 
 def choice(operation: etree._Element, parameter: str, allowed: tuple[str, ...]) -> str | None:
-    """An enumerated parameter, none if it is absent.
+    """An enumerated parameter, None if it is absent.
 
     Raises:
         RpcError: invalid-value.
@@ -188,7 +188,7 @@ def with_defaults(operation: etree._Element, profile: Profile) -> WithDefaults:
 
 
 def moment(operation: etree._Element, parameter: str) -> datetime | None:
-    """A date-and-time in UTC, none if it is absent.
+    """A date-and-time in UTC, None if it is absent.
 
     Raises:
         RpcError: invalid-value, also without an offset from UTC.

@@ -19,13 +19,13 @@ _MODES: tuple[WithDefaults, ...] = ("report-all", "report-all-tagged", "trim", "
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """The capabilities of a station (RFC 6241 §8) and how it does what the RFCs leave open.
+    """The capabilities of a station (RFC 6241 §8), and its behaviour where the RFCs leave it open.
 
     Attributes:
-        base_1_1: Speaks chunked framing.
-        base_1_0: Speaks end-of-message framing.
-        confirmed_commit: Version of confirmed commits, none without.
-        validate: Version of validation, none without; 1.1 brings test-only.
+        base_1_1: Offers chunked framing.
+        base_1_0: Offers end-of-message framing.
+        confirmed_commit: Version of confirmed commits, None without.
+        validate: Version of validation, None without; 1.1 brings test-only.
         basic_mode: Basic mode of with-defaults; None without with-defaults.
         tests_edits: An edit without test-option is tested as a whole, as RFC 6241 §7.2 wants where validate is
             advertised; many a device leaves it to validate and commit.
@@ -33,9 +33,9 @@ class Profile:
         yang_library: 1.1 as in RFC 8525, 1.0 as in RFC 7895, none without.
         max_sessions: Sessions at the same time; the next one gets no channel, or is dropped when ``drops_excess``.
         strict: Carrier and tracking area of an unlocked cell can't be changed: lock, change, unlock.
-        access: What users may do, by name; those not named may do everything.
-        faults: What always goes wrong.
-        alarms: Through what it tells its alarms.
+        access: Rights of users by name; others may do everything.
+        faults: Kinds of faults that always strike.
+        alarms: The interfaces over which it reports alarms.
         files: How it writes its measurement files.
     """
 
@@ -79,7 +79,7 @@ class Profile:
 
 
 _ENB = ("ManagedElement", "ENBFunction")
-#: A team that sees no cells, writes end points only and locks nothing.
+#: Rights of a team that sees no cells, writes only end points and can't lock.
 _TRANSPORT = Access(
     (
         Rule(permit=False, rpc="lock"),
@@ -117,7 +117,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
         "files-compressed": replace(STANDARD, files=FileHabits(compressed=True)),
         "no-files": replace(STANDARD, files=FileHabits(served=False)),
         "files-32.435": replace(STANDARD, files=FileHabits(MEAS_COLLEC)),
-        # What servers were seen to do, in one bundle each.
+        # Behaviour seen on real servers, one bundle each.
         "like-yuma123": replace(
             STANDARD, xpath=True, replay=1000, faults=frozenset({FaultKind.VALIDATE_SPOILS_COMMIT})
         ),
@@ -143,7 +143,7 @@ def profile_named(name: str) -> Profile:
     """Return a profile.
 
     Raises:
-        ValueError: there is none of that name.
+        ValueError: there is no profile of that name.
     """
     try:
         return PROFILES[name]

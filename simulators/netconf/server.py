@@ -24,7 +24,7 @@ from simulators.netconf.notifications import Notification, ReplayLog, Subscripti
 from simulators.netconf.profiles import Profile
 
 _PERSIST_ID = "{urn:ietf:params:xml:ns:netconf:base:1.0}persist-id"
-#: Notifications of a storm, and the o-ran-fm fault-id that they are about.
+#: Number of notifications of a storm, and their o-ran-fm fault-id.
 STORM, STORM_FAULT_ID = 1000, 1999
 
 
@@ -58,14 +58,14 @@ class SessionHandle(Protocol):
     subscription: Subscription | None
 
     def drop(self, reason: Termination = Termination.DROPPED, killed_by: int | None = None) -> None:
-        """End the session without a word."""
+        """Drop the session at once."""
 
     def notify(self, notification: Notification) -> None:
         """Send a notification if the client wants it."""
 
 
 class Device(Protocol):
-    """What a server needs of the station that it manages."""
+    """What a server needs of its station."""
 
     id: str
     clock: Clock
@@ -75,7 +75,7 @@ class Device(Protocol):
     revision: int
 
     def running_changed(self, change: RunningChange) -> bool:
-        """Take on a running configuration; return whether anything has changed."""
+        """Apply a running configuration; return whether anything has changed."""
 
 
 class Server:
@@ -83,10 +83,10 @@ class Server:
 
     Args:
         device: The station.
-        factory: The configuration that it comes with.
+        factory: Its factory configuration.
         profile: Its capabilities and habits.
         delays: Seconds that an operation takes, by name.
-        seed: Decides which faults strike that need not.
+        seed: Decides whether faults with a probability strike.
     """
 
     __slots__ = (
@@ -113,7 +113,7 @@ class Server:
     # -------------------------------------------------------------------- profile
 
     def change_profile(self, profile: Profile) -> None:
-        """Speak another NETCONF from now on; the station has to restart with it."""
+        """Use another profile from now on; the station has to restart with it."""
         for kind in self.profile.faults:
             self.faults.remove(kind)
         self.datastores.restart()
@@ -134,15 +134,15 @@ class Server:
 
     @property
     def capabilities(self) -> tuple[str, ...]:
-        """What a hello says."""
+        """The capabilities in its hello."""
         return capabilities.of_station(self.modules, self.profile)
 
     def access_of(self, user: str) -> Access | None:
-        """What a user may do; None means everything."""
+        """Rights of a user; None means everything."""
         return self.profile.access.get(user)
 
     def delay(self, operation: etree._Element, name: str) -> float:
-        """Seconds that an operation takes; one for a token under which nothing waits is refused at once."""
+        """Seconds that an operation takes; 0 for a token without a pending commit, which is refused at once."""
         seconds = self._delays.get(name, 0.0)
         if not seconds:
             return seconds
@@ -153,7 +153,7 @@ class Server:
 
     @property
     def full(self) -> bool:
-        """Whether it takes no further session."""
+        """Whether it has no room for another session."""
         return len(self.sessions) >= self.profile.max_sessions
 
     def next_session_id(self) -> int:
@@ -162,14 +162,14 @@ class Server:
         return self._sessions_so_far
 
     def session_opened(self, session: SessionHandle) -> None:
-        """Take a session on."""
+        """Add a session."""
         self.sessions[session.origin.session] = session
         self.statistics.in_sessions += 1
         self.history.record(EventKind.SESSION_OPENED, session.origin)
         self.notify(lambda: notifications.session_start(session.origin))
 
     def session_closed(self, session: SessionHandle, reason: Termination, killed_by: int | None = None) -> None:
-        """Remove a session and release what it holds."""
+        """Remove a session and release its locks."""
         self.sessions.pop(session.origin.session, None)
         self.statistics.dropped_sessions += reason is not Termination.CLOSED
         self.history.record(EventKind.SESSION_CLOSED, session.origin, reason=reason.value)
@@ -177,7 +177,7 @@ class Server:
         self.notify(lambda: notifications.session_end(session.origin, reason, killed_by))
 
     def drop_sessions(self) -> None:
-        """End all sessions without a word."""
+        """Drop all sessions at once."""
         for session in list(self.sessions.values()):
             session.drop()
 
@@ -197,18 +197,18 @@ class Server:
             access.check_writes(before.changes(after, deep=True))
 
     def confirmation(self, event: Confirmation, origin: Origin, timeout: int | None) -> None:
-        """Notify of what happened to a confirmed commit."""
+        """Notify of an event of a confirmed commit."""
         self.notify(lambda: notifications.confirmed_commit(event, origin, timeout))
 
     def running_changed(self, change: RunningChange) -> None:
-        """Let the station take a running configuration on, and notify of it."""
+        """Let the station apply a running configuration, and notify of the change."""
         if self.device.running_changed(change):
             self.notify(lambda: notifications.config_change(change))
 
     # -------------------------------------------------------------- notifications
 
     def notify(self, make: Make) -> None:
-        """Send a notification to all subscribers, and keep it for replay; it is made only if there are any."""
+        """Send a notification to all subscribers, and keep it for replay; made only if needed."""
         if self.replay is None and not any(session.subscription for session in self.sessions.values()):
             return
         notification = Notification(self.clock.now(), make())

@@ -1,4 +1,4 @@
-"""One NETCONF session: hello, framing, one RPC after the other, notifications, and the faults asked for."""
+"""One NETCONF session: hello, framing, one RPC after the other, notifications, and injected faults."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from simulators.ssh import Channel
 
 _log = logging.getLogger(__name__)
 
-#: Seconds a client may take for its hello, and for reading what it asked for.
+#: Seconds a client may take for its hello, and for reading a reply.
 CLIENT_SECONDS = 60.0
 #: Bytes received and not yet handled at which a session stops reading.
 READ_AHEAD = 256 * 1024
@@ -62,7 +62,7 @@ class Session:
     # -------------------------------------------------- from the transport
 
     def open(self) -> None:
-        """Join the station's sessions and say hello; one too many is dropped."""
+        """Add the session to the station's and send hello; a session too many is dropped."""
         if self.server.full:
             self._ended = True
             self._channel.abort()
@@ -85,7 +85,7 @@ class Session:
             self._channel.pause_reading()
 
     def end_of_input(self) -> bool:
-        """The client sends nothing more: answer what it sent, then end (RFC 4254 §5.3).
+        """After the client's last byte: answer what it sent, then end (RFC 4254 §5.3).
 
         Returns:
             Whether there is still something to send.
@@ -96,17 +96,17 @@ class Session:
         return not self._ended
 
     def pause_writing(self) -> None:
-        """The client does not read: wait for it, but not for ever."""
+        """Pause writing to a client that does not read, for a limited time."""
         self._writable.clear()
         self._start_timeout()
 
     def resume_writing(self) -> None:
-        """The client reads again."""
+        """Resume writing."""
         self._writable.set()
         self._stop_timeout()
 
     def lost(self, reason: Termination | None = None, killed_by: int | None = None) -> None:
-        """The transport is gone, for whatever reason."""
+        """Note that the transport ended, for any reason."""
         if self._ended:
             return
         self._ended = True
@@ -121,12 +121,12 @@ class Session:
     # ----------------------------------------------------- from the station
 
     def drop(self, reason: Termination = Termination.DROPPED, killed_by: int | None = None) -> None:
-        """End the session without a word."""
+        """Drop the session at once."""
         self._channel.abort()
         self.lost(reason, killed_by)
 
     def notify(self, notification: Notification) -> None:
-        """Send a notification if the client subscribed to it; one that does not read is dropped."""
+        """Send a notification if the client subscribed to it; a client that does not read is dropped."""
         if self.subscription is None or self.closing or self._ended:
             return
         if not self.subscription.wants(notification.content):
@@ -145,7 +145,7 @@ class Session:
     # -------------------------------------------------------- subscriptions
 
     def subscribe(self, subscription: Subscription, start: datetime | None) -> None:
-        """Subscribe once the operation was answered; with ``start`` begin with what was then."""
+        """Subscribe after the reply; with ``start``, replay from that time on."""
         self._subscribing = subscription, start
 
     def _begin_subscription(self) -> None:
@@ -175,7 +175,7 @@ class Session:
     # --------------------------------------------------------------- inside
 
     def _hang_up(self, reason: Termination = Termination.CLOSED) -> None:
-        """Close after what was sent; what the session had is free at once, so that its client can come again."""
+        """Close after the sent data; the session's locks are released at once, so that its client can reconnect."""
         self.closing = True
         self._channel.close()
         self.lost(reason)
@@ -239,7 +239,7 @@ class Session:
         self._stop_timeout()
 
     def _protocol_error(self, reason: str) -> None:
-        """Answer what can't be understood as RFC 6241 wants it, and end the session."""
+        """Answer a malformed message as RFC 6241 requires, and end the session."""
         self.server.history.record(EventKind.PROTOCOL_ERROR, self.origin, reason=reason[:200])
         if self._greeted and self._chunked:
             self._send(messages.reply_errors(None, [RpcError("malformed-message", reason[:200], type="rpc")]))
@@ -272,7 +272,7 @@ class Session:
             self._deliver(self._carry_out(request), strike)
 
     def _fault_name(self, request: Request) -> str:
-        """The name by which delays and faults know an operation: a commit that confirms is ``confirm``."""
+        """The name of an operation for delays and faults: a confirming commit is ``confirm``."""
         commits = request.name == "commit" and messages.child(request.operation, "confirmed") is None
         return "confirm" if commits and self.server.datastores.awaiting_confirmation else request.name
 

@@ -20,7 +20,7 @@ from simulators.equipment.files import Garbage, MeasurementFile
 from simulators.netconf.server import Server
 
 FOLDER = b"/pm"
-#: Files that a client may have open at a time.
+#: Most open files of a client.
 MAX_OPEN = 64
 _VERSION = 3
 
@@ -33,7 +33,7 @@ class SftpSession(SSHServerStreamSession[bytes]):
 
 
 class _OpenFile:
-    """A file that a client reads; it is sought in for where its holes are, of which it has none."""
+    """A file that a client reads; asyncssh searches it for holes, of which it has none."""
 
     def __init__(self, content: bytes | Garbage, written: datetime) -> None:
         self.content = content
@@ -46,12 +46,12 @@ class _OpenFile:
 
 
 def _refuse(*_request: object) -> NoReturn:
-    """Refuse requests that would change something, or that are not about files."""
+    """Refuse requests that would change something or are not about files."""
     raise asyncssh.SFTPPermissionDenied("the station's files can only be read")
 
 
 class PmFolder(asyncssh.SFTPServer):
-    """What a client sees of a station's files."""
+    """The view of a client of a station's files."""
 
     def __init__(self, server: Server, channel: asyncssh.SSHServerChannel[bytes]) -> None:
         super().__init__(channel)
@@ -64,19 +64,19 @@ class PmFolder(asyncssh.SFTPServer):
     # ------------------------------------------------------------------ what is there
 
     def realpath(self, path: bytes) -> bytes:
-        """The path from the root on; where a client begins, the root."""
+        """The absolute path; a client begins at the root."""
         self._check_up()
         return os.path.normpath(b"/" + path).replace(b"//", b"/")
 
     def stat(self, path: bytes) -> asyncssh.SFTPAttrs:
-        """What a path leads to."""
+        """Attributes of a path."""
         path = self.realpath(path)
         if path in (b"/", FOLDER):
             return asyncssh.SFTPAttrs(permissions=stat.S_IFDIR | 0o555, mtime=self._now)
         return self.fstat(self._found(path))
 
     def lstat(self, path: bytes) -> asyncssh.SFTPAttrs:
-        """The same: there are no links."""
+        """Attributes of a path: there are no links."""
         return self.stat(path)
 
     def fstat(self, file_obj: object) -> asyncssh.SFTPAttrs:
@@ -85,7 +85,7 @@ class PmFolder(asyncssh.SFTPServer):
         return _attributes(file_obj.written, len(file_obj.content))
 
     async def scandir(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
-        """What is in a folder: in ``/pm`` the files, oldest first."""
+        """Entries of a folder: in ``/pm`` the files, oldest first."""
         path = self.realpath(path)
         if path not in (b"/", FOLDER):
             raise asyncssh.SFTPNoSuchFile(f"there is no folder {path.decode(errors='replace')}")
@@ -118,7 +118,7 @@ class PmFolder(asyncssh.SFTPServer):
         self._open -= 1
 
     def _found(self, path: bytes) -> _OpenFile:
-        """The file that a path leads to; a client asks for its size, then for the file, so that the latest is kept."""
+        """The file at a path; the latest is cached, since clients first ask for its size and then read it."""
         folder, _, name = path.rpartition(b"/")
         text = name.decode(errors="replace")
         file = self._files.find(text) if folder == FOLDER else None
@@ -133,7 +133,7 @@ class PmFolder(asyncssh.SFTPServer):
         return int(self._server.clock.now().timestamp())
 
     def _check_up(self) -> None:
-        """Hang up if the station has lost its power, or had."""
+        """Disconnect if the station lost its power, even if it has it again."""
         equipment = self._server.equipment
         if equipment.down or equipment.restarted != self._since:
             self.connection.abort()

@@ -21,17 +21,17 @@ from simulators.netconf.session import Session
 from simulators.netconf.sftp import SftpSession
 from simulators.ssh import Login, Logins, SshChannel, host_key, host_keys
 
-#: Cheapest first; the others are for clients that lack it.
+#: The cheapest first; the others are for clients without it.
 _KEX = ("curve25519-sha256", "curve25519-sha256@libssh.org", "ecdh-sha2-nistp256", "diffie-hellman-group14-sha256")
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr")
-#: Seconds until a controller that was called must have logged in: it may have thousands to let in.
+#: Seconds within which a called controller must log in: it may have thousands of callers.
 _CALL_SECONDS = 300.0
-#: Seconds of silence after which a station asks whether the controller that it called still lives.
+#: Seconds of silence after which a station probes the controller that it called.
 _CALL_KEEPALIVE = 30.0
 
 
 class SshServers:
-    """What the SSH servers of all stations of a fleet share."""
+    """The shared part of the SSH servers of all stations of a fleet."""
 
     def __init__(
         self, logins: Logins, pending_logins: PendingLogins | None = None, buffered_input: BufferedInput | None = None
@@ -57,13 +57,13 @@ class SshServers:
         )
 
     def protocol(self, server: Server) -> asyncio.Protocol:
-        """A connection that came in for a station."""
+        """The protocol of an incoming connection to a station."""
         if server.equipment.down or server.faults.strikes(FaultKind.REFUSE_SESSIONS):
             return Refusal()
         return _Connection(asyncio.get_running_loop(), self._options_of(server))
 
     def calling(self, server: Server) -> asyncssh.SSHServerConnection:
-        """A connection that a station makes to a controller (RFC 8071)."""
+        """The protocol of a station's connection to a controller (RFC 8071)."""
         options = self._options_of(server, called=True)
         options.login_timeout = _CALL_SECONDS
         options.keepalive_interval = _CALL_KEEPALIVE
@@ -80,16 +80,16 @@ class SshServers:
 
 
 class _Connection(asyncssh.SSHServerConnection):
-    """A station's side of a connection, which like OpenSSH's sends no SSH_MSG_IGNORE before each packet."""
+    """A station's side of a connection, which sends no SSH_MSG_IGNORE before each packet (like OpenSSH)."""
 
     def send_packet(self, pkttype: int, *args: bytes, handler: SSHPacketLogger | None = None) -> None:
-        """Send it, if it says something."""
+        """Send the packet, unless it is an SSH_MSG_IGNORE."""
         if pkttype != MSG_IGNORE:
             super().send_packet(pkttype, *args, handler=handler)
 
 
 class _Login(Login):
-    """One connection to a station: the log-in and the sessions after it."""
+    """One connection to a station: the login and its sessions."""
 
     def __init__(self, server: Server, servers: SshServers, *, called: bool) -> None:
         super().__init__(servers.logins, server.history, server.profile.access)
@@ -108,23 +108,23 @@ class _Login(Login):
 
     @property
     def buffered_input(self) -> BufferedInput:
-        """What the sessions of the process hold together."""
+        """The buffers of all sessions of the process."""
         return self._servers.buffered_input
 
     def logged_in_or_gone(self) -> None:
-        """A session runs on it now, or it is gone."""
+        """Note that a session runs on the connection, or that it ended."""
         if self.connection is not None:
             self._servers.pending_logins.discard(self.connection)
 
     def session_requested(self) -> _Channel | bool:
-        # Some stations take one session too many, and drop it before its hello.
+        # Some stations accept one session too many, and drop it before its hello.
         if self._server.full and not self._server.profile.drops_excess:
             return False
         self._channels += 1
         return _Channel(self._server, self)
 
     def channel_closed(self) -> None:
-        """Leave with the last session, as clients expect of a NETCONF server."""
+        """Close the connection after its last session, as clients expect."""
         self._channels -= 1
         if not self._channels and self.connection is not None:
             self.connection.close()
@@ -136,7 +136,7 @@ class _Login(Login):
 
 
 class _Channel(asyncssh.SSHServerSession[bytes]):
-    """An SSH channel, which carries what its subsystem says."""
+    """An SSH channel for a subsystem."""
 
     def __init__(self, server: Server, login: _Login) -> None:
         self._server = server

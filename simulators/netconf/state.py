@@ -208,7 +208,7 @@ _STATE: Mapping[str, Callable[[Server], list[etree._Element]]] = MappingProxyTyp
 
 
 def state_beside(server: Server, wanted: etree._Element | None, access: Access | None = None) -> list[etree._Element]:
-    """State that does not hang below the configuration: all of it, or what a filter selects."""
+    """State outside of the configuration's tree: all of it, or what a filter selects."""
     namespaces = None if wanted is None else {etree.QName(child).namespace for child in wanted}
     made = [
         element
@@ -222,7 +222,7 @@ def state_beside(server: Server, wanted: etree._Element | None, access: Access |
 
 
 def _visible(element: etree._Element, access: Access, above: tuple[str, ...]) -> bool:
-    """Whether a user may see an element; what may not be seen of its content goes."""
+    """Whether a user may see an element; removes hidden parts of its content."""
     names = (*above, etree.QName(element).localname)
     if not access.reads(names):
         return False

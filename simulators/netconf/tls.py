@@ -23,12 +23,12 @@ from simulators.netconf.session import Session
 from simulators.ssh import Logins
 
 _READ = 64 * 1024
-#: Contexts kept for stations whose clients come again; one in use is kept by its connection.
+#: Most contexts to cache for returning clients; a connection keeps its own.
 _REMEMBERED = 256
 
 
 class TlsServers:
-    """What the TLS servers of all stations of a fleet share."""
+    """The shared part of the TLS servers of all stations of a fleet."""
 
     def __init__(self, logins: Logins, pending_logins: PendingLogins, buffered_input: BufferedInput) -> None:
         self.authority = Authority(logins.seed)
@@ -38,7 +38,7 @@ class TlsServers:
         self._context = lru_cache(maxsize=_REMEMBERED)(self._make_context)
 
     def protocol(self, server: Server, address: str) -> asyncio.Protocol:
-        """A connection that came in for a station."""
+        """The protocol of an incoming connection to a station."""
         if server.equipment.down or server.faults.strikes(FaultKind.REFUSE_SESSIONS):
             return Refusal()
         changed = server.faults.strikes(FaultKind.CHANGED_HOST_KEY)
@@ -94,11 +94,11 @@ class _TlsConnection(asyncio.Protocol):
         except ssl.SSLZeroReturnError:
             self._close_notified()
         except ssl.SSLError:
-            # What OpenSSL has to say about it is an alert among the outgoing bytes.
+            # The outgoing bytes contain OpenSSL's alert about it.
             self._hang_up()
 
     def eof_received(self) -> bool:
-        # Without a close_notify the connection was cut off, and nobody waits for replies.
+        # Without a close_notify the connection was cut, and nobody waits for replies.
         return self._input_ended and self._session is not None and self._session.end_of_input()
 
     def pause_writing(self) -> None:
@@ -115,7 +115,7 @@ class _TlsConnection(asyncio.Protocol):
             self._session.lost()
 
     def _let_in(self) -> None:
-        """Who shows a certificate of the authority is the user that it names (RFC 7589 §7, common-name)."""
+        """Log in the user whom the client's certificate names (RFC 7589 §7, common-name)."""
         self._logged_in_or_gone()
         username = _common_name(self._tls.getpeercert() or {})
         if not self._servers.logins.knows(username, self._server.profile.access):
@@ -148,7 +148,7 @@ class _TlsConnection(asyncio.Protocol):
     # ----------------------------------------------- the channel of the session
 
     def write(self, data: bytes) -> None:
-        """Send; to a connection that has just gone this does nothing."""
+        """Send; does nothing after the connection ended."""
         left = memoryview(data)
         with suppress(ssl.SSLError):
             while left:
@@ -157,7 +157,7 @@ class _TlsConnection(asyncio.Protocol):
 
     def close(self) -> None:
         """Send a close_notify, and close after everything was sent."""
-        with suppress(ssl.SSLError):  # it wants the client's close_notify, for which nobody waits
+        with suppress(ssl.SSLError):  # OpenSSL wants the client's close_notify, which we don't wait for
             self._tls.unwrap()
         self._hang_up()
 
@@ -167,12 +167,12 @@ class _TlsConnection(asyncio.Protocol):
             self._tcp.abort()
 
     def pause_reading(self) -> None:
-        """Take nothing more from the client for now."""
+        """Pause reading from the client."""
         if self._tcp is not None and not self._tcp.is_closing():
             self._tcp.pause_reading()
 
     def resume_reading(self) -> None:
-        """Take from the client again."""
+        """Resume reading from the client."""
         if self._tcp is not None and not self._tcp.is_closing():
             self._tcp.resume_reading()
 

@@ -7,12 +7,12 @@ from ipaddress import AddressValueError, IPv4Address
 from typing import NamedTuple
 
 _ALL_ONES = 0xFFFFFFFF
-#: Kinds of interface; any unambiguous beginning names one.
+#: Kinds of interface; any unambiguous prefix names one.
 _KINDS = ("GigabitEthernet", "Loopback", "Null")
 _NAME = re.compile(r"([A-Za-z]+)(\d{1,3}(?:/\d{1,3}){0,2})(?:\.(\d{1,10}))?", re.ASCII)
 #: Ports that every simulated router has.
 PORTS = tuple(f"GigabitEthernet0/0/{number}" for number in range(4))
-#: Where packets go to vanish.
+#: The interface that drops packets.
 NULL = "Null0"
 
 
@@ -29,7 +29,7 @@ class Prefix(NamedTuple):
 
     @property
     def network(self) -> Prefix:
-        """The same without host bits."""
+        """The prefix without host bits."""
         return Prefix(self.address & self.mask, self.length)
 
     @property
@@ -103,7 +103,7 @@ def exists(name: str) -> bool:
 
 
 def is_subinterface(name: str) -> bool:
-    """Whether it is a part of a port."""
+    """Whether a name is a sub-interface."""
     return "." in name
 
 

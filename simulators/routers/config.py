@@ -85,7 +85,7 @@ def with_entry(mapping: Mapping[str, _V], key: str, value: _V | None) -> Mapping
 
 @dataclass(frozen=True, slots=True)
 class RouterConfig:
-    """All that is configured on a router. Lists are kept in canonical order, so that equal content is equal."""
+    """The whole configuration of a router. Lists are in canonical order, so that equal content is equal."""
 
     hostname: str = "Router"
     interfaces: Mapping[str, Interface] = field(default_factory=lambda: {port: Interface() for port in PORTS})
@@ -102,7 +102,7 @@ class RouterConfig:
         return replace(self, vrfs=with_entry(self.vrfs, name, vrf))
 
     def with_routes(self, routes: tuple[Route, ...]) -> RouterConfig:
-        """With these static routes, in whatever order."""
+        """With these static routes, in any order."""
         return replace(self, routes=tuple(sorted(set(routes), key=lambda route: route.order)))
 
     def with_access_list(self, name: str, access_list: AccessList | None) -> RouterConfig:

@@ -50,12 +50,12 @@ class Editor:
 
     @property
     def label(self) -> str:
-        """What the prompt says."""
+        """The mode in the prompt."""
         inside_port = self.mode is Mode.INTERFACE and is_subinterface(self.subject)
         return "config-subif" if inside_port else self.mode.value
 
     def enter(self, mode: Mode, subject: str = "") -> None:
-        """Go to a level, about an object of this name."""
+        """Enter a level for an object of this name."""
         self.mode, self.subject = mode, subject
 
     def leave(self) -> None:
@@ -65,10 +65,10 @@ class Editor:
         self.mode = _PARENTS.get(self.mode, Mode.CONFIG)
 
     def match(self, line: str) -> Match[Change]:
-        """What a line means here; one that a lower level does not know may belong to the top level.
+        """The command of a line; a line that this level does not know may belong to the top level.
 
         Raises:
-            CommandError: it means nothing, or not certainly one thing.
+            CommandError: the line is unknown or ambiguous.
         """
         try:
             return GRAMMARS[self.mode].match(line)
@@ -93,7 +93,7 @@ class Editor:
         return match.action(self, config, *match.arguments)
 
 
-#: What carries a configuration line out.
+#: Carries out a configuration line.
 Change = Callable[..., RouterConfig]
 GRAMMARS: Mapping[Mode, Grammar[Change]] = MappingProxyType({mode: Grammar() for mode in Mode})
 
@@ -123,7 +123,7 @@ def _version(_editor: Editor, config: RouterConfig, _text: Any) -> RouterConfig:
 _top = GRAMMARS[Mode.CONFIG]
 _vrf = GRAMMARS[Mode.VRF]
 _LIST_MODES = {"standard": Mode.STANDARD_LIST, "extended": Mode.EXTENDED_LIST}
-#: What an extended entry may speak of.
+#: Protocols of an extended entry.
 _PROTOCOLS = frozenset({"ip", "tcp", "udp", "icmp", "sctp", "gre", "esp"})
 
 
@@ -179,7 +179,7 @@ def _vrf_definition(editor: Editor, config: RouterConfig, name: str) -> RouterCo
 
 @_top.command("no vrf definition NAME", "no ip vrf NAME")
 def _no_vrf_definition(editor: Editor, config: RouterConfig, name: str) -> RouterConfig:
-    """Take a VRF away; its interfaces lose their addresses, its routes are gone."""
+    """Remove a VRF with its routes; its interfaces lose their addresses."""
     if name not in config.vrfs:
         raise CommandError(f"% VRF {name} does not exist")
     editor.enter(Mode.CONFIG)
@@ -319,7 +319,7 @@ def _add_route(config: RouterConfig, route: Route) -> RouterConfig:
 
 
 def _remove_route(config: RouterConfig, route: Route, *, anyway: bool) -> RouterConfig:
-    """Without a way, all routes to the target are meant; a distance need not be repeated."""
+    """Remove a route; without a next hop, all routes to the target. The distance may be left out."""
 
     def meant(other: Route) -> bool:
         if other.vrf != route.vrf or other.target != route.target:
@@ -359,7 +359,7 @@ def _no_list(editor: Editor, config: RouterConfig, name: str) -> RouterConfig:
 
 
 def _with_rule(config: RouterConfig, name: str, kind: str, number: int | None, text: str) -> RouterConfig:
-    """An entry is added at its number, or ten behind the last; the same one twice is one."""
+    """Add an entry at its number, or ten after the last; an equal entry is not added again."""
     words = text.split()
     if kind == "extended" and words[1].lower() not in _PROTOCOLS:
         raise CommandError(f"% Unknown protocol {words[1]}")
@@ -453,7 +453,7 @@ def _no_vrf(editor: Editor, config: RouterConfig, _name: str = "") -> RouterConf
 
 
 def _moved(editor: Editor, config: RouterConfig, vrf: str, reason: str) -> RouterConfig:
-    """An interface that moves to another table loses its address, with no more than a notice."""
+    """Move an interface to another table: it loses its address, with a notice only."""
     interface = _current(editor, config)
     if interface.vrf == vrf:
         return config

@@ -232,7 +232,7 @@ async def _plan_reload(session: Caller, delay: str, reason: str) -> str:
 
 
 async def _offer_to_save(session: Caller) -> None:
-    """A router with unsaved changes asks before it forgets them."""
+    """Ask whether to save unsaved changes before a reload."""
     if session.router.running == session.router.startup:
         return
     session.print("\n")

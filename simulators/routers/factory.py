@@ -25,14 +25,14 @@ _ANYWHERE = Prefix(0, 0)
 
 
 class Provisioning(StrEnum):
-    """What routers come with."""
+    """Factory configurations of routers."""
 
     BARE = "bare"
     PROVISIONED = "provisioned"
 
 
 def management_address(address: str) -> int:
-    """The address under which a router is managed in the field."""
+    """The management address of a router in the field."""
     try:
         return read_address(address)
     except ValueError:
@@ -40,7 +40,7 @@ def management_address(address: str) -> int:
 
 
 def bare(router: str, management: int) -> RouterConfig:
-    """Reachable, and nothing else."""
+    """A configuration that makes the router reachable, and no more."""
     uplink = Interface(description="backhaul", address=_management_prefix(management))
     gateway = next(uplink_host for uplink_host in _hosts(_management_prefix(management)) if uplink_host != management)
     config = RouterConfig(hostname=router).with_interface(UPLINK, uplink)
@@ -61,7 +61,7 @@ def provisioned(
     cores: tuple[Core, ...],
     technologies: frozenset[str] = EVERY,
 ) -> RouterConfig:
-    """Carrying every tenant of the network for the stations (transport addresses) of the site."""
+    """A configuration that carries every tenant for the stations (transport addresses) of the site."""
     config = bare(router, management)
     local = _station_side(tuple(sorted(filter(None, map(_ipv4, stations)))))
     interfaces, vrfs, routes = dict(config.interfaces), {}, list(config.routes)
@@ -81,7 +81,7 @@ def provisioned(
 def _of_tenant(
     tenant: str, vlan: int, networks: tuple[str, ...]
 ) -> tuple[Vrf, Interface, Interface, tuple[Route, ...]] | None:
-    """The parts that routers share; none for a tenant whose core has no IPv4 address."""
+    """A tenant's part that all routers share; None if its core has no IPv4 address."""
     known = [prefix for network in networks if (prefix := _network(network)) is not None]
     if not known:
         return None
@@ -92,7 +92,7 @@ def _of_tenant(
 
 
 def _network(text: str) -> Prefix | None:
-    """The IPv4 network or address that a text means."""
+    """The IPv4 network or address in a text."""
     address, _, length = text.partition("/")
     number = _ipv4(address)
     return None if number is None else Prefix(number, int(length or 32))

@@ -10,7 +10,7 @@ from simulators.faults import InjectedFault, InjectedFaults
 
 
 class RouterFaultKind(StrEnum):
-    """What goes wrong. Those of the first group strike a line, the others the router."""
+    """Kinds of faults. The first group strikes a line, the others the whole router."""
 
     REFUSE_LINE = "refuse-line"
     """A configuration line is refused with a % and not applied."""
@@ -56,8 +56,8 @@ class RouterFault(InjectedFault):
     """One injected fault of a router.
 
     Attributes:
-        command: Beginning of the full command it strikes, as in ``ip route`` or ``write``; empty means any.
-        line: The how-manieth line since ``configure terminal`` it strikes, from 1; 0 means any line anywhere.
+        command: Prefix of the commands that it strikes, as in ``ip route`` or ``write``; empty means any.
+        line: Number of the line after ``configure terminal`` that it strikes, from 1; 0 means any line anywhere.
     """
 
     kind: RouterFaultKind

@@ -1,4 +1,4 @@
-"""Where a router sends packets: its tables worked out from its configuration (pure)."""
+"""Where a router sends packets: routing tables from its configuration (pure)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Entry(NamedTuple):
 
 
 def is_up(config: RouterConfig, name: str) -> bool:
-    """Whether an interface carries packets: it and its port are not shut down, a signal comes, a part has its VLAN."""
+    """Whether an interface carries packets: it and its port are up, with a signal, and a sub-interface has its VLAN."""
     interface = config.interfaces.get(name)
     port = config.interfaces.get(name.partition(".")[0])
     if interface is None or port is None or interface.shutdown or port.shutdown or port.dark:
@@ -43,7 +43,7 @@ def table(config: RouterConfig, vrf: str = "") -> tuple[Entry, ...]:
 
 
 def _resolved(config: RouterConfig, routes: list[Route], entries: list[Entry]) -> Iterator[Entry]:
-    """The routes whose way is known by now."""
+    """The routes whose next hop can be resolved."""
     for route in routes:
         if route.interface:
             if route.interface == NULL or is_up(config, route.interface):
@@ -53,7 +53,7 @@ def _resolved(config: RouterConfig, routes: list[Route], entries: list[Entry]) -
 
 
 def _best(entries: list[Entry]) -> Iterator[Entry]:
-    """Of several ways to a network, those of the shortest distance."""
+    """The routes of the shortest distance to each network."""
     distances: dict[Prefix, int] = {}
     for entry in entries:
         distances[entry.target] = min(_distance(entry), distances.get(entry.target, 255))
@@ -65,15 +65,15 @@ def _distance(entry: Entry) -> int:
 
 
 def lookup(entries: tuple[Entry, ...] | list[Entry], address: int) -> Entry | None:
-    """The entry that an address takes: the longest prefix, then the shortest distance."""
+    """The entry for an address: the longest prefix, then the shortest distance."""
     fitting = [entry for entry in entries if entry.target.contains(address)]
     return max(fitting, key=lambda entry: (entry.target.length, -_distance(entry)), default=None)
 
 
 def carries(config: RouterConfig, vlan: int, local: int, remote: int, lost: Collection[str] = ()) -> bool:
-    """Whether packets that come in on a VLAN from a station find to a core node, and their answers back.
+    """Whether packets that come in on a VLAN from a station reach a core node, and the answers return.
 
-    What leaves by a VLAN of a ``lost`` port gets nowhere.
+    Packets that leave by a VLAN of a ``lost`` port are dropped.
     """
     return any(
         interface.vlan == vlan and interface.vrf and is_up(config, name) and _joins(config, name, local, remote, lost)
@@ -90,7 +90,7 @@ def _joins(config: RouterConfig, name: str, local: int, remote: int, lost: Colle
 
 
 def manageable(config: RouterConfig, management: int) -> bool:
-    """Whether the world reaches the router: an interface that is up has its address, and there is a default route."""
+    """Whether the router is reachable: an interface that is up has its address, and there is a default route."""
     entries = table(config)
     default = any(not entry.target.length and entry.interface != NULL for entry in entries)
     return default and any(

@@ -28,7 +28,7 @@ class CommandError(Exception):
 
 
 class UnknownInputError(CommandError):
-    """A word fits nothing; ``offset`` says where it begins."""
+    """A word matches nothing; ``offset`` is its position."""
 
     def __init__(self, offset: int) -> None:
         super().__init__("% Invalid input detected at '^' marker.")
@@ -43,7 +43,7 @@ class IncompleteError(CommandError):
 
 
 class AmbiguousError(CommandError):
-    """A shortened word fits several keywords."""
+    """A shortened word matches several keywords."""
 
     def __init__(self, line: str) -> None:
         super().__init__(f'% Ambiguous command:  "{line}"')
@@ -61,7 +61,7 @@ def _word(pattern: str, text: str) -> str:
     return text
 
 
-#: What an argument may be; each reader raises ValueError for what it can't take.
+#: Readers of arguments; each raises ValueError for a wrong value.
 _ARGUMENTS: Mapping[str, Callable[[str], Any]] = MappingProxyType(
     {
         "WORD": partial(_word, r"[!-~]{1,63}"),
@@ -123,7 +123,7 @@ class _Candidate(NamedTuple, Generic[_Action]):
 
 
 class Match(NamedTuple, Generic[_Action]):
-    """What a line means: the command by its full keywords, what carries it out, its arguments."""
+    """The meaning of a line: the command by its full keywords, its action, its arguments."""
 
     name: str
     action: _Action
@@ -137,7 +137,7 @@ class Grammar(Generic[_Action]):
         self._patterns: list[_Pattern[_Action]] = []
 
     def command(self, *syntaxes: str) -> Callable[[_Action], _Action]:
-        """Say that an action carries out lines of these syntaxes; it is given their arguments in order."""
+        """Register an action for lines of these syntaxes; it gets their arguments in order."""
 
         def register(action: _Action) -> _Action:
             for syntax in syntaxes:
@@ -167,7 +167,7 @@ class Grammar(Generic[_Action]):
         raise IncompleteError
 
     def keywords(self, line: str) -> list[str]:
-        """What may stand next after a line of whole words, for the question mark."""
+        """The next words after a line of whole words, for the question mark."""
         alive = [_Candidate(pattern, ()) for pattern in self._patterns]
         words = words_of(line)
         for position, word in enumerate(words):
@@ -181,7 +181,7 @@ def _matched(candidate: _Candidate[_Action], *rest: str) -> Match[_Action]:
 
 
 def _step(alive: list[_Candidate[_Action]], position: int, word: Word, line: str) -> list[_Candidate[_Action]]:
-    """The candidates that this word leaves; a keyword goes before an argument, a whole one before a shortened."""
+    """The candidates that match this word; a keyword goes before an argument, a whole one before a shortened one."""
     longer = [c for c in alive if len(c.pattern.tokens) > position]
     typed = word.text.lower()
     keywords = {t for c in longer if (t := c.pattern.tokens[position]) not in _ARGUMENTS and t.startswith(typed)}
@@ -202,12 +202,12 @@ def _with_argument(candidates: list[_Candidate[_Action]], position: int, word: W
         try:
             value = read(word.text)
         except ValueError:
-            continue  # this reading is not meant; none left is an error
+            continue  # drop this reading; no reading left is an error
         yield _Candidate(candidate.pattern, (*candidate.arguments, value))
 
 
 def _expand(syntax: str) -> Iterator[tuple[str, ...]]:
-    """All ways to take or leave what stands in brackets."""
+    """All variants of a syntax with and without the parts in brackets."""
     before, bracket, behind = syntax.partition("[")
     if not bracket:
         yield tuple(syntax.split())

@@ -1,4 +1,4 @@
-"""Input of a client: keys become lines, echoed as by a terminal server."""
+"""Input of a client: turns keys into lines, with the echo of a terminal server."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _CONTROL_C, _CONTROL_Z, _ESCAPE = "\x03", "\x1a", "\x1b"
 
 
 class EndOfInputError(Exception):
-    """A key is wanted, and the client sends nothing more."""
+    """A key is needed, but the client sends nothing more."""
 
 
 class Help(Protocol):
-    """What a session knows of the commands that may be typed."""
+    """The help of a session on its commands."""
 
     def words_after(self, typed: str) -> str:
-        """What a question mark shows behind this text."""
+        """The help that a question mark shows after this text."""
 
     def completion_of(self, typed: str) -> str:
-        """What a Tab puts behind this text, nothing unless there is only one way to go on."""
+        """The text that a Tab adds; empty unless there is exactly one completion."""
 
 
 class Keyboard:
@@ -64,7 +64,7 @@ class Keyboard:
         self._arrived = asyncio.Event()
 
     def feed(self, text: str) -> None:
-        """Take what the client sent."""
+        """Take input of the client."""
         self._buffer = self._buffer[self._at :] + text
         self._at = 0
         self._arrived.set()
@@ -73,7 +73,7 @@ class Keyboard:
             self._pause()
 
     def end(self) -> None:
-        """The client sends nothing more."""
+        """Note that the client sends nothing more."""
         self._ended = True
         self._arrived.set()
 
@@ -131,7 +131,7 @@ class Keyboard:
         return line.text
 
     async def _sequence(self) -> str:
-        """What follows an escape: one key, or a control sequence as terminals send it (ECMA-48 §5.4)."""
+        """The rest after an escape: one key, or a control sequence (ECMA-48 §5.4)."""
         keys = await self.key()
         if keys in ("[", "O"):
             while not (key := await self.key()).isalpha() and key != "~":
@@ -141,7 +141,7 @@ class Keyboard:
 
 
 class _Line:
-    """A line that is being typed: its text, where the cursor stands, and the lines before it."""
+    """A line that is being typed: its text, the cursor's position, and earlier lines."""
 
     __slots__ = ("_earlier", "_echo", "_prompt", "_recalled", "at", "text")
 
@@ -155,7 +155,7 @@ class _Line:
 
     @property
     def echoes(self) -> bool:
-        """Whether what is typed may be seen."""
+        """Whether typed text is echoed."""
         return self._echo is not _nothing
 
     @property
@@ -164,7 +164,7 @@ class _Line:
         return self.text[: self.at]
 
     def press(self, key: str) -> None:
-        """Do what a key does on a router's line."""
+        """Apply a key to the line."""
         if key in _HISTORY:
             self._recall(_HISTORY[key])
         elif key in _EDITS:
@@ -173,7 +173,7 @@ class _Line:
             self._become(self.typed + key + self.text[self.at :], self.at + len(key))
 
     def complete(self, word_end: str) -> None:
-        """Put the rest of a word where the cursor stands, and show the line again."""
+        """Insert the rest of a word at the cursor, and show the line again."""
         self.text, self.at = self.typed + word_end + self.text[self.at :], self.at + len(word_end)
         self.show_below("")
 
@@ -219,9 +219,9 @@ _EDITS: Mapping[str, Callable[[str, int], tuple[str, int]]] = MappingProxyType(
         "\t": lambda text, at: (text, at),  # nothing to complete in an answer
     }
 )
-#: Keys that bring back the line before (Ctrl-P) and the one after it (Ctrl-N).
+#: Keys for the previous line (Ctrl-P) and the next one (Ctrl-N).
 _HISTORY: Mapping[str, int] = MappingProxyType({"\x10": -1, "\x0e": 1})
-#: What terminals send behind an escape for a key, and the key that does the same.
+#: Sequences that terminals send after an escape, and the equivalent key.
 _ESCAPED: Mapping[str, str] = MappingProxyType(
     {
         **{
@@ -237,7 +237,7 @@ _ESCAPED: Mapping[str, str] = MappingProxyType(
 
 
 def _difference(before: str, at: int, after: str, to: int) -> str:
-    """What turns one line on the screen into the other, with the cursor where it belongs."""
+    """The output that changes one line on the screen into another, with the cursor in place."""
     same = min(at, sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=False))))
     if before == after:
         return "\b" * (at - to) + after[at:to]

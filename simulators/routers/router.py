@@ -32,13 +32,13 @@ class UnknownPortError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RouterSettings:
-    """How a router is set up, and how slow it is.
+    """Settings of a router, including its delays.
 
     Attributes:
-        enable_password: Sessions start unprivileged and need it; none means they start privileged.
-        reload_seconds: How long a reload keeps the router off the net.
-        idle_seconds: After how long without a line a session is closed.
-        prompt_seconds: How long every prompt takes.
+        enable_password: Sessions start unprivileged and need it; None means that they start privileged.
+        reload_seconds: Seconds for which a reload makes the router unreachable.
+        idle_seconds: Seconds without a line after which a session is closed.
+        prompt_seconds: Delay of every prompt.
     """
 
     enable_password: str | None = None
@@ -53,25 +53,25 @@ class SessionHandle(Protocol):
     origin: Origin
 
     def drop(self) -> None:
-        """End the session without a word."""
+        """Drop the session at once."""
 
 
 class Surroundings(Protocol):
     """What a router needs of the network around it."""
 
     def on_net(self, site: str) -> bool:
-        """Whether the backhaul of a site leads anywhere."""
+        """Whether the backhaul of a site is connected."""
 
     def answers(self, site: str, address: int) -> bool:
         """Whether a station of the site or a core node has this address, and can be reached from there."""
 
     def router_changed(self, router: Router) -> None:
-        """What a router forwards, or whether it can be reached, may have changed."""
+        """Note that a router's forwarding or reachability may have changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedReload:
-    """A reload that will come unless it is cancelled."""
+    """A scheduled reload."""
 
     due: datetime
     timer: Timer
@@ -79,11 +79,11 @@ class PlannedReload:
 
 
 class Router:
-    """A router; everything in it happens at once and in order, only its sessions wait.
+    """A router; its commands take effect at once and in order, and only sessions wait.
 
     Args:
         seed: Decides which of its faults strike by chance.
-        factory: Makes the configuration it comes with, when that is needed first.
+        factory: Makes its factory configuration on first use.
     """
 
     def __init__(
@@ -111,10 +111,10 @@ class Router:
         self._sessions_so_far = 0
         #: Ports behind which the tenants' paths are lost.
         self._lost: frozenset[str] = frozenset()
-        #: Those of them that get no signal.
+        #: Lost ports without a signal.
         self._dark: frozenset[str] = frozenset()
 
-    # What most routers of a fleet never need is made at first use.
+    # Made on first use, since most routers of a fleet never need it.
 
     @property
     def id(self) -> str:
@@ -128,7 +128,7 @@ class Router:
 
     @cached_property
     def history(self) -> History:
-        """What happened so far."""
+        """Its history so far."""
         return History(self.id, self.clock)
 
     @cached_property
@@ -147,7 +147,7 @@ class Router:
 
     @property
     def startup(self) -> RouterConfig:
-        """The configuration that a reload brings."""
+        """The configuration after a reload."""
         return self.running if self._startup is None else self._startup
 
     @property
@@ -158,7 +158,7 @@ class Router:
         return replace(self.running, interfaces={**known, **dark}) if dark else self.running
 
     def apply(self, editor: Editor, match: Match[Change], origin: Origin, line: str, number: int = 0) -> str:
-        """Carry out one configuration line, the how-manieth of its session; return what it prints.
+        """Apply one configuration line, with its number in the session; return its output.
 
         Raises:
             CommandError: it is refused; nothing changed, earlier lines stay.
@@ -172,7 +172,7 @@ class Router:
         return editor.notice
 
     def foreign_edit(self, lines: Iterable[str], user: str = "technician") -> None:
-        """Type configuration lines past all sessions.
+        """Apply configuration lines without a session.
 
         Raises:
             CommandError: a line is refused; those before it stay applied.
