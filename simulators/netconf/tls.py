@@ -157,7 +157,7 @@ class _TlsConnection(asyncio.Protocol):
 
     def close(self) -> None:
         """Send a close_notify, and close after everything was sent."""
-        with suppress(ssl.SSLError):  # OpenSSL wants the client's close_notify, which we don't wait for
+        with suppress(ssl.SSLError):  # OpenSSL wants the client's close_notify, for which we don't wait
             self._tls.unwrap()
         self._hang_up()
 
