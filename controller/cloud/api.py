@@ -216,7 +216,8 @@ class PoolApi:
                 # Items of a list leave out what all of them are.
                 whole = {"apiVersion": place.kind.api, "kind": place.kind.name, **one}
                 self._expect(place, whole)
-                yield whole
+                if str(whole["metadata"]["name"]).startswith(place.kind.prefix):
+                    yield whole
             again = _part(answer.body, "metadata").get("continue")
             if not again:
                 return
@@ -520,6 +521,9 @@ class PoolApi:
             authority = resolve(target.authority)
             context = tls_context(ours, authority, target.certificate)
             bearer = resolve(target.credential) if target.credential else None
+            if bearer is not None and not bearer.get_secret_value().strip():
+                # A server takes a request without a token for one of anybody.
+                raise InputError(f"the token {target.credential!r} is empty: write it to its file or variable")  # noqa: TRY301
         except InputError as error:
             failure = AuthenticationError(f"{target.station}: {error.message}")
         except (ssl.SSLError, ValueError):

@@ -413,8 +413,7 @@ class CloudSession:
     async def _step_back(self, api: PoolApi, place: Place, live: Object) -> None:
         """Give up the fields of an object that somebody else made just before us."""
         self._foreign.add(str(live["metadata"].get("uid")))
-        await self._allowed()
-        await api.apply(place, bare(place), dry_run=False)
+        await self._newest(place, lambda: api.apply(place, bare(place), dry_run=False))
         raise DeviceRefusedError(f"{place} is there now: somebody else made it")
 
     async def _vanish(self, gone: Iterable[Place]) -> None:

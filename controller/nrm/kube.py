@@ -42,6 +42,8 @@ class Kind:
 
     Attributes:
         label: Only objects with this label are listed; empty for all.
+        prefix: Only objects whose name begins so are kept of a list: no selector knows that, and clusters may have
+            thousands of others.
         lent: Whether its objects are the cluster's: fields of them are set and given up, and none is made or deleted.
     """
 
@@ -50,6 +52,7 @@ class Kind:
     plural: str
     namespaced: bool = True
     label: str = ""
+    prefix: str = ""
     lent: bool = False
 
 
@@ -89,10 +92,10 @@ class Place(NamedTuple):
 NF_DEPLOYMENT = Kind("workload.nephio.org/v1alpha1", "NFDeployment", "nfdeployments")
 CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
 DISRUPTION_BUDGET = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
-NAMESPACE = Kind("v1", "Namespace", "namespaces", namespaced=False)
+NAMESPACE = Kind("v1", "Namespace", "namespaces", namespaced=False, prefix=pools.PREFIX)
 QUOTA = Kind("v1", "ResourceQuota", "resourcequotas")
 NETWORK_POLICY = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
-PRIORITY_CLASS = Kind("scheduling.k8s.io/v1", "PriorityClass", "priorityclasses", namespaced=False)
+PRIORITY_CLASS = Kind("scheduling.k8s.io/v1", "PriorityClass", "priorityclasses", namespaced=False, prefix=pools.PREFIX)
 NODE = Kind("v1", "Node", "nodes", namespaced=False, lent=True)
 POD = Kind("v1", "Pod", "pods", label=FUNCTION_LABEL)
 

@@ -66,17 +66,18 @@ POOL = NodeSpec(
 )
 #: Name of the profile, and of the quota and the network policy of each namespace.
 PROFILE, NAME = "pool", "minka"
-_PREFIX = "minka-"
+#: How the names of namespaces and priority classes of Minka begin.
+PREFIX = "minka-"
 
 
 def namespace_of(owner: str) -> str:
     """Namespace of an owner's functions, on every pool."""
-    return f"{_PREFIX}{owner}"
+    return f"{PREFIX}{owner}"
 
 
 def priority_of(kind: str) -> str:
     """Priority class of a kind of function."""
-    return f"{_PREFIX}{kind}"
+    return f"{PREFIX}{kind}"
 
 
 def node_path(pool: str, node: str) -> Path:
@@ -97,7 +98,7 @@ def quota_path(pool: str, owner: str) -> Path:
 
 def is_ours(name: str) -> bool:
     """Whether a namespace or priority class is one of Minka's, by its name."""
-    return name.startswith(_PREFIX)
+    return name.startswith(PREFIX)
 
 
 def render_pool(fact: PoolFact) -> Output:

@@ -9,6 +9,8 @@ from typing import Any, cast
 
 import pytest
 
+from controller.cloud.api import Answer, BusyError, PoolApi
+from controller.cloud.session import bare
 from controller.models.errors import (
     AuthenticationError,
     DeviceRefusedError,
@@ -17,7 +19,7 @@ from controller.models.errors import (
 )
 from controller.models.plan import Edit, Op
 from controller.nrm.inverse import invert
-from controller.nrm.kube import NF_DEPLOYMENT
+from controller.nrm.kube import NF_DEPLOYMENT, Object, Place
 from controller.nrm.profiles import render_cloud
 from controller.nrm.profiles.function import FUNCTION as ROOT
 from controller.nrm.profiles.function import deployment_path
@@ -288,6 +290,27 @@ async def test_what_somebody_else_made_first_is_left_to_him(pools: Pools) -> Non
         await session.read()
         with pytest.raises(DeviceRefusedError, match="belongs to somebody else"):
             await session.edit([removing(HERE)])
+
+
+async def test_a_busy_server_is_asked_again_to_take_back_what_was_made_of_others(
+    pools: Pools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply, busy = PoolApi.apply, [BusyError("busy", 0)]
+
+    async def throttled(api: PoolApi, place: Place, manifest: Object, *, dry_run: bool) -> Answer:
+        if busy and manifest == bare(place):
+            raise busy.pop()
+        return await apply(api, place, manifest, dry_run=dry_run)
+
+    monkeypatch.setattr(PoolApi, "apply", throttled)
+    async with pools.devices.session(pools.function()) as session:
+        await session.read()
+        await session.edit(making(CARRIED))
+        pools.put(FUNCTION, CARRIED, "porch")
+        with pytest.raises(DeviceRefusedError, match="somebody else made it"):
+            await session.commit()
+    managed = pools.found(kind="configmaps")["metadata"]["managedFields"]
+    assert ([one["manager"] for one in managed], busy) == (["porch"], [])
 
 
 async def test_what_a_finalizer_holds_is_gone_for_us_and_named(pools: Pools) -> None:

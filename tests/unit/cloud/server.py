@@ -104,6 +104,7 @@ SECRETS = FakeSecrets(
         "other-ca": OTHERS.certificate,
         "token": TOKEN,
         "nobody": None,
+        "empty": "\n",
         "no-certificate": "nonsense",
         "ours": AUTHORITY.client("minka"),
     }

@@ -21,6 +21,7 @@ from controller.models.errors import (
     UnreachableError,
 )
 from controller.models.metrics import Observations, sums_and_states
+from controller.nrm.kube import NAMESPACE, Place
 from controller.ports.clock import SystemClock
 from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import FakeSecrets
@@ -312,6 +313,20 @@ async def test_a_page_that_is_too_large_is_asked_for_in_parts(monkeypatch: pytes
             await server.api().list(PLACE._replace(name=""))
 
 
+async def test_of_thousands_of_namespaces_only_those_of_minka_are_kept() -> None:
+    names = [f"team-{number}" for number in range(2000)] + ["minka-host"]
+
+    async def answer(asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
+        begin = int(asked.query.get("continue", "0"))
+        more = {"continue": str(begin + 250)} if begin + 250 < len(names) else {}
+        items = [{"metadata": {"name": name}} for name in names[begin : begin + 250]]
+        writer.write(wire(200, {"metadata": more, "items": items}))
+
+    async with serving(answer) as server:
+        found = await server.api().list(Place(POOL, NAMESPACE, "", ""))
+    assert [one["metadata"]["name"] for one in found] == ["minka-host"]
+
+
 async def test_an_empty_list_may_have_null_for_items() -> None:
     async with serving(reply(200, {"metadata": {}, "items": None})) as server:
         assert await server.api().list(PLACE) == []
@@ -353,6 +368,7 @@ async def test_a_list_is_read_page_by_page_and_anew_where_a_page_is_forgotten() 
         ({"address": "localhost"}, HostKeyError, "not accepted"),
         ({"authority": "no-certificate"}, AuthenticationError, "holds no certificate"),
         ({"credential": "nobody"}, AuthenticationError, "leads nowhere"),
+        ({"credential": "empty"}, AuthenticationError, "the token 'empty' is empty"),
         ({"credential": "unknown"}, AuthenticationError, "no credential 'unknown'"),
         ({"port": 1}, UnreachableError, "can't be reached"),
     ],

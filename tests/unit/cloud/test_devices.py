@@ -7,11 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import orjson
+from pydantic import SecretStr
 
 from controller.cloud.devices import PoolWatch
 from controller.nrm.kube import NF_DEPLOYMENT
 from controller.ports.clock import SystemClock
-from tests.unit.cloud.server import Answering, ReceivedRequest, serving, status, wire
+from controller.ports.secrets import FakeSecrets
+from tests.unit.cloud.server import SECRETS, Answering, ReceivedRequest, serving, status, wire
 
 DU_1, DU_2 = ("minka-host", "du-1"), ("minka-host", "du-2")
 GONE = {"type": "ERROR", "object": status(410, "Expired", "too old resource version")}
@@ -144,6 +146,40 @@ async def test_what_is_no_event_ends_no_watch_for_good() -> None:
     asked, told = await follow([{"type": "ADDED", "object": [1]}], [{"type": "ADDED", "object": {"metadata": 1}}])
     assert all(told.values())
     assert versions(asked) == ["list", "7", "list", "7", "7"]
+
+
+async def test_a_watch_that_the_server_throttles_goes_on_where_it_was_and_nobody_is_told() -> None:
+    busy = {"type": "ERROR", "object": status(429, "TooManyRequests", "too many requests")}
+    asked, told = await follow([event("BOOKMARK", "", "8"), busy])
+    assert not any(told.values())
+    assert versions(asked) == ["list", "7", "8"]
+
+
+async def test_a_watch_goes_on_with_a_token_that_was_replaced_and_nobody_is_told() -> None:
+    over, changed, tokens = asyncio.Event(), asyncio.Event(), ["the-first", "the-second"]
+
+    class Replaced(FakeSecrets):
+        def resolve(self, name: str, address: str) -> SecretStr:
+            return SecretStr(tokens[0]) if name == "token" else SECRETS.resolve(name, address)
+
+    async def answer(asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
+        if "watch" not in asked.query:
+            writer.write(wire(200, {"metadata": {"resourceVersion": "7"}, "items": []}))
+        elif asked.headers["authorization"] == "Bearer the-first":
+            tokens[:] = ["the-second"]
+            writer.write(wire(401, status(401, "Unauthorized", "Unauthorized")))
+        else:
+            over.set()
+            await asyncio.Event().wait()
+
+    async with serving(answer) as server:
+        watch = PoolWatch(server.api(secrets=Replaced({"token": "", "ca": ""})), NF_DEPLOYMENT, Quick())
+        watch.join(DU_1, changed)
+        async with asyncio.timeout(10):
+            await over.wait()
+        watch.leave(DU_1, changed)
+    assert versions(server.asked) == ["list", "7", "7"]
+    assert not changed.is_set()
 
 
 class Counted(SystemClock):
