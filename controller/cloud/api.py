@@ -1,4 +1,4 @@
-"""The Kubernetes API of one pool: requests, answers, and what goes wrong with either.
+"""The Kubernetes API of one pool: requests, answers, and their errors.
 
 Why no client library stands below: docs/explanation/cloud.md. As in ``controller.device.tls``, nothing that is raised
 carries a cause or a context: requests have the token in them.
@@ -38,30 +38,30 @@ from controller.ports.clock import Clock
 from controller.ports.devices import PoolTarget
 from controller.ports.secrets import Secrets
 
-#: Bytes of an answer at most: an object is at most 1.5 MiB (etcd), and lists come in pages.
+#: Largest answer in bytes: an object has at most 1.5 MiB (etcd), and lists come in pages.
 LARGEST = 8 * 1024 * 1024
-#: Objects of a page, and pages of a list at most: an answer has to end.
+#: Objects of a page, and most pages of a list: a list has to end.
 PAGE, MOST_PAGES = 250, 400
-#: Letters of what a server says of a failure.
+#: Most characters of a server's error message.
 _WORDS = 400
-#: Seconds to wait at most where a server asks us to come later, and how often.
+#: Longest wait in seconds for a busy server, and the number of retries.
 _LATER, _TIMES = 10.0, 5
 _APPLY, _MERGE, _JSON = "application/apply-patch+yaml", "application/merge-patch+json", "application/json"
 _CONFLICT, _GONE, _TOO_MANY = 409, 410, 429
-#: How servers begin to say that what is applied does not fit its definition, as 500 and without a reason.
+#: Beginning of the message that an applied object does not fit its definition; status 500, without a reason.
 _UNFIT = "failed to create typed patch object"
-#: Where the address of the next page stands beside the items of an array.
+#: Key for the address of the next page, beside the items of an array.
 _NEXT = "next"
 
 
 class ExpiredError(DeviceRefusedError):
-    """What a list or watch wanted to go on from is not known any more (410 Gone)."""
+    """The server no longer knows the version from which a list or watch should continue (410 Gone)."""
 
     code = "expired"
 
 
 class StaleError(DeviceRefusedError):
-    """The object has changed since the version that a write was worked out from."""
+    """The object has changed since the version that a write is based on."""
 
     code = "stale"
 
@@ -70,7 +70,7 @@ class BusyError(DeviceRefusedError):
     """The server has done nothing, and may be asked again: it is overloaded, or we have another secret by now.
 
     Attributes:
-        seconds: When to come again.
+        seconds: Seconds until the next try.
     """
 
     code = "busy"
@@ -81,7 +81,7 @@ class BusyError(DeviceRefusedError):
 
 
 class ForeignWriterError(DeviceRefusedError):
-    """Somebody else writes a field that would change."""
+    """Another writer owns a field that would change."""
 
     code = "foreign-writer"
 
@@ -110,19 +110,19 @@ class _Opened:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server answered; ``body`` is a JSON object."""
+    """A server's answer; ``body`` is a JSON object."""
 
     status: int
     body: dict[str, Any]
 
     @property
     def made(self) -> bool:
-        """Whether the object was not there before."""
+        """Whether the object was created."""
         return self.status == httpx.codes.CREATED
 
 
 class PoolApi:
-    """One pool's API server, reached over a few connections that are kept. Belongs to one loop.
+    """One pool's API server, over a few persistent connections. Belongs to one loop.
 
     Args:
         target: The pool.
@@ -130,8 +130,8 @@ class PoolApi:
         clock: For pauses that the server asks for.
         timeout: Seconds to wait for an answer.
         connect_timeout: Seconds for opening a connection.
-        at_once: Requests under way at once; others wait for their turn.
-        observations: Where it is noted how long answers took.
+        at_once: Most requests at once; others wait for their turn.
+        observations: Gets the response times.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class PoolApi:
         self._turn = asyncio.Semaphore(at_once)
         self._limits = httpx.Limits(max_connections=None, max_keepalive_connections=at_once, keepalive_expiry=60)
         self._current: _Opened | None = None
-        #: When it answered last, and when a request found it silent for a whole time-out, with what that came to.
+        #: When it answered last, and when a request last timed out, with the resulting error.
         self._answered = -math.inf
         self._silent: tuple[float, type[SessionLostError | UnreachableError], str] | None = None
         self._opening = asyncio.Lock()
@@ -162,7 +162,7 @@ class PoolApi:
     # ------------------------------------------------------------------------ what is asked
 
     async def get(self, place: Place) -> Object | None:
-        """One object; None where there is none.
+        """Get one object; None if it does not exist.
 
         Raises:
             SessionLostError: No answer, or one that is not this object.
@@ -181,9 +181,9 @@ class PoolApi:
         return answer.body
 
     async def list(self, place: Place) -> list[Object]:
-        """All objects of a place that names none or several, read page by page; raises as ``get``.
+        """All objects of a place, read page by page; raises as ``get``.
 
-        Pages that the server has forgotten are read from the start once more.
+        If the server has forgotten the position, the list is read from the start once more.
         """
         try:
             return [one async for one in self._pages(place)]
@@ -208,7 +208,7 @@ class PoolApi:
                 limit = max(1, limit // 4)
                 query["limit"] = str(limit)
                 continue
-            # Servers written in Go may say of an empty list that its items are null.
+            # Servers written in Go may send null for an empty list.
             items = [] if answer.body.get("items", "") is None else answer.body.get("items")
             if not isinstance(items, list) or not all(isinstance(one, dict) for one in items):
                 raise self._not_whole(f"the list of {place.kind.plural} has no items")
@@ -225,10 +225,10 @@ class PoolApi:
         raise self._not_whole(f"the list of {place.kind.plural} does not end")
 
     async def items(self, path: str) -> Sequence[Object]:
-        """The JSON objects of an array, as services beside Kubernetes answer; raises as ``get``.
+        """The JSON objects of an array, as services other than Kubernetes answer; raises as ``get``.
 
-        Of a long one the answer is a page, whose header ``Link`` names the next (RFC 8288, ETSI GS NFV-SOL 013). Only
-        its query is taken: the next request goes where the first one went, since it has our secret in it.
+        A long array comes in pages, and the header ``Link`` names the next one (RFC 8288, ETSI GS NFV-SOL 013). Only
+        its query is used: the next request goes to the address of the first, since it carries our secret.
         """
         found: list[Object] = []
         query: dict[str, str] = {}
@@ -244,7 +244,7 @@ class PoolApi:
         raise self._not_whole(f"{path} does not end")
 
     async def version(self, place: Place) -> str:
-        """Version of a list, from which on it can be watched; raises as ``get``."""
+        """Version of a list, from which a watch can start; raises as ``get``."""
         answer = await self._answer("GET", place.collection, {"limit": "1"})
         version = _part(answer.body, "metadata").get("resourceVersion")
         if not version:
@@ -256,7 +256,7 @@ class PoolApi:
 
         Raises:
             ForeignWriterError: Another writer has one of its fields.
-            StaleError: It is not the version any more that the manifest names.
+            StaleError: The object no longer has the version in the manifest.
             DeviceRefusedError: The server refused.
             SessionLostError: It may or may not be applied.
         """
@@ -271,7 +271,7 @@ class PoolApi:
         return answer.body
 
     async def delete(self, place: Place, preconditions: Object, *, dry_run: bool) -> None:
-        """Let an object be deleted, if it is still the one of the preconditions; one that is gone is no error.
+        """Request the deletion of an object that still meets the preconditions; a missing object is no error.
 
         Raises as ``apply``.
         """
@@ -289,7 +289,7 @@ class PoolApi:
             self._succeeded(status, body)
 
     async def evict(self, place: Place, uid: str) -> None:
-        """Let a pod be evicted (policy/v1), if it is still that one; one that is gone is no error.
+        """Request the eviction of a pod (policy/v1) that is still the same; a missing pod is no error.
 
         Raises:
             BusyError: Its disruption budget does not allow that now.
@@ -307,8 +307,8 @@ class PoolApi:
         """Events of a place from a version of its list on, with bookmarks, until the server ends it.
 
         Raises:
-            ExpiredError: The version is not known any more: list again.
-            SessionLostError: The connection is lost, or what came is no event.
+            ExpiredError: The server no longer knows the version: list again.
+            SessionLostError: The connection was lost, or the data is not an event.
         """
         query = {
             "watch": "true",
@@ -368,13 +368,12 @@ class PoolApi:
         body: Object | None = None,
         media: str = _JSON,
     ) -> tuple[int, dict[str, Any]]:
-        """One request.
+        """Send one request.
 
-        What only reads is sent again: where the server says when (429, and 5xx with ``Retry-After``), where our secrets
-        were replaced, and once where its connection broke. What changes something is sent once: whoever sends it has to
-        see again whether he still may. What only reads, and waited for its turn while others found the server silent,
-        does not wait for a time-out of its own: of a pool that is away all that is asked at once takes as long as one
-        request.
+        A read is sent again: when the server says so (429, and 5xx with ``Retry-After``), when our secrets were replaced,
+        and once when its connection broke. A write is sent only once: its sender must first check that it still may.
+        A read that waited for its turn while another request timed out does not wait for its own time-out: with a silent
+        pool, all reads at once take as long as one.
         """
         once, asked = method != "GET" and "dryRun" not in (query or {}), self._clock.monotonic()
         content = None if body is None else orjson.dumps(body)
@@ -464,7 +463,7 @@ class PoolApi:
         return self._parsed(bytes(taken), following)
 
     def _parsed(self, text: bytes, following: str = "") -> dict[str, Any]:
-        """An object; of an array its items, and the address of the next page."""
+        """The object in an answer; for an array its items, and the address of the next page."""
         try:
             found = orjson.loads(text)
         except orjson.JSONDecodeError:
@@ -548,7 +547,7 @@ class PoolApi:
 
     @property
     def _deadline(self) -> dict[str, str]:
-        """Tells the server when to give up: before we do, so that nothing is carried out once we read again."""
+        """The server's time-out: shorter than ours, so that nothing is carried out after we have read again."""
         return {"timeout": f"{max(1, int(self._timeout * 0.8))}s"}
 
     def _options(self, dry_run: bool) -> dict[str, str]:
@@ -558,7 +557,7 @@ class PoolApi:
         return httpx.Timeout(self._timeout + seconds, connect=self._connect_timeout)
 
     async def close(self) -> None:
-        """Close all connections; the next request opens again, with what the secrets are then."""
+        """Close all connections; the next request connects again, with the credentials of that time."""
         opened, self._current = self._current, None
         if opened is not None:
             await opened.client.aclose()
@@ -579,7 +578,7 @@ class PoolApi:
         return SessionLostError(f"the answer of {self._where} is of no use: {why}.")
 
     def _lost(self, error: Exception) -> DeviceError:
-        """What a failed request means, by what went wrong below it."""
+        """The error for a failed request, by its cause."""
         below: BaseException | None = error
         while below is not None:
             if isinstance(below, ssl.SSLCertVerificationError):
@@ -597,7 +596,7 @@ class PoolApi:
         return (_BrokenError if broke else SessionLostError)(f"{self._where} did not answer: {type(error).__name__}.")
 
     def _refused(self, status: int, body: Object) -> DeviceError:
-        """What an answer other than success means."""
+        """The error for an answer other than success."""
         said = _said(status, body)
         if status == httpx.codes.UNAUTHORIZED:
             names = " and ".join(filter(None, (self.target.credential, self.target.client_certificate)))
@@ -659,7 +658,7 @@ class _Named(httpx.AsyncBaseTransport):
         return await self._below.handle_async_request(request)
 
     async def aclose(self) -> None:
-        """Close what is below."""
+        """Close the transport below."""
         await self._below.aclose()
 
 
@@ -672,13 +671,13 @@ def _broke_in_tls(error: BaseException) -> bool:
 
 
 def _part(body: Object, name: str) -> dict[str, Any]:
-    """An object within one, empty where there is none."""
+    """A nested object; empty if there is none."""
     found = body.get(name)
     return found if isinstance(found, dict) else {}
 
 
 def _said(status: int, body: Object) -> str:
-    """The words of an answer that is no success."""
+    """The message of an error answer."""
     return visible(str(body.get("message") or f"HTTP {status}"))[:_WORDS]
 
 
@@ -689,7 +688,7 @@ def _absent(place: Place, status: int, body: Object) -> bool:
 
 
 def _told(status: int, body: dict[str, Any], response: httpx.Response) -> dict[str, Any]:
-    """An answer with when to come again: few servers repeat in the body what the header says."""
+    """An answer with the seconds until a retry, which few servers repeat in the body."""
     if status != _TOO_MANY:
         return body
     return {**body, "details": {"retryAfterSeconds": _later(response), **_part(body, "details")}}

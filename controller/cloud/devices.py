@@ -1,4 +1,4 @@
-"""Functions and pools: who opens and bounds sessions to them, and follows what becomes of them."""
+"""Functions and pools: opens and bounds sessions to them, and watches their objects."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from controller.ports.secrets import Secrets
 
 log = structlog.get_logger()
 
-#: Seconds after which the server ends a watch, which is then begun again: one that says nothing is noticed.
+#: Seconds after which the server ends a watch, which is then restarted: this detects a dead watch.
 _SECONDS = 240
-#: Seconds before a watch that was lost is tried again, at first and at most.
+#: Seconds before a lost watch is restarted, at first and at most.
 _RETRY = (1.0, 60.0)
 #: Seconds that a watch has to stand for what went wrong before it to be over; servers end none within the first ones,
 #: but a proxy may that serves no watches. Those before API servers often cut what is silent for half a minute.
@@ -36,14 +36,14 @@ _ENDED, _STOOD = 1.0, 30.0
 class PoolWatch:
     """All objects of a kind on a pool, watched as long as anybody follows one of them.
 
-    Bookmarks keep the version young, so that a watch goes on where the last one ended. Where the version is forgotten
-    all the same (410 Gone), or a connection was lost, all of them are informed: something may have been missed. Then
-    it begins anew, since a server that was restored from a backup counts from an earlier version, and would say nothing
-    until it is there; and all are informed once more, of what happened before the new version.
+    Bookmarks keep the version young, so that a watch continues where the last one ended. If the server has forgotten
+    the version all the same (410 Gone), or the connection was lost, all followers are notified, since events may have
+    been missed. The watch then starts anew from a list: a server restored from a backup counts from an earlier version, and
+    would be silent until it reaches ours. All followers are notified once more, of changes before the new version.
 
     Attributes:
-        api: The pool's.
-        ended: Whether it is over: whoever wants to follow makes a new one.
+        api: The API of the pool.
+        ended: Whether the watch has ended; followers then make a new one.
     """
 
     def __init__(self, api: PoolApi, kind: Kind, clock: Clock) -> None:
@@ -56,19 +56,19 @@ class PoolWatch:
         self.ended = False
 
     def join(self, one: tuple[str, str], changed: asyncio.Event) -> None:
-        """Set an event whenever an object, by namespace and name, has changed; an empty name stands for all."""
+        """Set an event whenever an object (namespace and name) changes; an empty name stands for all."""
         self._followers[one].add(changed)
         if self._task is None:
             self._task = asyncio.create_task(self._run())
 
     def leave(self, one: tuple[str, str], changed: asyncio.Event) -> None:
-        """Set it no more."""
+        """Stop setting the event."""
         self._followers[one].discard(changed)
         if not any(self._followers.values()):
             self.end()
 
     def end(self) -> None:
-        """Watch no more."""
+        """End the watch."""
         self.ended = True
         if self._task is not None:
             self._task.cancel()
@@ -85,7 +85,7 @@ class PoolWatch:
                 since = self._clock.monotonic()
                 enough = 0.0 if await self._follow() else _ENDED
             except BusyError as busy:
-                # The server has done nothing yet: the version is known, and nothing was missed.
+                # The server was only busy: the version is still known, and nothing was missed.
                 await self._clock.sleep(busy.seconds)
                 continue
             except DeviceError as error:
@@ -128,7 +128,7 @@ class CloudDevices:
         timeout: Seconds to wait for an answer.
         connect_timeout: Seconds for opening a connection.
         gone: Seconds in which deleted objects should be gone.
-        observations: Where it is noted how long API servers took to answer.
+        observations: Gets the response times of API servers.
     """
 
     def __init__(
@@ -187,16 +187,16 @@ class CloudDevices:
 
     @asynccontextmanager
     async def files(self, target: DeviceTarget) -> AsyncIterator[DeviceFiles]:
-        """None: see ``Devices.files``."""
+        """Refuse: functions and pools have no files; see ``Devices.files``."""
         raise DeviceRefusedError(f"{target.station} serves no measurement files.")
         yield  # a generator, as the port wants it
 
     async def notifications(
         self, target: DeviceTarget, since: datetime | None = None, listening: Callable[[], None] | None = None
     ) -> AsyncIterator[Notification]:
-        """Each change of its objects, from now on, and each time that some may have been missed; there is no replay.
+        """Yield for each change of its objects from now on, and when changes may have been missed; there is no replay.
 
-        It does not end by itself: a pool that is away is tried again.
+        It does not end by itself: an unreachable pool is tried again.
         """
         if since is not None:
             raise DeviceRefusedError(f"{target.station} does not remember what it notified.")

@@ -1,8 +1,8 @@
-"""What the O2 IMS of a pool says of its servers: alarms that stand, each at its node (O-RAN.WG6.O2IMS-INTERFACE).
+"""Standing alarms of a pool's servers from its O2 IMS, by node (O-RAN.WG6.O2IMS-INTERFACE).
 
-The interface leaves open how a server is named. A resource is taken for the node of which its ``description``, its
-``globalAssetId`` or a value of its ``extensions`` is the name; an alarm is about the node of its resource, or about
-that of which a value of its own ``extensions`` is the name.
+The interface leaves open how a server is named. A resource is a node if its ``description``, its ``globalAssetId`` or a
+value of its ``extensions`` is the node's name. An alarm is about the node of its resource, or the node that a value of
+its own ``extensions`` names.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ _INVENTORY = "/o2ims-infrastructureInventory/v1/resourcePools"
 _ALARMS = "/o2ims-infrastructureMonitoring/v1/alarms"
 #: Values of ``perceivedSeverity``.
 _SEVERITIES = ("CRITICAL", "MAJOR", "MINOR", "WARNING", "INDETERMINATE", "CLEARED")
-#: Extensions that say what an alarm is about, where a vendor fills them.
+#: Extensions with the subject of an alarm, if a vendor fills them.
 _WORDS = ("alertname", "summary", "description")
-#: Alarms of a pool, and letters of each, at most.
+#: Most alarms of a pool, and characters of each.
 _MOST, _LONGEST = 200, 300
 
 
 async def hardware_alarms(api: PoolApi, nodes: Collection[str]) -> tuple[HardwareAlarm, ...]:
-    """Alarms that stand, the worst first.
+    """Standing alarms, the worst first.
 
     Args:
         api: The O2 IMS.
-        nodes: Names of the nodes of its pool. An O-Cloud may have servers of other pools, too: alarms of resources
-            that are none of these nodes are not of this pool.
+        nodes: Names of the pool's nodes. An O-Cloud may also have servers of other pools: alarms of their resources
+            are left out.
 
     Raises:
         DeviceError: It does not answer, or refuses.
@@ -56,7 +56,7 @@ async def hardware_alarms(api: PoolApi, nodes: Collection[str]) -> tuple[Hardwar
 
 
 def _lower(one: Object) -> dict[str, Any]:
-    """Releases of the interface spell names differently (``resourceID``, ``resourceId``)."""
+    """Keys in lower case, since releases of the interface differ (``resourceID``, ``resourceId``)."""
     return {name.lower(): value for name, value in one.items()}
 
 
@@ -66,7 +66,7 @@ def _severity(one: Mapping[str, Any]) -> str:
 
 
 def _nodes(resource: Mapping[str, Any], nodes: Collection[str]) -> Iterator[tuple[str, str]]:
-    """The node that a resource is, by its id and those of its parts, which are of the same server."""
+    """The node of a resource, by its id and those of its parts, which belong to the same server."""
     names = (resource.get("description"), resource.get("globalassetid"), *_values(resource.get("extensions")))
     node = next((str(name) for name in names if isinstance(name, str) and name in nodes), "")
     if node:

@@ -47,7 +47,7 @@ log = structlog.get_logger()
 
 _T = TypeVar("_T")
 
-#: How often a write is tried on an object whose status changes all the time.
+#: How often to try a write to an object whose status keeps changing.
 _TRIES = 5
 #: Seconds between two checks whether a deleted object is gone.
 _PAUSE = 1.0
@@ -55,11 +55,11 @@ _PAUSE = 1.0
 
 @dataclass(slots=True)
 class _Write:
-    """What is to be done with one object.
+    """A write to one object.
 
     Attributes:
         manifest: What to apply; None to delete it.
-        by_hand: Fields that somebody set by an edit and that change: they are set back by an edit.
+        by_hand: Fields to change that another writer set by an edit: they are set back by an edit.
     """
 
     place: Place
@@ -69,7 +69,7 @@ class _Write:
 
 @dataclass
 class _Staged:
-    """Edits that were tried and not carried out."""
+    """Edits that were tried but not yet carried out."""
 
     tree: Tree
     edited: dict[Path, set[LeafName]] = field(default_factory=dict)
@@ -106,13 +106,13 @@ class CloudSession:
         self._seen: Tree = {}
         self._dark: dict[str, str] | None = None
         self._staged: _Staged | None = None
-        #: Objects of others that came to be while we were about to make them.
+        #: Objects that others created just before us.
         self._foreign: set[str] = set()
         self._allowed = _once(None)
 
     @property
     def session_id(self) -> str:
-        """None: requests stand alone."""
+        """Empty: requests are independent."""
         return ""
 
     @property
@@ -128,21 +128,21 @@ class CloudSession:
         )
 
     async def lock(self) -> None:
-        """Nothing: the lease keeps our own sessions apart, and versions of objects all others."""
+        """Do nothing: the lease keeps our own sessions apart, and object versions keep out all others."""
 
     async def unlock(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     async def discard(self) -> None:
-        """Forget what was not committed."""
+        """Forget the edits that were not committed."""
         self._staged = None
 
     async def read(self) -> Observed:
-        """See ``DeviceSession.read``; a pool that does not answer at the first read is dark for the whole session.
+        """See ``DeviceSession.read``; a pool that does not answer the first read is left out for the whole session.
 
         Raises:
             UnreachableError: No pool answers.
-            SessionLostError: A pool that answered before does not any more.
+            SessionLostError: A pool that answered before no longer answers.
         """
         first = self._dark is None
         dark = dict(self._dark or {})
@@ -174,7 +174,7 @@ class CloudSession:
         raise unfit
 
     async def _with_hardware(self, observed: Observed) -> Observed:
-        """The same, with what the O2 IMS of a pool says; that it is away says nothing of the pool."""
+        """Add the alarms of a pool's O2 IMS; an unreachable O2 IMS says nothing about the pool."""
         if self._ims is None or observed.cluster is None:
             return observed
         hardware: tuple[HardwareAlarm, ...] | None = None
@@ -191,7 +191,7 @@ class CloudSession:
         return {place: one for part in found for place, one in part.items()}
 
     async def _at(self, asked: Place) -> dict[Place, Object]:
-        """All objects of a place, each at its own."""
+        """All objects of a place, each by its own place."""
         api = self._apis[asked.pool]
         if asked.single:
             one = await api.get(asked)
@@ -203,17 +203,17 @@ class CloudSession:
         return found
 
     async def read_candidate(self) -> Tree:
-        """Running: there is no candidate."""
+        """Read running: there is no candidate."""
         return (await self.read()).tree
 
     # ------------------------------------------------------------------------ writing
 
     async def edit(self, edits: Sequence[Edit]) -> None:
-        """Collect edits, and let each pool say whether it would take them (``dryRun=All``).
+        """Collect edits, and let each pool check them (``dryRun=All``).
 
         Raises:
-            DeviceRefusedError: It would not, or not as asked, or somebody else goes on writing what would change.
-            UnreachableError: They are for a pool that does not answer.
+            DeviceRefusedError: A pool refuses them or would change them, or another writer keeps writing these fields.
+            UnreachableError: A pool does not answer.
         """
         for edit in edits:
             self._reachable(edit.path)
@@ -226,7 +226,7 @@ class CloudSession:
         made = {write.place.name for write in staged.writes if write.place.kind is NAMESPACE and write.manifest}
         tried: dict[Place, Object] = {}
         for write in staged.writes:
-            if write.place.namespace not in made:  # nothing can be tried in a namespace that is to be made
+            if write.place.namespace not in made:  # nothing can be tried in a namespace that does not exist yet
                 tried[write.place] = await self._try(write, edited) or {}
             elif write.manifest is not None:
                 tried[write.place] = write.manifest
@@ -239,9 +239,9 @@ class CloudSession:
             raise UnreachableError(reason)
 
     def _writes(self, wanted: Tree) -> Iterable[_Write]:
-        """Writes for the objects that differ, in the order in which objects are made.
+        """Writes for the objects that differ, in the order in which objects are created.
 
-        A function goes last of its objects: while it is being deleted it counts as gone, so no other may be left then.
+        A function is deleted after its other objects: once it is being deleted it counts as gone, so none may be left.
         """
         before, after = self._objects.wanted(self._seen), self._objects.wanted(wanted)
         for place, manifest in after.items():
@@ -334,7 +334,7 @@ class CloudSession:
     def _by_hand(
         self, place: Place, live: Object, edited: Mapping[Path, set[LeafName]], refused: DeviceRefusedError
     ) -> tuple[tuple[str, ...], ...]:
-        """Fields that change and that somebody set by hand; whoever goes on applying them is not overruled."""
+        """Fields to change that another writer set by hand; a writer that keeps applying them is not overruled."""
         others: list[tuple[tuple[str, ...], Manager]] = [
             (one, manager)
             for one, manager in writers_of(live)
@@ -345,7 +345,7 @@ class CloudSession:
         return tuple(dict.fromkeys(one for one, _ in others))
 
     async def _deletable(self, api: PoolApi, place: Place) -> None:
-        """See that what goes is what was read, and that no function goes with a namespace."""
+        """Check that the object to delete is the one that was read, and that its namespace holds no function."""
         live = self._found[place]
         if str(live["metadata"].get("uid")) in self._foreign:
             raise DeviceRefusedError(f"{place} belongs to somebody else")
@@ -355,13 +355,13 @@ class CloudSession:
                 raise DeviceRefusedError(f"{place} still holds {len(inside)} functions: terminate them first")
 
     async def commit(self, check: Check | None = None) -> None:
-        """Carry out what was collected, object by object, and wait until deleted ones are gone.
+        """Carry out the collected edits, object by object, and wait until deleted objects are gone.
 
         Args:
             check: See ``DeviceSession.commit``.
 
         Raises:
-            DeviceRefusedError: A pool refused a part; what came before it is carried out.
+            DeviceRefusedError: A pool refused a part; the parts before it took effect.
         """
         staged, self._staged = self._staged, None
         if staged is None:
@@ -391,9 +391,9 @@ class CloudSession:
             await self._step_back(api, place, answer.body)
 
     async def _newest(self, place: Place, write: Callable[[], Awaitable[_T]], *, dry_run: bool = False) -> _T:
-        """Write to the version that was read; or to a newer one in which nothing but its status is another.
+        """Write to the version that was read, or to a newer one that differs in its status only.
 
-        Operators report what becomes of an object all the time. A server that is overloaded is asked again.
+        Operators keep updating the status of an object. An overloaded server is tried again.
         """
         allowed = _always if dry_run else self._allowed
         for _ in range(_TRIES):
@@ -411,13 +411,13 @@ class CloudSession:
         return await write()
 
     async def _step_back(self, api: PoolApi, place: Place, live: Object) -> None:
-        """Give up the fields of an object that somebody else made just before us."""
+        """Give up the fields of an object that another writer created just before us."""
         self._foreign.add(str(live["metadata"].get("uid")))
         await self._newest(place, lambda: api.apply(place, bare(place), dry_run=False))
         raise DeviceRefusedError(f"{place} is there now: somebody else made it")
 
     async def _vanish(self, gone: Iterable[Place]) -> None:
-        """Wait for deleted objects; what holds them up is for people, and the next read says it."""
+        """Wait for deleted objects; if one stays, the next read reports it to people."""
         end = self._clock.monotonic() + self._patience
         for place in gone:
             before = self._found.pop(place)["metadata"].get("uid")
@@ -434,14 +434,14 @@ class CloudSession:
         return {name: str(metadata[name]) for name in ("uid", "resourceVersion") if name in metadata}
 
     def _exact(self, manifest: dict[str, Any], live: Object | None) -> dict[str, Any]:
-        """What to apply to the very version that was read, where one was."""
+        """The manifest for the version that was read, if one was."""
         if live is None:
             return manifest
         metadata = {name: live["metadata"][name] for name in ("uid", "resourceVersion") if name in live["metadata"]}
         return {**manifest, "metadata": {**manifest["metadata"], **metadata}}
 
     def _put_back(self, write: _Write, live: Object) -> dict[str, Any]:
-        """An edit that sets fields as they are wanted, as of the version that was read."""
+        """An edit that sets fields to their wanted values, for the version that was read."""
         assert write.manifest is not None
         patch: dict[str, Any] = {"metadata": {"resourceVersion": live["metadata"].get("resourceVersion")}}
         for names in write.by_hand:
@@ -451,7 +451,7 @@ class CloudSession:
     # ------------------------------------------------------------------------ what there is not
 
     async def commit_confirmed(self, persist: str, timeout: int, follow_up: FollowUp | None = None) -> None:  # noqa: ASYNC109 - the device's timer
-        """Nothing reverts by itself there.
+        """Refuse: an API server reverts nothing by itself.
 
         Raises:
             DeviceRefusedError: Always.
@@ -467,7 +467,7 @@ class CloudSession:
         raise DeviceRefusedError(f"{self._target.station} has no confirmed commit")
 
     async def equipment(self) -> Equipment:
-        """Pods of a function, each as pool, node and name; nothing of pools.
+        """Pods of a function, each as pool, node and name; empty for a pool.
 
         Raises:
             DeviceError: A pool does not answer.
@@ -479,7 +479,7 @@ class CloudSession:
         return Equipment(units=tuple(units))
 
     async def _pods(self, pools: Iterable[str] = ()) -> list[tuple[Place, Object]]:
-        """Pods of a function that are not over."""
+        """Pods of a function that have not ended."""
         if not self._target.namespace:
             return []
         asked = [Place(pool, POD, self._target.namespace, "") for pool in pools or self._apis]
@@ -492,7 +492,7 @@ class CloudSession:
         ]
 
     async def measurements(self) -> tuple[Period, ...]:
-        """They measure nothing for us; the stations that they are do."""
+        """Return nothing: only the stations of a function measure."""
         return ()
 
     async def operate(self, operation: Operation) -> str:
@@ -508,7 +508,7 @@ class CloudSession:
         return ""
 
     async def _evict(self, place: Place, pod: Object, end: float) -> str:
-        """Evict a pod; why that is refused. Where its budget allows it later, it is asked again until then."""
+        """Evict a pod; return why that is refused. While its disruption budget forbids it, try again."""
         api, uid = self._apis[place.pool], str(pod["metadata"]["uid"])
         while True:
             refused: DeviceRefusedError
@@ -518,7 +518,7 @@ class CloudSession:
             except BusyError as busy:
                 refused, seconds = busy, busy.seconds
             except StaleError as stale:
-                # Something wrote it just then; or it is gone, and another one has its name.
+                # Another writer changed it just then, or it is gone and another pod has its name.
                 if all(str(one["metadata"].get("uid")) != uid for one in await api.list(place)):
                     return ""
                 refused = stale
@@ -529,22 +529,22 @@ class CloudSession:
             await self._clock.sleep(seconds)
 
     async def copy_to_startup(self) -> None:
-        """Nothing: an API server keeps what was written to it."""
+        """Do nothing: an API server stores every write."""
 
     async def kill(self, session_id: str) -> None:
-        """Nothing: see ``session_id``."""
+        """Do nothing: see ``session_id``."""
 
     async def abandon(self) -> None:
-        """Nothing is open between requests."""
+        """Do nothing: nothing is open between requests."""
         self._staged = None
 
 
 async def _always() -> None:
-    """What is only tried out may always be."""
+    """Allow every write: a dry run changes nothing."""
 
 
 def _once(check: Check | None) -> Check:
-    """A check that is made each time but the first: then it was just made."""
+    """A check that skips its first call, since it was made just before."""
     first = True
 
     async def checked() -> None:
@@ -557,7 +557,7 @@ def _once(check: Check | None) -> Check:
 
 
 def bare(place: Place) -> dict[str, Any]:
-    """An apply that gives up all our fields of an object."""
+    """A manifest that gives up all our fields of an object."""
     return {"apiVersion": place.kind.api, "kind": place.kind.name, "metadata": {"name": place.name}}
 
 
@@ -569,7 +569,7 @@ def objects_of(target: DeviceTarget) -> Objects:
 
 
 def _asked(one: Object) -> Object:
-    """What of an object is asked for, by whomever: neither its status nor what servers and operators note down."""
+    """The desired state of an object, by any writer: without status and what servers and operators record."""
     metadata = one.get("metadata", {})
     kept = {name: metadata.get(name) for name in ("uid", "labels", "deletionTimestamp")}
     return {**one, "metadata": kept, "status": None}
@@ -580,9 +580,9 @@ def _lost(error: DeviceError) -> DeviceError:
 
 
 def _set(patch: dict[str, Any], names: tuple[str, ...], wanted: Object | None, live: Object) -> None:
-    """Set one field in a merge patch, or take it away where it is not wanted.
+    """Set one field in a merge patch, or remove it if it is not wanted.
 
-    A list, which such a patch replaces, is set with all entries: those of others stay as they are.
+    A merge patch replaces a list, so a list is set with all entries, including those of others.
     """
     name, rest = names[0], names[1:]
     value, there = None if wanted is None else wanted.get(name), live.get(name)
