@@ -370,10 +370,10 @@ class PoolApi:
     ) -> tuple[int, dict[str, Any]]:
         """Send one request.
 
-        A read is sent again: when the server says so (429, and 5xx with ``Retry-After``), when our secrets were replaced,
-        and once when its connection broke. A write is sent only once: its sender must first check that it still may.
-        A read that waited for its turn while another request timed out does not wait for its own time-out: with a silent
-        pool, all reads at once take as long as one.
+        A read is sent again: when the server says so (429, and 5xx with ``Retry-After``), when our secrets were
+        replaced, and once when its connection broke. A write is sent only once: its sender must first check that it
+        still may. A read that waited for its turn while another request timed out does not wait for its own time-out:
+        with a silent pool, all reads at once take as long as one.
         """
         once, asked = method != "GET" and "dryRun" not in (query or {}), self._clock.monotonic()
         content = None if body is None else orjson.dumps(body)

@@ -38,8 +38,8 @@ class PoolWatch:
 
     Bookmarks keep the version young, so that a watch continues where the last one ended. If the server has forgotten
     the version all the same (410 Gone), or the connection was lost, all followers are notified, since events may have
-    been missed. The watch then starts anew from a list: a server restored from a backup counts from an earlier version, and
-    would be silent until it reaches ours. All followers are notified once more, of changes before the new version.
+    been missed. The watch then starts anew from a list: a server restored from a backup counts from an earlier version,
+    and would be silent until it reaches ours. All followers are notified once more, of changes before the new version.
 
     Attributes:
         api: The API of the pool.
