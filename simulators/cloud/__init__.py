@@ -1,1 +1,1 @@
-"""Simulated cloud pools: Kubernetes API servers, and what runs behind them."""
+"""Simulated cloud pools: Kubernetes API servers, with the nodes, pods and operators behind them."""

@@ -1,1 +1,1 @@
-"""What happens in a pool beside its API: nodes, pods, the vendor's operator, clean-up, faults."""
+"""The behaviour of a pool behind its API: nodes, pods, the vendor's operator, clean-up, faults."""

@@ -1,4 +1,4 @@
-"""What the controllers of a cluster clean up and count: dependents of what is gone, namespaces, quotas, disruptions."""
+"""Controllers that clean up and count: garbage collection, namespaces, quotas, disruption budgets."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def _content(cluster: Cluster, namespace: str) -> Iterator[tuple[str, Object]]:
 
 
 class Namespaces(Controller):
-    """Gives new namespaces what every one has, and empties those that are deleted.
+    """Fills new namespaces with their default objects, and empties deleted ones.
 
     Args:
         authority: Certificates of the authority that signed that of the API, PEM.
@@ -187,7 +187,7 @@ class Namespaces(Controller):
 
 
 class QuotaStatus(Controller):
-    """Keeps what is used of quotas."""
+    """Keeps the usage in the status of quotas."""
 
     def changed(self, event: str, kind: str, obj: Object) -> None:
         """See ``Controller.changed``."""
@@ -197,7 +197,7 @@ class QuotaStatus(Controller):
                 self.enqueue(key_of(quota))
 
     def reconcile(self, key: Key) -> None:
-        """Count what a quota limits."""
+        """Count the usage of a quota."""
         quota = self.find("resourcequotas", key)
         if quota is None:
             return
@@ -212,7 +212,7 @@ class QuotaStatus(Controller):
 
 
 class Disruptions(Controller):
-    """Keeps how many pods a PodDisruptionBudget lets go."""
+    """Keeps the number of disruptions that a PodDisruptionBudget allows."""
 
     KIND = "poddisruptionbudgets.policy"
 
@@ -243,13 +243,13 @@ class Disruptions(Controller):
 
 
 def guards(budget: Object, pod: Object) -> bool:
-    """Whether a budget of the namespace of a pod is about it."""
+    """Whether a budget in a pod's namespace selects the pod."""
     selector = budget["spec"].get("selector")
     return selector is not None and matching(pod["metadata"].get("labels") or {}, of_label_selector(selector))
 
 
 def _desired(spec: Object, pods: int) -> int:
-    """How many pods must stay healthy."""
+    """The number of pods that must stay healthy."""
     if "maxUnavailable" in spec:
         return max(pods - _of(spec["maxUnavailable"], pods), 0)
     return _of(spec.get("minAvailable", 1), pods)

@@ -1,4 +1,4 @@
-"""What controllers have in common: they reconcile an object after it changed."""
+"""The common part of controllers: they reconcile an object after it changed."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ NF_DEPLOYMENTS = "nfdeployments.workload.nephio.org"
 
 
 class Controller(ABC):
-    """Reconciles objects one after the other, on the clock and never while a write goes on.
+    """Reconciles objects one after the other, on the clock and never during a write.
 
     Args:
-        cluster: Where the objects are.
-        clock: When to reconcile them.
+        cluster: The store of the objects.
+        clock: Schedules the reconciliations.
     """
 
     def __init__(self, cluster: Cluster, clock: Clock) -> None:
@@ -34,14 +34,14 @@ class Controller(ABC):
 
     @abstractmethod
     def changed(self, event: str, kind: str, obj: Object) -> None:
-        """An object was ADDED, MODIFIED or DELETED."""
+        """Note that an object was ADDED, MODIFIED or DELETED."""
 
     @abstractmethod
     def reconcile(self, key: Key) -> None:
-        """Bring about what an object asks for, which may be gone by now."""
+        """Bring about what an object specifies; it may be gone by now."""
 
     def enqueue(self, key: Key, after: float = 0.0) -> None:
-        """Reconcile an object after so many seconds, or when it is due anyway if that is sooner."""
+        """Reconcile an object after so many seconds, or sooner if it is already due sooner."""
         due = self.clock.monotonic() + after
         waiting = self._waiting.get(key)
         if waiting is not None:
@@ -57,11 +57,11 @@ class Controller(ABC):
     # ----------------------------------------------------------------- objects
 
     def find(self, kind: str, key: Key) -> Object | None:
-        """An object to read, none if it is gone, or its kind."""
+        """An object to read; None if it or its kind is gone."""
         return self.cluster.get(kind, *key) if has_kind(self.cluster, kind) else None
 
     def change(self, kind: str, key: Key, edit: Callable[[Object], object], *, status: bool = False) -> Object | None:
-        """Edit an object, if it is there and the edit changes anything; return it as it is then."""
+        """Edit an object, if it exists and the edit changes anything; return the result."""
         found = self.find(kind, key)
         if found is None:
             return None
@@ -78,7 +78,7 @@ class Controller(ABC):
 
 
 def has_kind(cluster: Cluster, kind: str) -> bool:
-    """Whether a cluster has a kind: somebody may delete its definition."""
+    """Whether a cluster has a kind, whose definition may be deleted."""
     try:
         cluster.registry.known(kind)
     except KeyError:
@@ -97,7 +97,7 @@ def key_of(obj: Object) -> Key:
 
 
 def deleting(obj: Object) -> bool:
-    """Whether somebody deleted it, and it waits for its end."""
+    """Whether an object is being deleted."""
     return "deletionTimestamp" in obj["metadata"]
 
 
@@ -107,7 +107,7 @@ def owner_of(obj: Object) -> Object | None:
 
 
 def stamp(moment: datetime) -> str:
-    """A moment as objects carry it."""
+    """A time in the format of objects."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -122,7 +122,7 @@ def holds(obj: Object, kind: str) -> bool:
 
 
 def set_condition(obj: Object, now: datetime, kind: str, status: str, reason: str = "", message: str = "") -> None:
-    """Set a condition; the moment of its transition is that of a change of its status."""
+    """Set a condition; its transition time changes only with its status."""
     said = {"status": status} | ({"reason": reason} if reason else {}) | ({"message": message} if message else {})
     found = condition_of(obj, kind)
     since = found["lastTransitionTime"] if found.get("status") == status else stamp(now)

@@ -1,4 +1,4 @@
-"""Events that tell people what happens to an object, as ``kubectl describe`` shows them; they are kept for an hour."""
+"""Events for people about an object, as ``kubectl describe`` shows them; they are kept for an hour."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KEPT = 3600.0
 
 
 class Events:
-    """The events of one pool; the same one again is counted."""
+    """The events of one pool; repetitions are counted."""
 
     def __init__(self, cluster: Cluster, clock: Clock) -> None:
         self._cluster = cluster
@@ -25,11 +25,11 @@ class Events:
         self._number = 0
 
     def record(self, obj: Object, reason: str, message: str, source: str) -> None:
-        """Something happened."""
+        """Record a normal event."""
         self._record(obj, "Normal", reason, message, source)
 
     def warn(self, obj: Object, reason: str, message: str, source: str) -> None:
-        """Something went wrong."""
+        """Record a warning."""
         self._record(obj, "Warning", reason, message, source)
 
     def _record(self, obj: Object, kind: str, reason: str, message: str, source: str) -> None:
@@ -59,7 +59,7 @@ class Events:
         try:
             self._cluster.create("events", event)
         except StatusError:
-            return  # its namespace is going
+            return  # its namespace is being deleted
         self._names[same] = namespace, name
         self._due.append((self._clock.monotonic() + KEPT, same))
 

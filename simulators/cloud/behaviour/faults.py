@@ -1,4 +1,4 @@
-"""What goes wrong in a pool: a node is lost, a clock runs free, an image crashes. How long it lasts, the seed says."""
+"""Faults of a pool: a lost node, a free-running clock, an image that crashes. The seed decides how long they last."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _MINUTE, _HOUR = 60.0, 3600.0
 
 
 class UnknownPoolFaultError(Exception):
-    """A pool has no such fault, or nothing of that name for it to strike."""
+    """The fault is unknown, or the pool has no object of that name for it."""
 
 
 class FaultTarget(StrEnum):
-    """What a fault strikes."""
+    """The kind of object that a fault strikes."""
 
     NODE = "node"
     """A node, or all of a failure domain."""
@@ -42,7 +42,7 @@ class PoolFaultKind:
 
 
 NODE_LOST, DISK_PRESSURE, PTP_LOST = "node-lost", "disk-pressure", "ptp-lost"
-#: Of which only the O2 IMS tells: the server runs on.
+#: Faults that only the O2 IMS reports: the server keeps running.
 POWER_SUPPLY_FAILED = "power-supply-failed"
 REGISTRY_UNREACHABLE, CRASH_LOOPING, NEVER_READY = "registry-unreachable", "crash-looping", "never-ready"
 _ROWS = (
@@ -64,7 +64,7 @@ class PoolFault:
 
     Attributes:
         target: The node or function that it strikes, empty for the pool.
-        image: The image that it is in, where it strikes a function.
+        image: The faulty image, if it strikes a function.
         after: Seconds after which a container crashes.
     """
 
@@ -82,7 +82,7 @@ class PoolFault:
         return {"id": self.id, "fault": self.kind.name, "target": self.target, "since": round(self.since, 3)}
 
 
-#: Is given a fault as it begins (true), and as it has ended.
+#: Called with a fault when it begins (true) and when it has ended.
 FaultListener = Callable[[PoolFault, bool], None]
 
 
@@ -117,7 +117,7 @@ class PoolFaults:
         return fault
 
     def end(self, fault: PoolFault) -> None:
-        """Let a fault end; harmless when it has."""
+        """End a fault; harmless if it has ended."""
         if self._open.pop(fault.id, None) is None:
             return
         if fault.timer is not None:

@@ -1,4 +1,4 @@
-"""Images of functions: what the registry has, and the link over which a pool pulls them."""
+"""Images of functions: the registry, and the link over which a pool pulls them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from simulators.clock import Clock
 from simulators.network import PackageRecord
 
-#: Mbit/s from the registry to a pool, by where it stands.
+#: Mbit/s from the registry to a pool, by the pool's place.
 LINKS = {"site": 200.0, "edge": 1_000.0, "regional": 10_000.0}
 #: Bounds of the size of an image in Mbit; its digest decides.
 _SMALLEST, _LARGEST = 4_000.0, 10_000.0
-#: What a link whose size nobody knows carries.
+#: Mbit/s of a link of unknown capacity.
 _USUAL = 1_000.0
 
 
 class PullError(Exception):
-    """An image can't be had; the message is that of the container runtime."""
+    """An image can't be pulled; the message is that of the container runtime."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Link:
         self._free_at = 0.0
 
     def pull(self, name: str) -> float:
-        """Begin to pull an image; return the seconds until it is there.
+        """Begin to pull an image; return the seconds that it takes.
 
         Raises:
             PullError: the registry does not have it, or can't be reached.

@@ -1,4 +1,4 @@
-"""The kubelets of a pool: they pull images, start and probe containers, start them again, and stop them.
+"""The kubelets of a pool: they pull images, and start, probe, restart and stop containers.
 
 What a pod serves goes to ``Services``: that it is ready, and that it is gone.
 """
@@ -26,14 +26,14 @@ FORGIVEN = 600.0
 STOP_SECONDS = 2.0
 #: Seconds until a container runs once its image is there.
 CREATE_SECONDS = 1.0
-#: Lines of what a container wrote that are kept.
+#: Most log lines to keep of a container.
 LOG_LINES = 100
-#: Start-up of a container whose image says nothing of it.
+#: Default start-up time of a container.
 USUAL_START = 5.0
 
 
 class Stage(StrEnum):
-    """What a pod does on its node."""
+    """The stage of a pod on its node."""
 
     PULLING = "pulling"
     CREATING = "creating"
@@ -46,7 +46,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ServedPod:
-    """What a ready pod serves.
+    """A ready pod and what it serves.
 
     Attributes:
         name: Name of its NFDeployment, or its own.
@@ -61,20 +61,20 @@ class ServedPod:
 
 
 class Services(Protocol):
-    """Who gets called with what pods serve."""
+    """Receives changes of what pods serve."""
 
     def ready(self, served: ServedPod) -> None:
-        """A pod answers its readiness probe from now on."""
+        """Note that a pod is ready from now on."""
 
     def gone(self, served: ServedPod, *, silent: bool) -> None:
-        """It answers no more; ``silent`` where its node is lost, and nobody even refuses connections."""
+        """Note that a pod is gone; ``silent`` if its node is lost, so that nothing even refuses connections."""
 
 
 class ContainerFaults(Protocol):
-    """Which containers fail, as the faults of a pool say."""
+    """Tells which containers fail, by the faults of a pool."""
 
     def crashes(self, name: str, image: str) -> float | None:
-        """Seconds after which a container of a function crashes, if it does."""
+        """Seconds after which a container of a function crashes; None if it does not."""
 
     def never_ready(self, name: str, image: str) -> bool:
         """Whether a container of a function never answers its readiness probe."""
@@ -140,7 +140,7 @@ class Kubelets(Controller):
             self.enqueue(key_of(obj))
 
     def reconcile(self, key: Key) -> None:
-        """Begin with a pod, or end it."""
+        """Start or stop a pod."""
         pod = self.find("pods", key)
         if pod is None or pod["spec"]["nodeName"] in self._lost:
             return
@@ -153,7 +153,7 @@ class Kubelets(Controller):
     # ------------------------------------------------------------------- nodes
 
     def lose(self, node: str) -> None:
-        """A node has no power: its containers are gone, and nobody says so."""
+        """Cut a node's power: its containers end without a report."""
         self._lost.add(node)
         now = self.clock.monotonic()
         self._images[node] = {image: since for image, since in self._images.get(node, {}).items() if since <= now}
@@ -161,14 +161,14 @@ class Kubelets(Controller):
             self._forget(pod.uid, silent=True)
 
     def restore(self, node: str) -> None:
-        """A node has power again: its containers start again, those of deleted pods end."""
+        """Restore a node's power: its containers restart, and those of deleted pods end."""
         self._lost.discard(node)
         for pod in self.cluster.list("pods"):
             if pod["spec"].get("nodeName") == node:
                 self.enqueue(key_of(pod))
 
     def forget_images(self, node: str) -> None:
-        """A node makes room on its disk."""
+        """Delete the images of a node, to make room on its disk."""
         self._images.pop(node, None)
 
     def evict(self, node: str, reason: str) -> str | None:
@@ -191,11 +191,11 @@ class Kubelets(Controller):
         return pod["spec"].get("nodeName") == node and pod["metadata"]["uid"] in self._pods and not deleting(pod)
 
     def on_node(self, node: str) -> list[ServedPod]:
-        """What the ready pods of a node serve."""
+        """The ready pods of a node, with what they serve."""
         return [pod.served for pod in self._pods.values() if pod.node == node and pod.stage is Stage.READY]
 
     def check(self, name: str) -> None:
-        """What fails in the containers of a function has changed: see what becomes of those that run."""
+        """Apply changed faults of a function's containers to those that run."""
         for pod in [pod for pod in self._pods.values() if pod.name == name]:
             if pod.stage in (Stage.RUNNING, Stage.READY):
                 self._run_on(pod)
@@ -261,7 +261,7 @@ class Kubelets(Controller):
         self._run_on(pod)
 
     def _run_on(self, pod: _Pod) -> None:
-        """Let a running container go on: it crashes, or becomes ready, or stays ready."""
+        """Continue a running container: it crashes, becomes ready, or stays ready."""
         age = self.clock.monotonic() - pod.started
         crashes = self._faults.crashes(pod.name, pod.image)
         if crashes is not None:

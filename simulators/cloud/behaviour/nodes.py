@@ -1,4 +1,4 @@
-"""Nodes: what they have, whether they are there, and what that means for the pods on them.
+"""Nodes: their resources and readiness, and the effect on the pods on them.
 
 As in Kubernetes, a node whose kubelet falls silent is Unknown after a grace period and gets a taint; pods that don't
 tolerate it, or not for ever, are evicted. Such a pod stays Terminating until its node is back.
@@ -33,14 +33,14 @@ PTP_LABEL, CLOCK = "minka.dev/ptp", "ClockSynchronized"
 UNREACHABLE, NOT_READY = "node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready"
 CORDONED, DISK_PRESSURE = "node.kubernetes.io/unschedulable", "node.kubernetes.io/disk-pressure"
 CLOCK_LOST = "minka.dev/clock-lost"
-#: Who tells that pods go.
+#: The reporter of evictions.
 _TAINTS = "taint-eviction-controller"
-#: Pods that a node takes, and its disk.
+#: Most pods of a node, and its disk.
 _PODS, _DISK = 110, "200Gi"
 
 
 def node_object(pool: PoolRecord, record: NodeRecord, version: str, number: int, now: datetime) -> Object:
-    """A node as its kubelet registers it: all of it is there for pods."""
+    """A node as its kubelet registers it: all its resources are allocatable."""
     resources = {
         "cpu": str(record.cpus),
         "memory": f"{record.memory_gb}Gi",
@@ -99,13 +99,13 @@ def _say_ready(node: Object, now: datetime) -> None:
 
 
 class NodeLifecycle(Controller):
-    """Watches whether nodes are there, taints them, and evicts pods from those that are not.
+    """Watches the heartbeats of nodes, taints nodes without, and evicts their pods.
 
     Args:
         cluster: Where they are.
         clock: When they are reconciled.
         events: Events (v1) for people.
-        grace_seconds: Silence after which a node is taken for lost.
+        grace_seconds: Seconds of silence after which a node counts as lost.
     """
 
     def __init__(self, cluster: Cluster, clock: Clock, events: Events, grace_seconds: float) -> None:
@@ -122,18 +122,18 @@ class NodeLifecycle(Controller):
             self.enqueue(("", node))
 
     def fell_silent(self, node: str) -> None:
-        """The kubelet of a node says nothing from now on."""
+        """Note that the kubelet of a node is silent from now on."""
         self._silent_since[node] = self.clock.monotonic()
         self.enqueue(("", node))
 
     def is_back(self, node: str) -> None:
-        """The kubelet speaks again."""
+        """Note that the kubelet of a node reports again."""
         self._silent_since.pop(node, None)
         self.change("nodes", ("", node), lambda found: _say_ready(found, self.clock.now()), status=True)
         self.enqueue(("", node))
 
     def reconcile(self, key: Key) -> None:
-        """Say what is known of a node, taint it accordingly, and evict pods from it."""
+        """Update the conditions of a node, taint it accordingly, and evict pods from it."""
         silent = self._silent_since.get(key[1])
         left = 0.0 if silent is None else silent + self._grace - self.clock.monotonic()
         if left > 0:
@@ -141,7 +141,7 @@ class NodeLifecycle(Controller):
         elif silent is not None:
             self._call_it_lost(key)
         if (node := self.find("nodes", key)) is None:
-            # Nobody is left who could end its pods.
+            # No kubelet is left that could end its pods.
             for pod in self._pods_on(key[1]):
                 self.delete("pods", key_of(pod), grace=0)
             return
@@ -170,7 +170,7 @@ class NodeLifecycle(Controller):
                 self.change("pods", key_of(pod), not_ready, status=True)
 
     def _evict(self, key: Key) -> None:
-        """Delete pods that tolerate a taint of their node no longer; come back when others do so."""
+        """Delete pods that no longer tolerate a taint of their node; reconcile again when the next ones don't."""
         taint = self._taint(key)
         if taint is None:
             return
@@ -230,7 +230,7 @@ def _set_taints(node: Object, wanted: list[tuple[str, str]], now: datetime) -> N
 
 
 def tolerates(pod: Object, taint: Object) -> bool:
-    """Whether a pod tolerates a taint, be it for a while."""
+    """Whether a pod tolerates a taint, at least for a while."""
     return any(_fits(toleration, taint) for toleration in pod["spec"].get("tolerations") or ())
 
 

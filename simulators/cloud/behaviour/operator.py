@@ -1,4 +1,4 @@
-"""The vendor's operator: makes pods out of NFDeployments, replaces them when these change, and says how they are.
+"""The vendor's operator: creates pods for NFDeployments, replaces them on changes, and reports their status.
 
 New pods come beside the old ones where the pool has room (one more than asked for); where it has none, the old ones go
 first. Pods on a lost node are replaced as soon as they are evicted.
@@ -32,9 +32,9 @@ from simulators.cloud.behaviour.scheduler import over
 from simulators.cloud.language.status import StatusError
 from simulators.cloud.server.cluster import Cluster
 
-#: Keeps a deployment until its pods have ended.
+#: The finalizer that keeps a deployment until its pods have ended.
 FINALIZER = "workload.nephio.org/pods"
-#: Label of a pod: from which template it was made.
+#: Label of a pod with the hash of its template.
 TEMPLATE = "workload.nephio.org/template"
 #: Labels that pods have from their deployment.
 _COPIED = ("minka.dev/function", "minka.dev/owner")
@@ -42,7 +42,7 @@ _COPIED = ("minka.dev/function", "minka.dev/owner")
 DEADLINE = 600.0
 #: Seconds for which pods stay on a node that is lost.
 STAYS_ON_LOST_NODE = 20
-#: Resources of a pod, by the key of the parameters that tells them.
+#: Resources of a pod, by the key of its parameters.
 _RESOURCES = {"cpus": "cpu", "memory_gb": "memory", "hugepages_gb": HUGEPAGES, "accelerators": ACCELERATOR}
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
 
@@ -101,7 +101,7 @@ class Operator(Controller):
         return [pod for pod in pods if (owner_of(pod) or {}).get("uid") == uid]
 
     def _end(self, deployment: Object, pods: list[Object]) -> None:
-        """Delete the pods; those on a lost node are not waited for."""
+        """Delete the pods, without waiting for those on a lost node."""
         for pod in pods:
             if not deleting(pod):
                 self.delete("pods", key_of(pod))
@@ -116,7 +116,7 @@ class Operator(Controller):
         alive = [pod for pod in pods if not deleting(pod)]
         new = [pod for pod in alive if pod["metadata"]["labels"].get(TEMPLATE) == _hash(template)]
         old = [pod for pod in alive if pod not in new]
-        # As of a ReplicaSet: what is not ready goes first, then the newest.
+        # As a ReplicaSet does: pods that are not ready go first, then the newest.
         lasting = sorted(
             new, key=lambda pod: (not holds(pod, "Ready"), pod["metadata"]["creationTimestamp"], key_of(pod))
         )
@@ -160,12 +160,12 @@ class Operator(Controller):
         try:
             self.cluster.create("pods", pod)
         except StatusError as error:
-            # A quota is full, say: try again, and let people see why.
+            # For example a full quota: try again, and show people why.
             self._events.warn(deployment, "FailedCreate", str(error), "nf-operator")
             self.enqueue(key_of(deployment), 10.0)
 
     def _template(self, deployment: Object) -> tuple[str, Object | None]:
-        """What is wrong with a deployment, and what its pods look like."""
+        """The problem of a deployment, and the template of its pods."""
         spec, metadata = deployment["spec"], deployment["metadata"]
         image = self._registry.of_package(spec["provider"])
         if image is None:
@@ -235,7 +235,7 @@ class Operator(Controller):
         self.change(NF_DEPLOYMENTS, key_of(deployment), write, status=True)
 
     def _stalled(self, deployment: Object, progress: str, done: bool, pods: list[Object]) -> str:
-        """Why a deployment makes no progress, once it makes none for long; empty while it does."""
+        """Why a deployment has made no progress for long; empty while it makes progress."""
         uid = deployment["metadata"]["uid"]
         if done:
             self._since.pop(uid, None)
@@ -252,7 +252,7 @@ class Operator(Controller):
 
 
 def _trouble(pod: Object) -> str:
-    """What keeps a pod from being ready, as far as its status says."""
+    """Why a pod is not ready, by its status."""
     scheduled = condition_of(pod, "PodScheduled")
     if scheduled.get("status") == "False":
         return f"{pod['metadata']['name']}: {scheduled.get('message', scheduled.get('reason', ''))}"

@@ -1,4 +1,4 @@
-"""A pool: the objects behind its API, everything that acts on them, and what goes wrong there."""
+"""A pool: the objects behind its API, the controllers that act on them, and its faults."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ from simulators.cloud.server.faults import ApiFaults
 from simulators.history import EventKind, History
 from simulators.network import PoolRecord
 
-#: What the vendor's operator comes with: our subset of Nephio's NFDeployment, with its names and types.
+#: The vendor operator's definition: our subset of Nephio's NFDeployment, with its names and types.
 _CRD = Path(__file__).parent / "nfdeployments.yaml"
 
 
@@ -71,33 +71,33 @@ _KEPT = (
 
 
 class Functions(Protocol):
-    """Who gets called with what the pods of a pool serve."""
+    """Receives changes of what the pods of a pool serve."""
 
     def ready(self, pool: str, served: ServedPod) -> None:
-        """A pod serves its function from now on."""
+        """Note that a pod serves its function from now on."""
 
     def gone(self, pool: str, served: ServedPod, *, silent: bool) -> None:
-        """It does so no more; ``silent`` where its node is lost."""
+        """Note that a pod no longer serves; ``silent`` if its node is lost."""
 
     def clock_lost(self, pool: str, served: ServedPod, *, lost: bool) -> None:
-        """The clock of its node follows PTP no more, or does so again."""
+        """Note that the clock of a pod's node lost PTP, or follows it again."""
 
 
 class Pool:
     """One pool.
 
     Args:
-        record: What the network files say of it.
+        record: The pool in the network files.
         registry: The images of the network.
         clock: Its time.
-        seed: Decides by chance.
-        functions: Are called with what its pods serve.
+        seed: Seed of random events.
+        functions: Called with changes of what its pods serve.
         authority: Certificates of the authority that signed that of its API, PEM.
 
     Attributes:
         cluster: Its objects, for the API.
-        faults: What is wrong there now.
-        api_faults: What spoils the answers of its API.
+        faults: Its present faults.
+        api_faults: The faults of its API.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class Pool:
             self.cluster.create("nodes", node_object(record, node, VERSION, number, clock.now()))
 
     def admit_user(self, user: str, token: str) -> None:
-        """Let a user in, with a bearer token or a client certificate; he may do everything."""
+        """Admit a user with all rights, by bearer token or client certificate."""
         self.cluster.access.add_token(token, user)
         group = "rbac.authorization.k8s.io"
         self.cluster.create(
@@ -164,15 +164,15 @@ class Pool:
 
     @property
     def saved(self) -> object:
-        """What outlives a stop of the fleet: another object whenever that has changed."""
+        """The state that outlives a stop of the fleet; a new object whenever it changes."""
         return self._saved
 
     def saved_text(self) -> str:
-        """What managers wrote, as JSON. Pods are not among it: they start again."""
+        """Objects of managers as JSON, without pods, which start again."""
         return json.dumps({kind: self.cluster.list(kind) for kind in _KEPT if has_kind(self.cluster, kind)})
 
     def load_saved(self, text: str) -> None:
-        """Start with what an earlier run left. Raises ValueError: it does not fit this pool."""
+        """Start with the state of an earlier run. Raises ValueError if it does not fit this pool."""
         for kind, objects in json.loads(text).items():
             if kind not in _KEPT:
                 raise ValueError(f"a pool keeps no {kind}")
@@ -206,7 +206,7 @@ class Pool:
     # ------------------------------------------------------------------ faults
 
     def begin_fault(self, name: str, target: str = "", seed: str | None = None) -> tuple[PoolFault, ...]:
-        """Let a fault begin.
+        """Begin a fault.
 
         Args:
             name: Its kind.
@@ -214,7 +214,7 @@ class Pool:
             seed: Draws its target and its course; that of the pool by default.
 
         Returns:
-            The faults that began: none where they were there already, several in a failure domain.
+            The faults that began: none if they existed already, several in a failure domain.
 
         Raises:
             UnknownPoolFaultError: there is no such fault, or nothing of that name for it to strike.
@@ -298,7 +298,7 @@ class Pool:
     # ----------------------------------------------------------------- reading
 
     def summary(self) -> dict[str, Any]:
-        """The pool at a glance."""
+        """A summary of the pool."""
         nodes, pods = self.cluster.list("nodes"), self.cluster.list("pods")
         functions = deployments(self.cluster)
         return {

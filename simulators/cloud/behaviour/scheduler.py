@@ -15,14 +15,14 @@ from simulators.cloud.server.cluster import Cluster
 from simulators.cloud.server.selectors import matching, of_label_selector
 from simulators.cloud.server.verbs import Options
 
-#: Who tells of it.
+#: The reporter of its events.
 _SOURCE = "default-scheduler"
 #: Resources that nodes have and pods take.
 Resources = Mapping[str, Decimal]
 
 
 def requests_of(pod: Object) -> dict[str, Decimal]:
-    """What a pod takes of its node, itself counted as one of ``pods``."""
+    """The resources that a pod requests of its node, including one of ``pods``."""
     total: Counter[str] = Counter()
     for container in pod["spec"].get("containers", ()):
         for name, value in (container.get("resources", {}).get("requests") or {}).items():
@@ -31,7 +31,7 @@ def requests_of(pod: Object) -> dict[str, Decimal]:
 
 
 def over(pod: Object) -> bool:
-    """Whether a pod has ended and takes nothing any more."""
+    """Whether a pod has ended and uses no resources."""
     return pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
 
 
@@ -51,7 +51,7 @@ class Scheduler(Controller):
     def changed(self, event: str, kind: str, obj: Object) -> None:
         """See ``Controller.changed``."""
         if kind == "pods" and not _waits(obj):
-            # Something may have become free.
+            # Resources may have become free.
             if event == "DELETED" or over(obj):
                 self._enqueue_waiting()
         elif kind == "pods" and event != "DELETED":
@@ -65,7 +65,7 @@ class Scheduler(Controller):
             self.enqueue(key_of(pod))
 
     def reconcile(self, key: Key) -> None:
-        """Give a pod a node, or say why it gets none."""
+        """Bind a pod to a node, or report why none fits."""
         pod = self.find("pods", key)
         if pod is None or not _waits(pod):
             return
@@ -127,7 +127,7 @@ class Scheduler(Controller):
 
 
 def _victims(pod: Object, node: Object, here: list[Object]) -> list[Object]:
-    """The pods that would have to go, least important first; none if that would not help."""
+    """The pods to preempt, least important first; None if that would not help."""
     lower = sorted(
         (one for one in here if _priority(one) < _priority(pod)), key=lambda one: (_priority(one), key_of(one))
     )
@@ -160,7 +160,7 @@ def _owner(pod: Object) -> str:
 
 
 def _unfit(pod: Object, node: Object, here: Iterable[Object]) -> str:
-    """Why a pod can't run on a node beside the pods that are there; empty if it can."""
+    """Why a pod can't run on a node beside its present pods; empty if it can."""
     for taint in node["spec"].get("taints") or ():
         if taint["effect"] in ("NoSchedule", "NoExecute") and not tolerates(pod, taint):
             unschedulable = taint["key"] == CORDONED
@@ -214,7 +214,7 @@ def _meets(node: Object, term: Object) -> bool:
 
 
 class _PodTopology:
-    """Where pods are, by labels of nodes: for affinity between pods, and for spreading them."""
+    """The places of pods by node labels, for affinity between pods and for topology spread."""
 
     def __init__(self, nodes: Sequence[Object], pods: Sequence[Object]) -> None:
         self._nodes = nodes
@@ -223,7 +223,7 @@ class _PodTopology:
         self._shy = [pod for pod in self._bound if _affinity(pod, "podAntiAffinity", _REQUIRED)]
 
     def unfit(self, pod: Object, node: Object) -> str:
-        """Why other pods keep a pod off a node; empty where they don't."""
+        """Why other pods keep a pod off a node; empty if they don't."""
         for term in _affinity(pod, "podAffinity", _REQUIRED):
             alone = _chosen(term, pod, pod) and not any(_chosen(term, pod, other) for other in self._bound)
             if term["topologyKey"] not in self._of(node) or not (alone or self._near(term, pod, node)):

@@ -22,7 +22,7 @@ class Upgrade(Controller):
         come_back: Starts it.
 
     Attributes:
-        version: What nodes are to run; empty while there is nothing to do.
+        version: Target version of the nodes; empty without an upgrade.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Upgrade(Controller):
         self.enqueue(("", ""))
 
     def reconcile(self, key: Key) -> None:
-        """Go on with the first node that is not upgraded yet."""
+        """Continue with the first node that is not upgraded yet."""
         old = [node for node in self.cluster.list("nodes") if _version(node) != self.version]
         if not old:
             self.version = ""
@@ -74,7 +74,7 @@ class Upgrade(Controller):
         self.enqueue(("", ""))
 
     def _may_go(self, pod: Object) -> bool:
-        """Whether no budget forbids it; each one that allows it has one less to give."""
+        """Whether the budgets allow a disruption; each allows one less afterwards."""
         budgets = [one for one in self.cluster.list(Disruptions.KIND, key_of(pod)[0]) if guards(one, pod)]
         if any(budget.get("status", {}).get("disruptionsAllowed", 0) < 1 for budget in budgets):
             return False

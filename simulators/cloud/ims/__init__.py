@@ -1,1 +1,1 @@
-"""The O2 IMS of a pool: what its servers are, and what is wrong with them."""
+"""The O2 IMS of a pool: inventory and alarms of its servers."""

@@ -16,7 +16,7 @@ from simulators.cloud.behaviour.pool import Pool
 from simulators.cloud.server.answers import Response, document
 from simulators.cloud.server.requests import Request
 
-#: Path that all of it lies below.
+#: Prefix of all paths.
 PREFIX = "/o2ims-infrastructure"
 _INVENTORY, _MONITORING = f"{PREFIX}Inventory/v1", f"{PREFIX}Monitoring/v1"
 _MARKER = "nextpage_opaque_marker"
@@ -30,14 +30,14 @@ _ALARMS = {
 
 
 class Ims:
-    """The O2 IMS of one pool; ``page`` is how many elements of a list come at once."""
+    """The O2 IMS of one pool; ``page`` is the number of elements on a page."""
 
     def __init__(self, pool: Pool, page: int = 100) -> None:
         self._pool = pool
         self._page = page
 
     def answer(self, request: Request) -> Response:
-        """Answer a request of somebody who may read."""
+        """Answer a request of an authorized reader."""
         if request.method not in ("GET", "HEAD"):
             return _problem(405, "only reading is served")
         path = request.path.rstrip("/")
@@ -147,7 +147,7 @@ class Ims:
         }
 
     def _id(self, what: str) -> str:
-        """The same for the same thing, whenever it is asked for."""
+        """A stable id, derived from a name."""
         return str(uuid5(NAMESPACE_URL, f"{self._pool.id}/{what}"))
 
 

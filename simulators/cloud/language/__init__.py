@@ -1,4 +1,4 @@
-"""What a Kubernetes API server says and understands, without a server: pure, and used by it.
+"""The language of a Kubernetes API server, without the server: pure.
 
 Schemas with defaults, pruning and validation; the built-in kinds; patches; Server-Side Apply; OpenAPI; errors.
 """

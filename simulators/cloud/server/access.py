@@ -1,8 +1,7 @@
 """Who calls (tokens, certificates, impersonation) and what RBAC lets him do.
 
-The order is that of an API server: a credential that is wrong is 401, none at all is the user ``system:anonymous``;
-then roles and bindings decide, as objects of the store like any other; what a role grants can be granted on only by
-who holds it himself.
+The order is that of an API server: a wrong credential is 401, and none at all is the user ``system:anonymous``. Then
+roles and bindings decide, which are objects of the store like any other. Only a user with a right can grant it.
 """
 
 from __future__ import annotations
@@ -87,7 +86,7 @@ class Access:
     # ----------------------------------------------------------- who it is
 
     def add_token(self, token: str, user: str, *groups: str, uid: str = "") -> None:
-        """Let in who shows this bearer token, as that user."""
+        """Accept a bearer token for a user."""
         self._tokens[token] = Caller(user, groups, uid)
 
     def by_token(self, token: str, audiences: Sequence[str] = ()) -> tuple[Caller, list[str]]:
@@ -105,7 +104,7 @@ class Access:
         raise TokenError("")
 
     def drop_token(self, token: str) -> None:
-        """Let nobody in by this token any more."""
+        """Stop accepting a token."""
         self._tokens.pop(token, None)
 
     def authenticate(self, authorization: str, certificate: Caller | None) -> Caller:
@@ -125,10 +124,10 @@ class Access:
             raise StatusError(401, "Unauthorized", "Unauthorized") from None
 
     def impersonated(self, caller: Caller, wanted: Caller) -> Caller:
-        """The user that a caller wants to be, where he may.
+        """The user that a caller impersonates, if allowed.
 
         Raises:
-            StatusError: 403, he may not.
+            StatusError: 403, the caller may not.
         """
         asked = [Attributes("impersonate", resource="users", name=wanted.name)]
         groups = wanted.groups
@@ -151,7 +150,7 @@ class Access:
     # -------------------------------------------------------- what he may do
 
     def authorize(self, caller: Caller, wanted: Attributes) -> None:
-        """Nothing, where RBAC allows it.
+        """Check that RBAC allows a request.
 
         Raises:
             StatusError: 403.
@@ -187,7 +186,7 @@ class Access:
             yield from self._role_rules(binding)
 
     def lacking(self, caller: Caller, namespace: str, rules: Iterable[Mapping[str, Any]]) -> list[Attributes]:
-        """What of these rules a user does not hold himself, and so can't grant."""
+        """The parts of rules that a user does not hold, and so can't grant."""
         if _MASTERS in caller.groups:
             return []
         held = list(self.rules(caller, namespace))
@@ -260,7 +259,7 @@ def _one_of(allowed: Iterable[str] | None, word: str) -> bool:
 
 
 def _parts(rule: Mapping[str, Any]) -> Iterator[Attributes]:
-    """A rule taken apart into what it allows one by one."""
+    """The single permissions of a rule."""
     for verb in rule.get("verbs") or ():
         for url in rule.get("nonResourceURLs") or ():
             yield Attributes(verb, path=url)

@@ -1,4 +1,4 @@
-"""What is asked before an object is written: namespaces that end, priorities, tolerations, grants, and quotas."""
+"""Admission checks before a write: ending namespaces, priorities, tolerations, grants, and quotas."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Admission:
     # ----------------------------------------------------- before it is validated
 
     def namespace(self, attempt: Attempt) -> None:
-        """Objects are created in a namespace that is there and does not end."""
+        """Check that an object is created in an existing namespace that is not being deleted."""
         kind, namespace = attempt.kind, attempt.key[0]
         if attempt.operation != "CREATE" or not kind.namespaced:
             return
@@ -130,12 +130,12 @@ class Admission:
     # ------------------------------------------------------ after it is validated
 
     def immortal(self, attempt: Attempt) -> None:
-        """The namespaces that a cluster can't be without."""
+        """Refuse to delete the namespaces that a cluster needs."""
         if attempt.kind.storage == "namespaces" and attempt.operation == "DELETE" and attempt.key[1] in _IMMORTAL:
             raise forbidden(attempt.kind, attempt.key[1], "this namespace may not be deleted")
 
     def default_class(self, attempt: Attempt) -> None:
-        """One priority class at most is that of pods which name none."""
+        """Check that at most one priority class is the default."""
         if attempt.kind.storage != _CLASSES or attempt.obj is None or not attempt.obj.get("globalDefault"):
             return
         names = [one["metadata"]["name"] for one in self._store.list(_CLASSES) if one.get("globalDefault")]
@@ -152,7 +152,7 @@ class Admission:
             self._access.authorize(attempt.options.caller, wanted)
 
     def escalation(self, attempt: Attempt) -> None:
-        """Nobody grants what he does not hold himself."""
+        """Check that a caller grants only rights that the caller holds."""
         if attempt.kind.storage not in _RBAC or attempt.obj is None:
             return
         obj, namespace, caller = attempt.obj, attempt.key[0], attempt.options.caller
