@@ -155,6 +155,11 @@ class Change(Noun):
     removes: dict[str, int] = {}
     reverts: bool = True
 
+    @property
+    def comes_back(self) -> bool:
+        """Whether the station comes back with its function: what to edit is known once that is ready, by the ledger."""
+        return not (self.phases or self.gained or self.lost)
+
 
 class Changes(Sequence[Change]):
     """Changes of a plan, one for each station, kept in the packed form of the record and unpacked at each access.

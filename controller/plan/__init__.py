@@ -15,6 +15,7 @@ from controller.plan.drift import adopted_nodes, applied, carried_nodes, drift, 
 from controller.plan.fleet import Planning, check_changes, check_removals, make_plan, wanted_by
 from controller.plan.functions import (
     brought_to,
+    coming_back,
     cordoned_change,
     image_in,
     latest_first,
@@ -60,6 +61,7 @@ __all__ = [
     "carried_nodes",
     "check_changes",
     "check_removals",
+    "coming_back",
     "compare",
     "cordoned_change",
     "cycle_change",

@@ -5,6 +5,7 @@ What was applied moves as it was applied; what network files ask for meanwhile w
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
@@ -29,6 +30,7 @@ from controller.nrm.profiles.pool import PROFILE as POOL_PROFILE
 from controller.nrm.tree import Observed, Path, child, class_of, parent, step
 from controller.plan.drift import applied
 from controller.plan.inputs import PlanOptions, StationView
+from controller.plan.rows import NOTHING, row
 from controller.plan.station import plan_station
 
 
@@ -122,6 +124,27 @@ def reverted_change(
     tree = {new: with_replicas(new, was.tree[path], int(str(replicas))) for path, new in names.items()}
     owners = {new: was.owners[path] for path, new in names.items()}
     return _change(function, observed, ledger, Rendered(tree, owners, ()), served)
+
+
+def coming_back(station: str, function: str, ledger: Mapping[Path, LedgerEntry]) -> Change:
+    """A station that loses its configuration with its function's pod: what was applied there comes once that is ready.
+
+    Args:
+        station: Its id.
+        function: The function that it lives in.
+        ledger: What we applied; where that is nothing, it gets what the network files say.
+    """
+    nodes = Counter(owner for entry in ledger.values() for owner in entry.owners)
+    after = f"the same, once {function} is ready"
+    rows = [row("", (owner,), "configuration", f"{count} nodes", after) for owner, count in sorted(nodes.items())]
+    new = row("", (), "configuration", NOTHING, f"what the network files say, once {function} is ready")
+    return Change(
+        station=station,
+        phases=(),
+        diff=tuple(rows) or (new,),
+        touched=tuple(sorted(nodes.keys() - {HOST})),
+        fingerprint=fingerprint(root_spec(()), {}, ()),
+    )
 
 
 def image_in(ledger: Mapping[Path, LedgerEntry]) -> str:

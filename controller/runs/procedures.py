@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
+from hashlib import sha256
 from typing import Protocol
 
-from controller.models.errors import NotFoundError, PlanRefusedError
+from controller.models.errors import InputError, NotFoundError, PlanRefusedError
 from controller.models.network import Network
 from controller.models.plan import Plan
-from controller.models.run import UNDO, Run, Strategy
+from controller.models.run import UNDO, Policy, Run, Strategy
+from controller.models.shipped import shipped
+from controller.models.step import RunPlaybook
+from controller.plan.rows import first_names
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget
 from controller.ports.store import AsyncStore, Claim, JobResult, NewJob, PreparedRun, RunRequest, Store
 from controller.runs.approval.consent import RunOccasion, plan_constraints
 from controller.runs.poller import Poller
 from controller.runs.rollout.timers import fitted
-from controller.runs.rollout.waves import cut_stages, cut_waves, ranks_in, units_of
+from controller.runs.rollout.waves import coming_back_in, cut_stages, cut_waves, ranks_in, units_of
 from controller.runs.transaction.gates import Gate, Gates
 from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.probe import Findings
@@ -25,6 +30,8 @@ from controller.runs.transaction.record import Alive, Record, always
 from controller.runs.transaction.remote_links import watching
 from controller.runs.transaction.transaction import Transaction
 
+#: The playbook of runs whose plan restarts functions with stations in them.
+RESTARTING = "restart-functions"
 #: Seconds between two checks whether a run is cancelled.
 _POLL = 1.0
 
@@ -122,13 +129,20 @@ class Apply:
 
         Raises:
             PlanRefusedError: The plan is empty.
-            InputError: No timer or window is long enough.
+            InputError: No timer or window is long enough, or stations that come back with their functions would have to
+                be decided together with them.
         """
         plan = request.plan
         assert plan is not None
         if plan.is_empty:
             raise PlanRefusedError(f"plan {plan.id} changes nothing: there is nothing to apply")
         _, network = store.networks.get()
+        coming = coming_back_in(plan, network)
+        if coming and request.strategy.policy is not Policy.STATION:
+            raise InputError(
+                f"policy: {first_names(coming)} can be configured only once what they live in has restarted, and "
+                "functions can't wait for a decision: let each device be decided on its own (policy station)"
+            )
         strategy, jobs = self._cut(store, plan, network, request.strategy.model_copy(update={"canary_wave": 0}))
         constraints = plan_constraints(network, plan, RunOccasion(plan.digest, plan.created))
         strategy = fitted(strategy, jobs, constraints, plan.created)
@@ -139,6 +153,7 @@ class Apply:
             jobs=tuple(jobs),
             strategy=strategy,
             constraints=constraints,
+            playbook=restarting() if coming else None,
         )
 
     def _cut(
@@ -168,15 +183,30 @@ class Undo(Apply):
     def _cut(self, store: Store, plan: Plan, network: Network, strategy: Strategy) -> tuple[Strategy, Sequence[NewJob]]:
         """The last change goes first, for example if a site was locked only after its neighbours took over.
 
-        It waits for cells and links as long as the undone run did.
+        Pools go before all else, so that their nodes accept what returns to them. It waits for cells and links as long
+        as the undone run did.
         """
         patience = store.runs.get(plan.undoes).strategy.check_timeout
         strategy = strategy.model_copy(update={"check_timeout": max(strategy.check_timeout, patience)})
         waves = {job.station: job.wave for job in store.runs.jobs(plan.undoes)}
         units, ranks = units_of(plan.changes, network), ranks_in(plan, network)
-        last = max(waves.values(), default=0)
-        jobs = cut_stages(units, lambda station: last - waves[station], strategy, ranks, region_of=network.region_of)
-        return strategy, jobs
+        last, pools = max(waves.values(), default=0), plan.changes.packed.keys() & network.pool_by_id.keys()
+        early = pools if len(pools) < len(plan.changes) else ()
+
+        def stage(device: str) -> int:
+            # A station that comes back with its function need not have been part of the run.
+            return -1 if device in early else last - waves.get(device, last)
+
+        jobs = cut_stages(units, stage, strategy, ranks, region_of=network.region_of)
+        begins = min((job.wave for job in jobs if job.station not in early), default=0)
+        return strategy.model_copy(update={"canary_wave": begins}), jobs
+
+
+@cache
+def restarting() -> RunPlaybook:
+    """What the run of a plan executes that restarts functions with stations in them, so that these come back in it."""
+    text = (shipped("playbooks/built-in") / f"{RESTARTING}.yaml").read_text(encoding="utf-8")
+    return RunPlaybook(name=RESTARTING, digest=sha256(text.encode()).hexdigest(), text=text, parameters={})
 
 
 #: Built-in procedures by name.

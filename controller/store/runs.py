@@ -137,7 +137,7 @@ class SqlRuns(SqlRepository, Runs[Sync]):
         stations = {job.station for job in new.jobs}
         note_run(tx, run_id, (change for change in plan.changes if change.station in stations))
         if new.constraints is not None:
-            keep_constraints(tx, run_id, new.constraints, request, once=new.playbook is not None)
+            keep_constraints(tx, run_id, new.constraints, request, once=request.plan is None)
         tx.note(
             request.actor,
             "run.created",
@@ -254,7 +254,7 @@ def _same_request(known: Run, new: PreparedRun) -> bool:
     """Whether a known run matches a request. A playbook's plan may differ, since devices change meanwhile."""
     if not new.request.automatic and known.reason != new.request.reason:
         return False
-    if new.playbook is not None:
+    if new.playbook is not None and new.request.plan is None:
         return (known.playbook, known.parameters) == (new.playbook.digest, new.playbook.parameters)
     return (known.plan, known.procedure, known.strategy) == (new.plan.id, new.procedure, new.strategy)
 

@@ -34,6 +34,7 @@ from controller.playbook.language.library import parse
 from controller.runs.approval.clearance import reassess
 from controller.runs.approval.consent import RunOccasion, check_contracts, is_approved, plan_constraints
 from controller.runs.approval.outlook import outlook, outlook_of
+from controller.runs.procedures import PROCEDURES
 
 router = Router(prefix="/v1", tags=["approvals"])
 Approver = Annotated[Person, needs(Permission.APPROVE)]
@@ -186,7 +187,8 @@ def _vote_on_run(
     if _is_over(backend, who, run_id, standing.constraints):
         raise ConflictError(f"run {run_id} has ended")
     run = backend.store.runs.get(run_id)
-    handles = backend.store.tenants.handles(who.tenant, [run.plan]) if who.tenant and not run.playbook else {}
+    named = who.tenant and run.procedure in PROCEDURES  # people approve the plan, whoever applies it
+    handles = backend.store.tenants.handles(who.tenant, [run.plan]) if named else {}
     subject = handles.get(run.plan, standing.constraints.subject)
     return _vote(backend, who, standing.constraints, subject, choice, reason, run_id, contracts)
 

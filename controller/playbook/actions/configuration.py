@@ -42,9 +42,10 @@ async def apply_intent(context: Context, _: NoInputs) -> Proposal[ChangeOutput]:
     """Carry out what the run's plan does on the station.
 
     The plan was made when the run was accepted (section `plan`) and is bound to it; a station that changed since
-    is refused.
+    is refused. One that comes back with its function is left to `configure-station`.
     """
-    return Proposal(context.planned, ChangeOutput(changed=context.planned is not None))
+    planned = context.planned if context.planned is not None and not context.planned.comes_back else None
+    return Proposal(planned, ChangeOutput(changed=planned is not None))
 
 
 async def _switch(context: Context, given: CellNames, final: AdministrativeState) -> Proposal[SwitchedCells]:

@@ -36,7 +36,7 @@ from controller.playbook.language.registry import DeviceAccess, Registry, Servic
 from controller.ports.store import NewJob, PreparedRun, RunRequest, Store
 from controller.runs.approval.outlook import outlook
 from controller.runs.rollout.timers import fitted
-from controller.runs.rollout.waves import cut_stages, ranks_in, units_of
+from controller.runs.rollout.waves import cut_stages, ranks_in, ranks_inside, units_of
 
 log = structlog.get_logger()
 
@@ -464,10 +464,7 @@ def before_their_stations(
     Their configuration goes with a function's pod, so it comes back after whatever became of the function; that of a
     central unit before that of its stations.
     """
-    units, others = INSIDE
-    inside = (one for one in devices if one in network.endpoint_function)
-    ranks = {one: units if one in network.central_units else others for one in inside}
-    return ranks, tuple(units_of((), network, devices))
+    return ranks_inside(devices, network), tuple(units_of((), network, devices))
 
 
 def behind_their_stations(

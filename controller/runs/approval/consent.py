@@ -56,6 +56,8 @@ def effect_of(change: Change, *, restores: bool = False) -> Effect:
         restores: Whether it only brings back what was applied, as a change does that leaves the ledger as it is: then
             class ``restore`` stands for the latter two, and a share that gets smaller again takes nothing away.
     """
+    if change.comes_back:
+        return effect_on(change.station, change.touched, ActionClass.RESTORE)
     edits = [edit for phase in change.phases if phase.kind is PhaseKind.EDIT for edit in phase.edits]
     locked = {cell_of(edit.path) for phase in change.phases if phase.kind is PhaseKind.LOCK for edit in phase.edits}
     interrupted = set(change.interrupted)

@@ -366,10 +366,10 @@ class Planner:
                     tested.append(asyncio.create_task(self._tested(network)))
                 view = replace(view, tested=(await tested[0]).get(network.region_of(station), frozenset()))
             await asyncio.to_thread(add, station, view)
-            change = planning.change_of(station) if view.observed and view.observed.tries else None
+            change = planning.change_of(station)
             # Functions on a pool that the same plan makes ready can't be tested yet.
             ready = change is not None and not any(map(planning.change_of, lacking.keys() & brought_to([change])))
-            if change is not None and ready and (refusal := await self._refusal(network, change)):
+            if change is not None and ready and (refusal := await self.refusal(network, change, view)):
                 planning.leave_out(station, refusal)
             progress.done += 1
 
@@ -443,8 +443,10 @@ class Planner:
                 found[region] = found.get(region, frozenset()) | plmns
         return found
 
-    async def _refusal(self, network: Network, change: Change) -> str:
-        """Why a device that tests edits refuses its change; empty if it accepts it, or is away by now."""
+    async def refusal(self, network: Network, change: Change, view: StationView) -> str:
+        """Why a device that tests edits refuses its change; empty if it accepts it, tests none, or is away by now."""
+        if view.observed is None or not view.observed.tries:
+            return ""
         try:
             async with self._devices.session(self._target_of(network, change.station)) as session:
                 await session.read()

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from controller.models.errors import ConflictError, PlanRefusedError
 from controller.models.network import Network
-from controller.models.plan import Plan
+from controller.models.plan import Change, Plan
 from controller.models.run import Outcome, Run
 from controller.nrm.profiles import root_spec
 from controller.nrm.profiles.pool import NAMESPACE
 from controller.nrm.schema import NodeSpec
 from controller.nrm.tree import LeafName, Path, Tree, class_of, is_below
-from controller.plan import Draft, StationPlan, StationView, check_removals, undo_job
+from controller.plan import (
+    Draft,
+    StationPlan,
+    StationView,
+    brought_to,
+    check_removals,
+    coming_back,
+    pools_of,
+    undo_job,
+)
 from controller.plan.rows import first_names
 from controller.ports.store import EndedJob
 from controller.runs.planning.planner import Planner, Progress
@@ -52,11 +63,20 @@ async def undo_plan(
     draft = Draft()
     progress = progress or Progress()
     progress.total = len(jobs)
-    devices = {job.station for job in jobs}
-    for start in range(0, len(jobs), _AT_ONCE):
-        stations = [job.station for job in jobs[start : start + _AT_ONCE]]
-        await _undo(planner, network, run, stations, devices, draft)
-        progress.done += len(stations)
+    functions = [job.station for job in jobs if job.station in network.function_by_id]
+    others = [job.station for job in jobs if job.station not in network.function_by_id]
+    for part in _parts(functions):
+        await _undo(planner, network, run, part, draft)
+        progress.done += len(part)
+    await _leave_placeless(planner, network, draft)
+    stays, goes = await _after(planner, draft)
+    coming = await _coming_back(planner, network, stays)
+    keeps = partial(_stays, network, functions, goes)
+    for part in _parts(others):
+        await _undo(planner, network, run, [one for one in part if one not in coming], draft, keeps)
+        progress.done += len(part)
+    for station, change in coming.items():
+        draft.add(station, StationPlan(change))
     if not draft.changes:
         reasons = "; ".join(f"{station}: {reason}" for station, reason in sorted(draft.unplanned.items())[:5])
         raise PlanRefusedError(f"nothing of run {run_id} can be undone: {reasons or 'it left no change on any device'}")
@@ -66,10 +86,20 @@ async def undo_plan(
     return plan
 
 
+def _parts(stations: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(stations), _AT_ONCE):
+        yield stations[start : start + _AT_ONCE]
+
+
 async def _undo(
-    planner: Planner, network: Network, run: Run, stations: Sequence[str], devices: Collection[str], draft: Draft
+    planner: Planner,
+    network: Network,
+    run: Run,
+    stations: Sequence[str],
+    draft: Draft,
+    keeps: Callable[[EndedJob], str] = lambda _ended: "",
 ) -> None:
-    """Undo what a run left on some of its stations."""
+    """Undo what a run left on some of its devices, but for what ``keeps`` has a reason to leave there."""
     ended_jobs: dict[str, list[EndedJob]] = {station: [] for station in stations}
     for ended in await planner.store.ledger.ended_jobs(stations, run.created):
         ended_jobs[ended.station].append(ended)
@@ -78,7 +108,7 @@ async def _undo(
     views = await planner.views(network, [station for station in left if network.manages(station)])
     for station in stations:
         made = StationPlan()
-        if station in left and (reason := _brought_back(network, devices, left[station])):
+        if station in left and (reason := keeps(left[station])):
             made = StationPlan(reason=reason)
         elif station in left:
             later = [other for other in ended_jobs[station] if other.finished > left[station].finished]
@@ -86,26 +116,85 @@ async def _undo(
             made = undo_station(profiles, left[station], later, views.get(station))
         if made.change is not None:
             made = replace(made, change=await planner.with_links(network, made.change))
+        if made.change is not None and (refusal := await planner.refusal(network, made.change, views[station])):
+            made = StationPlan(reason=refusal)
         draft.add(station, made)
 
 
-def _brought_back(network: Network, devices: Collection[str], ended: EndedJob) -> str:
+def _stays(network: Network, functions: Collection[str], goes: Collection[str], ended: EndedJob) -> str:
     """Why a job's change on a device stays although the rest of the run is undone.
 
     The job made a pool ready for functions, or only restored what a function's new pod had lost.
+
+    Args:
+        network: Current network.
+        functions: Functions that the run had to do with.
+        goes: Those that are on no pool once it is undone.
+        ended: The job.
     """
     made = {class_of(node.path) for change in ended.changes for node in change.gained}
-    if NAMESPACE.name in made and any(device in network.function_by_id for device in devices):
+    if NAMESPACE.name in made and functions:
         return "functions that the run brought there need it: it stays"
     function = network.endpoint_function.get(ended.station)
-    was = {entry.path: entry.node for entry in ended.before.entries}
-    same = all(was.get(node.path) == node for change in ended.changes for node in change.gained)
-    if function not in devices or ended.outcome is Outcome.DIVERGED or not same:
+    if function not in functions or ended.outcome is Outcome.DIVERGED or not _restored(ended):
         return ""
-    again = f"heal-function where=function={function}"
-    return (
-        f"it came back with {function} as it was before, and stays so; run {again} afterwards: {function} may restart"
-    )
+    if function in goes:
+        return f"it goes with {function}; what was applied there stays on record, as it was before the run"
+    return f"it came back with {function} as it was before, and stays so"
+
+
+def _restored(ended: EndedJob) -> bool:
+    """Whether a job left the ledger as it was, as one does that only brings back what was applied."""
+    return not (ended.before.entries or ended.before.absent)
+
+
+# ------------------------------------------------------------------------ functions
+
+# A function goes back to where it was if there is a place for it. The stations that live in it lose their configuration
+# with its pod once more: they come back in the same run, by the ledger, as with every run that restarts it.
+
+
+async def _leave_placeless(planner: Planner, network: Network, draft: Draft) -> None:
+    """Leave out functions that would come to a pool on which there is no place for them now."""
+    comes = {change.station: pool for change in draft.changes for pool in brought_to([change])}
+    may = {one: pool for one, pool in comes.items() if pool in network.pools_for[one]}
+    others = {one: [other for other in network.pools_for[one] if other != pool] for one, pool in may.items()}
+    found = await asyncio.gather(*(planner.elsewhere(network, one, avoid) for one, avoid in others.items()))
+    choices = dict(zip(others, found, strict=True))
+    for function, pool in comes.items():
+        if function not in may:
+            draft.withhold(function, f"it can't go back: by its place it may not be on {pool} any more")
+        elif choices[function].pool != pool:
+            draft.withhold(function, f"it can't go back to {pool}: {choices[function].reason}")
+
+
+async def _after(planner: Planner, draft: Draft) -> tuple[list[str], list[str]]:
+    """Of the functions in a plan, those that restart and stay, and those that are on no pool afterwards."""
+    changes = list(draft.changes)
+    paths = await planner.store.ledger.paths([change.station for change in changes])
+    on = {
+        change.station: pools_of(
+            {*paths.get(change.station, ()), *(node.path for node in change.gained)} - {*change.lost}
+        )
+        for change in changes
+    }
+    stays = [change.station for change in changes if change.outage_seconds and on[change.station]]
+    return stays, [function for function, pools in on.items() if not pools]
+
+
+async def _coming_back(planner: Planner, network: Network, functions: Iterable[str]) -> dict[str, Change]:
+    """Stations in service that live in functions which restart."""
+    inside = {station: function for function in functions for station in network.stations_in.get(function, ())}
+    records, ledgers = await planner.store.devices.find(inside), await planner.store.ledger.find(inside)
+    known = {one for one, record in records.items() if record.adopted is not None and record.retired is None}
+    return {
+        station: coming_back(station, function, ledgers.get(station, {}))
+        for station, function in inside.items()
+        if station in known
+    }
+
+
+# -------------------------------------------------------------------------- devices
 
 
 def undo_station(
@@ -123,11 +212,13 @@ def undo_station(
         return StationPlan(reason="the run diverged here: it is not known what to undo")
     if view is None:
         return StationPlan(reason="not in the network files")
+    root = root_spec(profiles)
+    if not _things(root, ended):
+        return StationPlan(reason="it is as it was before the run")
     if view.observed is None:
         return StationPlan(reason=f"unreachable: {view.unreachable}")
     if not view.adopted:
         return StationPlan(reason="not adopted: observe-only")
-    root = root_spec(profiles)
     overlaps = [
         f"run {other.run} ({other.procedure}) changed {names}" for other, names in _overlaps(root, ended, later)
     ]
@@ -152,7 +243,11 @@ def _overlaps(root: NodeSpec, ended: EndedJob, later: Sequence[EndedJob]) -> Ite
     for other in later:
         if other.run in undone or other.undoes in {one.run for one in later}:
             continue
-        common = [path for path, leaf in _things(root, other) if any(_meet((path, leaf), one) for one in mine)]
+        things = _things(root, other)
+        if _restored(other):  # entries that it made were lost, as with a function's pod
+            again = [path for path, leaf in things if leaf == _WHOLE]
+            things = [one for one in things if not any(is_below(one[0], path) for path in again)]
+        common = [path for path, leaf in things if any(_meet((path, leaf), one) for one in mine)]
         if common:
             yield other, _names(common)
 

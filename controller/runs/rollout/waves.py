@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from controller.models.network import Cell, Network, Plmn, Rat
 from controller.models.plan import Change, Plan
-from controller.models.run import Strategy
+from controller.models.run import INSIDE, Strategy
 from controller.nrm.profiles import broadcast_plmn, broadcast_rat, is_midhaul
 from controller.nrm.tree import step
 from controller.plan.routers import is_way, ranks_of
@@ -34,14 +34,27 @@ def ranks_in(plan: Plan, network: Network) -> Mapping[str, int]:
     """Order of a plan's devices within their group; absent ones have 0.
 
     In a unit without an order of its own, devices that don't revert by themselves go last, after all others are
-    verified.
+    verified. Stations that come back with their function follow it, whatever became of it.
     """
     ranks = dict(ranks_of(plan.changes, network))
     weak = {change.station for change in plan.changes if not change.reverts}
     for unit in units_of(plan.changes, network) if weak else ():
         if not any(ranks.get(device) for device in unit):
             ranks |= dict.fromkeys(weak.intersection(unit), LAST)
-    return ranks
+    return ranks | ranks_inside(coming_back_in(plan, network), network)
+
+
+def coming_back_in(plan: Plan, network: Network) -> tuple[str, ...]:
+    """Stations of a plan that come back with their function, sorted."""
+    inside = sorted(network.endpoint_function.keys() & plan.changes.packed.keys())
+    return tuple(one for one in inside if (change := plan.changes.on(one)) is not None and change.comes_back)
+
+
+def ranks_inside(devices: Iterable[str], network: Network) -> dict[str, int]:
+    """Order of those of the devices that live in functions: central units before all others."""
+    units, others = INSIDE
+    inside = (one for one in devices if one in network.endpoint_function)
+    return {one: units if one in network.central_units else others for one in inside}
 
 
 def cut_units(

@@ -24,20 +24,17 @@ import pytest
 from controller.models.alarm import Alarm, AlarmState
 from controller.models.errors import PlanRefusedError
 from controller.models.plan import Plan
-from controller.models.run import Outcome, Run, RunState, Strategy
+from controller.models.run import Outcome, Run, RunState
 from controller.nrm.kube import NF_DEPLOYMENT, Place
 from controller.nrm.tree import Tree
 from controller.plan import image_in
-from controller.ports.queue import FakeWakeups
-from controller.ports.store import Page, RunRequest
-from controller.runs.planning.undo import undo_plan
+from controller.ports.store import Page
 from simulators.cloud.server.faults import ApiFault, ApiFaultKind
 from simulators.connections import Outage
 from tests.integration.cloud.system import NAMESPACE, applied
 from tests.integration.cloud.test_deaths import SEED
 from tests.integration.cloud.test_functions import FUNCTION, GATEWAY, STATION, files
 from tests.integration.cloud.virtual import KINDS, REQUESTS, WRITES, Stricken, VirtualCloud, Watched, prepared
-from tests.support.launch import submit
 from tests.support.soak import SOAK
 from tests.unit.runs.group_bench import Mortal
 
@@ -150,6 +147,12 @@ async def pool_drained(cloud: VirtualCloud) -> Run:
     return await cloud.start("drain-pool", pool=cloud.placed(FUNCTION)[0])
 
 
+async def moved_back(cloud: VirtualCloud) -> Run:
+    assert set((await cloud.done("move-function", function=FUNCTION)).values()) <= GOOD, cloud.jobs
+    await cloud.time.sleep(SETTLE)
+    return cloud.begin(await cloud.plan_back(cloud.run.id))
+
+
 SCENARIOS = {
     "instantiate": Scenario(instantiated),
     "upgrade": Scenario(upgraded),
@@ -160,10 +163,11 @@ SCENARIOS = {
     "drain a node beside": Scenario(drained_beside),
     "drain a node elsewhere": Scenario(drained_elsewhere),
     "drain a pool": Scenario(pool_drained),
+    "undo a move": Scenario(moved_back),
     "terminate": Scenario(terminated, GATEWAY, stays=False),
 }
 #: Those of which one moment is tried where time is short.
-BRIEFLY = ("upgrade", "heal", "drain a node beside", "terminate")
+BRIEFLY = ("upgrade", "heal", "drain a node beside", "undo a move", "terminate")
 
 
 class Cloud(VirtualCloud):
@@ -654,28 +658,31 @@ def test_what_a_silent_pool_keeps_of_a_function_that_moved_goes_by_a_rule_once_i
 
 async def undone(cloud: Cloud, run: Run, **remove: int) -> Plan:
     """Take a run back, as ``minka undo`` and ``minka apply`` do; what is left out of it, and why, is in the plan."""
-    devices = cloud._devices()
-    services = cloud.services(devices)
-    plan = await undo_plan(services.planner, run.id, remove, "ana")
-    await devices.close()
-    cloud.run = submit(cloud.store, FakeWakeups(), RunRequest(plan=plan, actor="ana", strategy=Strategy()))
+    plan = await cloud.plan_back(run.id, **remove)
+    cloud.begin(plan)
     await cloud.work()
     assert {job.outcome for job in cloud.jobs} == {Outcome.SUCCEEDED}, cloud.jobs
     return plan
 
 
-@pytest.mark.parametrize("name", ["move", "drain a pool"])
-def test_a_function_that_moved_goes_back_without_a_removal_that_has_to_be_named(cloud: Cloud, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["move", "heal", "upgrade", "drain a pool", "drain a node elsewhere", "drain a node beside"]
+)
+def test_an_undo_brings_a_function_back_with_its_station_and_names_no_removal(cloud: Cloud, name: str) -> None:
     async def each() -> None:
-        before = cloud.placed(FUNCTION)
         run = await SCENARIOS[name].begin(cloud)
+        before = cloud.nodes(FUNCTION)
         await cloud.work()
-        assert cloud.placed(FUNCTION) != before
-        plan = await undone(cloud, run)
-        assert "run heal-function" in plan.unplanned[STATION]
+        changed = cloud.nodes(FUNCTION) != before
+        assert changed is (name != "drain a node beside"), cloud.jobs
+        for pool in cloud.fleet.pools.values():
+            pool.faults.clear()
         await cloud.time.sleep(SETTLE)
-        assert cloud.placed(FUNCTION) == before
-        await cloud.heal()
+        plan = await undone(cloud, run)
+        assert {FUNCTION, STATION} <= (plan.changes.packed if changed else plan.unplanned).keys()
+        assert await cloud.carried(STATION) == cloud.station
+        assert cloud.nodes(FUNCTION) == before
+        await cloud.time.sleep(SETTLE)
         await cloud.assert_whole(FUNCTION, stays=True)
 
     cloud.play(each())

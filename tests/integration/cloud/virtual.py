@@ -28,6 +28,7 @@ from controller.inventory.load import load_network
 from controller.models.alarm import AlarmSource
 from controller.models.errors import SessionLostError
 from controller.models.network import Network, network_digest
+from controller.models.plan import LedgerNode, Plan
 from controller.models.run import Job, Outcome, Run, Strategy
 from controller.nrm.tree import Tree
 from controller.observe.rounds import Rounds
@@ -52,6 +53,7 @@ from controller.remediation.rules import load_rules
 from controller.runs.launch import Launcher
 from controller.runs.loop import WorkerLoop
 from controller.runs.planning.planner import Planner, PlanRequest
+from controller.runs.planning.undo import undo_plan
 from controller.runs.procedures import Tools
 from controller.store import open_store
 from simulators.clock import VirtualClock
@@ -279,6 +281,18 @@ class VirtualCloud:
         await devices.close()
         return self.run
 
+    async def plan_back(self, run: str, **remove: int) -> Plan:
+        """The plan that takes a run back."""
+        devices = self._devices()
+        plan = await undo_plan(self.services(devices).planner, run, remove, "ana")
+        await devices.close()
+        return plan
+
+    def begin(self, plan: Plan) -> Run:
+        """Ask for a plan to be carried out."""
+        self.run = submit(self.store, FakeWakeups(), RunRequest(plan=plan, actor="ana", strategy=Strategy()))
+        return self.run
+
     async def done(self, playbook: str, *deaths: Mortal, **given: object) -> dict[str, Outcome | None]:
         """A run from its request to its end; the outcome of each job."""
         await self.start(playbook, **given)
@@ -323,8 +337,7 @@ class VirtualCloud:
         await planner.adopt("pool=*", "ana")
         plan = await planner.plan(PlanRequest("pool=*", expect_stations=len(self.fleet.pools)), "ana")
         await devices.close()
-        request = RunRequest(plan=plan, actor="ana", strategy=Strategy())
-        self.run = submit(self.store, FakeWakeups(), request)
+        self.begin(plan)
         await self.work()
         assert all(job.outcome is Outcome.SUCCEEDED for job in self.jobs), self.jobs
 
@@ -371,6 +384,10 @@ class VirtualCloud:
             if one["metadata"].get("labels", {}).get("minka.dev/function") == function
             and "deletionTimestamp" not in one["metadata"]
         )
+
+    def nodes(self, device: str) -> list[LedgerNode]:
+        """What is ours on a device, by the ledger."""
+        return sorted((one.node for one in self.store.ledger.find([device])[device].values()), key=lambda one: one.path)
 
     def placed(self, function: str) -> tuple[str, ...]:
         """Where the ledger says that a function is."""

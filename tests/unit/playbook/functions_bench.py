@@ -12,7 +12,8 @@ from pathlib import Path
 from controller.assurance.checker import Checker
 from controller.models.alarm import AlarmSource
 from controller.models.network import Network, network_digest
-from controller.models.run import Job, Outcome, Run
+from controller.models.plan import Plan
+from controller.models.run import Job, Outcome, Policy, Run, Strategy
 from controller.nrm.tree import Tree
 from controller.plan import pools_of
 from controller.playbook.actions.shipped import registry
@@ -34,6 +35,7 @@ from controller.remediation.rules import load_rules
 from controller.runs.launch import Launcher
 from controller.runs.loop import WorkerLoop
 from controller.runs.planning.planner import Planner
+from controller.runs.planning.undo import undo_plan
 from controller.runs.procedures import Tools
 from controller.store import SqlStore, open_store
 from tests.support.rules import promote
@@ -114,6 +116,26 @@ class FunctionBench:
     async def play(self, playbook: str, **given: object) -> dict[str, Outcome | None]:
         """A run from its request to its end; the outcome of each job."""
         await self.start(playbook, **given)
+        await self.work()
+        return self.outcomes
+
+    async def plan_back(self, run: str = "", **remove: int) -> Plan:
+        """The plan that takes a run back; the latest if none is named."""
+        return await undo_plan(self.services().planner, run or self.run_id, remove, "ana")
+
+    async def begin(self, plan: Plan, policy: Policy = Policy.STATION, key: str | None = None) -> Run:
+        """Ask for a plan to be carried out."""
+        strategy = Strategy(policy=policy)
+        services = self.services()
+        preparation = PlaybookPreparation(services, self.library)
+        launcher = Launcher(services.store, services.planner, FakeWakeups(), preparation)
+        run = await launcher.start(RunRequest(plan=plan, actor="ana", strategy=strategy, key=key))
+        self.run_id = run.id
+        return run
+
+    async def undo(self, run: str = "", **remove: int) -> dict[str, Outcome | None]:
+        """A run taken back, as by ``minka undo`` and ``minka apply``; the outcome of each job."""
+        await self.begin(await self.plan_back(run, **remove))
         await self.work()
         return self.outcomes
 

@@ -42,7 +42,6 @@ from controller.ports.queue import FakeWakeups
 from controller.ports.store import Page, RunRequest
 from controller.runs.approval.clearance import reassess
 from controller.runs.approval.consent import effect_of
-from controller.runs.launch import Launcher
 from controller.runs.planning import planner
 from controller.runs.planning.planner import closures_now, running_on
 from controller.runs.planning.undo import undo_plan
@@ -703,24 +702,21 @@ async def test_an_upgrade_brings_the_new_image_and_the_stations_back() -> None:
         assert image == bench.network.package_by_id["du"].image
 
 
-async def test_an_upgrade_that_a_person_undoes_leaves_nothing_of_its_stations_out() -> None:
+async def test_an_upgrade_that_a_person_undoes_brings_its_stations_back_too() -> None:
     bench = FunctionBench()
     await bench.instantiate("DU-1")
     before = {name: bench.devices[name].running for name in ("DU-1", "S1")}
     bench.load(upgraded(bench.network, "du"))
     bench.devices["DU-1"].ready_after = 20.0
     await bench.play("upgrade-function", where="function=DU-1")
-    services = bench.services()
-    plan = await undo_plan(services.planner, bench.run_id, {}, "ana")
-    assert [change.station for change in plan.changes] == ["DU-1"]
-    assert plan.unplanned["S1"].startswith("it came back with DU-1 as it was before, and stays so; run heal-function")
-    launcher = Launcher(services.store, services.planner, FakeWakeups(), PlaybookPreparation(services, bench.library))
-    bench.run_id = (await launcher.start(RunRequest(plan=plan, actor="ana"))).id
+    plan = await bench.plan_back()
+    assert ([change.station for change in plan.changes], plan.unplanned) == (["DU-1", "S1"], {})
     begin = bench.clock.monotonic()
+    run = await bench.begin(plan)
     await bench.work()
-    assert bench.outcomes == {"DU-1": Outcome.SUCCEEDED}
+    assert bench.outcomes == dict.fromkeys(("DU-1", "S1"), Outcome.SUCCEEDED), bench.jobs
     assert bench.clock.monotonic() - begin >= 20, "it is ready again"
-    assert set((await bench.play("heal-function", where="function=DU-1")).values()) <= {*GOOD, Outcome.UNCHANGED}
+    assert run.procedure == "undo"
     assert {name: bench.devices[name].running for name in before} == before
 
 
@@ -729,13 +725,11 @@ async def test_a_tenants_own_function_goes_back_with_its_consent_and_no_removal(
     await bench.instantiate("UP-ALFA")
     (before,) = bench.pools("UP-ALFA")
     await bench.play("move-function", function="UP-ALFA")
-    plan = await undo_plan(bench.services().planner, bench.run_id, {}, "ana")
+    plan = await bench.plan_back()
     (change,) = plan.changes
     assert not change.removes
     assert effect_of(change).asks == {("alfa", ActionClass.INTERRUPT)}
-    services = bench.services()
-    launcher = Launcher(services.store, services.planner, FakeWakeups(), PlaybookPreparation(services, bench.library))
-    bench.run_id = (await launcher.start(RunRequest(plan=plan, actor="ana"))).id
+    await bench.begin(plan)
     await bench.work()
     assert bench.pools("UP-ALFA") == bench.placed("UP-ALFA") == (before,)
 

@@ -78,8 +78,14 @@ TAC = merge(CELL, tac=("1", "2"))
         ((ended(2, merge(CELL, tac=("2", "3"))), ended(3, merge(CELL, tac=("3", "2")), undoes="r-2")), ""),
         ((ended(2, merge(CELL, tac=("3", "2"))),), f"changed since: run r-2 (apply) changed {CELL[19:]}"),
         ((ended(2, ledger=(CELL,)),), ""),
+        # It left the ledger as it was: it brought back what a pod had taken.
+        ((ended(2, Edit(op=Op.CREATE, path=CELL, after={"tac": "2"}, owners=("a",))),), ""),
         (
-            (ended(2, Edit(op=Op.CREATE, path=CELL, owners=("a",))),),
+            (ended(2, merge(CELL, tac=("2", "3")), Edit(op=Op.CREATE, path=LINK, owners=("a",))),),
+            "changed since: run r-2 (apply) changed ENBFunction[1]/EUtranCellFDD[1]",
+        ),
+        (
+            (ended(2, Edit(op=Op.CREATE, path=CELL, owners=("a",)), ledger=(CELL,)),),
             f"changed since: run r-2 (apply) changed {CELL[19:]}",
         ),
         ((ended(2, TAC, undoes="r-1"),), f"changed since: run r-2 (apply) changed {CELL[19:]}"),
@@ -98,7 +104,8 @@ def test_what_the_ledger_got_twice_is_in_the_way() -> None:
 
 def test_an_entry_that_was_made_holds_all_below_it() -> None:
     made = ended(1, Edit(op=Op.CREATE, path=LINK, after={"remoteAddress": "10.0.0.1"}, owners=("a",)))
-    below = ended(2, Edit(op=Op.CREATE, path=f"{LINK}/servedPlmnList[999,01]", owners=("a",)))
+    served = f"{LINK}/servedPlmnList[999,01]"
+    below = ended(2, Edit(op=Op.CREATE, path=served, owners=("a",)), ledger=(served,))
     assert "run r-2" in undo_station(PROFILES, made, (below,), view()).reason
 
 
