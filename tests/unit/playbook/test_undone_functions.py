@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from controller.inventory.source import Report
@@ -76,7 +78,7 @@ async def test_a_worker_may_die_at_any_call_of_an_undo() -> None:
     after = running(bench, *before)
     await bench.begin(await bench.plan_back())
     await bench.shift(whole := Mortal())
-    calls = moments(whole.calls) if SOAK else [5, len(whole.calls) // 2, len(whole.calls) - 5]
+    calls = moments(whole.calls, random.Random("undo")) if SOAK else [5, len(whole.calls) // 2, len(whole.calls) - 5]
     for number, at in enumerate(calls):
         await bench.begin(await bench.plan_back())
         await bench.work(Mortal(at))
@@ -153,7 +155,7 @@ async def test_a_station_of_a_function_that_goes_keeps_its_ledger_and_the_plan_s
     with pytest.raises(PlanRefusedError) as refused:
         await bench.plan_back()
     asked = {"host": int(str(refused.value).rpartition("host=")[2])}
-    plan = await bench.plan_back(**asked)
+    plan = await bench.plan_back("", **asked)
     said = "it goes with DU-1; what was applied there stays on record, as it was before the run"
     assert plan.unplanned == {"S1": said}
     await bench.begin(plan)
