@@ -99,8 +99,8 @@ async def test_a_function_does_not_go_back_where_it_has_no_place_and_nothing_is_
         await bench.plan_back()
     bench.store.holds.end(hold.id, "rosa")
     files = bench.network
-    functions = [one.model_copy(update={"cpus": 64}) if one.id == "du" else one for one in files.packages]
-    bench.load(files.model_copy(update={"packages": tuple(functions)}))
+    larger = [one.model_copy(update={"cpus": 65}) if one.id == "du" else one for one in files.packages]
+    bench.load(files.model_copy(update={"packages": tuple(larger)}))
     with pytest.raises(PlanRefusedError, match=f"DU-1: it can't go back to {first}: "):
         await bench.plan_back()
     (there,) = bench.pools("DU-1")
