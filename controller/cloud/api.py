@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -46,6 +47,14 @@ PAGE, MOST_PAGES = 250, 400
 _WORDS = 400
 #: Longest wait in seconds for a busy server, and the number of retries.
 _LATER, _TIMES = 10.0, 5
+#: TCP probes a connection that is silent for 30 s: a watch whose server is gone is noticed within a minute, and no
+#: firewall forgets one that stands.
+_PROBES = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+)
 _APPLY, _MERGE, _JSON = "application/apply-patch+yaml", "application/merge-patch+json", "application/json"
 _CONFLICT, _GONE, _TOO_MANY = 409, 410, 429
 #: Beginning of the message that an applied object does not fit its definition; status 500, without a reason.
@@ -533,7 +542,7 @@ class PoolApi:
         else:
             host = f"[{target.address}]" if ":" in target.address else target.address
             sign_in = {} if bearer is None else {"Authorization": f"Bearer {bearer.get_secret_value().strip()}"}
-            below = httpx.AsyncHTTPTransport(verify=context, limits=self._limits)
+            below = httpx.AsyncHTTPTransport(verify=context, limits=self._limits, socket_options=_PROBES)
             client = httpx.AsyncClient(
                 transport=_Named(target.address, addresses, self._connect_timeout, below),
                 base_url=f"https://{host}:{target.port}{target.path}",

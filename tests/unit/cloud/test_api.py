@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Any
 
 import pytest
@@ -70,6 +71,20 @@ async def test_an_object_is_read_with_the_token_and_no_other_way_around() -> Non
         "/apis/workload.nephio.org/v1alpha1/namespaces/minka-host/nfdeployments/du-1",
     )
     assert asked.headers["authorization"] == f"Bearer {TOKEN}"
+
+
+async def test_tcp_notices_that_a_silent_server_is_gone() -> None:
+    async with serving(reply(200, DU)) as server:
+        api = server.api()
+        async with api._opened() as opened, opened.client.stream("GET", PLACE.url) as response:
+            connection = response.extensions["network_stream"].get_extra_info("socket")
+            assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            idle, apart, times = (
+                connection.getsockopt(socket.IPPROTO_TCP, one)
+                for one in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+            )
+            assert idle + apart * times <= 60
+        await api.close()
 
 
 async def test_an_api_may_be_below_a_path() -> None:
