@@ -76,7 +76,7 @@ class TenantHealth(Noun):
     @classmethod
     def of(cls, sight: Sight, health: Health) -> TenantHealth:
         """Reduce a station's health to what the tenant sees."""
-        cells = sight.cells[health.station]
+        cells = sight.cells.get(health.station, frozenset())
         return cls(
             at=health.at,
             reachable=health.reachable,
@@ -99,7 +99,7 @@ class TenantIndicators(Noun):
 
 
 class TenantStation(Noun):
-    """A station that is shared with a tenant."""
+    """A station that is shared with a tenant, or a function of its own, of which no site or region is disclosed."""
 
     station: str
     site: str
@@ -110,13 +110,12 @@ class TenantStation(Noun):
 
     @classmethod
     def of(cls, sight: Sight, station: str, health: Health | None, judgement: Judgement | None = None) -> TenantStation:
-        """A station that the tenant sees."""
-        known = sight.network.station_by_id[station]
+        """A station or function that the tenant sees."""
         return cls(
             station=station,
-            site=known.site,
+            site=sight.network.site_of(station),
             region=sight.network.region_of(station),
-            profiles=known.profiles,
+            profiles=sight.network.profiles_of(station),
             health=None if health is None else TenantHealth.of(sight, health),
             indicators=judgement
             and TenantIndicators(

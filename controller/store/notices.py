@@ -39,7 +39,7 @@ from controller.store.columns import Instant, metadata
 from controller.store.involvement import run_tenants
 from controller.store.networks import current_network
 from controller.store.repository import SqlRepository, reads, writes
-from controller.store.run_constraints import as_notice, constraints_from, notices, notify, run_constraints
+from controller.store.run_constraints import as_notice, constraints_from, notices, notify, run_constraints, serving
 from controller.store.run_rows import jobs, runs
 from controller.store.transaction import Tx
 
@@ -184,7 +184,7 @@ def _write_about(tx: Tx, row: Row[Any], tenant: str, *, ended: bool) -> None:
         if job.station in set(mine)
     ]
     if NoticeKind.STARTED.value not in known and any(job.started is not None for job in work):
-        notify(tx, row.run, tenant, NoticeKind.STARTED, mine, f"work has begun on {len(mine)} of your stations")
+        notify(tx, row.run, tenant, NoticeKind.STARTED, mine, f"work has begun on {serving(mine)}")
     if ended:
         counts = Counter(job.outcome for job in work)
         words = "work has ended: " + ", ".join(f"{counts[key]} {key}" for key in sorted(counts, key=str))

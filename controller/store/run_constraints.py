@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -90,11 +91,16 @@ def keep_constraints(
         mine = constraints.concerning(tenant)
         asked = [one for one in constraints.requirements if one.side == tenant and one.consent is Consent.NOTICE]
         lead = max((one.lead_hours for one in asked), default=0)
-        words = f"work is planned on {len(mine)} of your stations"
+        words = f"work is planned on {serving(mine)}"
         notify(tx, run_id, tenant, NoticeKind.PLANNED, mine, words, begins=tx.now + timedelta(hours=lead))
         note_notified(tx, run_id, tenant, mine)
     if request.approver is not None:
         cast_vote(tx, subject, request.approver, VoteChoice.APPROVE, request.reason, run_id, request.contracts)
+
+
+def serving(devices: Collection[str]) -> str:
+    """How many devices, in words to a tenant: its functions, and routers and pools with nodes of its own, count too."""
+    return f"{len(devices)} devices that serve you" if len(devices) != 1 else "1 device that serves you"
 
 
 @lru_cache(maxsize=256)

@@ -398,6 +398,7 @@ def test_tenants_are_notified_of_plan_beginning_and_end(store: SqlStore, clock: 
     total, (planned,) = store.notices.page(Page(), "entel")
     assert (total, planned.kind, planned.stations, planned.run) == (1, NoticeKind.PLANNED, ("A", "B"), run.id)
     assert planned.begins == clock.now() + timedelta(hours=24)
+    assert planned.text == "work is planned on 2 devices that serve you"
     store.notices.write()
     assert store.notices.page(Page())[0] == 1
     worker = store.processes.register("w")

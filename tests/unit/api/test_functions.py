@@ -124,6 +124,21 @@ async def test_a_tenant_sees_its_own_functions_and_nothing_of_others_or_of_pools
             assert (await beta.get(path)).status_code == 404
 
 
+async def test_a_tenants_own_function_is_among_its_devices(virtual: ApiBench) -> None:
+    """With what a tenant sees of a device, before and after it was checked; those of others are not there."""
+    shown = {"station": "UP-B", "site": "", "region": "", "profiles": ["function"], "health": None, "indicators": None}
+    admit(virtual.store, "token-of-eva", "eva", Role.TENANT_VIEWER, "beta")
+    admit(virtual.store, "token-of-al", "al", Role.TENANT_VIEWER, "alfa")
+    async with virtual.with_token("token-of-eva") as beta, virtual.with_token("token-of-al") as alfa:
+        assert await _get(beta, "/v1/devices/UP-B") == shown
+        assert (await _get(beta, "/v1/devices?selector=function=*"))["results"] == [shown]
+        health = {"station": "UP-B", "at": "2026-06-15T12:00:00Z", "reachable": True, "device": "function"}
+        virtual.store.healths.save([Health.model_validate(health | {"cells": {}, "links": ()})])
+        assert (await _get(beta, "/v1/devices/UP-B"))["health"]["reachable"] is True
+        assert (await _get(alfa, "/v1/devices?selector=function=*"))["results"] == []
+        assert (await alfa.get("/v1/devices/UP-B")).status_code == 404
+
+
 async def test_what_is_wrong_with_a_function_is_told(virtual: ApiBench) -> None:
     health = Health.model_validate(
         {"station": "UP-B", "at": "2026-06-15T12:00:00Z", "reachable": True, "device": "function", "cells": {}}
