@@ -1,4 +1,4 @@
-"""Alarms of stations on the wire, in the words of o-ran-fm (O-RAN.WG4.MP, module o-ran-fm). Pure."""
+"""Alarms of stations on the wire, in o-ran-fm (O-RAN.WG4.MP, module o-ran-fm). Pure."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def alarms_filter() -> etree._Element:
 
 
 def decode_alarms(data: etree._Element) -> tuple[ActiveAlarm, ...]:
-    """The active alarms in a reply, in the station's order; none where it lists none."""
+    """The active alarms in a reply, in the station's order; empty if it lists none."""
     return tuple(map(decode_alarm, data.iter(f"{_FM}active-alarms")))
 
 
 def decode_alarm(element: etree._Element) -> ActiveAlarm:
-    """An entry of the list, or the content of a notification; CLEARED where that says so."""
+    """An entry of the list, or the content of a notification; CLEARED if it says so."""
     cleared = _text(element, "is-cleared") == "true"
     stated = PerceivedSeverity.of(_text(element, "fault-severity"))
     return ActiveAlarm(

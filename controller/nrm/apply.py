@@ -11,7 +11,7 @@ from controller.nrm.tree import Leaves, Path, Tree, is_below, parent
 
 
 def apply_edits(root: NodeSpec, tree: Tree, edits: Sequence[Edit]) -> Tree:
-    """The tree after the edits, one by one in order; ``tree`` itself stays as it is.
+    """The tree after the edits, one by one in order; ``tree`` itself is not changed.
 
     Canonical like what devices are read as: leaves that are set to their default are left out.
 
@@ -55,7 +55,7 @@ def _create(root: NodeSpec, tree: dict[Path, Leaves], edit: Edit) -> dict[Path, 
 
 
 def _insert(tree: dict[Path, Leaves], new: Path, leaves: Leaves, sibling: Path) -> dict[Path, Leaves]:
-    """Put an entry of a user-ordered list behind ``sibling``, or first where that is empty."""
+    """Put an entry of a user-ordered list after ``sibling``, or first if that is empty."""
     others = siblings(tree, new)
     if sibling and sibling not in others:
         raise DeviceRefusedError(f"missing-instance: there is no {sibling} to put {new} behind")

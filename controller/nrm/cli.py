@@ -1,4 +1,4 @@
-"""Device trees of routers as command lines: running-config text → tree, and the lines that turn one tree into another.
+"""Device trees of routers as command lines: reads a running-config, and writes lines that turn one tree into another.
 
 Two dialects are known: IOS (``cisco_ios``) and FRRouting (``frr``). What a block holds that the tree can't is
 listed as unknown if the block is a VRF or a VLAN's interface; everything else of a router is none of our business.
@@ -43,14 +43,14 @@ _INTERFACE_LINES = (
     _plain("accessOut", r"ip access-group (\S+) out"),
     (re.compile(r"shutdown"), lambda _: ("shutdown", "true")),
 )
-#: Lines that say what goes without saying.
+#: Lines that only state a default.
 _SILENT = re.compile(r"!.*|exit.*|no ip address|no shutdown|")
 _ADDRESS = re.compile(r"\d+(?:\.\d+){3}")
 _ROUTE = re.compile(r"ip route (?:vrf (?P<vrf>\S+) )?(?P<rest>\d.*)")
 _DISTANCE = re.compile(r"[1-9]\d{0,2}", re.ASCII)
-#: Whether a port has a signal, by the name that IOS shows it under.
+#: Leaf for whether a port has a signal, by the name that IOS uses.
 _LINE_PROTOCOL = "line-protocol"
-#: A line about an interface: on IOS its line protocol counts, which is down where its status is.
+#: A line about an interface; on IOS the line protocol counts, which is down if the status is.
 _IOS_STATE = re.compile(
     r"(?P<name>[A-Z][\w/.-]*) +\S+ +\w+ +\S+ +(?:up|(?P<shut>administratively )?down) +(?P<state>up|down) *$"
 )
@@ -60,7 +60,7 @@ _BANNER = re.compile(r"banner [\w-]+ (?P<mark>\^C)(?P<text>.*)")
 
 
 def read_config(profile: RouterProfile, text: str, router: str) -> Observed:
-    """The tree that the text of ``show running-config`` says."""
+    """The tree in the output of ``show running-config``."""
     reader = _Reader(profile, router)
     for head, lines in _blocks(text):
         reader.block(head, lines)
@@ -68,9 +68,9 @@ def read_config(profile: RouterProfile, text: str, router: str) -> Observed:
 
 
 def port_states(profile: RouterProfile, text: str, router: str) -> dict[Path, Leaves]:
-    """State of ports, ``up``, ``down`` or ``shut`` by somebody, from ``show ip interface brief``.
+    """States of ports from ``show ip interface brief``: ``up``, ``down``, or ``shut`` by somebody.
 
-    Of FRRouting from ``show interface brief``, which does not tell what is shut from what has no signal.
+    On FRRouting from ``show interface brief``, which does not distinguish shut ports from ports without signal.
     """
     pattern = _IOS_STATE if profile.virtual else _FRR_STATE
     found = (pattern.match(line) for line in text.split("\n"))
@@ -84,9 +84,9 @@ def port_states(profile: RouterProfile, text: str, router: str) -> dict[Path, Le
 
 
 def ports_without_signal(observed: Observed, ledger: Collection[Path], before: Collection[Path]) -> tuple[Path, ...]:
-    """Ports of a router that sub-interfaces of the ledger are on, that nobody shut, and that are down.
+    """Ports with sub-interfaces of the ledger that nobody shut down, and that are down.
 
-    One of which it does not tell is as it was ``before``.
+    A port without a reported state keeps its state of ``before``.
     """
 
     def is_down(port: Path) -> bool:
@@ -102,7 +102,7 @@ def ports_without_signal(observed: Observed, ledger: Collection[Path], before: C
 
 
 def _blocks(text: str) -> Iterator[tuple[str, list[str]]]:
-    """Lines that stand at the margin, each with those indented below it; no banners."""
+    """Lines at the margin, each with the indented lines below it, without banners."""
     head, below, mark = "", list[str](), ""
     for line in text.split("\n"):
         if mark:
@@ -132,7 +132,7 @@ class _Reader:
         return child("", "Router", self.router)
 
     def block(self, head: str, lines: list[str]) -> None:
-        """Take one block."""
+        """Read one block."""
         match head.split():
             case ["vrf", "definition", name] | ["ip", "vrf", name] | ["vrf", name]:
                 self._vrf(child(self.root, "Vrf", name), lines)
@@ -203,7 +203,7 @@ class _Reader:
             self._unknown(above, line)
 
     def observed(self) -> Observed:
-        """What was read; routes stand with their VRFs."""
+        """The result; routes are with their VRFs."""
         tree: dict[Path, dict[LeafName, Value]] = {self.root: {}}
         routes: dict[Path, dict[Path, dict[LeafName, Value]]] = {}
         for path, leaves in self.routes.items():
@@ -220,7 +220,7 @@ class _Reader:
 
 
 def _route_of(rest: str) -> tuple[str, str, str] | None:
-    """Network, way and distance of a static route; None for one with words that we don't know."""
+    """Network, next hop and distance of a static route; None for one with unknown words."""
     words = rest.split()
     first = words.pop(0)
     if "/" not in first and words:
@@ -236,12 +236,12 @@ def _route_of(rest: str) -> tuple[str, str, str] | None:
 
 # --------------------------------------------------------------------------- writing
 
-#: What can be typed: printable ASCII but for the question mark, which asks for help.
+#: Characters that can be typed: printable ASCII except the question mark, which asks for help.
 _TYPED = re.compile(r"[ ->@-~]*")
 
 
 def command_lines(profile: RouterProfile, tree: Tree, wanted: Tree) -> tuple[str, ...]:
-    """Configuration lines that turn one tree of a router into another; none if they are equal.
+    """Configuration lines that turn one tree of a router into another; empty if they are equal.
 
     Nothing else is touched. What goes, goes first: routes, interfaces, VRFs; then come VRFs, interfaces and routes.
     A route that shall count is raised before the one that counted steps back.
@@ -300,18 +300,18 @@ class _Writer(ABC):
     def leaf_lines(
         self, templates: Mapping[LeafName, str], before: Leaves | None, after: Leaves, again: frozenset[LeafName]
     ) -> Iterator[str]:
-        """Lines for leaves that differ, in order of the templates; those of ``again`` even if they don't."""
+        """Lines for leaves that differ, in order of the templates; for leaves in ``again`` always."""
         for leaf, template in templates.items():
             old, new = (before or {}).get(leaf), after.get(leaf)
             if old != new and new is None:
-                # FRRouting takes no text behind it, and IOS needs none.
+                # FRRouting takes no text after it, and IOS needs none.
                 yield " no description" if leaf == "description" else f" no {template.format(self.spell(leaf, old))}"
             elif new is not None and (old != new or leaf in again):
                 yield f" {template.format(self.spell(leaf, new))}".rstrip()
 
     @abstractmethod
     def spell(self, leaf: LeafName, value: Value | None) -> str:
-        """A value as the dialect writes it."""
+        """A value in the spelling of the dialect."""
 
     @abstractmethod
     def vrf(self, path: Path, before: Leaves | None, after: Leaves) -> Iterator[str]:
@@ -367,7 +367,7 @@ class _Ios(_Writer):
         yield f"no vrf definition {step(path)[1][0]}"
 
     def interface(self, path: Path, before: Leaves | None, after: Leaves) -> Iterator[str]:
-        # An interface that moves to another VRF loses its address, with no more than a notice.
+        # An interface that moves to another VRF loses its address, with only a notice.
         moved = before is not None and any(before.get(leaf) != after.get(leaf) for leaf in ("vrf", "vlan"))
         again = frozenset({"address"} if moved else ())
         yield f"interface {step(path)[1][0]}"
@@ -389,7 +389,7 @@ class _Frr(_Writer):
         return str(value)
 
     def vrf(self, path: Path, before: Leaves | None, after: Leaves) -> Iterator[str]:
-        yield from ()  # it is there as soon as a route is
+        yield from ()  # it exists as soon as a route does
 
     def no_vrf(self, path: Path) -> Iterator[str]:
         for route in self._of([one for one in self.tree if parent(one) == path], "Route"):

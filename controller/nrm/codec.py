@@ -1,4 +1,4 @@
-"""Device trees on the wire: the filter that reads them, the replies that carry them, and the edits that change them.
+"""Device trees on the wire: the filter that reads them, replies that contain them, and edits that change them.
 
 Trees are canonical: values are normalised (``sd``, decimals, numbers, addresses, blanks) and
 leaves at their default are left out, so that devices with ``explicit``, ``trim`` and ``report-all``
@@ -24,7 +24,7 @@ from controller.nrm.tree import LeafName, Observed, Path, Value, child, parent, 
 
 
 class Offers(Protocol):
-    """Whether a station has the module of a namespace, and a feature of it if one is named."""
+    """Whether a station has the module of a namespace, and optionally a feature of it."""
 
     def __call__(self, namespace: str, feature: str = "") -> bool:
         """See the class."""
@@ -32,12 +32,12 @@ class Offers(Protocol):
 
 
 def _everything(namespace: str, feature: str = "") -> bool:
-    """All modules, without what only some stations have in them."""
+    """All modules, without features that only some stations have."""
     return bool(namespace) and not feature
 
 
 def read_filter(root: NodeSpec, station: str, offers: Offers = _everything) -> list[etree._Element]:
-    """Contents of a subtree filter (RFC 6241 §6) for all that the profiles manage on a station.
+    """Content of a subtree filter (RFC 6241 §6) for all that the profiles manage on a station.
 
     Args:
         root: Schema of the station.
@@ -116,7 +116,7 @@ class _Reader:
         rest, written = list(element), []
         for tag in spec.key_order:
             if not rest or rest[0].tag != tag:
-                # RFC 7950 §7.8.5 wants keys first and in order; not every server does it.
+                # RFC 7950 §7.8.5 requires keys first and in order; not every server does that.
                 written = [element.findtext(key) or "" for key in spec.key_order]
                 rest = [node for node in element if node.tag not in spec.key_tags]
                 break
@@ -286,14 +286,14 @@ class _Writer:
         return spec, element
 
     def _is_top(self, path: Path) -> bool:
-        """Whether an entry stands beside the managed element."""
+        """Whether an entry is beside the managed element."""
         if path.count("/") != 2:
             return False
         spec = self._root.child_by_name.get(step(path)[0])
         return spec is not None and spec.top
 
     def _place(self, edit: Edit, spec: NodeSpec, element: etree._Element) -> None:
-        """Say where in its user-ordered list an entry goes (RFC 7950 §7.8.6)."""
+        """Set the place of an entry in its user-ordered list (RFC 7950 §7.8.6)."""
         sibling = edit.after_sibling
         if not spec.user_ordered or edit.op is not Op.CREATE:
             raise ValueError(f"{edit.op} of {edit.path} has no place to choose")

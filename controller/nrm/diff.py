@@ -1,4 +1,4 @@
-"""Observed × desired: the difference of two device trees, by keys and blind to defaults."""
+"""The difference of two device trees, observed and desired, by keys; defaults count as absent."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class LeafDifference:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What two trees differ in.
+    """The difference of two trees.
 
     Attributes:
         missing: Desired entries that the device lacks, parents first, in desired order; not those that come with it.
@@ -81,9 +81,9 @@ def effective(root: NodeSpec, path: Path, leaves: Leaves) -> dict[LeafName, Valu
 
 
 def settled(root: NodeSpec, path: Path, name: LeafName, wanted: Value | None, seen: Value | None) -> bool:
-    """Whether an effective leaf is as wanted, or became so by itself.
+    """Whether an effective leaf is as wanted, or will become so by itself.
 
-    What shuts down sets itself LOCKED when its last user has left (ITU-T X.731, TS 28.625).
+    An object that shuts down sets itself LOCKED when its last user has left (ITU-T X.731, TS 28.625).
     """
     if seen == wanted or wanted != "SHUTTINGDOWN":
         return seen == wanted
@@ -92,7 +92,7 @@ def settled(root: NodeSpec, path: Path, name: LeafName, wanted: Value | None, se
 
 
 def plmn_part(path: Path) -> str:
-    """The path up to MCC and MNC, its first two keys: what the entries of one PLMN share."""
+    """The path up to MCC and MNC, its first two keys, which all entries of a PLMN share."""
     return ",".join(path.rsplit("[", 1)[1].rstrip("]").split(",")[:2])
 
 

@@ -28,14 +28,14 @@ _NAMESPACES = {
     OperationKind.INSTALL: ns.ORAN_SOFTWARE,
     OperationKind.ACTIVATE: ns.ORAN_SOFTWARE,
 }
-#: The input that names what an operation is about.
+#: The input that names the object of an operation.
 _SUBJECT = {
     OperationKind.RESET_UNIT: "name",
     OperationKind.DOWNLOAD: "remote-file-path",
     OperationKind.INSTALL: "slot-name",
     OperationKind.ACTIVATE: "slot-name",
 }
-#: Notifications by name: the operation they belong to, and the leaf that names its subject.
+#: Notifications by name: their operation, and the leaf with its object.
 _EVENTS = {
     f"{{{ns.ORAN_SOFTWARE}}}download-event": (OperationKind.DOWNLOAD, "file-name"),
     f"{{{ns.ORAN_SOFTWARE}}}install-event": (OperationKind.INSTALL, "slot-name"),
@@ -72,7 +72,7 @@ def equipment_filter() -> list[etree._Element]:
 
 
 def decode_equipment(data: etree._Element) -> Equipment:
-    """Read the ``<data>`` of a reply; what a station does not have is left empty."""
+    """Read the ``<data>`` of a reply; values that a station does not have are empty."""
     state = f"{{{ns.ORAN_OPERATIONS}}}operational-info/{{{ns.ORAN_OPERATIONS}}}operational-state"
     own = f"{{{ns.EQUIPMENT}}}equipment"
     return Equipment(
@@ -86,7 +86,7 @@ def decode_equipment(data: etree._Element) -> Equipment:
 
 
 def event_of(name: str, content: etree._Element, at: datetime | None) -> SoftwareEvent | None:
-    """A notification as an event of software, None for any other."""
+    """A notification as an event of software; None for any other."""
     if name not in _EVENTS:
         return None
     kind, subject = _EVENTS[name]
@@ -125,7 +125,7 @@ def _text(element: etree._Element, path: str) -> str:
 
 
 def time_of(text: str | None) -> datetime | None:
-    """A date-and-time (RFC 6991); one without an offset is taken for UTC."""
+    """A date-and-time (RFC 6991); one without an offset counts as UTC."""
     try:
         at = datetime.fromisoformat((text or "").strip())
     except ValueError:

@@ -1,4 +1,4 @@
-"""Fingerprints: whether anything changed that a change edits or its checks read.
+"""Fingerprints: whether anything changed that a change edits, or that its checks read.
 
 What a fingerprint covers is named by paths: the path of an entry covers it with all below it
 (an absent entry is covered too: it must stay absent), ``<entry>/<leaf>`` covers one leaf. Only
@@ -21,7 +21,7 @@ from controller.nrm.tree import LeafName, Path, Tree, Value
 
 
 def fingerprint(root: NodeSpec, tree: Tree, paths: Iterable[Path]) -> Fingerprint:
-    """Fingerprint of the smallest set of ``paths`` that covers them all."""
+    """Fingerprint of the smallest set of ``paths`` that covers all of them."""
     covered = smallest(paths)
     return Fingerprint(paths=covered, digest=_digest(root, tree, covered))
 
@@ -34,7 +34,7 @@ def matches(root: NodeSpec, tree: Tree, expected: Fingerprint) -> bool:
 def differences(root: NodeSpec, seen: Tree, expected: Tree, paths: Iterable[Path]) -> tuple[str, ...]:
     """Where two trees differ within ``paths``, in words: ``<path> tac: 7 instead of 8``.
 
-    A cell that should shut down and is locked does not differ: it has done so.
+    A cell that should shut down and is locked does not differ: it has finished shutting down.
     """
     if seen == expected and list(seen) == list(expected):
         return ()
@@ -96,7 +96,7 @@ def _extract(root: NodeSpec, tree: Tree, paths: tuple[Path, ...]) -> dict[Path, 
 
 
 def _orders(root: NodeSpec, entries: Mapping[Path, Any]) -> list[Path]:
-    """Covered entries, which stand in device order, of user-ordered lists, list by list."""
+    """Covered entries of user-ordered lists, in device order, list by list."""
     ordered = [path for path in entries if (spec := spec_of(root, path)) is not None and spec.user_ordered]
     return sorted(ordered, key=lambda path: path[: path.rindex("[")])
 

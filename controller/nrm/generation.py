@@ -1,4 +1,4 @@
-"""The generation of a station: the fence under which it was changed last, kept on the station itself.
+"""The generation of a station: the fence of its last change, kept on the station itself.
 
 Profiles declare the leaf that carries it. It reveals that a newer record existed than one restored from a backup. It is
 written in the same edit as a change, and is no part of the tree: plans, differences and fingerprints ignore it.
@@ -13,12 +13,12 @@ from controller.models.scalars import HOST
 from controller.nrm.schema import LeafSpec, NodeSpec
 from controller.nrm.tree import Observed, Path, child
 
-#: Whose it is stands in it, so that a configuration that was copied from another station tells nothing.
+#: It includes the station's name, so that a copied configuration does not count.
 _TEXT = re.compile(r"minka ([^ ]+) ([0-9]{1,18})")
 
 
 def generation_of(root: NodeSpec, observed: Observed, station: str) -> int:
-    """The generation that a station carries, 0 where it carries none."""
+    """The generation that a station carries; 0 if it carries none."""
     found = _TEXT.fullmatch(_text(root, observed, station))
     return int(found[2]) if found and found[1] == station else 0
 

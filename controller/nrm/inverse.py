@@ -1,4 +1,4 @@
-"""The exact inverse of edits: what takes them back, the order of user-ordered lists included."""
+"""The exact inverse of edits: takes them back, including the order of user-ordered lists."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def invert(root: NodeSpec, tree: Tree, edits: Sequence[Edit], owners: Mapping[Pa
 
 
 def _restore(root: NodeSpec, tree: Tree, deleted: Sequence[Edit], owners: Mapping[Path, Owners]) -> tuple[Edit, ...]:
-    """Create what the deletes take away, in device order, each behind the sibling it stood behind."""
+    """Create what the deletes remove, in device order, each after its former sibling."""
     restored = []
     for path, leaves in tree.items():
         edit = next((edit for edit in deleted if is_below(path, edit.path)), None)

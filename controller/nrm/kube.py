@@ -1,4 +1,4 @@
-"""Device trees of functions and pools as Kubernetes objects: objects as read → tree, tree → what to apply.
+"""Device trees of functions and pools as Kubernetes objects: reads objects into a tree, and makes objects to apply.
 
 What an object of ours holds that the tree can't is listed as unknown. An object that is being deleted counts as gone,
 since nothing brings it back, and is listed as unknown until it is.
@@ -26,9 +26,9 @@ Object = Mapping[str, Any]
 #: Name under which Minka applies (Server-Side Apply).
 MANAGER = "minka"
 FUNCTION_LABEL, OWNER_LABEL = "minka.dev/function", "minka.dev/owner"
-#: Label of a node that Minka has taken out of use: it stays when somebody lets pods come again.
+#: Label of a node that Minka has taken out of use; it stays if somebody allows pods there again.
 CORDONED_LABEL = "minka.dev/cordoned"
-#: Before all that a cluster tells.
+#: A time before all that a cluster reports.
 _EVER = datetime.min.replace(tzinfo=UTC)
 _QUANTITY = re.compile(r"([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?")
 _SUFFIXES = {suffix: Decimal(1000) ** power for power, suffix in enumerate("kMGTPE", start=1)}
@@ -57,7 +57,7 @@ class Kind:
 
 
 class Place(NamedTuple):
-    """Where an object is, or all objects of a kind whose ``name`` is that, or any where it is empty.
+    """Place of one object; of all objects of a kind with a ``name``; or of all, if it is empty.
 
     ``namespace`` is empty of kinds that stand in none, and of all namespaces together.
     """
@@ -133,16 +133,16 @@ class Objects(ABC):
 
     root: Path
 
-    #: Kind, namespace and name of the objects whose changes tell of the device; an empty name for all.
+    #: Kind, namespace and name of the objects whose changes concern the device; an empty name for all.
     state: tuple[Kind, str, str]
 
     @abstractmethod
     def asked(self, pool: str) -> tuple[Place, ...]:
-        """What is read of a pool."""
+        """Places to read on a pool."""
 
     @abstractmethod
     def observed(self, found: Mapping[Place, Object], dark: Mapping[str, str]) -> Observed:
-        """The tree of what was found.
+        """The tree of the objects that were found.
 
         Args:
             found: All objects, each at its place.
@@ -151,19 +151,19 @@ class Objects(ABC):
 
     @abstractmethod
     def wanted(self, tree: Tree) -> dict[Place, dict[str, Any]]:
-        """What to apply for a tree, in the order in which objects are made: all that is ours, and nothing else."""
+        """Objects to apply for a tree, in the order in which they are made: all that is ours, and nothing else."""
 
     @abstractmethod
     def pool_of(self, path: Path) -> str:
-        """The pool that an entry is on, empty for the device itself."""
+        """The pool of an entry; empty for the device itself."""
 
     @abstractmethod
     def leaf_at(self, place: Place, field: tuple[str, ...]) -> tuple[Path, LeafName] | None:
-        """The leaf that a field of an object is, by the names of its ``fieldsV1``; None where the tree has none."""
+        """The leaf for a field of an object, by the names of its ``fieldsV1``; None if the tree has none."""
 
 
 class FunctionObjects(Objects):
-    """Objects of a function: on each pool a ConfigMap, an NFDeployment and a PodDisruptionBudget of its name."""
+    """Objects of a function: on each pool a ConfigMap, an NFDeployment and a PodDisruptionBudget with its name."""
 
     def __init__(self, function: str, namespace: str) -> None:
         self._function = function
@@ -173,7 +173,7 @@ class FunctionObjects(Objects):
         self.state = NF_DEPLOYMENT, namespace, self._name
 
     def asked(self, pool: str) -> tuple[Place, ...]:
-        """Its three objects."""
+        """The places of its three objects."""
         return tuple(self._at(pool, kind) for kind in (CONFIG_MAP, NF_DEPLOYMENT, DISRUPTION_BUDGET))
 
     def _at(self, pool: str, kind: Kind) -> Place:
@@ -335,7 +335,7 @@ class PoolObjects(Objects):
         self.state = NODE, "", ""
 
     def asked(self, pool: str) -> tuple[Place, ...]:
-        """All namespaces, priority classes, nodes and pods of functions; what bears our name in any namespace."""
+        """All namespaces, priority classes, nodes and pods of functions; and objects with our name in any namespace."""
         return (
             Place(pool, NAMESPACE, "", ""),
             Place(pool, QUOTA, "", pools.NAME),
@@ -346,7 +346,7 @@ class PoolObjects(Objects):
         )
 
     def pool_of(self, path: Path) -> str:
-        """The pool, whatever the entry."""
+        """The pool, for every entry."""
         return self._pool if path != self.root else ""
 
     # ------------------------------------------------------------------------ reading
@@ -440,21 +440,21 @@ class PoolObjects(Objects):
 
 @dataclass
 class _TreeReader:
-    """A tree in the making."""
+    """A tree under construction."""
 
     tree: dict[Path, dict[LeafName, Value]]
     state: dict[Path, dict[LeafName, Value]] = field(default_factory=dict)
     unknown: list[Path] = field(default_factory=list)
 
     def standing(self, one: Object | None, path: Path) -> Object | None:
-        """An object that is there to stay; one that is being deleted is noted."""
+        """An object that stays; one that is being deleted is noted."""
         if one is None or "deletionTimestamp" not in one.get("metadata", {}):
             return one
         self.unknown.append(f"{path}/{one.get('kind', 'object')} is being deleted, which {held_up_by(one)} holds up")
         return None
 
     def as_observed(self, objects: Objects, found: Mapping[Place, Object], dark: Mapping[Path, str]) -> Observed:
-        """What was read, with who else wrote it."""
+        """The result, with other writers."""
         writers: dict[Path, dict[LeafName, str]] = defaultdict(dict)
         for place, one in found.items():
             for field_, manager in writers_of(one):
@@ -502,7 +502,7 @@ def _hard(leaves: Leaves) -> dict[str, Any]:
 
 
 def _quantity(leaf: LeafName, number: str) -> str:
-    """A whole number as servers write it (``1024`` GiB are ``1Ti``): in another form it would differ for ever."""
+    """A whole number as servers write it (``1024`` GiB are ``1Ti``), since another form would always differ."""
     step_, suffixes = (1024, ("Gi", "Ti", "Pi")) if leaf in _GIBIBYTES else (1000, ("", "k", "M"))
     suffixes = ("M", "G", "T") if leaf in _CAPACITY else suffixes
     amount, power = int(number), 0
@@ -512,7 +512,7 @@ def _quantity(leaf: LeafName, number: str) -> str:
 
 
 def _amount(leaf: LeafName, quantity: object) -> str:
-    """A quantity in whole units, GiB for memory and Mbit/s for capacity; as written where it is none."""
+    """A quantity in whole units, GiB for memory and Mbit/s for capacity; unchanged if it is invalid."""
     amount = _number(quantity)
     if amount is None:
         return str(quantity)
@@ -521,7 +521,7 @@ def _amount(leaf: LeafName, quantity: object) -> str:
 
 
 def _number(quantity: object) -> Decimal | None:
-    """A quantity as a number; None where it is none."""
+    """A quantity as a number; None if it is invalid."""
     found = _QUANTITY.fullmatch(str(quantity))
     try:
         return Decimal(found[1]) * _SUFFIXES[found[2] or ""] if found else None
@@ -538,7 +538,7 @@ def _policy(leaves: Leaves) -> dict[str, Any]:
 
 
 def _let_in(spec: Object) -> tuple[str, ...] | None:
-    """The owners whose namespaces a policy lets in; None where it is not one of ours."""
+    """The owners whose namespaces a policy admits; None if the policy is not ours."""
     try:
         owners = tuple(spec["ingress"][0]["from"][0]["namespaceSelector"]["matchExpressions"][0]["values"])
     except (KeyError, IndexError, TypeError):
@@ -549,7 +549,7 @@ def _let_in(spec: Object) -> tuple[str, ...] | None:
 
 
 def _readiness(one: Object, settings: Object) -> dict[LeafName, Value]:
-    """The condition that the operator reports of a function, if it is about the latest generation."""
+    """The operator's condition of a function, if it is about the latest generation."""
     status, generation = one.get("status", {}), one.get("metadata", {}).get("generation", 0)
     conditions = _conditions(one)
     ready, stalled = conditions.get("Ready", {}), conditions.get("Stalled", {})
@@ -578,13 +578,13 @@ def _readiness(one: Object, settings: Object) -> dict[LeafName, Value]:
 
 
 def _written(settings: Object) -> datetime:
-    """When the parameters of a function were last written; a ConfigMap has no generation that a status could name."""
+    """When the parameters of a function were last written; a ConfigMap has no generation for a status to name."""
     entries = settings.get("metadata", {}).get("managedFields", ())
     return max((_time(entry.get("time")) for entry in entries if "f:data" in entry.get("fieldsV1", {})), default=_EVER)
 
 
 def _since(condition: Object) -> datetime:
-    """Since when a condition is as it is; one that does not say it is not doubted."""
+    """Since when a condition has its status; a condition without a time is trusted."""
     found = _time(condition.get("lastTransitionTime"))
     return datetime.max.replace(tzinfo=UTC) if found == _EVER else found
 
@@ -620,25 +620,25 @@ def _without_defaults(spec: NodeSpec, leaves: Mapping[LeafName, str]) -> dict[Le
 
 # --------------------------------------------------------------------------- nodes and pods
 
-#: Condition of a node that says whether its clock follows PTP. Kubernetes itself knows none: whatever watches the clock
-#: of a node sets it, as node-problem-detector does from a plug-in.
+#: Condition of a node that says whether its clock follows PTP. Kubernetes itself has none: a clock monitor on the node
+#: sets it, for example a plug-in of node-problem-detector.
 CLOCK_CONDITION = "ClockSynchronized"
 _READY = {"True": NodeReady.READY, "False": NodeReady.NOT_READY}
-#: Resources of nodes and pods, and how many of each are one.
+#: Resources of nodes and pods, and the size of one unit of each.
 _ROOM = {
     "cpus": ("cpu", Decimal(1)),
     "memory_gb": ("memory", _SUFFIXES["Gi"]),
     "hugepages_gb": ("hugepages-1Gi", _SUFFIXES["Gi"]),
     "accelerators": ("minka.dev/accelerators", Decimal(1)),
 }
-#: Restarts from which on a container counts as one that crashes again and again, also while it runs.
+#: Restarts from which a container counts as crashing again and again, also while it runs.
 _CRASHES = 2
-#: Letters of what a scheduler or kubelet says.
+#: Characters of a scheduler's or kubelet's message that are kept.
 _LONGEST = 300
 
 
 def _cluster(nodes: Iterable[Object], pods: Iterable[Object]) -> ClusterState:
-    """What nodes and pods say of themselves. Pods that have ended count no more."""
+    """State of nodes and pods, without pods that have ended."""
     here: dict[str, list[Object]] = defaultdict(list)
     ready: dict[str, bool] = {}
     waiting: dict[str, str] = {}
@@ -698,9 +698,9 @@ def _room(quantities: Object) -> Resources:
 
 
 def _crashes(pods: Iterable[Object]) -> tuple[dict[str, str], dict[str, datetime]]:
-    """Functions with a container that crashes again and again: what its kubelet says, and when that was, if it runs.
+    """Functions with a container that crashes repeatedly: the kubelet's message, and when it crashed if it runs now.
 
-    Between two crashes a container may be ready for a while, so that alone says nothing.
+    Between two crashes a container may be ready for a while, so readiness alone proves nothing.
     """
     said: dict[str, str] = {}
     last: dict[str, datetime] = {}
@@ -754,7 +754,7 @@ _CLIENT_SIDE = frozenset(
 
 
 class Manager(NamedTuple):
-    """Who wrote fields of an object; ``applies`` if by Server-Side Apply, ``subresource`` if through one."""
+    """Writer of fields of an object; ``applies`` if by Server-Side Apply, ``subresource`` if through one."""
 
     name: str
     applies: bool
@@ -762,12 +762,12 @@ class Manager(NamedTuple):
 
     @property
     def by_hand(self) -> bool:
-        """Whether it was an edit, which nobody goes on asking for."""
+        """Whether it was a single edit by hand."""
         return not self.applies and not self.subresource and self.name not in _CLIENT_SIDE
 
 
 def writers_of(one: Object) -> Iterator[tuple[tuple[str, ...], Manager]]:
-    """Fields of an object that were written otherwise than by Minka's applying, each with who did."""
+    """Fields of an object that were not written by Minka's applying, each with its writer."""
     for entry in one.get("metadata", {}).get("managedFields", ()):
         applies = entry.get("operation") == "Apply"
         manager = Manager(str(entry.get("manager", "")), applies, str(entry.get("subresource", "")))

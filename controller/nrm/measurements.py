@@ -20,7 +20,7 @@ def measurements_filter() -> etree._Element:
 
 
 def decode_measurements(data: etree._Element) -> tuple[Period, ...]:
-    """The latest full period of each job; one without times, and values that are no numbers, are left out."""
+    """The latest complete period of each job; without jobs that have no times, and values that are no numbers."""
     found = []
     for job in data.iter(f"{_PREFIX}job"):
         begin, end = time_of(job.findtext(f"{_PREFIX}begin-time")), time_of(job.findtext(f"{_PREFIX}end-time"))

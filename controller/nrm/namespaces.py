@@ -1,4 +1,4 @@
-"""XML namespaces on the wire. Each is written out: several 3GPP modules break the naming pattern."""
+"""XML namespaces on the wire. Each is written in full, since several 3GPP modules break the naming pattern."""
 
 from __future__ import annotations
 

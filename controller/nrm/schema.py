@@ -1,4 +1,4 @@
-"""What a profile declares about a device's nodes: names, namespaces, keys, leaves, and how each may change."""
+"""Schema of a device's nodes, as profiles declare it: names, namespaces, keys, leaves, and how each may change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _KEYS = re.compile(r"\[[^]]*]")
 
 
 class Mutability(StrEnum):
-    """How a leaf may be changed on an existing entry."""
+    """How a leaf may change on an existing entry."""
 
     LIVE = "live"
     LOCKED = "locked"
@@ -27,16 +27,16 @@ class Mutability(StrEnum):
 
 
 class NodeRole(StrEnum):
-    """What an entry is to the engine, whatever a profile calls it; core links say so by ``NodeSpec.link``."""
+    """What an entry means to the engine, whatever its name; core links use ``NodeSpec.link``."""
 
     #: A cell: it has an administrative and an operational state.
     CELL = "cell"
-    #: What else stands for a cell without having its states, as the CU's half of an NR cell.
+    #: Another part of a cell without its states, as the CU's half of an NR cell.
     CELL_PART = "cell-part"
     #: A PLMN on air in the cell that it stands in, on NR for one slice.
     BROADCAST = "broadcast"
-    #: What transmits a cell, where that is an object of its own. A profile renders one for each cell, beside it and of
-    #: its id; a cell on air may name others (``LeafRole.CARRIERS``).
+    #: An object of its own that transmits a cell. A profile renders one for each cell, beside it and with its id; a
+    #: cell on air may name others (``LeafRole.CARRIERS``).
     CARRIER = "carrier"
     #: A radio share, of the PLMN in its keys or of the members below it.
     SHARE = "share"
@@ -46,11 +46,11 @@ class NodeRole(StrEnum):
     SERVED_PLMN = "served-plmn"
     #: The near end of a core link.
     LOCAL_ADDRESS = "local-address"
-    #: The near end of an interface within a gNB (F1, E1), called like the device at its other end.
+    #: The near end of an interface within a gNB (F1, E1), named after the device at its other end.
     MIDHAUL = "midhaul"
     #: A static route of a router.
     ROUTE = "route"
-    #: A function on one pool. On another one it is made before it goes from the first.
+    #: A function on one pool. If it moves, it is made on the new pool before it is removed from the old one.
     WORKLOAD = "workload"
 
 
@@ -65,7 +65,7 @@ class KeyRole(StrEnum):
 
 
 class LeafRole(StrEnum):
-    """What a leaf means to the engine, whatever a profile calls it. Values are those of the standards named."""
+    """What a leaf means to the engine, whatever its name. Values are those of the named standards."""
 
     #: LOCKED, UNLOCKED or SHUTTINGDOWN (X.731).
     ADMINISTRATIVE_STATE = "administrative-state"
@@ -82,11 +82,11 @@ class LeafRole(StrEnum):
     SHARE_DEDICATED = "share-dedicated"
     SHARE_MIN = "share-min"
     SHARE_MAX = "share-max"
-    #: Identities and carriers, as ``controller.models.network`` has them.
+    #: Identities and carriers, as in ``controller.models.network``.
     NODE_ID = "node-id"
     NODE_ID_LENGTH = "node-id-length"
     LOCAL_ID = "local-id"
-    #: Of what a tenant plans for itself in a cell: the joined identity (ECI); or the node id, and where it stands.
+    #: In a tenant's own cell: the joined identity (ECI); or the node id, and where it is.
     CELL_IDENTITY = "cell-identity"
     OWN_NODE_ID = "own-node-id"
     OWN_NODE_ID_LENGTH = "own-node-id-length"
@@ -101,38 +101,39 @@ class LeafRole(StrEnum):
     #: NR-ARFCN of the cell-defining SSB.
     SSB = "ssb"
     PRACH_ROOT = "prach-root"
-    #: Most power of a cell or carrier, in tenths of a dBm, and in milliwatts.
+    #: Largest power of a cell or carrier, in tenths of a dBm, and in milliwatts.
     POWER_DECIDBM = "power-decidbm"
     POWER_MILLIWATTS = "power-milliwatts"
-    #: Of a neighbour relation: the other cell's distinguished name; whether ANR may remove it, users be handed over.
+    #: In a neighbour relation: the other cell's distinguished name; whether ANR may remove it; whether handover is
+    #: allowed.
     NEIGHBOUR = "neighbour"
     REMOVABLE = "removable"
     HANDOVER = "handover"
-    #: Distinguished names of the relation to a frequency that a cell relation goes with, and of that frequency.
+    #: Distinguished names of the frequency relation of a cell relation, and of that frequency.
     FREQUENCY_RELATION = "frequency-relation"
     FREQUENCY = "frequency"
     #: Administrative distance of a route.
     DISTANCE = "distance"
-    #: Whether a PLMN on air admits its operator's test users only: ``true`` or ``false``
-    #: (cellReservedForOperatorUse of SIB1, TS 36.331).
+    #: Whether a PLMN on air admits only its operator's test users: ``true`` or ``false`` (cellReservedForOperatorUse of
+    #: SIB1, TS 36.331).
     RESERVED = "reserved"
     #: Whether a function is ready on its pool: ``true`` or ``false``.
     READY = "ready"
-    #: Whether it serves there, if only with some of its replicas: ``true`` or ``false``.
+    #: Whether it serves there, at least with some of its replicas: ``true`` or ``false``.
     AVAILABLE = "available"
     #: Why it is not ready, in its operator's words.
     REASON = "reason"
     #: Since when it is there.
     SINCE = "since"
-    #: Whether its operator gave up: ``true`` or ``false``. It goes on only if something else is asked for.
+    #: Whether its operator gave up: ``true`` or ``false``. It goes on only after a new configuration.
     STALLED = "stalled"
-    #: Whether what its operator says is about its parameters as they are: ``true`` or ``false``.
+    #: Whether its operator's status is about its present parameters: ``true`` or ``false``.
     NOTICED = "noticed"
 
 
-#: What states of a cell that serves say, and those of a core link.
+#: Values of the states of a cell or core link that serves.
 _SERVING = {LeafRole.OPERATIONAL_STATE: "ENABLED", LeafRole.CELL_STATE: "ACTIVE"}
-#: Parts of a radio share: a tenant is served less where one of them becomes less.
+#: Parts of a radio share; if one of them becomes smaller, the tenant is served less.
 SHARE_PARTS = (LeafRole.SHARE_DEDICATED, LeafRole.SHARE_MIN, LeafRole.SHARE_MAX)
 
 
@@ -207,7 +208,7 @@ class LeafSpec:
 
     @property
     def compared(self) -> bool:
-        """Whether a difference on an existing entry is a difference at all.
+        """Whether a difference on an existing entry counts.
 
         A compared leaf that is absent from the desired leaves means its default; one without
         default is then not managed there and stays as it is.
@@ -292,30 +293,30 @@ class NodeSpec:
 
     @cached_property
     def leaf_by_role(self) -> dict[LeafRole, LeafSpec]:
-        """Leaves that mean something to the engine."""
+        """Leaves that mean something to the engine, by role."""
         return {role: leaf for leaf in self.leaves for role in leaf.roles}
 
     @cached_property
     def serving(self) -> dict[LeafName, str]:
-        """State leaves of a cell or core link, and what they say while it serves."""
+        """State leaves of a cell or core link, and their values while it serves."""
         return {self.leaf(role): says for role, says in _SERVING.items() if role in self.leaf_by_role}
 
     @cached_property
     def always_reported(self) -> frozenset[LeafName]:
-        """Those of the leaves that tell whether it serves which every device should have: no vendor's extensions."""
+        """State leaves that every device should report, since they show whether it serves; no vendor extensions."""
         return frozenset(name for name in self.serving if not self.leaf_by_name[name].extension)
 
     def leaf(self, role: LeafRole) -> LeafName:
-        """Name of the leaf with a role, an empty string where there is none."""
+        """Name of the leaf with a role; empty if there is none."""
         found = self.leaf_by_role.get(role)
         return "" if found is None else found.name
 
     def keys_of(self, path: Path) -> dict[KeyRole, str]:
-        """Keys of the entry at a path, by what they mean."""
+        """Keys of the entry at a path, by their meaning."""
         return dict(zip(self.key_roles, step(path)[1], strict=False))
 
     def plmn_of(self, path: Path) -> str:
-        """The PLMN in the keys of the entry at a path, an empty string where its keys name none."""
+        """The PLMN in the keys of the entry at a path; empty if its keys name none."""
         keys = self.keys_of(path)
         return f"{keys[KeyRole.MCC]}-{keys[KeyRole.MNC]}" if KeyRole.MCC in keys else ""
 
@@ -333,7 +334,7 @@ class NodeSpec:
         return tuple((leaf, leaf.start) for leaf in self.leaves if leaf.follows and callable(leaf.start))
 
     def begun(self, path: Path, wanted: Tree) -> dict[LeafName, Value]:
-        """Leaves of a new entry: what is wanted of it, and start values of what is not."""
+        """Leaves of a new entry: the wanted ones, and start values of others."""
         leaves = dict(wanted[path])
         for name, start in self._starting:
             if name not in leaves:
@@ -341,7 +342,7 @@ class NodeSpec:
         return leaves
 
     def followed(self, path: Path, leaves: Leaves, changed: Set[LeafName], wanted: Tree) -> Leaves:
-        """Leaves of an existing entry that follow those that change, if nothing else is wanted of them."""
+        """Leaves of an existing entry that follow changed ones, unless something else is wanted of them."""
         return {
             leaf.name: start(path, leaves, wanted)
             for leaf, start in self._following
@@ -374,7 +375,7 @@ class NodeSpec:
 
     @cached_property
     def apart_tags(self) -> frozenset[str]:
-        """Qualified names of what is read apart."""
+        """Qualified names of nodes that are read separately."""
         return frozenset(f"{{{self.namespace}}}{name}" for name in self.apart)
 
     @cached_property
@@ -415,27 +416,27 @@ class NodeSpec:
 
     @cached_property
     def ordered_broadcasts(self) -> tuple[str, ...]:
-        """How the steps of PLMNs on air begin in a path, in lists below this node that are ordered by user."""
+        """Beginnings of steps of PLMNs on air, in user-ordered lists below this node."""
         return _steps(node for node in self.walk() if node.broadcast and node.user_ordered)
 
     @cached_property
     def carriers(self) -> tuple[str, ...]:
-        """How the steps of carriers begin in a path below this node."""
+        """Beginnings of steps of carriers below this node."""
         return _steps(node for node in self.walk() if node.role is NodeRole.CARRIER)
 
     @cached_property
     def frequency_relations(self) -> tuple[str, ...]:
-        """How the steps of relations to a frequency begin in a path below this node."""
+        """Beginnings of steps of frequency relations below this node."""
         return _steps(node for node in self.walk() if LeafRole.FREQUENCY in node.leaf_by_role)
 
     @cached_property
     def reservable(self) -> tuple[str, ...]:
-        """The same of PLMNs on air that can be reserved for operator use."""
+        """Beginnings of steps of PLMNs on air that can be reserved for operator use."""
         return _steps(node for node in self.walk() if node.broadcast and LeafRole.RESERVED in node.leaf_by_role)
 
     @cached_property
     def self_made_names(self) -> frozenset[str]:
-        """Names of nodes, from this one down, that a device makes itself, too; others may be called like them."""
+        """Names of nodes, this one and below, that a device also makes itself; others' entries may have equal names."""
         return frozenset(node.name for node in self.walk() if node.self_made)
 
     @cached_property
@@ -469,13 +470,13 @@ def spec_of(root: NodeSpec, path: Path) -> NodeSpec | None:
 
 
 def lent(root: NodeSpec, path: Path) -> bool:
-    """Whether the entry at ``path`` is a setting of an object that stays when the entry is removed."""
+    """Whether the entry at ``path`` is a setting of an object that remains if the entry is removed."""
     spec = spec_of(root, path)
     return spec is not None and spec.lent
 
 
 def elsewhere(root: NodeSpec, path: Path, paths: Collection[Path]) -> Iterator[Path]:
-    """Other places, among the paths, of what stands at ``path``, or of what that stands in; none if it is there too."""
+    """Other places, among the paths, of the entry at ``path`` or its parents; none if it is also there."""
     while path and ((spec := spec_of(root, path)) is None or not spec.place):
         path = parent(path)
     if path and path not in paths:
@@ -483,12 +484,12 @@ def elsewhere(root: NodeSpec, path: Path, paths: Collection[Path]) -> Iterator[P
 
 
 def list_of(path: Path) -> str:
-    """The path without the keys of its last entry: what entries of one list share."""
+    """The path without the keys of its last entry, which all entries of one list share."""
     return path[: path.index("[", path.rindex("/"))]
 
 
 def lasting(root: NodeSpec, tree: Tree) -> Iterator[Path]:
-    """Paths of a device's tree without those of entries that the device makes and drops itself."""
+    """Paths of a device's tree, without entries that the device makes and drops itself."""
     names = root.self_made_names
     for path in tree:
         at = path.rindex("/") + 1

@@ -50,9 +50,9 @@ def name_of(path: Path) -> str:
 
 
 def path_of(distinguished_name: str) -> Path:
-    """Path of the object of a distinguished name (TS 32.300), below its managed element; empty where it names none.
+    """Path of the object with a distinguished name (TS 32.300), below its managed element; empty if it names none.
 
-    What stands above the managed element (``SubNetwork``) is in no tree.
+    Objects above the managed element (``SubNetwork``) are in no tree.
     """
     names = [name.partition("=") for name in distinguished_name.split(",")]
     known = [(kind.strip(), key.strip()) for kind, _, key in names]
@@ -66,7 +66,7 @@ def path_of(distinguished_name: str) -> Path:
 
 
 def parent(path: Path) -> Path:
-    """Path of the enclosing entry, an empty string at the top."""
+    """Path of the enclosing entry; empty at the top."""
     return path[: path.rindex("/")]
 
 
@@ -99,7 +99,7 @@ def is_below(path: Path, ancestor: Path) -> bool:
 
 
 def shared(tree: Tree, before: Tree) -> Tree:
-    """The same tree, which shares equal parts with an earlier one, so that both take little more room than one."""
+    """The same tree, sharing equal parts with an earlier one to save memory."""
     if list(tree) != list(before):
         return tree
     return {path: old if old == new else new for (path, old), new in zip(before.items(), tree.values(), strict=True)}
@@ -107,7 +107,7 @@ def shared(tree: Tree, before: Tree) -> Tree:
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Observed:
-    """What a device says of itself.
+    """What a device reports of itself.
 
     Attributes:
         tree: Managed configuration nodes, in device order, canonical values.
@@ -141,7 +141,7 @@ class Observed:
     cluster: ClusterState | None = None
 
     def unseen(self, *paths: Path) -> str:
-        """Why nobody knows whether an entry is there, of one of them; empty where that is known of all."""
+        """Why it is unknown whether an entry exists, for one such entry; empty if all is known."""
         if not self.dark:  # as nearly always
             return ""
         return next((reason for path in paths for dark, reason in self.dark.items() if is_below(path, dark)), "")

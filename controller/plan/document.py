@@ -34,7 +34,7 @@ def seal(
     removals: Mapping[str, int] | None = None,
     undoes: str = "",
 ) -> Plan:
-    """A plan with its id and digest; everything is put into canonical order first."""
+    """A plan with its id and digest, after everything is put into canonical order."""
     plan = Plan(
         id="",
         digest="",
@@ -115,7 +115,7 @@ class PlanDifference:
 
 
 def compare(a: Plan, b: Plan) -> tuple[PlanDifference, ...]:
-    """What two plans do differently, in words; empty if they do the same."""
+    """Differences between two plans, in words; empty if they do the same."""
     found: list[PlanDifference] = []
     for station in sorted({*a.changes.packed, *b.changes.packed}):
         mine, theirs = a.changes.on(station), b.changes.on(station)
@@ -164,7 +164,7 @@ def _finding_order(finding: Finding) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """What a plan as a whole is checked by, of one change: else each would have to be unpacked once more.
+    """Summary of one change for checks of the whole plan, so that the change need not be unpacked again.
 
     Attributes:
         removes: Nodes deleted, by owner.
@@ -185,7 +185,7 @@ class Outline:
 
 
 class Draft:
-    """What came out for stations so far, in any order and from any thread; changes are packed at once."""
+    """Results for stations so far, in any order and from any thread; changes are packed at once."""
 
     def __init__(self) -> None:
         self._packed: dict[str, bytes] = {}
@@ -195,7 +195,7 @@ class Draft:
         self._findings: list[Finding] = []
 
     def add(self, station: str, made: StationPlan) -> None:
-        """What came out for one station."""
+        """Add the result for one station."""
         self._findings.extend(made.findings)
         if made.change is not None:
             self._packed[station] = packed(made.change)
@@ -206,11 +206,11 @@ class Draft:
             self._unchanged.append(station)
 
     def change_of(self, station: str) -> Change | None:
-        """What was added for a station, None if nothing was."""
+        """The change of a station so far; None if it has none."""
         return Changes(self._packed).on(station)
 
     def withhold(self, station: str, reason: str) -> None:
-        """Leave out a station after all whose change was added."""
+        """Leave out a station whose change was added."""
         del self._packed[station], self._outlines[station]
         self._unplanned[station] = reason
 
@@ -240,7 +240,7 @@ class Draft:
         findings: tuple[Finding, ...] = (),
         undoes: str = "",
     ) -> Plan:
-        """The plan; ``findings`` are those that came of no station."""
+        """The sealed plan; ``findings`` are those that belong to no station."""
         return seal(
             created=created,
             network=network.header.id,

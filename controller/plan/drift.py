@@ -1,4 +1,4 @@
-"""Drift: what differs on a station from what should be there, and what adoption would record."""
+"""Drift: differences of a station from its desired tree, and the nodes that adoption would record."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NO_LEDGER: Mapping[Path, LedgerNode] = {}
 
 
 def drift(root: NodeSpec, rendered: Rendered, view: StationView) -> tuple[DiffRow, ...]:
-    """What differs from what should be there: ``before`` is what the station has, ``after`` what it should have.
+    """Differences from the desired tree: ``before`` is on the station, ``after`` is desired.
 
     Orphans and entries that are not ours are listed too. What the profile does not know at all is no drift:
     stations report states that no profile knows (plans name such nodes). A station that could not be read
@@ -57,13 +57,13 @@ def _rows(root: NodeSpec, rendered: Rendered, view: StationView, observed: Obser
 
 
 def drifted_nodes(root: NodeSpec, rendered: Rendered, observed: Observed) -> tuple[Path, ...]:
-    """Nodes that should be there and are missing or differ: what ``Health.drift`` counts."""
+    """Desired nodes that are missing or differ, which ``Health.drift`` counts."""
     difference = diff(root, observed.tree, where_it_stands(root, rendered, observed).tree)
     return (*(path for path in difference.missing if not observed.unseen(path)), *difference.changed)
 
 
 def applied(ledger: Mapping[Path, LedgerNode]) -> Rendered:
-    """What the device should carry of what was adopted or applied last.
+    """The tree of all that was adopted or applied last.
 
     Drift is judged and repaired against this and not against the network files, so that what they ask for and
     nobody applied yet neither counts as drift nor reaches a station by a repair. PLMNs on air come in the order that
@@ -84,7 +84,7 @@ def applied(ledger: Mapping[Path, LedgerNode]) -> Rendered:
 def ledger_nodes(
     root: NodeSpec, rendered: Rendered, ledger: Mapping[Path, LedgerNode] = NO_LEDGER
 ) -> Iterator[LedgerNode]:
-    """What the ledger has to say of a station that carries what is rendered, where it does not say so already."""
+    """Entries that the ledger needs and does not have, for a station that carries what is rendered."""
     first = frozenset(first_entries(root, rendered.tree).values())
     for path, owners in rendered.owners.items():
         leaves, known = rendered.tree[path], ledger.get(path)
@@ -95,7 +95,7 @@ def ledger_nodes(
 def carried_nodes(
     root: NodeSpec, wanted: Rendered, ledger: Mapping[Path, LedgerNode], observed: Observed
 ) -> tuple[tuple[LedgerNode, ...], tuple[Path, ...]]:
-    """What the ledger would have to say for the station to be as it was applied, and paths that would leave it.
+    """Entries of a ledger for the station as applied, and paths that would leave the ledger.
 
     Nodes are those of the ledger, and those that are wanted; what neither knows stays nobody's.
     """
@@ -119,7 +119,7 @@ def carried_nodes(
 
 
 def _managed(leaf: LeafSpec, asked: Collection[str]) -> bool:
-    """Whether the ledger holds a node to a leaf that it carries: one that is managed there, at its default or not."""
+    """Whether the ledger guards a leaf of a node: one that is managed there, at its default or not."""
     return leaf.compared and (leaf.name in asked or leaf.default is not None)
 
 
@@ -128,7 +128,7 @@ def _same(node: LedgerNode, known: LedgerNode) -> bool:
 
 
 def adopted_nodes(root: NodeSpec, rendered: Rendered, observed: Observed) -> tuple[LedgerNode, ...]:
-    """Nodes that are there just as wanted: they enter the ledger when the station is adopted.
+    """Nodes that are exactly as desired: they enter the ledger when the station is adopted.
 
     One that differs enters it by a person's plan: until then nobody applied what the files say of it, so
     that it is no drift and no repair touches it.

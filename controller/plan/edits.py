@@ -1,4 +1,4 @@
-"""From the difference of two trees to edits: what is created, changed, replaced and, where named, removed."""
+"""Makes edits of the difference of two trees: entries that are created, changed, replaced and, if named, removed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from controller.nrm.tree import LeafName, Observed, Path, Tree, Value, is_below,
 
 @dataclass(slots=True)
 class Edits:
-    """The edits that one station needs, and what stands in their way.
+    """The edits that one station needs, and obstacles to them.
 
     Attributes:
         edits: Deletes, then merges, then creates (parents first); each list entry at most once.
@@ -53,7 +53,7 @@ def find_edits(
     *,
     identities: bool = False,
 ) -> Edits:
-    """Compare one station with what it should carry.
+    """Compare one station with its desired tree.
 
     Args:
         root: Its schema.
@@ -84,7 +84,7 @@ def find_edits(
 def _followed(
     root: NodeSpec, observed: Tree, wanted: Tree, path: Path, leaves: LeafDifference
 ) -> tuple[dict[LeafName, Value], dict[LeafName, Value]]:
-    """What changes of an entry, before and after: the leaves that differ, and those that have to follow them."""
+    """Changes of an entry, before and after: leaves that differ, and leaves that must follow them."""
     spec = spec_of(root, path)
     has = observed[path]
     follow = {} if spec is None else spec.followed(path, {**has, **leaves.after}, leaves.after.keys(), wanted)
@@ -97,10 +97,10 @@ def _create(root: NodeSpec, rendered: Rendered, path: Path, after_sibling: Path 
     after = dict(rendered.tree[path]) if spec is None else spec.begun(path, rendered.tree)
     state = None if spec is None else spec.leaf_by_role.get(LeafRole.ADMINISTRATIVE_STATE)
     if spec is not None and state is not None and spec.is_cell:
-        # Silent until its unlock phase, whatever the device thinks the default is.
+        # Silent until its unlock phase, whatever the device's default is.
         after[state.name] = "LOCKED"
     elif state is not None and state.default == "LOCKED":
-        after[state.name] = "UNLOCKED"  # a tenant's own cell serves whenever the cell that it stands on does
+        after[state.name] = "UNLOCKED"  # a tenant's own cell serves whenever the cell below it does
     return Edit(op=Op.CREATE, path=path, after=after, owners=rendered.owners[path], after_sibling=after_sibling)
 
 
@@ -116,7 +116,7 @@ def _create_only(root: NodeSpec, path: Path, leaves: LeafDifference) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Surplus:
-    """Sorts what is there and not wanted: replaced, removed, orphaned or unknown."""
+    """Sorts surplus entries: replaced, removed, orphaned or unknown."""
 
     root: NodeSpec
     observed: Observed
@@ -127,7 +127,7 @@ class _Surplus:
     found: Edits
 
     def sort(self, difference: Difference) -> None:
-        """Go through the surplus from the top down; what goes takes all below with it."""
+        """Sort the surplus from the top down; an entry that goes takes all below it along."""
         vacant, moved = self._vacant(difference), self._moved(difference)
         unknown: set[Path] = set()
         gone: set[Path] = set()
@@ -158,7 +158,7 @@ class _Surplus:
                     self.found.entangled.append(path)
 
     def _vacant(self, difference: Difference) -> dict[str, Path]:
-        """Lists that hold one entry at most and get a new one: list → the new entry."""
+        """Lists with at most one entry that get a new one: list → the new entry."""
         return {
             list_of(path): path
             for path in difference.missing
@@ -171,7 +171,7 @@ class _Surplus:
         return {_on_air(path): self.rendered.owners[path] for path in put}
 
     def _moves(self, path: Path, moved: Mapping[tuple[str, tuple[str, ...]], Owners]) -> bool:
-        """Whether all that it puts on air stays so in the same cell, in another list and for the same owners.
+        """Whether all PLMNs of an entry stay on air in the same cell, in another list and for the same owners.
 
         A PLMN stands either among those that share the cell's identity, or apart with its own.
         """
@@ -187,7 +187,7 @@ class _Surplus:
         )
 
     def _is_misplaced(self, path: Path) -> bool:
-        """Whether it is a share of ours that stands elsewhere now: its members have theirs of the same resource.
+        """Whether it is a share of ours in a wrong place: its members have one of the same resource elsewhere.
 
         That is below another part of its cell, below a function of the station, or under another name.
         """
@@ -211,7 +211,7 @@ class _Surplus:
         return bool(members) and theirs.issuperset(step(one)[1] for one in members)
 
     def _goes_elsewhere(self, path: Path, difference: Difference) -> bool:
-        """Whether it is all ours, and comes to another place for the same owners by the same change."""
+        """Whether it is all ours, and moves to another place for the same owners by the same change."""
         spec, known = spec_of(self.root, path), self.ledger.get(path)
         return (
             spec is not None
@@ -225,12 +225,12 @@ class _Surplus:
         )
 
     def _stays(self, path: Path) -> bool:
-        """Whether it is an identity that is not to change."""
+        """Whether it is an identity that may not change."""
         spec = spec_of(self.root, path)
         return spec is not None and spec.role is NodeRole.NODE_PLMN and not self.identities
 
     def _replace(self, old: Path, new: Path) -> None:
-        """One attribute written as a list changes its value: no removal, and it was ours to set."""
+        """An attribute that is written as a list changes its value: it is no removal, and it is ours."""
         self.found.replaced[new] = old
         self._delete(old, self.rendered.owners[new])
         self.found.lost.extend(path for path in self.ledger if is_below(path, old))
@@ -253,7 +253,7 @@ class _Surplus:
         )
 
     def _members(self, path: Path) -> Iterator[Path]:
-        """Entries elsewhere that say that they belong to this one."""
+        """Entries elsewhere that name this one as theirs."""
         spec = spec_of(self.root, path)
         if spec is not None and spec.member:
             (name,) = step(path)[1]
@@ -274,7 +274,7 @@ class _Surplus:
 
 
 def _on_air(path: Path) -> tuple[str, tuple[str, ...]]:
-    """Cell and keys of a PLMN on air, whichever list it stands in."""
+    """Cell and keys of a PLMN on air, in whichever list it is."""
     return cell_of(path), step(path)[1]
 
 
@@ -290,7 +290,7 @@ def _primaries(
     *,
     identities: bool,
 ) -> set[Path]:
-    """See that each list's primary PLMN stays first; entries that have to be put first.
+    """Keep each list's primary PLMN first; returns entries that have to be put first.
 
     The primary forms the global cell identity, so another one is refused unless identities may change: then all of
     ours that stand before it go behind the others. One of ours that vanished is put back where it stood.

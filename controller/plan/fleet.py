@@ -1,4 +1,4 @@
-"""Views of many stations → one Plan, or a refusal that says how to allow it."""
+"""Makes one plan of views of many stations, or refuses with a hint how to allow it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from controller.plan.routers import check_routers, link_owners
 from controller.plan.rows import devices
 from controller.plan.station import StationPlan, plan_station
 
-#: What was left out that a refusal names.
+#: Left-out devices that a refusal names at most.
 _NAMED = 3
 
 
 class Planning:
-    """Plans stations one by one: a station's view is of no use any more once it was added.
+    """Plans stations one by one; a station's view is not needed after it was added.
 
     Args:
         network: The network as it should be.
@@ -36,7 +36,7 @@ class Planning:
         self._network, self._intent, self._options = network, intent, options
         self._draft = Draft()
         self._stations: set[str] = set()
-        #: Tenants that lose something of their way, by router.
+        #: Tenants that lose part of their VRF, by router.
         self._losing: dict[str, frozenset[str]] = {}
         self._withheld: list[str] = []
         self._broken: dict[str, list[Finding]] = defaultdict(list)
@@ -45,7 +45,7 @@ class Planning:
                 self._broken[finding.station].append(finding)
 
     def add(self, station: str, view: StationView) -> None:
-        """Plan a station from what is known of it. Stations may come in any order and from any thread."""
+        """Plan a station from its view. Stations may come in any order and from any thread."""
         self._stations.add(station)
         made = self.made(station, view)
         if made.change is not None and view.observed is not None and not view.observed.reverts:
@@ -55,7 +55,7 @@ class Planning:
         self._draft.add(station, made)
 
     def made(self, station: str, view: StationView) -> StationPlan:
-        """What comes out for one station, which is not added."""
+        """The plan of one station, without adding it."""
         network, broken = self._network, self._broken.get(station, ())
         if not network.manages(station):
             message = f"station {station} is not in the network files (any more); nothing on it was changed"
@@ -74,7 +74,7 @@ class Planning:
         return StationPlan(result.change, result.reason, (*wanted.findings, *result.findings))
 
     def comes_anew(self, station: str, view: StationView) -> bool:
-        """Whether a PLMN that can be reserved for operator use comes where nothing of it is ours yet."""
+        """Whether a PLMN that can be reserved for operator use is new on the station."""
         profiles = self._network.profiles_of(station) if view.adopted and station in self._network.station_by_id else ()
         steps = {PROFILE_RATS[profile]: root_spec((profile,)).reservable for profile in profiles}
         ours = {broadcast_plmn(path) for path in view.ledger if any(one in path for of in steps.values() for one in of)}
@@ -82,27 +82,27 @@ class Planning:
         return any(isinstance(one, BroadcastFact) and steps.get(one.rat) and one.plmn not in ours for one in facts)
 
     def change_of(self, station: str) -> Change | None:
-        """What comes out for a station so far, None if nothing does."""
+        """The change of a station so far; None if there is none."""
         return self._draft.change_of(station)
 
     def leave_out(self, station: str, reason: str) -> None:
-        """Do nothing on a station after all."""
+        """Leave out a station that was added."""
         self._losing.pop(station, None)
         self._draft.withhold(station, reason)
 
     def follow(self, station: str, function: str) -> None:
-        """Leave a station out with the function that it lives in; it is planned when that is there."""
+        """Leave a station out with the function that it lives in; it is planned when the function is there."""
         if reason := self._draft.unplanned.get(function):
             self._draft.add(station, StationPlan(reason=f"{function}: {reason}"))
 
     @property
     def behind(self) -> frozenset[str]:
-        """Stations behind routers that lose some of a tenant's way; only those whose own part is not in the plan."""
+        """Stations at routers where a tenant loses part of its VRF; only stations whose own part is not in the plan."""
         found = {station for router in self._losing for station in self._stations_of(router)}
         return frozenset(found - (self._stations - self._draft.unplanned.keys()))
 
     def withhold(self, linked: Mapping[str, frozenset[str]]) -> None:
-        """Leave out routers whose plan would remove ways that core links still need.
+        """Leave out routers whose plan would remove VRFs that core links still need.
 
         Args:
             linked: Tenants that have core links of ours on the stations ``behind``.
@@ -120,7 +120,7 @@ class Planning:
         return self._network.stations_at.get(self._network.site_of(router), ())
 
     def plan(self, network_digest: str, created: datetime) -> Plan:
-        """The plan of all stations that were added; raises as ``make_plan``."""
+        """The plan of all added stations; raises the errors of ``make_plan``."""
         remove = self._options.remove
         check_changes(self._network, self._draft.outlines, self._options, self._withheld, self._draft.unplanned)
         return self._draft.seal(
@@ -172,7 +172,7 @@ def check_changes(
     withheld: Sequence[str] = (),
     left_out: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """See that a plan removes and touches what was named, and that its stations and routers go in one order.
+    """Check that a plan removes and touches only what was named, and that its stations and routers have one order.
 
     Raises:
         PlanRefusedError: It does not; the message has all that is wrong, so that nobody learns it bit by bit.
@@ -193,7 +193,7 @@ def check_changes(
 
 
 def check_removals(changes: Iterable[Outline], named: Mapping[str, int], withheld: Sequence[str] = ()) -> None:
-    """See that just the nodes are removed that were named, by owner.
+    """Check that exactly the named nodes are removed, by owner.
 
     Args:
         changes: What the plan does.
@@ -231,7 +231,7 @@ def check_share(
     options: PlanOptions,
     left_out: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """A plan for one station is never too big; a bigger one needs its number named beyond the share.
+    """Check the plan's size: beyond the share, its number of stations must be named; one station is always allowed.
 
     What the plan leaves out, with the reason, may be why it touches fewer than were expected.
 
@@ -255,14 +255,14 @@ def check_share(
 
 
 def _others(network: Network, changes: Iterable[Outline]) -> str:
-    """How many of the devices are no stations, in words."""
+    """How many of the devices are not stations, in words."""
     kinds = Counter(network.device_kinds.get(change.station, DeviceKind.STATION) for change in changes)
     found = [f"{kinds[kind]} of them {kind}s" for kind in DeviceKind if kinds[kind] and kind is not DeviceKind.STATION]
     return f" ({', '.join(found)})" if found else ""
 
 
 def wanted_by(intent: Intent, network: Network, device: str) -> Rendered:
-    """The tree that a device should carry.
+    """The desired tree of a device.
 
     A station without facts should carry nothing: what is ours there is orphaned.
     """

@@ -1,6 +1,6 @@
-"""Changes that follow from no network file: functions to another pool or number of replicas, nodes out of use. Pure.
+"""Changes that follow from no network file: move or scale functions, take nodes out of use. Pure.
 
-What was applied moves as it was applied; what network files ask for meanwhile waits for a plan.
+A function moves as it was applied; newer network files wait for a plan.
 """
 
 from __future__ import annotations
@@ -35,30 +35,30 @@ from controller.plan.station import plan_station
 
 
 def pools_of(paths: Iterable[Path]) -> tuple[str, ...]:
-    """Pools that a function is on by nodes of its tree, such as its ledger's, in order."""
+    """Pools of a function by nodes of its tree, such as its ledger's, in order."""
     return tuple(sorted(step(path)[1][0] for path in paths if class_of(path) == DEPLOYMENT.name))
 
 
 def brought_to(changes: Iterable[Change]) -> list[str]:
-    """Pools that changes made a function on, in order."""
+    """Pools on which changes made a function, in order."""
     made = (edit.path for change in changes for phase in change.phases for edit in phase.edits if edit.op is Op.CREATE)
     return [pool for path in made for pool in pools_of([path])]
 
 
 def latest_first(pools: Iterable[str], changes: Iterable[Change]) -> tuple[str, ...]:
-    """Pools that a function is on, the one that it came to last first, by its changes in order."""
+    """Pools of a function, the one that it came to last first, by its changes in order."""
     came = {pool: number for number, pool in enumerate(brought_to(changes))}
     return tuple(sorted(pools, key=lambda pool: came.get(pool, -1), reverse=True))
 
 
 def ready_on(function: str, observed: Observed, pools: Iterable[str]) -> tuple[str, ...]:
-    """Those of the pools that a function is ready on."""
+    """Those of the pools on which a function is ready."""
     at = ((pool, deployment_path(function, pool)) for pool in pools)
     return tuple(pool for pool, path in at if ready_state(observed, path) is ServiceState.UP)
 
 
 def serving_on(function: str, observed: Observed, pools: Iterable[str]) -> tuple[str, ...]:
-    """Those of the pools that a function serves on: those that it is ready on, else those where some replicas are."""
+    """Pools on which a function serves: those where it is ready, or else those where some replicas are."""
     at = ((pool, deployment_path(function, pool)) for pool in pools)
     return ready_on(function, observed, pools) or tuple(pool for pool, path in at if serves(observed, path))
 
@@ -70,7 +70,7 @@ def moved_change(
     pool: str,
     served: Collection[str],
 ) -> Change | None:
-    """A function on one pool and no other, as it was applied: made there, then gone elsewhere; None where it is so.
+    """A change that leaves a function on one pool only, as it was applied; None if it is so already.
 
     What is on a pool that does not answer stays, in the ledger too.
 
@@ -100,7 +100,7 @@ def moved_change(
 def scaled_change(
     function: str, observed: Observed, ledger: Mapping[Path, LedgerEntry], replicas: int, served: Collection[str]
 ) -> Change | None:
-    """A function with another number of replicas, where it is; raises as ``moved_change``."""
+    """A change of a function's number of replicas on its pool; raises the errors of ``moved_change``."""
     was = applied(ledger)
     if not pools_of(ledger):
         raise ConflictError(f"{function} is on no pool: instantiate it first")
@@ -115,7 +115,7 @@ def reverted_change(
     before: Mapping[Path, LedgerEntry],
     served: Collection[str],
 ) -> Change | None:
-    """A function as an earlier ledger has it, where it is and with as many replicas; raises as ``moved_change``."""
+    """A change of a function back to an earlier ledger, on its pool with its replicas; raises as ``moved_change``."""
     here, there = pools_of(ledger), pools_of(before)
     if not here:
         raise ConflictError(f"{function} is on no pool: instantiate it first")
@@ -148,7 +148,7 @@ def coming_back(station: str, function: str, ledger: Mapping[Path, LedgerEntry])
 
 
 def image_in(ledger: Mapping[Path, LedgerEntry]) -> str:
-    """The image that a function was applied with; an empty string where it is on no pool."""
+    """The image that a function was applied with; empty if it is on no pool."""
     deployments = (entry for path, entry in ledger.items() if class_of(path) == DEPLOYMENT.name)
     return next((str(entry.leaves.get("image", "")) for entry in deployments), "")
 
@@ -156,7 +156,7 @@ def image_in(ledger: Mapping[Path, LedgerEntry]) -> str:
 def cordoned_change(
     pool: str, observed: Observed, ledger: Mapping[Path, LedgerEntry], node: str, *, cordoned: bool
 ) -> Change | None:
-    """A node of a pool out of use, or in use again as far as Minka took it out; None where it is so.
+    """A change that takes a pool's node out of use, or back as far as Minka took it out; None if it is so already.
 
     Raises:
         PlanRefusedError: It can't be changed so.
@@ -181,7 +181,7 @@ def _change(
     served: Collection[str],
     profile: str = PROFILE,
 ) -> Change | None:
-    """The change to what is wanted; what of ours is elsewhere may go."""
+    """The change to the wanted tree; nodes of ours elsewhere may be removed."""
     at = [observed.unseen(path) for path in wanted.tree if class_of(path) == DEPLOYMENT.name]
     if at and all(at):
         raise UnreachableError(at[0])
@@ -197,7 +197,7 @@ def _change(
 def _forgotten(
     function: str, observed: Observed, ledger: Mapping[Path, LedgerEntry], wanted: Rendered, profile: str
 ) -> Change | None:
-    """A change of the ledger alone: what is neither there nor wanted, as where nobody knew whether it had been made."""
+    """A change of the ledger alone: nodes that are neither there nor wanted, after a change with unknown result."""
     lost = [
         path for path in ledger if path not in observed.tree and path not in wanted.tree and not observed.unseen(path)
     ]
@@ -208,7 +208,7 @@ def _forgotten(
 
 
 def _pool(path: Path) -> str:
-    """The pool that a node of a function's tree is on; empty for the function itself."""
+    """The pool of a node in a function's tree; empty for the function itself."""
     while path and class_of(path) not in (DEPLOYMENT.name, DISRUPTION.name):
         path = parent(path)
     return step(path)[1][0] if path else ""

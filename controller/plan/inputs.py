@@ -1,4 +1,4 @@
-"""Inputs of a plan beside network and intent: the view of each station, and the request."""
+"""Inputs of a plan besides network and intent: the view of each station, and the request."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from controller.nrm.tree import LeafName, Observed, Path, Tree, Value, class_of,
 
 @dataclass(frozen=True, slots=True)
 class StationView:
-    """What is known of one station.
+    """The view of one station: its configuration, and what is on record of it.
 
     Attributes:
         observed: What the station says of itself, None if it could not be read.
@@ -53,7 +53,7 @@ class StationView:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What a plan may bring, change or remove; all else stays as the station has it.
+    """What a plan may bring, change or remove; all else stays as it is on the station.
 
     Attributes:
         tenant: Nodes of this tenant alone.
@@ -95,12 +95,12 @@ class PlanOptions:
     reserved: bool = False
 
     def holds_at(self, station: str) -> list[str]:
-        """What is under a hold at a station: it as a whole, and cells; sorted."""
+        """Objects under a hold at a station: the whole station, or cells; sorted."""
         return sorted(name for name in self.under_hold if name.partition("/")[0] == station)
 
 
 def under_hold(network: Network, holds: Iterable[Hold]) -> frozenset[str]:
-    """Devices and cells under a hold; one on a site is on all its devices."""
+    """Devices and cells under a hold; a hold on a site covers all its devices."""
     return frozenset(target for hold in holds for target in hold.targets(network))
 
 
@@ -108,7 +108,7 @@ def under_hold(network: Network, holds: Iterable[Hold]) -> frozenset[str]:
 
 
 def in_sight(rendered: Rendered, view: StationView) -> tuple[Rendered, StationView]:
-    """What is wanted, and a view, without what the device could not tell: that is neither missing nor surplus."""
+    """The desired tree and the view without what the device could not report, which is neither missing nor surplus."""
     if view.observed is None or not view.observed.dark:
         return rendered, view
     unseen = view.observed.unseen
@@ -119,7 +119,7 @@ def in_sight(rendered: Rendered, view: StationView) -> tuple[Rendered, StationVi
 
 
 def where_it_stands(root: NodeSpec, rendered: Rendered, observed: Observed) -> Rendered:
-    """What is wanted, without what is gone from one place and stands in another: that had left it anyhow."""
+    """The desired tree without entries that moved on the device by themselves."""
     gone = {
         path
         for path in rendered.tree
@@ -137,7 +137,7 @@ def where_it_stands(root: NodeSpec, rendered: Rendered, observed: Observed) -> R
 
 
 def with_reservations(root: NodeSpec, rendered: Rendered, view: StationView, *, reserve: bool = False) -> Rendered:
-    """What is wanted, with the PLMNs that are reserved for operator use, of which network files say nothing.
+    """The desired tree with reservations of PLMNs for operator use, which network files do not have.
 
     One of ours stays as we last applied it, so that another value on air is drift. One that is on air and not ours
     yet stays as it is. One that newly comes on air is reserved while its tenant is being tested: where all that is
@@ -182,7 +182,7 @@ def _reservable(root: NodeSpec, tree: Iterable[Path]) -> list[Path]:
 
 
 def _place(path: Path) -> tuple[str, str]:
-    """Cell and PLMN of an entry, whichever list it stands in."""
+    """Cell and PLMN of an entry, in whichever list it is."""
     return cell_of(path), plmn_part(path)
 
 
@@ -190,7 +190,7 @@ def _place(path: Path) -> tuple[str, str]:
 
 
 def with_given(root: NodeSpec, rendered: Rendered, observed: Observed | None) -> Rendered:
-    """What is wanted, with what comes with the device, of which network files say nothing (its list of alarms).
+    """The desired tree with entries that come with the device, such as its list of alarms.
 
     What the device can't have (a measurement job, a switch of ANR) is not wanted of it, and a finding says so.
     """
@@ -240,12 +240,12 @@ def given_in(root: NodeSpec, tree: Tree) -> tuple[Path, ...]:
 def at_what_cells_name(
     root: NodeSpec, rendered: Rendered, observed: Tree, ledger: Mapping[Path, LedgerNode]
 ) -> Rendered:
-    """What is wanted, at the carriers and the relations to frequencies that cells on air have."""
+    """The desired tree, with the carriers and frequency relations that cells on air use."""
     return at_frequencies(root, at_carriers(root, rendered, observed, ledger), observed, ledger)
 
 
 def at_carriers(root: NodeSpec, rendered: Rendered, observed: Tree, ledger: Mapping[Path, LedgerNode]) -> Rendered:
-    """Want of the carriers that cells on air name what is wanted of those that profiles render beside the cells.
+    """Move desired values of rendered carriers to the carriers that cells on air name.
 
     A cell that names another carrier keeps it. Where it names several, or shares one with another cell, nothing is
     wanted of them: files speak of cells. Where a carrier on air differs from its cell in what both have (channel
@@ -276,7 +276,7 @@ def at_carriers(root: NodeSpec, rendered: Rendered, observed: Tree, ledger: Mapp
 
 
 def _carrier_on_air(path: Path, cell: Path, observed: Tree) -> Path | None:
-    """The carrier on air that a rendered one is about: itself where the cell names none yet; None where unclear."""
+    """The carrier on air for a rendered one: itself if the cell names none yet; None if unclear."""
     named = carriers_of(observed, cell) if cell else ()
     if not named or named == (path,):
         return path
@@ -287,7 +287,7 @@ def _carrier_on_air(path: Path, cell: Path, observed: Tree) -> Path | None:
 
 
 def at_frequencies(root: NodeSpec, rendered: Rendered, observed: Tree, ledger: Mapping[Path, LedgerNode]) -> Rendered:
-    """Want of new relations between cells that they go with the relation to a frequency that the cell has on air.
+    """Let new cell relations use the frequency relation that the cell has on air.
 
     Profiles render one of ours for each frequency; it is wanted only where none on air leads to that frequency. Where
     the frequency itself can't be made, neither its relations are wanted nor those between cells, and a finding says so.
@@ -313,7 +313,7 @@ def _frequency_relations(root: NodeSpec, tree: Tree) -> list[Path]:
 
 
 def _frequency_of(root: NodeSpec, tree: Tree, path: Path) -> str:
-    """Distinguished name of the frequency that a relation leads to, from what holds frequencies on."""
+    """Distinguished name of the frequency that a relation leads to."""
     spec = spec_of(root, path)
     named = "" if spec is None else str(tree[path].get(spec.leaf(LeafRole.FREQUENCY), ""))
     return ",".join(named.split(",")[-2:])
@@ -337,7 +337,7 @@ def _moved(
     ledger: Mapping[Path, LedgerNode],
     moved: Mapping[str, Path],
 ) -> Rendered:
-    """What is wanted, with other relations to frequencies or none in place of some of ours, and nothing unused."""
+    """The desired tree with some of our frequency relations replaced or removed, and without unused ones."""
     tree: dict[Path, dict[LeafName, Value]] = {}
     left_out: list[Path] = []
     for path, leaves in rendered.tree.items():
@@ -380,7 +380,7 @@ def _no_frequency(path: Path) -> Finding:
 
 @dataclass(frozen=True, slots=True)
 class LimitedPlan:
-    """A station's plan within a limit.
+    """The desired tree and view of a station, reduced to a limit.
 
     Attributes:
         rendered: What is wanted within the limit, and what is there of ours outside of it.
@@ -396,7 +396,7 @@ class LimitedPlan:
 
 
 def limited(root: NodeSpec, rendered: Rendered, view: StationView, limit: Limit) -> LimitedPlan:
-    """Want within the limit what is wanted, and outside of it just what is there."""
+    """Limit a plan: inside the limit the desired tree counts, outside what is there."""
     there = view.observed.tree if view.observed else {}
     before = {path: entry.owners for path, entry in view.ledger.items()}
     owners: Mapping[Path, Owners] = {**before, **rendered.owners}
@@ -430,7 +430,7 @@ def limited(root: NodeSpec, rendered: Rendered, view: StationView, limit: Limit)
 
 
 def _names(root: NodeSpec, limit: Limit, path: Path) -> bool:
-    """Whether an entry is for the limit's slice, if that names one."""
+    """Whether an entry is for the limit's slice; true if the limit names none."""
     spec = spec_of(root, path)
     if limit.snssai is None or spec is None:
         return limit.snssai is None

@@ -1,4 +1,4 @@
-"""Changes that follow from no network file: lock cells, open PLMNs, re-create a core link, remove all of our nodes."""
+"""Changes that follow from no network file: lock cells, open PLMNs, re-create core links, remove all our nodes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from controller.plan.rows import contents, describe, entry_name, row
 from controller.plan.station import StationPlan, plan_station
 
 AdministrativeState = Literal["LOCKED", "UNLOCKED", "SHUTTINGDOWN"]
-#: What to wait for before it is confirmed; users of a cell that shuts down may stay for long.
+#: What to wait for before the confirm; users of a cell that shuts down may stay for long.
 _WAIT: Mapping[AdministrativeState, Literal["cell-off-air", "cell-on-air"]] = {
     "LOCKED": "cell-off-air",
     "UNLOCKED": "cell-on-air",
@@ -47,7 +47,7 @@ def administrative_state_change(
     owners: Mapping[Path, Owners],
     final: AdministrativeState,
 ) -> Change | None:
-    """Lock, unlock or shut down cells; None where all are so already.
+    """Lock, unlock or shut down cells; None if all are so already.
 
     A cell that shuts down serves its users until they leave, takes no new ones, and locks itself in the end; one
     that is locked or shuts down already is left alone then.
@@ -99,7 +99,7 @@ def cycle_change(
     *,
     on_air: bool = True,
 ) -> Change:
-    """Two phases, each committed: unlocked cells are locked, and unlocked again.
+    """Two committed phases: lock unlocked cells, then unlock them again.
 
     The change is good when they are on air afterwards, where that is asked for (``on_air``). If it is taken back they
     are unlocked, as before. It is judged as a whole by what was before it: a cell of which there was an alarm then may
@@ -172,7 +172,7 @@ def _row(root: NodeSpec, tree: Tree, path: Path, after: str) -> DiffRow:
 def open_plmns_change(
     station: str, profiles: tuple[str, ...], observed: Observed, tenant: str, ledger: Mapping[Path, LedgerEntry]
 ) -> Change | None:
-    """Let all users of a tenant in: its PLMNs of ours are reserved for operator use no longer; None where none is.
+    """Open a tenant's PLMNs to all users, if ours are reserved for operator use; None if none is.
 
     Args:
         station: Station id.
@@ -211,7 +211,7 @@ def _without(leaves: LeafValues, name: LeafName) -> LeafValues:
 def recreate_endpoints_change(
     station: str, profiles: tuple[str, ...], observed: Observed, endpoints: Mapping[Path, Owners]
 ) -> Change:
-    """Two phases, each committed: the entries are deleted with all below, then created from what was read.
+    """Two committed phases: delete core links with all below, then create them as they were read.
 
     The change is good when all of these links are up afterwards. The ledger stays as it is.
 
@@ -254,7 +254,7 @@ def recreate_endpoints_change(
 def removal_plan(
     station: str, profiles: tuple[str, ...], observed: Observed, ledger: Mapping[Path, LedgerEntry]
 ) -> StationPlan:
-    """The change that removes every node of ours but what came with the station: its root, its list of alarms.
+    """The change that removes all nodes of ours, except those that came with the station: its root, its list of alarms.
 
     Cells that are unlocked are locked first. What is not ours stays, and what of ours holds it.
     """

@@ -1,4 +1,4 @@
-"""Network files from live stations: what they carry becomes inventory and agreements.
+"""Makes network files from live stations: their configuration becomes inventory and agreements.
 
 The reverse of intent and profiles. What stations don't know (sites, tenants, cores) is given. What network files can't
 express becomes a note. At the end the new files are compared with what the stations carry; each row of that difference
@@ -46,22 +46,22 @@ from controller.plan.drift import drift
 from controller.plan.inputs import StationView, at_what_cells_name, with_reservations
 from controller.plan.rows import first_names
 
-#: Fields of a cell that network files may lack: what is on air stays then.
+#: Fields of a cell that network files may leave out: the value on air then stays.
 _LEFT_TO_THE_FIELD = tuple(name for name, info in Cell.model_fields.items() if not info.is_required())
-#: Region of stations whose place nobody named, where the network has not exactly one region.
+#: Region of stations without a known place, unless the network has exactly one region.
 UNPLACED = "imported"
 
 
 @dataclass(frozen=True, slots=True)
 class ImportedNetwork:
-    """A network as its stations report it, and what network files can't say."""
+    """A network as its stations report it, and notes about what network files can't express."""
 
     network: Network
     notes: tuple[str, ...]
 
 
 def import_network(frame: Frame, observed: Mapping[str, Observed | str], today: date) -> ImportedNetwork:
-    """Write down what stations carry.
+    """Make network files of what stations carry.
 
     A station that nobody gave a site gets one of its own at 0° N 0° E, in the only region or in a region
     ``imported``. Tenants found on air get one agreement for all cells that they use alike, valid from today, MOCN.
@@ -131,13 +131,13 @@ class _Import:
         }
 
     def _standalone(self, reading: StationReading) -> bool | None:
-        """Whether its NR cells have cores of their own; None where the header says so of all, or it has no NR cells."""
+        """Whether its NR cells have cores of their own; None if the header says so for all, or it has no NR cells."""
         standalone = Rat.NR in reading.linked
         serves = any(cell.rat is Rat.NR and cell.broadcasts for cell in reading.cells)
         return standalone if serves and standalone != self._frame.network.header.standalone else None
 
     def _node_plmns(self, name: str, reading: StationReading) -> dict[str, Plmn | None]:
-        """PLMNs of the global ids; none where it is the host's, which needs no word."""
+        """PLMNs of the global ids; None if it is the host's, which is the default."""
         network = self._frame.network
         found: dict[str, Plmn | None] = {}
         for node in ("enb_plmn", "gnb_plmn"):
@@ -197,14 +197,14 @@ class _Import:
             self._take_own(station, reading, use.tenant)
 
     def _take_own(self, station: Station, reading: CellReading, tenant: str) -> None:
-        """What a tenant plans for itself on a cell; what its PLMNs plan differently shows in the comparison."""
+        """The tenant's own cell; differences between its PLMNs appear in the comparison."""
         plmns = self._frame.network.tenant_by_id[tenant].plmns
         found = next((reading.own[plmn] for plmn in sorted(reading.own) if plmn in plmns), None)
         if found is None:
             return
         fields: dict[str, Any] = {"tenant": tenant, "station": station.id, "cell": reading.cell, **found.fields}
         if identity := fields.pop("cell_identity", ""):
-            # The device tells the whole identity only: it is taken apart as the station's own.
+            # The device has only the joined identity: it is split like the station's own.
             length = station.enb_id_length
             node_id, local_id = split_identity(reading.rat, int(identity), length)
             fields |= {"node_id": node_id, "node_id_length": length, "local_id": local_id}
@@ -213,7 +213,7 @@ class _Import:
             self._own_cells.append(own)
 
     def _planned(self, cell: Cell, reading: CellReading) -> Cell:
-        """The cell with what files may leave to the field, as far as they can say it."""
+        """The cell with values that files may leave out, as far as they can express them."""
         for name in (name for name in _LEFT_TO_THE_FIELD if name in reading.fields):
             value = reading.fields[name]
             try:
@@ -227,7 +227,7 @@ class _Import:
         return cell
 
     def _leave_out_dangling(self) -> None:
-        """Keep those relations that lead to cells of the files."""
+        """Keep only relations to cells in the files."""
         cells = {(cell.station, cell.id) for cell in self._cells}
         for one in self._neighbours:
             if (one.neighbour_station, one.neighbour_cell) not in cells:
@@ -278,7 +278,7 @@ class _Import:
     # ----------------------------------------------------------------- the proof
 
     def _compare(self, station: Station, facts: Sequence[Fact], observed: Observed) -> None:
-        """Note what the new files don't say of a station, or say otherwise."""
+        """Note where the new files differ from a station."""
         rendered = render(station.profiles, facts) if facts else Rendered({}, {}, ())
         root, view = root_spec(station.profiles), StationView(observed, adopted=True)
         wanted = at_what_cells_name(root, with_reservations(root, rendered, view), observed.tree, view.ledger)
@@ -294,7 +294,7 @@ class _Import:
 
 @dataclass
 class _Notes:
-    """Notes with what they are about; equal ones stand once for all."""
+    """Notes with their objects; equal notes are merged."""
 
     _about: dict[str, list[str]] = field(default_factory=dict)
 
@@ -306,7 +306,7 @@ class _Notes:
 
 
 def _model(model: type[Any], notes: _Notes, name: str, fields: Mapping[str, Any]) -> Any:
-    """The model of what was read, or None and a note."""
+    """The model of what was read; or None, and a note."""
     try:
         return model.model_validate(fields)
     except ValidationError as failure:
@@ -316,7 +316,7 @@ def _model(model: type[Any], notes: _Notes, name: str, fields: Mapping[str, Any]
 
 
 def _band(cell: Cell, tdd: bool | None) -> Band | None:
-    """The narrowest band that has the carrier: what lies in n78 lies in n77 too."""
+    """The narrowest band that contains the carrier: all of n78 is in n77 too."""
     fitting = [
         band
         for band in BANDS.values()
@@ -326,7 +326,7 @@ def _band(cell: Cell, tdd: bool | None) -> Band | None:
 
 
 def _scope(cells: Sequence[Cell], cells_of: Mapping[str, Sequence[Cell]]) -> Scope:
-    """The shortest scope of exactly these cells: whole stations, their cells of some bands, else cell by cell."""
+    """The shortest scope for exactly these cells: whole stations, their cells in some bands, or single cells."""
     stations = sorted({cell.station for cell in cells})
     bands = sorted({cell.band for cell in cells})
     candidates = [cell for station in stations for cell in cells_of[station]]
@@ -346,7 +346,7 @@ def _by_id(items: Sequence[Any]) -> tuple[Any, ...]:
 
 @dataclass(frozen=True, slots=True)
 class CellUse:
-    """What one tenant has on a cell, worded as in an agreement: nothing said of PLMNs or slices means all."""
+    """What one tenant has on a cell, as in an agreement: no PLMNs or slices means all."""
 
     tenant: str
     plmns: tuple[Plmn, ...]
@@ -367,7 +367,7 @@ def _uses(tenants: Iterable[Tenant], cell: CellReading) -> Iterator[CellUse]:
 
 
 def _shares(tenant: Tenant, cell: CellReading) -> tuple[RadioShare, ...]:
-    """The tenant's shares, one a resource; where LTE splits a pot by PLMNs, the guarantees are on the first."""
+    """The tenant's shares, one for each resource; if LTE splits a share by PLMNs, the guarantees are on the first."""
     primary = next(iter(cell.broadcasts))
     mine = [share for share in cell.shares if share.plmns and set(share.plmns) <= set(tenant.plmns)]
     mine.sort(key=lambda share: (share.plmns[0] != primary, share.plmns))
@@ -379,7 +379,7 @@ def _shares(tenant: Tenant, cell: CellReading) -> tuple[RadioShare, ...]:
 
 
 def _slices(tenant: Tenant, plmns: Sequence[Plmn], cell: CellReading) -> tuple[Snssai, ...]:
-    """Slices on air, of those that are the tenant's; none where that is all of them, and on LTE, which has none."""
+    """The tenant's slices on air; none if that is all of them, or on LTE."""
     if cell.rat is Rat.LTE:
         return ()
     on_air = {one for plmn in plmns for one in cell.on_air[plmn]} & set(tenant.slices)
@@ -387,7 +387,7 @@ def _slices(tenant: Tenant, plmns: Sequence[Plmn], cell: CellReading) -> tuple[S
 
 
 def _share(reading: ShareReading) -> RadioShare | None:
-    """The share, or None if a percentage or resource is none that we know."""
+    """The share; None if its percentage or resource is unknown."""
     try:
         return RadioShare.model_validate(
             {name: getattr(reading, name) for name in ("resource", "dedicated", "min", "max")}

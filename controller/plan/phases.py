@@ -22,20 +22,20 @@ from controller.nrm.profiles import (
 from controller.nrm.schema import LeafRole, Mutability, NodeRole, NodeSpec, spec_of
 from controller.nrm.tree import Observed, Path, Tree, is_below, parent
 
-#: Expected seconds; estimates for people, nothing waits by them.
+#: Expected seconds: estimates for people; nothing waits for them.
 LOCK_SECONDS = 2
 EDIT_SECONDS = 1
 ON_AIR_SECONDS = 5
-#: A core link that is configured again sets up its association again.
+#: A reconfigured core link sets up its association again.
 LINK_SECONDS = 5
 RESTART_SECONDS = 180
-#: What a cell on air does not bear, the gravest first.
+#: Changes that a cell on air can't take, the most severe first.
 _GRAVE = (Mutability.RESTART, Mutability.LOCKED)
 
 
 @dataclass(frozen=True, slots=True)
 class Locks:
-    """Which cells the edits concern in a way that live cells don't bear.
+    """Cells that must be locked because of the edits.
 
     Attributes:
         cells: Cells that have to be locked already or by us, in device order.
@@ -49,7 +49,7 @@ class Locks:
 
 
 def find_locks(root: NodeSpec, observed: Tree, edits: Iterable[Edit], renamed: Collection[Path] = ()) -> Locks:
-    """Cells to lock for the edits, and those that get another global identity."""
+    """Cells to lock for the edits, and cells that get another global identity."""
     grave = [(edit, need) for edit in edits if (need := _need(root, observed, edit)) in _GRAVE]
     if not (grave or renamed):
         return Locks((), (), False)
@@ -70,7 +70,7 @@ def find_locks(root: NodeSpec, observed: Tree, edits: Iterable[Edit], renamed: C
 
 
 def _need(root: NodeSpec, observed: Tree, edit: Edit) -> Mutability:
-    """How gravely an edit concerns a running station."""
+    """How severely an edit affects a running station."""
     spec = spec_of(root, edit.path)
     if spec is None:
         return Mutability.LIVE
@@ -78,7 +78,7 @@ def _need(root: NodeSpec, observed: Tree, edit: Edit) -> Mutability:
         kinds = {spec.leaf_by_name[name].mutability for name in {*edit.before, *edit.after}}
         return next((kind for kind in _GRAVE if kind in kinds), Mutability.LIVE)
     if edit.op is Op.DELETE:
-        # No cell leaves the air without having been locked.
+        # A cell never leaves the air without being locked first.
         below = (child for path in observed if is_below(path, edit.path) and (child := spec_of(root, path)))
         return Mutability.LOCKED if any(child.is_cell for child in below) else spec.mutability
     return spec.mutability if parent(edit.path) in observed else Mutability.LIVE
@@ -93,7 +93,7 @@ def build_phases(
     owners: Mapping[Path, Owners],
     moved: Sequence[Path] = (),
 ) -> tuple[tuple[Phase, ...], Tree]:
-    """Lock, edit, unlock, each with its exact inverse; and the tree after all of them.
+    """Lock, edit, unlock, each with its exact inverse; and the tree after all phases.
 
     Where a tenant's core links go and others of its come, the old ones go in a phase of their own, once the new are up;
     likewise where a function moves to another pool.
@@ -144,7 +144,7 @@ def _entry_edit(op: Op, path: Path, tree: Tree, owners: Mapping[Path, Owners]) -
 
 
 def make_before_break(root: NodeSpec, edits: Sequence[Edit]) -> tuple[list[Edit], list[Edit]]:
-    """All edits, and apart from them what goes later: core links once others of their tenant that are made here are up.
+    """All edits; and separately those that go later: old core links, after the tenant's new ones are up.
 
     Of a function that is made on another pool, all that goes from the first one goes once it is ready there.
     """
@@ -157,20 +157,20 @@ def make_before_break(root: NodeSpec, edits: Sequence[Edit]) -> tuple[list[Edit]
 
 
 def link_waits(root: NodeSpec, edits: Iterable[Edit]) -> Iterator[WaitFor]:
-    """Core links that the edits make are up."""
+    """Conditions that core links made by the edits are up."""
     for edit in edits:
         if edit.op is Op.CREATE and _is_link(root, edit.path) and is_unlocked({edit.path: edit.after}, edit.path):
             yield WaitFor(kind="link-up", path=edit.path, tenant=", ".join(edit.owners))
 
 
 def ready_waits(root: NodeSpec, edits: Iterable[Edit]) -> Iterator[WaitFor]:
-    """Functions that the edits make are ready."""
+    """Conditions that functions made by the edits are ready."""
     made = (edit.path for edit in edits if edit.op is Op.CREATE and _is_workload(root, edit.path))
     return (WaitFor(kind="ready", path=path) for path in made)
 
 
 def was_failed(observed: Observed, cell: Path) -> bool:
-    """Whether a cell is not on air although it is unlocked: a fault that was there before us."""
+    """Whether a cell is not on air although it is unlocked: a fault from before the change."""
     unlocked = cell in observed.tree and administrative_state(observed.tree, cell) == "UNLOCKED"
     return unlocked and cell_state(observed, cell) is ServiceState.DOWN
 
@@ -185,7 +185,7 @@ def outage_seconds(root: NodeSpec, observed: Tree, edits: Sequence[Edit], locks:
 
 
 def _renews_link(root: NodeSpec, observed: Tree, edit: Edit) -> bool:
-    """Whether the edit moves an end of a link that is there."""
+    """Whether the edit changes an end of an existing link."""
     if edit.op is Op.MERGE:
         spec = spec_of(root, edit.path)
         return spec is not None and spec.link is not None and spec.leaf(LeafRole.REMOTE_ADDRESS) in edit.after

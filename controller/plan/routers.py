@@ -1,6 +1,6 @@
-"""Routers, functions and central units in plans: which change before their stations, which after; a router's switch.
+"""Order of routers, functions and central units relative to their stations in plans; switching a router's path.
 
-Where a tenant comes, its path exists before a station's links need it; where a tenant goes, its links go first.
+For a new tenant, the path must exist before a station's links need it; for a leaving one, the links go first.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from controller.plan.rows import entry_name, row
 
 _WAYS = (DeviceKind.ROUTER, DeviceKind.FUNCTION)
 _DISTANCE = next(leaf for node in ROUTER.walk() if (leaf := node.leaf(LeafRole.DISTANCE)))
-#: Seconds until core links have found the other way.
+#: Seconds until core links have found the other path.
 _SWITCH_SECONDS = 10
 
 
 def ranks_of(changes: Iterable[Change], network: Network) -> dict[str, int]:
-    """Order of devices within their units, 0 where absent.
+    """Order of devices within their units; absent ones have 0.
 
     A router, function or central unit that gets something goes before the stations behind it; one that only loses
     something goes behind them.
@@ -46,7 +46,7 @@ def is_way(network: Network, device: str) -> bool:
 
 
 def ranks_behind(network: Network, devices: Iterable[str]) -> dict[str, int]:
-    """Order of stations behind devices that go first: a function before a central unit, that before its stations."""
+    """Order of stations after devices that go first: a function before a central unit, that before its stations."""
     ranks: dict[str, int] = {}
     for device in devices:
         unit = device in network.central_units
@@ -59,7 +59,7 @@ def ranks_behind(network: Network, devices: Iterable[str]) -> dict[str, int]:
 def nodes_behind(
     network: Network, device: str, ledgers: Mapping[str, Mapping[Path, LedgerNode]]
 ) -> Iterator[LedgerNode]:
-    """Nodes of ours on a device, and on the stations that a function serves: their tenants depend on it.
+    """Nodes of ours on a device, and on the stations that a function serves, whose tenants depend on it.
 
     A tenant's own function serves that tenant only.
     """
@@ -72,7 +72,7 @@ def nodes_behind(
 
 
 def check_routers(changes: Iterable[Outline], network: Network) -> None:
-    """See that no router and station have to go first and last at once.
+    """Check that no router has to go both before and after its stations.
 
     Raises:
         PlanRefusedError: A tenant comes and another one goes at one router.
@@ -93,7 +93,7 @@ def link_owners(ledger: Mapping[Path, LedgerNode]) -> frozenset[str]:
 
 
 def watched(change: Change, network: Network, ledgers: Mapping[str, Mapping[Path, LedgerNode]]) -> Change:
-    """A router's change that takes something away, with all core links of ours behind it as checks.
+    """A router's change that takes something away, with all our core links behind it as checks.
 
     Whoever names what is to go from a router need not know who still needs it: links that are up must stay so.
     """
@@ -110,7 +110,7 @@ def watched(change: Change, network: Network, ledgers: Mapping[str, Mapping[Path
 def switch_router_change(
     router: str, observed: Observed, ledger: Mapping[Path, LedgerNode], *, standby: bool
 ) -> Change | None:
-    """Let all ways of ours go over the standby, or over the uplink again; None where they do already.
+    """Move all our routes to the standby, or back to the uplink; None if they are there already.
 
     Of the two routes to a network the one counts whose distance is the smaller; the two distances are set. The
     router's own default routes are among them where the network files give both gateways: such a change could cut
@@ -153,7 +153,7 @@ def switch_router_change(
 
 
 def _pairs(ledger: Mapping[Path, LedgerNode]) -> list[tuple[Path, Path]]:
-    """Our routes to the same network from the same table, over the uplink and over the standby."""
+    """Our pairs of routes to the same network from the same table, over the uplink and over the standby."""
     ways: dict[tuple[Path, str], list[Path]] = {}
     for path in ledger:
         spec = spec_of(ROUTER, path)
@@ -164,7 +164,7 @@ def _pairs(ledger: Mapping[Path, LedgerNode]) -> list[tuple[Path, Path]]:
 
 
 def _start(route: LedgerNode) -> int:
-    """The distance that a route was made with."""
+    """The distance with which a route was made."""
     return int(str(route.leaves.get(_DISTANCE, PREFERRED)))
 
 

@@ -1,4 +1,4 @@
-"""Changes and plans in words: rows that a NOC engineer understands at a glance."""
+"""Changes and plans in words: rows for a NOC engineer."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from controller.nrm.profiles.values import NO_SD
 from controller.nrm.schema import KeyRole, LeafRole, NodeSpec, spec_of
 from controller.nrm.tree import LeafName, Leaves, Path, Value, parent, step
 
-#: Stands for something that is not there.
+#: Shown for a missing value.
 NOTHING = "–"
-#: Names that a message tells before it only counts.
+#: Names that a message lists before it only counts.
 _NAMED = 3
 
 
@@ -80,7 +80,7 @@ def devices(number: int) -> str:
 
 
 def contents(root: NodeSpec, path: Path, leaves: Leaves) -> str:
-    """What an entry holds, in words."""
+    """The content of an entry, in words."""
     spec = spec_of(root, path)
     if spec is None:
         return "present"
@@ -110,7 +110,7 @@ def leaf_texts(
 
 
 def _is_detail(root: NodeSpec, path: Path, made: set[Path]) -> bool:
-    """Whether a new entry is shown with the one above it: addresses and PLMNs of a link, members of a share."""
+    """Whether a new entry is shown with its parent: addresses and PLMNs of a link, members of a share."""
     spec = spec_of(root, path)
     above = spec_of(root, parent(path)) if parent(path) in made else None
     return spec is not None and above is not None and not (spec.broadcast or spec.children or above.is_cell)
@@ -154,7 +154,7 @@ def _text(value: Value | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PlanRow:
-    """One row of a plan as people read it; ``tenant`` is empty where nobody owns the node."""
+    """One row of a plan for people; ``tenant`` is empty if nobody owns the node."""
 
     station: str
     cell: str
@@ -165,7 +165,7 @@ class PlanRow:
 
 
 def render_text(plan: Plan) -> tuple[PlanRow, ...]:
-    """All rows of all changes, by station; none for an empty plan."""
+    """All rows of all changes, by station; empty for an empty plan."""
     return tuple(
         PlanRow(change.station, row.cell, row.tenant, row.what, row.before, row.after)
         for change in plan.changes

@@ -1,4 +1,4 @@
-"""Which tenants share each cell: by the agreements in force, and by the ledger (TS 32.130 REQ-NS_GEN-FUN-2)."""
+"""Tenants that share each cell, by the agreements in force and by the ledger (TS 32.130 REQ-NS_GEN-FUN-2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One station: observed and desired tree → one Change, or the reason why there is none."""
+"""Plans one station: makes one Change of its observed and desired tree, or says why there is none."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from controller.plan.rows import describe, entry_name, first_names, row
 
 @dataclass(frozen=True, slots=True)
 class StationPlan:
-    """What came out for one station.
+    """The result for one station.
 
     Attributes:
         change: The change; None if nothing is to be done or nothing may be done.
@@ -87,7 +87,7 @@ def plan_station(
 def _reason(
     station: str, root: NodeSpec, view: StationView, options: PlanOptions, edits: Edits, locked: Sequence[str]
 ) -> str:
-    """Why nothing may be done, empty if it may."""
+    """Why nothing may be done; empty if it may."""
     if view.retired is not None:
         return f"out of service since {view.retired:%Y-%m-%d}: adopt it to have it back"
     if not view.adopted:
@@ -104,7 +104,7 @@ def _reason(
 
 
 def _foreign_locks(root: NodeSpec, tree: Tree, ours: Collection[Path]) -> dict[Path, str]:
-    """State of our cells that are locked or shutting down: Minka leaves none behind, so somebody else did it."""
+    """States of our cells that are locked or shutting down: Minka leaves none so, so somebody else did it."""
     return {
         path: state
         for path in tree
@@ -123,7 +123,7 @@ def _shutting_down(tree: Tree, locks: Locks) -> Iterator[tuple[str, Path, str]]:
 
 @dataclass(frozen=True, slots=True)
 class _Builder:
-    """Puts a Change together."""
+    """Builds a Change."""
 
     station: str
     root: NodeSpec
@@ -175,7 +175,7 @@ class _Builder:
         )
 
     def _tenants_on(self, cells: Sequence[Path], owners: Mapping[Path, Owners]) -> set[str]:
-        """Tenants on the cells now; where the device restarts all there, and on the stations that a function serves."""
+        """Tenants on the cells now; all there if the device restarts, and on the stations that a function serves."""
         names = {cell_of(cell) for cell in cells}
         tenants = set(self.view.served) if self.locks.restarts else set()
         for path, owner in owners.items():
@@ -184,7 +184,7 @@ class _Builder:
         return tenants - {HOST}
 
     def _cells(self, after: Tree) -> Iterator[WaitFor]:
-        """Cells that have to be on air: unlocked ones, except those with a fault that was there before."""
+        """Cells that have to be on air: unlocked ones, except those with an earlier fault."""
         for path in after:
             if (
                 path in self.rendered.tree
@@ -195,7 +195,7 @@ class _Builder:
                 yield WaitFor(kind="cell-on-air", path=path)
 
     def _links(self, after: Tree, tenants: set[str]) -> Iterator[WaitFor]:
-        """Core links of the tenants that this change concerns, except locked ones."""
+        """Core links of tenants that this change concerns, except locked ones."""
         for path in after:
             spec = spec_of(self.root, path)
             owners = self.rendered.owners.get(path, ())
@@ -205,20 +205,20 @@ class _Builder:
                 yield WaitFor(kind="link-up", path=path, tenant=", ".join(owners))
 
     def _workloads(self, after: Tree) -> Iterator[WaitFor]:
-        """Functions have to be ready where they should run."""
+        """Functions that have to be ready where they should run."""
         for path in after:
             spec = spec_of(self.root, path)
             if path in self.rendered.tree and spec is not None and spec.role is NodeRole.WORKLOAD:
                 yield WaitFor(kind="ready", path=path)
 
     def _covered(self, edits: Sequence[Edit], checks: Sequence[WaitFor]) -> Iterator[Path]:
-        """What must not have changed when the change is applied: what it edits, and what its checks depend on."""
+        """Paths that must be unchanged when the change is applied: those it edits, and those its checks depend on."""
         for edit in edits:
             if edit.op is Op.MERGE:
                 yield from (f"{edit.path}/{leaf}" for leaf in {*edit.before, *edit.after})
             else:
                 yield edit.path
-        # Who is interrupted was decided by what these cells carry.
+        # What these cells carry decided who is interrupted.
         yield from self.locks.to_lock
         yield from (f"{cell}/{administrative_leaf(cell)}" for cell in self.locks.cells)
         for check in checks:
@@ -273,7 +273,7 @@ def station_findings(
 
 
 def _dark(station: str, root: NodeSpec, wanted: Rendered, view: StationView) -> Iterator[Finding]:
-    """What could not be read, by the reason: where something is to be done there, that is not planned."""
+    """What could not be read, by reason: edits there are not planned."""
     unread: dict[tuple[str, str], list[str]] = {}
     for path, reason in view.observed.dark.items() if view.observed else ():
         asked = {one: leaves for one, leaves in wanted.tree.items() if is_below(one, path)}
@@ -297,7 +297,7 @@ def _identities_that_stay(station: str, root: NodeSpec, edits: Edits) -> Iterato
 
 
 def _reserved_plmns(station: str, observed: Observed, edits: Edits, options: PlanOptions) -> Iterator[Finding]:
-    """PLMNs that stay closed to ordinary users: of a tenant that is tested, of a run that broke, or of the field."""
+    """PLMNs that stay closed to ordinary users: of a tenant under test, of a failed run, or set by others."""
     edited = {edit.path for edit in edits.edits}
     for edit in edits.edits if not options.reserved else ():
         if edit.path not in observed.tree and is_reserved({edit.path: edit.after}, edit.path):
@@ -318,7 +318,7 @@ def _reserved_plmns(station: str, observed: Observed, edits: Edits, options: Pla
 
 
 def _unheard(station: str, root: NodeSpec, edits: Edits) -> Iterator[Finding]:
-    """What came with a station that is observed only, and is not set so that its alarms can be read."""
+    """An entry that came with an observe-only station, and whose setting hides alarms from us."""
     for edit in edits.edits:
         spec = spec_of(root, edit.path)
         if spec is not None and spec.given:
@@ -330,7 +330,7 @@ def _unheard(station: str, root: NodeSpec, edits: Edits) -> Iterator[Finding]:
 
 
 def _unknown_plmns(station: str, observed: Observed, edits: Edits) -> Iterator[Finding]:
-    """PLMNs on air that nobody asked for: somebody's network radiates from our mast, so say it loudly."""
+    """PLMNs on air that nobody asked for: somebody's network radiates from our mast."""
     unknown = _below(observed.tree, edits.unknown)
     plmns = {(cell_of(path), plmn) for path in unknown if (plmn := broadcast_plmn(path))}
     states = {cell.cell: cell_state(observed, cell.path) for cell in cells(observed.tree)} if plmns else {}

@@ -1,4 +1,4 @@
-"""Taking an applied change back: a change of its own, from the inverses that were made with it."""
+"""Takes an applied change back: makes a change of the inverses that were stored with it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def undo_change(profiles: tuple[str, ...], change: Change, observed: Observed) -
         for done in reversed(change.phases):
             back = invert(root, tree, done.inverse, {})
             tree = apply_edits(root, tree, done.inverse)
-            # Links that went once others had come are up again before those go.
+            # Removed links, which new ones replaced, are up again before the new ones go.
             links = (
                 link_waits(root, done.inverse) if any(wait.kind == "link-up" for wait in _before(change, done)) else ()
             )
@@ -106,13 +106,13 @@ def undo_job(
 
 
 def _before(change: Change, done: Phase) -> Iterator[WaitFor]:
-    """What the phases before one waited for."""
+    """Conditions of the phases before one."""
     for phase in change.phases[: change.phases.index(done)]:
         yield from phase.wait
 
 
 def _waits(root: NodeSpec, edits: tuple[Edit, ...]) -> Iterator[WaitFor]:
-    """Cells that the edits lock have to leave the air, those that they unlock to come back."""
+    """Cells that the edits lock have to leave the air; those that they unlock have to come back."""
     for edit in edits:
         spec = spec_of(root, edit.path)
         leaf = administrative_leaf(edit.path)
@@ -122,9 +122,9 @@ def _waits(root: NodeSpec, edits: tuple[Edit, ...]) -> Iterator[WaitFor]:
 
 
 def _holds_again(tree: Tree, check: WaitFor) -> bool:
-    """Whether what was checked after the change can be expected after its undoing, too."""
+    """Whether a check of the change can be expected to hold after its undoing, too."""
     if check.behind:
-        return True  # links that are reached by way of the device may be lost on the way back, too
+        return True  # links that depend on the device may be lost on the way back, too
     if check.path not in tree:
         return False
     return check.kind in ("link-up", "ready") or (

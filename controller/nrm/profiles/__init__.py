@@ -99,7 +99,7 @@ _CLOUD: dict[str, NodeSpec] = {function.PROFILE: function.FUNCTION, pool.PROFILE
 
 @dataclass(frozen=True)
 class Rendered:
-    """What one station should carry.
+    """The desired tree of one device.
 
     Attributes:
         tree: The device tree, without leaves at their default.
@@ -113,7 +113,7 @@ class Rendered:
 
 
 def root_spec(profiles: tuple[str, ...]) -> NodeSpec:
-    """ManagedElement with the functions of all named profiles, whose order does not matter; or of another device.
+    """ManagedElement with the functions of all named profiles, in any order; or the root of another device.
 
     Raises:
         NotFoundError: There is no profile of that name.
@@ -131,7 +131,7 @@ def _root_spec(profiles: tuple[str, ...]) -> NodeSpec:
 
 
 def router_profile(profiles: tuple[str, ...]) -> RouterProfile | None:
-    """The profile of a router, None for that of a station."""
+    """The profile of a router; None for that of a station."""
     return ROUTER_PROFILES.get(profiles[0]) if len(profiles) == 1 else None
 
 
@@ -178,7 +178,7 @@ def render(profiles: tuple[str, ...], facts: Sequence[Fact]) -> Rendered:
 
 
 def cell_path(profiles: tuple[str, ...], station: str, cell: str, rat: Rat, band: str) -> Path:
-    """Path of the entry that has a cell's states (the band tells FDD from TDD on LTE).
+    """Path of the entry with a cell's states (the band distinguishes FDD from TDD on LTE).
 
     Raises:
         NotFoundError: None of the profiles has cells of this radio technology.

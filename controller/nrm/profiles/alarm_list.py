@@ -13,7 +13,7 @@ from controller.nrm.equipment import time_of
 from controller.nrm.schema import LeafSpec, NodeSpec
 from controller.nrm.tree import Path, Tree, class_of, steps
 
-#: Feature of the managed element's module without which it has no such list.
+#: Feature of the managed element's module; without it there is no such list.
 FM_FEATURE = "FmUnderManagedElement"
 #: The alarms of a station, on record at the station while it is unlocked. Unlike cells it carries no service, so its
 #: administrative state is configuration like any other: planned, compared and repaired.
@@ -33,7 +33,7 @@ ALARM_LIST = NodeSpec(
 )
 
 
-#: Records of a list that are read, the worst first, and letters of each text: stations are not trusted.
+#: Most records that are read, the worst first, and most characters of each text: stations are not trusted.
 MOST_RECORDS, _MOST_LETTERS = 1000, 1000
 _ME = f"{{{ns.MANAGED_ELEMENT}}}"
 _WORST_FIRST = {severity.value: place for place, severity in enumerate(PerceivedSeverity)}
@@ -74,7 +74,7 @@ def _record(element: etree._Element) -> AlarmRecord:
 
 
 def _key(record: etree._Element) -> str:
-    """Its id as the station writes it, since it is written back; one that is too long is none."""
+    """Its id as the station writes it, since it is written back; None if it is too long."""
     key = record.findtext(f"{_ME}alarmId") or ""
     return key if len(key) <= _MOST_LETTERS else ""
 
@@ -84,7 +84,7 @@ def _word(element: etree._Element, name: str) -> str:
 
 
 def list_in(tree: Tree) -> Path:
-    """Path of a station's list of alarms, an empty string where it has none."""
+    """Path of a station's list of alarms; empty if it has none."""
     return next((path for path in tree if class_of(path) == ALARM_LIST.name), "")
 
 

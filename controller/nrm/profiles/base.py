@@ -1,4 +1,4 @@
-"""What every profile is made of: its node specs, and a renderer that adds entries to an output."""
+"""Common parts of profiles: node specs, and a renderer that adds entries to an output."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ from controller.nrm.tree import LeafName, Path, Value, child
 #: Id of every function object; a station has one of each kind.
 FUNCTION_ID = "1"
 
-#: Keys of entries that stand for a PLMN, and of those that stand for a PLMN and a slice.
+#: Keys of entries for a PLMN, and of those for a PLMN and a slice.
 PLMN_KEYS = (KeyRole.MCC, KeyRole.MNC)
 PLMN_AND_SLICE_KEYS = (*PLMN_KEYS, KeyRole.SD, KeyRole.SST)
 
 USER_LABEL = LeafSpec("userLabel")
-#: Mandatory in all 3GPP functions, without meaning for sharing: a start value.
+#: Mandatory in all 3GPP functions, but meaningless for sharing: a start value.
 PRIORITY_LABEL = LeafSpec("priorityLabel", normalise=integer, start="1")
 
 
@@ -87,7 +87,7 @@ def operational_state(namespace: str = "") -> LeafSpec:
 
 
 def cell_state(*, extension: bool = False) -> LeafSpec:
-    """Spec of a cellState (TS 28.541, of NR): ACTIVE, INACTIVE or IDLE. On LTE it is a vendor's ``extension``."""
+    """Spec of a cellState (TS 28.541, NR): ACTIVE, INACTIVE or IDLE. On LTE it is a vendor's ``extension``."""
     return state("cellState", LeafRole.CELL_STATE, extension=extension)
 
 
@@ -102,12 +102,12 @@ def anr_switches(feature: str, *names: str, namespace: str = "", beside: bool = 
 
 
 def switched(switches: tuple[LeafSpec, ...], anr: bool | None) -> dict[LeafName, Value]:
-    """Switches of ANR as network files say, none where that is left to the field."""
+    """Values of ANR switches as in the network files; none if Minka does not manage them."""
     return {} if anr is None else dict.fromkeys((leaf.name for leaf in switches), str(anr).lower())
 
 
 def relation(name: str, namespace: str, adjacent: str, *leaves: LeafSpec, allowed: str | None = "true") -> NodeSpec:
-    """Spec of a neighbour relation, which the device makes itself, too: NRCellRelation (TS 28.541), EUtranRelation.
+    """Spec of a neighbour relation, which the device also makes itself: NRCellRelation (TS 28.541), EUtranRelation.
 
     ``adjacent`` is the leaf that names the other cell, ``allowed`` what it means where nothing says what is allowed.
     """
@@ -159,7 +159,7 @@ _PLANES = {CONTROL_PLANE: Plane.CONTROL, USER_PLANE: Plane.USER}
 
 
 def peer_end_points(namespace: str, plane: str, *interfaces: Interface) -> tuple[NodeSpec, ...]:
-    """Specs of the ends of X2 and Xn in one plane, which stations make, too (TS 28.541 EP_X2C, EP_X2U, EP_XnC …)."""
+    """Specs of the ends of X2 and Xn in one plane, which stations also make (TS 28.541 EP_X2C, EP_X2U, EP_XnC …)."""
     local = replace(local_address(namespace), self_made=True)
     leaves = (USER_LABEL, LeafSpec("remoteAddress", normalise=address, label="far end"))
     return tuple(
@@ -176,9 +176,9 @@ def peer_end_points(namespace: str, plane: str, *interfaces: Interface) -> tuple
 
 
 def render_peer(fact: PeerFact, function: NodeSpec, plane: str, at: Path, out: Output) -> None:
-    """An end of X2 or Xn, which is called like the node at the other end: its station and technology.
+    """Render an end of X2 or Xn, named after the node at the other end: its station and technology.
 
-    Nothing where there is none in this plane.
+    Renders nothing if there is none in this plane.
     """
     if _PLANES[plane] not in fact.planes:
         return
@@ -189,14 +189,14 @@ def render_peer(fact: PeerFact, function: NodeSpec, plane: str, at: Path, out: O
 
 
 def managed_element(functions: tuple[NodeSpec, ...]) -> NodeSpec:
-    """Spec of the root, ManagedElement (TS 28.622 §4.3.3); factories fill its attributes, we add functions."""
+    """Spec of the root, ManagedElement (TS 28.622 §4.3.3); vendors set its attributes, we add functions."""
     return NodeSpec(
         "ManagedElement",
         ns.MANAGED_ELEMENT,
         leaves=(
             LeafSpec("dnPrefix"),
             USER_LABEL,
-            # An operator's own state (TS 28.622), which no station acts on.
+            # An operator's own state (TS 28.622), which does not affect the station.
             LeafSpec("userDefinedState", carrier=True),
             PRIORITY_LABEL,
             state("locationName"),
@@ -212,7 +212,7 @@ def managed_element(functions: tuple[NodeSpec, ...]) -> NodeSpec:
 
 @dataclass(frozen=True)
 class StationFacts:
-    """The facts of one station by kind, each in canonical order; shares of the whole station are those of cell ""."""
+    """The facts of one station by kind, in canonical order; shares of the whole station have cell ""."""
 
     station: StationFact
     cells: tuple[CellFact, ...]
@@ -286,7 +286,7 @@ def _share_order(fact: ShareFact) -> tuple[object, ...]:
 
 @dataclass
 class Output:
-    """A device tree in the making."""
+    """A device tree under construction."""
 
     station: str
     tree: dict[Path, dict[LeafName, Value]] = field(default_factory=dict)
@@ -301,7 +301,7 @@ class Output:
         leaves: Mapping[LeafName, Value] | None = None,
         owners: Owners = HOST_OWNED,
     ) -> Path:
-        """Add an entry; the same entry for several owners is theirs together.
+        """Add an entry; if several owners add the same entry, they own it together.
 
         Returns:
             Path of the entry.

@@ -1,4 +1,4 @@
-"""Profile of functions: what Minka asks of the Kubernetes API of each pool that a function runs on.
+"""Profile of functions: what Minka applies at the Kubernetes API of each pool that a function runs on.
 
 A function's tree has one ``Deployment`` for each pool that it is on, two while it moves. ``controller.nrm.kube`` says
 which objects they are.
@@ -26,7 +26,7 @@ from controller.nrm.profiles.values import address
 from controller.nrm.schema import LeafRole, LeafSpec, Mutability, NodeRole, NodeSpec
 from controller.nrm.tree import LeafName, Leaves, Observed, Path, Value, child, class_of
 
-#: Interfaces that a function is managed by, and that its users' packets come by.
+#: Interfaces for management, and for users' packets.
 OAM, USER = "oam", "n3"
 
 _INTERFACE = NodeSpec(
@@ -61,7 +61,7 @@ _PARAMETER = NodeSpec(
     mutability=Mutability.RESTART,
     label="parameter",
 )
-#: A function on one pool; ready is what the vendor's operator says of the latest generation.
+#: A function on one pool; the vendor's operator says whether the latest generation is ready.
 DEPLOYMENT = NodeSpec(
     "Deployment",
     "",
@@ -116,7 +116,7 @@ PROFILE = "function"
 
 
 def render_function(fact: FunctionFact) -> Output:
-    """What the pools of a function should carry; nothing of one that no pool was found for."""
+    """The desired tree of a function on its pools; empty if no pool was found for it."""
     out = Output(fact.function)
     function = out.add(FUNCTION, "", (fact.function,), owners=fact.owners)
     if not fact.pool:
@@ -153,7 +153,7 @@ def _staying(replicas: int) -> dict[LeafName, Value]:
 
 
 def with_replicas(path: Path, leaves: Leaves, replicas: int) -> dict[LeafName, Value]:
-    """Leaves of a node of a function's tree that has another number of replicas."""
+    """Leaves of a node in a function's tree, with another number of replicas."""
     if class_of(path) == DISRUPTION.name:
         return {**leaves, **_staying(replicas)}
     if class_of(path) != DEPLOYMENT.name:
@@ -168,18 +168,18 @@ def deployment_path(function: str, pool: str) -> Path:
 
 
 def why_not_ready(observed: Observed, path: Path) -> str:
-    """Why the function at ``path`` is not ready there, whoever says so: its pool, its operator, or nobody."""
+    """Why the function at ``path`` is not ready there: by its pool, its operator, or because nobody says anything."""
     said = observed.unseen(path) or not_ready_because(observed, path)
     return said or ("its operator does not say why" if path in observed.state else "it is not there")
 
 
 def not_ready_because(observed: Observed, path: Path) -> str:
-    """Why the function at ``path`` is not ready there, as its operator says; empty where it says nothing."""
+    """Why the function at ``path`` is not ready there, as its operator says; empty if it says nothing."""
     return str(observed.state.get(path, {}).get(DEPLOYMENT.leaf(LeafRole.REASON), ""))
 
 
 def placed_at(observed: Observed, path: Path) -> datetime | None:
-    """Since when the function at ``path`` is there; None where its pool gives no time of RFC 3339."""
+    """Since when the function at ``path`` is there; None if its pool gives no RFC 3339 time."""
     said = str(observed.state.get(path, {}).get(DEPLOYMENT.leaf(LeafRole.SINCE), ""))
     try:
         at = datetime.fromisoformat(said)
@@ -189,26 +189,26 @@ def placed_at(observed: Observed, path: Path) -> datetime | None:
 
 
 def ready_state(observed: Observed, path: Path) -> ServiceState:
-    """Whether the function at ``path`` is ready there. One of which the pool's operator says nothing is not."""
+    """Whether the function at ``path`` is ready there; not if the pool's operator says nothing of it."""
     ready = path in observed.tree and _says(observed, path, LeafRole.READY, "true")
     return ServiceState.UP if ready else ServiceState.DOWN
 
 
 def serves(observed: Observed, path: Path) -> bool:
-    """Whether the function at ``path`` serves there, with all its replicas or with some of them."""
+    """Whether the function at ``path`` serves there, with all or some of its replicas."""
     ready = ready_state(observed, path) is ServiceState.UP
     return ready or (path in observed.tree and _says(observed, path, LeafRole.AVAILABLE, "true"))
 
 
 def ready_as_asked(observed: Observed, path: Path) -> ServiceState:
-    """The same; unknown while what its operator says may be about parameters that have changed since."""
+    """As ``ready_state``, but unknown while the operator's status may be about older parameters."""
     unknown = _says(observed, path, LeafRole.NOTICED, "false")
     found = ready_state(observed, path)
     return ServiceState.UNKNOWN if unknown and found is ServiceState.UP else found
 
 
 def is_stalled(observed: Observed, path: Path) -> bool:
-    """Whether the operator of the function at ``path`` gave up what is asked for there now."""
+    """Whether the operator of the function at ``path`` has given up on its present configuration."""
     return _says(observed, path, LeafRole.STALLED, "true")
 
 

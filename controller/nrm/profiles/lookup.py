@@ -1,7 +1,7 @@
-"""What the entries of a device tree are about: cells, core links, PLMNs, and whether they work.
+"""Meaning of the entries in a device tree: cells, core links, PLMNs, and whether they work.
 
-Profiles declare what their nodes and leaves mean (``controller.nrm.schema``); here the engine asks for it, so that it
-knows the names of none.
+Profiles declare what their nodes and leaves mean (``controller.nrm.schema``). The engine asks for that here, so it does
+not depend on their names.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from controller.nrm.tree import LeafName, Observed, Path, Tree, class_of, parent
 
 #: All profiles by name.
 PROFILES: dict[str, Profile] = {}
-#: Of all profiles, the nodes that mean something by their names, with the profile that declares them.
+#: Nodes of all profiles that mean something to the engine, by name, with their profile.
 _NODES: dict[str, tuple[Profile, NodeSpec]] = {}
 #: Steps of a path that lead into a cell.
 _CELL_STEPS: dict[str, None] = {}
-#: What a node has to declare so that the engine can judge it.
+#: Leaf roles that a node must declare, so that the engine can judge it.
 _NEEDED: dict[NodeRole | None, frozenset[LeafRole]] = {
     NodeRole.CELL: frozenset({LeafRole.ADMINISTRATIVE_STATE, LeafRole.OPERATIONAL_STATE}),
     NodeRole.SHARE: frozenset(SHARE_PARTS),
 }
 _CELLS = (NodeRole.CELL, NodeRole.CELL_PART)
-#: Classes of managed objects that no profile renders and that alarms name (TS 28.541, TS 28.622).
+#: Classes of managed objects that alarms name and no profile renders (TS 28.541, TS 28.622).
 _CLASSES = {"SectorEquipmentFunction": ObjectClass.RADIO_UNIT}
 
 
 def register(profile: Profile) -> None:
-    """Make a profile known.
+    """Register a profile.
 
     Raises:
         ValueError: A node lacks a leaf that its role needs, or means something else in another profile.
@@ -72,7 +72,7 @@ for _profile in (lte_28658.PROFILE, nr_28541.PROFILE):
 
 @dataclass(frozen=True, slots=True)
 class CellEntry:
-    """A cell of a tree: the entry that has its states."""
+    """A cell of a tree: the entry with its states."""
 
     path: Path
     cell: str
@@ -81,7 +81,7 @@ class CellEntry:
 
 @dataclass(frozen=True, slots=True)
 class LinkEntry:
-    """A core link of a tree; ``plmns`` are empty on NR, where the wire does not name them."""
+    """A core link of a tree; ``plmns`` is empty on NR, where the device does not name them."""
 
     path: Path
     kind: LinkKind
@@ -90,7 +90,7 @@ class LinkEntry:
 
 
 def cells(tree: Tree) -> tuple[CellEntry, ...]:
-    """Cells of a tree, in its order; an NR cell is the DU's half."""
+    """Cells of a tree, in its order; for an NR cell, the DU's half."""
     found = []
     for path in tree:
         known = _NODES.get(class_of(path))
@@ -113,7 +113,7 @@ def links(tree: Tree) -> tuple[LinkEntry, ...]:
 
 
 def carriers_of(tree: Tree, cell: Path) -> tuple[Path, ...]:
-    """Carriers that a cell of a tree names, be they there or not."""
+    """Carriers that a cell of a tree names, whether they exist or not."""
     named = tree.get(cell, {}).get(leaf_of(cell, LeafRole.CARRIERS), ())
     return tuple(map(path_of, (named,) if isinstance(named, str) else named))
 
@@ -125,7 +125,7 @@ def is_carrier(path: Path) -> bool:
 
 
 def cell_of(path: Path) -> str:
-    """Id of the cell that an entry concerns, an empty string for entries of the whole station.
+    """Id of the cell that an entry concerns; empty for entries of the whole station.
 
     On NR both the DU's and the CU's half of a cell concern it.
     """
@@ -138,14 +138,14 @@ def cell_of(path: Path) -> str:
 
 
 def link_of(path: Path) -> Path:
-    """Path of the core link that an entry is or belongs to, an empty string for all others."""
+    """Path of the core link that an entry is or belongs to; empty for all others."""
     while path and not is_link(path):
         path = parent(path)
     return path
 
 
 def rat_of(path: Path) -> Rat | None:
-    """Radio technology of the profile that declares the entry, None where it means nothing to the engine."""
+    """Radio technology of the profile that declares the entry; None if it means nothing to the engine."""
     known = _NODES.get(class_of(path)) if path else None
     return None if known is None else known[0].rat
 
@@ -156,19 +156,19 @@ def is_link(path: Path) -> bool:
 
 
 def is_midhaul(path: Path) -> bool:
-    """Whether an entry is the near end of an interface within a gNB, called like the device at its other end."""
+    """Whether an entry is the near end of an interface within a gNB, named after the device at its other end."""
     node = _node(path)
     return node is not None and node.role is NodeRole.MIDHAUL
 
 
 def link_kind(path: Path) -> LinkKind | None:
-    """What kind of core link an entry is, None for all others."""
+    """Kind of the core link that an entry is; None for other entries."""
     node = _node(path)
     return None if node is None else node.link
 
 
 def object_class(path: Path) -> ObjectClass:
-    """Class of the managed object that the entry is; what is no object of its own is part of the station."""
+    """Class of the managed object that the entry is; an entry that is no object is part of the station."""
     node = _node(path)
     if node is None:
         return _CLASSES.get(class_of(path), ObjectClass.STATION)
@@ -180,7 +180,7 @@ def object_class(path: Path) -> ObjectClass:
 
 
 def broadcast_plmn(path: Path) -> Plmn:
-    """PLMN that the entry puts on air in its cell, an empty string for all other entries."""
+    """PLMN that the entry puts on air in its cell; empty for all other entries."""
     node = _node(path)
     return node.plmn_of(path) if node is not None and node.broadcast and cell_of(path) else ""
 
@@ -195,32 +195,32 @@ def is_reserved(tree: Tree, path: Path) -> bool:
 
 
 def broadcast_rat(path: Path) -> Rat | None:
-    """Radio technology of the cell where the entry puts a PLMN on air, None for all other entries."""
+    """Radio technology of the cell where the entry puts a PLMN on air; None for all other entries."""
     return _NODES[class_of(path)][0].rat if broadcast_plmn(path) else None
 
 
 def share_parts(path: Path) -> tuple[LeafSpec, ...]:
-    """Leaves of the entry that hold parts of a radio share; none where it is no share."""
+    """Leaves of the entry with parts of a radio share; empty if it is no share."""
     node = _node(path)
     known = node.leaf_by_role if node is not None else {}
     return tuple(known[role] for role in SHARE_PARTS if role in known)
 
 
 def leaf_of(path: Path, role: LeafRole) -> LeafName:
-    """Name of the leaf of the entry that has a role, an empty string where there is none."""
+    """Name of the entry's leaf with a role; empty if there is none."""
     node = _node(path)
     return "" if node is None else node.leaf(role)
 
 
 def administrative_leaf(path: Path) -> LeafName:
-    """Name of the leaf that locks the cell or core link at ``path``, an empty string where nothing can lock it."""
+    """Name of the leaf that locks the cell or core link at ``path``; empty if it can't be locked."""
     return leaf_of(path, LeafRole.ADMINISTRATIVE_STATE)
 
 
 def administrative_state(tree: Tree, path: Path) -> str:
-    """LOCKED, UNLOCKED or SHUTTINGDOWN of a cell or core link; UNLOCKED where nothing can lock it.
+    """LOCKED, UNLOCKED or SHUTTINGDOWN of a cell or core link; UNLOCKED if it can't be locked.
 
-    Canonical trees leave the default out; what is not there has it.
+    Canonical trees leave the default out, so an absent leaf has it.
     """
     node = _node(path)
     leaf = node.leaf_by_role.get(LeafRole.ADMINISTRATIVE_STATE) if node is not None else None
@@ -228,7 +228,7 @@ def administrative_state(tree: Tree, path: Path) -> str:
 
 
 def is_unlocked(tree: Tree, path: Path) -> bool:
-    """Whether a cell or core link is there, and nobody has locked it or shuts it down."""
+    """Whether a cell or core link exists, and is neither locked nor shutting down."""
     return path in tree and administrative_state(tree, path) == "UNLOCKED"
 
 
@@ -248,7 +248,7 @@ def cell_state(observed: Observed, path: Path) -> ServiceState:
 
 
 def link_state(observed: Observed, path: Path) -> ServiceState:
-    """Whether the core link at ``path`` works; one that is locked, or not there, does not.
+    """Whether the core link at ``path`` works; a locked or missing one does not.
 
     Many stations do not report it: the official EP_NgC and EP_NgU have no operational state. A link of another device
     (``WaitFor``) is in no tree here.
@@ -260,12 +260,12 @@ def link_state(observed: Observed, path: Path) -> ServiceState:
 
 
 def link_locked(tree: Tree, path: Path) -> bool:
-    """Whether somebody locked the core link at ``path``: it is not up then, and that is no fault."""
+    """Whether somebody locked the core link at ``path``: then it is down, which is no fault."""
     return path in tree and not is_unlocked(tree, path)
 
 
 def unreported(observed: Observed, classes: Collection[str]) -> frozenset[str]:
-    """Classes of cells and core links (as in ``EP_NgC``) of which the device has some, and reports no state of any.
+    """Classes of cells and core links (as in ``EP_NgC``) of which the device has some, but reports no state.
 
     Args:
         observed: What it says of itself.
@@ -288,11 +288,11 @@ def _is_expected(name: str) -> bool:
 
 
 def declared(path: Path) -> tuple[Profile, NodeSpec] | tuple[None, None]:
-    """Which profile declares the entry at ``path``, and as what; nothing where it means nothing to the engine."""
+    """The profile that declares the entry at ``path``, and its spec; None if it means nothing to the engine."""
     return _NODES.get(class_of(path), (None, None))
 
 
 def _node(path: Path) -> NodeSpec | None:
-    """What is declared of the entry at ``path``, None where it means nothing to the engine."""
+    """The spec of the entry at ``path``; None if it means nothing to the engine."""
     known = _NODES.get(class_of(path))
     return None if known is None else known[1]

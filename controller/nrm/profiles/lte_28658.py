@@ -288,7 +288,7 @@ def _render_neighbour(neighbour: NeighbourFact, cell: Path, out: Output) -> None
 
 
 def _render_broadcast(broadcast: BroadcastFact, cell: Path, out: Output) -> None:
-    """A PLMN stands among those that share the cell's TAC and identity, or apart with its own."""
+    """Put a PLMN among those that share the cell's TAC and identity, or in a list of its own."""
     keys, own = mcc_mnc(broadcast.plmn), broadcast.own
     if own is None:
         out.add(_BROADCAST, cell, keys, owners=broadcast.owners)
@@ -315,7 +315,7 @@ def _tdd_carrier(cell: CellFact) -> dict[LeafName, Value]:
 
 
 def _planned(cell: CellFact) -> dict[LeafName, Value]:
-    """What network files may leave to the field."""
+    """Values that network files may leave out."""
     power, root = cell.max_tx_power_dbm, cell.prach_root
     return {
         **({} if power is None else {"maximumTransmissionPower": str(round(power * 10))}),

@@ -1,6 +1,6 @@
 """The measurement job that Minka makes on a station (TS 28.622 PerfMetricJob, module _3gpp-common-measurements). Pure.
 
-Others may have jobs of their own there. Those are theirs: they are read, and neither reported nor touched.
+Others may have jobs of their own there, which are read, but neither reported nor changed.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from controller.nrm.profiles.values import integer
 from controller.nrm.schema import LeafSpec, NodeSpec
 from controller.nrm.tree import LeafName, Value
 
-#: Feature of the managed element's module without which it takes no jobs.
+#: Feature of the managed element's module; without it, it accepts no jobs.
 MEASUREMENT_FEATURE = "MeasurementsUnderManagedElement"
 #: Id of our job.
 JOB = "minka"
-#: A job carries no service, so its administrative state is configuration like any other, as that of the AlarmList is.
+#: A job carries no service, so its administrative state is ordinary configuration, like that of the AlarmList.
 MEASUREMENT_JOB = NodeSpec(
     "PerfMetricJob",
     ns.MANAGED_ELEMENT,

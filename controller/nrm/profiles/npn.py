@@ -1,6 +1,6 @@
-"""Entries of nPNIdentityList (TS 28.541), which the official YANG wants in each NR cell, as one text each.
+"""Entries of nPNIdentityList (TS 28.541), which the official YANG requires in each NR cell, as one text each.
 
-The profile manages no non-public networks: an entry is a start value, so its content need not be nodes of the tree.
+The profile does not manage non-public networks. An entry is a start value, so its content need not be in the tree.
 """
 
 from __future__ import annotations

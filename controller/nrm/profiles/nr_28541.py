@@ -91,9 +91,9 @@ _EMBB = (Snssai(sst=1),)
 _START_POWER = "20000"
 #: Decibels by which the EIRP of a new sector carrier exceeds its power: more than an antenna gains.
 _NO_ANTENNA_GAINS = 30
-#: No monitoring of remote interference: it ends when it begins, and was long ago.
+#: No monitoring of remote interference: it ends when it begins, long ago.
 _RIM_TIMES = dict.fromkeys(("rimRSMonitoringStartTime", "rimRSMonitoringStopTime"), "2000-01-01T00:00:00Z")
-#: The least that TS 28.541 allows for what then means nothing.
+#: The smallest values that TS 28.541 allows; they have no effect then.
 _RIM_NUMBERS = {
     "rimRSMonitoringWindowDuration": "1",
     "rimRSMonitoringWindowStartingOffset": "0",
@@ -105,7 +105,7 @@ _RIM_SETS = ("victimSetRef", "aggressorSetRef")
 
 
 def _beside(kind: str, levels: int) -> Start:
-    """Name of the object of a class that has the entry's own id, in the object that is ``levels`` above the entry."""
+    """Name of an object with the entry's own id, in the object that is ``levels`` above the entry."""
 
     def name(path: Path, _leaves: Leaves, _wanted: Tree) -> str:
         above = [f"{name}={keys[0]}" for name, keys in steps(path)]
@@ -124,13 +124,13 @@ def _its_carrier(path: Path, leaves: Leaves, wanted: Tree) -> Value:
 
 
 def _no_network(path: Path, _leaves: Leaves, wanted: Tree) -> Value:
-    """An entry of nPNIdentityList with the primary PLMN, which stands first of those on air."""
+    """An entry of nPNIdentityList with the primary PLMN, which is first among those on air."""
     first = next((one for one in wanted if one.startswith(f"{path}/{_DU_INFO.name}[")), None)
     return () if first is None else (npn.of_nobody(_DU_INFO.plmn_of(first)),)
 
 
 def _ssb(_path: Path, leaves: Leaves, _wanted: Tree) -> Value:
-    """Where the SSB is, if the carrier holds it, else the raster point next to the carrier's centre."""
+    """Place of the SSB, if the carrier contains it; otherwise the raster point nearest to the carrier's centre."""
     carrier = int(str(leaves["arfcnDL"]))
     now = str(leaves.get("ssbFrequency", ""))
     holds = now.isdigit() and ssb_problem(int(now), carrier, float(str(leaves["bSChannelBwDL"]))) is None
@@ -469,7 +469,7 @@ def _render(facts: StationFacts, element: Path, out: Output) -> None:
 
 
 class _Functions(NamedTuple):
-    """Paths of the functions at an endpoint, empty for those that are elsewhere, and of what they stand in."""
+    """Paths of the functions at an endpoint, empty for functions elsewhere, and of their parents."""
 
     element: Path
     cucp: Path

@@ -1,4 +1,4 @@
-"""Profile of pools: what keeps the functions of one owner from starving or reaching those of another.
+"""Profile of pools: keeps functions of one owner from starving or reaching those of another.
 
 Each owner has a namespace of its own with a quota and a network policy; each kind of function has a priority class.
 ``controller.nrm.kube`` says which objects they are. Everything else of a cluster is none of our business.
@@ -39,7 +39,7 @@ NAMESPACE = NodeSpec(
     children=(_QUOTA, _ISOLATION),
     label="namespace",
 )
-#: A class of its own value can't be changed, only made again (Kubernetes refuses it).
+#: The value of a priority class can't be changed; the class must be made again (Kubernetes refuses a change).
 PRIORITY = NodeSpec(
     "Priority",
     "",
@@ -47,7 +47,8 @@ PRIORITY = NodeSpec(
     leaves=(number("value", "value", mutability=Mutability.CREATE_ONLY),),
     label="priority class",
 )
-#: A node that Minka has taken out of use, and no other. Whether pods may come to it is for people to say, as of cells.
+#: A node that Minka has taken out of use, and no other. Whether pods may run on it is for people to decide, as for
+#: cells.
 NODE = NodeSpec(
     "Node",
     "",
@@ -86,13 +87,13 @@ def node_path(pool: str, node: str) -> Path:
 
 
 def needed_on(pool: str, owner: str, priority: str) -> tuple[Path, Path]:
-    """What a pool has to have for a function: its owner's namespace, and its priority class."""
+    """What a pool must have for a function: its owner's namespace, and its priority class."""
     root = child("", POOL.name, pool)
     return child(root, NAMESPACE.name, namespace_of(owner)), child(root, PRIORITY.name, priority)
 
 
 def quota_path(pool: str, owner: str) -> Path:
-    """Path of what the functions of an owner may take."""
+    """Path of the quota of an owner's functions."""
     return child(child(child("", POOL.name, pool), NAMESPACE.name, namespace_of(owner)), _QUOTA.name, NAME)
 
 
@@ -102,7 +103,7 @@ def is_ours(name: str) -> bool:
 
 
 def render_pool(fact: PoolFact) -> Output:
-    """What a pool should carry."""
+    """The desired tree of a pool."""
     out = Output(fact.pool)
     pool = out.add(POOL, "", (fact.pool,), owners=fact.owners)
     for share in fact.shares:

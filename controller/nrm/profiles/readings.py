@@ -1,6 +1,6 @@
-"""Device trees read back: what a station carries, in the words of network files; the reverse of ``render``.
+"""Reads a station's tree back into the words of network files; the reverse of ``render``.
 
-Only what tenants can't be distinguished from is here; who a PLMN belongs to, the caller knows.
+It does not know tenants: the caller knows whose a PLMN is.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class ShareReading:
 
 @dataclass(frozen=True, slots=True)
 class OwnReading:
-    """What a PLMN has in a cell by itself: fields of ``controller.models.network.OwnCell``, and its slices.
+    """A PLMN's own values in a cell: fields of ``controller.models.network.OwnCell``, and its slices.
 
     On LTE node id and local id are joined, as ``cell_identity``: the device doesn't tell where one ends.
     """
@@ -41,7 +41,7 @@ class OwnReading:
 
 @dataclass(frozen=True, slots=True)
 class RelationReading:
-    """A neighbour relation that ANR may not remove: the other cell, and whether users may be handed over."""
+    """A neighbour relation that ANR may not remove: the other cell, and whether handover is allowed."""
 
     station: str
     cell: str
@@ -111,7 +111,7 @@ _IDENTITY = {
     Rat.NR: {"gnb_id": LeafRole.NODE_ID, "gnb_id_length": LeafRole.NODE_ID_LENGTH},
 }
 
-#: Leaves of what a tenant plans for itself, as fields of ``controller.models.network.OwnCell``.
+#: Leaves of a tenant's own cell, as fields of ``controller.models.network.OwnCell``.
 _OWN = {
     "tac": LeafRole.TAC,
     "cell_identity": LeafRole.CELL_IDENTITY,
@@ -123,7 +123,7 @@ _NODE_PLMN = {Rat.LTE: "enb_plmn", Rat.NR: "gnb_plmn"}
 
 
 def read_station(tree: Tree) -> StationReading:
-    """What one station's tree says, in canonical values."""
+    """The content of one station's tree, in canonical values."""
     below: dict[Path, list[Path]] = defaultdict(list)
     for path in tree:
         below[parent(path)].append(path)
@@ -200,7 +200,7 @@ def _host_cells(references: Value) -> Iterator[str]:
 
 
 def _own_cell(node: NodeSpec, leaves: Leaves, below: Sequence[Path]) -> dict[Plmn, OwnReading]:
-    """What a tenant's own cell says of each of its PLMNs."""
+    """Values of a tenant's own cell, for each of its PLMNs."""
     slices: dict[Plmn, tuple[Snssai, ...]] = {}
     for entry in below:
         child = node.child_by_name.get(step(entry)[0])
@@ -246,7 +246,7 @@ def _cell(rat: Rat, node: NodeSpec, path: Path, tree: Tree, below: Mapping[Path,
 
 
 def _power(cell: NodeSpec, path: Path, tree: Tree) -> dict[str, str]:
-    """Most power of a cell, its own or that of the only carrier it names, where that is a number."""
+    """Most power of a cell, its own or that of its only carrier, if that is a number."""
     own = str(tree[path].get(cell.leaf(LeafRole.POWER_DECIDBM), ""))
     places = carriers_of(tree, path)
     _, carrier = declared(places[0]) if len(places) == 1 else (None, None)
@@ -257,14 +257,14 @@ def _power(cell: NodeSpec, path: Path, tree: Tree) -> dict[str, str]:
 
 
 def _slices(keys: Mapping[KeyRole, str]) -> Iterator[Snssai]:
-    """The slice that keys name; none on LTE, and none for what is no slice."""
+    """The slice in keys; none on LTE, and none if it is not valid."""
     sst, sd = keys.get(KeyRole.SST, ""), keys.get(KeyRole.SD, NO_SD)
     if sst.isdigit() and int(sst) <= 255 and len(sd) == len(NO_SD):
         yield Snssai(sst=int(sst), sd=sd)
 
 
 def _share(node: NodeSpec, path: Path, leaves: Leaves, below: Sequence[Path]) -> ShareReading:
-    """A share of the PLMN in its keys, or of those of its members."""
+    """A share of the PLMN in its keys, or of the PLMNs of its members."""
     named = [node.plmn_of(path)] if node.plmn_of(path) else [_member(node, member) for member in below]
     parts = {role: node.leaf_by_role[role] for role in SHARE_PARTS}
     said = {role: str(leaves.get(leaf.name, leaf.default)) for role, leaf in parts.items()}

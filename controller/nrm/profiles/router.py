@@ -1,4 +1,4 @@
-"""Profiles of routers: how a platform writes the tenants' ways of a site, and the router's own default routes.
+"""Profiles of routers: how a platform writes the VRFs of a site, and the router's own default routes.
 
 Decisions:
     - A tenant's VRF bears its id, the host's ``host-`` and its VLAN; the route distinguisher is ``65000:VLAN`` (a
@@ -21,7 +21,7 @@ from controller.nrm.tree import LeafName, Path, Value
 #: Address in each tenant's VRF and next hop, over the uplink and over the standby.
 UPLINK_SIDE = ("169.254.0.2/30", "169.254.0.1")
 STANDBY_SIDE = ("169.254.0.6/30", "169.254.0.5")
-#: Administrative distance of a route that counts, and of one that waits (a floating route).
+#: Administrative distance of an active route, and of one that waits (a floating route).
 PREFERRED, WAITING = "1", "250"
 _EVERYWHERE = "0.0.0.0/0"
 _AS = 65000
@@ -52,7 +52,7 @@ _VRF = NodeSpec(
     member="vrf",
     label="VRF",
 )
-#: What is not ours to set: people shut interfaces and filter them, and are left alone.
+#: Settings of people: they shut interfaces down and filter them, and Minka leaves that alone.
 _PEOPLES = (
     LeafSpec("shutdown", operational_intent=True, label="shut down"),
     LeafSpec("accessIn", initial=True, label="access list in"),
@@ -72,7 +72,7 @@ _SUB_INTERFACE = NodeSpec(
     label="interface",
 )
 _PORT = replace(_SUB_INTERFACE, name="Port", footing=True, label="port")
-#: A router: tenants' VRFs and sub-interfaces; ports, interfaces outside any VRF and its own routes are its footing.
+#: A router: VRFs and sub-interfaces are managed; ports, interfaces outside any VRF and its own routes are its footing.
 ROUTER = NodeSpec(
     "Router",
     "",
@@ -85,7 +85,7 @@ ROUTER = NodeSpec(
 
 @dataclass(frozen=True, slots=True)
 class RouterProfile:
-    """What a platform's configuration can say.
+    """What a platform's configuration can express.
 
     Attributes:
         virtual: Whether VRFs and VLANs are made by configuration; else the system below makes them, the
@@ -101,7 +101,7 @@ ROUTER_PROFILES = {profile.name: profile for profile in (RouterProfile("cisco_io
 
 
 def render_router(profile: RouterProfile, facts: RouterFacts) -> Output:
-    """What a router should carry."""
+    """The desired tree of a router."""
     own, transports = facts
     out = Output(own.router)
     router = out.add(ROUTER, "", (own.router,), owners=own.owners)

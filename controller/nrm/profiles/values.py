@@ -1,6 +1,6 @@
-"""Canonical text of leaf values, so that equal things compare equal however a device spells them.
+"""Canonical text of leaf values, so that equal values compare equal however a device spells them.
 
-What does not parse is returned as read, stripped: the diff then shows what the device said.
+A text that is not valid is returned as read, stripped, so that the diff shows it.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The shipped actions, by what they are about."""
+"""The shipped actions, by subject."""

@@ -39,7 +39,7 @@ class SwitchedCells(Noun):
 
 @action("apply-intent", DeviceAccess.CHANGES, consent=None)
 async def apply_intent(context: Context, _: NoInputs) -> Proposal[ChangeOutput]:
-    """Carry out what the run's plan does on the station.
+    """Carry out the run's plan on the station.
 
     The plan was made when the run was accepted (section `plan`) and is bound to it; a station that changed since
     is refused. One that comes back with its function is left to `configure-station`.
@@ -78,7 +78,7 @@ async def unlock_cell(context: Context, given: CellNames) -> Proposal[SwitchedCe
 
 
 async def taken_with(context: Context, names: Collection[str] | None) -> ServiceLoss | None:
-    """What is taken where these cells, or all of a station, go off the air; None where none of them is known here."""
+    """The service lost if these cells, or all of a station, go off the air; None if none of them is known here."""
     ledger = await context.ledger()
     health = health_of(context.station, await context.read(), ledger, 0, context.clock.now())
     health = health.with_sleepers(await context.alarms())

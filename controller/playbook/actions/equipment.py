@@ -1,7 +1,7 @@
-"""Shipped actions on a station's equipment: restarts and remote repairs, and acknowledgements of what it tells.
+"""Shipped actions on a station's equipment: restarts, remote repairs, and acknowledgements of its alarms.
 
-Each proposes operations, which the engine puts on record, sends once, and proves by reading back. They leave no
-configuration behind; there is nothing to undo.
+Each proposes operations. The engine puts them on record, sends them once, and verifies them by reading back. They
+change no configuration, so there is nothing to undo.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from controller.playbook.actions.configuration import ChangeOutput, NoInputs, ta
 from controller.playbook.actions.state import endpoint_name, unlocked
 from controller.playbook.language.registry import Context, DeviceAccess, Proposal, ServiceLoss, action
 
-#: Who acknowledges where no person did.
+#: User of acknowledgements that no person asked for.
 _OURSELVES = "minka"
 
 
@@ -155,7 +155,7 @@ async def acknowledge_alarm(context: Context, given: RecordChoice) -> Proposal[A
 
 
 def reset(station: str, seen: Equipment, seconds: float, *, slot: str = "", on_battery: bool = False) -> Operation:
-    """The restart of a station, after which it must run from ``slot`` if one is named.
+    """The restart of a station, after which it must run from ``slot`` if one is given.
 
     Raises:
         ConflictError: It runs on battery, or does not say when it started last.
@@ -183,7 +183,7 @@ def _named(given: UnitChoice) -> str:
 
 
 async def _interrupted(context: Context, observed: Observed, names: tuple[str, ...] | None) -> Interruption:
-    """What a restart of all cells, or of these, interrupts."""
+    """The interruption by a restart of all cells, or of these."""
     ledger = await context.ledger()
     return Interruption(
         changed=True,

@@ -128,7 +128,7 @@ async def _healed_on(context: Context, _: NoInputs) -> str:
 
 
 def _found_on(context: Context, observed: Observed, pools: Iterable[str]) -> list[str]:
-    """Those of the pools on record on which the function is, or may be; of a run that diverged there are others."""
+    """Those of the recorded pools that the function is or may be on; after a run that diverged there may be others."""
     at = {pool: deployment_path(context.station, pool) for pool in pools}
     return [pool for pool, path in at.items() if path in observed.tree or observed.unseen(path)]
 
@@ -144,7 +144,7 @@ async def _choice(context: Context, given: Destination) -> Choice:
 def _move(
     context: Context, observed: Observed, pools: Iterable[str], change: Change | None, pool: str, reason: str
 ) -> Move:
-    """What is said of a move; that it can't go from pools that do not answer, and how it goes from there later."""
+    """The output of a move, with the pools that do not answer and how the function leaves them later."""
     left = {one: observed.unseen(deployment_path(context.station, one)) for one in pools if one != pool}
     remark = "; ".join(
         f"it stays on {one} too, since that can't be asked: {why.rstrip('.')}; once it can, the alarm function-twice "
@@ -225,7 +225,7 @@ class Lookback(Noun):
 
 
 async def _if_ready(context: Context, _: Lookback) -> ServiceLoss | None:
-    """A function that is ready nowhere serves nobody whom its restart could interrupt."""
+    """The service loss of a restart; none if the function is ready nowhere, since it serves nobody then."""
     found = await _readiness(context)
     return None if found.ready or not found.answers else ServiceLoss()
 
@@ -310,7 +310,7 @@ async def cordon_node(context: Context, given: Cordon) -> Proposal[ChangeOutput]
 
 
 async def _other_nodes(context: Context, given: NodeChoice) -> list[str] | None:
-    """Other nodes of the pool with room for one more pod of the function; None where it has none on this node."""
+    """Other nodes of the pool with room for one more pod of the function; None if it has no pod on this node."""
     package = context.network.package_by_id[context.network.function_by_id[context.station].package]
     cluster = await context.cluster(given.pool)
     here = next((node for node in cluster.nodes if node.id == given.node), None)

@@ -1,4 +1,4 @@
-"""Shipped actions on key performance indicators: what they were before a change and what they are after it, compared.
+"""Shipped actions on key performance indicators: read them before a change and after it, and compare.
 
 Performance data comes once a period, by default every 15 minutes, so it can't gate a commit; ``soak_checks`` use
 it. Indicators are those of ``controller.performance.kpis``, for playbooks as for people. Where the sample of one period
@@ -27,16 +27,16 @@ from controller.performance.vocabulary import measured
 from controller.playbook.actions.configuration import NoInputs
 from controller.playbook.language.registry import Context, DeviceAccess, Remarks, UnmetCondition, action
 
-#: Stations that one station's job reads at once.
+#: Stations that one station's job reads at the same time.
 _PARALLEL = 10
 _UNMEASURED = "the station has no measurement job"
-#: How far back periods on record are taken together, one after the other until the sample suffices.
+#: How far back periods on record are combined, one step after the other until the sample suffices.
 _BACK = {"an hour": timedelta(hours=1), "4 hours": timedelta(hours=4), "a day": timedelta(days=1)}
 _DAY = _BACK["a day"]
-#: Stations that are taken together with a small one, the nearest first.
+#: Numbers of nearest stations that are combined with a small one.
 _AROUND = (4, 12, 36)
-#: What a gate judges unless it names indicators: not how fast it is, which follows from how many people there are,
-#: nor voice, of which most stations have too few calls to say anything.
+#: KPIs that a gate judges unless it names others: without throughput, which depends on the number of users, and without
+#: voice, of which most stations have too few calls.
 _GATED = frozenset(
     {KpiCategory.ACCESSIBILITY, KpiCategory.RETAINABILITY, KpiCategory.MOBILITY, KpiCategory.AVAILABILITY}
 )
@@ -77,11 +77,11 @@ class Bounds(Noun):
     required: bool = Field(default=False, description="Whether it also fails if an indicator is not judged.")
 
     def minimum(self, kpi: Kpi) -> float | None:
-        """The sample size that the step sets for an indicator; None leaves it to the indicator."""
+        """The minimum sample that the step sets for a KPI; None leaves it to the KPI."""
         return self.min_samples if self.min_samples == 0 or kpi.statistic is Statistic.SHARE else None
 
     def tolerance(self, kpi: Kpi) -> float:
-        """How much worse an indicator may become."""
+        """How much worse a KPI may become."""
         return self.worst_drop if kpi.unit == "%" else kpi.tolerance
 
 
@@ -125,7 +125,7 @@ async def check_kpis(context: Context, given: Comparison) -> ComparisonResult | 
 async def kpis_of(
     context: Context, station: str = "", since: datetime | None = None, bounds: Bounds | None = None
 ) -> Kpis:
-    """The indicators of the context's station, or of another one; only from a time on, if one is named.
+    """KPIs of the context's station, or of another one; only from a time on, if one is given.
 
     Raises:
         DeviceError: The station can't be read.
@@ -152,7 +152,7 @@ async def kpis_of(
 
 
 async def _with_central_half(context: Context, latest: Measured) -> Measured:
-    """With what the control plane of its central unit counted of its cells in the same period.
+    """Counters of a station together with those of its central unit for its cells in the same period.
 
     Raises:
         DeviceError: That can't be read.
@@ -170,7 +170,7 @@ async def _with_central_half(context: Context, latest: Measured) -> Measured:
     return latest.model_copy(update={"cells": cells, "suspect": suspect})
 
 
-#: What a figure says of what no cell counts.
+#: Remark of a figure that no cell counts.
 _NOT_MEASURED = "it is not measured"
 
 
@@ -181,7 +181,7 @@ def _end(period: Measured) -> datetime:
 def _attempts(
     kpi: Kpi, counted: Sequence[Measured], since: datetime | None
 ) -> Iterator[tuple[str, datetime, datetime, Tally]]:
-    """The latest period, then ever more that came before it; all of them at once after a change."""
+    """The latest period, then longer and longer times before it; after a change all periods at once."""
     latest, end = counted[-1], _end(counted[-1])
     if since is not None:
         yield "", counted[0].begin, end, tally(kpi, counted)
@@ -194,14 +194,14 @@ def _attempts(
 
 
 def _since(before: Kpis, given: Bounds) -> datetime | None:
-    """From when on a period is one after the change."""
+    """The time from which a period counts as after the change."""
     return before.read + timedelta(seconds=given.settle) if before.read else None
 
 
 async def _judged(
     context: Context, station: str, before: Kpis, after: Kpis, given: Bounds
 ) -> ComparisonResult | UnmetCondition:
-    """The indicators of a station before and after; what was not measured before is remarked already."""
+    """KPIs of a station before and after; those not measured before are remarked already."""
     known = {kpi.name: kpi for kpi in context.kpis}
     judged: dict[str, str] = {}
     not_judged: dict[str, str] = {}
@@ -220,7 +220,7 @@ async def _judged(
 
 
 def _asked(known: Iterable[Kpi], before: Kpis, after: Kpis) -> list[str]:
-    """Indicators that say whether all is well: those that were measured, or all of them."""
+    """KPIs that show whether all is well: the measured ones, or all."""
     gated = [kpi.name for kpi in known if kpi.category in _GATED and kpi.better != "neither"]
     return [name for name in gated if name in before.values or name in after.values] or gated
 
@@ -228,7 +228,7 @@ def _asked(known: Iterable[Kpi], before: Kpis, after: Kpis) -> list[str]:
 async def _verdict(
     context: Context, station: str, kpi: Kpi, before: Kpis, after: Kpis, given: Bounds
 ) -> tuple[VerdictKind, str]:
-    """What is to be said of one indicator."""
+    """The verdict about one KPI."""
     if before.read is None or before.begin is None or after.begin is None:
         return VerdictKind.UNJUDGED, f"{_UNMEASURED}, does not tell the time, or can't be read"
     since = before.read + timedelta(seconds=given.settle)
@@ -251,7 +251,7 @@ async def _verdict(
 
 
 def _by(one: Figure, minimum: float | None) -> Figure:
-    """A figure by the sample that is asked for here, and not where it was read."""
+    """A figure by the minimum sample of this step, and not by that of the reading step."""
     if minimum is None or one.value is None:
         return one
     enough = one.sample >= minimum
@@ -267,11 +267,11 @@ async def _around(
     after: tuple[datetime, datetime],
     minimum: float | None,
 ) -> tuple[str, Figure, Figure] | None:
-    """An indicator of a station and the nearest ones by what is on record; None where even that does not suffice."""
+    """A KPI of a station and its nearest ones on record; None if even that sample is too small."""
     near = nearest_stations(context.network, station, max(_AROUND))
     both = [await context.recorded(*span, [station, *near]) for span in (before, after)] if near else []
     if not all(any(one.station == station for one in span) for span in both):
-        return None  # nothing is said of a station by others alone
+        return None  # A station is never judged by others alone.
     for count in _AROUND if both else ():
         names = {station, *near[:count]}
         tallies = [tally(kpi, (one for one in span if one.station in names)) for span in both]
@@ -283,7 +283,7 @@ async def _around(
 
 
 def _words(not_judged: Mapping[str, str]) -> str:
-    """Indicators by why they are not judged."""
+    """KPIs by the reason why they are not judged."""
     reasons = dict.fromkeys(not_judged.values())
     return "; ".join(
         f"{', '.join(name for name, why in not_judged.items() if why == reason)} ({reason})" for reason in reasons

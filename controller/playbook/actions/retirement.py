@@ -1,4 +1,4 @@
-"""Shipped actions that take stations out of service, and move a tenant onto others."""
+"""Shipped actions that take stations out of service, and move a tenant to others."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class SwitchedPath(Noun):
 
 
 async def _links_behind(context: Context, _: RouterPath) -> ServiceLoss:
-    """Core links of tenants who have routes there; of one whose links are all down nothing is taken."""
+    """Core links of tenants with routes there; a tenant whose links are all down loses nothing."""
     tenants = {owner for entry in (await context.ledger()).values() for owner in entry.owners} - {HOST}
     links = await context.links_behind()
     found = ServiceLoss()
@@ -54,12 +54,12 @@ async def switch_router_path(context: Context, given: RouterPath) -> Proposal[Sw
     if change is None:
         return Proposal(None, SwitchedPath(changed=False, routes=0, links=0))
     links = await context.links_behind()
-    # Those that are down now are excused now, not when this is taken back one day.
+    # Links that are down now are excused now, but not if this is taken back some day.
     checks = [
         WaitFor(kind="link-up", path=f"{link.station}{link.path}", tenant=", ".join(link.owners)) for link in links
     ]
     if links:
-        # A way on which nothing comes up is no better than the old one, which people will be repairing.
+        # A path without any working link is no better than the old one, which people will be repairing.
         checks.append(WaitFor(kind="any-link-up", path=""))
     said = SwitchedPath(changed=True, routes=len(change.phases[0].edits), links=sum(link.up for link in links))
     return Proposal(change.model_copy(update={"checks": tuple(checks)}), said)

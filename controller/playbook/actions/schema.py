@@ -25,7 +25,7 @@ def playbook_schema() -> dict[str, Any]:
 
 
 def _inputs(action: Action) -> dict[str, Any]:
-    """If a step names the action, then ``with`` holds its inputs."""
+    """If a step names the action, ``with`` has its inputs."""
     fields = action.inputs.model_fields
     inputs = {name: {"description": field.description or ""} for name, field in fields.items()}
     return {
@@ -35,14 +35,14 @@ def _inputs(action: Action) -> dict[str, Any]:
 
 
 def _descriptions(schema: dict[str, Any]) -> None:
-    """Only the first paragraph of each docstring: attributes are described by their fields."""
+    """Only the first paragraph of each docstring, since fields describe the attributes."""
     for part in (schema, *schema["$defs"].values()):
         if "description" in part:
             part["description"] = part["description"].split("\n\n")[0]
 
 
 def render_schema() -> str:
-    """The schema as it is committed."""
+    """The schema as committed."""
     return json.dumps(playbook_schema(), indent=2, ensure_ascii=False) + "\n"
 
 

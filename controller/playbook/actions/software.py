@@ -147,7 +147,7 @@ def _activation(context: Context, seen: Equipment, given: SlotChoice) -> tuple[O
     slot = seen.slot(given.slot)
     if slot is not None and slot.active:
         return ()
-    # In a dry run it may have been installed a step ago.
+    # In a dry run, an earlier step may have installed it.
     if not context.dry_run and (slot is None or slot.status != "VALID"):
         valid = ", ".join(one.name for one in seen.slots if one.status == "VALID")
         raise ConflictError(f"{context.station} has no valid slot {given.slot!r}; valid: {valid or 'none'}")

@@ -1,4 +1,4 @@
-"""Shipped actions that read a device or wait for a state of it; none of them changes it."""
+"""Shipped actions that read a device or wait for a state of it; none changes it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from controller.nrm.tree import Observed, Path
 from controller.playbook.actions.configuration import CellNames, NoInputs
 from controller.playbook.language.registry import Context, DeviceAccess, Remarks, UnmetCondition, action
 
-#: Seconds that ``wait-until`` waits for a state that the station does not report: after a restart it may take a moment.
+#: Seconds that ``wait-until`` waits for a state that the station does not report; after a restart it may take a moment.
 _UNREPORTED = 10.0
 
 
@@ -170,7 +170,7 @@ def _those(states: Mapping[Path, ServiceState], wanted: ServiceState) -> list[Pa
 
 
 def _not_reported(names: Iterable[str]) -> str:
-    """What people should know where the station does not report a state."""
+    """A remark for people about states that the station does not report."""
     named = ", ".join(names)
     return f"not checked, since the station does not report it: {named}" if named else ""
 
@@ -255,7 +255,7 @@ async def check_user_plane(context: Context, given: LinkChoice) -> CheckedLinks 
 
 
 def _links_elsewhere(context: Context) -> str:
-    """Where core links are that a part of a gNB does not have itself; empty where it has all."""
+    """Place of core links that a part of a gNB does not have itself; empty if it has all."""
     network, station = context.network, context.station
     if units := network.units_above.get(station, ()):
         return f"core links of its NR cells are at {', '.join(units)}"
@@ -263,7 +263,7 @@ def _links_elsewhere(context: Context) -> str:
 
 
 async def _periods_since(context: Context) -> tuple[Period, ...]:
-    """Full periods that began after the run was accepted, by the age of both: clocks of stations differ."""
+    """Complete periods that began after the run was accepted, compared by age, since clocks of stations differ."""
     periods, there = await context.measurements(), (await context.equipment()).now
     if there is None or context.since is None:
         return ()
@@ -314,7 +314,7 @@ async def wait_until(context: Context, given: WaitInputs) -> WaitOutput | UnmetC
 
 
 async def _foreseen(context: Context, given: WaitInputs) -> WaitOutput:
-    """What is known before: what is not so yet may become so by what the run does, if only the station is there."""
+    """The output in a dry run: a later state may still come, provided that the station is there."""
     try:
         await context.read()
     except DeviceError as error:
@@ -329,7 +329,7 @@ def _matters(given: AlarmChoice, one: Alarm, since: datetime | None) -> bool:
 
 
 async def _missing(context: Context, given: WaitInputs) -> tuple[str, list[str]]:
-    """What keeps the condition from holding, empty if it holds as far as is known; and what is unknown."""
+    """Why the condition does not hold, empty if it does as far as is known; and the unknown states."""
     try:
         observed = await context.read()
     except DeviceError as error:
@@ -347,7 +347,7 @@ async def _missing(context: Context, given: WaitInputs) -> tuple[str, list[str]]
 async def _condition(
     context: Context, given: WaitInputs, observed: Observed
 ) -> tuple[list[Path], Callable[[Observed, Path], ServiceState]]:
-    """What is waited for, and what says whether it is so (``UP``)."""
+    """The paths to wait for, and a function that says whether each is as wanted (``UP``)."""
     if given.condition == "links-up":
         ours = await _links(context, given.tenant)
         if given.tenant and not ours and router_profile(context.profiles) is None:
@@ -364,7 +364,7 @@ async def _condition(
 
 
 def _cell_locked(observed: Observed, path: Path) -> ServiceState:
-    """Whether a cell is locked, ``UP`` if so. One that somebody took off the station serves nobody any more."""
+    """Whether a cell is locked, ``UP`` if so. A cell that was removed from the station serves nobody any more."""
     gone = path not in observed.tree or administrative_state(observed.tree, path) == "LOCKED"
     return ServiceState.UP if gone else ServiceState.DOWN
 
@@ -376,7 +376,7 @@ async def _cells(context: Context, names: tuple[str, ...]) -> list[Path]:
 
 
 def _all_there(context: Context, what: str, names: Iterable[str], known: Iterable[str]) -> None:
-    """See that what was named is ours: nothing is said to be well because it is not there."""
+    """Check that all names are ours: a missing object must not look healthy."""
     there = list(known)
     if missing := [name for name in names if name not in there]:
         has = ", ".join(there) or "none"
@@ -391,7 +391,7 @@ async def _links(context: Context, tenant: str) -> list[Path]:
 
 
 def unlocked(observed: Observed, path: Path) -> bool:
-    """Whether nobody locked a cell or core link; of what is gone, a cell counts as locked and a core link does not."""
+    """Whether a cell or core link is not locked; a missing cell counts as locked, a missing core link does not."""
     return administrative_state(observed.tree, path) == "UNLOCKED"
 
 

@@ -1,1 +1,1 @@
-"""What runs playbooks: from a request to a run, the job of each device, dry runs."""
+"""Executes playbooks: from a request to a run, the job of each device, dry runs."""

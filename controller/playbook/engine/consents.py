@@ -1,4 +1,4 @@
-"""Consents of a playbook's run: from its plan, and from actions whose changes are not known yet. Pure."""
+"""Constraints of a playbook's run: from its plan, and from actions whose changes are not known yet. Pure."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from controller.runs.approval.consent import (
     together,
 )
 
-#: What needs no more than the ones before it.
+#: Classes of action in an order in which each needs at least what the ones before it need.
 _GRAVITY = (ActionClass.RESTORE, ActionClass.CONFIGURE, ActionClass.INTERRUPT, ActionClass.REDUCE)
 
 
@@ -49,7 +49,7 @@ def playbook_constraints(
     automatic: bool = False,
     outages: Mapping[str, ServiceLoss] = NONE_KNOWN,
 ) -> RunConstraints:
-    """What a run of a playbook is accepted under.
+    """The constraints under which a run of a playbook is accepted.
 
     Args:
         loaded: The playbook.
@@ -92,13 +92,13 @@ def playbook_constraints(
 
 
 def asking_steps(loaded: Loaded, registry: Registry, names: Mapping[str, Any]) -> list[Step]:
-    """Steps that may be taken on a device, and whose action tenants consent to."""
+    """Steps that may run on a device, and whose action needs consent of tenants."""
     steps = loaded.playbook.steps
     return [step for step in steps if registry.action(step.action).consent and may_hold(step.when, names)]
 
 
 def _cells(step: Step, names: Mapping[str, Any]) -> frozenset[str]:
-    """Cells that a step is about, where its inputs name some and are known already; empty means all."""
+    """Cells that a step is about, if its inputs name some and are known already; empty means all."""
     try:
         return frozenset(map(str, evaluate(step.with_.get("cells", ()), names)))
     except InputError:
@@ -112,7 +112,7 @@ def _effect(
     nodes: Iterable[LedgerNode],
     cells: frozenset[str],
 ) -> Effect:
-    """What the plan does on a station, and what steps may do beside it to all who are on these cells (empty: there)."""
+    """The effect of the plan on a station, and of steps on all tenants at these cells (empty: all cells there)."""
     if action is None:
         return planned or Effect(station)
     there = (entry for entry in nodes if not cells or cell_of(entry.path) in cells)

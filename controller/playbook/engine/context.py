@@ -51,13 +51,13 @@ Reader = Callable[[Network, str], Awaitable[T]]
 
 
 class Readings:
-    """What is being read, by how and of which station; the jobs of a wave read their neighbours in one order."""
+    """Readings under way, by kind and station, since the jobs of a wave read their neighbours in the same order."""
 
     def __init__(self) -> None:
         self._under_way: dict[tuple[Reader[Any], str], tuple[Network, asyncio.Future[Any]]] = {}
 
     async def share(self, network: Network, station: str, read: Reader[T]) -> T:
-        """A reading that is under way, else a new one.
+        """A reading under way, or a new one.
 
         Args:
             network: Where the station is.
@@ -73,7 +73,7 @@ class Readings:
             reading = asyncio.ensure_future(read(network, station))
             self._under_way[key] = network, reading
             reading.add_done_callback(lambda ended: self._forget(key, ended))
-        # Who gives up waiting does not end it for the others.
+        # A caller that gives up does not end it for the others.
         result: T = await asyncio.shield(reading)
         return result
 
@@ -81,12 +81,12 @@ class Readings:
         if self._under_way.get(key, (None, None))[1] is ended:
             del self._under_way[key]
         if not ended.cancelled():
-            ended.exception()  # retrieved, also where everybody who waited has left
+            ended.exception()  # retrieved, even if all waiting callers have left
 
 
 @dataclass(frozen=True, slots=True)
 class ActionServices:
-    """What all stations' contexts have in common.
+    """Services that the contexts of all stations share.
 
     Attributes:
         channels: Other ways to tell people than the webhook, by name.
@@ -114,7 +114,7 @@ class AskingStep:
     position: int
 
     def question(self, station: str, asked: QuestionPlan, now: datetime) -> Question:
-        """A question of it; the same for all whom it is asked for together."""
+        """The question for one station; equal for all stations that are asked together."""
         job = self.claim.job
         scope = {"run": "", "wave": f".w{job.wave}", "station": f".{station}"}[asked.per]
         return Question(
@@ -170,7 +170,7 @@ class StationContext:
         return False
 
     def at_step(self, key: str, done: tuple[Change, ...], asking: AskingStep) -> StationContext:
-        """The same for another step, after the job's changes so far: they enter the ledger with the job's end."""
+        """The same context for another step, after the job's changes so far; they enter the ledger at the job's end."""
         return replace(self, key=key, done=done, asking=asking)
 
     async def read(self) -> Observed:
@@ -245,7 +245,7 @@ class StationContext:
         return {name: ledgers.get(name, {}) for name in around}
 
     async def left_behind(self, station: str) -> Mapping[str, Mapping[Path, LedgerEntry]]:
-        """What of the routers of a station's site nobody needs without it."""
+        """Nodes of ours on routers of a station's site that nobody needs without the station."""
         network, site = self.network, self.network.site_of(station)
         routers = network.routers_at.get(site, ())
         others = {name for name in network.stations_at.get(site, ()) if name != station}
@@ -285,7 +285,7 @@ class StationContext:
         )
 
     async def restoration(self) -> StationPlan:
-        """What brings the station back."""
+        """The plan that brings the station back."""
         view = StationView(await self.read(), adopted=True, ledger=await self._entries())
         return await self.services.planner.restoration(self.network, self.station, view)
 
@@ -308,9 +308,9 @@ class StationContext:
         return latest_first(pools, (*(change for job in jobs for change in job.changes), *self.applied))
 
     async def not_ready(self, function: str, seconds: float, pause: float) -> str:
-        """Why a function that the station lives in runs on no pool, nor gets ready in time; empty where it does.
+        """Why a function of the station runs on no pool, and does not become ready in time; empty if it runs.
 
-        One that lacks a replica, or whose pools do not answer, is not ready, and may run: then the station answers.
+        A function that lacks a replica, or whose pools do not answer, may still run: then the station answers.
         """
         services, end = self.services, self.clock.monotonic() + seconds
         while True:
@@ -340,7 +340,7 @@ class StationContext:
         return True
 
     async def adopt(self, actor: str, *, fresh: bool) -> None:
-        """Adopt the station, if it is observe-only; of a fresh one, which its pod made just now, nothing is ours."""
+        """Adopt the station, if it is observe-only; on a ``fresh`` one, just made by its pod, no node is ours."""
         known = (await self.services.store.devices.find([self.station])).get(self.station)
         if known is not None and known.adopted is not None:
             return
@@ -401,7 +401,7 @@ class StationContext:
         return stored
 
     async def post(self, content: Mapping[str, Any], via: str = WEBHOOK) -> None:
-        """Tell the webhook, or another channel."""
+        """Send to the webhook, or to another channel."""
         channel = self.services.webhook if via == WEBHOOK else self.services.channels.get(via)
         if channel is None:
             raise ConflictError(f"the channel {via} is not set up here")
@@ -410,7 +410,7 @@ class StationContext:
 
 @dataclass(frozen=True, slots=True)
 class DryRunContext(StationContext):
-    """A station as it would be: read once, as is its ledger, changes applied to what was read, nothing sent.
+    """A station as it would be: read once, as is its ledger; changes apply to what was read, and nothing is sent.
 
     Attributes:
         foreseen: What steps would do once the station is there, whose function does not run yet.
@@ -430,11 +430,11 @@ class DryRunContext(StationContext):
 
     @property
     def applied(self) -> tuple[Change, ...]:
-        """Changes that were thought done."""
+        """Changes of this dry run so far."""
         return tuple(self.thought)
 
     async def read(self) -> Observed:
-        """What was read, with the changes so far."""
+        """The station as read, with the changes so far."""
         if not self.seen:
             # Not super(): a dataclass with slots is another class than the one named here.
             observed = await self.services.planner.read(self.network, self.station)
@@ -448,7 +448,7 @@ class DryRunContext(StationContext):
         return self.known[0]
 
     async def apply(self, change: Change) -> None:
-        """Think the change done, and the users gone from cells that it shuts down."""
+        """Apply the change to what was read; users leave cells that it shuts down."""
         observed = await self.read()
         tree = observed.tree
         for phase in change.phases:
@@ -460,7 +460,7 @@ class DryRunContext(StationContext):
         """Leave it in service."""
 
     async def ask(self, question: QuestionPlan) -> Question:
-        """What would be answered: the default, or whatever comes first."""
+        """The answer that would come: the default, or the first choice."""
         now = self.clock.now()
         answer = question.default or next(iter(question.choices), "yes")
         self.words.append(f"would ask: {question.text}")
@@ -469,12 +469,12 @@ class DryRunContext(StationContext):
         )
 
     async def post(self, content: Mapping[str, Any], via: str = WEBHOOK) -> None:
-        """Tell nobody."""
+        """Send nothing."""
         self.words.append(f"would tell the {via}" if via == WEBHOOK else f"would tell people by {via}")
 
 
 def _settled(edit: Edit) -> Edit:
-    """An edit as it is in the end: a cell that shuts down locks itself."""
+    """An edit in its final state: a cell that shuts down locks itself."""
     leaf = administrative_leaf(edit.path)
     shuts = edit.after.get(leaf) == "SHUTTINGDOWN"
     return edit.model_copy(update={"after": {**edit.after, leaf: "LOCKED"}}) if shuts else edit
@@ -492,6 +492,6 @@ def _after(station: str, ledger: Mapping[Path, LedgerEntry], changes: tuple[Chan
 
 
 def hold_at(network: Network, station: str, holds: list[Hold]) -> str:
-    """The hold that binds a device (its own, a cell's or its site's; one where it serves), in words, or nothing."""
+    """The hold that binds a device (its own, a cell's, its site's, or where it serves), in words; empty if none."""
     hold = Holds(holds).on(station, network.site_of(station), network.bound_by(station))
     return "" if hold is None else hold.words

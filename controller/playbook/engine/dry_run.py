@@ -1,4 +1,4 @@
-"""What the steps of a playbook would do on a station, from one read of it; nothing is sent or waited for."""
+"""What the steps of a playbook would do on a station, from one read of it; nothing is sent, and nothing waits."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Previewer:
     async def steps(
         self, network: Network, station: str, planned: Change | None, given: Mapping[str, Any]
     ) -> tuple[StepPreview, ...]:
-        """What the steps would do on one station; it ends where that is not known any more.
+        """What the steps would do on one station, up to the first step where that is not known.
 
         Args:
             network: Current network.
@@ -93,7 +93,7 @@ class Previewer:
         context.words.clear()
         said = await action.perform(context, action.check_inputs(evaluate(step.with_, names)))
         if isinstance(said, UnmetCondition):
-            # What was changed before it in this dry run has no state yet that could be read.
+            # After an earlier change of this dry run there is no state yet that could be read.
             later = context.applied or context.asked
             says = f"would check again; now: {said.reason}" if later else f"would fail now: {said.reason}"
             return StepPreview(step=step.name, action=action.name, says=says), None

@@ -28,12 +28,12 @@ from controller.runs.transaction.record import Alive
 
 #: Seconds after which a device that waits for the others of its wave checks by itself.
 _POLL = 60.0
-#: Seconds in which a function that was taken back should be ready again, and between two checks.
+#: Seconds in which a function should be ready again after it was taken back, and between two checks.
 _READY, _PAUSE = 120.0, 3.0
 
 
 def soaks(playbook: Playbook, parameters: Mapping[str, Any]) -> bool:
-    """Whether a device of a run may have to be checked after a soak, by what is known of all of them."""
+    """Whether a device of a run may have to be checked after a soak."""
     steps = [step for step in playbook.steps if step.register_ is not None and may_hold(step.when, parameters)]
     known = {step.register_ for step in steps}
     return any(
@@ -62,7 +62,7 @@ class StationJob:
         self._steps = JobSteps(claim, registry, context, tools, alive)
 
     async def work(self) -> JobResult | Suspension:
-        """Work until the outcome is known, or there is nothing to do but wait.
+        """Work until the outcome is known, or until the job can only wait.
 
         Raises:
             LeaseLostError: Another worker owns the device.
@@ -95,8 +95,8 @@ class StationJob:
 
     # --------------------------------------------------------------- functions
 
-    # A station that lives in a function loses its configuration with the function's pod. So it is worked on whatever
-    # its function came to, and where that is taken back after its soak, only when that is done.
+    # A station that lives in a function loses its configuration with the function's pod. So the station is brought back
+    # however its function's job ended; and if the function is taken back after its soak, only after that.
 
     async def _homes(self) -> list[Job]:
         """Jobs of this run on the functions that the station lives in."""
@@ -107,7 +107,7 @@ class StationJob:
         return [job for job in mates if here in inside.get(job.station, ())]
 
     async def _homeless(self) -> str:
-        """Why there is nothing to bring back: a function that did not come to what was wanted, and runs nowhere."""
+        """Why the station can't be brought back: its function failed, and runs nowhere."""
         failed = [job for job in await self._homes() if job.outcome is not None and not job.outcome.good]
         for job in failed:
             if reason := await self._context.not_ready(job.station, _READY, _PAUSE):
@@ -116,18 +116,18 @@ class StationJob:
 
     # ------------------------------------------------------------------- gates
 
-    # Where the run confirms or takes back units or waves as a whole, all devices of a group pass a gate together at
-    # each step that changes them, also those that had nothing to change there, and one behind the last step, so that
-    # what fails in between takes all back.
+    # If the run confirms or takes back units or waves as a whole, all devices of a group pass a gate together at each
+    # step that changes them, even devices without a change there; and at one after the last step, so that a failure in
+    # between takes all back.
 
     async def _cancelled(self) -> str:
-        """Why the group was cancelled at any gate, or an empty string: then no further step is begun."""
+        """Why the group was cancelled at a gate; empty if it was not. After a cancel no further step begins."""
         gate = self._tools.gates.of(self._claim, len(self._changing) + 1)
         decision = await gate.decision_so_far() if gate is not None else None
         return decision.reason if decision is not None else ""
 
     async def _pass_gate(self, number: int) -> str:
-        """Pass a gate with the group; why the group was cancelled there, or an empty string."""
+        """Pass a gate with the group; returns why the group was cancelled there, or an empty string."""
         gate = self._tools.gates.of(self._claim, number)
         if gate is None or number < (self._claim.job.gate or 0):
             return ""
@@ -137,9 +137,9 @@ class StationJob:
 
     # -------------------------------------------------------------------- soak
 
-    # The wave stands for a while, is checked again, and stays or is undone as a whole. Each device soaks in its own
-    # job, without a worker, and puts what it found on record as a step behind the others. Whoever writes the last of
-    # the wave, or a failure, wakes the others.
+    # The wave waits for a while, is checked again, and stays or is undone as a whole. Each device soaks in its own job,
+    # without a worker, and puts its result on record as a step after the others. The last result of the wave, or a
+    # failure, wakes the others.
 
     async def _soak(self) -> JobResult | Suspension:
         first = len(self._playbook.steps)
@@ -164,7 +164,7 @@ class StationJob:
         return await self._tools.store.gates.soak(self._claim, position)
 
     async def _stand(self, position: int) -> Suspension | None:
-        """Stand for as long as the soak lasts; less if somebody cancelled the run, or no check concerns the device."""
+        """Wait until the soak is over; shorter if somebody cancelled the run, or if no check concerns the device."""
         row = self._steps.rows.get((position, False))
         if row is None:
             row = self._steps.new(position, "soak", "soak")
@@ -179,7 +179,7 @@ class StationJob:
         return None
 
     async def _check_again(self, position: int, found: int, elsewhere: str) -> None:
-        """Check the device, and put what was found on record; where another one failed there is nothing to see."""
+        """Check the device again, and put the result on record; after a failure elsewhere it is not checked."""
         wrong = ""
         for index, check in enumerate(() if elsewhere else self._playbook.soak_checks, position):
             row = await self._steps.run(index, check)
@@ -207,7 +207,7 @@ class StationJob:
         )
 
     async def _failed(self, position: int, failed: StepRecord) -> JobResult:
-        """Undo what was done, the last step first, and say how the job ended."""
+        """Undo all steps, the last one first, and return how the job ended."""
         detail = f"step {failed.name!r}: {failed.detail}"
         if failed.outcome is Outcome.DIVERGED:
             return self._result(Outcome.DIVERGED, detail, failed.change)
@@ -243,9 +243,10 @@ class StationJob:
         return self._result(Outcome.SUCCEEDED, "; ".join(remarks))
 
     def _result(self, outcome: Outcome, detail: str, stray: Change | None = None) -> JobResult:
-        """The result with what stays on the device entering the ledger.
+        """The result, with the nodes that stay on the device entering the ledger.
 
-        Of a change of which nobody knows whether the device carries it, what it made and what it removed both do.
+        If nobody knows whether the device carries a change, both the nodes that it made and those that it removed
+        count.
         """
         changes = list(self._steps.carried)
         plan = self._playbook.plan
@@ -261,7 +262,7 @@ class StationJob:
 
 
 class PlaybookProcedure:
-    """Executes runs by the playbook that they were accepted with, whatever became of its file since."""
+    """Executes runs by the playbook that they were accepted with, even if its file has changed since."""
 
     def __init__(self, services: ActionServices, registry: Registry) -> None:
         self._services = services
@@ -284,7 +285,7 @@ class PlaybookProcedure:
         return await StationJob(claim, playbook, self._registry, context, tools, alive).work()
 
     async def touched(self, claim: Claim, tools: Tools) -> bool:
-        """Whether a step that changes the device was begun, succeeded or diverged."""
+        """Whether a step that changes the device has begun, succeeded or diverged."""
         rows = await tools.store.steps.find(claim.job.id)
         left = (Outcome.SUCCEEDED, Outcome.DIVERGED)
         return any(row.acts and (row.state is StepState.STARTED or row.outcome in left) for row in rows)
@@ -298,7 +299,7 @@ class PlaybookProcedure:
 
 
 def procedures(playbooks: PlaybookProcedure) -> Callable[[Run], Procedure]:
-    """What each run executes: a playbook, or what is built in."""
+    """The procedure of each run: a playbook, or a built-in one."""
 
     def of(run: Run) -> Procedure:
         return playbooks if run.playbook else procedure(run.procedure)

@@ -34,13 +34,13 @@ log = structlog.get_logger()
 
 #: Seconds between two checks, at first and at most.
 _SOON, _GENTLY = 0.2, 2.0
-#: How often an operation is sent at most, each time after it was seen that the one before did nothing.
+#: Most attempts to send an operation, each after it was seen that the one before did nothing.
 _SENDS = 3
-#: Operations whose end is notified.
+#: Operations whose end the station notifies.
 _NOTIFIED = (OperationKind.DOWNLOAD, OperationKind.INSTALL, OperationKind.ACTIVATE)
 #: Seconds until a lost subscription is tried again.
 _RETRY = 2.0
-#: What stations say when they started may be cut to.
+#: Stations may report their start time rounded down to this.
 _SECOND = 1.0
 
 
@@ -52,7 +52,7 @@ async def operate(
     clock: Clock,
     patience: Patience,
 ) -> JobResult:
-    """Carry out operations in order, until one does not work.
+    """Carry out operations in order, until one fails.
 
     Raises:
         LeaseLostError: Another worker owns the device; nothing more was sent to it.
@@ -71,7 +71,7 @@ async def operate(
 
 
 def happened(operation: Operation, seen: Equipment) -> bool:
-    """Whether a station shows that an operation was carried out."""
+    """Whether the station shows that an operation was carried out."""
     since = operation.since
     if operation.kind is OperationKind.RESET:
         return since is not None and seen.restarted is not None and seen.restarted > since
@@ -89,13 +89,13 @@ def happened(operation: Operation, seen: Equipment) -> bool:
 
 
 def acknowledged(operation: Operation, seen: Observed) -> bool:
-    """Whether a station's list shows that records are acknowledged; those that are over leave it then."""
+    """Whether a station's list shows that records are acknowledged; cleared ones leave the list then."""
     waiting = {record.id for record in seen.records or () if not record.acknowledged_by}
     return seen.records is not None and waiting.isdisjoint(operation.records)
 
 
 def _only_just_started(operation: Operation, seen: Equipment) -> bool:
-    """Whether a restart now might be told by the same second as the last one, and so not show."""
+    """Whether the last start was within the same second, so that a new restart might not show."""
     if operation.kind not in (OperationKind.RESET, OperationKind.RESET_UNIT) or operation.since is None:
         return False
     return seen.now is None or operation.since.replace(microsecond=0) == seen.now.replace(microsecond=0)
@@ -124,7 +124,7 @@ class _Operating:
         self._lock = Lock(target, record, clock, patience.busy)
         sent, begun = record.last(JournalStep.OPERATING, index), record.last(JournalStep.PREPARED, index)
         self._sends = record.count(JournalStep.OPERATING, index)
-        #: Whether a session that is lost to us may still hold the lock.
+        #: Whether a session that we lost may still hold the lock.
         self._left_lock = sent is not None
         #: Whether the station said that it begins.
         self._begun = sent is not None and begun is not None and begun.seq > sent.seq
@@ -145,7 +145,7 @@ class _Operating:
                         return await self._work(session)
                 except DeviceError as error:
                     tries += 1
-                    # Once it was sent the station is waited for: being away is what a restart looks like.
+                    # After it was sent, wait for the station: being away is what a restart looks like.
                     unknown = f"Whether {self._operation} worked is not known." if self._sends else ""
                     late = self._clock.monotonic() > self._end
                     result = self._patience.given_up(error, tries, unknown=unknown, late=late)
@@ -176,14 +176,14 @@ class _Operating:
             pause = min(_GENTLY, pause * 1.6)
 
     async def _look(self, session: DeviceSession) -> tuple[bool, Equipment]:
-        """Whether the station shows that it worked, and what else it says of itself."""
+        """Whether the station shows that it worked, and the station's equipment."""
         if self._operation.kind is OperationKind.ACKNOWLEDGE:
             return acknowledged(self._operation, await session.read()), Equipment()
         seen = await session.equipment()
         return happened(self._operation, seen), seen
 
     def _may_send(self) -> bool:
-        """Whether nothing was sent yet, or what was sent unanswered has done nothing.
+        """Whether nothing was sent yet, or an unanswered request has done nothing.
 
         An eviction names its pods, so to send it again is harmless; and what was answered may never have been done.
         """
@@ -194,7 +194,7 @@ class _Operating:
         return silent and repeats and self._sends < _SENDS
 
     async def _send(self, session: DeviceSession) -> str:
-        """Send it; why the station refuses, empty if it begins.
+        """Send it; returns why the station refuses, empty if it begins.
 
         Under the lock where nobody may be in the middle of a change.
         """
@@ -224,14 +224,14 @@ class _Operating:
         return refusal
 
     async def _free(self, session: DeviceSession) -> None:
-        """Leave no lock behind that a lost session of ours holds; a restart ended them all."""
+        """Free a lock that a lost session of ours holds; a restart ended all of them."""
         if self._left_lock and self._operation.kind is not OperationKind.RESET:
             with suppress(DeviceBusyError):
                 await self._lock.take(session)
                 await self._lock.leave(session)
 
     def _proven(self, seen: Equipment) -> JobResult:
-        """It happened; whether with the slot that was wanted."""
+        """The result after it happened, with a check of the wanted slot."""
         running, wanted = seen.running, self._operation.subject
         if self._operation.kind is OperationKind.RESET and wanted and (running is None or running.name != wanted):
             where = running.name if running else "nobody knows what"
@@ -239,14 +239,14 @@ class _Operating:
         return JobResult(Outcome.SUCCEEDED, "")
 
     def _unseen(self) -> JobResult:
-        """It may still happen, but for an eviction: pods that are there serve, others are there for those that go."""
+        """The result if no effect shows: it may still happen, except an eviction."""
         detail = f"{self._operation} was sent, and nothing shows of it after {self._operation.seconds:g} s"
         late = self._operation.kind.interrupts and self._operation.kind is not OperationKind.EVICT
         return JobResult(Outcome.DIVERGED if late else Outcome.FAILED_SAFE, detail)
 
 
 class _SoftwareEvents:
-    """What a station notifies of one operation on its software, while the context is open.
+    """Notifications of a station about one operation on its software, while the context is open.
 
     Entering waits until the subscription stands.
 
@@ -278,7 +278,7 @@ class _SoftwareEvents:
 
     @property
     def completed(self) -> bool:
-        """Whether the station said that a download is complete; of all else it has more to show than its word."""
+        """Whether the station said that a download is complete; other operations show in its state."""
         return (
             self._operation.kind is OperationKind.DOWNLOAD
             and self._event is not None
@@ -287,7 +287,7 @@ class _SoftwareEvents:
 
     @property
     def failure(self) -> str:
-        """What the station said went wrong, or an empty string."""
+        """The failure that the station notified; empty if there is none."""
         if self._event is None or self._event.status == "COMPLETED":
             return ""
         return f"{self._event.status} {self._event.message}".rstrip()
@@ -300,11 +300,11 @@ class _SoftwareEvents:
                     await self._follow(since, listening)
                 except DeviceRefusedError:
                     if since is None:
-                        return  # it notifies nobody
+                        return  # it sends no notifications
                     since = None
                     continue
                 except DeviceError:
-                    # What is said until we listen again is asked for.
+                    # Ask for what is notified until we listen again.
                     since = self._operation.since
                 listening.set()
                 await self._clock.sleep(_RETRY)

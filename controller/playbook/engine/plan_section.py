@@ -1,4 +1,4 @@
-"""The plan that a playbook's section ``plan`` asks for."""
+"""The plan of a playbook's section ``plan``."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from controller.playbook.language.playbook import PlanLimit, PlanSection, PlanSo
 from controller.runs.planning.planner import PlanRequest
 from controller.runs.planning.restore import recreate_plan, restore_plan
 
-#: How long a repair is remembered: a node that drifts again within it is written by something else.
+#: How long a repair is remembered: a node that drifts again within this time is written by something else.
 AGAIN = timedelta(days=1)
-#: Stands for a number of nodes that is asked for: no plan removes so many.
+#: Placeholder for a number of nodes that a refusal asks for: no plan removes that many.
 _ASKED = -1
 
 
@@ -66,7 +66,7 @@ async def section_plan(
 
 
 def in_parameters(section: PlanSection, parameters: Mapping[str, Parameter], refusal: str) -> str:
-    """How to say the numbers that a refusal asks for, in parameters of the playbook; else nothing."""
+    """How to give the numbers that a refusal asks for as parameters of the playbook; empty if that is not possible."""
     found = []
     for pattern, expression in (
         (r"name \S+=(\d+)(?=; |$)", section.remove),
@@ -83,7 +83,7 @@ def in_parameters(section: PlanSection, parameters: Mapping[str, Parameter], ref
 async def drifted_again(
     services: ActionServices, section: PlanSection, values: Mapping[str, Plain], name: str, plan: Plan
 ) -> list[str]:
-    """Nodes of a repair that were repaired not long ago, in words; none where repairing them again is asked for."""
+    """Nodes that a repair repaired recently and that drifted again, in words; empty if repairing again is allowed."""
     if section.source is not PlanSource.APPLIED or evaluate(section.again or "", values) is True:
         return []
     since = services.clock.now() - AGAIN
@@ -91,7 +91,7 @@ async def drifted_again(
 
 
 async def _again(services: ActionServices, change: Change, name: str, since: datetime) -> str:
-    """The first node of a change that was repaired not long ago, in words; empty if there is none."""
+    """The first node of a change that was repaired recently, in words; empty if there is none."""
     now = _edited([change])
     for ended in await services.store.ledger.ended_jobs([change.station], since):
         if ended.procedure == name and (again := sorted(now & _edited(ended.changes))):
@@ -136,7 +136,7 @@ def _limit(limit: PlanLimit, values: Mapping[str, Plain]) -> Limit:
 
 
 def _known_slice(network: Network, limit: Limit) -> None:
-    """Refuse a slice that the files don't give the tenant: nothing would be changed, and all would seem well."""
+    """Refuse a slice that the files don't give the tenant, since the plan would silently change nothing."""
     tenant = network.tenant_by_id.get(limit.tenant)
     if tenant is not None and limit.snssai is not None and limit.snssai not in tenant.slices:
         known = ", ".join(map(str, tenant.slices)) or "none"

@@ -1,4 +1,4 @@
-"""From a playbook and parameters to a run that can be accepted, or to a dry run of one."""
+"""Prepares runs of playbooks with their parameters, and dry runs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from controller.runs.rollout.waves import cut_stages, ranks_in, ranks_inside, un
 
 log = structlog.get_logger()
 
-#: Stations previewed at once.
+#: Stations that are previewed at the same time.
 _PARALLEL = 100
 
 
@@ -71,7 +71,7 @@ class DryRun(Noun):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A prepared run, with what a dry run shows besides."""
+    """A prepared run, with what a dry run shows in addition."""
 
     run: PreparedRun
     loaded: Loaded
@@ -92,13 +92,13 @@ class PlaybookPreparation:
         return (await self._draft(request)).run
 
     async def repeats(self, request: RunRequest, known: Run) -> bool:
-        """See ``controller.runs.launch.Preparation``: stations may have moved on, so they are not read again."""
+        """See ``controller.runs.launch.Preparation``; stations may have changed, so they are not read again."""
         loaded = await asyncio.to_thread(self._library.load, request.playbook)
         parameters = parse_parameters(loaded.playbook.parameters, request.parameters)
         return (known.playbook, known.parameters) == (loaded.digest, parameters)
 
     async def dry_run(self, request: RunRequest) -> DryRun:
-        """What a run would do, from reading the stations; raises as ``prepare``."""
+        """What a run would do, from reading the stations; raises the errors of ``prepare``."""
         draft = await self._draft(request)
         new, name = draft.run, request.playbook
         gate = asyncio.Semaphore(_PARALLEL)
@@ -158,7 +158,7 @@ class PlaybookPreparation:
             holds = await store.holds.find(now) if skips else []
             places = [*targets, *(await self._routers(network, targets) if playbook.routers else ())]
             left_out = {place: words for place in places if (words := hold_at(network, place, holds))}
-            # A plan that was refused would have adopted what it has to.
+            # A refused plan would have adopted the stations that it needs.
             left_out |= await self._not_adopted(targets) if playbook.stations and not refused else {}
             functions = [one for one in targets if one in network.function_by_id and one not in left_out]
             changes, unready = await self._readied(request, playbook, values, network, digest, functions)
@@ -224,7 +224,7 @@ class PlaybookPreparation:
         digest: str,
         functions: Sequence[str],
     ) -> tuple[Iterable[Change], Mapping[str, str]]:
-        """What pools lack for functions that the playbook brings there, and pools that can't be made ready.
+        """Changes for pools that are not ready for the playbook's functions, and pools that can't become ready.
 
         Of those the reason is said; what comes there all the same is refused by the pool, and stays where it was. Only
         a person adopts a pool: no rule makes one ready that is observe-only.
@@ -258,7 +258,7 @@ class PlaybookPreparation:
     async def _outages(
         self, loaded: Loaded, values: Mapping[str, Plain], network: Network, stations: Sequence[str]
     ) -> dict[str, ServiceLoss]:
-        """What steps take service from, by station: where all of them say it, and the station can be read."""
+        """Service that steps take, by station; only if all steps say it, and the station can be read."""
         gate = asyncio.Semaphore(_PARALLEL)
 
         async def outage(station: str) -> ServiceLoss | None:
@@ -278,7 +278,7 @@ class PlaybookPreparation:
         return {station: known for station, known in outages if known is not None}
 
     async def _observed_only(self, playbook: Playbook, plan: Plan, jobs: Sequence[NewJob]) -> tuple[str, ...]:
-        """Devices that are observe-only still, where the plan was made as if they were adopted already.
+        """Devices that are still observe-only, if the plan was made as if they were adopted already.
 
         Stations that live in a function are adopted when it is ready.
         """
@@ -289,7 +289,7 @@ class PlaybookPreparation:
         return tuple(await self._not_adopted([job.station for job in jobs if job.rank not in INSIDE]))
 
     async def _not_adopted(self, devices: Sequence[str]) -> dict[str, str]:
-        """Those of the devices that are observe-only, in words."""
+        """Those of the devices that are observe-only, with words for it."""
         known = await self._services.store.devices.find(devices)
         found = [device for device in devices if device not in known or known[device].adopted is None]
         return dict.fromkeys(found, "not adopted: observe-only")
@@ -297,7 +297,7 @@ class PlaybookPreparation:
     async def _concerned(
         self, playbook: Playbook, values: Mapping[str, Plain], network: Network, targets: Sequence[str]
     ) -> tuple[str, ...]:
-        """Those of the targets that are on the playbook's pool or that a new placement would move, if it says so."""
+        """The targets; or those on the playbook's pool, or that a new placement would move, if the playbook says so."""
         planner, found = self._services.planner, tuple(targets)
         if playbook.on_pool is not None:
             pool, running = str(evaluate(playbook.on_pool, values)), await planner.running(network)
@@ -328,7 +328,7 @@ class PlaybookPreparation:
     async def _inside(
         self, playbook: Playbook, network: Network, devices: Sequence[str], targets: Collection[str]
     ) -> list[str]:
-        """Stations that live in the functions among the devices: adopted ones, or all where the run adopts them.
+        """Stations that live in these functions: adopted ones, or all if the run adopts them.
 
         Of a function that is no target and comes beneath one, only a central unit.
         """
@@ -382,7 +382,7 @@ class PlaybookPreparation:
         last = select(network, str(evaluate(waves.last, values))) if waves.last is not None else ()
         return cut_stages(
             units,
-            # The pool goes first, so that nothing comes back to its node.
+            # The pool goes first, so that no pod returns to its node.
             lambda station: (
                 -1 if station in network.pool_by_id else 2 * order.get(places.get(station, ""), 0) + (station in last)
             ),
@@ -395,7 +395,7 @@ class PlaybookPreparation:
     async def _plan(
         self, playbook: Playbook, values: Mapping[str, Plain], selector: str, actor: str, *, skip_under_hold: bool
     ) -> tuple[Plan | None, list[str]]:
-        """The plan that is bound to the run, if the playbook has one, or why it was refused."""
+        """The plan that is bound to the run, if the playbook has one; or why it was refused."""
         section = playbook.plan
         if section is None:
             return None, []
@@ -434,7 +434,7 @@ class PlaybookPreparation:
 
 
 def _no_targets(playbook: Playbook, selector: str, values: Mapping[str, Plain]) -> str:
-    """That a playbook has nothing to work on, and why."""
+    """A message that a playbook has nothing to work on, and why."""
     if playbook.rebalances:
         return "there is nothing to move: a new placement leaves all of these functions where they are"
     if playbook.on_pool is not None:
@@ -449,7 +449,7 @@ def _order(job: NewJob) -> tuple[int, str, int, str]:
 async def service_loss(
     registry: Registry, context: StationContext, step: Step, names: Mapping[str, object]
 ) -> ServiceLoss | None:
-    """What a step takes service from, None where that is not known before it acts."""
+    """Service that a step takes; None if that is not known before it acts."""
     action = registry.action(step.action)
     if action.takes is None or action.consent is not ActionClass.INTERRUPT:
         return None
@@ -459,7 +459,7 @@ async def service_loss(
 def before_their_stations(
     devices: Sequence[str], network: Network
 ) -> tuple[dict[str, int], tuple[tuple[str, ...], ...]]:
-    """Ranks of virtual stations, and units of each function with the stations in it and the routers of their sites.
+    """Ranks of virtual stations, and units of each function with its stations and the routers of their sites.
 
     Their configuration goes with a function's pod, so it comes back after whatever became of the function; that of a
     central unit before that of its stations.

@@ -1,4 +1,4 @@
-"""The reach of a run (its blast radius), and what would refuse the run. Pure."""
+"""The reach of a run (its blast radius), and reasons that refuse it. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from controller.playbook.language.playbook import ReachLimits
 
 
 class Reach(Noun):
-    """The blast radius of a run; cells and people are those of its stations, whether or not all are concerned.
+    """The reach of a run; cells and people are those of its stations, whether or not all are affected.
 
     Attributes:
         stations: Its devices.
@@ -33,7 +33,7 @@ class Reach(Noun):
 def reach(
     network: Network, stations: Sequence[str], plan: Plan | None, ledger: Mapping[str, Mapping[Path, LedgerEntry]]
 ) -> Reach:
-    """The blast radius of a run over stations; ``plan`` only where one is bound to it."""
+    """The reach of a run on stations; ``plan`` only if one is bound to it."""
     if plan is not None:
         tenants = {tenant for change in plan.changes for tenant in (*change.touched, *change.interrupted)}
     else:
@@ -65,7 +65,7 @@ def refusals(guards: ReachLimits, reached: Reach) -> list[str]:
 
 
 def beyond_tenant(plan: Plan, tenant: str) -> list[str]:
-    """What a plan that is for one tenant alone does to others, in words, and the way out."""
+    """What a plan for a single tenant does to others, in words, with the way out."""
     touched = {change.station: sorted(others) for change in plan.changes if (others := set(change.touched) - {tenant})}
     if not touched:
         return []

@@ -57,13 +57,13 @@ from controller.runs.transaction.record import Alive, Record
 
 log = structlog.get_logger()
 
-#: What a step comes to that a person cut.
+#: Result of a step that a person cancelled.
 _CUT = UnmetCondition("cancelled by a person", Outcome.CANCELLED)
-#: Until the next check whether a public warning still runs: somebody may end it.
+#: Time until the next check of a public warning, since somebody may end it.
 _POLL = timedelta(seconds=60)
-#: Outcomes after which a change may be tried again: the device carries nothing of it.
+#: Outcomes after which a change may be tried again, since the device carries nothing of it.
 _RETRIED = (Outcome.FAILED_SAFE, Outcome.ROLLED_BACK, Outcome.DEFERRED)
-#: What a further attempt forgets of the one before.
+#: Fields that a further attempt resets.
 _FORGOTTEN: Mapping[str, Any] = {"change": None, "operations": (), "outcome": None}
 
 
@@ -98,7 +98,7 @@ class JobSteps:
         self.rows = {(row.position, row.undo): row for row in rows}
 
     def new(self, position: int, name: str, action: str, *, undo: bool = False) -> StepRecord:
-        """A step that begins now and is not on record yet."""
+        """A step that begins now, and is not on record yet."""
         return StepRecord(
             job=self._claim.job.id,
             position=position,
@@ -110,7 +110,7 @@ class JobSteps:
         )
 
     async def write(self, row: StepRecord) -> None:
-        """Put a step on record as it is."""
+        """Put the current state of a step on record."""
         await self._tools.store.steps.write(row, self._claim)
         self.rows[row.position, row.undo] = row
 
@@ -123,7 +123,7 @@ class JobSteps:
         outcome: Outcome | None = None,
         output: dict[str, Any] | None = None,
     ) -> StepRecord:
-        """Put a step on record as it ended."""
+        """Put the end of a step on record."""
         ended = row.model_copy(
             update={
                 "state": state,
@@ -149,7 +149,7 @@ class JobSteps:
 
     @property
     def carried(self) -> Iterator[Change]:
-        """Changes that the device carries, and that were not undone; an undo that had nothing to do left them."""
+        """Changes that the device carries and that were not undone; an undo that had nothing to do leaves them."""
         for row in self.rows.values():
             back = self.rows.get((row.position, True))
             undone = row.undo or (back is not None and back.changed)
@@ -158,7 +158,7 @@ class JobSteps:
 
     @property
     def remarks(self) -> list[str]:
-        """What people should know of steps that went well."""
+        """Remarks of successful steps, for people."""
         done = [row for _, row in sorted(self.rows.items()) if row.state is StepState.DONE]
         told = {row.name: row.output.get("remark") if row.outcome is Outcome.UNCHANGED else row.detail for row in done}
         return [f"{name}: {said}" for name, said in told.items() if said]
@@ -166,7 +166,7 @@ class JobSteps:
     # ---------------------------------------------------------------- one step
 
     async def run(self, position: int, step: Step) -> StepRecord:
-        """Bring a step to its end, or as far as it gets without waiting for long; one that has ended stays as it is.
+        """Bring a step to its end, or as far as possible without a long wait; ended steps stay as they are.
 
         Raises:
             LeaseLostError: Another worker owns the device.
@@ -208,7 +208,7 @@ class JobSteps:
             row = _again(row)
 
     def _tried_again(self, step: Step, row: StepRecord) -> bool:
-        """Whether a step failed and is tried once more.
+        """Whether a failed step is tried again.
 
         A check that finds a device away that the job has changed says nothing of the change: it is made again for as
         long as a change of a device that is away waits for it.
@@ -236,7 +236,7 @@ class JobSteps:
     # -------------------------------------------------------------- an attempt
 
     async def _attempt(self, row: StepRecord, action: Action, timeout: float | None) -> StepRecord:  # noqa: ASYNC109 - kept by the Clock
-        """One attempt at a step, or the rest of one that was begun."""
+        """One attempt at a step, or the rest of one that has begun."""
         try:
             if not row.acts:
                 said = await self._ask(row, action, timeout)
@@ -268,7 +268,7 @@ class JobSteps:
             return await self.end(row, StepState.FAILED, detail, outcome=Outcome.REFUSED)
 
     async def _ask(self, row: StepRecord, action: Action, timeout: float | None) -> Any:  # noqa: ASYNC109
-        """What the action has to say to a step that is on record, or would change something and may."""
+        """The action's result for a step that is on record, or that would change something and may."""
         if action.access is DeviceAccess.CHANGES:
             await self._check_holds()
         elif action.waits and self._claim.run.state is RunState.CANCELLING:
@@ -278,7 +278,7 @@ class JobSteps:
         return await self._perform(row, action, timeout)
 
     async def _perform(self, row: StepRecord, action: Action, timeout: float | None) -> Any:  # noqa: ASYNC109
-        """Let the action act; where it only reads, no longer than ``timeout`` seconds or until the run is cancelled."""
+        """Let the action act; if it only reads, until ``timeout`` seconds are over or the run is cancelled."""
         given = action.check_inputs(row.inputs)
         key = f"{row.job}.{row.position}{'.undo' if row.undo else ''}"
         asking = AskingStep(self._claim, row.name, row.position)
@@ -288,7 +288,7 @@ class JobSteps:
         return await self._bounded(acting, timeout)
 
     async def _bounded(self, acting: Awaitable[Any], timeout: float | None = None) -> Any:  # noqa: ASYNC109
-        """What an act results in, unless its time is over or its run is cancelled before."""
+        """The result of an act, unless its time is over or its run is cancelled before."""
         act = asyncio.ensure_future(acting)
         cut = asyncio.ensure_future(self._cancelled())
         others: set[asyncio.Future[Any]] = {cut}
@@ -298,7 +298,7 @@ class JobSteps:
             await asyncio.wait({act, *others}, return_when=asyncio.FIRST_COMPLETED)
             if act.done():
                 return act.result()
-            # A record that is away is for whoever writes next.
+            # If the record is away, the next write notices it.
             return _CUT if cut.done() and cut.result() else UnmetCondition(f"not done within {timeout:g} s")
         finally:
             for future in (act, *others):
@@ -306,13 +306,13 @@ class JobSteps:
             await asyncio.gather(act, *others, return_exceptions=True)
 
     async def _cancelled(self) -> bool:
-        """Wait until the run is cancelled; a station that lost its configuration with its function never sees it."""
+        """Wait until the run is cancelled; not for a station that lost its configuration with its function."""
         if self._claim.job.rank in INSIDE:
             await asyncio.Event().wait()
         return await self._tools.cancelled.wait(self._claim.run.id)
 
     async def _checked(self, row: StepRecord, said: Any) -> StepRecord:
-        """The end of a step that only read; it is as it was where there is nothing to do but wait."""
+        """The end of a step that only read; unchanged if the step can only wait."""
         if isinstance(said, Postponement):
             self.later = said
             return row
@@ -322,7 +322,7 @@ class JobSteps:
         return await self.end(row, StepState.DONE, remark, output=said.model_dump(mode="json"))
 
     async def _act(self, row: StepRecord) -> StepRecord:
-        """The device transaction of a step that has its change on record, or its operations."""
+        """Carry out the device transaction or the operations of a step on record."""
         claim = replace(self._claim, change=row.change, transaction=f"{self._claim.transaction}.{row.transaction}")
         tools, network = self._tools, self._context.network
         record = Record(claim, tools.store, tools.clock, self._alive, first=not self.begun)
@@ -339,7 +339,7 @@ class JobSteps:
         return await self.end(row, StepState.DONE, "; ".join(told), outcome=result.outcome)
 
     async def _check_holds(self) -> None:
-        """Holds bind whatever changes a station, undoing too: who is on the mast must not be surprised.
+        """Check holds, which bind every change of a station, also an undo, to protect a person on the mast.
 
         Raises:
             NotClearedError: The station is under a hold, and the job has changed nothing: it begins afterwards.
@@ -351,7 +351,7 @@ class JobSteps:
             raise ConflictError(hold) if self.begun else NotClearedError(hold)
 
     async def _check_repair(self, row: StepRecord) -> None:
-        """A rule's run begins only if no guard says no by now: it may have waited for people, or a window.
+        """Check guards again before a rule's run begins, since it may have waited for people or a window.
 
         Raises:
             RepairStoppedError: One does.
@@ -362,18 +362,18 @@ class JobSteps:
             return
         if no := await tools.store.transaction(tools.forbids, run, _interrupts(row), tools.clock.now()):
             raise RepairStoppedError(no)
-        # Its alarm may not have come yet.
+        # The alarm of the station may not have come yet.
         if _interrupts(row) and await self._on_battery():
             raise RepairStoppedError("the station runs on its battery")
 
     async def _comes_back(self) -> bool:
-        """Whether the station lives in a function that the run has begun: its alarm is over once that is ready."""
+        """Whether the station lives in a function that the run has begun: its alarm ends when that is ready."""
         job = self._claim.job
         mates = await self._tools.store.runs.mates(job) if job.rank in INSIDE else []
         return (job.wave, job.unit) in restarted(mates)
 
     async def _on_battery(self) -> bool:
-        """Whether the station says so; other devices have none, and many stations do not tell."""
+        """Whether the station says that it runs on battery; other devices and many stations say nothing about that."""
         if self._context.network.device_kinds[self._context.station] is not DeviceKind.STATION:
             return False
         try:
@@ -382,7 +382,7 @@ class JobSteps:
             return False
 
     async def _check_spared(self, row: StepRecord) -> None:
-        """Nobody is interrupted whose consent was not asked, since it got no service then and gets some now.
+        """Check that no tenant is interrupted that was not asked because it had no service then, but has some now.
 
         Raises:
             ConflictError: A cell serves such a tenant.
@@ -404,11 +404,11 @@ class JobSteps:
             raise RepairStoppedError(words) if self._claim.run.automatic else ConflictError(f"{words}: ask again")
 
     async def _sent(self, row: StepRecord) -> bool:
-        """Whether the station may have been sent something of a step: then that is brought to its end."""
+        """Whether the station may have received something of a step: then the step is brought to its end."""
         return bool(await self._tools.store.journal.find(f"{self._claim.transaction}.{row.transaction}"))
 
     async def _warned(self, row: StepRecord) -> Postponement | None:
-        """The end of a public warning that a step waits for, or the next check of it: it would interrupt service.
+        """The end of a public warning that a step waits for since it interrupts, or the time of the next check.
 
         A step that was sent something is brought to its end, and what failed is taken back, whatever runs meanwhile.
         """
@@ -426,7 +426,7 @@ class JobSteps:
     # -------------------------------------------------------------------- undo
 
     async def undo(self, row: StepRecord, undo: Undo | None) -> StepRecord:
-        """Bring the undoing of a step to its end, by an action or by its inverse; a device that is away is waited for.
+        """Undo a step, by an action or by its inverse; waits for a device that is away.
 
         Raises as ``run`` does.
         """
@@ -457,7 +457,7 @@ class JobSteps:
         return await self._attempt(row, action, None)
 
     async def _undo_by_inverse(self, row: StepRecord, done: StepRecord) -> StepRecord:
-        """Take the step's change back by its own inverse, under a fingerprint of the station as it is now."""
+        """Take the step's change back by its inverse, under a fingerprint of the station as it is now."""
         assert done.change is not None
         try:
             if row.change is None:
@@ -479,7 +479,7 @@ class JobSteps:
 
 
 def _interrupts(row: StepRecord) -> bool:
-    """Whether what a step does interrupts service: a cell goes off air, a link down, the station restarts."""
+    """Whether a step interrupts service: a cell goes off air, a link goes down, the station restarts."""
     if any(operation.kind.interrupts for operation in row.operations):
         return True
     phases = row.change.phases if row.change is not None else ()
@@ -493,7 +493,7 @@ def _again(row: StepRecord) -> StepRecord:
 
 
 def _outcome_of(error: MinkaError) -> Outcome:
-    """How a step ends whose action raised this: nothing was sent to the device."""
+    """The outcome of a step whose action raised this error: nothing was sent to the device."""
     if isinstance(error, InputError):
         return Outcome.REFUSED
     if isinstance(error, UnreachableError):

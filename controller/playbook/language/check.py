@@ -29,17 +29,17 @@ from controller.playbook.language.registry import Action, DeviceAccess, Registry
 
 APPLY_INTENT = "apply-intent"
 RETIRE = "retire-station"
-#: What changes which nodes are ours has no other way back.
+#: Actions that change which nodes are ours can only be undone by their inverse.
 _BY_INVERSE = frozenset({APPLY_INTENT, "remove-nodes", "remove-router-nodes"})
 
 
 def check(playbook: Playbook, registry: Registry, entry: Entry, report: Report) -> None:
-    """Report all that is wrong with a playbook that has the right form."""
+    """Report all errors of a playbook that has the right form."""
     _Check(playbook, registry, entry, report).all()
 
 
 def check_values(playbook: Playbook, registry: Registry, values: Mapping[str, Any]) -> None:
-    """See that steps get inputs that they can take, as far as these follow from parameters alone.
+    """Check the inputs of steps, as far as they follow from parameters alone.
 
     Raises:
         InputError: All that is wrong, one a line.
@@ -57,7 +57,7 @@ def check_values(playbook: Playbook, registry: Registry, values: Mapping[str, An
 def check_devices(
     playbook: Playbook, registry: Registry, values: Mapping[str, Any], network: Network, devices: Iterable[str]
 ) -> None:
-    """See that no step is for others than the devices that it would be done on.
+    """Check that each step fits the devices on which it would run.
 
     Raises:
         InputError: All steps that are, one a line, each with a device.
@@ -76,7 +76,7 @@ def check_devices(
 
 
 def _refused(act: Action, given: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
-    """What is wrong with an action's inputs; those that are not known before the run are left out."""
+    """Errors in an action's inputs, without inputs that are not known before the run."""
     known: dict[str, Any] = {}
     for name, value in given.items():
         with suppress(InputError):
@@ -91,14 +91,14 @@ def _refused(act: Action, given: Mapping[str, Any], values: Mapping[str, Any]) -
 
 
 def readies_pools(playbook: Playbook, registry: Registry) -> bool:
-    """Whether a playbook without a plan of its own makes pools ready for the functions that it brings there."""
+    """Whether a playbook without a plan makes pools ready for the functions that it brings there."""
     used = [one for step in playbook.steps if (one := registry.actions.get(step.action)) is not None]
     brings = any(one.brings is not None for one in used)
     return playbook.plan is None and brings and any(one.name == APPLY_INTENT for one in used)
 
 
 def check_actions(entry: Entry, wrong: Sequence[FieldPath], registry: Registry, report: Report) -> None:
-    """Report what is wrong with actions and their inputs in a playbook that has not the right form.
+    """Report errors in actions and inputs of a playbook that does not have the right form.
 
     Names in expressions are checked once the form is right.
 
@@ -130,11 +130,11 @@ class _Inputs:
         self._registry = registry
         self._entry = entry
         self._report = report
-        #: Names that expressions know so far, with their members where these are known; None: names are not checked.
+        #: Names that expressions know at this point, with their members if known; None if names are not checked.
         self._known: dict[str, tuple[str, ...] | None] | None = None
 
     def action(self, at: FieldPath, name: str, given: Mapping[str, Any]) -> Action | None:
-        """Check an action and what is given to it; the action, if there is one of that name."""
+        """Check an action and its inputs; returns the action, if its name is known."""
         act = self._registry.actions.get(name)
         if act is None:
             hint = suggest(name, self._registry.actions) or f"actions are {', '.join(self._registry.actions)}"
@@ -161,11 +161,11 @@ class _Inputs:
         return act
 
     def _expressions(self, where: FieldPath, given: Any) -> bool:
-        """Check expressions; whether there are any (or what should be one is wrong, as reported)."""
+        """Check expressions; returns whether there are any (or an invalid one was reported)."""
         return self._is_wrong(where, given) or any(True for _ in expressions_in(given))
 
     def _is_wrong(self, where: FieldPath, given: Any) -> bool:
-        """Check expressions; whether one can't be read, as reported."""
+        """Check expressions; returns whether one is invalid, as reported."""
         try:
             for text in expressions_in(given):
                 self._names(where, Expression(text))
@@ -199,7 +199,7 @@ class _Check(_Inputs):
         self._known = dict.fromkeys(playbook.parameters)
 
     def all(self) -> None:
-        """Everything, in the order of the file."""
+        """Check everything, in the order of the file."""
         for name in self._playbook.parameters:
             if name in RESERVED:
                 self._say(("parameters", name), f"{name} is a name of the language")
@@ -226,7 +226,7 @@ class _Check(_Inputs):
             self._soak_check(("soak_checks", index), step)
 
     def _selector(self, where: FieldPath, text: str | None) -> None:
-        """A selector: whoever gives any text for a part of it could widen it, as by `cusco|*`."""
+        """Check a selector: a parameter with any text could widen it, as by `cusco|*`."""
         if self._is_wrong(where, text):
             return
         if text is not None and not any(expressions_in(text)):
@@ -242,7 +242,7 @@ class _Check(_Inputs):
 
     @property
     def _only(self) -> DeviceKind | None:
-        """What the targets surely are: who selects by the key ``router``, say, selects nothing else."""
+        """The only kind of device that the targets can be: the key ``router``, for example, selects nothing else."""
         keys = {part.partition("=")[0].strip() for part in self._playbook.targets.split(",")}
         kinds = [kind for kind in DeviceKind if kind.value in keys and kind is not DeviceKind.STATION]
         playbook = self._playbook
@@ -250,7 +250,7 @@ class _Check(_Inputs):
         return kinds[0] if len(kinds) == 1 and not beside else None
 
     def _ends(self, index: int) -> bool:
-        """Whether nothing can fail behind a step."""
+        """Whether no later step can fail."""
         playbook = self._playbook
         alone = playbook.strategy.policy is Policy.STATION and not playbook.soak_checks
         return alone and index == len(playbook.steps) - 1 and not playbook.steps[index].checks
@@ -320,7 +320,7 @@ class _Check(_Inputs):
             self._say(at, f"{step.action} is taken back by its own inverse, and the ledger with it")
 
     def _one(self, where: FieldPath, text: str) -> None:
-        """A field that must be one expression as a whole: a text around it would be true whatever it says."""
+        """Check a field that must be one whole expression: with a text around it, it would always be true."""
         if self._is_wrong(where, text):
             return
         if not Expression(text).is_whole:

@@ -19,9 +19,9 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from controller.models.errors import InputError
 
-#: Longest text with expressions, and longest text that one may result in.
+#: Longest text with expressions, and longest text that may result from one.
 LONGEST, LONGEST_RESULT = 1000, 20_000
-#: Most levels of nesting, those of the engine's own tree included.
+#: Most levels of nesting, including those of the engine's own tree.
 DEEPEST = 40
 
 _ALLOWED: tuple[type[nodes.Node], ...] = (
@@ -81,7 +81,7 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "values": lambda mapping: list(mapping.values()),
     "join": _joined,
 }
-#: Names that Jinja2 gives a meaning of its own.
+#: Names with a meaning of their own in Jinja2.
 _MACHINERY = frozenset({"self", "super", "loop", "caller", "varargs", "kwargs"})
 _TESTS = ("defined", "undefined", "none", "true", "false", "in", "number", "string", "mapping", "sequence")
 
@@ -150,12 +150,12 @@ class Expression:
 
     @property
     def members(self) -> frozenset[tuple[str, str]]:
-        """Names with the member first asked of each: ``locked.cells`` gives ``("locked", "cells")``."""
+        """Names with the first member used of each: ``locked.cells`` gives ``("locked", "cells")``."""
         found = [(node.node, node.attr) for node in self._tree.find_all(nodes.Getattr)]
         return frozenset((inner.name, member) for inner, member in found if isinstance(inner, nodes.Name))
 
     def value(self, names: Mapping[str, Any]) -> Any:
-        """The value, of its own type where the text is one expression as a whole, else text.
+        """The value, of its own type if the text is one whole expression, otherwise text.
 
         Raises:
             InputError: Something is undefined, or of the wrong type.
@@ -171,7 +171,7 @@ class Expression:
 
 
 def evaluate(given: Any, names: Mapping[str, Any]) -> Any:
-    """Values with all expressions in them replaced; what comes out of one is not evaluated again.
+    """Replace all expressions in values; their results are not evaluated again.
 
     Raises:
         InputError: An expression is wrong or can't be evaluated.
@@ -186,7 +186,7 @@ def evaluate(given: Any, names: Mapping[str, Any]) -> Any:
 
 
 def may_hold(condition: str | None, names: Mapping[str, Any]) -> bool:
-    """Whether a condition holds, or depends on what is not known yet; none holds always."""
+    """Whether a condition holds, or depends on something that is not known yet; no condition always holds."""
     try:
         return condition is None or bool(Expression(condition).value(names))
     except InputError:
@@ -194,7 +194,7 @@ def may_hold(condition: str | None, names: Mapping[str, Any]) -> bool:
 
 
 def holds(condition: str | None, names: Mapping[str, Any]) -> bool:
-    """Whether a condition holds, and depends on nothing that is not known yet; none holds always."""
+    """Whether a condition holds and depends on nothing unknown; no condition always holds."""
     try:
         return condition is None or bool(Expression(condition).value(names))
     except InputError:
@@ -202,7 +202,7 @@ def holds(condition: str | None, names: Mapping[str, Any]) -> bool:
 
 
 def expressions_in(given: Any) -> Iterator[str]:
-    """All texts that hold expressions."""
+    """All texts that contain expressions."""
     if isinstance(given, str) and "{" in given and not Expression(given).is_constant:
         yield given
     elif isinstance(given, Mapping):
@@ -262,7 +262,7 @@ def _defined(value: Any) -> Any:
 
 @lru_cache(maxsize=4096)
 def _read(text: str) -> tuple[nodes.Template, Callable[[dict[str, Any]], Iterator[Any]]]:
-    """A text that was checked, and what evaluates its parts: plain ones and values of expressions, in order."""
+    """A checked text, and a function that evaluates its parts: plain ones and values of expressions, in order."""
     tree = _ENVIRONMENT.parse(text)
     for node in tree.find_all(nodes.Node):
         _check(node)

@@ -1,4 +1,4 @@
-"""Playbooks from files: every problem of a file at once, each with its line."""
+"""Reads playbooks from files, and reports all problems of a file at once, each with its line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A playbook with the very text that it was read from."""
+    """A playbook with the exact text that it was read from."""
 
     playbook: Playbook
     text: str
@@ -38,7 +38,7 @@ class Loaded:
 
 
 def parse(text: str, file: str, registry: Registry, report: Report) -> Loaded | None:
-    """A playbook from its text; none if, as reported, it is wrong."""
+    """The playbook of a text; None after reporting its errors."""
     before = len(report.problems)
     node = read_yaml(text, file, report)
     if node is None:
@@ -61,7 +61,7 @@ def parse(text: str, file: str, registry: Registry, report: Report) -> Loaded | 
 
 
 def reported(error: ValidationError) -> list[ErrorDetails]:
-    """What is wrong; a list is not too short because its items are wrong."""
+    """The errors; a list is not too short because its items are invalid."""
     found = error.errors()
     return [
         one
@@ -72,7 +72,7 @@ def reported(error: ValidationError) -> list[ErrorDetails]:
 
 
 class Library:
-    """The playbooks of a folder: regular files ``NAME.yaml`` right in it, nothing else."""
+    """The playbooks of a folder: regular files ``NAME.yaml`` directly in it."""
 
     def __init__(self, folder: Path, registry: Registry) -> None:
         self.folder = folder
@@ -101,7 +101,7 @@ class Library:
         return loaded
 
     def read(self, name: str, report: Report) -> Loaded | None:
-        """A playbook by name; none if, as reported, it is wrong. Raises NotFoundError."""
+        """A playbook by name; None after reporting its errors. Raises NotFoundError."""
         path = self._file(name)
         if path is None:
             hint = suggest(name[:64], self.names()) if self.folder.is_dir() else ""
@@ -114,14 +114,14 @@ class Library:
         return loaded
 
     def all(self, report: Report) -> Iterator[Loaded]:
-        """All playbooks that can be read; what is wrong with the others is reported."""
+        """All valid playbooks; errors of the others are reported."""
         for name in self.names():
             loaded = self.read(name, report)
             if loaded is not None:
                 yield loaded
 
     def _file(self, name: str) -> Path | None:
-        """The file of a name, None where that is no plain file right in the folder."""
+        """The file of a name; None if it is no regular file directly in the folder."""
         if len(name) > 64 or not _NAME.fullmatch(name):
             return None
         path = self.folder / f"{name}.yaml"

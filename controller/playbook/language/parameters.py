@@ -1,4 +1,4 @@
-"""Typed parameters of playbooks, and what people give for them."""
+"""Typed parameters of playbooks, and the values that people give."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ VariableName = Annotated[
 #: A plain value of a parameter.
 Plain = str | int | bool | None
 _LONGEST = 2000
-#: Categories of characters that no record can hold, or that make a text look like another one.
+#: Categories of characters that no record can hold, or that make a text look like another.
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 class ParameterType(StrEnum):
-    """What a parameter holds; the last eight refer to the network."""
+    """Type of a parameter; the last eight refer to the network."""
 
     STRING = "string"
     INT = "int"
@@ -87,7 +87,7 @@ class Parameter(Noun):
         return parser(given)
 
     def parse(self, given: Any) -> Plain:
-        """A value as given, by its type; references are not looked up yet.
+        """The given value, by the parameter's type; references are not looked up yet.
 
         Raises:
             InputError: It is of another type, or out of range.
@@ -103,7 +103,7 @@ class Parameter(Noun):
         return value
 
     def look_up(self, value: str, network: Network) -> None:
-        """See that what a value refers to is in the network files.
+        """Check that the object that a value refers to is in the network files.
 
         Raises:
             InputError: It is not.
@@ -150,7 +150,7 @@ def parse_parameters(
 
 
 def parameter_hint(name: str, wanted: Mapping[str, Parameter]) -> str:
-    """Which parameter may be meant by a name that is none."""
+    """A hint which parameter may be meant by an unknown name."""
     return suggest(name, wanted) or (f"parameters are {', '.join(wanted)}" if wanted else "there are none")
 
 

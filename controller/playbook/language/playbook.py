@@ -1,4 +1,4 @@
-"""The playbook language: what one YAML file holds."""
+"""The playbook language: content of one YAML file."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _not_built_in(name: str) -> str:
     return name
 
 
-#: Names of playbooks; no built-in procedure is called so.
+#: Name of a playbook; no built-in procedure has such a name.
 PlaybookName = Annotated[
     str,
     StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=64),

@@ -56,19 +56,19 @@ class DeviceAccess(StrEnum):
 
 
 class Repeat(StrEnum):
-    """What happens to a step that a dead worker had begun: done again, read back and resumed, or failed."""
+    """What happens to a step that a dead worker had begun: repeat it, read back and resume it, or let it fail."""
 
     SAFE = "safe"
     READ_BACK = "read-back"
     NEVER = "never"
 
 
-#: What a step says that has nothing to change.
+#: Text of a step that has nothing to change.
 NOTHING = "nothing to change"
 
 
 class Remarks(Noun):
-    """What an action returns that may have something to say.
+    """Output of an action that may have a remark.
 
     Attributes:
         remark: What people should know of it although all is well; reported with the step and the job's outcome.
@@ -79,7 +79,7 @@ class Remarks(Noun):
 
 @dataclass(frozen=True, slots=True)
 class UnmetCondition:
-    """A condition that an action checked or waited for does not hold."""
+    """A condition that an action checked or waited for, and that does not hold."""
 
     reason: str
     outcome: Outcome = Outcome.FAILED_SAFE
@@ -87,7 +87,7 @@ class UnmetCondition:
 
 @dataclass(frozen=True, slots=True)
 class Postponement:
-    """Nothing can be done until then, or until somebody answers: the job releases its worker meanwhile."""
+    """The step can only wait until a time, or until somebody answers: the job releases its worker meanwhile."""
 
     until: datetime
     reason: str
@@ -95,7 +95,7 @@ class Postponement:
 
 @dataclass(frozen=True, slots=True)
 class Proposal(Generic[Output]):
-    """What an action would change on the station, None for nothing, or ask of it, and what it has to say.
+    """A change of the station (None for nothing) or operations on it, and the action's output.
 
     Attributes:
         foreseen: In a dry run, what it would do where that can't be worked out before it is due.
@@ -108,7 +108,7 @@ class Proposal(Generic[Output]):
 
     @property
     def says(self) -> str:
-        """What it would do to the station, in words."""
+        """Its effect on the station, in words."""
         if self.foreseen:
             return self.foreseen
         if self.change is not None:
@@ -119,7 +119,7 @@ class Proposal(Generic[Output]):
 
     @property
     def remark(self) -> str:
-        """What people should know of it although all is well."""
+        """A remark for people, although all is well."""
         return self.output.remark if isinstance(self.output, Remarks) else ""
 
 
@@ -141,7 +141,7 @@ class QuestionPlan:
 
 @dataclass(frozen=True, slots=True)
 class LinkBehind:
-    """A core link on a station that is reached by way of another device; unknown where the station can't be read."""
+    """A core link of a station that depends on the device; unknown if the station can't be read."""
 
     station: str
     path: Path
@@ -240,7 +240,7 @@ class Context(Protocol):
         ...
 
     async def restoration(self) -> StationPlan:
-        """What brings the station back to what was applied there, or to the network files if nothing was.
+        """The plan that brings the station back to what was applied there, or to the network files if nothing was.
 
         Cells that were locked when it was last read stay so. Raises as ``ledger`` and ``read``.
         """
@@ -259,7 +259,7 @@ class Context(Protocol):
         ...
 
     async def former(self, since: datetime) -> Mapping[Path, LedgerEntry]:
-        """The function's ledger before its present release came, where that was after a time.
+        """The function's ledger before its present release, if that came after ``since``.
 
         Empty where it was not, or where the function went back to its present release since then.
         """
@@ -273,7 +273,7 @@ class Context(Protocol):
         ...
 
     async def scaling_refusal(self, replicas: int) -> str:
-        """Why its pool can't have so many replicas: by room, by what was bought, or by quota; empty where it can."""
+        """Why its pool can't have so many replicas: room, bought capacity or quota; empty if it can."""
         ...
 
     async def rebalanced(self) -> Choice:
@@ -281,7 +281,7 @@ class Context(Protocol):
         ...
 
     async def in_service(self, station: str = "") -> bool:
-        """Whether the station, or another one, was not put out of service, or was adopted again since."""
+        """Whether the station, or another one, is in service: not retired, or adopted again since."""
         ...
 
     async def retire(self) -> None:
@@ -289,11 +289,11 @@ class Context(Protocol):
         ...
 
     async def ask(self, question: QuestionPlan) -> Question:
-        """Ask people a question, or read whether it was answered; past its time its default is the answer."""
+        """Ask people a question, or read the answer; after its time the default is the answer."""
         ...
 
     async def post(self, content: Mapping[str, Any], via: str = WEBHOOK) -> None:
-        """Tell the webhook, or another channel. Raises MinkaError if it does not listen."""
+        """Send to the webhook, or to another channel. Raises MinkaError if it is not accepted."""
         ...
 
 
@@ -314,7 +314,7 @@ class ServiceLoss:
 
     @classmethod
     def of(cls, pairs: Collection[tuple[str, str]], health: Health) -> ServiceLoss:
-        """Of cells and tenants of a station, by its health just now."""
+        """The loss of cells and tenants of a station, by its current health."""
         serving = frozenset(pair for pair in pairs if health.serves(*pair))
         return cls(serving, frozenset(pairs) - serving)
 
@@ -323,10 +323,10 @@ class ServiceLoss:
         return ServiceLoss(self.serving | other.serving, self.idle | other.idle)
 
 
-#: What an action takes, from its inputs and the device as it is; None where that is not known before it acts.
+#: The service that an action takes, from its inputs and the current device; None if not known before it acts.
 ServiceLossOf = Callable[[Context, Any], Awaitable[ServiceLoss | None]]
 
-#: The pool that an action brings a function to, from its inputs and where it is now; empty where it stays.
+#: The pool that an action brings a function to, from its inputs and current place; empty if it stays.
 PoolOf = Callable[[Context, Any], Awaitable[str]]
 
 
@@ -371,7 +371,7 @@ class Action:
             raise InputError("\n".join(self._wrong(one) for one in error.errors())) from error
 
     def _wrong(self, one: ErrorDetails) -> str:
-        """One problem in words; for a text of the wrong form the right one."""
+        """One problem in words; for a text of the wrong form, what would be right."""
         name = ".".join(str(part) for part in one["loc"])
         field = self.inputs.model_fields.get(str(next(iter(one["loc"]), "")))
         if one["type"] == "string_pattern_mismatch" and field is not None:
@@ -380,7 +380,7 @@ class Action:
         return f"{name}: {one['msg']}"
 
     def check_input(self, name: str, value: Any) -> str:
-        """What is wrong with one constant input, in words, or an empty string."""
+        """The error of one constant input, in words; empty if there is none."""
         field = self.inputs.model_fields[name]
         try:
             TypeAdapter(field.rebuild_annotation()).validate_python(value)
