@@ -12,9 +12,9 @@ from types import MappingProxyType
 
 import structlog
 
-from controller.assurance.clusters import with_cluster
+from controller.assurance.clusters import with_cluster, without_answer
 from controller.assurance.common_faults import CommonFaults
-from controller.assurance.health import FaultKey, health_of, reports_of, unread, wrongs
+from controller.assurance.health import FaultKey, health_of, renewed, reports_of, unread, wrongs
 from controller.assurance.station_alarms import Listed, Problem, listed, missed_alarms, problem_of, records_by_problem
 from controller.assurance.traffic import carried, untold_user_plane
 from controller.models.alarm import (
@@ -26,6 +26,7 @@ from controller.models.alarm import (
     AlarmSource,
     PerceivedSeverity,
 )
+from controller.models.cloud import NodeReady
 from controller.models.errors import DeviceError, NotFoundError
 from controller.models.facts import LinkKind
 from controller.models.health import Health, LinkHealth, ServiceState
@@ -40,7 +41,7 @@ from controller.plan import applied, drifted_nodes
 from controller.ports.clock import Clock
 from controller.ports.devices import Observed
 from controller.ports.store import AsyncStore, Store
-from controller.runs.planning.planner import Planner
+from controller.runs.planning.planner import Planner, running_on
 
 log = structlog.get_logger()
 
@@ -72,12 +73,14 @@ class _Basis:
         observed: What it said; a session gives the very same again while its station answers the same.
         ledger: Version of its ledger.
         network: Digest of the network.
+        elsewhere: Functions that were on nodes of a pool that are lost, and are on another pool now.
     """
 
     observed: Observed
     ledger: int
     network: str
     measured: tuple[Period, ...]
+    elsewhere: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,7 @@ class _Recorded:
     check: Check
     ledger: _Ledger
     before: Health | None
+    elsewhere: frozenset[str]
     basis: _Basis | None
 
 
@@ -268,10 +272,7 @@ class Checker:
         """Checks by station, of adopted ones; judged against what was applied there."""
         network, same, new = await self._store.read(self._recorded, checks)
         judged = await asyncio.to_thread(
-            lambda: {
-                one.check.station: _judged(network, one.check, one.ledger, one.before, one.basis, self._sources)
-                for one in new
-            }
+            lambda: {one.check.station: _judged(network, one, self._sources) for one in new}
         )
         return same | judged
 
@@ -281,9 +282,11 @@ class Checker:
         digest, network = store.networks.get()
         devices, versions = store.devices.find(stations), store.ledger.versions(stations)
         ours = [check for check in checks if check.station in devices and devices[check.station].adopted is not None]
+        gone = _gone_elsewhere(store, network, ours)
         bases = {
-            check.station: _Basis(check.observed, versions.get(check.station, 0), digest, check.measured)
+            name: _Basis(check.observed, versions.get(name, 0), digest, check.measured, gone.get(name, frozenset()))
             for check in ours
+            for name in [check.station]
             if check.observed is not None
         }
         same = {check.station: last.again(check.at) for check in ours if (last := self._still(check.station, bases))}
@@ -297,7 +300,7 @@ class Checker:
             network,
             same,
             [
-                _Recorded(check, ledger.get(name, {}), before.get(name), bases.get(name))
+                _Recorded(check, ledger.get(name, {}), before.get(name), gone.get(name, frozenset()), bases.get(name))
                 for check in new
                 for name in [check.station]
             ],
@@ -325,17 +328,41 @@ def _is_bare(check: Check, ledger: _Ledger) -> bool:
     return check.observed is not None and bool(inside) and check.observed.tree.keys().isdisjoint(inside)
 
 
-def _judged(
-    network: Network,
-    check: Check,
-    ledger: _Ledger,
-    before: Health | None,
-    basis: _Basis | None,
-    sources: Collection[AlarmSource],
-) -> _Judged:
+def _gone_elsewhere(store: Store, network: Network, checks: Iterable[Check]) -> dict[str, frozenset[str]]:
+    """Functions that by the record are on another pool now, of those on lost nodes of a pool, or of one that is away.
+
+    Nobody else knows: a cluster lists pods of a lost node until that is back.
+    """
+    pools = [one.station for one in checks if one.station in network.pool_by_id and _has_lost(network, one)]
+    if not pools:
+        return {}
+    seen = [(name, health.cluster.functions) for name, health in store.healths.find(pools).items() if health.cluster]
+    seen += [(one.station, one.observed.cluster.in_doubt) for one in checks if one.observed and one.observed.cluster]
+    names = {pool: {function for at, there in seen for function in there if at == pool} for pool in pools}
+    running = running_on(store, sorted(set().union(*names.values())))
+    return {
+        pool: frozenset(name for name in asked if name in running and running[name][0] != pool)
+        for pool, asked in names.items()
+    }
+
+
+def _has_lost(network: Network, check: Check) -> bool:
+    """Whether a pool did not answer, or a node of it is lost."""
+    seen = check.observed.cluster if check.observed else None
+    if seen is None:
+        return True
+    ready = {node.id for node in seen.nodes if node.ready is NodeReady.READY}
+    return not ready.issuperset(
+        [node.id for node in seen.nodes] + [node.id for node in network.nodes_of[check.station]]
+    )
+
+
+def _judged(network: Network, one: _Recorded, sources: Collection[AlarmSource]) -> _Judged:
+    check, ledger, before, basis = one.check, one.ledger, one.before, one.basis
     device = network.device_kinds.get(check.station, DeviceKind.STATION)
     if check.observed is None:
-        return _Judged(_with_tunnels(network, unread(check.station, ledger, before, check.at, check.reason, device)))
+        health = unread(check.station, ledger, before, check.at, check.reason, device)
+        return _Judged(_with_tunnels(network, without_answer(health, one.elsewhere)))
     known = network.profiles_of(check.station) if network.manages(check.station) else ()
     drifted = drifted_nodes(root_spec(known), applied(ledger), check.observed) if known else ()
     generation = generation_of(root_spec(known), check.observed, check.station) if known else 0
@@ -349,7 +376,7 @@ def _judged(
     times_of = {wrong: [one.raised for one in found if one.raised] for wrong, found in checked.items()}
     raised = {wrong: min(times) for wrong, times in times_of.items() if times}
     health = health_of(check.station, check.observed, ledger, len(drifted), check.at, device, traffic, before, raised)
-    health = with_cluster(network, health, before)
+    health = with_cluster(network, health, before, one.elsewhere)
     health = health.model_copy(update={"lost": check.station in network.endpoint_function and _is_bare(check, ledger)})
     altered = any(path in check.observed.tree for path in drifted)
     alarms = listed(check.station, check.observed, check.at, ledger, health.reporting_cells, sources)
@@ -413,6 +440,7 @@ def _own_reports(
         wrong = alarm.object, alarm.probable_cause
         if not alarm.specific_problem and (wrong not in found or found[wrong].tenant == alarm.tenant):
             tenants.setdefault(wrong, set()).add(alarm.tenant)
+    yield from renewed(before, now, uncleared)
     for report in reports_of(before, now, tenants, settle, cleared):
         if report.severity is not PerceivedSeverity.CLEARED:
             yield report

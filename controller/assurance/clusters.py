@@ -14,17 +14,20 @@ from controller.models.network import Network
 _WORDS = {"cpus": "cores", "memory_gb": "memory", "hugepages_gb": "hugepages", "accelerators": "accelerators"}
 
 
-def with_cluster(network: Network, health: Health, before: Health | None) -> Health:
+def with_cluster(
+    network: Network, health: Health, before: Health | None, elsewhere: Collection[str] = frozenset()
+) -> Health:
     """The same, where nodes and functions are those that the network files know.
 
     Nodes that the files don't name count only while functions are on them: a cluster has others, such as those of its
     control plane. One that the files name and the cluster lacks is absent. A node that is not ready keeps the functions
-    that it had: their pods are gone from it by and by.
+    that it had, since their pods are gone from it by and by, until they count as on another pool.
 
     Args:
         network: What there should be.
         health: Of a pool, as it was read just now.
         before: As it was seen last.
+        elsewhere: Functions that by the record are on another pool now.
     """
     if health.cluster is None or health.station not in network.pool_by_id:
         return health
@@ -32,7 +35,7 @@ def with_cluster(network: Network, health: Health, before: Health | None) -> Hea
     named = {node.id for node in network.nodes_of[health.station]}
     last = {node.id: node for node in before.cluster.nodes} if before and before.cluster else {}
     missing = (NodeState(id=node, ready=NodeReady.ABSENT) for node in named - {one.id for one in seen.nodes})
-    nodes = [_judged(network, node, last.get(node.id)) for node in (*seen.nodes, *missing)]
+    nodes = [_judged(network, node, last.get(node.id), elsewhere) for node in (*seen.nodes, *missing)]
     ours = sorted((node for node in nodes if node.id in named or node.functions), key=lambda one: one.id)
     cluster = ClusterState(
         nodes=tuple(ours),
@@ -40,6 +43,7 @@ def with_cluster(network: Network, health: Health, before: Health | None) -> Hea
         crashing={name: said for name, said in seen.crashing.items() if name in known},
         crashed={name: at for name, at in seen.crashed.items() if name in known},
         down=tuple(name for name in seen.down if name in known),
+        elsewhere=tuple(sorted({name for node in ours for name in node.functions} & set(elsewhere))),
         hardware=seen.hardware and tuple(one for one in seen.hardware if one.node in {node.id for node in ours}),
         ims=seen.ims,
         restarts={name: count for name, count in seen.restarts.items() if name in known},
@@ -47,8 +51,16 @@ def with_cluster(network: Network, health: Health, before: Health | None) -> Hea
     return health.model_copy(update={"cluster": cluster, "reserve": _reserve(network, health.station, ours)})
 
 
-def _judged(network: Network, node: NodeState, before: NodeState | None) -> NodeState:
-    kept = before.functions if before is not None and node.ready is not NodeReady.READY else ()
+def without_answer(health: Health, elsewhere: Collection[str]) -> Health:
+    """Health of a pool that does not answer, with those of its functions that by the record are on another one now."""
+    if health.cluster is None:
+        return health
+    gone = tuple(sorted(set(health.cluster.functions) & set(elsewhere)))
+    return health.model_copy(update={"cluster": health.cluster.model_copy(update={"elsewhere": gone})})
+
+
+def _judged(network: Network, node: NodeState, before: NodeState | None, elsewhere: Collection[str]) -> NodeState:
+    kept = set(before.functions) - set(elsewhere) if before and node.ready is not NodeReady.READY else set[str]()
     functions = tuple(sorted({*node.functions, *kept} & network.function_by_id.keys()))
     packages = {name: network.package_by_id[network.function_by_id[name].package] for name in functions}
     timed = tuple(name for name in functions if packages[name].ptp)

@@ -30,6 +30,7 @@ from controller.models.alarm import (
     PTP_LOST,
     UNREACHABLE,
     USER_PLANE_DOWN,
+    Alarm,
     AlarmReport,
     AlarmSource,
     ObjectClass,
@@ -263,7 +264,7 @@ def wrongs(health: Health) -> dict[FaultKey, _Fault]:
             text = f"the {health.device} shows another {shown} than the network files vouch for"
             text = text if health.reason == HostKeyError.code else "it refuses the log-in"
             return {(health.device, health.reason): _Fault(PerceivedSeverity.CRITICAL, text)}
-        text, there = f"the {health.device} can't be reached", health.cluster.functions if health.cluster else ()
+        text, there = f"the {health.device} can't be reached", _still_here(health.cluster) if health.cluster else ()
         return {(health.device, UNREACHABLE): _Fault(PerceivedSeverity.MAJOR, text, functions=there)}
     found = {
         (link.path, link_cause(LinkKind(link.kind))): _Fault(PerceivedSeverity.MAJOR, _down(link), link.tenant)
@@ -307,8 +308,9 @@ def _in_cluster(cluster: ClusterState, pool: str, reserve: str, at: datetime) ->
     for node in cluster.nodes:
         # Of a node that people took out of use, and that is empty, they know.
         if node.ready is not NodeReady.READY and (node.functions or not node.cordoned):
-            text = f"node {node.id} is {node.ready}{_because(node.reason)}; it had {_listed(node.functions)}"
-            found[node.id, NODE_LOST] = _of_pods(cluster, node.functions, text)
+            there = _still_here(cluster, node.functions)
+            text = f"node {node.id} is {node.ready}{_because(node.reason)}; it had {_listed(there)}"
+            found[node.id, NODE_LOST] = _of_pods(cluster, there, text)
         elif node.pressures:
             text = f"node {node.id} has {', '.join(node.pressures)}: its cluster evicts pods from it"
             found[node.id, NODE_PRESSURE] = _Fault(PerceivedSeverity.WARNING, text)
@@ -327,6 +329,12 @@ def _in_cluster(cluster: ClusterState, pool: str, reserve: str, at: datetime) ->
     if reserve:
         found[pool, POOL_NEARLY_FULL] = _Fault(PerceivedSeverity.WARNING, reserve)
     return found
+
+
+def _still_here(cluster: ClusterState, names: Iterable[str] | None = None) -> tuple[str, ...]:
+    """Functions of a pool, or some of them, but those that count as on another one by now."""
+    among = cluster.functions if names is None else names
+    return tuple(name for name in among if name not in cluster.elsewhere)
 
 
 def _of_pods(cluster: ClusterState, functions: Iterable[str], text: str) -> _Fault:
@@ -410,6 +418,26 @@ def reports_of(
         if _is_well(now, wrong, found)
     ]
     return (*raised, *over)
+
+
+def renewed(before: Health | None, now: Health, standing: Iterable[Alarm]) -> Iterator[AlarmReport]:
+    """Reports that other functions suffer than alarms of a pool that stand name, by two reads in a row.
+
+    The fault is the same, so the alarm is: only what it says of it changes, as by ``notifyChangedAlarmGeneral``
+    (TS 28.532).
+    """
+    if now.cluster is None or before is None:
+        return
+    found, earlier = wrongs(now), wrongs(before)
+    for alarm in standing:
+        wrong = alarm.object, alarm.probable_cause
+        fault = found.get(wrong)
+        if fault is None or alarm.specific_problem or alarm.tenant != fault.tenant:
+            continue
+        named = fault.functions, fault.degraded
+        lasts = wrong in earlier and (earlier[wrong].functions, earlier[wrong].degraded) == named
+        if lasts and named != (alarm.functions, alarm.degraded):
+            yield _report(now, wrong, fault)
 
 
 def _seen(before: Health | None, now: Health, wrong: FaultKey) -> datetime | None:

@@ -14,12 +14,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from controller.models.alarm import FAULT, Alarm, AlarmReport, AlarmState, PerceivedSeverity, is_worse
+from controller.models.alarm import FAULT, Alarm, AlarmReport, AlarmSource, AlarmState, PerceivedSeverity, is_worse
 
 #: States of alarms that somebody works on, or should.
 OPEN = (AlarmState.RAISED, AlarmState.REPAIRING)
+#: Fields of an alarm that name functions.
+NAMED = ("functions", "degraded")
 #: Fields of a shelved alarm.
 _SHELVED = ("shelved_until", "shelved_by", "shelved_reason", "shelved_severity")
+#: What is noted of an alarm that names other functions than before, and is as grave (``notifyChangedAlarmGeneral``).
+RENEWED = "alarm.renewed"
 #: Hexadecimal digits of a digest: 128 bits.
 _DIGITS = 32
 
@@ -133,7 +137,7 @@ def _contradicted(known: Folded, report: AlarmReport) -> tuple[Folded, str]:
     if not _clears(report):
         at = max(report.at, known.last_word)
         change |= {"state": AlarmState.RAISED, "cleared": None, "changed": at, "seen": None, "ended": None}
-        change |= {"severity": report.severity, "text": report.text}
+        change |= {"severity": report.severity, "text": report.text} | _renewed(known.alarm, report)
         action = "alarm.returned"
     return Folded(known.alarm.model_copy(update=change), max(known.reported, report.at), known.new), action
 
@@ -149,9 +153,20 @@ def _said(alarm: Alarm, report: AlarmReport) -> tuple[dict[str, Any], str]:
     if alarm.cleared is not None:
         change |= {"cleared": None, "seen": report.seen, "ended": None}
     change |= {"severity": report.severity, "text": report.text}
+    renewed = _renewed(alarm, report)
+    change |= renewed
     if alarm.is_shelved(report.at) and not _stays_shelved(alarm, report):
         return change | {"shelved_until": None}, "alarm.unshelved"
-    return change, "alarm.changed" if report.severity is not alarm.severity or alarm.cleared else ""
+    if report.severity is not alarm.severity or alarm.cleared:
+        return change, "alarm.changed"
+    return change, RENEWED if renewed else ""
+
+
+def _renewed(alarm: Alarm, report: AlarmReport) -> dict[str, Any]:
+    """The functions that suffer now, where these are others than before; only our own check knows of any."""
+    named = {name: getattr(report, name) for name in NAMED}
+    known = {name: getattr(alarm, name) for name in NAMED}
+    return named if report.source is AlarmSource.CHECK and named != known else {}
 
 
 def _stays_shelved(alarm: Alarm, report: AlarmReport) -> bool:

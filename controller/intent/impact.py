@@ -103,7 +103,7 @@ class Sharing:
         link = link_in(about.object)
         behind = set[str]() if about.station else self._behind(about.object)
         if not link and not about.tenant and not behind:
-            return Impact(tuple(sorted(cells)), carried_by(self._network, about.station, self.tenants_at(cells)))
+            return Impact(tuple(sorted(cells)), self._carried(about, cells))
         sides = {about.tenant} if about.tenant else behind or set(owners) - {HOST}
         shared = self.tenants_at(cells)
         tenants = {tenant: shared.get(tenant, ()) for tenant in sorted(sides)}
@@ -115,7 +115,7 @@ class Sharing:
         if of_core or alarm.tenant or link_in(alarm.object) or alarm.probable_cause in OF_MANAGEMENT:
             shared = self.tenants_at(alarm.cells)
             return Impact(alarm.cells, {tenant: shared.get(tenant, ()) for tenant in alarm.tenants})
-        return Impact(alarm.cells, carried_by(self._network, alarm.station, self.tenants_at(alarm.cells)))
+        return Impact(alarm.cells, self._carried(alarm, alarm.cells))
 
     def tenants_at(self, cells: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Tenants that share any of these cells (``station/cell``), each with its cells, sorted."""
@@ -124,6 +124,19 @@ class Sharing:
             for tenant in self._tenants(name):
                 found.setdefault(tenant, []).append(name)
         return {tenant: tuple(found[tenant]) for tenant in sorted(found)}
+
+    def _carried(self, about: AlarmReport | Alarm, cells: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """Tenants whose packets go by what failed, with their cells; in a pool, by one of the functions that suffer."""
+        network = self._network
+        if network.device_kinds.get(about.station) is not DeviceKind.POOL:
+            return carried_by(network, about.station, self.tenants_at(cells))
+        found: dict[str, set[str]] = {}
+        for name in about.functions:
+            served = network.stations_served.get(name, ())
+            shared = self.tenants_at(one for one in cells if one.partition("/")[0] in served)
+            for tenant, its in carried_by(network, name, shared).items():
+                found.setdefault(tenant, set()).update(its)
+        return {tenant: tuple(sorted(found[tenant])) for tenant in sorted(found)}
 
     def reached_by(self, agreement: Agreement) -> frozenset[str]:
         """Names of the cells that an agreement reaches."""

@@ -296,6 +296,8 @@ class ClusterState(Noun):
         crashing: Functions with a container that crashes again and again, and the kubelet's reason.
         crashed: Those of them whose container runs just now, and when it crashed last.
         down: Functions that have pods there, but none that is ready, sorted.
+        elsewhere: Functions on lost nodes, or of a pool that does not answer, that count as on another pool by now,
+            sorted.
         restarts: Restarts of containers by their kubelet, by function, over all present pods.
         hardware: Alarms in its O2 IMS; None if that did not answer.
         ims: Why the O2 IMS did not answer.
@@ -307,6 +309,7 @@ class ClusterState(Noun):
     crashed: dict[str, datetime] = {}
     restarts: dict[str, int] = {}
     down: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
     hardware: tuple[HardwareAlarm, ...] | None = ()
     ims: str = ""
 
@@ -314,6 +317,12 @@ class ClusterState(Noun):
     def functions(self) -> tuple[str, ...]:
         """Functions that are there, or wait to be, sorted."""
         return tuple(sorted({*self.waiting, *(one for node in self.nodes for one in node.functions)}))
+
+    @property
+    def in_doubt(self) -> tuple[str, ...]:
+        """Functions on nodes that are lost, of which pods may be listed long after they went elsewhere, sorted."""
+        lost = (node for node in self.nodes if node.ready is not NodeReady.READY)
+        return tuple(sorted({name for node in lost for name in node.functions}))
 
     def crashing_at(self, now: datetime) -> dict[str, str]:
         """Functions that crash again and again, without those that have run for long enough since."""

@@ -36,7 +36,7 @@ from sqlalchemy import (
     update,
 )
 
-from controller.intent.folding import OPEN, Folded, digest, fold, identity, in_order
+from controller.intent.folding import NAMED, OPEN, RENEWED, Folded, digest, fold, identity, in_order
 from controller.intent.impact import OF_MANAGEMENT, Sharing, in_force, link_in
 from controller.intent.incidents import Outcome, fault_of
 from controller.intent.roots import may_be_root, reach, root_of
@@ -200,7 +200,10 @@ _NO_CHANGES = (_NOTED, _NOT_NOTIFIED)
 #: Columns that hold a JSON list.
 _LISTS = ("cells", "tenants", "functions", "degraded")
 #: Columns that a report may change.
-_CHANGED = ("severity", "text", "state", "seen", "changed", "cleared", "ended", "count", "shelved_until", "cleared_by")
+_CHANGED = (
+    *("severity", "text", "state", "seen", "changed", "cleared", "ended", "count", "shelved_until", "cleared_by"),
+    *("cells", "functions", "degraded"),
+)
 #: Reports that are folded at once: SQLite takes 32,766 parameters in a statement.
 _AT_ONCE = 10_000
 #: Alarms whose roots are worked out in the transaction that raises or clears a root, while other reports wait.
@@ -530,12 +533,17 @@ def _take(tx: Tx, reports: Sequence[AlarmReport]) -> list[Alarm]:
     before = {name: one.alarm for name, one in by_id.items()}
     fold_of = fold(batch, newest, {one: by_id[name] for one, name in known.items() if name in by_id}, _new_id)
     touched = fold_of.touched
+    renewed = {name: was for name, was in before.items() if name in touched and _is_renewed(was, touched[name].alarm)}
     for source, action, alarm, report in fold_of.acts:
         tx.note(source, action, alarm.id, **_detail(report, alarm, action))
-    _find_impact(tx, touched)
+    _find_impact(tx, touched, renewed)
     _write(tx, touched.values())
+    for name, was in renewed.items():
+        if touched[name].alarm.tenants != was.tenants:
+            _concern_others(tx, was, touched[name].alarm.tenants)
     report_rows.keep(tx, batch, known, fold_of.after)
-    found = _correlate(tx, list(_news(before, touched)))
+    reached = [alarm for name, was in renewed.items() for alarm in (was, touched[name].alarm)]
+    found = _correlate(tx, list(_news(before, touched)), reached)
     worse = (one for name, one in touched.items() if name in before and before[name].severity is not one.alarm.severity)
     touch(tx, (one.alarm.incident for one in worse))
     after = (fold_of.after[one] for one in digests)
@@ -566,9 +574,15 @@ def sharing_on(digest: str, network: Network, day: date) -> Sharing:
     return found
 
 
-def _find_impact(tx: Tx, touched: dict[str, Folded]) -> None:
-    """Work out whom new alarms concern."""
-    new = {name: one for name, one in touched.items() if one.new and one.alarm.probable_cause not in OF_MANAGEMENT}
+def _is_renewed(was: Alarm, now: Alarm) -> bool:
+    """Whether an alarm names other functions than before."""
+    return any(getattr(was, name) != getattr(now, name) for name in NAMED)
+
+
+def _find_impact(tx: Tx, touched: dict[str, Folded], renewed: Collection[str]) -> None:
+    """Work out whom alarms concern that are new, or name other functions than before."""
+    asked = {name: one for name, one in touched.items() if one.new or name in renewed}
+    new = {name: one for name, one in asked.items() if one.alarm.probable_cause not in OF_MANAGEMENT}
     sharing = sharing_of(tx) if new else None
     if sharing is None:
         return
@@ -585,8 +599,8 @@ def _as_recorded(known: Alarm, said: Alarm) -> Alarm:
     return said if all(getattr(said, name) == value for name, value in now.items()) else said.model_copy(update=now)
 
 
-def _correlate(tx: Tx, news: Collection[Alarm]) -> dict[str, Alarm]:
-    """Work out roots and incidents after alarms were raised or cleared.
+def _correlate(tx: Tx, news: Collection[Alarm], renewed: Collection[Alarm] = ()) -> dict[str, Alarm]:
+    """Work out roots and incidents after alarms were raised, cleared or renewed.
 
     If more than a few other alarms may follow from these, or did, only these are placed now. The others are noted, to
     be placed soon.
@@ -594,14 +608,15 @@ def _correlate(tx: Tx, news: Collection[Alarm]) -> dict[str, Alarm]:
     Args:
         tx: The transaction, which holds the guard.
         news: Alarms that were raised or cleared, as they are now.
+        renewed: Alarms that name other functions than before, as they were and as they are.
 
     Returns:
         Those alarms, and all whose root or incident changed, by id.
     """
-    if not news:
+    if not news and not renewed:
         return {}
     current = current_network(tx)
-    others = _whose_root_may_be_another(tx, current[1], news) if current else []
+    others = _whose_root_may_be_another(tx, current[1], news, renewed) if current else []
     return _place(tx, news, others)
 
 
@@ -650,9 +665,11 @@ def _find_roots(tx: Tx, network: Network, others: Iterable[Alarm], roots: Iterab
     return found
 
 
-def _whose_root_may_be_another(tx: Tx, network: Network, news: Iterable[Alarm]) -> list[Alarm]:
-    """Standing alarms whose root may change: those in the news, and all within reach of roots there unless too many."""
-    wide = [reach(network, alarm) for alarm in filter(may_be_root, news)]
+def _whose_root_may_be_another(
+    tx: Tx, network: Network, news: Collection[Alarm], renewed: Collection[Alarm]
+) -> list[Alarm]:
+    """Standing alarms whose root may change: those in the news, and all within reach of roots, unless too many."""
+    wide = [reach(network, alarm) for alarm in filter(may_be_root, (*news, *renewed))]
     within = (
         (alarms.c.station, {device for one in wide for device in one.devices}),
         (alarms.c.tenant, {tenant for one in wide for tenant in one.tenants}),
@@ -710,6 +727,8 @@ def _as_json(names: tuple[str, ...]) -> str:
 
 
 def _detail(report: AlarmReport, alarm: Alarm, action: str) -> dict[str, object]:
+    if action == RENEWED:
+        return {name: ", ".join(getattr(alarm, name)) for name in NAMED}
     if alarm.raised == report.at and action in ("alarm.raised", "alarm.cleared"):
         return {"object": report.object, "cause": report.probable_cause}
     return {"severity": report.severity.value, "at": report.at.isoformat()}
@@ -740,6 +759,7 @@ def _write(tx: Tx, touched: Collection[Folded]) -> None:
             new.append({name: getattr(value, "value", value) for name, value in (row | lists).items()})
         else:
             values = {name: getattr(one.alarm, name) for name in _CHANGED} | {"reported": one.reported}
+            values |= {name: _as_json(values[name]) for name in _LISTS if name in values}
             change = {f"new_{name}": getattr(value, "value", value) for name, value in values.items()}
             old.append({"of": one.alarm.id, **change})
     # Old alarms first: at most one alarm of an identity stands.
