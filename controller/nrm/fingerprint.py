@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -17,7 +18,7 @@ import orjson
 from controller.models.plan import Fingerprint
 from controller.nrm.diff import effective, settled
 from controller.nrm.schema import NodeSpec, self_made, spec_of
-from controller.nrm.tree import LeafName, Path, Tree, Value
+from controller.nrm.tree import LeafName, Leaves, Path, Tree, Value, Writers, written_by
 
 
 def fingerprint(root: NodeSpec, tree: Tree, paths: Iterable[Path]) -> Fingerprint:
@@ -31,8 +32,10 @@ def matches(root: NodeSpec, tree: Tree, expected: Fingerprint) -> bool:
     return _digest(root, tree, expected.paths) == expected.digest
 
 
-def differences(root: NodeSpec, seen: Tree, expected: Tree, paths: Iterable[Path]) -> tuple[str, ...]:
-    """Where two trees differ within ``paths``, in words: ``<path> tac: 7 instead of 8``.
+def differences(
+    root: NodeSpec, seen: Tree, expected: Tree, paths: Iterable[Path], writers: Writers = MappingProxyType({})
+) -> tuple[str, ...]:
+    """Where two trees differ within ``paths``, in words: ``<path> tac: 7 (written by kubectl-edit) instead of 8``.
 
     A cell that should shut down and is locked does not differ: it has finished shutting down.
     """
@@ -49,13 +52,21 @@ def differences(root: NodeSpec, seen: Tree, expected: Tree, paths: Iterable[Path
             found.append(f"{path}: {'missing' if here is None else 'unexpected'}")
             continue
         found.extend(
-            f"{path} {name}: {_text(here.get(name))} instead of {_text(there.get(name))}"
+            f"{path} {name}: {_said(root, path, name, here)}{written_by(writers, path, name)} instead of "
+            f"{_said(root, path, name, there)}"
             for name in sorted({*here, *there})
             if not settled(root, path, name, there.get(name), here.get(name))
         )
     if not found and _orders(root, mine) != _orders(root, theirs):
         found.append("the order of a list that is ordered by user")
     return tuple(found)
+
+
+def _said(root: NodeSpec, path: Path, name: LeafName, leaves: Leaves) -> str:
+    """A leaf in words; an absent one shows its default."""
+    spec = spec_of(root, path)
+    leaf = spec.leaf_by_name.get(name) if spec else None
+    return _text(leaves.get(name, leaf.default if leaf else None))
 
 
 def smallest(paths: Iterable[Path]) -> tuple[Path, ...]:

@@ -29,6 +29,8 @@ Value = str | tuple[str, ...]
 Leaves = Mapping[LeafName, Value]
 #: A device tree. Keys of list entries are in the path and never repeated among the leaves.
 Tree = Mapping[Path, Leaves]
+#: Who else wrote leaves, by path of the entry and leaf (``Observed.writers``).
+Writers = Mapping[Path, Mapping[LeafName, str]]
 
 
 def child(parent: Path, name: str, *keys: str) -> Path:
@@ -63,6 +65,12 @@ def path_of(distinguished_name: str) -> Path:
     for kind, key in known[start:]:
         path = child(path, kind, key)
     return path
+
+
+def written_by(writers: Writers, path: Path, name: LeafName) -> str:
+    """Who else wrote a leaf, as it stands in brackets behind the value; empty where nobody is known."""
+    writer = writers.get(path, {}).get(name)
+    return f" (written by {writer})" if writer else ""
 
 
 def parent(path: Path) -> Path:
@@ -137,7 +145,7 @@ class Observed:
     reverts: bool = True
     lacks: frozenset[str] = frozenset()
     dark: Mapping[Path, str] = field(default_factory=dict)
-    writers: Mapping[Path, Mapping[LeafName, str]] = field(default_factory=dict)
+    writers: Writers = field(default_factory=dict)
     cluster: ClusterState | None = None
 
     def unseen(self, *paths: Path) -> str:

@@ -11,7 +11,7 @@ from controller.models.plan import DiffRow, Edit, Op, Plan
 from controller.nrm.profiles import FUNCTION_ID, cell_of
 from controller.nrm.profiles.values import NO_SD
 from controller.nrm.schema import KeyRole, LeafRole, NodeSpec, spec_of
-from controller.nrm.tree import LeafName, Leaves, Path, Value, parent, step
+from controller.nrm.tree import Leaves, Path, Value, Writers, parent, step, written_by
 
 #: Shown for a missing value.
 NOTHING = "–"
@@ -19,8 +19,6 @@ NOTHING = "–"
 _NAMED = 3
 
 
-#: Who else wrote leaves, by path of the entry and leaf (``Observed.writers``).
-Writers = Mapping[Path, Mapping[LeafName, str]]
 _NOBODY: Writers = MappingProxyType({})
 
 
@@ -103,8 +101,7 @@ def leaf_texts(
     for name in {**before, **after}:
         leaf = known[name]
         what = f"{entry_name(root, path)}: {leaf.label or name}"
-        writer = writers.get(path, {}).get(name)
-        by = f" (written by {writer})" if writer else ""
+        by = written_by(writers, path, name)
         texts.append((what, f"{_text(before.get(name, leaf.default))}{by}", _text(after.get(name, leaf.default))))
     return texts
 

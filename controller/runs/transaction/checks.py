@@ -9,7 +9,7 @@ from controller.models.health import ServiceState
 from controller.models.plan import Change, WaitFor
 from controller.nrm.profiles import cell_state, link_state, unreported
 from controller.nrm.profiles.function import is_stalled, not_ready_because, ready_as_asked
-from controller.nrm.tree import Observed, class_of, is_below
+from controller.nrm.tree import Observed, Path, class_of, is_below
 from controller.plan.rows import first_names
 from controller.ports.clock import Clock
 from controller.ports.devices import DeviceSession
@@ -60,6 +60,12 @@ def _waits(change: Change) -> tuple[WaitFor, ...]:
     return tuple(dict.fromkeys((*(wait for phase in change.phases for wait in phase.wait), *change.checks)))
 
 
+def coming(change: Change, seen: Observed) -> tuple[Path, ...]:
+    """Functions that the change waits for and that are not ready yet, by path."""
+    waits = (wait for wait in _waits(change) if wait.kind == "ready" and wait.path in seen.tree)
+    return tuple(wait.path for wait in waits if _state(wait, seen) is ServiceState.DOWN)
+
+
 def _was_not_up(wait: WaitFor, before: Observed) -> bool:
     """Whether a link existed and was not up; a link behind the device always exists."""
     if wait.behind:
@@ -77,12 +83,13 @@ async def unmet(
     *,
     quiet: bool = False,
     cut: Callable[[], bool] = lambda: False,
+    astray: Callable[[Observed], bool] = lambda _: False,
 ) -> tuple[str, Observed]:
     """Wait until all conditions hold at once.
 
     States that the station does not report in all that time do not count as missing (see ``remark``). It also waits for
     alarms to clear: many do so by themselves while the change settles. It does not wait for a function whose operator
-    gave up.
+    gave up, nor for one that somebody else changed meanwhile: what becomes ready then is not what was asked for.
 
     Args:
         session: Where to read again, and again.
@@ -93,6 +100,7 @@ async def unmet(
         seconds: How long to wait; for a function that is not ready yet longer (``READY_SECONDS``).
         quiet: Whether new critical and major alarms must be gone too.
         cut: Whether a function is not to be waited for any more.
+        astray: Whether somebody else changed what the change left there.
 
     Returns:
         Those that don't hold after ``seconds`` in words, or an empty string; and what was read last.
@@ -107,14 +115,14 @@ async def unmet(
         if not alarms and all(state is ServiceState.UP for _, state in states):
             return "", seen
         missing = [wait for wait, state in states if state is ServiceState.DOWN]
-        coming = [wait for wait in missing if wait.kind == "ready"]
-        most = max(seconds, READY_SECONDS) if coming else seconds
+        late = [wait for wait in missing if wait.kind == "ready"]
+        most = max(seconds, READY_SECONDS) if late else seconds
         now = clock.monotonic()
-        stalled = (stalled or now) if any(is_stalled(seen, wait.path) for wait in coming) else None
-        hopeless = stalled is not None and now >= stalled + STALLED_SECONDS
-        if hopeless or now >= begin + most or (coming and cut()):
+        stalled = (stalled or now) if any(is_stalled(seen, wait.path) for wait in late) else None
+        hopeless = (stalled is not None and now >= stalled + STALLED_SECONDS) or (bool(late) and astray(seen))
+        if hopeless or now >= begin + most or (late and cut()):
             words = _in_words([_name(wait, seen) for wait in missing], alarms, min(most, round(now - begin)))
-            return (f"{CANCELLED}; {words}" if coming and cut() else words), seen
+            return (f"{CANCELLED}; {words}" if late and cut() else words), seen
         await clock.sleep(pause)
         pause = min(_GENTLY, pause * 1.6)
         seen = await session.read()

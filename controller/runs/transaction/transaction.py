@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
@@ -252,7 +253,7 @@ class Transaction:
                     session, f"the device answered ok but carries something else: {wrong}"
                 )
             await self._record.write(JournalStep.PREPARED, phase=index, persist=persist, deadline=deadline)
-            missing, seen = await self._unmet(session, phase.wait, seen)
+            missing, seen = await self._unmet(session, phase.wait, seen, expected)
             if wrong := self._wrong(missing, seen, expected):
                 return await self._completion.take_back(session, wrong)
         return await self._settle(session, expected, seen)
@@ -281,7 +282,7 @@ class Transaction:
 
     async def _settle(self, session: DeviceSession, expected: Tree, seen: Observed) -> JobResult:
         """Check, then confirm or take back; at a gate together with the group."""
-        missing, seen = await self._unmet(session, self._change.checks, seen, quiet=True)
+        missing, seen = await self._unmet(session, self._change.checks, seen, expected, quiet=True)
         # The last read of the checks also shows foreign edits; no other read is compared.
         wrong = self._wrong(missing, seen, expected)
         # Once it is on record that the device is at a gate, an earlier decision binds it.
@@ -305,12 +306,24 @@ class Transaction:
         return await self._completion.confirm(session, mark)
 
     async def _unmet(
-        self, session: DeviceSession, conditions: Sequence[WaitFor], seen: Observed, *, quiet: bool = False
+        self,
+        session: DeviceSession,
+        conditions: Sequence[WaitFor],
+        seen: Observed,
+        expected: Tree,
+        *,
+        quiet: bool = False,
     ) -> tuple[str, Observed]:
         """See ``checks.unmet``."""
-        excused, patience = self._record.excused, self._strategy.check_timeout
-        if self._cancelled is None or not any(wait.kind == "ready" for wait in conditions):
-            return await checks.unmet(session, conditions, excused, seen, self._clock, patience, quiet=quiet)
+
+        def astray(now: Observed) -> bool:
+            # A pool that is away just now may be back before the wait is over.
+            return not now.dark and bool(self._astray(now, expected, waiting=True))
+
+        wait = partial(checks.unmet, session, conditions, self._record.excused, seen, self._clock)
+        wait = partial(wait, self._strategy.check_timeout, quiet=quiet, astray=astray)
+        if self._cancelled is None or not any(one.kind == "ready" for one in conditions):
+            return await wait()
         asked = asyncio.ensure_future(self._cancelled.wait(self._claim.run.id))
 
         def cut() -> bool:
@@ -318,7 +331,7 @@ class Transaction:
             return asked.done() and asked.exception() is None
 
         try:
-            found = await checks.unmet(session, conditions, excused, seen, self._clock, patience, quiet=quiet, cut=cut)
+            found = await wait(cut=cut)
             self._cut = found[0].startswith(checks.CANCELLED)
             return found
         finally:
@@ -407,11 +420,11 @@ class Transaction:
         """
         mark = self._record.mark
         timed = mark is not None and mark.deadline is not None
-        foreign = "" if missing and timed else self._astray(seen, expected)
+        foreign = "" if missing and timed else self._astray(seen, expected, waiting=True)
         meddled = f"somebody else changed the device in the meantime: {foreign}" if foreign else ""
         return "; ".join(filter(None, (missing, meddled)))
 
-    def _astray(self, seen: Observed, expected: Tree) -> str:
+    def _astray(self, seen: Observed, expected: Tree, *, waiting: bool = False) -> str:
         """Where the station differs from the expected state, within what the change edits and checks, in words.
 
         The last phase may remove what the others replaced. A device that reverts nothing by itself is past that then:
@@ -420,7 +433,7 @@ class Transaction:
         last = self._change.phases[1:][-1:]
         replaces = any(all(edit.op is Op.DELETE for edit in phase.edits) for phase in last) and not self._change.reverts
         replaced = replaces and self._whole.after_holds(seen.tree)
-        paths = self._change.fingerprint.paths
-        return ("" if replaced else first_names(differences(self._root, seen.tree, expected, paths))) or self._gone(
-            seen
-        )
+        # What is not ready yet can't become ready as it was asked for, whatever of it was changed.
+        paths = (*self._change.fingerprint.paths, *(checks.coming(self._change, seen) if waiting else ()))
+        found = () if replaced else differences(self._root, seen.tree, expected, paths, seen.writers)
+        return first_names(found) or self._gone(seen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -488,6 +489,42 @@ async def test_a_pool_on_which_all_is_down_is_no_place_to_heal_to() -> None:
     outcomes = await bench.play("heal-function", where="function=DU-*", seconds=0)
     assert set(outcomes.values()) == GOOD, bench.jobs
     assert {bench.placed(function) for function in ("DU-1", "DU-2")} == {("edge-1", "edge-3"), ("edge-2", "edge-3")}
+
+
+@pytest.mark.parametrize("playbook", ["scale-function", "upgrade-function", "move-function"])
+async def test_nobody_waits_for_a_function_that_somebody_else_changed_meanwhile(playbook: str) -> None:
+    bench, name = FunctionBench(), "CU-1"
+    await bench.instantiate(name)
+    device, (pool,) = bench.devices[name], bench.pools(name)
+    path = deployment_path(name, pool)
+    device.stuck |= {"edge-1", "edge-2"}
+    if playbook == "upgrade-function":
+        packages = [
+            one.model_copy(update={"image": f"{one.image[:-1]}f", "version": "2.0"}) if one.id == "cu" else one
+            for one in bench.network.packages
+        ]
+        bench.load(bench.network.model_copy(update={"packages": tuple(packages)}))
+    given: dict[str, dict[str, object]] = {
+        "scale-function": {"function": name, "replicas": 3},
+        "upgrade-function": {"where": f"function={name}"},
+        "move-function": {"function": name},
+    }
+    await bench.start(playbook, **given[playbook])
+    before = dict(device.running)
+    async with bench.at_work(Mortal()):
+        while device.running == before:
+            await bench.clock.advance(0.5)
+        device.foreign_edit([Edit(op=Op.MERGE, path=path, after={"priority": "by-hand"}, owners=("host",))])
+        while not bench.store.runs.get(bench.run_id).state.terminal:
+            await bench.clock.advance(0.5)
+    (job,) = [one for one in bench.jobs if one.station == name]
+    assert job.outcome is Outcome.ROLLED_BACK
+    assert "somebody else changed the device in the meantime" in job.detail
+    assert f"{path} priority: by-hand instead of " in job.detail
+    waited = re.search(r"not reached within (\d+) s", job.detail)
+    assert waited is not None
+    assert int(waited[1]) < checks.READY_SECONDS / 2
+    assert device.running[path]["priority"] == "by-hand", "it is never overruled"
 
 
 async def test_replicas_come_and_go_without_a_restart() -> None:
