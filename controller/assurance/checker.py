@@ -55,6 +55,7 @@ class Check:
     Attributes:
         at: When it was begun: what happened later it may not have seen.
         reason: Code of the error that kept us from reading it, empty where it was read.
+        said: That in words.
         measured: What it counted last, where it does not tell the state of its user plane.
     """
 
@@ -62,6 +63,7 @@ class Check:
     at: datetime
     observed: Observed | None
     reason: str = ""
+    said: str = ""
     measured: tuple[Period, ...] = ()
 
 
@@ -176,7 +178,7 @@ class Checker:
             measured = await self._planner.measurements(network, station) if untold_user_plane(observed) else ()
         except (DeviceError, NotFoundError) as error:
             log.info("station.unreadable", station=station, code=error.code, reason=error.message)
-            return Check(station, at, None, error.code)
+            return Check(station, at, None, error.code, error.message)
         return Check(station, at, observed, measured=measured)
 
     async def health(self, station: str) -> Health:
@@ -361,7 +363,7 @@ def _judged(network: Network, one: _Recorded, sources: Collection[AlarmSource]) 
     check, ledger, before, basis = one.check, one.ledger, one.before, one.basis
     device = network.device_kinds.get(check.station, DeviceKind.STATION)
     if check.observed is None:
-        health = unread(check.station, ledger, before, check.at, check.reason, device)
+        health = unread(check.station, ledger, before, check.at, check.reason, device, check.said)
         return _Judged(_with_tunnels(network, without_answer(health, one.elsewhere)))
     known = network.profiles_of(check.station) if network.manages(check.station) else ()
     drifted = drifted_nodes(root_spec(known), applied(ledger), check.observed) if known else ()

@@ -37,7 +37,7 @@ from controller.models.alarm import (
     PerceivedSeverity,
 )
 from controller.models.cloud import ClusterState, HardwareAlarm, NodeReady, NodeState
-from controller.models.errors import AuthenticationError, HostKeyError
+from controller.models.errors import AuthenticationError, HostKeyError, NotPermittedError
 from controller.models.facts import LinkKind
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.network import HOST, DeviceKind
@@ -62,7 +62,7 @@ from controller.plan import pools_of, ready_on, serving_on
 from controller.ports.devices import Observed
 
 #: Why a station can't be read, where that is not just a matter of the way to it.
-_REASONS = (HostKeyError.code, AuthenticationError.code)
+_REASONS = (HostKeyError.code, AuthenticationError.code, NotPermittedError.code)
 #: Causes that are known without reading the station, then all.
 _WITHOUT_READING = frozenset((UNREACHABLE, *_REASONS))
 OWN_CAUSES = _WITHOUT_READING | LINK_CAUSES | {ALL_LINKS_DOWN, CELL_OFF_AIR, CONFIGURATION_DRIFT, ALARM_LIST_CROWDED}
@@ -217,6 +217,7 @@ def unread(
     at: datetime,
     reason: str,
     device: DeviceKind = DeviceKind.STATION,
+    said: str = "",
 ) -> Health:
     """Health of a station that can't be read: all of its cells and core links are there, and unknown.
 
@@ -231,6 +232,7 @@ def unread(
             "at": at,
             "reachable": False,
             "reason": reason,
+            "said": said if device is DeviceKind.POOL else "",
             "device": device,
             "cells": dict.fromkeys((*known.cells, *ours), ServiceState.UNKNOWN),
             "links": tuple(link.model_copy(update={"locked": link.path in locked}) for link in _links(ledger)),
@@ -262,10 +264,10 @@ def wrongs(health: Health) -> dict[FaultKey, _Fault]:
         if health.reason in _REASONS:
             shown = "host key" if health.device in (DeviceKind.STATION, DeviceKind.ROUTER) else "certificate"
             text = f"the {health.device} shows another {shown} than the network files vouch for"
-            text = text if health.reason == HostKeyError.code else "it refuses the log-in"
-            return {(health.device, health.reason): _Fault(PerceivedSeverity.CRITICAL, text)}
+            text = text if health.reason == HostKeyError.code else health.silence
+            return {(health.device, health.reason): _Fault(PerceivedSeverity.CRITICAL, health.said or text)}
         text, there = f"the {health.device} can't be reached", _still_here(health.cluster) if health.cluster else ()
-        return {(health.device, UNREACHABLE): _Fault(PerceivedSeverity.MAJOR, text, functions=there)}
+        return {(health.device, UNREACHABLE): _Fault(PerceivedSeverity.MAJOR, health.said or text, functions=there)}
     found = {
         (link.path, link_cause(LinkKind(link.kind))): _Fault(PerceivedSeverity.MAJOR, _down(link), link.tenant)
         for link in health.links

@@ -112,9 +112,10 @@ def _show_pool(pool: Mapping[str, Any]) -> None:
     )
     table(columns, (_node_row(name, node, seen.get(name)) for name, node in sorted(names.items())))
     if pool["cluster"] is None:
-        out.print(f"its nodes were not read yet: {_silent(pool) if pool['wrong'] else 'is the pool adopted?'}")
+        out.print(f"its nodes were not read yet: {pool['silence'] or 'is the pool adopted?'}")
     else:
-        out.print(f"nodes as read {when(pool['seen'])}{'' if pool['answers'] else f'; {_silent(pool)}'}")
+        now = f"; now {pool['silence']}" if pool["silence"] else ""
+        out.print(f"nodes as read {when(pool['seen'])}{now}")
         for name, said in (pool["cluster"]["waiting"] | pool["cluster"]["crashing"]).items():
             out.print(styled(f"{name}: {said}", "red"))
         for one in pool["cluster"]["hardware"] or ():
@@ -123,18 +124,11 @@ def _show_pool(pool: Mapping[str, Any]) -> None:
             out.print(styled(f"its O2 IMS does not answer: {pool['cluster']['ims']}", "red"))
     if pool["wrong"]:
         out.print("wrong:", styled(", ".join(pool["wrong"]), "red"))
+    if pool["said"]:
+        out.print(styled(pool["said"], "red"))
     if pool["closed"]:
         out.print("closed to new functions:", pool["closed"])
     out.print("functions:", ", ".join(pool["functions"]) or "none")
-
-
-def _silent(pool: Mapping[str, Any]) -> str:
-    """Why a pool can't be read now."""
-    words = {
-        "authentication-failed": "it refuses the login now",
-        "host-key-changed": "it shows a certificate that is not accepted now",
-    }
-    return next((said for cause, said in words.items() if cause in pool["wrong"]), "it does not answer now")
 
 
 def _side_row(name: str, side: Mapping[str, Any]) -> list[Any]:

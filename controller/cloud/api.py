@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -29,6 +30,7 @@ from controller.models.errors import (
     DeviceRefusedError,
     HostKeyError,
     InputError,
+    NotPermittedError,
     SessionLostError,
     UnreachableError,
 )
@@ -57,8 +59,16 @@ _PROBES = (
 )
 _APPLY, _MERGE, _JSON = "application/apply-patch+yaml", "application/merge-patch+json", "application/json"
 _CONFLICT, _GONE, _TOO_MANY = 409, 410, 429
+#: How servers say that an account lacks a permission (RBAC); a full quota is 403 too.
+_LACKS = re.compile(r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource "(?P<what>[^"]*)"(?P<where>.*)', re.DOTALL)
+#: The user of a request in which the server finds no credential.
+_NOBODY = "system:anonymous"
+#: File with the permissions that Minka needs.
+_ROLES = "deploy/kubernetes/minka.yaml"
 #: Beginning of the message that an applied object does not fit its definition; status 500, without a reason.
 _UNFIT = "failed to create typed patch object"
+#: Reasons of TLS errors where the server speaks something else.
+_NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "UNSUPPORTED_PROTOCOL")
 #: Key for the address of the next page, beside the items of an array.
 _NEXT = "next"
 
@@ -480,7 +490,9 @@ class PoolApi:
         if isinstance(found, list):
             found = {"items": found, _NEXT: following}
         if not isinstance(found, dict) or is_deeper(found, DEEPEST):
-            raise self._not_whole("it is no JSON object, or is nested too deep")
+            raise self._not_whole(
+                "it is no JSON object, or is nested too deep; is that its API server, and no proxy before it"
+            )
         return found
 
     @asynccontextmanager
@@ -593,11 +605,16 @@ class PoolApi:
             if isinstance(below, ssl.SSLCertVerificationError):
                 why = getattr(below, "verify_message", None) or below.args[-1]
                 return HostKeyError(
-                    f"{self._where} showed a certificate that is not accepted: {why}; nothing was sent to it."
+                    f"{self._where} showed a certificate that is not accepted: {why}; nothing was sent to it. It has "
+                    f"to be for this address, and signed by {self.target.authority}."
                 )
             if isinstance(below, ssl.SSLError) and "ALERT" in (below.reason or ""):
                 name = self.target.client_certificate
                 return AuthenticationError(f"{self._where} refused the certificate in {name} ({below.reason}).")
+            if isinstance(below, ssl.SSLError) and below.reason in _NO_TLS:
+                return UnreachableError(
+                    f"{self._where} speaks no TLS ({below.reason}): is that the port of its API server?"
+                )
             below = below.__cause__ or below.__context__
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
             return not_reached(self.target, TimeoutError() if isinstance(error, httpx.TimeoutException) else error)
@@ -609,7 +626,12 @@ class PoolApi:
         said = _said(status, body)
         if status == httpx.codes.UNAUTHORIZED:
             names = " and ".join(filter(None, (self.target.credential, self.target.client_certificate)))
-            return AuthenticationError(f"{self._where} refused {names}.")
+            return AuthenticationError(
+                f"{self._where} refused {names} (401): it is not known there, or has expired. Put the present one "
+                "under that name into the file of MINKA_CREDENTIALS."
+            )
+        if status == httpx.codes.FORBIDDEN and (lacks := _LACKS.search(said)):
+            return self._not_permitted(**lacks.groupdict())
         if status == _TOO_MANY:
             later = _part(body, "details").get("retryAfterSeconds")
             return BusyError(f"{self._where}: {said}", _wait(later if isinstance(later, int | float) else 1))
@@ -631,6 +653,19 @@ class PoolApi:
         if status == httpx.codes.NOT_FOUND and _part(body, "details").get("kind") == "namespaces":
             said = f"{said}: plan and apply pool={self.target.station} first, which makes it"
         return DeviceRefusedError(f"{self._where}: {said}")
+
+    def _not_permitted(self, user: str, verb: str, what: str, where: str) -> DeviceError:
+        """The server knows who we are, and that account may not do this."""
+        if user == _NOBODY:
+            names = " and ".join(filter(None, (self.target.credential, self.target.client_certificate)))
+            return AuthenticationError(
+                f"{self._where} takes no account of {names}: to it we are {user}. Is that the port of its API server, "
+                "and does that accept such a credential?"
+            )
+        return NotPermittedError(
+            f"{self._where} lets us in as {user}, who may not {verb} {what}{where.rstrip()}. Give that account the "
+            f"roles of {_ROLES}."
+        )
 
 
 class _Named(httpx.AsyncBaseTransport):

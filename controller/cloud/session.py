@@ -18,7 +18,15 @@ from controller.cloud.ims import hardware_alarms
 from controller.models.behaviour import FollowUp
 from controller.models.cloud import HardwareAlarm
 from controller.models.equipment import POD_UNIT, Equipment, Operation, OperationKind, UnitState
-from controller.models.errors import DeviceError, DeviceRefusedError, SessionLostError, UnreachableError
+from controller.models.errors import (
+    AuthenticationError,
+    DeviceError,
+    DeviceRefusedError,
+    HostKeyError,
+    NotPermittedError,
+    SessionLostError,
+    UnreachableError,
+)
 from controller.models.measurement import Period
 from controller.models.plan import Edit
 from controller.nrm.apply import apply_edits
@@ -47,6 +55,8 @@ log = structlog.get_logger()
 
 _T = TypeVar("_T")
 
+#: Why pools that answer are not read: people have to see to it.
+_DENIED = (AuthenticationError, HostKeyError, NotPermittedError)
 #: How often to try a write to an object whose status keeps changing.
 _TRIES = 5
 #: Seconds between two checks whether a deleted object is gone.
@@ -142,6 +152,7 @@ class CloudSession:
 
         Raises:
             UnreachableError: No pool answers.
+            AuthenticationError, HostKeyError, NotPermittedError: No pool is read, each for that reason.
             SessionLostError: A pool that answered before no longer answers.
         """
         first = self._dark is None
@@ -159,6 +170,8 @@ class CloudSession:
             else:
                 found |= answer
         if len(dark) == len(self._apis):
+            if len({type(one) for one in answers}) == 1 and isinstance(answers[0], _DENIED):
+                raise answers[0]
             raise UnreachableError(next(iter(dark.values()), f"no pool is within reach of {self._target.station}"))
         observed = self._observed(found, dark)
         self._found, self._dark, self._seen = found, dark, observed.tree

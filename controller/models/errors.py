@@ -13,7 +13,8 @@
     │   ├── DeviceBusyError     lock-denied or in-use                          safe
     │   │   └── UncommittedEditsError  its candidate holds edits of somebody   safe
     │   ├── DeviceRefusedError  the device answered with rpc-errors            never
-    │   │   └── FileGoneError   a file is not there (any more)                 never
+    │   │   ├── FileGoneError   a file is not there (any more)                 never
+    │   │   └── NotPermittedError  our account lacks the permission            never
     │   ├── OversizedError      it has more for us than we take                never
     │   └── SessionLostError    the session ended or an answer is missing      after_readback
     ├── RepairStoppedError      an automatic repair that may not begin         never
@@ -185,6 +186,12 @@ class FileGoneError(DeviceRefusedError):
     """The device has no such file, or has it no more."""
 
     code = "file-gone"
+
+
+class NotPermittedError(DeviceRefusedError):
+    """The device knows our account, and does not let it do this."""
+
+    code = "not-permitted"
 
 
 class OversizedError(DeviceError):

@@ -9,6 +9,7 @@ from pydantic import AwareDatetime
 
 from controller.models.alarm import SLEEPING_CELL, Alarm
 from controller.models.cloud import ClusterState
+from controller.models.errors import AuthenticationError, HostKeyError, NotPermittedError
 from controller.models.network import DeviceKind, Noun
 
 
@@ -80,6 +81,7 @@ class Health(Noun):
         at: When it was checked.
         read: When it was last read; None if it never was.
         reason: Code of the error that prevented the read (``controller.models.errors``); empty if it was read.
+        said: The same in words, for a pool; empty for other devices, since tenants may see their faults.
         cells: Whether it is on air (UNLOCKED, ENABLED and ACTIVE) by cell id.
         locked: Cells of ours whose administrative state is LOCKED or SHUTTINGDOWN, sorted.
         off_air: Cells of ours by path that are known to be off air, although unlocked and with a PLMN to broadcast; and
@@ -100,6 +102,7 @@ class Health(Noun):
     reachable: bool
     read: AwareDatetime | None = None
     reason: str = ""
+    said: str = ""
     cells: dict[str, ServiceState] = {}
     locked: tuple[str, ...] = ()
     links: tuple[LinkHealth, ...] = ()
@@ -113,6 +116,15 @@ class Health(Noun):
     placed: dict[str, AwareDatetime] = {}
     cluster: ClusterState | None = None
     reserve: str = ""
+
+    @property
+    def silence(self) -> str:
+        """Why a pool can't be read, in a few words."""
+        return {
+            AuthenticationError.code: "it refuses the login",
+            HostKeyError.code: "it shows a certificate that is not accepted",
+            NotPermittedError.code: "it does not permit what Minka needs",
+        }.get(self.reason, "it does not answer")
 
     def serves(self, cell: str, tenant: str) -> bool:
         """Whether a tenant gets service from a cell, or may get it: unknown states count as service.

@@ -37,6 +37,8 @@ class PoolView(Body):
         answers: Whether it answered the last read.
         seen: When the pool was read last; None if it never was.
         cluster: Its nodes and pods then; None if it was never read.
+        silence: Why it can't be read now, in a few words; empty if it is read.
+        said: The full reason, with what would be right.
         wrong: Probable causes of faults of the pool and its nodes.
         closed: Why it takes no new functions, or only some; empty if it is open.
     """
@@ -55,6 +57,8 @@ class PoolView(Body):
     answers: bool
     seen: AwareDatetime | None
     cluster: ClusterState | None
+    silence: str
+    said: str
     wrong: tuple[str, ...]
     closed: str
 
@@ -76,6 +80,8 @@ class PoolView(Body):
             answers=health is not None and health.reachable,
             seen=health and health.read,
             cluster=_as_seen(health) if health else None,
+            silence=health.silence if health and not health.reachable else "",
+            said=health.said if health and not health.reachable else "",
             wrong=tuple(sorted({cause for _, cause in wrongs(health)})) if health else (),
             closed=closed,
         )

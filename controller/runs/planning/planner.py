@@ -558,13 +558,13 @@ def closures_now(store: Store, network: Network, now: datetime) -> Closures:
     if not pools:
         return OPEN
     healths, holds, standing = store.healths.find(pools), Holds(store.holds.find(now)), store.alarms.standing(pools)
-    silent = {one.station for one in standing if one.probable_cause == UNREACHABLE}
-    silent |= {pool for pool, health in healths.items() if not health.reachable}
+    silent = {one.station: "it does not answer" for one in standing if one.probable_cause == UNREACHABLE}
+    silent |= {pool: health.silence for pool, health in healths.items() if not health.reachable}
     held = {pool: hold.words for pool in pools if (hold := holds.on(pool, pools[pool].site or "")) is not None}
     full = {one.station for one in standing if one.probable_cause == POOL_FULL}
     clusters = {pool: one.cluster for pool, one in healths.items() if one.cluster is not None and pool not in silent}
     short = {pool: words for pool, cluster in clusters.items() if (words := _short_of_nodes(network, pool, cluster))}
-    closed = dict.fromkeys(full, "its nodes take no further pods") | dict.fromkeys(silent, "it does not answer") | held
+    closed = dict.fromkeys(full, "its nodes take no further pods") | silent | held
     freezes = (one for one in store.freezes.find(now) if one.begins <= now < one.ends and not one.warning)
     frozen = {one.target: f"{one.name} until {one.ends:%Y-%m-%d %H:%M} UTC" for one in freezes}
     return Closures(closed, fixed={*silent, *held}, frozen=frozen, short=short)

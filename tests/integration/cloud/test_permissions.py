@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from controller.models.equipment import Operation, OperationKind
-from controller.models.errors import DeviceRefusedError
+from controller.models.errors import NotPermittedError
 from controller.models.plan import Edit, Op
 from controller.nrm.profiles import render_cloud
 from controller.nrm.profiles.pool import node_path
@@ -157,5 +157,5 @@ async def test_functions_may_be_bound_to_the_namespaces_of_their_owners(pools: P
     async with pools.devices.session(pools.pool()) as session:
         await session.read()
     async with pools.devices.session(replace(pools.function(HERE), namespace="minka-bitel")) as session:
-        with pytest.raises(DeviceRefusedError, match=r"cannot get resource .* in the namespace \"minka-bitel\""):
+        with pytest.raises(NotPermittedError, match=rf"as {USER}, who may not get .* in the namespace \"minka-bitel\""):
             await session.read()

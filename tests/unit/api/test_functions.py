@@ -15,7 +15,7 @@ from controller.cli import plan as plans
 from controller.cli import playbook
 from controller.models.alarm import UNREACHABLE
 from controller.models.cloud import ClusterState, NodeReady, NodeState, Resources
-from controller.models.errors import AuthenticationError, HostKeyError
+from controller.models.errors import AuthenticationError, HostKeyError, NotPermittedError
 from controller.models.health import Health
 from controller.models.network import network_digest
 from controller.models.people import Permission, Role
@@ -175,20 +175,25 @@ async def test_of_what_can_not_be_read_now_that_is_told_and_nothing_older(
     monkeypatch.setattr(commands, "client", lambda: api)
     commands.show_pool("far")
     shown = capsys.readouterr().out
-    assert "; it does not answer now\n" in shown
+    assert "; now it does not answer\n" in shown
     assert f"wrong: {UNREACHABLE}\n" in shown
     commands.list_pools()
     assert capsys.readouterr().out.splitlines()[1].endswith(f"{UNREACHABLE}  it does not answer")
     for error, words in (
-        (AuthenticationError, "it refuses the login now"),
-        (HostKeyError, "it shows a certificate that is not accepted now"),
+        (AuthenticationError, "it refuses the login"),
+        (HostKeyError, "it shows a certificate that is not accepted"),
+        (NotPermittedError, "it does not permit what Minka needs"),
     ):
-        virtual.store.healths.save([pool.model_copy(update={"reason": error.code})])
+        virtual.store.healths.save(
+            [pool.model_copy(update={"reason": error.code, "said": f"far: {error.code}: a role"})]
+        )
         far.update(await _get(virtual.client, "/v1/pools/far"))
         commands.show_pool("far")
         shown = capsys.readouterr().out
-        assert f"; {words}\n" in shown
-        assert f"wrong: {error.code}\n" in shown
+        assert f"; now {words}\n" in shown
+        assert f"wrong: {error.code}\nfar: {error.code}: a role\n" in shown
+        commands.list_pools()
+        assert capsys.readouterr().out.splitlines()[1].endswith(f"{error.code}  {words}")
 
 
 async def test_a_tenant_counts_no_stations_that_it_does_not_see(virtual: ApiBench) -> None:

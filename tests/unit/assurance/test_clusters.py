@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
+
+import pytest
 
 from controller.assurance.clusters import with_cluster
 from controller.assurance.health import FaultKey, health_of, reports_of, unread
@@ -20,6 +22,7 @@ from tests.unit.plan import samples
 from tests.unit.simulators.cloud.behaviour.bench import CU, NAMESPACE, PoolBench
 
 POOL = "edge-1"
+NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
 LOST, PTP, FULL, CRASH = "node-lost", "ptp-lost", "pool-full", "function-crash-looping"
 
 
@@ -346,3 +349,21 @@ def test_what_ran_on_a_pool_that_does_not_answer_follows_from_it() -> None:
     assert said.functions == ("DU-1",)
     root = alarm(said)
     assert root_of(pool.network, of("DU-1", "function-down", ObjectClass.FUNCTION, root), [root]) == root
+
+
+@pytest.mark.parametrize(
+    ("reason", "cause", "words"),
+    [
+        ("not-permitted", "not-permitted", "it does not permit what Minka needs"),
+        ("authentication-failed", "authentication-failed", "it refuses the log-in"),
+        ("session-lost", "station-unreachable", "the pool can't be reached"),
+    ],
+)
+def test_the_alarm_of_a_pool_that_can_not_be_read_says_why(reason: str, cause: str, words: str) -> None:
+    said = "edge-1 (10.9.0.1 port 6443): in words, with what would be right"
+    for told, text in (("", words), (said, said)):
+        now = unread(POOL, {}, None, NOW, reason, DeviceKind.POOL, told)
+        (report,) = reports_of(now, now, ())
+        assert (report.probable_cause, report.object, report.text) == (cause, "pool", text)
+    # Tenants may see what is wrong with a function of their own, and no address of a pool.
+    assert unread("UP-ALFA", {}, None, NOW, reason, DeviceKind.FUNCTION, said).said == ""

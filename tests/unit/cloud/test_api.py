@@ -18,6 +18,7 @@ from controller.models.errors import (
     DeviceError,
     DeviceRefusedError,
     HostKeyError,
+    NotPermittedError,
     SessionLostError,
     UnreachableError,
 )
@@ -444,7 +445,7 @@ async def test_a_token_that_was_replaced_on_disk_is_taken_at_once() -> None:
         with pytest.raises(AuthenticationError):
             await api.get(PLACE)
         token = "the-next-one"
-        with pytest.raises(BusyError, match=r"refused token\. Our secrets were replaced") as caught:
+        with pytest.raises(BusyError, match=r"refused token .* Our secrets were replaced") as caught:
             await api.apply(PLACE, DU, dry_run=False)
         assert caught.value.seconds == 0, "whoever writes checks again whether he may, and then comes again"
         told(caught.value)
@@ -492,6 +493,39 @@ async def test_a_name_with_several_addresses_is_reached_at_any_and_looked_up_aga
         found[:] = ["127.0.0.1"]
         assert await api.get(PLACE) == DU
         await api.close()
+
+
+async def test_what_an_account_may_not_do_is_named_and_a_full_quota_is_none_of_that() -> None:
+    lacks = 'pods is forbidden: User "minka" cannot list resource "pods" in API group "" at the cluster scope'
+    async with serving(reply(403, status(403, "Forbidden", lacks))) as server:
+        with pytest.raises(
+            NotPermittedError, match='lets us in as minka, who may not list pods in API group ""'
+        ) as caught:
+            await server.api().get(PLACE)
+    assert "deploy/kubernetes/minka.yaml" in caught.value.message
+    told(caught.value)
+    full = 'nfdeployments "du-1" is forbidden: exceeded quota: minka, requested: cpu=8'
+    async with serving(reply(403, status(403, "Forbidden", full))) as server:
+        with pytest.raises(DeviceRefusedError, match="exceeded quota") as caught_too:
+            await server.api().get(PLACE)
+    assert type(caught_too.value) is DeviceRefusedError
+    nobody = lacks.replace("minka", "system:anonymous")
+    async with serving(reply(403, status(403, "Forbidden", nobody))) as server:
+        with pytest.raises(AuthenticationError, match="takes no account of token"):
+            await server.api().get(PLACE)
+
+
+async def test_a_server_that_speaks_no_tls_is_said_to() -> None:
+    async def speak(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with serving(reply(200, DU)) as server, await asyncio.start_server(speak, "127.0.0.1", 0) as plain:
+        api = server.api(port=plain.sockets[0].getsockname()[1])
+        with pytest.raises(UnreachableError, match="is that the port of its API server") as caught:
+            await api.get(PLACE)
+    told(caught.value)
 
 
 async def test_proxies_of_the_environment_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
