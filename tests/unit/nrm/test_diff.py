@@ -78,7 +78,7 @@ def test_the_part_of_a_plmn_is_what_its_slices_share() -> None:
         (
             {B1: {"quiet": "1"}},
             {B1: {"quiet": "2", "plain": "x"}},
-            (f"{B1} plain: nothing instead of x", f"{B1} quiet: nothing instead of 2"),
+            (f"{B1} plain: nothing instead of x", f"{B1} quiet: 1 instead of 2"),
         ),
         ({B1: {}}, {B1: {}, B2: {}}, (f"{B2}: missing",)),
         ({B1: {}, B2: {}}, {B2: {}}, (f"{B1}: unexpected",)),
