@@ -164,7 +164,7 @@ async def test_of_what_can_not_be_read_now_that_is_told_and_nothing_older(
     )
     virtual.store.healths.save([health, pool])
     found = await _get(virtual.client, "/v1/functions/UP-B")
-    assert (found["wrong"], found["faults"]) == ([UNREACHABLE], ["it refuses the log-in"])
+    assert (found["wrong"], found["faults"]) == ([UNREACHABLE], ["it refuses the login"])
     admit(virtual.store, "token-of-eva", "eva", Role.TENANT_APPROVER, "beta")
     async with virtual.with_token("token-of-eva") as beta:
         told = await _get(beta, "/v1/functions/UP-B")

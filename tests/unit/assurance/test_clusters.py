@@ -355,7 +355,7 @@ def test_what_ran_on_a_pool_that_does_not_answer_follows_from_it() -> None:
     ("reason", "cause", "words"),
     [
         ("not-permitted", "not-permitted", "it does not permit what Minka needs"),
-        ("authentication-failed", "authentication-failed", "it refuses the log-in"),
+        ("authentication-failed", "authentication-failed", "it refuses the login"),
         ("session-lost", "station-unreachable", "the pool can't be reached"),
     ],
 )
