@@ -156,7 +156,7 @@ async def test_a_list_that_a_restart_builds_anew_tells_of_the_same_alarms(tmp_pa
 
 async def test_a_station_that_locks_its_list_again_is_left_as_it_was(tmp_path: Path) -> None:
     async with open_system(tmp_path, profile="alarm-list-locked", apply=False) as system:
-        with pytest.raises(AssertionError, match=r"AlarmList\[1\] administrativeState: nothing instead of UNLOCKED"):
+        with pytest.raises(AssertionError, match=r"AlarmList\[1\] administrativeState: LOCKED instead of UNLOCKED"):
             await system.provision()
         assert "EUtranCellFDD" not in system.running(LTE)
 

@@ -168,7 +168,7 @@ async def test_of_what_can_not_be_read_now_that_is_told_and_nothing_older(
     admit(virtual.store, "token-of-eva", "eva", Role.TENANT_APPROVER, "beta")
     async with virtual.with_token("token-of-eva") as beta:
         told = await _get(beta, "/v1/functions/UP-B")
-    assert (told["wrong"], "log-in" in str(told)) == ([UNREACHABLE], False)
+    assert (told["wrong"], "login" in str(told)) == ([UNREACHABLE], False)
     far = await _get(virtual.client, "/v1/pools/far")
     assert (far["answers"], far["wrong"]) == (False, [UNREACHABLE])
     api = SimpleNamespace(get=lambda _: far, all=lambda _: [far])
