@@ -8,7 +8,7 @@ containers carry no operation; create, merge and delete stand on the smallest no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -113,14 +113,16 @@ class _Reader:
 
     def entry(self, spec: NodeSpec, element: etree._Element, above: Path) -> None:
         """Read one list entry with all below it."""
-        rest, written = list(element), []
+        rest: Iterator[etree._Element] = iter(element)
+        written = []
         for tag in spec.key_order:
-            if not rest or rest[0].tag != tag:
+            node = next(rest, None)
+            if node is None or node.tag != tag:
                 # RFC 7950 §7.8.5 requires keys first and in order; not every server does that.
                 written = [element.findtext(key) or "" for key in spec.key_order]
-                rest = [node for node in element if node.tag not in spec.key_tags]
+                rest = iter([node for node in element if node.tag not in spec.key_tags])
                 break
-            written.append(rest.pop(0).text or "")
+            written.append(node.text or "")
         named = spec.named(tuple(written))
         path = f"{above}/{named[0]}" if named else ""
         if named is None or path in self.tree:
@@ -130,14 +132,12 @@ class _Reader:
         self.tree[path] = {}
         if named[1]:
             self.spelled[path] = named[1]
-        if not rest:  # nothing but keys, as most entries
-            return
         if spec.attributes:
             self._beside_attributes(spec, rest, path)
         else:
             self._nodes(spec, rest, path)
 
-    def _beside_attributes(self, spec: NodeSpec, nodes: list[etree._Element], path: Path) -> None:
+    def _beside_attributes(self, spec: NodeSpec, nodes: Iterable[etree._Element], path: Path) -> None:
         """Nodes of a 3GPP class but its keys: attributes, and contained objects."""
         for node in nodes:
             tag = node.tag

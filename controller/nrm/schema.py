@@ -449,9 +449,15 @@ class NodeSpec:
 
     @cached_property
     def at(self) -> Callable[[Path], NodeSpec | None]:
-        """The spec of the entry at a path that starts with this node; remembers the latest paths."""
-        by_class_path = self.by_class_path
-        return lru_cache(maxsize=4096)(lambda path: by_class_path.get(_KEYS.sub("", path)))
+        """The spec of the entry at a path that starts with this node; remembers the latest paths below it."""
+        by_class_path, top = self.by_class_path, f"/{self.name}["
+
+        @lru_cache(maxsize=4096)
+        def below(rest: str) -> NodeSpec | None:
+            return by_class_path.get(_KEYS.sub("", f"{top}{rest}"))
+
+        # Devices of one kind have much the same entries below their own names.
+        return lambda path: below(path[path.index("]") :]) if path.startswith(top) else None
 
     def walk(self) -> Iterator[NodeSpec]:
         """This node and all below, parents first."""

@@ -170,4 +170,4 @@ def _as_entry(row: Row[Any]) -> JournalEntry:
 
 def _as_row(entry: JournalEntry) -> dict[str, Any]:
     carried = zlib.compress(orjson.dumps(entry.carried), 1) if entry.carried else None
-    return {**entry.model_dump(), "carried": carried}
+    return {**dict(entry), "carried": carried}

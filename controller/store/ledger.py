@@ -64,8 +64,6 @@ ledger_history = Table(
     Index("ix_ledger_history_station_number", "station", "number"),
 )
 
-#: Fields of all entries, shared: otherwise each entry would keep a set of its own.
-_SET = set(LedgerEntry.model_fields)
 #: The newest changes of each station's ledger, which are kept.
 KEPT = 100
 _SUCCEEDED = Outcome.SUCCEEDED.value
@@ -174,7 +172,6 @@ def ledger_nodes(tx: Tx, nodes: Collection[tuple[str, str]]) -> dict[tuple[str, 
 def as_entry(row: Row[Any]) -> LedgerEntry:
     """Make an entry of a row. Our own rows need no validation, and a network has a hundred thousand of them."""
     return LedgerEntry.model_construct(
-        _SET,
         station=row.station,
         path=row.path,
         owners=tuple(row.owners.split(" ")),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -69,7 +69,8 @@ class LoopStore(AsyncSqlStore):
         with self._lock:
             if self._closing:
                 raise StoreError("the store is being closed")
-            lane.put(_FIRST if isinstance(method, Urgent) else _PLAIN, _Call(work, answer))
+            put = lane.put_first if isinstance(method, Urgent) else lane.put
+            put(_Call(work, answer))
         return await answer
 
     async def close(self) -> None:
@@ -98,50 +99,58 @@ class _Lane:
     def __init__(self, store: SqlStore, mode: Mode, name: str) -> None:
         self._store = store
         self._mode: Mode = mode
-        #: Heartbeats, then all others in order, then the end.
-        self._calls: queue.PriorityQueue[tuple[int, int, _Call | None]] = queue.PriorityQueue()
-        self._order = itertools.count()
+        #: Calls in order; None where there is something else to look at: an urgent call, or the end.
+        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+        self._urgent: deque[_Call] = deque()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
 
-    def put(self, rank: int, call: _Call) -> None:
-        """Queue a call."""
-        self._calls.put((rank, next(self._order), call))
+    def put(self, call: _Call) -> None:
+        """Let a call wait for its turn."""
+        self._calls.put(call)
+
+    def put_first(self, call: _Call) -> None:
+        """Let a call wait for the commit under way, and for no other."""
+        self._urgent.append(call)
+        self._calls.put(None)
 
     def close(self) -> None:
-        """End after all queued calls."""
+        """End once all waiting calls are carried out; nothing may be put any more."""
         self._ending.set()
-        self._calls.put((_END, next(self._order), None))
+        self._calls.put(None)
 
     def join(self) -> None:
-        """Wait for the thread to end."""
+        """Wait for the end."""
         self._thread.join()
 
     def _work(self) -> None:
         crowded = False
         while True:
-            rank, _, first = self._calls.get()
-            if first is None:
-                return
-            if crowded and rank == _PLAIN:
+            call = self._calls.get()
+            while self._urgent:
+                self._commit([self._urgent.popleft()])
+            if call is None:
+                if self._ending.is_set() and self._calls.empty():
+                    return
+                continue
+            if crowded:
                 self._ending.wait(_LINGER)
-            group = [first]
-            while rank == _PLAIN and len(group) < GROUP and (call := self._another()) is not None:
-                group.append(call)
+            group = [call]
+            while len(group) < GROUP and (another := self._another()) is not None:
+                group.append(another)
             crowded = len(group) >= _CROWD and self._mode == "IMMEDIATE"
             self._commit([call for call in group if not call.answer.cancelled()])
 
     def _another(self) -> _Call | None:
-        """Another call for the same commit, if one waits."""
+        """One more that shares the commit, if one waits."""
         try:
-            rank, number, call = self._calls.get_nowait()
+            call = self._calls.get_nowait()
         except queue.Empty:
             return None
-        if rank == _PLAIN:
-            return call
-        self._calls.put((rank, number, call))
-        return None
+        if call is None:
+            self._calls.put(None)
+        return call
 
     def _commit(self, group: list[_Call]) -> None:
         """Carry out a group of calls, and give each loop all its answers at once."""

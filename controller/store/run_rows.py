@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -116,14 +117,10 @@ jobs = Table(
     ),
 )
 
-_JOB = (
-    *("id", "run", "wave", "station", "unit", "rank", "round", "state", "attempts", "gate", "gate_until", "choice"),
-    *("outcome", "detail", "deferred", "blocked", "closes", "started", "finished"),
-)
-#: Fields of all jobs, shared: a set of its own would be as large as a job's values together.
-_SET = set(_JOB)
-#: Only the columns that a job is made of: reading fewer columns is quicker, and a run has thousands of jobs.
-JOB_COLUMNS = [jobs.c[name] for name in _JOB if name in jobs.c]
+#: Columns that a job is made of, and no others: reading fewer columns is quicker, and a run has thousands of jobs.
+JOB_COLUMNS = [jobs.c[name] for name in Job.model_fields if name in jobs.c]
+_NAMES = [column.name for column in JOB_COLUMNS]
+_columns_of = attrgetter(*_NAMES)
 _RUNS = select(runs)
 _RUN = _RUNS.where(runs.c.id == bindparam("run"))
 _RUN_LOCKED = _RUN.with_for_update(key_share=True)
@@ -152,36 +149,19 @@ def load_runs(tx: Tx, run_ids: Iterable[str]) -> list[Run]:
 
 
 def as_job(row: Row[Any], choice: GateChoice | None = None) -> Job:
-    """Make a job of a row; cached, since thousands of them are read again and again."""
-    return _job(
-        row.id,
-        row.run,
-        row.wave,
-        row.station,
-        row.unit,
-        row.rank,
-        row.round,
-        row.state,
-        row.attempts,
-        row.gate,
-        row.gate_until,
-        choice,
-        row.outcome,
-        row.detail,
-        row.deferred,
-        row.blocked,
-        row.closes,
-        row.started,
-        row.finished,
-    )
+    """A row as the noun; a run has thousands of them, which are read again and again."""
+    return _job(_columns_of(row), choice)
 
 
 @lru_cache(maxsize=1 << 15)
-def _job(*values: Any) -> Job:
+def _job(columns: tuple[Any, ...], choice: GateChoice | None) -> Job:
     """Our own rows need no validation."""
-    known = dict(zip(_JOB, values, strict=True))
-    outcome = None if known["outcome"] is None else Outcome(known["outcome"])
-    return Job.model_construct(_SET, **known | {"state": JobState(known["state"]), "outcome": outcome})
+    values: dict[str, Any] = dict.fromkeys(Job.model_fields)
+    values.update(zip(_NAMES, columns, strict=True), choice=choice)
+    values["state"] = JobState(values["state"])
+    if values["outcome"] is not None:
+        values["outcome"] = Outcome(values["outcome"])
+    return Job.model_construct(**values)
 
 
 def as_runs(tx: Tx, rows: Sequence[Row[Any]]) -> list[Run]:
