@@ -41,6 +41,7 @@ class Noun(BaseModel):
             values = {
                 name: values[name] if name in values else field.get_default(call_default_factory=True)
                 for name, field in cls.model_fields.items()
+                if name in values or not field.is_required()
             }
         noun = cls.__new__(cls)
         object.__setattr__(noun, "__dict__", values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from controller.models.plan import Changes, Plan
+from controller.models.plan import Change, Changes, Plan
 from tests.support.records import make_change, make_plan
 
 CHANGES = tuple(make_change(name) for name in ("C", "A", "B"))
@@ -47,3 +47,21 @@ def test_nouns_share_the_set_of_their_fields() -> None:
     one, other = make_change("A"), Changes.of(CHANGES)[0]
     assert one.model_fields_set is other.model_fields_set
     assert one.model_copy() == one != other
+
+
+def test_a_noun_of_known_values_is_the_one_that_validation_makes() -> None:
+    names = [*Change.model_fields][::-1]
+    checked = make_change("A")
+    made = Change.model_construct(**{name: getattr(checked, name) for name in names})
+    assert made == checked
+    assert made.model_dump_json() == checked.model_dump_json()
+    assert made.model_fields_set is checked.model_fields_set
+    assert made.model_copy(update={"station": "B"}).station == "B"
+
+
+def test_a_noun_of_known_values_has_defaults_of_its_own() -> None:
+    checked = make_change("A")
+    known = {name: getattr(checked, name) for name, field in Change.model_fields.items() if field.is_required()}
+    one, other = Change.model_construct(**known), Change.model_construct(**known)
+    assert (one.station, one.interrupted, one.reverts, one.removes) == ("A", (), True, {})
+    assert one.removes is not other.removes
