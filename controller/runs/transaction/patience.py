@@ -24,7 +24,8 @@ class Patience:
         busy: Trying for a lock that another session holds.
         load: After a lost session, for a device whose software restarts to load what it carries.
         retry: Between attempts to reach a device that carries something of ours.
-        unresolved: After the device's own deadline, before such a device is given up as diverged.
+        unresolved: After the device's own deadline, or since it stopped answering where that was later, before such a
+            device is given up as diverged.
         beginnings: Fresh attempts of a transaction, each only after read-back proved nothing happened.
         effect: After which an operation that was not answered, and of which nothing shows, was not carried out.
     """
@@ -59,3 +60,29 @@ class Patience:
         if tries < self.beginnings:
             return None
         return JobResult(Outcome.FAILED_SAFE, f"{error.message} Nothing was changed.")
+
+
+class Trouble:
+    """For how long a transaction has been failing to reach its device.
+
+    A session with a silent device fails long before ``Patience.unresolved`` is over. So where none failed for that
+    long, the device answered meanwhile, as while a function was waited for. Then the time begins anew, up to
+    ``Patience.beginnings`` times.
+
+    Args:
+        begun: When the transaction began, in seconds of a monotonic clock.
+        timer: Seconds of the device's own deadline.
+    """
+
+    def __init__(self, patience: Patience, begun: float, timer: float) -> None:
+        self._patience = patience
+        self._since = self._latest = begun
+        self._deadline = begun + timer
+        self._anew = 0
+
+    def lasts(self, now: float) -> bool:
+        """Note that a session failed; whether the device was tried for long enough."""
+        if now - self._latest > self._patience.unresolved and self._anew < self._patience.beginnings:
+            self._since, self._anew = now, self._anew + 1
+        self._latest = now
+        return now > max(self._since, self._deadline) + self._patience.unresolved

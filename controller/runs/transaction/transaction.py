@@ -43,7 +43,7 @@ from controller.runs.transaction.completion import BY_ITSELF, Completion
 from controller.runs.transaction.effects import astray, cuts_the_way, vanished
 from controller.runs.transaction.gates import Gate
 from controller.runs.transaction.lock import Lock
-from controller.runs.transaction.patience import Patience
+from controller.runs.transaction.patience import Patience, Trouble
 from controller.runs.transaction.probe import Findings, Probe
 from controller.runs.transaction.record import Record
 
@@ -107,7 +107,7 @@ class Transaction:
             StoreError: The record is away, so nothing more was sent; running again continues.
         """
         await self._record.load()
-        give_up = self._clock.monotonic() + self._timer + self._patience.unresolved
+        trouble = Trouble(self._patience, self._clock.monotonic(), self._timer)
         tries = 0
         while True:
             if self._gate is not None and self._decided is None:
@@ -118,7 +118,7 @@ class Transaction:
             except DeviceError as error:
                 tries += 1
                 unknown = "What the station carries could not be read back." if self._may_carry else ""
-                late = self._clock.monotonic() > give_up
+                late = trouble.lasts(self._clock.monotonic())
                 result = self._patience.given_up(error, tries, unknown=unknown, late=late)
                 if result is not None:
                     return self._final(result)

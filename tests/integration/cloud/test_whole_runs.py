@@ -29,6 +29,8 @@ from controller.nrm.kube import NF_DEPLOYMENT, Place
 from controller.nrm.tree import Tree
 from controller.plan import image_in
 from controller.ports.store import Page
+from controller.runs.transaction.checks import READY_SECONDS
+from simulators.cloud.server.cluster import Cluster
 from simulators.cloud.server.faults import ApiFault, ApiFaultKind
 from simulators.connections import Outage
 from tests.integration.cloud.system import NAMESPACE, applied
@@ -320,10 +322,13 @@ def full(cloud: Cloud) -> None:
     """From now on a quota lets nothing more be made than there is."""
     for pool in cloud.fleet.pools.values():
         kinds = {"count/nfdeployments.workload.nephio.org": KINDS[0], "count/configmaps": KINDS[1], "pods": "pods"}
-        hard = {name: str(len(pool.cluster.list(kind, NAMESPACE))) for name, kind in kinds.items()}
-        pool.cluster.create(
-            "resourcequotas", {"metadata": {"name": "full", "namespace": NAMESPACE}, "spec": {"hard": hard}}
-        )
+        allow(pool.cluster, **{name: len(pool.cluster.list(kind, NAMESPACE)) for name, kind in kinds.items()})
+
+
+def allow(cluster: Cluster, **most: int) -> None:
+    """A quota lets no more be made on a pool than so many of each kind."""
+    hard = {name: str(count) for name, count in most.items()}
+    cluster.create("resourcequotas", {"metadata": {"name": "full", "namespace": NAMESPACE}, "spec": {"hard": hard}})
 
 
 def edited(cloud: Cloud) -> None:
@@ -436,6 +441,7 @@ async def struck(
     if well and len(cloud.placed(FUNCTION)) > 1:
         assert "stays on" in function.detail, (where, jobs)  # its first pool did not answer, and keeps it
         cloud.restore()
+        cloud.apply_elsewhere({})
         await cloud.heal()
     if known:
         await cloud.assert_whole(scenario.function, stays=there, pods=2 if strike in SCALES else 1, serves=serves)
@@ -497,6 +503,26 @@ def test_a_function_serves_as_it_was_or_as_was_asked(cloud: Cloud, moment: str) 
             await cloud.shift(whole := Stricken(among=WRITES if strike in ON_WRITES else REQUESTS))
             await cloud.tidy()
         assert await struck(cloud, name, strike, when(whole.calls), outcomes)
+
+    cloud.play(each())
+    cloud.intact = True
+
+
+def test_what_never_became_ready_is_taken_back_though_an_answer_is_lost_after_all_that_time(cloud: Cloud) -> None:
+    async def each() -> None:
+        before = cloud.placed(FUNCTION)
+        for pool in there(cloud):
+            allow(cloud.fleet.pools[pool].cluster, pods=0)
+        await moved(cloud)
+        begun = cloud.time.monotonic()
+        spoils("delete", kind=ApiFaultKind.DROP_AFTER)(cloud)
+        await cloud.work()
+        assert cloud.time.monotonic() - begun > READY_SECONDS
+        jobs = {job.station: job for job in cloud.jobs}
+        assert (jobs[FUNCTION].outcome, jobs[STATION].outcome) == STAYS, jobs
+        await cloud.tidy()
+        assert cloud.placed(FUNCTION) == before
+        await cloud.assert_whole(FUNCTION, stays=True)
 
     cloud.play(each())
     cloud.intact = True

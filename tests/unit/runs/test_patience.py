@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,6 +11,7 @@ from controller.models.run import GateChoice, JobState, Outcome, Policy, RunStat
 from controller.models.sharing import MaintenanceWindow
 from controller.ports.devices import Capabilities
 from controller.ports.store import NewJob
+from controller.runs.transaction.patience import Patience, Trouble
 from tests.unit.runs.group_bench import GroupBench, Mortal, unit
 from tests.unit.runs.test_window_closes import TOGETHER, TwoStations
 from tests.unit.runs.transaction_bench import UNSAFE
@@ -334,3 +335,29 @@ async def test_its_worker_dies_at_any_call(policy: Policy) -> None:
         await bench.work(Mortal(at=at, after=at % 2 == 0), pause=10)
         assert bench.state() is RunState.SUCCEEDED, (at, ended(bench))
         bench.assert_settled()
+
+
+@pytest.mark.parametrize(
+    ("failed", "late"),
+    [
+        (range(5, 420, 60), False),
+        ([*range(5, 420, 60), 421], True),
+        ([600], False),
+        ([600, *range(620, 720, 20)], False),
+        ([600, *range(620, 730, 20), 721], True),
+        ([250, 600, 900], False),
+        ([200, 400, 600, 800], True),
+    ],
+    ids=[
+        "since its beginning",
+        "since its beginning, for too long",
+        "once after long work",
+        "after long work",
+        "after long work, for too long",
+        "again after it answered",
+        "again and again",
+    ],
+)
+def test_a_device_is_given_up_once_it_did_not_answer_for_long_enough(failed: Iterable[float], late: bool) -> None:
+    trouble = Trouble(Patience(), 0.0, 300.0)
+    assert [trouble.lasts(moment) for moment in failed][-1] is late
