@@ -24,6 +24,8 @@ _GROUPS: Final = {
     "v1": "core",
     "authentication.k8s.io/v1": "authentication",
     "authorization.k8s.io/v1": "authorization",
+    "autoscaling/v2": "autoscaling2",
+    "certificates.k8s.io/v1": "certificates",
     "coordination.k8s.io/v1": "coordination",
     "events.k8s.io/v1": "events",
     "networking.k8s.io/v1": "networking",

@@ -355,7 +355,9 @@ class Api:
             return lambda obj: patches.json_patch(obj, patch), problems
         if media == _MERGE_PATCH:
             return lambda obj: patches.merge_patch(obj, patch), problems
-        return lambda obj: patches.strategic_patch(kind, obj, patch), problems
+        # It is made of what the object is, whatever it says of that.
+        head = {"apiVersion": kind.api_version, "kind": kind.kind}
+        return lambda obj: {**patches.strategic_patch(kind, obj, patch), **head}, problems
 
     def _apply(
         self, request: Request, wanted: Target, kind: Kind, form: Form, options: Options, warnings: list[str]

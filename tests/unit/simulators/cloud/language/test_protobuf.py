@@ -81,6 +81,17 @@ def test_data_times_and_options() -> None:
     )
 
 
+def test_versions_of_a_group_are_told_apart() -> None:
+    target = field(1, field(1, "Deployment") + field(2, "web"))
+    cpu = field(1, "Resource") + field(4, field(1, "cpu") + field(2, field(1, "Utilization") + field(4, 50)))
+    held = {"scaleTargetRef": {"kind": "Deployment", "name": "web"}, "maxReplicas": 3}
+    first = decode(body("autoscaling/v1", "HorizontalPodAutoscaler", field(2, target + field(3, 3) + field(4, 50))))
+    assert first["spec"] == {**held, "targetCPUUtilizationPercentage": 50}
+    second = decode(body("autoscaling/v2", "HorizontalPodAutoscaler", field(2, target + field(3, 3) + field(4, cpu))))
+    metric = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}}
+    assert second["spec"] == {**held, "metrics": [{"type": "Resource", "resource": metric}]}
+
+
 @pytest.mark.parametrize(
     ("sent", "problem"),
     [
