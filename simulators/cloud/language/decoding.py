@@ -19,7 +19,7 @@ import yaml
 from simulators.cloud.language import quantities, status, structs
 from simulators.cloud.language.fieldsets import compact
 from simulators.cloud.language.kinds import BUILT_IN, Kind
-from simulators.cloud.language.schema import ABSENT, Schema, copied
+from simulators.cloud.language.schema import ABSENT, ANYTHING, Schema, copied
 from simulators.cloud.language.status import StatusError
 from simulators.cloud.language.typed import go_text
 
@@ -353,12 +353,36 @@ def settle(kind: Kind, value: Object) -> list[str]:
     if (value.get("apiVersion") or "").rpartition("/")[::2] == (kind.group, kind.version) or not value.get(
         "apiVersion"
     ):
+        for name, inner in kind.schema.properties.items():
+            if name in value and name not in (*_HEAD, "metadata"):
+                value[name] = _settle_custom(kind, inner, value[name], name, unknown)
         return sorted([*unknown, *kind.pruned(value)])
     if value["apiVersion"].rpartition("/")[0] == kind.group:
         unknown += [name for name in value if name not in {*_HEAD, "metadata"}]
     return unknown
 
 
+def _settle_custom(kind: Kind, schema: Schema, value: Value, path: str, unknown: list[str]) -> Value:
+    """A part of a custom resource as Go keeps it: whole numbers are whole, objects within it have metadata like any."""
+    if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
+        return int(value)
+    if isinstance(value, list):
+        items = schema.items or ANYTHING
+        return [_settle_custom(kind, items, each, f"{path}[{index}]", unknown) for index, each in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    settled = {
+        name: _settle_custom(kind, schema.field(name) or ANYTHING, each, f"{path}.{name}", unknown)
+        for name, each in value.items()
+    }
+    if schema.embedded and settled.get("metadata") is not None:
+        metadata = _Reader(unknown).value(kind.metadata_schema, settled["metadata"], [], f"{path}.metadata", "Object")
+        settled["metadata"] = {name: each for name, each in metadata.items() if each not in (None, "", {}, [])}
+    return settled
+
+
+#: Up to here a float has every whole number.
+_EXACT: Final = 2**53 - 1
 _HEAD = ("apiVersion", "kind")
 _ZEROES: Final = {"string": "", "integer": 0, "number": 0, "boolean": False}
 

@@ -9,10 +9,11 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from simulators.cloud.language import typed
+from simulators.cloud.language import metadata, typed
 from simulators.cloud.language.fieldsets import compact
 from simulators.cloud.language.schema import ABSENT, Schema
 from simulators.cloud.language.status import Cause
@@ -94,7 +95,7 @@ def _type_problems(schema: Schema, value: Value, path: str, text: str) -> Iterat
             yield _mistyped(path, text, ",".join(wanted), "null")
         return
     kind, form = go_type(value)
-    whole = isinstance(value, float) and value.is_integer() and "integer" in wanted
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**53 and "integer" in wanted
     fits = kind in wanted or whole or (kind == "integer" and "number" in wanted)
     if schema.format and not isinstance(value, str | list) and not fits:
         yield _mistyped(path, text, schema.format, form)
@@ -200,6 +201,8 @@ def embedded(schema: Schema, value: Value, path: str = "") -> Iterator[Cause]:
             elif not isinstance(value[name], str) or not value[name]:
                 text = "must not be empty" if value[name] == "" else "must be a string"
                 yield Cause.invalid(_child(path, name), value[name], text)
+        if schema.embedded:
+            yield from _head_problems(value, path)
         for name, each in value.items():
             inner = schema.field(name)
             if inner is not None:
@@ -207,6 +210,22 @@ def embedded(schema: Schema, value: Value, path: str = "") -> Iterator[Cause]:
     elif isinstance(value, list) and schema.items is not None:
         for index, each in enumerate(value):
             yield from embedded(schema.items, each, f"{path}[{index}]")
+
+
+def _head_problems(value: dict[str, Value], path: str) -> Iterator[Cause]:
+    """What is wrong with the version, the kind and the metadata of an object within an object."""
+    version, kind = value.get("apiVersion"), value.get("kind")
+    if isinstance(version, str) and version.count("/") > 1:
+        yield Cause.invalid(_child(path, "apiVersion"), version, f"unexpected GroupVersion string: {version}")
+    if isinstance(kind, str) and kind:
+        for text in metadata.service_name(kind.lower()):
+            said = f"may have mixed case, but should otherwise match: {text}"
+            yield Cause.invalid(_child(path, "kind"), kind, said)
+    found = value.get("metadata")
+    if isinstance(found, dict):
+        named = {"name": "fakename", **found}
+        for cause in metadata.problems(named, namespaced="namespace" in found, name=metadata.path_segment):
+            yield replace(cause, field=_child(path, cause.field))
 
 
 def duplicates(schema: Schema, value: Value, path: str = "") -> Iterator[Cause]:

@@ -927,6 +927,48 @@ def test_an_object_within_an_object_says_what_it_is(admin: Client) -> None:
         )
 
 
+def test_an_object_within_an_object_has_metadata_as_any_other(admin: Client) -> None:
+    inner = {"type": "object", "x-kubernetes-embedded-resource": True, "x-kubernetes-preserve-unknown-fields": True}
+    assert admin.ask("POST", DEFINITIONS, definition("things", "Thing", {"template": inner}))[0] == 201
+    path = "/apis/example.org/v1/namespaces/default/things"
+
+    def created(**template: Any) -> tuple[int, Any]:
+        whole = {"apiVersion": "v1", "kind": "Pod", **template}
+        head = {"apiVersion": "example.org/v1", "kind": "Thing", "metadata": {"generateName": "a"}}
+        return admin.ask("POST", f"{path}?fieldValidation=Ignore", {**head, "template": whole})
+
+    code, made = created(metadata={"name": "p", "colour": "red", "labels": {}}, spec={"colour": "red"})
+    assert (code, made["template"]["metadata"], made["template"]["spec"]) == (201, {"name": "p"}, {"colour": "red"})
+    code, said = created(metadata={"name": 1})
+    assert (code, said["message"].rpartition(": ")[2]) == (
+        400,
+        "json: cannot unmarshal number into Go struct field ObjectMeta.name of type string".rpartition(": ")[2],
+    )
+    for template, field in (
+        ({"metadata": {"labels": {"a": "-"}}}, "template.metadata.labels"),
+        ({"metadata": {"name": "a/b"}}, "template.metadata.name"),
+        ({"apiVersion": "a/b/c"}, "template.apiVersion"),
+        ({"kind": "My Pod"}, "template.kind"),
+    ):
+        code, said = created(**template)
+        assert (code, [one["field"] for one in said["details"]["causes"]]) == (422, [field])
+
+
+def test_whole_numbers_of_custom_resources_are_whole(admin: Client) -> None:
+    numbers = {"count": {"type": "integer"}, "ratio": {"type": "number"}}
+    assert admin.ask("POST", DEFINITIONS, definition("things", "Thing", numbers))[0] == 201
+    path = "/apis/example.org/v1/namespaces/default/things"
+    head = {"apiVersion": "example.org/v1", "kind": "Thing", "metadata": {"generateName": "a"}}
+    code, made = admin.ask("POST", path, {**head, "count": 2.0, "ratio": 3.0})
+    assert (code, json.dumps([made["count"], made["ratio"]])) == (201, "[2, 3]")
+    for count in (2.5, 1e30):
+        code, said = admin.ask("POST", path, {**head, "count": count})
+        assert (code, said["details"]["causes"][0]["message"]) == (
+            422,
+            'Invalid value: "number": count in body must be of type integer: "number"',
+        )
+
+
 _DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
 _RBAC = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
 _QUOTAS = "/api/v1/namespaces/default/resourcequotas"
