@@ -96,10 +96,10 @@ def conflict(manager: str, *fields: str) -> list[tuple[str, str]]:
     return [(f'FieldManagerConflict:conflict with "{manager}"', each) for each in fields]
 
 
-_PROVIDER = {"f:spec": {"f:provider": {}}}
+_PROVIDER: Json = {"f:spec": {"f:provider": {}}}
 _FUNCTION = 'functions.example.org "a"'
 _INITIAL = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-_LAST = {"finalizers": ["example.org/last"]}
+_LAST: Json = {"finalizers": ["example.org/last"]}
 _NO_NEW = "no new finalizers can be added if the object is being deleted, found new finalizers []string"
 
 SEQUENCES: dict[str, list[Step]] = {
