@@ -1,4 +1,4 @@
-"""The only place that wires adapters to ports: from settings to the parts of each process."""
+"""The only place that wires adapters to ports: makes the parts of each process from the settings."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from controller.runs.planning.planner import Planner
 from controller.store import LoopStore, SqlStore, open_store
 from controller.store.evidence import AuditKeys, Evidence, last_anchors
 
-# What one role needs and others don't is imported where it is made: loading all of it would take twice the time.
+# Imports that only one role needs are made where they are used: importing all would take twice the time.
 if TYPE_CHECKING:
     from controller.assurance.collection import CollectionSchedule, Collector
     from controller.assurance.heartbeats import HeartbeatWatch
@@ -52,13 +52,13 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-#: Open files that a process needs beside its sessions to devices.
+#: Open files that a process needs in addition to its sessions to devices.
 _OTHER_FILES = 200
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What a process is made of. Belongs to the loop it was made on."""
+    """The parts of a process. They belong to the loop on which they were made."""
 
     settings: Settings
     clock: Clock
@@ -102,18 +102,18 @@ class Parts:
         return WorkerLoop(name, tools, self.wakeups, capacity=most, sessions=self.sessions, observations=measured)
 
     def _target(self, network: Network, station: str) -> DeviceTarget:
-        """A station as a worker reaches it; one that is reached otherwise has sessions of its own."""
+        """A station as a worker reaches it; targets that differ have sessions of their own."""
         return replace(target_of(network, station), carries=self.settings.carry_generation)
 
     def collector(self, name: str) -> Collector:
-        """What collects performance data in a worker process."""
+        """The collector of performance data in a worker process."""
         from controller.assurance.collection import Collector
 
         holder = f"{name}-{secrets.token_hex(4)}"
         return Collector(holder, self.loop_store, self.devices, self.clock, self._target)
 
     def collection_schedule(self) -> CollectionSchedule:
-        """What wakes workers for performance data."""
+        """The schedule that wakes workers for performance data."""
         from controller.assurance.collection import CollectionSchedule
 
         return CollectionSchedule(self.loop_store, self.wakeups, self.clock)
@@ -128,7 +128,7 @@ class Parts:
         return ActionServices(self.loop_store, self.planner, webhook, self.clock, sources=sources, kpis=kpis)
 
     def _channels(self) -> dict[str, Webhook]:
-        """Ways to tell people beside the webhook."""
+        """Channels to people besides the webhook."""
         from controller.observe.mail import MailRelay
         from controller.observe.syslog import Syslog
 
@@ -178,7 +178,7 @@ class Parts:
         return Sweeper(self.loop_store, self.wakeups, self.clock, reminds=True)
 
     def scheduler_wakeups(self, on_wakeup: Callable[[], object]) -> SchedulerWakeups:
-        """What passes wake-ups of the scheduler on, from a thread of its own."""
+        """The receiver of wake-ups for the scheduler, in a thread of its own."""
         from controller.queue.app import make_app
         from controller.queue.wakeups import SchedulerWakeups
 
@@ -186,7 +186,7 @@ class Parts:
         return SchedulerWakeups(app, on_wakeup, lambda up: self.observations.state("minka_broker_up", up))
 
     def notices(self) -> Notices:
-        """What tells sides of planned work and of incidents."""
+        """The notices of planned work and of incidents."""
         from controller.observe.webhook import ContactPost, HttpWebhook
         from controller.runs.approval.notices import Notices
 
@@ -205,7 +205,7 @@ class Parts:
 
         async def publish() -> None:
             state, head = await self.loop_store.transaction(_checked_head)
-            if not state.doubt:  # what an older record goes on with must never pass for the newest
+            if not state.doubt:  # the continuation of an older record must never look like the newest
                 await anchors.publish(head)
 
         return publish
@@ -217,22 +217,22 @@ class Parts:
             log.error("record.in_doubt", reason=state.doubt, since=state.since)
 
     async def settle_incidents(self) -> None:
-        """Give alarms that outlived the root of their incident one of their own."""
+        """Give alarms that outlived the root of their incident an incident of their own."""
         if await self.loop_store.incidents.unsettled():
             await self.loop_store.incidents.settle()
 
     async def sum_up_denials(self) -> None:
-        """Write what is to be written of denials whose hour is over."""
+        """Write audit rows for denials whose hour is over."""
         await self.loop_store.audit.sum_up_denials()
 
     def heartbeats(self) -> HeartbeatWatch:
-        """What reports devices whose heartbeats (VES) stay away."""
+        """The watch for devices whose VES heartbeats stop."""
         from controller.assurance.heartbeats import HeartbeatWatch
 
         return HeartbeatWatch(self.loop_store, self.clock, self.settings.heartbeat_misses)
 
     def measured_faults(self) -> MeasuredFaults:
-        """What judges measurements, and raises alarms from them."""
+        """The judge of measurements, which raises alarms."""
         from controller.assurance.measured_faults import MeasuredFaults
         from controller.models.alarm import AlarmSource
         from controller.performance.kpis import load_kpis
@@ -247,12 +247,12 @@ class Parts:
             log.info("reports.pruned", number=number)
 
     async def work_out_measurements(self) -> None:
-        """Work out the hours and days of which new measurements came, some at a time."""
+        """Work out hours and days with new measurements, some at a time."""
         while await self.loop_store.measurements.roll_up(self.clock.now()):
             pass
 
     async def retire_measurements(self) -> None:
-        """Delete measurements that are older than they are kept, some at a time."""
+        """Delete measurements beyond their retention, some at a time."""
         asked = self.settings
         days = {QUARTER: asked.period_days, HOUR: asked.hour_days, DAY: asked.day_days, MONTH: asked.day_days}
         keep = {level: timedelta(days=number) for level, number in days.items()}
@@ -340,7 +340,7 @@ def _cloud(secrets: NamedSecrets, clock: Clock, settings: Settings, observations
 
 
 def _credentials(settings: Settings, references: EnvironmentSecrets) -> Credentials:
-    """Secrets for devices, as the settings name them; of what is simulated on this machine where they name none."""
+    """Secrets for devices, as the settings name them; without any, those of devices simulated on this machine."""
     if settings.credentials is None:
         return LOOPBACK_ONLY
     return read_credentials(settings.credentials, references.check)
@@ -351,7 +351,7 @@ def _checked_head(store: Store) -> tuple[RecordState, AuditAnchor]:
 
 
 def open_record(settings: Settings, clock: Clock) -> SqlStore:
-    """The store of the settings, with what is kept outside of its database.
+    """The store of the settings, with its evidence outside of the database.
 
     Raises:
         StoreError: The database is unreachable or made by a newer version.
@@ -371,7 +371,7 @@ def _evidence(settings: Settings, store: SqlStore) -> Evidence:
 
 
 def collect_rarely() -> None:
-    """Look for garbage less often than Python does by itself.
+    """Collect garbage less often than Python does by default.
 
     A process with thousands of sessions has millions of objects that stay; going through them, and through what
     transactions make and drop, took a quarter of its CPU and found next to nothing.
@@ -382,7 +382,7 @@ def collect_rarely() -> None:
 
 
 def _sessions() -> int:
-    """How many sessions may be open. Each is an open file: all that the system grants are taken."""
+    """The most open sessions: each is an open file, and all files that the system allows are used."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return LIMIT if hard == resource.RLIM_INFINITY else max(1, min(LIMIT, hard - _OTHER_FILES))

@@ -1,4 +1,4 @@
-"""Reads stations, keeps their health and reports what is wrong; never changes anything."""
+"""Reads stations, keeps their health and reports faults; never changes anything."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _Ledger = Mapping[Path, LedgerEntry]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What one check of a station brought.
+    """The result of one check of a station.
 
     Attributes:
         at: When it was begun: what happened later it may not have seen.
@@ -69,7 +69,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class _Basis:
-    """What a station is judged by, so that it need not be judged again while all of that is the same.
+    """The inputs of a judgement; while they stay the same, the station need not be judged again.
 
     Attributes:
         observed: What it said; a session gives the very same again while its station answers the same.
@@ -107,7 +107,7 @@ class _Judged:
     basis: _Basis | None = None
 
     def again(self, at: datetime) -> _Judged:
-        """The same result, for another check that saw the same."""
+        """The same result, for another check that read the same."""
         health = self.health.model_copy(update={"at": at, "read": at})
         return replace(self, health=health, listed={source: _again(one, at) for source, one in self.listed.items()})
 
@@ -140,7 +140,7 @@ class _Recorded:
 
 
 class Checker:
-    """Checks stations; keeps the last check of each to tell a passing state from a lasting one.
+    """Checks stations; keeps the last check of each, to distinguish a passing state from a lasting one.
 
     Args:
         sources: Whose words become alarms here: what is found wrong (``check``), alarms that stations list and
@@ -167,11 +167,11 @@ class Checker:
         self._common = CommonFaults()
 
     def follow(self, devices: Collection[str]) -> None:
-        """Work out what devices have in common and has failed, from these devices and no others."""
+        """Look for common faults of these devices, and of no others."""
         self._common.follow(devices)
 
     async def check(self, network: Network, station: str) -> Check:
-        """Read one station; that it can't be read is an answer too."""
+        """Read one station; a failed read is a result too."""
         at = self._clock.now()
         try:
             observed = await self._planner.read(network, station)
@@ -182,10 +182,10 @@ class Checker:
         return Check(station, at, observed, measured=measured)
 
     async def health(self, station: str) -> Health:
-        """What one station says of itself just now; nothing is kept.
+        """Current health of one station; nothing is kept.
 
         Raises:
-            NotFoundError: It was not adopted.
+            NotFoundError: The station is not adopted.
         """
         _, network = await self._store.networks.get()
         found = await self._judge([await self.check(network, station)])
@@ -194,7 +194,7 @@ class Checker:
         return found[station].health
 
     async def on_battery(self, station: str) -> bool:
-        """Whether a station says just now that it runs on its battery; many do not tell, and routers have none."""
+        """Whether a station says that it runs on battery now; many do not report it, and routers have none."""
         _, network = await self._store.networks.get()
         try:
             seen = await self._planner.equipment(network, station) if station in network.station_by_id else None
@@ -203,7 +203,7 @@ class Checker:
         return seen is not None and seen.power == "BATTERY"
 
     async def record(self, checks: Sequence[Check]) -> frozenset[str]:
-        """Save the health that checks showed and report alarms; stations under a job are left alone.
+        """Save the health of checks, and report alarms; stations under a job are left out.
 
         Returns:
             Stations to check again soon: what is wrong there changed, or a job works on them: between two
@@ -243,7 +243,7 @@ class Checker:
                 log.info("alarm.reported", alarm=alarm.id, object=alarm.object, cause=alarm.probable_cause)
 
     async def _doubt(self, found: Mapping[str, _Judged]) -> None:
-        """Find stations that differ from the record at the first check after the start."""
+        """Look for stations that differ from the record at their first check after the start."""
         first = [name for name, now in found.items() if name not in self._last and now.health.reachable]
         altered = [name for name in first if found[name].altered]
         if altered:
@@ -271,7 +271,7 @@ class Checker:
     # ------------------------------------------------------------------ judge
 
     async def _judge(self, checks: Sequence[Check]) -> dict[str, _Judged]:
-        """Checks by station, of adopted ones; judged against what was applied there."""
+        """Judged checks of adopted stations by station, compared with what was applied there."""
         network, same, new = await self._store.read(self._recorded, checks)
         judged = await asyncio.to_thread(
             lambda: {one.check.station: _judged(network, one, self._sources) for one in new}
@@ -279,7 +279,7 @@ class Checker:
         return same | judged
 
     def _recorded(self, store: Store, checks: Sequence[Check]) -> tuple[Network, dict[str, _Judged], list[_Recorded]]:
-        """Checks of adopted stations: those that show what the last ones did, judged; the others with what is known."""
+        """Checks of adopted stations: unchanged ones with their last judgement; the others with what is on record."""
         stations = [check.station for check in checks]
         digest, network = store.networks.get()
         devices, versions = store.devices.find(stations), store.ledger.versions(stations)
@@ -295,7 +295,7 @@ class Checker:
         new = [check for check in ours if check.station not in same]
         ledger = store.ledger.find([check.station for check in new]) if new else {}
         before = {check.station: last.health for check in new if (last := self._last.get(check.station))}
-        # What it can't tell, or tell any more, is as it was on record.
+        # What a station can't report (any more) stays as it was on record.
         bare = [check.station for check in new if check.observed is None or _lost_cells(check, ledger)]
         before |= store.healths.find(bare) if bare else {}
         return (
@@ -309,7 +309,7 @@ class Checker:
         )
 
     def _still(self, station: str, bases: Mapping[str, _Basis]) -> _Judged | None:
-        """How a station was judged last, if that holds still: reading its ledger takes longer than all else."""
+        """The last judgement of a station, if it is still valid: reading its ledger takes longer than all else."""
         last, basis = self._last.get(station), bases.get(station)
         return last if last is not None and basis is not None and last.basis == basis else None
 
@@ -325,7 +325,7 @@ def _lost_cells(check: Check, ledger: Mapping[str, _Ledger]) -> bool:
 
 
 def _is_bare(check: Check, ledger: _Ledger) -> bool:
-    """Whether a station has nothing of ours any more below its functions, as it comes from the factory."""
+    """Whether a station has nothing of ours any more below its functions, as when it comes from the factory."""
     inside = [path for path in ledger if parent(path) and parent(parent(path))]
     return check.observed is not None and bool(inside) and check.observed.tree.keys().isdisjoint(inside)
 
@@ -397,7 +397,7 @@ def _checked(records: Iterable[tuple[Problem, AlarmRecord]]) -> dict[FaultKey, l
 
 
 def _with_tunnels(network: Network, health: Health) -> Health:
-    """The same, where core links name the security gateways that the network files say they go through."""
+    """The health, in which core links name their security gateways of the network files."""
 
     def tunnel(link: LinkHealth) -> str:
         tenant = network.tenant_by_id.get(link.tenant)
@@ -408,7 +408,7 @@ def _with_tunnels(network: Network, health: Health) -> Health:
 
 
 def _acknowledged_at(alarm: Alarm, found: Mapping[str, _Judged]) -> str:
-    """Who acknowledged an alarm at its station; empty if nobody did, or if the alarm is acknowledged on record."""
+    """Who acknowledged an alarm at its station; empty if nobody did, or if it is acknowledged on record."""
     judged = found.get(alarm.station)
     return "" if judged is None or alarm.acknowledged else judged.acknowledged.get(problem_of(alarm), "")
 

@@ -1,4 +1,4 @@
-"""What a pool's nodes and pods mean by the network files: which count, and whether the reserve is there. Pure."""
+"""Health of a pool's nodes and pods, by the network files: which nodes count, and whether the reserve is left. Pure."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from controller.models.cloud import ClusterState, NodeReady, NodeState, Resource
 from controller.models.health import Health
 from controller.models.network import Network
 
-#: What is short, in words.
+#: Resources in words.
 _WORDS = {"cpus": "cores", "memory_gb": "memory", "hugepages_gb": "hugepages", "accelerators": "accelerators"}
 
 
 def with_cluster(
     network: Network, health: Health, before: Health | None, elsewhere: Collection[str] = frozenset()
 ) -> Health:
-    """The same, where nodes and functions are those that the network files know.
+    """The health, limited to nodes and functions of the network files.
 
     Nodes that the files don't name count only while functions are on them: a cluster has others, such as those of its
     control plane. One that the files name and the cluster lacks is absent. A node that is not ready keeps the functions
@@ -68,7 +68,7 @@ def _judged(network: Network, node: NodeState, before: NodeState | None, elsewhe
 
 
 def _reserve(network: Network, pool: str, nodes: Collection[NodeState]) -> str:
-    """Why nodes that take pods would not do without those that may fail; empty where they would."""
+    """Why the available nodes do not suffice without those that may fail; empty if they do."""
     spare = network.pool_by_id[pool].spare_nodes
     asked = reduce(add, (node.requested for node in nodes), Resources())
     domains: dict[str, Resources] = {}
@@ -84,6 +84,6 @@ def _reserve(network: Network, pool: str, nodes: Collection[NodeState]) -> str:
 
 
 def _short(name: str, asked: Resources, there: Collection[Resources], spare: int) -> bool:
-    """Whether there is too little of something once the largest nodes have failed."""
+    """Whether a resource is short after the largest nodes have failed."""
     amounts: list[float] = sorted(getattr(room, name) for room in there)
     return bool(getattr(asked, name) > sum(amounts[: max(0, len(amounts) - spare)]))

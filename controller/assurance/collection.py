@@ -1,4 +1,4 @@
-"""Collection: performance data of stations comes in, as files that they wrote or as what they say of their last period.
+"""Collection of performance data, from stations' files or from their latest period.
 
 The record says when each station is collected, by whom, and what was taken of it: a worker that dies leaves nothing
 behind but a lease that ends, and what two workers put there counts once. Each collection reads the whole folder, so
@@ -40,26 +40,25 @@ from controller.ports.store.measurements import CollectedFile
 
 log = structlog.get_logger()
 
-#: Stations that are collected at once, and seconds after which one that takes long gives its place to the next.
+#: Stations that are collected at once, and seconds after which a slow one gives up its slot.
 _AT_ONCE, _HOLD = 64, 2.0
-#: How long a worker may take for a station, until others may collect from it.
+#: How long a worker may take for a station, before others may collect from it.
 _LEASE = timedelta(minutes=5)
-#: Seconds after the end of a period in which stations write their files, and over which stations are spread.
+#: Seconds after a period's end for stations to write their files, and seconds over which stations are spread.
 _SETTLE, _SPREAD = 60, 60
-#: Files that a folder may hold, and files of one station that are taken at a time.
+#: Most files in a folder, and files of one station that are collected at a time.
 _MOST_FILES, _AT_A_TIME = 10_000, 100
-#: Bytes of a file: of all that are fetched at once, and of the one that is fetched alone. This bounds memory.
+#: Most bytes of files that are fetched at once, and of a file that is fetched alone; this bounds memory.
 _SMALL, _LARGE = 1 << 20, 32 << 20
-#: Stations whose data is put on record together, and files that are read at once.
+#: Stations whose data is put on record together, and files that are parsed at once.
 _TOGETHER, _READ_AT_ONCE = 25, 2
-#: Seconds until a station is asked again that could not be, or whose file is late; doubled with each failure, up to the
-#: next period.
+#: Seconds until the next attempt after a failure or for a late file; doubled with each failure, up to the next period.
 _AGAIN = 60
 _SUFFIXES = (".xml", ".xml.gz")
 
 
 def next_due(station: str, now: datetime, seconds: int) -> datetime:
-    """When a station's next period should be there; stations are spread over a minute, each at its own second."""
+    """When a station's next period should be available; stations are spread over a minute, each at its own second."""
     offset = _SETTLE + zlib.crc32(station.encode()) % _SPREAD
     passed = now.timestamp() - offset
     return datetime.fromtimestamp(passed - passed % seconds + seconds + offset, UTC)
@@ -71,18 +70,18 @@ def expected_end(now: datetime, seconds: int) -> datetime:
 
 
 def _begin(moment: datetime, seconds: int) -> datetime:
-    """Begin of the period that a moment falls into."""
+    """Begin of the period that contains a moment."""
     return datetime.fromtimestamp(moment.timestamp() - moment.timestamp() % seconds, UTC)
 
 
 def seconds_of(network: Network) -> int:
-    """Length of a network's periods; 0 where it asks for no performance data."""
+    """Length of a network's periods; 0 if it has no performance data."""
     performance = network.header.performance
     return 0 if performance is None else performance.granularity_minutes * 60
 
 
 class CollectionSchedule:
-    """The scheduler's part: follows adopted stations, and wakes workers for those that are due."""
+    """The scheduler's part: keeps the list of adopted stations, and wakes workers for those that are due."""
 
     def __init__(self, store: AsyncStore, wakeups: Wakeups, clock: Clock) -> None:
         self._store = store
@@ -115,7 +114,7 @@ class CollectionSchedule:
 
 @dataclass
 class _Found:
-    """What a collection from one station came to.
+    """The result of a collection from one station.
 
     Attributes:
         before: The collection as it was taken.
@@ -137,11 +136,11 @@ class _Found:
 
     @property
     def station(self) -> str:
-        """Of which it is."""
+        """Its station."""
         return self.before.station
 
     def add(self, periods: Iterable[Period]) -> int:
-        """Add what a station counted; how many periods that was."""
+        """Add periods of a station; returns how many."""
         mapped = measured(self.station, periods, self.halves)
         self.periods += mapped.periods
         self.others += mapped.others
@@ -149,7 +148,7 @@ class _Found:
         return len(mapped.periods)
 
     def reaches(self, end: datetime) -> bool:
-        """Whether nothing is missing up to a point in time, if nothing was before."""
+        """Whether no period is missing up to a time, if none was before."""
         known = self.before.newest
         if known is None or self.before.missing:
             return False
@@ -161,7 +160,7 @@ class _Found:
 
 
 class Collector:
-    """A worker's part: takes collections that are due, and carries them out, many at once.
+    """A worker's part: takes due collections and carries them out, many at once.
 
     Args:
         holder: Name under which this worker takes them; no other one has it.
@@ -186,18 +185,18 @@ class Collector:
         self._found: list[_Found] = []
         self._reading = asyncio.Semaphore(_READ_AT_ONCE)
         self._large = asyncio.Lock()
-        #: Whether as many were due as could be taken, so that there may be more.
+        #: Whether there may be more due collections than could be taken.
         self._more = False
-        #: When to ask for work before the next round.
+        #: Set to ask for work before the next round.
         self.work = asyncio.Event()
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is under way here, or is still to be put on record."""
+        """Whether nothing is under way here, and all is on record."""
         return not self._tasks and not self._found
 
     async def step(self) -> None:
-        """Put on record what was collected since the last round, and begin to collect what is due."""
+        """Put on record what was collected since the last round, and begin due collections."""
         await self._record()
         try:
             _, network = await self._store.networks.get()
@@ -246,7 +245,7 @@ class Collector:
         self._found.append(found)
 
     async def _collect(self, target: DeviceTarget, found: _Found) -> None:
-        """Files where the station serves them, else its latest period."""
+        """Collect files if the station serves them, otherwise its latest period."""
         if target.folder:
             try:
                 async with self._devices.files(target) as files:
@@ -268,7 +267,7 @@ class Collector:
             await self._take_file(files, name, found)
 
     async def _take_file(self, files: DeviceFiles, name: str, found: _Found) -> None:
-        """Take one file; whatever is wrong with it stands beside its name and keeps no other from being taken."""
+        """Collect one file; its errors are recorded with its name, and do not delay others."""
         try:
             try:
                 content = await files.fetch(name, _SMALL)
@@ -279,7 +278,7 @@ class Collector:
             else:
                 number = await self._add(found, lambda: read_file(name, [content]))
         except InputError as error:
-            # It may not have been whole yet.
+            # It may have been incomplete.
             if name not in found.before.again:
                 found.again.append(name)
             self._refuse(found, name, "malformed", error, _digest(content))
@@ -295,14 +294,14 @@ class Collector:
         found.files.append(CollectedFile(station=found.station, name=name, digest=digest, error=reason))
 
     async def _add(self, found: _Found, periods: Callable[[], Iterable[Period]]) -> int:
-        """Read and map it beside the loop, which other sessions need."""
+        """Parse and map it in a thread, since other sessions need the loop."""
         async with self._reading:
             return await asyncio.to_thread(lambda: found.add(periods()))
 
     # ----------------------------------------------------------------------- record
 
     async def _record(self) -> None:
-        """Put on record what came, some stations at a time; what can't be is collected again once the lease ends."""
+        """Put results on record, some stations at a time; failed ones are collected again when the lease ends."""
         while self._found:
             together, self._found = self._found[:_TOGETHER], self._found[_TOGETHER:]
             _, network = await self._store.networks.get()
@@ -313,7 +312,7 @@ class Collector:
 
 
 def _keep(store: Store, found: Sequence[_Found], now: datetime, seconds: int) -> list[str]:
-    """Put on record what came of stations, in one transaction."""
+    """Put results of stations on record, in one transaction."""
     taken = store.measurements.put(period for one in found for period in (*one.periods, *one.others))
     store.measurements.collect(file for one in found for file in one.files)
     for one in found:
@@ -330,7 +329,7 @@ def _keep(store: Store, found: Sequence[_Found], now: datetime, seconds: int) ->
 
 
 def _missing(store: Store, found: Iterable[_Found], now: datetime, seconds: int) -> dict[str, int]:
-    """Periods of the last day that are not on record, by station; only stations that may lack some are asked for."""
+    """Periods of the last day that are not on record, by station; reads only stations that may lack some."""
     end = expected_end(now, seconds)
     first = end - timedelta(seconds=DAY)
     since = {one.station: max(_begin(one.before.since, seconds), first) for one in found if not one.reaches(end)}

@@ -1,4 +1,4 @@
-"""What several devices have in common and has failed: a core node, another remote end, a node of the backhaul. Pure.
+"""Common faults of several devices: a failed core node, other remote end, or backhaul node. Pure.
 
 No device tells of these: they show in what many devices tell, or no longer tell. What each one showed last is kept, so
 that a check costs the same in a small network and in a large one.
@@ -27,18 +27,18 @@ from controller.models.health import Health, ServiceState
 from controller.models.network import Network
 from controller.nrm.tree import step
 
-#: What is found here, with the class of the object that failed.
+#: Faults that are found here, with the class of the failed object.
 _CLASSES = {
     BACKHAUL_DOWN: ObjectClass.BACKHAUL,
     CORE_NODE_DOWN: ObjectClass.CORE_NODE,
     REMOTE_END_DOWN: ObjectClass.CORE_NODE,
 }
-#: Checks in a row in which a device can't be reached before it counts as dark.
+#: Failed checks in a row after which a device counts as unreachable.
 _MISSES = 2
 
 
 class _Fault(NamedTuple):
-    """What has failed, as alarms name it."""
+    """A fault, as its alarm names it."""
 
     cause: str
     tenant: str
@@ -46,7 +46,7 @@ class _Fault(NamedTuple):
 
 
 class _FarEnd(NamedTuple):
-    """The far end of core links, named as these are; without a tenant, a remote end that several of them lead to."""
+    """The remote end of core links with equal names; without a tenant, one that several of them share."""
 
     tenant: str
     link: str
@@ -54,7 +54,7 @@ class _FarEnd(NamedTuple):
 
 @dataclass(slots=True)
 class _FarEndStates:
-    """What stations showed of one far end.
+    """What stations reported of one remote end.
 
     Attributes:
         down: Stations whose link is down, and since when, the earliest first.
@@ -65,7 +65,7 @@ class _FarEndStates:
     up: dict[str, datetime] = field(default_factory=dict)
 
     def take(self, station: str, at: datetime, *, works: bool) -> None:
-        """Note what a station showed at a time."""
+        """Note what a station reported at a time."""
         self.up.pop(station, None)
         if works:
             self.down.pop(station, None)
@@ -74,12 +74,12 @@ class _FarEndStates:
             self.down.setdefault(station, at)
 
     def forget(self, station: str) -> None:
-        """The station tells nothing of it."""
+        """Forget what a station reported."""
         self.up.pop(station, None)
         self.down.pop(station, None)
 
     def lost(self, network: Network) -> bool:
-        """Whether most stations that were checked since it began to fail have lost it."""
+        """Whether most stations checked since it began to fail have lost it."""
         if not _at_several_sites(network, self.down):
             return False
         since = next(iter(self.down.values()))
@@ -88,7 +88,7 @@ class _FarEndStates:
 
 
 class _UnreachableDevices:
-    """Devices that can't be reached, counted for each node of the backhaul above them.
+    """Unreachable devices, counted for each backhaul node above them.
 
     Args:
         followed: Devices that are checked.
@@ -97,10 +97,10 @@ class _UnreachableDevices:
     def __init__(self, network: Network, followed: Iterable[str]) -> None:
         self.network = network
         self.devices: set[str] = set()
-        #: How many devices hang below a node: those that are checked, and the dark ones among them.
+        #: Number of devices below a node: all that are checked, and the unreachable ones.
         self._all = Counter(node for device in followed for node in self._above(device))
         self.below: Counter[str] = Counter()
-        #: Nodes below which all devices are dark.
+        #: Nodes below which no device can be reached.
         self.cut: set[str] = set()
 
     def _above(self, device: str) -> tuple[str, ...]:
@@ -108,7 +108,7 @@ class _UnreachableDevices:
         return self.network.backhaul_above(device) if known else ()
 
     def take(self, device: str, *, dark: bool) -> None:
-        """Note whether a device is dark."""
+        """Note whether a device can be reached."""
         if dark is (device in self.devices):
             return
         (self.devices.add if dark else self.devices.discard)(device)
@@ -118,25 +118,25 @@ class _UnreachableDevices:
 
 
 class CommonFaults:
-    """Finds what devices have in common and has failed, check by check."""
+    """Finds common faults of devices, check by check."""
 
     def __init__(self) -> None:
         self._followed: frozenset[str] = frozenset()
-        #: How often in a row a device could not be reached.
+        #: Number of failed reads in a row, by device.
         self._misses: dict[str, int] = {}
         self._counted: _UnreachableDevices | None = None
         self._ends: dict[_FarEnd, _FarEndStates] = defaultdict(_FarEndStates)
         self._ends_of: dict[str, frozenset[_FarEnd]] = {}
 
     def follow(self, devices: Collection[str]) -> None:
-        """Go by these devices and by no others."""
+        """Count these devices and no others."""
         self._followed, self._counted = frozenset(devices), None
         for device in self._misses.keys() - self._followed:
             del self._misses[device]
             self._forget(device, self._ends_of.pop(device, frozenset()))
 
     def take(self, network: Network, before: Health | None, now: Health) -> None:
-        """Take in a check of a device and the one before it: what fails has to fail twice in a row."""
+        """Take in two checks of a device in a row: a fault must show in both."""
         misses = self._misses[now.station] = 0 if now.reachable else self._misses.get(now.station, 0) + 1
         self._dark(network).take(now.station, dark=misses >= _MISSES)
         reached = _reached(network, before, now)
@@ -146,7 +146,7 @@ class CommonFaults:
             self._ends[end].take(now.station, now.at, works=works)
 
     def reports(self, network: Network, standing: Iterable[Alarm], at: datetime) -> Iterator[AlarmReport]:
-        """What is to be said to the alarm list: what has failed, and what works again."""
+        """Reports for the alarm list: new faults, and faults that are over."""
         ours = (one for one in standing if one.probable_cause in _CLASSES)
         raised = {_Fault(one.probable_cause, one.tenant, one.object) for one in ours if one.cleared is None}
         found = dict(self._lost_ends(network)) | dict(self._cut_nodes(network))
@@ -159,7 +159,7 @@ class CommonFaults:
                 yield _report(fault, PerceivedSeverity.CLEARED, "", at)
 
     def _dark(self, network: Network) -> _UnreachableDevices:
-        """What is dark; counted again where the network, or what is checked, is another one."""
+        """Unreachable devices; counted again if the network or the checked devices changed."""
         if self._counted is None or self._counted.network is not network:
             self._counted = _UnreachableDevices(network, self._followed)
             for device, misses in self._misses.items():
@@ -179,12 +179,12 @@ class CommonFaults:
             yield _Fault(CORE_NODE_DOWN if end.tenant else REMOTE_END_DOWN, end.tenant, end.link), text
 
     def _several(self, network: Network, remote: str) -> bool:
-        """Whether more than one core node has been lost behind a remote end: else it is that node."""
+        """Whether more than one core node is lost behind a remote end; otherwise the node itself failed."""
         behind = (self._ends.get(_FarEnd(*link)) for link in network.remote_ends.get(remote, ()))
         return sum(seen is not None and bool(seen.down) for seen in behind) > 1
 
     def _cut_nodes(self, network: Network) -> Iterator[tuple[_Fault, str]]:
-        """Nodes of the backhaul below which nothing can be reached, each the nearest to all that is dark there."""
+        """Backhaul nodes below which nothing can be reached, each the nearest to all unreachable devices there."""
         dark = self._dark(network)
         below = defaultdict(list)
         for node in dark.cut:
@@ -204,7 +204,7 @@ class CommonFaults:
         return below - network.endpoint_function.keys()
 
     def _works(self, network: Network, fault: _Fault) -> bool:
-        """Whether what does not seem to fail is known to work; not so before enough was checked."""
+        """Whether an object without a fault is known to work, which needs enough checks."""
         if fault.cause == BACKHAUL_DOWN:
             below = self._reached_over(network, fault.object)
             return not below or any(self._misses.get(device) == 0 for device in below)
@@ -212,7 +212,7 @@ class CommonFaults:
 
 
 def _reached(network: Network, before: Health | None, now: Health) -> dict[_FarEnd, bool]:
-    """Which far ends a station's core links reach.
+    """The remote ends that a station's core links reach, and those they don't.
 
     One that is cut off from all tenants' says nothing of any, unless all its links lead to one remote end.
     """
@@ -232,7 +232,7 @@ def _reached(network: Network, before: Health | None, now: Health) -> dict[_FarE
 
 
 def _at_several_sites(network: Network, devices: Iterable[str]) -> bool:
-    """Whether devices stand at two sites or more: what is wrong at one is a matter of that site."""
+    """Whether devices are at two or more sites: a fault at one site only concerns that site."""
     sites = (network.site_of(device) for device in devices if network.manages(device))
     first = next(sites, None)
     return any(site != first for site in sites)

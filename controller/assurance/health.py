@@ -1,4 +1,4 @@
-"""Health of a station from one read of it, and what two reads in a row say to the alarm list. Pure."""
+"""Health of a device from one read, and reports for the alarm list from two reads in a row. Pure."""
 
 from __future__ import annotations
 
@@ -61,22 +61,22 @@ from controller.nrm.tree import Path, is_below, step
 from controller.plan import pools_of, ready_on, serving_on
 from controller.ports.devices import Observed
 
-#: Why a station can't be read, where that is not just a matter of the way to it.
+#: Reasons of a failed read that are not only a matter of connectivity.
 _REASONS = (HostKeyError.code, AuthenticationError.code, NotPermittedError.code)
-#: Causes that are known without reading the station, then all.
+#: Causes that are known without reading the station; then all.
 _WITHOUT_READING = frozenset((UNREACHABLE, *_REASONS))
 OWN_CAUSES = _WITHOUT_READING | LINK_CAUSES | {ALL_LINKS_DOWN, CELL_OFF_AIR, CONFIGURATION_DRIFT, ALARM_LIST_CROWDED}
 OWN_CAUSES |= {CONFIGURATION_LOST, FUNCTION_DEGRADED, FUNCTION_DOWN, FUNCTION_TWICE, PORT_DOWN} | POOL_CAUSES
-#: Alarms that are over and that a station's list may keep: lists are of limited length, and read each time.
+#: Cleared alarms that a station's list may keep: lists are limited, and read each time.
 _MOST_OVER = 200
-#: Why nothing is known of a station that was adopted and not checked yet.
+#: Reason for an adopted station that was not checked yet.
 NOT_CHECKED = "not-checked"
-#: What drift and unreachability are about: the device as a whole (``Health.device``).
+#: Object of drift and unreachability: the device as a whole (``Health.device``).
 STATION = ObjectClass.STATION.value
 
-#: Whether links of a kind carry users' packets of a tenant, as far as was counted (``controller.assurance.traffic``).
+#: Whether links of a kind carry a tenant's packets, by counters (``controller.assurance.traffic``).
 Traffic = Callable[[str, LinkKind], ServiceState]
-#: Object and probable cause: what is wrong where, on one station.
+#: Object and probable cause of a fault on one station.
 FaultKey = tuple[str, str]
 
 
@@ -100,7 +100,7 @@ def health_of(
     before: Health | None = None,
     raised: Mapping[FaultKey, datetime] = MappingProxyType({}),
 ) -> Health:
-    """Cells on air, core links up and drift, as the station says it itself.
+    """Cells on air, core links up and drift, as the station reports them.
 
     ``before`` is its health as it was read last, which knows since when cells are off air and links down. ``raised``
     are times at which the station raised alarms of these, by its own clock.
@@ -121,7 +121,7 @@ def health_of(
         if states[entry.path] is ServiceState.DOWN and entry.path in ledger and _should_serve(observed, entry)
     }
     locked = {e.cell for e in entries if e.path in ledger and administrative_state(observed.tree, e.path) != "UNLOCKED"}
-    # What a station lost, as a virtual one does with its pod, is as people left it once it is back.
+    # What a station lost, as a virtual one does with its pod, comes back in the state that people left it in.
     gone = {e.cell for e in cells({path: {} for path in ledger}) if e.path not in observed.tree}
     locked |= gone.intersection(before.locked if before else ())
     down_before = {link.path: link.since for link in before.links} if before else {}
@@ -157,13 +157,13 @@ def _ports_down(observed: Observed, ledger: Mapping[Path, LedgerEntry], before: 
 
 
 def _placed(name: str, observed: Observed, ledger: Mapping[Path, LedgerEntry]) -> dict[str, datetime]:
-    """When a function came to the pools that it is on, by pool; of one that does not say so, nothing."""
+    """When a function came to each of its pools, by pool; without pools that do not say so."""
     times = {pool: placed_at(observed, deployment_path(name, pool)) for pool in pools_of(ledger)}
     return {pool: at for pool, at in times.items() if at is not None}
 
 
 def _function(name: str, observed: Observed, ledger: Mapping[Path, LedgerEntry]) -> dict[str, str]:
-    """What is wrong with a function: it is ready nowhere, or runs twice since a pool came back that it had left.
+    """Faults of a function: ready nowhere, or running twice since a pool came back that it had left.
 
     Where that pool came back without it, the record still has both.
     One of which some replicas are ready serves.
@@ -184,18 +184,18 @@ def _function(name: str, observed: Observed, ledger: Mapping[Path, LedgerEntry])
 
 
 def reported_between(before: Health | None, reported: datetime | None, at: datetime) -> datetime | None:
-    """A time that a station gave for a change, if it lies between the reads before and after; None where it does not.
+    """A station's time of a change, if it lies between the reads before and after; otherwise None.
 
     So a wrong clock of a station moves the begin or end of an outage by no more than the time between two checks.
     """
     if reported is None or before is None or before.read is None:
         return None
-    # It may be cut to a whole second.
+    # It may be rounded down to a whole second.
     return max(reported, before.read) if before.read - timedelta(seconds=1) < reported <= at else None
 
 
 def state_or_traffic(observed: Observed, path: Path, kind: LinkKind, tenant: str, traffic: Traffic) -> ServiceState:
-    """Whether a core link works: as its station tells, else, on the user plane, by what it carried."""
+    """Whether a core link works: as its station reports, or on the user plane by its traffic."""
     state = link_state(observed, path)
     return traffic(tenant, kind) if state is ServiceState.UNKNOWN and kind.user_plane else state
 
@@ -205,7 +205,7 @@ def _nothing_known(_tenant: str, _kind: LinkKind) -> ServiceState:
 
 
 def _should_serve(observed: Observed, cell: CellEntry) -> bool:
-    """Whether a cell is unlocked and has a PLMN to broadcast: without either it is off air and that is no fault."""
+    """Whether a cell is unlocked and has a PLMN to broadcast; otherwise it is off air without a fault."""
     inside = (path for path in observed.tree if is_below(path, cell.path))
     return is_unlocked(observed.tree, cell.path) and any(broadcast_plmn(path) for path in inside)
 
@@ -219,7 +219,7 @@ def unread(
     device: DeviceKind = DeviceKind.STATION,
     said: str = "",
 ) -> Health:
-    """Health of a station that can't be read: all of its cells and core links are there, and unknown.
+    """Health of a station that can't be read: all its cells and core links exist, in unknown state.
 
     They are those of the ledger, so that they are known even if the station was never read, and cells that are not
     ours as seen before. What people locked, and what drifted, is as seen before.
@@ -241,25 +241,25 @@ def unread(
 
 
 def _links(ledger: Mapping[Path, LedgerEntry]) -> Iterator[LinkHealth]:
-    """Core links of ours, of which nothing was reported yet."""
+    """Our core links, without reported states."""
     for link in links({path: {} for path in ledger}):
         tenant = tenant_of(ledger[link.path])
         yield LinkHealth(path=link.path, tenant=tenant, kind=link.kind, state=ServiceState.UNKNOWN)
 
 
 def tenant_of(entry: LedgerEntry) -> str:
-    """The tenant whose node it is, empty where that is the host or several tenants."""
+    """The tenant that owns a node; empty for the host or several tenants."""
     owner = entry.owners[0] if len(entry.owners) == 1 else HOST
     return "" if owner == HOST else owner
 
 
 def link_cause(kind: LinkKind) -> str:
-    """What is wrong where a core link is down: nobody attaches, or nothing is carried for those who did."""
+    """Cause of a core link that is down: nobody can attach, or attached users get no packets."""
     return USER_PLANE_DOWN if kind.user_plane else CORE_LINK_DOWN
 
 
 def wrongs(health: Health) -> dict[FaultKey, _Fault]:
-    """What is wrong on a station, by object and probable cause. A locked link is no fault, nor is an unknown one."""
+    """Faults on a station, by object and probable cause. A locked or unknown link is no fault."""
     if not health.reachable:
         if health.reason in _REASONS:
             shown = "host key" if health.device in (DeviceKind.STATION, DeviceKind.ROUTER) else "certificate"
@@ -296,7 +296,7 @@ def wrongs(health: Health) -> dict[FaultKey, _Fault]:
 
 
 def _of_configuration(health: Health) -> dict[FaultKey, _Fault]:
-    """That nodes differ from what was applied, or that all of it is lost."""
+    """The fault that nodes differ from what was applied, or that all of it is lost."""
     if health.lost:
         text = f"it has lost all that was applied to it ({health.drift} managed nodes), as its function has a new pod"
         return {(health.device, CONFIGURATION_LOST): _Fault(PerceivedSeverity.CRITICAL, text)}
@@ -305,10 +305,10 @@ def _of_configuration(health: Health) -> dict[FaultKey, _Fault]:
 
 
 def _in_cluster(cluster: ClusterState, pool: str, reserve: str, at: datetime) -> dict[FaultKey, _Fault]:
-    """What is wrong in a pool."""
+    """Faults in a pool."""
     found = {}
     for node in cluster.nodes:
-        # Of a node that people took out of use, and that is empty, they know.
+        # If people took an empty node out of use, they know of it.
         if node.ready is not NodeReady.READY and (node.functions or not node.cordoned):
             there = _still_here(cluster, node.functions)
             text = f"node {node.id} is {node.ready}{_because(node.reason)}; it had {_listed(there)}"
@@ -340,7 +340,7 @@ def _still_here(cluster: ClusterState, names: Iterable[str] | None = None) -> tu
 
 
 def _of_pods(cluster: ClusterState, functions: Iterable[str], text: str) -> _Fault:
-    """What befell pods of functions: those suffer that have no other pod that is ready."""
+    """A fault of functions' pods: functions without another ready pod are affected."""
     names = sorted(functions)
     hit = tuple(name for name in names if name in cluster.down)
     severity = PerceivedSeverity.CRITICAL if hit else PerceivedSeverity.MAJOR
@@ -348,12 +348,12 @@ def _of_pods(cluster: ClusterState, functions: Iterable[str], text: str) -> _Fau
 
 
 def _keeps_time(node: NodeState) -> bool:
-    """Whether pods on it run, with a clock that is not known to be lost."""
+    """Whether pods run on the node, and its clock is not known to be lost."""
     return node.ready is NodeReady.READY and node.clock is not False
 
 
 def _of_hardware(cluster: ClusterState, pool: str) -> dict[FaultKey, _Fault]:
-    """What the O2 IMS of a pool lists: one fault of a node, however many alarms of it there are."""
+    """Faults in the O2 IMS of a pool: one for each node, however many alarms it has."""
     if cluster.hardware is None:
         text = f"its O2 IMS does not answer: {cluster.ims}"
         return {(pool, IMS_UNREACHABLE): _Fault(PerceivedSeverity.WARNING, text)}
@@ -379,7 +379,7 @@ def _listed(functions: Collection[str]) -> str:
 
 
 def _cut_off(links: Collection[LinkHealth]) -> bool:
-    """Whether all core links of several tenants are down: then it is not the core of one that failed."""
+    """Whether all core links of several tenants are down: then no single core failed."""
     tenants = {link.tenant for link in links if link.tenant}
     return len(tenants) > 1 and all(link.state is ServiceState.DOWN and not link.locked for link in links)
 
@@ -443,7 +443,7 @@ def renewed(before: Health | None, now: Health, standing: Iterable[Alarm]) -> It
 
 
 def _seen(before: Health | None, now: Health, wrong: FaultKey) -> datetime | None:
-    """Since when it was so: as the station reported, else as the first check saw it."""
+    """When it began: as the station reported, or else the first check that saw it."""
     what, cause = wrong
     if cause == CELL_OFF_AIR:
         return now.off_air[what]
@@ -452,7 +452,7 @@ def _seen(before: Health | None, now: Health, wrong: FaultKey) -> datetime | Non
 
 
 def _ended(now: Health, wrong: FaultKey, cleared: Mapping[FaultKey, datetime]) -> datetime | None:
-    """When what was wrong was over, as far as the station reported."""
+    """When a fault ended, if the station reported that."""
     if wrong[1] != ALL_LINKS_DOWN:
         return cleared.get(wrong)
     up = [cleared.get((link.path, link_cause(LinkKind(link.kind)))) for link in now.links if link.up]
@@ -461,7 +461,7 @@ def _ended(now: Health, wrong: FaultKey, cleared: Mapping[FaultKey, datetime]) -
 
 
 def _settled(now: Health, wrong: FaultKey, settle: float) -> bool:
-    """Whether what is wrong had the time to become well by itself that it needs: a cell comes on air only slowly."""
+    """Whether a fault had the time that it needs to end by itself: a cell comes on air only slowly."""
     what, cause = wrong
     return cause != CELL_OFF_AIR or now.at - now.off_air[what] >= timedelta(seconds=settle)
 
@@ -474,7 +474,7 @@ def _is_well(now: Health, wrong: FaultKey, found: Mapping[FaultKey, _Fault]) -> 
 
 
 def _is_unknown(now: Health, wrong: FaultKey) -> bool:
-    """Whether a device does not tell the state of the core link, cell or server that was wrong."""
+    """Whether a device does not report the state of the faulty core link, cell or server."""
     what, cause = wrong
     if cause == ALL_LINKS_DOWN:
         return ServiceState.any_of(link.state for link in now.links) is ServiceState.UNKNOWN
@@ -502,7 +502,7 @@ def _report(health: Health, wrong: FaultKey, fault: _Fault) -> AlarmReport:
 
 
 def _class_of(health: Health, wrong: FaultKey) -> ObjectClass:
-    """Class of the object of a fault; also of one that is over, of which only the name is known."""
+    """Class of a fault's object, also after the fault ended, when only the name is known."""
     what, cause = wrong
     if what == health.device:
         return ObjectClass(health.device)

@@ -1,4 +1,4 @@
-"""Devices that reported by VES that they live, and do so no more."""
+"""Devices whose VES heartbeats have stopped."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from controller.ports.store import AsyncStore, Store
 
 log = structlog.get_logger()
 
-#: Seconds that count at most between two rounds: what held us up may have held up the heartbeats too.
+#: Most seconds that count between two rounds: what delayed us may have delayed heartbeats too.
 _GAP = 15.0
 
 
 class HeartbeatWatch:
-    """Reports devices whose heartbeats stay away.
+    """Reports devices whose heartbeats have stopped.
 
     Their silence is counted on this process's own clock, from its first round, and only while an API lives that
     could have received them: neither our own restart nor a database that was away makes a device silent.
@@ -34,7 +34,7 @@ class HeartbeatWatch:
         self._clock = clock
         self._misses = misses
         self._latest = clock.monotonic()
-        #: By device when it was last heard from, and for how many seconds it was silent while rounds went on.
+        #: By device, its last heartbeat, and for how many seconds of rounds it has been silent.
         self._silent: dict[str, tuple[Heartbeat, float]] = {}
 
     async def step(self) -> None:

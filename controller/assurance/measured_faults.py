@@ -1,4 +1,4 @@
-"""What only measurements show: cells that say they serve and carry nobody, and indicators that became worse.
+"""Faults that only measurements show: cells that serve nobody although they say so, and KPIs that became worse.
 
 A cell sleeps where nobody got a connection for an hour, although its own last weeks make sure that somebody would have
 at this hour, and cells around it carry users. An indicator is degraded where it is worse than at these hours of the
@@ -42,26 +42,26 @@ from controller.ports.store import AsyncStore, Device
 log = structlog.get_logger()
 
 _HOUR, _QUARTER = timedelta(seconds=HOUR), timedelta(seconds=QUARTER)
-#: How long after the end of a quarter of an hour its files are there, and after that of an hour its roll-up.
+#: Time after the end of a quarter of an hour until its files are there, and after an hour until its roll-up is.
 _COLLECTED, _ROLLED_UP = timedelta(minutes=8), timedelta(minutes=40)
-#: Days before that say what to expect of an hour; days that there have to be, and seconds that an hour has to cover.
+#: Days before that show what to expect of an hour; fewest of them; and seconds that an hour has to cover.
 _DAYS, _FEWEST, _COVERED = 14, 5, 3500
-#: Connections in the quietest of these hours from which on none at all is no chance: below one in a million.
+#: Connections in the quietest of these hours from which none at all is no chance: below one in a million.
 _EXPECTED = 14.0
-#: Stations around among which somebody has to carry users.
+#: Nearby stations of which one has to carry users.
 _AROUND = 6
-#: Stations that are judged together, and rounds over which those of an hour are spread: their history is much to read.
+#: Stations that are judged together, and rounds over which those of an hour are spread: much history is read.
 _TOGETHER, _SPREAD = 100, 30
-#: How long a judgement is kept that no newer one replaces, as of a station that is gone.
+#: How long a judgement is kept without a newer one, for example of a station that is gone.
 _FORGOTTEN = timedelta(days=1)
-#: By how many times the 95 % interval an indicator has to be worse: there are many, and each is judged each hour.
+#: Multiple of the 95 % interval by which a KPI has to be worse, since many are judged each hour.
 _BEYOND = 1.7
 _GRAVE = (PerceivedSeverity.CRITICAL, PerceivedSeverity.MAJOR)
 _USES = _SETUPS, _VOLUME = "RRC.ConnEstabSucc", "DRB.PdcpSduVolumeDL"
 
 
 class Use(NamedTuple):
-    """How a cell was used in a span of time.
+    """Use of a cell in a span of time.
 
     Attributes:
         seconds: That were measured.
@@ -82,7 +82,7 @@ class Use(NamedTuple):
 
 
 def uses(periods: Iterable[Measured], last: datetime) -> dict[str, Use]:
-    """How cells that count connections were used, by ``station/cell``; ``last`` is when the last period began."""
+    """Use of cells that count connections, by ``station/cell``; ``last`` is the begin of the last period."""
     found: dict[str, Use] = {}
     for period in periods:
         for cell, counted in period.cells.items():
@@ -98,7 +98,7 @@ def uses(periods: Iterable[Measured], last: datetime) -> dict[str, Use]:
 
 
 def expected(hours: Iterable[Measured]) -> dict[str, float]:
-    """Connections in the quietest of these hours, by ``station/cell``, of cells of which enough hours are known."""
+    """Connections in the quietest of these hours, by ``station/cell``, for cells with enough known hours."""
     known: defaultdict[str, list[float]] = defaultdict(list)
     for hour in hours:
         for name, use in uses([hour], hour.begin).items():
@@ -108,7 +108,7 @@ def expected(hours: Iterable[Measured]) -> dict[str, float]:
 
 
 def is_silent(use: Use) -> bool:
-    """Whether nobody used a cell in an hour that was measured as a whole."""
+    """Whether nobody used a cell in an hour that was measured completely."""
     return use.seconds >= _COVERED and not use.alive
 
 
@@ -132,7 +132,7 @@ def cells_around(network: Network, places: Places, station: str, used: Mapping[s
 
 @dataclass(frozen=True, slots=True)
 class _Watched:
-    """What one round judges."""
+    """Inputs of one round."""
 
     network: Network
     stations: Sequence[str]
@@ -141,7 +141,7 @@ class _Watched:
 
 
 class MeasuredFaults:
-    """Judges what stations counted when a quarter of an hour, or an hour, is on record.
+    """Judges measurements when a quarter of an hour, or an hour, is on record.
 
     Args:
         kpis: Indicators, of which those that are watched may raise alarms.
@@ -158,10 +158,10 @@ class MeasuredFaults:
         self._latest: dict[int, datetime] = {}
         #: The last hour, and stations that are still to be judged in it.
         self._hour: Hour | None = None
-        #: Of hours that were judged whole, the latest first.
+        #: Sums of completely judged hours, latest first.
         self._sums: deque[Sums] = deque(maxlen=max(POOLS) - 1)
         self._left: list[str] = []
-        #: Indicators of stations that were worse once, and until when.
+        #: KPIs of stations that were worse once, and until when that counts.
         self._suspected: dict[tuple[str, str], datetime] = {}
 
     async def round(self) -> None:
@@ -186,7 +186,7 @@ class MeasuredFaults:
             self._latest[QUARTER] = quarter
 
     def _due(self, length: int, wait: timedelta) -> datetime | None:
-        """End of the latest span of a length that is on record, None where it was judged already."""
+        """End of the latest span of a length on record; None if it was judged already."""
         end, _ = span_of(self._clock.now() - wait, length, self._zone)
         return None if self._latest.get(length) == end else end
 
@@ -215,7 +215,7 @@ class MeasuredFaults:
     # --------------------------------------------------------------- sleeping cells
 
     async def _sleeping(self, watched: _Watched, end: datetime) -> list[AlarmReport]:
-        """Cells that sleep, and those that woke up."""
+        """Cells that sleep, and cells that woke up."""
         used: dict[str, Use] = {}
         for first in range(0, len(watched.stations), _TOGETHER):
             some = watched.stations[first : first + _TOGETHER]
@@ -246,7 +246,7 @@ class MeasuredFaults:
         return found
 
     async def _expected(self, cells: Iterable[str], end: datetime) -> dict[str, float]:
-        """Connections that cells had at least in the hour of the day that ends."""
+        """The fewest connections of cells in the hour of the day that ends."""
         stations = sorted({name.partition("/")[0] for name in cells})
         begin, _ = span_of(end - _HOUR, HOUR, self._zone)
         hours: list[Measured] = []
@@ -258,7 +258,7 @@ class MeasuredFaults:
     # ------------------------------------------------------------------- indicators
 
     async def _judge(self, watched: _Watched) -> list[AlarmReport]:
-        """Judge some of the stations that are left; after the last one, regions and the network.
+        """Judge some of the remaining stations; after the last one, regions and the network.
 
         Returns:
             Indicators that became worse, and those that are well again.
@@ -279,7 +279,7 @@ class MeasuredFaults:
         return reports
 
     async def _history(self, stations: Sequence[str], end: datetime) -> defaultdict[str, list[Measured]]:
-        """What stations counted in the hours before the end, and in the same ones of the days before."""
+        """Counters of stations in the hours before the end, and in the same hours of the days before."""
         hours: defaultdict[str, list[Measured]] = defaultdict(list)
         for day in range(DAYS + 1):
             until = end - timedelta(days=day)
@@ -291,7 +291,7 @@ class MeasuredFaults:
     def _judged(
         self, watched: _Watched, hour: Hour, hours: Mapping[str, Sequence[Measured]]
     ) -> tuple[list[Judgement], list[AlarmReport]]:
-        """Judgements of stations that measured something, and what became worse, or well again, in all of them."""
+        """Judgements of stations that measured something, and reports of KPIs that became worse or well again."""
         judgements: list[Judgement] = []
         reports: list[AlarmReport] = []
         for station, counted in hours.items():
@@ -308,7 +308,7 @@ class MeasuredFaults:
             key = KPI_DEGRADED, station, ObjectClass.STATION.value, kpi.name
             before, after = compared[kpi.name]
             if key in watched.standing:
-                # Half as much worse is not well yet: else it would come and go.
+                # A KPI that is half as much worse is not well yet: otherwise its alarm would flap.
                 if compare(kpi, before, after, kpi.tolerance / 2, chance=0).kind is VerdictKind.NO_WORSE:
                     yield _worse(station, kpi, PerceivedSeverity.CLEARED, "", end)
                 continue
@@ -321,7 +321,7 @@ class MeasuredFaults:
 
 
 def _is_awake(name: str, used: Mapping[str, Use], healths: Mapping[str, Health]) -> bool:
-    """Whether somebody uses a cell again, or its station says that it does not serve: another alarm says so then."""
+    """Whether somebody uses a cell again, or its station says that it does not serve, which is another alarm."""
     station, _, cell = name.partition("/")
     health = healths.get(station)
     gone = health is not None and health.reachable and not says_it_serves(health, cell)

@@ -1,4 +1,4 @@
-"""Reports of what stations list: active alarms of o-ran-fm, which they notify too, and records of AlarmList. Pure."""
+"""Reports of alarms in stations' lists: active alarms of o-ran-fm (also notified), and records of AlarmList. Pure."""
 
 from __future__ import annotations
 
@@ -27,26 +27,27 @@ from controller.models.ves import FaultFields
 from controller.nrm.profiles import cell_of, link_kind, object_class
 from controller.nrm.tree import Observed, Path, child, is_below, path_of, step
 
-#: What makes two reports of a station speak of the same fault: object, probable cause and specific problem.
+#: Key of a fault at a station: object, probable cause and specific problem.
 Problem = tuple[str, str, str]
-#: What a station listed.
+#: Alarms in a station's list.
 Listed = Mapping[Problem, AlarmReport]
 _Ledger = Mapping[Path, LedgerEntry]
-#: Fault ids from here on are the vendor's; those below are what fails in a radio unit (module o-ran-fm, fault-id).
+#: Fault ids from here on are the vendor's; those below are faults of a radio unit (module o-ran-fm, fault-id).
 _OF_VENDOR = 1000
-#: Fault ids of what fails at a port of a radio unit: its optical connection, its transceiver (O-RAN.WG4.MP, Annex A).
+#: Fault ids of a radio unit's port: its optical connection, its transceiver (O-RAN.WG4.MP, Annex A).
 _OF_PORT = (21, 29)
 _CLEARED = PerceivedSeverity.CLEARED
-#: Where a word of a probable cause begins, as in lossOfSignal, and what stands between words.
+#: Where a word of a probable cause begins, as in lossOfSignal, and what separates words.
 _WORD, _BETWEEN = re.compile(r"(?<=[a-z0-9])(?=[A-Z])"), re.compile(r"[^a-z0-9]+")
-#: Before probable causes of AlarmList, whose words are anybody's: they are none of Minka's own. And their length.
+#: Prefix of probable causes in AlarmList, which may be any words, so that they differ from Minka's own; and their
+#: length.
 _3GPP, _LONGEST = "3gpp-", 64
-#: Classes of what is none of our nodes, by the words of VES for the type of an event's source.
+#: Classes of objects that are none of our nodes, by VES's words for the type of an event's source.
 _CLASSES = {"port": ObjectClass.PORT, "portThreshold": ObjectClass.PORT}
 
 
 def report_of(station: str, alarm: ActiveAlarm, at: datetime, ledger: _Ledger) -> AlarmReport:
-    """An alarm that a station notified or lists as a report.
+    """A report of an alarm that a station notified or lists.
 
     A fault source ``CLASS=id`` is looked up among the nodes of the ledger, so that the alarm names the object
     that failed as everything else does; other sources (``ru-1``) are objects by their own name, none is the station.
@@ -74,7 +75,7 @@ def report_of(station: str, alarm: ActiveAlarm, at: datetime, ledger: _Ledger) -
 
 
 def report_of_record(station: str, record: AlarmRecord, at: datetime, ledger: _Ledger) -> AlarmReport:
-    """A record of a station's AlarmList as a report.
+    """A report of a record in a station's AlarmList.
 
     Its object is the path that its distinguished name means, or a node of the ledger where that name begins below the
     managed element; the element itself is the station, and names of other elements are but words. What our own check
@@ -109,7 +110,7 @@ def report_of_fault(
     standing: Iterable[Alarm],
     kind: DeviceKind,
 ) -> AlarmReport:
-    """A fault that a device reported by VES as a report: the same as that of a record of an AlarmList with these words.
+    """A report of a fault that a device sent by VES: the same as for a record of an AlarmList with these words.
 
     Its object is ``objectInstance`` of the additional information, a distinguished name, where there is one, else the
     interface. A fault of the ``standing`` alarms that the device reported by o-ran-fm in the same words is that one.
@@ -145,7 +146,7 @@ def report_of_fault(
 
 
 def heartbeat_report(device: str, at: datetime, kind: DeviceKind, *, lost: bool) -> AlarmReport:
-    """That a device no longer tells by VES that it lives, or does so again."""
+    """A report that a device's VES heartbeats stopped, or came back."""
     return AlarmReport(
         station=device,
         object=kind.value,
@@ -159,21 +160,21 @@ def heartbeat_report(device: str, at: datetime, kind: DeviceKind, *, lost: bool)
 
 
 def _named(name: str, ledger: _Ledger) -> Path:
-    """The node of the ledger that ``CLASS=id`` means, an empty string where there is none."""
+    """The node of the ledger for ``CLASS=id``; empty if there is none."""
     kind, _, key = name.strip().partition("=")
     found = (path for path in ledger if step(path) == (kind, (key,))) if key else iter(())
     return next(found, "")
 
 
 def _own_cause(path: Path, *, critical: bool) -> str:
-    """Cause of the fault that our own check finds too, an empty string for any other."""
+    """Cause of a fault that our own check finds too; empty for any other."""
     if link := link_kind(path):
         return link_cause(link)
     return CELL_OFF_AIR if critical and object_class(path) is ObjectClass.CELL else ""
 
 
 def _class_of(alarm: ActiveAlarm) -> ObjectClass:
-    """Class of the object of an alarm that is no node of ours."""
+    """Class of an alarm's object that is none of our nodes."""
     number = int(alarm.fault) if alarm.fault.isdecimal() else _OF_VENDOR
     if not alarm.source or number >= _OF_VENDOR:
         return object_class_of(None, "", alarm.source)
@@ -197,7 +198,7 @@ def listed(
     reporting: Container[str] = (),
     sources: Container[AlarmSource] = frozenset(AlarmSource),
 ) -> dict[AlarmSource, Listed]:
-    """What a station lists, by the lists that it keeps.
+    """Alarms of a station, by its lists.
 
     Without core links, and cells off air whose state it reports: those are checked themselves. A locked AlarmList is
     none: that it does not name a fault means nothing. Of records that mean the same fault the worst counts, and what
@@ -225,7 +226,7 @@ def listed(
 def reports_of_records(
     station: str, records: Iterable[AlarmRecord], at: datetime, ledger: _Ledger, notified: Iterable[AlarmReport]
 ) -> Iterator[tuple[AlarmRecord, AlarmReport, AlarmReport | None]]:
-    """Records, each with the report that it makes, and with the ``notified`` one that is the same fault, if any.
+    """Records, each with its report, and with the ``notified`` report of the same fault, if there is one.
 
     A station that tells of a fault in both ways uses the same words. It is one alarm, known by what o-ran-fm calls it,
     since that comes at once.
@@ -243,14 +244,14 @@ def reports_of_records(
 
 
 def _may_be_one(one: str, other: str) -> bool:
-    """Whether two objects may be the same: they are, or one of them is no node, and so part of the station."""
+    """Whether two objects may be the same: equal, or one is no node, and so a part of the station."""
     return one == other or not (one.startswith("/") and other.startswith("/"))
 
 
 def records_by_problem(
     station: str, observed: Observed, at: datetime, ledger: _Ledger
 ) -> Iterator[tuple[Problem, AlarmRecord]]:
-    """Records of a station's list that stand, by what alarms of them may be known by."""
+    """Active records of a station's list, by the keys that their alarms may have."""
     notified = [report_of(station, alarm, at, ledger) for alarm in observed.alarms]
     for record, made, same in reports_of_records(station, observed.records or (), at, ledger, notified):
         if made.severity is not _CLEARED:
@@ -274,7 +275,7 @@ def missed_alarms(
     standing: Collection[Alarm],
     reporting: Container[str] = (),
 ) -> list[AlarmReport]:
-    """Reports from a station's lists that no notification brought: lost with a subscription, or never sent.
+    """Reports of listed alarms without a notification: lost with a subscription, or never sent.
 
     Two reads in a row must agree, since a list may change a moment after the notification. A list that one of them
     did not have, since it was locked, says nothing. Notified warnings are never cleared (module o-ran-fm,
@@ -313,7 +314,7 @@ def _all(lists: Mapping[AlarmSource, Listed], kept: Iterable[AlarmSource]) -> It
 
 
 def problem_of(one: AlarmReport | Alarm) -> Problem:
-    """What a report or an alarm of a station is about."""
+    """Key of a report or alarm of a station."""
     return one.object, one.probable_cause, one.specific_problem
 
 

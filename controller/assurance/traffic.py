@@ -1,4 +1,4 @@
-"""Whether a tenant's user plane carries traffic, by what its station counted in a full period. Pure.
+"""Whether a tenant's user plane carries traffic, by its station's counters in a full period. Pure.
 
 It is asked where a station does not tell the state of its user plane: the official EP_NgU has none. Volume in a
 period proves that it carries. None does not prove the contrary, since a tenant may have nobody there; only where the
@@ -16,12 +16,12 @@ from controller.models.network import Rat, Snssai, Tenant
 from controller.nrm.profiles import link_state, links, rat_of
 from controller.nrm.tree import Observed, path_of
 
-#: Volume for users, by PLMN (TS 28.552, TS 32.130), and sessions that were set up, by slice.
+#: Volume for users, by PLMN (TS 28.552, TS 32.130), and established sessions, by slice.
 _VOLUME, _SESSIONS = "drb.pdcpsduvolumedl", "sm.pdusessionsetupsucc"
 
 
 def untold_user_plane(observed: Observed) -> bool:
-    """Whether a station has links of the user plane of which it does not tell the state."""
+    """Whether a station has user-plane links whose state it does not report."""
     return any(
         link.kind.user_plane and link_state(observed, link.path) is ServiceState.UNKNOWN
         for link in links(observed.tree)
@@ -29,7 +29,7 @@ def untold_user_plane(observed: Observed) -> bool:
 
 
 def carried(tenant: Tenant, kind: LinkKind, periods: Sequence[Period]) -> ServiceState:
-    """Whether links of a kind carried users' packets of a tenant in its station's longest full period."""
+    """Whether links of a kind carried a tenant's packets in its station's longest complete period."""
     whole = [period for period in periods if not period.suspect]
     if not whole:
         return ServiceState.UNKNOWN

@@ -1,4 +1,4 @@
-"""Slots for work at many stations at once: unreachable stations, however many, delay the work at no others."""
+"""Slots for work at many stations at once, so that unreachable stations do not delay work at others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class WorkSlots:
-    """Limits how much work is done at once; work that takes long gives up its slot, and goes on without one.
+    """Limits concurrent work; slow work gives up its slot, and goes on without one.
 
     Args:
         clock: Measures how long it takes.
@@ -28,11 +28,11 @@ class WorkSlots:
 
     @property
     def free(self) -> int:
-        """Slots that nobody has or waits for."""
+        """Slots that are free, and that nobody waits for."""
         return self._free
 
     async def paced(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do the work in a slot, or without one from the moment that it takes long."""
+        """Do the work in a slot, or without one after it takes long."""
         self._free -= 1
         try:
             await self._semaphore.acquire()

@@ -1,1 +1,1 @@
-"""Performance: what stations count, in one vocabulary, over time, and what it means (pure)."""
+"""Performance: counters of stations in one vocabulary, over time, and what they mean (pure)."""

@@ -1,4 +1,4 @@
-"""What a tenant's agreements promise for a month, and what it got: to the second, each second on record. Pure."""
+"""Service levels: what a tenant's agreements promise for a month, and what it got, to the second. Pure."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class DisclosedIncident(NamedTuple):
 
 
 class Work(NamedTuple):
-    """What a run did on one station of a tenant."""
+    """Work of a run on one station of a tenant."""
 
     run: str
     procedure: str
@@ -71,7 +71,7 @@ class Attainment(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """Seconds of cells that were shared."""
+        """Shared cell-seconds."""
         return sum(self.owed.seconds.values())
 
     @property
@@ -81,17 +81,17 @@ class Attainment(NamedTuple):
 
     @property
     def availability(self) -> float:
-        """In percent; 100 of nothing."""
+        """Availability in percent; 100 if nothing was shared."""
         return available(self.seconds, self.owed.lost)
 
 
 def available(shared: float, lost: float) -> float:
-    """Availability in percent; 100 where nothing was shared."""
+    """Availability in percent; 100 if nothing was shared."""
     return 100.0 * (1 - lost / shared) if shared else 100.0
 
 
 def attained(outages: Outages, tenant: str, month: Month) -> list[Attainment]:
-    """What each agreement of a tenant promised that held in a month, and what the tenant got; by agreement."""
+    """What each agreement of a tenant in a month promised, and what the tenant got; by agreement."""
     agreed = outages.agreed(tenant, month.begin, month.end)
     return [
         Attainment(one, outages.agreed_service(one.id, month.begin, min(month.now, month.end), month.end))
@@ -181,7 +181,7 @@ def _agreements(
 
 
 def _percent(value: float) -> float:
-    """Rounded down, so that nothing counts for 100 % that is less."""
+    """Rounded down, so that less than 100 % never shows as 100."""
     return int(value * 10_000) / 10_000
 
 
@@ -198,7 +198,7 @@ _CELLS = (
 
 
 def _cells(found: Iterable[Attainment]) -> Sheet:
-    """Cells, those that lost most first."""
+    """Cells, those with the largest losses first."""
     rows: list[tuple[Value, ...]] = []
     for one in found:
         for cell, shared in one.owed.seconds.items():
@@ -251,7 +251,7 @@ _INCIDENTS = (
 def _incidents(
     outages: Outages, tenant: str, month: Month, incidents: Mapping[str, DisclosedIncident], found: Sequence[Attainment]
 ) -> Iterator[tuple[tuple[Value, ...], set[str]]]:
-    """Rows of incidents, oldest first, each with the agreements for which it was over too late."""
+    """Rows of incidents, oldest first, each with the agreements whose time to restore it exceeded."""
     own = []
     for name, one in outages.by_incident().items():
         minutes = next((each for each in one.minutes(month.begin) if each.tenant == tenant), None)
@@ -274,7 +274,7 @@ def _incidents(
 
 
 def _is_late(of_incident: Outages, agreement: Agreement, month: Month) -> bool:
-    """Whether an incident took service away from a cell for longer than an agreement gives to restore it."""
+    """Whether an incident took service away from a cell for longer than an agreement allows."""
     limit = timedelta(hours=agreement.sla.restore_hours)
     gone = of_incident.without_service(agreement.id, month.begin - limit, month.end)
     lost = (times for parts in gone.values() for times in parts.lost)

@@ -1,6 +1,6 @@
-"""Where capacity runs out: cells to expand first, and the month in which a share, a carrier or backhaul is full. Pure.
+"""Capacity: cells to expand first, and the month in which a share, a carrier or backhaul is full. Pure.
 
-What cells and links carry is everybody's, so that statements of capacity are the host's alone.
+Cells and links carry traffic of all tenants, so statements of capacity are for the host only.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ _RULES = (
     "was on that day: all PRBs of a carrier, the highest share of the tenant, the capacity of a node."
 )
 
-#: Rows of rankings, and stations whose hours are read, at most.
+#: Most rows of a ranking, and most stations whose hours are read.
 _MOST, HOURLY = 100, 50
-#: Hours of the busiest day that are read; one of so many stations shows which these are.
+#: Hours of the busiest day that are read; a sample of one in so many stations shows which these are.
 BUSY, SAMPLE = 8, 20
-#: What a trend has to explain of the variance to be given, and days or months that it needs.
+#: Part of the variance that a trend must explain to be shown, and days or months that it needs.
 _EXPLAINS, _DAYS, _MONTHS = 0.5, 7, 6
 RULES = tuple(_RULES.format(BUSY, _MONTHS).splitlines())
 
@@ -58,7 +58,7 @@ class Trend(NamedTuple):
 
 
 def trend(values: Mapping[datetime, float], least: int = _DAYS) -> Trend | None:
-    """The line of least squares; None where it explains less than half of the variance, or of few values."""
+    """The least-squares line; None if it explains less than half of the variance, or if there are few values."""
     if len(values) < least:
         return None
     first, last = min(values), max(values)
@@ -74,7 +74,7 @@ def trend(values: Mapping[datetime, float], least: int = _DAYS) -> Trend | None:
 
 
 def full_in(line: Trend | None, capacity: float, zone: ZoneInfo) -> str:
-    """The month in which a trend reaches a capacity, empty where it does not within ten years."""
+    """The month in which a trend reaches a capacity; empty if not within ten years."""
     if line is None or line.growth <= 0:
         return ""
     days = max(0.0, (capacity - line.last) / line.growth)
@@ -83,7 +83,7 @@ def full_in(line: Trend | None, capacity: float, zone: ZoneInfo) -> str:
 
 @dataclass
 class _Course:
-    """Something in the course of time: by day of the month, by month before it, and by hour of the busiest day."""
+    """Values over time: by day of the month, by month before it, and by hour of the busiest day."""
 
     days: dict[datetime, float] = field(default_factory=dict)
     months: dict[datetime, float] = field(default_factory=dict)
@@ -105,12 +105,12 @@ class _Course:
 
     @property
     def busy_hour(self) -> float | None:
-        """The busiest hour; None where hours are not on record any more."""
+        """The busiest hour; None if hours are not on record any more."""
         return max(self.hours.values(), default=None)
 
     @cached_property
     def line(self) -> Trend | None:
-        """Its trend, once all of it is there."""
+        """Its trend, when all values are there."""
         if not self.days:
             return None
         if len(self.months) + 1 < _MONTHS:
@@ -120,17 +120,17 @@ class _Course:
 
     @property
     def growth(self) -> float | None:
-        """In 30 days."""
+        """Growth in 30 days."""
         return None if (line := self.line) is None else round(30 * line.growth, 3)
 
     def full_in(self, capacity: float, busiest: datetime | None, zone: ZoneInfo) -> str:
-        """The month in which its busy hour, of the ``busiest`` day, reaches a capacity; empty where nobody knows."""
+        """The month in which its busy hour, of the ``busiest`` day, reaches a capacity; empty if unknown."""
         of_day = self.days.get(busiest, 0.0) if busiest else 0.0
         return full_in(self.line, capacity * of_day / self.busy_hour, zone) if self.busy_hour and of_day else ""
 
 
 class Load:
-    """What cells and backhaul carried in a month, and a tenant of it, beside the months before.
+    """Load of cells and backhaul in a month, in all and of a tenant, with the months before.
 
     Attributes:
         wanted: What has to be known of each cell.
@@ -146,10 +146,10 @@ class Load:
         self._alone = {tenant: self._tenants[tenant]}
         self.wanted = (*wanted(self._alone), CounterQuery(UP, self._tenants[tenant]))
         self.wanted_of_all = wanted(self._tenants)
-        #: Percent of each day in which a cell was congested, and what all used in hours.
+        #: Percent of each day in which a cell was congested, and total use in hours.
         self._congested: defaultdict[str, list[float]] = defaultdict(list)
         self._hours: defaultdict[str, CellUse] = defaultdict(CellUse)
-        #: PRBs of cells, of all and of the tenant, and Mbit/s of nodes.
+        #: PRBs of cells, in all and of the tenant, and Mbit/s of nodes.
         self._carriers: defaultdict[str, _Course] = defaultdict(_Course)
         self._shares: defaultdict[str, _Course] = defaultdict(_Course)
         self._nodes: defaultdict[str, _Course] = defaultdict(_Course)
@@ -164,17 +164,17 @@ class Load:
                 self._congested[name].append(use.congested)
 
     def add_months(self, months: Iterable[CellCounts]) -> None:
-        """Take months before in."""
+        """Add months before."""
         for one in months:
             self._add(MONTH, one)
 
     @cached_property
     def busiest_day(self) -> datetime | None:
-        """Begin of the day on which the network carried most; None where nothing was measured."""
+        """Begin of the day with the most traffic; None if nothing was measured."""
         return max(self._carried, key=lambda day: (self._carried[day], day), default=None)
 
     def busy_hours(self, hours: Iterable[CellCounts]) -> tuple[datetime, datetime] | None:
-        """Begin and end of the hours in a row in which most was carried, by the day's hours of a sample of stations."""
+        """Begin and end of the consecutive busiest hours, by a sample of stations on that day."""
         carried: defaultdict[datetime, float] = defaultdict(float)
         for one in hours:
             carried[one.begin] += sum([use_of(each, ()).carried for each in one.cells.values()])
@@ -189,7 +189,7 @@ class Load:
             self._add(HOUR, one)
 
     def add_hours(self, hours: Iterable[CellCounts]) -> None:
-        """Take hours of stations in whose cells are congested."""
+        """Add hours of stations with congested cells."""
         for one in hours:
             for cell, amounts in one.cells.items():
                 name = f"{one.station}/{cell}"
@@ -202,7 +202,7 @@ class Load:
         return list(dict.fromkeys(cell.partition("/")[0] for _, cell in found))[:HOURLY]
 
     def _add(self, level: int, one: CellCounts) -> list[tuple[str, Use]]:
-        """Take a station's span in; what its cells were used for."""
+        """Add a station's span; returns the use of its cells."""
         found: list[tuple[str, Use]] = []
         if not self._network.manages(one.station):
             return found
@@ -352,6 +352,6 @@ _BACKHAUL = (
 
 
 def nodes_of(network: Network, stations: Sequence[str]) -> list[str]:
-    """Stations that hang on the same nodes of the backhaul as these: what a node carries is that of all."""
+    """Stations at the same backhaul nodes as these, since a node's load is that of all its stations."""
     nodes = {node for station in stations if network.manages(station) for node in network.backhaul_above(station)}
     return sorted({one for node in nodes for one in network.devices_below[node] if one in network.station_by_id})

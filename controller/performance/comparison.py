@@ -1,4 +1,4 @@
-"""What can be said of an indicator: its value, how sure that is, and whether it became worse. Pure.
+"""Figures of KPIs: value, confidence, and whether a KPI became worse. Pure.
 
 Where the sample is too small, more periods or more cells are taken until it suffices. What still can't be judged is not
 judged, and says why.
@@ -29,7 +29,7 @@ _Z = 1.959963984540054
 
 
 class Figure(Noun):
-    """An indicator in a time: its value, and how sure that is.
+    """A KPI in a time: its value and confidence interval.
 
     Attributes:
         value: None where nothing was measured.
@@ -55,7 +55,7 @@ class Figure(Noun):
 
     @property
     def words(self) -> str:
-        """Its value with its unit, and its interval where there is one."""
+        """Its value with its unit, and its interval if there is one."""
         if self.value is None or self.why:
             return f"not judged: {self.why}"
         unit = f" {self.unit}".rstrip()
@@ -67,7 +67,7 @@ class Figure(Noun):
 def figure(
     kpi: Kpi, counted: Tally, begin: datetime, end: datetime, minimum: float | None = None, pooled: str = ""
 ) -> Figure:
-    """What an indicator comes to by what was counted; ``minimum`` stands for that of the indicator."""
+    """The figure of a KPI from counts; ``minimum`` replaces the KPI's own."""
     value = counted.read(kpi.tree)
     sample = sample_of(kpi, counted)
     needed = kpi.minimum if minimum is None else minimum
@@ -88,7 +88,7 @@ def figure(
 
 
 def pooled(kpi: Kpi, attempts: Iterable[tuple[str, datetime, datetime, Tally]], minimum: float | None = None) -> Figure:
-    """The first figure that can be judged, of ever longer times or more cells; else the last, with the reason.
+    """The first figure that can be judged, of longer times or more cells; otherwise the last one, with the reason.
 
     Args:
         kpi: The indicator.
@@ -105,7 +105,7 @@ def pooled(kpi: Kpi, attempts: Iterable[tuple[str, datetime, datetime, Tally]], 
 
 
 def sample_of(kpi: Kpi, counted: Tally) -> float:
-    """What an indicator rests on: attempts, or seconds, or periods of cells."""
+    """The sample of a KPI: attempts, seconds, or periods of cells."""
     if kpi.statistic is Statistic.MEAN:
         return counted.periods
     if kpi.statistic is Statistic.EXACT:
@@ -118,7 +118,7 @@ def _ratios(kpi: Kpi) -> Iterator[Operation]:
 
 
 def judged(kpi: Kpi, counted: Tally) -> float | None:
-    """An indicator's value where it can be judged."""
+    """A KPI's value, if it can be judged."""
     value = counted.read(kpi.tree) if counted.cells else None
     return None if _why_not(kpi, counted, value, sample_of(kpi, counted), kpi.minimum) else value
 
@@ -133,7 +133,7 @@ def _why_not(kpi: Kpi, counted: Tally, value: float | None, sample: float, neede
     return "nothing was tried" if value is None else ""
 
 
-#: What a sample consists of.
+#: Unit of a sample, in words.
 _SAMPLES = {
     Statistic.SHARE: "attempts",
     Statistic.RATE: "seconds of use",
@@ -146,18 +146,18 @@ _SAMPLES = {
 
 
 def wilson(good: float, total: float) -> tuple[float, float]:
-    """Wilson score interval of a share, from 0 to 1. Both of nothing."""
+    """Wilson score interval of a share, from 0 to 1. The whole range if ``total`` is 0."""
     if total <= 0:
         return 0.0, 1.0
     share, z2 = min(max(good / total, 0.0), 1.0), _Z * _Z
     spread = _Z * math.sqrt(share * (1 - share) / total + z2 / (4 * total * total))
     middle, scale = share + z2 / (2 * total), 1 + z2 / total
-    # The share is in it also where rounding would leave it out by the last digit.
+    # The share must be within, although rounding could exclude it by the last digit.
     return min(share, max(0.0, (middle - spread) / scale)), max(share, min(1.0, (middle + spread) / scale))
 
 
 def poisson(events: float, time: float) -> tuple[float, float]:
-    """Score interval of a rate, events in a time; without any time, from 0 to infinity."""
+    """Score interval of a rate, events in a time; from 0 to infinity if there is no time."""
     if time <= 0:
         return 0.0, math.inf
     middle, spread = events + _Z * _Z / 2, _Z * math.sqrt(max(events, 0.0) + _Z * _Z / 4)
@@ -178,7 +178,7 @@ def _interval(kpi: Kpi, counted: Tally, value: float | None) -> tuple[float | No
 
 
 def _of_mean(counted: Tally, value: float) -> tuple[float | None, float | None]:
-    """Normal interval of a mean that is weighted with time; none of a single period."""
+    """Normal interval of a time-weighted mean; none for a single period."""
     spread, count = counted.spread, counted.spread.number
     if count < 2 or not spread.seconds:
         return None, None
@@ -190,7 +190,7 @@ def _of_mean(counted: Tally, value: float) -> tuple[float | None, float | None]:
 
 
 class VerdictKind(StrEnum):
-    """How a second figure compares with a first one."""
+    """Result of comparing two figures."""
 
     WORSE = "worse"
     NO_WORSE = "no worse"
@@ -199,7 +199,7 @@ class VerdictKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether an indicator became worse.
+    """Whether a KPI became worse.
 
     Attributes:
         words: Both values, or why it is not judged.
@@ -210,7 +210,7 @@ class Verdict:
 
 
 def compare(kpi: Kpi, before: Figure, after: Figure, tolerance: float | None = None, *, chance: float = 1.0) -> Verdict:
-    """Whether an indicator is worse than before, by more than it may be and by more than chance makes it.
+    """Whether a KPI is worse than before, by more than its tolerance and by more than chance.
 
     Args:
         kpi: The indicator.
@@ -235,9 +235,9 @@ def compare(kpi: Kpi, before: Figure, after: Figure, tolerance: float | None = N
 
 
 def surely_lost(kpi: Kpi, before: Figure, after: Figure) -> float | None:
-    """By how many times its tolerance an indicator is worse than before, at the lower end of the 95 % interval.
+    """Loss of a KPI compared with before, as a multiple of its tolerance, at the lower end of the 95 % interval.
 
-    0 where it may be as good as before; None where it can't be judged, or is not to become worse at all.
+    0 if it may be as good as before; None if it can't be judged, or has no tolerance.
     """
     if kpi.better == "neither" or not kpi.tolerance or before.why or after.why:
         return None
@@ -246,7 +246,7 @@ def surely_lost(kpi: Kpi, before: Figure, after: Figure) -> float | None:
 
 
 def _lost(kpi: Kpi, before: Figure, after: Figure) -> tuple[float, float]:
-    """How much worse it is, and how much of that may be chance, of figures that have a value."""
+    """How much worse it is, and how much of that may be chance, for figures with a value."""
     assert before.value is not None
     assert after.value is not None
     sign = 1 if kpi.better == "higher" else -1
@@ -254,7 +254,7 @@ def _lost(kpi: Kpi, before: Figure, after: Figure) -> tuple[float, float]:
 
 
 def _chance(before: Figure, after: Figure, sign: int) -> float:
-    """How much may be lost by chance alone (Newcombe's method 10); 0 of what was counted as a whole."""
+    """The loss that chance alone may cause (Newcombe's method 10); 0 if everything was counted."""
     if before.low is None or before.high is None or after.low is None or after.high is None:
         return 0.0
     assert before.value is not None

@@ -1,4 +1,4 @@
-"""Measurement files of stations: measData of TS 28.532 and measCollecFile of TS 32.435, in one pass. Pure.
+"""Parser of measurement files: measData of TS 28.532 and measCollecFile of TS 32.435, in one pass. Pure.
 
 Nothing of a file is kept but its values, so that memory is bounded by how many there may be. A document type, and with
 it every entity, is refused. An error names the file and the element.
@@ -21,16 +21,16 @@ from controller.models.errors import InputError
 from controller.models.measurement import DAY, Period
 from controller.models.untrusted import visible
 
-#: Bytes of a file, after it was unpacked.
+#: Most bytes of a file, uncompressed.
 MOST_BYTES = 64 << 20
-#: Values, measured objects and groups of them in a file: some hundreds of cells with a thousand counters each.
+#: Most values, measured objects and groups in a file: some hundreds of cells with a thousand counters each.
 _MOST_VALUES = 250_000
-#: Letters of a name, and of a list of names or values.
+#: Most characters of a name, and of a list of names or values.
 _LONGEST_NAME, _LONGEST_LIST = 512, 1 << 20
-#: How often elements may stand in each other: those of the standards do so four times.
+#: Deepest nesting of elements; the standards need four levels.
 _DEEPEST = 32
 _ROOTS = ("measDataFile", "measCollecFile")
-#: What each element that means something stands in; an empty word is the root.
+#: Parent of each relevant element; an empty word is the root.
 _INSIDE: Mapping[str, str] = {
     "fileHeader": "",
     "measData": "",
@@ -46,9 +46,9 @@ _INSIDE: Mapping[str, str] = {
     "r": "measValue",
     "suspect": "measValue",
 }
-#: Elements that an error names by their place already.
+#: Elements that errors already name by their place.
 _PLACED = ("measData", "measInfo", "measValue")
-#: How a file in gzip begins (RFC 1952 §2.3.1), zlib's word for gzip and nothing else, and bytes unpacked at once.
+#: First bytes of a gzip file (RFC 1952 §2.3.1), zlib's setting for gzip only, and bytes unpacked at once.
 _GZIP, _GZIP_ONLY, _PIECE = b"\x1f\x8b", 31, 1 << 16
 _DURATION = re.compile(r"^P(?:([0-9]{1,3})D)?(?:T(?:([0-9]{1,4})H)?(?:([0-9]{1,5})M)?(?:([0-9]{1,6})(?:\.0*)?S)?)?$")
 _UNIT_SECONDS = (86400, 3600, 60, 1)
@@ -92,7 +92,7 @@ def read_file(name: str, content: Iterable[bytes], most_bytes: int = MOST_BYTES)
 
 
 def _unpacked(reader: _Reader, content: Iterable[bytes], most: int) -> Iterator[bytes]:
-    """The file as it is without compression, as far as it may be long."""
+    """The uncompressed file, up to the largest size."""
     pieces, start, size = iter(content), b"", 0
     while len(start) < len(_GZIP) and (piece := next(pieces, None)) is not None:
         start += piece
@@ -123,11 +123,11 @@ def _gunzipped(reader: _Reader, content: Iterable[bytes]) -> Iterator[bytes]:
 
 
 class _Reader:
-    """What lxml tells of a file, element by element (a parser target), and the periods found so far."""
+    """Parser target of lxml: builds the periods element by element."""
 
     def __init__(self, name: str) -> None:
         self._name = name
-        #: Names of the elements that are open, without namespaces; the root is an empty word.
+        #: Names of open elements, without namespaces; the root is an empty word.
         self._open: list[str] = []
         self._text: list[str] | None = None
         self._length = 0
@@ -177,7 +177,7 @@ class _Reader:
                 self._text, self._length = [], 0
 
     def data(self, text: str) -> None:
-        """Text of the element that was begun last, or a piece of it."""
+        """Text of the last opened element, or a piece of it."""
         if self._text is not None:
             self._length += len(text)
             if self._length > _LONGEST_LIST:
@@ -323,7 +323,7 @@ class _Reader:
             self._periods[period.job, period.begin, period.end] = period.model_copy(update={"suspect": True})
 
     def _current(self) -> Period:
-        """The period of the group that is read; its values are those of its copies too."""
+        """The period of the current group; copies of it share its values."""
         assert self._group.span is not None
         begin, end = self._group.span
         key = self._group.job, begin, end
@@ -334,7 +334,7 @@ class _Reader:
 
 @dataclass(slots=True)
 class _Group:
-    """What is known of the measInfo that is read, and of the measValue in it."""
+    """State of the current measInfo, and of the measValue in it."""
 
     element: str = ""
     job: str = ""
@@ -346,7 +346,7 @@ class _Group:
 
 
 def _seconds(duration: str) -> int:
-    """Length of an XML duration of days and less; 0 where it is none."""
+    """Seconds of an XML duration of days and less; 0 if it is invalid."""
     match = _DURATION.match(duration)
     if match is None:
         return 0
@@ -354,7 +354,7 @@ def _seconds(duration: str) -> int:
 
 
 def _number(word: str) -> float | None:
-    """A finite number, None for all else."""
+    """A finite number; None for anything else."""
     try:
         value = float(word)
     except ValueError:
@@ -363,5 +363,5 @@ def _number(word: str) -> float | None:
 
 
 def _shown(text: str) -> str:
-    """A text of the file in an error."""
+    """A text of the file, for an error."""
     return repr(visible(text[:80]))

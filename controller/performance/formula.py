@@ -1,4 +1,4 @@
-"""Formulas of KPIs: sums, differences, products and ratios of counters, read into a tree. Pure.
+"""Formulas of KPIs: sums, differences, products and ratios of counters, parsed into a tree. Pure.
 
     100 * RRC.ConnEstabSucc / RRC.ConnEstabAtt
     3600 * (ERAB.RelActNbr | DRB.RelActNbr) / (ERAB.SessionTime | DRB.SessionTime)
@@ -32,9 +32,9 @@ class CounterTerm:
     """A counter in a formula.
 
     Attributes:
-        names: Its name; of several the first that a cell counts.
-        qos: Of this QCI or 5QI only; 0 for all.
-        whole: Of the whole cell, also where one tenant is asked for.
+        names: Its name; of several, the first that a cell counts.
+        qos: Only this QCI or 5QI; 0 for all.
+        whole: Of the whole cell, even in a KPI of one tenant.
     """
 
     names: tuple[str, ...]
@@ -56,7 +56,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """``left`` and ``right`` with one of ``+ - * /`` between."""
+    """``left`` and ``right``, combined with one of ``+ - * /``."""
 
     symbol: str
     left: Tree
@@ -67,7 +67,7 @@ Tree = CounterTerm | Seconds | Number | Operation
 
 
 def counters(tree: Tree) -> Iterator[CounterTerm]:
-    """All counters of a formula, each as often as it stands there."""
+    """All counters of a formula, each as often as it occurs."""
     if isinstance(tree, CounterTerm):
         yield tree
     elif isinstance(tree, Operation):
@@ -76,7 +76,7 @@ def counters(tree: Tree) -> Iterator[CounterTerm]:
 
 
 def is_count(tree: Tree) -> bool:
-    """Whether it is a count of events or seconds: counters that add up, and sums and differences of them."""
+    """Whether it is a count of events or seconds: counters that are sums, and their sums and differences."""
     if isinstance(tree, Operation):
         return tree.symbol in "+-" and is_count(tree.left) and is_count(tree.right)
     if isinstance(tree, CounterTerm):
@@ -85,17 +85,17 @@ def is_count(tree: Tree) -> bool:
 
 
 def over_time(name: str) -> Aggregation | None:
-    """How values of a counter become that of a longer time; None where there is no such counter."""
+    """How values of a counter combine over time; None if there is no such counter."""
     known = counter_named(name)
     return None if known is None else known.over_time
 
 
 def ratios(tree: Tree) -> Iterator[Operation | Number]:
-    """The factors of a product of numbers and ratios of counts. Raises InputError where it is anything else."""
+    """Factors of a product of numbers and ratios of counts. Raises InputError if it is anything else."""
     if isinstance(tree, Operation) and tree.symbol == "/" and is_count(tree.left) and is_count(tree.right):
         yield tree
     elif isinstance(tree, Operation) and tree.symbol == "/" and is_count(tree.right):
-        # 100 * A / B is read from the left, as (100 * A) / B.
+        # 100 * A / B is parsed from the left, as (100 * A) / B.
         *factors, last = _factors(tree.left)
         yield from (factor for one in factors for factor in ratios(one))
         yield from ratios(Operation("/", last, tree.right))
@@ -119,7 +119,7 @@ def parse(text: str) -> Tree:
     """The tree of a formula.
 
     Raises:
-        InputError: It is none; says what is wrong, where, and what would be right.
+        InputError: It is not valid; the message says what is wrong, where, and what would be right.
     """
     if len(text) > LONGEST:
         raise InputError(f"a formula has at most {LONGEST} characters")
@@ -132,7 +132,7 @@ def parse(text: str) -> Tree:
 
 
 class _Reader:
-    """Reads a formula by recursive descent."""
+    """Recursive-descent parser of a formula."""
 
     def __init__(self, text: str) -> None:
         self._tokens: list[tuple[str, int]] = []
@@ -166,12 +166,12 @@ class _Reader:
         self._take()
 
     def end(self) -> None:
-        """Nothing follows."""
+        """Check that nothing follows."""
         if self._peek():
             raise self._wrong("one of + - * / or the end")
 
     def sum(self, left: int) -> Tree:
-        """Products with ``+`` and ``-`` between."""
+        """Products combined with ``+`` and ``-``."""
         if left == 0:
             raise InputError(f"a formula is nested {DEEPEST} levels at most")
         tree = self._product(left)
@@ -206,7 +206,7 @@ class _Reader:
         return CounterTerm((name,), qos, whole)
 
     def _or(self, tree: Tree) -> Tree:
-        """What follows ``|`` is another name of the same, for cells that count it."""
+        """Alternative names after ``|``, for cells that count under these."""
         while self._peek() == "|":
             self._take()
             other = self._counter()

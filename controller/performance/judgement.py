@@ -1,4 +1,4 @@
-"""An hour as indicators judge it: of each station with its cells, of regions and the network, as a whole and by tenant.
+"""Judges an hour by KPIs: stations with their cells, regions and the network, in total and by tenant.
 
 Pure. Stations come one after the other, and of those that are through only sums are kept: the network may be large.
 """
@@ -19,19 +19,19 @@ from controller.performance.comparison import Figure, figure, pooled, surely_los
 from controller.performance.kpis import EVERYBODY, Kpi, Level, Subscribers, Tally, subscribers_where_shared, tally
 
 _HOUR = timedelta(seconds=HOUR)
-#: Hours before the end that are taken together until the sample of a station or cell suffices.
+#: Numbers of latest hours that are combined until the sample of a station or cell suffices.
 POOLS = (1, 2, 4)
-#: How long after its end an hour is shown: after that there should be a newer one.
+#: How long an hour is shown after its end, by when a newer one should exist.
 FRESH = timedelta(hours=3)
-#: Days before whose same hours are what is usual.
+#: Number of days before whose same hours define what is usual.
 DAYS = 7
 
 
 class IndicatorValues(NamedTuple):
-    """Values and losses of the indicators that could be judged, by name.
+    """Values and losses of the KPIs that could be judged, by name.
 
     Attributes:
-        values: In their units.
+        values: Values in their units.
         losses: Of watched ones: how much worse than usual they surely are (``comparison.surely_lost``).
     """
 
@@ -40,9 +40,9 @@ class IndicatorValues(NamedTuple):
 
 
 class Judgement(Noun):
-    """What indicators came to in the last hour at one place, or in some hours where the sample of one is too small.
+    """KPIs of one place in the last hour, or in some hours if one has too small a sample.
 
-    What could not be judged is not there.
+    KPIs that could not be judged are absent.
 
     Attributes:
         level: A station, a region or the network.
@@ -67,7 +67,7 @@ class Judgement(Noun):
 def _degraded(
     kpi: Kpi, hours: Sequence[Measured], end: datetime, last: Tally, cells: Collection[str]
 ) -> tuple[Figure, Figure]:
-    """An indicator of one station in the same hours of the days before, and in the last ones before ``end``."""
+    """A KPI of one station in the same hours of the days before, and in the last hours before ``end``."""
     begin = end - max(POOLS) * _HOUR
     after = _latest(kpi, hours, end, last, EVERYBODY, cells)
     like = {(one.hour, one.minute) for one in _starts(after.begin, end)}
@@ -78,7 +78,7 @@ def _degraded(
 def _latest(
     kpi: Kpi, hours: Sequence[Measured], end: datetime, last: Tally | None, who: Subscribers, cells: Collection[str]
 ) -> Figure:
-    """An indicator in the last hour, or in so many before ``end`` that it can be judged.
+    """A KPI in the last hour, or in as many hours before ``end`` as its sample needs.
 
     Args:
         kpi: The indicator.
@@ -109,16 +109,16 @@ def _starts(begin: datetime, end: datetime) -> Iterator[datetime]:
         begin += _HOUR
 
 
-#: Level, name, and tenant or an empty string.
+#: Level, name, and tenant (or empty).
 _Part = tuple[Level, str, str]
 
 
 class Sums(NamedTuple):
-    """What regions and the network counted in an hour, and in the same hours of the days before.
+    """Counts of regions and the network in an hour, and in the same hours of the days before.
 
     Attributes:
-        end: Of the hour.
-        network: As its files were.
+        end: End of the hour.
+        network: The network then.
     """
 
     end: datetime
@@ -151,7 +151,7 @@ class Hour:
         self._tenants = {name: subscribers_where_shared(network, name) for name in network.tenant_by_id}
         #: Of regions and the network.
         self.sums = Sums(end, network, {}, {})
-        #: This hour and those right before it, of the same network.
+        #: This hour and the hours right before it, with the same network.
         self._row = [self.sums]
         for one in earlier:
             if one.network is network and one.end == end - len(self._row) * _HOUR:
@@ -161,7 +161,7 @@ class Hour:
         )
 
     def take(self, station: str, hours: Sequence[Measured]) -> tuple[Judgement, dict[str, tuple[Figure, Figure]]]:
-        """Judge a station, and have it in what its region and the network come to.
+        """Judge a station, and add it to its region and the network.
 
         Args:
             station: One of the network.
@@ -206,7 +206,7 @@ class Hour:
         )
 
     def _add_up(self, station: str, hours: Sequence[Measured], cells: frozenset[str]) -> dict[tuple[str, str], Tally]:
-        """Put what a station counted to its region and the network.
+        """Add a station's counts to its region and the network.
 
         Returns:
             What it counted in the last hour, by tenant (an empty string for all) and indicator.
@@ -251,7 +251,7 @@ class Hour:
         ]
 
     def _attempts(self, part: tuple[_Part, str], kpi: Kpi) -> Iterator[tuple[str, datetime, datetime, Tally]]:
-        """What a region, or the network, counted in the last hour, and in more of them as far as they are known."""
+        """Counts of a region or the network in the last hour, then in more hours as far as known."""
         for count in POOLS[: None if kpi.joins else 1]:
             if count <= len(self._row):
                 hours = [one.now for one in self._row[:count]]
@@ -259,7 +259,7 @@ class Hour:
 
 
 def _together(kpi: Kpi, part: tuple[_Part, str], hours: Iterable[Mapping[tuple[_Part, str], Tally]]) -> Tally:
-    """What was counted of a part in some hours."""
+    """Counts of a part in several hours."""
     found = Tally(kpi)
     for hour in hours:
         if part in hour:
@@ -272,7 +272,7 @@ def _same_hour(one: Measured, other: Measured) -> bool:
 
 
 def _say(said: IndicatorValues, kpi: Kpi, after: Figure, before: Figure | None = None) -> None:
-    """Say what a figure came to that can be judged; nothing of another one."""
+    """Add the value of a figure that can be judged."""
     if after.why or after.value is None:
         return
     said.values[kpi.name] = _digits(after.value)
@@ -281,5 +281,5 @@ def _say(said: IndicatorValues, kpi: Kpi, after: Figure, before: Figure | None =
 
 
 def _digits(value: float) -> float:
-    """Six digits tell all that there is to tell."""
+    """Round to six digits, which is precise enough."""
     return float(f"{value:.6g}")

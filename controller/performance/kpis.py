@@ -1,4 +1,4 @@
-"""Key performance indicators: what they are, read from files, and what they come to in periods that were counted. Pure.
+"""Key performance indicators: definitions from files, and values from periods. Pure.
 
 An indicator is a formula over the counters of ``controller.performance.vocabulary``. Counts are added up first, over
 time and cells, and the formula is applied to the sums: an indicator of a region is no mean of those of its cells.
@@ -42,7 +42,7 @@ class KpiCategory(StrEnum):
 
 
 class Level(StrEnum):
-    """Of what an indicator is asked for."""
+    """Level at which a KPI is computed."""
 
     CELL = "cell"
     STATION = "station"
@@ -52,7 +52,7 @@ class Level(StrEnum):
 
 
 class Statistic(StrEnum):
-    """What the sample is, and so how sure one can be."""
+    """Kind of sample, which decides the confidence interval."""
 
     SHARE = "share"
     """A product of shares: successes of attempts. Wilson score intervals."""
@@ -61,7 +61,7 @@ class Statistic(StrEnum):
     MEAN = "mean"
     """A mean of cells and periods. Normal interval of their spread."""
     EXACT = "exact"
-    """All of it was counted, and nothing estimated."""
+    """Everything was counted; nothing is estimated."""
 
 
 class Kpi(Noun):
@@ -98,7 +98,7 @@ class Kpi(Noun):
 
     @cached_property
     def tree(self) -> Tree:
-        """Its formula, read."""
+        """Its parsed formula."""
         return parse(self.formula)
 
     @cached_property
@@ -108,22 +108,22 @@ class Kpi(Noun):
 
     @cached_property
     def factors(self) -> tuple[Operation | Number, ...]:
-        """Of a share or rate the numbers and ratios of which its formula is the product; else none."""
+        """For a share or rate, the numbers and ratios whose product the formula is; otherwise empty."""
         return tuple(ratios(self.tree)) if self.statistic in (Statistic.SHARE, Statistic.RATE) else ()
 
     @cached_property
     def overs(self) -> tuple[_Folding, ...]:
-        """How each of its counters is put together."""
+        """How each of its counters is aggregated."""
         return tuple(map(_folding, self.counters))
 
     @cached_property
     def places(self) -> Mapping[CounterTerm, tuple[int, _Folding]]:
-        """Where each of its counters stands among them, and how it is put together."""
+        """Index of each of its counters, and how it is aggregated."""
         return {one: (place, over) for place, (one, over) in enumerate(zip(self.counters, self.overs, strict=True))}
 
     @cached_property
     def joins(self) -> bool:
-        """Whether sums over cells of several hours can be added up: means over time that add up over cells can't."""
+        """Whether sums over cells of several hours can be added: not for means over time that are sums over cells."""
         return _Folding.TOTAL not in self.overs
 
     @model_validator(mode="after")
@@ -135,7 +135,7 @@ class Kpi(Noun):
         return self
 
 
-#: Begin of an error that is about the formula.
+#: Prefix of errors about the formula.
 _OF_FORMULA = "formula: "
 
 
@@ -155,14 +155,14 @@ def _check_formula(tree: Tree, statistic: Statistic) -> None:
 
 
 def _is_mean(tree: Tree) -> bool:
-    """Whether it is a mean over time and cells, times a number or not."""
+    """Whether it is a mean over time and cells, perhaps times a number."""
     if isinstance(tree, Operation):
         return tree.symbol == "*" and isinstance(tree.left, Number) and _is_mean(tree.right)
     return isinstance(tree, CounterTerm) and _folding(tree) is _Folding.MEAN
 
 
 class _Folding(StrEnum):
-    """How the values of a counter are put together over time and cells."""
+    """How the values of a counter are aggregated over time and cells."""
 
     SUM = "adds up over time and cells"
     TOTAL = "is a mean over time and adds up over cells"
@@ -178,7 +178,7 @@ _FOLDINGS = {
 
 @lru_cache(maxsize=512)
 def _folding(one: CounterTerm) -> _Folding:
-    """How it is put together. Raises InputError where there is no such counter, or none that formulas take."""
+    """How a term is aggregated. Raises InputError if the counter is unknown, or not usable in formulas."""
     found = {_folding_of(name) for name in one.names}
     units = {known.unit for name in one.names if (known := counter_named(name)) is not None}
     if len(found) > 1 or len(units) > 1:
@@ -199,7 +199,7 @@ def _folding_of(name: str) -> _Folding:
 
 
 def load_kpis(folder: Path) -> tuple[Kpi, ...]:
-    """All indicators of a folder, by name; one YAML file each.
+    """All KPIs of a folder, by name; one YAML file each.
 
     Raises:
         InputError: Every problem of every file, one a line; or the folder is missing.
@@ -237,7 +237,7 @@ def _report(entry: Entry, error: ValidationError, report: Report) -> None:
 
 
 def counters_of(kpis: Iterable[Kpi]) -> set[str]:
-    """Names of all counters that indicators need."""
+    """Names of all counters that KPIs need."""
     return {name for kpi in kpis for one in kpi.counters for name in one.names}
 
 
@@ -245,7 +245,7 @@ def counters_of(kpis: Iterable[Kpi]) -> set[str]:
 
 
 class Subscribers(NamedTuple):
-    """Whose traffic is meant of what a cell counts: that of one tenant, by its PLMNs and its own slices, or of all.
+    """Whose part of a cell's counts is meant: one tenant's, by its PLMNs and own slices, or all.
 
     Attributes:
         plmns: As in ``71610``; none for all.
@@ -260,11 +260,11 @@ class Subscribers(NamedTuple):
 
     @property
     def all(self) -> bool:
-        """Whether all that a cell counts is meant."""
+        """Whether all counts of a cell are meant."""
         return not self.plmns and not self.slices
 
     def has(self, subject: Subject) -> bool:
-        """Whether a value is its own: the PLMN says whose it is, else the slice."""
+        """Whether a value is theirs: the PLMN decides, or else the slice."""
         return subject.plmn in self.plmns if subject.plmn else subject.slice in self.slices
 
 
@@ -272,14 +272,14 @@ EVERYBODY = Subscribers()
 
 
 def subscribers_of(network: Network, tenant: str) -> Subscribers:
-    """What of a cell's counts is a tenant's. Slices that another tenant has too can't be distinguished (TS 28.552)."""
+    """A tenant's part of cells' counts. Slices of several tenants can't be distinguished (TS 28.552)."""
     known = network.tenant_by_id[tenant]
     others = {_slice(one) for other in network.tenants if other.id != tenant for one in other.slices}
     return Subscribers(frozenset(known.plmns), frozenset(map(_slice, known.slices)) - others)
 
 
 def subscribers_where_shared(network: Network, tenant: str) -> Subscribers:
-    """The same, on the cells that its agreements reach, whenever they hold."""
+    """The same, limited to cells that its agreements reach at any time."""
     reached = {cell.name for agreement in network.agreements_of(tenant) for cell in network.cells_of(agreement)}
     return subscribers_of(network, tenant)._replace(cells=frozenset(reached))
 
@@ -292,11 +292,11 @@ _TOTAL = Subject()
 
 
 def amount(values: Mapping[Subject, float], who: Subscribers, qos: int) -> list[float] | None:
-    """What a cell counted of some subjects, in parts; None where it does not tell them apart.
+    """Parts of a cell's count for some subjects; None if the cell does not distinguish them.
 
-    Of a tenant only its own counts are read: none of another one's changes what it sees.
+    For a tenant only its own counts are read, so counts of others never change what it sees.
     """
-    if who.all and not qos and _TOTAL in values:  # which is what parts would say, and most are
+    if who.all and not qos and _TOTAL in values:  # the same as ``parts`` returns, and the most frequent case
         return [values[_TOTAL]]
     chosen = _chosen(tuple(values), who.plmns, who.slices, qos)
     return None if chosen is None else [values[one] for one in chosen]
@@ -306,20 +306,20 @@ def amount(values: Mapping[Subject, float], who: Subscribers, qos: int) -> list[
 def _chosen(
     subjects: tuple[Subject, ...], plmns: frozenset[str], slices: frozenset[str], qos: int
 ) -> tuple[Subject, ...] | None:
-    """Which values an amount consists of: that depends on what they are about alone, which is alike in most cells.
+    """Subjects whose values make up an amount. Cached by subjects, which are equal in most cells.
 
-    Not on a tenant's cells: they are many, and to compare them with those of another hour takes long.
+    A tenant's cells are no part of the key: they are many, and slow to compare.
     """
     who = Subscribers(plmns, slices)
     own = [one for one in subjects if who.all or who.has(one)]
     found = parts({one: float(place) for place, one in enumerate(own)}, qos=qos)
-    # Where counts are split by QoS, a level without a value counted nothing.
+    # If counts are split by QoS, a level without a value counted nothing.
     known = found or (qos and any(one.qos for one in own))
     return tuple(own[int(place)] for place in found) if known else None
 
 
 class CounterQuery(NamedTuple):
-    """A counter to be read of each cell, of all subscribers or a tenant's, over all QCIs and 5QIs or of one."""
+    """A counter to read in each cell, of all subscribers or a tenant's, over all QCIs and 5QIs or of one."""
 
     counter: str
     who: Subscribers = EVERYBODY
@@ -327,7 +327,7 @@ class CounterQuery(NamedTuple):
 
 
 class CellCounts(NamedTuple):
-    """What some queries found in a span of time of one station: many times as fast to read as all that it counted.
+    """Results of queries for one station and span: much faster to read than all its counters.
 
     Attributes:
         cells: For each cell the values, in the order of the queries; None where the cell does not tell them apart.
@@ -340,7 +340,7 @@ class CellCounts(NamedTuple):
 
 
 def cell_counts(one: Measured, wanted: Sequence[CounterQuery]) -> CellCounts:
-    """What queries find in what a station counted."""
+    """Results of queries in a station's counters."""
     cells = {cell: tuple(_sum_of(counted, each) for each in wanted) for cell, counted in one.cells.items()}
     return CellCounts(one.station, one.begin, one.covered, cells)
 
@@ -352,7 +352,7 @@ def _sum_of(counted: Mapping[str, Values], wanted: CounterQuery) -> float | None
 
 @dataclass(slots=True)
 class _Sums:
-    """What one cell counted in all its periods: for each counter its sum, or its sum weighted with seconds."""
+    """Totals of one cell over its periods: for each counter its sum, or its sum weighted with seconds."""
 
     seconds: float
     values: list[float]
@@ -360,11 +360,11 @@ class _Sums:
 
 @dataclass(slots=True)
 class Spread:
-    """How values that stand for seconds differ, in sums that add up.
+    """Variance of time-weighted values, as sums that can be added.
 
     Attributes:
-        number: Of values.
-        seconds: Of all of them.
+        number: Number of values.
+        seconds: Seconds of all values.
         squares: Of the seconds; then of these times the value, and times its square.
     """
 
@@ -373,7 +373,7 @@ class Spread:
     squares: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def add(self, value: float, seconds: float) -> None:
-        """Take one more value in."""
+        """Add one value."""
         weight = seconds * seconds
         self.merge(Spread(1, seconds, (weight, weight * value, weight * value * value)))
 
@@ -392,7 +392,7 @@ class Spread:
 
 @dataclass(slots=True)
 class Tally:
-    """What cells counted of the counters of an indicator, put together over time.
+    """Counts of cells for the counters of a KPI, aggregated over time.
 
     Attributes:
         folded: Sums of cells of which no more comes, and how many these are (see ``fold``).
@@ -417,7 +417,7 @@ class Tally:
                 self.add_cell(period, cell, who)
 
     def add_cell(self, period: Measured, cell: str, who: Subscribers = EVERYBODY) -> None:
-        """Take in what one cell counted in a period; of a tenant what is its own."""
+        """Add one cell's counts of a period; for a tenant only its own."""
         name, counted = f"{period.station}/{cell}", period.cells[cell]
         if who.cells is not None and name not in who.cells:
             return
@@ -446,7 +446,7 @@ class Tally:
             self.spread.add(only, seconds)
 
     def merge(self, other: Tally) -> None:
-        """Take another one in, of other periods or cells; of cells that are folded in either no more may come."""
+        """Add another tally, of other periods or cells; cells that are folded in either may not occur again."""
         for cell, sums in other.cells.items():
             mine = self.cells.get(cell)
             if mine is None:
@@ -462,7 +462,7 @@ class Tally:
             self._take_folded(*other.folded)
 
     def fold(self) -> Tally:
-        """Keep the sums of its cells only, of which no more comes: so that of a whole network stays small. Itself."""
+        """Keep only sums of its complete cells, so that a tally of a whole network stays small. Returns itself."""
         if self.cells:
             self.folded, self.cells = (self.number, self._sums()), {}
         return self
@@ -473,7 +473,7 @@ class Tally:
         self.folded = count + number, _Sums(mine.seconds + sums.seconds, values)
 
     def _sums(self) -> _Sums:
-        """Of all cells; of what is a mean over time and adds up over cells, the sum of these means."""
+        """Sums of all cells; a counter that is a mean over time and a sum over cells adds up these means."""
         _, whole = self.folded or (0, _Sums(0.0, [0.0] * len(self.kpi.counters)))
         seconds, values = whole.seconds, list(whole.values)
         for sums in self.cells.values():
@@ -489,11 +489,11 @@ class Tally:
 
     @property
     def seconds(self) -> float:
-        """Seconds that were measured, of all cells."""
+        """Measured seconds of all cells."""
         return self._sums().seconds
 
     def read(self, tree: Tree) -> float | None:
-        """The value of a part of the formula; None where it divides by nothing."""
+        """The value of a part of the formula; None for a division by zero."""
         sums, places = self._sums(), self.kpi.places
 
         def read(leaf: CounterTerm | Seconds) -> float:
@@ -508,7 +508,7 @@ class Tally:
 def tally(
     kpi: Kpi, periods: Iterable[Measured], who: Subscribers = EVERYBODY, cells: Collection[str] | None = None
 ) -> Tally:
-    """What cells counted of an indicator's counters in some periods."""
+    """Counts of a KPI's counters in some periods."""
     found = Tally(kpi)
     for period in periods:
         found.add(period, who, cells)
@@ -518,7 +518,7 @@ def tally(
 def _amount(
     one: CounterTerm, over: _Folding, counted: Mapping[str, Mapping[Subject, float]], who: Subscribers
 ) -> float | None:
-    """What a cell counted, under the first of the names that it has."""
+    """A cell's count, under the first of the names that it has."""
     for name in one.names:
         if name not in counted:
             continue
@@ -529,7 +529,7 @@ def _amount(
 
 
 def _value(tree: Tree, read: Callable[[CounterTerm | Seconds], float]) -> float | None:
-    """The value of a formula; None where it divides by nothing."""
+    """The value of a formula; None for a division by zero."""
     if isinstance(tree, Number):
         return tree.value
     if isinstance(tree, CounterTerm | Seconds):

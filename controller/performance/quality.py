@@ -1,4 +1,4 @@
-"""What service a tenant's users got in a month: key performance indicators of its own part of shared cells. Pure."""
+"""Quality of a tenant's service in a month: KPIs of its own part of shared cells. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RULES = (
     "Cells are those that the tenant shared at the end of the month."
 ).splitlines()
 
-#: Cells of an indicator that are listed, the worst first.
+#: Worst cells of a KPI that are listed.
 _WORST = 20
 
 
@@ -61,7 +61,7 @@ def quality_sheets(
     )
 
 
-#: By indicator and what it is of.
+#: By KPI, and its cell or area.
 _Tallies = dict[tuple[str, str], Tally]
 _Span = tuple[datetime, datetime]
 
@@ -91,7 +91,7 @@ def _row(one: Figure, of: str) -> tuple[Value, ...]:
 
 
 def _worst(kpis: Sequence[Kpi], found: _Tallies, span: _Span) -> Iterator[tuple[Value, ...]]:
-    """Of each indicator of which one value is better than another, cells whose sample suffices."""
+    """For each KPI with a better direction, the worst cells with a sufficient sample."""
     for kpi in kpis:
         if kpi.better == "neither":
             continue

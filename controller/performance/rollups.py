@@ -1,4 +1,4 @@
-"""Roll-ups: a span of time worked out from all finer ones, and never added to. Pure."""
+"""Roll-ups: a span of time is worked out from all its finer ones, and never incremented. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from controller.performance.vocabulary import Aggregation, counter_named
 
 
 def span_of(moment: datetime, level: int, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """Begin and end of the span of a level that a moment belongs to.
+    """Begin and end of the span of a level that contains a moment.
 
     Days and months begin at midnight in the time zone, so days last 23 or 25 hours when its clocks change. Hours begin
     with its hours: there are zones that differ from UTC by a half or a quarter of one.
@@ -31,23 +31,23 @@ def span_of(moment: datetime, level: int, zone: ZoneInfo) -> tuple[datetime, dat
 
 
 class _Sum:
-    """Values of one counter in several spans, subject by subject: their sum, or their mean weighted with time."""
+    """Values of one counter in several spans, by subject: their sum, or their time-weighted mean."""
 
     __slots__ = ("_adds", "_apart", "_spans")
 
     def __init__(self, name: str) -> None:
         known = counter_named(name)
         self._adds = Aggregation.SUM if known is None else known.over_time
-        #: Whether values of its subjects can be added up to that of a coarser one.
+        #: Whether values of its subjects can be added up to a coarser subject.
         self._apart = self._adds is not Aggregation.MAX and (known is None or known.over_cells is Aggregation.SUM)
         self._spans: list[tuple[Values, float]] = []
 
     def add(self, values: Values, covered: float) -> None:
-        """Take a span in."""
+        """Add a span."""
         self._spans.append((values, covered))
 
     def result(self) -> dict[Subject, float]:
-        """Rounded, since what floating point adds behind the sixth digit would be half of a row."""
+        """Rounded, since floating-point noise beyond the sixth digit would double the size of a row."""
         found: Values = {}
         weights: Values = {}
         for values, covered in _alike(self._spans) if self._apart else self._spans:
@@ -65,9 +65,9 @@ class _Sum:
 
 
 def _alike(spans: Sequence[tuple[Values, float]]) -> list[tuple[Values, float]]:
-    """Spans with values as coarse as any of them has: else a sum over all would lack what some count finer only.
+    """Spans with values at the coarsest level of any: otherwise a sum would lack what some count at a finer level.
 
-    A station may begin to count by QCI what it counted by PLMN alone, as when its software changes.
+    For example, new software of a station may count by QCI what it counted by PLMN only.
     """
     shapes = [{_shape(subject) for subject in values} for values, _ in spans]
     every = set[tuple[bool, ...]]().union(*shapes)
@@ -78,7 +78,7 @@ def _alike(spans: Sequence[tuple[Values, float]]) -> list[tuple[Values, float]]:
 
 
 def _coarser(values: Values, shapes: Iterable[tuple[bool, ...]]) -> Values:
-    """What a span counted for coarser subjects than it reported."""
+    """Values of a span for coarser subjects than it reported."""
     found: Values = {}
     for shape in shapes:
         by_plmn, by_qos, by_slice = shape
@@ -95,12 +95,12 @@ def _coarser(values: Values, shapes: Iterable[tuple[bool, ...]]) -> Values:
 
 
 def _shape(subject: Subject) -> tuple[bool, ...]:
-    """What it is distinguished by."""
+    """Properties that a subject distinguishes."""
     return tuple(map(bool, subject))
 
 
 def rolled_up(station: str, begin: datetime, end: datetime, finer: Iterable[Measured]) -> Measured | None:
-    """A span from the finer ones in it, each of which counts once; None of none.
+    """A span made of its finer ones, each counted once; None if there are none.
 
     Means are weighted with the time that was covered. Time that nobody measured is not made up: sums are of what was
     counted, and ``covered`` tells of how long.

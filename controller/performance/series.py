@@ -1,4 +1,4 @@
-"""Indicators over time: for each cell, station, region or tenant one value for each period, and one for all. Pure."""
+"""KPIs over time: for each cell, station, region or tenant a value for each period, and one for all. Pure."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from controller.models.network import Network, Noun
 from controller.performance.comparison import Figure, figure
 from controller.performance.kpis import EVERYBODY, Kpi, Level, Subscribers, Tally
 
-#: For a station and a cell, what they count for, and whose part of it.
+#: For a station and cell: the names under which they count, and whose part counts.
 SubscribersOf = Callable[[str, str], Iterable[tuple[str, Subscribers]]]
 
 
 class Point(Noun):
-    """An indicator in one period.
+    """A KPI in one period.
 
     Attributes:
-        value: None where it could not be worked out.
-        sample: What it rests on, however small.
+        value: Its value; None if it could not be computed.
+        sample: Its sample, however small.
     """
 
     begin: AwareDatetime
@@ -33,11 +33,11 @@ class Point(Noun):
 
 
 class Series(Noun):
-    """An indicator of one cell, station, region or tenant.
+    """A KPI of one cell, station, region or tenant.
 
     Attributes:
         of: Its name; ``station/cell`` for a cell, ``*`` for the whole network.
-        figure: What it comes to in the whole time.
+        figure: Its figure for the whole time.
         points: Its periods in order; those of which nothing was measured are missing.
     """
 
@@ -49,7 +49,7 @@ class Series(Noun):
 def parts_at(
     level: Level, network: Network, tenants: Mapping[str, Subscribers], who: Subscribers = EVERYBODY
 ) -> SubscribersOf:
-    """What cells count for at a level.
+    """The names under which cells count at a level.
 
     Args:
         level: What is asked for.
@@ -70,7 +70,7 @@ def parts_at(
 
 
 def name_at(level: Level, network: Network, station: str, cell: str) -> str:
-    """What a cell counts for at a level of places."""
+    """The name under which a cell counts at a level of places."""
     if level is Level.REGION:
         return network.region_of(station)
     return {Level.CELL: f"{station}/{cell}", Level.STATION: station}.get(level, "*")
@@ -79,7 +79,7 @@ def name_at(level: Level, network: Network, station: str, cell: str) -> str:
 def series_of(
     kpi: Kpi, periods: Iterable[Measured], parts: SubscribersOf, names: Iterable[str], begin: datetime, end: datetime
 ) -> list[Series]:
-    """An indicator from stored periods of one length, of each of these names."""
+    """A KPI from stored periods of one length, for each of these names."""
     found: dict[str, dict[datetime, Tally]] = {name: {} for name in names}
     for period in periods:
         for cell in period.cells:

@@ -1,4 +1,4 @@
-"""What a tenant owes for a month by the prices of its agreements: money is exact, and each line says how. Pure."""
+"""Settlement: what a tenant owes for a month by the prices of its agreements, with exact money. Pure."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _quantity(line: PriceLine, one: Attainment, volumes: Volumes | None, month: 
 
 
 def _bought(line: PriceLine, owed: AgreedService) -> float:
-    """What was bought of pools, times seconds."""
+    """Capacity bought of pools, times seconds."""
     if line.per is Charge.FUNCTION_MONTH:
         return owed.functions
     by_pool = owed.cores if line.per is Charge.CORE_MONTH else owed.gbps
@@ -164,5 +164,5 @@ def _rounded(amount: Decimal, prices: Prices) -> Decimal:
 
 
 def _plain(value: Decimal) -> str:
-    """A number without an exponent, as people write it."""
+    """A number without an exponent."""
     return f"{value:f}"

@@ -1,4 +1,4 @@
-"""Shares of radio resources: what agreements configure against what tenants used, and who came too short. Pure.
+"""Shares of radio resources: agreed shares compared with tenants' use, and shortfalls. Pure.
 
 What a tenant used of a cell is counted by slice on NR (TS 28.552 §5.1.1.2.5). On LTE nothing counts PRBs by PLMN
 (TS 32.425 §4.5): there a tenant's part of the cell's volume stands for its part of the PRBs that were used.
@@ -17,22 +17,22 @@ from controller.performance.kpis import CounterQuery, Subscribers
 from controller.performance.volume import DOWN, UP
 
 USED, AVAILABLE, TOTAL, CONGESTED = "RRU.PrbUsedDl", "RRU.PrbAvailDl", "RRU.PrbTotDl", "RRU.PrbCongestionDl"
-#: What is wanted of a cell for all tenants together.
+#: Number of queries about all tenants of a cell together.
 _OF_CELL = 5
 _DOWN = (ResourceType.PRB, ResourceType.PRB_DL)
-#: Points below a guaranteed minimum that are no shortfall: shares are set in whole percent.
+#: Percentage points below a guaranteed minimum that count as no shortfall, since shares are whole percent.
 _NEAR = 1.0
 
 
 class Terms(NamedTuple):
-    """What a tenant is promised of a cell's PRBs, in percent."""
+    """A tenant's agreed share of a cell's PRBs, in percent."""
 
     least: float
     most: float
 
 
 def terms_of(era: Era, cell: str) -> dict[str, Terms]:
-    """What each tenant of a cell (``station/cell``) is promised of its PRBs downlink."""
+    """The agreed downlink PRB share of each tenant of a cell (``station/cell``)."""
     found: dict[str, Terms] = {}
     for tenant in era.sharing.tenants_at([cell]):
         shares = [share for one in era.sharing.agreements_at(cell, tenant) for share in one.shares]
@@ -42,13 +42,13 @@ def terms_of(era: Era, cell: str) -> dict[str, Terms]:
 
 
 def wanted(tenants: Mapping[str, Subscribers]) -> tuple[CounterQuery, ...]:
-    """What has to be known of a cell."""
+    """Queries that are needed about a cell."""
     own = (CounterQuery(counter, who) for who in tenants.values() for counter in (USED, DOWN))
     return (*(CounterQuery(counter) for counter in (CONGESTED, TOTAL, AVAILABLE, DOWN, UP)), *own)
 
 
 class Use(NamedTuple):
-    """What was used of a cell in a period.
+    """Use of a cell in a period.
 
     Attributes:
         congested: Percent of the time in which it was.
@@ -64,7 +64,7 @@ class Use(NamedTuple):
 
 
 def use_of(amounts: Sequence[float | None], tenants: Iterable[str]) -> Use:
-    """What was used of a cell by these tenants, of what was ``wanted`` of them."""
+    """Use of a cell by these tenants, from the results of ``wanted``."""
     congested, total, available, down, up = amounts[:_OF_CELL]
     used = {}
     for place, name in enumerate(tenants):
@@ -77,7 +77,7 @@ def use_of(amounts: Sequence[float | None], tenants: Iterable[str]) -> Use:
 
 
 def jain(values: Iterable[float]) -> float | None:
-    """Jain's fairness index (R. Jain et al., DEC-TR-301, 1984): 1 where all are equal, 1/n where one has all."""
+    """Jain's fairness index (R. Jain et al., DEC-TR-301, 1984): 1 if all are equal, 1/n if one has all."""
     known = list(values)
     squares = math.fsum(value * value for value in known)
     return math.fsum(known) ** 2 / (len(known) * squares) if squares else None
@@ -85,7 +85,7 @@ def jain(values: Iterable[float]) -> float | None:
 
 @dataclass(slots=True)
 class CellUse:
-    """What tenants used of a cell, over periods.
+    """Tenants' use of a cell over periods.
 
     Attributes:
         used: Percent of PRBs by tenant, one value for each period in which it can be said.
@@ -101,7 +101,7 @@ class CellUse:
     fairness: list[float] = field(default_factory=list)
 
     def add(self, use: Use, terms: Mapping[str, Terms]) -> None:
-        """Take a period in, of the tenants with terms."""
+        """Add a period, for the tenants with agreed shares."""
         self.congested.append(use.congested)
         known = {name: value for name, value in use.used.items() if name in terms}
         for name, value in known.items():

@@ -19,9 +19,9 @@ import orjson
 from controller.models.statement import Sheet, Statement, StatementForm, Value
 from controller.models.untrusted import visible
 
-#: Rows of a sheet that HTML shows; JSON and CSV have all.
+#: Rows of a sheet in HTML; JSON and CSV have all rows.
 _MOST = 500
-#: What a spreadsheet takes for a formula.
+#: Beginnings of a text that spreadsheets interpret as a formula.
 _FORMULA = ("=", "+", "-", "@")
 
 _TITLES = {
@@ -48,7 +48,7 @@ th small { font-weight: normal; color: #555 } .facts th { width: 14em } code { f
 
 
 def files_of(statement: Statement) -> dict[StatementForm, bytes]:
-    """A statement in all its forms."""
+    """A statement in all formats."""
     as_json = _json(statement)
     return {
         StatementForm.JSON: as_json,
@@ -58,12 +58,12 @@ def files_of(statement: Statement) -> dict[StatementForm, bytes]:
 
 
 def digest_of(content: bytes) -> str:
-    """What stands for a file on the audit trail."""
+    """Digest of a file, for the audit trail."""
     return sha256(content).hexdigest()
 
 
 def local(at: datetime | None, zone: ZoneInfo) -> str:
-    """A moment as statements have it: local time with its offset, to the second."""
+    """A moment in the form of statements: local time with its offset, to the second."""
     return "" if at is None else at.astimezone(zone).isoformat(timespec="seconds")
 
 

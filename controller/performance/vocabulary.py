@@ -1,4 +1,4 @@
-"""The neutral vocabulary: what is counted, in which unit, how it adds up, and where it is defined. Pure.
+"""The neutral vocabulary: counters with their unit, aggregation and definition. Pure.
 
 Names are those of TS 28.552 (NR) and TS 32.425 (LTE) without subcounters. What a subcounter says of whom a value is
 about becomes its ``Subject``. Causes are added up, but for those by which a counter is kept (``Counter.causes``).
@@ -57,7 +57,7 @@ _SUM, _MEAN, _MAX = (
     (Aggregation.MEAN, Aggregation.MEAN),
     (Aggregation.MAX, Aggregation.MAX),
 )
-#: How many there are at a time: over a longer time a mean, of all cells together a sum.
+#: Quantities at a moment: over time a mean, over cells a sum.
 _AT_A_TIME = (Aggregation.MEAN, Aggregation.SUM)
 
 COUNTERS: tuple[Counter, ...] = (
@@ -174,8 +174,8 @@ COUNTERS: tuple[Counter, ...] = (
 )
 
 _BY_PLMN = ("ERAB.", "S1SIG.", "RRU.PrbTot", "DRB.IPThp")
-#: What a vendor counts under names of its own, and what it is in the vocabulary. TS 28.552 has no counter for the time
-#: that an NR cell is off air, and TS 32.425 has bearers, connections, PRBs and throughput by no PLMN: vendors add them.
+#: Vendors' counters and their equivalents in the vocabulary. TS 28.552 has no counter for the time that an NR cell is
+#: off air, and TS 32.425 has no bearers, connections, PRBs or throughput by PLMN: vendors add them.
 ALIASES: Mapping[str, str] = {
     "minka-CellUnavailableTime": "RRU.CellUnavailableTime",
     **{f"minka-{one.name}": one.name for one in COUNTERS if one.name.startswith(_BY_PLMN)},
@@ -183,12 +183,12 @@ ALIASES: Mapping[str, str] = {
 
 _BY_NAME = {counter.name: counter for counter in COUNTERS}
 _BY_NAME |= {f"{one.name}.{cause}": one for one in COUNTERS for cause in one.causes}
-#: Longest first: ``ERAB.RelActNbr`` is not ``ERAB.RelAct`` of something.
+#: Longest first: ``ERAB.RelActNbr`` is not ``ERAB.RelAct`` with something else.
 _RAW = {one.name.lower(): one for one in COUNTERS} | {raw.lower(): _BY_NAME[name] for raw, name in ALIASES.items()}
 
 
 def counter_named(name: str) -> Counter | None:
-    """The counter of the vocabulary that has this name, with its cause where it is kept by causes."""
+    """The vocabulary's counter of a name, which may include a cause if the counter is kept by causes."""
     return _BY_NAME.get(name)
 
 
@@ -196,7 +196,7 @@ def counter_named(name: str) -> Counter | None:
 
 
 class MappedPeriods(NamedTuple):
-    """A station's periods in the counters of the vocabulary.
+    """A station's periods in counters of the vocabulary.
 
     Attributes:
         periods: One for each granularity period, of all jobs together.
@@ -214,7 +214,7 @@ class MappedPeriods(NamedTuple):
 def measured(
     station: str, periods: Iterable[Period], others: Mapping[str, tuple[str, str]] | None = None
 ) -> MappedPeriods:
-    """What a station counted, by cell, counter and subject.
+    """Counters of a station, by cell, counter and subject.
 
     ``others`` are its cells that are halves of cells of other stations, with station and id of these: what a control
     plane counts is theirs. That covers no time: a station was measured when it was itself.
@@ -261,7 +261,7 @@ def measured(
 
 @lru_cache(maxsize=1 << 17)
 def _place(station: str, name: str) -> tuple[str, bool] | None:
-    """Cell of a measured object and whether the object is inside of it; None where it is another station's."""
+    """Cell of a measured object, and whether the object is inside it; None for another station's."""
     path = path_of(name) or path_of(f"ManagedElement={station},{name}")
     if not path:
         return "", False
@@ -272,7 +272,7 @@ def _place(station: str, name: str) -> tuple[str, bool] | None:
 
 
 class _Cells:
-    """Values of one granularity period, while objects are added to it.
+    """Values of one granularity period under construction.
 
     Args:
         unknown: Where values of counters are counted that the vocabulary does not know.
@@ -285,7 +285,7 @@ class _Cells:
         self.wrong = False
 
     def add(self, cell: str, inside: bool, values: Mapping[str, float]) -> None:
-        """Add the values of one object. Of a cell's own objects the first counts, those inside of it add up."""
+        """Add the values of one object. Of a cell's own objects the first counts; objects inside it are summed."""
         new = self._counted(values)
         if not inside:
             own = self._own.setdefault(cell, {})
@@ -299,7 +299,7 @@ class _Cells:
                 _combine(known, _BY_NAME[name], subject, value)
 
     def _counted(self, values: Mapping[str, float]) -> dict[str, Values]:
-        """Values of an object by counter: the whole where it is there, else its parts together."""
+        """Values of an object by counter: the total if it exists, otherwise the sum of its parts."""
         wholes: dict[str, Values] = {}
         sums: dict[str, Values] = {}
         for raw, value in values.items():
@@ -323,7 +323,7 @@ class _Cells:
 
 
 def _combine(values: Values, counter: Counter, subject: Subject, value: float) -> None:
-    """Add a part to what is known of the whole."""
+    """Add a part to the value so far."""
     if counter.over_time is Aggregation.MAX:
         values[subject] = max(values.get(subject, value), value)
     else:
@@ -331,7 +331,7 @@ def _combine(values: Values, counter: Counter, subject: Subject, value: float) -
 
 
 class _Read(NamedTuple):
-    """What a raw counter is: the value of a counter, or a part of it, by cause."""
+    """Meaning of a raw counter: the value of a counter, or its part for a cause."""
 
     counter: Counter
     name: str
@@ -342,17 +342,17 @@ class _Read(NamedTuple):
 _PLMN = re.compile(r"^(?:plmn)?([0-9]{3})-?([0-9]{2,3})$", re.IGNORECASE)
 _SLICE = re.compile(r"^(?:snssai)?([0-9]{1,3})-([0-9a-f]{6})$", re.IGNORECASE)
 _QOS = re.compile(r"^(?:qci|5qi|qos)?([0-9]{1,3})$", re.IGNORECASE)
-#: Counters that are split by QCI or 5QI. Elsewhere a number is a cause.
+#: Counters that are split by QCI or 5QI. In others a number is a cause.
 _BY_QOS = ("ERAB.", "DRB.", "QF.", "RRU.Prb")
-#: Subcounters that say nothing: the sum of all causes or levels (TS 32.425).
+#: Subcounters without meaning: the sum of all causes or levels (TS 32.425).
 _WHOLE = ("", "sum")
 
 
 @lru_cache(maxsize=1 << 16)
 def _read(raw: str) -> tuple[_Read, ...]:
-    """What a raw counter is in the vocabulary; empty where that has none like it.
+    """Meaning of a raw counter in the vocabulary; empty if there is none.
 
-    Subcounters stand behind points or, for volumes, behind an underscore (``DRB.PdcpSduVolumeDL_Filter``).
+    Subcounters follow a point or, for volumes, an underscore (``DRB.PdcpSduVolumeDL_Filter``).
     """
     words = re.split(r"[._]", raw)
     known = [(length, _RAW.get(".".join(words[:length]).lower())) for length in (2, 1)]
@@ -363,7 +363,7 @@ def _read(raw: str) -> tuple[_Read, ...]:
 
 
 def _read_as(counter: Counter, subcounters: Iterable[str]) -> tuple[_Read, ...]:
-    """Of whom a value is, and of which cause; empty where that is said in a way that is not known."""
+    """Subject and cause of a value; empty if they are given in an unknown form."""
     plmn, qos, slice_, causes = "", 0, "", []
     for word in subcounters:
         if match := _PLMN.match(word):
@@ -376,12 +376,12 @@ def _read_as(counter: Counter, subcounters: Iterable[str]) -> tuple[_Read, ...]:
             causes.append(word.lower())
     subject = Subject(plmn, qos, slice_)
     if any(cause.startswith("plmn") for cause in causes):
-        return ()  # a filter that names a PLMN by its place in the station's list (TS 32.425 §4.4.7)
+        return ()  # a filter that names a PLMN by its position in the station's list (TS 32.425 §4.4.7)
     whole = _Read(counter, counter.name, subject, bool(causes))
     kept = [cause for cause in counter.causes if causes and causes[0].replace("-", "").startswith(cause.lower())]
     return (whole, *(_Read(counter, f"{counter.name}.{cause}", subject, part=False) for cause in kept))
 
 
 def _family(raw: str) -> str:
-    """Name of a counter that is not known, without what looks like its subcounters."""
+    """Name of an unknown counter, without its apparent subcounters."""
     return ".".join(re.split(r"[._]", raw)[:2]) if "." in raw else raw

@@ -1,4 +1,4 @@
-"""How much a tenant's users sent and received in a month: by PLMN, QCI or 5QI and S-NSSAI, by day and by cell. Pure.
+"""Volume of a tenant's users in a month: by PLMN, QCI or 5QI and S-NSSAI, by day and by cell. Pure.
 
 Volumes are those of PDCP SDUs (TS 28.552 §5.1.2.1, TS 32.425 §4.4.7), as stations counted them for the tenant's PLMNs
 and own slices. A value by PLMN and one by PLMN and QCI contain each other: the coarsest are the total, the finest the
@@ -48,7 +48,7 @@ class SharingSpan(NamedTuple):
 
 
 def everything_of(parts: Iterable[SharingSpan]) -> Subscribers:
-    """All that was a tenant's at some time."""
+    """All PLMNs, slices and cells that were a tenant's at some time."""
     plmns, slices = frozenset[str](), frozenset[str]()
     for one in parts:
         plmns, slices = plmns | one.who.plmns, slices | one.who.slices
@@ -56,7 +56,7 @@ def everything_of(parts: Iterable[SharingSpan]) -> Subscribers:
 
 
 def parts_of(eras: Iterable[Era], tenant: str) -> list[SharingSpan]:
-    """Which cells a tenant shared when, and what of their counts was its own."""
+    """The cells that a tenant shared in each part, and its part of their counts."""
     return [
         SharingSpan(era.begin, era.until, subscribers_of(era.network, tenant), _cells_in(era, tenant))
         for era in eras
@@ -65,7 +65,7 @@ def parts_of(eras: Iterable[Era], tenant: str) -> list[SharingSpan]:
 
 
 def parts_under(eras: Iterable[Era], agreement: str) -> list[SharingSpan]:
-    """Which cells an agreement covered when, and which of its tenant's PLMNs it was for."""
+    """The cells that an agreement covered in each part, and its PLMNs."""
     found = []
     for era in eras:
         one = next((one for one in era.sharing.in_force if one.id == agreement), None)
@@ -91,13 +91,13 @@ def _by_station(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
 
 
 def part_at(parts: Sequence[SharingSpan], at: datetime) -> SharingSpan | None:
-    """The part of a month that a moment is in."""
+    """The part of a month that contains a moment."""
     return next((one for one in parts if one.begin <= at < one.until), None)
 
 
 @dataclass(slots=True)
 class _Sum:
-    """Megabits down and up, and seconds that were measured and that there were."""
+    """Megabits down and up, with measured seconds and all seconds."""
 
     down: float = 0.0
     up: float = 0.0
@@ -123,7 +123,7 @@ class _Sum:
 
 @dataclass
 class Volumes:
-    """What a tenant's users sent and received."""
+    """Volume that a tenant's users sent and received."""
 
     total: _Sum = field(default_factory=_Sum)
     by_day: defaultdict[datetime, _Sum] = field(default_factory=lambda: defaultdict(_Sum))
@@ -134,7 +134,7 @@ class Volumes:
     )
 
     def add(self, day: Measured, who: Subscribers, cells: Iterable[str]) -> None:
-        """Add what a station counted in a day in the cells that the tenant shares."""
+        """Add a station's counts of a day, in the cells that the tenant shares."""
         whole = _Sum()
         for cell in cells:
             counted = day.cells.get(cell)
@@ -148,13 +148,13 @@ class Volumes:
             one.add(whole.down, whole.up, whole.covered, whole.seconds)
 
     def missed(self, station: str, begin: datetime, seconds: float, cells: Iterable[str]) -> None:
-        """Take in that a station delivered nothing of a day."""
+        """Note that a station delivered nothing of a day."""
         for cell in cells:
             for one in (self.total, self.by_day[begin], self.by_cell[f"{station}/{cell}"]):
                 one.seconds += seconds
 
     def _count(self, counter: str, values: Mapping[Subject, float], who: Subscribers) -> float:
-        """All of a counter that is the tenant's; its parts count for what they are about."""
+        """The tenant's total of a counter; also adds its parts by subject."""
         whole, finest = _shapes(tuple(values), who)
         total, left = sum([values[one] for one in whole]), 0.0
         sums = self._parts[counter]
@@ -175,7 +175,7 @@ class Volumes:
 
 @lru_cache(maxsize=1 << 12)
 def _shapes(subjects: tuple[Subject, ...], who: Subscribers) -> tuple[tuple[Subject, ...], tuple[Subject, ...]]:
-    """Of a tenant's subjects of a counter the coarsest, which are all of it, and the finest."""
+    """A tenant's subjects of a counter: the coarsest, which make up all of it, and the finest."""
     own = tuple(one for one in subjects if who.has(one))
     places = parts({one: float(place) for place, one in enumerate(own)})
     whole = tuple(own[int(place)] for place in places)
@@ -186,7 +186,7 @@ def _shapes(subjects: tuple[Subject, ...], who: Subscribers) -> tuple[tuple[Subj
 def volumes_of(
     parts: Sequence[SharingSpan], days: Sequence[tuple[datetime, datetime]], measured: Iterable[Measured]
 ) -> Volumes:
-    """What a tenant's users sent and received on some days.
+    """Volume of a tenant's users on some days.
 
     Args:
         parts: Which cells it shared when.

@@ -22,13 +22,13 @@ from simulators.network import SimulatedNetwork, StationRecord
 HOUR = 3600.0
 YEAR = 365.0 * 24 * HOUR
 _RATES = Path(__file__).parent / "rates.yaml"
-#: Seconds of one flap of a link that flaps: broken, well again; and how often it does.
+#: Seconds of a flap in its two states, and the number of flaps.
 FLAP, FLAPS = (40.0, 80.0), 20
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One thing that goes wrong: an incident's root.
+    """One fault of the day: an incident's root.
 
     Attributes:
         at: Seconds since the day began.
@@ -52,7 +52,7 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Restriction:
-    """What forbids work for a while: a hold on a station, a freeze of a region, a public warning in one."""
+    """A hold on a station, a freeze of a region, or a public warning in one, for a while."""
 
     kind: str
     target: str
@@ -60,7 +60,7 @@ class Restriction:
     ends: float
 
     def binds(self, station: StationRecord, at: float) -> bool:
-        """Whether it holds at a station at a moment, in seconds since the day began."""
+        """Whether it binds a station at a time, in seconds since the day began."""
         where = station.id if self.kind == "hold" else f"region:{station.region}"
         return self.target == where and self.begins <= at < self.ends
 
@@ -100,7 +100,7 @@ class _Draw:
         self.causes.append(Cause(number, round(at, 3), kind, stations, target, lasts, round(visit, 3), story))
 
     def by_rate(self, kind: str, per: str, a_year: float) -> None:
-        """Strike objects at random: the number of faults is that of a Poisson process."""
+        """Choose objects at random: the number of faults follows a Poisson process."""
         objects = list(_objects(self.network, per))
         at, rate = 0.0, a_year * self.times * len(objects) / YEAR
         while rate and (at := at + self.chance.expovariate(rate)) < self.end:
@@ -108,7 +108,7 @@ class _Draw:
             self.add(kind, at, station, target=target)
 
     def moment(self, first: float, last: float) -> float:
-        """A moment between two parts of the day."""
+        """A moment between two fractions of the day."""
         return round(self.chance.uniform(first, last) * self.end, 3)
 
     def stop(self, kind: str, target: str, seconds: float) -> Restriction:
@@ -166,7 +166,7 @@ def _objects(network: SimulatedNetwork, per: str) -> Iterator[tuple[str, str]]:
 
 
 def _stories(draw: _Draw, tenants: Sequence[str]) -> None:
-    """What every day has once or more, so that each guard is asked."""
+    """Faults that every day has at least once, so that each guard is asked."""
     chance, stations = draw.chance, draw.network.stations
     by_region: dict[str, list[StationRecord]] = {}
     for one in stations:
@@ -200,7 +200,7 @@ def _within(draw: _Draw, stop: Restriction) -> float:
 
 
 def _nodes(network: SimulatedNetwork) -> list[str]:
-    """Backhaul nodes that a few stations hang on, but not a large part of the network."""
+    """Backhaul nodes with a few stations below them, but not with a large part of the network."""
     hanging: dict[str, int] = {}
     for station in network.stations:
         node, seen = station.backhaul, set()
@@ -213,6 +213,6 @@ def _nodes(network: SimulatedNetwork) -> list[str]:
 
 
 def smallest_last(network: Network) -> list[str]:
-    """Tenants by the number of agreements' stations, the one with fewest last."""
+    """Tenants by the number of stations in their agreements, the one with the fewest last."""
     shares = Counter(one.tenant for one in network.agreements)
     return sorted(shares, key=lambda name: (-shares[name], name))

@@ -1,4 +1,4 @@
-"""Judges what was done on a day, from what really happened on the twin."""
+"""Judges the acts of a day by what really happened on the twin."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from controller.rehearsal.truth import Attempt, StruckFault
 from simulators.equipment.configuration import unit_of
 from simulators.equipment.fault_kinds import NETWORK_FAULTS, Remedy
 
-#: Seconds in which the same is not tried twice at the same place.
+#: Seconds in which the same remedy is not tried twice at the same place.
 COOL_DOWN = 3600.0
-#: Remedies that interrupt what still works.
+#: Remedies that interrupt service that still works.
 _INTERRUPTS = frozenset({Remedy.RESTART, Remedy.RESET_UNIT})
-#: Minutes at one station by which a tenant may have more than where nothing is done: cells settle within them.
+#: Minutes at one station by which a tenant may lose more than without any repair, since cells need time to settle.
 _SAME = 0.1
 
 
@@ -35,7 +35,7 @@ class WrongAttempt:
 
 @dataclass(frozen=True, slots=True)
 class PlayedDay:
-    """A day as it went.
+    """The result of a day.
 
     Attributes:
         way: Who answered: ``nothing``, ``script``, ``minka``.
@@ -86,7 +86,7 @@ class PlayedDay:
 def judged(
     way: str, stage: Stage, day: Day, network: Network, nothing: Mapping[tuple[str, str], float] | None = None
 ) -> PlayedDay:
-    """How a day went. ``nothing`` are the minutes where nothing was done."""
+    """The result of a day. ``nothing`` has the minutes without any repair."""
     minutes = stage.outages.minutes()
     causes: defaultdict[str, list[StruckFault]] = defaultdict(list)
     for one in stage.watch.struck:
@@ -154,12 +154,12 @@ def _wrongs(
 
 
 def _binds(kind: str, attempt: Attempt) -> bool:
-    """A public warning binds what interrupts service, and nothing else."""
+    """Whether a restriction binds an attempt: a public warning only binds what interrupts service."""
     return kind != "warning" or (bool(attempt.remedies & _INTERRUPTS) and bool(attempt.serving))
 
 
 def _elsewhere(attempt: Attempt) -> Iterator[str]:
-    """Whether nothing at this place was of a kind that this remedy may cure."""
+    """Yields the error that nothing at this place was of a kind that the remedy may cure."""
     if attempt.remedies:
         if not any(_fits(one, attempt) for one in attempt.open):
             there = ", ".join(sorted({one.kind for one in attempt.open})) or "nothing"
@@ -180,7 +180,7 @@ def _fits(one: StruckFault, attempt: Attempt) -> bool:
 
 
 def _without_consent(network: Network, attempt: Attempt) -> Iterator[str]:
-    """Nobody votes in a rehearsal, so that only standing consent is one."""
+    """Nobody votes in a rehearsal, so only a standing consent counts."""
     if not attempt.remedies & (_INTERRUPTS | {Remedy.LOCK_UNLOCK}):
         return
     for tenant in sorted(attempt.serving):

@@ -1,4 +1,4 @@
-"""Minka on the twin: its own parts, wired as in production, on the twin's time and sessions.
+"""Minka on the twin: its real parts, wired as in production, with the twin's time and sessions.
 
 Listener, checks, store, remediator, guards, run engine and shipped rules are the real ones. What is left out: routers,
 the API, the queue (wake-ups go straight to the loops), and the disk.
@@ -40,11 +40,11 @@ from controller.store.repository import Invocation
 from simulators.fleet.fleet import Fleet
 
 T = TypeVar("T")
-#: Seconds for which all poll after anything happened, and that a change of a station may take to show.
+#: Seconds of polling after an event, and the longest time until a station's change shows.
 _STIR, _LINGER = 4.0, 180.0
-#: Seconds that time is passed over by are a multiple of this, so that rounds keep their turns.
+#: Skipped time is a multiple of this many seconds, so that rounds keep their order.
 _GRID = 2.0
-#: Who switches automation on, for the record.
+#: Actor that switches automation on.
 PERSON = "rehearsal"
 
 
@@ -69,7 +69,7 @@ class InlineStore(AsyncSqlStore):
             return self._noticed(work)
         name = f"{type(work.repository).__name__}.{work.method.name}"
         if name == "SqlDevices.find" and not work.args and not work.kwargs:
-            # Asked for all the time, and changed by adoption only.
+            # Asked for all the time, but changed by adoption only.
             if name not in self._kept:
                 self._kept[name] = work(self._store)
             kept: T = self._kept[name]
@@ -84,7 +84,7 @@ class InlineStore(AsyncSqlStore):
             return work(self._store)
         finally:
             (head,) = self._connection.execute("SELECT max(id) FROM audit").fetchone()
-            if head != self._head:  # whatever others act on commits with a row of the trail
+            if head != self._head:  # all changes that others act on write an audit row
                 self._head = head
                 self.stirred()
 
@@ -109,7 +109,7 @@ def parts_on(fleet: Fleet, store: SqlStore, clock: Clock, settings: Settings) ->
 
 
 def adopted(network: Network, stage: Stage, settings: Settings) -> SqlStore:
-    """A record with the network, all of whose stations were read and adopted."""
+    """A record with the network, with all its stations read and adopted."""
     loop = VirtualLoop(stage.clock)
     clock = LoopClock(loop, stage.clock)
     store = open_store("sqlite://", clock)
@@ -123,7 +123,7 @@ def adopted(network: Network, stage: Stage, settings: Settings) -> SqlStore:
 
 
 class Minka:
-    """A controller that answers what happens on a stage.
+    """A controller that reacts to a stage.
 
     Args:
         record: What it knows when the day begins.
@@ -144,13 +144,13 @@ class Minka:
         self._every_check = every_check
         self._measures = measures
         self._stirred = 0.0
-        #: By station, until when checks of it may show something new.
+        #: By station, until when its checks may show something new.
         self._touched: dict[str, float] = {}
         self._seen: set[str] = set()
         self._began = False
 
     def play(self, day: Day) -> None:
-        """Work through a day."""
+        """Play a day."""
         self.loop.run(self._day(day))
         rules = load_rules(self.settings.rules)
         found = {rule.name: self.store.rules.figures(rule.name) for rule in rules}
@@ -196,7 +196,7 @@ class Minka:
         await asyncio.gather(*tasks)
 
     def _promote(self) -> None:
-        """Let all rules act by themselves, as a named person may: in each region by itself, and where there is none."""
+        """Let all rules act by themselves, region by region and everywhere else, as a named person may."""
         regions = [f"{REGION}{region.id}" for region in self.store.networks.get()[1].regions]
         for rule in load_rules(self.settings.rules):
             words = {"by": PERSON, "reason": "a rehearsal", "digest": rule.digest(self.settings.playbooks)}
@@ -204,7 +204,7 @@ class Minka:
                 self.store.rules.set_mode(rule.name, scope, RuleMode.AUTO, **words)
 
     async def _begin(self, parts: Parts, day: Day) -> None:
-        """Begin the day when all stations were checked and are subscribed to."""
+        """Begin the day after all stations were checked and subscribed to."""
         many = len(self.stage.fleet.stations)
         while len(self._seen) < many or parts.devices.counts["subscribed"] < many:
             await self.clock.sleep(2.0)
@@ -223,7 +223,7 @@ class Minka:
         )
 
     def _people(self, day: Day) -> None:
-        """Put what people do meanwhile on the clock."""
+        """Schedule what people do."""
         for stop in day.stops:
             self.stage.clock.call_later(stop.begins, partial(self._stop, stop))
 
@@ -267,7 +267,7 @@ class Minka:
 
 
 class _Wakeups(FakeWakeups):
-    """Wakes worker and remediation of this process."""
+    """Wakes worker and remediation in this process."""
 
     def __init__(self, scheduler: asyncio.Event) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Plays a day on a twin: its causes begin, technicians come, and whoever answers the alarms does so."""
+"""Plays a day on a twin: faults begin, technicians come, and something answers the alarms."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from simulators.fleet.fleet import Fleet
 from simulators.network import SimulatedNetwork
 from simulators.station import Station
 
-#: When every day begins: midnight in Peru, on a Tuesday.
+#: Begin of every day: midnight in Peru, on a Tuesday.
 BEGINS = datetime(2026, 9, 1, 5, tzinfo=UTC)
-#: Seconds that the stations have to come on air, and then whoever answers has to know them, before the day begins.
+#: Seconds for stations to come on air, and then for the controller to know them, before the day begins.
 WARM_UP, DAY_BEGINS = 60.0, 600.0
 
 
 @dataclass
 class Stage:
-    """A twin on which a day is played, and what is watched there.
+    """A twin on which a day is played, with what is recorded there.
 
     Attributes:
         clock: All time; the day begins at ``DAY_BEGINS`` of its seconds.
@@ -39,7 +39,7 @@ class Stage:
     outages: Outages
     watch: Watch
     local: datetime
-    #: By rule, how often it cured, and how often it did not.
+    #: By rule, number of successful and failed repairs.
     rules: dict[str, tuple[int, int]] = field(default_factory=dict)
     not_struck: list[str] = field(default_factory=list)
 
@@ -51,7 +51,7 @@ class Stage:
 def set_up(
     network: SimulatedNetwork, configs: Sequence[Mapping[str, Config]], whole: Mapping[str, Demand] | None
 ) -> Stage:
-    """A twin on which all is well. ``whole`` is what is wanted everywhere, where that is known already."""
+    """A healthy twin. ``whole`` is the demand everywhere, if it is known already."""
     clock = VirtualClock(BEGINS)
     fleet = make_fleet(network, clock, *configs)
     clock.advance(WARM_UP)
@@ -61,7 +61,7 @@ def set_up(
 
 
 def begin(stage: Stage, day: Day) -> None:
-    """Put all causes of a day on the clock, which stands where it begins."""
+    """Schedule all faults of a day."""
     stage.outages.end = stage.clock.monotonic() + day.hours * 3600
     for cause in day.causes:
         stage.clock.call_later(cause.at, partial(_begin, stage, day.seed, cause))
@@ -126,7 +126,7 @@ def _mend_link(station: Station, tenant: str) -> None:
 
 
 def _visit(stage: Stage, one: StruckFault) -> None:
-    """A technician comes, finds what is wrong still there, and cures it."""
+    """A technician comes and cures the fault, if it is still there."""
     if one.ended is not None:
         return
     station = stage.fleet.stations[one.station]
@@ -141,7 +141,7 @@ def _visit(stage: Stage, one: StruckFault) -> None:
 
 
 def earlier(config: Config) -> Config:
-    """What a station carried before its latest change: one PLMN less in its first cell, where it has several."""
+    """A station's configuration before its latest change: one PLMN less in its first cell, if it has several."""
     for cell in cells_of(config):
         attributes = config.get(cell.path)
         entries = list(attributes.entries(cell.plmns)) if attributes is not None else []

@@ -1,4 +1,4 @@
-"""Rehearses a day in the three ways, and prints how they compare."""
+"""Rehearses a day in three ways, and prints a comparison."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from simulators.network import SimulatedNetwork, read_network
 
 @dataclass(frozen=True)
 class Baseline:
-    """What all days on a network start from: it is made once.
+    """The start of all days on a network; made once.
 
     Attributes:
         configs: What each station carries, after what it carried before its latest change.
@@ -45,7 +45,7 @@ class Baseline:
     settings: Settings
 
     def stage(self) -> Stage:
-        """A twin on which all is well."""
+        """A healthy twin."""
         return set_up(self.simulated, self.configs, self.whole)
 
 
@@ -66,11 +66,11 @@ def prepare(folder: Path, settings: Settings) -> Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """A day in three ways.
+    """A day played in three ways.
 
     Attributes:
         seconds: CPU time that each way took.
-        memory: Most that the process had, in MB.
+        memory: Largest memory of the process in MB.
     """
 
     seed: str

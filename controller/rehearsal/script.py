@@ -1,4 +1,4 @@
-"""What a script does that answers each alarm with its cure, at once, and asks nobody: to compare with."""
+"""A script that answers each alarm with its cure at once, without asking anybody; for comparison."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class Script:
         self._network = network
         self._loop = VirtualLoop(stage.clock)
         self._tasks: set[asyncio.Task[None]] = set()
-        #: By station and alarm, when it was answered last.
+        #: By station and alarm, when it was last answered.
         self._answered: dict[tuple[str, int, str], float] = {}
 
     def play(self, day: Day) -> None:
-        """Work through a day."""
+        """Play a day."""
         self._loop.run(self._day(day))
 
     async def _day(self, day: Day) -> None:
@@ -113,9 +113,9 @@ async def _committed(session: DeviceSession, edits: list[Edit]) -> None:
     await session.commit()
 
 
-#: What no edit on the wire says: whose a node is, and how long an operation may take.
+#: Owners for an edit on the wire (none), and how long an operation may take.
 _NOBODY, _PATIENCE = (), 60.0
-#: By fault id of the alarm. What needs a visit has none.
+#: Cures by fault id of the alarm; faults that need a visit have none.
 _CURES: Mapping[int, _Cure] = {
     1: _lock_and_unlock,
     2: _lock_and_unlock,

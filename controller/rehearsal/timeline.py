@@ -1,6 +1,6 @@
-"""Virtual time for all: the stations' clock moves the loop on which the controller runs.
+"""Virtual time for all: the stations' clock drives the loop on which the controller runs.
 
-Time moves only when nobody has anything left to do, and then straight to the next moment at which somebody has.
+Time moves only when nothing is left to do, and then directly to the next scheduled moment.
 """
 
 from __future__ import annotations
@@ -20,36 +20,35 @@ from simulators.clock import VirtualClock
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-#: Seconds of the longest sleep of whoever polls whether there is something to do. A longer one waits
-#: for a moment of its own.
+#: Seconds of the longest sleep that counts as polling. A longer sleep waits for a moment of its own.
 POLL = 5.0
-#: Seconds that are passed over at most: all pollers run again after them, whatever happens.
+#: Most seconds that are skipped: after them all pollers run again.
 STRIDE = 120.0
 
 
 class Idleness(Protocol):
-    """Says when nobody of the controller has anything to do."""
+    """Says when the controller has nothing to do."""
 
     def until(self) -> float | None:
-        """The moment on the clock until which polling finds nothing; None while something is done."""
+        """The time until which polling finds nothing; None while something is done."""
 
 
 class _Selector(selectors.DefaultSelector):
-    """Waits by moving time on."""
+    """A selector that waits by moving time on."""
 
     def __init__(self, wait: Callable[[float | None], None]) -> None:
         super().__init__()
         self._wait = wait
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """What is ready, without ever waiting for it."""
+        """Ready keys, without waiting."""
         if timeout is None or timeout > 0:
             self._wait(timeout)
         return super().select(0)
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop in virtual time, without threads: what is given to one is done at once.
+    """An event loop in virtual time, without threads: work for a thread is done at once.
 
     Args:
         clock: The stations' clock, which it moves.
@@ -110,7 +109,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return done
 
     async def sleep(self, seconds: float) -> None:
-        """Wait so long."""
+        """Wait for a time."""
         if seconds <= 0:
             await asyncio.sleep(0)
             return
@@ -147,8 +146,8 @@ class LoopClock:
         return self._clock.monotonic()
 
     async def sleep(self, seconds: float) -> None:
-        """Wait so many seconds."""
+        """Wait for a time."""
         await self._loop.sleep(seconds)
 
     def pause(self, seconds: float) -> None:
-        """Do nothing: in virtual time there is nobody to wait for."""
+        """Do nothing: in virtual time there is nothing to wait for."""

@@ -1,6 +1,6 @@
-"""What really happened on the twin: outages second by second, faults and what ended them, and what managers did.
+"""What really happened on the twin: outages to the second, faults and what ended them, and acts of managers.
 
-All of it comes from changes at the stations as they happen; nobody's record is asked.
+All of it comes from changes at the stations as they happen, and not from any record of the controller.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from simulators.fleet.fleet import Fleet
 from simulators.history import Event, EventKind
 from simulators.station import Station
 
-#: By cell and tenant, what is wanted of a cell.
+#: Demand of a cell, by cell and tenant.
 Demand = Mapping[tuple[str, str], float]
-#: What a manager changes at a station.
+#: Acts of a manager at a station.
 _ACTS = (EventKind.EDITED, EventKind.REMEDY, EventKind.RESTARTED)
-#: Cause of a restart that somebody asked for.
+#: Cause of a requested restart.
 _ASKED = "MPLANE-TRIGGERED-RESTART"
-#: Seconds that a remedy takes at most, from the latest act on.
+#: Longest effect of a remedy, in seconds from its last act.
 _TAKES = 1500.0
 #: Seconds without an act of a manager after which the next one at the same station is another attempt.
 _APART = 300.0
 
 
 def demand_of(fleet: Fleet, local: datetime) -> dict[str, Demand]:
-    """What is wanted everywhere at a local time, where all is well."""
+    """Demand everywhere at a local time, if all is well."""
     return {name: station.equipment.performance.reaches(local) for name, station in fleet.stations.items()}
 
 
 class Outages:
-    """The minutes that tenants' users in cells are without service, as an integral over changes.
+    """Minutes in which tenants' users in cells have no service, as an integral over changes.
 
     A cell of which a tenant's users get a part counts in part: half of its user plane lost for ten minutes is five.
     That a cell carries less than usual does not count.
@@ -51,9 +51,9 @@ class Outages:
         self._local = local
         self._whole = whole
         self.end = math.inf
-        #: By station, since when what part of each cell is lost to each tenant.
+        #: By station, since when which part of each cell is lost to each tenant.
         self._now: dict[str, tuple[float, Demand]] = {}
-        #: By station, who was served in which cell before the latest moment at which anything changed.
+        #: By station, who was served in which cell before the last change.
         self._served: dict[str, tuple[float, set[tuple[str, str]]]] = {}
         self._seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
         for station in fleet.stations.values():
@@ -85,20 +85,20 @@ class Outages:
         self._now[name] = now, lost
 
     def minutes(self) -> dict[tuple[str, str], float]:
-        """Minutes until now or the end of the day, by station and tenant; a cell's minute is a minute."""
+        """Minutes until now or the end of the day, by station and tenant; each cell counts."""
         for name in list(self._now):
             self._count(name)
         return {key: seconds / 60 for key, seconds in self._seconds.items()}
 
     def served_before(self, station: str, cells: Collection[str] | None = None) -> set[str]:
-        """As ``serves``, before what changed at the station just now."""
+        """Like ``serves``, before the last change at the station."""
         at, served = self._served.get(station, (-1.0, set()))
         if at != self._fleet.clock.monotonic():
             return self.serves(station, cells)
         return {tenant for cell, tenant in served if cells is None or cell in cells}
 
     def serves(self, station: str, cells: Iterable[str] | None = None) -> set[str]:
-        """The tenants whose users get something in cells of a station now; in any of its cells if none are named."""
+        """Tenants whose users have some service now in these cells of a station, or in any if none are named."""
         wanted = None if cells is None else set(cells)
         reaches = self._fleet.stations[station].equipment.performance.reaches(self._local)
         return {tenant for (cell, tenant), part in reaches.items() if part > 0 and (wanted is None or cell in wanted)}
@@ -106,7 +106,7 @@ class Outages:
 
 @dataclass
 class StruckFault:
-    """A fault of a cause at a station, and how it went on.
+    """A fault of a cause at a station, and its course.
 
     Attributes:
         remote: The remedies from afar that cure it.
@@ -123,22 +123,22 @@ class StruckFault:
     ended: float | None = None
     how: str = ""
     fault: NetworkFault | None = None
-    #: What the station carried before somebody put an older configuration back.
+    #: The station's configuration before somebody restored an older one.
     before: Config | None = None
 
     @property
     def curable(self) -> bool:
-        """Whether anything from afar cures it."""
+        """Whether a remote remedy can cure it."""
         return bool(self.remote) or self.before is not None
 
     def stands(self, at: float) -> bool:
-        """Whether it stood at a moment."""
+        """Whether it was there at a moment."""
         return self.since <= at and (self.ended is None or at < self.ended)
 
 
 @dataclass
 class Attempt:
-    """What a manager did to a station in one go.
+    """A manager's connected acts at a station.
 
     Attributes:
         at: When it began, in seconds since the day began.
@@ -160,7 +160,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class _Configured:
-    """What a station's configuration has that it may cure to take away for a while.
+    """Parts of a station's configuration that may cure something if they are removed for a while.
 
     Attributes:
         ends: Tenants of its core links, by end point.
@@ -172,7 +172,7 @@ class _Configured:
 
     @classmethod
     def of(cls, station: Station) -> _Configured:
-        """As it is now."""
+        """The parts in the current configuration."""
         radio = station.equipment.radio
         cells = (status.configured for status in radio.cells)
         return cls(
@@ -181,7 +181,7 @@ class _Configured:
 
 
 class Watch:
-    """Follows faults and acts of managers."""
+    """Records faults and acts of managers."""
 
     def __init__(self, fleet: Fleet, outages: Outages) -> None:
         self._fleet = fleet
@@ -204,7 +204,7 @@ class Watch:
                 self._end(one)
 
     def standing(self, station: str) -> list[StruckFault]:
-        """Faults that stand at a station."""
+        """Active faults at a station."""
         return [one for one in self.struck if one.station == station and one.ended is None]
 
     def _end(self, one: StruckFault) -> None:
@@ -234,7 +234,7 @@ class Watch:
                 self._end(one)
 
     def _compare(self, station: str, event: Event) -> None:
-        """What a manager's change of the configuration may cure: end points that it took away, cells that it locked."""
+        """What a manager's change of the configuration may cure: removed end points, locked cells."""
         now = _Configured.of(self._fleet.stations[station])
         before, self._configured[station] = self._configured[station], now
         attempt = self._latest.get(station)
@@ -266,7 +266,7 @@ class Watch:
         self._note(attempt, event)
 
     def _note(self, attempt: Attempt, event: Event) -> None:
-        """What it was, and whom it may have interrupted."""
+        """Note what it was, and whom it may have interrupted."""
         cells = [status.configured for status in self._fleet.stations[attempt.station].equipment.radio.cells]
         if event.kind is EventKind.RESTARTED:
             attempt.remedies.add(Remedy.RESTART)

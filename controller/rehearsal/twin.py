@@ -1,4 +1,4 @@
-"""The twin: all stations of a network in memory, and a way to their NETCONF servers without sockets or encryption.
+"""The twin: all stations of a network in memory, and connections to their NETCONF servers without sockets.
 
 Hello, framing, XML, locks, candidates, confirmed commits and notifications are those of the simulated stations and of
 the controller; only what carries the bytes is replaced.
@@ -39,18 +39,18 @@ from simulators.netconf.session import Session
 from simulators.network import SimulatedNetwork
 from simulators.station import StationSettings
 
-#: Who the controller is, at the stations.
+#: Name of the controller at the stations.
 MANAGER = "minka"
-#: Seconds until a cell is on air after it was unlocked and a link up after its creation, and that a restart takes.
+#: Seconds until an unlocked cell is on air or a new link is up, and seconds of a restart.
 SETTLE, BOOT = 1.0, 60.0
 #: Seconds to wait for the answer of a request.
 _PATIENCE = 60.0
 
 
 def make_fleet(network: SimulatedNetwork, clock: VirtualClock, *configs: Mapping[str, Config]) -> Fleet:
-    """All stations, after these configurations one after the other; they come from the factory.
+    """All stations, with these configurations applied one after the other to new devices.
 
-    Pools do not run: stations that are made of functions are there like physical ones.
+    Pools do not run: stations made of functions behave like physical ones.
     """
     stations = StationSettings(settle_seconds=SETTLE, boot_seconds=BOOT)
     fleet = Fleet(network, FleetSettings(stations=stations, pools=False), clock)
@@ -60,7 +60,7 @@ def make_fleet(network: SimulatedNetwork, clock: VirtualClock, *configs: Mapping
 
 
 def provisioned(network: Network, simulated: SimulatedNetwork, day: date) -> dict[str, Config]:
-    """What each station carries where the field did just what the network files say."""
+    """Configuration of each station if it carried exactly what the network files say."""
     intent = compile_intent(network, day, [station.id for station in network.stations])
     fleet = make_fleet(simulated, VirtualClock())
     configs = {}
@@ -134,7 +134,7 @@ class MemoryDevices(SshDevices):
     @asynccontextmanager
     async def files(self, target: DeviceTarget) -> AsyncIterator[DeviceFiles]:
         """See ``Devices.files``."""
-        async with self.session(target):  # which says whether it can be reached
+        async with self.session(target):  # raises if it can't be reached
             station = self._fleet.stations[target.station]
             yield _Folder(station.equipment.files(station.server.profile.files))
 
@@ -146,7 +146,7 @@ class _Folder:
     files: MeasurementFiles
 
     async def list(self, most: int) -> tuple[RemoteFile, ...]:
-        """See ``DeviceFiles.list``. What would be their sizes is not known without writing them, and nobody asks."""
+        """See ``DeviceFiles.list``. Sizes are not known without writing the files, and nobody needs them."""
         found = tuple(RemoteFile(one.name, 0, int(one.written.timestamp())) for one in self.files)
         if len(found) > most:
             raise OversizedError(f"the folder holds more than {most} files")
@@ -164,7 +164,7 @@ class _Folder:
 
 
 class _Wire(asyncio.Transport):
-    """Both ends of a connection: the controller's session on one side, the station's protocol on the other."""
+    """Both ends of a connection: the controller's session and the station's protocol."""
 
     def __init__(self, client: Transport) -> None:
         super().__init__()
@@ -180,7 +180,7 @@ class _Wire(asyncio.Transport):
         device.connection_made(self)
 
     def from_client(self, data: bytes) -> None:
-        """The controller sends."""
+        """Data from the controller."""
         self._loop.call_soon(self._to_device, data)
 
     def _to_device(self, data: bytes) -> None:
@@ -190,20 +190,20 @@ class _Wire(asyncio.Transport):
     # ------------------------------------------------ what the station does with it
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """The station sends."""
+        """Data from the station."""
         if self._open:
             self._loop.call_soon(self._client.data_received, bytes(data), None)
 
     def is_closing(self) -> bool:
-        """Whether it is of no use to write."""
+        """Whether the connection is closing."""
         return not self._open
 
     def close(self) -> None:
-        """Close after all was sent."""
+        """Close after all data is sent."""
         self._loop.call_soon(self.abort)
 
     def abort(self) -> None:
-        """End it for both."""
+        """Abort both sides."""
         if not self._open:
             return
         self._open = False
@@ -212,7 +212,7 @@ class _Wire(asyncio.Transport):
             self._loop.call_soon(self._device.connection_lost, None)
 
     def pause_reading(self) -> None:
-        """The controller never sends so much."""
+        """Not needed: the controller never sends so much."""
 
     def resume_reading(self) -> None:
         """As ``pause_reading``."""
@@ -246,17 +246,17 @@ class _Login(asyncio.Protocol):
         self._session: Session | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The manager is in."""
+        """Begin the session."""
         assert isinstance(transport, asyncio.Transport)
         self._session = Session(self._server, MANAGER, transport)
         self._session.open()
 
     def data_received(self, data: bytes) -> None:
-        """Pass it on."""
+        """Pass data to the station."""
         assert self._session is not None
         self._session.receive(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is gone."""
+        """End the session."""
         assert self._session is not None
         self._session.lost()

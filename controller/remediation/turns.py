@@ -39,7 +39,7 @@ class Turns:
         return bool(self._known)
 
     def add(self, alarm_id: str, group: Group) -> None:
-        """Add an alarm, unless it is known already."""
+        """Add an alarm that is not known yet."""
         self._known.add(alarm_id)
         self._waiting.setdefault(group, {})[alarm_id] = None
 
