@@ -143,7 +143,7 @@ async def test_what_a_pool_would_refuse_is_not_planned(site: Site, pools: Pools)
     pools.let_read(pool, "reader")
     plan = await site.plan(f"pool={pool}")
     assert plan.is_empty
-    assert 'cannot patch resource "namespaces"' in plan.unplanned[pool]
+    assert "may not patch namespaces" in plan.unplanned[pool]
 
 
 async def test_a_pool_that_is_away_is_left_out(site: Site) -> None:
