@@ -14,6 +14,7 @@ from controller.cloud.session import bare
 from controller.models.errors import (
     AuthenticationError,
     DeviceRefusedError,
+    NotPermittedError,
     SessionLostError,
     UnreachableError,
 )
