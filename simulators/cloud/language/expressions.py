@@ -118,7 +118,7 @@ def _message_of(schema: Schema, value: dict[str, Any], *, whole: bool) -> dict[s
     fields = {**schema.properties, **(_WHOLE if whole else {})}
     found: dict[str, Any] = {}
     for name, each in value.items():
-        if name in fields and each is not None:
+        if name in fields and (each is not None or fields[name].nullable):
             found |= dict.fromkeys(filter(None, {name, escaped(name)}), value_of(fields[name], each))
     return found
 

@@ -291,7 +291,6 @@ def _rule(verbs: list[str], **what: list[str]) -> dict[str, Any]:
 
 
 _BASIC = ["/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi", "/openapi/*", "/readyz"]
-_ISSUER = ("/.well-known/openid-configuration", "/openid/v1/jwks")
 _VERSION = ["/version", "/version/"]
 _ALL = _rule(["*"], apiGroups=["*"], resources=["*"])
 #: Bootstrap roles: name, rules, groups that hold them.
@@ -317,8 +316,8 @@ _BOOTSTRAP: tuple[tuple[str, list[dict[str, Any]], tuple[str, ...]], ...] = (
     ),
     (
         "system:service-account-issuer-discovery",
-        [_rule(["get"], nonResourceURLs=[f"{path}{end}" for path in _ISSUER for end in ("", "/")])],
-        ("system:serviceaccounts",),
+        [_rule(["get"], nonResourceURLs=["/.well-known", "/.well-known/*"])],
+        ("system:authenticated",),
     ),
 )
 

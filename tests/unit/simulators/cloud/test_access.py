@@ -170,7 +170,7 @@ def test_a_token_is_a_signed_statement(cluster: Cluster, admin: Client, robot: J
     account = Client(cluster, token)
     _, issuer = account.ask("GET", "/.well-known/openid-configuration")
     assert (issuer["issuer"], issuer["jwks_uri"].endswith("/openid/v1/jwks")) == (ISSUER, True)
-    keys = account.api.handle(account._request("GET", "/openid/v1/jwks", None, {})).body  # type: ignore[union-attr]
+    keys = admin.api.handle(admin._request("GET", "/openid/v1/jwks", None, {})).body  # type: ignore[union-attr]
     (key,) = json.loads(keys)["keys"]
     read = jwt.decode(token, ECKey.import_key(key), algorithms=["ES256"])
     now = int(clock.now().timestamp())

@@ -213,6 +213,17 @@ def test_server_side_apply_keeps_to_rules(admin: Client) -> None:
     assert admin.ask("PATCH", target, {**sent, "spec": {"min": 1, "max": 2}}, content_type=apply)[0] == 201
 
 
+def test_a_value_that_may_be_null_is_there() -> None:
+    cluster = Cluster("pool", VirtualClock())
+    cluster.access.add_token("admin", "admin", "system:masters")
+    admin = Client(cluster)
+    fields = {"a": {"type": "string", "nullable": True}, "b": {"type": "string"}}
+    rule = {"rule": "has(self.a) && !has(self.b)"}
+    assert admin.ask("POST", DEFINITIONS, definition({"type": "object", "properties": fields, RULES: [rule]}))[0] == 201
+    assert admin.ask("POST", GAUGES, {**_HEAD, "metadata": {"name": "a"}, "spec": {"a": None, "b": None}})[0] == 201
+    assert admin.ask("POST", GAUGES, {**_HEAD, "metadata": {"name": "b"}, "spec": {}})[0] == 422
+
+
 def test_lists_that_are_sets_are_compared_as_such() -> None:
     cluster = Cluster("pool", VirtualClock())
     cluster.access.add_token("admin", "admin", "system:masters")
