@@ -1,4 +1,4 @@
-"""The API's app for a test, without the time that FastAPI takes to make its routes again."""
+"""The API's app for a test, which shares its routes: FastAPI takes long to make them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _shared = cache(make_app)
 
 
 def app_with(services: Services) -> FastAPI:
-    """An app with state and middleware of its own; its routes are those of all others."""
+    """An app with its own state and middleware, and shared routes."""
     app = copy.copy(_shared())
     app.state, app.middleware_stack = State({"services": services}), None
     return app

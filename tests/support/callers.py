@@ -17,24 +17,24 @@ from controller.runs.approval.clearance import reassess
 from controller.runs.approval.consent import RunOccasion, plan_constraints
 
 ADMINISTRATOR = Person(name="ana", role=Role.ADMINISTRATOR)
-#: By which agreements of the tiny network let the host take service away.
+#: Clauses of the tiny network's agreements that let the host reduce service.
 CLAUSE = "9.1"
 
 
 def contracts(requirements: Iterable[Requirement]) -> tuple[Contract, ...]:
-    """Contractual reasons for whatever service is taken away."""
+    """Contractual reasons for any loss of service."""
     reduced = {one.contract for one in requirements if one.action is ActionClass.REDUCE}
     return tuple(Contract(agreement=name, clause=CLAUSE) for name in sorted(reduced))
 
 
 def contracts_for(store: Store, plan: Plan) -> tuple[Contract, ...]:
-    """Contractual reasons for all that a plan takes away."""
+    """Contractual reasons for all service that a plan interrupts or reduces."""
     _, network = store.networks.get(plan.network_digest)
     return contracts(plan_constraints(network, plan, RunOccasion(plan.digest, plan.created)).requirements)
 
 
 def agree_by_contract(store: Store, clock: Clock, run: Run) -> None:
-    """Let the administrator give the contractual reasons for all that a run takes away."""
+    """Let the administrator give contractual reasons for all service that a run interrupts or reduces."""
     standing = store.approvals.standing(run.id)
     given = contracts(standing.constraints.requirements) if standing is not None else ()
     if standing is not None and given:
@@ -43,7 +43,7 @@ def agree_by_contract(store: Store, clock: Clock, run: Run) -> None:
 
 
 def agree(store: Store, plan: Plan, person: Person, reason: str = "") -> None:
-    """Let a person, who is let in for that, say yes to a plan."""
+    """Admit a person, and approve a plan in that person's name."""
     admit(store, f"token-of-{person.name}", person.name, person.role, person.tenant)
     store.approvals.vote(plan.digest, person, VoteChoice.APPROVE, reason, plan.id)
 
@@ -56,7 +56,7 @@ def admit(
     tenant: str = "",
     scopes: tuple[Permission, ...] | None = None,
 ) -> Person:
-    """Make a user with this token."""
+    """Add a user with this token."""
     person = Person(name=name, role=role, tenant=tenant)
     store.tokens.ensure(NewToken(digest(token), name, scopes=scopes), person)
     return person.model_copy(update={"scopes": scopes})

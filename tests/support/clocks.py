@@ -7,12 +7,12 @@ from datetime import datetime
 
 from simulators.clock import VirtualClock
 
-#: Moments that the loop gets to carry what a step of time set off over its sockets.
+#: Turns of the loop that carry the effects of a step of time over its sockets.
 _MOMENTS = 20
 
 
 class BridgedClock:
-    """The controller's Clock on the stations' virtual time: whoever of the controller sleeps moves time on for all.
+    """The controller's Clock on the stations' virtual time: a sleep of the controller moves time on for all.
 
     Made for one task of the controller that sleeps at a time; every timer of the stations that falls due on
     the way runs, in order.

@@ -1,4 +1,4 @@
-"""Small disks that can be filled up: file systems in memory, where this process may mount them."""
+"""Small disks that can be filled up: file systems in memory, if this process may mount them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SmallDisk:
 
     @contextmanager
     def full(self) -> Iterator[None]:
-        """Leave not one byte, until the end."""
+        """Fill the disk to the last byte during the block."""
         with self._ballast.open("wb", buffering=0) as file:
             for size in (1 << 20, 4096, 1):
                 with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Processes of Python that begin with everything imported: to start one takes a tenth of the processor's time.
+"""Python processes that start with all imports done, which takes a tenth of the CPU time.
 
 A server, one for all processes of a test session, imports the packages, compiles the stations' YANG modules, and forks
 for each process, which runs ``python -m module words...`` as its whole life, with its own id, environment, signals and
@@ -105,7 +105,7 @@ def run_forked(words: Sequence[str], env: Mapping[str, str] = os.environ) -> sub
 
 @cache
 def _join() -> tuple[socket.socket, list[subprocess.Popen[bytes]]]:
-    """What shows the session's server that this process may still need it: it ends with the last of these."""
+    """A connection that keeps the session's server alive: it ends with the last one."""
     started: list[subprocess.Popen[bytes]] = []
     while True:
         with contextlib.suppress(ConnectionError):
@@ -113,7 +113,7 @@ def _join() -> tuple[socket.socket, list[subprocess.Popen[bytes]]]:
             joined.send(_JOINS)
             if joined.recv(16) == _JOINS:
                 return joined, started
-        # There is none, or it is about to end. Of several that are started at once, one stays.
+        # There is no server, or it is about to end. Of several that start at once, one stays.
         command = [sys.executable, "-m", "tests.support.forks", _ADDRESS]
         server = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         started.append(server)
@@ -128,7 +128,7 @@ def _connected() -> socket.socket:
 
 
 def serve(address: str) -> list[str]:
-    """Fork for whoever asks. Returns in each fork, with what it is to run, and with nothing once nobody may ask."""
+    """Serve requests for processes. Returns in each fork with its task, and in the server with None at the end."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         with contextlib.suppress(OSError):  # another one serves
             listener.bind(f"\0{address}")
@@ -151,7 +151,7 @@ def serve(address: str) -> list[str]:
 
 
 def _asked(listener: socket.socket) -> Iterator[tuple[socket.socket, bytes, list[int]]]:
-    """Who asks for a process, and what for, until all who joined have left."""
+    """Requests for processes, until the last client has left."""
     joined: list[socket.socket] = []
     while ready := select.select([listener, *joined], [], [], None if joined else _NOBODY)[0]:
         if listener in ready:
@@ -171,7 +171,7 @@ def _asked(listener: socket.socket) -> Iterator[tuple[socket.socket, bytes, list
 
 
 def _import_all() -> None:
-    """Import and compile what any of the processes may use."""
+    """Import and compile all that the processes may use."""
     for package in _PACKAGES:
         for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
             if not module.name.endswith("__main__") and ".migrations" not in module.name:
@@ -198,7 +198,7 @@ def _begins(client: socket.socket) -> bool:
 
 
 def _become(asked: tuple[list[str], dict[str, str]], descriptors: Sequence[int]) -> list[str]:
-    """Take on environment, output and errors; what is to be run."""
+    """Apply environment, output and errors of a request; returns its task."""
     words, env = asked
     os.environ.clear()
     os.environ.update(env)

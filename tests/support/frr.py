@@ -49,27 +49,27 @@ class Frr:
     saved: Path
 
     def target(self, router: str) -> DeviceTarget:
-        """How to reach it."""
+        """The router as a target."""
         row = Router.model_validate({"id": router, "site": "lima", **self.fields()})
         return DeviceTarget.of_router(row, ManagementDefaults())
 
     def fields(self) -> dict[str, str]:
-        """How to reach it, as fields of a row of ``routers.csv``."""
+        """The router as fields of a row of ``routers.csv``."""
         ssh = self.ssh
         at = {"address": "127.0.0.1", "port": str(ssh.port), "host_key": ssh.host_key, "platform": "frr"}
         return {**at, "username": ssh.username, "credential": ssh.credential}
 
     def type(self, *lines: str) -> str:
-        """Type lines behind everybody's back."""
+        """Type lines outside of Minka, as a foreign edit."""
         return _vtysh(self.name, "configure terminal", *lines)
 
     def save(self) -> None:
-        """Keep what it carries over a restart."""
+        """Save the running configuration."""
         assert "saved to" in _vtysh(self.name, "write memory")
 
     @contextlib.contextmanager
     def without_mgmtd(self) -> Iterator[None]:
-        """Kill the daemon that holds its configuration, which then stays away."""
+        """Kill the daemon that holds its configuration, and keep it down."""
         run = Path("/var/run/frr") / self.name
         (run / "away").touch()
         try:
@@ -123,7 +123,7 @@ class Frr:
             _wait(self.name)
 
     def running(self) -> str:
-        """What it carries, by its own word."""
+        """Its running configuration."""
         return _vtysh(self.name, "show running-config")
 
 

@@ -4,9 +4,9 @@ How it behaves, observed here and held by ``tests/integration/device/test_netcon
 
 - It has candidate and confirmed-commit:1.1; running is not writable. Constraints are checked at edit-config.
 - ``validate`` then ``commit`` answers ok twice, changes nothing and empties the candidate: never validate.
-- While running is locked, by whomever, it can't take a confirmed commit back: neither the timer nor a cancel
+- While running is locked, by any session, it can't take a confirmed commit back: neither the timer nor a cancel
   changes running, and the cancel is answered ok ("restore running config failed (config locked)" in its log).
-- Its timers run only when it hears nothing for a second: who polls more often keeps an expired confirmed
+- Its timers run only after a second without input: a client that polls more often keeps an expired confirmed
   commit alive, and may still confirm it.
 - While a confirmed commit is pending, every other session's ``lock`` (candidate and running) is denied with
   ``in-use`` and app-tag ``outstanding-confirmed-commit``, persist or not, and so is a commit without the

@@ -1,4 +1,4 @@
-"""How fast this machine is just now, so that a bound on CPU judges our code and not the machine.
+"""The present speed of this machine, so that a bound on CPU judges our code and not the machine.
 
 A second of CPU is no constant: a core that shares its silicon with others does half as much in it. What some work takes
 is therefore told in units of a fixed piece of work of the same kind, done in the same moments.

@@ -1,4 +1,4 @@
-"""A webhook of people who are told what automation could not do."""
+"""A webhook for escalations to people."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class People:
-    """What a local webhook took in; the first ``refusals`` calls are answered with 503."""
+    """The calls of a local webhook; the first ``refusals`` calls get 503."""
 
     def __init__(self, refusals: int = 0) -> None:
         self.refusals = refusals

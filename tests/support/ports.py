@@ -12,7 +12,7 @@ _FIRST, _OWN, _PROCESSES = 21_000, 250, 46
 
 
 class _Ports:
-    """The ports of this process; whoever holds the first of them has them all, until it ends."""
+    """The ports of this process; it holds the first of them, which reserves all, until it ends."""
 
     def __init__(self) -> None:
         for first in range(_FIRST, _FIRST + _OWN * _PROCESSES, _OWN):
@@ -28,7 +28,7 @@ class _Ports:
         raise RuntimeError("other test processes have all ports")
 
     def take(self, count: int) -> int:
-        """First of ``count`` in a row that nobody has, and that were not given out lately."""
+        """First of ``count`` free ports in a row that were not given out lately."""
         for _ in range(2 * _OWN):
             base = self._next if self._next + count <= self._all.stop else self._all.start
             self._next = base + 1
@@ -52,10 +52,10 @@ _own = cache(_Ports)
 
 
 def free_ports(count: int) -> int:
-    """First of ``count`` consecutive loopback ports that nobody has, and that no other test process takes meanwhile."""
+    """First of ``count`` consecutive free loopback ports that no other test process takes meanwhile."""
     return _own().take(count)
 
 
 def free_port() -> int:
-    """One of them."""
+    """A free port."""
     return free_ports(1)

@@ -45,7 +45,7 @@ class PostgresServer:
 
     @property
     def runs(self) -> bool:
-        """Whether it runs; not so after ``kill``."""
+        """Whether it runs; False after ``kill``."""
         return (self.folder / "data" / "postmaster.pid").exists() and Path(f"/proc/{self.pid}").exists()
 
     def url(self, database: str) -> str:
@@ -72,7 +72,7 @@ class PostgresServer:
 
     @contextmanager
     def standby(self) -> Iterator[PostgresServer]:
-        """A standby on which everything is that this server says is committed."""
+        """A standby that has all transactions that this server reports as committed."""
         folder = _folder(self.folder.parent)
         source = ("-h", "127.0.0.1", "-p", str(self.port), "-U", "minka", "--checkpoint=fast", "--no-sync")
         _run("pg_basebackup", "-D", str(folder / "data"), "--write-recovery-conf", *source)
@@ -89,7 +89,7 @@ class PostgresServer:
             _remove(made)
 
     def promote(self) -> None:
-        """Let a standby be a server of its own, and wait until it is."""
+        """Promote a standby, and wait until it is a server."""
         _run("pg_ctl", "-D", str(self.folder / "data"), "-w", "promote")
 
     def start(self) -> None:
@@ -108,7 +108,7 @@ class PostgresServer:
 
     @contextmanager
     def hung(self) -> Iterator[None]:
-        """Let the server answer nobody, not even by ending connections, until the end."""
+        """Suspend the server during the block: it does not answer, and does not end connections."""
         pid = self.pid
         os.kill(pid, signal.SIGSTOP)  # first, so that it has no more children
         stopped = (pid, *_children(pid))

@@ -1,4 +1,4 @@
-"""A whole controller in processes of its own, in both shapes, with simulated stations: to work with and to break."""
+"""A whole controller in its own processes, embedded or with servers, with simulated stations to work with."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from tests.support.postgres import PostgresServer
 from tests.support.redis import RedisServer, redis_server
 
 Shape = Literal["embedded", "servers"]
-#: Seconds in which anything happens, a takeover included, on a machine that does much else.
+#: Seconds in which anything happens, a takeover included, on a busy machine.
 PATIENCE = 90.0
 
 
@@ -112,7 +112,7 @@ class ProcessSystem:
         return {name: self.stop(name) for name in tuple(self.processes)}
 
     def tend(self) -> None:
-        """Start again whatever ended."""
+        """Restart the processes that ended."""
         for name in tuple(self.supervised):
             status = self.processes[name].poll()
             if status is not None:
@@ -120,7 +120,7 @@ class ProcessSystem:
                 self.start(name)
 
     def log(self, name: str) -> str:
-        """What a process logged."""
+        """The log of a process."""
         return (self.folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
 
     def until(self, what: str, holds: Callable[[], Any], seconds: float = PATIENCE, apart: float = 0.05) -> Any:
@@ -197,7 +197,7 @@ class ProcessSystem:
         return self.store.runs.get(run)
 
     def tree(self, station: str) -> dict[str, Any]:
-        """What a station carries, read live."""
+        """The device tree of a station, read now."""
         return dict(self.call("GET", f"/devices/{station}/config")["tree"])
 
     # ------------------------------------------------------------------ record
@@ -229,7 +229,7 @@ class ProcessSystem:
         assert not self.store.claims.busy(job.station for job in jobs)
 
     def assert_agree(self, station: str) -> None:
-        """All that the ledger says is ours is on the station."""
+        """Check that the station carries all nodes of the ledger."""
         ledger = self.store.ledger.find([station]).get(station, {})
         missing = set(ledger) - set(self.tree(station))
         assert not missing, missing
@@ -237,13 +237,13 @@ class ProcessSystem:
     # ---------------------------------------------------------------- stations
 
     def fault(self, station: str, kind: str, operation: str = "any", **more: Any) -> None:
-        """Put a fault in wait."""
+        """Inject a fault."""
         body = {"kind": kind, "operation": operation, **more}
         answer = self.control.post(f"/stations/{station}/faults", json=body)
         assert answer.status_code == 201, answer.text
 
     def clear_faults(self, station: str) -> None:
-        """Forget all faults."""
+        """Clear all faults."""
         self.control.delete(f"/stations/{station}/faults").raise_for_status()
 
     def changes(self, station: str, since: int = 0) -> list[str]:

@@ -32,7 +32,7 @@ def monitoring(folder: Path, api: str, scrapes: str, alerts: str) -> Iterator[tu
 
 @contextmanager
 def alertmanager(folder: Path, api: str, token: str) -> Iterator[str]:
-    """Address (``host:port``) of an Alertmanager that tells an API of alerts; it answers."""
+    """Address (``host:port``) of a running Alertmanager that sends alerts to an API."""
     address = f"127.0.0.1:{free_port()}"
     with _server(
         folder,

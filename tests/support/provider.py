@@ -26,7 +26,7 @@ DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 
 
 class IdentityProvider:
-    """What the provider knows, and what it was asked."""
+    """The provider's people and clients, and the requests that it got."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -62,7 +62,7 @@ class IdentityProvider:
         }
 
     def authorize(self, query: dict[str, str]) -> str:
-        """Sign somebody in at once: where the browser goes back to."""
+        """Sign a person in at once; returns where the browser is sent back to."""
         assert (query["client_id"], query["response_type"]) == (CLIENT, "code")
         assert query["code_challenge_method"] == "S256"
         code = secrets.token_urlsafe(8)
@@ -70,7 +70,7 @@ class IdentityProvider:
         return query["redirect_uri"] + "?" + urlencode({"code": code, "state": query["state"]})
 
     def post(self, path: str, form: dict[str, str], authorization: str) -> dict[str, Any] | None:
-        """What is answered to a form; None where it is not answered at all."""
+        """The answer to a form; None for no answer."""
         if path == "/device":
             return self.begin_device(form)
         if form.get("grant_type") == DEVICE_GRANT:

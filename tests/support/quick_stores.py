@@ -1,4 +1,4 @@
-"""Stores without what takes long in them: hundreds of tests begin with a new record.
+"""Stores that open fast, since hundreds of tests begin with a new record.
 
 Their empty tables are a copy, as migrations take a hundred times longer. What SQLAlchemy compiles of a statement, and
 knows of a kind of database, serves all engines and not one each. SQLite does not wait for the disk: these records only

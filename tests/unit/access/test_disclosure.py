@@ -1,4 +1,4 @@
-"""What a tenant is told of nodes and lines that are several tenants'."""
+"""What a tenant sees of nodes and lines that are several tenants'."""
 
 from __future__ import annotations
 
