@@ -692,8 +692,9 @@ METRICS: tuple[Metric, ...] = (
         "minka_functions",
         _G,
         _NET,
-        "Functions by kind and state: up; degraded, serving with a fault; down; starting, with a place; unplaced.",
-        "twenty",
+        "Functions by kind and state: up; degraded, serving with a fault; down; unknown, since its pool can't be read; "
+        "starting, with a place; unplaced.",
+        "thirty",
         ("kind", "state"),
     ),
     Metric(

@@ -287,6 +287,8 @@ def _functions(store: Store, clock: Clock, seen: NetworkPart) -> _Samples:
 
 
 def _running_state(health: Health | None) -> str:
+    if health is not None and not health.reachable:
+        return "unknown"
     if health is None or not health.function:
         return "up"
     return "down" if FUNCTION_DOWN in health.function else "degraded"

@@ -314,6 +314,8 @@ async def test_metrics_count_functions_and_what_they_take(virtual: ApiBench) -> 
     virtual.store.healths.save([Health.model_validate(fewer)])
     degraded = (await virtual.client.get("/metrics?region=r")).text
     assert 'minka_functions{kind="vcu-up",state="degraded"} 1' in degraded
+    virtual.store.healths.save([Health.model_validate({**fewer, "reachable": False})])
+    assert 'minka_functions{kind="vcu-up",state="unknown"} 1' in (await virtual.client.get("/metrics?region=r")).text
     assert 'minka_function_placed_timestamp_seconds{function="UP-B",pool="far"} 1781517600' in page
     assert 'minka_function_restarts_total{function="UP-B",pool="far"} 3' in page
     assert (await _get(virtual.client, "/v1/functions/UP-B"))["placed"] == {"far": "2026-06-15T10:00:00Z"}
