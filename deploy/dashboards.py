@@ -809,8 +809,8 @@ CAPACITY = Dashboard(
             Panel(
                 "timeseries",
                 "Functions by state",
-                "Unplaced: no pool that is near enough has room for it, or its tenant did not buy it. Unknown: its pool "
-                "can't be read.",
+                "Unplaced: no pool that is near enough has room for it, or its tenant did not buy it. Unknown: its "
+                "pool can't be read.",
                 {"{{state}}": "sum by (state) (minka_functions)"},
                 width=8,
             ),
