@@ -105,6 +105,10 @@ class ForeignWriterError(DeviceRefusedError):
     code = "foreign-writer"
 
 
+class InvalidError(DeviceRefusedError):
+    """The object would not be valid (422 Unprocessable Entity)."""
+
+
 class _BrokenError(SessionLostError):
     """The connection broke, and at once: whoever sat at its other end is gone, and another may be there."""
 
@@ -652,7 +656,8 @@ class PoolApi:
             return StaleError(f"{self._where}: {said}")
         if status == httpx.codes.NOT_FOUND and _part(body, "details").get("kind") == "namespaces":
             said = f"{said}: plan and apply pool={self.target.station} first, which makes it"
-        return DeviceRefusedError(f"{self._where}: {said}")
+        refusal = InvalidError if status == httpx.codes.UNPROCESSABLE_ENTITY else DeviceRefusedError
+        return refusal(f"{self._where}: {said}")
 
     def _not_permitted(self, user: str, verb: str, what: str, where: str) -> DeviceError:
         """The server knows who we are, and that account may not do this."""

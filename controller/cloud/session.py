@@ -13,7 +13,7 @@ from typing import Any, TypeGuard, TypeVar
 
 import structlog
 
-from controller.cloud.api import Answer, BusyError, ForeignWriterError, PoolApi, StaleError
+from controller.cloud.api import Answer, BusyError, ForeignWriterError, InvalidError, PoolApi, StaleError
 from controller.cloud.ims import hardware_alarms
 from controller.models.behaviour import FollowUp
 from controller.models.cloud import HardwareAlarm
@@ -280,7 +280,8 @@ class CloudSession:
 
         try:
             answer = await self._newest(place, apply, dry_run=True)
-        except ForeignWriterError as refused:
+        except (ForeignWriterError, InvalidError) as refused:
+            # What is asked for may not be valid beside what somebody else set.
             if live is None:
                 raise
             write.by_hand = self._by_hand(place, self._found[place], edited, refused)

@@ -321,7 +321,11 @@ class FunctionObjects(Objects):
                 return (path, leaf) if leaf else None
             case _ if place.kind is NF_DEPLOYMENT and field == ("metadata", "labels", OWNER_LABEL):
                 return path, "owner"
-            case _ if place.kind is DISRUPTION_BUDGET and field == ("spec", "minAvailable"):
+            case _ if place.kind is DISRUPTION_BUDGET and field in (
+                ("spec", "minAvailable"),
+                ("spec", "maxUnavailable"),
+            ):
+                # A budget has one of the two.
                 return self._entry("Disruption", place.pool), "minAvailable"
         return None
 

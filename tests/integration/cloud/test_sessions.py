@@ -187,6 +187,21 @@ async def test_what_a_person_added_by_hand_is_taken_away(pools: Pools) -> None:
     assert await change(pools, [setting(f"{HERE}/Interface[oam]", {"vlan": "7"})]) == CARRIED
 
 
+async def test_a_budget_that_a_person_wrote_the_other_way_round_is_set_back(pools: Pools) -> None:
+    """A budget has one of two fields: the one that is wanted is refused while somebody's other one stands."""
+    await change(pools, making(CARRIED))
+    path, budgets = f"{TOP}/Disruption[edge-1]", "poddisruptionbudgets.policy"
+    changed = pools.clusters["edge-1"].edited(pools.found(kind=budgets))
+    del changed["spec"]["minAvailable"]
+    changed["spec"]["maxUnavailable"] = 1
+    pools.clusters["edge-1"].update(budgets, changed, manager="kubectl-edit")
+    async with pools.devices.session(pools.function()) as session:
+        seen = await session.read()
+        assert (seen.tree[path], seen.writers[path]) == ({}, {"minAvailable": "kubectl-edit"})
+    assert await change(pools, [setting(path, {}, minAvailable="1")]) == CARRIED
+    assert "maxUnavailable" not in pools.found(kind=budgets)["spec"]
+
+
 async def test_what_was_set_back_once_is_given_up_later(pools: Pools) -> None:
     more = render_cloud(replace(DU, mbps=100)).tree
     await change(pools, making(more))
