@@ -106,7 +106,7 @@ class ForeignWriterError(DeviceRefusedError):
 
 
 class InvalidError(DeviceRefusedError):
-    """The object would not be valid (422 Unprocessable Entity)."""
+    """The object would not be valid."""
 
 
 class _BrokenError(SessionLostError):
@@ -656,7 +656,7 @@ class PoolApi:
             return StaleError(f"{self._where}: {said}")
         if status == httpx.codes.NOT_FOUND and _part(body, "details").get("kind") == "namespaces":
             said = f"{said}: plan and apply pool={self.target.station} first, which makes it"
-        refusal = InvalidError if status == httpx.codes.UNPROCESSABLE_ENTITY else DeviceRefusedError
+        refusal = InvalidError if body.get("reason") == "Invalid" else DeviceRefusedError
         return refusal(f"{self._where}: {said}")
 
     def _not_permitted(self, user: str, verb: str, what: str, where: str) -> DeviceError:

@@ -9,8 +9,14 @@ from typing import Any
 
 import pytest
 
-from controller.cloud.api import ExpiredError, ForeignWriterError, PoolApi, StaleError
-from controller.models.errors import AuthenticationError, DeviceError, DeviceRefusedError, SessionLostError
+from controller.cloud.api import ExpiredError, ForeignWriterError, InvalidError, PoolApi, StaleError
+from controller.models.errors import (
+    AuthenticationError,
+    DeviceError,
+    DeviceRefusedError,
+    NotPermittedError,
+    SessionLostError,
+)
 from controller.nrm.kube import NF_DEPLOYMENT, FunctionObjects, Place, writers_of
 from controller.nrm.profiles.function import deployment_path
 from controller.ports.clock import SystemClock
@@ -46,6 +52,9 @@ def expected(status: int, body: dict[str, Any]) -> type[DeviceError]:
     if status >= 500:
         return SessionLostError
     by_reason = {"Unauthorized": AuthenticationError, "Expired": ExpiredError, "Gone": ExpiredError}
+    by_reason["Invalid"] = InvalidError
+    if " cannot " in body["message"]:
+        by_reason["Forbidden"] = AuthenticationError if "system:anonymous" in body["message"] else NotPermittedError
     by_reason["Conflict"] = ForeignWriterError if "FieldManagerConflict" in causes else StaleError
     return by_reason.get(str(reason), DeviceRefusedError)
 
