@@ -27,6 +27,7 @@ _IMMORTAL = {"default", "kube-system", "kube-public"}
 _RBAC = {ROLES, CLUSTER_ROLES, ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS}
 _QUOTAS = "resourcequotas"
 _CLASSES = "priorityclasses.scheduling.k8s.io"
+_REQUESTS = "certificatesigningrequests.certificates.k8s.io"
 #: Seconds that a pod stays on a node that is not ready or can't be reached (DefaultTolerationSeconds).
 _STAYS = 300
 
@@ -126,6 +127,24 @@ class Admission:
         taints = attempt.obj.setdefault("spec", {}).setdefault("taints", [])
         if not any(taint["key"] == "node.kubernetes.io/not-ready" for taint in taints):
             taints.append({"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"})
+
+    def signing(self, attempt: Attempt) -> None:
+        """A request for a certificate is of who makes it, and stays what it is; it is approved by conditions alone."""
+        if attempt.kind.storage != _REQUESTS or attempt.obj is None:
+            return
+        obj, old = attempt.obj, attempt.old
+        if old is None:
+            spec, who = obj.setdefault("spec", {}), attempt.options.caller.info
+            spec["username"] = who.pop("username")
+            spec.update(who)
+            obj["status"] = {}
+            return
+        obj["spec"] = old["spec"]
+        if attempt.subresource != "approval":
+            return
+        times = dict.fromkeys(("lastUpdateTime", "lastTransitionTime"), self._verbs.now())
+        conditions = (obj.get("status") or {}).get("conditions") or []
+        obj["status"] = {**(old.get("status") or {}), "conditions": [{**times, **one} for one in conditions]}
 
     # ------------------------------------------------------ after it is validated
 

@@ -434,7 +434,7 @@ class Api:
         form = answers.accepted(request)
         if wanted.verb == "patch":
             _patch_media(request, kind)
-        if wanted.subresource in {"status", "finalize", "resize", "ephemeralcontainers"}:
+        if wanted.subresource in {"status", "finalize", "resize", "ephemeralcontainers", "approval"}:
             acts = {"get": self._get, "update": self._update, "patch": self._patch}
             return acts[wanted.verb](request, wanted, kind, form, caller)
         return subresources.answer(self.cluster, request, wanted, kind, form, self._options(request, caller))
