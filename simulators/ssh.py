@@ -26,7 +26,7 @@ class Credentials:
 
 
 class Logins:
-    """Checks who logs in to the devices of a fleet, whose seed makes their host keys."""
+    """Checks logins to the devices of a fleet, and makes their host keys from the fleet's seed."""
 
     def __init__(self, seed: str, credentials: Credentials) -> None:
         self.seed = seed
@@ -34,11 +34,11 @@ class Logins:
         self._keys = frozenset(asyncssh.import_public_key(key).public_data for key in credentials.authorized_keys)
 
     def knows(self, username: str, others: Collection[str] = ()) -> bool:
-        """Whether it is the user of the fleet, or one of the ``others`` that a device knows."""
+        """Whether a name is the user of the fleet, or one of the ``others`` of a device."""
         return username == self._credentials.username or username in others
 
     def accepts_password(self, username: str, password: str, others: Collection[str] = ()) -> bool:
-        """Whether this user has this password; the ``others`` that a device knows have the same."""
+        """Whether this user has this password, which the ``others`` of a device share."""
         expected = self._credentials.password
         return (
             expected is not None
@@ -55,8 +55,8 @@ class Login(asyncssh.SSHServer):
     """One connection to a device: its user logs in with a password or a key.
 
     Args:
-        logins: Who may.
-        history: Where a wrong password is noted.
+        logins: Checks logins.
+        history: Records wrong passwords.
         others: Users besides that of the fleet who may log in with the password.
     """
 
@@ -67,26 +67,26 @@ class Login(asyncssh.SSHServer):
         self._others = others
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
-        """The connection is there."""
+        """Note that the connection is open."""
         self.connection = conn
 
     def begin_auth(self, username: str) -> bool:
-        """Nobody comes in without proof."""
+        """Require authentication."""
         return True
 
     def password_auth_supported(self) -> bool:
-        """Passwords count."""
+        """Accept passwords."""
         return True
 
     def validate_password(self, username: str, password: str) -> bool:
-        """Whether a password is right; a wrong one is noted."""
+        """Whether a password is right; a wrong one is recorded."""
         if self._logins.accepts_password(username, password, self._others):
             return True
         self._history.record(EventKind.AUTHENTICATION_FAILED, Origin(NO_SESSION, username))
         return False
 
     def public_key_auth_supported(self) -> bool:
-        """Keys count."""
+        """Accept keys."""
         return True
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
@@ -102,7 +102,7 @@ def host_key(seed: str, device: str) -> asyncssh.SSHKey:
 
 @lru_cache(maxsize=40_000)
 def host_keys(seed: str, device: str) -> OrderedDict[bytes, asyncssh.SSHKeyPair]:
-    """The host key of a device as the options of a connection hold it."""
+    """The host key of a device, as the options of a connection take it."""
     (pair,) = asyncssh.load_keypairs([host_key(seed, device)])
     return OrderedDict((algorithm, pair) for algorithm in pair.host_key_algorithms)
 
@@ -127,11 +127,11 @@ class Channel(Protocol):
 
 
 class SshChannel:
-    """An SSH channel as a session sees it; writing to one that has just gone does nothing.
+    """An SSH channel for a session; writing after its end does nothing.
 
     Args:
         channel: The channel.
-        abort: Breaks its connection.
+        abort: Aborts its connection.
     """
 
     def __init__(self, channel: asyncssh.SSHServerChannel[bytes], abort: Callable[[], None]) -> None:

@@ -22,19 +22,19 @@ from simulators.netconf.profiles import STANDARD, Profile
 from simulators.netconf.server import Server
 from simulators.network import Core, StationRecord, Surroundings
 
-#: Earlier running configurations that a station can be put back to.
+#: Number of earlier running configurations that a station can restore.
 REMEMBERED = 50
 
 
 @dataclass(frozen=True, slots=True)
 class StationSettings:
-    """How a station speaks NETCONF, and how slow it is.
+    """Settings of a station: its NETCONF profile and its delays.
 
     Attributes:
         profile: Its capabilities and habits.
-        settle_seconds: Until a cell is on air after it was unlocked, or a core link up after its creation.
-        boot_seconds: Until a station takes sessions again after a restart, and its cells begin to settle.
-        remembers: Changes of what cells and links do that it remembers: its counters go back so far.
+        settle_seconds: Seconds until an unlocked cell is on air, or a created core link is up.
+        boot_seconds: Seconds until a station accepts sessions after a restart, and its cells begin to settle.
+        remembers: Number of state changes of cells and links that it remembers: its counters go back so far.
         delays: Seconds that an operation takes, by name (``edit-config``, ``commit``, ``get`` …); a commit or cancel
             for a token under which nothing waits is refused before any work.
     """
@@ -51,11 +51,11 @@ class UnknownRevisionError(Exception):
 
 
 class Station:
-    """A station; everything in it happens at once and in order, only its sessions wait.
+    """A station; its operations take effect at once and in order, and only sessions wait.
 
     Attributes:
         boot_seconds: Seconds that a restart takes.
-        present: Whether there is such a station; one that is made of functions is there while their pods are.
+        present: Whether the station exists; a virtual station exists while pods of its function are ready.
         revision: How often its running configuration has changed.
         faults: Faults injected into its NETCONF server; those of its equipment are ``equipment.faults``.
     """
@@ -87,7 +87,7 @@ class Station:
         self.equipment.radio.follow(factory)
 
     def summary(self) -> dict[str, Any]:
-        """The station at a glance."""
+        """A summary of the station."""
         return {
             "station": self.id,
             "revision": self.revision,
@@ -106,7 +106,7 @@ class Station:
         return self.datastores.running
 
     def running_changed(self, change: RunningChange) -> bool:
-        """Take on a running configuration; return whether anything has changed."""
+        """Apply a running configuration; return whether anything has changed."""
         cured = self.equipment.follow(change.after, change.stages)
         if change.before == change.after and not cured:
             return False
@@ -141,20 +141,20 @@ class Station:
         raise UnknownRevisionError(f"{self.id} does not remember revision {revision}")
 
     def notify(self, make: Make) -> None:
-        """Send a notification to whoever subscribed; it is made only if somebody has."""
+        """Send a notification to all subscribers; it is made only if there are any."""
         self.server.notify(make)
 
     @property
     def saved(self) -> Config:
-        """The configuration that a power cut leaves."""
+        """The configuration after a power cut."""
         return self.datastores.saved
 
     def saved_text(self) -> str:
-        """The same as XML."""
+        """That configuration as XML."""
         return f'<config xmlns="{NETCONF_NS}">{self.saved.to_text()}</config>'
 
     def load_saved(self, text: str) -> None:
-        """Start with what an earlier run left. Raises ValueError: it does not fit this station."""
+        """Start with the configuration of an earlier run. Raises ValueError if it does not fit this station."""
         try:
             config = with_alarm_list(Config.from_xml(self.schema, text.encode()), self.id, self.server.profile.alarms)
             config.validate()
@@ -175,7 +175,7 @@ class Station:
             self._start(cause)
 
     def lose_power(self) -> None:
-        """Stop: sessions are gone, and no connection is taken."""
+        """Stop: end all sessions, and accept no connections."""
         self.equipment.power_off()
         self.server.drop_sessions()
 
@@ -185,13 +185,13 @@ class Station:
             self.history.record(EventKind.UP_AGAIN, cause=cause)
 
     def terminate(self) -> None:
-        """The pod of its function is gone, and all that was in it. Its radio units stay, and serve nobody."""
+        """Remove the pod of its function, with all its state. The radio units stay, but serve nobody."""
         self.present = False
         self.lose_power()
         self.history.record(EventKind.TERMINATED)
 
     def instantiate(self, version: str) -> None:
-        """A pod of its function is ready: it comes from the factory, with the software of the pod's image."""
+        """Start with a ready pod of its function: factory configuration, and the software of the pod's image."""
         self.present = True
         self.datastores.reset(self._factory(self.server.profile))
         self.equipment.begin_anew(version)
@@ -199,7 +199,7 @@ class Station:
         self._start(POWER_ON)
 
     def _factory(self, profile: Profile) -> Config:
-        """What it comes with: its own name and the AlarmList of its profile, and nothing else."""
+        """The factory configuration: only its name and the AlarmList of its profile."""
         element = elements.root(ME_NS, "ManagedElement")
         elements.leaf(element, "id", self.id)
         attributes = elements.node(element, "attributes")
@@ -208,7 +208,7 @@ class Station:
         return with_alarm_list(Config.from_xml(self.schema, element), self.id, profile.alarms)
 
     def change_profile(self, profile: Profile) -> None:
-        """Restart with other software: its sessions are gone, its configuration stays, but for the AlarmList."""
+        """Restart with other software: sessions end, and the configuration stays, except for the AlarmList."""
         self.server.change_profile(profile)
         fitting = with_alarm_list(self.running, self.id, profile.alarms)
         if fitting != self.running:

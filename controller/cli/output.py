@@ -1,6 +1,6 @@
 """Output of commands: JSON for programs, text for people.
 
-Text is printed as it is, whoever wrote it: a string is never markup, and characters that would control the terminal are
+Text is printed as it is, from any author: a string is never markup, and characters that would control the terminal are
 escaped (``visible``). Colours come from ``styled`` and ``coloured`` only; nothing else in ``cli`` makes Rich's texts.
 """
 

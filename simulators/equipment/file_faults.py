@@ -39,7 +39,7 @@ class FileFaultKind(StrEnum):
     BOMB = "file-bomb"
     """The file is gzip, whatever its name says, and unpacks to 100 MB."""
     COUNTERS_UNKNOWN = "counters-unknown"
-    """The file has counters and objects of which nobody knows the meaning, and a value that is not there."""
+    """The file has counters and objects of unknown meaning, and a missing value."""
     GRANULARITY_CHANGED = "granularity-changed"
     """The station counts in periods of ``seconds``, whatever its jobs say."""
     CLOCK_STEP = "clock-step"

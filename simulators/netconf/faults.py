@@ -50,7 +50,7 @@ class FaultKind(StrEnum):
     LOCK_DENIED = "lock-denied"
     """A lock is denied, as if a forgotten session held it."""
     FOREIGN_EDIT = "foreign-edit"
-    """Somebody else changes running (``config``) just before the operation is carried out."""
+    """Another client changes running (``config``) just before the operation is carried out."""
     HALF_APPLIED_EDIT = "half-applied-edit"
     """An edit of the candidate or of running fails half way, and what was applied stays."""
     MANY_ERRORS = "many-errors"

@@ -189,11 +189,11 @@ class Router:
         return self._startup
 
     def saved_text(self) -> str:
-        """The same as it is typed in."""
+        """That configuration as lines to type in."""
         return text_of(self.startup)
 
     def load_saved(self, text: str) -> None:
-        """Start with what an earlier run left. Raises ValueError: a line of it is unknown."""
+        """Start with the configuration of an earlier run. Raises ValueError if a line is unknown."""
         editor, config = Editor(), RouterConfig()
         try:
             for line in text.splitlines():
@@ -205,7 +205,7 @@ class Router:
         self._surroundings.router_changed(self)
 
     def save(self, origin: Origin) -> bool:
-        """Copy running to startup; return whether the router says OK, which need not be true."""
+        """Copy running to startup; return whether the router prints OK, which may be wrong."""
         for fault in self.take_faults(SAVE_FAULTS, origin, "write"):
             return fault.kind is RouterFaultKind.SAVE_LIES
         self._startup = self.running
@@ -231,7 +231,7 @@ class Router:
         return self.reload
 
     def cancel_reload(self, origin: Origin) -> bool:
-        """Forget the planned reload; return whether there was one."""
+        """Cancel the scheduled reload; return whether there was one."""
         if self.reload is None:
             return False
         self.reload.timer.cancel()
@@ -264,17 +264,17 @@ class Router:
         return self._sessions_so_far
 
     def session_opened(self, session: SessionHandle) -> None:
-        """Take a session on."""
+        """Add a session."""
         self.sessions[session.origin.session] = session
         self.history.record(EventKind.SESSION_OPENED, session.origin)
 
     def session_closed(self, session: SessionHandle) -> None:
-        """Forget a session."""
+        """Remove a session."""
         if self.sessions.pop(session.origin.session, None) is not None:
             self.history.record(EventKind.SESSION_CLOSED, session.origin)
 
     def close(self) -> None:
-        """End with the fleet: no sessions, no reload to come."""
+        """End with the fleet: drop all sessions and cancel the reload."""
         self.cancel_reload(ITSELF)
         for session in list(self.sessions.values()):
             session.drop()
@@ -283,19 +283,19 @@ class Router:
 
     @property
     def reachable(self) -> bool:
-        """Whether its management address can be reached, as far as the router itself is concerned."""
+        """Whether the router's own state lets its management address be reached."""
         return not self.reloading and (
             self._running is None or forwarding.manageable(self.in_effect, management_address(self.record.address))
         )
 
     def carries(self, vlan: int, local: int, remote: int) -> bool:
-        """Whether it joins a station to a core node by this VLAN."""
+        """Whether it connects a station to a core node by this VLAN."""
         return not self.reloading and forwarding.carries(self.in_effect, vlan, local, remote, self._lost)
 
     def lose_path(self, port: str, *, signal: bool = False) -> None:
-        """Let all that leaves by a port's VLANs get nowhere, though the port stays up, and the management works on.
+        """Drop all packets that leave by a port's VLANs, while the port stays up and management works.
 
-        With its ``signal`` the port goes down, and all with it.
+        With its ``signal`` lost, the port goes down too.
 
         Raises:
             UnknownPortError: there is no such port.
@@ -306,7 +306,7 @@ class Router:
         self._surroundings.router_changed(self)
 
     def restore_path(self, port: str) -> None:
-        """Let it arrive again.
+        """Stop dropping these packets.
 
         Raises:
             UnknownPortError: there is no such port.
@@ -345,7 +345,7 @@ class Router:
         return struck
 
     def summary(self) -> dict[str, Any]:
-        """The router at a glance."""
+        """A summary of the router."""
         return {
             "router": self.id,
             "site": self.record.site,

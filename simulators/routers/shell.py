@@ -1,4 +1,4 @@
-"""One session on a router's command line: keys, echo, prompts, modes, pages, and the faults asked for."""
+"""One session on a router's command line: keys, echo, prompts, modes, pages, and injected faults."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from simulators.ssh import Channel
 
 _log = logging.getLogger(__name__)
 
-#: Seconds that a client may take to read what it asked for.
+#: Seconds that a client may take to read an answer.
 CLIENT_SECONDS = 60.0
-#: Lines of a page unless the client says otherwise.
+#: Default lines of a page.
 PAGE = 24
 #: Longest host name that a prompt shows.
 PROMPT_NAME = 20
@@ -54,7 +54,7 @@ class Shell:
     # ---------------------------------------------------- from the transport
 
     def open(self, command: str | None = None) -> None:
-        """Join the router's sessions and show a prompt, or carry out one command and leave."""
+        """Add the session to the router's and show a prompt, or carry out one command and leave."""
         self.router.session_opened(self)
         work = self._converse() if command is None else self._run_once(command)
         self._task = asyncio.get_running_loop().create_task(self._guarded(work))
@@ -64,21 +64,21 @@ class Shell:
         self._keyboard.feed(data.decode("utf-8", "replace"))
 
     def end_of_input(self) -> None:
-        """The client types nothing more: carry out what it typed, then end (RFC 4254 §5.3)."""
+        """After the client's last byte: carry out what it typed, then end (RFC 4254 §5.3)."""
         self._keyboard.end()
 
     def pause_writing(self) -> None:
-        """The client does not read: wait for it, but not for ever."""
+        """Pause writing to a client that does not read, for a limited time."""
         self._writable.clear()
         self._timeout = self.router.clock.call_later(CLIENT_SECONDS, self.drop)
 
     def resume_writing(self) -> None:
-        """The client reads again."""
+        """Resume writing."""
         self._writable.set()
         self._stop_timeout()
 
     def lost(self) -> None:
-        """The transport is gone, for whatever reason."""
+        """Note that the transport ended, for any reason."""
         if self._ended:
             return
         self._ended = True
@@ -88,7 +88,7 @@ class Shell:
         self.router.session_closed(self)
 
     def drop(self) -> None:
-        """End the session without a word."""
+        """Drop the session at once."""
         self._channel.abort()
         self.lost()
 
@@ -127,7 +127,7 @@ class Shell:
 
     @property
     def prompt(self) -> str:
-        """What stands before the next line."""
+        """The prompt before the next line."""
         name = self.router.running.hostname[:PROMPT_NAME]
         if self._editor is not None:
             return f"{name}({self._editor.label})#"
@@ -268,7 +268,7 @@ class Shell:
         return key
 
     def words_after(self, typed: str) -> str:
-        """What may stand next, or how the word before a question mark may go on."""
+        """The next words, or the completions of the word before a question mark."""
         try:
             words = self._continuations(typed)
         except CommandError as error:
@@ -285,7 +285,7 @@ class Shell:
         return f"{words[0][len(begun[0].text) :]} " if len(words) == 1 else ""
 
     def _continuations(self, typed: str) -> list[str]:
-        """The words that may stand where the cursor is, whole ones for one that was begun."""
+        """The words that fit at the cursor; for a part of a word, the whole words."""
         if self._editor is not None:
             grammar: Grammar[Any] = GRAMMARS[self._editor.mode]
         else:

@@ -1,4 +1,4 @@
-"""What the show commands print: texts in the layout that people and their parsers know."""
+"""Output of the show commands, in the layout that people and their parsers know."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def access_lists(config: RouterConfig) -> str:
 
 
 def reload(router: Router) -> str:
-    """When the router will reload by itself."""
+    """The scheduled reload."""
     if router.reload is None:
         return "No reload is scheduled.\n"
     left = max(0, round((router.reload.due - router.clock.now()).total_seconds()))
@@ -184,7 +184,7 @@ def reload(router: Router) -> str:
 
 
 def clock(moment: object) -> str:
-    """A moment as routers write it."""
+    """A time in the format of routers."""
     return format(moment, "%H:%M:%S UTC %a %b %d %Y")
 
 
@@ -222,10 +222,10 @@ _FILTERS: Mapping[str, Callable[[list[str], re.Pattern[str]], Iterator[str]]] = 
 
 
 def read_filter(text: str) -> Callable[[str], str]:
-    """What stands behind the bar of ``show … | include REGEX``.
+    """Parse the filter after the bar of ``show … | include REGEX``.
 
     Raises:
-        CommandError: it is no filter, or its regular expression is wrong.
+        CommandError: it is not a filter, or its regular expression is wrong.
     """
     name, _, words = text.strip().partition(" ")
     found = [key for key in _FILTERS if name and key.startswith(name.lower())]
@@ -243,7 +243,7 @@ def read_filter(text: str) -> Callable[[str], str]:
 _LONGEST = 200
 #: A bracket expression, an escaped character, or any other one.
 _TOKEN = re.compile(r"\[\^?\]?[^\]]*\]|\\.|.", re.DOTALL)
-#: What has another meaning to Python's regular expressions; ``_`` stands for what separates words.
+#: Characters with another meaning in Python's regular expressions; ``_`` matches what separates words.
 _MEANINGS: Mapping[str, str] = MappingProxyType({"_": r"(?:^|$|[ ,{}()])", "{": r"\{", "}": r"\}"})
 
 

@@ -14,16 +14,16 @@ from simulators.routers.router import Router
 from simulators.routers.shell import Shell
 from simulators.ssh import Login, Logins, SshChannel, host_key, host_keys
 
-#: Seconds until a client that came must have logged in.
+#: Seconds within which a client must log in.
 LOGIN_SECONDS = 60.0
-#: Concurrent sessions that a router takes: its vty lines.
+#: Most concurrent sessions of a router: its vty lines.
 MAX_SESSIONS = 16
 _REFUSE = frozenset({RouterFaultKind.REFUSE_SESSIONS})
 _CHANGED_KEY = frozenset({RouterFaultKind.CHANGED_HOST_KEY})
 
 
 class RouterSshServers:
-    """What the SSH servers of all routers of a fleet share."""
+    """The shared part of the SSH servers of all routers of a fleet."""
 
     def __init__(self, logins: Logins) -> None:
         self._logins = logins
@@ -43,7 +43,7 @@ class RouterSshServers:
         )
 
     def protocol(self, router: Router) -> asyncio.Protocol:
-        """A connection that came in for a router."""
+        """The protocol of an incoming connection to a router."""
         nobody = Origin(NO_SESSION, "")
         if router.take_faults(_REFUSE, nobody):
             return Refusal()
@@ -55,7 +55,7 @@ class RouterSshServers:
 
 
 class _Login(Login):
-    """Log-in to one router and the session behind it."""
+    """Login to one router, and its session."""
 
     def __init__(self, router: Router, logins: Logins) -> None:
         super().__init__(logins, router.history)
@@ -70,7 +70,7 @@ class _Login(Login):
 
 
 class _ShellChannel(asyncssh.SSHServerSession[bytes]):
-    """An SSH channel that carries a command line; the connection ends with it, as routers hang up."""
+    """An SSH channel with a command line; the connection ends with it, as on routers."""
 
     def __init__(self, router: Router, connection: asyncssh.SSHServerConnection) -> None:
         self._router = router

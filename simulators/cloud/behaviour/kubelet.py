@@ -235,7 +235,7 @@ class Kubelets(Controller):
             self._create(pod)
             return
         try:
-            # Somebody else's pull may be under way.
+            # Another pod's pull may be under way.
             seconds = there[pod.image] - now if pod.image in there else self._link.pull(pod.image)
         except PullError as error:
             self._warn(pod, "Failed", str(error))
