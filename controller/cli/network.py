@@ -120,8 +120,8 @@ def load(
         err.print(styled(warning, "yellow"))
     if said["abandoned"]:
         err.print(styled(f"not in these files, but still with nodes of ours: {_some(said['abandoned'])}", "yellow"))
-        err.print("They are neither changed nor watched any more. Load files that have them and run")
-        err.print("decommission-station on each station before it leaves the files.")
+        err.print("They are neither changed nor watched any more. Load files that have them, and before they leave the")
+        err.print("files run decommission-station on stations, terminate-function on functions and drain-pool on pools.")
 
 
 def _some(names: list[str]) -> str:
