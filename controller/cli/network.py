@@ -121,7 +121,9 @@ def load(
     if said["abandoned"]:
         err.print(styled(f"not in these files, but still with nodes of ours: {_some(said['abandoned'])}", "yellow"))
         err.print("They are neither changed nor watched any more. Load files that have them, and before they leave the")
-        err.print("files run decommission-station on stations, terminate-function on functions and drain-pool on pools.")
+        err.print(
+            "files run decommission-station on stations, terminate-function on functions and drain-pool on pools."
+        )
 
 
 def _some(names: list[str]) -> str:
