@@ -53,7 +53,7 @@ def expected(status: int, body: dict[str, Any]) -> type[DeviceError]:
         return SessionLostError
     by_reason = {"Unauthorized": AuthenticationError, "Expired": ExpiredError, "Gone": ExpiredError}
     by_reason["Invalid"] = InvalidError
-    if " cannot " in body["message"]:
+    if " cannot " in body["message"] and ' resource "' in body["message"]:
         by_reason["Forbidden"] = AuthenticationError if "system:anonymous" in body["message"] else NotPermittedError
     by_reason["Conflict"] = ForeignWriterError if "FieldManagerConflict" in causes else StaleError
     return by_reason.get(str(reason), DeviceRefusedError)
