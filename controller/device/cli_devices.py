@@ -63,7 +63,7 @@ class CliSession:
     def __init__(self, target: DeviceTarget, line: CliLine, again: Callable[[], CliLine], threads: Executor) -> None:
         profile = router_profile(target.profiles)
         if profile is None:
-            raise NotFoundError(f"{target.station}: {', '.join(target.profiles)} is no platform of routers")
+            raise NotFoundError(f"{target.station}: {', '.join(target.profiles)} is not a router platform")
         self._target = target
         self._profile = profile
         self._root = root_spec(target.profiles)

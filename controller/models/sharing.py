@@ -388,7 +388,7 @@ class Sla(Noun):
         for one in self.penalties:
             if one.below_percent > self.availability_percent:
                 raise ValueError(
-                    f"a penalty below {one.below_percent:g} % punishes what is promised: "
+                    f"a penalty below {one.below_percent:g} % applies to a month that keeps the promise: "
                     f"availability_percent is {self.availability_percent:g}"
                 )
         ordered = sorted(self.penalties, key=lambda one: -one.below_percent)

@@ -105,7 +105,7 @@ def ratios(tree: Tree) -> Iterator[Operation | Number]:
     elif isinstance(tree, Number):
         yield tree
     else:
-        raise InputError("it is no product of numbers and ratios of counts")
+        raise InputError("it is not a product of numbers and ratios of counts")
 
 
 def _factors(tree: Tree) -> list[Tree]:
@@ -213,7 +213,7 @@ class _Reader:
             if not (isinstance(tree, CounterTerm) and isinstance(other, CounterTerm)):
                 raise InputError("'|' stands between two counters, as in ERAB.RelActNbr | DRB.RelActNbr")
             if (tree.qos, tree.whole) != (other.qos, other.whole):
-                raise InputError("counters with '|' between have the same selector")
+                raise InputError("counters joined by '|' must have the same selector")
             tree = CounterTerm((*tree.names, *other.names), tree.qos, tree.whole)
         return tree
 

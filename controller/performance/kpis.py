@@ -182,7 +182,7 @@ def _folding(one: CounterTerm) -> _Folding:
     found = {_folding_of(name) for name in one.names}
     units = {known.unit for name in one.names if (known := counter_named(name)) is not None}
     if len(found) > 1 or len(units) > 1:
-        raise InputError(f"{' and '.join(one.names)} differ in unit or in how they add up: none stands for the other")
+        raise InputError(f"{' and '.join(one.names)} differ in unit or aggregation: one can't replace the other")
     return found.pop()
 
 

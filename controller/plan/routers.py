@@ -128,7 +128,7 @@ def switch_router_change(
     """
     pairs = _pairs(ledger)
     if not pairs:
-        raise NotFoundError(f"{router} has no second way: give its standby in the network files")
+        raise NotFoundError(f"{router} has no standby port: add one in the network files")
     edits = []
     owners = {path: node.owners for path, node in ledger.items()}
     for uplink, spare in sorted(pairs):

@@ -241,7 +241,7 @@ def _symptom(ask: GuardInput) -> _Denial | None:
 
 def _correlation(ask: GuardInput) -> _Denial | None:
     known = ask.repair.rule.match.follows or ask.store.alarms.is_correlated(ask.alarm.id)
-    return None if known else _Denial("it is being worked out what it follows from", ask.now + _SOON)
+    return None if known else _Denial("its root is being worked out", ask.now + _SOON)
 
 
 def follows_from(root: str) -> str:

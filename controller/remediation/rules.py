@@ -363,7 +363,7 @@ def _check_expression(text: str, entry: Entry, path: FieldPath, report: Report) 
         report.entry(entry, path, error.message, value=text)
         return
     for name in sorted(expression.names - {_ALARM}):
-        report.entry(entry, path, f"nothing is called {name!r}", value=text, expected="as in {{ alarm.station }}")
+        report.entry(entry, path, f"unknown name {name!r}", value=text, expected="as in {{ alarm.station }}")
     for name in sorted(member for of, member in expression.members if of == _ALARM and member not in _MEMBERS):
         known = report.did_you_mean(name, _MEMBERS) or f"members are {', '.join(_MEMBERS)}"
         report.entry(entry, path, f"{_ALARM} has no member {name!r}", value=text, expected=known)

@@ -408,7 +408,7 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
     def shelve(self, tx: Tx, alarm_id: str, until: datetime, by: str, reason: str) -> Alarm:
         known = _load(tx, alarm_id, lock=True)
         if known.state in (AlarmState.CLEARED, AlarmState.REPAIRED) or known.cleared is not None:
-            raise ConflictError(f"alarm {alarm_id} is over; what stands can be shelved")
+            raise ConflictError(f"alarm {alarm_id} is over; only a standing alarm can be shelved")
         said = {"shelved_until": until, "shelved_by": by, "shelved_reason": reason}
         row = said | {"shelved_severity": known.severity.value}
         tx.execute(update(alarms).where(alarms.c.id == alarm_id).values(row))

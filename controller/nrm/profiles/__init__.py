@@ -143,7 +143,7 @@ def render_routing(profiles: tuple[str, ...], facts: RouterFacts) -> Rendered:
     """
     profile = router_profile(profiles)
     if profile is None:
-        raise NotFoundError(f"{', '.join(profiles)} is no platform of routers; there are {', '.join(ROUTER_PROFILES)}")
+        raise NotFoundError(f"{', '.join(profiles)} is not a router platform; known: {', '.join(ROUTER_PROFILES)}")
     out = render_router(profile, facts)
     return Rendered(out.tree, out.owners, tuple(out.findings))
 

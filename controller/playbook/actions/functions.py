@@ -386,7 +386,7 @@ async def check_function_idle(context: Context, _: NoInputs) -> IdleStations | U
     if serving:
         more = f" and {len(serving) - 5} more" if len(serving) > 5 else ""
         return UnmetCondition(
-            f"{context.station} serves {', '.join(serving[:5])}{more}, in service still: decommission them"
+            f"{context.station} serves {', '.join(serving[:5])}{more}, which are still in service: decommission them"
         )
     return IdleStations(stations=stations)
 

@@ -179,7 +179,7 @@ class _Inputs:
             return
         for name in sorted(expression.names - self._known.keys()):
             hint = suggest(name, self._known) or f"known here: {', '.join(self._known) or 'nothing'}"
-            self._say(where, f"nothing is called {name}", hint)
+            self._say(where, f"unknown name {name}", hint)
         for name, member in sorted(expression.members):
             members: Sequence[str] | None = self._known.get(name)
             if members is not None and member not in members:

@@ -102,4 +102,4 @@ class PreparedRun:
 
 def other_request(known: Run) -> ConflictError:
     """The error if an idempotency key comes again with another request."""
-    return ConflictError(f"the idempotency key belongs to run {known.id}, which was asked for otherwise")
+    return ConflictError(f"the idempotency key belongs to run {known.id}, which another request made")

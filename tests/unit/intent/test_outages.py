@@ -205,7 +205,7 @@ def test_agreements_that_begin_or_end_part_a_time_at_midnight_of_the_networks_zo
 @pytest.mark.parametrize(
     ("penalties", "says"),
     [
-        ([(99.5, 5)], "a penalty below 99.5 % punishes what is promised: availability_percent is 99"),
+        ([(99.5, 5)], "a penalty below 99.5 % applies to a month that keeps the promise: availability_percent is 99"),
         ([(98, 5), (98, 6)], "two penalties are below 98 %"),
         ([(97, 5), (98, 6)], "the penalty below 97 % is not higher than that below 98 %"),
     ],

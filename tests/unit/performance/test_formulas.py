@@ -48,7 +48,7 @@ def test_a_formula_is_read(text: str, tree: object) -> None:
         ("mean(A.B)", "'(' at character 5: expected one of + - * / or the end"),
         ("A.B | 2", "'2' at character 7: expected a counter such as RRC.ConnEstabAtt"),
         ("(A.B + C.D) | E.F", "'|' stands between two counters"),
-        ("A.B[qos=1] | C.D", "counters with '|' between have the same selector"),
+        ("A.B[qos=1] | C.D", "counters joined by '|' must have the same selector"),
         ("A.B[plmn=1]", "'plmn' at character 5: expected qos=NUMBER or cell"),
         ("A.B[qos=0]", "'0' at character 9: expected a QCI or 5QI from 1 to 255"),
         ("A.B[qos=1.5]", "expected a QCI or 5QI from 1 to 255"),

@@ -890,7 +890,7 @@ async def test_a_function_goes_only_when_nobody_depends_on_it() -> None:
         bench.store.devices.adopt(station, (), network_digest(bench.network), "ana")
     outcomes = await bench.play("terminate-function", function="CU-1", nodes=3)
     assert outcomes == {"CU-1": Outcome.FAILED_SAFE}
-    assert "serves S1, S2, in service still" in bench.jobs[0].detail
+    assert "serves S1, S2, which are still in service" in bench.jobs[0].detail
     for station in ("S1", "S2"):
         bench.store.devices.retire(station, "ana")
     assert await bench.play("terminate-function", function="CU-1", nodes=9) == {"CU-1": Outcome.FAILED_SAFE}

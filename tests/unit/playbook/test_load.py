@@ -67,7 +67,7 @@ def test_a_good_one() -> None:
         (
             "{{ cell }}",
             "{{ cel }}",
-            "own.yaml:12: playbook.steps[1].with.cells: nothing is called cel; did you mean 'cell'?",
+            "own.yaml:12: playbook.steps[1].with.cells: unknown name cel; did you mean 'cell'?",
         ),
         ("{{ cell }}", "{{ cell() }}", "call is not allowed"),
         ('"{{ seen.cells_on_air > 1 }}"', "yes", "own.yaml:13: playbook.steps[1].when = 'yes': must be one expression"),
@@ -123,7 +123,7 @@ def test_a_good_one() -> None:
         ("name: lock\n", "name: look\n", "own.yaml:10: playbook.steps[1].name: another step has this name"),
         ("    when: ", "    timeout: 3\n    when: ", "has no timeout of its own"),
         ("action: lock-cell", "action: apply-intent", "apply-intent needs the section plan"),
-        ('targets: "*"', 'targets: "{{ target.station }}"', "own.yaml:5: playbook.targets: nothing is called target"),
+        ('targets: "*"', 'targets: "{{ target.station }}"', "own.yaml:5: playbook.targets: unknown name target"),
         (
             'targets: "*"',
             'targets: "*"\nrouters: true\nplan: {}',

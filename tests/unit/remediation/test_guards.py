@@ -178,7 +178,7 @@ SCENES: dict[str, tuple[Callable[[Scene], Any], str]] = {
     ),
     "record": (lambda scene: scene.bench.doubt(), "the record is in doubt"),
     "symptom": (_symptom, "it follows from alarm a-"),
-    "correlation": (_correlation, "it is being worked out what it follows from"),
+    "correlation": (_correlation, "its root is being worked out"),
     "announced": (_announced, "announced work w-"),
     "shelved": (_shelved, "shelved by ana"),
     "busy": (_busy, "run r-"),

@@ -282,7 +282,7 @@ def test_an_alert_may_be_called_as_it_likes_and_shipped_rules_name_nothing_stran
     ("text", "message"),
     [
         ("{{ alarm.staton }}", "alarm has no member 'staton'; did you mean 'station'?"),
-        ("{{ alert.station }}", "nothing is called 'alert'; as in {{ alarm.station }}"),
+        ("{{ alert.station }}", "unknown name 'alert'; as in {{ alarm.station }}"),
         ("{{ alarm.station", "not an expression: "),
         ("{% if alarm %}x{% endif %}", "statements and comments are not allowed"),
     ],

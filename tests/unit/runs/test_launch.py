@@ -116,7 +116,7 @@ async def test_a_key_is_one_request(doors: Doors, what: str) -> None:
     others = [asked(reason="CHG-2")]
     others += [asked(strategy=Strategy(canary=0))] if what == "plan" else [asked(playbook="another")]
     for other in others:
-        with pytest.raises(ConflictError, match=f"belongs to run {run.id}, which was asked for otherwise"):
+        with pytest.raises(ConflictError, match=f"belongs to run {run.id}, which another request made"):
             await doors.launcher.start(other)
     assert doors.runs() == 1
 
