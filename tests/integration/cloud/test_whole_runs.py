@@ -616,7 +616,7 @@ def test_a_rule_brings_a_function_away_from_a_node_whose_clock_is_lost(cloud: Cl
         cloud.fleet.pools[pool].begin_fault("ptp-lost", node)
         alarm, run = await repaired(cloud, "ptp-lost")
         assert (alarm.station, alarm.object, run.procedure) == (pool, node, "drain-node")
-        assert node not in {name for _, name in cloud.pods(FUNCTION)}
+        assert (pool, node) not in cloud.pods(FUNCTION)
 
     cloud.play(each())
 
