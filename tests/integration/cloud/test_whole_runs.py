@@ -208,6 +208,7 @@ class Cloud(VirtualCloud):
         await self.time.sleep(SETTLE)
         if len(self.pods(FUNCTION)) > 1 and len(self.placed(FUNCTION)) == 1:
             assert set((await self.done("scale-function", function=FUNCTION, replicas=1)).values()) <= GOOD, self.jobs
+            await self.heal()  # the pod that went may have been the one that its station lived in
         if len(self.placed(FUNCTION)) > 1:
             await self.heal()
         for name, pool in self.fleet.pools.items():
