@@ -326,5 +326,5 @@ def test_a_switch_raises_the_standby_and_lowers_the_uplink_and_back() -> None:
 def test_a_router_without_a_standby_has_nothing_to_switch() -> None:
     here = view(wanted(tiny(), NAME), {**BARE, **wanted(tiny(), NAME).tree})
     assert here.observed is not None
-    with pytest.raises(NotFoundError, match="no second way"):
+    with pytest.raises(NotFoundError, match="no standby port"):
         switch_router_change(NAME, here.observed, here.ledger, standby=True)
