@@ -357,4 +357,4 @@ async def test_a_router_without_a_standby_is_refused(tmp_path: Path) -> None:
     async with open_router_system(tmp_path) as system:
         await system.carry()
         run = await system.run("switch-backhaul", router=ROUTER)
-        assert "no second way" in system.job(run, ROUTER).detail
+        assert "no standby port" in system.job(run, ROUTER).detail
