@@ -210,7 +210,7 @@ async def test_one_key_is_one_run(system: PlaybookSystem) -> None:
     one = await launcher.start("lock-cell", given, "ana", "CHG-1", "key")
     again = await launcher.start("lock-cell", given, "ana", "CHG-1", "key")
     assert one.id == again.id
-    with pytest.raises(ConflictError, match="asked for otherwise"):
+    with pytest.raises(ConflictError, match="which another request made"):
         await launcher.start("lock-cell", {**given, "cell": "2"}, "ana", "CHG-1", "key")
 
 
