@@ -181,5 +181,6 @@ def _refused(answer: httpx.Response, source: str = "") -> CliError:
     elif answer.status_code == 401:
         message += " (set MINKA_TOKEN, or MINKA_HOME to the folder of the embedded controller, or minka login)"
     elif message == "Not Found":  # an unknown address, not an unknown id
-        message = f"{answer.url.path} is not there: it is not open to your side, or another version of Minka answers"
+        why = "it is not open to your side or your role, or another version of Minka answers"
+        message = f"{answer.url.path} is not there: {why}"
     return CliError(message, status, problem)

@@ -89,9 +89,10 @@ def missing(requirement: Requirement) -> str:
 
 
 def unmet(standing: ClearanceInput) -> list[str]:
-    """Missing approvals, in words."""
+    """Missing approvals, in words; one that several agreements of a side ask for stands there once."""
     voted = (standing.votes, standing.requester)
-    return [missing(one) for one in standing.constraints.requirements if not is_approved(one, *voted)]
+    asked = (missing(one) for one in standing.constraints.requirements if not is_approved(one, *voted))
+    return list(dict.fromkeys(asked))
 
 
 #: Prefixes of reasons in clearances, with the kind of wait, and who can end it and how.

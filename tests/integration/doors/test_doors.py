@@ -241,7 +241,7 @@ def test_a_tenants_person_works_with_a_token(applied: tuple[Embedded, str], tmp_
     assert not re.search("claro|entel|movistar", lines)
     for words in (("watch", run), ("device", "list"), ("device", "show", STATION), ("alarms", "list"), ("audit",)):
         assert not re.search("claro|entel|movistar", rosa(*words).out), words
-    assert "it is not open to your side" in rosa("plan", status=2).err
+    assert "it is not open to your side or your role" in rosa("plan", status=2).err
     # A new token, read in as a user would.
     (token,) = rosa("token", "list", "--json").json
     renewed = rosa("token", "rotate", token["id"], "--overlap", "0").out.strip()

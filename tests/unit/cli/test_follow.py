@@ -81,7 +81,7 @@ def test_a_token_that_is_not_accepted_and_what_is_not_open_are_reported() -> Non
     assert str(_refused(wrong)).startswith("a bearer token is needed (set MINKA_TOKEN")
     request = httpx.Request("GET", "http://x/v1/holds")
     absent = httpx.Response(404, json={"detail": "Not Found"}, request=request)
-    assert str(_refused(absent)).startswith("/v1/holds is not there: it is not open to your side")
+    assert str(_refused(absent)).startswith("/v1/holds is not there: it is not open to your side or your role,")
 
 
 def test_nobody_waits_for_ever() -> None:

@@ -191,6 +191,13 @@ def test_missing_approvals_block_everything() -> None:
     assert blocked(replace(said, votes=(*said.votes, vote("x", "alfa", VoteChoice.REJECT))))["A"] == "rejected by x: no"
 
 
+def test_an_approval_that_two_agreements_of_a_side_ask_for_is_named_once() -> None:
+    both = [Requirement(side="beta", agreement=name, action=ActionClass.INTERRUPT) for name in ("beta-1900", "beta-costa")]
+    asked = asking(*both)
+    assert blocked(asked)["A"] == "waits for approval by 1 of beta to interrupt"
+    assert blocked(replace(asked, votes=(vote("leo", "beta"),)))["A"] == ""
+
+
 def test_a_notice_without_a_lead_waits_for_nobody_whose_clock_is_ahead() -> None:
     asked = asking(Requirement(side="beta", action=ActionClass.INTERRUPT, consent=Consent.NOTICE))
     assert blocked(replace(asked, notified={"beta": NOW + timedelta(hours=1)})) == blocked(asked)
