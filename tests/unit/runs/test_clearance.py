@@ -192,7 +192,9 @@ def test_missing_approvals_block_everything() -> None:
 
 
 def test_an_approval_that_two_agreements_of_a_side_ask_for_is_named_once() -> None:
-    both = [Requirement(side="beta", agreement=name, action=ActionClass.INTERRUPT) for name in ("beta-1900", "beta-costa")]
+    both = [
+        Requirement(side="beta", agreement=name, action=ActionClass.INTERRUPT) for name in ("beta-1900", "beta-costa")
+    ]
     asked = asking(*both)
     assert blocked(asked)["A"] == "waits for approval by 1 of beta to interrupt"
     assert blocked(replace(asked, votes=(vote("leo", "beta"),)))["A"] == ""
