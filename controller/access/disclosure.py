@@ -128,6 +128,8 @@ class TenantFunction(Noun):
     """A function that a tenant owns.
 
     Attributes:
+        replicas: By the network files.
+        applied_replicas: As it was applied last, by a plan or ``scale-function``; 0 if it is on no pool.
         stations: Number of stations that it serves; for a tenant, only those that it sees.
         carries: PLMNs with their slices.
         endpoints: Stations whose NETCONF endpoint it is; for a tenant, only those that it sees.
@@ -142,6 +144,7 @@ class TenantFunction(Noun):
     package: str
     version: str
     replicas: int
+    applied_replicas: int
     stations: int
     carries: dict[str, tuple[str, ...]]
     endpoints: tuple[str, ...]
@@ -157,6 +160,7 @@ class TenantFunction(Noun):
         name: str,
         carried: Mapping[str, Iterable[Snssai]],
         running: tuple[str, ...],
+        applied: int,
         health: Health | None,
         disclosed: Collection[str],
     ) -> TenantFunction:
@@ -169,6 +173,7 @@ class TenantFunction(Noun):
             package=package.id,
             version=package.version,
             replicas=function.replicas,
+            applied_replicas=applied,
             stations=len([one for one in network.stations_served[name] if one in disclosed]),
             carries={plmn: tuple(map(str, slices)) for plmn, slices in carried.items()},
             endpoints=tuple(one for one in network.stations_in.get(name, ()) if one in disclosed),

@@ -63,7 +63,7 @@ from controller.plan import Ledgers
 from controller.ports.clock import Clock
 from controller.ports.store import AuditQuery, Page, PlanHead, StatementFilter, Store
 from controller.runs.approval.clearance import who_can_end
-from controller.runs.planning.planner import closures_now, running_on
+from controller.runs.planning.planner import closures_now, replicas_of, running_on
 
 Read = TypeVar("Read")
 
@@ -443,7 +443,8 @@ class HostView:
         _, network = self._store.networks.get()
         now = self.clock.now()
         day, closures = network.day(now), closures_now(self._store, network, now)
-        choices = place(network, day, running_on(self._store, network.function_by_id), closures).choices
+        running = running_on(self._store, network.function_by_id)
+        choices = place(network, day, running, closures, applied=replicas_of(self._store, running)).choices
         records, healths = self._store.devices.find(names), self._store.healths.find(names)
         read = {name: health.at for name, health in healths.items() if health.function}
         jobs = self._store.ledger.ended_jobs(read, min(read.values())) if read else ()
@@ -867,10 +868,16 @@ def _functions(
     store: Store, network: Network, day: date, names: Sequence[str], disclosed: Collection[str]
 ) -> list[TenantFunction]:
     """The part of functions that is disclosed to their owner."""
-    running, healths = running_on(store, names), store.healths.find(names)
+    running, applied, healths = running_on(store, names), replicas_of(store, names), store.healths.find(names)
     return [
         TenantFunction.of(
-            network, name, carried(network, day, name), running.get(name, ()), healths.get(name), disclosed
+            network,
+            name,
+            carried(network, day, name),
+            running.get(name, ()),
+            applied.get(name, 0),
+            healths.get(name),
+            disclosed,
         )
         for name in names
     ]

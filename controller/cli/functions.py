@@ -242,7 +242,7 @@ def show_function(
         return
     whose = f", {found['owner']}'s" if "owner" in found else ""
     out.print(bold(found["function"]), f"({found['kind']}, {found['package']} {found['version']}{whose})")
-    out.print(f"{counted(found['replicas'], 'replica')} for {counted(found['stations'], 'station')}")
+    out.print(f"{_replicas(found)} for {counted(found['stations'], 'station')}")
     carries = (f"{plmn} ({', '.join(slices)})" if slices else plmn for plmn, slices in found["carries"].items())
     out.print("carries", ", ".join(carries) or "nothing by an agreement in force")
     managed = "" if found.get("adopted", True) else " (not adopted)"
@@ -257,6 +257,12 @@ def show_function(
     wrong = found.get("faults", found["wrong"])
     if wrong:
         out.print(f"as seen {when(found['seen'])}:", styled("; ".join([*wrong, *_outdated(found)]), "red"))
+
+
+def _replicas(found: Mapping[str, Any]) -> str:
+    """Replicas by the network files, and as applied where that is another number."""
+    said, applied = counted(found["replicas"], "replica"), found["applied_replicas"]
+    return said if applied in (0, found["replicas"]) else f"{said} by the network files, {applied} as applied,"
 
 
 @functions.command("plan", epilog="Example: minka function plan DU-CUS-0042")

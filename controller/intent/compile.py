@@ -57,6 +57,7 @@ def compile_intent(
     stations: Collection[str] | None = None,
     running: Mapping[str, Collection[str]] | None = None,
     closures: Closures = OPEN,
+    applied: Mapping[str, int] | None = None,
 ) -> Intent:
     """Work out what every device should carry, for whom, and which contracts that breaks.
 
@@ -73,6 +74,7 @@ def compile_intent(
         running: Pools that functions run on, by function: functions stay there as long as they may. None leaves
             functions out, since their facts depend on it.
         closures: Pools that take no further functions.
+        applied: Replicas that functions were applied with. They take room, where they are more than the files'.
 
     Raises:
         NotFoundError: ``stations`` names one that the network does not have.
@@ -102,7 +104,7 @@ def compile_intent(
         intent[station.id] = tuple(facts.of(station))
     of_routers, about_routers = router_facts(network, routers, intent)
     of_functions, about_functions = function_facts(
-        network, as_of, functions if running is not None else (), running, closures
+        network, as_of, functions if running is not None else (), running, closures, applied
     )
     of_pools = pool_facts(network, as_of, pools, running or {})
     found = canonical((*findings, *facts.findings, *about_routers, *about_functions))

@@ -19,6 +19,7 @@ def function_facts(
     functions: Collection[str],
     running: Mapping[str, Collection[str]] | None,
     closures: Closures = OPEN,
+    applied: Mapping[str, int] | None = None,
 ) -> tuple[dict[str, FunctionFact], list[Finding]]:
     """Facts of placed functions, and findings about functions without a place.
 
@@ -28,10 +29,11 @@ def function_facts(
         functions: The wanted functions.
         running: Pools that functions run on, by function.
         closures: Pools that take no further functions.
+        applied: Replicas that functions were applied with.
     """
     if not functions:
         return {}, []
-    choices = place(network, as_of, running or {}, closures).choices
+    choices = place(network, as_of, running or {}, closures, applied=applied or {}).choices
     facts, findings = {}, []
     for function in sorted(functions):
         if choices[function].pool:

@@ -29,6 +29,7 @@ from controller.models.network import HOST, Network
 #: Cost of a function without a place, in microseconds for each of its stations: more than any place.
 UNPLACED_US = 10_000_000
 _NOBODY: Mapping[str, Collection[str]] = MappingProxyType({})
+_AS_FILED: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +163,7 @@ def place(
     *,
     avoid: Mapping[str, Collection[str]] = _NOBODY,
     rebalance: bool = False,
+    applied: Mapping[str, int] = _AS_FILED,
 ) -> Placement:
     """Find a pool for each function. Pure: equal input gives an equal answer, whatever its order.
 
@@ -173,15 +175,24 @@ def place(
         closures: Pools that take no further functions.
         avoid: Pools that functions have to leave, by function.
         rebalance: Let also functions move that may stay where they are.
+        applied: Replicas that functions were applied with. They take room, where they are more than the files'.
     """
-    return _Placing(network, as_of, running, rebalance, closures, avoid).answer()
+    return _Placing(network, as_of, running, rebalance, closures, avoid, applied).answer()
 
 
 def scaling_refusal(
-    network: Network, as_of: date, running: Mapping[str, Collection[str]], function: str, replicas: int
+    network: Network,
+    as_of: date,
+    running: Mapping[str, Collection[str]],
+    function: str,
+    replicas: int,
+    applied: Mapping[str, int] = _AS_FILED,
 ) -> str:
-    """Why a function can't have so many replicas on its pool; empty if it can, or runs nowhere."""
-    placing = _Placing(network, as_of, running, rebalance=False)
+    """Why a function can't have so many replicas on its pool; empty if it can, or runs nowhere.
+
+    See ``place`` for the arguments.
+    """
+    placing = _Placing(network, as_of, running, rebalance=False, applied=applied)
     if placing.at.get(function, "") not in running.get(function, ()):
         return ""
     job = placing.jobs[function]
@@ -214,14 +225,19 @@ class NodeLoss:
 
 
 def worst_losses(
-    network: Network, as_of: date, count: int, running: Mapping[str, Collection[str]] = _NOBODY
+    network: Network,
+    as_of: date,
+    count: int,
+    running: Mapping[str, Collection[str]] = _NOBODY,
+    applied: Mapping[str, int] = _AS_FILED,
 ) -> tuple[NodeLoss, ...]:
     """The effect of losing ``count`` failure domains, for each pool with functions in its worst case.
 
     The worst case has the most stations of functions without a place, then of functions that restart or move. Nodes of
-    functions are those of Minka's packing; the pool's scheduler may have chosen others.
+    functions are those of Minka's packing; the pool's scheduler may have chosen others. Arguments are those of
+    ``place``.
     """
-    placing = _Placing(network, as_of, running, rebalance=False)
+    placing = _Placing(network, as_of, running, rebalance=False, applied=applied)
     found = []
     for pool, room in sorted(placing.rooms.items()):
         ways = [placing.loss(pool, lost, as_of) for lost in losses(room.nodes, count)] if room.loads else []
@@ -287,6 +303,7 @@ def jobs(
     running: Mapping[str, Collection[str]] = _NOBODY,
     closures: Closures = OPEN,
     avoid: Mapping[str, Collection[str]] = _NOBODY,
+    applied: Mapping[str, int] = _AS_FILED,
 ) -> dict[str, _Job]:
     """All functions of known packages, by id."""
     apart: dict[str, set[str]] = defaultdict(set)
@@ -317,7 +334,7 @@ def jobs(
         found[function.id] = _Job(
             function,
             package.kind.is_central,
-            load_of(function, package, side, len(stations)),
+            load_of(_as_applied(function, applied), package, side, len(stations)),
             ways,
             frozenset(apart[function.id]),
             near,
@@ -325,6 +342,12 @@ def jobs(
             next(iter(fixed), ""),
         )
     return found
+
+
+def _as_applied(function: Function, applied: Mapping[str, int]) -> Function:
+    """A function with the replicas that it was applied with, if these are more than the network files'."""
+    more = applied.get(function.id, 0)
+    return function if more <= function.replicas else function.model_copy(update={"replicas": more})
 
 
 def _way(network: Network, function: Function, package: Package, pool: str, *, short: bool) -> tuple[int, int]:
@@ -363,8 +386,9 @@ class _Placing:
         rebalance: bool,
         closures: Closures = OPEN,
         avoid: Mapping[str, Collection[str]] = _NOBODY,
+        applied: Mapping[str, int] = _AS_FILED,
     ) -> None:
-        self.jobs = jobs(network, as_of, running, closures, avoid)
+        self.jobs = jobs(network, as_of, running, closures, avoid, applied)
         self._short = closures.short
         self.rooms = rooms(network, as_of)
         self.at: dict[str, str] = {}

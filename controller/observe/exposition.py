@@ -38,7 +38,7 @@ from controller.performance.judgement import FRESH, IndicatorValues, Judgement
 from controller.performance.kpis import EVERYBODY, Kpi, Level, Subscribers, amount, subscribers_of
 from controller.ports.clock import Clock
 from controller.ports.store import Store
-from controller.runs.planning.planner import closures_now, running_on
+from controller.runs.planning.planner import closures_now, replicas_of, running_on
 
 #: Media types: Prometheus' own text format, and OpenMetrics.
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -271,7 +271,9 @@ def _functions(store: Store, clock: Clock, seen: NetworkPart) -> _Samples:
         return
     running = running_on(store, net.function_by_id)
     healths = store.healths.find(net.function_by_id)
-    placed = _placed(seen, tuple(sorted(running.items())), closures_now(store, net, clock.now()))
+    applied = replicas_of(store, running)
+    closures = closures_now(store, net, clock.now())
+    placed = _placed(seen, tuple(sorted(running.items())), tuple(sorted(applied.items())), closures)
     states: Counter[tuple[str, str]] = Counter()
     for name, choice in placed.choices.items():
         if not seen.region or net.region_of(name) == seen.region:
@@ -321,9 +323,14 @@ def _nodes(store: Store, seen: NetworkPart) -> _Samples:
 
 
 @lru_cache(maxsize=2)
-def _placed(seen: NetworkPart, running: tuple[tuple[str, tuple[str, ...]], ...], closures: Closures) -> Placement:
-    """Where functions run and would go, by network files, day, running functions, and closed pools."""
-    return place(seen.network, seen.day, dict(running), closures)
+def _placed(
+    seen: NetworkPart,
+    running: tuple[tuple[str, tuple[str, ...]], ...],
+    applied: tuple[tuple[str, int], ...],
+    closures: Closures,
+) -> Placement:
+    """Where functions run and would go, by network files, day, running functions, their replicas, and closed pools."""
+    return place(seen.network, seen.day, dict(running), closures, applied=dict(applied))
 
 
 def _agreements(seen: NetworkPart) -> _Samples:

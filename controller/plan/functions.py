@@ -153,6 +153,12 @@ def image_in(ledger: Mapping[Path, LedgerEntry]) -> str:
     return next((str(entry.leaves.get("image", "")) for entry in deployments), "")
 
 
+def replicas_in(ledger: Mapping[Path, LedgerEntry]) -> int:
+    """The number of replicas that a function was applied with; 0 if it is on no pool."""
+    deployments = (entry for path, entry in ledger.items() if class_of(path) == DEPLOYMENT.name)
+    return max((int(str(entry.leaves.get("replicas", "1"))) for entry in deployments), default=0)
+
+
 def cordoned_change(
     pool: str, observed: Observed, ledger: Mapping[Path, LedgerEntry], node: str, *, cordoned: bool
 ) -> Change | None:

@@ -20,7 +20,7 @@ from controller.models.cloud import ClusterState, Node, Pool, PoolPlace
 from controller.models.errors import InputError, NotFoundError
 from controller.models.health import Health
 from controller.models.people import Permission, Person
-from controller.runs.planning.planner import closures_now, running_on
+from controller.runs.planning.planner import closures_now, replicas_of, running_on
 
 router = Router(prefix="/v1", tags=["functions"])
 
@@ -161,7 +161,7 @@ def _pools(backend: Backend) -> list[PoolView]:
     _, network = backend.store.networks.get()
     now, running = backend.clock.now(), running_on(backend.store, network.function_by_id)
     closures = closures_now(backend.store, network, now)
-    placed = place(network, network.day(now), running, closures)
+    placed = place(network, network.day(now), running, closures, applied=replicas_of(backend.store, running))
     seen = backend.store.healths.find(network.pool_by_id)
     return [
         PoolView.of(one, placed.pools[one.id], network.nodes_of[one.id], seen.get(one.id), closures.words(one))
@@ -184,8 +184,9 @@ def placement(
     """Where functions would go, and why. Changes nothing."""
     _digest, network = backend.store.networks.get()
     now, running = backend.clock.now(), running_on(backend.store, network.function_by_id)
-    day = network.day(now)
-    found = place(network, day, running, closures_now(backend.store, network, now), rebalance=rebalance)
+    day, applied = network.day(now), replicas_of(backend.store, running)
+    closures = closures_now(backend.store, network, now)
+    found = place(network, day, running, closures, rebalance=rebalance, applied=applied)
     return PlacementView(
         cost_us=found.cost_us,
         bound_us=lower_bound(network, day) if bound else None,
@@ -193,5 +194,5 @@ def placement(
         moves=found.moves,
         starts=tuple(one for name, one in found.choices.items() if one.pool and name not in running),
         unplaced=found.unplaced,
-        losses=worst_losses(network, day, fail, running) if fail else (),
+        losses=worst_losses(network, day, fail, running, applied) if fail else (),
     )

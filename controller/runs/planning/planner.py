@@ -47,6 +47,7 @@ from controller.plan import (
     nodes_behind,
     plan_station,
     pools_of,
+    replicas_in,
     under_hold,
     wanted_by,
 )
@@ -225,9 +226,10 @@ class Planner:
         """Facts of devices today: functions stay on their pools as long as they may."""
         virtual = any(not known.keys().isdisjoint(devices) for known in (network.function_by_id, network.pool_by_id))
         running = await self.running(network) if virtual else None
+        replicas = await self._replicas(network) if virtual else None
         closures = await self._closures(network) if virtual else OPEN
         day = network.day(self._clock.now())
-        return await asyncio.to_thread(compile_intent, network, day, devices, running, closures)
+        return await asyncio.to_thread(compile_intent, network, day, devices, running, closures, replicas)
 
     async def _closures(self, network: Network) -> Closures:
         """Pools that take no further functions now."""
@@ -237,16 +239,21 @@ class Planner:
         """Pools of functions by the ledger, by function; the one that each came to last is first."""
         return await self._store.read(running_on, network.function_by_id)
 
+    async def _replicas(self, network: Network) -> dict[str, int]:
+        """Replicas that functions were applied with."""
+        return await self._store.read(replicas_of, network.function_by_id)
+
     async def rebalanced(self, network: Network) -> Placement:
         """Where all functions would go if all may move."""
         running, day = await self.running(network), network.day(self._clock.now())
-        closures = await self._closures(network)
-        return await asyncio.to_thread(lambda: place(network, day, running, closures, rebalance=True))
+        closures, replicas = await self._closures(network), await self._replicas(network)
+        return await asyncio.to_thread(lambda: place(network, day, running, closures, rebalance=True, applied=replicas))
 
     async def scaling_refusal(self, network: Network, function: str, replicas: int) -> str:
         """Why a function can't have so many replicas on its pool; empty if it can."""
         running, day = await self.running(network), network.day(self._clock.now())
-        refusal = await asyncio.to_thread(scaling_refusal, network, day, running, function, replicas)
+        before = await self._replicas(network)
+        refusal = await asyncio.to_thread(scaling_refusal, network, day, running, function, replicas, before)
         return refusal or await self._store.read(beyond_quota, network, running, function, replicas)
 
     async def elsewhere(self, network: Network, function: str, avoid: Collection[str] | None = None) -> Choice:
@@ -291,7 +298,8 @@ class Planner:
         closures = replace(closures, pools={**dict.fromkeys(failed, "all functions there are down"), **closures.pools})
         away = {name: {*on.get(name, ()), *closures.pools} for name in still}
         away |= {name: {*pools, *closures.pools} for name, pools in leaving.items()}
-        return await asyncio.to_thread(lambda: place(network, network.day(now), running, closures, avoid=away))
+        day, replicas = network.day(now), await self._replicas(network)
+        return await asyncio.to_thread(lambda: place(network, day, running, closures, avoid=away, applied=replicas))
 
     async def restoration(self, network: Network, station: str, view: StationView) -> StationPlan:
         """The plan for a station that lost its configuration: what was applied, or else the network files."""
@@ -550,6 +558,11 @@ def running_on(store: Store, functions: Iterable[str]) -> dict[str, tuple[str, .
     for job in store.ledger.ended_jobs(changes, EVER) if changes else ():
         changes[job.station] += job.changes
     return found | {name: latest_first(found[name], made) for name, made in changes.items()}
+
+
+def replicas_of(store: Store, functions: Iterable[str]) -> dict[str, int]:
+    """Replicas that functions were applied with, by the ledger; those on no pool are absent."""
+    return {name: count for name, nodes in store.ledger.find(functions).items() if (count := replicas_in(nodes))}
 
 
 def closures_now(store: Store, network: Network, now: datetime) -> Closures:

@@ -107,6 +107,7 @@ async def test_a_tenant_sees_its_own_functions_and_nothing_of_others_or_of_pools
             "package": "vcu-up",
             "version": "1",
             "replicas": 1,
+            "applied_replicas": 1,
             "stations": 1,
             "carries": {"716-02": ["1-000002"]},
             "endpoints": [],
@@ -375,6 +376,22 @@ async def test_the_terminal_shows_the_same(
     assert lost[0].startswith("5 of 5 functions have a place; ways count as 7900 µs in all, ")
     assert "far n1 0 CP to edge UP-B 2 60 alfa, beta" in lost
     assert said(commands.place)[0] == "5 of 5 functions have a place; ways count as 7900 µs in all"
+
+
+async def test_replicas_beyond_the_files_are_told_and_take_room(
+    virtual: ApiBench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after ``scale-function``, until a plan brings the number of the network files."""
+    scaled = LedgerNode(path=deployment_path("CP", "far"), owners=("host",), leaves={"replicas": "3"})
+    virtual.store.devices.adopt("CP", [scaled], network_digest(NETWORK), "ana")
+    found = await _get(virtual.client, "/v1/functions/CP")
+    assert (found["replicas"], found["applied_replicas"]) == (2, 3)
+    monkeypatch.setattr(commands, "client", lambda: SimpleNamespace(get=lambda _: found))
+    commands.show_function("CP")
+    assert "2 replicas by the network files, 3 as applied, for 2 stations" in capsys.readouterr().out
+    far = await _get(virtual.client, "/v1/pools/far")
+    assert (far["used"][0], far["sides"]["host"]["used_cores"]) == (18, 12)
+    assert 'minka_pool_cores{pool="far",part="used"} 18' in (await virtual.client.get("/metrics")).text
 
 
 async def test_a_move_is_the_playbook_and_a_plan_is_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -327,6 +327,25 @@ def test_a_function_scales_as_far_as_its_pool_has_room_and_its_tenant_bought() -
     assert scaling_refusal(network, DAY, {}, "DU-1", 9) == "", "it runs nowhere"
 
 
+def test_replicas_that_were_applied_beyond_the_files_take_room() -> None:
+    """So that no further function is promised the same room before a plan brings the number of the network files."""
+    network = _own([_buys(capacity=[{"pool": "near", "cores": 18}])])
+    here = {"DU-1": ("near",), "UP-B": ("near",)}
+    used = [used_cores(place(network, DAY, here, applied={"UP-B": count}), "near")["beta"] for count in (1, 2, 3)]
+    assert used == [6, 12, 18]
+    assert scaling_refusal(network, DAY, here, "UP-B", 3, {"UP-B": 2}) == "", "its own replicas do not count twice"
+    assert not place(network, DAY, here, applied={"UP-B": 3}).moves
+    small = cloud({"near": _NEAR}, _FOUR, _DUS, servers=nodes("near", 1))
+    assert not place(small, DAY, {"DU-1": ("near",)}).unplaced
+    (homeless,) = place(small, DAY, {"DU-1": ("near",)}, applied={"DU-1": 2}).unplaced
+    assert "cores are free" in homeless.reason
+    both = {"DU-1": ("near",), "DU-2": ("near",)}
+    two = {"S1": ("DU-1",), "S2": ("DU-2",)}
+    half = cloud({"near": dict.fromkeys(two, 50)}, _FOUR[:2], two, servers=nodes("near", 1))
+    assert scaling_refusal(half, DAY, both, "DU-2", 3) == ""
+    assert scaling_refusal(half, DAY, both, "DU-2", 3, {"DU-1": 2}).endswith("cores are free and it takes 24")
+
+
 def test_links_are_sold_too() -> None:
     fast = [package("vdu"), package("vcu-up", gbps=5)]
     narrow = {"id": "near", "where": "edge", "region": "r", "address": "a", "authority": "ca", "credential": "t"}
