@@ -693,7 +693,7 @@ METRICS: tuple[Metric, ...] = (
         _G,
         _NET,
         "Functions by kind and state: up; degraded, serving with a fault; down; unknown, since its pool can't be read; "
-        "starting, with a place; unplaced.",
+        "planned, with a place but on no pool yet; unplaced.",
         "thirty",
         ("kind", "state"),
     ),

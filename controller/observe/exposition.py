@@ -278,7 +278,7 @@ def _functions(store: Store, clock: Clock, seen: NetworkPart) -> _Samples:
     for name, choice in placed.choices.items():
         if not seen.region or net.region_of(name) == seen.region:
             health = healths.get(name)
-            state = _running_state(health) if name in running else ("starting" if choice.pool else "unplaced")
+            state = _running_state(health) if name in running else ("planned" if choice.pool else "unplaced")
             states[net.package_by_id[net.function_by_id[name].package].kind, state] += 1
             for pool, at in sorted(health.placed.items()) if health else ():
                 yield "minka_function_placed_timestamp_seconds", at.timestamp(), (name, pool)

@@ -284,7 +284,7 @@ async def test_metrics_count_functions_and_what_they_take(virtual: ApiBench) -> 
     page = (await virtual.client.get("/metrics")).text
     samples = {line.rpartition(" ")[0]: line.rpartition(" ")[2] for line in page.splitlines() if "{" in line}
     for sample, value in {
-        'minka_functions{kind="vdu",state="starting"}': 2,
+        'minka_functions{kind="vdu",state="planned"}': 2,
         'minka_functions{kind="vcu-up",state="up"}': 1,
         'minka_pool_cores{pool="edge",part="all"}': 64,
         'minka_pool_cores{pool="far",part="used"}': 14,
