@@ -90,6 +90,10 @@ class Planning:
         self._losing.pop(station, None)
         self._draft.withhold(station, reason)
 
+    def add_back(self, change: Change) -> None:
+        """Add a station that comes back with its function; what the network files say there is for a later plan."""
+        self._draft.add(change.station, StationPlan(change))
+
     def follow(self, station: str, function: str) -> None:
         """Leave a station out with the function that it lives in; it is planned when the function is there."""
         if reason := self._draft.unplanned.get(function):

@@ -32,6 +32,8 @@ from controller.runs.transaction.transaction import Transaction
 
 #: The playbook of runs whose plan restarts functions with stations in them.
 RESTARTING = "restart-functions"
+#: Seconds that stations have at least to be on air which come back with all they had; functions have longer anyhow.
+_BACK_ON_AIR = 120
 #: Seconds between two checks whether a run is cancelled.
 _POLL = 1.0
 
@@ -143,7 +145,11 @@ class Apply:
                 f"policy: {first_names(coming)} can be configured only once what they live in has restarted, and "
                 "functions can't wait for a decision: let each device be decided on its own (policy station)"
             )
-        strategy, jobs = self._cut(store, plan, network, request.strategy.model_copy(update={"canary_wave": 0}))
+        strategy = request.strategy.model_copy(update={"canary_wave": 0})
+        if coming:
+            patience = max(strategy.check_timeout, _BACK_ON_AIR)
+            strategy = strategy.model_copy(update={"check_timeout": patience})
+        strategy, jobs = self._cut(store, plan, network, strategy)
         constraints = plan_constraints(network, plan, RunOccasion(plan.digest, plan.created))
         strategy = fitted(strategy, jobs, constraints, plan.created)
         return PreparedRun(

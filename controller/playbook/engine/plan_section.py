@@ -53,6 +53,7 @@ async def section_plan(
         section.identities,
         section.reserved,
         section.beneath,
+        stations=False,
     )
     if section.source is PlanSource.NETWORK:
         if request.limit is not None and not request.remove:

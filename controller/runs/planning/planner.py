@@ -42,6 +42,7 @@ from controller.plan import (
     applied,
     brought_to,
     carried_nodes,
+    coming_back,
     drift,
     latest_first,
     nodes_behind,
@@ -78,6 +79,8 @@ class PlanRequest:
         reserved: Whether PLMNs that come on air are reserved for operator use.
         beneath: Whether what has to be there before is planned too: functions that the stations are made of and that
             run nowhere yet, and pools that lack the namespace or the priority class of a function.
+        stations: Whether stations that live in functions which restart come back by the same plan; not where a playbook
+            has steps of its own for them.
     """
 
     selector: str = "*"
@@ -89,12 +92,13 @@ class PlanRequest:
     identities: bool = False
     reserved: bool = False
     beneath: bool = False
+    stations: bool = True
 
 
 #: A time before all records.
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
-#: Stations that live in functions whose intent is worked out together, and how many such parts are cached.
+#: Stations that live in functions whose ledger is read, or intent worked out, together; how many such parts are cached.
 _TOGETHER, _KEPT = 100, 4
 
 
@@ -382,13 +386,53 @@ class Planner:
             progress.done += 1
 
         await self.each(network, lacking, one)
-        await self.each(network, stations, one)
+        functions = [station for station in stations if station in network.function_by_id]
+        await self.each(network, functions, one)
+        back = await self._back(network, planning, functions) if request.stations else {}
+        others = [station for station in stations if station not in back and station not in network.function_by_id]
+        progress.total = progress.done + len(others)
+        await self.each(network, others, one)
+        for change in back.values():
+            planning.add_back(change)
         for station in coming:
             planning.follow(station, network.endpoint_function[station])
         planning.withhold({station: await self._linked(station) for station in planning.behind})
         plan = await asyncio.to_thread(planning.plan, digest, now)
         await self._store.plans.save(plan, actor)
         return plan
+
+    async def _back(self, network: Network, planning: Planning, functions: Iterable[str]) -> dict[str, Change]:
+        """Stations that lose what was applied to them by the planned changes of their functions."""
+        changes = [change for function in functions if (change := planning.change_of(function)) is not None]
+        back = await self.coming_back(network, changes)
+        applied_to = await self._store.ledger.paths(back)
+        return {station: change for station, change in back.items() if applied_to.get(station)}
+
+    async def coming_back(self, network: Network, changes: Iterable[Change]) -> dict[str, Change]:
+        """Stations in service that live in functions which these changes restart, and that are on a pool afterwards."""
+        restarting = [change for change in changes if change.outage_seconds]
+        on = await self.pools_after(restarting)
+        inside = {
+            station: function
+            for function, pools in on.items()
+            for station in (network.stations_in.get(function, ()) if pools else ())
+        }
+        records, found = await self._store.devices.find(inside), dict[str, Change]()
+        known = [one for one, record in records.items() if record.adopted is not None and record.retired is None]
+        for start in range(0, len(known), _TOGETHER):
+            part = known[start : start + _TOGETHER]
+            ledgers = await self._store.ledger.find(part)
+            found |= {station: coming_back(station, inside[station], ledgers.get(station, {})) for station in part}
+        return found
+
+    async def pools_after(self, changes: Iterable[Change]) -> dict[str, tuple[str, ...]]:
+        """Pools that functions are on after changes of them, by function."""
+        made = {change.station: change for change in changes}
+        paths = await self._store.ledger.paths(made)
+        return {
+            function: pools_of({*paths.get(function, ()), *(node.path for node in change.gained)} - {*change.lost})
+            for function, change in made.items()
+        }
 
     async def _missing(self, network: Network, devices: Collection[str]) -> frozenset[str]:
         """Functions of stations that run nowhere yet."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 from controller.models.errors import ConflictError, PlanRefusedError
 from controller.models.network import Network
-from controller.models.plan import Change, Plan
+from controller.models.plan import Plan
 from controller.models.run import Outcome, Run
 from controller.nrm.profiles import root_spec
 from controller.nrm.profiles.pool import NAMESPACE
@@ -21,8 +21,6 @@ from controller.plan import (
     StationView,
     brought_to,
     check_removals,
-    coming_back,
-    pools_of,
     undo_job,
 )
 from controller.plan.rows import first_names
@@ -69,8 +67,9 @@ async def undo_plan(
         await _undo(planner, network, run, part, draft)
         progress.done += len(part)
     await _leave_placeless(planner, network, draft)
-    stays, goes = await _after(planner, draft)
-    coming = await _coming_back(planner, network, stays)
+    changes = list(draft.changes)
+    goes = [function for function, pools in (await planner.pools_after(changes)).items() if not pools]
+    coming = await planner.coming_back(network, changes)
     keeps = partial(_stays, network, functions, goes)
     for part in _parts(others):
         await _undo(planner, network, run, [one for one in part if one not in coming], draft, keeps)
@@ -166,32 +165,6 @@ async def _leave_placeless(planner: Planner, network: Network, draft: Draft) -> 
             draft.withhold(function, f"it can't go back: by its place it may not be on {pool} any more")
         elif choices[function].pool != pool:
             draft.withhold(function, f"it can't go back to {pool}: {choices[function].reason}")
-
-
-async def _after(planner: Planner, draft: Draft) -> tuple[list[str], list[str]]:
-    """Of the functions in a plan, those that restart and stay, and those that are on no pool afterwards."""
-    changes = list(draft.changes)
-    paths = await planner.store.ledger.paths([change.station for change in changes])
-    on = {
-        change.station: pools_of(
-            {*paths.get(change.station, ()), *(node.path for node in change.gained)} - {*change.lost}
-        )
-        for change in changes
-    }
-    stays = [change.station for change in changes if change.outage_seconds and on[change.station]]
-    return stays, [function for function, pools in on.items() if not pools]
-
-
-async def _coming_back(planner: Planner, network: Network, functions: Iterable[str]) -> dict[str, Change]:
-    """Stations in service that live in functions which restart."""
-    inside = {station: function for function in functions for station in network.stations_in.get(function, ())}
-    records, ledgers = await planner.store.devices.find(inside), await planner.store.ledger.find(inside)
-    known = {one for one, record in records.items() if record.adopted is not None and record.retired is None}
-    return {
-        station: coming_back(station, function, ledgers.get(station, {}))
-        for station, function in inside.items()
-        if station in known
-    }
 
 
 # -------------------------------------------------------------------------- devices

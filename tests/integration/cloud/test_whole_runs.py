@@ -76,10 +76,19 @@ async def instantiated(cloud: VirtualCloud) -> Run:
 
 
 async def upgraded(cloud: VirtualCloud) -> Run:
-    asked = cloud.network.package_by_id[cloud.network.function_by_id[FUNCTION].package]
-    if asked.image == image_in(cloud.store.ledger.find([FUNCTION])[FUNCTION]):
-        cloud.rewrite("functions.csv", f"{FUNCTION},bbu,", f"{FUNCTION},bbu-2,")
+    _release(cloud)
     return await cloud.start("upgrade-function", where=f"function={FUNCTION}")
+
+
+def _release(cloud: VirtualCloud) -> str:
+    """Let the network files name another image than runs; which one."""
+    if _asked(cloud) == image_in(cloud.store.ledger.find([FUNCTION])[FUNCTION]):
+        cloud.rewrite("functions.csv", f"{FUNCTION},bbu,", f"{FUNCTION},bbu-2,")
+    return _asked(cloud)
+
+
+def _asked(cloud: VirtualCloud) -> str:
+    return cloud.network.package_by_id[cloud.network.function_by_id[FUNCTION].package].image
 
 
 async def moved(cloud: VirtualCloud) -> Run:
@@ -681,6 +690,22 @@ def test_what_a_silent_pool_keeps_of_a_function_that_moved_goes_by_a_rule_once_i
 
 
 # ---------------------------------------------------------------------------- undone by a person
+
+
+def test_an_applied_plan_of_a_release_brings_the_station_back_too(cloud: Cloud) -> None:
+    async def each() -> None:
+        image = _release(cloud)
+        plan = await cloud.plan(f"function={FUNCTION}", 2)
+        assert {change.station: change.comes_back for change in plan.changes} == {FUNCTION: False, STATION: True}
+        run = cloud.begin(plan)
+        await cloud.work()
+        cloud.assert_ended(run)
+        assert image_in(cloud.store.ledger.find([FUNCTION])[FUNCTION]) == image
+        await cloud.time.sleep(SETTLE)
+        await cloud.assert_whole(FUNCTION, stays=True)
+        await cloud.assert_recorded()
+
+    cloud.play(each())
 
 
 async def undone(cloud: Cloud, run: Run, **remove: int) -> Plan:

@@ -281,6 +281,13 @@ class VirtualCloud:
         await devices.close()
         return self.run
 
+    async def plan(self, selector: str, expect: int) -> Plan:
+        """The plan that brings so many devices to the network files."""
+        devices = self._devices()
+        plan = await self.services(devices).planner.plan(PlanRequest(selector, expect_stations=expect), "ana")
+        await devices.close()
+        return plan
+
     async def plan_back(self, run: str, **remove: int) -> Plan:
         """The plan that takes a run back."""
         devices = self._devices()
@@ -333,11 +340,9 @@ class VirtualCloud:
     async def prepare_pools(self) -> None:
         """Make namespaces and quotas."""
         devices = self._devices()
-        planner = self.services(devices).planner
-        await planner.adopt("pool=*", "ana")
-        plan = await planner.plan(PlanRequest("pool=*", expect_stations=len(self.fleet.pools)), "ana")
+        await self.services(devices).planner.adopt("pool=*", "ana")
         await devices.close()
-        self.begin(plan)
+        self.begin(await self.plan("pool=*", len(self.fleet.pools)))
         await self.work()
         assert all(job.outcome is Outcome.SUCCEEDED for job in self.jobs), self.jobs
 

@@ -34,7 +34,7 @@ from controller.remediation.remediator import Remediator
 from controller.remediation.rules import load_rules
 from controller.runs.launch import Launcher
 from controller.runs.loop import WorkerLoop
-from controller.runs.planning.planner import Planner
+from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.planning.undo import undo_plan
 from controller.runs.procedures import Tools
 from controller.store import SqlStore, open_store
@@ -118,6 +118,10 @@ class FunctionBench:
         await self.start(playbook, **given)
         await self.work()
         return self.outcomes
+
+    async def plan(self, selector: str, expect: int | None = None, **remove: int) -> Plan:
+        """The plan that brings devices to the network files, as people ask for it."""
+        return await self.services().planner.plan(PlanRequest(selector, remove, expect), "ana")
 
     async def plan_back(self, run: str = "", **remove: int) -> Plan:
         """The plan that takes a run back; the latest if none is named."""

@@ -779,7 +779,8 @@ async def test_network_files_that_pin_a_function_elsewhere_move_it_and_leave_not
     functions = [one.model_dump() | ({"pool": new} if one.id == "DU-1" else {}) for one in bench.network.functions]
     bench.load(Network.model_validate(bench.network.model_dump() | {"functions": functions}))
     plan = await bench.services().planner.plan(planner.PlanRequest("function=DU-1"), "ana")
-    (change,) = plan.changes
+    change, station = plan.changes
+    assert (station.station, station.comes_back) == ("S1", True)
     assert not change.removes
     assert not plan.findings
     first, *_, last = change.phases
