@@ -14,6 +14,7 @@ from controller.nrm.tree import Tree
 from controller.runs.approval.consent import effect_of
 from controller.runs.transaction import checks
 from tests.unit.playbook.functions_bench import FunctionBench
+from tests.unit.playbook.test_central_units import up
 from tests.unit.playbook.test_functions import never_ready_with, upgraded
 from tests.unit.runs.group_bench import Mortal
 
@@ -155,3 +156,20 @@ async def test_whoever_applies_it_says_how_many_devices_it_touches_and_decides_e
     await bench.work()
     assert bench.outcomes == {"DU-1": DONE, "S1": DONE}
     assert bench.devices["S1"].running == before["S1"]
+
+
+async def test_all_functions_of_a_gnb_restart_by_one_plan_and_no_station_carries_anything_else_afterwards() -> None:
+    bench = await up()
+    stations = running(bench, *(one.id for one in bench.network.stations))
+    old = running(bench, *bench.network.function_by_id)
+    for package in {one.package for one in bench.network.functions}:
+        bench.load(upgraded(bench.network, package))
+    with pytest.raises(PlanRefusedError, match="more than 50% of the network: to allow it, expect 10 devices"):
+        await bench.plan("function=*")
+    plan = await bench.plan("function=*", 10)
+    assert {change.station for change in plan.changes if change.comes_back} == stations.keys()
+    await bench.begin(plan)
+    await bench.work()
+    assert set(bench.outcomes.values()) == {DONE}, bench.jobs
+    assert running(bench, *stations) == stations
+    assert not [one for one, tree in running(bench, *old).items() if tree == old[one]]
