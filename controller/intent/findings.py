@@ -50,6 +50,7 @@ class Check(StrEnum):
     ROUTER_UNENFORCEABLE = "router-unenforceable"
     # Functions
     FUNCTION_UNPLACED = "function-unplaced"
+    FUNCTION_POOL_GONE = "function-pool-gone"
     # Backhaul
     BACKHAUL_CAPACITY = "backhaul-capacity"
     # Functions and pools
@@ -105,6 +106,7 @@ _MILDER = {
     Check.OWN_CELL_DANGLING: Severity.WARNING,
     Check.OWN_CELL_UNUSED: Severity.WARNING,
     Check.BACKHAUL_CAPACITY: Severity.WARNING,
+    Check.FUNCTION_POOL_GONE: Severity.WARNING,
     Check.FUNCTION_UNUSED: Severity.WARNING,
     Check.FUNCTION_NOT_BOUGHT: Severity.WARNING,
     Check.POOL_WITHOUT_ROOM: Severity.WARNING,

@@ -33,15 +33,31 @@ def function_facts(
     """
     if not functions:
         return {}, []
-    choices = place(network, as_of, running or {}, closures, applied=applied or {}).choices
+    running = running or {}
+    choices = place(network, as_of, running, closures, applied=applied or {}).choices
     facts, findings = {}, []
     for function in sorted(functions):
+        findings += _on_pools_gone(network, function, running.get(function, ()))
         if choices[function].pool:
             facts[function] = function_fact(network, function, choices[function].pool)
         else:
             text = f"function {function} has no place: {choices[function].reason}"
             findings.append(finding(Check.FUNCTION_UNPLACED, text, station=function))
     return facts, findings
+
+
+def _on_pools_gone(network: Network, function: str, pools: Collection[str]) -> list[Finding]:
+    """Findings about pools of a function that the files do not have, which nobody reads: they may have a new id."""
+    return [
+        finding(
+            Check.FUNCTION_POOL_GONE,
+            f"function {function} is on record on {pool}, and the network files have no such pool: if it has a new id, "
+            f"adopt that and {function}, and move {function} there; else load files that have {pool}",
+            station=function,
+        )
+        for pool in sorted(pools)
+        if pool not in network.pool_by_id
+    ]
 
 
 def function_fact(network: Network, function: str, pool: str) -> FunctionFact:

@@ -697,7 +697,7 @@ class _Placing:
             return job.shut[pool]
         if pool not in job.ways:
             if pool not in self.rooms:
-                return "there is no such pool"
+                return "the network files have no such pool"
             return "the files pin it elsewhere" if job.function.pool is not None else "too far away"
         room = self.rooms[pool]
         apart = [f"{one} is there" for one in sorted(job.apart & room.loads.keys())[:1]]

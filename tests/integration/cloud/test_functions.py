@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -82,14 +83,14 @@ class Cloud(LocalSystem):
         self.planner = Planner(self.loop_store, self.devices, self.clock, target_of)
         self.world = self.world.__class__(self.loop_store, self.planner, self.webhook, self.clock)
 
-    def load(self, folder: Path) -> None:
-        """Load network files, with stations and pools where they listen."""
+    def load(self, folder: Path, called: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Load network files, with stations and pools where they listen; of pools with a new id, by their former."""
         self.fleet.write_endpoints(folder / "endpoints.csv")
         network = load_network(folder)
         pools = [
             one.model_copy(update={"address": at.address, "port": at.port})
             for one in network.pools
-            for at in [self.fleet.pool_endpoint(one.id)]
+            for at in [self.fleet.pool_endpoint(called.get(one.id, one.id))]
         ]
         self.network = network.model_copy(update={"pools": tuple(pools)})
         self.store.networks.save(self.network, network_digest(self.network), "ana")
@@ -142,6 +143,33 @@ async def test_a_station_comes_up_on_an_empty_pool_and_moves_with_its_function(s
     assert pools_of(await system.carries(FUNCTION)) == ("edge-2",)
     assert pools_of(system.store.ledger.find([FUNCTION])[FUNCTION]) == ("edge-2",)
     assert await system.carries(STATION) == before
+
+
+async def test_a_pool_that_gets_a_new_id_keeps_its_functions(system: Cloud, tmp_path: Path) -> None:
+    """As docs/reference/network-files.md says; the function is not touched, and plans tell of it until then."""
+    await system.prepare_pools()
+    await system.play("instantiate-function", where=f"function={GATEWAY}")
+    assert pools_of(system.store.ledger.find([GATEWAY])[GATEWAY]) == ("edge-1",)
+    folder = tmp_path / "network"
+    for name in ("pools.csv", "nodes.csv", "latencies.csv"):
+        text = (folder / name).read_text(encoding="utf-8")
+        (folder / name).write_text(text.replace("edge-1,", "edge-9,"), encoding="utf-8")
+    system.load(folder, {"edge-9": "edge-1"})
+
+    async def findings() -> list[str]:
+        made = await system.planner.plan(PlanRequest("function=*"), "ana")
+        assert not made.changes
+        return [one.code for one in made.findings if one.station == GATEWAY]
+
+    assert await findings() == ["function-pool-gone"]
+    await system.planner.adopt("pool=edge-9", "ana")
+    await system.planner.adopt(f"function={GATEWAY}", "ana")
+    run = await system.playbooks().start("move-function", {"function": GATEWAY, "pool": "edge-9"})
+    await system.ends(run)
+    assert pools_of(system.store.ledger.find([GATEWAY])[GATEWAY]) == ("edge-9",)
+    made = [job.changes for job in system.store.ledger.ended_jobs([GATEWAY], run.created) if job.run == run.id]
+    assert not [change.phases for changes in made for change in changes if change.phases], "the pool was left alone"
+    assert await findings() == []
 
 
 async def test_functions_are_scaled_moved_upgraded_and_terminated(system: Cloud, tmp_path: Path) -> None:

@@ -37,6 +37,17 @@ def test_what_runs_stays_where_it_is(pool: str) -> None:
     assert not intent.findings
 
 
+def test_one_on_a_pool_that_left_the_files_is_named_with_what_to_do() -> None:
+    intent = compile_intent(NETWORK, samples.DAY, ["DU-1"], {"DU-1": ("edge-9", "edge-1")})
+    (found,) = intent.findings
+    assert (found.code, found.severity, found.station) == ("function-pool-gone", "warning", "DU-1")
+    assert found.message == (
+        "function DU-1 is on record on edge-9, and the network files have no such pool: if it has a new id, adopt "
+        "that and DU-1, and move DU-1 there; else load files that have edge-9"
+    )
+    assert intent.functions["DU-1"].pool == "edge-1"
+
+
 def test_functions_are_left_out_where_nobody_knows_what_runs() -> None:
     assert not compile_intent(NETWORK, samples.DAY).functions
 

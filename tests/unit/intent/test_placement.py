@@ -194,7 +194,7 @@ def test_what_may_not_stay_moves_and_is_told_why() -> None:
     assert found.choices["DU-1"].reason == (
         "moves since far has no place for it (too far away); the only pool near enough: 50 µs away of 60 that it bears"
     )
-    assert "gone has no place for it (there is no such pool)" in found.choices["DU-2"].reason
+    assert "gone has no place for it (the network files have no such pool)" in found.choices["DU-2"].reason
 
 
 def test_where_a_pool_shrank_what_serves_most_stations_stays() -> None:
