@@ -327,7 +327,7 @@ def test_nothing_of_ours_is_readable_by_others(applied: tuple[Embedded, str]) ->
 
 def test_a_second_controller_on_the_same_port_says_so(up: Embedded) -> None:
     said = up("up", status=1)
-    assert f"can't have port {up.env['MINKA_API_PORT']}" in said.err
+    assert f"can't use port {up.env['MINKA_API_PORT']}" in said.err
     assert "MINKA_API_PORT" in said.err
 
 

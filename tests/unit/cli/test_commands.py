@@ -295,7 +295,7 @@ def test_up_names_a_port_that_is_taken(nowhere: dict[str, str]) -> None:
         other.listen()
         said = up(nowhere)
     assert said.returncode == 1
-    assert "the API can't have port" in said.stderr
+    assert "the API can't use port" in said.stderr
     assert "Traceback" not in said.stderr
 
 
