@@ -76,6 +76,7 @@ async def undo_plan(
         progress.done += len(part)
     for station, change in coming.items():
         draft.add(station, StationPlan(change))
+    await _leave_lived_in(planner, network, draft, goes)
     if not draft.changes:
         reasons = "; ".join(f"{station}: {reason}" for station, reason in sorted(draft.unplanned.items())[:5])
         raise PlanRefusedError(f"nothing of run {run_id} can be undone: {reasons or 'it left no change on any device'}")
@@ -138,7 +139,7 @@ def _stays(network: Network, functions: Collection[str], goes: Collection[str], 
     if function not in functions or ended.outcome is Outcome.DIVERGED or not _restored(ended):
         return ""
     if function in goes:
-        return f"it goes with {function}; what was applied there stays on record, as it was before the run"
+        return _goes_with(function)
     return f"it came back with {function} as it was before, and stays so"
 
 
@@ -165,6 +166,29 @@ async def _leave_placeless(planner: Planner, network: Network, draft: Draft) -> 
             draft.withhold(function, f"it can't go back: by its place it may not be on {pool} any more")
         elif choices[function].pool != pool:
             draft.withhold(function, f"it can't go back to {pool}: {choices[function].reason}")
+
+
+def _goes_with(function: str) -> str:
+    return f"it goes with {function}; what was applied there stays on record, as it was before the run"
+
+
+async def _leave_lived_in(planner: Planner, network: Network, draft: Draft, goes: Collection[str]) -> None:
+    """Leave out functions that would go while a station that lives there keeps what tenants have on it.
+
+    Its tenants would lose all of that without being asked, since nothing of the station is in the plan.
+    """
+    inside = {station: function for function in goes for station in network.stations_in.get(function, ())}
+    carried = await planner.store.ledger.find(inside)
+    undone = draft.changes.packed.keys()
+    left: dict[str, str] = {}
+    for station, function in inside.items():
+        if not carried.get(station) or station in undone:
+            continue
+        why = draft.unplanned.get(station, "the run changed nothing there")
+        if why != _goes_with(function):
+            left[function] = f"{station} lives in it and stays ({why})"
+    for function, reason in left.items():
+        draft.withhold(function, reason)
 
 
 # -------------------------------------------------------------------------- devices

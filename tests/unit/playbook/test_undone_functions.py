@@ -179,6 +179,18 @@ async def test_an_earlier_run_is_undone_though_its_station_came_back_with_its_fu
         await bench.plan_back(locked)
 
 
+async def test_a_function_does_not_go_while_the_station_in_it_stays() -> None:
+    bench = FunctionBench()
+    await bench.instantiate("DU-1")
+    brought, before = bench.run_id, running(bench, "DU-1", "S1")
+    await bench.play("lock-cell", station="S1", cell="N1")
+    locked = running(bench, "DU-1", "S1")
+    assert locked != before
+    with pytest.raises(PlanRefusedError, match=r"DU-1: S1 lives in it and stays \(changed since: run .* \(lock-cell\)"):
+        await bench.plan_back(brought)
+    assert running(bench, "DU-1", "S1") == locked
+
+
 async def test_a_tenants_own_central_unit_goes_back_and_no_byte_of_others_changes() -> None:
     bench = await up()
     before = running(bench)
