@@ -136,7 +136,7 @@ def _stays(network: Network, functions: Collection[str], goes: Collection[str], 
     if NAMESPACE.name in made and functions:
         return "functions that the run brought there need it: it stays"
     function = network.endpoint_function.get(ended.station)
-    if function not in functions or ended.outcome is Outcome.DIVERGED or not _restored(ended):
+    if function is None or function not in functions or ended.outcome is Outcome.DIVERGED or not _restored(ended):
         return ""
     if function in goes:
         return _goes_with(function)
