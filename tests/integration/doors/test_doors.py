@@ -174,7 +174,7 @@ def test_the_audit_trail(applied: tuple[Embedded, str], tmp_path: Path) -> None:
     assert "whole" in up("audit", "--verify").out
     anchors = up.home / "audit-anchors"
     assert "holds all" in up("audit", "verify", "--anchor", str(anchors)).out
-    assert "newest that is known" in up("record", "show").out
+    assert "newest known one" in up("record", "show").out
     assert "nothing to decide" in up("record", "accept", "record", "--reason", "CHG-9", status=2).err
     forged = tmp_path / "forged-anchors"
     forged.write_text(f"x {AuditAnchor(number=10**9, hash='0' * 64).text}", encoding="utf-8")
