@@ -9,7 +9,7 @@ from functools import partial
 
 from controller.models.errors import ConflictError, PlanRefusedError
 from controller.models.network import Network
-from controller.models.plan import Plan
+from controller.models.plan import Change, Plan
 from controller.models.run import Outcome, Run
 from controller.nrm.profiles import root_spec
 from controller.nrm.profiles.pool import NAMESPACE
@@ -21,6 +21,7 @@ from controller.plan import (
     StationView,
     brought_to,
     check_removals,
+    pools_of,
     undo_job,
 )
 from controller.plan.rows import first_names
@@ -118,6 +119,8 @@ async def _undo(
             made = replace(made, change=await planner.with_links(network, made.change))
         if made.change is not None and (refusal := await planner.refusal(network, made.change, views[station])):
             made = StationPlan(reason=refusal)
+        if made.change is not None and station in network.function_by_id:
+            made = replace(made, change=_interrupting(made.change, views[station]))
         draft.add(station, made)
 
 
@@ -166,6 +169,16 @@ async def _leave_placeless(planner: Planner, network: Network, draft: Draft) -> 
             draft.withhold(function, f"it can't go back: by its place it may not be on {pool} any more")
         elif choices[function].pool != pool:
             draft.withhold(function, f"it can't go back to {pool}: {choices[function].reason}")
+
+
+def _interrupting(change: Change, view: StationView) -> Change:
+    """The same change, with the tenants that a function serves now if it is on no pool afterwards.
+
+    The change that brought the function interrupted nobody, so that its inverse would ask nobody.
+    """
+    if pools_of({*view.ledger, *(node.path for node in change.gained)} - {*change.lost}):
+        return change
+    return change.model_copy(update={"interrupted": tuple(sorted(view.served | {*change.interrupted}))})
 
 
 def _goes_with(function: str) -> str:

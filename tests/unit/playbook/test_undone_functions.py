@@ -12,6 +12,7 @@ from controller.models.errors import ConflictError, InputError, PlanRefusedError
 from controller.models.people import Person, Role
 from controller.models.plan import LedgerNode
 from controller.models.run import Outcome, Policy, RunState
+from controller.models.scalars import HOST
 from controller.models.sharing import ActionClass, Consent
 from controller.nrm.tree import Tree
 from controller.playbook.actions.shipped import registry
@@ -158,6 +159,10 @@ async def test_a_station_of_a_function_that_goes_keeps_its_ledger_and_the_plan_s
     plan = await bench.plan_back("", **asked)
     said = "it goes with DU-1; what was applied there stays on record, as it was before the run"
     assert plan.unplanned == {"S1": said}
+    (change,) = plan.changes
+    tenants = {owner for node in ledger.values() for owner in node.owners} - {HOST}
+    assert tenants
+    assert change.interrupted == tuple(sorted(tenants))
     await bench.begin(plan)
     await bench.work()
     assert bench.outcomes == {"DU-1": DONE}
