@@ -317,7 +317,7 @@ def _in_cluster(cluster: ClusterState, pool: str, reserve: str, at: datetime) ->
             text = f"node {node.id} has {', '.join(node.pressures)}: its cluster evicts pods from it"
             found[node.id, NODE_PRESSURE] = _Fault(PerceivedSeverity.WARNING, text)
         if node.clock is False and node.timed:
-            text = f"the clock of node {node.id} does not follow PTP, which {_listed(node.timed)} need"
+            text = f"the clock of node {node.id} does not follow PTP, which is needed by {_listed(node.timed)}"
             timed = {name for one in cluster.nodes if one is not node and _keeps_time(one) for name in one.functions}
             hit, kept = (tuple(name for name in node.timed if (name in timed) is there) for there in (False, True))
             found[node.id, PTP_LOST] = _Fault(PerceivedSeverity.MAJOR, text, functions=hit, degraded=kept)
