@@ -130,7 +130,7 @@ async def _healed_on(context: Context, _: NoInputs) -> str:
 def _found_on(context: Context, observed: Observed, pools: Iterable[str]) -> list[str]:
     """Those of the recorded pools that the function is or may be on; after a run that diverged there may be others."""
     at = {pool: deployment_path(context.station, pool) for pool in pools}
-    return [pool for pool, path in at.items() if path in observed.tree or observed.unseen(path)]
+    return [pool for pool, path in at.items() if path in observed.state or observed.unseen(path)]
 
 
 async def _choice(context: Context, given: Destination) -> Choice:
