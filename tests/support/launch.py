@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from controller.models.approval import Contract, RunConstraints
 from controller.models.people import Person
@@ -30,7 +31,8 @@ def prepared(
     contracts: tuple[Contract, ...] = (),
 ) -> PreparedRun:
     """A run as its procedure would have prepared it."""
-    request = RunRequest(plan=plan, actor=actor, cause=cause, reason=reason, key=key, asker=asker, contracts=contracts)
+    asked = RunRequest(actor=actor, cause=cause, reason=reason, key=key, asker=asker, contracts=contracts)
+    request = replace(asked, plan=plan) if playbook is None else replace(asked, playbook=playbook.name)
     return PreparedRun(
         request=request,
         procedure=procedure,
