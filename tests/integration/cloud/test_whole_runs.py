@@ -711,7 +711,6 @@ def test_what_was_left_half_made_of_a_function_is_no_pool_that_it_has_to_leave(c
         assert await cloud.carried(STATION) == cloud.station
 
     cloud.play(each())
-    cloud.intact = True
 
 
 # ---------------------------------------------------------------------------- undone by a person
