@@ -24,8 +24,6 @@ GROUP = 500
 #: Calls in one commit that count as a crowd, and seconds for which the next commit then waits for more calls: a commit
 #: costs as much CPU as ten calls.
 _CROWD, _LINGER = 4, 0.025
-#: Priorities of calls.
-_FIRST, _PLAIN, _END = range(3)
 
 
 @dataclass(frozen=True, slots=True)
