@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from heapq import nsmallest
+from itertools import islice
+
 from lxml import etree
 
 from controller.models.alarm import ActiveAlarm, PerceivedSeverity
 from controller.nrm import namespaces as ns
 
+#: Most alarms that are read, the worst first, most objects of each, and most characters of each text: stations are not
+#: trusted.
+MOST_ALARMS, MOST_AFFECTED, MOST_LETTERS = 1000, 100, 1000
 _FM = f"{{{ns.ORAN_FM}}}"
 #: Qualified name of the notification of an alarm that was raised or cleared.
 ALARM_NOTIF = f"{_FM}alarm-notif"
@@ -18,8 +24,16 @@ def alarms_filter() -> etree._Element:
 
 
 def decode_alarms(data: etree._Element) -> tuple[ActiveAlarm, ...]:
-    """The active alarms in a reply, in the station's order; empty if it lists none."""
-    return tuple(map(decode_alarm, data.iter(f"{_FM}active-alarms")))
+    """The active alarms in a reply's ``<data>``, in the station's order; empty if it lists none."""
+    found = data.findall(f"{_FM}active-alarm-list/{_FM}active-alarms")
+    if len(found) > MOST_ALARMS:
+        worst = nsmallest(MOST_ALARMS, range(len(found)), key=lambda at: _rank(found[at]))
+        found = [found[at] for at in sorted(worst)]
+    return tuple(map(decode_alarm, found))
+
+
+def _rank(alarm: etree._Element) -> int:
+    return list(PerceivedSeverity).index(PerceivedSeverity.of(_text(alarm, "fault-severity")))
 
 
 def decode_alarm(element: etree._Element) -> ActiveAlarm:
@@ -33,10 +47,14 @@ def decode_alarm(element: etree._Element) -> ActiveAlarm:
         stated=stated,
         text=_text(element, "fault-text"),
         affected=tuple(
-            " ".join((name.text or "").split()) for name in element.iterfind(f"{_FM}affected-objects/{_FM}name")
+            _short(name.text) for name in islice(element.iterfind(f"{_FM}affected-objects/{_FM}name"), MOST_AFFECTED)
         ),
     )
 
 
 def _text(element: etree._Element, name: str) -> str:
-    return " ".join((element.findtext(f"{_FM}{name}") or "").split())
+    return _short(element.findtext(f"{_FM}{name}"))
+
+
+def _short(text: str | None) -> str:
+    return " ".join((text or "")[:MOST_LETTERS].split())

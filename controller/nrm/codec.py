@@ -18,6 +18,7 @@ from controller.models.errors import DeviceRefusedError
 from controller.models.plan import Edit, Op
 from controller.nrm import namespaces as ns
 from controller.nrm.active_alarms import decode_alarms
+from controller.nrm.markup import MalformedXmlError, parse_xml
 from controller.nrm.profiles.alarm_list import decode_records
 from controller.nrm.schema import LeafSpec, NodeSpec
 from controller.nrm.tree import LeafName, Observed, Path, Value, child, parent, step
@@ -66,9 +67,9 @@ def decode(root: NodeSpec, data: etree._Element | bytes, station: str) -> Observ
     other names are listed as unknown.
 
     Raises:
-        DeviceRefusedError: The bytes are no well-formed XML.
+        DeviceRefusedError: The bytes are no well-formed XML, or the nodes are more than any station has.
     """
-    reader = _Reader()
+    reader = _Reader(station)
     parsed = _parsed(data)
     records = None
     for element in _top(parsed, root.tag):
@@ -80,36 +81,49 @@ def decode(root: NodeSpec, data: etree._Element | bytes, station: str) -> Observ
                     reader.entry(beside, entry, child("", root.name, station))
         else:
             reader.mark_unknown("", element)
+    reader.finish()
     unknown = tuple(dict.fromkeys(reader.unknown))
-    return Observed(reader.tree, reader.state, unknown, reader.spelled, decode_alarms(parsed), records)
+    return Observed(reader.tree, reader.state, unknown, reader.spelled, decode_alarms(_content(parsed)), records)
 
 
 def _parsed(data: etree._Element | bytes) -> etree._Element:
     if not isinstance(data, bytes):
         return data
-    # Devices are not trusted: no entities, no files, no network.
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True)
     try:
-        return etree.fromstring(data, parser)
-    except etree.XMLSyntaxError as error:
+        return parse_xml(data)
+    except MalformedXmlError as error:
         raise DeviceRefusedError(f"the device answered with malformed XML: {error}") from error
 
 
+def _content(element: etree._Element) -> etree._Element:
+    """The ``<data>`` of a whole reply; any other element itself."""
+    if element.tag != f"{{{ns.NETCONF}}}rpc-reply":
+        return element
+    found = element.find(f"{{{ns.NETCONF}}}data")
+    return etree.Element("data") if found is None else found
+
+
 def _top(element: etree._Element, tag: str) -> list[etree._Element]:
-    if element.tag == tag:
-        return [element]
-    if element.tag == f"{{{ns.NETCONF}}}rpc-reply":
-        found = element.find(f"{{{ns.NETCONF}}}data")
-        return [] if found is None else found.findall(tag)
-    return element.findall(tag)
+    return [element] if element.tag == tag else _content(element).findall(tag)
+
+
+#: Most entries and unknown nodes of a station, and most characters of all their paths: stations are not trusted.
+MOST_NODES, MOST_LETTERS = 50_000, 8 << 20
+#: Most characters of a key, and of the id of an unknown node: a path is repeated in all paths below it.
+LONGEST_KEY = 255
 
 
 @dataclass(slots=True)
 class _Reader:
+    station: str
     tree: dict[Path, dict[LeafName, Value]] = field(default_factory=dict)
     state: dict[Path, dict[LeafName, Value]] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
     spelled: dict[Path, tuple[str, ...]] = field(default_factory=dict)
+    #: Values of leaf-lists by the path of their entry: each is made whole once.
+    lists: dict[tuple[Path, LeafName], tuple[LeafSpec, list[str]]] = field(default_factory=dict)
+    nodes: int = 0
+    letters: int = 0
 
     def entry(self, spec: NodeSpec, element: etree._Element, above: Path) -> None:
         """Read one list entry with all below it."""
@@ -123,12 +137,14 @@ class _Reader:
                 rest = iter([node for node in element if node.tag not in spec.key_tags])
                 break
             written.append(node.text or "")
-        named = spec.named(tuple(written))
+        named = spec.named(tuple(written)) if all(len(text) <= LONGEST_KEY for text in written) else None
         path = f"{above}/{named[0]}" if named else ""
         if named is None or path in self.tree:
-            # A key is missing; or two spellings of one, as in sd 0000d1 and 0000D1: we can only speak of the first.
+            # A key is missing or too long; or two spellings of one, as in sd 0000d1 and 0000D1: we can only speak of
+            # the first.
             self.mark_unknown(above, element)
             return
+        self._count(path)
         self.tree[path] = {}
         if named[1]:
             self.spelled[path] = named[1]
@@ -176,8 +192,8 @@ class _Reader:
         value = leaf.normalise(text)
         leaves = self.state.setdefault(path, {}) if leaf.state or leaf.carrier else self.tree[path]
         if leaf.leaf_list:
-            values = (*leaves.get(leaf.name, ()), value)
-            leaves[leaf.name] = tuple(sorted(values)) if leaf.unordered else values
+            leaves.setdefault(leaf.name, ())
+            self.lists.setdefault((path, leaf.name), (leaf, []))[1].append(value)
         elif value != leaf.default:
             leaves[leaf.name] = value
 
@@ -187,7 +203,29 @@ class _Reader:
             return
         name = etree.QName(element)
         identity = (element.findtext(f"{{{name.namespace}}}id") or "").strip()
-        self.unknown.append(f"{above}/{{{name.namespace}}}{name.localname}{f'[{identity}]' if identity else ''}")
+        tag = f"{{{name.namespace}}}{name.localname}"
+        path = f"{above}/{_shortened(tag)}{f'[{_shortened(identity)}]' if identity else ''}"
+        self._count(path)
+        self.unknown.append(path)
+
+    def _count(self, path: str) -> None:
+        """Count a node that was read."""
+        self.nodes += 1
+        self.letters += len(path)
+        if self.nodes > MOST_NODES or self.letters > MOST_LETTERS:
+            raise DeviceRefusedError(
+                f"{self.station} lists more than {MOST_NODES} nodes, or {MOST_LETTERS} characters of their names"
+            )
+
+    def finish(self) -> None:
+        """Put the values of each leaf-list in their place, all at once."""
+        for (path, name), (leaf, values) in self.lists.items():
+            leaves = self.state[path] if leaf.state or leaf.carrier else self.tree[path]
+            leaves[name] = tuple(sorted(values)) if leaf.unordered else tuple(values)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST_KEY else f"{text[:LONGEST_KEY]}…"
 
 
 # ----------------------------------------------------------------------- edits

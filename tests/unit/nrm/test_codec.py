@@ -10,7 +10,8 @@ from controller.models.errors import DeviceRefusedError
 from controller.models.facts import Fact
 from controller.models.plan import Edit, Op
 from controller.nrm import namespaces as ns
-from controller.nrm.codec import decode, encode_edit, read_filter
+from controller.nrm.active_alarms import MOST_ALARMS, decode_alarms
+from controller.nrm.codec import LONGEST_KEY, MOST_LETTERS, MOST_NODES, decode, encode_edit, read_filter
 from controller.nrm.profiles import render, root_spec
 from controller.nrm.schema import lasting, self_made, spec_of
 from controller.nrm.tree import LeafName, Path, Tree, Value, child, parent, step
@@ -169,6 +170,8 @@ def test_spellings_of_one_slice_are_one(written: str, canonical: str) -> None:
         ("dlChannelBandwidth", "10.00", "10.0"),
         ("dlChannelBandwidth", "1.4", "1.4"),
         ("dlChannelBandwidth", "wide", "wide"),
+        ("dlChannelBandwidth", "1E99999999", "1E99999999"),
+        ("pci", "0" * 64 + "7", "0" * 64 + "7"),
         ("pci", " 007 ", "7"),
         ("pci", "seven", "seven"),
         ("userLabel", "\n Cusco 1 ", "Cusco 1"),
@@ -282,9 +285,35 @@ def test_malformed_and_dangerous_xml() -> None:
     with pytest.raises(DeviceRefusedError, match="malformed"):
         decode(ROOT, b"<data><ManagedElement>", STATION)
     bomb = b'<!DOCTYPE d [<!ENTITY x SYSTEM "file:///etc/hostname">]>' + lte("<userLabel>&x;</userLabel>").strip()
-    assert "userLabel" not in {
-        name for leaves in decode(ROOT, bomb, STATION).tree.values() for name in leaves if leaves[name]
-    }
+    with pytest.raises(DeviceRefusedError, match="document type"):
+        decode(ROOT, bomb, STATION)
+
+
+def test_a_key_that_is_too_long_is_unknown_since_all_paths_below_would_repeat_it() -> None:
+    long = f"<mcc>{'7' * (LONGEST_KEY + 1)}</mcc><mnc>06</mnc>"
+    observed = decode(ROOT, lte(f"<plmnIdList>{long}</plmnIdList>"), STATION)
+    assert observed.unknown == (f"{FDD}/{{{ns.EUTRAN}}}plmnIdList",)
+    named = f"<vendorNode xmlns='urn:v'><id>{'x' * 1_000_000}</id></vendorNode>"
+    (unknown,) = decode(ROOT, lte(named), STATION).unknown
+    assert unknown == f"{FDD}/{{urn:v}}vendorNode[{'x' * LONGEST_KEY}…]"
+
+
+def test_a_station_that_lists_too_many_nodes_is_refused_by_name() -> None:
+    with pytest.raises(DeviceRefusedError, match=f"{STATION} lists more than {MOST_NODES} nodes"):
+        decode(ROOT, lte("<strange/>" * (MOST_NODES + 1)), STATION)
+    with pytest.raises(DeviceRefusedError, match=f"or {MOST_LETTERS} characters of their names"):
+        decode(ROOT, lte(f"<{'n' * 250}/>" * (MOST_LETTERS // 250)), STATION)
+
+
+def test_of_very_many_alarms_the_worst_are_read_in_the_stations_order() -> None:
+    many = [*["MINOR"] * MOST_ALARMS, "CRITICAL"]
+    listed = "".join(
+        f"<active-alarms><fault-id>{at}</fault-id><fault-severity>{one}</fault-severity></active-alarms>"
+        for at, one in enumerate(many)
+    )
+    data = f"<data><active-alarm-list xmlns='{ns.ORAN_FM}'>{listed}</active-alarm-list></data>"
+    alarms = decode_alarms(etree.fromstring(data))
+    assert [alarm.fault for alarm in alarms] == [*map(str, range(MOST_ALARMS - 1)), str(MOST_ALARMS)]
 
 
 def lists(tree: Tree) -> dict[tuple[Path, str], list[Path]]:
