@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
 from urllib.parse import parse_qs
 
 from lxml import etree
@@ -39,8 +40,8 @@ UNTRUSTWORTHY = {
     "urn:sysrepo:": "sysrepo",
 }
 
-#: Asks a server for the nodes that a subtree filter selects, and returns the data.
-SendRequest = Callable[[etree._Element], Awaitable[etree._Element]]
+#: Asks a server for the nodes that a subtree filter selects, and returns what is decoded from the data.
+SendRequest = Callable[[Callable[[etree._Element], "Announced"], etree._Element], Awaitable["Announced"]]
 
 
 @dataclass(slots=True)
@@ -146,7 +147,7 @@ async def _library(hello: tuple[str, ...], ask: SendRequest) -> Announced | None
     newer = any(_CAPABILITY in uri and ("library:1.1" in uri or "revision=2019" in uri) for uri in hello)
     for container in (_NEWER, _OLDER) if newer else (_OLDER, _NEWER):
         try:
-            found = _implemented(await ask(etree.Element(f"{_LIB}{container}", nsmap=as_default(YANG_LIBRARY))))
+            found = await ask(implemented, etree.Element(f"{_LIB}{container}", nsmap=as_default(YANG_LIBRARY)))
         except DeviceRefusedError:
             continue
         if found.modules:
@@ -154,10 +155,11 @@ async def _library(hello: tuple[str, ...], ask: SendRequest) -> Announced | None
     return None
 
 
-def _implemented(data: etree._Element) -> Announced:
-    """Modules that the server implements; those that are only imported add no nodes."""
+def implemented(data: etree._Element) -> Announced:
+    """Modules that the server implements by its library; those that are only imported add no nodes."""
     modules, features = dict[str, str](), set[tuple[str, str]]()
-    for module in data.iter(f"{_LIB}module"):
+    newer, older = f"{_LIB}{_NEWER}/{_LIB}module-set/{_LIB}module", f"{_LIB}{_OLDER}/{_LIB}module"
+    for module in chain(data.iterfind(newer), data.iterfind(older)):
         namespace = (module.findtext(f"{_LIB}namespace") or "").strip()
         if namespace and module.findtext(f"{_LIB}conformance-type") != "import":
             modules[namespace] = (module.findtext(f"{_LIB}revision") or "").strip()

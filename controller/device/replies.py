@@ -1,4 +1,4 @@
-"""Parses replies of devices safely, and classifies their rpc-errors.
+"""Classifies the rpc-errors of replies.
 
 ncclient judges a reply by its first error only, so that a warning in front hides an error. Some devices also prefix or
 misplace ``rpc-error``. Here every rpc-error counts, wherever it stands.
@@ -26,39 +26,12 @@ _BUSY = frozenset({"lock-denied", "in-use"})
 _MOST_ERRORS = 10
 _LONGEST_TEXT = 300
 _MOST_INFOS = 3
+#: Most rpc-errors of a reply that are read, and most nodes of an error-info that are searched for its first leaves.
+_MOST_READ, _MOST_SEARCHED = 1000, 100
 #: Leaves of an error-info that are reported elsewhere, or are numbers from a vendor's list.
 _NO_NEWS = frozenset({"session-id", "error-number"})
 
-#: Shared, since making one costs as much as parsing an ok.
-_PARSER = etree.XMLParser(
-    resolve_entities=False,
-    no_network=True,
-    load_dtd=False,
-    huge_tree=False,
-    remove_comments=True,
-    remove_pis=True,
-)
-
 log = structlog.get_logger()
-
-
-class MalformedMessageError(Exception):
-    """The device sent something that is not a NETCONF message."""
-
-
-def parse(raw: bytes) -> etree._Element:
-    """Parse one message; entities are never resolved, nothing is loaded, lxml's size limits hold.
-
-    Raises:
-        MalformedMessageError: It is not well-formed, or has a document type (RFC 6241 §3 forbids it).
-    """
-    try:
-        root = etree.fromstring(raw, _PARSER)
-    except (etree.XMLSyntaxError, ValueError) as error:
-        raise MalformedMessageError("it is not well-formed XML") from error
-    if root.getroottree().docinfo.internalDTD is not None:
-        raise MalformedMessageError("it has a document type declaration")
-    return root
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +59,8 @@ class RpcError:
 
 
 def errors_of(reply: etree._Element) -> tuple[RpcError, ...]:
-    """All rpc-errors of a reply, in any namespace and at any depth, in order."""
-    return tuple(_error(element) for element in reply.iter("{*}rpc-error"))
+    """The first 1000 rpc-errors of a reply, in any namespace and at any depth, in order."""
+    return tuple(_error(element) for element in islice(reply.iter("{*}rpc-error"), _MOST_READ))
 
 
 def check(reply: etree._Element, station: str, operation: str) -> etree._Element:
@@ -96,11 +69,14 @@ def check(reply: etree._Element, station: str, operation: str) -> etree._Element
     Raises:
         DeviceBusyError: All its errors are lock-denied or in-use.
         DeviceRefusedError: It reports any other error.
+        SessionLostError: It reports so many warnings that they are not all read: there may be an error among them.
     """
     reported = errors_of(reply)
     for warning in (error for error in reported if error.severity == "warning"):
         log.warning("device.warning", station=station, operation=operation, text=str(warning))
     errors = [error for error in reported if error.severity != "warning"]
+    if not errors and len(reported) == _MOST_READ:
+        raise SessionLostError(f"{station} answered {operation} with {_MOST_READ} warnings or more.")
     if not errors:
         return reply
     text = f"{station} refused {operation}: {_in_words(errors)}"
@@ -142,21 +118,22 @@ def _error(element: etree._Element) -> RpcError:
     # By local name, the first of each: some devices put them into their own namespaces.
     said = {etree.QName(part).localname: part for part in reversed(element) if isinstance(part.tag, str)}
     texts = {name: _short(part.text) for name, part in said.items()}
-    informs = "error-info" in said
+    info = said.get("error-info")
     return RpcError(
         severity=texts.get("error-severity") or "error",
         tag=texts.get("error-tag") or "unknown",
         app_tag=texts.get("error-app-tag", ""),
         path=texts.get("error-path", ""),
         message=texts.get("error-message", ""),
-        info="; ".join(_infos(element)) if informs else "",
-        holder=_short(element.findtext("{*}error-info/{*}session-id")) or "0" if informs else "0",
+        info="" if info is None else "; ".join(_infos(info)),
+        holder="0" if info is None else _short(info.findtext("{*}session-id")) or "0",
     )
 
 
-def _infos(element: etree._Element) -> Iterator[str]:
-    """The first leaves of the error-info, without those that are reported elsewhere or mean nothing to people."""
-    named = (leaf for leaf in element.iterfind("{*}error-info//*") if not len(leaf) and isinstance(leaf.tag, str))
+def _infos(info: etree._Element) -> Iterator[str]:
+    """The first leaves of an error-info, without those that are reported elsewhere or mean nothing to people."""
+    searched = islice(info.iterdescendants(), _MOST_SEARCHED)
+    named = (leaf for leaf in searched if not len(leaf) and isinstance(leaf.tag, str))
     worthy = (leaf for leaf in named if etree.QName(leaf).localname not in _NO_NEWS)
     for leaf in islice(worthy, _MOST_INFOS):
         text = _short(leaf.text)
@@ -165,5 +142,5 @@ def _infos(element: etree._Element) -> Iterator[str]:
 
 def _short(said: str | None) -> str:
     """A text on one line, shortened."""
-    text = " ".join((said or "").split())
+    text = " ".join((said or "")[: 2 * _LONGEST_TEXT].split())
     return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
+from typing import TypeVar
 from weakref import ReferenceType, ref
 
 import structlog
@@ -31,6 +33,8 @@ from controller.nrm.tree import Tree, shared
 from controller.ports.devices import Capabilities, Check, DeviceTarget, Notification, Observed
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 #: Session id in an error where no NETCONF session holds the lock (RFC 6241 §7.5).
 _NOBODY = "0"
@@ -210,9 +214,11 @@ class NetconfSession:
         modules = await self._announced()
         return [element for element in wanted if modules.offers(etree.QName(element).namespace or "")]
 
-    async def _data(self, *wanted: etree._Element) -> etree._Element:
-        """The data of a get with these contents of the subtree filter."""
-        return data_of(await self._transport.request(requests.get(*wanted)), self._station, "get")
+    async def _data(self, decode: Callable[[etree._Element], T], *wanted: etree._Element) -> T:
+        """What is decoded from the data of a get with these contents of the subtree filter."""
+        return await self._transport.request(
+            requests.get(*wanted), lambda reply: decode(data_of(reply, self._station, "get"))
+        )
 
     async def read_candidate(self) -> Tree:
         """See ``DeviceSession.read_candidate``."""
@@ -249,20 +255,22 @@ class NetconfSession:
     async def equipment(self) -> Equipment:
         """See ``DeviceSession.equipment``."""
         wanted = await self._offered(equipment_filter())
-        return decode_equipment(await self._data(*wanted)) if wanted else Equipment()
+        return await self._data(decode_equipment, *wanted) if wanted else Equipment()
 
     async def measurements(self) -> tuple[Period, ...]:
         """See ``DeviceSession.measurements``."""
         wanted = await self._offered([measurements_filter()])
-        return decode_measurements(await self._data(*wanted)) if wanted else ()
+        return await self._data(decode_measurements, *wanted) if wanted else ()
 
     async def operate(self, operation: Operation) -> str:
         """See ``DeviceSession.operate``."""
         if operation.kind is OperationKind.ACKNOWLEDGE:
             await self._acknowledge(operation)
             return ""
-        reply = await self._transport.request(requests.request(encode_operation(operation)))
-        return refusal_of(check(reply, self._station, operation.kind))
+        request = requests.request(encode_operation(operation))
+        return await self._transport.request(
+            request, lambda reply: refusal_of(check(reply, self._station, operation.kind))
+        )
 
     async def _acknowledge(self, operation: Operation) -> None:
         """Write into alarm records, which are in no device tree; a refused edit is discarded from the candidate."""
@@ -301,20 +309,23 @@ class NetconfSession:
         await self.connection.wait_closed()
 
     async def _done(self, request: Request) -> None:
-        check_done(await self._transport.request(request), self._station, request.name)
+        await self._transport.request(request, lambda reply: check_done(reply, self._station, request.name))
 
     async def _read(self, reading: Request) -> Observed:
         """Decode a reply, unless it equals the one before: a transaction reads many times."""
         before = self._kept()
-        reply, digest = await self._transport.answer(reading, b"" if before is None else self._digest)
-        if reply is None:
+        known = before or Observed({})
+
+        def read(reply: etree._Element) -> Observed:
+            seen = decode(self._root, data_of(reply, self._station, reading.name), self._station)
+            return replace(seen, tree=shared(seen.tree, known.tree), state=shared(seen.state, known.state))
+
+        seen, digest = await self._transport.answer(reading, read, b"" if before is None else self._digest)
+        if seen is None:
             assert before is not None, "without a digest no reply is a known one"
             self._seen = before
             return before
-        seen = decode(self._root, data_of(reply, self._station, reading.name), self._station)
-        known = before or Observed({})
-        tree, state = shared(seen.tree, known.tree), shared(seen.state, known.state)
-        self._seen = replace(seen, tree=tree, state=state, lacks=self._lacks)
+        self._seen = replace(seen, lacks=self._lacks)
         self._kept, self._digest = ref(self._seen), digest
         return self._seen
 
@@ -335,7 +346,7 @@ async def subscribe(
     try:
         transport.subscribed = True
         request = requests.create_subscription(since)
-        check_done(await transport.request(request), target.station, request.name)
+        await transport.request(request, lambda reply: check_done(reply, target.station, request.name))
         if listening is not None:
             listening()
         while True:
@@ -350,8 +361,8 @@ async def subscribe(
 def _parsed(station: str, element: etree._Element) -> list[Notification]:
     """The element beside the event time; RFC 5277 allows only one."""
     at = _event_time(element.findtext(f"{_NOTIFICATION}eventTime") or "")
-    contents = [content for content in element if content.tag != f"{_NOTIFICATION}eventTime"]
-    return [Notification(station, at, str(content.tag), content) for content in contents]
+    contents = (content for content in element if content.tag != f"{_NOTIFICATION}eventTime")
+    return [Notification(station, at, str(content.tag), content) for content in islice(contents, 1)]
 
 
 def _event_time(text: str) -> datetime | None:

@@ -10,27 +10,51 @@ import asyncio
 import hashlib
 import secrets
 from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from typing import Protocol, TypeVar
 
 import asyncssh
 from lxml import etree
 
+from controller.device.decoding import LONG, decoded
 from controller.device.framing import MAX_MESSAGE, Framer, FramingError, frame
-from controller.device.replies import BASE, REPLY, MalformedMessageError, parse
+from controller.device.replies import BASE, REPLY
 from controller.device.requests import BASE_1_0, BASE_1_1, HELLO, Request
 from controller.models.errors import SessionLostError
 from controller.models.metrics import Observations
+from controller.nrm.markup import MalformedXmlError, parse_xml
 from controller.nrm.namespaces import NOTIFICATIONS
 
+T = TypeVar("T")
+
 NOTIFICATION = f"{{{NOTIFICATIONS}}}notification"
-#: Most notifications that wait for a busy listener; a device that sends more loses the session.
-BACKLOG = 10_000
+#: Most notifications that wait for a busy listener, and bytes of them; a device that sends more loses the session.
+BACKLOG, BACKLOG_BYTES = 10_000, MAX_MESSAGE
 #: Bytes at the beginning of a reply that are searched for its message id.
 _HEAD = 1000
 
-#: A reply, and its digest without the message id; no reply where the digest was known.
-Answer = tuple[etree._Element | None, bytes]
+
+class MalformedMessageError(Exception):
+    """The device sent something that is not a NETCONF message, or that nobody asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message that was read.
+
+    Attributes:
+        root: Its element; None of a reply whose digest was known.
+        identity: Message id of the request that it may answer, by its first bytes.
+        digest: Its digest without the message id; empty where nobody wants it, or the id is not near the beginning.
+        size: Its bytes.
+    """
+
+    root: etree._Element | None
+    identity: str
+    digest: bytes
+    size: int
 
 
 @dataclass(slots=True)
@@ -47,7 +71,7 @@ class _Asked:
     operation: str
     since: float
     known: bytes | None
-    answer: asyncio.Future[Answer | None]
+    answer: asyncio.Future[Message | None]
 
 
 class Channel(Protocol):
@@ -126,8 +150,15 @@ class Transport(asyncssh.SSHClientSession[bytes]):
         self.hello: tuple[str, ...] = ()
         self.subscribed = False
         self.observations: Observations | None = None
-        self._notifications: deque[etree._Element] = deque()
+        #: Each with its bytes.
+        self._notifications: deque[tuple[etree._Element, int]] = deque()
+        self._waiting = 0
         self._arrival: asyncio.Future[None] | None = None
+        #: Messages that wait until a long one before them is read, and their bytes.
+        self._unread: list[bytes] = []
+        self._unread_bytes = 0
+        self._limit = limit
+        self._reading: asyncio.Task[None] | None = None
 
     # ------------------------------------------------------------ what callers do
 
@@ -138,24 +169,38 @@ class Transport(asyncssh.SSHClientSession[bytes]):
         if self._failure is not None:
             raise SessionLostError(self._failure)
 
-    async def request(self, request: Request) -> etree._Element:
-        """Send a request and return the rpc-reply, whatever it says.
+    async def request(self, request: Request, decode: Callable[[etree._Element], T]) -> T:
+        """Send a request and return what is decoded from the rpc-reply, whatever it says.
+
+        Args:
+            request: The request.
+            decode: Decodes the reply; in a thread where it is long.
 
         Raises:
-            SessionLostError: The session ended, or no proper answer came in time.
+            SessionLostError: The session ended, or no proper answer came in time. And what ``decode`` raises.
         """
-        reply, _ = await self.answer(request, None)
-        assert reply is not None  # only a known digest leaves the reply out
-        return reply
+        message = await self._exchange(request, None)
+        assert message.root is not None  # only a known digest leaves the reply out
+        return await decoded(message.size, partial(decode, message.root))
 
-    async def answer(self, request: Request, known: bytes | None = b"") -> Answer:
-        """Send a request and return the rpc-reply, whatever it says, with its digest.
+    async def answer(
+        self, request: Request, decode: Callable[[etree._Element], T], known: bytes | None = b""
+    ) -> tuple[T | None, bytes]:
+        """Like ``request``, with the reply's digest without its message id.
 
-        A reply with the ``known`` digest is not parsed, since it equals an earlier one. None computes no digest.
+        A reply with the ``known`` digest is neither parsed nor decoded, since it equals an earlier one. None computes
+        no digest.
 
         Raises:
-            SessionLostError: The session ended, or no proper answer came in time.
+            SessionLostError: The session ended, or no proper answer came in time. And what ``decode`` raises.
         """
+        message = await self._exchange(request, known)
+        if message.root is None:
+            return None, message.digest
+        return await decoded(message.size, partial(decode, message.root)), message.digest
+
+    async def _exchange(self, request: Request, known: bytes | None) -> Message:
+        """Send a request and return its answer."""
         if self._failure is not None:
             raise SessionLostError(self._failure)
         self._sent += 1
@@ -174,7 +219,7 @@ class Transport(asyncssh.SSHClientSession[bytes]):
             raise SessionLostError(self._failure)
         return answer
 
-    def _observe(self, asked: _Asked, answer: Answer | None) -> None:
+    def _observe(self, asked: _Asked, answer: Message | None) -> None:
         if self.observations is not None:
             took, result = self._loop.time() - asked.since, "lost" if answer is None else "answered"
             self.observations.took("minka_rpc_duration_seconds", took, asked.operation, result)
@@ -186,7 +231,9 @@ class Transport(asyncssh.SSHClientSession[bytes]):
                 raise SessionLostError(self._failure)
             self._arrival = asyncio.get_running_loop().create_future()
             await self._arrival
-        return self._notifications.popleft()
+        notification, size = self._notifications.popleft()
+        self._waiting -= size
+        return notification
 
     def fail(self, reason: str) -> None:
         """Give the session up: all pending requests get SessionLostError."""
@@ -194,6 +241,7 @@ class Transport(asyncssh.SSHClientSession[bytes]):
             self._failure = f"The session to {self._station} was lost: {reason}."
         if self._watch is not None:
             self._watch.cancel()
+        self._unread.clear()
         if self._channel is not None:
             self._channel.abort()
         for waiting in (self._greeted, self._arrival, *(asked.answer for asked in self._asked.values())):
@@ -223,34 +271,64 @@ class Transport(asyncssh.SSHClientSession[bytes]):
         if self._channel is not None and self._failure is None:
             self._channel.write(frame(message, chunked=self._framer.chunked))
 
-    def _dispatch_message(self, raw: bytes) -> None:
-        """Take one message; a known reply is recognised by its digest."""
-        for identity, asked in self._asked.items():
-            if asked.known and not asked.answer.done() and _digest(raw, identity) == asked.known:
-                asked.answer.set_result((None, asked.known))
-                return
-        root = parse(raw)
+    def _take(self, raw: bytes) -> None:
+        """Take one message: read it at once, or after those before it, which are long."""
+        if self._reading is None and len(raw) <= LONG:
+            self._dispatch(_read(raw, self._wanted()))
+            return
         if not self._greeted.done():
+            raise MalformedMessageError(f"its hello has more than {LONG} bytes")
+        self._unread.append(raw)
+        self._unread_bytes += len(raw)
+        if self._unread_bytes > self._limit:
+            raise MalformedMessageError(f"more than {self._limit} bytes came before its last message was read")
+        if self._reading is None:
+            self._reading = self._loop.create_task(self._read_on())
+
+    async def _read_on(self) -> None:
+        """Read what waits, in its order."""
+        try:
+            while self._unread:
+                raw, size = self._unread, self._unread_bytes
+                self._unread, self._unread_bytes = [], 0
+                for message in await decoded(size, partial(_read_all, raw, self._wanted())):
+                    if self._failure is None:
+                        self._dispatch(message)
+        except (MalformedXmlError, MalformedMessageError) as error:
+            self.fail(f"the device sent garbage: {error}")
+        finally:
+            self._reading = None
+
+    def _wanted(self) -> dict[str, bytes | None]:
+        """The digests that requests under way know, by message id."""
+        return {identity: asked.known for identity, asked in self._asked.items() if not asked.answer.done()}
+
+    def _dispatch(self, message: Message) -> None:
+        root = message.root
+        if root is None:
+            if (asked := self._asked.get(message.identity)) is not None and not asked.answer.done():
+                asked.answer.set_result(message)
+        elif not self._greeted.done():
             self._take_hello(root)
         elif root.tag == REPLY:
-            self._take_reply(root, raw)
+            self._take_reply(root, message)
         elif root.tag == NOTIFICATION and self.subscribed:
-            self._take_notification(root)
+            self._take_notification(root, message.size)
         else:
             raise MalformedMessageError(f"nobody asked for a {etree.QName(root).localname}")
 
-    def _take_reply(self, root: etree._Element, raw: bytes) -> None:
-        identity = root.get("message-id", "")
-        asked = self._asked.get(identity)
+    def _take_reply(self, root: etree._Element, message: Message) -> None:
+        asked = self._asked.get(root.get("message-id", ""))
         if asked is None or asked.answer.done():
             raise MalformedMessageError("it answers a request that was never made")
-        asked.answer.set_result((root, b"" if asked.known is None else _digest(raw, identity)))
+        asked.answer.set_result(message)
 
-    def _take_notification(self, root: etree._Element) -> None:
-        if len(self._notifications) == BACKLOG:
-            self.fail(f"more than {BACKLOG} notifications were waiting")
+    def _take_notification(self, root: etree._Element, size: int) -> None:
+        self._waiting += size
+        if len(self._notifications) == BACKLOG or self._waiting > BACKLOG_BYTES:
+            self.fail(f"more than {BACKLOG} notifications were waiting, or {BACKLOG_BYTES} bytes of them")
             return
-        self._notifications.append(root)
+        self._notifications.append((root, size))
         if self._arrival is not None and not self._arrival.done():
             self._arrival.set_result(None)
 
@@ -258,7 +336,8 @@ class Transport(asyncssh.SSHClientSession[bytes]):
         identity = (root.findtext(f"{BASE}session-id") or "").strip()
         if root.tag != f"{BASE}hello" or not identity.isdigit():
             raise MalformedMessageError("it is no hello with a session id")
-        self.hello = tuple((uri.text or "").strip() for uri in root.iter(f"{BASE}capability"))
+        uris = root.iterfind(f"{BASE}capabilities/{BASE}capability")
+        self.hello = tuple((uri.text or "").strip() for uri in uris)
         if not any(uri in self.hello for uri in (BASE_1_0, BASE_1_1)):
             raise MalformedMessageError("the hello offers neither base:1.0 nor base:1.1")
         self.id = identity
@@ -277,8 +356,8 @@ class Transport(asyncssh.SSHClientSession[bytes]):
             return
         try:
             for message in self._framer.feed(data):
-                self._dispatch_message(message)
-        except (FramingError, MalformedMessageError) as error:
+                self._take(message)
+        except (FramingError, MalformedXmlError, MalformedMessageError) as error:
             self.fail(f"the device sent garbage: {error}")
 
     def eof_received(self) -> bool:
@@ -289,6 +368,24 @@ class Transport(asyncssh.SSHClientSession[bytes]):
     def connection_lost(self, exc: Exception | None) -> None:
         """Note that the channel ended."""
         self.fail("the connection ended" if exc is None else f"the connection broke ({type(exc).__name__})")
+
+
+def _read_all(raw: list[bytes], wanted: Mapping[str, bytes | None]) -> list[Message]:
+    """Read messages; raises as ``_read``."""
+    return [_read(one, wanted) for one in raw]
+
+
+def _read(raw: bytes, wanted: Mapping[str, bytes | None]) -> Message:
+    """Read a message; a known reply is recognised by its digest.
+
+    Raises:
+        MalformedXmlError: It is no XML, or exceeds a bound.
+    """
+    identity = next((one for one in wanted if raw.find(one.encode(), 0, _HEAD) >= 0), "")
+    known = wanted.get(identity)
+    digest = b"" if known is None else _digest(raw, identity)
+    root = None if digest and digest == known else parse_xml(raw)
+    return Message(root, identity, digest, len(raw))
 
 
 def _digest(raw: bytes, identity: str) -> bytes:

@@ -97,19 +97,19 @@ def event_of(name: str, content: etree._Element, at: datetime | None) -> Softwar
 
 def _units(data: etree._Element) -> Iterator[UnitState]:
     prefix = f"{{{ns.EQUIPMENT}}}"
-    for unit in data.iter(f"{prefix}unit"):
+    for unit in data.iterfind(f"{prefix}equipment/{prefix}unit"):
         yield UnitState(
             name=_text(unit, f"{prefix}name"),
             kind=_text(unit, f"{prefix}class"),
             state=_text(unit, f"{prefix}oper-state"),
-            cells=tuple((cell.text or "").strip() for cell in unit.iter(f"{prefix}cell")),
+            cells=tuple((cell.text or "").strip() for cell in unit.iterfind(f"{prefix}cell")),
             restarted=time_of(unit.findtext(f"{prefix}last-restart")),
         )
 
 
 def _slots(data: etree._Element) -> Iterator[SlotState]:
     prefix = f"{{{ns.ORAN_SOFTWARE}}}"
-    for slot in data.iter(f"{prefix}software-slot"):
+    for slot in data.iterfind(f"{prefix}software-inventory/{prefix}software-slot"):
         yield SlotState(
             name=_text(slot, f"{prefix}name"),
             status=_text(slot, f"{prefix}status"),

@@ -11,7 +11,7 @@ from lxml import etree
 #: has two. A fully configured station has 12,000.
 MOST_MARKS = 250_000
 #: Bytes up to which documents share a parser.
-_SMALL = 1 << 18
+_SHORT = 1 << 18
 
 
 class MalformedXmlError(Exception):
@@ -47,7 +47,7 @@ def parse_xml(raw: bytes) -> etree._Element:
     if raw.count(b"<") + raw.count(b"=") > MOST_MARKS:
         raise MalformedXmlError(f"it has more than {MOST_MARKS} marks of elements and attributes")
     try:
-        root = etree.fromstring(raw, _SHARED if len(raw) <= _SMALL else _parser())
+        root = etree.fromstring(raw, _SHARED if len(raw) <= _SHORT else _parser())
     except (etree.XMLSyntaxError, ValueError) as error:
         raise MalformedXmlError("it is not well-formed XML") from error
     if root.getroottree().docinfo.internalDTD is not None:

@@ -22,13 +22,13 @@ def measurements_filter() -> etree._Element:
 def decode_measurements(data: etree._Element) -> tuple[Period, ...]:
     """The latest complete period of each job; without jobs that have no times, and values that are no numbers."""
     found = []
-    for job in data.iter(f"{_PREFIX}job"):
+    for job in data.iterfind(f"{_PREFIX}performance/{_PREFIX}job"):
         begin, end = time_of(job.findtext(f"{_PREFIX}begin-time")), time_of(job.findtext(f"{_PREFIX}end-time"))
         if begin is None or end is None:
             continue
         values = {
             (measured.findtext(f"{_PREFIX}name") or "").strip(): _counters(measured)
-            for measured in job.iter(f"{_PREFIX}object")
+            for measured in job.iterfind(f"{_PREFIX}object")
         }
         suspect = (job.findtext(f"{_PREFIX}suspect") or "").strip() == "true"
         name = (job.findtext(f"{_PREFIX}id") or "").strip()
@@ -38,7 +38,7 @@ def decode_measurements(data: etree._Element) -> tuple[Period, ...]:
 
 def _counters(measured: etree._Element) -> dict[str, float]:
     found = {}
-    for counter in measured.iter(f"{_PREFIX}counter"):
+    for counter in measured.iterfind(f"{_PREFIX}counter"):
         try:
             value = float(counter.findtext(f"{_PREFIX}value") or "")
         except ValueError:

@@ -104,7 +104,7 @@ def relabel(station: str) -> tuple[etree._Element, list[str]]:
 async def get_edit_commit(session: DeviceSession, station: str, name: str) -> None:
     """What is compared: as with stock ncclient, the reply is parsed and not decoded."""
     assert isinstance(session, NetconfSession)
-    await session._data(*read_filter(session._root, station))
+    await session._data(len, *read_filter(session._root, station))
     await session.edit(change(station, name))
     await session.commit()
 

@@ -239,7 +239,7 @@ async def bare(scene: Scene, *, warm: bool, back: bool = False) -> Figures:
 
     async def work(session: DeviceSession, station: str) -> None:
         assert isinstance(session, NetconfSession)
-        await session._data(*read_filter(session._root, station))
+        await session._data(len, *read_filter(session._root, station))
         for phase in changes[station].phases:
             await session.edit(phase.inverse if back else phase.edits)
             await session.commit()

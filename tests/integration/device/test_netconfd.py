@@ -28,6 +28,10 @@ VALIDATE = f"<validate xmlns='{NETCONF}'><source><candidate/></source></validate
 pytestmark = pytest.mark.needs("netconfd", "sshd")
 
 
+def whole(reply: etree._Element) -> etree._Element:
+    return reply
+
+
 async def test_its_hello_is_as_recorded(netconfd_server: Netconfd, devices: SshDevices) -> None:
     """Unit tests use the recorded one."""
     async with devices.session(netconfd_server.target("V-0")) as session:
@@ -47,7 +51,7 @@ async def test_validate_empties_the_candidate_and_commit_still_says_ok(
     async with devices.session(target) as session:
         assert isinstance(session, NetconfSession)
         await session.edit([managed_element("V-1")])
-        check_done(await session._transport.request(request(etree.fromstring(VALIDATE))), "V-1", "validate")
+        check_done(await session._transport.request(request(etree.fromstring(VALIDATE)), whole), "V-1", "validate")
         await session.commit()
         assert (await session.read()).tree == {}
 
@@ -60,12 +64,12 @@ async def test_with_running_locked_a_cancel_says_ok_and_takes_nothing_back(
         assert isinstance(session, NetconfSession)
         await session.edit([managed_element("V-2")])
         await session.commit()
-        check_done(await session._transport.request(lock("running")), "V-2", "lock")
+        check_done(await session._transport.request(lock("running"), whole), "V-2", "lock")
         await session.edit(function("V-2"))
         await session.commit_confirmed("token-v2", 60)
         await session.cancel("token-v2")
         assert function_path("V-2") in (await session.read()).tree
-        check_done(await session._transport.request(unlock("running")), "V-2", "unlock")
+        check_done(await session._transport.request(unlock("running"), whole), "V-2", "unlock")
         # Which is why lock() leaves running alone here.
         await session.lock()
         await session.edit([rename("V-2", "first", "second")])
@@ -121,7 +125,7 @@ async def test_state_that_nothing_provides_reads_as_absent(netconfd_server: Netc
         observed = await session.read()
         assert function_path("V-4") in observed.tree
         assert observed.state == {}
-        reply = await session._transport.request(get_config("running"))
+        reply = await session._transport.request(get_config("running"), whole)
         assert isinstance(reply.find(f"{BASE}data"), etree._Element)
 
 

@@ -6,14 +6,15 @@ import pytest
 from lxml import etree
 from structlog.testing import capture_logs
 
-from controller.device.replies import MalformedMessageError, check, check_done, data_of, errors_of, parse
+from controller.device.replies import check, check_done, data_of, errors_of
 from controller.models.errors import DeviceBusyError, DeviceRefusedError, SessionLostError
+from controller.nrm.markup import MOST_MARKS, MalformedXmlError, parse_xml
 
 NS = 'xmlns="urn:ietf:params:xml:ns:netconf:base:1.0"'
 
 
 def reply(content: str, declarations: str = NS) -> etree._Element:
-    return parse(f'<rpc-reply message-id="1" {declarations}>{content}</rpc-reply>'.encode())
+    return parse_xml(f'<rpc-reply message-id="1" {declarations}>{content}</rpc-reply>'.encode())
 
 
 def error(tag: str, severity: str = "error", rest: str = "") -> str:
@@ -157,7 +158,7 @@ def test_errors_count_however_they_are_written(content: str) -> None:
 
 
 def test_a_prefixed_reply_is_understood() -> None:
-    prefixed = parse(
+    prefixed = parse_xml(
         b'<nc:rpc-reply xmlns:nc="urn:ietf:params:xml:ns:netconf:base:1.0" message-id="1"><nc:ok/></nc:rpc-reply>'
     )
     check_done(prefixed, "PE-1", "commit")
@@ -201,14 +202,56 @@ BOMB = (
         BOMB,
         b"<a>" * 300 + b"</a>" * 300,
         b"<a>" + b"x" * 11_000_000 + b"</a>",
+        b"<a>" + b"<b/>" * MOST_MARKS + b"</a>",
+        b"<a " + b" ".join(b"b%d=''" % number for number in range(MOST_MARKS)) + b"/>",
+        ('<?xml version="1.0" encoding="IBM037"?>' + "<a>" + "<b/>" * MOST_MARKS + "</a>").encode("cp037"),
+        ("<a>" + "<b/>" * 3 + "</a>").encode("utf-16"),
+        '<?xml version="1.0" encoding="ISO-8859-1"?><a>ñ</a>'.encode("latin-1"),
     ],
-    ids=["empty", "text", "truncated", "two", "binary", "xxe", "dtd", "bomb", "deep", "huge"],
+    ids=[
+        "empty",
+        "text",
+        "truncated",
+        "two",
+        "binary",
+        "xxe",
+        "dtd",
+        "bomb",
+        "deep",
+        "huge",
+        "elements",
+        "attributes",
+        "ebcdic",
+        "utf-16",
+        "latin-1",
+    ],
 )
 def test_hostile_messages_are_refused(raw: bytes) -> None:
-    with pytest.raises(MalformedMessageError):
-        parse(raw)
+    with pytest.raises(MalformedXmlError):
+        parse_xml(raw)
+
+
+def test_the_first_errors_of_very_many_are_read() -> None:
+    many = reply(error("in-use") * 2000)
+    assert len(errors_of(many)) == 1000
+    with pytest.raises(DeviceBusyError):
+        check(many, "PE-1", "lock")
+
+
+def test_an_error_behind_very_many_warnings_is_not_taken_for_success() -> None:
+    with pytest.raises(SessionLostError, match="1000 warnings or more"):
+        check(reply(error("hint", "warning") * 1000 + error("data-missing")), "PE-1", "edit-config")
+
+
+def test_the_first_leaves_of_an_error_info_are_named_however_deep_it_is() -> None:
+    deep = "<v>" * 20 + "<bad-element>pci</bad-element>" + "</v>" * 20
+    (one,) = errors_of(reply(error("bad-element", rest=f"<error-info>{deep}</error-info>")))
+    assert one.info == "bad-element pci"
+    longer = "<v>" * 120 + "<bad-element>pci</bad-element>" + "</v>" * 120
+    (one,) = errors_of(reply(error("bad-element", rest=f"<error-info>{longer}</error-info>")))
+    assert one.info == ""
 
 
 def test_comments_and_instructions_are_dropped() -> None:
-    root = parse(b"<?xml version='1.0'?><!-- a --><a><?b c?><!-- d --><e/></a>")
+    root = parse_xml(b"<?xml version='1.0'?><!-- a --><a><?b c?><!-- d --><e/></a>")
     assert [child.tag for child in root] == ["e"]
