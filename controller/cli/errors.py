@@ -14,5 +14,6 @@ class CliError(Exception):
         self.problem = problem or {"detail": message}
 
 
-#: Exit statuses: an operation failed; the input is wrong; API or database can't be reached; there are differences.
-FAILED, WRONG_INPUT, UNREACHABLE, DIFFERENT = 1, 2, 3, 10
+#: Exit statuses: an operation failed; the input is wrong; API or database can't be reached; there are differences; a
+#: plan changes nothing, but leaves nodes that nothing asks for any more.
+FAILED, WRONG_INPUT, UNREACHABLE, DIFFERENT, ORPHANED = 1, 2, 3, 10, 11

@@ -11,7 +11,7 @@ import typer
 from controller.cli import completion
 from controller.cli.approvals import Contracts, contractual, show_outlook
 from controller.cli.completion import Selector
-from controller.cli.errors import DIFFERENT, WRONG_INPUT, CliError
+from controller.cli.errors import DIFFERENT, ORPHANED, WRONG_INPUT, CliError
 from controller.cli.follow import accepted, reading
 from controller.cli.output import (
     Detach,
@@ -28,7 +28,8 @@ from controller.cli.output import (
     print_json,
     when,
 )
-from controller.cli.plan_view import show_plan
+from controller.cli.pager import paged
+from controller.cli.plan_view import show_conclusion, show_plan
 from controller.cli.tables import Column, table
 from controller.models.enums import Policy
 
@@ -66,7 +67,13 @@ def plan(
         ),
     ] = False,
     save: Annotated[Path | None, typer.Option(help="Also write the plan as JSON to this file.")] = None,
-    exit_code: Annotated[bool, typer.Option("--exit-code", help=f"Exit {DIFFERENT} if anything would change.")] = False,
+    exit_code: Annotated[
+        bool,
+        typer.Option(
+            "--exit-code",
+            help=f"Exit {DIFFERENT} if anything would change, {ORPHANED} if nothing would but orphaned nodes stay.",
+        ),
+    ] = False,
     every: Annotated[bool, typer.Option("--all", help="Show every row; do not join rows that are alike.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -83,11 +90,11 @@ def plan(
     if as_json:
         print_json(made)
     else:
-        show_plan(made, every=every)
-        if made["changes"]:
-            show_outlook(client().get(f"/v1/plans/{made['id']}/outlook"), before=True)
+        _show(made, every=every)
     if exit_code and made["changes"]:
         raise typer.Exit(DIFFERENT)
+    if exit_code and made.get("orphans"):
+        raise typer.Exit(ORPHANED)
 
 
 def undo(
@@ -103,9 +110,18 @@ def undo(
     if as_json:
         print_json(made)
     else:
-        show_plan(made, every=every)
-        if made["changes"]:
-            show_outlook(client().get(f"/v1/plans/{made['id']}/outlook"), before=True)
+        _show(made, every=every)
+
+
+@paged()
+def _show(made: dict[str, Any], *, every: bool) -> None:
+    """Print a plan, what it waits for, and last what it does and the next commands."""
+    show_plan(made, every=every)
+    if "selector" not in made:  # a tenant sees its part
+        return
+    if made["changes"]:
+        show_outlook(client().get(f"/v1/plans/{made['id']}/outlook"), before=True)
+    show_conclusion(made)
 
 
 def _made(path: str, body: dict[str, Any], *, shown: bool = False) -> dict[str, Any]:
@@ -151,9 +167,7 @@ def show(
     if as_json:
         print_json(made)
     else:
-        show_plan(made, every=every)
-        if made["changes"] and "selector" in made:
-            show_outlook(client().get(f"/v1/plans/{made['id']}/outlook"), before=True)
+        _show(made, every=every)
 
 
 @plans.command("compare", epilog="Example: minka plans compare 42327bc0ca30 0a1b2c3d4e5f")

@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
-from controller.cli.output import out, styled
+from controller.cli.output import counted, out, styled
 from controller.cli.pager import paged
 from controller.cli.tables import Column, table
 
@@ -112,7 +112,7 @@ def _masked(word: str) -> str:
 
 @paged()
 def show_plan(made: Mapping[str, Any], *, every: bool = False) -> None:
-    """Print a plan for people: changes, devices left out, findings, and the next command."""
+    """Print a plan for people: changes, devices left out, and findings."""
     lines = [(change["station"], row) for change in made["changes"] for row in change["diff"]]
     if lines and (every or len(lines) <= SHORT):
         show_lines(lines, f"Plan {made['id']}")
@@ -126,8 +126,6 @@ def show_plan(made: Mapping[str, Any], *, every: bool = False) -> None:
     _show_weak(made["changes"])
     show_left_out(made["unplanned"])
     show_findings(made["findings"])
-    for line in conclusion(made):
-        out.print(line)
 
 
 def show_lines(lines: Iterable[tuple[str, Row]], title: str = "") -> None:
@@ -200,21 +198,63 @@ def show_findings(findings: Sequence[Mapping[str, str]]) -> None:
             out.print(f"… and {len(messages) - 3} more of {code}")
 
 
-def conclusion(made: Mapping[str, Any]) -> list[str]:
-    """The plan in a sentence, and the next command; one text for each line."""
-    changes, unplanned = made["changes"], made["unplanned"]
-    observed_only = [station for station, reason in unplanned.items() if reason.startswith("not adopted")]
-    hint = _adopt_hint(made["selector"], len(observed_only)) if observed_only else []
-    left_out = f"; {len(unplanned)} left out" if unplanned else ""
+class Conclusion(NamedTuple):
+    """The end of a plan: what it does in sentences, and the next commands; a text for each line."""
+
+    said: list[str]
+    commands: list[str]
+
+
+def show_conclusion(made: Mapping[str, Any]) -> None:
+    """Print the end of a plan. Lines with commands are never broken, so that they can be copied."""
+    said, commands = conclusion(made)
+    for line in said:
+        out.print(line)
+    for line in commands:
+        out.print(line, soft_wrap=True)
+
+
+def conclusion(made: Mapping[str, Any]) -> Conclusion:
+    """The plan in a sentence, and the next commands."""
+    changes, unplanned, orphans = made["changes"], made["unplanned"], made.get("orphans")
     unchanged, noun = len(made["unchanged"]), _noun(made["selector"])
-    if not changes and unplanned and not unchanged:
-        return [f"Nothing planned: {_all(len(unplanned), noun)} left out.", *hint]
-    if not changes:
-        seen = ", as far as the pools that answered show" if any(map(_is_unread, made["findings"])) else ""
-        return [f"Nothing to do: {_carry(unchanged, noun)} should{seen}{left_out}.", *hint]
+    left_out = f"; {len(unplanned)} left out" if unplanned else ""
     stay = "stays as it is" if unchanged == 1 else "stay as they are"
-    said = f"{_change_words(made)}; {unchanged} {stay}{left_out}."
-    return [said, *hint, f"Apply it with: minka apply {made['id']}"]
+    if changes:
+        said = f"{_change_words(made)}; {unchanged} {stay}{left_out}."
+    elif unplanned and not unchanged:
+        said = f"Nothing planned: {_all(len(unplanned), noun)} left out."
+    elif orphans:
+        said = f"Nothing planned: {counted(unchanged, noun)} {stay}{left_out}."
+    else:
+        seen = ", as far as the pools that answered show" if any(map(_is_unread, made["findings"])) else ""
+        said = f"Nothing to do: {_carry(unchanged, noun)} should{seen}{left_out}."
+    observed_only, adopt = _adopt_hint(made)
+    orphaned, remove = _orphan_hint(orphans, made["selector"]) if orphans else ([], [])
+    apply = [f"Apply it with: minka apply {made['id']}"] if changes else []
+    return Conclusion([said, *observed_only, *orphaned], [*adopt, *apply, *remove])
+
+
+def _orphan_hint(orphans: Mapping[str, Any], selector: str) -> Conclusion:
+    """What stays on devices although nothing asks for it any more, and the command that plans its removal."""
+    nodes, remove = orphans["nodes"], orphans["remove"]
+    owners = " and ".join(f"{counted(count, 'node')} of {owner}" for owner, count in nodes.items())
+    are, asks = ("is", "it") if sum(nodes.values()) == 1 else ("are", "them")
+    said = f"{owners} on {counted(orphans['devices'], 'device')} {are} orphaned: nothing asks for {asks} any more."
+    if not remove:
+        return Conclusion([said, "Orphaned nodes stay that hold nodes which have to stay."], [])
+    words = ["minka", "plan", *([selector] if selector != "*" else [])]
+    words += [word for owner, count in remove.items() for word in ("--remove", f"{owner}={count}")]
+    words += ["--expect", str(orphans["expect_stations"])] if orphans["expect_stations"] else []
+    words += ["--identities"] if orphans["identities"] else []
+    which = "the orphaned nodes" if _all_go(nodes, remove) else "those orphaned nodes that may go"
+    return Conclusion(
+        [said], [f"{'Then remove' if orphans['afterwards'] else 'Remove'} {which} with: {shlex.join(words)}"]
+    )
+
+
+def _all_go(nodes: Mapping[str, int], remove: Mapping[str, int]) -> bool:
+    return all(remove.get(owner, 0) >= count for owner, count in nodes.items())
 
 
 def _change_words(made: Mapping[str, Any]) -> str:
@@ -248,13 +288,14 @@ def _number(changes: Sequence[Mapping[str, Any]]) -> str:
     return " and ".join(named) + (" changes" if len(changes) == 1 else " change")
 
 
-def _adopt_hint(selector: str, count: int) -> list[str]:
-    them, were = ("it is", "was") if count == 1 else ("they are", "were")
-    return [
-        f"Minka changes only {_noun(selector)}s that were adopted; {count} of these {were} not,",
-        f"so {them} only observed.",
-        f"Adopt them with: minka device adopt {shlex.quote(selector)}",
-    ]
+def _adopt_hint(made: Mapping[str, Any]) -> Conclusion:
+    """How many devices are left out because they were not adopted, and the command that adopts them."""
+    count = sum(reason.startswith("not adopted") for reason in made["unplanned"].values())
+    if not count:
+        return Conclusion([], [])
+    noun, (them, were) = _noun(made["selector"]), ("it is", "was") if count == 1 else ("they are", "were")
+    said = f"Minka changes only {noun}s that were adopted; {count} of these {were} not, so {them} only observed."
+    return Conclusion([said], [f"Adopt them with: minka device adopt {shlex.quote(made['selector'])}"])
 
 
 def _noun(selector: str) -> str:

@@ -221,6 +221,27 @@ class Changes(Sequence[Change]):
         )
 
 
+class Orphans(Noun):
+    """Nodes of ours that nothing asks for any more, and that a plan leaves on the devices, since nobody named them.
+
+    Attributes:
+        nodes: Number of these nodes, by owner.
+        devices: Number of devices that carry them.
+        remove: Nodes by owner, as a request has to name them so that its plan removes these too; without nodes that
+            can't go, since they hold others that have to stay.
+        expect_stations: Number of devices that the same request has to name; None if it need not name any.
+        identities: Whether the same request has to let identities change, as that of this plan did.
+        afterwards: Whether this plan has to be applied before that request.
+    """
+
+    nodes: dict[str, int]
+    devices: int
+    remove: dict[str, int] = {}
+    expect_stations: int | None = None
+    identities: bool = False
+    afterwards: bool = False
+
+
 class Plan(Noun):
     """An immutable set of Changes.
 
@@ -243,6 +264,13 @@ class Plan(Noun):
     findings: tuple[Finding, ...] = ()
     removals: Annotated[dict[str, int], Field(description="Nodes removed by tenant, as named by the requester.")] = {}
     undoes: str = ""
+    orphans: Annotated[
+        Orphans | None,
+        Field(
+            exclude_if=lambda found: found is None,
+            description="Nodes that nothing asks for any more and that stay; absent if there are none.",
+        ),
+    ] = None
 
     @property
     def is_empty(self) -> bool:

@@ -17,7 +17,7 @@ from controller.models.errors import InputError
 from controller.models.facts import Finding
 from controller.models.network import Network
 from controller.models.packing import packed
-from controller.models.plan import PLAN_FORMAT, Change, Changes, DiffRow, Op, Plan
+from controller.models.plan import PLAN_FORMAT, Change, Changes, DiffRow, Op, Orphans, Plan
 from controller.plan.station import StationPlan
 
 
@@ -33,6 +33,7 @@ def seal(
     findings: Sequence[Finding] = (),
     removals: Mapping[str, int] | None = None,
     undoes: str = "",
+    orphans: Orphans | None = None,
 ) -> Plan:
     """A plan with its id and digest, after everything is put into canonical order."""
     plan = Plan(
@@ -48,6 +49,7 @@ def seal(
         findings=tuple(sorted(findings, key=_finding_order)),
         removals=dict(sorted((removals or {}).items())),
         undoes=undoes,
+        orphans=orphans,
     )
     digest = plan_digest(plan)
     return plan.model_copy(update={"id": digest[:12], "digest": digest})
@@ -239,6 +241,7 @@ class Draft:
         removals: Mapping[str, int] | None = None,
         findings: tuple[Finding, ...] = (),
         undoes: str = "",
+        orphans: Orphans | None = None,
     ) -> Plan:
         """The sealed plan; ``findings`` are those that belong to no station."""
         return seal(
@@ -252,4 +255,5 @@ class Draft:
             findings=(*findings, *self._findings),
             removals=removals,
             undoes=undoes,
+            orphans=orphans,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
@@ -11,7 +11,7 @@ from types import MappingProxyType
 from controller.models.errors import PlanRefusedError
 from controller.models.facts import BroadcastFact, Finding, Intent, Severity
 from controller.models.network import HOST, PROFILE_RATS, DeviceKind, Network
-from controller.models.plan import Change, Plan
+from controller.models.plan import Change, Orphans, Plan
 from controller.nrm.profiles import Rendered, broadcast_plmn, render, render_cloud, render_routing, root_spec
 from controller.plan.document import Draft, Outline
 from controller.plan.inputs import PlanOptions, StationView, at_what_cells_name, with_given, with_reservations
@@ -36,8 +36,10 @@ class Planning:
         self._network, self._intent, self._options = network, intent, options
         self._draft = Draft()
         self._stations: set[str] = set()
-        #: Tenants that lose part of their VRF, by router.
-        self._losing: dict[str, frozenset[str]] = {}
+        #: Numbers of nodes that nothing asks for any more, by owner, by station; and what the station's change would be
+        #: if their removal was named, None if there would be no change.
+        self._orphans: dict[str, Mapping[str, int]] = {}
+        self._cleared: dict[str, Outline | None] = {}
         self._withheld: list[str] = []
         self._broken: dict[str, list[Finding]] = defaultdict(list)
         for finding in intent.findings:
@@ -48,14 +50,20 @@ class Planning:
         """Plan a station from its view. Stations may come in any order and from any thread."""
         self._stations.add(station)
         made = self.made(station, view)
+        if made.orphans:
+            self._orphans[station] = made.orphans
+            named = {**self._options.remove, **dict.fromkeys(made.orphans, 1)}
+            cleared = self._made(station, view, replace(self._options, remove=named)).change
+            self._cleared[station] = None if cleared is None else Outline.of(cleared)
         if made.change is not None and view.observed is not None and not view.observed.reverts:
             made = replace(made, change=made.change.model_copy(update={"reverts": False}))
-        if made.change is not None and made.change.removes and station in self._network.router_by_id:
-            self._losing[station] = frozenset(made.change.removes) - {HOST}
         self._draft.add(station, made)
 
     def made(self, station: str, view: StationView) -> StationPlan:
         """The plan of one station, without adding it."""
+        return self._made(station, view, self._options)
+
+    def _made(self, station: str, view: StationView, options: PlanOptions) -> StationPlan:
         network, broken = self._network, self._broken.get(station, ())
         if not network.manages(station):
             message = f"station {station} is not in the network files (any more); nothing on it was changed"
@@ -68,10 +76,10 @@ class Planning:
         profiles = network.profiles_of(station)
         root = root_spec(profiles)
         wanted = with_given(root, rendered, view.observed)
-        wanted = with_reservations(root, wanted, view, reserve=self._options.reserved)
+        wanted = with_reservations(root, wanted, view, reserve=options.reserved)
         wanted = at_what_cells_name(root, wanted, view.observed.tree if view.observed else {}, view.ledger)
-        result = plan_station(station, profiles, wanted, view, self._options)
-        return StationPlan(result.change, result.reason, (*wanted.findings, *result.findings))
+        result = plan_station(station, profiles, wanted, view, options)
+        return replace(result, findings=(*wanted.findings, *result.findings))
 
     def comes_anew(self, station: str, view: StationView) -> bool:
         """Whether a PLMN that can be reserved for operator use is new on the station."""
@@ -87,7 +95,7 @@ class Planning:
 
     def leave_out(self, station: str, reason: str) -> None:
         """Leave out a station that was added."""
-        self._losing.pop(station, None)
+        self._cleared.pop(station, None)
         self._draft.withhold(station, reason)
 
     def add_back(self, change: Change) -> None:
@@ -101,9 +109,11 @@ class Planning:
 
     @property
     def behind(self) -> frozenset[str]:
-        """Stations at routers where a tenant loses part of its VRF; only stations whose own part is not in the plan."""
-        found = {station for router in self._losing for station in self._stations_of(router)}
-        return frozenset(found - (self._stations - self._draft.unplanned.keys()))
+        """Stations at routers where a tenant loses part of its VRF; only stations whose own part is not in the plan.
+
+        Nodes that nothing asks for any more count as lost too, since it is told how they could be removed.
+        """
+        return frozenset(self._behind(self._draft.outlines) | self._behind(self._with_removals()))
 
     def withhold(self, linked: Mapping[str, frozenset[str]]) -> None:
         """Leave out routers whose plan would remove VRFs that core links still need.
@@ -111,14 +121,38 @@ class Planning:
         Args:
             linked: Tenants that have core links of ours on the stations ``behind``.
         """
-        for router, tenants in self._losing.items():
-            for station in self._stations_of(router):
+        for router, _ in list(self._cuts(self._with_removals(), linked)):
+            self._cleared[router] = None
+        for router, reason in list(self._cuts(self._draft.outlines, linked)):
+            self._draft.withhold(router, reason)
+            self._withheld.append(f"router {router} is left out: {reason}")
+
+    def _cuts(self, outlines: Collection[Outline], linked: Mapping[str, frozenset[str]]) -> Iterator[tuple[str, str]]:
+        """Routers whose changes would cut core links of stations that are not in the plan, and these in words."""
+        behind = self._behind(outlines)
+        for router, tenants in self._losing(outlines).items():
+            for station in (one for one in self._stations_of(router) if one in behind):
                 if cut := sorted(tenants & linked.get(station, frozenset())):
                     why = self._draft.unplanned.get(station, "it is not part of this plan")
-                    reason = f"core links of {', '.join(cut)} on {station} need what would be removed, and stay: {why}"
-                    self._draft.withhold(router, reason)
-                    self._withheld.append(f"router {router} is left out: {reason}")
+                    yield (
+                        router,
+                        f"core links of {', '.join(cut)} on {station} need what would be removed, and stay: {why}",
+                    )
                     break
+
+    def _behind(self, outlines: Collection[Outline]) -> set[str]:
+        planned = (self._stations - self._draft.unplanned.keys()) | {change.station for change in outlines}
+        return {station for router in self._losing(outlines) for station in self._stations_of(router)} - planned
+
+    def _losing(self, outlines: Iterable[Outline]) -> dict[str, frozenset[str]]:
+        """Tenants that lose part of their VRF, by router."""
+        routers = (change for change in outlines if change.removes and change.station in self._network.router_by_id)
+        return {change.station: frozenset(change.removes) - {HOST} for change in routers}
+
+    def _with_removals(self) -> tuple[Outline, ...]:
+        """All changes, as they would be if the removal of all that nothing asks for any more was named."""
+        changes = {change.station: change for change in self._draft.outlines} | self._cleared
+        return tuple(change for _, change in sorted(changes.items()) if change is not None)
 
     def _stations_of(self, router: str) -> tuple[str, ...]:
         return self._network.stations_at.get(self._network.site_of(router), ())
@@ -136,6 +170,31 @@ class Planning:
             findings=tuple(
                 finding for finding in self._intent.findings if not finding.station or finding.station in self._stations
             ),
+            orphans=self._left() if self._orphans else None,
+        )
+
+    def _left(self) -> Orphans:
+        """All that nothing asks for any more and that stays, and what a request has to name to remove it."""
+        changes, planned = self._with_removals(), {change.station: change for change in self._draft.outlines}
+        removed = Counter(self._options.remove)
+        afterwards = False
+        try:
+            check_routers(changes, self._network)
+        except PlanRefusedError:  # what is new at a router comes first, by this plan
+            afterwards, removed = True, Counter()
+            changes = tuple(
+                left for change in changes if (left := _without(change, planned.get(change.station))).removes
+            )
+        nodes = sum((Counter(found) for found in self._orphans.values()), Counter[str]())
+        remove = sum((Counter(change.removes) for change in changes), Counter[str]())
+        must_expect = len(changes) > 1 and len(changes) > self._options.max_share * len(self._network.device_kinds)
+        return Orphans(
+            nodes=dict(sorted(nodes.items())),
+            devices=len(self._orphans),
+            remove=dict(sorted(remove.items())) if remove - removed else {},
+            expect_stations=len(changes) if must_expect else None,
+            identities=self._options.identities,
+            afterwards=afterwards,
         )
 
 
@@ -263,6 +322,11 @@ def _others(network: Network, changes: Iterable[Outline]) -> str:
     kinds = Counter(network.device_kinds.get(change.station, DeviceKind.STATION) for change in changes)
     found = [f"{kinds[kind]} of them {kind}s" for kind in DeviceKind if kinds[kind] and kind is not DeviceKind.STATION]
     return f" ({', '.join(found)})" if found else ""
+
+
+def _without(change: Outline, planned: Outline | None) -> Outline:
+    """A change after another one of the same station, which removes part of the same."""
+    return change if planned is None else replace(change, removes=Counter(change.removes) - Counter(planned.removes))
 
 
 def wanted_by(intent: Intent, network: Network, device: str) -> Rendered:

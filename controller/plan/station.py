@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from controller.models.facts import Finding, Owners, Severity
 from controller.models.health import ServiceState
@@ -40,11 +41,13 @@ class StationPlan:
         change: The change; None if nothing is to be done or nothing may be done.
         reason: Why nothing may be done, empty if it may.
         findings: What people should know.
+        orphans: Number of nodes that nothing asks for any more and that stay, by owner.
     """
 
     change: Change | None = None
     reason: str = ""
     findings: tuple[Finding, ...] = ()
+    orphans: Mapping[str, int] = field(default_factory=dict)
 
 
 def plan_station(
@@ -77,11 +80,13 @@ def plan_station(
         findings = (*findings, *_unheard(station, root, edits))
     findings = (*dark, *findings, *_lost_locks(station, view))
     reason = _reason(station, root, view, options, edits, [cell_of(cell) for cell in locked])
+    ours = edits.orphans.values() if view.adopted and view.retired is None else ()
+    orphans = Counter(owner for owners in ours for owner in owners)
     if reason or not (edits.edits or edits.moved):
-        return StationPlan(reason=reason, findings=findings)
+        return StationPlan(reason=reason, findings=findings, orphans=orphans)
     builder = _Builder(station, root, rendered, observed, view, edits, locks, options, within)
     change = builder.change()
-    return StationPlan(change=change, findings=findings)
+    return StationPlan(change=change, findings=findings, orphans=orphans)
 
 
 def _reason(

@@ -148,16 +148,11 @@ def test_only_the_wave_of_the_canary_is_called_so(
 def test_planning_shows_at_a_terminal_how_far_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked: list[str] = []
 
+    made: dict[str, Any] = {"id": "42327bc0ca30", "changes": [], "unplanned": {}, "unchanged": ["S"]}
+    made |= {"findings": [], "selector": "*"}
+
     def answer(_: object, request: httpx.Request) -> httpx.Response:
         asked.append(request.url.query.decode())
-        made = {
-            "id": "42327bc0ca30",
-            "changes": [],
-            "unplanned": {},
-            "unchanged": ["S"],
-            "findings": [],
-            "selector": "*",
-        }
         said = [("progress", {"done": 1200, "total": 3100}), ("plan", made)]
         if "refused" in request.content.decode():
             said[1] = ("problem", {"status": 409, "detail": "the plan touches 9 devices, …, or expect 9 devices"})
@@ -174,8 +169,13 @@ def test_planning_shows_at_a_terminal_how_far_it_is(monkeypatch: pytest.MonkeyPa
     assert said.out.startswith("Nothing to do: 1 device carries")
     assert "reading devices" in said.err
     assert "1200/3100" in said.err
+    left = {"nodes": {"bitel": 395}, "devices": 24, "remove": {"bitel": 395}, "expect_stations": 24}
+    made |= {"orphans": left | {"identities": False, "afterwards": False}}
+    orphaned = minka("plan", "--exit-code", env=env)
+    assert (orphaned.status, minka("plan", env=env).status) == (11, 0)
+    assert orphaned.out.endswith("\nRemove the orphaned nodes with: minka plan --remove bitel=395 --expect 24\n")
     refused = minka("plan", "refused", env=env)
     assert refused.status == 2
     assert "(--expect 9)" in refused.err
     assert "1200/3100" in minka("undo", "r-21748f9c95", env=env).err
-    assert asked == ["", *["progress=true"] * 3]
+    assert asked == ["", *["progress=true"] * 5]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from controller.cli.plan_view import Row, conclusion, grouped, show_plan
+from controller.cli.plan_view import Row, conclusion, grouped, show_conclusion, show_plan
 
 LINK = "MME address 10.17.1.11; local address and VLAN {} 1017; served PLMN 716-17"
 
@@ -27,7 +27,8 @@ def plan(lines: list[tuple[str, Row]], **more: Any) -> dict[str, Any]:
 
 
 def sentence(made: dict[str, Any]) -> str:
-    return "\n".join(conclusion(made))
+    said, commands = conclusion(made)
+    return "\n".join([*said, *commands])
 
 
 def test_the_same_on_many_cells_is_one_line() -> None:
@@ -72,7 +73,11 @@ def test_every_line_is_there_when_asked_for(capsys: pytest.CaptureFixture[str], 
     assert said.count("716-17") == (50 if every else 1)
     assert ("50 stations, 50 cells" in said) is not every
     assert ("minka plans show 42327bc0ca30 --all" in said) is not every
-    assert said.endswith("Apply it with: minka apply 42327bc0ca30\n")
+
+
+def test_a_plan_ends_with_the_command_that_applies_it(capsys: pytest.CaptureFixture[str]) -> None:
+    show_conclusion(plan([("S1", row("x", "y"))]))
+    assert capsys.readouterr().out.endswith("Apply it with: minka apply 42327bc0ca30\n")
 
 
 def test_long_words_are_whole_where_nobody_has_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,12 +105,46 @@ def test_nothing_to_do_is_said() -> None:
     assert sentence(made) == "Nothing to do: 1 device carries what it should."
 
 
+def orphans(**changed: Any) -> dict[str, Any]:
+    found = {"nodes": {"bitel": 395}, "devices": 24, "remove": {"bitel": 395}, "expect_stations": 24}
+    return found | {"identities": False, "afterwards": False} | changed
+
+
+def test_orphans_are_told_last_with_the_command_that_removes_them() -> None:
+    made = plan([], unchanged=["S1", "S2"], orphans=orphans())
+    assert sentence(made).splitlines() == [
+        "Nothing planned: 2 devices stay as they are.",
+        "395 nodes of bitel on 24 devices are orphaned: nothing asks for them any more.",
+        "Remove the orphaned nodes with: minka plan region=cusco --remove bitel=395 --expect 24",
+    ]
+    made = plan([("S1", row("x", "y"))], selector="*", orphans=orphans(expect_stations=None, afterwards=True))
+    assert sentence(made).splitlines()[-2:] == [
+        "Apply it with: minka apply 42327bc0ca30",
+        "Then remove the orphaned nodes with: minka plan --remove bitel=395",
+    ]
+    two = {"bitel": 2, "host": 1}
+    made = plan([], selector="region=cusco,!PE-1", orphans=orphans(nodes=two, remove={"bitel": 2}, identities=True))
+    assert sentence(made).splitlines()[-2:] == [
+        "2 nodes of bitel and 1 node of host on 24 devices are orphaned: nothing asks for them any more.",
+        (
+            "Remove those orphaned nodes that may go with: minka plan 'region=cusco,!PE-1' --remove bitel=2 --expect 24"
+            " --identities"
+        ),
+    ]
+    held = plan([], unchanged=["S1"], orphans=orphans(nodes={"bitel": 1}, devices=1, remove={}))
+    assert sentence(held).splitlines()[-2:] == [
+        "1 node of bitel on 1 device is orphaned: nothing asks for it any more.",
+        "Orphaned nodes stay that hold nodes which have to stay.",
+    ]
+
+
 def test_routers_are_distinguished_from_stations(capsys: pytest.CaptureFixture[str]) -> None:
     made = plan([(f"{kind}{n:02}", row("VRF entel", "x")) for kind in "RS" for n in range(40)])
     for change in made["changes"]:
         root = "/Router[" if change["station"].startswith("R") else "/ManagedElement["
         change["phases"] = [{"edits": [{"path": f"{root}{change['station']}]/Vrf[entel]"}]}]
     show_plan(made)
+    show_conclusion(made)
     said = capsys.readouterr().out
     assert "40 routers" in said
     assert "40 stations and 40 routers change for entel" in said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
@@ -31,7 +32,7 @@ from controller.plan.fleet import check_changes, check_share
 from controller.playbook.engine.plan_section import in_parameters
 from controller.playbook.language.parameters import Parameter, ParameterType
 from controller.playbook.language.playbook import PlanSection
-from tests.unit.plan.samples import FREELY, LTE_CELL, NOW, factory, intent, network, plan, view
+from tests.unit.plan.samples import FREELY, LTE_CELL, NOW, apply, factory, intent, network, plan, view
 
 TWO = network()
 THREE = network(("alfa", "beta", "gamma"))
@@ -97,6 +98,49 @@ def test_removal_needs_the_exact_count_and_says_it() -> None:
     with pytest.raises(PlanRefusedError, match=r"removes no nodes of gamma: .*leave gamma out"):
         plan(TWO, BOTH, replace(FREELY, remove={"gamma": 4}))
     assert plan(TWO, BOTH, replace(FREELY, remove={"gamma": 0})).removals == {}
+
+
+@pytest.mark.parametrize("share", [0.1, 1.0])
+@pytest.mark.parametrize("gone", [("gamma",), ("beta", "gamma")])
+def test_a_plan_tells_what_to_name_so_that_orphans_go(gone: tuple[str, ...], share: float) -> None:
+    """The request that it tells is accepted as it is, and nothing is orphaned afterwards."""
+    some, less = network(("alfa", "beta", "gamma")), network({"alfa", "beta", "gamma"}.difference(gone))
+    views = {station: view(some, station) for station in ("S1", "S2")}
+    theirs = {owner: _nodes_of(owner, views) for owner in gone}
+    asked = PlanOptions(max_share=share, identities=True)
+    made = plan(less, views, asked)
+    assert made.orphans is not None
+    assert (made.is_empty, made.orphans.nodes, made.orphans.devices) == (True, theirs, 2)
+    assert (made.orphans.remove, made.orphans.expect_stations) == (theirs, 2 if share < 1 else None)
+    expected = made.orphans.expect_stations
+    removal = plan(less, views, replace(asked, remove=made.orphans.remove, expect_stations=expected))
+    assert (removal.removals, removal.orphans) == (theirs, None)
+    left = {change.station: apply(less, change, views[change.station]) for change in removal.changes}
+    assert plan(less, left, asked).orphans is None
+    assert plan_from_json(plan_to_json(made)) == made
+    assert b'"orphans"' not in plan_to_json(removal)
+
+
+def test_orphans_of_one_tenant_are_told_where_another_ones_go() -> None:
+    """The request names both: what goes already, and what else may."""
+    views = {station: view(THREE, station) for station in ("S1", "S2")}
+    less = network(("alfa",))
+    gamma, beta = _nodes_of("gamma", views), _nodes_of("beta", views)
+    asked = replace(FREELY, remove={"gamma": gamma}, identities=True)
+    made = plan(less, views, asked)
+    assert made.orphans is not None
+    assert (made.orphans.nodes, made.orphans.remove) == ({"beta": beta}, {"beta": beta, "gamma": gamma})
+    assert plan(less, views, replace(asked, remove=made.orphans.remove)).removals == made.orphans.remove
+
+
+def test_nothing_is_orphaned_on_a_station_that_is_only_observed_or_out_of_service() -> None:
+    here = view(THREE)
+    assert plan(TWO, {"S1": replace(here, adopted=False)}).orphans is None
+    assert plan(TWO, {"S1": replace(here, retired=NOW)}).orphans is None
+
+
+def _nodes_of(owner: str, views: Mapping[str, StationView]) -> int:
+    return sum(owner in entry.owners for one in views.values() for entry in one.ledger.values())
 
 
 def test_a_plan_for_much_of_the_network_needs_its_number_named() -> None:

@@ -274,6 +274,51 @@ def test_a_vrf_does_not_go_from_under_an_interface_that_stays(foreign: bool) -> 
     assert any("VRF condor was not removed" in message for message in blocked)
 
 
+def test_orphans_that_hold_what_stays_are_told_without_a_command() -> None:
+    """Somebody's own interface in a VRF that nothing asks for: the VRF can't go, whatever is named."""
+    less, more = tiny("condor-all"), tiny()
+    vrf = f"/Router[{NAME}]/Vrf[condor]"
+    only = Rendered({vrf: wanted(more, NAME).tree[vrf]}, {vrf: ("condor",)}, ())
+    rest = wanted(less, NAME)
+    ours = Rendered({**rest.tree, **only.tree}, {**rest.owners, **only.owners}, ())
+    theirs = f"/Router[{NAME}]/SubInterface[GigabitEthernet0%2F0%2F1.7]"
+    carried = {**BARE, **ours.tree, theirs: {"vlan": "7", "vrf": "condor", "address": "10.7.0.1/30"}}
+    made = planned(less, {NAME: view(ours, carried)})
+    assert made.orphans is not None
+    assert (made.orphans.nodes, made.orphans.remove) == ({"condor": 1}, {})
+
+
+def test_the_command_that_removes_orphans_leaves_out_ways_that_links_still_need() -> None:
+    less, more = tiny("condor-all"), tiny()
+    router = view(wanted(more, NAME), {**BARE, **wanted(more, NAME).tree})
+    station = view(wanted(more, STATION), wanted(more, STATION).tree)
+    on_router, on_station = (
+        sum(owners == ("condor",) for owners in wanted(more, one).owners.values()) for one in (NAME, STATION)
+    )
+    both = planned(less, {NAME: router, STATION: station})
+    assert both.orphans is not None
+    assert both.orphans.remove == both.orphans.nodes == {"condor": on_router + on_station}
+    away = planned(less, {NAME: router, STATION: replace(station, observed=None, unreachable="no route to it")})
+    assert away.orphans is not None
+    assert (away.orphans.nodes, away.orphans.remove) == ({"condor": on_router}, {})
+
+
+def test_orphans_of_a_router_that_gets_something_go_afterwards() -> None:
+    andes, condor = tiny("condor-all"), tiny("andes-all")
+    here = view(wanted(andes, NAME), {**BARE, **wanted(andes, NAME).tree})
+    made = planned(condor, {NAME: here})
+    assert made.orphans is not None
+    assert made.orphans.afterwards
+    (change,) = made.changes
+    then = after(condor, here, change)
+    ours = Rendered(
+        {**wanted(andes, NAME).tree, **wanted(condor, NAME).tree},
+        {**wanted(andes, NAME).owners, **wanted(condor, NAME).owners},
+        (),
+    )
+    assert planned(condor, {NAME: view(ours, then)}, **made.orphans.remove).removals == made.orphans.remove
+
+
 def test_a_plan_that_brings_one_tenant_and_removes_another_is_split() -> None:
     andes, condor = tiny("condor-all"), tiny("andes-all")
     views = {NAME: view(wanted(andes, NAME), {**BARE, **wanted(andes, NAME).tree})}
