@@ -104,6 +104,7 @@ class StationConstraints(Noun):
         tenants: Tenants whose nodes are edited or whose service is interrupted, sorted.
         calendars: The weekly windows of each party; work needs a window of each.
         interrupts: Whether service is interrupted, for example because a cell goes off air.
+        asks: Tenants with the classes of action that the run was judged for, whatever their consents say; sorted.
     """
 
     region: str
@@ -111,6 +112,7 @@ class StationConstraints(Noun):
     tenants: tuple[str, ...] = ()
     interrupts: bool = False
     calendars: tuple[tuple[MaintenanceWindow, ...], ...] = ()
+    asks: tuple[tuple[str, ActionClass], ...] = ()
 
 
 class RunConstraints(Noun):
@@ -125,6 +127,7 @@ class RunConstraints(Noun):
         stations: Site and index into ``groups`` of each station.
         beside: Of each function, the stations that it serves, with their sites and regions: holds and freezes there
             bind the function, too (``Network.bound_by``).
+        about: By station, the cells that its consents are about, where they are not about all of it.
         spared: By station, cells and tenants that need not agree although the run takes these cells off the air: they
             had no service there when it was prepared. The run works there only while that remains so.
     """
@@ -136,6 +139,7 @@ class RunConstraints(Noun):
     groups: tuple[StationConstraints, ...] = ()
     stations: dict[str, tuple[str, int]] = {}
     beside: dict[str, tuple[str, ...]] = {}
+    about: dict[str, tuple[str, ...]] = {}
     spared: dict[str, tuple[tuple[str, str], ...]] = {}
 
     def concerning(self, tenant: str) -> list[str]:

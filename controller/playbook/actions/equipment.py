@@ -81,7 +81,8 @@ async def _with_unit(context: Context, given: UnitChoice) -> ServiceLoss | None:
     return await taken_with(context, _unit(context.station, await context.equipment(), given).cells)
 
 
-async def _with_station(context: Context, _: Restart) -> ServiceLoss | None:
+async def with_station(context: Context, _: object) -> ServiceLoss | None:
+    """The service of a whole station."""
     return await taken_with(context, None)
 
 
@@ -105,7 +106,7 @@ async def reset_radio_unit(context: Context, given: UnitChoice) -> Proposal[Inte
     return Proposal(None, said, (Operation(kind=kind, subject=unit.name, since=since, seconds=given.seconds),))
 
 
-@action("restart-station", DeviceAccess.CHANGES, devices=DeviceKind.STATION, takes=_with_station)
+@action("restart-station", DeviceAccess.CHANGES, devices=DeviceKind.STATION, takes=with_station, takes_all=True)
 async def restart_station(context: Context, given: Restart) -> Proposal[Interruption]:
     """Restart the station: all its cells are off the air for a while, and sessions to it end.
 

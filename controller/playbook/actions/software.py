@@ -8,7 +8,7 @@ from controller.models.equipment import Equipment, Operation, OperationKind, Slo
 from controller.models.errors import ConflictError
 from controller.models.network import DeviceKind, Noun
 from controller.playbook.actions.configuration import ChangeOutput, NoInputs
-from controller.playbook.actions.equipment import reset
+from controller.playbook.actions.equipment import reset, with_station
 from controller.playbook.language.registry import Context, DeviceAccess, Proposal, UnmetCondition, action
 
 
@@ -123,7 +123,7 @@ async def activate_software(context: Context, given: SlotChoice) -> Proposal[Cha
     return Proposal(None, ChangeOutput(changed=bool(wanted)), wanted)
 
 
-@action("rollback-software", DeviceAccess.CHANGES, devices=DeviceKind.STATION)
+@action("rollback-software", DeviceAccess.CHANGES, devices=DeviceKind.STATION, takes=with_station, takes_all=True)
 async def rollback_software(context: Context, given: SlotChoice) -> Proposal[ChangeOutput]:
     """Return to a slot that the station ran from before: activate it, restart, and check that it runs."""
     await context.ledger()

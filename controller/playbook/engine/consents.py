@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 from controller.models.approval import RunConstraints
 from controller.models.errors import InputError
-from controller.models.network import HOST, Network
+from controller.models.network import HOST, Network, Noun
 from controller.models.plan import LedgerNode, Plan
 from controller.models.run import LedgerEntry
 from controller.models.sharing import ActionClass
 from controller.nrm.profiles import cell_of
 from controller.nrm.tree import Path
 from controller.plan import nodes_behind
-from controller.playbook.language.expressions import evaluate, may_hold
+from controller.playbook.language.check import APPLY_INTENT
+from controller.playbook.language.expressions import UNKNOWN, foreseen
 from controller.playbook.language.library import Loaded
-from controller.playbook.language.playbook import TARGET, PlanSource, Step, target_names
-from controller.playbook.language.registry import Registry, ServiceLoss
+from controller.playbook.language.playbook import TARGET, PlanSource, Playbook, Step, Undo, target_names
+from controller.playbook.language.registry import Action, Registry, ServiceLoss
 from controller.runs.approval.consent import (
     Effect,
     RunOccasion,
@@ -64,22 +66,26 @@ def playbook_constraints(
     """
     playbook, stations = loaded.playbook, tuple(stations)
     restores = playbook.plan is not None and playbook.plan.source in (PlanSource.APPLIED, PlanSource.ENDPOINT)
-    planned = {change.station: effect_of(change, restores=restores) for change in plan.changes}
     effects = []
     for station in stations:
         names = {**parameters, TARGET: target_names(network, station)}
-        asking = asking_steps(loaded, registry, names)
+        acts, change = asking_acts(playbook, registry, names), plan.changes.on(station)
+        planned = Effect(station) if change is None else effect_of(change, restores=restores)
         if station in outages:
-            serving, idle = outages[station].serving, outages[station].idle
-            about = frozenset(cell for cell, _ in serving or idle) if station in network.station_by_id else frozenset()
-            beside = effect_of_outage(station, serving, idle, about)
-            effects.append(together(planned[station], beside) if station in planned else beside)
+            beside = _outage(network, station, outages[station])
+            effects.append(together(planned, beside) if change is not None else beside)
             continue
-        asks = [registry.action(step.action).consent for step in asking]
-        gravest = max((one for one in asks if one is not None), key=_GRAVITY.index, default=None)
-        cells = [_cells(step, names) for step in asking]
+        gravest = max((act.consent for act in acts), key=_GRAVITY.index, default=None)
+        if gravest is None:
+            effects.append(planned)
+            continue
+        nodes = [*nodes_behind(network, station, ledger)]
+        if change is not None and any(act.planned for act in acts):
+            nodes += change.gained
+        cells = [act.cells for act in acts]
         about = frozenset[str]().union(*cells) if all(cells) else frozenset[str]()
-        effects.append(_effect(station, planned.get(station), gravest, nodes_behind(network, station, ledger), about))
+        beside = _effect(station, gravest, nodes, about)
+        effects.append(together(planned, beside) if change is not None else beside)
     asked = RunOccasion(
         subject=subject_of(loaded.digest, parameters, stations, plan.digest),
         now=plan.created,
@@ -91,31 +97,118 @@ def playbook_constraints(
     return run_constraints(network, effects, asked)
 
 
-def asking_steps(loaded: Loaded, registry: Registry, names: Mapping[str, Any]) -> list[Step]:
-    """Steps that may run on a device, and whose action needs consent of tenants."""
-    steps = loaded.playbook.steps
-    return [step for step in steps if registry.action(step.action).consent and may_hold(step.when, names)]
+@dataclass(frozen=True, slots=True)
+class AskingAct:
+    """What a step, or the undoing of one, may do on a device that tenants have to consent to.
+
+    Attributes:
+        given: Its inputs; ``UNKNOWN`` while they depend on something that is not known yet.
+        cells: Cells that it is about, if its inputs name some and are known; empty for all.
+        planned: Whether the run's plan was carried out before.
+    """
+
+    action: Action
+    consent: ActionClass
+    given: Any
+    cells: frozenset[str]
+    planned: bool
 
 
-def _cells(step: Step, names: Mapping[str, Any]) -> frozenset[str]:
-    """Cells that a step is about, if its inputs name some and are known already; empty means all."""
+def asking_acts(playbook: Playbook, registry: Registry, names: Mapping[str, Any]) -> list[AskingAct]:
+    """All that a run may do on a device, as far as tenants have to consent to it.
+
+    An act that depends on anything that is not known yet may be done, and counts with all cells. What a step is undone
+    by (``undo``) counts too, unless it asks for nothing that is not asked for the step itself.
+    """
+    steps, known = playbook.may_run(names)
+    found: list[AskingAct] = []
+    planned = False
+    for step in steps:
+        own = _act(registry, step, known, planned=planned)
+        back = None if step.undo is None else _act(registry, step.undo, known, planned=planned)
+        found += [one for one in (own, back) if one is not None and not (one is back and _within(back, own))]
+        planned = planned or step.action == APPLY_INTENT
+    return found
+
+
+def _act(registry: Registry, step: Step | Undo, names: Mapping[str, Any], *, planned: bool) -> AskingAct | None:
+    action = registry.action(step.action)
+    if action.consent is None:
+        return None
     try:
-        return frozenset(map(str, evaluate(step.with_.get("cells", ()), names)))
+        given = foreseen(step.with_, names)
+        cells = foreseen(step.with_.get("cells", ()), names)
     except InputError:
-        return frozenset()
+        return AskingAct(action, action.consent, UNKNOWN, frozenset(), planned)
+    named = frozenset(map(str, cells)) if isinstance(cells, list) else frozenset()
+    return AskingAct(action, action.consent, given, named, planned)
 
 
-def _effect(
+def _within(back: AskingAct, act: AskingAct | None) -> bool:
+    """Whether undoing a step takes nothing from anybody that the step itself does not take."""
+    if act is None or _GRAVITY.index(back.consent) > _GRAVITY.index(act.consent):
+        return False
+    if back.consent is ActionClass.INTERRUPT and act.action.takes is not None:
+        return False  # The step may ask fewer than all tenants there.
+    return not act.cells or (bool(back.cells) and back.cells <= act.cells)
+
+
+def effect_of_act(
+    action: Action,
+    given: Noun,
+    loss: ServiceLoss | None,
+    network: Network,
     station: str,
-    planned: Effect | None,
-    action: ActionClass | None,
     nodes: Iterable[LedgerNode],
-    cells: frozenset[str],
 ) -> Effect:
-    """The effect of the plan on a station, and of steps on all tenants at these cells (empty: all cells there)."""
-    if action is None:
-        return planned or Effect(station)
+    """The effect on tenants of an act that is due, whose inputs are known; nothing if it asks for no consent.
+
+    Args:
+        action: What is done.
+        given: Its inputs.
+        loss: The service that it takes, where the action tells (``Action.takes``).
+        network: Current network.
+        station: The device.
+        nodes: Nodes of ours there, and on stations that its function serves.
+    """
+    if action.consent is None:
+        return Effect(station)
+    if loss is not None:
+        return _outage(network, station, loss)
+    return _effect(station, action.consent, nodes, frozenset(getattr(given, "cells", ())))
+
+
+def beyond(constraints: RunConstraints, effect: Effect) -> list[str]:
+    """What an act would do to tenants that the run has not asked them for, in words; empty if it asked for all.
+
+    A class of action counts as asked for if a graver one was. Cells and tenants in ``RunConstraints.spared`` were not
+    asked.
+
+    Args:
+        constraints: What the run was accepted under.
+        effect: What is about to happen, by the values and states of now.
+    """
+    group, about = constraints.of(effect.station), constraints.about.get(effect.station, ())
+    asked: dict[str, int] = {}
+    for tenant, action in group.asks if group is not None else ():
+        asked[tenant] = max(asked.get(tenant, -1), _GRAVITY.index(action))
+    elsewhere = bool(about) and not (effect.cells and effect.cells <= {*about})
+    where = f" at cell {', '.join(sorted(effect.cells))}" if effect.cells else ""
+    return [
+        f"{action} {tenant}{where}"
+        for tenant, action in sorted(effect.asks)
+        if elsewhere or asked.get(tenant, -1) < _GRAVITY.index(action)
+    ]
+
+
+def _outage(network: Network, station: str, loss: ServiceLoss) -> Effect:
+    cells = frozenset(cell for cell, _ in loss.serving or loss.idle)
+    return effect_of_outage(
+        station, loss.serving, loss.idle, cells if station in network.station_by_id else frozenset()
+    )
+
+
+def _effect(station: str, action: ActionClass, nodes: Iterable[LedgerNode], cells: frozenset[str]) -> Effect:
+    """The effect of steps on all tenants at these cells (empty: all cells there)."""
     there = (entry for entry in nodes if not cells or cell_of(entry.path) in cells)
-    tenants = {owner for entry in there for owner in entry.owners} - {HOST}
-    beside = effect_on(station, tenants, action, cells)
-    return beside if planned is None else together(planned, beside)
+    return effect_on(station, {owner for entry in there for owner in entry.owners} - {HOST}, action, cells)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from controller.models.errors import DeviceError, MinkaError
 from controller.models.network import Network, Noun
 from controller.models.plan import Change, DiffRow
 from controller.playbook.engine.context import ActionServices, DryRunContext
-from controller.playbook.language.expressions import Expression, evaluate, may_hold
+from controller.playbook.language.expressions import ABSENT, UNKNOWN, Expression, Unsettled, foreseen, may_hold
 from controller.playbook.language.playbook import OUTPUT, TARGET, Playbook, Step, target_names
 from controller.playbook.language.registry import Proposal, Registry, Remarks, UnmetCondition
 
@@ -68,11 +68,13 @@ class Previewer:
                 if not context.foreseen:
                     found.append(StepPreview(step=step.name, action=step.action, says=f"would fail: {error.message}"))
                     break
-                preview, output = StepPreview(step=step.name, action=step.action, says="once it is there"), None
+                preview = StepPreview(step=step.name, action=step.action, says="once it is there")
+                output = None
             except MinkaError as error:
                 found.append(StepPreview(step=step.name, action=step.action, says=f"would fail: {error.message}"))
                 break
             found.append(preview)
+            # Without an output yet, the name stays unknown to later expressions.
             if output is not None and step.register_ is not None:
                 names[step.register_] = output
         return (*found, *(self._soak_check(check, names) for check in self.playbook.soak_checks))
@@ -85,13 +87,19 @@ class Previewer:
 
     async def _step(
         self, step: Step, context: DryRunContext, names: Mapping[str, Any]
-    ) -> tuple[StepPreview, dict[str, Any] | None]:
+    ) -> tuple[StepPreview, Mapping[str, Any] | Literal[Unsettled.ABSENT] | None]:
+        """The preview of a step, with its output; None where that is not known yet."""
         action = self.registry.action(step.action)
         diff: tuple[DiffRow, ...] = ()
-        if step.when is not None and not Expression(step.when).value(names):
-            return StepPreview(step=step.name, action=action.name, says=f"skipped: {step.when}"), None
+        applies = step.when is None or Expression(step.when).foretold(names)
+        given = foreseen(step.with_, names) if applies else {}
+        if applies is False:
+            return StepPreview(step=step.name, action=action.name, says=f"skipped: {step.when}"), ABSENT
+        if applies is None or given is UNKNOWN:
+            says = "depends on what an earlier step will find"
+            return StepPreview(step=step.name, action=action.name, says=says), None
         context.words.clear()
-        said = await action.perform(context, action.check_inputs(evaluate(step.with_, names)))
+        said = await action.perform(context, action.check_inputs(given))
         if isinstance(said, UnmetCondition):
             # After an earlier change of this dry run there is no state yet that could be read.
             later = context.applied or context.asked

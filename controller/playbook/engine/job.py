@@ -17,7 +17,7 @@ from controller.models.run import INSIDE, GateChoice, Job, JobState, Outcome, Ru
 from controller.models.step import StepRecord, StepState
 from controller.playbook.engine.context import ActionServices, StationContext
 from controller.playbook.engine.steps import JobSteps
-from controller.playbook.language.expressions import Expression, may_hold
+from controller.playbook.language.expressions import may_hold
 from controller.playbook.language.library import parse
 from controller.playbook.language.playbook import PlanSource, Playbook
 from controller.playbook.language.registry import DeviceAccess, Registry
@@ -34,12 +34,8 @@ _READY, _PAUSE = 120.0, 3.0
 
 def soaks(playbook: Playbook, parameters: Mapping[str, Any]) -> bool:
     """Whether a device of a run may have to be checked after a soak."""
-    steps = [step for step in playbook.steps if step.register_ is not None and may_hold(step.when, parameters)]
-    known = {step.register_ for step in steps}
-    return any(
-        may_hold(check.when, parameters) or not known.isdisjoint(Expression(check.when or "").names)
-        for check in playbook.soak_checks
-    )
+    _, known = playbook.may_run(parameters)
+    return any(may_hold(check.when, known) for check in playbook.soak_checks)
 
 
 class StationJob:
@@ -169,7 +165,7 @@ class StationJob:
         if row is None:
             row = self._steps.new(position, "soak", "soak")
             await self._steps.write(row)
-        checked = any(may_hold(check.when, self._steps.names) for check in self._playbook.soak_checks)
+        checked = any(self._steps.may_apply(check) for check in self._playbook.soak_checks)
         seconds = self._playbook.soak_seconds(self._claim.run.parameters) if checked else 0
         left = row.started + timedelta(seconds=seconds) - self._tools.clock.now()
         if row.state is StepState.STARTED:

@@ -19,20 +19,19 @@ from controller.models.facts import Finding
 from controller.models.network import Network, Noun
 from controller.models.plan import Change, Plan
 from controller.models.run import INSIDE, OnHold, Run, Strategy
-from controller.models.sharing import ActionClass
 from controller.models.step import RunPlaybook
 from controller.plan import seal
-from controller.playbook.engine.consents import asking_steps, playbook_constraints
+from controller.playbook.engine.consents import AskingAct, asking_acts, playbook_constraints
 from controller.playbook.engine.context import ActionServices, StationContext, hold_at
 from controller.playbook.engine.dry_run import Previewer, StationPreview
 from controller.playbook.engine.plan_section import drifted_again, in_parameters, section_plan
 from controller.playbook.engine.reach import Reach, beyond_tenant, holds_on, reach, refusals
 from controller.playbook.language.check import check_devices, check_values, readies_pools
-from controller.playbook.language.expressions import evaluate, may_hold
+from controller.playbook.language.expressions import UNKNOWN, evaluate, foreseen
 from controller.playbook.language.library import Library, Loaded
 from controller.playbook.language.parameters import Plain, parse_parameters
-from controller.playbook.language.playbook import RUN, TARGET, Playbook, Step, target_names
-from controller.playbook.language.registry import DeviceAccess, Registry, ServiceLoss
+from controller.playbook.language.playbook import RUN, TARGET, Playbook, target_names
+from controller.playbook.language.registry import DeviceAccess, ServiceLoss
 from controller.ports.store import NewJob, PreparedRun, RunRequest, Store
 from controller.runs.approval.outlook import outlook
 from controller.runs.rollout.timers import fitted
@@ -237,12 +236,13 @@ class PlaybookPreparation:
             names = {**values, TARGET: target_names(network, function)}
             context = StationContext(self._services, network, function, None, "")
             found = set()
-            for step in playbook.steps:
-                act = registry.action(step.action)
-                if act.brings is not None and may_hold(step.when, names):
+            steps, known = playbook.may_run(names)
+            for step in steps:
+                act, given = registry.action(step.action), foreseen(step.with_, known)
+                if act.brings is not None and given is not UNKNOWN:
                     with suppress(MinkaError):  # the step itself says so
                         async with gate:
-                            found.add(await act.brings(context, act.check_inputs(evaluate(step.with_, names))))
+                            found.add(await act.brings(context, act.check_inputs(given)))
             return found & unready[function]
 
         pools = set[str]().union(*await asyncio.gather(*map(comes_to, unready)))
@@ -263,11 +263,11 @@ class PlaybookPreparation:
 
         async def outage(station: str) -> ServiceLoss | None:
             names = {**values, TARGET: target_names(network, station)}
-            asking = asking_steps(loaded, self._library.registry, names)
+            acts = asking_acts(loaded.playbook, self._library.registry, names)
             context = StationContext(self._services, network, station, None, "")
             try:
                 async with gate:
-                    found = [await service_loss(self._library.registry, context, step, names) for step in asking]
+                    found = [await service_loss(context, act) for act in acts]
             except MinkaError as error:
                 log.info("run.outage_unknown", station=station, reason=error.message)
                 return None
@@ -446,14 +446,11 @@ def _order(job: NewJob) -> tuple[int, str, int, str]:
     return job.wave, job.unit, job.rank, job.station
 
 
-async def service_loss(
-    registry: Registry, context: StationContext, step: Step, names: Mapping[str, object]
-) -> ServiceLoss | None:
-    """Service that a step takes; None if that is not known before it acts."""
-    action = registry.action(step.action)
-    if action.takes is None or action.consent is not ActionClass.INTERRUPT:
+async def service_loss(context: StationContext, act: AskingAct) -> ServiceLoss | None:
+    """Service that an act takes; None if that is not known before it is due, or brings tenants of the run's plan."""
+    if act.planned:
         return None
-    return await action.takes(context, action.check_inputs(evaluate(step.with_, names)))
+    return await act.action.loss(context, None if act.given is UNKNOWN else act.action.check_inputs(act.given))
 
 
 def before_their_stations(

@@ -29,11 +29,12 @@ from controller.models.errors import (
     UnreachableError,
 )
 from controller.models.network import DeviceKind
-from controller.models.plan import Change, PhaseKind
+from controller.models.plan import Change, LedgerNode, PhaseKind
 from controller.models.run import INSIDE, JournalStep, Outcome, RunState, restarted
 from controller.models.step import StepRecord, StepState
 from controller.nrm.profiles import root_spec
-from controller.plan import undo_change
+from controller.plan import nodes_behind, undo_change
+from controller.playbook.engine.consents import beyond, effect_of_act
 from controller.playbook.engine.context import AskingStep, StationContext, hold_at
 from controller.playbook.engine.operations import operate
 from controller.playbook.language.expressions import Expression, evaluate
@@ -189,7 +190,7 @@ class JobSteps:
             elif begun is not None and not begun.acts and action.repeat is Repeat.NEVER:
                 return await self.end(begun, StepState.FAILED, "interrupted: whether it happened is not known")
             if row is None:
-                if step.when is not None and not Expression(step.when).value(self.names):
+                if not self._applies(step):
                     skipped = self.new(position, step.name, action.name)
                     return await self.end(skipped, StepState.SKIPPED, f"when: {step.when}")
                 given = action.check_inputs(evaluate(step.with_, self.names)).model_dump(mode="json")
@@ -206,6 +207,17 @@ class JobSteps:
                 detail = f"{row.detail}; {_CUT.reason}"
                 return await self.end(row, StepState.FAILED, detail, outcome=Outcome.CANCELLED)
             row = _again(row)
+
+    def _applies(self, step: Step) -> bool:
+        """Whether a step that is due is not skipped: what is not defined now stays so. Raises InputError."""
+        return step.when is None or bool(Expression(step.when).value(self.names))
+
+    def may_apply(self, check: Step) -> bool:
+        """Whether a check after the soak is not skipped; one that can't be evaluated will fail."""
+        try:
+            return self._applies(check)
+        except InputError:
+            return True
 
     def _tried_again(self, step: Step, row: StepRecord) -> bool:
         """Whether a failed step is tried again.
@@ -250,7 +262,7 @@ class JobSteps:
                 await self.write(row)
             if not row.undo and not await self._sent(row):
                 await self._check_repair(row)
-                await self._check_spared(row)
+                await self._check_consent(row)
             self.later = await self._warned(row)
             return row if self.later else await self._act(row)
         except (LeaseLostError, NotClearedError, StoreError):
@@ -279,13 +291,15 @@ class JobSteps:
 
     async def _perform(self, row: StepRecord, action: Action, timeout: float | None) -> Any:  # noqa: ASYNC109
         """Let the action act; if it only reads, until ``timeout`` seconds are over or the run is cancelled."""
-        given = action.check_inputs(row.inputs)
-        key = f"{row.job}.{row.position}{'.undo' if row.undo else ''}"
-        asking = AskingStep(self._claim, row.name, row.position)
-        acting = action.perform(self._context.at_step(key, tuple(self.carried), asking), given)
+        acting = action.perform(self._at(row), action.check_inputs(row.inputs))
         if row.undo or action.access is DeviceAccess.CHANGES:
             return await acting
         return await self._bounded(acting, timeout)
+
+    def _at(self, row: StepRecord) -> StationContext:
+        """The device as an action of a step sees it."""
+        key = f"{row.job}.{row.position}{'.undo' if row.undo else ''}"
+        return self._context.at_step(key, tuple(self.carried), AskingStep(self._claim, row.name, row.position))
 
     async def _bounded(self, acting: Awaitable[Any], timeout: float | None = None) -> Any:  # noqa: ASYNC109
         """The result of an act, unless its time is over or its run is cancelled before."""
@@ -381,27 +395,40 @@ class JobSteps:
         except DeviceRefusedError:
             return False
 
-    async def _check_spared(self, row: StepRecord) -> None:
-        """Check that no tenant is interrupted that was not asked because it had no service then, but has some now.
+    async def _check_consent(self, row: StepRecord) -> None:
+        """Check by the values and states of now that tenants were asked for all that a step takes from them.
+
+        An expression may have had another value when the run was accepted, a tenant may have come to the device or got
+        its service back since then.
 
         Raises:
-            ConflictError: A cell serves such a tenant.
+            ConflictError: A tenant was not.
             RepairStoppedError: The same, of what a rule asked for, and may ask for again.
             DeviceError: The station could not be read.
         """
-        if not _interrupts(row):
+        action, station = self._registry.action(row.action), self._context.station
+        if action.consent is None or (action.takes is not None and not _interrupts(row)):
             return
         standing = await self._tools.store.approvals.standing(self._claim.run.id)
-        spared = standing.constraints.spared.get(self._context.station, ()) if standing is not None else ()
-        action = self._registry.action(row.action)
-        if not spared or action.takes is None:
+        if standing is None:
             return
-        taken = await action.takes(self._context, action.check_inputs(row.inputs))
-        served = set(spared) if taken is None else taken.serving & set(spared)
-        back = [f"{what} serves {tenant}" for what, tenant in sorted(served)]
-        if back:
-            words = f"{', '.join(back)} again, whose consent was not asked"
+        given = action.check_inputs(row.inputs)
+        loss = await action.loss(self._at(row), given)
+        nodes = [*await self._nodes(), *(node for change in self.carried for node in change.gained)]
+        effect = effect_of_act(action, given, loss, self._context.network, station, nodes)
+        spared = {*standing.constraints.spared.get(station, ())}
+        served = set() if action.takes is None else spared if loss is None else loss.serving & spared
+        wrong = [f"{what} serves {tenant} again" for what, tenant in sorted(served)]
+        wrong = wrong or [f"it would {what}" for what in beyond(standing.constraints, effect)]
+        if wrong:
+            words = f"{', '.join(wrong)}, whose consent was not asked"
             raise RepairStoppedError(words) if self._claim.run.automatic else ConflictError(f"{words}: ask again")
+
+    async def _nodes(self) -> list[LedgerNode]:
+        """Nodes of ours on the device, and on stations that its function serves."""
+        network, station = self._context.network, self._context.station
+        ledger = await self._tools.store.ledger.find([station, *network.stations_served.get(station, ())])
+        return list(nodes_behind(network, station, ledger))
 
     async def _sent(self, row: StepRecord) -> bool:
         """Whether the station may have received something of a step: then the step is brought to its end."""

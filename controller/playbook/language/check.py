@@ -11,7 +11,7 @@ from controller.inventory.source import Entry, FieldPath, Report, suggest
 from controller.models.errors import InputError
 from controller.models.network import DeviceKind, Network
 from controller.models.run import Policy
-from controller.playbook.language.expressions import Expression, evaluate, expressions_in, holds, may_hold
+from controller.playbook.language.expressions import UNKNOWN, Expression, expressions_in, foreseen, holds, may_hold
 from controller.playbook.language.parameters import ParameterType
 from controller.playbook.language.playbook import (
     OUTPUT,
@@ -44,11 +44,12 @@ def check_values(playbook: Playbook, registry: Registry, values: Mapping[str, An
     Raises:
         InputError: All that is wrong, one a line.
     """
+    steps, known = playbook.may_run(values)
+    checks = (check for check in playbook.soak_checks if may_hold(check.when, known))
     wrong = [
         f"step {step.name!r}: {line}"
-        for step in (*playbook.steps, *playbook.soak_checks)
-        if may_hold(step.when, values)
-        for line in _refused(registry.action(step.action), step.with_, values)
+        for step in (*steps, *checks)
+        for line in _refused(registry.action(step.action), step.with_, known)
     ]
     if wrong:
         raise InputError("\n".join(wrong))
@@ -80,7 +81,8 @@ def _refused(act: Action, given: Mapping[str, Any], values: Mapping[str, Any]) -
     known: dict[str, Any] = {}
     for name, value in given.items():
         with suppress(InputError):
-            known[name] = evaluate(value, values)
+            if (found := foreseen(value, values)) is not UNKNOWN:
+                known[name] = found
     if known.keys() < given.keys():
         return [f"{name}: {wrong}" for name, value in known.items() if (wrong := act.check_input(name, value))]
     try:

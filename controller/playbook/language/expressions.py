@@ -5,14 +5,19 @@
 loops, multiplication or macros, so that what an expression may cost is bounded by its length; members are looked up
 in mappings only, never on Python objects. Values are never evaluated: an alarm text that reads ``{{ 7 * 7 }}`` stays
 just that. A text that is one expression as a whole keeps the type of its value.
+
+Before a run, some names are not known yet, such as the output of an earlier step. ``foreseen`` and ``may_hold`` say
+what follows from the names that are known, whatever the others will be: of ``x is defined`` nothing is known before
+``x`` is.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import Enum
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from jinja2 import StrictUndefined, TemplateError, Undefined, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -23,6 +28,22 @@ from controller.models.errors import InputError
 LONGEST, LONGEST_RESULT = 1000, 20_000
 #: Most levels of nesting, including those of the engine's own tree.
 DEEPEST = 40
+
+
+class Unsettled(Enum):
+    """The state of a name or value that has no value, or none yet.
+
+    Attributes:
+        UNKNOWN: A value that follows only from names that are not known yet.
+        ABSENT: A name that will never have a value, as the output of a step that is skipped.
+    """
+
+    UNKNOWN = "unknown"
+    ABSENT = "absent"
+
+
+UNKNOWN: Final = Unsettled.UNKNOWN
+ABSENT: Final = Unsettled.ABSENT
 
 _ALLOWED: tuple[type[nodes.Node], ...] = (
     nodes.Template,
@@ -161,13 +182,39 @@ class Expression:
             InputError: Something is undefined, or of the wrong type.
         """
         try:
-            parts = list(self._run(dict(names)))
+            parts = list(self._run(_present(names)))
             found = parts[0] if self.is_whole else "".join(str(_defined(part)) for part in parts)
             return _bounded(_defined(found))
         except InputError:
             raise
         except (TemplateError, TypeError, ValueError, LookupError, AttributeError, OverflowError) as error:
             raise InputError(f"{self.text}: {error}") from error
+
+    def foreseen(self, names: Mapping[str, Any]) -> Any:
+        """The value that it has whatever the names are that are not given; ``UNKNOWN`` if it depends on them.
+
+        Args:
+            names: Names that are known; ``ABSENT`` where one is known to stay undefined.
+
+        Raises:
+            InputError: As ``value``.
+        """
+        if self.names <= names.keys():
+            return self.value(names)
+        if not self.is_whole:
+            return UNKNOWN
+        return _bounded(_foreseen(_outputs(self._tree)[0], names))
+
+    def foretold(self, names: Mapping[str, Any]) -> bool | None:
+        """Whether it is true, whatever the names are that are not given; None if that depends on them.
+
+        Raises:
+            InputError: As ``value``.
+        """
+        if self.names <= names.keys() or not self.is_whole:
+            found = self.foreseen(names)
+            return None if found is UNKNOWN else bool(found)
+        return _foretold(_outputs(self._tree)[0], names)
 
 
 def evaluate(given: Any, names: Mapping[str, Any]) -> Any:
@@ -176,29 +223,62 @@ def evaluate(given: Any, names: Mapping[str, Any]) -> Any:
     Raises:
         InputError: An expression is wrong or can't be evaluated.
     """
-    if isinstance(given, str):
-        return Expression(given).value(names) if "{" in given else given
-    if isinstance(given, Mapping):
-        return {key: evaluate(value, names) for key, value in given.items()}
-    if isinstance(given, list | tuple):
-        return [evaluate(value, names) for value in given]
-    return given
+    return _replaced(given, lambda expression: expression.value(names))
+
+
+def foreseen(given: Any, names: Mapping[str, Any]) -> Any:
+    """Values as ``evaluate`` gives them whatever the names are that are not given; ``UNKNOWN`` if one depends on them.
+
+    Args:
+        given: A text, or a list or mapping with texts inside.
+        names: See ``Expression.foreseen``.
+
+    Raises:
+        InputError: As ``evaluate``.
+    """
+    found = _replaced(given, lambda expression: expression.foreseen(names))
+    return UNKNOWN if _has_unknown(found) else found
 
 
 def may_hold(condition: str | None, names: Mapping[str, Any]) -> bool:
-    """Whether a condition holds, or depends on something that is not known yet; no condition always holds."""
-    try:
-        return condition is None or bool(Expression(condition).value(names))
-    except InputError:
-        return True
+    """Whether a condition holds, or depends on a name that is not given; no condition always holds.
+
+    Args:
+        condition: One expression.
+        names: See ``Expression.foreseen``.
+    """
+    return _truth(condition, names) is not False
 
 
 def holds(condition: str | None, names: Mapping[str, Any]) -> bool:
-    """Whether a condition holds and depends on nothing unknown; no condition always holds."""
+    """Whether a condition holds, whatever the names are that are not given; no condition always holds."""
+    return _truth(condition, names) is True
+
+
+def _truth(condition: str | None, names: Mapping[str, Any]) -> bool | None:
+    """Whether a condition holds; None if that is not known, or it can't be evaluated."""
+    if condition is None:
+        return True
     try:
-        return condition is None or bool(Expression(condition).value(names))
+        return Expression(condition).foretold(names)
     except InputError:
-        return False
+        return None
+
+
+def _replaced(given: Any, value: Callable[[Expression], Any]) -> Any:
+    if isinstance(given, str):
+        return value(Expression(given)) if "{" in given else given
+    if isinstance(given, Mapping):
+        return {key: _replaced(one, value) for key, one in given.items()}
+    if isinstance(given, list | tuple):
+        return [_replaced(one, value) for one in given]
+    return given
+
+
+def _has_unknown(found: Any) -> bool:
+    if isinstance(found, Mapping):
+        return any(map(_has_unknown, found.values()))
+    return any(map(_has_unknown, found)) if isinstance(found, list) else found is UNKNOWN
 
 
 def expressions_in(given: Any) -> Iterator[str]:
@@ -281,3 +361,54 @@ def _part(node: nodes.Expr) -> Callable[[dict[str, Any]], Any]:
     body: list[nodes.Node] = [nodes.Assign(nodes.Name("result", "store"), node, lineno=1)]
     template = _ENVIRONMENT.from_string(nodes.Template(body, lineno=1))
     return lambda names: template.make_module(names).__dict__["result"]
+
+
+# ------------------------------------------------------------ before all names are known
+
+
+def _present(names: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in names.items() if value is not ABSENT}
+
+
+def _foreseen(node: nodes.Expr, names: Mapping[str, Any]) -> Any:
+    """The value of a node whatever the missing names are: that of the branch that is taken, if this is known."""
+    if _names_in(node) <= names.keys():
+        return _value(node, names)
+    if isinstance(node, nodes.CondExpr):
+        taken = _foretold(node.test, names)
+        branch = node.expr1 if taken else node.expr2
+        if taken is not None and branch is not None:
+            return _foreseen(branch, names)
+    return UNKNOWN
+
+
+def _foretold(node: nodes.Expr, names: Mapping[str, Any]) -> bool | None:
+    """Whether a node is true whatever the missing names are (Kleene's three-valued logic)."""
+    if _names_in(node) <= names.keys():
+        return bool(_value(node, names))
+    if isinstance(node, nodes.Not):
+        inner = _foretold(node.node, names)
+        return None if inner is None else not inner
+    if isinstance(node, nodes.And | nodes.Or):
+        decides = isinstance(node, nodes.Or)
+        sides = {_foretold(node.left, names), _foretold(node.right, names)}
+        return decides if decides in sides else None if None in sides else not decides
+    found = _foreseen(node, names)
+    return None if found is UNKNOWN else bool(found)
+
+
+def _names_in(node: nodes.Expr) -> frozenset[str]:
+    named = [node] if isinstance(node, nodes.Name) else node.find_all(nodes.Name)
+    return frozenset(one.name for one in named)
+
+
+def _value(node: nodes.Expr, names: Mapping[str, Any]) -> Any:
+    """The value of a part of an expression, all of whose names are known. Raises InputError."""
+    try:
+        return _defined(_compiled(node)(_present(names)))
+    except (TemplateError, TypeError, ValueError, LookupError, AttributeError, OverflowError) as error:
+        raise InputError(f"a part of an expression: {error}") from error
+
+
+#: By identity of the node: ``_read`` keeps the trees of texts, so that each part of one is compiled once.
+_compiled = lru_cache(maxsize=4096)(_part)

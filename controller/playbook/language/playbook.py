@@ -13,7 +13,7 @@ from controller.models.errors import InputError
 from controller.models.network import DeviceKind, Identifier, Network, Noun
 from controller.models.run import LONGEST_PATIENCE, LONGEST_TIMER, OnHold, Policy, Strategy
 from controller.models.sharing import MaintenanceWindow
-from controller.playbook.language.expressions import evaluate
+from controller.playbook.language.expressions import ABSENT, evaluate, may_hold
 from controller.playbook.language.parameters import Parameter, VariableName
 from controller.runs.procedures import PROCEDURES
 
@@ -319,6 +319,20 @@ class Playbook(Noun):
     plan: PlanSection | None = None
     steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=100)]
     soak_checks: Annotated[tuple[Step, ...], Field(max_length=50)] = ()
+
+    def may_run(self, names: Mapping[str, Any]) -> tuple[tuple[Step, ...], dict[str, Any]]:
+        """Steps that may run on a device, and the names with those that no step will register there.
+
+        Args:
+            names: Names that are known already, such as parameters and ``target``.
+        """
+        found, known = [], dict(names)
+        for step in self.steps:
+            if may_hold(step.when, known):
+                found.append(step)
+            elif step.register_ is not None:
+                known[step.register_] = ABSENT
+        return tuple(found), known
 
     def soak_seconds(self, parameters: Mapping[str, Any]) -> int:
         """How long each wave stands.

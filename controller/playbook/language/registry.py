@@ -343,6 +343,7 @@ class Action:
         waits: Whether it may have to wait without a worker.
         devices: What it is for, since on others it can but fail; none for any device.
         takes: What it takes service from; None where that is never known before it acts.
+        takes_all: Whether it takes that from the whole device, whatever its inputs are.
         brings: The pool that it brings a function to; None where it brings none anywhere.
     """
 
@@ -357,7 +358,22 @@ class Action:
     waits: bool = False
     devices: DeviceKind | None = None
     takes: ServiceLossOf | None = None
+    takes_all: bool = False
     brings: PoolOf | None = None
+
+    async def loss(self, context: Context, given: Noun | None) -> ServiceLoss | None:
+        """The service that it takes; None where that is not known before it acts.
+
+        Args:
+            context: The device.
+            given: Its inputs; None while they are not known.
+
+        Raises:
+            MinkaError: The device can't be read, or the inputs name nothing there.
+        """
+        if self.takes is None or self.consent is not ActionClass.INTERRUPT or (given is None and not self.takes_all):
+            return None
+        return await self.takes(context, given)
 
     def check_inputs(self, given: Mapping[str, Any]) -> Noun:
         """The inputs as a model.
@@ -396,6 +412,7 @@ def action(
     consent: ActionClass | None = ActionClass.INTERRUPT,
     devices: DeviceKind | None = None,
     takes: ServiceLossOf | None = None,
+    takes_all: bool = False,
     brings: PoolOf | None = None,
 ) -> Callable[[Perform], Action]:
     """Make an action of an async function ``(context, inputs) -> outputs``.
@@ -412,6 +429,7 @@ def action(
             says what it does to whom.
         devices: What it is for, none for any device; a run that would do it on others is refused.
         takes: What it takes service from: only who gets some there is asked then.
+        takes_all: Whether it takes that from the whole device, whatever its inputs are.
         brings: The pool that it brings a function to, which can then be made ready for it.
     """
     asks = None if access in (DeviceAccess.NONE, DeviceAccess.READS) else consent
@@ -427,7 +445,21 @@ def action(
         usual = Repeat.READ_BACK if proposes else Repeat.SAFE
         described = inspect.getdoc(perform) or ""
         again, waits = repeat or usual, Postponement in kinds
-        return Action(name, inputs, outputs, access, again, described, perform, asks, waits, devices, takes, brings)
+        return Action(
+            name=name,
+            inputs=inputs,
+            outputs=outputs,
+            access=access,
+            repeat=again,
+            description=described,
+            perform=perform,
+            consent=asks,
+            waits=waits,
+            devices=devices,
+            takes=takes,
+            takes_all=takes_all,
+            brings=brings,
+        )
 
     return made
 

@@ -196,6 +196,7 @@ def run_constraints(network: Network, effects: Iterable[Effect], asked: RunOccas
         groups=tuple(groups),
         stations=placed,
         beside={device: bound for device in placed if (bound := network.bound_by(device))},
+        about={effect.station: tuple(sorted(effect.cells)) for effect in effects if effect.cells},
         spared={effect.station: tuple(sorted(effect.spared)) for effect in effects if effect.spared},
     )
 
@@ -300,6 +301,7 @@ def _station_constraints(
         tenants=tuple(sorted(effect.tenants)),
         interrupts=bool(effect.interrupted),
         calendars=tuple(sorted((calendar for calendar in calendars if calendar), key=repr)),
+        asks=tuple(sorted(effect.asks)),
     )
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from controller.models.errors import ConflictError, InputError, NotFoundError, PlanRefusedError
 from controller.models.run import Outcome, RunState
+from controller.models.sharing import ActionClass
 from controller.models.step import StepState
 from controller.ports.store import Page
-from tests.integration.alarms.system import PLAYBOOKS, TOKEN
+from tests.integration.alarms.system import PLAYBOOKS, TOKEN, until
 from tests.integration.playbooks.system import PlaybookSystem
 from tests.integration.playbooks.test_shipped import STATION, lock_of
+from tests.support.callers import ADMINISTRATOR, agree_by_contract
 
 LOCK: dict[str, Any] = {"name": "lock", "action": "lock-cell", "with": {"cells": ["1"]}, "register": "locked"}
 URL = "sftp://10.0.0.1/images/station-24.3.0.zip"
@@ -247,3 +250,30 @@ async def test_wrong_parameters(system: PlaybookSystem) -> None:
                 "/v1/playbooks/lock-cell/dry-run", content=body, headers={"Content-Type": "application/json"}
             )
             assert answer.status_code == 422, (bad, answer.text)
+
+
+async def test_a_step_that_depends_on_an_earlier_one_waits_for_a_tenants_freeze(system: PlaybookSystem) -> None:
+    look = {"name": "look", "action": "read-state", "register": "before"}
+    own = system.own(targets=STATION, steps=[look, LOCK | {"when": "{{ before is defined }}"}])
+    seen = await system.dry_run("own", own)
+    asked = {(one.side, one.action) for one in seen.outlook.requirements}
+    assert asked == {("andes", ActionClass.INTERRUPT), ("condor", ActionClass.INTERRUPT)}
+    assert seen.outlook.tenants == ("andes", "condor")
+    now = system.clock.now()
+    freeze = system.store.freezes.add("tenant:condor", now, now + timedelta(hours=1), "ana", "election")
+    run = await own.start("own", {}, asker=ADMINISTRATOR)
+    agree_by_contract(system.store, system.clock, run)
+
+    async def waits() -> bool:
+        return "freeze of tenant:condor" in system.job(run, STATION).blocked
+
+    await until("the run waits for the end of the freeze", waits)
+    assert lock_of(system) == ["UNLOCKED", "UNLOCKED"]
+    system.store.freezes.end(freeze.id, "ana")
+
+    async def ended() -> bool:
+        return system.store.runs.get(run.id).state.terminal
+
+    await until("the run ends", ended)
+    assert system.store.runs.get(run.id).state is RunState.SUCCEEDED, system.store.runs.jobs(run.id)
+    assert lock_of(system) == ["LOCKED", "UNLOCKED"]

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from controller.inventory.source import Report
 from controller.models.approval import RunConstraints
+from controller.models.errors import InputError
 from controller.models.network import Network, network_digest
 from controller.models.sharing import ActionClass
 from controller.plan import seal
 from controller.playbook.actions.shipped import registry
-from controller.playbook.engine.consents import playbook_constraints
-from controller.playbook.language.library import parse
+from controller.playbook.engine.consents import beyond, effect_of_act, playbook_constraints
+from controller.playbook.language.expressions import evaluate, holds
+from controller.playbook.language.library import Loaded, parse
+from controller.playbook.language.playbook import TARGET, Playbook, target_names
+from tests.strategies.expressions import KNOWN, OUTCOMES, conditions, lists
 from tests.unit.plan import samples
 
 NET = samples.network(("alfa", "beta"))
+BOTH = {("alfa", ActionClass.INTERRUPT), ("beta", ActionClass.INTERRUPT)}
 
 
 def constraints(steps: Iterable[dict[str, Any]], net: Network = NET, **more: Any) -> RunConstraints:
@@ -28,9 +36,26 @@ def constraints(steps: Iterable[dict[str, Any]], net: Network = NET, **more: Any
     report = Report()
     loaded = parse(yaml.safe_dump(content, sort_keys=False), "own.yaml", registry(), report)
     assert loaded is not None, report.problems
+    return constraints_of(loaded, {"cell": "N1"}, net)
+
+
+def constraints_of(loaded: Loaded, values: dict[str, Any], net: Network) -> RunConstraints:
     plan = seal(created=samples.NOW, network="test", network_digest=network_digest(net), selector="S1", changes=())
-    ledger = {"S1": samples.ledger(net)}
-    return playbook_constraints(loaded, registry(), {"cell": "N1"}, net, plan, ["S1"], ledger)
+    return playbook_constraints(loaded, registry(), values, net, plan, ["S1"], {"S1": samples.ledger(net)})
+
+
+def own(steps: Iterable[dict[str, Any]]) -> Loaded:
+    """A playbook of these steps, whose names nothing checks."""
+    content = {"name": "own", "description": "Of a test.", "targets": "S1", "steps": list(steps)}
+    return Loaded(Playbook.model_validate(content), "", "0")
+
+
+@cache
+def beta_on_lte() -> Network:
+    """beta's agreement reaches LTE cells only."""
+    agreements = [one.model_dump(mode="json") for one in NET.agreements]
+    agreements[1]["scope"] = {"everywhere": True, "rats": ["LTE"]}
+    return samples.network(("alfa", "beta"), agreements=agreements)
 
 
 def asked(steps: Iterable[dict[str, Any]], net: Network = NET, **more: Any) -> set[tuple[str, ActionClass | None]]:
@@ -49,9 +74,8 @@ def test_looking_asks_nobody() -> None:
 def test_the_gravest_class_of_all_steps_counts() -> None:
     unlock, lock = step("unlock-cell"), step("lock-cell")
     assert asked([unlock]) == set()
-    both = {("alfa", ActionClass.INTERRUPT), ("beta", ActionClass.INTERRUPT)}
-    assert asked([unlock, lock]) == both
-    assert asked([lock], guards={"approvals": 1}) == {*both, ("host", None)}
+    assert asked([unlock, lock]) == BOTH
+    assert asked([lock], guards={"approvals": 1}) == {*BOTH, ("host", None)}
 
 
 NIGHTS = {"windows": [{"days": ["tue", "wed"], "start": "01:00", "end": "05:00"}]}
@@ -73,9 +97,135 @@ def test_windows_of_its_own_bind_whatever_it_does_beside_those_of_others() -> No
     [(["{{ cell }}"], True), (["N1"], True), ([], False), (["{{ target.cells[0] }}"], False), (["L1", "N1"], False)],
 )
 def test_only_those_on_the_named_cells_are_asked(cells: list[str], names_one: bool) -> None:
-    agreements = [one.model_dump(mode="json") for one in NET.agreements]
-    agreements[1]["scope"] = {"everywhere": True, "rats": ["LTE"]}
-    net = samples.network(("alfa", "beta"), agreements=agreements)
-    found = asked([step("lock-cell", cells=cells)], net)
+    found = asked([step("lock-cell", cells=cells)], beta_on_lte())
     assert (("beta", ActionClass.INTERRUPT) not in found) is names_one
     assert ("alfa", ActionClass.INTERRUPT) in found
+
+
+# ------------------------------------------------------------ what depends on earlier steps
+
+LOOK = {"name": "look", "action": "read-state", "register": "before"}
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        "{{ before is defined }}",
+        "{{ before is undefined or true }}",
+        "{{ (before | default([])) | length > 0 }}",
+        "{{ before.dark }}",
+        "{{ run is defined }}",
+        "{{ cell == 'N1' and before.cells_on_air > 0 }}",
+    ],
+)
+def test_a_step_that_depends_on_an_earlier_one_asks_as_if_it_was_done(when: str) -> None:
+    assert asked([LOOK, step("lock-cell") | {"when": when}]) == BOTH
+
+
+def test_a_step_that_can_not_be_done_asks_nobody() -> None:
+    skipped = LOOK | {"when": "{{ target.router }}"}
+    for when in ("{{ before is defined }}", "{{ target.router and before.dark }}"):
+        assert asked([skipped, step("lock-cell") | {"when": when}]) == set()
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        "{{ before.dark | default(['N1']) }}",
+        "{{ before.dark if before is defined else ['N1'] }}",
+        ["{{ 'N1' if before is undefined else 'L1' }}"],
+        "N1",  # no list, but a text whose characters are no cells
+    ],
+)
+def test_cells_that_depend_on_an_earlier_step_are_all_cells(cells: Any) -> None:
+    lock = {"name": "lock", "action": "lock-cell", "with": {"cells": cells}, "register": "locked"}
+    playbook = Playbook.model_validate(
+        {"name": "own", "description": "Of a test.", "targets": "S1", "steps": [LOOK, lock]}
+    )
+    found = constraints_of(Loaded(playbook, "", "0"), {}, beta_on_lte())
+    assert {(one.side, one.action) for one in found.requirements} == BOTH
+
+
+def test_what_a_step_is_undone_by_asks_too_where_it_takes_more() -> None:
+    unlock, restart, lock = step("unlock-cell"), {"action": "restart-station"}, step("lock-cell", cells=["N1"])
+    assert asked([unlock | {"undo": restart}]) == BOTH
+    assert asked([lock | {"undo": {"action": "lock-cell"}}], beta_on_lte()) == BOTH
+    back = {"action": "unlock-cell", "with": {"cells": ["N1"]}}
+    assert asked([lock | {"undo": back}], beta_on_lte()) == {("alfa", ActionClass.INTERRUPT)}
+
+
+#: Who gets service of each cell, by the agreements.
+SERVED = {"L1": {"alfa", "beta"}, "N1": {"alfa"}}
+STEPS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "action": st.sampled_from(["lock-cell", "soft-lock-cell", "unlock-cell"]),
+            "when": conditions(),
+            "with": st.one_of(st.just({}), lists().map(lambda cells: {"cells": cells})),
+        }
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(STEPS, st.sampled_from(["{{ yes }}", "{{ no }}", "{{ count > 1 }}"]), OUTCOMES)
+def test_whatever_values_turn_out_to_be_whom_a_step_interrupts_was_asked(
+    given_steps: list[dict[str, Any]], looks: str, later: dict[str, Any]
+) -> None:
+    net = beta_on_lte()
+    look = {"name": "look", "action": "read-state", "register": "before", "when": looks}
+    steps = [look, *({"name": f"step {number}", **one} for number, one in enumerate(given_steps))]
+    loaded = own(steps)
+    found = constraints_of(loaded, KNOWN, net)
+    names = {**KNOWN, **(later if holds(looks, KNOWN) else {}), TARGET: target_names(net, "S1")}
+    for one in loaded.playbook.steps[1:]:
+        action = registry().action(one.action)
+        try:
+            if not evaluate(one.when, names):
+                continue
+            inputs = action.check_inputs(evaluate(one.with_, names))
+        except InputError:
+            return  # the step fails, and what was done before is undone
+        cells = evaluate(one.with_.get("cells", []), names)
+        effect = effect_of_act(action, inputs, None, net, "S1", samples.ledger(net).values())
+        assert beyond(found, effect) == []
+        if one.action != "unlock-cell":
+            hit = set().union(*(SERVED[cell] for cell in cells or SERVED if cell in SERVED))
+            assert hit <= {side.side for side in found.requirements if side.action is ActionClass.INTERRUPT}
+            assert hit <= {*found.groups[0].tenants}, "their freezes bind, and they get a notice"
+            assert found.groups[0].interrupts or not hit
+
+
+# ------------------------------------------------------------------- when a step is due
+
+
+@pytest.mark.parametrize(
+    ("asks", "about", "cells", "wrong"),
+    [
+        ((("alfa", "interrupt"), ("beta", "interrupt")), (), (), []),
+        ((("alfa", "interrupt"),), (), (), ["interrupt beta"]),
+        ((("alfa", "interrupt"), ("beta", "configure")), (), ("L1",), ["interrupt beta at cell L1"]),
+        ((("alfa", "interrupt"), ("beta", "reduce")), (), (), []),
+        ((("alfa", "interrupt"),), ("N1",), ("N1",), []),
+        ((("alfa", "interrupt"), ("beta", "interrupt")), ("N1",), ("L1", "N1"), ["interrupt alfa", "interrupt beta"]),
+        ((("alfa", "interrupt"), ("beta", "interrupt")), ("N1",), (), ["interrupt alfa", "interrupt beta"]),
+        ((), (), (), ["interrupt alfa", "interrupt beta"]),
+    ],
+)
+def test_an_act_goes_no_further_than_what_was_asked(
+    asks: tuple[tuple[str, str], ...], about: tuple[str, ...], cells: tuple[str, ...], wrong: list[str]
+) -> None:
+    net = beta_on_lte()
+    found = constraints([step("lock-cell")], net)
+    (group,) = found.groups
+    asked_for = tuple((tenant, ActionClass(action)) for tenant, action in asks)
+    bound = found.model_copy(
+        update={"groups": (group.model_copy(update={"asks": asked_for}),), "about": {"S1": about} if about else {}}
+    )
+    action = registry().action("lock-cell")
+    effect = effect_of_act(action, action.check_inputs({"cells": cells}), None, net, "S1", samples.ledger(net).values())
+    said = beyond(bound, effect)
+    assert len(said) == len(wrong)
+    assert all(one.startswith(words) for one, words in zip(said, wrong, strict=True))

@@ -11,15 +11,17 @@ from controller.models.alarm import REMEDIATION_STOPPED, SwitchState
 from controller.models.errors import RepairStoppedError
 from controller.models.plan import LedgerNode
 from controller.models.run import PERSON, JournalStep, Outcome, Run, RunState
+from controller.models.sharing import ActionClass
 from controller.ports.clock import VirtualClock
 from controller.ports.fake_devices import FaultKind
 from controller.ports.store import AsyncStore, Claim, Store
 from controller.runs.transaction.record import Record, always
 from tests.unit.plan.samples import LTE_CELL
 from tests.unit.playbook.test_operations import RESET, RESTART
-from tests.unit.playbook.test_takeover import LOCK, PlaybookBench
+from tests.unit.playbook.test_takeover import LOCK, LOOK, PlaybookBench
 
 ALARM = "alarm:a-1"
+INTERRUPT = ActionClass.INTERRUPT
 WORDS = "automatic repair is stopped by ana: storm"
 
 
@@ -125,6 +127,34 @@ async def test_who_gets_service_again_and_was_not_asked_is_not_interrupted(off: 
         bench.settled(job, Outcome.CANCELLED if cause == ALARM else Outcome.REFUSED, "UNLOCKED")
         assert "L1 serves alfa again, whose consent was not asked" in job.detail
         assert bench.device.equipment.sent == []
+
+
+@pytest.mark.parametrize("cause", [PERSON, ALARM])
+@pytest.mark.parametrize(
+    ("asks", "about", "begins"),
+    [
+        ((), (), False),
+        ((("alfa", INTERRUPT),), (), False),
+        ((("alfa", INTERRUPT), ("beta", ActionClass.RESTORE)), (), False),
+        ((("alfa", INTERRUPT), ("beta", INTERRUPT)), ("N1",), False),
+        ((("alfa", INTERRUPT), ("beta", INTERRUPT)), (), True),
+        ((("alfa", INTERRUPT), ("beta", INTERRUPT)), ("L1", "N1"), True),
+    ],
+)
+async def test_nobody_is_interrupted_whom_the_run_has_not_asked(
+    asks: tuple[tuple[str, ActionClass], ...], about: tuple[str, ...], begins: bool, cause: str
+) -> None:
+    """Right before the act, by its real inputs and by who is there now."""
+    bench = PlaybookBench(LOOK + LOCK, asks=asks, about=about, cause=cause)
+    theirs = [LedgerNode(path=LTE_CELL, owners=("alfa", "beta"))]
+    bench.store.devices.adopt(bench.device.station, theirs, "", "ana")
+    job = await bench.work()
+    if begins:
+        bench.settled(job, Outcome.SUCCEEDED, "LOCKED")
+    else:
+        bench.settled(job, Outcome.CANCELLED if cause == ALARM else Outcome.REFUSED, "UNLOCKED")
+        assert "it would interrupt" in job.detail
+        assert "beta at cell L1, whose consent was not asked" in job.detail
 
 
 # --------------------------------------------------------------------- a slow record

@@ -14,6 +14,7 @@ from controller.inventory.source import Report
 from controller.models.network import network_digest
 from controller.models.plan import LedgerNode
 from controller.models.run import PERSON, Job, JobState, JournalEntry, Outcome, Strategy
+from controller.models.sharing import ActionClass
 from controller.models.step import RunPlaybook, StepRecord, StepState
 from controller.nrm.profiles import administrative_state, cells
 from controller.playbook.actions.shipped import registry
@@ -70,6 +71,8 @@ class PlaybookBench:
         scenario: Scenario | None = None,
         bound: bool = False,
         spared: tuple[tuple[str, str], ...] = (),
+        asks: tuple[tuple[str, ActionClass], ...] | None = None,
+        about: tuple[str, ...] = (),
         cause: str = PERSON,
     ) -> None:
         self.sources = sources
@@ -87,6 +90,8 @@ class PlaybookBench:
             playbook=used,
             bound=bound,
             spared=spared,
+            asks=asks,
+            about=about,
             cause=cause,
         )  # fmt: skip
         self.store, self.clock, self.device = self.group.store, self.group.clock, self.group[STATION]

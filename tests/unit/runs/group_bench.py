@@ -16,6 +16,7 @@ from controller.models.approval import RunConstraints, StationConstraints
 from controller.models.network import Network
 from controller.models.plan import Changes, Plan
 from controller.models.run import PERSON, Job, JobState, JournalStep, Outcome, RunState, Strategy
+from controller.models.sharing import ActionClass
 from controller.models.step import RunPlaybook
 from controller.nrm.tree import Tree
 from controller.ports.clock import VirtualClock
@@ -77,6 +78,8 @@ class GroupBench:
         capabilities: Of stations that differ from the scenario's.
         bound: Whether processes look at holds.
         spared: Cells and tenants of whom nobody was asked, see ``RunConstraints.spared``.
+        asks: Tenants and classes of action that the run has asked for, on each station.
+        about: The cells that this is about; empty for all.
         cause: Why the run is asked for.
         forbids: See ``Tools``.
     """
@@ -90,6 +93,8 @@ class GroupBench:
     playbook: RunPlaybook | None = None
     bound: bool = False
     spared: tuple[tuple[str, str], ...] = ()
+    asks: tuple[tuple[str, ActionClass], ...] | None = None
+    about: tuple[str, ...] = ()
     cause: str = PERSON
     forbids: Forbids = lambda _store, _run, _interrupts, _now: ""
 
@@ -107,11 +112,12 @@ class GroupBench:
     def again(self) -> None:
         """Accept a run of the plan."""
         name = "own" if self.playbook else "apply"
-        group = StationConstraints(region="r", timezone="America/Lima")
+        group = StationConstraints(region="r", timezone="America/Lima", asks=self.asks or ())
         constraints = RunConstraints(
             subject="s",
             groups=(group,),
             stations={job.station: ("s", 0) for job in self.jobs},
+            about={job.station: self.about for job in self.jobs if self.about},
             spared={job.station: self.spared for job in self.jobs if self.spared},
         )
         run = self.store.runs.create(
@@ -123,7 +129,7 @@ class GroupBench:
                 actor="ana",
                 cause=self.cause,
                 playbook=self.playbook,
-                constraints=constraints if self.bound or self.spared else None,
+                constraints=constraints if self.bound or self.spared or self.asks is not None else None,
             )
         )
         self.run = run.id
