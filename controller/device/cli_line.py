@@ -36,7 +36,9 @@ _ASKS_SECRET = r"[Pp]assword: ?\Z"  # noqa: S105 - a question, no answer
 _CONFIGURING = re.compile(r"\(config[^)\n]*\)# ?\Z")
 #: The answer to a refused line. Notices and log messages look much the same.
 _NOTICES = r" ?(?:IPv4 and IPv6 addresses|Interface \S+ IPv4 disabled)|[A-Z0-9_]+-\d-"
-_REFUSED = re.compile(rf"^[ \t]*+(?:%(?!{_NOTICES}).*|Bad mask.*|.*rejected.*)", re.MULTILINE)
+_REFUSED = re.compile(
+    rf"^[ \t]*+(?:%(?!{_NOTICES}).*|Bad mask.*|Not a valid host address.*|.*rejected.*)", re.MULTILINE
+)
 #: How FRRouting's shell reports that a daemon is down, beside the answer or in its place.
 _AWAY = re.compile(r"(?m)connecting to \S+?\.\.\.failed|closing connection to \S+ because|^\w+ is not running")
 #: A log message that comes between the lines of an answer.

@@ -82,6 +82,8 @@ def _canonical(node: Node, text: str, attribute: str) -> str:
 
 _OPERATION = f"{{{NETCONF_NS}}}operation"
 _DEFAULT = f"{{{DEFAULT_NS}}}default"
+#: How the attribute may be written, an xs:boolean.
+_TRUE, _FALSE = ("true", "1"), ("false", "0")
 _NAMES = {_OPERATION: "operation", _DEFAULT: "default", INSERT: "insert", KEY: "key", VALUE: "value"}
 
 
@@ -249,7 +251,7 @@ class Edit:
         value = self._text(node, element)
         if operation is Operation.NONE:
             return old
-        if element.get(_DEFAULT) in ("true", "1"):
+        if element.get(_DEFAULT) in _TRUE:
             if value != node.default:
                 raise self._error("invalid-value", f"{value!r} is not the default of {node.name}", element)
             return None
@@ -355,6 +357,8 @@ class Edit:
             if name not in allowed:
                 bad = {"bad-attribute": etree.QName(name).localname, "bad-element": node.name}
                 raise self._error("unknown-attribute", f"{name} has no meaning here", element, info=bad)
+        if (given := element.get(_DEFAULT)) not in (None, *_TRUE, *_FALSE):
+            raise self._bad_attribute(_DEFAULT, f"{given!r:.40} is neither true nor false", element)
         asked = element.get(_OPERATION)
         if asked is None:
             return inherited

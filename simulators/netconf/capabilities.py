@@ -61,15 +61,15 @@ def module_capability(module: ModuleInfo) -> str:
 
 
 def _features(profile: Profile) -> tuple[str, ...]:
-    """Features of ietf-netconf."""
+    """Features of ietf-netconf; confirmed-commit and validate are those of version 1.1 (RFC 6241, appendix C)."""
     return tuple(
         name
         for name, offered in (
             ("candidate", profile.candidate),
-            ("confirmed-commit", profile.confirmed_commit is not None),
+            ("confirmed-commit", profile.confirmed_commit == "1.1"),
             ("rollback-on-error", profile.rollback_on_error),
             ("startup", profile.startup),
-            ("validate", profile.validate is not None),
+            ("validate", profile.validate == "1.1"),
             ("writable-running", profile.writable_running),
             ("xpath", profile.xpath),
         )

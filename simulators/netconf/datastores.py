@@ -181,11 +181,13 @@ class _Pending:
 
     Attributes:
         origin: The last sender.
-        session: The session whose end takes it back; None if it has a token.
+        holder: The session of the last sender, which alone may lock running; NO_SESSION once it ended.
+        session: The session whose end takes it back; NO_SESSION if it has a token.
     """
 
     backup: Config
     origin: Origin
+    holder: int
     session: int
     persist: str | None
     timer: Timer
@@ -263,8 +265,8 @@ class Datastores:
         if datastore == "candidate" and self.dirty and self.locks.get(datastore) is None:
             raise lock_denied(datastore, NO_SESSION, "it holds edits that were not committed")
         pending = self._pending
-        if datastore == "running" and pending is not None and pending.session not in (NO_SESSION, origin.session):
-            raise lock_denied(datastore, pending.session, "a confirmed commit of another session is pending")
+        if datastore == "running" and pending is not None and pending.holder != origin.session:
+            raise lock_denied(datastore, pending.holder, "a confirmed commit of another session is pending")
         self.locks.take(datastore, origin.session)
 
     def unlock(self, origin: Origin, datastore: str) -> None:
@@ -380,11 +382,12 @@ class Datastores:
         candidate.validate()
         self._owner.check_writes(origin, self._running, candidate)
         draft, self._draft = self._draft, None
-        if not trespass:
-            self._note_confirmation(origin, request)
+        event = None if trespass else self._take_confirmation(origin, request)
         if draft is not None:
             cause = Cause.CONFIRMED_COMMIT if request.confirmed else Cause.COMMIT
             self._replace_running(candidate, cause, origin, draft)
+        if event is not None:
+            self._owner.confirmation(event, origin, request.timeout if request.confirmed else None)
 
     def cancel(self, origin: Origin, persist_id: str | None) -> None:
         """Take a pending confirmed commit back at once.
@@ -423,14 +426,16 @@ class Datastores:
             message = f"a confirmed commit of session {pending.session} is pending"
             raise RpcError("in-use", message, type="protocol", info={"session-id": str(pending.session)})
 
-    def _note_confirmation(self, origin: Origin, request: CommitRequest) -> None:
+    def _take_confirmation(self, origin: Origin, request: CommitRequest) -> Confirmation | None:
+        """Begin, extend or end the wait for a confirming commit; running is still the old one."""
         if request.confirmed:
             event = Confirmation.START if self._pending is None else Confirmation.EXTEND
             self._await_confirmation(origin, request)
-            self._owner.confirmation(event, origin, request.timeout)
-        elif self._pending is not None:
-            self._settle()
-            self._owner.confirmation(Confirmation.COMPLETE, origin, None)
+            return event
+        if self._pending is None:
+            return None
+        self._settle()
+        return Confirmation.COMPLETE
 
     def _await_confirmation(self, origin: Origin, request: CommitRequest) -> None:
         backup, persist = self._running, request.persist
@@ -444,7 +449,7 @@ class Datastores:
         seconds = min((request.timeout, *(fault.seconds for fault in early)))
         timer = self._clock.call_later(seconds, lambda: self._roll_back(Cause.TIMEOUT, ITSELF))
         session = NO_SESSION if persist is not None else origin.session
-        self._pending = _Pending(backup, origin, session, persist, timer)
+        self._pending = _Pending(backup, origin, origin.session, session, persist, timer)
 
     def _settle(self) -> None:
         if self._pending is not None:
@@ -459,8 +464,9 @@ class Datastores:
         event = Confirmation.TIMEOUT if cause is Cause.TIMEOUT else Confirmation.CANCEL
         # A cancel names the session, even after its loss or a restart of the station (RFC 6470 §2.2).
         named = pending.origin if event is Confirmation.CANCEL and origin == ITSELF else origin
-        self._owner.confirmation(event, named, None)
+        # First the act, then the word about it.
         self._replace_running(pending.backup, cause, origin)
+        self._owner.confirmation(event, named, None)
 
     # ------------------------------------------------- what sessions don't ask
 
@@ -470,7 +476,10 @@ class Datastores:
         if locked and not self._faults.strikes(FaultKind.STUCK_LOCK):
             for datastore in locked:
                 self.unlock(Origin(session, ""), datastore)
-        if self._pending is not None and self._pending.session == session:
+        if self._pending is None or self._pending.holder != session:
+            return
+        self._pending.holder = NO_SESSION
+        if self._pending.session == session:
             self._roll_back(Cause.DISCONNECT, ITSELF)
 
     def restart(self) -> None:

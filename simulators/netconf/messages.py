@@ -18,6 +18,7 @@ from simulators.elements import timestamp
 BASE_NS = "urn:ietf:params:xml:ns:netconf:base:1.0"
 NOTIFICATION_NS = "urn:ietf:params:xml:ns:netconf:notification:1.0"
 
+_XML_NS = "http://www.w3.org/XML/1998/namespace"
 _HELLO = f"{{{BASE_NS}}}hello"
 _RPC = f"{{{BASE_NS}}}rpc"
 _DECLARATION = "<?xml version='1.0' encoding='UTF-8'?>\n"
@@ -116,22 +117,27 @@ def reply_errors(rpc: etree._Element | None, errors: Sequence[RpcError]) -> byte
 
 def reply(rpc: etree._Element | None, content: Iterable[etree._Element]) -> bytes:
     """A reply with the attributes of its rpc."""
-    prefixes = {} if rpc is None else {prefix: uri for prefix, uri in rpc.nsmap.items() if prefix is not None}
-    root = elements.root(BASE_NS, "rpc-reply", prefixes)
+    # Put together as text: lxml would drop a declaration whose namespace the rpc has under another prefix, and prefixes
+    # in values, as in an error-path, would be left without one.
+    return _reply(rpc, "".join(etree.tostring(element, encoding="unicode", with_tail=False) for element in content))
+
+
+def _reply(rpc: etree._Element | None, content: str) -> bytes:
+    words = [f'xmlns="{BASE_NS}"']
     if rpc is not None:
-        root.attrib.update(rpc.attrib)
-    root.extend(content)
-    return _serialise(root)
+        words += [f"xmlns:{prefix}={quoteattr(uri)}" for prefix, uri in rpc.nsmap.items() if prefix is not None]
+        words += [f"{_attribute(rpc, str(name))}={quoteattr(str(value))}" for name, value in rpc.attrib.items()]
+    return f"{_DECLARATION}<rpc-reply {' '.join(words)}>{content}</rpc-reply>".encode()
 
 
-def _reply(rpc: etree._Element, content: str) -> bytes:
-    """Like ``reply``, but around text; builds a tree only for an rpc with attributes in other namespaces."""
-    if any(str(name).startswith("{") for name in rpc.attrib):
-        element = elements.root(BASE_NS, "x")
-        return reply(rpc, [element]).replace(b"<x/>", content.encode(), 1)
-    words = [f"xmlns:{prefix}={quoteattr(uri)}" for prefix, uri in rpc.nsmap.items() if prefix is not None]
-    words += [f"{name!s}={quoteattr(str(value))}" for name, value in rpc.attrib.items()]
-    return f'{_DECLARATION}<rpc-reply xmlns="{BASE_NS}" {" ".join(words)}>{content}</rpc-reply>'.encode()
+def _attribute(rpc: etree._Element, name: str) -> str:
+    """The name of an attribute, with a prefix that the rpc declares for its namespace."""
+    if not name.startswith("{"):
+        return name
+    namespace, _, local = name[1:].partition("}")
+    if namespace == _XML_NS:
+        return f"xml:{local}"
+    return next(f"{prefix}:{local}" for prefix, uri in rpc.nsmap.items() if prefix is not None and uri == namespace)
 
 
 def notification(when: datetime, content: etree._Element) -> bytes:
@@ -148,9 +154,15 @@ def child(element: etree._Element, name: str) -> etree._Element | None:
 
 
 def text(element: etree._Element, name: str) -> str | None:
-    """The text of a parameter, none if it is absent."""
+    """The text of a parameter of type string, in which blanks count; none if it is absent."""
     found = child(element, name)
-    return None if found is None else (found.text or "").strip()
+    return None if found is None else (found.text or "")
+
+
+def word(element: etree._Element, name: str) -> str | None:
+    """The text of a parameter of another type, without the blanks around it; none if it is absent."""
+    found = text(element, name)
+    return None if found is None else found.strip()
 
 
 _DIGITS = re.compile(r"[0-9]{1,10}")
@@ -162,7 +174,7 @@ def number(element: etree._Element, name: str, low: int, high: int) -> int | Non
     Raises:
         RpcError: invalid-value.
     """
-    value = text(element, name)
+    value = word(element, name)
     if value is None:
         return None
     if not _DIGITS.fullmatch(value) or not low <= int(value) <= high:

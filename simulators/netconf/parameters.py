@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -9,8 +10,8 @@ from types import MappingProxyType
 from lxml import etree
 
 from simulators.datastore import RpcError, WithDefaults
-from simulators.netconf.filters import XPathFilter
-from simulators.netconf.messages import BASE_NS, NOTIFICATION_NS, child, text
+from simulators.netconf.filters import XPathFilter, read_subtree
+from simulators.netconf.messages import BASE_NS, NOTIFICATION_NS, child, word
 from simulators.netconf.notifications import Filter
 from simulators.netconf.profiles import Profile
 
@@ -146,7 +147,7 @@ def choice(operation: etree._Element, parameter: str, allowed: tuple[str, ...]) 
     Raises:
         RpcError: invalid-value.
     """
-    value = text(operation, parameter)
+    value = word(operation, parameter)
     if value is not None and value not in allowed:
         raise refused("invalid-value", parameter, f"{parameter} {value!r:.40} is none of {', '.join(allowed)}")
     return value
@@ -156,14 +157,15 @@ def read_filter(operation: etree._Element, profile: Profile) -> Filter | None:
     """The filter of an operation.
 
     Raises:
-        RpcError: bad-attribute or missing-attribute when it is of no kind that the station has.
+        RpcError: bad-attribute or missing-attribute when it is of no kind that the station has, or no expression;
+            too-big.
     """
     found = child(operation, "filter")
     if found is None:
         return None
     kind = found.get("type", found.get(f"{{{BASE_NS}}}type", "subtree"))
     if kind == "subtree":
-        return found
+        return read_subtree(found)
     if kind == "xpath" and profile.xpath:
         return XPathFilter.of(found)
     info = {"bad-attribute": "type", "bad-element": "filter"}
@@ -187,19 +189,26 @@ def with_defaults(operation: etree._Element, profile: Profile) -> WithDefaults:
     raise refused("invalid-value", "with-defaults", f"with-defaults {named!r:.40} is not supported")
 
 
+#: The pattern of date-and-time in RFC 6991.
+_DATE_AND_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})"
+)
+
+
 def moment(operation: etree._Element, parameter: str) -> datetime | None:
     """A date-and-time in UTC, None if it is absent.
 
     Raises:
         RpcError: invalid-value, also without an offset from UTC.
     """
-    value = text(operation, parameter)
+    value = word(operation, parameter)
     if value is None:
         return None
+    wrong = refused("invalid-value", parameter, f"{parameter} {value!r:.40} is no date-and-time")
+    if _DATE_AND_TIME.fullmatch(value) is None:
+        raise wrong
     try:
-        found = datetime.fromisoformat(value)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise refused("invalid-value", parameter, f"{parameter} {value!r:.40} is no date-and-time")
-    return found.astimezone(UTC)
+        # Some moments fit the pattern and no calendar, or leave it when they are put into UTC.
+        return datetime.fromisoformat(value).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise wrong from error

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from lxml import etree
@@ -23,6 +25,7 @@ from simulators.netconf.faults import Fault, Faults
 from simulators.netconf.notifications import Notification, ReplayLog, Subscription, Termination
 from simulators.netconf.profiles import Profile
 
+_log = logging.getLogger(__name__)
 _PERSIST_ID = "{urn:ietf:params:xml:ns:netconf:base:1.0}persist-id"
 #: Number of notifications of a storm, and their o-ran-fm fault-id.
 STORM, STORM_FAULT_ID = 1000, 1999
@@ -49,10 +52,18 @@ class Statistics:
     dropped_sessions: int = 0
 
 
+class Transport(StrEnum):
+    """The transport of a session (RFC 6022, identities of transport)."""
+
+    SSH = "netconf-ssh"
+    TLS = "netconf-tls"
+
+
 class SessionHandle(Protocol):
     """What a server needs of its sessions."""
 
     origin: Origin
+    transport: Transport
     since: datetime
     counts: Counts
     subscription: Subscription | None
@@ -147,7 +158,7 @@ class Server:
         if not seconds:
             return seconds
         token = operation.findtext(_PERSIST_ID)
-        return seconds if token is None or self.datastores.waits_under(token.strip()) else 0.0
+        return seconds if token is None or self.datastores.waits_under(token) else 0.0
 
     # ------------------------------------------------------------------- sessions
 
@@ -215,7 +226,11 @@ class Server:
         if self.replay is not None:
             self.replay.add(notification)
         for session in list(self.sessions.values()):
-            session.notify(notification)
+            try:
+                session.notify(notification)
+            except Exception:  # noqa: BLE001 (a bug met for one subscriber must touch neither the others nor the cause)
+                _log.exception("session %d of %s met a bug: dropped", session.origin.session, self.device.id)
+                session.drop()
 
     def storm(self) -> None:
         """Send a thousand notifications at once."""

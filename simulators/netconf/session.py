@@ -17,7 +17,8 @@ from simulators.netconf.framing import Decoder, FramingError, encode
 from simulators.netconf.messages import MalformedMessageError, Request
 from simulators.netconf.notifications import REPLAY_NS, Notification, Subscription, Termination
 from simulators.netconf.operations import LastGet, perform
-from simulators.netconf.server import Counts, Server
+from simulators.netconf.server import Counts, Server, Transport
+from simulators.netconf.xpath import TooCostlyError
 from simulators.ssh import Channel
 
 _log = logging.getLogger(__name__)
@@ -31,8 +32,9 @@ READ_AHEAD = 256 * 1024
 class Session:
     """A session from its hello to its end; ``perform`` knows the operations."""
 
-    def __init__(self, server: Server, user: str, channel: Channel) -> None:
+    def __init__(self, server: Server, user: str, channel: Channel, transport: Transport = Transport.SSH) -> None:
         self.server = server
+        self.transport = transport
         self.origin = Origin(server.next_session_id(), user)
         self.access: Access | None = server.access_of(user)
         self.since = server.clock.now()
@@ -129,13 +131,26 @@ class Session:
         """Send a notification if the client subscribed to it; a client that does not read is dropped."""
         if self.subscription is None or self.closing or self._ended:
             return
-        if not self.subscription.wants(notification.content):
+        if not self._wants(self.subscription, notification):
             return
         if not self._writable.is_set():
-            _log.warning("session %d of %s does not read: dropped", self.origin.session, self.server.device.id)
+            _log.warning("session %d of %s does not read: dropped", *self._names)
             self.drop()
             return
         self._notify(notification)
+
+    def _wants(self, subscription: Subscription, notification: Notification) -> bool:
+        """Whether a filter lets a notification through; a client whose filter takes too long is dropped."""
+        try:
+            return subscription.wants(notification.content)
+        except TooCostlyError:
+            _log.warning("the filter of session %d of %s costs too much: dropped", *self._names)
+            self.drop()
+            return False
+
+    @property
+    def _names(self) -> tuple[int, str]:
+        return self.origin.session, self.server.device.id
 
     def _notify(self, notification: Notification) -> None:
         self.counts.out_notifications += 1
@@ -156,8 +171,10 @@ class Session:
         log, now = self.server.replay, self.server.clock.now()
         if start is not None and log is not None:
             for notification in log.between(start, subscription.stop):
-                if subscription.wants(notification.content):
+                if self._wants(subscription, notification):
                     self._notify(notification)
+                if self._ended:
+                    return
             self._notify(Notification(now, etree.Element(f"{{{REPLAY_NS}}}replayComplete")))
         if subscription.stop is not None:
             if subscription.stop <= now:
@@ -202,7 +219,7 @@ class Session:
         except (FramingError, MalformedMessageError) as error:
             self._protocol_error(str(error))
         except Exception:  # noqa: BLE001 (a bug met by one session must not touch the others)
-            _log.exception("session %d of %s met a bug: dropped", self.origin.session, self.server.device.id)
+            _log.exception("session %d of %s met a bug: dropped", *self._names)
             self.drop()
         finally:
             self._pump = None

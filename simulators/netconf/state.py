@@ -15,7 +15,7 @@ from simulators.equipment.software import SOFTWARE_NS, inventory
 from simulators.equipment.units import EQUIPMENT_NS, OPERATIONS_NS, equipment_state, operational_info
 from simulators.netconf.capabilities import content_id
 from simulators.netconf.filters import select
-from simulators.netconf.messages import text
+from simulators.netconf.messages import text, word
 from simulators.netconf.notifications import STREAM
 from simulators.netconf.server import Counts, Server, SessionHandle
 
@@ -29,7 +29,7 @@ def schema_text(server: Server, operation: etree._Element) -> etree._Element:
         RpcError: missing-element without identifier, invalid-value when no such module, version or format exists.
     """
     identifier, version = text(operation, "identifier"), text(operation, "version")
-    wanted = text(operation, "format") or "yang"
+    wanted = word(operation, "format") or "yang"
     if identifier is None:
         info = {"bad-element": "identifier"}
         raise RpcError("missing-element", "identifier is missing", type="protocol", info=info)
@@ -85,7 +85,7 @@ def _schemas(top: etree._Element, server: Server) -> None:
 def _session(sessions: etree._Element, session: SessionHandle) -> None:
     entry = node(sessions, "session")
     leaf(entry, "session-id", str(session.origin.session))
-    leaf(entry, "transport", "netconf-ssh")
+    leaf(entry, "transport", session.transport)
     leaf(entry, "username", session.origin.user)
     leaf(entry, "login-time", timestamp(session.since))
     _counts(entry, session.counts)
@@ -218,7 +218,7 @@ def state_beside(server: Server, wanted: etree._Element | None, access: Access |
     ]
     if access is not None:
         made = [element for element in made if _visible(element, access, ())]
-    return made if wanted is None else select(made, wanted)
+    return made if wanted is None else select(made, wanted, server.schema)
 
 
 def _visible(element: etree._Element, access: Access, above: tuple[str, ...]) -> bool:

@@ -18,7 +18,7 @@ from simulators.history import NO_SESSION, EventKind, Origin
 from simulators.netconf.certificates import Authority
 from simulators.netconf.faults import FaultKind
 from simulators.netconf.limits import LOGIN_SECONDS, BufferedInput, PendingLogins
-from simulators.netconf.server import Server
+from simulators.netconf.server import Server, Transport
 from simulators.netconf.session import Session
 from simulators.ssh import Logins
 
@@ -121,7 +121,7 @@ class _TlsConnection(asyncio.Protocol):
         if not self._servers.logins.knows(username, self._server.profile.access):
             self._server.history.record(EventKind.AUTHENTICATION_FAILED, Origin(NO_SESSION, username))
             return
-        self._session = Session(self._server, username, self)
+        self._session = Session(self._server, username, self, Transport.TLS)
         self._session.open()
 
     def _logged_in_or_gone(self) -> None:

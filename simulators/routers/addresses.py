@@ -38,6 +38,11 @@ class Prefix(NamedTuple):
         host = self.address & ~self.mask & _ALL_ONES
         return self.address > 0 and (self.length > 30 or 0 < host < (~self.mask & _ALL_ONES))
 
+    @property
+    def is_unicast(self) -> bool:
+        """Whether an interface may have it: it is none of 0.0.0.0/8, multicast or reserved (RFC 5771, RFC 6890)."""
+        return 0 < self.address >> 24 < 224
+
     def contains(self, address: int) -> bool:
         """Whether an address lies within."""
         return address & self.mask == self.address & self.mask

@@ -302,7 +302,9 @@ def _route(vrf: str, address: int, mask: int, way: tuple[int | str, ...]) -> Rou
     # An address is always above the largest distance, 255: 0.0.0.x is no next hop.
     next_hop = next((number for number in numbers if number > 255), None)
     distance = next((number for number in numbers if 0 < number <= 255), 1)
-    if way and not interface and next_hop is None:
+    if next_hop is None and way and not interface:
+        raise CommandError("%Invalid next hop address")
+    if next_hop is not None and not Prefix(next_hop, 32).is_unicast:
         raise CommandError("%Invalid next hop address")
     return Route(vrf, Prefix(address, length), interface, next_hop, distance)
 
@@ -469,6 +471,8 @@ def _address(editor: Editor, config: RouterConfig, address: int, mask: int) -> R
     if length is None:
         raise CommandError(f"Bad mask 0x{mask:X} for address {dotted(address)}")  # this refusal has no % on purpose
     wanted = Prefix(address, length)
+    if not wanted.is_unicast:
+        raise CommandError(f"Not a valid host address - {dotted(address)}")
     if not length or not wanted.is_host:
         raise CommandError(f"Bad mask /{length} for address {dotted(address)}")
     if is_subinterface(editor.subject) and not interface.vlan:

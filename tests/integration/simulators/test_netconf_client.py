@@ -67,13 +67,13 @@ async def test_confirmed_commit_and_notifications(fleet: Fleet) -> None:
             client.cancel_commit(persist_id="tok")
             assert label_in(client.get_config(source="running").data_xml) == "T-LTE-1"
             kinds: list[str] = []
-            while kinds.count("netconf-config-change") < 2:
+            while kinds.count("netconf-confirmed-commit") < 2:
                 found = listener.take_notification(timeout=20)
                 assert found is not None
                 kinds.append(etree.QName(found.notification_ele[1]).localname)
             assert kinds == [
-                *("netconf-confirmed-commit", "netconf-config-change"),
-                *("netconf-confirmed-commit", "netconf-config-change"),
+                *("netconf-config-change", "netconf-confirmed-commit"),
+                *("netconf-config-change", "netconf-confirmed-commit"),
             ]
 
     await asyncio.to_thread(work)

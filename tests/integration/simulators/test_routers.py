@@ -19,7 +19,7 @@ from simulators.routers.router import Router, RouterSettings
 TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
 ROUTER = "R-OLLANTA"
 #: What a refusal looks like, whether it has a % or not.
-ERRORS = r"^%|Bad mask|rejected"
+ERRORS = r"^%|Bad mask|Not a valid host address|rejected"
 _T = TypeVar("_T")
 
 

@@ -156,6 +156,9 @@ class TestOperations:
     def test_a_value_tagged_as_default_is_not_set(self) -> None:
         after = gnb().edit(cell_edit('<administrativeState wd:default="true">LOCKED</administrativeState>'))
         assert "<administrativeState>" not in after.to_text().split("n78-2")[0]
+        for value in ("maybe", "", "TRUE"):
+            error = refused(gnb(), cell_edit(f'<administrativeState wd:default="{value}">LOCKED</administrativeState>'))
+            assert (error.tag, error.info["bad-attribute"]) == ("bad-attribute", "default")
         error = refused(gnb(), cell_edit('<administrativeState wd:default="true">UNLOCKED</administrativeState>'))
         assert error.tag == "invalid-value"
 

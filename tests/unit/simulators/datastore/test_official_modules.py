@@ -169,6 +169,11 @@ class TestDocuments:
         assert ENB.count("plmnRadioShareList") == 2
 
 
+@pytest.mark.parametrize("name", ["notifications@2008-07-14", "nc-notifications@2008-07-14"])
+def test_public_modules_are_the_public_ones(name: str) -> None:
+    assert (YANG_PATH / f"{name}.yang").read_bytes() == (OFFICIAL_MODULES / "ietf" / f"{name}.yang").read_bytes()
+
+
 def test_nothing_was_copied() -> None:
     """The official modules have no open licence: only names may agree, no sentence of theirs."""
     theirs = {

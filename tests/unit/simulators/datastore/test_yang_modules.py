@@ -8,12 +8,17 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from lxml import etree
 
 from simulators.datastore import Config, RpcError, RpcErrors, load_schema
 from simulators.datastore.compiler import BASE_MODULES, PROFILE_MODULES, YANG_PATH
+from simulators.history import Origin
+from simulators.netconf import messages
+from simulators.netconf.notifications import REPLAY_NS, Termination, session_end, session_start
 from tests.conftest import find_program
 from tests.unit.simulators.datastore.documents import ENB, GNB, NETCONF
 
@@ -86,6 +91,22 @@ class TestYanglint:
     def test_loads_all_modules_without_a_word(self) -> None:
         done = run("yanglint", "-p", YANG_PATH, *sorted(OURS))
         assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+    def test_reads_notifications_by_the_modules_that_stations_announce(self, folder: Path) -> None:
+        who = Origin(1, "minka")
+        contents = {
+            "start": session_start(who),
+            "end": session_end(who, Termination.CLOSED, None),
+            "replayed": etree.Element(f"{{{REPLAY_NS}}}replayComplete"),
+        }
+        paths = [folder / f"{name}.xml" for name in contents]
+        for path, content in zip(paths, contents.values(), strict=True):
+            path.write_bytes(messages.notification(datetime(2026, 1, 1, tzinfo=UTC), content))
+        announced = [info.source_path for info in load_schema().modules if "notifications" in info.name]
+        assert len(announced) == 3
+        for path in paths:
+            done = run("yanglint", "-p", YANG_PATH, "-t", "nc-notif", *announced, path)
+            assert done.returncode == 0, done.stderr
 
     @pytest.mark.parametrize("document", [GNB, ENB])
     def test_accepts_what_we_accept(self, document: str, folder: Path) -> None:

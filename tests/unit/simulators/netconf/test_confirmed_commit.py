@@ -7,6 +7,8 @@ from lxml import etree
 
 from simulators.clock import VirtualClock
 from simulators.history import EventKind
+from simulators.netconf.notifications import Subscription
+from simulators.netconf.server import Server
 from simulators.station import Station
 from tests.unit.simulators.netconf.bench import Client, label_config
 
@@ -24,6 +26,7 @@ def confirmed(timeout: int | None = None, persist: str | None = None, persist_id
     return f"<commit>{''.join(parts)}</commit>"
 
 
+LOCK_RUNNING = "<lock><target><running/></target></lock>"
 OLD, NEW, NEWER = "T-LTE-1", "new", "newer"
 
 
@@ -151,6 +154,75 @@ async def test_persist_is_cancelled_by_another_session(client: Client, other: Cl
     assert await other.label() == OLD
 
 
+@pytest.mark.parametrize("persist", [None, "tok"])
+async def test_running_is_locked_by_none_but_who_awaits_confirmation(
+    client: Client, other: Client, persist: str | None
+) -> None:
+    await client.set_label(NEW)
+    await client.ok(confirmed(30, persist=persist))
+    mine = {"session-id": str(client.session.origin.session)}
+    assert await other.error(LOCK_RUNNING) == ("lock-denied", mine)
+    await client.ok(LOCK_RUNNING)
+
+
+async def test_who_followed_up_may_lock_running(client: Client, other: Client) -> None:
+    await client.set_label(NEW)
+    await client.ok(confirmed(30, persist="tok"))
+    await other.ok(confirmed(30, persist_id="tok"))
+    await other.ok(LOCK_RUNNING)
+    client.session.lost()
+    assert await other.label() == NEW
+
+
+async def test_blanks_are_part_of_a_token(client: Client, station: Station) -> None:
+    await client.set_label(NEW)
+    await client.ok(confirmed(30, persist=" tok\n"))
+    for operation in ("commit", "cancel-commit"):
+        wrong = f"<{operation}><persist-id>tok</persist-id></{operation}>"
+        assert await client.error(wrong) == ("invalid-value", {"bad-element": "persist-id"})
+    assert station.server.datastores.waits_under(" tok\n")
+    await client.ok("<commit><persist-id> tok\n</persist-id></commit>")
+
+
+async def test_a_broken_subscriber_stops_neither_commit_nor_revert(
+    client: Client, other: Client, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = await Client(client.station).greeted()
+    await other.ok('<create-subscription xmlns="urn:ietf:params:xml:ns:netconf:notification:1.0"/>')
+    await broken.ok('<create-subscription xmlns="urn:ietf:params:xml:ns:netconf:notification:1.0"/>')
+
+    def fail(self: Subscription, _content: etree._Element) -> bool:
+        if self is broken.session.subscription:
+            raise RuntimeError("a bug")
+        return True
+
+    monkeypatch.setattr(Subscription, "wants", fail)
+    await client.set_label(NEW)
+    await client.ok(confirmed(30))
+    assert broken.wire.aborted
+    clock.advance(31)
+    assert await client.label() == OLD
+    await other.receive()
+    names = [etree.QName(message[1]).localname for message in other.inbox]
+    ended = names.pop(names.index("netconf-session-end"))
+    assert (ended, names) == ("netconf-session-end", ["netconf-config-change", "netconf-confirmed-commit"] * 2)
+
+
+async def test_a_commit_that_times_out_reverts_before_anybody_is_told(
+    client: Client, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await client.set_label(NEW)
+    await client.ok(confirmed(30))
+
+    def fail(*_arguments: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Server, "confirmation", fail)
+    with pytest.raises(RuntimeError):
+        clock.advance(31)
+    assert await client.label() == OLD
+
+
 @pytest.mark.parametrize("parameter", ["<persist-id>wrong</persist-id>", ""])
 async def test_persist_wants_its_token(client: Client, clock: VirtualClock, parameter: str) -> None:
     await client.set_label(NEW)
@@ -252,10 +324,11 @@ async def test_takeover_locks_discards_and_confirms(client: Client, other: Clien
     await client.set_label(NEW)
     await client.ok(confirmed(30, persist="tok"))
     client.session.lost()
-    for datastore in ("running", "candidate"):
-        await other.ok(f"<lock><target><{datastore}/></target></lock>")
+    await other.ok("<lock><target><candidate/></target></lock>")
+    assert await other.error(LOCK_RUNNING) == ("lock-denied", {"session-id": "0"})
     await other.ok("<discard-changes/>")
     await other.ok("<commit><persist-id>tok</persist-id></commit>")
+    await other.ok(LOCK_RUNNING)
     clock.advance(31)
     assert await other.label() == NEW
 

@@ -69,8 +69,12 @@ class Model:
     def end(self, session: int) -> None:
         for name in [name for name, holder in self.locks.items() if holder == session]:
             self.release(name)
-        if self.pending is not None and self.pending.token is None and self.pending.session == session:
+        if self.pending is None or self.pending.session != session:
+            return
+        if self.pending.token is None:
             self.roll_back()
+        else:
+            self.pending.session = 0
 
     def release(self, name: str) -> None:
         del self.locks[name]
@@ -177,7 +181,7 @@ class Machine(RuleBasedStateMachine):
     @rule(session=SESSIONS, name=DATASTORES)
     def lock(self, session: int, name: str) -> None:
         model, pending = self.model, self.model.pending
-        foreign = pending is not None and pending.token is None and pending.session != session
+        foreign = pending is not None and pending.session != session
         denied = (
             name in model.locks
             or (name == "candidate" and model.candidate is not None)

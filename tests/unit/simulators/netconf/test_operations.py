@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from lxml import etree
 
 from simulators.clock import VirtualClock
 from simulators.history import EventKind
 from simulators.netconf.profiles import PROFILES
+from simulators.netconf.server import Transport
+from simulators.netconf.session import Session
 from simulators.station import Station, StationSettings
 from tests.unit.simulators.netconf.bench import (
     BASE,
@@ -16,6 +20,7 @@ from tests.unit.simulators.netconf.bench import (
     ENB,
     ME,
     Client,
+    Wire,
     cell,
     edit,
     enb,
@@ -236,6 +241,38 @@ async def test_copy_config_fills_the_candidate(client: Client) -> None:
 # ----------------------------------------------------------------------- replies
 
 
+def unresolved(reply: etree._Element) -> list[str]:
+    """Prefixes in values that are declared nowhere."""
+    return [
+        f"{prefix}:"
+        for element in reply.iter()
+        if etree.QName(element).localname in ("error-path", "name")
+        for prefix in re.findall(r"([\w-]+):(?!/)", element.text or "")
+        if prefix not in element.nsmap
+    ]
+
+
+@pytest.mark.parametrize("prefix", ["x", "me3gpp", "ds"])
+async def test_prefixes_in_values_are_declared_whatever_the_request_declares(clock: VirtualClock, prefix: str) -> None:
+    """Also where it gives the same namespaces other prefixes, or other namespaces the same ones."""
+    client = await Client(make_station(clock, StationSettings(profile=PROFILES["full"]))).greeted()
+    library, datastores = "urn:ietf:params:xml:ns:yang:ietf-yang-library", "urn:ietf:params:xml:ns:yang:ietf-datastores"
+    wrong = within_enb(f"<EUtranCellFDD{DELETE}><id>9</id></EUtranCellFDD>")
+    operations = [edit(wrong, "none"), "<get/>", f'<get><filter type="xpath" xmlns:l="{library}" select="/l:*"/></get>']
+    for declared in (ME, ENB, datastores, library, BASE):
+        for operation in operations:
+            client.send(f'<rpc xmlns="{BASE}" xmlns:{prefix}="{declared}" message-id="1">{operation}</rpc>'.encode())
+            await client.receive()
+            reply = client.inbox.pop()
+            assert unresolved(reply) == []
+            path = reply.find(f".//{{{BASE}}}error-path")
+            if path is not None:
+                used = set(re.findall(r"/([\w-]+):", path.text or ""))
+                assert {path.nsmap[each] for each in used} == {ME, ENB}
+            for name in reply.iterfind(f".//{{{library}}}datastore/{{{library}}}name"):
+                assert name.nsmap[(name.text or "").partition(":")[0]] == datastores
+
+
 async def test_attributes_of_the_rpc_come_back(client: Client) -> None:
     client.send(f'<x:rpc xmlns:x="{BASE}" xmlns:u="urn:u" message-id="a &lt; b" u:tag="7"><x:get/></x:rpc>'.encode())
     await client.receive()
@@ -297,6 +334,44 @@ async def test_subtree_filter_on_state(client: Client, clock: VirtualClock) -> N
     assert data.findtext(f".//{{{ENB}}}cellState") == "ACTIVE"
     assert data.find(f".//{{{ENB}}}pci") is None
     assert data.find(f".//{{{ENB}}}EP_S1C") is None
+
+
+async def test_two_subtrees_of_one_container_of_state(client: Client, other: Client) -> None:
+    """Whether they stand in one parent or in two, all that is asked for comes, with the keys of lists (RFC 6241 §6)."""
+    space = "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring"
+    parts = (
+        "<capabilities/>",
+        "<sessions><session><username/></session></sessions>",
+        "<statistics><in-sessions/></statistics>",
+    )
+    together = f'<netconf-state xmlns="{space}">{"".join(parts)}</netconf-state>'
+    apart = "".join(f'<netconf-state xmlns="{space}">{part}</netconf-state>' for part in parts)
+    split = f"""<netconf-state xmlns="{space}"><capabilities/>
+      <sessions><session><username>minka</username></session></sessions>
+      <sessions><session><session-id>{other.session.origin.session}</session-id><username/></session></sessions>
+      <statistics><in-sessions/></statistics></netconf-state>"""
+    for filter_ in (together, apart):
+        (state,) = await client.data(f"<get><filter>{filter_}</filter></get>")
+        assert [etree.QName(child).localname for child in state] == ["capabilities", "sessions", "statistics"]
+        sessions = [[each.text for each in session] for session in state[1]]
+        assert sessions == [["1", "minka"], ["2", "other"]]
+        assert [etree.QName(leaf).localname for leaf in state[2]] == ["in-sessions"]
+    (state,) = await client.data(f"<get><filter>{split}</filter></get>")
+    whole, part = state[1]
+    assert (len(whole), [each.text for each in part]) == (8, ["2", "other"])
+
+
+async def test_a_filter_has_a_size(client: Client) -> None:
+    tag, info = await client.error(f"<get><filter>{'<a/>' * 2001}</filter></get>")
+    assert (tag, info) == ("too-big", {"bad-element": "filter"})
+    assert await client.label() == OLD
+
+
+async def test_sessions_name_their_transport(station: Station, client: Client) -> None:
+    Session(station.server, "minka", Wire(), Transport.TLS).open()
+    space = "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring"
+    data = await client.data(f'<get><filter><netconf-state xmlns="{space}"><sessions/></netconf-state></filter></get>')
+    assert [each.text for each in data.iter(f"{{{space}}}transport")] == ["netconf-ssh", "netconf-tls"]
 
 
 async def test_get_shows_library_monitoring_and_streams(client: Client) -> None:

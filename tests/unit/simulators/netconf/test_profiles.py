@@ -56,6 +56,10 @@ def test_capabilities_follow_the_profile(clock: VirtualClock) -> None:
     assert f"{uri}confirmed-commit:1.1" not in names["confirmed-commit-1.0"]
     assert f"{uri}confirmed-commit:1.0" in names["confirmed-commit-1.0"]
     assert not any("confirmed-commit" in name and name.startswith(uri) for name in names["plain-commit"])
+    for name in PROFILES:
+        (base,) = (each for each in names[name] if "module=ietf-netconf&" in each)
+        for feature in ("confirmed-commit", "validate"):  # both of version 1.1 (RFC 6241, appendix C)
+            assert (feature in base) == (f"{uri}{feature}:1.1" in names[name]), (name, feature)
     streams = [
         name for name in names["standard"] if "module=notifications&" in name or "module=nc-notifications&" in name
     ]
@@ -272,11 +276,82 @@ def test_habits_strike_no_operation(client: Client, station: Station) -> None:
 # ------------------------------------------------------------------------ xpath
 
 
-@pytest.mark.parametrize("select", ["//*" * 7, "/" + "a" * 2001, "a[", "unknown()", "$x", "x:a"])
-async def test_costly_and_wrong_expressions_are_refused(clock: VirtualClock, select: str) -> None:
+SELECT = {"bad-attribute": "select", "bad-element": "filter"}
+EXSLT = "http://exslt.org/regular-expressions"
+
+
+@pytest.mark.parametrize(
+    ("select", "tag"),
+    [
+        *[(select, "bad-attribute") for select in ("/" + "a" * 2001, "a[", "unknown()", "$x", "x:a", "//a[frob()]")],
+        *[(select, "bad-attribute") for select in ("//a[$x]", "//a[re:test(., '(a+)+b')]", "(" * 30 + "1" + ")" * 30)],
+        *[(select, "invalid-value") for select in ("1", "count(/)", "'a'", "/a = 1")],
+        ("count(1)", "bad-attribute"),
+        ("//*[//*[//*[//*]]]", "resource-denied"),
+    ],
+)
+async def test_wrong_and_costly_expressions_are_refused(clock: VirtualClock, select: str, tag: str) -> None:
+    """With an rpc-error, and neither a lost session nor time of others."""
     client = await Client(station_like("full", clock)).greeted()
-    tag, info = await client.error(f'<get><filter type="xpath" select="{select}"/></get>')
-    assert (tag, info) == ("bad-attribute", {"bad-attribute": "select", "bad-element": "filter"})
+    wanted = f'<filter type="xpath" xmlns:re="{EXSLT}" select="{select}"/>'
+    assert await client.error(f"<get>{wanted}</get>") == (tag, SELECT)
+    assert await client.label() == OLD
+
+
+@pytest.mark.parametrize("select", ["//a[frob()]", "//a[$x]", "/x:a[", "//a[re:test(., '(a+)+b')]"])
+async def test_a_subscription_is_refused_whose_filter_cannot_be_evaluated(clock: VirtualClock, select: str) -> None:
+    client = await Client(station_like("full", clock)).greeted()
+    wanted = f'<filter type="xpath" xmlns:re="{EXSLT}" select="{select}"/>'
+    subscribe = SUBSCRIBE.replace("/>", f">{wanted}</create-subscription>")
+    assert await client.error(subscribe) == ("bad-attribute", SELECT)
+    assert client.session.subscription is None
+
+
+async def test_a_subscriber_whose_filter_costs_too_much_is_dropped_alone(clock: VirtualClock) -> None:
+    station = station_like("full", clock)
+    client, costly, other = [await Client(station).greeted() for _ in range(3)]
+    costly_select = "//*[count(" * 8 + "//*" + ") > 0]" * 8
+    wanted = f'<filter type="xpath" select="{costly_select}"/>'
+    await costly.ok(SUBSCRIBE.replace("/>", f">{wanted}</create-subscription>"))
+    await other.ok(SUBSCRIBE)
+    cells = "".join(cell(pci=number).replace("<id>1</id>", f"<id>{number}</id>", 1) for number in range(1, 5))
+    await client.ok(edit(enb(cells)))
+    await client.ok(CONFIRMED)
+    assert costly.wire.aborted
+    clock.advance(11)
+    assert (await client.data("<get-config><source><running/></source></get-config>")).find(f".//{{{ENB}}}pci") is None
+    await other.receive()
+    assert [etree.QName(message[1]).localname for message in other.inbox] == [
+        *("netconf-session-end", "netconf-config-change", "netconf-confirmed-commit"),
+        *("netconf-config-change", "netconf-confirmed-commit"),
+    ]
+
+
+MONITORING = "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring"
+
+
+@pytest.mark.parametrize(
+    "select",
+    [
+        "m:netconf-state/m:sessions/m:session/m:username",
+        "/m:netconf-state/m:sessions/m:session/m:username[../../../../me:ManagedElement]",
+        "//m:session[count(/*) > 5]/m:username/text()",
+    ],
+)
+async def test_an_expression_starts_at_the_root_of_all_data(clock: VirtualClock, select: str) -> None:
+    client = await Client(station_like("full", clock)).greeted()
+    spaces = f'xmlns:m="{MONITORING}" xmlns:me="urn:3gpp:sa5:_3gpp-common-managed-element"'
+    data = await client.data(f'<get><filter type="xpath" {spaces} select="{select}"/></get>')
+    assert [(etree.QName(leaf).localname, leaf.text) for leaf in data.iter() if not len(leaf)] == [
+        ("session-id", "1"),
+        ("username", "minka"),
+    ]
+
+
+async def test_the_root_is_all_data(clock: VirtualClock) -> None:
+    client = await Client(station_like("full", clock)).greeted()
+    whole = await client.data('<get><filter type="xpath" select="/"/></get>')
+    assert [top.tag for top in whole] == [top.tag for top in await client.data("<get/>")]
 
 
 async def test_xpath_of_notifications(clock: VirtualClock) -> None:

@@ -277,6 +277,20 @@ async def test_subscription_filter(client: Client, station: Station, clock: Virt
     assert notifications(client) == [("alarm-notif", "false")]
 
 
+BEYOND = (
+    *("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-02-30T00:00:00Z", "2026-01-01T00:00:00"),
+    *("20260101T000000Z", "2026-W01-1T00:00:00Z", "0000-01-01T00:00:00Z"),
+)
+
+
+@pytest.mark.parametrize("parameter", ["startTime", "stopTime"])
+@pytest.mark.parametrize("moment", BEYOND)
+async def test_moments_of_no_calendar(client: Client, parameter: str, moment: str) -> None:
+    wrong = f"<{parameter}>{moment}</{parameter}>"
+    subscribe = SUBSCRIBE.replace("/>", f">{wrong}</create-subscription>")
+    assert await client.error(subscribe) == ("invalid-value", {"bad-element": parameter})
+
+
 @pytest.mark.parametrize("parameter", ["<stream>OTHER</stream>", "<startTime>2026-01-01T00:00:00Z</startTime>"])
 async def test_wrong_subscriptions(client: Client, parameter: str) -> None:
     request = f'<create-subscription xmlns="{NOTIFICATION}">{parameter}</create-subscription>'
