@@ -626,7 +626,14 @@ class HostView:
 
     def audit_rows(self, page: Page, wanted: AuditQuery) -> tuple[int, list[AuditRow]]:
         """See ``View``."""
-        return self._store.audit.page(page, wanted)
+        if wanted.device is None:
+            return self._store.audit.page(page, wanted)
+        digest, network = self._store.networks.get()
+        there = [one.id for one in network.tenants if wanted.device in sight(digest, network, one.id).cells]
+        found = self._store.audit.page(page, replace(wanted, places=_places(network, wanted.device, there)))
+        if not found[0] and not network.manages(wanted.device):  # it may have left the network files
+            raise NotFoundError(unknown("device", wanted.device, network.device_kinds, "in the network"))
+        return found
 
 
 class TenantView:
@@ -846,6 +853,13 @@ class TenantView:
 
     def audit_rows(self, page: Page, wanted: AuditQuery) -> tuple[int, list[AuditRow]]:
         """See ``View``."""
+        if wanted.device is not None:
+            _, network = self._store.networks.get()
+            own = [one.id for one in network.functions if one.owner == self._tenant]
+            disclosed = {*self._sight().cells, *own}
+            if wanted.device not in disclosed:
+                raise NotFoundError(unknown("device", wanted.device, disclosed, "in the network"))
+            wanted = replace(wanted, places=_places(network, wanted.device, (self._tenant,)))
         total, found = self._store.tenants.audit(self._tenant, disclosure.VISIBLE_ACTS, page, wanted)
         return total, [disclosure.visible_act(row, row.id, own) for row, own in found]
 
@@ -857,6 +871,15 @@ async def view(request: Request, backend: Backend) -> View:
 
 
 CallerView = Annotated[View, Depends(view)]
+
+
+def _places(network: Network, device: str, tenants: Iterable[str]) -> tuple[str, ...]:
+    """Targets of holds and freezes that bind a device beside its own id; none for one that left the network files."""
+    if not network.manages(device):
+        return ()
+    site = network.site_of(device)
+    around = (f"region:{network.region_of(device)}", *((f"site:{site}",) if site else ()))
+    return ("network", *around, *(f"tenant:{tenant}" for tenant in tenants))
 
 
 def _faults(health: Health) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from controller.cli import completion
 from controller.cli.errors import FAILED
 from controller.cli.output import Json, Limit, Reason, client, out, print_json, print_result, styled, when
 from controller.cli.settings import settings as environment
@@ -85,6 +86,14 @@ def audit(
     about: Annotated[
         str | None, typer.Option("--object", help="Only acts on this object, as in r-21748f9c95 or 'h-*'.")
     ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="Only what concerns this device: itself, its cells, runs, jobs, plans, alarms, incidents, notices, and"
+            " holds and freezes that bind it.",
+            autocompletion=completion.stations,
+        ),
+    ] = None,
     since: Annotated[datetime | None, typer.Option(help="From this local time on, as in 2026-12-26T06:00.")] = None,
     until: Annotated[datetime | None, typer.Option(help="Before this local time, as in 2026-12-26T06:00.")] = None,
     as_json: Json = False,
@@ -101,7 +110,7 @@ def audit(
     if anchor:
         raise typer.BadParameter("--anchor belongs to verify")
     times = {name: at.astimezone().isoformat() for name, at in (("since", since), ("until", until)) if at}
-    found = client().all("/v1/audit", limit, actor=actor, action=action, object=about, **times)
+    found = client().all("/v1/audit", limit, actor=actor, action=action, object=about, device=device, **times)
     if as_json:
         print_json(found)
         return

@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, Column, Integer, Row, String, Table, Text, an
 from controller.models.audit import AuditAnchor, AuditBreak
 from controller.models.run import AuditRow
 from controller.ports.store import EVERYTHING, Audit, AuditQuery, Page, Sync
-from controller.store import audit_chain, epochs
+from controller.store import audit_chain, device_trail, epochs
 from controller.store.audit_chain import Note, audit
 from controller.store.columns import Instant, metadata
 from controller.store.repository import SqlRepository, reads, writes
@@ -49,6 +49,8 @@ class SqlAudit(SqlRepository, Audit[Sync]):
     @reads
     def page(self, tx: Tx, page: Page, wanted: AuditQuery = EVERYTHING) -> tuple[int, list[AuditRow]]:
         chosen = audit_chain.matching(audit.c, wanted)
+        if wanted.device is not None:
+            chosen.append(device_trail.about(audit.c, wanted.device, wanted.places))
         total = tx.execute(select(func.count()).select_from(audit).where(*chosen)).scalar_one()
         newest = select(audit).where(*chosen).order_by(audit.c.id.desc()).limit(page.limit).offset(page.offset)
         return total, [audit_chain.as_noun(row) for row in tx.execute(newest)]

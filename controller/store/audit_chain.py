@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import BigInteger, Column, ColumnElement, Connection, Row, RowMapping, String, Table, select
+from sqlalchemy import BigInteger, Column, ColumnElement, Connection, Index, Row, RowMapping, String, Table, select
 from sqlalchemy.sql.expression import ColumnCollection
 
 from controller.models.audit import AuditAnchor, AuditBreak
@@ -38,6 +38,7 @@ audit = Table(
     string("hash"),
     # Id of the key of this hash; empty for a plain hash.
     Column("key", String, nullable=False, server_default=""),
+    Index("ix_audit_object", "object", "id"),
 )
 
 #: The end of the chain (one row), which reveals a chain that was cut short.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 import orjson
-from sqlalchemy import Column, ForeignKey, Integer, LargeBinary, String, Table, func, select
+from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, String, Table, func, select
 
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.packing import packed
@@ -35,6 +35,7 @@ changes = Table(
     Column("station", String, primary_key=True),
     Column("position", Integer, nullable=False),
     Column("content", LargeBinary, nullable=False),
+    Index("ix_changes_station", "station", "plan"),
 )
 
 

@@ -19,7 +19,7 @@ from controller.models.plan import Plan
 from controller.models.run import AuditRow, Job, Run
 from controller.models.scalars import HOST
 from controller.ports.store import EVERYTHING, AuditQuery, Page, Sync, Tenants
-from controller.store import audit_chain
+from controller.store import audit_chain, device_trail
 from controller.store.alarms import STANDING, alarm_tenants, alarms, as_alarm, conditions
 from controller.store.audit_chain import audit
 from controller.store.involvement import plan_tenants, run_tenants
@@ -154,6 +154,8 @@ class SqlTenants(SqlRepository, Tenants[Sync]):
             chosen.append(~seen.own if wanted.actor == HOST else and_(seen.own, seen.actor == wanted.actor))
         if wanted.object is not None:
             chosen.append(seen.action != disclosure.JOB_FINISHED)
+        if wanted.device is not None:
+            chosen.append(device_trail.about_for(seen, wanted.device, wanted.places, tenant))
         own = select(rows).where(*chosen)
         newest = own.order_by(seen.id.desc()).limit(page.limit).offset(page.offset)
         found = [

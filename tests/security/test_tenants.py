@@ -43,7 +43,7 @@ QUERIES = {
     "/v1/plans": ["", "limit=1", "offset=1"],
     "/v1/alarms": ["", "limit=2&offset=1", "state=raised", "state=repairing"],
     "/v1/incidents": ["", "limit=1&offset=1", "state=closed", "state=open&state=closed&station=S1", "state=merged"],
-    "/v1/audit": ["", "limit=1&offset=1"],
+    "/v1/audit": ["", "limit=1&offset=1", "device=S1", "device=S2", "device=S2&object=r-*", "device=S3"],
     "/v1/devices": [
         "",
         "limit=1",

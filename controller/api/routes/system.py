@@ -122,11 +122,18 @@ def audit(
     actor: Annotated[str | None, Query(max_length=200)] = None,
     action: _Name = None,
     object: _Name = None,
+    device: Annotated[str | None, Query(max_length=200, description="All that concerns this device.")] = None,
     since: AwareDatetime | None = None,
     until: AwareDatetime | None = None,
 ) -> Listing[AuditRow]:
-    """The audit trail, newest first; filter by actor, action, object and time."""
-    total, found = seen.audit_rows(paging, AuditQuery(actor, action, object, since, until))
+    """The audit trail, newest first; filter by actor, action, object, device and time.
+
+    Rows that concern a device are about the device itself, its cells, its runs and jobs, plans with a change of it,
+    its alarms and their incidents, questions and notices about them, and holds and freezes of the device, its site,
+    region and tenants. Tenants get those of their own rows and runs.
+    """
+    wanted = AuditQuery(actor=actor, action=action, object=object, device=device, since=since, until=until)
+    total, found = seen.audit_rows(paging, wanted)
     return listing(total, found, paging)
 
 

@@ -22,6 +22,8 @@ class AuditQuery:
         actor: Who did it.
         action: What was done; a ``*`` at the end stands for any ending.
         object: To what; likewise.
+        device: Which device they concern: by itself, by its runs, jobs, alarms, plans and notices, or by what binds it.
+        places: Targets of holds and freezes that bind the device beside its id, as in ``site:cusco-12``.
         since: Not before.
         until: Before.
     """
@@ -29,6 +31,8 @@ class AuditQuery:
     actor: str | None = None
     action: str | None = None
     object: str | None = None
+    device: str | None = None
+    places: tuple[str, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
 

@@ -172,6 +172,13 @@ def test_the_audit_trail(applied: tuple[Embedded, str], tmp_path: Path) -> None:
     actions = {row["action"] for row in up("audit", "--limit", "1000", "--json").json}
     assert {"network.saved", "station.adopted", "plan.saved", "run.created"} <= actions
     assert "whole" in up("audit", "--verify").out
+    rows = {row["id"]: row for row in up("audit", "--limit", "1000", "--json").json}
+    found = {row["id"]: row for row in up("audit", "--device", STATION, "--limit", "1000", "--json").json}
+    assert {"station.adopted", "plan.saved", "run.created", "job.finished"} <= {row["action"] for row in found.values()}
+    # Every row that has its name anywhere, and none that is about another station alone.
+    assert found.keys() >= {number for number, row in rows.items() if STATION in str(row)}
+    assert not [row for row in found.values() if "PE-" in row["object"] and STATION not in row["object"]]
+    assert "did you mean" in up("audit", "--device", f"{STATION}x", status=2).err
     anchors = up.home / "audit-anchors"
     assert "holds all" in up("audit", "verify", "--anchor", str(anchors)).out
     assert "newest known one" in up("record", "show").out

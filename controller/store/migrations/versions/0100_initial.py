@@ -207,6 +207,7 @@ def upgrade() -> None:
         sa.Column("key", sa.String(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
     )
+    op.create_index("ix_audit_object", "audit", ["object", "id"], unique=False)
     op.create_table(
         "audit_head",
         sa.Column("chain", sa.String(), nullable=False),
@@ -701,6 +702,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["plan"], ["plans.id"], name=op.f("fk_changes_plan")),
         sa.PrimaryKeyConstraint("plan", "station", name=op.f("pk_changes")),
     )
+    op.create_index("ix_changes_station", "changes", ["station", "plan"], unique=False)
     op.create_table(
         "escalations",
         sa.Column("alarm", sa.String(), nullable=False),
