@@ -31,7 +31,7 @@ from controller.models.errors import DeviceError, NotFoundError
 from controller.models.facts import LinkKind
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.measurement import Period
-from controller.models.network import DeviceKind, Network
+from controller.models.network import DeviceKind, Network, Rat
 from controller.models.run import LedgerEntry
 from controller.models.settings import Settings
 from controller.nrm.generation import generation_of
@@ -369,9 +369,9 @@ def _judged(network: Network, one: _Recorded, sources: Collection[AlarmSource]) 
     drifted = drifted_nodes(root_spec(known), applied(ledger), check.observed) if known else ()
     generation = generation_of(root_spec(known), check.observed, check.station) if known else 0
 
-    def traffic(name: str, kind: LinkKind) -> ServiceState:
+    def traffic(name: str, rat: Rat | None) -> ServiceState:
         tenant = network.tenant_by_id.get(name)
-        return ServiceState.UNKNOWN if tenant is None else carried(tenant, kind, check.measured)
+        return ServiceState.UNKNOWN if tenant is None else carried(tenant, rat, check.measured)
 
     records = list(records_by_problem(check.station, check.observed, check.at, ledger))
     checked = _checked(records)

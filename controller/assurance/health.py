@@ -40,7 +40,7 @@ from controller.models.cloud import ClusterState, HardwareAlarm, NodeReady, Node
 from controller.models.errors import AuthenticationError, HostKeyError, NotPermittedError
 from controller.models.facts import LinkKind
 from controller.models.health import Health, LinkHealth, ServiceState
-from controller.models.network import HOST, DeviceKind
+from controller.models.network import HOST, DeviceKind, Rat
 from controller.models.run import LedgerEntry
 from controller.nrm.cli import ports_without_signal
 from controller.nrm.profiles import (
@@ -55,6 +55,7 @@ from controller.nrm.profiles import (
     link_state,
     links,
     object_class,
+    rat_of,
 )
 from controller.nrm.profiles.function import deployment_path, placed_at, why_not_ready
 from controller.nrm.tree import Path, is_below, step
@@ -75,7 +76,7 @@ NOT_CHECKED = "not-checked"
 STATION = ObjectClass.STATION.value
 
 #: Whether links of a kind carry a tenant's packets, by counters (``controller.assurance.traffic``).
-Traffic = Callable[[str, LinkKind], ServiceState]
+Traffic = Callable[[str, Rat | None], ServiceState]
 #: Object and probable cause of a fault on one station.
 FaultKey = tuple[str, str]
 
@@ -197,10 +198,10 @@ def reported_between(before: Health | None, reported: datetime | None, at: datet
 def state_or_traffic(observed: Observed, path: Path, kind: LinkKind, tenant: str, traffic: Traffic) -> ServiceState:
     """Whether a core link works: as its station reports, or on the user plane by its traffic."""
     state = link_state(observed, path)
-    return traffic(tenant, kind) if state is ServiceState.UNKNOWN and kind.user_plane else state
+    return traffic(tenant, rat_of(path)) if state is ServiceState.UNKNOWN and kind.user_plane else state
 
 
-def _nothing_known(_tenant: str, _kind: LinkKind) -> ServiceState:
+def _nothing_known(_tenant: str, _rat: Rat | None) -> ServiceState:
     return ServiceState.UNKNOWN
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from controller.models.facts import LinkKind
 from controller.models.health import ServiceState
 from controller.models.measurement import Period
 from controller.models.network import Rat, Snssai, Tenant
@@ -28,13 +27,12 @@ def untold_user_plane(observed: Observed) -> bool:
     )
 
 
-def carried(tenant: Tenant, kind: LinkKind, periods: Sequence[Period]) -> ServiceState:
-    """Whether links of a kind carried a tenant's packets in its station's longest complete period."""
+def carried(tenant: Tenant, rat: Rat | None, periods: Sequence[Period]) -> ServiceState:
+    """Whether links of a technology's node carried a tenant's packets in its station's longest complete period."""
     whole = [period for period in periods if not period.suspect]
     if not whole:
         return ServiceState.UNKNOWN
     period = max(whole, key=lambda one: one.end - one.begin)
-    rat = Rat.LTE if kind is LinkKind.S1U else Rat.NR
     objects = [counters for name, counters in period.values.items() if rat_of(path_of(name)) is rat]
     volume = [value for counters in objects for value in _values(counters, _VOLUME, tenant.plmns)]
     if sum(volume) > 0:

@@ -20,7 +20,7 @@ from controller.intent.findings import Check, canonical, finding
 from controller.intent.functions import function_facts
 from controller.intent.grants import Grant, cover, grants_in_force
 from controller.intent.identities import identity_findings, node_plmn_findings, radio_faults, tenant_findings
-from controller.intent.links import CoreLinks
+from controller.intent.links import CoreLinks, LinkedCell
 from controller.intent.neighbours import PeerEnds, neighbour_facts, neighbour_findings
 from controller.intent.own_cells import own_cell_findings
 from controller.intent.pci import code_findings
@@ -203,17 +203,16 @@ class _StationFacts:
         if cell.rat is Rat.LTE or GnbPart.CU_CP in here:
             yield from neighbour_facts(self._network, cell)
 
-    def _with_cores(
-        self, here: frozenset[GnbPart], cells: Iterable[tuple[Cell, CellSharing]]
-    ) -> Iterator[tuple[Rat, CellSharing]]:
-        """Cells with core links here; of NR only standalone ones, since in EN-DC users' packets come over X2.
+    def _with_cores(self, here: frozenset[GnbPart], cells: Iterable[tuple[Cell, CellSharing]]) -> Iterator[LinkedCell]:
+        """Cells with core links here; those of NR cells are at the central unit.
 
-        Links of NR cells are at the central unit.
+        NR cells that are not standalone have a user plane of their own in options 3a and 3x only.
         """
         for cell, shared in cells:
-            standalone = self._network.is_standalone(self._network.station_by_id[cell.station])
-            if cell.rat is Rat.LTE or (standalone and here != {GnbPart.DU}):
-                yield cell.rat, shared
+            standalone = cell.rat is Rat.LTE or self._network.is_standalone(self._network.station_by_id[cell.station])
+            linked = standalone or self._network.header.en_dc.core_at_gnb
+            if cell.rat is Rat.LTE or (linked and here != {GnbPart.DU}):
+                yield LinkedCell(shared, cell.rat, standalone)
 
 
 def _planes(here: frozenset[GnbPart]) -> frozenset[Plane]:

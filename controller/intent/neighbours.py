@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import cached_property
 from itertools import islice
 
@@ -141,18 +141,19 @@ class PeerEnds:
                 continue
             interface = self._interface(here, there, one.handover)
             if interface is not None and self._node(here) != self._node(there):
-                self._connect(interface, here, there)
+                user_plane = here.rat is there.rat or network.header.en_dc.over_x2
+                self._connect(interface, here, there, frozenset(Plane) if user_plane else frozenset({Plane.CONTROL}))
 
     def _node(self, cell: Cell) -> tuple[str, bool]:
         """The base station of a cell; LTE cells beside a DU belong to another one."""
         node = self._network.gnb_of(cell.station) if cell.rat is Rat.NR else cell.station
         return node, cell.rat is Rat.NR and node != cell.station
 
-    def _connect(self, interface: Interface, here: Cell, there: Cell) -> None:
-        """Add an end at each side for each plane, except between user planes of two tenants."""
+    def _connect(self, interface: Interface, here: Cell, there: Cell, planes: Set[Plane]) -> None:
+        """Add an end at each side for each of these planes, except between user planes of two tenants."""
         for near, plane, owner in plane_ends(self._network, here):
             for far, other, its in plane_ends(self._network, there):
-                if plane is other and (owner == its or not (owner and its)):
+                if plane is other and plane in planes and (owner == its or not (owner and its)):
                     whose = owner or its or HOST
                     self._peers[near][here.rat, interface, far, there.rat, whose].add(plane)
                     self._peers[far][there.rat, interface, near, here.rat, whose].add(plane)

@@ -210,6 +210,11 @@ class LinkKind(StrEnum):
     NGU = "NGU"
 
     @property
+    def core(self) -> Rat:
+        """Technology of the core that it leads to: EPC or 5GC. S1-U leads gNBs to an EPC, too (EN-DC)."""
+        return Rat.LTE if self in (LinkKind.S1C, LinkKind.S1U) else Rat.NR
+
+    @property
     def user_plane(self) -> bool:
         """Whether it belongs to the user plane."""
         return self.plane is Plane.USER
@@ -225,12 +230,15 @@ class CoreLinkFact:
     """One core link of a tenant: endpoint here, core node there, in the tenant's VLAN.
 
     Attributes:
-        remote_address: Address of the core node; empty for S1-U, where the MME assigns an S-GW to each session.
+        rat: Technology of the node at this end: eNB or gNB. S1-U may end at both (EN-DC).
+        remote_address: Address of the core node; of S1-U, where the MME assigns an S-GW to each session, the first one
+            in the networks of the tenant's S-GWs.
         networks: Destinations of its packets, as in ``10.64.0.0/28`` or ``10.64.0.1/32``: the core node, or the
             security gateway where its tunnel ends.
     """
 
     station: str
+    rat: Rat
     kind: LinkKind
     id: str
     plmns: tuple[Plmn, ...]

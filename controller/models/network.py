@@ -164,6 +164,29 @@ class PerformanceData(Noun):
     )
 
 
+class EnDc(StrEnum):
+    """How NR cells beside LTE cells carry users' packets (TR 38.801 §5.1.3, EN-DC of TS 37.340)."""
+
+    OPTION_3 = "3"
+    OPTION_3A = "3a"
+    OPTION_3X = "3x"
+
+    @property
+    def core_at_gnb(self) -> bool:
+        """Whether S1-U ends at the gNB too, and not at the eNB alone."""
+        return self is not EnDc.OPTION_3
+
+    @property
+    def over_x2(self) -> bool:
+        """Whether packets go over X2-U: all of the NR cells' (option 3), or those of bearers that are split (3x)."""
+        return self is not EnDc.OPTION_3A
+
+
+def _option(value: object) -> object:
+    """In YAML an option 3 without quotes is a number."""
+    return str(value) if type(value) is int else value
+
+
 class NetworkHeader(Noun):
     """The head of the network: one in each directory, in any YAML file under ``network``."""
 
@@ -190,6 +213,11 @@ class NetworkHeader(Noun):
     )
     standalone: bool = Field(
         True, description="Whether NR cells have cores of their own (NG), or serve beside LTE cells only (EN-DC)."
+    )
+    en_dc: Annotated[EnDc, BeforeValidator(_option, json_schema_input_type=EnDc | Literal[3])] = Field(
+        EnDc.OPTION_3X,
+        description="How NR cells that are not standalone carry packets: 3 over X2-U and the eNB's S1-U, 3a over an "
+        "S1-U of the gNB's own, 3x over both.",
     )
     management: ManagementDefaults = ManagementDefaults()
     performance: PerformanceData | None = Field(

@@ -32,7 +32,7 @@ _LINKS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "ENBFunction": MappingProxyType({"EP_S1C": "mme", "EP_S1U": "sgw"}),
         "GNBCUCPFunction": MappingProxyType({"EP_NgC": "amf"}),
-        "GNBCUUPFunction": MappingProxyType({"EP_NgU": "upf"}),
+        "GNBCUUPFunction": MappingProxyType({"EP_NgU": "upf", "EP_S1U": "sgw"}),
     }
 )
 

@@ -79,6 +79,13 @@ class CorePaths:
         """Whether users of a tenant can attach."""
         return (technology, tenant) in self.signalling
 
+    def ends_at_gnb(self, tenant: str) -> bool:
+        """Whether a tenant's LTE user plane ends at the gNB too (S1-U of EN-DC, options 3a and 3x)."""
+        return any(
+            path.link.tenant == tenant and path.link.technology == "NR" and path.link.name.startswith("EP_S1U=")
+            for path in self.users
+        )
+
     def carried(self, technology: str, tenant: str, slice_: str) -> float:
         """The part of a tenant's user traffic that gets through: sessions are spread evenly over its links."""
         parts = [

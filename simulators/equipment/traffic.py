@@ -234,8 +234,10 @@ def demand_of(epoch: Epoch, status: CellStatus, place: Place, tenants: Mapping[s
         plmn, slice_ = member
         tenant = tenants.get(plmn, "")
         over = technology if epoch.paths.attaches(technology, tenant) else anchored.get(plmn, "")
-        connected = over == _X2 or epoch.paths.attaches(over, tenant)
-        carried = _carried(epoch, over, tenant, slice_) if connected and member not in unserved else 0.0
+        connected = over in _OVER_X2 or epoch.paths.attaches(over, tenant)
+        carried = (
+            _carried(epoch.paths, over, technology, tenant, slice_) if connected and member not in unserved else 0.0
+        )
         users_there, part = people * admitted.get(member, 1.0), borne.get(member, 1.0)
         wanted = carried * part * _percent(users_there, carries)
         flows.append(Flow(plmn, slice_, users_there, connected, wanted, 0.0, people - users_there, part))
@@ -262,15 +264,16 @@ def _asking(epoch: Epoch, status: CellStatus, place: Place, begin: datetime) -> 
 
 # ------------------------------------------------ NR beside LTE (EN-DC), shares of RRC and DRB
 
-#: What users attach over who came from an anchor of another station, whose core links are that station's.
-_X2 = "X2"
+#: What users attach over who came from an anchor of another station, whose core links are that station's: with a user
+#: plane between the two, or (EN-DC option 3a) signalling alone.
+_X2, _X2_C = _OVER_X2 = ("X2", "X2-C")
 
 
 def _anchored(epoch: Epoch, status: CellStatus) -> dict[str, str]:
     """What users of an NR cell attach over whom an anchor gives it beside its own carrier (EN-DC), by PLMN.
 
     Anchors of the station itself are LTE cells on air with a relation to the cell that allows it. Those of other
-    stations are known here by both ends of X2 only, so they count as anchors of all PLMNs.
+    stations are known here by the ends of X2 only, so they count as anchors of all PLMNs.
     """
     found: dict[str, str] = {}
     half = epoch.central(status.configured)
@@ -285,10 +288,11 @@ def _anchored(epoch: Epoch, status: CellStatus) -> dict[str, str]:
             found |= {plmn: "LTE" for plmn, _ in _flows(attributes, "LTE")}
     users = (epoch.config,) if epoch.above is None else epoch.above.users
     signalled = half is not None and has_end(half[0], "GNBCUCPFunction", "EP_X2C")
-    if signalled and any(has_end(one, "GNBCUUPFunction", "EP_X2U") for one in users):
+    if signalled:
         attributes = epoch.config.get(status.configured.path)
         beside = () if attributes is None else _flows(attributes, "NR")
-        found = {plmn: _X2 for plmn, _ in beside} | found
+        over = _X2 if any(has_end(one, "GNBCUUPFunction", "EP_X2U") for one in users) else _X2_C
+        found = {plmn: over for plmn, _ in beside} | found
     return found
 
 
@@ -296,9 +300,16 @@ def _allows_en_dc(relation: Instance, name: str) -> bool:
     return relation.leaf("adjacentNRCellRef") == name and relation.leaf("isENDCAllowed") == "true"
 
 
-def _carried(epoch: Epoch, over: str, tenant: str, slice_: str) -> float:
-    """The part of users' packets that gets through over a technology; in LTE there are no slices."""
-    return 1.0 if over == _X2 else epoch.paths.carried(over, tenant, slice_ if over == "NR" else "")
+def _carried(paths: CorePaths, over: str, technology: str, tenant: str, slice_: str) -> float:
+    """The part of users' packets that gets through to the core over which they attach; an EPC knows no slices.
+
+    Packets of NR cells beside LTE cells go over the gNB's own S1-U where it has one, else over X2 to the anchor.
+    """
+    if over in ("NR", technology):
+        return paths.carried(over, tenant, slice_ if over == "NR" else "")
+    if paths.ends_at_gnb(tenant):
+        return paths.carried("NR", tenant, "")
+    return float(over == _X2) if over in _OVER_X2 else paths.carried(over, tenant, "")
 
 
 def _admitted(epoch: Epoch, status: CellStatus, asking: Mapping[Member, float]) -> Mapping[Member, float]:

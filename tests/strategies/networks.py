@@ -14,7 +14,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from controller.models.network import Network
+from controller.models.network import EnDc, Network
 
 #: The day on which the tests compile; the drawn validities lie around it.
 TODAY = date(2026, 6, 15)
@@ -247,6 +247,7 @@ def _listed(draw: st.DrawFn, network: dict[str, Any], common: Sequence[tuple[int
         over_x2 = network["header"]["x2_vlan"] is not None and anchor["station"] != station["id"]
         if over_x2 or any(cell["rat"] == "LTE" for cell in own):
             station["standalone"] = False
+            network["header"]["en_dc"] = draw(st.sampled_from(EnDc))
             for cell in nr:
                 add(anchor, cell, handover=False)
     network["neighbours"] = list(found.values())
@@ -294,6 +295,7 @@ def networks(draw: st.DrawFn) -> Network:
     network["header"] |= {
         "anr": draw(st.sampled_from([None, True, False])),
         "standalone": draw(st.booleans()),
+        "en_dc": draw(st.sampled_from(EnDc)),
         "x2_vlan": draw(_PEER_VLAN),
         "xn_vlan": draw(_PEER_VLAN),
     }

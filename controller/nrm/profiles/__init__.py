@@ -200,7 +200,7 @@ def _profile(name: str) -> Profile:
 def _find_left_out(facts: StationFacts, used: Sequence[Profile], out: Output) -> None:
     names = ", ".join(profile.name for profile in used)
     rats = {profile.rat for profile in used}
-    kinds = {kind for profile in used for kind in profile.links}
+    links = {(profile.rat, kind) for profile in used for kind in profile.links}
     for cell in facts.cells:
         where = f"cell {cell.station}/{cell.cell}"
         if cell.rat not in rats:
@@ -208,7 +208,7 @@ def _find_left_out(facts: StationFacts, used: Sequence[Profile], out: Output) ->
         elif cell.cell not in facts.broadcasts:
             out.find("cell-without-plmn", f"{where} has no PLMN to broadcast and is left out", cell=cell.cell)
     for link in facts.links:
-        if link.kind not in kinds:
+        if (link.rat, link.kind) not in links:
             tenant = tenant_of(link.owners)
             message = f"{tenant}'s {link.kind} link {link.id} of {link.station} can't be expressed by {names}"
             out.find("unenforceable", message, tenant=tenant)

@@ -258,7 +258,7 @@ class StationFacts:
             shares={cell: tuple(sorted(found, key=_share_order)) for cell, found in shares.items()},
             neighbours={cell: tuple(sorted(found, key=relation_id)) for cell, found in neighbours.items()},
             links=tuple(
-                sorted((f for f in facts if isinstance(f, CoreLinkFact)), key=lambda f: (f.kind, f.owners, f.id))
+                sorted((f for f in facts if isinstance(f, CoreLinkFact)), key=lambda f: (f.rat, f.kind, f.owners, f.id))
             ),
             peers=tuple(sorted((f for f in facts if isinstance(f, PeerFact)), key=_peer_order)),
             midhaul=tuple(
@@ -327,7 +327,7 @@ class Profile:
 
     Attributes:
         functions: Specs of the functions below ManagedElement.
-        links: Kinds of core link it can carry.
+        links: Kinds of core link that a node of its technology can have.
         render: Adds the station's entries of this radio technology, below the given ManagedElement.
         families: Families of counters that 3GPP has for it; without any it has no measurement job.
         cell_path: Path of a cell below ManagedElement, by cell id and band.

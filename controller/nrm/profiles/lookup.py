@@ -23,6 +23,8 @@ from controller.nrm.tree import LeafName, Observed, Path, Tree, class_of, parent
 PROFILES: dict[str, Profile] = {}
 #: Nodes of all profiles that mean something to the engine, by name, with their profile.
 _NODES: dict[str, tuple[Profile, NodeSpec]] = {}
+#: Profiles by the names of their functions: eNB and gNB have nodes of equal names, as EP_S1U (EN-DC).
+_FUNCTIONS: dict[str, Profile] = {}
 #: Steps of a path that lead into a cell.
 _CELL_STEPS: dict[str, None] = {}
 #: Leaf roles that a node must declare, so that the engine can judge it.
@@ -51,6 +53,7 @@ def register(profile: Profile) -> None:
         raise ValueError(f"profile {profile.name} is for {PROFILE_RATS[profile.name]} cells")
     PROFILES[profile.name] = profile
     _NODES.update(found)
+    _FUNCTIONS.update((function.name, profile) for function in profile.functions)
     _CELL_STEPS.update({f"/{name}[": None for name, (_, node) in found.items() if node.role in _CELLS})
 
 
@@ -146,8 +149,8 @@ def link_of(path: Path) -> Path:
 
 def rat_of(path: Path) -> Rat | None:
     """Radio technology of the profile that declares the entry; None if it means nothing to the engine."""
-    known = _NODES.get(class_of(path)) if path else None
-    return None if known is None else known[0].rat
+    profile, _ = declared(path) if path else (None, None)
+    return None if profile is None else profile.rat
 
 
 def is_link(path: Path) -> bool:
@@ -289,7 +292,12 @@ def _is_expected(name: str) -> bool:
 
 def declared(path: Path) -> tuple[Profile, NodeSpec] | tuple[None, None]:
     """The profile that declares the entry at ``path``, and its spec; None if it means nothing to the engine."""
-    return _NODES.get(class_of(path), (None, None))
+    known = _NODES.get(class_of(path))
+    if known is None:
+        return None, None
+    profile, node = known
+    at = path.find("/", 1) + 1
+    return _FUNCTIONS.get(path[at : path.find("[", at)], profile), node
 
 
 def _node(path: Path) -> NodeSpec | None:

@@ -246,7 +246,7 @@ def _render(facts: StationFacts, element: Path, out: Output) -> None:
         out.add(_GLOBAL_PLMN, enb, mcc_mnc(station.enb_plmn), owners=station.owners)
     for cell in facts.on_air(Rat.LTE):
         _render_cell(facts, cell, enb, out)
-    for link in facts.links:
+    for link in (one for one in facts.links if one.rat is Rat.LTE):
         if link.kind is LinkKind.S1C:
             _render_link(link, enb, out)
         elif link.kind is LinkKind.S1U:

@@ -9,6 +9,8 @@ Decisions:
     - The parts of a gNB may be at several endpoints: then each has the functions of its parts only. A central unit has
       the cells of many stations, each by the names of station and cell with a dot between, which no id has. F1 and E1
       have an end point at both ends, called like the station at the other end.
+    - In EN-DC (options 3a and 3x) the user plane of LTE ends at the gNB too: EP_S1U has the remote address that the
+      official YANG wants, the first of the tenant's S-GWs, though the MME names the S-GW of each session.
     - A neighbour relation names the other cell and keeps up nothing of it; ANR may not remove one of ours. It starts
       with a relation to the frequency of the other cell's SSB: that which the cell has, else one of ours, whose
       thresholds are start values, since they are planned apart. That names a frequency in an NRNetwork of ours.
@@ -266,14 +268,14 @@ def _own_identity() -> tuple[LeafSpec, ...]:
     )
 
 
-def _endpoint(name: str, kind: LinkKind, far_end: str, label: str) -> NodeSpec:
+def _endpoint(name: str, kind: LinkKind, far_end: str, label: str, *roles: LeafRole) -> NodeSpec:
     return NodeSpec(
         name,
         ns.NR_EP,
         leaves=(
             USER_LABEL,
             state("farEndEntity"),
-            LeafSpec("remoteAddress", normalise=address, label=far_end, roles=(LeafRole.REMOTE_ADDRESS,)),
+            LeafSpec("remoteAddress", normalise=address, label=far_end, roles=roles),
             operational_state(ns.EP_STATE),
         ),
         children=(_LOCAL,),
@@ -282,8 +284,9 @@ def _endpoint(name: str, kind: LinkKind, far_end: str, label: str) -> NodeSpec:
     )
 
 
-_NGC = _endpoint("EP_NgC", LinkKind.NGC, "AMF address", "NG-C link")
-_NGU = _endpoint("EP_NgU", LinkKind.NGU, "UPF address", "NG-U link")
+_NGC = _endpoint("EP_NgC", LinkKind.NGC, "AMF address", "NG-C link", LeafRole.REMOTE_ADDRESS)
+_NGU = _endpoint("EP_NgU", LinkKind.NGU, "UPF address", "NG-U link", LeafRole.REMOTE_ADDRESS)
+_S1U = _endpoint("EP_S1U", LinkKind.S1U, "S-GW address", "S1-U end point")
 
 
 def _midhaul(interface: Midhaul) -> NodeSpec:
@@ -413,6 +416,7 @@ _CUUP = NodeSpec(
         _E1,
         _F1U,
         _NGU,
+        _S1U,
         *peer_end_points(ns.NR_EP, USER_PLANE, *Interface),
     ),
     label="gNB-CU-UP",
@@ -456,11 +460,13 @@ def _render(facts: StationFacts, element: Path, out: Output) -> None:
         _render_cell(facts, cell, functions, out)
     for share in facts.shares.get("", ()):
         _render_share(share, functions.cuup, out)
-    for link in facts.links:
+    for link in (one for one in facts.links if one.rat is Rat.NR):
         if link.kind is LinkKind.NGC:
             _render_link(_NGC, link, functions.cucp, out)
         elif link.kind is LinkKind.NGU:
             _render_link(_NGU, link, functions.cuup, out)
+        elif link.kind is LinkKind.S1U:
+            _render_link(_S1U, link, functions.cuup, out)
     for peer in (one for one in facts.peers if one.rat is Rat.NR):
         render_peer(peer, _CUCP, CONTROL_PLANE, functions.cucp, out)
         render_peer(peer, _CUUP, USER_PLANE, functions.cuup, out)
@@ -638,7 +644,7 @@ PROFILE = Profile(
     name="nr-28541",
     rat=Rat.NR,
     functions=(_CUCP, _CUUP, _DU, _NETWORK),
-    links=(LinkKind.NGC, LinkKind.NGU),
+    links=(LinkKind.NGC, LinkKind.NGU, LinkKind.S1U),
     families=("CARR", "DRB", "MM", "QF", "RRC", "RRU", "SM", "UECNTX"),
     render=_render,
     cell_path=_cell_path,

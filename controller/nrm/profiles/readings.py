@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from controller.inventory.radio import dbm_of
 from controller.models.network import Plmn, Rat, ResourceType, Snssai
-from controller.nrm.profiles.lookup import carriers_of, cell_of, declared, is_link, rat_of
+from controller.nrm.profiles.lookup import carriers_of, cell_of, declared, links
 from controller.nrm.profiles.values import NO_SD
 from controller.nrm.schema import SHARE_PARTS, KeyRole, LeafRole, NodeRole, NodeSpec
 from controller.nrm.tree import Leaves, Path, Tree, Value, parent, step
@@ -84,7 +84,7 @@ class StationReading:
         profiles: The profiles whose functions it has.
         fields: Identities, as fields of ``controller.models.network.Station``, as text.
         addresses: Local addresses of its core links and of X2, without repetition, in device order.
-        linked: Technologies whose cells have core links.
+        linked: Technologies of the cores that its core links lead to.
     """
 
     profiles: tuple[str, ...]
@@ -160,7 +160,7 @@ def read_station(tree: Tree) -> StationReading:
         )
         for cell in cells
     )
-    linked = frozenset(rat for path in tree if is_link(path) and (rat := rat_of(path)) is not None)
+    linked = frozenset(link.kind.core for link in links(tree))
     return StationReading(tuple(sorted(profiles)), fields, tuple(addresses), linked, whole)
 
 

@@ -12,10 +12,9 @@ from controller.assurance.health import state_or_traffic, tenant_of
 from controller.assurance.traffic import carried, untold_user_plane
 from controller.models.alarm import Alarm, PerceivedSeverity
 from controller.models.errors import DeviceError, NotFoundError
-from controller.models.facts import LinkKind
 from controller.models.health import ServiceState
 from controller.models.measurement import Period
-from controller.models.network import CellId, Noun
+from controller.models.network import CellId, Noun, Rat
 from controller.nrm.profiles import administrative_state, cell_state, cells, link_state, links, router_profile
 from controller.nrm.tree import Observed, Path
 from controller.playbook.actions.configuration import CellNames, NoInputs
@@ -237,9 +236,9 @@ async def check_user_plane(context: Context, given: LinkChoice) -> CheckedLinks 
     counted = [link for link in chosen if endpoint_name(link.path) not in given.excused]
     periods = await _periods_since(context) if untold_user_plane(observed) else ()
 
-    def traffic(name: str, kind: LinkKind) -> ServiceState:
+    def traffic(name: str, rat: Rat | None) -> ServiceState:
         tenant = context.network.tenant_by_id.get(name)
-        return ServiceState.UNKNOWN if tenant is None else carried(tenant, kind, periods)
+        return ServiceState.UNKNOWN if tenant is None else carried(tenant, rat, periods)
 
     states = {
         link.path: state_or_traffic(observed, link.path, link.kind, tenant_of(ledger[link.path]), traffic)

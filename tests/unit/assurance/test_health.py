@@ -17,8 +17,8 @@ from controller.models.alarm import (
     ObjectClass,
     PerceivedSeverity,
 )
-from controller.models.facts import LinkKind
 from controller.models.health import Health, LinkHealth, ServiceState
+from controller.models.network import Rat
 from controller.models.run import LedgerEntry
 from controller.nrm.tree import Observed
 
@@ -75,15 +75,15 @@ def test_a_user_plane_that_carries_nothing_is_a_cause_of_its_own() -> None:
 def test_what_was_counted_counts_where_the_state_of_a_user_plane_is_not_reported(told: ServiceState) -> None:
     end = "/ManagedElement[A]/GNBCUUPFunction[1]/EP_NgU[claro-upf]"
     ledger = {path: entry(path, "claro") for path in (LINK, end)}
-    asked: list[tuple[str, str]] = []
+    asked: list[tuple[str, Rat | None]] = []
 
-    def traffic(tenant: str, kind: LinkKind) -> ServiceState:
-        asked.append((tenant, kind))
+    def traffic(tenant: str, rat: Rat | None) -> ServiceState:
+        asked.append((tenant, rat))
         return told
 
     health = health_of("A", Observed({LINK: {}, end: {}}), ledger, 0, AT, traffic=traffic)
     assert {link.path: link.state for link in health.links} == {LINK: ServiceState.UNKNOWN, end: told}
-    assert asked == [("claro", "NGU")]
+    assert asked == [("claro", Rat.NR)]
 
 
 def test_a_link_of_ours_that_vanished_is_down() -> None:

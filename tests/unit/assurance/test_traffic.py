@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from controller.assurance.traffic import carried
-from controller.models.facts import LinkKind
 from controller.models.measurement import Period
+from controller.models.network import Rat
 from tests.unit.plan import samples
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -27,24 +27,24 @@ def nr(volume: float, plmn: str = "716-01") -> dict[str, dict[str, float]]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "values", "state"),
+    ("rat", "values", "state"),
     [
-        (LinkKind.NGU, nr(3.5), "up"),
-        (LinkKind.NGU, nr(0.0) | SESSIONS, "down"),
-        (LinkKind.NGU, nr(0.0), "unknown"),  # perhaps nobody was there
-        (LinkKind.NGU, SESSIONS, "unknown"),  # volume is not counted
-        (LinkKind.NGU, nr(3.5, "716-02"), "unknown"),  # another tenant's
-        (LinkKind.NGU, {LTE: {"DRB.PdcpSduVolumeDl.716-01.9": 7.0}}, "unknown"),  # another technology's
-        (LinkKind.S1U, {LTE: {"DRB.PdcpSduVolumeDl.716-01.9": 7.0}}, "up"),
-        (LinkKind.S1U, {LTE: {"DRB.PdcpSduVolumeDl.716-01.9": 0.0}} | SESSIONS, "unknown"),
-        (LinkKind.NGU, {}, "unknown"),
+        (Rat.NR, nr(3.5), "up"),
+        (Rat.NR, nr(0.0) | SESSIONS, "down"),
+        (Rat.NR, nr(0.0), "unknown"),  # perhaps nobody was there
+        (Rat.NR, SESSIONS, "unknown"),  # volume is not counted
+        (Rat.NR, nr(3.5, "716-02"), "unknown"),  # another tenant's
+        (Rat.NR, {LTE: {"DRB.PdcpSduVolumeDl.716-01.9": 7.0}}, "unknown"),  # another technology's
+        (Rat.LTE, {LTE: {"DRB.PdcpSduVolumeDl.716-01.9": 7.0}}, "up"),
+        (Rat.LTE, {LTE: {"DRB.PdcpSduVolumeDl.716-01.9": 0.0}} | SESSIONS, "unknown"),
+        (Rat.NR, {}, "unknown"),
     ],
 )
-def test_what_a_period_says(kind: LinkKind, values: dict[str, dict[str, float]], state: str) -> None:
-    assert carried(ALFA, kind, [period(values)]) == state
+def test_what_a_period_says(rat: Rat, values: dict[str, dict[str, float]], state: str) -> None:
+    assert carried(ALFA, rat, [period(values)]) == state
 
 
 def test_the_longest_period_of_a_station_that_ran_all_the_time_counts() -> None:
-    assert carried(ALFA, LinkKind.NGU, []) == "unknown"
-    assert carried(ALFA, LinkKind.NGU, [period(nr(1.0), suspect=True)]) == "unknown"
-    assert carried(ALFA, LinkKind.NGU, [period(nr(0.0) | SESSIONS, minutes=1), period(nr(1.0))]) == "up"
+    assert carried(ALFA, Rat.NR, []) == "unknown"
+    assert carried(ALFA, Rat.NR, [period(nr(1.0), suspect=True)]) == "unknown"
+    assert carried(ALFA, Rat.NR, [period(nr(0.0) | SESSIONS, minutes=1), period(nr(1.0))]) == "up"

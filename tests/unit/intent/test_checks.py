@@ -19,12 +19,16 @@ from controller.models.facts import (
     CoreLinkFact,
     Finding,
     Interface,
+    LinkKind,
     NeighbourFact,
     PeerFact,
     ShareFact,
     StationFact,
 )
-from controller.models.network import Network
+from controller.models.network import Network, Rat
+from controller.models.sharing import Plane
+from controller.nrm.profiles import is_link, rat_of, render
+from controller.nrm.profiles.readings import read_station
 from tests.unit.intent.clouds import function, nodes, package
 
 TODAY = date(2026, 6, 15)
@@ -844,6 +848,54 @@ def test_a_relation_without_handover_needs_no_link_but_for_en_dc_and_xn_needs_a_
     for row in draft["neighbours"]:
         row["handover"] = False
     assert _ends(draft) == {"S1": ["LTE X2 S2.NR"], "S2": ["NR X2 S1.LTE"]}
+
+
+@pytest.mark.parametrize(
+    ("option", "user_plane", "x2"),
+    [
+        ("3", {"S1.LTE"}, {Plane.CONTROL, Plane.USER}),
+        (3, {"S1.LTE"}, {Plane.CONTROL, Plane.USER}),
+        ("3a", {"S1.LTE", "S2.NR"}, {Plane.CONTROL}),
+        ("3x", {"S1.LTE", "S2.NR"}, {Plane.CONTROL, Plane.USER}),
+    ],
+)
+def test_s1_u_and_x2_end_where_the_option_of_en_dc_says(
+    option: str | int, user_plane: set[str], x2: set[Plane]
+) -> None:
+    """TR 38.801: S1-U at the eNB in option 3, at both in 3a and 3x; X2-U in 3 and 3x; signalling over the eNB alone."""
+    draft = sound()
+    _neighbours(draft, ("S1/lte", "S2/nr"), anr=True)
+    draft["header"] |= {"x2_vlan": 900, "en_dc": option}
+    draft["stations"][1]["standalone"] = False
+    draft["cells"] = [cell for cell in draft["cells"] if f"{cell['station']}/{cell['id']}" in ("S1/lte", "S2/nr")]
+    intent = compile_intent(Network.model_validate(draft), TODAY)
+    facts = [fact for found in intent.facts.values() for fact in found]
+    links = [fact for fact in facts if isinstance(fact, CoreLinkFact)]
+    assert {f"{link.station}.{link.rat}" for link in links if link.kind is LinkKind.S1U} == user_plane
+    assert {(link.station, link.kind) for link in links if not link.kind.user_plane} == {("S1", LinkKind.S1C)}
+    assert {link.owners for link in links if link.station == "S2"} == (
+        {("a",), ("b",)} if "S2.NR" in user_plane else set()
+    )
+    peers = [fact for fact in facts if isinstance(fact, PeerFact)]
+    assert {(peer.station, peer.rat) for peer in peers} == {("S1", Rat.LTE), ("S2", Rat.NR)}
+    assert [set(peer.planes) for peer in peers] == [x2, x2]
+
+
+def test_enb_and_gnb_of_one_station_have_a_user_plane_each() -> None:
+    draft = sound()
+    _neighbours(draft, ("S1/lte", "S1/nr"), anr=True)
+    draft["stations"][0]["standalone"] = False
+    intent = compile_intent(Network.model_validate(draft), TODAY)
+    ends = [(f.rat, f.id) for f in intent.facts["S1"] if isinstance(f, CoreLinkFact) and f.kind is LinkKind.S1U]
+    assert sorted(ends) == [(rat, f"{tenant}-s1u") for rat in ("LTE", "NR") for tenant in ("a", "b")]
+    assert intent.findings == ()
+    tree = render(("lte-28658", "nr-28541"), intent.facts["S1"]).tree
+    found = {path: rat_of(path) for path in tree if "EP_S1U[" in path and is_link(path)}
+    assert sorted((path.split("/")[2], rat) for path, rat in found.items()) == [
+        *[("ENBFunction[1]", "LTE")] * 2,
+        *[("GNBCUUPFunction[1]", "NR")] * 2,
+    ]
+    assert read_station(tree).linked == {Rat.LTE}, "an import takes its NR cells for cells without a core of their own"
 
 
 def test_relations_lead_both_ways_between_technologies_and_say_who_anchors_whom() -> None:

@@ -91,10 +91,12 @@ def peer(rat: Rat, interface: Interface = Interface.X2, peer_rat: Rat = Rat.LTE)
     return PeerFact(STATION, rat, interface, "PE-CUS-0003", peer_rat, "10.64.4.76", 999, "10.64.4.77")
 
 
-def link(kind: LinkKind, tenant: str, name: str = "") -> CoreLinkFact:
+def link(kind: LinkKind, tenant: str, name: str = "", node: Rat | None = None) -> CoreLinkFact:
+    """A link of the node of its core's technology, if no other is named."""
     number = TENANTS.index(tenant) + 1
     return CoreLinkFact(
         STATION,
+        node or kind.core,
         kind,
         name or f"{tenant}-{kind.lower()}-lima",
         (PLMNS[tenant],),

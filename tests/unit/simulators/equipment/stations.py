@@ -98,14 +98,23 @@ def anchor(station: Station, allowed: str = "true") -> None:
     configure(station, within_enb(f"<EUtranCellFDD><id>1</id>{relation}</EUtranCellFDD>", station.id))
 
 
-def x2(station: Station) -> None:
-    """Give the NR functions of a station an end each of X2 to an anchor of another one."""
-    ends = (("GNBCUCPFunction", GNBCUCP, "EP_X2C"), ("GNBCUUPFunction", GNBCUUP, "EP_X2U"))
-    for function, namespace, end in ends:
-        near = "<localAddress><ipAddress>10.99.0.4</ipAddress><vlanId>900</vlanId></localAddress>"
-        inside = f"<id>T-LTE-1</id><attributes>{near}<remoteAddress>10.99.0.1</remoteAddress></attributes>"
-        text = f'<{function} xmlns="{namespace}"><id>1</id><{end} xmlns="{EP}">{inside}</{end}></{function}>'
-        configure(station, f'<ManagedElement xmlns="{ME}"><id>{station.id}</id>{text}</ManagedElement>')
+def x2(station: Station, *planes: str) -> None:
+    """Give the NR functions of a station an end of X2 in each plane (C, U) to an anchor of another one."""
+    for plane in planes:
+        _end_point(station, f"EP_X2{plane}", "T-LTE-1", 900, "10.99.0.1")
+
+
+def s1u_of_gnb(station: Station) -> None:
+    """Give the CU-UP of a station a user plane to the S-GWs of the first tenant (EN-DC, options 3a and 3x)."""
+    _end_point(station, "EP_S1U", "andes-s1u", 101, "10.41.9.1")
+
+
+def _end_point(station: Station, end: str, name: str, vlan: int, far: str) -> None:
+    function, namespace = ("GNBCUCPFunction", GNBCUCP) if end.endswith("C") else ("GNBCUUPFunction", GNBCUUP)
+    near = f"<localAddress><ipAddress>10.99.0.4</ipAddress><vlanId>{vlan}</vlanId></localAddress>"
+    inside = f"<id>{name}</id><attributes>{near}<remoteAddress>{far}</remoteAddress></attributes>"
+    text = f'<{function} xmlns="{namespace}"><id>1</id><{end} xmlns="{EP}">{inside}</{end}></{function}>'
+    configure(station, f'<ManagedElement xmlns="{ME}"><id>{station.id}</id>{text}</ManagedElement>')
 
 
 def configure_nr(station: Station, policies: str = "", served: str = "", *, linked: bool = True) -> None:

@@ -28,6 +28,7 @@ from tests.unit.simulators.equipment.stations import (
     nr_station,
     own_cell,
     policy,
+    s1u_of_gnb,
     set_cell,
     x2,
 )
@@ -248,9 +249,29 @@ def test_nr_without_core_links_serves_whom_an_anchor_brings(clock: VirtualClock)
     assert andes > 0 == condor
     station.equipment.begin_fault("core-link-down", "andes")
     assert carried() == (0, 0)
-    x2(station)  # anchors of another station have core links of their own
+    x2(station, "C", "U")  # anchors of another station have core links of their own
     andes, condor = carried()
     assert andes == 0 < condor
+
+
+def test_packets_of_nr_beside_lte_take_the_s1_u_of_the_gnb_where_it_has_one_and_else_x2_u(clock: VirtualClock) -> None:
+    station = beside_lte(clock)
+    cell = f"ManagedElement={station.id},GNBCUCPFunction=1,NRCellCU=n78-1"
+
+    def carried() -> tuple[bool, bool]:
+        clock.advance(to_boundary(clock, 2))
+        values = station.equipment.performance.measure().values[cell]
+        andes, condor = (f"{ANDES}.9.1-0000A1", f"{CONDOR}.9.1-0000B1")
+        return values[f"DRB.PdcpSduVolumeDL.{andes}"] > 0, values[f"DRB.PdcpSduVolumeDL.{condor}"] > 0
+
+    x2(station, "C")
+    assert carried() == (False, False), "users attach, and nothing takes their packets"
+    s1u_of_gnb(station)
+    assert carried() == (True, False)
+    x2(station, "U")
+    assert carried() == (True, True)
+    station.equipment.begin_fault("core-link-down", "andes")
+    assert carried() == (False, True), "the anchor is another station's, the user plane is here"
 
 
 def test_lte_share_is_kept_and_counted(clock: VirtualClock) -> None:
