@@ -19,7 +19,13 @@ from controller.intent.cloud_contracts import cloud_findings
 from controller.intent.findings import Check, canonical, finding
 from controller.intent.functions import function_facts
 from controller.intent.grants import Grant, cover, grants_in_force
-from controller.intent.identities import identity_findings, node_plmn_findings, radio_faults, tenant_findings
+from controller.intent.identities import (
+    identity_findings,
+    node_plmn_findings,
+    radio_faults,
+    raster_findings,
+    tenant_findings,
+)
 from controller.intent.links import CoreLinks, LinkedCell
 from controller.intent.neighbours import PeerEnds, neighbour_facts, neighbour_findings
 from controller.intent.own_cells import own_cell_findings
@@ -95,6 +101,7 @@ def compile_intent(
     findings += unit_findings(network)
     findings += identity_findings(network, cells)
     findings += code_findings(network, cells)
+    findings += raster_findings(cells)
     findings += neighbour_findings(network, placed)
     findings += own_cell_findings(network, placed)
     findings += tracking_area_findings(network, placed, grants)

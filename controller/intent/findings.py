@@ -72,6 +72,7 @@ class Check(StrEnum):
     PCI_COLLISION = "pci-collision"
     PCI_CONFUSION = "pci-confusion"
     PRACH_CLASH = "prach-clash"
+    RADIO_UNCHECKED = "radio-unchecked"
     # Neighbours
     NEIGHBOUR_DANGLING = "neighbour-dangling"
     NEIGHBOUR_PLMNS = "neighbour-plmns"
@@ -113,6 +114,7 @@ _MILDER = {
     Check.PCI_COLLISION: Severity.WARNING,
     Check.PCI_CONFUSION: Severity.WARNING,
     Check.PRACH_CLASH: Severity.WARNING,
+    Check.RADIO_UNCHECKED: Severity.INFO,
     Check.NEIGHBOUR_DANGLING: Severity.WARNING,
     Check.NEIGHBOUR_PLMNS: Severity.WARNING,
     Check.NEIGHBOUR_ONE_WAY: Severity.WARNING,

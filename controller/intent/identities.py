@@ -11,9 +11,24 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from controller.intent.findings import Check, Fault, finding
 from controller.intent.sharing import CellSharing
-from controller.inventory.radio import BANDS, LIMITS, carrier_problems, code_problems, planned_problems
+from controller.inventory.radio import BANDS, LIMITS, carrier_problems, code_problems, planned_problems, raster_is_open
 from controller.models.facts import Finding
 from controller.models.network import Cell, Network, Rat, Snssai, Station
+
+
+def raster_findings(cells: Sequence[Cell]) -> Iterator[Finding]:
+    """Channels that are right or wrong by a subcarrier spacing which nobody says, for each band."""
+    unknown: dict[str, list[str]] = defaultdict(list)
+    for cell in cells:
+        band = BANDS.get(cell.band)
+        if band is not None and band.rat is cell.rat and raster_is_open(cell, band):
+            unknown[cell.band].append(cell.name)
+    for name, names in sorted(unknown.items()):
+        text = (
+            f"channels in {name}, as of {min(names)} ({len(names)} in all), were not checked against the raster of "
+            "30 kHz: nobody says which subcarrier spacing they use; give scs_khz"
+        )
+        yield finding(Check.RADIO_UNCHECKED, text)
 
 
 def identity_findings(network: Network, cells: Sequence[Cell]) -> Iterator[Finding]:

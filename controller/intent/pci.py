@@ -2,7 +2,7 @@
 
 *Collision*: a cell and its neighbour have the same PCI, so that users who receive both decode neither. *Confusion*: two
 neighbours of a site have the same PCI, so that its cells don't know which one users report. *Clash*: a cell and its
-neighbour have the same first PRACH root, so that each takes preambles for the other as its own. ``neighbours`` defines
+neighbour have a PRACH root in common, so that each takes preambles for the other as its own. ``neighbours`` defines
 who is a neighbour. Only cells of equal carrier and code are compared, so a well-planned network costs little.
 """
 
@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 
-from controller.intent.findings import Check, Fault
+from controller.intent.findings import Check, Fault, finding
 from controller.intent.neighbours import NEAREST, RADIUS_KM, Places, Tile
-from controller.inventory.radio import LIMITS
+from controller.inventory.radio import LIMITS, PrachRoots, prach_roots
 from controller.models.facts import Finding
 from controller.models.network import Cell, Network, Rat
 
@@ -26,6 +26,10 @@ _WRONG = {
     Check.PCI_CONFUSION: "it can't know which of them its users report",
     Check.PRACH_CLASH: "each takes preambles sent to the other for its own",
 }
+#: Cells that a finding names.
+_NAMED = 3
+#: A PCI, or a PRACH root and the length of its sequences.
+_Code = tuple[int, int]
 #: Whether it is LTE, and the downlink channel: the PCI distinguishes cells within this.
 _Carrier = tuple[bool, int]
 
@@ -40,16 +44,21 @@ class _Twin:
 
 
 def code_findings(network: Network, cells: Sequence[Cell]) -> Iterator[Finding]:
-    """One finding for each cell whose PCI collides or confuses, and for each whose PRACH root clashes.
+    """One finding for each cell whose PCI collides or confuses, and for each whose PRACH roots clash.
 
-    It names the nearest cell with the same code.
+    It names the nearest cell with the same code. One more names the cells of which the files don't say enough to know.
     """
     site_of = {station.id: station.site for station in network.stations if station.site in network.site_by_id}
     placed = [cell for cell in cells if cell.station in site_of]
     places = Places(network)
-    pcis = _groups(((cell, cell.pci) for cell in placed), site_of, places)
-    roots = _groups(((cell, cell.prach_root) for cell in placed if cell.prach_root is not None), site_of, places)
-    received = {(_carrier(cell), site_of[cell.station]) for cell, _ in (*pcis, *roots)}
+    roots_of = {cell.name: taken for cell in placed if (taken := prach_roots(cell)) is not None}
+    rooted = [(cell, roots_of[cell.name]) for cell in placed if cell.name in roots_of]
+    pcis = _groups(((cell, (0, cell.pci)) for cell in placed), site_of, places)
+    roots = _groups(((cell, (of.length, one)) for cell, of in rooted for one in of.numbers), site_of, places)
+    open_roots: list[tuple[Cell, list[_Twin]]] = []
+    if not all(of.exact for of in roots_of.values()):
+        open_roots = _groups(((cell, (of.length, one)) for cell, of in rooted for one in of.possible), site_of, places)
+    received = {(_carrier(cell), site_of[cell.station]) for cell, _ in (*pcis, *roots, *open_roots)}
     judge = _Judge(places, placed, site_of, received)
     found: set[str] = set()
     for cell, twins in pcis:
@@ -61,21 +70,49 @@ def code_findings(network: Network, cells: Sequence[Cell]) -> Iterator[Finding]:
         if cell.name not in found:
             found.add(cell.name)
             yield fault.at(cell)
+    clashing: set[str] = set()
     for cell, twins in roots:
-        fault = judge.of_root(cell, twins)
+        fault = judge.of_roots(cell, roots_of, twins)
         if fault is not None:
+            clashing.add(cell.name)
             yield fault.at(cell)
+    unknown = [
+        cell
+        for cell, twins in open_roots
+        if cell.name not in clashing and not roots_of[cell.name].exact and judge.of_roots(cell, roots_of, twins)
+    ]
+    if unknown:
+        yield _unchecked(unknown)
+
+
+def _unchecked(cells: Sequence[Cell]) -> Finding:
+    """That nobody can tell whether these cells share roots with neighbours."""
+    names = sorted(cell.name for cell in cells)
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    text = (
+        f"PRACH roots of {len(names)} cell{'s' * (len(names) > 1)} were compared by their first root alone: nobody "
+        f"says how many they take ({', '.join(names[:_NAMED])}{more}); give prach_zcz, and of NR cells prach_format"
+    )
+    return finding(Check.RADIO_UNCHECKED, text)
 
 
 def _groups(
-    codes: Iterable[tuple[Cell, int]], site_of: Mapping[str, str], places: Places
+    codes: Iterable[tuple[Cell, _Code]], site_of: Mapping[str, str], places: Places
 ) -> list[tuple[Cell, list[_Twin]]]:
-    """Cells with others in reach that have the same code on the same carrier, nearest first."""
-    alike: dict[tuple[_Carrier, int], list[Cell]] = defaultdict(list)
+    """Cells with others in reach that have a code in common on the same carrier, nearest first."""
+    alike: dict[tuple[_Carrier, _Code], list[Cell]] = defaultdict(list)
     for cell, code in codes:
         alike[_carrier(cell), code].append(cell)
-    found = (pair for group in alike.values() for pair in _twins(group, site_of, places))
-    return [(cell, sorted(twins, key=lambda twin: (twin.km, twin.cell.name))) for cell, twins in found]
+    cells: dict[str, Cell] = {}
+    twins_of: dict[str, dict[str, _Twin]] = defaultdict(dict)
+    for group in alike.values():
+        for cell, twins in _twins(group, site_of, places):
+            cells[cell.name] = cell
+            twins_of[cell.name].update((twin.cell.name, twin) for twin in twins)
+    return [
+        (cell, sorted(twins_of[name].values(), key=lambda twin: (twin.km, twin.cell.name)))
+        for name, cell in cells.items()
+    ]
 
 
 def _listed(network: Network) -> Iterator[tuple[Cell, Fault]]:
@@ -129,6 +166,11 @@ def _channel(cell: Cell) -> str:
     return f"{'EARFCN' if cell.rat is Rat.LTE else 'NR-ARFCN'} {cell.arfcn_dl}"
 
 
+def _roots(of: PrachRoots) -> str:
+    first, *others = of.numbers
+    return f"roots {first} to {others[-1]}" if others else f"root {first}"
+
+
 def _far(km: float) -> str:
     return f"{km:.1f} km away" if km else "at the same site"
 
@@ -177,15 +219,16 @@ class _Judge:
                 return Fault(Check.PCI_CONFUSION, f"{text}; {self._free(carrier, cell, site)}")
         return None
 
-    def of_root(self, cell: Cell, twins: Sequence[_Twin]) -> Fault | None:
-        """The fault of a cell's first PRACH root, given its twins, nearest first."""
+    def of_roots(self, cell: Cell, roots: Mapping[str, PrachRoots], twins: Sequence[_Twin]) -> Fault | None:
+        """The fault of a cell's PRACH roots, given its twins, nearest first."""
         carrier, site = _carrier(cell), self._site_of[cell.station]
         for twin in twins:
             if twin.site in self._received[carrier, site] or site in self._received[carrier, twin.site]:
-                text = f"PRACH root {cell.prach_root} on {_channel(cell)} is also that of {twin.cell.name}"
+                text = f"PRACH {_roots(roots[cell.name])} on {_channel(cell)}, {twin.cell.name}"
                 return Fault(
                     Check.PRACH_CLASH,
-                    f"{text}, {_far(twin.km)}: {_WRONG[Check.PRACH_CLASH]}; give one of them another root",
+                    f"{text}, {_far(twin.km)}, has {_roots(roots[twin.cell.name])}: {_WRONG[Check.PRACH_CLASH]}; "
+                    "give one of them others",
                 )
         return None
 

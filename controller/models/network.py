@@ -183,7 +183,7 @@ class EnDc(StrEnum):
 
 
 def _option(value: object) -> object:
-    """In YAML an option 3 without quotes is a number."""
+    """In YAML a choice such as 3 is a number where it has no quotes."""
     return str(value) if type(value) is int else value
 
 
@@ -420,6 +420,16 @@ class Cell(Noun):
     )
     prach_root: Annotated[int, Field(ge=0, le=837)] | None = Field(
         default=None, description="First logical root sequence of the PRACH preambles."
+    )
+    prach_zcz: Annotated[int, Field(ge=0, le=15)] | None = Field(
+        default=None,
+        description="zeroCorrelationZoneConfig: with the root it says which root sequences the cell takes.",
+    )
+    prach_format: Annotated[str, BeforeValidator(_option)] | None = Field(
+        default=None, description="Preamble format: LTE 0 to 4 (none: a long one), NR 0 to 3, A1 to C2."
+    )
+    scs_khz: Annotated[Literal[15, 30, 60], BeforeValidator(whole_number)] | None = Field(
+        default=None, description="NR: subcarrier spacing of the carrier, if it uses one only."
     )
     ssb_arfcn: Annotated[int, Field(ge=0, le=3279165)] | None = Field(
         default=None, description="NR-ARFCN of the cell-defining SSB, on the synchronisation raster."

@@ -29,6 +29,7 @@ class CellRow:
     primary_plmn: str
     max_tx_power_dbm: float
     prach_root: int | str
+    prach_zcz: int | str
     ssb_arfcn: int | str
 
 
@@ -91,6 +92,8 @@ _OWN_NODES = 600_000
 #: PRACH root sequences of a cell, of the 838 of the long preambles: with eight, 64 preambles bear the delay of 12 km;
 #: with two of some 3 km, enough in towns (TS 36.211 §5.7.2). Cells in towns have the upper half.
 _ROOTS, _TOWN_ROOTS, _TOWN_ROOTS_FROM = 8, 2, 408
+#: zeroCorrelationZoneConfig for so many: cyclic shifts of 93 and of 26 (TS 36.211 table 5.7.2-2).
+_ZCZ, _TOWN_ZCZ = 11, 5
 #: Groups of three, one for each sector of a station: PCIs (TS 36.211 §6.11, TS 38.211 §7.4.2), and PRACH roots.
 _GROUPS = {"LTE": 168, "NR": 336, "roots": 17, "roots in towns": 71}
 #: Stations nearer than this differ in PCIs: neighbours are up to 10 km apart, two neighbours of one up to twice that.
@@ -154,6 +157,10 @@ def _prach_root(base: Base, sector: int, codes: Codes) -> int:
     return _ROOTS * (3 * codes[base.id, "roots"] + sector - 1)
 
 
+def _prach_zcz(base: Base) -> int:
+    return _TOWN_ZCZ if base.mast.place.population >= _TOWN else _ZCZ
+
+
 def cells(area: Area, seed: int, codes: Codes) -> Iterator[CellRow]:
     """The cells of a tracking area, station by station."""
     for base in area.bases:
@@ -175,6 +182,7 @@ def cells(area: Area, seed: int, codes: Codes) -> Iterator[CellRow]:
                     primary_plmn=PLMN[carrier.tenant],
                     max_tx_power_dbm=carrier.power_dbm - (3 if base.mast.place.population >= _DENSE else 0),
                     prach_root=_prach_root(base, sector, codes) if carrier.rat == "LTE" else "",
+                    prach_zcz=_prach_zcz(base) if carrier.rat == "LTE" else "",
                     ssb_arfcn=carrier.ssb,
                 )
 

@@ -472,6 +472,7 @@ CASES: list[tuple[Check, list[str], Callable[[Draft], object]]] = [
     (Check.PCI_COLLISION, LTE, lambda d: _lte(d, pci=2)),
     (Check.PCI_CONFUSION, NR, _pci_confusion),
     (Check.PRACH_CLASH, LTE, lambda d: [cell.update(prach_root=40) for cell in d["cells"] if cell["rat"] == "LTE"]),
+    (Check.RADIO_UNCHECKED, NETWORK, lambda d: _nr(d, arfcn_dl=630001, arfcn_ul=630001)),
     (Check.NEIGHBOUR_DANGLING, NETWORK, lambda d: _neighbours(d, ("S1/lte", "S9/lte"), anr=True)),
     (Check.NEIGHBOUR_DANGLING, NETWORK, lambda d: _neighbours(d, ("S1/x", "S2/lte"), anr=True)),
     (Check.NEIGHBOUR_PLMNS, FIRST, _neighbour_of_others),

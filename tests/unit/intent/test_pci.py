@@ -14,7 +14,7 @@ from controller.cli.groups import finding_lines
 from controller.intent import compile_intent
 from controller.intent.neighbours import NEAREST, RADIUS_KM, Places
 from controller.intent.pci import code_findings
-from controller.models.network import Network
+from controller.models.network import Network, Rat
 from tests.unit.intent.test_checks import TODAY, sound
 
 _KM = 1 / 111.195  # degrees of latitude
@@ -53,6 +53,35 @@ def test_carriers_and_technologies_have_pcis_of_their_own() -> None:
     other = {"arfcn_dl": 9385, "arfcn_ul": 27385}
     cells = [cell.model_copy(update=other) if cell.name == "S0/lte" else cell for cell in net.cells]
     assert found(net.model_copy(update={"cells": tuple(cells)})) == [("collision", "S0/nr"), ("collision", "S1/nr")]
+
+
+def test_neighbours_whose_ranges_of_prach_roots_overlap_clash_and_what_is_open_is_said() -> None:
+    def codes(*plans: dict[str, object]) -> dict[str, list[str]]:
+        net = network([(n * 9 * _KM, 0, n) for n in range(len(plans))])
+        of = {f"S{n}": plan for n, plan in enumerate(plans)}
+        cells = [cell.model_copy(update=of[cell.station]) for cell in net.cells if cell.rat is Rat.LTE]
+        found: dict[str, list[str]] = {}
+        for one in compile_intent(net.model_copy(update={"cells": tuple(cells)}), TODAY).findings:
+            if one.code in ("prach-clash", "radio-unchecked"):
+                found.setdefault(one.code, []).append(one.message)
+        return found
+
+    def plan(root: int, zcz: int | None) -> dict[str, object]:
+        return {"prach_root": root, "prach_zcz": zcz}
+
+    clash = codes(plan(120, 11), plan(127, 11))["prach-clash"]
+    assert [text.partition(":")[0] for text in clash] == ["cell S0/lte", "cell S1/lte"]
+    assert "roots 120 to 127 on" in clash[0]
+    assert "has roots 127 to 134" in clash[0]
+    assert codes(plan(120, 11), plan(128, 11)) == {}
+    assert "prach-clash" in codes(plan(836, 11), plan(2, 1)), "after the last root comes the first"
+    assert codes(plan(120, None), plan(120, None)).keys() == {"prach-clash"}, "whatever the shift is"
+    (told,) = codes(plan(120, None), plan(130, None))["radio-unchecked"]
+    assert "2 cells" in told
+    assert "S0/lte, S1/lte" in told
+    (told,) = codes(plan(120, None), plan(130, 1))["radio-unchecked"]
+    assert "of 1 cell were" in told
+    assert codes(plan(120, None), plan(110, 1), plan(190, None)) == {}, "no number of roots makes these overlap"
 
 
 def test_neighbours_with_one_prach_root_clash_and_two_neighbours_of_one_site_do_not() -> None:
