@@ -200,7 +200,7 @@ class NetconfSession:
 
     def _lacking(self, modules: Announced) -> Iterator[str]:
         """Names of nodes whose feature the server lacks; a leaf as ``node/leaf``."""
-        for node in self._root.children:
+        for node in (*self._root.children, *self._root.beside):
             if node.feature and not node.given and not modules.offers(node.namespace, node.feature):
                 yield from (below.name for below in node.walk())
             for leaf in node.leaves:

@@ -21,7 +21,7 @@ from controller.nrm.active_alarms import decode_alarms
 from controller.nrm.markup import MalformedXmlError, parse_xml
 from controller.nrm.profiles.alarm_list import decode_records
 from controller.nrm.schema import LeafSpec, NodeSpec
-from controller.nrm.tree import LeafName, Observed, Path, Value, child, parent, step
+from controller.nrm.tree import LeafName, Observed, Path, Value, parent, step
 
 
 class Offers(Protocol):
@@ -49,22 +49,18 @@ def read_filter(root: NodeSpec, station: str, offers: Offers = _everything) -> l
     element = etree.Element(root.tag, nsmap=ns.as_default(root.namespace))
     etree.SubElement(element, f"{{{root.namespace}}}id").text = station
     etree.SubElement(element, f"{{{root.namespace}}}attributes")
-    beside = []
     for function in root.children:
-        if not believed(function.namespace, function.feature):
-            continue
-        if function.top:
-            beside.append(etree.Element(function.tag, nsmap=ns.as_default(function.namespace)))
-        else:
+        if believed(function.namespace, function.feature):
             etree.SubElement(element, function.tag, nsmap=ns.as_default(function.namespace))
-    return [element, *beside]
+    beside = (node for node in root.beside if believed(node.namespace, node.feature))
+    return [element, *(etree.Element(node.tag, nsmap=ns.as_default(node.namespace)) for node in beside)]
 
 
 def decode(root: NodeSpec, data: etree._Element | bytes, station: str) -> Observed:
     """Read the ``<data>`` of a reply (or the whole reply, or a ManagedElement).
 
-    A station that does not have the ManagedElement reads as an empty tree; ManagedElements of
-    other names are listed as unknown.
+    A station that does not have the ManagedElement reads as a tree of what stands beside it only, if anything does;
+    ManagedElements of other names are listed as unknown.
 
     Raises:
         DeviceRefusedError: The bytes are no well-formed XML, or the nodes are more than any station has.
@@ -76,11 +72,11 @@ def decode(root: NodeSpec, data: etree._Element | bytes, station: str) -> Observ
         if (element.findtext(f"{{{root.namespace}}}id") or "").strip() == station:
             reader.entry(root, element, "")
             records = decode_records(element)
-            for beside in (node for node in root.children if node.top):
-                for entry in _top(parsed, beside.tag):
-                    reader.entry(beside, entry, child("", root.name, station))
         else:
             reader.mark_unknown("", element)
+    for beside in root.beside:
+        for entry in _top(parsed, beside.tag):
+            reader.entry(beside, entry, "")
     reader.finish()
     unknown = tuple(dict.fromkeys(reader.unknown))
     return Observed(reader.tree, reader.state, unknown, reader.spelled, decode_alarms(_content(parsed)), records)
@@ -159,7 +155,7 @@ class _Reader:
             tag = node.tag
             if tag == spec.attributes_tag:
                 self._nodes(spec, node, path)
-            elif (below := spec.child_by_tag.get(tag)) is not None and not below.in_attributes and not below.top:
+            elif (below := spec.child_by_tag.get(tag)) is not None and not below.in_attributes:
                 self.entry(below, node, path)
             elif (leaf := spec.leaf_by_tag.get(tag)) is not None and leaf.beside:
                 self._leaf(leaf, node.text or "", path)
@@ -294,7 +290,7 @@ class _Writer:
 
     def _op_above(self, path: Path) -> Op | None:
         """Operation of the nearest ancestor that is created or deleted."""
-        while self._whole and (path := "" if self._is_top(path) else parent(path)) != "":
+        while self._whole and (path := parent(path)) != "":
             if path in self._whole:
                 return self._whole[path]
         return None
@@ -304,8 +300,7 @@ class _Writer:
         if path in self._open:
             return self._open[path]
         name, keys = step(path)
-        top = self._is_top(path)
-        above = "" if top else parent(path)
+        above = parent(path)
         if above:
             above_spec, container = self._entry(above)
             spec = above_spec.child_by_name.get(name)
@@ -313,7 +308,7 @@ class _Writer:
                 container = _attributes(above_spec, container)
         else:
             container = self.config
-            spec = self._root.child_by_name[name] if top else self._root if name == self._root.name else None
+            spec = self._root.top_by_name.get(name)
         if spec is None or len(keys) != len(spec.keys):
             raise ValueError(f"the profile knows no {path}")
         nsmap = None if above and above_spec.namespace == spec.namespace else ns.as_default(spec.namespace)
@@ -322,13 +317,6 @@ class _Writer:
             etree.SubElement(element, f"{{{spec.namespace}}}{key}").text = value
         self._open[path] = spec, element
         return spec, element
-
-    def _is_top(self, path: Path) -> bool:
-        """Whether an entry is beside the managed element."""
-        if path.count("/") != 2:
-            return False
-        spec = self._root.child_by_name.get(step(path)[0])
-        return spec is not None and spec.top
 
     def _place(self, edit: Edit, spec: NodeSpec, element: etree._Element) -> None:
         """Set the place of an entry in its user-ordered list (RFC 7950 §7.8.6)."""

@@ -246,7 +246,8 @@ class NodeSpec:
         given: What entries are to have that come with the device, which managers neither create nor delete; a device
             without them lacks nothing. Empty of all others.
         feature: Feature of its module without which a device has none; empty where all have it.
-        top: Whether entries stand at the top of the data tree, beside the managed element; in paths they stand in it.
+        beside: Of a root, keyed lists that stand beside it at the top of the data tree. What is below the root goes and
+            comes with it, what is beside it does not.
         lent: Whether an entry is a setting of something that stays when it goes, as a node out of use: to take it back
             removes nothing, so nobody has to name it.
         place: Whether its key says only where it stands (the pool of a function): what goes there and comes under
@@ -275,7 +276,7 @@ class NodeSpec:
     member: str = ""
     given: dict[LeafName, Value] = field(default_factory=dict)
     feature: str = ""
-    top: bool = False
+    beside: tuple[NodeSpec, ...] = ()
     lent: bool = False
     place: bool = False
     apart: tuple[str, ...] = ()
@@ -369,6 +370,11 @@ class NodeSpec:
         }
 
     @cached_property
+    def top_by_name(self) -> dict[str, NodeSpec]:
+        """Of a root: itself and what stands beside it, by local name."""
+        return {node.name: node for node in (self, *self.beside)}
+
+    @cached_property
     def child_by_tag(self) -> dict[str, NodeSpec]:
         """Children by qualified name."""
         return {node.tag: node for node in self.children}
@@ -441,28 +447,30 @@ class NodeSpec:
 
     @cached_property
     def by_class_path(self) -> dict[str, NodeSpec]:
-        """This node and all below by their paths without keys, as in ``/Router/Vrf``."""
+        """This node, all below and beside by their paths without keys, as in ``/Router/Vrf``."""
         found = {f"/{self.name}": self}
+        for node in self.beside:
+            found.update(node.by_class_path)
         for node in self.children:
             found.update({f"/{self.name}{below}": spec for below, spec in node.by_class_path.items()})
         return found
 
     @cached_property
     def at(self) -> Callable[[Path], NodeSpec | None]:
-        """The spec of the entry at a path that starts with this node; remembers the latest paths below it."""
+        """The spec of the entry at a path that starts with this node, or beside it; remembers the latest paths."""
         by_class_path, top = self.by_class_path, f"/{self.name}["
 
         @lru_cache(maxsize=4096)
-        def below(rest: str) -> NodeSpec | None:
-            return by_class_path.get(_KEYS.sub("", f"{top}{rest}"))
+        def known(path: str) -> NodeSpec | None:
+            return by_class_path.get(_KEYS.sub("", path))
 
         # Devices of one kind have much the same entries below their own names.
-        return lambda path: below(path[path.index("]") :]) if path.startswith(top) else None
+        return lambda path: known(f"{top}{path[path.index(']') :]}" if path.startswith(top) else path)
 
     def walk(self) -> Iterator[NodeSpec]:
-        """This node and all below, parents first."""
+        """This node, all below and all beside, parents first."""
         yield self
-        for node in self.children:
+        for node in (*self.children, *self.beside):
             yield from node.walk()
 
 

@@ -4,7 +4,8 @@ A tree maps the path of every list entry (a managed object or an entry of an att
 its leaves. Paths read like ``/ManagedElement[PE-CUS-0042]/ENBFunction[1]/EUtranCellFDD[1]/plmnIdList[716,15]``:
 names without namespaces (the profile's schema knows them), keys in the schema's order, each key
 percent-encoded where it holds one of ``/ [ ] , %``. The ``attributes`` container of 3GPP classes
-is not part of the path, since every class has it; the schema puts it back on the wire.
+is not part of the path, since every class has it; the schema puts it back on the wire. What stands at the top of
+the data tree beside the root has a path of its own (``/NRNetwork[minka]``): it does not go with the root.
 
 The order of entries in the mapping is the order on the device; it matters for lists that are
 ordered by user, and only there.

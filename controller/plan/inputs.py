@@ -321,10 +321,10 @@ def _frequency_of(root: NodeSpec, tree: Tree, path: Path) -> str:
 
 def _frequencies(root: NodeSpec, tree: Tree) -> dict[str, Value]:
     """Channel numbers of the SSBs of frequencies, by distinguished name."""
-    holders = tuple(f"/{node.name}[" for node in root.children if node.top)
+    holders = tuple(f"/{node.name}[" for node in root.beside)
     found: dict[str, Value] = {}
     for path in tree:
-        spec = spec_of(root, path) if any(holder in path for holder in holders) else None
+        spec = spec_of(root, path) if path.startswith(holders) else None
         if spec is not None and LeafRole.SSB in spec.leaf_by_role:
             found[",".join(name_of(path).split(",")[-2:])] = tree[path].get(spec.leaf(LeafRole.SSB), "")
     return found
@@ -359,7 +359,7 @@ def _moved(
         path: one for path, one in tree.items() if path in held or ",".join(name_of(path).split(",")[-2:]) not in unused
     }
     holders = {parent(path) for path in tree}
-    tops = {node.name for node in root.children if node.top}
+    tops = {node.name for node in root.beside}
     tree = {path: one for path, one in tree.items() if path in held or path in holders or class_of(path) not in tops}
     owners = {path: rendered.owners[path] for path in tree}
     findings = tuple(_no_frequency(path) for path in left_out)

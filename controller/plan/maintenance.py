@@ -25,7 +25,7 @@ from controller.nrm.profiles import (
     root_spec,
 )
 from controller.nrm.schema import LeafRole, NodeSpec, spec_of
-from controller.nrm.tree import LeafName, Observed, Path, Tree, parent
+from controller.nrm.tree import LeafName, Observed, Path, Tree, child
 from controller.plan.inputs import PlanOptions, StationView, given_in
 from controller.plan.phases import LINK_SECONDS, LOCK_SECONDS, ON_AIR_SECONDS
 from controller.plan.rows import contents, describe, entry_name, row
@@ -259,7 +259,7 @@ def removal_plan(
     Cells that are unlocked are locked first. What is not ours stays, and what of ours holds it.
     """
     root = root_spec(profiles)
-    given = {path for path in observed.tree if not parent(path)} | set(given_in(root, observed.tree))
+    given = {child("", root.name, station), *given_in(root, observed.tree)}
     stays = {path: dict(observed.tree[path]) for path in observed.tree if path in given}
     kept = Rendered(stays, dict.fromkeys(stays, (HOST,)), ())
     owners = {owner for entry in ledger.values() for owner in entry.owners}

@@ -127,7 +127,9 @@ def _root_spec(profiles: tuple[str, ...]) -> NodeSpec:
         return ROUTER
     if len(profiles) == 1 and profiles[0] in _CLOUD:
         return _CLOUD[profiles[0]]
-    return managed_element(tuple(function for name in profiles for function in _profile(name).functions))
+    used = [_profile(name) for name in profiles]
+    beside = {node.name: node for profile in used for node in profile.beside}
+    return managed_element(tuple(one for profile in used for one in profile.functions), tuple(beside.values()))
 
 
 def router_profile(profiles: tuple[str, ...]) -> RouterProfile | None:

@@ -188,7 +188,7 @@ def render_peer(fact: PeerFact, function: NodeSpec, plane: str, at: Path, out: O
     out.add(spec.children[0], path, (address(fact.local_address), str(fact.vlan)), owners=fact.owners)
 
 
-def managed_element(functions: tuple[NodeSpec, ...]) -> NodeSpec:
+def managed_element(functions: tuple[NodeSpec, ...], beside: tuple[NodeSpec, ...] = ()) -> NodeSpec:
     """Spec of the root, ManagedElement (TS 28.622 §4.3.3); vendors set its attributes, we add functions."""
     return NodeSpec(
         "ManagedElement",
@@ -206,6 +206,7 @@ def managed_element(functions: tuple[NodeSpec, ...]) -> NodeSpec:
             state("swVersion"),
         ),
         children=(ALARM_LIST, MEASUREMENT_JOB, *functions),
+        beside=beside,
         label="station",
     )
 
@@ -327,6 +328,7 @@ class Profile:
 
     Attributes:
         functions: Specs of the functions below ManagedElement.
+        beside: Specs of what stands beside ManagedElement.
         links: Kinds of core link that a node of its technology can have.
         render: Adds the station's entries of this radio technology, below the given ManagedElement.
         families: Families of counters that 3GPP has for it; without any it has no measurement job.
@@ -340,6 +342,7 @@ class Profile:
     render: Callable[[StationFacts, Path, Output], None]
     cell_path: Callable[[Path, str, str], Path]
     families: tuple[str, ...] = ()
+    beside: tuple[NodeSpec, ...] = ()
 
 
 def tenant_of(owners: Owners) -> str:

@@ -44,7 +44,7 @@ def register(profile: Profile) -> None:
         ValueError: A node lacks a leaf that its role needs, or means something else in another profile.
     """
     found: dict[str, tuple[Profile, NodeSpec]] = {}
-    for node in (node for function in profile.functions for node in function.walk()):
+    for node in (node for top in (*profile.functions, *profile.beside) for node in top.walk()):
         if node.role is None and node.link is None and LeafRole.NODE_ID not in node.leaf_by_role:
             continue
         _check(node, _NODES.get(node.name, (profile, node))[1])

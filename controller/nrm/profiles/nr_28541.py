@@ -244,7 +244,6 @@ _NETWORK = NodeSpec(
     leaves=(USER_LABEL, PRIORITY_LABEL),
     children=(_FREQUENCY,),
     self_made=True,
-    top=True,
     feature="ExternalsUnderNRNetwork",
     label="frequencies of neighbours",
 )
@@ -475,9 +474,8 @@ def _render(facts: StationFacts, element: Path, out: Output) -> None:
 
 
 class _Functions(NamedTuple):
-    """Paths of the functions at an endpoint, empty for functions elsewhere, and of their parents."""
+    """Paths of the functions at an endpoint, empty for functions elsewhere."""
 
-    element: Path
     cucp: Path
     cuup: Path
     du: Path
@@ -496,7 +494,7 @@ def _render_functions(station: StationFact, element: Path, out: Output) -> _Func
         for part, (spec, leaves) in known.items()
         if part in station.parts
     }
-    functions = _Functions(element, *(paths.get(part, "") for part in known))
+    functions = _Functions(*(paths.get(part, "") for part in known))
     if station.gnb_plmn and functions.cucp:
         out.add(_GLOBAL_PLMN, functions.cucp, mcc_mnc(station.gnb_plmn), owners=station.owners)
     return functions
@@ -517,7 +515,7 @@ def _render_cell(facts: StationFacts, cell: CellFact, functions: _Functions, out
     for share in facts.shares.get(cell.cell, ()):
         _render_share(share, cu_path if share.resource is ResourceType.RRC else du_path, out)
     for neighbour in facts.neighbours.get(cell.cell, ()):
-        _render_neighbour(neighbour, cu_path, functions.element, out)
+        _render_neighbour(neighbour, cu_path, out)
 
 
 def _render_du_cell(cell: CellFact, identity: dict[LeafName, Value], du: Path, out: Output) -> Path:
@@ -538,7 +536,7 @@ def _render_on_air(cell: CellFact, broadcast: BroadcastFact, path: Path, out: Ou
         out.add(_DU_INFO if own is None else _OWN_INFO, place, keys, owners=broadcast.owners)
 
 
-def _render_neighbour(neighbour: NeighbourFact, cell: Path, element: Path, out: Output) -> None:
+def _render_neighbour(neighbour: NeighbourFact, cell: Path, out: Output) -> None:
     if neighbour.neighbour_ssb is None:
         _render_lte_neighbour(neighbour, cell, out)
         return
@@ -551,7 +549,7 @@ def _render_neighbour(neighbour: NeighbourFact, cell: Path, element: Path, out: 
     frequency = f"{named(neighbour.station, neighbour.cell)},NRFreqRelation={ssb}"
     leaves = {**relation_leaves(neighbour, _ADJACENT, other), "nRFreqRelationRef": frequency}
     out.add(_RELATION, cell, (relation_id(neighbour),), leaves, neighbour.owners)
-    network = out.add(_NETWORK, element, (_OURS,), owners=neighbour.owners)
+    network = out.add(_NETWORK, "", (_OURS,), owners=neighbour.owners)
     spacing = str(ssb_khz(neighbour.neighbour_ssb))
     described: dict[LeafName, Value] = {"absoluteFrequencySSB": ssb, "sSBSubCarrierSpacing": spacing}
     out.add(_FREQUENCY, network, (ssb,), described, neighbour.owners)
@@ -643,7 +641,8 @@ def _cell_path(element: Path, cell: str, _band: str) -> Path:
 PROFILE = Profile(
     name="nr-28541",
     rat=Rat.NR,
-    functions=(_CUCP, _CUUP, _DU, _NETWORK),
+    functions=(_CUCP, _CUUP, _DU),
+    beside=(_NETWORK,),
     links=(LinkKind.NGC, LinkKind.NGU, LinkKind.S1U),
     families=("CARR", "DRB", "MM", "QF", "RRC", "RRU", "SM", "UECNTX"),
     render=_render,

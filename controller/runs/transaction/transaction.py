@@ -32,7 +32,7 @@ from controller.nrm.fingerprint import differences, matches
 from controller.nrm.generation import generation_edit, generation_of
 from controller.nrm.profiles import root_spec
 from controller.nrm.schema import lasting
-from controller.nrm.tree import Tree
+from controller.nrm.tree import Tree, child
 from controller.plan.rows import first_names
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceSession, DeviceTarget, Observed
@@ -228,7 +228,7 @@ class Transaction:
             return None
         if self._whole.after_holds(observed.tree):
             return self._completion.success(Outcome.UNCHANGED, "the device carries this already")
-        if not observed.tree:
+        if child("", self._root.name, self._target.station) not in observed.tree:
             return JobResult(Outcome.DIVERGED, "the station carries nothing any more")
         return JobResult(Outcome.REFUSED, "the station changed since the plan was made (fingerprint): make a new plan")
 

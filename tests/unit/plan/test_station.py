@@ -688,7 +688,7 @@ LISTED = [
 CU_CELL = NR_CELL.replace("GNBDUFunction[1]/NRCellDU", "GNBCUCPFunction[1]/NRCellCU")
 LTE_RELATION, NR_RELATION = f"{LTE_CELL}/EUtranRelation[S2.L1]", f"{CU_CELL}/NRCellRelation[S2.N1]"
 FREQUENCY_RELATION = f"{CU_CELL}/NRFreqRelation[629952]"
-NR_NETWORK = "/ManagedElement[S1]/NRNetwork[minka]"
+NR_NETWORK = "/NRNetwork[minka]"
 FREQUENCY = f"{NR_NETWORK}/NRFrequency[629952]"
 #: Where a relation to a frequency starts: idle users stay where they are.
 THRESHOLDS = {
@@ -746,10 +746,10 @@ def test_a_neighbour_that_is_no_longer_listed_goes_by_name_only() -> None:
 
 def test_a_relation_goes_with_the_frequency_that_the_cell_knows_already() -> None:
     theirs = f"{CU_CELL}/NRFreqRelation[auto-7]"
-    other: dict[Path, Leaves | None] = {"/ManagedElement[S1]/NRNetwork[1]": {}}
+    other: dict[Path, Leaves | None] = {"/NRNetwork[1]": {}}
 
     def made(ssb: str) -> dict[Path, Leaves]:
-        frequency = {"/ManagedElement[S1]/NRNetwork[1]/NRFrequency[a]": {"absoluteFrequencySSB": ssb}}
+        frequency = {"/NRNetwork[1]/NRFrequency[a]": {"absoluteFrequencySSB": ssb}}
         named = {theirs: {"nRFrequencyRef": "SubNetwork=peru,NRNetwork=1,NRFrequency=a", "qRxLevMin": "-120"}}
         there = view(TWO, edit={**FOUND, **other, **frequency, **named})
         found = plan(network(neighbours=LISTED), {"S1": there})

@@ -11,11 +11,25 @@ from controller.models.errors import ConflictError
 from controller.models.plan import Change, Op, PhaseKind
 from controller.models.run import LedgerBefore
 from controller.nrm.apply import apply_edits
+from controller.nrm.codec import decode, encode_edit
 from controller.nrm.fingerprint import matches
 from controller.nrm.profiles import root_spec
-from controller.nrm.tree import Observed, Tree
+from controller.nrm.tree import Observed, Tree, class_of, parent
 from controller.plan import StationView, administrative_state_change, undo_change, undo_job
-from tests.unit.plan.samples import FREELY, LTE_CELL, PROFILES, after_change, apply, network, only_change, plan, view
+from controller.plan.maintenance import removal_plan
+from simulators.datastore import PROFILE_MODULES, Config, load_schema
+from tests.unit.plan.samples import (
+    FREELY,
+    LTE_CELL,
+    PROFILES,
+    after_change,
+    apply,
+    network,
+    only_change,
+    plan,
+    rendered,
+    view,
+)
 
 TWO, THREE = network(), network(("alfa", "beta", "gamma"))
 ROOT = root_spec(PROFILES)
@@ -145,3 +159,50 @@ def test_links_that_went_first_are_up_again_before_others_go(done: Done) -> None
         came.interrupted,
         came.outage_seconds,
     )
+
+
+#: The cell of S1 has a neighbour at S2 that is NR, which needs a frequency beside the managed element.
+NEIGHBOURS = [{"station": "S1", "cell": "N1", "neighbour_station": "S2", "neighbour_cell": "N1", "handover": True}]
+
+
+@pytest.mark.parametrize("way", ["undone", "rolled back", "removed"])
+def test_a_bring_up_from_nothing_goes_whole_by_the_rules_of_a_server(way: str) -> None:
+    """Judged by the simulator's datastore, which knows what is below what from the YANG only."""
+    net, bare = network(neighbours=NEIGHBOURS), StationView(Observed({}), adopted=True)
+    change = only_change(plan(net, {"S1": bare}, FREELY))
+    after = apply(net, change, bare)
+    assert after.observed is not None
+    if way == "undone":
+        before = LedgerBefore(absent=tuple(node.path for node in change.gained))
+        back = [phase.edits for phase in undo_job(PROFILES, [change], after.observed, before, after.ledger).phases]
+    elif way == "rolled back":
+        back = [phase.inverse for phase in reversed(change.phases)]
+    else:
+        removal = removal_plan("S1", PROFILES, after.observed, after.ledger).change
+        assert removal is not None
+        assert set(removal.lost) == after.ledger.keys()
+        back = [phase.edits for phase in removal.phases]
+    nothing = station = Config.empty(
+        load_schema([module for profile in PROFILES for module in PROFILE_MODULES[profile]])
+    )
+    for phase in change.phases:
+        station = station.edit(encode_edit(ROOT, phase.edits), "none")
+    up = decode(ROOT, f"<data>{station.to_text()}</data>".encode(), "S1").tree
+    assert {class_of(path) for path in up if not parent(path)} == {"ManagedElement", "NRNetwork"}
+    assert up.keys() == tree_of(after).keys()
+    for edits in back:
+        station = station.edit(encode_edit(ROOT, edits), "none")
+    if way == "removed":  # the managed element comes with a station and stays
+        assert decode(ROOT, f"<data>{station.to_text()}</data>".encode(), "S1").tree.keys() == {"/ManagedElement[S1]"}
+    else:
+        assert station == nothing
+
+
+def test_what_an_older_version_left_beside_the_managed_element_is_seen_and_taken_on() -> None:
+    net = network(neighbours=NEIGHBOURS)
+    left = {path: leaves for path, leaves in rendered(net).tree.items() if path.startswith("/NRNetwork[minka]")}
+    assert left
+    bare = StationView(Observed(left), adopted=True)
+    change = only_change(plan(net, {"S1": bare}, FREELY))
+    assert left.keys().isdisjoint(edit.path for phase in change.phases for edit in phase.edits)
+    assert left.keys() <= {node.path for node in change.gained}

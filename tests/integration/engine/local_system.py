@@ -1,0 +1,105 @@
+"""One controller of a test, with a station of ``peru-mini`` on any server."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from controller.assurance.checker import Checker
+from controller.device import SshDevices
+from controller.inventory.load import load_network
+from controller.models.alarm import AlarmSource
+from controller.models.health import Health
+from controller.models.network import Network, network_digest
+from controller.models.plan import Plan
+from controller.models.run import Job, RunState, Strategy
+from controller.playbook.actions.shipped import registry
+from controller.playbook.engine.context import ActionServices
+from controller.playbook.engine.preparation import PlaybookPreparation
+from controller.playbook.language.library import Library
+from controller.ports.clock import SystemClock
+from controller.ports.devices import DeviceTarget, target_of
+from controller.ports.notifier import FakeNotifier
+from controller.ports.queue import FakeWakeups
+from controller.ports.store import RunRequest
+from controller.ports.webhook import FakeWebhook
+from controller.remediation.remediator import Remediator
+from controller.remediation.rules import load_rules
+from controller.runs.launch import Launcher
+from controller.runs.loop import WorkerLoop
+from controller.runs.planning.planner import Planner, PlanRequest
+from controller.runs.procedures import Tools
+from controller.store import LoopStore, SqlStore
+from tests.support.launch import submit
+from tests.support.rules import promote
+from tests.support.secrets import LocalSecrets
+
+RULES = Path(__file__).parents[3] / "playbooks" / "rules"
+NETWORKS = Path(__file__).parents[3] / "deploy" / "networks"
+
+
+def network_at(target: DeviceTarget, folder: Path, *, entel: bool = False) -> Network:
+    """``peru-mini`` with a station's endpoint where the target is."""
+    endpoints = folder / "endpoints.csv"
+    row = ",".join(
+        (target.station, target.address, str(target.port), target.host_key, target.username, target.credential)
+    )
+    endpoints.write_text(f"station,address,port,host_key,username,credential\n{row}\n", encoding="utf-8")
+    network = load_network(NETWORKS / "peru-mini", endpoints=endpoints)
+    if not entel:
+        return network
+    whole = folder / "network"
+    whole.mkdir()
+    for path in (NETWORKS / "peru-mini").iterdir():
+        (whole / path.name).write_bytes(path.read_bytes())
+    (whole / "entel.yaml").write_bytes((NETWORKS / "peru-mini-add-entel.yaml").read_bytes())
+    return load_network(whole, endpoints=endpoints)
+
+
+class LocalSystem:
+    """Store, devices and planner of one controller."""
+
+    def __init__(self, store: SqlStore) -> None:
+        self.store, self.loop_store, self.clock = store, LoopStore(store), SystemClock()
+        self.devices = SshDevices(LocalSecrets(), rpc_timeout=20, connect_timeout=20)
+        self.planner = Planner(self.loop_store, self.devices, self.clock, target_of)
+
+    async def plan(self, network: Network, station: str) -> Plan:
+        """Load a version and plan a station."""
+        self.store.networks.save(network, network_digest(network), "ana")
+        return await self.planner.plan(PlanRequest(station), "ana")
+
+    async def apply(self, plan: Plan, *, patience: int = 1) -> tuple[RunState, Job]:
+        """Apply a plan to its end."""
+        wakeups = FakeWakeups()
+        worker = WorkerLoop("w", Tools(self.loop_store, self.devices, self.clock, target_of), wakeups)
+        stop = asyncio.Event()
+        task = asyncio.create_task(worker.run(stop))
+        run = submit(self.store, wakeups, RunRequest(plan=plan, actor="ana", strategy=Strategy(check_timeout=patience)))
+        while not self.store.runs.get(run.id).state.terminal:
+            await asyncio.sleep(0.1)
+        stop.set()
+        await task
+        (job,) = self.store.runs.jobs(run.id)
+        return self.store.runs.get(run.id).state, job
+
+    async def watch(self, network: Network, station: str) -> Health:
+        """Look three times, as the listener does, and let the remediation loop work; the last health."""
+        checker = Checker(self.loop_store, self.planner, self.clock, frozenset(AlarmSource))
+        rules = load_rules(RULES)
+        promote(self.store, rules)
+        bench = ActionServices(self.loop_store, self.planner, FakeWebhook(), self.clock)
+        playbooks = PlaybookPreparation(bench, Library(RULES.parent, registry()))
+        launcher = Launcher(self.loop_store, self.planner, FakeWakeups(), playbooks)
+        remediator = Remediator(self.loop_store, checker, launcher, FakeNotifier(), self.clock, rules)
+        for _ in range(3):
+            await checker.record([await checker.check(network, station)])
+            await remediator.step()
+            await remediator.settle()
+        return self.store.healths.find()[station]
+
+    async def close(self) -> None:
+        """Close all."""
+        await self.devices.close()
+        await self.loop_store.close()
+        self.store.close()
