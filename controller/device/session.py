@@ -19,7 +19,7 @@ from controller.device.requests import Request
 from controller.device.transport import Connection, Transport
 from controller.models.behaviour import FollowUp
 from controller.models.equipment import Equipment, Operation, OperationKind
-from controller.models.errors import DeviceBusyError, DeviceRefusedError, UncommittedEditsError
+from controller.models.errors import DeviceBusyError, DeviceError, DeviceRefusedError, UncommittedEditsError
 from controller.models.measurement import Period
 from controller.models.plan import Edit
 from controller.nrm.active_alarms import alarms_filter
@@ -29,7 +29,7 @@ from controller.nrm.measurements import decode_measurements, measurements_filter
 from controller.nrm.namespaces import MANAGED_ELEMENT, NOTIFICATIONS, ORAN_FM
 from controller.nrm.profiles import root_spec
 from controller.nrm.profiles.alarm_list import FM_FEATURE, encode_acknowledgement
-from controller.nrm.tree import Tree, shared
+from controller.nrm.tree import Path, Tree, shared
 from controller.ports.devices import Capabilities, Check, DeviceTarget, Notification, Observed
 
 log = structlog.get_logger()
@@ -113,13 +113,21 @@ class NetconfSession:
 
         A lock of running that is denied without a session id has no competitor (some servers refuse while a confirmed
         commit is pending); the candidate's lock then has to do.
+
+        A candidate that was modified can't be locked, for which RFC 6241 §7.5 names no error-tag. Some servers answer
+        with a failure. Others answer as for a lock that no NETCONF session holds, so there its content has to tell.
         """
         try:
             await self._lock(self._target)
         except DeviceRefusedError as refused:
             if self._target != "candidate" or refused.tag not in _MAY_BE_DIRTY:
                 raise
-            raise await self._dirty(refused) from None
+            raise self._dirty(refused, await self._edited()) from None
+        except DeviceBusyError as busy:
+            edited = await self._edited() if self._target == "candidate" and busy.holder == _NOBODY else []
+            if not edited:
+                raise
+            raise self._dirty(busy, edited) from None
         if self._target == "running" or not self._capabilities.writable_running:
             return
         try:
@@ -136,18 +144,18 @@ class NetconfSession:
         await self._done(requests.lock(datastore))
         self._locked.append(datastore)
 
-    async def _dirty(self, refused: DeviceRefusedError) -> UncommittedEditsError:
-        """The error where the candidate can't be locked because of uncommitted edits, with their managed nodes.
-
-        RFC 6241 §7.5 forbids a lock of a modified candidate, and gives no error-tag for it.
-        """
+    async def _edited(self) -> list[Path]:
+        """Managed nodes in which the candidate differs from running."""
         running = (await self.read()).tree
         candidate = await self.read_candidate()
-        edited = sorted(path for path in {*running, *candidate} if running.get(path) != candidate.get(path))
+        return sorted(path for path in {*running, *candidate} if running.get(path) != candidate.get(path))
+
+    def _dirty(self, denied: DeviceError, edited: Sequence[Path]) -> UncommittedEditsError:
+        """The error where the candidate can't be locked because of uncommitted edits, with their managed nodes."""
         more = ", …" if len(edited) > _MOST_NAMED else ""
         where = ", ".join(edited[:_MOST_NAMED]) + more if edited else "in no node that we manage"
         return UncommittedEditsError(
-            f"{self._station}: its candidate holds edits that somebody else did not commit ({where}): {refused.message}"
+            f"{self._station}: its candidate holds edits that somebody else did not commit ({where}): {denied.message}"
         )
 
     async def unlock(self) -> None:

@@ -370,10 +370,10 @@ class FakeDevice:
 
     def lock(self, session: str) -> None:
         """Take the lock."""
-        if self.denies_locks and self.pending:
-            raise DeviceBusyError("in-use (outstanding-confirmed-commit): a confirmed commit is pending")
         if self.keeps_candidate and not self.lock_holder and self.candidate != self.running:
             raise UncommittedEditsError(f"{self.station}: its candidate holds edits that somebody else did not commit")
+        if self.denies_locks and self.pending:
+            raise DeviceBusyError("in-use (outstanding-confirmed-commit): a confirmed commit is pending")
         if self.lock_holder:
             raise DeviceBusyError(f"session {self.lock_holder} holds the lock", self.lock_holder)
         self.lock_holder = session

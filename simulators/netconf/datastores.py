@@ -260,9 +260,11 @@ class Datastores:
         """Lock a datastore for a session.
 
         Raises:
-            RpcError: lock-denied with the holder's session id (RFC 6241 §7.5).
+            RpcError: lock-denied with the holder's session id, 0 for a modified candidate (RFC 6241 §7.5).
         """
         if datastore == "candidate" and self.dirty and self.locks.get(datastore) is None:
+            if self._faults.strikes(FaultKind.DIRTY_LOCK_FAILS):
+                raise RpcError("operation-failed", "the candidate was modified", type="protocol")
             raise lock_denied(datastore, NO_SESSION, "it holds edits that were not committed")
         pending = self._pending
         if datastore == "running" and pending is not None and pending.holder != origin.session:
@@ -276,7 +278,7 @@ class Datastores:
             RpcError: operation-failed when the session does not hold the lock.
         """
         self.locks.release(datastore, origin.session)
-        if datastore == "candidate":
+        if datastore == "candidate" and not (self.dirty and self._faults.strikes(FaultKind.CANDIDATE_KEPT)):
             self._forget_draft()
 
     # ---------------------------------------------------------------- writing

@@ -64,6 +64,10 @@ class FaultKind(StrEnum):
     """List entries without their keys are accepted and ignored (netopeer2)."""
     ROLLBACK_EMPTIES_RUNNING = "rollback-empties-running"
     """Another session's commit is taken while one waits for confirmation; the timer then empties running (clixon)."""
+    CANDIDATE_KEPT = "candidate-kept"
+    """Edits stay in the candidate when its lock ends, with its session too (clixon)."""
+    DIRTY_LOCK_FAILS = "dirty-lock-fails"
+    """A lock of a modified candidate gives operation-failed, where others give lock-denied by session 0 (netopeer2)."""
     SECOND_COMMIT_OVERWRITES_BACKUP = "second-commit-overwrites-backup"
     """A second confirmed commit makes the first one's result what a rollback goes back to."""
     SUBSCRIPTION_REFUSED = "subscription-refused"
@@ -85,6 +89,8 @@ HABITS = frozenset(
         FaultKind.VALIDATE_SPOILS_COMMIT,
         FaultKind.KEYLESS_IGNORED,
         FaultKind.ROLLBACK_EMPTIES_RUNNING,
+        FaultKind.CANDIDATE_KEPT,
+        FaultKind.DIRTY_LOCK_FAILS,
         FaultKind.SECOND_COMMIT_OVERWRITES_BACKUP,
         FaultKind.SUBSCRIPTION_REFUSED,
         FaultKind.STUCK_LOCK,

@@ -127,13 +127,15 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             tests_edits=False,
             max_sessions=254,
             drops_excess=True,
-            faults=frozenset({FaultKind.KEYLESS_IGNORED}),
+            faults=frozenset({FaultKind.KEYLESS_IGNORED, FaultKind.DIRTY_LOCK_FAILS}),
         ),
         "like-clixon": replace(
             STANDARD,
             xpath=True,
             tests_edits=False,
-            faults=frozenset({FaultKind.ROLLBACK_EMPTIES_RUNNING, FaultKind.SUBSCRIPTION_REFUSED}),
+            faults=frozenset(
+                {FaultKind.ROLLBACK_EMPTIES_RUNNING, FaultKind.SUBSCRIPTION_REFUSED, FaultKind.CANDIDATE_KEPT}
+            ),
         ),
     }
 )

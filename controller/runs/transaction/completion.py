@@ -120,7 +120,28 @@ class Completion:
             await self._cancel(session, mark, sent)
         return await self._restored(session, mark, reason, Outcome.FAILED_SAFE if untouched else Outcome.ROLLED_BACK)
 
+    async def withdraw(self, session: DeviceSession, mark: JournalEntry, reason: str) -> JobResult:
+        """Cancel the pending commit only: the candidate holds edits of others, so nothing else may be done.
+
+        A confirm would commit them, a discard would lose them. A commit that was confirmed already can't be cancelled.
+        """
+        sent = effects(self._root, self._change.phases[: mark.phase + 1])
+        await self._record.write(
+            JournalStep.CANCELLING, phase=mark.phase, persist=mark.persist, deadline=mark.deadline, detail=reason
+        )
+        await self._ask_back(session, mark, sent)
+        seen = await session.read()
+        if sent.before_holds(seen.tree):
+            return JobResult(Outcome.ROLLED_BACK, reason)
+        return await self.verified(session)
+
     async def _cancel(self, session: DeviceSession, mark: JournalEntry, sent: Effects) -> None:
+        """As ``_ask_back``, for a candidate that nobody else edited."""
+        await self._ask_back(session, mark, sent)
+        # Some servers leave in the candidate what they took out of running.
+        await session.discard()
+
+    async def _ask_back(self, session: DeviceSession, mark: JournalEntry, sent: Effects) -> None:
         """Cancel; if the device still carries our change, its own timer takes it back."""
         for _ in range(_ASKS):
             await self._record.check()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import random
+from collections.abc import Iterator, Sequence
 
 import structlog
 
 from controller.models.errors import DeviceBusyError, DeviceRefusedError, UncommittedEditsError
-from controller.models.plan import Change
+from controller.models.plan import Change, Edit, Phase
 from controller.models.run import JournalStep
 from controller.nrm.apply import apply_edits
 from controller.nrm.profiles import root_spec
@@ -36,6 +37,7 @@ class Lock:
     Attributes:
         taken: Whether the session has it.
         rival: Session that kept us out when we had no lock; killed at the next beginning if it is ours.
+        foreign: Why the job goes on without the lock, if the candidate holds edits of somebody else; they stay there.
     """
 
     def __init__(
@@ -49,13 +51,14 @@ class Lock:
         self._patience = patience
         self.taken = False
         self.rival = _NOBODY
+        self.foreign = ""
 
     async def begin(self, session: DeviceSession) -> None:
         """Lock; or go on without, if the device denies locks while a confirmed commit of ours may be pending.
 
         Some devices then deny all locks, and name no session. The token still ends the commit.
         """
-        self.taken = False
+        self.taken, self.foreign = False, ""
         await self._kill_ours(session, self.rival)
         self.taken = await self._taken(session, token_is_enough=True)
 
@@ -70,7 +73,9 @@ class Lock:
             await self.take(session)
 
     async def leave(self, session: DeviceSession) -> None:
-        """Unlock; if the device refuses even that, close the session. Nothing is left in the candidate."""
+        """Unlock; if the device refuses even that, close the session. Nothing of ours is left in the candidate."""
+        if self.foreign:
+            return
         try:
             await (session.unlock() if self.taken else session.discard())
         except DeviceRefusedError as error:
@@ -88,17 +93,16 @@ class Lock:
             try:
                 await session.lock()
                 break
-            except UncommittedEditsError:
-                if not await self._left_by_us(session):
-                    raise
-                await session.discard()
             except DeviceBusyError as busy:
-                if busy.holder == _NOBODY and token_is_enough and await self._has_token(session):
+                left = isinstance(busy, UncommittedEditsError)
+                ours = left and await self._left_by_us(session)
+                if not ours and busy.holder == _NOBODY and token_is_enough and await self._has_token(session):
                     log.warning("transaction.not_locked", station=self._station, reason=busy.message)
+                    self.foreign = busy.message if left else ""
                     return False
                 if self._clock.monotonic() > end:
                     raise
-                await self._kill_ours(session, busy.holder)
+                await (session.discard() if ours else self._kill_ours(session, busy.holder))
             await self._clock.sleep(pause * (1 + random.random()))  # noqa: S311 - jitter
             pause = min(1.6, pause * 2)
         await self._record.write(JournalStep.LOCKED, session=session.session_id)
@@ -125,14 +129,26 @@ class Lock:
         return mark is not None and bool(mark.persist)
 
     async def _left_by_us(self, session: DeviceSession) -> bool:
-        """Whether the candidate contains exactly what this transaction edited before its session was lost."""
+        """Whether the candidate contains exactly what edits of this transaction make of running.
+
+        That may be those of several phases: running may have gone back meanwhile, by the timer or a cancel, and some
+        servers leave the candidate as it was.
+        """
         last = self._record.edited
         if last is None or self._change is None:
             return False
         running, candidate = (await session.read()).tree, await session.read_candidate()
-        phase = self._change.phases[last.phase]
-        for edits in (phase.edits, phase.inverse):
+        for edits in _in_a_row(self._change.phases[: last.phase + 1]):
             with contextlib.suppress(DeviceRefusedError):
                 if apply_edits(self._root, running, edits) == candidate:
                     return True
         return False
+
+
+def _in_a_row(phases: Sequence[Phase]) -> Iterator[list[Edit]]:
+    """Edits of phases that follow each other, forth; and their inverses, back."""
+    for first in range(len(phases)):
+        for end in range(first + 1, len(phases) + 1):
+            some = phases[first:end]
+            yield [edit for phase in some for edit in phase.edits]
+            yield [edit for phase in reversed(some) for edit in phase.inverse]

@@ -158,6 +158,8 @@ class Transaction:
         mark = self._record.mark
         await self._record.write(JournalStep.OPENED, session=session.session_id)
         await self._lock.begin(session)
+        if self._lock.foreign and mark is not None:
+            return await self._completion.withdraw(session, mark, self._lock.foreign)
         observed = await self._clean(session)
         await self._record.check_generation(generation_of(self._root, observed, self._target.station))
         result = None

@@ -21,7 +21,7 @@ from controller.ports.clock import SystemClock
 from controller.ports.devices import DeviceTarget, target_of
 from controller.ports.notifier import FakeNotifier
 from controller.ports.queue import FakeWakeups
-from controller.ports.store import RunRequest
+from controller.ports.store import JobResult, RunRequest, Transition
 from controller.ports.webhook import FakeWebhook
 from controller.remediation.remediator import Remediator
 from controller.remediation.rules import load_rules
@@ -29,10 +29,14 @@ from controller.runs.launch import Launcher
 from controller.runs.loop import WorkerLoop
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.procedures import Tools
+from controller.runs.transaction.patience import Patience
+from controller.runs.transaction.record import Record, always
+from controller.runs.transaction.transaction import Transaction
 from controller.store import LoopStore, SqlStore
 from tests.support.launch import submit
 from tests.support.rules import promote
 from tests.support.secrets import LocalSecrets
+from tests.unit.runs.transaction_bench import InstantStore, Interrupter, Killed, MortalDevices
 
 RULES = Path(__file__).parents[3] / "playbooks" / "rules"
 NETWORKS = Path(__file__).parents[3] / "deploy" / "networks"
@@ -56,12 +60,25 @@ def network_at(target: DeviceTarget, folder: Path, *, entel: bool = False) -> Ne
     return load_network(whole, endpoints=endpoints)
 
 
+class Behind(Interrupter):
+    """Kills a worker behind so many calls of a kind."""
+
+    def __init__(self, name: str, count: int) -> None:
+        super().__init__(after=True)
+        self._name, self._count = name, count
+
+    def due(self, name: str) -> bool:
+        self.calls.append(name)
+        return name == self._name and self.calls.count(name) == self._count
+
+
 class LocalSystem:
     """Store, devices and planner of one controller."""
 
     def __init__(self, store: SqlStore) -> None:
         self.store, self.loop_store, self.clock = store, LoopStore(store), SystemClock()
         self.devices = SshDevices(LocalSecrets(), rpc_timeout=20, connect_timeout=20)
+        self.transactions: list[str] = []
         self.planner = Planner(self.loop_store, self.devices, self.clock, target_of)
 
     async def plan(self, network: Network, station: str) -> Plan:
@@ -82,6 +99,27 @@ class LocalSystem:
         await task
         (job,) = self.store.runs.jobs(run.id)
         return self.store.runs.get(run.id).state, job
+
+    def begin(self, plan: Plan) -> None:
+        """Begin a run without a worker: ``work`` is one."""
+        asked = RunRequest(plan=plan, actor="ana", strategy=Strategy(check_timeout=1))
+        run = submit(self.store, FakeWakeups(), asked)
+        self.store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+
+    async def work(self, network: Network, interrupter: Interrupter) -> JobResult:
+        """Work on the next job as a worker that may be killed, and is then declared dead."""
+        (claim,) = self.store.claims.take(self.store.processes.register("w"), 10)
+        self.transactions.append(claim.transaction)
+        record = Record(claim, InstantStore(self.store), self.clock, always)
+        devices = MortalDevices(self.devices, interrupter)  # type: ignore[arg-type]
+        target = target_of(network, claim.job.station)
+        transaction = Transaction(claim, target, devices, record, self.clock, Patience(busy=1))  # type: ignore[arg-type]
+        try:
+            return await transaction.run()
+        except Killed:
+            (one,) = [known for known in self.store.processes.alive() if known.id == claim.incarnation]
+            self.store.processes.declare_dead(one.id, one.counter)
+            raise
 
     async def watch(self, network: Network, station: str) -> Health:
         """Look three times, as the listener does, and let the remediation loop work; the last health."""

@@ -136,6 +136,27 @@ async def test_a_candidate_that_somebody_edited_is_busy_and_names_the_nodes(tag:
         await session.lock()
 
 
+@pytest.mark.parametrize("tag", ["lock-denied", "in-use"])
+@pytest.mark.parametrize("dirty", [True, False])
+async def test_a_lock_that_nobody_holds_is_denied_because_of_edits_if_the_candidate_has_some(
+    tag: str, *, dirty: bool
+) -> None:
+    """RFC 6241 §7.5 allows session 0 for both; clixon answers so for a modified candidate."""
+    top = f"{{{ns.MANAGED_ELEMENT}}}ManagedElement"
+    edited = ELEMENT.replace("<priorityLabel>1<", "<priorityLabel>2<") if dirty else ELEMENT
+    reading = {
+        "get": lambda _: f"<data>{ELEMENT}</data>",
+        "get-config": lambda _: f"<data>{edited}</data>",
+        "lock": lambda _: refusal(tag, "session 0 has it"),
+    }
+    session = await session_with(Server(HELLO, {top: ELEMENT}, answers=reading))
+    with pytest.raises(DeviceBusyError, match="session 0 has it") as denied:
+        await session.lock()
+    assert isinstance(denied.value, UncommittedEditsError) is dirty
+    assert ("/ManagedElement[PE-1]" in str(denied.value)) is dirty
+    assert denied.value.holder == "0"
+
+
 async def test_a_lock_that_is_refused_for_another_reason_stays_refused() -> None:
     session = await session_with(Server(HELLO, answers={"lock": lambda _: refusal("access-denied")}))
     with pytest.raises(DeviceRefusedError, match="access-denied"):

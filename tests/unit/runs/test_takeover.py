@@ -57,6 +57,12 @@ def _keep_candidate(bench: GroupBench) -> None:
     bench[STATION].keeps_candidate = True
 
 
+def _keep_candidate_and_deny_locks(bench: GroupBench) -> None:
+    """As clixon, which also denies locks without a holder, so that its candidate has to tell why."""
+    _keep_candidate(bench)
+    _deny_locks(bench)
+
+
 SCENARIOS: dict[str, tuple[Callable[[], Scenario], Prepare]] = {
     "one-phase": (add_tenant, _nothing),
     "three-phases": (retune, _nothing),
@@ -68,6 +74,8 @@ SCENARIOS: dict[str, tuple[Callable[[], Scenario], Prepare]] = {
     "locks-denied": (retune, _deny_locks),
     "locks-denied-failing-checks": (add_tenant, _deny_locks_and_break),
     "candidate-kept": (add_tenant, _keep_candidate),
+    "candidate-kept-three-phases": (retune, _keep_candidate),
+    "candidate-kept-locks-denied": (retune, _keep_candidate_and_deny_locks),
     "primary-plmn": (change_primary, _nothing),
     "primary-plmn-failing-checks": (change_primary, _break_link),
     "inverse-primary-plmn": (lambda: change_primary(UNSAFE), _nothing),
