@@ -23,8 +23,8 @@ from controller.intent.identities import (
     identity_findings,
     node_plmn_findings,
     radio_faults,
-    raster_findings,
     tenant_findings,
+    unchecked_findings,
 )
 from controller.intent.links import CoreLinks, LinkedCell
 from controller.intent.neighbours import PeerEnds, neighbour_facts, neighbour_findings
@@ -101,7 +101,7 @@ def compile_intent(
     findings += unit_findings(network)
     findings += identity_findings(network, cells)
     findings += code_findings(network, cells)
-    findings += raster_findings(cells)
+    findings += unchecked_findings(cells)
     findings += neighbour_findings(network, placed)
     findings += own_cell_findings(network, placed)
     findings += tracking_area_findings(network, placed, grants)
@@ -266,6 +266,7 @@ def _cell_fact(cell: Cell, station: str, name: str) -> CellFact:
         tac=cell.tac,
         primary_plmn=cell.primary_plmn,
         max_tx_power_dbm=cell.max_tx_power_dbm,
+        max_eirp_dbm=cell.max_eirp_dbm,
         prach_root=cell.prach_root,
         ssb_arfcn=cell.ssb_arfcn,
     )

@@ -69,6 +69,7 @@ class Check(StrEnum):
     PCI_RANGE = "pci-range"
     TAC_RANGE = "tac-range"
     CARRIER_BAND = "carrier-band"
+    EIRP_LICENCE = "eirp-licence"
     PCI_COLLISION = "pci-collision"
     PCI_CONFUSION = "pci-confusion"
     PRACH_CLASH = "prach-clash"

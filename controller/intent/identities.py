@@ -16,8 +16,15 @@ from controller.models.facts import Finding
 from controller.models.network import Cell, Network, Rat, Snssai, Station
 
 
-def raster_findings(cells: Sequence[Cell]) -> Iterator[Finding]:
-    """Channels that are right or wrong by a subcarrier spacing which nobody says, for each band."""
+def unchecked_findings(cells: Sequence[Cell]) -> Iterator[Finding]:
+    """Checks of carriers that were not made since the files leave out what they need: rasters by band, and the EIRP."""
+    limited = [cell.name for cell in cells if cell.max_eirp_dbm is not None and _eirp(cell) is None]
+    if limited:
+        text = (
+            f"the EIRP of {min(limited)} ({len(limited)} in all) was not checked against max_eirp_dbm: give "
+            "max_tx_power_dbm and antenna_gain_dbi"
+        )
+        yield finding(Check.RADIO_UNCHECKED, text)
     unknown: dict[str, list[str]] = defaultdict(list)
     for cell in cells:
         band = BANDS.get(cell.band)
@@ -141,6 +148,12 @@ def _named(cell: Cell, beside: Cell) -> str:
 # ----------------------------------------------------------------------- radio
 
 
+def _eirp(cell: Cell) -> float | None:
+    """EIRP of a cell at full power in dBm; None if the files don't say enough."""
+    power, gain = cell.max_tx_power_dbm, cell.antenna_gain_dbi
+    return None if power is None or gain is None else power + gain
+
+
 #: Checks of a cell's own fields.
 _RANGES = {"local_id": Check.LOCAL_ID_RANGE, "pci": Check.PCI_RANGE, "tac": Check.TAC_RANGE}
 
@@ -152,6 +165,10 @@ def radio_faults(cell: Cell, station: Station) -> Iterator[Fault]:
         yield Fault(Check.NODE_ID_MISSING, f"an {cell.rat} cell, but station {station.id} has no {name}")
     for field, problem, right in code_problems(cell, station):
         yield Fault(_RANGES[field], f"{field} {getattr(cell, field)}: {problem}; right is {right}")
+    eirp, licensed = _eirp(cell), cell.max_eirp_dbm
+    if licensed is not None and eirp is not None and eirp > licensed:
+        text = f"its EIRP of {eirp:g} dBm exceeds the {licensed:g} dBm of the licence"
+        yield Fault(Check.EIRP_LICENCE, f"{text}; lower max_tx_power_dbm by {eirp - licensed:g} dB")
     band = BANDS.get(cell.band)
     if band is None:
         yield Fault(Check.CARRIER_BAND, f"band {cell.band} is unknown; known are {', '.join(BANDS)}")

@@ -66,6 +66,7 @@ class CellFact:
     tac: int
     primary_plmn: Plmn
     max_tx_power_dbm: float | None = None
+    max_eirp_dbm: float | None = None
     prach_root: int | None = None
     ssb_arfcn: int | None = None
     owners: Owners = HOST_OWNED

@@ -418,6 +418,12 @@ class Cell(Noun):
     max_tx_power_dbm: Annotated[float, Field(ge=0, le=60)] | None = Field(
         default=None, description="Most power of all downlink channels together, at the antenna port."
     )
+    max_eirp_dbm: Annotated[float, Field(ge=0, le=90)] | None = Field(
+        default=None, description="Most equivalent isotropically radiated power (EIRP) that the licence allows."
+    )
+    antenna_gain_dbi: Annotated[float, Field(ge=-10, le=40)] | None = Field(
+        default=None, description="Gain of the antenna, less the loss of its feeder."
+    )
     prach_root: Annotated[int, Field(ge=0, le=837)] | None = Field(
         default=None, description="First logical root sequence of the PRACH preambles."
     )

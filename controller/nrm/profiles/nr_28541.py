@@ -22,8 +22,9 @@ Decisions:
     - What a cell needs and no network file says is a start value: the SSB stands on the raster point next to the
       carrier's centre (TS 38.104 §5.4.3), and moves there where a retuned carrier would no longer hold it.
     - A cell has one sector carrier, beside it and of its name. A cell on air that names another keeps it.
-    - A sector carrier starts with 20 W at the antenna port, and with an EIRP that no antenna reaches with its power, so
-      that the power alone limits it: the official YANG wants both, of which TS 28.541 lets a station support one.
+    - A sector carrier starts with 20 W at the antenna port, and where no file names the licensed EIRP with one that no
+      antenna reaches with its power, so that the power alone limits it. The official YANG wants both, of which TS 28.541
+      lets a station support one.
     - nRFrequencyRef is left alone: of NRCellCU it is the station's to set, of NRCellDU it is optional, and NRFrequency
       stands above the managed element, in SubNetwork or NRNetwork.
     - TS 28.541 has no PRACH root sequence, in NRCellDU or elsewhere: one that network files give is a finding
@@ -32,6 +33,7 @@ Decisions:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
@@ -383,7 +385,7 @@ _SECTOR_CARRIER = NodeSpec(
             start=_START_POWER,
             roles=(LeafRole.POWER_MILLIWATTS,),
         ),
-        number("configuredMaxTxEIRP", start=_unlimiting_eirp),
+        number("configuredMaxTxEIRP", "EIRP dBm", mutability=_LOCKED, start=_unlimiting_eirp),
         *_CARRIER,
         LeafSpec("sectorEquipmentFunctionRef", start=_beside("SectorEquipmentFunction", 2)),
     ),
@@ -591,8 +593,11 @@ def _carrier(cell: CellFact) -> dict[LeafName, Value]:
 
 
 def _power(cell: CellFact) -> dict[LeafName, Value]:
-    power = cell.max_tx_power_dbm
-    return {} if power is None else {"configuredMaxTxPower": str(milliwatts(power))}
+    power, eirp = cell.max_tx_power_dbm, cell.max_eirp_dbm
+    return {
+        **({} if power is None else {"configuredMaxTxPower": str(milliwatts(power))}),
+        **({} if eirp is None else {"configuredMaxTxEIRP": str(math.floor(eirp))}),
+    }
 
 
 def _codes(cell: CellFact) -> dict[LeafName, Value]:

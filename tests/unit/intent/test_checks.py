@@ -472,6 +472,9 @@ CASES: list[tuple[Check, list[str], Callable[[Draft], object]]] = [
     (Check.PCI_COLLISION, LTE, lambda d: _lte(d, pci=2)),
     (Check.PCI_CONFUSION, NR, _pci_confusion),
     (Check.PRACH_CLASH, LTE, lambda d: [cell.update(prach_root=40) for cell in d["cells"] if cell["rat"] == "LTE"]),
+    (Check.EIRP_LICENCE, FIRST, lambda d: _lte(d, max_tx_power_dbm=46, antenna_gain_dbi=17.5, max_eirp_dbm=63)),
+    (Check.RADIO_UNCHECKED, NETWORK, lambda d: _lte(d, max_tx_power_dbm=46, max_eirp_dbm=63)),
+    (Check.RADIO_UNCHECKED, NETWORK, lambda d: _nr(d, antenna_gain_dbi=17.5, max_eirp_dbm=63)),
     (Check.RADIO_UNCHECKED, NETWORK, lambda d: _nr(d, arfcn_dl=630001, arfcn_ul=630001)),
     (Check.NEIGHBOUR_DANGLING, NETWORK, lambda d: _neighbours(d, ("S1/lte", "S9/lte"), anr=True)),
     (Check.NEIGHBOUR_DANGLING, NETWORK, lambda d: _neighbours(d, ("S1/x", "S2/lte"), anr=True)),
@@ -897,6 +900,15 @@ def test_enb_and_gnb_of_one_station_have_a_user_plane_each() -> None:
         *[("GNBCUUPFunction[1]", "NR")] * 2,
     ]
     assert read_station(tree).linked == {Rat.LTE}, "an import takes its NR cells for cells without a core of their own"
+
+
+def test_an_eirp_within_the_licence_is_right_and_one_above_it_says_by_how_much() -> None:
+    draft = sound()
+    _lte(draft, max_tx_power_dbm=46, antenna_gain_dbi=17, max_eirp_dbm=63)
+    assert compile_intent(Network.model_validate(draft), TODAY).findings == ()
+    _lte(draft, antenna_gain_dbi=17.5)
+    (told,) = compile_intent(Network.model_validate(draft), TODAY).findings
+    assert "EIRP of 63.5 dBm exceeds the 63 dBm of the licence; lower max_tx_power_dbm by 0.5 dB" in told.message
 
 
 def test_relations_lead_both_ways_between_technologies_and_say_who_anchors_whom() -> None:

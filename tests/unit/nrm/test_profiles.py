@@ -201,6 +201,9 @@ def test_power_prach_and_ssb_are_written_where_network_files_give_them() -> None
     assert rendered.tree[DU]["ssbFrequency"] == "623424"
     carrier = rendered.tree[f"{parent(DU)}/NRSectorCarrier[n78-1]"]
     assert carrier["configuredMaxTxPower"] == "44668"
+    assert "configuredMaxTxEIRP" not in carrier, "the licence says nothing"
+    limited = rendered_nr(replace(NR_CELLS[0], max_tx_power_dbm=46.5, max_eirp_dbm=62.9))
+    assert limited.tree[f"{parent(DU)}/NRSectorCarrier[n78-1]"]["configuredMaxTxEIRP"] == "62", "never above it"
     (finding,) = rendered.findings
     assert (finding.code, finding.cell) == ("unenforceable", "n78-1")
     assert "PRACH root 120" in finding.message
