@@ -67,6 +67,13 @@ _NOBODY = "system:anonymous"
 _ROLES = "deploy/kubernetes/minka.yaml"
 #: Beginning of the message that an applied object does not fit its definition; status 500, without a reason.
 _UNFIT = "failed to create typed patch object"
+#: Beginning of the message that a pod has several disruption budgets, so that no eviction works; status 500, without a
+#: reason. Older servers say it in a body of that status under 201.
+_BUDGETS = "This pod has more than one PodDisruptionBudget"
+#: How servers say, with status 500, that a webhook which has to agree to a write did not answer.
+_WEBHOOK = re.compile(r'failed calling webhook "(?P<name>[^"]*)"')
+#: Seconds after which such a write is tried again.
+_WEBHOOK_LATER = 2.0
 #: Reasons of TLS errors where the server speaks something else.
 _NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "UNSUPPORTED_PROTOCOL")
 #: Key for the address of the next page, beside the items of an array.
@@ -422,7 +429,7 @@ class PoolApi:
         if status not in (httpx.codes.OK, httpx.codes.CREATED, httpx.codes.ACCEPTED):
             raise self._refused(status, body)
         if body.get("kind") == "Status" and body.get("status") == "Failure":
-            # So is refused to evict a pod that has two disruption budgets: 201, and 500 in the body.
+            # So older servers refuse to evict a pod that has two disruption budgets: 201, and 500 in the body.
             raise DeviceRefusedError(f"{self._where}: {_said(status, body)}")
         return Answer(status, body)
 
@@ -641,8 +648,8 @@ class PoolApi:
             return BusyError(f"{self._where}: {said}", _wait(later if isinstance(later, int | float) else 1))
         if status == _GONE:
             return ExpiredError(f"{self._where}: {said}")
-        if status == httpx.codes.INTERNAL_SERVER_ERROR and said.startswith(_UNFIT):
-            return DeviceRefusedError(f"{self._where} has another definition of it: {said}")
+        if status == httpx.codes.INTERNAL_SERVER_ERROR and (unwilling := self._unwilling(said)) is not None:
+            return unwilling
         if status >= httpx.codes.INTERNAL_SERVER_ERROR or status < httpx.codes.BAD_REQUEST:
             return SessionLostError(f"{self._where} could not answer: {said}")
         causes = _part(body, "details").get("causes")
@@ -658,6 +665,20 @@ class PoolApi:
             said = f"{said}: plan and apply pool={self.target.station} first, which makes it"
         refusal = InvalidError if body.get("reason") == "Invalid" else DeviceRefusedError
         return refusal(f"{self._where}: {said}")
+
+    def _unwilling(self, said: str) -> DeviceRefusedError | None:
+        """The error for a 500 after which it is certain that nothing was written; None for any other."""
+        if said.startswith(_UNFIT):
+            return DeviceRefusedError(f"{self._where} has another definition of it: {said}")
+        if said.startswith(_BUDGETS):
+            return DeviceRefusedError(f"{self._where}: {said}")
+        if (webhook := _WEBHOOK.search(said)) is not None:
+            # Admission comes before the store. A webhook that is replaced just now answers again soon.
+            return BusyError(
+                f"{self._where} writes nothing: its admission webhook {webhook['name']} does not answer ({said})",
+                _WEBHOOK_LATER,
+            )
+        return None
 
     def _not_permitted(self, user: str, verb: str, what: str, where: str) -> DeviceError:
         """The server knows who we are, and that account may not do this."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
+from hashlib import blake2b
+from typing import Any
 from weakref import WeakValueDictionary
 
+import orjson
 import structlog
 from lxml import etree
 
@@ -17,7 +20,7 @@ from controller.cloud.api import BusyError, ExpiredError, PoolApi
 from controller.cloud.session import CloudSession, objects_of
 from controller.models.errors import DeviceError, DeviceRefusedError
 from controller.models.metrics import Observations
-from controller.nrm.kube import Kind, Place
+from controller.nrm.kube import Kind, Place, notable
 from controller.ports.clock import Clock
 from controller.ports.devices import CHANGED, DeviceFiles, DeviceTarget, Notification, PoolTarget
 from controller.ports.secrets import Secrets
@@ -31,6 +34,8 @@ _RETRY = (1.0, 60.0)
 #: Seconds that a watch has to stand for what went wrong before it to be over; servers end none within the first ones,
 #: but a proxy may that serves no watches. Those before API servers often cut what is silent for half a minute.
 _ENDED, _STOOD = 1.0, 30.0
+#: Most objects of which a watch remembers what they were when it last told of them.
+_REMEMBERED = 10_000
 
 
 class PoolWatch:
@@ -53,6 +58,8 @@ class PoolWatch:
         self._followers: dict[tuple[str, str], set[asyncio.Event]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
         self._version = ""
+        #: What objects were when last told of, as hashes.
+        self._told: dict[tuple[str, str], bytes] = {}
         self.ended = False
 
     def join(self, one: tuple[str, str], changed: asyncio.Event) -> None:
@@ -101,6 +108,7 @@ class PoolWatch:
 
     def _tell_all(self, missed: bool = True) -> None:
         if missed:
+            self._told.clear()
             for changed in {event for events in self._followers.values() for event in events}:
                 changed.set()
 
@@ -112,11 +120,23 @@ class PoolWatch:
             found = event["object"].get("metadata")
             metadata = found if isinstance(found, dict) else {}
             self._version = str(metadata.get("resourceVersion") or self._version)
-            if event.get("type") != "BOOKMARK":
-                one = str(metadata.get("namespace")), str(metadata.get("name"))
-                for changed in (*self._followers.get(one, ()), *self._followers.get(("", ""), ())):
+            one = str(metadata.get("namespace")), str(metadata.get("name"))
+            followers = (*self._followers.get(one, ()), *self._followers.get(("", ""), ()))
+            if followers and event.get("type") != "BOOKMARK" and self._is_news(one, event):
+                for changed in followers:
                     changed.set()
         return heard
+
+    def _is_news(self, one: tuple[str, str], event: Mapping[str, Any]) -> bool:
+        """Whether an object is another than when it was last told of, and not merely heard of again."""
+        if event.get("type") == "DELETED":
+            self._told.pop(one, None)
+            return True
+        if len(self._told) >= _REMEMBERED:
+            self._told.clear()
+        now = blake2b(orjson.dumps(notable(event["object"])), digest_size=16).digest()
+        before, self._told[one] = self._told.get(one), now
+        return before != now
 
 
 class CloudDevices:

@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 _CONFIG_CHANGE = "netconf-config-change"
 #: Devices that notify.
-_NOTIFY = (DeviceKind.STATION, DeviceKind.FUNCTION)
+_NOTIFY = (DeviceKind.STATION, DeviceKind.FUNCTION, DeviceKind.POOL)
 #: Seconds between two reads of which stations are adopted, and two rounds of checks.
 _FOLLOW, _CHECK = 2.0, 0.5
 #: Seconds between two checks whether new measurements are there.
@@ -105,7 +105,7 @@ class Listener:
             return
         self._followed = adopted, kinds
         self.checks.follow(adopted)
-        # Only stations send notifications; an adopted device that left the network files is taken for one.
+        # Routers notify of nothing; an adopted device that left the network files is taken for one.
         known = ((one, kinds.get(one, DeviceKind.STATION)) for one in adopted)
         self._subscriptions.follow([one for one, kind in known if kind in _NOTIFY])
 

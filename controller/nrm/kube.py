@@ -468,6 +468,32 @@ class _TreeReader:
         return Observed(self.tree, self.state, tuple(self.unknown), tries=True, writers=dict(writers), dark=dict(dark))
 
 
+def notable(one: Object) -> Object:
+    """An object without what changes of itself: its version, who wrote it, and the times at which a node is heard of.
+
+    A node in which only these change is as it was; a kubelet writes them every few minutes.
+    """
+    metadata, status = one.get("metadata"), one.get("status")
+    found = {**one}
+    if isinstance(metadata, dict):
+        found["metadata"] = {name: part for name, part in metadata.items() if name not in _RESTLESS}
+    if isinstance(status, dict):
+        conditions = status.get("conditions")
+        listed = conditions if isinstance(conditions, list) else []
+        found["status"] = {name: part for name, part in status.items() if name != "images"} | {
+            "conditions": [
+                {name: part for name, part in each.items() if name != "lastHeartbeatTime"}
+                for each in listed
+                if isinstance(each, dict)
+            ]
+        }
+    return found
+
+
+#: What of metadata changes with every write.
+_RESTLESS = ("resourceVersion", "managedFields")
+
+
 def held_up_by(one: Object) -> str:
     """What keeps an object that is being deleted from being gone: its finalizers, or what its namespace says of itself.
 

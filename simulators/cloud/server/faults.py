@@ -40,6 +40,8 @@ class ApiFaultKind(StrEnum):
     """The answer is that of a write, and nothing was written."""
     FAIL = "fail"
     """500: the store timed out; nothing was written."""
+    WEBHOOK_UNREACHABLE = "webhook-unreachable"
+    """500 to a write: an admission webhook that has to agree does not answer; nothing was written."""
     UNAVAILABLE = "unavailable"
     """503, as while the server starts."""
     THROTTLE = "throttle"
@@ -59,6 +61,13 @@ _REFUSALS: Mapping[ApiFaultKind, StatusError] = {
     ApiFaultKind.UNAVAILABLE: StatusError(503, "ServiceUnavailable", "apiserver not ready"),
     ApiFaultKind.UNAUTHORIZED: StatusError(401, "Unauthorized", "Unauthorized"),
 }
+
+
+_READS = ("GET", "HEAD", "OPTIONS")
+_NO_WEBHOOK = (
+    'failed calling webhook "policy.example": failed to call webhook: Post "https://policy.example.svc:443/check?'
+    'timeout=10s": dial tcp 10.96.0.17:443: connect: connection refused'
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -102,6 +111,9 @@ def spoiled(api: Api, request: Request, faults: Mapping[ApiFaultKind, ApiFault])
     for kind, error in _REFUSALS.items():
         if kind in faults:
             return answers.failure(error)
+    if ApiFaultKind.WEBHOOK_UNREACHABLE in faults and request.method not in _READS:
+        causes = {"causes": [{"message": _NO_WEBHOOK}]}
+        return answers.failure(StatusError(500, "InternalError", f"Internal error occurred: {_NO_WEBHOOK}", causes))
     if (throttle := faults.get(ApiFaultKind.THROTTLE)) is not None:
         after = max(1, round(throttle.seconds))
         text = "Too many requests, please try again later."

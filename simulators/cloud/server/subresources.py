@@ -193,8 +193,7 @@ def _eviction(
     acting = Options(options.caller, "kube-apiserver", bool(asked or tried))
     budgets = _budgets(cluster, obj) if _counts(obj) else []
     if len(budgets) > 1:
-        # A success of HTTP that says failure.
-        return answers.document(_TWO_BUDGETS, 201, form)
+        return answers.document(_TWO_BUDGETS, 500, form)
     if budgets:
         _keep_to_budget(cluster, budgets[0], obj, dry_run=acting.dry_run)
     conditions = body.get("preconditions") or {}

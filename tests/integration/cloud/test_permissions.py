@@ -112,6 +112,7 @@ async def test_the_manifest_allows_what_is_needed_and_nothing_more(
         assert await carried_out(pools, pools.pool(), *made) == wanted
         await change(pools, making(CARRIED))
         await watched(pools)
+        await nodes_watched(pools)
 
         cordoned = Edit(op=Op.CREATE, path=node, after={"unschedulable": "true"}, owners=("host",))
         await carried_out(pools, pools.pool(), cordoned)
@@ -140,6 +141,17 @@ async def watched(pools: Pools) -> None:
     while not first.done():  # the watch stands a little later
         found = pools.found()
         pools.edit(HERE, NFDS, NAME.lower(), replicas=2 + found["spec"]["replicas"] % 3)
+        await asyncio.sleep(0.02)
+    await first
+    await cast("AsyncGenerator[Notification]", notices).aclose()
+
+
+async def nodes_watched(pools: Pools) -> None:
+    """Follow the pool until it is told of a change of a node."""
+    notices = pools.devices.notifications(pools.pool(HERE))
+    first: asyncio.Task[Any] = asyncio.create_task(cast("Any", anext(notices)))
+    while not first.done():  # the watch stands a little later
+        report(pools)
         await asyncio.sleep(0.02)
     await first
     await cast("AsyncGenerator[Notification]", notices).aclose()

@@ -10,6 +10,7 @@ import pytest
 
 from controller.assurance.checker import Checker
 from controller.listener.process import Listener
+from controller.models.cloud import NodeReady
 from controller.models.network import Network, network_digest
 from controller.models.plan import Plan
 from controller.models.run import Outcome
@@ -17,6 +18,11 @@ from controller.ports.devices import target_of
 from controller.ports.queue import FakeWakeups
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.store import open_store
+from simulators.cloud.server.answers import Response
+from simulators.cloud.server.api import Api
+from simulators.cloud.server.faults import ApiFault, ApiFaultKind, ApiFaults, spoiled
+from simulators.cloud.server.requests import Request
+from simulators.cloud.server.watches import Watch
 from simulators.connections import Outage
 from tests.integration.cloud.system import NFDS, POOLS, Pools, Quick
 from tests.integration.cloud.test_transactions import Bench
@@ -132,6 +138,66 @@ async def test_a_function_is_checked_as_soon_as_its_pool_tells_of_a_change(site:
     await until(drifted)
     stop.set()
     await running
+
+
+async def test_a_pool_is_checked_as_soon_as_a_node_changes(site: Site, pools: Pools) -> None:
+    """Long before it is due."""
+    (pool, _), cluster = POOLS, pools.clusters[POOLS[0]]
+    cluster.create("nodes", {"metadata": {"name": "n1"}})
+    await site.planner.adopt(f"pool={pool}", "ana")
+    store, clock = DirectStore(site.store), Quick()
+    checker = Checker(store, site.planner, clock, ())
+    listener = Listener(
+        store, pools.devices, checker, clock, target_of, FakeWakeups(), health_interval=10_000, notified_alarms=False
+    )
+    stop = asyncio.Event()
+    running = asyncio.create_task(listener.run(stop))
+
+    def ready() -> bool | None:
+        health = site.store.healths.find([pool]).get(pool)
+        if health is None or health.cluster is None:
+            return None
+        return {node.id: node.ready is NodeReady.READY for node in health.cluster.nodes}["n1"]
+
+    def set_ready(value: str) -> None:
+        node = cluster.edited(cluster.get("nodes", "", "n1") or {})
+        node["status"] = {
+            "conditions": [{"type": "Ready", "status": value}, {"type": "Odd", "status": str(len(turns))}]
+        }
+        cluster.update_status("nodes", node, manager="kubelet")
+        turns.append(value)
+
+    turns: list[str] = []
+    await until(lambda: ready() is not None)
+    for value in ("True", "False"):
+
+        def seen(value: str = value) -> bool:
+            set_ready(value)  # again and again: it may be followed only after the first change
+            return ready() is (value == "True")
+
+        await until(seen)
+    stop.set()
+    await running
+
+
+async def test_a_webhook_that_does_not_answer_leaves_a_pool_out_of_a_plan_and_is_named(
+    site: Site, pools: Pools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (pool, _) = POOLS
+    await site.planner.adopt(f"pool={pool}", "ana")
+    faults = ApiFaults("webhook")
+    faults.inject(ApiFault(kind=ApiFaultKind.WEBHOOK_UNREACHABLE, count=None))
+    handle = Api.handle
+
+    def spoil(self: Api, request: Request) -> Response | Watch:
+        with monkeypatch.context() as inner:
+            inner.setattr(Api, "handle", handle)
+            return spoiled(self, request, faults.strikes(request))
+
+    monkeypatch.setattr(Api, "handle", spoil)
+    plan = await site.plan(f"pool={pool}")
+    assert plan.is_empty
+    assert "its admission webhook policy.example does not answer" in plan.unplanned[pool]
 
 
 async def test_what_a_pool_would_refuse_is_not_planned(site: Site, pools: Pools) -> None:

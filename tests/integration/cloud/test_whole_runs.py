@@ -365,6 +365,7 @@ STRIKES: dict[str, Callable[[Cloud], None]] = {
     "unanswered": spoils(*VERBS, kind=ApiFaultKind.DROP_AFTER),
     "failing": spoils(*VERBS, kind=ApiFaultKind.FAIL),
     "full": full,
+    "webhook": spoils(*VERBS, kind=ApiFaultKind.WEBHOOK_UNREACHABLE, count=2),
     "unavailable": spoils("any", kind=ApiFaultKind.UNAVAILABLE, count=3),
     "throttled": spoils("any", kind=ApiFaultKind.THROTTLE, count=3),
     "edited": edited,
@@ -380,7 +381,7 @@ STRIKES: dict[str, Callable[[Cloud], None]] = {
 }
 
 #: Strikes that only writes feel: they are tried at each, others at every so many requests of any kind.
-ON_WRITES, STRIDE = ("lying", "unanswered", "failing"), 17
+ON_WRITES, STRIDE = ("lying", "unanswered", "failing", "webhook"), 17
 #: How often a worker dies, too, in each run that pools go wrong in.
 BOTH = 2
 #: Who scales the function, and so wants another pod.
@@ -498,6 +499,7 @@ MOMENTS: dict[str, tuple[str, str, Callable[[list[str]], int], tuple[Outcome, Ou
     "edited when the first one has gone": (ELSEWHERE, "edited", lambda calls: last(calls, "DELETE") + 1, DONE),
     "fails where its parameters go": (ELSEWHERE, "failing", lambda calls: last(calls, "DELETE") - 1, STAYS),
     "fails where the first one goes": (ELSEWHERE, "failing", lambda calls: last(calls, "DELETE"), STAYS),
+    "a webhook is away where the first one goes": (ELSEWHERE, "webhook", lambda calls: last(calls, "DELETE"), DONE),
     "taken over before its pod is evicted": ("drain a node beside", "taken over", lambda _calls: 6, BACK),
     "edited when it is ready with its new image": ("upgrade", "edited", lambda calls: last(calls, "GET") - 5, DONE),
 }
@@ -537,6 +539,32 @@ def test_what_never_became_ready_is_taken_back_though_an_answer_is_lost_after_al
 
     cloud.play(each())
     cloud.intact = True
+
+
+def test_a_pod_under_two_budgets_is_not_evicted_and_the_run_says_why(cloud: Cloud) -> None:
+    """No server carries such an eviction out: 500, as Kubernetes 1.36 answers."""
+
+    async def each() -> None:
+        await _bring(cloud, "edge-1")
+        there = cloud.pods(FUNCTION)
+        cluster = cloud.fleet.pools["edge-1"].cluster
+        own = cluster.get(KINDS[2], NAMESPACE, FUNCTION.lower())
+        assert own is not None
+        second = {"metadata": {"name": "second", "namespace": NAMESPACE}, "spec": {"selector": own["spec"]["selector"]}}
+        cluster.create(KINDS[2], second)
+        await drained_beside(cloud)
+        await cloud.work()
+        jobs = {job.station: job for job in cloud.jobs}
+        assert "This pod has more than one PodDisruptionBudget" in jobs[FUNCTION].detail, jobs
+        assert jobs[FUNCTION].outcome in (Outcome.FAILED_SAFE, Outcome.ROLLED_BACK), jobs
+        assert (cloud.placed(FUNCTION), cloud.pods(FUNCTION)) == (("edge-1",), there)
+        cluster.delete(KINDS[2], NAMESPACE, "second")
+        await cloud.tidy()
+        await cloud.assert_whole(FUNCTION, stays=True)
+        assert await cloud.carried(STATION) == cloud.station
+        await cloud.assert_recorded()
+
+    cloud.play(each())
 
 
 @pytest.mark.timeout(3600)

@@ -275,6 +275,17 @@ async def test_what_does_not_fit_its_definition_is_refused_and_not_lost() -> Non
             await server.api().apply(PLACE, DU, dry_run=True)
 
 
+async def test_a_webhook_that_does_not_answer_is_a_refusal_that_may_pass() -> None:
+    """Admission comes before the store, so nothing was written: it is not unknown what became of the write."""
+    said = 'Internal error occurred: failed calling webhook "policy.example": failed to call webhook: Post "https://x"'
+    async with serving(reply(500, status(500, "InternalError", said))) as server:
+        for dry_run in (True, False):
+            with pytest.raises(
+                BusyError, match=r"writes nothing: its admission webhook policy\.example does not answer"
+            ):
+                await server.api(Impatient()).apply(PLACE, DU, dry_run=dry_run)
+
+
 def one_by_one(*answers: Answering) -> Answering:
     """Answers in turn; the last one again and again."""
     left = list(answers)
@@ -578,9 +589,11 @@ async def test_a_watch_that_breaks_is_lost() -> None:
     told(caught.value)
 
 
-async def test_a_success_of_http_that_says_failure_is_a_refusal() -> None:
-    said = status(500, "", "This pod has more than one PodDisruptionBudget")
-    async with serving(reply(201, said)) as server:
+@pytest.mark.parametrize("code", [500, 201])
+async def test_an_eviction_under_two_budgets_is_a_refusal(code: int) -> None:
+    """Kubernetes 1.36 answers 500, older versions a success of HTTP that says failure."""
+    said = status(500, "", "This pod has more than one PodDisruptionBudget, which the eviction subresource does not")
+    async with serving(reply(code, said)) as server:
         with pytest.raises(DeviceRefusedError, match="more than one PodDisruptionBudget"):
             await server.api().evict(PLACE, "u1")
 

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import orjson
+import pytest
 from pydantic import SecretStr
 
 from controller.cloud.devices import PoolWatch
-from controller.nrm.kube import NF_DEPLOYMENT
+from controller.nrm.kube import NF_DEPLOYMENT, NODE
 from controller.ports.clock import SystemClock
 from controller.ports.secrets import FakeSecrets
 from tests.unit.cloud.server import SECRETS, Answering, ReceivedRequest, serving, status, wire
@@ -75,6 +76,55 @@ async def test_a_bookmark_is_no_change_and_where_the_next_watch_begins() -> None
     asked, told = await follow([event("BOOKMARK", "", "90")])
     assert not any(told.values())
     assert versions(asked) == ["list", "7", "90"]
+
+
+async def node_told(*nodes: dict[str, Any]) -> list[bool]:
+    """After which events of a node, each in a watch of its own, its pool is told."""
+    over, changed, told = asyncio.Event(), asyncio.Event(), []
+    left = [{"type": "MODIFIED", "object": one} for one in nodes]
+
+    async def answer(asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
+        told.append(changed.is_set())
+        changed.clear()
+        if "watch" not in asked.query:
+            writer.write(wire(200, {"metadata": {"resourceVersion": "7"}, "items": []}))
+        elif left:
+            writer.write(wire(200, orjson.dumps(left.pop(0)) + b"\n"))
+        else:
+            over.set()
+            await asyncio.Event().wait()
+
+    async with serving(answer) as server:
+        watch = PoolWatch(server.api(), NODE, Quick())
+        watch.join(("", ""), changed)
+        async with asyncio.timeout(10):
+            await over.wait()
+        watch.leave(("", ""), changed)
+    return told[2:]
+
+
+def node(version: int, ready: str = "True", heard: str = "09:00", **spec: object) -> dict[str, Any]:
+    condition = {"type": "Ready", "status": ready, "lastHeartbeatTime": heard}
+    metadata = {"name": "n1", "resourceVersion": str(version), "managedFields": [{"time": heard}]}
+    return {"metadata": metadata, "spec": spec, "status": {"conditions": [condition], "images": [{"n": version}]}}
+
+
+async def test_a_node_that_is_only_heard_of_again_is_no_change() -> None:
+    told = await node_told(
+        node(8),
+        node(9, heard="09:05"),
+        node(10, "False", heard="09:10"),
+        node(11, "False", heard="09:15"),
+        node(12, "False", unschedulable=True),
+    )
+    assert told == [True, False, True, False, True]
+
+
+@pytest.mark.parametrize(
+    "odd", [{"metadata": []}, {"status": 7, "metadata": {"name": "n1"}}, {"status": {"conditions": 1}}]
+)
+async def test_an_odd_node_is_told_of_and_does_no_harm(odd: dict[str, Any]) -> None:
+    assert await node_told(odd) == [True]
 
 
 async def test_a_watch_whose_version_is_forgotten_is_begun_anew_and_all_are_told() -> None:

@@ -337,7 +337,7 @@ class TestPods:
         )
         cluster.create("poddisruptionbudgets.policy", {**budget, "metadata": {"name": "other", "namespace": "default"}})
         code, refusal = evict("b")
-        assert (code, refusal["status"], refusal["code"]) == (201, "Failure", 500)
+        assert (code, refusal["status"], refusal["code"]) == (500, "Failure", 500)
         assert refusal["message"].startswith("This pod has more than one PodDisruptionBudget,")
 
     def test_a_limit_range_fills_in_and_refuses(self, cluster: Cluster) -> None:
