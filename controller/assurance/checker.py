@@ -32,12 +32,13 @@ from controller.models.facts import LinkKind
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.measurement import Period
 from controller.models.network import DeviceKind, Network, Rat
+from controller.models.plan import Change
 from controller.models.run import LedgerEntry
 from controller.models.settings import Settings
 from controller.nrm.generation import generation_of
 from controller.nrm.profiles import cells, root_spec
 from controller.nrm.tree import Path, parent
-from controller.plan import applied, drifted_nodes
+from controller.plan import applied, drifted_nodes, ledger_after
 from controller.ports.clock import Clock
 from controller.ports.devices import Observed
 from controller.ports.store import AsyncStore, Store
@@ -76,6 +77,7 @@ class _Basis:
         ledger: Version of its ledger.
         network: Digest of the network.
         elsewhere: Functions that were on nodes of a pool that are lost, and are on another pool now.
+        carried: What it carries by a job that has not ended, and its ledger has not yet.
     """
 
     observed: Observed
@@ -83,6 +85,7 @@ class _Basis:
     network: str
     measured: tuple[Period, ...]
     elsewhere: frozenset[str]
+    carried: tuple[Change, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,18 +206,20 @@ class Checker:
         return seen is not None and seen.power == "BATTERY"
 
     async def record(self, checks: Sequence[Check]) -> frozenset[str]:
-        """Save the health of checks, and report alarms; stations under a job are left out.
+        """Save the health of checks, and report alarms.
+
+        Only stations that are just being changed are left out: between two phases of a transaction a station is neither
+        old nor new. One on which a job soaks, reads or waits is looked at like any other.
 
         Returns:
-            Stations to check again soon: what is wrong there changed, or a job works on them: between two
-            phases a station is neither old nor new.
+            Stations to check again soon: what is wrong there changed, or they were left out.
 
         Raises:
             StoreError: Nothing is kept.
         """
         stations = [check.station for check in checks]
-        busy = await self._store.claims.busy(stations)
-        found = await self._judge([check for check in checks if check.station not in busy])
+        changing = await self._store.claims.in_transaction(stations)
+        found = await self._judge([check for check in checks if check.station not in changing])
         if carried := {station: judged.generation for station, judged in found.items() if judged.generation}:
             await self._store.integrity.check_fences(carried)
         await self._doubt(found)
@@ -233,7 +238,7 @@ class Checker:
             self._common.take(network, last.health if last else None, judged.health)
         self._last |= found
         await self._report_common_faults(network, [alarm for alarm in standing if not alarm.station])
-        return busy | changed
+        return changing | changed
 
     async def _report_common_faults(self, network: Network, standing: Sequence[Alarm]) -> None:
         if AlarmSource.CHECK not in self._sources:
@@ -284,16 +289,26 @@ class Checker:
         digest, network = store.networks.get()
         devices, versions = store.devices.find(stations), store.ledger.versions(stations)
         ours = [check for check in checks if check.station in devices and devices[check.station].adopted is not None]
-        gone = _gone_elsewhere(store, network, ours)
+        gone, carried = _gone_elsewhere(store, network, ours), store.steps.carried(stations)
         bases = {
-            name: _Basis(check.observed, versions.get(name, 0), digest, check.measured, gone.get(name, frozenset()))
+            name: _Basis(
+                check.observed,
+                versions.get(name, 0),
+                digest,
+                check.measured,
+                gone.get(name, frozenset()),
+                carried.get(name, ()),
+            )
             for check in ours
             for name in [check.station]
             if check.observed is not None
         }
         same = {check.station: last.again(check.at) for check in ours if (last := self._still(check.station, bases))}
         new = [check for check in ours if check.station not in same]
-        ledger = store.ledger.find([check.station for check in new]) if new else {}
+        kept = store.ledger.find([check.station for check in new]) if new else {}
+        ledger = {
+            name: ledger_after(name, kept.get(name, {}), carried.get(name, ())) for name in (one.station for one in new)
+        }
         before = {check.station: last.health for check in new if (last := self._last.get(check.station))}
         # What a station can't report (any more) stays as it was on record.
         bare = [check.station for check in new if check.observed is None or _lost_cells(check, ledger)]

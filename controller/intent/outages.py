@@ -4,9 +4,9 @@ A tenant has no service in a cell while the cell is off air, while the station h
 the tenant's core links of one kind at the station are down: as long as one works, there is another path. Lost
 management is not lost service: whether an unreachable station serves is unknown, and counted separately.
 
-Nobody owes the following times, which are counted separately too: those in which a run interrupts the tenant after a
-notice, those in which the tenant works on the remote ends of all links that are down, and those of an incident whose
-root has a probable cause outside of the contract, such as the mains.
+Nobody owes the following times, which are counted separately too: those in which a run itself takes the cell away after
+a notice (``controller.intent.interruptions``), those in which the tenant works on the remote ends of all links that are
+down, and those of an incident whose root has a probable cause outside of the contract, such as the mains.
 
 A cell that somebody locked is off air as well. Within the agreement's windows that is allowed; outside of them it
 counts as lost. An agreement without windows lets the host work at any time.
@@ -78,7 +78,7 @@ class ExcusedTimes:
     """Times for which nobody owes anything.
 
     Attributes:
-        planned: Times in which runs interrupt a tenant at a station, by station and tenant.
+        planned: Times in which runs take a cell (``station/cell``) away from a tenant, by cell and tenant.
         works: Announced work of tenants on their own cores.
     """
 
@@ -105,7 +105,7 @@ class Parts(NamedTuple):
 
     Attributes:
         lost: Times that the host owes.
-        planned: Times in which a run interrupted the tenant.
+        planned: Times in which a run took the cell away from the tenant.
         own_work: Times in which the tenant worked on its own core.
         outside: Times with a cause outside of the contract.
         unseen: Times of unknown state.
@@ -245,7 +245,7 @@ class Outages:
                 continue
             open_then = openings(one.windows, era.network.zone, since, until)
             for cell in self._locks.keys() & set(era.sharing.reached_by(one)):
-                planned = self._excused.planned.get((cell.partition("/")[0], one.tenant), ())
+                planned = self._excused.planned.get((cell, one.tenant), ())
                 excused = union([*open_then, *planned, *chain.from_iterable(parts.get(cell, ()))])
                 times = without(both(self._locks[cell], ((since, until),)), excused)
                 found[cell] = union([*found.get(cell, ()), *times])
@@ -304,11 +304,10 @@ class Outages:
         return found
 
     def _parted(self, key: tuple[str, str], gone: _ServiceLoss) -> Parts:
-        cell, tenant = key
         all_of_it, own = union(gone.owed), union(gone.own_work)
         outside = without(both(union(gone.outside), all_of_it), own)
         owed = without(without(all_of_it, own), outside)
-        planned = both(owed, self._excused.planned.get((cell.partition("/")[0], tenant), ()))
+        planned = both(owed, self._excused.planned.get(key, ()))
         lost = without(owed, planned)
         unseen = without(union(gone.unseen), union([*lost, *planned, *own, *outside]))
         return Parts(lost, planned, own, outside, unseen)

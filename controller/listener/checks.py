@@ -22,10 +22,11 @@ log = structlog.get_logger()
 _AT_ONCE, _HOLD = 200, 2.0
 #: Seconds between the first checks of two new stations, at most.
 _APART = 0.05
-#: Seconds until the next check of a station that is in a transient state, under a job, or just repaired.
+#: Seconds until the next check of a station that is just being changed, or was just repaired.
 _SOON = 2.0
-#: Unreachable stations that are checked in a second, at most: as soon as one answers, its outage is over.
-_UNREACHABLE_PER_SECOND = 25
+#: Unreachable stations that are checked in a second, at most: as soon as one answers, its outage is over. As many again
+#: of those that jobs have: what goes wrong in a soak has to be on record before the soak is over.
+_OFTEN_PER_SECOND = 25
 #: Shortest time between two checks of a station on request of others, who may ask without end.
 _ASKED_APART = timedelta(seconds=5)
 #: How long a station counts as just repaired after the repair of an alarm began.
@@ -35,7 +36,8 @@ _REPAIRED_IN = timedelta(minutes=10)
 class Checks:
     """Checks each followed station every ``interval`` seconds, not all of them at once.
 
-    Unreachable stations are checked more often; the fewer there are, the more often.
+    Unreachable stations, and those on which a job soaks, reads or waits, are checked more often; the fewer there are,
+    the more often. Those that are just being changed wait.
 
     Args:
         worth: Whether a check of a station that is due can show anything new. A rehearsal knows this, and skips the
@@ -59,6 +61,7 @@ class Checks:
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._checks: list[Check] = []
         self._unreachable: set[str] = set()
+        self._reserved: frozenset[str] = frozenset()
         self._slots = WorkSlots(clock, _AT_ONCE, _HOLD)
 
     def follow(self, stations: Collection[str]) -> None:
@@ -87,16 +90,18 @@ class Checks:
         return self._due[station]
 
     async def begin(self) -> None:
-        """Begin to check the stations that are due; those under a job wait, those just repaired come first."""
+        """Begin to check the stations that are due; those just being changed wait, those just repaired come first."""
         # By when the repair began, and not until it ends: a run that waits for people may wait for hours.
         at = self._clock.now()
-        repaired, asked = await self._store.read(_with_a_reason, at - _REPAIRED_IN)
+        repaired, asked, self._reserved = await self._store.read(_with_a_reason, at - _REPAIRED_IN, tuple(self._due))
         for station in (station for station, read in asked.items() if read <= at - _ASKED_APART):
             self.poke(station)
         now = self._clock.monotonic()
         for station in repaired & self._due.keys():
             if self._due[station] > now + _SOON:
                 self.poke(station)
+        for station in self._reserved & self._due.keys():
+            self._due[station] = min(self._due[station], now + self._apart(station))
         turns = [station for station, at in self._due.items() if at <= now and station not in self._under_way]
         due = [station for station in turns if self._worth(station)]
         for station in set(turns).difference(due):
@@ -104,10 +109,11 @@ class Checks:
             self._due[station] += apart * (1 + (now - self._due[station]) // apart)
         if not due:
             return
-        busy, (_, network) = await self._store.claims.busy(due), await self._store.networks.get()
+        changing = await self._store.claims.in_transaction(self._reserved.intersection(due))
+        _, network = await self._store.networks.get()
         for station in due:
-            self._due[station] = now + (_SOON if station in busy | repaired else self._apart(station))
-            if station not in busy:
+            self._due[station] = now + (_SOON if station in changing | repaired else self._apart(station))
+            if station not in changing:
                 self._under_way[station] = asyncio.create_task(self._check(network, station))
 
     async def record(self) -> None:
@@ -134,9 +140,10 @@ class Checks:
 
     def _apart(self, station: str) -> float:
         """Seconds between two regular checks of a station."""
-        if station not in self._unreachable:
+        often = next((some for some in (self._unreachable, self._reserved) if station in some), None)
+        if often is None:
             return self._interval
-        return min(self._interval, max(_SOON, len(self._unreachable) / _UNREACHABLE_PER_SECOND))
+        return min(self._interval, max(_SOON, len(often) / _OFTEN_PER_SECOND))
 
     async def close(self) -> None:
         """Cancel the checks under way."""
@@ -157,6 +164,8 @@ class Checks:
             del self._under_way[station]
 
 
-def _with_a_reason(store: Store, since: datetime) -> tuple[frozenset[str], dict[str, datetime]]:
-    """Stations whose repair began since then and is not over, and those that somebody asked to have read."""
-    return store.alarms.under_repair(since), store.healths.asked()
+def _with_a_reason(
+    store: Store, since: datetime, followed: Collection[str]
+) -> tuple[frozenset[str], dict[str, datetime], frozenset[str]]:
+    """Stations whose repair began since then and is not over, those that somebody asked to have read, and jobs have."""
+    return store.alarms.under_repair(since), store.healths.asked(), store.claims.busy(followed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Any
 
@@ -34,6 +35,8 @@ class StepRecord(Noun):
         operations: Its operations on the device; on record before they are sent.
         output: Output of the action.
         outcome: How the device transaction ended, if there was one.
+        waits: Whether it is one that may wait for long and does nothing meanwhile: for a person's answer, or for the
+            end of a soak.
     """
 
     job: str
@@ -49,6 +52,7 @@ class StepRecord(Noun):
     output: dict[str, Any] = {}
     outcome: Outcome | None = None
     detail: str = ""
+    waits: bool = False
     started: AwareDatetime
     finished: AwareDatetime | None = None
 
@@ -65,7 +69,25 @@ class StepRecord(Noun):
     @property
     def transaction(self) -> str:
         """Suffix that distinguishes the step's device transaction from others of its job."""
-        return f"{self.position}{'u' if self.undo else ''}.{self.attempt}"
+        return transaction_of(self.position, self.attempt, undo=self.undo)
+
+
+def transaction_of(position: int, attempt: int, *, undo: bool) -> str:
+    """Suffix of the device transaction of a step (``StepRecord.transaction``)."""
+    return f"{position}{'u' if undo else ''}.{attempt}"
+
+
+def carried(steps: Iterable[StepRecord]) -> Iterator[Change]:
+    """Changes that a device carries by the steps of a job, and that were not undone; in order.
+
+    They enter the ledger when the job ends. An undo that had nothing to do leaves them.
+    """
+    rows = {(row.position, row.undo): row for row in steps}
+    for row in rows.values():
+        back = rows.get((row.position, True))
+        undone = row.undo or (back is not None and back.changed)
+        if row.change is not None and row.outcome is not None and row.outcome.good and not undone:
+            yield row.change
 
 
 class RunPlaybook(Noun):

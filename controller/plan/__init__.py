@@ -11,7 +11,15 @@ from controller.plan.document import (
     plan_to_json,
     seal,
 )
-from controller.plan.drift import adopted_nodes, applied, carried_nodes, drift, drifted_nodes, ledger_nodes
+from controller.plan.drift import (
+    adopted_nodes,
+    applied,
+    carried_nodes,
+    drift,
+    drifted_nodes,
+    ledger_after,
+    ledger_nodes,
+)
 from controller.plan.fleet import Planning, check_changes, check_removals, make_plan, wanted_by
 from controller.plan.functions import (
     brought_to,
@@ -71,6 +79,7 @@ __all__ = [
     "image_in",
     "json_parts",
     "latest_first",
+    "ledger_after",
     "ledger_nodes",
     "make_plan",
     "moved_change",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from controller.models.plan import DiffRow, LedgerNode
+from controller.models.plan import Change, DiffRow, LedgerNode
+from controller.models.run import LedgerEntry
 from controller.nrm.diff import diff, plmn_part
 from controller.nrm.profiles import Rendered
 from controller.nrm.schema import LeafSpec, NodeSpec, list_of, spec_of
@@ -79,6 +80,19 @@ def applied(ledger: Mapping[Path, LedgerNode]) -> Rendered:
     ordered = sorted(ledger.values(), key=order)
     tree = {node.path: dict(node.leaves) for node in ordered}
     return Rendered(tree, {node.path: node.owners for node in ordered}, ())
+
+
+def ledger_after(
+    station: str, ledger: Mapping[Path, LedgerEntry], changes: Iterable[Change]
+) -> Mapping[Path, LedgerEntry]:
+    """The ledger of a station as it will be when the job that made these changes has ended well."""
+    found = dict(ledger)
+    for change in changes:
+        for path in change.lost:
+            found.pop(path, None)
+        for node in change.gained:
+            found[node.path] = LedgerEntry(station=station, **dict(node))
+    return found
 
 
 def ledger_nodes(

@@ -26,13 +26,14 @@ from controller.store.decisions import End, begun_anew, put_back
 from controller.store.devices import devices
 from controller.store.integrity import doubted
 from controller.store.journal import journal
-from controller.store.leases import check_lease, holds, leases, lock, lost
+from controller.store.leases import RESERVED, check_lease, holds, leases, lock, lost
 from controller.store.ledger import LedgerChange, change_ledger
 from controller.store.networks import current_network
 from controller.store.plans import changes
 from controller.store.processes import declared_dead, workers
 from controller.store.repository import SqlRepository, grouped, reads, writes
 from controller.store.run_rows import as_job, jobs, load_run, load_runs, runs
+from controller.store.steps import acting
 from controller.store.transaction import Tx
 
 log = structlog.get_logger()
@@ -136,6 +137,8 @@ _FINISHED = (
 )
 _OF_WORKER = select(leases.c.job).where(leases.c.incarnation == bindparam("worker"))
 _BUSY = select(leases.c.station).where(or_(leases.c.incarnation.is_not(None), leases.c.transaction.is_not(None)))
+#: Transactions with a row. A job's own one ends with the job, and that of a step with the step, so there is no end.
+_BEGUN = select(journal.c.transaction).distinct()
 _DIVERGED = select(alarms.c.station).where(alarms.c.probable_cause == DIVERGED, alarms.c.cleared.is_(None))
 _CHANGES = select(changes.c.station, changes.c.content).where(changes.c.plan == bindparam("plan"))
 _LAST = select(func.coalesce(func.max(journal.c.seq) + 1, 0)).where(journal.c.transaction == bindparam("of"))
@@ -168,6 +171,16 @@ class SqlClaims(SqlRepository, Claims[Sync]):
     def busy(self, tx: Tx, stations: Iterable[str]) -> frozenset[str]:
         wanted = frozenset(stations)
         return wanted & frozenset(tx.execute(_BUSY).scalars())
+
+    @reads
+    def in_transaction(self, tx: Tx, stations: Iterable[str]) -> frozenset[str]:
+        reserved = {row.job: row for row in tx.rows(RESERVED, leases.c.station, stations)}
+        own = {row.transaction: row.station for row in reserved.values()}
+        of_steps = {
+            f"{reserved[job].transaction}.{suffix}": reserved[job].station for job, suffix in acting(tx, reserved)
+        }
+        begun = {row.transaction for row in tx.rows(_BEGUN, journal.c.transaction, [*own, *of_steps])} if own else ()
+        return frozenset((own | of_steps)[transaction] for transaction in begun)
 
     @reads
     def find(self, tx: Tx, incarnation: str) -> list[Claim]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from itertools import pairwise, product
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
@@ -13,7 +14,8 @@ import orjson
 from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
 
 from controller.intent.incidents import SETTLES, ranked, split_off
-from controller.intent.outages import Era, ExcusedTimes, Outages, Spell, Times, month_of, of_tenant, spans_of, union
+from controller.intent.interruptions import planned
+from controller.intent.outages import Era, ExcusedTimes, Outages, Spell, Times, month_of, of_tenant, spans_of
 from controller.models.alarm import COUNTED, LINK_CAUSES, LOSES, Alarm, PerceivedSeverity
 from controller.models.enums import IncidentState
 from controller.models.errors import NotFoundError
@@ -40,6 +42,7 @@ from controller.store.repository import SqlRepository, reads, writes, writes_asi
 from controller.store.run_constraints import constraints_from, run_constraints
 from controller.store.run_rows import jobs, runs
 from controller.store.transaction import Database, Tx
+from controller.store.work_done import BEGUN_JOB, works_of
 from controller.store.works import works_during
 
 #: Alarms of an incident whose audit rows a timeline shows.
@@ -75,7 +78,7 @@ _SPELLS = (
 )
 #: Jobs that began, except repairs, with the constraints of their runs.
 _WORK = (
-    select(jobs.c.station, jobs.c.started, jobs.c.finished, run_constraints.c.content)
+    select(*BEGUN_JOB, run_constraints.c.content)
     .join(runs, runs.c.id == jobs.c.run)
     .join(run_constraints, run_constraints.c.run == jobs.c.run)
     .where(jobs.c.started.is_not(None), ~runs.c.cause.startswith("alarm:"))
@@ -219,8 +222,8 @@ def outages_of(
     stations = {spell.alarm.station for spell in spells} | {cell.partition("/")[0] for cell in locks}
     linked = {spell.alarm.station for spell in spells if spell.alarm.probable_cause in LINK_CAUSES}
     links = {name: [(one.tenant, one.path) for one in seen.links] for name, seen in healths_of(tx, linked).items()}
-    planned = _planned(tx, eras[-1].network, stations, begin) if stations else {}
-    return Outages(clipped, eras, links, ExcusedTimes(planned, works_during(tx, begin, until)), locks)
+    taken = _planned(tx, eras[-1].network, stations, begin) if stations else {}
+    return Outages(clipped, eras, links, ExcusedTimes(taken, works_during(tx, begin, until)), locks)
 
 
 def _eras(tx: Tx, begin: datetime, until: datetime) -> list[Era]:
@@ -248,22 +251,22 @@ def _agreements(tx: Tx, tenant: str | None) -> tuple[AgreementMinutes, ...]:
 
 
 def _planned(tx: Tx, network: Network, stations: Iterable[str], since: datetime) -> dict[tuple[str, str], Times]:
-    """When runs other than repairs interrupted tenants at stations, at their router or at their functions."""
-    at: dict[str, set[str]] = defaultdict(set)
-    for station in stations:
-        at[station].add(station)
-        known = network.station_by_id.get(station)
-        ways = (*network.routers_at.get(known.site, ()), *known.functions) if known is not None else ()
-        for way in ways:
-            at[way].add(station)
-    found: dict[tuple[str, str], list[tuple[datetime, datetime]]] = defaultdict(list)
+    """When runs other than repairs took cells away from tenants: at stations, at their router or at their functions."""
     over = or_(jobs.c.finished.is_(None), jobs.c.finished > since)
-    for row in tx.rows(_WORK.where(over), jobs.c.station, at):
-        bound = constraints_from(row.content).of(row.station)
-        if bound is not None and bound.interrupts:
-            for station, tenant in product(at[row.station], bound.tenants):
-                found[station, tenant].append((row.started, row.finished or tx.now))
-    return {key: union(times) for key, times in found.items()}
+    rows = {row.id: row for row in tx.rows(_WORK.where(over), jobs.c.station, _ways_to(network, stations))}
+    bound = {job: constraints_from(row.content).of(row.station) for job, row in rows.items()}
+    told = {job: one.tenants for job, one in bound.items() if one is not None and one.interrupts}
+    found = works_of(tx, network, [rows[job] for job in told])
+    return planned(network, (replace(work, tenants=told[job]) for job, work in found.items()))
+
+
+def _ways_to(network: Network, stations: Iterable[str]) -> set[str]:
+    """Stations with their routers, functions and central units."""
+    found = set(stations)
+    for station in (known for one in stations if (known := network.station_by_id.get(one)) is not None):
+        found.update(network.routers_at.get(station.site, ()), station.functions)
+        found.update(network.units_above.get(station.id, ()))
+    return found
 
 
 def conditions(like: IncidentFilter) -> list[ColumnElement[bool]]:

@@ -27,7 +27,7 @@ journal = Table(
     metadata,
     Column("transaction", String, primary_key=True),
     Column("seq", Integer, primary_key=True),
-    string("job"),
+    Column("job", String, nullable=False, index=True),
     string("station"),
     Column("at", Instant, nullable=False),
     string("step"),

@@ -32,6 +32,10 @@ Holders = dict[str, tuple[int, str | None]]
 _LEASES = select(leases.c.station, leases.c.fence, leases.c.incarnation).order_by(leases.c.station).with_for_update()
 
 
+#: Devices that jobs have, with the job and its transaction, also while no worker has the job.
+RESERVED = select(leases.c.station, leases.c.job, leases.c.transaction).where(leases.c.transaction.is_not(None))
+
+
 def check_lease(tx: Tx, claim: Claim) -> None:
     """Lock the lease, and check that it is still the claim's."""
     if not holds(claim, lock(tx, [claim])):

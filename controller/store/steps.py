@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import orjson
 from pydantic import TypeAdapter
-from sqlalchemy import Boolean, Column, ForeignKey, Integer, LargeBinary, Row, String, Table, Text, bindparam, select
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    Row,
+    String,
+    Table,
+    Text,
+    bindparam,
+    false,
+    select,
+)
 
 from controller.models.equipment import Operation
 from controller.models.packing import packed, unpacked
 from controller.models.plan import Change
-from controller.models.step import StepRecord, StepState
+from controller.models.step import StepRecord, StepState, carried, transaction_of
 from controller.ports.store import Claim, Steps, Sync
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.involvement import note_run
-from controller.store.leases import check_lease
+from controller.store.leases import RESERVED, check_lease, leases
 from controller.store.queries import INSERTS
 from controller.store.repository import SqlRepository, reads, writes
 from controller.store.transaction import Tx
@@ -37,6 +52,8 @@ steps = Table(
     Column("output", Text, nullable=False),
     Column("outcome", String),
     long_text("detail"),
+    # Whether it may wait for long and does nothing meanwhile (a person's answer, the end of a soak).
+    Column("waits", Boolean, nullable=False, server_default=false()),
     Column("started", Instant, nullable=False),
     Column("finished", Instant),
 )
@@ -50,6 +67,15 @@ _WRITTEN = {
     )
     for dialect, insert in INSERTS.items()
 }
+_CHANGED = select(steps).where(steps.c.change.is_not(None)).order_by(steps.c.job, steps.c.position, steps.c.undo)
+_BEGUN = select(
+    steps.c.job,
+    steps.c.position,
+    steps.c.undo,
+    steps.c.attempt,
+    steps.c.operations,
+    steps.c.change.is_not(None).label("changes"),
+).where(steps.c.state == StepState.STARTED.value)
 _OF_JOB = select(steps).where(steps.c.job == bindparam("of")).order_by(steps.c.position, steps.c.undo)
 
 
@@ -78,7 +104,23 @@ class SqlSteps(SqlRepository, Steps[Sync]):
     @reads
     def find(self, tx: Tx, job: str) -> list[StepRecord]:
         rows = tx.execute(_OF_JOB, {"of": job})
-        return [_as_step(row) for row in rows]
+        return [as_step(row) for row in rows]
+
+    @reads
+    def carried(self, tx: Tx, stations: Iterable[str]) -> dict[str, tuple[Change, ...]]:
+        at = {row.job: row.station for row in tx.rows(RESERVED, leases.c.station, stations)}
+        made: dict[str, list[StepRecord]] = defaultdict(list)
+        for row in tx.rows(_CHANGED, steps.c.job, at) if at else ():
+            made[at[row.job]].append(as_step(row))
+        return {station: changes for station, rows in made.items() if (changes := tuple(carried(rows)))}
+
+
+def acting(tx: Tx, jobs: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Steps that are about to change their device or to interrupt service there, or do so: job, and transaction."""
+    for row in tx.rows(_BEGUN, steps.c.job, jobs) if jobs else ():
+        operations = _OPERATIONS.validate_json(row.operations) if row.operations else ()
+        if row.changes or any(operation.kind.interrupts for operation in operations):
+            yield row.job, transaction_of(row.position, row.attempt, undo=row.undo)
 
 
 def _as_row(step: StepRecord) -> dict[str, Any]:
@@ -92,7 +134,8 @@ def _as_row(step: StepRecord) -> dict[str, Any]:
     }
 
 
-def _as_step(row: Row[Any]) -> StepRecord:
+def as_step(row: Row[Any]) -> StepRecord:
+    """A step from its row."""
     change = None if row.change is None else unpacked(Change, row.change)
     values = dict(row._mapping) | {"change": change, "inputs": orjson.loads(row.inputs)}
     operations = _OPERATIONS.validate_json(row.operations) if row.operations else ()

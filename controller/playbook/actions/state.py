@@ -274,7 +274,8 @@ async def _periods_since(context: Context) -> tuple[Period, ...]:
 async def check_alarms(context: Context, given: AlarmChoice) -> NoAlarms | UnmetCondition:
     """Fail while alarms of the station stand on record, by default critical and major ones.
 
-    Notifications and health reads put them there, so allow them the time of a soak or of a waiting step.
+    Notifications and health reads put them there, also during the run; allow them the time of a soak or of a waiting
+    step: what the station does not notify is on record after two reads, 2 s apart where few stations wait.
     """
     standing = await context.alarms()
     grave = [one for one in standing if _matters(given, one, context.since)]

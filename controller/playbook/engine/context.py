@@ -34,6 +34,7 @@ from controller.plan import (
     drifted_nodes,
     image_in,
     latest_first,
+    ledger_after,
     nodes_behind,
     pools_of,
     ready_on,
@@ -206,7 +207,7 @@ class StationContext:
 
     async def ledger(self) -> Mapping[Path, LedgerEntry]:
         """Nodes that are ours."""
-        return _after(self.station, await self._recorded(), self.applied)
+        return ledger_after(self.station, await self._recorded(), self.applied)
 
     async def _recorded(self) -> Mapping[Path, LedgerEntry]:
         names = [self.station]
@@ -478,17 +479,6 @@ def _settled(edit: Edit) -> Edit:
     leaf = administrative_leaf(edit.path)
     shuts = edit.after.get(leaf) == "SHUTTINGDOWN"
     return edit.model_copy(update={"after": {**edit.after, leaf: "LOCKED"}}) if shuts else edit
-
-
-def _after(station: str, ledger: Mapping[Path, LedgerEntry], changes: tuple[Change, ...]) -> Mapping[Path, LedgerEntry]:
-    """A ledger after changes."""
-    found = dict(ledger)
-    for change in changes:
-        for path in change.lost:
-            found.pop(path, None)
-        for node in change.gained:
-            found[node.path] = LedgerEntry(station=station, **dict(node))
-    return found
 
 
 def hold_at(network: Network, station: str, holds: list[Hold]) -> str:

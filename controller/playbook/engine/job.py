@@ -163,7 +163,7 @@ class StationJob:
         """Wait until the soak is over; shorter if somebody cancelled the run, or if no check concerns the device."""
         row = self._steps.rows.get((position, False))
         if row is None:
-            row = self._steps.new(position, "soak", "soak")
+            row = self._steps.new(position, "soak", "soak", waits=True)
             await self._steps.write(row)
         checked = any(self._steps.may_apply(check) for check in self._playbook.soak_checks)
         seconds = self._playbook.soak_seconds(self._claim.run.parameters) if checked else 0

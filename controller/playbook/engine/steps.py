@@ -31,7 +31,7 @@ from controller.models.errors import (
 from controller.models.network import DeviceKind
 from controller.models.plan import Change, LedgerNode, PhaseKind
 from controller.models.run import INSIDE, JournalStep, Outcome, RunState, restarted
-from controller.models.step import StepRecord, StepState
+from controller.models.step import StepRecord, StepState, carried
 from controller.nrm.profiles import root_spec
 from controller.plan import nodes_behind, undo_change
 from controller.playbook.engine.consents import beyond, effect_of_act
@@ -98,7 +98,7 @@ class JobSteps:
         rows = await self._tools.store.steps.find(self._claim.job.id)
         self.rows = {(row.position, row.undo): row for row in rows}
 
-    def new(self, position: int, name: str, action: str, *, undo: bool = False) -> StepRecord:
+    def new(self, position: int, name: str, action: str, *, undo: bool = False, waits: bool = False) -> StepRecord:
         """A step that begins now, and is not on record yet."""
         return StepRecord(
             job=self._claim.job.id,
@@ -107,6 +107,7 @@ class JobSteps:
             name=name,
             action=action,
             state=StepState.STARTED,
+            waits=waits,
             started=self._tools.clock.now(),
         )
 
@@ -150,12 +151,8 @@ class JobSteps:
 
     @property
     def carried(self) -> Iterator[Change]:
-        """Changes that the device carries and that were not undone; an undo that had nothing to do leaves them."""
-        for row in self.rows.values():
-            back = self.rows.get((row.position, True))
-            undone = row.undo or (back is not None and back.changed)
-            if row.change is not None and row.outcome is not None and row.outcome.good and not undone:
-                yield row.change
+        """Changes that the device carries and that were not undone."""
+        return carried(self.rows.values())
 
     @property
     def remarks(self) -> list[str]:
@@ -194,7 +191,8 @@ class JobSteps:
                     skipped = self.new(position, step.name, action.name)
                     return await self.end(skipped, StepState.SKIPPED, f"when: {step.when}")
                 given = action.check_inputs(evaluate(step.with_, self.names)).model_dump(mode="json")
-                row = self.new(position, step.name, action.name).model_copy(update={"inputs": given})
+                new = self.new(position, step.name, action.name, waits=action.waits)
+                row = new.model_copy(update={"inputs": given})
         except InputError as error:
             return await self.end(self.new(position, step.name, action.name), StepState.FAILED, error.message)
         while True:

@@ -74,6 +74,15 @@ class Claims(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
+    def in_transaction(self, stations: Iterable[str]) -> frozenset[str]:
+        """Those of the stations that are just being changed, and so are neither as they were nor as they will be.
+
+        A device transaction is open there, or an operation that interrupts service. A job that only soaks, reads or
+        waits does not count.
+        """
+        ...
+
+    @method
     def find(self, incarnation: str) -> list[Claim]:
         """Claims that an incarnation has on record, to compare with its own list after a ``StoreError``."""
         ...

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from controller.models.plan import Change
 from controller.models.question import Question
 from controller.models.run import GateChoice, Job, Run, RunState, Wait
 from controller.models.step import StepRecord
@@ -175,6 +176,11 @@ class Steps(Repository[M_co], Protocol[M_co]):
     @method
     def find(self, job: str) -> list[StepRecord]:
         """Steps of a job in order, each followed by its undoing."""
+        ...
+
+    @method
+    def carried(self, stations: Iterable[str]) -> dict[str, tuple[Change, ...]]:
+        """Changes that stations carry by jobs that have not ended, in order; they are not in the ledger yet."""
         ...
 
 

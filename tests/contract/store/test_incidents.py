@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import permutations
+from typing import Any
 
 import pytest
 from sqlalchemy import event
@@ -17,16 +18,20 @@ from controller.models.errors import NotFoundError
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.incident import Incident, IncidentFilter, IncidentState
 from controller.models.network import network_digest
-from controller.models.run import Outcome, RunState, Strategy
+from controller.models.run import JournalStep, Outcome, RunState, Strategy
 from controller.models.sharing import MaintenanceWindow
+from controller.models.step import RunPlaybook, StepRecord, StepState
 from controller.ports.clock import VirtualClock
 from controller.ports.store import JobResult, NewJob, Page, Transition
 from controller.store import SqlStore
 from tests.contract.store.test_roots import CLEARED, MAJOR, cut, dark, link, lost, mains
 from tests.support.launch import prepared
-from tests.support.records import make_plan
+from tests.support.records import make_entry, make_plan
+from tests.unit.intent import test_interruptions as interruptions
 from tests.unit.intent.backhaul_tree import network
+from tests.unit.intent.test_interruptions import switch
 from tests.unit.intent.test_outages import network as outage_network
+from tests.unit.plan.samples import LTE_CELL
 
 SITES = tuple(site.model_copy(update={"population": 100}) for site in network().sites)
 NETWORK = network().model_copy(update={"sites": SITES})
@@ -325,31 +330,106 @@ async def test_what_has_a_root_outside_of_the_contract_is_not_owed(store: SqlSto
     assert store.incidents.agreements("alfa")[0].used == 0
 
 
-@pytest.mark.parametrize("device", ["S1", "CU-1"])
-async def test_a_run_that_interrupts_its_tenants_is_planned_and_a_repair_is_not(
-    store: SqlStore, clock: VirtualClock, device: str
-) -> None:
-    shared = outage_network(availability_percent=99.9)
-    made = [(one, {"functions": ("CU-1",)} if one.id == "S1" else {}) for one in shared.stations]
-    stations = tuple(one.model_copy(update=more) for one, more in made)
-    cu = Function(id="CU-1", package="cu")
-    shared = shared.model_copy(update={"stations": stations, "functions": (cu,)})
-    store.networks.save(shared, network_digest(shared), "ana")
-    incident = store.alarms.report(_off_air(MAJOR, 0)).incident
-    for number, cause in enumerate(("person", "alarm:a-1")):
-        plan = make_plan([device], str(number))
+class Working:
+    """A job that interrupts alfa on a device, begun by a worker."""
+
+    def __init__(self, store: SqlStore, clock: VirtualClock, device: str, cause: str = "person") -> None:
+        self.store, self.clock = store, clock
+        plan = make_plan([device], cause)
         store.plans.save(plan, "ana")
         bound = StationConstraints(region="r", timezone="UTC", tenants=("alfa",), interrupts=True)
         constraints = RunConstraints(subject="0" * 64, groups=(bound,), stations={device: ("site-1", 0)})
-        asked = prepared(plan, "apply", Strategy(), [NewJob(0, device)], cause=cause, constraints=constraints)
-        run = store.runs.create(asked)
-        store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
-        (claim,) = store.claims.take(store.processes.register(f"w{number}"), 1)
-        await clock.advance(300)
-        store.claims.finish(claim, JobResult(Outcome.SUCCEEDED))
-    alfa, beta = store.incidents.minutes(incident)
-    assert (alfa.lost, alfa.planned) == (5, 5)
-    assert (beta.lost, beta.planned) == (10, 0)
+        jobs, playbook = [NewJob(0, device)], RunPlaybook(name="own", digest="d1", text="name: own\n")
+        asked = prepared(plan, "own", Strategy(), jobs, cause=cause, constraints=constraints, playbook=playbook)
+        self.run = store.runs.create(asked)
+        store.runs.advance(self.run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+        (self.claim,) = store.claims.take(store.processes.register(f"w-{cause}"), 1)
+
+    def step(self, position: int, **fields: Any) -> StepRecord:
+        known: dict[str, Any] = {"job": self.claim.job.id, "position": position, "name": "one", "action": "own"}
+        step = StepRecord(**known | {"state": StepState.STARTED, "started": self.clock.now()} | fields)
+        self.store.steps.write(step, self.claim)
+        return step
+
+    def journal(self, seq: int, step: JournalStep, own: str = "") -> None:
+        name = f"{self.claim.transaction}.{own}" if own else self.claim.transaction
+        entry = make_entry(self.claim, seq, step).model_copy(update={"transaction": name, "at": self.clock.now()})
+        self.store.journal.append(entry, self.claim)
+
+    async def change(self, position: int, seconds: float, *states: str) -> None:
+        """Switch cell L1 of S1 in a transaction."""
+        step = self.step(position, change=interruptions.change(*(switch(LTE_CELL, state) for state in states)))
+        self.journal(0, JournalStep.EDITING, step.transaction)
+        await self.clock.advance(seconds)
+        self.journal(1, JournalStep.FINISHED, step.transaction)
+        done = {"state": StepState.DONE, "outcome": Outcome.SUCCEEDED}
+        self.store.steps.write(step.model_copy(update=done), self.claim)
+
+    def end(self) -> None:
+        self.store.claims.finish(self.claim, JobResult(Outcome.SUCCEEDED))
+
+
+def both_cells_off_air(store: SqlStore) -> str:
+    """Alarms about the cells of S1, in one incident."""
+    shared = outage_network(availability_percent=99.9)
+    made = [(one, {"functions": ("CU-1",)} if one.id == "S1" else {}) for one in shared.stations]
+    stations = tuple(one.model_copy(update=more) for one, more in made)
+    shared = shared.model_copy(update={"stations": stations, "functions": (Function(id="CU-1", package="cu"),)})
+    store.networks.save(shared, network_digest(shared), "ana")
+    other = _off_air(MAJOR, 0).model_copy(update={"object": "S1/N1"})
+    return {alarm.incident for alarm in store.alarms.report_all([_off_air(MAJOR, 0), other])}.pop()
+
+
+@pytest.mark.parametrize("cause", ["person", "alarm:a-1"])
+async def test_planned_is_only_what_a_run_takes_away_while_it_acts_and_nothing_of_a_repair(
+    store: SqlStore, clock: VirtualClock, cause: str
+) -> None:
+    both_cells_off_air(store)
+    work = Working(store, clock, "S1", cause)
+    await clock.advance(60)
+    await work.change(0, 60, "LOCKED", "UNLOCKED")
+    work.step(1, name="soak", action="soak", waits=True)
+    await clock.advance(180)
+    work.end()
+    lost = planned = beta = 0.0
+    for incident in store.incidents.open():
+        for minutes in store.incidents.minutes(incident.id):
+            if minutes.tenant == "alfa":
+                lost, planned = lost + minutes.lost, planned + minutes.planned
+            else:
+                beta += minutes.lost
+    by_run = 1 if cause == "person" else 0
+    assert (lost, planned) == (10 - by_run, by_run), "two cells for five minutes, one of them locked for one"
+    assert beta == 10, "beta was not told"
+
+
+async def test_a_cell_that_a_job_locked_is_planned_until_the_job_ends_and_a_dead_worker_ends_nothing(
+    store: SqlStore, clock: VirtualClock
+) -> None:
+    _load_shared(store)
+    work = Working(store, clock, "S1")
+    incident = store.alarms.report(_off_air(MAJOR, 0)).incident
+    await work.change(0, 60, "LOCKED")
+    work.step(1, name="ask", action="ask", waits=True)
+    await clock.advance(120)
+    assert store.incidents.minutes(incident, "alfa")[0].planned == 3
+    work.end()
+    await clock.advance(60)
+    alfa, _ = store.incidents.minutes(incident)
+    assert (alfa.planned, alfa.lost) == (3, 1)
+
+
+async def test_a_function_is_planned_while_it_is_changed(store: SqlStore, clock: VirtualClock) -> None:
+    both_cells_off_air(store)
+    work = Working(store, clock, "CU-1")
+    await clock.advance(60)
+    assert sum(one.planned for i in store.incidents.open() for one in store.incidents.minutes(i.id, "alfa")) == 0
+    work.journal(0, JournalStep.COMMITTING)
+    await clock.advance(60)
+    assert sum(one.planned for i in store.incidents.open() for one in store.incidents.minutes(i.id, "alfa")) == 2
+    work.end()
+    await clock.advance(60)
+    assert sum(one.planned for i in store.incidents.open() for one in store.incidents.minutes(i.id, "alfa")) == 2
 
 
 def test_a_network_that_is_loaded_anew_parts_what_stands_anew_at_once(store: SqlStore) -> None:

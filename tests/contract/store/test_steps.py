@@ -8,10 +8,10 @@ from controller.models.equipment import Operation, OperationKind
 from controller.models.errors import ConflictError, LeaseLostError, NotFoundError
 from controller.models.run import JournalStep, Outcome, Run, RunState, Strategy
 from controller.models.step import RunPlaybook, StepRecord, StepState
-from controller.ports.store import NewJob, Page, Transition
+from controller.ports.store import JobResult, NewJob, Page, Transition
 from controller.store import SqlStore
 from tests.support.launch import prepared
-from tests.support.records import START, make_change, make_entry, make_plan
+from tests.support.records import START, make_change, make_entry, make_plan, start_run
 
 USED = RunPlaybook(name="own", digest="d1", text="name: own\n# ñ\n", parameters={"cell": "1", "gently": True})
 
@@ -82,3 +82,71 @@ def test_steps_have_journals_of_their_own(store: SqlStore) -> None:
     store.journal.append(entry, claim)
     assert store.journal.find(f"{claim.transaction}.0.1") == [entry]
     assert store.journal.find(claim.transaction) == []
+
+
+def test_a_station_is_just_being_changed_only_while_a_transaction_of_its_own_is_open(store: SqlStore) -> None:
+    run = start(store)
+    (claim,) = store.claims.take(store.processes.register("w"), 1)
+    at = claim.job.station
+
+    def changing() -> bool:
+        return at in store.claims.in_transaction([at, "other"])
+
+    assert store.claims.busy([at]) == {at}
+    assert not changing(), "a worker has it, and did nothing yet"
+    reading = step(run).model_copy(update={"change": None, "operations": ()})
+    store.steps.write(reading, claim)
+    assert not changing()
+    acts = step(run, 1).model_copy(update={"operations": ()})
+    store.steps.write(acts, claim)
+    assert not changing(), "nothing was sent yet"
+    entry = make_entry(claim, 0).model_copy(update={"transaction": f"{claim.transaction}.{acts.transaction}"})
+    store.journal.append(entry, claim)
+    assert changing()
+    store.claims.release(claim, "its worker stops", keep_transaction=True)
+    assert changing()
+    (claim,) = store.claims.take(store.processes.register("w2"), 1)
+    store.steps.write(acts.model_copy(update={"state": StepState.DONE, "outcome": Outcome.SUCCEEDED}), claim)
+    assert not changing()
+    store.steps.write(step(run, 2).model_copy(update={"change": None, "operations": (), "name": "soak"}), claim)
+    store.claims.release(claim, "soaks", keep_transaction=True)
+    assert store.claims.busy([at]) == {at}
+    assert not changing(), "it soaks"
+
+
+@pytest.mark.parametrize("kind", OperationKind)
+def test_of_operations_only_those_that_interrupt_are_no_time_to_look(store: SqlStore, kind: OperationKind) -> None:
+    run = start(store)
+    (claim,) = store.claims.take(store.processes.register("w"), 1)
+    operates = step(run).model_copy(update={"change": None, "operations": (Operation(kind=kind, seconds=60),)})
+    store.steps.write(operates, claim)
+    entry = make_entry(claim, 0, JournalStep.OPERATING)
+    store.journal.append(entry.model_copy(update={"transaction": f"{claim.transaction}.{operates.transaction}"}), claim)
+    assert (claim.job.station in store.claims.in_transaction([claim.job.station])) is kind.interrupts
+
+
+def test_a_job_without_steps_is_in_its_transaction_until_it_ends(store: SqlStore) -> None:
+    start_run(store, ["A"])
+    (claim,) = store.claims.take(store.processes.register("w"), 1)
+    assert store.claims.in_transaction(["A"]) == frozenset()
+    store.journal.append(make_entry(claim, 0), claim)
+    assert store.claims.in_transaction(["A"]) == {"A"}
+    store.claims.finish(claim, JobResult(Outcome.SUCCEEDED))
+    assert store.claims.in_transaction(["A"]) == frozenset()
+
+
+def test_what_a_station_carries_by_a_job_under_way_is_known_before_the_ledger_has_it(store: SqlStore) -> None:
+    run = start(store)
+    (claim,) = store.claims.take(store.processes.register("w"), 1)
+    done = {"state": StepState.DONE, "outcome": Outcome.SUCCEEDED, "operations": ()}
+    assert store.steps.carried(["A"]) == {}
+    store.steps.write(step(run), claim)
+    assert store.steps.carried(["A"]) == {}, "nobody knows yet whether it carries it"
+    store.steps.write(step(run).model_copy(update=done), claim)
+    assert store.steps.carried(["A", "B"]) == {"A": (make_change("A"),)}
+    assert store.steps.carried(["B"]) == {}
+    store.steps.write(step(run, undo=True).model_copy(update=done), claim)
+    assert store.steps.carried(["A"]) == {}, "it was undone"
+    store.steps.write(step(run, 1).model_copy(update=done), claim)
+    store.claims.finish(claim, JobResult(Outcome.SUCCEEDED, gained=make_change("A").gained))
+    assert store.steps.carried(["A"]) == {}, "the ledger has it"

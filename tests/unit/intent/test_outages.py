@@ -123,7 +123,12 @@ def test_what_takes_no_service_away_by_itself_costs_nothing(cause: str) -> None:
 
 def test_planned_work_of_a_tenants_run_counts_by_itself_and_for_that_tenant_only() -> None:
     found = minutes(
-        [off_air(0, 30)], planned={("S1", "alfa"): times((10, 20), (25, 100)), ("S2", "beta"): times((0, 9))}
+        [off_air(0, 30)],
+        planned={
+            ("S1/L1", "alfa"): times((10, 20), (25, 100)),
+            ("S1/N1", "beta"): times((0, 9)),
+            ("S2/L1", "beta"): times((0, 9)),
+        },
     )
     assert (found["alfa"].lost, found["alfa"].planned) == (15, 15)
     assert (found["beta"].lost, found["beta"].planned) == (30, 0)
@@ -300,7 +305,7 @@ def test_locks_count_against_the_budget_outside_of_windows_and_of_all_that_count
     windows = (MaintenanceWindow(start=time(7), end=time(8)),)
     alfa, *others = made.agreements
     made = made.model_copy(update={"agreements": (alfa.model_copy(update={"windows": windows}), *others)})
-    planned = {("S1", "alfa"): times((70, 80))}
+    planned = {("S1/L1", "alfa"): times((70, 80))}
     locks = {"S1/L1": times((30, 100)), "S2/N1": times((50, 61)), "S1/other": times((0, 100))}
     outages = Outages([off_air(95, 110)], [era(made)], {}, ExcusedTimes(planned), locks)
     owed = outages.agreed_service(alfa.id, BEGIN, END, END)

@@ -12,11 +12,12 @@ from controller.listener.checks import Checks
 from controller.models.alarm import AlarmReport, AlarmState, PerceivedSeverity
 from controller.models.errors import StoreError
 from controller.models.health import Health
+from controller.models.run import Outcome
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Store
+from controller.ports.store import JobResult, Store
 from controller.store import SqlStore, open_store
 from tests.support.quick_stores import DirectStore
-from tests.support.records import make_network
+from tests.support.records import make_entry, make_network, start_run
 
 INTERVAL = 30.0
 
@@ -251,6 +252,28 @@ async def test_a_station_that_was_repaired_is_read_until_its_alarm_ends() -> Non
         before = len(made.times("S0"))
         await made.run(5)
         assert len(made.times("S0")) <= before + 1
+
+
+async def test_a_station_that_a_job_has_is_read_often_but_not_while_it_is_changed() -> None:
+    clock = VirtualClock()
+    with closing(open_store("sqlite://", clock)) as store:
+        bench = Bench(store, clock)
+        bench.checks.follow(["A", "B"])
+        start_run(store, ["A"])
+        (claim,) = store.claims.take(store.processes.register("w"), 1)
+        store.claims.release(claim, "soaks", keep_transaction=True)
+        await bench.run(60)
+        read = Counter(station for _, station in bench.checker.checks)
+        assert read["A"] > 10 * read["B"], "often: what goes wrong in a soak has to show before that is over"
+        (claim,) = store.claims.take(store.processes.register("w2"), 1)
+        store.journal.append(make_entry(claim, 0), claim)
+        await bench.run(5)  # a check may be under way
+        bench.checker.checks.clear()
+        await bench.run(60)
+        assert {station for _, station in bench.checker.checks} == {"B"}, "neither as it was nor as it will be"
+        store.claims.finish(claim, JobResult(Outcome.SUCCEEDED))
+        await bench.run(5)
+        assert "A" in {station for _, station in bench.checker.checks}, "soon after"
 
 
 async def test_stations_that_are_no_longer_followed_are_left_alone() -> None:

@@ -339,6 +339,7 @@ def upgrade() -> None:
         sa.Column("carried", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("transaction", "seq", name=op.f("pk_journal")),
     )
+    op.create_index(op.f("ix_journal_job"), "journal", ["job"], unique=False)
     op.create_table(
         "leases",
         sa.Column("station", sa.String(), nullable=False),
@@ -959,6 +960,7 @@ def upgrade() -> None:
         sa.Column("output", sa.Text(), nullable=False),
         sa.Column("outcome", sa.String(), nullable=True),
         sa.Column("detail", sa.Text(), server_default="", nullable=False),
+        sa.Column("waits", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("started", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["job"], ["jobs.id"], name=op.f("fk_steps_job")),
@@ -1078,6 +1080,7 @@ def downgrade() -> None:
     op.drop_table("ledger")
     op.drop_index(op.f("ix_leases_incarnation"), table_name="leases")
     op.drop_table("leases")
+    op.drop_index(op.f("ix_journal_job"), table_name="journal")
     op.drop_table("journal")
     op.drop_table("holds")
     op.drop_index(
