@@ -289,7 +289,10 @@ class Parts:
 
     def checker(self) -> Checker:
         """Health checks."""
-        return Checker(self.loop_store, self.planner, self.clock, self.settings.sources, self.settings.cell_settle)
+        settings = self.settings
+        return Checker(
+            self.loop_store, self.planner, self.clock, settings.sources, settings.cell_settle, self.observations
+        )
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
@@ -14,6 +14,7 @@ import structlog
 
 from controller.assurance.clusters import with_cluster, without_answer
 from controller.assurance.common_faults import CommonFaults
+from controller.assurance.failures import COMMON_FAULTS, Failures
 from controller.assurance.health import FaultKey, health_of, renewed, reports_of, unread, wrongs
 from controller.assurance.station_alarms import Listed, Problem, listed, missed_alarms, problem_of, records_by_problem
 from controller.assurance.traffic import carried, untold_user_plane
@@ -27,10 +28,11 @@ from controller.models.alarm import (
     PerceivedSeverity,
 )
 from controller.models.cloud import NodeReady
-from controller.models.errors import DeviceError, NotFoundError
+from controller.models.errors import DeviceError, NotFoundError, StoreError
 from controller.models.facts import LinkKind
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.measurement import Period
+from controller.models.metrics import Observations
 from controller.models.network import DeviceKind, Network, Rat
 from controller.models.plan import Change
 from controller.models.run import LedgerEntry
@@ -58,6 +60,7 @@ class Check:
         reason: Code of the error that kept us from reading it, empty where it was read.
         said: That in words.
         measured: What it counted last, where it does not tell the state of its user plane.
+        failed: Whether an error in Minka itself kept us from reading it: then nothing at all is known.
     """
 
     station: str
@@ -66,6 +69,7 @@ class Check:
     reason: str = ""
     said: str = ""
     measured: tuple[Period, ...] = ()
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +146,21 @@ class _Recorded:
     basis: _Basis | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """What is to be put on record of one device.
+
+    Attributes:
+        acknowledged: Its alarms that people acknowledged there, and who did.
+        alarmed: Whether an alarm of it stands.
+    """
+
+    health: Health
+    reports: tuple[AlarmReport, ...]
+    acknowledged: Sequence[tuple[Alarm, str]]
+    alarmed: bool
+
+
 class Checker:
     """Checks stations; keeps the last check of each, to distinguish a passing state from a lasting one.
 
@@ -150,6 +169,7 @@ class Checker:
             whose notifications were missed (``oran-fm``), records of their lists (``alarm-list``). Health is kept in
             any case.
         settle: Seconds that an unlocked cell has to come on air before that is an alarm.
+        observations: Counts checks that fail by an error in Minka itself.
     """
 
     def __init__(
@@ -159,6 +179,7 @@ class Checker:
         clock: Clock,
         sources: Collection[AlarmSource],
         settle: float = Settings.model_fields["cell_settle"].default,
+        observations: Observations | None = None,
     ) -> None:
         self._store = store
         self._planner = planner
@@ -168,10 +189,12 @@ class Checker:
         self._last: dict[str, _Judged] = {}
         self._surprising: set[str] = set()
         self._common = CommonFaults()
+        self._failures = Failures(observations or Observations())
 
     def follow(self, devices: Collection[str]) -> None:
         """Look for common faults of these devices, and of no others."""
         self._common.follow(devices)
+        self._failures.follow(devices)
 
     async def check(self, network: Network, station: str) -> Check:
         """Read one station; a failed read is a result too."""
@@ -191,7 +214,7 @@ class Checker:
             NotFoundError: The station is not adopted.
         """
         _, network = await self._store.networks.get()
-        found = await self._judge([await self.check(network, station)])
+        found = await self._judge([await self.check(network, station)], _all)
         if station not in found:
             raise NotFoundError(f"station {station} is not adopted")
         return found[station].health
@@ -217,35 +240,91 @@ class Checker:
         Raises:
             StoreError: Nothing is kept.
         """
-        stations = [check.station for check in checks]
-        changing = await self._store.claims.in_transaction(stations)
-        found = await self._judge([check for check in checks if check.station not in changing])
-        if carried := {station: judged.generation for station, judged in found.items() if judged.generation}:
+        self._failures.begin(check.station for check in checks if check.failed)
+        seen = [check for check in checks if not check.failed]
+        try:
+            again = await self._record(seen)
+        except (StoreError, NotFoundError):
+            raise
+        except Exception:
+            log.exception("checks.not_recorded_together", stations=len(seen))
+            again = frozenset[str]().union(*[await self._record_one(check) for check in seen])
+        await self._report_failures()
+        return again | self._failures.now
+
+    async def _record_one(self, check: Check) -> frozenset[str]:
+        """Record a check by itself, after those of several devices could not be recorded together."""
+        try:
+            return await self._record([check])
+        except (StoreError, NotFoundError):
+            raise
+        except Exception:
+            log.exception("check.bug", station=check.station)
+            self._failures.add(check.station)
+            return frozenset()
+
+    async def _record(self, checks: Sequence[Check]) -> frozenset[str]:
+        changing = await self._store.claims.in_transaction([check.station for check in checks])
+        judged = await self._judge([one for one in checks if one.station not in changing], self._failures.each)
+        if carried := {station: one.generation for station, one in judged.items() if one.generation}:
             await self._store.integrity.check_fences(carried)
-        await self._doubt(found)
-        standing = await self._store.alarms.standing([*found, ""])
-        reports = [report for judged in found.values() for report in self._reports(judged, standing)]
-        healths = [judged.health for judged in found.values()]
-        known = [(alarm, by) for alarm in standing if (by := _acknowledged_at(alarm, found))]
-        alarmed = {alarm.station for alarm in standing}
-        alarms = await self._store.transaction(_keep, healths, reports, alarmed, known)
-        for alarm in alarms:
+        await self._doubt(judged)
+        standing = await self._store.alarms.standing([*judged, ""])
+        records = self._records(judged, standing)
+        for alarm in await self._store.transaction(_keep, list(records.values())):
             log.info("alarm.reported", alarm=alarm.id, station=alarm.station, cause=alarm.probable_cause)
-        changed = {station for station, judged in found.items() if self._changed(station, judged)}
+        found = {station: judged[station] for station in records}
+        changed = {station for station, one in found.items() if self._changed(station, one)}
         _, network = await self._store.networks.get()
-        for station, judged in found.items():
-            last = self._last.get(station)
-            self._common.take(network, last.health if last else None, judged.health)
+        before = {station: last.health for station, last in self._last.items() if station in found}
         self._last |= found
+        self._failures.each(
+            found, lambda station: self._common.take(network, before.get(station), found[station].health)
+        )
+        self._failures.went_well(found)
         await self._report_common_faults(network, [alarm for alarm in standing if not alarm.station])
         return changing | changed
+
+    def _records(self, judged: Mapping[str, _Judged], standing: Sequence[Alarm]) -> dict[str, _Record]:
+        """What is to be put on record of each device."""
+        of: dict[str, list[Alarm]] = defaultdict(list)
+        for alarm in standing:
+            of[alarm.station].append(alarm)
+
+        def record(station: str) -> _Record:
+            found, alarms = judged[station], of[station]
+            acknowledged = [(one, by) for one in alarms if (by := _acknowledged_at(one, found))]
+            return _Record(found.health, tuple(self._reports(found, alarms)), acknowledged, bool(alarms))
+
+        return self._failures.each(judged, record)
+
+    async def _report_failures(self) -> None:
+        """Raise or clear the alarm about Minka's own checks."""
+        if not self._failures.end() or AlarmSource.CHECK not in self._sources:
+            return
+        try:
+            standing = await self._store.alarms.standing([""])
+            for report in self._failures.reports(standing, self._clock.now()):
+                await self._store.alarms.report(report)
+        except StoreError:
+            raise
+        except Exception:
+            log.exception("check.failures_not_reported")
 
     async def _report_common_faults(self, network: Network, standing: Sequence[Alarm]) -> None:
         if AlarmSource.CHECK not in self._sources:
             return
-        if reports := list(self._common.reports(network, standing, self._clock.now())):
-            for alarm in await self._store.alarms.report_all(reports):
-                log.info("alarm.reported", alarm=alarm.id, object=alarm.object, cause=alarm.probable_cause)
+        try:
+            reports = list(self._common.reports(network, standing, self._clock.now()))
+            alarms = await self._store.alarms.report_all(reports) if reports else []
+        except StoreError:
+            raise
+        except Exception:
+            log.exception("check.bug", station=COMMON_FAULTS)
+            self._failures.add(COMMON_FAULTS)
+            return
+        for alarm in alarms:
+            log.info("alarm.reported", alarm=alarm.id, object=alarm.object, cause=alarm.probable_cause)
 
     async def _doubt(self, found: Mapping[str, _Judged]) -> None:
         """Look for stations that differ from the record at their first check after the start."""
@@ -259,7 +338,7 @@ class Checker:
 
     def _reports(self, now: _Judged, standing: Sequence[Alarm]) -> Iterator[AlarmReport]:
         before = self._last.get(now.health.station)
-        uncleared = [one for one in standing if one.station == now.health.station and one.cleared is None]
+        uncleared = [one for one in standing if one.cleared is None]
         if AlarmSource.CHECK in self._sources:
             cleared = now.cleared_since(before)
             yield from _own_reports(before.health if before else None, now.health, uncleared, self._settle, cleared)
@@ -275,11 +354,17 @@ class Checker:
 
     # ------------------------------------------------------------------ judge
 
-    async def _judge(self, checks: Sequence[Check]) -> dict[str, _Judged]:
-        """Judged checks of adopted stations by station, compared with what was applied there."""
+    async def _judge(
+        self, checks: Sequence[Check], each: Callable[[Iterable[str], Callable[[str], _Judged]], dict[str, _Judged]]
+    ) -> dict[str, _Judged]:
+        """Judged checks of adopted stations by station, compared with what was applied there.
+
+        ``each`` judges each station, and says what becomes of an error.
+        """
         network, same, new = await self._store.read(self._recorded, checks)
+        records = {one.check.station: one for one in new}
         judged = await asyncio.to_thread(
-            lambda: {one.check.station: _judged(network, one, self._sources) for one in new}
+            each, records, lambda station: _judged(network, records[station], self._sources)
         )
         return same | judged
 
@@ -327,6 +412,10 @@ class Checker:
         """The last judgement of a station, if it is still valid: reading its ledger takes longer than all else."""
         last, basis = self._last.get(station), bases.get(station)
         return last if last is not None and basis is not None and last.basis == basis else None
+
+
+def _all(stations: Iterable[str], judge: Callable[[str], _Judged]) -> dict[str, _Judged]:
+    return {station: judge(station) for station in stations}
 
 
 def _again(found: Listed, at: datetime) -> Listed:
@@ -422,24 +511,17 @@ def _with_tunnels(network: Network, health: Health) -> Health:
     return health.model_copy(update={"links": found})
 
 
-def _acknowledged_at(alarm: Alarm, found: Mapping[str, _Judged]) -> str:
+def _acknowledged_at(alarm: Alarm, judged: _Judged) -> str:
     """Who acknowledged an alarm at its station; empty if nobody did, or if it is acknowledged on record."""
-    judged = found.get(alarm.station)
-    return "" if judged is None or alarm.acknowledged else judged.acknowledged.get(problem_of(alarm), "")
+    return "" if alarm.acknowledged else judged.acknowledged.get(problem_of(alarm), "")
 
 
-def _keep(
-    store: Store,
-    healths: Sequence[Health],
-    reports: Sequence[AlarmReport],
-    alarmed: Collection[str],
-    known: Iterable[tuple[Alarm, str]],
-) -> list[Alarm]:
-    store.healths.save(healths)
-    reported = store.alarms.report_all(reports)
-    for alarm, by in known:
+def _keep(store: Store, records: Sequence[_Record]) -> list[Alarm]:
+    store.healths.save([one.health for one in records])
+    reported = store.alarms.report_all([report for one in records for report in one.reports])
+    for alarm, by in (known for one in records for known in one.acknowledged):
         store.alarms.acknowledge(alarm.id, by, actor=AlarmSource.ALARM_LIST)
-    if alarmed:
+    if alarmed := [one.health.station for one in records if one.alarmed]:
         store.alarms.reassess(alarmed)
     return reported
 

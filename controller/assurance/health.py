@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
+from controller.intent.impact import object_class_of
 from controller.models.alarm import (
     ALARM_LIST_CROWDED,
     ALL_LINKS_DOWN,
@@ -54,7 +55,6 @@ from controller.nrm.profiles import (
     link_locked,
     link_state,
     links,
-    object_class,
     rat_of,
 )
 from controller.nrm.profiles.function import deployment_path, placed_at, why_not_ready
@@ -511,4 +511,4 @@ def _class_of(health: Health, wrong: FaultKey) -> ObjectClass:
         return ObjectClass.PORT
     if cause in POOL_CAUSES:
         return ObjectClass.FUNCTION if cause == FUNCTION_CRASH_LOOPING else ObjectClass.NODE
-    return object_class(what)
+    return object_class_of(None, health.station, what)

@@ -16,6 +16,7 @@ from datetime import date, datetime, timedelta
 from controller.intent.central_units import carried_by, name_at_unit
 from controller.models.alarm import (
     ALARM_LIST_CROWDED,
+    CHECK_FAILED,
     CONFIGURATION_DRIFT,
     DIVERGED,
     FUNCTION_DEGRADED,
@@ -41,6 +42,7 @@ from controller.nrm.tree import Path, child, step
 OF_MANAGEMENT = frozenset(
     {
         ALARM_LIST_CROWDED,
+        CHECK_FAILED,
         CONFIGURATION_DRIFT,
         DIVERGED,
         FUNCTION_DEGRADED,

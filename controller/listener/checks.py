@@ -152,6 +152,7 @@ class Checks:
         await asyncio.gather(*self._under_way.values(), return_exceptions=True)
 
     async def _check(self, network: Network, station: str) -> None:
+        at = self._clock.now()
         try:
             check = await self._slots.paced(self._checker.check(network, station))
             # Not in one expression: ``record`` may have replaced the list when the check comes back.
@@ -160,6 +161,7 @@ class Checks:
             log.warning("check.failed", station=station, code=error.code, reason=error.message)
         except Exception:
             log.exception("check.bug", station=station)
+            self._checks.append(Check(station, at, None, failed=True))
         finally:
             del self._under_way[station]
 

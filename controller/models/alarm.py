@@ -86,6 +86,8 @@ OTHER_ALERT = "other-alert"
 DIVERGED = "station-diverged"
 #: Probable cause of a record that is older than what is known outside of the database, until a person decides.
 RECORD_DOUBTED = "record-doubted"
+#: Probable cause of a failed health check by an error in Minka itself, until all of them work again.
+CHECK_FAILED = "check-failed"
 
 
 class SwitchState(Noun):

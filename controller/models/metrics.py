@@ -194,6 +194,14 @@ METRICS: tuple[Metric, ...] = (
         _PROCESS,
     ),
     Metric(
+        "minka_health_checks_failed_total",
+        _C,
+        _OURS,
+        "Health checks that failed by an error in Minka itself; the alarm check-failed names their devices, the log"
+        " says why.",
+        _ONE,
+    ),
+    Metric(
         "minka_session_openings_total",
         _C,
         _OURS,
