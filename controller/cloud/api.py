@@ -23,6 +23,7 @@ import orjson
 from pydantic import SecretStr
 
 from controller.device.address import addresses_of, not_reached
+from controller.device.decoding import LONG, decoded
 from controller.device.tls import tls_context
 from controller.models.errors import (
     AuthenticationError,
@@ -35,7 +36,7 @@ from controller.models.errors import (
     UnreachableError,
 )
 from controller.models.metrics import Observations
-from controller.models.untrusted import DEEPEST, is_deeper, visible
+from controller.models.untrusted import MOST_MEMBERS, HostileJsonError, members_of, parse_json, visible
 from controller.nrm.kube import MANAGER, Object, Place
 from controller.ports.clock import Clock
 from controller.ports.devices import PoolTarget
@@ -45,6 +46,10 @@ from controller.ports.secrets import Secrets
 LARGEST = 8 * 1024 * 1024
 #: Objects of a page, and most pages of a list: a list has to end.
 PAGE, MOST_PAGES = 250, 400
+#: Most bytes of all pages of a list, and most values in them: 2,000 pods of 10 kB have 20 MB and 600,000 values.
+MOST_LISTED, MOST_VALUES = 32 * 1024 * 1024, 2 * MOST_MEMBERS
+#: Longest name of an object (RFC 1123, a subdomain).
+_LONGEST_NAME = 253
 #: Most characters of a server's error message.
 _WORDS = 400
 #: Longest wait in seconds for a busy server, and the number of retries.
@@ -139,6 +144,22 @@ class _Opened:
 
 
 @dataclass(frozen=True, slots=True)
+class _Sent:
+    """A request as it is sent.
+
+    Attributes:
+        room: Room for its answer, if it is one of several.
+    """
+
+    method: str
+    url: str
+    query: Mapping[str, str]
+    content: bytes | None
+    headers: Mapping[str, str]
+    room: Room | None
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """A server's answer; ``body`` is a JSON object."""
 
@@ -149,6 +170,25 @@ class Answer:
     def made(self) -> bool:
         """Whether the object was created."""
         return self.status == httpx.codes.CREATED
+
+
+@dataclass(slots=True)
+class Room:
+    """Room that is left for the pages of lists that are read together.
+
+    Attributes:
+        size: Bytes.
+        values: Values of their JSON.
+    """
+
+    size: int = MOST_LISTED
+    values: int = MOST_VALUES
+
+    def take(self, page: bytes) -> bool:
+        """Take room for a page, before its values are built; whether there was enough."""
+        self.size -= len(page)
+        self.values -= members_of(page)
+        return self.size >= 0 and self.values >= 0
 
 
 class PoolApi:
@@ -228,9 +268,10 @@ class PoolApi:
             query["fieldSelector"] = f"metadata.name={place.name}"
         if place.kind.label:
             query["labelSelector"] = place.kind.label
+        room = Room()
         for _ in range(MOST_PAGES):
             try:
-                answer = await self._answer("GET", place.collection, query)
+                answer = await self._answer("GET", place.collection, query, room=room)
             except _TooLargeError:
                 if limit == 1:
                     raise
@@ -254,7 +295,7 @@ class PoolApi:
             query["continue"] = str(again)
         raise self._not_whole(f"the list of {place.kind.plural} does not end")
 
-    async def items(self, path: str) -> Sequence[Object]:
+    async def items(self, path: str, room: Room | None = None) -> Sequence[Object]:
         """The JSON objects of an array, as services other than Kubernetes answer; raises as ``get``.
 
         A long array comes in pages, and the header ``Link`` names the next one (RFC 8288, ETSI GS NFV-SOL 013). Only
@@ -262,8 +303,9 @@ class PoolApi:
         """
         found: list[Object] = []
         query: dict[str, str] = {}
+        room = room or Room()
         for _ in range(MOST_PAGES):
-            body = (await self._answer("GET", path, query)).body
+            body = (await self._answer("GET", path, query, room=room)).body
             items = body.get("items")
             if not isinstance(items, list) or not all(isinstance(one, dict) for one in items):
                 raise self._not_whole(f"{path} is no list of objects")
@@ -366,13 +408,18 @@ class PoolApi:
             raise failure
 
     async def _events(self, response: httpx.Response) -> AsyncIterator[dict[str, Any]]:
-        kept = b""
+        kept = bytearray()
         async for part in response.aiter_bytes():
-            *lines, kept = (kept + part).split(b"\n")
+            first, *more = part.split(b"\n")
+            kept += first
             if len(kept) > LARGEST:
                 raise self._not_whole("an event does not end")
+            if not more:
+                continue
+            lines = [bytes(kept), *more[:-1]]
+            kept = bytearray(more[-1])
             for line in filter(bytes.strip, lines):
-                event = self._parsed(line)
+                event = await self._parsed(line)
                 if event.get("type") == "ERROR":
                     status = _part(event, "object")
                     code = status.get("code")
@@ -384,10 +431,17 @@ class PoolApi:
     # ------------------------------------------------------------------------ how it is asked
 
     async def _answer(
-        self, method: str, url: str, query: Mapping[str, str], *, body: Object | None = None, media: str = _JSON
+        self,
+        method: str,
+        url: str,
+        query: Mapping[str, str],
+        *,
+        body: Object | None = None,
+        media: str = _JSON,
+        room: Room | None = None,
     ) -> Answer:
         """One request that succeeds."""
-        return self._succeeded(*await self._ask(method, url, query, body=body, media=media))
+        return self._succeeded(*await self._ask(method, url, query, body=body, media=media, room=room))
 
     async def _ask(
         self,
@@ -397,6 +451,7 @@ class PoolApi:
         *,
         body: Object | None = None,
         media: str = _JSON,
+        room: Room | None = None,
     ) -> tuple[int, dict[str, Any]]:
         """Send one request.
 
@@ -407,14 +462,14 @@ class PoolApi:
         """
         once, asked = method != "GET" and "dryRun" not in (query or {}), self._clock.monotonic()
         content = None if body is None else orjson.dumps(body)
-        headers = {} if content is None else {"Content-Type": media}
+        sent = _Sent(method, url, query or {}, content, {} if content is None else {"Content-Type": media}, room)
         broke = False
         for left in reversed(range(_TIMES)):
             try:
                 async with self._turn:
                     if not once and self._silent is not None and self._silent[0] >= asked:
                         raise self._silent[1](self._silent[2])
-                    status, answer, later = await self._observed(method, url, query, content, headers)
+                    status, answer, later = await self._observed(sent)
             except (BusyError, _BrokenError) as error:
                 if once or not left or (broke and isinstance(error, _BrokenError)):
                     raise
@@ -433,14 +488,12 @@ class PoolApi:
             raise DeviceRefusedError(f"{self._where}: {_said(status, body)}")
         return Answer(status, body)
 
-    async def _observed(
-        self, method: str, url: str, query: Mapping[str, str] | None, content: bytes | None, headers: Mapping[str, str]
-    ) -> tuple[int, dict[str, Any], float | None]:
-        operation = "apply" if headers.get("Content-Type") == _APPLY else method.lower()
-        operation = "dry-run" if "dryRun" in (query or {}) else operation
+    async def _observed(self, sent: _Sent) -> tuple[int, dict[str, Any], float | None]:
+        operation = "apply" if sent.headers.get("Content-Type") == _APPLY else sent.method.lower()
+        operation = "dry-run" if "dryRun" in sent.query else operation
         began, result = self._clock.monotonic(), "lost"
         try:
-            answer = await self._send(method, url, query, content, headers)
+            answer = await self._send(sent)
             result, self._answered = "answered", self._clock.monotonic()
             return answer
         except (SessionLostError, UnreachableError) as error:
@@ -455,18 +508,18 @@ class PoolApi:
             took = self._clock.monotonic() - began
             self._observations.took("minka_kubernetes_request_duration_seconds", took, operation, result)
 
-    async def _send(
-        self, method: str, url: str, query: Mapping[str, str] | None, content: bytes | None, headers: Mapping[str, str]
-    ) -> tuple[int, dict[str, Any], float | None]:
+    async def _send(self, sent: _Sent) -> tuple[int, dict[str, Any], float | None]:
         """Status, body, and seconds after which the server wants to be asked again; None where it does not."""
         failure: DeviceError
         async with self._opened() as opened:
             try:
                 async with (
                     asyncio.timeout(self._timeout),
-                    opened.client.stream(method, url, params=query, content=content, headers=headers) as response,
+                    opened.client.stream(
+                        sent.method, sent.url, params=sent.query, content=sent.content, headers=sent.headers
+                    ) as response,
                 ):
-                    status, body = response.status_code, await self._body(response)
+                    status, body = response.status_code, await self._body(response, sent.room)
                 if status != httpx.codes.UNAUTHORIZED:
                     return status, _told(status, body, response), _later(response)
                 failure = self._refused(status, body)
@@ -477,32 +530,35 @@ class PoolApi:
             failure = await self._judged(failure, opened)
         raise failure
 
-    async def _body(self, response: httpx.Response) -> dict[str, Any]:
+    async def _body(self, response: httpx.Response, room: Room | None = None) -> dict[str, Any]:
         taken = bytearray()
         async for part in response.aiter_raw():
             taken += part
             if len(taken) > LARGEST:
                 raise _TooLargeError(f"the answer of {self._where} is larger than {LARGEST // 1024**2} MiB.")
+        whole = bytes(taken)
+        if room is not None and not room.take(whole):
+            raise self._not_whole(f"its list has more than {MOST_LISTED // 1024**2} MiB or {MOST_VALUES} values")
         following = response.links.get("next", {}).get("url", "")
         if response.status_code >= httpx.codes.BAD_REQUEST:
             # A proxy before the server says it in other ways.
             try:
-                return self._parsed(bytes(taken))
+                return await self._parsed(whole)
             except SessionLostError:
                 return {"message": f"HTTP {response.status_code}"}
-        return self._parsed(bytes(taken), following)
+        return await self._parsed(whole, following)
 
-    def _parsed(self, text: bytes, following: str = "") -> dict[str, Any]:
+    async def _parsed(self, text: bytes, following: str = "") -> dict[str, Any]:
         """The object in an answer; for an array its items, and the address of the next page."""
         try:
-            found = orjson.loads(text)
-        except orjson.JSONDecodeError:
+            found = await decoded(len(text) > LONG, lambda: parse_json(text))
+        except HostileJsonError:
             found = None
         if isinstance(found, list):
             found = {"items": found, _NEXT: following}
-        if not isinstance(found, dict) or is_deeper(found, DEEPEST):
+        if not isinstance(found, dict):
             raise self._not_whole(
-                "it is no JSON object, or is nested too deep; is that its API server, and no proxy before it"
+                "it is no JSON object, too large, or nested too deep; is that its API server, and no proxy before it"
             )
         return found
 
@@ -602,8 +658,10 @@ class PoolApi:
 
     def _expect(self, place: Place, body: Object) -> None:
         """See that an object is what was asked for, whole enough to rely on."""
-        named = _part(body, "metadata").get("name")
-        if body.get("kind") != place.kind.name or not named or place.name not in ("", named):
+        metadata = _part(body, "metadata")
+        named, within = str(metadata.get("name") or ""), str(metadata.get("namespace") or "")
+        too_long = max(len(named), len(within)) > _LONGEST_NAME
+        if body.get("kind") != place.kind.name or not named or place.name not in ("", named) or too_long:
             raise self._not_whole(f"it is not {place}")
 
     def _not_whole(self, why: str) -> SessionLostError:

@@ -11,8 +11,9 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from controller.cloud.api import PoolApi
+from controller.cloud.api import PoolApi, Room
 from controller.models.cloud import HardwareAlarm
+from controller.models.errors import DeviceRefusedError
 from controller.models.untrusted import visible
 from controller.nrm.kube import Object
 
@@ -24,6 +25,8 @@ _SEVERITIES = ("CRITICAL", "MAJOR", "MINOR", "WARNING", "INDETERMINATE", "CLEARE
 _WORDS = ("alertname", "summary", "description")
 #: Most alarms of a pool, and characters of each.
 _MOST, _LONGEST = 200, 300
+#: Most resource pools of an O-Cloud: each is asked for its resources.
+_MOST_POOLS = 100
 
 
 async def hardware_alarms(api: PoolApi, nodes: Collection[str]) -> tuple[HardwareAlarm, ...]:
@@ -35,15 +38,20 @@ async def hardware_alarms(api: PoolApi, nodes: Collection[str]) -> tuple[Hardwar
             are left out.
 
     Raises:
-        DeviceError: It does not answer, or refuses.
+        DeviceError: It does not answer, refuses, or names more than any O-Cloud has.
     """
-    records = [_lower(one) for one in await api.items(_ALARMS)]
+    room = Room()
+    records = [_lower(one) for one in await api.items(_ALARMS, room)]
     standing = [one for one in records if _severity(one) != "CLEARED" and not one.get("alarmclearedtime")]
     if not standing:
         return ()
     of_resource: dict[str, str] = {}
-    for pool in await api.items(_INVENTORY):
-        for resource in await api.items(f"{_INVENTORY}/{quote(str(pool.get('resourcePoolId')), safe='')}/resources"):
+    pools = await api.items(_INVENTORY, room)
+    if len(pools) > _MOST_POOLS:
+        raise DeviceRefusedError(f"{api.target.station}: its O2 IMS names more than {_MOST_POOLS} resource pools")
+    for pool in pools:
+        name = quote(str(pool.get("resourcePoolId"))[:_LONGEST], safe="")
+        for resource in await api.items(f"{_INVENTORY}/{name}/resources", room):
             of_resource |= dict(_nodes(_lower(resource), nodes))
     found = []
     for one in standing:

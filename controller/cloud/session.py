@@ -15,6 +15,7 @@ import structlog
 
 from controller.cloud.api import Answer, BusyError, ForeignWriterError, InvalidError, PoolApi, StaleError
 from controller.cloud.ims import hardware_alarms
+from controller.device.decoding import decoded
 from controller.models.behaviour import FollowUp
 from controller.models.cloud import HardwareAlarm
 from controller.models.equipment import POD_UNIT, Equipment, Operation, OperationKind, UnitState
@@ -59,6 +60,8 @@ _T = TypeVar("_T")
 _DENIED = (AuthenticationError, HostKeyError, NotPermittedError)
 #: How often to try a write to an object whose status keeps changing.
 _TRIES = 5
+#: Objects above which they are decoded off the loop.
+_MANY = 250
 #: Seconds between two checks whether a deleted object is gone.
 _PAUSE = 1.0
 
@@ -173,14 +176,14 @@ class CloudSession:
             if len({type(one) for one in answers}) == 1 and isinstance(answers[0], _DENIED):
                 raise answers[0]
             raise UnreachableError(next(iter(dark.values()), f"no pool is within reach of {self._target.station}"))
-        observed = self._observed(found, dark)
+        observed = await decoded(len(found) > _MANY, lambda: self._observed(found, dark))
         self._found, self._dark, self._seen = found, dark, observed.tree
         return await self._with_hardware(observed)
 
     def _observed(self, found: Mapping[Place, Object], dark: Mapping[str, str]) -> Observed:
         try:
             return self._objects.observed(found, dark)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
             unfit = SessionLostError(
                 f"{self._target.station}: objects are not as their kinds are: {type(error).__name__}"
             )

@@ -43,7 +43,8 @@ _REFUSED = re.compile(
 _AWAY = re.compile(r"(?m)connecting to \S+?\.\.\.failed|closing connection to \S+ because|^\w+ is not running")
 #: A log message that comes between the lines of an answer.
 _LOG = re.compile(r"^[*.]?[A-Z][a-z]{2} +\d+ [\d:.].*: %[A-Z0-9_]+-\d-.*(?:\n|\Z)", re.MULTILINE)
-_LINE_FEED = re.compile(r"\r+\n|\n\r|\r")
+#: A run of carriage returns is one match, so that a long one is read once.
+_LINE_FEED = re.compile(r"\n\r|(\r+)(\n?)")
 #: How a line editor (readline) switches bracketed paste around its prompt.
 _PASTES = re.compile(r"\x1b\[\?2004[hl]")
 #: Control characters, which no configuration needs.
@@ -198,20 +199,24 @@ class CliLine:
     def _received(self, echo: bytes, ends: str) -> bytearray:
         """The output after the echo, up to the end pattern."""
         until = _CLOCK.monotonic() + self._timeout
-        received = bytearray()
+        received, line = bytearray(), 0
         while True:
             self._channel.settimeout(max(0.01, until - _CLOCK.monotonic()))
             came = self._channel.recv(65536)
             if not came:
                 raise EOFError
+            # Each byte is searched once or twice, however small the pieces are.
+            searched = max(0, len(received) - len(echo))
             received += came
             if len(received) > _MOST or _CLOCK.monotonic() > until:
                 raise EOFError("no end of it")
-            if echo and (at := received.find(echo)) >= 0:
+            if echo:
+                if (at := received.find(echo, searched)) < 0:
+                    continue
                 del received[: at + len(echo)]
-                echo = b""
-            last = received[received.rfind(b"\n") + 1 :]
-            if not echo and len(last) < _LAST and re.search(ends, _tidy(last).rpartition("\n")[2]):
+                echo, searched = b"", 0
+            line = max(line, received.rfind(b"\n", searched) + 1)
+            if len(received) - line < _LAST and re.search(ends, _tidy(received[line:]).rpartition("\n")[2]):
                 return received
 
     def configure(self, lines: tuple[str, ...]) -> None:
@@ -222,7 +227,7 @@ class CliLine:
             SessionLostError: See ``ask``; or a daemon of the router went down, so nobody knows what took effect.
         """
         entered = self.ask("configure terminal")
-        if not _CONFIGURING.search(entered):
+        if not _CONFIGURING.search(entered.rpartition("\n")[2]):
             raise DeviceRefusedError(
                 f"{self._station} does not allow configuration now: {' '.join(entered.split())[:200]}"
             )
@@ -249,7 +254,12 @@ class CliLine:
 def _tidy(received: bytes | bytearray) -> str:
     """Output of a terminal with plain line feeds and without control characters."""
     text = _PASTES.sub("", received.decode("utf-8", "replace"))
-    return _CONTROL.sub("\ufffd", _LINE_FEED.sub("\n", text))
+    return _CONTROL.sub("\ufffd", _LINE_FEED.sub(_line_feeds, text))
+
+
+def _line_feeds(found: re.Match[str]) -> str:
+    """Carriage returns before a line feed belong to it; others are line feeds themselves."""
+    return "\n" if found[2] or not found[1] else "\n" * len(found[1])
 
 
 def _connected(target: DeviceTarget, login: Login, connect_timeout: float) -> Any:

@@ -19,8 +19,8 @@ LONG = 1 << 18
 _THREAD = ThreadPoolExecutor(1, thread_name_prefix="decoding")
 
 
-async def decoded(size: int, decode: Callable[[], T]) -> T:
-    """The result of decoding a message of this many bytes; raises what ``decode`` raises."""
-    if size <= LONG:
+async def decoded(long: bool, decode: Callable[[], T]) -> T:
+    """The result of decoding a message that is long or short; raises what ``decode`` raises."""
+    if not long:
         return decode()
     return await asyncio.get_running_loop().run_in_executor(_THREAD, decode)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from typing import TypeVar
 from weakref import ReferenceType, ref
@@ -22,6 +22,7 @@ from controller.models.equipment import Equipment, Operation, OperationKind
 from controller.models.errors import DeviceBusyError, DeviceError, DeviceRefusedError, UncommittedEditsError
 from controller.models.measurement import Period
 from controller.models.plan import Edit
+from controller.models.untrusted import moment
 from controller.nrm.active_alarms import alarms_filter
 from controller.nrm.codec import Offers, decode, encode_edit, read_filter
 from controller.nrm.equipment import decode_equipment, encode_operation, equipment_filter, refusal_of
@@ -368,15 +369,6 @@ async def subscribe(
 
 def _parsed(station: str, element: etree._Element) -> list[Notification]:
     """The element beside the event time; RFC 5277 allows only one."""
-    at = _event_time(element.findtext(f"{_NOTIFICATION}eventTime") or "")
+    at = moment(element.findtext(f"{_NOTIFICATION}eventTime"))
     contents = (content for content in element if content.tag != f"{_NOTIFICATION}eventTime")
     return [Notification(station, at, str(content.tag), content) for content in islice(contents, 1)]
-
-
-def _event_time(text: str) -> datetime | None:
-    """An RFC 3339 time, to the microsecond; without an offset it counts as UTC."""
-    try:
-        at = datetime.fromisoformat(text.strip())
-    except ValueError:
-        return None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)

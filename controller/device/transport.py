@@ -181,7 +181,7 @@ class Transport(asyncssh.SSHClientSession[bytes]):
         """
         message = await self._exchange(request, None)
         assert message.root is not None  # only a known digest leaves the reply out
-        return await decoded(message.size, partial(decode, message.root))
+        return await decoded(message.size > LONG, partial(decode, message.root))
 
     async def answer(
         self, request: Request, decode: Callable[[etree._Element], T], known: bytes | None = b""
@@ -197,7 +197,7 @@ class Transport(asyncssh.SSHClientSession[bytes]):
         message = await self._exchange(request, known)
         if message.root is None:
             return None, message.digest
-        return await decoded(message.size, partial(decode, message.root)), message.digest
+        return await decoded(message.size > LONG, partial(decode, message.root)), message.digest
 
     async def _exchange(self, request: Request, known: bytes | None) -> Message:
         """Send a request and return its answer."""
@@ -291,7 +291,7 @@ class Transport(asyncssh.SSHClientSession[bytes]):
             while self._unread:
                 raw, size = self._unread, self._unread_bytes
                 self._unread, self._unread_bytes = [], 0
-                for message in await decoded(size, partial(_read_all, raw, self._wanted())):
+                for message in await decoded(size > LONG, partial(_read_all, raw, self._wanted())):
                     if self._failure is None:
                         self._dispatch(message)
         except (MalformedXmlError, MalformedMessageError) as error:

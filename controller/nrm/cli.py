@@ -14,7 +14,20 @@ from ipaddress import AddressValueError, IPv4Interface, IPv4Network, NetmaskValu
 
 from controller.models.errors import DeviceRefusedError
 from controller.nrm.profiles.router import PREFERRED, RouterProfile
-from controller.nrm.tree import LeafName, Leaves, Observed, Path, Tree, Value, child, parent, step
+from controller.nrm.tree import (
+    LONGEST_KEY,
+    LeafName,
+    Leaves,
+    NodeCount,
+    Observed,
+    Path,
+    Tree,
+    Value,
+    child,
+    parent,
+    shortened,
+    step,
+)
 
 _Reading = tuple[LeafName, Value]
 
@@ -43,6 +56,8 @@ _INTERFACE_LINES = (
     _plain("accessOut", r"ip access-group (\S+) out"),
     (re.compile(r"shutdown"), lambda _: ("shutdown", "true")),
 )
+#: Most characters of a line that is read; routers take 254.
+_LONGEST_LINE = 1000
 #: Lines that only state a default.
 _SILENT = re.compile(r"!.*|exit.*|no ip address|no shutdown|")
 _ADDRESS = re.compile(r"\d+(?:\.\d+){3}")
@@ -60,8 +75,12 @@ _BANNER = re.compile(r"banner [\w-]+ (?P<mark>\^C)(?P<text>.*)")
 
 
 def read_config(profile: RouterProfile, text: str, router: str) -> Observed:
-    """The tree in the output of ``show running-config``."""
-    reader = _Reader(profile, router)
+    """The tree in the output of ``show running-config``; a line that is longer than any known one is unknown.
+
+    Raises:
+        DeviceRefusedError: The router lists more nodes than any has.
+    """
+    reader = _Reader(profile, router, NodeCount(router))
     for head, lines in _blocks(text):
         reader.block(head, lines)
     return reader.observed()
@@ -71,16 +90,23 @@ def port_states(profile: RouterProfile, text: str, router: str) -> dict[Path, Le
     """States of ports from ``show ip interface brief``: ``up``, ``down``, or ``shut`` by somebody.
 
     On FRRouting from ``show interface brief``, which does not distinguish shut ports from ports without signal.
+
+    Raises:
+        DeviceRefusedError: The router lists more ports than any has.
     """
     pattern = _IOS_STATE if profile.virtual else _FRR_STATE
-    found = (pattern.match(line) for line in text.split("\n"))
-    return {
+    found = (pattern.match(line) for line in text.split("\n") if len(line) <= LONGEST_KEY)
+    states: dict[Path, Leaves] = {
         child(child("", "Router", router), "Port", line["name"]): {
             _LINE_PROTOCOL: "shut" if line["shut"] else line["state"]
         }
         for line in found
         if line is not None and "." not in line["name"]
     }
+    count = NodeCount(router)
+    for path in states:
+        count.add(path)
+    return states
 
 
 def ports_without_signal(observed: Observed, ledger: Collection[Path], before: Collection[Path]) -> tuple[Path, ...]:
@@ -121,6 +147,7 @@ def _blocks(text: str) -> Iterator[tuple[str, list[str]]]:
 class _Reader:
     profile: RouterProfile
     router: str
+    count: NodeCount
     vrfs: dict[Path, dict[LeafName, Value]] = field(default_factory=dict)
     routes: dict[Path, dict[LeafName, Value]] = field(default_factory=dict)
     interfaces: dict[Path, dict[LeafName, Value]] = field(default_factory=dict)
@@ -133,7 +160,9 @@ class _Reader:
 
     def block(self, head: str, lines: list[str]) -> None:
         """Read one block."""
-        match head.split():
+        match head[:_LONGEST_LINE].split():
+            case ["vrf" | "interface", *_] | ["ip", "vrf" | "route", *_] if len(head) > LONGEST_KEY:
+                self._unknown(self.root, head)
             case ["vrf", "definition", name] | ["ip", "vrf", name] | ["vrf", name]:
                 self._vrf(child(self.root, "Vrf", name), lines)
             case ["interface", name, *_]:
@@ -142,9 +171,10 @@ class _Reader:
                 self._route(head, "")
 
     def _vrf(self, path: Path, lines: list[str]) -> None:
+        self.count.add(path)
         leaves: dict[LeafName, Value] = {}
         for line in lines:
-            if _ROUTE.fullmatch(line):
+            if len(line) <= LONGEST_KEY and _ROUTE.fullmatch(line):
                 self._route(line, path)
             else:
                 self._line(line, _VRF_LINES, leaves, path)
@@ -157,12 +187,15 @@ class _Reader:
             self._line(line, _INTERFACE_LINES, leaves, "", inside)
         known = "." in name
         path = child(self.root, "SubInterface" if known else "Port", name)
+        self.count.add(path)
         for line in inside if known else ():
             self._unknown(path, line)
         self.interfaces[path] = leaves
 
     def _unknown(self, path: Path, line: str) -> None:
-        self.unknown.append(f"{path}/{line}")
+        unknown = f"{path}/{shortened(line)}"
+        self.count.add(unknown)
+        self.unknown.append(unknown)
         self.odd.add(path)
 
     def _line(
@@ -173,7 +206,7 @@ class _Reader:
         path: Path,
         inside: list[str] | None = None,
     ) -> None:
-        for pattern, read in known:
+        for pattern, read in known if len(line) <= _LONGEST_LINE else ():
             found = pattern.fullmatch(line)
             if found is not None:
                 try:
@@ -198,6 +231,7 @@ class _Reader:
         parsed = _route_of(found["rest"])
         path = child(above, "Route", *parsed[:2]) if parsed else ""
         if parsed and path not in self.routes:
+            self.count.add(path)
             self.routes[path] = {"distance": parsed[2]} if parsed[2] != PREFERRED else {}
         elif above != self.root:
             self._unknown(above, line)

@@ -21,7 +21,7 @@ from controller.nrm.active_alarms import decode_alarms
 from controller.nrm.markup import MalformedXmlError, parse_xml
 from controller.nrm.profiles.alarm_list import decode_records
 from controller.nrm.schema import LeafSpec, NodeSpec
-from controller.nrm.tree import LeafName, Observed, Path, Value, parent, step
+from controller.nrm.tree import LONGEST_KEY, LeafName, NodeCount, Observed, Path, Value, parent, shortened, step
 
 
 class Offers(Protocol):
@@ -65,7 +65,7 @@ def decode(root: NodeSpec, data: etree._Element | bytes, station: str) -> Observ
     Raises:
         DeviceRefusedError: The bytes are no well-formed XML, or the nodes are more than any station has.
     """
-    reader = _Reader(station)
+    reader = _Reader(NodeCount(station))
     parsed = _parsed(data)
     records = None
     for element in _top(parsed, root.tag):
@@ -103,23 +103,15 @@ def _top(element: etree._Element, tag: str) -> list[etree._Element]:
     return [element] if element.tag == tag else _content(element).findall(tag)
 
 
-#: Most entries and unknown nodes of a station, and most characters of all their paths: stations are not trusted.
-MOST_NODES, MOST_LETTERS = 50_000, 8 << 20
-#: Most characters of a key, and of the id of an unknown node: a path is repeated in all paths below it.
-LONGEST_KEY = 255
-
-
 @dataclass(slots=True)
 class _Reader:
-    station: str
+    count: NodeCount
     tree: dict[Path, dict[LeafName, Value]] = field(default_factory=dict)
     state: dict[Path, dict[LeafName, Value]] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
     spelled: dict[Path, tuple[str, ...]] = field(default_factory=dict)
     #: Values of leaf-lists by the path of their entry: each is made whole once.
     lists: dict[tuple[Path, LeafName], tuple[LeafSpec, list[str]]] = field(default_factory=dict)
-    nodes: int = 0
-    letters: int = 0
 
     def entry(self, spec: NodeSpec, element: etree._Element, above: Path) -> None:
         """Read one list entry with all below it."""
@@ -140,7 +132,7 @@ class _Reader:
             # the first.
             self.mark_unknown(above, element)
             return
-        self._count(path)
+        self.count.add(path)
         self.tree[path] = {}
         if named[1]:
             self.spelled[path] = named[1]
@@ -200,28 +192,15 @@ class _Reader:
         name = etree.QName(element)
         identity = (element.findtext(f"{{{name.namespace}}}id") or "").strip()
         tag = f"{{{name.namespace}}}{name.localname}"
-        path = f"{above}/{_shortened(tag)}{f'[{_shortened(identity)}]' if identity else ''}"
-        self._count(path)
+        path = f"{above}/{shortened(tag)}{f'[{shortened(identity)}]' if identity else ''}"
+        self.count.add(path)
         self.unknown.append(path)
-
-    def _count(self, path: str) -> None:
-        """Count a node that was read."""
-        self.nodes += 1
-        self.letters += len(path)
-        if self.nodes > MOST_NODES or self.letters > MOST_LETTERS:
-            raise DeviceRefusedError(
-                f"{self.station} lists more than {MOST_NODES} nodes, or {MOST_LETTERS} characters of their names"
-            )
 
     def finish(self) -> None:
         """Put the values of each leaf-list in their place, all at once."""
         for (path, name), (leaf, values) in self.lists.items():
             leaves = self.state[path] if leaf.state or leaf.carrier else self.tree[path]
             leaves[name] = tuple(sorted(values)) if leaf.unordered else tuple(values)
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= LONGEST_KEY else f"{text[:LONGEST_KEY]}…"
 
 
 # ----------------------------------------------------------------------- edits

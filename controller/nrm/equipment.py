@@ -6,7 +6,7 @@ Units, power and licence have no common model: those of ``urn:minka:equipment`` 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 
 from lxml import etree
 
@@ -18,6 +18,7 @@ from controller.models.equipment import (
     SoftwareEvent,
     UnitState,
 )
+from controller.models.untrusted import moment
 from controller.nrm import namespaces as ns
 
 _NAMESPACES = {
@@ -76,8 +77,8 @@ def decode_equipment(data: etree._Element) -> Equipment:
     state = f"{{{ns.ORAN_OPERATIONS}}}operational-info/{{{ns.ORAN_OPERATIONS}}}operational-state"
     own = f"{{{ns.EQUIPMENT}}}equipment"
     return Equipment(
-        restarted=time_of(data.findtext(f"{state}/{{{ns.ORAN_OPERATIONS}}}restart-datetime")),
-        now=time_of(data.findtext(f"{state}/{{{ns.ORAN_OPERATIONS}}}current-datetime")),
+        restarted=moment(data.findtext(f"{state}/{{{ns.ORAN_OPERATIONS}}}restart-datetime")),
+        now=moment(data.findtext(f"{state}/{{{ns.ORAN_OPERATIONS}}}current-datetime")),
         units=tuple(_units(data)),
         slots=tuple(_slots(data)),
         power=_text(data, f"{own}/{{{ns.EQUIPMENT}}}power-source"),
@@ -103,7 +104,7 @@ def _units(data: etree._Element) -> Iterator[UnitState]:
             kind=_text(unit, f"{prefix}class"),
             state=_text(unit, f"{prefix}oper-state"),
             cells=tuple((cell.text or "").strip() for cell in unit.iterfind(f"{prefix}cell")),
-            restarted=time_of(unit.findtext(f"{prefix}last-restart")),
+            restarted=moment(unit.findtext(f"{prefix}last-restart")),
         )
 
 
@@ -122,12 +123,3 @@ def _slots(data: etree._Element) -> Iterator[SlotState]:
 
 def _text(element: etree._Element, path: str) -> str:
     return (element.findtext(path) or "").strip()
-
-
-def time_of(text: str | None) -> datetime | None:
-    """A date-and-time (RFC 6991); one without an offset counts as UTC."""
-    try:
-        at = datetime.fromisoformat((text or "").strip())
-    except ValueError:
-        return None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -16,10 +16,23 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 from controller.models.cloud import ClusterState, NodeReady, NodeState, Resources
+from controller.models.untrusted import moment
 from controller.nrm.profiles import function as functions
 from controller.nrm.profiles import pool as pools
 from controller.nrm.schema import NodeSpec
-from controller.nrm.tree import LeafName, Leaves, Observed, Path, Tree, Value, child, parent, step
+from controller.nrm.tree import (
+    LeafName,
+    Leaves,
+    NodeCount,
+    Observed,
+    Path,
+    Tree,
+    Value,
+    child,
+    parent,
+    shortened,
+    step,
+)
 
 #: A JSON object as sent or read.
 Object = Mapping[str, Any]
@@ -30,7 +43,8 @@ FUNCTION_LABEL, OWNER_LABEL = "minka.dev/function", "minka.dev/owner"
 CORDONED_LABEL = "minka.dev/cordoned"
 #: A time before all that a cluster reports.
 _EVER = datetime.min.replace(tzinfo=UTC)
-_QUANTITY = re.compile(r"([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?")
+#: A quantity (resource.Quantity): at most 2^63, with as many digits as a server writes.
+_QUANTITY = re.compile(r"([+-]?[0-9.]{1,40}(?:[eE][+-]?[0-9]{1,2})?)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?")
 _SUFFIXES = {suffix: Decimal(1000) ** power for power, suffix in enumerate("kMGTPE", start=1)}
 _SUFFIXES |= {f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", start=1)}
 _SUFFIXES |= {"m": Decimal("0.001"), "": Decimal(1)}
@@ -227,27 +241,27 @@ class FunctionObjects(Objects):
         for entry in spec.get("networkInstances", ()):
             self._instance(path, entry, seen)
         for key in sorted(data.keys() - set(_NEEDS.values())):
-            seen.tree[child(path, "Parameter", key)] = {"value": str(data[key])}
+            seen.tree[child(path, "Parameter", shortened(key))] = {"value": str(data[key])}
         unknown = [name for name in spec if name not in (*_SPEC.values(), *_LISTS, "capacity")]
         unknown += [f"capacity/{name}" for name in capacity if name not in _CAPACITY.values()]
         unknown += [
             f"parametersRefs[{ref.get('name')}]" for ref in spec.get("parametersRefs", ()) if ref != self._reference()
         ]
-        seen.unknown += [f"{path}/{name}" for name in unknown]
+        seen.unknown += [f"{path}/{shortened(name)}" for name in unknown]
         if standing is not None:
             seen.state[path] = _readiness(standing, settings or {})
 
     def _interface(self, above: Path, entry: Object, seen: _TreeReader) -> None:
-        path = child(above, "Interface", str(entry.get("name", "")))
+        path = child(above, "Interface", shortened(str(entry.get("name", ""))))
         read = {leaf: _at(entry, names) for leaf, names in _INTERFACE.items()}
         seen.tree[path] = {leaf: _scalar(value) for leaf, value in read.items() if value is not None}
-        seen.unknown += [f"{path}/{name}" for name in entry if name not in ("name", "ipv4", "vlanID")]
+        seen.unknown += [f"{path}/{shortened(name)}" for name in entry if name not in ("name", "ipv4", "vlanID")]
 
     def _instance(self, above: Path, entry: Object, seen: _TreeReader) -> None:
-        path = child(above, "NetworkInstance", str(entry.get("name", "")))
+        path = child(above, "NetworkInstance", shortened(str(entry.get("name", ""))))
         interfaces = tuple(sorted(map(str, entry.get("interfaces", ()))))
         seen.tree[path] = {"interfaces": interfaces} if interfaces else {}
-        seen.unknown += [f"{path}/{name}" for name in entry if name not in ("name", "interfaces")]
+        seen.unknown += [f"{path}/{shortened(name)}" for name in entry if name not in ("name", "interfaces")]
 
     def _reference(self) -> dict[str, str]:
         return {"name": self._name, "apiVersion": "v1", "kind": CONFIG_MAP.name}
@@ -391,7 +405,7 @@ class PoolObjects(Objects):
         if one := seen.standing(ours.get(quota), below):
             hard = one.get("spec", {}).get("hard", {})
             seen.tree[below] = {leaf: _amount(leaf, hard[key]) for leaf, key in _QUOTAS.items() if key in hard}
-            seen.unknown += [f"{below}/{key}" for key in hard if key not in _QUOTAS.values()]
+            seen.unknown += [f"{below}/{shortened(key)}" for key in hard if key not in _QUOTAS.values()]
         below = child(path, "Isolation", pools.NAME)
         if one := seen.standing(ours.get(policy), below):
             owners = _let_in(one.get("spec", {}))
@@ -458,7 +472,14 @@ class _TreeReader:
         return None
 
     def as_observed(self, objects: Objects, found: Mapping[Place, Object], dark: Mapping[Path, str]) -> Observed:
-        """The result, with other writers."""
+        """The result, with other writers.
+
+        Raises:
+            DeviceRefusedError: There are more nodes than any device has.
+        """
+        count = NodeCount(objects.root[1:])
+        for path in (*self.tree, *self.unknown):
+            count.add(path)
         writers: dict[Path, dict[LeafName, str]] = defaultdict(dict)
         for place, one in found.items():
             for field_, manager in writers_of(one):
@@ -620,11 +641,7 @@ def _since(condition: Object) -> datetime:
 
 
 def _time(text: object) -> datetime:
-    try:
-        found = datetime.fromisoformat(str(text))
-    except ValueError:
-        return _EVER
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return moment(text if isinstance(text, str) else "") or _EVER
 
 
 def _below(tree: Tree, path: Path, kind: str) -> list[tuple[str, Leaves]]:
@@ -813,7 +830,7 @@ def _fields(node: Object, above: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
         mark, _, rest = name.partition(":")
         if mark == "k":
             rest = re.sub(r'^\{"[^"]*":"?|"?\}$', "", rest)
-        field = (*above, rest)
+        field = (*above, shortened(rest))
         if inner and set(inner) != {"."}:
             yield from _fields(inner, field)
         else:

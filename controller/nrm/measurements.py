@@ -8,10 +8,11 @@ from __future__ import annotations
 from lxml import etree
 
 from controller.models.measurement import Period
+from controller.models.untrusted import moment
 from controller.nrm import namespaces as ns
-from controller.nrm.equipment import time_of
 
 _PREFIX = f"{{{ns.PERFORMANCE}}}"
+_LONGEST_NAME = 512
 
 
 def measurements_filter() -> etree._Element:
@@ -20,19 +21,18 @@ def measurements_filter() -> etree._Element:
 
 
 def decode_measurements(data: etree._Element) -> tuple[Period, ...]:
-    """The latest complete period of each job; without jobs that have no times, and values that are no numbers."""
+    """The latest complete period of each job; without jobs that have no times, and values that are no numbers.
+
+    Names are cut at 512 characters, which no name of an object or counter has.
+    """
     found = []
     for job in data.iterfind(f"{_PREFIX}performance/{_PREFIX}job"):
-        begin, end = time_of(job.findtext(f"{_PREFIX}begin-time")), time_of(job.findtext(f"{_PREFIX}end-time"))
+        begin, end = moment(job.findtext(f"{_PREFIX}begin-time")), moment(job.findtext(f"{_PREFIX}end-time"))
         if begin is None or end is None:
             continue
-        values = {
-            (measured.findtext(f"{_PREFIX}name") or "").strip(): _counters(measured)
-            for measured in job.iterfind(f"{_PREFIX}object")
-        }
+        values = {_name(measured, "name"): _counters(measured) for measured in job.iterfind(f"{_PREFIX}object")}
         suspect = (job.findtext(f"{_PREFIX}suspect") or "").strip() == "true"
-        name = (job.findtext(f"{_PREFIX}id") or "").strip()
-        found.append(Period(job=name, begin=begin, end=end, suspect=suspect, values=values))
+        found.append(Period(job=_name(job, "id"), begin=begin, end=end, suspect=suspect, values=values))
     return tuple(found)
 
 
@@ -43,5 +43,9 @@ def _counters(measured: etree._Element) -> dict[str, float]:
             value = float(counter.findtext(f"{_PREFIX}value") or "")
         except ValueError:
             continue
-        found[(counter.findtext(f"{_PREFIX}name") or "").strip()] = value
+        found[_name(counter, "name")] = value
     return found
+
+
+def _name(element: etree._Element, leaf: str) -> str:
+    return (element.findtext(f"{_PREFIX}{leaf}") or "").strip()[:_LONGEST_NAME]

@@ -20,6 +20,7 @@ from urllib.parse import quote, unquote
 
 from controller.models.alarm import ActiveAlarm, AlarmRecord
 from controller.models.cloud import ClusterState
+from controller.models.errors import DeviceRefusedError
 
 #: Path of a list entry, canonical text form.
 Path = str
@@ -100,6 +101,39 @@ def class_of(path: Path) -> str:
     """Name of the last entry of a path."""
     at = path.rindex("/") + 1
     return path[at : path.index("[", at)]
+
+
+#: Most nodes of a device, and most characters of all their paths: devices are not trusted.
+MOST_NODES, MOST_LETTERS = 50_000, 8 << 20
+#: Most characters of a key, and of a name that is only shown: a path is repeated in all paths below it.
+LONGEST_KEY = 255
+
+
+@dataclass(slots=True)
+class NodeCount:
+    """Counts the nodes of a device while they are read."""
+
+    device: str
+    nodes: int = 0
+    letters: int = 0
+
+    def add(self, path: Path) -> None:
+        """Count a node.
+
+        Raises:
+            DeviceRefusedError: There are more than any device has.
+        """
+        self.nodes += 1
+        self.letters += len(path)
+        if self.nodes > MOST_NODES or self.letters > MOST_LETTERS:
+            raise DeviceRefusedError(
+                f"{self.device} lists more than {MOST_NODES} nodes, or {MOST_LETTERS} characters of their names"
+            )
+
+
+def shortened(name: str) -> str:
+    """A device's name for a node, as it is shown."""
+    return name if len(name) <= LONGEST_KEY else f"{name[:LONGEST_KEY]}…"
 
 
 def is_below(path: Path, ancestor: Path) -> bool:

@@ -19,12 +19,14 @@ from lxml import etree
 
 from controller.models.errors import InputError
 from controller.models.measurement import DAY, Period
-from controller.models.untrusted import visible
+from controller.models.untrusted import is_meant, visible
 
 #: Most bytes of a file, uncompressed.
 MOST_BYTES = 64 << 20
 #: Most values, measured objects and groups in a file: some hundreds of cells with a thousand counters each.
 _MOST_VALUES = 250_000
+#: Most elements, most characters of all names of objects, and most members of a gzip file.
+_MOST_ELEMENTS, _MOST_LETTERS, _MOST_MEMBERS = 1_000_000, 16 << 20, 4096
 #: Most characters of a name, and of a list of names or values.
 _LONGEST_NAME, _LONGEST_LIST = 512, 1 << 20
 #: Deepest nesting of elements; the standards need four levels.
@@ -105,12 +107,15 @@ def _unpacked(reader: _Reader, content: Iterable[bytes], most: int) -> Iterator[
 
 
 def _gunzipped(reader: _Reader, content: Iterable[bytes]) -> Iterator[bytes]:
-    unpacker = zlib.decompressobj(wbits=_GZIP_ONLY)
+    unpacker, members = zlib.decompressobj(wbits=_GZIP_ONLY), 1
     try:
-        for piece in content:
+        for piece in _in_pieces(content):
             left = piece
             while left:
-                if unpacker.eof:  # another member
+                if unpacker.eof:
+                    members += 1
+                    if members > _MOST_MEMBERS:
+                        raise reader.error(f"its gzip has more than {_MOST_MEMBERS} members")
                     unpacker = zlib.decompressobj(wbits=_GZIP_ONLY)
                 yield unpacker.decompress(left, _PIECE)
                 left = unpacker.unconsumed_tail or unpacker.unused_data
@@ -122,6 +127,13 @@ def _gunzipped(reader: _Reader, content: Iterable[bytes]) -> Iterator[bytes]:
         raise reader.error("it is cut: its gzip does not end")
 
 
+def _in_pieces(content: Iterable[bytes]) -> Iterator[bytes]:
+    """Short pieces: each is copied whenever a member ends in it, or its output is full."""
+    for piece in content:
+        for at in range(0, len(piece), _PIECE):
+            yield piece[at : at + _PIECE]
+
+
 class _Reader:
     """Parser target of lxml: builds the periods element by element."""
 
@@ -131,7 +143,7 @@ class _Reader:
         self._open: list[str] = []
         self._text: list[str] | None = None
         self._length = 0
-        self._budget = _MOST_VALUES
+        self._budget, self._elements, self._letters = _MOST_VALUES, _MOST_ELEMENTS, _MOST_LETTERS
         self._periods: dict[tuple[str, datetime, datetime], Period] = {}
         self._prefix = ""
         self._blocks = self._groups = 0
@@ -160,6 +172,9 @@ class _Reader:
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         """An element begins."""
+        self._elements -= 1
+        if self._elements < 0:
+            raise self.error(f"it has more than {_MOST_ELEMENTS} elements")
         name = tag.rpartition("}")[2]
         if not self._open:
             if name not in _ROOTS:
@@ -259,7 +274,7 @@ class _Reader:
             self._group.span = end - timedelta(seconds=seconds), end
         except (ValueError, OverflowError):
             end = None
-        if end is None or end.utcoffset() is None:
+        if end is None or end.utcoffset() is None or not is_meant(end):
             right = "a time with its offset from UTC, as in 2026-10-01T00:15:00-05:00"
             raise self.error(f"its endTime is {_shown(until)}, not {right}")
 
@@ -289,6 +304,9 @@ class _Reader:
         group.local = self._attribute(attributes, "measObjLdn", needed=False)
         above = (self._prefix, "" if "ManagedElement=" in group.local else group.element)
         group.object = ",".join(part for part in (*above, group.local) if part)
+        self._letters -= len(group.object)
+        if self._letters < 0:
+            raise self.error(f"the names of its objects have more than {_MOST_LETTERS} letters")
         self._current().values.setdefault(group.object, {})
 
     def _results(self, text: str) -> None:

@@ -25,7 +25,7 @@ from controller.models.errors import InputError, NotFoundError, StoreError
 from controller.models.network import DeviceKind, Network
 from controller.models.people import Permission, Person
 from controller.models.run import LedgerEntry
-from controller.models.untrusted import DEEPEST, is_deeper
+from controller.models.untrusted import HostileJsonError, parse_json
 from controller.models.ves import VesEvent
 from controller.nrm.tree import Path
 from controller.ports.store import Store
@@ -110,12 +110,10 @@ async def _taken_in(backend: Services, found: _Read) -> None:
 def _read(form: type[_One | _Batch], body: bytes, backend: Services) -> _Read | str:
     """The events of a call, or the wrong part of the message that refuses the call as a whole."""
     try:
-        content = orjson.loads(body)
-        if is_deeper(content, DEEPEST):
-            return f"event: nested deeper than {DEEPEST} levels"
+        content = parse_json(body)
         message = form.model_validate(content)
-    except orjson.JSONDecodeError:
-        return "the body is not JSON"
+    except HostileJsonError as error:
+        return f"the body: {error}"
     except ValidationError as error:
         return _where(error)
     events = [message.event] if isinstance(message, _One) else message.eventList

@@ -8,8 +8,8 @@ from heapq import nsmallest
 from lxml import etree
 
 from controller.models.alarm import AlarmRecord, PerceivedSeverity
+from controller.models.untrusted import moment
 from controller.nrm import namespaces as ns
-from controller.nrm.equipment import time_of
 from controller.nrm.schema import LeafSpec, NodeSpec
 from controller.nrm.tree import Path, Tree, class_of, steps
 
@@ -68,8 +68,8 @@ def _record(element: etree._Element) -> AlarmRecord:
         severity=PerceivedSeverity.of(_word(element, "perceivedSeverity")),
         text=_word(element, "additionalText"),
         acknowledged_by=(_word(element, "ackUserId") or "somebody") if acknowledged else "",
-        raised=time_of(_word(element, "alarmRaisedTime")),
-        cleared=time_of(_word(element, "alarmClearedTime")),
+        raised=moment(_word(element, "alarmRaisedTime")),
+        cleared=moment(_word(element, "alarmClearedTime")),
     )
 
 

@@ -21,6 +21,7 @@ from datetime import datetime
 
 from controller.models.facts import FunctionFact
 from controller.models.health import ServiceState
+from controller.models.untrusted import moment
 from controller.nrm.profiles.base import Output, number, state
 from controller.nrm.profiles.values import address
 from controller.nrm.schema import LeafRole, LeafSpec, Mutability, NodeRole, NodeSpec
@@ -181,11 +182,7 @@ def not_ready_because(observed: Observed, path: Path) -> str:
 def placed_at(observed: Observed, path: Path) -> datetime | None:
     """Since when the function at ``path`` is there; None if its pool gives no RFC 3339 time."""
     said = str(observed.state.get(path, {}).get(DEPLOYMENT.leaf(LeafRole.SINCE), ""))
-    try:
-        at = datetime.fromisoformat(said)
-    except ValueError:
-        return None
-    return at if at.tzinfo else None
+    return moment(said)
 
 
 def ready_state(observed: Observed, path: Path) -> ServiceState:

@@ -111,12 +111,13 @@ def check_actions(entry: Entry, wrong: Sequence[FieldPath], registry: Registry, 
         report: Collects it.
     """
     checker = _Inputs(registry, entry, report)
+    around = {tuple(path[:length]) for path in wrong for length in range(len(path) + 1)}
     for section in ("steps", "soak_checks"):
         found = entry.data.get(section) if isinstance(entry.data, dict) else None
         for index, step in enumerate(found if isinstance(found, list) else ()):
             for at, one in (((section, index), step), ((section, index, "undo"), _inner(step, "undo"))):
                 name, given = _inner(one, "action"), _inner(one, "with", {})
-                reported = any(path[: len(at) + 1] in ((*at, "action"), (*at, "with")) for path in wrong)
+                reported = not around.isdisjoint(((*at, "action"), (*at, "with")))
                 if isinstance(name, str) and isinstance(given, dict) and not reported:
                     checker.action(at, name, given)
 

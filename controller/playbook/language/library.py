@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import stat
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,12 +64,8 @@ def parse(text: str, file: str, registry: Registry, report: Report) -> Loaded | 
 def reported(error: ValidationError) -> list[ErrorDetails]:
     """The errors; a list is not too short because its items are invalid."""
     found = error.errors()
-    return [
-        one
-        for one in found
-        if one["type"] != "too_short"
-        or not any(other is not one and other["loc"][: len(one["loc"])] == one["loc"] for other in found)
-    ]
+    within = Counter(one["loc"][:length] for one in found for length in range(len(one["loc"]) + 1))
+    return [one for one in found if one["type"] != "too_short" or within[one["loc"]] == 1]
 
 
 class Library:

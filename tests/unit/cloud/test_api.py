@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
+import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -340,6 +343,43 @@ async def test_a_page_that_is_too_large_is_asked_for_in_parts(monkeypatch: pytes
             await server.api().list(PLACE._replace(name=""))
 
 
+@pytest.mark.parametrize(("bound", "most"), [("MOST_LISTED", 1_000_000), ("MOST_VALUES", 10_000)])
+async def test_pages_of_a_list_are_bounded_together(monkeypatch: pytest.MonkeyPatch, bound: str, most: int) -> None:
+    room = {"size": most} if bound == "MOST_LISTED" else {"values": most}
+    monkeypatch.setattr(under_test, "Room", partial(under_test.Room, **room))
+    node = {"metadata": {"name": "du-1"}, "spec": {"x": "x" * 100_000, "y": [1] * 1000}}
+
+    async def endless(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
+        writer.write(wire(200, {"metadata": {"continue": "more"}, "items": [node]}))
+
+    async def array(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
+        writer.write(wire(200, [node], Link='</next?marker=1>; rel="next"'))
+
+    async with serving(endless) as server:
+        api = server.api()
+        with pytest.raises(SessionLostError, match="its list has more than 32 MiB or 1000000 values"):
+            await api.list(PLACE._replace(name=""))
+        assert len(server.asked) == 10
+        server.answer = array
+        with pytest.raises(SessionLostError, match="its list has more than"):
+            await api.items("/o2ims-infrastructureMonitoring/v1/alarms")
+        assert len(server.asked) == 20
+        await api.close()
+
+
+async def test_a_page_of_very_many_values_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(reply(200, {"metadata": {}, "items": [[]] * 300_000})) as server:
+        with pytest.raises(SessionLostError, match="too large"):
+            await server.api().list(PLACE._replace(name=""))
+
+
+@pytest.mark.parametrize("long", [{"name": "d" * 254}, {"name": "du-1", "namespace": "n" * 254}])
+async def test_an_object_of_a_name_that_no_server_takes_is_none(long: dict[str, str]) -> None:
+    async with serving(reply(200, {"metadata": {}, "items": [{"metadata": long}]})) as server:
+        with pytest.raises(SessionLostError, match="it is not NFDeployment"):
+            await server.api().list(PLACE._replace(name=""))
+
+
 async def test_of_thousands_of_namespaces_only_those_of_minka_are_kept() -> None:
     names = [f"team-{number}" for number in range(2000)] + ["minka-host"]
 
@@ -558,6 +598,23 @@ def told(error: BaseException) -> None:
 
 def event(kind: str, version: str) -> dict[str, Any]:
     return {"type": kind, "object": {**DU, "metadata": {**DU["metadata"], "resourceVersion": version}}}  # type: ignore[dict-item]
+
+
+async def test_an_event_that_comes_in_many_pieces_is_read_once() -> None:
+    event = json.dumps({"type": "ADDED", "object": {"x": "x" * 3_000_000}}).encode() + b"\n"
+
+    async def drips(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for at in range(0, len(event), 256):
+            piece = event[at : at + 256]
+            writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        writer.write(b"0\r\n\r\n")
+
+    began = time.process_time()
+    async with serving(drips) as server:
+        (found,) = [one async for one in server.api(timeout=60).watch(PLACE, "7", 60)]
+    assert len(found["object"]["x"]) == 3_000_000
+    assert time.process_time() - began < 10, "what came was copied with each piece"
 
 
 async def test_events_and_bookmarks_come_one_by_one() -> None:

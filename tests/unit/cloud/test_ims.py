@@ -16,7 +16,7 @@ from controller.cloud.ims import hardware_alarms
 from controller.cloud.session import CloudSession
 from controller.models.alarm import AlarmReport, ObjectClass, PerceivedSeverity
 from controller.models.cloud import HardwareAlarm
-from controller.models.errors import SessionLostError
+from controller.models.errors import DeviceRefusedError, SessionLostError
 from controller.models.health import Health
 from controller.models.network import DeviceKind
 from controller.ports.clock import SystemClock
@@ -123,6 +123,19 @@ async def test_lists_are_read_page_by_page_from_where_they_began(monkeypatch: py
         with pytest.raises(SessionLostError, match="does not end"):
             await api.items(ALARMS)
         assert {one.path for one in server.asked[-7:]} == {ALARMS}
+        await api.close()
+
+
+async def test_an_o_cloud_of_very_many_resource_pools_is_refused() -> None:
+    answers = {
+        ALARMS: [{"resourceId": "r-0", "perceivedSeverity": 0}],
+        INVENTORY: [{"resourcePoolId": f"p-{number}"} for number in range(101)],
+    }
+    async with serving(told(answers)) as server:
+        api = server.api()
+        with pytest.raises(DeviceRefusedError, match="more than 100 resource pools"):
+            await hardware_alarms(api, NODES)
+        assert len(server.asked) == 2
         await api.close()
 
 

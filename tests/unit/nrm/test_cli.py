@@ -12,7 +12,7 @@ from controller.models.errors import DeviceRefusedError
 from controller.models.facts import RouterFact, TransportFact
 from controller.nrm.cli import command_lines, port_states, ports_without_signal, read_config
 from controller.nrm.profiles import ROUTER_PROFILES, render_routing
-from controller.nrm.tree import Observed, Tree, child
+from controller.nrm.tree import LONGEST_KEY, MOST_NODES, Observed, Tree, child, shortened
 
 IOS, FRR = ROUTER_PROFILES["cisco_ios"], ROUTER_PROFILES["frr"]
 NAME = "R-1"
@@ -166,7 +166,7 @@ def test_banners_say_nothing_about_the_configuration() -> None:
 def test_what_makes_no_sense_is_reported_and_not_taken(line: str, block: str) -> None:
     seen = read_config(IOS, f"{block}\n {line}\n!\nend\n", NAME)
     (unknown,) = seen.unknown
-    assert unknown.endswith(line.rpartition("\n")[2].strip())
+    assert unknown.endswith(f"/{shortened(line.rpartition(chr(10))[2].strip())}")
     for before, after in ((seen.tree, {"/Router[R-1]": {}}), ({"/Router[R-1]": {}}, seen.tree)):
         assert command_lines(IOS, before, after)
 
@@ -176,8 +176,28 @@ def test_what_makes_no_sense_is_reported_and_not_taken(line: str, block: str) ->
     "block", ["interface g.{}\n odd\n", "vrf definition v{}\n odd\n", "ip route vrf v 10.{}.0.0/16 x y z\n"]
 )
 def test_a_configuration_without_end_is_read_in_its_time(block: str) -> None:
-    text = "vrf definition v\n" + "".join(block.format(number) for number in range(50_000))
-    assert len(read_config(IOS, text, NAME).unknown) == 50_000
+    text = "vrf definition v\n" + "".join(block.format(number) for number in range(20_000))
+    assert len(read_config(IOS, text, NAME).unknown) == 20_000
+
+
+@pytest.mark.parametrize("block", ["interface g.{}\n", "vrf definition v{}\n", "ip route vrf v 10.{}.0.0/16 x y z\n"])
+def test_a_router_that_lists_too_many_nodes_is_refused_by_name(block: str) -> None:
+    text = "".join(block.format(number) for number in range(MOST_NODES + 1))
+    with pytest.raises(DeviceRefusedError, match=f"{NAME} lists more than {MOST_NODES} nodes"):
+        read_config(IOS, text, NAME)
+
+
+def test_a_router_that_lists_too_many_ports_is_refused_by_name() -> None:
+    text = "".join(f"Gi{number} unassigned YES unset up up\n" for number in range(MOST_NODES + 1))
+    with pytest.raises(DeviceRefusedError, match=f"{NAME} lists more than {MOST_NODES} nodes"):
+        port_states(IOS, text, NAME)
+
+
+@pytest.mark.parametrize("head", ["vrf definition", "interface", "ip route 10.0.0.0 255.0.0.0"])
+def test_a_name_that_is_too_long_is_unknown_since_all_paths_below_would_repeat_it(head: str) -> None:
+    long = f"{head} {'g' * (LONGEST_KEY + 1)}"
+    seen = read_config(IOS, f"{long}\n description odd\n!\nend\n", NAME)
+    assert (seen.tree, seen.unknown) == ({f"/Router[{NAME}]": {}}, (f"/Router[{NAME}]/{shortened(long)}",))
 
 
 @pytest.mark.parametrize("text", ["who is there?", "Ñuñoa", "a\tb", "wakeups \x07", "end \x1a", "\ufffd"])

@@ -11,10 +11,21 @@ from controller.models.facts import Fact
 from controller.models.plan import Edit, Op
 from controller.nrm import namespaces as ns
 from controller.nrm.active_alarms import MOST_ALARMS, decode_alarms
-from controller.nrm.codec import LONGEST_KEY, MOST_LETTERS, MOST_NODES, decode, encode_edit, read_filter
+from controller.nrm.codec import decode, encode_edit, read_filter
 from controller.nrm.profiles import render, root_spec
 from controller.nrm.schema import lasting, self_made, spec_of
-from controller.nrm.tree import LeafName, Path, Tree, Value, child, parent, step
+from controller.nrm.tree import (
+    LONGEST_KEY,
+    MOST_LETTERS,
+    MOST_NODES,
+    LeafName,
+    Path,
+    Tree,
+    Value,
+    child,
+    parent,
+    step,
+)
 from tests.unit.nrm import samples
 from tests.unit.nrm.samples import BOTH, STATION
 

@@ -8,6 +8,7 @@ import pytest
 from lxml import etree
 
 from controller.models.equipment import Equipment, Operation, OperationKind, SlotState, SoftwareEvent, UnitState
+from controller.models.untrusted import moment
 from controller.nrm import namespaces as ns
 from controller.nrm.equipment import (
     decode_equipment,
@@ -15,7 +16,6 @@ from controller.nrm.equipment import (
     equipment_filter,
     event_of,
     refusal_of,
-    time_of,
 )
 
 NOON = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)
@@ -123,4 +123,4 @@ def test_notifications_of_software_are_its_events(name: str, subject: str, kind:
     ],
 )
 def test_a_time_without_offset_is_taken_for_utc(text: str | None, at: datetime | None) -> None:
-    assert time_of(text) == at
+    assert moment(text) == at

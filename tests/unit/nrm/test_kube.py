@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.models.errors import DeviceRefusedError
 from controller.models.facts import FunctionFact, PoolFact, PoolShareFact
 from controller.models.health import ServiceState
 from controller.nrm.kube import (
@@ -37,7 +38,7 @@ from controller.nrm.profiles.function import (
     ready_state,
     why_not_ready,
 )
-from controller.nrm.tree import Tree
+from controller.nrm.tree import MOST_NODES, Tree
 
 IMAGE = f"registry.example/acme/du@sha256:{'a' * 64}"
 DU = FunctionFact(
@@ -140,6 +141,32 @@ def test_a_function_is_placed_since_its_deployment_is_there(told: str, hour: int
     found[place] = {**found[place], "metadata": {**found[place]["metadata"], "creationTimestamp": told}}
     at = placed_at(OBJECTS.observed(found, {}), f"{TOP}/Deployment[edge-1]")
     assert (at and at.hour) == hour
+
+
+@pytest.mark.parametrize("odd", ["1e9999999", "9" * 5000, "1e99999999999999999999"])
+def test_a_capacity_that_is_no_quantity_is_shown_as_it_is(odd: str) -> None:
+    found = applied(OBJECTS, render_cloud(DU).tree)
+    place = PLACES[NF_DEPLOYMENT]
+    found[place] = {**found[place], "spec": {**found[place]["spec"], "capacity": {"maxDownlinkThroughput": odd}}}
+    assert OBJECTS.observed(found, {}).tree[f"{TOP}/Deployment[edge-1]"]["downlinkMbps"] == odd
+
+
+def test_long_names_within_an_object_are_cut_since_paths_repeat_them() -> None:
+    found = applied(OBJECTS, render_cloud(DU).tree)
+    place = PLACES[NF_DEPLOYMENT]
+    entry = {"name": "i" * 1_000_000, "x" * 1_000_000: 1}
+    found[place] = {**found[place], "spec": {**found[place]["spec"], "interfaces": [entry], "y" * 1_000_000: 1}}
+    seen = OBJECTS.observed(found, {})
+    assert max(map(len, (*seen.tree, *seen.unknown))) < 1000
+
+
+def test_a_device_of_very_many_nodes_is_refused_by_name() -> None:
+    found = applied(OBJECTS, render_cloud(DU).tree)
+    place = PLACES[NF_DEPLOYMENT]
+    many = {f"x{number}": 1 for number in range(MOST_NODES + 1)}
+    found[place] = {**found[place], "spec": {**found[place]["spec"], **many}}
+    with pytest.raises(DeviceRefusedError, match=f"lists more than {MOST_NODES} nodes"):
+        OBJECTS.observed(found, {})
 
 
 RESERVED = {"cpus", "memory_gb", "hugepages_gb", "accelerators", "ptp", "priority"}

@@ -189,6 +189,27 @@ def test_a_cut_or_broken_gzip_is_refused(content: bytes) -> None:
         read(content)
 
 
+def test_a_gzip_of_very_many_members_is_refused_before_they_are_unpacked() -> None:
+    empty = gzip.compress(b"", mtime=0)
+    few = gzip.compress(COLLECTED.encode(), mtime=0) + empty * 4000
+    assert read(few) == read(COLLECTED.encode())
+    with pytest.raises(InputError, match="its gzip has more than 4096 members"):
+        read(empty * (64 << 20 >> 5))
+
+
+def test_a_file_has_so_many_elements_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_MOST_ELEMENTS", 50)
+    with pytest.raises(InputError, match="it has more than 50 elements"):
+        read(f"<measDataFile>{'<x/>' * 60}</measDataFile>")
+
+
+def test_names_of_objects_have_so_many_letters_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_MOST_LETTERS", 5000)
+    inner = "".join(f'<measValue measObjLdn="{"d" * 500}{number}"/>' for number in range(20))
+    with pytest.raises(InputError, match="the names of its objects have more than 5000 letters"):
+        read(measured(group()).replace("</measInfo>", f"{inner}</measInfo>"))
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_file_that_is_too_long_is_left_where_that_shows(packed: bool) -> None:
     def endless() -> Iterable[bytes]:
