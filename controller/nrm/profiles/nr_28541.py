@@ -23,8 +23,8 @@ Decisions:
       carrier's centre (TS 38.104 §5.4.3), and moves there where a retuned carrier would no longer hold it.
     - A cell has one sector carrier, beside it and of its name. A cell on air that names another keeps it.
     - A sector carrier starts with 20 W at the antenna port, and where no file names the licensed EIRP with one that no
-      antenna reaches with its power, so that the power alone limits it. The official YANG wants both, of which TS 28.541
-      lets a station support one.
+      antenna reaches with its power, so that the power alone limits it. The official YANG wants both; TS 28.541 lets a
+      station support one of them.
     - nRFrequencyRef is left alone: of NRCellCU it is the station's to set, of NRCellDU it is optional, and NRFrequency
       stands above the managed element, in SubNetwork or NRNetwork.
     - TS 28.541 has no PRACH root sequence, in NRCellDU or elsewhere: one that network files give is a finding
