@@ -48,7 +48,7 @@ programs:
 	sh tests/install-programs.sh
 
 clean:
-	rm -rf $(VENV) .minka .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) .minka .minka-* .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 
 lock: $(READY)
 	$(BIN)/python -m pip install -q uv

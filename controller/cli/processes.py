@@ -19,6 +19,7 @@ import typer
 
 from controller.cli.errors import FAILED, CliError
 from controller.cli.network import network_folder
+from controller.cli.output import Json, out, print_json
 from controller.cli.settings import settings as environment
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ _SimOption = Annotated[
 _NameOption = Annotated[
     str, typer.Option(help="Name in metrics and logs, unique among the processes of a role. Default: ROLE-HOST.")
 ]
+#: File in the home of `minka up` that stands there while everything is up.
+_NOTE = "up.txt"
 _Passed = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
@@ -106,7 +109,35 @@ def up(
         lines.append(f"Simulated stations are up too; next: minka network load {sim_network}{extra}")
         probes["simulators"] = f"http://{sim_control}/stations"
     with claim:
-        Supervisor(commands, settings.home / "logs", clock).run(lambda name: _answers(probes[name]), lines)
+        note = settings.home / _NOTE
+        note.unlink(missing_ok=True)  # of one that was killed
+        Supervisor(commands, settings.home / "logs", clock).run(lambda name: _answers(probes[name]), lines, note)
+
+
+def wait(
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait at most.")] = 180.0, as_json: Json = False
+) -> None:
+    """Wait until `minka up`, started in the background or elsewhere with the same MINKA_HOME, is up."""
+    from controller.ports.clock import SystemClock  # noqa: PLC0415
+
+    settings, clock = environment(), SystemClock()
+    home = settings.home
+    end = clock.monotonic() + timeout
+    while True:
+        try:
+            text = (home / _NOTE).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            text = ""
+        if text and _is_claimed(home):
+            if as_json:
+                print_json({"url": settings.url, "home": str(home)})
+            else:
+                out.print(text.rstrip())
+            return
+        if clock.monotonic() > end:
+            running = "it is still starting" if _is_claimed(home) else "nobody started it"
+            raise CliError(f"Minka in {home} is not up after {timeout:g} s: {running}; see {home / 'logs'}", FAILED)
+        clock.pause(0.2)
 
 
 def _has_pools(network: Path) -> bool:
@@ -136,6 +167,18 @@ def _claim(home: Path) -> IO[str]:
             f"another `minka up` works in {home}: stop it, or set MINKA_HOME to a folder of its own", FAILED
         ) from error
     return file
+
+
+def _is_claimed(home: Path) -> bool:
+    """Whether a `minka up` runs in a folder."""
+    try:
+        with (home / "up.lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def _answers(url: str) -> bool:

@@ -61,8 +61,13 @@ class Supervisor:
         self._clock = clock
         self._stopping = False
 
-    def run(self, ready: Callable[[str], bool], started: Sequence[str]) -> None:
+    def run(self, ready: Callable[[str], bool], started: Sequence[str], note: Path | None = None) -> None:
         """Supervise until SIGTERM or SIGINT; ``started`` is printed once all processes are ``ready`` (by name).
+
+        Args:
+            ready: Whether a process is ready.
+            started: Lines to print then.
+            note: A file that holds these lines from then on until the end, for `minka wait`.
 
         Raises:
             CliError: A process ends again and again, or is not ready in time; all others were stopped.
@@ -73,12 +78,17 @@ class Supervisor:
         try:
             self._until_ready(ready)
             if not self._stopping:
-                sys.stdout.write("".join(line + "\n" for line in started))
+                text = "".join(line + "\n" for line in started)
+                sys.stdout.write(text)
                 sys.stdout.flush()
+                if note is not None:
+                    note.write_text(text, encoding="utf-8")
             while not self._stopping:
                 self._restart_ended(_LATER_TRIES)
                 self._clock.pause(0.2)
         finally:
+            if note is not None:
+                note.unlink(missing_ok=True)
             self._take_down()
 
     def _until_ready(self, ready: Callable[[str], bool]) -> None:
