@@ -221,6 +221,10 @@ class Parts:
         if await self.loop_store.incidents.unsettled():
             await self.loop_store.incidents.settle()
 
+    async def count_agreements(self) -> None:
+        """Count the minutes that agreements lost in the month."""
+        await asyncio.to_thread(self.store.incidents.count_agreements)
+
     async def sum_up_denials(self) -> None:
         """Write audit rows for denials whose hour is over."""
         await self.loop_store.audit.sum_up_denials()

@@ -16,6 +16,7 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 from controller.store import store
+from tests.support.idle import watched
 from tests.support.quick_stores import quick_engine, upgrade_from_copy
 from tests.support.soak import SOAK
 
@@ -115,3 +116,19 @@ def _quick_stores() -> Iterator[None]:
         patch.setattr(store, "upgrade_engine", upgrade_from_copy)
         patch.setattr(store, "make_engine", quick_engine)
         yield
+
+
+@pytest.fixture(scope="session")
+def _idle_transactions() -> Iterator[list[str]]:
+    """Transactions of this process in which something was worked out for long."""
+    with watched() as found:
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def _no_idle_transaction(_idle_transactions: list[str]) -> Iterator[None]:
+    """Fail a test in whose time a transaction was idle for long: it would hold locks, and PostgreSQL ends it."""
+    yield
+    found = _idle_transactions[:]
+    _idle_transactions.clear()
+    assert not found, f"transactions that were idle for long: {found}"

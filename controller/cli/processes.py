@@ -14,10 +14,12 @@ from collections.abc import Awaitable, Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 
-from controller.cli.errors import FAILED, CliError
+from controller import __version__
+from controller.cli.errors import FAILED, WRONG_INPUT, CliError
 from controller.cli.network import network_folder
 from controller.cli.output import Json, out, print_json
 from controller.cli.settings import settings as environment
@@ -77,6 +79,7 @@ def up(
     if sim_network is not None:
         need_simulators()
     settings, clock = environment(), SystemClock()
+    os.environ["MINKA_DATABASE_URL"] = settings.database  # for the processes, which never choose one themselves
     _need_port(settings.api_host, settings.api_port, "the API", "set MINKA_API_PORT")
     if sim_network is not None:
         _need_port(*_address(sim_control), "the simulators' control interface", "say --sim-control HOST:PORT")
@@ -226,7 +229,7 @@ def _simulators(network: Path, control: str, ports: int | None, endpoints: Path)
 def api(name: _NameOption = "") -> None:
     """Run an API process."""
     name = name or _here("api")
-    settings = _begin(name)
+    settings = _begin("api", name)
     from controller.api.process import serve  # noqa: PLC0415
 
     serve(settings, name)
@@ -235,7 +238,7 @@ def api(name: _NameOption = "") -> None:
 def worker(name: _NameOption = "") -> None:
     """Run a worker process: a Celery consumer and a device loop. Restart it whenever it ends."""
     name = name or _here("worker")
-    settings = _begin(name)
+    settings = _begin("worker", name)
     from controller.worker.process import run  # noqa: PLC0415
 
     raise typer.Exit(run(settings, name))
@@ -244,7 +247,7 @@ def worker(name: _NameOption = "") -> None:
 def listener(name: _NameOption = "") -> None:
     """Run the listener: subscriptions to adopted stations, health checks, alarms."""
     name = name or _here("listener")
-    settings = _begin(name)
+    settings = _begin("listener", name)
     import asyncio  # noqa: PLC0415
 
     from controller.listener.process import listen  # noqa: PLC0415
@@ -255,7 +258,7 @@ def listener(name: _NameOption = "") -> None:
 def scheduler(name: _NameOption = "") -> None:
     """Run a scheduler: moves runs on, declares silent workers dead, wakes workers, repairs alarms."""
     name = name or _here("scheduler")
-    settings = _begin(name)
+    settings = _begin("scheduler", name)
     import asyncio  # noqa: PLC0415
 
     from controller.worker.scheduler import schedule  # noqa: PLC0415
@@ -302,20 +305,42 @@ def _pass_on(command: str, context: typer.Context) -> None:
     os.execv(sys.executable, [sys.executable, "-m", "simulators", command, *context.args])  # noqa: S606 - our own
 
 
-def _begin(process: str) -> Settings:
-    """Set up settings and logs of a process before it loads its modules.
+def _begin(role: str, process: str) -> Settings:
+    """Set up settings and logs of a process before it loads its modules, and log with what it works.
 
     Garbage collection stays off until ``controller.bootstrap`` switches it on: loading makes hardly any garbage, and
     collecting took a fifth of the loading time.
     """
     gc.disable()
+    import structlog  # noqa: PLC0415
+
     from controller.models.settings import make_private  # noqa: PLC0415
     from controller.observe.logs import set_up_logs  # noqa: PLC0415
 
     settings = environment()
+    if not settings.database_url:
+        raise CliError(
+            f"minka {role} needs MINKA_DATABASE_URL: postgresql://… of the server that all processes share, or "
+            "sqlite:///PATH for a file on this machine; `minka up` starts all processes, and chooses SQLite by itself",
+            WRONG_INPUT,
+        )
     make_private(settings.home)
     set_up_logs(settings.log_format, process)
+    structlog.get_logger().info(
+        "process.begun",
+        role=role,
+        version=__version__,
+        database=_without_secrets(settings.database),
+        broker=_without_secrets(settings.broker_url),
+        home=str(settings.home.absolute()),
+    )
     return settings
+
+
+def _without_secrets(url: str) -> str:
+    """A URL without password and parameters."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 async def _until_stopped(body: Callable[[asyncio.Event], Awaitable[None]]) -> None:

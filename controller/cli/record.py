@@ -33,6 +33,10 @@ def show(as_json: Json = False) -> None:
     elif state["doubt"]:
         out.print(styled("the record is in doubt", "red"), f"since {when(state['since'])}: {state['doubt']}")
         out.print("nothing starts on stations until a person decides: minka record accept record|devices --reason WHY")
+        out.print(
+            f"until {when(state['settles'])} stations may take back what nobody confirmed: where they differ from the "
+            "record, accept devices only after that"
+        )
     else:
         out.print(styled("the record is the newest known one", "green"))
     if state["doubt"]:

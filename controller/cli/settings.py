@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from controller.cli.errors import WRONG_INPUT, CliError
@@ -17,16 +18,37 @@ def settings() -> Settings:
 
     Raises:
         CliError: A setting is wrong.
+        InputError: A variable ``MINKA_…`` is no setting, nor anything else that Minka knows.
     """
     from pydantic import ValidationError  # noqa: PLC0415 - help and completion of words need no settings
 
     from controller.models.settings import Settings  # noqa: PLC0415
 
     try:
-        return Settings()
+        made = Settings()
     except ValidationError as error:
         message = "; ".join(_wrong(one, Settings) for one in error.errors())
         raise CliError(message, WRONG_INPUT, {"detail": message, "type": "settings"}) from error
+    _check_names(made)
+    return made
+
+
+def _check_names(made: Settings) -> None:
+    """Check that no variable is misspelt. Raises InputError."""
+    from controller.models.credentials import LOOPBACK_ONLY  # noqa: PLC0415
+    from controller.models.environment import check_environment  # noqa: PLC0415
+    from controller.models.errors import InputError  # noqa: PLC0415
+
+    references = {*made.references, *LOOPBACK_ONLY.references}
+    try:
+        check_environment(os.environ, references)
+    except InputError:
+        if made.credentials is None:
+            raise
+        from controller.inventory.credentials import read_credentials  # noqa: PLC0415 - it takes long to load
+
+        named = read_credentials(made.credentials, lambda _: None)
+        check_environment(os.environ, references | set(named.references))
 
 
 def _wrong(error: ErrorDetails, kind: type[Settings]) -> str:

@@ -25,6 +25,7 @@ from hashlib import sha256
 from itertools import chain, pairwise
 from types import MappingProxyType
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 import orjson
 
@@ -165,6 +166,7 @@ class Outages:
         links: Our core links by station, which are the other paths.
         excused: Times that nobody owes.
         locks: Times in which cells (``station/cell``) were locked.
+        now: The current network, if the last era is a past one.
     """
 
     def __init__(
@@ -174,7 +176,9 @@ class Outages:
         links: Mapping[str, Collection[tuple[str, Path]]],
         excused: ExcusedTimes,
         locks: Mapping[str, Times] = MappingProxyType({}),
+        now: Network | None = None,
     ) -> None:
+        self._now = eras[-1].network if now is None else now
         self._spells = spells
         self._eras = eras
         self._links = links
@@ -207,14 +211,12 @@ class Outages:
         now = next(era for era in reversed(self._eras) if era.begin <= at)
         begin, end = month_of(now.network, at)
         elapsed = (at - begin) / (end - begin)
-        return tuple(
-            _agreement(one, self.agreed_service(one.id, begin, at, end), elapsed) for one in now.sharing.in_force
-        )
+        owed = ((one, self.agreed_service(one.id, begin, at, end)) for one in now.sharing.in_force)
+        return tuple(agreement_minutes(one, service.lost, service.allowed, elapsed) for one, service in owed)
 
     def agreed_service(self, agreement: str, begin: datetime, now: datetime, end: datetime) -> AgreedService:
         """Service under an agreement between two times, and the part lost until now."""
-        owed = AgreedService(parts=self.without_service(agreement, begin, end))
-        owed.locked.update(self._locked(agreement, begin, end, owed.parts))
+        owed = self._lost_service(agreement, begin, end)
         for era, one, since, until in self._held(agreement, begin, end):
             cells = era.sharing.reached_by(one)
             owed.allowed += len(cells) * (until - since).total_seconds() * (100 - one.sla.availability_percent) / 100
@@ -224,6 +226,15 @@ class Outages:
                     owed.seconds[cell] = owed.seconds.get(cell, 0.0) + so_far
                 owed.buy(one, so_far)
         return owed
+
+    def lost(self, agreement: str, begin: datetime, end: datetime) -> float:
+        """Cell-seconds under an agreement between two times that the host owes."""
+        return self._lost_service(agreement, begin, end).lost
+
+    def _lost_service(self, agreement: str, begin: datetime, end: datetime) -> AgreedService:
+        lost = AgreedService(parts=self.without_service(agreement, begin, end))
+        lost.locked.update(self._locked(agreement, begin, end, lost.parts))
+        return lost
 
     def without_service(self, agreement: str, begin: datetime, end: datetime) -> dict[str, Parts]:
         """Times without service of the tenant in cells of an agreement, by cell; only cells that had such times."""
@@ -272,7 +283,9 @@ class Outages:
         spells: dict[str, list[Spell]] = defaultdict(list)
         for spell in self._spells:
             spells[spell.incident].append(spell)
-        return {name: Outages(own, self._eras, self._links, self._excused) for name, own in spells.items()}
+        return {
+            name: Outages(own, self._eras, self._links, self._excused, now=self._now) for name, own in spells.items()
+        }
 
     def _parts_of_tenants(self, era: Era) -> Iterator[tuple[tuple[str, str], Parts]]:
         """Times without service by cell and tenant; a cause is outside of the contract if all agreements say so."""
@@ -329,7 +342,7 @@ class Outages:
 
     def _links_then(self, era: Era, group: _Group) -> set[Path]:
         """Core links of a group, without those to core nodes that the tenant got later."""
-        then, now = (_link_ids(one.network, group.tenant) for one in (era, self._eras[-1]))
+        then, now = (_link_ids(one, group.tenant) for one in (era.network, self._now))
         new = now - then
         there = self._links.get(group.station, ())
         return {path for tenant, path in there if _of(group, tenant, path) and step(path)[1][0] not in new}
@@ -345,13 +358,56 @@ def month_of(network: Network, at: datetime) -> tuple[datetime, datetime]:
 
 def spans_of(network: Network, begin: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
     """Parts of a time in each of which the same agreements of a network are in force."""
-    days = {day for one in network.agreements for day in (one.validity.start, _after(one.validity.end)) if day}
-    midnights = {datetime.combine(day, time(), network.zone).astimezone(UTC) for day in days}
+    midnights = {at for one in agreed_terms(network, count=False) for at in (one.begin, one.until)}
     yield from pairwise([begin, *sorted(one for one in midnights if begin < one < until), until])
 
 
-def _after(day: date | None) -> date | None:
-    return None if day is None or day == date.max else day + timedelta(days=1)
+class AgreedTerms(NamedTuple):
+    """How much an agreement of a network version allows to lose.
+
+    Attributes:
+        cells: Number of cells that it reaches.
+        begin: When it comes into force.
+        until: When it ends.
+    """
+
+    agreement: str
+    cells: int
+    availability_percent: float
+    begin: datetime
+    until: datetime
+
+    def allowed(self, since: datetime, until: datetime) -> float:
+        """Cell-seconds that it allows to lose between two times."""
+        held = (min(until, self.until) - max(since, self.begin)).total_seconds()
+        return self.cells * max(held, 0.0) * (100 - self.availability_percent) / 100
+
+
+def agreed_terms(network: Network, *, count: bool = True) -> tuple[AgreedTerms, ...]:
+    """Terms of the agreements of known tenants; to count their cells takes time that grows with the network."""
+    return tuple(
+        AgreedTerms(
+            one.id,
+            sum(1 for _ in network.cells_of(one)) if count else 0,
+            one.sla.availability_percent,
+            _midnight(one.validity.start, network.zone),
+            _midnight(_after(one.validity.end), network.zone),
+        )
+        for one in network.agreements
+        if one.tenant in network.tenant_by_id
+    )
+
+
+def _after(day: date | None) -> date:
+    return date.max if day is None or day == date.max else day + timedelta(days=1)
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    """When a day begins, as far as times can say that."""
+    try:
+        return datetime.combine(day, time(), zone).astimezone(UTC)
+    except OverflowError:
+        return datetime.combine(day, time(), UTC)
 
 
 def terms_of(network: Network) -> str:
@@ -500,8 +556,16 @@ def _of(group: _Group, tenant: str, path: Path) -> bool:
     return tenant == group.tenant and kind is not None and kind.value == group.kind
 
 
-def _agreement(one: Agreement, owed: AgreedService, elapsed: float) -> AgreementMinutes:
-    used, allowed = owed.lost / 60, owed.allowed / 60
+def agreement_minutes(one: Agreement, lost: float, may_lose: float, elapsed: float) -> AgreementMinutes:
+    """An agreement's account of a month.
+
+    Args:
+        one: The agreement.
+        lost: Cell-seconds that the host owes so far.
+        may_lose: Cell-seconds that the agreement allows for the whole month.
+        elapsed: Part of the month that is over, from 0 to 1.
+    """
+    used, allowed = lost / 60, may_lose / 60
     share = used / allowed if allowed else float(used > 0)
     return AgreementMinutes(
         agreement=one.id,

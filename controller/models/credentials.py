@@ -60,6 +60,11 @@ class Credentials(Noun):
         return found
 
     @property
+    def references(self) -> tuple[str, ...]:
+        """References to all secrets."""
+        return tuple(one.reference for one in self.credentials.values())
+
+    @property
     def choices(self) -> str:
         """All names, for people."""
         return f"MINKA_CREDENTIALS has {', '.join(sorted(self.credentials))}"

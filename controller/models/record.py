@@ -15,11 +15,14 @@ class RecordState(Noun):
         epoch: Number of the last decision; 0 before the first.
         doubt: Why nothing begins on stations until a person decides; empty if nothing is in doubt.
         since: Since when it is in doubt.
+        settles: When the last commit that the record may not know of is confirmed or taken back by its timer. What
+            stations carry beyond the record may be such a commit until then.
     """
 
     epoch: int
     doubt: str = ""
     since: AwareDatetime | None = None
+    settles: AwareDatetime | None = None
 
 
 #: Number of stations that suddenly differ after a start from which foreign edits are no explanation.

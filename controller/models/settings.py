@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from pydantic import Field, field_validator, model_validator
@@ -21,7 +22,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MINKA_", frozen=True, extra="ignore")
 
     home: Path = Field(default=Path(".minka"), description="Folder of the embedded database, spool, token and logs.")
-    database_url: str = Field(default="", description="SQLAlchemy URL; empty means SQLite under home.")
+    database_url: str = Field(default="", description="SQLAlchemy URL; empty, for `minka up` only: SQLite under home.")
     broker_url: str = Field(default="minka-spool://", description="Celery broker: minka-spool:// or redis://…")
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8470, ge=0, le=65535)
@@ -158,6 +159,13 @@ class Settings(BaseSettings):
     oidc_roles: str = Field(default="", description="Roles by group: noc=noc-engineer ops=tenant-approver:bitel …")
     log_format: str = Field(default="json", pattern="^(json|console)$")
 
+    @field_validator("api_port", mode="before")
+    @classmethod
+    def _not_of_a_service(cls, value: object) -> object:
+        """Leave out what Kubernetes sets in pods beside a Service called ``minka-api``: ``MINKA_API_PORT=tcp://…``."""
+        of_service = isinstance(value, str) and re.fullmatch(r"(tcp|udp|sctp)://.*", value)
+        return cls.model_fields["api_port"].default if of_service else value
+
     @field_validator("alarm_sources")
     @classmethod
     def _known_sources(cls, value: str) -> str:
@@ -189,6 +197,11 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{(self.home / 'minka.sqlite3').absolute()}"
 
     @property
+    def references(self) -> tuple[str, ...]:
+        """References of settings to secrets, as in ``env:NAME``."""
+        return tuple(filter(None, (self.audit_keys, self.mail_credential)))
+
+    @property
     def key_file(self) -> Path:
         """File with the keys of the audit trail, unless they come from the environment."""
         kind, _, name = self.audit_keys.partition(":")
@@ -202,7 +215,8 @@ class Settings(BaseSettings):
     @property
     def url(self) -> str:
         """The API's base URL as clients see it."""
-        return self.api_url or f"http://{self.api_host}:{self.api_port}"
+        host = f"[{self.api_host}]" if ":" in self.api_host else self.api_host
+        return self.api_url or f"http://{host}:{self.api_port}"
 
     @property
     def token_file(self) -> Path:

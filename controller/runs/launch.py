@@ -12,17 +12,20 @@ a door may add its own record (as remediation does); one message after its commi
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Set
 from typing import Protocol, TypeVar
 
 from controller.models.errors import ConflictError, InputError, PlanRefusedError
+from controller.models.network import Network
+from controller.models.plan import Plan
 from controller.models.run import UNDO, JobState, Run, RunState
 from controller.plan.rows import first_names
 from controller.ports.queue import Wakeups
 from controller.ports.store import AsyncStore, Page, PreparedRun, RunRequest, Store, other_request
 from controller.runs.approval.consent import check_contracts, rejection
 from controller.runs.planning.planner import Planner
-from controller.runs.procedures import procedure
+from controller.runs.procedures import Apply, UndoneRun, procedure
 
 R = TypeVar("R", bound=Run | None)
 
@@ -53,7 +56,10 @@ class PlanPreparation:
 
     async def prepare(self, request: RunRequest) -> PreparedRun:
         """See ``Preparation``."""
-        return await self._store.transaction(prepare_plan, request)
+        assert request.plan is not None
+        # Outside of any transaction: a plan for a whole network has thousands of changes.
+        network, undone = await self._store.read(_to_prepare, request.plan)
+        return await asyncio.to_thread(procedure_of(request.plan).prepare, request, network, undone)
 
     async def repeats(self, request: RunRequest, known: Run) -> bool:
         """See ``Preparation``."""
@@ -126,7 +132,21 @@ class Launcher:
 def prepare_plan(store: Store, request: RunRequest) -> PreparedRun:
     """The run that applies a plan; raises the errors of ``Preparation.prepare``."""
     assert request.plan is not None
-    return procedure(UNDO if request.plan.undoes else "apply").prepare(store, request)
+    return procedure_of(request.plan).prepare(request, *_to_prepare(store, request.plan))
+
+
+def procedure_of(plan: Plan) -> Apply:
+    """What applies a plan."""
+    return procedure(UNDO if plan.undoes else "apply")
+
+
+def _to_prepare(store: Store, plan: Plan) -> tuple[Network, UndoneRun | None]:
+    """The current network, and the run that a plan takes back."""
+    _, network = store.networks.get()
+    if not plan.undoes:
+        return network, None
+    waves = {job.station: job.wave for job in store.runs.jobs(plan.undoes)}
+    return network, UndoneRun(store.runs.get(plan.undoes).strategy.check_timeout, waves)
 
 
 def check(store: Store, new: PreparedRun) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from hashlib import sha256
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from controller.models.errors import InputError, NotFoundError, PlanRefusedError
 from controller.models.network import Network
@@ -121,13 +121,25 @@ class Procedure(Protocol):
         ...
 
 
+class UndoneRun(NamedTuple):
+    """What a run left that is taken back: how long it waited for cells and links, and the wave of each device."""
+
+    check_timeout: int
+    waves: Mapping[str, int]
+
+
 class Apply:
     """Applies the changes of a plan, each as a device transaction."""
 
     name = "apply"
 
-    def prepare(self, store: Store, request: RunRequest) -> PreparedRun:
-        """The prepared run of a request to apply a plan.
+    def prepare(self, request: RunRequest, network: Network, undone: UndoneRun | None = None) -> PreparedRun:
+        """The prepared run of a request to apply a plan. Pure: for a whole network it takes seconds.
+
+        Args:
+            request: The request.
+            network: The current network.
+            undone: The run that the plan takes back.
 
         Raises:
             PlanRefusedError: The plan is empty.
@@ -138,7 +150,6 @@ class Apply:
         assert plan is not None
         if plan.is_empty:
             raise PlanRefusedError(f"plan {plan.id} changes nothing: there is nothing to apply")
-        _, network = store.networks.get()
         coming = coming_back_in(plan, network)
         if coming and request.strategy.policy is not Policy.STATION:
             raise InputError(
@@ -149,7 +160,7 @@ class Apply:
         if coming:
             patience = max(strategy.check_timeout, _BACK_ON_AIR)
             strategy = strategy.model_copy(update={"check_timeout": patience})
-        strategy, jobs = self._cut(store, plan, network, strategy)
+        strategy, jobs = self._cut(plan, network, strategy, undone)
         constraints = plan_constraints(network, plan, RunOccasion(plan.digest, plan.created))
         strategy = fitted(strategy, jobs, constraints, plan.created)
         return PreparedRun(
@@ -163,7 +174,7 @@ class Apply:
         )
 
     def _cut(
-        self, _store: Store, plan: Plan, network: Network, strategy: Strategy
+        self, plan: Plan, network: Network, strategy: Strategy, _undone: UndoneRun | None
     ) -> tuple[Strategy, Sequence[NewJob]]:
         """One job for each change, in waves that never split a tracking area."""
         return strategy, cut_waves(plan, network, strategy)
@@ -186,15 +197,17 @@ class Undo(Apply):
 
     name = UNDO
 
-    def _cut(self, store: Store, plan: Plan, network: Network, strategy: Strategy) -> tuple[Strategy, Sequence[NewJob]]:
+    def _cut(
+        self, plan: Plan, network: Network, strategy: Strategy, undone: UndoneRun | None
+    ) -> tuple[Strategy, Sequence[NewJob]]:
         """The last change goes first, for example if a site was locked only after its neighbours took over.
 
         Pools go before all else, so that their nodes accept what returns to them. It waits for cells and links as long
         as the undone run did.
         """
-        patience = store.runs.get(plan.undoes).strategy.check_timeout
+        assert undone is not None
+        patience, waves = undone
         strategy = strategy.model_copy(update={"check_timeout": max(strategy.check_timeout, patience)})
-        waves = {job.station: job.wave for job in store.runs.jobs(plan.undoes)}
         units, ranks = units_of(plan.changes, network), ranks_in(plan, network)
         last, pools = max(waves.values(), default=0), plan.changes.packed.keys() & network.pool_by_id.keys()
         early = pools if len(pools) < len(plan.changes) else ()

@@ -396,13 +396,7 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
 
     @writes
     def clear(self, tx: Tx, alarm_id: str, by: str, reason: str) -> Alarm:
-        tx.guard(GUARD)
-        known = _load(tx, alarm_id, lock=True)
-        values = {"state": AlarmState.CLEARED.value, "note": reason, "cleared_by": by}
-        moved = None if known.cleared is not None else _move(tx, known, values, by)
-        if moved is None:
-            raise ConflictError(f"alarm {alarm_id} is over")
-        return moved
+        return clear_alarm(tx, alarm_id, by, reason)
 
     @writes
     def shelve(self, tx: Tx, alarm_id: str, until: datetime, by: str, reason: str) -> Alarm:
@@ -795,6 +789,17 @@ def conditions(like: AlarmFilter, now: datetime) -> list[ColumnElement[bool]]:
     if like.acknowledged is not None:
         found.append(alarms.c.acknowledged.is_not(None).is_(like.acknowledged))
     return found if like.since is None else [*found, alarms.c.changed >= like.since]
+
+
+def clear_alarm(tx: Tx, alarm_id: str, by: str, reason: str) -> Alarm:
+    """Do what ``Alarms.clear`` does, as part of a transaction."""
+    tx.guard(GUARD)
+    known = _load(tx, alarm_id, lock=True)
+    values = {"state": AlarmState.CLEARED.value, "note": reason, "cleared_by": by}
+    moved = None if known.cleared is not None else _move(tx, known, values, by)
+    if moved is None:
+        raise ConflictError(f"alarm {alarm_id} is over")
+    return moved
 
 
 def escalate(tx: Tx, seen: Alarm, reason: str, actor: str, kind: str = PAGE) -> Alarm | None:

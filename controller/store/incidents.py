@@ -6,13 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from itertools import pairwise
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
 
+from controller.intent.impact import Sharing
 from controller.intent.incidents import SETTLES, ranked, split_off
 from controller.intent.interruptions import planned
 from controller.intent.outages import Era, ExcusedTimes, Outages, Spell, Times, month_of, of_tenant, spans_of
@@ -22,9 +22,11 @@ from controller.models.errors import NotFoundError
 from controller.models.incident import AgreementMinutes, Incident, IncidentFilter, Rank, TenantMinutes, worst
 from controller.models.network import Network
 from controller.models.run import AuditRow
-from controller.ports.store import Incidents, Page, Sync
+from controller.nrm.tree import Path
+from controller.ports.store import Incidents, Page, Sync, method
 from controller.store import audit_chain
-from controller.store.alarms import GUARD, STANDING, alarm_tenants, alarms, as_alarm, put_into, sharing_on
+from controller.store.agreed_minutes import Counter, MonthOnRecord, counted_minutes, put_minutes
+from controller.store.alarms import GUARD, STANDING, alarm_tenants, alarms, as_alarm, put_into
 from controller.store.audit_chain import audit
 from controller.store.devices import healths_of, locks_during
 from controller.store.incident_rows import (
@@ -36,7 +38,7 @@ from controller.store.incident_rows import (
     touch,
     write,
 )
-from controller.store.networks import current_network, load_networks, versions_during
+from controller.store.networks import HeldVersion, PackedNetwork, current_network, packed_networks, versions_during
 from controller.store.queries import as_noun
 from controller.store.repository import SqlRepository, reads, writes, writes_aside
 from controller.store.run_constraints import constraints_from, run_constraints
@@ -90,8 +92,7 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
-        #: Minutes lost per agreement and month, cached by network and minute, since ranks ask for them again and again.
-        self._lost: tuple[tuple[str, datetime], tuple[AgreementMinutes, ...]] | None = None
+        self._counter = Counter(self._past_network)
 
     @reads
     def get(self, tx: Tx, incident_id: str) -> Incident:
@@ -123,36 +124,70 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
         rows = tx.rows(select(audit), audit.c.object, about)
         return sorted((audit_chain.as_noun(row) for row in rows), key=lambda row: row.id)
 
-    @reads
-    def minutes(self, tx: Tx, incident_id: str, tenant: str | None = None) -> tuple[TenantMinutes, ...]:
-        _load(tx, incident_id)
-        spells = spells_of(tx, incident_alarms.c.incident == incident_id)
-        outages = outages_of(tx, spells, min((one.since for one in spells), default=tx.now), tx.now, tenant)
+    @method
+    def minutes(self, incident_id: str, tenant: str | None = None) -> tuple[TenantMinutes, ...]:
+        def read(tx: Tx) -> _Lost:
+            _load(tx, incident_id)
+            spells = spells_of(tx, incident_alarms.c.incident == incident_id)
+            return _lost(tx, spells, min((one.since for one in spells), default=tx.now), tx.now)
+
+        outages = self._outages_of(self._database.run(read, "DEFERRED"), tenant)
         found = outages.minutes() if outages else ()
         return tuple(one for one in found if tenant in (None, one.tenant))
 
     @reads
     def agreements(self, tx: Tx, tenant: str | None = None) -> tuple[AgreementMinutes, ...]:
-        return _agreements(tx, tenant)
+        return counted_minutes(tx, tenant)
 
-    @reads
-    def eras(self, tx: Tx, begin: datetime, end: datetime) -> list[Era]:
-        return _eras(tx, begin, end)
+    @method
+    def count_agreements(self) -> None:
+        month = self._database.run(_month_on_record, "DEFERRED")
+        if month is not None:
+            found = self._counter.count(month)
+            self._database.run(lambda tx: put_minutes(tx, month, found))
 
-    @reads
-    def outages(self, tx: Tx, begin: datetime, end: datetime) -> Outages | None:
-        lasted = or_(incident_alarms.c.until.is_(None), incident_alarms.c.until > begin)
-        spells = spells_of(tx, and_(lasted, incident_alarms.c.since < end))
-        return outages_of(tx, spells, begin, end, locks=locks_during(tx, begin, end))
+    @method
+    def eras(self, begin: datetime, end: datetime) -> list[Era]:
+        return _eras(self._database.run(lambda tx: _held(tx, begin, end), "DEFERRED"))
+
+    @method
+    def outages(self, begin: datetime, end: datetime) -> Outages | None:
+        def read(tx: Tx) -> _Lost:
+            lasted = or_(incident_alarms.c.until.is_(None), incident_alarms.c.until > begin)
+            spells = spells_of(tx, and_(lasted, incident_alarms.c.since < end))
+            return _lost(tx, spells, begin, end, locks_during(tx, begin, end))
+
+        return self._outages_of(self._database.run(read, "DEFERRED"))
+
+    def _outages_of(self, lost: _Lost, tenant: str | None = None) -> Outages | None:
+        """Service lost between two times; None while no network is loaded.
+
+        For one tenant, the number of statements does not depend on data of other tenants.
+        """
+        eras = _eras(lost.held)
+        if not eras:
+            return None
+        spells, locks, network = lost.spells, lost.locks, eras[-1].network
+        if tenant is not None:
+            spells = of_tenant(spells, eras, tenant)
+            own = {cell for cell in locks if any(tenant in era.sharing.tenants_at([cell]) for era in eras)}
+            locks = {cell: times for cell, times in locks.items() if cell in own}
+
+        def read(tx: Tx) -> tuple[dict[str, list[tuple[str, Path]]], ExcusedTimes]:
+            return _causes(tx, network, spells, locks, lost.begin, lost.until)
+
+        links, excused = self._database.run(read, "DEFERRED")
+        clipped = [spell._replace(until=min(spell.until, lost.until)) for spell in spells]
+        return Outages(clipped, eras, links, excused, locks)
+
+    def _past_network(self, digest: str) -> Network:
+        """A version of the network, which is not kept in memory."""
+        return self._database.run(lambda tx: packed_networks(tx, [digest])[digest], "DEFERRED").unpacked()
 
     @reads
     def ranks(self, tx: Tx) -> dict[str, Rank]:
         found = _filled(tx, tx.execute(_BY_ID.where(OPEN_INCIDENT).order_by(incidents.c.number)).all())
-        digest, _ = current_network(tx) or ("", None)
-        minute = digest, tx.now.replace(second=0, microsecond=0)
-        if self._lost is None or self._lost[0] != minute:
-            self._lost = minute, _agreements(tx, None)
-        return ranked(found, self._lost[1], tx.now)
+        return ranked(found, counted_minutes(tx, None), tx.now)
 
     @writes
     def acknowledge(self, tx: Tx, incident_id: str, by: str) -> Incident:
@@ -199,55 +234,70 @@ def spells_of(tx: Tx, where: ColumnElement[bool]) -> list[Spell]:
     return [Spell(as_alarm(row), row.since, row.until or tx.now, row.part_of, row.cause) for row in rows]
 
 
-def outages_of(
-    tx: Tx,
-    spells: Sequence[Spell],
-    begin: datetime,
-    until: datetime,
-    tenant: str | None = None,
-    locks: Mapping[str, Times] = MappingProxyType({}),
-) -> Outages | None:
-    """Service lost between two times; None while no network is loaded.
+class _Held(NamedTuple):
+    """Versions of the network between two times; the last era continues from now on."""
 
-    For one tenant, the number of statements does not depend on data of other tenants.
-    """
-    eras = _eras(tx, begin, max(until, tx.now))
-    if not eras:
-        return None
-    if tenant is not None:
-        spells = of_tenant(spells, eras, tenant)
-        own = {cell for cell in locks if any(tenant in era.sharing.tenants_at([cell]) for era in eras)}
-        locks = {cell: times for cell, times in locks.items() if cell in own}
-    clipped = [spell._replace(until=min(spell.until, until)) for spell in spells]
-    stations = {spell.alarm.station for spell in spells} | {cell.partition("/")[0] for cell in locks}
-    linked = {spell.alarm.station for spell in spells if spell.alarm.probable_cause in LINK_CAUSES}
-    links = {name: [(one.tenant, one.path) for one in seen.links] for name, seen in healths_of(tx, linked).items()}
-    taken = _planned(tx, eras[-1].network, stations, begin) if stations else {}
-    return Outages(clipped, eras, links, ExcusedTimes(taken, works_during(tx, begin, until)), locks)
+    until: datetime
+    versions: Sequence[HeldVersion]
+    networks: Mapping[str, PackedNetwork]
 
 
-def _eras(tx: Tx, begin: datetime, until: datetime) -> list[Era]:
-    """Who shared which cells between two times; the last era continues from now on."""
+class _Lost(NamedTuple):
+    """What took service away between two times, and the versions of the network at that time."""
+
+    held: _Held
+    spells: Sequence[Spell]
+    begin: datetime
+    until: datetime
+    locks: Mapping[str, Times]
+
+
+def _held(tx: Tx, begin: datetime, until: datetime) -> _Held:
+    versions = versions_during(tx, begin, until)
+    return _Held(until, versions, packed_networks(tx, (one.digest for one in versions)))
+
+
+def _lost(
+    tx: Tx, spells: Sequence[Spell], begin: datetime, until: datetime, locks: Mapping[str, Times] = MappingProxyType({})
+) -> _Lost:
+    return _Lost(_held(tx, begin, max(until, tx.now)), spells, begin, until, locks)
+
+
+def _eras(held: _Held) -> list[Era]:
+    """Who shared which cells; networks are unpacked here, outside of transactions."""
     found = []
-    held = versions_during(tx, begin, until)
-    networks = load_networks(tx, (digest for _, digest in held))
-    for (since, digest), (end, _) in pairwise([*held, (until, "")]):
-        network = networks[digest]
-        for first, last in spans_of(network, since, end):
-            found.append(Era(first, last, network, sharing_on(digest, network, network.day(first))))
+    networks = {digest: network.unpacked() for digest, network in held.networks.items()}
+    for one, end in zip(held.versions, [*(later.since for later in held.versions[1:]), held.until], strict=True):
+        network = networks[one.digest]
+        for first, last in spans_of(network, one.since, end):
+            found.append(Era(first, last, network, Sharing(network, network.day(first))))
     return found
 
 
-def _agreements(tx: Tx, tenant: str | None) -> tuple[AgreementMinutes, ...]:
+def _causes(
+    tx: Tx, network: Network, spells: Iterable[Spell], locks: Iterable[str], begin: datetime, until: datetime
+) -> tuple[dict[str, list[tuple[str, Path]]], ExcusedTimes]:
+    """Core links of stations whose links failed, and times that nobody owes."""
+    stations = {spell.alarm.station for spell in spells} | {cell.partition("/")[0] for cell in locks}
+    linked = {spell.alarm.station for spell in spells if spell.alarm.probable_cause in LINK_CAUSES}
+    links = {name: [(one.tenant, one.path) for one in seen.links] for name, seen in healths_of(tx, linked).items()}
+    taken = _planned(tx, network, stations, begin) if stations else {}
+    return links, ExcusedTimes(taken, works_during(tx, begin, until))
+
+
+def _month_on_record(tx: Tx) -> MonthOnRecord | None:
+    """What agreements lost in this month follows from it; None while no network is loaded."""
     current = current_network(tx)
     if current is None:
-        return ()
-    begin, end = month_of(current[1], tx.now)
+        return None
+    digest, network = current
+    begin, end = month_of(network, tx.now)
     lasted = or_(incident_alarms.c.until.is_(None), incident_alarms.c.until > begin)
     spells = spells_of(tx, and_(lasted, alarms.c.probable_cause.in_(sorted(LOSES))))
-    outages = outages_of(tx, spells, begin, end, tenant, locks_during(tx, begin, end))
-    found = outages.agreements(tx.now) if outages else ()
-    return tuple(one for one in found if tenant in (None, one.tenant))
+    locks = locks_during(tx, begin, end)
+    links, excused = _causes(tx, network, spells, locks, begin, end)
+    held = versions_during(tx, begin, end)
+    return MonthOnRecord(tx.now, begin, end, digest, network, held, spells, links, excused, locks)
 
 
 def _planned(tx: Tx, network: Network, stations: Iterable[str], since: datetime) -> dict[tuple[str, str], Times]:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 
-from sqlalchemy import literal, select, update
+from sqlalchemy import column, func, literal, select, table, update
 
 from controller.models.alarm import RECORD_DOUBTED, AlarmReport, PerceivedSeverity
 from controller.models.enums import RecordChoice
 from controller.models.errors import ConflictError
 from controller.models.record import SURPRISING, CarriedNodes, RecordState
+from controller.models.run import LONGEST_TIMER
+from controller.plan.rows import first_names
 from controller.ports.store import Integrity, Sync
 from controller.store import epochs
-from controller.store.alarms import escalate, take_reports
+from controller.store.alarms import STANDING, alarms, clear_alarm, escalate, take_reports
 from controller.store.audit_chain import DECIDED
+from controller.store.columns import Instant
 from controller.store.devices import devices
 from controller.store.epochs import doubts
 from controller.store.holds import holds
@@ -26,6 +30,9 @@ from controller.store.transaction import Tx
 #: By how much fences grow when a person decides: more than a lost record can have issued.
 _LEAP = 1_000_000
 
+_ALARMS = select(alarms.c.id).where(alarms.c.probable_cause == RECORD_DOUBTED, STANDING).order_by(alarms.c.number)
+#: ``controller.store.journal`` itself imports this module.
+_LAST_DEADLINE = select(func.max(table("journal", column("deadline", Instant())).c.deadline, type_=Instant()))
 _OPEN = select(doubts).where(doubts.c.decided.is_(None)).order_by(doubts.c.number).limit(1)
 
 
@@ -65,16 +72,20 @@ class SqlIntegrity(SqlRepository, Integrity[Sync]):
         reason: str,
         carried: Sequence[CarriedNodes] = (),
         unread: Sequence[str] = (),
+        read: datetime | None = None,
     ) -> RecordState:
         doubt = doubted(tx)
         if not doubt:
             raise ConflictError("the record is not in doubt: there is nothing to decide")
+        if choice is RecordChoice.DEVICES:
+            _check_settled(carried, read or tx.now, _state(tx).settles)
         tx.execute(update(doubts).where(doubts.c.decided.is_(None)).values(decided=tx.now, choice=choice.value))
         change_ledger(tx, [LedgerChange(one.station, one.nodes, one.lost) for one in carried])
         for station in unread:
             _hold(tx, station, actor)
         _leap(tx)
-        take_reports(tx, [AlarmReport.of_controller("record", RECORD_DOUBTED, PerceivedSeverity.CLEARED, tx.now)])
+        for alarm in tx.execute(_ALARMS).scalars():
+            clear_alarm(tx, alarm, actor, reason)
         state = _state(tx)
         tx.note(
             actor,
@@ -88,6 +99,20 @@ class SqlIntegrity(SqlRepository, Integrity[Sync]):
             held=" ".join(unread),
         )
         return state
+
+
+def _check_settled(carried: Sequence[CarriedNodes], read: datetime, settles: datetime | None) -> None:
+    """Check that stations were read when no commit that the record does not know could still be taken back.
+
+    Raises:
+        ConflictError: Some differ from the record, and were read earlier.
+    """
+    if carried and settles is not None and read < settles:
+        names = first_names(sorted(one.station for one in carried))
+        raise ConflictError(
+            f"{names} may carry a commit that nobody confirmed, and take it back by a timer until "
+            f"{settles:%Y-%m-%d %H:%M:%S} UTC: accept devices after that"
+        )
 
 
 def doubted(tx: Tx) -> str:
@@ -136,4 +161,9 @@ def _hold(tx: Tx, station: str, actor: str) -> None:
 def _state(tx: Tx) -> RecordState:
     row = tx.execute(_OPEN).one_or_none()
     epoch = epochs.epoch_of(tx.connection, tx.evidence)
-    return RecordState(epoch=epoch) if row is None else RecordState(epoch=epoch, doubt=row.reason, since=row.since)
+    if row is None:
+        return RecordState(epoch=epoch)
+    # A lost record can have begun a commit until the doubt; what went on since is on this record.
+    known = tx.execute(_LAST_DEADLINE).scalar()
+    settles = max(row.since + timedelta(seconds=LONGEST_TIMER), known or row.since)
+    return RecordState(epoch=epoch, doubt=row.reason, since=row.since, settles=settles)

@@ -7,7 +7,7 @@ import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, String, Table, select
 
@@ -57,8 +57,20 @@ class Part:
     digest: str
 
 
-def parts(plan: Plan, network: Network | None) -> dict[str, Part]:
-    """The part of a plan for each tenant that it concerns.
+class Involved(NamedTuple):
+    """Whom a plan concerns.
+
+    Attributes:
+        parts: The part of the plan for each tenant that it concerns.
+        tenants: Tenants that it concerns at each station, sorted.
+    """
+
+    parts: Mapping[str, Part]
+    tenants: Mapping[str, tuple[str, ...]]
+
+
+def involved_in(plan: Plan, network: Network | None) -> Involved:
+    """Whom a plan concerns.
 
     Args:
         plan: The plan.
@@ -67,13 +79,16 @@ def parts(plan: Plan, network: Network | None) -> dict[str, Part]:
     """
     stations: Counter[str] = Counter()
     hashes: dict[str, Any] = {}
+    tenants: dict[str, tuple[str, ...]] = {}
     for change in plan.changes:
-        for tenant in involved(change):
+        tenants[change.station] = tuple(sorted(involved(change)))
+        for tenant in tenants[change.station]:
             stations[tenant] += 1
             seen = sight(plan.network_digest, network, tenant) if network is not None else None
             shown = hashes.setdefault(tenant, hashlib.sha256((seen.digest if seen else plan.digest).encode()))
             shown.update(TenantChange.of(seen, change).model_dump_json().encode() if seen else b"")
-    return {tenant: Part(number, hashes[tenant].hexdigest()) for tenant, number in sorted(stations.items())}
+    parts = {tenant: Part(number, hashes[tenant].hexdigest()) for tenant, number in sorted(stations.items())}
+    return Involved(parts, tenants)
 
 
 def note_plan(tx: Tx, plan: Plan, found: Mapping[str, Part]) -> None:
@@ -90,9 +105,14 @@ def note_plan(tx: Tx, plan: Plan, found: Mapping[str, Part]) -> None:
         tx.execute(plan_tenants.insert(), rows)
 
 
-def note_run(tx: Tx, run_id: str, changes: Iterable[Change]) -> None:
-    """Record whom a run concerns, and where: tenants that its changes touch or interrupt. Repeating it adds nothing."""
-    _note(tx, run_id, ((tenant, change.station) for change in changes for tenant in sorted(involved(change))))
+def note_change(tx: Tx, run_id: str, change: Change) -> None:
+    """Record whom a change of a run touches or interrupts. Repeating it adds nothing."""
+    note_run(tx, run_id, {change.station: sorted(involved(change))})
+
+
+def note_run(tx: Tx, run_id: str, tenants: Mapping[str, Iterable[str]]) -> None:
+    """Record whom a run concerns: tenants that it touches or interrupts, by station. Repeating it adds nothing."""
+    _note(tx, run_id, ((tenant, station) for station, there in tenants.items() for tenant in there))
 
 
 def note_notified(tx: Tx, run_id: str, tenant: str, stations: Iterable[str]) -> None:

@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ from controller.models.errors import StoreAwayError, StoreError
 from controller.ports.store import Method, Store
 from controller.store.repository import Deferrable, Grouped, Invocation, Urgent
 from controller.store.store import AsyncSqlStore, Read, SqlStore
-from controller.store.transaction import Mode
+from controller.store.transaction import DEPARTURES, Mode, Unready
 
 T = TypeVar("T")
 #: The most calls in one commit, so that the first of them does not wait long.
@@ -28,8 +28,11 @@ _CROWD, _LINGER = 4, 0.025
 
 @dataclass(frozen=True, slots=True)
 class _Call:
+    """A call that waits for its turn; ``turns`` counts those that ended early for something to be worked out."""
+
     work: Callable[[Store], Any]
     answer: asyncio.Future[Any]
+    turns: int = 0
 
 
 class LoopStore(AsyncSqlStore):
@@ -100,6 +103,9 @@ class _Lane:
         #: Calls in order; None where there is something else to look at: an urgent call, or the end.
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._urgent: deque[_Call] = deque()
+        #: Calls for which something is being worked out.
+        self._unready = 0
+        self._counting = threading.Lock()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
@@ -129,7 +135,7 @@ class _Lane:
             while self._urgent:
                 self._commit([self._urgent.popleft()])
             if call is None:
-                if self._ending.is_set() and self._calls.empty():
+                if self._ending.is_set() and self._calls.empty() and not self._unready:
                     return
                 continue
             if crowded:
@@ -154,10 +160,42 @@ class _Lane:
         """Carry out a group of calls, and give each loop all its answers at once."""
         answers: dict[asyncio.AbstractEventLoop, list[tuple[_Call, Any]]] = {}
         for call, result in self._results(group):
-            answers.setdefault(call.answer.get_loop(), []).append((call, result))
+            if isinstance(result, Unready):
+                self._make_ready(call, result)
+            else:
+                answers.setdefault(call.answer.get_loop(), []).append((call, result))
         for loop, of_loop in answers.items():
             with suppress(RuntimeError):  # It was closed meanwhile: nobody waits any more.
                 loop.call_soon_threadsafe(_answer, of_loop)
+
+    def _make_ready(self, call: _Call, need: Unready) -> None:
+        """Work out what a call needs, on a thread of its own, so that other calls go on; then it has its turn again."""
+
+        def work_out() -> None:
+            # What goes wrong here goes wrong again in the call's own turn, which then tells it.
+            with suppress(Exception):
+                need.prepare()
+            if call.turns < DEPARTURES:
+                self.put(replace(call, turns=call.turns + 1))
+            else:
+                self._insist(call)
+            with self._counting:
+                self._unready -= 1
+            self._calls.put(None)  # the lane may be ending
+
+        with self._counting:
+            self._unready += 1
+        threading.Thread(target=work_out, name="store-preparation", daemon=True).start()
+
+    def _insist(self, call: _Call) -> None:
+        """Carry out a call here, as the results that it needs leave the memory too fast."""
+        database, work = self._store.database, partial(_carried_out, self._store, [call])
+        try:
+            (result,) = database.run(lambda tx: database.join(tx, work), self._mode)
+        except Exception as error:  # noqa: BLE001  # it belongs to the caller
+            result = error
+        with suppress(RuntimeError):  # The loop was closed meanwhile: nobody waits any more.
+            call.answer.get_loop().call_soon_threadsafe(_answer, [(call, result)])
 
     def _results(self, group: list[_Call]) -> Iterator[tuple[_Call, Any]]:
         pieces = list(_pieces(group))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
+import orjson
 from sqlalchemy import (
     Boolean,
     Column,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     Row,
     String,
     Table,
+    Text,
     bindparam,
     case,
     select,
@@ -22,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from controller.intent.outages import terms_of
+from controller.intent.outages import AgreedTerms, agreed_terms, terms_of
 from controller.inventory.access import changed_ways, in_rows
 from controller.models.errors import MinkaError, NotFoundError
 from controller.models.network import Network
@@ -30,7 +32,7 @@ from controller.models.packing import packed, unpacked
 from controller.ports.store import Networks, Sync
 from controller.store.columns import Instant, metadata
 from controller.store.repository import SqlRepository, grouped, writes
-from controller.store.transaction import Tx
+from controller.store.transaction import Tx, WorkedOut
 
 networks = Table(
     "networks",
@@ -48,7 +50,8 @@ networks = Table(
     ),
 )
 
-#: Since when which version was current, and a hash of what outages depend on (``controller.intent.outages.terms_of``).
+#: Since when which version was current, a hash of what outages depend on (``controller.intent.outages.terms_of``), and
+#: the terms of its agreements, so that nobody has to read a whole version for them.
 network_history = Table(
     "network_history",
     metadata,
@@ -56,10 +59,12 @@ network_history = Table(
     Column("digest", String, nullable=False),
     Column("terms", String, nullable=False),
     Column("since", Instant, nullable=False),
+    # JSON list of ``controller.intent.outages.AgreedTerms``.
+    Column("agreements", Text, nullable=False, server_default="[]"),
 )
 
 #: Network versions that each process keeps in memory: the current one, and those of running plans.
-_CACHED = 4
+_known = WorkedOut[str, Network](kept=4)
 #: The content is read only of versions that are not in memory, and always in the same statement: the number of
 #: statements must not reveal what was in memory, and so what others did.
 _NEW_CONTENT = case((networks.c.digest.in_(bindparam("known", expanding=True)), None), else_=networks.c.content).label(
@@ -67,8 +72,27 @@ _NEW_CONTENT = case((networks.c.digest.in_(bindparam("known", expanding=True)), 
 )
 _CURRENT = select(networks.c.digest, _NEW_CONTENT).where(networks.c.current)
 _VERSIONS = select(networks.c.digest, _NEW_CONTENT).where(networks.c.digest.in_(bindparam("wanted", expanding=True)))
+_CONTENT = select(networks.c.content).where(networks.c.digest == bindparam("wanted"))
 _HELD = select(network_history).order_by(network_history.c.number)
-_known: dict[str, Network] = {}
+
+
+class _SavedVersion(NamedTuple):
+    """What goes on record of a new version: its content, a hash of what outages depend on, and rows of the trail."""
+
+    content: bytes
+    terms: str
+    agreements: str
+    ways: tuple[dict[str, str], ...]
+
+    @classmethod
+    def of(cls, network: Network, before: Network | None) -> _SavedVersion:
+        agreements = orjson.dumps([tuple(one) for one in agreed_terms(network)]).decode()
+        ways = tuple(in_rows(changed_ways(before, network)))
+        return cls(packed(network), terms_of(network), agreements, ways)
+
+
+#: What is about to go on record, by the digests of the version before and of the new one.
+_saved = WorkedOut[tuple[str, str], _SavedVersion](kept=1)
 
 
 def _asked(digest: str | None = None) -> str:
@@ -84,66 +108,132 @@ class SqlNetworks(SqlRepository, Networks[Sync]):
         known, before = current_network(tx) or ("", None)
         if known == digest:
             return False
+        saved = _saved.get(tx, (known, digest), lambda: _SavedVersion.of(network, before))
         tx.execute(update(networks).where(networks.c.current).values(current=False))
-        row = tx.insert(networks).values(digest=digest, current=True, saved=tx.now, content=packed(network))
+        row = tx.insert(networks).values(digest=digest, current=True, saved=tx.now, content=saved.content)
         again = {"current": True, "saved": row.excluded.saved}
         tx.execute(row.on_conflict_do_update(index_elements=["digest"], set_=again))
-        tx.execute(network_history.insert().values(digest=digest, terms=terms_of(network), since=tx.now))
+        since = {"digest": digest, "terms": saved.terms, "agreements": saved.agreements, "since": tx.now}
+        tx.execute(network_history.insert().values(since))
         tx.note(actor, "network.saved", network.header.id, digest=digest)
-        for detail in in_rows(changed_ways(before, network)):
+        for detail in saved.ways:
             tx.note(actor, "network.ways", network.header.id, **detail)
         return True
 
     @grouped(_asked, "DEFERRED")
-    def get(self, tx: Tx, digests: Sequence[str]) -> list[tuple[str, Network] | MinkaError]:
+    def _get(self, tx: Tx, digests: Sequence[str]) -> list[tuple[str, Network] | MinkaError]:
         current = None if all(digests) else current_network(tx)
         found = load_networks(tx, named) if (named := set(digests) - {""}) else {}
         return [_version(digest, current, found) for digest in digests]
 
+    def _get_alone(self, digest: str | None = None) -> tuple[str, Network]:
+        """Unpack after the transaction: one that begins anew would tell by its statements what was in memory."""
+        if self._database.is_joined:
+            return self._get(digest)
+        known = self._database.run(lambda tx: _packed(tx, digest), "DEFERRED")
+        return known.digest, _known.find(known.digest, known.unpacked)
+
+    get = _get.carried_out_alone_by(_get_alone)
+
 
 def current_network(tx: Tx) -> tuple[str, Network] | None:
     """Digest and content of the current network, with one statement; None if none was loaded yet."""
-    known = _known
-    row = tx.execute(_CURRENT, {"known": list(known)}).one_or_none()
-    return None if row is None else (row.digest, _loaded(row, known))
+    row = tx.execute(_CURRENT, {"known": _known.keys()}).one_or_none()
+    return None if row is None else (row.digest, _loaded(tx, row))
 
 
 def load_networks(tx: Tx, digests: Iterable[str]) -> dict[str, Network]:
     """Network versions by digest, with one statement; without those that are not on record."""
-    known = _known
-    rows = tx.execute(_VERSIONS, {"known": list(known), "wanted": sorted(set(digests))})
-    return {row.digest: _loaded(row, known) for row in rows}
+    rows = tx.execute(_VERSIONS, {"known": _known.keys(), "wanted": sorted(set(digests))}).all()
+    return {row.digest: _loaded(tx, row) for row in rows}
 
 
-def _loaded(row: Row[Any], known: Mapping[str, Network]) -> Network:
+def _loaded(tx: Tx, row: Row[Any]) -> Network:
     """A network version, from memory or kept there from now on."""
-    global _known  # noqa: PLW0603  # replaced as a whole, since other threads may be reading the old one
-    if row.content is None:
-        return known[row.digest]
-    network = unpacked(Network, row.content)
-    _known = {**dict(list(_known.items())[1 - _CACHED :]), row.digest: network}
-    return network
+    known = _known.peek(row.digest)
+    if known is not None:
+        return known
+    content = row.content
+    if content is None:  # It left the memory since the statement.
+        content = tx.execute(_CONTENT, {"wanted": row.digest}).scalar_one()
+    return _known.get(tx, row.digest, lambda: unpacked(Network, content))
 
 
-def versions_during(tx: Tx, begin: datetime, until: datetime) -> list[tuple[datetime, str]]:
-    """Digests of the network between two times, each with its begin; empty if no network was loaded.
+class PackedNetwork(NamedTuple):
+    """A network version as it is on record. To unpack it takes as long as a transaction may; it is not kept."""
 
-    Versions in which outages count in the same way are merged under the last of them. The first version also stands for
-    the time before it, when there was nothing to count.
+    digest: str
+    content: bytes
+    in_memory: Network | None = None
+
+    def unpacked(self) -> Network:
+        """The network."""
+        known = self.in_memory or _known.peek(self.digest)
+        return unpacked(Network, self.content) if known is None else known
+
+
+def packed_networks(tx: Tx, digests: Iterable[str]) -> dict[str, PackedNetwork]:
+    """Network versions by digest, with one statement; without those that are not on record."""
+    rows = tx.execute(_VERSIONS, {"known": [], "wanted": sorted(set(digests))})
+    return {row.digest: PackedNetwork(row.digest, row.content) for row in rows}
+
+
+class HeldVersion(NamedTuple):
+    """A network version that was current for a time.
+
+    Attributes:
+        since: Since when; versions in which outages count in the same way are merged under the last of them.
     """
-    found: list[tuple[datetime, str, str]] = []
+
+    since: datetime
+    digest: str
+    terms: str
+    agreements: tuple[AgreedTerms, ...]
+
+
+def versions_during(tx: Tx, begin: datetime, until: datetime) -> list[HeldVersion]:
+    """Versions of the network between two times, in order; empty if no network was loaded.
+
+    The first version also stands for the time before it, when there was nothing to count.
+    """
+    found: list[HeldVersion] = []
     rows = tx.execute(_HELD.where(network_history.c.since < until)).all() or tx.execute(_HELD.limit(1)).all()
     for row in rows:
         since = max(row.since, begin)
-        if found and (found[-1][2] == row.terms or since == begin):
-            since = found.pop()[0]
-        found.append((since if found else begin, row.digest, row.terms))
-    return [(since, digest) for since, digest, _ in found]
+        if found and (found[-1].terms == row.terms or since == begin):
+            since = found.pop().since
+        agreements = tuple(map(_as_terms, orjson.loads(row.agreements)))
+        found.append(HeldVersion(since if found else begin, row.digest, row.terms, agreements))
+    return found
+
+
+def _as_terms(row: list[Any]) -> AgreedTerms:
+    name, cells, percent, begin, until = row
+    return AgreedTerms(name, cells, percent, datetime.fromisoformat(begin), datetime.fromisoformat(until))
+
+
+def _packed(tx: Tx, digest: str | None) -> PackedNetwork:
+    """A version as it is on record, the current one by default. Raises NotFoundError."""
+    query = _VERSIONS if digest else _CURRENT
+    wanted = {"wanted": [digest]} if digest else {}
+    row = tx.execute(query, {"known": _known.keys(), **wanted}).one_or_none()
+    if row is None:
+        raise _missing(digest or "")
+    content, known = row.content, _known.peek(row.digest)
+    if content is None and known is None:  # It left the memory since the statement.
+        content = tx.execute(_CONTENT, {"wanted": row.digest}).scalar_one()
+    return PackedNetwork(row.digest, content or b"", known)
+
+
+def _missing(digest: str) -> NotFoundError:
+    if digest:
+        return NotFoundError(f"there is no network version {digest}")
+    return NotFoundError("no network is loaded yet: minka network load")
 
 
 def _version(
     digest: str, current: tuple[str, Network] | None, found: Mapping[str, Network]
 ) -> tuple[str, Network] | MinkaError:
     if not digest:
-        return current or NotFoundError("no network is loaded yet: minka network load")
-    return (digest, found[digest]) if digest in found else NotFoundError(f"there is no network version {digest}")
+        return current or _missing("")
+    return (digest, found[digest]) if digest in found else _missing(digest)

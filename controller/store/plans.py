@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
 from datetime import datetime
 
 import orjson
-from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, String, Table, func, select
+from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text, func, select
 
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.packing import packed
 from controller.models.plan import Changes, Plan
-from controller.ports.store import Page, PlanHead, Plans, Sync, method
+from controller.ports.store import Page, PlanHead, Plans, Sync
 from controller.store.columns import metadata, string
-from controller.store.involvement import Part, note_plan, parts
+from controller.store.involvement import Involved, involved_in, note_plan
 from controller.store.networks import load_networks
-from controller.store.repository import SqlRepository, reads
-from controller.store.transaction import Tx
+from controller.store.repository import SqlRepository, reads, writes
+from controller.store.transaction import Tx, WorkedOut
 
 plans = Table(
     "plans",
@@ -35,18 +34,24 @@ changes = Table(
     Column("station", String, primary_key=True),
     Column("position", Integer, nullable=False),
     Column("content", LargeBinary, nullable=False),
+    # JSON list: tenants that the change touches or interrupts, sorted.
+    Column("tenants", Text, nullable=False, server_default="[]"),
     Index("ix_changes_station", "station", "plan"),
 )
+
+#: Whom plans concern that are about to go on record, by their digests: to work out what each tenant sees takes seconds.
+_involved = WorkedOut[str, Involved](kept=4)
 
 
 class SqlPlans(SqlRepository, Plans[Sync]):
     """Repository of plans."""
 
-    @method
-    def save(self, plan: Plan, actor: str) -> None:
-        # Before the transaction that excludes others: to work out what each tenant sees of a new network takes seconds.
-        found = self._database.run(lambda tx: _parts(tx, plan), "DEFERRED")
-        self._database.run(lambda tx: _save(tx, plan, actor, found))
+    @writes
+    def save(self, tx: Tx, plan: Plan, actor: str) -> None:
+        # Without its network on record, the plan equals no other.
+        network = load_networks(tx, [plan.network_digest]).get(plan.network_digest)
+        key = f"{plan.digest} {network is None}"
+        _save(tx, plan, actor, _involved.get(tx, key, lambda: involved_in(plan, network)))
 
     @reads
     def get(self, tx: Tx, plan_id: str) -> Plan:
@@ -61,12 +66,7 @@ class SqlPlans(SqlRepository, Plans[Sync]):
         return total, [_head(row.head, row.stations) for row in rows]
 
 
-def _parts(tx: Tx, plan: Plan) -> dict[str, Part]:
-    # Without its network on record, the plan equals no other.
-    return parts(plan, load_networks(tx, [plan.network_digest]).get(plan.network_digest))
-
-
-def _save(tx: Tx, plan: Plan, actor: str, found: Mapping[str, Part]) -> None:
+def _save(tx: Tx, plan: Plan, actor: str, found: Involved) -> None:
     tx.guard(f"plan {plan.id}")
     kept = tx.execute(select(plans.c.digest).where(plans.c.id == plan.id)).scalar()
     if kept == plan.digest:
@@ -75,12 +75,13 @@ def _save(tx: Tx, plan: Plan, actor: str, found: Mapping[str, Part]) -> None:
         raise ConflictError(f"another plan has the id {plan.id}")
     tx.execute(plans.insert().values(id=plan.id, digest=plan.digest, head=packed(plan, exclude={"changes"})))
     rows = [
-        {"plan": plan.id, "station": station, "position": position, "content": content}
+        {"plan": plan.id, "station": station, "position": position, "content": content, "tenants": tenants}
         for position, (station, content) in enumerate(plan.changes.packed.items())
+        for tenants in (orjson.dumps(found.tenants.get(station, ())).decode(),)
     ]
     if rows:
         tx.execute(changes.insert(), rows)
-    note_plan(tx, plan, found)
+    note_plan(tx, plan, found.parts)
     tx.note(actor, "plan.saved", plan.id, network=plan.network_digest, changes=len(rows))
 
 

@@ -83,6 +83,10 @@ class Grouped(Method[P, R]):
         super().__init__(function, reads)
         self._many, self._made = many, made
 
+    def carried_out_alone_by(self, function: Callable[Concatenate[Any, P], R]) -> Grouped[P, R]:
+        """The same method, whose calls are carried out by ``function`` where no others wait."""
+        return Grouped(function, self._many, self._made, self.reads)
+
     def together(self, invocations: Sequence[Invocation]) -> Sequence[R | MinkaError]:
         """Carry out calls of this method together."""
         calls = [self._made(*one.args, **one.kwargs) for one in invocations]
@@ -119,10 +123,10 @@ def writes_aside(function: Callable[Concatenate[Any, Tx, P], R]) -> Method[P, R]
 
 def grouped(
     made: Callable[P, C], mode: Mode = "IMMEDIATE"
-) -> Callable[[Callable[[Any, Tx, Sequence[C]], Sequence[R | MinkaError]]], Method[P, R]]:
+) -> Callable[[Callable[[Any, Tx, Sequence[C]], Sequence[R | MinkaError]]], Grouped[P, R]]:
     """Declare a method for many calls at once; ``made`` turns the arguments of each into an element."""
 
-    def decorate(function: Callable[[Any, Tx, Sequence[C]], Sequence[R | MinkaError]]) -> Method[P, R]:
+    def decorate(function: Callable[[Any, Tx, Sequence[C]], Sequence[R | MinkaError]]) -> Grouped[P, R]:
         many = _in_transaction(function, mode)
 
         def one(repository: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:

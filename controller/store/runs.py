@@ -111,7 +111,9 @@ class SqlRuns(SqlRepository, Runs[Sync]):
                 return known
         if doubt := doubted(tx):
             raise ConflictError(f"nothing starts while the record is in doubt (minka record show): {doubt}")
-        _check_plan(tx, plan, [] if new.playbook else new.jobs)
+        tenants = _tenants_in(tx, plan)
+        if not new.playbook:
+            _check_jobs(plan, new.jobs, tenants)
         run_id = f"r-{secrets.token_hex(5)}"
         tx.execute(
             runs.insert().values(
@@ -135,7 +137,7 @@ class SqlRuns(SqlRepository, Runs[Sync]):
             _keep_playbook(tx, run_id, new.playbook)
         _insert_jobs(tx, run_id, new.jobs)
         stations = {job.station for job in new.jobs}
-        note_run(tx, run_id, (change for change in plan.changes if change.station in stations))
+        note_run(tx, run_id, {station: there for station, there in tenants.items() if station in stations})
         if new.constraints is not None:
             keep_constraints(tx, run_id, new.constraints, request, once=request.plan is None)
         tx.note(
@@ -267,11 +269,16 @@ def _keep_playbook(tx: Tx, run_id: str, used: RunPlaybook) -> None:
     tx.execute(run_playbooks.insert().values(run=run_id, digest=used.digest, parameters=parameters))
 
 
-def _check_plan(tx: Tx, plan: Plan, new_jobs: Sequence[NewJob]) -> None:
+def _tenants_in(tx: Tx, plan: Plan) -> dict[str, list[str]]:
+    """Tenants that a plan touches or interrupts, by station that it changes."""
     if tx.execute(select(plans.c.digest).where(plans.c.id == plan.id)).scalar() != plan.digest:
         raise NotFoundError(f"there is no plan {plan.id}")
-    changed = set(tx.execute(select(changes.c.station).where(changes.c.plan == plan.id)).scalars())
-    unchanged = sorted({job.station for job in new_jobs} - changed)
+    rows = tx.execute(select(changes.c.station, changes.c.tenants).where(changes.c.plan == plan.id))
+    return {row.station: orjson.loads(row.tenants) for row in rows}
+
+
+def _check_jobs(plan: Plan, new_jobs: Sequence[NewJob], changed: Collection[str]) -> None:
+    unchanged = sorted({job.station for job in new_jobs}.difference(changed))
     if unchanged:
         raise InputError(f"the plan {plan.id} changes nothing on {', '.join(unchanged[:5])}")
 

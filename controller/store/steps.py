@@ -29,7 +29,7 @@ from controller.models.plan import Change
 from controller.models.step import StepRecord, StepState, carried, transaction_of
 from controller.ports.store import Claim, Steps, Sync
 from controller.store.columns import Instant, long_text, metadata, string
-from controller.store.involvement import note_run
+from controller.store.involvement import note_change
 from controller.store.leases import RESERVED, check_lease, leases
 from controller.store.queries import INSERTS
 from controller.store.repository import SqlRepository, reads, writes
@@ -87,7 +87,7 @@ class SqlSteps(SqlRepository, Steps[Sync]):
         check_lease(tx, claim)
         tx.execute(_WRITTEN[tx.dialect], _as_row(step))
         if step.change is not None:
-            note_run(tx, claim.run.id, (step.change,))
+            note_change(tx, claim.run.id, step.change)
         if step.state is not StepState.STARTED:
             tx.note(
                 claim.incarnation,

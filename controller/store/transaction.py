@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
@@ -35,13 +35,80 @@ from controller.store.failures import is_away, is_passing, is_silent
 from controller.store.queries import INSERTS, Insert, chunks
 
 R = TypeVar("R")
+K = TypeVar("K")
+V = TypeVar("V")
 Mode = Literal["IMMEDIATE", "DEFERRED"]
 _GUARD = select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("name", type_=String), 0)))
 #: Attempts of a transaction that meets locks, serialization failures or a lost connection.
 ATTEMPTS = 4
+#: How often a transaction is left for something that has to be worked out first; after that it is worked out inside.
+DEPARTURES = 8
 _WANTED = "wanted"
 #: Seconds of pause after the first attempt; doubles each time.
 PAUSE = 0.05
+
+
+class Unready(Exception):  # noqa: N818  # it is no error: the work is repeated
+    """Work needs something that takes long to work out: its transaction ends, and begins anew once that is known.
+
+    Args:
+        prepare: Works it out, outside of any transaction, and keeps it.
+    """
+
+    def __init__(self, prepare: Callable[[], object]) -> None:
+        super().__init__()
+        self.prepare = prepare
+
+
+class WorkedOut(Generic[K, V]):
+    """Results that take long to work out, which is never done inside a transaction; those used last are kept.
+
+    A transaction that computes keeps its locks meanwhile, and PostgreSQL ends it (``idle-in-transaction``).
+
+    Args:
+        kept: How many are kept in memory.
+    """
+
+    def __init__(self, kept: int) -> None:
+        self._kept = kept
+        self._lock = threading.Lock()
+        self._known: dict[K, V] = {}
+
+    def keys(self) -> list[K]:
+        """Keys of the results in memory."""
+        with self._lock:
+            return list(self._known)
+
+    def peek(self, key: K) -> V | None:
+        """The result for a key if it is in memory."""
+        with self._lock:
+            if key not in self._known:
+                return None
+            found = self._known[key] = self._known.pop(key)  # now the one that was used last
+            return found
+
+    def get(self, tx: Tx, key: K, work_out: Callable[[], V]) -> V:
+        """The result for a key.
+
+        Raises:
+            Unready: It is not known; ``Database`` has it worked out and repeats the transaction.
+        """
+        found = self.peek(key)
+        if found is None and not tx.insists:
+            raise Unready(lambda: self.find(key, work_out))
+        return self.find(key, work_out) if found is None else found
+
+    def find(self, key: K, work_out: Callable[[], V]) -> V:
+        """The result for a key, outside of transactions."""
+        known = self.peek(key)
+        if known is not None:
+            return known
+        found = work_out()
+        with self._lock:
+            self._known[key] = found
+            while len(self._known) > self._kept:
+                del self._known[next(iter(self._known))]
+        return found
 
 
 @dataclass(slots=True)
@@ -49,7 +116,7 @@ class Tx:
     """A transaction under way.
 
     Audit rows wait in ``notes`` until just before the commit: the chain's head is the last lock that a transaction
-    takes, so audited transactions cannot deadlock on it.
+    takes, so audited transactions cannot deadlock on it. One that ``insists`` works out what it needs by itself.
     """
 
     connection: Connection
@@ -57,6 +124,7 @@ class Tx:
     evidence: Evidence = field(default_factory=Evidence)
     notes: list[audit_chain.Note] = field(default_factory=list)
     head: Head | None = None
+    insists: bool = False
 
     @property
     def dialect(self) -> str:
@@ -145,6 +213,11 @@ class Database:
         self.evidence = evidence or Evidence()
         self._joined = threading.local()
 
+    @property
+    def is_joined(self) -> bool:
+        """Whether this thread is in a transaction that its caller opened."""
+        return getattr(self._joined, "tx", None) is not None
+
     def run(self, work: Callable[[Tx], R], mode: Mode = "IMMEDIATE") -> R:
         """Run ``work`` in this thread's transaction, or in one of its own, which is repeated while that may help.
 
@@ -157,9 +230,18 @@ class Database:
         joined: Tx | None = getattr(self._joined, "tx", None)
         if joined is not None:
             return work(joined)
+        for _ in range(DEPARTURES):
+            try:
+                return self._attempted(work, mode)
+            except Unready as need:
+                need.prepare()
+        return self._attempted(work, mode, insists=True)
+
+    def _attempted(self, work: Callable[[Tx], R], mode: Mode, *, insists: bool = False) -> R:
         for attempt in range(ATTEMPTS):
             try:
                 with self._begin(mode) as tx:
+                    tx.insists = insists
                     return work(tx)
             except DBAPIError as error:
                 if attempt == ATTEMPTS - 1 or not is_passing(error):
@@ -172,9 +254,9 @@ class Database:
     def together(self, works: Sequence[Callable[[], R]], mode: Mode = "IMMEDIATE") -> list[R | Exception]:
         """Run several pieces of work, committed together; each is all or nothing on its own.
 
-        A piece that raises is rolled back alone. If the group as a whole can't be committed, each piece gets a
-        transaction of its own, so pieces must be repeatable. If the database turns out to be away, the remaining
-        pieces are not tried.
+        A piece that raises is rolled back alone; one that raises ``Unready`` can be run again once that is worked out.
+        If the group as a whole can't be committed, each piece gets a transaction of its own, so pieces must be
+        repeatable. If the database turns out to be away, the remaining pieces are not tried.
         """
         if len(works) > 1:
             try:
@@ -198,7 +280,7 @@ class Database:
 
     def _alone(self, work: Callable[[], R], mode: Mode) -> R | Exception:
         try:
-            return self.run(lambda tx: self.join(tx, work), mode)
+            return self._attempted(lambda tx: self.join(tx, work), mode)
         except Exception as error:  # noqa: BLE001  # it belongs to the caller of this piece
             return error
 

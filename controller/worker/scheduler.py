@@ -23,6 +23,8 @@ from controller.observe.watchdog import watched
 _SWEEP, _REMEDIATE, _NOTICES, _INCIDENTS, _DENIALS = 5.0, 1.0, 2.0, 5.0, 60.0
 _HEARTBEATS, _REPORTS, _RECORD = 5.0, 10.0, 2.0
 _MEASUREMENTS, _OLD_MEASUREMENTS = 5.0, 60.0
+#: Seconds between two counts of the minutes that agreements lost.
+_AGREEMENTS = 15.0
 #: Seconds between two queries for stations whose performance data is due.
 _COLLECTION = 5.0
 
@@ -55,6 +57,7 @@ async def schedule(settings: Settings, name: str, stop: asyncio.Event) -> None:
             rounds.start("remediation", remediator.step, _REMEDIATE, wake)
             rounds.start("notices", notices.step, _NOTICES)
             rounds.start("incidents", made.settle_incidents, _INCIDENTS)
+            rounds.start("agreements", made.count_agreements, _AGREEMENTS)
             rounds.start("denials", made.sum_up_denials, _DENIALS)
             rounds.start("heartbeats", heartbeats.step, _HEARTBEATS)
             rounds.start("reports", made.prune_reports, _REPORTS)

@@ -21,63 +21,17 @@ from controller.access.disclosure import tenant_kpis
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.measurement import Measured, Subject
 from controller.models.metrics import METRICS
-from controller.models.network import Network, network_digest
+from controller.models.network import network_digest
 from controller.models.shipped import shipped
 from controller.observe.exposition import ScrapeScope, add_network, exposition, text_of
 from controller.performance.judgement import IndicatorValues, Judgement
 from controller.performance.kpis import Level, load_kpis
 from controller.ports.clock import SystemClock
 from controller.store import open_store
+from tests.support.wide import wide_network
 
 #: So many stations that there are 300,000 series where every indicator of each could be judged.
 STATIONS, CELLS, TENANTS = 2100, 3, 4
-
-
-def files() -> Network:
-    """The network files: every station open to every tenant."""
-    names = [f"PE-CUS-{number:05}" for number in range(STATIONS)]
-    share = {"min": 20, "max": 60}
-    cell = {"rat": "LTE", "band": "B28", "arfcn_dl": 9410, "arfcn_ul": 27410, "bandwidth_mhz": 10, "tac": 1}
-    tenants = range(TENANTS)
-    return Network.model_validate(
-        {
-            "header": {"id": "n", "name": "N", "country": "PE", "timezone": "America/Lima"},
-            "regions": [{"id": "cusco", "name": "Cusco"}],
-            "sites": [
-                {"id": name.lower(), "name": name, "region": "cusco", "latitude": -13.5, "longitude": -71.9}
-                for name in names
-            ],
-            "stations": [
-                {
-                    "id": name,
-                    "site": name.lower(),
-                    "profiles": ["lte-28658"],
-                    "transport_address": "10.0.0.1",
-                    "enb_id": number,
-                }
-                for number, name in enumerate(names)
-            ],
-            "cells": [
-                cell | {"station": name, "id": str(one), "local_id": one, "pci": one, "primary_plmn": "716-01"}
-                for name in names
-                for one in range(CELLS)
-            ],
-            "tenants": [
-                {"id": f"tenant-{one}", "name": f"T{one}", "plmns": [f"716-0{one + 1}"], "core": {"vlan": 10 + one}}
-                for one in tenants
-            ],
-            "agreements": [
-                {
-                    "id": f"a-{one}",
-                    "tenant": f"tenant-{one}",
-                    "scope": {"everywhere": True},
-                    "shares": [share],
-                    "validity": {"start": "2020-01-01"},
-                }
-                for one in tenants
-            ],
-        }
-    )
 
 
 def network() -> list[Health]:
@@ -170,7 +124,7 @@ def main() -> None:
     began, clock = time.process_time(), SystemClock()
     with TemporaryDirectory() as folder:
         store = open_store(f"sqlite:///{Path(folder) / 'minka.sqlite3'}", clock)
-        net = files()
+        net = wide_network(STATIONS, CELLS, TENANTS)
         store.networks.save(net, network_digest(net), "bench")
         healths = network()
         for health in healths:

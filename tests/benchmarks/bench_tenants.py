@@ -144,6 +144,7 @@ def main() -> None:
         tokens = fill(Path(home))
         port = free_port()
         env = os.environ | {"MINKA_HOME": home, "MINKA_API_PORT": str(port)}
+        env["MINKA_DATABASE_URL"] = f"sqlite:///{home}/minka.sqlite3"
         with subprocess.Popen([sys.executable, "-m", "controller.cli", "api"], env=env) as process:
             try:
                 url = f"http://127.0.0.1:{port}"

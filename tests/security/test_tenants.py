@@ -30,6 +30,7 @@ from controller.ports.store import Page
 from controller.store import measurements, networks, open_store
 from controller.store.incident_rows import incidents
 from controller.store.run_rows import jobs
+from controller.store.transaction import WorkedOut
 from tests.security.app_requests import Answer, ask
 from tests.security.tenants_bench import STATIONS, TOKENS, Private, TenantsBench, network, privates, tenants_bench
 from tests.unit.plan import samples
@@ -146,7 +147,7 @@ async def costs(made: TenantsBench, token: str, asked: list[tuple[str, str]]) ->
 
     event.listen(made.store.database.engine, "before_cursor_execute", counted)
     try:
-        with patch.object(networks, "_known", {}):
+        with patch.object(networks, "_known", WorkedOut(kept=4)):
             found = []
             for path, query in asked:
                 before = next(count)

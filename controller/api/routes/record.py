@@ -43,9 +43,11 @@ async def decide(
 ) -> RecordOutcome:
     """End the doubt. ``record``: what stations carry beyond it is drift, to be repaired. ``devices``: it was applied.
 
-    For ``devices`` all adopted stations are read; unreadable ones get a hold.
+    For ``devices`` all adopted stations are read; unreadable ones get a hold. It is refused (409) where stations differ
+    from the record before it ``settles``: a commit that nobody confirmed may be taken back until then.
     """
+    read = backend.clock.now()
     carried, unread = await backend.planner.carried() if asked.choice is RecordChoice.DEVICES else ([], [])
     decide_record = backend.store.integrity.decide
-    state = await run_in_threadpool(decide_record, asked.choice, who.name, asked.reason, carried, unread)
+    state = await run_in_threadpool(decide_record, asked.choice, who.name, asked.reason, carried, unread, read)
     return RecordOutcome(state=state, taken=tuple(one.station for one in carried), on_hold=tuple(unread))

@@ -131,6 +131,7 @@ class Integrity(Repository[M_co], Protocol[M_co]):
         reason: str,
         carried: Sequence[CarriedNodes] = (),
         unread: Sequence[str] = (),
+        read: datetime | None = None,
     ) -> RecordState:
         """End all doubts by a person's decision.
 
@@ -140,8 +141,10 @@ class Integrity(Repository[M_co], Protocol[M_co]):
             reason: Why, for the audit trail.
             carried: Nodes that stations carry, for the ledger.
             unread: Stations that could not be read: each gets a hold, so that nothing is repaired there meanwhile.
+            read: When the first station was read; now by default.
 
         Raises:
-            ConflictError: Nothing is in doubt.
+            ConflictError: Nothing is in doubt; or a station that differs was read before the record ``settles``, and so
+                may carry a commit that nobody confirms.
         """
         ...

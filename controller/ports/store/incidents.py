@@ -50,7 +50,15 @@ class Incidents(Repository[M_co], Protocol[M_co]):
 
     @method
     def agreements(self, tenant: str | None = None) -> tuple[AgreementMinutes, ...]:
-        """Minutes that agreements in force lost this month, and may lose; of all tenants or of one."""
+        """Minutes that agreements in force lost this month, and may lose; of all tenants or of one.
+
+        They are as they were counted last (``count_agreements``); none before they were counted in this month.
+        """
+        ...
+
+    @method
+    def count_agreements(self) -> None:
+        """Count what agreements lost this month, and put it on record. It takes long, and no transaction."""
         ...
 
     @method
@@ -65,7 +73,7 @@ class Incidents(Repository[M_co], Protocol[M_co]):
 
     @method
     def ranks(self) -> dict[str, Rank]:
-        """The order of open incidents, by id. Minutes that agreements lost are up to a minute old."""
+        """The order of open incidents, by id. Minutes that agreements lost are those counted last."""
         ...
 
     @method

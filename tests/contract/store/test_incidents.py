@@ -236,6 +236,8 @@ async def test_minutes_are_counted_by_tenant_and_against_its_agreement(store: Sq
     alfa, beta = store.incidents.minutes(incident)
     assert (alfa.tenant, alfa.lost, alfa.people, beta.lost) == ("alfa", 10, 500, 10)
     assert store.incidents.minutes(incident, "beta") == (beta,)
+    assert store.incidents.agreements("beta") == ()
+    store.incidents.count_agreements()
     (own,) = store.incidents.agreements("beta")
     assert (own.agreement, own.used, own.share) == ("beta-all", 10, round(10 / own.allowed, 4))
     (rank,) = store.incidents.ranks().values()
@@ -266,6 +268,7 @@ async def test_what_a_tenant_lost_takes_as_many_statements_whatever_others_lose(
     event.listen(store.database.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
 
     def lost() -> tuple[int, float]:
+        store.incidents.count_agreements()
         statements.clear()
         (own,) = store.incidents.agreements("alfa")
         return len(statements), own.used
@@ -274,6 +277,7 @@ async def test_what_a_tenant_lost_takes_as_many_statements_whatever_others_lose(
     betas = link("S1", tenant="beta", at=0).model_copy(update={"object": MME.replace("alfa", "beta")})
     store.alarms.report(betas)
     await clock.advance(60)
+    store.incidents.count_agreements()
     assert store.incidents.agreements("beta")[0].used == 1
     assert lost() == nothing
     store.alarms.report(_off_air(MAJOR, 1))
@@ -295,6 +299,7 @@ async def test_a_cell_that_is_locked_outside_of_windows_uses_up_what_its_agreeme
     async def look(*locked: str) -> list[float]:
         store.healths.save([Health(station="S1", at=clock.now(), reachable=True, locked=locked)])
         await clock.advance(600)
+        store.incidents.count_agreements()
         return [store.incidents.agreements(tenant)[0].used for tenant in ("alfa", "beta")]
 
     assert await look() == [0, 0]
@@ -327,6 +332,7 @@ async def test_what_has_a_root_outside_of_the_contract_is_not_owed(store: SqlSto
     (incident,) = store.incidents.open()
     (alfa, _) = store.incidents.minutes(incident.id)
     assert (incident.probable_cause, alfa.lost, alfa.outside) == ("o-ran-fault-26", 0, 10)
+    store.incidents.count_agreements()
     assert store.incidents.agreements("alfa")[0].used == 0
 
 

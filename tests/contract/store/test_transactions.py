@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+
 import pytest
 
-from controller.models.errors import NotFoundError
+from controller.models.errors import ConflictError, NotFoundError
 from controller.ports.store import Page, Store
 from controller.store import LoopStore, SqlStore
+from controller.store.transaction import Tx, WorkedOut
 
 
 def _put(store: Store, name: str, hold: str) -> str:
@@ -49,3 +53,52 @@ async def test_on_a_loop_it_is_the_same(store: SqlStore) -> None:
     assert await loop.transaction(_put, "whole", hold=hold.id) == "whole"
     await loop.close()
     assert [store.switches.is_on(name) for name in ("half", "whole")] == [False, True]
+
+
+async def test_what_is_worked_out_holds_no_transaction_and_keeps_no_other_call_waiting(store: SqlStore) -> None:
+    loop, known = LoopStore(store), WorkedOut[str, int](kept=1)
+    begun, go_on, turns = threading.Event(), threading.Event(), list[str]()
+
+    def work_out() -> int:
+        begun.set()
+        assert go_on.wait(60)
+        return 7
+
+    def work(found: Store, name: str) -> int:
+        turns.append(name)
+        found.audit.append("ana", "did", name)
+        return store.database.run(lambda tx: known.get(tx, "key", work_out))
+
+    waiting = asyncio.create_task(loop.transaction(work, "slow"))
+    assert await asyncio.to_thread(begun.wait, 60)
+    await loop.audit.append("eva", "did", "quick")  # a writer of the same lane, and of the same database
+    go_on.set()
+    assert await waiting == 7
+    assert turns == ["slow", "slow"]
+    acts = [(row.actor, row.object) for row in store.audit.page(Page())[1] if row.action == "did"]
+    assert acts == [("ana", "slow"), ("eva", "quick")], "what was left left nothing on record"
+    await loop.close()
+
+
+async def test_what_leaves_the_memory_too_fast_is_worked_out_all_the_same(store: SqlStore) -> None:
+    loop, known = LoopStore(store), WorkedOut[str, int](kept=1)
+
+    def both(tx: Tx) -> int:
+        return known.get(tx, "one", lambda: 1) + known.get(tx, "two", lambda: 2)
+
+    assert store.database.run(both) == 3
+    assert await loop.transaction(lambda _: store.database.run(both)) == 3
+    await loop.close()
+
+
+async def test_what_can_not_be_worked_out_is_told_to_its_caller(store: SqlStore) -> None:
+    loop, known = LoopStore(store), WorkedOut[str, int](kept=1)
+
+    def broken() -> int:
+        raise ConflictError("it is broken")
+
+    with pytest.raises(ConflictError, match="it is broken"):
+        store.database.run(lambda tx: known.get(tx, "key", broken))
+    with pytest.raises(ConflictError, match="it is broken"):
+        await loop.transaction(lambda _: store.database.run(lambda tx: known.get(tx, "key", broken)))
+    await loop.close()

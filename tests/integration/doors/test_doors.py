@@ -106,6 +106,7 @@ def _plan_is_empty(found: Path, folder: Path, stations: Embedded) -> None:
     """What was imported asks for nothing new, of a controller that has never seen these stations."""
     home = folder / "another"
     env = environment(home, free_ports(1), **SECRETS)
+    env["MINKA_DATABASE_URL"] = f"sqlite:///{home / 'minka.sqlite3'}"
     another = subprocess.Popen([sys.executable, "-m", "controller.cli", "api"], cwd=ROOT, env={**os.environ, **env})
     controller = Embedded(home, env, f"http://127.0.0.1:{env['MINKA_API_PORT']}", another)  # type: ignore[arg-type]
     try:

@@ -82,6 +82,7 @@ async def test_a_story_has_path_root_and_timeline(bench: ApiBench) -> None:
 async def test_a_story_has_what_it_cost_each_tenant_and_what_agreements_allow(bench: ApiBench) -> None:
     load(bench, shared(availability_percent=99.0))
     incident = bench.store.alarms.report(off_air()).incident
+    bench.store.incidents.count_agreements()
     story = await get(bench.client, f"/{incident}")
     alfa, beta = story["minutes"]
     assert (alfa["tenant"], beta["lost"]) == ("alfa", alfa["lost"])
@@ -130,6 +131,7 @@ async def test_a_tenant_sees_its_part_of_an_incident_as_if_there_were_no_other(b
     bench.store.alarms.report_all([down("S1", "beta", 0), down("S1", "alfa", 5)])
     root = bench.store.alarms.report(everything)
     bench.store.alarms.report_all([at(everything, 9, severity=CLEARED), down("S1", "alfa", 10, severity=CLEARED)])
+    bench.store.incidents.count_agreements()
     admit(bench.store, "of-alfa", "tom", Role.TENANT_VIEWER, "alfa")
     async with bench.with_token("of-alfa") as alfa:
         (one,) = (await get(alfa, "", state=["open", "closed"]))["results"]

@@ -9,7 +9,7 @@ from tests.unit.api.test_routes import load_and_adopt, plan
 async def test_a_doubt_is_shown_and_nothing_begins_until_a_person_decides(bench: ApiBench) -> None:
     station, *others = await load_and_adopt(bench)
     made = await plan(bench, expect_stations=len(others) + 1)
-    assert (await bench.client.get("/v1/record")).json() == {"epoch": 0, "doubt": "", "since": None}
+    assert (await bench.client.get("/v1/record")).json() == {"epoch": 0, "doubt": "", "since": None, "settles": None}
     nothing = await bench.client.post("/v1/record/decision", json={"choice": "record", "reason": "INC-77"})
     assert nothing.status_code == 409
     assert bench.store.integrity.check_fences({station: 7, "elsewhere": 9}).doubt
@@ -26,7 +26,7 @@ async def test_a_doubt_is_shown_and_nothing_begins_until_a_person_decides(bench:
     assert decided.status_code == 200
     assert decided.json()["on_hold"] == [others[0]]
     assert (await bench.client.get("/v1/holds")).json()["results"][0]["target"] == others[0]
-    assert (await bench.client.get("/v1/record")).json() == {"epoch": 1, "doubt": "", "since": None}
+    assert (await bench.client.get("/v1/record")).json() == {"epoch": 1, "doubt": "", "since": None, "settles": None}
     assert (await bench.anonymous.get("/readyz")).json()["record"] == "trusted"
     assert not bench.store.integrity.check_fences({station: 7}).doubt
     assert (await bench.client.post("/v1/runs", json={"plan": made["id"]})).status_code == 202

@@ -499,6 +499,7 @@ def _loaded(store: SqlStore, *regions: str) -> Network:
         named = tuple(region.model_copy(update={"id": name}) for name in regions)
         net = net.model_copy(update={"regions": named, "sites": sites, "stations": stations})
     store.networks.save(net, network_digest(net), "ana")
+    store.incidents.count_agreements()
     return net
 
 

@@ -19,7 +19,10 @@ from controller.ports.queue import FakeWakeups
 from controller.ports.store import JobResult, NewJob, Page, PreparedRun, RunRequest, Store, Transition
 from controller.runs.launch import Launcher, check_overtaking
 from controller.store import LoopStore, SqlStore, open_store
+from tests.support.idle import watched
 from tests.support.launch import prepared
+from tests.support.records import make_plan
+from tests.support.wide import STATIONS, wide_network
 from tests.unit.plan import samples
 
 
@@ -209,3 +212,25 @@ async def test_what_is_under_way_in_a_paused_run_is_not_done_yet(doors: Doors) -
         doors.store.claims.finish(claim, JobResult(Outcome.UNCHANGED))
         check_overtaking(doors.store, {claim.job.station})
     assert claims
+
+
+async def test_nothing_of_a_plan_for_a_whole_network_is_worked_out_inside_a_transaction() -> None:
+    network = wide_network()
+    names = [station.id for station in network.stations]
+    digest = network_digest(network)
+    plan = make_plan(names, edits=12).model_copy(update={"network_digest": digest})
+    store = open_store("sqlite://", VirtualClock())
+    loop = LoopStore(store)
+    launcher = Launcher(loop, None, FakeWakeups(), None)  # type: ignore[arg-type]
+    # A tenth of what is allowed, since here nobody else computes: several of them would make a second at load 7.
+    with watched(longest=0.1) as found:
+        await loop.networks.save(network, digest, "ana")
+        await loop.plans.save(plan, "ana")
+        asked = RunRequest(plan=await loop.plans.get(plan.id), actor="ana", strategy=Strategy(wave_size=500), key="k")
+        run = await launcher.start(asked)
+        assert (await launcher.start(asked)).id == run.id
+    assert sum(run.counts.values()) == STATIONS
+    assert len(store.runs.jobs(run.id)) == STATIONS
+    assert found == []
+    await loop.close()
+    store.close()

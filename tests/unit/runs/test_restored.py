@@ -11,6 +11,7 @@ import pytest
 from controller.models.alarm import RECORD_DOUBTED, AlarmState
 from controller.models.enums import RecordChoice
 from controller.models.errors import ConflictError
+from controller.models.run import LONGEST_TIMER
 from controller.nrm.tree import Tree
 from controller.ports.store import Page
 from tests.unit.runs.restore_bench import NAMES, RestoreBench
@@ -55,8 +56,14 @@ async def _stands_still(bench: RestoreBench, after: dict[str, Tree], seconds: in
 
 
 async def _decided(bench: RestoreBench, choice: RecordChoice) -> None:
+    if choice is RecordChoice.DEVICES:
+        carried, unread = await bench.planner.carried()
+        with pytest.raises(ConflictError, match="nobody confirmed, and take it back by a timer until"):
+            bench.store.integrity.decide(choice, "ana", "INC-77", carried, unread)
+        await bench.clock.advance(LONGEST_TIMER)
+    read = bench.clock.now()
     carried, unread = await bench.planner.carried() if choice is RecordChoice.DEVICES else ([], [])
-    bench.store.integrity.decide(choice, "ana", "INC-77", carried, unread)
+    bench.store.integrity.decide(choice, "ana", "INC-77", carried, unread, read)
     assert not bench.store.integrity.check().doubt
     assert bench.actions().count("record.decided") == 1
     with pytest.raises(ConflictError, match="nothing to decide"):
@@ -65,7 +72,8 @@ async def _decided(bench: RestoreBench, choice: RecordChoice) -> None:
     assert not bench.store.integrity.check().doubt
     assert bench.store.audit.verify() is None
     _, alarms = bench.store.alarms.page(Page(1000))
-    assert [alarm.cleared is None for alarm in alarms if alarm.probable_cause == RECORD_DOUBTED] == [False]
+    (doubt,) = (alarm for alarm in alarms if alarm.probable_cause == RECORD_DOUBTED)
+    assert (doubt.state, doubt.cleared_by) == (AlarmState.CLEARED, "ana")
 
 
 async def test_a_restored_backup_changes_nothing_until_the_record_is_accepted_and_then_repairs(

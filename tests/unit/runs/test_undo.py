@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
 
@@ -15,7 +13,7 @@ from controller.nrm.tree import Leaves, Observed
 from controller.plan import StationView
 from controller.ports.store import EndedJob
 from controller.runs.planning.undo import undo_station
-from controller.runs.procedures import Undo
+from controller.runs.procedures import Undo, UndoneRun
 from controller.runs.rollout.waves import cut_stages
 from tests.support.records import make_network, make_plan
 
@@ -138,9 +136,7 @@ def test_stages_are_cut_apart_and_units_are_not() -> None:
 
 
 def test_the_canary_of_an_undo_is_of_what_came_last() -> None:
-    jobs = [SimpleNamespace(station=name, wave=wave) for name, wave in (("A", 0), ("B", 0), ("C", 1), ("D", 1))]
-    undone = SimpleNamespace(strategy=Strategy())
-    store = SimpleNamespace(runs=SimpleNamespace(get=lambda _: undone, jobs=lambda _: jobs))
+    undone = UndoneRun(check_timeout=30, waves={"A": 0, "B": 0, "C": 1, "D": 1})
     plan = make_plan(["A", "B", "C", "D"]).model_copy(update={"undoes": "r-1"})
-    _, cut = Undo()._cut(cast("Any", store), plan, make_network()[1], Strategy(canary=1))
+    _, cut = Undo()._cut(plan, make_network()[1], Strategy(canary=1), undone)
     assert [(job.station, job.wave) for job in cut] == [("C", 0), ("D", 1), ("A", 2), ("B", 2)]

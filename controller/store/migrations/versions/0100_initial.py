@@ -365,6 +365,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("station", "path", name=op.f("pk_ledger")),
     )
     op.create_table(
+        "agreement_minutes",
+        sa.Column("agreement", sa.String(), nullable=False),
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("counted", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("agreement", name=op.f("pk_agreement_minutes")),
+    )
+    op.create_table(
         "judgements",
         sa.Column("level", sa.String(), nullable=False),
         sa.Column("of", sa.String(), nullable=False),
@@ -413,6 +422,7 @@ def upgrade() -> None:
         sa.Column("digest", sa.String(), nullable=False),
         sa.Column("terms", sa.String(), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("agreements", sa.Text(), server_default="[]", nullable=False),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_network_history")),
     )
     op.create_table(
@@ -700,6 +710,7 @@ def upgrade() -> None:
         sa.Column("station", sa.String(), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("tenants", sa.Text(), server_default="[]", nullable=False),
         sa.ForeignKeyConstraint(["plan"], ["plans.id"], name=op.f("fk_changes_plan")),
         sa.PrimaryKeyConstraint("plan", "station", name=op.f("pk_changes")),
     )
@@ -1077,6 +1088,7 @@ def downgrade() -> None:
     op.drop_index("ix_ledger_history_station_number", table_name="ledger_history")
     op.drop_table("ledger_history")
     op.drop_table("judgements")
+    op.drop_table("agreement_minutes")
     op.drop_table("ledger")
     op.drop_index(op.f("ix_leases_incarnation"), table_name="leases")
     op.drop_table("leases")

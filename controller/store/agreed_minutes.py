@@ -1,0 +1,215 @@
+"""Minutes that agreements lost in the month: counted by a scheduler, and on record for all who read them.
+
+To count them takes longer with each version of the network in the month, and with each alarm. So they are counted
+outside of transactions, one version of the network in memory at a time. What was lost under a past version is counted
+once: again only if something that it depends on changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from itertools import pairwise
+from typing import TypeVar
+
+import orjson
+from sqlalchemy import Column, String, Table, Text, bindparam, delete, func, select
+
+from controller.intent.impact import Sharing, in_force
+from controller.intent.outages import (
+    Era,
+    ExcusedTimes,
+    Outages,
+    Spell,
+    Times,
+    agreement_minutes,
+    both,
+    spans_of,
+)
+from controller.models.incident import AgreementMinutes
+from controller.models.network import Network
+from controller.nrm.tree import Path
+from controller.store.columns import Instant, metadata
+from controller.store.networks import HeldVersion
+from controller.store.transaction import Tx
+
+K = TypeVar("K")
+
+#: What agreements lost and may lose in the month, as it was counted last.
+minutes_of_agreements = Table(
+    "agreement_minutes",
+    metadata,
+    Column("agreement", String, primary_key=True),
+    Column("tenant", String, nullable=False),
+    Column("counted", Instant, nullable=False),
+    # End of the month that they are about.
+    Column("until", Instant, nullable=False),
+    Column("content", Text, nullable=False),
+)
+
+_OF_THIS_MONTH = (
+    select(minutes_of_agreements.c.content)
+    .where(minutes_of_agreements.c.until > bindparam("now", type_=Instant()))
+    .order_by(minutes_of_agreements.c.agreement)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MonthOnRecord:
+    """What counts in a month until now, as it is on record.
+
+    Attributes:
+        digest: Digest of the current network.
+        held: Versions of the network in the month.
+        spells: Times in which alarms stood that take service away.
+        links: Core links of stations with such alarms of links.
+        locks: Times in which cells were locked.
+    """
+
+    now: datetime
+    begin: datetime
+    end: datetime
+    digest: str
+    network: Network
+    held: Sequence[HeldVersion]
+    spells: Sequence[Spell]
+    links: Mapping[str, Sequence[tuple[str, Path]]]
+    excused: ExcusedTimes
+    locks: Mapping[str, Times]
+
+
+class Counter:
+    """Counts what agreements lost.
+
+    Args:
+        network_of: Reads a version of the network by its digest; it is not kept.
+    """
+
+    def __init__(self, network_of: Callable[[str], Network]) -> None:
+        self._network_of = network_of
+        #: Cell-seconds that agreements lost, by all that they depend on.
+        self._lost: dict[str, Mapping[str, float]] = {}
+
+    def count(self, month: MonthOnRecord) -> tuple[AgreementMinutes, ...]:
+        """What agreements in force lost, and may lose in the whole month; by agreement."""
+        lost: dict[str, float] = {}
+        allowed: dict[str, float] = {}
+        known: dict[str, Mapping[str, float]] = {}
+        ends = [(one.since, one) for one in month.held]
+        for (since, version), (until, _) in pairwise([*ends, (month.end, None)]):
+            assert version is not None
+            for terms in version.agreements:
+                allowed[terms.agreement] = allowed.get(terms.agreement, 0.0) + terms.allowed(since, until)
+            part = _part_of(month, version.digest, since, until)
+            if part.is_empty:
+                continue
+            key = part.key
+            known[key] = self._lost.get(key) or part.lost(self._network(month, version.digest))
+            for name, seconds in known[key].items():
+                lost[name] = lost.get(name, 0.0) + seconds
+        self._lost = known
+        elapsed = (month.now - month.begin) / (month.end - month.begin)
+        return tuple(
+            agreement_minutes(one, lost.get(one.id, 0.0), allowed.get(one.id, 0.0), elapsed)
+            for one in in_force(month.network, month.network.day(month.now))
+        )
+
+    def _network(self, month: MonthOnRecord, digest: str) -> Network:
+        return month.network if digest == month.digest else self._network_of(digest)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What was lost under one version of the network."""
+
+    digest: str
+    since: datetime
+    until: datetime
+    spells: Sequence[Spell]
+    links: Mapping[str, Sequence[tuple[str, Path]]]
+    excused: ExcusedTimes
+    locks: Mapping[str, Times]
+    now: Network
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing can have been lost."""
+        return not self.spells and not self.locks
+
+    @property
+    def key(self) -> str:
+        """Hash of all that the losses depend on."""
+        ends = [(one.id, sorted(one.link_by_node.items())) for one in self.now.tenants]
+        spells = [
+            (
+                *(one.alarm.station, one.alarm.object, one.alarm.object_class, one.alarm.tenant),
+                *(one.alarm.probable_cause, one.alarm.cells, one.alarm.tenants, one.alarm.functions),
+                *(one.since, one.until, one.cause),
+            )
+            for one in self.spells
+        ]
+        excused = [
+            sorted(self.excused.planned.items()),
+            [one.model_dump(mode="json") for one in self.excused.works],
+        ]
+        content = (self.digest, self.since, self.until, ends, spells, self.links, excused, sorted(self.locks.items()))
+        return sha256(orjson.dumps(content)).hexdigest()
+
+    def lost(self, network: Network) -> Mapping[str, float]:
+        """Cell-seconds that agreements lost."""
+        eras = [
+            Era(first, last, network, Sharing(network, network.day(first)))
+            for first, last in spans_of(network, self.since, self.until)
+        ]
+        outages = Outages(self.spells, eras, self.links, self.excused, self.locks, self.now)
+        names = {one.id for era in eras for one in era.sharing.in_force}
+        return {name: outages.lost(name, self.since, self.until) for name in names}
+
+
+def _part_of(month: MonthOnRecord, digest: str, since: datetime, until: datetime) -> _Part:
+    until = min(until, month.now)
+    spells = [
+        one._replace(since=max(one.since, since), until=min(one.until, until))
+        for one in month.spells
+        if max(one.since, since) < min(one.until, until)
+    ]
+    stations = {one.alarm.station for one in spells}
+    excused = ExcusedTimes(dict(_clipped(month.excused.planned, since, until)), month.excused.works)
+    links = {name: there for name, there in month.links.items() if name in stations}
+    locks = dict(_clipped(month.locks, since, until))
+    return _Part(digest, since, until, spells, links, excused, locks, month.network)
+
+
+def _clipped(times: Mapping[K, Times], since: datetime, until: datetime) -> Iterator[tuple[K, Times]]:
+    for key, all_times in times.items():
+        if since < until and (within := both(all_times, ((since, until),))):
+            yield key, within
+
+
+def counted_minutes(tx: Tx, tenant: str | None) -> tuple[AgreementMinutes, ...]:
+    """What agreements lost in this month, as it was counted last; of all tenants or of one."""
+    query = _OF_THIS_MONTH if tenant is None else _OF_THIS_MONTH.where(minutes_of_agreements.c.tenant == tenant)
+    return tuple(AgreementMinutes.model_validate_json(one) for one in tx.execute(query, {"now": tx.now}).scalars())
+
+
+def put_minutes(tx: Tx, month: MonthOnRecord, found: Iterable[AgreementMinutes]) -> None:
+    """Put on record what was counted, unless somebody counted later."""
+    tx.guard("agreement minutes")
+    latest = tx.execute(select(func.max(minutes_of_agreements.c.counted, type_=Instant()))).scalar()
+    if latest is not None and latest > month.now:
+        return
+    tx.execute(delete(minutes_of_agreements))
+    rows = [
+        {
+            "agreement": one.agreement,
+            "tenant": one.tenant,
+            "counted": month.now,
+            "until": month.end,
+            "content": one.model_dump_json(),
+        }
+        for one in found
+    ]
+    if rows:
+        tx.execute(minutes_of_agreements.insert(), rows)
