@@ -21,7 +21,7 @@ from controller.device.pool import LIMIT
 from controller.inventory.credentials import read_credentials
 from controller.models.audit import AuditAnchor
 from controller.models.credentials import LOOPBACK_ONLY, Credentials
-from controller.models.errors import InputError, NotFoundError
+from controller.models.errors import InputError, NotFoundError, StoreError
 from controller.models.measurement import DAY, HOUR, MONTH, QUARTER
 from controller.models.metrics import Observations
 from controller.models.network import Network
@@ -54,6 +54,46 @@ log = structlog.get_logger()
 
 #: Open files that a process needs in addition to its sessions to devices.
 _OTHER_FILES = 200
+#: Seconds for which callers are judged by the network files that were in force last.
+_NEWS = 0.2
+
+
+class CallingStations:
+    """The stations that call home by the network files in force."""
+
+    def __init__(self, store: LoopStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._digest = ""
+        self._asked: float | None = None
+        self._turn = asyncio.Lock()
+
+    async def news(self) -> list[DeviceTarget] | None:
+        """Those of network files that came into force since the last call; None if these are the same.
+
+        Thousands of stations may call at once: one of them asks the record, the others wait for its answer.
+        """
+        async with self._turn:
+            now = self._clock.monotonic()
+            if self._asked is not None and now < self._asked + _NEWS:
+                return None
+            found = await self._in_force()
+            self._asked = self._clock.monotonic()
+        return found
+
+    async def _in_force(self) -> list[DeviceTarget] | None:
+        try:
+            digest, network = await self._store.networks.get()
+        except NotFoundError:
+            log.info("device.no_calls_expected", reason="no network is loaded yet: minka network load")
+            return None
+        except StoreError as error:  # callers are judged by what was in force last
+            log.warning("device.callers_not_known", reason=error.message)
+            return None
+        if digest == self._digest:
+            return None
+        self._digest = digest
+        return [target_of(network, one.station) for one in network.endpoints if one.call_home]
 
 
 @dataclass(frozen=True)
@@ -149,8 +189,7 @@ class Parts:
     async def take_calls(self, role: ProcessRole) -> None:
         """Let stations call home, if the settings say where.
 
-        Those of the current network are expected from the beginning; those of a later one from the first
-        time that somebody wants a session, until when their calls are refused.
+        Each call is judged by the network files that are in force then, whenever they were loaded.
 
         Raises:
             InputError: The port can't be listened on.
@@ -158,16 +197,9 @@ class Parts:
         address, _, port = self.settings.call_home.rpartition(":")
         if not address:
             return
-        try:
-            _, network = await self.loop_store.networks.get()
-        except NotFoundError:
-            log.info("device.no_calls_expected", reason="no network is loaded yet: minka network load")
-        else:
-            calling = [endpoint.station for endpoint in network.endpoints if endpoint.call_home]
-            self.devices.expect(target_of(network, station) for station in calling)
         at = int(port) + list(ProcessRole).index(role)
         try:
-            self.devices.listen(address.strip("[]"), at)
+            self.devices.listen(address.strip("[]"), at, CallingStations(self.loop_store, self.clock).news)
         except (OSError, OverflowError) as error:
             raise InputError(f"stations can't call home at {address} port {at}: {error}") from error
 

@@ -11,7 +11,7 @@ import asyncio
 import base64
 import socket
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
 import asyncssh
@@ -30,6 +30,12 @@ _PAUSE = 1.0
 log = structlog.get_logger()
 
 Arrival = Callable[[DeviceTarget, asyncssh.SSHClientConnection, Transport], None]
+#: The stations that may call from now on; None while they are the same as before.
+Callers = Callable[[], Awaitable[Iterable[DeviceTarget] | None]]
+
+
+async def _the_same() -> None:
+    """Expect nobody else than before."""
 
 
 class CallHome:
@@ -62,6 +68,7 @@ class CallHome:
         self._silent: OrderedDict[asyncio.Task[None], None] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: socket.socket | None = None
+        self._may_call: Callers = _the_same
 
     @property
     def listening(self) -> bool:
@@ -75,12 +82,25 @@ class CallHome:
         self._keys[target.station] = key
         self._expected[key] = target
 
-    def listen(self, address: str, port: int) -> int:
+    def expect_only(self, targets: Iterable[DeviceTarget]) -> None:
+        """Accept these stations, and no others any more."""
+        self._expected.clear()
+        self._keys.clear()
+        for target in targets:
+            self.expect(target)
+
+    def listen(self, address: str, port: int, may_call: Callers = _the_same) -> int:
         """Accept calls; return the port, which the system chooses for 0.
+
+        Args:
+            address: Where to listen.
+            port: Where to listen.
+            may_call: Asked before a caller is looked at, so that it is judged by the network files in force.
 
         Raises:
             OSError: The address can't be listened on.
         """
+        self._may_call = may_call
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self._listener = socket.create_server((address, port), family=family, backlog=BACKLOG)
         self._listener.setblocking(False)
@@ -131,6 +151,8 @@ class CallHome:
                 await _speaks(caller)
             self._silent.pop(me, None)
             async with self._turns:
+                if (stations := await self._may_call()) is not None:
+                    self.expect_only(stations)
                 await self._let_in(caller, peer)
         except TimeoutError:
             log.info("device.caller_said_nothing", peer=peer)

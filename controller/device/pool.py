@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 
 import asyncssh
 
-from controller.device.callhome import CallHome
+from controller.device.callhome import Callers, CallHome
 from controller.device.capabilities import KnownModules
 from controller.device.cli_devices import CliDevices
 from controller.device.connect import Connector
@@ -172,13 +172,18 @@ class SshDevices:
         self._cloud = self._cloud or self._make_cloud()
         return self._cloud
 
-    def listen(self, address: str, port: int) -> int:
+    def listen(self, address: str, port: int, may_call: Callers | None = None) -> int:
         """Let stations call home; return the port.
+
+        Args:
+            address: Where to listen.
+            port: Where to listen.
+            may_call: See ``CallHome.listen``; None for those that are expected by name only.
 
         Raises:
             OSError: The address can't be listened on.
         """
-        return self._home.listen(address, port)
+        return self._home.listen(address, port, may_call) if may_call else self._home.listen(address, port)
 
     def expect(self, targets: Iterable[DeviceTarget]) -> None:
         """Let these stations in when they call, before anybody asks for them; unknown callers are refused."""

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -282,3 +283,30 @@ async def test_processes_expect_the_stations_of_the_network(tmp_path: Path, monk
                 await asyncio.sleep(0.02)
             with pytest.raises(InputError, match=f"stations can't call home at 127.0.0.1 port {port}"):
                 await made.take_calls(ProcessRole.WORKER)
+
+
+async def test_calls_are_judged_by_the_network_files_in_force(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that listens before any network is loaded lets its stations in afterwards, and out of it again."""
+    monkeypatch.setenv("MINKA_DEVICE_PASSWORD", "minka-sim")
+    said: list[str] = []
+    log = SimpleNamespace(warning=lambda event, **_: said.append(event), info=lambda *_, **__: None)
+    monkeypatch.setattr("controller.device.callhome.log", log)
+    port = free_ports(2) + 1
+    network = load_network(TINY)
+    calling = tuple(
+        Endpoint(station=endpoint.station, host_key=endpoint.host_key, call_home=True) for endpoint in network.endpoints
+    )
+    settings = Settings(home=tmp_path / "home", call_home=f"127.0.0.1:{port - 1}")
+    home = Home("127.0.0.1", port, again_seconds=0.1)
+    async with parts(settings) as made:
+        await made.take_calls(ProcessRole.WORKER)
+        async with Fleet(read_network(TINY), FleetSettings(homes=[home])):
+            await until(lambda: said.count("device.call_refused") > len(calling))
+            assert made.devices.counts["idle"] == 0
+            made.store.networks.save(network.model_copy(update={"endpoints": calling}), "digest", "test")
+            await until(lambda: made.devices.counts["idle"] == len(calling))
+            # One that left the files is refused when it calls again.
+            made.store.networks.save(network.model_copy(update={"endpoints": calling[1:]}), "later", "test")
+            said.clear()
+            made.devices._callers[calling[0].station].abort()
+            await until(lambda: said.count("device.call_refused") > 1)
