@@ -90,7 +90,7 @@ def _show(device: dict[str, Any], kpis: Mapping[str, Any]) -> None:
     out.print(f"{station}: site {device['site']}, region {device['region']}, {' '.join(device['profiles'])}")
     if "adopted" in device:
         out.print(f"adopted {when(device['adopted'])}, applied {when(device['applied'])}")
-    if device.get("collection"):
+    if "collection" in device:
         out.print("performance data:", _collected(device["collection"]))
     if device.get("indicators"):
         out.print(*_indicators(device["indicators"], kpis))
@@ -119,8 +119,10 @@ def _show(device: dict[str, Any], kpis: Mapping[str, Any]) -> None:
     )
 
 
-def _collected(collection: dict[str, Any]) -> Any:
+def _collected(collection: dict[str, Any] | None) -> Any:
     """The end of the newest performance data, and why newer data is missing."""
+    if collection is None:
+        return "none is collected of it"
     until = f"until {when(collection['newest'])}" if collection["newest"] else "none yet"
     if collection["reason"]:
         return styled(f"{until}; {counted(collection['failures'], 'failure')} in a row: {collection['reason']}", "red")

@@ -21,6 +21,9 @@ _SOON, _GENTLY = 0.1, 2.0
 READY_SECONDS = 600.0
 #: Seconds in which an operator that gave up may recover, for example if it saw only a part of an edit.
 STALLED_SECONDS = 5.0
+#: Seconds after which a station that reports no state at all is not waited for any more: whoever reports some does so
+#: as soon as there is something to report of, if only DISABLED.
+SILENT_SECONDS = 5.0
 #: Why a wait ended early.
 CANCELLED = "cancelled by a person"
 #: Conditions that the device's reported state proves.
@@ -87,9 +90,11 @@ async def unmet(
 ) -> tuple[str, Observed]:
     """Wait until all conditions hold at once.
 
-    States that the station does not report in all that time do not count as missing (see ``remark``). It also waits for
-    alarms to clear: many do so by themselves while the change settles. It does not wait for a function whose operator
-    gave up, nor for one that somebody else changed meanwhile: what becomes ready then is not what was asked for.
+    States that the station does not report in all that time do not count as missing (see ``remark``). A station that
+    reports none at all, as a server on which nothing provides any, is not waited for so long (``SILENT_SECONDS``). It
+    also waits for alarms to clear: many do so by themselves while the change settles. It does not wait for a function
+    whose operator gave up, nor for one that somebody else changed meanwhile: what becomes ready then is not what was
+    asked for.
 
     Args:
         session: Where to read again, and again.
@@ -120,12 +125,19 @@ async def unmet(
         now = clock.monotonic()
         stalled = (stalled or now) if any(is_stalled(seen, wait.path) for wait in late) else None
         hopeless = (stalled is not None and now >= stalled + STALLED_SECONDS) or (bool(late) and astray(seen))
-        if hopeless or now >= begin + most or (late and cut()):
+        silent = now >= begin + SILENT_SECONDS and not (missing or alarms) and _is_silent(wanted, seen)
+        if hopeless or silent or now >= begin + most or (late and cut()):
             words = _in_words([_name(wait, seen) for wait in missing], alarms, min(most, round(now - begin)))
             return (f"{CANCELLED}; {words}" if late and cut() else words), seen
         await clock.sleep(pause)
         pause = min(_GENTLY, pause * 1.6)
         seen = await session.read()
+
+
+def _is_silent(wanted: Iterable[WaitFor], seen: Observed) -> bool:
+    """Whether a station has cells and links and reports no state; of their root some stations report a release only."""
+    own = all(wait.path in seen.tree and wait.kind != "ready" for wait in wanted)
+    return own and all(path.rfind("/") == 0 for path in seen.state)
 
 
 def _new(seen: Observed, before: Container[Excuse]) -> Iterator[ActiveAlarm | AlarmRecord]:

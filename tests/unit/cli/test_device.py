@@ -37,7 +37,10 @@ DEVICE = {"station": "S1", "site": "s", "region": "r", "profiles": ["lte-28658"]
         ),
         (
             {"collection": None, "indicators": JUDGED | {"losses": {"accessibility": 0.0, "retainability": 1.75}}},
-            [f"indicators until {AT}: Abnormal releases per hour of use 3.25 1/h, {WORSE}; Accessibility 98.77 %"],
+            [
+                "performance data: none is collected of it",
+                f"indicators until {AT}: Abnormal releases per hour of use 3.25 1/h, {WORSE}; Accessibility 98.77 %",
+            ],
         ),
         # To a tenant's people all is told that there is of their own part.
         (

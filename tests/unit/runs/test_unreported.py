@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any, cast
+from unittest.mock import AsyncMock
+
 import pytest
 
+from controller.models.plan import WaitFor
 from controller.models.run import Outcome, Strategy
+from controller.nrm.tree import Observed
+from controller.runs.transaction.checks import SILENT_SECONDS, unmet
 from tests.unit.runs.transaction_bench import QUICK, UNSAFE, Scenario, TransactionBench, add_tenant, retune
 
 LINKS = {"EP_S1C", "EP_NgC", "EP_NgU"}
@@ -44,3 +51,21 @@ async def test_cells_are_locked_and_unlocked_where_nothing_is_reported_of_them()
         "the station reports no states: cells and core links were not checked",
     )
     bench.assert_settled(result)
+
+
+@pytest.mark.parametrize("told", [False, True])
+async def test_a_first_bring_up_waits_little_where_nothing_is_reported_at_all_and_long_where_something_is(
+    told: bool,
+) -> None:
+    """There is nothing yet by which to know the station, so its silence afterwards has to tell."""
+    bench = TransactionBench(retune(), Strategy())
+    root, cell = "/ManagedElement[S1]", bench.scenario.change.checks[0].path
+    tree = {root: {}, cell: {"administrativeState": "UNLOCKED"}}
+    seen = Observed(tree, {root: {"swVersion": "1"}, **({cell: {"other": "1"}} if told else {})})
+    session = SimpleNamespace(read=AsyncMock(return_value=seen))
+    begun = bench.clock.monotonic()
+    wanted = [WaitFor(kind="cell-on-air", path=cell)]
+    missing, _ = await unmet(cast("Any", session), wanted, (), seen, bench.clock, 60)
+    assert missing == ""
+    assert bench.clock.monotonic() - begun >= (60 if told else SILENT_SECONDS)
+    assert bench.clock.monotonic() - begun < (65 if told else SILENT_SECONDS + 5)
