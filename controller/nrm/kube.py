@@ -220,8 +220,8 @@ class FunctionObjects(Objects):
     def _deployment(self, pool: str, here: Mapping[Kind, Object], seen: _TreeReader) -> None:
         path = self._entry("Deployment", pool)
         standing = seen.standing(here.get(NF_DEPLOYMENT), path)
-        settings = None if NF_DEPLOYMENT in here and standing is None else here.get(CONFIG_MAP)
-        settings = seen.standing(settings, path)
+        # While somebody else's deletion of the NFDeployment is held up, its parameters are what is left to remove.
+        settings = seen.standing(here.get(CONFIG_MAP), path)
         if standing is None and settings is None:
             return
         spec = (standing or {}).get("spec", {})

@@ -346,6 +346,30 @@ async def test_what_a_finalizer_holds_is_gone_for_us_and_named(pools: Pools) -> 
         await change(pools, making(CARRIED, there=tuple(seen.tree)))
 
 
+async def test_what_somebody_else_deletes_and_a_finalizer_holds_leaves_no_parameters(pools: Pools) -> None:
+    """Its ConfigMap is still ours to remove, while the deletion is held up and afterwards."""
+    await change(pools, making(CARRIED))
+    cluster = pools.clusters["edge-1"]
+    held = cluster.edited(pools.found())
+    held["metadata"]["finalizers"] = ["nephio.org/cleanup"]
+    cluster.update(NFDS, held)
+    cluster.delete(NFDS, NAMESPACE, NAME.lower())
+    assert pools.found()["metadata"]["deletionTimestamp"]
+    async with pools.devices.session(pools.function()) as session:
+        seen = await session.read()
+        assert HERE in seen.tree
+        assert "provider" not in seen.tree[HERE]
+        assert "nephio.org/cleanup" in seen.unknown[0]
+        await session.edit([removing(path) for path in seen.tree if path.count("/") == HERE.count("/")])
+        await session.commit()
+        assert HERE not in (await session.read()).tree
+    released = cluster.edited(pools.found())
+    released["metadata"]["finalizers"] = []
+    cluster.update(NFDS, released)
+    left = [kind for kind in (NFDS, "configmaps", "poddisruptionbudgets.policy") if pools.found(kind=kind) is not None]
+    assert left == []
+
+
 # --------------------------------------------------------------------------- pools that are away
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -565,6 +565,56 @@ def test_a_pod_under_two_budgets_is_not_evicted_and_the_run_says_why(cloud: Clou
         await cloud.assert_recorded()
 
     cloud.play(each())
+
+
+@pytest.mark.parametrize("calls", [range(1, 60, 4) if SOAK else (9, 17, 25)])
+def test_a_deployment_deleted_in_the_middle_that_a_finalizer_holds_leaves_nothing(
+    cloud: Cloud, calls: Collection[int]
+) -> None:
+    """Whenever somebody deletes what a move has just made: once the finalizer lets go, all of it is gone."""
+
+    def hold(cluster: Cluster) -> bool:
+        found = cluster.get(KINDS[0], NAMESPACE, FUNCTION.lower())
+        if found is None or "deletionTimestamp" in found["metadata"]:
+            return found is not None
+        held = cluster.edited(found)
+        held["metadata"]["finalizers"] = ["vendor.example/cleanup"]
+        cluster.update(KINDS[0], held, manager="kubectl-edit")
+        cluster.delete(KINDS[0], NAMESPACE, FUNCTION.lower())
+        return True
+
+    def note(held: list[bool], cluster: Cluster) -> None:
+        held.append(hold(cluster))
+
+    def release(cluster: Cluster) -> None:
+        found = cluster.get(KINDS[0], NAMESPACE, FUNCTION.lower())
+        if found is not None and found["metadata"].get("finalizers"):
+            freed = cluster.edited(found)
+            freed["metadata"]["finalizers"] = []
+            cluster.update(KINDS[0], freed, manager="kubectl-edit")
+
+    async def each() -> None:
+        struck_once = False
+        for at in calls:
+            before = cloud.placed(FUNCTION)
+            (target,) = (pool for pool in cloud.fleet.pools if pool not in before)
+            cluster, held = cloud.fleet.pools[target].cluster, list[bool]()
+            await moved(cloud)
+            await cloud.work(Stricken(at, strike=partial(note, held, cluster)))
+            struck_once = struck_once or any(held)
+            await cloud.time.sleep(SETTLE)
+            release(cluster)
+            await cloud.time.sleep(SETTLE)
+            await cloud.tidy()
+            if not cloud.placed(FUNCTION):
+                await cloud.again_up()
+            elif any(held):
+                await cloud.heal()
+            await cloud.assert_whole(FUNCTION, stays=True)
+        assert struck_once
+
+    cloud.play(each())
+    cloud.intact = True
 
 
 @pytest.mark.timeout(3600)

@@ -323,15 +323,21 @@ def test_half_a_function_is_there_and_is_not_what_is_wanted() -> None:
     assert OBJECTS.wanted(observed.tree).keys() == found.keys()
 
 
-def test_what_is_being_deleted_is_gone_and_named() -> None:
+def test_what_is_being_deleted_is_named_and_its_parameters_are_what_is_left() -> None:
     metadata = {
         **deployment()[PLACES[NF_DEPLOYMENT]]["metadata"],
         "deletionTimestamp": "2026-01-01T00:00:00Z",
         "finalizers": ["nephio.org/cleanup"],
     }
     seen = OBJECTS.observed(deployment(metadata=metadata), {})
-    assert f"{TOP}/Deployment[edge-1]" not in seen.tree
+    path = f"{TOP}/Deployment[edge-1]"
+    assert seen.tree[path]["cpus"] == "8"
+    assert "image" not in seen.tree[path]
+    assert why_not_ready(seen, path) == "it is not there"
     assert "nephio.org/cleanup" in seen.unknown[0]
+    found = deployment(metadata=metadata)
+    del found[PLACES[CONFIG_MAP]]
+    assert path not in OBJECTS.observed(found, {}).tree
 
 
 def test_a_pool_that_does_not_answer_is_dark_and_nothing_of_it_is_missing() -> None:
