@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import structlog
@@ -19,6 +19,7 @@ from controller.assurance.checker import Checker
 from controller.device import SshDevices
 from controller.device.pool import LIMIT
 from controller.inventory.credentials import read_credentials
+from controller.inventory.definitions import read_definitions
 from controller.models.audit import AuditAnchor
 from controller.models.credentials import LOOPBACK_ONLY, Credentials
 from controller.models.errors import InputError, NotFoundError, StoreError
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from controller.assurance.measured_faults import MeasuredFaults
     from controller.playbook.engine.context import ActionServices
     from controller.queue.wakeups import CeleryWakeups, SchedulerWakeups
+    from controller.remediation.definitions import DefinitionWatch
     from controller.remediation.remediator import Remediator
     from controller.runs.approval.notices import Notices
     from controller.runs.loop import WorkerLoop
@@ -52,6 +54,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+#: The most files of definitions that a process names in its log.
+_NAMED = 10
 #: Open files that a process needs in addition to its sessions to devices.
 _OTHER_FILES = 200
 #: Seconds for which callers are judged by the network files that were in force last.
@@ -164,8 +168,7 @@ class Parts:
 
         webhook = HttpWebhook(self.settings.notify_url)
         sources = tuple(self.settings.software_sources.split())
-        kpis = self.settings.kpis
-        return ActionServices(self.loop_store, self.planner, webhook, self.clock, sources=sources, kpis=kpis)
+        return ActionServices(self.loop_store, self.planner, webhook, self.clock, sources=sources)
 
     def _channels(self) -> dict[str, Webhook]:
         """Channels to people besides the webhook."""
@@ -271,10 +274,8 @@ class Parts:
         """The judge of measurements, which raises alarms."""
         from controller.assurance.measured_faults import MeasuredFaults
         from controller.models.alarm import AlarmSource
-        from controller.performance.kpis import load_kpis
 
-        alarms = AlarmSource.CHECK in self.settings.sources
-        return MeasuredFaults(self.loop_store, self.clock, load_kpis(self.settings.kpis), alarms=alarms)
+        return MeasuredFaults(self.loop_store, self.clock, alarms=AlarmSource.CHECK in self.settings.sources)
 
     async def prune_reports(self) -> None:
         """Delete reports of alarms that are too old, or too many."""
@@ -302,26 +303,31 @@ class Parts:
         return Importer(self.loop_store, self.devices, self.clock)
 
     def remediator(self) -> Remediator:
-        """The remediation loop with the rules of the settings' folder."""
+        """The remediation loop with the rules that are in force."""
         from controller.observe.webhook import HttpWebhook
         from controller.playbook.actions.shipped import registry
         from controller.playbook.engine.preparation import PlaybookPreparation
-        from controller.playbook.language.library import Library
+        from controller.playbook.in_force import library_in_force
         from controller.remediation.breaker import Breaker
         from controller.remediation.guards import Limits
         from controller.remediation.remediator import Remediator
-        from controller.remediation.rules import Rule, load_rules
         from controller.runs.launch import Launcher
 
         notifier = HttpWebhook(self.settings.escalation_url)
-        rules = load_rules(self.settings.rules)
         checker = Checker(self.loop_store, self.planner, self.clock, ())
-        services = self._services()
-        playbooks = PlaybookPreparation(services, Library(self.settings.playbooks, registry()))
+        playbooks = PlaybookPreparation(self._services(), library_in_force, registry())
         launcher = Launcher(self.loop_store, self.planner, self.wakeups, playbooks)
-        breaker = Breaker(self.settings.repair_limit, self.settings.repair_limit_minutes)
-        limits, digest = Limits.of(self.settings), partial(Rule.digest, playbooks=self.settings.playbooks)
-        return Remediator(self.loop_store, checker, launcher, notifier, self.clock, rules, breaker, limits, digest)
+        breaker, limits = (
+            Breaker(self.settings.repair_limit, self.settings.repair_limit_minutes),
+            Limits.of(self.settings),
+        )
+        return Remediator(self.loop_store, checker, launcher, notifier, self.clock, breaker=breaker, limits=limits)
+
+    def definition_watch(self) -> DefinitionWatch:
+        """The watch over files of rules, playbooks and KPIs that are in force but can't be used."""
+        from controller.remediation.definitions import DefinitionWatch
+
+        return DefinitionWatch(self.loop_store, self.clock)
 
     def checker(self) -> Checker:
         """Health checks."""
@@ -390,13 +396,43 @@ def _checked_head(store: Store) -> tuple[RecordState, AuditAnchor]:
 
 
 def open_record(settings: Settings, clock: Clock) -> SqlStore:
-    """The store of the settings, with its evidence outside of the database.
+    """The store of the settings, with its evidence outside of the database, and rules, playbooks and KPIs in force.
 
     Raises:
         StoreError: The database is unreachable or made by a newer version.
-        InputError: The keys of the audit trail are missing, or none.
+        InputError: The keys of the audit trail are missing, or none; or so is a folder of definitions.
     """
-    return open_store(settings.database, clock, evidence=lambda store: _evidence(settings, store))
+    store = open_store(settings.database, clock, evidence=lambda store: _evidence(settings, store))
+    try:
+        put_first_definitions(store, settings)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def put_first_definitions(store: Store, settings: Settings) -> None:
+    """Put the rules, playbooks and KPIs of the settings' folders in force on a record where none ever were.
+
+    From then on the record says what is in force, and only people change that: where the folders of a process say
+    something else, that is logged and no more.
+
+    Raises:
+        InputError: A folder is missing, and nothing is in force.
+    """
+    try:
+        in_force = store.definitions.get()
+    except NotFoundError:
+        files = read_definitions(settings.rules, settings.playbooks, settings.kpis)
+        store.definitions.put(files, by="minka", reason="none were in force", first=True)
+        return
+    try:
+        files = read_definitions(settings.rules, settings.playbooks, settings.kpis)
+    except InputError as error:
+        log.warning("definitions.unread", in_force=in_force.digest, reason=error.message)
+        return
+    if differ := files.differences(in_force.files):
+        log.warning("definitions.differ", in_force=in_force.digest, files=differ[:_NAMED], number=len(differ))
 
 
 def _evidence(settings: Settings, store: SqlStore) -> Evidence:

@@ -19,6 +19,16 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "endpoints": "station,address,credential\nPE-CUS-0145,10.64.0.145,stations\n",
         "places": "station,site\nPE-CUS-0145,cus-0145\n",
     },
+    "NewDefinitions": {
+        "files": {
+            "rules/core-link-down.yaml": "name: core-link-down\n"
+            "description: Re-create the endpoint of a tenant's core link that is down.\n"
+            "match: {causes: [core-link-down]}\n"
+            "ladder:\n"
+            "  - ticket: Look after the link.\n"
+        },
+        "reason": "CHG-1042",
+    },
     "NewPlan": {"selector": "region=cusco,!PE-CUS-0150", "remove": {"bitel": 42}, "expect_stations": 13},
     "PlaybookParameters": _WHAT,
     "NewPlaybookRun": _WHAT | _WHY,

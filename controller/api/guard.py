@@ -25,7 +25,7 @@ from controller.models.errors import MinkaError
 OPEN = PATHS | {"/healthz", "/readyz", "/openapi.json", "/v1/login", "/v1/login/callback", "/v1/login/device"}
 
 _MIB = 2**20
-#: Largest body in bytes: network files, a webhook, VES events (by their specification), everything else.
+#: Largest body in bytes: network files, a webhook or all definitions, VES events (by their specification), all else.
 NETWORK_LIMIT, WEBHOOK_LIMIT, VES_LIMIT, LIMIT = 256 * _MIB, 8 * _MIB, 2 * _MIB, _MIB
 #: Most requests of one tenant at once, including streams and those that wait.
 MOST = 32
@@ -40,6 +40,7 @@ _WAITING = ("/events", "/config")
 #: Prefixes of paths to which alarm sources send.
 _WEBHOOKS = "/v1/webhooks/"
 _SOURCES = (_WEBHOOKS, VES)
+_DEFINITIONS = "/v1/definitions"
 _NETWORK = ("/v1/network", "/v1/network/import")
 
 
@@ -179,6 +180,8 @@ def _intake(request: Request) -> Intake | None:
 def _limit(path: str) -> int:
     if path in _NETWORK:
         return NETWORK_LIMIT
+    if path == _DEFINITIONS:
+        return WEBHOOK_LIMIT
     if path.startswith(VES):
         return VES_LIMIT
     return WEBHOOK_LIMIT if path.startswith(_WEBHOOKS) else LIMIT

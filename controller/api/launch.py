@@ -13,6 +13,7 @@ from controller.observe.webhook import HttpWebhook
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.context import ActionServices
 from controller.playbook.engine.preparation import PlaybookPreparation
+from controller.playbook.in_force import library_in_force
 from controller.playbook.language.library import Library
 from controller.ports.store import Store
 from controller.runs.launch import Launcher
@@ -29,17 +30,16 @@ class _Threaded(AsyncSqlStore):
 
 
 def library(backend: Backend) -> Library:
-    """The playbooks of the settings' folder."""
-    return Library(backend.settings.playbooks, registry())
+    """The playbooks that are in force."""
+    return library_in_force(backend.store)
 
 
 def preparation(backend: Backend) -> PlaybookPreparation:
     """The preparation of playbook runs."""
     webhook = HttpWebhook(backend.settings.notify_url)
     sources = tuple(backend.settings.software_sources.split())
-    store, kpis = _Threaded(backend.store), backend.settings.kpis
-    services = ActionServices(store, backend.planner, webhook, backend.clock, sources=sources, kpis=kpis)
-    return PlaybookPreparation(services, library(backend))
+    services = ActionServices(_Threaded(backend.store), backend.planner, webhook, backend.clock, sources=sources)
+    return PlaybookPreparation(services, library_in_force, registry())
 
 
 def launcher(backend: Backend) -> Launcher:

@@ -6,8 +6,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import h11
 import structlog
@@ -20,23 +19,20 @@ from controller.api.auth import VES_SOURCES, ensure_token, ensure_webhook_token
 from controller.api.intake import Intake
 from controller.api.services import Services
 from controller.bootstrap import parts
-from controller.models.errors import InputError
 from controller.models.process import ProcessRole
 from controller.models.rule import RuleMode
 from controller.models.settings import Settings
 from controller.observe.exposition import ScrapeScope, exposition
 from controller.observe.presence import Presence
-from controller.performance.kpis import load_kpis
+from controller.performance.kpis import kpis_of
 from controller.ports.clock import Clock
 from controller.ports.store import Store
-from controller.remediation.rules import load_rules
+from controller.remediation.rules import rules_in_force
 
 if TYPE_CHECKING:
     from controller.api.oidc import Provider
 
 log = structlog.get_logger()
-
-N = TypeVar("N")
 
 
 def served_app(settings: Settings, name: str) -> FastAPI:
@@ -75,20 +71,14 @@ def served_app(settings: Settings, name: str) -> FastAPI:
 
 
 def _exposition(settings: Settings, store: Store, clock: Clock) -> Callable[[ScrapeScope], bytes]:
-    """The function that makes the page of metrics, with indicators and rules as read at the start."""
-    kpis = _read("KPIs", lambda: load_kpis(settings.kpis))
-    rules = _read("rules", lambda: load_rules(settings.rules))
-    modes = {one.name: (RuleMode(one.mode), one.digest(settings.playbooks)) for one in rules}
-    return partial(exposition, store, clock, health_interval=settings.health_interval, kpis=kpis, rules=modes)
+    """The function that makes the page of metrics, with the indicators and rules that are in force then."""
 
+    def page(asked: ScrapeScope) -> bytes:
+        kpis, rules = kpis_of(store.definitions.get()), rules_in_force(store)
+        modes = {one.name: (RuleMode(one.mode), one.digest) for one in rules}
+        return exposition(store, clock, asked, health_interval=settings.health_interval, kpis=kpis, rules=modes)
 
-def _read(what: str, read: Callable[[], tuple[N, ...]]) -> tuple[N, ...]:
-    """Read files; wrong ones give nothing: they keep other processes from starting, but not this one."""
-    try:
-        return read()
-    except InputError as error:
-        log.warning("metrics.incomplete", missing=what, reason=error.message)
-        return ()
+    return page
 
 
 def _provider(settings: Settings, clock: Clock) -> Provider:

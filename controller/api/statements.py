@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import NamedTuple
 
 from controller.access.disclosure import TenantIncident, tenant_kpis
 from controller.access.sight import sight
 from controller.intent.outages import month_of
+from controller.models.definitions import DefinitionKind
 from controller.models.errors import InputError, NotFoundError
 from controller.models.measurement import DAY, HOUR, MONTH, Measured
 from controller.models.network import Network
@@ -17,7 +16,7 @@ from controller.models.statement import Sheet, Statement, StatementKind
 from controller.performance import availability, capacity, quality, settlement, volume
 from controller.performance.availability import DisclosedIncident, Month, Work, attained
 from controller.performance.capacity import Load
-from controller.performance.kpis import Level, counters_of, load_kpis
+from controller.performance.kpis import Level, counters_of, kpis_of
 from controller.performance.quality import quality_sheets
 from controller.performance.rollups import span_of as span_of_day
 from controller.performance.settlement import settlement_sheets
@@ -32,28 +31,21 @@ _TREND = timedelta(days=3653)
 _Made = tuple[tuple[str, ...], tuple[Sheet, ...]]
 
 
-class Record(NamedTuple):
-    """The store of a tenant's month, and the definitions of indicators."""
-
-    store: Store
-    kpis: Path
-
-
-def draft(record: Record, now: datetime, kind: StatementKind, tenant: str, month: str) -> Statement:
-    """Draft a statement from the present record.
+def draft(store: Store, now: datetime, kind: StatementKind, tenant: str, month: str) -> Statement:
+    """Draft a statement from the record as it is.
 
     Raises:
         NotFoundError: There is no such tenant.
         InputError: The month has not begun.
     """
-    _, network = record.store.networks.get()
+    _, network = store.networks.get()
     span = span_of(network, month, now)
     known = network.tenant_by_id.get(tenant)
     if known is None:
         raise NotFoundError(f"there is no tenant {tenant}")
     if span.begin >= now:
         raise InputError(f"{month} has not begun in {network.header.timezone}")
-    rules, sheets = _KINDS[kind](record, tenant, span)
+    rules, sheets = _KINDS[kind](store, tenant, span)
     return Statement(
         kind=kind,
         tenant=tenant,
@@ -81,8 +73,7 @@ def span_of(network: Network, month: str, now: datetime) -> Month:
     return Month(begin, now, end, network.zone)
 
 
-def _sla(record: Record, tenant: str, month: Month) -> _Made:
-    store = record.store
+def _sla(store: Store, tenant: str, month: Month) -> _Made:
     digest, network = store.networks.get()
     hours = max((one.sla.restore_hours for one in network.agreements_of(tenant)), default=0.0)
     outages = store.incidents.outages(month.begin - timedelta(hours=hours), month.end)
@@ -104,22 +95,22 @@ def _disclosed(one: TenantIncident) -> DisclosedIncident:
     return DisclosedIncident(one.id, one.root.probable_cause, one.opened, one.closed, len(one.cells))
 
 
-def _volume(record: Record, tenant: str, month: Month) -> _Made:
-    store = record.store
+def _volume(store: Store, tenant: str, month: Month) -> _Made:
     parts = parts_of(store.incidents.eras(month.begin, month.end), tenant)
     days = days_of(month)
     measured = _measured(store, month, parts, volume.COUNTERS)
     return tuple(volume.RULES), volume_sheets(volumes_of(parts, days, measured), month.zone)
 
 
-def _quality(record: Record, tenant: str, month: Month) -> _Made:
-    _, network = record.store.networks.get()
-    parts = parts_of(record.store.incidents.eras(month.begin, month.end), tenant)
-    folders = [folder for folder in (record.kpis, record.kpis / "regulators") if folder.is_dir()]
-    kpis = [kpi for one in folders for kpi in tenant_kpis(load_kpis(one)) if Level.TENANT in kpi.levels]
+def _quality(store: Store, tenant: str, month: Month) -> _Made:
+    _, network = store.networks.get()
+    parts = parts_of(store.incidents.eras(month.begin, month.end), tenant)
+    in_force = store.definitions.get()
+    kinds = DefinitionKind.KPI, DefinitionKind.REGULATOR_KPI
+    kpis = [kpi for kind in kinds for kpi in tenant_kpis(kpis_of(in_force, kind)) if Level.TENANT in kpi.levels]
     if not parts:
         return tuple(quality.RULES), ()
-    months = _months(record.store, month, parts[-1], counters_of(kpis))
+    months = _months(store, month, parts[-1], counters_of(kpis))
     return tuple(quality.RULES), quality_sheets(kpis, months, parts[-1], network, month.begin, month.end)
 
 
@@ -130,12 +121,12 @@ def _months(store: Store, month: Month, part: SharingSpan, counters: Collection[
         yield from store.measurements.totals(month.begin, month.end, DAY, some, counters, part.who)
 
 
-def _capacity(record: Record, tenant: str, month: Month) -> _Made:
-    eras = record.store.incidents.eras(month.begin, month.end)
+def _capacity(store: Store, tenant: str, month: Month) -> _Made:
+    eras = store.incidents.eras(month.begin, month.end)
     own = sorted({station for part in parts_of(eras, tenant)[-1:] for station in part.cells})
     if not own:
         return capacity.RULES, ()
-    load, amounts = Load(eras[-1], tenant), record.store.measurements.amounts
+    load, amounts = Load(eras[-1], tenant), store.measurements.amounts
     every = capacity.nodes_of(eras[-1].network, own) or own
     load.add_days(amounts(month.begin, month.end, DAY, every, load.wanted))
     load.add_months(amounts(month.begin - _TREND, month.begin, MONTH, every, load.wanted))
@@ -149,8 +140,7 @@ def _capacity(record: Record, tenant: str, month: Month) -> _Made:
     return capacity.RULES, load.sheets(month.zone)
 
 
-def _settlement(record: Record, tenant: str, month: Month) -> _Made:
-    store = record.store
+def _settlement(store: Store, tenant: str, month: Month) -> _Made:
     outages = store.incidents.outages(month.begin, month.end)
     found = attained(outages, tenant, month) if outages else []
     eras = store.incidents.eras(month.begin, month.end)
@@ -183,7 +173,7 @@ def days_of(month: Month) -> list[tuple[datetime, datetime]]:
     return found
 
 
-_KINDS: Mapping[StatementKind, Callable[[Record, str, Month], _Made]] = {
+_KINDS: Mapping[StatementKind, Callable[[Store, str, Month], _Made]] = {
     StatementKind.SLA: _sla,
     StatementKind.VOLUME: _volume,
     StatementKind.QUALITY: _quality,

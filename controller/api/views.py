@@ -58,7 +58,7 @@ from controller.models.run import AuditRow, Job, Run, RunState, Wait
 from controller.models.statement import IssuedStatement, StatementForm, StatementKind, StatementProof
 from controller.observe.exposition import ScrapeScope
 from controller.performance.judgement import FRESH, Judgement
-from controller.performance.kpis import Kpi, Subscribers, load_kpis, subscribers_where_shared
+from controller.performance.kpis import Kpi, Subscribers, kpis_of, subscribers_where_shared
 from controller.plan import Ledgers
 from controller.ports.clock import Clock
 from controller.ports.store import AuditQuery, Page, PlanHead, StatementFilter, Store
@@ -394,7 +394,6 @@ class HostView:
     def __init__(self, services: Services) -> None:
         self._store = services.store
         self._planner = services.planner
-        self._folder = services.settings.kpis
         self._followed = services.followed
         self._exposition = services.exposition
         self.clock = services.clock
@@ -583,7 +582,7 @@ class HostView:
 
     def kpis(self) -> tuple[Kpi, ...]:
         """See ``View``."""
-        return load_kpis(self._folder)
+        return kpis_of(self._store.definitions.get())
 
     def measured(self, begin: datetime, end: datetime, seconds: int, stations: Collection[str]) -> Iterator[Measured]:
         """See ``View``."""
@@ -642,7 +641,6 @@ class TenantView:
     def __init__(self, services: Services, tenant: str) -> None:
         self._store = services.store
         self._planner = services.planner
-        self._folder = services.settings.kpis
         self._readings = services.stations
         self._tenant = tenant
         self._followed = services.followed
@@ -797,7 +795,7 @@ class TenantView:
 
     def kpis(self) -> tuple[Kpi, ...]:
         """See ``View``."""
-        return disclosure.tenant_kpis(load_kpis(self._folder))
+        return disclosure.tenant_kpis(kpis_of(self._store.definitions.get()))
 
     def measured(self, begin: datetime, end: datetime, seconds: int, stations: Collection[str]) -> Iterator[Measured]:
         """See ``View``."""

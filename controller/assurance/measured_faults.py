@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -34,10 +34,10 @@ from controller.models.measurement import HOUR, QUARTER, Measured, parts
 from controller.models.network import Network
 from controller.performance.comparison import Figure, VerdictKind, compare
 from controller.performance.judgement import DAYS, POOLS, Hour, Judgement, Sums
-from controller.performance.kpis import Kpi, counters_of
+from controller.performance.kpis import Kpi, counters_of, kpis_of
 from controller.performance.rollups import span_of
 from controller.ports.clock import Clock
-from controller.ports.store import AsyncStore, Device
+from controller.ports.store import AsyncStore, Device, Store
 
 log = structlog.get_logger()
 
@@ -140,18 +140,32 @@ class _Watched:
     grave: Collection[str]
 
 
+def kpis_in_force(store: Store) -> tuple[Kpi, ...]:
+    """The KPIs that are in force. Raises NotFoundError before any were put in force."""
+    return kpis_of(store.definitions.get())
+
+
 class MeasuredFaults:
     """Judges measurements when a quarter of an hour, or an hour, is on record.
 
     Args:
-        kpis: Indicators, of which those that are watched may raise alarms.
+        kpis: Indicators that are in force; those that are watched may raise alarms. An hour is judged by those that
+            are in force when that begins.
         alarms: Whether alarms are raised and cleared; judging goes on without them.
     """
 
-    def __init__(self, store: AsyncStore, clock: Clock, kpis: Sequence[Kpi], *, alarms: bool = True) -> None:
+    def __init__(
+        self,
+        store: AsyncStore,
+        clock: Clock,
+        kpis: Callable[[Store], Sequence[Kpi]] = kpis_in_force,
+        *,
+        alarms: bool = True,
+    ) -> None:
         self._store = store
         self._clock = clock
-        self._kpis = kpis
+        self._in_force = kpis
+        self._kpis: Sequence[Kpi] = ()
         self._alarms = alarms
         self._zone = ZoneInfo("UTC")
         #: End of the last quarter and hour that was judged, or is being judged.
@@ -175,6 +189,7 @@ class MeasuredFaults:
         reports = [] if quarter is None or not self._alarms else await self._sleeping(watched, quarter)
         if hour is not None:
             self._left, self._latest[HOUR] = list(watched.stations), hour
+            reports += await self._take_up(watched, hour)
             names = [kpi.name for kpi in tenant_kpis(self._kpis)]
             self._hour = Hour(self._kpis, names, watched.network, hour, self._sums)
         for _ in range(1 + len(watched.stations) // (_TOGETHER * _SPREAD)):
@@ -184,6 +199,17 @@ class MeasuredFaults:
                 log.info("alarm.reported", alarm=alarm.id, object=alarm.object, cause=alarm.probable_cause)
         if quarter is not None:
             self._latest[QUARTER] = quarter
+
+    async def _take_up(self, watched: _Watched, hour: datetime) -> list[AlarmReport]:
+        """Judge by the indicators that are in force now; clears alarms of those that are not watched any more."""
+        kpis = await self._store.read(self._in_force)
+        if kpis != self._kpis:
+            self._kpis = kpis
+            self._sums.clear()  # these are sums of other indicators
+        names = {kpi.name for kpi in kpis if kpi.watched}
+        gone = [(station, kpi) for cause, station, _, kpi in watched.standing if cause == KPI_DEGRADED]
+        cleared = PerceivedSeverity.CLEARED
+        return [_worse(station, kpi, cleared, "", hour) for station, kpi in gone if kpi not in names]
 
     def _due(self, length: int, wait: timedelta) -> datetime | None:
         """End of the latest span of a length on record; None if it was judged already."""
@@ -310,14 +336,14 @@ class MeasuredFaults:
             if key in watched.standing:
                 # A KPI that is half as much worse is not well yet: otherwise its alarm would flap.
                 if compare(kpi, before, after, kpi.tolerance / 2, chance=0).kind is VerdictKind.NO_WORSE:
-                    yield _worse(station, kpi, PerceivedSeverity.CLEARED, "", end)
+                    yield _worse(station, kpi.name, PerceivedSeverity.CLEARED, "", end)
                 continue
             verdict = compare(kpi, before, after, chance=_BEYOND)
             if verdict.kind is not VerdictKind.WORSE or station in watched.grave:
                 self._suspected.pop((station, kpi.name), None)
             elif after.begin >= self._suspected.setdefault((station, kpi.name), end):
                 words = f"{kpi.title}: {verdict.words} (the same hours of the days before, and the last {after.pooled})"
-                yield _worse(station, kpi, PerceivedSeverity.MINOR, words, end)
+                yield _worse(station, kpi.name, PerceivedSeverity.MINOR, words, end)
 
 
 def _is_awake(name: str, used: Mapping[str, Use], healths: Mapping[str, Health]) -> bool:
@@ -341,13 +367,13 @@ def _sleep(name: str, severity: PerceivedSeverity, text: str, at: datetime) -> A
     )
 
 
-def _worse(station: str, kpi: Kpi, severity: PerceivedSeverity, text: str, at: datetime) -> AlarmReport:
+def _worse(station: str, kpi: str, severity: PerceivedSeverity, text: str, at: datetime) -> AlarmReport:
     return AlarmReport(
         station=station,
         object=ObjectClass.STATION.value,
         object_class=ObjectClass.STATION,
         probable_cause=KPI_DEGRADED,
-        specific_problem=kpi.name,
+        specific_problem=kpi,
         severity=severity,
         text=text,
         source=AlarmSource.CHECK,

@@ -40,7 +40,7 @@ def check_playbooks(path: Path) -> tuple[list[str], list[str]]:
     Raises:
         InputError: It is neither a playbook file (``NAME.yaml``, and not a link) nor a folder with one.
     """
-    library = Library(path if path.is_dir() else path.parent, registry())
+    library = Library.in_folder(path if path.is_dir() else path.parent, registry())
     report = Report()
     if path.is_dir():
         names = [loaded.playbook.name for loaded in library.all(report)]

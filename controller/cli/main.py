@@ -12,6 +12,7 @@ from controller.cli import (
     accounts,
     alarms,
     approvals,
+    definitions,
     device,
     functions,
     incidents,
@@ -72,6 +73,7 @@ app.command(epilog="Example: minka plan 'region=cusco' --expect 13")(plan.plan)
 app.command(epilog="Example: minka apply 42327bc0ca30 --canary 2 --reason CHG-1042")(plan.apply)
 app.add_typer(plan.plans, name="plans")
 app.add_typer(playbook.app, name="playbook")
+app.add_typer(definitions.app, name="definitions")
 app.command(epilog="Example: minka runs --state running")(runs.runs)
 app.command(epilog="Example: minka show r-21748f9c95")(runs.show)
 app.command(epilog="Example: minka watch r-21748f9c95")(runs.watch)

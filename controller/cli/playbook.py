@@ -13,6 +13,7 @@ import typer
 from controller.cli import completion
 from controller.cli.approvals import Contracts, contractual, show_outlook
 from controller.cli.completion import RunId
+from controller.cli.definitions import warn_of_files
 from controller.cli.errors import DIFFERENT, WRONG_INPUT, CliError
 from controller.cli.follow import accepted, name_of
 from controller.cli.output import (
@@ -85,6 +86,7 @@ def list_(as_json: Json = False) -> None:
             for playbook in found
         ),
     )
+    warn_of_files(client().get("/v1/definitions"), "playbooks/")
 
 
 def _first_sentence(text: str) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from controller.cli.definitions import warn_of_files
 from controller.cli.errors import WRONG_INPUT, CliError
 from controller.cli.network import network_folder, text_of
 from controller.cli.output import (
@@ -61,6 +62,7 @@ def list_rules(as_json: Json = False) -> None:
     )
     table(columns, (_row(one) for one in found))
     _warn(warning for one in found for warning in one["warnings"])
+    warn_of_files(client().get("/v1/definitions"), "rules/")
 
 
 def _warn(warnings: Iterable[str]) -> None:
@@ -83,10 +85,8 @@ def _row(rule: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _mode(rule: dict[str, Any]) -> str:
-    if rule["changed"]:
-        return "observe (it changed since it was promoted)"
     scopes = (f"{mode} for {scope.replace(':', ' ')}" for scope, mode in rule["scopes"].items())
-    return ", ".join((rule["mode"], *scopes))
+    return ", ".join((rule["mode"], *scopes)) + (" (it changed since it was promoted)" if rule["changed"] else "")
 
 
 def _rung(rung: dict[str, Any]) -> str:
@@ -171,7 +171,7 @@ def check(
     settings = environment()
     if folder is not None:
         _files_of(folder)
-    library = Library(settings.playbooks, registry())
+    library = Library.in_folder(settings.playbooks, registry())
     found = read_rules(folder or settings.rules, library)
     there = None if network is None else load_network(network)
     if strange := strange_names(found, library, there, settings.alert_causes.split()):
@@ -309,11 +309,12 @@ def promote(
 ) -> None:
     """Promote a rule, so that it may ask or act. Its record is shown first, and kept with the decision."""
     api = client()
+    rule = api.get(f"/v1/rules/{name}")
     if not as_json:
-        _print(api.get(f"/v1/rules/{name}"))
+        _print(rule)
         if not yes and out.is_terminal:
             typer.confirm(f"let {name} {mode.value}?", abort=True)
-    _set(name, mode, reason, region, tenant, as_json=as_json)
+    _set(name, mode, reason, region, tenant, seen=rule["digest"], as_json=as_json)
 
 
 @rules.command("demote", epilog="Example: minka rules demote core-link-down --reason 'it makes things worse'")
@@ -335,11 +336,14 @@ def demote(
     order = tuple(RuleMode)
     if mode is not RuleMode.OBSERVE and order.index(mode) >= order.index(has):
         raise CliError(f"{name} is in mode {has} there: `minka rules promote` lets a rule do more", WRONG_INPUT)
-    _set(name, mode, reason, region, tenant, as_json=as_json)
+    _set(name, mode, reason, region, tenant, seen=rule["digest"], as_json=as_json)
 
 
-def _set(name: str, mode: RuleMode, reason: str, region: str | None, tenant: str | None, *, as_json: bool) -> None:
-    asked = {"mode": mode.value, "reason": reason, "region": region, "tenant": tenant}
+def _set(
+    name: str, mode: RuleMode, reason: str, region: str | None, tenant: str | None, *, seen: str, as_json: bool
+) -> None:
+    """Set the mode of a rule with the digest that was seen; if it was changed meanwhile, nothing is set."""
+    asked = {"mode": mode.value, "reason": reason, "region": region, "tenant": tenant, "digest": seen}
     found = client().put(f"/v1/rules/{name}/mode", asked)
     print_result(found, f"{name}: {_mode(found)}", as_json=as_json)
 
@@ -373,6 +377,9 @@ def _switch(said: dict[str, Any], *, as_json: bool) -> None:
     if said["since"]:
         out.print(f"since {when(said['since'])}, by {said['by']}{said['reason'] and ': '}{said['reason']}")
     out.print(f"it stops itself with more than {said['limit']} repairs within {said['minutes']:g} min")
+    out.print(f"{counted(said['rules'], 'rule')} in force")
+    for problem in said["left_out"].values():
+        err.print(styled(f"left out: {problem}", "red"))
 
 
 @remediation.command("list", epilog="Example: minka remediation list --state asked")

@@ -21,6 +21,8 @@ TOO_MANY_REPAIRS = "too-many-repairs"
 SKEW = timedelta(minutes=1)
 #: Probable cause of a rule that demoted itself.
 RULE_DEMOTED = "rule-demoted"
+#: Probable cause of a file of a rule, playbook or KPI that is in force and can't be used.
+DEFINITION_LEFT_OUT = "definition-left-out"
 #: Prefix of the note of an alarm whose repair does not start.
 WAITS = "waits: "
 #: Probable causes of a core link of the control plane that is down, and of one of the user plane that carries no

@@ -17,9 +17,11 @@ from typing import Literal, NamedTuple, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from controller.inventory.definitions import read_folder
 from controller.inventory.parse import FORMS, report_error
-from controller.inventory.source import YAML_LIMIT, Entry, Report, read_text, unknown
+from controller.inventory.source import Entry, Report, unknown
 from controller.inventory.yaml_tree import read_yaml
+from controller.models.definitions import DefinitionKind, Definitions
 from controller.models.errors import InputError
 from controller.models.measurement import QUARTER, Measured, Subject, Values, parts
 from controller.models.network import Identifier, Network, Noun, Snssai
@@ -206,14 +208,32 @@ def load_kpis(folder: Path) -> tuple[Kpi, ...]:
     """
     if not folder.is_dir():
         raise InputError(f"the folder {folder} of KPIs does not exist: set MINKA_KPIS")
+    files = read_folder(folder)
     report = Report()
+    for path, why in files.unread.items():
+        report.file(path, *why)
+    found = parse_kpis(files.texts, report)
+    if report.problems:
+        raise InputError("\n".join(str(problem) for problem in report.problems))
+    return found
+
+
+def parse_kpis(files: Mapping[str, str], report: Report) -> tuple[Kpi, ...]:
+    """The valid KPIs of files, by name; problems of all others are reported. Of two with the same name one is valid.
+
+    Args:
+        files: Content by path.
+        report: Collects problems.
+    """
     found: dict[str, Kpi] = {}
-    for path in sorted(folder.glob("*.yaml")):
-        text = read_text(path, path.name, YAML_LIMIT, report)
-        node = read_yaml(text, path.name, report) if text is not None else None
+    for path, text in sorted(files.items()):
+        before = len(report.problems)
+        node = read_yaml(text, path, report)
         if node is None:
+            if len(report.problems) == before:
+                report.file(path, 0, "the file is empty", "delete it, or write a KPI")
             continue
-        entry = Entry("kpi", path.name, node.line, "kpi", None, node)
+        entry = Entry("kpi", path, node.line, "kpi", None, node)
         try:
             kpi = Kpi.model_validate(node.plain())
         except ValidationError as error:
@@ -221,10 +241,15 @@ def load_kpis(folder: Path) -> tuple[Kpi, ...]:
             continue
         if kpi.name in found:
             report.entry(entry, ("name",), f"another KPI is called {kpi.name!r}", expected="a name of its own")
+            continue
         found[kpi.name] = kpi
-    if report.problems:
-        raise InputError("\n".join(str(problem) for problem in report.problems))
     return tuple(found[name] for name in sorted(found))
+
+
+@lru_cache(maxsize=4)
+def kpis_of(definitions: Definitions, kind: DefinitionKind = DefinitionKind.KPI) -> tuple[Kpi, ...]:
+    """The valid KPIs of a version of the definitions: those of networks, or those of regulators."""
+    return parse_kpis(definitions.files.of(kind), Report())
 
 
 def _report(entry: Entry, error: ValidationError, report: Report) -> None:

@@ -14,7 +14,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 
-from controller.bootstrap import Parts
+from controller.bootstrap import Parts, put_first_definitions
 from controller.listener.process import Listener
 from controller.models.alarm import AlarmSource
 from controller.models.credentials import LOOPBACK_ONLY
@@ -32,7 +32,7 @@ from controller.rehearsal.day import Day, Restriction
 from controller.rehearsal.play import DAY_BEGINS, Stage, begin
 from controller.rehearsal.timeline import LoopClock, VirtualLoop
 from controller.rehearsal.twin import MemoryDevices
-from controller.remediation.rules import load_rules
+from controller.remediation.rules import rules_in_force
 from controller.runs.loop import WorkerLoop
 from controller.runs.planning.planner import Planner
 from controller.store import AsyncSqlStore, SqlStore, open_store
@@ -114,6 +114,7 @@ def adopted(network: Network, stage: Stage, settings: Settings) -> SqlStore:
     clock = LoopClock(loop, stage.clock)
     store = open_store("sqlite://", clock)
     store.networks.save(network, network_digest(network), PERSON)
+    put_first_definitions(store, settings)
     parts = parts_on(stage.fleet, store, clock, settings)
     found = loop.run(parts.planner.adopt_devices([station.id for station in network.stations], PERSON))
     if strange := [f"{name}: {said}" for name, said in found.items() if not said.startswith("adopted")]:
@@ -152,7 +153,7 @@ class Minka:
     def play(self, day: Day) -> None:
         """Play a day."""
         self.loop.run(self._day(day))
-        rules = load_rules(self.settings.rules)
+        rules = rules_in_force(self.store)
         found = {rule.name: self.store.rules.figures(rule.name) for rule in rules}
         self.stage.rules = {name: (one.successes, one.failures) for name, one in found.items() if one.sample}
         self.store.close()
@@ -198,8 +199,8 @@ class Minka:
     def _promote(self) -> None:
         """Let all rules act by themselves, region by region and everywhere else, as a named person may."""
         regions = [f"{REGION}{region.id}" for region in self.store.networks.get()[1].regions]
-        for rule in load_rules(self.settings.rules):
-            words = {"by": PERSON, "reason": "a rehearsal", "digest": rule.digest(self.settings.playbooks)}
+        for rule in rules_in_force(self.store):
+            words = {"by": PERSON, "reason": "a rehearsal", "digest": rule.digest}
             for scope in (EVERYWHERE, *regions):
                 self.store.rules.set_mode(rule.name, scope, RuleMode.AUTO, **words)
 

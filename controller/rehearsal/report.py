@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from controller.inventory.definitions import read_definitions
 from controller.inventory.load import load_network
 from controller.models.network import Network
 from controller.models.settings import Settings
-from controller.playbook.actions.shipped import registry
-from controller.playbook.language.library import Library
 from controller.rehearsal.day import Day, draw_day, smallest_last, sweep
 from controller.rehearsal.judge import PlayedDay, judged
 from controller.rehearsal.minka import Minka, adopted
@@ -21,7 +20,7 @@ from controller.rehearsal.play import BEGINS, DAY_BEGINS, WARM_UP, Stage, begin,
 from controller.rehearsal.script import Script
 from controller.rehearsal.truth import Demand, demand_of
 from controller.rehearsal.twin import provisioned
-from controller.remediation.rules import load_rules
+from controller.remediation.definitions import check
 from controller.store import SqlStore
 from simulators.datastore import Config
 from simulators.network import SimulatedNetwork, read_network
@@ -55,7 +54,7 @@ def prepare(folder: Path, settings: Settings) -> Baseline:
     Raises:
         InputError: The network files, or the rules, are wrong: said before anything is played.
     """
-    load_rules(settings.rules, Library(settings.playbooks, registry()))
+    check(read_definitions(settings.rules, settings.playbooks, settings.kpis))
     network, simulated = load_network(folder), read_network(folder)
     now = provisioned(network, simulated, BEGINS.date())
     before = {name: old for name, config in now.items() if (old := earlier(config)) is not config}

@@ -50,7 +50,7 @@ from controller.remediation.guards import (
     refusal,
     settle_seconds,
 )
-from controller.remediation.rules import Rule, Verify, rule_for
+from controller.remediation.rules import Rule, Verify, rule_for, rules_in_force
 from controller.remediation.trust import demote, judge
 from controller.remediation.turns import Turns
 from controller.runs.approval.deliveries import Deliveries
@@ -120,9 +120,8 @@ class Remediator:
         launcher: Starts runs.
         notifier: Tells people of escalations.
         clock: Source of time.
-        rules: The rules.
+        rules: The rules that are in force: asked in each transaction that decides something.
         breaker: Stops all when too many repairs begin at once.
-        digest: Tells a rule from what it was when it was promoted.
     """
 
     def __init__(
@@ -132,10 +131,9 @@ class Remediator:
         launcher: Launcher,
         notifier: Notifier,
         clock: Clock,
-        rules: Sequence[Rule],
+        rules: Callable[[Store], tuple[Rule, ...]] = rules_in_force,
         breaker: Breaker | None = None,
         limits: Limits = Limits(),  # noqa: B008  # a frozen value
-        digest: Callable[[Rule], str] = Rule.digest,
     ) -> None:
         self._store = store
         self._checker = checker
@@ -143,10 +141,9 @@ class Remediator:
         self._notifier = notifier
         self._escalations: Deliveries[Escalation] = Deliveries(store.escalations, self._notify_people, clock)
         self._clock = clock
-        self._rules = tuple(rules)
+        self._rules = rules
         self._breaker = breaker or Breaker()
         self._limits = limits
-        self._digest = digest
         self._turns = Turns(self._attend)
         #: Notes for alarms of which it is obvious that nothing begins now, by alarm.
         self._notes: dict[str, tuple[Alarm, str]] = {}
@@ -213,12 +210,12 @@ class Remediator:
 
     async def _sort(self, due: Sequence[str]) -> None:
         """Give alarms their turns. Where obviously nothing begins now, only note why: there may be thousands."""
-        found, network, grants = await self._store.read(_find, due)
-        digests = {rule.name: self._digest(rule) for rule in self._rules}
+        found, rules, network, grants = await self._store.read(self._find, due)
+        digests = {rule.name: rule.digest for rule in rules}
         for alarm_id in due:
             del self._due[alarm_id]
         for alarm in found:
-            plain = self._plain(alarm, network, grants, digests) if network else None
+            plain = self._plain(alarm, rules, network, grants, digests) if network else None
             if plain is None:
                 self._turns.add(alarm.id, alarm.tenants)
                 continue
@@ -232,12 +229,17 @@ class Remediator:
             self._noting = asyncio.create_task(self._note_all())
 
     def _plain(
-        self, alarm: Alarm, network: Network, grants: Sequence[RuleGrant], digests: Mapping[str, str]
+        self,
+        alarm: Alarm,
+        rules: Sequence[Rule],
+        network: Network,
+        grants: Sequence[RuleGrant],
+        digests: Mapping[str, str],
     ) -> tuple[str, float | None] | None:
         """Why obviously nothing begins now, and for how long, if the alarm alone shows it."""
         if alarm.state is not AlarmState.RAISED or alarm.cleared is not None:
             return None
-        rule = rule_for(self._rules, alarm, network)
+        rule = rule_for(rules, alarm, network)
         if rule is None:
             return None if _expires(alarm) else (_NO_RULE, None)
         grant = grant_for(grants, rule.name, alarm, _region(alarm, network))
@@ -266,8 +268,8 @@ class Remediator:
     async def _attend(self, alarm_id: str) -> None:
         """Handle one alarm as far as possible now, and note when to take it up again."""
         try:
-            (alarm,), network, _ = await self._store.read(_find, [alarm_id])
-            wait = await self._advance(alarm, network)
+            (alarm,), rules, network, _ = await self._store.read(self._find, [alarm_id])
+            wait = await self._advance(alarm, rules, network)
             self._failures.pop(alarm_id, None)
         except MinkaError as error:
             wait = self._wait_after_failure(alarm_id)
@@ -285,13 +287,23 @@ class Remediator:
         failures = self._failures[alarm_id] = self._failures.get(alarm_id, 0) + 1
         return min(_RETRY[1], _RETRY[0] * 2.0 ** (failures - 1))
 
-    async def _advance(self, alarm: Alarm, network: Network | None) -> float | None:
+    def _find(
+        self, store: Store, ids: Sequence[str]
+    ) -> tuple[list[Alarm], tuple[Rule, ...], Network | None, list[RuleGrant]]:
+        """Alarms, with the rules, network and modes that are in force at the same time."""
+        try:
+            network = store.networks.get()[1]
+        except NotFoundError:
+            network = None
+        return store.alarms.find(ids), self._rules(store), network, store.rules.grants()
+
+    async def _advance(self, alarm: Alarm, rules: Sequence[Rule], network: Network | None) -> float | None:
         """Returns seconds until it is taken up again; None means when the alarm changes."""
         if alarm.state.terminal and (alarm.state is not AlarmState.ESCALATED or alarm.cleared is not None):
             return None
         if network is None:
             raise NotFoundError("no network is loaded yet")
-        rule = rule_for(self._rules, alarm, network)
+        rule = rule_for(rules, alarm, network)
         if alarm.state is AlarmState.REPAIRING:
             return await self._verify(alarm, rule)
         if rule is None:
@@ -346,7 +358,8 @@ class Remediator:
         return stand, repair, refusal(store, repair, self._clock.now()) or wrong
 
     def _stand(self, store: Store, alarm: Alarm, rule: Rule, network: Network) -> _Stand:
-        found = _of_round(store, alarm, rule.name)
+        # Another version of the rule has another ladder: nothing that was tried, asked or allowed there counts here.
+        found = [one for one in _of_round(store, alarm, rule.name) if one.digest == rule.digest]
         over = [one for one in found if one.state in _ENDED]
         # A yes to a rung that only asks leads on while it is valid, and what it led to stays.
         led = max((one.rung for one in found), default=0)
@@ -363,7 +376,7 @@ class Remediator:
         grant = grant_for(store.rules.grants(), rule.name, alarm, _region(alarm, network))
         if grant is None:
             return RuleMode(rule.mode), EVERYWHERE
-        if grant.mode is not (mode := grant.mode_of(self._digest(rule))):
+        if grant.mode is not (mode := grant.mode_of(rule.digest)):
             demote(store, rule, "it, or one of its playbooks, is not as it was promoted", self._clock.now())
         return mode, grant.scope
 
@@ -424,7 +437,7 @@ class Remediator:
             alarm=alarm.id,
             station=alarm.station,
             rule=repair.rule.name,
-            digest=self._digest(repair.rule),
+            digest=repair.rule.digest,
             rung=repair.rung,
             mode=repair.mode,
             scope=repair.scope,
@@ -501,6 +514,8 @@ class Remediator:
         It asks the guards again, since planning took time. None if the breaker allows no repair.
         """
         alarm, rule = repair.alarm, repair.rule
+        if rule not in self._rules(store):
+            raise ConflictError(f"no repair was started: rule {rule.name} is not in force as it was")
         if no := refusal(store, repair, self._clock.now()):
             raise _RefusedError(no)
         mode, _ = self._mode(store, alarm, rule, store.networks.get()[1])
@@ -716,14 +731,6 @@ def _region(alarm: Alarm, network: Network) -> str:
 def _expires(alarm: Alarm) -> bool:
     """Whether it is a warning that its source never clears."""
     return alarm.severity is PerceivedSeverity.WARNING and alarm.source is not AlarmSource.ALARM_LIST
-
-
-def _find(store: Store, ids: Sequence[str]) -> tuple[list[Alarm], Network | None, list[RuleGrant]]:
-    try:
-        network = store.networks.get()[1]
-    except NotFoundError:
-        network = None
-    return store.alarms.find(ids), network, store.rules.grants()
 
 
 def _run_key(alarm: Alarm) -> str:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from controller.assurance.health import OWN_CAUSES
+from controller.inventory.definitions import read_folder
 from controller.inventory.parse import FORMS, report_error
-from controller.inventory.source import YAML_LIMIT, Entry, FieldPath, Report, read_text, suggest
+from controller.inventory.source import Entry, FieldPath, Report, suggest
 from controller.inventory.yaml_tree import read_yaml
 from controller.models.alarm import (
     BACKHAUL_DOWN,
@@ -26,13 +28,16 @@ from controller.models.alarm import (
     ObjectClass,
     PerceivedSeverity,
 )
+from controller.models.definitions import DefinitionKind, Definitions
 from controller.models.errors import InputError, NotFoundError
 from controller.models.network import Identifier, Network, Noun
 from controller.models.rule import concerns_only
+from controller.playbook.in_force import library_of
 from controller.playbook.language.expressions import Expression, evaluate
 from controller.playbook.language.library import Library, reported
 from controller.playbook.language.parameters import Parameter, parameter_hint
 from controller.playbook.language.playbook import ReachLimits
+from controller.ports.store import Store
 
 #: Variable of expressions in a playbook's parameters, its members, and how they name the router of the alarm's site.
 _ALARM = "alarm"
@@ -240,6 +245,8 @@ class Rule(Noun):
     ladder: tuple[Rung, ...] = Field(min_length=1)
     verify: Verify = Verify()
     trust: Trust = Trust()
+    #: Files of its playbooks, where a library is at hand; no file of a rule can set it.
+    _playbooks: bytes = PrivateAttr(default=b"")
 
     @model_validator(mode="after")
     def _ends_with_people(self) -> Self:
@@ -259,13 +266,19 @@ class Rule(Noun):
         """Playbooks that it may run."""
         return tuple(dict.fromkeys(rung.playbook for rung in self.ladder if rung.playbook))
 
-    def digest(self, playbooks: Path | None = None) -> str:
-        """Digest of the rule and its playbooks in a folder: a promotion holds for these only."""
+    @property
+    def digest(self) -> str:
+        """Digest of the rule and its playbooks: a promotion, a question and a yes hold for these only."""
         found = hashlib.sha256(self.model_dump_json(exclude_defaults=True).encode())
-        paths = [playbooks / f"{name}.yaml" for name in self.playbooks] if playbooks else []
-        for path in paths:
-            found.update(path.read_bytes() if path.is_file() else b"missing")
+        found.update(self._playbooks)
         return found.hexdigest()
+
+    def with_playbooks(self, library: Library) -> Self:
+        """The same rule, with a digest that covers the files of its playbooks."""
+        texts = (library.text(name) for name in self.playbooks)
+        made = self.model_copy()
+        made._playbooks = b"".join(hashlib.sha256(f"{text}".encode()).digest() for text in texts)
+        return made
 
 
 def load_rules(folder: Path, library: Library | None = None) -> tuple[Rule, ...]:
@@ -285,20 +298,59 @@ def read_rules(folder: Path, library: Library | None = None) -> tuple[tuple[Rule
     """
     if not folder.is_dir():
         raise InputError(f"the rules folder {folder} does not exist: set MINKA_RULES")
+    files = read_folder(folder)
     report = Report()
-    rules: dict[str, Rule] = {}
-    entries: dict[str, Entry] = {}
-    for path in sorted(folder.glob("*.yaml")):
-        found = _load(path, report)
-        if found is not None:
-            rule, entry = found
-            _check_against(rule, entry, rules, report)
-            for number, rung in enumerate(rule.ladder):
-                _check_rung(rung, entry, ("ladder", number), library, report)
-            rules[rule.name], entries[rule.name] = rule, entry
+    for path, why in files.unread.items():
+        report.file(path, *why)
+    found = parse_rules(files.texts, report, library)
     if report.problems:
         raise InputError("\n".join(str(problem) for problem in report.problems))
+    return found
+
+
+def parse_rules(
+    files: Mapping[str, str], report: Report, library: Library | None = None
+) -> tuple[tuple[Rule, Entry], ...]:
+    """The valid rules of files, by name, each with its entry; problems of all others are reported.
+
+    Of two rules with the same name, or that answer the same alarms with the same priority, the first is valid.
+
+    Args:
+        files: Content by path.
+        report: Collects problems.
+        library: As for ``read_rules``.
+    """
+    rules: dict[str, Rule] = {}
+    entries: dict[str, Entry] = {}
+    for path, text in sorted(files.items()):
+        before = len(report.problems)
+        found = _parse(path, text, report)
+        if found is None:
+            continue
+        rule, entry = found
+        _check_against(rule, entry, rules, report)
+        for number, rung in enumerate(rule.ladder):
+            _check_rung(rung, entry, ("ladder", number), library, report)
+        if len(report.problems) == before:
+            rules[rule.name], entries[rule.name] = rule if library is None else rule.with_playbooks(library), entry
     return tuple((rules[name], entries[name]) for name in sorted(rules))
+
+
+@lru_cache(maxsize=2)
+def _rules_of(definitions: Definitions) -> tuple[tuple[Rule, Entry], ...]:
+    library = library_of(definitions)
+    found = parse_rules(definitions.files.of(DefinitionKind.RULE), Report())
+    return tuple((rule.with_playbooks(library), entry) for rule, entry in found)
+
+
+def entries_in_force(store: Store) -> tuple[tuple[Rule, Entry], ...]:
+    """The rules that are in force, by name, each with its entry. Raises NotFoundError before any were put in force."""
+    return _rules_of(store.definitions.get())
+
+
+def rules_in_force(store: Store) -> tuple[Rule, ...]:
+    """The rules that are in force, by name. Raises NotFoundError before any were put in force."""
+    return tuple(rule for rule, _ in entries_in_force(store))
 
 
 def _check_against(rule: Rule, entry: Entry, others: Mapping[str, Rule], report: Report) -> None:
@@ -311,12 +363,14 @@ def _check_against(rule: Rule, entry: Entry, others: Mapping[str, Rule], report:
             report.entry(entry, ("match",), message, expected="narrow one of the two, or give one a higher priority")
 
 
-def _load(path: Path, report: Report) -> tuple[Rule, Entry] | None:
-    text = read_text(path, path.name, YAML_LIMIT, report)
-    node = read_yaml(text, path.name, report) if text is not None else None
+def _parse(path: str, text: str, report: Report) -> tuple[Rule, Entry] | None:
+    before = len(report.problems)
+    node = read_yaml(text, path, report)
     if node is None:
+        if len(report.problems) == before:
+            report.file(path, 0, "the file is empty", "delete it, or write a rule")
         return None
-    entry = Entry("rule", path.name, node.line, "rule", None, node)
+    entry = Entry("rule", path, node.line, "rule", None, node)
     try:
         return Rule.model_validate(node.plain()), entry
     except ValidationError as error:
@@ -426,15 +480,15 @@ def _check_match(match: Match, entry: Entry, network: Network, report: Report) -
 
 
 def _check_given(rung: Rung, entry: Entry, path: FieldPath, library: Library, network: Network, report: Report) -> None:
-    """Report unknown objects that a rung gives its playbook for every alarm."""
-    given = {name: text for name, text in rung.parameters.items() if "{" not in text}
-    if not given or rung.playbook is None:
+    """Report that a rung's playbook is none, and unknown objects that it is given for every alarm."""
+    if rung.playbook is None:
         return
     try:
         takes = library.load(rung.playbook).playbook.parameters
-    except (InputError, NotFoundError):
-        return  # the playbook's check reports that
-    for name, text in given.items():
+    except (InputError, NotFoundError) as error:
+        report.entry(entry, (*path, "playbook"), "; ".join(error.message.splitlines()))
+        return
+    for name, text in ((name, text) for name, text in rung.parameters.items() if "{" not in text):
         try:
             if name in takes:
                 takes[name].look_up(text, network)

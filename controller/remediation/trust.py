@@ -18,13 +18,12 @@ from controller.remediation.rules import Rule
 log = structlog.get_logger()
 
 
-def promote(
-    store: Store, rule: Rule, scope: str, mode: RuleMode, now: datetime, *, by: str, reason: str, digest: str
-) -> RuleGrant:
+def promote(store: Store, rule: Rule, scope: str, mode: RuleMode, now: datetime, *, by: str, reason: str) -> RuleGrant:
     """Set a rule's mode as a person says; a promotion clears the alarm of the rule's demotion.
 
     A rule set to observe everywhere also observes in each region and for each tenant for which it was promoted.
     """
+    digest = rule.digest
     made = store.rules.set_mode(rule.name, scope, mode, by=by, reason=reason, digest=digest)
     for grant in _promoted(store, rule) if (scope, mode) == (EVERYWHERE, RuleMode.OBSERVE) else ():
         store.rules.set_mode(rule.name, grant.scope, mode, by=by, reason=reason, digest=digest)

@@ -47,6 +47,14 @@ class Preparation(Protocol):
         """Whether an accepted run is the same as what is requested again."""
         ...
 
+    def check(self, store: Store, new: PreparedRun) -> None:
+        """Check, in the transaction that accepts a run, that it was prepared by what is in force.
+
+        Raises:
+            ConflictError: It was changed meanwhile.
+        """
+        ...
+
 
 class PlanPreparation:
     """Requests to apply a plan, or to undo a run by the plan of its inverses."""
@@ -65,6 +73,9 @@ class PlanPreparation:
         """See ``Preparation``."""
         assert request.plan is not None
         return known.plan == request.plan.id and known.strategy == (await self.prepare(request)).strategy
+
+    def check(self, store: Store, new: PreparedRun) -> None:
+        """See ``Preparation``; a plan never changes."""
 
 
 class Launcher:
@@ -114,11 +125,17 @@ class Launcher:
             record: Puts it on record, in one transaction with what the door has to say of it; None for no run.
 
         Raises:
-            ConflictError: Its key was used for something else.
+            ConflictError: Its key was used for something else, or its playbook was changed meanwhile.
         """
         if new.adopts:
             await self._planner.adopt_devices(new.adopts, new.request.actor)
-        run = await self._store.transaction(record, new)
+        kind = self._kind(new.request)
+
+        def recorded(store: Store) -> R:
+            kind.check(store, new)
+            return record(store, new)
+
+        run = await self._store.transaction(recorded)
         if run is not None:
             self._wakeups.wake_workers(run.id)
         return run

@@ -56,6 +56,7 @@ from controller.ports.store import Alarms, Escalations, Page, Repairs, StartedRe
 from controller.store import reports as report_rows
 from controller.store.audit_chain import audit
 from controller.store.columns import Instant, long_text, metadata, string
+from controller.store.definitions import PUT_IN_FORCE
 from controller.store.incident_rows import follow, touch
 from controller.store.ledger import ledger_nodes
 from controller.store.networks import current_network
@@ -196,6 +197,7 @@ _BEGINNING = "repairs"
 GUARD = "alarms"
 #: Actions of the audit trail that change nothing in an alarm.
 _NOTED, _NOT_NOTIFIED = "alarm.noted", "alarm.people-not-notified"
+_OF_RULES = ("rule.mode-set", PUT_IN_FORCE)
 _NO_CHANGES = (_NOTED, _NOT_NOTIFIED)
 #: Columns that hold a JSON list.
 _LISTS = ("cells", "tenants", "functions", "degraded")
@@ -336,7 +338,7 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
         head = int(tx.execute(select(func.coalesce(func.max(audit.c.id), 0))).scalar_one())
         if since == head:
             return head, []
-        if since is None or since > head or _modes_changed(tx, since):
+        if since is None or since > head or _rules_changed(tx, since):
             found = select(alarms.c.id).where(_OPEN).order_by(alarms.c.number)
         else:
             alike = and_(audit.c.action.startswith("alarm."), audit.c.action.not_in(_NO_CHANGES))
@@ -498,9 +500,9 @@ class SqlRepairs(SqlRepository, Repairs[Sync]):
             tx.note(row.rule, "repair.withdrawn", row.alarm, run=run_id)
 
 
-def _modes_changed(tx: Tx, since: int) -> bool:
-    """Whether a rule got another mode since a row of the audit trail, so that it may repair what it only observed."""
-    changed = select(audit.c.id).where(audit.c.id > since, audit.c.action == "rule.mode-set").limit(1)
+def _rules_changed(tx: Tx, since: int) -> bool:
+    """Whether rules or their modes changed since a row of the audit trail, so that alarms have to be judged anew."""
+    changed = select(audit.c.id).where(audit.c.id > since, audit.c.action.in_(_OF_RULES)).limit(1)
     return tx.execute(changed).scalar() is not None
 
 

@@ -17,6 +17,7 @@ from controller.store.behaviours import SqlBehaviours
 from controller.store.claims import SqlClaims
 from controller.store.collections import SqlCollections
 from controller.store.comments import SqlComments
+from controller.store.definitions import SqlDefinitions
 from controller.store.devices import SqlDevices, SqlHealths
 from controller.store.engine import SILENCE, make_engine
 from controller.store.evidence import Evidence
@@ -74,6 +75,7 @@ class SqlStore(Store):
         self.claims = SqlClaims(database)
         self.collections = SqlCollections(database)
         self.comments = SqlComments(database)
+        self.definitions = SqlDefinitions(database)
         self.devices = SqlDevices(database)
         self.escalations = SqlEscalations(database)
         self.freezes = SqlFreezes(database)

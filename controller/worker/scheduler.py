@@ -25,6 +25,8 @@ _HEARTBEATS, _REPORTS, _RECORD = 5.0, 10.0, 2.0
 _MEASUREMENTS, _OLD_MEASUREMENTS = 5.0, 60.0
 #: Seconds between two counts of the minutes that agreements lost.
 _AGREEMENTS = 15.0
+#: Seconds between two queries for the version of rules, playbooks and KPIs that is in force.
+_DEFINITIONS = 2.0
 #: Seconds between two queries for stations whose performance data is due.
 _COLLECTION = 5.0
 
@@ -33,14 +35,14 @@ async def schedule(settings: Settings, name: str, stop: asyncio.Event) -> None:
     """Work until ``stop``. Several schedulers may run: every decision is a compare-and-set.
 
     Raises:
-        InputError: A remediation rule is wrong; nothing is started.
+        InputError: Settings name what is not there; nothing is started.
         StoreError: The database is unreachable, at the start.
     """
     async with parts(settings) as made, watched(made.clock):
         await made.take_calls(ProcessRole.SCHEDULER)
         anchor = made.anchors()
         sweeper, remediator, notices = made.sweeper(), made.remediator(), made.notices()
-        heartbeats = made.heartbeats()
+        heartbeats, definitions = made.heartbeats(), made.definition_watch()
         rounds = Rounds(made.clock, made.observations)
         presence = Presence(
             made.loop_store,
@@ -55,6 +57,7 @@ async def schedule(settings: Settings, name: str, stop: asyncio.Event) -> None:
         async with presence.shown(made.clock):
             rounds.start("sweep", sweeper.sweep, _SWEEP)
             rounds.start("remediation", remediator.step, _REMEDIATE, wake)
+            rounds.start("definitions", definitions.step, _DEFINITIONS)
             rounds.start("notices", notices.step, _NOTICES)
             rounds.start("incidents", made.settle_incidents, _INCIDENTS)
             rounds.start("agreements", made.count_agreements, _AGREEMENTS)

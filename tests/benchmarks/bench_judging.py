@@ -159,7 +159,7 @@ async def run(number: int) -> None:
                 pass
         worked_out.tell()
         loop_store = LoopStore(store)
-        faults = MeasuredFaults(loop_store, clock, kpis)
+        faults = MeasuredFaults(loop_store, clock, lambda _: kpis)
         # Ten minutes after the hour's end it is not judged yet, but for the one before, of which nothing is there.
         faults._latest[HOUR] = END - timedelta(hours=1)
         with asleep.on():
@@ -167,7 +167,7 @@ async def run(number: int) -> None:
         asleep.tell()
         clock.pause(1200)
         # Some stations are judged before: what a process keeps of one hour must not make the next one slower.
-        earlier = MeasuredFaults(loop_store, clock, kpis, alarms=False)
+        earlier = MeasuredFaults(loop_store, clock, lambda _: kpis, alarms=False)
         earlier._latest[QUARTER] = faults._latest[QUARTER] = END + timedelta(minutes=30)
         await earlier.round()
         with judged.on():

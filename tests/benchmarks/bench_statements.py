@@ -18,7 +18,7 @@ from resource import RUSAGE_SELF, getrusage
 
 from sqlalchemy import text
 
-from controller.api.statements import Record, draft
+from controller.api.statements import draft
 from controller.bootstrap import collect_rarely
 from controller.inventory.load import load_network
 from controller.models.alarm import AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
@@ -131,7 +131,7 @@ def main(number: int) -> None:
         collect_rarely()  # as processes do
         for kind in StatementKind:
             began = time.process_time()
-            made = draft(Record(store, KPIS), clock.now(), kind, TENANT, ASKED)
+            made = draft(store, clock.now(), kind, TENANT, ASKED)
             worked = time.process_time() - began
             issued = store.statements.issue(made, "ana", "")
             whole = time.process_time() - began

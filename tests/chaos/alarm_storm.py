@@ -11,16 +11,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from controller.models.alarm import Alarm
-from controller.models.settings import Settings
 from controller.ports.store import Page, StartedRepair
-from controller.remediation.rules import Rule, load_rules
+from controller.remediation.rules import rules_in_force
 from tests.support.minka import ROOT
 from tests.support.process_system import ProcessSystem
 from tests.support.rules import promote
@@ -60,8 +58,7 @@ def write_rules(folder: Path, settle: Mapping[str, float], tenant: str = "") -> 
 
 def let_rules_act(system: ProcessSystem) -> None:
     """What a person does who trusts all of them."""
-    own = Settings(home=Path(system.env["MINKA_HOME"]), rules=Path(system.env["MINKA_RULES"]))
-    promote(system.store, load_rules(own.rules), digest=partial(Rule.digest, playbooks=own.playbooks))
+    promote(system.store, rules_in_force(system.store))
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,7 @@ from controller.runs.planning.planner import Planner
 from controller.store import LoopStore, SqlStore, open_store
 from tests.support.apps import app_with
 from tests.support.callers import admit
+from tests.support.definitions import shipped_files
 from tests.support.launch import prepared
 from tests.unit.intent import clouds
 from tests.unit.plan import samples
@@ -59,6 +60,7 @@ TOKENS = {"alfa": "token-of-alfa", "beta": "token-of-beta", "host": "token-of-ho
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIC2cbdLo6XoWJLlGNBaIB6yDmYGs8RZ9jRyWd2hWGYUF"
 STATIONS = ("S1", "S2")
 KPIS = load_kpis(Settings().kpis)
+DEFINITIONS = shipped_files()
 #: Incidents that are asked for by id: all of alfa's, and some of beta's.
 _INCIDENTS = 8
 
@@ -263,6 +265,7 @@ def tenants_bench(database: Path, own: Private) -> Iterator[TenantsBench]:
 
 def _fill(made: TenantsBench, sides: _Sides, devices: FakeDevices, own: Private) -> None:
     store = made.store
+    store.definitions.put(DEFINITIONS, by="ana", reason="the first")
     before, after = (network(own, alfas_max=most, applied=applied) for most, applied in ((80, False), (70, True)))
     for side, name, role in (
         ("alfa", "rosa", Role.TENANT_APPROVER),

@@ -41,10 +41,11 @@ from controller.nrm.markup import MalformedXmlError, parse_xml
 from controller.nrm.measurements import decode_measurements
 from controller.nrm.profiles import ROUTER_PROFILES, root_spec
 from controller.performance.files import read_file
+from controller.performance.kpis import load_kpis
 from controller.performance.vocabulary import measured
 from controller.playbook.actions.shipped import registry
 from controller.playbook.language.library import parse as parse_playbook
-from controller.remediation.rules import _load
+from controller.remediation.rules import load_rules
 from tests.security import hostile_texts as texts
 from tests.support.soak import SOAK
 from tests.unit.nrm.samples import BOTH
@@ -261,7 +262,8 @@ FILES: Mapping[str, tuple[Callable[[Path, Report], object], str]] = {
     "network files": (lambda path, report: list(read_network_file(path, path.name, report)), "sites.yaml"),
     "network tables": (lambda path, report: list(read_network_file(path, path.name, report)), "sites.csv"),
     "playbooks": (_playbook, "p.yaml"),
-    "rules": (_load, "r.yaml"),
+    "rules": (lambda path, _: load_rules(path.parent), "r.yaml"),
+    "indicators": (lambda path, _: load_kpis(path.parent), "k.yaml"),
     "credentials": (lambda path, _: read_credentials(path, lambda _: None), "c.yaml"),
 }
 #: Errors by which texts may be refused; a bug is none of them.

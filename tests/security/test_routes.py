@@ -116,6 +116,8 @@ NEEDED: dict[str, str | None] = {
     "POST /v1/alarms/{alarm_id}/unshelve": "stop",
     "GET /v1/alarms/{alarm_id}/comments": "read",
     "POST /v1/alarms/{alarm_id}/comments": "comment",
+    "GET /v1/definitions": "oversee",
+    "PUT /v1/definitions": "network",
     "GET /v1/rules": "oversee",
     "GET /v1/rules/{name}": "oversee",
     "PUT /v1/rules/{name}/mode": "promote",

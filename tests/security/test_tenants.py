@@ -19,12 +19,11 @@ from sqlalchemy import and_, event, update
 
 from controller.access.disclosure import STATEMENTS
 from controller.api.app import api_routes
-from controller.api.statements import Record, draft
+from controller.api.statements import draft
 from controller.models.alarm import AlarmReport, AlarmSource, PerceivedSeverity
 from controller.models.network import Network, network_digest
 from controller.models.people import Person, Role
 from controller.models.run import JobState, Outcome, RunState
-from controller.models.settings import Settings
 from controller.performance.statements import files_of
 from controller.ports.store import Page
 from controller.store import measurements, networks, open_store
@@ -169,7 +168,7 @@ def statements(made: TenantsBench, side: str) -> dict[tuple[str, str], bytes]:
         pass
     found: dict[tuple[str, str], bytes] = {}
     for kind in STATEMENTS if side in ("alfa", "beta") else ():
-        statement = draft(Record(made.store, Settings().kpis), later, kind, side, "2025-12")
+        statement = draft(made.store, later, kind, side, "2025-12")
         found |= {(f"statement {kind}", form.value): content for form, content in files_of(statement).items()}
     return found
 

@@ -296,7 +296,9 @@ def process_system(
         endpoints = folder / "endpoints.csv"
         control = stack.enter_context(_simulators(folder, network, ports + 1, env, only))
         (folder / "home").mkdir()
-        own = Settings(home=folder / "home", database_url=env.get("MINKA_DATABASE_URL", ""))
+        own = Settings(
+            home=folder / "home", database_url=env.get("MINKA_DATABASE_URL", ""), rules=Path(env["MINKA_RULES"])
+        )
         env["MINKA_DATABASE_URL"] = own.database
         store = stack.enter_context(closing(open_record(own, SystemClock())))
         api = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{ports}", timeout=60))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from controller.models.rule import EVERYWHERE, RuleMode
 from controller.ports.store import Store
@@ -14,8 +14,7 @@ def promote(
     rules: Iterable[Rule],
     mode: RuleMode = RuleMode.AUTO,
     scope: str = EVERYWHERE,
-    digest: Callable[[Rule], str] = Rule.digest,
 ) -> None:
-    """Let rules act, or ask; ``digest`` as the remediator has it."""
+    """Let rules act, or ask."""
     for rule in rules:
-        store.rules.set_mode(rule.name, scope, mode, by="ana", reason="a test", digest=digest(rule))
+        store.rules.set_mode(rule.name, scope, mode, by="ana", reason="a test", digest=rule.digest)

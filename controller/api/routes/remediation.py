@@ -26,10 +26,12 @@ from controller.models.people import Permission, Person
 from controller.models.rule import EVERYWHERE, REGION, TENANT, Figures, Proposal, ProposalState, RuleGrant, RuleMode
 from controller.models.scalars import Identifier
 from controller.ports.clock import VirtualClock
+from controller.ports.store import Store
 from controller.remediation.backtest import Backtest, Backtested, RuleSummary, summed_up
 from controller.remediation.breaker import Breaker, resume
+from controller.remediation.definitions import left_out
 from controller.remediation.guards import Limits
-from controller.remediation.rules import Rule, read_rules, strange_names
+from controller.remediation.rules import Rule, entries_in_force, read_rules, strange_names
 from controller.remediation.trust import promote
 from controller.store import open_store
 
@@ -52,21 +54,25 @@ class RepairSwitch(Body):
 class Remediation(RepairSwitch):
     """Whether automatic repair is stopped: since when, by whom (``breaker`` if it stopped by itself) and why.
 
-    More than ``limit`` repairs within ``minutes`` stop it.
+    More than ``limit`` repairs within ``minutes`` stop it. ``rules`` is the number of rules that are in force;
+    ``left_out`` has the files that are in force but can't be used, each with its first problem.
     """
 
     since: AwareDatetime | None = None
     by: str = ""
     limit: int
     minutes: float
+    rules: int
+    left_out: dict[str, str]
 
 
 class RuleView(Body):
     """A rule with its record.
 
-    ``mode`` is the mode for all alarms, ``scopes`` has the modes for single regions and tenants. ``changed`` says that
-    the rule or one of its playbooks changed since its promotion, so that it observes. ``content`` is the rule in its
-    file. ``warnings`` names what the rule mentions or is promoted for, but the current network does not have.
+    ``mode`` is the mode in which it acts for all alarms, ``scopes`` has the modes for single regions and tenants.
+    ``changed`` says that the rule or one of its playbooks changed since its promotion, so that it observes. ``content``
+    is the rule that is in force, ``digest`` that of the rule with its playbooks. ``warnings`` names what the rule
+    mentions or is promoted for, but the current network does not have.
     """
 
     name: str
@@ -77,13 +83,18 @@ class RuleView(Body):
     record: Figures
     grants: tuple[RuleGrant, ...] = ()
     content: Rule
+    digest: str
     warnings: tuple[str, ...] = ()
 
 
 class Promotion(Body):
-    """A mode for a rule: everywhere, in one region, or for alarms that concern one tenant only."""
+    """A mode for a rule: everywhere, in one region, or for alarms that concern one tenant only.
+
+    ``digest``, if given, is that of the rule that was seen; if it was changed since, nothing is set.
+    """
 
     mode: RuleMode
+    digest: str = Field(default="", max_length=64)
     reason: str = Field(min_length=1, max_length=2000)
     region: Identifier | None = None
     tenant: Identifier | None = None
@@ -120,7 +131,7 @@ class BacktestedRules(Body):
 @router.get("/rules")
 def rules(backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]) -> Listing[RuleView]:
     """Rules with their modes and records, by name."""
-    return cut(_views(backend, read_rules(backend.settings.rules)), paging)
+    return cut(_views(backend, entries_in_force(backend.store)), paging)
 
 
 @router.post("/rules/backtest")
@@ -182,7 +193,7 @@ def _tried(files: Mapping[str, str]) -> tuple[tuple[Rule, Entry], ...]:
 @router.get("/rules/{name}")
 def rule(name: str, backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> RuleView:
     """One rule."""
-    return _views(backend, [_rule(backend, name)])[0]
+    return _views(backend, [_rule(backend.store, name)])[0]
 
 
 @router.put("/rules/{name}/mode")
@@ -190,16 +201,21 @@ def set_mode(
     name: str, asked: Promotion, backend: Backend, who: Annotated[Person, needs(Permission.PROMOTE)]
 ) -> RuleView:
     """Promote or demote a rule. The audit trail keeps the record that the rule had at that time."""
-    found, entry = _rule(backend, name)
-    digest = found.digest(backend.settings.playbooks)
     scope = _scope(backend, name, asked)
-    words = {"by": who.name, "reason": asked.reason, "digest": digest}
-    backend.store.transaction(promote, found, scope, asked.mode, backend.clock.now(), **words)
-    return _views(backend, [(found, entry)])[0]
+
+    def promoted(store: Store) -> None:
+        found, _ = _rule(store, name)
+        if asked.digest not in ("", found.digest):
+            raise ConflictError(f"rule {name} was changed since you saw it: see it again (minka rules show {name})")
+        promote(store, found, scope, asked.mode, backend.clock.now(), by=who.name, reason=asked.reason)
+
+    _rule(backend.store, name)
+    backend.store.transaction(promoted)
+    return _views(backend, [_rule(backend.store, name)])[0]
 
 
-def _rule(backend: Services, name: str) -> tuple[Rule, Entry]:
-    known = {rule.name: (rule, entry) for rule, entry in read_rules(backend.settings.rules)}
+def _rule(store: Store, name: str) -> tuple[Rule, Entry]:
+    known = {rule.name: (rule, entry) for rule, entry in entries_in_force(store)}
     if name not in known:
         raise NotFoundError(unknown("rule", name, known))
     return known[name]
@@ -247,14 +263,15 @@ def _view(
     mine = tuple(grant for grant in grants if grant.rule == rule.name)
     gone = (grant for grant in mine if grant.mode is not RuleMode.OBSERVE and not _is_there(grant.scope, network))
     lost = (f"{one.mode} for {one.scope.replace(':', ' ')}, which the network files do not have" for one in gone)
-    digest = rule.digest(backend.settings.playbooks)
-    modes = {grant.scope: grant.mode for grant in mine}
+    digest = rule.digest
+    modes = {grant.scope: grant.mode_of(digest) for grant in mine}
     return RuleView(
         name=rule.name,
         description=rule.description,
         mode=modes.pop(EVERYWHERE, RuleMode(rule.mode)),
         scopes=modes,
-        changed=any(grant.digest != digest for grant in mine),
+        changed=any(grant.mode is not RuleMode.OBSERVE and grant.digest != digest for grant in mine),
+        digest=digest,
         record=backend.store.rules.figures(rule.name),
         grants=mine,
         content=rule,
@@ -274,6 +291,7 @@ def _is_there(scope: str, network: Network | None) -> bool:
 def remediation(backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> Remediation:
     """Whether automatic repair is stopped, since when, by whom and why."""
     state, limits = backend.store.switches.get(REMEDIATION_STOPPED), backend.settings
+    wrong = left_out(backend.store.definitions.get())
     return Remediation(
         stopped=state.on,
         since=state.since,
@@ -281,6 +299,8 @@ def remediation(backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)
         reason=state.reason,
         limit=limits.repair_limit,
         minutes=limits.repair_limit_minutes,
+        rules=len(entries_in_force(backend.store)),
+        left_out={path: problems[0] for path, problems in wrong.items()},
     )
 
 

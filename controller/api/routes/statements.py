@@ -9,7 +9,7 @@ from pydantic import Field
 
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, listing
-from controller.api.statements import Record, draft, is_settled
+from controller.api.statements import draft, is_settled
 from controller.api.views import CallerView
 from controller.models.people import Permission, Person
 from controller.models.statement import IssuedStatement, Month, Statement, StatementForm, StatementKind, StatementProof
@@ -93,7 +93,7 @@ def issue(
     known = store.statements.page(_NEWEST, StatementFilter(kind, tenant, month))[1]
     if known and not asked.reason:
         return _file(store.statements.file(known[0].id, form), form, known[0].id)
-    made: Statement = draft(Record(store, backend.settings.kpis), now, kind, tenant, month)
+    made: Statement = draft(store, now, kind, tenant, month)
     if not is_settled(made, now):
         return _file(files_of(made)[form], form, f"{kind}-{tenant}-{month}-draft")
     issued = store.statements.issue(made, who.name, asked.reason)

@@ -6,8 +6,6 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import orjson
@@ -31,13 +29,13 @@ from controller.assurance.health import OWN_CAUSES, STATION, tenant_of
 from controller.intent.folding import placed
 from controller.intent.impact import object_class_of
 from controller.models.alarm import DIVERGED, OTHER_ALERT, AlarmReport, AlarmSource, AlertRefusal, PerceivedSeverity
-from controller.models.errors import InputError, NotFoundError
+from controller.models.errors import NotFoundError
 from controller.models.network import PROFILE_RATS, DeviceKind, Network
 from controller.models.people import Permission, Person
 from controller.models.run import LedgerEntry
 from controller.nrm.profiles import cell_path
 from controller.ports.store import Store
-from controller.remediation.rules import Rule, load_rules
+from controller.remediation.rules import rules_in_force
 
 log = structlog.get_logger()
 #: Longest call of Alertmanager's API in seconds, and its largest answer in bytes.
@@ -147,15 +145,9 @@ class Accepted(Body):
 _LISTED = TypeAdapter(list[_ListedAlert])
 
 
-@lru_cache(maxsize=4)
-def _known_causes(rules: Path, more: str) -> frozenset[str]:
+def _known_causes(store: Store, more: str) -> frozenset[str]:
     """Known probable causes; all others share one, so that no source can invent any number of them."""
-    answered: tuple[Rule, ...] = ()
-    try:
-        answered = load_rules(rules)
-    except InputError as error:
-        log.warning("webhook.no_rules", reason=error.message)
-    causes = (cause for rule in answered for cause in rule.match.causes)
+    causes = (cause for rule in rules_in_force(store) for cause in rule.match.causes)
     return frozenset((*OWN_CAUSES, DIVERGED, *more.split(), *causes))
 
 
@@ -278,7 +270,7 @@ def _read(backend: Services, alerts: Sequence[AlertmanagerAlert]) -> tuple[list[
     refusals = [_refusal(alert, network) for alert in alerts]
     known = [alert for alert, refusal in zip(alerts, refusals, strict=True) if refusal is None]
     nodes = store.ledger.nodes([_node(alert, network) for alert in known])
-    causes = _known_causes(backend.settings.rules, backend.settings.alert_causes)
+    causes = _known_causes(store, backend.settings.alert_causes)
     oldest = timedelta(days=backend.settings.report_days)
     reports = [_report(alert, now, oldest, causes, network, nodes) for alert in known]
     return reports, Counter(refusal.value for refusal in refusals if refusal is not None)

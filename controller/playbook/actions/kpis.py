@@ -142,7 +142,7 @@ async def kpis_of(
     earlier = await context.recorded(back, latest.begin, [name]) if back < latest.begin else []
     counted = [*(one for one in earlier if _end(one) <= latest.begin), latest]
     values = {}
-    for kpi in context.kpis:
+    for kpi in await context.kpis():
         minimum = bounds.minimum(kpi) if bounds else None
         found = pooled(kpi, _attempts(kpi, counted, since), minimum)
         if found.cells or found.why != _NOT_MEASURED:
@@ -202,7 +202,7 @@ async def _judged(
     context: Context, station: str, before: Kpis, after: Kpis, given: Bounds
 ) -> ComparisonResult | UnmetCondition:
     """KPIs of a station before and after; those not measured before are remarked already."""
-    known = {kpi.name: kpi for kpi in context.kpis}
+    known = {kpi.name: kpi for kpi in await context.kpis()}
     judged: dict[str, str] = {}
     not_judged: dict[str, str] = {}
     worse: list[str] = []

@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
-from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
 from controller.intent.placement import Choice
@@ -21,12 +19,11 @@ from controller.models.network import HOST, Network
 from controller.models.plan import Change, Edit
 from controller.models.question import Question
 from controller.models.run import Hold, Holds, LedgerEntry
-from controller.models.shipped import shipped
 from controller.nrm.apply import apply_edits
 from controller.nrm.profiles import administrative_leaf, link_state, links, root_spec
 from controller.nrm.profiles.function import deployment_path, is_stalled, why_not_ready
 from controller.nrm.tree import Observed, Path
-from controller.performance.kpis import Kpi, load_kpis
+from controller.performance.kpis import Kpi, kpis_of
 from controller.plan import (
     StationPlan,
     StationView,
@@ -93,7 +90,6 @@ class ActionServices:
         channels: Other ways to tell people than the webhook, by name.
         readings: What jobs read of other stations than their own.
         sources: What addresses of software that stations download begin with.
-        kpis: Folder of definitions of indicators.
     """
 
     store: AsyncStore
@@ -103,7 +99,6 @@ class ActionServices:
     channels: Mapping[str, Webhook] = field(default_factory=dict)
     readings: Readings = field(default_factory=Readings)
     sources: tuple[str, ...] = ()
-    kpis: FilePath = field(default_factory=partial(shipped, "playbooks/kpis"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +155,9 @@ class StationContext:
         """What addresses of software begin with."""
         return self.services.sources
 
-    @property
-    def kpis(self) -> tuple[Kpi, ...]:
-        """Definitions of indicators. Raises InputError."""
-        return load_kpis(self.services.kpis)
+    async def kpis(self) -> tuple[Kpi, ...]:
+        """Definitions of indicators that were in force when the run was accepted."""
+        return kpis_of(await self.services.store.definitions.get(self.since))
 
     @property
     def dry_run(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import reduce
@@ -31,7 +31,7 @@ from controller.playbook.language.expressions import UNKNOWN, evaluate, foreseen
 from controller.playbook.language.library import Library, Loaded
 from controller.playbook.language.parameters import Plain, parse_parameters
 from controller.playbook.language.playbook import RUN, TARGET, Playbook, target_names
-from controller.playbook.language.registry import DeviceAccess, ServiceLoss
+from controller.playbook.language.registry import DeviceAccess, Registry, ServiceLoss
 from controller.ports.store import NewJob, PreparedRun, RunRequest, Store
 from controller.runs.approval.outlook import outlook
 from controller.runs.rollout.timers import fitted
@@ -80,11 +80,18 @@ class Draft:
 
 
 class PlaybookPreparation:
-    """Prepares runs of playbooks (see ``controller.runs.launch``), and dry runs. It only reads stations."""
+    """Prepares runs of playbooks (see ``controller.runs.launch``), and dry runs. It only reads stations.
 
-    def __init__(self, services: ActionServices, library: Library) -> None:
+    Args:
+        services: What steps work with.
+        library: The playbooks that are in force.
+        registry: The actions that there are.
+    """
+
+    def __init__(self, services: ActionServices, library: Callable[[Store], Library], registry: Registry) -> None:
         self._services = services
         self._library = library
+        self._registry = registry
 
     async def prepare(self, request: RunRequest) -> PreparedRun:
         """See ``controller.runs.launch.Preparation``; guards and holds that refuse the run are in ``refused``."""
@@ -92,9 +99,19 @@ class PlaybookPreparation:
 
     async def repeats(self, request: RunRequest, known: Run) -> bool:
         """See ``controller.runs.launch.Preparation``; stations may have changed, so they are not read again."""
-        loaded = await asyncio.to_thread(self._library.load, request.playbook)
+        loaded = await self._load(request.playbook)
         parameters = parse_parameters(loaded.playbook.parameters, request.parameters)
         return (known.playbook, known.parameters) == (loaded.digest, parameters)
+
+    def check(self, store: Store, new: PreparedRun) -> None:
+        """See ``controller.runs.launch.Preparation``."""
+        asked = new.playbook
+        if asked is not None and self._library(store).text(asked.name) != asked.text:
+            raise ConflictError(f"playbook {asked.name} was changed while the run was prepared: see it, and ask again")
+
+    async def _load(self, name: str) -> Loaded:
+        library = await self._services.store.read(self._library)
+        return await asyncio.to_thread(library.load, name)
 
     async def dry_run(self, request: RunRequest) -> DryRun:
         """What a run would do, from reading the stations; raises the errors of ``prepare``."""
@@ -109,7 +126,7 @@ class PlaybookPreparation:
                     station=job.station,
                     wave=job.wave,
                     rank=job.rank,
-                    steps=await Previewer(self._services, self._library.registry, draft.loaded.playbook).steps(
+                    steps=await Previewer(self._services, self._registry, draft.loaded.playbook).steps(
                         draft.network, job.station, new.plan.changes.on(job.station), {**draft.parameters, RUN: asked}
                     ),
                 )
@@ -139,11 +156,11 @@ class PlaybookPreparation:
     # ----------------------------------------------------------------- prepare
 
     async def _draft(self, request: RunRequest) -> Draft:
-        loaded = await asyncio.to_thread(self._library.load, request.playbook)
+        loaded = await self._load(request.playbook)
         playbook, store, actor = loaded.playbook, self._services.store, request.actor
         digest, network = await store.networks.get()
         values = await asyncio.to_thread(parse_parameters, playbook.parameters, request.parameters, network)
-        check_values(playbook, self._library.registry, values)
+        check_values(playbook, self._registry, values)
         selector = str(evaluate(playbook.targets, values))
         targets = await asyncio.to_thread(select, network, selector)
         targets = await self._concerned(playbook, values, network, targets)
@@ -178,7 +195,7 @@ class PlaybookPreparation:
             beside = await self._routers(network, targets)
         planned = [device for device in {*targets, *beside} if device not in plan.unplanned]
         stations = sorted({*planned, *(await self._inside(playbook, network, planned, targets))})
-        check_devices(playbook, self._library.registry, values, network, stations)
+        check_devices(playbook, self._registry, values, network, stations)
         strategy = playbook.strategy.strategy(len(stations), playbook.soak_seconds(values))
         if playbook.soak_checks:
             # Each job soaks by itself, since it checks again afterwards.
@@ -191,7 +208,7 @@ class PlaybookPreparation:
         strategy = strategy.model_copy(update={"canary_wave": begins})
         constraints = playbook_constraints(
             loaded,
-            self._library.registry,
+            self._registry,
             values,
             network,
             plan,
@@ -228,7 +245,7 @@ class PlaybookPreparation:
         Of those the reason is said; what comes there all the same is refused by the pool, and stays where it was. Only
         a person adopts a pool: no rule makes one ready that is observe-only.
         """
-        planner, registry = self._services.planner, self._library.registry
+        planner, registry = self._services.planner, self._registry
         unready = await planner.unready(network, functions) if readies_pools(playbook, registry) else {}
         gate = asyncio.Semaphore(_PARALLEL)
 
@@ -263,7 +280,7 @@ class PlaybookPreparation:
 
         async def outage(station: str) -> ServiceLoss | None:
             names = {**values, TARGET: target_names(network, station)}
-            acts = asking_acts(loaded.playbook, self._library.registry, names)
+            acts = asking_acts(loaded.playbook, self._registry, names)
             context = StationContext(self._services, network, station, None, "")
             try:
                 async with gate:
@@ -429,7 +446,7 @@ class PlaybookPreparation:
         return found
 
     def _changes(self, playbook: Playbook) -> bool:
-        actions = (self._library.registry.action(step.action) for step in playbook.steps)
+        actions = (self._registry.action(step.action) for step in playbook.steps)
         return any(action.access is DeviceAccess.CHANGES for action in actions)
 
 

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import re
-import stat
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from controller.inventory.definitions import read_folder
 from controller.inventory.parse import FORMS, forms_in, report_error
-from controller.inventory.source import Entry, Report, read_text, suggest
+from controller.inventory.source import Entry, Report, suggest
 from controller.inventory.yaml_tree import read_yaml
+from controller.models.definitions import DefinitionKind, Definitions
 from controller.models.errors import InputError, NotFoundError
 from controller.playbook.language import parameters, playbook
 from controller.playbook.language.check import check, check_actions
 from controller.playbook.language.playbook import Playbook
 from controller.playbook.language.registry import Registry
 
-#: Largest playbook in bytes.
-LIMIT = 256 * 1024
 _FORMS = {**FORMS, **forms_in(vars(parameters)), **forms_in(vars(playbook))}
-_NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +66,46 @@ def reported(error: ValidationError) -> list[ErrorDetails]:
 
 
 class Library:
-    """The playbooks of a folder: regular files ``NAME.yaml`` directly in it."""
+    """Playbooks, each in a file ``NAME.yaml``.
 
-    def __init__(self, folder: Path, registry: Registry) -> None:
-        self.folder = folder
+    Args:
+        files: Their content by path.
+        registry: The actions that there are.
+        unread: Files that could not be read, by path, with the line (0 for the whole file) and the reason.
+    """
+
+    def __init__(
+        self,
+        files: Mapping[str, str],
+        registry: Registry,
+        unread: Mapping[str, tuple[int, str]] = MappingProxyType({}),
+    ) -> None:
         self.registry = registry
+        self._paths = {PurePosixPath(path).stem: path for path in (*files, *unread)}
+        self._texts = files
+        self._unread = unread
+
+    @classmethod
+    def in_folder(cls, folder: Path, registry: Registry) -> Library:
+        """The playbooks of a folder. Raises InputError if it is missing."""
+        if not folder.is_dir():
+            raise InputError(f"the playbooks folder {folder} does not exist: set MINKA_PLAYBOOKS")
+        found = read_folder(folder)
+        return cls(found.texts, registry, found.unread)
+
+    @classmethod
+    def of(cls, definitions: Definitions, registry: Registry) -> Library:
+        """The playbooks of a version of the definitions."""
+        kind, files = DefinitionKind.PLAYBOOK, definitions.files
+        return cls(files.of(kind), registry, files.unread_of(kind))
 
     def names(self) -> tuple[str, ...]:
         """Names of the playbooks, whether or not they can be read."""
-        if not self.folder.is_dir():
-            raise InputError(f"the playbooks folder {self.folder} does not exist: set MINKA_PLAYBOOKS")
-        found = (path.stem for path in self.folder.glob("*.yaml"))
-        return tuple(sorted(name for name in found if self._file(name) is not None))
+        return tuple(sorted(self._paths))
+
+    def text(self, name: str) -> str | None:
+        """The content of a playbook's file; None if there is none that can be read."""
+        return self._texts.get(self._paths.get(name, ""))
 
     def load(self, name: str) -> Loaded:
         """A playbook by name.
@@ -99,14 +124,16 @@ class Library:
 
     def read(self, name: str, report: Report) -> Loaded | None:
         """A playbook by name; None after reporting its errors. Raises NotFoundError."""
-        path = self._file(name)
+        path = self._paths.get(name)
         if path is None:
-            hint = suggest(name[:64], self.names()) if self.folder.is_dir() else ""
+            hint = suggest(name[:64], self._paths)
             raise NotFoundError(f"there is no playbook {name[:64]!r}{'; ' * bool(hint)}{hint}")
-        text = read_text(path, path.name, LIMIT, report, "write it shorter, or as two")
-        loaded = parse(text, path.name, self.registry, report) if text is not None else None
+        if path in self._unread:
+            report.file(path, *self._unread[path])
+            return None
+        loaded = parse(self._texts[path], path, self.registry, report)
         if loaded is not None and loaded.playbook.name != name:
-            report.file(path.name, 1, f"the playbook is called {loaded.playbook.name!r}, not as its file")
+            report.file(path, 1, f"the playbook is called {loaded.playbook.name!r}, not as its file")
             return None
         return loaded
 
@@ -116,15 +143,3 @@ class Library:
             loaded = self.read(name, report)
             if loaded is not None:
                 yield loaded
-
-    def _file(self, name: str) -> Path | None:
-        """The file of a name; None if it is no regular file directly in the folder."""
-        if len(name) > 64 or not _NAME.fullmatch(name):
-            return None
-        path = self.folder / f"{name}.yaml"
-        try:
-            mode = os.lstat(path).st_mode
-        except OSError:
-            return None
-        inside = path.resolve().parent == self.folder.resolve()
-        return path if stat.S_ISREG(mode) and inside else None

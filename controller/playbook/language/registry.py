@@ -167,7 +167,6 @@ class Context(Protocol):
         since: When the run was accepted; None in a dry run.
         dry_run: Whether this is one: nothing is waited for, and nobody gets a message.
         sources: What addresses of software that stations download begin with.
-        kpis: Definitions of indicators.
     """
 
     @property
@@ -188,8 +187,6 @@ class Context(Protocol):
     def dry_run(self) -> bool: ...  # noqa: D102
     @property
     def sources(self) -> tuple[str, ...]: ...  # noqa: D102
-    @property
-    def kpis(self) -> tuple[Kpi, ...]: ...  # noqa: D102
 
     async def read(self) -> Observed:
         """The station as it is now. Raises DeviceError."""
@@ -205,6 +202,10 @@ class Context(Protocol):
 
     async def recorded(self, begin: datetime, end: datetime, stations: Collection[str]) -> list[Measured]:
         """Periods of 15 minutes of these stations that are on record, by station and time."""
+        ...
+
+    async def kpis(self) -> tuple[Kpi, ...]:
+        """Definitions of indicators that were in force when the run was accepted."""
         ...
 
     async def ledger(self) -> Mapping[Path, LedgerEntry]:

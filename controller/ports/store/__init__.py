@@ -38,6 +38,7 @@ from controller.ports.store.approvals import Approvals, Assess, ClearanceInput, 
 from controller.ports.store.audit import EVERYTHING, Audit, AuditQuery, Integrity
 from controller.ports.store.claims import Claim, Claims, JobResult, Journal
 from controller.ports.store.collections import Collections
+from controller.ports.store.definitions import DefinitionVersions
 from controller.ports.store.devices import Behaviours, Device, Devices, Healths, Networks
 from controller.ports.store.gates import Gates, Soak, decision_for
 from controller.ports.store.holds import Holds, Switches
@@ -77,6 +78,7 @@ __all__ = [
     "Collections",
     "Comments",
     "Decide",
+    "DefinitionVersions",
     "Device",
     "Devices",
     "EndedJob",
@@ -150,6 +152,7 @@ class Records(Generic[M_co]):
     claims: Claims[M_co]
     collections: Collections[M_co]
     comments: Comments[M_co]
+    definitions: DefinitionVersions[M_co]
     devices: Devices[M_co]
     escalations: Escalations[M_co]
     freezes: Freezes[M_co]

@@ -116,7 +116,7 @@ class Alarms(Repository[M_co], Protocol[M_co]):
         """Ids of alarms raised, moved or cleared since a row of the audit trail, and the newest row's number.
 
         Repeated reports and notes do not count as changes. If ``since`` is None, or a row that the record does not have
-        (any more), returns all alarms that take in reports.
+        (any more), or rules or their modes are other ones since, returns all alarms that take in reports.
         """
         ...
 

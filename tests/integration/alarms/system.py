@@ -53,6 +53,7 @@ from simulators.network import read_network
 from simulators.station import StationSettings
 from tests.support.apps import app_with
 from tests.support.callers import admit
+from tests.support.definitions import put_in_force
 from tests.support.launch import submit
 from tests.support.rules import promote
 from tests.support.secrets import LocalSecrets
@@ -92,7 +93,8 @@ class Playbooks:
     """Playbooks of a folder, as people rehearse and start them."""
 
     def __init__(self, system: LocalSystem, folder: Path) -> None:
-        self._preparation = PlaybookPreparation(system.world, Library(folder, registry()))
+        library = Library.in_folder(folder, registry())
+        self._preparation = PlaybookPreparation(system.world, lambda _: library, registry())
         self.launcher = Launcher(system.loop_store, system.planner, system.wakeups, self._preparation)
 
     async def start(
@@ -134,6 +136,7 @@ class LocalSystem:
         self._interval = interval
         self.settings = Settings(home=folder, alarm_sources=" ".join(sources), database_url=database)
         self.store = open_store(self.settings.database, self.clock)
+        put_in_force(self.store)
         stack.callback(self.store.close)
         self.loop_store = LoopStore(self.store)
         stack.push_async_callback(self.loop_store.close)
@@ -193,7 +196,7 @@ class LocalSystem:
             self.playbooks().launcher,
             notifier or FakeNotifier(),
             self.clock,
-            chosen,
+            lambda _: tuple(chosen),
         )
 
     def remediate(self, notifier: Notifier | None = None, chosen: Sequence[Rule] | None = None) -> None:

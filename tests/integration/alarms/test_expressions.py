@@ -148,7 +148,7 @@ def _judge(system: ProcessSystem) -> None:
 
     async def judged() -> None:
         loop_store = LoopStore(system.store)
-        await MeasuredFaults(loop_store, SystemClock(), load_kpis(Settings().kpis), alarms=False).round()
+        await MeasuredFaults(loop_store, SystemClock(), lambda _: load_kpis(Settings().kpis), alarms=False).round()
         await loop_store.close()
 
     asyncio.run(judged())

@@ -66,6 +66,7 @@ from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.network import read_network
 from simulators.station import StationSettings
 from tests.integration.alarms.system import PLAYBOOKS
+from tests.support.definitions import put_in_force
 from tests.support.launch import submit
 from tests.support.rules import promote
 from tests.unit.runs.group_bench import Mortal, _unless_killed
@@ -155,6 +156,10 @@ class Watched(Mortal):
         return False
 
 
+#: The shipped playbooks.
+LIBRARY = Library.in_folder(PLAYBOOKS, registry())
+
+
 class VirtualCloud:
     """A record, workers one after the other, and the fleet of a network with functions.
 
@@ -173,6 +178,7 @@ class VirtualCloud:
         self.loop = VirtualLoop(self.clock)
         self.time = LoopClock(self.loop, self.clock)
         self.store = open_store("sqlite://", self.time)
+        put_in_force(self.store)
         with closing(self.store.database.engine.raw_connection()) as one:  # of which a record in memory has just one
             self._connection: Any = one.driver_connection
         self.life: Mortal = Mortal()
@@ -275,7 +281,7 @@ class VirtualCloud:
         """Ask for a run."""
         devices = self._devices()
         services = self.services(devices)
-        preparation = PlaybookPreparation(services, Library(PLAYBOOKS, registry()))
+        preparation = PlaybookPreparation(services, lambda _: LIBRARY, registry())
         launcher = Launcher(services.store, services.planner, FakeWakeups(), preparation)
         self.run = await launcher.start(RunRequest(playbook=playbook, parameters=given, actor="ana", reason="test"))
         await devices.close()
@@ -315,9 +321,9 @@ class VirtualCloud:
             Checker(services.store, services.planner, self.time, sources)
             for sources in (frozenset(AlarmSource), frozenset[AlarmSource]())
         )
-        preparation = PlaybookPreparation(services, Library(PLAYBOOKS, registry()))
+        preparation = PlaybookPreparation(services, lambda _: LIBRARY, registry())
         launcher = Launcher(services.store, services.planner, FakeWakeups(), preparation)
-        remediator = Remediator(services.store, looks, launcher, FakeNotifier(), self.time, known)
+        remediator = Remediator(services.store, looks, launcher, FakeNotifier(), self.time, lambda _: known)
 
         async def check() -> None:
             records = self.store.devices.find()

@@ -127,9 +127,9 @@ class LocalSystem:
         rules = load_rules(RULES)
         promote(self.store, rules)
         bench = ActionServices(self.loop_store, self.planner, FakeWebhook(), self.clock)
-        playbooks = PlaybookPreparation(bench, Library(RULES.parent, registry()))
+        playbooks = PlaybookPreparation(bench, lambda _: Library.in_folder(RULES.parent, registry()), registry())
         launcher = Launcher(self.loop_store, self.planner, FakeWakeups(), playbooks)
-        remediator = Remediator(self.loop_store, checker, launcher, FakeNotifier(), self.clock, rules)
+        remediator = Remediator(self.loop_store, checker, launcher, FakeNotifier(), self.clock, lambda _: rules)
         for _ in range(3):
             await checker.record([await checker.check(network, station)])
             await remediator.step()

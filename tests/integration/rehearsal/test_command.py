@@ -41,4 +41,4 @@ def test_rules_that_are_wrong_are_named_before_anything_is_played(
     finally:
         structlog.reset_defaults()
     assert isinstance(said.exception, InputError)
-    assert said.exception.message == "a.yaml:5: rule.ladder[0].playbook: there is no playbook 'reboot'"
+    assert said.exception.message == "rules/a.yaml:5: rule.ladder[0].playbook: there is no playbook 'reboot'"

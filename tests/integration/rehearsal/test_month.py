@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.api.statements import Record, draft
+from controller.api.statements import draft
 from controller.models.measurement import HOUR, QUARTER
 from controller.models.settings import Settings
 from controller.models.statement import StatementKind, Value
@@ -167,7 +167,7 @@ def month(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Minka, Kno
 
 
 def rows(minka: Minka, tenant: str, kind: StatementKind, name: str) -> list[dict[str, Value]]:
-    statement = draft(Record(minka.store, minka.settings.kpis), minka.clock.now(), kind, tenant, "2026-09")
+    statement = draft(minka.store, minka.clock.now(), kind, tenant, "2026-09")
     sheet = next(one for one in statement.sheets if one.name == name)
     return [dict(zip((column.name for column in sheet.columns), row, strict=True)) for row in sheet.rows]
 

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from controller.api.auth import ensure_webhook_token
 from controller.api.services import Services
+from controller.bootstrap import put_first_definitions
 from controller.models.settings import Settings
 from controller.observe.exposition import exposition
 from controller.ports.clock import SystemClock
@@ -59,11 +60,13 @@ def files_of(directory: Path) -> dict[str, str]:
 async def open_bench(folder: Path, database: str = "") -> AsyncIterator[ApiBench]:
     clock = SystemClock()
     store = open_store(database or f"sqlite:///{folder / 'minka.sqlite3'}", clock)
+    settings = Settings(home=folder)
+    put_first_definitions(store, settings)
     admit(store, TOKEN)
     ensure_webhook_token(WEBHOOK_TOKEN, store, clock)
     loop_store, devices, wakeups = LoopStore(store), FakeDevices(clock), FakeWakeups()
     services = Services(
-        settings=Settings(home=folder),
+        settings=settings,
         store=store,
         devices=devices,
         planner=Planner(loop_store, devices, clock, target_of),

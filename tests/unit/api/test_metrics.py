@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from controller.api import process
+from controller.models.definitions import DefinitionFiles
 from controller.models.network import network_digest
 from controller.models.people import Permission, Role
 from controller.models.settings import Settings
 from controller.observe.exposition import ScrapeScope
 from controller.ports.clock import VirtualClock
 from tests.support.callers import admit
+from tests.support.definitions import put_in_force, shipped_files
 from tests.unit.api.bench import ApiBench
 from tests.unit.plan import samples
 
@@ -49,15 +51,17 @@ async def test_a_tenant_gets_its_own_page_and_no_other(bench: ApiBench) -> None:
         assert refused.status_code == 404
 
 
-def test_mistakes_in_files_of_rules_and_indicators_keep_no_api_from_its_work(bench: ApiBench, tmp_path: Path) -> None:
-    clock = VirtualClock()
-    whole = process._exposition(Settings(home=tmp_path), bench.store, clock)(ScrapeScope()).decode()
+def test_rules_and_indicators_are_those_in_force_at_each_scrape(bench: ApiBench, tmp_path: Path) -> None:
+    page = process._exposition(Settings(home=tmp_path), bench.store, VirtualClock())
+    whole = page(ScrapeScope()).decode()
     assert 'minka_rule_mode{mode="observe",rule="sleeping-cell",scope=""} 1.0' in whole
     assert 'minka_kpi_info{kpi="retainability"' in whole
-    wrong = Settings(home=tmp_path, rules=tmp_path / "none", kpis=tmp_path / "none")
-    page = process._exposition(wrong, bench.store, clock)(ScrapeScope()).decode()
-    assert "minka_database_up" in page
-    assert not re.search("^minka_(rule_mode|kpi_info){", page, re.MULTILINE)
+    shipped, wrong = shipped_files().texts, {"rules/sleeping-cell.yaml": "nam: x", "kpis/retainability.yaml": "nam: x"}
+    put_in_force(bench.store, files=DefinitionFiles({**shipped, **wrong}))
+    whole = page(ScrapeScope()).decode()
+    assert 'minka_rule_mode{mode="observe",rule="core-link-down",scope=""} 1.0' in whole, "others stay"
+    assert 'minka_kpi_info{kpi="accessibility"' in whole
+    assert not re.search('^minka_(rule_mode|kpi_info){.*"(sleeping-cell|retainability)"', whole, re.MULTILINE)
 
 
 @pytest.mark.parametrize(("query", "status"), [({"region": "r"}, 200), ({"region": "x"}, 404), ({"part": "x"}, 422)])

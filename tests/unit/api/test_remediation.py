@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from controller.models.people import Role
 from controller.models.rule import Proposal, ProposalState, RuleMode, likeness
 from controller.ports.store import Page
 from tests.support.callers import admit
+from tests.support.definitions import put_in_force
 from tests.unit.api.bench import ApiBench, open_bench
 from tests.unit.api.test_routes import load
 
@@ -126,16 +126,15 @@ async def test_a_promotion_that_means_nothing_is_refused(
 async def test_what_a_rule_names_and_the_network_does_not_have_is_a_warning_and_no_more(
     bench: ApiBench, tmp_path: Path
 ) -> None:
-    services = bench.app.state.services
-    settings = services.settings
-    text = (settings.rules / "core-link-down.yaml").read_text()
+    text = (bench.app.state.services.settings.rules / "core-link-down.yaml").read_text()
     (tmp_path / "rules").mkdir()
     narrow = text.replace("user-plane-down]", "user-plane-down], tenants: [condro]")
     (tmp_path / "rules" / "core-link-down.yaml").write_text(narrow)
-    bench.app.state.services = replace(services, settings=settings.model_copy(update={"rules": tmp_path / "rules"}))
+    put_in_force(bench.store, tmp_path / "rules")
     (listed,) = (await bench.client.get("/v1/rules")).json()["results"]
     (line,) = (number for number, words in enumerate(narrow.splitlines(), 1) if words.startswith("match"))
     strange = f"core-link-down.yaml:{line}: rule.match.tenants[0] = 'condro': no such tenant; did you mean 'condor'?"
+    strange = f"rules/{strange}"
     assert listed["warnings"] == [strange]
     words = {"by": "ana", "reason": "while it was there", "digest": ""}
     bench.store.rules.set_mode("core-link-down", "region:atlantis", RuleMode.AUTO, **words)
@@ -144,7 +143,7 @@ async def test_what_a_rule_names_and_the_network_does_not_have_is_a_warning_and_
     assert (await put(bench, "core-link-down", mode="auto", region="atlantis")).status_code == 422
     assert (await put(bench, "core-link-down", mode="observe", region="atlantis")).json()["warnings"] == [strange]
     tried = await bench.client.post("/v1/rules/backtest", json={"files": {"core-link-down.yaml": narrow}})
-    assert tried.json()["warnings"] == [strange]
+    assert tried.json()["warnings"] == [strange.removeprefix("rules/")]
 
 
 async def test_a_noc_engineer_promotes_nothing_and_answers_what_is_asked(bench: ApiBench) -> None:

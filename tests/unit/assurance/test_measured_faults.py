@@ -32,7 +32,7 @@ class Bench:
 
     def __init__(self, store: SqlStore, loop_store: LoopStore, clock: VirtualClock) -> None:
         self.store, self.loop_store, self.clock = store, loop_store, clock
-        self.faults = MeasuredFaults(loop_store, clock, KPIS)
+        self.faults = MeasuredFaults(loop_store, clock, lambda _: KPIS)
         self.says("S1")
         self.says("S2")
 
@@ -198,7 +198,7 @@ async def test_a_small_sample_is_no_alarm(bench: Bench) -> None:
 
 @pytest.mark.parametrize("alarms", [True, False])
 async def test_each_hour_is_judged_once_for_metrics_whoever_raises_alarms(bench: Bench, alarms: bool) -> None:
-    bench.faults = MeasuredFaults(bench.loop_store, bench.clock, KPIS, alarms=alarms)
+    bench.faults = MeasuredFaults(bench.loop_store, bench.clock, lambda _: KPIS, alarms=alarms)
     bench.past()
     for number in range(2):
         bench.counts(TODAY + number * HOUR, HOUR, {}, good=0.9)
@@ -225,7 +225,7 @@ async def test_before_there_is_a_network_there_is_nothing_to_look_at() -> None:
     clock = VirtualClock(START)
     store = open_store("sqlite://", clock)
     loop_store = LoopStore(store)
-    await MeasuredFaults(loop_store, clock, KPIS).round()
+    await MeasuredFaults(loop_store, clock, lambda _: KPIS).round()
     assert store.alarms.page(Page()) == (0, [])
     await loop_store.close()
     store.close()

@@ -20,7 +20,7 @@ from tests.unit.cli.test_commands import ALL, ENDLESS
 #: Markup, a cleared screen, a title, a turned direction, a line of its own.
 HOSTILE = "[/][red]\x1b[2J\x1b]0;x\x07\x9b1m\u202e\nforged: all is well"
 #: Commands that ask no API.
-SILENT = {"logout", "network check", "playbook check", "playbook schema", "rules check"}
+SILENT = {"logout", "definitions check", "network check", "playbook check", "playbook schema", "rules check"}
 #: Commands that end by themselves and show what others say; a rehearsal shows what we simulate, and takes long.
 SHOWING = set(ALL) - ENDLESS - {"rules rehearse"}
 #: A file that is to be written may have no such name, and a proof with something wrong is none.

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from controller.cli import alarms, approvals, incidents, network, playbook, remediation, runs
+from controller.cli import alarms, approvals, definitions, incidents, network, playbook, remediation, runs
 from controller.cli.errors import CliError
 from controller.models.enums import RuleMode
 
@@ -29,6 +29,19 @@ class Api:
 
     def all(self, path: str, _limit: int | None = None, **_: Any) -> Any:
         return self._answers[path]
+
+
+IN_FORCE: dict[str, Any] = {
+    "number": 3,
+    "digest": "0123456789abcdef",
+    "by": "ana",
+    "reason": "CHG-7",
+    "at": "2026-01-02T03:04:05Z",
+    "files": {"rules/a.yaml": "1", "playbooks/p.yaml": "2", "kpis/k.yaml": "3"},
+    "left_out": {},
+    "differ": [],
+    "unread": "",
+}
 
 
 def test_objects_of_a_network_are_words_and_not_code(
@@ -179,7 +192,7 @@ def test_steps_are_shown_as_they_were_done(capsys: pytest.CaptureFixture[str], m
 
 def test_lists_show_whole_sentences(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     one = {"name": "own", "parameters": [], "problems": [], "description": "Let stations download\nit. Then more."}
-    monkeypatch.setattr(playbook, "client", lambda: Api({"/v1/playbooks": [one]}))
+    monkeypatch.setattr(playbook, "client", lambda: Api({"/v1/playbooks": [one], "/v1/definitions": IN_FORCE}))
     playbook.list_()
     assert "Let stations download it.\n" in capsys.readouterr().out.replace(" \n", "\n")
 
@@ -188,9 +201,12 @@ def test_repair_that_stopped_itself_says_since_when_and_why(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = {"stopped": True, "since": "2026-01-02T03:04:05Z", "by": "breaker", "reason": "20 began within 10 min"}
-    monkeypatch.setattr(remediation, "client", lambda: Api({"/v1/remediation": said | {"limit": 20, "minutes": 10.0}}))
+    said |= {"limit": 20, "minutes": 10.0, "rules": 29, "left_out": {"rules/a.yaml": "rules/a.yaml:3: rule.laddr: no"}}
+    monkeypatch.setattr(remediation, "client", lambda: Api({"/v1/remediation": said}))
     remediation.status()
-    first, second, third = capsys.readouterr().out.splitlines()
+    printed = capsys.readouterr()
+    first, second, third, fourth = printed.out.splitlines()
+    assert (fourth, printed.err) == ("29 rules in force", "left out: rules/a.yaml:3: rule.laddr: no\n")
     assert first == "automatic repair is stopped"
     assert second.endswith("by breaker: 20 began within 10 min")
     assert third == "it stops itself with more than 20 repairs within 10 min"
@@ -251,6 +267,7 @@ RULE: dict[str, Any] = {
     "mode": "observe",
     "scopes": {"region:cusco": "auto"},
     "changed": False,
+    "digest": "d1",
     "warnings": ["core-link-down.yaml:5: rule.match.tenants[0] = 'condro': no such tenant"],
     "record": {"observed": 12, "refused": 2, "healed": 3, "successes": 4, "failures": 1, "lower_bound": 0.376},
     "grants": [{"scope": "region:cusco", "mode": "auto", "at": "2026-01-02T03:04:05Z", "by": "ana", "reason": "CHG-7"}],
@@ -270,7 +287,8 @@ RULE: dict[str, Any] = {
 def test_a_rule_is_shown_with_its_ladder_its_mode_and_its_record(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remediation, "client", lambda: Api({"/v1/rules": [RULE], "/v1/rules/core-link-down": RULE}))
+    answers = {"/v1/rules": [RULE], "/v1/rules/core-link-down": RULE, "/v1/definitions": IN_FORCE}
+    monkeypatch.setattr(remediation, "client", lambda: Api(answers))
     remediation.list_rules()
     remediation.show_rule("core-link-down")
     printed = capsys.readouterr()
@@ -287,6 +305,50 @@ def test_a_rule_is_shown_with_its_ladder_its_mode_and_its_record(
         "settle seconds 30, interrupts no",
     ):
         assert words in text
+
+
+def test_files_that_are_left_out_or_not_in_force_are_said_beside_rules_and_playbooks(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = "rules/core-link-down.yaml:4: rule.laddr: no such field; did you mean 'ladder'?"
+    in_force = IN_FORCE | {"left_out": {"rules/core-link-down.yaml": [wrong]}, "differ": ["playbooks/own.yaml"]}
+    answers = {"/v1/rules": [], "/v1/playbooks": [], "/v1/definitions": in_force}
+    for module in (remediation, playbook, definitions):
+        monkeypatch.setattr(module, "client", lambda: Api(answers))
+    said = {}
+    for name, command in (("rules", remediation.list_rules), ("playbook", playbook.list_), ("all", definitions.show)):
+        command()
+        said[name] = " ".join(capsys.readouterr().err.split())
+    other = "the folders of the API have other files than those in force: playbooks/own.yaml;"
+    other += " to put them in force: minka definitions load"
+    assert said == {"rules": f"left out: {wrong}", "playbook": other, "all": f"left out: {wrong} {other}"}
+
+
+def test_files_are_put_in_force_for_the_version_that_was_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[Any] = []
+
+    class Loads(Api):
+        def put(self, path: str, body: Any) -> Any:
+            sent.append(body)
+            return super().get(path) | {"changed": ["rules/a.yaml"], "observing": ["a"]}
+
+    for name in ("rules", "playbooks", "kpis"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "rules" / "a.yaml").write_text("name: a")
+    monkeypatch.setattr(definitions, "client", lambda: Loads({"/v1/definitions": IN_FORCE}))
+    folders = tmp_path / "rules", tmp_path / "playbooks", tmp_path / "kpis"
+    definitions.load("CHG-8", *folders)
+    assert sent == [{"files": {"rules/a.yaml": "name: a"}, "reason": "CHG-8", "replaces": "0123456789abcdef"}]
+    printed = capsys.readouterr()
+    assert "3 files of version 3 would change: kpis/k.yaml, playbooks/p.yaml, rules/a.yaml" in " ".join(
+        printed.out.split()
+    )
+    assert "observing until promoted again: a" in printed.err
+    (tmp_path / "rules" / "b.yaml").write_bytes(b"\xff")
+    with pytest.raises(CliError, match=r"rules/b.yaml: .*not UTF-8"):
+        definitions.load("CHG-8", *folders)
 
 
 def test_to_demote_a_rule_lets_it_do_no_more(monkeypatch: pytest.MonkeyPatch) -> None:

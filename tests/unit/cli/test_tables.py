@@ -182,8 +182,12 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
 
 def shown(terminal: pytest.MonkeyPatch, name: str, width: int, *options: str) -> str:
     page = {"count": len(LISTS[name]), "next": None, "results": LISTS[name]}
-    said = httpx.Response(200, json=page)
-    terminal.setattr(httpx.HTTPTransport, "handle_request", lambda *_: said)
+
+    def answer(_transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+        beside = request.url.path == "/v1/definitions"
+        return httpx.Response(200, json={"left_out": {}, "differ": [], "unread": ""} if beside else page)
+
+    terminal.setattr(httpx.HTTPTransport, "handle_request", answer)
     terminal.setattr(out, "width", width)
     result = minka(*options, *name.split(" "))
     assert (result.status, result.err) == (0, "")

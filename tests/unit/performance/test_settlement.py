@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from controller.api.statements import Record, draft
+from controller.api.statements import draft
 from controller.models.measurement import DAY, Measured, Subject
 from controller.models.network import Network, network_digest
 from controller.models.sharing import PoolCapacity, Prices
@@ -18,7 +18,7 @@ from controller.models.statement import Statement, StatementKind
 from controller.ports.clock import VirtualClock
 from controller.store import SqlStore, open_store
 from tests.unit.intent.test_outages import BEGIN, END, network
-from tests.unit.performance.test_volume import KPIS, rows
+from tests.unit.performance.test_volume import rows
 
 LINES = [
     {"id": "base", "per": "month", "amount": "1500"},
@@ -44,7 +44,7 @@ def store() -> Iterator[SqlStore]:
 
 def settle(store: SqlStore, made: Network, tenant: str = "alfa") -> Statement:
     store.networks.save(made, network_digest(made), "ana")
-    return draft(Record(store, KPIS), END + timedelta(days=2), StatementKind.SETTLEMENT, tenant, "2026-06")
+    return draft(store, END + timedelta(days=2), StatementKind.SETTLEMENT, tenant, "2026-06")
 
 
 def lines(statement: Statement) -> dict[object, tuple[object, object]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.api.statements import Record, draft
+from controller.api.statements import draft
 from controller.inventory.load import load_network
 from controller.models.measurement import DAY, Measured, Period, Subject
 from controller.models.network import network_digest
@@ -25,6 +25,7 @@ from simulators import clock as simulated
 from simulators.equipment.performance import PERIOD
 from simulators.equipment.truth import truth_of
 from simulators.station import Station
+from tests.support.definitions import put_in_force
 from tests.unit.simulators.equipment.stations import lively, nr_station
 
 KPIS = Path(__file__).parents[3] / "playbooks" / "kpis"
@@ -57,6 +58,7 @@ def day() -> Iterator[tuple[SqlStore, list[Station]]]:
     with closing(open_store("sqlite://", VirtualClock(start=END + timedelta(hours=2)))) as store:
         network = load_network(TINY)
         store.networks.save(network, network_digest(network), "ana")
+        put_in_force(store)
         store.measurements.put(periods)
         while store.measurements.roll_up(END + timedelta(hours=2)):
             pass
@@ -64,7 +66,7 @@ def day() -> Iterator[tuple[SqlStore, list[Station]]]:
 
 
 def said(store: SqlStore, tenant: str, kind: StatementKind = StatementKind.VOLUME) -> Statement:
-    return draft(Record(store, KPIS), END + timedelta(hours=2), kind, tenant, "2026-01")
+    return draft(store, END + timedelta(hours=2), kind, tenant, "2026-01")
 
 
 def rows(statement: Statement, name: str) -> list[dict[str, Value]]:

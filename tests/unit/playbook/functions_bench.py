@@ -44,7 +44,7 @@ from tests.unit.runs.group_bench import Mortal, _unless_killed
 from tests.unit.runs.transaction_bench import TARGET, InstantStore, Killed, MortalDevices, empty
 
 ROOT = Path(__file__).parents[3]
-LIBRARY = Library(ROOT / "playbooks", registry())
+LIBRARY = Library.in_folder(ROOT / "playbooks", registry())
 
 
 class FunctionBench:
@@ -103,14 +103,14 @@ class FunctionBench:
     async def start(self, playbook: str, **given: object) -> Run:
         """Ask for a run."""
         services = self.services()
-        preparation = PlaybookPreparation(services, self.library)
+        preparation = PlaybookPreparation(services, lambda _: self.library, registry())
         launcher = Launcher(services.store, services.planner, FakeWakeups(), preparation)
         run = await launcher.start(RunRequest(playbook=playbook, parameters=given, actor="ana", reason="test"))
         self.run_id = run.id
         return run
 
     async def dry_run(self, playbook: str, **given: object) -> DryRun:
-        preparation = PlaybookPreparation(self.services(), self.library)
+        preparation = PlaybookPreparation(self.services(), lambda _: self.library, registry())
         return await preparation.dry_run(RunRequest(playbook=playbook, parameters=given, actor="ana"))
 
     async def play(self, playbook: str, **given: object) -> dict[str, Outcome | None]:
@@ -131,7 +131,7 @@ class FunctionBench:
         """Ask for a plan to be carried out."""
         strategy = Strategy(policy=policy)
         services = self.services()
-        preparation = PlaybookPreparation(services, self.library)
+        preparation = PlaybookPreparation(services, lambda _: self.library, registry())
         launcher = Launcher(services.store, services.planner, FakeWakeups(), preparation)
         run = await launcher.start(RunRequest(plan=plan, actor="ana", strategy=strategy, key=key))
         self.run_id = run.id
@@ -219,14 +219,19 @@ class FunctionBench:
             self._checker(frozenset(AlarmSource)),
             sorted(self.network.device_kinds.keys() - self.network.pool_by_id.keys()),
         )
-        launcher = Launcher(services.store, services.planner, FakeWakeups(), PlaybookPreparation(services, LIBRARY))
+        launcher = Launcher(
+            services.store,
+            services.planner,
+            FakeWakeups(),
+            PlaybookPreparation(services, lambda _: LIBRARY, registry()),
+        )
         remediator = Remediator(
             services.store,
             self._checker(frozenset()),
             launcher,
             FakeNotifier(),
             self.clock,
-            rules,
+            lambda _: rules,
             breaker=Breaker(limit=1000),
             limits=Limits(1000, 1000, 1000, 1000, 100),
         )

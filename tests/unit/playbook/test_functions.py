@@ -129,7 +129,7 @@ async def test_a_pool_that_was_never_planned_is_made_ready_for_what_is_healed_or
     bench.devices[there].unreachable = ""
     given = {"where": "function=DU-1", "seconds": 0}
     by_a_rule = RunRequest(playbook="heal-function", parameters=given, actor="rule:heal", cause="alarm:a-1")
-    preparation = PlaybookPreparation(bench.services(), bench.library)
+    preparation = PlaybookPreparation(bench.services(), lambda _: bench.library, registry())
     assert (await preparation.dry_run(by_a_rule)).left_out[there] == "not adopted: observe-only"
     outcomes = await bench.play("heal-function", where="function=DU-1", seconds=0)
     assert outcomes == dict.fromkeys((there, "DU-1", "S1"), Outcome.SUCCEEDED), bench.jobs
@@ -615,7 +615,7 @@ async def test_a_wave_that_its_soak_takes_back_leaves_stations_as_they_were(tmp_
     await bench.instantiate("DU-1", "DU-2")
     before = {name: bench.devices[name].running for name in ("DU-1", "DU-2", "S1", "S2")}
     bench.load(upgraded(bench.network, "du"))
-    bench.library = Library(tmp_path, registry())
+    bench.library = Library.in_folder(tmp_path, registry())
     bench.devices["DU-1"].ready_after = 20.0
     outcomes = await bench.play("upgrade-badly", where="function=DU-*", soak=30)
     assert outcomes == {

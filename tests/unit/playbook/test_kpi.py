@@ -12,9 +12,10 @@ from controller.models.equipment import Equipment
 from controller.models.measurement import Measured, Period, Subject
 from controller.models.run import Outcome
 from controller.models.step import StepRecord
-from controller.performance.kpis import load_kpis
+from controller.performance.kpis import Kpi, load_kpis
 from controller.playbook.actions.kpis import kpis_of
 from controller.playbook.language.registry import Context
+from tests.support.definitions import put_in_force
 from tests.unit.intent.clouds import split_gnb
 from tests.unit.playbook.test_takeover import LOCK, PlaybookBench, Rests
 from tests.unit.runs.transaction_bench import STATION
@@ -47,6 +48,7 @@ async def compared(
 ) -> tuple[PlaybookBench, StepRecord]:
     """Lock a cell, let it soak while ``after`` is measured, and look."""
     bench = PlaybookBench(READ + LOCK + check)
+    put_in_force(bench.store)
     equipment = bench.device.equipment
     equipment.periods = before
     with pytest.raises(Rests):
@@ -127,6 +129,7 @@ async def at_night(others: float, after: float) -> tuple[PlaybookBench, StepReco
     ``others`` is how many of 200 attempts succeed at another station after it.
     """
     bench = PlaybookBench(READ + LOCK + CHECK)
+    put_in_force(bench.store)
     begun, equipment = bench.clock.now(), bench.device.equipment
     past = [begun - number * QUARTER for number in range(2, 40)]
     bench.store.measurements.put([stored(STATION, at, 10, 10) for at in past])
@@ -168,8 +171,11 @@ async def test_the_control_plane_is_read_too_for_what_it_counts_of_the_station()
     class Split:
         """What the action asks for."""
 
-        network, station, kpis = split_gnb(), "S1", load_kpis(KPIS)
+        network, station = split_gnb(), "S1"
         suspect = False
+
+        async def kpis(self) -> tuple[Kpi, ...]:
+            return load_kpis(KPIS)
 
         async def measurements(self, station: str = "") -> tuple[Period, ...]:
             values, suspect = counted[station or self.station], self.suspect and bool(station)

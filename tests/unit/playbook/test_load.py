@@ -175,40 +175,53 @@ def test_a_wrong_form_hides_no_wrong_action_or_input() -> None:
 def test_a_playbook_that_is_too_large_is_refused_with_the_limit(tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text(GOOD + "#" * 300_000)
     with pytest.raises(InputError, match=r"own.yaml:14: the file is larger than 256 kB; write it shorter"):
-        Library(tmp_path, registry()).load("own")
+        Library.in_folder(tmp_path, registry()).load("own")
 
 
 def test_a_name_that_is_nearly_right_is_suggested(tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text(GOOD)
     with pytest.raises(NotFoundError, match=r"there is no playbook 'owm'; did you mean 'own'\?"):
-        Library(tmp_path, registry()).load("owm")
+        Library.in_folder(tmp_path, registry()).load("owm")
 
 
-@pytest.mark.parametrize(
-    "name", ["../secret", "..", "", "a/b", "own\0", "own.yaml", "ówn", "ｏwn", "own\n", "link", "folder"]
-)
+@pytest.mark.parametrize("name", ["../secret", "..", "", "a/b", "own\0", "own.yaml", "ówn", "ｏwn", "own\n"])
 def test_names_lead_nowhere_else(tmp_path: Path, name: str) -> None:
     (tmp_path / "secret.yaml").write_text(GOOD.replace("own", "secret"))
     folder = tmp_path / "playbooks"
-    (folder / "folder.yaml").mkdir(parents=True)
+    folder.mkdir()
     (folder / "own.yaml").write_text(GOOD)
-    (folder / "link.yaml").symlink_to(tmp_path / "secret.yaml")
-    library = Library(folder, registry())
+    library = Library.in_folder(folder, registry())
     assert library.names() == ("own",)
     with pytest.raises(NotFoundError, match="there is no playbook"):
         library.load(name)
 
 
+def test_links_lead_to_files_of_the_folder_only(tmp_path: Path) -> None:
+    (tmp_path / "secret.yaml").write_text(GOOD.replace("own", "secret"))
+    folder = tmp_path / "playbooks"
+    (folder / "..data").mkdir(parents=True)
+    (folder / "..data" / "own.yaml").write_text(GOOD)
+    (folder / "own.yaml").symlink_to(folder / "..data" / "own.yaml")  # as Kubernetes mounts a ConfigMap
+    (folder / "link.yaml").symlink_to(tmp_path / "secret.yaml")
+    (folder / "folder.yaml").mkdir()
+    library = Library.in_folder(folder, registry())
+    assert library.load("own").text == GOOD
+    with pytest.raises(InputError, match=r"link.yaml: the link leads out of the folder; put the file itself there"):
+        library.load("link")
+    with pytest.raises(InputError, match=r"folder.yaml: cannot be read: it is not a regular file"):
+        library.load("folder")
+
+
 def test_a_file_is_called_as_its_playbook(tmp_path: Path) -> None:
     (tmp_path / "other.yaml").write_text(GOOD)
     with pytest.raises(InputError, match="not as its file"):
-        Library(tmp_path, registry()).load("other")
+        Library.in_folder(tmp_path, registry()).load("other")
 
 
 def test_the_shipped_ones_are_right() -> None:
     report = Report()
     files = {path.stem for path in (ROOT / "playbooks").glob("*.yaml")}
-    assert {one.playbook.name for one in Library(ROOT / "playbooks", registry()).all(report)} == files
+    assert {one.playbook.name for one in Library.in_folder(ROOT / "playbooks", registry()).all(report)} == files
     assert report.problems == []
 
 

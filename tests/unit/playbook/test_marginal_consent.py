@@ -133,7 +133,7 @@ def test_a_lost_unit_is_reset_unattended_in_all_of_peru_and_one_that_serves_in_n
 ) -> None:
     """A unit whose cells are off is reset without asking anybody; while one of them serves, tenants are asked."""
     plan = seal(created=NOW, network="peru", network_digest=network_digest(peru), selector="*", changes=())
-    loaded = Library(ROOT / "playbooks", registry()).load("reset-radio-unit")
+    loaded = Library.in_folder(ROOT / "playbooks", registry()).load("reset-radio-unit")
 
     def constraints(station: str, outage: ServiceLoss | None) -> RunConstraints:
         ledger = {station: ledgers[station]}

@@ -46,7 +46,7 @@ def test_commands_fit_the_sample_network(page: str, line: str) -> None:
         assert loaded is not None
         assert given["cell"] in {cell.id for cell in NETWORK.cells_by_station[given["station"]]}
     else:
-        loaded = Library(ROOT / "playbooks", registry()).load(name)
+        loaded = Library.in_folder(ROOT / "playbooks", registry()).load(name)
     network = VIRTUAL if "function" in line or "pool" in line else NETWORK
     # A router is managed once its host key is known.
     parse_parameters(loaded.playbook.parameters, given, None if "router" in given else network)

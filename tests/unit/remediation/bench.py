@@ -35,7 +35,7 @@ from controller.ports.store import NewJob, Page, PreparedRun, RunRequest, Store,
 from controller.remediation.breaker import Breaker
 from controller.remediation.guards import Limits
 from controller.remediation.remediator import Remediator
-from controller.remediation.rules import Match, Rule, RuleGuards, Rung, Verify
+from controller.remediation.rules import Match, Rule, RuleGuards, Rung, Verify, rules_in_force
 from controller.runs.launch import Launcher
 from controller.store import AsyncSqlStore, SqlStore, open_store
 from tests.support.records import make_plan
@@ -195,15 +195,23 @@ class Bench:
     def scheduler(
         self,
         notifier: Notifier | None = None,
-        rules: Sequence[Rule] = RULES,
+        rules: Sequence[Rule] | None = RULES,
         breaker: Breaker = Breaker(limit=10_000),  # noqa: B008  # a frozen value
         limits: Limits = UNLIMITED,
         mode: RuleMode | None = RuleMode.AUTO,
     ) -> Remediator:
-        """The remediation of one more scheduler, with its rules in a mode; None to leave them as they are."""
+        """The remediation of one more scheduler, with its rules in a mode.
+
+        Args:
+            notifier: Notifies people.
+            rules: The rules; None for those in force on record.
+            breaker: Stops all.
+            limits: Of rates and shares.
+            mode: The mode of the rules; None to leave them as they are.
+        """
         self._schedulers += 1
         if mode is not None:
-            promote(self.store, rules, mode)
+            promote(self.store, rules_in_force(self.store) if rules is None else rules, mode)
         store = TurnsStore(self.store, self._schedulers)
         return Remediator(
             cast("Any", store),
@@ -211,7 +219,7 @@ class Bench:
             cast("Launcher", BenchLauncher(self.launcher, store)),
             notifier or self.people,
             self.clock,
-            rules,
+            rules_in_force if rules is None else lambda _: tuple(rules),
             breaker=breaker,
             limits=limits,
         )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from controller.models.alarm import Alarm, AlarmState, PerceivedSeverity
 from controller.models.errors import ConflictError
 from controller.models.rule import ProposalState, RuleMode, grant_for, wilson
+from controller.playbook.actions.shipped import registry
+from controller.playbook.language.library import Library
 from controller.ports.store import Page
 from controller.remediation.remediator import Remediator
 from controller.remediation.rules import Rule, Rung
@@ -297,15 +298,16 @@ def test_the_lower_bound_of_a_share() -> None:
 
 
 def test_rules_are_told_apart_by_their_content() -> None:
-    assert LINK_RULE.digest() != LADDER.digest()
-    assert LINK_RULE.digest() == Rule.model_validate(LINK_RULE.model_dump()).digest()
+    assert LINK_RULE.digest != LADDER.digest
+    assert LINK_RULE.digest == Rule.model_validate(LINK_RULE.model_dump()).digest
 
 
-def test_a_promotion_is_void_once_a_playbook_of_the_rule_is_another(tmp_path: Path) -> None:
-    digests = {LINK_RULE.digest(tmp_path)}
-    for text in ("name: recreate-core-endpoint", "name: recreate-core-endpoint # changed"):
-        (tmp_path / "recreate-core-endpoint.yaml").write_text(text, encoding="utf-8")
-        digests.add(LINK_RULE.digest(tmp_path))
-    (tmp_path / "repair-drift.yaml").write_text("name: repair-drift", encoding="utf-8")
-    assert LINK_RULE.digest(tmp_path) in digests, "it runs no such playbook"
-    assert len(digests) == 3
+def test_a_promotion_is_void_once_a_playbook_of_the_rule_is_another() -> None:
+    def digest(**texts: str) -> str:
+        files = {f"playbooks/{name.replace('_', '-')}.yaml": text for name, text in texts.items()}
+        return LINK_RULE.with_playbooks(Library(files, registry())).digest
+
+    one, other = "name: recreate-core-endpoint", "name: recreate-core-endpoint # changed"
+    digests = {LINK_RULE.digest, digest(), digest(recreate_core_endpoint=one), digest(recreate_core_endpoint=other)}
+    assert len(digests) == 4
+    assert digest(recreate_core_endpoint=one, repair_drift="name: repair-drift") in digests, "it runs no such playbook"

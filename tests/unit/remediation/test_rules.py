@@ -73,7 +73,7 @@ def _kind(rung: Rung) -> str:
 
 
 def test_the_shipped_rules_observe_and_have_these_ladders() -> None:
-    rules = {rule.name: rule for rule in load_rules(SHIPPED, Library(SHIPPED.parent, registry()))}
+    rules = {rule.name: rule for rule in load_rules(SHIPPED, Library.in_folder(SHIPPED.parent, registry()))}
     assert {name: list(map(_kind, rule.ladder)) for name, rule in rules.items()} == {
         **LADDERS,
         **{name: ["ticket"] for name in TICKETS},
@@ -125,7 +125,7 @@ def test_what_shipped_rules_give_their_playbooks_is_what_these_take(name: str) -
     network = plain.model_copy(update={"routers": (router,), "functions": functions, "pools": pools})
     alarm = _alarm(rule)
     assert rule_for(rules, alarm, network) == rule
-    library = Library(SHIPPED.parent, registry())
+    library = Library.in_folder(SHIPPED.parent, registry())
     for rung in rule.ladder:
         if rung.playbook:
             playbook = library.load(rung.playbook).playbook
@@ -143,7 +143,7 @@ def test_a_station_that_lost_its_configuration_is_healed_by_its_function(name: s
     (rule,) = (one for one in rules if one.name == name)
     alarm = _alarm(rule).model_copy(update={"station": "S1", "object": "station"})
     assert rule_for(rules, alarm, network) == rule
-    playbook = Library(SHIPPED.parent, registry()).load("heal-function").playbook
+    playbook = Library.in_folder(SHIPPED.parent, registry()).load("heal-function").playbook
     values = parse_parameters(playbook.parameters, rule.ladder[0].given(alarm, network), network)
     assert select(network, str(evaluate(playbook.targets, values))) == ("DU-1",)
 
@@ -214,7 +214,7 @@ def test_playbooks_and_parameters_that_do_not_exist_are_named_with_file_and_line
     heals = "  - playbook: heal-function\n    parameters: {where: function=DU-1, seconds: soon}\n"
     (tmp_path / "a.yaml").write_text(f"{GOOD}    parameters: {{stations: x}}\n  - playbook: reboot\n{heals}")
     with pytest.raises(InputError) as caught:
-        load_rules(tmp_path, Library(SHIPPED.parent, registry()))
+        load_rules(tmp_path, Library.in_folder(SHIPPED.parent, registry()))
     strange = "a.yaml:6: rule.ladder[0].parameters.stations: recreate-core-endpoint has no such parameter"
     assert caught.value.message.splitlines() == [
         f"{strange}; did you mean 'station'?",
@@ -226,7 +226,7 @@ def test_playbooks_and_parameters_that_do_not_exist_are_named_with_file_and_line
 
 
 def _strange(folder: Path, network: Network | None, *causes: str) -> list[str]:
-    library = Library(SHIPPED.parent, registry())
+    library = Library.in_folder(SHIPPED.parent, registry())
     found = strange_names(read_rules(folder, library), library, network, causes)
     return [problem for problems in found.values() for problem in problems]
 

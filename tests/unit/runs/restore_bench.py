@@ -69,6 +69,10 @@ def _files(folder: Path) -> Path:
     return files
 
 
+#: The shipped playbooks.
+LIBRARY = Library.in_folder(ROOT / "playbooks", registry())
+
+
 class RestoreBench:
     """Record, stations and all that works on them.
 
@@ -168,14 +172,14 @@ class RestoreBench:
         checker = Checker(self.loop, self.planner, self.clock, frozenset(AlarmSource))
         rules = load_rules(self.settings.rules)
         promote(self.store, rules)
-        playbooks = PlaybookPreparation(self._world, Library(ROOT / "playbooks", registry()))
+        playbooks = PlaybookPreparation(self._world, lambda _: LIBRARY, registry())
         remediator = Remediator(
             self.loop,
             Checker(self.loop, self.planner, self.clock, ()),
             Launcher(self.loop, self.planner, FakeWakeups(), playbooks),
             self.notified,
             self.clock,
-            rules,
+            lambda _: rules,
             breaker=Breaker(limit=len(NAMES)),
             limits=Limits(len(NAMES), len(NAMES), len(NAMES), len(NAMES), 100),
         )

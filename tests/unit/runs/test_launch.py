@@ -33,6 +33,7 @@ class OneStation:
         self._plan = plan
         self.refused: tuple[str, ...] = ()
         self.adopts: tuple[str, ...] = ()
+        self.changed = False
 
     async def prepare(self, request: RunRequest) -> PreparedRun:
         return PreparedRun(
@@ -47,6 +48,10 @@ class OneStation:
 
     async def repeats(self, request: RunRequest, known: Run) -> bool:
         return known.procedure == "apply" and request.playbook == "own"
+
+    def check(self, store: Store, new: PreparedRun) -> None:
+        if self.changed:
+            raise ConflictError("playbook own was changed")
 
 
 class Doors:
@@ -104,6 +109,15 @@ async def test_a_door_that_records_no_run_rings_for_none(doors: Doors) -> None:
 
     assert await doors.launcher.accept(new, refuse) is None
     assert (doors.rings, doors.runs()) == ([], 0)
+
+
+async def test_a_playbook_that_is_changed_while_its_run_is_prepared_is_not_run(doors: Doors) -> None:
+    request = RunRequest(playbook="own", actor="ana")
+    new = await doors.launcher.prepare(request)
+    doors.playbooks.changed = True
+    with pytest.raises(ConflictError, match="playbook own was changed"):
+        await doors.launcher.accept(new, lambda store, new: store.runs.create(new))
+    assert (doors.runs(), doors.rings) == (0, [])
 
 
 @pytest.mark.parametrize("what", ["plan", "playbook"])

@@ -252,6 +252,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("actor", "side", "permission", name=op.f("pk_denials")),
     )
     op.create_table(
+        "definitions",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_definitions")),
+    )
+    op.create_table(
         "devices",
         sa.Column("station", sa.String(), nullable=False),
         sa.Column("adopted", sa.DateTime(timezone=True), nullable=True),
@@ -1107,6 +1117,7 @@ def downgrade() -> None:
     op.drop_table("freezes")
     op.drop_table("doubts")
     op.drop_table("devices")
+    op.drop_table("definitions")
     op.drop_table("denials")
     op.drop_index("ix_comments_about_number", table_name="comments")
     op.drop_table("comments")

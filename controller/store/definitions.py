@@ -1,0 +1,95 @@
+"""Versions of the definitions: rules, playbooks and KPIs."""
+
+from __future__ import annotations
+
+import zlib
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Column, Integer, LargeBinary, Select, Table, select
+
+from controller.models.definitions import DefinitionFiles, Definitions
+from controller.models.errors import NotFoundError
+from controller.ports.store import DefinitionVersions, Sync
+from controller.store.columns import Instant, long_text, metadata, string
+from controller.store.repository import SqlRepository, reads, writes
+from controller.store.transaction import Database, Tx
+
+#: Versions as they came into force, never deleted: the newest is in force.
+definitions = Table(
+    "definitions",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    string("digest"),
+    string("by"),
+    long_text("reason"),
+    Column("at", Instant, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+)
+
+_HEADS = select(*(definitions.c[name] for name in ("number", "digest", "by", "reason", "at")))
+#: Action of the audit row of a version that is put in force.
+PUT_IN_FORCE = "definitions.in-force"
+#: Changed files of which the audit trail has the names.
+_MOST_NAMED = 50
+#: Versions that each process keeps in memory: the one in force, and those of runs that began earlier.
+_CACHED = 8
+
+
+class SqlDefinitions(SqlRepository, DefinitionVersions[Sync]):
+    """Repository of versions."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        #: Files by digest, so equal on a restored record, too; replaced as a whole, since threads share it.
+        self._known: dict[str, DefinitionFiles] = {}
+
+    @reads
+    def get(self, tx: Tx, at: datetime | None = None) -> Definitions:
+        found = self._latest(tx, at) or (self._first(tx) if at is not None else None)
+        if found is None:
+            raise NotFoundError("no rules, playbooks and KPIs are in force yet: minka definitions load")
+        return found
+
+    @writes
+    def put(self, tx: Tx, files: DefinitionFiles, *, by: str, reason: str, first: bool = False) -> Definitions:
+        tx.guard("definitions")
+        before, digest = self._latest(tx), files.digest
+        if before is not None and (first or before.digest == digest):
+            return before
+        content = zlib.compress(orjson.dumps({"texts": dict(files.texts), "unread": dict(files.unread)}), 1)
+        row = {"digest": digest, "by": by, "reason": reason, "at": tx.now, "content": content}
+        number = tx.execute(definitions.insert().values(row).returning(definitions.c.number)).scalar_one()
+        changed = files.differences(before.files if before else DefinitionFiles({}))
+        tx.note(
+            by,
+            PUT_IN_FORCE,
+            str(number),
+            digest=digest,
+            before=before.digest if before else "",
+            reason=reason,
+            files=len(files.texts),
+            changed=list(changed[:_MOST_NAMED]) if before else [],
+        )
+        return Definitions(number, digest, by, reason, tx.now, files)
+
+    def _latest(self, tx: Tx, at: datetime | None = None) -> Definitions | None:
+        query = _HEADS if at is None else _HEADS.where(definitions.c.at <= at)
+        return self._loaded(tx, query.order_by(definitions.c.number.desc()).limit(1))
+
+    def _first(self, tx: Tx) -> Definitions | None:
+        return self._loaded(tx, _HEADS.order_by(definitions.c.number).limit(1))
+
+    def _loaded(self, tx: Tx, query: Select[Any]) -> Definitions | None:
+        row = tx.execute(query).one_or_none()
+        if row is None:
+            return None
+        known = self._known
+        if row.digest not in known:
+            content = tx.execute(select(definitions.c.content).where(definitions.c.number == row.number)).scalar_one()
+            kept = dict(list(known.items())[1 - _CACHED :])
+            stored = orjson.loads(zlib.decompress(content))
+            unread = {path: (line, reason) for path, (line, reason) in stored["unread"].items()}
+            self._known = known = {**kept, row.digest: DefinitionFiles(stored["texts"], unread)}
+        return Definitions(row.number, row.digest, row.by, row.reason, row.at, known[row.digest])
