@@ -90,6 +90,7 @@ def unhurried(connection: Connection) -> Iterator[None]:
         yield
         return
     connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+    connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
     silence, driver.silence = driver.silence, None
     try:
         yield

@@ -6,23 +6,34 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Engine, inspect
+import structlog
+from sqlalchemy import Engine, inspect, text
+from sqlalchemy.exc import DBAPIError
 
 from controller.models.errors import StoreError
 from controller.ports.clock import Clock, SystemClock
 from controller.store.engine import make_engine
+from controller.store.failures import is_away, is_passing
 from controller.store.transaction import Database, Tx
 
 if TYPE_CHECKING:
     from alembic.config import Config
+
+log = structlog.get_logger()
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 #: Folders with one file for each change of the tables, named by its revision: ``NNNN_name.py``.
 VERSIONS = (_MIGRATIONS / "versions",)
 
 
+#: Seconds between two looks whether another process has changed the tables, and between two lines that say so.
+_PAUSE, _SAID_AGAIN = 0.5, 30.0
+#: The lock of ``Tx.guard("migrations")``, without waiting for it.
+_TRIED = text("SELECT pg_try_advisory_xact_lock(hashtextextended('migrations', 0))")
+
+
 def upgrade(url: str, clock: Clock | None = None) -> None:
-    """Bring the database at ``url`` up to date; several processes may do so at once.
+    """Bring the database at ``url`` up to date. Of several processes one does so; the others wait, however long.
 
     Raises:
         StoreError: The database is unreachable, or was made by a version that this one does not know.
@@ -36,7 +47,30 @@ def upgrade(url: str, clock: Clock | None = None) -> None:
 
 def upgrade_engine(engine: Engine, clock: Clock) -> None:
     """Do what ``upgrade`` does, in one transaction."""
-    Database(engine, clock).run(_to_head)
+    database, began, said = Database(engine, clock), clock.monotonic(), 0.0
+    while not _is_upgraded(database):
+        waited = clock.monotonic() - began
+        if waited >= said:
+            log.warning("database.waits", reason="another process changes its tables", waited=round(waited))
+            said += _SAID_AGAIN
+        clock.pause(_PAUSE)
+    if said:
+        log.info("database.ready", waited=round(clock.monotonic() - began))
+
+
+def _is_upgraded(database: Database) -> bool:
+    """Whether the database has the tables of this version; False while another process changes them.
+
+    Raises:
+        StoreError: As ``upgrade``.
+    """
+    try:
+        return database.run(_is_at_head, "DEFERRED") or database.run(_to_head)
+    except StoreError as error:
+        cause = error.__cause__
+        if isinstance(cause, DBAPIError) and is_passing(cause) and not is_away(cause):
+            return False  # Somebody holds a lock: of all tables in SQLite, of one of them in PostgreSQL.
+        raise
 
 
 def alembic_config() -> Config:
@@ -50,10 +84,12 @@ def alembic_config() -> Config:
     return config
 
 
-def _to_head(tx: Tx) -> None:
-    tx.guard("migrations")
+def _to_head(tx: Tx) -> bool:
+    """Bring the tables up to date, unless another process is about to."""
+    if tx.dialect == "postgresql" and not tx.execute(_TRIED).scalar_one():
+        return False
     if _is_at_head(tx):
-        return
+        return True
     # Imported only if there is something to migrate: it takes as long as all of SQLAlchemy.
     from alembic import command  # noqa: PLC0415
     from alembic.util import CommandError  # noqa: PLC0415
@@ -70,6 +106,7 @@ def _to_head(tx: Tx) -> None:
             f"the database was made by a newer version, or by one from before the first release: {error}; "
             "start the version that made it, or name a new database"
         ) from error
+    return True
 
 
 def _is_at_head(tx: Tx) -> bool:
