@@ -396,8 +396,8 @@ def _repaired(demo: Demo) -> None:
         return bool(mine) and all(alarm["state"] not in ("raised", "repairing") for alarm in mine)
 
     demo.say("The rule has repaired the core links")
-    demo.until("the repair", 180, "alarms", "list", holds=ended)
-    demo.minka("alarms", "list")
+    demo.until("the repair", 180, "alarms", "list", "--all", holds=ended)
+    demo.minka("alarms", "list", "--all")
     demo.minka("device", "show", STATION)
 
 

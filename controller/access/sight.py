@@ -61,7 +61,8 @@ class Sight:
             return None
         if like.root or like.shelved or like.acknowledged:  # how the host handles it is not disclosed
             return None
-        return like.model_copy(update={"stations": stations, "tenants": (), "shelved": None, "acknowledged": None})
+        shown = {"stations": stations, "tenants": (), "roots": False, "shelved": None, "acknowledged": None}
+        return like.model_copy(update=shown)
 
     def is_cell(self, station: str, managed_object: str) -> bool:
         """Whether a managed object (``station/cell``, or a path of the device tree) is such a cell itself."""

@@ -60,13 +60,13 @@ def list_tokens(
         return
     columns = (
         Column("id"),
-        Column("owner", 1),
-        Column("label", 2, prose=True),
-        Column("scopes", 5, prose=True),
+        Column("owner", 1, tells=True),
+        Column("label", 2, prose=True, tells=True),
+        Column("scopes", 5, prose=True, tells=True),
         Column("created", 7),
-        Column("expires", 3),
+        Column("expires", 3, tells=True),
         Column("used", 6),
-        Column("revoked", 4),
+        Column("revoked", 4, tells=True),
     )
     table(columns, ([_cell(token, column.name) for column in columns] for token in found))
 
@@ -119,8 +119,8 @@ def list_users(as_json: Json = False) -> None:
         Column("name"),
         Column("role"),
         Column("tenant"),
-        Column("created", 2, time=True),
-        Column("disabled", 1, time=True),
+        Column("created", 2, time=True, tells=True),
+        Column("disabled", 1, time=True, tells=True),
     )
     records(client().all("/v1/users"), columns, as_json=as_json)
 

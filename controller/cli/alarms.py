@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
@@ -11,7 +11,20 @@ import typer
 
 from controller.cli import completion
 from controller.cli.follow import changes
-from controller.cli.output import Json, Limit, Reason, client, coloured, out, print_json, print_result, styled, when
+from controller.cli.output import (
+    Json,
+    Limit,
+    Reason,
+    age,
+    client,
+    coloured,
+    counted,
+    out,
+    print_json,
+    print_result,
+    styled,
+    when,
+)
 from controller.cli.tables import Column, table
 from controller.cli.waits import wait_words
 from controller.models.enums import AlarmState
@@ -35,9 +48,11 @@ Readers = Annotated[
 ]
 
 
-@alarms.command("list", epilog="Example: minka alarms list --state raised --state repairing")
+@alarms.command("list", epilog="Example: minka alarms list --severity critical --severity major")
 def list_alarms(
     limit: Limit = 50,
+    every: Annotated[bool, typer.Option("--all", help="Also alarms that are over.")] = False,
+    symptoms: Annotated[bool, typer.Option("--symptoms", help="Show symptoms, each below its root.")] = False,
     state: Annotated[
         list[str] | None, typer.Option(help=f"Only alarms in this state ({', '.join(AlarmState)}); repeatable.")
     ] = None,
@@ -64,54 +79,96 @@ def list_alarms(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List alarms, newest first."""
+    """List alarms that stand, newest first; symptoms are counted with their root. With --state or --all also others."""
     asked: dict[str, Any] = {"state": state, "station": station, "tenant": tenant, "object": managed_object}
     asked |= {"cause": cause, "severity": [word.upper() for word in severity or ()]}
     asked |= {"since": since.astimezone().isoformat() if since else None, "roots": roots or None, "root": root or None}
     asked |= {"shelved": shelved, "acknowledged": acknowledged}
-    found = client().all("/v1/alarms", limit, **asked)
+    whole = not any(one not in (None, []) for one in asked.values())  # no symptom is asked for by itself
+    standing = {"standing": not (every or state) or None}
     if as_json:
-        print_json(found)
+        print_json(client().all("/v1/alarms", limit, **asked, **standing))
         return
-    table(
-        (
-            Column("id"),
-            Column("state"),
-            Column("severity", 2),
-            Column("station"),
-            Column("object", 1),
-            Column("tenants", 5),
-            Column("cells", 7),
-            Column("symptoms", 9),
-            Column("cause"),
-            Column("problem", 4, prose=True),
-            Column("count", 8),
-            Column("raised", 6),
-            Column("run", 4),
-            Column("acknowledged", 10),
-            Column("note", 3, prose=True),
-        ),
-        (
-            (
-                a["id"],
-                coloured(_state(a)),
-                a["severity"],
-                a["station"],
-                object_in_short(a),
-                ", ".join(a.get("tenants", ())) or a["tenant"],
-                len(a["cells"]),
-                a.get("symptoms") or "",
-                cause_of(a),
-                "" if a["probable_cause"] == _OTHER_ALERT else a.get("specific_problem", ""),
-                a.get("count", ""),
-                when(a["raised"]),
-                a.get("run", ""),
-                f"{a['acknowledged_by']} {when(a['acknowledged'])}" if a.get("acknowledged") else "",
-                _note(a),
-            )
-            for a in found
-        ),
-    )
+    if whole and not every:
+        asked["roots"] = True  # so that no storm of symptoms fills the list
+    found = client().all("/v1/alarms", limit, **asked, **standing)
+    below = _symptoms_of(found, limit, **standing) if symptoms else {}
+    folded = _show_list(found, below)
+    if folded:
+        out.print(f"{counted(folded, 'symptom')} below their roots: minka alarms list --symptoms")
+
+
+def _symptoms_of(found: Iterable[Mapping[str, Any]], limit: int, **standing: Any) -> dict[str, list[dict[str, Any]]]:
+    """Symptoms of the listed roots, by root."""
+    roots = (one["id"] for one in found if one.get("symptoms"))
+    return {root: client().all("/v1/alarms", limit, root=root, **standing) for root in roots}
+
+
+def _show_list(found: Sequence[Mapping[str, Any]], below: Mapping[str, Sequence[Mapping[str, Any]]]) -> int:
+    """Print alarms, symptoms below their roots or folded there; returns how many are folded."""
+    listed = {one["id"] for one in found}
+    under: dict[str, list[Mapping[str, Any]]] = {root: list(ones) for root, ones in below.items()}
+    for one in found:
+        if one.get("root") in listed and one["root"] not in below:
+            under.setdefault(one["root"], []).append(one)
+    rows = []
+    folded = 0
+    for one in (each for each in found if each.get("root", "") not in listed):
+        rows.append(_row(one, "", max(one.get("symptoms", 0), len(under.get(one["id"], ())))))
+        if one["id"] in below:
+            rows += [_row(symptom, _SYMPTOM, symptom.get("symptoms", 0)) for symptom in below[one["id"]]]
+        else:
+            folded += rows[-1][_PLACE_OF_SYMPTOMS] or 0
+    table(_COLUMNS, rows)
+    return folded
+
+
+#: Columns of a list of alarms; ``symptoms`` are those that stand, or that are folded there.
+_COLUMNS = (
+    Column("id"),
+    Column("state"),
+    Column("symptoms", 2, tells=True),
+    Column("severity", 1, tells=True),
+    Column("station"),
+    Column("object", 3, tells=True),
+    Column("cause"),
+    Column("age", 1, tells=True),
+    Column("tenants", 4, tells=True),
+    Column("follows", 4, tells=True),
+    Column("problem", 5, prose=True, tells=True),
+    Column("run", 6),
+    Column("note", 5, prose=True),
+    Column("cells", 8),
+    Column("count", 9),
+    Column("raised", 10),
+    Column("acknowledged", 11),
+)
+_PLACE_OF_SYMPTOMS = 2
+#: Mark of a symptom that stands below its root.
+_SYMPTOM = "└ "
+
+
+def _row(a: Mapping[str, Any], mark: str, symptoms: int) -> list[Any]:
+    """The row of an alarm; ``follows`` names a root that is not in the list."""
+    return [
+        mark + a["id"],
+        coloured(_state(a)),
+        symptoms or None,
+        a["severity"],
+        a["station"],
+        object_in_short(a),
+        cause_of(a),
+        age(a["raised"]),
+        ", ".join(a.get("tenants", ())) or a["tenant"],
+        "" if mark else a.get("root", ""),
+        "" if a["probable_cause"] == _OTHER_ALERT else a.get("specific_problem", ""),
+        a.get("run", ""),
+        _note(a),
+        len(a["cells"]),
+        a.get("count", ""),
+        when(a["raised"]),
+        f"{a['acknowledged_by']} {when(a['acknowledged'])}" if a.get("acknowledged") else "",
+    ]
 
 
 def cause_of(one: Mapping[str, Any]) -> str:
@@ -126,12 +183,12 @@ def object_in_short(one: Mapping[str, Any]) -> str:
     return name.rpartition(",")[2] if _DISTINGUISHED_NAME.fullmatch(name) else name
 
 
-def _state(alarm: dict[str, Any]) -> str:
+def _state(alarm: Mapping[str, Any]) -> str:
     """The state of an alarm, or why people and rules leave it alone."""
     return "shelved" if alarm.get("shelved") else "announced" if alarm.get("announced") else str(alarm["state"])
 
 
-def _note(alarm: dict[str, Any]) -> str:
+def _note(alarm: Mapping[str, Any]) -> str:
     """What became of an alarm, or what its repair waits for, since when, and who can end the wait; else its text."""
     if alarm.get("shelved"):
         return f"shelved by {alarm['shelved_by']} until {when(alarm['shelved_until'])}: {alarm['shelved_reason']}"
@@ -174,8 +231,8 @@ def reports(
         Column("source"),
         Column("severity"),
         Column("times"),
-        Column("source time", 2),
-        Column("text", 1, prose=True),
+        Column("source time", 2, tells=True),
+        Column("text", 1, prose=True, tells=True),
     )
     times = (when(one["source_time"] or one["at"]) + (" (wrong clock)" if one["skewed"] else "") for one in found)
     rows = zip(found, times, strict=True)

@@ -187,13 +187,13 @@ def notices(limit: Limit = 50, as_json: Json = False) -> None:
     table(
         (
             Column("id"),
-            Column("at", 2),
+            Column("at", 2, tells=True),
             Column("tenant"),
             Column("kind"),
             Column("about"),
             Column("stations", 4),
-            Column("begins", 3),
-            Column("note", 1, prose=True),
+            Column("begins", 3, tells=True),
+            Column("note", 1, prose=True, tells=True),
         ),
         (
             (
@@ -231,10 +231,10 @@ def list_freezes(as_json: Json = False) -> None:
     columns = (
         Column("id"),
         Column("target"),
-        Column("warning", 2),
-        Column("by", 2),
-        Column("reason", 1, prose=True),
-        Column("begins", 3, time=True),
+        Column("warning", 2, tells=True),
+        Column("by", 2, tells=True),
+        Column("reason", 1, prose=True, tells=True),
+        Column("begins", 3, time=True, tells=True),
         Column("ends", time=True),
     )
     records(client().all("/v1/freezes"), columns, as_json=as_json)
@@ -303,10 +303,10 @@ def list_holds(as_json: Json = False) -> None:
     columns = (
         Column("id"),
         Column("target"),
-        Column("by", 1),
-        Column("reason", 2, prose=True),
+        Column("by", 1, tells=True),
+        Column("reason", 2, prose=True, tells=True),
         Column("created", 4, time=True),
-        Column("until", 3, time=True),
+        Column("until", 3, time=True, tells=True),
     )
     records(client().all("/v1/holds"), columns, as_json=as_json)
 

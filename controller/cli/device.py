@@ -11,9 +11,9 @@ import typer
 from controller.cli import completion
 from controller.cli.completion import Selector
 from controller.cli.errors import DIFFERENT, FAILED
-from controller.cli.output import Json, client, counted, out, print_json, styled, when
+from controller.cli.output import Json, age, client, counted, manner, out, print_json, styled, when
 from controller.cli.pager import paged
-from controller.cli.tables import Column, table
+from controller.cli.tables import Column, indented, table
 
 app = typer.Typer(no_args_is_help=True, help="Base stations: on record, and as they are now.")
 
@@ -29,10 +29,10 @@ def list_(selector: Selector = "*", as_json: Json = False) -> None:
         return
     columns = (
         Column("station"),
-        Column("region", 3),
+        Column("region", 3, tells=True),
         Column("profiles", 4),
-        Column("adopted", 1),
-        Column("seen", 2),
+        Column("adopted", 1, tells=True),
+        Column("seen", 2, tells=True),
         Column("cells on air"),
         Column("links up"),
         Column("drift"),
@@ -50,7 +50,7 @@ def _row(device: dict[str, Any]) -> list[Any]:
         return [*row, "-", "-", "-", "-"]
     return [
         *row,
-        when(health["at"]),
+        age(health["at"]),
         _share(health["cells"].values()) if health["reachable"] else styled("unreachable", "red"),
         _share(link["state"] for link in health["links"]),
         styled(health["drift"], "yellow") if health.get("drift") else health.get("drift", ""),
@@ -164,8 +164,29 @@ def get(
     rows = []
     for path, leaves in tree.items():
         values = leaves | {f"({name})": value for name, value in live["state"].get(path, {}).items()}
-        rows.append((path, " ".join(f"{name}={value}" for name, value in values.items())))
-    table((Column("entry"), Column("leaves (state in brackets)", prose=True)), rows)
+        rows.append((path, " ".join(f"{name}={_value(value)}" for name, value in values.items())))
+    if out.is_terminal and not manner.wide:
+        _show_tree(rows)
+    else:
+        table((Column("entry"), Column("leaves (state in brackets)", prose=True)), rows)
+
+
+def _value(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+@paged()
+def _show_tree(rows: Iterable[tuple[str, str]]) -> None:
+    """Print entries below those that contain them, so that no path is broken; the state is in brackets."""
+    last: list[str] = []
+    for path, leaves in rows:
+        steps = path.split("/")[1:]
+        same = next((at for at, (one, other) in enumerate(zip(steps, last, strict=False)) if one != other), len(last))
+        for depth in range(min(same, len(steps) - 1), len(steps)):
+            out.print(" " * 2 * depth + ("/" if depth == 0 else "") + steps[depth], soft_wrap=True)
+        for line in indented(styled(leaves, "dim"), 2 * len(steps) + 2) if leaves else ():
+            out.print(line, soft_wrap=True)
+        last = steps
 
 
 @app.command(epilog="Example: minka device drift region=cusco --exit-code")
@@ -191,7 +212,7 @@ def _show_drift(said: dict[str, Any], differing: dict[str, Any]) -> None:
     columns = (
         Column("device"),
         Column("cell"),
-        Column("tenant", 1),
+        Column("tenant", 1, tells=True),
         Column("what", prose=True),
         Column("has", prose=True),
         Column("should have", prose=True),

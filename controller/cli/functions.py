@@ -30,13 +30,13 @@ def list_pools(as_json: Json = False) -> None:
     columns = (
         Column("pool"),
         Column("where", 3),
-        Column("region", 4),
-        Column("nodes", 2),
+        Column("region", 4, tells=True),
+        Column("nodes", 2, tells=True),
         Column("spare", 5),
         Column("cores"),
         Column("GiB", 6),
         Column("accelerators", 7),
-        Column("sold", 1),
+        Column("sold", 1, tells=True),
         Column("functions"),
         Column("wrong", 0, prose=True),
         Column("closed", 0, prose=True),
@@ -108,7 +108,7 @@ def _show_pool(pool: Mapping[str, Any]) -> None:
         Column("PTP", 4),
         Column("fails with", 7),
         Column("state"),
-        Column("functions", 1, prose=True),
+        Column("functions", 1, prose=True, tells=True),
     )
     table(columns, (_node_row(name, node, seen.get(name)) for name, node in sorted(names.items())))
     if pool["cluster"] is None:
@@ -193,13 +193,13 @@ def list_functions(
         return
     columns = (
         Column("function"),
-        Column("kind", 3),
-        Column("package", 4),
-        Column("owner", 2),
+        Column("kind", 3, tells=True),
+        Column("package", 4, tells=True),
+        Column("owner", 2, tells=True),
         Column("stations", 5),
         Column("runs on"),
         Column("is to run on"),
-        Column("wrong", 1, prose=True),
+        Column("wrong", 1, prose=True, tells=True),
     )
     table(columns, (_function_row(one) for one in found))
 
@@ -323,7 +323,12 @@ def _show_placement(found: Mapping[str, Any], fail: int) -> None:
     out.print(f"{placed} of {counted(found['functions'], 'function')} have a place; {_ways(found)}")
     choices = [*found["unplaced"], *found["moves"], *found["starts"]]
     if choices:
-        columns = (Column("function"), Column("runs on", 1), Column("is to run on"), Column("why", prose=True))
+        columns = (
+            Column("function"),
+            Column("runs on", 1, tells=True),
+            Column("is to run on"),
+            Column("why", prose=True),
+        )
         table(columns, (_choice_row(one) for one in choices))
     if fail:
         _show_losses(found["losses"], fail)
@@ -344,13 +349,13 @@ def _show_losses(losses: Iterable[Mapping[str, Any]], fail: int) -> None:
     out.print(bold(f"If {counted(fail, 'node')} of a pool (or failure domain) goes, at worst:"))
     columns = (
         Column("pool"),
-        Column("nodes", 3),
+        Column("nodes", 3, tells=True),
         Column("restart"),
-        Column("move", 1),
+        Column("move", 1, tells=True),
         Column("down"),
         Column("stations"),
         Column("seconds", 4),
-        Column("tenants", 2, prose=True),
+        Column("tenants", 2, prose=True, tells=True),
     )
     table(columns, (_loss_row(one) for one in losses))
 

@@ -21,6 +21,7 @@ from controller.cli.follow import changes
 from controller.cli.output import (
     Json,
     Limit,
+    age,
     bold,
     client,
     coloured,
@@ -71,16 +72,17 @@ def list_incidents(
         (
             Column("rank"),
             Column("id"),
-            Column("severity", 4),
+            Column("severity", 4, tells=True),
             Column("where"),
             Column("cause"),
-            Column("people", 1),
-            Column("tenants", 3),
-            Column("alarms", 2),
+            Column("people", 1, tells=True),
+            Column("tenants", 3, tells=True),
+            Column("alarms", 2, tells=True),
             Column("cells", 7),
-            Column("state", 8),
-            Column("opened", 6),
-            Column("owner", 9),
+            Column("state", 8, tells=True),
+            Column("age", 6, tells=True),
+            Column("opened", 10),
+            Column("owner", 9, tells=True),
             Column("why", 5, prose=True),
         ),
         (
@@ -95,6 +97,7 @@ def list_incidents(
                 one["standing"],
                 len(one["cells"]),
                 _state(one),
+                age(one["opened"]),
                 when(one["opened"]),
                 one.get("owner", ""),
                 one.get("why", "").partition(": ")[2],
@@ -298,7 +301,7 @@ def _print_minutes(minutes: list[dict[str, Any]], agreements: list[dict[str, Any
 
 
 def _print_alarms(one: dict[str, Any]) -> None:
-    columns = (Column("object", 1), Column("cause"), Column("raised", 2))
+    columns = (Column("object", 1, tells=True), Column("cause"), Column("raised", 2, tells=True))
     rows = []
     for alarm in one["alarms"]:
         what = (object_in_short(alarm), cause_of(alarm), when(alarm["raised"]))

@@ -31,8 +31,8 @@ def list_kpis(as_json: Json = False) -> None:
     columns = (
         Column("name"),
         Column("title", prose=True),
-        Column("unit", 1),
-        Column("better", 2),
+        Column("unit", 1, tells=True),
+        Column("better", 2, tells=True),
         Column("category", 3),
         Column("levels", 5),
         Column("source", 4),
@@ -103,13 +103,13 @@ def _print(found: Mapping[str, Any]) -> None:
     columns = (
         Column(found["level"]),
         Column("value"),
-        Column("95 %", 2),
+        Column("95 %", 2, tells=True),
         Column("course"),
         Column("lowest", 3),
         Column("highest", 3),
         Column("sample", 4),
         Column("cells", 5),
-        Column("not judged", 1, prose=True),
+        Column("not judged", 1, prose=True, tells=True),
     )
     table(columns, (_row(found, one) for one in found["results"]))
     if found["next"] is not None:

@@ -35,7 +35,7 @@ def list_stations(
         Column("newest"),
         Column("missing"),
         Column("failed"),
-        Column("reason", 1),
+        Column("reason", 1, tells=True),
         Column("tried", 3),
         Column("due", 2),
     )
@@ -67,7 +67,7 @@ def show(
     if found["missing"]:
         spans = ((when(one["begin"]), when(one["end"]), f"{one['seconds'] / 60:,.0f} min") for one in found["missing"])
         table(("from", "to", "missing"), spans)
-    columns = (Column("file"), Column("periods"), Column("taken", 1), Column("refused", prose=True))
+    columns = (Column("file"), Column("periods"), Column("taken", 1, tells=True), Column("refused", prose=True))
     table(columns, ((one["name"], one["periods"], when(one["at"]), one["error"]) for one in found["files"]))
 
 
@@ -91,9 +91,21 @@ def counters(
     if as_json:
         print_json(found)
     elif unknown:
-        shown = (Column("counter"), Column("values"), Column("first at", 1), Column("since", 2), Column("last", 3))
+        shown = (
+            Column("counter"),
+            Column("values"),
+            Column("first at", 1, tells=True),
+            Column("since", 2),
+            Column("last", 3),
+        )
         rows = ((one["name"], one["count"], one["station"], when(one["since"]), when(one["last"])) for one in found)
         table(shown, rows)
     else:
-        kept = (Column("counter"), Column("unit"), Column("time", 1), Column("cells", 2), Column("source", 3))
+        kept = (
+            Column("counter"),
+            Column("unit"),
+            Column("time", 1, tells=True),
+            Column("cells", 2),
+            Column("source", 3),
+        )
         table(kept, (tuple(one[key] for key in ("name", "unit", "over_time", "over_cells", "source")) for one in found))

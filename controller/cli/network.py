@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Most devices to name.
 _MOST = 10
+#: Columns of objects of one kind that are shown on a narrow terminal too: the first ones tell them apart.
+_TELLING = 4
 
 app = typer.Typer(no_args_is_help=True, help="Network files: what is shared, by whom, and under which agreement.")
 
@@ -79,7 +81,7 @@ def check(
         else:
             for line in problem_lines(error.problems):
                 err.print(line)
-            err.print(styled(f"{len(error.problems)} problems", "red"))
+            err.print(styled(counted(len(error.problems), "problem"), "red"))
         raise typer.Exit(WRONG_INPUT) from error
     errors = [finding for finding in findings if finding.severity == "error"]
     if as_json:
@@ -88,7 +90,7 @@ def check(
         for line in finding_lines(findings, where):
             out.print(line)
         out.print(", ".join(f"{count} {kind}" for kind, count in _counts(network).items()))
-        out.print(styled(f"{len(errors)} contract errors", "red") if errors else styled("valid", "green"))
+        out.print(styled(counted(len(errors), "contract error"), "red") if errors else styled("valid", "green"))
     raise typer.Exit(1 if errors else 0)
 
 
@@ -144,8 +146,8 @@ def show(
             return
         names = [name for name in (items[0] if items else ()) if any(_words(item[name]) for item in items)]
         # The columns that identify an object come first; on a narrow terminal the last ones go first.
-        columns = [Column(name, index, prose=index > 0) for index, name in enumerate(names)]
-        table(columns, ([_words(item[name]) for name in names] for item in items), f"{len(items)} {kind}")
+        columns = [Column(name, index, prose=index > 0, tells=index < _TELLING) for index, name in enumerate(names)]
+        table(columns, ([_words(item[name]) for name in names] for item in items), f"{kind}: {len(items)}")
         return
     said = client().get("/v1/network")
     if as_json:
@@ -162,8 +164,14 @@ def sharing(selector: Selector = "*", as_json: Json = False) -> None:
     if as_json:
         print_json(found)
         return
-    columns = (Column("cell"), Column("rat", 2), Column("band", 3), Column("primary", 1), Column("tenants", prose=True))
-    table(columns, (_shared(cell) for cell in found), f"{len(found)} cells")
+    columns = (
+        Column("cell"),
+        Column("rat", 2, tells=True),
+        Column("band", 3, tells=True),
+        Column("primary", 1, tells=True),
+        Column("tenants", prose=True),
+    )
+    table(columns, (_shared(cell) for cell in found), counted(len(found), "cell"))
 
 
 def _shared(cell: dict[str, Any]) -> list[Any]:

@@ -7,6 +7,7 @@ escaped (``visible``). Colours come from ``styled`` and ``coloured`` only; nothi
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,6 +34,9 @@ Key = Annotated[str | None, typer.Option(help="Idempotency key: the same key nev
 Overtake = Annotated[
     bool, typer.Option("--overtake", help="Start before a paused run that has yet to change the same stations.")
 ]
+
+#: A digest of at least SHA-1's length, and what is kept of it.
+_DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28,}\b")
 
 #: Width of output that goes to no terminal: no line is ever broken, for grep and logs.
 WIDE = 4000
@@ -158,9 +162,28 @@ def new_key() -> str:
     return secrets.token_urlsafe(16)
 
 
+def without_digests(text: Any) -> str:
+    """A text with long digests in short, by which people still tell them apart; JSON has them whole."""
+    return _DIGEST.sub(r"\1…", str(text))
+
+
 def counted(number: int, noun: str) -> str:
     """A number with its noun: 1 station, 2 stations."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def age(text: str | None) -> str:
+    """How long ago an ISO time was, in its two largest units, as in 3 d 4 h; 0 s for one that is ahead."""
+    if not text:
+        return ""
+    from controller.ports.clock import SystemClock  # noqa: PLC0415 - help and completion tell no time
+
+    seconds = max(0, int((SystemClock().now() - datetime.fromisoformat(text)).total_seconds()))
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes, hours, days = seconds // 60 % 60, seconds // 3600 % 24, seconds // 86400
+    parts = [(days, "d"), (hours, "h"), *([(minutes, "min")] if not days else [])]
+    return " ".join(f"{number} {unit}" for number, unit in parts if number)
 
 
 def when(text: str | None) -> str:

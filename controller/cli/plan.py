@@ -146,11 +146,11 @@ def list_(limit: Limit = 20, as_json: Json = False) -> None:
         return
     columns = (
         Column("id"),
-        Column("created", 1),
+        Column("created", 1, tells=True),
         Column("selector", prose=True),
         Column("stations"),
         Column("unchanged", 3),
-        Column("unplanned", 2),
+        Column("unplanned", 2, tells=True),
         Column("findings", 4),
     )
     table(columns, ([when(p[c.name]) if c.name == "created" else p.get(c.name) for c in columns] for p in found))

@@ -30,7 +30,7 @@ _KINDS = {"Router": "router", "Function": "function", "Pool": "pool"}
 
 Row = dict[str, str]
 #: Columns that say what changes.
-_CHANGED = (Column("what", prose=True), Column("before", 1, prose=True), Column("→ after", prose=True))
+_CHANGED = (Column("what", prose=True), Column("before", 1, prose=True, tells=True), Column("→ after", prose=True))
 
 
 @dataclass
@@ -66,8 +66,8 @@ class Group:
         cells = [cell for _, cell in self.places if cell]
         if len(stations) == 1:
             named = f"{stations[0]}: {', '.join(sorted(cells))}" if cells else stations[0]
-            return named if len(cells) <= 6 else f"{stations[0]}: {len(cells)} cells"
-        return f"{len(stations)} {self.kind}" + (f", {len(cells)} cells" if cells else "")
+            return named if len(cells) <= 6 else f"{stations[0]}: {counted(len(cells), 'cell')}"
+        return f"{len(stations)} {self.kind}" + (f", {counted(len(cells), 'cell')}" if cells else "")
 
 
 def grouped(lines: Iterable[tuple[str, Row]], kinds: Mapping[str, str] = MappingProxyType({})) -> list[Group]:
@@ -154,8 +154,8 @@ def _show_groups(plan_id: str, lines: Sequence[tuple[str, Row]], kinds: Mapping[
         f"Plan {plan_id}",
     )
     if len(groups) > _MOST:
-        out.print(f"… and {len(groups) - _MOST} more kinds of change")
-    out.print(f"{len(lines)} lines in all; each of them: minka plans show {plan_id} --all")
+        out.print(f"… and {counted(len(groups) - _MOST, 'more kind')} of change")
+    out.print(f"{counted(len(lines), 'line')} in all; each of them: minka plans show {plan_id} --all")
 
 
 def _show_weak(changes: Iterable[Mapping[str, Any]]) -> None:
@@ -174,7 +174,7 @@ def show_left_out(unplanned: Mapping[str, str]) -> None:
     for reason, stations in list(reasons.items())[:_MOST]:
         out.print(styled("left out", "yellow"), f"{stations_in_short(stations)}: {reason}")
     if len(reasons) > _MOST:
-        out.print(f"… and {len(reasons) - _MOST} more reasons")
+        out.print(f"… and {counted(len(reasons) - _MOST, 'more reason')}")
 
 
 def stations_in_short(stations: Sequence[str]) -> str:
@@ -269,7 +269,9 @@ def _change_words(made: Mapping[str, Any]) -> str:
         others = f", interrupting {', '.join(interrupted)} too" if interrupted else ""
         words.append(f"cells are off air for up to {outage} s{others}")
     if made["removals"]:
-        words.append("removes " + ", ".join(f"{n} nodes of {tenant}" for tenant, n in made["removals"].items()))
+        words.append(
+            "removes " + ", ".join(f"{counted(n, 'node')} of {tenant}" for tenant, n in made["removals"].items())
+        )
     return "; ".join(words)
 
 

@@ -76,7 +76,7 @@ def list_(as_json: Json = False) -> None:
         print_json(found)
         return
     table(
-        (Column("name"), Column("parameters", 1, prose=True), Column("what", prose=True)),
+        (Column("name"), Column("parameters", 1, prose=True, tells=True), Column("what", prose=True)),
         (
             (
                 playbook["name"],
@@ -109,7 +109,10 @@ def _show(playbook: dict[str, Any]) -> None:
     out.print(bold(playbook["name"]), f": {' '.join(playbook['description'].split())}", sep="")
     out.print(f"targets: {playbook['targets']}")
     rows = ((key, _type(one), _default(one), one["description"]) for key, one in playbook["parameters"].items())
-    table((Column("parameter"), Column("type", 1, prose=True), Column("default"), Column("what", prose=True)), rows)
+    table(
+        (Column("parameter"), Column("type", 1, prose=True, tells=True), Column("default"), Column("what", prose=True)),
+        rows,
+    )
     steps = playbook["steps"]
     table(
         (Column("step"), Column("action"), Column("when", prose=True)),
@@ -222,10 +225,10 @@ def steps(
     found = [step for step in found if not step["undo"]] + [step for step in reversed(found) if step["undo"]]
     columns = (
         Column("step"),
-        Column("action", 2),
+        Column("action", 2, tells=True),
         Column("state"),
         Column("outcome"),
-        Column("attempt", 1),
+        Column("attempt", 1, tells=True),
         Column("detail", prose=True),
     )
     table(
@@ -274,7 +277,7 @@ def show_rehearsal(said: Mapping[str, Any], *, every: bool = False) -> None:
     _show_order(waves, said["strategy"])
     lines = [line for members in waves.values() for line in _each(members)]
     alike_ones = lines if every or len(lines) <= SHORT else _grouped(list(chain(*waves.values())))
-    columns = (Column("station"), Column("step"), Column("action", 1), Column("what", prose=True))
+    columns = (Column("station"), Column("step"), Column("action", 1, tells=True), Column("what", prose=True))
     table(columns, map(_row, alike_ones))
     if len(alike_ones) < len(lines):
         out.print("steps that are the same on many devices are one line here; for each device: --all")

@@ -30,9 +30,9 @@ def questions(
             Column("question"),
             Column("text", prose=True),
             Column("choices", prose=True),
-            Column("until", 1),
-            Column("answer", 2, prose=True),
-            Column("by", 3),
+            Column("until", 1, tells=True),
+            Column("answer", 2, prose=True, tells=True),
+            Column("by", 3, tells=True),
         ),
         (
             (

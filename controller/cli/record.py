@@ -12,7 +12,18 @@ import typer
 
 from controller.cli import completion
 from controller.cli.errors import FAILED
-from controller.cli.output import Json, Limit, Reason, client, out, print_json, print_result, styled, when
+from controller.cli.output import (
+    Json,
+    Limit,
+    Reason,
+    client,
+    out,
+    print_json,
+    print_result,
+    styled,
+    when,
+    without_digests,
+)
 from controller.cli.settings import settings as environment
 from controller.cli.tables import Column, table
 from controller.models.enums import RecordChoice
@@ -124,8 +135,8 @@ def audit(
             Column("at"),
             Column("actor"),
             Column("action"),
-            Column("object", 1),
-            Column("detail", 2, prose=True),
+            Column("object", 1, tells=True),
+            Column("detail", 2, prose=True, tells=True),
         ),
         (
             (
@@ -134,7 +145,7 @@ def audit(
                 row["actor"],
                 row["action"],
                 row["object"],
-                " ".join(f"{name}={value}" for name, value in row["detail"].items()),
+                " ".join(f"{name}={without_digests(value)}" for name, value in row["detail"].items()),
             )
             for row in found
         ),

@@ -54,10 +54,10 @@ def list_rules(as_json: Json = False) -> None:
     columns = (
         Column("rule"),
         Column("mode"),
-        Column("answers", 2, prose=True),
-        Column("ladder", 1, prose=True),
+        Column("answers", 2, prose=True, tells=True),
+        Column("ladder", 1, prose=True, tells=True),
         Column("observed", 4),
-        Column("repaired", 3),
+        Column("repaired", 3, tells=True),
         Column("at least", 5),
     )
     table(columns, (_row(one) for one in found))
@@ -203,8 +203,8 @@ def backtest(
     _warn(found["warnings"])
     out.print(f"{counted(found['reports'], 'report')} from {when(found['since'])} to {when(found['until'])}")
     more = (
-        Column("saved ≤", 1),
-        Column("interrupted ≤", 2),
+        Column("saved ≤", 1, tells=True),
+        Column("interrupted ≤", 2, tells=True),
         Column("really", 5),
         Column("runs", 3, prose=True),
         Column("refused by", 4, prose=True),
@@ -217,12 +217,12 @@ def backtest(
             (
                 Column("alarm"),
                 Column("rule"),
-                Column("station", 3),
-                Column("object", 4, prose=True),
+                Column("station", 3, tells=True),
+                Column("object", 4, prose=True, tells=True),
                 Column("would have", prose=True),
-                Column("then", 6, prose=True),
-                Column("at", 1),
-                Column("over", 2),
+                Column("then", 6, prose=True, tells=True),
+                Column("at", 1, tells=True),
+                Column("over", 2, tells=True),
                 Column("really", 5),
             ),
             map(_case, shown),
@@ -400,12 +400,12 @@ def proposals(
         Column("state"),
         Column("rule"),
         Column("alarm"),
-        Column("station", 2),
-        Column("playbook", 1),
+        Column("station"),
+        Column("playbook", 1, tells=True),
         Column("run", 5),
-        Column("at", 4),
+        Column("at", 2, tells=True),
         Column("by", 6),
-        Column("why", 3, prose=True),
+        Column("why", 3, prose=True, tells=True),
     )
     table(
         columns,

@@ -13,7 +13,7 @@ import typer
 
 from controller.cli import completion
 from controller.cli.errors import DIFFERENT, CliError
-from controller.cli.output import Json, Limit, bold, client, out, print_json, when
+from controller.cli.output import Json, Limit, bold, client, counted, out, print_json, when
 from controller.cli.tables import Column, table
 from controller.models.enums import StatementForm, StatementKind
 
@@ -24,6 +24,8 @@ report = typer.Typer(
 _FORMS = ("text", *StatementForm)
 #: Most rows of a sheet on the terminal.
 _ROWS = 40
+#: Columns of a sheet that are shown on a narrow terminal too: the first ones tell its rows apart.
+_TELLING = 4
 _ID = re.compile(rb"\b(?:" + "|".join(StatementKind).encode() + rb")-[a-z0-9-]{1,64}-20[0-9]{2}-[01][0-9]-v[0-9]+\b")
 
 Tenant = Annotated[str, typer.Argument(help="Id of the tenant.", autocompletion=completion.tenants)]
@@ -105,12 +107,12 @@ def _print(one: dict[str, Any]) -> None:
         out.print()
         table(columns, rows[:_ROWS], sheet["title"])
         if len(rows) > _ROWS:
-            out.print(f"{len(rows) - _ROWS:,} more rows: --format csv")
+            out.print(f"{counted(len(rows) - _ROWS, 'more row')}: --format csv")
 
 
 def _column(index: int, column: dict[str, str]) -> Column:
     unit = f" [{column['unit']}]" if column["unit"] else ""
-    return Column(column["name"].replace("_", " ") + unit, index)
+    return Column(column["name"].replace("_", " ") + unit, index, tells=index < _TELLING)
 
 
 @report.command("list", epilog="Example: minka report list --tenant bitel")
@@ -128,7 +130,7 @@ def list_reports(
         return
     names = ("id", "kind", "tenant", "month", "version", "issued", "by", "reason")
     rows = ([when(one[name]) if name == "issued" else one[name] for name in names] for one in found)
-    table([Column(name, rank, prose=name == "reason") for rank, name in enumerate(names)], rows)
+    table([Column(name, rank, prose=name == "reason", tells=True) for rank, name in enumerate(names)], rows)
 
 
 @report.command("verify", epilog="Example: minka report verify bitel-2026-10.csv")

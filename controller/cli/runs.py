@@ -38,26 +38,26 @@ def runs(
         (
             Column("id"),
             Column("state"),
-            Column("procedure", 4),
-            Column("plan", 5),
+            Column("created"),
+            Column("procedure", 1, tells=True),
+            Column("plan", 3, tells=True),
             Column("cause", 8),
-            Column("by", 7),
-            Column("created", 6),
+            Column("by", 7, tells=True),
             Column("wave", 9),
-            Column("jobs", 2, prose=True),
-            Column("waits for", prose=True),
-            Column("since", 1),
-            Column("who can end it", 3, prose=True),
+            Column("jobs", 2, prose=True, tells=True),
+            Column("waits for", 4, prose=True, tells=True),
+            Column("since", 5, tells=True),
+            Column("who can end it", 6, prose=True, tells=True),
         ),
         (
             (
                 run["id"],
                 coloured(state_of(run)),
+                when(run["created"]),
                 run["procedure"],
                 run["plan"],
                 run.get("cause"),
                 run.get("requested_by"),
-                when(run["created"]),
                 f"{run['wave'] + 1}/{run['waves']}" if "waves" in run else "",  # a tenant does not see them
                 ", ".join(f"{count} {outcome}" for outcome, count in sorted(run["counts"].items())),
                 *wait_cells(run),
@@ -93,12 +93,12 @@ def _show(api: Client, run: dict[str, Any], jobs: list[dict[str, Any]]) -> None:
             out.print(f"wave {one['wave']}, {whom}: {one['choice']} at {when(one['at'])}, {one['reason']}")
     table(
         (
-            Column("wave", 1),
+            Column("wave", 1, tells=True),
             Column("station"),
             Column("state"),
             Column("outcome"),
             Column("attempts", 3),
-            Column("finished", 2),
+            Column("finished", 2, tells=True),
             Column("detail", prose=True),
         ),
         (

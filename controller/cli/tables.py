@@ -1,22 +1,29 @@
-"""Tables for people: ids are never cut, and the least important columns give way on a narrow terminal."""
+"""Tables for people: ids are never cut, and the least important columns give way on a narrow terminal.
+
+Columns that tell rows apart are never dropped: without room beside the others they stand below their row.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from controller.cli.output import manner, out, print_json, styled, when
 from controller.cli.pager import paged
 from controller.models.untrusted import visible
 
-#: Blanks between two columns.
+#: Blanks between two columns, and before what stands below a row.
 _GAP = 2
 #: Least width of prose: that of its longest word, between these bounds, if there is room.
 _NARROWEST, _LONGEST_WORD = 16, 40
 #: Length of a digest: words that long are broken rather than drop a column.
 _DIGEST = 64
+#: A word with the blanks after it.
+_WORD = re.compile(r"\S+\s*")
 
 
 class Column(NamedTuple):
@@ -25,6 +32,7 @@ class Column(NamedTuple):
     Attributes:
         rank: 0 always stays. On a narrow terminal the highest rank goes first, unless its column fits all the same.
         prose: Whether its cells may wrap between words. Cells of other columns stay whole on one line.
+        tells: Whether it tells rows apart: without room it stands below the row with its name, and is never dropped.
         time: Whether its cells are ISO times, in ``records``.
     """
 
@@ -32,6 +40,7 @@ class Column(NamedTuple):
     rank: int = 0
     prose: bool = False
     time: bool = False
+    tells: bool = False
 
 
 class _Laid(NamedTuple):
@@ -48,16 +57,30 @@ def table(columns: Sequence[Column | str], rows: Iterable[Sequence[Any]], title:
     if not cells:
         out.print("none")
         return
-    laid = _layout(known, cells, out.width if out.is_terminal and not manner.wide else None)
+    room = out.width if out.is_terminal and not manner.wide else None
+    laid = _layout(known, cells, room)
     header = [styled(column.name, "bold") for column in known]
     shown = {index for index, _ in laid}
-    missing = [one.name for index, one in enumerate(known) if index not in shown and not _is_empty(cells, index)]
+    lacking = [index for index in range(len(known)) if index not in shown and not _is_empty(cells, index)]
+    telling = [index for index in lacking if known[index].tells]
+    alike = [index for index in telling if len(cells) > 1 and len({row[index].plain for row in cells}) == 1]
+    below = [index for index in telling if index not in alike]
+    missing = [known[index].name for index in lacking if not known[index].tells]
     with paged():
         if title:
             out.print(styled(title, "italic"))
         # A single word may be wider than the terminal: it stays whole, so that it can be copied.
-        lines = (line for row in (header, *cells) for line in _lines(row, known, laid))
+        lines = [*_lines(header, known, laid)]
+        for row in cells:
+            lines += [
+                *_lines(row, known, laid),
+                *_lines_below([(known[index].name, row[index]) for index in below], room),
+            ]
         out.print(Text("\n").join(lines), soft_wrap=True)
+        if alike:  # of all rows, so that it tells none apart
+            same = "; ".join(f"{known[index].name}: {cells[0][index].plain}" for index in alike)
+            for line in indented(styled(f"in all rows: {same}", "dim"), 0):
+                out.print(line, soft_wrap=True)
         if missing:
             out.print(styled(f"no room for: {', '.join(missing)} (minka --wide …, or --json)", "dim"), soft_wrap=False)
 
@@ -83,6 +106,34 @@ def _lines(row: Sequence[Text], columns: Sequence[Column], laid: Sequence[_Laid]
             line.append_text(cell).append(" " * (width - cell.cell_len + _GAP))
         line.rstrip()
         yield line
+
+
+def _lines_below(cells: Iterable[tuple[str, Text]], room: int | None) -> Iterator[Text]:
+    """Cells of a row that have no room beside the others, each with its column's name, on indented lines."""
+    parts = [
+        styled(f"{name}: ", "dim").append_text(cell) for name, cell in cells if cell.plain.strip() not in ("", "-")
+    ]
+    line = Text()
+    for part in parts:
+        if line and line.cell_len + _GAP + part.cell_len > (room or 0) - _GAP:
+            yield from indented(line, _GAP)
+            line = Text()
+        line = line.append(" " * _GAP).append_text(part) if line else part
+    if line:
+        yield from indented(line, _GAP)
+
+
+def indented(text: Text, by: int) -> Iterator[Text]:
+    """Indented lines of a text, broken between words where the terminal ends; words that are wider stay whole."""
+    width, ends, column = out.width - by, [], 0
+    for word in _WORD.finditer(text.plain) if out.is_terminal else ():
+        if column and column + cell_len(word.group().rstrip()) > width:
+            ends.append(word.start())
+            column = 0
+        column += cell_len(word.group())
+    for line in text.divide(ends):
+        line.rstrip()
+        yield Text(" " * by).append_text(line)
 
 
 def _cell(cell: Any) -> Text:

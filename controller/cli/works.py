@@ -45,12 +45,12 @@ def list_works(limit: Limit = 50, as_json: Json = False) -> None:
         (
             Column("id"),
             Column("tenant"),
-            Column("nodes", 1, prose=True),
+            Column("nodes", 1, prose=True, tells=True),
             Column("from"),
             Column("until"),
-            Column("cancelled", 3),
-            Column("by", 4),
-            Column("reason", 2, prose=True),
+            Column("cancelled", 3, tells=True),
+            Column("by", 4, tells=True),
+            Column("reason", 2, prose=True, tells=True),
         ),
         (
             (

@@ -400,6 +400,7 @@ class AlarmFilter(Noun):
         objects: A whole path, or the last steps of one, as in ``EUtranCellFDD[1]``.
         causes: Probable causes, or names of alerts whose cause is not known.
         since: Only those that changed since then.
+        standing: Only those that are not over.
         roots: Only those that follow from no other.
         root: Only those that follow from this alarm.
         shelved: Only those that are shelved now, or only those that are not; None for both.
@@ -413,6 +414,7 @@ class AlarmFilter(Noun):
     causes: tuple[str, ...] = ()
     severities: tuple[PerceivedSeverity, ...] = ()
     since: AwareDatetime | None = None
+    standing: bool = False
     roots: bool = False
     root: str = ""
     shelved: bool | None = None

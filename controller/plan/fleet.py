@@ -16,7 +16,7 @@ from controller.nrm.profiles import Rendered, broadcast_plmn, render, render_clo
 from controller.plan.document import Draft, Outline
 from controller.plan.inputs import PlanOptions, StationView, at_what_cells_name, with_given, with_reservations
 from controller.plan.routers import check_routers, link_owners
-from controller.plan.rows import devices
+from controller.plan.rows import devices, nodes
 from controller.plan.station import StationPlan, plan_station
 
 #: Left-out devices that a refusal names at most.
@@ -185,11 +185,11 @@ class Planning:
             changes = tuple(
                 left for change in changes if (left := _without(change, planned.get(change.station))).removes
             )
-        nodes = sum((Counter(found) for found in self._orphans.values()), Counter[str]())
+        orphaned = sum((Counter(found) for found in self._orphans.values()), Counter[str]())
         remove = sum((Counter(change.removes) for change in changes), Counter[str]())
         must_expect = len(changes) > 1 and len(changes) > self._options.max_share * len(self._network.device_kinds)
         return Orphans(
-            nodes=dict(sorted(nodes.items())),
+            nodes=dict(sorted(orphaned.items())),
             devices=len(self._orphans),
             remove=dict(sorted(remove.items())) if remove - removed else {},
             expect_stations=len(changes) if must_expect else None,
@@ -276,7 +276,7 @@ def check_removals(changes: Iterable[Outline], named: Mapping[str, int], withhel
         said, count = named.get(owner, 0), removed[owner]
         if said != count and count:
             wrong.append(
-                f"the plan would remove {count} nodes of {owner} on {devices(stations[owner])}, "
+                f"the plan would remove {nodes(count)} of {owner} on {devices(stations[owner])}, "
                 f"but {max(said, 0)} were named: to allow it, name {owner}={count}"
             )
         elif said != count:

@@ -72,6 +72,11 @@ def first_names(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
+def nodes(number: int, kind: str = "") -> str:
+    """A number of nodes in words, of a ``kind`` as in ``unknown ``."""
+    return f"{number} {kind}node{'' if number == 1 else 's'}"
+
+
 def devices(number: int) -> str:
     """A number of devices, of whatever kind, in words."""
     return f"{number} device{'' if number == 1 else 's'}"

@@ -30,7 +30,7 @@ from controller.plan.drift import ledger_nodes
 from controller.plan.edits import Edits, find_edits, first_entries
 from controller.plan.inputs import PlanOptions, StationView, in_sight, limited
 from controller.plan.phases import Locks, build_phases, find_locks, outage_seconds, was_failed
-from controller.plan.rows import describe, entry_name, first_names, row
+from controller.plan.rows import describe, entry_name, first_names, nodes, row
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,7 +360,7 @@ def _below(tree: Tree, tops: Iterable[Path]) -> set[Path]:
 def _unknown_nodes(station: str, root: NodeSpec, observed: Observed, edits: Edits) -> Iterator[Finding]:
     names = [entry_name(root, path) for path in edits.unknown] + list(observed.unknown)
     if names:
-        message = f"{station} has {len(names)} unknown nodes, which were left alone: {first_names(names)}"
+        message = f"{station} has {nodes(len(names), 'unknown ')}, left alone: {first_names(names)}"
         yield Finding("unknown-node", Severity.INFO, message, station)
 
 
@@ -373,7 +373,7 @@ def _orphans(station: str, root: NodeSpec, edits: Edits) -> Iterator[Finding]:
     for owner, paths in sorted(by_owner.items()):
         names = [entry_name(root, path) for path in paths]
         message = (
-            f"{station} carries {len(paths)} nodes of {owner} that nothing asks for any more "
+            f"{station} carries {nodes(len(paths))} of {owner} that nothing asks for any more "
             f"(an agreement ended, or rows vanished); nothing was removed: {first_names(names)}"
         )
         yield Finding("orphan", Severity.WARNING, message, station, tenant=owner)

@@ -782,6 +782,8 @@ def conditions(like: AlarmFilter, now: datetime) -> list[ColumnElement[bool]]:
     if like.causes:
         others = and_(alarms.c.probable_cause == OTHER_ALERT, alarms.c.specific_problem.in_(like.causes))
         found.append(or_(alarms.c.probable_cause.in_(like.causes), others))
+    if like.standing:
+        found.append(STANDING)
     if like.roots:
         found.append(alarms.c.root == "")
     if like.root:

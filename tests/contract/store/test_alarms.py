@@ -381,6 +381,7 @@ async def test_tenants_are_notified_of_incidents_that_concern_them_when_they_beg
     assert await _notices(store, clock, "alfa") == raised[:1]
     assert sorted(await _notices(store, clock, "beta")) == sorted(raised)
     store.alarms.report(shared.model_copy(update={"severity": CLEARED, "at": clock.now()}))
+    assert [one.id for one in store.alarms.page(Page(), None, AlarmFilter(standing=True))[1]] == [third.id]
     moved = store.alarms.move(store.alarms.get(third.id), AlarmState.CLEARED, actor="remediation")
     assert moved is not None
     cleared = [("incident-cleared", one.incident) for one in (first, third)]

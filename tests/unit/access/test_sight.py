@@ -93,6 +93,8 @@ def test_alarms_are_asked_for_in_what_the_tenant_sees() -> None:
     assert seen.asked(AlarmFilter(stations=("S1", "S2"), tenants=("alfa", "beta"))) == AlarmFilter(stations=("S2",))
     assert seen.asked(AlarmFilter(stations=("S1",))) is None
     assert seen.asked(AlarmFilter(tenants=("alfa",))) is None
+    # What follows from what is not disclosed, so a tenant that asks for roots gets all, and misses none.
+    assert seen.asked(AlarmFilter(roots=True, standing=True)) == AlarmFilter(standing=True)
     for of_the_host in (AlarmFilter(root="a-1"), AlarmFilter(shelved=True), AlarmFilter(acknowledged=True)):
         assert seen.asked(of_the_host) is None
 

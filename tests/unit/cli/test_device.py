@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from controller.cli import device
-from controller.cli.output import when
+from controller.cli.output import out, when
+from tests.unit.cli.test_showing import Api
 
 KPIS = [
     {"name": "accessibility", "title": "Accessibility", "unit": "%"},
@@ -20,6 +21,30 @@ WORSE = "worse than usual by 1.8 tolerances"
 COLLECTION = {"newest": END, "missing": 0, "failures": 0, "reason": ""}
 JUDGED = {"until": END, "values": {"accessibility": 98.765, "retainability": 3.25, "users": 12}}
 DEVICE = {"station": "S1", "site": "s", "region": "r", "profiles": ["lte-28658"], "health": None}
+
+
+def test_entries_stand_below_those_that_contain_them_and_no_path_is_broken(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = "/ManagedElement[PE-CUS-0145]/ENBFunction[1]/EUtranCellFDD[B28-1]"
+    tree = {cell: {"tac": "16013", "kinds": ["a" * 50, "b" * 40]}, f"{cell}/plmnIdList[716,06]": {}}
+    live = {"tree": tree | {"/ManagedElement[PE-CUS-0145]/AlarmList[1]": {}}, "state": {cell: {"cellState": "ACTIVE"}}}
+    monkeypatch.setattr(device, "client", lambda: Api({"/v1/devices/PE-CUS-0145/config": live}))
+    device.get("PE-CUS-0145")
+    assert f"{cell}/plmnIdList[716,06]" in capsys.readouterr().out.split()
+    monkeypatch.setattr(out, "_force_terminal", True)
+    monkeypatch.setattr(out, "width", 80)
+    monkeypatch.setenv("MINKA_PAGER", "")
+    device.get("PE-CUS-0145")
+    assert capsys.readouterr().out.splitlines() == [
+        "/ManagedElement[PE-CUS-0145]",
+        "  ENBFunction[1]",
+        "    EUtranCellFDD[B28-1]",
+        f"        tac=16013 kinds={'a' * 50},",
+        f"        {'b' * 40} (cellState)=ACTIVE",
+        "      plmnIdList[716,06]",
+        "  AlarmList[1]",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_objects_of_a_network_are_words_and_not_code(
     network.show("agreements")
     said = [line.split("  ") for line in capsys.readouterr().out.splitlines()]
     assert [[word.strip() for word in line if word.strip()] for line in said] == [
-        ["1 agreements"],
+        ["agreements: 1"],
         ["id", "scope", "shares", "validity"],
         ["a-1", "regions=cusco|puno", "resource=PRB min=5; resource=PRB min=0", "start=2024-01-01"],
     ]
@@ -358,6 +358,53 @@ def test_to_demote_a_rule_lets_it_do_no_more(monkeypatch: pytest.MonkeyPatch) ->
     for mode, region in ((RuleMode.ASK, None), (RuleMode.AUTO, None), (RuleMode.AUTO, "cusco")):
         with pytest.raises(CliError, match="`minka rules promote` lets a rule do more"):
             remediation.demote("core-link-down", "CHG-8", mode, region)
+
+
+def _alarm(number: int, **more: Any) -> dict[str, Any]:
+    """An alarm as the API tells it."""
+    at = "2026-11-26T02:14:07Z"
+    known = {"id": f"a-{number}", "state": "raised", "severity": "MAJOR", "station": f"S{number}", "tenants": ["bitel"]}
+    known |= {"tenant": "", "cells": [], "probable_cause": "core-link-down", "specific_problem": "", "text": ""}
+    return known | {"object": "EP_S1C[1]", "raised": at, "changed": at, "symptoms": 0, "root": "", "count": 1} | more
+
+
+class Alarms(Api):
+    """An API with alarms; remembers what it was asked."""
+
+    def __init__(self, *found: dict[str, Any]) -> None:
+        super().__init__({})
+        self.found, self.asked = found, list[dict[str, Any]]()
+
+    def all(self, path: str, _limit: int | None = None, **asked: Any) -> Any:
+        assert path == "/v1/alarms"
+        self.asked.append({name: value for name, value in asked.items() if value not in (None, [])})
+        of = asked.get("root")
+        return [one for one in self.found if one["root"] == of or not (of or (asked.get("roots") and one["root"]))]
+
+
+def test_alarms_that_stand_are_listed_with_their_symptoms_folded(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = Alarms(_alarm(1, symptoms=2), _alarm(2, root="a-1"), _alarm(3, root="a-1"), _alarm(4))
+    monkeypatch.setattr(alarms, "client", lambda: api)
+
+    def listed(**options: Any) -> list[str]:
+        alarms.list_alarms(**options)
+        return [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()[1:]]
+
+    assert listed() == ["a-1", "a-4", "2 symptoms below their roots: minka alarms list --symptoms"]
+    assert api.asked == [{"roots": True, "standing": True}]
+    assert listed(symptoms=True) == ["a-1", "└ a-2", "└ a-3", "a-4"]
+    assert api.asked[1:] == [{"roots": True, "standing": True}, {"root": "a-1", "standing": True}]
+    # Who asks for a station gets its symptoms, too: their root may be elsewhere.
+    api.found = (_alarm(2, root="a-1"), _alarm(3, root="a-1"))
+    assert listed(station=["S2"]) == ["a-2", "a-3"]
+    assert api.asked[-1] == {"station": ["S2"], "standing": True}
+    # What is over is shown where it is asked for.
+    listed(state=["cleared"])
+    assert api.asked[-1] == {"state": ["cleared"]}
+    listed(every=True)
+    assert api.asked[-1] == {}
 
 
 def test_a_list_tells_what_is_shelved_and_what_is_announced(

@@ -6,6 +6,7 @@ import os
 import shlex
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from controller.cli.output import manner, out
 from controller.cli.plan_view import show_lines
 from controller.cli.tables import Column, table
+from controller.ports.clock import SystemClock
 from tests.support.minka import minka
 from tests.unit.cli.test_commands import ALL
 
@@ -173,6 +175,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     monkeypatch.setattr(out, "width", 80)
     monkeypatch.setattr(manner, "wide", False)
     monkeypatch.setenv("MINKA_PAGER", "")
+    monkeypatch.setattr(SystemClock, "now", lambda _: datetime.fromisoformat(LATER))
     monkeypatch.setenv("TZ", "America/Lima")
     time.tzset()
     yield monkeypatch
@@ -219,6 +222,77 @@ def test_nothing_is_wider_than_the_terminal_and_no_id_is_broken(terminal: pytest
     everything = shown(terminal, name, 80, "--wide")
     assert "no room" not in everything
     assert "no room" not in shown(terminal, name, 300)
+
+
+#: What tells rows of lists apart, beside the id: another value for each such field.
+TELLING: dict[str, dict[str, Any]] = {
+    "alarms list": {
+        "object": "/ManagedElement[1]/GNBDUFunction[1]/NRCellDU[N78-2]",
+        "tenants": ["claro"],
+        "raised": LATER,
+        "station": "PE-CUS-0146",
+        "severity": "MAJOR",
+        "symptoms": 12,
+        "root": "a-0a1b2c3d4e",
+    },
+    "incidents list": {"tenants": ["claro"], "opened": LATER, "severity": "MAJOR", "people": 7, "owner": "eva"},
+    "remediation list": {
+        "station": "PE-CUS-0146",
+        "reason": "the guard refused",
+        "at": LATER,
+        "playbook": "cycle-cell",
+    },
+    "runs": {"created": LATER, "procedure": "apply", "plan": "0a1b2c3d4e5f", "requested_by": "eva"},
+    "audit": {"object": "r-0a1b2c3d4e", "detail": {"reason": "CHG-7"}, "at": LATER, "actor": "eva"},
+    "plans list": {"created": LATER, "selector": "region=puno", "unplanned": 0},
+    "notices": {"at": LATER, "text": "the work is over", "begins": AT, "tenant": "claro"},
+    "hold list": {"reason": "the gate is open", "by": "eva", "until": AT},
+    "freeze list": {"reason": "census", "by": "eva", "begins": LATER, "warning": "tsunami-17"},
+    "device list": {"region": "puno", "adopted": None},
+    "rules list": {"content": {"match": {"causes": ["cell-off-air"]}, "ladder": LADDER[:1]}},
+    "function list": {"kind": "vcu-cp", "version": "25.1.0", "owner": "claro"},
+    "pool list": {"region": "puno", "closed": "a hold"},
+    "works list": {"nodes": ["entel-mme-3"], "reason": "a new rack", "by": "rosa"},
+    "questions": {"text": "is the gate locked?", "until": AT, "answer": "yes"},
+    "report list": {"reason": "", "by": "eva"},
+    "token list": {"label": "", "owner": "eva", "expires": AT, "scopes": ["plan"]},
+    "measurements list": {"reason": "not reachable"},
+}
+
+
+@pytest.mark.parametrize(("name", "field"), [(name, field) for name, fields in TELLING.items() for field in fields])
+def test_what_tells_rows_apart_is_never_dropped(terminal: pytest.MonkeyPatch, name: str, field: str) -> None:
+    """At 80 columns rows that differ in it look different; many columns compete in rows as full as these."""
+    first = LISTS[name][0]
+    assert first.get(field) != TELLING[name][field]
+    terminal.setitem(LISTS, name, [first, first])
+    alike = shown(terminal, name, 80)
+    terminal.setitem(LISTS, name, [first, first | {field: TELLING[name][field]}])
+    assert _rows(shown(terminal, name, 80)) != _rows(alike)
+
+
+def _rows(said: str) -> str:
+    """A table without the line that names columns without room."""
+    return said.partition("no room for")[0]
+
+
+def test_what_is_the_same_in_all_rows_and_has_no_room_is_said_once(
+    terminal: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal.setattr(out, "width", 40)
+    columns = (Column("id"), Column("where", 1, tells=True), Column("why", 2, tells=True), Column("no", 3))
+    rows = [("r-1", "w" * 38, "the mast", "-"), ("r-2", "w" * 38, "the gate", "-")]
+    table(columns, rows)
+    assert capsys.readouterr().out.splitlines() == [
+        "id   why       no",
+        "r-1  the mast  -",
+        "r-2  the gate  -",
+        "in all rows: where:",
+        "w" * 38,
+    ]
+    table(columns, [rows[0], ("r-2", "x" * 38, "the mast", "-")])
+    said = capsys.readouterr().out.splitlines()
+    assert said[:5] == ["id   why       no", "r-1  the mast  -", "  where:", "  " + "w" * 38, "r-2  the mast  -"]
 
 
 def test_the_column_that_matters_least_goes_first(
@@ -281,7 +355,7 @@ def test_what_is_longer_than_the_terminal_has_a_pager(
     pager.chmod(0o755)
     terminal.setenv("MINKA_PAGER", str(pager))
     terminal.delenv("LESS", raising=False)
-    terminal.setattr(out, "height", 10)
+    terminal.setattr(out, "height", 12)
     few = shown(terminal, "runs", 160, *options)
     assert "r-21748f9c95" in few
     assert not (tmp_path / "page").exists()
