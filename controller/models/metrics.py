@@ -249,6 +249,22 @@ METRICS: tuple[Metric, ...] = (
         _PROCESS,
     ),
     Metric(
+        "minka_process_starts_total",
+        _C,
+        _OURS,
+        "How often a process of this role and name was started.",
+        _PER_PROCESS,
+        _PROCESS,
+    ),
+    Metric(
+        "minka_process_instances",
+        _G,
+        _OURS,
+        "Processes of this role and name that send heartbeats; two of one name can't be told apart.",
+        _PER_PROCESS,
+        _PROCESS,
+    ),
+    Metric(
         "minka_processes_ready",
         _G,
         _OURS,
@@ -325,6 +341,14 @@ METRICS: tuple[Metric, ...] = (
         ("state", "severity", "probable_cause"),
     ),
     Metric("minka_alarms_escalated_total", _C, _OURS, "Alarms that were escalated to people.", _ONE),
+    Metric(
+        "minka_deliveries_failing",
+        _G,
+        _OURS,
+        "Messages to people that were tried and are not delivered: escalations, and notices to contacts.",
+        "2",
+        ("kind",),
+    ),
     Metric(
         "minka_incidents",
         _G,

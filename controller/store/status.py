@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import ColumnElement, Row, and_, case, func, not_, select
+from sqlalchemy import ColumnElement, Row, and_, case, func, not_, or_, select
 
 from controller.models.alarm import (
     BREAKER,
@@ -35,6 +35,7 @@ from controller.store.devices import devices, healths
 from controller.store.holds import switches
 from controller.store.incident_rows import OPEN_INCIDENT, incidents
 from controller.store.leases import leases
+from controller.store.notices import deliveries
 from controller.store.plans import changes, plans
 from controller.store.processes import listed, observations, workers
 from controller.store.questions import is_open, questions
@@ -101,6 +102,7 @@ class SqlStatus(SqlRepository, Status[Sync]):
             "minka_health_age_seconds": _health_ages(tx),
             "minka_stations_adopted": {(): _counted(tx, devices.c.adopted.is_not(None))},
             "minka_alarms_escalated_total": {(): _counted(tx, escalations.c.alarm.is_not(None))},
+            "minka_deliveries_failing": _failing(tx),
             "minka_alerts_refused_total": _REFUSED | _refused(tx),
             "minka_automatic_repair_stopped": _repair_stopped(tx),
             "minka_record_in_doubt": {(): float(bool(epochs.doubt_of(tx.connection, tx.evidence)[0]))},
@@ -110,7 +112,7 @@ class SqlStatus(SqlRepository, Status[Sync]):
             "minka_proposals": _PROPOSALS | _grouped(tx, proposals.c.state),
             **_collections(tx),
         }
-        return found | _processes(listed(tx)) | _states(tx)
+        return found | _processes(processes := listed(tx)) | _starts(tx, processes) | _states(tx)
 
     @reads
     def spreads(self, tx: Tx) -> dict[str, Spreads]:
@@ -237,6 +239,26 @@ def _waiting(tx: Tx) -> Figures:
     paused = select(runs.c.id).where(runs.c.state == RunState.PAUSED.value)
     found |= {(run, "pause") for run in tx.execute(paused).scalars()}
     return {(what,): float(sum(kind == what for _, kind in found)) for what in WAITS_FOR}
+
+
+def _failing(tx: Tx) -> Figures:
+    """Messages to people that were tried and are not delivered, by kind. One on its first way does not count."""
+    found: Figures = {}
+    for kind, table, done in (("escalation", escalations, "notified"), ("notice", deliveries, "sent")):
+        failed = or_(table.c.attempts > 1, and_(table.c.attempts == 1, not_(table.c.claimed)))
+        found[kind,] = _counted(tx, and_(table.c[done].is_(None), failed))
+    return found
+
+
+def _starts(tx: Tx, processes: Iterable[Process]) -> dict[str, Figures]:
+    """How often processes that are listed were started under their name, and how many live under it now."""
+    names = {(one.role.value, one.instance) for one in processes}
+    starts = _grouped(tx, workers.c.role, workers.c.name, where=workers.c.name.in_({name for _, name in names}))
+    living = Counter((one.role.value, one.instance) for one in processes if one.up)
+    return {
+        "minka_process_starts_total": {key: number for key, number in starts.items() if key in names},
+        "minka_process_instances": {key: float(living[key]) for key in names},
+    }
 
 
 def _reports(tx: Tx) -> Figures:

@@ -100,7 +100,36 @@ def test_figures_count_what_is_on_record(store: SqlStore, clock: VirtualClock) -
         "minka_alerts_refused_total": {(reason,): 0.0 for reason in AlertRefusal},
         "minka_automatic_repair_stopped": {("breaker",): 0.0, ("people",): 0.0},
         "minka_alarms_escalated_total": {(): 0.0},
+        "minka_deliveries_failing": {("escalation",): 0.0, ("notice",): 0.0},
+        "minka_process_starts_total": {("worker", "w"): 1.0, ("worker", "x"): 1.0, ("worker", "y"): 1.0},
+        "minka_process_instances": {("worker", "w"): 1.0, ("worker", "x"): 1.0, ("worker", "y"): 0.0},
         "minka_process_up": {("worker", "w"): 1.0, ("worker", "x"): 1.0, ("worker", "y"): 0.0},
         "minka_process_ready": {("worker", "w"): 1.0, ("worker", "x"): 1.0, ("worker", "y"): 0.0},
         "minka_processes_ready": {("api",): 0.0, ("worker",): 2.0, ("listener",): 0.0, ("scheduler",): 0.0},
     }
+
+
+def test_messages_that_do_not_arrive_and_processes_that_start_again_are_counted(store: SqlStore) -> None:
+    alarm = store.alarms.report(report(MAJOR, 1))
+    store.alarms.escalate(alarm, "nobody answers it", actor="remediation")
+
+    def failing() -> float:
+        return store.status.figures()["minka_deliveries_failing"]["escalation",]
+
+    (pending,) = store.escalations.pending()
+    claimed = store.escalations.claim(pending)
+    assert claimed is not None
+    assert failing() == 0, "it is on its way"
+    store.escalations.release(claimed, "500")
+    assert failing() == 1
+    again = store.escalations.claim(store.escalations.pending()[0])
+    assert again is not None
+    assert failing() == 1
+    store.escalations.delivered(again)
+    assert failing() == 0
+    for _ in range(3):
+        store.processes.register("w")
+    store.processes.heartbeat(store.processes.alive()[0].id)
+    figures = store.status.figures()
+    assert figures["minka_process_starts_total"] == {("worker", "w"): 3.0}
+    assert figures["minka_process_instances"] == {("worker", "w"): 2.0}, "one that another one replaced lives after all"
