@@ -486,24 +486,34 @@ class CloudSession:
     async def equipment(self) -> Equipment:
         """Pods of a function, each as pool, node and name; empty for a pool.
 
-        Raises:
-            DeviceError: A pool does not answer.
-        """
-        units = [
-            UnitState(name=f"{place.pool}/{pod['spec'].get('nodeName', '')}/{place.name}", kind=POD_UNIT)
-            for place, pod in await self._pods()
-        ]
-        return Equipment(units=tuple(units))
+        A pool that does not answer, or refuses us, hides the pods of no other.
 
-    async def _pods(self, pools: Iterable[str] = ()) -> list[tuple[Place, Object]]:
-        """Pods of a function that have not ended."""
+        Raises:
+            DeviceError: No pool answers.
+        """
+        answers = await asyncio.gather(*map(self._pods, self._apis), return_exceptions=True)
+        units: list[UnitState] = []
+        unseen: dict[str, str] = {}
+        for pool, answer in zip(self._apis, answers, strict=True):
+            if isinstance(answer, DeviceError) and len(unseen) + 1 < len(self._apis):
+                unseen[pool] = answer.message
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                units += [
+                    UnitState(name=f"{pool}/{pod['spec'].get('nodeName', '')}/{place.name}", kind=POD_UNIT)
+                    for place, pod in answer
+                ]
+        return Equipment(units=tuple(units), unseen=unseen)
+
+    async def _pods(self, pool: str) -> list[tuple[Place, Object]]:
+        """Pods of a function on a pool that have not ended."""
         if not self._target.namespace:
             return []
-        asked = [Place(pool, POD, self._target.namespace, "") for pool in pools or self._apis]
-        found = [one for part in await asyncio.gather(*map(self._at, asked)) for one in part.items()]
+        found = await self._at(Place(pool, POD, self._target.namespace, ""))
         return [
             (place, pod)
-            for place, pod in found
+            for place, pod in found.items()
             if pod["metadata"]["labels"].get(FUNCTION_LABEL) == self._target.station
             and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
         ]
@@ -518,7 +528,7 @@ class CloudSession:
             return f"{self._target.station} has no operation {operation}"
         pool, _, node = operation.subject.partition("/")
         end = self._clock.monotonic() + operation.seconds
-        there = [(place, pod) for place, pod in await self._pods([pool]) if pod["spec"].get("nodeName") == node]
+        there = [(place, pod) for place, pod in await self._pods(pool) if pod["spec"].get("nodeName") == node]
         for place, pod in there:
             if "deletionTimestamp" not in pod["metadata"] and (refusal := await self._evict(place, pod, end)):
                 return refusal

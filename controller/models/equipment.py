@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from urllib.parse import unquote, urlsplit
 
 from pydantic import AwareDatetime, Field
 
+from controller.models.errors import UnreachableError
 from controller.models.network import Noun
 
 #: Kind of the units of a function.
@@ -57,6 +58,7 @@ class Equipment(Noun):
         now: Its own clock.
         power: ``MAINS`` or ``BATTERY``.
         licence: ``VALID`` or ``MISSING``.
+        unseen: Why no pods are known of a pool, by pool: it did not answer, or refused us.
     """
 
     restarted: AwareDatetime | None = None
@@ -65,13 +67,20 @@ class Equipment(Noun):
     slots: tuple[SlotState, ...] = ()
     power: str = ""
     licence: str = ""
+    unseen: Mapping[str, str] = {}
 
     def unit(self, name: str) -> UnitState | None:
         """A unit by name."""
         return next((unit for unit in self.units if unit.name == name), None)
 
     def pods_on(self, node: str) -> tuple[str, ...]:
-        """Pods of a function on a node, given as pool and node."""
+        """Pods of a function on a node, given as pool and node.
+
+        Raises:
+            UnreachableError: The pool does not say.
+        """
+        if (reason := self.unseen.get(node.partition("/")[0])) is not None:
+            raise UnreachableError(reason)
         return tuple(unit.name for unit in self.units if unit.kind == POD_UNIT and unit.name.startswith(f"{node}/"))
 
     def slot(self, name: str) -> SlotState | None:

@@ -800,6 +800,10 @@ _CLIENT_SIDE = frozenset(
 )
 
 
+#: Tools with which people scale; part of the name before a hyphen, as of kubectl-patch.
+_TOOLS = frozenset({"kubectl", "oc", "k9s"})
+
+
 class Manager(NamedTuple):
     """Writer of fields of an object; ``applies`` if by Server-Side Apply, ``subresource`` if through one."""
 
@@ -810,7 +814,10 @@ class Manager(NamedTuple):
     @property
     def by_hand(self) -> bool:
         """Whether it was a single edit by hand."""
-        return not self.applies and not self.subresource and self.name not in _CLIENT_SIDE
+        if self.applies or self.name in _CLIENT_SIDE:
+            return False
+        # Through scale write autoscalers, which go on, and people with such a tool, who don't.
+        return not self.subresource or (self.subresource == "scale" and self.name.partition("-")[0] in _TOOLS)
 
 
 def writers_of(one: Object) -> Iterator[tuple[tuple[str, ...], Manager]]:

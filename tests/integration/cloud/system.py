@@ -159,6 +159,16 @@ def applied(cluster: Cluster, place: Place, part: Mapping[str, Any], manager: st
     assert answer.status in (200, 201), answer
 
 
+def scaled(cluster: Cluster, replicas: int, manager: str, token: str) -> None:
+    """Let somebody scale the function, as ``kubectl scale`` and autoscalers do."""
+    place = Place(cluster.name, NF_DEPLOYMENT, NAMESPACE, NAME.lower())
+    headers = {"content-type": "application/merge-patch+json", "authorization": f"Bearer {token}"}
+    patch = json.dumps({"spec": {"replicas": replicas}}).encode()
+    answer = Api(cluster).handle(Request("PATCH", f"{place.url}/scale", {"fieldManager": [manager]}, headers, patch))
+    assert isinstance(answer, Response)
+    assert answer.status == 200, answer
+
+
 def kind_of(place: Place) -> str:
     """A kind as clusters call it."""
     group = place.kind.api.partition("/")[0] if "/" in place.kind.api else ""

@@ -9,8 +9,9 @@ from typing import Any, cast
 
 import pytest
 
-from controller.cloud.api import Answer, BusyError, PoolApi
+from controller.cloud.api import Answer, BusyError, ForeignWriterError, PoolApi
 from controller.cloud.session import bare
+from controller.models.equipment import Operation, OperationKind
 from controller.models.errors import (
     AuthenticationError,
     DeviceRefusedError,
@@ -25,10 +26,11 @@ from controller.nrm.profiles import render_cloud
 from controller.nrm.profiles.function import FUNCTION as ROOT
 from controller.nrm.profiles.function import deployment_path
 from controller.nrm.tree import Path, Tree
+from controller.playbook.engine.operations import happened
 from controller.ports.devices import Notification
 from simulators.cloud.server.verbs import Attempt
 from simulators.connections import Outage
-from tests.integration.cloud.system import CARRIED, DU, FUNCTION, NAME, NAMESPACE, NFDS, POOL, Pools
+from tests.integration.cloud.system import CARRIED, DU, FUNCTION, NAME, NAMESPACE, NFDS, POOL, Pools, scaled
 
 HERE, THERE = (deployment_path(NAME, pool) for pool in ("edge-1", "edge-2"))
 TOP = f"/Function[{NAME}]"
@@ -154,6 +156,20 @@ async def test_what_a_person_set_by_hand_is_set_back(pools: Pools) -> None:
     assert await change(pools, edits) == CARRIED
     async with pools.devices.session(pools.function()) as session:
         assert (await session.read()).writers == {}
+
+
+async def test_what_a_person_scaled_is_set_back_and_what_an_autoscaler_did_is_not(pools: Pools) -> None:
+    await change(pools, making(CARRIED))
+    for manager, by_hand in (("kubectl", True), ("kube-controller-manager", False)):
+        scaled(pools.clusters["edge-1"], 4, manager, "secret-of-edge-1")
+        async with pools.devices.session(pools.function()) as session:
+            assert (await session.read()).writers[HERE] == {"replicas": manager}
+        back = [setting(HERE, {"replicas": "4"})]
+        if by_hand:
+            assert await change(pools, back) == CARRIED
+        else:
+            with pytest.raises(ForeignWriterError, match=manager):
+                await change(pools, back)
 
 
 async def test_parameters_that_a_person_took_out_of_force_are_in_force_again(pools: Pools) -> None:
@@ -417,6 +433,30 @@ async def test_a_token_that_is_refused_is_read_anew(pools: Pools) -> None:
     access.add_token("secret-of-edge-1", "minka", "system:masters")
     async with pools.devices.session(target) as session:
         await session.read()
+
+
+async def test_a_pool_that_refuses_us_ends_no_operation_on_another(pools: Pools) -> None:
+    """Its pods are unknown, and not gone."""
+    await change(pools, making(CARRIED))
+    cluster = pools.clusters["edge-1"]
+    run = {"containers": [{"name": "du", "image": "du"}], "nodeName": "n1"}
+    metadata = {"name": "du-1-a", "namespace": NAMESPACE, "labels": {"minka.dev/function": NAME}}
+    cluster.create("pods", {"metadata": metadata, "spec": run})
+    pools.clusters["edge-2"].access.drop_token("secret-of-edge-2")
+    evict = Operation(kind=OperationKind.EVICT, subject="edge-1/n1", seconds=5)
+    async with pools.devices.session(pools.function()) as session:
+        before = await session.equipment()
+        assert before.pods_on("edge-1/n1") == ("edge-1/n1/du-1-a",)
+        with pytest.raises(UnreachableError, match="401"):
+            before.pods_on("edge-2/n1")
+        assert not happened(evict, before)
+        assert await session.operate(evict) == ""
+        (pod,) = cluster.list("pods")
+        assert "deletionTimestamp" in pod["metadata"]
+    pools.clusters["edge-1"].access.drop_token("secret-of-edge-1")
+    async with pools.devices.session(pools.function()) as session:
+        with pytest.raises(AuthenticationError):
+            await session.equipment()
 
 
 async def test_who_may_not_read_is_told_so(pools: Pools) -> None:

@@ -422,6 +422,12 @@ def test_an_operator_gave_up_what_is_asked_now_only_if_it_says_so_of_it(generati
         ("helm-controller", False, "", False),
         ("HashiCorp", False, "", False),
         ("horizontal-pod-autoscaler", False, "scale", False),
+        ("kube-controller-manager", False, "scale", False),
+        ("kubectl", False, "scale", True),
+        ("kubectl-patch", False, "scale", True),
+        ("kubectl", True, "scale", False),
+        ("kubectl", False, "status", False),
+        ("vendor-operator", False, "status", False),
     ],
 )
 def test_an_edit_is_told_from_what_is_asked_for_again(
