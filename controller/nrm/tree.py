@@ -136,6 +136,11 @@ def shortened(name: str) -> str:
     return name if len(name) <= LONGEST_KEY else f"{name[:LONGEST_KEY]}…"
 
 
+def within_root(path: Path) -> Path:
+    """A path without its first step, which people know already; one at the top of the data tree as it is."""
+    return path.partition("]/")[2] or path
+
+
 def is_below(path: Path, ancestor: Path) -> bool:
     """Whether ``path`` is ``ancestor`` or lies below it."""
     return path == ancestor or path.startswith(ancestor + "/")

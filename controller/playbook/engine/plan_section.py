@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from controller.models.errors import InputError
 from controller.models.network import Network, Snssai
 from controller.models.plan import Change, Plan
-from controller.nrm.tree import Path
+from controller.nrm.tree import Path, within_root
 from controller.plan import Limit
 from controller.playbook.engine.context import ActionServices
 from controller.playbook.language.expressions import Expression, evaluate, expressions_in
@@ -96,7 +96,7 @@ async def _again(services: ActionServices, change: Change, name: str, since: dat
     now = _edited([change])
     for ended in await services.store.ledger.ended_jobs([change.station], since):
         if ended.procedure == name and (again := sorted(now & _edited(ended.changes))):
-            what = again[0].partition("]/")[2]
+            what = within_root(again[0])
             return (
                 f"{change.station}: {what} drifted again since run {ended.run} brought it back: something else "
                 "writes it. Find out what does, or ask for it again"

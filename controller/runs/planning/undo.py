@@ -14,7 +14,7 @@ from controller.models.run import Outcome, Run
 from controller.nrm.profiles import root_spec
 from controller.nrm.profiles.pool import NAMESPACE
 from controller.nrm.schema import NodeSpec
-from controller.nrm.tree import LeafName, Path, Tree, class_of, is_below
+from controller.nrm.tree import LeafName, Path, Tree, class_of, is_below, within_root
 from controller.plan import (
     Draft,
     StationPlan,
@@ -298,4 +298,4 @@ def _foreign(total: Effects, tree: Tree) -> Iterator[Path]:
 
 
 def _names(paths: Sequence[Path]) -> str:
-    return first_names(list(dict.fromkeys(path.partition("]/")[2] or path for path in paths)))
+    return first_names(list(dict.fromkeys(map(within_root, paths))))

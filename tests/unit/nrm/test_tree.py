@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from controller.nrm.apply import siblings
-from controller.nrm.tree import Tree, child, class_of, is_below, parent, path_of, shared, step, steps
+from controller.nrm.tree import Tree, child, class_of, is_below, parent, path_of, shared, step, steps, within_root
 
 
 def _tree(share: str) -> Tree:
@@ -69,3 +69,16 @@ def test_siblings_are_the_entries_of_one_list_below_one_parent() -> None:
 )
 def test_a_distinguished_name_leads_to_the_entry_below_its_managed_element(name: str, path: str) -> None:
     assert path_of(name) == path
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/ManagedElement[S1]/ENBFunction[1]/EP_S1C[x]", "ENBFunction[1]/EP_S1C[x]"),
+        ("/NRNetwork[minka]/NRFrequency[1]", "NRFrequency[1]"),
+        ("/NRNetwork[minka]", "/NRNetwork[minka]"),
+        ("/ManagedElement[S1]", "/ManagedElement[S1]"),
+    ],
+)
+def test_people_get_a_path_without_its_first_step_and_never_nothing(path: str, said: str) -> None:
+    assert within_root(path) == said
