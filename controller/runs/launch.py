@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Set
+from datetime import datetime
 from typing import Protocol, TypeVar
 
 from controller.models.errors import ConflictError, InputError, PlanRefusedError
@@ -21,6 +22,7 @@ from controller.models.network import Network
 from controller.models.plan import Plan
 from controller.models.run import UNDO, JobState, Run, RunState
 from controller.plan.rows import first_names
+from controller.ports.clock import Clock
 from controller.ports.queue import Wakeups
 from controller.ports.store import AsyncStore, Page, PreparedRun, RunRequest, Store, other_request
 from controller.runs.approval.consent import check_contracts, rejection
@@ -59,20 +61,25 @@ class Preparation(Protocol):
 class PlanPreparation:
     """Requests to apply a plan, or to undo a run by the plan of its inverses."""
 
-    def __init__(self, store: AsyncStore) -> None:
+    def __init__(self, store: AsyncStore, clock: Clock) -> None:
         self._store = store
+        self._clock = clock
 
     async def prepare(self, request: RunRequest) -> PreparedRun:
         """See ``Preparation``."""
-        assert request.plan is not None
-        # Outside of any transaction: a plan for a whole network has thousands of changes.
-        network, undone = await self._store.read(_to_prepare, request.plan)
-        return await asyncio.to_thread(procedure_of(request.plan).prepare, request, network, undone)
+        return await self._prepared(request, self._clock.now())
 
     async def repeats(self, request: RunRequest, known: Run) -> bool:
         """See ``Preparation``."""
         assert request.plan is not None
-        return known.plan == request.plan.id and known.strategy == (await self.prepare(request)).strategy
+        then = await self._prepared(request, known.created)
+        return known.plan == request.plan.id and known.strategy == then.strategy
+
+    async def _prepared(self, request: RunRequest, now: datetime) -> PreparedRun:
+        assert request.plan is not None
+        # Outside of any transaction: a plan for a whole network has thousands of changes.
+        network, undone = await self._store.read(_to_prepare, request.plan)
+        return await asyncio.to_thread(procedure_of(request.plan).prepare, request, network, now, undone)
 
     def check(self, store: Store, new: PreparedRun) -> None:
         """See ``Preparation``; a plan never changes."""
@@ -85,7 +92,7 @@ class Launcher:
         self._store = store
         self._planner = planner
         self._wakeups = wakeups
-        self._plans = PlanPreparation(store)
+        self._plans = PlanPreparation(store, planner.clock)
         self._playbooks = playbooks
 
     async def start(self, request: RunRequest) -> Run:
@@ -146,10 +153,11 @@ class Launcher:
         return self._plans if request.plan is not None else self._playbooks
 
 
-def prepare_plan(store: Store, request: RunRequest) -> PreparedRun:
-    """The run that applies a plan; raises the errors of ``Preparation.prepare``."""
+def prepare_plan(store: Store, request: RunRequest, now: datetime) -> PreparedRun:
+    """The run that applies a plan, as it is asked for now; raises the errors of ``Preparation.prepare``."""
     assert request.plan is not None
-    return procedure_of(request.plan).prepare(request, *_to_prepare(store, request.plan))
+    network, undone = _to_prepare(store, request.plan)
+    return procedure_of(request.plan).prepare(request, network, now, undone)
 
 
 def procedure_of(plan: Plan) -> Apply:

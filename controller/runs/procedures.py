@@ -133,12 +133,15 @@ class Apply:
 
     name = "apply"
 
-    def prepare(self, request: RunRequest, network: Network, undone: UndoneRun | None = None) -> PreparedRun:
+    def prepare(
+        self, request: RunRequest, network: Network, now: datetime, undone: UndoneRun | None = None
+    ) -> PreparedRun:
         """The prepared run of a request to apply a plan. Pure: for a whole network it takes seconds.
 
         Args:
             request: The request.
             network: The current network.
+            now: When it is made; the agreements in force on that day count.
             undone: The run that the plan takes back.
 
         Raises:
@@ -161,8 +164,8 @@ class Apply:
             patience = max(strategy.check_timeout, _BACK_ON_AIR)
             strategy = strategy.model_copy(update={"check_timeout": patience})
         strategy, jobs = self._cut(plan, network, strategy, undone)
-        constraints = plan_constraints(network, plan, RunOccasion(plan.digest, plan.created))
-        strategy = fitted(strategy, jobs, constraints, plan.created)
+        constraints = plan_constraints(network, plan, RunOccasion(plan.digest, now))
+        strategy = fitted(strategy, jobs, constraints, now)
         return PreparedRun(
             request=request,
             procedure=self.name,

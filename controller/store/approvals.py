@@ -29,7 +29,7 @@ from sqlalchemy import (
 from controller.models.approval import Clearance, Contract, Freeze, NoticeKind, Override, Vote, VoteChoice
 from controller.models.errors import NotFoundError
 from controller.models.people import Permission, Person
-from controller.models.run import INSIDE, Hold, JobState, Policy, Run, Strategy, restarted
+from controller.models.run import INSIDE, Hold, JobState, Policy, Run, RunState, Strategy, restarted
 from controller.ports.store import Approvals, Assess, ClearanceInput, Clearances, Freezes, Sync
 from controller.store.columns import Instant, metadata
 from controller.store.holds import holds_in_force
@@ -41,7 +41,7 @@ from controller.store.run_constraints import constraints_from, notices, run_cons
 from controller.store.run_rows import ACTIVE, jobs, load_run, load_runs, runs
 from controller.store.runs import cancel_run
 from controller.store.transaction import Tx
-from controller.store.votes import allowed, cast_vote, plans_of, votes_on
+from controller.store.votes import PLAN_VOTES, allowed, cast_vote, handle_of, plans_of, votes_on
 
 overrides = Table(
     "overrides",
@@ -105,6 +105,27 @@ _OPENED = select(jobs.c.station, jobs.c.wave, jobs.c.unit, jobs.c.round, jobs.c.
 log = structlog.get_logger()
 
 
+def _going(subject: str, tenant: str) -> Select[Any]:
+    """Active runs that a vote is about, oldest first; of a tenant, only those whose part in them has not ended."""
+    constraints = run_constraints.c
+    meant = or_(constraints.subject == subject, constraints.plan == subject, constraints.plan.in_(plans_of(subject)))
+    going = select(constraints.run, constraints.subject).join(runs, runs.c.id == constraints.run)
+    going = going.where(meant, runs.c.state.in_(ACTIVE)).order_by(runs.c.number)
+    if not tenant:
+        return going
+    mine = and_(run_tenants.c.run == jobs.c.run, run_tenants.c.station == jobs.c.station)
+    to_come = exists().where(
+        jobs.c.run == constraints.run, mine, run_tenants.c.tenant == tenant, jobs.c.state != JobState.DONE.value
+    )
+    return going.where(to_come)
+
+
+def _plan_of(tx: Tx, subject: str, tenant: str) -> str:
+    """The subject under which a side votes on the plan of a run; of anything else, its own subject."""
+    plan = tx.execute(select(run_constraints.c.plan).where(run_constraints.c.subject == subject)).scalar()
+    return ((tenant and handle_of(tx, plan, tenant)) or plan) if plan else subject
+
+
 class SqlApprovals(SqlRepository, Approvals[Sync]):
     """Repository of votes, overrides and their consequences."""
 
@@ -152,13 +173,22 @@ class SqlApprovals(SqlRepository, Approvals[Sync]):
         about: str,
         contracts: tuple[Contract, ...] = (),
     ) -> Vote:
-        vote = cast_vote(tx, subject, person, choice, reason, about, contracts)
-        if choice is VoteChoice.REJECT:
-            meant = or_(run_constraints.c.subject == subject, run_constraints.c.subject.in_(plans_of(subject)))
-            of_subject = select(run_constraints.c.run).where(meant)
-            going = and_(runs.c.id.in_(of_subject), runs.c.state.in_(ACTIVE))
-            for run_id in tx.execute(select(runs.c.id).where(going).order_by(runs.c.number)).scalars().all():
-                cancel_run(tx, run_id, person.name)
+        tx.guard(PLAN_VOTES)
+        said = (person, choice, reason, about, contracts)
+        if choice is VoteChoice.APPROVE:
+            # A yes to a plan counts for its run that is under way, else for the next one.
+            not_stopped = runs.c.state != RunState.CANCELLING.value
+            going = tx.execute(_going(subject, person.tenant).where(not_stopped)).first()
+            return cast_vote(tx, subject if going is None else going.subject, *said)
+        vote = cast_vote(tx, subject, *said)
+        # A no to a run of a plan is one to the plan: each run of it ends, and no further one begins.
+        plan = _plan_of(tx, subject, person.tenant)
+        others = [plan] if plan != subject else []
+        for row in tx.execute(_going(plan, person.tenant)).all():
+            others += [row.subject] if row.subject != subject else []
+            cancel_run(tx, row.run, person.name)
+        for other in others:
+            cast_vote(tx, other, *said, noted=False)
         return vote
 
     @reads

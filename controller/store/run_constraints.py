@@ -19,7 +19,7 @@ from controller.ports.store import RunRequest
 from controller.store.columns import Instant, long_text, metadata
 from controller.store.involvement import note_notified
 from controller.store.transaction import Tx
-from controller.store.votes import cast_vote
+from controller.store.votes import cast_vote, spend_votes
 
 _UNADDRESSED = text("NOT addressed")
 
@@ -29,6 +29,8 @@ run_constraints = Table(
     metadata,
     Column("run", String, ForeignKey("runs.id"), primary_key=True),
     Column("subject", String, nullable=False, index=True),
+    # Digest of the plan that people may have voted on beforehand; empty where there is none, as of a playbook.
+    Column("plan", String, nullable=False, server_default="", index=True),
     Column("content", LargeBinary, nullable=False),
     # ``ended`` after all tenants were notified of its end, ``planned`` before; empty where no tenant is concerned.
     Column("notified", String, nullable=False),
@@ -68,21 +70,21 @@ def keep_constraints(
     run_id: str,
     constraints: RunConstraints,
     request: RunRequest,
-    *,
-    once: bool,
 ) -> None:
-    """Record a new run's constraints, notify the tenants concerned, and count the requester's yes.
+    """Record a new run's constraints, notify the tenants concerned, and count each yes to its plan and the requester's.
+
+    People approve this one run, and not each run of the same content.
 
     Args:
         tx: The transaction.
         run_id: The run.
         constraints: The constraints under which it is accepted.
         request: Who asks, and why.
-        once: Whether people approve this one run only, and not each run of the same content.
     """
-    subject = hashlib.sha256(f"{constraints.subject} {run_id}".encode()).hexdigest() if once else constraints.subject
+    subject = hashlib.sha256(f"{constraints.subject} {run_id}".encode()).hexdigest()
+    plan = "" if request.plan is None else constraints.subject
     notified = NoticeKind.PLANNED.value if constraints.tenants else ""
-    row = {"run": run_id, "subject": subject, "content": packed(constraints), "notified": notified}
+    row = {"run": run_id, "subject": subject, "plan": plan, "content": packed(constraints), "notified": notified}
     tx.execute(run_constraints.insert().values(row))
     for station, spared in sorted(constraints.spared.items()):
         unserved = ", ".join(f"{cell} {tenant}" for cell, tenant in spared)
@@ -94,6 +96,8 @@ def keep_constraints(
         words = f"work is planned on {serving(mine)}"
         notify(tx, run_id, tenant, NoticeKind.PLANNED, mine, words, begins=tx.now + timedelta(hours=lead))
         note_notified(tx, run_id, tenant, mine)
+    if plan:
+        spend_votes(tx, plan, subject)
     if request.approver is not None:
         cast_vote(tx, subject, request.approver, VoteChoice.APPROVE, request.reason, run_id, request.contracts)
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
+    delete,
     exists,
     literal,
     or_,
@@ -55,6 +56,8 @@ votes = Table(
     Column("times", Integer, nullable=False, server_default="1"),
 )
 
+#: Held while votes on a plan go to a run of it, so that none is overlooked.
+PLAN_VOTES = "votes on plans"
 #: Columns in which a changed vote differs.
 _SAID = ("role", "choice", "reason", "contracts", "token", "maker", "issuer")
 #: How often a person may change their vote about one subject.
@@ -84,8 +87,10 @@ def cast_vote(
     reason: str,
     about: str,
     contracts: tuple[Contract, ...] = (),
+    *,
+    noted: bool = True,
 ) -> Vote:
-    """Keep a person's vote, and put it on the audit trail; an equal vote changes nothing.
+    """Keep a person's vote, and put it on the audit trail (``noted``); an equal vote changes nothing.
 
     Raises:
         ConflictError: The person changed the vote too often: each time leaves a permanent row on the trail.
@@ -119,6 +124,8 @@ def cast_vote(
     )
     if tx.execute(kept.returning(votes.c.at)).scalar() is None:
         return _as_before(tx, vote, and_(*(column == row[column.name] for column in key), ~other))
+    if not noted:
+        return vote
     proof = {"token": person.token, "maker": maker, "issuer": person.issuer}
     by = ", ".join(f"{one.agreement} {one.clause}" for one in contracts)
     detail = {"side": person.side, "subject": subject, "reason": reason, "contracts": by} | proof
@@ -144,6 +151,35 @@ def plans_of(handle: str) -> Select[tuple[str]]:
         .join(plan_tenants, plan_tenants.c.plan == plans.c.id)
         .where(plan_tenants.c.handle == handle)
     )
+
+
+def handle_of(tx: Tx, digest: str, tenant: str) -> str:
+    """The name by which a tenant knows a plan; empty if the plan does not concern it."""
+    own = (
+        select(plan_tenants.c.handle)
+        .join(plans, plan_tenants.c.plan == plans.c.id)
+        .where(plans.c.digest == digest, plan_tenants.c.tenant == tenant)
+    )
+    return tx.execute(own).scalar() or ""
+
+
+def spend_votes(tx: Tx, plan: str, subject: str) -> None:
+    """Let each yes to a plan count for one run of it, and for no further run. A no stays with the plan.
+
+    Args:
+        tx: The transaction.
+        plan: Digest of the plan.
+        subject: What people approve of the run.
+    """
+    tx.guard(PLAN_VOTES)
+    rows = tx.execute(_VOTES, {"digest": plan, "plan_id": plan[:12]}).all()
+    spent = [row._mapping for row in _last_of_each(rows) if row.choice == VoteChoice.APPROVE.value]
+    for row in rows:
+        whose = and_(votes.c.subject == row.subject, votes.c.side == row.side, votes.c.person == row.person)
+        tx.execute(delete(votes).where(whose, votes.c.choice == VoteChoice.APPROVE.value))
+    if spent:
+        names = [column.name for column in votes.c]
+        tx.execute(votes.insert(), [{name: row[name] for name in names} | {"subject": subject} for row in spent])
 
 
 def votes_on(tx: Tx, subject: str) -> list[Vote]:

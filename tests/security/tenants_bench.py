@@ -371,7 +371,7 @@ def _betas(made: TenantsBench, sides: _Sides, own: Private, net: Network) -> Non
                     asked = RunOccasion(plan.digest, plan.created, automatic=True, restores=True)
                     constraints = plan_constraints(moved, plan, asked)
                     made.ids["run_id"].add(
-                        store.runs.create(replace(prepare_plan(store, again), constraints=constraints)).id
+                        store.runs.create(replace(prepare_plan(store, again, plan.created), constraints=constraints)).id
                     )
         path = next(link.path for link in links(samples.rendered(net, "S1").tree) if own.plmns[0] in link.plmns)
         for number in range(own.alarms):

@@ -28,7 +28,7 @@ from controller.performance.statements import files_of
 from controller.ports.store import Page
 from controller.store import measurements, networks, open_store
 from controller.store.incident_rows import incidents
-from controller.store.run_rows import jobs
+from controller.store.run_rows import jobs, runs
 from controller.store.transaction import WorkedOut
 from tests.security.app_requests import Answer, ask
 from tests.security.tenants_bench import STATIONS, TOKENS, Private, TenantsBench, network, privates, tenants_bench
@@ -310,8 +310,18 @@ def test_a_yes_to_ones_own_part_counts_whatever_changes_for_others(usual: Tenant
     plans = [store.plans.get(plan_id) for plan_id in names]
     assert len(plans) == 3, "beta's part is another one in each of them"
     assert set(names.values()) == {head["id"]}
-    said = asyncio.run(ask(usual.app, "POST", f"/v1/plans/{head['id']}/approve", TOKENS["alfa"], body=b"{}"))
-    assert said.status == 200
+    # One of them is under way: the yes is for that run, and spent by it.
+    (waiting,) = told(usual, "/v1/approvals")["results"]
+    says_yes = ("POST", f"/v1/plans/{head['id']}/approve", TOKENS["alfa"])
+    assert asyncio.run(ask(usual.app, *says_yes, body=b"{}")).status == 200
+    standing = store.approvals.standing(waiting["run"])
+    assert standing is not None
+    assert [vote.person for vote in standing.votes] == ["rosa"]
+    assert [store.approvals.votes(plan.digest) for plan in plans] == [[]] * 3
+    # Without a run under way it is for the next one, of whichever of them.
+    over = update(runs).where(runs.c.id == waiting["run"]).values(state=RunState.CANCELLED.value)
+    store.database.run(lambda tx: tx.execute(over))
+    assert asyncio.run(ask(usual.app, *says_yes, body=b"{}")).status == 200
     assert [[vote.person for vote in store.approvals.votes(plan.digest)] for plan in plans] == [["rosa"]] * 3
     # What changes for alfa is another plan to alfa.
     less = network(EVERYTHING, alfas_max=60, applied=True)
@@ -322,13 +332,10 @@ def test_a_yes_to_ones_own_part_counts_whatever_changes_for_others(usual: Tenant
     store.plans.save(other, "ana")
     assert store.tenants.handles("alfa", [other.id])[other.id] != head["id"]
     assert store.approvals.votes(other.digest) == []
-    # The last word counts, to whichever of them it was said: it stops the runs of all.
-    said = asyncio.run(
-        ask(usual.app, "POST", f"/v1/plans/{head['id']}/reject", TOKENS["alfa"], body=b'{"reason": "no"}')
-    )
-    assert said.status == 200
-    (waiting,) = told(usual, "/v1/approvals")["results"]
-    assert store.runs.get(waiting["run"]).state is RunState.CANCELLING
+    # The last word counts, to whichever of them it was said.
+    says_no = ("POST", f"/v1/plans/{head['id']}/reject", TOKENS["alfa"])
+    assert asyncio.run(ask(usual.app, *says_no, body=b'{"reason": "no"}')).status == 200
+    assert [[vote.choice for vote in store.approvals.votes(plan.digest)] for plan in plans] == [["reject"]] * 3
 
 
 def test_a_tenant_sees_what_it_used_of_shared_cells_and_their_availability(usual: TenantsBench) -> None:
@@ -470,9 +477,12 @@ def test_a_tenant_whose_part_is_over_stops_nobody_elses(usual: TenantsBench) -> 
     mine = and_(jobs.c.run == waiting["run"], jobs.c.station == "S1")
     done = update(jobs).where(mine).values(state=JobState.DONE, outcome=Outcome.SUCCEEDED)
     usual.store.database.run(lambda tx: tx.execute(done))
-    for path in (f"/v1/runs/{waiting['run']}/reject", f"/v1/plans/{plan['id']}/reject"):
-        said = asyncio.run(ask(usual.app, "POST", path, TOKENS["alfa"], body=b'{"reason": "no"}'))
-        assert (said.status, said.problem["type"]) == (409, "urn:minka:error:conflict"), path
+    path = f"/v1/runs/{waiting['run']}/reject"
+    said = asyncio.run(ask(usual.app, "POST", path, TOKENS["alfa"], body=b'{"reason": "no"}'))
+    assert (said.status, said.problem["type"]) == (409, "urn:minka:error:conflict")
+    # To the plan it may say no: that is about further runs.
+    path = f"/v1/plans/{plan['id']}/reject"
+    assert asyncio.run(ask(usual.app, "POST", path, TOKENS["alfa"], body=b'{"reason": "no"}')).status == 200
     assert usual.store.runs.get(waiting["run"]).state is RunState.RUNNING
     # Beta's part is to come.
     said = asyncio.run(
@@ -482,12 +492,14 @@ def test_a_tenant_whose_part_is_over_stops_nobody_elses(usual: TenantsBench) -> 
     assert usual.store.runs.get(waiting["run"]).state is RunState.CANCELLING
 
 
-def test_a_tenant_says_no_to_a_plan_until_it_is_carried_out(usual: TenantsBench) -> None:
+def test_a_tenant_says_no_to_a_plan_and_stops_its_run(usual: TenantsBench) -> None:
     (plan,) = told(usual, "/v1/plans")["results"]
+    (waiting,) = told(usual, "/v1/approvals")["results"]
     said = asyncio.run(
         ask(usual.app, "POST", f"/v1/plans/{plan['id']}/reject", TOKENS["alfa"], body=b'{"reason": "no"}')
     )
     assert said.status == 200
+    assert usual.store.runs.get(waiting["run"]).state is RunState.CANCELLING
 
 
 def test_a_tenant_sees_what_its_people_did_and_what_was_done_to_it(usual: TenantsBench) -> None:

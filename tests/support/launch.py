@@ -46,7 +46,8 @@ def prepared(
 
 def submit(store: Store, wakeups: Wakeups, request: RunRequest) -> Run:
     """Start the run that applies a plan, as a ``Launcher`` does, but at once."""
-    new = prepare_plan(store, request)
+    assert request.plan is not None
+    new = prepare_plan(store, request, request.plan.created)
     check(store, new)
     run = store.runs.create(new)
     wakeups.wake_workers(run.id)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, Field
 
-from controller.access.disclosure import TenantChange, TenantRun, involved
+from controller.access.disclosure import TenantChange, involved
 from controller.access.sight import sight
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Contracts, Listing, Paging, Services, cut, listing
@@ -27,14 +27,13 @@ from controller.models.errors import ConflictError, NotFoundError
 from controller.models.network import HOST
 from controller.models.people import Permission, Person
 from controller.models.plan import Change, DiffRow, Plan
-from controller.models.run import JobState, Run, RunState, Strategy
+from controller.models.run import JobState, Run, Strategy
 from controller.models.sharing import ActionClass, Consent
 from controller.playbook.actions.shipped import registry
 from controller.playbook.language.library import parse
 from controller.runs.approval.clearance import reassess
 from controller.runs.approval.consent import RunOccasion, check_contracts, is_approved, plan_constraints
 from controller.runs.approval.outlook import outlook, outlook_of
-from controller.runs.procedures import PROCEDURES
 
 router = Router(prefix="/v1", tags=["approvals"])
 Approver = Annotated[Person, needs(Permission.APPROVE)]
@@ -117,25 +116,34 @@ def asked(run_id: str, backend: Backend, who: Approver) -> PendingApproval:
 
 @router.post("/runs/{run_id}/approve")
 def approve_run(run_id: str, said: VoteReason, backend: Backend, who: Approver) -> Vote:
-    """Approve a run. A person's last vote counts; a vote on a plan counts for the runs that apply it."""
+    """Approve a run. A person's last vote counts, for this run only."""
     return _vote_on_run(run_id, backend, who, VoteChoice.APPROVE, said.reason, said.contracts)
 
 
 @router.post("/runs/{run_id}/reject")
 def reject_run(run_id: str, said: Reason, backend: Backend, who: Approver) -> Vote:
-    """Reject a run: no more devices start, and it ends ``cancelled``."""
+    """Reject a run, also after a yes: no more devices start, and it ends ``cancelled``.
+
+    Until its first act, that takes the yes back. A no to a run that applies a plan is one to the plan.
+    """
     return _vote_on_run(run_id, backend, who, VoteChoice.REJECT, said.reason)
 
 
 @router.post("/plans/{plan_id}/approve")
 def approve_plan(plan_id: str, said: VoteReason, backend: Backend, who: Approver) -> Vote:
-    """Approve a plan, whoever applies it. The approval is for the plan's digest: a changed plan needs a new one."""
+    """Approve a plan, whoever applies it: for its run that is under way, else for the next one, and for no further run.
+
+    The approval is for the plan's digest: a changed plan needs a new one.
+    """
     return _vote_on_plan(plan_id, backend, who, VoteChoice.APPROVE, said.reason, said.contracts)
 
 
 @router.post("/plans/{plan_id}/reject")
 def reject_plan(plan_id: str, said: Reason, backend: Backend, who: Approver) -> Vote:
-    """Reject a plan: it can't be applied, and its runs end ``cancelled``."""
+    """Reject a plan, also after a yes: it can't be applied, and its runs under way end ``cancelled``.
+
+    Runs in which the caller's part has ended go on.
+    """
     return _vote_on_plan(plan_id, backend, who, VoteChoice.REJECT, said.reason)
 
 
@@ -186,11 +194,7 @@ def _vote_on_run(
         raise NotFoundError(f"there is no run {run_id} that could be approved")
     if _is_over(backend, who, run_id, standing.constraints):
         raise ConflictError(f"run {run_id} has ended")
-    run = backend.store.runs.get(run_id)
-    named = who.tenant and run.procedure in PROCEDURES  # people approve the plan, whoever applies it
-    handles = backend.store.tenants.handles(who.tenant, [run.plan]) if named else {}
-    subject = handles.get(run.plan, standing.constraints.subject)
-    return _vote(backend, who, standing.constraints, subject, choice, reason, run_id, contracts)
+    return _vote(backend, who, standing.constraints, standing.constraints.subject, choice, reason, run_id, contracts)
 
 
 def _vote_on_plan(
@@ -201,8 +205,6 @@ def _vote_on_plan(
     constraints = _constraints(backend, plan)
     if not _concerned(who, constraints):
         raise NotFoundError(f"there is no plan {plan_id}")
-    if choice is VoteChoice.REJECT and who.tenant and _is_done(backend, who.tenant, plan_id):
-        raise ConflictError(f"plan {plan_id} was carried out: there is nothing left to reject")
     subject = plan_id if who.tenant else constraints.subject
     return _vote(backend, who, constraints, subject, choice, reason, plan_id, contracts)
 
@@ -239,14 +241,6 @@ def _is_over(backend: Services, who: Person, run_id: str, constraints: RunConstr
     return bool(jobs) and all(job.state is JobState.DONE for job in jobs)
 
 
-def _is_done(backend: Services, tenant: str, handle: str) -> bool:
-    """Whether the latest run of a tenant's plan was carried out on the tenant's stations."""
-    found = backend.store.tenants.runs(tenant)[1]
-    names = backend.store.tenants.handles(tenant, {run.plan for run, _ in found})
-    latest = next((one for one in found if names.get(one[0].plan) == handle), None)
-    return latest is not None and TenantRun.of(latest[0], "", latest[1]).state is RunState.SUCCEEDED
-
-
 def _concerned(who: Person, constraints: RunConstraints) -> bool:
     return not who.tenant or who.tenant in constraints.tenants
 
@@ -274,7 +268,7 @@ def _check_tenants_word(
 
 def _constraints(backend: Services, plan: Plan) -> RunConstraints:
     _, network = backend.store.networks.get(plan.network_digest)
-    return plan_constraints(network, plan, RunOccasion(plan.digest, plan.created))
+    return plan_constraints(network, plan, RunOccasion(plan.digest, backend.clock.now()))
 
 
 # ------------------------------------------------------------------- as one side sees it

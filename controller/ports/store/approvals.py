@@ -102,10 +102,14 @@ class Approvals(Repository[M_co], Protocol[M_co]):
     ) -> Vote:
         """Keep a person's vote on a subject, in place of an earlier one.
 
-        A rejection turns active runs of the subject into ``cancelling``.
+        A yes counts for one run: one to a plan goes to the oldest run of it that is under way, or else to the next one
+        that is accepted, and is spent by it. A no to a plan, or to a run of it, stands against the plan until its
+        person says yes to that, and turns active runs of the plan into ``cancelling``; that of a tenant only those
+        whose part with the tenant has not ended.
 
         Args:
-            subject: ``RunConstraints.subject``; a tenant's people vote on their name of a plan.
+            subject: ``RunConstraints.subject`` of a run on record, or of a plan its digest; a tenant's people vote on
+                their name of a plan.
             person: Who votes.
             choice: The vote.
             reason: Why.

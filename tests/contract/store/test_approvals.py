@@ -107,7 +107,8 @@ def test_a_standing_is_all_that_a_clearance_follows_from(store: SqlStore, clock:
     override = store.approvals.override(run.id, "eva", "INC-7")
     found = store.approvals.standing(run.id)
     assert found is not None
-    assert (found.requester, found.seconds, found.constraints) == ("ana", 120, constraints("A"))
+    bound = found.constraints
+    assert (found.requester, found.seconds, bound) == ("ana", 120, constraints("A", subject=bound.subject))
     assert [(vote.person, vote.side, vote.choice, vote.reason) for vote in found.votes] == [
         ("eva", "host", VoteChoice.APPROVE, "CHG-1")
     ]
@@ -206,7 +207,7 @@ def test_an_error_lets_nothing_begin_and_keeps_no_other_run(store: SqlStore) -> 
     bad, good = start(store, "A", subject="bad"), start(store, "B", subject="good")
 
     def assess(standing: ClearanceInput) -> Clearances:
-        if standing.constraints.subject == "bad":
+        if "A" in standing.constraints.stations:
             raise ZeroDivisionError
         return {"B": FREE}
 
@@ -342,6 +343,87 @@ def test_a_rejection_ends_the_runs_of_its_subject(store: SqlStore) -> None:
     assert store.runs.get(one.id).state is RunState.CANCELLING
     assert store.runs.get(other.id).state is RunState.RUNNING
     assert store.claims.take(store.processes.register("w"), 10)[0].run.id == other.id
+
+
+def voters(store: SqlStore, run: Run) -> list[tuple[str, VoteChoice]]:
+    """Whose vote counts for a run."""
+    standing = store.approvals.standing(run.id)
+    assert standing is not None
+    return [(vote.person, vote.choice) for vote in standing.votes]
+
+
+def end(store: SqlStore, run: Run) -> None:
+    store.runs.advance(run.id, lambda *_: Transition(RunState.CANCELLED, cancel_rest=True))
+
+
+YES, NO = VoteChoice.APPROVE, VoteChoice.REJECT
+
+
+def test_a_yes_to_a_plan_is_spent_by_its_next_run(store: SqlStore) -> None:
+    """The same content planned and applied again, as after an undo, asks again."""
+    store.approvals.vote("s", LEO, YES, "", "p")
+    first = start(store, "A")
+    assert voters(store, first) == [("leo", YES)]
+    assert store.approvals.votes("s") == []
+    end(store, first)
+    for _ in range(2):
+        again = start(store, "A")
+        assert voters(store, again) == []
+        end(store, again)
+    assert voters(store, first) == [("leo", YES)], "who agreed to it stays on record"
+    store.approvals.vote("s", LEO, YES, "", "p")
+    assert voters(store, start(store, "A")) == [("leo", YES)]
+
+
+def test_a_yes_while_a_run_of_the_plan_is_under_way_is_for_that_run(store: SqlStore) -> None:
+    first = start(store, "A")
+    store.approvals.vote("s", LEO, YES, "", "p")
+    assert voters(store, first) == [("leo", YES)]
+    assert store.approvals.votes("s") == []
+    assert voters(store, start(store, "A")) == []
+
+
+def test_a_yes_to_a_run_is_for_no_other_run(store: SqlStore) -> None:
+    first = start(store, "A")
+    standing = store.approvals.standing(first.id)
+    assert standing is not None
+    store.approvals.vote(standing.constraints.subject, LEO, YES, "", first.id)
+    end(store, first)
+    assert voters(store, start(store, "A")) == []
+
+
+def test_a_yes_is_taken_back_by_a_no_before_its_run_and_in_it(store: SqlStore) -> None:
+    store.approvals.vote("s", LEO, YES, "", "p")
+    store.approvals.vote("s", LEO, NO, "not in the harvest", "p")
+    assert [vote.choice for vote in store.approvals.votes("s")] == [NO]
+    store.approvals.vote("s", LEO, YES, "", "p")
+    run = start(store, "A")
+    store.approvals.vote("s", LEO, NO, "not in the harvest", "p")
+    assert store.runs.get(run.id).state is RunState.CANCELLING
+    assert voters(store, run) == [("leo", NO)]
+    assert [vote.choice for vote in store.approvals.votes("s")] == [NO], "no further run begins"
+    _, rows = store.audit.page(Page())
+    assert Counter(row.action for row in rows if row.actor == "leo")["approval.reject"] == 2, (
+        "each is on the trail once"
+    )
+
+
+def test_a_no_to_a_run_is_one_to_its_plan(store: SqlStore) -> None:
+    runs = [start(store, "A"), start(store, "A")]
+    standing = store.approvals.standing(runs[0].id)
+    assert standing is not None
+    store.approvals.vote(standing.constraints.subject, EVA, NO, "no", runs[0].id)
+    assert {store.runs.get(run.id).state for run in runs} == {RunState.CANCELLING}
+    assert [(vote.person, vote.choice) for vote in store.approvals.votes("s")] == [("eva", NO)]
+
+
+def test_a_tenant_whose_part_has_ended_stops_no_run_and_still_says_no_to_the_next(store: SqlStore) -> None:
+    run = start(store, "A")
+    (claim,) = store.claims.take(store.processes.register("w"), 10)
+    store.claims.finish(claim, JobResult(Outcome.SUCCEEDED))
+    store.approvals.vote("s", LEO, NO, "not again", "p")
+    assert store.runs.get(run.id).state is RunState.RUNNING
+    assert [vote.choice for vote in store.approvals.votes("s")] == [NO]
 
 
 def test_runs_of_playbooks_are_approved_one_by_one(store: SqlStore) -> None:

@@ -179,6 +179,33 @@ async def test_taking_service_away_needs_a_clause_of_the_agreement(office: Offic
     assert "rejected by leo" in refused["detail"]
 
 
+async def test_a_yes_is_spent_by_its_run_and_asked_for_again_after_an_undo(office: Office) -> None:
+    system = office.system
+    system.load(condor_all={"shares": [{"resource": "PRB", "min": 20, "max": 50}]})
+    waits = "waits for approval by 1 of condor to reduce"
+    before = system.running(STATION)
+    plan = await office.call("noc", "POST", "/plans", {"selector": STATION}, 201)
+    mine = (await office.call("leo", "GET", "/plans"))["results"][0]["id"]
+    for _ in range(2):
+        # What was said before the plan is applied counts for its next run, and can be taken back until then.
+        await office.call("leo", "POST", f"/plans/{mine}/approve", {})
+        await office.call("leo", "POST", f"/plans/{mine}/reject", {"reason": "not yet"})
+        await office.call("noc", "POST", "/runs", {"plan": plan["id"]}, 409)
+        await office.call("leo", "POST", f"/plans/{mine}/approve", {})
+        run = (await office.call("noc", "POST", "/runs", {"plan": plan["id"]}, 202))["id"]
+        await office.ends(run)
+        back = await office.call("noc", "POST", f"/runs/{run}/undo", {}, 201)
+        await office.ends((await office.call("noc", "POST", "/runs", {"plan": back["id"]}, 202))["id"])
+        assert system.running(STATION) == before
+        again = await office.call("noc", "POST", "/plans", {"selector": STATION}, 201)
+        assert again["id"] == plan["id"], "the same content"
+        run = (await office.call("noc", "POST", "/runs", {"plan": again["id"]}, 202))["id"]
+        await office.waits(run, waits)
+        assert system.running(STATION) == before
+        await office.call("leo", "POST", f"/runs/{run}/reject", {"reason": "not again"})
+        await office.ends(run, RunState.CANCELLED)
+
+
 async def test_a_run_waits_for_its_window_and_a_person_may_override_it(office: Office) -> None:
     system = office.system
     now = system.clock.now()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -63,6 +64,7 @@ class Doors:
         self.plan = samples.plan(network, {"S1": samples.factory("S1"), "S2": samples.factory("S2")})
         store.plans.save(self.plan, "ana")
         self.store = store
+        self.clock = VirtualClock()
         self.playbooks = OneStation(self.plan)
         #: Runs that were rung for, with what the record said then to another thread.
         self.rings: list[tuple[str, str]] = []
@@ -235,7 +237,8 @@ async def test_nothing_of_a_plan_for_a_whole_network_is_worked_out_inside_a_tran
     plan = make_plan(names, edits=12).model_copy(update={"network_digest": digest})
     store = open_store("sqlite://", VirtualClock())
     loop = LoopStore(store)
-    launcher = Launcher(loop, None, FakeWakeups(), None)  # type: ignore[arg-type]
+    planner = SimpleNamespace(clock=VirtualClock())
+    launcher = Launcher(loop, planner, FakeWakeups(), None)  # type: ignore[arg-type]
     # A tenth of what is allowed, since here nobody else computes: several of them would make a second at load 7.
     with watched(longest=0.1) as found:
         await loop.networks.save(network, digest, "ana")

@@ -285,11 +285,11 @@ async def test_an_undo_waits_at_least_as_long_as_the_run_that_it_undoes() -> Non
     plan = await undo_plan(planner, world.run.id, {"gamma": count}, "ana")
     for asked, waits in ((1, QUICK.check_timeout), (9, 9)):
         strategy = Strategy(check_timeout=asked)
-        undo = prepare_plan(world.store, RunRequest(plan=plan, actor="ana", strategy=strategy))
+        undo = prepare_plan(world.store, RunRequest(plan=plan, actor="ana", strategy=strategy), plan.created)
         assert (undo.procedure, undo.strategy.check_timeout) == ("undo", waits)
         assert [(job.wave, job.station) for job in undo.jobs] == [(0, STATION)]
     again = prepare_plan(
-        world.store, RunRequest(plan=world.scenario.plan, actor="ana", strategy=Strategy(check_timeout=1))
+        world.store, RunRequest(plan=world.scenario.plan, actor="ana", strategy=Strategy(check_timeout=1)), plan.created
     )
     assert (again.procedure, again.strategy.check_timeout) == ("apply", 1)
 
@@ -298,7 +298,7 @@ async def test_a_plan_that_changes_nothing_is_not_applied(bench: Bench) -> None:
     await bench.planner.adopt("S1", "ana")
     plan = await bench.plan("S1")
     with pytest.raises(PlanRefusedError, match=f"plan {plan.id} changes nothing"):
-        prepare_plan(bench.store, RunRequest(plan=plan, actor="ana"))
+        prepare_plan(bench.store, RunRequest(plan=plan, actor="ana"), plan.created)
 
 
 async def test_what_was_changed_since_is_not_undone() -> None:

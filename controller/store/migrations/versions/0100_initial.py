@@ -960,11 +960,13 @@ def upgrade() -> None:
         "run_constraints",
         sa.Column("run", sa.String(), nullable=False),
         sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("plan", sa.String(), server_default="", nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
         sa.Column("notified", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(["run"], ["runs.id"], name=op.f("fk_run_constraints_run")),
         sa.PrimaryKeyConstraint("run", name=op.f("pk_run_constraints")),
     )
+    op.create_index(op.f("ix_run_constraints_plan"), "run_constraints", ["plan"], unique=False)
     op.create_index(op.f("ix_run_constraints_subject"), "run_constraints", ["subject"], unique=False)
     op.create_table(
         "steps",
@@ -992,6 +994,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("steps")
     op.drop_index(op.f("ix_run_constraints_subject"), table_name="run_constraints")
+    op.drop_index(op.f("ix_run_constraints_plan"), table_name="run_constraints")
     op.drop_table("run_constraints")
     op.drop_index("ix_run_tenants_tenant_run", table_name="run_tenants")
     op.drop_table("run_tenants")
