@@ -229,6 +229,9 @@ def _resource_problems(resources: Object, path: str) -> Iterator[Cause]:
         elif quantities.amount(value) > quantities.amount(limits[name]):
             text = f"must be less than or equal to {name} limit of {limits[name]}"
             yield Cause.invalid(f"{path}.requests", value, text)
+    named = {*limits, *requests}
+    if any(name.startswith("hugepages-") for name in named) and named.isdisjoint(("cpu", "memory")):
+        yield Cause.forbidden(path, "HugePages require cpu or memory")
 
 
 _POD_CHANGES: Final = (

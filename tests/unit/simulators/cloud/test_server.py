@@ -340,6 +340,17 @@ class TestPods:
         assert (code, refusal["status"], refusal["code"]) == (500, "Failure", 500)
         assert refusal["message"].startswith("This pod has more than one PodDisruptionBudget,")
 
+    def test_hugepages_need_cpu_or_memory_beside_them(self, cluster: Cluster) -> None:
+        asking = pod("a")
+        container = asking["spec"]["containers"][0]
+        large = {"hugepages-1Gi": "2Gi"}
+        container["resources"] = {"requests": large, "limits": large}
+        refused = r"spec\.containers\[0\]\.resources: Forbidden: HugePages require cpu or memory"
+        with pytest.raises(StatusError, match=refused):
+            cluster.create("pods", asking)
+        container["resources"] = {"requests": {**large, "cpu": "1"}, "limits": large}
+        cluster.create("pods", asking)
+
     def test_a_limit_range_fills_in_and_refuses(self, cluster: Cluster) -> None:
         limits = {"type": "Container", "max": {"cpu": "2"}, "min": {"cpu": "100m"}, "default": {"memory": "1Gi"}}
         made = cluster.create(
