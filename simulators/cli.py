@@ -112,6 +112,7 @@ class UpOptions:
     pools: Annotated[
         bool, typer.Option(help="Also run the pools; stations made of functions are there when these are ready.")
     ] = True
+    pools_out: Annotated[Path | None, typer.Option(help="Write where the pools answer here (CSV).")] = None
     kubeconfigs: Annotated[Path | None, typer.Option(help="Write POOL.yaml for kubectl into this folder.")] = None
     keep: Annotated[Path | None, typer.Option(help="Keep configurations here, and start with what was kept.")] = None
     processes: Annotated[int, typer.Option(min=1, help="Processes that share the stations.")] = 1
@@ -206,6 +207,7 @@ class UpOptions:
             username=self.username,
             password_env=self.password_env,
             routers=self.routers_out,
+            pools=self.pools_out,
             kubeconfigs=self.kubeconfigs,
         )
 

@@ -39,7 +39,7 @@ from controller.api.services import Services
 from controller.inventory.source import suggest
 from controller.models.errors import InputError, MinkaError, NotFoundError, SignInError
 from controller.models.people import Permission, Person, Role
-from controller.models.untrusted import DEEPEST, is_deeper
+from controller.models.untrusted_json import DEEPEST, is_deeper
 from controller.ports.clock import Clock
 from controller.ports.store import NewToken, Store
 

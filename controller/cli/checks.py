@@ -17,7 +17,11 @@ from controller.ports.clock import SystemClock
 
 
 def check_files(
-    directory: Path, endpoints: Path | None, routers: Path | None, added: Sequence[Path] = ()
+    directory: Path,
+    endpoints: Path | None,
+    routers: Path | None,
+    pools: Path | None = None,
+    added: Sequence[Path] = (),
 ) -> tuple[Network, tuple[Finding, ...], dict[str, str]]:
     """The network, its contract findings as of today, and the file and line of agreements and stations by id.
 
@@ -26,12 +30,12 @@ def check_files(
     Raises:
         NetworkFilesError: Every problem of every file.
     """
-    network = load_network(directory, endpoints=endpoints, routers=routers, added=added)
+    network = load_network(directory, endpoints=endpoints, routers=routers, pools=pools, added=added)
     findings = compile_intent(network, network.day(SystemClock().now()), running={}).findings
     if not findings:
         return network, findings, {}
-    pools = {f"pool {name}": at for name, at in sources(directory, ("pools",), added).items()}
-    return network, findings, pools | sources(directory, ("agreements", "stations", "functions"), added)
+    of_pools = {f"pool {name}": at for name, at in sources(directory, ("pools",), added).items()}
+    return network, findings, of_pools | sources(directory, ("agreements", "stations", "functions"), added)
 
 
 def check_playbooks(path: Path) -> tuple[list[str], list[str]]:

@@ -51,6 +51,10 @@ Endpoints = Annotated[
 Routers = Annotated[
     Path | None, typer.Option(exists=True, dir_okay=False, help="routers.csv that replaces the directory's.")
 ]
+Pools = Annotated[
+    Path | None,
+    typer.Option(exists=True, dir_okay=False, help="CSV of id, address and port of pools that answer elsewhere."),
+]
 AddedFiles = Annotated[
     list[Path] | None,
     typer.Option(
@@ -67,6 +71,7 @@ def check(
     directory: Directory,
     endpoints: Endpoints = None,
     routers: Routers = None,
+    pools: Pools = None,
     added: AddedFiles = None,
     as_json: Json = False,
 ) -> None:
@@ -74,7 +79,7 @@ def check(
     from controller.cli.checks import check_files  # noqa: PLC0415 - loads the pure core only when asked
 
     try:
-        network, findings, where = check_files(directory, endpoints, routers, added or ())
+        network, findings, where = check_files(directory, endpoints, routers, pools, added or ())
     except NetworkFilesError as error:
         if as_json:
             print_json({"valid": False, "problems": [str(problem) for problem in error.problems]})
@@ -99,11 +104,12 @@ def load(
     directory: Directory,
     endpoints: Endpoints = None,
     routers: Routers = None,
+    pools: Pools = None,
     added: AddedFiles = None,
     as_json: Json = False,
 ) -> None:
     """Load network files as the controller's current version. Changes nothing on stations."""
-    beside = {"endpoints": endpoints, "routers": routers}
+    beside = {"endpoints": endpoints, "routers": routers, "pools": pools}
     replaced = {kind: text_of(path) if path else None for kind, path in beside.items()}
     files = _files(directory)
     for path in added or ():

@@ -60,7 +60,7 @@ def up(
     sim_ports: Annotated[
         int | None,
         typer.Option(
-            help="Put simulated stations on 127.0.0.1 from this port on, instead of the addresses in the files."
+            help="Put simulated stations, routers and pools on 127.0.0.1 from this port on, not where the files say."
         ),
     ] = None,
     sim_routers: Annotated[bool, typer.Option("--sim-routers", help="Also simulate the network's routers.")] = False,
@@ -99,12 +99,16 @@ def up(
         os.environ.setdefault("MINKA_DEVICE_PASSWORD", "minka-sim")
         os.environ.setdefault("MINKA_SOFTWARE_SOURCES", "sftp://10.0.0.1/images/")
         os.environ.setdefault("MINKA_POOL_TOKEN", "minka-sim")
-        if _has_pools(sim_network):
+        has_pools = _has_pools(sim_network)
+        if has_pools:
             os.environ.setdefault("MINKA_POOL_AUTHORITY", _simulated_authority(sim_network))
         endpoints, routers = settings.home / "endpoints.csv", settings.home / "routers.csv"
         simulators = _simulators(sim_network, sim_control, sim_ports, endpoints)
         simulators += ["--keep", str(settings.home / "simulators")]
         extra = f" --endpoints {endpoints}" if sim_ports is not None else ""
+        if has_pools and sim_ports is not None:
+            simulators += ["--pools-out", str(settings.home / "pools.csv")]
+            extra += f" --pools {settings.home / 'pools.csv'}"
         if sim_routers:
             simulators += ["--routers", "bare", "--routers-out", str(routers)]
             extra += f" --routers {routers}"

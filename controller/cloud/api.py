@@ -36,7 +36,8 @@ from controller.models.errors import (
     UnreachableError,
 )
 from controller.models.metrics import Observations
-from controller.models.untrusted import MOST_MEMBERS, HostileJsonError, members_of, parse_json, visible
+from controller.models.untrusted import visible
+from controller.models.untrusted_json import MOST_MEMBERS, HostileJsonError, members_of, parse_json
 from controller.nrm.kube import MANAGER, Object, Place
 from controller.ports.clock import Clock
 from controller.ports.devices import PoolTarget

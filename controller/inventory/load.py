@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from controller.inventory.check import (
     check_stations,
     check_tenants,
 )
-from controller.inventory.parse import declared, read_file, validate
+from controller.inventory.parse import declared, read_file, read_rows, validate
 from controller.inventory.source import Entry, Report
 from controller.models.credentials import Credentials, ManagementDefaults
 from controller.models.errors import NetworkFilesError
@@ -45,6 +46,7 @@ def load_network(
     *,
     endpoints: Path | None = None,
     routers: Path | None = None,
+    pools: Path | None = None,
     added: Sequence[Path] = (),
     credentials: Credentials | None = None,
 ) -> Network:
@@ -54,6 +56,7 @@ def load_network(
         directory: holds ``*.yaml`` and ``*.csv`` at any depth; hidden files and folders are left out.
         endpoints: a CSV or YAML file of endpoints that replaces those of the directory.
         routers: the same for routers.
+        pools: a CSV file with ``id``, ``address`` and ``port`` of pools that answer elsewhere than the directory says.
         added: files that are read in addition to those of the directory.
         credentials: credentials of the server, which devices must name; None if they are not known.
 
@@ -66,6 +69,8 @@ def load_network(
     report = Report()
     replaced = {kind: path for kind, path in (("endpoints", endpoints), ("routers", routers)) if path is not None}
     entries = list(_entries(directory, replaced, report, added))
+    if pools is not None:
+        entries = _moved(entries, pools, report)
     found: dict[str, list[tuple[Entry, Noun]]] = {}
     for entry in entries:
         if (item := validate(entry, report)) is not None:
@@ -127,6 +132,22 @@ def _replacement(path: Path, kind: str, report: Report) -> Iterator[Entry]:
             yield entry
         else:
             report.file(path.name, entry.line, f"{entry.kind} in a file of {kind}")
+
+
+def _moved(entries: Iterable[Entry], path: Path, report: Report) -> list[Entry]:
+    """Entries of which the pools answer at the addresses and ports that a file names."""
+    text, columns = path.read_text(encoding="utf-8", errors="replace"), ("id", "address", "port")
+    rows = list(read_rows(text, path.name, columns, columns, report))
+    places = {row.get("id", ""): row for _, row in rows}
+    found, known = [], set()
+    for entry in entries:
+        name = str(entry.data.get("id", "")) if entry.kind == "pools" and isinstance(entry.data, dict) else ""
+        known.add(name)
+        found.append(replace(entry, data={**entry.data, **places[name]}) if name and name in places else entry)
+    for line, row in rows:
+        if row.get("id", "") not in known:
+            report.file(path.name, line, f"no such pool: {row.get('id', '')!r}", "an id of pools of the network files")
+    return found
 
 
 def _files(directory: Path) -> list[Path]:

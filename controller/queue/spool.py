@@ -19,7 +19,7 @@ import structlog
 from kombu.transport import TRANSPORT_ALIASES, filesystem
 from kombu.utils.json import dumps, loads
 
-from controller.models.untrusted import DEEPEST, is_deeper
+from controller.models.untrusted_json import DEEPEST, is_deeper
 
 log = structlog.get_logger()
 

@@ -136,6 +136,15 @@ def ansible(endpoints: Sequence[Endpoint], username: str, password_env: str) -> 
     return _yaml({"all": {"children": {"stations": {"vars": common, "hosts": hosts}}}})
 
 
+def pools_csv(endpoints: Iterable[PoolEndpoint]) -> str:
+    """Where the pools answer, as a file that ``minka network load --pools`` takes."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("id", "address", "port"))
+    writer.writerows((endpoint.pool, endpoint.address, endpoint.port) for endpoint in endpoints)
+    return text.getvalue()
+
+
 @dataclass(frozen=True, slots=True)
 class Exports:
     """The files to write; None for a file that is not wanted.
@@ -149,6 +158,7 @@ class Exports:
         username: User name for the login.
         password_env: Environment variable in which Ansible finds the password.
         routers: ``routers.csv``.
+        pools: Where pools answer (CSV).
         kubeconfigs: Folder for a configuration for ``kubectl`` for each pool.
     """
 
@@ -160,6 +170,7 @@ class Exports:
     username: str = "minka"
     password_env: str = "MINKA_DEVICE_PASSWORD"  # noqa: S105 (its name, not its value)
     routers: Path | None = None
+    pools: Path | None = None
     kubeconfigs: Path | None = None
 
     def write(
@@ -179,6 +190,7 @@ class Exports:
             (self.endpoints, minka(ssh)),
             (self.tls_endpoints, minka_tls(tls)),
             (self.routers, routers_csv(routers)),
+            (self.pools, pools_csv(pools)),
             (self.nornir, nornir(ssh, self.username) if self.nornir else ""),
             (self.ansible, ansible(ssh, self.username, self.password_env) if self.ansible else ""),
         ):

@@ -17,7 +17,7 @@ from controller.models.alarm import AlarmReport, AlarmSource, PerceivedSeverity
 from controller.models.approval import VoteChoice
 from controller.models.errors import ConflictError, UnreachableError
 from controller.models.people import Person, Role
-from controller.models.untrusted import DEEPEST, is_deeper
+from controller.models.untrusted_json import DEEPEST, is_deeper
 from controller.nrm.tree import Observed
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Page

@@ -31,7 +31,7 @@ from controller.inventory.credentials import read_credentials
 from controller.inventory.parse import read_file as read_network_file
 from controller.inventory.source import YAML_LIMIT, Report, read_text
 from controller.models.errors import DeviceError, InputError
-from controller.models.untrusted import HostileJsonError, parse_json
+from controller.models.untrusted_json import HostileJsonError, parse_json
 from controller.nrm.active_alarms import decode_alarm, decode_alarms
 from controller.nrm.cli import port_states, read_config
 from controller.nrm.codec import decode

@@ -33,12 +33,14 @@ router = Router(prefix="/v1/network", tags=["network"])
 class NetworkUpload(Body):
     """Network files by name, as in ``{"agreements.yaml": "agreements: …"}``.
 
-    ``endpoints`` and ``routers`` replace those of the files, as ``--endpoints`` and ``--routers`` do.
+    ``endpoints`` and ``routers`` replace those of the files, as ``--endpoints`` and ``--routers`` do; ``pools`` names
+    other addresses of pools, as ``--pools`` does.
     """
 
     files: dict[str, str] = Field(min_length=1, max_length=10_000)
     endpoints: str | None = None
     routers: str | None = None
+    pools: str | None = None
 
 
 class ImportUpload(Body):
@@ -178,6 +180,7 @@ def _load(upload: NetworkUpload, credentials: Credentials) -> Network:
             _write(folder, upload.files),
             endpoints=_beside(folder, "endpoints.csv", upload.endpoints),
             routers=_beside(folder, "routers.csv", upload.routers),
+            pools=_beside(folder, "pools.csv", upload.pools),
             credentials=credentials,
         )
 

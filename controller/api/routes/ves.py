@@ -25,7 +25,7 @@ from controller.models.errors import InputError, NotFoundError, StoreError
 from controller.models.network import DeviceKind, Network
 from controller.models.people import Permission, Person
 from controller.models.run import LedgerEntry
-from controller.models.untrusted import HostileJsonError, parse_json
+from controller.models.untrusted_json import HostileJsonError, parse_json
 from controller.models.ves import VesEvent
 from controller.nrm.tree import Path
 from controller.ports.store import Store

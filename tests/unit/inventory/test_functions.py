@@ -12,6 +12,7 @@ from controller.inventory.load import load_network
 from controller.inventory.write import render_network
 from controller.models.cloud import FunctionKind, PoolPlace
 from controller.models.credentials import Credentials
+from controller.models.errors import NetworkFilesError
 from controller.models.network import Network
 from controller.ports.devices import target_of
 from simulators.network import SimulatedNetwork, read_network
@@ -92,6 +93,18 @@ def test_pools_name_credentials_that_the_server_has_and_that_are_for_their_addre
         f"pools.csv:3: pools[site-1].address = '10.9.0.2': {outside}",
         f"pools.csv:3: pools[site-1].credential: {missing}",
     ]
+
+
+def test_pools_may_answer_elsewhere_than_the_files_say(tmp_path: Path) -> None:
+    folder, elsewhere = write(tmp_path / "network", CLOUD), tmp_path / "elsewhere.csv"
+    elsewhere.write_text("id,address,port\nedge-1,127.0.0.1,9001\n")
+    files, moved = load_network(folder), load_network(folder, pools=elsewhere)
+    found = moved.pool_by_id["edge-1"]
+    assert (str(found.address), found.port) == ("127.0.0.1", 9001)
+    assert {one.id for one in moved.pools if one != files.pool_by_id[one.id]} == {"edge-1"}
+    elsewhere.write_text("id,address,port\nedge-nowhere,127.0.0.1,9001\n")
+    with pytest.raises(NetworkFilesError, match=r"elsewhere.csv:2: no such pool: 'edge-nowhere'"):
+        load_network(folder, pools=elsewhere)
 
 
 def test_a_proxy_may_stand_before_several_pools(tmp_path: Path) -> None:
