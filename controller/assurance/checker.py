@@ -82,6 +82,7 @@ class _Basis:
         network: Digest of the network.
         elsewhere: Functions that were on nodes of a pool that are lost, and are on another pool now.
         carried: What it carries by a job that has not ended, and its ledger has not yet.
+        silent: Whether it is a function of which a pool is away, and nothing that depends on it is known to serve.
     """
 
     observed: Observed
@@ -90,6 +91,7 @@ class _Basis:
     measured: tuple[Period, ...]
     elsewhere: frozenset[str]
     carried: tuple[Change, ...]
+    silent: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,7 @@ class _Recorded:
     before: Health | None
     elsewhere: frozenset[str]
     basis: _Basis | None
+    silent: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,6 +378,7 @@ class Checker:
         devices, versions = store.devices.find(stations), store.ledger.versions(stations)
         ours = [check for check in checks if check.station in devices and devices[check.station].adopted is not None]
         gone, carried = _gone_elsewhere(store, network, ours), store.steps.carried(stations)
+        silent = _silent(store, network, ours)
         bases = {
             name: _Basis(
                 check.observed,
@@ -383,6 +387,7 @@ class Checker:
                 check.measured,
                 gone.get(name, frozenset()),
                 carried.get(name, ()),
+                name in silent,
             )
             for check in ours
             for name in [check.station]
@@ -396,13 +401,20 @@ class Checker:
         }
         before = {check.station: last.health for check in new if (last := self._last.get(check.station))}
         # What a station can't report (any more) stays as it was on record.
-        bare = [check.station for check in new if check.observed is None or _lost_cells(check, ledger)]
+        bare = [check.station for check in new if _can_not_report(check, ledger)]
         before |= store.healths.find(bare) if bare else {}
         return (
             network,
             same,
             [
-                _Recorded(check, ledger.get(name, {}), before.get(name), gone.get(name, frozenset()), bases.get(name))
+                _Recorded(
+                    check,
+                    ledger.get(name, {}),
+                    before.get(name),
+                    gone.get(name, frozenset()),
+                    bases.get(name),
+                    name in silent,
+                )
                 for check in new
                 for name in [check.station]
             ],
@@ -420,6 +432,11 @@ def _all(stations: Iterable[str], judge: Callable[[str], _Judged]) -> dict[str, 
 
 def _again(found: Listed, at: datetime) -> Listed:
     return {problem: report.model_copy(update={"at": at}) for problem, report in found.items()}
+
+
+def _can_not_report(check: Check, ledger: Mapping[str, _Ledger]) -> bool:
+    """Whether a device could not be read, or a part of it, or has lost cells of ours."""
+    return check.observed is None or bool(check.observed.dark) or _lost_cells(check, ledger)
 
 
 def _lost_cells(check: Check, ledger: Mapping[str, _Ledger]) -> bool:
@@ -452,6 +469,26 @@ def _gone_elsewhere(store: Store, network: Network, checks: Iterable[Check]) -> 
     }
 
 
+def _silent(store: Store, network: Network, checks: Iterable[Check]) -> frozenset[str]:
+    """Functions of which a pool can't be read, and nothing that depends on them is known to serve by its last check."""
+    dark = [
+        one.station for one in checks if one.observed and one.observed.dark and one.station in network.function_by_id
+    ]
+    behind = {name: network.stations_behind(name) for name in dark}
+    healths = store.healths.find(set().union(*behind.values())) if dark else {}
+    return frozenset(
+        name for name, stations in behind.items() if not any(_is_served(healths.get(one)) for one in stations)
+    )
+
+
+def _is_served(health: Health | None) -> bool:
+    """Whether a station says that it has a cell on air, and a core link that is not down."""
+    if health is None or not health.reachable or health.lost:
+        return False
+    linked = not health.links or any(link.state is not ServiceState.DOWN for link in health.links)
+    return linked and any(state is ServiceState.UP for state in health.cells.values())
+
+
 def _has_lost(network: Network, check: Check) -> bool:
     """Whether a pool did not answer, or a node of it is lost."""
     seen = check.observed.cluster if check.observed else None
@@ -481,7 +518,18 @@ def _judged(network: Network, one: _Recorded, sources: Collection[AlarmSource]) 
     checked = _checked(records)
     times_of = {wrong: [one.raised for one in found if one.raised] for wrong, found in checked.items()}
     raised = {wrong: min(times) for wrong, times in times_of.items() if times}
-    health = health_of(check.station, check.observed, ledger, len(drifted), check.at, device, traffic, before, raised)
+    health = health_of(
+        check.station,
+        check.observed,
+        ledger,
+        len(drifted),
+        check.at,
+        device,
+        traffic,
+        before,
+        raised,
+        silent=one.silent,
+    )
     health = with_cluster(network, health, before, one.elsewhere)
     health = health.model_copy(update={"lost": check.station in network.endpoint_function and _is_bare(check, ledger)})
     altered = any(path in check.observed.tree for path in drifted)

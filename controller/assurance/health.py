@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
+from typing import NamedTuple
 
 from controller.intent.impact import object_class_of
 from controller.models.alarm import (
@@ -19,6 +20,7 @@ from controller.models.alarm import (
     FUNCTION_DEGRADED,
     FUNCTION_DOWN,
     FUNCTION_TWICE,
+    FUNCTION_UNSEEN,
     HARDWARE_ALARM,
     IMS_UNREACHABLE,
     LINK_CAUSES,
@@ -67,7 +69,14 @@ _REASONS = (HostKeyError.code, AuthenticationError.code, NotPermittedError.code)
 #: Causes that are known without reading the station; then all.
 _WITHOUT_READING = frozenset((UNREACHABLE, *_REASONS))
 OWN_CAUSES = _WITHOUT_READING | LINK_CAUSES | {ALL_LINKS_DOWN, CELL_OFF_AIR, CONFIGURATION_DRIFT, ALARM_LIST_CROWDED}
-OWN_CAUSES |= {CONFIGURATION_LOST, FUNCTION_DEGRADED, FUNCTION_DOWN, FUNCTION_TWICE, PORT_DOWN} | POOL_CAUSES
+OWN_CAUSES |= {
+    CONFIGURATION_LOST,
+    FUNCTION_DEGRADED,
+    FUNCTION_DOWN,
+    FUNCTION_TWICE,
+    FUNCTION_UNSEEN,
+    PORT_DOWN,
+} | POOL_CAUSES
 #: Cleared alarms that a station's list may keep: lists are limited, and read each time.
 _MOST_OVER = 200
 #: Reason for an adopted station that was not checked yet.
@@ -100,11 +109,14 @@ def health_of(
     traffic: Traffic | None = None,
     before: Health | None = None,
     raised: Mapping[FaultKey, datetime] = MappingProxyType({}),
+    *,
+    silent: bool = False,
 ) -> Health:
     """Cells on air, core links up and drift, as the station reports them.
 
     ``before`` is its health as it was read last, which knows since when cells are off air and links down. ``raised``
-    are times at which the station raised alarms of these, by its own clock.
+    are times at which the station raised alarms of these, by its own clock. ``silent`` is whether nothing that depends
+    on a function is known to serve.
 
     Core links are those of the ledger, whether the station still has them or not; others belong to nobody known.
     Where a station does not tell the state of its user plane, ``traffic`` says whether it carries something.
@@ -134,6 +146,9 @@ def health_of(
         locked = link_locked(observed.tree, link.path)
         return link.model_copy(update={"state": state, "locked": locked, "since": down})
 
+    function = (
+        _function(station, observed, ledger, silent=silent) if device is DeviceKind.FUNCTION else _FunctionState()
+    )
     return Health(
         station=station,
         at=at,
@@ -147,8 +162,9 @@ def health_of(
         over=sum(one.severity is PerceivedSeverity.CLEARED for one in observed.records or ()),
         drift=drift,
         device=device,
-        function=_function(station, observed, ledger) if device is DeviceKind.FUNCTION else {},
-        placed=_placed(station, observed, ledger) if device is DeviceKind.FUNCTION else {},
+        function=function.faults,
+        unknown=function.unknown,
+        placed=_placed(station, observed, ledger, before) if device is DeviceKind.FUNCTION else {},
         cluster=observed.cluster,
     )
 
@@ -157,31 +173,64 @@ def _ports_down(observed: Observed, ledger: Mapping[Path, LedgerEntry], before: 
     return ports_without_signal(observed, ledger, before.ports_down if before else ())
 
 
-def _placed(name: str, observed: Observed, ledger: Mapping[Path, LedgerEntry]) -> dict[str, datetime]:
+def _placed(
+    name: str, observed: Observed, ledger: Mapping[Path, LedgerEntry], before: Health | None
+) -> dict[str, datetime]:
     """When a function came to each of its pools, by pool; without pools that do not say so."""
-    times = {pool: placed_at(observed, deployment_path(name, pool)) for pool in pools_of(ledger)}
+    dark, known = _dark(name, observed, ledger), before.placed if before else {}
+    times = {
+        pool: known.get(pool) if pool in dark else placed_at(observed, deployment_path(name, pool))
+        for pool in pools_of(ledger)
+    }
     return {pool: at for pool, at in times.items() if at is not None}
 
 
-def _function(name: str, observed: Observed, ledger: Mapping[Path, LedgerEntry]) -> dict[str, str]:
-    """Faults of a function: ready nowhere, or running twice since a pool came back that it had left.
+def _dark(name: str, observed: Observed, ledger: Mapping[Path, LedgerEntry]) -> frozenset[str]:
+    """Pools of a function that could not be read: whether it is there, and serves, nobody knows."""
+    return frozenset(pool for pool in pools_of(ledger) if observed.unseen(deployment_path(name, pool)))
+
+
+class _FunctionState(NamedTuple):
+    """Faults of a function, in words by probable cause; and causes of which nobody knows whether they hold."""
+
+    faults: dict[str, str] = {}
+    unknown: tuple[str, ...] = ()
+
+
+def _reasons(name: str, observed: Observed, pools: Iterable[str]) -> str:
+    return "; ".join(f"{pool}: {why_not_ready(observed, deployment_path(name, pool))}" for pool in pools)
+
+
+def _unseen(name: str, reasons: str, *, serves: bool, silent: bool) -> _FunctionState:
+    """A function that is ready nowhere where it can be seen; where it can't, it may be."""
+    if serves:
+        return _FunctionState(unknown=(FUNCTION_DEGRADED, FUNCTION_TWICE))
+    text = f"nobody knows whether {name} serves, and nothing that depends on it is known to; {reasons}"
+    return _FunctionState({FUNCTION_UNSEEN: text} if silent else {}, (FUNCTION_DOWN, FUNCTION_DEGRADED, FUNCTION_TWICE))
+
+
+def _function(name: str, observed: Observed, ledger: Mapping[Path, LedgerEntry], *, silent: bool) -> _FunctionState:
+    """Whether a function is ready nowhere, or runs twice since a pool came back that it had left.
 
     Where that pool came back without it, the record still has both.
-    One of which some replicas are ready serves.
+    One of which some replicas are ready serves. On a pool that can't be read it may be ready, or run a second time.
     """
-    pools = pools_of(ledger)
+    pools, dark = pools_of(ledger), _dark(name, observed, ledger)
     ready = ready_on(name, observed, pools)
     there = [pool for pool in pools if deployment_path(name, pool) in observed.tree]
     if pools and not ready:
-        reasons = "; ".join(f"{pool}: {why_not_ready(observed, deployment_path(name, pool))}" for pool in pools)
-        if serving_on(name, observed, pools):
-            return {FUNCTION_DEGRADED: f"{name} serves with fewer replicas than it should; {reasons}"}
-        return {FUNCTION_DOWN: f"{name} is ready nowhere; {reasons}"}
+        serves, reasons = bool(serving_on(name, observed, pools)), _reasons(name, observed, pools)
+        if dark:
+            return _unseen(name, reasons, serves=serves, silent=silent)
+        if serves:
+            text = f"{name} serves with fewer replicas than it should; {reasons}"
+            return _FunctionState({FUNCTION_DEGRADED: text})
+        return _FunctionState({FUNCTION_DOWN: f"{name} is ready nowhere; {reasons}"})
     if len(there) > 1:
-        return {FUNCTION_TWICE: f"{name} runs on {', '.join(there)}"}
-    gone = [pool for pool in pools if pool not in there and not observed.unseen(deployment_path(name, pool))]
+        return _FunctionState({FUNCTION_TWICE: f"{name} runs on {', '.join(there)}"})
+    gone = [pool for pool in pools if pool not in there and pool not in dark]
     text = f"{name} runs on {', '.join(there)}, and is on record on {', '.join(gone)} too, where it is gone"
-    return {FUNCTION_TWICE: text} if gone else {}
+    return _FunctionState({FUNCTION_TWICE: text} if gone else {}, (FUNCTION_TWICE,) if dark else ())
 
 
 def reported_between(before: Health | None, reported: datetime | None, at: datetime) -> datetime | None:
@@ -475,8 +524,10 @@ def _is_well(now: Health, wrong: FaultKey, found: Mapping[FaultKey, _Fault]) -> 
 
 
 def _is_unknown(now: Health, wrong: FaultKey) -> bool:
-    """Whether a device does not report the state of the faulty core link, cell or server."""
+    """Whether a device does not report the state of the faulty core link, cell, server or function."""
     what, cause = wrong
+    if cause in now.unknown:
+        return True
     if cause == ALL_LINKS_DOWN:
         return ServiceState.any_of(link.state for link in now.links) is ServiceState.UNKNOWN
     if cause == HARDWARE_ALARM:

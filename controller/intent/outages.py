@@ -32,7 +32,7 @@ import orjson
 from controller.intent.central_units import carried_by
 from controller.intent.impact import Sharing, core_node_in, link_in
 from controller.intent.windows import openings
-from controller.models.alarm import CELL_OFF_AIR, COUNTED, FUNCTION_DOWN, LINK_CAUSES, UNREACHABLE, Alarm
+from controller.models.alarm import CELL_OFF_AIR, COUNTED, FUNCTION_DOWN, FUNCTION_UNSEEN, HIDES, LINK_CAUSES, Alarm
 from controller.models.announced_work import AnnouncedWork, intervals
 from controller.models.incident import AgreementMinutes, TenantMinutes
 from controller.models.network import Agreement, Cell, Network
@@ -507,7 +507,7 @@ def _cells(network: Network, alarm: Alarm) -> Iterator[str]:
     if alarm.probable_cause == CELL_OFF_AIR:
         yield from alarm.cells
     elif alarm.probable_cause in COUNTED:
-        of_function = alarm.probable_cause == FUNCTION_DOWN
+        of_function = alarm.probable_cause in (FUNCTION_DOWN, FUNCTION_UNSEEN)
         stations = network.stations_in.get(alarm.station, ()) if of_function else (alarm.station,)
         yield from (cell.name for station in stations for cell in network.cells_through(station))
 
@@ -520,7 +520,7 @@ def _cells_over(era: Era, group: _Group, down: Iterable[Path]) -> tuple[str, ...
 
 
 def _add(gone: _ServiceLoss, spell: Spell, left_out: frozenset[str]) -> None:
-    if spell.alarm.probable_cause == UNREACHABLE:
+    if spell.alarm.probable_cause in HIDES:
         gone.unseen.append((spell.since, spell.until))
         return
     gone.owed.append((spell.since, spell.until))

@@ -22,6 +22,7 @@ from controller.models.alarm import (
     FUNCTION_CRASH_LOOPING,
     FUNCTION_DEGRADED,
     FUNCTION_DOWN,
+    FUNCTION_UNSEEN,
     HARDWARE_ALARM,
     HOLDOVER_CAUSES,
     LINK_CAUSES,
@@ -87,7 +88,7 @@ _OF_CLOCK = HOLDOVER_CAUSES | {"o-ran-fault-18", CELL_OFF_AIR}
 def _width(alarm: Alarm) -> _Width:
     if alarm.object_class is ObjectClass.POOL and alarm.probable_cause == UNREACHABLE:
         return _Width.POOL
-    if alarm.probable_cause == FUNCTION_DOWN:
+    if alarm.probable_cause in (FUNCTION_DOWN, FUNCTION_UNSEEN):
         return _Width.ROUTER
     if alarm.probable_cause == UNREACHABLE and alarm.object_class in (ObjectClass.ROUTER, ObjectClass.FUNCTION):
         return _Width.ROUTER
@@ -189,7 +190,7 @@ def _in_pool(network: Network, root: Alarm, alarm: Alarm) -> bool:
         here = alarm.probable_cause == HARDWARE_ALARM and alarm.object == root.object
         return root.probable_cause == NODE_LOST and (here or alarm.probable_cause in (POOL_FULL, POOL_NEARLY_FULL))
     if alarm.station in (*root.functions, *root.degraded):
-        return alarm.probable_cause in (FUNCTION_DOWN, FUNCTION_DEGRADED, UNREACHABLE)
+        return alarm.probable_cause in (FUNCTION_DOWN, FUNCTION_UNSEEN, FUNCTION_DEGRADED, UNREACHABLE)
     # A station may have lived in a lost pod although other pods of its function are ready.
     lost = (*root.functions, *root.degraded) if alarm.probable_cause == CONFIGURATION_LOST else root.functions
     return alarm.probable_cause in {UNREACHABLE, *_WITH_THE_POD} and alarm.station in _behind_all(network, lost)

@@ -57,6 +57,9 @@ UNREACHABLE = "station-unreachable"
 PORT_DOWN = "port-down"
 #: Probable causes of a function that is ready on no pool, and of one that runs on two.
 FUNCTION_DOWN, FUNCTION_TWICE = "function-down", "function-twice"
+#: Probable cause of a function of which nobody knows whether it serves: a pool of it can't be read, it is ready on no
+#: other, and nothing that depends on it serves as far as is known.
+FUNCTION_UNSEEN = "function-unseen"
 #: Probable cause of a function that serves with too few replicas.
 FUNCTION_DEGRADED = "function-degraded"
 #: Probable causes of a pool's node that is lost; that lacks memory, disk or processes; whose clock does not follow PTP
@@ -77,9 +80,10 @@ HEARTBEAT_LOST = "heartbeat-lost"
 CONFIGURATION_DRIFT = "configuration-drift"
 #: Probable cause of a virtual station that has lost its whole configuration: its function has a new pod.
 CONFIGURATION_LOST = "configuration-lost"
-#: Causes of alarms that take service away; and those together with causes that hide whether there is service.
+#: Causes of alarms that take service away; those that hide whether there is service; and both.
 LOSES = LINK_CAUSES | {ALL_LINKS_DOWN, CELL_OFF_AIR, FUNCTION_DOWN, CONFIGURATION_LOST}
-COUNTED = LOSES | {UNREACHABLE}
+HIDES = frozenset((UNREACHABLE, FUNCTION_UNSEEN))
+COUNTED = LOSES | HIDES
 #: Probable cause of an alarm list full of cleared alarms that nobody acknowledged.
 ALARM_LIST_CROWDED = "alarm-list-crowded"
 #: Probable cause of alerts without a known one; their own becomes the specific problem.

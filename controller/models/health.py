@@ -92,6 +92,8 @@ class Health(Noun):
         lost: Whether a virtual station has lost its whole configuration, since its function has a new pod.
         device: Class of the device, as alarms of the whole device name it.
         function: Faults of a function, in words by probable cause.
+        unknown: Probable causes of which nobody knows whether they hold, since a pool of the function is away. They
+            are neither raised nor cleared.
         placed: When a function came to each of its pools, by pool, as the pools say.
         cluster: Nodes and pods of a pool; None for other devices.
         reserve: Why a pool can't lose its reserve of nodes any more; empty if it can.
@@ -113,6 +115,7 @@ class Health(Noun):
     lost: bool = False
     device: DeviceKind = DeviceKind.STATION
     function: dict[str, str] = {}
+    unknown: tuple[str, ...] = ()
     placed: dict[str, AwareDatetime] = {}
     cluster: ClusterState | None = None
     reserve: str = ""

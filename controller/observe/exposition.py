@@ -289,9 +289,11 @@ def _functions(store: Store, clock: Clock, seen: NetworkPart) -> _Samples:
 
 
 def _running_state(health: Health | None) -> str:
-    if health is not None and not health.reachable:
+    if health is None:
+        return "up"
+    if not health.reachable or FUNCTION_DOWN in health.unknown:
         return "unknown"
-    if health is None or not health.function:
+    if not health.function:
         return "up"
     return "down" if FUNCTION_DOWN in health.function else "degraded"
 

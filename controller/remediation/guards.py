@@ -18,6 +18,7 @@ from controller.models.alarm import (
     CONFIGURATION_DRIFT,
     CONFIGURATION_LOST,
     FUNCTION_DOWN,
+    FUNCTION_UNSEEN,
     LINK_CAUSES,
     POWER_CAUSES,
     REMEDIATION_STOPPED,
@@ -38,7 +39,7 @@ from controller.runs.approval.clearance import clearances, freeze_on, missing, p
 #: Time over which repairs are counted.
 _HOUR = timedelta(hours=1)
 #: What takes all cells of a virtual station off the air, and those of all others if it is that of a central unit.
-_WITHOUT_CELLS = frozenset((FUNCTION_DOWN, CONFIGURATION_LOST))
+_WITHOUT_CELLS = frozenset((FUNCTION_DOWN, FUNCTION_UNSEEN, CONFIGURATION_LOST))
 #: How long it takes to work out what alarms follow from.
 _SOON = timedelta(seconds=1)
 

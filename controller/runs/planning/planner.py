@@ -17,7 +17,7 @@ from controller.intent.packing import PARTS
 from controller.intent.placement import OPEN, Choice, Closures, Placement, place, scaling_refusal
 from controller.intent.pools import pool_facts
 from controller.inventory.selectors import select_with_ways
-from controller.models.alarm import FUNCTION_DOWN, POOL_FULL, UNREACHABLE
+from controller.models.alarm import FUNCTION_DOWN, HIDES, POOL_FULL, UNREACHABLE
 from controller.models.cloud import ClusterState
 from controller.models.equipment import Equipment
 from controller.models.errors import DeviceError, DeviceRefusedError, InputError, NotFoundError
@@ -291,7 +291,7 @@ class Planner:
         now, on = self._clock.now(), await self.running(network)
         running = {name: pools[:1] for name, pools in on.items()}
         standing = await self._store.alarms.standing(network.function_by_id)
-        down = {one.station: one.raised for one in standing if one.probable_cause in (FUNCTION_DOWN, UNREACHABLE)}
+        down = {one.station: one.raised for one in standing if one.probable_cause in (FUNCTION_DOWN, *HIDES)}
         down_there = down.keys() & on.keys()
         jobs = await self._store.ledger.ended_jobs(down_there, min(down.values(), default=now))
         moved = {job.station for job in jobs if job.finished >= down[job.station] and brought_to(job.changes)}

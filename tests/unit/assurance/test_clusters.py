@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from controller.assurance.clusters import with_cluster
-from controller.assurance.health import FaultKey, health_of, reports_of, unread
+from controller.assurance.health import FaultKey, health_of, reports_of, unread, wrongs
 from controller.intent.impact import Sharing
 from controller.intent.roots import reach, root_of
 from controller.models.alarm import Alarm, AlarmReport, AlarmState, ObjectClass, PerceivedSeverity
@@ -18,6 +18,7 @@ from controller.models.network import DeviceKind, Network
 from controller.models.run import LedgerEntry
 from controller.nrm.kube import NF_DEPLOYMENT, NODE, POD, FunctionObjects, Object, Place, PoolObjects
 from controller.nrm.profiles.function import deployment_path
+from controller.nrm.tree import Observed
 from tests.unit.plan import samples
 from tests.unit.simulators.cloud.behaviour.bench import CU, NAMESPACE, PoolBench
 
@@ -120,6 +121,42 @@ def test_a_function_serves_while_a_replica_is_left() -> None:
         pool.bench.clock.advance(22)
         assert list(wrong()) == [cause], wrong()
         assert "of 2 pods are ready" in wrong()[cause]
+
+
+def seen(pools: dict[str, bool | None], before: Health | None = None, *, silent: bool = False) -> Health:
+    """Health of CU-1 on pools where it is ready, is not, or (None) nobody can look."""
+    paths = {pool: deployment_path("CU-1", pool) for pool in pools}
+    ledger = {path: LedgerEntry(station="CU-1", path=path, owners=("host",), leaves={}) for path in paths.values()}
+    known = {path: pools[pool] for pool, path in paths.items() if pools[pool] is not None}
+    state = {path: {"ready": str(ready).lower()} for path, ready in known.items()}
+    dark = {path: f"{pool} does not answer" for pool, path in paths.items() if pools[pool] is None}
+    observed = Observed({path: {} for path in known}, state=state, dark=dark)
+    return health_of("CU-1", observed, ledger, 0, NOW, DeviceKind.FUNCTION, before=before, silent=silent)
+
+
+def test_a_function_of_whose_pools_one_can_not_be_read_is_not_down() -> None:
+    assert seen({POOL: False}, silent=True).function.keys() == {"function-down"}
+    dark: tuple[dict[str, bool | None], ...] = (
+        {POOL: None},
+        {POOL: False, "edge-2": None},
+        {POOL: None, "edge-2": None},
+    )
+    for pools in dark:
+        assert seen(pools).function == {}, "what depends on it serves"
+        assert seen(pools, silent=True).function.keys() == {"function-unseen"}
+        assert "function-down" in seen(pools).unknown
+    found = seen({POOL: True, "edge-2": None}, silent=True)
+    assert (found.function, found.unknown) == ({}, ("function-twice",)), "it serves where it can be seen"
+
+
+def test_what_can_not_be_seen_of_a_function_ends_no_alarm_of_it() -> None:
+    twice = seen({POOL: True, "edge-2": True})
+    standing = wrongs(twice).keys()
+    assert [cause for _, cause in standing] == ["function-twice"]
+    partly = seen({POOL: True, "edge-2": None}, twice)
+    assert not reports_of(twice, partly, standing)
+    whole = seen({POOL: True}, partly)
+    assert [one.severity for one in reports_of(partly, whole, standing)] == [PerceivedSeverity.CLEARED]
 
 
 def test_a_lost_node_is_one_fault_with_all_that_ran_there() -> None:

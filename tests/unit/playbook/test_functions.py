@@ -207,7 +207,7 @@ async def test_one_that_was_healed_already_is_where_it_went_though_its_alarm_sti
     for name in ("DU-1", "DU-2"):
         bench.lose_pool(name, "edge-1")
     await bench.look_twice("DU-1", "DU-2")
-    assert {one.probable_cause for one in bench.store.alarms.standing(["DU-1", "DU-2"])} == {"function-down"}
+    assert {one.probable_cause for one in bench.store.alarms.standing(["DU-1", "DU-2"])} == {"function-unseen"}
     for name, station in (("DU-1", "S1"), ("DU-2", "S2")):
         outcomes = await bench.play("heal-function", where=f"function={name}", seconds=0)
         assert outcomes == dict.fromkeys((name, station), Outcome.SUCCEEDED), bench.jobs
@@ -219,7 +219,7 @@ async def test_one_that_was_healed_already_is_where_it_went_though_its_alarm_sti
     assert (shown.pool, shown.running, shown.wrong, shown.outdated) == (
         "edge-2",
         ("edge-2", "edge-1"),
-        ("function-down",),
+        ("function-unseen",),
         True,
     )
     await bench.look("DU-1")
