@@ -6,10 +6,12 @@ import math
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from shutil import disk_usage
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import ColumnElement, Row, and_, case, func, not_, or_, select
+from sqlalchemy import ColumnElement, Row, and_, case, func, not_, or_, select, text
 
 from controller.models.alarm import (
     BREAKER,
@@ -20,6 +22,7 @@ from controller.models.alarm import (
     ObjectClass,
     PerceivedSeverity,
 )
+from controller.models.errors import StoreError
 from controller.models.incident import worst
 from controller.models.metrics import Figures, Spreads, added_up, counted, joined, sums_and_states
 from controller.models.process import Process, ProcessRole
@@ -71,6 +74,10 @@ _KNOWN_TO = ("new", "acknowledged", "taken")
 _PERIODS = ("new", "repeated", "replaced", "conflicting", "refused", "late")
 #: Quantiles of the age of health checks, and of performance data.
 _QUANTILES = (0.5, 0.95, 1.0)
+#: Seconds between two checks for room on the database's disk; the bytes that an SQLite database has to have left.
+_ROOM_AGAIN, _LEAST_ROOM = 5.0, 1 << 20
+#: Makes PostgreSQL ask its disk for new blocks, which are given back with the transaction.
+_ROOM = text("CREATE TEMPORARY TABLE minka_room ON COMMIT DROP AS SELECT n FROM generate_series(1, 20000) AS n")
 
 
 class SqlStatus(SqlRepository, Status[Sync]):
@@ -79,6 +86,8 @@ class SqlStatus(SqlRepository, Status[Sync]):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._durations = Durations()
+        #: When there was room on the database's disk, on the monotonic clock.
+        self._roomy: float | None = None
 
     @reads
     def figures(self, tx: Tx) -> dict[str, Figures]:
@@ -123,6 +132,21 @@ class SqlStatus(SqlRepository, Status[Sync]):
     def check_writable(self, tx: Tx) -> None:
         row = tx.insert(switches).values({"name": "write-probe", "on": True})
         tx.execute(row.on_conflict_do_update(index_elements=["name"], set_={"on": not_(switches.c["on"])}))
+        # A row that is replaced by one of its size needs no room, so a full disk takes it.
+        now = tx.clock.monotonic()
+        if self._roomy is None or now - self._roomy >= _ROOM_AGAIN:
+            _check_room(tx)
+            self._roomy = now
+
+
+def _check_room(tx: Tx) -> None:
+    """Check that the database's disk has room for more than is on it. Raises StoreError, or the database's error."""
+    if tx.dialect == "postgresql":
+        tx.execute(_ROOM)
+        return
+    file = tx.connection.engine.url.database
+    if file and file != ":memory:" and disk_usage(Path(file).parent).free < _LEAST_ROOM:
+        raise StoreError(f"the disk of the database is full: {Path(file).parent}")
 
 
 def _collections(tx: Tx) -> dict[str, Figures]:

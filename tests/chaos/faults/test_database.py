@@ -105,6 +105,7 @@ def test_the_disk_of_postgres_is_full(own: tuple[ProcessSystem, SmallDisk, Postg
     attempt = _slow_run(system)
     with disk.full():
         system.until("the API says so", lambda: _refuses(system))
+        system.until("and so does its probe", lambda: not _is_ready(system))
         _assert_nothing_is_touched(system, attempt)
     # A server whose log could not be written may have ended: whoever made room starts it.
     with suppress(RuntimeError):

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
+from sqlalchemy import text
 
 from controller.models.alarm import AlarmSource, AlertRefusal, PerceivedSeverity, SwitchState
-from controller.models.errors import NotFoundError
+from controller.models.errors import MinkaError, NotFoundError
 from controller.models.rule import ProposalState
 from controller.models.run import AuditRow, Outcome, RunState
 from controller.ports.clock import VirtualClock
 from controller.ports.store import JobResult, Page
 from controller.runs.approval.clearance import WAITS_FOR
-from controller.store import SqlStore
+from controller.store import SqlStore, status
 from tests.contract.store.test_alarms import MAJOR, report
 from tests.support.records import START, start_run, stations
 
@@ -133,3 +135,21 @@ def test_messages_that_do_not_arrive_and_processes_that_start_again_are_counted(
     figures = store.status.figures()
     assert figures["minka_process_starts_total"] == {("worker", "w"): 3.0}
     assert figures["minka_process_instances"] == {("worker", "w"): 2.0}, "one that another one replaced lives after all"
+
+
+def test_a_database_without_room_takes_no_writes_although_it_takes_one_more_of_the_same_size(
+    store: SqlStore, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.status.check_writable()
+    if store.database.engine.url.database in (None, ":memory:"):
+        return  # it has no disk
+    if store.database.engine.dialect.name == "sqlite":
+        monkeypatch.setattr(status, "disk_usage", lambda _: SimpleNamespace(free=4096))
+    else:  # as when blocks can't be had: chaos/faults/test_database.py fills its disk
+        monkeypatch.setattr(status, "_ROOM", text("SELECT n/0 FROM generate_series(1, 2) AS n"))
+    store.status.check_writable()
+    clock.pause(10)
+    with pytest.raises(MinkaError):
+        store.status.check_writable()
+    monkeypatch.undo()
+    store.status.check_writable()
