@@ -58,7 +58,7 @@ class _FarEndStates:
 
     Attributes:
         down: Stations whose link is down, and since when, the earliest first.
-        up: Stations whose link works, and when that was seen, the latest last.
+        up: Stations whose link works, or whose state is not reported, and when that was seen, the latest last.
     """
 
     down: dict[str, datetime] = field(default_factory=dict)
@@ -214,21 +214,26 @@ class CommonFaults:
 def _reached(network: Network, before: Health | None, now: Health) -> dict[_FarEnd, bool]:
     """The remote ends that a station's core links reach, and those they don't.
 
-    One that is cut off from all tenants' says nothing of any, unless all its links lead to one remote end.
+    One that is cut off from all tenants' says nothing of any, unless all its links lead to one remote end. A link that
+    vanished from its station says nothing either; one whose state is not reported is not known to be lost.
     """
-    links = [link for link in now.links if link.tenant and not link.locked] if now.reachable else []
+    there = [link for link in now.links if link.tenant and not link.locked] if now.reachable else []
+    links = [link for link in there if not link.missing]
     ends = {link.path: _FarEnd(link.tenant, step(link.path)[1][0]) for link in links}
     remote = {path: network.remote_ends_of.get(end, frozenset()) for path, end in ends.items()}
     down_before = {link.path for link in before.links if link.state is ServiceState.DOWN} if before else ()
-    cut_off = all(link.state is ServiceState.DOWN for link in links) and len({link.tenant for link in links}) > 1
+    cut_off = all(link.state is ServiceState.DOWN for link in there) and len({link.tenant for link in there}) > 1
     reached: dict[_FarEnd, bool] = {}
+    unknown: set[_FarEnd] = set()
     for link in () if cut_off and not frozenset.intersection(*remote.values()) else links:
         for end in (ends[link.path], *(_FarEnd("", one) for one in remote[link.path])):
             if link.up:
                 reached[end] = True
             elif link.state is ServiceState.DOWN and link.path in down_before:
                 reached.setdefault(end, False)
-    return reached
+            elif link.state is ServiceState.UNKNOWN:
+                unknown.add(end)
+    return dict.fromkeys(unknown, True) | reached
 
 
 def _at_several_sites(network: Network, devices: Iterable[str]) -> bool:

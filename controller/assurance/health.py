@@ -144,7 +144,8 @@ def health_of(
         wrong = link.path, link_cause(LinkKind(link.kind))
         down = (down_before.get(link.path) or since(wrong)) if state is ServiceState.DOWN else None
         locked = link_locked(observed.tree, link.path)
-        return link.model_copy(update={"state": state, "locked": locked, "since": down})
+        missing = link.path not in observed.tree
+        return link.model_copy(update={"state": state, "missing": missing, "locked": locked, "since": down})
 
     function = (
         _function(station, observed, ledger, silent=silent) if device is DeviceKind.FUNCTION else _FunctionState()
@@ -467,7 +468,7 @@ def reports_of(
             update={"seen": reported_between(before, _ended(now, wrong, cleared), now.at)}
         )
         for wrong in standing
-        if _is_well(now, wrong, found)
+        if _is_well(now, wrong, found, _came_back(before, now))
     ]
     return (*raised, *over)
 
@@ -516,8 +517,17 @@ def _settled(now: Health, wrong: FaultKey, settle: float) -> bool:
     return cause != CELL_OFF_AIR or now.at - now.off_air[what] >= timedelta(seconds=settle)
 
 
-def _is_well(now: Health, wrong: FaultKey, found: Mapping[FaultKey, _Fault]) -> bool:
-    if wrong in found or (now.reachable and _is_unknown(now, wrong)):
+def _came_back(before: Health | None, now: Health) -> frozenset[str]:
+    """Core links that the station has again: what came of their absence is over, also where it reports no state."""
+    gone = {link.path for link in before.links if link.missing} if before else set()
+    return frozenset(link.path for link in now.links if link.path in gone and not link.missing)
+
+
+def _is_well(now: Health, wrong: FaultKey, found: Mapping[FaultKey, _Fault], back: Collection[str]) -> bool:
+    if wrong in found:
+        return False
+    again = wrong[0] in back or (bool(back) and wrong[1] == ALL_LINKS_DOWN)
+    if now.reachable and not again and _is_unknown(now, wrong):
         return False
     _, cause = wrong
     return cause in (OWN_CAUSES if now.reachable else _WITHOUT_READING)

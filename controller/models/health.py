@@ -53,6 +53,7 @@ class LinkHealth(Noun):
     Attributes:
         path: Its entry in the device tree.
         state: Whether it works; a link that vanished from the station does not.
+        missing: Whether it vanished from the station: that says nothing of its remote end.
         locked: Whether somebody locked it: then it is down, which is no fault.
         tunnel: Address of the security gateway that its packets go through; empty if there is none.
         since: Since when it has been down, as in ``Health.off_air``; None if it is not known to be down.
@@ -62,6 +63,7 @@ class LinkHealth(Noun):
     tenant: str
     kind: str
     state: ServiceState
+    missing: bool = False
     locked: bool = False
     tunnel: str = ""
     since: AwareDatetime | None = None

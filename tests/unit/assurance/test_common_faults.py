@@ -272,3 +272,33 @@ def test_stations_that_live_in_functions_say_nothing_of_the_backhaul() -> None:
     of = plain.model_copy(update={"stations": living, "functions": du.functions, "packages": du.packages})
     assert [said for said in Checks().twice(HANGS, dark=True) if said[0] == BACKHAUL]
     assert not [said for said in Checks(of=of).twice(HANGS, dark=True) if said[0] == BACKHAUL]
+
+
+@pytest.mark.parametrize("others", [UP, UNKNOWN])
+def test_links_that_vanished_from_stations_are_no_failed_core_node(others: ServiceState) -> None:
+    """Somebody deleted them; where no states are reported, this is the only way in which a link is down."""
+    faults, net, at = CommonFaults(), network(), AT
+    faults.follow(list(HANGS))
+    gone = set(list(HANGS)[:3])
+    last: dict[str, Health] = {}
+    for _ in range(3):
+        for station in HANGS:
+            at += timedelta(seconds=1)
+            path = f"/ManagedElement[{station}]/EP_S1C[entel-mme]"
+            state = DOWN if station in gone else others
+            link = LinkHealth(path=path, tenant="entel", kind="S1C", state=state, missing=station in gone)
+            now = Health(station=station, at=at, reachable=True, links=(link,))
+            faults.take(net, last.get(station), now)
+            last[station] = now
+            assert not list(faults.reports(net, (), at))
+
+
+def test_stations_that_report_no_state_have_not_lost_the_core() -> None:
+    checks = Checks()
+    first, second, *rest = HANGS
+    checks.twice(rest, entel=UNKNOWN)
+    for _ in range(2):
+        checks.twice([first, second], entel=DOWN)
+        checks.twice(rest, entel=UNKNOWN)
+    checks.twice([first, second], entel=DOWN)
+    assert checks.standing == {}

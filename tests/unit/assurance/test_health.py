@@ -285,3 +285,16 @@ def test_a_time_of_a_station_counts_between_two_reads_and_may_be_cut_to_a_second
     assert times[2] is not None
     assert reported_between(before, times[0], times[2]) == times[1]
     assert reported_between(None, times[0], times[2]) is None
+
+
+def test_the_alarm_of_a_link_that_vanished_ends_when_it_is_back_though_its_state_is_not_reported() -> None:
+    path = "/ManagedElement[A]/ENBFunction[1]/EP_S1C[claro-mme]"
+    ledger = {path: entry(path, "claro")}
+    gone = health_of("A", Observed({}), ledger, 1, AT)
+    (alarm,) = [wrong for wrong in wrongs(gone) if wrong[0] == path]
+    assert gone.links[0].missing
+    back = health_of("A", Observed({path: {}}), ledger, 0, AT + timedelta(seconds=9), before=gone)
+    assert back.links[0].state is ServiceState.UNKNOWN
+    over = [(one.object, one.severity) for one in reports_of(gone, back, [alarm])]
+    assert over == [(path, PerceivedSeverity.CLEARED)]
+    assert not reports_of(back, back, [alarm]), "what else made it, nobody knows"
