@@ -137,7 +137,7 @@ class ProposalState(StrEnum):
 
     ``observed``: nothing happens, by the rule's mode. ``asked``, ``approved``, ``denied``: a person is or was asked.
     ``void``: the question or approval does not count any more. ``refused``: it could not be planned. ``running``,
-    ``succeeded``, ``failed``: the state of its run.
+    ``succeeded``, ``failed``: the state of its run. ``told``: its run changes nothing on devices, so it is no repair.
     """
 
     OBSERVED = "observed"
@@ -149,6 +149,7 @@ class ProposalState(StrEnum):
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+    TOLD = "told"
 
 
 class RecordChoice(StrEnum):

@@ -75,8 +75,10 @@ _YES_HOLDS = timedelta(minutes=30)
 _WARNINGS_EXPIRE = timedelta(hours=24)
 #: A rung may be taken.
 _GO = -1.0
-#: Rungs that ended without success.
-_ENDED = (ProposalState.FAILED, ProposalState.REFUSED)
+#: Rungs that ended without success, or were no repair.
+_ENDED = (ProposalState.FAILED, ProposalState.REFUSED, ProposalState.TOLD)
+#: Guards by which an alarm is nobody's for now.
+_NOT_NOW = frozenset((SETTLE, CORRELATION, "over", "symptom", "together", "announced", "shelved"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,8 +314,18 @@ class Remediator:
             return await self._reconsider(alarm, rule, network)
         return await self._climb(alarm, rule, network)
 
+    def _judge_anew(self, store: Store, alarm: Alarm) -> bool:
+        """Let an escalated alarm begin its ladder again if it is critical, and was not when people were notified."""
+        told = store.escalations.worst(alarm.id)
+        if alarm.severity is not PerceivedSeverity.CRITICAL or told in (None, PerceivedSeverity.CRITICAL):
+            return False
+        note = f"it is {alarm.severity} by now, and was {told} when people were notified"
+        return store.alarms.move(alarm, AlarmState.RAISED, actor="remediation", note=note) is not None
+
     async def _reconsider(self, alarm: Alarm, rule: Rule, network: Network) -> float | None:
         """Repair a standing escalated alarm again after its cool-down; people were notified already."""
+        if await self._store.transaction(self._judge_anew, alarm):
+            return 0.0
         cool_down = timedelta(seconds=rule.guards.cool_down_seconds)
         left = cool_down - (self._clock.now() - (alarm.escalated or alarm.changed))
         if left > timedelta():
@@ -328,7 +340,7 @@ class Remediator:
         if repair is None:
             return await self._escalate(alarm, "; ".join(stand.tried))
         rung = rule.ladder[stand.rung]
-        if stand.latest is not None and (waits := await self._answered(repair, stand.latest)) is not _GO:
+        if stand.latest is not None and (waits := await self._answered(repair, stand.latest, no)) is not _GO:
             return waits
         if no:
             return await self._refuse(repair, no)
@@ -380,11 +392,11 @@ class Remediator:
             demote(store, rule, "it, or one of its playbooks, is not as it was promoted", self._clock.now())
         return mode, grant.scope
 
-    async def _answered(self, repair: Repair, latest: Proposal) -> float | None:
+    async def _answered(self, repair: Repair, latest: Proposal, no: Refusal | None) -> float | None:
         """``_GO``, unless an earlier proposal for this rung prevents it."""
         alarm = repair.alarm
         if latest.state is ProposalState.OBSERVED and repair.mode is RuleMode.OBSERVE and not latest.obstacle:
-            return None
+            return await self._page_for_demoted(repair, no)
         if latest.state is ProposalState.DENIED:
             return await self._escalate(alarm, f"{latest.by} denied the repair{latest.reason and ': '}{latest.reason}")
         if latest.state not in (ProposalState.ASKED, ProposalState.APPROVED):
@@ -406,7 +418,17 @@ class Remediator:
         """Note once what the rule would have done, or what would have prevented it."""
         await self._store.transaction(self._note_observed, repair, no.reason if no else "")
         await self._say(repair.alarm, f"observed: {_would(repair)}" + (f", but {no.reason}" if no else ""))
-        return None
+        return await self._page_for_demoted(repair, no)
+
+    async def _page_for_demoted(self, repair: Repair, no: Refusal | None) -> float | None:
+        """Call people to a critical alarm whose rule acted or asked before, and only observes since its demotion."""
+        alarm, rule = repair.alarm, repair.rule
+        waits = no is not None and no.guard in _NOT_NOW
+        if alarm.severity is not PerceivedSeverity.CRITICAL or alarm.state is not AlarmState.RAISED or waits:
+            return None
+        if not await self._store.read(_was_promoted, alarm, rule):
+            return None
+        return await self._escalate(alarm, f"rule {rule.name}, which acted before, only observes: {_would(repair)}")
 
     def _note_observed(self, store: Store, repair: Repair, obstacle: str) -> None:
         noted = [one for one in store.rules.of_alarm(repair.alarm.id) if one.state is ProposalState.OBSERVED]
@@ -521,10 +543,11 @@ class Remediator:
         mode, _ = self._mode(store, alarm, rule, store.networks.get()[1])
         if mode is not repair.mode:
             raise ConflictError(f"no repair was started: rule {rule.name} is in the mode {mode} now")
-        if not self._breaker.lets(store, self._clock.now()):
+        if new.repairs and not self._breaker.lets(store, self._clock.now()):
             return None
         run = store.runs.create(new)
-        store.repairs.record(rule.name, repair.key, alarm.id, run.id)
+        if new.repairs:
+            store.repairs.record(rule.name, repair.key, alarm.id, run.id)
         for one in (alarm, *repair.same_fault):
             if approved is None or one is not alarm:
                 store.rules.propose(self._proposal(replace(repair, alarm=one), ProposalState.RUNNING, run=run.id))
@@ -620,6 +643,9 @@ class Remediator:
             return self._later(alarm, _SOON)
         if run.state is RunState.STOPPED and await self._store.transaction(_put_back, alarm, run):
             return _SOON
+        if await self._store.repairs.of_run(run.id) is None:
+            await self._store.transaction(self._end_told, alarm, rule, run)
+            return _SOON
         if run.state is not RunState.SUCCEEDED:
             return await self._fail(alarm, rule, f"repair run {run.id} ended {run.state}")
         now = self._clock.monotonic()
@@ -661,6 +687,22 @@ class Remediator:
     def _judge(self, store: Store, rule: Rule | None, ended: Proposal) -> None:
         if rule is not None:
             judge(store, rule, ended.scope, self._clock.now())
+
+    def _end_told(self, store: Store, alarm: Alarm, rule: Rule | None, run: Run) -> None:
+        """A run that changes nothing on devices is no repair, whatever becomes of the alarm: go on to the next rung."""
+        proposal, reason = (
+            _running(store, alarm),
+            f"run {run.id} ({run.procedure}) changes nothing, and ended {run.state}",
+        )
+        more = rule is not None and proposal is not None and proposal.rung + 1 < len(rule.ladder)
+        if alarm.cleared is not None:
+            moved = store.alarms.move(alarm, AlarmState.CLEARED, actor="remediation", note=reason)
+        elif more:
+            moved = store.alarms.move(alarm, AlarmState.RAISED, actor="remediation", note=reason)
+        else:
+            moved = self._hand_over(store, alarm, rule, reason)
+        if moved is not None and proposal is not None:
+            store.rules.move(proposal, ProposalState.TOLD, reason=reason)
 
     async def _fail(self, alarm: Alarm, rule: Rule | None, reason: str) -> float:
         """The repair did not help: go on to the next rung; after the last, or if the alarm cleared, ask people."""
@@ -731,6 +773,11 @@ def _region(alarm: Alarm, network: Network) -> str:
 def _expires(alarm: Alarm) -> bool:
     """Whether it is a warning that its source never clears."""
     return alarm.severity is PerceivedSeverity.WARNING and alarm.source is not AlarmSource.ALARM_LIST
+
+
+def _was_promoted(store: Store, alarm: Alarm, rule: Rule) -> bool:
+    """Whether somebody decided on the mode of a rule for such alarms: else nobody ever relied on it."""
+    return grant_for(store.rules.grants(), rule.name, alarm, _region(alarm, store.networks.get()[1])) is not None
 
 
 def _run_key(alarm: Alarm) -> str:

@@ -49,8 +49,10 @@ from controller.models.alarm import (
     AlarmReport,
     AlarmState,
     Escalation,
+    PerceivedSeverity,
 )
 from controller.models.errors import ConflictError, NotFoundError
+from controller.models.incident import worst
 from controller.models.network import Network
 from controller.ports.store import Alarms, Escalations, Page, Repairs, StartedRepair, Sync
 from controller.store import reports as report_rows
@@ -165,6 +167,8 @@ escalations = Table(
     Column("alarm", String, ForeignKey("alarms.id"), primary_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
     string("kind"),
+    # Severity of the alarm when people were notified.
+    string("severity"),
     long_text("reason"),
     Column("at", Instant, nullable=False),
     Column("attempts", Integer, nullable=False),
@@ -238,7 +242,9 @@ _OLDEST = select(alarms).order_by(alarms.c.number)
 _TAKING = _OLDEST.where(_OPEN)
 STANDING = and_(_OPEN, alarms.c.cleared.is_(None))
 _UNCLEARED = select(alarms).where(STANDING).order_by(alarms.c.number)
-_UNDER_REPAIR = select(alarms.c.station).where(alarms.c.state == AlarmState.REPAIRING.value).distinct()
+#: A run that changes nothing on devices is no repair.
+_IS_REPAIR = or_(alarms.c.run == "", exists().where(repairs.c.run == alarms.c.run))
+_UNDER_REPAIR = select(alarms.c.station).where(alarms.c.state == AlarmState.REPAIRING.value, _IS_REPAIR).distinct()
 _SYMPTOMS = select(alarms.c.root).where(STANDING)
 _LEFT = select(alarms).join(uncorrelated, uncorrelated.c.alarm == alarms.c.number).order_by(alarms.c.number)
 _IS_LEFT = select(alarms.c.id).join(uncorrelated, uncorrelated.c.alarm == alarms.c.number)
@@ -433,6 +439,11 @@ class SqlEscalations(SqlRepository, Escalations[Sync]):
         shelved = exists().where(alarms.c.id == escalations.c.alarm, alarms.c.shelved_until > tx.now)
         waiting = select(escalations).where(escalations.c.notified.is_(None), ~shelved)
         return [as_noun(Escalation, row) for row in tx.execute(waiting.order_by(escalations.c.at, escalations.c.alarm))]
+
+    @reads
+    def worst(self, tx: Tx, alarm_id: str) -> PerceivedSeverity | None:
+        found = tx.execute(select(escalations.c.severity).where(escalations.c.alarm == alarm_id)).scalars().all()
+        return worst(map(PerceivedSeverity, found)) if found else None
 
     @writes
     def claim(self, tx: Tx, seen: Escalation) -> Escalation | None:
@@ -815,6 +826,7 @@ def escalate(tx: Tx, seen: Alarm, reason: str, actor: str, kind: str = PAGE) -> 
         earlier = select(func.coalesce(func.max(escalations.c.number), 0)).where(escalations.c.alarm == seen.id)
         number = int(tx.execute(earlier).scalar_one()) + 1
         row = {"alarm": seen.id, "number": number, "kind": kind, "reason": reason, "at": tx.now, "attempts": 0}
+        row["severity"] = moved.severity.value
         row["claimed"] = False
         tx.execute(escalations.insert().values(row))
     return moved

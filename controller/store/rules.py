@@ -88,7 +88,7 @@ _GRANTS = select(rule_modes).where(rule_modes.c.number.in_(_NEWEST)).order_by(ru
 _OF_ALARM = select(proposals).where(proposals.c.alarm == bindparam("alarm")).order_by(proposals.c.number)
 #: States in which a rule's repairs ended.
 _ENDED = (ProposalState.SUCCEEDED, ProposalState.FAILED)
-_FINAL = (*_ENDED, ProposalState.DENIED, ProposalState.VOID, ProposalState.REFUSED)
+_FINAL = (*_ENDED, ProposalState.DENIED, ProposalState.VOID, ProposalState.REFUSED, ProposalState.TOLD)
 
 
 class SqlRules(SqlRepository, Rules[Sync]):
@@ -189,6 +189,7 @@ class SqlRules(SqlRepository, Rules[Sync]):
         working = and_(
             proposals.c.station == alarm.station,
             proposals.c.run != "",
+            proposals.c.state != ProposalState.TOLD.value,
             proposals.c.alarm != alarm.id,
             func.coalesce(proposals.c.decided, proposals.c.at) < alarm.raised,
             or_(proposals.c.ended.is_(None), proposals.c.ended >= alarm.raised),

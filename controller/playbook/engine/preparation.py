@@ -228,6 +228,7 @@ class PlaybookPreparation:
             refused=(*refused, *await self._refused(playbook, values, plan, network, targets, stations, reached)),
             adopts=await self._observed_only(playbook, plan, jobs),
             idle=bound and plan.is_empty,
+            repairs=bound or self._changes(playbook),
         )
         return Draft(new, loaded, values, network, reached)
 

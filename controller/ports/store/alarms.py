@@ -16,6 +16,7 @@ from controller.models.alarm import (
     AlarmState,
     Comment,
     Escalation,
+    PerceivedSeverity,
     RecordedReport,
 )
 from controller.models.ves import Heartbeat
@@ -228,6 +229,11 @@ class Escalations(Repository[M_co], Protocol[M_co]):
     @method
     def pending(self) -> list[Escalation]:
         """Escalations not delivered and not claimed, oldest first, without those of alarms shelved now."""
+        ...
+
+    @method
+    def worst(self, alarm_id: str) -> PerceivedSeverity | None:
+        """The worst severity at which people were notified of an alarm; None if they never were."""
         ...
 
     @method

@@ -86,6 +86,7 @@ class PreparedRun:
         refused: Why it is refused; empty if it is not.
         adopts: Observe-only stations that are adopted when the run is accepted.
         idle: Whether its plan finds nothing to change.
+        repairs: Whether it may change a device; one that only reads, asks or notifies repairs nothing.
     """
 
     request: RunRequest
@@ -98,6 +99,7 @@ class PreparedRun:
     refused: tuple[str, ...] = ()
     adopts: tuple[str, ...] = ()
     idle: bool = False
+    repairs: bool = True
 
 
 def other_request(known: Run) -> ConflictError:

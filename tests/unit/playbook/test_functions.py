@@ -993,3 +993,21 @@ async def test_functions_go_back_to_nearer_pools_when_somebody_asks_for_it() -> 
     assert bench.devices["S1"].running == before
     with pytest.raises(InputError, match="a new placement leaves all of"):
         await bench.start("rebalance")
+
+
+@pytest.mark.parametrize(
+    ("steps", "repairs"),
+    [
+        ("  - {name: tell, action: notify, with: {text: look here}}\n", False),
+        ("  - {name: look, action: read-state}\n  - {name: tell, action: notify, with: {text: look}}\n", False),
+        ("  - {name: tell, action: notify, with: {text: x}}\n  - {name: lock, action: lock-cell}\n", True),
+    ],
+)
+async def test_a_playbook_that_changes_nothing_repairs_nothing(steps: str, repairs: bool) -> None:
+    bench = FunctionBench()
+    await bench.instantiate("DU-1")
+    text = f"name: own\ndescription: A playbook.\ntargets: S1\nsteps:\n{steps}"
+    library = Library({"playbooks/own.yaml": text}, registry())
+    preparation = PlaybookPreparation(bench.services(), lambda _: library, registry())
+    new = await preparation.prepare(RunRequest(playbook="own", parameters={}, actor="rule:one", cause="alarm:a-1"))
+    assert new.repairs is repairs

@@ -94,6 +94,7 @@ class FakeLauncher:
         self.meanwhile: Any = None
         self.refusal = ""
         self.idle = False
+        self.repairs = True
         self.interrupts = False
         self.jobs: tuple[NewJob, ...] = ()
         self.spared: tuple[tuple[str, str], ...] = ()
@@ -126,6 +127,7 @@ class FakeLauncher:
             jobs=self.jobs,
             strategy=Strategy(canary=0),
             idle=self.idle,
+            repairs=self.repairs,
             constraints=constraints,
         )
 

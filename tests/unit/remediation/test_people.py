@@ -1,0 +1,149 @@
+"""Rungs that only tell people are no repairs, and no critical alarm waits without anybody knowing of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from controller.models.alarm import CORE_LINK_DOWN, Alarm, AlarmState, PerceivedSeverity
+from controller.models.rule import EVERYWHERE, ProposalState, RuleMode
+from controller.models.run import RunState
+from controller.ports.store import Transition
+from controller.remediation.rules import RuleGuards, Rung, Trust
+from controller.remediation.trust import demote
+from tests.unit.remediation.bench import RULES, Bench
+
+(LINK_RULE, _) = RULES
+CRITICAL, MAJOR = PerceivedSeverity.CRITICAL, PerceivedSeverity.MAJOR
+TELLS = LINK_RULE.model_copy(
+    update={
+        "ladder": (Rung(playbook="tell-the-noc"),),
+        "guards": RuleGuards(settle_seconds=0, attempts=9),
+        "trust": Trust(failures=3, sample=3, threshold=0.5),
+    }
+)
+
+
+def report(bench: Bench, severity: PerceivedSeverity, path: str = "/EP_S1C[one]") -> Alarm:
+    return bench.report(path, CORE_LINK_DOWN, severity)
+
+
+def states(bench: Bench, alarm: Alarm) -> list[ProposalState]:
+    return [one.state for one in bench.store.rules.of_alarm(alarm.id)]
+
+
+def told(bench: Bench, alarm: Alarm) -> list[str]:
+    """Why people were notified of an alarm."""
+    return [reason for one, reason in bench.people.sent if one.id == alarm.id]
+
+
+@pytest.mark.parametrize("end", [RunState.SUCCEEDED, RunState.FAILED])
+async def test_a_rung_that_only_tells_people_is_no_repair_and_demotes_no_rule(bench: Bench, end: RunState) -> None:
+    bench.launcher.repairs = False
+    scheduler = bench.scheduler(rules=(TELLS,))
+    for number in range(4):
+        path = f"/EP_S1C[{number}]"
+        link = bench.breaks(path=path)
+        await bench.round(scheduler)
+        assert bench.alarm(link).state is AlarmState.REPAIRING
+        assert bench.store.alarms.under_repair() == frozenset(), "it takes nobody's share"
+        for run in bench.store.runs.active():
+            bench.store.runs.advance(run, lambda _run, _jobs: Transition(end, cancel_rest=True))
+        for _ in range(3):
+            await bench.round(scheduler)
+        assert states(bench, link) == [ProposalState.TOLD]
+        assert bench.alarm(link).state is AlarmState.ESCALATED
+        assert len(told(bench, link)) == 1
+        bench.heals(link)
+        await bench.round(scheduler)
+    assert [one.mode for one in bench.store.rules.grants() if one.rule == TELLS.name] == [RuleMode.AUTO]
+    figures = bench.store.rules.figures(TELLS.name)
+    assert (figures.sample, figures.in_a_row) == (0, 0)
+    assert bench.store.repairs.since(bench.store.alarms.get(link.id).raised.replace(year=2000)) == []
+
+
+async def test_the_next_rung_follows_one_that_only_tells_people(bench: Bench) -> None:
+    rule = TELLS.model_copy(update={"ladder": (*TELLS.ladder, *LINK_RULE.ladder)})
+    bench.launcher.repairs = False
+    scheduler, link = bench.scheduler(rules=(rule,)), bench.breaks()
+    await bench.round(scheduler)
+    bench.launcher.repairs = True
+    bench.work(incurable=[link.id])
+    for _ in range(3):
+        await bench.round(scheduler)
+    assert [run.procedure for run in bench.runs()] == ["apply"] * 2
+    assert [one.playbook for one in bench.store.rules.of_alarm(link.id)] == ["tell-the-noc", "recreate-core-endpoint"]
+    bench.work()
+    for _ in range(3):
+        await bench.round(scheduler)
+    assert bench.alarm(link).state is AlarmState.REPAIRED
+    figures = bench.store.rules.figures(rule.name)
+    assert (figures.successes, figures.failures) == (1, 0)
+
+
+async def test_an_alarm_that_clears_while_people_are_told_is_no_success_of_the_rule(bench: Bench) -> None:
+    bench.launcher.repairs = False
+    scheduler, link = bench.scheduler(rules=(TELLS,)), bench.breaks()
+    await bench.round(scheduler)
+    bench.work()
+    for _ in range(3):
+        await bench.round(scheduler)
+    assert (bench.alarm(link).state, states(bench, link)) == (AlarmState.CLEARED, [ProposalState.TOLD])
+    assert bench.store.rules.figures(TELLS.name).sample == 0
+
+
+@pytest.mark.parametrize(("severity", "pages"), [(CRITICAL, 1), (MAJOR, 0)])
+async def test_a_demotion_leaves_no_critical_alarm_that_calls_nobody(
+    bench: Bench, severity: PerceivedSeverity, pages: int
+) -> None:
+    scheduler = bench.scheduler(rules=(LINK_RULE,), mode=RuleMode.ASK)
+    bench.breaks()
+    stood = report(bench, severity)
+    await bench.round(scheduler)
+    assert states(bench, stood) == [ProposalState.ASKED]
+    bench.store.transaction(demote, LINK_RULE, "3 repairs in a row did not help", bench.clock.now(), EVERYWHERE)
+    bench.checker.down.add((stood.station, "/EP_S1C[two]"))
+    later = report(bench, severity, "/EP_S1C[two]")
+    for _ in range(6):
+        await bench.round(scheduler)
+    assert bench.runs() == []
+    for alarm in (stood, later):
+        assert len(told(bench, alarm)) == pages
+        assert bench.alarm(alarm).state is (AlarmState.ESCALATED if pages else AlarmState.RAISED)
+    assert all("only observes" in reason for reason in told(bench, later))
+
+
+async def test_a_rule_that_nobody_promoted_there_goes_on_observing(bench: Bench) -> None:
+    scheduler = bench.scheduler(rules=(LINK_RULE,), mode=None)
+    bench.breaks()
+    stood = report(bench, CRITICAL)
+    for _ in range(4):
+        await bench.round(scheduler)
+    assert (states(bench, stood), told(bench, stood)) == ([ProposalState.OBSERVED], [])
+
+
+async def test_an_alarm_that_becomes_critical_is_judged_anew_and_people_are_called_once_more(bench: Bench) -> None:
+    rule = LINK_RULE.model_copy(
+        update={
+            "ladder": (*LINK_RULE.ladder, Rung(ticket="go there")),
+            "guards": RuleGuards(settle_seconds=0, attempts=9),
+        }
+    )
+    scheduler, link = bench.scheduler(rules=(rule,)), bench.breaks()
+
+    async def goes_wrong() -> None:
+        """The repair of the first rung does not help."""
+        for _ in range(5):
+            await bench.round(scheduler)
+            for run in bench.store.runs.active():
+                bench.store.runs.advance(run, lambda _run, _jobs: Transition(RunState.FAILED, cancel_rest=True))
+
+    await goes_wrong()
+    assert (len(bench.runs()), len(told(bench, link))) == (1, 1)
+    report(bench, CRITICAL)
+    await goes_wrong()
+    assert len(bench.runs()) == 2, "its ladder begins again"
+    assert (bench.alarm(link).state, len(told(bench, link))) == (AlarmState.ESCALATED, 2)
+    for severity in (MAJOR, CRITICAL, MAJOR, CRITICAL):
+        report(bench, severity)
+        await goes_wrong()
+    assert (len(bench.runs()), len(told(bench, link))) == (2, 2), "a source that says both in turn calls nobody again"
