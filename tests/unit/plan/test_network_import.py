@@ -33,7 +33,8 @@ def shipped() -> Network:
     """The shipped network but for how long stations hold their time, which none of them tells."""
     network = load_network(SHIPPED)
     stations = tuple(one.model_copy(update={"holdover_hours": None}) for one in network.stations)
-    return network.model_copy(update={"stations": stations})
+    cells = tuple(one.model_copy(update={"prach_zcz": None}) for one in network.cells)
+    return network.model_copy(update={"stations": stations, "cells": cells})
 
 
 def carried(network: Network) -> Trees:
