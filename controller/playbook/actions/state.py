@@ -92,7 +92,7 @@ class AlarmChoice(Noun):
     )
     ignore: tuple[str, ...] = Field(default=(), description="Probable causes that do not matter.")
     causes: tuple[str, ...] = Field(default=(), description="Only these probable causes matter; empty for all.")
-    new: bool = Field(default=False, description="Only alarms raised since the run was accepted matter.")
+    new: bool = Field(default=False, description="Only alarms raised since the run first acted on the station matter.")
 
 
 class NoAlarms(Noun):
@@ -222,8 +222,8 @@ async def check_user_plane(context: Context, given: LinkChoice) -> CheckedLinks 
     """Fail if the user plane carries nothing: links to S-GWs and UPFs are down, or sessions have no volume.
 
     A station that tells the state of these links (GTP-U echo) is believed. Of one that does not, volume and sessions of
-    its latest full period are compared, if that began after the run was accepted: put it into `soak_checks`, too. What
-    neither of them tells, and a tenant without any such link, is not checked, and the job says so.
+    its latest full period are compared, if that began after the run first acted there: put it into `soak_checks`, too.
+    What neither of them tells, and a tenant without any such link, is not checked, and the job says so.
 
     Routers have none, and pass.
     """
@@ -262,11 +262,12 @@ def _links_elsewhere(context: Context) -> str:
 
 
 async def _periods_since(context: Context) -> tuple[Period, ...]:
-    """Complete periods that began after the run was accepted, compared by age, since clocks of stations differ."""
+    """Complete periods that began after the run first acted there, compared by age, since clocks of stations differ."""
     periods, there = await context.measurements(), (await context.equipment()).now
-    if there is None or context.since is None:
+    acted = await context.acted()
+    if there is None or acted is None:
         return ()
-    age = context.clock.now() - context.since
+    age = context.clock.now() - acted
     return tuple(period for period in periods if there - period.begin <= age)
 
 
@@ -277,8 +278,8 @@ async def check_alarms(context: Context, given: AlarmChoice) -> NoAlarms | Unmet
     Notifications and health reads put them there, also during the run; allow them the time of a soak or of a waiting
     step: what the station does not notify is on record after two reads, 2 s apart where few stations wait.
     """
-    standing = await context.alarms()
-    grave = [one for one in standing if _matters(given, one, context.since)]
+    standing, acted = await context.alarms(), await context.acted()
+    grave = [one for one in standing if _matters(given, one, acted)]
     if grave:
         return UnmetCondition("; ".join(f"{one.severity} {one.probable_cause} on {one.object}" for one in grave[:5]))
     return NoAlarms(standing=len(standing))
@@ -323,6 +324,7 @@ async def _foreseen(context: Context, given: WaitInputs) -> WaitOutput:
 
 
 def _matters(given: AlarmChoice, one: Alarm, since: datetime | None) -> bool:
+    """Whether an alarm matters; a new one was raised after the run first acted, and none is where it has not."""
     wanted = not given.causes or one.probable_cause in given.causes
     young = not given.new or (since is not None and one.raised >= since)
     return wanted and young and one.severity in given.severities and one.probable_cause not in given.ignore

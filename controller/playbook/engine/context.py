@@ -18,7 +18,7 @@ from controller.models.measurement import QUARTER, Measured, Period
 from controller.models.network import HOST, Network
 from controller.models.plan import Change, Edit
 from controller.models.question import Question
-from controller.models.run import Hold, Holds, LedgerEntry
+from controller.models.run import Hold, Holds, JournalStep, LedgerEntry
 from controller.nrm.apply import apply_edits
 from controller.nrm.profiles import administrative_leaf, link_state, links, root_spec
 from controller.nrm.profiles.function import deployment_path, is_stalled, why_not_ready
@@ -43,6 +43,9 @@ from controller.ports.webhook import Webhook
 from controller.runs.planning.planner import EVER, Planner
 
 T = TypeVar("T")
+
+#: Rows of the journal that are written right before something is sent that changes a device.
+_ACTS = (JournalStep.EDITING, JournalStep.COMMITTING, JournalStep.OPERATING)
 
 #: Reads something of a station of a network.
 Reader = Callable[[Network, str], Awaitable[T]]
@@ -103,11 +106,12 @@ class ActionServices:
 
 @dataclass(frozen=True, slots=True)
 class AskingStep:
-    """The step that a question belongs to."""
+    """The step that a question belongs to, and the transactions of the job's steps so far that act on the device."""
 
     claim: Claim
     step: str
     position: int
+    transactions: tuple[str, ...] = ()
 
     def question(self, station: str, asked: QuestionPlan, now: datetime) -> Question:
         """The question for one station; equal for all stations that are asked together."""
@@ -198,6 +202,14 @@ class StationContext:
     def since(self) -> datetime | None:
         """When the run was accepted."""
         return None if self.asking is None else self.asking.claim.run.created
+
+    async def acted(self) -> datetime | None:
+        """When the job first sent something to the station that changes it."""
+        for transaction in () if self.asking is None else self.asking.transactions:
+            rows = await self.services.store.journal.find(transaction)
+            if sent := next((row.at for row in rows if row.step in _ACTS), None):
+                return sent
+        return None
 
     async def ledger(self) -> Mapping[Path, LedgerEntry]:
         """Nodes that are ours."""

@@ -297,7 +297,11 @@ class JobSteps:
     def _at(self, row: StepRecord) -> StationContext:
         """The device as an action of a step sees it."""
         key = f"{row.job}.{row.position}{'.undo' if row.undo else ''}"
-        return self._context.at_step(key, tuple(self.carried), AskingStep(self._claim, row.name, row.position))
+        acting = (one for _, one in sorted(self.rows.items()) if one.acts and not one.undo)
+        transactions = tuple(f"{self._claim.transaction}.{one.transaction}" for one in acting)
+        return self._context.at_step(
+            key, tuple(self.carried), AskingStep(self._claim, row.name, row.position, transactions)
+        )
 
     async def _bounded(self, acting: Awaitable[Any], timeout: float | None = None) -> Any:  # noqa: ASYNC109
         """The result of an act, unless its time is over or its run is cancelled before."""

@@ -208,6 +208,10 @@ class Context(Protocol):
         """Definitions of indicators that were in force when the run was accepted."""
         ...
 
+    async def acted(self) -> datetime | None:
+        """When the run first acted on the station; None if it has not."""
+        ...
+
     async def ledger(self) -> Mapping[Path, LedgerEntry]:
         """Nodes that are ours on the station. Raises ConflictError while it is observe-only."""
         ...

@@ -1,4 +1,4 @@
-"""``check-user-plane``: by the state of its links, else by what was counted since the run was accepted."""
+"""``check-user-plane``: by the state of its links, else by what was counted since the run first acted there."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Bench:
 
     def __init__(self, state: str | None = None, volume: float | None = None, age: float = 900) -> None:
         self.clock = VirtualClock()
-        self.since: datetime | None = self.clock.now() - timedelta(seconds=1000)
+        self.first: datetime | None = self.clock.now() - timedelta(seconds=1000)
         self.network: Network = samples.network()
         self._state: dict[Path, dict[str, Any]] = {} if state is None else {UP: {"operationalState": state}}
         there = self.clock.now() + timedelta(hours=5)  # its clock is wrong
@@ -47,6 +47,9 @@ class Bench:
             begin = there - timedelta(seconds=age)
             self._periods = (Period(job="1", begin=begin, end=begin + timedelta(minutes=5), values=values),)
         self.owned = dict.fromkeys((UP, CONTROL), ("alfa",))
+
+    async def acted(self) -> datetime | None:
+        return self.first
 
     async def read(self) -> Observed:
         return Observed({UP: {}, CONTROL: {}}, self._state)
@@ -84,7 +87,7 @@ async def test_volume_says_it_where_the_state_is_not_reported(volume: float, car
 
 
 @pytest.mark.parametrize("bench", [Bench(), Bench(volume=9.0, age=1100), Bench(volume=0.0, age=1100)])
-async def test_what_nothing_tells_since_the_run_was_accepted_is_not_checked_and_said(bench: Bench) -> None:
+async def test_what_nothing_tells_since_the_run_acted_is_not_checked_and_said(bench: Bench) -> None:
     said = await check(bench)
     assert isinstance(said, CheckedLinks)
     assert said.remark == "not checked, since the station does not report it: EP_NgU[alfa-upf]"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from controller.inventory.source import Report
+from controller.models.alarm import AlarmReport, PerceivedSeverity
 from controller.models.run import Job, Outcome, RunState
 from controller.models.step import StepState
 from controller.playbook.actions.shipped import registry
@@ -155,3 +156,44 @@ def test_who_may_wait_undoes_nothing() -> None:
     undo = "  - {name: two, action: read-state, undo: {action: ask-a-human, with: {text: x}}}\n"
     parse(HEAD + LOCK + undo, "own.yaml", registry(), report)
     assert "ask-a-human may wait for long and undoes nothing" in "\n".join(map(str, report.problems))
+
+
+NEW = "  - {name: no new ones, action: check-alarms, with: {new: true}}\n"
+
+
+def fault(bench: PlaybookBench) -> None:
+    """A core link of the station goes down now."""
+    bench.store.alarms.report(
+        AlarmReport(
+            station=STATION,
+            object=f"/ManagedElement[{STATION}]",
+            tenant="alfa",
+            probable_cause="core-link-down",
+            severity=PerceivedSeverity.CRITICAL,
+            text="",
+            source="check",
+            at=bench.clock.now(),
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("steps", "fails"),
+    [
+        (ASK + LOCK + NEW, False),  # it stood before the station's first act, though the run was accepted before
+        (LOCK + ASK + NEW, True),
+        (ASK + NEW, False),  # the run acted on nothing
+    ],
+)
+async def test_new_alarms_are_those_raised_since_the_run_first_acted_on_the_station(steps: str, fails: bool) -> None:
+    bench = PlaybookBench(steps)
+    bench.clock.pause(1)
+    with pytest.raises(Rests):
+        await bench.work()
+    bench.clock.pause(39)
+    fault(bench)
+    bench.clock.pause(1)
+    bench.store.questions.answer(bench.run, "yes", actor="eva")
+    job = await to_the_end(bench)
+    assert job.outcome is (Outcome.ROLLED_BACK if fails else Outcome.SUCCEEDED), job.detail
+    assert ("core-link-down" in job.detail) is fails
