@@ -7,7 +7,8 @@ from contextlib import AbstractAsyncContextManager
 from functools import cache
 from typing import Any
 
-from fastapi import FastAPI
+import orjson
+from fastapi import FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.datastructures import MutableHeaders
@@ -15,7 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from controller import __version__
 from controller.api import pages, problems
-from controller.api.auth import Route
+from controller.api.auth import Route, routed
 from controller.api.examples import EXAMPLES
 from controller.api.guard import Guard
 from controller.api.routes import (
@@ -54,7 +55,7 @@ _OURS = f"{_NOTHING}; script-src 'self'; style-src 'self'; img-src 'self' data:;
 
 def _with_headers(scope: Scope, send: Send) -> Send:
     """Wrap ``send`` so that it adds the headers."""
-    policy = _OURS if scope.get("path") == pages.PAGE else _NOTHING
+    policy = _OURS if scope["type"] == "http" and routed(scope) == pages.PAGE else _NOTHING
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -121,6 +122,7 @@ def make_app(lifespan: Lifespan | None = None) -> FastAPI:
         version=__version__,
         description=_DESCRIPTION,
         lifespan=lifespan,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -128,11 +130,22 @@ def make_app(lifespan: Lifespan | None = None) -> FastAPI:
     )
     problems.install(app)
     pages.install(app)
+    app.add_api_route("/openapi.json", _document, include_in_schema=False)
     app.add_middleware(Guard)
     for part in PARTS:
         app.include_router(part.router)
     app.openapi = openapi  # type: ignore[method-assign]
     return app
+
+
+def _document() -> Response:
+    return Response(_document_bytes(), media_type="application/json")
+
+
+@cache
+def _document_bytes() -> bytes:
+    """The document as it is sent: rendered once, since anybody may ask for it."""
+    return orjson.dumps(openapi())
 
 
 def _operation_id(route: APIRoute) -> str:

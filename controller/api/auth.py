@@ -32,6 +32,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from controller.access.roles import may
 from controller.api.problems import VES
@@ -65,6 +66,15 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _ASK_AGAIN = 15.0
 
 _SCHEME = HTTPBearer(auto_error=False, description="The token is in the file `token` under MINKA_HOME.")
+
+
+def routed(scope: Scope) -> str:
+    """The path of a request by which its route is found.
+
+    ``Request.url`` makes another one of it: there, line breaks and tabs are missing, and ``?`` and ``#`` are encoded.
+    """
+    path: str = scope["path"]
+    return path
 
 
 def digest(token: str) -> str:
@@ -133,7 +143,7 @@ async def caller(request: Request) -> Person | None:
         token = provider_token(request)
         if token and request.method not in _SAFE and not _from_here(request):
             raise SignInError("a signed-in browser can change things from Minka's own pages only")
-    elif scheme.lower() == "basic" and request.url.path.startswith(VES):
+    elif scheme.lower() == "basic" and routed(request.scope).startswith(VES):
         return await run_in_threadpool(_by_password, services.store, token)
     elif scheme.lower() != "bearer":
         return None
@@ -193,7 +203,7 @@ async def while_admitted(request: Request, events: AsyncIterator[str]) -> AsyncI
                 asked = clock.monotonic()
             yield text
     except MinkaError as error:
-        log.info("api.stream_ended", path=request.url.path, reason=error.message)
+        log.info("api.stream_ended", path=routed(request.scope), reason=error.message)
 
 
 def _from_here(request: Request) -> bool:
@@ -351,7 +361,7 @@ async def _denied(request: Request, permission: Permission) -> None:
 
 def asked_for(request: Request) -> str:
     """Method and path of a request for the record, shortened."""
-    return f"{request.method} {request.url.path}"[:200].replace("\0", "%00")
+    return f"{request.method} {routed(request.scope)}"[:200].replace("\0", "%00")
 
 
 def _declared(route: APIRoute) -> Permission | None:

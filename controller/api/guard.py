@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict, deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, suppress
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from controller.api.auth import asked_for, caller
+from controller.api.auth import asked_for, caller, routed
 from controller.api.intake import Intake
 from controller.api.pages import PATHS
 from controller.api.problems import VES, answer, problem_of, to
@@ -33,10 +33,10 @@ MOST = 32
 #: other threads (anyio has 40) and the rest of the processor time are the host's. A second request would only share the
 #: interpreter with the first: fewer answers, and longer waits of the host.
 AT_ONCE, ALL_AT_ONCE = 1, 1
+#: Most requests at once for each path that needs no token: who sends more is no browser, probe or person.
+MOST_OPEN = 16
 #: Longest wait in seconds for another tenant's turn: a turn that takes so long waits for the database.
 _PATIENCE = 5.0
-#: Suffixes of paths whose requests mostly wait, and need no thread meanwhile.
-_WAITING = ("/events", "/config")
 #: Prefixes of paths to which alarm sources send.
 _WEBHOOKS = "/v1/webhooks/"
 _SOURCES = (_WEBHOOKS, VES)
@@ -61,12 +61,14 @@ class Guard:
             await self._app(scope, receive, send)
             return
         request = Request(scope)
-        limit = _limit(request.url.path)
+        path = routed(scope)
+        limit = _limit(path)
         try:
             tenant = await _admit(request, limit)
             if tenant:
                 limit = LIMIT  # only the host sends network files and alerts
-            _check_room(tenant, self._under_way[tenant])
+            counted_as = tenant or (path if path in OPEN else "")
+            _check_room(tenant, path, self._under_way[counted_as])
         except (HTTPException, MinkaError) as error:
             refusal = to(request, answer(error) if isinstance(error, HTTPException) else problem_of(error))
             if refusal.status_code == 401:
@@ -74,18 +76,22 @@ class Guard:
                 services.unauthenticated.refused(asked_for(request), services.store, services.clock)
             await refusal(scope, receive, send)
             return
-        self._under_way[tenant] += 1
+        self._under_way[counted_as] += 1
+        turn = request.state.turn = Turn(self._turns if tenant else None, tenant)
         counted = _Counted(receive, limit, _intake(request))
         try:
-            if tenant and not request.url.path.endswith(_WAITING):
-                await self._in_turn(tenant, scope, counted, send)
+            if tenant:
+                await self._in_turn(turn, scope, counted, send)
             else:
                 await self._app(scope, counted, send)
         finally:
-            self._under_way[tenant] -= 1
+            turn.end()
+            self._under_way[counted_as] -= 1
+            if not self._under_way[counted_as]:
+                del self._under_way[counted_as]
             counted.close()
 
-    async def _in_turn(self, tenant: str, scope: Scope, counted: _Counted, send: Send) -> None:
+    async def _in_turn(self, turn: Turn, scope: Scope, counted: _Counted, send: Send) -> None:
         """Process a tenant's request in its turn, which lasts from the end of the body to the beginning of the answer.
 
         So a client that sends or reads slowly blocks nobody.
@@ -96,33 +102,69 @@ class Guard:
         except HTTPException as error:
             await answer(error)(scope, counted, send)
             return
-        async with self._turns.of(tenant) as end:
+        await turn.begin()
 
-            async def send_on(message: Message) -> None:
-                end()
-                await send(message)
+        async def send_on(message: Message) -> None:
+            turn.end()
+            await send(message)
 
-            await self._app(scope, received, send_on)
+        await self._app(scope, received, send_on)
 
 
 class _Turns:
     """The turns of tenants' requests."""
 
     def __init__(self) -> None:
-        self._all = asyncio.Semaphore(ALL_AT_ONCE)
-        self._own: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
+        self.all = asyncio.Semaphore(ALL_AT_ONCE)
+        self.own: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
+
+
+class Turn:
+    """The turn of a request, in ``request.state.turn``: one of its tenant's, and one of all tenants'.
+
+    Args:
+        turns: All turns; None for a request of the host, which takes none.
+        tenant: Whose request it is.
+    """
+
+    def __init__(self, turns: _Turns | None, tenant: str) -> None:
+        self._turns = turns
+        self._tenant = tenant
+        self._held = ExitStack()
+
+    async def begin(self) -> None:
+        """Wait for the turn."""
+        if self._turns is None:
+            return
+        own = self._turns.own[self._tenant]
+        await own.acquire()
+        self._held.callback(own.release)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                await self._turns.all.acquire()
+                self._held.callback(self._turns.all.release)
+
+    def end(self) -> None:
+        """End the turn; a second time this does nothing."""
+        self._held.close()
 
     @asynccontextmanager
-    async def of(self, tenant: str) -> AsyncIterator[Callable[[], None]]:
-        """Wait for a turn of the tenant and one of all tenants; the result ends the turn early."""
-        with ExitStack() as turn:
-            await self._own[tenant].acquire()
-            turn.callback(self._own[tenant].release)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_PATIENCE):
-                    await self._all.acquire()
-                    turn.callback(self._all.release)
-            yield turn.close
+    async def left(self) -> AsyncIterator[None]:
+        """Leave the turn to others while something else than this process works, such as a device."""
+        self.end()
+        try:
+            yield
+        finally:
+            await self.begin()
+
+    @asynccontextmanager
+    async def another(self) -> AsyncIterator[None]:
+        """Take a turn again after the answer has begun, for each reading of a stream."""
+        await self.begin()
+        try:
+            yield
+        finally:
+            self.end()
 
 
 class _Received:
@@ -174,7 +216,7 @@ class _Counted:
 def _intake(request: Request) -> Intake | None:
     """The intake whose room the body of a request needs; None if it needs none."""
     services: Services = request.app.state.services
-    return services.intake if request.url.path.startswith(_SOURCES) else None
+    return services.intake if routed(request.scope).startswith(_SOURCES) else None
 
 
 def _limit(path: str) -> int:
@@ -191,9 +233,11 @@ def _too_large(limit: int) -> HTTPException:
     return HTTPException(413, f"the body is larger than {limit} bytes")
 
 
-def _check_room(tenant: str, under_way: int) -> None:
+def _check_room(tenant: str, path: str, under_way: int) -> None:
     if tenant and under_way >= MOST:
         raise HTTPException(429, f"{MOST} requests of {tenant} are under way: wait for one", {"Retry-After": "5"})
+    if path in OPEN and under_way >= MOST_OPEN:
+        raise HTTPException(429, f"{MOST_OPEN} requests for {path} are under way: wait for one", {"Retry-After": "1"})
 
 
 async def _admit(request: Request, limit: int) -> str:
@@ -202,8 +246,8 @@ async def _admit(request: Request, limit: int) -> str:
     Raises:
         HTTPException: 401 without a known token, 413 for a large body.
     """
-    path, tenant = request.url.path, ""
-    if path not in OPEN:
+    tenant = ""
+    if routed(request.scope) not in OPEN:
         person = await caller(request)
         if person is None:
             raise HTTPException(401, "a bearer token is needed: Authorization: Bearer …")

@@ -120,7 +120,7 @@ def ves_refusal(status: int, part: str = "") -> JSONResponse:
 
 def to(request: Request, refusal: JSONResponse) -> JSONResponse:
     """An error answer in the format for the caller: sources of VES events get theirs."""
-    return ves_refusal(refusal.status_code) if request.url.path.startswith(VES) else refusal
+    return ves_refusal(refusal.status_code) if request.scope["path"].startswith(VES) else refusal
 
 
 def problem_of(error: MinkaError) -> JSONResponse:
@@ -159,7 +159,7 @@ def _wrong(one: ErrorDetails) -> dict[str, str]:
 
 def bug(request: Request, error: Exception) -> JSONResponse:
     """The answer to an unexpected error: the details go to the log only."""
-    log.error("api.bug", path=request.url.path, error=type(error).__name__, exc_info=error)
+    log.error("api.bug", path=request.scope["path"], error=type(error).__name__, exc_info=error)
     return problem(500, "bug", "an error in Minka itself; see the log of the API process")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 import structlog
@@ -51,20 +52,28 @@ def keep_alive() -> str:
     return ": still here\n\n"
 
 
-async def follow(seen: SharesReadings, what: str, read: Callable[[], dict[str, str]]) -> AsyncIterator[str]:
+#: Wraps a reading of a stream, so that it takes turns with other requests.
+InTurn = Callable[[], AbstractAsyncContextManager[None]]
+
+
+async def follow(
+    seen: SharesReadings, what: str, read: Callable[[], dict[str, str]], in_turn: InTurn
+) -> AsyncIterator[str]:
     """Events of all present objects, then of each that changes.
 
     Args:
         seen: Shares the reads of followers.
         what: Name under which reads are shared.
         read: Reads the events by id.
+        in_turn: Takes a turn for each reading.
     """
     sent: dict[str, str] = {}
     silent = 0.0
     while True:
         found = sent
         try:
-            found = await seen.shared(what, read)
+            async with in_turn():
+                found = await seen.shared(what, read)
         except StoreError as error:
             log.warning("api.follow_waits", what=what, reason=error.message)
         # All events in one piece: each piece is a turn of the loop, which all callers share.

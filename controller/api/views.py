@@ -6,6 +6,7 @@ Routes that a tenant may call read the record only through ``CallerView``.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -56,6 +57,7 @@ from controller.models.people import Person
 from controller.models.plan import Plan
 from controller.models.run import AuditRow, Job, Run, RunState, Wait
 from controller.models.statement import IssuedStatement, StatementForm, StatementKind, StatementProof
+from controller.nrm.tree import Observed
 from controller.observe.exposition import ScrapeScope
 from controller.performance.judgement import FRESH, Judgement
 from controller.performance.kpis import Kpi, Subscribers, kpis_of, subscribers_where_shared
@@ -66,6 +68,8 @@ from controller.runs.approval.clearance import who_can_end
 from controller.runs.planning.planner import closures_now, replicas_of, running_on
 
 Read = TypeVar("Read")
+#: Wraps what a request waits for outside of this process (``Turn.left``).
+Apart = Callable[[], AbstractAsyncContextManager[None]]
 
 #: Most open incidents to rank; most alarms of an incident to show.
 _OPEN, _PARTS = 100_000, 100
@@ -293,8 +297,8 @@ class View(Protocol):
         """Nodes that are ours on these stations."""
         ...
 
-    async def config(self, station: str) -> LiveConfig:
-        """A station of the network, read now."""
+    async def config(self, station: str, apart: Apart) -> LiveConfig:
+        """A station of the network, read now; ``apart`` is entered while the station is read."""
         ...
 
     def plans(self, page: Page) -> tuple[int, Sequence[PlanHead | TenantPlanHead]]:
@@ -466,10 +470,11 @@ class HostView:
         """See ``View``."""
         return self._store.ledger.find(names)
 
-    async def config(self, station: str) -> LiveConfig:
+    async def config(self, station: str, apart: Apart) -> LiveConfig:
         """See ``View``."""
-        _, network = self._store.networks.get()
-        observed = await self._planner.read(network, station)
+        _, network = await run_in_threadpool(self._store.networks.get)
+        async with apart():
+            observed = await self._planner.read(network, station)
         return LiveConfig(
             station=station,
             tree={path: dict(leaves) for path, leaves in observed.tree.items()},
@@ -685,18 +690,22 @@ class TenantView:
             for station, ledger in self._store.ledger.find(names).items()
         }
 
-    async def config(self, station: str) -> LiveConfig:
+    async def config(self, station: str, apart: Apart) -> LiveConfig:
         """See ``View``."""
-        seen, (_, network) = self._sight(), self._store.networks.get()
+        _, network = await run_in_threadpool(self._store.networks.get)
         try:
-            observed = await self._readings.get(
-                (self._tenant, station), self.clock, lambda: self._planner.read(network, station)
-            )
+            async with apart():
+                observed = await self._readings.get(
+                    (self._tenant, station), self.clock, lambda: self._planner.read(network, station)
+                )
         except DeviceError as error:
             # The message may name the host's management network.
             raise type(error) from error
+        return await run_in_threadpool(self._disclosed_config, station, observed)
+
+    def _disclosed_config(self, station: str, observed: Observed) -> LiveConfig:
         ledger = self._store.ledger.find([station]).get(station, {})
-        tree, state = disclosure.visible_config(seen, station, observed.tree, observed.state, ledger)
+        tree, state = disclosure.visible_config(self._sight(), station, observed.tree, observed.state, ledger)
         return LiveConfig(station=station, tree=tree, state=state, unknown=())
 
     def plans(self, page: Page) -> tuple[int, list[TenantPlanHead]]:

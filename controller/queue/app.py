@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from celery import Celery
+from kombu import compression
 
 from controller.queue import spool  # noqa: F401 - registers the transport
 
@@ -13,6 +14,15 @@ from controller.queue import spool  # noqa: F401 - registers the transport
 WAKE = "minka.wake"
 #: The queues of workers and of schedulers.
 QUEUE, SCHEDULERS = "minka", "minka-schedulers"
+
+
+def _refuse(_: bytes) -> bytes:
+    raise ValueError("our messages are not compressed")
+
+
+# kombu unpacks a message before it looks at its type, without a bound: 2 kB of bzip2 may hold a gigabyte.
+for _form in compression.encoders():
+    compression.register(_refuse, _refuse, _form)
 
 
 def make_worker(app: Celery, name: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -21,6 +21,8 @@ from controller.store.transaction import Tx
 
 #: The most works of a tenant that are not over: more would be a program that fails.
 _MOST = 200
+#: The most works that a tenant announces within a day: each leaves permanent rows, also when it is cancelled.
+MOST_A_DAY, _DAY = 100, timedelta(days=1)
 #: Columns that hold a JSON list.
 _LISTS = ("nodes", "links")
 
@@ -75,6 +77,9 @@ class SqlWorks(SqlRepository, Works[Sync]):
         count = select(func.count()).select_from(announced_works).where(announced_works.c.tenant == tenant, open_ones)
         if tx.execute(count).scalar_one() >= _MOST:
             raise ConflictError(f"{tenant} has announced {_MOST} works that are not over; cancel one: minka works list")
+        lately = (announced_works.c.tenant == tenant) & (announced_works.c.created > tx.now - _DAY)
+        if tx.execute(select(func.count()).select_from(announced_works).where(lately)).scalar_one() >= MOST_A_DAY:
+            raise ConflictError(f"{tenant} has announced {MOST_A_DAY} works within a day, which is the limit")
         work = AnnouncedWork(
             id=f"w-{secrets.token_hex(4)}",
             tenant=tenant,

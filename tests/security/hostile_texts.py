@@ -53,7 +53,8 @@ def measurements(size: int) -> Iterator[bytes]:
     for tag in ("job", "object", "counter"):
         inner = fill("<counter><name>c{n}</name><value>1</value></counter>", size)
         yield data(f"<performance {_PERFORMANCE}>{nested(tag, times + inner, 100)}</performance>")
-    deep = nested("job", nested("object", nested("counter", "<value>1</value>", 60), 60), 60)
+    levels = [f"<job>{times}", "<object><name>o</name>", "<counter><name>c</name>"]
+    deep = "".join(level * 60 for level in levels) + "".join(f"</{tag}>" * 60 for tag in ("counter", "object", "job"))
     yield data(f"<performance {_PERFORMANCE}>{fill(deep, size)}</performance>")
     yield data(
         f"<performance {_PERFORMANCE}>{fill(f'<job>{times}<object><counter/></object></job>', size)}</performance>"
@@ -83,7 +84,7 @@ def trees(root: NodeSpec, size: int, chosen: random.Random, most: int) -> Iterat
     for chain in _chains((root,)):
         node = chain[-1]
         for leaf in node.leaves:
-            tag = f'<{leaf.name} xmlns="{leaf.namespace or node.namespace}"'
+            tag = f'<{leaf.name} xmlns="{leaf.namespace}"' if leaf.namespace else f"<{leaf.name}"
             (lists if leaf.leaf_list else shapes).append((chain, f"{tag}>{{n}}</{leaf.name}>"))
         for below in node.children:
             keys = "".join(f"<{key}>{{n}}</{key}>" for key in below.keys)
@@ -273,7 +274,7 @@ def shapes_of_json(size: int) -> Iterator[bytes]:
 
 def command_lines(size: int) -> Iterator[bytes]:
     """Output of a router."""
-    yield b"\r" * size
+    yield b"\r" * (3 * size)
     yield b"(config" * (size // 7)
     yield b"Password: " * (size // 10)
     yield b"connecting to " * (size // 14) + b"x" * size

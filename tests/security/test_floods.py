@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -97,6 +98,14 @@ async def test_parameters_of_playbooks_are_no_deeper_either(bench: ApiBench) -> 
 async def test_a_body_as_deep_as_may_be_is_read(bench: ApiBench) -> None:
     answer = await ask(bench.app, "POST", "/v1/plans", "token-of-ana", body=nested(DEEPEST - 1))
     assert "nested" not in answer.problem["detail"]
+
+
+@pytest.mark.parametrize("route", ["/v1/network", "/v1/network/import"])
+async def test_a_file_in_very_many_folders_is_refused(bench: ApiBench, route: str) -> None:
+    files = json.dumps({"files": {"a/" * 2000 + "sites.yaml": ""}, "endpoints": ""}).encode()
+    method = "PUT" if route == "/v1/network" else "POST"
+    answer = await ask(bench.app, method, route, "token-of-ana", body=files)
+    assert (answer.status, "more than 32 folders deep" in answer.problem["detail"]) == (422, True)
 
 
 def test_depth_is_counted_in_levels() -> None:

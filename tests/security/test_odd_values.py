@@ -36,6 +36,7 @@ AHEAD = "2031-01-01T00:00:00Z"
 KNOWN: dict[str, dict[str, Any]] = {
     "/v1/rules/backtest": {"files": EXAMPLES["BacktestRequest"]["files"]},
     "/v1/freezes": {"target": "network"},
+    "/v1/kpis/{kpi}": {"kpi": "availability"},
     "/v1/users": {"name": "rosa"},
     "/v1/users/{name}": {"name": "noc"},
     "/v1/playbooks/{name}/dry-run": {"name": "lock-cell"},

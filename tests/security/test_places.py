@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from controller.api.guard import ALL_AT_ONCE, LIMIT, MOST
-from controller.api.views import TenantView
+from controller.api import app
+from controller.api.guard import ALL_AT_ONCE, LIMIT, MOST, MOST_OPEN
+from controller.api.views import LiveConfig, TenantView
+from controller.models.network import Network
 from controller.models.people import Role
+from controller.nrm.tree import Observed
 from controller.ports.store import Page
+from controller.runs.planning.planner import Planner
 from controller.store import people
 from tests.security.app_requests import ask
 from tests.support.callers import admit
@@ -99,6 +104,102 @@ async def test_requests_of_all_tenants_are_worked_on_in_turns(bench: ApiBench, m
     assert most == ALL_AT_ONCE
     assert working == 0
     assert await status(bench, "tom") == 200
+
+
+async def test_the_openapi_document_is_rendered_once(bench: ApiBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = await bench.anonymous.get("/openapi.json")
+    monkeypatch.setattr(app, "openapi", lambda: pytest.fail("it was rendered again"))
+    second = await bench.anonymous.get("/openapi.json")
+    assert (first.status_code, first.headers["content-type"]) == (200, "application/json")
+    assert second.content == first.content
+
+
+async def test_requests_without_a_token_are_bounded_by_path(bench: ApiBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    go = threading.Event()
+    usual = app._document_bytes
+    monkeypatch.setattr(app, "_document_bytes", lambda: go.wait(50) and usual())
+    asked = [asyncio.create_task(ask(bench.app, "GET", "/openapi.json", "")) for _ in range(MOST_OPEN + 1)]
+    try:
+        (refused,), _ = await asyncio.wait(asked, timeout=50, return_when=asyncio.FIRST_COMPLETED)
+        answer = refused.result()
+        assert (answer.status, answer.problem["type"]) == (429, "urn:minka:error:too-many-requests")
+        assert (b"retry-after", b"1") in answer.headers
+        assert (await ask(bench.app, "GET", "/healthz", "")).status == 200, "probes have their own room"
+        assert (await bench.client.get("/v1/me")).status_code == 200
+        assert await status(bench, "tom") == 200
+    finally:
+        go.set()
+    assert sorted([(await one).status for one in asked]) == [200] * MOST_OPEN + [429]
+    assert (await ask(bench.app, "GET", "/openapi.json", "")).status == 200
+
+
+@pytest.mark.parametrize("path", ["/healthz\n", "/open\tapi.json", "/healthz?", "/readyz#"])
+async def test_a_path_that_only_looks_open_needs_a_token(bench: ApiBench, path: str) -> None:
+    assert (await ask(bench.app, "GET", path, "")).status == 401
+
+
+async def test_a_streams_readings_take_turns(bench: ApiBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    working, most, readings = 0, 0, 0
+    usual = TenantView.alarms
+
+    def slow(self: TenantView, *given: Any) -> Any:
+        nonlocal working, most, readings
+        working, readings = working + 1, readings + 1
+        most = max(most, working)
+        time.sleep(0.05)
+        working -= 1
+        return usual(self, *given)
+
+    monkeypatch.setattr(TenantView, "alarms", slow)
+    streams = [
+        asyncio.create_task(ask(bench.app, "GET", "/v1/alarms/events", f"token-of-{name}", until=b"never"))
+        for name in ("rosa", "tom")
+    ]
+    try:
+        async with asyncio.timeout(50):
+            while readings < 8:
+                assert (await ask(bench.app, "GET", "/v1/alarms", "token-of-raul")).status == 200
+    finally:
+        for stream in streams:
+            stream.cancel()
+        await asyncio.wait(streams)
+    assert most == ALL_AT_ONCE
+    assert await status(bench, "tom") == 200
+
+
+async def test_a_tenant_that_reads_a_device_leaves_its_turn_until_the_device_answers(
+    bench: ApiBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads, go, working, most = 0, asyncio.Event(), 0, 0
+
+    async def read(self: Planner, network: Network, station: str) -> Observed:
+        nonlocal reads
+        reads += 1
+        await go.wait()
+        return Observed({})
+
+    def disclosed(self: TenantView, station: str, observed: Observed) -> LiveConfig:
+        nonlocal working, most
+        working += 1
+        most = max(most, working)
+        time.sleep(0.05)
+        working -= 1
+        return LiveConfig(station=station, tree={}, state={}, unknown=())
+
+    monkeypatch.setattr(Planner, "read", read)
+    monkeypatch.setattr(TenantView, "_disclosed_config", disclosed)
+    asked = [
+        asyncio.create_task(ask(bench.app, "GET", "/v1/devices/T-LTE-1/config", f"token-of-{name}"))
+        for name in ("rosa", "tom", "raul", "tom")
+    ]
+    async with asyncio.timeout(50):
+        while reads < 2:  # one of each tenant: those of a tenant share it
+            await asyncio.sleep(0.05)
+    assert await status(bench, "rosa") == 200
+    assert await status(bench, "tom") == 200
+    go.set()
+    assert {(await one).status for one in asked} == {200}
+    assert most == ALL_AT_ONCE
 
 
 async def test_one_tenant_does_not_take_all_turns(bench: ApiBench, monkeypatch: pytest.MonkeyPatch) -> None:

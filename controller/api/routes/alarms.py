@@ -29,6 +29,7 @@ from controller.models.alarm import (
 from controller.models.dispatch import DispatchPack
 from controller.models.errors import ConflictError, DeviceError, NotFoundError
 from controller.models.people import Permission, Person
+from controller.models.untrusted import Moment
 from controller.ports.store import Page, RunRequest, Store
 from controller.remediation.dispatch import dispatch_pack
 from controller.runs.launch import Launcher
@@ -54,7 +55,7 @@ async def asked_for(  # one for each query parameter
     ] = None,
     cause: _Words = None,
     severity: Annotated[list[PerceivedSeverity] | None, Query()] = None,
-    since: Annotated[AwareDatetime | None, Query(description="Only alarms that changed since this time.")] = None,
+    since: Annotated[Moment | None, Query(description="Only alarms that changed since this time.")] = None,
     standing: Annotated[bool, Query(description="Only alarms that are not over.")] = False,
     roots: Annotated[
         bool,
@@ -96,7 +97,9 @@ def alarms(
 @router.get("/alarms/events", status_code=200, response_class=EventStream)
 async def events(request: Request, seen: CallerView, _: Annotated[Person, needs(Permission.READ)]) -> EventStream:
     """Server-sent events: each alarm as it is now, then each change."""
-    return EventStream(while_admitted(request, follow(seen, "alarms", partial(_events, seen))))
+    return EventStream(
+        while_admitted(request, follow(seen, "alarms", partial(_events, seen), request.state.turn.another))
+    )
 
 
 def _events(seen: View) -> dict[str, str]:
@@ -195,7 +198,7 @@ async def _acknowledge_there(backend: Services, launch: Launcher, alarm: Alarm, 
 class Shelving(Body):
     """Until when an alarm is shelved, and why."""
 
-    until: AwareDatetime = Field(description=f"At most {LONGEST_SHELVING.days} days ahead; shelve it again then.")
+    until: Moment = Field(description=f"At most {LONGEST_SHELVING.days} days ahead; shelve it again then.")
     reason: str = Field(min_length=1, max_length=2000)
 
 

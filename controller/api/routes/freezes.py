@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Annotated
 
 from fastapi import Path
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, cut
@@ -19,6 +19,7 @@ from controller.models.approval import Freeze
 from controller.models.errors import ConflictError, InputError, NotFoundError
 from controller.models.network import Network
 from controller.models.people import Permission, Person
+from controller.models.untrusted import Moment
 from controller.runs.approval.clearance import reassess
 
 router = Router(prefix="/v1", tags=["freezes"])
@@ -33,8 +34,8 @@ class NewFreeze(Body):
     """What to freeze, from when (none: now) until when, and why."""
 
     target: str = Field(description="network, tenant:<id>, region:<id> or site:<id>.")
-    begins: AwareDatetime | None = None
-    ends: AwareDatetime
+    begins: Moment | None = None
+    ends: Moment
     reason: str = Field(min_length=1, max_length=2000)
 
 
@@ -84,7 +85,7 @@ class PublicWarning(Body):
     """A public warning: its area, its end, and its text."""
 
     area: tuple[str, ...] = Field(min_length=1, max_length=1000, description="Each network, region:<id> or site:<id>.")
-    ends: AwareDatetime = Field(description=f"At most {_LONGEST.days} days ahead; a longer one is sent again.")
+    ends: Moment = Field(description=f"At most {_LONGEST.days} days ahead; a longer one is sent again.")
     text: str = Field(min_length=1, max_length=2000)
 
 

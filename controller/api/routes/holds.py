@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, cut
@@ -13,6 +13,7 @@ from controller.models.errors import ConflictError, NotFoundError
 from controller.models.network import Network
 from controller.models.people import Permission, Person
 from controller.models.run import Hold, place_of
+from controller.models.untrusted import Moment
 from controller.runs.approval.clearance import reassess
 
 router = Router(prefix="/v1/holds", tags=["holds"])
@@ -23,7 +24,7 @@ class NewHold(Body):
 
     target: str = Field(description="Station id, station/cell, or site:<id>.")
     reason: str = Field(min_length=1)
-    until: AwareDatetime | None = None
+    until: Moment | None = None
 
 
 def _check_target(network: Network, target: str) -> None:

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import Depends, Query, Request, Response
-from pydantic import AwareDatetime
 
 from controller.access.disclosure import TenantIncident, TenantIncidentStory
 from controller.access.report import markdown
@@ -18,6 +17,7 @@ from controller.api.views import CallerView, IncidentReport, IncidentStory, Inci
 from controller.models.dispatch import DispatchPack
 from controller.models.incident import Incident, IncidentFilter, IncidentState
 from controller.models.people import Permission, Person
+from controller.models.untrusted import Moment
 from controller.ports.store import Page
 from controller.remediation.dispatch import dispatch_pack
 
@@ -33,7 +33,7 @@ async def asked_for(  # one for each query parameter
     station: _Words = None,
     tenant: _Words = None,
     cause: _Words = None,
-    since: Annotated[AwareDatetime | None, Query(description="Only incidents that changed since this time.")] = None,
+    since: Annotated[Moment | None, Query(description="Only incidents that changed since this time.")] = None,
     owner: Annotated[str, Query(description="Only incidents that this person has taken.", max_length=200)] = "",
 ) -> IncidentFilter:
     """A filter of incidents; each parameter may be repeated. Without a state it selects open ones."""
@@ -62,7 +62,9 @@ def incidents(
 @router.get("/events", status_code=200, response_class=EventStream)
 async def events(request: Request, seen: CallerView, _: Annotated[Person, needs(Permission.READ)]) -> EventStream:
     """Server-sent events: each open incident as it is now, then each change of one, its end included."""
-    return EventStream(while_admitted(request, follow(seen, "incidents", partial(_events, seen))))
+    return EventStream(
+        while_admitted(request, follow(seen, "incidents", partial(_events, seen), request.state.turn.another))
+    )
 
 
 def _events(seen: View) -> dict[str, str]:

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal, NamedTuple
 
 from fastapi import Depends, Query, Response
-from pydantic import AwareDatetime
 
 from controller.api.auth import Router, needs
 from controller.api.services import Body, Listing, Paging, cut
@@ -18,6 +17,7 @@ from controller.models.errors import InputError, NotFoundError
 from controller.models.measurement import DAY, HOUR, MONTH, QUARTER
 from controller.models.network import Network
 from controller.models.people import Permission, Person
+from controller.models.untrusted import Moment
 from controller.performance.kpis import EVERYBODY, Kpi, Level
 from controller.performance.series import Series, csv_of, name_at, parts_at, series_of
 
@@ -42,8 +42,8 @@ class KpiSeries(Body):
     kpi: Kpi
     level: Level
     tenant: str
-    begin: AwareDatetime
-    end: AwareDatetime
+    begin: Moment
+    end: Moment
     seconds: int
     count: int
     next: int | None
@@ -73,8 +73,8 @@ async def asked_for(  # one for each query parameter
     ),
     selector: Annotated[str, Query(description="Only counts of these stations.", max_length=2000)] = "*",
     tenant: Annotated[str, Query(description="Only this tenant's part.", max_length=100)] = "",
-    begin: Annotated[AwareDatetime | None, Query(description="Default: a day before the end.")] = None,
-    end: Annotated[AwareDatetime | None, Query(description="Default: the last quarter of an hour.")] = None,
+    begin: Annotated[Moment | None, Query(description="Default: a day before the end.")] = None,
+    end: Annotated[Moment | None, Query(description="Default: the last quarter of an hour.")] = None,
     step: Annotated[Step | None, Query(description="Length of a period; default: the shortest that fits.")] = None,
 ) -> SeriesQuery:
     """The requested part, from the query."""

@@ -29,6 +29,9 @@ from controller.ports.store import Store
 
 router = Router(prefix="/v1/network", tags=["network"])
 
+#: Most folders above an uploaded file.
+_DEEPEST = 32
+
 
 class NetworkUpload(Body):
     """Network files by name, as in ``{"agreements.yaml": "agreements: …"}``.
@@ -149,6 +152,8 @@ def _write(folder: Path, files: Mapping[str, str]) -> Path:
     root.mkdir()
     for name, text in files.items():
         path = PurePosixPath(name)
+        if len(path.parts) > _DEEPEST:
+            raise InputError(f"{name[:60]!r}… is a file more than {_DEEPEST} folders deep: put it into fewer")
         if path.is_absolute() or not path.parts or ".." in path.parts or "\0" in name:
             raise InputError(f"{name!r} is not a file name within a network directory")
         target = root.joinpath(*path.parts)

@@ -13,7 +13,7 @@ from threading import Lock
 from typing import Annotated
 
 from fastapi import Query
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from controller.api.auth import Router, needs
 from controller.api.launch import library
@@ -25,6 +25,7 @@ from controller.models.network import Network
 from controller.models.people import Permission, Person
 from controller.models.rule import EVERYWHERE, REGION, TENANT, Figures, Proposal, ProposalState, RuleGrant, RuleMode
 from controller.models.scalars import Identifier
+from controller.models.untrusted import Moment
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Store
 from controller.remediation.backtest import Backtest, Backtested, RuleSummary, summed_up
@@ -58,7 +59,7 @@ class Remediation(RepairSwitch):
     ``left_out`` has the files that are in force but can't be used, each with its first problem.
     """
 
-    since: AwareDatetime | None = None
+    since: Moment | None = None
     by: str = ""
     limit: int
     minutes: float
@@ -110,8 +111,8 @@ class BacktestRequest(Body):
     """Rule files by name, and the time whose reports are played: by default the last day."""
 
     files: dict[str, str] = Field(min_length=1, max_length=500)
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
 
 
 class BacktestedRules(Body):
@@ -120,8 +121,8 @@ class BacktestedRules(Body):
     ``warnings`` names what the rules mention but the current network does not have.
     """
 
-    since: AwareDatetime
-    until: AwareDatetime
+    since: Moment
+    until: Moment
     reports: int
     rules: tuple[RuleSummary, ...]
     alarms: tuple[Backtested, ...]

@@ -12,7 +12,7 @@ from controller.access.disclosure import TenantJob, TenantRun
 from controller.api.auth import Router, needs, while_admitted
 from controller.api.launch import Launch
 from controller.api.services import FOLLOW_SECONDS, Backend, Body, Contracts, Listing, Paging, cut, listing
-from controller.api.sse import SILENCE, EventStream, event, keep_alive
+from controller.api.sse import SILENCE, EventStream, InTurn, event, keep_alive
 from controller.api.views import CallerView, RunView, View
 from controller.models.approval import Contract
 from controller.models.errors import NotFoundError
@@ -137,18 +137,20 @@ async def events(
 ) -> EventStream:
     """Server-sent events: ``run`` when its state, wave or counts change, ``job`` when a job ends; ends with the run."""
     await run_in_threadpool(seen.run, run_id)
-    return EventStream(while_admitted(request, _follow(seen, run_id)))
+    return EventStream(while_admitted(request, _follow(seen, run_id, request.state.turn.another)))
 
 
-async def _follow(seen: View, run_id: str) -> AsyncIterator[str]:
+async def _follow(seen: View, run_id: str, in_turn: InTurn) -> AsyncIterator[str]:
     """Events of a run, as the record changes."""
     sent: set[str] = set()
     last: RunView | TenantRun | None = None
     silent = 0.0
     while True:
-        run = await seen.shared(f"run {run_id}", lambda: seen.run(run_id))
-        if run != last:
-            yield await run_in_threadpool(_news, seen, run, sent)
+        async with in_turn():
+            run = await seen.shared(f"run {run_id}", lambda: seen.run(run_id))
+            news = await run_in_threadpool(_news, seen, run, sent) if run != last else ""
+        if news:
+            yield news
             last, silent = run, 0.0
         if run.state.terminal:
             return

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from fastapi import Query, Request, Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 from starlette.exceptions import HTTPException
 
 from controller import __version__
@@ -21,6 +21,7 @@ from controller.models.people import Permission, Person
 from controller.models.process import Process, ProcessRole
 from controller.models.run import AuditRow
 from controller.models.scalars import Identifier
+from controller.models.untrusted import Moment
 from controller.observe.exposition import OPENMETRICS, TEXT, ScrapeScope
 from controller.ports.store import AuditQuery
 
@@ -123,8 +124,8 @@ def audit(
     action: _Name = None,
     object: _Name = None,
     device: Annotated[str | None, Query(max_length=200, description="All that concerns this device.")] = None,
-    since: AwareDatetime | None = None,
-    until: AwareDatetime | None = None,
+    since: Moment | None = None,
+    until: Moment | None = None,
 ) -> Listing[AuditRow]:
     """The audit trail, newest first; filter by actor, action, object, device and time.
 

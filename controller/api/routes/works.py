@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, listing
@@ -14,6 +14,7 @@ from controller.inventory.source import unknown
 from controller.models.announced_work import AnnouncedWork
 from controller.models.errors import ConflictError, InputError
 from controller.models.people import Permission, Person
+from controller.models.untrusted import Moment
 
 router = Router(prefix="/v1/works", tags=["works"])
 
@@ -27,8 +28,8 @@ class NewWork(Body):
     nodes: tuple[str, ...] = Field(
         default=(), max_length=1000, description="Ids of the tenant's own MMEs, S-GWs, AMFs and UPFs; by default all."
     )
-    begins: AwareDatetime | None = Field(None, description="Not in the past; by default now.")
-    ends: AwareDatetime = Field(description=f"At most {LONGEST.days} days after the beginning.")
+    begins: Moment | None = Field(None, description="Not in the past; by default now.")
+    ends: Moment = Field(description=f"At most {LONGEST.days} days after the beginning.")
     reason: str = Field(min_length=1, max_length=2000)
 
 

@@ -109,3 +109,18 @@ def test_a_tenant_announces_so_much_and_no_more(
     with pytest.raises(ConflictError, match="cancel one"):
         announce(store, clock, 3, 4)
     store.works.announce("bitel", {}, clock.now(), clock.now() + HOUR, "rosa", "upgrade")
+
+
+async def test_a_tenant_announces_and_cancels_so_often_within_a_day_and_no_more(
+    store: SqlStore, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(works, "MOST_A_DAY", 3)
+    for _ in range(3):
+        store.works.cancel(announce(store, clock, 1, 2).id, "entel", "eva")
+    rows = store.audit.page(Page())[0]
+    with pytest.raises(ConflictError, match="entel has announced 3 works within a day, which is the limit"):
+        announce(store, clock, 1, 2)
+    assert store.audit.page(Page())[0] == rows
+    store.works.announce("bitel", {}, clock.now(), clock.now() + HOUR, "rosa", "upgrade")
+    await clock.advance(24 * 3600 + 1)
+    announce(store, clock, 1, 2)

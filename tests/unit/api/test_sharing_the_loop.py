@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, cast
@@ -110,7 +111,7 @@ def alarm(number: int, note: str = "") -> AlarmView:
 
 async def test_a_follower_is_sent_all_news_in_one_piece_and_then_only_what_changed() -> None:
     seen = _Alarms([alarm(number) for number in range(1000)])
-    events = follow(cast("View", seen), "alarms", partial(_events, cast("View", seen)))
+    events = follow(cast("View", seen), "alarms", partial(_events, cast("View", seen)), nullcontext)
     first = await anext(events)
     assert first.count("event: alarm\n") == 1000
     assert first.index('"a-999"') < first.index('"a-0"')

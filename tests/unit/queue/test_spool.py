@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
+import bz2
 import json
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from queue import Empty
 
 import pytest
-from kombu import Connection
+from kombu import Connection, Message
 
 from controller.queue.app import QUEUE, WAKE, make_app
 from controller.queue.wakeups import CeleryWakeups
@@ -83,6 +85,19 @@ def test_garbage_is_set_aside_and_the_next_message_read(folder: Path, connection
     (kept,) = folder.joinpath("messages").iterdir()
     assert kept.suffix == ".garbage"
     assert kept.read_bytes() == garbage
+
+
+@pytest.mark.parametrize("form", ["bzip2", "gzip", "xz", "zlib", "application/x-bz2"])
+def test_no_message_is_unpacked(form: str) -> None:
+    bomb = base64.b64encode(bz2.compress(b" " * (64 << 20))).decode()
+    tracemalloc.start()
+    try:
+        got = Message(body=base64.b64decode(bomb), headers={"compression": form}, content_type="application/json")
+        (_, error, _), *more = got.errors  # for which the consumer sets it aside
+        assert (str(error), more) == ("our messages are not compressed", [])
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_many_readers_never_share_a_message(folder: Path) -> None:
