@@ -11,8 +11,9 @@ import typer
 from controller.cli import completion
 from controller.cli.completion import Selector
 from controller.cli.errors import DIFFERENT, FAILED
-from controller.cli.output import Json, age, client, counted, manner, out, print_json, styled, when
+from controller.cli.output import Json, age, client, counted, err, manner, out, print_json, styled, when
 from controller.cli.pager import paged
+from controller.cli.progress import counting, working
 from controller.cli.tables import Column, indented, table
 
 app = typer.Typer(no_args_is_help=True, help="Base stations: on record, and as they are now.")
@@ -196,7 +197,8 @@ def drift(
     as_json: Json = False,
 ) -> None:
     """Read adopted devices, and show what differs from what was last applied."""
-    said = client().post("/v1/devices/drift", {"selector": selector})
+    with working("reading devices", shown=not as_json):
+        said = client().post("/v1/devices/drift", {"selector": selector})
     differing = {station: rows for station, rows in said["stations"].items() if rows}
     if as_json:
         print_json(said)
@@ -234,7 +236,12 @@ def _show_drift(said: dict[str, Any], differing: dict[str, Any]) -> None:
 @app.command(epilog="Example: minka device adopt 'region=cusco'")
 def adopt(selector: Selector, as_json: Json = False) -> None:
     """Adopt stations: before that, Minka only observes them. Changes nothing on them."""
-    said = client().post("/v1/devices/adopt", {"selector": selector})
+    body = {"selector": selector}
+    if err.is_terminal and not as_json:
+        with counting("reading and adopting devices", "putting them on record") as report:
+            said = client().progress("/v1/devices/adopt", body, report)
+    else:
+        said = client().post("/v1/devices/adopt", body)
     failed = {station: text for station, text in said.items() if not text.startswith("adopted")}
     if as_json:
         print_json(said)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from controller.cli.errors import FAILED, UNREACHABLE, CliError
 from controller.cli.output import bold, client, coloured, counted, err, out, print_json
+from controller.cli.progress import working
 from controller.cli.waits import show_waits
 from controller.models.enums import Outcome, RunState
+from controller.models.untrusted import visible
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -44,24 +45,26 @@ class _Bars:
         )
 
         self._strategy: Mapping[str, Any] = run.get("strategy", {})
-        self._totals: dict[int, int] = {}
+        #: Devices that have not ended, by wave.
+        self._open: dict[int, list[str]] = {}
         for job in jobs:
-            self._totals[_wave(job)] = self._totals.get(_wave(job), 0) + 1
+            self._open.setdefault(_wave(job), []).append(job["station"])
+        self._totals = {wave: len(stations) for wave, stations in self._open.items()}
         columns = (
             TextColumn("{task.description}", markup=False),
-            BarColumn(),
+            BarColumn(bar_width=16),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
+            TextColumn("{task.fields[awaited]}", markup=False),
         )
         self.progress = Progress(*columns, console=out, disable=silent or not out.is_terminal)
         self._silent = silent
         self._waits: set[str] = set()
         self._remarks: dict[str, list[str]] = {}
         self._tasks: dict[int, TaskID] = {
-            wave: self.progress.add_task(self._name(wave), total=count, start=False)
+            wave: self.progress.add_task(self._name(wave), total=count, start=False, awaited="")
             for wave, count in sorted(self._totals.items())
         }
-        self._done = dict.fromkeys(self._totals, 0)
 
     def _name(self, wave: int) -> str:
         return name_of(wave, len(self._totals), self._strategy)
@@ -71,21 +74,29 @@ class _Bars:
         for wave, task in self._tasks.items():
             if wave <= _wave(run) and run["state"] != RunState.QUEUED:
                 self.progress.start_task(task)
+                self._await(wave)
         if not self._silent:
             self._waits = show_waits(run, self._waits)
+
+    def _await(self, wave: int) -> None:
+        """Show for which devices the wave waits."""
+        first, *more = [*self._open[wave], ""]
+        others = f" and {len(more) - 1} more" if len(more) > 1 else ""
+        self.progress.update(self._tasks[wave], awaited=f"waits for {visible(first)}{others}" if first else "")
 
     def job(self, job: dict[str, Any]) -> None:
         """Count a job that ended; print it at once if it did not go well."""
         wave = _wave(job)
-        self._done[wave] += 1
+        self._open[wave].remove(job["station"])
         self.progress.advance(self._tasks[wave])
+        self._await(wave)
         if self._silent:
             return
         if job["outcome"] == Outcome.SUCCEEDED and job.get("detail"):
             self._remarks.setdefault(job["detail"], []).append(job["station"])
         elif not Outcome(job["outcome"]).good:
             out.print(f"{job['station']}:", coloured(job["outcome"]), job.get("detail") or "")
-        if not out.is_terminal and self._done[wave] == self._totals[wave]:
+        if not out.is_terminal and not self._open[wave]:
             out.print(f"{self._name(wave)}: {self._totals[wave]} done")
 
     def remarks(self) -> None:
@@ -93,18 +104,6 @@ class _Bars:
         for remark, stations in self._remarks.items():
             named = ", ".join(stations[:_MOST]) + (", …" if len(stations) > _MOST else "")
             out.print(f"{counted(len(stations), 'device')} ({named}): {remark}", soft_wrap=True)
-
-
-@contextmanager
-def reading() -> Iterator[Callable[[int, int], None]]:
-    """Show a bar for devices that are read; the result is called with the number done and the total."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
-
-    name = TextColumn("{task.description}", markup=False)
-    columns = (name, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True) as progress:
-        task = progress.add_task("reading devices", total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total or None, refresh=True)
 
 
 def _wave(seen: dict[str, Any]) -> int:
@@ -129,7 +128,9 @@ def follow(run_id: str, *, as_json: bool = False) -> None:
     from controller.ports.clock import SystemClock  # noqa: PLC0415
 
     api = client()
-    bars = _Bars(api.get(f"/v1/runs/{run_id}"), api.all(f"/v1/runs/{run_id}/jobs"), silent=as_json)
+    with working("asking for the run and its jobs", shown=not as_json):
+        run, jobs = api.get(f"/v1/runs/{run_id}"), api.all(f"/v1/runs/{run_id}/jobs")
+    bars = _Bars(run, jobs, silent=as_json)
     last: dict[str, Any] = {}
     shown: set[str] = set()
     try:

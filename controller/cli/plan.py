@@ -12,7 +12,7 @@ from controller.cli import completion
 from controller.cli.approvals import Contracts, contractual, show_outlook
 from controller.cli.completion import Selector
 from controller.cli.errors import DIFFERENT, ORPHANED, WRONG_INPUT, CliError
-from controller.cli.follow import accepted, reading
+from controller.cli.follow import accepted
 from controller.cli.output import (
     Detach,
     Json,
@@ -29,7 +29,8 @@ from controller.cli.output import (
     when,
 )
 from controller.cli.pager import paged
-from controller.cli.plan_view import show_conclusion, show_plan
+from controller.cli.plan_view import show_conclusion, show_extent, show_plan
+from controller.cli.progress import counting, working
 from controller.cli.tables import Column, table
 from controller.models.enums import Policy
 
@@ -113,15 +114,21 @@ def undo(
         _show(made, every=every)
 
 
-@paged()
 def _show(made: dict[str, Any], *, every: bool) -> None:
-    """Print a plan, what it waits for, and last what it does and the next commands."""
-    show_plan(made, every=every)
-    if "selector" not in made:  # a tenant sees its part
-        return
-    if made["changes"]:
-        show_outlook(client().get(f"/v1/plans/{made['id']}/outlook"), before=True)
-    show_conclusion(made)
+    """Print a plan, what it waits for, and last what it does, the next commands, and what it comes to."""
+    outlook = None
+    if made["changes"] and "selector" in made:  # a tenant sees its part
+        with working("asking who has to agree"):
+            outlook = client().get(f"/v1/plans/{made['id']}/outlook")
+    with paged():
+        show_plan(made, every=every)
+        if "selector" not in made:
+            return
+        if outlook is not None:
+            show_outlook(outlook, before=True)
+        show_conclusion(made)
+        if outlook is not None:
+            show_extent(made, outlook["extent"])
 
 
 def _made(path: str, body: dict[str, Any], *, shown: bool = False) -> dict[str, Any]:
@@ -129,7 +136,7 @@ def _made(path: str, body: dict[str, Any], *, shown: bool = False) -> dict[str, 
     api = client()
     try:
         if shown and err.is_terminal:
-            with reading() as report:
+            with counting("reading devices", "putting the plan on record") as report:
                 return dict(api.progress(path, body, report))
         made: dict[str, Any] = api.post(path, body)
     except CliError as error:
@@ -227,15 +234,13 @@ def apply(
         "confirm_timeout": confirm_timeout,
         "check_timeout": check_timeout,
     }
-    run = client().post(
-        "/v1/runs",
-        {
-            "plan": plan_id,
-            "strategy": strategy,
-            "reason": reason,
-            "contracts": contractual(contract),
-            "overtake": overtake,
-        },
-        {"Idempotency-Key": key or new_key()},
-    )
+    asked = {
+        "plan": plan_id,
+        "strategy": strategy,
+        "reason": reason,
+        "contracts": contractual(contract),
+        "overtake": overtake,
+    }
+    with working("checking the plan and putting the run on record", shown=not as_json):
+        run = client().post("/v1/runs", asked, {"Idempotency-Key": key or new_key()})
     accepted(run, f"of plan {plan_id}", detach=detach, as_json=as_json)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from controller.cli.output import counted, out, styled
+from controller.cli.output import bold, counted, out, styled
 from controller.cli.pager import paged
 from controller.cli.tables import Column, table
 
@@ -196,6 +196,15 @@ def show_findings(findings: Sequence[Mapping[str, str]]) -> None:
             out.print(styled(severity, colour), message)
         if len(messages) > 3:
             out.print(f"… and {len(messages) - 3} more of {code}")
+
+
+def show_extent(made: Mapping[str, Any], extent: Mapping[str, int]) -> None:
+    """Print what a plan comes to, in one line."""
+    nodes = f"{extent['added']:,} added, {extent['changed']:,} changed, {extent['removed']:,} removed"
+    orphaned = sum(made["orphans"]["nodes"].values()) if made.get("orphans") else 0
+    left = f", {orphaned:,} orphaned" if orphaned else ""
+    locked = f"{extent['cells_locked']:,} {'cell' if extent['cells_locked'] == 1 else 'cells'} locked"
+    out.print(bold(f"{nodes}{left}; {locked}, {extent['people']:,} people reached"))
 
 
 class Conclusion(NamedTuple):

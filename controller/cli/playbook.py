@@ -42,6 +42,7 @@ from controller.cli.plan_view import (
     stations_in_short,
     without_addresses,
 )
+from controller.cli.progress import working
 from controller.cli.tables import Column, table
 
 app = typer.Typer(no_args_is_help=True, help="Playbooks: procedures written in YAML.")
@@ -164,7 +165,9 @@ def dry_run(
 
     Changes nothing.
     """
-    said = client().post(f"/v1/playbooks/{name}/dry-run", {"parameters": _parameters(values), "on_hold": on_hold})
+    asked = {"parameters": _parameters(values), "on_hold": on_hold}
+    with working("reading devices and preparing the run", shown=not as_json):
+        said = client().post(f"/v1/playbooks/{name}/dry-run", asked)
     if as_json:
         print_json(said)
     else:
@@ -186,17 +189,15 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run a playbook and watch it. Interrupting the command does not stop the run."""
-    run = client().post(
-        f"/v1/playbooks/{name}/runs",
-        {
-            "parameters": _parameters(values),
-            "on_hold": on_hold,
-            "reason": reason,
-            "contracts": contractual(contract),
-            "overtake": overtake,
-        },
-        {"Idempotency-Key": key or new_key()},
-    )
+    asked = {
+        "parameters": _parameters(values),
+        "on_hold": on_hold,
+        "reason": reason,
+        "contracts": contractual(contract),
+        "overtake": overtake,
+    }
+    with working("reading devices and preparing the run", shown=not as_json):
+        run = client().post(f"/v1/playbooks/{name}/runs", asked, {"Idempotency-Key": key or new_key()})
     if not as_json:
         _show_left_out(run["plan"])
     accepted(run, f"of playbook {name}", detach=detach, as_json=as_json)

@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, Field
 from controller.models.alarm import PerceivedSeverity
 from controller.models.network import Network
 from controller.models.people import Role
+from controller.models.plan import Extent
 from controller.models.scalars import HOST, Identifier, Name, Noun
 from controller.models.sharing import ActionClass, Consent, MaintenanceWindow
 
@@ -171,6 +172,7 @@ class Outlook(Noun):
         tenants: Tenants that are notified.
         waits: Number of stations that may not begin now, by reason, with windows in local time.
         overridden: By whom and why windows and freezes are overridden; empty if they are not.
+        extent: Of a plan: what it comes to.
     """
 
     subject: str
@@ -180,6 +182,7 @@ class Outlook(Noun):
     tenants: tuple[str, ...] = ()
     waits: dict[str, int] = {}
     overridden: str = ""
+    extent: Extent | None = None
 
 
 class Freeze(Noun):

@@ -1022,6 +1022,11 @@ class Network(Noun):
         found = {self.site_of(device), *(self.station_by_id[station].site for station in self.stations_behind(device))}
         return tuple(sorted(found - {""}))
 
+    def people_behind(self, devices: Iterable[str]) -> int:
+        """Population of the sites of devices, and of the stations that depend on them."""
+        sites = {site for device in devices for site in self.sites_behind(device)}
+        return sum(self.site_by_id[site].population for site in sites)
+
     def people_at(self, cells: Iterable[str]) -> int:
         """Population of the sites of cells (``station/cell``)."""
         stations = {cell.partition("/")[0] for cell in cells}

@@ -242,6 +242,24 @@ class Orphans(Noun):
     afterwards: bool = False
 
 
+class Extent(Noun):
+    """What a plan comes to, in figures.
+
+    Attributes:
+        added: Nodes that it creates.
+        changed: Nodes of which it changes leaves, apart from the administrative state of cells that it locks.
+        removed: Nodes that it deletes, with those below them.
+        cells_locked: Cells that it locks for a while, so that they are off air.
+        people: Population of the sites of its devices, and of the stations behind them.
+    """
+
+    added: int
+    changed: int
+    removed: int
+    cells_locked: int
+    people: int
+
+
 class Plan(Noun):
     """An immutable set of Changes.
 

@@ -29,6 +29,7 @@ from controller.models.people import Permission, Person
 from controller.models.plan import Change, DiffRow, Plan
 from controller.models.run import JobState, Run, Strategy
 from controller.models.sharing import ActionClass, Consent
+from controller.plan.extent import extent
 from controller.playbook.actions.shipped import registry
 from controller.playbook.language.library import parse
 from controller.runs.approval.clearance import reassess
@@ -149,9 +150,11 @@ def reject_plan(plan_id: str, said: Reason, backend: Backend, who: Approver) -> 
 
 @router.get("/plans/{plan_id}/outlook")
 def plan_outlook(plan_id: str, backend: Backend, _: Overseer) -> Outlook:
-    """Who has to agree to a plan, and what a run of it would wait for now."""
+    """Who has to agree to a plan, what a run of it would wait for now, and what it comes to."""
     plan = backend.store.plans.get(plan_id)
-    return outlook(backend.store, _constraints(backend, plan), Strategy(), backend.clock.now())
+    seen = outlook(backend.store, _constraints(backend, plan), Strategy(), backend.clock.now())
+    network = backend.store.networks.get(plan.network_digest)[1]
+    return seen.model_copy(update={"extent": extent(plan, network)})
 
 
 @router.get("/runs/{run_id}/outlook")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import orjson
 from fastapi import Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from controller.access.disclosure import TenantStation
 from controller.api.auth import Router, needs
+from controller.api.progress import with_progress
 from controller.api.services import Backend, Body, Listing, Paging, listing
+from controller.api.sse import EventStream
 from controller.api.views import CallerView, DeviceView, LiveConfig
 from controller.inventory.selectors import select, select_with_ways
 from controller.inventory.source import unknown
@@ -56,9 +59,24 @@ def devices(
     return listing(len(chosen), seen.stations(asked), paging)
 
 
-@router.post("/adopt")
-async def adopt(asked: Selection, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]) -> dict[str, str]:
-    """Adopt stations; until then Minka only observes them. Changes nothing on them."""
+@router.post("/adopt", response_model=dict[str, str])
+async def adopt(
+    asked: Selection,
+    backend: Backend,
+    who: Annotated[Person, needs(Permission.RUN)],
+    progress: bool = False,
+) -> dict[str, str] | EventStream:
+    """Adopt stations; until then Minka only observes them. Changes nothing on them.
+
+    With ``progress`` the answer is a stream of server-sent events: ``progress`` as stations are read, and in the end
+    ``adopted``, or ``problem``.
+    """
+    if progress:
+        return with_progress(
+            lambda seen: backend.planner.adopt(asked.selector, who.name, seen),
+            "adopted",
+            lambda said: (orjson.dumps(said), b"\n"),
+        )
     return await backend.planner.adopt(asked.selector, who.name)
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Response
 from fastapi.responses import StreamingResponse
@@ -12,22 +10,17 @@ from pydantic import Field
 
 from controller.access.disclosure import TenantPlan, TenantPlanHead
 from controller.api.auth import Router, needs
-from controller.api.problems import Problem, problem_of
+from controller.api.progress import with_progress
 from controller.api.services import Backend, Body, Listing, Paging, cut, listing
-from controller.api.sse import EventStream, event
 from controller.api.views import CallerView
-from controller.models.errors import MinkaError
 from controller.models.people import Permission, Person
 from controller.models.plan import Changes, Plan
 from controller.plan import PlanDifference, compare, json_parts
 from controller.ports.store import PlanHead
-from controller.runs.planning.planner import PlanRequest, Progress
+from controller.runs.planning.planner import PlanRequest
 from controller.runs.planning.undo import undo_plan
 
 router = Router(prefix="/v1", tags=["plans"])
-
-#: Seconds between two progress events.
-_POLL = 0.5
 
 
 class NewPlan(Body):
@@ -52,13 +45,6 @@ def _plan_response(plan: Plan | TenantPlan, status: int = 200) -> Response:
     return Response(plan.model_dump_json(), status, media_type="application/json")
 
 
-class Reading(Body):
-    """How many of the selected stations are read and compared; the total is 0 until it is known."""
-
-    done: int
-    total: int
-
-
 @router.post("/plans", status_code=201, response_model=Plan)
 async def make(
     asked: NewPlan, backend: Backend, who: Annotated[Person, needs(Permission.PLAN)], progress: bool = False
@@ -70,29 +56,9 @@ async def make(
     """
     request = PlanRequest(asked.selector, asked.remove, asked.expect_stations, identities=asked.identities)
     if progress:
-        return EventStream(_progress_of(lambda seen: backend.planner.plan(request, who.name, seen)))
+        return with_progress(lambda seen: backend.planner.plan(request, who.name, seen), "plan", json_parts)
     made = await backend.planner.plan(request, who.name)
     return _plan_response(made, 201)
-
-
-async def _progress_of(planning: Callable[[Progress], Coroutine[Any, Any, Plan]]) -> AsyncIterator[str]:
-    """Progress of planning, twice a second, then its result; ends when the client disconnects."""
-    seen = Progress()
-    making = asyncio.create_task(planning(seen))
-    try:
-        while not making.done():
-            yield event("progress", Reading(done=seen.done, total=seen.total))
-            await asyncio.wait([making], timeout=_POLL)
-        plan = making.result()
-    except MinkaError as error:
-        yield event("problem", Problem.model_validate_json(bytes(problem_of(error).body)))
-        return
-    finally:
-        making.cancel()
-    yield "event: plan\ndata: "
-    for part in json_parts(plan):
-        yield part.decode()
-    yield "\n"
 
 
 class UndoRequest(Body):
@@ -115,7 +81,9 @@ async def undo(
     answer is a stream of server-sent events, as of `POST /v1/plans`.
     """
     if progress:
-        return EventStream(_progress_of(lambda seen: undo_plan(backend.planner, run_id, asked.remove, who.name, seen)))
+        return with_progress(
+            lambda seen: undo_plan(backend.planner, run_id, asked.remove, who.name, seen), "plan", json_parts
+        )
     made = await undo_plan(backend.planner, run_id, asked.remove, who.name)
     return _plan_response(made, 201)
 

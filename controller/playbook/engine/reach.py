@@ -39,13 +39,12 @@ def reach(
     else:
         nodes = (entry for station in stations for entry in nodes_behind(network, station, ledger))
         tenants = {owner for entry in nodes for owner in entry.owners} - {HOST}
-    sites = {site for station in stations for site in network.sites_behind(station)}
     behind = {one for station in stations for one in network.stations_behind(station)}
     return Reach(
         stations=len(stations),
         cells=sum(len(network.cells_by_station.get(station, ())) for station in behind),
         tenants=tuple(sorted(tenants)),
-        people=sum(network.site_by_id[site].population for site in sites),
+        people=network.people_behind(stations),
     )
 
 

@@ -525,18 +525,27 @@ class Planner:
         ledgers = await self._store.ledger.find(behind)
         return watched(change, network, ledgers)
 
-    async def adopt(self, selector: str, actor: str) -> dict[str, str]:
+    async def adopt(self, selector: str, actor: str, progress: Progress | None = None) -> dict[str, str]:
         """Adopt the selected stations, and the routers of their sites; see ``adopt_devices``."""
         _, network = await self._store.networks.get()
-        return await self.adopt_devices(selected(network, selector), actor)
+        return await self.adopt_devices(selected(network, selector), actor, progress)
 
-    async def adopt_devices(self, stations: Sequence[str], actor: str) -> dict[str, str]:
+    async def adopt_devices(
+        self, stations: Sequence[str], actor: str, progress: Progress | None = None
+    ) -> dict[str, str]:
         """Adopt devices: nodes that match the intent exactly enter the ledger.
+
+        Args:
+            stations: The devices.
+            actor: Who asks, for the record.
+            progress: Is told how many are done.
 
         Returns:
             By device, ``adopted`` with the number of nodes, or why not.
         """
         digest, network = await self._store.networks.get()
+        progress = progress or Progress()
+        progress.total = len(stations)
         intent = await self._intent(network, stations)
 
         async def adopt(station: str, view: StationView) -> str:
@@ -551,7 +560,12 @@ class Planner:
             await self._store.devices.adopt(station, nodes, digest, actor, generation)
             return f"adopted, {len(nodes)} nodes"
 
-        return await self.each(network, stations, adopt)
+        async def one(station: str, view: StationView) -> str:
+            said = await adopt(station, view)
+            progress.done += 1
+            return said
+
+        return await self.each(network, stations, one)
 
     async def carried(self) -> tuple[list[CarriedNodes], list[str]]:
         """Managed nodes on all adopted stations, in the form of the ledger; and stations that could not be read."""

@@ -404,31 +404,6 @@ async def test_people_resume_what_the_breaker_stopped(bench: ApiBench) -> None:
     assert (row.actor, row.detail) == ("ana", {"on": "off", "reason": "a backhaul came back"})
 
 
-async def test_planning_tells_how_far_it_is(bench: ApiBench) -> None:
-    await load_and_adopt(bench)
-    made = await plan(bench, expect_stations=4)
-    answer = await bench.client.post("/v1/plans?progress=true", json={"expect_stations": 4})
-    *progress, (name, whole) = events_of(answer.text)
-    assert {one for one, _ in progress} == {"progress"}
-    assert all(0 <= said["done"] <= said["total"] for _, said in progress)
-    assert (name, whole["id"], whole["changes"]) == ("plan", made["id"], made["changes"])
-    refused = await bench.client.post("/v1/plans?progress=true", json={"expect_stations": 1})
-    name, problem = events_of(refused.text)[-1]
-    assert (name, problem["status"], problem["type"]) == ("problem", 409, "urn:minka:error:plan-refused")
-    assert problem["detail"].endswith("expect 4 devices")
-
-
-async def test_so_does_planning_what_takes_a_run_back(bench: ApiBench) -> None:
-    await load_and_adopt(bench)
-    made = await plan(bench, expect_stations=4)
-    run = (await bench.client.post("/v1/runs", json={"plan": made["id"]})).json()
-    answer = await bench.client.post(f"/v1/runs/{run['id']}/undo?progress=true", json={})
-    *progress, (name, problem) = events_of(answer.text)
-    assert {one for one, _ in progress} == {"progress"}
-    assert (name, problem["status"]) == ("problem", 409)
-    assert "wait for its end" in problem["detail"]
-
-
 async def test_the_audit_trail_is_asked_for_what_is_wanted(bench: ApiBench) -> None:
     first, *_ = await load_and_adopt(bench)
     begun = bench.store.audit.page(Page())[0]

@@ -13,7 +13,7 @@ import pytest
 from controller.cli import follow as follow_module
 from controller.cli.client import FAILED, UNREACHABLE, WRONG_INPUT, Client, CliError, _refused
 from controller.cli.follow import _events, _news
-from controller.cli.output import err
+from controller.cli.output import err, out
 from controller.ports.clock import VirtualClock
 from tests.support.minka import environment, minka
 
@@ -123,6 +123,38 @@ def test_what_was_not_proved_of_good_ends_is_said_once_for_all(
     assert said.count(kept) == 1
     assert f"7 devices (PE-0, PE-1, PE-2, PE-3, PE-4, …): {kept}" in said
     assert "as it is" not in said
+
+
+def test_a_wave_says_for_which_devices_it_waits(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jobs = [{"station": f"PE-{n}", "wave": 0, "outcome": "succeeded", "detail": ""} for n in range(3)]
+    monkeypatch.setattr(out, "_force_terminal", True)
+    bars = follow_module._Bars({}, jobs, silent=False)
+    (task,) = bars.progress.tasks
+    awaited = [task.fields["awaited"]]
+    bars.run({"state": "running", "wave": 0, "counts": {}})
+    awaited.append(task.fields["awaited"])
+    for job in jobs:
+        bars.job(job)
+        awaited.append(task.fields["awaited"])
+    assert awaited == ["", "waits for PE-0 and 2 more", "waits for PE-1 and 1 more", "waits for PE-2", ""]
+    assert (task.completed, task.total) == (3, 3)
+
+
+def test_adopting_shows_at_a_terminal_how_far_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    said = [("progress", {"done": 1200, "total": 3100}), ("progress", {"done": 3100, "total": 3100})]
+    text = "".join(f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in said)
+    text += f"event: adopted\ndata: {json.dumps({'S1': 'adopted, 7 nodes', 'S2': 'no answer'})}\n\n"
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", lambda *_: httpx.Response(200, text=text))
+    monkeypatch.setattr(err, "_force_terminal", True)
+    monkeypatch.setattr(err, "is_interactive", True)
+    monkeypatch.setenv("TERM", "xterm")
+    shown = minka("device", "adopt", "*", env=environment(tmp_path, 1))
+    assert (shown.status, shown.out.splitlines()) == (1, ["not adopted S2: no answer", "1 of 2 adopted"])
+    assert "reading and adopting devices" in shown.err
+    assert "1200/3100" in shown.err
+    assert "putting them on record" in shown.err
 
 
 def test_only_the_wave_of_the_canary_is_called_so(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from controller.cli.plan_view import Row, conclusion, grouped, show_conclusion, show_plan
+from controller.cli.plan_view import Row, conclusion, grouped, show_conclusion, show_extent, show_plan
 
 LINK = "MME address 10.17.1.11; local address and VLAN {} 1017; served PLMN 716-17"
 
@@ -135,6 +135,16 @@ def test_orphans_are_told_last_with_the_command_that_removes_them() -> None:
     assert sentence(held).splitlines()[-2:] == [
         "1 node of bitel on 1 device is orphaned: nothing asks for it any more.",
         "Orphaned nodes stay that hold nodes which have to stay.",
+    ]
+
+
+def test_what_a_plan_comes_to_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    extent = {"added": 2444, "changed": 24, "removed": 0, "cells_locked": 1, "people": 425_199}
+    show_extent(plan([("S1", row("x", "y"))]), extent)
+    show_extent(plan([("S1", row("x", "y"))], orphans=orphans()), extent | {"cells_locked": 12})
+    assert capsys.readouterr().out.splitlines() == [
+        "2,444 added, 24 changed, 0 removed; 1 cell locked, 425,199 people reached",
+        "2,444 added, 24 changed, 0 removed, 395 orphaned; 12 cells locked, 425,199 people reached",
     ]
 
 
