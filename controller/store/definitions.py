@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Column, Integer, LargeBinary, Select, Table, select
+from sqlalchemy import Column, Integer, LargeBinary, Select, Table, bindparam, case, select
 
 from controller.models.definitions import DefinitionFiles, Definitions
 from controller.models.errors import NotFoundError
@@ -28,7 +28,11 @@ definitions = Table(
     Column("content", LargeBinary, nullable=False),
 )
 
-_HEADS = select(*(definitions.c[name] for name in ("number", "digest", "by", "reason", "at")))
+#: The content only where it is not in memory, so that a read takes one statement whatever is there.
+_NEW_CONTENT = case(
+    (definitions.c.digest.in_(bindparam("known", expanding=True)), None), else_=definitions.c.content
+).label("content")
+_VERSIONS = select(*(definitions.c[name] for name in ("number", "digest", "by", "reason", "at")), _NEW_CONTENT)
 #: Action of the audit row of a version that is put in force.
 PUT_IN_FORCE = "definitions.in-force"
 #: Changed files of which the audit trail has the names.
@@ -75,21 +79,20 @@ class SqlDefinitions(SqlRepository, DefinitionVersions[Sync]):
         return Definitions(number, digest, by, reason, tx.now, files)
 
     def _latest(self, tx: Tx, at: datetime | None = None) -> Definitions | None:
-        query = _HEADS if at is None else _HEADS.where(definitions.c.at <= at)
+        query = _VERSIONS if at is None else _VERSIONS.where(definitions.c.at <= at)
         return self._loaded(tx, query.order_by(definitions.c.number.desc()).limit(1))
 
     def _first(self, tx: Tx) -> Definitions | None:
-        return self._loaded(tx, _HEADS.order_by(definitions.c.number).limit(1))
+        return self._loaded(tx, _VERSIONS.order_by(definitions.c.number).limit(1))
 
     def _loaded(self, tx: Tx, query: Select[Any]) -> Definitions | None:
-        row = tx.execute(query).one_or_none()
+        known = self._known
+        row = tx.execute(query, {"known": list(known)}).one_or_none()
         if row is None:
             return None
-        known = self._known
         if row.digest not in known:
-            content = tx.execute(select(definitions.c.content).where(definitions.c.number == row.number)).scalar_one()
             kept = dict(list(known.items())[1 - _CACHED :])
-            stored = orjson.loads(zlib.decompress(content))
+            stored = orjson.loads(zlib.decompress(row.content))
             unread = {path: (line, reason) for path, (line, reason) in stored["unread"].items()}
             self._known = known = {**kept, row.digest: DefinitionFiles(stored["texts"], unread)}
         return Definitions(row.number, row.digest, row.by, row.reason, row.at, known[row.digest])

@@ -15,6 +15,8 @@ from tests.docs.reference import commands
 COMMANDS = dict(commands(typer.main.get_command(app)))
 #: Commands that work on this machine alone.
 LOCAL = {
+    "minka definitions check",
+    "minka wait",
     "minka up",
     "minka logout",
     "minka api",
