@@ -21,8 +21,9 @@ from tests.unit.cli.test_commands import ALL, ENDLESS
 HOSTILE = "[/][red]\x1b[2J\x1b]0;x\x07\x9b1m\u202e\nforged: all is well"
 #: Commands that ask no API.
 SILENT = {"logout", "definitions check", "network check", "playbook check", "playbook schema", "rules check"}
-#: Commands that end by themselves and show what others say; a rehearsal shows what we simulate, and takes long.
-SHOWING = set(ALL) - ENDLESS - {"rules rehearse"}
+#: Commands that end by themselves and show what others say; a rehearsal shows what we simulate, and takes long, and
+#: nobody's words are waited for.
+SHOWING = set(ALL) - ENDLESS - {"rules rehearse", "wait"}
 #: A file that is to be written may have no such name, and a proof with something wrong is none.
 REFUSING = {"network import", "report verify"}
 TINY = ROOT / "tests" / "fixtures" / "networks" / "tiny"
