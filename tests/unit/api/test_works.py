@@ -75,7 +75,7 @@ async def test_a_tenant_announces_lists_and_cancels_its_own_and_others_learn_not
         (work(begins=(NOW - timedelta(minutes=1)).isoformat()), 409, "begins"),
         (work(ends=(NOW - timedelta(minutes=1)).isoformat()), 409, "ends"),
         (work(ends=(NOW + timedelta(days=8)).isoformat()), 409, "within 7 days"),
-        (work(begins="9999-12-30T00:00:00Z", ends="9999-12-31T23:59:59-14:00"), 422, "no room"),
+        (work(begins="9999-12-30T00:00:00Z", ends="9999-12-31T23:59:59-14:00"), 422, "one of the years 1900 to 8999"),
         (work(nodes=["condor-mme-1"]), 422, "node of your core"),
         (work(reason=""), 422, "reason"),
         (work(tenant="condor"), 422, "tenant"),
