@@ -145,10 +145,12 @@ class _Opened:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sent:
+class Sent:
     """A request as it is sent.
 
     Attributes:
+        url: Its path.
+        content: Its body.
         room: Room for its answer, if it is one of several.
     """
 
@@ -463,7 +465,7 @@ class PoolApi:
         """
         once, asked = method != "GET" and "dryRun" not in (query or {}), self._clock.monotonic()
         content = None if body is None else orjson.dumps(body)
-        sent = _Sent(method, url, query or {}, content, {} if content is None else {"Content-Type": media}, room)
+        sent = Sent(method, url, query or {}, content, {} if content is None else {"Content-Type": media}, room)
         broke = False
         for left in reversed(range(_TIMES)):
             try:
@@ -489,7 +491,7 @@ class PoolApi:
             raise DeviceRefusedError(f"{self._where}: {_said(status, body)}")
         return Answer(status, body)
 
-    async def _observed(self, sent: _Sent) -> tuple[int, dict[str, Any], float | None]:
+    async def _observed(self, sent: Sent) -> tuple[int, dict[str, Any], float | None]:
         operation = "apply" if sent.headers.get("Content-Type") == _APPLY else sent.method.lower()
         operation = "dry-run" if "dryRun" in sent.query else operation
         began, result = self._clock.monotonic(), "lost"
@@ -509,7 +511,7 @@ class PoolApi:
             took = self._clock.monotonic() - began
             self._observations.took("minka_kubernetes_request_duration_seconds", took, operation, result)
 
-    async def _send(self, sent: _Sent) -> tuple[int, dict[str, Any], float | None]:
+    async def _send(self, sent: Sent) -> tuple[int, dict[str, Any], float | None]:
         """Status, body, and seconds after which the server wants to be asked again; None where it does not."""
         failure: DeviceError
         async with self._opened() as opened:

@@ -7,7 +7,7 @@ of a function is left, no second one, and the record says which.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import Any
@@ -16,7 +16,7 @@ import orjson
 import pytest
 from sqlalchemy import select
 
-from controller.cloud.api import PoolApi
+from controller.cloud.api import PoolApi, Sent
 from controller.models.errors import LeaseLostError, SessionLostError
 from controller.models.facts import FunctionFact
 from controller.models.plan import Change, Changes, Plan
@@ -41,6 +41,14 @@ from tests.support.soak import SOAK, TURNS
 from tests.unit.plan import samples
 from tests.unit.runs.transaction_bench import InstantStore, JumpClock, Killed, add_tenant, begin_anew
 
+#: Status, body, and seconds after which the server wants to be asked again.
+Reply = tuple[int, dict[str, Any], float | None]
+#: How any connection sends a request; and how this one does, as a strike may let it.
+Send = Callable[[PoolApi, Sent], Awaitable[Reply]]
+Onward = Callable[[Sent], Awaitable[Reply]]
+#: What happens in the place of a request, or before it.
+Strike = Callable[[Onward, Sent], Awaitable[Reply | None]]
+
 NETWORK = samples.virtual()
 QUICK = Strategy(check_timeout=2, confirm_timeout=60)
 NOTHING: Tree = {f"/Function[{NAME}]": {}}
@@ -60,21 +68,20 @@ class PoolConnection:
     """
 
     at: int = 0
-    strike: Callable[[Callable[..., Any], tuple[Any, ...]], Any] | None = None
+    strike: Strike | None = None
     writes: bool = False
     asked: int = 0
-    send: Callable[..., Any] = field(init=False, repr=False)
+    send: Send = field(init=False, repr=False)
 
-    async def __call__(self, api: PoolApi, *asked: Any) -> Any:
-        method, _, query, *_ = asked
-        dry = "dryRun" in (query or {}) or b'"dryRun"' in (asked[3] or b"")
-        if not self.writes or (method != "GET" and not dry):
+    async def __call__(self, api: PoolApi, sent: Sent) -> Reply:
+        dry = "dryRun" in sent.query or b'"dryRun"' in (sent.content or b"")
+        if not self.writes or (sent.method != "GET" and not dry):
             self.asked += 1
             if self.asked == self.at and self.strike is not None:
-                answer = await self.strike(self.send, (api, *asked))
+                answer = await self.strike(partial(self.send, api), sent)
                 if answer is not None:
                     return answer
-        return await self.send(api, *asked)
+        return await self.send(api, sent)
 
 
 @pytest.fixture
@@ -82,8 +89,8 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> PoolConnection:
     made = PoolConnection()
     made.send = PoolApi._send
 
-    async def send(api: PoolApi, *asked: Any) -> Any:
-        return await made(api, *asked)
+    async def send(api: PoolApi, sent: Sent) -> Reply:
+        return await made(api, sent)
 
     monkeypatch.setattr(PoolApi, "_send", send)
     return made
@@ -231,9 +238,9 @@ async def test_a_function_changes_as_planned(pools: Pools, name: str) -> None:
 @EACH
 @pytest.mark.parametrize("turn", TURNS)
 async def test_a_worker_may_die_at_any_request(pools: Pools, wire: PoolConnection, name: str, turn: int) -> None:
-    async def die(send: Callable[..., Any], asked: tuple[Any, ...]) -> None:
+    async def die(send: Onward, sent: Sent) -> None:
         if wire.at % 2 == turn:
-            await send(*asked)
+            await send(sent)
         raise Killed
 
     await each(pools, wire, SCENARIOS[name], die, writes=not SOAK)
@@ -241,8 +248,8 @@ async def test_a_worker_may_die_at_any_request(pools: Pools, wire: PoolConnectio
 
 @EACH
 async def test_an_answer_may_be_lost_at_any_request(pools: Pools, wire: PoolConnection, name: str) -> None:
-    async def lose(send: Callable[..., Any], asked: tuple[Any, ...]) -> None:
-        await send(*asked)
+    async def lose(send: Onward, sent: Sent) -> None:
+        await send(sent)
         raise SessionLostError("edge-1 did not answer within 5 s.")
 
     await each(pools, wire, SCENARIOS[name], lose, writes=not SOAK)
@@ -250,18 +257,18 @@ async def test_an_answer_may_be_lost_at_any_request(pools: Pools, wire: PoolConn
 
 @EACH
 async def test_an_answer_may_be_a_lie_at_any_write(pools: Pools, wire: PoolConnection, name: str) -> None:
-    async def lie(send: Callable[..., Any], asked: tuple[Any, ...]) -> Any:
-        api, method, url, query, content, headers = asked
-        if method == "DELETE":
-            content = orjson.dumps({**orjson.loads(content), "dryRun": ["All"]})
-        return await send(api, method, url, {**query, "dryRun": "All"}, content, headers)
+    async def lie(send: Onward, sent: Sent) -> Reply:
+        content = sent.content
+        if sent.method == "DELETE":
+            content = orjson.dumps({**orjson.loads(content or b"{}"), "dryRun": ["All"]})
+        return await send(replace(sent, query={**sent.query, "dryRun": "All"}, content=content))
 
     await each(pools, wire, SCENARIOS[name], lie, writes=True)
 
 
 @EACH
 async def test_pools_may_go_away_at_any_request(pools: Pools, wire: PoolConnection, name: str) -> None:
-    async def cut(_: Callable[..., Any], __: tuple[Any, ...]) -> None:
+    async def cut(_: Onward, __: Sent) -> None:
         for way in pools.ways.values():
             way.cut(Outage.REFUSAL)
             asyncio.get_running_loop().call_later(0.03, way.restore)
@@ -269,7 +276,7 @@ async def test_pools_may_go_away_at_any_request(pools: Pools, wire: PoolConnecti
     await each(pools, wire, SCENARIOS[name], cut, writes=not SOAK)
 
 
-async def each(pools: Pools, wire: PoolConnection, scenario: Scenario, strike: Any, *, writes: bool) -> None:
+async def each(pools: Pools, wire: PoolConnection, scenario: Scenario, strike: Strike, *, writes: bool) -> None:
     """Let something go wrong at each of the requests in turns; or at each write."""
     wire.writes, wire.strike = writes, strike
     count = await requests(pools, wire, scenario)
@@ -308,7 +315,7 @@ async def test_a_worker_that_lost_its_lease_writes_no_more(pools: Pools, wire: P
 
 @pytest.mark.parametrize("name", ["upgrade"])
 async def test_an_overloaded_server_is_asked_again(pools: Pools, wire: PoolConnection, name: str) -> None:
-    async def busy(_: Callable[..., Any], __: tuple[Any, ...]) -> Any:
+    async def busy(_: Onward, __: Sent) -> Reply:
         return 429, {"kind": "Status", "message": "too many requests", "details": {"retryAfterSeconds": 1}}, 1.0
 
     await each(pools, wire, SCENARIOS[name], busy, writes=True)
@@ -317,7 +324,7 @@ async def test_an_overloaded_server_is_asked_again(pools: Pools, wire: PoolConne
 async def test_a_quota_that_fills_up_in_the_middle_leaves_the_function_where_it_was(
     pools: Pools, wire: PoolConnection
 ) -> None:
-    async def fill(_: Callable[..., Any], __: tuple[Any, ...]) -> None:
+    async def fill(_: Onward, __: Sent) -> None:
         pools.fill("edge-2")
 
     scenario = SCENARIOS["move"]
@@ -334,7 +341,7 @@ async def test_a_quota_that_fills_up_in_the_middle_leaves_the_function_where_it_
 async def test_a_function_that_does_not_become_ready_stays_where_it_was(
     pools: Pools, wire: PoolConnection, monkeypatch: pytest.MonkeyPatch, *, edited: bool
 ) -> None:
-    async def edit(_: Callable[..., Any], __: tuple[Any, ...]) -> None:
+    async def edit(_: Onward, __: Sent) -> None:
         pools.edit("edge-1", NFDS, NAME.lower(), replicas=2)
 
     # What somebody edited can't become ready as asked any more, so that is not waited for until then.
@@ -355,7 +362,7 @@ async def test_a_function_that_does_not_become_ready_stays_where_it_was(
 
 
 async def test_what_somebody_edits_in_the_middle_is_not_lost(pools: Pools, wire: PoolConnection) -> None:
-    async def edit(_: Callable[..., Any], __: tuple[Any, ...]) -> None:
+    async def edit(_: Onward, __: Sent) -> None:
         pools.edit("edge-1", NFDS, NAME.lower(), capacity={"maxSessions": 7})
 
     scenario = SCENARIOS["upgrade"]

@@ -20,7 +20,7 @@ import pytest
 from pydantic import SecretStr
 
 from controller.assurance.checker import Checker
-from controller.cloud.api import PoolApi, _Opened
+from controller.cloud.api import PoolApi, Sent, _Opened
 from controller.cloud.devices import CloudDevices
 from controller.device import SshDevices
 from controller.device.transport import Transport
@@ -205,7 +205,8 @@ class VirtualCloud:
     def _mortal(self, asked: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def call(owner: Any, *given: Any, **named: Any) -> Any:
             life = self.life
-            name = f"{owner.target.station} {given[0]}" if isinstance(owner, PoolApi) else str(given[0].name)
+            (what, *_) = given
+            name = f"{owner.target.station} {what.method}" if isinstance(what, Sent) else str(what.name)
             killed = await life.reach(name)
             if killed and not life.after:
                 raise Killed
