@@ -32,6 +32,7 @@ class Failures:
 
     def __init__(self, observations: Observations) -> None:
         self._observations = observations
+        observations.begin("minka_health_checks_failed_total")
         self._followed: frozenset[str] = frozenset()
         self._checked: set[str] = set()
         self._failing: set[str] = set()

@@ -933,6 +933,11 @@ class Observations:
         with self._counting:
             self._sums.setdefault(metric, {}).setdefault(labels, [0.0])[0] += 1
 
+    def begin(self, metric: str) -> None:
+        """Show a counter without labels from 0 on: of one that begins at 1, Prometheus sees no increase."""
+        with self._counting:
+            self._sums.setdefault(metric, {}).setdefault((), [0.0])
+
     def state(self, metric: str, value: float, *labels: str) -> None:
         """Set a state, until it is set again."""
         self._states.setdefault(metric, {})[labels] = value

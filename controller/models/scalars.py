@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from datetime import date, time
+from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from functools import cache, cached_property
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticKnownError
+
+from controller.models.untrusted import is_meant
 
 #: Owner name of everything that belongs to no tenant.
 HOST = "host"
@@ -297,3 +299,16 @@ def _profile(value: str) -> str:
 
 
 Profile = Annotated[str, AfterValidator(_profile), Field(json_schema_extra={"enum": list(PROFILE_RATS)})]
+
+
+# ------------------------------------------------------------------------ times
+
+
+def _meant(at: datetime) -> datetime:
+    if not is_meant(at):
+        raise ValueError("a time is one of the years 1900 to 8999")
+    return at.astimezone(UTC)
+
+
+#: A time that a person or a program sends to the API, in UTC.
+Moment = Annotated[AwareDatetime, AfterValidator(_meant)]

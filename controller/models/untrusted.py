@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
-
-from pydantic import AfterValidator, AwareDatetime
 
 
 def visible(text: str) -> str:
@@ -26,16 +23,6 @@ EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo
 def is_meant(at: datetime) -> bool:
     """Whether a time with an offset is one that can be reckoned with: of the years 1900 to 8999."""
     return EARLIEST <= at < LATEST
-
-
-def _meant(at: datetime) -> datetime:
-    if not is_meant(at):
-        raise ValueError("a time is one of the years 1900 to 8999")
-    return at.astimezone(UTC)
-
-
-#: A time that a person or a program sends to the API, in UTC.
-Moment = Annotated[AwareDatetime, AfterValidator(_meant)]
 
 
 def moment(text: str | None) -> datetime | None:

@@ -29,7 +29,7 @@ from controller.models.alarm import (
 from controller.models.dispatch import DispatchPack
 from controller.models.errors import ConflictError, DeviceError, NotFoundError
 from controller.models.people import Permission, Person
-from controller.models.untrusted import Moment
+from controller.models.scalars import Moment
 from controller.ports.store import Page, RunRequest, Store
 from controller.remediation.dispatch import dispatch_pack
 from controller.runs.launch import Launcher

@@ -19,7 +19,7 @@ from controller.models.approval import Freeze
 from controller.models.errors import ConflictError, InputError, NotFoundError
 from controller.models.network import Network
 from controller.models.people import Permission, Person
-from controller.models.untrusted import Moment
+from controller.models.scalars import Moment
 from controller.runs.approval.clearance import reassess
 
 router = Router(prefix="/v1", tags=["freezes"])

@@ -13,7 +13,7 @@ from controller.models.errors import ConflictError, NotFoundError
 from controller.models.network import Network
 from controller.models.people import Permission, Person
 from controller.models.run import Hold, place_of
-from controller.models.untrusted import Moment
+from controller.models.scalars import Moment
 from controller.runs.approval.clearance import reassess
 
 router = Router(prefix="/v1/holds", tags=["holds"])

@@ -17,7 +17,7 @@ from controller.api.views import CallerView, IncidentReport, IncidentStory, Inci
 from controller.models.dispatch import DispatchPack
 from controller.models.incident import Incident, IncidentFilter, IncidentState
 from controller.models.people import Permission, Person
-from controller.models.untrusted import Moment
+from controller.models.scalars import Moment
 from controller.ports.store import Page
 from controller.remediation.dispatch import dispatch_pack
 

@@ -17,7 +17,7 @@ from controller.models.errors import InputError, NotFoundError
 from controller.models.measurement import DAY, HOUR, MONTH, QUARTER
 from controller.models.network import Network
 from controller.models.people import Permission, Person
-from controller.models.untrusted import Moment
+from controller.models.scalars import Moment
 from controller.performance.kpis import EVERYBODY, Kpi, Level
 from controller.performance.series import Series, csv_of, name_at, parts_at, series_of
 

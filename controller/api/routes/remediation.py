@@ -24,8 +24,7 @@ from controller.models.errors import ConflictError, InputError, NotFoundError
 from controller.models.network import Network
 from controller.models.people import Permission, Person
 from controller.models.rule import EVERYWHERE, REGION, TENANT, Figures, Proposal, ProposalState, RuleGrant, RuleMode
-from controller.models.scalars import Identifier
-from controller.models.untrusted import Moment
+from controller.models.scalars import Identifier, Moment
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Store
 from controller.remediation.backtest import Backtest, Backtested, RuleSummary, summed_up

@@ -20,8 +20,7 @@ from controller.models.metrics import Part
 from controller.models.people import Permission, Person
 from controller.models.process import Process, ProcessRole
 from controller.models.run import AuditRow
-from controller.models.scalars import Identifier
-from controller.models.untrusted import Moment
+from controller.models.scalars import Identifier, Moment
 from controller.observe.exposition import OPENMETRICS, TEXT, ScrapeScope
 from controller.ports.store import AuditQuery
 

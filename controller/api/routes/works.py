@@ -14,7 +14,7 @@ from controller.inventory.source import unknown
 from controller.models.announced_work import AnnouncedWork
 from controller.models.errors import ConflictError, InputError
 from controller.models.people import Permission, Person
-from controller.models.untrusted import Moment
+from controller.models.scalars import Moment
 
 router = Router(prefix="/v1/works", tags=["works"])
 

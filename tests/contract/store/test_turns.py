@@ -64,6 +64,13 @@ def open_wave(store: SqlStore, run: Run) -> None:
     store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, ready=ready))
 
 
+def subject_of(store: SqlStore, run: Run) -> str:
+    """What people approve of a run: each has a subject of its own."""
+    standing = store.approvals.standing(run.id)
+    assert standing is not None
+    return standing.constraints.subject
+
+
 def waits(store: SqlStore, run: Run) -> bool:
     return any("decided together" in reason for reason in store.runs.get(run.id).waits)
 
@@ -88,6 +95,7 @@ def test_groups_that_share_a_station_are_not_under_way_at_once(store: SqlStore) 
 def test_who_was_postponed_keeps_nobody(store: SqlStore) -> None:
     """Until its next window, or for as long as a hold stands."""
     one = together(store, "A", "B", subject="one", policy=Policy.UNIT)
+    mine = subject_of(store, one)
     other = together(store, "B", "C", subject="other")
     say(store, FREE)
     open_wave(store, one)
@@ -99,7 +107,7 @@ def test_who_was_postponed_keeps_nobody(store: SqlStore) -> None:
     say(store, FREE)
     assert [waits(store, run) for run in (one, other)] == [False, True]  # its turn is the first still
     store.approvals.reassess(
-        lambda standing: {"A": WAITS if standing.constraints.subject == "one" else FREE, "B": FREE, "C": FREE}, {}
+        lambda standing: {"A": WAITS if standing.constraints.subject == mine else FREE, "B": FREE, "C": FREE}, {}
     )
     assert [waits(store, run) for run in (one, other)] == [False, False]
 
@@ -107,6 +115,7 @@ def test_who_was_postponed_keeps_nobody(store: SqlStore) -> None:
 def test_units_that_begin_anew_wait_each_for_themselves(store: SqlStore) -> None:
     """One of them was away, say, and keeps nobody; the other one may begin at any moment, or has begun."""
     one = together(store, "A", "B", subject="one", policy=Policy.UNIT, units=True)
+    mine = subject_of(store, one)
     others = [together(store, "B", "C", subject="b"), together(store, "A", "D", subject="a")]
     say(store, FREE)
     open_wave(store, one)
@@ -118,7 +127,7 @@ def test_units_that_begin_anew_wait_each_for_themselves(store: SqlStore) -> None
     said = {"A": WAITS, "B": FREE}
     for _ in range(2):
         store.approvals.reassess(
-            lambda standing: said if standing.constraints.subject == "one" else dict.fromkeys("ABCD", FREE), {}
+            lambda standing: said if standing.constraints.subject == mine else dict.fromkeys("ABCD", FREE), {}
         )
         assert [waits(store, run) for run in (one, *others)] == [False, True, False]
         store.runs.advance(one.id, lambda run, jobs: Transition(run.state, ready=(jobs[1].id,)))
@@ -155,8 +164,9 @@ def test_what_is_decided_together_is_begun_together(store: SqlStore, policy: Pol
 
 def test_who_may_not_begin_keeps_nobody(store: SqlStore) -> None:
     one, other = together(store, "A", "B", subject="one"), together(store, "B", "A", subject="other")
+    mine = subject_of(store, one)
     store.approvals.reassess(
-        lambda standing: {"A": WAITS if standing.constraints.subject == "one" else FREE, "B": FREE}, {}
+        lambda standing: {"A": WAITS if standing.constraints.subject == mine else FREE, "B": FREE}, {}
     )
     assert [waits(store, run) for run in (one, other)] == [False, False]
     open_wave(store, other)
@@ -167,12 +177,13 @@ def test_who_may_not_begin_keeps_nobody(store: SqlStore) -> None:
 
 def test_the_next_wave_waits_before_it_is_opened(store: SqlStore) -> None:
     one = together(store, "A", "B", subject="one", waves=2)
+    mine = subject_of(store, one)
     other = together(store, "B", subject="other")
     open_wave(store, one)
     open_wave(store, other)
     worker = store.processes.register("w")
     store.approvals.reassess(
-        lambda standing: {"A": FREE, "B": WAITS if standing.constraints.subject == "one" else FREE}, {}
+        lambda standing: {"A": FREE, "B": WAITS if standing.constraints.subject == mine else FREE}, {}
     )
     assert {claim.job.station for claim in store.claims.take(worker, 10)} == {"A", "B"}
     say(store, FREE)
