@@ -244,7 +244,7 @@ async def test_a_station_that_was_repaired_is_read_until_its_alarm_ends() -> Non
             at=made.clock.now(),
         )
         alarm = store.alarms.report(report)
-        repairing = store.alarms.move(alarm, AlarmState.REPAIRING, actor="rule", run="r-1")
+        repairing = store.alarms.move(alarm, AlarmState.REPAIRING, actor="rule")
         assert repairing is not None
         await made.run(5)
         assert len(made.times("S0")) >= 4
