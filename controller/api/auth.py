@@ -40,7 +40,7 @@ from controller.api.services import Services
 from controller.inventory.source import suggest
 from controller.models.errors import InputError, MinkaError, NotFoundError, SignInError
 from controller.models.people import Permission, Person, Role
-from controller.models.untrusted_json import DEEPEST, is_deeper
+from controller.models.untrusted_json import DEEPEST, has_more, is_deeper
 from controller.ports.clock import Clock
 from controller.ports.store import NewToken, Store
 
@@ -281,6 +281,11 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 Router = partial(APIRouter, route_class=Route)
 
 
+#: Most values in the JSON of a body: each may be wrong, and a wrong one takes a hundred times the time of a right one.
+#: Network files are a few long strings.
+_MOST_VALUES = 100_000
+
+
 class _Shallow(Request):
     """A request with limits on its JSON: depth, and strings that are text."""
 
@@ -296,6 +301,8 @@ class _Shallow(Request):
             deep = is_deeper(value, DEEPEST)
         if deep:
             raise HTTPException(422, f"the JSON of the body is nested deeper than {DEEPEST} levels")
+        if has_more(value, _MOST_VALUES):
+            raise HTTPException(422, f"the JSON of the body has more than {_MOST_VALUES:,} values; send it in parts")
         body = await self.body()
         if (b"\\u" in body or b"\xed" in body) and not _is_text(value):
             raise HTTPException(

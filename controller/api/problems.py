@@ -144,11 +144,21 @@ def answer(error: HTTPException) -> JSONResponse:
     return problem(error.status_code, _CODES.get(error.status_code, "http-error"), str(error.detail), error.headers)
 
 
+#: Errors of one request that an answer names.
+_MOST_NAMED = 50
+
+
 def invalid(error: RequestValidationError) -> JSONResponse:
-    """The answer to a request that does not match the OpenAPI document; it repeats no values."""
-    problems = [_wrong(one) for one in error.errors()]
-    detail = "; ".join(f"{one['field']}: {one['message']}" for one in problems)
-    return problem(422, "invalid-input", detail, problems=problems)
+    """The answer to a request that does not match the OpenAPI document; it repeats no values, and names some errors.
+
+    A body may be wrong in each of its values, and the answer is far longer than that: nobody reads it.
+    """
+    errors = error.errors()
+    problems = [_wrong(one) for one in errors[:_MOST_NAMED]]
+    said = [f"{one['field']}: {one['message']}" for one in problems]
+    if len(errors) > _MOST_NAMED:
+        said.append(f"and {len(errors) - _MOST_NAMED} more")
+    return problem(422, "invalid-input", "; ".join(said), problems=problems)
 
 
 def _wrong(one: ErrorDetails) -> dict[str, str]:

@@ -139,7 +139,8 @@ def wait(
             if as_json:
                 print_json({"url": settings.url, "home": str(home)})
             else:
-                out.print(text.rstrip())
+                for line in text.splitlines():
+                    out.print(line)
             return
         if clock.monotonic() > end:
             running = "it is still starting" if _is_claimed(home) else "nobody started it"

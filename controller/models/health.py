@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime
 
-from controller.models.alarm import SLEEPING_CELL, Alarm
+from controller.models.alarm import SLEEPING_CELL, Alarm, AlarmSource
 from controller.models.cloud import ClusterState
 from controller.models.errors import AuthenticationError, HostKeyError, NotPermittedError
 from controller.models.network import DeviceKind, Noun
@@ -142,8 +142,15 @@ class Health(Noun):
         return self.cells.get(cell) is not ServiceState.DOWN and not (cut or self.lost)
 
     def with_sleepers(self, alarms: Iterable[Alarm]) -> Health:
-        """A copy in which cells with a standing alarm for a sleeping cell serve nobody, whatever the station says."""
-        asleep = (one for one in alarms if one.probable_cause == SLEEPING_CELL and one.cleared is None)
+        """A copy in which cells with a standing alarm for a sleeping cell serve nobody, whatever the station says.
+
+        Only Minka's own measurement knows: whoever else says so takes no tenant's consent away.
+        """
+        asleep = (
+            one
+            for one in alarms
+            if one.probable_cause == SLEEPING_CELL and one.source == AlarmSource.CHECK and one.cleared is None
+        )
         names = {cell.partition("/")[2] for one in asleep for cell in one.cells}
         return self.model_copy(update={"cells": self.cells | dict.fromkeys(names, ServiceState.DOWN)})
 

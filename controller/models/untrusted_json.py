@@ -54,6 +54,18 @@ def is_deeper(value: Any, most: int) -> bool:
     return True
 
 
+def has_more(value: Any, most: int) -> bool:
+    """Whether lists and objects hold more values than this in all; counted only that far."""
+    count, waiting = 0, [value]
+    while waiting:
+        inner = _inner(waiting.pop())
+        count += len(inner)
+        if count > most:
+            return True
+        waiting += (one for one in inner if isinstance(one, dict | list))
+    return False
+
+
 def _inner(value: Any) -> Any:
     if isinstance(value, dict):
         return value.values()

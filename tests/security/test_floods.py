@@ -18,7 +18,7 @@ from controller.models.alarm import AlarmReport, AlarmSource, PerceivedSeverity
 from controller.models.approval import VoteChoice
 from controller.models.errors import ConflictError, UnreachableError
 from controller.models.people import Person, Role
-from controller.models.untrusted_json import DEEPEST, is_deeper
+from controller.models.untrusted_json import DEEPEST, has_more, is_deeper
 from controller.nrm.tree import Observed
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Page
@@ -98,6 +98,38 @@ async def test_parameters_of_playbooks_are_no_deeper_either(bench: ApiBench) -> 
 async def test_a_body_as_deep_as_may_be_is_read(bench: ApiBench) -> None:
     answer = await ask(bench.app, "POST", "/v1/plans", "token-of-ana", body=nested(DEEPEST - 1))
     assert "nested" not in answer.problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/tokens", b'{"label":"x","scopes":[' + b"0," * 200_000 + b"0]}"),
+        ("/v1/webhooks/alertmanager", b'{"version":"4","alerts":[' + b"{}," * 200_000 + b"{}]}"),
+        ("/v1/audit/anchors", b'{"anchors":[' + b"[]," * 200_000 + b"[]]}"),
+    ],
+)
+async def test_a_body_of_very_many_values_is_refused_before_each_is_judged(
+    bench: ApiBench, path: str, body: bytes
+) -> None:
+    token = WEBHOOK_TOKEN if "webhooks" in path else "token-of-ana"
+    answer = await ask(bench.app, "POST", path, token, body=body)
+    assert (answer.status, "more than 100,000 values" in answer.problem["detail"]) == (422, True)
+
+
+async def test_an_answer_names_the_first_of_very_many_errors(bench: ApiBench) -> None:
+    body = b'{"label":"x","scopes":[' + b"0," * 5000 + b"0]}"
+    answer = await ask(bench.app, "POST", "/v1/tokens", "token-of-ana", body=body)
+    assert (answer.status, len(answer.problem["problems"])) == (422, 50)
+    assert answer.problem["detail"].endswith(f"; and {5001 - 50} more")
+    assert len(json.dumps(answer.problem)) < 50_000
+
+
+def test_values_are_counted_at_any_depth() -> None:
+    assert not has_more(1, 0)
+    assert not has_more([], 0)
+    for value, count in (([1, 2], 2), ({"a": [1, {"b": 2}]}, 4), ([[[[]]]], 3)):
+        assert has_more(value, count - 1) is True
+        assert has_more(value, count) is False
 
 
 @pytest.mark.parametrize("route", ["/v1/network", "/v1/network/import"])

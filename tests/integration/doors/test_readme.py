@@ -38,6 +38,7 @@ def test_the_first_block_can_be_pasted_as_a_whole(tmp_path: Path) -> None:
     env = {**os.environ, **environment(home, ports), "PATH": f"{bin_}:{os.environ['PATH']}", "TERM": "xterm"}
     said = _typed(f"{pasted}\nkill %1; wait; minka wait --timeout 0; echo the end is $((40 + 2))\n", env)
     assert "Minka is up: API" in said
+    assert "\\nSimulated" not in said
     assert re.search(r"Plan [0-9a-f]{12}: 24 stations change", said), said
     assert "nobody started it" in said.partition("Plan ")[2], "minka wait knows that it ended"
 
