@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from enum import StrEnum
 
 from pydantic import AwareDatetime
@@ -130,6 +131,13 @@ class Health(Noun):
             HostKeyError.code: "it shows a certificate that is not accepted",
             NotPermittedError.code: "it does not permit what Minka needs",
         }.get(self.reason, "it does not answer")
+
+    @property
+    def seen_well(self) -> datetime | None:
+        """When all of its cells and links were seen at work; None if one was not, or is not known to be."""
+        at_work = [*self.cells.values(), *(link.state for link in self.links)]
+        well = self.reachable and bool(self.cells) and all(state is ServiceState.UP for state in at_work)
+        return self.read if well and not self.lost else None
 
     def serves(self, cell: str, tenant: str) -> bool:
         """Whether a tenant gets service from a cell, or may get it: unknown states count as service.

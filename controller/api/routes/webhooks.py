@@ -170,8 +170,12 @@ def _report(
     causes: frozenset[str],
     network: Network | None,
     nodes: Mapping[tuple[str, str], LedgerEntry],
+    seen_well: Mapping[str, datetime],
 ) -> AlarmReport:
     """An alert about a station as a report.
+
+    What our own checks look for begins no earlier than the last read that found all of the station at work: money is
+    paid by it, and rests on no time that somebody else names.
 
     Labels: ``station`` (required), ``object`` (path; by default the device itself), ``tenant`` (for a node of ours the
     ledger names the owner), ``probable_cause`` (by default the alert's name; an unknown one becomes the specific
@@ -183,6 +187,9 @@ def _report(
     station, managed_object = _node(alert, network)
     node = nodes.get((station, managed_object))
     cause = labels.get("probable_cause", labels.get("alertname", "unknown"))
+    at = placed(alert.source_time, now, oldest)
+    if not resolved and cause in OWN_CAUSES:
+        at = max(at, min(seen_well.get(station, at), now))
     return AlarmReport(
         station=station,
         object=managed_object,
@@ -193,7 +200,7 @@ def _report(
         severity=PerceivedSeverity.CLEARED if resolved else _severity(labels.get("severity", "")),
         text=alert.annotations.get("summary", ""),
         source=AlarmSource.ALERTMANAGER,
-        at=placed(alert.source_time, now, oldest),
+        at=at,
         source_time=alert.source_time,
         body=alert.words,
     )
@@ -272,7 +279,9 @@ def _read(backend: Services, alerts: Sequence[AlertmanagerAlert]) -> tuple[list[
     nodes = store.ledger.nodes([_node(alert, network) for alert in known])
     causes = _known_causes(store, backend.settings.alert_causes)
     oldest = timedelta(days=backend.settings.report_days)
-    reports = [_report(alert, now, oldest, causes, network, nodes) for alert in known]
+    healths = store.healths.find({_node(alert, network)[0] for alert in known})
+    seen_well = {name: at for name, health in healths.items() if (at := health.seen_well) is not None}
+    reports = [_report(alert, now, oldest, causes, network, nodes, seen_well) for alert in known]
     return reports, Counter(refusal.value for refusal in refusals if refusal is not None)
 
 

@@ -21,6 +21,7 @@ from controller.api.intake import Intake
 from controller.api.routes import webhooks
 from controller.models.alarm import Alarm, AlarmReport, AlarmSource, AlarmState, AlertRefusal, PerceivedSeverity
 from controller.models.errors import InputError
+from controller.models.health import Health
 from controller.models.plan import LedgerNode
 from controller.ports.store import Page
 from tests.unit.api.bench import TINY, WEBHOOK_TOKEN, ApiBench, files_of
@@ -44,6 +45,34 @@ async def load(bench: ApiBench) -> None:
     await bench.client.put("/v1/network", json={"files": files_of(TINY)})
     digest, _ = bench.store.networks.get()
     bench.store.devices.adopt(STATION, [LedgerNode(path=LINK, owners=("condor",))], digest, "ana")
+
+
+@pytest.mark.parametrize(
+    ("cells", "links", "late"),
+    [
+        ({"B28-1": "up"}, ["up"], True),
+        ({"B28-1": "down"}, ["up"], False),
+        ({"B28-1": "up"}, ["down"], False),
+        ({"B28-1": "unknown"}, [], False),
+        ({}, ["up"], False),
+    ],
+)
+async def test_an_outage_begins_no_earlier_than_a_check_that_found_all_at_work(
+    bench: ApiBench, cells: dict[str, str], links: list[str], late: bool
+) -> None:
+    """Whatever time somebody else names: 25 days of a station's service are money."""
+    await load(bench)
+    ago, read = datetime.now(UTC) - timedelta(days=25), datetime.now(UTC) - timedelta(seconds=20)
+    link = [{"path": LINK, "tenant": "condor", "kind": "S1C", "state": state} for state in links]
+    seen = {"station": STATION, "at": read, "read": read, "reachable": True, "cells": cells, "links": link}
+    bench.store.healths.save([Health.model_validate(seen)])
+    off_air, power = (alert(alertname=name, object="foo", severity="critical") for name in ("cell-off-air", "Power"))
+    for one in (off_air, power):
+        one["startsAt"] = ago.isoformat()
+    await post(bench, off_air, power)
+    raised = {alarm.probable_cause: alarm.raised for alarm in alarms(bench)}
+    assert abs(raised["cell-off-air"] - (read if late else ago)) < timedelta(seconds=1)
+    assert abs(raised["other-alert"] - ago) < timedelta(seconds=1)
 
 
 async def post(bench: ApiBench, *alerts: dict[str, Any]) -> dict[str, Any]:
