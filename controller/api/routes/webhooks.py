@@ -28,7 +28,15 @@ from controller.api.services import Backend, Body, Services
 from controller.assurance.health import OWN_CAUSES, STATION, tenant_of
 from controller.intent.folding import placed
 from controller.intent.impact import object_class_of
-from controller.models.alarm import DIVERGED, OTHER_ALERT, AlarmReport, AlarmSource, AlertRefusal, PerceivedSeverity
+from controller.models.alarm import (
+    DIVERGED,
+    OTHER_ALERT,
+    AlarmReport,
+    AlarmSource,
+    AlertRefusal,
+    ObjectClass,
+    PerceivedSeverity,
+)
 from controller.models.errors import NotFoundError
 from controller.models.network import PROFILE_RATS, DeviceKind, Network
 from controller.models.people import Permission, Person
@@ -178,25 +186,27 @@ def _report(
     paid by it, and rests on no time that somebody else names.
 
     Labels: ``station`` (required), ``object`` (path; by default the device itself), ``tenant`` (for a node of ours the
-    ledger names the owner), ``probable_cause`` (by default the alert's name; an unknown one becomes the specific
-    problem of ``other-alert``), ``severity`` (X.733 words; by default MAJOR). A time before ``oldest`` shows a wrong
-    clock.
+    ledger names the owner), ``probable_cause`` (by default the alert's name; an unknown one, or one of our own checks
+    on an object that is no part of the station, becomes the specific problem of ``other-alert``), ``severity`` (X.733
+    words; by default MAJOR). A time before ``oldest`` shows a wrong clock.
     """
     labels = alert.labels
     resolved = alert.status == "resolved"
     station, managed_object = _node(alert, network)
     node = nodes.get((station, managed_object))
+    of_class = object_class_of(network, station, managed_object)
     cause = labels.get("probable_cause", labels.get("alertname", "unknown"))
+    known = cause in causes and not (cause in OWN_CAUSES and _is_no_part(managed_object, of_class))
     at = placed(alert.source_time, now, oldest)
-    if not resolved and cause in OWN_CAUSES:
+    if not resolved and known and cause in OWN_CAUSES:
         at = max(at, min(seen_well.get(station, at), now))
     return AlarmReport(
         station=station,
         object=managed_object,
-        object_class=object_class_of(network, station, managed_object),
+        object_class=of_class,
         tenant=labels.get("tenant", "") if node is None else tenant_of(node),
-        probable_cause=cause if cause in causes else OTHER_ALERT,
-        specific_problem="" if cause in causes else cause,
+        probable_cause=cause if known else OTHER_ALERT,
+        specific_problem="" if known else cause,
         severity=PerceivedSeverity.CLEARED if resolved else _severity(labels.get("severity", "")),
         text=alert.annotations.get("summary", ""),
         source=AlarmSource.ALERTMANAGER,
@@ -218,6 +228,14 @@ def _node(alert: AlertmanagerAlert, network: Network | None) -> tuple[str, str]:
     if cell is None or not any(PROFILE_RATS[name] is cell.rat for name in network.profiles_of(station)):
         return station, named
     return station, cell_path(network.profiles_of(station), station, cell.id, cell.rat, cell.band)
+
+
+def _is_no_part(managed_object: str, of_class: ObjectClass) -> bool:
+    """Whether an object is neither a node nor the station itself.
+
+    Of such an object we know nothing: as the whole station, a fault of it would take service from all cells.
+    """
+    return of_class is ObjectClass.STATION and managed_object != STATION
 
 
 def _severity(word: str) -> PerceivedSeverity:

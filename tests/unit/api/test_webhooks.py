@@ -66,13 +66,24 @@ async def test_an_outage_begins_no_earlier_than_a_check_that_found_all_at_work(
     link = [{"path": LINK, "tenant": "condor", "kind": "S1C", "state": state} for state in links]
     seen = {"station": STATION, "at": read, "read": read, "reachable": True, "cells": cells, "links": link}
     bench.store.healths.save([Health.model_validate(seen)])
-    off_air, power = (alert(alertname=name, object="foo", severity="critical") for name in ("cell-off-air", "Power"))
+    off_air, power = (alert(alertname=name, object="station") for name in ("cell-off-air", "Power"))
     for one in (off_air, power):
         one["startsAt"] = ago.isoformat()
     await post(bench, off_air, power)
     raised = {alarm.probable_cause: alarm.raised for alarm in alarms(bench)}
     assert abs(raised["cell-off-air"] - (read if late else ago)) < timedelta(seconds=1)
     assert abs(raised["other-alert"] - ago) < timedelta(seconds=1)
+
+
+async def test_an_object_that_is_no_part_of_the_station_takes_no_service_from_its_cells(bench: ApiBench) -> None:
+    await load(bench)
+    odd = [alert(alertname="cell-off-air", object=name) for name in ("foo", "/", f"{STATION}x/1", "/a[b", "x=y")]
+    await post(bench, *odd, alert(alertname="cell-off-air", object=f"{STATION}/1"))
+    *others, cell = alarms(bench)
+    assert (cell.probable_cause, cell.cells) == ("cell-off-air", (f"{STATION}/1",))
+    for one in others:
+        assert one.probable_cause == "other-alert" or not one.cells, one.object
+    assert len(others) == len(odd)
 
 
 async def post(bench: ApiBench, *alerts: dict[str, Any]) -> dict[str, Any]:
