@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -163,12 +163,21 @@ class Parts:
         return CollectionSchedule(self.loop_store, self.wakeups, self.clock)
 
     def _services(self) -> ActionServices:
+        from controller.device.address import secret_for
         from controller.observe.webhook import HttpWebhook
         from controller.playbook.engine.context import ActionServices
 
         webhook = HttpWebhook(self.settings.notify_url)
         sources = tuple(self.settings.software_sources.split())
-        return ActionServices(self.loop_store, self.planner, webhook, self.clock, sources=sources)
+        return ActionServices(
+            self.loop_store,
+            self.planner,
+            webhook,
+            self.clock,
+            sources=sources,
+            credentials=self.credentials,
+            secret_for=partial(secret_for, self.secrets),
+        )
 
     def _channels(self) -> dict[str, Webhook]:
         """Channels to people besides the webhook."""

@@ -38,7 +38,14 @@ def preparation(backend: Backend) -> PlaybookPreparation:
     """The preparation of playbook runs."""
     webhook = HttpWebhook(backend.settings.notify_url)
     sources = tuple(backend.settings.software_sources.split())
-    services = ActionServices(_Threaded(backend.store), backend.planner, webhook, backend.clock, sources=sources)
+    services = ActionServices(
+        _Threaded(backend.store),
+        backend.planner,
+        webhook,
+        backend.clock,
+        sources=sources,
+        credentials=backend.credentials,
+    )
     return PlaybookPreparation(services, library_in_force, registry())
 
 

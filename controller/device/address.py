@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 
+from pydantic import SecretStr
+
 from controller.models.credentials import literal
 from controller.models.errors import AuthenticationError, InputError, SessionLostError, UnreachableError
 from controller.ports.devices import DeviceTarget, PoolTarget
@@ -25,12 +27,7 @@ async def addresses_of(target: DeviceTarget | PoolTarget, secrets: Secrets) -> t
         AuthenticationError: The credentials allow none of its addresses; nothing was sent.
         OSError: The name is unknown.
     """
-    if literal(target.address) is not None:
-        found = [target.address]
-    else:
-        loop = asyncio.get_running_loop()
-        entries = await loop.getaddrinfo(target.address, target.port, type=socket.SOCK_STREAM)
-        found = list(dict.fromkeys(str(entry[4][0]) for entry in entries))
+    found = await _looked_up(target)
     served, refusal = [], f"{target.address} has no address"
     for address in found:
         try:
@@ -42,6 +39,29 @@ async def addresses_of(target: DeviceTarget | PoolTarget, secrets: Secrets) -> t
     if served:
         return tuple(served)
     raise AuthenticationError(refusal)
+
+
+async def secret_for(secrets: Secrets, target: DeviceTarget, name: str) -> SecretStr:
+    """A secret that is used for a device; for a function, all its pools may get it.
+
+    Raises:
+        InputError: There is no such secret, it is not for all addresses of the device, or does not resolve.
+    """
+    try:
+        addresses = [address for one in (target.pools or (target,)) for address in await _looked_up(one)]
+    except OSError as error:
+        raise InputError(f"the address of {target.station} is not known: {error}") from error
+    for address in addresses:
+        secrets.check(name, address)
+    return secrets.resolve(name, addresses[0])
+
+
+async def _looked_up(target: DeviceTarget | PoolTarget) -> list[str]:
+    if literal(target.address) is not None:
+        return [target.address]
+    loop = asyncio.get_running_loop()
+    entries = await loop.getaddrinfo(target.address, target.port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in entries))
 
 
 def check(target: DeviceTarget | PoolTarget, address: str, secrets: Secrets) -> None:

@@ -33,10 +33,15 @@ def literal(address: str) -> IPv4Address | IPv6Address | None:
 
 
 class DeviceCredential(Noun):
-    """A secret for devices: its reference, and the management networks of devices that may get it."""
+    """A secret for devices: its reference, and the management networks of devices that may get it.
+
+    Attributes:
+        actions: Actions of playbooks that may get it as an input, on devices in those networks.
+    """
 
     reference: Reference
     networks: Annotated[tuple[IPvAnyNetwork, ...], Field(min_length=1)]
+    actions: tuple[Identifier, ...] = ()
 
     def serves(self, address: IPv4Address | IPv6Address) -> bool:
         """Whether a device at this address may get it."""
@@ -78,6 +83,22 @@ class Credentials(Noun):
         at, found = literal(address), self.named(name)
         if at is None or not found.serves(at):
             raise InputError(f"{address} is outside of the networks of credential {name!r}: {words(found.networks)}")
+
+    @property
+    def for_actions(self) -> tuple[str, ...]:
+        """Names of those that an action may get."""
+        return tuple(sorted(name for name, one in self.credentials.items() if one.actions))
+
+    def check_action(self, name: str, action: str) -> None:
+        """Check that an action may get the secret of a name.
+
+        Raises:
+            InputError: There is no such name, or it is not for that action.
+        """
+        actions = self.named(name).actions
+        if action not in actions:
+            served = ", ".join(actions) or "none"
+            raise InputError(f"credential {name!r} is not for the action {action}; its actions are {served}")
 
 
 def words(networks: Iterable[IPv4Network | IPv6Network]) -> str:

@@ -30,7 +30,7 @@ class StepRecord(Noun):
         position: Index of the step in the playbook, from 0.
         undo: Whether this is the undoing of the step, and not the step itself.
         attempt: Number of the try, from 1; part of the device transaction's name.
-        inputs: Inputs of the action, with expressions evaluated.
+        inputs: Inputs of the action, with expressions evaluated; secrets by the names of their credentials.
         change: The step's change of the device, if there is one; on record before it is sent.
         operations: Its operations on the device; on record before they are sent.
         output: Output of the action.
@@ -96,7 +96,7 @@ class RunPlaybook(Noun):
     Attributes:
         digest: SHA-256 of the text, hex.
         text: The YAML file, whole.
-        parameters: By name, in plain JSON values.
+        parameters: By name, in plain JSON values; of secrets, the names of their credentials.
     """
 
     name: str

@@ -394,6 +394,8 @@ def _check_rung(rung: Rung, entry: Entry, path: FieldPath, library: Library | No
         at = (*path, "parameters", name)
         if name not in takes:
             report.entry(entry, at, f"{rung.playbook} has no such parameter", expected=parameter_hint(name, takes))
+        elif takes[name].secret:
+            report.entry(entry, at, "is a secret, which no rule gives: a person asks for such a run")
         elif wrong := _refused(takes[name], text):
             report.entry(entry, at, wrong, value=text)
     for name in (one for one, takes_it in takes.items() if takes_it.required and one not in rung.parameters):

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from controller.intent.placement import Choice
 from controller.models.alarm import Alarm
 from controller.models.cloud import ClusterState
+from controller.models.credentials import LOOPBACK_ONLY, Credentials
 from controller.models.equipment import Equipment, Operation
 from controller.models.errors import ConflictError, DeviceError
 from controller.models.health import ServiceState
@@ -36,6 +37,7 @@ from controller.plan import (
     pools_of,
     ready_on,
 )
+from controller.playbook.engine.secret_inputs import NO_SECRETS, SecretFor, SecretInputs, nowhere
 from controller.playbook.language.registry import WEBHOOK, LinkBehind, QuestionPlan
 from controller.ports.clock import Clock
 from controller.ports.store import AsyncStore, Claim
@@ -93,6 +95,8 @@ class ActionServices:
         channels: Other ways to tell people than the webhook, by name.
         readings: What jobs read of other stations than their own.
         sources: What addresses of software that stations download begin with.
+        credentials: Secrets by name, and which actions may get them.
+        secret_for: Resolves such a name for a device.
     """
 
     store: AsyncStore
@@ -102,6 +106,8 @@ class ActionServices:
     channels: Mapping[str, Webhook] = field(default_factory=dict)
     readings: Readings = field(default_factory=Readings)
     sources: tuple[str, ...] = ()
+    credentials: Credentials = LOOPBACK_ONLY
+    secret_for: SecretFor = nowhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +149,8 @@ class StationContext:
     #: Whether the run would adopt the station, so that a dry run goes on as if it had.
     adopts: bool = False
     asking: AskingStep | None = None
+    #: What the action got, and nobody is told.
+    secrets: SecretInputs = NO_SECRETS
 
     @property
     def profiles(self) -> tuple[str, ...]:
@@ -167,6 +175,10 @@ class StationContext:
     def dry_run(self) -> bool:
         """Whether this is a dry run."""
         return False
+
+    def with_secrets(self, secrets: SecretInputs) -> StationContext:
+        """The same context for an action that got these secrets."""
+        return replace(self, secrets=secrets)
 
     def at_step(self, key: str, done: tuple[Change, ...], asking: AskingStep) -> StationContext:
         """The same context for another step, after the job's changes so far; they enter the ledger at the job's end."""
@@ -401,7 +413,14 @@ class StationContext:
         if self.asking is None:
             raise ConflictError("questions are asked by the steps of a run")
         now, claim = self.clock.now(), self.asking.claim
-        new = self.asking.question(self.station, question, now)
+        asked = self.asking.question(self.station, question, now)
+        new = asked.model_copy(
+            update={
+                "text": self.secrets.masked(asked.text),
+                "choices": tuple(self.secrets.masked(asked.choices)),
+                "default": self.secrets.masked(asked.default),
+            }
+        )
         stored = await self.services.store.questions.ask(new, claim)
         if not stored.answer and stored.default and stored.until <= now:
             stored = await self.services.store.questions.take_default(new.id)
@@ -412,7 +431,7 @@ class StationContext:
         channel = self.services.webhook if via == WEBHOOK else self.services.channels.get(via)
         if channel is None:
             raise ConflictError(f"the channel {via} is not set up here")
-        await channel.post(content, self.key)
+        await channel.post(self.secrets.masked(content) if self.secrets else content, self.key)
 
 
 @dataclass(frozen=True, slots=True)

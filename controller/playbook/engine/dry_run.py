@@ -98,6 +98,9 @@ class Previewer:
         if applies is None or given is UNKNOWN:
             says = "depends on what an earlier step will find"
             return StepPreview(step=step.name, action=action.name, says=says), None
+        if named := [given[name] for name in sorted(action.secrets) if given.get(name) is not None]:
+            says = f"is not tried: it takes the secret {' and '.join(named)}"
+            return StepPreview(step=step.name, action=action.name, says=says), None
         context.words.clear()
         said = await action.perform(context, action.check_inputs(given))
         if isinstance(said, UnmetCondition):

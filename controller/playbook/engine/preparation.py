@@ -26,7 +26,7 @@ from controller.playbook.engine.context import ActionServices, StationContext, h
 from controller.playbook.engine.dry_run import Previewer, StationPreview
 from controller.playbook.engine.plan_section import drifted_again, in_parameters, section_plan
 from controller.playbook.engine.reach import Reach, beyond_tenant, holds_on, reach, refusals
-from controller.playbook.language.check import check_devices, check_values, readies_pools
+from controller.playbook.language.check import check_devices, check_secrets, check_values, readies_pools
 from controller.playbook.language.expressions import UNKNOWN, evaluate, foreseen
 from controller.playbook.language.library import Library, Loaded
 from controller.playbook.language.parameters import Plain, parse_parameters
@@ -159,8 +159,10 @@ class PlaybookPreparation:
         loaded = await self._load(request.playbook)
         playbook, store, actor = loaded.playbook, self._services.store, request.actor
         digest, network = await store.networks.get()
-        values = await asyncio.to_thread(parse_parameters, playbook.parameters, request.parameters, network)
+        given, credentials = request.parameters, self._services.credentials
+        values = await asyncio.to_thread(parse_parameters, playbook.parameters, given, network, credentials.for_actions)
         check_values(playbook, self._registry, values)
+        check_secrets(playbook, self._registry, values, credentials)
         selector = str(evaluate(playbook.targets, values))
         targets = await asyncio.to_thread(select, network, selector)
         targets = await self._concerned(playbook, values, network, targets)

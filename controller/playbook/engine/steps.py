@@ -37,6 +37,7 @@ from controller.plan import nodes_behind, undo_change
 from controller.playbook.engine.consents import beyond, effect_of_act
 from controller.playbook.engine.context import AskingStep, StationContext, hold_at
 from controller.playbook.engine.operations import operate
+from controller.playbook.engine.secret_inputs import NO_SECRETS, resolved
 from controller.playbook.language.expressions import Expression, evaluate
 from controller.playbook.language.playbook import OUTPUT, RUN, TARGET, Step, Undo, target_names
 from controller.playbook.language.registry import (
@@ -85,6 +86,7 @@ class JobSteps:
         self._alive = alive
         self.rows: dict[tuple[int, bool], StepRecord] = {}
         self.later: Postponement | None = None
+        self._secrets = NO_SECRETS
         self.names: dict[str, Any] = {
             **claim.run.parameters,
             TARGET: target_names(context.network, context.station),
@@ -112,7 +114,10 @@ class JobSteps:
         )
 
     async def write(self, row: StepRecord) -> None:
-        """Put the current state of a step on record."""
+        """Put the current state of a step on record, without the secrets that its action got."""
+        if self._secrets:
+            said = {"detail": self._secrets.masked(row.detail), "output": self._secrets.masked(row.output)}
+            row = row.model_copy(update=said)
         await self._tools.store.steps.write(row, self._claim)
         self.rows[row.position, row.undo] = row
 
@@ -136,7 +141,7 @@ class JobSteps:
             }
         )
         await self.write(ended)
-        return ended
+        return self.rows[row.position, row.undo]
 
     @property
     def begun(self) -> bool:
@@ -190,7 +195,7 @@ class JobSteps:
                 if not self._applies(step):
                     skipped = self.new(position, step.name, action.name)
                     return await self.end(skipped, StepState.SKIPPED, f"when: {step.when}")
-                given = action.check_inputs(evaluate(step.with_, self.names)).model_dump(mode="json")
+                given = action.recorded(evaluate(step.with_, self.names))
                 new = self.new(position, step.name, action.name, waits=action.waits)
                 row = new.model_copy(update={"inputs": given})
         except InputError as error:
@@ -252,6 +257,7 @@ class JobSteps:
                 said = await self._ask(row, action, timeout)
                 if not isinstance(said, Proposal):
                     return await self._checked(row, said)
+                self._secrets.check(said.change, *said.operations)
                 wanted = {"change": said.change, "operations": said.operations}
                 row = row.model_copy(update={**wanted, "output": said.output.model_dump(mode="json")})
                 if not row.acts:
@@ -273,7 +279,8 @@ class JobSteps:
         except MinkaError as error:
             return await self.end(row, StepState.FAILED, error.message, outcome=_outcome_of(error))
         except Exception as error:
-            log.exception("step.bug", job=row.job, step=row.name)
+            # The text of the error, and values around, may hold a secret.
+            log.error("step.bug", job=row.job, step=row.name, exc_info=not self._secrets, error=type(error).__name__)  # noqa: TRY400
             detail = f"an error in the action {action.name}: {type(error).__name__}"
             return await self.end(row, StepState.FAILED, detail, outcome=Outcome.REFUSED)
 
@@ -289,7 +296,13 @@ class JobSteps:
 
     async def _perform(self, row: StepRecord, action: Action, timeout: float | None) -> Any:  # noqa: ASYNC109
         """Let the action act; if it only reads, until ``timeout`` seconds are over or the run is cancelled."""
-        acting = action.perform(self._at(row), action.check_inputs(row.inputs))
+        self._secrets = NO_SECRETS
+        if action.secrets:
+            target = self._tools.target_of(self._context.network, self._claim.job.station)
+            services = self._context.services
+            self._secrets = await resolved(action, row.inputs, target, services.credentials, services.secret_for)
+        given = action.check_inputs({**row.inputs, **self._secrets.values})
+        acting = action.perform(self._at(row).with_secrets(self._secrets), given)
         if row.undo or action.access is DeviceAccess.CHANGES:
             return await acting
         return await self._bounded(acting, timeout)
@@ -330,7 +343,7 @@ class JobSteps:
     async def _checked(self, row: StepRecord, said: Any) -> StepRecord:
         """The end of a step that only read; unchanged if the step can only wait."""
         if isinstance(said, Postponement):
-            self.later = said
+            self.later = replace(said, reason=self._secrets.masked(said.reason))
             return row
         if isinstance(said, UnmetCondition):
             return await self.end(row, StepState.FAILED, said.reason, outcome=said.outcome)
@@ -479,7 +492,7 @@ class JobSteps:
         action = self._registry.action(undo.action)
         if not row.acts and not row.inputs:
             try:
-                inputs = action.check_inputs(evaluate(undo.with_, self.names)).model_dump(mode="json")
+                inputs = action.recorded(evaluate(undo.with_, self.names))
             except InputError as error:
                 return await self.end(row, StepState.FAILED, error.message)
             row = row.model_copy(update={"inputs": inputs})

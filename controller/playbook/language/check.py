@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from controller.inventory.selectors import parse_selector
 from controller.inventory.source import Entry, FieldPath, Report, suggest
+from controller.models.credentials import Credentials
 from controller.models.errors import InputError
 from controller.models.network import DeviceKind, Network
 from controller.models.run import Policy
-from controller.playbook.language.expressions import UNKNOWN, Expression, expressions_in, foreseen, holds, may_hold
+from controller.playbook.language.expressions import (
+    UNKNOWN,
+    Expression,
+    evaluate,
+    expressions_in,
+    foreseen,
+    holds,
+    may_hold,
+)
 from controller.playbook.language.parameters import ParameterType
 from controller.playbook.language.playbook import (
     OUTPUT,
@@ -28,6 +38,8 @@ from controller.playbook.language.playbook import (
 from controller.playbook.language.registry import Action, DeviceAccess, Registry
 
 APPLY_INTENT = "apply-intent"
+#: An expression that is one name and nothing else.
+_ONE_NAME = re.compile(r"\{\{\s*([a-z][a-z0-9_]*)\s*\}\}")
 RETIRE = "retire-station"
 #: Actions that change which nodes are ours can only be undone by their inverse.
 _BY_INVERSE = frozenset({APPLY_INTENT, "remove-nodes", "remove-router-nodes"})
@@ -51,6 +63,25 @@ def check_values(playbook: Playbook, registry: Registry, values: Mapping[str, An
         for step in (*steps, *checks)
         for line in _refused(registry.action(step.action), step.with_, known)
     ]
+    if wrong:
+        raise InputError("\n".join(wrong))
+
+
+def check_secrets(playbook: Playbook, registry: Registry, values: Mapping[str, Any], credentials: Credentials) -> None:
+    """Check that each action that would get a secret may get it.
+
+    Raises:
+        InputError: All that may not, one a line.
+    """
+    acts = [(step.name, one) for step in (*playbook.steps, *playbook.soak_checks) for one in (step, step.undo) if one]
+    wrong = []
+    for name, act in acts:
+        given = evaluate({key: act.with_.get(key) for key in registry.action(act.action).secrets}, values)
+        for secret in filter(None, given.values()):
+            try:
+                credentials.check_action(secret, act.action)
+            except InputError as error:
+                wrong.append(f"step {name!r}: {error.message}")
     if wrong:
         raise InputError("\n".join(wrong))
 
@@ -135,6 +166,8 @@ class _Inputs:
         self._report = report
         #: Names that expressions know at this point, with their members if known; None if names are not checked.
         self._known: dict[str, tuple[str, ...] | None] | None = None
+        #: Parameters that are secrets; None if names are not checked.
+        self._secrets: frozenset[str] | None = None
 
     def action(self, at: FieldPath, name: str, given: Mapping[str, Any]) -> Action | None:
         """Check an action and its inputs; returns the action, if its name is known."""
@@ -145,14 +178,7 @@ class _Inputs:
             return None
         fields, before = act.inputs.model_fields, len(self._report.problems)
         for key, value in given.items():
-            where = (*at, "with", key)
-            if key not in fields:
-                hint = suggest(key, fields) or (f"inputs are {', '.join(fields)}" if fields else "it has none")
-                self._say(where, f"{name} has no such input", hint)
-            elif self._expressions(where, value):
-                continue
-            elif wrong := act.check_input(key, value):
-                self._say(where, wrong, value=value)
+            self._input((*at, "with", key), act, key, value)
         for key in fields:
             if fields[key].is_required() and key not in given:
                 self._say((*at, "with"), f"{name} needs {key}: {fields[key].description or ''}".rstrip(": "))
@@ -162,6 +188,23 @@ class _Inputs:
             except InputError as error:
                 self._say((*at, "with"), error.message)
         return act
+
+    def _input(self, where: FieldPath, act: Action, key: str, value: Any) -> None:
+        fields = act.inputs.model_fields
+        if key not in fields:
+            hint = suggest(key, fields) or (f"inputs are {', '.join(fields)}" if fields else "it has none")
+            self._say(where, f"{act.name} has no such input", hint)
+        elif key in act.secrets:
+            self._secret(where, value)
+        elif not self._expressions(where, value) and (wrong := act.check_input(key, value)):
+            self._say(where, wrong, value=value)
+
+    def _secret(self, where: FieldPath, given: Any) -> None:
+        """Check an input that is a secret; a literal is not repeated."""
+        found = _ONE_NAME.fullmatch(given) if isinstance(given, str) else None
+        if found is None or (self._secrets is not None and found[1] not in self._secrets):
+            message = "is a secret, and takes nothing but a parameter with secret: true"
+            self._say(where, message, 'as in "{{ password }}"')
 
     def _expressions(self, where: FieldPath, given: Any) -> bool:
         """Check expressions; returns whether there are any (or an invalid one was reported)."""
@@ -180,6 +223,9 @@ class _Inputs:
     def _names(self, where: FieldPath, expression: Expression) -> None:
         if self._known is None:
             return
+        for name in sorted(expression.names & (self._secrets or frozenset())):
+            expected = 'an input of an action that is a secret, alone, as in "{{ ' + name + ' }}"'
+            self._say(where, f"{name} is a secret, which goes nowhere else", expected)
         for name in sorted(expression.names - self._known.keys()):
             hint = suggest(name, self._known) or f"known here: {', '.join(self._known) or 'nothing'}"
             self._say(where, f"unknown name {name}", hint)
@@ -200,6 +246,7 @@ class _Check(_Inputs):
         super().__init__(registry, entry, report)
         self._playbook = playbook
         self._known = dict.fromkeys(playbook.parameters)
+        self._secrets = frozenset(name for name, one in playbook.parameters.items() if one.secret)
 
     def all(self) -> None:
         """Check everything, in the order of the file."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
@@ -23,6 +24,9 @@ VariableName = Annotated[
 #: A plain value of a parameter.
 Plain = str | int | bool | None
 _LONGEST = 2000
+#: Error of a secret that is given in clear text, or under an unknown name; it doesn't repeat what was given.
+BY_NAME = "a secret is given by the name of a credential of the server's settings, never by its value"
+_CREDENTIAL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 #: Categories of characters that no record can hold, or that make a text look like another.
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
@@ -54,6 +58,8 @@ class Parameter(Noun):
         choices: All allowed values.
         min: Smallest number; for texts, smallest number of characters.
         max: Largest number; for texts, largest number of characters.
+        secret: Whether it is a secret of the server: who asks for the run gives the name of a credential of
+            `MINKA_CREDENTIALS`, never the value. Only inputs of actions that are secrets may get it.
     """
 
     type: ParameterType = ParameterType.STRING
@@ -63,6 +69,15 @@ class Parameter(Noun):
     choices: tuple[str, ...] = ()
     min: int | None = None
     max: int | None = None
+    secret: bool = False
+
+    @model_validator(mode="after")
+    def _secret_stands_alone(self) -> Parameter:
+        others = {"type": self.type is not ParameterType.STRING, "default": self.default is not None}
+        others |= {"choices": bool(self.choices), "min": self.min is not None, "max": self.max is not None}
+        if self.secret and (wrong := [name for name, given in others.items() if given]):
+            raise ValueError(f"a secret is the name of a credential, and has no {' and no '.join(wrong)} of its own")
+        return self
 
     @model_validator(mode="after")
     def _fits(self) -> Parameter:
@@ -92,6 +107,8 @@ class Parameter(Noun):
         Raises:
             InputError: It is of another type, or out of range.
         """
+        if self.secret:
+            return _credential(given)
         value = self._plain(given)
         size, unit = (len(value), " characters") if isinstance(value, str) else (value, "")
         if self.min is not None and size < self.min:
@@ -116,7 +133,10 @@ class Parameter(Noun):
 
 
 def parse_parameters(
-    wanted: Mapping[str, Parameter], given: Mapping[str, Any], network: Network | None = None
+    wanted: Mapping[str, Parameter],
+    given: Mapping[str, Any],
+    network: Network | None = None,
+    credentials: Collection[str] | None = None,
 ) -> dict[str, Plain]:
     """Values of all parameters of a playbook.
 
@@ -124,9 +144,10 @@ def parse_parameters(
         wanted: Its parameters.
         given: What a person gave, as text or as plain JSON values.
         network: Where references are looked up; without it they are not.
+        credentials: Names that secrets may have; without them any.
 
     Raises:
-        InputError: All that is wrong, one a line.
+        InputError: All that is wrong, one a line. What was given for a secret is not repeated.
     """
     strange = [name for name in given if name not in wanted]
     wrong = [f"no such parameter: {show(name)!r}; {parameter_hint(name, wanted)}" for name in strange]
@@ -142,8 +163,11 @@ def parse_parameters(
             values[name] = parameter.parse(found)
             if network is not None:
                 parameter.look_up(str(values[name]), network)
+            if parameter.secret and credentials is not None:
+                _check_credential(values[name], credentials)
         except InputError as error:
-            wrong.append(f"{name} = {show(found)!r}: {error.message}")
+            shown = name if parameter.secret else f"{name} = {show(found)!r}"
+            wrong.append(f"{shown}: {error.message}")
     if wrong:
         raise InputError("\n".join(wrong))
     return values
@@ -162,6 +186,17 @@ def _text(given: Any) -> str:
     if any(unicodedata.category(character) in _UNSEEN for character in given):
         raise InputError("has control characters, or other invisible ones")
     return given
+
+
+def _credential(given: Any) -> str:
+    if not isinstance(given, str) or not _CREDENTIAL.fullmatch(given):
+        raise InputError(f"{BY_NAME}: lower-case letters, digits and inner hyphens")
+    return given
+
+
+def _check_credential(name: Plain, known: Collection[str]) -> None:
+    if name not in known:
+        raise InputError(f"{BY_NAME}; those of MINKA_CREDENTIALS with actions are {', '.join(sorted(known)) or 'none'}")
 
 
 def _int(given: Any) -> int:

@@ -13,10 +13,11 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from importlib.metadata import entry_points
 from typing import Any, Generic, Literal, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, SecretStr, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from controller.intent.placement import Choice
@@ -38,6 +39,8 @@ from controller.performance.kpis import Kpi
 from controller.plan import StationPlan
 from controller.ports.clock import Clock
 
+#: Types of inputs that are secrets.
+_SECRET = (SecretStr, SecretStr | None)
 #: Entry points of third parties' actions.
 GROUP = "minka.actions"
 
@@ -366,6 +369,20 @@ class Action:
     takes_all: bool = False
     brings: PoolOf | None = None
 
+    @property
+    def secrets(self) -> frozenset[str]:
+        """Inputs that are secrets: on record each is the name of a credential, and the action gets its value."""
+        return _secrets_of(self.inputs)
+
+    def recorded(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Inputs as they are put on record, with names in the place of secrets.
+
+        Raises:
+            InputError: As ``check_inputs``.
+        """
+        named = {name: given[name] for name in self.secrets if given.get(name) is not None}
+        return self.check_inputs(given).model_dump(mode="json") | named
+
     async def loss(self, context: Context, given: Noun | None) -> ServiceLoss | None:
         """The service that it takes; None where that is not known before it acts.
 
@@ -422,6 +439,10 @@ def action(
 ) -> Callable[[Perform], Action]:
     """Make an action of an async function ``(context, inputs) -> outputs``.
 
+    An input of type ``SecretStr`` is a secret of the server: steps give it by a parameter with ``secret: true``, which
+    holds the name of a credential. Only the function itself gets the value, right before it acts on a device that may
+    get it; ``takes`` and ``brings`` see the name. It must not log it.
+
     Its annotations say what goes in and what comes out, its docstring describes it. One that changes the
     station returns a ``Proposal``; one that only reads may return ``UnmetCondition``, or ``Postponement`` to be
     asked again.
@@ -442,6 +463,8 @@ def action(
     def made(perform: Perform) -> Action:
         hints = get_type_hints(perform)
         inputs, returned = list(hints.values())[1], hints["return"]
+        if wrong := _unfit_secrets(inputs):
+            raise TypeError(f"{name}: {wrong}")
         proposes = get_origin(returned) is Proposal
         if proposes is not (access is DeviceAccess.CHANGES):
             raise TypeError(f"{name}: an action that changes returns a Proposal, and no other does")
@@ -467,6 +490,23 @@ def action(
         )
 
     return made
+
+
+@lru_cache(maxsize=512)
+def _secrets_of(inputs: type[Noun]) -> frozenset[str]:
+    return frozenset(name for name, field in inputs.model_fields.items() if field.annotation in _SECRET)
+
+
+def _unfit_secrets(inputs: type[Noun]) -> str:
+    """Why an action can't be given secrets in this way; empty if it can, or takes none."""
+    found = _secrets_of(inputs)
+    for name in sorted(found):
+        field = inputs.model_fields[name]
+        if field.metadata or not (field.is_required() or field.default is None):
+            return f"the secret {name} has neither constraints nor a default: on record it is a name"
+    # Pydantic marks each secret of a schema, however deep, as one that can only be written.
+    marks = repr(inputs.model_json_schema()).count("'writeOnly': True")
+    return "" if marks == len(found) else "a secret is an input of its own, of type SecretStr, and not part of another"
 
 
 class Registry:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pytest
 from sqlalchemy import Row, bindparam, select, text
 
+from controller.device.address import secret_for
 from controller.inventory.source import Report
+from controller.models.credentials import LOOPBACK_ONLY, Credentials
 from controller.models.network import network_digest
 from controller.models.plan import LedgerNode
 from controller.models.run import PERSON, Job, JobState, JournalEntry, Outcome, Strategy
@@ -23,6 +26,7 @@ from controller.playbook.engine.job import PlaybookProcedure
 from controller.playbook.language.library import parse
 from controller.playbook.language.registry import Registry
 from controller.ports.fake_devices import Fault, FaultKind
+from controller.ports.secrets import FakeSecrets, Secrets
 from controller.ports.store import NewJob, Page
 from controller.ports.webhook import FakeWebhook
 from controller.runs.planning.planner import Planner
@@ -74,14 +78,19 @@ class PlaybookBench:
         asks: tuple[tuple[str, ActionClass], ...] | None = None,
         about: tuple[str, ...] = (),
         cause: str = PERSON,
+        head: str = "",
+        parameters: Mapping[str, str] | None = None,
+        secrets: Secrets | None = None,
+        credentials: Credentials = LOOPBACK_ONLY,
     ) -> None:
+        self.secrets, self.credentials = secrets or FakeSecrets({}), credentials
         self.sources = sources
         self.actions = actions or registry()
         self.webhook = FakeWebhook()
         report = Report()
-        loaded = parse((PLANNED if APPLY in steps else HEAD) + steps, "own.yaml", self.actions, report)
+        loaded = parse((head or (PLANNED if APPLY in steps else HEAD)) + steps, "own.yaml", self.actions, report)
         assert loaded is not None, report.problems
-        used = RunPlaybook(name="own", digest=loaded.digest, text=loaded.text)
+        used = RunPlaybook(name="own", digest=loaded.digest, text=loaded.text, parameters=dict(parameters or {}))
         self.group = GroupBench(
             [NewJob(0, STATION)],
             Strategy(check_timeout=2),
@@ -100,7 +109,15 @@ class PlaybookBench:
 
     def _procedure(self, tools: Tools) -> PlaybookProcedure:
         planner = Planner(tools.store, tools.devices, tools.clock, lambda _network, _station: TARGET)
-        services = ActionServices(tools.store, planner, self.webhook, tools.clock, sources=self.sources)
+        services = ActionServices(
+            tools.store,
+            planner,
+            self.webhook,
+            tools.clock,
+            sources=self.sources,
+            credentials=self.credentials,
+            secret_for=partial(secret_for, self.secrets),
+        )
         return PlaybookProcedure(services, self.actions)
 
     async def work(self, life: Mortal | None = None) -> Job:
