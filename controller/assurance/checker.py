@@ -15,7 +15,7 @@ import structlog
 from controller.assurance.clusters import with_cluster, without_answer
 from controller.assurance.common_faults import CommonFaults
 from controller.assurance.failures import COMMON_FAULTS, Failures
-from controller.assurance.health import FaultKey, health_of, renewed, reports_of, unread, wrongs
+from controller.assurance.health import FaultKey, health_of, renewed, reports_of, returned, unread, wrongs
 from controller.assurance.station_alarms import Listed, Problem, listed, missed_alarms, problem_of, records_by_problem
 from controller.assurance.traffic import carried, untold_user_plane
 from controller.models.alarm import (
@@ -104,6 +104,7 @@ class _Judged:
         acknowledged: Who acknowledged what at the station, by what alarms of it may be known by.
         records: Ids of the records of its list that tell of what our own check finds too, and stand.
         altered: Whether it carries nodes of ours otherwise than they were applied; one that lost them did not.
+        returned: See ``controller.assurance.health.returned``.
         basis: What it was judged by; None where it could not be read.
     """
 
@@ -114,11 +115,13 @@ class _Judged:
     generation: int = 0
     altered: bool = False
     basis: _Basis | None = None
+    returned: frozenset[FaultKey] = frozenset()
 
     def again(self, at: datetime) -> _Judged:
         """The same result, for another check that read the same."""
         health = self.health.model_copy(update={"at": at, "read": at})
-        return replace(self, health=health, listed={source: _again(one, at) for source, one in self.listed.items()})
+        listed = {source: _again(one, at) for source, one in self.listed.items()}
+        return replace(self, health=health, listed=listed, returned=frozenset())
 
     def cleared_since(self, before: _Judged | None) -> dict[FaultKey, datetime]:
         """When the station cleared its own alarms that stood at the check before, by its clock."""
@@ -344,7 +347,8 @@ class Checker:
         uncleared = [one for one in standing if one.cleared is None]
         if AlarmSource.CHECK in self._sources:
             cleared = now.cleared_since(before)
-            yield from _own_reports(before.health if before else None, now.health, uncleared, self._settle, cleared)
+            last = before.health if before else None
+            yield from _own_reports(last, now.health, uncleared, self._settle, cleared, now.returned)
         if before is None:
             return
         enabled = {source: found for source, found in now.listed.items() if source in self._sources}
@@ -400,9 +404,9 @@ class Checker:
             name: ledger_after(name, kept.get(name, {}), carried.get(name, ())) for name in (one.station for one in new)
         }
         before = {check.station: last.health for check in new if (last := self._last.get(check.station))}
-        # What a station can't report (any more) stays as it was on record.
-        bare = [check.station for check in new if _can_not_report(check, ledger)]
-        before |= store.healths.find(bare) if bare else {}
+        # What a station can't report (any more) stays as it was on record, as does what another process saw before.
+        asked = [one.station for one in new if one.station not in before or _can_not_report(one, ledger)]
+        before |= store.healths.find(asked) if asked else {}
         return (
             network,
             same,
@@ -536,7 +540,8 @@ def _judged(network: Network, one: _Recorded, sources: Collection[AlarmSource]) 
     alarms = listed(check.station, check.observed, check.at, ledger, health.reporting_cells, sources)
     said = {problem: record.acknowledged_by for problem, record in records if record.acknowledged_by}
     ids = {wrong: [one.id for one in found] for wrong, found in checked.items()}
-    return _Judged(_with_tunnels(network, health), alarms, said, ids, generation, altered, basis)
+    back = returned(before, health)
+    return _Judged(_with_tunnels(network, health), alarms, said, ids, generation, altered, basis, back)
 
 
 def _checked(records: Iterable[tuple[Problem, AlarmRecord]]) -> dict[FaultKey, list[AlarmRecord]]:
@@ -580,15 +585,20 @@ def _own_reports(
     uncleared: Sequence[Alarm],
     settle: float = 0,
     cleared: Mapping[FaultKey, datetime] = MappingProxyType({}),
+    back: Collection[FaultKey] = (),
 ) -> Iterator[AlarmReport]:
-    """What our own check has to say: of each tenant's alarm, where somebody raised one for several of an object."""
+    """What our own check has to say: of each tenant's alarm, where somebody raised one for several of an object.
+
+    Faults that are over since what was lost is ``back`` are those that we raised: others may have meant another.
+    """
     found, tenants = wrongs(now), dict[FaultKey, set[str]]()
     for alarm in uncleared:
         wrong = alarm.object, alarm.probable_cause
         if not alarm.specific_problem and (wrong not in found or found[wrong].tenant == alarm.tenant):
             tenants.setdefault(wrong, set()).add(alarm.tenant)
     yield from renewed(before, now, uncleared)
-    for report in reports_of(before, now, tenants, settle, cleared):
+    ours = {(one.object, one.probable_cause) for one in uncleared if one.source is AlarmSource.CHECK}
+    for report in reports_of(before, now, tenants, settle, cleared, ours.intersection(back)):
         if report.severity is not PerceivedSeverity.CLEARED:
             yield report
             continue

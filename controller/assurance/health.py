@@ -42,7 +42,7 @@ from controller.models.alarm import (
 from controller.models.cloud import ClusterState, HardwareAlarm, NodeReady, NodeState
 from controller.models.errors import AuthenticationError, HostKeyError, NotPermittedError
 from controller.models.facts import LinkKind
-from controller.models.health import Health, LinkHealth, ServiceState
+from controller.models.health import Health, LinkFault, LinkHealth, ServiceState
 from controller.models.network import HOST, DeviceKind, Rat
 from controller.models.run import LedgerEntry
 from controller.nrm.cli import ports_without_signal
@@ -137,15 +137,17 @@ def health_of(
     # What a station lost, as a virtual one does with its pod, comes back in the state that people left it in.
     gone = {e.cell for e in cells({path: {} for path in ledger}) if e.path not in observed.tree}
     locked |= gone.intersection(before.locked if before else ())
-    down_before = {link.path: link.since for link in before.links} if before else {}
+    links_before = {link.path: link for link in before.links} if before else {}
 
     def as_seen(link: LinkHealth) -> LinkHealth:
         state = state_or_traffic(observed, link.path, LinkKind(link.kind), link.tenant, carries)
         wrong = link.path, link_cause(LinkKind(link.kind))
-        down = (down_before.get(link.path) or since(wrong)) if state is ServiceState.DOWN else None
+        known = links_before.get(link.path, link)
+        down = (known.since or since(wrong)) if state is ServiceState.DOWN else None
         locked = link_locked(observed.tree, link.path)
         missing = link.path not in observed.tree
-        return link.model_copy(update={"state": state, "missing": missing, "locked": locked, "since": down})
+        seen = link.model_copy(update={"state": state, "missing": missing, "locked": locked, "since": down})
+        return seen.model_copy(update={"fault": seen.fault_after(known.fault)})
 
     function = (
         _function(station, observed, ledger, silent=silent) if device is DeviceKind.FUNCTION else _FunctionState()
@@ -273,11 +275,16 @@ def unread(
     """Health of a station that can't be read: all its cells and core links exist, in unknown state.
 
     They are those of the ledger, so that they are known even if the station was never read, and cells that are not
-    ours as seen before. What people locked, and what drifted, is as seen before.
+    ours as seen before. What people locked, what is wrong with links, and what drifted, is as seen before.
     """
     known = before or Health(station=station, at=at, reachable=False)
     ours = (entry.cell for entry in cells({path: {} for path in ledger}))
-    locked = {link.path for link in known.links if link.locked}
+    known_links = {link.path: link for link in known.links}
+
+    def as_before(link: LinkHealth) -> LinkHealth:
+        seen = known_links.get(link.path, link)
+        return link.model_copy(update={"locked": seen.locked, "fault": seen.fault})
+
     return known.model_copy(
         update={
             "at": at,
@@ -286,7 +293,7 @@ def unread(
             "said": said if device is DeviceKind.POOL else "",
             "device": device,
             "cells": dict.fromkeys((*known.cells, *ours), ServiceState.UNKNOWN),
-            "links": tuple(link.model_copy(update={"locked": link.path in locked}) for link in _links(ledger)),
+            "links": tuple(map(as_before, _links(ledger))),
         }
     )
 
@@ -446,6 +453,7 @@ def reports_of(
     standing: Collection[FaultKey],
     settle: float = 0,
     cleared: Mapping[FaultKey, datetime] = MappingProxyType({}),
+    ended: Collection[FaultKey] = (),
 ) -> tuple[AlarmReport, ...]:
     """Reports for the alarm list that follow from two reads in a row.
 
@@ -454,7 +462,8 @@ def reports_of(
     be read says nothing of its links and its configuration, and one that does not tell the state of
     a link or cell neither raises nor clears its alarm. ``standing`` are alarms of the station that were
     raised and not cleared yet, ``settle`` the seconds that a cell has to come on air, ``cleared`` the times at which
-    the station cleared its own alarms of what was wrong, by its clock.
+    the station cleared its own alarms of what was wrong, by its clock, ``ended`` faults that are over although no
+    state is reported (``returned``).
     """
     found = wrongs(now)
     lasting = {wrong for wrong in found if before and wrong in wrongs(before) and _settled(now, wrong, settle)}
@@ -468,7 +477,7 @@ def reports_of(
             update={"seen": reported_between(before, _ended(now, wrong, cleared), now.at)}
         )
         for wrong in standing
-        if _is_well(now, wrong, found, _came_back(before, now))
+        if _is_well(now, wrong, found, ended)
     ]
     return (*raised, *over)
 
@@ -517,17 +526,18 @@ def _settled(now: Health, wrong: FaultKey, settle: float) -> bool:
     return cause != CELL_OFF_AIR or now.at - now.off_air[what] >= timedelta(seconds=settle)
 
 
-def _came_back(before: Health | None, now: Health) -> frozenset[str]:
-    """Core links that the station has again: what came of their absence is over, also where it reports no state."""
-    gone = {link.path for link in before.links if link.missing} if before else set()
-    return frozenset(link.path for link in now.links if link.path in gone and not link.missing)
+def returned(before: Health | None, now: Health) -> frozenset[FaultKey]:
+    """Faults that were nothing but the absence of core links which the station has again, whatever their state."""
+    gone = {link.path for link in before.links if link.fault is LinkFault.VANISHED} if before and now.reachable else ()
+    back = [link for link in now.links if link.path in gone and not link.missing]
+    of_all = {(now.device, ALL_LINKS_DOWN)} if back else set()
+    return frozenset(of_all | {(link.path, link_cause(LinkKind(link.kind))) for link in back})
 
 
-def _is_well(now: Health, wrong: FaultKey, found: Mapping[FaultKey, _Fault], back: Collection[str]) -> bool:
+def _is_well(now: Health, wrong: FaultKey, found: Mapping[FaultKey, _Fault], ended: Collection[FaultKey]) -> bool:
     if wrong in found:
         return False
-    again = wrong[0] in back or (bool(back) and wrong[1] == ALL_LINKS_DOWN)
-    if now.reachable and not again and _is_unknown(now, wrong):
+    if now.reachable and wrong not in ended and _is_unknown(now, wrong):
         return False
     _, cause = wrong
     return cause in (OWN_CAUSES if now.reachable else _WITHOUT_READING)

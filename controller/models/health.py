@@ -48,6 +48,17 @@ class ServiceState(StrEnum):
         return next((state for state in (cls.UP, cls.UNKNOWN) if state in found), cls.DOWN)
 
 
+class LinkFault(StrEnum):
+    """The fault of a core link that was read last: what is not known changes nothing of it."""
+
+    NONE = ""
+    """None, or none that is known."""
+    VANISHED = "vanished"
+    """The station has no such link any more; nothing else is known to be wrong with it."""
+    REPORTED = "reported"
+    """The station reported it down."""
+
+
 class LinkHealth(Noun):
     """State of one core link of ours.
 
@@ -55,6 +66,7 @@ class LinkHealth(Noun):
         path: Its entry in the device tree.
         state: Whether it works; a link that vanished from the station does not.
         missing: Whether it vanished from the station: that says nothing of its remote end.
+        fault: The fault that was read last, which stays while its state is not known.
         locked: Whether somebody locked it: then it is down, which is no fault.
         tunnel: Address of the security gateway that its packets go through; empty if there is none.
         since: Since when it has been down, as in ``Health.off_air``; None if it is not known to be down.
@@ -65,6 +77,7 @@ class LinkHealth(Noun):
     kind: str
     state: ServiceState
     missing: bool = False
+    fault: LinkFault = LinkFault.NONE
     locked: bool = False
     tunnel: str = ""
     since: AwareDatetime | None = None
@@ -73,6 +86,16 @@ class LinkHealth(Noun):
     def up(self) -> bool:
         """Whether it is known to work."""
         return self.state is ServiceState.UP
+
+    def fault_after(self, before: LinkFault) -> LinkFault:
+        """Its fault as of this read, after the one that was known before."""
+        if self.missing:
+            return before or LinkFault.VANISHED
+        if self.up or self.locked:
+            return LinkFault.NONE
+        if self.state is ServiceState.DOWN:
+            return LinkFault.REPORTED
+        return LinkFault.NONE if before is LinkFault.VANISHED else before
 
 
 class Health(Noun):

@@ -4,7 +4,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from controller.assurance.health import STATION, health_of, reported_between, reports_of, tenant_of, unread, wrongs
+from controller.assurance.health import (
+    STATION,
+    health_of,
+    reported_between,
+    reports_of,
+    returned,
+    tenant_of,
+    unread,
+    wrongs,
+)
 from controller.intent.impact import OF_MANAGEMENT
 from controller.models.alarm import (
     CELL_OFF_AIR,
@@ -295,6 +304,6 @@ def test_the_alarm_of_a_link_that_vanished_ends_when_it_is_back_though_its_state
     assert gone.links[0].missing
     back = health_of("A", Observed({path: {}}), ledger, 0, AT + timedelta(seconds=9), before=gone)
     assert back.links[0].state is ServiceState.UNKNOWN
-    over = [(one.object, one.severity) for one in reports_of(gone, back, [alarm])]
+    over = [(one.object, one.severity) for one in reports_of(gone, back, [alarm], ended=returned(gone, back))]
     assert over == [(path, PerceivedSeverity.CLEARED)]
     assert not reports_of(back, back, [alarm]), "what else made it, nobody knows"
