@@ -170,6 +170,13 @@ def provider_token(request: Request) -> str:
     return found if is_provider_token(found) else ""
 
 
+def looked_up(request: Request) -> str:
+    """The credentials of a request that the database would be asked about; empty if there are none."""
+    services: Services = request.app.state.services
+    scheme, token = _given(request)
+    return "" if services.provider is not None and provider_token(request) else scheme and f"{scheme} {token}"
+
+
 def _given(request: Request) -> tuple[str, str]:
     """Scheme and token of the Authorization header."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")

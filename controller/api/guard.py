@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from controller.api.auth import asked_for, caller, routed
+from controller.api.auth import asked_for, caller, digest, looked_up, routed
 from controller.api.intake import Intake
 from controller.api.pages import PATHS
 from controller.api.problems import VES, answer, problem_of, to
@@ -35,7 +35,9 @@ MOST = 32
 AT_ONCE, ALL_AT_ONCE = 1, 1
 #: Most requests at once for each path that needs no token: who sends more is no browser, probe or person.
 MOST_OPEN = 16
-#: Longest wait in seconds for another tenant's turn: a turn that takes so long waits for the database.
+#: Look-ups at once of credentials that were not valid lately, and how many of the valid ones are remembered.
+STRANGERS, _FRIENDS = 16, 4096
+#: Longest wait in seconds for another tenant's turn, or others' look-ups: what takes so long waits for the database.
 _PATIENCE = 5.0
 #: Prefixes of paths to which alarm sources send.
 _WEBHOOKS = "/v1/webhooks/"
@@ -54,6 +56,7 @@ class Guard:
         self._app = app
         self._under_way: Counter[str] = Counter()
         self._turns = _Turns()
+        self._door = _Door()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse with a problem, or pass on with the caller in ``request.state.caller``."""
@@ -64,7 +67,7 @@ class Guard:
         path = routed(scope)
         limit = _limit(path)
         try:
-            tenant = await _admit(request, limit)
+            tenant = await self._door.admit(request, limit)
             if tenant:
                 limit = LIMIT  # only the host sends network files and alerts
             counted_as = tenant or (path if path in OPEN else "")
@@ -109,6 +112,40 @@ class Guard:
             await send(message)
 
         await self._app(scope, received, send_on)
+
+
+class _Door:
+    """Looks credentials up, each time anew.
+
+    Those that were valid lately wait for nobody. All others share a few look-ups, since anybody can make them up.
+    """
+
+    def __init__(self) -> None:
+        self._friends: dict[str, None] = {}
+        self._strangers = asyncio.Semaphore(STRANGERS)
+
+    async def admit(self, request: Request, limit: int) -> str:
+        """The tenant of the caller, or empty for the host.
+
+        Raises:
+            HTTPException: 401 without a known token, 413 for a large body, 429 if no look-up was free for some time.
+        """
+        given = looked_up(request)
+        credentials = digest(given)
+        if routed(request.scope) in OPEN or not given or credentials in self._friends:
+            return await _admit(request, limit)
+        try:
+            await asyncio.wait_for(self._strangers.acquire(), _PATIENCE)
+        except TimeoutError:
+            raise HTTPException(429, "too many unknown tokens are looked up: try again", {"Retry-After": "5"}) from None
+        try:
+            tenant = await _admit(request, limit)
+        finally:
+            self._strangers.release()
+        self._friends[credentials] = None
+        if len(self._friends) > _FRIENDS:
+            del self._friends[next(iter(self._friends))]
+        return tenant
 
 
 class _Turns:

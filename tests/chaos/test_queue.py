@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import json
 import time
+from base64 import b64encode
+from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from kombu import Connection
@@ -52,8 +56,16 @@ def _put(system: ProcessSystem, text: bytes) -> None:
         connection.channel().client.lpush(QUEUE, text)
 
 
-def _message(task: str, body: str, **properties: object) -> bytes:
-    headers = {"lang": "py", "task": task, "id": "x-1", "root_id": "x-1", "parent_id": None, "group": None}
+def _message(task: str, body: str, more: Mapping[str, str] | None = None, **properties: object) -> bytes:
+    headers = {
+        **(more or {}),
+        "lang": "py",
+        "task": task,
+        "id": "x-1",
+        "root_id": "x-1",
+        "parent_id": None,
+        "group": None,
+    }
     delivery = {
         "delivery_info": {"exchange": "", "routing_key": QUEUE},
         "delivery_tag": "t-1",
@@ -91,6 +103,29 @@ def test_garbage_on_the_queue(system: ProcessSystem, what: str) -> None:
     system.until(
         "both workers are up", lambda: {"worker-1", "worker-2"} <= {one.name for one in system.store.processes.alive()}
     )
+
+
+def test_what_unpacks_to_a_gigabyte_is_never_unpacked(system: ProcessSystem) -> None:
+    """2 kB of bzip2 by anybody who can write to Redis."""
+    assert system.redis is not None
+    bomb = b"".join(bz2.compress(bytes(64 << 20)) for _ in range(16))
+    assert len(bomb) < 2048
+    headers = {"compression": "application/x-bz2"}
+    for _ in range(4):
+        _put(system, _message("minka.wake", b64encode(bomb).decode(), headers, body_encoding="base64"))
+    system.until("all messages are read", lambda: not _waiting(system))
+    assert_right(system, begin(system, change(system)))
+    for name in ("worker-1", "worker-2"):
+        kept = Path(f"/proc/{system.processes[name].pid}/status").read_text(encoding="ascii")
+        peak = int(kept.partition("VmHWM:")[2].split()[0]) * 1024
+        assert peak < 600 << 20, name
+
+
+def _waiting(system: ProcessSystem) -> int:
+    assert system.redis is not None
+    with Connection(system.redis.url) as connection:
+        number: int = connection.channel().client.llen(QUEUE)
+    return number
 
 
 def test_doubled_and_foreign_rings(system: ProcessSystem) -> None:

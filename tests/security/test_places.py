@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from controller.api import app
-from controller.api.guard import ALL_AT_ONCE, LIMIT, MOST, MOST_OPEN
+from controller.api import app, guard
+from controller.api.auth import digest
+from controller.api.guard import ALL_AT_ONCE, LIMIT, MOST, MOST_OPEN, STRANGERS
 from controller.api.views import LiveConfig, TenantView
 from controller.models.network import Network
 from controller.models.people import Role
@@ -131,6 +132,31 @@ async def test_requests_without_a_token_are_bounded_by_path(bench: ApiBench, mon
         go.set()
     assert sorted([(await one).status for one in asked]) == [200] * MOST_OPEN + [429]
     assert (await ask(bench.app, "GET", "/openapi.json", "")).status == 200
+
+
+async def test_tokens_that_somebody_makes_up_hold_up_nobody_who_is_known(
+    bench: ApiBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, usual = threading.Event(), bench.store.tokens.bearer
+    known = {digest(f"token-of-{name}") for name, _ in CALLERS}
+
+    def slow(shown: str) -> Any:
+        return usual(shown) if shown in known else go.wait(50) and usual(shown)
+
+    monkeypatch.setattr(bench.store.tokens, "bearer", slow)
+    assert await status(bench, "tom") == 200
+    monkeypatch.setattr(guard, "_PATIENCE", 0.2)
+    asked = [asyncio.create_task(ask(bench.app, "GET", "/v1/me", f"made-up-{n}")) for n in range(STRANGERS + 1)]
+    try:
+        (refused,), _ = await asyncio.wait(asked, timeout=50, return_when=asyncio.FIRST_COMPLETED)
+        for answer in (refused.result(), await ask(bench.app, "GET", "/v1/me", "token-of-rosa")):
+            assert (answer.status, answer.problem["type"]) == (429, "urn:minka:error:too-many-requests")
+        assert (await ask(bench.app, "GET", "/v1/me", "")).status == 401
+        assert await status(bench, "tom") == 200
+    finally:
+        go.set()
+    assert sorted([(await one).status for one in asked]) == [401] * STRANGERS + [429]
+    assert await status(bench, "rosa") == 200
 
 
 @pytest.mark.parametrize("path", ["/healthz\n", "/open\tapi.json", "/healthz?", "/readyz#"])
