@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -10,11 +11,13 @@ import httpx
 import pytest
 
 from controller.models.run import JournalStep
+from controller.store.engine import make_engine
 from tests.chaos.attempts import TAKEN_BACK, Attempt, assert_one_effect, begin, reached
 from tests.chaos.faults.five_stations import FIVE, THIRD, brought_up, change, changed_files
 from tests.support.disks import SmallDisk, small_disk
 from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.process_system import ProcessSystem, process_system, temporary_folder
+from tests.support.soak import SOAK
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -97,6 +100,28 @@ def test_postgres_hangs_in_mid_run_and_nobody_waits_for_it(
         system.start(name)
     system.until("the API is back", lambda: _is_ready(system))
     _assert_ended_well(system, attempt)
+
+
+@pytest.mark.needs("initdb", "redis-server")
+def test_a_long_migration_beside_processes_of_the_version_before_ends_none_of_them(
+    own: tuple[ProcessSystem, SmallDisk, PostgresServer],
+) -> None:
+    """It locks the tables: in the soak for longer than anything is waited for."""
+    system, _, server = own
+    system.ends.clear()
+    with make_engine(system.env["MINKA_DATABASE_URL"], busy_timeout=30).connect() as migration:
+        migration.exec_driver_sql("SET idle_in_transaction_session_timeout = 0")
+        tables = migration.exec_driver_sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").scalars()
+        migration.exec_driver_sql(f"LOCK TABLE {', '.join(tables)} IN ACCESS EXCLUSIVE MODE")
+        end = time.monotonic() + (75 if SOAK else 12)
+        while time.monotonic() < end:
+            system.tend()
+            time.sleep(0.2)
+    system.until("the API is back", lambda: _is_ready(system))
+    assert system.ends == []
+    second = begin(system, change(system, THIRD))
+    assert system.ended(second.run).counts == {"succeeded": 1}
+    assert system.ends == []
 
 
 @pytest.mark.needs("initdb", "redis-server")
