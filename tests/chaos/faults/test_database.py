@@ -107,7 +107,7 @@ def test_a_long_migration_beside_processes_of_the_version_before_ends_none_of_th
     own: tuple[ProcessSystem, SmallDisk, PostgresServer],
 ) -> None:
     """It locks the tables: in the soak for longer than anything is waited for."""
-    system, _, server = own
+    system, _, _ = own
     system.ends.clear()
     with make_engine(system.env["MINKA_DATABASE_URL"], busy_timeout=30).connect() as migration:
         migration.exec_driver_sql("SET idle_in_transaction_session_timeout = 0")
