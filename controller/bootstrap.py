@@ -11,12 +11,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import structlog
 
 from controller.assurance.checker import Checker
 from controller.device import SshDevices
+from controller.device.callhome import Callers
 from controller.device.pool import LIMIT
 from controller.inventory.credentials import read_credentials
 from controller.inventory.definitions import read_definitions
@@ -206,12 +207,17 @@ class Parts:
         Raises:
             InputError: The port can't be listened on.
         """
-        address, _, port = self.settings.call_home.rpartition(":")
+        callers = CallingStations(self.loop_store, self.clock).news
+        self._listen(role, "ssh", self.settings.call_home, callers)
+        self._listen(role, "tls", self.settings.call_home_tls, callers)
+
+    def _listen(self, role: ProcessRole, transport: Literal["ssh", "tls"], where: str, callers: Callers) -> None:
+        address, _, port = where.rpartition(":")
         if not address:
             return
         at = int(port) + list(ProcessRole).index(role)
         try:
-            self.devices.listen(address.strip("[]"), at, CallingStations(self.loop_store, self.clock).news)
+            self.devices.listen(address.strip("[]"), at, callers, transport)
         except (OSError, OverflowError) as error:
             raise InputError(f"stations can't call home at {address} port {at}: {error}") from error
 

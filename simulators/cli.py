@@ -104,6 +104,9 @@ class UpOptions:
     call_home: Annotated[list[str] | None, typer.Option(help="Let all stations call HOST:PORT; may be repeated.")] = (
         None
     )
+    call_home_tls: Annotated[list[str] | None, typer.Option(help="The same over TLS: HOST:PORT; may be repeated.")] = (
+        None
+    )
     call_again: Annotated[float, typer.Option(min=0.1, help="Seconds until a station calls again.")] = AGAIN_SECONDS
     routers: Annotated[
         Provisioning | None, typer.Option(help="Also run the routers, bare or provisioned; core links then need them.")
@@ -164,14 +167,14 @@ class UpOptions:
         placement: Placement = as_in(files)
         router_placement: RouterPlacement = as_in_files
         pool_placement: PoolPlacement = as_in_files
-        tls = None if self.tls is None else on_port(placement, self.tls)
+        at_tls = None if self.tls is None else on_port(placement, self.tls)
         if self.port_base is not None:
             placement = ports_from(self.address, self.port_base)
             router_placement = ports_from(self.address, self.port_base + len(files.stations))
             pool_placement = ports_from(
                 self.address, self.port_base + len(files.stations) + (len(files.routers) if self.routers else 0)
             )
-            tls = None if self.tls is None else ports_from(self.address, self.tls)
+            at_tls = None if self.tls is None else ports_from(self.address, self.tls)
         base = StationSettings(settle_seconds=self.settle_seconds, boot_seconds=self.boot_seconds)
         stations, by_station = settings_of(base, self.profile or ())
         receivers = {self.ves: ves_event, self.alertmanager: alertmanager_call}
@@ -182,8 +185,12 @@ class UpOptions:
             by_station=by_station,
             credentials=self._credentials(),
             placement=placement,
-            tls=tls,
-            homes=[Home(*host_and_port(home), self.call_again) for home in self.call_home or ()],
+            tls=at_tls,
+            homes=[
+                Home(*host_and_port(home), self.call_again, tls=tls)
+                for tls, homes in ((False, self.call_home), (True, self.call_home_tls))
+                for home in homes or ()
+            ],
             routers=self.routers,
             router_placement=router_placement,
             pools=self.pools,

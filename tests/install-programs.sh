@@ -19,6 +19,7 @@ need prometheus prometheus
 need prometheus-alertmanager prometheus-alertmanager
 need sshd openssh-server
 need ssh openssh-client
+need openssl openssl
 need kubectl kubernetes-client
 need /usr/lib/frr/zebra frr
 if apt-cache show libyang3-tools >/dev/null 2>&1; then need yanglint libyang3-tools; else need yanglint libyang2-tools; fi

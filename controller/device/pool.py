@@ -10,17 +10,21 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
+from typing import Literal
 from weakref import WeakValueDictionary
 
 import asyncssh
 
-from controller.device.callhome import Callers, CallHome
+from controller.device.callhome import Callers, CallHome, Door
 from controller.device.capabilities import KnownModules
 from controller.device.cli_devices import CliDevices
 from controller.device.connect import Connector
 from controller.device.files import files_on
+from controller.device.requests import INTERLEAVE
 from controller.device.session import NetconfSession, Opening, subscribe
-from controller.device.transport import Borrowed, Connection, Transport
+from controller.device.ssh_callers import SshCallers
+from controller.device.tls_callers import TlsCallers
+from controller.device.transport import Borrowed, Connection, Shared, Transport
 from controller.models.errors import DeviceError, DeviceRefusedError, SessionLostError, UnreachableError
 from controller.models.metrics import Observations
 from controller.ports.devices import DeviceFiles, Devices, DeviceSession, DeviceTarget, Notification
@@ -78,9 +82,14 @@ class SshDevices:
         #: The latest session of each station.
         self._latest: WeakValueDictionary[str, NetconfSession] = WeakValueDictionary()
         self._known = KnownModules()
-        self._home = CallHome(self._connector, self._called)
+        doors: dict[str, Door] = {
+            "ssh": SshCallers(self._connector),
+            "tls": TlsCallers(secrets, keepalive, rpc_timeout),
+        }
+        self._home = CallHome(doors, self._connector.timeout, self._called, observations=seen)
         self._call_timeout = call_timeout
-        self._callers: dict[str, asyncssh.SSHClientConnection] = {}
+        #: What each station opened that called last: its connection, and the first session on it.
+        self._callers: dict[str, tuple[Connection, Transport]] = {}
         self._awaited: dict[str, asyncio.Event] = {}
 
     @asynccontextmanager
@@ -124,13 +133,15 @@ class SshDevices:
                 yield session
             return
         async with self._slot():
-            beside = NetconfSession(target, *await self._opening(target)(target), self._known)
+            connection, transport = await self._opening(target)(target)
+            beside = NetconfSession(target, connection, transport, self._known)
             self._in_use.add(beside)
             try:
                 yield beside
             finally:
                 self._in_use.discard(beside)
-                await beside.close()
+                if not isinstance(connection, Shared):
+                    await beside.close()
 
     @asynccontextmanager
     async def files(self, target: DeviceTarget) -> AsyncIterator[DeviceFiles]:
@@ -144,7 +155,7 @@ class SshDevices:
             raise DeviceRefusedError(f"the network files name no folder of measurement files for {target.station}.")
         connection: Connection
         if target.call_home:
-            connection = await self._caller(target)
+            connection, _ = await self._caller(target)
         elif target.file_port != target.port:
             connection = await self._connector.open_files(target)
             ends.callback(connection.abort)
@@ -164,7 +175,10 @@ class SshDevices:
         """See ``Devices.notifications``."""
         if target.transport == "kubernetes":
             return self._over_kubernetes(target).notifications(target, since, listening)
-        return subscribe(self._opening(target), target, self._subscribed, since, listening)
+        opening = self._opening(target)
+        if _has_one_session(target):
+            opening = _interleaving(opening)
+        return subscribe(opening, target, self._subscribed, since, listening)
 
     def _over_kubernetes(self, target: DeviceTarget) -> Devices:
         if self._make_cloud is None:
@@ -172,18 +186,22 @@ class SshDevices:
         self._cloud = self._cloud or self._make_cloud()
         return self._cloud
 
-    def listen(self, address: str, port: int, may_call: Callers | None = None) -> int:
+    def listen(
+        self, address: str, port: int, may_call: Callers | None = None, transport: Literal["ssh", "tls"] = "ssh"
+    ) -> int:
         """Let stations call home; return the port.
 
         Args:
             address: Where to listen.
             port: Where to listen.
             may_call: See ``CallHome.listen``; None for those that are expected by name only.
+            transport: The transport of those that call there.
 
         Raises:
             OSError: The address can't be listened on.
         """
-        return self._home.listen(address, port, may_call) if may_call else self._home.listen(address, port)
+        asked = {"may_call": may_call} if may_call else {}
+        return self._home.listen(address, port, transport=transport, **asked)
 
     def expect(self, targets: Iterable[DeviceTarget]) -> None:
         """Let these stations in when they call, before anybody asks for them; unknown callers are refused."""
@@ -248,7 +266,8 @@ class SshDevices:
             except DeviceError as error:
                 self._observations.count("minka_session_openings_total", error.code)
                 raise
-            self._observations.count("minka_session_openings_total", "opened")
+            if not isinstance(connection, Shared):
+                self._observations.count("minka_session_openings_total", "opened")
             transport.observations = self._observations
             return connection, transport
 
@@ -270,17 +289,19 @@ class SshDevices:
             await self._next_call(target, called)
         return session
 
-    async def _caller(self, target: DeviceTarget) -> asyncssh.SSHClientConnection:
-        """The connection that a station opened to us."""
+    async def _caller(self, target: DeviceTarget) -> tuple[Connection, Transport]:
+        """The connection that a station opened to us, with its first session."""
         called = await self._expect_now(target)
-        while (connection := self._callers.get(target.station)) is None or connection.is_closed():
+        while (found := self._callers.get(target.station)) is None or _has_ended(*found):
             called.clear()
             await self._next_call(target, called)
-        return connection
+        return found
 
     async def _open_beside(self, target: DeviceTarget) -> tuple[Connection, Transport]:
-        """Open one more session on the connection that a station opened to us."""
-        connection = await self._caller(target)
+        """Open one more session on the connection that a station opened to us; over TLS there is but one to share."""
+        connection, first = await self._caller(target)
+        if not isinstance(connection, asyncssh.SSHClientConnection):
+            return Shared(), first
         try:
             async with asyncio.timeout(self._connector.timeout):
                 return Borrowed(), await self._connector.session_on(connection, target.station)
@@ -289,9 +310,11 @@ class SshDevices:
         raise failure
 
     async def _expect_now(self, target: DeviceTarget) -> asyncio.Event:
-        if not self._home.listening:
+        if not self._home.listens(target.transport):
+            setting = "MINKA_CALL_HOME_TLS" if target.transport == "tls" else "MINKA_CALL_HOME"
             raise UnreachableError(
-                f"{target.station} calls home, and this process accepts no calls: set MINKA_CALL_HOME."
+                f"{target.station} calls home over {target.transport.upper()}, and this process accepts no such calls: "
+                f"set {setting}."
             )
         self._home.expect(target)
         return self._awaited.setdefault(target.station, asyncio.Event())
@@ -306,7 +329,7 @@ class SshDevices:
             return
         raise failure
 
-    def _called(self, target: DeviceTarget, connection: asyncssh.SSHClientConnection, transport: Transport) -> None:
+    def _called(self, target: DeviceTarget, connection: Connection, transport: Transport) -> None:
         """Keep the session of a station that called, in place of an older idle one."""
         transport.observations = self._observations
         session = NetconfSession(target, connection, transport, self._known)
@@ -318,6 +341,29 @@ class SshDevices:
             session.drop("there are too many sessions")
             return
         self._idle[target.station] = (target, session)
-        self._callers[target.station] = connection
+        self._callers[target.station] = connection, transport
         if called := self._awaited.get(target.station):
             called.set()
+
+
+def _has_ended(connection: Connection, first: Transport) -> bool:
+    return connection.is_closed() if isinstance(connection, asyncssh.SSHClientConnection) else first.lost
+
+
+def _has_one_session(target: DeviceTarget) -> bool:
+    """Whether all that is done on a station has to share one session: TLS carries one, and we can't connect to it."""
+    return target.call_home and target.transport == "tls"
+
+
+def _interleaving(opening: Opening) -> Opening:
+    """Open a session for notifications that others go on to use (RFC 5277 §6)."""
+
+    async def opened(target: DeviceTarget) -> tuple[Connection, Transport]:
+        connection, transport = await opening(target)
+        if INTERLEAVE not in transport.hello:
+            raise DeviceRefusedError(
+                f"{target.station} has one session, on which it takes no requests beside a subscription (interleave)."
+            )
+        return connection, transport
+
+    return opened

@@ -17,6 +17,8 @@ from lxml import etree
 from controller.models.behaviour import FollowUp
 from controller.nrm.namespaces import NETCONF, NOTIFICATIONS, as_default
 
+#: A session takes requests although it has a subscription (RFC 5277 §6).
+INTERLEAVE = "urn:ietf:params:netconf:capability:interleave:1.0"
 BASE_1_0, BASE_1_1 = "urn:ietf:params:netconf:base:1.0", "urn:ietf:params:netconf:base:1.1"
 
 _DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>'

@@ -16,7 +16,7 @@ from controller.device import requests
 from controller.device.capabilities import Announced, KnownModules, capabilities_of, capabilities_with, offers
 from controller.device.replies import check, check_done, data_of
 from controller.device.requests import Request
-from controller.device.transport import Connection, Transport
+from controller.device.transport import Connection, Shared, Transport
 from controller.models.behaviour import FollowUp
 from controller.models.equipment import Equipment, Operation, OperationKind
 from controller.models.errors import DeviceBusyError, DeviceError, DeviceRefusedError, UncommittedEditsError
@@ -348,14 +348,16 @@ async def subscribe(
 ) -> AsyncIterator[Notification]:
     """Open a session, subscribe to the default stream and yield notifications; see ``Devices.notifications``.
 
-    While the session is open it is in ``subscribed``.
+    While the session is open it is in ``subscribed``. One that is shared stays open afterwards, and its subscription
+    with it, since RFC 5277 knows no other end of it: who follows next goes on with that.
     """
     connection, transport = await opening(target)
+    if transport in subscribed:
+        raise DeviceRefusedError(f"{target.station} has one session, on which somebody follows notifications already.")
+    shared = isinstance(connection, Shared)
     subscribed.add(transport)
     try:
-        transport.subscribed = True
-        request = requests.create_subscription(since)
-        await transport.request(request, lambda reply: check_done(reply, target.station, request.name))
+        await _begin(transport, target.station, since)
         if listening is not None:
             listening()
         while True:
@@ -363,8 +365,31 @@ async def subscribe(
                 yield notification
     finally:
         subscribed.discard(transport)
-        transport.fail("nobody listens any more")
-        connection.abort()
+        if shared:
+            transport.hear(whether=False)
+        else:
+            transport.fail("nobody listens any more")
+            connection.abort()
+
+
+async def _begin(transport: Transport, station: str, since: datetime | None) -> None:
+    """Subscribe on a session, unless it has a subscription.
+
+    Raises:
+        DeviceRefusedError: The station refuses, or has a subscription and is asked for earlier notifications.
+    """
+    if transport.subscribed and since is not None:
+        raise DeviceRefusedError(f"{station} has one session, whose subscription replays nothing.")
+    transport.hear(whether=True)
+    if transport.subscribed:
+        return
+    transport.subscribed = True
+    request = requests.create_subscription(since)
+    try:
+        await transport.request(request, lambda reply: check_done(reply, station, request.name))
+    except DeviceRefusedError:
+        transport.subscribed = False
+        raise
 
 
 def _parsed(station: str, element: etree._Element) -> list[Notification]:

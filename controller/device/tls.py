@@ -11,8 +11,10 @@ import hashlib
 import os
 import socket
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
+from typing import Protocol
 
 from pydantic import SecretStr
 
@@ -52,26 +54,24 @@ class TlsConnector:
             AuthenticationError: Our certificate was refused, does not resolve, or is not for the target's address.
             UnreachableError: Anything else went wrong.
         """
-        wire: _Wire | None = None
-        transport = Transport(target.station, self._patience)
+        wire: Wire | None = None
         try:
             async with asyncio.timeout(self._timeout):
                 address = await address_of(target, self._secrets)
-                wire = made = _Wire(self._context(target, address), target, transport)
+                side = _Side(self._context(target, address), target.address)
+                wire = made = Wire(side, partial(self._admit, side, target))
                 reached = await pace.reach(address, target.port)
             async with pace.handshake(), asyncio.timeout(self._timeout):
-                try:
-                    await asyncio.get_running_loop().create_connection(lambda: made, sock=reached)
-                    wire.probe_silence(self._keepalive)
-                    await wire.secured
-                    await transport.greet()
-                    return wire, transport
-                except BaseException:
-                    wire.abort()
-                    raise
+                return made, await made.greet(reached, self._keepalive)
         except (OSError, SessionLostError) as error:
             failure = _explained(target, (wire and wire.broken) or error)
         raise failure
+
+    def _admit(self, side: _Side, target: DeviceTarget) -> Transport:
+        """The session with the station, which is the pinned one."""
+        if target.certificate:
+            _compare(side.certificate, target.certificate)
+        return Transport(target.station, self._patience)
 
     def _context(self, target: DeviceTarget, address: str) -> ssl.SSLContext:
         try:
@@ -86,24 +86,100 @@ class TlsConnector:
         raise failure
 
 
-class _Wire(asyncio.Protocol):
+class Side(Protocol):
+    """Our side of TLS, between bytes in memory.
+
+    Its methods raise ``ssl.SSLError``: ``SSLWantReadError`` where more bytes are needed, ``SSLZeroReturnError`` after
+    the other side's close_notify.
+    """
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes of the other side."""
+        ...
+
+    def taken(self) -> bytes:
+        """Take what is to be sent to the other side; empty if nothing is."""
+        ...
+
+    def do_handshake(self) -> None:
+        """Go on with the handshake."""
+        ...
+
+    def read(self, most: int) -> bytes:
+        """What the other side said, decrypted; empty at its end."""
+        ...
+
+    def write(self, data: memoryview) -> int:
+        """Encrypt; returns of how many bytes."""
+        ...
+
+    def unwrap(self) -> object:
+        """Make a close_notify."""
+        ...
+
+
+class _Side:
+    """Our side of a connection that we opened."""
+
+    def __init__(self, context: ssl.SSLContext, address: str) -> None:
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=address)
+        self.do_handshake, self.unwrap = self._tls.do_handshake, self._tls.unwrap
+        self.read, self.write = self._tls.read, self._tls.write
+
+    def feed(self, data: bytes) -> None:
+        self._incoming.write(data)
+
+    def taken(self) -> bytes:
+        return self._outgoing.read() if self._outgoing.pending else b""
+
+    @property
+    def certificate(self) -> bytes:
+        """The station's certificate (DER)."""
+        return self._tls.getpeercert(binary_form=True) or b""
+
+
+class Wire(asyncio.Protocol):
     """TLS between a TCP connection and a NETCONF session.
 
+    Args:
+        side: Our side.
+        admit: Called when the handshake is done, before anything is read; gives the session, or raises
+            ``ssl.SSLError`` to refuse the other side.
+
     Attributes:
-        secured: Done when both sides are authenticated.
         broken: The TLS error.
     """
 
-    def __init__(self, context: ssl.SSLContext, target: DeviceTarget, session: Transport) -> None:
+    def __init__(self, side: Side, admit: Callable[[], Transport]) -> None:
         loop = asyncio.get_running_loop()
-        self._session = session
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=target.address)
-        self._pinned = target.certificate
+        self._tls = side
+        self._admit = admit
+        self._session: Transport | None = None
         self._tcp: asyncio.Transport | None = None
         self._closed: asyncio.Future[None] = loop.create_future()
-        self.secured: asyncio.Future[None] = loop.create_future()
+        self._secured: asyncio.Future[Transport] = loop.create_future()
         self.broken: ssl.SSLError | None = None
+
+    async def greet(self, reached: socket.socket, keepalive: int) -> Transport:
+        """Shake hands on a connected socket, which becomes ours, and exchange hellos; callers bound the time.
+
+        Args:
+            reached: The socket.
+            keepalive: Seconds of silence after which TCP probes the connection.
+
+        Raises:
+            OSError, SessionLostError: It did not work; the connection is closed.
+        """
+        try:
+            await asyncio.get_running_loop().create_connection(lambda: self, sock=reached)
+            self._probe_silence(keepalive)
+            session = await self._secured
+            await session.greet()
+        except BaseException:
+            self.abort()
+            raise
+        return session
 
     # ------------------------------------------------------------ from the network
 
@@ -115,49 +191,50 @@ class _Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take received bytes."""
-        self._incoming.write(data)
+        self._tls.feed(data)
         self._advance()
 
     def eof_received(self) -> bool:
         """Note that the station sends no more."""
-        self._session.eof_received()
+        if self._session is not None:
+            self._session.eof_received()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note that the TCP connection ended."""
-        self._session.connection_lost(self.broken or exc)
-        if not self.secured.done():
-            self.secured.set_exception(self.broken or exc or ConnectionResetError("the connection ended"))
-            self.secured.exception()  # nobody may wait for it
+        if self._session is not None:
+            self._session.connection_lost(self.broken or exc)
+        if not self._secured.done():
+            self._secured.set_exception(self.broken or exc or ConnectionResetError("the connection ended"))
+            self._secured.exception()  # nobody may wait for it
         self._closed.set_result(None)
 
     def _advance(self) -> None:
         try:
-            if not self.secured.done():
-                self._shake_hands()
+            session = self._session or self._shake_hands()
             while data := self._tls.read(_READ):
-                self._session.data_received(data, None)
-            self._session.eof_received()
+                session.data_received(data, None)
+            session.eof_received()
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLZeroReturnError:
-            self._session.eof_received()
+            self.eof_received()
         except ssl.SSLError as error:
             self.broken = error
             self._flush()  # the alert that tells the station why
             self.abort()
         self._flush()
 
-    def _shake_hands(self) -> None:
+    def _shake_hands(self) -> Transport:
         self._tls.do_handshake()
-        if self._pinned:
-            _compare(self._tls, self._pinned)
-        self._session.connection_made(self)
-        self.secured.set_result(None)
+        session = self._session = self._admit()
+        session.connection_made(self)
+        self._secured.set_result(session)
+        return session
 
     def _flush(self) -> None:
-        if self._tcp is not None and self._outgoing.pending:
-            self._tcp.write(self._outgoing.read())
+        if self._tcp is not None and (data := self._tls.taken()):
+            self._tcp.write(data)
 
     # -------------------------------------------------------------- from the session
 
@@ -171,7 +248,7 @@ class _Wire(asyncio.Protocol):
             self.broken = error
         self._flush()
 
-    def probe_silence(self, seconds: int) -> None:
+    def _probe_silence(self, seconds: int) -> None:
         """Let TCP probe a silent connection; three unanswered probes end it."""
         assert self._tcp is not None
         connection: socket.socket = self._tcp.get_extra_info("socket")
@@ -238,12 +315,16 @@ class _Pinned(ssl.SSLObject):
     def do_handshake(self) -> None:
         """Shake hands, and check the certificate before any data passes."""
         super().do_handshake()
-        _compare(self, self.pinned)
+        _compare(self.getpeercert(binary_form=True) or b"", self.pinned)
 
 
-def _compare(tls: ssl.SSLObject, pinned: str) -> None:
-    certificate = tls.getpeercert(binary_form=True) or b""
-    if pinned != f"sha256:{hashlib.sha256(certificate).hexdigest()}":
+def fingerprint(certificate: bytes) -> str:
+    """Fingerprint of a certificate (DER), as network files pin it."""
+    return f"sha256:{hashlib.sha256(certificate).hexdigest()}"
+
+
+def _compare(certificate: bytes, pinned: str) -> None:
+    if pinned != fingerprint(certificate):
         raise ssl.SSLCertVerificationError("another certificate than the pinned one")
 
 

@@ -115,6 +115,10 @@ class Borrowed:
         """Return at once."""
 
 
+class Shared(Borrowed):
+    """The connection of a session that others use, too: it ends when the one that opened it closes it."""
+
+
 class Transport(asyncssh.SSHClientSession[bytes]):
     """One NETCONF session on one SSH channel, or on TLS.
 
@@ -150,6 +154,7 @@ class Transport(asyncssh.SSHClientSession[bytes]):
         self.hello: tuple[str, ...] = ()
         self.subscribed = False
         self.observations: Observations | None = None
+        self._unheard = False
         #: Each with its bytes.
         self._notifications: deque[tuple[etree._Element, int]] = deque()
         self._waiting = 0
@@ -234,6 +239,12 @@ class Transport(asyncssh.SSHClientSession[bytes]):
         notification, size = self._notifications.popleft()
         self._waiting -= size
         return notification
+
+    def hear(self, *, whether: bool) -> None:
+        """Keep notifications for ``notification`` from now on, or drop those that wait and come, as nobody follows."""
+        self._unheard = not whether
+        self._notifications.clear()
+        self._waiting = 0
 
     def fail(self, reason: str) -> None:
         """Give the session up: all pending requests get SessionLostError."""
@@ -324,6 +335,8 @@ class Transport(asyncssh.SSHClientSession[bytes]):
         asked.answer.set_result(message)
 
     def _take_notification(self, root: etree._Element, size: int) -> None:
+        if self._unheard:
+            return
         self._waiting += size
         if len(self._notifications) == BACKLOG or self._waiting > BACKLOG_BYTES:
             self.fail(f"more than {BACKLOG} notifications were waiting, or {BACKLOG_BYTES} bytes of them")

@@ -40,6 +40,7 @@ from controller.models.network import (
     Station,
     Tenant,
 )
+from controller.models.scalars import canonical_host
 
 Model = TypeVar("Model", bound=Noun)
 Found = list[tuple[Entry, Model]]
@@ -142,6 +143,10 @@ def check_stations(objects: Objects) -> None:
     objects.unique(endpoints, _address, ("address",), "address and port")
     calling = [(entry, endpoint) for entry, endpoint in endpoints if endpoint.call_home]
     objects.unique(calling, lambda e: e.host_key, ("host_key",), "host key, by which callers are known,")
+    objects.unique(calling, lambda e: e.certificate, ("certificate",), "certificate, by which callers are known,")
+    named = [(entry, endpoint) for entry, endpoint in calling if endpoint.authority and not endpoint.certificate]
+    what = "name in a certificate, by which callers are known,"
+    objects.unique(named, lambda e: canonical_host(e.certified_name), ("address",), what)
     for entry, endpoint in endpoints:
         objects.refer(entry, ("station",), endpoint.station, "stations", "station")
 

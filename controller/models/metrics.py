@@ -211,6 +211,15 @@ METRICS: tuple[Metric, ...] = (
         ("result",),
     ),
     Metric(
+        "minka_calls_total",
+        _C,
+        _OURS,
+        "Calls of stations that call home, by what became of them: accepted, refused (the log says why), or silent:"
+        " the caller said nothing, or broke off before.",
+        "2 transports times 3 results",
+        ("transport", "result"),
+    ),
+    Metric(
         "minka_rpc_duration_seconds",
         _H,
         _OURS,

@@ -346,7 +346,7 @@ class Endpoint(Noun):
     Over SSH (RFC 6242) ``host_key`` identifies the station. Over TLS (RFC 7589) the fingerprint of its ``certificate``
     does, or an ``authority`` that signed a certificate for its address; then ``username`` and ``credential`` are not
     used, and ``client_certificate`` identifies us. A station that calls home (RFC 8071) needs no address, since nobody
-    connects to it.
+    connects to it; the authority's certificate is for its ``certified_name``.
     """
 
     station: StationId
@@ -366,6 +366,11 @@ class Endpoint(Noun):
         None, description="Port of its file server (SFTP, same host key and log-in); none means the network's."
     )
     folder: FolderPath | None = Field(None, description="Folder of its measurement files; none means the network's.")
+
+    @property
+    def certified_name(self) -> str:
+        """The name for which an authority has to vouch; a station that calls home is named by its id if by no other."""
+        return self.address or self.station
 
     def credentials(self, defaults: ManagementDefaults) -> dict[str, str]:
         """Names of the credentials that a session needs, by field."""
@@ -390,8 +395,6 @@ class Endpoint(Noun):
                 raise ValueError("file_port and folder belong to transport ssh: files come by SFTP")
             if self.certificate is None and self.authority is None:
                 raise ValueError("certificate or authority is missing: it identifies a station reached over TLS")
-            if self.call_home:
-                raise ValueError("call_home is for transport ssh")
         if self.call_home and self.file_port is not None:
             raise ValueError("file_port is for stations that are connected to, not for call_home")
         return self

@@ -178,6 +178,16 @@ HostAddress = Annotated[
     StringConstraints(pattern=r"^(?:[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f.]{0,15}:[0-9A-Fa-f:.]{0,39})$"),
     Field(description="Host name or IP address, without port."),
 ]
+
+
+def canonical_host(name: str) -> str:
+    """The one form of a host name or IP address by which it is compared with others."""
+    try:
+        return str(ip_address(name))
+    except ValueError:
+        return name.lower()
+
+
 EmailAddress = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+$", max_length=254),

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from controller.models.alarm import AlarmSource
+from controller.models.process import ProcessRole
 from controller.models.shipped import shipped
 
 
@@ -138,7 +139,12 @@ class Settings(BaseSettings):
     call_home: str = Field(
         default="",
         pattern=r"^$|^.+:[0-9]+$",
-        description="Where stations call home, HOST:PORT, for the API; worker, listener, scheduler use the next ports.",
+        description="Where stations call home over SSH, HOST:PORT, for the API; other processes use the next ports.",
+    )
+    call_home_tls: str = Field(
+        default="",
+        pattern=r"^$|^.+:[0-9]+$",
+        description="The same for stations that call home over TLS; ports of its own.",
     )
     rpc_timeout: float = Field(default=60.0, gt=0, description="Seconds to wait for a device's answer.")
     oidc_issuer: str = Field(default="", description="Issuer of the identity provider; empty means none.")
@@ -176,8 +182,14 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _one_for_each_port(self) -> Settings:
-        if self.call_home and self.workers > 1:
+        if (self.call_home or self.call_home_tls) and self.workers > 1:
             raise ValueError("with call_home, workers must be 1: a station's call reaches one worker only")
+        if self.call_home and self.call_home_tls:
+            first, second = (int(one.rpartition(":")[2]) for one in (self.call_home, self.call_home_tls))
+            if abs(first - second) < len(ProcessRole):
+                raise ValueError(
+                    f"call_home and call_home_tls overlap: each takes {len(ProcessRole)} ports from the named one on"
+                )
         return self
 
     @model_validator(mode="after")

@@ -117,7 +117,8 @@ class DeviceTarget:
             that the authority vouches for.
         authority: Name of the authority's certificates; empty where the fingerprint is enough.
         client_certificate: Name of our certificate and its private key.
-        call_home: Whether the station connects to us (RFC 8071); then we never connect to it.
+        call_home: Whether the station connects to us (RFC 8071); then we never connect to it, and over TLS ``address``
+            is only the name for which an authority has to vouch.
         carries: Whether changes write their generation on it (``controller.nrm.generation``).
         enable_credential: Name of a router's enable secret; empty if a login is privileged already.
         file_port: Port of its file server (SFTP), which has the same host key and login.
@@ -165,7 +166,7 @@ class DeviceTarget:
         files = performance if endpoint.transport == "ssh" else None
         return cls(
             station=endpoint.station,
-            address=endpoint.address or "",
+            address=endpoint.certified_name if endpoint.transport == "tls" else endpoint.address or "",
             port=endpoint.port,
             host_key=endpoint.host_key or "",
             username=endpoint.username or defaults.username,

@@ -162,7 +162,9 @@ class Fleet:
         self.transport = Transport(
             network, self.clock, seed=self.seed, routers=settings.routers, settings=settings.router
         )
-        self._callers = [Callers(home, self._ssh, self.transport.connections) for home in settings.homes]
+        self._callers = [
+            Callers(home, self._tls if home.tls else self._ssh, self.transport.connections) for home in settings.homes
+        ]
         around = Surroundings.of(network, settings.seed, self.transport)
         self.stations: dict[str, Station] = {
             record.id: Station(
@@ -330,6 +332,15 @@ class Fleet:
     def endpoints(self) -> list[Endpoint]:
         """All endpoints, in order of station id."""
         return [self.endpoint(station) for station in self._addresses]
+
+    def calling_endpoint(self, station: str) -> TlsEndpoint:
+        """A station that calls home over TLS, with the certificate that it shows then.
+
+        Raises:
+            KeyError: no such station, or the fleet does not run.
+        """
+        address, _ = self._addresses[station]
+        return TlsEndpoint(station, "", 0, self.authority.fingerprint(station, address))
 
     def tls_endpoints(self) -> list[TlsEndpoint]:
         """All endpoints over TLS, in order of station id; none without TLS."""

@@ -1,34 +1,53 @@
-"""Call home (RFC 8071): stations connect to a controller, and are SSH servers on that connection."""
+"""Call home (RFC 8071): stations connect to a controller, and are SSH or TLS servers on that connection."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-
-import asyncssh
+from typing import Any, Protocol
 
 from simulators.connections import Connections
 from simulators.netconf.server import Server
-from simulators.netconf.ssh import SshServers
 
 #: Seconds from the end of a connection or a failed attempt to the next (O-RAN's re-call-home timer).
 AGAIN_SECONDS = 60.0
 
 
+class Call(Protocol):
+    """The protocol of a connection that a station opened."""
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection has ended."""
+        ...
+
+    def abort(self) -> None:
+        """End the connection."""
+        ...
+
+
+class Serving(Protocol):
+    """Servers of one transport, on connections that their stations opened."""
+
+    def calling(self, server: Server, source: str) -> Any:
+        """A ``Call``: the protocol of a connection that a station opens from an address."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The address that stations call, and the simulated seconds until they call again."""
+    """The address that stations call, the simulated seconds until they call again, and whether over TLS."""
 
     address: str
     port: int = 4334
     again_seconds: float = AGAIN_SECONDS
+    tls: bool = False
 
 
 class Callers:
     """Stations that call home repeatedly."""
 
-    def __init__(self, home: Home, servers: SshServers, connections: Mapping[str, Connections]) -> None:
+    def __init__(self, home: Home, servers: Serving, connections: Mapping[str, Connections]) -> None:
         self._home = home
         self._connections = connections
         self._servers = servers
@@ -57,10 +76,10 @@ class Callers:
         connections = self._connections[server.device.id]
         if connections.outage is not None:
             return
-        made: list[asyncssh.SSHServerConnection] = []
+        made: list[Call] = []
 
-        def make() -> asyncssh.SSHServerConnection:
-            made.append(self._servers.calling(server))
+        def make() -> Any:
+            made.append(self._servers.calling(server, source))
             return made[0]
 
         try:

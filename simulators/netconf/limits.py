@@ -8,6 +8,10 @@ from weakref import WeakSet
 
 #: Seconds within which a client must log in.
 LOGIN_SECONDS = 30.0
+#: Seconds within which a called controller must log in: it may have thousands of callers.
+CALL_SECONDS = 300.0
+#: Seconds of silence after which a station probes the controller that it called.
+CALL_KEEPALIVE = 30
 #: Most connections without a login in a process.
 MAX_PENDING_LOGINS = 1000
 

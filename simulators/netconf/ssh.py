@@ -15,7 +15,7 @@ from asyncssh.packet import SSHPacketLogger
 
 from simulators.connections import Refusal
 from simulators.netconf.faults import FaultKind
-from simulators.netconf.limits import LOGIN_SECONDS, BufferedInput, PendingLogins
+from simulators.netconf.limits import CALL_KEEPALIVE, CALL_SECONDS, LOGIN_SECONDS, BufferedInput, PendingLogins
 from simulators.netconf.server import Server
 from simulators.netconf.session import Session
 from simulators.netconf.sftp import SftpSession
@@ -24,10 +24,6 @@ from simulators.ssh import Login, Logins, SshChannel, host_key, host_keys
 #: The cheapest first; the others are for clients without it.
 _KEX = ("curve25519-sha256", "curve25519-sha256@libssh.org", "ecdh-sha2-nistp256", "diffie-hellman-group14-sha256")
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr")
-#: Seconds within which a called controller must log in: it may have thousands of callers.
-_CALL_SECONDS = 300.0
-#: Seconds of silence after which a station probes the controller that it called.
-_CALL_KEEPALIVE = 30.0
 
 
 class SshServers:
@@ -62,11 +58,11 @@ class SshServers:
             return Refusal()
         return _Connection(asyncio.get_running_loop(), self._options_of(server))
 
-    def calling(self, server: Server) -> asyncssh.SSHServerConnection:
+    def calling(self, server: Server, _source: str) -> asyncssh.SSHServerConnection:
         """The protocol of a station's connection to a controller (RFC 8071)."""
         options = self._options_of(server, called=True)
-        options.login_timeout = _CALL_SECONDS
-        options.keepalive_interval = _CALL_KEEPALIVE
+        options.login_timeout = CALL_SECONDS
+        options.keepalive_interval = CALL_KEEPALIVE
         return _Connection(asyncio.get_running_loop(), options)
 
     def _options_of(self, server: Server, *, called: bool = False) -> asyncssh.SSHServerConnectionOptions:

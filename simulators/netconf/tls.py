@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
@@ -17,7 +18,7 @@ from simulators.connections import Refusal
 from simulators.history import NO_SESSION, EventKind, Origin
 from simulators.netconf.certificates import Authority
 from simulators.netconf.faults import FaultKind
-from simulators.netconf.limits import LOGIN_SECONDS, BufferedInput, PendingLogins
+from simulators.netconf.limits import CALL_KEEPALIVE, CALL_SECONDS, LOGIN_SECONDS, BufferedInput, PendingLogins
 from simulators.netconf.server import Server, Transport
 from simulators.netconf.session import Session
 from simulators.ssh import Logins
@@ -41,9 +42,11 @@ class TlsServers:
         """The protocol of an incoming connection to a station."""
         if server.equipment.down or server.faults.strikes(FaultKind.REFUSE_SESSIONS):
             return Refusal()
-        changed = server.faults.strikes(FaultKind.CHANGED_HOST_KEY)
-        name = f"{server.device.id}#changed" if changed else server.device.id
-        return _TlsConnection(server, self, self._context(name, address))
+        return _TlsConnection(server, self, self._context(_name(server), address))
+
+    def calling(self, server: Server, source: str) -> _Calling:
+        """The protocol of a connection that a station opens from an address to a controller (RFC 8071)."""
+        return _Calling(server, self, self._context(_name(server), source))
 
     def _make_context(self, station: str, address: str) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -61,6 +64,10 @@ class TlsServers:
 class _TlsConnection(asyncio.Protocol):
     """One connection: pending until the handshake is over, then a session."""
 
+    login_seconds: float = LOGIN_SECONDS
+    #: Whether somebody connected to the station, and has to make room for others until the handshake is over.
+    incoming = True
+
     def __init__(self, server: Server, servers: TlsServers, context: ssl.SSLContext) -> None:
         self._server = server
         self._servers = servers
@@ -76,8 +83,9 @@ class _TlsConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._tcp = transport
-        self._timeout = self._server.clock.call_later(LOGIN_SECONDS, self.abort)
-        self._servers.pending_logins.add(self)
+        self._timeout = self._server.clock.call_later(self.login_seconds, self.abort)
+        if self.incoming:
+            self._servers.pending_logins.add(self)
 
     def data_received(self, data: bytes) -> None:
         self._incoming.write(data)
@@ -175,6 +183,38 @@ class _TlsConnection(asyncio.Protocol):
         """Resume reading from the client."""
         if self._tcp is not None and not self._tcp.is_closing():
             self._tcp.resume_reading()
+
+
+class _Calling(_TlsConnection):
+    """A connection that the station opened: it waits for the controller, which may have thousands to answer."""
+
+    login_seconds = CALL_SECONDS
+    incoming = False
+
+    def __init__(self, server: Server, servers: TlsServers, context: ssl.SSLContext) -> None:
+        super().__init__(server, servers, context)
+        self._over = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        connection: socket.socket = transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, CALL_KEEPALIVE)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, CALL_KEEPALIVE)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._over.set()
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection has ended."""
+        await self._over.wait()
+
+
+def _name(server: Server) -> str:
+    """Name of the certificate that a station shows."""
+    changed = server.faults.strikes(FaultKind.CHANGED_HOST_KEY)
+    return f"{server.device.id}#changed" if changed else server.device.id
 
 
 def _common_name(certificate: Mapping[str, object]) -> str:

@@ -16,8 +16,9 @@ import pytest
 
 from controller.bootstrap import parts
 from controller.device import SshDevices
-from controller.device.callhome import CallHome
+from controller.device.callhome import CallHome, Door
 from controller.device.connect import Connector
+from controller.device.ssh_callers import SshCallers
 from controller.inventory.load import load_network
 from controller.models.errors import InputError, UnreachableError
 from controller.models.network import Endpoint
@@ -52,6 +53,10 @@ def target(station: str, **fields: Any) -> DeviceTarget:
         station, "", 830, public_host_key("made", station), "minka", "device", PROFILES, call_home=True
     )
     return replace(known, **fields)
+
+
+def doors() -> dict[str, Door]:
+    return {"ssh": SshCallers(Connector(SECRETS, 10, 30, 10))}
 
 
 @asynccontextmanager
@@ -180,7 +185,7 @@ async def test_notifications_come_beside_the_session_of_the_same_call() -> None:
 
 async def test_nobody_takes_calls_here() -> None:
     devices = SshDevices(SECRETS)
-    with pytest.raises(UnreachableError, match="this process accepts no calls"):
+    with pytest.raises(UnreachableError, match="over SSH, and this process accepts no such calls"):
         async with devices.session(target("S-0")):
             pass
 
@@ -227,8 +232,7 @@ async def test_a_storm_of_calls_among_silent_callers() -> None:
 
 async def test_the_oldest_silent_callers_make_room() -> None:
     taken: list[str] = []
-    connector = Connector(SECRETS, 10, 30, 10)
-    home = CallHome(connector, lambda target, *_: taken.append(target.station), callers=20)
+    home = CallHome(doors(), 10, lambda target, *_: taken.append(target.station), callers=20)
     port = home.listen("127.0.0.1", 0)
     held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(50)]
     async with asyncio.timeout(10):
@@ -245,7 +249,7 @@ async def test_the_oldest_silent_callers_make_room() -> None:
 
 
 async def test_a_silent_caller_is_hung_up_on() -> None:
-    home = CallHome(Connector(SECRETS, 10, 30, 10), lambda *_: None, silence=0.2)
+    home = CallHome(doors(), 10, lambda *_: None, silence=0.2)
     reader, writer = await asyncio.open_connection("127.0.0.1", home.listen("127.0.0.1", 0))
     assert await asyncio.wait_for(reader.read(), 10) == b""
     writer.close()
@@ -311,9 +315,8 @@ async def test_calls_are_judged_by_the_network_files_in_force(tmp_path: Path, mo
 
             def refused() -> bool:
                 # A call within a moment of the load may be judged by the files before: then it ends, too.
-                connection = made.devices._callers[calling[0].station]
-                if not connection.is_closed():
-                    connection.abort()
+                connection, _ = made.devices._callers[calling[0].station]
+                connection.abort()
                 return said.count("device.call_refused") > 1
 
             await until(refused)

@@ -27,7 +27,8 @@ PRINT = f"sha256:{'0a' * 32}"
         ({"address": "a", "host_key": KEY, "client_certificate": "c"}, "belong to transport tls"),
         ({"address": "a", "transport": "tls"}, "certificate or authority is missing"),
         ({"address": "a", "transport": "tls", "host_key": KEY, "certificate": PRINT}, "host_key belongs to"),
-        ({"transport": "tls", "certificate": PRINT, "call_home": True}, "call_home is for transport ssh"),
+        ({"transport": "tls", "call_home": True}, "certificate or authority is missing"),
+        ({"transport": "tls", "certificate": PRINT}, "address is missing, and the station does not call home"),
         ({"address": "a", "transport": "tls", "certificate": "sha256:0A"}, "should match pattern"),
         ({"address": "a", "transport": "tls", "certificate": PRINT, "folder": "/pm"}, "files come by SFTP"),
         ({"host_key": KEY, "call_home": True, "file_port": 22}, "file_port is for stations that are connected to"),
@@ -54,6 +55,31 @@ def test_targets_carry_what_their_transport_needs() -> None:
     caller = Endpoint.model_validate({"station": "A", "host_key": KEY, "call_home": "true"})
     target = DeviceTarget.at(caller, defaults, ())
     assert (target.call_home, target.address) == (True, "")
+
+
+def test_a_station_that_calls_home_over_tls_is_named_by_its_address_or_else_its_id() -> None:
+    defaults = ManagementDefaults(client_certificate="ours")
+    fields = {"station": "A", "transport": "tls", "authority": "vouching", "call_home": True}
+    for more, name in (({}, "A"), ({"address": "a.example"}, "a.example")):
+        target = DeviceTarget.at(Endpoint.model_validate(fields | more), defaults, ())
+        assert (target.call_home, target.address, target.authority) == (True, name, "vouching")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "says"),
+    [
+        (f",{PRINT},", f",{PRINT},", "the same certificate, by which callers are known, as endpoints[PE-CUS-0001]"),
+        (f",{PRINT},ca", f",{PRINT},", "the same certificate, by which callers are known, as endpoints[PE-CUS-0001]"),
+        ("PE-PUN-0001,,ca", ",,ca", "the same name in a certificate, by which callers are known,"),
+        ("x.example,,ca", "X.EXAMPLE,,other", "the same"),
+    ],
+)
+def test_stations_that_call_home_over_tls_are_told_apart(tmp_path: Path, one: str, other: str, says: str) -> None:
+    header = "station,transport,call_home,client_certificate,address,certificate,authority\n"
+    rows = f"{header}PE-CUS-0001,tls,true,c,{one}\nPE-PUN-0001,tls,true,c,{other}\n"
+    assert any(says in line for line in problems(tmp_path, {"endpoints.csv": rows}))
+    apart = f"{header}PE-CUS-0001,tls,true,c,{one}\nPE-PUN-0001,tls,true,c,pun.example,sha256:{'0b' * 32},ca\n"
+    load_network(write(tmp_path / "apart", {"endpoints.csv": apart}))
 
 
 def test_stations_that_call_home_have_keys_of_their_own(tmp_path: Path) -> None:

@@ -1,0 +1,346 @@
+"""Stations that call home over TLS (RFC 8071, RFC 7589), known by their certificates.
+
+The caller is the TLS server, so we speak first. Its certificate comes in the midst of the handshake and says who
+called; only then is it known which certificate of ours is for this station, and an unknown caller is shown none. The
+``ssl`` module offers no place for that decision, pyOpenSSL does.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from typing import TypeVar
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+from OpenSSL import SSL, crypto
+from pydantic import SecretStr
+
+from controller.device.tls import Wire, fingerprint
+from controller.device.transport import Connection, Transport
+from controller.models.errors import AuthenticationError, InputError
+from controller.models.scalars import canonical_host
+from controller.ports.devices import DeviceTarget
+from controller.ports.secrets import Secrets
+
+T = TypeVar("T")
+
+#: Most contexts that are kept: one for all callers with the same authorities, one for each certificate of ours.
+_KEPT = 64
+#: Bytes that are taken from OpenSSL at once, and the most that one TLS record carries.
+_READ, _RECORD = 64 * 1024, 16 * 1024
+#: Errors of certificates that OpenSSL can read and the other parser can't.
+_UNREADABLE = (ValueError, TypeError, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType)
+
+
+class TlsCallers:
+    """The door for callers over TLS; implements ``Door``.
+
+    A station is known by the fingerprint that the network files pin, or by the name in a certificate that its authority
+    signed. Where they say both, both have to hold.
+
+    Args:
+        secrets: Resolves certificates, at each call.
+        keepalive: Seconds of silence after which TCP probes a connection.
+        patience: Seconds to wait for a reply on the sessions opened.
+    """
+
+    we_begin = True
+
+    def __init__(self, secrets: Secrets, keepalive: float, patience: float) -> None:
+        self._secrets = secrets
+        self._keepalive = max(1, round(keepalive))
+        self._patience = patience
+        self._authorities: dict[str, None] = {}
+
+    def expect(self, target: DeviceTarget) -> str:
+        """See ``Door.expect``."""
+        if target.authority:
+            # It may stay when no station has it any more, since each station is checked by its own.
+            self._authorities[target.authority] = None
+        return target.certificate or canonical_host(target.address)
+
+    def visit(self, expected: Mapping[Hashable, DeviceTarget], peer: str) -> TlsVisit:
+        """See ``Door.visit``."""
+        known = _Known(expected, self._secrets, peer)
+        return TlsVisit(known, known.resolved(self._authorities), self._keepalive, self._patience)
+
+
+class _Known:
+    """The stations that may call, with the secrets that one peer may get."""
+
+    def __init__(self, expected: Mapping[Hashable, DeviceTarget], secrets: Secrets, peer: str) -> None:
+        self._expected = expected
+        self._secrets = secrets
+        self._peer = peer
+
+    def resolved(self, names: Iterable[str]) -> tuple[SecretStr, ...]:
+        """The certificates of authorities that vouch for stations in the peer's network, without unreadable ones."""
+        found = []
+        for name in names:
+            with suppress(InputError, crypto.Error):
+                authority = self._secrets.resolve(name, self._peer)
+                _store(authority)
+                found.append(authority)
+        return tuple(found)
+
+    def caller(self, certificate: x509.Certificate) -> DeviceTarget | None:
+        """The station with a certificate: the one that is pinned, else the only one of its names."""
+        pinned = self._expected.get(fingerprint(certificate.public_bytes(Encoding.DER)))
+        if pinned is not None:
+            return pinned
+        named = {one.station: one for name in _names(certificate) if (one := self._expected.get(name)) is not None}
+        (only,) = named.values() if len(named) == 1 else (None,)
+        return only
+
+    def doubt(self, target: DeviceTarget, leaf: crypto.X509, chain: Sequence[crypto.X509]) -> str:
+        """Why the station's own authority does not vouch for its certificate, whoever else does; empty if it does.
+
+        Raises:
+            AuthenticationError: The authority is not for the peer's address, or holds no certificate.
+        """
+        store = self._of(target, target.authority, _store)
+        try:
+            crypto.X509StoreContext(store, leaf, list(chain)).verify_certificate()
+        except crypto.X509StoreContextError as error:
+            return str(error)
+        return ""
+
+    def ours(self, target: DeviceTarget) -> SSL.Context:
+        """A context with the certificate of ours that the station may see.
+
+        Raises:
+            AuthenticationError: It is not for the peer's address, or holds no certificate or not its key.
+        """
+        return self._of(target, target.client_certificate, _ours)
+
+    def _of(self, target: DeviceTarget, name: str, make: Callable[[SecretStr], T]) -> T:
+        try:
+            return make(self._secrets.resolve(name, self._peer))
+        except InputError as error:
+            failure = AuthenticationError(f"{target.station}: {error.message}")
+        except (SSL.Error, crypto.Error):
+            failure = AuthenticationError(f"{target.station}: {name} holds no certificate, or not its key (PEM).")
+        raise failure
+
+
+class TlsVisit:
+    """Our side of a call over TLS; implements ``Visit`` and ``controller.device.tls.Side``.
+
+    Args:
+        known: Who may call.
+        authorities: Certificates (PEM) that vouch for stations.
+        keepalive: As of ``TlsCallers``.
+        patience: As of ``TlsCallers``.
+
+    Attributes:
+        target: The station that called; None until its certificate was seen.
+        refusal: Why the caller is refused.
+        opening: The beginning of the handshake.
+    """
+
+    def __init__(self, known: _Known, authorities: Sequence[SecretStr], keepalive: int, patience: float) -> None:
+        self._known = known
+        self._keepalive = keepalive
+        self._patience = patience
+        # Kept, since its certificates are in use while a connection changes to the context with ours.
+        self._context = _context(tuple(authorities))
+        self._tls = SSL.Connection(self._context)
+        self._tls.set_app_data(self)
+        self._tls.set_connect_state()
+        self._chain: dict[int, crypto.X509] = {}
+        self._errors: list[int] = []
+        self.target: DeviceTarget | None = None
+        self.refusal = ""
+        with suppress(ssl.SSLWantReadError):
+            self.do_handshake()
+        self.opening = self.taken()
+
+    async def greet(self, caller: socket.socket) -> tuple[Connection, Transport]:
+        """See ``Visit.greet``."""
+        wire = Wire(self, self._admit)
+        # The connection closes its own copy; this socket is the caller's.
+        return wire, await wire.greet(caller.dup(), self._keepalive)
+
+    def _admit(self) -> Transport:
+        if self.target is None:
+            raise ssl.SSLError(self.refusal or "the caller showed no certificate")
+        return Transport(self.target.station, self._patience)
+
+    # ----------------------------------------------------------- who calls
+
+    def look_at(self, certificate: crypto.X509, error: int, depth: int, *, fine: bool) -> bool:
+        """Take one certificate of the caller's chain, from its root on; the last one says who calls.
+
+        Args:
+            certificate: The certificate.
+            error: What is wrong with it, by OpenSSL's number.
+            depth: Its distance from the caller's own.
+            fine: Whether this is all that there is to say of it.
+
+        Returns:
+            Whether the handshake goes on.
+        """
+        self._chain[depth] = certificate
+        if not fine:
+            self._errors.append(error)
+        if depth or not fine:
+            return True
+        try:
+            self.refusal = self._identify(certificate)
+        except AuthenticationError as refused:
+            self.refusal = refused.message
+        except _UNREADABLE as unreadable:
+            self.refusal = f"its certificate can't be read: {unreadable}"
+        return not self.refusal
+
+    def _identify(self, certificate: crypto.X509) -> str:
+        """Find out who calls, and show our certificate from now on; returns why not."""
+        shown = certificate.to_cryptography()
+        target = self._known.caller(shown)
+        if target is None:
+            return f"no known station has the certificate {fingerprint(shown.public_bytes(Encoding.DER))}"
+        self.target = target
+        if target.authority and (doubt := self._doubt(target, certificate)):
+            return doubt
+        self._tls.set_context(self._known.ours(target))
+        return ""
+
+    def _doubt(self, target: DeviceTarget, certificate: crypto.X509) -> str:
+        """Why the authority's word does not count; empty if it does."""
+        if canonical_host(target.address) not in _names(certificate.to_cryptography()):
+            return f"its certificate does not name {target.address}"
+        chain = [one for depth, one in self._chain.items() if depth]
+        said = self._known.doubt(target, certificate, chain) or "".join(f"error {one}" for one in self._errors[:1])
+        return said and f"{target.authority} does not vouch for its certificate: {said}"
+
+    # ----------------------------------------------------------- between bytes
+
+    def feed(self, data: bytes) -> None:
+        """See ``Side.feed``."""
+        left = memoryview(data)
+        while left:
+            left = left[self._tls.bio_write(bytes(left)) :]
+
+    def taken(self) -> bytes:
+        """See ``Side.taken``."""
+        parts = []
+        with suppress(SSL.WantReadError):
+            while True:
+                parts.append(self._tls.bio_read(_READ))
+        return b"".join(parts)
+
+    def do_handshake(self) -> None:
+        """See ``Side.do_handshake``."""
+        _asked(self._tls.do_handshake)
+
+    def read(self, most: int) -> bytes:
+        """See ``Side.read``."""
+        return _asked(lambda: self._tls.recv(most))
+
+    def write(self, data: memoryview) -> int:
+        """See ``Side.write``."""
+        return _asked(lambda: self._tls.send(bytes(data[:_RECORD])))
+
+    def unwrap(self) -> object:
+        """See ``Side.unwrap``."""
+        return _asked(self._tls.shutdown)
+
+
+def _asked(function: Callable[[], T]) -> T:
+    """What a function of pyOpenSSL returns, with the errors of ``ssl``."""
+    failure: ssl.SSLError
+    try:
+        return function()
+    except SSL.WantReadError:
+        failure = ssl.SSLWantReadError()
+    except SSL.ZeroReturnError:
+        failure = ssl.SSLZeroReturnError()
+    except SSL.Error as error:
+        failure = ssl.SSLError(_reason(error))
+    raise failure
+
+
+def _reason(error: SSL.Error) -> str:
+    """OpenSSL's words: of its first error, or of a call of the system."""
+    said = error.args[0] if error.args else ""
+    return str(said[0][-1]) if isinstance(said, list) and said else ", ".join(map(str, error.args))
+
+
+def _names(certificate: x509.Certificate) -> frozenset[str]:
+    """The names in a certificate: of hosts and addresses, and the serial number of the device (IEEE 802.1AR).
+
+    The common name counts only where no host is named, as it does for stations that we connect to.
+    """
+    try:
+        of_san = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        of_san = x509.SubjectAlternativeName([])
+    hosts = of_san.get_values_for_type(x509.DNSName)
+    kinds = (NameOID.SERIAL_NUMBER,) if hosts else (NameOID.SERIAL_NUMBER, NameOID.COMMON_NAME)
+    subject = [str(one.value) for kind in kinds for one in certificate.subject.get_attributes_for_oid(kind)]
+    addresses = [str(one) for one in of_san.get_values_for_type(x509.IPAddress)]
+    return frozenset(canonical_host(name) for name in (*hosts, *addresses, *subject))
+
+
+def _look(connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, ok: int) -> bool:
+    visit: TlsVisit = connection.get_app_data()
+    return visit.look_at(certificate, error, depth, fine=bool(ok))
+
+
+def _client() -> SSL.Context:
+    """What all contexts have in common; a station may neither resume a session nor begin a second handshake."""
+    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_options(SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION | SSL.OP_NO_TICKET)
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)
+    return context
+
+
+@lru_cache(maxsize=_KEPT)
+def _context(authorities: tuple[SecretStr, ...]) -> SSL.Context:
+    """The context in which calls begin."""
+    context = _client()
+    context.set_verify(SSL.VERIFY_PEER, _look)
+    store = context.get_cert_store()
+    assert store is not None
+    store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
+    for authority in authorities:
+        with _file(authority) as path:
+            context.load_verify_locations(path)
+    return context
+
+
+@lru_cache(maxsize=_KEPT)
+def _ours(certificate: SecretStr) -> SSL.Context:
+    """The context that a call goes on in, with a certificate of ours and its private key."""
+    context = _client()
+    with _file(certificate) as path:
+        context.use_certificate_chain_file(path)
+        context.use_privatekey_file(path)
+    context.check_privatekey()
+    return context
+
+
+@lru_cache(maxsize=_KEPT)
+def _store(authority: SecretStr) -> crypto.X509Store:
+    """The certificates of one authority."""
+    store = crypto.X509Store()
+    store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
+    with _file(authority) as path:
+        store.load_locations(path)
+    return store
+
+
+@contextmanager
+def _file(secret: SecretStr) -> Iterator[str]:
+    """A secret as a file in memory, since OpenSSL reads chains and keys from files only."""
+    with open(os.memfd_create("certificate"), "wb", buffering=0) as file:  # noqa: PTH123 (a descriptor, no path)
+        file.write(secret.get_secret_value().encode())
+        yield f"/proc/self/fd/{file.fileno()}"
