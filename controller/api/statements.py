@@ -11,7 +11,7 @@ from controller.intent.outages import month_of
 from controller.models.definitions import DefinitionKind
 from controller.models.errors import InputError, NotFoundError
 from controller.models.measurement import DAY, HOUR, MONTH, Measured
-from controller.models.network import Network
+from controller.models.network import Network, Tenant
 from controller.models.statement import Sheet, Statement, StatementKind
 from controller.performance import availability, capacity, quality, settlement, volume
 from controller.performance.availability import DisclosedIncident, Month, Work, attained
@@ -40,11 +40,9 @@ def draft(store: Store, now: datetime, kind: StatementKind, tenant: str, month: 
     """
     _, network = store.networks.get()
     span = span_of(network, month, now)
-    known = network.tenant_by_id.get(tenant)
-    if known is None:
-        raise NotFoundError(f"there is no tenant {tenant}")
     if span.begin >= now:
         raise InputError(f"{month} has not begun in {network.header.timezone}")
+    known = network.tenant_by_id.get(tenant) or _former(store, tenant, span)
     rules, sheets = _KINDS[kind](store, tenant, span)
     return Statement(
         kind=kind,
@@ -61,6 +59,15 @@ def draft(store: Store, now: datetime, kind: StatementKind, tenant: str, month: 
     )
 
 
+def _former(store: Store, tenant: str, month: Month) -> Tenant:
+    """A tenant that the network had at some time of a month. Raises NotFoundError."""
+    had = (era.network.tenant_by_id.get(tenant) for era in reversed(store.incidents.eras(month.begin, month.end)))
+    known = next((one for one in had if one is not None), None)
+    if known is None:
+        raise NotFoundError(f"the network has no tenant {tenant}, and had none in the month")
+    return known
+
+
 def is_settled(one: Statement, now: datetime) -> bool:
     """Whether a statement may be issued: its month is over, and late measurements have come."""
     return now >= one.end + SETTLES.get(one.kind, LATE)
@@ -75,7 +82,9 @@ def span_of(network: Network, month: str, now: datetime) -> Month:
 
 def _sla(store: Store, tenant: str, month: Month) -> _Made:
     digest, network = store.networks.get()
-    hours = max((one.sla.restore_hours for one in network.agreements_of(tenant)), default=0.0)
+    eras = store.incidents.eras(month.begin, month.end)
+    held = (one for era in eras for one in era.network.agreements_of(tenant))
+    hours = max((one.sla.restore_hours for one in held), default=0.0)
     outages = store.incidents.outages(month.begin - timedelta(hours=hours), month.end)
     if outages is None:
         raise NotFoundError("no network is loaded yet: minka network load")
@@ -103,26 +112,31 @@ def _volume(store: Store, tenant: str, month: Month) -> _Made:
 
 
 def _quality(store: Store, tenant: str, month: Month) -> _Made:
-    _, network = store.networks.get()
     parts = parts_of(store.incidents.eras(month.begin, month.end), tenant)
     in_force = store.definitions.get()
     kinds = DefinitionKind.KPI, DefinitionKind.REGULATOR_KPI
     kpis = [kpi for kind in kinds for kpi in tenant_kpis(kpis_of(in_force, kind)) if Level.TENANT in kpi.levels]
     if not parts:
         return tuple(quality.RULES), ()
-    months = _months(store, month, parts[-1], counters_of(kpis))
-    return tuple(quality.RULES), quality_sheets(kpis, months, parts[-1], network, month.begin, month.end)
+    counted = _counted(store, month, parts, counters_of(kpis))
+    return tuple(quality.RULES), quality_sheets(kpis, counted, month.begin, month.end)
 
 
-def _months(store: Store, month: Month, part: SharingSpan, counters: Collection[str]) -> Iterator[Measured]:
-    stations = sorted(part.cells)
-    for start in range(0, len(stations), _AT_ONCE):
-        some = stations[start : start + _AT_ONCE]
-        yield from store.measurements.totals(month.begin, month.end, DAY, some, counters, part.who)
+def _counted(
+    store: Store, month: Month, parts: Sequence[SharingSpan], counters: Collection[str]
+) -> Iterator[tuple[SharingSpan, Measured]]:
+    """Sums of what stations counted in each part of a month; a day belongs to the part in which it begins."""
+    for part in parts:
+        days = [day for day in days_of(month) if part.begin <= day[0] < part.until]
+        stations = sorted(part.cells) if days else []
+        for start in range(0, len(stations), _AT_ONCE):
+            some = stations[start : start + _AT_ONCE]
+            for one in store.measurements.totals(days[0][0], days[-1][1], DAY, some, counters, part.who):
+                yield part, one
 
 
 def _capacity(store: Store, tenant: str, month: Month) -> _Made:
-    eras = store.incidents.eras(month.begin, month.end)
+    eras = [one for one in store.incidents.eras(month.begin, month.end) if tenant in one.network.tenant_by_id]
     own = sorted({station for part in parts_of(eras, tenant)[-1:] for station in part.cells})
     if not own:
         return capacity.RULES, ()
@@ -142,16 +156,19 @@ def _capacity(store: Store, tenant: str, month: Month) -> _Made:
 
 def _settlement(store: Store, tenant: str, month: Month) -> _Made:
     outages = store.incidents.outages(month.begin, month.end)
-    found = attained(outages, tenant, month) if outages else []
+    found = attained(outages, tenant, month, settlement.charged_by) if outages else []
+    promises = attained(outages, tenant, month) if outages else []
     eras = store.incidents.eras(month.begin, month.end)
     parts = {
-        one.agreement.id: parts_under(eras, one.agreement.id) for one in found if settlement.by_volume(one.agreement)
+        one.promise: parts_under(eras, one.agreement.id, one.begin, one.until)
+        for one in found
+        if settlement.by_volume(one.agreement)
     }
     days = days_of(month)
     volumes = {
-        name: volumes_of(each, days, _measured(store, month, each, volume.COUNTERS)) for name, each in parts.items()
+        terms: volumes_of(each, days, _measured(store, month, each, volume.COUNTERS)) for terms, each in parts.items()
     }
-    return tuple(settlement.RULES), settlement_sheets(found, volumes, month)
+    return tuple(settlement.RULES), settlement_sheets(found, promises, volumes, month)
 
 
 def _measured(

@@ -17,17 +17,15 @@ Tenants, places and terms of a cell are those of the network at that time, not t
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import reduce
 from hashlib import sha256
 from itertools import chain, pairwise
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
-
-import orjson
 
 from controller.intent.central_units import carried_by
 from controller.intent.impact import Sharing, core_node_in, link_in
@@ -35,7 +33,7 @@ from controller.intent.windows import openings
 from controller.models.alarm import CELL_OFF_AIR, COUNTED, FUNCTION_DOWN, FUNCTION_UNSEEN, HIDES, LINK_CAUSES, Alarm
 from controller.models.announced_work import AnnouncedWork, intervals
 from controller.models.incident import AgreementMinutes, TenantMinutes
-from controller.models.network import Agreement, Cell, Network
+from controller.models.network import Agreement, Cell, Network, Pool, Router
 from controller.nrm.profiles import link_kind, rat_of
 from controller.nrm.tree import Path, step
 
@@ -64,6 +62,14 @@ class Era(NamedTuple):
     until: datetime
     network: Network
     sharing: Sharing
+
+
+class AgreedSpan(NamedTuple):
+    """A time in which an agreement was in force with the same terms."""
+
+    agreement: Agreement
+    begin: datetime
+    until: datetime
 
 
 class _Group(NamedTuple):
@@ -127,6 +133,7 @@ class AgreedService:
     """Service under an agreement in a span of time, and the part that was lost.
 
     Attributes:
+        held: Seconds until now in which the agreement was in force, also without any cell.
         seconds: How long each cell (``station/cell``) was shared under it until now.
         cores: Core-seconds of pools that its tenant had bought until now, by pool.
         gbps: Gbit/s of pools times seconds, in the same way.
@@ -136,6 +143,7 @@ class AgreedService:
         locked: Times in which cells were locked outside of the agreement's windows, which are not in ``parts``.
     """
 
+    held: float = 0.0
     seconds: dict[str, float] = field(default_factory=dict)
     cores: dict[str, float] = field(default_factory=dict)
     gbps: dict[str, float] = field(default_factory=dict)
@@ -224,6 +232,7 @@ class Outages:
             if so_far > 0:
                 for cell in cells:
                     owed.seconds[cell] = owed.seconds.get(cell, 0.0) + so_far
+                owed.held += so_far
                 owed.buy(one, so_far)
         return owed
 
@@ -272,11 +281,31 @@ class Outages:
             if one is not None and since < until:
                 yield era, one, since, until
 
-    def agreed(self, tenant: str, begin: datetime, end: datetime) -> list[Agreement]:
-        """Agreements of a tenant that held at some time, by id, with their last terms."""
-        held = (era for era in self._eras if era.begin < end and era.until > begin)
-        found = {one.id: one for era in held for one in era.sharing.in_force if one.tenant == tenant}
-        return [found[name] for name in sorted(found)]
+    def agreed(
+        self, tenant: str, begin: datetime, end: datetime, terms: Callable[[Agreement], object] | None = None
+    ) -> list[AgreedSpan]:
+        """When agreements of a tenant were in force with the same terms, by id and time.
+
+        Args:
+            tenant: Whose.
+            begin: From when on.
+            end: Until when.
+            terms: The terms that count; by default all of the agreement.
+        """
+        read = terms or (lambda one: one)
+        found: dict[str, list[AgreedSpan]] = {}
+        for era in self._eras:
+            since, until = max(era.begin, begin), min(era.until, end)
+            for one in era.sharing.in_force if since < until else ():
+                if one.tenant != tenant:
+                    continue
+                spans = found.setdefault(one.id, [])
+                if spans and spans[-1].until == since and read(spans[-1].agreement) == read(one):
+                    since_then = spans.pop().begin
+                    spans.append(AgreedSpan(one, since_then, until))
+                else:
+                    spans.append(AgreedSpan(one, since, until))
+        return [span for name in sorted(found) for span in found[name]]
 
     def by_incident(self) -> dict[str, Outages]:
         """Service that each incident took away, whatever others took away at the same time; by incident."""
@@ -410,20 +439,25 @@ def _midnight(day: date, zone: ZoneInfo) -> datetime:
         return datetime.combine(day, time(), UTC)
 
 
+_KEYS = {"host_key", "certificate", "authority", "client_certificate", "username", "credential"}
+#: Fields on which no statement, outage or share of a tenant depends. Whatever is not named here makes an era, also a
+#: field that comes later.
+UNSTATED: Mapping[str, Any] = {
+    "header": {"anr", "x2_vlan", "xn_vlan", "midhaul_vlan", "management", "contacts"},
+    "stations": {"__all__": {"transport_address", "holdover_hours"}},
+    "endpoints": {"__all__": _KEYS | {"file_port", "folder"}},
+    "cells": {"__all__": {"pci", "prach_root", "ssb_arfcn", "max_tx_power_dbm"}},
+    "neighbours": True,
+    "routers": {"__all__": (_KEYS & set(Router.model_fields)) | {"enable_credential"}},
+    "pools": {"__all__": (_KEYS & set(Pool.model_fields)) | {"ims_credential", "ims_authority"}},
+    "latencies": True,
+    "tenants": {"__all__": {"contacts"}},
+}
+
+
 def terms_of(network: Network) -> str:
-    """Hash of places, cells, agreements and cores: if it is equal, outages count in the same way."""
-    content = [
-        network.header.timezone,
-        [(one.id, one.region, one.population) for one in network.sites],
-        [
-            (one.id, one.site, one.owner, network.endpoint_function.get(one.id), one.functions)
-            for one in network.stations
-        ],
-        [(one.name, one.rat, one.band) for one in network.cells],
-        [(one.id, one.link_by_node) for one in network.tenants],
-        [one.model_dump(mode="json") for one in network.agreements],
-    ]
-    return sha256(orjson.dumps(content)).hexdigest()
+    """Hash of all that a tenant's service and bill depend on: if it is equal, they count in the same way."""
+    return sha256(network.model_dump_json(exclude=UNSTATED).encode()).hexdigest()
 
 
 def union(times: Iterable[tuple[datetime, datetime]]) -> Times:

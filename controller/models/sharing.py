@@ -468,10 +468,22 @@ class PriceLine(Noun):
         return self
 
 
+class PriceChange(StrEnum):
+    """When prices count that replace others of the same agreement."""
+
+    AT_ONCE = "at-once"
+    NEXT_MONTH = "next-month"
+
+
 class Prices(Noun):
-    """Prices of an agreement. Each line is rounded by itself, and their sum is due."""
+    """Prices of an agreement. Each line is rounded by itself, and their sum is due.
+
+    Attributes:
+        change: When these prices count if others were in force before, in the month in which they come.
+    """
 
     currency: Currency
+    change: PriceChange = PriceChange.AT_ONCE
     decimals: Annotated[int, Field(ge=0, le=4)] = 2
     rounding: RoundingRule = RoundingRule.HALF_EVEN
     lines: tuple[PriceLine, ...] = Field(min_length=1, max_length=100)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -24,11 +25,14 @@ RULES = (
     "Locked is the time in which somebody had locked a cell, less what lies in windows of the agreement, in a run that "
     "interrupts the tenant and of which it was notified, or in another column. Where the agreement has windows it is "
     "lost as well; without windows the host may lock at any time.\n"
-    "Who shared which cell is what the network said at that time.\n"
+    "Who shared which cell is what the network said at that time. What an agreement promises counts for the time in "
+    "which it promised it: a promise that changes within the month makes two rows.\n"
     "An incident counts by itself, whatever else took service away at the same time: incidents may add up to more than "
     "was lost."
 ).splitlines()
 
+#: An agreement, and since when it promises the same.
+_Promise = tuple[str, datetime]
 _LENGTHS = tuple(Column(name=name, unit="s") for name in Parts._fields)
 _MINUTES = tuple(Column(name=name, unit="min") for name in Parts._fields)
 
@@ -64,10 +68,17 @@ class Month(NamedTuple):
 
 
 class Attainment(NamedTuple):
-    """What an agreement promised, and what its tenant got."""
+    """What an agreement promised with the same terms, and what its tenant got in that time."""
 
     agreement: Agreement
     owed: AgreedService
+    begin: datetime
+    until: datetime
+
+    @property
+    def promise(self) -> _Promise:
+        """Which promise it is: the agreement, and since when."""
+        return self.agreement.id, self.begin
 
     @property
     def seconds(self) -> float:
@@ -90,12 +101,20 @@ def available(shared: float, lost: float) -> float:
     return 100.0 * (1 - lost / shared) if shared else 100.0
 
 
-def attained(outages: Outages, tenant: str, month: Month) -> list[Attainment]:
-    """What each agreement of a tenant in a month promised, and what the tenant got; by agreement."""
-    agreed = outages.agreed(tenant, month.begin, month.end)
+def attained(
+    outages: Outages, tenant: str, month: Month, terms: Callable[[Agreement], object] = attrgetter("sla")
+) -> list[Attainment]:
+    """What each agreement of a tenant in a month promised, and what the tenant got; by agreement and time.
+
+    Args:
+        outages: What alarms took away.
+        tenant: Whose.
+        month: Which.
+        terms: Where they change, another row begins.
+    """
     return [
-        Attainment(one, outages.agreed_service(one.id, month.begin, min(month.now, month.end), month.end))
-        for one in agreed
+        Attainment(one, outages.agreed_service(one.id, since, min(month.now, until), until), since, until)
+        for one, since, until in outages.agreed(tenant, month.begin, month.end, terms)
     ]
 
 
@@ -120,7 +139,7 @@ def sla_sheets(
     concerned = list(_incidents(outages, tenant, month, incidents, found))
     return (
         _agreements(found, month, concerned),
-        _cells(found),
+        _cells(found, month.zone),
         _outages(found, month.zone),
         Sheet(name="incidents", title="Incidents", columns=_INCIDENTS, rows=tuple(row for row, _ in concerned)),
         _changes(works, month.zone),
@@ -131,6 +150,8 @@ def sla_sheets(
 
 _AGREEMENTS = (
     Column(name="agreement"),
+    Column(name="since", meaning="since when it promises that, in the month"),
+    Column(name="until"),
     Column(name="promised", unit="%"),
     Column(name="availability", unit="%"),
     Column(name="at_worst", unit="%", meaning="if all that was unseen had been lost"),
@@ -149,18 +170,20 @@ _AGREEMENTS = (
 
 
 def _agreements(
-    found: Sequence[Attainment], month: Month, concerned: Sequence[tuple[tuple[Value, ...], set[str]]]
+    found: Sequence[Attainment], month: Month, concerned: Sequence[tuple[tuple[Value, ...], set[_Promise]]]
 ) -> Sheet:
     rows = []
-    elapsed = min(1.0, max(0.0, (month.now - month.begin) / (month.end - month.begin)))
     for one in found:
+        elapsed = min(1.0, max(0.0, (month.now - one.begin) / (one.until - one.begin)))
         sla, lengths, lost, allowed = one.agreement.sla, one.lengths, one.owed.lost, one.owed.allowed
-        late = sum(one.agreement.id in agreements for _, agreements in concerned)
+        late = sum(one.promise in promises for _, promises in concerned)
         share = lost / allowed if allowed else float(lost > 0)
         penalty = sla.penalty(one.availability)
         rows.append(
             (
                 one.agreement.id,
+                local(one.begin, month.zone),
+                local(one.until, month.zone),
                 sla.availability_percent,
                 _percent(one.availability),
                 _percent(available(one.seconds, lost + lengths[4])),
@@ -189,6 +212,7 @@ def _percent(value: float) -> float:
 
 _CELLS = (
     Column(name="agreement"),
+    Column(name="since", meaning="since when the agreement promises the same"),
     Column(name="cell"),
     Column(name="shared", unit="s"),
     *_LENGTHS,
@@ -197,7 +221,7 @@ _CELLS = (
 )
 
 
-def _cells(found: Iterable[Attainment]) -> Sheet:
+def _cells(found: Iterable[Attainment], zone: ZoneInfo) -> Sheet:
     """Cells, those with the largest losses first."""
     rows: list[tuple[Value, ...]] = []
     for one in found:
@@ -206,8 +230,9 @@ def _cells(found: Iterable[Attainment]) -> Sheet:
             lengths = tuple(map(seconds, parts)) if parts else (0.0,) * 5
             locked = seconds(one.owed.locked.get(cell, ()))
             percent = _percent(available(shared, lengths[0] + locked))
-            rows.append((one.agreement.id, cell, round(shared), *map(round, lengths), round(locked), percent))
-    rows.sort(key=lambda row: (-float(row[3] or 0), -float(row[7] or 0), str(row[0]), str(row[1])))
+            which = one.agreement.id, local(one.begin, zone), cell
+            rows.append((*which, round(shared), *map(round, lengths), round(locked), percent))
+    rows.sort(key=lambda row: (-float(row[4] or 0), -float(row[8] or 0), *map(str, row[:3])))
     return Sheet(name="cells", title="Cells", columns=_CELLS, rows=tuple(rows))
 
 
@@ -250,14 +275,14 @@ _INCIDENTS = (
 
 def _incidents(
     outages: Outages, tenant: str, month: Month, incidents: Mapping[str, DisclosedIncident], found: Sequence[Attainment]
-) -> Iterator[tuple[tuple[Value, ...], set[str]]]:
-    """Rows of incidents, oldest first, each with the agreements whose time to restore it exceeded."""
+) -> Iterator[tuple[tuple[Value, ...], set[_Promise]]]:
+    """Rows of incidents, oldest first, each with the promises whose time to restore it exceeded."""
     own = []
     for name, one in outages.by_incident().items():
         minutes = next((each for each in one.minutes(month.begin) if each.tenant == tenant), None)
         if minutes is not None:
             shown = incidents.get(name)
-            late = {each.agreement.id for each in found if _is_late(one, each.agreement, month)}
+            late = {each.promise for each in found if _is_late(one, each)}
             opened = shown.opened if shown else month.begin
             row: tuple[Value, ...] = (
                 name,
@@ -266,19 +291,19 @@ def _incidents(
                 local(shown.closed, month.zone) if shown else "",
                 shown.cells if shown else 0,
                 *(getattr(minutes, part) for part in Parts._fields),
-                ", ".join(sorted(late)),
+                ", ".join(sorted({agreement for agreement, _ in late})),
             )
             own.append((opened, row, late))
     for _, row, late in sorted(own, key=lambda each: (each[0], str(each[1][0]))):
         yield row, late
 
 
-def _is_late(of_incident: Outages, agreement: Agreement, month: Month) -> bool:
+def _is_late(of_incident: Outages, promised: Attainment) -> bool:
     """Whether an incident took service away from a cell for longer than an agreement allows."""
-    limit = timedelta(hours=agreement.sla.restore_hours)
-    gone = of_incident.without_service(agreement.id, month.begin - limit, month.end)
+    limit = timedelta(hours=promised.agreement.sla.restore_hours)
+    gone = of_incident.without_service(promised.agreement.id, promised.begin - limit, promised.until)
     lost = (times for parts in gone.values() for times in parts.lost)
-    return any(until - since > limit and until > month.begin for since, until in lost)
+    return any(until - since > limit and until > promised.begin for since, until in lost)
 
 
 _CHANGES = tuple(Column(name=name) for name in ("run", "procedure", "station", "started", "finished", "outcome"))

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from controller.models.measurement import Measured
-from controller.models.network import Network
 from controller.models.statement import Column, Sheet, Value
 from controller.performance.comparison import Figure, figure, judged
 from controller.performance.kpis import Kpi, Tally
@@ -19,7 +18,8 @@ RULES = (
     "Of each cell the tenant's own part counts, and what a station counts for the whole cell only where the definition "
     "says so.\n"
     "The confidence interval has 95 %. Where the sample is smaller than the definition asks for, nothing is judged.\n"
-    "Cells are those that the tenant shared at the end of the month."
+    "Cells are those that the tenant shared, each for the days on which it shared it; a day belongs to the terms with "
+    "which it began."
 ).splitlines()
 
 #: Worst cells of a KPI that are listed.
@@ -27,27 +27,25 @@ _WORST = 20
 
 
 def quality_sheets(
-    kpis: Sequence[Kpi], months: Iterable[Measured], part: SharingSpan, network: Network, begin: datetime, end: datetime
+    kpis: Sequence[Kpi], counted: Iterable[tuple[SharingSpan, Measured]], begin: datetime, end: datetime
 ) -> tuple[Sheet, ...]:
     """The tables of a statement of quality.
 
     Args:
         kpis: The indicators that the tenant sees.
-        months: What each station counted in the month.
-        part: Which cells are the tenant's, and which counts.
-        network: Where they are.
+        counted: What each station counted in each part of the month in which the tenant shared the same cells.
         begin: Of the month.
         end: Likewise.
     """
     regions: _Tallies = {}
     cells: _Tallies = {}
-    for month in months:
-        region = network.region_of(month.station) if network.manages(month.station) else ""
-        for cell in part.cells.get(month.station, ()):
-            for kpi in kpis if cell in month.cells else ():
+    for part, one in counted:
+        region = part.network.region_of(one.station) if part.network.manages(one.station) else ""
+        for cell in part.cells.get(one.station, ()):
+            for kpi in kpis if cell in one.cells else ():
                 of_cell = Tally(kpi)
-                of_cell.add_cell(month, cell, part.who)
-                cells[kpi.name, f"{month.station}/{cell}"] = of_cell
+                of_cell.add_cell(one, cell, part.who)
+                cells.setdefault((kpi.name, f"{one.station}/{cell}"), Tally(kpi)).merge(of_cell)
                 regions.setdefault((kpi.name, region), Tally(kpi)).merge(of_cell)
     whole: _Tallies = {}
     for (name, _), of_region in regions.items():

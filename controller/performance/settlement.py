@@ -2,37 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from typing import NamedTuple
 
 from controller.intent.outages import AgreedService
 from controller.models.network import Agreement
-from controller.models.sharing import Charge, Direction, PriceLine, Prices, ResourceType, RoundingRule
+from controller.models.sharing import Charge, Direction, PriceChange, PriceLine, Prices, ResourceType, RoundingRule
 from controller.models.statement import Column, Sheet, Value
 from controller.performance.availability import Attainment, Month
+from controller.performance.statements import local
 from controller.performance.volume import Volumes
 
 RULES = (
     "Each line is its quantity times its price, rounded to the currency's decimals by the agreement's rule (half-even: "
     "to the even digit; half-up: away from zero). What is due is the sum of the rounded lines.\n"
+    "Prices, shares and promises count for the time in which they were in force: where they change within the month, "
+    "each line comes once for each of these times, and what it includes counts in part, as the time is of the month.\n"
     "Months and cell-months are the part of the month in which the agreement held, and cells were shared under it, to "
     "the second, rounded to 6 digits; they count whether or not there was service.\n"
     "Core-months and Gbit/s-months are what the agreement buys of pools, function-months the functions that it buys "
     "as such, each for the part of the month that it held with these terms, used or not.\n"
     "Gigabytes are 10^9 bytes, to the megabyte, of the cells and PLMNs of the agreement, as stations counted them. "
-    "What was not measured is not charged.\n"
-    "A credit is the percentage that the agreement names for the month's availability, of the sum of its lines."
+    "What was not measured is not charged. A day belongs to the terms with which it began.\n"
+    "A credit is the percentage that the agreement names for the availability in the time of its promise, of the sum "
+    "of the lines of that time."
 ).splitlines()
 
 _ROUNDING = {RoundingRule.HALF_EVEN: ROUND_HALF_EVEN, RoundingRule.HALF_UP: ROUND_HALF_UP}
 _MEGABYTE, _MILLIONTH = Decimal("0.001"), Decimal("0.000001")
 
 
+#: An agreement, and since when it has the same terms.
+_Terms = tuple[str, datetime]
+
+
 class _ChargeLine(NamedTuple):
     """A line of a statement."""
 
     agreement: str
+    since: str
+    until: str
     line: str
     per: str
     quantity: Decimal
@@ -45,7 +56,12 @@ class _ChargeLine(NamedTuple):
     def row(self) -> tuple[Value, ...]:
         money = self.prices.currency, self.prices.rounding.value
         figures = map(_plain, (self.quantity, self.included, self.price, self.amount))
-        return (self.agreement, self.line, self.per, *figures, *money)
+        return (self.agreement, self.since, self.until, self.line, self.per, *figures, *money)
+
+
+def charged_by(agreement: Agreement) -> tuple[object, ...]:
+    """The terms on which a tenant's bill depends."""
+    return agreement.prices, agreement.shares, agreement.sla
 
 
 def by_volume(agreement: Agreement) -> bool:
@@ -53,21 +69,24 @@ def by_volume(agreement: Agreement) -> bool:
     return agreement.prices is not None and any(line.per is Charge.GIGABYTE for line in agreement.prices.lines)
 
 
-def settlement_sheets(found: Iterable[Attainment], volumes: Mapping[str, Volumes], month: Month) -> tuple[Sheet, ...]:
+def settlement_sheets(
+    found: Iterable[Attainment], promises: Sequence[Attainment], volumes: Mapping[_Terms, Volumes], month: Month
+) -> tuple[Sheet, ...]:
     """The tables of a statement of what is due.
 
     Args:
-        found: What each agreement promised and its tenant got.
-        volumes: Of agreements that have prices by volume.
+        found: What each agreement promised and its tenant got, for each time with the same ``charged_by``.
+        promises: The same, for each time with the same promise.
+        volumes: By agreement and time, where prices are by volume.
         month: Which.
     """
-    attained = list(found)
-    lines = [line for one in attained for line in _lines_of(one, volumes.get(one.agreement.id), month)]
+    attained = list(_as_charged(found))
+    lines = [line for one in attained for line in _lines_of(one, promises, volumes.get(one.promise), month)]
     sums: dict[str, Decimal] = {}
     for line in lines:
         sums[line.prices.currency] = sums.get(line.prices.currency, Decimal(0)) + line.amount
-    measured = ((name, one.total.measured) for name, one in sorted(volumes.items()))
-    without = tuple((one.agreement.id,) for one in attained if one.agreement.prices is None)
+    measured = ((name, local(since, month.zone), one.total.measured) for (name, since), one in sorted(volumes.items()))
+    without = tuple(dict.fromkeys((one.agreement.id,) for one in attained if one.agreement.prices is None))
     return (
         Sheet(name="lines", title="Lines", columns=_LINES, rows=tuple(line.row for line in lines)),
         Sheet(
@@ -79,15 +98,29 @@ def settlement_sheets(found: Iterable[Attainment], volumes: Mapping[str, Volumes
         Sheet(
             name="measured",
             title="How much of the volume was measured",
-            columns=(Column(name="agreement"), Column(name="measured", unit="% of the time")),
+            columns=(Column(name="agreement"), Column(name="since"), Column(name="measured", unit="% of the time")),
             rows=tuple(measured),
         ),
         Sheet(name="without", title="Agreements without prices", columns=(Column(name="agreement"),), rows=without),
     )
 
 
+def _as_charged(found: Iterable[Attainment]) -> Iterator[Attainment]:
+    """Agreements with the prices that count; new ones may wait for the next month."""
+    before: dict[str, Agreement] = {}
+    for one in found:
+        agreement = one.agreement
+        known = before.setdefault(agreement.id, agreement).prices
+        if known and agreement.prices not in (None, known) and agreement.prices.change is PriceChange.NEXT_MONTH:
+            agreement = agreement.model_copy(update={"prices": known})
+        before[agreement.id] = agreement
+        yield one._replace(agreement=agreement)
+
+
 _LINES = (
     Column(name="agreement"),
+    Column(name="since", meaning="since when these terms held, in the month"),
+    Column(name="until"),
     Column(name="line"),
     Column(name="per"),
     Column(name="quantity"),
@@ -99,31 +132,39 @@ _LINES = (
 )
 
 
-def _lines_of(one: Attainment, volumes: Volumes | None, month: Month) -> Iterator[_ChargeLine]:
+def _lines_of(
+    one: Attainment, promises: Sequence[Attainment], volumes: Volumes | None, month: Month
+) -> Iterator[_ChargeLine]:
     agreement, prices = one.agreement, one.agreement.prices
     if prices is None:
         return
     charged = Decimal(0)
+    begin, until = local(one.begin, month.zone), local(one.until, month.zone)
+    length = (month.end - month.begin).total_seconds()
+    share = _part((one.until - one.begin).total_seconds(), length)
     for line in prices.lines:
-        quantity = _quantity(line, one, volumes, month)
-        included = min(line.included, quantity)
+        quantity = _quantity(line, one, volumes, length)
+        included = min((line.included * share).quantize(_MILLIONTH), quantity) if line.included else Decimal(0)
         amount = _rounded((quantity - included) * line.amount, prices)
         charged += amount
-        yield _ChargeLine(agreement.id, line.id, line.per.value, quantity, included, line.amount, amount, prices)
-    penalty = agreement.sla.penalty(one.availability)
+        figures = quantity, included, line.amount, amount
+        yield _ChargeLine(agreement.id, begin, until, line.id, line.per.value, *figures, prices)
+    promise = next(
+        each for each in promises if each.agreement.id == agreement.id and each.begin <= one.begin < each.until
+    )
+    penalty = agreement.sla.penalty(promise.availability)
     if penalty is not None:
         percent = Decimal(str(penalty.credit_percent))
         credit = _rounded(-charged * percent / 100, prices)
-        nothing = Decimal(0)
-        yield _ChargeLine(agreement.id, "credit", "percent of lines", percent, nothing, -charged / 100, credit, prices)
+        figures = percent, Decimal(0), -charged / 100, credit
+        yield _ChargeLine(agreement.id, begin, until, "credit", "percent of lines", *figures, prices)
 
 
-def _quantity(line: PriceLine, one: Attainment, volumes: Volumes | None, month: Month) -> Decimal:
+def _quantity(line: PriceLine, one: Attainment, volumes: Volumes | None, length: float) -> Decimal:
     if line.per is Charge.GIGABYTE:
         return _gigabytes(line, volumes)
-    length = (month.end - month.begin).total_seconds()
     if line.per is Charge.MONTH:
-        return _part(max(one.owed.seconds.values(), default=0.0), length)
+        return _part(one.owed.held, length)
     cells = _part(one.seconds, length)
     if line.per is Charge.CELL_MONTH:
         return cells

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from controller.intent.outages import Era
 from controller.models.measurement import Measured, Subject, parts
+from controller.models.network import Network
 from controller.models.statement import Column, Sheet, Value
 from controller.performance.kpis import Subscribers, subscribers_of
 
@@ -39,12 +40,14 @@ class SharingSpan(NamedTuple):
 
     Attributes:
         cells: Ids by station.
+        network: The network at that time.
     """
 
     begin: datetime
     until: datetime
     who: Subscribers
     cells: Mapping[str, tuple[str, ...]]
+    network: Network
 
 
 def everything_of(parts: Iterable[SharingSpan]) -> Subscribers:
@@ -58,22 +61,23 @@ def everything_of(parts: Iterable[SharingSpan]) -> Subscribers:
 def parts_of(eras: Iterable[Era], tenant: str) -> list[SharingSpan]:
     """The cells that a tenant shared in each part, and its part of their counts."""
     return [
-        SharingSpan(era.begin, era.until, subscribers_of(era.network, tenant), _cells_in(era, tenant))
+        SharingSpan(era.begin, era.until, subscribers_of(era.network, tenant), _cells_in(era, tenant), era.network)
         for era in eras
         if tenant in era.network.tenant_by_id
     ]
 
 
-def parts_under(eras: Iterable[Era], agreement: str) -> list[SharingSpan]:
-    """The cells that an agreement covered in each part, and its PLMNs."""
+def parts_under(eras: Iterable[Era], agreement: str, begin: datetime, until: datetime) -> list[SharingSpan]:
+    """The cells that an agreement covered in each part of a time, and its PLMNs."""
     found = []
-    for era in eras:
+    for era in (era for era in eras if begin <= era.begin < until or era.begin <= begin < era.until):
         one = next((one for one in era.sharing.in_force if one.id == agreement), None)
         if one is not None:
             plmns = frozenset(one.plmns_of(era.network.tenant_by_id[one.tenant]))
             who = subscribers_of(era.network, one.tenant)
             own = who if plmns == who.plmns else Subscribers(plmns)
-            found.append(SharingSpan(era.begin, era.until, own, _by_station(era.sharing.reached_by(one))))
+            cells = _by_station(era.sharing.reached_by(one))
+            found.append(SharingSpan(era.begin, era.until, own, cells, era.network))
     return found
 
 

@@ -188,8 +188,8 @@ def test_minutes_without_service_are_those_of_the_twin(ground: Baseline, monkeyp
     told = {one.tenant: one for one in outages.minutes()}
     assert truth.keys() == told.keys()
     for tenant, minutes in truth.items():
-        (agreement,) = outages.agreed(tenant, BEGINS, minka.clock.now())
-        owed = outages.agreed_service(agreement.id, BEGINS, minka.clock.now(), minka.clock.now())
+        (span,) = outages.agreed(tenant, BEGINS, minka.clock.now())
+        owed = outages.agreed_service(span.agreement.id, BEGINS, minka.clock.now(), minka.clock.now())
         many = sum(len(times) for parts in owed.parts.values() for times in (parts.lost, parts.unseen))
         assert told[tenant].lost + told[tenant].unseen == pytest.approx(minutes, abs=max(many, 1)), tenant
     minka.store.database.engine.dispose()

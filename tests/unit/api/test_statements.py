@@ -216,3 +216,21 @@ async def test_capacity_is_the_hosts_alone_since_it_draws_on_what_others_used(be
     for asked in ({}, {"kind": "capacity"}):
         assert (await alfa.get("/v1/statements", params=asked)).json()["count"] == 0
     assert (await bench.client.get(proof)).status_code == 200
+
+
+async def test_a_tenant_that_left_still_reads_its_statements_and_gets_those_of_its_time(bench: ApiBench) -> None:
+    content = (await issue(bench.client)).content
+    _, made = bench.store.networks.get()
+    gone = made.model_copy(
+        update={
+            "tenants": tuple(one for one in made.tenants if one.id != "alfa"),
+            "agreements": tuple(one for one in made.agreements if one.tenant != "alfa"),
+        }
+    )
+    bench.store.networks.save(gone, network_digest(gone), "ana")
+    alfa = bench.with_token("token-of-alfa")
+    path = f"/v1/statements/sla/alfa/{MONTH}"
+    assert (await alfa.get(path)).content == content
+    assert [one["id"] for one in (await alfa.get("/v1/statements")).json()["results"]] == [f"sla-alfa-{MONTH}-v1"]
+    quality = await bench.client.post(f"/v1/statements/quality/alfa/{_THIS_MONTH:%Y-%m}", json={})
+    assert quality.status_code == 200, quality.text

@@ -1,0 +1,302 @@
+"""Statements of a month in which anything changes: each day by what the network said then, money by formulas here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from controller.access.sight import sight
+from controller.api.statements import draft
+from controller.intent.outages import UNSTATED, terms_of
+from controller.models import network as network_model
+from controller.models.errors import NotFoundError
+from controller.models.measurement import DAY, Measured, Subject
+from controller.models.network import Network, network_digest
+from controller.models.statement import Statement, StatementKind
+from controller.ports.clock import VirtualClock
+from controller.store import SqlStore, open_store
+from tests.support.definitions import put_in_force
+from tests.unit.api.test_statements import off_air
+from tests.unit.intent.test_outages import BEGIN, END, network
+from tests.unit.performance.test_volume import rows
+
+MONTH = "2026-06"
+DAYS = 30
+#: Megabits that S1 counts of each PLMN on each day, down.
+DAILY = {"716-01": 8000.0, "716-02": 80.0}
+PER_GIGABYTE, PER_MONTH = "2.00", "1000"
+
+
+def priced(month: str = PER_MONTH, gigabyte: str = PER_GIGABYTE, **more: Any) -> dict[str, Any]:
+    lines = [
+        {"id": "base", "per": "month", "amount": month},
+        {"id": "cells", "per": "cell-month", "amount": "10"},
+        {"id": "volume", "per": "gigabyte", "amount": gigabyte} | more,
+    ]
+    return {"currency": "PEN", "lines": lines}
+
+
+def version(change: Callable[[dict[str, Any]], None] = lambda _: None, **sla: Any) -> Network:
+    """Alfa and beta share all and have prices; ``change`` alters the files."""
+    content = network(**sla).model_dump(mode="json")
+    for agreement in content["agreements"]:
+        agreement["prices"] = priced()
+    change(content)
+    return Network.model_validate(content)
+
+
+@pytest.fixture
+def store() -> Iterator[SqlStore]:
+    with closing(open_store("sqlite://", VirtualClock(start=BEGIN - timedelta(days=1)))) as made:
+        put_in_force(made)
+        yield made
+
+
+def load(store: SqlStore, made: Network, day: float = -1) -> None:
+    """Load a version at the begin of a day of the month, which is the 1st for 0."""
+    store.database.clock = VirtualClock(start=BEGIN + timedelta(days=day))
+    store.networks.save(made, network_digest(made), "ana")
+
+
+def count(store: SqlStore) -> None:
+    """Put the counts of each day of the month on record."""
+    store.database.clock = VirtualClock(start=END + timedelta(days=2))
+    down = {Subject(plmn, 9): megabits for plmn, megabits in DAILY.items()}
+    days = [
+        Measured(
+            station="S1",
+            begin=BEGIN + timedelta(days=day),
+            seconds=DAY,
+            covered=DAY,
+            cells={"L1": {"DRB.PdcpSduVolumeDL": down, "DRB.PdcpSduVolumeUL": dict.fromkeys(down, 0.0)}},
+        )
+        for day in range(DAYS)
+    ]
+    store.measurements.put(days)
+
+
+def said(store: SqlStore, kind: StatementKind, tenant: str = "alfa") -> Statement:
+    return draft(store, END + timedelta(days=2), kind, tenant, MONTH)
+
+
+def charges(store: SqlStore, tenant: str = "alfa") -> dict[str, list[tuple[Any, Any]]]:
+    """Quantity and amount of each line, in the order of time."""
+    found: dict[str, list[tuple[Any, Any]]] = {}
+    for row in rows(said(store, StatementKind.SETTLEMENT, tenant), "lines"):
+        pair = Decimal(str(row["quantity"])), Decimal(str(row["amount"]))
+        found.setdefault(str(row["line"]), []).append(pair)
+    return found
+
+
+def gigabytes(plmn: str, days: int) -> Decimal:
+    return Decimal(str(DAILY[plmn])) / 8 / 1000 * days
+
+
+def swap_plmns(content: dict[str, Any]) -> None:
+    alfa, beta, *_ = content["tenants"]
+    alfa["plmns"], beta["plmns"] = beta["plmns"], alfa["plmns"]
+
+
+def test_a_plmn_that_moves_to_another_tenant_is_billed_to_each_for_its_days(store: SqlStore) -> None:
+    load(store, version())
+    moved = version(swap_plmns)
+    load(store, moved, 10)
+    count(store)
+    for tenant, first, then in (("alfa", "716-01", "716-02"), ("beta", "716-02", "716-01")):
+        volume = sum(quantity for quantity, _ in charges(store, tenant)["volume"])
+        assert volume == pytest.approx(gigabytes(first, 10) + gigabytes(then, 20)), tenant
+        (total,) = rows(said(store, StatementKind.VOLUME, tenant), "total")
+        assert total["down"] == pytest.approx(float(volume) * 1000)
+
+
+def test_prices_count_for_the_time_in_which_they_were_in_force(store: SqlStore) -> None:
+    load(store, version())
+
+    def dearer(content: dict[str, Any]) -> None:
+        content["agreements"][0]["prices"] = priced("2000", "3.00", included="6")
+
+    load(store, version(dearer), 15)
+    count(store)
+    found = charges(store)
+    half = Decimal("0.5")
+    assert found["base"] == [(half, Decimal(500)), (half, Decimal(1000))]
+    assert found["cells"] == [(2, Decimal(20)), (2, Decimal(20))]
+    # 15 GB in each half; of the 6 that are included in a month, half count for half of a month.
+    assert found["volume"] == [(15, Decimal(30)), (15, (15 - 3) * Decimal(3))]
+    assert {row["since"][:10] for row in rows(said(store, StatementKind.SETTLEMENT), "lines")} == {  # type: ignore[index]
+        "2026-06-01",
+        "2026-06-16",
+    }
+    assert charges(store, "beta")["base"] == [(1, Decimal(1000))], "others' prices are one line"
+
+
+@pytest.mark.parametrize(("change", "then"), [("at-once", 1000), ("next-month", 500)])
+def test_new_prices_count_from_the_next_month_on_where_the_agreement_says_so(
+    store: SqlStore, change: str, then: int
+) -> None:
+    def dearer(amount: str) -> Callable[[dict[str, Any]], None]:
+        def to(content: dict[str, Any]) -> None:
+            content["agreements"][0]["prices"] = priced(amount) | {"change": change}
+
+        return to
+
+    load(store, version())
+    load(store, version(dearer("3000")), 10)
+    load(store, version(dearer("2000")), 15)
+    assert sum(amount for _, amount in charges(store)["base"][-1:]) == then
+    statement = draft(store, END + timedelta(days=40), StatementKind.SETTLEMENT, "alfa", "2026-07")
+    (base,) = (row for row in rows(statement, "lines") if row["line"] == "base")
+    assert base["amount"] == "2000.00"
+
+
+def test_a_month_costs_a_month_also_where_its_cells_are_swapped(store: SqlStore) -> None:
+    def only(site: str) -> Callable[[dict[str, Any]], None]:
+        def change(content: dict[str, Any]) -> None:
+            content["agreements"][0]["scope"] = {"stations": [site]}
+
+        return change
+
+    load(store, version(only("S1")))
+    load(store, version(only("S2")), 15)
+    assert charges(store)["base"] == [(1, Decimal(1000))]
+    assert charges(store)["cells"] == [(2, Decimal(20))]
+
+
+def test_shares_count_as_they_were_agreed_then(store: SqlStore) -> None:
+    line = [{"id": "guaranteed", "per": "percent-cell-month", "amount": "1"}]
+
+    def sharing(percent: int) -> Callable[[dict[str, Any]], None]:
+        def change(content: dict[str, Any]) -> None:
+            content["agreements"][0]["prices"]["lines"] = line
+            content["agreements"][0]["shares"] = [{"resource": "PRB", "min": percent, "max": 60}]
+
+        return change
+
+    load(store, version(sharing(10)))
+    load(store, version(sharing(30)), 15)
+    assert [quantity for quantity, _ in charges(store)["guaranteed"]] == [4 * 10 / 2, 4 * 30 / 2]
+
+
+def test_a_promise_counts_for_its_time_and_its_penalty_for_the_lines_of_that_time(store: SqlStore) -> None:
+    """Two days of one cell of four in the first half: 96.7 % there, 98.3 % in the month."""
+    load(store, version(penalties=[{"below_percent": 98, "credit_percent": 10}]))
+    for day, over in ((1, False), (3, True)):
+        store.alarms.report(off_air(0, over=over).model_copy(update={"at": BEGIN + timedelta(days=day)}))
+    lax: dict[str, Any] = {"availability_percent": 90, "penalties": [{"below_percent": 80, "credit_percent": 50}]}
+    load(store, version(**lax), 15)
+    first, second = rows(said(store, StatementKind.SLA), "agreements")
+    assert (first["promised"], first["kept"], first["lost"], first["restored_late"]) == (99, "no", 2880, 1)
+    assert (second["promised"], second["kept"], second["lost"], second["restored_late"]) == (90, "yes", 0, 0)
+    assert first["availability"] == pytest.approx(100 * (1 - 2 / (4 * 15)), abs=0.0001)
+    assert [first["allowed"], second["allowed"]] == [4 * 15 * 1440 * 0.01, 4 * 15 * 1440 * 0.1]
+    ((percent, credit),) = charges(store)["credit"]
+    assert (percent, credit) == (10, -(Decimal(500) + Decimal(20)) / 10)
+
+
+def test_a_price_that_changes_divides_no_promise(store: SqlStore) -> None:
+    promise: dict[str, Any] = {"penalties": [{"below_percent": 98, "credit_percent": 10}]}
+    load(store, version(**promise))
+    for day, over in ((1, False), (3, True)):
+        store.alarms.report(off_air(0, over=over).model_copy(update={"at": BEGIN + timedelta(days=day)}))
+
+    def dearer(content: dict[str, Any]) -> None:
+        content["agreements"][0]["prices"] = priced("2000")
+
+    load(store, version(dearer, **promise), 15)
+    (only,) = rows(said(store, StatementKind.SLA), "agreements")
+    assert only["availability"] == pytest.approx(100 * (1 - 2 / (4 * 30)), abs=0.0001)
+    assert "credit" not in charges(store), "98.3 % of the month is no less than 98"
+
+
+def test_quality_is_that_of_all_parts_of_the_month(store: SqlStore) -> None:
+    load(store, version())
+    load(store, version(swap_plmns), 10)
+    count(store)
+    kpis = {row["kpi"]: row["value"] for row in rows(said(store, StatementKind.QUALITY), "kpis")}
+    assert kpis["volume-down"] == pytest.approx(float(gigabytes("716-01", 10) + gigabytes("716-02", 20)), rel=0.001)
+
+
+@pytest.mark.parametrize("kind", StatementKind)
+def test_a_tenant_that_left_has_statements_for_the_time_it_was_there(store: SqlStore, kind: StatementKind) -> None:
+    def left(content: dict[str, Any]) -> None:
+        content["tenants"].pop(0)
+        content["agreements"].pop(0)
+        for cell in content["cells"]:
+            cell["primary_plmn"] = "716-02"
+        for station in content["stations"]:
+            station.update({name: "716-02" for name in ("enb_plmn", "gnb_plmn") if station.get(name)})
+
+    load(store, version())
+    load(store, version(left), 10)
+    store.alarms.report(off_air(0).model_copy(update={"at": BEGIN + timedelta(days=9)}))
+    count(store)
+    made = said(store, kind)
+    assert (made.tenant, made.tenant_name) == ("alfa", version().tenants[0].name)
+    if kind is StatementKind.SETTLEMENT:
+        assert charges(store)["volume"] == [(gigabytes("716-01", 10), 2 * gigabytes("716-01", 10))]
+        assert charges(store)["base"][0][0] == pytest.approx(Decimal(10) / 30, abs=Decimal("0.000001"))
+    if kind is StatementKind.SLA:
+        (only,) = rows(made, "agreements")
+        assert only["lost"] == 1440, "only what was lost until it left"
+    with pytest.raises(NotFoundError, match="no tenant alfa"):
+        draft(store, END + timedelta(days=40), kind, "alfa", "2026-07")
+
+
+def _unstated() -> set[tuple[str, str]]:
+    """Class and field of all that makes no era."""
+    found = set()
+    for name, of in UNSTATED.items():
+        if of is True:
+            found.add(("Network", name))
+            continue
+        annotation = Network.model_fields[name].annotation
+        (model,) = (one for one in (annotation, *getattr(annotation, "__args__", ())) if hasattr(one, "model_fields"))
+        fields = of if isinstance(of, set) else of["__all__"]
+        assert fields <= set(model.model_fields), f"{model.__name__} has no such field"
+        found |= {(model.__name__, one) for one in fields}
+    return found
+
+
+@pytest.mark.parametrize("kind", StatementKind)
+def test_whatever_a_statement_reads_makes_an_era(
+    store: SqlStore, kind: StatementKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(store, version())
+    load(store, version(swap_plmns), 10)
+    for day, over in ((12, False), (13, True)):
+        store.alarms.report(off_air(0, over=over).model_copy(update={"at": BEGIN + timedelta(days=day)}))
+    count(store)
+    sight(*store.networks.get(), "alfa")  # what today's network discloses of an incident is no figure
+    read: set[tuple[str, str]] = set()
+    usual = BaseModel.__getattribute__
+
+    def noted(self: BaseModel, name: str) -> Any:
+        if name in type(self).model_fields:
+            read.add((type(self).__name__, name))
+        return usual(self, name)
+
+    models = {one for one in vars(network_model).values() if isinstance(one, type) and issubclass(one, BaseModel)}
+    for model in models:
+        monkeypatch.setattr(model, "__getattribute__", noted)
+    said(store, kind)
+    monkeypatch.undo()
+    assert ("Network", "agreements") in read
+    assert not read & _unstated()
+
+
+@pytest.mark.parametrize(
+    ("path", "era"), [(("cells", "pci"), False), (("cells", "band"), True), (("tenants", "plmns"), True)]
+)
+def test_a_field_makes_an_era_unless_nothing_stated_depends_on_it(path: tuple[str, str], era: bool) -> None:
+    made = version()
+    of, field = path
+    first, *others = getattr(made, of)
+    other = {"pci": 503, "band": "B7", "plmns": ("716-77",)}[field]
+    changed = made.model_copy(update={of: (first.model_copy(update={field: other}), *others)})
+    assert (terms_of(changed) != terms_of(made)) == era
