@@ -14,6 +14,7 @@ import socket
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable, Mapping
 from contextlib import nullcontext
+from functools import cached_property
 from typing import Any, Protocol
 
 import asyncssh
@@ -85,10 +86,15 @@ class Door(Protocol):
 class _Expected:
     """The stations that may call over one transport, by identity."""
 
-    def __init__(self, door: Door) -> None:
-        self.door = door
+    def __init__(self, make: Callable[[], Door]) -> None:
+        self._make = make
         self.by_identity: dict[Hashable, DeviceTarget] = {}
         self._identities: dict[str, Hashable] = {}
+
+    @cached_property
+    def door(self) -> Door:
+        """How they call; made when the first one may."""
+        return self._make()
 
     def add(self, target: DeviceTarget) -> None:
         """Expect a station by its identity, which replaces an earlier one of the same station."""
@@ -109,7 +115,7 @@ class CallHome:
     All transports share its bounds.
 
     Args:
-        doors: How stations call, by transport.
+        doors: Makes how stations call, by transport.
         timeout: Seconds for a handshake, log-in and hellos.
         arrived: Gets target, connection and greeted session of each station that called.
         callers: Most connections that have sent nothing yet; a further one replaces the oldest.
@@ -122,7 +128,7 @@ class CallHome:
 
     def __init__(
         self,
-        doors: Mapping[str, Door],
+        doors: Mapping[str, Callable[[], Door]],
         timeout: float,
         arrived: Arrival,
         *,
@@ -133,7 +139,7 @@ class CallHome:
         patience: float = 10.0,
         observations: Observations | None = None,
     ) -> None:
-        self._expected = {transport: _Expected(door) for transport, door in doors.items()}
+        self._expected = {transport: _Expected(make) for transport, make in doors.items()}
         self._timeout = timeout
         self._arrived = arrived
         self._callers = callers

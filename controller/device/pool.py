@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
+from functools import partial
 from typing import Literal
 from weakref import WeakValueDictionary
 
@@ -23,7 +24,6 @@ from controller.device.files import files_on
 from controller.device.requests import INTERLEAVE
 from controller.device.session import NetconfSession, Opening, subscribe
 from controller.device.ssh_callers import SshCallers
-from controller.device.tls_callers import TlsCallers
 from controller.device.transport import Borrowed, Connection, Shared, Transport
 from controller.models.errors import DeviceError, DeviceRefusedError, SessionLostError, UnreachableError
 from controller.models.metrics import Observations
@@ -82,9 +82,9 @@ class SshDevices:
         #: The latest session of each station.
         self._latest: WeakValueDictionary[str, NetconfSession] = WeakValueDictionary()
         self._known = KnownModules()
-        doors: dict[str, Door] = {
-            "ssh": SshCallers(self._connector),
-            "tls": TlsCallers(secrets, keepalive, rpc_timeout),
+        doors: dict[str, Callable[[], Door]] = {
+            "ssh": partial(SshCallers, self._connector),
+            "tls": partial(_tls_callers, secrets, keepalive, rpc_timeout),
         }
         self._home = CallHome(doors, self._connector.timeout, self._called, observations=seen)
         self._call_timeout = call_timeout
@@ -344,6 +344,13 @@ class SshDevices:
         self._callers[target.station] = connection, transport
         if called := self._awaited.get(target.station):
             called.set()
+
+
+def _tls_callers(secrets: Secrets, keepalive: float, patience: float) -> Door:
+    """The door for callers over TLS, whose library is loaded only where stations call so."""
+    from controller.device.tls_callers import TlsCallers
+
+    return TlsCallers(secrets, keepalive, patience)
 
 
 def _has_ended(connection: Connection, first: Transport) -> bool:

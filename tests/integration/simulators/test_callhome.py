@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -55,8 +55,8 @@ def target(station: str, **fields: Any) -> DeviceTarget:
     return replace(known, **fields)
 
 
-def doors() -> dict[str, Door]:
-    return {"ssh": SshCallers(Connector(SECRETS, 10, 30, 10))}
+def doors() -> dict[str, Callable[[], Door]]:
+    return {"ssh": lambda: SshCallers(Connector(SECRETS, 10, 30, 10))}
 
 
 @asynccontextmanager

@@ -225,7 +225,7 @@ async def test_callers_that_never_answer_give_their_places_back() -> None:
     taken: list[str] = []
     observations = Observations()
     home = CallHome(
-        {"tls": TlsCallers(SECRETS, 30, 10)},
+        {"tls": lambda: TlsCallers(SECRETS, 30, 10)},
         1.0,
         lambda known, *_: taken.append(known.station),
         at_once=4,
