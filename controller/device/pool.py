@@ -347,8 +347,8 @@ class SshDevices:
 
 
 def _tls_callers(secrets: Secrets, keepalive: float, patience: float) -> Door:
-    """The door for callers over TLS, whose library is loaded only where stations call so."""
-    from controller.device.tls_callers import TlsCallers
+    """The door for callers over TLS."""
+    from controller.device.tls_callers import TlsCallers  # noqa: PLC0415 - its library only where stations call so
 
     return TlsCallers(secrets, keepalive, patience)
 
