@@ -49,10 +49,15 @@ def _removals(words: list[str]) -> dict[str, int]:
     return found
 
 
+def expected(message: str) -> list[str]:
+    """The option that names the number of devices which a refusal asks for, if it asks for one."""
+    return [f"--expect {one}" for one in re.findall(r"expect (\d+) devices?(?=; |$)", message)]
+
+
 def allow_words(message: str) -> str:
     """A refusal, with the options of this command that would allow the plan."""
     options = [f"--remove {one}" for one in re.findall(r"name (\S+=\d+)(?=; |$)", message)]
-    options += [f"--expect {one}" for one in re.findall(r"expect (\d+) devices?(?=; |$)", message)]
+    options += expected(message)
     return f" ({' '.join(options)})" if options else ""
 
 

@@ -33,6 +33,7 @@ from controller.cli.output import (
     styled,
 )
 from controller.cli.pager import paged
+from controller.cli.plan import expected
 from controller.cli.plan_view import (
     SHORT,
     VARIES,
@@ -54,6 +55,7 @@ OnHoldOption = Annotated[
         "--on-hold", help="Stations under a hold: skip them or refuse the run. Default: as the playbook says."
     ),
 ]
+Expect = Annotated[int | None, typer.Option(help="Number of devices you expect to be touched.")]
 Values = Annotated[list[str] | None, typer.Argument(help="Parameters as NAME=VALUE.")]
 
 
@@ -67,6 +69,11 @@ def _parameters(words: list[str] | None) -> dict[str, str]:
             raise CliError(f"{name} is given twice", WRONG_INPUT)
         found[name] = value
     return found
+
+
+def allowing(message: str) -> str:
+    """A refusal, with the option that would allow the run."""
+    return " ".join([message, *(f"({option})" for option in expected(message))])
 
 
 @app.command("list", epilog="Example: minka playbook list")
@@ -156,6 +163,7 @@ def check(
 def dry_run(
     name: Name,
     values: Values = None,
+    expect: Expect = None,
     on_hold: OnHoldOption = None,
     exit_code: Annotated[bool, typer.Option("--exit-code", help=f"Exit {DIFFERENT} if it would be refused.")] = False,
     every: Annotated[bool, typer.Option("--all", help="Show every row; do not join rows that are alike.")] = False,
@@ -165,7 +173,7 @@ def dry_run(
 
     Changes nothing.
     """
-    asked = {"parameters": _parameters(values), "on_hold": on_hold}
+    asked = {"parameters": _parameters(values), "expect_stations": expect, "on_hold": on_hold}
     with working("reading devices and preparing the run", shown=not as_json):
         said = client().post(f"/v1/playbooks/{name}/dry-run", asked)
     if as_json:
@@ -180,6 +188,7 @@ def dry_run(
 def run(
     name: Name,
     values: Values = None,
+    expect: Expect = None,
     on_hold: OnHoldOption = None,
     reason: Reason = "",
     contract: Contracts = None,
@@ -191,13 +200,17 @@ def run(
     """Run a playbook and watch it. Interrupting the command does not stop the run."""
     asked = {
         "parameters": _parameters(values),
+        "expect_stations": expect,
         "on_hold": on_hold,
         "reason": reason,
         "contracts": contractual(contract),
         "overtake": overtake,
     }
     with working("reading devices and preparing the run", shown=not as_json):
-        run = client().post(f"/v1/playbooks/{name}/runs", asked, {"Idempotency-Key": key or new_key()})
+        try:
+            run = client().post(f"/v1/playbooks/{name}/runs", asked, {"Idempotency-Key": key or new_key()})
+        except CliError as error:
+            raise CliError(allowing(str(error)), error.status, error.problem) from error
     if not as_json:
         _show_left_out(run["plan"])
     accepted(run, f"of playbook {name}", detach=detach, as_json=as_json)
@@ -287,7 +300,7 @@ def show_rehearsal(said: Mapping[str, Any], *, every: bool = False) -> None:
     show_findings(said["findings"])
     show_outlook(said["outlook"], before=not said["refused"])
     for reason in said["refused"]:
-        out.print(styled("would be refused:", "red"), reason)
+        out.print(styled("would be refused:", "red"), allowing(reason))
 
 
 def _waves(stations: Sequence[Mapping[str, Any]], strategy: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:

@@ -20,7 +20,7 @@ from controller.plan.drift import (
     ledger_after,
     ledger_nodes,
 )
-from controller.plan.fleet import Planning, check_changes, check_removals, make_plan, wanted_by
+from controller.plan.fleet import Planning, check_changes, check_removals, check_share, make_plan, wanted_by
 from controller.plan.functions import (
     brought_to,
     coming_back,
@@ -70,6 +70,7 @@ __all__ = [
     "carried_nodes",
     "check_changes",
     "check_removals",
+    "check_share",
     "coming_back",
     "compare",
     "cordoned_change",

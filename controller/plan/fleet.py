@@ -243,7 +243,7 @@ def check_changes(
     checks: tuple[Callable[[], None], ...] = (
         lambda: check_removals(changes, options.remove, withheld),
         lambda: check_routers(changes, network),
-        lambda: check_share(network, changes, options, left_out),
+        lambda: check_share(network, [change.station for change in changes], options, left_out),
     )
     said = []
     for check in checks:
@@ -290,36 +290,45 @@ def check_removals(changes: Iterable[Outline], named: Mapping[str, int], withhel
 
 def check_share(
     network: Network,
-    changes: Sequence[Outline],
+    touched: Collection[str],
     options: PlanOptions,
     left_out: Mapping[str, str] = MappingProxyType({}),
+    noun: str = "plan",
 ) -> None:
-    """Check the plan's size: beyond the share, its number of stations must be named; one station is always allowed.
+    """Check how many devices a plan, or a run of a playbook, touches.
 
-    What the plan leaves out, with the reason, may be why it touches fewer than were expected.
+    Beyond the share of the network, the number must be named; one device is always allowed. Devices that are left out,
+    with the reason, may be why it touches fewer than were expected.
+
+    Args:
+        network: The network.
+        touched: Ids of the devices that may be changed.
+        options: The share that needs no number, and the number that was named.
+        left_out: Devices that are left out, with the reason.
+        noun: ``plan`` or ``run``, for the message.
 
     Raises:
         PlanRefusedError: The number was not named, or another one was.
     """
-    count, total, expected = len(changes), len(network.device_kinds), options.expect_stations
+    count, total, expected = len(touched), len(network.device_kinds), options.expect_stations
     if expected is not None:
         if count != expected:
             reasons = [f"{station}: {reason}" for station, reason in sorted(left_out.items())[:_NAMED]]
             less = f" (left out: {'; '.join(reasons)})" if reasons and count < expected else ""
             raise PlanRefusedError(
-                f"the plan touches {devices(count)}{_others(network, changes)}, but {expected} were expected{less}: "
+                f"the {noun} touches {devices(count)}{_others(network, touched)}, but {expected} were expected{less}: "
                 f"find out why, or expect {devices(count)}"
             )
     elif count > 1 and count > options.max_share * total:
         raise PlanRefusedError(
-            f"the plan touches {count} of {devices(total)}{_others(network, changes)}, more than "
+            f"the {noun} touches {count} of {devices(total)}{_others(network, touched)}, more than "
             f"{options.max_share:.0%} of the network: to allow it, expect {devices(count)}"
         )
 
 
-def _others(network: Network, changes: Iterable[Outline]) -> str:
+def _others(network: Network, touched: Iterable[str]) -> str:
     """How many of the devices are not stations, in words."""
-    kinds = Counter(network.device_kinds.get(change.station, DeviceKind.STATION) for change in changes)
+    kinds = Counter(network.device_kinds.get(device, DeviceKind.STATION) for device in touched)
     found = [f"{kinds[kind]} of them {kind}s" for kind in DeviceKind if kinds[kind] and kind is not DeviceKind.STATION]
     return f" ({', '.join(found)})" if found else ""
 

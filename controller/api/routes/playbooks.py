@@ -45,6 +45,11 @@ class PlaybookParameters(Body):
     """Parameters by name, as texts or plain values."""
 
     parameters: dict[str, str | int | bool] = {}
+    expect_stations: int | None = Field(
+        default=None,
+        ge=0,
+        description="Number of devices that the run touches, if that is more than the configured share of the network.",
+    )
     on_hold: OnHold | None = Field(
         default=None, description="Leave out stations under a hold, or refuse the run; null: as the playbook says."
     )
@@ -89,7 +94,13 @@ async def dry_run(
 ) -> DryRun:
     """What a run would do: plan, waves, reach, each station's steps, and what would refuse it. Changes nothing."""
     return await playbooks.dry_run(
-        RunRequest(playbook=name, parameters=given.parameters, on_hold=given.on_hold, actor=who.name)
+        RunRequest(
+            playbook=name,
+            parameters=given.parameters,
+            expect_stations=given.expect_stations,
+            on_hold=given.on_hold,
+            actor=who.name,
+        )
     )
 
 
@@ -106,6 +117,7 @@ async def run(
         RunRequest(
             playbook=name,
             parameters=asked.parameters,
+            expect_stations=asked.expect_stations,
             on_hold=asked.on_hold,
             actor=who.name,
             reason=asked.reason,

@@ -34,19 +34,22 @@ async def section_plan(
     selector: str,
     actor: str,
     *,
+    expect_stations: int | None = None,
     skip_under_hold: bool = False,
 ) -> Plan:
     """Make the plan; stations are read, nothing is changed. Those under a hold are left out if ``skip_under_hold``.
+
+    ``expect_stations`` is the number that the request names, where the section's own expression names none.
 
     Raises:
         InputError: An expression results in something wrong, as in a slice that the tenant does not have.
         PlanRefusedError: It removes or touches more than was named.
     """
-    expected = evaluate(section.expect_stations, values)
+    named = expected_stations(section, values)
     request = PlanRequest(
         selector,
         removals(str(evaluate(section.remove or "", values))),
-        None if expected is None else _count(expected),
+        expect_stations if named is None else named,
         None if section.limit is None else _limit(section.limit, values),
         section.adopt,
         skip_under_hold,
@@ -64,6 +67,12 @@ async def section_plan(
         return await recreate_plan(services.planner, request, actor, str(evaluate(section.endpoint or "", values)))
     state = str(evaluate(section.state or "", values))
     return await restore_plan(services.planner, request, actor, state)
+
+
+def expected_stations(section: PlanSection, values: Mapping[str, Plain]) -> int | None:
+    """The number of devices that the section says the plan touches; None if it names none. Raises InputError."""
+    expected = evaluate(section.expect_stations, values)
+    return None if expected is None else _count(expected)
 
 
 def in_parameters(section: PlanSection, parameters: Mapping[str, Parameter], refusal: str) -> str:

@@ -20,13 +20,19 @@ from controller.models.network import Network, Noun
 from controller.models.plan import Change, Plan
 from controller.models.run import INSIDE, OnHold, Run, Strategy
 from controller.models.step import RunPlaybook
-from controller.plan import seal
+from controller.plan import PlanOptions, check_share, seal
 from controller.playbook.engine.consents import AskingAct, asking_acts, playbook_constraints
 from controller.playbook.engine.context import ActionServices, StationContext, hold_at
 from controller.playbook.engine.dry_run import Previewer, StationPreview
-from controller.playbook.engine.plan_section import drifted_again, in_parameters, section_plan
+from controller.playbook.engine.plan_section import drifted_again, expected_stations, in_parameters, section_plan
 from controller.playbook.engine.reach import Reach, beyond_tenant, holds_on, reach, refusals
-from controller.playbook.language.check import check_devices, check_secrets, check_values, readies_pools
+from controller.playbook.language.check import (
+    APPLY_INTENT,
+    check_devices,
+    check_secrets,
+    check_values,
+    readies_pools,
+)
 from controller.playbook.language.expressions import UNKNOWN, evaluate, foreseen
 from controller.playbook.language.library import Library, Loaded
 from controller.playbook.language.parameters import Plain, parse_parameters
@@ -39,6 +45,8 @@ from controller.runs.rollout.waves import cut_stages, ranks_in, ranks_inside, un
 
 log = structlog.get_logger()
 
+#: Actions that carry out the plan of a run that has one, also on stations that come back with their function.
+_BY_PLAN = frozenset({APPLY_INTENT, "configure-station"})
 #: Stations that are previewed at the same time.
 _PARALLEL = 100
 
@@ -169,7 +177,7 @@ class PlaybookPreparation:
         if not targets:
             raise InputError(_no_targets(playbook, selector, values))
         skips = (request.on_hold or playbook.guards.on_hold) is OnHold.SKIP and self._changes(playbook)
-        plan, refused = await self._plan(playbook, values, selector, actor, skip_under_hold=skips)
+        plan, refused = await self._plan(playbook, values, selector, request, skip_under_hold=skips)
         bound = plan is not None
         if plan is None:
             now = self._services.clock.now()
@@ -219,6 +227,9 @@ class PlaybookPreparation:
             automatic=request.automatic,
             outages=await self._outages(loaded, values, network, stations),
         )
+        if not refused:
+            touched = stations if playbook.plan is None else sorted({*targets}.intersection(stations))
+            refused = self._beyond_share(request, playbook, values, network, touched, plan)
         new = PreparedRun(
             request=request,
             procedure=playbook.name,
@@ -413,17 +424,59 @@ class PlaybookPreparation:
         )
 
     async def _plan(
-        self, playbook: Playbook, values: Mapping[str, Plain], selector: str, actor: str, *, skip_under_hold: bool
+        self,
+        playbook: Playbook,
+        values: Mapping[str, Plain],
+        selector: str,
+        request: RunRequest,
+        *,
+        skip_under_hold: bool,
     ) -> tuple[Plan | None, list[str]]:
         """The plan that is bound to the run, if the playbook has one; or why it was refused."""
         section = playbook.plan
         if section is None:
             return None, []
+        expected = None if self._changes(playbook, beyond_plan=True) else request.expect_stations
         try:
-            plan = await section_plan(self._services, section, values, selector, actor, skip_under_hold=skip_under_hold)
+            plan = await section_plan(
+                self._services,
+                section,
+                values,
+                selector,
+                request.actor,
+                expect_stations=expected,
+                skip_under_hold=skip_under_hold,
+            )
         except PlanRefusedError as error:
             return None, [error.message + in_parameters(section, playbook.parameters, error.message)]
         return plan, await drifted_again(self._services, section, values, playbook.name, plan)
+
+    def _beyond_share(
+        self,
+        request: RunRequest,
+        playbook: Playbook,
+        values: Mapping[str, Plain],
+        network: Network,
+        touched: Sequence[str],
+        plan: Plan,
+    ) -> list[str]:
+        """Why the run touches too many devices for a person who named no number of them, or another one.
+
+        A plan is checked when it is made; this is about devices that other steps touch. Who named at least as many
+        for the plan need not name them again. Rules have guards of their own.
+        """
+        section, expected = playbook.plan, request.expect_stations
+        beyond = self._changes(playbook, beyond_plan=True)
+        if request.automatic or (section is not None and not beyond):
+            return []
+        if section is not None and expected is None and (expected_stations(section, values) or 0) >= len(touched):
+            return []
+        try:
+            options = PlanOptions(expect_stations=expected)
+            check_share(network, touched if beyond else (), options, plan.unplanned, "run")
+        except PlanRefusedError as error:
+            return [error.message]
+        return []
 
     async def _refused(
         self,
@@ -448,9 +501,11 @@ class PlaybookPreparation:
             found += holds_on(network, stations, await self._services.store.holds.find(now))
         return found
 
-    def _changes(self, playbook: Playbook) -> bool:
-        actions = (self._registry.action(step.action) for step in playbook.steps)
-        return any(action.access is DeviceAccess.CHANGES for action in actions)
+    def _changes(self, playbook: Playbook, *, beyond_plan: bool = False) -> bool:
+        """Whether a step may change a device; with ``beyond_plan``, apart from carrying out the run's plan."""
+        by_plan = _BY_PLAN if beyond_plan and playbook.plan is not None else frozenset()
+        names = {step.action for step in playbook.steps} - by_plan
+        return any(self._registry.action(name).access is DeviceAccess.CHANGES for name in names)
 
 
 def _no_targets(playbook: Playbook, selector: str, values: Mapping[str, Plain]) -> str:

@@ -39,6 +39,7 @@ class RunRequest:
         strategy: How to go through the stations of the plan; playbooks have their own.
         playbook: Name of the playbook to run; its targets follow from the parameters.
         parameters: The playbook's parameters.
+        expect_stations: Number of devices that the playbook's run is expected to touch; None if none was named.
         on_hold: What to do about stations under a hold; None leaves that to the playbook.
         actor: Name of the person, or of the rule, for the record.
         cause: ``person``, or ``alarm:<id>``; a run that no person asks for needs standing consents.
@@ -53,6 +54,7 @@ class RunRequest:
     strategy: Strategy = field(default_factory=Strategy)
     playbook: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    expect_stations: int | None = None
     on_hold: OnHold | None = None
     actor: str
     cause: str = PERSON

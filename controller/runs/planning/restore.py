@@ -21,6 +21,7 @@ from controller.plan import (
     StationView,
     applied,
     check_changes,
+    check_share,
     plan_station,
     recreate_endpoints_change,
     under_hold,
@@ -90,16 +91,18 @@ async def recreate_plan(planner: Planner, request: PlanRequest, actor: str, endp
 
     Raises:
         InputError: The selector is wrong or matches nothing, or a station has no such endpoint of ours.
+        PlanRefusedError: It touches a large share of the network, or another number of devices than was named.
     """
     digest, network = await planner.store.networks.get()
     stations = select(network, request.selector)
     now = planner.clock.now()
     holds = await planner.store.holds.find(now)
-    options = PlanOptions(under_hold=under_hold(network, holds))
+    options = PlanOptions(under_hold=under_hold(network, holds), expect_stations=request.expect_stations)
     draft = Draft()
     for station, view in (await planner.views(network, stations)).items():
         draft.add(station, _recreated(network, station, view, endpoints.split(), options))
     plan = draft.seal(network, digest, request.selector, now)
+    check_share(network, plan.changes.packed, options, plan.unplanned)
     await planner.store.plans.save(plan, actor)
     return plan
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -105,16 +106,18 @@ class Playbooks:
         reason: str = "",
         key: str | None = None,
         asker: Person | None = None,
+        expect: int | None = None,
     ) -> Run:
         """Start a run."""
-        return await self.launcher.start(
-            RunRequest(playbook=name, parameters=given, actor=actor, reason=reason, key=key, asker=asker)
-        )
+        asked = RunRequest(playbook=name, parameters=given, actor=actor, reason=reason, key=key, asker=asker)
+        return await self.launcher.start(replace(asked, expect_stations=expect))
 
-    async def dry_run(self, name: str, given: Mapping[str, Any], on_hold: OnHold | None = None) -> DryRun:
+    async def dry_run(
+        self, name: str, given: Mapping[str, Any], on_hold: OnHold | None = None, expect: int | None = None
+    ) -> DryRun:
         """Rehearse one."""
         return await self._preparation.dry_run(
-            RunRequest(playbook=name, parameters=given, actor="ana", on_hold=on_hold)
+            RunRequest(playbook=name, parameters=given, actor="ana", on_hold=on_hold, expect_stations=expect)
         )
 
 

@@ -244,10 +244,10 @@ async def test_what_is_decided_together_needs_windows_that_are_open_together(off
     for policy in ("wave", "unit"):
         own = system.own(targets="*", strategy={"policy": policy, "canary": 0}, steps=steps)
         if policy == "unit":
-            assert (await system.dry_run("own", own)).outlook.waits
+            assert (await system.dry_run("own", own, expect=4)).outlook.waits
         else:
             with pytest.raises(InputError, match="the windows of wave 0 are never open together"):
-                await system.dry_run("own", own)
+                await system.dry_run("own", own, expect=4)
 
 
 async def test_freezes_and_holds_stop_what_has_not_begun(office: Office) -> None:

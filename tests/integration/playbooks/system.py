@@ -59,12 +59,14 @@ class PlaybookSystem(LocalSystem):
         (folder / "own.yaml").write_text(yaml.safe_dump(whole, sort_keys=False), encoding="utf-8")
         return self.playbooks(folder)
 
-    async def dry_run(self, name: str, playbooks: Playbooks | None = None, /, **given: Any) -> DryRun:
-        return await (playbooks or self.playbooks()).dry_run(name, given)
+    async def dry_run(
+        self, name: str, playbooks: Playbooks | None = None, /, *, expect: Any = None, **given: Any
+    ) -> DryRun:
+        return await (playbooks or self.playbooks()).dry_run(name, given, expect=expect)
 
-    async def run(self, name: str, playbooks: Playbooks | None = None, /, **given: Any) -> Run:
+    async def run(self, name: str, playbooks: Playbooks | None = None, /, *, expect: Any = None, **given: Any) -> Run:
         """Run a playbook to its end."""
-        run = await (playbooks or self.playbooks()).start(name, given, asker=ADMINISTRATOR)
+        run = await (playbooks or self.playbooks()).start(name, given, asker=ADMINISTRATOR, expect=expect)
         agree_by_contract(self.store, self.clock, run)
 
         async def done() -> bool:

@@ -22,6 +22,11 @@ def test_from_check_to_steps() -> None:
         run = up("playbook", "run", *words, "--reason", "CHG-1", "--json").json
         assert (run["state"], run["procedure"], run["reason"]) == ("succeeded", "lock-cell", "CHG-1")
         assert "off the air" in up("playbook", "steps", run["id"], "T-LTE-1").out
+        software = ("where=*", "url=sftp://10.0.0.1/images/station-24.3.0.zip", "version=24.3.0")
+        for verb, status in (("dry-run", 0), ("run", 2)):
+            said = up("playbook", verb, "download-software", *software, status=status)
+            assert "expect 4 devices (--expect 4)" in " ".join(f"{said.out} {said.err}".split())
+        assert "refused" not in up("playbook", "dry-run", "download-software", *software, "--expect", "4").out
         assert up("device", "show", "T-LTE-1", "--json").status == 0
         up("hold", "put", "T-LTE-1", "--reason", "on the mast")
         seen = up("playbook", "dry-run", "unlock-cell", *words[1:], "--exit-code", status=10)

@@ -194,8 +194,28 @@ async def test_guards_refuse(system: PlaybookSystem, guard: str) -> None:
     own = system.own(targets="*", guards={guard: 1}, steps=[LOCK])
     before = system.changes()
     with pytest.raises(PlanRefusedError, match=f"guards.{guard} is 1"):
+        await system.run("own", own, expect=4)
+    assert len((await system.dry_run("own", own, expect=4)).refused) == 1
+    assert system.changes() == before
+
+
+async def test_a_run_that_touches_most_of_the_network_needs_the_number_of_devices(system: PlaybookSystem) -> None:
+    where = {"where": {"type": "selector", "default": "*", "description": "Stations."}}
+    restart = {"name": "restart", "action": "restart-station"}
+    own = system.own(targets="{{ where }}", parameters=where, steps=[restart])
+    before = system.changes()
+    with pytest.raises(
+        PlanRefusedError, match=r"the run touches 4 of .*, more than 50% of the network: .*expect 4 dev"
+    ):
         await system.run("own", own)
-    assert len((await system.dry_run("own", own)).refused) == 1
+    for wrong, words in ((None, "to allow it, expect 4 devices"), (3, "but 3 were expected: find out why")):
+        (refused,) = (await system.dry_run("own", own, expect=wrong)).refused
+        assert words in refused
+    assert (await system.dry_run("own", own, expect=4)).refused == ()
+    assert (await system.dry_run("own", own, where="T-LTE-1")).refused == ()
+    # Playbooks that only look may look at all.
+    looks = system.own(targets="*", steps=[{"name": "look", "action": "read-state"}])
+    assert (await system.dry_run("own", looks)).refused == ()
     assert system.changes() == before
 
 

@@ -42,7 +42,7 @@ async def test_a_tenant_comes_changes_its_share_and_goes(tmp_path: Path) -> None
         assert not any((await system.planner.drift(tuple(system.fleet.stations))).values())
         changes = {row.what for preview in seen.stations for step in preview.steps for row in step.diff}
         assert "PLMN 999-02: reserved for operator use" in changes
-        await system.succeeds("onboard-tenant", tenant="condor")
+        await system.succeeds("onboard-tenant", tenant="condor", expect=4)
         assert reserved(system) == 0
         assert not any((await system.planner.drift(tuple(system.fleet.stations))).values())
 
@@ -223,17 +223,17 @@ async def test_a_run_may_leave_out_what_is_held(system: PlaybookSystem) -> None:
     launcher = system.own(targets="*", steps=[lock])
     system.store.holds.add(STATION, "eva", "on the mast", None)
     held = f"hold on {STATION} by eva: on the mast"
-    refused = await launcher.dry_run("own", {})
+    refused = await launcher.dry_run("own", {}, expect=4)
     assert (refused.refused, refused.left_out) == ((f"{STATION}: {held}",), {})
-    seen = await launcher.dry_run("own", {}, OnHold.SKIP)
+    seen = await launcher.dry_run("own", {}, OnHold.SKIP, expect=3)
     assert (seen.refused, seen.left_out) == ((), {STATION: held})
     others = sorted(set(system.fleet.stations) - {STATION})
     assert [one.station for one in seen.stations] == others
     # The playbook may say so as well, and who asks has the last word.
     skipping = system.own(targets="*", guards={"on_hold": "skip"}, steps=[lock])
-    assert (await skipping.dry_run("own", {})).left_out == {STATION: held}
-    assert (await skipping.dry_run("own", {}, OnHold.REFUSE)).refused == refused.refused
-    run = await system.run("own", skipping)
+    assert (await skipping.dry_run("own", {}, expect=3)).left_out == {STATION: held}
+    assert (await skipping.dry_run("own", {}, OnHold.REFUSE, expect=4)).refused == refused.refused
+    run = await system.run("own", skipping, expect=3)
     assert sorted(job.station for job in system.store.runs.jobs(run.id)) == others
     # One that has a plan leaves them out of it; where nothing is left, that is said.
     planned = system.own(targets=STATION, plan={}, steps=[{"name": "apply", "action": "apply-intent"}])

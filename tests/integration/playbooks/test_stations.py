@@ -165,12 +165,12 @@ async def test_customers_move_region_by_region_and_back(leaving: PlaybookSystem)
     system, before = leaving, all_running(leaving)
     assert "<mnc>01</mnc>" not in system.running(OWN)
     changes = system.changes()
-    seen = await system.dry_run("migrate-tenant", tenant="condor")
+    seen = await system.dry_run("migrate-tenant", tenant="condor", expect=3)
     assert system.changes() == changes
     assert {one.station: one.wave for one in seen.stations} == {SHARED: 0, OWN: 1, NR: 2}
     assert seen.reach.tenants == ("condor",)
     others = await system.of_others("condor")
-    run = await system.succeeds("migrate-tenant", tenant="condor", soak=0)
+    run = await system.succeeds("migrate-tenant", tenant="condor", soak=0, expect=3)
     now = await system.of_others("condor")
     assert [station for station in now if now[station] != others[station]] == [OWN]  # its cell is the host's to lock
     assert administrative_states(system, OWN) == ["LOCKED"]
@@ -195,7 +195,7 @@ async def test_nothing_is_shut_down_where_nobody_takes_over(leaving: PlaybookSys
     system, before = leaving, all_running(leaving)
     faults = system.fleet.stations[SHARED].faults
     faults.inject(Fault(FaultKind.FAIL, "commit"))
-    run = await system.run("migrate-tenant", tenant="condor", soak=0)
+    run = await system.run("migrate-tenant", tenant="condor", soak=0, expect=3)
     assert run.state is RunState.STOPPED
     outcomes = {job.station: job.outcome for job in system.store.runs.jobs(run.id)}
     assert outcomes == {SHARED: Outcome.FAILED_SAFE, OWN: Outcome.CANCELLED, NR: Outcome.CANCELLED}
@@ -256,7 +256,7 @@ async def test_kpis_gate_each_wave_of_a_move(leaving: PlaybookSystem) -> None:
     assert says[NR][0] == "the station has no measurement job: no indicator will be judged"
     assert says[OWN][-2] == "skipped: {{ kpis is defined and brought.changed }}"
 
-    run = await gets_worse(system, launcher, SHARED, given)
+    run = await gets_worse(system, launcher, SHARED, given, expect=3)
     assert run.state is RunState.STOPPED
     outcomes = {job.station: job.outcome for job in system.store.runs.jobs(run.id)}
     assert outcomes == {SHARED: Outcome.ROLLED_BACK, OWN: Outcome.CANCELLED, NR: Outcome.CANCELLED}
@@ -265,10 +265,15 @@ async def test_kpis_gate_each_wave_of_a_move(leaving: PlaybookSystem) -> None:
 
 
 async def gets_worse(
-    system: PlaybookSystem, launcher: Any, soaking: str, given: dict[str, Any], name: str = "migrate-tenant"
+    system: PlaybookSystem,
+    launcher: Any,
+    soaking: str,
+    given: dict[str, Any],
+    name: str = "migrate-tenant",
+    expect: int | None = None,
 ) -> Run:
     """Change something for condor; while a station soaks, the shared one gets worse for another tenant."""
-    run = await launcher.start(name, given, asker=ADMINISTRATOR)
+    run = await launcher.start(name, given, asker=ADMINISTRATOR, expect=expect)
     agree_by_contract(system.store, system.clock, run)
 
     async def soaks() -> bool:
@@ -325,7 +330,7 @@ async def test_software_with_which_kpis_are_worse_is_taken_back(tmp_path: Path) 
 async def test_what_could_not_be_judged_is_reported_or_refused(leaving: PlaybookSystem) -> None:
     system, launcher = leaving, with_short_periods(leaving)
     await measured(system, SHARED)
-    run = await system.run("migrate-tenant", launcher, tenant="condor", soak=3, measured="true")
+    run = await system.run("migrate-tenant", launcher, tenant="condor", soak=3, measured="true", expect=3)
     outcomes = {job.station: job.outcome for job in system.store.runs.jobs(run.id)}
     assert outcomes == {SHARED: Outcome.SUCCEEDED, OWN: Outcome.SUCCEEDED, NR: Outcome.FAILED_SAFE}
     assert "step 'KPIs before': check failed" in system.job(run, NR).detail

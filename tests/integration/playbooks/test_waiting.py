@@ -71,9 +71,9 @@ async def test_a_wave_that_fails_after_its_soak_is_undone_and_the_run_stops(syst
         steps=[{**LOCK, "with": {}}],
         soak_checks=checks,
     )
-    seen = await system.dry_run("own", own)
+    seen = await system.dry_run("own", own, expect=4)
     assert seen.stations[0].steps[-1].says == "after a soak of 1 s, or the wave is undone"
-    run = await system.run("own", own)
+    run = await system.run("own", own, expect=4)
     assert run.state is RunState.STOPPED, system.store.runs.jobs(run.id)
     assert run.halted.startswith("the soak failed at T-LTE-1: check 'elsewhere' after the soak")
     outcomes = {job.station: job.outcome for job in system.store.runs.jobs(run.id)}

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 from controller.assurance.checker import Checker
 from controller.models.alarm import AlarmSource
@@ -100,12 +101,13 @@ class FunctionBench:
 
     # --------------------------------------------------------------------- runs
 
-    async def start(self, playbook: str, **given: object) -> Run:
+    async def start(self, playbook: str, *, expect: Any = None, **given: object) -> Run:
         """Ask for a run."""
         services = self.services()
         preparation = PlaybookPreparation(services, lambda _: self.library, registry())
         launcher = Launcher(services.store, services.planner, FakeWakeups(), preparation)
-        run = await launcher.start(RunRequest(playbook=playbook, parameters=given, actor="ana", reason="test"))
+        asked = RunRequest(playbook=playbook, parameters=given, expect_stations=expect, actor="ana", reason="test")
+        run = await launcher.start(asked)
         self.run_id = run.id
         return run
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -916,7 +917,7 @@ async def test_a_pool_is_drained_of_its_functions_and_of_no_others() -> None:
     there = next(pool for pool in bench.network.pool_by_id if pool != here)
     await bench.play("move-function", function="UP-ALFA", pool=there)
     before = {name: bench.devices[name].running for name in ("S1", "S2")}
-    outcomes = await bench.play("drain-pool", pool=here)
+    outcomes = await bench.play("drain-pool", pool=here, expect=6)
     assert set(outcomes.values()) == GOOD, bench.jobs
     assert outcomes.keys() == {"CU-1", "DU-1", "DU-2", "UP-1", "S1", "S2"}
     assert {bench.pools(name) for name in bench.network.function_by_id} == {(there,)}
@@ -1011,3 +1012,46 @@ async def test_a_playbook_that_changes_nothing_repairs_nothing(steps: str, repai
     preparation = PlaybookPreparation(bench.services(), lambda _: library, registry())
     new = await preparation.prepare(RunRequest(playbook="own", parameters={}, actor="rule:one", cause="alarm:a-1"))
     assert new.repairs is repairs
+
+
+async def test_a_person_names_how_much_of_the_network_a_run_touches_and_a_rule_has_its_guards() -> None:
+    bench = FunctionBench()
+    lock = "  - {name: lock, action: lock-cell}\n"
+    text = f"name: own\ndescription: A playbook.\ntargets: device=*\nsteps:\n{lock}"
+    library = Library({"playbooks/own.yaml": text}, registry())
+    preparation = PlaybookPreparation(bench.services(), lambda _: library, registry())
+    count = len(bench.network.device_kinds)
+    asked = RunRequest(playbook="own", parameters={}, actor="ana")
+    (refused,) = (await preparation.prepare(asked)).refused
+    assert refused.startswith(f"the run touches {count} of {count} devices (")
+    assert refused.endswith(f"to allow it, expect {count} devices")
+    assert (await preparation.prepare(replace(asked, expect_stations=count))).refused == ()
+    assert (await preparation.prepare(replace(asked, actor="rule:one", cause="alarm:a-1"))).refused == ()
+
+
+@pytest.mark.parametrize(
+    ("stations", "expect", "refused"),
+    [
+        (None, None, "the plan touches {0} of 9 devices"),
+        (None, "all", ""),
+        ("all", None, ""),
+        (None, 1, "the plan touches {0} devices"),
+    ],
+)
+async def test_the_number_of_a_run_is_that_of_its_plan(stations: str | None, expect: object, refused: str) -> None:
+    bench = FunctionBench()
+    count = len(bench.network.function_by_id)  # pools and what lives in functions follow
+    text = (
+        "name: own\ndescription: A playbook.\ntargets: device=*\n"
+        "parameters: {stations: {type: int, optional: true, description: Devices.}}\n"
+        "plan: {adopt: true, expect_stations: '{{ stations }}'}\nsteps:\n  - {name: apply, action: apply-intent}\n"
+    )
+    library = Library({"playbooks/own.yaml": text}, registry())
+    preparation = PlaybookPreparation(bench.services(), lambda _: library, registry())
+    given = {} if stations is None else {"stations": count}
+    named = count if expect == "all" else expect
+    assert named is None or isinstance(named, int)
+    asked = RunRequest(playbook="own", parameters=given, actor="ana", expect_stations=named)
+    said = (await preparation.prepare(asked)).refused
+    assert " ".join(said).startswith(refused.format(count))
+    assert bool(said) is bool(refused)
