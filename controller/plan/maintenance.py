@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
 from controller.models.errors import ConflictError, NotFoundError, PlanRefusedError
@@ -43,7 +43,7 @@ def administrative_state_change(
     station: str,
     profiles: tuple[str, ...],
     observed: Observed,
-    names: Sequence[str],
+    names: Collection[str] | None,
     owners: Mapping[Path, Owners],
     final: AdministrativeState,
 ) -> Change | None:
@@ -56,7 +56,7 @@ def administrative_state_change(
         station: Station id.
         profiles: Its profiles.
         observed: What it says of itself.
-        names: Cells by their names on the station; empty for all that are ours.
+        names: Cells by their names on the station; None for all that are ours.
         owners: Owners of the nodes that are ours there; other cells are not switched.
         final: What they become.
 
@@ -134,8 +134,10 @@ def cycle_change(
     )
 
 
-def _chosen(station: str, tree: Tree, names: Sequence[str], owners: Mapping[Path, Owners]) -> list[Path]:
+def _chosen(station: str, tree: Tree, names: Collection[str] | None, owners: Mapping[Path, Owners]) -> list[Path]:
     there = {entry.cell: entry.path for entry in cells(tree)}
+    if names is None:
+        return [path for path in there.values() if path in owners]
     missing = [name for name in names if name not in there]
     if missing:
         known = ", ".join(there) or "none"
@@ -143,7 +145,7 @@ def _chosen(station: str, tree: Tree, names: Sequence[str], owners: Mapping[Path
     foreign = [name for name in names if there[name] not in owners]
     if foreign:
         raise ConflictError(f"cell {', '.join(foreign)} of {station} is not ours")
-    return [path for name, path in there.items() if path in owners and (not names or name in names)]
+    return [path for name, path in there.items() if name in names]
 
 
 def _edit(tree: Tree, path: Path, state: str, owners: Mapping[Path, Owners]) -> Edit:

@@ -11,7 +11,7 @@ from controller.models.network import HOST, CellId, Identifier, Noun
 from controller.models.sharing import ActionClass
 from controller.nrm.profiles import cell_of
 from controller.plan import AdministrativeState, administrative_state_change, cycle_change, open_plmns_change
-from controller.playbook.language.registry import Context, DeviceAccess, Proposal, ServiceLoss, action
+from controller.playbook.language.registry import ALL, CellNames, Context, DeviceAccess, Proposal, ServiceLoss, action
 
 
 class NoInputs(Noun):
@@ -22,12 +22,6 @@ class ChangeOutput(Noun):
     """Whether anything was changed."""
 
     changed: bool = Field(description="Whether the station had to be changed.")
-
-
-class CellNames(Noun):
-    """Cells of the station."""
-
-    cells: tuple[CellId, ...] = Field(default=(), description="Cells by their names; empty for all of ours.")
 
 
 class SwitchedCells(Noun):
@@ -51,7 +45,8 @@ async def apply_intent(context: Context, _: NoInputs) -> Proposal[ChangeOutput]:
 async def _switch(context: Context, given: CellNames, final: AdministrativeState) -> Proposal[SwitchedCells]:
     owners = {path: entry.owners for path, entry in (await context.ledger()).items()}
     observed = await context.read()
-    change = administrative_state_change(context.station, context.profiles, observed, given.cells, owners, final)
+    names = None if given.cells == ALL else given.cells
+    change = administrative_state_change(context.station, context.profiles, observed, names, owners, final)
     edits = change.phases[-1].edits if change else ()
     return Proposal(change, SwitchedCells(changed=bool(edits), cells=tuple(cell_of(edit.path) for edit in edits)))
 

@@ -17,9 +17,20 @@ from controller.models.measurement import Period
 from controller.models.network import CellId, Noun, Rat
 from controller.nrm.profiles import administrative_state, cell_state, cells, link_state, links, router_profile
 from controller.nrm.tree import Observed, Path
-from controller.playbook.actions.configuration import CellNames, NoInputs
-from controller.playbook.language.registry import Context, DeviceAccess, Remarks, UnmetCondition, action
+from controller.playbook.actions.configuration import NoInputs
+from controller.playbook.language.registry import (
+    ALL,
+    CellNames,
+    Context,
+    DeviceAccess,
+    Remarks,
+    Selection,
+    UnmetCondition,
+    action,
+)
 
+#: Remark of a check of an empty list.
+_NONE_NAMED = "nothing was checked, since the list of names is empty"
 #: Seconds that ``wait-until`` waits for a state that the station does not report; after a restart it may take a moment.
 _UNREPORTED = 10.0
 
@@ -57,6 +68,7 @@ class StationState(Noun):
 class CellChoice(CellNames):
     """Cells of the station."""
 
+    cells: Selection[CellId] = Field(default=ALL, description="Only these cells, none for an empty list.")
     excused: tuple[CellId, ...] = Field(
         default=(),
         description="Cells that need not be on air unless they are named: `dark` of an earlier `read-state`.",
@@ -108,9 +120,9 @@ class WaitInputs(Noun):
         description="What must become true of cells or core links of ours; locked ones need not be on air or up."
     )
     seconds: float = Field(default=60, gt=0, le=86400, description="Most seconds to wait.")
-    cells: tuple[CellId, ...] = Field(default=(), description="Only these cells; empty for all of ours.")
+    cells: Selection[CellId] = Field(default=ALL, description="Only these cells, none for an empty list.")
     tenant: str = Field(default="", description="Only core links of this tenant; empty for all of ours.")
-    endpoints: tuple[str, ...] = Field(default=(), description="Only these core links; empty for all of ours.")
+    endpoints: Selection[str] = Field(default=ALL, description="Only these core links, none for an empty list.")
     excused: tuple[str, ...] = Field(
         default=(),
         description="Cells or links that need not, unless they are named: `dark` or `down` of an earlier `read-state`.",
@@ -137,7 +149,7 @@ async def read_state(context: Context, _: NoInputs) -> StationState:
     up = tuple(
         _link(observed, link.path, ledger[link.path].owners) for link in links(observed.tree) if link.path in ledger
     )
-    our_cells = {path: cell_state(observed, path) for path in await _cells(context, ()) if unlocked(observed, path)}
+    our_cells = {path: cell_state(observed, path) for path in await _cells(context, ALL) if unlocked(observed, path)}
     our_links = {path: link_state(observed, path) for path in await _links(context, "") if unlocked(observed, path)}
     return StationState(
         cells=found,
@@ -178,16 +190,16 @@ def _not_reported(names: Iterable[str]) -> str:
 async def check_cells_on_air(context: Context, given: CellChoice) -> CheckedCells | UnmetCondition:
     """Fail unless cells are on air. Without names: all our unlocked cells except excused ones.
 
-    If the station does not report it, nothing is checked, and the job says so.
+    If the station does not report it, or an empty list names none, nothing is checked, and the job says so.
     """
     observed, chosen = await context.read(), await _cells(context, given.cells)
-    if not given.cells:
+    if given.cells == ALL:
         chosen = [path for path in chosen if unlocked(observed, path) and _key(path) not in given.excused]
     states = {path: cell_state(observed, path) for path in chosen}
     if silent := _those(states, ServiceState.DOWN):
         return UnmetCondition(f"not on air: cell {', '.join(map(_key, silent))}")
     remark = _not_reported(f"cell {_key(path)}" for path in _those(states, ServiceState.UNKNOWN))
-    return CheckedCells(cells=tuple(map(_key, chosen)), remark=remark)
+    return CheckedCells(cells=tuple(map(_key, chosen)), remark=remark if given.cells else _NONE_NAMED)
 
 
 @action("check-core-links", DeviceAccess.READS)
@@ -307,7 +319,7 @@ async def wait_until(context: Context, given: WaitInputs) -> WaitOutput | UnmetC
         waited = context.clock.monotonic() - begun
         settled = not unknown or waited + pause > min(_UNREPORTED, given.seconds)
         if not missing and settled:
-            return WaitOutput(seconds=round(waited, 3), remark=_not_reported(unknown))
+            return WaitOutput(seconds=round(waited, 3), remark=_remark(given, unknown))
         if waited + pause > given.seconds:
             return UnmetCondition(f"not within {given.seconds:g} s: {given.condition}: {missing}")
         await context.clock.sleep(pause)
@@ -320,7 +332,12 @@ async def _foreseen(context: Context, given: WaitInputs) -> WaitOutput:
         await context.read()
     except DeviceError as error:
         return WaitOutput(seconds=0, remark=f"would wait; now: {error.message}")
-    return WaitOutput(seconds=0, remark=_not_reported((await _missing(context, given))[1]))
+    return WaitOutput(seconds=0, remark=_remark(given, (await _missing(context, given))[1]))
+
+
+def _remark(given: WaitInputs, unknown: Iterable[str]) -> str:
+    about = given.endpoints if given.condition == "links-up" else given.cells
+    return _not_reported(unknown) if about or given.condition == "reachable" else _NONE_NAMED
 
 
 def _matters(given: AlarmChoice, one: Alarm, since: datetime | None) -> bool:
@@ -339,7 +356,7 @@ async def _missing(context: Context, given: WaitInputs) -> tuple[str, list[str]]
     if given.condition == "reachable":
         return "", []
     chosen, holds = await _condition(context, given, observed)
-    excused = () if given.cells or given.endpoints else given.excused
+    excused = given.excused if given.cells == given.endpoints == ALL else ()
     wanted = (path for path in chosen if not {_key(path), endpoint_name(path)} & set(excused))
     states = {path: holds(observed, path) for path in wanted}
     missing = ", ".join(map(endpoint_name, _those(states, ServiceState.DOWN)))
@@ -354,12 +371,14 @@ async def _condition(
         ours = await _links(context, given.tenant)
         if given.tenant and not ours and router_profile(context.profiles) is None:
             raise NotFoundError(f"{given.tenant} has no core link on {context.station}")
-        _all_there(context, "core link", given.endpoints, map(endpoint_name, ours))
         counted = [path for path in ours if unlocked(observed, path)]
-        return [path for path in counted if not given.endpoints or endpoint_name(path) in given.endpoints], link_state
+        if given.endpoints == ALL:
+            return counted, link_state
+        _all_there(context, "core link", given.endpoints, map(endpoint_name, ours))
+        return [path for path in counted if endpoint_name(path) in given.endpoints], link_state
     chosen = await _cells(context, given.cells)
     if given.condition == "cells-on-air":
-        return [path for path in chosen if given.cells or unlocked(observed, path)], cell_state
+        return [path for path in chosen if given.cells != ALL or unlocked(observed, path)], cell_state
     if given.condition == "cells-locked":
         return chosen, _cell_locked
     return chosen, lambda observed, path: cell_state(observed, path).opposite
@@ -371,10 +390,12 @@ def _cell_locked(observed: Observed, path: Path) -> ServiceState:
     return ServiceState.UP if gone else ServiceState.DOWN
 
 
-async def _cells(context: Context, names: tuple[str, ...]) -> list[Path]:
+async def _cells(context: Context, names: tuple[str, ...] | Literal["all"]) -> list[Path]:
     ours = list(cells({path: {} for path in await context.ledger()}))
+    if names == ALL:
+        return [entry.path for entry in ours]
     _all_there(context, "cell", names, (entry.cell for entry in ours))
-    return [entry.path for entry in ours if not names or entry.cell in names]
+    return [entry.path for entry in ours if entry.cell in names]
 
 
 def _all_there(context: Context, what: str, names: Iterable[str], known: Iterable[str]) -> None:

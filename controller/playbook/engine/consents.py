@@ -20,7 +20,7 @@ from controller.playbook.language.check import APPLY_INTENT
 from controller.playbook.language.expressions import UNKNOWN, foreseen
 from controller.playbook.language.library import Loaded
 from controller.playbook.language.playbook import TARGET, PlanSource, Playbook, Step, Undo, target_names
-from controller.playbook.language.registry import Action, Registry, ServiceLoss
+from controller.playbook.language.registry import ALL, Action, CellNames, Registry, ServiceLoss
 from controller.runs.approval.consent import (
     Effect,
     RunOccasion,
@@ -82,8 +82,8 @@ def playbook_constraints(
         nodes = [*nodes_behind(network, station, ledger)]
         if change is not None and any(act.planned for act in acts):
             nodes += change.gained
-        cells = [act.cells for act in acts]
-        about = frozenset[str]().union(*cells) if all(cells) else frozenset[str]()
+        named = [act.cells for act in acts if act.cells is not None]
+        about = frozenset[str]().union(*named) if len(named) == len(acts) else frozenset[str]()
         beside = _effect(station, gravest, nodes, about)
         effects.append(together(planned, beside) if change is not None else beside)
     asked = RunOccasion(
@@ -103,22 +103,23 @@ class AskingAct:
 
     Attributes:
         given: Its inputs; ``UNKNOWN`` while they depend on something that is not known yet.
-        cells: Cells that it is about, if its inputs name some and are known; empty for all.
+        cells: Cells that it is about, if its inputs name them and are known; None for all.
         planned: Whether the run's plan was carried out before.
     """
 
     action: Action
     consent: ActionClass
     given: Any
-    cells: frozenset[str]
+    cells: frozenset[str] | None
     planned: bool
 
 
 def asking_acts(playbook: Playbook, registry: Registry, names: Mapping[str, Any]) -> list[AskingAct]:
     """All that a run may do on a device, as far as tenants have to consent to it.
 
-    An act that depends on anything that is not known yet may be done, and counts with all cells. What a step is undone
-    by (``undo``) counts too, unless it asks for nothing that is not asked for the step itself.
+    An act that depends on anything that is not known yet may be done, and counts with all cells; one whose list of
+    cells is known to be empty does nothing. What a step is undone by (``undo``) counts too, unless it asks for nothing
+    that is not asked for the step itself.
     """
     steps, known = playbook.may_run(names)
     found: list[AskingAct] = []
@@ -137,11 +138,12 @@ def _act(registry: Registry, step: Step | Undo, names: Mapping[str, Any], *, pla
         return None
     try:
         given = foreseen(step.with_, names)
-        cells = foreseen(step.with_.get("cells", ()), names)
+        cells = foreseen(step.with_.get("cells", ALL), names)
     except InputError:
-        return AskingAct(action, action.consent, UNKNOWN, frozenset(), planned)
-    named = frozenset(map(str, cells)) if isinstance(cells, list) else frozenset()
-    return AskingAct(action, action.consent, given, named, planned)
+        return AskingAct(action, action.consent, UNKNOWN, None, planned)
+    names_cells = issubclass(action.inputs, CellNames) and isinstance(cells, list | tuple)
+    named = frozenset(map(str, cells)) if names_cells else None
+    return None if named == frozenset() else AskingAct(action, action.consent, given, named, planned)
 
 
 def _within(back: AskingAct, act: AskingAct | None) -> bool:
@@ -150,7 +152,7 @@ def _within(back: AskingAct, act: AskingAct | None) -> bool:
         return False
     if back.consent is ActionClass.INTERRUPT and act.action.takes is not None:
         return False  # The step may ask fewer than all tenants there.
-    return not act.cells or (bool(back.cells) and back.cells <= act.cells)
+    return act.cells is None or (back.cells is not None and back.cells <= act.cells)
 
 
 def effect_of_act(
@@ -175,7 +177,9 @@ def effect_of_act(
         return Effect(station)
     if loss is not None:
         return _outage(network, station, loss)
-    return _effect(station, action.consent, nodes, frozenset(getattr(given, "cells", ())))
+    if not isinstance(given, CellNames) or given.cells == ALL:
+        return _effect(station, action.consent, nodes, frozenset())
+    return _effect(station, action.consent, nodes, frozenset(given.cells)) if given.cells else Effect(station)
 
 
 def beyond(constraints: RunConstraints, effect: Effect) -> list[str]:

@@ -15,9 +15,9 @@ from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 from importlib.metadata import entry_points
-from typing import Any, Generic, Literal, Protocol, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Generic, Literal, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
-from pydantic import Field, SecretStr, TypeAdapter, ValidationError
+from pydantic import Discriminator, Field, SecretStr, Tag, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from controller.intent.placement import Choice
@@ -29,7 +29,7 @@ from controller.models.errors import InputError
 from controller.models.facts import Owners
 from controller.models.health import Health, ServiceState
 from controller.models.measurement import Measured, Period
-from controller.models.network import DeviceKind, Network, Noun
+from controller.models.network import CellId, DeviceKind, Network, Noun
 from controller.models.plan import Change
 from controller.models.question import Question
 from controller.models.run import LedgerEntry, Outcome
@@ -68,6 +68,34 @@ class Repeat(StrEnum):
 
 #: Text of a step that has nothing to change.
 NOTHING = "nothing to change"
+
+#: What is said instead of names for all of ours. A list of names is never that, also if it is empty.
+ALL: Final = "all"
+_NAMES = "names"
+Item = TypeVar("Item")
+
+
+def _form(given: Any) -> str | None:
+    """Whether a selection says ``all`` or has names in a list; None for anything else."""
+    if given == ALL:
+        return ALL
+    return _NAMES if isinstance(given, list | tuple) else None
+
+
+#: Names in a list, which may be empty for none; or the word ``all``.
+Selection = Annotated[
+    Annotated[tuple[Item, ...], Tag(_NAMES)] | Annotated[Literal["all"], Tag(ALL)],
+    Discriminator(_form, custom_error_type="selection", custom_error_message="names in a list, or the word all"),
+]
+
+
+class CellNames(Noun):
+    """Inputs of an action that is about cells of the device and no others: tenants of its other cells are not asked.
+
+    An empty list names none, as when an earlier step found none; that all are meant has to be said.
+    """
+
+    cells: Selection[CellId] = Field(description="Cells by their names, none for an empty list; or `all` of ours.")
 
 
 class Remarks(Noun):
@@ -410,10 +438,10 @@ class Action:
 
     def _wrong(self, one: ErrorDetails) -> str:
         """One problem in words; for a text of the wrong form, what would be right."""
-        name = ".".join(str(part) for part in one["loc"])
-        field = self.inputs.model_fields.get(str(next(iter(one["loc"]), "")))
+        place = [str(part) for part in one["loc"] if part not in (ALL, _NAMES)]
+        name, field = ".".join(place), self.inputs.model_fields.get(next(iter(place), ""))
         if one["type"] == "string_pattern_mismatch" and field is not None:
-            item = f" = {show(one['input'])!r}" if len(one["loc"]) > 1 else ""
+            item = f" = {show(one['input'])!r}" if len(place) > 1 else ""
             return f"{name}{item} must be: {field.description}"
         return f"{name}: {one['msg']}"
 

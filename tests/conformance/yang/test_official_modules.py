@@ -182,7 +182,7 @@ class Bench:
         owners = {path: entry.owners for path, entry in self.ledger.items()}
         for state in ("LOCKED", "UNLOCKED"):
             observed = await self.show(f"before-{state}")
-            change = administrative_state_change(self.station.id, self.profiles, observed, (), owners, state)
+            change = administrative_state_change(self.station.id, self.profiles, observed, None, owners, state)
             assert change is not None
             await self.apply(change, state)
         observed = await self.show("before-new-link")

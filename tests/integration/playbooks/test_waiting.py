@@ -68,7 +68,7 @@ async def test_a_wave_that_fails_after_its_soak_is_undone_and_the_run_stops(syst
     own = system.own(
         targets="*",
         strategy={"canary": 0, "wave_size": 2, "soak": 1, "stop_after": 100},
-        steps=[{**LOCK, "with": {}}],
+        steps=[{**LOCK, "with": {"cells": "all"}}],
         soak_checks=checks,
     )
     seen = await system.dry_run("own", own, expect=4)

@@ -156,7 +156,7 @@ def cells_are_shut_down(profile: str) -> Change:
     view = views(profile, "alfa", "beta")
     owners = {path: entry.owners for path, entry in view.ledger.items()}
     assert view.observed is not None
-    made = administrative_state_change("S1", (profile,), view.observed, (), owners, "SHUTTINGDOWN")
+    made = administrative_state_change("S1", (profile,), view.observed, None, owners, "SHUTTINGDOWN")
     assert made is not None
     return made
 
@@ -165,7 +165,7 @@ def cells_are_locked(profile: str) -> Change:
     view = views(profile, "alfa", "beta")
     owners = {path: entry.owners for path, entry in view.ledger.items()}
     assert view.observed is not None
-    made = administrative_state_change("S1", (profile,), view.observed, (), owners, "LOCKED")
+    made = administrative_state_change("S1", (profile,), view.observed, None, owners, "LOCKED")
     assert made is not None
     return made
 

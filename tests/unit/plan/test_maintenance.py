@@ -25,7 +25,7 @@ def switched(
 ) -> Change | None:
     edit = {LTE_CELL: {"administrativeState": lte}, NR_CELL: {"administrativeState": nr}}
     owners = OWNERS if ours else {path: owner for path, owner in OWNERS.items() if path != LTE_CELL}
-    return administrative_state_change("S1", PROFILES, carrying(TWO, edit=edit), names, owners, final)
+    return administrative_state_change("S1", PROFILES, carrying(TWO, edit=edit), names or None, owners, final)
 
 
 def paths(change: Change | None) -> list[str]:
@@ -88,7 +88,8 @@ def test_who_is_on_other_cells_only_is_not_interrupted() -> None:
     assert change.interrupted == ("alfa",)
 
 
-def test_without_names_all_cells_of_ours_are_switched() -> None:
+def test_without_a_selection_all_cells_of_ours_are_switched_and_by_an_empty_one_none() -> None:
+    assert administrative_state_change("S1", PROFILES, carrying(TWO), (), OWNERS, "LOCKED") is None
     assert paths(switched("LOCKED")) == [LTE_CELL, NR_CELL]
     assert paths(switched("LOCKED", lte="LOCKED")) == [NR_CELL]
     assert paths(switched("LOCKED", ours=False)) == [NR_CELL]

@@ -67,15 +67,17 @@ def step(action: str, **given: Any) -> dict[str, Any]:
     return {"name": action, "action": action, "with": given}
 
 
+LOCK, UNLOCK = step("lock-cell", cells="all"), step("unlock-cell", cells="all")
+
+
 def test_looking_asks_nobody() -> None:
     assert asked([step("read-state")]) == set()
 
 
 def test_the_gravest_class_of_all_steps_counts() -> None:
-    unlock, lock = step("unlock-cell"), step("lock-cell")
-    assert asked([unlock]) == set()
-    assert asked([unlock, lock]) == BOTH
-    assert asked([lock], guards={"approvals": 1}) == {*BOTH, ("host", None)}
+    assert asked([UNLOCK]) == set()
+    assert asked([UNLOCK, LOCK]) == BOTH
+    assert asked([LOCK], guards={"approvals": 1}) == {*BOTH, ("host", None)}
 
 
 NIGHTS = {"windows": [{"days": ["tue", "wed"], "start": "01:00", "end": "05:00"}]}
@@ -85,21 +87,44 @@ def test_windows_of_its_own_bind_whatever_it_does_beside_those_of_others() -> No
     agreements = [one.model_dump(mode="json") for one in NET.agreements]
     agreements[0]["windows"] = [{"start": "23:00", "end": "03:00"}]
     net = samples.network(("alfa", "beta"), agreements=agreements)
-    for action, calendars in (("read-state", 1), ("unlock-cell", 1), ("lock-cell", 2)):
-        (group,) = constraints([step(action)], net, guards=NIGHTS).groups
-        assert len(group.calendars) == calendars, action
+    for one_step, calendars in ((step("read-state"), 1), (UNLOCK, 1), (LOCK, 2)):
+        (group,) = constraints([one_step], net, guards=NIGHTS).groups
+        assert len(group.calendars) == calendars, one_step
         assert [str(one.days[0]) for own in group.calendars for one in own if len(one.days) == 2] == ["tue"]
-        assert len(constraints([step(action)], net).groups[0].calendars) == calendars - 1
+        assert len(constraints([one_step], net).groups[0].calendars) == calendars - 1
 
 
 @pytest.mark.parametrize(
     ("cells", "names_one"),
-    [(["{{ cell }}"], True), (["N1"], True), ([], False), (["{{ target.cells[0] }}"], False), (["L1", "N1"], False)],
+    [(["{{ cell }}"], True), (["N1"], True), ("all", False), (["{{ target.cells[0] }}"], False), (["L1", "N1"], False)],
 )
-def test_only_those_on_the_named_cells_are_asked(cells: list[str], names_one: bool) -> None:
+def test_only_those_on_the_named_cells_are_asked(cells: Any, names_one: bool) -> None:
     found = asked([step("lock-cell", cells=cells)], beta_on_lte())
     assert (("beta", ActionClass.INTERRUPT) not in found) is names_one
     assert ("alfa", ActionClass.INTERRUPT) in found
+
+
+@pytest.mark.parametrize("cells", [[], "{{ [] }}", "{{ [] if target.router else run_of }}"])
+def test_an_empty_list_of_cells_asks_nobody_also_beside_other_acts(cells: Any) -> None:
+    content = {"name": "own", "description": "Of a test.", "targets": "S1"}
+    none, one = step("lock-cell", cells=cells), step("soft-lock-cell", cells=["N1"])
+    back = {"undo": {"action": "lock-cell", "with": {"cells": cells}}}
+    for steps, sides in (([none], set[str]()), ([none, one], {"alfa"}), ([one | back], {"alfa"})):
+        playbook = Playbook.model_validate(content | {"steps": steps})
+        found = constraints_of(Loaded(playbook, "", "0"), {"run_of": []}, beta_on_lte())
+        assert {one.side for one in found.requirements} == sides
+
+
+def test_an_act_on_cells_says_which_and_an_empty_list_names_none() -> None:
+    for name in ("lock-cell", "soft-lock-cell", "unlock-cell"):
+        action = registry().action(name)
+        for wrong in ({}, {"cells": None}, {"cells": "L1"}, {"cells": "ALL"}, {"cells": {"L1": 1}}):
+            with pytest.raises(InputError, match="cells"):
+                action.check_inputs(wrong)
+        nodes = samples.ledger(NET).values()
+        for cells, tenants in (("all", {"alfa", "beta"}), (["N1"], {"alfa", "beta"}), ([], set())):
+            effect = effect_of_act(action, action.check_inputs({"cells": cells}), None, NET, "S1", nodes)
+            assert effect.tenants == tenants
 
 
 # ------------------------------------------------------------ what depends on earlier steps
@@ -119,13 +144,13 @@ LOOK = {"name": "look", "action": "read-state", "register": "before"}
     ],
 )
 def test_a_step_that_depends_on_an_earlier_one_asks_as_if_it_was_done(when: str) -> None:
-    assert asked([LOOK, step("lock-cell") | {"when": when}]) == BOTH
+    assert asked([LOOK, LOCK | {"when": when}]) == BOTH
 
 
 def test_a_step_that_can_not_be_done_asks_nobody() -> None:
     skipped = LOOK | {"when": "{{ target.router }}"}
     for when in ("{{ before is defined }}", "{{ target.router and before.dark }}"):
-        assert asked([skipped, step("lock-cell") | {"when": when}]) == set()
+        assert asked([skipped, LOCK | {"when": when}]) == set()
 
 
 @pytest.mark.parametrize(
@@ -147,9 +172,9 @@ def test_cells_that_depend_on_an_earlier_step_are_all_cells(cells: Any) -> None:
 
 
 def test_what_a_step_is_undone_by_asks_too_where_it_takes_more() -> None:
-    unlock, restart, lock = step("unlock-cell"), {"action": "restart-station"}, step("lock-cell", cells=["N1"])
-    assert asked([unlock | {"undo": restart}]) == BOTH
-    assert asked([lock | {"undo": {"action": "lock-cell"}}], beta_on_lte()) == BOTH
+    restart, lock = {"action": "restart-station"}, step("lock-cell", cells=["N1"])
+    assert asked([UNLOCK | {"undo": restart}]) == BOTH
+    assert asked([lock | {"undo": {"action": "lock-cell", "with": {"cells": "all"}}}], beta_on_lte()) == BOTH
     back = {"action": "unlock-cell", "with": {"cells": ["N1"]}}
     assert asked([lock | {"undo": back}], beta_on_lte()) == {("alfa", ActionClass.INTERRUPT)}
 
@@ -161,7 +186,7 @@ STEPS = st.lists(
         {
             "action": st.sampled_from(["lock-cell", "soft-lock-cell", "unlock-cell"]),
             "when": conditions(),
-            "with": st.one_of(st.just({}), lists().map(lambda cells: {"cells": cells})),
+            "with": st.one_of(st.just("all"), lists()).map(lambda cells: {"cells": cells}),
         }
     ),
     min_size=1,
@@ -188,11 +213,11 @@ def test_whatever_values_turn_out_to_be_whom_a_step_interrupts_was_asked(
             inputs = action.check_inputs(evaluate(one.with_, names))
         except InputError:
             return  # the step fails, and what was done before is undone
-        cells = evaluate(one.with_.get("cells", []), names)
+        cells = evaluate(one.with_["cells"], names)
         effect = effect_of_act(action, inputs, None, net, "S1", samples.ledger(net).values())
         assert beyond(found, effect) == []
         if one.action != "unlock-cell":
-            hit = set().union(*(SERVED[cell] for cell in cells or SERVED if cell in SERVED))
+            hit = set().union(*(SERVED[cell] for cell in (SERVED if cells == "all" else cells) if cell in SERVED))
             assert hit <= {side.side for side in found.requirements if side.action is ActionClass.INTERRUPT}
             assert hit <= {*found.groups[0].tenants}, "their freezes bind, and they get a notice"
             assert found.groups[0].interrupts or not hit
@@ -218,14 +243,15 @@ def test_an_act_goes_no_further_than_what_was_asked(
     asks: tuple[tuple[str, str], ...], about: tuple[str, ...], cells: tuple[str, ...], wrong: list[str]
 ) -> None:
     net = beta_on_lte()
-    found = constraints([step("lock-cell")], net)
+    found = constraints([LOCK], net)
     (group,) = found.groups
     asked_for = tuple((tenant, ActionClass(action)) for tenant, action in asks)
     bound = found.model_copy(
         update={"groups": (group.model_copy(update={"asks": asked_for}),), "about": {"S1": about} if about else {}}
     )
     action = registry().action("lock-cell")
-    effect = effect_of_act(action, action.check_inputs({"cells": cells}), None, net, "S1", samples.ledger(net).values())
+    inputs = action.check_inputs({"cells": cells or "all"})
+    effect = effect_of_act(action, inputs, None, net, "S1", samples.ledger(net).values())
     said = beyond(bound, effect)
     assert len(said) == len(wrong)
     assert all(one.startswith(words) for one, words in zip(said, wrong, strict=True))

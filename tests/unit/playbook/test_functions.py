@@ -996,12 +996,15 @@ async def test_functions_go_back_to_nearer_pools_when_somebody_asks_for_it() -> 
         await bench.start("rebalance")
 
 
+LOCK = "  - {name: lock, action: lock-cell, with: {cells: all}}\n"
+
+
 @pytest.mark.parametrize(
     ("steps", "repairs"),
     [
         ("  - {name: tell, action: notify, with: {text: look here}}\n", False),
         ("  - {name: look, action: read-state}\n  - {name: tell, action: notify, with: {text: look}}\n", False),
-        ("  - {name: tell, action: notify, with: {text: x}}\n  - {name: lock, action: lock-cell}\n", True),
+        ("  - {name: tell, action: notify, with: {text: x}}\n" + LOCK, True),
     ],
 )
 async def test_a_playbook_that_changes_nothing_repairs_nothing(steps: str, repairs: bool) -> None:
@@ -1016,8 +1019,7 @@ async def test_a_playbook_that_changes_nothing_repairs_nothing(steps: str, repai
 
 async def test_a_person_names_how_much_of_the_network_a_run_touches_and_a_rule_has_its_guards() -> None:
     bench = FunctionBench()
-    lock = "  - {name: lock, action: lock-cell}\n"
-    text = f"name: own\ndescription: A playbook.\ntargets: device=*\nsteps:\n{lock}"
+    text = f"name: own\ndescription: A playbook.\ntargets: device=*\nsteps:\n{LOCK}"
     library = Library({"playbooks/own.yaml": text}, registry())
     preparation = PlaybookPreparation(bench.services(), lambda _: library, registry())
     count = len(bench.network.device_kinds)

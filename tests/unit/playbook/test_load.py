@@ -58,7 +58,12 @@ def test_a_good_one() -> None:
             "own.yaml:12: playbook.steps[1].with.cell: lock-cell has no such input; did you mean",
         ),
         ('["{{ cell }}"]', '["a b"]', "own.yaml:12: playbook.steps[1].with.cells: "),
-        ('["{{ cell }}"]', "no-list", "own.yaml:12: playbook.steps[1].with.cells = 'no-list': "),
+        ('["{{ cell }}"]', "no-list", "with.cells = 'no-list': names in a list, or the word all"),
+        (
+            '    with: {cells: ["{{ cell }}"]}\n',
+            "",
+            "own.yaml:10: playbook.steps[1].with: lock-cell needs cells: Cells by",
+        ),
         (
             "seen.cells_on_air",
             "seen.cells_on_ai",

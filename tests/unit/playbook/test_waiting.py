@@ -140,7 +140,7 @@ def test_what_soak_checks_may_be() -> None:
     report = Report()
     wrong = (
         "soak_checks:\n"
-        "  - {name: lock, action: lock-cell}\n"
+        "  - {name: lock, action: lock-cell, with: {cells: all}}\n"
         "  - {name: ask, action: ask-a-human, with: {text: x}}\n"
         "  - {name: look, action: read-state, register: seen}\n"
     )

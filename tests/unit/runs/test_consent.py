@@ -98,7 +98,7 @@ def test_unlocking_cells_brings_service_back_and_waits_for_no_window() -> None:
     observed = view.observed
     assert observed is not None
     owners = {path: entry.owners for path, entry in view.ledger.items()}
-    locked = administrative_state_change("S1", samples.PROFILES, observed, (), owners, "LOCKED")
+    locked = administrative_state_change("S1", samples.PROFILES, observed, None, owners, "LOCKED")
     assert locked is not None
     assert effect_of(locked).interrupted == {"alfa", "beta", "gamma"}
     assert {action for _, action in effect_of(locked).asks} == {ActionClass.INTERRUPT}

@@ -1,0 +1,41 @@
+"""Which cells a step is about: those that are named, or all where that is said. An empty list names none."""
+
+from __future__ import annotations
+
+import pytest
+
+from controller.models.run import Outcome
+from tests.unit.playbook.test_takeover import LOCK, PlaybookBench
+
+AGAIN = "  - {name: again, action: lock-cell, with: {cells: ['L1']}, register: again}\n"
+UNLOCK = "  - {name: unlock, action: unlock-cell, with: {cells: '{{ again.cells }}'}}\n"
+
+
+async def test_an_earlier_step_that_changed_no_cell_names_none() -> None:
+    bench = PlaybookBench(LOCK + AGAIN + UNLOCK)
+    assert (await bench.work()).outcome is Outcome.SUCCEEDED
+    assert [row.outcome for row in bench.rows()] == [Outcome.SUCCEEDED, Outcome.UNCHANGED, Outcome.UNCHANGED]
+    assert bench.lock == "LOCKED", "it unlocked a cell that no step had named"
+
+
+async def test_all_cells_are_meant_where_that_is_said() -> None:
+    bench = PlaybookBench("  - {name: lock, action: lock-cell, with: {cells: all}}\n")
+    assert (await bench.work()).outcome is Outcome.SUCCEEDED
+    (row,) = bench.rows()
+    assert sorted(row.output["cells"]) == ["L1", "N1"]
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        "check-cells-on-air, with: {cells: []}",
+        "wait-until, with: {condition: cells-on-air, cells: []}",
+        "wait-until, with: {condition: cells-locked, cells: []}",
+        "wait-until, with: {condition: links-up, endpoints: []}",
+    ],
+)
+async def test_a_check_of_an_empty_list_says_that_nothing_was_checked(look: str) -> None:
+    bench = PlaybookBench(f"{LOCK}  - {{name: look, action: {look}}}\n")
+    result = await bench.work()
+    assert result.outcome is Outcome.SUCCEEDED, result.detail
+    assert "look: nothing was checked, since the list of names is empty" in result.detail
