@@ -117,6 +117,8 @@ class Tx:
 
     Audit rows wait in ``notes`` until just before the commit: the chain's head is the last lock that a transaction
     takes, so audited transactions cannot deadlock on it. One that ``insists`` works out what it needs by itself.
+    ``results`` are those of its statements: of SQLite, one that was not read to its end keeps the connection at what it
+    saw then, also after the transaction and for all others that use the connection.
     """
 
     connection: Connection
@@ -125,6 +127,7 @@ class Tx:
     notes: list[audit_chain.Note] = field(default_factory=list)
     head: Head | None = None
     insists: bool = False
+    results: list[CursorResult[Any]] = field(default_factory=list)
 
     @property
     def dialect(self) -> str:
@@ -138,7 +141,10 @@ class Tx:
 
     def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
         """Execute one statement, once for each element if ``parameters`` is a list, which must not be empty."""
-        return self.connection.execute(statement, parameters)
+        result = self.connection.execute(statement, parameters)
+        if result.returns_rows:
+            self.results.append(result)
+        return result
 
     def rows(
         self, query: Select[Any], column: ColumnElement[str], wanted: Iterable[str] | None, **parameters: object
@@ -315,17 +321,25 @@ class Database:
             connection.info[BEGIN] = mode
             connection.begin()
             tx = Tx(connection, self.clock, self.evidence)
-            yield tx
-            tx.seal()
             try:
-                connection.commit()
-            except DBAPIError as error:
-                if error.connection_invalidated:
-                    lost = "the database went away during a commit, which may or may not count"
-                    raise StoreAwayError(lost) from error
-                raise
+                yield tx
+                tx.seal()
+                _commit(connection)
+            finally:
+                # Whoever keeps an error also keeps what was being read when it was raised.
+                for result in tx.results:
+                    result.close()
             if tx.head is not None:
                 self.evidence.saw(tx.head)
+
+
+def _commit(connection: Connection) -> None:
+    try:
+        connection.commit()
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise StoreAwayError("the database went away during a commit, which may or may not count") from error
+        raise
 
 
 def _translated(error: SQLAlchemyError) -> MinkaError:

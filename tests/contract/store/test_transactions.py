@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import closing
 
 import pytest
+from sqlalchemy import text
 
 from controller.models.errors import ConflictError, NotFoundError
+from controller.ports.clock import VirtualClock
 from controller.ports.store import Page, Store
-from controller.store import LoopStore, SqlStore
-from controller.store.transaction import Tx, WorkedOut
+from controller.store import LoopStore, SqlStore, open_store
+from controller.store.transaction import Mode, Tx, WorkedOut
 
 
 def _put(store: Store, name: str, hold: str) -> str:
@@ -89,6 +92,26 @@ async def test_what_leaves_the_memory_too_fast_is_worked_out_all_the_same(store:
     assert store.database.run(both) == 3
     assert await loop.transaction(lambda _: store.database.run(both)) == 3
     await loop.close()
+
+
+def test_whoever_keeps_an_error_keeps_no_connection_at_what_it_saw(shared_url: str, clock: VirtualClock) -> None:
+    kept: list[object] = []
+
+    def broken(tx: Tx) -> None:
+        found = tx.execute(text("SELECT name FROM switches"))
+        kept.append(found.fetchone())
+        raise ConflictError("while something was being read")
+
+    with closing(open_store(shared_url, clock)) as ours, closing(open_store(shared_url, clock)) as other:
+        for name in ("one", "two", "three"):
+            other.switches.set(name, True, "ana")
+        modes: tuple[Mode, ...] = ("DEFERRED", "IMMEDIATE")
+        for mode in modes:
+            with pytest.raises(ConflictError) as raised:
+                ours.database.run(broken, mode)
+            other.switches.set(f"after {mode}", True, "ana")
+            assert ours.switches.is_on(f"after {mode}")
+            kept.append(raised)
 
 
 async def test_what_can_not_be_worked_out_is_told_to_its_caller(store: SqlStore) -> None:
