@@ -30,6 +30,7 @@ from controller.nrm.measurements import decode_measurements, measurements_filter
 from controller.nrm.namespaces import MANAGED_ELEMENT, NOTIFICATIONS, ORAN_FM
 from controller.nrm.profiles import root_spec
 from controller.nrm.profiles.alarm_list import FM_FEATURE, encode_acknowledgement
+from controller.nrm.schema import NodeSpec
 from controller.nrm.tree import Path, Tree, shared
 from controller.ports.devices import Capabilities, Check, DeviceTarget, Notification, Observed
 
@@ -212,6 +213,8 @@ class NetconfSession:
         for node in (*self._root.children, *self._root.beside):
             if node.feature and not node.given and not modules.offers(node.namespace, node.feature):
                 yield from (below.name for below in node.walk())
+            elif node.feature:
+                yield from _unknown(node, modules)
             for leaf in node.leaves:
                 if leaf.feature and not (
                     modules.offers(node.namespace, leaf.feature) and modules.offers(leaf.namespace or node.namespace)
@@ -397,3 +400,12 @@ def _parsed(station: str, element: etree._Element) -> list[Notification]:
     at = moment(element.findtext(f"{_NOTIFICATION}eventTime"))
     contents = (content for content in element if content.tag != f"{_NOTIFICATION}eventTime")
     return [Notification(station, at, str(content.tag), content) for content in islice(contents, 1)]
+
+
+def _unknown(node: NodeSpec, modules: Announced) -> Iterator[str]:
+    """Names of nodes below one, with all below them, whose modules the server lacks."""
+    for below in node.children:
+        if modules.offers(below.namespace):
+            yield from _unknown(below, modules)
+        else:
+            yield from (one.name for one in below.walk())

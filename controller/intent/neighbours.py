@@ -16,7 +16,7 @@ from controller.intent.central_units import cu_half, plane_ends
 from controller.intent.findings import Check, Fault, finding
 from controller.intent.sharing import Placed
 from controller.inventory.radio import cell_identity, ssb_next_to
-from controller.models.facts import Finding, Interface, NeighbourFact, PeerFact
+from controller.models.facts import ExternalCell, Finding, Interface, NeighbourFact, PeerFact
 from controller.models.network import HOST, Cell, Network, Plmn, Rat, Station
 from controller.models.sharing import Plane
 
@@ -103,9 +103,28 @@ def neighbour_facts(network: Network, cell: Cell) -> Iterator[NeighbourFact]:
             neighbour_ssb=_ssb(there) if there.rat is Rat.NR else None,
             neighbour_tci=_tci(there, network.station_by_id.get(there.station)) if there.rat is Rat.LTE else None,
             handover=one.handover,
+            external=None if far == here else _external(network, there, far),
             anchored=cell.rat is Rat.NR
             and any((other.neighbour_station, other.neighbour_cell) == (cell.station, cell.id) for other in back),
         )
+
+
+def _external(network: Network, cell: Cell, endpoint: str) -> ExternalCell | None:
+    """What others have to know of a cell at an endpoint; None if its node has no id, which is an error of its own."""
+    station = network.station_by_id.get(endpoint)
+    node_id, length = (None, 0) if station is None else station.node_id(cell.rat)
+    if station is None or node_id is None:
+        return None
+    return ExternalCell(
+        node_id=node_id,
+        node_id_length=length,
+        node_plmn=network.node_plmn(station, cell.rat) or cell.primary_plmn,
+        local_id=cell.local_id,
+        pci=cell.pci,
+        arfcn_dl=cell.arfcn_dl,
+        arfcn_ul=cell.arfcn_ul,
+        primary_plmn=cell.primary_plmn,
+    )
 
 
 def _ssb(cell: Cell) -> int:

@@ -121,14 +121,32 @@ class ShareFact:
     part: str = ""
 
 
+class ExternalCell(NamedTuple):
+    """What a base station has to know of a cell elsewhere (TS 28.541 ExternalNRCellCU, ExternalEUtranCellFDD).
+
+    Attributes:
+        node_plmn: PLMN of the global id of its node.
+    """
+
+    node_id: int
+    node_id_length: int
+    node_plmn: Plmn
+    local_id: int
+    pci: int
+    arfcn_dl: int
+    arfcn_ul: int
+    primary_plmn: Plmn
+
+
 @dataclass(frozen=True, slots=True)
 class NeighbourFact:
     """A neighbour relation from a cell to another one, owned by the host (TS 28.541 NRCellRelation).
 
     From LTE to NR it makes the cell an anchor of the other one (EN-DC). From NR to LTE, ``anchored`` says that the
-    other cell is an anchor of this one. The other cell is only named: its own station defines its identity and PCI.
+    other cell is an anchor of this one.
 
     Attributes:
+        external: What to know of the other cell; None if it is at the same endpoint, which defines it.
         neighbour_ssb: NR-ARFCN of the SSB by which users find the other cell, if it is NR.
         neighbour_tci: ECI and PCI of the other cell in one number, if it is LTE.
     """
@@ -144,6 +162,7 @@ class NeighbourFact:
     neighbour_tci: int | None
     handover: bool
     anchored: bool = False
+    external: ExternalCell | None = None
     owners: Owners = HOST_OWNED
 
 

@@ -137,6 +137,10 @@ _SERVING = {LeafRole.OPERATIONAL_STATE: "ENABLED", LeafRole.CELL_STATE: "ACTIVE"
 SHARE_PARTS = (LeafRole.SHARE_DEDICATED, LeafRole.SHARE_MIN, LeafRole.SHARE_MAX)
 
 
+#: Leaves that name what stands beside the root, or below that.
+_REFERENCES = (LeafRole.NEIGHBOUR, LeafRole.FREQUENCY)
+
+
 @dataclass(frozen=True, slots=True)
 class EntryText:
     """How an entry of a list that is kept as one value of a leaf-list stands on the wire.
@@ -252,6 +256,9 @@ class NodeSpec:
             removes nothing, so nobody has to name it.
         place: Whether its key says only where it stands (the pool of a function): what goes there and comes under
             another key moves, and nothing is removed.
+        external: Of what is known of an object of another station, the class of that object (of ExternalNRCellCU:
+            NRCellCU). It stays while a neighbour relation names it. Empty of all others.
+        identity: Of that, the leaves by which two entries are the same object, within that of its function.
         apart: Lists among its attributes that are read apart, and no part of the tree (records of alarms).
         label: Words for the human diff; empty means the name.
     """
@@ -279,6 +286,8 @@ class NodeSpec:
     beside: tuple[NodeSpec, ...] = ()
     lent: bool = False
     place: bool = False
+    external: str = ""
+    identity: tuple[LeafName, ...] = ()
     apart: tuple[str, ...] = ()
     label: str = ""
 
@@ -433,7 +442,27 @@ class NodeSpec:
     @cached_property
     def frequency_relations(self) -> tuple[str, ...]:
         """Beginnings of steps of frequency relations below this node."""
-        return _steps(node for node in self.walk() if LeafRole.FREQUENCY in node.leaf_by_role)
+        return _steps(node for node in self.walk() if LeafRole.FREQUENCY in node.leaf_by_role and not node.external)
+
+    @cached_property
+    def cell_relations(self) -> tuple[str, ...]:
+        """Beginnings of steps of neighbour relations below this node."""
+        return _steps(node for node in self.walk() if LeafRole.NEIGHBOUR in node.leaf_by_role)
+
+    @cached_property
+    def references(self) -> tuple[LeafName, ...]:
+        """Leaves with distinguished names of what stands beside the root, or below that."""
+        return tuple(leaf for role in _REFERENCES if (leaf := self.leaf(role)))
+
+    @cached_property
+    def referring(self) -> tuple[str, ...]:
+        """Beginnings of steps of entries with such leaves, this one and below."""
+        return _steps(node for node in self.walk() if node.references)
+
+    @cached_property
+    def around(self) -> tuple[str, ...]:
+        """Beginnings of paths of what stands beside this node."""
+        return _steps(self.beside)
 
     @cached_property
     def reservable(self) -> tuple[str, ...]:

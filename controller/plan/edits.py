@@ -12,7 +12,7 @@ from controller.models.run import LedgerEntry
 from controller.nrm.diff import Difference, LeafDifference, diff, plmn_part
 from controller.nrm.profiles import Rendered, broadcast_plmn, cell_of, leaf_of, share_parts
 from controller.nrm.schema import LeafRole, Mutability, NodeRole, NodeSpec, elsewhere, list_of, self_made, spec_of
-from controller.nrm.tree import LeafName, Observed, Path, Tree, Value, is_below, parent, step
+from controller.nrm.tree import LeafName, Observed, Path, Tree, Value, is_below, name_of, parent, step
 
 
 @dataclass(slots=True)
@@ -125,13 +125,18 @@ class _Surplus:
     remove: frozenset[str]
     identities: bool
     found: Edits
+    #: What goes, with all below it.
+    gone: set[Path] = field(default_factory=set)
 
     def sort(self, difference: Difference) -> None:
-        """Sort the surplus from the top down; an entry that goes takes all below it along."""
+        """Sort the surplus from the top down; an entry that goes takes all below it along.
+
+        What stands beside the root comes last, behind the entries that refer to it.
+        """
         vacant, moved = self._vacant(difference), self._moved(difference)
         unknown: set[Path] = set()
-        gone: set[Path] = set()
-        for path in difference.surplus:
+        gone = self.gone
+        for path in sorted(difference.surplus, key=lambda one: one.startswith(self.root.around)):
             if parent(path) in gone:
                 gone.add(path)
                 continue
@@ -253,11 +258,22 @@ class _Surplus:
         )
 
     def _members(self, path: Path) -> Iterator[Path]:
-        """Entries elsewhere that name this one as theirs."""
+        """Entries elsewhere that name this one as theirs; of what stands beside the root, all that refer to it."""
         spec = spec_of(self.root, path)
         if spec is not None and spec.member:
             (name,) = step(path)[1]
             yield from (other for other, leaves in self.observed.tree.items() if leaves.get(spec.member) == name)
+        elif spec is not None and path.startswith(self.root.around):
+            named = name_of(path)
+            yield from (other for other, name in self._references() if f",{named}," in f",{name},")
+
+    def _references(self) -> Iterator[tuple[Path, str]]:
+        """Entries that stay, and what they name: the cell that a relation leads to, a frequency."""
+        for begins in self.root.referring:
+            for path in self.observed.tree:
+                if begins in path and path not in self.gone and (spec := spec_of(self.root, path)) is not None:
+                    leaves = self.rendered.tree.get(path, self.observed.tree[path])
+                    yield from ((path, str(leaves.get(leaf, ""))) for leaf in spec.references)
 
     def _below(self, path: Path) -> Iterator[Path]:
         return (other for other in self.observed.tree if is_below(other, path))

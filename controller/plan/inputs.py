@@ -22,6 +22,7 @@ from controller.nrm.profiles import (
     is_reserved,
     leaf_of,
 )
+from controller.nrm.profiles.externals import cell_name
 from controller.nrm.schema import KeyRole, LeafRole, NodeSpec, elsewhere, spec_of
 from controller.nrm.tree import LeafName, Observed, Path, Tree, Value, class_of, name_of, parent, step, steps
 
@@ -211,10 +212,12 @@ def _without(rendered: Rendered, lacks: Collection[str]) -> Rendered:
     entries = {name.partition("/")[0] for name in lacks}
     tree: dict[Path, dict[LeafName, Value]] = {}
     beyond = []
+    gone: set[Path] = set()
     for path, leaves in rendered.tree.items():
         name = class_of(path)
-        if name in lacks:
-            beyond.append(name)
+        if name in lacks or parent(path) in gone:
+            beyond += [] if name in beyond else [name]
+            gone.add(path)
             continue
         without = {leaf for leaf in leaves if f"{name}/{leaf}" in lacks} if name in entries else ()
         beyond += [f"{name}/{leaf}" for leaf in sorted(without)]
@@ -240,8 +243,9 @@ def given_in(root: NodeSpec, tree: Tree) -> tuple[Path, ...]:
 def at_what_cells_name(
     root: NodeSpec, rendered: Rendered, observed: Tree, ledger: Mapping[Path, LedgerNode]
 ) -> Rendered:
-    """The desired tree, with the carriers and frequency relations that cells on air use."""
-    return at_frequencies(root, at_carriers(root, rendered, observed, ledger), observed, ledger)
+    """The desired tree, with the carriers, frequency relations and external cells that cells on air use."""
+    placed = at_externals(root, at_carriers(root, rendered, observed, ledger), observed, ledger)
+    return at_frequencies(root, placed, observed, ledger)
 
 
 def at_carriers(root: NodeSpec, rendered: Rendered, observed: Tree, ledger: Mapping[Path, LedgerNode]) -> Rendered:
@@ -321,10 +325,9 @@ def _frequency_of(root: NodeSpec, tree: Tree, path: Path) -> str:
 
 def _frequencies(root: NodeSpec, tree: Tree) -> dict[str, Value]:
     """Channel numbers of the SSBs of frequencies, by distinguished name."""
-    holders = tuple(f"/{node.name}[" for node in root.beside)
     found: dict[str, Value] = {}
     for path in tree:
-        spec = spec_of(root, path) if path.startswith(holders) else None
+        spec = spec_of(root, path) if path.startswith(root.around) else None
         if spec is not None and LeafRole.SSB in spec.leaf_by_role:
             found[",".join(name_of(path).split(",")[-2:])] = tree[path].get(spec.leaf(LeafRole.SSB), "")
     return found
@@ -352,18 +355,25 @@ def _moved(
             tree[path] = {**leaves, leaf: name_of(moved[named])}
         else:
             left_out.append(path)
-    kept = {_frequency_of(root, tree, path) for path in _frequency_relations(root, tree)}
+    tree = _used_frequencies(root, tree, {*observed, *ledger})
+    owners = {path: rendered.owners[path] for path in tree}
+    findings = tuple(_no_frequency(path) for path in left_out)
+    return Rendered(tree, owners, (*rendered.findings, *findings))
+
+
+def _used_frequencies(
+    root: NodeSpec, tree: dict[Path, dict[LeafName, Value]], held: Collection[Path]
+) -> dict[Path, dict[LeafName, Value]]:
+    """A desired tree without new frequencies that nothing in it names, and without new networks that hold nothing."""
+    naming = (*_frequency_relations(root, tree), *_externals(root, tree))
+    kept = {_frequency_of(root, tree, path) for path in naming}
     unused = {name for name in _frequencies(root, tree) if name not in kept}
-    held = {*observed, *ledger}
     tree = {
         path: one for path, one in tree.items() if path in held or ",".join(name_of(path).split(",")[-2:]) not in unused
     }
     holders = {parent(path) for path in tree}
     tops = {node.name for node in root.beside}
-    tree = {path: one for path, one in tree.items() if path in held or path in holders or class_of(path) not in tops}
-    owners = {path: rendered.owners[path] for path in tree}
-    findings = tuple(_no_frequency(path) for path in left_out)
-    return Rendered(tree, owners, (*rendered.findings, *findings))
+    return {path: one for path, one in tree.items() if path in held or path in holders or class_of(path) not in tops}
 
 
 def _no_frequency(path: Path) -> Finding:
@@ -373,6 +383,115 @@ def _no_frequency(path: Path) -> Finding:
         "frequency, and the station takes no frequencies"
     )
     return Finding("not-offered", Severity.INFO, message, station, cell_of(path))
+
+
+# ------------------------------------------------------------------- externals
+
+
+def at_externals(root: NodeSpec, rendered: Rendered, observed: Tree, ledger: Mapping[Path, LedgerNode]) -> Rendered:
+    """Let neighbour relations name the external cells that the station has already.
+
+    Profiles render one of ours for each cell elsewhere; it is wanted only where the station has none with its identity,
+    and below the base station that is there. Where the station takes no external cells, relations name the cell in its
+    own station, as they do for cells of the same one.
+    """
+    placed = _Externals(root, rendered, observed, ledger)
+    relations = [path for step in root.cell_relations for path in rendered.tree if step in path]
+    named = {path: placed.name(_neighbour_of(root, rendered.tree, path)) for path in relations}
+    changed = {path for path in relations if named[path] != _neighbour_of(root, rendered.tree, path)}
+    if not changed and not placed.moved:
+        return rendered
+    tree: dict[Path, dict[LeafName, Value]] = {}
+    owners: dict[Path, Owners] = {}
+    for path, leaves in rendered.tree.items():
+        place = placed.places.get(path, path)
+        if place != path and place in observed and place not in ledger:
+            continue  # theirs: it stays as it is
+        refers = {**({LeafRole.NEIGHBOUR: named[path]} if path in changed else {}), **placed.refers(path)}
+        tree[place] = {**leaves, **_by_role(root, path, refers)}
+        owners[place] = rendered.owners[path]
+    tree = _used_frequencies(root, tree, {*observed, *ledger})
+    return Rendered(tree, {path: owners[path] for path in tree}, rendered.findings)
+
+
+def _by_role(root: NodeSpec, path: Path, values: Mapping[LeafRole, str]) -> dict[LeafName, Value]:
+    """Leaves of an entry by the roles that they have."""
+    spec = spec_of(root, path)
+    return {} if spec is None else {spec.leaf(role): value for role, value in values.items()}
+
+
+def _externals(root: NodeSpec, tree: Iterable[Path]) -> list[Path]:
+    """Entries that describe objects of other stations, those of functions before their cells."""
+    around = root.around
+    near = (path for path in tree if path.startswith(around))
+    return [path for path in near if (spec := spec_of(root, path)) is not None and spec.external]
+
+
+def _neighbour_of(root: NodeSpec, tree: Tree, path: Path) -> str:
+    """Distinguished name of the cell that a relation leads to."""
+    spec = spec_of(root, path)
+    return "" if spec is None else str(tree[path].get(spec.leaf(LeafRole.NEIGHBOUR), ""))
+
+
+class _Externals:
+    """Where what is wanted to be known of other stations stands on this one.
+
+    Attributes:
+        places: Path of a rendered entry → its path on the station.
+        moved: Rendered paths of those that stand elsewhere, or name another frequency.
+    """
+
+    def __init__(self, root: NodeSpec, rendered: Rendered, observed: Tree, ledger: Mapping[Path, LedgerNode]) -> None:
+        self._root = root
+        wanted = _externals(root, rendered.tree)
+        there: dict[tuple[object, ...], Path] = {}
+        for path in _externals(root, observed) if wanted else ():
+            there.setdefault(self._identity(path, parent(path), observed), path)
+        self.places: dict[Path, Path] = {}
+        for path in wanted:
+            above = self.places.get(parent(path), parent(path))
+            place = above + path[len(parent(path)) :]
+            if place not in observed and place not in ledger:
+                place = there.get(self._identity(path, above, rendered.tree), place)
+            self.places[path] = place
+        self.moved = {path for path, place in self.places.items() if path != place}
+        self._names = {name_of(path): name_of(place) for path, place in self.places.items()}
+        self._others = self._frequencies(rendered.tree, observed, ledger) if wanted else {}
+        self.moved |= self._others.keys()
+
+    def name(self, wanted: str) -> str:
+        """The name of a cell that a relation leads to: as it is known on the station, or in its own station."""
+        (network, _), *objects = (one.partition("=")[::2] for one in wanted.split(","))
+        top = next((node for node in self._root.beside if node.name == network), None)
+        if top is None or wanted in self._names:
+            return self._names.get(wanted, wanted)
+        (function, station), (cell, name) = objects
+        stands_for = top.child_by_name[function]
+        return cell_name(station, stands_for.external, stands_for.child_by_name[cell].external, name)
+
+    def refers(self, path: Path) -> dict[LeafRole, str]:
+        """The frequency that a new external cell names, if it is not ours."""
+        return {LeafRole.FREQUENCY: self._others[path]} if path in self._others else {}
+
+    def _identity(self, path: Path, above: Path, tree: Tree) -> tuple[object, ...]:
+        """What tells an entry from others: a base station by itself, a cell within its base station."""
+        spec, holder = spec_of(self._root, path), spec_of(self._root, above)
+        assert spec is not None
+        within = above if holder is not None and holder.external else ""
+        return within, spec.name, *(tree[path].get(leaf) for leaf in spec.identity)
+
+    def _frequencies(self, wanted: Tree, observed: Tree, ledger: Mapping[Path, LedgerNode]) -> dict[Path, str]:
+        """Frequencies on the station that new external cells name in place of new ones of ours."""
+        ours = {",".join(name_of(path).split(",")[-2:]) for path in {*observed, *ledger} & {*wanted}}
+        known, has = _frequencies(self._root, wanted), _frequencies(self._root, observed)
+        by_channel = {ssb: name for name, ssb in reversed(has.items()) if ssb}
+        found: dict[Path, str] = {}
+        for path, place in self.places.items():
+            name = _frequency_of(self._root, wanted, path)
+            other = by_channel.get(known.get(name, ""))
+            if name and name not in ours and other and place not in observed and place not in ledger:
+                found[path] = other
+        return found
 
 
 # ---------------------------------------------------------------------- limits

@@ -40,7 +40,7 @@ from controller.models.network import (
 )
 from controller.models.sharing import in_slice_order
 from controller.nrm.profiles import Rendered, broadcast_plmn, cell_of, is_reserved, render, root_spec
-from controller.nrm.profiles.readings import CellReading, ShareReading, StationReading, read_station
+from controller.nrm.profiles.readings import CellReading, RelationReading, ShareReading, StationReading, read_station
 from controller.nrm.tree import Observed
 from controller.plan.drift import drift
 from controller.plan.inputs import StationView, at_what_cells_name, with_reservations
@@ -83,6 +83,7 @@ class _Import:
         self._stations: list[Station] = []
         self._cells: list[Cell] = []
         self._own_cells: list[OwnCell] = []
+        self._relations: list[tuple[Cell, RelationReading]] = []
         self._neighbours: list[Neighbour] = []
         self._uses: dict[CellUse, list[Cell]] = defaultdict(list)
         self._sites: list[Site] = []
@@ -95,6 +96,7 @@ class _Import:
                 self._notes.add(f"left out, not read: {seen}", name)
             else:
                 self._take(name, read_station(seen.tree))
+        self._take_relations()
         self._leave_out_dangling()
         network = self._network(today)
         facts = compile_intent(network, today).facts
@@ -187,11 +189,7 @@ class _Import:
             return
         placed = self._planned(cell.model_copy(update={"band": band.name}), reading)
         self._cells.append(placed)
-        for one in reading.relations:
-            here = {"station": station.id, "cell": reading.cell, "handover": one.handover}
-            there = {"neighbour_station": one.station, "neighbour_cell": one.cell}
-            neighbour = _model(Neighbour, self._notes, f"{name} → {one.station}/{one.cell}", {**here, **there})
-            self._neighbours += [] if neighbour is None else [neighbour]
+        self._relations += [(placed, one) for one in reading.relations]
         for use in _uses(self._frame.network.tenants, reading):
             self._uses[use].append(placed)
             self._take_own(station, reading, use.tenant)
@@ -225,6 +223,19 @@ class _Import:
             else:
                 cell = planned
         return cell
+
+    def _take_relations(self) -> None:
+        """Relations by the names of files; external cells, which may have any, are found by their identity."""
+        nodes = {station.id: station for station in self._stations}
+        known = {(cell.rat, nodes[cell.station].node_id(cell.rat)[0], cell.local_id): cell for cell in self._cells}
+        for cell, one in self._relations:
+            identity = None if one.rat is None or one.local_id is None else (one.rat, one.node_id, one.local_id)
+            found = None if identity is None else known.get(identity)
+            station, name = (one.station, one.cell) if found is None else (found.station, found.id)
+            here = {"station": cell.station, "cell": cell.id, "handover": one.handover}
+            there = {"neighbour_station": station, "neighbour_cell": name}
+            neighbour = _model(Neighbour, self._notes, f"{cell.name} → {station}/{name}", {**here, **there})
+            self._neighbours += [] if neighbour is None else [neighbour]
 
     def _leave_out_dangling(self) -> None:
         """Keep only relations to cells in the files."""

@@ -171,10 +171,21 @@ BASE_MODULES = (
     "minka-performance",
 )
 
+#: What a base station knows of others around it.
+_AROUND = (
+    "_3gpp-nr-nrm-nrfrequency",
+    "_3gpp-nr-nrm-nrnetwork",
+    "_3gpp-nr-nrm-eutranetwork",
+    "_3gpp-nr-nrm-externalenbfunction",
+    "_3gpp-nr-nrm-externaleutrancell",
+    "_3gpp-nr-nrm-externalgnbcucpfunction",
+    "_3gpp-nr-nrm-externalnrcellcu",
+)
+
 #: Modules of a station by profile, without the base modules; a station may have several profiles.
 PROFILE_MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "lte-28658": ("_3gpp-common-managed-element", "minka-eutran-nrm"),
+        "lte-28658": ("_3gpp-common-managed-element", "minka-eutran-nrm", *_AROUND),
         "nr-28541": (
             "_3gpp-common-managed-element",
             "_3gpp-nr-nrm-gnbcucpfunction",
@@ -188,8 +199,7 @@ PROFILE_MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "_3gpp-nr-nrm-eutrancellrelation",
             "_3gpp-nr-nrm-nrcellrelation",
             "_3gpp-nr-nrm-nrfreqrelation",
-            "_3gpp-nr-nrm-nrfrequency",
-            "_3gpp-nr-nrm-nrnetwork",
+            *_AROUND,
             "_3gpp-nr-nrm-nroperatorcelldu",
             "_3gpp-nr-nrm-rrmpolicy",
             "_3gpp-nr-nrm-ep",

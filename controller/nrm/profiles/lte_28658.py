@@ -9,7 +9,8 @@ Decisions:
     - Shares of PRB_UL, PRB_DL, RRC and DRB are findings ``unenforceable``.
     - The MME names the S-GW of each session, so that EP_S1U has a near end only, one for each tenant; its state is that
       of the GTP-U paths (TS 29.281 §7.2, echo).
-    - A neighbour relation names the other cell and copies nothing of it; ANR may not remove one of ours.
+    - ANR may not remove a neighbour relation of ours. What is known of cells elsewhere stands beside ManagedElement
+      (``controller.nrm.profiles.externals``).
     - Power is written as maximumTransmissionPower, in tenths of a dBm; referenceSignalPower is left as it is. The PRACH
       root sequence is rootSequenceIndex (TS 28.658 §4.3.21, EUtranCellNMCentralizedSON).
     - TDD cells are those in bands 33 to 53 (TS 36.101 §5.5); their frame configuration starts as
@@ -48,6 +49,7 @@ from controller.nrm.profiles.base import (
     switched,
     tenant_of,
 )
+from controller.nrm.profiles.externals import AROUND, render_adjacent
 from controller.nrm.profiles.values import address, decimal1
 from controller.nrm.schema import LeafRole, LeafSpec, Mutability, NodeRole, NodeSpec
 from controller.nrm.tree import LeafName, Path, Value, child
@@ -277,13 +279,11 @@ def _render_cell(facts: StationFacts, cell: CellFact, enb: Path, out: Output) ->
 
 def _render_neighbour(neighbour: NeighbourFact, cell: Path, out: Output) -> None:
     """A neighbour; of an NR cell the cell is an anchor (EN-DC)."""
-    element, name = f"ManagedElement={neighbour.neighbour_station}", neighbour.neighbour_cell
+    other = render_adjacent(neighbour, out)
     if neighbour.neighbour_rat is Rat.NR:
-        other = f"{element},GNBCUCPFunction={FUNCTION_ID},NRCellCU={name}"
         leaves = {**relation_leaves(neighbour, _ADJACENT_NR, other), "isENDCAllowed": "true"}
         out.add(_ANCHOR_RELATION, cell, (relation_id(neighbour),), leaves, neighbour.owners)
         return
-    other = f"{element},ENBFunction={FUNCTION_ID},{_cell_spec(neighbour.neighbour_band).name}={name}"
     out.add(_RELATION, cell, (relation_id(neighbour),), relation_leaves(neighbour, _ADJACENT, other), neighbour.owners)
 
 
@@ -373,6 +373,7 @@ PROFILE = Profile(
     name="lte-28658",
     rat=Rat.LTE,
     functions=(_ENB,),
+    beside=AROUND,
     links=(LinkKind.S1C, LinkKind.S1U),
     families=("DRB", "ERAB", "HO", "RRC", "RRU", "S1SIG", "UECNTX"),
     render=_render,

@@ -11,9 +11,10 @@ Decisions:
       have an end point at both ends, called like the station at the other end.
     - In EN-DC (options 3a and 3x) the user plane of LTE ends at the gNB too: EP_S1U has the remote address that the
       official YANG wants, the first of the tenant's S-GWs, though the MME names the S-GW of each session.
-    - A neighbour relation names the other cell and keeps up nothing of it; ANR may not remove one of ours. It starts
-      with a relation to the frequency of the other cell's SSB: that which the cell has, else one of ours, whose
-      thresholds are start values, since they are planned apart. That names a frequency in an NRNetwork of ours.
+    - ANR may not remove a neighbour relation of ours. One to an NR cell starts with a relation to the frequency of that
+      cell's SSB: that which the cell has, else one of ours, whose thresholds are start values, since they are planned
+      apart. It names a frequency in an NRNetwork of ours, beside what is known of cells elsewhere
+      (``controller.nrm.profiles.externals``).
     - A relation to an LTE cell names no relation to its frequency (EUtranFreqRelation): TS 28.541 has none there. tCI,
       which the official YANG wants, starts as ECI and PCI in one number, and is the station's to keep up.
     - The official YANG wants a non-public network and remote interference management (RIM) of every cell, though
@@ -38,7 +39,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from controller.inventory.radio import BANDS, dbm_of, milliwatts, ssb_khz, ssb_next_to, ssb_problem
+from controller.inventory.radio import dbm_of, milliwatts, ssb_khz, ssb_next_to, ssb_problem
 from controller.models.facts import (
     BroadcastFact,
     CellFact,
@@ -84,6 +85,7 @@ from controller.nrm.profiles.base import (
     switched,
     tenant_of,
 )
+from controller.nrm.profiles.externals import AROUND, cell_name, render_adjacent, render_frequency
 from controller.nrm.profiles.values import address, instant, integer, slice_differentiator
 from controller.nrm.schema import LeafRole, LeafSpec, Mutability, NodeRole, NodeSpec, Start
 from controller.nrm.tree import LeafName, Leaves, Path, Tree, Value, child, parent, step, steps
@@ -227,31 +229,6 @@ _FREQ_RELATION = NodeSpec(
     self_made=True,
     label="relation to a frequency",
 )
-_FREQUENCY = NodeSpec(
-    "NRFrequency",
-    ns.NR_FREQUENCY,
-    leaves=(
-        USER_LABEL,
-        PRIORITY_LABEL,
-        number("absoluteFrequencySSB", "SSB ARFCN", roles=(LeafRole.SSB,)),
-        number("sSBSubCarrierSpacing", "subcarrier spacing of the SSB"),
-        state("multiFrequencyBandListNR", leaf_list=True),
-    ),
-    self_made=True,
-    label="frequency",
-)
-_NETWORK = NodeSpec(
-    "NRNetwork",
-    ns.NR_NETWORK,
-    leaves=(USER_LABEL, PRIORITY_LABEL),
-    children=(_FREQUENCY,),
-    self_made=True,
-    feature="ExternalsUnderNRNetwork",
-    label="frequencies of neighbours",
-)
-#: Id of the NRNetwork that holds frequencies of ours.
-_OURS = "minka"
-
 _GNB_IDENTITY = (
     USER_LABEL,
     PRIORITY_LABEL,
@@ -539,32 +516,22 @@ def _render_on_air(cell: CellFact, broadcast: BroadcastFact, path: Path, out: Ou
 
 
 def _render_neighbour(neighbour: NeighbourFact, cell: Path, out: Output) -> None:
+    other = render_adjacent(neighbour, out)
     if neighbour.neighbour_ssb is None:
-        _render_lte_neighbour(neighbour, cell, out)
+        _render_lte_neighbour(neighbour, other, cell, out)
         return
-
-    def named(station: str, name: str) -> str:
-        return f"ManagedElement={station},GNBCUCPFunction={FUNCTION_ID},NRCellCU={name}"
-
     ssb = str(neighbour.neighbour_ssb)
-    other = named(neighbour.neighbour_station, neighbour.neighbour_cell)
-    frequency = f"{named(neighbour.station, neighbour.cell)},NRFreqRelation={ssb}"
-    leaves = {**relation_leaves(neighbour, _ADJACENT, other), "nRFreqRelationRef": frequency}
-    out.add(_RELATION, cell, (relation_id(neighbour),), leaves, neighbour.owners)
-    network = out.add(_NETWORK, "", (_OURS,), owners=neighbour.owners)
-    spacing = str(ssb_khz(neighbour.neighbour_ssb))
-    described: dict[LeafName, Value] = {"absoluteFrequencySSB": ssb, "sSBSubCarrierSpacing": spacing}
-    out.add(_FREQUENCY, network, (ssb,), described, neighbour.owners)
-    its = {"nRFrequencyRef": f"NRNetwork={_OURS},NRFrequency={ssb}"}
+    here = cell_name(neighbour.station, _CUCP.name, _CELL_CU.name, neighbour.cell)
+    leaves = {**relation_leaves(neighbour, _ADJACENT, other), "nRFreqRelationRef": f"{here},NRFreqRelation={ssb}"}
+    its = {"nRFrequencyRef": render_frequency(neighbour.neighbour_ssb, neighbour.owners, out)}
     out.add(_FREQ_RELATION, cell, (ssb,), its, neighbour.owners)
+    out.add(_RELATION, cell, (relation_id(neighbour),), leaves, neighbour.owners)
 
 
-def _render_lte_neighbour(neighbour: NeighbourFact, cell: Path, out: Output) -> None:
+def _render_lte_neighbour(neighbour: NeighbourFact, other: str, cell: Path, out: Output) -> None:
     """A neighbour that is LTE; where it is an anchor of this cell, users have both (EN-DC)."""
-    kind = "EUtranCellTDD" if BANDS[neighbour.neighbour_band].tdd else "EUtranCellFDD"
-    named = f"ManagedElement={neighbour.neighbour_station},ENBFunction={FUNCTION_ID},{kind}={neighbour.neighbour_cell}"
     leaves: dict[LeafName, Value] = {
-        _ADJACENT_LTE: named,
+        _ADJACENT_LTE: other,
         "isRemoveAllowed": "NO",
         "isHOAllowed": "YES" if neighbour.handover else "NO",
         "isENDCAllowed": "YES" if neighbour.anchored else "NO",
@@ -647,7 +614,7 @@ PROFILE = Profile(
     name="nr-28541",
     rat=Rat.NR,
     functions=(_CUCP, _CUUP, _DU),
-    beside=(_NETWORK,),
+    beside=AROUND,
     links=(LinkKind.NGC, LinkKind.NGU, LinkKind.S1U),
     families=("CARR", "DRB", "MM", "QF", "RRC", "RRU", "SM", "UECNTX"),
     render=_render,

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 
 from controller.inventory.radio import dbm_of
 from controller.models.network import Plmn, Rat, ResourceType, Snssai
+from controller.nrm.profiles.externals import external_path, external_rat, identifying
 from controller.nrm.profiles.lookup import carriers_of, cell_of, declared, links
 from controller.nrm.profiles.values import NO_SD
 from controller.nrm.schema import SHARE_PARTS, KeyRole, LeafRole, NodeRole, NodeSpec
-from controller.nrm.tree import Leaves, Path, Tree, Value, parent, step
+from controller.nrm.tree import Leaves, Path, Tree, Value, parent, step, steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,21 @@ class OwnReading:
 
 @dataclass(frozen=True, slots=True)
 class RelationReading:
-    """A neighbour relation that ANR may not remove: the other cell, and whether handover is allowed."""
+    """A neighbour relation that ANR may not remove: the other cell, and whether handover is allowed.
+
+    Attributes:
+        rat: Technology of an external cell, whose name and that of its base station are those of whoever made it; None
+            of a cell in its own station.
+        node_id: Id of the base station of an external cell.
+        local_id: That of the cell within it.
+    """
 
     station: str
     cell: str
     handover: bool
+    rat: Rat | None = None
+    node_id: int | None = None
+    local_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,21 +187,37 @@ def _relations(tree: Tree) -> dict[str, list[RelationReading]]:
         _, cell = declared(parent(path)) if parent(path) else (None, None)
         node = None if cell is None else cell.child_by_name.get(step(path)[0])
         if node is not None and LeafRole.NEIGHBOUR in node.leaf_by_role:
-            found[cell_of(path)] += _relation(node, leaves)
+            found[cell_of(path)] += _relation(node, leaves, tree)
     return found
 
 
-def _relation(node: NodeSpec, leaves: Leaves) -> Iterator[RelationReading]:
-    """A relation, if its distinguished name leads to a cell of a managed element and ANR may not remove it."""
+def _relation(node: NodeSpec, leaves: Leaves, tree: Tree) -> Iterator[RelationReading]:
+    """A relation, if its distinguished name leads to a cell of a base station and ANR may not remove it."""
     of = {
         role: str(leaves.get(leaf.name, leaf.default))
         for role, leaf in node.leaf_by_role.items()
         if role in (LeafRole.NEIGHBOUR, LeafRole.REMOVABLE, LeafRole.HANDOVER)
     }
-    element, _, below = of[LeafRole.NEIGHBOUR].partition(",")
+    if of[LeafRole.REMOVABLE] not in ("false", "NO"):
+        return
+    handover, named = of[LeafRole.HANDOVER] in ("true", "YES"), of[LeafRole.NEIGHBOUR]
+    element, _, below = named.partition(",")
     kind, _, station = element.partition("=")
-    if of[LeafRole.REMOVABLE] in ("false", "NO") and kind == "ManagedElement" and below:
-        yield RelationReading(station, below.rpartition("=")[2], of[LeafRole.HANDOVER] in ("true", "YES"))
+    if kind == "ManagedElement" and below:
+        yield RelationReading(station, below.rpartition("=")[2], handover)
+    elif external := external_path(named):
+        yield _external_relation(external, handover, tree)
+
+
+def _external_relation(path: Path, handover: bool, tree: Tree) -> RelationReading:
+    (_, (station,)), (_, (cell,)) = tuple(steps(path))[-2:]
+    above = parent(path)
+    node, local = (_whole_number(tree.get(one, {}).get(identifying(one))) for one in (above, path))
+    return RelationReading(station, cell, handover, external_rat(above), node, local)
+
+
+def _whole_number(value: Value | None) -> int | None:
+    return int(value) if isinstance(value, str) and value.isdecimal() else None
 
 
 def _host_cells(references: Value) -> Iterator[str]:

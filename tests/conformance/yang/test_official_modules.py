@@ -75,7 +75,8 @@ ORAN = ("o-ran-fm", "o-ran-hardware", "o-ran-operations", "o-ran-software-manage
 #: Modules of 3GPP beside those that ``load-3gpp.txt`` lists.
 MORE = (
     *("danrmanagementfunction", "eutrancellrelation", "nrcellrelation"),
-    *("nrfreqrelation", "nrfrequency", "nrnetwork"),
+    *("nrfreqrelation", "nrfrequency", "nrnetwork", "eutranetwork", "externalenbfunction", "externaleutrancell"),
+    *("externalgnbcucpfunction", "externalnrcellcu"),
 )
 #: Relations of all kinds.
 NEIGHBOURS = """station,cell,neighbour_station,neighbour_cell
@@ -365,6 +366,8 @@ def test_data_are_valid(said: StationDocuments, tmp_path: Path) -> None:
         "NRSectorCarrier",
         "intersystemANRManagementSwitch",
         *("NRFreqRelation", "NRFrequency", "EUtranCellRelation", "EP_XnC", "EP_XnU", "EP_X2U"),
+        *("ExternalENBFunction", "ExternalEUtranCellFDD", "ExternalEUtranCellTDD"),
+        *("ExternalGNBCUCPFunction", "ExternalNRCellCU"),
         "NROperatorCellDU",
         "cellAccessInfoList",
         "EP_S1U",

@@ -145,6 +145,32 @@ async def test_leaves_of_a_feature_are_lacking_where_it_or_their_module_is_not_a
     assert (switch in (await session.read()).lacks) is lacking
 
 
+@pytest.mark.parametrize(
+    ("modules", "features", "lacking"),
+    [
+        ((*NR, ns.NR_NETWORK, ns.NR_FREQUENCY, ns.EXTERNAL_GNBCUCP_FUNCTION), True, {"ExternalNRCellCU"}),
+        (
+            (*NR, ns.NR_NETWORK, ns.EXTERNAL_GNBCUCP_FUNCTION, ns.EXTERNAL_NR_CELL_CU),
+            *(True, {"NRFrequency"}),
+        ),
+        ((*NR, ns.NR_NETWORK), True, {"NRFrequency", "ExternalGNBCUCPFunction", "ExternalNRCellCU"}),
+        (
+            (*NR, ns.NR_NETWORK, ns.NR_FREQUENCY, ns.EXTERNAL_GNBCUCP_FUNCTION, ns.EXTERNAL_NR_CELL_CU),
+            *(False, {"NRNetwork", "NRFrequency", "ExternalGNBCUCPFunction", "ExternalNRCellCU"}),
+        ),
+    ],
+    ids=["no cells", "no frequencies", "an empty network", "no feature"],
+)
+async def test_what_stands_in_a_network_is_lacking_where_its_module_is_not_announced(
+    modules: tuple[str, ...], features: bool, lacking: set[str]
+) -> None:
+    library = yang_library(*modules, features=["ExternalsUnderNRNetwork"] if features else ())
+    answers = {TOP: ELEMENT, f"{{{ns.NR_NETWORK}}}NRNetwork": "", NEWER: library}
+    session = await session_with(Server(hello_of("clixon-7.8"), answers))
+    around = {"NRNetwork", "NRFrequency", "ExternalGNBCUCPFunction", "ExternalNRCellCU"}
+    assert (await session.read()).lacks & around == lacking
+
+
 async def test_a_library_that_denies_even_the_managed_element_is_not_believed() -> None:
     server = Server(hello_of("netopeer2-2.4.5"), {TOP: ELEMENT, NEWER: yang_library("urn:x")})
     session = await session_with(server)

@@ -12,6 +12,7 @@ from controller.models.facts import (
     BroadcastFact,
     CellFact,
     CoreLinkFact,
+    ExternalCell,
     Fact,
     Interface,
     LinkKind,
@@ -69,21 +70,33 @@ def neighbour(cell: CellFact, number: int = 1, *, handover: bool = True) -> Neig
     """A relation to the like cell of another station."""
     other = f"PE-CUS-{number:04d}"
     ssb, tci = (ssb_next_to(cell.arfcn_dl), None) if cell.rat is Rat.NR else (None, (160042 << 17) + number)
-    return NeighbourFact(STATION, cell.cell, cell.rat, other, cell.cell, cell.rat, cell.band, ssb, tci, handover)
+    return NeighbourFact(
+        *(STATION, cell.cell, cell.rat, other, cell.cell, cell.rat, cell.band, ssb, tci, handover),
+        external=external(cell, number),
+    )
+
+
+def external(cell: CellFact, number: int) -> ExternalCell:
+    """What is known of a cell of another station."""
+    length = 24 if cell.rat is Rat.NR else 20
+    codes = (cell.local_id, cell.pci, cell.arfcn_dl, cell.arfcn_ul)
+    return ExternalCell(160000 + number, length, PLMNS["movistar"], *codes, cell.primary_plmn)
 
 
 def anchor(cell: CellFact, nr: CellFact) -> NeighbourFact:
     """An LTE cell as the anchor of an NR cell of another station."""
     ssb = ssb_next_to(nr.arfcn_dl)
-    return NeighbourFact(STATION, cell.cell, cell.rat, "PE-CUS-0003", nr.cell, nr.rat, nr.band, ssb, None, False)
+    return NeighbourFact(
+        *(STATION, cell.cell, cell.rat, "PE-CUS-0003", nr.cell, nr.rat, nr.band, ssb, None, False),
+        external=external(nr, 3),
+    )
 
 
 def anchored(cell: CellFact, lte: CellFact) -> NeighbourFact:
     """An NR cell that an LTE cell of another station anchors."""
     tci = (160003 << 17) + lte.pci
-    return NeighbourFact(
-        STATION, cell.cell, cell.rat, "PE-CUS-0003", lte.cell, lte.rat, lte.band, None, tci, True, True
-    )
+    there = ("PE-CUS-0003", lte.cell, lte.rat, lte.band)
+    return NeighbourFact(STATION, cell.cell, cell.rat, *there, None, tci, True, True, external(lte, 3))
 
 
 def peer(rat: Rat, interface: Interface = Interface.X2, peer_rat: Rat = Rat.LTE) -> PeerFact:

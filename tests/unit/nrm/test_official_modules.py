@@ -25,7 +25,8 @@ pytestmark = pytest.mark.needs("yanglint")
 NR = ("nr-28541",)
 MORE = (
     *("danrmanagementfunction", "eutrancellrelation", "nrcellrelation"),
-    *("nrfreqrelation", "nrfrequency", "nrnetwork"),
+    *("nrfreqrelation", "nrfrequency", "nrnetwork", "eutranetwork", "externalenbfunction", "externaleutrancell"),
+    *("externalgnbcucpfunction", "externalnrcellcu"),
 )
 EDITS = sorted((lint.REPOSITORY / "tests/conformance/edit_config").glob("*/output.xml"))
 

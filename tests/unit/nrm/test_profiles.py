@@ -336,8 +336,11 @@ def test_every_entry_is_known_has_its_parent_and_owners(facts: list[Fact]) -> No
             assert isinstance(value, tuple) == leaf.leaf_list
 
 
-def _is_named(path: str, names: Collection[str]) -> bool:
-    return any(name_of(path).endswith(name) for name in names)
+def _holds(path: str, holders: Collection[str]) -> bool:
+    """Whether an entry beside the managed element is one of those without which it would not be there."""
+    return path in holders or (
+        step(path)[0] not in ("NRNetwork", "EUtraNetwork") and not step(path)[0].endswith("Function")
+    )
 
 
 @given(samples.facts())
@@ -349,10 +352,14 @@ def test_a_tenants_facts_make_only_entries_of_that_tenant(facts: list[Fact]) -> 
     before, after = render(BOTH, without), render(BOTH, facts)
     kept = {path for path in after.tree if "bitel" not in after.owners[path] and cell_of(path) not in lost}
     kept -= {path for path in kept if is_carrier(path) and step(path)[1][0] in lost}
-    # Frequencies that only relations of such cells lead to go with them.
-    used = {str(after.tree[path]["nRFrequencyRef"]) for path in kept if step(path)[0] == "NRFreqRelation"}
-    kept -= {path for path in kept if step(path)[0] == "NRFrequency" and not _is_named(path, used)}
-    kept -= {path for path in kept if step(path)[0] == "NRNetwork" and not used}
+    # What only relations of such cells lead to goes with them: external cells, and frequencies.
+    for leaf in ("adjacentCell", "adjacentNRCellRef"), ("nRFrequencyRef",):
+        named = {str(after.tree[path].get(name, "")) for path in kept for name in leaf}
+        kinds = ("ExternalNRCellCU", "ExternalEUtranCell") if len(leaf) > 1 else ("NRFrequency",)
+        kept -= {path for path in kept if step(path)[0].startswith(kinds) and name_of(path) not in named}
+    for _ in range(2):  # base stations without cells, and then networks without base stations
+        holders = {parent(path) for path in kept}
+        kept -= {path for path in kept if path.startswith(("/NRN", "/EUtraN")) and not _holds(path, holders)}
     assert before.tree == {path: after.tree[path] for path in kept}
 
 
@@ -394,14 +401,14 @@ def test_an_nr_cell_may_hand_over_to_lte_and_says_which_lte_cell_anchors_it() ->
     relations = {step(path)[1][0]: leaves for path, leaves in tree.items() if step(path)[0] == "EUtranCellRelation"}
     assert relations == {
         "PE-CUS-0003.B28-1": {
-            "adjacentCell": "ManagedElement=PE-CUS-0003,ENBFunction=1,EUtranCellFDD=B28-1",
+            "adjacentCell": "EUtraNetwork=minka,ExternalENBFunction=PE-CUS-0003,ExternalEUtranCellFDD=B28-1",
             "isRemoveAllowed": "NO",
             "isHOAllowed": "YES",
             "isENDCAllowed": "YES",
             "tCI": str((160003 << 17) + 101),
         },
         "PE-CUS-0003.B40-1": {
-            "adjacentCell": "ManagedElement=PE-CUS-0003,ENBFunction=1,EUtranCellTDD=B40-1",
+            "adjacentCell": "EUtraNetwork=minka,ExternalENBFunction=PE-CUS-0003,ExternalEUtranCellTDD=B40-1",
             "isRemoveAllowed": "NO",
             "isHOAllowed": "NO",
             "isENDCAllowed": "NO",

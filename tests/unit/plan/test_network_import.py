@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from controller.inventory.load import load_network
 from controller.models.network import Cell, Neighbour, Network, OwnCell, Rat, Scope, SharingKind, Snssai
 from controller.nrm.profiles import render, root_spec
 from controller.nrm.schema import spec_of
-from controller.nrm.tree import Leaves, Observed, Tree
+from controller.nrm.tree import Leaves, Observed, Tree, child
 from controller.nrm.tree import Path as NodePath
 from controller.plan.network_import import UNPLACED, ImportedNetwork, import_network
 from tests.strategies.networks import sound_networks
@@ -299,6 +300,31 @@ def test_listed_relations_come_back_and_what_stations_found_themselves_does_not(
     assert nr.station in led_to
     assert other.station not in led_to
     assert any(f"its relation to {other.name}, which is not there" in note for note in without.notes)
+
+
+def test_an_external_cell_is_known_by_its_identity_whatever_its_name(shipped: Network) -> None:
+    """An element manager names external cells as it likes, and its network may stand below another object."""
+    trees = carried(shipped)
+    changed = []
+    for tree in trees.values():
+        for path in [one for one in tree if one.startswith(("/NRNetwork", "/EUtraNetwork"))]:
+            tree[re.sub(r"(External\w+)\[([^]]*)]", r"\1[x-\2]", path)] = tree.pop(path)
+        for path, leaves in tree.items():
+            for leaf in ("adjacentCell", "adjacentNRCellRef"):
+                if str(leaves.get(leaf, "")).startswith(("NRNetwork", "EUtraNetwork")):
+                    named = re.sub(r"(External\w+)=", r"\1=x-", str(leaves[leaf]))
+                    assert path_below(named) in tree
+                    tree[path] = {**leaves, leaf: f"SubNetwork=peru,{named}"}
+                    changed.append(path)
+    assert len(changed) > 10
+    assert imported(shipped, trees).network.neighbours == shipped.neighbours
+
+
+def path_below(distinguished_name: str) -> str:
+    path = ""
+    for one in distinguished_name.split(","):
+        path = child(path, *one.split("="))
+    return path
 
 
 def _relation(cell: Cell, other: Cell, *, handover: bool = True) -> Neighbour:

@@ -14,7 +14,7 @@ from controller.nrm.apply import apply_edits, siblings
 from controller.nrm.diff import diff
 from controller.nrm.fingerprint import matches
 from controller.nrm.profiles import root_spec
-from controller.nrm.tree import Leaves, Observed, Path, child
+from controller.nrm.tree import Leaves, Observed, Path, Tree, child, name_of
 from controller.plan import PlanOptions, StationView, make_plan, open_plmns_change, wanted_by
 from tests.strategies.networks import TODAY, sound_networks
 from tests.unit.plan.samples import FREELY, NOW, after_change, states
@@ -112,6 +112,40 @@ def test_a_named_removal_leaves_all_other_nodes_identical(net: Network) -> None:
         assert view.observed is not None
         kept = {p: v for p, v in old.observed.tree.items() if p not in old.ledger or old.ledger[p].owners != (tenant,)}
         assert view.observed.tree == kept
+
+
+@FEW
+@given(sound_networks(), st.data())
+def test_what_relations_name_is_there_in_each_phase(net: Network, data: st.DataObject) -> None:
+    kept = tuple(one for one in net.neighbours if data.draw(st.booleans()))
+    fewer = net.model_copy(update={"neighbours": kept})
+    views = factory(net)
+    for wanted in (net, fewer, net):
+        intent = compile_intent(wanted, TODAY)
+        trees = {name: wanted_by(intent, wanted, name).tree for name in views}
+        count = sum(path not in trees[name] for name, view in views.items() for path in view.ledger)
+        made = plan(wanted, views, replace(FREELY, remove={HOST: count} if count else {}))
+        for change in made.changes:
+            root, seen = root_spec(net.profiles_of(change.station)), views[change.station].observed
+            assert seen is not None
+            tree = seen.tree
+            for phase in change.phases:
+                tree = apply_edits(root, tree, phase.edits)
+                assert not _dangling(change.station, tree)
+        views = applied(wanted, made, views)
+        for name, view in views.items():
+            assert view.observed is not None
+            assert (
+                name not in net.station_by_id or view.observed.tree.keys() >= trees[name].keys() == view.ledger.keys()
+            )
+
+
+def _dangling(station: str, tree: Tree) -> set[str]:
+    """Names of objects of the station itself in a tree that has no such object."""
+    names, leaves = {name_of(path) for path in tree}, ("adjacentCell", "adjacentNRCellRef", "nRFrequencyRef")
+    named = {str(one[leaf]) for one in tree.values() for leaf in leaves if leaf in one}
+    own = (f"ManagedElement={station},", "NRNetwork=", "EUtraNetwork=")
+    return {name for name in named - names if name.startswith(own)}
 
 
 @FEW

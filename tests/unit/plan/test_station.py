@@ -14,9 +14,10 @@ from controller.models.run import LedgerEntry
 from controller.nrm.apply import apply_edits, siblings
 from controller.nrm.fingerprint import differences, matches
 from controller.nrm.profiles import is_reserved, root_spec
-from controller.nrm.tree import Leaves, Observed, Path
+from controller.nrm.tree import Leaves, Observed, Path, Tree, name_of
 from controller.plan import PlanOptions, StationView, adopted_nodes, applied, drifted_nodes, open_plmns_change
 from controller.plan.drift import drift
+from controller.plan.maintenance import removal_plan
 from controller.plan.phases import LINK_SECONDS, RESTART_SECONDS, Locks, outage_seconds
 from controller.plan.rows import entry_name
 from controller.plan.undo import undo_change
@@ -690,6 +691,13 @@ LTE_RELATION, NR_RELATION = f"{LTE_CELL}/EUtranRelation[S2.L1]", f"{CU_CELL}/NRC
 FREQUENCY_RELATION = f"{CU_CELL}/NRFreqRelation[629952]"
 NR_NETWORK = "/NRNetwork[minka]"
 FREQUENCY = f"{NR_NETWORK}/NRFrequency[629952]"
+LTE_NETWORK = "/EUtraNetwork[minka]"
+EXTERNAL_ENB = f"{LTE_NETWORK}/ExternalENBFunction[S2]"
+EXTERNAL_LTE = f"{EXTERNAL_ENB}/ExternalEUtranCellFDD[L1]"
+EXTERNAL_GNB = f"{NR_NETWORK}/ExternalGNBCUCPFunction[S2]"
+EXTERNAL_NR = f"{EXTERNAL_GNB}/ExternalNRCellCU[N1]"
+#: What S1 gets to know of S2.
+AROUND = {NR_NETWORK, FREQUENCY, LTE_NETWORK, EXTERNAL_ENB, EXTERNAL_LTE, EXTERNAL_GNB, EXTERNAL_NR}
 #: Where a relation to a frequency starts: idle users stay where they are.
 THRESHOLDS = {
     "qRxLevMin": "-140",
@@ -717,9 +725,9 @@ def test_listed_neighbours_are_one_live_edit_of_the_host_and_found_ones_stay() -
     assert (kinds(change), change.touched, change.interrupted) == ([PhaseKind.EDIT], (), ())
     assert not {"unknown-node", "orphan"} & set(codes(made))
     assert {edit.path: edit.after for edit in change.phases[0].edits} == {
-        LTE_RELATION: {"adjacentCell": "ManagedElement=S2,ENBFunction=1,EUtranCellFDD=L1", "isRemoveAllowed": "false"},
+        LTE_RELATION: {"adjacentCell": name_of(EXTERNAL_LTE), "isRemoveAllowed": "false"},
         NR_RELATION: {
-            "adjacentNRCellRef": "ManagedElement=S2,GNBCUCPFunction=1,NRCellCU=N1",
+            "adjacentNRCellRef": name_of(EXTERNAL_NR),
             "nRFreqRelationRef": "ManagedElement=S1,GNBCUCPFunction=1,NRCellCU=N1,NRFreqRelation=629952",
             "isRemoveAllowed": "false",
             "isHOAllowed": "false",
@@ -727,6 +735,25 @@ def test_listed_neighbours_are_one_live_edit_of_the_host_and_found_ones_stay() -
         FREQUENCY_RELATION: {"nRFrequencyRef": "NRNetwork=minka,NRFrequency=629952", **THRESHOLDS},
         NR_NETWORK: {"priorityLabel": "1"},
         FREQUENCY: {"absoluteFrequencySSB": "629952", "sSBSubCarrierSpacing": "30", "priorityLabel": "1"},
+        LTE_NETWORK: {"priorityLabel": "1"},
+        EXTERNAL_ENB: {"eNBId": "2", "priorityLabel": "1"},
+        EXTERNAL_LTE: {
+            "eNBId": "2",
+            "cellLocalId": "1",
+            "pci": "2",
+            "plmnIdList": ("716-01",),
+            "earfcnDL": "9285",
+            "earfcnUL": "27285",
+            "priorityLabel": "1",
+        },
+        EXTERNAL_GNB: {"gNBId": "2", "gNBIdLength": "24", "pLMNId": ("716-01",), "priorityLabel": "1"},
+        EXTERNAL_NR: {
+            "cellLocalId": "1",
+            "nRPCI": "2",
+            "pLMNIdList": ("716-01",),
+            "priorityLabel": "1",
+            "nRFrequencyRef": name_of(FREQUENCY),
+        },
     }
     after = apply(network(neighbours=LISTED), change, before)
     assert after.observed
@@ -739,9 +766,14 @@ def test_a_neighbour_that_is_no_longer_listed_goes_by_name_only() -> None:
     kept = plan(TWO, {"S1": before})
     assert kept.is_empty
     assert "orphan" in codes(kept)
-    change = only_change(plan(TWO, {"S1": before}, replace(FREELY, remove={"host": 5})))
-    gone = {edit.path for edit in change.phases[0].edits if edit.op is Op.DELETE}
-    assert gone | {FREQUENCY} == {LTE_RELATION, NR_RELATION, FREQUENCY_RELATION, NR_NETWORK, FREQUENCY}
+    change = only_change(plan(TWO, {"S1": before}, replace(FREELY, remove={"host": 10})))
+    gone = [edit.path for edit in change.phases[0].edits if edit.op is Op.DELETE]
+    assert {*gone} | AROUND == {LTE_RELATION, NR_RELATION, FREQUENCY_RELATION} | AROUND
+    assert gone.index(LTE_RELATION) < gone.index(LTE_NETWORK)
+    after = apply(TWO, change, before)
+    assert after.observed
+    assert not dangling(after.observed.tree)
+    assert AROUND.isdisjoint(after.observed.tree)
 
 
 def test_a_relation_goes_with_the_frequency_that_the_cell_knows_already() -> None:
@@ -757,10 +789,11 @@ def test_a_relation_goes_with_the_frequency_that_the_cell_knows_already() -> Non
         return {edit.path: edit.after for edit in only_change(found).phases[0].edits}
 
     same = made("629952")
-    assert same.keys() == {LTE_RELATION, NR_RELATION}
+    assert same.keys() == {LTE_RELATION, NR_RELATION} | AROUND - {FREQUENCY}
+    assert same[EXTERNAL_NR]["nRFrequencyRef"] == "NRNetwork=1,NRFrequency=a"
     reference = "ManagedElement=S1,GNBCUCPFunction=1,NRCellCU=N1,NRFreqRelation=auto-7"
     assert same[NR_RELATION]["nRFreqRelationRef"] == reference
-    assert made("630048").keys() == {LTE_RELATION, NR_RELATION, FREQUENCY_RELATION, NR_NETWORK, FREQUENCY}
+    assert made("630048").keys() == {LTE_RELATION, NR_RELATION, FREQUENCY_RELATION} | AROUND
 
 
 def test_a_station_that_takes_no_frequencies_gets_no_relation_that_would_name_one() -> None:
@@ -768,10 +801,123 @@ def test_a_station_that_takes_no_frequencies_gets_no_relation_that_would_name_on
     assert there.observed
     lacking = replace(there, observed=replace(there.observed, lacks=frozenset({"NRNetwork", "NRFrequency"})))
     found = plan(network(neighbours=LISTED), {"S1": lacking})
-    assert {edit.path for edit in only_change(found).phases[0].edits} == {LTE_RELATION}
+    assert {edit.path for edit in only_change(found).phases[0].edits} == {
+        *(LTE_RELATION, LTE_NETWORK, EXTERNAL_ENB, EXTERNAL_LTE)
+    }
     (told,) = [one.message for one in found.findings if one.code == "not-offered" and one.cell == "N1"]
     why = "the cell has none to that frequency, and the station takes no frequencies"
     assert told == f"cell S1/N1: its relation S2.N1 was left out: {why}"
+
+
+def dangling(tree: Tree) -> set[str]:
+    """Distinguished names in a tree that lead to nothing in it, though they are names of the station's own objects."""
+    station, names = "ManagedElement=S1,", {name_of(path) for path in tree}
+    led = {str(value) for leaves in tree.values() for name, value in leaves.items() if name in _REFERENCES}
+    return {one for one in led - names if one.startswith((station, "NRNetwork=", "EUtraNetwork="))}
+
+
+_REFERENCES = ("adjacentCell", "adjacentNRCellRef", "nRFreqRelationRef", "nRFrequencyRef")
+#: What an element manager made of S2 under names of its own.
+THEIRS: dict[Path, Leaves | None] = {
+    "/EUtraNetwork[7]": {"priorityLabel": "1"},
+    "/EUtraNetwork[7]/ExternalENBFunction[a]": {"eNBId": "2", "priorityLabel": "1"},
+    "/EUtraNetwork[7]/ExternalENBFunction[a]/ExternalEUtranCellFDD[b]": {
+        "eNBId": "2",
+        "cellLocalId": "1",
+        "pci": "2",
+        "plmnIdList": ("716-01", "716-02"),
+        "priorityLabel": "1",
+        "earfcnDL": "9285",
+        "earfcnUL": "27285",
+    },
+    "/NRNetwork[7]": {"priorityLabel": "1"},
+    "/NRNetwork[7]/ExternalGNBCUCPFunction[a]": {
+        "gNBId": "2",
+        "gNBIdLength": "24",
+        "pLMNId": ("716-01",),
+        "priorityLabel": "1",
+    },
+}
+
+
+def test_what_the_station_knows_of_the_neighbour_already_is_named_and_not_made_twice() -> None:
+    """Of the eNB the station knows the cell, of the gNB another one."""
+    net = network(neighbours=LISTED)
+    before = view(TWO, edit={**FOUND, **THEIRS})
+    change = only_change(plan(net, {"S1": before}))
+    edits = {edit.path: edit.after for edit in change.phases[0].edits}
+    made_below = "/NRNetwork[7]/ExternalGNBCUCPFunction[a]/ExternalNRCellCU[N1]"
+    assert edits.keys() == {LTE_RELATION, NR_RELATION, FREQUENCY_RELATION, NR_NETWORK, FREQUENCY, made_below}
+    assert edits[LTE_RELATION]["adjacentCell"] == "EUtraNetwork=7,ExternalENBFunction=a,ExternalEUtranCellFDD=b"
+    assert edits[NR_RELATION]["adjacentNRCellRef"] == name_of(made_below)
+    after = apply(net, change, before)
+    assert after.observed
+    assert not dangling(after.observed.tree)
+    again = plan(net, {"S1": after})
+    assert again.is_empty
+    assert not {"orphan", "unknown-node"} & set(codes(again))
+    # Taken back by name, ours goes and theirs stays.
+    gone = only_change(plan(TWO, {"S1": after}, replace(FREELY, remove={"host": len(edits)})))
+    left = apply(TWO, gone, after).observed
+    assert left
+    assert before.observed
+    assert left.tree.keys() == before.observed.tree.keys()
+
+
+def test_another_gnb_with_the_number_of_the_neighbour_is_not_taken_for_it() -> None:
+    """Ids of gNBs are unique within their PLMN."""
+    other = {**(THEIRS["/NRNetwork[7]/ExternalGNBCUCPFunction[a]"] or {}), "pLMNId": ("716-09",)}
+    before = view(TWO, edit={**THEIRS, "/NRNetwork[7]/ExternalGNBCUCPFunction[a]": other})
+    change = only_change(plan(network(neighbours=LISTED), {"S1": before}))
+    assert {EXTERNAL_GNB, EXTERNAL_NR} <= {edit.path for edit in change.phases[0].edits}
+
+
+def test_an_external_cell_stays_while_a_relation_that_anr_made_names_it() -> None:
+    anr = f"{CU_CELL}/NRCellRelation[18]"
+    before = view(network(neighbours=LISTED), edit={anr: {"adjacentNRCellRef": name_of(EXTERNAL_NR)}})
+    found = plan(TWO, {"S1": before}, replace(FREELY, remove={"host": 6}))
+    left = apply(TWO, only_change(found), before).observed
+    assert left
+    assert not dangling(left.tree)
+    assert {anr, NR_NETWORK, FREQUENCY, EXTERNAL_GNB, EXTERNAL_NR} <= left.tree.keys()
+    assert {NR_RELATION, LTE_RELATION, LTE_NETWORK}.isdisjoint(left.tree)
+    assert "removal-blocked" in codes(found)
+    # With its cell the relation goes, and nothing is held any more.
+    assert before.observed
+    all_of_it = removal_plan("S1", PROFILES, before.observed, before.ledger).change
+    assert all_of_it is not None
+    emptied = apply(TWO, all_of_it, before).observed
+    assert emptied
+    assert emptied.tree.keys() == {"/ManagedElement[S1]"}
+
+
+def test_a_neighbour_with_another_pci_is_known_by_it_live() -> None:
+    """Users would be handed over to a cell that nobody finds; PLMNs that the station learned of stay."""
+    net = network(neighbours=LISTED)
+    known = ("716-01", "716-02")
+    learned = {EXTERNAL_LTE: {**rendered(net).tree[EXTERNAL_LTE], "priorityLabel": "1", "plmnIdList": known}}
+    before = view(net, edit=learned)
+    assert plan(net, {"S1": before}).is_empty
+    cells = tuple(cell.model_copy(update={"pci": 77}) if cell.name == "S2/L1" else cell for cell in net.cells)
+    change = only_change(plan(net.model_copy(update={"cells": cells}), {"S1": before}))
+    assert (kinds(change), change.interrupted) == ([PhaseKind.EDIT], ())
+    assert [(edit.path, edit.op, edit.after) for edit in change.phases[0].edits] == [
+        (EXTERNAL_LTE, Op.MERGE, {"pci": "77"})
+    ]
+    (row,) = change.diff
+    assert (row.what, row.before, row.after) == ("external cell L1: PCI", "2", "77")
+
+
+def test_a_station_that_takes_no_external_cells_gets_relations_to_cells_in_their_own_stations() -> None:
+    there = view(TWO, edit=FOUND)
+    assert there.observed
+    lacking = replace(there, observed=replace(there.observed, lacks=frozenset({"EUtraNetwork", "ExternalNRCellCU"})))
+    found = plan(network(neighbours=LISTED), {"S1": lacking})
+    edits = {edit.path: edit.after for edit in only_change(found).phases[0].edits}
+    assert edits[LTE_RELATION]["adjacentCell"] == "ManagedElement=S2,ENBFunction=1,EUtranCellFDD=L1"
+    assert edits[NR_RELATION]["adjacentNRCellRef"] == "ManagedElement=S2,GNBCUCPFunction=1,NRCellCU=N1"
+    assert {EXTERNAL_LTE, EXTERNAL_NR, LTE_NETWORK}.isdisjoint(edits)
+    assert "not-offered" in codes(found)
 
 
 def test_anr_is_switched_live_where_files_say_so_and_stays_where_they_say_nothing() -> None:
