@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 from lxml import etree
 
+from simulators.datastore.entries import Entries, Identity
 from simulators.datastore.errorpaths import path_namespaces, path_text, places_of
 from simulators.datastore.errors import DEFAULT_NS, NETCONF_NS, YANG_NS, ErrorType, RpcError
 from simulators.datastore.render import WithDefaults
@@ -32,23 +32,29 @@ class InsertionError(Exception):
         self.tag = tag
 
 
-def insertion_point(node: Node, items: tuple[Value, ...], element: etree._Element, insert: str) -> int:
-    """Return the index at which the element's entry goes into the items.
+def insert(node: Node, entries: Entries, identity: Identity, item: Value, element: etree._Element) -> None:
+    """Put an entry where the attributes of its element say (RFC 7950 §7.7.9, §7.8.6).
 
     Raises:
         InsertionError: an unknown word, a malformed reference, or one to an entry that is absent.
     """
-    if insert == "first":
-        return 0
-    if insert == "last":
-        return len(items)
-    if insert not in ("before", "after"):
-        raise InsertionError(INSERT, f"{insert!r} is none of first, last, before, after")
-    at = _entry_at(node, items, element) if node.kind is Kind.LIST else _value_at(node, items, element)
-    return at if insert == "before" else at + 1
+    where = element.get(INSERT)
+    if where == "first":
+        entries.place(identity, item)
+    elif where == "last":
+        entries.remove(identity)
+        entries.put(identity, item)
+    elif where in ("before", "after"):
+        beside = _keys_beside(node, element) if node.kind is Kind.LIST else _value_beside(node, element)
+        if beside == identity or beside not in entries:
+            attribute, kind = (KEY, "entry") if node.kind is Kind.LIST else (VALUE, "value")
+            raise InsertionError(attribute, f"there is no other {kind} {element.get(attribute)!r}", "missing-instance")
+        entries.place(identity, item, **{where: beside})
+    else:
+        raise InsertionError(INSERT, f"{where!r} is none of first, last, before, after")
 
 
-def _entry_at(node: Node, items: tuple[Value, ...], element: etree._Element) -> int:
+def _keys_beside(node: Node, element: etree._Element) -> Identity:
     text = element.get(KEY)
     if text is None:
         raise InsertionError(KEY, "insert before or after needs the attribute key", tag="missing-attribute")
@@ -56,20 +62,14 @@ def _entry_at(node: Node, items: tuple[Value, ...], element: etree._Element) -> 
     keys = [node.children[index] for index in node.keys]
     if _PREDICATE.sub("", text).strip() or set(given) != {key.name for key in keys}:
         raise InsertionError(KEY, f"{text!r} does not name the keys {', '.join(key.name for key in keys)}")
-    at = node.position(items, tuple(_canonical(key, given[key.name], KEY) for key in keys))
-    if at is None:
-        raise InsertionError(KEY, f"there is no other entry {text}", "missing-instance")
-    return at
+    return tuple(_canonical(key, given[key.name], KEY) for key in keys)
 
 
-def _value_at(node: Node, items: tuple[Value, ...], element: etree._Element) -> int:
+def _value_beside(node: Node, element: etree._Element) -> Identity:
     text = element.get(VALUE)
     if text is None:
         raise InsertionError(VALUE, "insert before or after needs the attribute value", tag="missing-attribute")
-    value = _canonical(node, text, VALUE)
-    if value not in items:
-        raise InsertionError(VALUE, f"there is no other value {text!r}", "missing-instance")
-    return items.index(value)
+    return _canonical(node, text, VALUE)
 
 
 def _canonical(node: Node, text: str, attribute: str) -> str:
@@ -180,12 +180,17 @@ class Edit:
         if element.text and element.text.strip():
             raise self._error("bad-element", "text where only elements may stand", element, element)
         values = list(base)
+        lists: dict[int, Entries] = {}
         seen: _Seen = set()
         for child in element.iterchildren(tag=etree.Element):
             try:
                 node = self._resolve(parent, child)
                 if node.is_key:
                     self._once(seen, child, node.index)
+                elif node.kind in (Kind.LIST, Kind.LEAF_LIST):
+                    if node.index not in lists:
+                        lists[node.index] = Entries(node, values[node.index] or ())
+                    self._entry(node, lists[node.index], child, operation, seen)
                 else:
                     values[node.index] = self._child(node, values[node.index], child, operation, seen)
             except RpcError as error:
@@ -194,14 +199,19 @@ class Edit:
                 self.errors.append(error)
             if self.errors and self._on_error is ErrorOption.STOP:
                 break
+        for index, entries in lists.items():
+            values[index] = entries.items() or None
         return tuple(values)
+
+    def _entry(self, node: Node, entries: Entries, element: etree._Element, inherited: Operation, seen: _Seen) -> None:
+        operation = self._operation(node, element, inherited)
+        if node.kind is Kind.LIST:
+            self._list(node, entries, element, operation, seen)
+        else:
+            self._leaf_list(node, entries, element, operation, seen)
 
     def _child(self, node: Node, old: Value, element: etree._Element, inherited: Operation, seen: _Seen) -> Value:
         operation = self._operation(node, element, inherited)
-        if node.kind is Kind.LIST:
-            return self._list(node, old or (), element, operation, seen) or None
-        if node.kind is Kind.LEAF_LIST:
-            return self._leaf_list(node, old or (), element, operation, seen) or None
         self._once(seen, element, node.index)
         if node.kind is Kind.LEAF:
             return self._leaf(node, old, element, operation, created=inherited is Operation.CREATE)
@@ -218,24 +228,23 @@ class Edit:
         # A container without presence that holds nothing is the same as none (RFC 7950 §7.5.1).
         return branch if node.presence or branch != node.blank else None
 
-    def _list(
-        self, node: Node, entries: tuple[Branch, ...], element: etree._Element, operation: Operation, seen: _Seen
-    ) -> tuple[Branch, ...]:
+    def _list(self, node: Node, entries: Entries, element: etree._Element, operation: Operation, seen: _Seen) -> None:
         if not node.keys:
-            return (*entries, self._children(node, node.blank, element, operation))
+            entries.put(len(entries), self._children(node, node.blank, element, operation))
+            return
         if self._rules.keyless_ignored and any(element.find(node.children[index].tag) is None for index in node.keys):
-            return entries
+            return
         keys = self._key_values(node, element)
         self._once(seen, element, node.index, *keys)
-        at = node.position(entries, keys)
-        self._check_existence(operation, at is not None, element)
+        old = entries.get(keys)
+        self._check_existence(operation, old is not None, element)
         if operation in _TAKING_AWAY:
             self._check_described(node, element)
-            return entries if at is None else entries[:at] + entries[at + 1 :]
+            entries.remove(keys)
+            return
         fresh = keys + node.blank[len(keys) :]
-        base = fresh if at is None or operation is Operation.REPLACE else entries[at]
-        entry = self._children(node, base, element, operation)
-        return self._placed(node, entries, at, entry, element, operation)
+        base = fresh if old is None or operation is Operation.REPLACE else old
+        self._place(node, entries, keys, self._children(node, base, element, operation), element, operation)
 
     def _leaf(
         self, node: Node, old: str | None, element: etree._Element, operation: Operation, *, created: bool
@@ -259,47 +268,36 @@ class Edit:
         return None if mode == "trim" and value == node.default else value
 
     def _leaf_list(
-        self, node: Node, values: tuple[str, ...], element: etree._Element, operation: Operation, seen: _Seen
-    ) -> tuple[str, ...]:
+        self, node: Node, values: Entries, element: etree._Element, operation: Operation, seen: _Seen
+    ) -> None:
         value = self._text(node, element)
         if node.config:  # values of state may repeat (RFC 7950 §7.7)
             self._once(seen, element, node.index, value)
-        at = values.index(value) if value in values else None
-        self._check_existence(operation, at is not None, element)
+        self._check_existence(operation, value in values, element)
         if operation in _TAKING_AWAY:
-            return values if at is None else values[:at] + values[at + 1 :]
-        return self._placed(node, values, at, value, element, operation)
+            values.remove(value)
+        else:
+            self._place(node, values, value, value, element, operation)
 
     # ---------------------------------------------------------------------- helpers
 
-    def _placed(
+    def _place(
         self,
         node: Node,
-        items: tuple[Value, ...],
-        at: int | None,
+        entries: Entries,
+        identity: Identity,
         item: Value,
         element: etree._Element,
         operation: Operation,
-    ) -> tuple[Value, ...]:
-        """Put a list entry, or a value of a leaf-list, where it belongs.
-
-        System-ordered lists are kept sorted by key, so that equal content is an equal tree.
-        """
-        insert = element.get(INSERT)
-        if insert is not None and operation is not Operation.NONE:
-            rest = items if at is None else items[:at] + items[at + 1 :]
-            try:
-                index = insertion_point(node, rest, element, insert)
-            except InsertionError as error:
-                raise self._bad_attribute(error.attribute, str(error), element, error.app_tag, error.tag) from error
-            return (*rest[:index], item, *rest[index:])
-        if at is not None:
-            return items if items[at] == item else (*items[:at], item, *items[at + 1 :])
-        if node.user_ordered:
-            return (*items, item)
-        order = node.key_of if node.kind is Kind.LIST else str
-        index = bisect_left(items, order(item), key=order)
-        return (*items[:index], item, *items[index:])
+    ) -> None:
+        """Put a list entry, or a value of a leaf-list, where it belongs."""
+        if element.get(INSERT) is None or operation is Operation.NONE:
+            entries.put(identity, item)
+            return
+        try:
+            insert(node, entries, identity, item, element)
+        except InsertionError as error:
+            raise self._bad_attribute(error.attribute, str(error), element, error.app_tag, error.tag) from error
 
     def _resolve(self, parent: Node, element: etree._Element) -> Node:
         node = parent.by_tag.get(str(element.tag))
