@@ -11,7 +11,9 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from inspect import unwrap
 from itertools import chain
+from typing import TypeVar
 from urllib.parse import parse_qs
 
 from lxml import etree
@@ -21,14 +23,21 @@ from controller.models.errors import DeviceRefusedError
 from controller.nrm.namespaces import YANG_LIBRARY, as_default
 from controller.ports.devices import Capabilities
 
+T = TypeVar("T")
+
+#: A station, or none where its hello says all; and its hello.
+_Key = tuple[str, tuple[str, ...]]
+
 _LIB = f"{{{YANG_LIBRARY}}}"
 _CAPABILITY = ":yang-library:"
 #: Parameters of the library's capability that identify its content.
 _CONTENT = ("content-id=", "module-set-id=")
 #: Top-level containers of RFC 8525 and RFC 7895.
 _NEWER, _OLDER = "yang-library", "modules-state"
-#: Most servers to remember.
-_MOST = 4096
+#: Most servers to remember, and characters of what they announced: of all together, and of one.
+_MOST, _ROOM, _LARGEST = 4096, 1 << 27, 1 << 20
+#: Characters of a hello of which results are kept; real ones have less.
+_LONGEST_HELLO = 1 << 16
 
 #: Servers whose confirmed commit is no safety net, by the beginning of the namespace of one of their modules.
 UNTRUSTWORTHY = {
@@ -71,6 +80,12 @@ class Announced:
         return not feature and self.offers(namespace)
 
     @property
+    def size(self) -> int:
+        """Characters of its names."""
+        names = chain(self.modules, self.modules.values(), chain.from_iterable(self.features))
+        return sum(map(len, names))
+
+    @property
     def lines(self) -> Iterator[str]:
         """The modules as text, to identify the software."""
         return (f"{namespace}@{revision}" for namespace, revision in sorted(self.modules.items()))
@@ -79,11 +94,20 @@ class Announced:
 class KnownModules:
     """The known modules of servers, so that a process reads each library once.
 
-    Servers with the same hello share an entry. Where the hello lists no modules, each station has its own.
+    Servers with the same hello share an entry. Where the hello lists no modules, each station has one of its own. What
+    was not used for longest makes room, by number and by size.
+
+    Args:
+        room: Most characters of all entries together; one that takes more than an eighth of it is not kept.
     """
 
-    def __init__(self) -> None:
-        self._known: OrderedDict[tuple[str, tuple[str, ...]], Announced] = OrderedDict()
+    def __init__(self, room: int = _ROOM) -> None:
+        self._known: OrderedDict[_Key, Announced] = OrderedDict()
+        self._sizes: dict[_Key, int] = {}
+        self._own: dict[str, _Key] = {}
+        self._room = room
+        self._largest = min(_LARGEST, room // 8)
+        self.size = 0
 
     async def of(self, station: str, hello: tuple[str, ...], ask: SendRequest) -> Announced:
         """The modules of a server.
@@ -95,20 +119,48 @@ class KnownModules:
         """
         listed = listed_in(hello)
         key = ("" if listed else station, hello)
-        if key not in self._known:
+        known = self._known.get(key)
+        if known is not None:
+            self._known.move_to_end(key)
+        else:
             found = await _library(hello, ask) if has_library(hello) else None
             known = Announced(listed, bool(listed) and not has_library(hello), features_in(hello))
             if found is not None:
                 known = Announced({**listed, **found.modules}, whole=True, features=known.features | found.features)
-            self._known[key] = known
-            if len(self._known) > _MOST:
-                self._known.popitem(last=False)
-        return self._known[key]
+            self._keep(key, known)
+        return known
+
+    def _keep(self, key: _Key, known: Announced) -> None:
+        station, hello = key
+        if station:
+            self._drop(self._own.pop(station, None))
+        size = sum(map(len, hello)) + known.size
+        if size > self._largest:
+            return
+        if station:
+            self._own[station] = key
+        self._known[key], self._sizes[key] = known, size
+        self.size += size
+        while self.size > self._room or len(self._known) > _MOST:
+            self._drop(next(iter(self._known)))
+
+    def _drop(self, key: _Key | None) -> None:
+        if key is not None and self._known.pop(key, None) is not None:
+            self.size -= self._sizes.pop(key)
+
+
+def _of(kept: Callable[..., T], hello: tuple[str, ...], *more: str) -> T:
+    """The result of a function that keeps some; not for long hellos, of which a hostile server has any number."""
+    return (kept if sum(map(len, hello)) <= _LONGEST_HELLO else unwrap(kept))(hello, *more)
+
+
+def listed_in(hello: tuple[str, ...]) -> Mapping[str, str]:
+    """Revision by namespace of the modules that a hello lists."""
+    return _of(_listed_in, hello)
 
 
 @lru_cache(maxsize=256)
-def listed_in(hello: tuple[str, ...]) -> Mapping[str, str]:
-    """Revision by namespace of the modules that a hello lists."""
+def _listed_in(hello: tuple[str, ...]) -> Mapping[str, str]:
     return {namespace: said.get("revision", [""])[0] for namespace, said in _modules_in(hello)}
 
 
@@ -167,15 +219,23 @@ def implemented(data: etree._Element) -> Announced:
     return Announced(modules, whole=True, features=frozenset(features))
 
 
-@lru_cache(maxsize=1024)
 def offers(hello: tuple[str, ...], capability: str) -> bool:
     """Whether a hello offers a capability by its short name, as in ``:confirmed-commit:1.1``."""
+    return _of(_offers, hello, capability)
+
+
+@lru_cache(maxsize=1024)
+def _offers(hello: tuple[str, ...], capability: str) -> bool:
     return capability in Uris(hello)
 
 
-@lru_cache(maxsize=256)
 def capabilities_of(hello: tuple[str, ...]) -> Capabilities:
     """Capabilities for transactions by the URIs of a hello, before the server's modules are known."""
+    return _of(_capabilities_of, hello)
+
+
+@lru_cache(maxsize=256)
+def _capabilities_of(hello: tuple[str, ...]) -> Capabilities:
     return _judged(hello, Announced(listed_in(hello), whole=False))
 
 

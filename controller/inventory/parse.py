@@ -218,13 +218,15 @@ def read_rows(
 def _check_header(header: list[str], file: str, fields: Sequence[str], required: Sequence[str], report: Report) -> bool:
     """Whether the rows can be read: all columns known, none twice, none missing."""
     before = len(report.problems)
-    for index, name in enumerate(header):
-        if name not in fields:
+    known, seen = frozenset(fields), set[str]()
+    for name in header:
+        if name not in known:
             expected = report.did_you_mean(name, fields) or f"columns are {', '.join(fields)}"
             report.file(file, 1, f"no such column: {name!r}", expected)
-        elif name in header[:index]:
+        elif name in seen:
             report.file(file, 1, f"the column {name!r} is given twice")
+        seen.add(name)
     for name in required:
-        if name not in header:
+        if name not in seen:
             report.file(file, 1, f"the column {name!r} is missing")
     return len(report.problems) == before

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
 
 import structlog
 from lxml import etree
@@ -14,7 +16,7 @@ from controller.assurance.station_alarms import report_of
 from controller.bootstrap import parts
 from controller.listener.checks import Checks
 from controller.listener.subscriptions import Subscriptions
-from controller.models.alarm import AlarmSource
+from controller.models.alarm import LONGEST_BODY, AlarmSource
 from controller.models.errors import StoreError
 from controller.models.metrics import Observations
 from controller.models.network import DeviceKind, Network
@@ -123,7 +125,7 @@ class Listener:
         try:
             ledger = await self._store.ledger.find([station])
             report = report_of(station, decode_alarm(notification.content), at, ledger.get(station, {}))
-            words = f"{(notification.at or at).isoformat()} {etree.tostring(notification.content, encoding='unicode')}"
+            words = await asyncio.to_thread(_words, notification, at)
             alarm = await self._store.alarms.report(
                 report.model_copy(update={"source_time": notification.at, "body": words})
             )
@@ -133,6 +135,15 @@ class Listener:
             return
         self._wakeups.wake_scheduler()
         log.info("alarm.notified", alarm=alarm.id, station=station, cause=alarm.probable_cause)
+
+
+def _words(notification: Notification, at: datetime) -> str:
+    """What was notified, in words that are equal where it is the same; of long ones the begin, and a digest of all."""
+    words = f"{(notification.at or at).isoformat()} {etree.tostring(notification.content, encoding='unicode')}"
+    if len(words) <= LONGEST_BODY:
+        return words
+    end = f" … sha256:{hashlib.sha256(words.encode()).hexdigest()}"
+    return words[: LONGEST_BODY - len(end)] + end
 
 
 async def listen(settings: Settings, name: str, stop: asyncio.Event) -> None:

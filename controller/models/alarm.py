@@ -427,6 +427,8 @@ class AlarmFilter(Noun):
 
 #: Characters of each text of a source that are kept.
 LETTERS = 1000
+#: Characters of the text of a source that are kept with a report.
+LONGEST_BODY = 4096
 _Words = Annotated[str, AfterValidator(lambda words: words[:LETTERS])]
 
 

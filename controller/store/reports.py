@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Boolean, Column, Index, Integer, Row, String, Table, bindparam, delete, func, select, update
 
 from controller.intent.folding import Received
-from controller.models.alarm import Alarm, AlarmReport, AlarmSource, RecordedReport
+from controller.models.alarm import LONGEST_BODY, Alarm, AlarmReport, AlarmSource, RecordedReport
 from controller.ports.store import Reports, Sync
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.repository import SqlRepository, reads, writes
@@ -39,8 +39,6 @@ reports = Table(
     Index("ix_reports_last", "last"),
 )
 
-#: Characters of a body that are kept.
-LONGEST_BODY = 4096
 #: Rows that are deleted at once.
 _AT_ONCE = 10_000
 _OF_SOURCE = select(reports).where(reports.c.source == bindparam("source"))

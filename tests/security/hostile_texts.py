@@ -182,6 +182,8 @@ def yaml_files(size: int) -> Iterator[bytes]:
     yield b"steps:\n" + b"- {action: lock-cells}\n" * (size // 23)
     yield b"a: " + b"x" * size
     yield b"k" * size + b": 1"
+    yield b"id," * (size // 3)
+    yield b"".join(b"c%d," % number for number in range(size // 7))
 
 
 # ---------------------------------------------------------------------------- JSON

@@ -7,17 +7,25 @@ Each parser has a budget of processor time for each kB, and refuses by errors of
 
 from __future__ import annotations
 
+import ast
 import os
 import random
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+from OpenSSL import crypto
 
 from controller.api.routes.ves import _Batch, _One
 from controller.api.routes.webhooks import AlertmanagerWebhook
@@ -27,6 +35,7 @@ from controller.device.cli_devices import _essence
 from controller.device.cli_line import _CONFIGURING, CliLine
 from controller.device.framing import Framer, FramingError
 from controller.device.replies import check, check_done
+from controller.device.tls_callers import TlsCallers
 from controller.inventory.credentials import read_credentials
 from controller.inventory.parse import read_file as read_network_file
 from controller.inventory.source import YAML_LIMIT, Report, read_text
@@ -45,6 +54,7 @@ from controller.performance.kpis import load_kpis
 from controller.performance.vocabulary import measured
 from controller.playbook.actions.shipped import registry
 from controller.playbook.language.library import parse as parse_playbook
+from controller.ports.secrets import FakeSecrets
 from controller.remediation.rules import load_rules
 from tests.security import hostile_texts as texts
 from tests.support.soak import SOAK
@@ -223,6 +233,25 @@ def hellos(chosen: random.Random) -> Iterator[bytes]:
     yield chosen.randbytes(SIZE)
 
 
+def _certificate(raw: bytes) -> None:
+    with suppress(crypto.Error):
+        certificate = crypto.load_certificate(crypto.FILETYPE_ASN1, raw)
+        door = TlsCallers(FakeSecrets({}), 30, 10)
+        assert not door.visit({}, "127.0.0.1").look_at(certificate, 0, 0, fine=True)
+
+
+def certificates(chosen: random.Random) -> Iterator[bytes]:
+    """Certificates with very many names, and garbled ones; OpenSSL takes chains of 100 kB at most."""
+    name, key = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "x")]), ec.generate_private_key(ec.SECP256R1())
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    for count in (1, 5000):
+        hosts = x509.SubjectAlternativeName([x509.DNSName(f"host-{number}.example") for number in range(count)])
+        made = x509.CertificateBuilder(name, name, key.public_key(), 1, begin, begin + timedelta(days=1))
+        raw = made.add_extension(hosts, critical=False).sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
+        yield raw
+        yield from texts.garbled([raw], chosen, CHOSEN)
+
+
 def frames(_: random.Random) -> Iterator[bytes]:
     """Messages in frames, and what looks like frames."""
     for part in (b"\n#1\na", b"\n#1\na\n##\n", b"]]>]]>", b"]]>]]", b"\n#", b"\n#4294967295\n", b"x"):
@@ -247,6 +276,7 @@ PARSERS: Mapping[str, tuple[Callable[[bytes], object], Callable[[random.Random],
     "replies of stations": (_whole_reply, xml),
     "hellos of stations": (_hello, hellos),
     "framing": (_framed, frames),
+    "certificates of callers": (_certificate, certificates),
     "terminals of routers": (_terminal, lambda _: texts.command_lines(SIZE // 3)),
     "configurations of routers": (_router, lambda _: texts.command_lines(SIZE)),
     "measurement files": (
@@ -266,6 +296,42 @@ FILES: Mapping[str, tuple[Callable[[Path, Report], object], str]] = {
     "indicators": (lambda path, _: load_kpis(path.parent), "k.yaml"),
     "credentials": (lambda path, _: read_credentials(path, lambda _: None), "c.yaml"),
 }
+#: Modules that read raw texts of others, with the parsers above that try them.
+READERS: Mapping[str, str] = {
+    "api/routes/ves.py": "events of alarm sources",
+    "api/routes/webhooks.py": "events of alarm sources",
+    "cloud/api.py": "objects of pools",
+    "device/tls_callers.py": "certificates of callers",
+    "device/transport.py": "messages of stations",
+    "inventory/parse.py": "network tables",
+    "inventory/yaml_tree.py": "network files",
+    "models/untrusted_json.py": "JSON",
+    "nrm/codec.py": "replies of stations",
+    "nrm/markup.py": "messages of stations",
+    "performance/files.py": "measurement files",
+}
+#: Folders and modules whose raw texts are not tried here, and why.
+OURS: Mapping[str, str] = {
+    "api/auth.py": "bodies of requests: tests/security/test_floods.py",
+    "api/oidc.py": "answers of the identity provider that the host chose",
+    "api/progress.py": "events of our own record",
+    "cli/": "answers of our own API, and files of the person who runs it",
+    "models/metrics.py": "figures that our own processes put on record",
+    "models/packing.py": "our own record",
+    "nrm/profiles/npn.py": "leaves that our own plans hold",
+    "plan/document.py": "our own record",
+    "queue/spool.py": "messages of our own spool: tests/unit/queue",
+    "rehearsal/": "files of the person who runs it, and simulators",
+    "store/": "our own record",
+}
+#: Calls that read a raw text.
+RAW = frozenset(
+    (
+        *("parse_xml", "fromstring", "iterparse", "XMLParser", "XMLPullParser", "parse_json", "loads", "json"),
+        *("model_validate_json", "literal_eval", "reader", "DictReader", "yaml.parse", "safe_load", "compose"),
+        *("load_certificate", "to_cryptography", "decompress", "decompressobj", "GzipFile"),
+    )
+)
 #: Errors by which texts may be refused; a bug is none of them.
 REFUSALS = (MalformedXmlError, HostileJsonError, DeviceError, InputError)
 
@@ -296,3 +362,18 @@ def test_a_text_costs_what_its_length_allows(name: str) -> None:
 def test_a_file_that_people_write_costs_what_its_length_allows(name: str, tmp_path: Path) -> None:
     read, file = FILES[name]
     _within_budget(name, _in_file(read, file, tmp_path), texts.yaml_files(SIZE // 4), EACH_KB_WRITTEN)
+
+
+def _reads_raw(path: Path) -> bool:
+    called = (ast.unparse(one.func) for one in ast.walk(ast.parse(path.read_text())) if isinstance(one, ast.Call))
+    return any(name in RAW or name.rpartition(".")[2] in RAW for name in called)
+
+
+def test_whoever_reads_a_raw_text_of_others_is_tried_here() -> None:
+    """A module that begins to read raw texts belongs into one of two tables: with its parser, or with the reason."""
+    found = {str(path.relative_to(CONTROLLER)) for path in CONTROLLER.rglob("*.py") if _reads_raw(path)}
+    folders = tuple(name for name in OURS if name[-1] == "/")
+    known = {name for name in found if name in OURS or name.startswith(folders)}
+    assert found - known == READERS.keys()
+    assert OURS.keys() - set(folders) <= known, "one of them reads none any more"
+    assert set(READERS.values()) <= PARSERS.keys() | FILES.keys()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from lxml import etree
 
+from controller.device import capabilities
 from controller.device.capabilities import KnownModules
 from controller.models.equipment import Equipment
 from controller.models.errors import DeviceRefusedError
@@ -201,3 +202,29 @@ async def test_a_library_is_read_once_for_all_that_greet_alike_and_tell_their_mo
         for station in ("PE-1", "PE-2", "PE-1"):
             await (await session_with(server, known, station=station)).read()
         assert server.asked.count(["yang-library"]) == times
+
+
+async def test_a_server_that_greets_otherwise_each_time_takes_no_room_from_others() -> None:
+    known = KnownModules(room=1 << 20)
+    good = Server(hello_of("clixon-7.8"), {TOP: ELEMENT, NEWER: yang_library(*NR)})
+    await (await session_with(good, known, station="PE-1")).read()
+    for number in range(40):
+        # One keeps to itself what it has no library for, the other lists all in its hello.
+        own = (*PLAIN, f"urn:x:{number}:{'x' * 50_000}")
+        listed = (*PLAIN, f"urn:m:{number}:{'x' * 50_000}?module=m&revision=2026-01-01")
+        for station, hello in (("PE-8", own), ("PE-9", listed)):
+            await (await session_with(Server(hello, {TOP: ELEMENT}), known, station=station)).read()
+            assert known.size <= 1 << 20
+        await (await session_with(good, known, station="PE-1")).read()
+    assert good.asked.count(["yang-library"]) == 1, "its modules are known all the while"
+    assert sum(key[0] == "PE-8" for key in known._known) == 1, "one entry for each station"
+
+
+async def test_what_takes_too_much_room_is_not_kept() -> None:
+    known = KnownModules(room=1 << 20)
+    hello = (*PLAIN, f"urn:x:{'x' * 200_000}")
+    await (await session_with(Server(hello, {TOP: ELEMENT}), known)).read()
+    assert (known.size, len(known._known)) == (0, 0)
+    before = capabilities._offers.cache_info().currsize
+    assert capabilities.offers(hello, ":candidate")
+    assert capabilities._offers.cache_info().currsize == before
