@@ -141,6 +141,7 @@ class AgreedService:
         allowed: Cell-seconds that may be lost in the whole span.
         parts: Times without service of the tenant, of cells that had such times.
         locked: Times in which cells were locked outside of the agreement's windows, which are not in ``parts``.
+        unobserved: Times until now in which nobody looked at a cell's station, that are counted nowhere else.
     """
 
     held: float = 0.0
@@ -151,6 +152,7 @@ class AgreedService:
     allowed: float = 0.0
     parts: dict[str, Parts] = field(default_factory=dict)
     locked: dict[str, Times] = field(default_factory=dict)
+    unobserved: dict[str, Times] = field(default_factory=dict)
 
     def buy(self, agreement: Agreement, seconds: float) -> None:
         """Add the capacity that an agreement buys of pools for some time."""
@@ -174,6 +176,7 @@ class Outages:
         links: Our core links by station, which are the other paths.
         excused: Times that nobody owes.
         locks: Times in which cells (``station/cell``) were locked.
+        observed: Times in which each station was looked at; None if nobody asks.
         now: The current network, if the last era is a past one.
     """
 
@@ -185,7 +188,9 @@ class Outages:
         excused: ExcusedTimes,
         locks: Mapping[str, Times] = MappingProxyType({}),
         now: Network | None = None,
+        observed: Mapping[str, Times] | None = None,
     ) -> None:
+        self._observed = observed
         self._now = eras[-1].network if now is None else now
         self._spells = spells
         self._eras = eras
@@ -233,8 +238,23 @@ class Outages:
                 for cell in cells:
                     owed.seconds[cell] = owed.seconds.get(cell, 0.0) + so_far
                 owed.held += so_far
+                self._leave_unobserved(owed, cells, since, min(until, now))
                 owed.buy(one, so_far)
         return owed
+
+    def _leave_unobserved(self, owed: AgreedService, cells: Iterable[str], since: datetime, until: datetime) -> None:
+        """Add the times in which nobody looked at the stations of these cells."""
+        gaps: dict[str, Times] = {}
+        for cell in cells if self._observed is not None else ():
+            station = cell.partition("/")[0]
+            if station not in gaps:
+                gaps[station] = without(((since, until),), self._seen_at(station))
+            if gaps[station]:
+                counted = union([*chain.from_iterable(owed.parts.get(cell, ())), *owed.locked.get(cell, ())])
+                owed.unobserved[cell] = (*owed.unobserved.get(cell, ()), *without(gaps[station], counted))
+
+    def _seen_at(self, station: str) -> Times:
+        return (self._observed or {}).get(station, ())
 
     def lost(self, agreement: str, begin: datetime, end: datetime) -> float:
         """Cell-seconds under an agreement between two times that the host owes."""

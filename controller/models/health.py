@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from pydantic import AwareDatetime
@@ -96,6 +96,10 @@ class LinkHealth(Noun):
         if self.state is ServiceState.DOWN:
             return LinkFault.REPORTED
         return LinkFault.NONE if before is LinkFault.VANISHED else before
+
+
+#: Longest time between two checks of a station of which it is known what happened in between.
+OBSERVED_AFTER = timedelta(minutes=10)
 
 
 class Health(Noun):

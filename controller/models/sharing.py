@@ -365,12 +365,15 @@ class Sla(Noun):
     Attributes:
         outside_causes: Probable causes outside of the contract, such as the mains: the host does not owe minutes of an
             incident with such a root.
+        unproved_percent: Largest part of the shared time, in percent, that may be unseen or unobserved in a month whose
+            promise is called kept.
         penalties: Of those that a month's availability falls below, the one with the lowest percentage counts.
     """
 
     availability_percent: Annotated[float, Field(gt=0, le=100)] = 99.0
     restore_hours: Annotated[float, Field(gt=0)] = 24.0
     outside_causes: tuple[ProbableCause, ...] = Field(default=(), max_length=100)
+    unproved_percent: Annotated[float, Field(ge=0, le=100)] = 1.0
     penalties: tuple[Penalty, ...] = Field(default=(), max_length=20)
 
     @property

@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from controller.intent.outages import AgreedService, Outages, Parts, seconds
+from controller.intent.outages import AgreedService, Outages, Parts, Times, seconds
 from controller.models.network import Agreement
 from controller.models.statement import Column, Sheet, Value
 from controller.performance.statements import local
@@ -19,9 +19,13 @@ RULES = (
     "Each second is in one column only. Own work (which the tenant had announced for its core) goes before outside (of "
     "a cause that the agreement leaves out of the contract), this before planned (in which a run interrupted the "
     "tenant, which it was notified of), this before lost.\n"
-    "Unseen are seconds in which nobody could reach the station: they are neither lost nor proved to be served.\n"
+    "Unseen are seconds in which nobody could reach the station: they are neither lost nor proved to be served. "
+    "Unobserved are seconds in which nobody looked: the station was not adopted yet, Minka did not run, there was no "
+    "network, or two checks were more than 10 minutes apart.\n"
     "Availability is 100 % less what was lost or locked of all seconds in which cells were shared under the agreement. "
-    "At worst it would be that if all that was unseen had been lost.\n"
+    "At worst it would be that if all that was unseen or unobserved had been lost. A "
+    "promise is kept if availability is as promised and nothing was restored late; it is unproved if a larger part of "
+    "the time than the agreement allows was unseen or unobserved.\n"
     "Locked is the time in which somebody had locked a cell, less what lies in windows of the agreement, in a run that "
     "interrupts the tenant and of which it was notified, or in another column. Where the agreement has windows it is "
     "lost as well; without windows the host may lock at any time.\n"
@@ -91,6 +95,22 @@ class Attainment(NamedTuple):
         return tuple(sum(map(seconds, times)) for times in zip(*self.owed.parts.values(), strict=True)) or (0.0,) * 5
 
     @property
+    def unobserved(self) -> float:
+        """Cell-seconds in which nobody looked."""
+        return sum(map(seconds, self.owed.unobserved.values()))
+
+    @property
+    def unproved(self) -> float:
+        """Cell-seconds that were unseen or unobserved."""
+        return self.unobserved + sum(seconds(parts.unseen) for parts in self.owed.parts.values())
+
+    @property
+    def proof(self) -> str:
+        """Whether enough of the time was seen to call the promise kept: ``yes`` or ``unproved``."""
+        most = self.seconds * self.agreement.sla.unproved_percent / 100
+        return "yes" if self.unproved <= most else "unproved"
+
+    @property
     def availability(self) -> float:
         """Availability in percent; 100 if nothing was shared."""
         return available(self.seconds, self.owed.lost)
@@ -154,11 +174,12 @@ _AGREEMENTS = (
     Column(name="until"),
     Column(name="promised", unit="%"),
     Column(name="availability", unit="%"),
-    Column(name="at_worst", unit="%", meaning="if all that was unseen had been lost"),
-    Column(name="kept", meaning="whether availability is as promised and each incident was over in time"),
+    Column(name="at_worst", unit="%", meaning="if all that was unseen or unobserved had been lost"),
+    Column(name="kept", meaning="yes, no, or unproved: too much was unseen or unobserved"),
     Column(name="cells"),
     Column(name="shared", unit="cell-hours"),
     *_MINUTES,
+    Column(name="unobserved", unit="min", meaning="in which nobody looked"),
     Column(name="locked", unit="min", meaning="off air by hand, outside of the agreement's windows"),
     Column(name="allowed", unit="min", meaning="of cells, to be lost in the whole month"),
     Column(name="left", unit="min", meaning="of what is allowed: the error budget"),
@@ -186,11 +207,12 @@ def _agreements(
                 local(one.until, month.zone),
                 sla.availability_percent,
                 _percent(one.availability),
-                _percent(available(one.seconds, lost + lengths[4])),
-                "yes" if one.availability >= sla.availability_percent and not late else "no",
+                _percent(available(one.seconds, lost + one.unproved)),
+                "no" if one.availability < sla.availability_percent or late else one.proof,
                 len(one.owed.seconds),
                 round(one.seconds / 3600, 2),
                 *(round(length / 60, 2) for length in lengths),
+                round(one.unobserved / 60, 2),
                 round(sum(map(seconds, one.owed.locked.values())) / 60, 2),
                 round(allowed / 60, 2),
                 round((allowed - lost) / 60, 2),
@@ -216,6 +238,7 @@ _CELLS = (
     Column(name="cell"),
     Column(name="shared", unit="s"),
     *_LENGTHS,
+    Column(name="unobserved", unit="s"),
     Column(name="locked", unit="s"),
     Column(name="availability", unit="%"),
 )
@@ -231,7 +254,8 @@ def _cells(found: Iterable[Attainment], zone: ZoneInfo) -> Sheet:
             locked = seconds(one.owed.locked.get(cell, ()))
             percent = _percent(available(shared, lengths[0] + locked))
             which = one.agreement.id, local(one.begin, zone), cell
-            rows.append((*which, round(shared), *map(round, lengths), round(locked), percent))
+            gaps = seconds(one.owed.unobserved.get(cell, ()))
+            rows.append((*which, round(shared), *map(round, (*lengths, gaps, locked)), percent))
     rows.sort(key=lambda row: (-float(row[4] or 0), -float(row[8] or 0), *map(str, row[:3])))
     return Sheet(name="cells", title="Cells", columns=_CELLS, rows=tuple(rows))
 
@@ -249,15 +273,21 @@ _OUTAGES = (
 def _outages(found: Iterable[Attainment], zone: ZoneInfo) -> Sheet:
     rows: list[tuple[datetime, tuple[Value, ...]]] = []
     for one in found:
-        for cell, parts in one.owed.parts.items():
-            for name, times in zip(Parts._fields, parts, strict=True):
-                for since, until in times:
-                    length = round((until - since).total_seconds())
-                    row = (one.agreement.id, cell, name, local(since, zone), local(until, zone), length)
-                    rows.append((since, row))
+        for cell, name, times in _times(one.owed):
+            for since, until in times:
+                length = round((until - since).total_seconds())
+                row = (one.agreement.id, cell, name, local(since, zone), local(until, zone), length)
+                rows.append((since, row))
     rows.sort(key=lambda one: (one[0], one[1]))
-    title = "Times without service"
+    title = "Times without service, or of which nobody knows"
     return Sheet(name="outages", title=title, columns=_OUTAGES, rows=tuple(row for _, row in rows))
+
+
+def _times(owed: AgreedService) -> Iterator[tuple[str, str, Times]]:
+    """Cells with what times count as, and when they were."""
+    for cell, parts in owed.parts.items():
+        yield from ((cell, name, times) for name, times in zip(Parts._fields, parts, strict=True))
+    yield from ((cell, "unobserved", times) for cell, times in owed.unobserved.items())
 
 
 # --------------------------------------------------------------------------------------------- incidents and changes

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from sqlalchemy import Column, Index, Integer, String, Table, Text, and_, bindparam, case, or_, select, text, update
 
 from controller.intent.outages import Times, union
-from controller.models.health import Health
+from controller.models.health import OBSERVED_AFTER, Health
 from controller.models.plan import LedgerNode
 from controller.ports.store import Device, Devices, Healths, Sync
 from controller.store.columns import Instant, metadata, string
@@ -39,6 +39,19 @@ healths = Table(
     Column("content", Text, nullable=False),
     # Since when the station is to be read again; NULL once it was read.
     Column("asked", Instant),
+    # Since when no two checks were further apart than ``OBSERVED_AFTER``.
+    Column("since", Instant, nullable=False),
+)
+
+#: Earlier times in which a station was checked, of which each ended with a check that had no other soon after it.
+observed_times = Table(
+    "observed_times",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    string("station"),
+    Column("since", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+    Index("ix_observed_times_until", "until"),
 )
 
 _ASK = update(healths).where(healths.c.station == bindparam("of")).values(asked=bindparam("now", type_=Instant()))
@@ -58,6 +71,7 @@ locks = Table(
 
 _DEVICES = select(devices)
 _HEALTHS = select(healths)
+_CHECKED = select(healths.c.station, healths.c.at, healths.c.since)
 _LOCKED = select(locks).where(locks.c.until.is_(None))
 _UNLOCK = update(locks).where(locks.c.number == bindparam("of")).values(until=bindparam("at"))
 
@@ -112,20 +126,25 @@ class SqlHealths(SqlRepository, Healths[Sync]):
     def save(self, tx: Tx, seen: Sequence[Health]) -> None:
         if not seen:
             return
+        ordered = sorted(seen, key=lambda health: health.station)  # the same order of locks in every process
+        since = _note_gaps(tx, ordered)
         row = tx.insert(healths)
         update_newer = row.on_conflict_do_update(
             index_elements=["station"],
             set_={
                 "at": row.excluded.at,
                 "content": row.excluded.content,
+                "since": row.excluded.since,
                 "asked": case((healths.c.asked > row.excluded.at, healths.c.asked)),
             },
             where=healths.c.at <= row.excluded.at,
         )
-        ordered = sorted(seen, key=lambda health: health.station)  # the same order of locks in every process
         tx.execute(
             update_newer,
-            [{"station": health.station, "at": health.at, "content": health.model_dump_json()} for health in ordered],
+            [
+                {"station": one.station, "at": one.at, "content": one.model_dump_json(), "since": since[one.station]}
+                for one in ordered
+            ],
         )
         _note_locks(tx, {health.station: health for health in ordered if health.reachable})
 
@@ -142,6 +161,32 @@ class SqlHealths(SqlRepository, Healths[Sync]):
     def asked(self, tx: Tx) -> dict[str, datetime]:
         found = tx.execute(select(healths.c.station, healths.c.at).where(healths.c.asked.is_not(None)))
         return {row.station: row.at for row in found}
+
+
+def _note_gaps(tx: Tx, seen: Sequence[Health]) -> dict[str, datetime]:
+    """Since when each station is checked without a gap; what was observed before a gap goes on record."""
+    known = {row.station: row for row in tx.rows(_CHECKED, healths.c.station, [one.station for one in seen])}
+    since, over = {}, []
+    for one in seen:
+        before = known.get(one.station)
+        since[one.station] = before.since if before is not None else one.at
+        if before is not None and one.at - before.at > OBSERVED_AFTER:
+            over.append({"station": one.station, "since": before.since, "until": before.at})
+            since[one.station] = one.at
+    if over:
+        tx.execute(observed_times.insert(), over)
+    return since
+
+
+def observed_during(tx: Tx, begin: datetime, end: datetime) -> dict[str, Times]:
+    """When each station was checked without gaps, of the time between two times."""
+    found: dict[str, list[tuple[datetime, datetime]]] = defaultdict(list)
+    earlier = select(observed_times).where(observed_times.c.until > begin, observed_times.c.since < end)
+    for row in tx.execute(earlier):
+        found[row.station].append((row.since, row.until))
+    for row in tx.execute(_CHECKED.where(healths.c.at > begin, healths.c.since < end)):
+        found[row.station].append((row.since, tx.now if tx.now - row.at <= OBSERVED_AFTER else row.at))
+    return {station: union(times) for station, times in found.items()}
 
 
 def _note_locks(tx: Tx, seen: Mapping[str, Health]) -> None:

@@ -28,7 +28,7 @@ from controller.store import audit_chain
 from controller.store.agreed_minutes import Counter, MonthOnRecord, counted_minutes, put_minutes
 from controller.store.alarms import GUARD, STANDING, alarm_tenants, alarms, as_alarm, put_into
 from controller.store.audit_chain import audit
-from controller.store.devices import healths_of, locks_during
+from controller.store.devices import healths_of, locks_during, observed_during
 from controller.store.incident_rows import (
     OPEN_INCIDENT,
     identity_of,
@@ -155,7 +155,7 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
         def read(tx: Tx) -> _Lost:
             lasted = or_(incident_alarms.c.until.is_(None), incident_alarms.c.until > begin)
             spells = spells_of(tx, and_(lasted, incident_alarms.c.since < end))
-            return _lost(tx, spells, begin, end, locks_during(tx, begin, end))
+            return _lost(tx, spells, begin, end, locks_during(tx, begin, end), observed_during(tx, begin, end))
 
         return self._outages_of(self._database.run(read, "DEFERRED"))
 
@@ -178,7 +178,7 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
 
         links, excused = self._database.run(read, "DEFERRED")
         clipped = [spell._replace(until=min(spell.until, lost.until)) for spell in spells]
-        return Outages(clipped, eras, links, excused, locks)
+        return Outages(clipped, eras, links, excused, locks, observed=lost.observed)
 
     def _past_network(self, digest: str) -> Network:
         """A version of the network, which is not kept in memory."""
@@ -250,6 +250,7 @@ class _Lost(NamedTuple):
     begin: datetime
     until: datetime
     locks: Mapping[str, Times]
+    observed: Mapping[str, Times] | None
 
 
 def _held(tx: Tx, begin: datetime, until: datetime) -> _Held:
@@ -258,9 +259,14 @@ def _held(tx: Tx, begin: datetime, until: datetime) -> _Held:
 
 
 def _lost(
-    tx: Tx, spells: Sequence[Spell], begin: datetime, until: datetime, locks: Mapping[str, Times] = MappingProxyType({})
+    tx: Tx,
+    spells: Sequence[Spell],
+    begin: datetime,
+    until: datetime,
+    locks: Mapping[str, Times] = MappingProxyType({}),
+    observed: Mapping[str, Times] | None = None,
 ) -> _Lost:
-    return _Lost(_held(tx, begin, max(until, tx.now)), spells, begin, until, locks)
+    return _Lost(_held(tx, begin, max(until, tx.now)), spells, begin, until, locks, observed)
 
 
 def _eras(held: _Held) -> list[Era]:

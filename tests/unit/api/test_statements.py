@@ -18,6 +18,7 @@ from controller.models.people import Role
 from controller.models.sharing import MaintenanceWindow
 from tests.contract.store.test_roots import CLEARED, MAJOR, mains
 from tests.support.callers import admit
+from tests.support.observed import observe
 from tests.unit.api.bench import ApiBench
 from tests.unit.intent.test_outages import network
 
@@ -42,6 +43,7 @@ def bench(bench: ApiBench) -> ApiBench:
     update = {"tenants": (alfa, *made.tenants[1:]), "agreements": agreements, "header": header}
     made = made.model_copy(update=update)
     bench.store.networks.save(made, network_digest(made), "ana")
+    observe(bench.store, ("S1", "S2"), AT - timedelta(days=40), AT + timedelta(days=40))
     for side in ("alfa", "beta"):
         admit(bench.store, f"token-of-{side}", f"{side}-viewer", Role.TENANT_VIEWER, side)
     return bench

@@ -22,6 +22,7 @@ from controller.models.statement import Statement, StatementKind
 from controller.ports.clock import VirtualClock
 from controller.store import SqlStore, open_store
 from tests.support.definitions import put_in_force
+from tests.support.observed import observe
 from tests.unit.api.test_statements import off_air
 from tests.unit.intent.test_outages import BEGIN, END, network
 from tests.unit.performance.test_volume import rows
@@ -55,6 +56,7 @@ def version(change: Callable[[dict[str, Any]], None] = lambda _: None, **sla: An
 def store() -> Iterator[SqlStore]:
     with closing(open_store("sqlite://", VirtualClock(start=BEGIN - timedelta(days=1)))) as made:
         put_in_force(made)
+        observe(made, ("S1", "S2"), BEGIN, END)
         yield made
 
 

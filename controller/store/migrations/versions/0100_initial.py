@@ -300,8 +300,18 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("content", sa.Text(), nullable=False),
         sa.Column("asked", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("station", name=op.f("pk_healths")),
     )
+    op.create_table(
+        "observed_times",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("station", sa.String(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_observed_times")),
+    )
+    op.create_index("ix_observed_times_until", "observed_times", ["until"], unique=False)
     op.create_table(
         "locks",
         sa.Column("number", sa.Integer(), nullable=False),
@@ -1117,6 +1127,8 @@ def downgrade() -> None:
     )
     op.drop_index("ix_locks_until", table_name="locks")
     op.drop_table("locks")
+    op.drop_index("ix_observed_times_until", table_name="observed_times")
+    op.drop_table("observed_times")
     op.drop_table("healths")
     op.drop_table("freezes")
     op.drop_table("doubts")

@@ -1,0 +1,129 @@
+"""Time in which nobody looked at a station is stated as such: against a count minute by minute."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.api.statements import draft
+from controller.intent.outages import AgreedService
+from controller.models.health import OBSERVED_AFTER, Health
+from controller.models.network import network_digest
+from controller.models.statement import StatementKind
+from controller.ports.clock import VirtualClock
+from controller.store import SqlStore, open_store
+from tests.support.observed import observe
+from tests.unit.api.test_statements import off_air
+from tests.unit.intent.test_outages import BEGIN, END, network
+from tests.unit.performance.test_volume import rows
+
+MINUTE = timedelta(minutes=1)
+SHARED = {"S1": 2, "S2": 2}
+
+
+def _load(store: SqlStore, **sla: Any) -> None:
+    made = network(**sla)
+    store.networks.save(made, network_digest(made), "ana")
+
+
+def _check(store: SqlStore, times: Iterable[datetime], station: str = "S1") -> None:
+    for at in times:
+        store.healths.save([Health(station=station, at=at, reachable=True)])
+
+
+def _owed(store: SqlStore, until: datetime) -> AgreedService:
+    outages = store.incidents.outages(BEGIN, until)
+    assert outages is not None
+    return outages.agreed_service("alfa-all", BEGIN, until, until)
+
+
+def _minutes(service: AgreedService, cell: str) -> float:
+    return sum((until - since) / MINUTE for since, until in service.unobserved.get(cell, ()))
+
+
+def test_a_controller_that_is_a_quarter_of_an_hour_old_proves_nothing_of_the_month(
+    store: SqlStore, clock: VirtualClock
+) -> None:
+    store.database.clock = VirtualClock(start=END + timedelta(hours=1))
+    _load(store)
+    quarter = [END - 15 * MINUTE + n * MINUTE for n in range(16)]
+    for station in SHARED:
+        _check(store, quarter, station)
+    said = draft(store, END + timedelta(hours=1), StatementKind.SLA, "alfa", "2026-06")
+    (agreement,) = rows(said, "agreements")
+    whole = (END - BEGIN) / MINUTE
+    assert (agreement["availability"], agreement["kept"], agreement["unseen"]) == (100, "unproved", 0)
+    assert agreement["unobserved"] == 4 * (whole - 15)
+    assert agreement["at_worst"] == pytest.approx(100 * 15 / whole, abs=0.0001)
+    cells = {row["cell"]: row["unobserved"] for row in rows(said, "cells")}
+    assert set(cells.values()) == {(whole - 15) * 60}
+    parts = {(row["part"], row["seconds"]) for row in rows(said, "outages")}
+    assert parts == {("unobserved", (whole - 15) * 60)}
+
+
+@pytest.mark.parametrize(("share", "kept"), [(2.0, "yes"), (1.0, "unproved")])
+def test_the_agreement_says_how_much_may_be_unproved(store: SqlStore, share: float, kept: str) -> None:
+    store.database.clock = VirtualClock(start=END + timedelta(hours=1))
+    _load(store, unproved_percent=share)
+    gap = (END - BEGIN) * 0.015
+    observe(store, SHARED, BEGIN, END - gap)
+    said = draft(store, END + timedelta(hours=1), StatementKind.SLA, "alfa", "2026-06")
+    (agreement,) = rows(said, "agreements")
+    assert (agreement["kept"], agreement["availability"]) == (kept, 100)
+    assert agreement["unobserved"] == pytest.approx(4 * gap / MINUTE, abs=0.01)
+
+
+def test_checks_that_are_hours_apart_observe_nothing(store: SqlStore) -> None:
+    store.database.clock = VirtualClock(start=BEGIN + timedelta(days=2))
+    _load(store)
+    _check(store, (BEGIN + timedelta(hours=6 * n) for n in range(9)))
+    assert _minutes(_owed(store, BEGIN + timedelta(days=2)), "S1/L1") == 2 * 24 * 60
+
+
+def test_what_was_lost_is_in_one_column_only(store: SqlStore) -> None:
+    at = BEGIN + timedelta(hours=12)
+    store.database.clock = VirtualClock(start=BEGIN + timedelta(days=1))
+    _load(store)
+    observe(store, SHARED, BEGIN, at)
+    store.alarms.report(off_air(0).model_copy(update={"at": at - 30 * MINUTE}))
+    store.alarms.report(off_air(0, over=True).model_copy(update={"at": at + 60 * MINUTE}))
+    owed = _owed(store, BEGIN + timedelta(days=1))
+    assert owed.lost == 90 * 60
+    assert (_minutes(owed, "S1/L1"), _minutes(owed, "S1/N1")) == (11 * 60, 12 * 60)
+
+
+def test_the_time_since_the_last_check_is_observed_while_checks_go_on(store: SqlStore) -> None:
+    now = BEGIN + timedelta(hours=2)
+    store.database.clock = VirtualClock(start=now)
+    _load(store)
+    for station, last in (("S1", 3), ("S2", 30)):
+        _check(store, (BEGIN + n * MINUTE for n in range(0, 120 - last + 1, 3)), station)
+    owed = _owed(store, now)
+    assert (_minutes(owed, "S1/L1"), _minutes(owed, "S2/L1")) == (0, 30)
+
+
+@given(st.lists(st.integers(0, 300), max_size=40), st.lists(st.integers(0, 300), max_size=5))
+def test_any_checks_in_any_order_observe_what_lies_between_two_that_are_close(
+    ordered: list[int], late: list[int]
+) -> None:
+    """Late ones are older than what is on record, and change nothing."""
+    whole, most = 300, OBSERVED_AFTER / MINUTE
+    store = open_store("sqlite://", VirtualClock(start=BEGIN + whole * MINUTE))
+    try:
+        _load(store)
+        times = sorted(ordered)
+        _check(store, (BEGIN + n * MINUTE for n in times))
+        _check(store, (BEGIN + n * MINUTE for n in late if times and n <= times[-1]))
+        close = [(one, other) for one, other in pairwise(times) if other - one <= most]
+        if times and whole - times[-1] <= most:
+            close.append((times[-1], whole))
+        seen = {minute for since, until in close for minute in range(since, until)}
+        assert _minutes(_owed(store, BEGIN + whole * MINUTE), "S1/L1") == whole - len(seen)
+    finally:
+        store.close()
