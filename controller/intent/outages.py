@@ -162,6 +162,11 @@ class AgreedService:
         self.functions += len(agreement.functions) * seconds
 
     @property
+    def unwatched(self) -> float:
+        """Cell-seconds in which nobody looked."""
+        return sum(map(seconds, self.unobserved.values()))
+
+    @property
     def lost(self) -> float:
         """Cell-seconds that the host owes, including those for which it locked cells."""
         return sum(seconds(parts.lost) for parts in self.parts.values()) + sum(map(seconds, self.locked.values()))
@@ -225,7 +230,9 @@ class Outages:
         begin, end = month_of(now.network, at)
         elapsed = (at - begin) / (end - begin)
         owed = ((one, self.agreed_service(one.id, begin, at, end)) for one in now.sharing.in_force)
-        return tuple(agreement_minutes(one, service.lost, service.allowed, elapsed) for one, service in owed)
+        return tuple(
+            agreement_minutes(one, service.lost, service.allowed, elapsed, service.unwatched) for one, service in owed
+        )
 
     def agreed_service(self, agreement: str, begin: datetime, now: datetime, end: datetime) -> AgreedService:
         """Service under an agreement between two times, and the part lost until now."""
@@ -255,10 +262,6 @@ class Outages:
 
     def _seen_at(self, station: str) -> Times:
         return (self._observed or {}).get(station, ())
-
-    def lost(self, agreement: str, begin: datetime, end: datetime) -> float:
-        """Cell-seconds under an agreement between two times that the host owes."""
-        return self._lost_service(agreement, begin, end).lost
 
     def _lost_service(self, agreement: str, begin: datetime, end: datetime) -> AgreedService:
         lost = AgreedService(parts=self.without_service(agreement, begin, end))
@@ -610,7 +613,9 @@ def _of(group: _Group, tenant: str, path: Path) -> bool:
     return tenant == group.tenant and kind is not None and kind.value == group.kind
 
 
-def agreement_minutes(one: Agreement, lost: float, may_lose: float, elapsed: float) -> AgreementMinutes:
+def agreement_minutes(
+    one: Agreement, lost: float, may_lose: float, elapsed: float, unobserved: float
+) -> AgreementMinutes:
     """An agreement's account of a month.
 
     Args:
@@ -618,6 +623,7 @@ def agreement_minutes(one: Agreement, lost: float, may_lose: float, elapsed: flo
         lost: Cell-seconds that the host owes so far.
         may_lose: Cell-seconds that the agreement allows for the whole month.
         elapsed: Part of the month that is over, from 0 to 1.
+        unobserved: Cell-seconds so far in which nobody looked.
     """
     used, allowed = lost / 60, may_lose / 60
     share = used / allowed if allowed else float(used > 0)
@@ -631,4 +637,5 @@ def agreement_minutes(one: Agreement, lost: float, may_lose: float, elapsed: flo
         left=round(allowed - used, 1),
         share=round(share, 4),
         burn_rate=round(share / elapsed, 4) if elapsed else 0.0,
+        unobserved=round(unobserved / 60, 1),
     )

@@ -133,6 +133,7 @@ class AgreementMinutes(Noun):
         used: Minutes that the host owes, including those of cells locked outside of the agreement's windows.
         restore_hours: Hours within which a fault has to be repaired.
         left: Allowed minutes that are left; negative if more are used.
+        unobserved: Minutes so far in which nobody looked; they are neither used nor proved to be served.
         share: Used part of the allowed minutes; 1 is all.
         burn_rate: Rate of use, as a multiple of the rate that would use up exactly all of them in the month.
     """
@@ -146,6 +147,7 @@ class AgreementMinutes(Noun):
     left: float
     share: float
     burn_rate: float
+    unobserved: float = 0
 
 
 class Rank(NamedTuple):

@@ -875,6 +875,16 @@ METRICS: tuple[Metric, ...] = (
         for_tenants=True,
     ),
     Metric(
+        "minka_agreement_unobserved_seconds",
+        _G,
+        _OF_TENANT,
+        "Cell-seconds since the month began in which nobody looked at the station of a cell of the agreement: neither"
+        " without service nor proved to be served.",
+        _PER_AGREEMENT,
+        ("tenant", "agreement"),
+        for_tenants=True,
+    ),
+    Metric(
         "minka_agreement_outage_allowed_seconds",
         _G,
         _OF_TENANT,

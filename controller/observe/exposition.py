@@ -363,6 +363,7 @@ def _figures(store: Store, health_interval: float, asked: ScrapeScope) -> dict[s
             ("minka_agreement_restore_target_seconds", one.restore_hours * 3600),
             ("minka_agreement_outage_seconds", one.used * 60),
             ("minka_agreement_outage_allowed_seconds", one.allowed * 60),
+            ("minka_agreement_unobserved_seconds", one.unobserved * 60),
         ):
             found.setdefault(name, {})[labels] = value
     record = store.status.figures()

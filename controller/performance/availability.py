@@ -95,14 +95,9 @@ class Attainment(NamedTuple):
         return tuple(sum(map(seconds, times)) for times in zip(*self.owed.parts.values(), strict=True)) or (0.0,) * 5
 
     @property
-    def unobserved(self) -> float:
-        """Cell-seconds in which nobody looked."""
-        return sum(map(seconds, self.owed.unobserved.values()))
-
-    @property
     def unproved(self) -> float:
         """Cell-seconds that were unseen or unobserved."""
-        return self.unobserved + sum(seconds(parts.unseen) for parts in self.owed.parts.values())
+        return self.owed.unwatched + sum(seconds(parts.unseen) for parts in self.owed.parts.values())
 
     @property
     def proof(self) -> str:
@@ -212,7 +207,7 @@ def _agreements(
                 len(one.owed.seconds),
                 round(one.seconds / 3600, 2),
                 *(round(length / 60, 2) for length in lengths),
-                round(one.unobserved / 60, 2),
+                round(one.owed.unwatched / 60, 2),
                 round(sum(map(seconds, one.owed.locked.values())) / 60, 2),
                 round(allowed / 60, 2),
                 round((allowed - lost) / 60, 2),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from itertools import pairwise
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import orjson
 from sqlalchemy import Column, String, Table, Text, bindparam, delete, func, select
@@ -66,6 +66,7 @@ class MonthOnRecord:
         spells: Times in which alarms stood that take service away.
         links: Core links of stations with such alarms of links.
         locks: Times in which cells were locked.
+        observed: Times in which stations were looked at.
     """
 
     now: datetime
@@ -78,6 +79,18 @@ class MonthOnRecord:
     links: Mapping[str, Sequence[tuple[str, Path]]]
     excused: ExcusedTimes
     locks: Mapping[str, Times]
+    observed: Mapping[str, Times]
+
+
+class _Counted(NamedTuple):
+    """Cell-seconds under an agreement that the host owes, and in which nobody looked."""
+
+    lost: float = 0.0
+    unobserved: float = 0.0
+
+    def plus(self, other: _Counted) -> _Counted:
+        """Both together."""
+        return _Counted(self.lost + other.lost, self.unobserved + other.unobserved)
 
 
 class Counter:
@@ -89,14 +102,14 @@ class Counter:
 
     def __init__(self, network_of: Callable[[str], Network]) -> None:
         self._network_of = network_of
-        #: Cell-seconds that agreements lost, by all that they depend on.
-        self._lost: dict[str, Mapping[str, float]] = {}
+        #: What was counted of agreements, by all that it depends on.
+        self._counted: dict[str, Mapping[str, _Counted]] = {}
 
     def count(self, month: MonthOnRecord) -> tuple[AgreementMinutes, ...]:
         """What agreements in force lost, and may lose in the whole month; by agreement."""
-        lost: dict[str, float] = {}
+        counted: dict[str, _Counted] = {}
         allowed: dict[str, float] = {}
-        known: dict[str, Mapping[str, float]] = {}
+        known: dict[str, Mapping[str, _Counted]] = {}
         ends = [(one.since, one) for one in month.held]
         for (since, version), (until, _) in pairwise([*ends, (month.end, None)]):
             assert version is not None
@@ -106,14 +119,15 @@ class Counter:
             if part.is_empty:
                 continue
             key = part.key
-            known[key] = self._lost.get(key) or part.lost(self._network(month, version.digest))
-            for name, seconds in known[key].items():
-                lost[name] = lost.get(name, 0.0) + seconds
-        self._lost = known
+            known[key] = self._counted.get(key) or part.counted(self._network(month, version.digest))
+            for name, found in known[key].items():
+                counted[name] = counted.get(name, _Counted()).plus(found)
+        self._counted = known
         elapsed = (month.now - month.begin) / (month.end - month.begin)
+        owed = ((one, counted.get(one.id, _Counted())) for one in in_force(month.network, month.network.day(month.now)))
         return tuple(
-            agreement_minutes(one, lost.get(one.id, 0.0), allowed.get(one.id, 0.0), elapsed)
-            for one in in_force(month.network, month.network.day(month.now))
+            agreement_minutes(one, found.lost, allowed.get(one.id, 0.0), elapsed, found.unobserved)
+            for one, found in owed
         )
 
     def _network(self, month: MonthOnRecord, digest: str) -> Network:
@@ -122,7 +136,7 @@ class Counter:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What was lost under one version of the network."""
+    """What was counted under one version of the network."""
 
     digest: str
     since: datetime
@@ -131,16 +145,17 @@ class _Part:
     links: Mapping[str, Sequence[tuple[str, Path]]]
     excused: ExcusedTimes
     locks: Mapping[str, Times]
+    observed: Mapping[str, Times]
     now: Network
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing can have been lost."""
-        return not self.spells and not self.locks
+        """Whether the version was never current for a time."""
+        return self.until <= self.since
 
     @property
     def key(self) -> str:
-        """Hash of all that the losses depend on."""
+        """Hash of all that it depends on."""
         ends = [(one.id, sorted(one.link_by_node.items())) for one in self.now.tenants]
         spells = [
             (
@@ -154,18 +169,20 @@ class _Part:
             sorted(self.excused.planned.items()),
             [one.model_dump(mode="json") for one in self.excused.works],
         ]
-        content = (self.digest, self.since, self.until, ends, spells, self.links, excused, sorted(self.locks.items()))
+        seen = sorted(self.locks.items()), sorted(self.observed.items())
+        content = (self.digest, self.since, self.until, ends, spells, self.links, excused, *seen)
         return sha256(orjson.dumps(content)).hexdigest()
 
-    def lost(self, network: Network) -> Mapping[str, float]:
-        """Cell-seconds that agreements lost."""
+    def counted(self, network: Network) -> Mapping[str, _Counted]:
+        """What was counted of each agreement."""
         eras = [
             Era(first, last, network, Sharing(network, network.day(first)))
             for first, last in spans_of(network, self.since, self.until)
         ]
-        outages = Outages(self.spells, eras, self.links, self.excused, self.locks, self.now)
+        outages = Outages(self.spells, eras, self.links, self.excused, self.locks, self.now, self.observed)
         names = {one.id for era in eras for one in era.sharing.in_force}
-        return {name: outages.lost(name, self.since, self.until) for name in names}
+        owed = {name: outages.agreed_service(name, self.since, self.until, self.until) for name in names}
+        return {name: _Counted(one.lost, one.unwatched) for name, one in owed.items()}
 
 
 def _part_of(month: MonthOnRecord, digest: str, since: datetime, until: datetime) -> _Part:
@@ -179,7 +196,8 @@ def _part_of(month: MonthOnRecord, digest: str, since: datetime, until: datetime
     excused = ExcusedTimes(dict(_clipped(month.excused.planned, since, until)), month.excused.works)
     links = {name: there for name, there in month.links.items() if name in stations}
     locks = dict(_clipped(month.locks, since, until))
-    return _Part(digest, since, until, spells, links, excused, locks, month.network)
+    observed = dict(_clipped(month.observed, since, until))
+    return _Part(digest, since, until, spells, links, excused, locks, observed, month.network)
 
 
 def _clipped(times: Mapping[K, Times], since: datetime, until: datetime) -> Iterator[tuple[K, Times]]:

@@ -302,8 +302,8 @@ def _month_on_record(tx: Tx) -> MonthOnRecord | None:
     spells = spells_of(tx, and_(lasted, alarms.c.probable_cause.in_(sorted(LOSES))))
     locks = locks_during(tx, begin, end)
     links, excused = _causes(tx, network, spells, locks, begin, end)
-    held = versions_during(tx, begin, end)
-    return MonthOnRecord(tx.now, begin, end, digest, network, held, spells, links, excused, locks)
+    held, observed = versions_during(tx, begin, end), observed_during(tx, begin, end)
+    return MonthOnRecord(tx.now, begin, end, digest, network, held, spells, links, excused, locks, observed)
 
 
 def _planned(tx: Tx, network: Network, stations: Iterable[str], since: datetime) -> dict[tuple[str, str], Times]:

@@ -16,6 +16,7 @@ from controller.intent.outages import AgreedService
 from controller.models.health import OBSERVED_AFTER, Health
 from controller.models.network import network_digest
 from controller.models.statement import StatementKind
+from controller.observe.exposition import exposition
 from controller.ports.clock import VirtualClock
 from controller.store import SqlStore, open_store
 from tests.support.observed import observe
@@ -65,6 +66,20 @@ def test_a_controller_that_is_a_quarter_of_an_hour_old_proves_nothing_of_the_mon
     assert set(cells.values()) == {(whole - 15) * 60}
     parts = {(row["part"], row["seconds"]) for row in rows(said, "outages")}
     assert parts == {("unobserved", (whole - 15) * 60)}
+
+
+async def test_budgets_and_metrics_count_it_too(store: SqlStore, clock: VirtualClock) -> None:
+    store.database.clock = VirtualClock(start=BEGIN + timedelta(days=2))
+    _load(store)
+    observe(store, ("S1",), BEGIN, BEGIN + timedelta(days=1))
+    store.database.clock = VirtualClock(start=BEGIN + timedelta(days=3))
+    _load(store, availability_percent=98)
+    store.incidents.count_agreements()
+    alfa, _ = store.incidents.agreements()
+    # Two cells of S1 for two days, and two of S2 for three.
+    assert (alfa.agreement, alfa.unobserved, alfa.used) == ("alfa-all", (2 * 2 + 2 * 3) * 24 * 60, 0)
+    page = exposition(store, store.database.clock).decode()
+    assert f'minka_agreement_unobserved_seconds{{agreement="alfa-all",tenant="alfa"}} {alfa.unobserved * 60}' in page
 
 
 @pytest.mark.parametrize(("share", "kept"), [(2.0, "yes"), (1.0, "unproved")])
