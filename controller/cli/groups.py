@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _MOST = 40
 _SEVERITIES = ("error", "warning", "info")
 #: Findings that name another cell each time, such as one with the same PCI: the first stands for all.
-_PAIRED = ("pci-collision", "pci-confusion", "prach-clash")
+_PAIRED = ("pci-collision", "pci-confusion", "pci-mod-3", "pci-mod-4", "pci-mod-30", "prach-clash")
 
 
 def finding_lines(findings: Iterable[Finding], sources: Mapping[str, str]) -> list[str]:

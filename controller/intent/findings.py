@@ -72,6 +72,9 @@ class Check(StrEnum):
     EIRP_LICENCE = "eirp-licence"
     PCI_COLLISION = "pci-collision"
     PCI_CONFUSION = "pci-confusion"
+    PCI_MOD_3 = "pci-mod-3"
+    PCI_MOD_4 = "pci-mod-4"
+    PCI_MOD_30 = "pci-mod-30"
     PRACH_CLASH = "prach-clash"
     RADIO_UNCHECKED = "radio-unchecked"
     # Neighbours
@@ -112,8 +115,9 @@ _MILDER = {
     Check.FUNCTION_UNUSED: Severity.WARNING,
     Check.FUNCTION_NOT_BOUGHT: Severity.WARNING,
     Check.POOL_WITHOUT_ROOM: Severity.WARNING,
-    Check.PCI_COLLISION: Severity.WARNING,
-    Check.PCI_CONFUSION: Severity.WARNING,
+    Check.PCI_MOD_3: Severity.WARNING,
+    Check.PCI_MOD_4: Severity.INFO,
+    Check.PCI_MOD_30: Severity.INFO,
     Check.PRACH_CLASH: Severity.WARNING,
     Check.RADIO_UNCHECKED: Severity.INFO,
     Check.NEIGHBOUR_DANGLING: Severity.WARNING,
@@ -137,12 +141,14 @@ class Fault:
     text: str
     tenant: str = ""
     agreement: str = ""
+    #: If it is not that of all findings of the check.
+    severity: Severity | None = None
 
     def at(self, cell: Cell) -> Finding:
         """The finding for one cell."""
         return Finding(
             code=self.check.value,
-            severity=severity_of(self.check),
+            severity=self.severity or severity_of(self.check),
             message=f"cell {cell.name}: {self.text}",
             station=cell.station,
             cell=cell.id,

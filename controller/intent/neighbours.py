@@ -1,4 +1,4 @@
-"""Neighbours: sites so close that users move from one to the other or receive both, and listed relations.
+"""Neighbours: sites so close that users move from one to the other, and listed relations.
 
 Relations that stations make themselves (ANR) are in no file. If a station makes none, users are lost for each relation
 that nobody listed, so missing relations are findings there.
@@ -20,7 +20,7 @@ from controller.models.facts import ExternalCell, Finding, Interface, NeighbourF
 from controller.models.network import HOST, Cell, Network, Plmn, Rat, Station
 from controller.models.sharing import Plane
 
-#: The largest distance between neighbours.
+#: The largest distance between stations whose users and values are compared.
 RADIUS_KM = 10.0
 #: The most neighbour sites of a carrier, nearest first: three rings (6, 12, 18) of a hexagonal layout.
 NEAREST = 36
@@ -35,6 +35,7 @@ class Places:
 
     def __init__(self, network: Network) -> None:
         self.points = {site.id: _point(site.latitude, site.longitude) for site in network.sites}
+        self._angles = {site.id: (math.radians(site.latitude), math.radians(site.longitude)) for site in network.sites}
 
     @cached_property
     def _sites(self) -> Mapping[Tile, list[str]]:
@@ -43,11 +44,19 @@ class Places:
             found[self.tile(site)].append(site)
         return found
 
-    def around(self, site: str) -> list[tuple[float, str]]:
-        """Sites up to ``RADIUS_KM`` away with their distance, nearest first, including the site itself."""
-        near = (other for tile in self.tiles_around(site, RADIUS_KM) for other in self._sites.get(tile, ()))
+    def around(self, site: str, km: float = RADIUS_KM) -> list[tuple[float, str]]:
+        """Sites up to a distance away with that distance, nearest first, including the site itself."""
+        near = (other for tile in self.tiles_around(site, km) for other in self._sites.get(tile, ()))
         apart = ((self.km(site, other), other) for other in near)
-        return sorted(one for one in apart if one[0] <= RADIUS_KM)
+        return sorted(one for one in apart if one[0] <= km)
+
+    def degrees(self, site: str, other: str) -> float:
+        """Direction of another site, clockwise from north."""
+        (here, east), (there, beyond) = (self._angles[one] for one in (site, other))
+        turn = beyond - east
+        across = math.sin(turn) * math.cos(there)
+        ahead = math.cos(here) * math.sin(there) - math.sin(here) * math.cos(there) * math.cos(turn)
+        return math.degrees(math.atan2(across, ahead)) % 360
 
     def km(self, one: str, other: str) -> float:
         """Distance between two sites."""

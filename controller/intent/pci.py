@@ -2,25 +2,31 @@
 
 *Collision*: a cell and its neighbour have the same PCI, so that users who receive both decode neither. *Confusion*: two
 neighbours of a site have the same PCI, so that its cells don't know which one users report. *Clash*: a cell and its
-neighbour have a PRACH root in common, so that each takes preambles for the other as its own. ``neighbours`` defines
-who is a neighbour. Only cells of equal carrier and code are compared, so a well-planned network costs little.
+neighbour have a PRACH root in common, so that each takes preambles for the other as its own. Only cells of equal
+carrier and code are compared, so a well-planned network costs little.
+
+Two sites are neighbours on a carrier where their reaches meet (``controller.intent.reach``), and one is among the
+nearest of the other. A site without the carrier, whose users measure it all the same, has its widest reach.
+
+Collision and confusion are errors where the files say the reach of both cells, or list them as neighbours; where a
+reach is assumed they are warnings.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from controller.intent.findings import Check, Fault, finding
-from controller.intent.neighbours import NEAREST, RADIUS_KM, Places, Tile
+from controller.intent.modulo import modulo_findings
+from controller.intent.neighbours import NEAREST, Places, Tile
+from controller.intent.reach import DEFAULT_KM, POSSIBLE_KM, Reach, reach_of
 from controller.inventory.radio import LIMITS, PrachRoots, prach_roots
-from controller.models.facts import Finding
+from controller.models.facts import Finding, Severity
 from controller.models.network import Cell, Network, Rat
 
-#: Cells that have a neighbour in common are no farther apart.
-_REACH_KM = 2 * RADIUS_KM
 _WRONG = {
     Check.PCI_COLLISION: "who hears both can decode neither",
     Check.PCI_CONFUSION: "it can't know which of them its users report",
@@ -50,16 +56,18 @@ def code_findings(network: Network, cells: Sequence[Cell]) -> Iterator[Finding]:
     """
     site_of = {station.id: station.site for station in network.stations if station.site in network.site_by_id}
     placed = [cell for cell in cells if cell.station in site_of]
-    places = Places(network)
+    places, reaches = Places(network), {cell.name: reach_of(cell) for cell in placed}
     roots_of = {cell.name: taken for cell in placed if (taken := prach_roots(cell)) is not None}
     rooted = [(cell, roots_of[cell.name]) for cell in placed if cell.name in roots_of]
-    pcis = _groups(((cell, (0, cell.pci)) for cell in placed), site_of, places)
-    roots = _groups(((cell, (of.length, one)) for cell, of in rooted for one in of.numbers), site_of, places)
+    pcis = _groups(((cell, (0, cell.pci)) for cell in placed), site_of, places, reaches)
+    roots = _groups(((cell, (of.length, one)) for cell, of in rooted for one in of.numbers), site_of, places, reaches)
     open_roots: list[tuple[Cell, list[_Twin]]] = []
     if not all(of.exact for of in roots_of.values()):
-        open_roots = _groups(((cell, (of.length, one)) for cell, of in rooted for one in of.possible), site_of, places)
+        open_roots = _groups(
+            ((cell, (of.length, one)) for cell, of in rooted for one in of.possible), site_of, places, reaches
+        )
     received = {(_carrier(cell), site_of[cell.station]) for cell, _ in (*pcis, *roots, *open_roots)}
-    judge = _Judge(places, placed, site_of, received)
+    judge = _Judge(places, placed, site_of, received, reaches)
     found: set[str] = set()
     for cell, twins in pcis:
         fault = judge.of_pci(cell, twins)
@@ -83,6 +91,32 @@ def code_findings(network: Network, cells: Sequence[Cell]) -> Iterator[Finding]:
     ]
     if unknown:
         yield _unchecked(unknown)
+    yield from modulo_findings(network, placed, site_of, places, reaches)
+    assumed = [
+        cell
+        for cell, twins in pcis
+        if cell.name not in found and any(_may_collide(cell, twin, reaches) for twin in twins)
+    ]
+    if assumed:
+        yield _assumed(assumed)
+
+
+def _may_collide(cell: Cell, twin: _Twin, reaches: Mapping[str, Reach]) -> bool:
+    """Whether cells with one PCI would be neighbours if those of which no file says the reach reached farthest."""
+    both = [reaches[name] for name in (cell.name, twin.cell.name)]
+    return not all(one.known for one in both) and twin.km <= sum(one.possible for one in both)
+
+
+def _assumed(cells: Sequence[Cell]) -> Finding:
+    """That cells with one PCI were taken for no neighbours by a reach that nobody knows."""
+    names = sorted(cell.name for cell in cells)
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    text = (
+        f"PCIs of {len(names)} cell{'s' * (len(names) > 1)} are also those of others that may be near enough: nobody "
+        f"says how far they reach, and {DEFAULT_KM:g} km was assumed ({', '.join(names[:_NAMED])}{more}); give "
+        "prach_zcz (on NR with prach_format), or max_tx_power_dbm, antenna_gain_dbi and antenna_height_m"
+    )
+    return finding(Check.RADIO_UNCHECKED, text)
 
 
 def _unchecked(cells: Sequence[Cell]) -> Finding:
@@ -97,7 +131,7 @@ def _unchecked(cells: Sequence[Cell]) -> Finding:
 
 
 def _groups(
-    codes: Iterable[tuple[Cell, _Code]], site_of: Mapping[str, str], places: Places
+    codes: Iterable[tuple[Cell, _Code]], site_of: Mapping[str, str], places: Places, reaches: Mapping[str, Reach]
 ) -> list[tuple[Cell, list[_Twin]]]:
     """Cells with others in reach that have a code in common on the same carrier, nearest first."""
     alike: dict[tuple[_Carrier, _Code], list[Cell]] = defaultdict(list)
@@ -105,8 +139,9 @@ def _groups(
         alike[_carrier(cell), code].append(cell)
     cells: dict[str, Cell] = {}
     twins_of: dict[str, dict[str, _Twin]] = defaultdict(dict)
+    widest = max((reach.km for reach in reaches.values()), default=0.0)
     for group in alike.values():
-        for cell, twins in _twins(group, site_of, places):
+        for cell, twins in _twins(group, site_of, places, reaches, widest):
             cells[cell.name] = cell
             twins_of[cell.name].update((twin.cell.name, twin) for twin in twins)
     return [
@@ -138,8 +173,10 @@ def _listed(network: Network) -> Iterator[tuple[Cell, Fault]]:
                 yield cell, Fault(check, f"{text}: {_WRONG[check]}; give one of them another PCI")
 
 
-def _twins(group: Sequence[Cell], site_of: Mapping[str, str], places: Places) -> Iterator[tuple[Cell, list[_Twin]]]:
-    """Cells of equal carrier and code that have others of them in reach; of very many, only some."""
+def _twins(
+    group: Sequence[Cell], site_of: Mapping[str, str], places: Places, reaches: Mapping[str, Reach], widest: float
+) -> Iterator[tuple[Cell, list[_Twin]]]:
+    """Cells of equal carrier and code that may have a neighbour in common with others of them; of many, only some."""
     if len(group) < 2:
         return
     from_south = sorted((places.points[site_of[cell.station]][2], cell.name, cell) for cell in group)
@@ -148,11 +185,12 @@ def _twins(group: Sequence[Cell], site_of: Mapping[str, str], places: Places) ->
         site = site_of[cell.station]
         for other_index in range(index + 1, len(from_south)):
             other_north, _, other = from_south[other_index]
-            if other_north - north > _REACH_KM or len(found[index]) > NEAREST:
+            if other_north - north > max(4 * widest, 2 * POSSIBLE_KM) or len(found[index]) > NEAREST:
                 break
             other_site = site_of[other.station]
             km = places.km(site, other_site)
-            if km <= _REACH_KM:
+            here, there = reaches[cell.name], reaches[other.name]
+            if km <= max(here.km + there.km + 2 * widest, here.possible + there.possible):
                 found[index].append(_Twin(km, other, other_site))
                 found[other_index].append(_Twin(km, cell, site))
     yield from ((cell, twins) for (_, _, cell), twins in zip(from_south, found, strict=True) if twins)
@@ -179,11 +217,18 @@ class _Judge:
     """Decides whether cells of equal carrier and code are neighbours, or neighbours of one site."""
 
     def __init__(
-        self, places: Places, cells: Sequence[Cell], site_of: Mapping[str, str], received: Set[tuple[_Carrier, str]]
+        self,
+        places: Places,
+        cells: Sequence[Cell],
+        site_of: Mapping[str, str],
+        received: Set[tuple[_Carrier, str]],
+        reaches: Mapping[str, Reach],
     ) -> None:
         self._places = places
         self._site_of = site_of
         self._cells = cells
+        self._reaches = reaches
+        self._widest = max((reach.km for reach in reaches.values()), default=0.0)
         self._received = self._who_receive(received)
 
     def _who_receive(self, received: Set[tuple[_Carrier, str]]) -> Mapping[tuple[_Carrier, str], set[str]]:
@@ -191,16 +236,19 @@ class _Judge:
         found: dict[tuple[_Carrier, str], set[str]] = {pair: {pair[1]} for pair in received}
         if not received:
             return found
-        carriers: dict[str, set[_Carrier]] = defaultdict(set)
+        reach: dict[str, dict[_Carrier, float]] = defaultdict(dict)
         for cell in self._cells:
-            carriers[self._site_of[cell.station]].add(_carrier(cell))
-        for site in carriers:
+            of_site, carrier = reach[self._site_of[cell.station]], _carrier(cell)
+            of_site[carrier] = max(of_site.get(carrier, 0.0), self._reaches[cell.name].km)
+        for site, own in reach.items():
             near: dict[_Carrier, int] = defaultdict(int)
-            for _, other in self._places.around(site):
-                for carrier in carriers.get(other, ()) if other != site else ():
-                    near[carrier] += 1
-                    if near[carrier] <= NEAREST and (carrier, other) in found:
-                        found[carrier, other].add(site)
+            farthest = max(own.values())
+            for km, other in self._places.around(site, farthest + self._widest):
+                for carrier, its in reach[other].items() if other in reach and other != site else ():
+                    if km <= own.get(carrier, farthest) + its:
+                        near[carrier] += 1
+                        if near[carrier] <= NEAREST and (carrier, other) in found:
+                            found[carrier, other].add(site)
         return found
 
     def of_pci(self, cell: Cell, twins: Sequence[_Twin]) -> Fault | None:
@@ -210,14 +258,19 @@ class _Judge:
             text = f"PCI {cell.pci} on {_channel(cell)} is also that of {twin.cell.name}, {_far(twin.km)}"
             here, there = self._received[carrier, site], self._received[carrier, twin.site]
             if twin.site in here or site in there:
-                return Fault(
-                    Check.PCI_COLLISION, f"{text}: {_WRONG[Check.PCI_COLLISION]}; {self._free(carrier, cell, site)}"
-                )
+                text = f"{text}: {_WRONG[Check.PCI_COLLISION]}; {self._free(carrier, cell, site)}"
+                return self._graded(Fault(Check.PCI_COLLISION, text), cell, twin.cell)
             if here & there:
                 common = min(here & there, key=lambda one: (self._places.km(site, one), one))
                 text += f", and site {common} has both as neighbours: {_WRONG[Check.PCI_CONFUSION]}"
-                return Fault(Check.PCI_CONFUSION, f"{text}; {self._free(carrier, cell, site)}")
+                fault = Fault(Check.PCI_CONFUSION, f"{text}; {self._free(carrier, cell, site)}")
+                return self._graded(fault, cell, twin.cell)
         return None
+
+    def _graded(self, fault: Fault, *cells: Cell) -> Fault:
+        """The fault, which is a warning where a reach is only assumed."""
+        known = all(self._reaches[cell.name].known for cell in cells)
+        return fault if known else replace(fault, severity=Severity.WARNING)
 
     def of_roots(self, cell: Cell, roots: Mapping[str, PrachRoots], twins: Sequence[_Twin]) -> Fault | None:
         """The fault of a cell's PRACH roots, given its twins, nearest first."""
@@ -234,12 +287,13 @@ class _Judge:
 
     def _free(self, carrier: _Carrier, cell: Cell, site: str) -> str:
         """A free PCI with the same remainder modulo 3, which distinguishes the sectors of a site."""
-        tiles = self._places.tiles_around(site, _REACH_KM)
+        km = self._reaches[cell.name].km + 3 * self._widest
+        tiles = self._places.tiles_around(site, km)
         used = set().union(*(self._pcis.get((carrier, tile), ()) for tile in tiles))
         free = next((pci for pci in range(cell.pci % 3, LIMITS[cell.rat].pci + 1, 3) if pci not in used), None)
         if free is None:
-            return f"no PCI is free within {_REACH_KM:g} km: take that whose nearest cell is farthest away"
-        return f"free within {_REACH_KM:g} km is PCI {free}"
+            return f"no PCI is free within {km:.0f} km: take that whose nearest cell is farthest away"
+        return f"free within {km:.0f} km is PCI {free}"
 
     @cached_property
     def _pcis(self) -> Mapping[tuple[_Carrier, Tile], set[int]]:

@@ -365,6 +365,36 @@ def prach_roots(cell: Cell) -> PrachRoots | None:
     )
 
 
+#: Samples of guard, and microseconds of delay spread, in a cyclic shift; metres of radius for a microsecond.
+_GUARD, _SPREAD_US, _METRES = 2, 5.2, 150
+#: Microseconds of the cyclic prefix of long preambles: TS 36.211 table 5.7.1-1, TS 38.211 table 6.3.3.1-1.
+_PREFIX_US = {
+    Rat.LTE: {"0": 103.13, "1": 684.38, "2": 203.13, "3": 684.38, "4": 14.58},
+    Rat.NR: {"0": 103.13, "1": 684.38, "2": 152.6, "3": 103.13},
+}
+
+
+def prach_radius_km(cell: Cell) -> float | None:
+    """Distance of the farthest user whose preambles a cell tells from others; None if the files don't say enough."""
+    name = cell.prach_format or ("0" if cell.rat is Rat.LTE else "")
+    told = _PRACH_FORMATS[cell.rat].get(name)
+    spacing = None if told is None else _preamble_khz(cell, told)
+    if told is None or spacing is None or cell.prach_zcz is None or cell.prach_zcz >= len(told.shifts):
+        return None
+    shift = told.shifts[cell.prach_zcz]
+    prefix = _PREFIX_US[cell.rat].get(name) if cell.prach_format or not shift else None
+    delays = [] if not shift else [(shift - _GUARD) * 1000 / spacing / told.length - _SPREAD_US]
+    delays += [] if prefix is None else [prefix - _SPREAD_US]
+    return max(min(delays), 1) * _METRES / 1000 if delays else None
+
+
+def _preamble_khz(cell: Cell, preambles: _Preambles) -> float | None:
+    """Subcarrier spacing of preambles; short ones of NR have that of the carrier."""
+    if preambles is _SHORT:
+        return cell.scs_khz
+    return {_LONG: 1.25, _LONG_5_KHZ: 5.0, _FORMAT_4: 7.5}[preambles]
+
+
 def _prach_problems(cell: Cell) -> Iterator[tuple[str, str, str]]:
     formats = _PRACH_FORMATS[cell.rat]
     told = formats.get(cell.prach_format or "")
@@ -374,6 +404,42 @@ def _prach_problems(cell: Cell) -> Iterator[tuple[str, str, str]]:
         yield "prach_zcz", f"too large for format {cell.prach_format}", f"0 to {len(told.shifts) - 1}"
     if told is not None and cell.prach_root is not None and cell.prach_root > told.length - 2:
         yield "prach_root", f"too large for format {cell.prach_format}", f"0 to {told.length - 2}"
+
+
+# -------------------------------------------------------------------- frequency
+
+#: MHz of the first downlink channel of LTE bands (TS 36.101 table 5.7.3-1).
+_LOWEST_MHZ = {
+    "B1": 2110,
+    "B2": 1930,
+    "B3": 1805,
+    "B4": 2110,
+    "B5": 869,
+    "B7": 2620,
+    "B8": 925,
+    "B12": 729,
+    "B26": 859,
+    "B28": 758,
+    "B38": 2570,
+    "B40": 2300,
+    "B41": 2496,
+    "B42": 3400,
+    "B43": 3600,
+    "B66": 2110,
+}
+
+
+def frequency_mhz(cell: Cell) -> float | None:
+    """Frequency of a cell's downlink; None in a band that is unknown."""
+    if cell.rat is Rat.NR:
+        return _khz(cell.arfcn_dl) / 1000
+    lowest, band = _LOWEST_MHZ.get(cell.band), BANDS.get(cell.band)
+    return None if lowest is None or band is None else lowest + (cell.arfcn_dl - band.dl.start) / 10
+
+
+def subcarrier_khz(cell: Cell) -> int:
+    """Subcarrier spacing of a carrier; if no file says it, that of its SSB."""
+    return 15 if cell.rat is Rat.LTE else cell.scs_khz or ssb_khz(cell.arfcn_dl)
 
 
 def milliwatts(dbm: float) -> int:

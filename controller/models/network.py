@@ -427,6 +427,16 @@ class Cell(Noun):
     antenna_gain_dbi: Annotated[float, Field(ge=-10, le=40)] | None = Field(
         default=None, description="Gain of the antenna, less the loss of its feeder."
     )
+    antenna_height_m: Annotated[float, Field(ge=1, le=500)] | None = Field(
+        default=None, description="Height of the antenna above ground."
+    )
+    antenna_azimuth_deg: Annotated[float, Field(ge=0, lt=360)] | None = Field(
+        default=None,
+        description="Where the antenna points, clockwise from north; none if it points nowhere.",
+    )
+    antenna_tilt_deg: Annotated[float, Field(ge=-15, le=30)] | None = Field(
+        default=None, description="How far it points below the horizon, mechanically and electrically together."
+    )
     prach_root: Annotated[int, Field(ge=0, le=837)] | None = Field(
         default=None, description="First logical root sequence of the PRACH preambles."
     )

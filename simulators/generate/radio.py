@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from simulators.generate.contracts import MOCN_BANDS, OWN_PLANS, PLMN, has_own_carrier, on_air
 from simulators.generate.layout import Area, Base, Mast
@@ -28,6 +29,9 @@ class CellRow:
     tac: int
     primary_plmn: str
     max_tx_power_dbm: float
+    antenna_gain_dbi: int
+    antenna_height_m: int
+    antenna_azimuth_deg: int
     prach_root: int | str
     prach_zcz: int | str
     ssb_arfcn: int | str
@@ -89,18 +93,44 @@ _NODES_PER_REGION = 20_000
 _OWN_TAC = 60_000
 _OWN_NODES = 600_000
 
-#: PRACH root sequences of a cell, of the 838 of the long preambles: with eight, 64 preambles bear the delay of 12 km;
-#: with two of some 3 km, enough in towns (TS 36.211 §5.7.2). Cells in towns have the upper half.
-_ROOTS, _TOWN_ROOTS, _TOWN_ROOTS_FROM = 8, 2, 408
-#: zeroCorrelationZoneConfig for so many: cyclic shifts of 93 and of 26 (TS 36.211 table 5.7.2-2).
-_ZCZ, _TOWN_ZCZ = 11, 5
-#: Groups of three, one for each sector of a station: PCIs (TS 36.211 §6.11, TS 38.211 §7.4.2), and PRACH roots.
-_GROUPS = {"LTE": 168, "NR": 336, "roots": 17, "roots in towns": 71}
-#: Stations nearer than this differ in PCIs: neighbours are up to 10 km apart, two neighbours of one up to twice that.
-_REUSE_KM = 20.5
-#: Side of the tiles of the map in degrees, which is more than that anywhere in Peru.
-_TILE = 0.2
 
+class _Roots(NamedTuple):
+    """A plan of PRACH roots for cells that reach equally far, of the 838 of the long preambles (TS 36.211 §5.7.2).
+
+    Attributes:
+        each: Roots of a cell, which its 64 preambles need with its cyclic shift.
+        zcz: zeroCorrelationZoneConfig for that shift.
+        first: Its first root; plans don't overlap.
+        groups: Groups of three cells, one for each sector of a station.
+        reach_km: What the shift bears.
+    """
+
+    each: int
+    zcz: int
+    first: int
+    groups: int
+    reach_km: float
+
+
+#: Plans for masts far from others, near to others, and in towns.
+_ROOTS = {
+    "roots": _Roots(8, 11, 0, 15, 12.3),
+    "roots near others": _Roots(4, 8, 360, 19, 5.6),
+    "roots in towns": _Roots(2, 5, 588, 41, 2.7),
+}
+#: Groups of three, one for each sector of a station: PCIs, on NR each fourth, since sectors that face each other then
+#: differ modulo 4, too (TS 36.211 §6.11, TS 38.211 §7.4.2), and PRACH roots.
+_GROUPS = {"LTE": 168, "NR": 84, **{kind: roots.groups for kind, roots in _ROOTS.items()}}
+#: How far NR cells reach, and the farthest cells of all.
+_NR_REACH_KM, _WIDEST_KM = 5.2, 12.3
+#: Masts with another one nearer than this are near others, in km.
+_NEAR_KM = 8.0
+#: Side of the tiles of the map in degrees, and in km at the least (in the south of Peru).
+_TILE, _TILE_KM = 0.25, 26
+
+#: Gains of antennas in dBi, of NR with beams, and their heights in m.
+_LTE_GAIN, _NR_GAIN = 17, 24
+_HEIGHT, _TOWN_HEIGHT = 30, 25
 #: People of a place from which on cells are small and send with 3 dB less.
 _DENSE = 50_000
 #: People of a place from which on its masts are so near to each other that cells reach no farther than 3 km.
@@ -126,39 +156,69 @@ def plan_codes(areas: Iterable[Area]) -> Codes:
 
     Stations take turns by number, so neighbours in number, which are so in place, differ to begin with.
     """
+    bases = [base for area in areas for base in area.bases]
+    near = _near_others([base.mast for base in bases if base.kind.lte])
     planned: dict[tuple[str, str], int] = {}
-    users: dict[tuple[str, int, int], list[tuple[Mast, int]]] = defaultdict(list)
-    for base in (base for area in areas for base in area.bases):
-        row, column = math.floor(base.mast.latitude / _TILE), math.floor(base.mast.longitude / _TILE)
-        for kind in _kinds_of_codes(base):
+    users: dict[tuple[str, int, int], list[tuple[Mast, float, int]]] = defaultdict(list)
+    for base in bases:
+        for kind, reach in _kinds_of_codes(base, near):
             nearest: dict[int, float] = {}
-            for tile in ((kind, row + north, column + east) for north in (-1, 0, 1) for east in (-1, 0, 1)):
-                for mast, group in users.get(tile, ()):
-                    nearest[group] = min(nearest.get(group, math.inf), base.mast.km_to(mast))
+            beyond = 0 if kind in _ROOTS else 2 * _WIDEST_KM
+            for tile in _tiles(base.mast, reach + _WIDEST_KM + beyond):
+                for mast, its, group in users.get((kind, *tile), ()):
+                    margin = base.mast.km_to(mast) / (reach + its + beyond)
+                    nearest[group] = min(nearest.get(group, 1.0), margin)
             turn, groups = base.number + 37 * base.mast.place.region.index, _GROUPS[kind]
             ordered = [(turn + step) % groups for step in range(groups)]
-            chosen = max(ordered, key=lambda group: min(nearest.get(group, math.inf), _REUSE_KM))
+            chosen = max(ordered, key=lambda group: nearest.get(group, 1.0))
             planned[base.id, kind] = chosen
-            users[kind, row, column].append((base.mast, chosen))
+            (own,) = _tiles(base.mast, 0)
+            users[kind, *own].append((base.mast, reach, chosen))
     return planned
 
 
-def _kinds_of_codes(base: Base) -> Iterator[str]:
+def _tiles(mast: Mast, km: float) -> Iterator[tuple[int, int]]:
+    """Tiles of the map that hold all masts up to a distance, and some that are farther away."""
+    row, column = math.floor(mast.latitude / _TILE), math.floor(mast.longitude / _TILE)
+    around = range(-math.ceil(km / _TILE_KM), math.ceil(km / _TILE_KM) + 1)
+    return ((row + north, column + east) for north in around for east in around)
+
+
+def _near_others(masts: Sequence[Mast]) -> Set[str]:
+    """Masts with another one near them."""
+    on: dict[tuple[int, int], dict[str, Mast]] = defaultdict(dict)
+    for mast in masts:
+        (own,) = _tiles(mast, 0)
+        on[own][mast.id] = mast
+    return {
+        mast.id
+        for mast in masts
+        if any(
+            other.id != mast.id and mast.km_to(other) < _NEAR_KM
+            for tile in _tiles(mast, _NEAR_KM)
+            for other in on.get(tile, {}).values()
+        )
+    }
+
+
+def _in_town(mast: Mast) -> bool:
+    return mast.place.population >= _TOWN
+
+
+def _kinds_of_codes(base: Base, near: Set[str]) -> Iterator[tuple[str, float]]:
+    """Kinds of codes of a station, and how far the cells with them reach."""
     if base.kind.lte:
-        yield "LTE"
-        yield "roots in towns" if base.mast.place.population >= _TOWN else "roots"
+        alone = "roots near others" if base.mast.id in near else "roots"
+        kind = "roots in towns" if _in_town(base.mast) else alone
+        yield from ((one, _ROOTS[kind].reach_km) for one in ("LTE", kind))
     if base.kind.nr:
-        yield "NR"
+        yield "NR", _NR_REACH_KM
 
 
-def _prach_root(base: Base, sector: int, codes: Codes) -> int:
-    if base.mast.place.population >= _TOWN:
-        return _TOWN_ROOTS_FROM + _TOWN_ROOTS * (3 * codes[base.id, "roots in towns"] + sector - 1)
-    return _ROOTS * (3 * codes[base.id, "roots"] + sector - 1)
-
-
-def _prach_zcz(base: Base) -> int:
-    return _TOWN_ZCZ if base.mast.place.population >= _TOWN else _ZCZ
+def _prach(base: Base, sector: int, codes: Codes) -> tuple[int, int]:
+    """First root and zeroCorrelationZoneConfig of an LTE cell."""
+    kind, roots = next((kind, roots) for kind, roots in _ROOTS.items() if (base.id, kind) in codes)
+    return roots.first + roots.each * (3 * codes[base.id, kind] + sector - 1), roots.zcz
 
 
 def cells(area: Area, seed: int, codes: Codes) -> Iterator[CellRow]:
@@ -167,7 +227,9 @@ def cells(area: Area, seed: int, codes: Codes) -> Iterator[CellRow]:
         sectors = 3 if base.mast.place.population >= 1000 else 2
         for carrier in _carriers(base, seed):
             for sector in range(1, sectors + 1):
-                pci = 3 * codes[base.id, carrier.rat] + sector - 1
+                group = codes[base.id, carrier.rat] * (4 if carrier.rat == "NR" else 1)
+                pci = 3 * group + sector - 1
+                root, zcz = _prach(base, sector, codes) if carrier.rat == "LTE" else ("", "")
                 yield CellRow(
                     station=base.id,
                     id=f"{carrier.band}-{sector}",
@@ -181,8 +243,11 @@ def cells(area: Area, seed: int, codes: Codes) -> Iterator[CellRow]:
                     tac=_tac(area, carrier),
                     primary_plmn=PLMN[carrier.tenant],
                     max_tx_power_dbm=carrier.power_dbm - (3 if base.mast.place.population >= _DENSE else 0),
-                    prach_root=_prach_root(base, sector, codes) if carrier.rat == "LTE" else "",
-                    prach_zcz=_prach_zcz(base) if carrier.rat == "LTE" else "",
+                    antenna_gain_dbi=_NR_GAIN if carrier.rat == "NR" else _LTE_GAIN,
+                    antenna_height_m=_TOWN_HEIGHT if _in_town(base.mast) else _HEIGHT,
+                    antenna_azimuth_deg=360 * (sector - 1) // sectors,
+                    prach_root=root,
+                    prach_zcz=zcz,
                     ssb_arfcn=carrier.ssb,
                 )
 

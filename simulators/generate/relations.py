@@ -58,7 +58,7 @@ def _first(cells: Sequence[CellRow], rat: str) -> list[CellRow]:
 
 
 def _handovers(masts: Sequence[Mast], sectors: Mapping[str, Sequence[CellRow]]) -> Iterator[NeighbourRow]:
-    """Relations, both ways, between sectors of nearest masts that point at each other."""
+    """Relations, both ways, between sectors of nearest masts that point at each other, and differ in PCI modulo 3."""
     tiles: dict[tuple[int, int], list[Mast]] = defaultdict(list)
     for mast in masts:
         if sectors[mast.id]:
@@ -74,7 +74,8 @@ def _handovers(masts: Sequence[Mast], sectors: Mapping[str, Sequence[CellRow]]) 
         ]
         if near and (nearest := min(near))[0] <= _RADIUS_KM:
             here = _towards(mast, nearest[2], sectors[mast.id])
-            there = _towards(nearest[2], mast, sectors[nearest[1]])
+            differing = [cell for cell in sectors[nearest[1]] if (cell.pci - here.pci) % 3]
+            there = _towards(nearest[2], mast, differing or sectors[nearest[1]])
             yield NeighbourRow(here.station, here.id, there.station, there.id, "true")
             yield NeighbourRow(there.station, there.id, here.station, here.id, "true")
 
@@ -84,10 +85,10 @@ def _tile(mast: Mast) -> tuple[int, int]:
 
 
 def _towards(mast: Mast, other: Mast, sectors: Sequence[CellRow]) -> CellRow:
-    """The sector that points at another mast: the first points north, the others follow clockwise."""
+    """The sector that points at another mast, most of all."""
     east = (other.longitude - mast.longitude) * math.cos(math.radians(mast.latitude))
-    turn = math.atan2(east, other.latitude - mast.latitude) / (2 * math.pi)
-    return sectors[round(turn * len(sectors)) % len(sectors)]
+    degrees = math.degrees(math.atan2(east, other.latitude - mast.latitude))
+    return min(sectors, key=lambda cell: abs((cell.antenna_azimuth_deg - degrees + 180) % 360 - 180))
 
 
 def _anchors(cells: Sequence[CellRow], dependent: set[str]) -> Iterator[NeighbourRow]:

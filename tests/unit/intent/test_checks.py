@@ -172,6 +172,13 @@ def _lte(draft: Draft, **changes: Any) -> None:
     draft["cells"][0].update(changes)
 
 
+def _apart(draft: Draft, pci: int) -> None:
+    """Change the PCI of the LTE cell of S1, and put S2 on the next hill."""
+    draft["sites"].append(draft["sites"][0] | {"id": "next", "latitude": 0.01})
+    draft["stations"][1]["site"] = "next"
+    _lte(draft, pci=pci)
+
+
 def _nr(draft: Draft, **changes: Any) -> None:
     """Change the NR cell of S1."""
     draft["cells"][1].update(changes)
@@ -471,6 +478,10 @@ CASES: list[tuple[Check, list[str], Callable[[Draft], object]]] = [
     (Check.CARRIER_BAND, FIRST, lambda d: _lte(d, bandwidth_mhz=1.4)),
     (Check.PCI_COLLISION, LTE, lambda d: _lte(d, pci=2)),
     (Check.PCI_CONFUSION, NR, _pci_confusion),
+    (Check.PCI_MOD_3, FIRST, lambda d: _lte(d, pci=5)),
+    (Check.PCI_MOD_4, ["S1/nr"], lambda d: _nr(d, pci=6)),
+    (Check.PCI_MOD_30, FIRST, lambda d: _apart(d, 32)),
+    (Check.RADIO_UNCHECKED, NETWORK, lambda d: _apart(d, 5)),
     (Check.PRACH_CLASH, LTE, lambda d: [cell.update(prach_root=40) for cell in d["cells"] if cell["rat"] == "LTE"]),
     (Check.EIRP_LICENCE, FIRST, lambda d: _lte(d, max_tx_power_dbm=46, antenna_gain_dbi=17.5, max_eirp_dbm=63)),
     (Check.RADIO_UNCHECKED, NETWORK, lambda d: _lte(d, max_tx_power_dbm=46, max_eirp_dbm=63)),

@@ -57,7 +57,7 @@ def test_carriers_and_technologies_have_pcis_of_their_own() -> None:
 
 def test_neighbours_whose_ranges_of_prach_roots_overlap_clash_and_what_is_open_is_said() -> None:
     def codes(*plans: dict[str, object]) -> dict[str, list[str]]:
-        net = network([(n * 9 * _KM, 0, n) for n in range(len(plans))])
+        net = network([(n * 5 * _KM, 0, n) for n in range(len(plans))])
         of = {f"S{n}": plan for n, plan in enumerate(plans)}
         cells = [cell.model_copy(update=of[cell.station]) for cell in net.cells if cell.rat is Rat.LTE]
         found: dict[str, list[str]] = {}
@@ -96,6 +96,79 @@ def test_neighbours_with_one_prach_root_clash_and_two_neighbours_of_one_site_do_
     assert clashing(9.9, 120, 130) == set()
     assert clashing(9.9, None, None) == set()  # left to the field: nobody knows
     assert clashing(5.1, 120, 20, 120) == set()  # preambles sent to one don't reach the other
+
+
+def reaching(net: Network, *facts: dict[str, Any]) -> Network:
+    """The network with these facts about the LTE cells of its stations, in their order."""
+    of = {f"S{n}": fact for n, fact in enumerate(facts)}
+    cells = (cell.model_copy(update=of.get(cell.station, {})) if cell.rat is Rat.LTE else cell for cell in net.cells)
+    return net.model_copy(update={"cells": tuple(cells)})
+
+
+def about_lte(net: Network) -> dict[str, set[str]]:
+    """Severities of findings about PCIs of LTE cells, by code."""
+    said: dict[str, set[str]] = {}
+    for one in compile_intent(net, TODAY).findings:
+        if one.code.startswith("pci-") and one.cell in ("", "lte"):
+            said.setdefault(one.code, set()).add(one.severity)
+    return said
+
+
+WIDE, NARROW = {"prach_zcz": 11}, {"prach_zcz": 5}  # some 12.2 and 2.6 km
+
+
+def test_neighbours_are_those_whose_reaches_meet_and_only_known_reaches_make_errors() -> None:
+    far = network([(0, 0, 5), (23 * _KM, 0, 5)])
+    assert about_lte(reaching(far, WIDE, WIDE)) == {"pci-collision": {"error"}}
+    assert about_lte(reaching(far, WIDE, NARROW)) == {}
+    assert about_lte(reaching(network([(0, 0, 5), (14 * _KM, 0, 5)]), WIDE, NARROW)) == {"pci-collision": {"error"}}
+    assert about_lte(reaching(network([(0, 0, 5), (6 * _KM, 0, 5)]), NARROW, NARROW)) == {}
+    three = network([(0, 0, 5), (46 * _KM, 0, 5), (23 * _KM, 0, 9)])
+    assert about_lte(reaching(three, WIDE, WIDE, WIDE)) == {"pci-confusion": {"error"}}
+    assert about_lte(reaching(three, WIDE, WIDE, NARROW)) == {}
+    near = network([(0, 0, 5), (9 * _KM, 0, 5)])
+    assert about_lte(near) == {"pci-collision": {"warning"}}, "5 km are assumed of each"
+    assert about_lte(reaching(near, WIDE)) == {"pci-collision": {"warning"}}
+
+
+def test_a_check_that_needs_a_reach_which_nobody_says_is_named() -> None:
+    far = network([(0, 0, 5), (23 * _KM, 0, 5)])
+    said = [one.message for one in compile_intent(far, TODAY).findings if one.code == "radio-unchecked"]
+    wanted = "give prach_zcz (on NR with prach_format), or max_tx_power_dbm, antenna_gain_dbi and antenna_height_m"
+    text = (
+        "PCIs of 4 cells are also those of others that may be near enough: nobody says how far they reach, and 5 km "
+        f"was assumed (S0/lte, S0/nr, S1/lte and 1 more); {wanted}"
+    )
+    assert said == [text]
+    known = reaching(far, NARROW, NARROW)
+    (told,) = [one.message for one in compile_intent(known, TODAY).findings if one.code == "radio-unchecked"]
+    assert "of 2 cells" in told
+    assert "lte" not in told
+
+
+def test_cells_that_face_each_other_differ_modulo_3_and_others_need_not() -> None:
+    def said(here: float | None, there: float | None, pci: int = 8) -> dict[str, set[str]]:
+        facts = ({"antenna_azimuth_deg": one, **WIDE} for one in (here, there))
+        net = reaching(network([(0, 0, 5), (3 * _KM, 0, pci)]), *facts)
+        nr = ("antenna_azimuth_deg", 90.0)  # both point eastwards
+        cells = (one.model_copy(update=dict([nr])) if one.rat is Rat.NR else one for one in net.cells)
+        return about_lte(net.model_copy(update={"cells": tuple(cells)}))
+
+    assert said(0, 180) == {"pci-mod-3": {"warning"}}  # S1 is north of S0
+    assert said(350, 130) == {"pci-mod-3": {"warning"}}
+    assert said(180, 0) == {}, "back to back"
+    assert said(0, 180, pci=9) == {}
+    assert said(None, 180) == {}
+    assert said(None, None, pci=35) == {"pci-mod-30": {"info"}}
+
+
+def test_one_finding_tells_of_a_pair_and_names_the_gravest_remainder() -> None:
+    net = reaching(network([(0, 0, 5), (3 * _KM, 0, 35)]), {"antenna_azimuth_deg": 0.0}, {"antenna_azimuth_deg": 180.0})
+    (told,) = [one.message for one in compile_intent(net, TODAY).findings if one.cell == "lte"]
+    assert told == (
+        "cell S0/lte: PCI 5 and PCI 35 of S1/lte, 3.0 km away, which faces it, are equal modulo 3, and modulo 30: they "
+        "disturb each other's synchronisation signals; give one of them another PCI"
+    )
 
 
 def test_a_city_reuses_pcis_beyond_the_nearest_sites() -> None:
@@ -157,7 +230,7 @@ def test_very_many_equal_pcis_are_found_without_comparing_each_with_each() -> No
 
     with patch("math.dist", counted):
         assert len({one.station for one in code_findings(net, net.cells)}) == 1000
-    assert len(compared) < 400_000  # each with each would be 500,000 for each technology
+    assert len(compared) < 500_000  # each with each would be 500,000 for each technology
 
 
 # Around the date line and the pole, too, where degrees mean other distances or jump.

@@ -31,10 +31,12 @@ CELL = f"/ManagedElement[{STATION}]/ENBFunction[1]/EUtranCellFDD[B28-1]"
 
 @pytest.fixture(scope="module")
 def shipped() -> Network:
-    """The shipped network but for how long stations hold their time, which none of them tells."""
+    """The shipped network but for facts that no station tells: its antennas, and how long it holds its time."""
     network = load_network(SHIPPED)
+    facts = ("prach_zcz", "antenna_gain_dbi", "antenna_height_m", "antenna_azimuth_deg")
+    untold = dict.fromkeys(facts)
     stations = tuple(one.model_copy(update={"holdover_hours": None}) for one in network.stations)
-    cells = tuple(one.model_copy(update={"prach_zcz": None}) for one in network.cells)
+    cells = tuple(one.model_copy(update=untold) for one in network.cells)
     return network.model_copy(update={"stations": stations, "cells": cells})
 
 

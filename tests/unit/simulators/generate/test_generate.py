@@ -173,7 +173,8 @@ def test_each_cell_has_a_power_and_what_its_technology_has_of_prach_root_and_ssb
     assert all((cell.prach_root is None) is (cell.rat is Rat.NR) for cell in peru.cells)
     assert all((cell.ssb_arfcn is None) is (cell.rat is Rat.LTE) for cell in peru.cells)
     roots = {cell.prach_root for cell in peru.cells if cell.prach_root is not None}
-    assert roots == {*range(0, 408, 8), *range(408, 834, 2)}
+    assert roots <= {*range(0, 360, 8), *range(360, 588, 4), *range(588, 834, 2)}
+    assert {cell.prach_zcz for cell in peru.cells if cell.prach_root is not None} == {5, 8, 11}
     assert not list(code_findings(peru, peru.cells))
 
 
