@@ -249,6 +249,7 @@ def _station_fact(network: Network, station: Station, parts: frozenset[GnbPart])
         owners=(station.owner or HOST,) if station.id in network.central_units else HOST_OWNED,
         parts=tuple(part for part in GnbPart if part in parts),
         gnb_du_id=station.gnb_du_id if parts == {GnbPart.DU} else None,
+        lte_power_in_a_db=network.lte_power_unit(station).in_a_db,
     )
 
 

@@ -34,6 +34,7 @@ class StationFact:
         anr: Whether it finds neighbours itself (ANR); None if Minka does not manage that.
         parts: Parts of a gNB at this endpoint.
         gnb_du_id: Its gNB-DU id; None if it is a whole gNB.
+        lte_power_in_a_db: How many units of the power of its LTE cells are one dB.
     """
 
     station: str
@@ -48,6 +49,7 @@ class StationFact:
     owners: Owners = HOST_OWNED
     parts: tuple[GnbPart, ...] = tuple(GnbPart)
     gnb_du_id: int | None = None
+    lte_power_in_a_db: int = 10
 
 
 @dataclass(frozen=True, slots=True)

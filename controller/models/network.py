@@ -182,6 +182,18 @@ class EnDc(StrEnum):
         return self is not EnDc.OPTION_3A
 
 
+class PowerUnit(StrEnum):
+    """Unit in which LTE stations take maximumTransmissionPower, of which no text of TS 28.658 that we found says it."""
+
+    TENTHS = "0.1 dBm"
+    WHOLE = "dBm"
+
+    @property
+    def in_a_db(self) -> int:
+        """How many of it are one dB."""
+        return 10 if self is PowerUnit.TENTHS else 1
+
+
 def _option(value: object) -> object:
     """In YAML a choice such as 3 is a number where it has no quotes."""
     return str(value) if type(value) is int else value
@@ -218,6 +230,9 @@ class NetworkHeader(Noun):
         EnDc.OPTION_3X,
         description="How NR cells that are not standalone carry packets: 3 over X2-U and the eNB's S1-U, 3a over an "
         "S1-U of the gNB's own, 3x over both.",
+    )
+    lte_power_unit: PowerUnit = Field(
+        PowerUnit.TENTHS, description="Unit in which LTE stations take their power (maximumTransmissionPower)."
     )
     management: ManagementDefaults = ManagementDefaults()
     performance: PerformanceData | None = Field(
@@ -303,6 +318,9 @@ class Station(Noun):
     enb_plmn: Plmn | None = Field(None, description="PLMN of its global eNB id; none means the host's.")
     gnb_plmn: Plmn | None = Field(None, description="PLMN of its global gNB id; none means the host's.")
     standalone: bool | None = Field(None, description="Whether its NR cells are standalone; none means the network's.")
+    lte_power_unit: PowerUnit | None = Field(
+        None, description="Unit in which it takes the power of LTE cells; none means the network's."
+    )
     holdover_hours: Annotated[float, Field(gt=0, le=1000)] | None = Field(
         None, description="How long its TDD cells may serve without an external time source."
     )
@@ -942,6 +960,10 @@ class Network(Noun):
             found[node] = None
             node = self.backhaul_by_id[node].parent
         return tuple(found)
+
+    def lte_power_unit(self, station: Station) -> PowerUnit:
+        """Unit in which a station takes the power of its LTE cells."""
+        return station.lte_power_unit or self.header.lte_power_unit
 
     def is_standalone(self, station: Station) -> bool:
         """Whether a station's NR cells have cores of their own (NG), and do not only serve beside LTE cells (EN-DC)."""

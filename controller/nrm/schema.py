@@ -101,8 +101,8 @@ class LeafRole(StrEnum):
     #: NR-ARFCN of the cell-defining SSB.
     SSB = "ssb"
     PRACH_ROOT = "prach-root"
-    #: Largest power of a cell or carrier, in tenths of a dBm, and in milliwatts.
-    POWER_DECIDBM = "power-decidbm"
+    #: Largest power of a cell or carrier, in dBm or parts of it as the station takes them, and in milliwatts.
+    POWER_DBM = "power-dbm"
     POWER_MILLIWATTS = "power-milliwatts"
     #: In a neighbour relation: the other cell's distinguished name; whether ANR may remove it; whether handover is
     #: allowed.

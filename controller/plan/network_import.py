@@ -95,7 +95,7 @@ class _Import:
             if isinstance(seen, str):
                 self._notes.add(f"left out, not read: {seen}", name)
             else:
-                self._take(name, read_station(seen.tree))
+                self._take(name, read_station(seen.tree, self._frame.network.header.lte_power_unit.in_a_db))
         self._take_relations()
         self._leave_out_dangling()
         network = self._network(today)

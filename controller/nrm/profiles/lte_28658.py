@@ -11,13 +11,16 @@ Decisions:
       of the GTP-U paths (TS 29.281 §7.2, echo).
     - ANR may not remove a neighbour relation of ours. What is known of cells elsewhere stands beside ManagedElement
       (``controller.nrm.profiles.externals``).
-    - Power is written as maximumTransmissionPower, in tenths of a dBm; referenceSignalPower is left as it is. The PRACH
-      root sequence is rootSequenceIndex (TS 28.658 §4.3.21, EUtranCellNMCentralizedSON).
+    - Power is written as maximumTransmissionPower, in the station's unit: tenths of a dBm, if files say nothing else
+      (``lte_power_unit``), since no text of TS 28.658 that we found says it; referenceSignalPower is left as it is. The
+      PRACH root sequence is rootSequenceIndex (TS 28.658 §4.3.21, EUtranCellNMCentralizedSON).
     - TDD cells are those in bands 33 to 53 (TS 36.101 §5.5); their frame configuration starts as
       2/7 and is then left as it is.
 """
 
 from __future__ import annotations
+
+import math
 
 from controller.inventory.radio import BANDS, joined_identity
 from controller.models.facts import BroadcastFact, CellFact, CoreLinkFact, Interface, LinkKind, NeighbourFact, ShareFact
@@ -151,9 +154,9 @@ def _cell(name: str, *carrier: LeafSpec, tdd: bool) -> NodeSpec:
             number("pci", "PCI", mutability=_LOCKED, roles=(LeafRole.PCI,)),
             number(
                 "maximumTransmissionPower",
-                "transmission power 0.1 dBm",
+                "transmission power",
                 mutability=_LOCKED,
-                roles=(LeafRole.POWER_DECIDBM,),
+                roles=(LeafRole.POWER_DBM,),
             ),
             number("referenceSignalPower", "reference signal power"),
             number("rootSequenceIndex", "PRACH root", mutability=_LOCKED, roles=(LeafRole.PRACH_ROOT,)),
@@ -266,7 +269,7 @@ def _render_cell(facts: StationFacts, cell: CellFact, enb: Path, out: Output) ->
         "tac": str(cell.tac),
         "pci": str(cell.pci),
         **(_tdd_carrier(cell) if tdd else _fdd_carrier(cell)),
-        **_planned(cell),
+        **_planned(cell, facts.station.lte_power_in_a_db, out),
     }
     path = out.add(_cell_spec(cell.band), enb, (cell.cell,), leaves, cell.owners)
     for broadcast in facts.broadcasts[cell.cell]:
@@ -314,11 +317,15 @@ def _tdd_carrier(cell: CellFact) -> dict[LeafName, Value]:
     }
 
 
-def _planned(cell: CellFact) -> dict[LeafName, Value]:
-    """Values that network files may leave out."""
+def _planned(cell: CellFact, in_a_db: int, out: Output) -> dict[LeafName, Value]:
+    """Values that network files may leave out; power in the station's unit, never more than planned."""
     power, root = cell.max_tx_power_dbm, cell.prach_root
+    written = 0 if power is None else math.floor(round(power * in_a_db, 3))
+    if power is not None and written < round(power * in_a_db, 3):
+        text = f"cell {cell.station}/{cell.cell} gets {written / in_a_db:g} dBm of {power:g}: its station takes no less"
+        out.find("unenforceable", f"{text} than {1 / in_a_db:g} dB", cell=cell.cell)
     return {
-        **({} if power is None else {"maximumTransmissionPower": str(round(power * 10))}),
+        **({} if power is None else {"maximumTransmissionPower": str(written)}),
         **({} if root is None else {"rootSequenceIndex": str(root)}),
     }
 

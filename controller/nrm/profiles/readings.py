@@ -133,8 +133,13 @@ _OWN = {
 _NODE_PLMN = {Rat.LTE: "enb_plmn", Rat.NR: "gnb_plmn"}
 
 
-def read_station(tree: Tree) -> StationReading:
-    """The content of one station's tree, in canonical values."""
+def read_station(tree: Tree, lte_power_in_a_db: int = 10) -> StationReading:
+    """The content of one station's tree, in canonical values.
+
+    Args:
+        tree: What it carries.
+        lte_power_in_a_db: How many units of the power of its LTE cells are one dB.
+    """
     below: dict[Path, list[Path]] = defaultdict(list)
     for path in tree:
         below[parent(path)].append(path)
@@ -158,7 +163,7 @@ def read_station(tree: Tree) -> StationReading:
         elif node.role is NodeRole.SHARE:
             shares[cell_of(path)].append(_share(node, path, leaves, below.get(path, ())))
         elif node.is_cell:
-            cells.append(_cell(profile.rat, node, path, tree, below))
+            cells.append(_cell(profile.rat, node, path, tree, below, lte_power_in_a_db))
         elif LeafRole.HOST_CELLS in node.leaf_by_role:
             for host in _host_cells(leaves[node.leaf(LeafRole.HOST_CELLS)]):
                 own[host] |= _own_cell(node, leaves, below.get(path, ()))
@@ -250,7 +255,9 @@ def _node_plmn(function: NodeSpec, field: str, below: Sequence[Path]) -> dict[st
     return {}
 
 
-def _cell(rat: Rat, node: NodeSpec, path: Path, tree: Tree, below: Mapping[Path, Sequence[Path]]) -> CellReading:
+def _cell(
+    rat: Rat, node: NodeSpec, path: Path, tree: Tree, below: Mapping[Path, Sequence[Path]], in_a_db: int
+) -> CellReading:
     broadcasts: dict[Plmn, tuple[Snssai, ...]] = {}
     own: dict[Plmn, OwnReading] = {}
     for entry in below.get(path, ()):
@@ -265,21 +272,21 @@ def _cell(rat: Rat, node: NodeSpec, path: Path, tree: Tree, below: Mapping[Path,
     return CellReading(
         cell=step(path)[1][0],
         rat=rat,
-        fields=_fields(node, tree[path], _CARRIER) | _power(node, path, tree),
+        fields=_fields(node, tree[path], _CARRIER) | _power(node, path, tree, in_a_db),
         tdd=node.tdd,
         broadcasts=broadcasts,
         own=own,
     )
 
 
-def _power(cell: NodeSpec, path: Path, tree: Tree) -> dict[str, str]:
+def _power(cell: NodeSpec, path: Path, tree: Tree, in_a_db: int) -> dict[str, str]:
     """Most power of a cell, its own or that of its only carrier, if that is a number."""
-    own = str(tree[path].get(cell.leaf(LeafRole.POWER_DECIDBM), ""))
+    own = str(tree[path].get(cell.leaf(LeafRole.POWER_DBM), ""))
     places = carriers_of(tree, path)
     _, carrier = declared(places[0]) if len(places) == 1 else (None, None)
     power = "" if carrier is None else str(tree.get(places[0], {}).get(carrier.leaf(LeafRole.POWER_MILLIWATTS), ""))
     if own.removeprefix("-").isdecimal():
-        return {"max_tx_power_dbm": str(int(own) / 10)}
+        return {"max_tx_power_dbm": str(int(own) / in_a_db)}
     return {"max_tx_power_dbm": str(dbm_of(int(power)))} if power.isdecimal() and int(power) else {}
 
 

@@ -10,6 +10,7 @@ from controller.models.errors import NotFoundError
 from controller.models.facts import BroadcastFact, CellFact, Fact, LinkKind
 from controller.models.network import Rat, ResourceType
 from controller.nrm.profiles import Rendered, cell_of, cell_path, is_carrier, render, root_spec
+from controller.nrm.profiles.readings import read_station
 from controller.nrm.schema import Mutability, NodeSpec, spec_of
 from controller.nrm.tree import name_of, parent, path_of, step
 from tests.unit.nrm import samples
@@ -367,6 +368,22 @@ def test_cell_paths_are_those_that_render_makes() -> None:
     tree = render(BOTH, samples.station_facts(LTE_CELLS + NR_CELLS)).tree
     for cell in LTE_CELLS + NR_CELLS:
         assert "cellLocalId" in tree[cell_path(BOTH, STATION, cell.cell, cell.rat, cell.band)]
+
+
+def test_the_power_of_lte_cells_is_in_the_unit_of_the_station_and_never_more_than_planned() -> None:
+    def rendered(in_a_db: int, dbm: float) -> Rendered:
+        facts = samples.station_facts(LTE_CELLS[:1])
+        facts[0] = replace(samples.station(), lte_power_in_a_db=in_a_db)
+        facts[1] = replace(LTE_CELLS[0], max_tx_power_dbm=dbm)
+        return render(("lte-28658",), facts)
+
+    for in_a_db, dbm, written in ((10, 43.5, "435"), (1, 43, "43"), (1, 43.5, "43")):
+        made = rendered(in_a_db, dbm)
+        assert made.tree[FDD]["maximumTransmissionPower"] == written
+        (cell,) = read_station(made.tree, in_a_db).cells
+        assert float(cell.fields["max_tx_power_dbm"]) <= dbm
+        told = [one.message for one in made.findings if "dBm" in one.message]
+        assert bool(told) is (dbm != float(cell.fields["max_tx_power_dbm"]))
 
 
 def test_mutabilities_of_what_is_dangerous() -> None:
