@@ -265,6 +265,10 @@ class JournalStep(StrEnum):
     FINISHED = "finished"
 
 
+#: Steps after which edits of a transaction may be in the candidate.
+EDITING_STEPS = (JournalStep.EDITING, JournalStep.COMMITTING, JournalStep.REVERTING)
+
+
 class JournalEntry(Noun):
     """One row of a device transaction's journal.
 

@@ -8,18 +8,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Column, Integer, LargeBinary, Row, String, Table, bindparam, select, update
+from sqlalchemy import Column, Integer, LargeBinary, Row, String, Table, and_, bindparam, select, update
 
 from controller.models.errors import ConflictError, MinkaError, NotClearedError, RepairStoppedError
-from controller.models.run import JournalEntry, JournalStep
+from controller.models.packing import unpacked
+from controller.models.plan import Change
+from controller.models.run import EDITING_STEPS, JournalEntry, JournalStep
 from controller.ports.store import Claim, Journal, Sync
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.holds import repair_stopped
 from controller.store.integrity import doubted
 from controller.store.leases import Holders, holds, leases, lock, lost
+from controller.store.plans import changes
 from controller.store.queries import INSERTS
 from controller.store.repository import SqlRepository, grouped, reads
-from controller.store.run_rows import jobs
+from controller.store.run_rows import jobs, runs
 from controller.store.transaction import Tx
 
 journal = Table(
@@ -48,6 +51,16 @@ _ROWS = {
 }
 _OF_JOURNAL = select(journal).order_by(journal.c.transaction, journal.c.seq)
 _CLEARED = select(jobs.c.id, jobs.c.blocked, jobs.c.closes)
+#: The newest edit of the ended jobs of a device.
+_EDITED = (
+    select(changes.c.content, journal.c.phase)
+    .join_from(jobs, runs, runs.c.id == jobs.c.run)
+    .join(changes, and_(changes.c.plan == runs.c.plan, changes.c.station == jobs.c.station))
+    .join(journal, journal.c.job == jobs.c.id)
+    .where(jobs.c.station == bindparam("device"), jobs.c.finished.is_not(None), journal.c.step.in_(EDITING_STEPS))
+    .order_by(journal.c.at.desc(), journal.c.seq.desc())
+    .limit(1)
+)
 _OF_DEVICE = update(leases).where(leases.c.station == bindparam("device"))
 _LOCKERS_OF = select(leases.c.lock_sessions).where(leases.c.station == bindparam("device"))
 #: The value of ``lock_sessions`` before a session asks for the lock, and after it has got it: then no other of our
@@ -82,6 +95,11 @@ class SqlJournal(SqlRepository, Journal[Sync]):
     def find(self, tx: Tx, transactions: Sequence[str]) -> list[list[JournalEntry]]:
         found = _entries(tx, set(transactions))
         return [found[transaction] for transaction in transactions]
+
+    @reads
+    def edited_earlier(self, tx: Tx, station: str) -> tuple[Change, int] | None:
+        row = tx.execute(_EDITED, {"device": station}).first()
+        return None if row is None else (unpacked(Change, row.content), row.phase)
 
     @reads
     def lock_sessions(self, tx: Tx, station: str) -> frozenset[str]:

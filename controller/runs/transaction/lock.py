@@ -129,19 +129,22 @@ class Lock:
         return mark is not None and bool(mark.persist)
 
     async def _left_by_us(self, session: DeviceSession) -> bool:
-        """Whether the candidate contains exactly what edits of this transaction make of running.
+        """Whether the candidate contains exactly what edits of this transaction make of running, or of the last one.
 
         That may be those of several phases: running may have gone back meanwhile, by the timer or a cancel, and some
-        servers leave the candidate as it was.
+        servers leave the candidate as it was. A job may have ended before it could reach its device again.
         """
-        last = self._record.edited
-        if last is None or self._change is None:
+        last, earlier = self._record.edited, await self._record.edited_earlier()
+        edited = [(self._change, last.phase)] if last is not None and self._change is not None else []
+        edited += [earlier] if earlier is not None else []
+        if not edited:
             return False
         running, candidate = (await session.read()).tree, await session.read_candidate()
-        for edits in _in_a_row(self._change.phases[: last.phase + 1]):
-            with contextlib.suppress(DeviceRefusedError):
-                if apply_edits(self._root, running, edits) == candidate:
-                    return True
+        for change, phase in edited:
+            for edits in _in_a_row(change.phases[: phase + 1]):
+                with contextlib.suppress(DeviceRefusedError):
+                    if apply_edits(self._root, running, edits) == candidate:
+                        return True
         return False
 
 

@@ -8,7 +8,8 @@ from datetime import datetime
 from controller.models.alarm import REMEDIATION_STOPPED
 from controller.models.behaviour import Behaviour
 from controller.models.errors import LeaseLostError, NotClearedError, RepairStoppedError
-from controller.models.run import JournalEntry, JournalStep
+from controller.models.plan import Change
+from controller.models.run import EDITING_STEPS, JournalEntry, JournalStep
 from controller.nrm.tree import Path
 from controller.ports.clock import Clock
 from controller.ports.store import AsyncStore, Claim
@@ -154,6 +155,10 @@ class Record:
             state = await self._store.integrity.check_fences({station: generation})
             raise NotClearedError(f"{station} may not be worked on now: the record is in doubt: {state.doubt}")
 
+    async def edited_earlier(self) -> tuple[Change, int] | None:
+        """What an ended job edited last on the device, and the phase: see ``Journal.edited_earlier``."""
+        return await self._store.journal.edited_earlier(self._claim.job.station)
+
     async def ours(self, session: str) -> bool:
         """Whether a NETCONF session may be one of ours that was lost while it held the device's lock."""
         station = self._claim.job.station
@@ -194,8 +199,7 @@ class Record:
     @property
     def edited(self) -> JournalEntry | None:
         """The row of the last edit since the newest beginning, or None."""
-        steps = (JournalStep.EDITING, JournalStep.COMMITTING, JournalStep.REVERTING)
-        return next((row for row in reversed(self._rows[self._begun :]) if row.step in steps), None)
+        return next((row for row in reversed(self._rows[self._begun :]) if row.step in EDITING_STEPS), None)
 
     @property
     def committed(self) -> bool:

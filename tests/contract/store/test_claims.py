@@ -212,6 +212,22 @@ def test_a_failed_job_leaves_ledger_and_device_alone(store: SqlStore) -> None:
     assert store.devices.find() == {}
 
 
+def test_what_an_ended_job_edited_last_is_known_with_its_change(store: SqlStore) -> None:
+    worker, edited = store.processes.register("w"), None
+    for salt, steps in enumerate(([JournalStep.READ], [JournalStep.READ, JournalStep.EDITING], [JournalStep.READ])):
+        start_run(store, ["A"], salt=str(salt))
+        (claim,) = store.claims.take(worker, 10)
+        for seq, step in enumerate(steps):
+            store.journal.append(make_entry(claim, seq, step), claim)
+        assert store.journal.edited_earlier("A") == edited, "of ended jobs only"
+        store.claims.finish(claim, JobResult(Outcome.FAILED_SAFE))
+        if JournalStep.EDITING in steps:
+            edited = claim.change, 0
+    assert edited is not None
+    assert store.journal.edited_earlier("A") == edited
+    assert store.journal.edited_earlier("B") is None
+
+
 def test_sessions_that_may_hold_a_devices_lock_are_known_until_a_job_ends_well_there(store: SqlStore) -> None:
     worker = store.processes.register("w")
     sessions = iter(range(1, 20))

@@ -15,6 +15,7 @@ import pytest
 from controller.models.network import network_digest
 from controller.models.run import Outcome
 from controller.ports.devices import DeviceTarget
+from controller.ports.store import JobResult
 from controller.store import open_store
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.netconf.faults import FaultKind
@@ -77,5 +78,36 @@ async def test_killed_between_edit_and_commit(fleet: Fleet, tmp_path: Path, edit
         assert "ENBFunction" not in station.datastores.running.to_text()
         assert "somebody else did not commit (" in result.detail
         assert "by a technician" in station.datastores.candidate.to_text()
+    finally:
+        await system.close()
+
+
+@pytest.mark.parametrize("scribbled", [False, True])
+async def test_edits_of_a_job_that_ended_before_it_reached_its_device_again(
+    fleet: Fleet, tmp_path: Path, *, scribbled: bool
+) -> None:
+    """What the next job finds in the candidate is told to be ours by the plan and the journal of the ended one."""
+    station, end = fleet.stations[STATION], fleet.endpoint(STATION)
+    target = DeviceTarget(STATION, end.address, end.port, end.host_key, "minka", "device", ("lte-28658",))
+    system = LocalSystem(open_store(f"sqlite:///{tmp_path / 'record.sqlite3'}"))
+    try:
+        network = network_at(target, tmp_path)
+        system.store.networks.save(network, network_digest(network), "ana")
+        await system.planner.adopt(STATION, "ana")
+        assert system.store.journal.edited_earlier(STATION) is None
+        system.begin(await system.plan(network, STATION))
+        with pytest.raises(Killed):
+            await system.work(network, Behind("edit", 1))
+        assert system.store.journal.edited_earlier(STATION) is None, "the job has not ended"
+        (claim,) = system.store.claims.take(system.store.processes.register("w"), 10)
+        system.store.claims.finish(claim, JobResult(Outcome.DIVERGED, "it could not be reached"))
+        assert station.datastores.dirty
+        if scribbled:
+            scribble(station)
+        system.begin(await system.plan(network, STATION))
+        result = await system.work(network, Interrupter())
+        assert result.outcome is (Outcome.DEFERRED if scribbled else Outcome.SUCCEEDED), result.detail
+        assert station.datastores.dirty is scribbled
+        assert ("somebody else did not commit (" in result.detail) is scribbled
     finally:
         await system.close()
