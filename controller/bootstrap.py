@@ -23,7 +23,7 @@ from controller.inventory.credentials import read_credentials
 from controller.inventory.definitions import read_definitions
 from controller.models.audit import AuditAnchor
 from controller.models.credentials import LOOPBACK_ONLY, Credentials
-from controller.models.errors import InputError, NotFoundError, StoreError
+from controller.models.errors import InputError, NotFoundError, StoreError, in_words
 from controller.models.measurement import DAY, HOUR, MONTH, QUARTER
 from controller.models.metrics import Observations
 from controller.models.network import Network
@@ -219,7 +219,7 @@ class Parts:
         try:
             self.devices.listen(address.strip("[]"), at, callers, transport)
         except (OSError, OverflowError) as error:
-            raise InputError(f"stations can't call home at {address} port {at}: {error}") from error
+            raise InputError(f"stations can't call home at {address} port {at}: {in_words(error)}") from error
 
     def sweeper(self) -> Sweeper:
         """The scheduler's sweeper, which wakes workers again."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from controller.models.many import first_names
 from controller.models.untrusted import visible
 
 Json = Mapping[str, Any]
@@ -163,8 +164,7 @@ def _text(value: object) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 20} more" if names[20:] else ""
-    return ", ".join(names[:20]) + more
+    return first_names(names, 20)
 
 
 def _time(value: str | None) -> str:

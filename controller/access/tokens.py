@@ -25,7 +25,7 @@ def grant(caller: Person, owner: Person, asked: Scopes) -> Scopes:
             return None
     if not limit.issuperset(asked):
         missing = words(set(asked) - limit)
-        raise ConflictError(f"a token of {owner.name} can't have {missing}; what it can have is {words(limit)}")
+        raise ConflictError(f"a token of {owner.name} can't have {missing}; it can have {words(limit)}")
     return tuple(permission for permission in Permission if permission in asked)
 
 

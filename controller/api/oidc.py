@@ -24,7 +24,7 @@ from joserfc.jwk import Key, KeySet
 from joserfc.jws import extract_compact
 
 from controller.access.claims import parse_grants, person_of, private
-from controller.models.errors import InputError, ProviderError, SignInError
+from controller.models.errors import InputError, ProviderError, SignInError, in_words
 from controller.models.people import Person
 from controller.models.settings import Settings
 from controller.ports.clock import Clock
@@ -123,7 +123,7 @@ class Provider:
             registry.validate(found.claims)
             self._check_party(found.claims)
         except (JoseError, ValueError) as error:
-            raise SignInError(f"the identity provider's token is not valid: {type(error).__name__}") from error
+            raise SignInError(f"the identity provider's token is not valid: {in_words(error)}") from error
         return found.claims
 
     def _check_party(self, claims: Mapping[str, Any]) -> None:
@@ -163,7 +163,7 @@ class Provider:
                         keys = KeySet.import_key_set(await _json(http, private(str(said.get("jwks_uri")))))  # type: ignore[arg-type]
                 except (httpx.HTTPError, httpx.InvalidURL, InputError, JoseError, *_ODD) as error:
                     self._away = self._clock.monotonic()
-                    raise ProviderError(f"the identity provider can't be reached: {type(error).__name__}") from error
+                    raise ProviderError(f"the identity provider can't be reached: {in_words(error)}") from error
                 self._known = _Known({name: str(value) for name, value in said.items()}, keys, now)
             return self._known
 
@@ -215,7 +215,7 @@ class Provider:
                 answer = await http.post(private(known.endpoints["token_endpoint"]), data=form, auth=auth)
             token = answer.json().get("id_token") if answer.is_success else None
         except (httpx.HTTPError, httpx.InvalidURL, InputError, *_ODD) as error:
-            raise ProviderError(f"the identity provider can't be reached: {type(error).__name__}") from error
+            raise ProviderError(f"the identity provider can't be reached: {in_words(error)}") from error
         if answer.is_server_error:
             raise ProviderError("the identity provider answers with an error of its own")
         if not isinstance(token, str):

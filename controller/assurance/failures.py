@@ -9,6 +9,7 @@ from typing import TypeVar
 import structlog
 
 from controller.models.alarm import CHECK_FAILED, Alarm, AlarmReport, PerceivedSeverity
+from controller.models.many import first_names
 from controller.models.metrics import Observations
 
 T = TypeVar("T")
@@ -96,6 +97,5 @@ class Failures:
         if not self._failing:
             return ""
         names = sorted(self._failing)
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        named = ", ".join(names[:_NAMED]) + more
+        named = first_names(names, _NAMED)
         return f"health checks fail by an error in Minka: {named}; their health is that of before; the log says why"

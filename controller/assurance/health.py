@@ -43,6 +43,7 @@ from controller.models.cloud import ClusterState, HardwareAlarm, NodeReady, Node
 from controller.models.errors import AuthenticationError, HostKeyError, NotPermittedError
 from controller.models.facts import LinkKind
 from controller.models.health import Health, LinkFault, LinkHealth, ServiceState
+from controller.models.many import first_names
 from controller.models.network import HOST, DeviceKind, Rat
 from controller.models.run import LedgerEntry
 from controller.nrm.cli import ports_without_signal
@@ -431,9 +432,7 @@ def _because(reason: str) -> str:
 
 
 def _listed(functions: Collection[str]) -> str:
-    names = sorted(functions)
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(names[:5]) + more or "no function"
+    return first_names(sorted(functions), 5) or "no function"
 
 
 def _cut_off(links: Collection[LinkHealth]) -> bool:

@@ -25,6 +25,7 @@ from controller.cli.output import (
 )
 from controller.cli.plan_view import show_lines
 from controller.cli.tables import Column, records, table
+from controller.models.many import first_names
 
 Target = Annotated[
     str,
@@ -73,9 +74,7 @@ def approvals(
 def _show_asked(one: dict[str, Any]) -> None:
     """Print what would be done, and where."""
     given = "".join(f" {name}={value}" for name, value in sorted(one["parameters"].items()) if value is not None)
-    places = ", ".join(one["stations"][:_NAMED])
-    more = f" and {len(one['stations']) - _NAMED} more" if len(one["stations"]) > _NAMED else ""
-    out.print(f"  {one['procedure']}{given} on {places}{more}")
+    out.print(f"  {one['procedure']}{given} on {first_names(one['stations'], _NAMED)}")
     for step in one["steps"]:
         needs = f" (consent: {step['consent']})" if step["consent"] else ""
         out.print(f"  step {step['name']}: {step['action']}{needs}" if step["name"] else f"  {step['action']}{needs}")

@@ -11,6 +11,7 @@ import httpx
 
 from controller.cli.errors import DIFFERENT, FAILED, UNREACHABLE, WRONG_INPUT, CliError
 from controller.cli.saved_tokens import kept
+from controller.models.errors import in_words
 from controller.models.settings import Settings
 
 __all__ = ["DIFFERENT", "FAILED", "UNREACHABLE", "WRONG_INPUT", "CliError", "Client"]
@@ -127,7 +128,7 @@ class Client:
 
     def _silent(self, error: httpx.HTTPError) -> CliError:
         return CliError(
-            f"no answer from the API at {self._url} ({type(error).__name__}): is `minka up` running?", UNREACHABLE
+            f"no answer from the API at {self._url} ({in_words(error)}): is `minka up` running?", UNREACHABLE
         )
 
 

@@ -13,6 +13,7 @@ from controller.cli.errors import WRONG_INPUT, CliError
 from controller.cli.output import Json, Reason, client, counted, err, out, print_json, print_result, styled, when
 from controller.cli.settings import settings as environment
 from controller.models.definitions import DefinitionFiles
+from controller.models.many import first_names
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -117,4 +118,4 @@ def warn_of_files(said: dict[str, Any], prefix: str = "") -> None:
 
 def _some(paths: Sequence[str]) -> str:
     """The first few of many paths."""
-    return ", ".join(paths[:_MOST]) + (f" and {len(paths) - _MOST} more" if len(paths) > _MOST else "")
+    return first_names(paths, _MOST)

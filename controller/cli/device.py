@@ -13,6 +13,7 @@ from controller.cli.completion import Selector
 from controller.cli.errors import DIFFERENT, FAILED
 from controller.cli.output import Json, age, client, counted, err, manner, out, print_json, styled, when
 from controller.cli.pager import paged
+from controller.cli.plan_view import show_alike
 from controller.cli.progress import counting, working
 from controller.cli.tables import Column, indented, table
 
@@ -229,8 +230,7 @@ def _show_drift(said: dict[str, Any], differing: dict[str, Any]) -> None:
         out.print(
             f"{counted(said['not_adopted'], 'device')} not adopted, so there is nothing on record to compare with"
         )
-    for name in said["unread"]:
-        out.print(styled("not read", "red"), name)
+    show_alike(styled("not read", "red"), said["unread"])
 
 
 @app.command(epilog="Example: minka device adopt 'region=cusco'")
@@ -246,8 +246,7 @@ def adopt(selector: Selector, as_json: Json = False) -> None:
     if as_json:
         print_json(said)
     else:
-        for station, text in failed.items():
-            out.print(styled("not adopted", "red"), f"{station}: {text}")
+        show_alike(styled("not adopted", "red"), failed)
         out.print(f"{len(said) - len(failed)} of {len(said)} adopted")
     if failed:
         raise typer.Exit(FAILED)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from controller.cli.errors import FAILED, UNREACHABLE, CliError
-from controller.cli.output import bold, client, coloured, counted, err, out, print_json
+from controller.cli.output import bold, client, coloured, err, out, print_json
 from controller.cli.progress import working
 from controller.cli.waits import show_waits
 from controller.models.enums import Outcome, RunState
+from controller.models.many import first_names, lines_of, shape_of
 from controller.models.untrusted import visible
 
 if TYPE_CHECKING:
@@ -60,7 +61,9 @@ class _Bars:
         self.progress = Progress(*columns, console=out, disable=silent or not out.is_terminal)
         self._silent = silent
         self._waits: set[str] = set()
-        self._remarks: dict[str, list[str]] = {}
+        #: What is said of devices that went well, and of others by outcome and by what is alike.
+        self._remarks: list[tuple[str, str]] = []
+        self._failures: dict[tuple[str, str], list[tuple[str, str]]] = {}
         self._tasks: dict[int, TaskID] = {
             wave: self.progress.add_task(self._name(wave), total=count, start=False, awaited="")
             for wave, count in sorted(self._totals.items())
@@ -80,30 +83,35 @@ class _Bars:
 
     def _await(self, wave: int) -> None:
         """Show for which devices the wave waits."""
-        first, *more = [*self._open[wave], ""]
-        others = f" and {len(more) - 1} more" if len(more) > 1 else ""
-        self.progress.update(self._tasks[wave], awaited=f"waits for {visible(first)}{others}" if first else "")
+        names = visible(first_names(self._open[wave], 1))
+        self.progress.update(self._tasks[wave], awaited=f"waits for {names}" if names else "")
 
     def job(self, job: dict[str, Any]) -> None:
-        """Count a job that ended; print it at once if it did not go well."""
+        """Count a job that ended; print it at once if it did not go well, unless another one ended alike."""
         wave = _wave(job)
         self._open[wave].remove(job["station"])
         self.progress.advance(self._tasks[wave])
         self._await(wave)
         if self._silent:
             return
-        if job["outcome"] == Outcome.SUCCEEDED and job.get("detail"):
-            self._remarks.setdefault(job["detail"], []).append(job["station"])
+        station, detail = job["station"], job.get("detail") or ""
+        if job["outcome"] == Outcome.SUCCEEDED and detail:
+            self._remarks.append((station, detail))
         elif not Outcome(job["outcome"]).good:
-            out.print(f"{job['station']}:", coloured(job["outcome"]), job.get("detail") or "")
+            same = self._failures.setdefault((job["outcome"], shape_of(station, detail)), [])
+            same.append((station, detail))
+            if len(same) == 1:
+                out.print(f"{station}:", coloured(job["outcome"]), detail)
         if not out.is_terminal and not self._open[wave]:
             out.print(f"{self._name(wave)}: {self._totals[wave]} done")
 
     def remarks(self) -> None:
-        """Print the remarks on devices where all went well; equal remarks once."""
-        for remark, stations in self._remarks.items():
-            named = ", ".join(stations[:_MOST]) + (", …" if len(stations) > _MOST else "")
-            out.print(f"{counted(len(stations), 'device')} ({named}): {remark}", soft_wrap=True)
+        """Print what devices said that ended alike, and what is said of those where all went well; each text once."""
+        for (outcome, _), same in self._failures.items():
+            if len(same) > 1:
+                out.print(coloured(outcome), *lines_of(same, most=_MOST), soft_wrap=True)
+        for line in lines_of(self._remarks, most=_MOST):
+            out.print(line, soft_wrap=True)
 
 
 def _wave(seen: dict[str, Any]) -> int:

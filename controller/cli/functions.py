@@ -12,6 +12,7 @@ from controller.cli import plan as plans
 from controller.cli.output import Detach, Json, Reason, bold, client, counted, out, print_json, styled, when
 from controller.cli.pager import paged
 from controller.cli.tables import Column, table
+from controller.models.many import first_names
 
 pools = typer.Typer(no_args_is_help=True, help="Pools of servers that functions run on.")
 functions = typer.Typer(no_args_is_help=True, help="Functions: the parts of virtual stations.")
@@ -375,6 +376,4 @@ def _loss_row(one: Mapping[str, Any]) -> list[Any]:
 
 
 def _some(names: Iterable[str]) -> str:
-    found = list(names)
-    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-    return ", ".join(found[:_NAMED]) + more
+    return first_names(list(names))

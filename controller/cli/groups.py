@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from controller.cli.output import counted
-from controller.cli.plan_view import VARIES
 from controller.models.errors import Problem
+from controller.models.many import VARIES
 
 if TYPE_CHECKING:
     from controller.models.facts import Finding

@@ -13,6 +13,7 @@ from controller.cli.groups import finding_lines, problem_lines, source_of
 from controller.cli.output import Json, client, counted, err, out, print_json, styled
 from controller.cli.tables import Column, table
 from controller.models.errors import NetworkFilesError
+from controller.models.many import first_names
 from controller.models.shipped import shipped
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def load(
 
 def _some(names: list[str]) -> str:
     """The first few of many names."""
-    return ", ".join(names[:_MOST]) + (f" and {len(names) - _MOST} more" if len(names) > _MOST else "")
+    return first_names(names, _MOST)
 
 
 @app.command(epilog="Example: minka network show agreements")

@@ -13,18 +13,15 @@ from typing import Any, NamedTuple
 from controller.cli.output import bold, counted, out, styled
 from controller.cli.pager import paged
 from controller.cli.tables import Column, table
+from controller.models.many import ADDRESS, VARIES, alike, first_names, lines_of
 
 #: A plan of at most so many lines is shown line by line.
 SHORT = 30
 #: Most groups of lines, reasons and findings to show; further ones are only counted.
 _MOST = 40
 
-#: Addresses, and numbers in the host's own nodes (PCI, ids): they differ by station where the change is the same.
-_ADDRESS = re.compile(r"\b\d+\.\d+\.\d+\.\d+\b|\b[0-9a-f]*:[0-9a-f:]+\b")
+#: Numbers in the host's own nodes (PCI, ids): they differ by station where the change is the same.
 _NUMBER = re.compile(r"\d[\d.]*")
-#: Marks a place where joined lines differ.
-VARIES = "…"
-
 #: The kind of a device, by the beginning of its nodes' paths; all others are stations.
 _KINDS = {"Router": "router", "Function": "function", "Pool": "pool"}
 
@@ -87,12 +84,12 @@ def _what(row: Row) -> str:
 
 
 def _shape(row: Row, text: str) -> str:
-    return (_NUMBER if row["tenant"] in ("", "host") else _ADDRESS).sub(VARIES, text)
+    return (_NUMBER if row["tenant"] in ("", "host") else ADDRESS).sub(VARIES, text)
 
 
 def without_addresses(text: str) -> str:
     """A text without addresses, which differ by station."""
-    return _ADDRESS.sub(VARIES, text)
+    return ADDRESS.sub(VARIES, text)
 
 
 def common(texts: Sequence[str]) -> str:
@@ -162,19 +159,24 @@ def _show_weak(changes: Iterable[Mapping[str, Any]]) -> None:
     """Name the devices without a trustworthy confirmed commit: if Minka dies, nothing takes their change back."""
     weak = [change["station"] for change in changes if not change.get("reverts", True)]
     if weak:
-        named = ", ".join(weak[:_MOST]) + (f" and {len(weak) - _MOST} more" if len(weak) > _MOST else "")
-        out.print(f"without confirmed commit they can trust, last and by their inverse only: {named}")
+        out.print(
+            f"{counted(len(weak), 'device')} can't take a change back without Minka (no confirmed commit that can be "
+            f"trusted), and are changed last; Minka undoes a change of theirs that fails: {first_names(weak, _MOST)}"
+        )
 
 
 def show_left_out(unplanned: Mapping[str, str]) -> None:
     """Name the devices left out, by reason."""
-    reasons: dict[str, list[str]] = {}
-    for station, reason in unplanned.items():
-        reasons.setdefault(reason, []).append(station)
-    for reason, stations in list(reasons.items())[:_MOST]:
-        out.print(styled("left out", "yellow"), f"{stations_in_short(stations)}: {reason}")
-    if len(reasons) > _MOST:
-        out.print(f"… and {counted(len(reasons) - _MOST, 'more reason')}")
+    show_alike(styled("left out", "yellow"), unplanned)
+
+
+def show_alike(label: Any, said: Mapping[str, str]) -> None:
+    """Print what is said of devices, each text once with the number and a few names of its devices."""
+    lines = lines_of(said)
+    for line in lines[:_MOST]:
+        out.print(label, line)
+    if len(lines) > _MOST:
+        out.print(f"… and {counted(len(lines) - _MOST, 'more reason')}; each device: --json")
 
 
 def stations_in_short(stations: Sequence[str]) -> str:
@@ -186,16 +188,18 @@ def stations_in_short(stations: Sequence[str]) -> str:
 
 def show_findings(findings: Sequence[Mapping[str, str]]) -> None:
     """Print warnings and errors, a few of each kind."""
-    by_code: dict[tuple[str, str], list[str]] = {}
+    by_code: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for finding in findings:
         if finding["severity"] != "info":
-            by_code.setdefault((finding["severity"], finding["code"]), []).append(finding["message"])
+            said = (finding.get("station", ""), finding["message"])
+            by_code.setdefault((finding["severity"], finding["code"]), []).append(said)
     for (severity, code), messages in sorted(by_code.items()):
-        colour = "red" if severity == "error" else "yellow"
-        for message in messages[:3]:
-            out.print(styled(severity, colour), message)
-        if len(messages) > 3:
-            out.print(f"… and {len(messages) - 3} more of {code}")
+        groups = alike(messages)
+        for one in groups[:3]:
+            about = one.line() if all(one.names) else one.text
+            out.print(styled(severity, "red" if severity == "error" else "yellow"), about)
+        if left := sum(len(one.names) for one in groups[3:]):
+            out.print(f"… and {left} more of {code}")
 
 
 def show_extent(made: Mapping[str, Any], extent: Mapping[str, int]) -> None:

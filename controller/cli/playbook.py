@@ -36,7 +36,6 @@ from controller.cli.pager import paged
 from controller.cli.plan import expected
 from controller.cli.plan_view import (
     SHORT,
-    VARIES,
     common,
     show_findings,
     show_left_out,
@@ -45,6 +44,7 @@ from controller.cli.plan_view import (
 )
 from controller.cli.progress import working
 from controller.cli.tables import Column, table
+from controller.models.many import VARIES
 
 app = typer.Typer(no_args_is_help=True, help="Playbooks: procedures written in YAML.")
 
@@ -295,8 +295,7 @@ def show_rehearsal(said: Mapping[str, Any], *, every: bool = False) -> None:
     table(columns, map(_row, alike_ones))
     if len(alike_ones) < len(lines):
         out.print("steps that are the same on many devices are one line here; for each device: --all")
-    for station, reason in said["left_out"].items():
-        out.print(styled("left out", "yellow"), f"{station}: {reason}")
+    show_left_out(said["left_out"])
     show_findings(said["findings"])
     show_outlook(said["outlook"], before=not said["refused"])
     for reason in said["refused"]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from controller.models.errors import InputError
+from controller.models.errors import InputError, in_words
 
 
 class SavedToken(NamedTuple):
@@ -61,7 +61,7 @@ def _all() -> dict[str, SavedToken]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InputError(f"{path} can't be read ({type(error).__name__}): remove it") from error
+        raise InputError(f"{path} can't be read ({in_words(error)}): remove it") from error
 
 
 def _write(tokens: dict[str, SavedToken]) -> Path:

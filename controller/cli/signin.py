@@ -16,6 +16,7 @@ from authlib.oauth2.rfc8628 import (
 
 from controller.access.claims import private
 from controller.cli.errors import FAILED, UNREACHABLE, WRONG_INPUT, CliError
+from controller.models.errors import in_words
 from controller.ports.clock import Clock
 
 _SCOPE = "openid profile email"
@@ -55,7 +56,7 @@ def device_token(issuer: str, client_id: str, clock: Clock, show: Callable[[str,
             return _waited(http, private(said["token_endpoint"]), client_id, begun, clock)
         except (httpx.HTTPError, httpx.InvalidURL, *_ODD) as error:
             raise CliError(
-                f"the identity provider {issuer} can't be reached: {type(error).__name__}", UNREACHABLE
+                f"the identity provider {issuer} can't be reached: {in_words(error)}", UNREACHABLE
             ) from error
 
 

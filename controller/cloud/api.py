@@ -34,6 +34,7 @@ from controller.models.errors import (
     NotPermittedError,
     SessionLostError,
     UnreachableError,
+    in_words,
 )
 from controller.models.metrics import Observations
 from controller.models.untrusted import visible
@@ -691,7 +692,7 @@ class PoolApi:
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
             return not_reached(self.target, TimeoutError() if isinstance(error, httpx.TimeoutException) else error)
         broke = isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError)
-        return (_BrokenError if broke else SessionLostError)(f"{self._where} did not answer: {type(error).__name__}.")
+        return (_BrokenError if broke else SessionLostError)(f"{self._where} did not answer: {in_words(error)}.")
 
     def _refused(self, status: int, body: Object) -> DeviceError:
         """The error for an answer other than success."""

@@ -27,6 +27,7 @@ from controller.models.errors import (
     NotPermittedError,
     SessionLostError,
     UnreachableError,
+    in_words,
 )
 from controller.models.measurement import Period
 from controller.models.plan import Edit
@@ -184,9 +185,7 @@ class CloudSession:
         try:
             return self._objects.observed(found, dark)
         except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
-            unfit = SessionLostError(
-                f"{self._target.station}: objects are not as their kinds are: {type(error).__name__}"
-            )
+            unfit = SessionLostError(f"{self._target.station}: objects are not as their kinds are: {in_words(error)}")
         raise unfit
 
     async def _with_hardware(self, observed: Observed) -> Observed:

@@ -8,7 +8,7 @@ import socket
 from pydantic import SecretStr
 
 from controller.models.credentials import literal
-from controller.models.errors import AuthenticationError, InputError, SessionLostError, UnreachableError
+from controller.models.errors import AuthenticationError, InputError, SessionLostError, UnreachableError, in_words
 from controller.ports.devices import DeviceTarget, PoolTarget
 from controller.ports.secrets import Secrets
 
@@ -50,7 +50,7 @@ async def secret_for(secrets: Secrets, target: DeviceTarget, name: str) -> Secre
     try:
         addresses = [address for one in (target.pools or (target,)) for address in await _looked_up(one)]
     except OSError as error:
-        raise InputError(f"the address of {target.station} is not known: {error}") from error
+        raise InputError(f"the address of {target.station} is not known: {in_words(error)}") from error
     for address in addresses:
         secrets.check(name, address)
     return secrets.resolve(name, addresses[0])
@@ -89,4 +89,6 @@ def not_reached(target: DeviceTarget | PoolTarget, error: Exception) -> Unreacha
         case SessionLostError():
             return UnreachableError(f"{where} opened no session: {error.message}")
         case _:
-            return UnreachableError(f"{where} can't be reached: {type(error).__name__}: {error}")
+            # The texts of SSH and TLS say what did not fit; those of the operating system repeat the address.
+            reason = in_words(error) if isinstance(error, OSError) else str(error) or in_words(error)
+            return UnreachableError(f"{where} can't be reached: {reason}")

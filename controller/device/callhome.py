@@ -21,7 +21,7 @@ import asyncssh
 import structlog
 
 from controller.device.transport import Connection, Transport
-from controller.models.errors import AuthenticationError, SessionLostError
+from controller.models.errors import AuthenticationError, SessionLostError, in_words
 from controller.models.metrics import Observations
 from controller.ports.devices import DeviceTarget
 
@@ -262,7 +262,7 @@ class CallHome:
             async with asyncio.timeout(self._timeout):
                 connection, session = await visit.greet(caller)
         except (OSError, asyncssh.Error, SessionLostError, AuthenticationError) as error:
-            reason = visit.refusal or f"{type(error).__name__}: {error}"
+            reason = visit.refusal or (in_words(error) if isinstance(error, OSError) else str(error))
             station = visit.target.station if visit.target else None
             log.warning("device.call_refused", peer=peer, station=station, transport=transport, reason=reason)
             return "refused"

@@ -20,7 +20,14 @@ from weakref import WeakValueDictionary
 from controller.device.address import address_of
 from controller.models.behaviour import FollowUp
 from controller.models.equipment import Equipment, Operation
-from controller.models.errors import DeviceError, DeviceRefusedError, NotFoundError, SessionLostError, UnreachableError
+from controller.models.errors import (
+    DeviceError,
+    DeviceRefusedError,
+    NotFoundError,
+    SessionLostError,
+    UnreachableError,
+    in_words,
+)
 from controller.models.measurement import Period
 from controller.models.metrics import Observations
 from controller.models.plan import Edit
@@ -398,7 +405,7 @@ class CliDevices:
             async with asyncio.timeout(self._connect_timeout):
                 return await address_of(target, self._secrets)
         except OSError as error:
-            failure = UnreachableError(f"{target.station} ({target.address}) can't be reached: {error}")
+            failure = UnreachableError(f"{target.station} ({target.address}) can't be reached: {in_words(error)}")
         raise failure
 
     def _unwanted(self, opening: asyncio.Future[CliLine]) -> None:

@@ -24,6 +24,7 @@ from controller.models.errors import (
     InputError,
     SessionLostError,
     UnreachableError,
+    in_words,
 )
 from controller.models.metrics import Observations
 from controller.ports.clock import SystemClock
@@ -191,8 +192,7 @@ class CliLine:
             self._channel.sendall(text.encode())
             return _LOG.sub("", _tidy(self._received(text.strip().encode() if echo else b"", ends)))
         except (paramiko.SSHException, OSError, EOFError) as error:
-            # A time-out or an end of the connection has no message of its own.
-            reason = str(error) or type(error).__name__
+            reason = str(error) if isinstance(error, paramiko.SSHException) and str(error) else in_words(error)
         self.close()
         raise SessionLostError(f"{self._station}: the session ended or did not answer ({reason})")
 
@@ -316,4 +316,4 @@ def _explained(target: DeviceTarget, error: BaseException) -> DeviceError:
         return HostKeyError(f"{where} showed another host key than the network files pin; nothing was sent to it.")
     if any(isinstance(one, NetmikoAuthenticationException | paramiko.AuthenticationException) for one in chain):
         return AuthenticationError(f"{where} refused user {target.username} with credential {target.credential}.")
-    return UnreachableError(f"{where} opened no session ({type(chain[-1]).__name__}).")
+    return UnreachableError(f"{where} opened no session ({in_words(chain[-1])}).")

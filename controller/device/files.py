@@ -19,6 +19,7 @@ from controller.models.errors import (
     FileGoneError,
     OversizedError,
     SessionLostError,
+    in_words,
 )
 from controller.ports.devices import RemoteFile, plain_name
 
@@ -145,7 +146,7 @@ def _explained(station: str, what: str, error: Exception) -> DeviceError:
         case asyncssh.SFTPError() if not isinstance(error, _LOST):
             return DeviceRefusedError(f"{station} refuses {what}: {error.reason}")
         case _:
-            return SessionLostError(f"{station} ended the connection before {what}: {type(error).__name__}")
+            return SessionLostError(f"{station} ended the connection before {what}: {in_words(error)}")
 
 
 def _text(name: bytes | str) -> str:

@@ -25,7 +25,7 @@ from controller.device.requests import INTERLEAVE
 from controller.device.session import NetconfSession, Opening, subscribe
 from controller.device.ssh_callers import SshCallers
 from controller.device.transport import Borrowed, Connection, Shared, Transport
-from controller.models.errors import DeviceError, DeviceRefusedError, SessionLostError, UnreachableError
+from controller.models.errors import DeviceError, DeviceRefusedError, SessionLostError, UnreachableError, in_words
 from controller.models.metrics import Observations
 from controller.ports.devices import DeviceFiles, Devices, DeviceSession, DeviceTarget, Notification
 from controller.ports.secrets import Secrets
@@ -306,7 +306,7 @@ class SshDevices:
             async with asyncio.timeout(self._connector.timeout):
                 return Borrowed(), await self._connector.session_on(connection, target.station)
         except (OSError, asyncssh.Error, SessionLostError) as error:
-            failure = UnreachableError(f"{target.station} opened no further session: {error}")
+            failure = UnreachableError(f"{target.station} opened no further session: {in_words(error)}")
         raise failure
 
     async def _expect_now(self, target: DeviceTarget) -> asyncio.Event:

@@ -15,6 +15,7 @@ import structlog
 from lxml import etree
 
 from controller.models.errors import DeviceBusyError, DeviceRefusedError, SessionLostError
+from controller.models.many import first_names
 
 BASE = "{urn:ietf:params:xml:ns:netconf:base:1.0}"
 REPLY = f"{BASE}rpc-reply"
@@ -89,8 +90,7 @@ def _in_words(errors: Iterable[RpcError]) -> str:
     """The errors as text; equal ones are listed once, with their number."""
     times = Counter(str(error) for error in errors)
     words = [f"{text} ({count} times)" if count > 1 else text for text, count in times.items()]
-    more = f"; and {len(words) - _MOST_ERRORS} more" if len(words) > _MOST_ERRORS else ""
-    return "; ".join(words[:_MOST_ERRORS]) + more
+    return first_names(words, _MOST_ERRORS, "; ")
 
 
 def check_done(reply: etree._Element, station: str, operation: str) -> None:

@@ -20,6 +20,7 @@ from controller.device.transport import Connection, Shared, Transport
 from controller.models.behaviour import FollowUp
 from controller.models.equipment import Equipment, Operation, OperationKind
 from controller.models.errors import DeviceBusyError, DeviceError, DeviceRefusedError, UncommittedEditsError
+from controller.models.many import first_names
 from controller.models.measurement import Period
 from controller.models.plan import Edit
 from controller.models.untrusted import moment
@@ -154,8 +155,7 @@ class NetconfSession:
 
     def _dirty(self, denied: DeviceError, edited: Sequence[Path]) -> UncommittedEditsError:
         """The error where the candidate can't be locked because of uncommitted edits, with their managed nodes."""
-        more = ", …" if len(edited) > _MOST_NAMED else ""
-        where = ", ".join(edited[:_MOST_NAMED]) + more if edited else "in no node that we manage"
+        where = first_names(edited) if edited else "in no node that we manage"
         return UncommittedEditsError(
             f"{self._station}: its candidate holds edits that somebody else did not commit ({where}): {denied.message}"
         )

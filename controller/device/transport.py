@@ -22,7 +22,7 @@ from controller.device.decoding import LONG, decoded
 from controller.device.framing import MAX_MESSAGE, Framer, FramingError, frame
 from controller.device.replies import BASE, REPLY
 from controller.device.requests import BASE_1_0, BASE_1_1, HELLO, Request
-from controller.models.errors import SessionLostError
+from controller.models.errors import SessionLostError, in_words
 from controller.models.metrics import Observations
 from controller.nrm.markup import MalformedXmlError, parse_xml
 from controller.nrm.namespaces import NOTIFICATIONS
@@ -380,7 +380,7 @@ class Transport(asyncssh.SSHClientSession[bytes]):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note that the channel ended."""
-        self.fail("the connection ended" if exc is None else f"the connection broke ({type(exc).__name__})")
+        self.fail("the connection ended" if exc is None else f"the connection broke ({in_words(exc)})")
 
 
 def _read_all(raw: list[bytes], wanted: Mapping[str, bytes | None]) -> list[Message]:

@@ -14,6 +14,7 @@ from controller.intent.findings import Check, finding
 from controller.intent.sharing import Placed
 from controller.inventory.radio import BANDS
 from controller.models.facts import Finding
+from controller.models.many import first_names
 from controller.models.network import BackhaulKind, Cell, Network, Rat
 
 #: Downlink Mbit/s per MHz that a cell carries in its busy hour, mean over its users: LTE with two antennas (TR 36.814
@@ -94,13 +95,12 @@ def _text(kind: BackhaulKind, capacity: int, overloads: list[_Overload]) -> str:
     overloads = sorted(overloads, key=lambda one: (-one.mbps, one.node))
     worst = overloads[0]
     stations = {station for one in overloads for station in one.stations}
-    named = ", ".join(one.node for one in overloads[:_NAMED])
-    more = f" and {len(overloads) - _NAMED} more" if len(overloads) > _NAMED else ""
+    named = first_names([one.node for one in overloads])
     tenants = sorted({tenant for one in overloads for tenant in one.tenants})
     fills = max(round(100 * capacity / one.mbps) for one in overloads)
     links, them = ("link", "it") if len(overloads) == 1 else ("links", "them")
     text = (
-        f"{len(overloads)} {kind} {links} of {capacity} Mbit/s ({named}{more}) can't carry the radio behind {them} "
+        f"{len(overloads)} {kind} {links} of {capacity} Mbit/s ({named}) can't carry the radio behind {them} "
         f"({len(stations)} stations next to {them}): {worst.mbps:.0f} Mbit/s in the busy hour at {worst.node}"
     )
     if tenants:

@@ -14,6 +14,7 @@ from controller.models.alarm import Alarm, AlarmState, PerceivedSeverity, is_wor
 from controller.models.approval import Notice, NoticeKind
 from controller.models.enums import IncidentState
 from controller.models.incident import Incident
+from controller.models.many import first_names
 from controller.models.scalars import HOST
 
 #: How long new changes are held back, so that a root and its symptoms become one message.
@@ -83,11 +84,7 @@ def _state(incident: Incident, mine: Sequence[Alarm], cells_of: CellsOf, side: s
     since = min(alarm.raised for alarm in mine)
     severity = min((alarm.severity for alarm in mine), key=_SEVERITIES.index)
     doing = _doing(incident, first)
-    where = (
-        f" at {', '.join(cells[:_NAMED])}{f' and {len(cells) - _NAMED} more' if cells[_NAMED:] else ''}"
-        if cells
-        else ""
-    )
+    where = f" at {first_names(cells, _NAMED)}" if cells else ""
     text = f"{first.probable_cause} ({severity.value}) since {since:%Y-%m-%d %H:%M} UTC{where}; {doing}"
     return SideNews(NoticeKind.INCIDENT_RAISED, cells, since, first.probable_cause, severity, doing, text)
 

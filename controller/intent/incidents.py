@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from controller.models.alarm import CORE_LINK_DOWN, CORE_NODE_DOWN, FAULT, LINK_CAUSES, Alarm, ObjectClass
 from controller.models.incident import AgreementMinutes, Incident, Rank
+from controller.models.many import first_names
 from controller.models.network import Network
 
 #: A fault that comes back within this time after its incident was over is the same incident.
@@ -170,9 +171,8 @@ class _Work:
         """The finished outcome."""
         for incident, alarms in self._grown.items():
             if incident not in self._outcome.merged:
-                names = ", ".join(alarm.id for alarm in alarms[:_NAMED])
-                more = f" and {len(alarms) - _NAMED} more" if len(alarms) > _NAMED else ""
-                self._decide(incident, "grew", {"alarms": names + more, "why": _causes(alarms)})
+                names = first_names([alarm.id for alarm in alarms], _NAMED)
+                self._decide(incident, "grew", {"alarms": names, "why": _causes(alarms)})
         for name, one in list(self._outcome.incidents.items()):
             if one.standing == 0 and one.closed is None and not one.merged_into:
                 self._change(name, closed=self._at)
@@ -295,7 +295,7 @@ def _causes(alarms: Iterable[Alarm]) -> str:
     """Why alarms are part of an incident: their causes, and their roots."""
     roots = sorted({alarm.root for alarm in alarms} - {""})
     causes = ", ".join(sorted({alarm.probable_cause for alarm in alarms}))
-    return f"{causes} follows from {', '.join(roots[:_NAMED])}" if roots else f"{causes} has failed as well"
+    return f"{causes} follows from {first_names(roots, _NAMED)}" if roots else f"{causes} has failed as well"
 
 
 def path_of(network: Network, incident: Incident) -> tuple[str, ...]:

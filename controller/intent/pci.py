@@ -25,6 +25,7 @@ from controller.intent.neighbours import NEAREST, Places, Tile
 from controller.intent.reach import DEFAULT_KM, POSSIBLE_KM, Reach, reach_of
 from controller.inventory.radio import LIMITS, PrachRoots, prach_roots
 from controller.models.facts import Finding, Severity
+from controller.models.many import first_names
 from controller.models.network import Cell, Network, Rat
 
 _WRONG = {
@@ -122,10 +123,9 @@ def _assumed(cells: Sequence[Cell]) -> Finding:
 def _unchecked(cells: Sequence[Cell]) -> Finding:
     """That nobody can tell whether these cells share roots with neighbours."""
     names = sorted(cell.name for cell in cells)
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     text = (
         f"PRACH roots of {len(names)} cell{'s' * (len(names) > 1)} were compared by their first root alone: nobody "
-        f"says how many they take ({', '.join(names[:_NAMED])}{more}); give prach_zcz, and of NR cells prach_format"
+        f"says how many they take ({first_names(names)}); give prach_zcz, and of NR cells prach_format"
     )
     return finding(Check.RADIO_UNCHECKED, text)
 

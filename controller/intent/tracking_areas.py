@@ -13,6 +13,7 @@ from controller.intent.findings import Check, finding
 from controller.intent.grants import Grant
 from controller.intent.sharing import CellSharing, Placed
 from controller.models.facts import Finding
+from controller.models.many import first_names
 from controller.models.network import Cell, Network, Plmn, Rat, Snssai
 
 _Kind = frozenset[Plmn]
@@ -113,4 +114,4 @@ def _listed(kinds: Mapping[tuple[str, ...], Sequence[Placed]]) -> str:
 
 
 def _cells(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+    return first_names(names, 1)

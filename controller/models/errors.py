@@ -31,6 +31,9 @@ Each class says whether the failed step may be repeated: ``never``, always (``sa
 
 from __future__ import annotations
 
+import os
+import re
+import ssl
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
@@ -262,3 +265,60 @@ class LeaseLostError(MinkaError):
     """Another worker owns the device now; this one must not touch it any more."""
 
     code = "lease-lost"
+
+
+# ---------------------------------------------------------------- errors of libraries, for people
+
+#: Where a word ends in the name of a class, as in ``SMTPServerDisconnected`` and ``ReadTimeout``.
+_WORD_ENDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+#: Why something failed because of an error in Minka itself; its text may hold anything, and is in the log only.
+BUG = "an error in Minka itself: its log says more"
+
+
+def in_words(error: BaseException) -> str:
+    """What went wrong, in plain words: those of the first error of the chain of causes that has words of its own.
+
+    Errors are named by what they mean, never by the name of a Python class. Texts of libraries are not repeated: they
+    may hold addresses with passwords, and parts of secret files.
+    """
+    at: BaseException | None = error
+    while at is not None:
+        if words := _words_of(at):
+            return words
+        if isinstance(at, BaseExceptionGroup):
+            at = at.exceptions[0]
+        else:
+            at = at.__cause__ or (None if at.__suppress_context__ else at.__context__)
+    if isinstance(error, LookupError | TypeError | ValueError | AttributeError):
+        return "it is not of the expected form"
+    spelt = _WORD_ENDS.sub(" ", type(error).__name__.strip("_")).split()
+    return " ".join(word if word.isupper() else word.lower() for word in spelt).replace(" exception", " error")
+
+
+def _words_of(error: BaseException) -> str:
+    """What an error of the standard library, or one of ours, means; empty for others."""
+    match error:
+        case MinkaError():
+            return error.message
+        case TimeoutError():
+            return "no answer in time"
+        case ssl.SSLCertVerificationError():
+            return f"its certificate is not accepted: {getattr(error, 'verify_message', '') or 'it is not valid'}"
+        case ssl.SSLError():
+            return f"no TLS: {(getattr(error, 'reason', None) or 'it was refused').replace('_', ' ').lower()}"
+        case UnicodeError():
+            return "it is not UTF-8"
+        case EOFError():
+            return "the connection ended"
+        case OSError():
+            return _reason_of(error)
+    return ""
+
+
+def _reason_of(error: OSError) -> str:
+    """What the operating system says, without paths and addresses; empty if it says nothing."""
+    if error.errno is None:
+        return ""
+    # Names that have no address have numbers of their own, below 0.
+    said = os.strerror(error.errno) if error.errno > 0 else error.strerror
+    return f"{said[:1].lower()}{said[1:]}" if said and not said[1:2].isupper() else said or ""

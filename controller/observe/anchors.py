@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from controller.models.audit import AuditAnchor
-from controller.models.errors import MinkaError
+from controller.models.errors import MinkaError, in_words
 from controller.ports.clock import Clock
 from controller.ports.webhook import Webhook
 
@@ -51,4 +51,6 @@ class Anchors:
             finally:
                 os.close(handle)
         except OSError as error:
-            raise MinkaError(f"the anchor of the audit trail could not be added to {self._file}: {error}") from error
+            raise MinkaError(
+                f"the anchor of the audit trail could not be added to {self._file}: {in_words(error)}"
+            ) from error

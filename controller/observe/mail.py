@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 import structlog
 from pydantic import SecretStr
 
-from controller.models.errors import InputError, MinkaError
+from controller.models.errors import InputError, MinkaError, in_words
 
 log = structlog.get_logger()
 
@@ -57,7 +57,8 @@ class MailRelay:
             await asyncio.to_thread(self._send, _message(content, key, self._sender, to))
         except (OSError, smtplib.SMTPException, ValueError, InputError) as error:
             # The relay's own words may repeat addresses, never the password.
-            raise MinkaError(f"the mail relay did not take the message: {type(error).__name__}") from None
+            code = f"it answers {error.smtp_code}" if isinstance(error, smtplib.SMTPResponseException) else ""
+            raise MinkaError(f"the mail relay did not take the message: {code or in_words(error)}") from None
         log.info("mail.sent", key=key)
 
     def _send(self, message: EmailMessage) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from controller.models.errors import MinkaError
+from controller.models.errors import MinkaError, in_words
 from controller.ports.clock import Clock
 
 log = structlog.get_logger()
@@ -53,7 +53,7 @@ class Syslog:
             async with asyncio.timeout(_PATIENCE):
                 await self._send(self._message(content, key))
         except (OSError, TimeoutError) as error:
-            raise MinkaError(f"the syslog collector did not take the message: {type(error).__name__}") from error
+            raise MinkaError(f"the syslog collector did not take the message: {in_words(error)}") from error
         log.info("syslog.sent", key=key)
 
     async def _send(self, message: bytes) -> None:

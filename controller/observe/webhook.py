@@ -14,7 +14,7 @@ import structlog
 
 from controller.models.alarm import PAGE, Alarm
 from controller.models.dispatch import DispatchPack
-from controller.models.errors import MinkaError
+from controller.models.errors import MinkaError, in_words
 from controller.models.network import Contact
 from controller.ports.clock import Clock
 from controller.ports.secrets import Secrets
@@ -105,7 +105,7 @@ async def _address_of(url: str) -> str:
     try:
         entries = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise MinkaError(f"the webhook's host has no address: {type(error).__name__}") from error
+        raise MinkaError(f"the webhook's host has no address: {in_words(error)}") from error
     return str(entries[0][4][0])
 
 
@@ -116,5 +116,9 @@ async def _post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
         async with asyncio.timeout(_LONGEST), httpx.AsyncClient(timeout=10) as client:
             answer = await client.post(url, content=body, headers={"Content-Type": "application/json", **headers})
             answer.raise_for_status()
+    except httpx.HTTPStatusError as error:
+        # The error's own message contains the address, and with it a possible password.
+        said = f"it answers with status {error.response.status_code}"
+        raise MinkaError(f"the webhook did not take the message: {said}") from error
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
-        raise MinkaError(f"the webhook did not take the message: {type(error).__name__}") from error
+        raise MinkaError(f"the webhook did not take the message: {in_words(error)}") from error

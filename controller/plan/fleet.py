@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from controller.models.errors import PlanRefusedError
 from controller.models.facts import BroadcastFact, Finding, Intent, Severity
+from controller.models.many import first_names, lines_of
 from controller.models.network import HOST, PROFILE_RATS, DeviceKind, Network
 from controller.models.plan import Change, Orphans, Plan
 from controller.nrm.profiles import Rendered, broadcast_plmn, render, render_cloud, render_routing, root_spec
@@ -285,7 +286,7 @@ def check_removals(changes: Iterable[Outline], named: Mapping[str, int], withhel
                 f"else leave {owner} out"
             )
     if wrong:
-        raise PlanRefusedError("; ".join((*wrong, *withheld[:_NAMED])))
+        raise PlanRefusedError("; ".join((*wrong, *([first_names(withheld, between="; ")] if withheld else []))))
 
 
 def check_share(
@@ -313,8 +314,8 @@ def check_share(
     count, total, expected = len(touched), len(network.device_kinds), options.expect_stations
     if expected is not None:
         if count != expected:
-            reasons = [f"{station}: {reason}" for station, reason in sorted(left_out.items())[:_NAMED]]
-            less = f" (left out: {'; '.join(reasons)})" if reasons and count < expected else ""
+            reasons = first_names(lines_of(sorted(left_out.items())), between="; ")
+            less = f" (left out: {reasons})" if reasons and count < expected else ""
             raise PlanRefusedError(
                 f"the {noun} touches {devices(count)}{_others(network, touched)}, but {expected} were expected{less}: "
                 f"find out why, or expect {devices(count)}"

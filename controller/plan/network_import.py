@@ -20,6 +20,7 @@ from controller.intent import compile_intent
 from controller.inventory.frame import Frame
 from controller.inventory.radio import BANDS, Band, carrier_problems, planned_problems, split_identity
 from controller.models.facts import Fact
+from controller.models.many import alike, first_names
 from controller.models.network import (
     Agreement,
     Cell,
@@ -44,7 +45,6 @@ from controller.nrm.profiles.readings import CellReading, RelationReading, Share
 from controller.nrm.tree import Observed
 from controller.plan.drift import drift
 from controller.plan.inputs import StationView, at_what_cells_name, with_reservations
-from controller.plan.rows import first_names
 
 #: Fields of a cell that network files may leave out: the value on air then stays.
 _LEFT_TO_THE_FIELD = tuple(name for name, info in Cell.model_fields.items() if not info.is_required())
@@ -90,11 +90,12 @@ class _Import:
         self._regions: list[Region] = []
 
     def run(self, observed: Mapping[str, Observed | str], today: date) -> ImportedNetwork:
-        for name in sorted(observed):
-            seen = observed[name]
-            if isinstance(seen, str):
-                self._notes.add(f"left out, not read: {seen}", name)
-            else:
+        unread = [(name, seen) for name, seen in sorted(observed.items()) if isinstance(seen, str)]
+        for one in alike(unread):
+            for name in one.names:
+                self._notes.add(f"left out, not read: {one.text}", name)
+        for name, seen in sorted(observed.items()):
+            if isinstance(seen, Observed):
                 self._take(name, read_station(seen.tree, self._frame.network.header.lte_power_unit.in_a_db))
         self._take_relations()
         self._leave_out_dangling()

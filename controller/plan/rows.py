@@ -15,9 +15,6 @@ from controller.nrm.tree import Leaves, Path, Value, Writers, parent, step, writ
 
 #: Shown for a missing value.
 NOTHING = "–"
-#: Names that a message lists before it only counts.
-_NAMED = 3
-
 
 _NOBODY: Writers = MappingProxyType({})
 
@@ -64,12 +61,6 @@ def entry_name(root: NodeSpec, path: Path) -> str:
     spec = spec_of(root, path)
     label = (spec.label or spec.name) if spec else step(path)[0]
     return f"{label} {_key_words(spec, path)}".rstrip()
-
-
-def first_names(names: Sequence[str]) -> str:
-    """The first few names, and how many more there are."""
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def nodes(number: int, kind: str = "") -> str:

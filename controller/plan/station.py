@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from controller.models.facts import Finding, Owners, Severity
 from controller.models.health import ServiceState
+from controller.models.many import first_names
 from controller.models.network import HOST
 from controller.models.plan import Change, DiffRow, Edit, LedgerNode, Op, WaitFor
 from controller.nrm.diff import plmn_part
@@ -30,7 +31,7 @@ from controller.plan.drift import ledger_nodes
 from controller.plan.edits import Edits, find_edits, first_entries
 from controller.plan.inputs import PlanOptions, StationView, in_sight, limited
 from controller.plan.phases import Locks, build_phases, find_locks, outage_seconds, was_failed
-from controller.plan.rows import describe, entry_name, first_names, nodes, row
+from controller.plan.rows import describe, entry_name, nodes, row
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Protocol
 from pydantic import SecretStr
 
 from controller.models.credentials import Credentials, DeviceCredential
-from controller.models.errors import InputError
+from controller.models.errors import InputError, in_words
 from controller.models.settings import Settings
 
 #: Variables of Minka itself: its settings, and those that PostgreSQL's client reads.
@@ -119,7 +119,7 @@ def _content(reference: str, path: Path) -> SecretStr:
     try:
         return SecretStr(path.read_text(encoding="utf-8").rstrip("\n"))
     except (OSError, UnicodeDecodeError) as error:
-        reason = type(error).__name__
+        reason = in_words(error)
     # Outside of the handler: a decoding error holds the bytes of the file, and would remain attached as context.
     raise InputError(f"the secret behind {reference!r} can't be read ({reason})")
 

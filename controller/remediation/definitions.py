@@ -11,6 +11,7 @@ from controller.inventory.source import Report
 from controller.models.alarm import DEFINITION_LEFT_OUT, AlarmReport, AlarmState, PerceivedSeverity
 from controller.models.definitions import DefinitionFiles, DefinitionKind, Definitions
 from controller.models.errors import InputError, Problem
+from controller.models.many import first_names
 from controller.performance.kpis import parse_kpis
 from controller.playbook.actions.shipped import registry
 from controller.playbook.language.library import Library
@@ -100,5 +101,4 @@ class DefinitionWatch:
 
 
 def _words(path: str, problems: tuple[str, ...]) -> str:
-    more = f"; and {len(problems) - _MOST} more" if len(problems) > _MOST else ""
-    return f"{path} is left out, all other files are in force: {'; '.join(problems[:_MOST])}{more}"
+    return f"{path} is left out, all other files are in force: {first_names(problems, _MOST, '; ')}"

@@ -18,10 +18,10 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from controller.models.errors import ConflictError, InputError, PlanRefusedError
+from controller.models.many import first_names
 from controller.models.network import Network
 from controller.models.plan import Plan
 from controller.models.run import UNDO, JobState, Run, RunState
-from controller.plan.rows import first_names
 from controller.ports.clock import Clock
 from controller.ports.queue import Wakeups
 from controller.ports.store import AsyncStore, Page, PreparedRun, RunRequest, Store, other_request

@@ -10,6 +10,7 @@ from functools import partial
 import structlog
 
 from controller.models.errors import (
+    BUG,
     LeaseLostError,
     MinkaError,
     NotClearedError,
@@ -235,9 +236,9 @@ class WorkerLoop:
             return error
         except MinkaError as error:
             return await self._give_up(claim, error.message)
-        except Exception as error:
+        except Exception:
             log.exception("job.bug", job=claim.job.id, station=claim.job.station)
-            return await self._give_up(claim, f"an error in Minka itself: {type(error).__name__}")
+            return await self._give_up(claim, BUG)
 
     async def _give_up(self, claim: Claim, reason: str) -> JobResult:
         """End a job that can't go on: safe if it never touched the device, otherwise diverged."""

@@ -10,12 +10,12 @@ from hashlib import sha256
 from typing import NamedTuple, Protocol
 
 from controller.models.errors import InputError, NotFoundError, PlanRefusedError
+from controller.models.many import first_names
 from controller.models.network import Network
 from controller.models.plan import Plan
 from controller.models.run import UNDO, Policy, Run, Strategy
 from controller.models.shipped import shipped
 from controller.models.step import RunPlaybook
-from controller.plan.rows import first_names
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget
 from controller.ports.store import AsyncStore, Claim, JobResult, NewJob, PreparedRun, RunRequest, Store

@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 
 from controller.models.approval import Clearance, Contract, Freeze, NoticeKind, Override, Vote, VoteChoice
-from controller.models.errors import NotFoundError
+from controller.models.errors import BUG, NotFoundError
 from controller.models.people import Permission, Person
 from controller.models.run import INSIDE, Hold, JobState, Policy, Run, RunState, Strategy, restarted
 from controller.ports.store import Approvals, Assess, ClearanceInput, Clearances, Freezes, Sync
@@ -352,9 +352,9 @@ def _assessed(assess: Assess, standing: ClearanceInput) -> Clearances:
     """The result of ``assess``. If it fails, nothing of this run may begin, and other runs are still assessed."""
     try:
         return assess(standing)
-    except Exception as error:
+    except Exception:
         log.exception("clearance.bug", subject=standing.constraints.subject)
-        unclear = Clearance(f"an error in Minka itself: {type(error).__name__}")
+        unclear = Clearance(BUG)
         return dict.fromkeys(standing.constraints.stations, unclear)
 
 

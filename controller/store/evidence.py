@@ -19,7 +19,7 @@ import orjson
 import structlog
 
 from controller.models.audit import AuditAnchor
-from controller.models.errors import InputError
+from controller.models.errors import InputError, in_words
 
 log = structlog.get_logger()
 #: Name of the file with the newest audit row, beside the embedded database or elsewhere.
@@ -99,7 +99,7 @@ class AuditKeys:
                 add_key(file, since)
             return cls.parsed(file.read_text(encoding="utf-8"), str(file))
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"the keys of the audit trail in {file} can't be read: {error}") from error
+            raise InputError(f"the keys of the audit trail in {file} can't be read: {in_words(error)}") from error
 
     @property
     def newest(self) -> AuditKey | None:

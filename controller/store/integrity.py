@@ -11,9 +11,9 @@ from sqlalchemy import column, func, literal, select, table, update
 from controller.models.alarm import RECORD_DOUBTED, AlarmReport, PerceivedSeverity
 from controller.models.enums import RecordChoice
 from controller.models.errors import ConflictError
+from controller.models.many import first_names
 from controller.models.record import SURPRISING, CarriedNodes, RecordState
 from controller.models.run import LONGEST_TIMER
-from controller.plan.rows import first_names
 from controller.ports.store import Integrity, Sync
 from controller.store import epochs
 from controller.store.alarms import STANDING, alarms, clear_alarm, escalate, take_reports

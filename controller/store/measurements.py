@@ -37,6 +37,7 @@ from sqlalchemy import (
     tuple_,
 )
 
+from controller.models.many import first_names
 from controller.models.measurement import DAY, HOUR, MONTH, QUARTER, Measured, Subject, Values
 from controller.performance.kpis import EVERYBODY, CellCounts, CounterQuery, Subscribers, amount, cell_counts
 from controller.performance.rollups import rolled_up, span_of
@@ -446,8 +447,7 @@ def _difference(first: Measured, second: Measured) -> str:
         for subject, value in sorted(newer[cell, name].items())
         if older[cell, name].get(subject) != value
     ]
-    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return f"{'; '.join(found[:_SHOWN])}{more}" or "some subjects are missing"
+    return first_names(found, _SHOWN, "; ") or "some subjects are missing"
 
 
 def _counters(measured: Measured) -> dict[tuple[str, str], Values]:

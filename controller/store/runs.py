@@ -12,6 +12,7 @@ import orjson
 from sqlalchemy import ColumnElement, and_, bindparam, exists, func, or_, select, update
 
 from controller.models.errors import ConflictError, InputError, NotFoundError
+from controller.models.many import first_names
 from controller.models.plan import Plan
 from controller.models.run import (
     PERSON,
@@ -280,7 +281,7 @@ def _tenants_in(tx: Tx, plan: Plan) -> dict[str, list[str]]:
 def _check_jobs(plan: Plan, new_jobs: Sequence[NewJob], changed: Collection[str]) -> None:
     unchanged = sorted({job.station for job in new_jobs}.difference(changed))
     if unchanged:
-        raise InputError(f"the plan {plan.id} changes nothing on {', '.join(unchanged[:5])}")
+        raise InputError(f"the plan {plan.id} changes nothing on {first_names(unchanged, 5)}")
 
 
 def _insert_jobs(tx: Tx, run_id: str, new_jobs: Sequence[NewJob]) -> None:

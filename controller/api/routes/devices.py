@@ -34,11 +34,12 @@ class Selection(Body):
 class Drift(Body):
     """Differences by station; an empty list where there are none.
 
-    ``unread`` are adopted stations that did not answer; ``not_adopted`` counts those without a ledger to compare with.
+    ``unread`` says of adopted stations that could not be read why; ``not_adopted`` counts those without a ledger to
+    compare with.
     """
 
     stations: dict[str, tuple[DiffRow, ...]]
-    unread: tuple[str, ...]
+    unread: dict[str, str]
     not_adopted: int
 
 
@@ -84,8 +85,7 @@ async def adopt(
 async def drift(asked: Selection, backend: Backend, _: Annotated[Person, needs(Permission.PLAN)]) -> Drift:
     """Differences of adopted stations from what was last applied, read now."""
     chosen, adopted = await run_in_threadpool(_adopted, backend.store, asked.selector)
-    found = await backend.planner.drift(chosen)
-    unread = tuple(station for station in adopted if station not in found)
+    found, unread = await backend.planner.compared(adopted)
     return Drift(stations=found, unread=unread, not_adopted=len(chosen) - len(adopted))
 
 

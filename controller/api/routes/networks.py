@@ -20,7 +20,8 @@ from controller.inventory.selectors import select
 from controller.inventory.source import unknown
 from controller.inventory.write import render_network
 from controller.models.credentials import Credentials
-from controller.models.errors import InputError, NotFoundError
+from controller.models.errors import InputError, NotFoundError, in_words
+from controller.models.many import first_names
 from controller.models.network import Network, Plmn, Rat, network_digest
 from controller.models.people import Permission, Person
 from controller.plan import CellTenant, SharedCell, shared_cells
@@ -133,10 +134,9 @@ def _secretless(network: Network, missing: Callable[[str], str]) -> tuple[str, .
         for name in target_of(network, device).credentials:
             devices.setdefault(name, []).append(device)
     reasons = {name: missing(name) for name in sorted(devices)}
+    processes = "the API, workers, listener and scheduler"
     return tuple(
-        f"credential {name!r} of {devices[name][0]}"
-        + (f" and {len(devices[name]) - 1} more" if len(devices[name]) > 1 else "")
-        + f": {reason}, for the API, workers, listener and scheduler"
+        f"credential {name!r} of {first_names(devices[name], 1)}: {reason}, for {processes}"
         for name, reason in reasons.items()
         if reason
     )
@@ -161,7 +161,7 @@ def _write(folder: Path, files: Mapping[str, str]) -> Path:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(text.encode())
         except (FileExistsError, NotADirectoryError, IsADirectoryError, UnicodeError) as error:
-            raise InputError(f"the file {name!r} can't be accepted: {type(error).__name__}") from error
+            raise InputError(f"the file {name!r} can't be accepted: {in_words(error)}") from error
         except OSError as error:
             if error.errno != errno.ENAMETOOLONG:
                 raise

@@ -22,6 +22,7 @@ from controller.assurance.station_alarms import heartbeat_report, report_of_faul
 from controller.intent.folding import placed
 from controller.models.alarm import Alarm, AlarmReport, AlarmSource, AlertRefusal
 from controller.models.errors import InputError, NotFoundError, StoreError
+from controller.models.many import first_names
 from controller.models.network import DeviceKind, Network
 from controller.models.people import Permission, Person
 from controller.models.run import LedgerEntry
@@ -33,6 +34,8 @@ from controller.ports.store import Store
 log = structlog.get_logger()
 router = Router(prefix="/eventListener/v7", tags=["webhooks"])
 
+#: Most errors of a call that its refusal names.
+_SHOWN = 10
 #: Most events of one call.
 _MOST = 10_000
 #: Events are sent as they happen: an older time stamp shows a wrong clock.
@@ -119,9 +122,14 @@ def _read(form: type[_One | _Batch], body: bytes, backend: Services) -> _Read | 
     events = [message.event] if isinstance(message, _One) else message.eventList
     if len(events) > _MOST:
         return f"eventList: more than {_MOST} events"
-    lacking = next((one for one in events if _lacks_block(one)), None)
-    if lacking is not None:
-        return f"event.{lacking.common_event_header.domain}Fields: missing"
+    places = ["event"] if isinstance(message, _One) else [f"eventList.{number}" for number in range(len(events))]
+    lacking = [
+        f"{place}.{one.common_event_header.domain}Fields: missing"
+        for place, one in zip(places, events, strict=True)
+        if _lacks_block(one)
+    ]
+    if lacking:
+        return first_names(lacking, _SHOWN, "; ")
     if AlarmSource.VES not in backend.settings.sources:
         return _Read()
     sent = [content["event"]] if isinstance(message, _One) else content["eventList"]
@@ -129,9 +137,12 @@ def _read(form: type[_One | _Batch], body: bytes, backend: Services) -> _Read | 
 
 
 def _where(error: ValidationError) -> str:
-    """The first error and its place; it repeats no values."""
-    first = error.errors(include_input=False, include_url=False)[0]
-    return f"{'.'.join(str(part) for part in first['loc'])[:200]}: {first['msg'][:200]}"
+    """All errors with their places, the first few in words; it repeats no values."""
+    found = [
+        f"{'.'.join(str(part) for part in one['loc'])[:200]}: {one['msg'][:200]}"
+        for one in error.errors(include_input=False, include_url=False)
+    ]
+    return first_names(found, _SHOWN, "; ")
 
 
 def _lacks_block(event: VesEvent) -> bool:

@@ -37,7 +37,7 @@ from controller.models.alarm import (
     ObjectClass,
     PerceivedSeverity,
 )
-from controller.models.errors import NotFoundError
+from controller.models.errors import NotFoundError, in_words
 from controller.models.network import PROFILE_RATS, DeviceKind, Network
 from controller.models.people import Permission, Person
 from controller.models.run import LedgerEntry
@@ -339,7 +339,7 @@ async def _got(url: str, asked: Mapping[str, list[str]]) -> bytes:
         # The error's own message contains the address, and with it a possible password.
         raise ValueError(f"it answers with status {error.response.status_code}") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise ValueError(f"it can't be reached: {type(error).__name__}") from error
+        raise ValueError(f"it can't be reached: {in_words(error)}") from error
     return bytes(content)
 
 

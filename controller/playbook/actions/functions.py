@@ -11,6 +11,7 @@ from controller.intent.placement import Choice
 from controller.models.cloud import Count, NodeName, Resources
 from controller.models.equipment import Operation, OperationKind
 from controller.models.errors import ConflictError, DeviceError, PlanRefusedError, UnreachableError
+from controller.models.many import first_names
 from controller.models.network import DeviceKind, Noun, StationId
 from controller.models.plan import Change
 from controller.models.sharing import ActionClass
@@ -384,9 +385,8 @@ async def check_function_idle(context: Context, _: NoInputs) -> IdleStations | U
     stations = context.network.stations_behind(context.station)
     serving = [station for station in stations if await context.in_service(station)]
     if serving:
-        more = f" and {len(serving) - 5} more" if len(serving) > 5 else ""
         return UnmetCondition(
-            f"{context.station} serves {', '.join(serving[:5])}{more}, which are still in service: decommission them"
+            f"{context.station} serves {first_names(serving, 5)}, which are still in service: decommission them"
         )
     return IdleStations(stations=stations)
 

@@ -19,6 +19,7 @@ from controller.intent.central_units import counted_for
 from controller.intent.neighbours import nearest_stations
 from controller.inventory.source import unknown
 from controller.models.errors import DeviceError, InputError
+from controller.models.many import first_names
 from controller.models.measurement import Measured
 from controller.models.network import Network, Noun
 from controller.performance.comparison import Figure, VerdictKind, compare, figure, pooled
@@ -330,8 +331,7 @@ async def read_neighbour_kpis(context: Context, given: NeighbourChoice) -> Neigh
         stations = _stations_around(context.network, context.station, given.within)
     found = await _read_all(context, stations)
     without = [station for station, kpis in found.items() if kpis.begin is None]
-    more = f" and {len(without) - 5} more" if len(without) > 5 else ""
-    remark = f"no indicator will be judged of {', '.join(without[:5])}{more}: not measured" if without else ""
+    remark = f"no indicator will be judged of {first_names(without, 5)}: not measured" if without else ""
     return NeighbourKpis(stations=found, remark=remark)
 
 
@@ -352,9 +352,9 @@ async def check_neighbour_kpis(context: Context, given: NeighbourComparison) -> 
         else:
             well[station] = said
     if worse:
-        return UnmetCondition("; ".join(worse[:5]))
+        return UnmetCondition(first_names(worse, 5, "; "))
     remarks = [f"{station}: {said.remark}" for station, said in well.items() if said.remark]
-    return NeighbourResult(stations=well, remark="; ".join(remarks[:5]))
+    return NeighbourResult(stations=well, remark=first_names(remarks, 5, "; "))
 
 
 def _stations_around(network: Network, device: str, within: str) -> Collection[str]:

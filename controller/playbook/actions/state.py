@@ -13,6 +13,7 @@ from controller.assurance.traffic import carried, untold_user_plane
 from controller.models.alarm import Alarm, PerceivedSeverity
 from controller.models.errors import DeviceError, NotFoundError
 from controller.models.health import ServiceState
+from controller.models.many import first_names
 from controller.models.measurement import Period
 from controller.models.network import CellId, Noun, Rat
 from controller.nrm.profiles import administrative_state, cell_state, cells, link_state, links, router_profile
@@ -293,7 +294,8 @@ async def check_alarms(context: Context, given: AlarmChoice) -> NoAlarms | Unmet
     standing, acted = await context.alarms(), await context.acted()
     grave = [one for one in standing if _matters(given, one, acted)]
     if grave:
-        return UnmetCondition("; ".join(f"{one.severity} {one.probable_cause} on {one.object}" for one in grave[:5]))
+        found = [f"{one.severity} {one.probable_cause} on {one.object}" for one in grave]
+        return UnmetCondition(first_names(found, 5, "; "))
     return NoAlarms(standing=len(standing))
 
 

@@ -16,6 +16,7 @@ from controller.inventory.source import unknown
 from controller.models.approval import Outlook
 from controller.models.errors import ConflictError, InputError, MinkaError, PlanRefusedError
 from controller.models.facts import Finding
+from controller.models.many import first_names, lines_of
 from controller.models.network import Network, Noun
 from controller.models.plan import Change, Plan
 from controller.models.run import INSIDE, OnHold, Run, Strategy
@@ -492,8 +493,8 @@ class PlaybookPreparation:
         beneath = playbook.plan is not None and playbook.plan.beneath
         if not (stations if not beneath else {*stations}.intersection(targets)):
             out = {one: why for one, why in plan.unplanned.items() if not beneath or one in targets}
-            reasons = sorted(f"{station}: {reason}" for station, reason in out.items())
-            found.append(f"the plan leaves all devices out: {'; '.join(reasons[:5])}")
+            reasons = first_names(lines_of(sorted(out.items())), between="; ")
+            found.append(f"the plan leaves all devices out: {reasons}")
         if playbook.plan is not None and playbook.plan.only_tenant is not None:
             found += beyond_tenant(plan, str(evaluate(playbook.plan.only_tenant, values)))
         if self._changes(playbook):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from controller.models.many import lines_of
 from controller.models.network import HOST, Network, Noun
 from controller.models.plan import Plan
 from controller.models.run import Hold, LedgerEntry
@@ -11,6 +12,9 @@ from controller.nrm.tree import Path
 from controller.plan import nodes_behind
 from controller.playbook.engine.context import hold_at
 from controller.playbook.language.playbook import ReachLimits
+
+#: Most reasons to name.
+_MOST = 5
 
 
 class Reach(Noun):
@@ -68,18 +72,20 @@ def beyond_tenant(plan: Plan, tenant: str) -> list[str]:
     touched = {change.station: sorted(others) for change in plan.changes if (others := set(change.touched) - {tenant})}
     if not touched:
         return []
-    found = [
-        f"{station}: the plan touches nodes of {', '.join(others)}, and not only of {tenant}"
+    found = lines_of(
+        (station, f"the plan touches nodes of {', '.join(others)}, and not only of {tenant}")
         for station, others in touched.items()
-    ]
-    more = [f"and {len(found) - 5} more devices"] if len(found) > 5 else []
+    )
     theirs = ", ".join(sorted({other for others in touched.values() for other in others}))
-    return [*found[:5], *more, f"first apply what the network files change for {theirs}, or load them without it"]
+    return [*_few(found), f"first apply what the network files change for {theirs}, or load them without it"]
 
 
 def holds_on(network: Network, stations: Iterable[str], holds: list[Hold]) -> list[str]:
     """Holds that forbid changing stations, in words."""
     if not holds:
         return []
-    found = [f"{station}: {hold}" for station in stations if (hold := hold_at(network, station, holds))]
-    return found[:5] if len(found) <= 5 else [*found[:5], f"and {len(found) - 5} more devices"]
+    return _few(lines_of((station, hold) for station in stations if (hold := hold_at(network, station, holds))))
+
+
+def _few(lines: list[str]) -> list[str]:
+    return lines if len(lines) <= _MOST else [*lines[:_MOST], f"and {len(lines) - _MOST} more reasons"]

@@ -242,8 +242,10 @@ class JobSteps:
             return ""
         try:
             for text in step.checks:
-                if not Expression(text).value({**self.names, OUTPUT: row.output}):
-                    return f"check failed: {text}"
+                check, names = Expression(text), {**self.names, OUTPUT: row.output}
+                if not check.value(names):
+                    found = check.found(names)
+                    return f"check failed: {text}" + (f" ({found})" if found else "")
         except InputError as error:
             return f"check failed: {error.message}"
         return ""
@@ -281,7 +283,7 @@ class JobSteps:
         except Exception as error:
             # The text of the error, and values around, may hold a secret.
             log.error("step.bug", job=row.job, step=row.name, exc_info=not self._secrets, error=type(error).__name__)  # noqa: TRY400
-            detail = f"an error in the action {action.name}: {type(error).__name__}"
+            detail = f"an error in the action {action.name} itself: the worker's log says more"
             return await self.end(row, StepState.FAILED, detail, outcome=Outcome.REFUSED)
 
     async def _ask(self, row: StepRecord, action: Action, timeout: float | None) -> Any:  # noqa: ASYNC109

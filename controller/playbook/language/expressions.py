@@ -13,6 +13,7 @@ what follows from the names that are known, whatever the others will be: of ``x 
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
@@ -26,6 +27,8 @@ from controller.models.errors import InputError
 
 #: Longest text with expressions, and longest text that may result from one.
 LONGEST, LONGEST_RESULT = 1000, 20_000
+#: Most characters of a value that a failed check shows.
+_LONGEST_SHOWN = 200
 #: Most levels of nesting, including those of the engine's own tree.
 DEEPEST = 40
 
@@ -174,6 +177,18 @@ class Expression:
         """Names with the first member used of each: ``locked.cells`` gives ``("locked", "cells")``."""
         found = [(node.node, node.attr) for node in self._tree.find_all(nodes.Getattr)]
         return frozenset((inner.name, member) for inner, member in found if isinstance(inner, nodes.Name))
+
+    def found(self, names: Mapping[str, Any]) -> str:
+        """The values of its names and members, as in ``output.version is 24.2.1``; empty if there are none."""
+        parts: dict[str, nodes.Expr] = {}
+        inner: set[int] = set()
+        for node in self._tree.find_all((nodes.Name, nodes.Getattr, nodes.Getitem)):
+            if isinstance(node, nodes.Getattr | nodes.Getitem):
+                inner.add(id(node.node))
+            if id(node) not in inner and (spelt := _spelt(node)):
+                parts.setdefault(spelt, node)
+        values = ((spelt, _shown(node, names)) for spelt, node in parts.items())
+        return ", ".join(f"{spelt} is {value}" for spelt, value in values)
 
     def value(self, names: Mapping[str, Any]) -> Any:
         """The value, of its own type if the text is one whole expression, otherwise text.
@@ -400,6 +415,27 @@ def _foretold(node: nodes.Expr, names: Mapping[str, Any]) -> bool | None:
 def _names_in(node: nodes.Expr) -> frozenset[str]:
     named = [node] if isinstance(node, nodes.Name) else node.find_all(nodes.Name)
     return frozenset(one.name for one in named)
+
+
+def _spelt(node: nodes.Node) -> str:
+    """A name, or a member of one, as it is written in an expression; empty for others."""
+    match node:
+        case nodes.Name():
+            return str(node.name)
+        case nodes.Getattr() if outer := _spelt(node.node):
+            return f"{outer}.{node.attr}"
+        case nodes.Getitem(arg=nodes.Const(value=key)) if outer := _spelt(node.node):
+            return f"{outer}[{key!r}]"
+    return ""
+
+
+def _shown(node: nodes.Expr, names: Mapping[str, Any]) -> str:
+    """The value of a part of an expression in short, as JSON writes it."""
+    try:
+        found = json.dumps(_value(node, names), ensure_ascii=False, default=str)
+    except InputError:
+        return "not there"
+    return found if len(found) <= _LONGEST_SHOWN else f"{found[:_LONGEST_SHOWN]}…"
 
 
 def _value(node: nodes.Expr, names: Mapping[str, Any]) -> Any:

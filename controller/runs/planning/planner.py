@@ -589,7 +589,11 @@ class Planner:
     # ------------------------------------------------------------------ drift
 
     async def drift(self, stations: Sequence[str]) -> dict[str, tuple[DiffRow, ...]]:
-        """Differences from what was last applied, for adopted stations that can be read.
+        """Differences from what was last applied, for adopted stations that can be read; see ``compared``."""
+        return (await self.compared(stations))[0]
+
+    async def compared(self, stations: Sequence[str]) -> tuple[dict[str, tuple[DiffRow, ...]], dict[str, str]]:
+        """Differences of adopted stations from what was last applied, and why others of them could not be read.
 
         Drift is measured against this and not against the current files, so that a repair never applies a change that
         is loaded but that nobody applied yet.
@@ -597,13 +601,16 @@ class Planner:
         records, (_, network) = await self._store.devices.find(stations), await self._store.networks.get()
         adopted = [name for name, record in records.items() if record.adopted is not None and network.manages(name)]
 
-        def differs(station: str, view: StationView) -> tuple[DiffRow, ...] | None:
+        def differs(station: str, view: StationView) -> tuple[DiffRow, ...] | str:
             if view.observed is None:
-                return None
+                return view.unreachable
             return drift(root_spec(network.profiles_of(station)), applied(view.ledger), view)
 
         found = await self.each(network, adopted, lambda station, view: asyncio.to_thread(differs, station, view))
-        return {station: rows for station, rows in found.items() if rows is not None}
+        return (
+            {station: rows for station, rows in found.items() if not isinstance(rows, str)},
+            {station: reason for station, reason in found.items() if isinstance(reason, str)},
+        )
 
 
 def running_on(store: Store, functions: Iterable[str]) -> dict[str, tuple[str, ...]]:

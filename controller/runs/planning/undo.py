@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from controller.models.errors import ConflictError, PlanRefusedError
+from controller.models.many import first_names, lines_of
 from controller.models.network import Network
 from controller.models.plan import Change, Plan
 from controller.models.run import Outcome, Run
@@ -24,7 +25,6 @@ from controller.plan import (
     pools_of,
     undo_job,
 )
-from controller.plan.rows import first_names
 from controller.ports.store import EndedJob
 from controller.runs.planning.planner import Planner, Progress
 from controller.runs.transaction.effects import Effects, effects
@@ -79,7 +79,7 @@ async def undo_plan(
         draft.add(station, StationPlan(change))
     await _leave_lived_in(planner, network, draft, goes)
     if not draft.changes:
-        reasons = "; ".join(f"{station}: {reason}" for station, reason in sorted(draft.unplanned.items())[:5])
+        reasons = first_names(lines_of(sorted(draft.unplanned.items())), between="; ")
         raise PlanRefusedError(f"nothing of run {run_id} can be undone: {reasons or 'it left no change on any device'}")
     check_removals(draft.outlines, remove)
     plan = draft.seal(network, digest, f"run {run_id}", planner.clock.now(), removals=remove, undoes=run_id)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
 from controller.models.alarm import ActiveAlarm, AlarmRecord
 from controller.models.health import ServiceState
+from controller.models.many import first_names
 from controller.models.plan import Change, WaitFor
 from controller.nrm.profiles import cell_state, link_state, unreported
 from controller.nrm.profiles.function import is_stalled, not_ready_because, ready_as_asked
 from controller.nrm.tree import Observed, Path, class_of, is_below
-from controller.plan.rows import first_names
 from controller.ports.clock import Clock
 from controller.ports.devices import DeviceSession
 from controller.runs.transaction.remote_links import state_behind

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from controller.models.many import first_names
 from controller.models.plan import Change, Edit, LedgerNode, Op, Phase
 from controller.nrm.apply import siblings
 from controller.nrm.diff import effective, settled
 from controller.nrm.schema import NodeSpec, spec_of
 from controller.nrm.tree import LeafName, Leaves, Observed, Path, Tree, Value, is_below
-from controller.plan.rows import first_names
 
 _Pair = tuple[Value | None, Value | None]
 

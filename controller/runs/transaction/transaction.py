@@ -25,6 +25,7 @@ from controller.models.errors import (
     SessionLostError,
     UnreachableError,
 )
+from controller.models.many import first_names
 from controller.models.plan import Change, Edit, Op, WaitFor
 from controller.models.run import Decision, GateChoice, JournalEntry, JournalStep, Outcome
 from controller.nrm.apply import apply_edits
@@ -33,7 +34,6 @@ from controller.nrm.generation import generation_edit, generation_of
 from controller.nrm.profiles import root_spec
 from controller.nrm.schema import lasting
 from controller.nrm.tree import Tree, child
-from controller.plan.rows import first_names
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceSession, DeviceTarget, Observed
 from controller.ports.store import Claim, JobResult

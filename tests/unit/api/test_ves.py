@@ -274,6 +274,26 @@ async def test_what_is_no_event_is_refused_with_what_is_wrong_where(bench: ApiBe
     assert alarms(bench) == []
 
 
+async def test_a_refusal_names_all_that_is_wrong_up_to_ten(bench: ApiBench) -> None:
+    """Not only the first of it, so that nobody has to send it again for each mistake."""
+    bad = fault("FATAL") | {"colour": "red"}
+    lacks = {"commonEventHeader": header("fault")}
+    for sent, words in (
+        (
+            [bad, fault(), fault("WORSE")],
+            ("eventList.0.faultFields.eventSeverity: ", "eventList.0.colour: ", "eventList.2."),
+        ),
+        ([lacks, fault(), lacks], ("eventList.0.faultFields: missing", "eventList.2.faultFields: missing")),
+        ([bad] * 20, ("and 30 more",)),
+    ):
+        content = json.dumps({"eventList": sent}).encode()
+        answer = await bench.anonymous.post("/eventListener/v7/eventBatch", content=content, headers=basic())
+        status, _, (said,) = refusal(answer)
+        assert status == 400
+        for part in words:
+            assert part in said
+
+
 @pytest.mark.parametrize(
     "headers",
     [

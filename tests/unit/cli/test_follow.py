@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import httpx
 import pytest
+import typer
 
 from controller.cli import follow as follow_module
 from controller.cli.client import FAILED, UNREACHABLE, WRONG_INPUT, Client, CliError, _refused
@@ -121,8 +122,34 @@ def test_what_was_not_proved_of_good_ends_is_said_once_for_all(
     follow_module.follow("r-1")
     said = capsys.readouterr().out
     assert said.count(kept) == 1
-    assert f"7 devices (PE-0, PE-1, PE-2, PE-3, PE-4, …): {kept}" in said
+    assert f"7 devices: {kept} (PE-0, PE-1, PE-2, PE-3, PE-4 and 2 more)" in said
     assert "as it is" not in said
+
+
+def test_devices_that_end_alike_are_one_line_with_their_number(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first is said at once, all of them at the end; who ends otherwise has a line of its own."""
+    names = [f"PE-{n}" for n in range(24)]
+    jobs = [
+        {"station": name, "wave": 0, "outcome": "failed-safe", "detail": f"{name} (10.0.0.{n} port {4000 + n}): denied"}
+        for n, name in enumerate(names)
+    ]
+    jobs.append({"station": "PE-X", "wave": 0, "outcome": "refused", "detail": "PE-X changed since"})
+    end = {"state": "failed", "wave": 0, "counts": {"failed-safe": 24, "refused": 1}}
+    api = Api(([*(("job", job) for job in jobs), ("run", end)], None))
+    api.all = lambda path: jobs  # type: ignore[attr-defined]
+    api.get = lambda path: end  # type: ignore[attr-defined]
+    monkeypatch.setattr(follow_module, "client", lambda: api)
+    with pytest.raises(typer.Exit):
+        follow_module.follow("r-1")
+    assert capsys.readouterr().out.splitlines() == [
+        "PE-0: failed-safe PE-0 (10.0.0.0 port 4000): denied",
+        "PE-X: refused PE-X changed since",
+        "wave 0: 25 done",
+        "failed-safe 24 devices: denied (PE-0, PE-1, PE-2, PE-3, PE-4 and 19 more)",
+        "run r-1 failed: 24 failed-safe, 1 refused",
+    ]
 
 
 def test_a_wave_says_for_which_devices_it_waits(

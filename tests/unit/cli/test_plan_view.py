@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from controller.cli.plan_view import Row, conclusion, grouped, show_conclusion, show_extent, show_plan
+from controller.cli.plan_view import (
+    Row,
+    _show_weak,
+    conclusion,
+    grouped,
+    show_conclusion,
+    show_extent,
+    show_findings,
+    show_left_out,
+    show_plan,
+)
 
 LINK = "MME address 10.17.1.11; local address and VLAN {} 1017; served PLMN 716-17"
 
@@ -184,3 +194,34 @@ def test_unlocking_interrupts_nobody() -> None:
     assert "off air" not in sentence(made)
     made["changes"][0]["phases"] = [{"kind": "lock", "edits": []}]
     assert "cells are off air for up to 5 s, interrupting bitel too" in sentence(made)
+
+
+def test_devices_left_out_for_one_reason_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Though the reason names each device, its address and its port."""
+    away = {f"PE-{n}": f"PE-{n} (10.0.0.{n} port {4000 + n}) can't be reached: no answer in time" for n in range(24)}
+    show_left_out(away | {"PE-X": "not adopted: it is only observed"})
+    assert capsys.readouterr().out.splitlines() == [
+        "left out 24 devices: can't be reached: no answer in time (PE-0, PE-1, PE-2 and 21 more)",
+        "left out PE-X: not adopted: it is only observed",
+    ]
+
+
+def test_devices_that_need_minka_to_undo_a_change_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    changes = [{"station": f"PE-{n}", "reverts": False} for n in range(42)]
+    _show_weak([*changes, {"station": "PE-Y", "reverts": True}])
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(
+        "42 devices can't take a change back without Minka (no confirmed commit that can be trusted)"
+    )
+    assert line.endswith("PE-39 and 2 more")
+
+
+def test_findings_that_differ_in_the_station_alone_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    found = [
+        {"severity": "warning", "code": "not-read", "station": f"S{n}", "message": f"S{n}: no answer in time"}
+        for n in range(24)
+    ]
+    show_findings([*found, {"severity": "warning", "code": "not-read", "station": "S99", "message": "S99: refused"}])
+    assert capsys.readouterr().out.splitlines() == [
+        *("warning 24 devices: no answer in time (S0, S1, S2 and 21 more)", "warning S99: refused"),
+    ]

@@ -294,7 +294,8 @@ def test_a_refusal_names_some_of_the_routers_that_are_left_out() -> None:
     with pytest.raises(PlanRefusedError) as refused:
         check_removals(outlines("S1", "S2", beta=2), {"beta": -1}, ["r1", "r2", "r3", "r4"])
     assert refused.value.message == (
-        "the plan would remove 4 nodes of beta on 2 devices, but 0 were named: to allow it, name beta=4; r1; r2; r3"
+        "the plan would remove 4 nodes of beta on 2 devices, but 0 were named: to allow it, name beta=4; "
+        "r1; r2; r3; and 1 more"
     )
 
 

@@ -195,6 +195,14 @@ def test_stations_that_tell_too_little_are_left_out(shipped: Network, seen: Obse
     assert made.network.endpoints == ()
 
 
+def test_stations_that_can_not_be_read_for_one_reason_are_one_note(shipped: Network) -> None:
+    names = sorted(one.id for one in shipped.stations)
+    away = {name: f"{name} (10.0.0.{n} port 830) can't be reached: refused" for n, name in enumerate(names)}
+    assert import_network(frame(shipped), away, DAY).notes == (
+        f"{', '.join(names[:3])} and {len(names) - 3} more: left out, not read: can't be reached: refused",
+    )
+
+
 @pytest.mark.parametrize(
     ("leaf", "value", "said"),
     [

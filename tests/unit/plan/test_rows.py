@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from controller.models.many import first_names
 from controller.models.plan import Change, Edit, Op
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Leaves, Path
 from controller.plan.document import compare, seal
-from controller.plan.rows import contents, describe, entry_name, first_names, leaf_texts
+from controller.plan.rows import contents, describe, entry_name, leaf_texts
 from tests.unit.plan.samples import LTE, LTE_CELL, NOW, NR_CELL, PROFILES, network, only_change, plan, view
 
 ROOT = root_spec(PROFILES)

@@ -102,7 +102,7 @@ async def test_what_fails_after_the_soak_is_undone_and_the_run_stops() -> None:
     bench.clock.pause(101)
     result = await bench.work()
     bench.settled(result, Outcome.ROLLED_BACK, "UNLOCKED")
-    assert "check 'all' after the soak: check failed: {{ output.cells_on_air > 90 }}" in result.detail
+    assert "check 'all' after the soak: check failed: {{ output.cells_on_air > 90 }} (" in result.detail
     assert bench.store.runs.get(bench.run).halted.startswith(f"the soak failed at {STATION}: check 'all'")
 
 

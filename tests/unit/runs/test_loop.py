@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pytest
 
-from controller.models.errors import StoreError
+from controller.models.errors import BUG, StoreError
 from controller.models.run import JobState, Outcome, RunState, Strategy
 from controller.ports.fake_devices import Fault
 from controller.ports.store import NewJob, Page, Store, Transition
@@ -252,7 +252,7 @@ async def test_an_error_of_ours_ends_the_job_and_not_the_worker(bench: WorkerBen
         run = bench.submit()
         await bench.advance(5)
         assert bench.job(run).outcome is Outcome.DIVERGED
-        assert "ZeroDivisionError" in bench.job(run).detail
+        assert BUG in bench.job(run).detail
         assert bench.store.runs.get(run).state is RunState.DIVERGED
         again = bench.submit()
         await bench.advance(5)
