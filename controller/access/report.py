@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from controller.access.timeline import TimelineEntry, timeline_of
 from controller.models.many import first_names
 from controller.models.untrusted import visible
 
@@ -41,7 +42,7 @@ def _facts(report: Json, root: Json) -> Iterator[tuple[str, str]]:
                 (row["detail"]["why"] for row in report["timeline"] if row["detail"].get("why")), "no alarm explains it"
             ),
         )
-    yield "State", report["state"]
+    yield "State", f"{report['state']}, still correlating" if report.get("correlating") else report["state"]
     yield "Severity", report["severity"]
     yield "Opened", _time(report["opened"])
     yield "Closed", _time(report["closed"]) or "not yet"
@@ -113,7 +114,9 @@ def _runs(report: Json) -> list[str]:
 def _alarms(report: Json) -> list[str]:
     names = ("id", "station", "object", "probable_cause", "severity", "state")
     rows = ((*(one[name] for name in names), _time(one["raised"]), _time(one["cleared"])) for one in report["alarms"])
-    return _table(("Alarm", "Station", "Object", "Cause", "Severity", "State", "Raised", "Cleared"), rows)
+    lines = _table(("Alarm", "Station", "Object", "Cause", "Severity", "State", "Raised", "Cleared"), rows)
+    left = report.get("alarms_in_all", 0) - len(report["alarms"])
+    return [*lines, f"… and {left} more, which the time line leaves out too", ""] if left > 0 else lines
 
 
 def _notices(report: Json) -> list[str]:
@@ -128,10 +131,16 @@ def _comments(report: Json) -> list[str]:
 
 def _timeline(report: Json) -> list[str]:
     rows = (
-        (_time(row["at"]), row["actor"], row["action"], row["object"], _detail(row["detail"]))
-        for row in report.get("timeline", ())
+        (_span(entry), entry.actor, entry.action, entry.what, _detail(entry.detail) or entry.words)
+        for entry in timeline_of(report)
     )
     return _table(("When", "Who", "What", "Of", "Detail"), rows)
+
+
+def _span(entry: TimelineEntry) -> str:
+    """The second, or the first and the last one, of an entry."""
+    begin, end = _time(entry.at), _time(entry.until)
+    return begin if begin == end else f"{begin[:19]} to {end}"
 
 
 def _detail(detail: Json) -> str:

@@ -164,10 +164,12 @@ class IncidentView(Incident):
     Attributes:
         rank: Rank among open incidents, from 1; 0 if it is not open.
         why: Reason of the rank.
+        correlating: Whether it is still worked out which alarms are part of it.
     """
 
     rank: int = 0
     why: str = ""
+    correlating: bool = False
 
 
 class IncidentStory(IncidentView):
@@ -176,6 +178,7 @@ class IncidentStory(IncidentView):
     Attributes:
         path: From the core to the root, and on to what it affects.
         alarms: Its first alarms, present and past, the root first.
+        alarms_in_all: Number of all its alarms, present and past.
         minutes: Minutes lost by each tenant.
         agreements: Minutes that the agreements of these tenants lost this month, and how many they allow.
         timeline: Acts, decisions and comments with their reasons, oldest first.
@@ -184,6 +187,7 @@ class IncidentStory(IncidentView):
 
     path: tuple[str, ...]
     alarms: tuple[AlarmView, ...]
+    alarms_in_all: int
     minutes: tuple[TenantMinutes, ...]
     agreements: tuple[AgreementMinutes, ...]
     timeline: tuple[AuditRow, ...]
@@ -204,9 +208,9 @@ class IncidentReport(IncidentStory):
     health: Health | None
 
 
-def _incident_view(one: Incident, ranks: Mapping[str, Rank]) -> dict[str, Any]:
+def _incident_view(one: Incident, ranks: Mapping[str, Rank], correlating: Collection[str]) -> dict[str, Any]:
     rank = ranks.get(one.id, Rank(0, ""))
-    return {**dict(one), "rank": rank.rank, "why": rank.why}
+    return {**dict(one), "rank": rank.rank, "why": rank.why, "correlating": one.id in correlating}
 
 
 def _in_time(said: Iterable[Comment]) -> tuple[Comment, ...]:
@@ -555,21 +559,23 @@ class HostView:
             found = found[page.offset : page.offset + page.limit]
         else:
             total, found = self._store.incidents.page(page, like)
-        return total, [IncidentView.model_construct(**_incident_view(one, ranks)) for one in found]
+        left = self._store.incidents.correlating()
+        return total, [IncidentView.model_construct(**_incident_view(one, ranks, left)) for one in found]
 
     def incident(self, incident_id: str) -> IncidentStory:
         """See ``View``."""
         one = self._store.incidents.get(incident_id)
-        parts = sorted(self._store.incidents.alarms(incident_id), key=lambda alarm: alarm.id != one.root)[:_PARTS]
+        parts = sorted(self._store.incidents.alarms(incident_id), key=lambda alarm: alarm.id != one.root)
         try:
             path = path_of(self._store.networks.get()[1], one)
         except NotFoundError:  # no network was loaded yet
             path = ()
         agreements = self._store.incidents.agreements()
         return IncidentStory(
-            **_incident_view(one, self._store.incidents.ranks()),
+            **_incident_view(one, self._store.incidents.ranks(), self._store.incidents.correlating()),
             path=path,
-            alarms=tuple(self._with_waits(parts)),
+            alarms=tuple(self._with_waits(parts[:_PARTS])),
+            alarms_in_all=len(parts),
             minutes=self._store.incidents.minutes(incident_id),
             agreements=tuple(each for each in agreements if each.tenant in one.tenants),
             timeline=tuple(self._store.incidents.timeline(incident_id)),

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from controller.access.timeline import timeline_of
 from controller.cli import completion
 from controller.cli.alarms import (
     CommentText,
@@ -205,7 +206,8 @@ def _where(one: dict[str, Any]) -> str:
 
 
 def _state(one: dict[str, Any]) -> str:
-    return "flapping" if one.get("flapping") and one["state"] == IncidentState.OPEN else str(one["state"])
+    state = "flapping" if one.get("flapping") and one["state"] == IncidentState.OPEN else str(one["state"])
+    return f"{state}, still correlating" if one.get("correlating") else state
 
 
 def _print(one: dict[str, Any], runs: Iterable[dict[str, Any]]) -> None:
@@ -229,10 +231,9 @@ def _print(one: dict[str, Any], runs: Iterable[dict[str, Any]]) -> None:
     _print_alarms(one)
     for said in one["comments"]:
         print_comment(said)
-    for row in one.get("timeline", ()):
-        detail = row["detail"]
-        why = next(filter(None, (detail.get(name) for name in ("why", "note", "text", "cause", "reason"))), "")
-        out.print(styled(when(row["at"]), "bold"), row["actor"], row["action"], row["object"], why)
+    for entry in timeline_of(one):
+        until = f" to {when(entry.until)[11:]}" if entry.until[:19] != entry.at[:19] else ""
+        out.print(styled(when(entry.at) + until, "bold"), entry.actor, entry.action, entry.what, entry.words)
 
 
 def _line(name: str, text: str) -> None:
@@ -307,3 +308,5 @@ def _print_alarms(one: dict[str, Any]) -> None:
         what = (object_in_short(alarm), cause_of(alarm), when(alarm["raised"]))
         rows.append((alarm["id"], coloured(alarm["state"]), alarm["station"], *what))
     table((Column("alarm"), Column("state"), Column("station"), *columns), rows)
+    if (left := one.get("alarms_in_all", 0) - len(rows)) > 0:
+        out.print(f"and {counted(left, 'more alarm')}, which the time line leaves out too")

@@ -299,7 +299,7 @@ def _causes(alarms: Iterable[Alarm]) -> str:
 
 
 def path_of(network: Network, incident: Incident) -> tuple[str, ...]:
-    """The path from the core to the failed object, and on to the affected sites, stations, cells and tenants."""
+    """The path from the core to the failed object, and on to the affected sites, stations and cells."""
     return (*_above(network, incident), *_below(network, incident))
 
 
@@ -322,8 +322,6 @@ def _below(network: Network, incident: Incident) -> Iterator[str]:
     for names, noun in ((sites, "site"), (stations - {incident.station}, "station"), (incident.cells, "cell")):
         if names:
             yield f"{len(names)} {noun}{'' if len(names) == 1 else 's'}"
-    if incident.tenants:
-        yield ", ".join(incident.tenants)
 
 
 #: Used share of an agreement's allowance from which it is at risk.

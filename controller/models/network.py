@@ -276,6 +276,17 @@ class BackhaulNode(Noun):
     kind: BackhaulKind
     parent: Identifier | None = None
     capacity_mbps: Annotated[int, Field(gt=0)] = 1000
+    latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
+    longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
+    route: Text | None = Field(
+        None, description="Way of its link to the parent, for people who look for a cut: road, ducts, poles, hops."
+    )
+
+    @model_validator(mode="after")
+    def _position(self) -> BackhaulNode:
+        if (self.latitude is None) != (self.longitude is None):
+            raise ValueError("a position needs both latitude and longitude")
+        return self
 
 
 class Site(Noun):

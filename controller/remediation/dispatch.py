@@ -21,8 +21,8 @@ from controller.models.alarm import (
     AlarmState,
     ObjectClass,
 )
-from controller.models.dispatch import DispatchPack, DispatchSite, StandingAlarm, TriedRepair
-from controller.models.network import Network
+from controller.models.dispatch import DispatchLink, DispatchPack, DispatchSite, LinkEnd, StandingAlarm, TriedRepair
+from controller.models.network import BackhaulNode, Network, Site
 from controller.ports.store import Store
 
 #: Parts to take along, by probable cause: o-ran-fm faults have the numbers of o-ran-alarm-id, alarms of an AlarmList
@@ -54,12 +54,19 @@ _PARTS: Mapping[str, str] = {
 }
 
 
+#: Causes at a site after which its way to the backhaul may be cut.
+_MAY_BE_CUT = frozenset((ALL_LINKS_DOWN, UNREACHABLE))
+#: Most alarms of a pack; most sites at a node of the backhaul.
+_MOST_STANDING, _MOST_SITES = 200, 3
+
+
 def dispatch_pack(store: Store, alarm_id: str, now: datetime) -> DispatchPack:
     """The pack of an alarm, in a transaction. Raises NotFoundError where there is no such alarm."""
     alarm, (_, network) = store.alarms.get(alarm_id), store.networks.get()
     site = network.site_of(alarm.station) if network.manages(alarm.station) else ""
     there = {*network.stations_at.get(site, ()), *network.routers_at.get(site, ())} or {alarm.station}
-    standing = [one for one in store.alarms.standing(there) if one.cleared is None]
+    placed = store.alarms.standing(there) if alarm.station else store.incidents.alarms(alarm.incident)
+    standing = [one for one in placed if one.cleared is None]
     targets = {f"site:{site}", *there}
     holds = [one for one in store.holds.find(now) if one.target in targets or one.target.partition("/")[0] in there]
     return DispatchPack(
@@ -67,6 +74,8 @@ def dispatch_pack(store: Store, alarm_id: str, now: datetime) -> DispatchPack:
         incident=alarm.incident,
         station=alarm.station,
         place=_place(network, site),
+        timezone=_timezone(network, alarm, site),
+        link=_link(network, alarm, site),
         unit=alarm.object.rpartition("/")[2] or alarm.object,
         object_class=alarm.object_class,
         slot=alarm.specific_problem or alarm.object,
@@ -79,11 +88,46 @@ def dispatch_pack(store: Store, alarm_id: str, now: datetime) -> DispatchPack:
             alarm.probable_cause, "the unit itself" if alarm.object_class is ObjectClass.RADIO_UNIT else ""
         ),
         tried=tuple(_tried(store, alarm)),
-        standing=tuple(map(_standing, standing)),
+        standing=tuple(map(_standing, standing[:_MOST_STANDING])),
+        standing_in_all=len(standing),
         without_service=_without_service(standing, Sharing(network, network.day(now))),
         in_force=tuple(f"{one.target} by {one.by}: {one.reason}" for one in holds),
         holds=tuple(_commands(site, alarm, holds=bool(holds))),
     )
+
+
+def _timezone(network: Network, alarm: Alarm, site_id: str) -> str:
+    """The time zone of the site, or of those at a node of the backhaul; else that of the network."""
+    sites = [network.site_by_id[site_id]] if site_id in network.site_by_id else _sites_at(network, alarm.object)
+    regions = {one.id: one for one in network.regions}
+    zones = (regions[one.region].timezone for one in sites if one.region in regions)
+    return next(filter(None, zones), network.header.timezone)
+
+
+def _link(network: Network, alarm: Alarm, site_id: str) -> DispatchLink | None:
+    """The link towards the core of a node that is lost, or of a site that has lost all its links."""
+    nodes, site = network.backhaul_by_id, network.site_by_id.get(site_id)
+    if alarm.probable_cause == BACKHAUL_DOWN and (node := nodes.get(alarm.object)) is not None:
+        near, kind, above, route = _end(network, node), node.kind, node.parent, node.route
+    elif alarm.probable_cause in _MAY_BE_CUT and site is not None and site.backhaul in nodes:
+        near = LinkEnd(name=site.id, latitude=site.latitude, longitude=site.longitude)
+        kind, above, route = nodes[site.backhaul].kind, site.backhaul, None
+    else:
+        return None
+    far = nodes.get(above or "")
+    return DispatchLink(kind=kind, ends=(near, *([_end(network, far)] if far else [])), route=route or "")
+
+
+def _end(network: Network, node: BackhaulNode) -> LinkEnd:
+    known = node.latitude is not None
+    sites = () if known else _sites_at(network, node.id)[:_MOST_SITES]
+    places = tuple(place for site in sites if (place := _place(network, site.id)) is not None)
+    return LinkEnd(name=node.id, latitude=node.latitude, longitude=node.longitude, sites=places)
+
+
+def _sites_at(network: Network, node: str) -> list[Site]:
+    """Sites that hang on a node of the backhaul itself."""
+    return [site for site in network.sites if site.backhaul == node]
 
 
 def _place(network: Network, site_id: str) -> DispatchSite | None:

@@ -16,6 +16,7 @@ from controller.intent.impact import Sharing
 from controller.intent.incidents import SETTLES, ranked, split_off
 from controller.intent.interruptions import planned
 from controller.intent.outages import Era, ExcusedTimes, Outages, Spell, Times, month_of, of_tenant, spans_of
+from controller.intent.roots import may_be_root
 from controller.models.alarm import COUNTED, LINK_CAUSES, LOSES, Alarm, PerceivedSeverity
 from controller.models.enums import IncidentState
 from controller.models.errors import NotFoundError
@@ -26,7 +27,7 @@ from controller.nrm.tree import Path
 from controller.ports.store import Incidents, Page, Sync, method
 from controller.store import audit_chain
 from controller.store.agreed_minutes import Counter, MonthOnRecord, counted_minutes, put_minutes
-from controller.store.alarms import GUARD, STANDING, alarm_tenants, alarms, as_alarm, put_into
+from controller.store.alarms import GUARD, STANDING, alarm_tenants, alarms, as_alarm, put_into, uncorrelated
 from controller.store.audit_chain import audit
 from controller.store.devices import healths_of, locks_during, observed_during
 from controller.store.incident_rows import (
@@ -48,7 +49,7 @@ from controller.store.work_done import BEGUN_JOB, works_of
 from controller.store.works import works_during
 
 #: Alarms of an incident whose audit rows a timeline shows.
-_MOST_ALARMS = 50
+_MOST_ALARMS = 100
 _BY_ID = select(incidents)
 _STATES = {
     IncidentState.OPEN: OPEN_INCIDENT,
@@ -66,6 +67,9 @@ _UNSETTLED = (
     .join(incidents, incidents.c.id == alarms.c.incident)
     .where(alarms.c.released.is_not(None), STANDING, alarms.c.root == "", incidents.c.root != alarms.c.id)
 )
+#: Incidents of alarms that stand and whose root is still to be worked out; and standing roots of open incidents.
+_LEFT = select(alarms.c.incident).join(uncorrelated, uncorrelated.c.alarm == alarms.c.number).where(STANDING).distinct()
+_ROOTS = select(alarms).join(incidents, incidents.c.root == alarms.c.id).where(STANDING, OPEN_INCIDENT)
 #: Times in which alarms stood, the incident that they were part of, and the cause of its root.
 _SPELLS = (
     select(
@@ -108,6 +112,14 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
     @reads
     def open(self, tx: Tx) -> list[Incident]:
         return _filled(tx, tx.execute(_BY_ID.where(OPEN_INCIDENT).order_by(incidents.c.number)).all())
+
+    @reads
+    def correlating(self, tx: Tx) -> frozenset[str]:
+        left = set(tx.execute(_LEFT).scalars())
+        if not left:
+            return frozenset()
+        roots = (as_alarm(row) for row in tx.execute(_ROOTS))
+        return frozenset({*left, *(alarm.incident for alarm in roots if may_be_root(alarm))} - {""})
 
     @reads
     def alarms(self, tx: Tx, incident_id: str) -> list[Alarm]:

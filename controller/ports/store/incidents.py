@@ -31,6 +31,15 @@ class Incidents(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
+    def correlating(self) -> frozenset[str]:
+        """Ids of open incidents of which not all alarms are known yet, since roots are still being worked out.
+
+        These are the incidents of alarms that are still to be placed, and while there are such alarms, those of roots
+        from which they may follow.
+        """
+        ...
+
+    @method
     def alarms(self, incident_id: str) -> list[Alarm]:
         """Alarms that are or were part of it, in the order in which they joined it. Raises NotFoundError."""
         ...

@@ -202,6 +202,9 @@ def test_what_many_follow_from_is_placed_in_parts_with_the_same_outcome(
     root = store.alarms.report(lost())
     assert store.alarms.symptoms([root.id]) == {}
     assert [store.alarms.is_correlated(one.id) for one in (*symptoms, alone)] == [False] * 3 + [True]
+    unknown = {store.alarms.get(one.id).incident for one in (root, *symptoms)}
+    assert store.incidents.correlating() == unknown
+    assert store.alarms.get(alone.id).incident not in unknown
     late = store.alarms.report(link("S4"))
     assert late.root == root.id
     assert store.alarms.correlate_more()
@@ -209,6 +212,7 @@ def test_what_many_follow_from_is_placed_in_parts_with_the_same_outcome(
     while store.alarms.correlate_more():
         pass
     assert all(store.alarms.is_correlated(one.id) for one in symptoms)
+    assert store.incidents.correlating() == frozenset()
     assert store.alarms.symptoms([root.id]) == {root.id: 4}
     (incident,) = {one.incident for one in store.alarms.standing() if one.tenant == "claro"}
     assert incident != store.alarms.get(alone.id).incident

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from controller.models.alarm import CORE_LINK_DOWN, Alarm, AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
+from controller.models.alarm import (
+    ALL_LINKS_DOWN,
+    BACKHAUL_DOWN,
+    CORE_LINK_DOWN,
+    UNREACHABLE,
+    Alarm,
+    AlarmReport,
+    AlarmSource,
+    ObjectClass,
+    PerceivedSeverity,
+)
+from controller.models.dispatch import DispatchLink, LinkEnd
 from controller.models.errors import NotFoundError
-from controller.models.network import Validity, network_digest
-from controller.remediation.dispatch import dispatch_pack
+from controller.models.network import BackhaulKind, BackhaulNode, Network, Validity, network_digest
+from controller.remediation.dispatch import _link, dispatch_pack
 from controller.remediation.guards import settle_seconds
 from controller.remediation.rules import Match, Rule, RuleGuards, Rung
 from tests.unit.remediation.bench import STATION_ID, Bench, tiny
@@ -118,7 +131,8 @@ def test_a_station_on_its_battery_has_a_deadline_where_the_network_files_say_how
         alarm = bench.report("station", cause, source=AlarmSource.ALARM_LIST)
         pack = dispatch_pack(bench.store, alarm.id, bench.clock.now())
         assert pack.until == alarm.raised + timedelta(hours=hours)
-        assert f"the station serves until about {pack.until:%Y-%m-%d %H:%M} UTC all the same" in pack.lines
+        local = pack.until.astimezone(ZoneInfo("America/Lima")).isoformat(" ", "minutes")
+        assert f"the station serves until about {local} all the same" in pack.lines
         worse = bench.report("station", cause, PerceivedSeverity.CRITICAL, source=AlarmSource.ALARM_LIST)
         assert dispatch_pack(bench.store, worse.id, bench.clock.now()).until is None, "it is over"
 
@@ -131,3 +145,107 @@ def test_people_hear_of_a_battery_before_it_is_empty(bench: Bench) -> None:
     mains = Rule(name="m", description="", match=Match(causes=("o-ran-fault-26",)), ladder=(Rung(ticket="Go."),))
     mains = mains.model_copy(update={"guards": RuleGuards(settle_seconds=1800)})
     assert (settle_seconds(mains, alarm, network), settle_seconds(mains, alarm, made)) == (900, 1800)
+
+
+def cut_backhaul(bench: Bench, timezone: str | None = None, **of_node: Any) -> tuple[Network, Alarm]:
+    """A node of the backhaul is lost, and with it a hundred stations; some of it is known of the place."""
+    made = tiny()
+    nodes = (
+        BackhaulNode.model_validate({"id": "fibre", "kind": "fibre", "parent": "hub"} | of_node),
+        BackhaulNode(id="hub", kind=BackhaulKind.FIBRE, latitude=-12.0464, longitude=-77.0428),
+    )
+    regions = tuple(one.model_copy(update={"timezone": timezone}) for one in made.regions)
+    sites = tuple(one.model_copy(update={"backhaul": "fibre"}) for one in made.sites)
+    template, endpoints = made.stations[0], made.endpoints
+    many = tuple(template.model_copy(update={"id": f"S-{n:03}", "enb_id": 5000 + n}) for n in range(100))
+    network = made.model_copy(
+        update={
+            "backhaul": nodes,
+            "regions": regions,
+            "sites": sites,
+            "stations": (*made.stations, *many),
+            "endpoints": endpoints,
+        }
+    )
+    bench.store.networks.save(network, network_digest(network), "ana")
+    root = bench.store.alarms.report(
+        AlarmReport(
+            station="",
+            object="fibre",
+            object_class=ObjectClass.BACKHAUL,
+            probable_cause=BACKHAUL_DOWN,
+            severity=PerceivedSeverity.CRITICAL,
+            source=AlarmSource.CHECK,
+            at=bench.clock.now(),
+        )
+    )
+    for station in many:
+        bench.report("station", UNREACHABLE, PerceivedSeverity.MAJOR, station=station.id)
+    while bench.store.alarms.correlate_more():
+        pass
+    return network, bench.store.alarms.get(root.id)
+
+
+def test_a_cut_link_has_both_ends_its_route_and_the_hundred_stations_behind_it_in_a_line(bench: Bench) -> None:
+    place: dict[str, Any] = {"latitude": -13.5, "longitude": -71.9, "route": "poles of the railway, km 40 to 77"}
+    _, root = cut_backhaul(bench, **place)
+    pack = dispatch_pack(bench.store, root.id, bench.clock.now())
+    assert pack.link is not None
+    assert [(end.name, end.latitude, end.longitude) for end in pack.link.ends] == [
+        *(("fibre", -13.5, -71.9), ("hub", -12.0464, -77.0428)),
+    ]
+    for line in (
+        "likely cut: fibre between fibre and hub",
+        "end fibre at -13.50000, -71.90000",
+        "end hub at -12.04640, -77.04280",
+        "route: poles of the railway, km 40 to 77",
+    ):
+        assert line in pack.lines
+    (behind,) = [line for line in pack.lines if UNREACHABLE in line]
+    assert behind.startswith("stands there: 100 alarms station-unreachable MAJOR (S-000, S-001,")
+    assert behind.endswith(" and 90 more)")
+
+
+def test_what_is_not_known_of_a_link_is_said_and_sites_at_its_ends_are_named(bench: Bench) -> None:
+    network, root = cut_backhaul(bench)
+    pack = dispatch_pack(bench.store, root.id, bench.clock.now())
+    site = network.sites[0]
+    (end,) = [line for line in pack.lines if line.startswith("end fibre")]
+    assert end.startswith("end fibre: the network files have no position of it; sites there: ")
+    assert f"{site.id} ({site.name}, {site.region}) at {site.latitude:.5f}, {site.longitude:.5f}" in end
+    assert "route: the network files do not say" in pack.lines
+    top = root.model_copy(update={"object": "hub"})
+    assert _link(network, top, "") == DispatchLink(
+        kind=BackhaulKind.FIBRE, ends=(LinkEnd(name="hub", latitude=-12.0464, longitude=-77.0428),)
+    )
+    gone = root.model_copy(update={"object": "a node of an older network"})
+    assert _link(network, gone, "") is None
+
+
+def test_a_site_that_lost_all_its_links_has_its_way_to_the_backhaul(bench: Bench) -> None:
+    network, root = cut_backhaul(bench)
+    site = network.site_by_id[network.site_of(STATION_ID)]
+    dark = root.model_copy(update={"station": STATION_ID, "object": "station", "probable_cause": ALL_LINKS_DOWN})
+    link = _link(network, dark, site.id)
+    assert link is not None
+    assert [one.name for one in link.ends] == [site.id, "fibre"]
+    assert _link(network, dark.model_copy(update={"probable_cause": "o-ran-fault-9"}), site.id) is None
+
+
+@pytest.mark.parametrize(
+    ("timezone", "offset"),
+    [("Asia/Kathmandu", "+05:45"), ("Pacific/Kiritimati", "+14:00"), (None, "-05:00"), ("Africa/Monrovia", "+00:00")],
+)
+def test_times_of_a_pack_are_those_of_the_place(bench: Bench, timezone: str | None, offset: str) -> None:
+    """The region's time zone, or the network's where it has none; with the offset, so that nobody has to guess."""
+    _, root = cut_backhaul(bench, timezone)
+    pack = dispatch_pack(bench.store, root.id, bench.clock.now())
+    since = pack.lines[0].rpartition(" since ")[2]
+    assert since.endswith(offset)
+    assert datetime.fromisoformat(since) == pack.since.replace(second=0, microsecond=0)
+    assert f"times are local: {timezone or 'America/Lima'}" in pack.lines
+
+
+def test_half_a_position_is_refused_with_what_is_missing() -> None:
+    with pytest.raises(ValueError, match="a position needs both latitude and longitude"):
+        BackhaulNode(id="fibre", kind=BackhaulKind.FIBRE, latitude=1.0)

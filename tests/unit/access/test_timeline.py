@@ -1,0 +1,67 @@
+"""The time line of an incident: what happened to many alarms alike is one entry, what people say never."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from controller.access.timeline import joined
+
+AT = datetime(2026, 12, 1, 6, 30, tzinfo=UTC)
+
+
+def row(action: str, about: str, seconds: int, actor: str = "check", **detail: str) -> dict[str, Any]:
+    return {
+        "at": (AT + timedelta(seconds=seconds)).isoformat(),
+        "actor": actor,
+        "action": action,
+        "object": about,
+        "detail": detail,
+    }
+
+
+def storm(number: int) -> list[dict[str, Any]]:
+    """A cut: alarms of many stations, each with an incident of its own, which all merge into that of the link."""
+    ids = [f"a-{n:03}" for n in range(number)]
+    rows = []
+    for n, name in enumerate(ids):
+        rows.append(row("alarm.raised", name, 2 * n, cause="station-unreachable", object="station"))
+        rows.append(row("incident.opened", f"i{name[1:]}", 2 * n, "correlation", station=f"S-{n}", why="no alarm"))
+    rows.append(row("alarm.raised", "a-link", 2 * number, cause="backhaul-down"))
+    rows += [row("alarm.follows", name, 2 * number, "correlation", cause="backhaul-down") for name in ids]
+    return rows
+
+
+def test_a_hundred_alarms_that_are_alike_are_four_entries() -> None:
+    stations = {f"a-{n:03}": f"S-{n}" for n in range(100)}
+    found = joined(storm(100), stations)
+    assert [(one.action, one.what, one.words) for one in found] == [
+        ("alarm.raised", "100 alarms (S-0, S-1, S-2 and 97 more)", "station-unreachable"),
+        ("incident.opened", "100 incidents (S-0, S-1, S-2 and 97 more)", "no alarm"),
+        ("alarm.raised", "a-link", "backhaul-down"),
+        ("alarm.follows", "100 alarms (S-0, S-1, S-2 and 97 more)", "backhaul-down"),
+    ]
+    assert (found[0].at, found[0].until) == (AT.isoformat(), (AT + timedelta(seconds=198)).isoformat())
+    assert found[1].detail == {"why": "no alarm"}
+    assert sum(one.rows for one in found) == len(storm(100))
+
+
+def test_what_happens_again_much_later_is_an_entry_of_its_own() -> None:
+    """A cut in the morning and one at noon are two, whatever they have in common."""
+    rows = [row("alarm.raised", f"a-{n}", seconds, cause="x") for n, seconds in enumerate((0, 60, 20_000, 20_060))]
+    assert [one.what for one in joined(rows, {})] == ["2 alarms (a-0, a-1)", "2 alarms (a-2, a-3)"]
+
+
+def test_an_alarm_that_comes_and_goes_is_counted() -> None:
+    rows = [row(f"alarm.{what}", "a-1", n * 10) for n, what in enumerate(["raised", "cleared"] * 4)]
+    assert [(one.action, one.what) for one in joined(rows, {})] == [
+        *(("alarm.raised", "a-1 4 times"), ("alarm.cleared", "a-1 4 times")),
+    ]
+
+
+def test_what_people_say_and_other_reasons_stay_apart() -> None:
+    said = [row("comment.added", "i-1", n, "ana", text="on my way") for n in range(2)]
+    shelved = [row("alarm.shelved", f"a-{n}", n, "ana", reason=why) for n, why in enumerate(("rain", "rain", "snow"))]
+    assert [(one.what, one.words) for one in joined([*said, *shelved], {})] == [
+        *(("i-1", "on my way"), ("i-1", "on my way"), ("2 alarms (a-0, a-1)", "rain"), ("a-2", "snow")),
+    ]
