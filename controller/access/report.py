@@ -18,9 +18,9 @@ def markdown(report: Json) -> str:
     """The report of an incident, for the host or for a tenant."""
     root = report["root"] if isinstance(report["root"], dict) else report
     parts = [
-        [f"# Incident {report['id']}: {_text(root['probable_cause'])}", ""],
-        _table(("", ""), _facts(report, root)),
-        _section("Topology", [" > ".join(map(_text, report["path"]))] if report.get("path") else []),
+        [f"# Incident {report['id']}: {as_text(root['probable_cause'])}", ""],
+        as_table(("", ""), _facts(report, root)),
+        _section("Topology", [" > ".join(map(as_text, report["path"]))] if report.get("path") else []),
         _section("Minutes without service", _minutes(report)),
         _section("Decisions", _decisions(report)),
         _section("Repairs", _runs(report)),
@@ -70,7 +70,7 @@ def _minutes(report: Json) -> list[str]:
     found = report["minutes"]
     rows = found if isinstance(found, list) else [found] if found else []
     names = ("lost", "planned", "own_work", "outside", "unseen")
-    lines = _table(
+    lines = as_table(
         ("Tenant", "Lost", "Planned work", "Own core work", "Outside the contract", "Not seen", "People-minutes"),
         ((one["tenant"], *(f"{one[name]:,.1f}" for name in names), f"{one['people']:,}") for one in rows),
     )
@@ -78,7 +78,7 @@ def _minutes(report: Json) -> list[str]:
         (one["agreement"], f"{one['availability_percent']:g} %", f"{one['used']:,.1f}", f"{one['allowed']:,.1f}")
         for one in report["agreements"]
     )
-    return [*lines, *_table(("Agreement", "Availability", "Used this month", "Allowed"), used)]
+    return [*lines, *as_table(("Agreement", "Availability", "Used this month", "Allowed"), used)]
 
 
 def _decisions(report: Json) -> list[str]:
@@ -86,47 +86,47 @@ def _decisions(report: Json) -> list[str]:
         (_time(one["at"]), one["alarm"], one["rule"], one["mode"], one["what"], one["state"], one["by"], one["reason"])
         for one in report.get("decisions", ())
     )
-    return _table(("When", "Alarm", "Rule", "Mode", "What", "State", "By", "Reason"), rows)
+    return as_table(("When", "Alarm", "Rule", "Mode", "What", "State", "By", "Reason"), rows)
 
 
 def _runs(report: Json) -> list[str]:
     lines: list[str] = []
     for run in report["runs"]:
-        lines += [f"### {run['id']}: {_text(run['procedure'])}, {run['state']}", ""]
+        lines += [f"### {run['id']}: {as_text(run['procedure'])}, {run['state']}", ""]
         lines += [f"From {_time(run['started']) or 'never'} to {_time(run['finished']) or 'now'}.", ""]
         if run.get("before"):
-            lines += [f"In service before: {_text(_some(run['before']))}", ""]
+            lines += [f"In service before: {as_text(_some(run['before']))}", ""]
         if run.get("after") is not None:
             lost = sorted(set(run["before"]) - set(run["after"]))
-            gone = f"; not any more: {_text(_some(lost))}" if lost else ""
-            lines += [f"In service after: {_text(_some(run['after'])) or 'nothing'}{gone}", ""]
+            gone = f"; not any more: {as_text(_some(lost))}" if lost else ""
+            lines += [f"In service after: {as_text(_some(run['after'])) or 'nothing'}{gone}", ""]
         for device in run.get("devices", ()):
             said = f": {device['detail']}" if device["detail"] else ""
-            lines += [_text(f"{device['station']} {device['outcome'] or 'not done'}{said}"), ""]
+            lines += [as_text(f"{device['station']} {device['outcome'] or 'not done'}{said}"), ""]
             rows = [*device["diff"], *(row for step in device["steps"] for row in step["diff"])]
             diff = ((row["cell"], row["tenant"], row["what"], row["before"], row["after"]) for row in rows)
-            lines += _table(("Cell", "Tenant", "What", "Before", "After"), diff)
+            lines += as_table(("Cell", "Tenant", "What", "Before", "After"), diff)
             steps = ((one["name"], one["state"], one["outcome"] or "", one["detail"]) for one in device["steps"])
-            lines += _table(("Step", "State", "Outcome", "Detail"), steps)
+            lines += as_table(("Step", "State", "Outcome", "Detail"), steps)
     return lines
 
 
 def _alarms(report: Json) -> list[str]:
     names = ("id", "station", "object", "probable_cause", "severity", "state")
     rows = ((*(one[name] for name in names), _time(one["raised"]), _time(one["cleared"])) for one in report["alarms"])
-    lines = _table(("Alarm", "Station", "Object", "Cause", "Severity", "State", "Raised", "Cleared"), rows)
+    lines = as_table(("Alarm", "Station", "Object", "Cause", "Severity", "State", "Raised", "Cleared"), rows)
     left = report.get("alarms_in_all", 0) - len(report["alarms"])
     return [*lines, f"… and {left} more, which the time line leaves out too", ""] if left > 0 else lines
 
 
 def _notices(report: Json) -> list[str]:
     rows = ((_time(one["at"]), one["kind"], one["text"]) for one in report.get("notices", ()))
-    return _table(("When", "What", "Text"), rows)
+    return as_table(("When", "What", "Text"), rows)
 
 
 def _comments(report: Json) -> list[str]:
     rows = ((_time(one["at"]), one["by"], one["text"]) for one in report["comments"])
-    return _table(("When", "Who", "Said"), rows)
+    return as_table(("When", "Who", "Said"), rows)
 
 
 def _timeline(report: Json) -> list[str]:
@@ -134,7 +134,7 @@ def _timeline(report: Json) -> list[str]:
         (_span(entry), entry.actor, entry.action, entry.what, _detail(entry.detail) or entry.words)
         for entry in timeline_of(report)
     )
-    return _table(("When", "Who", "What", "Of", "Detail"), rows)
+    return as_table(("When", "Who", "What", "Of", "Detail"), rows)
 
 
 def _span(entry: TimelineEntry) -> str:
@@ -151,20 +151,21 @@ def _section(title: str, lines: Sequence[str]) -> list[str]:
     return [f"## {title}", "", *lines, ""] if lines else []
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+def as_table(header: Sequence[str], rows: Iterable[Sequence[str]], most: int = _MOST) -> list[str]:
+    """A table of Markdown with a blank line behind it, or nothing where there are no rows."""
     every = list(rows)
     if not every:
         return []
-    lines = [_row(header), _row(["---"] * len(header)), *(_row(row) for row in every[:_MOST])]
-    left = len(every) - _MOST
+    lines = [_row(header), _row(["---"] * len(header)), *(_row(row) for row in every[:most])]
+    left = len(every) - most
     return [*lines, "", *([f"… and {left} more", ""] if left > 0 else [])]
 
 
 def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(map(_text, cells))} |"
+    return f"| {' | '.join(map(as_text, cells))} |"
 
 
-def _text(value: object) -> str:
+def as_text(value: object) -> str:
     """A value on one line with its markup escaped, so that it can't change the report's format."""
     text = visible(" ".join(str(value).split()))
     for letter, instead in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|"), ("`", "\\`"), ("[", "\\["), ("*", "\\*")):

@@ -47,8 +47,9 @@ class TimelineEntry:
         if len(self.objects) == 1:
             (only,) = self.objects
             return only if self.rows == 1 else f"{only} {self.rows} times"
-        noun = "incidents" if self.action.startswith("incident.") else "alarms"
-        return f"{len(self.objects)} {noun} ({first_names(list(self.places or self.objects))})"
+        return (
+            f"{len(self.objects)} {self.action.partition('.')[0]}s ({first_names(list(self.places or self.objects))})"
+        )
 
 
 def timeline_of(story: Json) -> list[TimelineEntry]:

@@ -40,6 +40,7 @@ from controller.api.routes import (
     record,
     remediation,
     runs,
+    shift,
     statements,
     system,
     ves,
@@ -92,6 +93,7 @@ PARTS = (
     kpis,
     measurements,
     statements,
+    shift,
     record,
     system,
 )

@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import partial
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Annotated, Any, NamedTuple, Protocol, TypeVar
 
 from fastapi import Depends, Request
 from pydantic import AwareDatetime, BaseModel
@@ -28,6 +28,7 @@ from controller.access.disclosure import (
     TenantRun,
     TenantStation,
 )
+from controller.access.roles import may
 from controller.access.sight import KINDS, Sight, sight
 from controller.api.reports import RepairDecision, RunEvidence, TenantIncidentReport, evidence_of, notices_to
 from controller.api.services import Backend, Body, Services
@@ -41,6 +42,7 @@ from controller.models.alarm import WAITS, Alarm, AlarmFilter, AlarmState, Comme
 from controller.models.announced_work import AnnouncedWork
 from controller.models.approval import Notice
 from controller.models.collection import Collection as DataCollection
+from controller.models.enums import ProposalState
 from controller.models.errors import DeviceError, NotFoundError
 from controller.models.health import Health
 from controller.models.incident import (
@@ -53,7 +55,7 @@ from controller.models.incident import (
 )
 from controller.models.measurement import HOUR, QUARTER, Measured
 from controller.models.network import Network
-from controller.models.people import Person
+from controller.models.people import Permission, Person
 from controller.models.plan import Plan
 from controller.models.run import AuditRow, Job, Run, RunState, Wait
 from controller.models.statement import IssuedStatement, StatementForm, StatementKind, StatementProof
@@ -65,6 +67,7 @@ from controller.plan import Ledgers
 from controller.ports.clock import Clock
 from controller.ports.store import AuditQuery, Page, PlanHead, StatementFilter, Store
 from controller.runs.approval.clearance import who_can_end
+from controller.runs.approval.consent import is_approved
 from controller.runs.planning.planner import closures_now, replicas_of, running_on
 
 Read = TypeVar("Read")
@@ -269,6 +272,26 @@ class LiveConfig(Body):
     unknown: tuple[str, ...]
 
 
+class Asked(NamedTuple):
+    """What people of a side are asked for: an approval, or an answer to a rule.
+
+    Attributes:
+        of: What it is about, as in ``run r-21748f9c95 lock-cell``.
+        who: Who may answer.
+        devices: Number of devices; empty where it is not known.
+    """
+
+    what: str
+    of: str
+    since: datetime
+    who: str
+    devices: int | str
+
+
+#: Most proposals of rules that wait for an answer.
+_ASKED = Page(limit=1000)
+
+
 class View(Protocol):
     """What one caller sees. An object that the caller may not see raises NotFoundError, as if it did not exist."""
 
@@ -335,6 +358,23 @@ class View(Protocol):
 
     def comments(self, alarm_id: str) -> list[Comment]:
         """Comments on an alarm, oldest first."""
+        ...
+
+    def said(self, begin: datetime, end: datetime) -> list[Comment]:
+        """Comments on anything from one time to before another, oldest first."""
+        ...
+
+    @property
+    def shifts(self) -> str:
+        """When shifts begin (``Settings.shifts``)."""
+        ...
+
+    def agreements(self) -> tuple[AgreementMinutes, ...]:
+        """Minutes that agreements lost this month."""
+        ...
+
+    def asked(self, who: Person) -> list[Asked]:
+        """What a person's side is asked for beside what runs wait for, as far as that person may answer it."""
         ...
 
     def incidents(self, page: Page, like: IncidentFilter) -> tuple[int, Sequence[IncidentView | TenantIncident]]:
@@ -405,6 +445,7 @@ class HostView:
         self._followed = services.followed
         self._exposition = services.exposition
         self.clock = services.clock
+        self.shifts = services.settings.shifts
 
     async def shared(self, what: str, read: Callable[[], Read]) -> Read:
         """See ``View``."""
@@ -550,6 +591,28 @@ class HostView:
         self._store.alarms.get(alarm_id)
         return self._store.comments.on(alarm_id)
 
+    def said(self, begin: datetime, end: datetime) -> list[Comment]:
+        """See ``View``."""
+        return self._store.comments.said(begin, end)
+
+    def agreements(self) -> tuple[AgreementMinutes, ...]:
+        """See ``View``."""
+        return self._store.incidents.agreements()
+
+    def asked(self, who: Person) -> list[Asked]:
+        """See ``View``: rules that ask for a yes. What runs wait for has approvals of all sides."""
+        found = self._store.rules.page(_ASKED, (ProposalState.ASKED,), "", "")[1] if not who.tenant else []
+        return [
+            Asked(
+                f"a yes to {one.playbook or 'a ticket'}, by rule {one.rule}",
+                f"alarm {one.alarm}",
+                one.at,
+                "operators",
+                "",
+            )
+            for one in found
+        ]
+
     def incidents(self, page: Page, like: IncidentFilter) -> tuple[int, list[IncidentView]]:
         """See ``View``."""
         ranks = self._store.incidents.ranks()
@@ -657,6 +720,7 @@ class TenantView:
         self._followed = services.followed
         self._exposition = services.exposition
         self.clock = services.clock
+        self.shifts = services.settings.shifts
 
     async def shared(self, what: str, read: Callable[[], Read]) -> Read:
         """See ``View``."""
@@ -766,6 +830,26 @@ class TenantView:
         self._store.tenants.alarm(self._tenant, alarm_id)
         said = self._store.comments.on(alarm_id, self._tenant)
         return [disclosure.visible_comment(one, self._tenant) for one in said]
+
+    def said(self, begin: datetime, end: datetime) -> list[Comment]:
+        """See ``View``."""
+        found = self._store.comments.said(begin, end, self._tenant)
+        return [disclosure.visible_comment(one, self._tenant) for one in found]
+
+    def agreements(self) -> tuple[AgreementMinutes, ...]:
+        """See ``View``."""
+        return self._store.incidents.agreements(self._tenant)
+
+    def asked(self, who: Person) -> list[Asked]:
+        """See ``View``: runs that wait for the tenant's approval."""
+        found = []
+        for run, standing in self._store.approvals.standings(self._tenant) if may(who, Permission.APPROVE) else ():
+            own = [one for one in standing.constraints.requirements if one.side == self._tenant]
+            if not all(is_approved(one, standing.votes, standing.requester) for one in own):
+                devices = sum(one.stations for one in own)
+                what = f"run {run.id} {run.procedure}"
+                found.append(Asked("your approval", what, run.created, "people who approve", devices))
+        return found
 
     def incidents(self, page: Page, like: IncidentFilter) -> tuple[int, list[TenantIncident]]:
         """See ``View``."""

@@ -27,6 +27,7 @@ from controller.cli import (
     remediation,
     report,
     runs,
+    shift,
     works,
 )
 from controller.cli.errors import FAILED, WRONG_INPUT, CliError
@@ -99,6 +100,7 @@ app.add_typer(kpis.kpis, name="kpi")
 app.add_typer(measurements.measurements, name="measurements")
 app.add_typer(works.works, name="works")
 app.add_typer(report.report, name="report")
+app.add_typer(shift.shift, name="shift")
 app.add_typer(remediation.rules, name="rules")
 app.add_typer(remediation.remediation, name="remediation")
 app.add_typer(accounts.tokens, name="token")

@@ -146,6 +146,11 @@ class Settings(BaseSettings):
         pattern=r"^$|^.+:[0-9]+$",
         description="The same for stations that call home over TLS; ports of its own.",
     )
+    shifts: str = Field(
+        default="06:00,14:00,22:00",
+        pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9](,([01][0-9]|2[0-3]):[0-5][0-9]){0,23}$",
+        description="When shifts of the NOC begin, in the network's time zone: the time of `minka shift report`.",
+    )
     rpc_timeout: float = Field(default=60.0, gt=0, description="Seconds to wait for a device's answer.")
     oidc_issuer: str = Field(default="", description="Issuer of the identity provider; empty means none.")
     oidc_client_id: str = Field(default="", description="Minka's client id at the identity provider.")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
 
 import orjson
-from sqlalchemy import Column, Index, Integer, String, Table, Text, and_, bindparam, func, select
+from sqlalchemy import Column, Index, Integer, Row, String, Table, Text, and_, bindparam, func, select
 
 from controller.models.alarm import Comment
 from controller.models.errors import ConflictError
@@ -32,6 +34,7 @@ comments = Table(
     Column("to", Text, nullable=False),
     long_text("text"),
     Index("ix_comments_about_number", "about", "number"),
+    Index("ix_comments_at", "at"),
 )
 _ABOUT = select(comments).where(comments.c.about == bindparam("about")).order_by(comments.c.number)
 
@@ -60,8 +63,18 @@ class SqlComments(SqlRepository, Comments[Sync]):
 
     @reads
     def on(self, tx: Tx, about: str, tenant: str | None = None) -> list[Comment]:
-        found = []
-        for row in tx.execute(_ABOUT, {"about": about}):
-            values = {name: value for name, value in row._mapping.items() if name in Comment.model_fields}
-            found.append(Comment(**values | {"to": tuple(orjson.loads(row.to))}))
-        return [one for one in found if tenant is None or one.side == tenant or (one.side == HOST and tenant in one.to)]
+        return _read_by(tenant, tx.execute(_ABOUT, {"about": about}))
+
+    @reads
+    def said(self, tx: Tx, begin: datetime, end: datetime, tenant: str | None = None) -> list[Comment]:
+        within = and_(comments.c.at >= begin, comments.c.at < end)
+        return _read_by(tenant, tx.execute(select(comments).where(within).order_by(comments.c.number)))
+
+
+def _read_by(tenant: str | None, rows: Iterable[Row[Any]]) -> list[Comment]:
+    """Comments as nouns, of those that a tenant may read if one is named."""
+    found = []
+    for row in rows:
+        values = {name: value for name, value in row._mapping.items() if name in Comment.model_fields}
+        found.append(Comment(**values | {"to": tuple(orjson.loads(row.to))}))
+    return [one for one in found if tenant is None or one.side == tenant or (one.side == HOST and tenant in one.to)]

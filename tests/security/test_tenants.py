@@ -59,6 +59,7 @@ QUERIES = {
     "/v1/kpis/bearer-setup-success": [f"{_DAY}&{query}" for query in ("level=cell", "level=region", "selector=S2")],
     "/v1/kpis/availability": [f"{_DAY}&level=cell"],
     "/v1/tokens": ["", "owner=tom", "owner=nobody"],
+    "/v1/shift-report": [f"since=2025-12-20T00:00:00Z&format={form}" for form in ("json", "md", "html")],
     "/metrics": ["", "region=r", "region=nowhere", "tenant=beta", "part=tenant&part=network", "part=controller"],
 }
 PARAMETERS: dict[str, set[str]] = {

@@ -222,6 +222,11 @@ class Comments(Repository[M_co], Protocol[M_co]):
         """Comments, oldest first; for a tenant only those of its own people, and those of the host to it."""
         ...
 
+    @method
+    def said(self, begin: datetime, end: datetime, tenant: str | None = None) -> list[Comment]:
+        """Comments on anything from one time to before another; otherwise as ``on``."""
+        ...
+
 
 class Escalations(Repository[M_co], Protocol[M_co]):
     """Notifications of people about alarms."""

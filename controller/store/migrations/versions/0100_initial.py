@@ -239,6 +239,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("id", name=op.f("uq_comments_id")),
     )
     op.create_index("ix_comments_about_number", "comments", ["about", "number"], unique=False)
+    op.create_index("ix_comments_at", "comments", ["at"], unique=False)
     op.create_table(
         "denials",
         sa.Column("actor", sa.String(), nullable=False),
@@ -1135,6 +1136,7 @@ def downgrade() -> None:
     op.drop_table("devices")
     op.drop_table("definitions")
     op.drop_table("denials")
+    op.drop_index("ix_comments_at", table_name="comments")
     op.drop_index("ix_comments_about_number", table_name="comments")
     op.drop_table("comments")
     op.drop_table("behaviours")

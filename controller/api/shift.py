@@ -1,0 +1,294 @@
+"""The report of a shift: what whoever comes next has to know, as the caller sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from pydantic import AwareDatetime
+
+from controller.access.disclosure import TenantIncident
+from controller.access.timeline import joined
+from controller.api.services import Body
+from controller.api.views import AlarmView, IncidentView, RunView, View
+from controller.intent.shifts import Period
+from controller.models.alarm import LOSES, AlarmFilter
+from controller.models.enums import RunState
+from controller.models.errors import InputError
+from controller.models.incident import AgreementMinutes, IncidentFilter, IncidentState
+from controller.models.network import Network
+from controller.models.people import Person
+from controller.models.scalars import HOST
+from controller.models.statement import Value
+from controller.performance.statements import local
+from controller.ports.store import AuditQuery, Page
+
+T = TypeVar("T")
+Row = tuple[Value, ...]
+
+#: Longest time that a report covers; and how long before it planned work was announced, and runs began, at most.
+LONGEST, _BEFORE = timedelta(days=31), timedelta(days=31)
+#: Most rows of a sheet; rows that are read together; and most that are looked at.
+_MOST, _TOGETHER, _MOST_READ = 500, 500, 20_000
+#: What changed beside runs, by the actions of the audit trail.
+_CHANGES = (
+    *("network.saved", "definitions.*", "rule.*", "switch.*", "hold.*", "freeze.*", "warning.*"),
+    *("run.overridden", "station.adopted", "station.retired", "record.*"),
+)
+_ACTIVE = tuple(state for state in RunState if not state.terminal)
+
+
+class ShiftSheet(Body):
+    """A part of the report.
+
+    Attributes:
+        more: Number of rows that are not shown.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    more: int = 0
+
+
+class ShiftReport(Body):
+    """What opened, closed, stands, is shelved, waits, was promised and changed.
+
+    Attributes:
+        side: Whose view it is: ``host``, or a tenant.
+        timezone: Time zone of the network, in which its rows give times, with their offset.
+        local: Begin and end in that zone.
+        sheets: Its parts by name; a tenant gets those about itself.
+    """
+
+    network: str
+    side: str
+    timezone: str
+    begin: AwareDatetime
+    end: AwareDatetime
+    local: tuple[str, str]
+    sheets: dict[str, ShiftSheet]
+
+
+def shift_report(seen: View, who: Person, period: Period) -> ShiftReport:
+    """The report for a caller.
+
+    Raises:
+        InputError: So much happened in that time that no report of it would be read.
+    """
+    return _Report(seen, who, seen.network()[1], *period).made()
+
+
+class _Report:
+    """A report under construction. What the view gives is what its caller may see."""
+
+    def __init__(self, seen: View, who: Person, network: Network, begin: datetime, end: datetime) -> None:
+        self._seen, self._who, self._network = seen, who, network
+        self._begin, self._end = begin, end
+        self._host = not who.tenant
+        changed = IncidentFilter(states=(IncidentState.OPEN, IncidentState.CLOSED), since=begin)
+        standing = IncidentFilter(states=(IncidentState.OPEN,))
+        # Those that stand come first, by rank for the host.
+        found = [*self._incidents(standing), *self._incidents(changed)]
+        self._found = list({one.id: one for one in found}.values())
+
+    def _incidents(self, like: IncidentFilter) -> list[IncidentView | TenantIncident]:
+        return _every(lambda page: self._seen.incidents(page, like))
+
+    def made(self) -> ShiftReport:
+        """The report."""
+        sheets = {"opened": self._opened(), "closed": self._closed(), "open": self._open()}
+        if self._host:
+            sheets["shelved"] = self._shelved()
+        sheets |= {"waiting": self._waiting(), "promised": self._promised(), "changed": self._changed()}
+        header = self._network.header
+        return ShiftReport(
+            network=header.name,
+            side=self._who.side,
+            timezone=header.timezone,
+            begin=self._begin,
+            end=self._end,
+            local=(self._at(self._begin), self._at(self._end)),
+            sheets=sheets,
+        )
+
+    def _at(self, moment: datetime | None) -> str:
+        return local(moment, self._network.zone)
+
+    def _in(self, moment: datetime | None) -> bool:
+        return moment is not None and self._begin <= moment < self._end
+
+    # ------------------------------------------------------------------ incidents
+
+    def _opened(self) -> ShiftSheet:
+        rows = ((one, (self._at(one.opened), _state_of(one))) for one in self._found if self._in(one.opened))
+        return self._sheet("Opened", ("opened", "state"), rows)
+
+    def _closed(self) -> ShiftSheet:
+        rows = (
+            (one, (self._at(one.opened), self._at(one.closed), round((one.closed - one.opened).total_seconds() / 60)))
+            for one in self._found
+            if one.closed is not None and self._in(one.closed)
+        )
+        return self._sheet("Closed", ("opened", "closed", "minutes"), rows)
+
+    def _open(self) -> ShiftSheet:
+        """Incidents that stand at the end of the shift, also those of earlier shifts."""
+        rows = ((one, (self._at(one.opened), _state_of(one))) for one in self._standing())
+        return self._sheet("Still open", ("opened", "state"), rows)
+
+    def _standing(self) -> list[IncidentView | TenantIncident]:
+        return [one for one in self._found if one.opened < self._end and (not one.closed or one.closed >= self._end)]
+
+    def _sheet(
+        self, title: str, columns: Sequence[str], rows: Iterable[tuple[IncidentView | TenantIncident, Row]]
+    ) -> ShiftSheet:
+        """Incidents, with columns of their own before those about their effect."""
+        own = ("tenants", "owner") if self._host else ()
+        made = ((*_fault_of(one), *more, len(one.cells), one.people, *_own_of(one)) for one, more in rows)
+        return _cut(title, ("incident", "severity", "where", "cause", *columns, "cells", "people", *own), made)
+
+    # ------------------------------------------------------------------ what goes on
+
+    def _shelved(self) -> ShiftSheet:
+        found = _every(lambda page: self._seen.alarms(page, AlarmFilter(shelved=True)))
+        rows = (
+            (
+                one.id,
+                one.severity.value,
+                *_place_of(one),
+                self._at(one.shelved_until),
+                one.shelved_by,
+                one.shelved_reason,
+            )
+            for one in found
+            if isinstance(one, AlarmView)
+        )
+        return _cut("Shelved now", ("alarm", "severity", "where", "cause", "until", "by", "reason"), rows)
+
+    def _waiting(self) -> ShiftSheet:
+        asked = ((one.what, one.of, self._at(one.since), one.who, one.devices) for one in self._seen.asked(self._who))
+        rows = [*self._waits(), *asked]
+        return _cut("Waiting now", ("what", "of", "since", "who can end it", "devices"), rows)
+
+    def _waits(self) -> Iterator[Row]:
+        for run in _every(lambda page: self._seen.runs(page, _ACTIVE)):
+            for wait in run.waits_for if isinstance(run, RunView) else ():
+                what = wait.what.removeprefix("waits for ")
+                yield what, f"run {run.id} {run.procedure}", self._at(wait.since), wait.who, wait.stations or "all"
+
+    # ------------------------------------------------------------------ what was said
+
+    def _promised(self) -> ShiftSheet:
+        rows = [*self._restored(), *self._planned(), *self._works(), *self._said()]
+        return _cut("Promised", ("to", "what", "when", "about"), rows)
+
+    def _restored(self) -> Iterator[Row]:
+        """Until when service has to be restored, by agreements of those who lost it."""
+        agreements = self._seen.agreements()
+        for one in self._standing():
+            for agreement in agreements:
+                if self._loses(one, agreement):
+                    due = one.opened + timedelta(hours=agreement.restore_hours)
+                    late = ", which is over" if due < self._end else ""
+                    yield agreement.tenant, f"service is restored ({agreement.agreement}){late}", self._at(due), one.id
+
+    def _loses(self, one: IncidentView | TenantIncident, agreement: AgreementMinutes) -> bool:
+        if isinstance(one, IncidentView):
+            return agreement.tenant in one.losing
+        return one.root.probable_cause in LOSES
+
+    def _planned(self) -> Iterator[Row]:
+        """Work of which tenants were notified and that has not begun."""
+        for one in self._recent(self._seen.notices, lambda one: one.at):
+            if one.begins is not None and one.begins >= self._end:
+                yield one.tenant, one.text, self._at(one.begins), f"run {one.run}"
+
+    def _works(self) -> Iterator[Row]:
+        """Work of tenants on their own cores that is not over."""
+        for one in self._recent(self._seen.works, lambda one: one.created):
+            if one.over > self._end:
+                nodes = ", ".join(one.nodes) or "all its core nodes"
+                what = f"{one.tenant} works on {nodes} until {self._at(one.ends)}: {one.reason}"
+                yield HOST, what, self._at(one.begins), one.id
+
+    def _said(self) -> Iterator[Row]:
+        """Comments of the host to tenants, and of tenants."""
+        for one in self._seen.said(self._begin, self._end):
+            if one.to or one.side != HOST:
+                yield ", ".join(one.to) or HOST, f"{one.by}: {one.text}", self._at(one.at), one.about
+
+    # ------------------------------------------------------------------ what was done
+
+    def _changed(self) -> ShiftSheet:
+        rows = sorted([*self._runs(), *self._acts()], key=lambda row: row[0])
+        return _cut("Changed", ("at", "until", "who", "what", "of", "why"), (row[1:] for row in rows))
+
+    def _runs(self) -> Iterator[tuple[datetime, Value, Value, Value, Value, Value, Value]]:
+        for run in self._recent(lambda page: self._seen.runs(page, None), lambda run: run.created):
+            if run.created < self._end and (run.finished is None or run.finished >= self._begin):
+                counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(run.counts.items()))
+                who, why = (run.requested_by, run.reason) if isinstance(run, RunView) else ("", "")
+                at, what = run.started or run.created, f"run {run.id} {run.procedure} {run.state}"
+                yield at, self._at(at), self._at(run.finished) or "not over", who, what, counts, why
+
+    def _acts(self) -> Iterator[tuple[datetime, Value, Value, Value, Value, Value, Value]]:
+        """Rows of the audit trail; those that are alike are one."""
+        rows = []
+        for action in _CHANGES:
+            wanted = AuditQuery(action=action, since=self._begin, until=self._end)
+            rows += _every(lambda page, wanted=wanted: self._seen.audit_rows(page, wanted))  # type: ignore[misc]
+        plain = (row.model_dump(mode="json") for row in sorted(rows, key=lambda row: (row.at, row.id)))
+        for one in joined(plain, {}):
+            at, until = datetime.fromisoformat(one.at), datetime.fromisoformat(one.until)
+            last = self._at(until) if until != at else ""
+            yield at, self._at(at), last, one.actor, one.action, one.what, one.words
+
+    def _recent(self, read: Callable[[Page], tuple[int, Sequence[T]]], at: Callable[[T], datetime]) -> list[T]:
+        """The newest objects, back to those of long before the shift."""
+        oldest = self._begin - _BEFORE
+        return [one for one in _every(read, lambda one: at(one) < oldest) if at(one) >= oldest]
+
+
+def _every(read: Callable[[Page], tuple[int, Sequence[T]]], is_last: Callable[[T], bool] = lambda _: False) -> list[T]:
+    """All objects of a list, in pages, up to the first page that ends with a last one.
+
+    Raises:
+        InputError: There are too many.
+    """
+    found: list[T] = []
+    while True:
+        total, page = read(Page(limit=_TOGETHER, offset=len(found)))
+        found += page
+        if not page or len(found) >= total or is_last(page[-1]):
+            return found
+        if len(found) >= _MOST_READ:
+            raise InputError(f"more than {_MOST_READ:,} objects belong into this report: ask for a shorter time")
+
+
+def _cut(title: str, columns: Sequence[str], rows: Iterable[Row]) -> ShiftSheet:
+    every = list(rows)
+    return ShiftSheet(title=title, columns=tuple(columns), rows=tuple(every[:_MOST]), more=max(0, len(every) - _MOST))
+
+
+def _fault_of(one: IncidentView | TenantIncident) -> Row:
+    return (one.id, one.severity.value, *_place_of(one if isinstance(one, IncidentView) else one.root))
+
+
+def _place_of(one: object) -> tuple[str, str]:
+    """Where and what failed."""
+    station, about = getattr(one, "station", ""), getattr(one, "object", "").rpartition("/")[2]
+    cause, specific = getattr(one, "probable_cause", ""), getattr(one, "specific_problem", "")
+    where = station if about == "station" and station else " ".join(filter(None, (station, about)))
+    return where, f"{cause} ({specific})" if specific and specific != about else cause
+
+
+def _own_of(one: IncidentView | TenantIncident) -> Row:
+    """What only the host sees."""
+    return (", ".join(one.tenants), one.owner) if isinstance(one, IncidentView) else ()
+
+
+def _state_of(one: IncidentView | TenantIncident) -> str:
+    correlating = isinstance(one, IncidentView) and one.correlating
+    return f"{one.state}, still correlating" if correlating else str(one.state)

@@ -1,0 +1,174 @@
+"""The report of a shift: what opened, closed, stands, is shelved, waits, was promised and changed, by side."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from controller.models.alarm import UNREACHABLE, AlarmReport, AlarmSource, PerceivedSeverity
+from controller.models.people import Role
+from controller.models.run import Strategy
+from controller.ports.store import NewJob
+from tests.support.callers import admit
+from tests.support.launch import prepared
+from tests.support.minka import environment, minka
+from tests.support.ports import free_ports
+from tests.support.records import make_plan
+from tests.unit.api.bench import ApiBench
+from tests.unit.api.test_incidents import load, off_air
+from tests.unit.intent.test_outages import network as shared
+
+SINCE = (datetime.now(UTC) - timedelta(hours=2)).isoformat()
+CLEARED = PerceivedSeverity.CLEARED
+
+
+async def get(client: httpx.AsyncClient, **asked: Any) -> Any:
+    answer = await client.get("/v1/shift-report", params={"since": SINCE} | asked)
+    assert answer.status_code == 200, answer.text
+    return answer.json() if asked.get("format", "json") == "json" else answer.text
+
+
+def rows(found: Any, name: str) -> list[dict[str, Any]]:
+    sheet = found["sheets"][name]
+    return [dict(zip(sheet["columns"], row, strict=True)) for row in sheet["rows"]]
+
+
+@pytest.fixture
+def shift(bench: ApiBench) -> dict[str, str]:
+    """A shift with one fault that stands, one that is over, and what people did."""
+    load(bench, shared(availability_percent=99.0))
+    store = bench.store
+    stands = store.alarms.report(off_air("S1/L1"))
+    over = store.alarms.report(off_air("S2/N1"))
+    store.alarms.report(off_air("S2/N1", 20, CLEARED))
+    noise = store.alarms.report(off_air("S2/L1").model_copy(update={"probable_cause": "o-ran-fault-9"}))
+    store.alarms.shelve(noise.id, datetime.now(UTC) + timedelta(hours=9), "ana", "the fan comes on Monday")
+    store.comments.add(stands.incident, "ana", "host", "a rigger is there at six", ("alfa",))
+    store.comments.add(stands.incident, "ana", "host", "the rigger has no key")
+    store.holds.add("S1", "ana", "rigger on the mast", None)
+    store.incidents.count_agreements()
+    plan = make_plan(["S1"])
+    store.plans.save(plan, "ana")
+    run = store.runs.create(prepared(plan, "apply", Strategy(), [NewJob(0, "S1")], cause="person", actor="ana"))
+    for tenant in ("alfa", "beta"):
+        admit(store, f"token-of-{tenant}", f"{tenant}-person", Role.TENANT_APPROVER, tenant)
+    return {"stands": stands.incident, "over": over.incident, "noise": noise.id, "run": run.id}
+
+
+async def test_the_report_has_all_that_whoever_comes_next_has_to_know(bench: ApiBench, shift: dict[str, str]) -> None:
+    found = await get(bench.client)
+    assert (found["side"], found["timezone"]) == ("host", "America/Lima")
+    opened = {row["incident"]: row for row in rows(found, "opened")}
+    assert opened.keys() >= {shift["stands"], shift["over"]}
+    assert (opened[shift["stands"]]["where"], opened[shift["stands"]]["tenants"]) == ("S1 L1", "alfa, beta")
+    (closed,) = rows(found, "closed")
+    lasted = datetime.fromisoformat(closed["closed"]) - datetime.fromisoformat(closed["opened"])
+    assert (closed["incident"], closed["minutes"]) == (shift["over"], round(lasted.total_seconds() / 60))
+    assert shift["over"] not in {row["incident"] for row in rows(found, "open")}
+    (shelved,) = rows(found, "shelved")
+    assert (shelved["alarm"], shelved["by"], shelved["reason"]) == (shift["noise"], "ana", "the fan comes on Monday")
+    promised = [(row["to"], row["what"].partition(" (")[0], row["about"]) for row in rows(found, "promised")]
+    assert ("alfa", "service is restored", shift["stands"]) in promised
+    assert ("alfa", "ana: a rigger is there at six", shift["stands"]) in promised
+    changed = {row["what"].partition(" ")[0] for row in rows(found, "changed")}
+    assert {"run", "hold.put", "network.saved"} <= changed
+    for row in (*rows(found, "opened"), *rows(found, "closed")):
+        assert row["opened"].endswith("-05:00"), "local time, with its offset"
+
+
+async def test_a_tenants_report_is_about_itself(bench: ApiBench, shift: dict[str, str]) -> None:
+    async with bench.with_token("token-of-alfa") as alfa, bench.with_token("token-of-beta") as beta:
+        mine, theirs = await get(alfa), await get(beta)
+        pages = [await get(alfa, format=form) for form in ("md", "html")]
+    assert (mine["side"], theirs["side"]) == ("alfa", "beta")
+    assert "shelved" not in mine["sheets"]
+    assert [row["incident"] for row in rows(mine, "open") if row["incident"] == shift["stands"]] == [shift["stands"]]
+    assert [row["what"] for row in rows(mine, "promised") if ":" in row["what"]] == ["host: a rigger is there at six"]
+    assert not [row for row in rows(theirs, "promised") if "rigger" in row["what"]]
+    for text in (str(mine), *pages):
+        for secret in ("beta", "ana", "no key", "Monday", "owner", "hold.put"):
+            assert secret not in text, secret
+
+
+async def test_what_was_before_and_comes_after_is_no_part_of_it(bench: ApiBench, shift: dict[str, str]) -> None:
+    now = datetime.now(UTC)
+    ago = {"since": (now - timedelta(hours=9)).isoformat(), "until": (now - timedelta(hours=5)).isoformat()}
+    found = await get(bench.client, **ago)
+    over = ("opened", "closed", "open", "promised", "changed")
+    assert [name for name in over if found["sheets"][name]["rows"]] == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"until": "2026-01-01T00:00:00Z", "since": None}, "give since too"),
+        ({"since": "2026-01-02T00:00:00Z", "until": "2026-01-01T00:00:00Z"}, "has to be before until"),
+        ({"since": "2999-01-01T00:00:00Z"}, "has to be before until, and in the past"),
+        ({"since": "2020-01-01T00:00:00Z"}, "at most 31 days"),
+        ({"since": "0001-01-01T00:00:00+14:00"}, "years 1900 to 8999"),
+        ({"since": "yesterday"}, "since"),
+    ],
+)
+async def test_a_wrong_time_is_refused_with_what_is_right(bench: ApiBench, asked: dict[str, Any], words: str) -> None:
+    load(bench, shared())
+    answer = await bench.client.get("/v1/shift-report", params={k: v for k, v in asked.items() if v})
+    assert answer.status_code == 422, answer.text
+    assert words in answer.json()["detail"]
+
+
+async def test_the_last_shift_is_the_default(bench: ApiBench) -> None:
+    load(bench, shared())
+    last, current = [(await bench.client.get(f"/v1/shift-report?shift={one}")).json() for one in ("last", "current")]
+    assert last["end"] == current["begin"]
+    assert [last["local"][1][11:16] in ("06:00", "14:00", "22:00"), last["local"][0] < last["local"][1]] == [True, True]
+
+
+async def test_a_storm_of_a_hundred_alarms_is_a_report_that_can_be_read(bench: ApiBench) -> None:
+    load(bench, shared())
+    reports = [
+        AlarmReport(
+            station=f"S-{number}",
+            object="station",
+            probable_cause=UNREACHABLE,
+            severity=PerceivedSeverity.MAJOR,
+            source=AlarmSource.CHECK,
+            at=datetime.now(UTC) - timedelta(minutes=5),
+        )
+        for number in range(100)
+    ]
+    bench.store.alarms.report_all(reports)
+    for number in range(40):
+        bench.store.holds.add(f"S-{number}", "ana", "storm", None)
+    found = await get(bench.client)
+    assert len(rows(found, "opened")) + found["sheets"]["opened"]["more"] == 100
+    (holds,) = [row for row in rows(found, "changed") if row["what"] == "hold.put"]
+    assert holds["of"].startswith("40 holds (")
+    assert "and 37 more" in holds["of"]
+
+
+async def test_the_command_line_prints_it_and_writes_files(
+    bench: ApiBench, shift: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    answers = {form: (await bench.client.get("/v1/shift-report", params={"format": form})) for form in ("json", "html")}
+    asked: list[Any] = []
+
+    def answer(_: object, request: httpx.Request) -> httpx.Response:
+        asked.append(dict(request.url.params))
+        return httpx.Response(200, content=answers[request.url.params.get("format", "json")].content)
+
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", answer)
+    env = environment(tmp_path, free_ports(1)) | {"MINKA_TOKEN": "minka_x", "COLUMNS": "200"}
+    text = minka("shift", "report", "--current", env=env).out
+    assert text.startswith("Shift report of ")
+    assert "times are local: America/Lima" in text
+    assert "opened: " in text
+    page = tmp_path / "shift.html"
+    minka("shift", "report", "--since", "2026-11-30T06:00", "--format", "html", "--to", str(page), env=env)
+    assert page.read_bytes() == answers["html"].content
+    assert asked[0] == {"shift": "current"}
+    assert datetime.fromisoformat(asked[1]["since"]).tzinfo is not None
+    assert "leave out --since" in minka("shift", "report", "--current", "--since", "2026-11-30", env=env).err
