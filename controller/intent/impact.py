@@ -24,6 +24,7 @@ from controller.models.alarm import (
     HEARTBEAT_LOST,
     HOLDOVER_CAUSES,
     KPI_DEGRADED,
+    OTHER_ALERT,
     PORT_DOWN,
     POWER_CAUSES,
     RECORD_DOUBTED,
@@ -169,6 +170,8 @@ class Sharing:
     def _cells(self, about: AlarmReport | Alarm) -> set[str]:
         """Names of the affected cells."""
         network, station = self._network, about.station
+        if about.probable_cause == OTHER_ALERT and is_no_part(station, about.object, about.object_class):
+            return set()
         if about.object_class is ObjectClass.BACKHAUL:
             below = network.devices_below.get(about.object, frozenset()) & network.station_by_id.keys()
             return {cell.name for one in below for cell in network.cells_by_station[one]}
@@ -227,6 +230,17 @@ def _path_of(managed_object: str) -> Path:
         return managed_object if _PATH.fullmatch(managed_object) else ""
     name, _, key = managed_object.partition("=")
     return child("", name, key) if key and name.isidentifier() else ""
+
+
+def is_no_part(station: str, managed_object: str, of_class: ObjectClass) -> bool:
+    """Whether an object of an alert is neither a node nor the station itself, so that nobody knows what it carries.
+
+    The station itself is also a node that has its id, as in ``ManagedElement=PE-CUS-0145``.
+    """
+    if of_class is not ObjectClass.STATION or managed_object == ObjectClass.STATION.value:
+        return False
+    path = _path_of(managed_object)
+    return not path or step(path)[1][:1] != (station,)
 
 
 def object_class_of(network: Network | None, device: str, managed_object: str) -> ObjectClass:

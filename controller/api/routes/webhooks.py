@@ -27,14 +27,13 @@ from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Services
 from controller.assurance.health import OWN_CAUSES, STATION, tenant_of
 from controller.intent.folding import placed
-from controller.intent.impact import object_class_of
+from controller.intent.impact import is_no_part, object_class_of
 from controller.models.alarm import (
     DIVERGED,
     OTHER_ALERT,
     AlarmReport,
     AlarmSource,
     AlertRefusal,
-    ObjectClass,
     PerceivedSeverity,
 )
 from controller.models.errors import NotFoundError, in_words
@@ -188,7 +187,8 @@ def _report(
     Labels: ``station`` (required), ``object`` (path; by default the device itself), ``tenant`` (for a node of ours the
     ledger names the owner), ``probable_cause`` (by default the alert's name; an unknown one, or one of our own checks
     on an object that is no part of the station, becomes the specific problem of ``other-alert``), ``severity`` (X.733
-    words; by default MAJOR). A time before ``oldest`` shows a wrong clock.
+    words; by default MAJOR, and no more than that for ``other-alert`` on such an object: of what nobody knows nobody
+    knows either that it takes service away). A time before ``oldest`` shows a wrong clock.
     """
     labels = alert.labels
     resolved = alert.status == "resolved"
@@ -196,7 +196,8 @@ def _report(
     node = nodes.get((station, managed_object))
     of_class = object_class_of(network, station, managed_object)
     cause = labels.get("probable_cause", labels.get("alertname", "unknown"))
-    known = cause in causes and not (cause in OWN_CAUSES and _is_no_part(managed_object, of_class))
+    strange = is_no_part(station, managed_object, of_class)
+    known = cause in causes and not (cause in OWN_CAUSES and strange)
     at = placed(alert.source_time, now, oldest)
     if not resolved and known and cause in OWN_CAUSES:
         at = max(at, min(seen_well.get(station, at), now))
@@ -207,7 +208,7 @@ def _report(
         tenant=labels.get("tenant", "") if node is None else tenant_of(node),
         probable_cause=cause if known else OTHER_ALERT,
         specific_problem="" if known else cause,
-        severity=PerceivedSeverity.CLEARED if resolved else _severity(labels.get("severity", "")),
+        severity=PerceivedSeverity.CLEARED if resolved else _severity(alert, critical=known or not strange),
         text=alert.annotations.get("summary", ""),
         source=AlarmSource.ALERTMANAGER,
         at=at,
@@ -230,21 +231,14 @@ def _node(alert: AlertmanagerAlert, network: Network | None) -> tuple[str, str]:
     return station, cell_path(network.profiles_of(station), station, cell.id, cell.rat, cell.band)
 
 
-def _is_no_part(managed_object: str, of_class: ObjectClass) -> bool:
-    """Whether an object is neither a node nor the station itself.
-
-    Of such an object we know nothing: as the whole station, a fault of it would take service from all cells.
-    """
-    return of_class is ObjectClass.STATION and managed_object != STATION
-
-
-def _severity(word: str) -> PerceivedSeverity:
-    """The severity in a firing alert; MAJOR for an unknown word."""
+def _severity(alert: AlertmanagerAlert, *, critical: bool) -> PerceivedSeverity:
+    """The severity in a firing alert, MAJOR for an unknown word, and where it can't be ``critical``."""
     try:
-        severity = PerceivedSeverity(word.upper())
+        severity = PerceivedSeverity(alert.labels.get("severity", "").upper())
     except ValueError:
         return PerceivedSeverity.MAJOR
-    return PerceivedSeverity.MAJOR if severity is PerceivedSeverity.CLEARED else severity
+    low = severity is not PerceivedSeverity.CLEARED and (critical or severity is not PerceivedSeverity.CRITICAL)
+    return severity if low else PerceivedSeverity.MAJOR
 
 
 @router.post("/alertmanager")

@@ -79,11 +79,31 @@ async def test_an_object_that_is_no_part_of_the_station_takes_no_service_from_it
     await load(bench)
     odd = [alert(alertname="cell-off-air", object=name) for name in ("foo", "/", f"{STATION}x/1", "/a[b", "x=y")]
     await post(bench, *odd, alert(alertname="cell-off-air", object=f"{STATION}/1"))
-    *others, cell = alarms(bench)
-    assert (cell.probable_cause, cell.cells) == ("cell-off-air", (f"{STATION}/1",))
-    for one in others:
-        assert one.probable_cause == "other-alert" or not one.cells, one.object
+    (cell,) = [one for one in alarms(bench) if one.probable_cause == "cell-off-air"]
+    assert cell.cells == (f"{STATION}/1",)
+    others = [one for one in alarms(bench) if one.probable_cause == "other-alert"]
     assert len(others) == len(odd)
+
+
+@pytest.mark.parametrize("name", ["foo", "/", f"{STATION}x/1", "/a[b", "x=y", "rectifier 2"])
+async def test_an_alert_on_something_unknown_is_no_critical_incident_and_reaches_nobody(
+    bench: ApiBench, name: str
+) -> None:
+    """It may be junk, or a part that Minka does not know: nobody knows which cells it carries."""
+    await load(bench)
+    await post(
+        bench,
+        alert(alertname="Odd", object=name, severity="CRITICAL"),
+        alert(alertname="Odd", object="station", severity="CRITICAL"),
+    )
+    found = {one.object: one for one in alarms(bench)}
+    assert (found[name].severity, found[name].cells, found[name].tenants) == (PerceivedSeverity.MAJOR, (), ())
+    await post(bench, alert(alertname="Odd", object=f"ManagedElement={STATION}", severity="CRITICAL"))
+    assert [one.cells == found["station"].cells for one in alarms(bench) if one.object.startswith("Man")] == [True]
+    assert found["station"].severity is PerceivedSeverity.CRITICAL
+    assert found["station"].cells
+    severities = {one.object: (one.severity, one.people) for one in bench.store.incidents.open()}
+    assert severities[name] == (PerceivedSeverity.MAJOR, 0)
 
 
 async def post(bench: ApiBench, *alerts: dict[str, Any]) -> dict[str, Any]:
