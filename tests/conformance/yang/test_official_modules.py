@@ -85,6 +85,7 @@ T-BOTH-1,n78-1,T-NR-1,n78-1
 T-BOTH-1,n78-1,T-LTE-1,1
 T-LTE-1,1,T-BOTH-1,n78-1
 T-LTE-1,1,T-LTE-2,1
+T-LTE-2,1,T-LTE-1,2
 """
 #: Has create-subscription, and a node that all data would have to have.
 RFC_5277 = OFFICIAL_MODULES / "ietf/notifications@2008-07-14.yang"
