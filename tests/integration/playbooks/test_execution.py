@@ -107,7 +107,7 @@ async def test_a_failure_undoes_what_was_done(system: PlaybookSystem) -> None:
     assert run.state is RunState.FAILED
     job = system.job(run, STATION)
     assert job.outcome is Outcome.ROLLED_BACK
-    assert "check failed: {{ output.cells_on_air > 90 }} (output.cells_on_air is 3)" in job.detail
+    assert "check failed: {{ output.cells_on_air > 90 }} (output.cells_on_air is 1)" in job.detail
     assert "; what was done before was undone" in job.detail
     assert lock_of(system) == ["UNLOCKED", "UNLOCKED"]
     assert [(row.name, row.undo, row.state) for row in system.steps(run, STATION)] == [
