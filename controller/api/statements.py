@@ -12,6 +12,7 @@ from controller.models.definitions import DefinitionKind
 from controller.models.errors import InputError, NotFoundError
 from controller.models.measurement import DAY, HOUR, MONTH, Measured
 from controller.models.network import Network, Tenant
+from controller.models.sharing import Charge
 from controller.models.statement import Sheet, Statement, StatementKind
 from controller.performance import availability, capacity, quality, settlement, volume
 from controller.performance.availability import DisclosedIncident, Month, Work, attained
@@ -20,7 +21,16 @@ from controller.performance.kpis import Level, counters_of, kpis_of
 from controller.performance.quality import quality_sheets
 from controller.performance.rollups import span_of as span_of_day
 from controller.performance.settlement import settlement_sheets
-from controller.performance.volume import SharingSpan, everything_of, parts_of, parts_under, volume_sheets, volumes_of
+from controller.performance.volume import (
+    SharingSpan,
+    everything_of,
+    part_at,
+    parts_of,
+    parts_under,
+    stations_alike,
+    volume_sheets,
+    volumes_of,
+)
 from controller.ports.store import Store
 
 #: Stations whose months are read together.
@@ -42,7 +52,7 @@ def draft(store: Store, now: datetime, kind: StatementKind, tenant: str, month: 
     span = span_of(network, month, now)
     if span.begin >= now:
         raise InputError(f"{month} has not begun in {network.header.timezone}")
-    known = network.tenant_by_id.get(tenant) or _former(store, tenant, span)
+    known = _tenant_of(store, tenant, span, network)
     rules, sheets = _KINDS[kind](store, tenant, span)
     return Statement(
         kind=kind,
@@ -59,9 +69,10 @@ def draft(store: Store, now: datetime, kind: StatementKind, tenant: str, month: 
     )
 
 
-def _former(store: Store, tenant: str, month: Month) -> Tenant:
-    """A tenant that the network had at some time of a month. Raises NotFoundError."""
-    had = (era.network.tenant_by_id.get(tenant) for era in reversed(store.incidents.eras(month.begin, month.end)))
+def _tenant_of(store: Store, tenant: str, month: Month, now: Network) -> Tenant:
+    """A tenant as the network had it last in a month, or has it now. Raises NotFoundError."""
+    eras = reversed(store.incidents.eras(month.begin, month.end))
+    had = (network.tenant_by_id.get(tenant) for network in (*(era.network for era in eras), now))
     known = next((one for one in had if one is not None), None)
     if known is None:
         raise NotFoundError(f"the network has no tenant {tenant}, and had none in the month")
@@ -125,11 +136,10 @@ def _quality(store: Store, tenant: str, month: Month) -> _Made:
 def _counted(
     store: Store, month: Month, parts: Sequence[SharingSpan], counters: Collection[str]
 ) -> Iterator[tuple[SharingSpan, Measured]]:
-    """Sums of what stations counted in each part of a month; a day belongs to the part in which it begins."""
-    for part in parts:
+    """Sums of what stations counted while the tenant shared the same cells; a day belongs to the time it begins in."""
+    for part, stations in stations_alike(parts):
         days = [day for day in days_of(month) if part.begin <= day[0] < part.until]
-        stations = sorted(part.cells) if days else []
-        for start in range(0, len(stations), _AT_ONCE):
+        for start in range(0, len(stations), _AT_ONCE) if days else ():
             some = stations[start : start + _AT_ONCE]
             for one in store.measurements.totals(days[0][0], days[-1][1], DAY, some, counters, part.who):
                 yield part, one
@@ -156,27 +166,33 @@ def _capacity(store: Store, tenant: str, month: Month) -> _Made:
 
 def _settlement(store: Store, tenant: str, month: Month) -> _Made:
     outages = store.incidents.outages(month.begin, month.end)
-    found = attained(outages, tenant, month, settlement.charged_by) if outages else []
-    promises = attained(outages, tenant, month) if outages else []
-    eras = store.incidents.eras(month.begin, month.end)
-    parts = {
-        one.promise: parts_under(eras, one.agreement.id, one.begin, one.until)
-        for one in found
-        if settlement.by_volume(one.agreement)
+    if outages is None:
+        raise NotFoundError("no network is loaded yet: minka network load")
+    agreed = outages.agreed(tenant, month.begin, month.end)
+    spans = settlement.charge_spans(agreed, attained(outages, tenant, month))
+    services = {
+        one.time: outages.agreed_service(one.agreement, one.begin, min(month.now, one.until), one.until)
+        for one in spans
     }
-    days = days_of(month)
-    volumes = {
-        terms: volumes_of(each, days, _measured(store, month, each, volume.COUNTERS)) for terms, each in parts.items()
-    }
-    return tuple(settlement.RULES), settlement_sheets(found, promises, volumes, month)
+    eras, days = store.incidents.eras(month.begin, month.end), days_of(month)
+    volumes = {}
+    for time in {one.time: None for one in spans if one.line.per is Charge.GIGABYTE}:
+        parts = parts_under(eras, tenant, *time)
+        volumes[time] = volumes_of(parts, days, _measured(store, month, parts, volume.COUNTERS))
+    priced = {one.agreement.id for one in spans}
+    without = sorted({one.agreement.id for one in agreed} - priced)
+    return tuple(settlement.RULES), settlement_sheets(spans, services, volumes, without, month)
 
 
 def _measured(
     store: Store, month: Month, parts: Sequence[SharingSpan], counters: Collection[str]
 ) -> Iterator[Measured]:
-    """Measurements for a tenant by day, from the stations that it shared in a month."""
+    """Measurements for a tenant by day, from the stations that it shared in these parts of a month."""
+    days = [day for day in days_of(month) if part_at(parts, day[0]) is not None]
     stations, who = sorted({station for part in parts for station in part.cells}), everything_of(parts)
-    return store.measurements.read(month.begin, month.end, DAY, stations, counters, who) if stations else iter(())
+    if not stations or not days:
+        return iter(())
+    return store.measurements.read(days[0][0], days[-1][1], DAY, stations, counters, who)
 
 
 def days_of(month: Month) -> list[tuple[datetime, datetime]]:

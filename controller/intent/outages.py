@@ -32,10 +32,12 @@ from controller.intent.impact import Sharing, core_node_in, link_in
 from controller.intent.windows import openings
 from controller.models.alarm import CELL_OFF_AIR, COUNTED, FUNCTION_DOWN, FUNCTION_UNSEEN, HIDES, LINK_CAUSES, Alarm
 from controller.models.announced_work import AnnouncedWork, intervals
+from controller.models.facts import LinkKind
 from controller.models.incident import AgreementMinutes, TenantMinutes
 from controller.models.network import Agreement, Cell, Network, Pool, Router
+from controller.models.sharing import CoreNode, Gateways, UserPlaneFunction
 from controller.nrm.profiles import link_kind, rat_of
-from controller.nrm.tree import Path, step
+from controller.nrm.tree import Path, child, parent, step
 
 #: Sorted intervals that do not touch.
 Times = tuple[tuple[datetime, datetime], ...]
@@ -229,13 +231,13 @@ class Outages:
         now = next(era for era in reversed(self._eras) if era.begin <= at)
         begin, end = month_of(now.network, at)
         elapsed = (at - begin) / (end - begin)
-        owed = ((one, self.agreed_service(one.id, begin, at, end)) for one in now.sharing.in_force)
+        owed = ((one, self.agreed_service(one, begin, at, end)) for one in now.sharing.in_force)
         return tuple(
             agreement_minutes(one, service.lost, service.allowed, elapsed, service.unwatched) for one, service in owed
         )
 
-    def agreed_service(self, agreement: str, begin: datetime, now: datetime, end: datetime) -> AgreedService:
-        """Service under an agreement between two times, and the part lost until now."""
+    def agreed_service(self, agreement: Agreement, begin: datetime, now: datetime, end: datetime) -> AgreedService:
+        """Service under an agreement (by its id and tenant) between two times, and the part lost until now."""
         owed = self._lost_service(agreement, begin, end)
         for era, one, since, until in self._held(agreement, begin, end):
             cells = era.sharing.reached_by(one)
@@ -263,12 +265,12 @@ class Outages:
     def _seen_at(self, station: str) -> Times:
         return (self._observed or {}).get(station, ())
 
-    def _lost_service(self, agreement: str, begin: datetime, end: datetime) -> AgreedService:
+    def _lost_service(self, agreement: Agreement, begin: datetime, end: datetime) -> AgreedService:
         lost = AgreedService(parts=self.without_service(agreement, begin, end))
         lost.locked.update(self._locked(agreement, begin, end, lost.parts))
         return lost
 
-    def without_service(self, agreement: str, begin: datetime, end: datetime) -> dict[str, Parts]:
+    def without_service(self, agreement: Agreement, begin: datetime, end: datetime) -> dict[str, Parts]:
         """Times without service of the tenant in cells of an agreement, by cell; only cells that had such times."""
         found: dict[str, Parts] = {}
         for era, one, since, until in self._held(agreement, begin, end):
@@ -280,7 +282,9 @@ class Outages:
                     found[cell] = Parts(*(union((*old, *both(new, span))) for old, new in joined))
         return found
 
-    def _locked(self, agreement: str, begin: datetime, end: datetime, parts: Mapping[str, Parts]) -> dict[str, Times]:
+    def _locked(
+        self, agreement: Agreement, begin: datetime, end: datetime, parts: Mapping[str, Parts]
+    ) -> dict[str, Times]:
         """Times in which cells of an agreement were locked, that are owed and counted nowhere else, by cell."""
         found: dict[str, Times] = {}
         for era, one, since, until in self._held(agreement, begin, end):
@@ -295,12 +299,13 @@ class Outages:
         return {cell: times for cell, times in found.items() if times}
 
     def _held(
-        self, agreement: str, begin: datetime, end: datetime
+        self, agreement: Agreement, begin: datetime, end: datetime
     ) -> Iterator[tuple[Era, Agreement, datetime, datetime]]:
-        """When an agreement was in force, with its terms then."""
+        """When an agreement was in force with its tenant, and its terms then."""
+        named = agreement.id, agreement.tenant
         for era in self._eras:
             since, until = max(era.begin, begin), min(era.until, end)
-            one = next((one for one in era.sharing.in_force if one.id == agreement), None)
+            one = next((one for one in era.sharing.in_force if (one.id, one.tenant) == named), None)
             if one is not None and since < until:
                 yield era, one, since, until
 
@@ -382,7 +387,7 @@ class Outages:
     ) -> _ServiceLoss:
         """Times in which all links of a group were down, and those that nobody owes: they are excused at all ends."""
         lost = _ServiceLoss.none()
-        if self._links_then(era, group) - down.keys():
+        if self._links_then(era, group, down) - down.keys():
             return lost
         ends = [core_node_in(spells[0].alarm) for spells in down.values()]
         works = [union(intervals(self._excused.works, group.tenant, end)) for end in ends]
@@ -392,12 +397,13 @@ class Outages:
         lost.outside.extend(_meet([_when(one for one in spells if one.cause in left_out) for spells in down.values()]))
         return lost
 
-    def _links_then(self, era: Era, group: _Group) -> set[Path]:
-        """Core links of a group, without those to core nodes that the tenant got later."""
-        then, now = (_link_ids(one, group.tenant) for one in (era.network, self._now))
-        new = now - then
+    def _links_then(self, era: Era, group: _Group, down: Iterable[Path]) -> set[Path]:
+        """Core links of a group: those of today, less those to core nodes that came later, and those that are gone."""
+        then, now = (_link_ids(one, group.tenant, group.kind) for one in (era.network, self._now))
+        new, gone = now - then, then - now
         there = self._links.get(group.station, ())
-        return {path for tenant, path in there if _of(group, tenant, path) and step(path)[1][0] not in new}
+        today = {path for tenant, path in there if _of(group, tenant, path) and step(path)[1][0] not in new}
+        return today | {child(parent(path), step(path)[0], name) for path in down for name in gone}
 
 
 def month_of(network: Network, at: datetime) -> tuple[datetime, datetime]:
@@ -418,12 +424,14 @@ class AgreedTerms(NamedTuple):
     """How much an agreement of a network version allows to lose.
 
     Attributes:
+        tenant: Whose it is.
         cells: Number of cells that it reaches.
         begin: When it comes into force.
         until: When it ends.
     """
 
     agreement: str
+    tenant: str
     cells: int
     availability_percent: float
     begin: datetime
@@ -440,6 +448,7 @@ def agreed_terms(network: Network, *, count: bool = True) -> tuple[AgreedTerms, 
     return tuple(
         AgreedTerms(
             one.id,
+            one.tenant,
             sum(1 for _ in network.cells_of(one)) if count else 0,
             one.sla.availability_percent,
             _midnight(one.validity.start, network.zone),
@@ -595,9 +604,18 @@ def _meet(times: Iterable[Times]) -> Times:
     return reduce(both, others, found)
 
 
-def _link_ids(network: Network, tenant: str) -> set[str]:
+def _link_ids(network: Network, tenant: str, kind: str) -> set[str]:
+    """Ids of a tenant's core links of a kind (``LinkKind``)."""
     known = network.tenant_by_id.get(tenant)
-    return set() if known is None else set(known.link_by_node.values())
+    if known is None:
+        return set()
+    nodes: Mapping[str, Iterable[CoreNode | Gateways | UserPlaneFunction]] = {
+        LinkKind.S1C: known.core.mme_pool,
+        LinkKind.S1U: known.core.sgw_pool,
+        LinkKind.NGC: known.core.amf_pool,
+        LinkKind.NGU: known.core.upf_pool,
+    }
+    return {known.link_by_node[one.id] for one in nodes[kind]}
 
 
 def _add_link(down: Mapping[_Group, Mapping[Path, list[Spell]]], spell: Spell) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from operator import attrgetter
+from itertools import chain
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -35,6 +35,7 @@ RULES = (
     "was lost."
 ).splitlines()
 
+_MOMENT = timedelta(seconds=1)
 #: An agreement, and since when it promises the same.
 _Promise = tuple[str, datetime]
 _LENGTHS = tuple(Column(name=name, unit="s") for name in Parts._fields)
@@ -116,21 +117,19 @@ def available(shared: float, lost: float) -> float:
     return 100.0 * (1 - lost / shared) if shared else 100.0
 
 
-def attained(
-    outages: Outages, tenant: str, month: Month, terms: Callable[[Agreement], object] = attrgetter("sla")
-) -> list[Attainment]:
-    """What each agreement of a tenant in a month promised, and what the tenant got; by agreement and time.
-
-    Args:
-        outages: What alarms took away.
-        tenant: Whose.
-        month: Which.
-        terms: Where they change, another row begins.
-    """
+def attained(outages: Outages, tenant: str, month: Month) -> list[Attainment]:
+    """What each agreement of a tenant in a month promised, and what the tenant got; by agreement and time."""
     return [
-        Attainment(one, outages.agreed_service(one.id, since, min(month.now, until), until), since, until)
-        for one, since, until in outages.agreed(tenant, month.begin, month.end, terms)
+        Attainment(one, outages.agreed_service(one, since, min(month.now, until), until), since, until)
+        for one, since, until in outages.agreed(tenant, month.begin, month.end, _promise)
     ]
+
+
+def _promise(agreement: Agreement) -> tuple[object, ...]:
+    """What an agreement promises, whatever the order in which the files say it."""
+    sla = agreement.sla
+    once = sla.availability_percent, sla.restore_hours, sla.unproved_percent
+    return *once, frozenset(sla.outside_causes), frozenset(sla.penalties)
 
 
 def sla_sheets(
@@ -307,7 +306,7 @@ def _incidents(
         minutes = next((each for each in one.minutes(month.begin) if each.tenant == tenant), None)
         if minutes is not None:
             shown = incidents.get(name)
-            late = {each.promise for each in found if _is_late(one, each)}
+            late = {each.promise for each in found if _is_late(one, each, month.begin)}
             opened = shown.opened if shown else month.begin
             row: tuple[Value, ...] = (
                 name,
@@ -323,12 +322,21 @@ def _incidents(
         yield row, late
 
 
-def _is_late(of_incident: Outages, promised: Attainment) -> bool:
-    """Whether an incident took service away from a cell for longer than an agreement allows."""
+def _is_late(of_incident: Outages, promised: Attainment, month: datetime) -> bool:
+    """Whether an incident took service away from a cell for longer than an agreement allows.
+
+    It counts under the promise in whose time that became too long; in a later month, from its begin on.
+    """
     limit = timedelta(hours=promised.agreement.sla.restore_hours)
-    gone = of_incident.without_service(promised.agreement.id, promised.begin - limit, promised.until)
-    lost = (times for parts in gone.values() for times in parts.lost)
-    return any(until - since > limit and until > promised.begin for since, until in lost)
+    before = promised.begin - limit - (_MOMENT if promised.begin > month else timedelta())
+    gone = of_incident.without_service(promised.agreement, before, promised.until)
+    lost = (parts.lost for parts in gone.values())
+    return any(
+        until - since > limit
+        and promised.begin <= max(since + limit, month) < promised.until
+        and until > promised.begin
+        for since, until in chain.from_iterable(lost)
+    )
 
 
 _CHANGES = tuple(Column(name=name) for name in ("run", "procedure", "station", "started", "finished", "outcome"))

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from typing import NamedTuple
 
-from controller.intent.outages import AgreedService
+from controller.intent.outages import AgreedService, AgreedSpan
 from controller.models.network import Agreement
 from controller.models.sharing import Charge, Direction, PriceChange, PriceLine, Prices, ResourceType, RoundingRule
 from controller.models.statement import Column, Sheet, Value
@@ -18,10 +18,12 @@ from controller.performance.volume import Volumes
 RULES = (
     "Each line is its quantity times its price, rounded to the currency's decimals by the agreement's rule (half-even: "
     "to the even digit; half-up: away from zero). What is due is the sum of the rounded lines.\n"
-    "Prices, shares and promises count for the time in which they were in force: where they change within the month, "
-    "each line comes once for each of these times, and what it includes counts in part, as the time is of the month.\n"
-    "Months and cell-months are the part of the month in which the agreement held, and cells were shared under it, to "
-    "the second, rounded to 6 digits; they count whether or not there was service.\n"
+    "Prices and shares count for the time in which they were in force: where a line changes within the month, or what "
+    "it depends on, it comes once for each of these times, and what it includes counts in part, as the time is of the "
+    "month. Prices that an agreement lets wait for the next month change nothing before.\n"
+    "Months are the part of the month in which the agreement was in force, and cell-months that in which cells were "
+    "shared under it, to the second, rounded to 6 digits; they count whether or not there was service. The time before "
+    "the first network was loaded counts as if that had been loaded.\n"
     "Core-months and Gbit/s-months are what the agreement buys of pools, function-months the functions that it buys "
     "as such, each for the part of the month that it held with these terms, used or not.\n"
     "Gigabytes are 10^9 bytes, to the megabyte, of the cells and PLMNs of the agreement, as stations counted them. "
@@ -34,8 +36,44 @@ _ROUNDING = {RoundingRule.HALF_EVEN: ROUND_HALF_EVEN, RoundingRule.HALF_UP: ROUN
 _MEGABYTE, _MILLIONTH = Decimal("0.001"), Decimal("0.000001")
 
 
-#: An agreement, and since when it has the same terms.
-_Terms = tuple[str, datetime]
+class ChargeSpan(NamedTuple):
+    """A time in which a price line of an agreement, and all that its amount depends on, stayed the same.
+
+    Attributes:
+        agreement: The agreement, with the prices that count.
+        share: Guaranteed percent of PRBs; 0 where the line does not depend on it.
+        promise: Begin of the promise that was missed, and the percentage of its penalty; None if none is due.
+    """
+
+    agreement: Agreement
+    line: PriceLine
+    begin: datetime
+    until: datetime
+    share: int
+    promise: tuple[datetime, float] | None
+
+    @property
+    def time(self) -> ChargedTime:
+        """The agreement and time."""
+        return ChargedTime(self.agreement.id, self.begin, self.until)
+
+    def goes_on_as(self, later: ChargeSpan) -> bool:
+        """Whether another one begins at its end, and nothing differs."""
+        return self.until == later.begin and self._terms == later._terms
+
+    @property
+    def _terms(self) -> tuple[object, ...]:
+        prices = _prices_of(self.agreement)
+        money = prices.currency, prices.decimals, prices.rounding
+        return (self.agreement.id, self.line, self.share, self.promise, *money)
+
+
+class ChargedTime(NamedTuple):
+    """An agreement, and a time for which something is charged."""
+
+    agreement: str
+    begin: datetime
+    until: datetime
 
 
 class _ChargeLine(NamedTuple):
@@ -59,36 +97,78 @@ class _ChargeLine(NamedTuple):
         return (self.agreement, self.since, self.until, self.line, self.per, *figures, *money)
 
 
-def charged_by(agreement: Agreement) -> tuple[object, ...]:
-    """The terms on which a tenant's bill depends."""
-    return agreement.prices, agreement.shares, agreement.sla
+def charge_spans(spans: Iterable[AgreedSpan], promises: Sequence[Attainment]) -> list[ChargeSpan]:
+    """What is charged for which time; by agreement, line and time.
+
+    Args:
+        spans: When the agreements of a tenant were in force, divided wherever anything changed.
+        promises: What they promised, and what the tenant got.
+    """
+    found: dict[tuple[str, str], list[ChargeSpan]] = {}
+    for agreement, begin, until in _as_charged(spans):
+        missed = _missed(agreement, begin, promises)
+        for line in agreement.prices.lines if agreement.prices else ():
+            share = _guaranteed(agreement) if line.per is Charge.PERCENT_CELL_MONTH else 0
+            one = ChargeSpan(agreement, line, begin, until, share, missed)
+            of_line = found.setdefault((agreement.id, line.id), [])
+            if of_line and of_line[-1].goes_on_as(one):
+                one = one._replace(begin=of_line.pop().begin)
+            of_line.append(one)
+    return [one for of_line in found.values() for one in of_line]
 
 
-def by_volume(agreement: Agreement) -> bool:
-    """Whether what its tenant pays depends on volume."""
-    return agreement.prices is not None and any(line.per is Charge.GIGABYTE for line in agreement.prices.lines)
+def _as_charged(spans: Iterable[AgreedSpan]) -> Iterator[AgreedSpan]:
+    """Agreements with the prices that count; new ones may wait for the next month."""
+    before: dict[str, Prices] = {}
+    for one in spans:
+        prices = one.agreement.prices
+        known = before.get(one.agreement.id)
+        if prices is not None and known is not None and prices.change is PriceChange.NEXT_MONTH:
+            prices = known
+        if prices is not None:
+            before[one.agreement.id] = prices
+        yield one._replace(agreement=one.agreement.model_copy(update={"prices": prices}))
+
+
+def _missed(agreement: Agreement, begin: datetime, promises: Sequence[Attainment]) -> tuple[datetime, float] | None:
+    """Begin of the promise in force, and the percentage of the penalty that is due for it."""
+    promise = next(one for one in promises if one.agreement.id == agreement.id and one.begin <= begin < one.until)
+    penalty = promise.agreement.sla.penalty(promise.availability)
+    return None if penalty is None else (promise.begin, penalty.credit_percent)
+
+
+def _guaranteed(agreement: Agreement) -> int:
+    return max((share.min for share in agreement.shares if share.resource is ResourceType.PRB), default=0)
 
 
 def settlement_sheets(
-    found: Iterable[Attainment], promises: Sequence[Attainment], volumes: Mapping[_Terms, Volumes], month: Month
+    spans: Sequence[ChargeSpan],
+    services: Mapping[ChargedTime, AgreedService],
+    volumes: Mapping[ChargedTime, Volumes],
+    without: Iterable[str],
+    month: Month,
 ) -> tuple[Sheet, ...]:
     """The tables of a statement of what is due.
 
     Args:
-        found: What each agreement promised and its tenant got, for each time with the same ``charged_by``.
-        promises: The same, for each time with the same promise.
-        volumes: By agreement and time, where prices are by volume.
+        spans: What is charged for which time.
+        services: What the tenant got in each of these times.
+        volumes: What its users sent and received, where a price is by volume.
+        without: Ids of agreements without prices.
         month: Which.
     """
-    attained = list(_as_charged(found))
-    lines = [line for one in attained for line in _lines_of(one, promises, volumes.get(one.promise), month)]
+    lines = [(one, _line_of(one, services[one.time], volumes.get(one.time), month)) for one in spans]
+    every = [*(line for _, line in lines), *_credits(lines, month)]
+    every.sort(key=lambda line: line.agreement)
     sums: dict[str, Decimal] = {}
-    for line in lines:
+    for line in every:
         sums[line.prices.currency] = sums.get(line.prices.currency, Decimal(0)) + line.amount
-    measured = ((name, local(since, month.zone), one.total.measured) for (name, since), one in sorted(volumes.items()))
-    without = tuple(dict.fromkeys((one.agreement.id,) for one in attained if one.agreement.prices is None))
+    measured = (
+        (time.agreement, local(time.begin, month.zone), local(time.until, month.zone), one.total.share)
+        for time, one in sorted(volumes.items())
+    )
     return (
-        Sheet(name="lines", title="Lines", columns=_LINES, rows=tuple(line.row for line in lines)),
+        Sheet(name="lines", title="Lines", columns=_LINES, rows=tuple(line.row for line in every)),
         Sheet(
             name="due",
             title="Due",
@@ -98,23 +178,21 @@ def settlement_sheets(
         Sheet(
             name="measured",
             title="How much of the volume was measured",
-            columns=(Column(name="agreement"), Column(name="since"), Column(name="measured", unit="% of the time")),
+            columns=(
+                Column(name="agreement"),
+                Column(name="since"),
+                Column(name="until"),
+                Column(name="measured", unit="% of the time", meaning="empty where no day begins in that time"),
+            ),
             rows=tuple(measured),
         ),
-        Sheet(name="without", title="Agreements without prices", columns=(Column(name="agreement"),), rows=without),
+        Sheet(
+            name="without",
+            title="Agreements without prices",
+            columns=(Column(name="agreement"),),
+            rows=tuple((name,) for name in without),
+        ),
     )
-
-
-def _as_charged(found: Iterable[Attainment]) -> Iterator[Attainment]:
-    """Agreements with the prices that count; new ones may wait for the next month."""
-    before: dict[str, Agreement] = {}
-    for one in found:
-        agreement = one.agreement
-        known = before.setdefault(agreement.id, agreement).prices
-        if known and agreement.prices not in (None, known) and agreement.prices.change is PriceChange.NEXT_MONTH:
-            agreement = agreement.model_copy(update={"prices": known})
-        before[agreement.id] = agreement
-        yield one._replace(agreement=agreement)
 
 
 _LINES = (
@@ -132,47 +210,49 @@ _LINES = (
 )
 
 
-def _lines_of(
-    one: Attainment, promises: Sequence[Attainment], volumes: Volumes | None, month: Month
-) -> Iterator[_ChargeLine]:
-    agreement, prices = one.agreement, one.agreement.prices
-    if prices is None:
-        return
-    charged = Decimal(0)
-    begin, until = local(one.begin, month.zone), local(one.until, month.zone)
+def _line_of(one: ChargeSpan, service: AgreedService, volumes: Volumes | None, month: Month) -> _ChargeLine:
     length = (month.end - month.begin).total_seconds()
-    share = _part((one.until - one.begin).total_seconds(), length)
-    for line in prices.lines:
-        quantity = _quantity(line, one, volumes, length)
-        included = min((line.included * share).quantize(_MILLIONTH), quantity) if line.included else Decimal(0)
-        amount = _rounded((quantity - included) * line.amount, prices)
-        charged += amount
-        figures = quantity, included, line.amount, amount
-        yield _ChargeLine(agreement.id, begin, until, line.id, line.per.value, *figures, prices)
-    promise = next(
-        each for each in promises if each.agreement.id == agreement.id and each.begin <= one.begin < each.until
-    )
-    penalty = agreement.sla.penalty(promise.availability)
-    if penalty is not None:
-        percent = Decimal(str(penalty.credit_percent))
-        credit = _rounded(-charged * percent / 100, prices)
-        figures = percent, Decimal(0), -charged / 100, credit
-        yield _ChargeLine(agreement.id, begin, until, "credit", "percent of lines", *figures, prices)
+    line, prices = one.line, _prices_of(one.agreement)
+    quantity = _quantity(one, service, volumes, length)
+    part = _part((one.until - one.begin).total_seconds(), length)
+    included = min((line.included * part).quantize(_MILLIONTH), quantity) if line.included else Decimal(0)
+    amount = _rounded((quantity - included) * line.amount, prices)
+    times = local(one.begin, month.zone), local(one.until, month.zone)
+    figures = quantity, included, line.amount, amount
+    return _ChargeLine(one.agreement.id, *times, line.id, line.per.value, *figures, prices)
 
 
-def _quantity(line: PriceLine, one: Attainment, volumes: Volumes | None, length: float) -> Decimal:
+def _credits(lines: Sequence[tuple[ChargeSpan, _ChargeLine]], month: Month) -> Iterator[_ChargeLine]:
+    """The credit of each promise that was missed, of the sum of the lines of its time, by currency."""
+    missed: dict[tuple[str, tuple[datetime, float], Prices], list[tuple[ChargeSpan, _ChargeLine]]] = {}
+    for span, line in lines:
+        if span.promise is not None:
+            meant = line.prices.model_copy(update={"lines": (), "change": PriceChange.AT_ONCE})
+            missed.setdefault((span.agreement.id, span.promise, meant), []).append((span, line))
+    for (agreement, (_, credit_percent), prices), of_promise in missed.items():
+        charged = sum((line.amount for _, line in of_promise), Decimal(0))
+        begin, until = min(span.begin for span, _ in of_promise), max(span.until for span, _ in of_promise)
+        percent = Decimal(str(credit_percent))
+        figures = percent, Decimal(0), -charged / 100, _rounded(-charged * percent / 100, prices)
+        times = local(begin, month.zone), local(until, month.zone)
+        yield _ChargeLine(agreement, *times, "credit", "percent of lines", *figures, prices)
+
+
+def _prices_of(agreement: Agreement) -> Prices:
+    assert agreement.prices is not None, "only agreements with prices are charged"
+    return agreement.prices
+
+
+def _quantity(one: ChargeSpan, service: AgreedService, volumes: Volumes | None, length: float) -> Decimal:
+    line = one.line
     if line.per is Charge.GIGABYTE:
         return _gigabytes(line, volumes)
     if line.per is Charge.MONTH:
-        return _part(one.owed.held, length)
-    cells = _part(one.seconds, length)
-    if line.per is Charge.CELL_MONTH:
-        return cells
+        return _part(service.held, length)
     if line.per in (Charge.CORE_MONTH, Charge.GBPS_MONTH, Charge.FUNCTION_MONTH):
-        return _part(_bought(line, one.owed), length)
-    shares = one.agreement.shares
-    percent = max((share.min for share in shares if share.resource is ResourceType.PRB), default=0)
-    return cells * percent
+        return _part(_bought(line, service), length)
+    cells = _part(sum(service.seconds.values()), length)
+    return cells if line.per is Charge.CELL_MONTH else cells * one.share
 
 
 def _bought(line: PriceLine, owed: AgreedService) -> float:
@@ -188,8 +268,7 @@ def _part(seconds: float, length: float) -> Decimal:
 
 
 def _gigabytes(line: PriceLine, volumes: Volumes | None) -> Decimal:
-    if volumes is None:
-        return Decimal(0)
+    assert volumes is not None, "whatever is charged by volume was counted"
     chosen = (
         [volumes.total]
         if not line.qos

@@ -67,11 +67,13 @@ def parts_of(eras: Iterable[Era], tenant: str) -> list[SharingSpan]:
     ]
 
 
-def parts_under(eras: Iterable[Era], agreement: str, begin: datetime, until: datetime) -> list[SharingSpan]:
-    """The cells that an agreement covered in each part of a time, and its PLMNs."""
+def parts_under(
+    eras: Iterable[Era], tenant: str, agreement: str, begin: datetime, until: datetime
+) -> list[SharingSpan]:
+    """The cells that an agreement of a tenant covered in each part of a time, and its PLMNs."""
     found = []
     for era in (era for era in eras if begin <= era.begin < until or era.begin <= begin < era.until):
-        one = next((one for one in era.sharing.in_force if one.id == agreement), None)
+        one = next((one for one in era.sharing.in_force if (one.id, one.tenant) == (agreement, tenant)), None)
         if one is not None:
             plmns = frozenset(one.plmns_of(era.network.tenant_by_id[one.tenant]))
             who = subscribers_of(era.network, one.tenant)
@@ -92,6 +94,26 @@ def _by_station(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
         station, _, cell = name.partition("/")
         found.setdefault(station, []).append(cell)
     return {station: tuple(cells) for station, cells in found.items()}
+
+
+def stations_alike(parts: Sequence[SharingSpan]) -> list[tuple[SharingSpan, list[str]]]:
+    """Times in which nothing changed for a tenant at a station, with the stations of which each is true.
+
+    What changes elsewhere divides no time of a station.
+    """
+    found: dict[tuple[datetime, datetime, Subscribers], tuple[SharingSpan, list[str]]] = {}
+    for station in sorted({station for part in parts for station in part.cells}):
+        times: list[SharingSpan] = []
+        for part in (part for part in parts if station in part.cells):
+            before = times[-1] if times else None
+            same = before is not None and before.until == part.begin and before.who == part.who
+            if before is not None and same and before.cells[station] == part.cells[station]:
+                times[-1] = part._replace(begin=before.begin)
+            else:
+                times.append(part)
+        for one in times:
+            found.setdefault((one.begin, one.until, one.who), (one, []))[1].append(station)
+    return list(found.values())
 
 
 def part_at(parts: Sequence[SharingSpan], at: datetime) -> SharingSpan | None:
@@ -119,6 +141,11 @@ class _Sum:
         """Megabytes down, up and together."""
         down, up = self.down * _MEGABYTES, self.up * _MEGABYTES
         return round(down, 3), round(up, 3), round(down + up, 3)
+
+    @property
+    def share(self) -> float | None:
+        """Percent of the time of which there are measurements; None if there was no time."""
+        return self.measured if self.seconds else None
 
     @property
     def measured(self) -> float:

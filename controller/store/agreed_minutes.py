@@ -82,6 +82,10 @@ class MonthOnRecord:
     observed: Mapping[str, Times]
 
 
+#: Id and tenant of an agreement: an id may move to another tenant within the month.
+_Name = tuple[str, str]
+
+
 class _Counted(NamedTuple):
     """Cell-seconds under an agreement that the host owes, and in which nobody looked."""
 
@@ -103,32 +107,34 @@ class Counter:
     def __init__(self, network_of: Callable[[str], Network]) -> None:
         self._network_of = network_of
         #: What was counted of agreements, by all that it depends on.
-        self._counted: dict[str, Mapping[str, _Counted]] = {}
+        self._counted: dict[str, Mapping[_Name, _Counted]] = {}
 
     def count(self, month: MonthOnRecord) -> tuple[AgreementMinutes, ...]:
         """What agreements in force lost, and may lose in the whole month; by agreement."""
-        counted: dict[str, _Counted] = {}
-        allowed: dict[str, float] = {}
-        known: dict[str, Mapping[str, _Counted]] = {}
+        counted: dict[_Name, _Counted] = {}
+        allowed: dict[_Name, float] = {}
+        known: dict[str, Mapping[_Name, _Counted]] = {}
         ends = [(one.since, one) for one in month.held]
         for (since, version), (until, _) in pairwise([*ends, (month.end, None)]):
             assert version is not None
             for terms in version.agreements:
-                allowed[terms.agreement] = allowed.get(terms.agreement, 0.0) + terms.allowed(since, until)
+                agreed = terms.agreement, terms.tenant
+                allowed[agreed] = allowed.get(agreed, 0.0) + terms.allowed(since, until)
             part = _part_of(month, version.digest, since, until)
             if part.is_empty:
                 continue
             key = part.key
             known[key] = self._counted.get(key) or part.counted(self._network(month, version.digest))
-            for name, found in known[key].items():
-                counted[name] = counted.get(name, _Counted()).plus(found)
+            for name, more in known[key].items():
+                counted[name] = counted.get(name, _Counted()).plus(more)
         self._counted = known
         elapsed = (month.now - month.begin) / (month.end - month.begin)
-        owed = ((one, counted.get(one.id, _Counted())) for one in in_force(month.network, month.network.day(month.now)))
-        return tuple(
-            agreement_minutes(one, found.lost, allowed.get(one.id, 0.0), elapsed, found.unobserved)
-            for one, found in owed
-        )
+        found = []
+        for one in in_force(month.network, month.network.day(month.now)):
+            so_far = counted.get((one.id, one.tenant), _Counted())
+            may_lose = allowed.get((one.id, one.tenant), 0.0)
+            found.append(agreement_minutes(one, so_far.lost, may_lose, elapsed, so_far.unobserved))
+        return tuple(found)
 
     def _network(self, month: MonthOnRecord, digest: str) -> Network:
         return month.network if digest == month.digest else self._network_of(digest)
@@ -173,15 +179,17 @@ class _Part:
         content = (self.digest, self.since, self.until, ends, spells, self.links, excused, *seen)
         return sha256(orjson.dumps(content)).hexdigest()
 
-    def counted(self, network: Network) -> Mapping[str, _Counted]:
+    def counted(self, network: Network) -> Mapping[_Name, _Counted]:
         """What was counted of each agreement."""
         eras = [
             Era(first, last, network, Sharing(network, network.day(first)))
             for first, last in spans_of(network, self.since, self.until)
         ]
         outages = Outages(self.spells, eras, self.links, self.excused, self.locks, self.now, self.observed)
-        names = {one.id for era in eras for one in era.sharing.in_force}
-        owed = {name: outages.agreed_service(name, self.since, self.until, self.until) for name in names}
+        agreements = {(one.id, one.tenant): one for era in eras for one in era.sharing.in_force}
+        owed = {
+            name: outages.agreed_service(one, self.since, self.until, self.until) for name, one in agreements.items()
+        }
         return {name: _Counted(one.lost, one.unwatched) for name, one in owed.items()}
 
 

@@ -15,7 +15,18 @@ from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
 from controller.intent.impact import Sharing
 from controller.intent.incidents import SETTLES, ranked, split_off
 from controller.intent.interruptions import planned
-from controller.intent.outages import Era, ExcusedTimes, Outages, Spell, Times, month_of, of_tenant, spans_of
+from controller.intent.outages import (
+    Era,
+    ExcusedTimes,
+    Outages,
+    Spell,
+    Times,
+    both,
+    month_of,
+    of_tenant,
+    spans_of,
+    union,
+)
 from controller.intent.roots import may_be_root
 from controller.models.alarm import COUNTED, LINK_CAUSES, LOSES, Alarm, PerceivedSeverity
 from controller.models.enums import IncidentState
@@ -179,14 +190,15 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
         eras = _eras(lost.held)
         if not eras:
             return None
-        spells, locks, network = lost.spells, lost.locks, eras[-1].network
+        spells, locks = lost.spells, lost.locks
         if tenant is not None:
             spells = of_tenant(spells, eras, tenant)
             own = {cell for cell in locks if any(tenant in era.sharing.tenants_at([cell]) for era in eras)}
             locks = {cell: times for cell, times in locks.items() if cell in own}
 
         def read(tx: Tx) -> tuple[dict[str, list[tuple[str, Path]]], ExcusedTimes]:
-            return _causes(tx, network, spells, locks, lost.begin, lost.until)
+            held = [(era.network, era.begin, era.until) for era in eras]
+            return _causes(tx, held, spells, locks, lost.begin, lost.until)
 
         links, excused = self._database.run(read, "DEFERRED")
         clipped = [spell._replace(until=min(spell.until, lost.until)) for spell in spells]
@@ -292,14 +304,18 @@ def _eras(held: _Held) -> list[Era]:
     return found
 
 
+#: Networks with the time in which each was current.
+_Networks = Sequence[tuple[Network, datetime, datetime]]
+
+
 def _causes(
-    tx: Tx, network: Network, spells: Iterable[Spell], locks: Iterable[str], begin: datetime, until: datetime
+    tx: Tx, held: _Networks, spells: Iterable[Spell], locks: Iterable[str], begin: datetime, until: datetime
 ) -> tuple[dict[str, list[tuple[str, Path]]], ExcusedTimes]:
     """Core links of stations whose links failed, and times that nobody owes."""
     stations = {spell.alarm.station for spell in spells} | {cell.partition("/")[0] for cell in locks}
     linked = {spell.alarm.station for spell in spells if spell.alarm.probable_cause in LINK_CAUSES}
     links = {name: [(one.tenant, one.path) for one in seen.links] for name, seen in healths_of(tx, linked).items()}
-    taken = _planned(tx, network, stations, begin) if stations else {}
+    taken = _planned(tx, held, stations, begin) if stations else {}
     return links, ExcusedTimes(taken, works_during(tx, begin, until))
 
 
@@ -313,19 +329,32 @@ def _month_on_record(tx: Tx) -> MonthOnRecord | None:
     lasted = or_(incident_alarms.c.until.is_(None), incident_alarms.c.until > begin)
     spells = spells_of(tx, and_(lasted, alarms.c.probable_cause.in_(sorted(LOSES))))
     locks = locks_during(tx, begin, end)
-    links, excused = _causes(tx, network, spells, locks, begin, end)
+    links, excused = _causes(tx, [(network, begin, end)], spells, locks, begin, end)
     held, observed = versions_during(tx, begin, end), observed_during(tx, begin, end)
     return MonthOnRecord(tx.now, begin, end, digest, network, held, spells, links, excused, locks, observed)
 
 
-def _planned(tx: Tx, network: Network, stations: Iterable[str], since: datetime) -> dict[tuple[str, str], Times]:
-    """When runs other than repairs took cells away from tenants: at stations, at their router or at their functions."""
+def _planned(tx: Tx, held: _Networks, stations: Iterable[str], since: datetime) -> dict[tuple[str, str], Times]:
+    """When runs other than repairs took cells away from tenants: at stations, at their router or at their functions.
+
+    Which cells were there is what the network said at that time.
+    """
     over = or_(jobs.c.finished.is_(None), jobs.c.finished > since)
-    rows = {row.id: row for row in tx.rows(_WORK.where(over), jobs.c.station, _ways_to(network, stations))}
+    networks = {id(network): network for network, _, _ in held}
+    concerned = set(stations)
+    ways = set().union(*(_ways_to(network, concerned) for network in networks.values()))
+    rows = {row.id: row for row in tx.rows(_WORK.where(over), jobs.c.station, ways)}
     bound = {job: constraints_from(row.content).of(row.station) for job, row in rows.items()}
     told = {job: one.tenants for job, one in bound.items() if one is not None and one.interrupts}
-    found = works_of(tx, network, [rows[job] for job in told])
-    return planned(network, (replace(work, tenants=told[job]) for job, work in found.items()))
+    functions = {name for network in networks.values() for name in network.function_by_id}
+    done = works_of(tx, functions, [rows[job] for job in told])
+    works = [replace(work, tenants=told[job]) for job, work in done.items()]
+    by_network = {key: planned(network, works) for key, network in networks.items()}
+    found: dict[tuple[str, str], Times] = {}
+    for network, begin, until in held:
+        for key, times in by_network[id(network)].items():
+            found[key] = union([*found.get(key, ()), *both(times, ((begin, until),))])
+    return found
 
 
 def _ways_to(network: Network, stations: Iterable[str]) -> set[str]:

@@ -208,8 +208,8 @@ def versions_during(tx: Tx, begin: datetime, until: datetime) -> list[HeldVersio
 
 
 def _as_terms(row: list[Any]) -> AgreedTerms:
-    name, cells, percent, begin, until = row
-    return AgreedTerms(name, cells, percent, datetime.fromisoformat(begin), datetime.fromisoformat(until))
+    name, tenant, cells, percent, begin, until = row
+    return AgreedTerms(name, tenant, cells, percent, datetime.fromisoformat(begin), datetime.fromisoformat(until))
 
 
 def _packed(tx: Tx, digest: str | None) -> PackedNetwork:

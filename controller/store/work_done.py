@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Row, bindparam, case, func, or_, select
 
 from controller.intent.interruptions import Act, Work
-from controller.models.network import Network
 from controller.models.packing import unpacked
 from controller.models.plan import Change
 from controller.models.run import INSIDE, JournalStep
@@ -64,8 +63,14 @@ class _Span(NamedTuple):
     until: datetime
 
 
-def works_of(tx: Tx, network: Network, begun: Sequence[Row[Any]]) -> dict[str, Work]:
-    """What jobs (``BEGUN_JOB``) did, by job; without the tenants that they may interrupt."""
+def works_of(tx: Tx, functions: Collection[str], begun: Sequence[Row[Any]]) -> dict[str, Work]:
+    """What jobs (``BEGUN_JOB``) did, by job; without the tenants that they may interrupt.
+
+    Args:
+        tx: A transaction.
+        functions: Ids of the devices that are functions.
+        begun: The jobs.
+    """
     by_id = {row.id: row for row in begun}
     spans = _spans(tx, by_id)
     done: dict[str, list[StepRecord]] = defaultdict(list)
@@ -73,7 +78,7 @@ def works_of(tx: Tx, network: Network, begun: Sequence[Row[Any]]) -> dict[str, W
         done[row.job].append(as_step(row))
     plain = _changes(tx, [row for row in begun if row.id in spans and row.id not in done])
     mates: dict[tuple[object, ...], dict[str, datetime]] = defaultdict(dict)
-    restarting = {row.run for row in begun if row.station in network.function_by_id}
+    restarting = {row.run for row in begun if row.station in functions}
     for row in tx.rows(_MATES, jobs.c.run, restarting) if restarting else ():
         mates[row.run, row.wave, row.unit][row.station] = row.rests or row.finished or tx.now
     return {

@@ -425,6 +425,22 @@ async def test_a_cell_that_a_job_locked_is_planned_until_the_job_ends_and_a_dead
     assert (alfa.planned, alfa.lost) == (3, 1)
 
 
+async def test_planned_work_stays_planned_after_its_cell_was_taken_down(store: SqlStore, clock: VirtualClock) -> None:
+    _load_shared(store)
+    work = Working(store, clock, "S1")
+    incident = store.alarms.report(_off_air(MAJOR, 0)).incident
+    await work.change(0, 60, "LOCKED")
+    work.end()
+    store.alarms.report(_off_air(CLEARED, 1))
+    await clock.advance(60)
+    before = store.incidents.minutes(incident, "alfa")[0]
+    assert (before.planned, before.lost) == (1, 0)
+    made = store.networks.get()[1]
+    gone = made.model_copy(update={"cells": tuple(one for one in made.cells if one.station != "S1")})
+    store.networks.save(gone, network_digest(gone), "ana")
+    assert store.incidents.minutes(incident, "alfa")[0] == before
+
+
 async def test_a_function_is_planned_while_it_is_changed(store: SqlStore, clock: VirtualClock) -> None:
     both_cells_off_air(store)
     work = Working(store, clock, "CU-1")

@@ -41,7 +41,7 @@ def _check(store: SqlStore, times: Iterable[datetime], station: str = "S1") -> N
 def _owed(store: SqlStore, until: datetime) -> AgreedService:
     outages = store.incidents.outages(BEGIN, until)
     assert outages is not None
-    return outages.agreed_service("alfa-all", BEGIN, until, until)
+    return outages.agreed_service(network().agreements[0], BEGIN, until, until)
 
 
 def _minutes(service: AgreedService, cell: str) -> float:

@@ -181,7 +181,7 @@ def test_past_days_count_by_what_was_shared_then() -> None:
     alfa, beta = Outages([off_air(0, 30)], eras, {}, ExcusedTimes()).minutes()
     assert (alfa.lost, beta.lost) == (30, 10)
     owed = Outages([off_air(0, 30)], eras, {}, ExcusedTimes()).agreed_service(
-        "beta-all", BEGIN, AT + timedelta(hours=1), END
+        before.agreements[1], BEGIN, AT + timedelta(hours=1), END
     )
     assert set(owed.seconds.values()) == {(change - BEGIN).total_seconds()}
     assert owed.allowed == pytest.approx(4 * (change - BEGIN).total_seconds() / 100)
@@ -308,7 +308,7 @@ def test_locks_count_against_the_budget_outside_of_windows_and_of_all_that_count
     planned = {("S1/L1", "alfa"): times((70, 80))}
     locks = {"S1/L1": times((30, 100)), "S2/N1": times((50, 61)), "S1/other": times((0, 100))}
     outages = Outages([off_air(95, 110)], [era(made)], {}, ExcusedTimes(planned), locks)
-    owed = outages.agreed_service(alfa.id, BEGIN, END, END)
+    owed = outages.agreed_service(alfa, BEGIN, END, END)
     assert owed.locked == {"S1/L1": times((60, 70), (80, 95)), "S2/N1": times((60, 61))}
     lost = (15 + 25 + 1) * 60.0
     assert owed.lost == lost

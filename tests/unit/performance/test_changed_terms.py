@@ -15,7 +15,10 @@ from controller.access.sight import sight
 from controller.api.statements import draft
 from controller.intent.outages import UNSTATED, terms_of
 from controller.models import network as network_model
+from controller.models.alarm import ObjectClass, PerceivedSeverity
 from controller.models.errors import NotFoundError
+from controller.models.facts import LinkKind
+from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.measurement import DAY, Measured, Subject
 from controller.models.network import Network, network_digest
 from controller.models.statement import Statement, StatementKind
@@ -26,6 +29,7 @@ from tests.support.observed import observe
 from tests.unit.api.test_statements import off_air
 from tests.unit.intent.test_outages import BEGIN, END, network
 from tests.unit.performance.test_volume import rows
+from tests.unit.plan import samples
 
 MONTH = "2026-06"
 DAYS = 30
@@ -128,7 +132,7 @@ def test_prices_count_for_the_time_in_which_they_were_in_force(store: SqlStore) 
     found = charges(store)
     half = Decimal("0.5")
     assert found["base"] == [(half, Decimal(500)), (half, Decimal(1000))]
-    assert found["cells"] == [(2, Decimal(20)), (2, Decimal(20))]
+    assert found["cells"] == [(4, Decimal(40))], "what did not change is one line"
     # 15 GB in each half; of the 6 that are included in a month, half count for half of a month.
     assert found["volume"] == [(15, Decimal(30)), (15, (15 - 3) * Decimal(3))]
     assert {row["since"][:10] for row in rows(said(store, StatementKind.SETTLEMENT), "lines")} == {  # type: ignore[index]
@@ -138,9 +142,9 @@ def test_prices_count_for_the_time_in_which_they_were_in_force(store: SqlStore) 
     assert charges(store, "beta")["base"] == [(1, Decimal(1000))], "others' prices are one line"
 
 
-@pytest.mark.parametrize(("change", "then"), [("at-once", 1000), ("next-month", 500)])
+@pytest.mark.parametrize(("change", "due"), [("at-once", 10 * 1000 + 5 * 3000 + 15 * 2000), ("next-month", 30_000)])
 def test_new_prices_count_from_the_next_month_on_where_the_agreement_says_so(
-    store: SqlStore, change: str, then: int
+    store: SqlStore, change: str, due: int
 ) -> None:
     def dearer(amount: str) -> Callable[[dict[str, Any]], None]:
         def to(content: dict[str, Any]) -> None:
@@ -151,10 +155,127 @@ def test_new_prices_count_from_the_next_month_on_where_the_agreement_says_so(
     load(store, version())
     load(store, version(dearer("3000")), 10)
     load(store, version(dearer("2000")), 15)
-    assert sum(amount for _, amount in charges(store)["base"][-1:]) == then
+    assert sum(amount for _, amount in charges(store)["base"]) == pytest.approx(Decimal(due) / 30, abs=Decimal("0.01"))
     statement = draft(store, END + timedelta(days=40), StatementKind.SETTLEMENT, "alfa", "2026-07")
     (base,) = (row for row in rows(statement, "lines") if row["line"] == "base")
     assert base["amount"] == "2000.00"
+
+
+def test_prices_that_wait_for_the_next_month_change_nothing_before(store: SqlStore) -> None:
+    """Neither what is included, nor what is counted by volume, nor the rounding of a line."""
+
+    def priced_so(prices: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
+        def change(content: dict[str, Any]) -> None:
+            content["agreements"][0]["prices"] = prices
+
+        return change
+
+    old = priced("1000", "2.00", included="25")
+    load(store, version(priced_so(old)))
+    count(store)
+    before = charges(store)
+    assert before["volume"] == [(30, Decimal(10))]
+    load(store, version(priced_so(old | {"change": "next-month"})), 7.3)
+    load(store, version(priced_so(priced("7", "9.00") | {"lines": old["lines"][:1], "change": "next-month"})), 15)
+    load(store, version(lambda content: content["agreements"][0].update(prices=None)), 20.5)
+    load(store, version(priced_so(priced("3000") | {"change": "next-month"})), 20.501)
+    count(store)
+    found = charges(store)
+    minutes = Decimal("0.001") / 30
+    assert sum(amount for _, amount in found["base"]) == pytest.approx(1000 * (1 - minutes), abs=Decimal("0.02"))
+    assert sum(quantity for quantity, _ in found["volume"]) == 30
+    assert before["cells"] == [(4, Decimal(40))]
+
+
+def test_order_in_the_files_and_changes_elsewhere_divide_nothing(store: SqlStore) -> None:
+    penalties = [{"below_percent": 98, "credit_percent": 10}, {"below_percent": 99, "credit_percent": 5}]
+
+    def turned(content: dict[str, Any]) -> None:
+        one = content["agreements"][0]
+        one["prices"] = priced(included="25")
+        for values in (one["prices"]["lines"], one["shares"], one["sla"]["penalties"]) if turn else ():
+            values.reverse()
+
+    turn = False
+    load(store, version(turned, penalties=penalties))
+    count(store)
+    bill = said(store, StatementKind.SETTLEMENT)
+    promise = said(store, StatementKind.SLA)
+    turn = True
+    load(store, version(turned, penalties=penalties), 15)
+    count(store)
+    by_line = {row["line"]: row for row in rows(said(store, StatementKind.SETTLEMENT), "lines")}
+    assert by_line == {row["line"]: row for row in rows(bill, "lines")}
+    assert rows(said(store, StatementKind.SLA), "agreements") == rows(promise, "agreements")
+
+
+def test_a_quality_of_means_rests_on_the_same_sample_however_often_files_were_loaded(store: SqlStore) -> None:
+    load(store, version())
+    count(store)
+    before = rows(said(store, StatementKind.QUALITY), "kpis")
+
+    def other_people(content: dict[str, Any]) -> None:
+        content["sites"][1]["population"] = people
+
+    for people in range(200, 220):
+        load(store, version(other_people), people - 195)
+    count(store)
+    assert rows(said(store, StatementKind.QUALITY), "kpis") == before
+
+
+def test_an_agreement_that_moves_to_another_tenant_leaves_its_losses_behind(store: SqlStore) -> None:
+    load(store, version())
+    for day, over in ((9, False), (10.3, True)):
+        store.alarms.report(off_air(0, over=over).model_copy(update={"at": BEGIN + timedelta(days=day)}))
+
+    def moved(content: dict[str, Any]) -> None:
+        content["agreements"] = content["agreements"][:1]
+        content["agreements"][0]["tenant"] = "beta"
+
+    load(store, version(moved), 10)
+    (row,) = rows(said(store, StatementKind.SLA, "beta"), "agreements")[:1]
+    assert (row["agreement"], row["restored_late"]) == ("alfa-all", 0)
+    assert row["lost"] == pytest.approx(0.3 * 1440)
+    store.database.clock = VirtualClock(start=BEGIN + timedelta(days=20))
+    store.incidents.count_agreements()
+    (budget,) = store.incidents.agreements("beta")
+    assert budget.used == pytest.approx(0.3 * 1440, abs=0.1)
+    assert budget.allowed == pytest.approx(4 * 20 * 1440 * 0.01, abs=0.1)
+
+
+def test_what_is_restored_late_is_late_under_one_promise(store: SqlStore) -> None:
+    load(store, version())
+    for hour, over in ((15 * 24 - 26, False), (15 * 24 + 1, True)):
+        store.alarms.report(off_air(0, over=over).model_copy(update={"at": BEGIN + timedelta(hours=hour)}))
+    load(store, version(availability_percent=98.5), 15)
+    first, second = rows(said(store, StatementKind.SLA), "agreements")
+    assert (first["restored_late"], second["restored_late"]) == (1, 0)
+
+
+def test_a_core_node_that_is_given_up_later_was_a_way_before(store: SqlStore) -> None:
+    def two(content: dict[str, Any]) -> None:
+        core = content["tenants"][0]["core"]
+        core["mme_pool"] = [{"id": "mme-1", "address": "10.1.1.1"}, {"id": "mme-2", "address": "10.1.1.2"}]
+
+    def one(content: dict[str, Any]) -> None:
+        two(content)
+        content["tenants"][0]["core"]["mme_pool"].pop()
+
+    made = version(two)
+    load(store, made)
+    path = f"{samples.LTE}/EP_S1C[{made.tenants[0].link_id('mme-1')}]"
+    down = off_air(0).model_copy(
+        update={"object": path, "object_class": ObjectClass.CORE_LINK, "tenant": "alfa"}
+        | {"probable_cause": "core-link-down", "at": BEGIN + timedelta(days=3)}
+    )
+    store.alarms.report(down)
+    over = {"severity": PerceivedSeverity.CLEARED, "at": BEGIN + timedelta(days=5)}
+    store.alarms.report(down.model_copy(update=over))
+    links = [LinkHealth(path=path, tenant="alfa", kind=LinkKind.S1C, state=ServiceState.UP)]
+    load(store, version(one), 20)
+    store.healths.save([Health(station="S1", at=store.database.clock.now(), reachable=True, links=tuple(links))])
+    (agreement,) = rows(said(store, StatementKind.SLA), "agreements")
+    assert agreement["lost"] == 0, "the other one worked"
 
 
 def test_a_month_costs_a_month_also_where_its_cells_are_swapped(store: SqlStore) -> None:
