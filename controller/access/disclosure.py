@@ -27,6 +27,7 @@ from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.incident import AgreementMinutes, IncidentState, TenantMinutes, worst
 from controller.models.measurement import Measured
 from controller.models.network import HOST, FunctionKind, Network, Noun, Snssai
+from controller.models.outage import NO_OUTAGE, Outage
 from controller.models.plan import Change, DiffRow, PhaseKind, Plan
 from controller.models.run import AuditRow, Job, JobState, LedgerEntry, Outcome, Run, RunState
 from controller.models.statement import IssuedStatement, StatementKind
@@ -214,14 +215,14 @@ class TenantChange(Noun):
 
     Attributes:
         interrupts: Whether the tenant's service is interrupted.
-        outage_seconds: Expected length of the interruption; 0 where there is none.
+        outage: How long that lasts.
         removes: Number of the tenant's nodes that are removed.
     """
 
     station: str
     diff: tuple[DiffRow, ...]
     interrupts: bool
-    outage_seconds: int
+    outage: Outage
     removes: int
 
     @classmethod
@@ -238,7 +239,7 @@ class TenantChange(Noun):
             station=change.station,
             diff=visible_rows(sight, change),
             interrupts=interrupts,
-            outage_seconds=change.outage_seconds if interrupts else 0,
+            outage=change.outage if interrupts else NO_OUTAGE,
             removes=change.removes.get(sight.tenant, 0),
         )
 

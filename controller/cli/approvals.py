@@ -23,7 +23,7 @@ from controller.cli.output import (
     styled,
     when,
 )
-from controller.cli.plan_view import show_lines
+from controller.cli.plan_view import outage_words, show_lines
 from controller.cli.tables import Column, records, table
 from controller.models.many import first_names
 
@@ -66,8 +66,9 @@ def approvals(
     if not found:
         out.print("nothing waits for your approval")
     if run_id:
-        for part in (part for part in one_run["parts"] if part["outage_seconds"]):
-            out.print(f"  {part['station']}: about {part['outage_seconds']} s out of service")
+        for part in one_run["parts"]:
+            if words := outage_words(part["outage"]):
+                out.print(f"  {part['station']}: out of service {words}")
         show_lines([(part["station"], row) for part in one_run["parts"] for row in part["diff"]])
 
 
@@ -76,7 +77,8 @@ def _show_asked(one: dict[str, Any]) -> None:
     given = "".join(f" {name}={value}" for name, value in sorted(one["parameters"].items()) if value is not None)
     out.print(f"  {one['procedure']}{given} on {first_names(one['stations'], _NAMED)}")
     for step in one["steps"]:
-        needs = f" (consent: {step['consent']})" if step["consent"] else ""
+        lasts = outage_words(step["outage"])
+        needs = f" (consent: {step['consent']}{lasts and f', outage {lasts}'})" if step["consent"] else ""
         out.print(f"  step {step['name']}: {step['action']}{needs}" if step["name"] else f"  {step['action']}{needs}")
 
 
@@ -84,7 +86,8 @@ def show_requirements(requirements: list[dict[str, Any]], votes: list[dict[str, 
     """Print who has to agree, and the votes."""
     for one in requirements:
         about = f" ({one['agreement']})" if one["agreement"] else ""
-        what = f"{one['action'] or 'four eyes'} on {counted(one['stations'], 'device')}"
+        lasts = outage_words(one["outage"])
+        what = f"{one['action'] or 'four eyes'} on {counted(one['stations'], 'device')}{lasts and f', outage {lasts}'}"
         if one["consent"] == "notice":
             wants = f"notified {one['lead_hours']} h before" if one["lead_hours"] else "notified"
         else:

@@ -14,6 +14,7 @@ from controller.cli.output import bold, counted, out, styled
 from controller.cli.pager import paged
 from controller.cli.tables import Column, table
 from controller.models.many import ADDRESS, VARIES, alike, first_names, lines_of
+from controller.models.outage import Outage, OutageKind
 
 #: A plan of at most so many lines is shown line by line.
 SHORT = 30
@@ -107,6 +108,12 @@ def _masked(word: str) -> str:
 # ------------------------------------------------------------------------------ showing
 
 
+def outage_words(given: Mapping[str, Any]) -> str:
+    """The length of an outage in words; empty if there is none."""
+    outage = Outage(**given)
+    return str(outage) if outage.interrupts else ""
+
+
 @paged()
 def show_plan(made: Mapping[str, Any], *, every: bool = False) -> None:
     """Print a plan for people: changes, devices left out, and findings."""
@@ -118,7 +125,7 @@ def show_plan(made: Mapping[str, Any], *, every: bool = False) -> None:
     if "unplanned" not in made:  # a tenant sees its part
         for change in made["changes"]:
             if change["interrupts"]:
-                out.print(f"{change['station']}: interrupted for about {change['outage_seconds']} s")
+                out.print(f"{change['station']}: interrupted {outage_words(change['outage'])}")
         return
     _show_weak(made["changes"])
     show_left_out(made["unplanned"])
@@ -276,11 +283,12 @@ def _change_words(made: Mapping[str, Any]) -> str:
     # A change that only unlocks cells interrupts nothing: service comes back.
     interrupting = [change for change in changes if not _only_unlocks(change)]
     interrupted = sorted({tenant for change in interrupting for tenant in change["interrupted"]})
-    outage = max((change["outage_seconds"] for change in interrupting), default=0)
+    outage = Outage.worst(Outage(**change["outage"]) for change in interrupting)
     words = [f"Plan {made['id']}: {_number(changes)} for {', '.join(touched) or 'the host'}"]
-    if outage:
+    if outage.interrupts:
         others = f", interrupting {', '.join(interrupted)} too" if interrupted else ""
-        words.append(f"cells are off air for up to {outage} s{others}")
+        lasts = f"for up to {outage.seconds} s" if outage.kind is OutageKind.TIMED else str(outage)
+        words.append(f"cells are off air {lasts}{others}")
     if made["removals"]:
         words.append(
             "removes " + ", ".join(f"{counted(n, 'node')} of {tenant}" for tenant, n in made["removals"].items())

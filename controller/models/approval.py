@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, Field
 
 from controller.models.alarm import PerceivedSeverity
 from controller.models.network import Network
+from controller.models.outage import NO_OUTAGE, Outage
 from controller.models.people import Role
 from controller.models.plan import Extent
 from controller.models.scalars import HOST, Identifier, Name, Noun
@@ -31,6 +32,7 @@ class Requirement(Noun):
         lead_hours: Hours between the notice and the beginning.
         agreement: The agreement that requires it; empty if none does.
         stations: Number of stations that it is about.
+        outage: The worst outage there, for an action that takes service away.
     """
 
     side: str
@@ -43,6 +45,7 @@ class Requirement(Noun):
     lead_hours: int = 0
     agreement: str = ""
     stations: int = 0
+    outage: Outage = NO_OUTAGE
 
     @property
     def contract(self) -> str:
@@ -131,6 +134,7 @@ class RunConstraints(Noun):
         about: By station, the cells that its consents are about, where they are not about all of it.
         spared: By station, cells and tenants that need not agree although the run takes these cells off the air: they
             had no service there when it was prepared. The run works there only while that remains so.
+        outages: The worst outage of each tenant whose service is interrupted.
     """
 
     subject: str
@@ -142,6 +146,7 @@ class RunConstraints(Noun):
     beside: dict[str, tuple[str, ...]] = {}
     about: dict[str, tuple[str, ...]] = {}
     spared: dict[str, tuple[tuple[str, str], ...]] = {}
+    outages: dict[str, Outage] = {}
 
     def concerning(self, tenant: str) -> list[str]:
         """Stations where a tenant is concerned, sorted."""

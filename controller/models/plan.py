@@ -11,6 +11,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from controller.models.facts import Finding, Owners
 from controller.models.network import Noun
+from controller.models.outage import NO_OUTAGE, Outage
 from controller.models.packing import packed, unpacked
 
 #: Version of the plan's JSON form; readers refuse versions that they don't know.
@@ -132,7 +133,7 @@ class Change(Noun):
         diff: Diff for people.
         touched: Tenants whose nodes are edited, sorted.
         interrupted: Tenants whose service is interrupted although their nodes are not edited, sorted.
-        outage_seconds: Expected seconds of outage of the worst cell.
+        outage: How long the worst cell is off the air, or the worst core link down.
         fingerprint: State of the device that must still hold under the lock.
         checks: Conditions that must hold after the last phase, before the confirm.
         gained: Nodes that enter the ledger when the change is confirmed.
@@ -147,13 +148,18 @@ class Change(Noun):
     diff: tuple[DiffRow, ...]
     touched: tuple[str, ...]
     interrupted: tuple[str, ...] = ()
-    outage_seconds: int = 0
+    outage: Outage = NO_OUTAGE
     fingerprint: Fingerprint
     checks: tuple[WaitFor, ...] = ()
     gained: tuple[LedgerNode, ...] = ()
     lost: tuple[str, ...] = ()
     removes: dict[str, int] = {}
     reverts: bool = True
+
+    @property
+    def only_unlocks(self) -> bool:
+        """Whether it does nothing but unlock cells: nobody is on the air there, and service comes back."""
+        return bool(self.phases) and all(phase.kind is PhaseKind.UNLOCK for phase in self.phases)
 
     @property
     def comes_back(self) -> bool:

@@ -37,6 +37,7 @@ from controller.plan.functions import (
 )
 from controller.plan.inputs import Limit, PlanOptions, StationView, under_hold, where_it_stands
 from controller.plan.maintenance import (
+    CYCLE_SECONDS,
     AdministrativeState,
     administrative_state_change,
     cycle_change,
@@ -50,6 +51,7 @@ from controller.plan.station import StationPlan, plan_station
 from controller.plan.undo import undo_change, undo_job
 
 __all__ = [
+    "CYCLE_SECONDS",
     "AdministrativeState",
     "CellTenant",
     "Draft",

@@ -8,6 +8,7 @@ from typing import Literal
 from controller.models.errors import ConflictError, NotFoundError, PlanRefusedError
 from controller.models.facts import HOST_OWNED, Owners
 from controller.models.network import HOST
+from controller.models.outage import Outage
 from controller.models.plan import Change, DiffRow, Edit, LeafValues, Op, Phase, PhaseKind, WaitFor
 from controller.models.run import LedgerEntry
 from controller.nrm.apply import apply_edits
@@ -27,10 +28,12 @@ from controller.nrm.profiles import (
 from controller.nrm.schema import LeafRole, NodeSpec, spec_of
 from controller.nrm.tree import LeafName, Observed, Path, Tree, child
 from controller.plan.inputs import PlanOptions, StationView, given_in
-from controller.plan.phases import LINK_SECONDS, LOCK_SECONDS, ON_AIR_SECONDS
+from controller.plan.phases import LINK_SECONDS, LOCK_SECONDS, ON_AIR_SECONDS, outage_of
 from controller.plan.rows import contents, describe, entry_name, row
 from controller.plan.station import StationPlan, plan_station
 
+#: Expected seconds of a cell that is locked and unlocked again.
+CYCLE_SECONDS = LOCK_SECONDS + ON_AIR_SECONDS
 AdministrativeState = Literal["LOCKED", "UNLOCKED", "SHUTTINGDOWN"]
 #: What to wait for before the confirm; users of a cell that shuts down may stay for long.
 _WAIT: Mapping[AdministrativeState, Literal["cell-off-air", "cell-on-air"]] = {
@@ -84,7 +87,7 @@ def administrative_state_change(
         diff=tuple(_row(root, observed.tree, path, final) for path in paths),
         touched=(),
         interrupted=tuple(sorted(tenants)),
-        outage_seconds=ON_AIR_SECONDS if final == "UNLOCKED" else LOCK_SECONDS,
+        outage=outage_of([phase], LOCK_SECONDS),
         fingerprint=fingerprint(root, observed.tree, [f"{path}/{administrative_leaf(path)}" for path in paths]),
         checks=wait,
     )
@@ -119,16 +122,17 @@ def cycle_change(
     off_air = tuple(WaitFor(kind="cell-off-air", path=path) for path in paths)
     back_on_air = tuple(WaitFor(kind="cell-on-air", path=path) for path in paths) if on_air else ()
     tenants = {owner for path in paths for owner in _tenants_on(path, owners)}
+    phases = (
+        Phase(kind=PhaseKind.LOCK, edits=lock, inverse=unlock, wait=off_air),
+        Phase(kind=PhaseKind.UNLOCK, edits=unlock, inverse=back, wait=back_on_air),
+    )
     return Change(
         station=station,
-        phases=(
-            Phase(kind=PhaseKind.LOCK, edits=lock, inverse=unlock, wait=off_air),
-            Phase(kind=PhaseKind.UNLOCK, edits=unlock, inverse=back, wait=back_on_air),
-        ),
+        phases=phases,
         diff=tuple(_row(root, observed.tree, path, "UNLOCKED (locked and unlocked again)") for path in paths),
         touched=(),
         interrupted=tuple(sorted(tenants)),
-        outage_seconds=LOCK_SECONDS + ON_AIR_SECONDS,
+        outage=outage_of(phases, CYCLE_SECONDS),
         fingerprint=fingerprint(root, observed.tree, [f"{path}/{administrative_leaf(path)}" for path in paths]),
         checks=back_on_air,
     )
@@ -244,7 +248,7 @@ def recreate_endpoints_change(
             for path, owners in endpoints.items()
         ),
         touched=tuple(sorted({owner for owners in endpoints.values() for owner in owners} - {HOST})),
-        outage_seconds=LINK_SECONDS,
+        outage=Outage.timed(LINK_SECONDS),
         fingerprint=fingerprint(root, tree, tuple(endpoints)),
         checks=up,
     )

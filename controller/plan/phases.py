@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from controller.models.facts import HOST_OWNED, Owners
 from controller.models.health import ServiceState
+from controller.models.outage import FOR_GOOD, UNTIL_UNLOCKED, Outage
 from controller.models.plan import Edit, Op, Phase, PhaseKind, WaitFor
 from controller.nrm.apply import apply_edits
 from controller.nrm.inverse import invert
@@ -175,8 +176,34 @@ def was_failed(observed: Observed, cell: Path) -> bool:
     return unlocked and cell_state(observed, cell) is ServiceState.DOWN
 
 
+def outage_of(phases: Iterable[Phase], seconds: int) -> Outage:
+    """The outage by phases in order: cells that they lock are off the air until they are unlocked, by these or others.
+
+    Args:
+        phases: All phases of a change.
+        seconds: Expected seconds that it takes, where it interrupts anything.
+    """
+    off, gone, interrupts = set[Path](), set[Path](), False
+    for phase in phases:
+        interrupts = interrupts or phase.kind is not PhaseKind.UNLOCK
+        for edit in phase.edits:
+            if phase.kind is PhaseKind.LOCK:
+                off.add(edit.path)
+            elif phase.kind is PhaseKind.UNLOCK:
+                off.discard(edit.path)
+            elif edit.op is Op.DELETE:
+                gone |= {cell for cell in off if is_below(cell, edit.path)}
+            elif edit.op is Op.CREATE:
+                gone.discard(edit.path)
+    if gone:
+        return FOR_GOOD
+    if off:
+        return UNTIL_UNLOCKED
+    return Outage.timed(seconds if interrupts else 0)
+
+
 def outage_seconds(root: NodeSpec, observed: Tree, edits: Sequence[Edit], locks: Locks) -> int:
-    """Expected seconds of outage of the worst cell (or, for a link that is configured again, of its tenant)."""
+    """Expected seconds that the edits take the worst cell off the air (or a link down that is set up again)."""
     if locks.restarts:
         return RESTART_SECONDS
     if locks.to_lock:

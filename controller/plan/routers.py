@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from controller.models.errors import ConflictError, NotFoundError, PlanRefusedError
 from controller.models.facts import HOST_OWNED, Owners
 from controller.models.network import HOST, DeviceKind, Network
+from controller.models.outage import Outage
 from controller.models.plan import Change, Edit, LedgerNode, Op, Phase, PhaseKind, WaitFor
 from controller.nrm.fingerprint import fingerprint
 from controller.nrm.inverse import invert
@@ -147,7 +148,7 @@ def switch_router_change(
             row(edit.path, edit.owners, f"{entry_name(ROUTER, edit.path)}: distance", *_texts(edit)) for edit in edits
         ),
         touched=tuple(sorted(tenants)),
-        outage_seconds=_SWITCH_SECONDS,
+        outage=Outage.timed(_SWITCH_SECONDS),
         fingerprint=fingerprint(ROUTER, observed.tree, [path for pair in pairs for path in pair]),
     )
 

@@ -30,7 +30,7 @@ from controller.nrm.tree import Observed, Path, Tree, is_below, parent
 from controller.plan.drift import ledger_nodes
 from controller.plan.edits import Edits, find_edits, first_entries
 from controller.plan.inputs import PlanOptions, StationView, in_sight, limited
-from controller.plan.phases import Locks, build_phases, find_locks, outage_seconds, was_failed
+from controller.plan.phases import Locks, build_phases, find_locks, outage_of, outage_seconds, was_failed
 from controller.plan.rows import describe, entry_name, nodes, row
 
 
@@ -161,7 +161,7 @@ class _Builder:
             ),
             touched=tuple(touched),
             interrupted=tuple(interrupted),
-            outage_seconds=seconds,
+            outage=outage_of(phases, seconds),
             fingerprint=fingerprint(self.root, self.observed.tree, (*self._covered(edits, checks), *moved)),
             checks=checks,
             gained=self._gained(),
@@ -243,7 +243,9 @@ class _Builder:
 
     def _lock_row(self, cell: Path, seconds: int) -> DiffRow:
         what = f"{entry_name(self.root, cell)}: administrative state"
-        return row(cell, (HOST,), what, "UNLOCKED", f"LOCKED for about {seconds} s, then as before")
+        removed = any(edit.op is Op.DELETE and is_below(cell, edit.path) for edit in self.edits.edits)
+        after = "LOCKED, then removed" if removed else f"LOCKED for about {seconds} s, then as before"
+        return row(cell, (HOST,), what, "UNLOCKED", after)
 
     def _primary_row(self, cell: Path, moved: Sequence[Path]) -> DiffRow:
         # By the half of the cell that has its states, whose list is in order.

@@ -15,7 +15,7 @@ from controller.nrm.inverse import invert
 from controller.nrm.profiles import administrative_leaf, administrative_state, root_spec
 from controller.nrm.schema import NodeSpec, elsewhere, lent, spec_of
 from controller.nrm.tree import Observed, Path, Tree
-from controller.plan.phases import link_waits, ready_waits
+from controller.plan.phases import link_waits, outage_of, ready_waits
 
 _OPPOSITE = {PhaseKind.LOCK: PhaseKind.UNLOCK, PhaseKind.UNLOCK: PhaseKind.LOCK, PhaseKind.EDIT: PhaseKind.EDIT}
 
@@ -49,7 +49,7 @@ def undo_change(profiles: tuple[str, ...], change: Change, observed: Observed) -
         diff=tuple(row.model_copy(update={"before": row.after, "after": row.before}) for row in change.diff),
         touched=change.touched,
         interrupted=change.interrupted,
-        outage_seconds=change.outage_seconds,
+        outage=outage_of(phases, change.outage.seconds),
         fingerprint=fingerprint(root, observed.tree, change.fingerprint.paths),
         checks=tuple(check for check in change.checks if _holds_again(tree, check)),
     )
@@ -90,13 +90,14 @@ def undo_job(
     removed = (path for path in gone if not any(elsewhere(root, path, seen.tree)))
     removes = Counter(owner for path in removed for owner in ledger[path].owners)
     checks = dict.fromkeys(check for part in parts for check in part.checks if _holds_again(seen.tree, check))
+    phases = tuple(phase for part in parts for phase in part.phases)
     return Change(
         station=parts[0].station,
-        phases=tuple(phase for part in parts for phase in part.phases),
+        phases=phases,
         diff=tuple(row for part in parts for row in part.diff),
         touched=tuple(sorted(touched)),
         interrupted=tuple(sorted(interrupted - (touched - served))),
-        outage_seconds=sum(part.outage_seconds for part in parts),
+        outage=outage_of(phases, sum(part.outage.seconds for part in parts)),
         fingerprint=fingerprint(root, observed.tree, paths),
         checks=tuple(checks),
         gained=tuple(entry.node for entry in before.entries),

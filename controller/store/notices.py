@@ -32,14 +32,23 @@ from sqlalchemy import (
 )
 
 from controller.models.approval import Delivery, Notice, NoticeKind
-from controller.models.run import JobState, RunState
+from controller.models.outage import NO_OUTAGE
+from controller.models.run import JobState, Outcome, RunState
 from controller.ports.store import Notices, Page, Sync, method
 from controller.store import incident_notices
 from controller.store.columns import Instant, metadata
 from controller.store.involvement import run_tenants
 from controller.store.networks import current_network
 from controller.store.repository import SqlRepository, reads, writes
-from controller.store.run_constraints import as_notice, constraints_from, notices, notify, run_constraints, serving
+from controller.store.run_constraints import (
+    as_notice,
+    constraints_from,
+    notices,
+    notify,
+    outage_words,
+    run_constraints,
+    serving,
+)
 from controller.store.run_rows import jobs, runs
 from controller.store.transaction import Tx
 
@@ -175,7 +184,8 @@ def _write(tx: Tx) -> None:
 
 def _write_about(tx: Tx, row: Row[Any], tenant: str, *, ended: bool) -> None:
     """Write the notices of a run that a tenant has not got yet: a run may begin and end between two rounds."""
-    mine = constraints_from(row.content).concerning(tenant)
+    constraints = constraints_from(row.content)
+    mine, outage = constraints.concerning(tenant), constraints.outages.get(tenant, NO_OUTAGE)
     about = and_(notices.c.run == row.run, notices.c.tenant == tenant)
     known = set(tx.execute(select(notices.c.kind).where(about)).scalars())
     work = [
@@ -184,10 +194,13 @@ def _write_about(tx: Tx, row: Row[Any], tenant: str, *, ended: bool) -> None:
         if job.station in set(mine)
     ]
     if NoticeKind.STARTED.value not in known and any(job.started is not None for job in work):
-        notify(tx, row.run, tenant, NoticeKind.STARTED, mine, f"work has begun on {serving(mine)}")
+        words = f"work has begun on {serving(mine)}{outage_words(constraints, tenant)}"
+        notify(tx, row.run, tenant, NoticeKind.STARTED, mine, words)
     if ended:
         counts = Counter(job.outcome for job in work)
         words = "work has ended: " + ", ".join(f"{counts[key]} {key}" for key in sorted(counts, key=str))
+        if outage.is_open and counts[Outcome.SUCCEEDED.value]:
+            words += f"; what it took off the air stays so {outage}"
         notify(tx, row.run, tenant, NoticeKind.ENDED, mine, words)
 
 

@@ -93,7 +93,7 @@ def keep_constraints(
         mine = constraints.concerning(tenant)
         asked = [one for one in constraints.requirements if one.side == tenant and one.consent is Consent.NOTICE]
         lead = max((one.lead_hours for one in asked), default=0)
-        words = f"work is planned on {serving(mine)}"
+        words = f"work is planned on {serving(mine)}{outage_words(constraints, tenant)}"
         notify(tx, run_id, tenant, NoticeKind.PLANNED, mine, words, begins=tx.now + timedelta(hours=lead))
         note_notified(tx, run_id, tenant, mine)
     if plan:
@@ -105,6 +105,12 @@ def keep_constraints(
 def serving(devices: Collection[str]) -> str:
     """How many devices, in words to a tenant: its functions, and routers and pools with nodes of its own, count too."""
     return f"{len(devices)} devices that serve you" if len(devices) != 1 else "1 device that serves you"
+
+
+def outage_words(constraints: RunConstraints, tenant: str) -> str:
+    """How long a tenant's service is away, for its notices; empty if it is not."""
+    outage = constraints.outages.get(tenant)
+    return f", outage {outage}" if outage is not None else ""
 
 
 @lru_cache(maxsize=256)

@@ -25,6 +25,7 @@ from controller.models.approval import (
 )
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.network import HOST
+from controller.models.outage import NO_OUTAGE, Outage
 from controller.models.people import Permission, Person
 from controller.models.plan import Change, DiffRow, Plan
 from controller.models.run import JobState, Run, Strategy
@@ -58,20 +59,24 @@ class Reason(Body):
 class StationPart(Body):
     """What would happen on a station, reduced to one side's own part.
 
-    ``outage_seconds`` is the expected outage of the worst cell, where the side's service is interrupted.
+    ``outage`` is that of the worst cell, where the side's service is interrupted.
     """
 
     station: str
     diff: list[DiffRow] = []
-    outage_seconds: int = 0
+    outage: Outage = NO_OUTAGE
 
 
 class AskedStep(Body):
-    """A step of a playbook in an approval; a tenant sees only steps that need its consent, without their names."""
+    """A step of a playbook in an approval; a tenant sees only steps that need its consent, without their names.
+
+    ``outage`` is how long it takes service away where it takes any.
+    """
 
     name: str = ""
     action: str
     consent: ActionClass | None = None
+    outage: Outage = NO_OUTAGE
 
 
 class PendingApproval(Body):
@@ -305,7 +310,8 @@ def _steps(backend: Services, run: Run, who: Person) -> list[AskedStep]:
     text = backend.store.runs.playbook(run.playbook) if run.playbook else ""
     loaded = parse(text, run.procedure, known, Report()) if text else None
     steps = loaded.playbook.steps if loaded is not None else ()
-    found = [AskedStep(name=one.name, action=one.action, consent=known.action(one.action).consent) for one in steps]
+    acts = [(one, known.action(one.action)) for one in steps]
+    found = [AskedStep(name=one.name, action=act.name, consent=act.consent, outage=act.outage) for one, act in acts]
     if who.tenant:
         return [one.model_copy(update={"name": ""}) for one in found if one.consent is not None]
     return found
@@ -319,9 +325,7 @@ def _disclosed(who: Person, vote: Vote) -> Vote:
 def _parts(backend: Services, changes: Iterable[Change], who: Person) -> list[StationPart]:
     """A side's own part of changes; the host sees all of them."""
     if not who.tenant:
-        return [
-            StationPart(station=one.station, diff=list(one.diff), outage_seconds=one.outage_seconds) for one in changes
-        ]
+        return [StationPart(station=one.station, diff=list(one.diff), outage=one.outage) for one in changes]
     seen = sight(*backend.store.networks.get(), who.tenant)
     own = (TenantChange.of(seen, change) for change in changes if who.tenant in involved(change))
-    return [StationPart(station=one.station, diff=list(one.diff), outage_seconds=one.outage_seconds) for one in own]
+    return [StationPart(station=one.station, diff=list(one.diff), outage=one.outage) for one in own]

@@ -8,9 +8,16 @@ from pydantic import Field
 
 from controller.assurance.health import health_of
 from controller.models.network import HOST, CellId, Identifier, Noun
+from controller.models.outage import UNTIL_UNLOCKED, Outage
 from controller.models.sharing import ActionClass
 from controller.nrm.profiles import cell_of
-from controller.plan import AdministrativeState, administrative_state_change, cycle_change, open_plmns_change
+from controller.plan import (
+    CYCLE_SECONDS,
+    AdministrativeState,
+    administrative_state_change,
+    cycle_change,
+    open_plmns_change,
+)
 from controller.playbook.language.registry import ALL, CellNames, Context, DeviceAccess, Proposal, ServiceLoss, action
 
 
@@ -51,13 +58,13 @@ async def _switch(context: Context, given: CellNames, final: AdministrativeState
     return Proposal(change, SwitchedCells(changed=bool(edits), cells=tuple(cell_of(edit.path) for edit in edits)))
 
 
-@action("lock-cell", DeviceAccess.CHANGES)
+@action("lock-cell", DeviceAccess.CHANGES, outage=UNTIL_UNLOCKED)
 async def lock_cell(context: Context, given: CellNames) -> Proposal[SwitchedCells]:
     """Lock cells at once: calls in them are dropped. The cells must be off the air before the change is confirmed."""
     return await _switch(context, given, "LOCKED")
 
 
-@action("soft-lock-cell", DeviceAccess.CHANGES)
+@action("soft-lock-cell", DeviceAccess.CHANGES, outage=UNTIL_UNLOCKED)
 async def soft_lock_cell(context: Context, given: CellNames) -> Proposal[SwitchedCells]:
     """Shut cells down: they take no new users, serve those they have, and lock themselves when the last has left.
 
@@ -94,7 +101,7 @@ async def _with_cell(context: Context, given: CycledCell) -> ServiceLoss | None:
     return await taken_with(context, [given.cell])
 
 
-@action("cycle-cell", DeviceAccess.CHANGES, takes=_with_cell)
+@action("cycle-cell", DeviceAccess.CHANGES, takes=_with_cell, outage=Outage.timed(CYCLE_SECONDS))
 async def cycle_cell(context: Context, given: CycledCell) -> Proposal[SwitchedCells]:
     """Lock a cell and unlock it again, as one change. If it does not come on air then, it is unlocked as before.
 

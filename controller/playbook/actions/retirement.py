@@ -8,6 +8,7 @@ from pydantic import Field
 
 from controller.models.errors import PlanRefusedError
 from controller.models.network import Noun
+from controller.models.outage import FOR_GOOD
 from controller.models.sharing import ActionClass
 from controller.nrm.profiles import links
 from controller.plan.maintenance import removal_plan
@@ -63,7 +64,7 @@ async def check_nodes(context: Context, given: NodeCount) -> NoInputs | UnmetCon
     return NoInputs() if found == given.nodes else UnmetCondition(_not_so_many(context.station, found, given.nodes))
 
 
-@action("remove-nodes", DeviceAccess.CHANGES, consent=ActionClass.REDUCE)
+@action("remove-nodes", DeviceAccess.CHANGES, consent=ActionClass.REDUCE, outage=FOR_GOOD)
 async def remove_nodes(context: Context, given: NodeCount) -> Proposal[ChangeOutput]:
     """Remove all our nodes from the station, after locking cells; other nodes stay.
 

@@ -10,6 +10,7 @@ from typing import Any
 from controller.models.approval import RunConstraints
 from controller.models.errors import InputError
 from controller.models.network import HOST, Network, Noun
+from controller.models.outage import Outage
 from controller.models.plan import LedgerNode, Plan
 from controller.models.run import LedgerEntry
 from controller.models.sharing import ActionClass
@@ -70,9 +71,10 @@ def playbook_constraints(
     for station in stations:
         names = {**parameters, TARGET: target_names(network, station)}
         acts, change = asking_acts(playbook, registry, names), plan.changes.on(station)
+        lasts = Outage.worst(act.action.outage for act in acts)
         planned = Effect(station) if change is None else effect_of(change, restores=restores)
         if station in outages:
-            beside = _outage(network, station, outages[station])
+            beside = _outage(network, station, outages[station], lasts)
             effects.append(together(planned, beside) if change is not None else beside)
             continue
         gravest = max((act.consent for act in acts), key=_GRAVITY.index, default=None)
@@ -84,7 +86,7 @@ def playbook_constraints(
             nodes += change.gained
         named = [act.cells for act in acts if act.cells is not None]
         about = frozenset[str]().union(*named) if len(named) == len(acts) else frozenset[str]()
-        beside = _effect(station, gravest, nodes, about)
+        beside = _effect(station, gravest, nodes, about, lasts)
         effects.append(together(planned, beside) if change is not None else beside)
     asked = RunOccasion(
         subject=subject_of(loaded.digest, parameters, stations, plan.digest),
@@ -176,10 +178,11 @@ def effect_of_act(
     if action.consent is None:
         return Effect(station)
     if loss is not None:
-        return _outage(network, station, loss)
-    if not isinstance(given, CellNames) or given.cells == ALL:
-        return _effect(station, action.consent, nodes, frozenset())
-    return _effect(station, action.consent, nodes, frozenset(given.cells)) if given.cells else Effect(station)
+        return _outage(network, station, loss, action.outage)
+    named = given.cells if isinstance(given, CellNames) else ALL
+    if not named:
+        return Effect(station)
+    return _effect(station, action.consent, nodes, frozenset(() if named == ALL else named), action.outage)
 
 
 def beyond(constraints: RunConstraints, effect: Effect) -> list[str]:
@@ -205,14 +208,16 @@ def beyond(constraints: RunConstraints, effect: Effect) -> list[str]:
     ]
 
 
-def _outage(network: Network, station: str, loss: ServiceLoss) -> Effect:
+def _outage(network: Network, station: str, loss: ServiceLoss, lasts: Outage) -> Effect:
     cells = frozenset(cell for cell, _ in loss.serving or loss.idle)
-    return effect_of_outage(
-        station, loss.serving, loss.idle, cells if station in network.station_by_id else frozenset()
-    )
+    about = cells if station in network.station_by_id else frozenset[str]()
+    return effect_of_outage(station, loss.serving, loss.idle, about, lasts)
 
 
-def _effect(station: str, action: ActionClass, nodes: Iterable[LedgerNode], cells: frozenset[str]) -> Effect:
+def _effect(
+    station: str, action: ActionClass, nodes: Iterable[LedgerNode], cells: frozenset[str], lasts: Outage
+) -> Effect:
     """The effect of steps on all tenants at these cells (empty: all cells there)."""
     there = (entry for entry in nodes if not cells or cell_of(entry.path) in cells)
-    return effect_on(station, {owner for entry in there for owner in entry.owners} - {HOST}, action, cells)
+    tenants = {owner for entry in there for owner in entry.owners} - {HOST}
+    return effect_on(station, tenants, action, cells, lasts)

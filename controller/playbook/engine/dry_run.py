@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from controller.models.errors import DeviceError, MinkaError
 from controller.models.network import Network, Noun
+from controller.models.outage import NO_OUTAGE, Outage
 from controller.models.plan import Change, DiffRow
 from controller.playbook.engine.context import ActionServices, DryRunContext
 from controller.playbook.language.expressions import ABSENT, UNKNOWN, Expression, Unsettled, foreseen, may_hold
@@ -16,11 +17,12 @@ from controller.playbook.language.registry import Proposal, Registry, Remarks, U
 
 
 class StepPreview(Noun):
-    """What a step would do on a station."""
+    """What a step would do on a station; it causes no outage, or none that is known yet, unless it says so."""
 
     step: str
     action: str
     says: str
+    outage: Outage = NO_OUTAGE
     diff: tuple[DiffRow, ...] = ()
 
 
@@ -91,6 +93,7 @@ class Previewer:
         """The preview of a step, with its output; None where that is not known yet."""
         action = self.registry.action(step.action)
         diff: tuple[DiffRow, ...] = ()
+        outage = NO_OUTAGE
         applies = step.when is None or Expression(step.when).foretold(names)
         given = foreseen(step.with_, names) if applies else {}
         if applies is False:
@@ -111,7 +114,7 @@ class Previewer:
         output = said.output if isinstance(said, Proposal) else said
         says = (said.remark if isinstance(said, Remarks) else "") or "; ".join(context.words) or "ok"
         if isinstance(said, Proposal):
-            says = "; ".join(filter(None, (said.says, said.remark)))
+            says, outage = "; ".join(filter(None, (said.says, said.remark))), said.outage
             context.foreseen.extend(filter(None, [said.foreseen]))
             context.asked.extend(said.operations)
             if said.change is not None:
@@ -123,4 +126,4 @@ class Previewer:
         wrong = [text for text in step.checks if not Expression(text).value({**names, OUTPUT: plain})]
         if wrong:
             says = f"check would fail: {wrong[0]}"
-        return StepPreview(step=step.name, action=action.name, says=says, diff=diff), plain
+        return StepPreview(step=step.name, action=action.name, says=says, outage=outage, diff=diff), plain

@@ -29,7 +29,7 @@ from controller.models.errors import (
     UnreachableError,
 )
 from controller.models.network import DeviceKind
-from controller.models.plan import Change, LedgerNode, PhaseKind
+from controller.models.plan import Change, LedgerNode
 from controller.models.run import INSIDE, JournalStep, Outcome, RunState, restarted
 from controller.models.step import StepRecord, StepState, carried
 from controller.nrm.profiles import root_spec
@@ -526,9 +526,7 @@ def _interrupts(row: StepRecord) -> bool:
     """Whether a step interrupts service: a cell goes off air, a link goes down, the station restarts."""
     if any(operation.kind.interrupts for operation in row.operations):
         return True
-    phases = row.change.phases if row.change is not None else ()
-    locks = any(phase.kind is PhaseKind.LOCK for phase in phases)
-    return locks or (row.change is not None and row.change.outage_seconds > 0)
+    return row.change is not None and row.change.outage.interrupts
 
 
 def _again(row: StepRecord) -> StepRecord:

@@ -30,6 +30,7 @@ from controller.models.facts import Owners
 from controller.models.health import Health, ServiceState
 from controller.models.measurement import Measured, Period
 from controller.models.network import CellId, DeviceKind, Network, Noun
+from controller.models.outage import NO_OUTAGE, UNKNOWN_OUTAGE, Outage
 from controller.models.plan import Change
 from controller.models.question import Question
 from controller.models.run import LedgerEntry, Outcome
@@ -138,15 +139,24 @@ class Proposal(Generic[Output]):
     foreseen: str = ""
 
     @property
+    def outage(self) -> Outage:
+        """The outage that it causes; how long an operation takes is not known."""
+        if self.change is not None:
+            return self.change.outage
+        return UNKNOWN_OUTAGE if any(operation.kind.interrupts for operation in self.operations) else NO_OUTAGE
+
+    @property
     def says(self) -> str:
         """Its effect on the station, in words."""
         if self.foreseen:
             return self.foreseen
-        if self.change is not None:
-            return f"outage about {self.change.outage_seconds} s"
+        if self.change is not None and self.change.only_unlocks:
+            return "service comes back"
+        words = f"outage {self.outage}" if self.outage.interrupts else "no outage"
         if self.operations:
-            return "asks for " + ", then ".join(str(operation) for operation in self.operations)
-        return NOTHING
+            asks = "asks for " + ", then ".join(str(operation) for operation in self.operations)
+            return f"{asks}; {words}" if self.outage.interrupts else asks
+        return NOTHING if self.change is None else words
 
     @property
     def remark(self) -> str:
@@ -381,6 +391,7 @@ class Action:
         takes: What it takes service from; None where that is never known before it acts.
         takes_all: Whether it takes that from the whole device, whatever its inputs are.
         brings: The pool that it brings a function to; None where it brings none anywhere.
+        outage: How long it takes service away where it takes any, as far as that is known before its change is.
     """
 
     name: str
@@ -396,6 +407,7 @@ class Action:
     takes: ServiceLossOf | None = None
     takes_all: bool = False
     brings: PoolOf | None = None
+    outage: Outage = NO_OUTAGE
 
     @property
     def secrets(self) -> frozenset[str]:
@@ -464,6 +476,7 @@ def action(
     takes: ServiceLossOf | None = None,
     takes_all: bool = False,
     brings: PoolOf | None = None,
+    outage: Outage = UNKNOWN_OUTAGE,
 ) -> Callable[[Perform], Action]:
     """Make an action of an async function ``(context, inputs) -> outputs``.
 
@@ -485,6 +498,7 @@ def action(
         takes: What it takes service from: only who gets some there is asked then.
         takes_all: Whether it takes that from the whole device, whatever its inputs are.
         brings: The pool that it brings a function to, which can then be made ready for it.
+        outage: How long it takes service away, if its class of action is ``interrupt`` or ``reduce``.
     """
     asks = None if access in (DeviceAccess.NONE, DeviceAccess.READS) else consent
 
@@ -515,6 +529,7 @@ def action(
             takes=takes,
             takes_all=takes_all,
             brings=brings,
+            outage=outage if asks in (ActionClass.INTERRUPT, ActionClass.REDUCE) else NO_OUTAGE,
         )
 
     return made

@@ -15,6 +15,7 @@ from controller.models.approval import Contract, Requirement, RunConstraints, St
 from controller.models.errors import InputError, NotFoundError
 from controller.models.facts import Owners
 from controller.models.network import Cell, Network
+from controller.models.outage import NO_OUTAGE, UNKNOWN_OUTAGE, Outage
 from controller.models.people import Person
 from controller.models.plan import Change, Edit, Op, PhaseKind, Plan
 from controller.models.scalars import HOST
@@ -34,6 +35,7 @@ class Effect:
         asks: Tenant and class of action that its consent is needed for.
         cells: Cells that this is about; empty for all of the station.
         spared: Cells that go off the air and tenants that they do not serve anyhow: nobody is interrupted there.
+        outage: How long those in ``interrupted`` are without service.
     """
 
     station: str
@@ -42,6 +44,7 @@ class Effect:
     asks: frozenset[tuple[str, ActionClass]] = frozenset()
     cells: frozenset[str] = frozenset()
     spared: frozenset[tuple[str, str]] = frozenset()
+    outage: Outage = NO_OUTAGE
 
 
 def effect_of(change: Change, *, restores: bool = False) -> Effect:
@@ -61,11 +64,10 @@ def effect_of(change: Change, *, restores: bool = False) -> Effect:
     edits = [edit for phase in change.phases if phase.kind is PhaseKind.EDIT for edit in phase.edits]
     locked = {cell_of(edit.path) for phase in change.phases if phase.kind is PhaseKind.LOCK for edit in phase.edits}
     interrupted = set(change.interrupted)
-    if change.outage_seconds:
+    if change.outage.interrupts:
         interrupted |= set(change.touched) & _present(change, edits)
     asks = {(tenant, ActionClass.INTERRUPT) for tenant in interrupted if locked or tenant in change.interrupted}
-    if change.phases and all(phase.kind is PhaseKind.UNLOCK for phase in change.phases):
-        # Nobody is on the air there: service comes back.
+    if change.only_unlocks:
         asks, interrupted = {(tenant, ActionClass.RESTORE) for tenant in interrupted}, set()
     asks |= {(owner, ActionClass.CONFIGURE) for edit in edits if len(edit.owners) > 1 for owner in edit.owners}
     restores = restores or _brings_back(change, edits)
@@ -80,20 +82,30 @@ def effect_of(change: Change, *, restores: bool = False) -> Effect:
         interrupted=frozenset(interrupted),
         asks=frozenset(asks),
         cells=frozenset(locked),
+        outage=change.outage if interrupted else NO_OUTAGE,
     )
 
 
 def effect_on(
-    station: str, tenants: Collection[str], action: ActionClass, cells: frozenset[str] = frozenset()
+    station: str,
+    tenants: Collection[str],
+    action: ActionClass,
+    cells: frozenset[str] = frozenset(),
+    outage: Outage = NO_OUTAGE,
 ) -> Effect:
     """The effect that an action may have on tenants at a station or some of its cells, before its changes are known."""
     asks = frozenset((tenant, action) for tenant in tenants)
-    interrupts = action in (ActionClass.INTERRUPT, ActionClass.REDUCE)
-    return Effect(station, frozenset(tenants), frozenset(tenants if interrupts else ()), asks, cells)
+    interrupted = frozenset(tenants if action in (ActionClass.INTERRUPT, ActionClass.REDUCE) else ())
+    lasts = outage if interrupted else NO_OUTAGE
+    return Effect(station, frozenset(tenants), interrupted, asks, cells, outage=lasts)
 
 
 def effect_of_outage(
-    station: str, serving: Collection[tuple[str, str]], idle: Collection[tuple[str, str]], cells: frozenset[str]
+    station: str,
+    serving: Collection[tuple[str, str]],
+    idle: Collection[tuple[str, str]],
+    cells: frozenset[str],
+    outage: Outage = UNKNOWN_OUTAGE,
 ) -> Effect:
     """The effect of cells or core links failing for a while: only tenants with service there are interrupted.
 
@@ -102,6 +114,7 @@ def effect_of_outage(
         serving: These cells or links, each with a tenant that gets service there, or may.
         idle: Those with tenants that get none: nobody asks them.
         cells: Cells that this is about; empty for all there.
+        outage: How long it lasts.
     """
     interrupted = frozenset(tenant for _, tenant in serving)
     return Effect(
@@ -111,6 +124,7 @@ def effect_of_outage(
         asks=frozenset((tenant, ActionClass.INTERRUPT) for tenant in interrupted),
         cells=cells,
         spared=frozenset(idle),
+        outage=outage if interrupted else NO_OUTAGE,
     )
 
 
@@ -176,6 +190,7 @@ def run_constraints(network: Network, effects: Iterable[Effect], asked: RunOccas
     effects = tuple(effects)
     known = _Agreements(network, network.day(asked.now))
     stations: dict[Requirement, set[str]] = defaultdict(set)
+    outages: dict[str, Outage] = {}
     groups: dict[StationConstraints, int] = {}
     placed: dict[str, tuple[str, int]] = {}
     for effect in effects:
@@ -184,7 +199,8 @@ def run_constraints(network: Network, effects: Iterable[Effect], asked: RunOccas
             stations[requirement].add(effect.station)
         constraints = _station_constraints(network, known, effect, site, asked)
         placed[effect.station] = (site, groups.setdefault(constraints, len(groups)))
-    found = [key.model_copy(update={"stations": len(names)}) for key, names in stations.items()]
+        outages |= {one: Outage.worst((effect.outage, outages.get(one, NO_OUTAGE))) for one in effect.interrupted}
+    found = [_told(key, len(names), outages) for key, names in stations.items()]
     if asked.approvals:
         found.append(Requirement(side=HOST, needed=asked.approvals, stations=len(effects)))
     tenants = sorted({tenant for effect in effects for tenant in effect.tenants})
@@ -198,7 +214,15 @@ def run_constraints(network: Network, effects: Iterable[Effect], asked: RunOccas
         beside={device: bound for device in placed if (bound := network.bound_by(device))},
         about={effect.station: tuple(sorted(effect.cells)) for effect in effects if effect.cells},
         spared={effect.station: tuple(sorted(effect.spared)) for effect in effects if effect.spared},
+        outages=dict(sorted(outages.items())),
     )
+
+
+def _told(requirement: Requirement, stations: int, outages: Mapping[str, Outage]) -> Requirement:
+    """A requirement with what its side has to know: on how many stations, and how long service is away."""
+    takes = requirement.action in (ActionClass.INTERRUPT, ActionClass.REDUCE)
+    outage = outages.get(requirement.side, NO_OUTAGE) if takes else NO_OUTAGE
+    return requirement.model_copy(update={"stations": stations, "outage": outage})
 
 
 def plan_constraints(network: Network, plan: Plan, asked: RunOccasion) -> RunConstraints:
@@ -216,6 +240,7 @@ def together(one: Effect, other: Effect) -> Effect:
         one.asks | other.asks,
         frozenset() if whole else one.cells | other.cells,
         one.spared | other.spared,
+        Outage.worst((one.outage, other.outage)),
     )
 
 

@@ -410,7 +410,7 @@ class Planner:
 
     async def coming_back(self, network: Network, changes: Iterable[Change]) -> dict[str, Change]:
         """Stations in service that live in functions which these changes restart, and that are on a pool afterwards."""
-        restarting = [change for change in changes if change.outage_seconds]
+        restarting = [change for change in changes if change.outage.interrupts]
         on = await self.pools_after(restarting)
         inside = {
             station: function

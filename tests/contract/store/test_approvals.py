@@ -19,6 +19,7 @@ from controller.models.approval import (
 )
 from controller.models.errors import BUG, NotClearedError, NotFoundError
 from controller.models.network import Network, network_digest
+from controller.models.outage import FOR_GOOD, UNKNOWN_OUTAGE, UNTIL_UNLOCKED, Outage
 from controller.models.people import Permission, Person, Role
 from controller.models.run import JobState, JournalStep, Outcome, Run, RunState, Strategy
 from controller.models.sharing import ActionClass, Consent
@@ -39,7 +40,11 @@ FREE, WAITS = Clearance(), Clearance("waits for approval by 1 of entel")
 
 
 def constraints(
-    *stations: str, subject: str = "s", side: str = "entel", requirement: Requirement | None = None
+    *stations: str,
+    subject: str = "s",
+    side: str = "entel",
+    requirement: Requirement | None = None,
+    outage: Outage | None = None,
 ) -> RunConstraints:
     group = StationConstraints(region="cusco", timezone="America/Lima", tenants=("entel",))
     return RunConstraints(
@@ -49,6 +54,7 @@ def constraints(
         tenants=("entel",),
         groups=(group,),
         stations={station: (f"site-{station}", 0) for station in stations},
+        outages={} if outage is None else {"entel": outage},
     )
 
 
@@ -498,6 +504,39 @@ def test_tenants_are_notified_of_plan_beginning_and_end(store: SqlStore, clock: 
     assert store.notices.page(Page(), "movistar") == (0, [])
     _, (ended, *_) = store.notices.page(Page(), "entel")
     assert (ended.kind, ended.text) == (NoticeKind.ENDED, "work has ended: 1 deferred, 1 succeeded")
+
+
+@pytest.mark.parametrize(
+    ("outage", "outcome", "planned", "ended"),
+    [
+        (
+            UNTIL_UNLOCKED,
+            Outcome.SUCCEEDED,
+            ", outage until unlocked",
+            "; what it took off the air stays so until unlocked",
+        ),
+        (FOR_GOOD, Outcome.SUCCEEDED, ", outage for good", "; what it took off the air stays so for good"),
+        (UNTIL_UNLOCKED, Outcome.ROLLED_BACK, ", outage until unlocked", ""),
+        (UNKNOWN_OUTAGE, Outcome.SUCCEEDED, ", outage for a time that is not known", ""),
+        (Outage.timed(8), Outcome.SUCCEEDED, ", outage about 8 s", ""),
+        (None, Outcome.SUCCEEDED, "", ""),
+    ],
+)
+def test_a_tenant_is_notified_how_its_outage_ends(
+    store: SqlStore, outage: Outage | None, outcome: Outcome, planned: str, ended: str
+) -> None:
+    start(store, "A", outage=outage)
+    worker = store.processes.register("w")
+    (claim,) = store.claims.take(worker, 10)
+    store.notices.write()
+    store.claims.finish(claim, JobResult(outcome))
+    store.notices.write()
+    _, told = store.notices.page(Page(), "entel")
+    assert [one.text for one in reversed(told)] == [
+        f"work is planned on 1 device that serves you{planned}",
+        f"work has begun on 1 device that serves you{planned}",
+        f"work has ended: 1 {outcome}{ended}",
+    ]
 
 
 def test_a_tenant_is_notified_of_work_on_its_own_stations_only(store: SqlStore) -> None:

@@ -24,6 +24,7 @@ from controller.access.sight import Sight, sight
 from controller.models.alarm import Alarm, AlarmSource, AlarmState, ObjectClass, PerceivedSeverity
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.network import HOST, OwnCell, network_digest
+from controller.models.outage import NO_OUTAGE, Outage
 from controller.models.plan import Change, DiffRow, Edit, Fingerprint, Op, Phase, PhaseKind
 from controller.models.run import AuditRow, Job, JobState, LedgerEntry, Outcome, Run, RunState, Strategy
 from controller.plan import seal
@@ -117,7 +118,7 @@ def change(kind: PhaseKind = PhaseKind.EDIT, path: str = samples.LTE_CELL, **mor
     edit = Edit(op=Op.MERGE, path=path, before={"pci": "1"}, after={"pci": "2"}, owners=(HOST,))
     given: dict[str, Any] = {
         "station": "S1", "phases": (Phase(kind=kind, edits=(edit,), inverse=()),), "diff": (), "touched": (),
-        "fingerprint": Fingerprint(paths=(), digest=""), "outage_seconds": 30, "removes": {"alfa": 2, "beta": 3},
+        "fingerprint": Fingerprint(paths=(), digest=""), "outage": Outage.timed(30), "removes": {"alfa": 2, "beta": 3},
     }  # fmt: skip
     return Change(**given | more)
 
@@ -135,7 +136,7 @@ def change(kind: PhaseKind = PhaseKind.EDIT, path: str = samples.LTE_CELL, **mor
 )
 def test_an_outage_is_disclosed_to_those_whom_it_is_about(made: Change, interrupts: bool) -> None:
     told = TenantChange.of(partial(), made)
-    assert (told.station, told.interrupts, told.outage_seconds) == ("S1", interrupts, 30 if interrupts else 0)
+    assert (told.station, told.interrupts, told.outage) == ("S1", interrupts, made.outage if interrupts else NO_OUTAGE)
     assert told.removes == 3
     assert TenantChange.of(partial(), made.model_copy(update={"removes": {"alfa": 2}})).removes == 0
 

@@ -24,6 +24,8 @@ from tests.unit.api.test_routes import load, load_and_adopt, plan
 
 AHEAD = (datetime.now(UTC) + timedelta(days=2)).isoformat()
 
+UNTIL_UNLOCKED = {"kind": "until-unlocked", "seconds": 0}
+
 
 def freeze(**changes: Any) -> dict[str, Any]:
     return {"target": "network", "ends": AHEAD, "reason": "elections"} | changes
@@ -252,14 +254,14 @@ async def test_an_approver_sees_what_would_be_done_where(bench: ApiBench) -> Non
     assert (seen["procedure"], seen["stations"]) == ("lock-cell", ["T-LTE-1", "T-LTE-2"])
     assert seen["parameters"] == {"station": "T-LTE-1", "cell": "1"}
     assert seen["steps"] == [
-        {"name": "lock", "action": "lock-cell", "consent": "interrupt"},
-        {"name": "off the air", "action": "wait-until", "consent": None},
+        {"name": "lock", "action": "lock-cell", "consent": "interrupt", "outage": UNTIL_UNLOCKED},
+        {"name": "off the air", "action": "wait-until", "consent": None, "outage": {"kind": "none", "seconds": 0}},
     ]
     async with bench.with_token("token-of-leo") as leo:
         (own,) = (await leo.get("/v1/approvals")).json()["results"]
         assert (own["procedure"], own["stations"], own["parameters"]) == ("lock-cell", ["T-LTE-1"], {})
         own = (await leo.get(f"/v1/approvals/{run.id}")).json()
-    assert own["steps"] == [{"name": "", "action": "lock-cell", "consent": "interrupt"}]
+    assert own["steps"] == [{"name": "", "action": "lock-cell", "consent": "interrupt", "outage": UNTIL_UNLOCKED}]
     assert {part["station"] for part in own["parts"]} <= {"T-LTE-1"}
 
 

@@ -31,7 +31,7 @@ def plan(lines: list[tuple[str, Row]], **more: Any) -> dict[str, Any]:
         for station in sorted({station for station, _ in lines})
     ]
     for change in changes:
-        change["outage_seconds"] = 0
+        change["outage"] = {"kind": "none", "seconds": 0}
     empty = {"unchanged": [], "unplanned": {}, "findings": [], "removals": {}, "selector": "region=cusco"}
     return {"id": "42327bc0ca30", "changes": changes, **empty, **more}
 
@@ -173,7 +173,7 @@ def test_routers_are_distinguished_from_stations(capsys: pytest.CaptureFixture[s
 
 def test_outage_interruption_and_removals_are_said() -> None:
     made = plan([("S1", row("x", "y"))], removals={"bitel": 42}, unchanged=["S2"])
-    made["changes"][0] |= {"outage_seconds": 40, "interrupted": ["claro"]}
+    made["changes"][0] |= {"outage": {"kind": "timed", "seconds": 40}, "interrupted": ["claro"]}
     said = sentence(made)
     assert "1 station changes for entel; cells are off air for up to 40 s, interrupting claro too" in said
     assert "removes 42 nodes of bitel; 1 stays as it is." in said
@@ -190,10 +190,8 @@ def test_findings_of_a_kind_are_counted(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_unlocking_interrupts_nobody() -> None:
     made = plan([("S1", row("administrative state", "UNLOCKED", before="LOCKED"))])
-    made["changes"][0] |= {"outage_seconds": 5, "interrupted": ["bitel"], "phases": [{"kind": "unlock", "edits": []}]}
+    made["changes"][0] |= {"interrupted": ["bitel"], "phases": [{"kind": "unlock", "edits": []}]}
     assert "off air" not in sentence(made)
-    made["changes"][0]["phases"] = [{"kind": "lock", "edits": []}]
-    assert "cells are off air for up to 5 s, interrupting bitel too" in sentence(made)
 
 
 def test_devices_left_out_for_one_reason_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -225,3 +223,11 @@ def test_findings_that_differ_in_the_station_alone_are_one_line(capsys: pytest.C
     assert capsys.readouterr().out.splitlines() == [
         *("warning 24 devices: no answer in time (S0, S1, S2 and 21 more)", "warning S99: refused"),
     ]
+
+
+@pytest.mark.parametrize(("kind", "said"), [("until-unlocked", "until unlocked"), ("for-good", "for good")])
+def test_an_outage_that_the_change_does_not_end_has_no_length(kind: str, said: str) -> None:
+    made = plan([("S1", row("administrative state", "LOCKED")), ("S2", row("x", "y"))])
+    made["changes"][0] |= {"outage": {"kind": kind, "seconds": 0}, "interrupted": ["bitel"]}
+    made["changes"][1] |= {"outage": {"kind": "timed", "seconds": 900}}
+    assert f"cells are off air {said}, interrupting bitel too" in sentence(made)

@@ -81,7 +81,7 @@ def test_reach_order_and_who_has_to_agree_are_always_there(capsys: pytest.Captur
         "requirements": [
             {"side": "bitel", "agreement": "b-1", "action": "reduce", "stations": 3}
             | {"consent": "approval", "lead_hours": 0, "needed": 2, "approvers": ["rosa"]}
-            | {"sign_in": True, "clauses": ["7.2"]}
+            | {"sign_in": True, "clauses": ["7.2"], "outage": {"kind": "for-good", "seconds": 0}}
         ],
         "votes": [],
         "tenants": ["bitel"],
@@ -91,7 +91,10 @@ def test_reach_order_and_who_has_to_agree_are_always_there(capsys: pytest.Captur
     show_rehearsal(rehearsal(3, outlook=outlook, refused=["a guard"], left_out={"S09": "not adopted"}))
     said = capsys.readouterr().out
     assert "  canary: S00\n  wave 1: S01\n  wave 2: S02\n" in said
-    assert "bitel (b-1): reduce on 3 devices: approval by 2 of rosa, signed in at the identity provider" in said
+    assert (
+        "bitel (b-1): reduce on 3 devices, outage for good: approval by 2 of rosa, signed in at the identity provider"
+        in said
+    )
     assert ", or of host by clause 7.2" in said
     assert "waits on 3 devices: window opens" in said
     assert "it could begin now" not in said

@@ -128,7 +128,7 @@ def test_a_yes_that_is_not_enough_says_so(capsys: pytest.CaptureFixture[str], mo
     vote = {"choice": "approve", "person": "eva", "side": "host", "reason": "", "contracts": [], "gone": False}
     vote |= {"token": "", "maker": ""}
     asked = {"side": "bitel", "agreement": "", "action": "reduce", "stations": 2, "consent": "approval", "needed": 1}
-    asked |= {"approvers": [], "sign_in": False, "clauses": ["7.3"]}
+    asked |= {"approvers": [], "sign_in": False, "clauses": ["7.3"], "outage": {"kind": "none", "seconds": 0}}
     contract = {"agreement": "bitel-sierra", "clause": "7.4"}
     others = vote | {"token": "t-1", "maker": "noc", "contracts": [contract], "gone": True}
     waits = {"run": "r-1", "requirements": [asked], "votes": [vote, others]}
@@ -150,6 +150,9 @@ def test_a_yes_that_is_not_enough_says_so(capsys: pytest.CaptureFixture[str], mo
         ]
 
 
+UNTIL_UNLOCKED = {"kind": "until-unlocked", "seconds": 0}
+
+
 def test_an_approver_reads_what_would_be_done_where(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,12 +165,12 @@ def test_an_approver_reads_what_would_be_done_where(
         "procedure": "lock-cell",
         "parameters": {"cell": "1", "left_out": None},
         "stations": [f"S{number}" for number in range(1, 10)],
-        "steps": [{"name": "lock", "action": "lock-cell", "consent": "interrupt"}],
+        "steps": [{"name": "lock", "action": "lock-cell", "consent": "interrupt", "outage": UNTIL_UNLOCKED}],
         "requirements": [],
         "votes": [],
         "parts": [
-            {"station": "S1", "outage_seconds": 30, "diff": [row]},
-            {"station": "S2", "outage_seconds": 0, "diff": []},
+            {"station": "S1", "outage": {"kind": "timed", "seconds": 30}, "diff": [row]},
+            {"station": "S2", "outage": {"kind": "none", "seconds": 0}, "diff": []},
         ],
     }
     monkeypatch.setattr(approvals, "client", lambda: Api({"/v1/approvals/r-1": asked}))
@@ -175,8 +178,8 @@ def test_an_approver_reads_what_would_be_done_where(
     lines = capsys.readouterr().out.splitlines()
     assert lines[1:4] == [
         "  lock-cell cell=1 on S1, S2, S3, S4, S5, S6, S7, S8 and 1 more",
-        "  step lock: lock-cell (consent: interrupt)",
-        "  S1: about 30 s out of service",
+        "  step lock: lock-cell (consent: interrupt, outage until unlocked)",
+        "  S1: out of service about 30 s",
     ]
 
 

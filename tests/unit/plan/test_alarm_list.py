@@ -48,7 +48,7 @@ def test_a_locked_list_is_unlocked_by_an_edit_of_the_host() -> None:
     assert [(row.what, row.before, row.after) for row in change.diff] == [
         ("list of alarms al: administrative state", "LOCKED", "UNLOCKED")
     ]
-    assert (change.touched, change.interrupted, change.outage_seconds) == ((), (), 0)
+    assert (change.touched, change.interrupted, change.outage.interrupts) == ((), (), False)
     after = unlocked()
     assert after.ledger[LIST].leaves == UNLOCKED[LIST]
     assert plan(TWO, {"S1": after}).is_empty

@@ -146,7 +146,7 @@ def test_a_link_is_deleted_and_created_again_as_it_was() -> None:
     assert effects(ROOT, change.phases).after_holds(seen.tree)
     assert not effects(ROOT, change.phases).before_holds(apply_edits(ROOT, without, second.edits[:1]))
     assert change.touched == ("alfa",)
-    assert change.outage_seconds
+    assert change.outage.seconds
     assert not change.gained
     assert not change.lost
 

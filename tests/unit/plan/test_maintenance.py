@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from controller.models.errors import ConflictError, NotFoundError
+from controller.models.outage import NO_OUTAGE, UNTIL_UNLOCKED
 from controller.models.plan import Change, Op, PhaseKind
 from controller.nrm.apply import apply_edits
 from controller.nrm.fingerprint import matches
 from controller.nrm.profiles import administrative_state, cell_of, root_spec
 from controller.nrm.tree import Observed
 from controller.plan.maintenance import AdministrativeState, administrative_state_change, removal_plan
-from controller.plan.phases import LOCK_SECONDS, ON_AIR_SECONDS
 from tests.unit.plan.samples import LTE, LTE_CELL, NR_CELL, PROFILES, carrying, ledger, network
 
 TWO = network()
@@ -77,7 +77,7 @@ def test_a_change_waits_for_what_it_brings_about() -> None:
         assert phase.kind is kind
         assert [wait.kind for wait in phase.wait] == [wait.kind for wait in change.checks] == waits[final]
         assert all(wait.path == LTE_CELL for wait in phase.wait)
-        assert change.outage_seconds == (ON_AIR_SECONDS if final == "UNLOCKED" else LOCK_SECONDS)
+        assert change.outage == (NO_OUTAGE if final == "UNLOCKED" else UNTIL_UNLOCKED)
         assert (change.touched, change.interrupted) == ((), ("alfa", "beta"))
 
 

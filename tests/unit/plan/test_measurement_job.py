@@ -49,7 +49,7 @@ def test_a_network_that_asks_for_data_gets_a_job_on_each_station() -> None:
         "granularityPeriod": "300",
         "fileReportingPeriod": "5",
     }
-    assert (change.touched, change.interrupted, change.outage_seconds) == ((), (), 0)
+    assert (change.touched, change.interrupted, change.outage.interrupts) == ((), (), False)
     config = etree.tostring(encode_edit(ROOT, [edit])).decode()
     assert 'PerfMetricJob nc:operation="create"><id>minka</id><attributes><performanceMetrics>CARR<' in config
     assert plan(measuring(), {"S1": with_job()}).is_empty

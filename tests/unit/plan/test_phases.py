@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 from typing import Any
 
 import pytest
 
-from controller.models.plan import Edit, Op
+from controller.models.outage import FOR_GOOD, NO_OUTAGE, UNTIL_UNLOCKED, Outage, OutageKind
+from controller.models.plan import Edit, Op, Phase, PhaseKind
 from controller.nrm.profiles import root_spec
 from controller.nrm.schema import Mutability, NodeSpec
 from controller.nrm.tree import Path, Tree
@@ -16,6 +18,7 @@ from controller.plan.phases import (
     find_locks,
     link_waits,
     make_before_break,
+    outage_of,
     outage_seconds,
     was_failed,
 )
@@ -101,6 +104,52 @@ def test_cells_that_get_another_identity_are_locked_with_the_others_in_their_ord
 )
 def test_how_long_the_worst_cell_or_link_is_out(locks: Locks, made: Edit, seconds: int) -> None:
     assert outage_seconds(ROOT, TREE, [made], locks) == seconds
+
+
+def phase(kind: PhaseKind, *edits: Edit) -> Phase:
+    return Phase(kind=kind, edits=edits, inverse=())
+
+
+LOCK_L, LOCK_N = edit(Op.MERGE, LTE_CELL, "administrativeState"), edit(Op.MERGE, NR_CELL, "administrativeState")
+WORK, GOES, COMES = edit(Op.MERGE, LTE, "eNBName"), edit(Op.DELETE, LTE), edit(Op.CREATE, LTE_CELL)
+
+
+@pytest.mark.parametrize(
+    ("phases", "seconds", "outage"),
+    [
+        ([phase(PhaseKind.LOCK, LOCK_L), phase(PhaseKind.EDIT, WORK), phase(PhaseKind.UNLOCK, LOCK_L)], 8, "about 8 s"),
+        ([phase(PhaseKind.LOCK, LOCK_L, LOCK_N), phase(PhaseKind.UNLOCK, LOCK_N)], 8, "until unlocked"),
+        ([phase(PhaseKind.LOCK, LOCK_L)], 2, "until unlocked"),
+        ([phase(PhaseKind.UNLOCK, LOCK_L), phase(PhaseKind.LOCK, LOCK_L)], 0, "until unlocked"),
+        (
+            [phase(PhaseKind.LOCK, LOCK_L, LOCK_N), phase(PhaseKind.EDIT, GOES), phase(PhaseKind.UNLOCK, LOCK_N)],
+            8,
+            "for good",
+        ),
+        (
+            [phase(PhaseKind.LOCK, LOCK_L), phase(PhaseKind.EDIT, GOES, COMES), phase(PhaseKind.UNLOCK, LOCK_L)],
+            8,
+            "about 8 s",
+        ),
+        ([phase(PhaseKind.UNLOCK, LOCK_L)], 5, "none"),
+        # What was off the air before loses nothing.
+        ([phase(PhaseKind.EDIT, GOES)], 0, "none"),
+        ([phase(PhaseKind.EDIT, WORK)], 5, "about 5 s"),
+        ([], 5, "none"),
+    ],
+)
+def test_how_an_outage_ends(phases: list[Phase], seconds: int, outage: str) -> None:
+    found = outage_of(phases, seconds)
+    assert str(found) == outage
+    assert found.interrupts is (outage != "none")
+    assert found.is_open is (outage in ("until unlocked", "for good"))
+
+
+def test_the_worst_outage_of_several() -> None:
+    short, long, unknown = Outage.timed(2), Outage.timed(900), Outage(kind=OutageKind.UNKNOWN)
+    order = [NO_OUTAGE, short, long, unknown, UNTIL_UNLOCKED, FOR_GOOD]
+    assert all(Outage.worst(pair) == max(pair, key=order.index) for pair in permutations(order, 2))
+    assert (Outage.worst([]), Outage.timed(0)) == (NO_OUTAGE, NO_OUTAGE)
 
 
 def test_links_go_once_others_of_their_owners_are_up_and_nothing_else_waits() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from controller.models.many import first_names
+from controller.models.outage import Outage
 from controller.models.plan import Change, Edit, Op
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Leaves, Path
@@ -144,7 +145,7 @@ def sealed(*changes: Change) -> Any:
 
 
 def test_the_same_edits_on_another_state_of_a_station_differ() -> None:
-    other = CHANGE.model_copy(update={"outage_seconds": CHANGE.outage_seconds + 1})
+    other = CHANGE.model_copy(update={"outage": Outage.timed(CHANGE.outage.seconds + 1)})
     found = compare(sealed(CHANGE), sealed(other))
     assert [(one.station, one.only_in) for one in found] == [("S1", "both")]
     assert compare(sealed(CHANGE), sealed(CHANGE)) == ()

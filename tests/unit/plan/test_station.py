@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from controller.models.network import ActionClass, Network
+from controller.models.outage import NO_OUTAGE, Outage
 from controller.models.plan import Change, Edit, Op, PhaseKind, Plan
 from controller.models.run import LedgerEntry
 from controller.nrm.apply import apply_edits, siblings
@@ -63,7 +64,7 @@ def test_a_new_tenant_is_one_live_edit_of_its_own_nodes() -> None:
     assert {owner for edit in change.phases[0].edits for owner in edit.owners} == {"gamma"}
     assert change.touched == ("gamma",)
     assert change.interrupted == ()
-    assert change.outage_seconds == 0
+    assert not change.outage.interrupts
     assert {check.tenant for check in change.checks if check.kind == "link-up"} == {"gamma"}
     assert {check.path for check in change.checks if check.kind == "cell-on-air"} == {LTE_CELL, NR_CELL}
     assert {node.owners for node in change.gained} == {("gamma",)}
@@ -83,7 +84,7 @@ def test_a_factory_station_gets_its_cells_locked_and_then_unlocked() -> None:
     created = {edit.path: edit.after for edit in change.phases[0].edits}
     assert created[LTE_CELL]["administrativeState"] == "LOCKED"
     assert [wait.kind for wait in change.phases[1].wait] == ["cell-on-air", "cell-on-air"]
-    assert change.outage_seconds == 0
+    assert not change.outage.interrupts
     assert {check.path for check in change.checks if check.kind == "cell-on-air"} == {LTE_CELL, NR_CELL}
 
 
@@ -116,7 +117,7 @@ def test_a_carrier_change_locks_edits_and_unlocks() -> None:
     assert {each.path for phase in change.phases for each in phase.edits} == {LTE_CELL}
     assert change.touched == ()
     assert change.interrupted == ("alfa", "beta")
-    assert change.outage_seconds > 0
+    assert change.outage.seconds > 0
     assert {check.tenant for check in change.checks if check.kind == "link-up"} == {"alfa", "beta"}
     assert LTE_CELL in change.fingerprint.paths
 
@@ -196,7 +197,7 @@ def test_a_node_plmn_on_air_stays_and_is_ours_as_it_is() -> None:
     assert "identity-stays" in codes(made)
     before = _adopted_with_another_identity({LTE: {"eNBName": "x"}})
     change = only_change(plan(TWO, {"S1": before}))
-    assert (change.outage_seconds, change.interrupted) == (0, ())
+    assert (change.outage, change.interrupted) == (NO_OUTAGE, ())
     gained = {node.path for node in change.gained}
     assert f"{LTE}/pLMNId[716,02]" in gained
     assert f"{LTE}/pLMNId[716,01]" not in gained
@@ -208,7 +209,7 @@ def test_a_node_plmn_changes_where_identities_may_and_the_restart_is_said() -> N
     before = _adopted_with_another_identity({})
     change = only_change(plan(TWO, {"S1": before}, replace(FREELY, identities=True)))
     assert kinds(change) == [PhaseKind.LOCK, PhaseKind.EDIT, PhaseKind.UNLOCK]
-    assert change.outage_seconds == RESTART_SECONDS
+    assert change.outage == Outage.timed(RESTART_SECONDS)
     assert change.interrupted == ("alfa", "beta")
     after = apply(TWO, change, before)
     assert after.observed
@@ -247,7 +248,7 @@ def test_a_primary_plmn_changes_on_locked_cells_where_identities_may(lacking: tu
     assert kinds(change) == [PhaseKind.LOCK, *edit, PhaseKind.UNLOCK]
     assert {edit.path for edit in change.phases[0].edits} == {LTE_CELL, NR_CELL}
     assert {*change.touched, *change.interrupted} == {"alfa", "beta"}
-    assert 0 < change.outage_seconds < RESTART_SECONDS
+    assert 0 < change.outage.seconds < RESTART_SECONDS
     assert change.removes == {}
     assert ("cell L1: primary PLMN", "716-01", "716-02") in {(r.what, r.before, r.after) for r in change.diff}
     after = apply(beta, change, before)

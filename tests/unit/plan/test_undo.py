@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 
 from controller.models.errors import ConflictError
+from controller.models.outage import NO_OUTAGE, UNTIL_UNLOCKED
 from controller.models.plan import Change, Op, PhaseKind
 from controller.models.run import LedgerBefore
 from controller.nrm.apply import apply_edits
@@ -104,7 +105,8 @@ def test_the_ledger_says_again_what_it_said_and_what_goes_is_counted(done: Done)
     assert back.removes == {"gamma": len(gone)}
     assert set(back.lost) == {node.path for node in came.gained}
     assert (back.touched, back.interrupted) == (("gamma",), ("alfa", "beta"))
-    assert back.outage_seconds == came.outage_seconds + locked.outage_seconds > 0
+    # The lock kept the cell off the air; to take it back ends that.
+    assert (locked.outage, came.outage, back.outage) == (UNTIL_UNLOCKED, NO_OUTAGE, NO_OUTAGE)
 
 
 def test_what_was_in_the_ledger_before_enters_it_again(done: Done) -> None:
@@ -154,10 +156,10 @@ def test_links_that_went_first_are_up_again_before_others_go(done: Done) -> None
     assert waited
     assert waited <= created
     assert not [wait for wait in back.phases[1].wait if wait.kind == "link-up"]
-    assert (back.touched, back.interrupted, back.outage_seconds) == (
+    assert (back.touched, back.interrupted, back.outage) == (
         came.touched,
         came.interrupted,
-        came.outage_seconds,
+        came.outage,
     )
 
 

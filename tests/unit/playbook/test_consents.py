@@ -15,8 +15,9 @@ from controller.inventory.source import Report
 from controller.models.approval import RunConstraints
 from controller.models.errors import InputError
 from controller.models.network import Network, network_digest
+from controller.models.outage import FOR_GOOD, UNKNOWN_OUTAGE, UNTIL_UNLOCKED, Outage
 from controller.models.sharing import ActionClass
-from controller.plan import seal
+from controller.plan import CYCLE_SECONDS, seal
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.consents import beyond, effect_of_act, playbook_constraints
 from controller.playbook.language.expressions import evaluate, holds
@@ -125,6 +126,24 @@ def test_an_act_on_cells_says_which_and_an_empty_list_names_none() -> None:
         for cells, tenants in (("all", {"alfa", "beta"}), (["N1"], {"alfa", "beta"}), ([], set())):
             effect = effect_of_act(action, action.check_inputs({"cells": cells}), None, NET, "S1", nodes)
             assert effect.tenants == tenants
+
+
+def test_whoever_is_asked_reads_how_the_outage_ends() -> None:
+    back = {"action": "unlock-cell", "with": {"cells": "all"}}
+    for steps, outage in (
+        ([LOCK], UNTIL_UNLOCKED),
+        ([UNLOCK | {"undo": {"action": "lock-cell", "with": {"cells": "all"}}}], UNTIL_UNLOCKED),
+        ([step("soft-lock-cell", cells=["N1"]), step("restart-station")], UNTIL_UNLOCKED),
+        ([step("restart-station")], UNKNOWN_OUTAGE),
+        ([step("cycle-cell", cell="N1") | {"undo": back}], Outage.timed(CYCLE_SECONDS)),
+        ([LOCK, step("remove-nodes", nodes=3)], FOR_GOOD),
+    ):
+        found = constraints(steps)
+        assert {one.outage for one in found.requirements} == {outage}
+        assert found.outages == {"alfa": outage, "beta": outage}
+    assert constraints([UNLOCK]).outages == {}
+    only = constraints([step("lock-cell", cells=["N1"])], beta_on_lte())
+    assert only.outages == {"alfa": UNTIL_UNLOCKED}
 
 
 # ------------------------------------------------------------ what depends on earlier steps

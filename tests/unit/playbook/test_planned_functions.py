@@ -8,6 +8,7 @@ import pytest
 
 from controller.models.errors import InputError, PlanRefusedError
 from controller.models.network import Network
+from controller.models.outage import NO_OUTAGE
 from controller.models.run import Outcome, Policy
 from controller.models.sharing import ActionClass
 from controller.nrm.tree import Tree
@@ -99,7 +100,7 @@ async def test_only_stations_that_lose_something_come_back() -> None:
     bench.store.devices.retire("S2", "ana")
     plan = await bench.plan("function=*", 4)
     changes = {change.station: change for change in plan.changes}
-    assert (set(changes), changes["CU-1"].outage_seconds) == ({"CU-1", "DU-1", "DU-2", "S1"}, 0)
+    assert (set(changes), changes["CU-1"].outage) == ({"CU-1", "DU-1", "DU-2", "S1"}, NO_OUTAGE)
 
 
 async def test_a_function_that_is_not_ready_anew_goes_back_and_its_station_comes_back(

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from controller.models.approval import Contract, Requirement, RunConstraints, Vote, VoteChoice
 from controller.models.errors import InputError
 from controller.models.network import HOST, Network
+from controller.models.outage import NO_OUTAGE, Outage
 from controller.models.people import Person, Role
 from controller.models.plan import Change, Edit, Op, Phase, PhaseKind, WaitFor
 from controller.models.sharing import ActionClass, Consent
@@ -122,7 +123,7 @@ def acts(*phases: tuple[PhaseKind, str, tuple[str, ...]], **told: Any) -> Effect
         Phase(kind=kind, edits=(Edit(op=Op.MERGE, path=path, after={"tac": "8"}, owners=owners),), inverse=())
         for kind, path, owners in phases
     )
-    nothing: dict[str, Any] = {"touched": (), "checks": (), "gained": PLANNED.gained, "outage_seconds": 0}
+    nothing: dict[str, Any] = {"touched": (), "checks": (), "gained": PLANNED.gained, "outage": NO_OUTAGE}
     return effect_of(PLANNED.model_copy(update=nothing | {"phases": made} | told))
 
 
@@ -154,12 +155,12 @@ def test_who_is_off_the_air_while_a_cell_is_locked_is_asked() -> None:
 
 def test_an_outage_interrupts_those_that_were_served_before() -> None:
     """Their windows bind; they are asked only where all of a cell goes off the air for them."""
-    served = {"touched": ("alfa", "gamma"), "outage_seconds": 5}
+    served = {"touched": ("alfa", "gamma"), "outage": Outage.timed(5)}
     own = (EDIT, LTE, ("alfa",))
     assert acts(own, **served).interrupted == {"alfa"}
     assert acts(own, **served).asks == frozenset()
     assert acts((LOCK, LTE, (HOST,)), own, **served).asks == {("alfa", ActionClass.INTERRUPT)}
-    assert acts(own, **served | {"outage_seconds": 0}).interrupted == frozenset()
+    assert acts(own, **served | {"outage": NO_OUTAGE}).interrupted == frozenset()
     # One that has a link there is served, even where the change is about other nodes of its.
     link = WaitFor(kind="link-up", path="/EP_S1C[x]", tenant="gamma")
     assert acts(own, **served, checks=(link,)).interrupted == {"alfa", "gamma"}

@@ -1,0 +1,77 @@
+"""How long service is interrupted: for an expected time, until somebody else ends it, or for a time nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from controller.models.scalars import Noun
+
+
+class OutageKind(StrEnum):
+    """How an outage ends, the least first.
+
+    Attributes:
+        NONE: There is none.
+        TIMED: What causes it ends it, after an expected time.
+        UNKNOWN: What causes it ends it, but nobody knows when.
+        UNTIL_UNLOCKED: It leaves cells locked, until a person or another step unlocks them.
+        FOR_GOOD: It removes cells that were on air.
+    """
+
+    NONE = "none"
+    TIMED = "timed"
+    UNKNOWN = "unknown"
+    UNTIL_UNLOCKED = "until-unlocked"
+    FOR_GOOD = "for-good"
+
+
+_GRAVITY = tuple(OutageKind)
+_WORDS = {
+    OutageKind.NONE: "none",
+    OutageKind.UNKNOWN: "for a time that is not known",
+    OutageKind.UNTIL_UNLOCKED: "until unlocked",
+    OutageKind.FOR_GOOD: "for good",
+}
+
+
+class Outage(Noun):
+    """The outage of the worst cell, or of the worst core link where no cell is off the air.
+
+    Attributes:
+        kind: How it ends.
+        seconds: Expected seconds; an estimate for people, and 0 unless it is ``timed``.
+    """
+
+    kind: OutageKind = OutageKind.NONE
+    seconds: int = 0
+
+    @classmethod
+    def timed(cls, seconds: int) -> Outage:
+        """One that is expected to last so long; none for 0 seconds."""
+        return cls(kind=OutageKind.TIMED, seconds=seconds) if seconds else cls()
+
+    @classmethod
+    def worst(cls, outages: Iterable[Outage]) -> Outage:
+        """The worst of several that happen at the same time; none if there are none."""
+        return max(outages, key=lambda one: (_GRAVITY.index(one.kind), one.seconds), default=cls())
+
+    @property
+    def interrupts(self) -> bool:
+        """Whether there is one."""
+        return self.kind is not OutageKind.NONE
+
+    @property
+    def is_open(self) -> bool:
+        """Whether what causes it does not end it."""
+        return self.kind in (OutageKind.UNTIL_UNLOCKED, OutageKind.FOR_GOOD)
+
+    def __str__(self) -> str:
+        """Its length in words."""
+        return f"about {self.seconds} s" if self.kind is OutageKind.TIMED else _WORDS[self.kind]
+
+
+NO_OUTAGE = Outage()
+UNKNOWN_OUTAGE = Outage(kind=OutageKind.UNKNOWN)
+UNTIL_UNLOCKED = Outage(kind=OutageKind.UNTIL_UNLOCKED)
+FOR_GOOD = Outage(kind=OutageKind.FOR_GOOD)
