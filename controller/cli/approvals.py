@@ -86,6 +86,7 @@ def show_requirements(requirements: list[dict[str, Any]], votes: list[dict[str, 
     """Print who has to agree, and the votes."""
     for one in requirements:
         about = f" ({one['agreement']})" if one["agreement"] else ""
+        about += f" (for {one['stands_for']}, which gave no standing consent)" if one["stands_for"] else ""
         lasts = outage_words(one["outage"])
         what = f"{one['action'] or 'four eyes'} on {counted(one['stations'], 'device')}{lasts and f', outage {lasts}'}"
         if one["consent"] == "notice":

@@ -86,7 +86,7 @@ err = _terminal(stderr=True)
 _COLOURS: dict[str, str] = {
     str(word): colour
     for colour, words in {
-        "green": (RunState.SUCCEEDED, Outcome.UNCHANGED, AlarmState.CLEARED, AlarmState.REPAIRED),
+        "green": (RunState.SUCCEEDED, Outcome.UNCHANGED, Outcome.SKIPPED, AlarmState.CLEARED, AlarmState.REPAIRED),
         "yellow": (
             *(RunState.PARTIAL, RunState.CANCELLED, RunState.PAUSED, RunState.STOPPED, "waits"),
             *(Outcome.DEFERRED, Outcome.WITHDRAWN, AlarmState.RAISED),

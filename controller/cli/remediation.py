@@ -61,6 +61,10 @@ def list_rules(as_json: Json = False) -> None:
         Column("at least", 5),
     )
     table(columns, (_row(one) for one in found))
+    if any(one["mode"] != "auto" for one in found):
+        out.print(
+            "a rule acts by itself (auto) once a person lets it: minka rules promote RULE --mode auto --reason WHY"
+        )
     _warn(warning for one in found for warning in one["warnings"])
     warn_of_files(client().get("/v1/definitions"), "rules/")
 

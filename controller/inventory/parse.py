@@ -151,7 +151,7 @@ def report_error(
     value = error["input"]
     if error["type"] == "extra_forbidden":
         # Never the value: somebody may have put a password into the unknown field.
-        fields = _fields_at(model, path[:-1])
+        fields = fields_at(model, path[:-1])
         expected = report.did_you_mean(str(path[-1]), fields) or f"fields are {', '.join(fields)}"
         report.entry(entry, path, "no such field", expected=expected)
         return
@@ -159,7 +159,7 @@ def report_error(
     report.entry(entry, path, message, value=None if error["type"] == "missing" else value, expected=expected)
 
 
-def _fields_at(model: type[Noun], path: tuple[str | int, ...]) -> tuple[str, ...]:
+def fields_at(model: type[Noun], path: tuple[str | int, ...]) -> tuple[str, ...]:
     """Field names of the model at a path."""
     for part in path:
         field = next((info for name, info in model.model_fields.items() if part in (name, info.alias)), None)

@@ -114,6 +114,12 @@ def suggest(value: str, candidates: Iterable[str], likeness: float = 0.6) -> str
         candidates: Words that it may be.
         likeness: Similarity that is needed, from 0 to 1.
     """
+    found = nearest(value, candidates, likeness)
+    return f"did you mean {found!r}?" if found else ""
+
+
+def nearest(value: str, candidates: Iterable[str], likeness: float = 0.6) -> str:
+    """The nearest candidate to a word, as ``suggest``; empty if none is similar."""
     word = value[:_LONGEST_VALUE].lower()
     spelling = {candidate.lower(): candidate for candidate in sorted(candidates)}
     if len(spelling) > _MANY:
@@ -123,7 +129,7 @@ def suggest(value: str, candidates: Iterable[str], likeness: float = 0.6) -> str
             key: one for key, one in spelling.items() if key.startswith(word[:half]) or key.endswith(word[half:])
         }
     near = difflib.get_close_matches(word, spelling, n=1, cutoff=likeness)
-    return f"did you mean {spelling[near[0]]!r}?" if near else ""
+    return spelling[near[0]] if near else ""
 
 
 def unknown(what: str, value: str, candidates: Iterable[str], where: str = "") -> str:

@@ -118,7 +118,9 @@ class _Builder:
             raise _StopError(node.line, f"nested deeper than {_DEEPEST} levels")
         top = self._open[-1] if self._open else None
         if top is not None and isinstance(top.node.value, dict) and top.key is None:
-            raise _StopError(node.line, "a key must be a single word")
+            template = isinstance(top.node.value, dict) and not top.node.value and isinstance(node.value, dict)
+            hint = 'a text with {{ … }} needs quotes, as in "{{ cell }}"' if template else ""
+            raise _StopError(node.line, "a key must be a single word", hint)
         self._place(node)
         self._open.append(_Open(node))
 

@@ -33,6 +33,8 @@ class Requirement(Noun):
         agreement: The agreement that requires it; empty if none does.
         stations: Number of stations that it is about.
         outage: The worst outage there, for an action that takes service away.
+        stands_for: Of the host: a tenant whose consent is a notice, which no person can be said to have given where a
+            rule asks for the run.
     """
 
     side: str
@@ -46,6 +48,7 @@ class Requirement(Noun):
     agreement: str = ""
     stations: int = 0
     outage: Outage = NO_OUTAGE
+    stands_for: str = ""
 
     @property
     def contract(self) -> str:

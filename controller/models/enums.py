@@ -37,6 +37,7 @@ class Outcome(StrEnum):
 
     SUCCEEDED = "succeeded"
     UNCHANGED = "unchanged"
+    SKIPPED = "skipped"
     FAILED_SAFE = "failed-safe"
     ROLLED_BACK = "rolled-back"
     REFUSED = "refused"
@@ -47,8 +48,8 @@ class Outcome(StrEnum):
 
     @property
     def good(self) -> bool:
-        """Whether the device carries the wanted configuration."""
-        return self in (Outcome.SUCCEEDED, Outcome.UNCHANGED)
+        """Whether the device carries what was wanted of it, which is nothing for one that was skipped."""
+        return self in (Outcome.SUCCEEDED, Outcome.UNCHANGED, Outcome.SKIPPED)
 
     @property
     def counts_as_failure(self) -> bool:

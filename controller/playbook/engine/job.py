@@ -70,7 +70,7 @@ class StationJob:
             return self._result(Outcome.WITHDRAWN, reason)
         if not steps.rows and self._claim.job.rank in INSIDE and (plan := self._playbook.plan) and plan.adopt:
             homes = await self._homes()
-            came = bool(homes) and all(job.outcome is not Outcome.UNCHANGED for job in homes)
+            came = bool(homes) and all(job.outcome not in (Outcome.UNCHANGED, Outcome.SKIPPED) for job in homes)
             await self._context.adopt(self._claim.run.requested_by, fresh=came)
         for position, step in enumerate(self._playbook.steps):
             row = steps.rows.get((position, False))
@@ -234,6 +234,11 @@ class StationJob:
         rows = (self._steps.rows.get((position, False)) for position, changes in enumerate(self._changing) if changes)
         proposed = [row for row in rows if row is not None]
         remarks = self._steps.remarks
+        if proposed and all(row.state is StepState.SKIPPED for row in proposed):
+            why = "; ".join(dict.fromkeys(row.detail for row in proposed))
+            return self._result(
+                Outcome.SKIPPED, "; ".join([f"no step that changes a device applies ({why})", *remarks])
+            )
         if proposed and not any(row.changed for row in proposed):
             return self._result(Outcome.UNCHANGED, "; ".join(["the device carries this already", *remarks]))
         return self._result(Outcome.SUCCEEDED, "; ".join(remarks))

@@ -492,9 +492,10 @@ class PlaybookPreparation:
         found = refusals(playbook.guards, reached)
         beneath = playbook.plan is not None and playbook.plan.beneath
         if not (stations if not beneath else {*stations}.intersection(targets)):
-            out = {one: why for one, why in plan.unplanned.items() if not beneath or one in targets}
-            reasons = first_names(lines_of(sorted(out.items())), between="; ")
-            found.append(f"the plan leaves all devices out: {reasons}")
+            of_targets = {one: why for one, why in plan.unplanned.items() if not beneath or one in targets}
+            reasons = first_names(lines_of(sorted(of_targets.items())), between="; ")
+            out = "all devices are left out" if playbook.plan is None else "the plan leaves all devices out"
+            found.append(f"{out}: {reasons}")
         if playbook.plan is not None and playbook.plan.only_tenant is not None:
             found += beyond_tenant(plan, str(evaluate(playbook.plan.only_tenant, values)))
         if self._changes(playbook):

@@ -199,7 +199,8 @@ class JobSteps:
                 new = self.new(position, step.name, action.name, waits=action.waits)
                 row = new.model_copy(update={"inputs": given})
         except InputError as error:
-            return await self.end(self.new(position, step.name, action.name), StepState.FAILED, error.message)
+            failed = self.new(position, step.name, action.name)
+            return await self.end(failed, StepState.FAILED, error.message, outcome=Outcome.FAILED_SAFE)
         while True:
             row = await self._attempt(row, action, step.timeout)
             if wrong := self._unmet(step, row):

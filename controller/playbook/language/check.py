@@ -24,6 +24,7 @@ from controller.playbook.language.expressions import (
 )
 from controller.playbook.language.parameters import ParameterType
 from controller.playbook.language.playbook import (
+    LONGEST_SOAK,
     OUTPUT,
     RESERVED,
     RUN,
@@ -259,8 +260,8 @@ class _Check(_Inputs):
         if self._playbook.on_node is not None and self._playbook.on_pool is None:
             self._say(("on_node",), "on_pool is missing: a node is one of a pool")
         self._selector(("strategy", "last"), self._playbook.strategy.last)
-        if isinstance(self._playbook.strategy.soak, str):
-            self._one(("strategy", "soak"), self._playbook.strategy.soak)
+        if isinstance(soak := self._playbook.strategy.soak, str):
+            self._one(("strategy", "soak"), soak, f"seconds from 0 to {LONGEST_SOAK}, or one expression")
         self._plan()
         self._known |= {TARGET: TARGET_MEMBERS, RUN: RUN_MEMBERS}
         names: set[str] = set()
@@ -292,12 +293,23 @@ class _Check(_Inputs):
 
     @property
     def _only(self) -> DeviceKind | None:
-        """The only kind of device that the targets can be: the key ``router``, for example, selects nothing else."""
-        keys = {part.partition("=")[0].strip() for part in self._playbook.targets.split(",")}
-        kinds = [kind for kind in DeviceKind if kind.value in keys and kind is not DeviceKind.STATION]
+        """The only kind of device that the targets can be; None if they may be of several, or others come along."""
         playbook = self._playbook
+        parts = [part.strip().removeprefix("!") for part in playbook.targets.split(",")]
+        keys = {part.partition("=")[0].strip() for part in parts}
+        kinds: list[DeviceKind] = [one for one in DeviceKind if one.value in keys and one is not DeviceKind.STATION]
+        if not kinds and "device" not in keys and not any(map(self._is_selector, parts)):
+            kinds = [DeviceKind.STATION]  # a selector without such a key selects nothing else
         beside = playbook.routers or playbook.stations or (playbook.plan is not None and kinds != [DeviceKind.ROUTER])
         return kinds[0] if len(kinds) == 1 and not beside else None
+
+    def _is_selector(self, part: str) -> bool:
+        """Whether a part of the targets may turn out to have a key that is not known yet."""
+        if "=" in part.partition("{{")[0]:
+            return False
+        names = {name for text in expressions_in(part) for name in Expression(text).names}
+        given = (self._playbook.parameters.get(name) for name in names)
+        return any(one is None or one.type is ParameterType.SELECTOR or one.choices for one in given)
 
     def _ends(self, index: int) -> bool:
         """Whether no later step can fail."""
@@ -369,9 +381,16 @@ class _Check(_Inputs):
         if step.action in _BY_INVERSE:
             self._say(at, f"{step.action} is taken back by its own inverse, and the ledger with it")
 
-    def _one(self, where: FieldPath, text: str) -> None:
-        """Check a field that must be one whole expression: with a text around it, it would always be true."""
+    def _one(self, where: FieldPath, text: str, wanted: str = "") -> None:
+        """Check a field that must be one whole expression: with a text around it, it would always be true.
+
+        Args:
+            where: The field.
+            text: Its value.
+            wanted: What else it may be.
+        """
         if self._is_wrong(where, text):
             return
         if not Expression(text).is_whole:
-            self._say(where, "must be one expression and nothing else", 'as in "{{ not output.changed }}"', text)
+            hint = 'as in 2700 or "{{ soak }}"' if wanted else 'as in "{{ not output.changed }}"'
+            self._say(where, f"must be {wanted or 'one expression and nothing else'}", hint, text)

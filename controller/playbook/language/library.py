@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import operator
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from controller.inventory.definitions import read_folder
-from controller.inventory.parse import FORMS, forms_in, report_error
-from controller.inventory.source import Entry, Report, suggest
+from controller.inventory.parse import FORMS, fields_at, forms_in, report_error
+from controller.inventory.source import Entry, Report, nearest, suggest
 from controller.inventory.yaml_tree import read_yaml
 from controller.models.definitions import DefinitionKind, Definitions
 from controller.models.errors import InputError, NotFoundError
@@ -47,15 +51,46 @@ def parse(text: str, file: str, registry: Registry, report: Report) -> Loaded | 
     try:
         playbook = Playbook.model_validate(entry.data)
     except ValidationError as error:
-        found = reported(error)
-        for one in found:
-            report_error(entry, one, report, Playbook, _FORMS)
-        check_actions(entry, [one["loc"] for one in found], registry, report)
+        _report_all(entry, reported(error), registry, report)
         return None
     check(playbook, registry, entry, report)
     if len(report.problems) > before:
         return None
     return Loaded(playbook, text, hashlib.sha256(text.encode()).hexdigest())
+
+
+def _report_all(entry: Entry, found: list[ErrorDetails], registry: Registry, report: Report) -> None:
+    """Report errors of the form, and all others that can be seen once misspelt fields are read as they are meant."""
+    data, spelt = _as_meant(entry.data, found)
+    for one in found:
+        if one["type"] != "missing" or one["loc"] not in spelt:
+            report_error(entry, one, report, Playbook, _FORMS)
+    meant = replace(entry, data=data)
+    try:
+        playbook = Playbook.model_validate(data)
+    except ValidationError as error:
+        further = reported(error)
+        for one in further:
+            if one["loc"] not in {known["loc"] for known in found}:
+                report_error(meant, one, report, Playbook, _FORMS)
+        check_actions(meant, [one["loc"] for one in (*found, *further)], registry, report)
+        return
+    check(playbook, registry, meant, report)
+
+
+def _as_meant(data: Any, errors: Iterable[ErrorDetails]) -> tuple[Any, set[tuple[str | int, ...]]]:
+    """A playbook without the fields that don't exist; where one is only misspelt, it has the right name."""
+    made, spelt = copy.deepcopy(data), set[tuple[str | int, ...]]()
+    for one in errors:
+        if one["type"] != "extra_forbidden":
+            continue
+        *above, wrong = one["loc"]
+        around = reduce(operator.getitem, above, made)
+        value, right = around.pop(wrong), nearest(str(wrong), fields_at(Playbook, tuple(above)))
+        if right and right not in around:
+            around[right] = value
+            spelt.add((*above, right))
+    return made, spelt
 
 
 def reported(error: ValidationError) -> list[ErrorDetails]:

@@ -84,6 +84,8 @@ def missing(requirement: Requirement) -> str:
     who = "host" if requirement.action is None else requirement.side
     named = f" ({', '.join(requirement.approvers)})" if requirement.approvers else ""
     what = f" to {requirement.action}" if requirement.action else ""
+    if requirement.stands_for:
+        what += f" {requirement.stands_for}, which gave no standing consent"
     signed = ", signed in at the identity provider" if requirement.sign_in else ""
     return f"waits for approval by {requirement.needed} of {who}{named}{signed}{what}"
 

@@ -207,7 +207,7 @@ def run_constraints(network: Network, effects: Iterable[Effect], asked: RunOccas
     return RunConstraints(
         subject=asked.subject,
         side=tenants[0] if len(tenants) == 1 else HOST,
-        requirements=tuple(sorted(found, key=lambda one: (one.side, one.action or "", one.consent, one.agreement))),
+        requirements=tuple(sorted(found, key=_place)),
         tenants=tuple(tenants),
         groups=tuple(groups),
         stations=placed,
@@ -218,10 +218,14 @@ def run_constraints(network: Network, effects: Iterable[Effect], asked: RunOccas
     )
 
 
+def _place(one: Requirement) -> tuple[str, ...]:
+    return one.side, one.action or "", one.consent, one.agreement, one.stands_for
+
+
 def _told(requirement: Requirement, stations: int, outages: Mapping[str, Outage]) -> Requirement:
     """A requirement with what its side has to know: on how many stations, and how long service is away."""
     takes = requirement.action in (ActionClass.INTERRUPT, ActionClass.REDUCE)
-    outage = outages.get(requirement.side, NO_OUTAGE) if takes else NO_OUTAGE
+    outage = outages.get(requirement.stands_for or requirement.side, NO_OUTAGE) if takes else NO_OUTAGE
     return requirement.model_copy(update={"stations": stations, "outage": outage})
 
 
@@ -293,7 +297,7 @@ def _requirements(known: _Agreements, effect: Effect, site: str, *, automatic: b
             if consent is Consent.STANDING:
                 continue
             if automatic and consent is Consent.NOTICE:
-                yield Requirement(side=HOST, action=action)
+                yield Requirement(side=HOST, action=action, stands_for=tenant)
             yield Requirement(
                 side=tenant,
                 action=action,

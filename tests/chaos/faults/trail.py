@@ -144,7 +144,7 @@ class Trail:
         if not outcome.good and outcome is not Outcome.DIVERGED:
             return
         after = model.tree
-        if outcome is not Outcome.UNCHANGED:
+        if outcome not in (Outcome.UNCHANGED, Outcome.SKIPPED):
             for phase in change.phases:
                 after = apply_edits(self._root, after, phase.edits)
         if outcome is Outcome.DIVERGED:
@@ -209,7 +209,7 @@ def assert_all_or_nothing(store: SqlStore, runs: Iterable[str]) -> None:
         for group in groups.values() if run.strategy.policy is not Policy.STATION else ():
             away = {job.unit for job in group if job.outcome is Outcome.DEFERRED}
             stood = [job for job in group if not (run.strategy.policy is Policy.WAVE and job.unit in away)]
-            outcomes = {job.outcome for job in stood} - {Outcome.UNCHANGED, Outcome.DIVERGED}
+            outcomes = {job.outcome for job in stood} - {Outcome.UNCHANGED, Outcome.SKIPPED, Outcome.DIVERGED}
             assert Outcome.SUCCEEDED not in outcomes or outcomes == {Outcome.SUCCEEDED}, (run, group)
 
 

@@ -129,6 +129,7 @@ def test_a_yes_that_is_not_enough_says_so(capsys: pytest.CaptureFixture[str], mo
     vote |= {"token": "", "maker": ""}
     asked = {"side": "bitel", "agreement": "", "action": "reduce", "stations": 2, "consent": "approval", "needed": 1}
     asked |= {"approvers": [], "sign_in": False, "clauses": ["7.3"], "outage": {"kind": "none", "seconds": 0}}
+    asked |= {"stands_for": ""}
     contract = {"agreement": "bitel-sierra", "clause": "7.4"}
     others = vote | {"token": "t-1", "maker": "noc", "contracts": [contract], "gone": True}
     waits = {"run": "r-1", "requirements": [asked], "votes": [vote, others]}
@@ -306,6 +307,7 @@ def test_a_rule_is_shown_with_its_ladder_its_mode_and_its_record(
         "observed 12 alarms, of which a guard refused 2 and 3 cleared without it",
         "38% at least, with 95 % confidence",
         "settle seconds 30, interrupts no",
+        "a rule acts by itself (auto) once a person lets it: minka rules promote RULE --mode auto",
     ):
         assert words in text
 

@@ -39,3 +39,22 @@ async def test_a_check_of_an_empty_list_says_that_nothing_was_checked(look: str)
     result = await bench.work()
     assert result.outcome is Outcome.SUCCEEDED, result.detail
     assert "look: nothing was checked, since the list of names is empty" in result.detail
+
+
+async def test_a_station_to_which_no_step_applies_is_skipped_and_one_that_carries_it_is_unchanged() -> None:
+    never = LOCK.replace("register: locked}", "when: '{{ target.router }}'}")
+    bench = PlaybookBench(never)
+    result = await bench.work()
+    assert (result.outcome, result.outcome and result.outcome.good) == (Outcome.SKIPPED, True)
+    assert result.detail == "no step that changes a device applies (when: {{ target.router }})"
+    bench = PlaybookBench("  - {name: unlock, action: unlock-cell, with: {cells: all}}\n" + never)
+    result = await bench.work()
+    assert (result.outcome, result.detail) == (Outcome.UNCHANGED, "the device carries this already")
+
+
+async def test_an_expression_that_can_not_be_evaluated_is_a_failure_that_changed_nothing() -> None:
+    bench = PlaybookBench("  - {name: lock, action: lock-cell, with: {cells: ['{{ target.cells[7] }}']}}\n")
+    result = await bench.work()
+    assert result.outcome is Outcome.FAILED_SAFE
+    assert "step 'lock': " in result.detail
+    assert bench.lock == "UNLOCKED"

@@ -87,7 +87,17 @@ def test_a_good_one() -> None:
             "own.yaml:9: playbook.steps[0].with: : Value error, the default is not one of the choices",
         ),
         ('targets: "*"', 'targets: "*"\nstrategy: {soak: 604801}', "soak = '604801': from 0 to 604800 seconds, or an"),
-        ('targets: "*"', 'targets: "*"\nstrategy: {soak: long}', "soak = 'long': must be one expression"),
+        (
+            'targets: "*"',
+            'targets: "*"\nstrategy: {soak: 10m}',
+            "soak = '10m': must be seconds from 0 to 604800, or one",
+        ),
+        (
+            'when: "{{ seen.cells_on_air > 1 }}"',
+            "when: {{ seen }}",
+            'a text with {{ … }} needs quotes, as in "{{ cell }}"',
+        ),
+        ('["{{ cell }}"]', "[{{ cell }}]", 'a text with {{ … }} needs quotes, as in "{{ cell }}"'),
         (
             "    action: lock-cell\n    with: {cells",
             "    action: remove-nodes\n    undo: {action: notify, with: {text: x}}\n    with: {nodes",
@@ -161,6 +171,39 @@ def test_steps_that_are_wrong_are_not_said_to_be_missing() -> None:
 def test_all_problems_at_once() -> None:
     bad = GOOD.replace("read-state", "read").replace("{{ cell }}", "{{ x }}").replace("seen.cells", "nope.cells")
     assert len(problems(bad)) == 3
+
+
+def test_misspelt_fields_hide_no_other_mistake() -> None:
+    bad = GOOD.replace("targets", "tagets").replace("register:", "regster:").replace("{{ cell }}", "{{ cel }}")
+    bad = bad.replace("when:", "onlywhen:").replace("description: A playbook.", "description: A playbook.\nnothing: 1")
+    assert [(one.split(": ")[1].split(" = ")[0], one.split(": ", 2)[2]) for one in problems(bad)] == [
+        ("playbook.steps[0].regster", "no such field; did you mean 'register'?"),
+        ("playbook.steps[1].onlywhen", problems(GOOD.replace("when:", "onlywhen:"))[0].split(": ", 2)[2]),
+        ("playbook.nothing", problems(GOOD + "nothing: 1\n")[0].split(": ", 2)[2]),
+        ("playbook.tagets", "no such field; did you mean 'targets'?"),
+        ("playbook.steps[1].with.cells", "unknown name cel; did you mean 'cell'?"),
+    ]
+    read = GOOD.replace("register:", "regster:").replace("cells_on_air > 1", "cells_on_ai > 1")
+    assert any("seen has no cells_on_ai" in one for one in problems(read)), "the misspelt field was read as it is meant"
+
+
+@pytest.mark.parametrize(
+    ("targets", "parameter", "wrong"),
+    [
+        ('"*"', "station", True),
+        ('"{{ given }}"', "station", True),
+        ('"region={{ given }},!PE-*"', "region", True),
+        ('"{{ given }}"', "selector", False),
+        ('"region=cusco,{{ given }}"', "selector", False),
+        ('"router={{ given }}"', "router", False),
+        ('"device=*"', "router", False),
+        ('"*"\nrouters: true', "router", False),
+    ],
+)
+def test_an_action_of_routers_fits_no_targets_that_are_stations(targets: str, parameter: str, wrong: bool) -> None:
+    head = f"name: own\ndescription: A playbook.\nparameters:\n  given: {{type: {parameter}, description: Given.}}\n"
+    said = problems(f"{head}targets: {targets}\nsteps:\n  - {{name: switch, action: switch-router-path}}\n")
+    assert any("switch-router-path is for routers only, and the targets are stations" in one for one in said) is wrong
 
 
 def test_a_wrong_form_hides_no_wrong_action_or_input() -> None:

@@ -22,6 +22,7 @@ from controller.models.sharing import ActionClass, Consent
 from controller.nrm.apply import apply_edits
 from controller.nrm.profiles import root_spec
 from controller.plan import PlanOptions, administrative_state_change, undo_change
+from controller.runs.approval.clearance import missing
 from controller.runs.approval.consent import (
     Effect,
     RunOccasion,
@@ -271,6 +272,8 @@ def test_a_rule_needs_standing_consent_or_a_person() -> None:
         (HOST, ActionClass.RESTORE, Consent.APPROVAL),
         ("beta", ActionClass.RESTORE, Consent.NOTICE),
     }
+    (instead,) = (one for one in made.requirements if one.side == HOST)
+    assert missing(instead) == "waits for approval by 1 of host to restore beta, which gave no standing consent"
 
 
 def test_taking_service_away_needs_its_side() -> None:
