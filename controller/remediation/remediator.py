@@ -357,6 +357,7 @@ class Remediator:
         self, store: Store, alarm: Alarm, rule: Rule, network: Network
     ) -> tuple[_Stand, Repair | None, Refusal | None]:
         """The position of an alarm, the repair of the next rung (None after the last one), and the first no to it."""
+        _void_others(store, alarm, rule)
         stand = self._stand(store, alarm, rule, network)
         if stand.rung == len(rule.ladder):
             return stand, None, None
@@ -794,6 +795,17 @@ def _of_round(store: Store, alarm: Alarm, rule: str) -> list[Proposal]:
     """Proposals of a rule for an alarm since people were last notified of it."""
     since = alarm.escalated or alarm.raised
     return [one for one in store.rules.of_alarm(alarm.id) if one.rule == rule and one.at >= since]
+
+
+#: Why a question is void whose rule is another by now.
+_OTHER_RULE = "its rule changed since, or another rule answers the alarm"
+
+
+def _void_others(store: Store, alarm: Alarm, rule: Rule) -> None:
+    """End what another rule, or another version of this one, asked about an alarm; a yes to it counts no more."""
+    for one in store.rules.of_alarm(alarm.id):
+        if one.state in (ProposalState.ASKED, ProposalState.APPROVED) and one.digest != rule.digest:
+            store.rules.move(one, ProposalState.VOID, reason=_OTHER_RULE)
 
 
 def _narrowed(repair: Repair, latest: Proposal | None, network: Network) -> Repair:

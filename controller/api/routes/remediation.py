@@ -23,7 +23,17 @@ from controller.models.alarm import REMEDIATION_STOPPED, AlarmState
 from controller.models.errors import ConflictError, InputError, NotFoundError
 from controller.models.network import Network
 from controller.models.people import Permission, Person
-from controller.models.rule import EVERYWHERE, REGION, TENANT, Figures, Proposal, ProposalState, RuleGrant, RuleMode
+from controller.models.rule import (
+    EVERYWHERE,
+    REGION,
+    TENANT,
+    Figures,
+    Proposal,
+    ProposalState,
+    RuleGrant,
+    RuleMode,
+    likeness,
+)
 from controller.models.scalars import Identifier, Moment
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Store
@@ -31,7 +41,7 @@ from controller.remediation.backtest import Backtest, Backtested, RuleSummary, s
 from controller.remediation.breaker import Breaker, resume
 from controller.remediation.definitions import left_out
 from controller.remediation.guards import Limits
-from controller.remediation.rules import Rule, entries_in_force, read_rules, strange_names
+from controller.remediation.rules import Rule, entries_in_force, read_rules, rules_in_force, strange_names
 from controller.remediation.trust import promote
 from controller.store import open_store
 
@@ -345,4 +355,29 @@ def deny(
 
 
 def _answer(backend: Services, proposal_id: str, who: Person, reason: str, *, yes: bool) -> Proposal:
-    return backend.store.rules.answer(proposal_id, yes=yes, by=who.name, reason=reason)
+    said = backend.store.transaction(_answered, proposal_id, who, reason, yes=yes)
+    if isinstance(said, Proposal):
+        return said
+    raise ConflictError(said)
+
+
+def _answered(store: Store, proposal_id: str, who: Person, reason: str, *, yes: bool) -> Proposal | str:
+    """A proposal with the answer; or why it asks nothing any more, which is on record then."""
+    asked = store.rules.get(proposal_id)
+    why = _void_because(store, asked) if asked.state is ProposalState.ASKED else ""
+    if not why:
+        return store.rules.answer(proposal_id, yes=yes, by=who.name, reason=reason)
+    store.rules.move(asked, ProposalState.VOID, reason=why)
+    return f"{proposal_id} is void: {why}; see what is asked now"
+
+
+def _void_because(store: Store, asked: Proposal) -> str:
+    """Why a question is not asked any more: it was about a rule and an alarm as they were. Empty if it still is."""
+    digest = next((rule.digest for rule in rules_in_force(store) if rule.name == asked.rule), None)
+    if digest is None:
+        return f"rule {asked.rule} is not in force any more"
+    if digest != asked.digest:
+        return f"rule {asked.rule} changed since it asked"
+    alarm = store.alarms.get(asked.alarm)
+    changed = alarm.cleared is not None or asked.seen != likeness(alarm)
+    return f"alarm {alarm.id} changed since" if changed else ""

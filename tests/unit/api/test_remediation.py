@@ -14,6 +14,7 @@ from controller.models.alarm import AlarmReport, AlarmSource, PerceivedSeverity
 from controller.models.people import Role
 from controller.models.rule import Proposal, ProposalState, RuleMode, likeness
 from controller.ports.store import Page
+from controller.remediation.rules import rules_in_force
 from tests.support.callers import admit
 from tests.support.definitions import put_in_force
 from tests.unit.api.bench import ApiBench, open_bench
@@ -45,7 +46,7 @@ def asks(bench: ApiBench) -> str:
         alarm=alarm.id,
         station=alarm.station,
         rule="core-link-down",
-        digest="d",
+        digest=next(rule.digest for rule in rules_in_force(bench.store) if rule.name == "core-link-down"),
         rung=0,
         mode=RuleMode.ASK,
         playbook="recreate-core-endpoint",
@@ -160,6 +161,27 @@ async def test_a_noc_engineer_promotes_nothing_and_answers_what_is_asked(bench: 
         assert "it is approved" in again.json()["detail"]
 
 
+@pytest.mark.parametrize(("verb", "left"), [("approve", False), ("deny", False), ("approve", True)])
+async def test_a_question_of_an_older_version_of_a_rule_is_void_and_takes_no_answer(
+    bench: ApiBench, tmp_path: Path, verb: str, left: bool
+) -> None:
+    proposal = asks(bench)
+    text = (bench.app.state.services.settings.rules / "core-link-down.yaml").read_text()
+    (tmp_path / "rules").mkdir()
+    name = "another-rule" if left else "core-link-down"
+    newer = text.replace("name: core-link-down", f"name: {name}").replace("description: ", "description: By now, ")
+    (tmp_path / "rules" / f"{name}.yaml").write_text(newer)
+    put_in_force(bench.store, tmp_path / "rules")
+    answer = await bench.client.post(f"/v1/remediation/proposals/{proposal}/{verb}", json=WHY)
+    why = "rule core-link-down " + ("is not in force any more" if left else "changed since it asked")
+    assert answer.status_code == 409
+    assert answer.json()["detail"] == f"{proposal} is void: {why}; see what is asked now"
+    ended = bench.store.rules.get(proposal)
+    assert (ended.state, ended.reason, ended.by) == (ProposalState.VOID, why, "")
+    again = await bench.client.post(f"/v1/remediation/proposals/{proposal}/{verb}", json=WHY)
+    assert "it is void" in again.json()["detail"]
+
+
 async def test_nobody_says_yes_to_a_repair_of_what_changed_since(bench: ApiBench) -> None:
     proposal = asks(bench)
     alarm = bench.store.alarms.get(bench.store.rules.get(proposal).alarm)
@@ -172,4 +194,5 @@ async def test_nobody_says_yes_to_a_repair_of_what_changed_since(bench: ApiBench
     answer = await bench.client.post(f"/v1/remediation/proposals/{proposal}/approve", json=WHY)
     assert answer.status_code == 409
     assert "changed since" in answer.json()["detail"]
+    assert bench.store.rules.get(proposal).state is ProposalState.VOID
     assert (await bench.client.post("/v1/remediation/proposals/p-0/deny", json={})).status_code == 404

@@ -102,7 +102,9 @@ async def test_a_yes_to_another_version_of_a_rule_starts_nothing(bench: Bench) -
     for _ in range(3):
         await bench.round(scheduler)
     assert bench.runs() == []
-    assert [(one.state, one.playbook) for one in bench.store.rules.of_alarm(link.id)][-1] == (ProposalState.ASKED, "")
+    found = [(one.state, one.playbook, one.reason) for one in bench.store.rules.of_alarm(link.id)]
+    void = (ProposalState.VOID, "", "its rule changed since, or another rule answers the alarm")
+    assert found == [void, (ProposalState.ASKED, "", "")]
 
 
 async def test_a_rung_that_was_tried_counts_for_its_own_ladder_only(bench: Bench) -> None:
