@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from types import MappingProxyType
 from typing import Any
 
@@ -32,10 +33,6 @@ from controller.runs.approval.consent import (
     subject_of,
     together,
 )
-
-#: Classes of action in an order in which each needs at least what the ones before it need.
-_GRAVITY = (ActionClass.RESTORE, ActionClass.CONFIGURE, ActionClass.INTERRUPT, ActionClass.REDUCE)
-
 
 NONE_KNOWN: Mapping[str, ServiceLoss] = MappingProxyType({})
 
@@ -77,8 +74,7 @@ def playbook_constraints(
             beside = _outage(network, station, outages[station], lasts)
             effects.append(together(planned, beside) if change is not None else beside)
             continue
-        gravest = max((act.consent for act in acts), key=_GRAVITY.index, default=None)
-        if gravest is None:
+        if not acts:
             effects.append(planned)
             continue
         nodes = [*nodes_behind(network, station, ledger)]
@@ -86,7 +82,9 @@ def playbook_constraints(
             nodes += change.gained
         named = [act.cells for act in acts if act.cells is not None]
         about = frozenset[str]().union(*named) if len(named) == len(acts) else frozenset[str]()
-        beside = _effect(station, gravest, nodes, about, lasts)
+        # An agreement may be stricter about any class than about the others, so each is asked for.
+        classes = sorted({act.consent for act in acts})
+        beside = reduce(together, [_effect(station, one, nodes, about, lasts) for one in classes])
         effects.append(together(planned, beside) if change is not None else beside)
     asked = RunOccasion(
         subject=subject_of(loaded.digest, parameters, stations, plan.digest),
@@ -150,7 +148,7 @@ def _act(registry: Registry, step: Step | Undo, names: Mapping[str, Any], *, pla
 
 def _within(back: AskingAct, act: AskingAct | None) -> bool:
     """Whether undoing a step takes nothing from anybody that the step itself does not take."""
-    if act is None or _GRAVITY.index(back.consent) > _GRAVITY.index(act.consent):
+    if act is None or back.consent is not act.consent:
         return False
     if back.consent is ActionClass.INTERRUPT and act.action.takes is not None:
         return False  # The step may ask fewer than all tenants there.
@@ -188,23 +186,20 @@ def effect_of_act(
 def beyond(constraints: RunConstraints, effect: Effect) -> list[str]:
     """What an act would do to tenants that the run has not asked them for, in words; empty if it asked for all.
 
-    A class of action counts as asked for if a graver one was. Cells and tenants in ``RunConstraints.spared`` were not
-    asked.
+    Cells and tenants in ``RunConstraints.spared`` were not asked.
 
     Args:
         constraints: What the run was accepted under.
         effect: What is about to happen, by the values and states of now.
     """
     group, about = constraints.of(effect.station), constraints.about.get(effect.station, ())
-    asked: dict[str, int] = {}
-    for tenant, action in group.asks if group is not None else ():
-        asked[tenant] = max(asked.get(tenant, -1), _GRAVITY.index(action))
+    asked = frozenset(group.asks if group is not None else ())
     elsewhere = bool(about) and not (effect.cells and effect.cells <= {*about})
     where = f" at cell {', '.join(sorted(effect.cells))}" if effect.cells else ""
     return [
         f"{action} {tenant}{where}"
         for tenant, action in sorted(effect.asks)
-        if elsewhere or asked.get(tenant, -1) < _GRAVITY.index(action)
+        if elsewhere or (tenant, action) not in asked
     ]
 
 

@@ -75,9 +75,20 @@ def test_looking_asks_nobody() -> None:
     assert asked([step("read-state")]) == set()
 
 
-def test_the_gravest_class_of_all_steps_counts() -> None:
+def test_every_class_of_action_of_all_steps_counts() -> None:
     assert asked([UNLOCK]) == set()
     assert asked([UNLOCK, LOCK]) == BOTH
+    for consents in ({"restore": "approval"}, {"restore": "approval", "interrupt": "standing"}):
+        agreements = [one.model_dump(mode="json") for one in NET.agreements]
+        agreements[0]["consents"] = consents
+        net = samples.network(("alfa", "beta"), agreements=agreements)
+        strict = {("alfa", ActionClass.RESTORE)}
+        least = set() if "interrupt" in consents else {("alfa", ActionClass.INTERRUPT)}
+        assert asked([UNLOCK, LOCK], net) == {*strict, *least, ("beta", ActionClass.INTERRUPT)}, (
+            "each class is asked for"
+        )
+        back = {"undo": {"action": "unlock-cell", "with": {"cells": "all"}}}
+        assert asked([LOCK | back], net) == {*strict, *least, ("beta", ActionClass.INTERRUPT)}
     assert asked([LOCK], guards={"approvals": 1}) == {*BOTH, ("host", None)}
 
 
@@ -251,7 +262,7 @@ def test_whatever_values_turn_out_to_be_whom_a_step_interrupts_was_asked(
         ((("alfa", "interrupt"), ("beta", "interrupt")), (), (), []),
         ((("alfa", "interrupt"),), (), (), ["interrupt beta"]),
         ((("alfa", "interrupt"), ("beta", "configure")), (), ("L1",), ["interrupt beta at cell L1"]),
-        ((("alfa", "interrupt"), ("beta", "reduce")), (), (), []),
+        ((("alfa", "interrupt"), ("beta", "reduce")), (), (), ["interrupt beta"]),
         ((("alfa", "interrupt"),), ("N1",), ("N1",), []),
         ((("alfa", "interrupt"), ("beta", "interrupt")), ("N1",), ("L1", "N1"), ["interrupt alfa", "interrupt beta"]),
         ((("alfa", "interrupt"), ("beta", "interrupt")), ("N1",), (), ["interrupt alfa", "interrupt beta"]),
