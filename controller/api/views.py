@@ -467,7 +467,9 @@ class HostView:
         collections, judged = self._store.collections.find(names), _judged(self._store, names, self.clock)
         found, now = [], self.clock.now()
         for name in names:
-            record, health = records.get(name), healths.get(name)
+            record = records.get(name)
+            # What was seen of a station before it went out of service says nothing of it any more.
+            health = None if record is not None and record.retired is not None else healths.get(name)
             found.append(
                 DeviceView(
                     station=name,
@@ -744,7 +746,9 @@ class TenantView:
         """See ``View``."""
         seen, healths = self._sight(), self._store.healths.find(names)
         judged = _judged(self._store, names, self.clock)
-        return [TenantStation.of(seen, name, healths.get(name), judged.get(name)) for name in names]
+        out = {name for name, record in self._store.devices.find(names).items() if record.retired is not None}
+        known = {name: healths.get(name) for name in names if name not in out}
+        return [TenantStation.of(seen, name, known.get(name), judged.get(name)) for name in names]
 
     def functions(self, names: Sequence[str]) -> list[TenantFunction]:
         """See ``View``."""

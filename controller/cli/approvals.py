@@ -112,9 +112,14 @@ def _by_contract(vote: dict[str, Any]) -> list[str]:
     return [f"({one['agreement']}, clause {one['clause']})" for one in vote["contracts"]]
 
 
-def show_outlook(outlook: dict[str, Any], *, before: bool = False) -> None:
-    """Print what a run waits for; ``before`` it is requested, also say if nothing stands in its way."""
-    if before and not outlook["requirements"]:
+def show_outlook(outlook: dict[str, Any], *, before: bool = False, fails: bool = False) -> None:
+    """Print what a run waits for; ``before`` it is requested, also say if nothing stands in its way.
+
+    Of a run that ``fails`` before it changes anything, nobody knows what it would ask for once it does not.
+    """
+    if before and fails and not outlook["requirements"]:
+        out.print("who has to agree: not known, since a step would fail as it is; give what it names, and see again")
+    elif before and not outlook["requirements"]:
         out.print("who has to agree: only the person who asks for it")
     if outlook["requirements"]:
         out.print("who has to agree:")

@@ -98,7 +98,7 @@ def _show(device: dict[str, Any], kpis: Mapping[str, Any]) -> None:
         out.print(*_indicators(device["indicators"], kpis))
     health = device["health"]
     if health is None:
-        out.print("not checked yet")
+        out.print(f"out of service since {when(device['retired'])}" if device.get("retired") else "not checked yet")
         return
     read = f", last read {when(health['read'])}" if health.get("read") else ""
     reach = "reachable" if health["reachable"] else styled(f"unreachable{read}", "red")

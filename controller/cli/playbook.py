@@ -297,7 +297,8 @@ def show_rehearsal(said: Mapping[str, Any], *, every: bool = False) -> None:
         out.print("steps that are the same on many devices are one line here; for each device: --all")
     show_left_out(said["left_out"])
     show_findings(said["findings"])
-    show_outlook(said["outlook"], before=not said["refused"])
+    fails = any(step["fails"] for station in said["stations"] for step in station["steps"])
+    show_outlook(said["outlook"], before=not said["refused"], fails=fails)
     for reason in said["refused"]:
         out.print(styled("would be refused:", "red"), allowing(reason))
 

@@ -3,8 +3,8 @@
 A change takes the cells that it locks, deletes or unlocks, and those of the core links that it edits; a restart or an
 eviction takes those that go with it; a change of a router or function takes those behind it. It takes them as long as
 it acts: while its device transaction is open; while a cell that it locked stays so, until the job unlocks it or ends;
-and after a restart while the job waits for what it restarted. While a job soaks or waits for a person, it takes only the
-cells that it keeps locked.
+and after a restart while the job waits for what it restarted. While a job soaks or waits for a person, it takes only
+the cells that it keeps locked.
 """
 
 from __future__ import annotations

@@ -17,12 +17,17 @@ from controller.playbook.language.registry import Proposal, Registry, Remarks, U
 
 
 class StepPreview(Noun):
-    """What a step would do on a station; it causes no outage, or none that is known yet, unless it says so."""
+    """What a step would do on a station; it causes no outage, or none that is known yet, unless it says so.
+
+    Attributes:
+        fails: Whether it would fail as the station is now, so that the run would not come any further there.
+    """
 
     step: str
     action: str
     says: str
     outage: Outage = NO_OUTAGE
+    fails: bool = False
     diff: tuple[DiffRow, ...] = ()
 
 
@@ -68,12 +73,12 @@ class Previewer:
                 preview, output = await self._step(step, context, names)
             except DeviceError as error:
                 if not context.foreseen:
-                    found.append(StepPreview(step=step.name, action=step.action, says=f"would fail: {error.message}"))
+                    found.append(_failing(step, error))
                     break
                 preview = StepPreview(step=step.name, action=step.action, says="once it is there")
                 output = None
             except MinkaError as error:
-                found.append(StepPreview(step=step.name, action=step.action, says=f"would fail: {error.message}"))
+                found.append(_failing(step, error))
                 break
             found.append(preview)
             # Without an output yet, the name stays unknown to later expressions.
@@ -110,7 +115,7 @@ class Previewer:
             # After an earlier change of this dry run there is no state yet that could be read.
             later = context.applied or context.asked
             says = f"would check again; now: {said.reason}" if later else f"would fail now: {said.reason}"
-            return StepPreview(step=step.name, action=action.name, says=says), None
+            return StepPreview(step=step.name, action=action.name, says=says, fails=not later), None
         output = said.output if isinstance(said, Proposal) else said
         says = (said.remark if isinstance(said, Remarks) else "") or "; ".join(context.words) or "ok"
         if isinstance(said, Proposal):
@@ -126,4 +131,9 @@ class Previewer:
         wrong = [text for text in step.checks if not Expression(text).value({**names, OUTPUT: plain})]
         if wrong:
             says = f"check would fail: {wrong[0]}"
-        return StepPreview(step=step.name, action=action.name, says=says, outage=outage, diff=diff), plain
+        name, fails = action.name, bool(wrong)
+        return StepPreview(step=step.name, action=name, says=says, outage=outage, fails=fails, diff=diff), plain
+
+
+def _failing(step: Step, error: MinkaError) -> StepPreview:
+    return StepPreview(step=step.name, action=step.action, says=f"would fail: {error.message}", fails=True)

@@ -239,4 +239,4 @@ async def test_a_run_may_leave_out_what_is_held(system: PlaybookSystem) -> None:
     planned = system.own(targets=STATION, plan={}, steps=[{"name": "apply", "action": "apply-intent"}])
     alone = await planned.dry_run("own", {}, OnHold.SKIP)
     assert alone.left_out == {STATION: f"hold on {STATION}"}
-    assert alone.refused == (f"all devices are left out: {STATION}: hold on {STATION}",)
+    assert alone.refused == (f"the plan leaves all devices out: {STATION}: hold on {STATION}",)

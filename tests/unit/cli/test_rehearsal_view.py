@@ -12,7 +12,7 @@ from controller.cli.playbook import show_rehearsal
 def rehearsal(stations: int, says: str = "nothing to change on {}", **more: Any) -> dict[str, Any]:
     reach = {"stations": stations, "cells": stations * 3, "people": 70, "tenants": ["bitel"]}
     outlook = {"requirements": [], "votes": [], "tenants": [], "waits": {}, "overridden": ""}
-    step = {"step": "bring the tenant", "action": "apply-intent", "diff": []}
+    step = {"step": "bring the tenant", "action": "apply-intent", "fails": False, "diff": []}
     previews = [
         {"station": f"S{n:02}", "wave": n, "rank": 0, "steps": [{**step, "says": says.format(f"S{n:02}", n)}]}
         for n in range(stations)
@@ -43,6 +43,15 @@ def test_what_is_the_same_on_many_stations_is_one_line(capsys: pytest.CaptureFix
 def test_a_run_that_failures_do_not_stop_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     show_rehearsal(rehearsal(3, strategy={"policy": "station", "canary": 1, "stop_after": 1_000_000, "soak": 0}))
     assert "order: each station on its own; no failure stops it\n" in capsys.readouterr().out
+
+
+def test_whom_a_run_that_would_fail_asks_is_not_known(capsys: pytest.CaptureFixture[str]) -> None:
+    said = rehearsal(2)
+    said["stations"][1]["steps"][0] |= {"fails": True, "says": "would fail now: 13 nodes can go: name nodes=13"}
+    show_rehearsal(said)
+    shown = capsys.readouterr().out
+    assert "who has to agree: not known, since a step would fail as it is" in shown
+    assert "only the person who asks for it" not in shown
 
 
 def test_stations_of_which_a_step_says_another_thing_stay_apart(capsys: pytest.CaptureFixture[str]) -> None:
