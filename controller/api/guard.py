@@ -35,7 +35,7 @@ MOST = 32
 AT_ONCE, ALL_AT_ONCE = 1, 1
 #: Most requests at once for each path that needs no token: who sends more is no browser, probe or person.
 MOST_OPEN = 16
-#: Look-ups at once of credentials that were not valid lately, and how many of the valid ones are remembered.
+#: Look-ups at once of credentials that were not valid lately, and of each that was; how many of these are remembered.
 STRANGERS, _FRIENDS = 16, 4096
 #: Longest wait in seconds for another tenant's turn, or others' look-ups: what takes so long waits for the database.
 _PATIENCE = 5.0
@@ -117,11 +117,12 @@ class Guard:
 class _Door:
     """Looks credentials up, each time anew.
 
-    Those that were valid lately wait for nobody. All others share a few look-ups, since anybody can make them up.
+    Those that were valid lately have a few look-ups each. All others share a few, since anybody can make them up.
     """
 
     def __init__(self) -> None:
         self._friends: dict[str, None] = {}
+        self._looked_up: Counter[str] = Counter()
         self._strangers = asyncio.Semaphore(STRANGERS)
 
     async def admit(self, request: Request, limit: int) -> str:
@@ -131,21 +132,41 @@ class _Door:
             HTTPException: 401 without a known token, 413 for a large body, 429 if no look-up was free for some time.
         """
         given = looked_up(request)
-        credentials = digest(given)
-        if routed(request.scope) in OPEN or not given or credentials in self._friends:
+        if routed(request.scope) in OPEN or not given:
             return await _admit(request, limit)
-        try:
-            await asyncio.wait_for(self._strangers.acquire(), _PATIENCE)
-        except TimeoutError:
-            raise HTTPException(429, "too many unknown tokens are looked up: try again", {"Retry-After": "5"}) from None
-        try:
-            tenant = await _admit(request, limit)
-        finally:
-            self._strangers.release()
+        credentials = digest(given)
+        async with self._look_up(credentials):
+            try:
+                tenant = await _admit(request, limit)
+            except HTTPException as refusal:
+                if refusal.status_code == 401:
+                    self._friends.pop(credentials, None)
+                raise
         self._friends[credentials] = None
         if len(self._friends) > _FRIENDS:
             del self._friends[next(iter(self._friends))]
         return tenant
+
+    @asynccontextmanager
+    async def _look_up(self, credentials: str) -> AsyncIterator[None]:
+        """Wait for a look-up, unless these credentials were valid lately and are looked up a few times only."""
+        if credentials in self._friends and self._looked_up[credentials] < STRANGERS:
+            self._looked_up[credentials] += 1
+            try:
+                yield
+            finally:
+                self._looked_up[credentials] -= 1
+                if not self._looked_up[credentials]:
+                    del self._looked_up[credentials]
+            return
+        try:
+            await asyncio.wait_for(self._strangers.acquire(), _PATIENCE)
+        except TimeoutError:
+            raise HTTPException(429, "too many tokens are looked up: try again", {"Retry-After": "5"}) from None
+        try:
+            yield
+        finally:
+            self._strangers.release()
 
 
 class _Turns:

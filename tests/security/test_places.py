@@ -22,7 +22,7 @@ from controller.ports.store import Page
 from controller.runs.planning.planner import Planner
 from controller.store import people
 from tests.security.app_requests import ask
-from tests.support.callers import admit
+from tests.support.callers import ADMINISTRATOR, admit
 from tests.unit.api.bench import TINY, ApiBench, files_of, open_bench
 
 CALLERS = (("rosa", "andes"), ("raul", "andes"), ("tom", "condor"))
@@ -157,6 +157,47 @@ async def test_tokens_that_somebody_makes_up_hold_up_nobody_who_is_known(
         go.set()
     assert sorted([(await one).status for one in asked]) == [401] * STRANGERS + [429]
     assert await status(bench, "rosa") == 200
+
+
+async def test_a_token_that_was_valid_takes_no_more_than_its_look_ups(
+    bench: ApiBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither while it is valid, nor after it was revoked."""
+    go, usual, waiting = threading.Event(), bench.store.tokens.bearer, 0
+    busy = digest("token-of-rosa")
+
+    def slow(shown: str) -> Any:
+        nonlocal waiting
+        if shown == busy:
+            waiting += 1
+            go.wait(50)
+        return usual(shown)
+
+    for name in ("rosa", "tom"):
+        assert await status(bench, name) == 200
+    monkeypatch.setattr(guard, "_PATIENCE", 0.2)
+    monkeypatch.setattr(bench.store.tokens, "bearer", slow)
+    asked = [asyncio.create_task(ask(bench.app, "GET", "/v1/me", "token-of-rosa")) for _ in range(3 * STRANGERS)]
+    async with asyncio.timeout(50):
+        while sum(task.done() for task in asked) < STRANGERS:
+            await asyncio.sleep(0.05)
+    assert {task.result().status for task in asked if task.done()} == {429}
+    assert waiting == 2 * STRANGERS
+    assert await status(bench, "tom") == 200
+    for token in bench.store.tokens.find("rosa"):
+        bench.store.tokens.revoke(token.id, ADMINISTRATOR)
+    go.set()
+    assert {(await task).status for task in asked} == {401, 429}
+    waiting = 0
+    go.clear()
+    asked = [asyncio.create_task(ask(bench.app, "GET", "/v1/me", "token-of-rosa")) for _ in range(2 * STRANGERS)]
+    async with asyncio.timeout(50):
+        while sum(task.done() for task in asked) < STRANGERS:
+            await asyncio.sleep(0.05)
+    assert waiting == STRANGERS, "a refused token is nobody's any more"
+    go.set()
+    for task in asked:
+        await task
 
 
 @pytest.mark.parametrize("path", ["/healthz\n", "/open\tapi.json", "/healthz?", "/readyz#"])
