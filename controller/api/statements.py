@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from controller.access.disclosure import TenantIncident, tenant_kpis
@@ -42,7 +42,7 @@ _Made = tuple[tuple[str, ...], tuple[Sheet, ...]]
 
 
 def draft(store: Store, now: datetime, kind: StatementKind, tenant: str, month: str) -> Statement:
-    """Draft a statement from the record as it is.
+    """Draft a statement from the record as it is; names and time zone are those of the network last in the month.
 
     Raises:
         NotFoundError: There is no such tenant.
@@ -52,7 +52,10 @@ def draft(store: Store, now: datetime, kind: StatementKind, tenant: str, month: 
     span = span_of(network, month, now)
     if span.begin >= now:
         raise InputError(f"{month} has not begun in {network.header.timezone}")
-    known = _tenant_of(store, tenant, span, network)
+    then = [era.network for era in store.incidents.eras(span.begin, span.end)]
+    known = _tenant_of(tenant, [*reversed(then), network])
+    network = then[-1] if then else network
+    span = span_of(network, month, now)
     rules, sheets = _KINDS[kind](store, tenant, span)
     return Statement(
         kind=kind,
@@ -69,11 +72,9 @@ def draft(store: Store, now: datetime, kind: StatementKind, tenant: str, month: 
     )
 
 
-def _tenant_of(store: Store, tenant: str, month: Month, now: Network) -> Tenant:
-    """A tenant as the network had it last in a month, or has it now. Raises NotFoundError."""
-    eras = reversed(store.incidents.eras(month.begin, month.end))
-    had = (network.tenant_by_id.get(tenant) for network in (*(era.network for era in eras), now))
-    known = next((one for one in had if one is not None), None)
+def _tenant_of(tenant: str, networks: Iterable[Network]) -> Tenant:
+    """A tenant as the first of these networks has it. Raises NotFoundError."""
+    known = next((one for network in networks if (one := network.tenant_by_id.get(tenant)) is not None), None)
     if known is None:
         raise NotFoundError(f"the network has no tenant {tenant}, and had none in the month")
     return known

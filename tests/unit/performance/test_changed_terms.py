@@ -243,6 +243,18 @@ def test_an_agreement_that_moves_to_another_tenant_leaves_its_losses_behind(stor
     assert budget.allowed == pytest.approx(4 * 20 * 1440 * 0.01, abs=0.1)
 
 
+def test_a_time_zone_that_changes_later_moves_no_day_of_a_month_that_is_over(store: SqlStore) -> None:
+    def east(content: dict[str, Any]) -> None:
+        content["header"]["timezone"] = "America/La_Paz"
+
+    load(store, version())
+    count(store)
+    before = [said(store, kind) for kind in (StatementKind.VOLUME, StatementKind.SETTLEMENT, StatementKind.SLA)]
+    load(store, version(east), DAYS + 1)
+    count(store)
+    assert [said(store, one.kind) for one in before] == before
+
+
 def test_what_is_restored_late_is_late_under_one_promise(store: SqlStore) -> None:
     load(store, version())
     for hour, over in ((15 * 24 - 26, False), (15 * 24 + 1, True)):
