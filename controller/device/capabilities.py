@@ -25,9 +25,6 @@ from controller.ports.devices import Capabilities
 
 T = TypeVar("T")
 
-#: A station, or none where its hello says all; and its hello.
-_Key = tuple[str, tuple[str, ...]]
-
 _LIB = f"{{{YANG_LIBRARY}}}"
 _CAPABILITY = ":yang-library:"
 #: Parameters of the library's capability that identify its content.
@@ -35,7 +32,7 @@ _CONTENT = ("content-id=", "module-set-id=")
 #: Top-level containers of RFC 8525 and RFC 7895.
 _NEWER, _OLDER = "yang-library", "modules-state"
 #: Most servers to remember, and characters of what they announced: of all together, and of one.
-_MOST, _ROOM, _LARGEST = 4096, 1 << 27, 1 << 20
+_MOST, _ROOM, _LARGEST = 1 << 14, 1 << 27, 1 << 20
 #: Characters of a hello of which results are kept; real ones have less.
 _LONGEST_HELLO = 1 << 16
 
@@ -55,7 +52,7 @@ SendRequest = Callable[[Callable[[etree._Element], "Announced"], etree._Element]
 
 @dataclass(slots=True)
 class Announced:
-    """The modules of one kind of server, and the namespaces that it refused to read all the same.
+    """The modules of one server, and the namespaces that it refused to read all the same.
 
     Attributes:
         modules: Revision by namespace.
@@ -91,20 +88,39 @@ class Announced:
         return (f"{namespace}@{revision}" for namespace, revision in sorted(self.modules.items()))
 
 
-class KnownModules:
-    """The known modules of servers, so that a process reads each library once.
+@dataclass(slots=True)
+class _Modules:
+    """Modules and features that stations told in the same words, and how many of these are known."""
 
-    Servers with the same hello share an entry. Where the hello lists no modules, each station has one of its own. What
-    was not used for longest makes room, by number and by size.
+    modules: Mapping[str, str]
+    features: frozenset[tuple[str, str]]
+    size: int
+    stations: int = 0
+
+
+@dataclass(slots=True)
+class _Entry:
+    """The last that is known of one station: digests of its hello and of its modules."""
+
+    hello: bytes
+    content: bytes
+    announced: Announced
+
+
+class KnownModules:
+    """The known modules of servers, so that a process reads the library of each station once for each hello.
+
+    The words of a station count for that station alone, since a hello, and the content-id in it, are easily copied. So
+    each station is asked. Stations that tell the same share only the memory for it. Whatever was not used for longest
+    makes room, by number and by size.
 
     Args:
-        room: Most characters of all entries together; one that takes more than an eighth of it is not kept.
+        room: Most characters of all modules together; those of a station that take more than an eighth are not kept.
     """
 
     def __init__(self, room: int = _ROOM) -> None:
-        self._known: OrderedDict[_Key, Announced] = OrderedDict()
-        self._sizes: dict[_Key, int] = {}
-        self._own: dict[str, _Key] = {}
+        self._known: OrderedDict[str, _Entry] = OrderedDict()
+        self._contents: dict[bytes, _Modules] = {}
         self._room = room
         self._largest = min(_LARGEST, room // 8)
         self.size = 0
@@ -117,36 +133,50 @@ class KnownModules:
             hello: Its capability URIs.
             ask: Reads its library, if it is not known yet; may raise SessionLostError, which is passed on.
         """
+        digest = _digest(hello)
+        entry = self._known.get(station)
+        if entry is not None and entry.hello == digest:
+            self._known.move_to_end(station)
+            return entry.announced
         listed = listed_in(hello)
-        key = ("" if listed else station, hello)
-        known = self._known.get(key)
-        if known is not None:
-            self._known.move_to_end(key)
-        else:
-            found = await _library(hello, ask) if has_library(hello) else None
-            known = Announced(listed, bool(listed) and not has_library(hello), features_in(hello))
-            if found is not None:
-                known = Announced({**listed, **found.modules}, whole=True, features=known.features | found.features)
-            self._keep(key, known)
+        found = await _library(hello, ask) if has_library(hello) else None
+        known = Announced(listed, bool(listed) and not has_library(hello), features_in(hello))
+        if found is not None:
+            known = Announced({**listed, **found.modules}, whole=True, features=known.features | found.features)
+        self._keep(station, digest, known)
         return known
 
-    def _keep(self, key: _Key, known: Announced) -> None:
-        station, hello = key
-        if station:
-            self._drop(self._own.pop(station, None))
-        size = sum(map(len, hello)) + known.size
+    def _keep(self, station: str, hello: bytes, known: Announced) -> None:
+        self._drop(station)
+        size = known.size
         if size > self._largest:
             return
-        if station:
-            self._own[station] = key
-        self._known[key], self._sizes[key] = known, size
-        self.size += size
+        pairs = chain.from_iterable((*sorted(known.modules.items()), ("", ""), *sorted(known.features)))
+        digest = _digest(tuple(pairs))
+        told = self._contents.get(digest)
+        if told is None:
+            told = self._contents[digest] = _Modules(known.modules, known.features, size)
+            self.size += size
+        known.modules, known.features = told.modules, told.features
+        told.stations += 1
+        self._known[station] = _Entry(hello, digest, known)
         while self.size > self._room or len(self._known) > _MOST:
             self._drop(next(iter(self._known)))
 
-    def _drop(self, key: _Key | None) -> None:
-        if key is not None and self._known.pop(key, None) is not None:
-            self.size -= self._sizes.pop(key)
+    def _drop(self, station: str) -> None:
+        entry = self._known.pop(station, None)
+        if entry is None:
+            return
+        told = self._contents[entry.content]
+        told.stations -= 1
+        if not told.stations:
+            del self._contents[entry.content]
+            self.size -= told.size
+
+
+def _digest(words: tuple[str, ...]) -> bytes:
+    """A hash of words in their order, each with its length, so that no two lists run together."""
+    return hashlib.sha256("".join(f"{len(word)}:{word}" for word in words).encode(errors="surrogatepass")).digest()
 
 
 def _of(kept: Callable[..., T], hello: tuple[str, ...], *more: str) -> T:

@@ -195,34 +195,80 @@ async def test_equipment_and_measurements_are_asked_for_where_they_are() -> None
     assert (await session.equipment()).restarted is not None
 
 
-async def test_a_library_is_read_once_for_all_that_greet_alike_and_tell_their_modules() -> None:
+@pytest.mark.parametrize("name", ["netopeer2-2.4.5", "clixon-7.8"])
+async def test_a_library_is_read_once_from_each_station_however_they_greet(name: str) -> None:
     known = KnownModules()
-    for name, times in (("netopeer2-2.4.5", 1), ("clixon-7.8", 2)):
-        server = Server(hello_of(name), {TOP: ELEMENT, NEWER: yang_library(*NR)})
-        for station in ("PE-1", "PE-2", "PE-1"):
-            await (await session_with(server, known, station=station)).read()
-        assert server.asked.count(["yang-library"]) == times
+    server = Server(hello_of(name), {TOP: ELEMENT, NEWER: yang_library(*NR)})
+    first, second, again = [await session_with(server, known, station=one) for one in ("PE-1", "PE-2", "PE-1")]
+    for session in (first, second, again):
+        await session.read()
+    assert server.asked.count(["yang-library"]) == 2
+    one, other = await first._announced(), await second._announced()
+    assert one is await again._announced()
+    assert one is not other
+    assert one.modules is other.modules, "they tell the same, which is in memory once"
 
 
-async def test_a_server_that_greets_otherwise_each_time_takes_no_room_from_others() -> None:
+@pytest.mark.parametrize("last", [True, False], ids=["the liar answers last", "the liar answers first"])
+@pytest.mark.parametrize(
+    "lie", [yang_library(*NR, "urn:sysrepo:plugind"), yang_library(ns.MANAGED_ELEMENT)], ids=["one more", "some less"]
+)
+async def test_a_station_that_lies_about_its_modules_is_believed_of_itself_alone(lie: str, last: bool) -> None:
+    """The hello is the same, with the same content-id: anybody can copy it."""
+    known, hello = KnownModules(), (*hello_of("netopeer2-2.4.5"), f"{PLAIN[0]}?confirmed")
+    liar = await session_with(Server(hello, {TOP: ELEMENT, NEWER: lie}), known, station="PE-9")
+    honest = Server(hello, {TOP: ELEMENT, LIST: ALARMS, NEWER: yang_library(*NR, ns.ORAN_FM)})
+    session = await session_with(honest, known)
+    for one in (session, liar) if last else (liar, session):
+        await one.read()
+    alone = await session_with(honest)
+    await alone.read()
+    again = await session_with(honest, known)
+    assert [alarm.text for alarm in (await again.read()).alarms] == ["VSWR"]
+    for told in (session, again):
+        assert told.capabilities == alone.capabilities
+        assert (await told._announced()).modules == (await alone._announced()).modules
+    assert (await liar._announced()).modules != (await alone._announced()).modules
+
+
+async def test_alarms_that_one_station_refuses_are_asked_for_from_its_likes() -> None:
+    """Both announce their modules in their hello alone."""
+    known = KnownModules()
+    hello = (*PLAIN, *(f"{one}?module=m&revision=2026-01-01" for one in NR), ns.YANG_LIBRARY)
+    await (await session_with(Server(hello, {TOP: ELEMENT}), known, station="PE-9")).read()
+    honest = await session_with(Server(hello, {TOP: ELEMENT, LIST: ALARMS}), known)
+    assert [alarm.text for alarm in (await honest.read()).alarms] == ["VSWR"]
+
+
+async def test_a_server_that_announces_others_each_time_takes_no_room_from_others() -> None:
     known = KnownModules(room=1 << 20)
     good = Server(hello_of("clixon-7.8"), {TOP: ELEMENT, NEWER: yang_library(*NR)})
     await (await session_with(good, known, station="PE-1")).read()
     for number in range(40):
-        # One keeps to itself what it has no library for, the other lists all in its hello.
-        own = (*PLAIN, f"urn:x:{number}:{'x' * 50_000}")
-        listed = (*PLAIN, f"urn:m:{number}:{'x' * 50_000}?module=m&revision=2026-01-01")
-        for station, hello in (("PE-8", own), ("PE-9", listed)):
-            await (await session_with(Server(hello, {TOP: ELEMENT}), known, station=station)).read()
-            assert known.size <= 1 << 20
+        # One tells its modules in its library, the other in its hello.
+        told = (hello_of("clixon-7.8"), {TOP: ELEMENT, NEWER: yang_library(*NR, f"urn:x:{number}:{'x' * 50_000}")})
+        hello = (*PLAIN, f"urn:m:{number}:{'x' * 50_000}?module=m&revision=2026-01-01")
+        for station, server in (("PE-8", Server(*told)), ("PE-9", Server(hello, {TOP: ELEMENT}))):
+            await (await session_with(server, known, station=station)).read()
+            assert known.size < 200_000
         await (await session_with(good, known, station="PE-1")).read()
     assert good.asked.count(["yang-library"]) == 1, "its modules are known all the while"
-    assert sum(key[0] == "PE-8" for key in known._known) == 1, "one entry for each station"
+    assert (len(known._known), len(known._contents)) == (3, 3), "one entry for each station"
 
 
-async def test_what_takes_too_much_room_is_not_kept() -> None:
+async def test_whoever_was_not_read_for_longest_makes_room() -> None:
     known = KnownModules(room=1 << 20)
-    hello = (*PLAIN, f"urn:x:{'x' * 200_000}")
+    for number in range(40):
+        hello = (*PLAIN, f"urn:m:{number}:{'x' * 50_000}?module=m&revision=2026-01-01")
+        await (await session_with(Server(hello, {TOP: ELEMENT}), known, station=f"PE-{number}")).read()
+        assert known.size <= 1 << 20
+    assert [*known._known] == [f"PE-{number}" for number in range(20, 40)]
+    assert known.size == sum(told.size for told in known._contents.values())
+
+
+async def test_a_list_of_modules_that_takes_too_much_room_is_not_kept() -> None:
+    known = KnownModules(room=1 << 20)
+    hello = (*PLAIN, f"urn:x:{'x' * 200_000}?module=m")
     await (await session_with(Server(hello, {TOP: ELEMENT}), known)).read()
     assert (known.size, len(known._known)) == (0, 0)
     before = capabilities._offers.cache_info().currsize
