@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from simulators.generate.layout import Area, Mast
-from simulators.generate.places import Zone
+from simulators.generate.places import Region, Zone
 
 ROOT = "core-lima"
 _TOWN = 20_000  # inhabitants from which fibre reaches the mast
+_LIMA = (-12.0464, -77.0428)
 
 
 @dataclass(frozen=True)
@@ -20,16 +22,18 @@ class BackhaulRow:
     kind: str
     parent: str
     capacity_mbps: int
+    latitude: float | None = None
+    longitude: float | None = None
 
 
 def root() -> BackhaulRow:
     """The node in front of the tenants' cores."""
-    return BackhaulRow(ROOT, "fibre", "", 800_000)
+    return BackhaulRow(ROOT, "fibre", "", 800_000, *_LIMA)
 
 
-def region_hub(area: Area) -> BackhaulRow:
-    """The fibre node of the area's region."""
-    return BackhaulRow(f"fibre-{area.region.id}", "fibre", ROOT, 100_000)
+def region_hub(region: Region, masts: Iterable[Mast]) -> BackhaulRow:
+    """The fibre node of a region, at the mast of its largest town."""
+    return BackhaulRow(f"fibre-{region.id}", "fibre", ROOT, 100_000, *_at(_largest(masts)))
 
 
 def plan(area: Area) -> tuple[list[BackhaulRow], dict[str, str]]:
@@ -37,9 +41,10 @@ def plan(area: Area) -> tuple[list[BackhaulRow], dict[str, str]]:
 
     Towns hang on fibre; other masts on a microwave chain of up to three hops, the farther
     from the middle the deeper; in the jungle small places have a satellite link, which can't
-    carry what their radio could: what else there is carries the busy hour of all cells.
+    carry what their radio could: what else there is carries the busy hour of all cells. Nodes on
+    the ground stand at a mast: fibre at that of the largest town, microwave at the first of its hop.
     """
-    fibre = BackhaulRow(f"fibre-{area.id}", "fibre", f"fibre-{area.region.id}", 10_000)
+    fibre = BackhaulRow(f"fibre-{area.id}", "fibre", f"fibre-{area.region.id}", 10_000, *_at(_largest(area.masts)))
     satellite = BackhaulRow(f"satellite-{area.id}", "satellite", ROOT, 20)
     on: dict[str, str] = {}
     rest = []
@@ -53,11 +58,20 @@ def plan(area: Area) -> tuple[list[BackhaulRow], dict[str, str]]:
     nodes = [node for node in (fibre, satellite) if node.id in on.values()]
     parent = fibre.id if fibre in nodes else f"fibre-{area.region.id}"
     for hop, group in enumerate(_hops(rest), 1):
-        node = BackhaulRow(f"microwave-{area.id}-{hop}", "microwave", parent, 10_000 // 2 ** (hop - 1))
+        capacity = 10_000 // 2 ** (hop - 1)
+        node = BackhaulRow(f"microwave-{area.id}-{hop}", "microwave", parent, capacity, *_at(group[0]))
         nodes.append(node)
         parent = node.id
         on.update((mast.id, node.id) for mast in group)
     return nodes, on
+
+
+def _largest(masts: Iterable[Mast]) -> Mast:
+    return min(masts, key=lambda mast: (-mast.place.population, mast.id))
+
+
+def _at(mast: Mast) -> tuple[float, float]:
+    return mast.latitude, mast.longitude
 
 
 def _hops(masts: list[Mast]) -> list[list[Mast]]:

@@ -14,7 +14,7 @@ import yaml
 
 from simulators.generate import backhaul, contracts, layout, radio, relations, virtual
 from simulators.generate.layout import Area, Base, Mast
-from simulators.generate.places import read_places
+from simulators.generate.places import Region, read_places
 from simulators.host_keys import public_host_key
 
 #: Families of counters that simulated stations have beside those of 3GPP.
@@ -245,9 +245,12 @@ def _inventory(kept: list[Area], stations: list[StationRow]) -> dict[str, str]:
     nodes = {backhaul.ROOT: backhaul.root()}
     sites: list[SiteRow] = []
     routers: list[RouterRow] = []
+    masts: defaultdict[Region, list[Mast]] = defaultdict(list)
+    for area in kept:
+        masts[area.region].extend(area.masts)
     for area in kept:
         found, hangs_on = backhaul.plan(area)
-        hub = backhaul.region_hub(area)
+        hub = backhaul.region_hub(area.region, masts[area.region])
         nodes[hub.id] = hub
         nodes |= {node.id: node for node in found}
         first = {base.mast.id: base for base in reversed(area.bases)}
