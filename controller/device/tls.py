@@ -69,7 +69,8 @@ class TlsConnector:
 
     def _admit(self, side: _Side, target: DeviceTarget) -> Transport:
         """The session with the station, which is the pinned one."""
-        if target.certificate:
+        # Without an authority nothing else says who it is, so a target without either admits nobody.
+        if target.certificate or not target.authority:
             _compare(side.certificate, target.certificate)
         return Transport(target.station, self._patience)
 

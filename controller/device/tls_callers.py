@@ -12,11 +12,13 @@ import socket
 import ssl
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL, crypto
 from pydantic import SecretStr
@@ -35,7 +37,32 @@ _KEPT = 64
 #: Bytes that are taken from OpenSSL at once, and the most that one TLS record carries.
 _READ, _RECORD = 64 * 1024, 16 * 1024
 #: Errors of certificates that OpenSSL can read and the other parser can't.
-_UNREADABLE = (ValueError, TypeError, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType)
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+#: A caller is unknown while all of this costs us processor time, so each of it has a bound.
+#: Bytes that a caller may send before it is known; a chain of three certificates has 6 kB.
+_HEARD = 32 * 1024
+#: Bytes of the caller's own certificate (DER), names in it, and certificates in its chain.
+_SIZE, _NAMES, _CHAIN = 8 * 1024, 64, 5
+#: Bits of the modulus and of the exponent of an RSA key; a signature is checked in less than 1 ms then.
+_MODULUS, _EXPONENT = 8192, 32
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """How a station is known: by the fingerprint of its certificate, or by a name in it.
+
+    The kind keeps both apart, since whoever makes a certificate chooses its names: one may read like a fingerprint.
+    """
+
+    kind: Literal["certificate", "name"]
+    value: str
 
 
 class TlsCallers:
@@ -58,12 +85,14 @@ class TlsCallers:
         self._patience = patience
         self._authorities: dict[str, None] = {}
 
-    def expect(self, target: DeviceTarget) -> str:
+    def expect(self, target: DeviceTarget) -> Identity:
         """See ``Door.expect``."""
         if target.authority:
             # It may stay when no station has it any more, since each station is checked by its own.
             self._authorities[target.authority] = None
-        return target.certificate or canonical_host(target.address)
+        if target.certificate:
+            return Identity("certificate", target.certificate)
+        return Identity("name", canonical_host(target.address))
 
     def visit(self, expected: Mapping[Hashable, DeviceTarget], peer: str) -> TlsVisit:
         """See ``Door.visit``."""
@@ -89,14 +118,29 @@ class _Known:
                 found.append(authority)
         return tuple(found)
 
-    def caller(self, certificate: x509.Certificate) -> DeviceTarget | None:
-        """The station with a certificate: the one that is pinned, else the only one of its names."""
-        pinned = self._expected.get(fingerprint(certificate.public_bytes(Encoding.DER)))
+    def caller(self, certificate: crypto.X509) -> tuple[DeviceTarget | None, str]:
+        """The station with a certificate, and the fingerprint: the one that is pinned, else the only one of its names.
+
+        Nothing is verified yet; see ``doubt``.
+
+        Raises:
+            ValueError, TypeError: The certificate can't be read, or is too large.
+        """
+        der = crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate)
+        shown = fingerprint(der)
+        pinned = self._expected.get(Identity("certificate", shown))
         if pinned is not None:
-            return pinned
-        named = {one.station: one for name in _names(certificate) if (one := self._expected.get(name)) is not None}
+            return pinned, shown
+        if len(der) > _SIZE:
+            raise ValueError(f"it has {len(der)} bytes, and {_SIZE} are read")
+        named = {}
+        for name in _names(certificate.to_cryptography()):
+            one = self._expected.get(Identity("name", name))
+            # Nobody vouches for a name but an authority.
+            if one is not None and one.authority:
+                named[one.station] = one
         (only,) = named.values() if len(named) == 1 else (None,)
-        return only
+        return only, shown
 
     def doubt(self, target: DeviceTarget, leaf: crypto.X509, chain: Sequence[crypto.X509]) -> str:
         """Why the station's own authority does not vouch for its certificate, whoever else does; empty if it does.
@@ -153,8 +197,7 @@ class TlsVisit:
         self._tls = SSL.Connection(self._context)
         self._tls.set_app_data(self)
         self._tls.set_connect_state()
-        self._chain: dict[int, crypto.X509] = {}
-        self._errors: list[int] = []
+        self._heard = 0
         self.target: DeviceTarget | None = None
         self.refusal = ""
         with suppress(ssl.SSLWantReadError):
@@ -174,55 +217,65 @@ class TlsVisit:
 
     # ----------------------------------------------------------- who calls
 
-    def look_at(self, certificate: crypto.X509, error: int, depth: int, *, fine: bool) -> bool:
-        """Take one certificate of the caller's chain, from its root on; the last one says who calls.
+    def look_at(self, shown: Sequence[crypto.X509], error: int, depth: int, *, fine: bool) -> bool:
+        """Take what OpenSSL says of one certificate, from the root on; the first call says who is meant.
+
+        OpenSSL asks before it checks the first signature, so a caller that nobody knows costs none.
 
         Args:
-            certificate: The certificate.
-            error: What is wrong with it, by OpenSSL's number.
-            depth: Its distance from the caller's own.
-            fine: Whether this is all that there is to say of it.
+            shown: All certificates that the caller showed, its own first.
+            error: What is wrong with the certificate, by OpenSSL's number.
+            depth: The distance of the certificate from the caller's own.
+            fine: Whether nothing is wrong with it.
 
         Returns:
             Whether the handshake goes on.
         """
-        self._chain[depth] = certificate
-        if not fine:
-            self._errors.append(error)
-        if depth or not fine:
-            return True
         try:
-            self.refusal = self._identify(certificate)
+            if self.target is None:
+                self.refusal = self._identify(shown)
+            if self.target is not None and not self.refusal:
+                self.refusal = self._judge(self.target, shown, 0 if fine else error, depth)
         except AuthenticationError as refused:
             self.refusal = refused.message
         except _UNREADABLE as unreadable:
             self.refusal = f"its certificate can't be read: {unreadable}"
         return not self.refusal
 
-    def _identify(self, certificate: crypto.X509) -> str:
-        """Find out who calls, and show our certificate from now on; returns why not."""
-        shown = certificate.to_cryptography()
-        target = self._known.caller(shown)
+    def _identify(self, shown: Sequence[crypto.X509]) -> str:
+        """Find out who is meant; returns why nobody, or why its chain is not read."""
+        target, own = self._known.caller(shown[0])
         if target is None:
-            return f"no known station has the certificate {fingerprint(shown.public_bytes(Encoding.DER))}"
+            return f"no known station has the certificate {own}"
         self.target = target
-        if target.authority and (doubt := self._doubt(target, certificate)):
+        if target.certificate and target.certificate != own:
+            return f"its certificate {own} is another than the pinned one"
+        return _burden(shown)
+
+    def _judge(self, target: DeviceTarget, shown: Sequence[crypto.X509], error: int, depth: int) -> str:
+        """Whether the caller is the station that is meant; if so, show our certificate from now on."""
+        if target.authority and (error or not depth) and (doubt := self._doubt(target, shown, error)):
             return doubt
-        self._tls.set_context(self._known.ours(target))
+        if not (depth or error):
+            self._tls.set_context(self._known.ours(target))
         return ""
 
-    def _doubt(self, target: DeviceTarget, certificate: crypto.X509) -> str:
+    def _doubt(self, target: DeviceTarget, shown: Sequence[crypto.X509], error: int) -> str:
         """Why the authority's word does not count; empty if it does."""
-        if canonical_host(target.address) not in _names(certificate.to_cryptography()):
+        if canonical_host(target.address) not in _names(shown[0].to_cryptography()):
             return f"its certificate does not name {target.address}"
-        chain = [one for depth, one in self._chain.items() if depth]
-        said = self._known.doubt(target, certificate, chain) or "".join(f"error {one}" for one in self._errors[:1])
+        said = self._known.doubt(target, shown[0], shown[1:]) or (f"error {error}" if error else "")
         return said and f"{target.authority} does not vouch for its certificate: {said}"
 
     # ----------------------------------------------------------- between bytes
 
     def feed(self, data: bytes) -> None:
-        """See ``Side.feed``."""
+        """See ``Side.feed``; a caller that says too much before it is known is not listened to."""
+        if self.target is None:
+            self._heard += len(data)
+            if self._heard > _HEARD:
+                self.refusal = f"it sent more than {_HEARD} bytes before it was known"
+                return
         left = memoryview(data)
         while left:
             left = left[self._tls.bio_write(bytes(left)) :]
@@ -237,6 +290,8 @@ class TlsVisit:
 
     def do_handshake(self) -> None:
         """See ``Side.do_handshake``."""
+        if self.refusal:
+            raise ssl.SSLError(self.refusal)
         _asked(self._tls.do_handshake)
 
     def read(self, most: int) -> bytes:
@@ -276,6 +331,9 @@ def _names(certificate: x509.Certificate) -> frozenset[str]:
     """The names in a certificate: of hosts and addresses, and the serial number of the device (IEEE 802.1AR).
 
     The common name counts only where no host is named, as it does for stations that we connect to.
+
+    Raises:
+        ValueError, TypeError: It can't be read, or has too many names.
     """
     try:
         of_san = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -285,12 +343,31 @@ def _names(certificate: x509.Certificate) -> frozenset[str]:
     kinds = (NameOID.SERIAL_NUMBER,) if hosts else (NameOID.SERIAL_NUMBER, NameOID.COMMON_NAME)
     subject = [str(one.value) for kind in kinds for one in certificate.subject.get_attributes_for_oid(kind)]
     addresses = [str(one) for one in of_san.get_values_for_type(x509.IPAddress)]
+    if (count := len(hosts) + len(addresses) + len(subject)) > _NAMES:
+        raise ValueError(f"it has {count} names, and {_NAMES} are read")
     return frozenset(canonical_host(name) for name in (*hosts, *addresses, *subject))
 
 
-def _look(connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, ok: int) -> bool:
+def _burden(shown: Sequence[crypto.X509]) -> str:
+    """Why the chain of a caller costs too much to verify; empty if it does not."""
+    if len(shown) > _CHAIN:
+        return f"its chain has {len(shown)} certificates, and {_CHAIN} are read"
+    if not all(_is_light(one) for one in shown):
+        return f"a key in its chain is neither ECDSA, EdDSA nor RSA of at most {_MODULUS} bits with a small exponent"
+    return ""
+
+
+def _is_light(certificate: crypto.X509) -> bool:
+    key = certificate.to_cryptography().public_key()
+    if isinstance(key, rsa.RSAPublicKey):
+        return key.key_size <= _MODULUS and key.public_numbers().e.bit_length() <= _EXPONENT
+    return isinstance(key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey)
+
+
+def _look(connection: SSL.Connection, _certificate: crypto.X509, error: int, depth: int, ok: int) -> bool:
     visit: TlsVisit = connection.get_app_data()
-    return visit.look_at(certificate, error, depth, fine=bool(ok))
+    # OpenSSL keeps it before it verifies it, and it holds one certificate at least.
+    return visit.look_at(connection.get_peer_cert_chain() or (), error, depth, fine=bool(ok))
 
 
 def _client() -> SSL.Context:
@@ -308,6 +385,7 @@ def _context(authorities: tuple[SecretStr, ...]) -> SSL.Context:
     """The context in which calls begin."""
     context = _client()
     context.set_verify(SSL.VERIFY_PEER, _look)
+    context.set_verify_depth(_CHAIN)
     store = context.get_cert_store()
     assert store is not None
     store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)

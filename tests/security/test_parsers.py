@@ -237,7 +237,7 @@ def _certificate(raw: bytes) -> None:
     with suppress(crypto.Error):
         certificate = crypto.load_certificate(crypto.FILETYPE_ASN1, raw)
         door = TlsCallers(FakeSecrets({}), 30, 10)
-        assert not door.visit({}, "127.0.0.1").look_at(certificate, 0, 0, fine=True)
+        assert not door.visit({}, "127.0.0.1").look_at([certificate], 0, 0, fine=True)
 
 
 def certificates(chosen: random.Random) -> Iterator[bytes]:

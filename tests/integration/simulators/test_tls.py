@@ -124,6 +124,7 @@ async def test_notifications_over_tls(fleet: Fleet, devices: SshDevices) -> None
     ("change", "says"),
     [
         ({"certificate": f"sha256:{'00' * 32}"}, "another certificate than the pinned one"),
+        ({"certificate": "", "authority": ""}, "another certificate than the pinned one"),
         ({"certificate": "", "authority": "foreign-ca"}, "showed a certificate that is not accepted"),
         ({"certificate": "", "authority": "ca", "address": "localhost"}, "Hostname mismatch"),
     ],

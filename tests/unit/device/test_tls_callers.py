@@ -9,11 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given, settings
@@ -22,7 +23,7 @@ from OpenSSL import crypto
 from pydantic import ValidationError
 
 from controller.device.tls import fingerprint
-from controller.device.tls_callers import TlsCallers, TlsVisit
+from controller.device.tls_callers import Identity, TlsCallers, TlsVisit
 from controller.models.settings import Settings
 from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import FakeSecrets
@@ -152,6 +153,11 @@ def call(caller: Caller, *targets: DeviceTarget, secrets: FakeSecrets = SECRETS,
     """The visit of a caller, after both sides have said all that they have to say."""
     door = TlsCallers(secrets, 30, 10)
     visit = door.visit({door.expect(one): one for one in targets}, peer)
+    _talk(caller, visit)
+    return visit
+
+
+def _talk(caller: Caller, visit: TlsVisit) -> None:
     said = visit.opening
     assert said, "we speak first"
     for _ in range(6):
@@ -159,7 +165,6 @@ def call(caller: Caller, *targets: DeviceTarget, secrets: FakeSecrets = SECRETS,
         with suppress(ssl.SSLError):
             visit.do_handshake()
         said = visit.taken()
-    return visit
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -228,6 +233,16 @@ _UNKNOWN = f"no known station has the certificate {STATION.pinned}"
         (STATION, [replace(NAMED, client_certificate="noise")], "noise holds no certificate, or not its key"),
         (STATION, [replace(NAMED, client_certificate="certificate-without-key")], "or not its key"),
         (STATION, [replace(NAMED, authority="noise")], "noise holds no certificate"),
+        (STATION, [replace(NAMED, authority="")], "no known station has the certificate"),
+        # Names that read like the fingerprint of a station.
+        (made("x", serial=STATION.pinned), [PINNED], "no known station has the certificate"),
+        (made("x", hosts=[STATION.pinned]), [PINNED], "no known station has the certificate"),
+        (made("x", hosts=["S-0"]), [PINNED], "no known station has the certificate"),
+        (
+            made("S-0", ROOT, hosts=["S-0"], serial=STATION.pinned),
+            [replace(NAMED, certificate=STATION.pinned)],
+            "no known station has the certificate",
+        ),
     ],
     ids=lambda one: "",
 )
@@ -241,6 +256,81 @@ def test_whoever_else_calls_sees_nothing_of_us(
     assert caller.user == ""
     with pytest.raises(ssl.SSLError):
         visit._admit() if visit.target is None else visit.do_handshake()
+
+
+def test_a_pin_is_compared_however_the_station_was_found(tmp_path: Path) -> None:
+    both = replace(NAMED, certificate=STATION.pinned)
+    caller = Caller(made("S-0", ROOT, hosts=["S-0"]), tmp_path)
+    door = TlsCallers(SECRETS, 30, 10)
+    door.expect(both)
+    visit = door.visit({Identity("name", "s-0"): both}, PEER)
+    _talk(caller, visit)
+    assert "is another than the pinned one" in visit.refusal
+    assert caller.user == ""
+
+
+def _with_key_of(key: rsa.RSAPublicKey) -> Party:
+    """A caller with a known name, and an authority with that key in its chain."""
+    heavy = made("heavy", ROOT, signs=True)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(heavy.certificate.subject)
+        .issuer_name(ROOT.certificate.subject)
+        .public_key(key)
+        .serial_number(7)
+        .not_valid_before(_BEGIN)
+        .not_valid_after(_END)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(ROOT.key, hashes.SHA256())
+    )
+    return made("S-0", Party(certificate, heavy.key), hosts=["S-0"])
+
+
+_N = rsa.generate_private_key(65537, 2048).public_key().public_numbers().n
+
+
+@pytest.mark.parametrize(
+    ("party", "says"),
+    [
+        (
+            made("S-0", ROOT, hosts=["S-0", *(f"S-{index}" for index in range(1, 70))]),
+            "it has 70 names, and 64 are read",
+        ),
+        (made("S-0", ROOT, hosts=["S-0", *(f"{index:060}" for index in range(140))]), "bytes, and 8192 are read"),
+        (made("S-0", ROOT, hosts=["S-0", *(f"{index:060}" for index in range(600))]), "more than 32768 bytes before"),
+        (
+            replace(made("S-0", ROOT, hosts=["S-0"]), between=(ROOT.certificate,) * 5),
+            "has 6 certificates, and 5 are read",
+        ),
+        (_with_key_of(rsa.RSAPublicNumbers((1 << 2000) + 1, _N).public_key()), "a key in its chain is neither"),
+        (_with_key_of(rsa.RSAPublicNumbers(65537, (1 << 9000) + 1).public_key()), "a key in its chain is neither"),
+    ],
+    ids=lambda one: "",
+)
+def test_a_certificate_that_costs_too_much_is_not_read(party: Party, says: str, tmp_path: Path) -> None:
+    caller = Caller(party, tmp_path)
+    visit = call(caller, NAMED)
+    assert says in visit.refusal
+    assert caller.user == ""
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("signer", [MIDDLE, made("a", made("b", made("c", signs=True), signs=True), signs=True)])
+def test_no_signature_is_checked_for_a_caller_that_nobody_knows(
+    signer: Party, version: ssl.TLSVersion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenSSL reports each certificate after its signature, the first one before: it hears no then."""
+    heard: list[bool] = []
+    look_at = TlsVisit.look_at
+
+    def counted(visit: TlsVisit, *said: Any, fine: bool) -> bool:
+        heard.append(look_at(visit, *said, fine=fine))
+        return heard[-1]
+
+    monkeypatch.setattr(TlsVisit, "look_at", counted)
+    visit = call(Caller(made("S-9", signer, hosts=["S-9"]), tmp_path, version), NAMED)
+    assert "no known station has the certificate" in visit.refusal
+    assert heard == [False]
 
 
 def test_a_caller_outside_of_the_networks_of_our_certificate_does_not_see_it(tmp_path: Path) -> None:
@@ -302,7 +392,7 @@ def test_a_certificate_that_one_reader_takes_and_another_does_not_is_refused(cha
         return
     door = TlsCallers(SECRETS, 30, 10)
     visit = door.visit({door.expect(NAMED): NAMED}, PEER)
-    went_on = visit.look_at(certificate, 0, 0, fine=True)
+    went_on = visit.look_at([certificate], 0, 0, fine=True)
     assert went_on is (not visit.refusal)
     assert not went_on or bytes(der) == STATION.certificate.public_bytes(Encoding.DER)
 
