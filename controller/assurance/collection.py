@@ -28,7 +28,7 @@ from controller.models.errors import (
     NotFoundError,
     OversizedError,
 )
-from controller.models.measurement import DAY, Measured, Period
+from controller.models.measurement import DAY, Measured, Period, Unread
 from controller.models.network import Network
 from controller.performance.files import read_file
 from controller.performance.vocabulary import measured
@@ -48,6 +48,8 @@ _LEASE = timedelta(minutes=5)
 _SETTLE, _SPREAD = 60, 60
 #: Most files in a folder, and files of one station that are collected at a time.
 _MOST_FILES, _AT_A_TIME = 10_000, 100
+#: Periods of one station after which no further file is collected at a time: all are written in one transaction.
+_PERIODS_AT_A_TIME = 2_000
 #: Most bytes of files that are fetched at once, and of a file that is fetched alone; this bounds memory.
 _SMALL, _LARGE = 1 << 20, 32 << 20
 #: Stations whose data is put on record together, and files that are parsed at once.
@@ -130,6 +132,7 @@ class _Found:
     others: list[Measured] = field(default_factory=list)
     files: list[CollectedFile] = field(default_factory=list)
     unknown: Counter[str] = field(default_factory=Counter)
+    unread: Counter[str] = field(default_factory=Counter)
     again: list[str] = field(default_factory=list)
     reason: str = ""
     more: bool = False
@@ -145,6 +148,7 @@ class _Found:
         self.periods += mapped.periods
         self.others += mapped.others
         self.unknown += mapped.unknown
+        self.unread += mapped.unread
         return len(mapped.periods)
 
     def reaches(self, end: datetime) -> bool:
@@ -242,6 +246,8 @@ class Collector:
         except Exception:
             found.reason = "bug"
             log.exception("collection.bug", station=before.station)
+        if found.unread:
+            log.warning("collection.left_out", station=before.station, unread=dict(found.unread))
         self._found.append(found)
 
     async def _collect(self, target: DeviceTarget, found: _Found) -> None:
@@ -264,6 +270,9 @@ class Collector:
         wanted = [name for name in reversed(listed) if name not in known or name in found.before.again]
         found.more = len(wanted) > _AT_A_TIME
         for name in wanted[:_AT_A_TIME]:
+            if len(found.periods) >= _PERIODS_AT_A_TIME:
+                found.more = True
+                return
             await self._take_file(files, name, found)
 
     async def _take_file(self, files: DeviceFiles, name: str, found: _Found) -> None:
@@ -320,6 +329,7 @@ def _keep(store: Store, found: Sequence[_Found], now: datetime, seconds: int) ->
             store.measurements.miss(one.station, one.unknown)
     counts = Counter({("periods", name): number for name, number in taken._asdict().items()})
     late = now - timedelta(seconds=seconds + _SETTLE + _SPREAD)
+    counts["periods", "refused"] += sum(one.unread[Unread.GRANULARITY.value] for one in found)
     counts["periods", "late"] = sum(_span(period)[1] < late for one in found for period in one.periods)
     counts.update(("files_refused", file.error) for one in found for file in one.files if file.error)
     counts.update(("failures", one.reason) for one in found if one.reason)

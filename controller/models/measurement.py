@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import NamedTuple
 
 from pydantic import AwareDatetime
@@ -12,6 +14,44 @@ from controller.models.network import Noun
 #: Levels of measurements on record, in seconds: a period, an hour, a day and a month in the network's time zone. A day
 #: or month may be longer or shorter than this nominal length.
 QUARTER, HOUR, DAY, MONTH = 900, 3600, 86400, 31 * 86400
+#: Lengths of granularity periods, in seconds: those of TS 32.401 §5.2.1, and a day. No other length goes on record.
+GRANULARITIES = (300, QUARTER, 1800, HOUR, DAY)
+#: The largest magnitude of a value. No cell counts as much in a day, and no sum of such values ever overflows.
+LARGEST = 1e15
+
+
+class Unread(StrEnum):
+    """Why something of a granularity period is left out."""
+
+    NO_NUMBER = "no-number"
+    """A value is no number, and does not say either that there is none."""
+
+    IMPOSSIBLE = "impossible"
+    """A value is infinite or beyond ``LARGEST``, or a counter's that can't be negative is. Its period is suspect."""
+
+    GRANULARITY = "granularity"
+    """A period ends before it begins, or its length is not one of ``GRANULARITIES``."""
+
+
+#: Words for a value that is not there (TS 32.435 §4.1), in capitals.
+_NOTHING = ("", "NIL", "NULL", "NONE")
+
+
+def value_of(word: str) -> float | Unread | None:
+    """A value as a station wrote it; why it can't be read; or None where the station has none."""
+    text = word.strip()
+    try:
+        value = float(text)
+    except ValueError:
+        return None if text.upper() in _NOTHING else Unread.NO_NUMBER
+    if math.isnan(value) or "_" in text:
+        return Unread.NO_NUMBER
+    return value if is_possible(value) else Unread.IMPOSSIBLE
+
+
+def is_possible(value: float) -> bool:
+    """Whether a value is finite and not beyond ``LARGEST``."""
+    return abs(value) <= LARGEST
 
 
 class Period(Noun):
@@ -22,6 +62,7 @@ class Period(Noun):
         begin: By the station's clock, as is ``end``.
         suspect: Whether the station did not run for the whole period.
         values: Counters by measured object and name, as in ``RRC.ConnEstabAtt.mo-Data``.
+        unread: How many of its values were left out, by reason (``Unread``).
     """
 
     job: str
@@ -29,6 +70,13 @@ class Period(Noun):
     end: AwareDatetime
     suspect: bool = False
     values: dict[str, dict[str, float]] = {}
+    unread: dict[str, int] = {}
+
+    @property
+    def granularity(self) -> int:
+        """Its length in seconds if that is one of ``GRANULARITIES``, otherwise 0."""
+        seconds = round((self.end - self.begin).total_seconds())
+        return seconds if seconds in GRANULARITIES else 0
 
 
 class Subject(NamedTuple):

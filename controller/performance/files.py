@@ -6,7 +6,6 @@ it every entity, is refused. An error names the file and the element.
 
 from __future__ import annotations
 
-import math
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,13 +17,15 @@ from typing import Any, cast
 from lxml import etree
 
 from controller.models.errors import InputError
-from controller.models.measurement import DAY, Period
+from controller.models.measurement import DAY, Period, Unread, value_of
 from controller.models.untrusted import is_meant, visible
 
 #: Most bytes of a file, uncompressed.
 MOST_BYTES = 64 << 20
 #: Most values, measured objects and groups in a file: some hundreds of cells with a thousand counters each.
 _MOST_VALUES = 250_000
+#: Most periods in a file: a week of those of five minutes has 2,016, and each is looked up on record.
+_MOST_PERIODS = 2_100
 #: Most elements, most characters of all names of objects, and most members of a gzip file.
 _MOST_ELEMENTS, _MOST_LETTERS, _MOST_MEMBERS = 1_000_000, 16 << 20, 4096
 #: Most characters of a name, and of a list of names or values.
@@ -59,9 +60,9 @@ _UNIT_SECONDS = (86400, 3600, 60, 1)
 def read_file(name: str, content: Iterable[bytes], most_bytes: int = MOST_BYTES) -> list[Period]:
     """The granularity periods in a file, by job and time.
 
-    A file of several jobs, or of several periods, has several. A value that is not there (NIL, NULL, empty, no number)
-    is left out. A period is suspect if one of its values is, or if a counter of an object stands there twice and
-    differs.
+    A file of several jobs, or of several periods, has several. A value that is not there (NIL, NULL, empty) is left
+    out; one that can't be read is left out and counted (``Period.unread``). A period is suspect if one of its values
+    is, if one is impossible, or if a counter of an object stands there twice and differs.
 
     Args:
         name: Of the file, for errors.
@@ -324,8 +325,14 @@ class _Reader:
 
     def _add(self, name: str, word: str) -> None:
         self._spend()
-        value = _number(word)
+        value = value_of(word)
         if value is None:
+            return
+        if isinstance(value, Unread):
+            unread = self._current().unread
+            unread[value.value] = unread.get(value.value, 0) + 1
+            if value is Unread.IMPOSSIBLE:
+                self._mark_suspect()
             return
         values = self._current().values[self._group.object]
         if values.setdefault(name, value) != value:
@@ -341,12 +348,16 @@ class _Reader:
             self._periods[period.job, period.begin, period.end] = period.model_copy(update={"suspect": True})
 
     def _current(self) -> Period:
-        """The period of the current group; copies of it share its values."""
+        """The period of the current group; copies of it share its values, and the counts of unread ones."""
         assert self._group.span is not None
         begin, end = self._group.span
         key = self._group.job, begin, end
         if key not in self._periods:
-            self._periods[key] = Period.model_construct(job=key[0], begin=begin, end=end, suspect=False, values={})
+            if len(self._periods) == _MOST_PERIODS:
+                raise self.error(f"the file has more than {_MOST_PERIODS} periods")
+            self._periods[key] = Period.model_construct(
+                job=key[0], begin=begin, end=end, suspect=False, values={}, unread={}
+            )
         return self._periods[key]
 
 
@@ -369,15 +380,6 @@ def _seconds(duration: str) -> int:
     if match is None:
         return 0
     return sum(int(number or 0) * seconds for number, seconds in zip(match.groups(), _UNIT_SECONDS, strict=True))
-
-
-def _number(word: str) -> float | None:
-    """A finite number; None for anything else."""
-    try:
-        value = float(word)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and "_" not in word else None
 
 
 def _shown(text: str) -> str:

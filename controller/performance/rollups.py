@@ -61,7 +61,8 @@ class _Sum:
                     weights[subject] = weights.get(subject, 0.0) + covered
         if self._adds is not Aggregation.MEAN:
             return {subject: round(value, 6) for subject, value in found.items()}
-        return {subject: round(value / weights[subject], 6) for subject, value in found.items()}
+        # Spans that cover no time have no weight: the mean of these alone is unknown.
+        return {subject: round(value / weights[subject], 6) for subject, value in found.items() if weights[subject]}
 
 
 def _alike(spans: Sequence[tuple[Values, float]]) -> list[tuple[Values, float]]:

@@ -6,7 +6,6 @@ about becomes its ``Subject``. Causes are added up, but for those by which a cou
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter as Counts
 from collections.abc import Iterable, Mapping
@@ -16,7 +15,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from controller.models.measurement import Measured, Period, Subject, Values
+from controller.models.measurement import Measured, Period, Subject, Unread, Values, is_possible
 from controller.nrm.profiles import cell_of
 from controller.nrm.tree import path_of, steps
 
@@ -203,12 +202,14 @@ class MappedPeriods(NamedTuple):
         others: What it counted of cells of other stations, one for each of these and period.
         unknown: Values of counters that the vocabulary does not know, by name without subcounters.
         foreign: Measured objects that belong to another managed element, and are left out.
+        unread: What is left out, by reason (``Unread``): values, and for ``GRANULARITY`` periods.
     """
 
     periods: tuple[Measured, ...]
     others: tuple[Measured, ...]
     unknown: Counts[str]
     foreign: int
+    unread: Counts[str]
 
 
 def measured(
@@ -221,13 +222,17 @@ def measured(
 
     Both halves of an NR cell (NRCellDU, NRCellCU) are one cell, as in ``Health.cells``. Counters of objects inside of
     a cell, such as neighbour relations, are added up where the cell itself does not have them. A value that can't be,
-    such as a negative volume, is left out and makes its period suspect.
+    such as a negative volume or a sum beyond ``LARGEST``, is left out and makes its period suspect. A period whose
+    length is no granularity is left out as a whole.
     """
+    unread: Counts[str] = Counts()
     grouped: dict[tuple[datetime, int], list[Period]] = {}
     for period in periods:
-        seconds = round((period.end - period.begin).total_seconds())
-        if seconds > 0:
-            grouped.setdefault((period.begin.astimezone(UTC), seconds), []).append(period)
+        if period.granularity:
+            grouped.setdefault((period.begin.astimezone(UTC), period.granularity), []).append(period)
+            unread.update(period.unread)
+        else:
+            unread[Unread.GRANULARITY.value] += 1
     unknown: Counts[str] = Counts()
     found: list[Measured] = []
     of_others: list[Measured] = []
@@ -249,14 +254,15 @@ def measured(
         for name, counters in cells.finished().items():
             of, cell = (others or {}).get(name, (station, name))
             (own if of == station else by_station.setdefault(of, {}))[cell] = counters
-        suspect = cells.wrong or any(period.suspect for period in together)
+        unread[Unread.IMPOSSIBLE.value] += cells.wrong
+        suspect = cells.wrong > 0 or any(period.suspect for period in together)
         length: dict[str, Any] = {"begin": begin, "seconds": seconds, "suspect": suspect}
         found.append(Measured.model_construct(station=station, covered=float(seconds), cells=own, **length))
         of_others += [
             Measured.model_construct(station=of, covered=0.0, cells=theirs, **length)
             for of, theirs in by_station.items()
         ]
-    return MappedPeriods(tuple(found), tuple(of_others), unknown, foreign)
+    return MappedPeriods(tuple(found), tuple(of_others), unknown, foreign, +unread)
 
 
 @lru_cache(maxsize=1 << 17)
@@ -282,7 +288,8 @@ class _Cells:
         self._unknown = unknown
         self._own: dict[str, dict[str, Values]] = {}
         self._inside: dict[str, dict[str, Values]] = {}
-        self.wrong = False
+        #: Values that can't be.
+        self.wrong = 0
 
     def add(self, cell: str, inside: bool, values: Mapping[str, float]) -> None:
         """Add the values of one object. Of a cell's own objects the first counts; objects inside it are summed."""
@@ -306,8 +313,8 @@ class _Cells:
             read = _read(raw)
             if not read:
                 self._unknown[_family(raw)] += 1
-            elif not math.isfinite(value) or (value < 0 and not read[0].counter.negative):
-                self.wrong = True
+            elif not is_possible(value) or (value < 0 and not read[0].counter.negative):
+                self.wrong += 1
             else:
                 for one in read:
                     if one.part:
@@ -317,9 +324,15 @@ class _Cells:
         return {name: sums.get(name, {}) | wholes.get(name, {}) for name in dict.fromkeys((*wholes, *sums))}
 
     def finished(self) -> dict[str, dict[str, Values]]:
-        """Values by cell and counter."""
+        """Values by cell and counter, without sums that can't be."""
         cells = dict.fromkeys((*self._own, *self._inside))
-        return {cell: self._inside.get(cell, {}) | self._own.get(cell, {}) for cell in cells}
+        found = {cell: self._inside.get(cell, {}) | self._own.get(cell, {}) for cell in cells}
+        for counters in found.values():
+            for values in counters.values():
+                for subject in [one for one, value in values.items() if not is_possible(value)]:
+                    del values[subject]
+                    self.wrong += 1
+        return found
 
 
 def _combine(values: Values, counter: Counter, subject: Subject, value: float) -> None:

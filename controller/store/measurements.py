@@ -6,19 +6,21 @@ layout, which is on record once.
 
 from __future__ import annotations
 
+import math
 import operator
 import zlib
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import sha256
-from itertools import groupby, starmap
+from itertools import chain, groupby, starmap
 from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 import orjson
+import structlog
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -38,7 +40,17 @@ from sqlalchemy import (
 )
 
 from controller.models.many import first_names
-from controller.models.measurement import DAY, HOUR, MONTH, QUARTER, Measured, Subject, Values
+from controller.models.measurement import (
+    DAY,
+    GRANULARITIES,
+    HOUR,
+    MONTH,
+    QUARTER,
+    Measured,
+    Subject,
+    Values,
+    is_possible,
+)
 from controller.performance.kpis import EVERYBODY, CellCounts, CounterQuery, Subscribers, amount, cell_counts
 from controller.performance.rollups import rolled_up, span_of
 from controller.performance.vocabulary import Aggregation, counter_named
@@ -46,9 +58,11 @@ from controller.ports.store import Measurements, Sync, method
 from controller.ports.store.measurements import CollectedFile, Gap, StoredPeriods, UnknownCounter
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.networks import current_network
-from controller.store.queries import as_noun
+from controller.store.queries import as_noun, chunks
 from controller.store.repository import SqlRepository, reads, writes
 from controller.store.transaction import Tx
+
+log = structlog.get_logger()
 
 measurements = Table(
     "measurements",
@@ -109,8 +123,6 @@ unknown_counters = Table(
 
 #: Levels, finest first; each is worked out from finer ones.
 _LEVELS = (QUARTER, HOUR, DAY, MONTH)
-#: Accepted lengths of a period (TS 32.401 has 5, 15, 30 and 60 minutes), including those of roll-ups.
-_GRANULARITIES = (300, QUARTER, 1800, HOUR, DAY)
 #: How long after its end a span is worked out first, when nearly all files have come.
 _SETTLE = {QUARTER: timedelta(), HOUR: timedelta(minutes=20), DAY: timedelta(minutes=30), MONTH: timedelta(hours=2)}
 #: Periods that begin later than this from now come from a wrong clock.
@@ -125,6 +137,7 @@ _MOST_UNKNOWN, _LONGEST_NAME = 2_000, 120
 #: The name under which all other unknown counters are counted.
 _OTHERS = "(others)"
 _DIGEST = 16
+_NOT_FINITE = "a value of a measurement is not finite"
 #: Differing values of two periods that the audit trail shows.
 _SHOWN = 3
 #: Whole numbers below this are exact in JSON and as a float.
@@ -143,6 +156,7 @@ _Rows = Sequence[Row[Any]]
 _Sum = Callable[[Sequence[float]], float]
 #: The result that is made of the rows of a station and span.
 T = TypeVar("T", Measured, CellCounts)
+R = TypeVar("R")
 
 
 #: Layouts by their digest, which determines a layout for ever.
@@ -153,6 +167,12 @@ _MEASURED_AT = select(measurements).where(
     measurements.c.begin == bindparam("at", type_=Instant()),
     measurements.c.rolled.is_(False),
 )
+_MEASURED_OF = select(measurements).where(
+    measurements.c.level == bindparam("of"),
+    measurements.c.station == bindparam("one"),
+    measurements.c.begin.in_(bindparam("at", expanding=True, type_=Instant())),
+    measurements.c.rolled.is_(False),
+)
 _ROLLED_AT = select(measurements.c.station, measurements.c.covered).where(
     measurements.c.level == bindparam("of"),
     measurements.c.begin == bindparam("at", type_=Instant()),
@@ -160,7 +180,7 @@ _ROLLED_AT = select(measurements.c.station, measurements.c.covered).where(
 )
 _FIRST_STALE = select(func.min(stale.c.begin)).where(stale.c.level == bindparam("of"))
 _WHOLE = select(measurements.c.station, measurements.c.begin, measurements.c.seconds).where(
-    measurements.c.level.in_(_GRANULARITIES),
+    measurements.c.level.in_(GRANULARITIES),
     measurements.c.begin > bindparam("since", type_=Instant()),
     measurements.c.begin < bindparam("until", type_=Instant()),
     measurements.c.covered >= measurements.c.seconds,
@@ -195,7 +215,10 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
         by_level: dict[int, dict[_Key, list[Measured]]] = defaultdict(lambda: defaultdict(list))
         refused = 0
         for one in periods:
-            if one.begin > latest or not 0 < one.seconds <= DAY:
+            if one.begin > latest or one.seconds not in GRANULARITIES:
+                refused += 1
+            elif not all(map(is_possible, _values(one))):
+                log.error("measurement.refused", station=one.station, begin=one.begin, reason="impossible values")
                 refused += 1
             else:
                 by_level[one.seconds][one.station, one.begin.astimezone(UTC)].append(one)
@@ -283,7 +306,8 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
         asked = {"of": seconds, "since": begin, "until": end}
         rows = sorted(tx.rows(_BETWEEN, measurements.c.station, stations, **asked), key=_place)
         known = _described(tx, rows)
-        each = (_total(begin, end, list(own), known, choice) for _, own in groupby(rows, key=lambda row: row.station))
+        made = partial(_total, begin, end, choice)
+        each = (_of_whole(list(own), known, made) for _, own in groupby(rows, key=lambda row: row.station))
         return [one for one in each if one is not None]
 
     @reads
@@ -405,14 +429,30 @@ def _put(tx: Tx, level: int, wanted: Mapping[_Key, Sequence[Measured]], zone: Zo
 def _known(tx: Tx, level: int, wanted: Iterable[_Key]) -> dict[_Key, tuple[Measured, bool]]:
     """Those of these periods that are on record, and whether another one differed."""
     by_begin: dict[datetime, list[str]] = defaultdict(list)
+    by_station: dict[str, list[datetime]] = defaultdict(list)
     for station, begin in wanted:
         by_begin[begin].append(station)
+        by_station[station].append(begin)
+    read: Iterator[Iterator[Row[Any]]]
+    if len(by_begin) <= len(by_station):
+        column = measurements.c.station
+        read = (tx.rows(_MEASURED_AT, column, names, of=level, at=begin) for begin, names in by_begin.items())
+    else:  # Few stations have many periods, such as after a long time in which they could not be read.
+        read = (_of_station(tx, level, station, begins) for station, begins in by_station.items())
     found: dict[_Key, tuple[Measured, bool]] = {}
-    for begin, stations in by_begin.items():
-        rows = list(tx.rows(_MEASURED_AT, measurements.c.station, stations, of=level, at=begin))
+    for each in read:
+        rows = list(each)
         known = _described(tx, rows)
-        found |= {(row.station, row.begin): (_unpacked(row, known), row.differed) for row in rows}
+        for row in rows:
+            one = _of_whole([row], known, _ALL.together)
+            if one is not None:  # A damaged one is replaced by the one that comes now.
+                found[row.station, row.begin] = one, row.differed
     return found
+
+
+def _of_station(tx: Tx, level: int, station: str, begins: Sequence[datetime]) -> Iterator[Row[Any]]:
+    for some in chunks(begins):
+        yield from tx.execute(_MEASURED_OF, {"of": level, "one": station, "at": some})
 
 
 def _merged(first: Measured | None, second: Measured) -> tuple[Measured, str]:
@@ -486,7 +526,7 @@ def _save(tx: Tx, wanted: Iterable[tuple[Measured, int, bool, bool]]) -> None:
         described[digest] = packed, max(last, described[digest][1]) if digest in described else last
         row = {"station": one.station, "level": level, "begin": one.begin, "rolled": rolled, "seconds": one.seconds}
         row |= {"covered": one.covered, "suspect": one.suspect, "differed": differed}
-        rows.append(row | {"layout": digest, "content": zlib.compress(orjson.dumps(values))})
+        rows.append(row | {"layout": digest, "content": _packed(values)})
     if not rows:
         return
     known = {
@@ -522,6 +562,21 @@ def _flat(measured: Measured) -> tuple[_Layout, list[float]]:
         for subject in subjects
     ]
     return layout, [int(value) if value.is_integer() and abs(value) < _EXACT else value for value in values]
+
+
+def _packed(values: Sequence[float]) -> bytes:
+    """Values as they are kept.
+
+    Raises:
+        ValueError: One is not finite. JSON has no such number, and it would be lost.
+    """
+    if not all(map(math.isfinite, values)):
+        raise ValueError(_NOT_FINITE)
+    return zlib.compress(orjson.dumps(values))
+
+
+def _values(measured: Measured) -> Iterator[float]:
+    return chain.from_iterable(values.values() for counters in measured.cells.values() for values in counters.values())
 
 
 @lru_cache(maxsize=1024)
@@ -570,15 +625,58 @@ class _Choice(NamedTuple):
         return self.who.all or subject == Subject() or self.who.has(subject)
 
     def together(self, rows: _Rows, known: _Layouts) -> Measured:
-        """Merge rows of the same span."""
+        """Merge rows of the same span.
+
+        Raises:
+            _DamagedError: One can't be read.
+        """
         return _together([_unpacked(row, known, self) for row in rows])
 
 
 _ALL = _Choice()
 
 
+class _DamagedError(Exception):
+    """A row can't be read."""
+
+
+def _content(row: Row[Any], known: _Layouts) -> list[float]:
+    """Values of a row, in the order of its layout.
+
+    Raises:
+        _DamagedError: It can't be read.
+    """
+    try:
+        values: list[float] = orjson.loads(zlib.decompress(row.content))
+    except (zlib.error, orjson.JSONDecodeError) as error:
+        raise _DamagedError(str(error)) from error
+    if row.layout not in known or not isinstance(values, list) or None in values:
+        raise _DamagedError("a value is missing" if row.layout in known else "its layout is missing")
+    return values
+
+
+def _of_whole(rows: _Rows, known: _Layouts, make: Callable[[_Rows, _Layouts], R]) -> R | None:
+    """The result made of rows, without those that are damaged; None if all are."""
+    try:
+        return make(rows, known)
+    except _DamagedError:
+        whole = [row for row in rows if _is_whole(row, known)]
+        return make(whole, known) if whole else None
+
+
+def _is_whole(row: Row[Any], known: _Layouts) -> bool:
+    try:
+        _content(row, known)
+    except _DamagedError as error:
+        log.error(  # noqa: TRY400 (the reason says it all)
+            "measurement.damaged", station=row.station, level=row.level, begin=row.begin, reason=str(error)
+        )
+        return False
+    return True
+
+
 def _unpacked(row: Row[Any], known: _Layouts, choice: _Choice = _ALL) -> Measured:
-    values = orjson.loads(zlib.decompress(row.content))
+    values = _content(row, known)
     cells: dict[str, dict[str, Values]] = {}
     for cell, name, places in _places(row.layout, known[row.layout], choice):
         cells.setdefault(cell, {})[name] = {subject: float(values[place]) for subject, place in places}
@@ -626,9 +724,9 @@ class _Sums:
         if len(rows) > 1:
             return cell_counts(_ALL.together(rows, known), self._wanted)
         (row,) = rows
+        values = _content(row, known)
         if row.layout not in self._known:
             self._known[row.layout] = list(self._sums(known[row.layout]))
-        values = orjson.loads(zlib.decompress(row.content))
         cells = {cell: tuple([one and one(values) for one in sums]) for cell, sums in self._known[row.layout]}
         return CellCounts(row.station, row.begin, row.covered, cells)
 
@@ -674,8 +772,9 @@ def _page(
         rows = sorted(tx.rows(_BETWEEN, measurements.c.station, left[start : start + at_once], **asked), key=_place)
         known = _described(tx, rows)
         for key, group in groupby(rows, key=lambda row: (row.station, row.begin)):
-            if after is None or key > after:
-                found.append(make(list(group), known))
+            one = _of_whole(list(group), known, make) if after is None or key > after else None
+            if one is not None:
+                found.append(one)
         if len(found) >= limit:
             break
     return found
@@ -715,7 +814,7 @@ def _measuring(tx: Tx, begin: datetime, end: datetime) -> set[str]:
     return {station for level, since in spans for station in _counting(tx, since, end, level)}
 
 
-def _total(begin: datetime, end: datetime, rows: _Rows, known: _Layouts, choice: _Choice) -> Measured | None:
+def _total(begin: datetime, end: datetime, choice: _Choice, rows: _Rows, known: _Layouts) -> Measured | None:
     """All rows of a station as one, as ``rolled_up`` makes it; rows of the same layout are combined value by value."""
     station = rows[0].station
     if len({row.begin for row in rows}) < len(rows):  # Some rows were measured and some worked out.
@@ -724,18 +823,19 @@ def _total(begin: datetime, end: datetime, rows: _Rows, known: _Layouts, choice:
     by_layout: dict[bytes, list[Row[Any]]] = defaultdict(list)
     for row in rows:
         by_layout[row.layout].append(row)
-    return rolled_up(station, begin, end, (_added_up(own, known[own[0].layout], choice) for own in by_layout.values()))
+    return rolled_up(station, begin, end, (_added_up(own, known, choice) for own in by_layout.values()))
 
 
-def _added_up(rows: _Rows, layout: _Layout, choice: _Choice) -> Measured:
+def _added_up(rows: _Rows, known: _Layouts, choice: _Choice) -> Measured:
     """Combine rows of one layout, each counter in its own way: sum, maximum or mean."""
     weights = [row.covered for row in rows]
     covered = sum(weights)
-    columns = list(zip(*(orjson.loads(zlib.decompress(row.content)) for row in rows), strict=True))
+    columns = list(zip(*(_content(row, known) for row in rows), strict=True))
+    layout = known[rows[0].layout]
     cells: dict[str, dict[str, Values]] = {}
     for cell, name, places in _places(rows[0].layout, layout, choice):
-        known = counter_named(name)
-        adds = Aggregation.SUM if known is None else known.over_time
+        counter = counter_named(name)
+        adds = Aggregation.SUM if counter is None else counter.over_time
         cells.setdefault(cell, {})[name] = {
             subject: _joined(adds, columns[place], weights, covered) for subject, place in places
         }
@@ -783,16 +883,36 @@ def _roll_up(tx: Tx, level: int, begin: datetime, stations: Sequence[str], zone:
     before = {row.station: row.covered for row in tx.rows(_ROLLED_AT, measurements.c.station, stations, **asked)}
     done = []
     for station, own in groupby(rows, key=lambda row: row.station):
-        # Each finer level by itself: periods of 15 and of 30 minutes count the same events twice.
-        each = [
-            _total(begin, end, list(of_level), known, _ALL) for _, of_level in groupby(own, key=lambda row: row.level)
-        ]
-        now = [one for one in each if one is not None]
+        try:
+            whole = _worked_out(begin, end, list(own), known)
+        except Exception:
+            # It has no such span then; all other stations have theirs.
+            log.exception("measurement.not_rolled_up", station=station, level=level, begin=begin)
+            continue
         # If it covered more before, some of its finer rows were deleted since: data so late is ignored.
-        if now and before.get(station, 0.0) <= (whole := _together(now)).covered:
+        if whole is not None and before.get(station, 0.0) <= whole.covered:
             done.append((whole, level, True, False))
     _save(tx, done)
     _mark(tx, level, [(one.station, one.begin) for one, *_ in done], zone)
+
+
+def _worked_out(begin: datetime, end: datetime, rows: _Rows, known: _Layouts) -> Measured | None:
+    """One span of a station from all its finer rows; None if none of them can be read.
+
+    Each finer level by itself: periods of 15 and of 30 minutes count the same events twice.
+
+    Raises:
+        ValueError: A value is not finite.
+    """
+    made = partial(_total, begin, end, _ALL)
+    each = [_of_whole(list(of_level), known, made) for _, of_level in groupby(rows, key=lambda row: row.level)]
+    now = [one for one in each if one is not None]
+    if not now:
+        return None
+    whole = _together(now)
+    if not all(map(math.isfinite, _values(whole))):
+        raise ValueError(_NOT_FINITE)
+    return whole
 
 
 def _unworked(tx: Tx, level: int, now: datetime) -> datetime:

@@ -132,7 +132,7 @@ async def kpis_of(
         DeviceError: The station can't be read.
     """
     name = station or context.station
-    periods = await context.measurements(station)
+    periods = [one for one in await context.measurements(station) if one.granularity]
     now = (await context.equipment(station)).now
     if not periods:
         return Kpis(read=now, remark=f"{_UNMEASURED}: no indicator will be judged")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -11,9 +12,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+import structlog
+from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 
-from controller.models.measurement import DAY, HOUR, MONTH, QUARTER, Measured, Subject
+from controller.models.measurement import DAY, GRANULARITIES, HOUR, LARGEST, MONTH, QUARTER, Measured, Subject
 from controller.models.network import network_digest
 from controller.performance.kpis import EVERYBODY, CounterQuery, Subscribers, cell_counts
 from controller.ports.clock import VirtualClock
@@ -169,6 +172,94 @@ def test_clocks_that_are_wrong_leave_no_periods_behind(store: SqlStore, clock: V
     soon, later = period(clock.now() + timedelta(minutes=10)), period(clock.now() + timedelta(days=400))
     assert store.measurements.put([soon, later]) == StoredPeriods(new=1, refused=1)
     assert store.measurements.put([period(clock.now(), seconds=DAY + 1)]) == StoredPeriods(refused=1)
+
+
+def test_only_granularities_go_on_record(store: SqlStore, start: datetime) -> None:
+    odd = [period(start, seconds=seconds) for seconds in range(1, 2000, 7) if seconds not in GRANULARITIES]
+    known = [period(start, seconds=seconds) for seconds in GRANULARITIES]
+    assert store.measurements.put([*odd, *known]) == StoredPeriods(new=len(known), refused=len(odd))
+
+
+@pytest.mark.parametrize("value", [1e308, float("inf"), float("nan"), LARGEST * 2])
+async def test_a_value_that_can_not_be_harms_nobody(
+    store: SqlStore, clock: VirtualClock, start: datetime, value: float
+) -> None:
+    bad = period(start, station="B")
+    bad = bad.model_copy(update={"cells": {"1": {VOLUME: {BITEL: value}}}})
+    assert store.measurements.put([bad, period(start)]) == StoredPeriods(new=1, refused=1)
+    settle(store, clock)
+    assert [one.station for level in (QUARTER, HOUR, DAY) for one in every(store, level)] == ["A"] * 3
+
+
+def damage(store: SqlStore, station: str, content: bytes) -> None:
+    """Overwrite the values of a station's rows."""
+
+    def write(tx: Tx) -> None:
+        tx.execute(
+            update(measurements.measurements)
+            .where(measurements.measurements.c.station == station)
+            .values(content=content)
+        )
+
+    store.database.run(write)
+
+
+@pytest.mark.parametrize(
+    "content", [zlib.compress(b"[null,null,null,null]"), b"no zlib", zlib.compress(b"[1,")], ids=["null", "zlib", "cut"]
+)
+async def test_a_damaged_row_is_left_out_and_told_of_and_harms_nobody(
+    store: SqlStore, clock: VirtualClock, start: datetime, content: bytes
+) -> None:
+    store.measurements.put(period(start + n * QUARTERS, station=name) for name in "ABC" for n in range(4))
+    damage(store, "B", content)
+    asked = start, start + timedelta(days=1), QUARTER
+    with structlog.testing.capture_logs() as said:
+        assert [one.station for one in every(store)] == ["A"] * 4 + ["C"] * 4
+        assert [one.station for one in store.measurements.totals(*asked, "ABC")] == ["A", "C"]
+        volume = [CounterQuery(VOLUME)]
+        assert {one.station for one in store.measurements.amounts(*asked, "ABC", volume)} == {"A", "C"}
+        assert settle(store, clock) > 0
+    assert {(one["event"], one["station"]) for one in said} == {("measurement.damaged", "B")}
+    assert [one.station for one in every(store, DAY)] == ["A", "C"]
+    # The station's file is there still, and is read again.
+    assert store.measurements.put([period(start, station="B")]) == StoredPeriods(new=1)
+    settle(store, clock)
+    assert [one.station for one in every(store, DAY)] == ["A", "B", "C"]
+
+
+async def test_a_station_that_can_not_be_rolled_up_stops_no_other(
+    store: SqlStore, clock: VirtualClock, start: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.measurements.put(period(start, station=name) for name in "ABC")
+    made = measurements.rolled_up
+
+    def breaks(station: str, *rest: Any) -> Measured | None:
+        if station == "B":
+            raise ValueError("a bug")
+        return made(station, *rest)
+
+    monkeypatch.setattr(measurements, "rolled_up", breaks)
+    with structlog.testing.capture_logs() as said:
+        settle(store, clock)
+    assert [one.station for one in every(store, DAY)] == ["A", "C"]
+    assert {(one["event"], one["station"]) for one in said} == {("measurement.not_rolled_up", "B")}
+
+
+def test_many_periods_of_a_station_are_few_statements(
+    store: SqlStore, start: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = [period(start - timedelta(days=30) + n * QUARTERS) for n in range(600)]
+    statements = []
+    execute = Tx.execute
+
+    def counted(tx: Tx, *given: Any, **more: Any) -> Any:
+        statements.append(given)
+        return execute(tx, *given, **more)
+
+    monkeypatch.setattr(Tx, "execute", counted)
+    assert store.measurements.put(many) == StoredPeriods(new=600)
+    assert store.measurements.put(many) == StoredPeriods(repeated=600)
+    assert len(statements) < 60
 
 
 async def test_hours_and_days_follow_from_periods(store: SqlStore, clock: VirtualClock, start: datetime) -> None:

@@ -8,6 +8,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import structlog
 
 from controller.assurance.collection import CollectionSchedule, Collector, expected_end, next_due
 from controller.models.errors import DeviceRefusedError, SessionLostError
@@ -266,6 +267,30 @@ async def test_a_station_without_files_is_asked_for_its_latest_period(bench: Ben
     (found,) = bench.read()
     assert found.cells == {"1": {"RRC.ConnEstabAtt": {Subject(): 7.0}}}
     assert bench.store.collections.find()["S0"].missing == 1
+
+
+async def test_values_and_periods_that_can_not_be_are_left_out_and_told_of(bench: Bench) -> None:
+    files = bench[0].files
+    assert files is not None
+    bench.put(at("11:30"), attempts=float("inf"))
+    bench.put(at("11:45"), attempts=1e308)
+    bench.put(at("12:00"))
+    odd = b"".join(
+        b'<measInfo><job jobId="odd"/><granPeriod duration="PT%dS" endTime="2026-10-01T12:00:00Z"/></measInfo>' % length
+        for length in range(1, 200)
+    ).replace(b"</measInfo>", b'<measValue measObjLdn="ENBFunction=1,EUtranCellFDD=1"/></measInfo>')
+    name = name_of(at("12:00"))
+    files[name] = files[name].replace(b"</measData>", odd + b"</measData>")
+    with structlog.testing.capture_logs() as said:
+        await bench.later(60)
+    (told,) = [one for one in said if one["event"] == "collection.left_out"]
+    assert told["unread"] == {"impossible": 2, "granularity": 199}
+    assert bench.figure("periods", "refused") == 199
+    assert [(one.begin + QUARTER, one.suspect, bool(one.cells)) for one in bench.read()] == [
+        (at("11:30"), True, False),
+        (at("11:45"), True, False),
+        (at("12:00"), False, True),
+    ]
 
 
 async def test_nothing_is_collected_where_the_network_does_not_ask_for_it(bench: Bench) -> None:

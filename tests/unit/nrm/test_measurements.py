@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from lxml import etree
 
-from controller.models.measurement import Period
+from controller.models.measurement import HOUR, Period, Unread
 from controller.nrm.measurements import decode_measurements
 
 BEGIN, END = datetime(2026, 6, 15, 12, 0, tzinfo=UTC), datetime(2026, 6, 15, 12, 15, tzinfo=UTC)
@@ -43,6 +43,37 @@ def test_counters_are_read_by_object_and_what_is_no_number_is_left_out() -> None
         performance(TIMES, f"<object><name>Cell=1</name>{told}</object>", "<object><name>Cell=2</name></object>")
     )
     assert period.values == {"Cell=1": {"first": 1.5, "last": 2.0}, "Cell=2": {}}
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("inf", Unread.IMPOSSIBLE),
+        ("-inf", Unread.IMPOSSIBLE),
+        ("1e400", Unread.IMPOSSIBLE),
+        ("9" * 400, Unread.IMPOSSIBLE),
+        ("1e308", Unread.IMPOSSIBLE),
+        ("nan", Unread.NO_NUMBER),
+        ("1_000", Unread.NO_NUMBER),
+    ],
+)
+def test_a_value_that_can_not_be_read_is_left_out_with_its_reason(value: str, reason: Unread) -> None:
+    told = "".join(f"<counter><name>{n}</name><value>{v}</value></counter>" for n, v in (("odd", value), ("good", "1")))
+    (period,) = decode_measurements(performance(TIMES, f"<object><name>Cell=1</name>{told}</object>"))
+    assert (period.values, period.unread) == ({"Cell=1": {"good": 1.0}}, {reason.value: 1})
+    assert period.suspect is (reason is Unread.IMPOSSIBLE)
+
+
+def test_a_period_that_ends_before_it_begins_has_no_values() -> None:
+    told = "<object><name>Cell=1</name><counter><name>c</name><value>1</value></counter></object>"
+    backwards = "<begin-time>2026-06-15T12:15:00Z</begin-time><end-time>2026-06-15T12:00:00Z</end-time>"
+    (period,) = decode_measurements(performance(backwards, told))
+    assert (period.values, period.unread, period.granularity) == ({}, {Unread.GRANULARITY.value: 1}, 0)
+
+
+@pytest.mark.parametrize(("seconds", "granularity"), [(900, 900), (899.6, 900), (HOUR, HOUR), (901, 0), (7, 0), (0, 0)])
+def test_a_granularity_is_one_of_the_standard(seconds: float, granularity: int) -> None:
+    assert Period(job="1", begin=BEGIN, end=BEGIN + timedelta(seconds=seconds)).granularity == granularity
 
 
 def test_a_job_without_times_hides_no_other() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.models.errors import InputError
-from controller.models.measurement import Period
+from controller.models.measurement import LARGEST, Period, Unread
 from controller.performance import files
 from controller.performance.files import read_file
 
@@ -100,10 +100,35 @@ def test_the_managed_element_stands_once_in_a_name() -> None:
     assert set(one.values) == {CELL, "SubNetwork=1,ManagedElement=A"}
 
 
-@pytest.mark.parametrize("nothing", ["NIL", "NULL", "", "NaN", "INF", "none", "1_0"])
+@pytest.mark.parametrize("nothing", ["NIL", "NULL", "", "none"])
 def test_a_value_that_is_none_is_left_out(nothing: str) -> None:
     (one,) = read(measured(group(mean=nothing)))
-    assert one.values == {CELL: {"RRC.ConnMax": 7.0}}
+    assert (one.values, one.unread, one.suspect) == ({CELL: {"RRC.ConnMax": 7.0}}, {}, False)
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("NaN", Unread.NO_NUMBER),
+        ("1_0", Unread.NO_NUMBER),
+        ("n/a", Unread.NO_NUMBER),
+        ("INF", Unread.IMPOSSIBLE),
+        ("-1e400", Unread.IMPOSSIBLE),
+        ("1e308", Unread.IMPOSSIBLE),
+        ("1.1e15", Unread.IMPOSSIBLE),
+    ],
+)
+def test_a_value_that_can_not_be_read_is_left_out_with_its_reason(word: str, reason: Unread) -> None:
+    (one,) = read(measured(group(mean=word)))
+    assert (one.values, one.unread) == ({CELL: {"RRC.ConnMax": 7.0}}, {reason.value: 1})
+    assert one.suspect is (reason is Unread.IMPOSSIBLE)
+
+
+def test_a_file_has_so_many_periods_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_MOST_PERIODS", 3)
+    assert len(read(measured(*(group(job=str(n)) for n in range(3))))) == 3
+    with pytest.raises(InputError, match="the file has more than 3 periods"):
+        read(measured(*(group(job=str(n)) for n in range(4))))
 
 
 def test_the_same_twice_counts_once_and_what_differs_is_suspect() -> None:
@@ -249,7 +274,7 @@ def test_a_text_is_so_long_and_no_longer() -> None:
 
 
 names = st.sampled_from(["RRC.ConnMean", "RRC.ConnEstabAtt.mo-Data", "DRB.PdcpSduVolumeDL.716-06.9.1-00000A"])
-numbers = st.floats(allow_nan=False, allow_infinity=False) | st.none()
+numbers = st.floats(-LARGEST, LARGEST) | st.none()
 
 
 @given(

@@ -125,3 +125,11 @@ def test_what_is_told_finer_from_some_time_on_is_in_the_sum_of_all() -> None:
     used = {Subject(slice="1-000001"): 10.0, Subject(slice="1-000002"): 30.0}
     prbs = [period(0).model_copy(update={"cells": {"1": {"RRU.PrbUsedDl": one}}}) for one in (used, {Subject(): 60.0})]
     assert hour(*prbs).cells["1"]["RRU.PrbUsedDl"][Subject()] == 50, "means of all that there is at a time"
+
+
+def test_a_mean_of_spans_that_cover_no_time_is_unknown() -> None:
+    """A central unit counts for a station that was not measured itself in that quarter."""
+    load, busy = "RRU.PrbTotDl", "RRC.ConnMean"
+    own = period(0).model_copy(update={"cells": {"1": {load: {Subject(): 5.0}}}})
+    theirs = period(1, covered=0.0).model_copy(update={"cells": {"1": {busy: {Subject(): 3.0}}}})
+    assert hour(own, theirs).cells == {"1": {load: {Subject(): 5.0}, busy: {}}}

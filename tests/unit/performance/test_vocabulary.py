@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from controller.models.measurement import Measured, Period, Subject, parts
+from controller.models.measurement import LARGEST, Measured, Period, Subject, Unread, parts
 from controller.performance.vocabulary import ALIASES, COUNTERS, Aggregation, MappedPeriods, counter_named, measured
 
 BEGIN = datetime(2026, 10, 1, tzinfo=UTC)
@@ -137,6 +137,24 @@ def test_a_value_that_can_not_be_makes_the_period_suspect() -> None:
     one, _ = mapped(period({LTE: {"DRB.PdcpSduVolumeDl.716-06.9": -5.0, "CARR.AvgTxPwr": -5.0}}))
     assert one.suspect
     assert one.cells == {"1": {"CARR.AvgTxPwr": {Subject(): -5.0}}}
+
+
+@pytest.mark.parametrize("value", [1e308, LARGEST * 1.1, LARGEST * 0.6, float("inf"), float("nan")])
+def test_causes_never_add_up_to_more_than_there_can_be(value: float) -> None:
+    causes = {"RRC.ConnEstabAtt.mo-Data": value, "RRC.ConnEstabAtt.mt-Access": value, "RRC.ConnMean": 2.0}
+    whole = period({LTE: {}})
+    one, found = mapped(whole.model_copy(update={"values": {LTE: causes}}))
+    assert one.suspect
+    counters = {name: values for name, values in one.cells["1"].items() if values}
+    assert counters == {"RRC.ConnMean": {Subject(): 2.0}}
+    assert found.unread[Unread.IMPOSSIBLE] >= 1
+
+
+def test_a_length_that_is_no_granularity_is_left_out() -> None:
+    values = {LTE: {"RRC.ConnMean": 2.0}}
+    found = measured("A", [period(values), *(period(values, minutes=minutes) for minutes in (1, 7, 16, -15))])
+    assert [one.seconds for one in found.periods] == [900]
+    assert found.unread == {Unread.GRANULARITY: 4}
 
 
 def test_parts_are_never_counted_twice() -> None:
