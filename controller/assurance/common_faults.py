@@ -225,7 +225,8 @@ def _reached(network: Network, before: Health | None, now: Health) -> dict[_FarE
     cut_off = all(link.state is ServiceState.DOWN for link in there) and len({link.tenant for link in there}) > 1
     reached: dict[_FarEnd, bool] = {}
     unknown: set[_FarEnd] = set()
-    for link in () if cut_off and not frozenset.intersection(*remote.values()) else links:
+    at_one_end = bool(remote) and bool(frozenset.intersection(*remote.values()))
+    for link in () if cut_off and not at_one_end else links:
         for end in (ends[link.path], *(_FarEnd("", one) for one in remote[link.path])):
             if link.up:
                 reached[end] = True

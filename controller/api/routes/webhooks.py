@@ -96,13 +96,22 @@ class AlertmanagerAlert(BaseModel):
         return orjson.dumps(said | ended, option=orjson.OPT_SORT_KEYS).decode()
 
 
+def _at_most(number: int) -> int:
+    return min(number, _MOST_TRUNCATED)
+
+
+#: The largest number of truncated alerts that is believed. The alerts of a call count, whatever it says of others.
+_MOST_TRUNCATED = 1_000_000
+_Truncated = Annotated[int, Field(ge=0), AfterValidator(_at_most)]
+
+
 class AlertmanagerWebhook(BaseModel):
     """Alertmanager's webhook, version 4."""
 
     model_config = ConfigDict(extra="ignore")
 
     version: Literal["4"]
-    truncated_alerts: int = Field(default=0, ge=0, alias="truncatedAlerts")
+    truncated_alerts: _Truncated = Field(default=0, alias="truncatedAlerts")
     receiver: str = ""
     group_labels: dict[str, str] = Field(default={}, alias="groupLabels")
     alerts: list[AlertmanagerAlert]

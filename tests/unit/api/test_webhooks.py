@@ -264,6 +264,17 @@ def standing(bench: ApiBench) -> set[str]:
     return {one.specific_problem for one in alarms(bench) if one.state is AlarmState.RAISED}
 
 
+@pytest.mark.parametrize("number", [2**31, 2**63, 2**64, 2**70, 10**300])
+async def test_alerts_of_a_call_count_whatever_it_says_of_truncated_ones(bench: ApiBench, number: int) -> None:
+    await load(bench)
+    message = {"version": "4", "truncatedAlerts": number, "receiver": "minka", "alerts": [alert(alertname="First")]}
+    async with bench.with_token(WEBHOOK_TOKEN) as source:
+        for _ in range(2):
+            answer = await source.post("/v1/webhooks/alertmanager", json=message)
+            assert (answer.status_code, answer.json()["refused"]) == (200, {"truncated": 1_000_000})
+    assert standing(bench) == {"First"}
+
+
 async def test_alerts_that_were_cut_off_are_read_back(bench: ApiBench, monkeypatch: pytest.MonkeyPatch) -> None:
     await load(bench)
     await post(bench, alert(alertname="Over"), alert(alertname="Other", station="T-NR-1"), alert(alertname="First"))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from controller.assurance.common_faults import CommonFaults
+from controller.assurance.common_faults import CommonFaults, _reached
 from controller.intent.roots import root_of
 from controller.inventory.load import load_network
 from controller.models.alarm import Alarm, AlarmSource, AlarmState, ObjectClass, PerceivedSeverity
@@ -133,6 +133,15 @@ def test_stations_that_are_cut_off_from_every_tenant_say_nothing_of_a_core() -> 
     # Where there is one tenant only, its core may be what failed.
     checks = Checks()
     assert (CORE, "claro-mme", "CRITICAL") in checks.twice(HANGS, claro=DOWN)
+
+
+def test_a_station_whose_links_of_all_tenants_vanished_says_nothing_of_any() -> None:
+    links = tuple(
+        LinkHealth(path=f"/ManagedElement[S1]/EP_S1C[{one}-mme]", tenant=one, kind="S1C", state=DOWN, missing=True)
+        for one in ("claro", "entel")
+    )
+    now = Health(station="S1", at=AT, reachable=True, links=links)
+    assert _reached(network(), now, now) == {}
 
 
 def test_what_several_tenants_lead_to_and_lose_is_one_remote_end() -> None:
