@@ -1,8 +1,9 @@
 """Call home (RFC 8071): stations connect to us, and are NETCONF servers like any other from then on.
 
 A caller is identified by its host key or certificate alone, never by its address. A caller outside of its credential's
-networks gets no credential. Thousands may call at once, for example after a power cut: all connections are accepted,
-silent ones cost nothing, and few handshakes run at a time, so that open sessions keep working.
+networks gets no credential. Thousands may call at once, for example after a power cut: connections are accepted, silent
+ones cost nothing, and few handshakes run at a time, so that open sessions keep working. Anybody can call and say
+little: a handshake that proves nothing passes its turn on, and of those who proved nothing the oldest make room.
 
 SSH and TLS differ in their doors (``ssh_callers``, ``tls_callers``): who speaks first, and what identifies a caller.
 """
@@ -12,8 +13,8 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable, Mapping
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable, Iterable, Mapping
+from contextlib import ExitStack, asynccontextmanager, nullcontext
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -47,12 +48,18 @@ class Visit(Protocol):
     Attributes:
         target: The station that called; None until that is known.
         refusal: Why the caller is refused; empty while it is not.
+        proved: Whether the caller proved that it is the target: it has the private key.
         opening: What we say before the caller said anything.
     """
 
     target: DeviceTarget | None
     refusal: str
     opening: bytes
+
+    @property
+    def proved(self) -> bool:
+        """See above."""
+        ...
 
     async def greet(self, caller: socket.socket) -> tuple[Connection, Transport]:
         """Identify the caller, log in and exchange hellos; callers bound the time.
@@ -118,8 +125,10 @@ class CallHome:
         doors: Makes how stations call, by transport.
         timeout: Seconds for a handshake, log-in and hellos.
         arrived: Gets target, connection and greeted session of each station that called.
-        callers: Most connections that have sent nothing yet; a further one replaces the oldest.
+        callers: Most connections whose callers have not proved yet who they are; a further one replaces the oldest.
         at_once: Handshakes at a time.
+        proof: Seconds after which a handshake no longer counts as one of them, if the caller has not proved by then who
+            it is. A slow caller goes on beside them; one that says a byte and no more keeps nobody waiting.
         silence: Seconds within which a caller must send its first byte, if it speaks first.
         begun: Most calls at a time that we began with, since each costs 60 kB; others wait.
         patience: Seconds within which a caller must answer if we spoke first.
@@ -134,6 +143,7 @@ class CallHome:
         *,
         callers: int = 4096,
         at_once: int = 64,
+        proof: float = 2.0,
         silence: float = 20.0,
         begun: int = 1024,
         patience: float = 10.0,
@@ -148,7 +158,10 @@ class CallHome:
         self._patience = patience
         self._observations = observations or Observations()
         self._turns = asyncio.Semaphore(at_once)
-        self._silent: OrderedDict[asyncio.Task[None], None] = OrderedDict()
+        self._proof = proof
+        #: Callers from the oldest on, with their visits once they have spoken. Those who proved who they are may be
+        #: among them, and are passed over.
+        self._unproved: OrderedDict[asyncio.Task[None], Visit | None] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
         self._listeners: dict[str, socket.socket] = {}
         self._may_call: Callers = _the_same
@@ -215,13 +228,18 @@ class CallHome:
                 await asyncio.wait([loop.create_future()], timeout=_PAUSE)
                 continue
             task = self._start(self._answer(caller, str(peer[0]), transport))
-            self._silent[task] = None
-            if len(self._silent) > self._callers:
+            self._unproved[task] = None
+            if len(self._unproved) > self._callers:
                 self._drop_oldest()
 
     def _drop_oldest(self) -> None:
-        if self._silent:
-            self._silent.popitem(last=False)[0].cancel()
+        """Hang up on the oldest caller that has not proved who it is."""
+        while self._unproved:
+            task, visit = self._unproved.popitem(last=False)
+            if visit is None or not visit.proved:
+                log.info("device.caller_made_room", spoke=visit is not None, others=len(self._unproved))
+                task.cancel()
+                return
 
     async def _answer(self, caller: socket.socket, peer: str, transport: str) -> None:
         me = asyncio.current_task()
@@ -234,8 +252,9 @@ class CallHome:
                 async with asyncio.timeout(self._patience if expected.door.we_begin else self._silence):
                     visit = await self._begin(expected, caller, peer)
                     await _speaks(caller)
-                self._silent.pop(me, None)
-                async with self._turns:
+                result = "refused"
+                self._unproved[me] = visit
+                async with self._turn(visit):
                     await self._look_who_may_call()
                     result = await self._let_in(visit, caller, peer, transport)
         except TimeoutError:
@@ -244,8 +263,20 @@ class CallHome:
             log.info("device.caller_broke_off", peer=peer, reason=str(error))
         finally:
             self._observations.count("minka_calls_total", transport, result)
-            self._silent.pop(me, None)
+            self._unproved.pop(me, None)
             caller.close()
+
+    @asynccontextmanager
+    async def _turn(self, visit: Visit) -> AsyncIterator[None]:
+        """A turn for a handshake, which passes on to the next one unless the caller proves in time who it is."""
+        with ExitStack() as turn:
+            await self._turns.acquire()
+            turn.callback(self._turns.release)
+            late = asyncio.get_running_loop().call_later(self._proof, _unless_proved, visit, turn.close)
+            try:
+                yield
+            finally:
+                late.cancel()
 
     async def _begin(self, expected: _Expected, caller: socket.socket, peer: str) -> Visit:
         visit = expected.door.visit(expected.by_identity, peer)
@@ -269,6 +300,11 @@ class CallHome:
         assert visit.target is not None
         self._arrived(visit.target, connection, session)
         return "accepted"
+
+
+def _unless_proved(visit: Visit, do: Callable[[], None]) -> None:
+    if not visit.proved:
+        do()
 
 
 async def _speaks(caller: socket.socket) -> None:

@@ -55,6 +55,11 @@ class SshVisit(LightClient):
         self.target: DeviceTarget | None = None
         self.refusal = ""
 
+    @property
+    def proved(self) -> bool:
+        """See ``Visit.proved``; a host key and the signature made with it come in one message."""
+        return self.target is not None and not self.refusal
+
     async def greet(self, caller: socket.socket) -> tuple[asyncssh.SSHClientConnection, Transport]:
         """See ``Visit.greet``."""
         connection = await asyncssh.connect(

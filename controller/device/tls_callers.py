@@ -185,6 +185,7 @@ class TlsVisit:
     Attributes:
         target: The station that called; None until its certificate was seen.
         refusal: Why the caller is refused.
+        proved: Whether the caller is the target: its certificate holds, and it signed with its private key.
         opening: The beginning of the handshake.
     """
 
@@ -200,6 +201,7 @@ class TlsVisit:
         self._heard = 0
         self.target: DeviceTarget | None = None
         self.refusal = ""
+        self.proved = False
         with suppress(ssl.SSLWantReadError):
             self.do_handshake()
         self.opening = self.taken()
@@ -213,6 +215,7 @@ class TlsVisit:
     def _admit(self) -> Transport:
         if self.target is None:
             raise ssl.SSLError(self.refusal or "the caller showed no certificate")
+        self.proved = True
         return Transport(self.target.station, self._patience)
 
     # ----------------------------------------------------------- who calls

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import resource
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -244,6 +244,79 @@ async def test_the_oldest_silent_callers_make_room() -> None:
             await asyncio.sleep(0.01)
     assert [reader.at_eof() for reader, _ in held[30:]].count(True) <= 1
     for _, writer in held:
+        writer.close()
+    await home.close()
+
+
+async def one_byte_callers(port: int, count: int) -> list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Callers that say one byte, and nothing more."""
+    held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(count)]
+    for _, writer in held:
+        writer.write(b"S")
+    return held
+
+
+async def test_callers_that_say_one_byte_keep_no_station_out() -> None:
+    """They fill all turns ten times over, and none of them is hung up on before the station is in."""
+    taken: list[str] = []
+    home = CallHome(doors(), 600, lambda known, *_: taken.append(known.station), at_once=4, proof=0.05)
+    port = home.listen("127.0.0.1", 0)
+    home.expect(target("S-0"))
+    held = await one_byte_callers(port, 40)
+    await until(home._turns.locked)
+    async with Fleet(made_network(1), FleetSettings(homes=[Home("127.0.0.1", port)])):
+        await until(lambda: bool(taken))
+    assert len(home._unproved) == len(held)
+    for _, writer in held:
+        writer.close()
+    await home.close()
+
+
+async def test_the_oldest_callers_that_prove_nothing_make_room() -> None:
+    home = CallHome(doors(), 600, lambda *_: None, callers=20, at_once=4)
+    held = await one_byte_callers(home.listen("127.0.0.1", 0), 50)
+    async with asyncio.timeout(30):
+        for reader, _ in held[:30]:
+            while await reader.read(100):
+                pass
+    assert len(home._unproved) == 20
+    for _, writer in held:
+        writer.close()
+    await home.close()
+
+
+class _Proven:
+    """A visit, and the door of it: the caller has proved who it is, and takes its time then."""
+
+    refusal, opening, proved, we_begin = "", b"", True, False
+
+    def __init__(self) -> None:
+        self.target: DeviceTarget | None = None
+        self.greeted = 0
+
+    def expect(self, target: DeviceTarget) -> str:
+        return target.station
+
+    def visit(self, expected: Mapping[Hashable, DeviceTarget], peer: str) -> _Proven:
+        return self
+
+    async def greet(self, caller: socket.socket) -> Any:
+        self.greeted += 1
+        await asyncio.Event().wait()
+
+
+async def test_who_proved_who_it_is_keeps_its_turn_and_makes_no_room() -> None:
+    door = _Proven()
+    home = CallHome({"ssh": lambda: cast("Door", door)}, 600, lambda *_: None, callers=2, at_once=1, proof=0.01)
+    port = home.listen("127.0.0.1", 0)
+    held = await one_byte_callers(port, 1)
+    await until(lambda: door.greeted == 1)
+    silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(5)]
+    async with asyncio.timeout(30):
+        for reader, _ in silent[:3]:
+            assert await reader.read() == b""
+    assert (home._turns.locked(), held[0][0].at_eof()) == (True, False)
+    for _, writer in held + silent:
         writer.close()
     await home.close()
 

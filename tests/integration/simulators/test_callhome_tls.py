@@ -255,6 +255,31 @@ async def test_callers_that_never_answer_give_their_places_back() -> None:
     await home.close()
 
 
+async def test_callers_that_say_one_byte_keep_no_station_out() -> None:
+    """They fill all turns ten times over, and none of them is hung up on before the station is in."""
+    taken: list[str] = []
+    home = CallHome(
+        {"tls": lambda: TlsCallers(SECRETS, 30, 10)},
+        600,
+        lambda known, *_: taken.append(known.station),
+        at_once=4,
+        proof=0.05,
+        patience=600,
+    )
+    port = home.listen(SOURCE, 0, transport="tls")
+    home.expect(target("S-0"))
+    held = [await asyncio.open_connection(SOURCE, port) for _ in range(40)]
+    for _, writer in held:
+        writer.write(b"\x16")
+    await until(home._turns.locked)
+    async with calling(port):
+        await until(lambda: bool(taken))
+    assert len(home._unproved) == len(held)
+    for _, writer in held:
+        writer.close()
+    await home.close()
+
+
 def _alert() -> bytes:
     return b"\x15\x03\x03\x00\x02\x02\x28"
 
