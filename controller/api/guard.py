@@ -20,6 +20,7 @@ from controller.api.pages import PATHS
 from controller.api.problems import VES, answer, problem_of, to
 from controller.api.services import Services
 from controller.models.errors import MinkaError
+from controller.models.untrusted import natural
 
 #: Paths that need no token: probes, the OpenAPI document, and sign-in.
 OPEN = PATHS | {"/healthz", "/readyz", "/openapi.json", "/v1/login", "/v1/login/callback", "/v1/login/device"}
@@ -311,7 +312,7 @@ async def _admit(request: Request, limit: int) -> str:
             raise HTTPException(401, "a bearer token is needed: Authorization: Bearer …")
         request.state.caller = person
         tenant = person.tenant
-    length = request.headers.get("content-length", "0")
-    if length.isdigit() and int(length) > limit:
+    length = natural(request.headers.get("content-length", "0"))
+    if length is not None and length > limit:
         raise _too_large(limit)
     return tenant

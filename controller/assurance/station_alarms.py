@@ -23,6 +23,7 @@ from controller.models.alarm import (
 )
 from controller.models.network import DeviceKind
 from controller.models.run import LedgerEntry
+from controller.models.untrusted import natural
 from controller.models.ves import FaultFields
 from controller.nrm.profiles import cell_of, link_kind, object_class
 from controller.nrm.tree import Observed, Path, child, is_below, path_of, step
@@ -175,8 +176,8 @@ def _own_cause(path: Path, *, critical: bool) -> str:
 
 def _class_of(alarm: ActiveAlarm) -> ObjectClass:
     """Class of an alarm's object that is none of our nodes."""
-    number = int(alarm.fault) if alarm.fault.isdecimal() else _OF_VENDOR
-    if not alarm.source or number >= _OF_VENDOR:
+    number = natural(alarm.fault)
+    if not alarm.source or number is None or number >= _OF_VENDOR:
         return object_class_of(None, "", alarm.source)
     return ObjectClass.PORT if number in _OF_PORT else ObjectClass.RADIO_UNIT
 

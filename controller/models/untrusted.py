@@ -1,4 +1,4 @@
-"""Input from outside that may be hostile: text for terminals, and times."""
+"""Input from outside that may be hostile: text for terminals, times, and whole numbers."""
 
 from __future__ import annotations
 
@@ -36,3 +36,15 @@ def moment(text: str | None) -> datetime | None:
         return None
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
     return at.astimezone(UTC) if is_meant(at) else None
+
+
+#: Digits of the longest whole number that any leaf has, one of 64 bits.
+_MOST_DIGITS = 20
+
+
+def natural(text: str) -> int | None:
+    """A whole number without a sign as somebody else wrote it; None if it is none, or longer than one of 64 bits.
+
+    Other characters that Unicode calls digits, such as ``²``, are none.
+    """
+    return int(text) if len(text) <= _MOST_DIGITS and text.isascii() and text.isdecimal() else None

@@ -56,6 +56,7 @@ from controller.models.facts import (
     StationFact,
 )
 from controller.models.network import Plmn, Rat, ResourceType, Snssai, mcc_mnc
+from controller.models.untrusted import natural
 from controller.nrm import namespaces as ns
 from controller.nrm.profiles import npn
 from controller.nrm.profiles.base import (
@@ -139,7 +140,8 @@ def _ssb(_path: Path, leaves: Leaves, _wanted: Tree) -> Value:
     """Place of the SSB, if the carrier contains it; otherwise the raster point nearest to the carrier's centre."""
     carrier = int(str(leaves["arfcnDL"]))
     now = str(leaves.get("ssbFrequency", ""))
-    holds = now.isdigit() and ssb_problem(int(now), carrier, float(str(leaves["bSChannelBwDL"]))) is None
+    place = natural(now)
+    holds = place is not None and ssb_problem(place, carrier, float(str(leaves["bSChannelBwDL"]))) is None
     return now if holds else str(ssb_next_to(carrier))
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from controller.inventory.radio import dbm_of
 from controller.models.network import Plmn, Rat, ResourceType, Snssai
+from controller.models.untrusted import natural
 from controller.nrm.profiles.externals import external_path, external_rat, identifying
 from controller.nrm.profiles.lookup import carriers_of, cell_of, declared, links
 from controller.nrm.profiles.values import NO_SD
@@ -222,7 +223,7 @@ def _external_relation(path: Path, handover: bool, tree: Tree) -> RelationReadin
 
 
 def _whole_number(value: Value | None) -> int | None:
-    return int(value) if isinstance(value, str) and value.isdecimal() else None
+    return natural(value) if isinstance(value, str) else None
 
 
 def _host_cells(references: Value) -> Iterator[str]:
@@ -285,16 +286,17 @@ def _power(cell: NodeSpec, path: Path, tree: Tree, in_a_db: int) -> dict[str, st
     places = carriers_of(tree, path)
     _, carrier = declared(places[0]) if len(places) == 1 else (None, None)
     power = "" if carrier is None else str(tree.get(places[0], {}).get(carrier.leaf(LeafRole.POWER_MILLIWATTS), ""))
-    if own.removeprefix("-").isdecimal():
-        return {"max_tx_power_dbm": str(int(own) / in_a_db)}
-    return {"max_tx_power_dbm": str(dbm_of(int(power)))} if power.isdecimal() and int(power) else {}
+    size = natural(own.removeprefix("-"))
+    if size is not None:
+        return {"max_tx_power_dbm": str((-size if own.startswith("-") else size) / in_a_db)}
+    return {"max_tx_power_dbm": str(dbm_of(milliwatts))} if (milliwatts := natural(power)) else {}
 
 
 def _slices(keys: Mapping[KeyRole, str]) -> Iterator[Snssai]:
     """The slice in keys; none on LTE, and none if it is not valid."""
-    sst, sd = keys.get(KeyRole.SST, ""), keys.get(KeyRole.SD, NO_SD)
-    if sst.isdigit() and int(sst) <= 255 and len(sd) == len(NO_SD):
-        yield Snssai(sst=int(sst), sd=sd)
+    sst, sd = natural(keys.get(KeyRole.SST, "")), keys.get(KeyRole.SD, NO_SD)
+    if sst is not None and sst <= 255 and len(sd) == len(NO_SD):
+        yield Snssai(sst=sst, sd=sd)
 
 
 def _share(node: NodeSpec, path: Path, leaves: Leaves, below: Sequence[Path]) -> ShareReading:

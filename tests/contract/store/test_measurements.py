@@ -19,6 +19,7 @@ from sqlalchemy.exc import OperationalError
 from controller.models.measurement import DAY, GRANULARITIES, HOUR, LARGEST, MONTH, QUARTER, Measured, Subject
 from controller.models.network import network_digest
 from controller.performance.kpis import EVERYBODY, CounterQuery, Subscribers, cell_counts
+from controller.performance.rollups import rolled_up
 from controller.ports.clock import VirtualClock
 from controller.ports.store import CollectedFile, Gap, Page, StoredPeriods
 from controller.store import SqlStore, measurements, open_store
@@ -231,7 +232,7 @@ async def test_a_station_that_can_not_be_rolled_up_stops_no_other(
     store: SqlStore, clock: VirtualClock, start: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.measurements.put(period(start, station=name) for name in "ABC")
-    made = measurements.rolled_up
+    made = rolled_up
 
     def breaks(station: str, *rest: Any) -> Measured | None:
         if station == "B":

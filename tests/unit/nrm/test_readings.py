@@ -127,3 +127,22 @@ def test_a_plmn_with_an_identity_of_its_own_is_no_broadcast_of_the_cells() -> No
     assert list(read.broadcasts) == ["716-10"]
     assert read.own == {"716-15": OwnReading({"tac": "7", "cell_identity": "9"})}
     assert list(read.on_air) == ["716-10", "716-15"]
+
+
+@pytest.mark.parametrize("odd", ["²", "9" * 400, "9" * 5000, "-" + "9" * 5000])
+def test_a_number_that_can_not_be_read_hides_nothing_else(odd: str) -> None:
+    lte, lte_cell = "/ManagedElement[S1]/ENBFunction[1]", "/ManagedElement[S1]/ENBFunction[1]/EUtranCellFDD[1]"
+    sector = "/ManagedElement[S1]/GNBDUFunction[1]/NRSectorCarrier[1]"
+    tree: Tree = {
+        "/ManagedElement[S1]": {},
+        lte: {},
+        lte_cell: {"maximumTransmissionPower": odd, "partOfSectorPower": odd},
+        DU: {},
+        sector: {"configuredMaxTxPower": odd},
+        CELL: {"nRSectorCarrierRef": "ManagedElement=S1,GNBDUFunction=1,NRSectorCarrier=1"},
+        f"{CELL}/pLMNInfoList[716,06,0000A1,{odd}]": {},
+        f"{CELL}/pLMNInfoList[716,06,0000A1,1]": {},
+    }
+    cells = {one.cell: one for one in read_station(tree).cells}
+    assert cells["N1"].broadcasts == {"716-06": (Snssai(sst=1, sd="0000A1"),)}
+    assert not any("max_tx_power_dbm" in one.fields for one in cells.values())
