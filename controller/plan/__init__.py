@@ -48,7 +48,7 @@ from controller.plan.routers import nodes_behind, ranks_of, switch_router_change
 from controller.plan.rows import PlanRow, render_text
 from controller.plan.sharing import CellTenant, Ledgers, SharedCell, shared_cells
 from controller.plan.station import StationPlan, plan_station
-from controller.plan.undo import undo_change, undo_job
+from controller.plan.undo import still_named, undo_change, undo_job
 
 __all__ = [
     "CYCLE_SECONDS",
@@ -103,6 +103,7 @@ __all__ = [
     "seal",
     "serving_on",
     "shared_cells",
+    "still_named",
     "switch_router_change",
     "under_hold",
     "undo_change",

@@ -14,7 +14,7 @@ from controller.nrm.fingerprint import fingerprint
 from controller.nrm.inverse import invert
 from controller.nrm.profiles import administrative_leaf, administrative_state, root_spec
 from controller.nrm.schema import NodeSpec, elsewhere, lent, spec_of
-from controller.nrm.tree import Observed, Path, Tree
+from controller.nrm.tree import Observed, Path, Tree, name_of
 from controller.plan.phases import link_waits, outage_of, ready_waits
 
 _OPPOSITE = {PhaseKind.LOCK: PhaseKind.UNLOCK, PhaseKind.UNLOCK: PhaseKind.LOCK, PhaseKind.EDIT: PhaseKind.EDIT}
@@ -104,6 +104,26 @@ def undo_job(
         lost=tuple(path for path in before.absent if path in ledger),
         removes=dict(sorted(removes.items())),
     )
+
+
+def still_named(profiles: tuple[str, ...], change: Change, tree: Tree) -> list[Path]:
+    """Entries that stay although they name what a change takes away beside the managed element.
+
+    Such as a relation that a station's ANR made to an external cell, or a cell of somebody else on a frequency.
+    """
+    root, after = root_spec(profiles), tree
+    for phase in change.phases:
+        after = apply_edits(root, after, phase.edits)
+    gone = [name_of(path) for path in tree if path.startswith(root.around) and path not in after]
+    if not gone:
+        return []
+    return [
+        path
+        for path in after
+        if any(begins in path for begins in root.referring)
+        and (spec := spec_of(root, path)) is not None
+        and any(f",{name}," in f",{after[path].get(leaf, '')}," for leaf in spec.references for name in gone)
+    ]
 
 
 def _before(change: Change, done: Phase) -> Iterator[WaitFor]:

@@ -45,11 +45,12 @@ class SqlTenants(SqlRepository, Tenants[Sync]):
     @reads
     def plan(self, tx: Tx, tenant: str, handle: str) -> Plan:
         known = and_(plan_tenants.c.handle == handle, plan_tenants.c.tenant == tenant)
-        newest = select(plan_tenants.c.plan).where(known).order_by(plan_tenants.c.number.desc()).limit(1)
-        plan_id = tx.execute(newest).scalar()
-        if plan_id is None:
+        newest = select(plan_tenants).where(known).order_by(plan_tenants.c.number.desc()).limit(1)
+        row = tx.execute(newest).one_or_none()
+        if row is None:
             raise NotFoundError(f"there is no plan {handle}")
-        return load_plan(tx, plan_id)
+        # The time of the newest plan of this name would tell that one changed for somebody else.
+        return load_plan(tx, row.plan).model_copy(update={"created": row.created})
 
     @reads
     def handles(self, tx: Tx, tenant: str, plans: Iterable[str]) -> dict[str, str]:

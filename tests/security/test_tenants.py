@@ -311,6 +311,7 @@ def test_a_yes_to_ones_own_part_counts_whatever_changes_for_others(usual: Tenant
     plans = [store.plans.get(plan_id) for plan_id in names]
     assert len(plans) == 3, "beta's part is another one in each of them"
     assert set(names.values()) == {head["id"]}
+    assert told(usual, f"/v1/plans/{head['id']}")["created"] == head["created"], "nor does its time tell of others"
     # One of them is under way: the yes is for that run, and spent by it.
     (waiting,) = told(usual, "/v1/approvals")["results"]
     says_yes = ("POST", f"/v1/plans/{head['id']}/approve", TOKENS["alfa"])

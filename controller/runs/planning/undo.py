@@ -11,11 +11,11 @@ from controller.models.errors import ConflictError, PlanRefusedError
 from controller.models.many import first_names, lines_of
 from controller.models.network import Network
 from controller.models.plan import Change, Plan
-from controller.models.run import Outcome, Run
+from controller.models.run import LedgerEntry, Outcome, Run
 from controller.nrm.profiles import root_spec
 from controller.nrm.profiles.pool import NAMESPACE
 from controller.nrm.schema import NodeSpec
-from controller.nrm.tree import LeafName, Path, Tree, class_of, is_below, within_root
+from controller.nrm.tree import LeafName, Observed, Path, Tree, class_of, is_below, within_root
 from controller.plan import (
     Draft,
     StationPlan,
@@ -23,6 +23,7 @@ from controller.plan import (
     brought_to,
     check_removals,
     pools_of,
+    still_named,
     undo_job,
 )
 from controller.ports.store import EndedJob
@@ -240,10 +241,19 @@ def undo_station(
     others = list(_foreign(total, view.observed.tree))
     if others:
         return StationPlan(reason=f"changed since by somebody else: {_names(others)}")
+    return _taken_back(profiles, ended, view.observed, view.ledger)
+
+
+def _taken_back(
+    profiles: tuple[str, ...], ended: EndedJob, observed: Observed, ledger: Mapping[Path, LedgerEntry]
+) -> StationPlan:
     try:
-        return StationPlan(change=undo_job(profiles, ended.changes, view.observed, ended.before, view.ledger))
+        change = undo_job(profiles, ended.changes, observed, ended.before, ledger)
     except ConflictError as error:
         return StationPlan(reason=error.message)
+    if named := still_named(profiles, change, observed.tree):
+        return StationPlan(reason=f"entries of somebody else name what it would take away: {_names(named)}")
+    return StationPlan(change=change)
 
 
 def _overlaps(root: NodeSpec, ended: EndedJob, later: Sequence[EndedJob]) -> Iterator[tuple[EndedJob, str]]:

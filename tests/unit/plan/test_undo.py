@@ -15,8 +15,8 @@ from controller.nrm.apply import apply_edits
 from controller.nrm.codec import decode, encode_edit
 from controller.nrm.fingerprint import matches
 from controller.nrm.profiles import root_spec
-from controller.nrm.tree import Observed, Tree, class_of, parent
-from controller.plan import StationView, administrative_state_change, undo_change, undo_job
+from controller.nrm.tree import Observed, Tree, class_of, parent, step
+from controller.plan import StationView, administrative_state_change, still_named, undo_change, undo_job
 from controller.plan.maintenance import removal_plan
 from simulators.datastore import PROFILE_MODULES, Config, load_schema
 from tests.unit.plan.samples import (
@@ -198,6 +198,23 @@ def test_a_bring_up_from_nothing_goes_whole_by_the_rules_of_a_server(way: str) -
         assert decode(ROOT, f"<data>{station.to_text()}</data>".encode(), "S1").tree.keys() == {"/ManagedElement[S1]"}
     else:
         assert station == nothing
+
+
+def test_what_entries_of_others_name_beside_the_managed_element_is_known_before_it_goes() -> None:
+    alone, near = network(), network(neighbours=NEIGHBOURS)
+    bare = StationView(Observed({}), adopted=True)
+    up = apply(alone, only_change(plan(alone, {"S1": bare}, FREELY)), bare)
+    change = only_change(plan(near, {"S1": up}, FREELY))
+    view = apply(near, change, up)
+    assert view.observed is not None
+    ours = {path: view.observed.tree[path] for path in view.observed.tree.keys() - tree_of(up).keys()}
+    relation = next(path for path in ours if "Relation[" in path)
+    undone = undo_job(PROFILES, [change], view.observed, LedgerBefore(absent=tuple(ours)), view.ledger)
+    assert still_named(PROFILES, undone, view.observed.tree) == []
+    learned = relation.replace(step(relation)[1][0], "anr-1")
+    assert learned != relation
+    tree = {**view.observed.tree, learned: ours[relation]}
+    assert still_named(PROFILES, undone, tree) == [learned]
 
 
 def test_what_an_older_version_left_beside_the_managed_element_is_seen_and_taken_on() -> None:
