@@ -178,6 +178,7 @@ class Parts:
             sources=sources,
             credentials=self.credentials,
             secret_for=partial(secret_for, self.secrets),
+            to_mask=self.secrets.to_mask,
         )
 
     def _channels(self) -> dict[str, Webhook]:

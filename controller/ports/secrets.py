@@ -39,6 +39,10 @@ class Secrets(Protocol):
         """
         ...
 
+    def to_mask(self, name: str) -> SecretStr | None:
+        """The secret of a name, to mask it in what is said, and never to be sent; None if it does not resolve."""
+        ...
+
 
 class EnvironmentSecrets:
     """Resolves references of the settings: to environment variables and files, never to Minka's own.
@@ -101,6 +105,13 @@ class NamedSecrets:
         self.check(name, address)
         return self._references.resolve(self._credentials.named(name).reference)
 
+    def to_mask(self, name: str) -> SecretStr | None:
+        """See ``Secrets.to_mask``."""
+        try:
+            return self._references.resolve(self._credentials.named(name).reference)
+        except InputError:
+            return None
+
     def missing(self, name: str) -> str:
         """Why this process does not have a secret; empty if it has."""
         try:
@@ -143,3 +154,8 @@ class FakeSecrets:
         if value is None:
             raise InputError(f"the secret reference of {name!r} leads nowhere: set the variable or create the file")
         return SecretStr(value)
+
+    def to_mask(self, name: str) -> SecretStr | None:
+        """See ``Secrets.to_mask``."""
+        value = self._values.get(name)
+        return None if value is None else SecretStr(value)

@@ -19,10 +19,11 @@ from controller.device.address import secret_for
 from controller.inventory.source import Report
 from controller.models.credentials import LOOPBACK_ONLY, Credentials, DeviceCredential
 from controller.models.equipment import Operation, OperationKind
-from controller.models.errors import InputError, MinkaError
+from controller.models.errors import DeviceRefusedError, InputError, MinkaError
 from controller.models.network import Noun
 from controller.models.run import Outcome
 from controller.models.settings import Settings
+from controller.models.step import StepState
 from controller.playbook.actions.shipped import SHIPPED, registry
 from controller.playbook.language.check import check_values
 from controller.playbook.language.library import Library, parse
@@ -39,15 +40,16 @@ from controller.playbook.language.registry import (
     UnmetCondition,
     action,
 )
-from controller.ports.devices import PoolTarget
+from controller.ports.devices import Capabilities, PoolTarget
+from controller.ports.fake_devices import SAFE, Fault
 from controller.ports.secrets import FakeSecrets
 from controller.ports.store import Page
 from controller.remediation.rules import load_rules
 from tests.support.definitions import shipped_files
 from tests.unit.api.bench import ApiBench, open_bench
 from tests.unit.api.test_routes import load
-from tests.unit.playbook.test_takeover import PlaybookBench, Rests
-from tests.unit.runs.transaction_bench import TARGET
+from tests.unit.playbook.test_takeover import LOCK, PlaybookBench, Rests
+from tests.unit.runs.transaction_bench import TARGET, retune
 
 SENTINEL = "sentinel-5f1c9"
 PLACES = (("edge-1", "127.0.0.1"), ("edge-2", "192.0.2.1"))
@@ -105,7 +107,22 @@ async def carry(context: Context, given: Portal) -> Proposal[Answer]:
     return Proposal(None, Answer(words=""), (Operation(kind=OperationKind.ACTIVATE, subject=value, seconds=5),))
 
 
-ACTIONS = Registry({**SHIPPED, "open-portal": open_portal, "carry": carry})
+class Echo(Noun):
+    """How a device tells what another step gave to it."""
+
+    says: str = Field(default="", description="How it answers.")
+
+
+@action("echo", DeviceAccess.NONE)
+async def echo(context: Context, given: Echo) -> Answer | UnmetCondition | Postponement:
+    """Get no secret, and hear the value all the same: by a device that was told before."""
+    heard: Answer | UnmetCondition | Postponement = await open_portal.perform(
+        context, Portal(token=SecretStr(SENTINEL), says=given.says)
+    )
+    return heard
+
+
+ACTIONS = Registry({**SHIPPED, "open-portal": open_portal, "carry": carry, "echo": echo})
 
 
 def step(says: str, name: str = "open-portal", more: str = "") -> str:
@@ -126,9 +143,17 @@ def played(
     value: str | None = SENTINEL,
     networks: Iterable[str] = ("127.0.0.0/8",),
     known: Credentials = KNOWN,
+    capabilities: Capabilities = SAFE,
 ) -> PlaybookBench:
-    secrets = FakeSecrets({"portal": value}, networks)
-    return PlaybookBench(steps, ACTIONS, head=HEAD, parameters={"token": "portal"}, secrets=secrets, credentials=known)
+    return PlaybookBench(
+        steps,
+        ACTIONS,
+        scenario=retune(capabilities),
+        head=HEAD,
+        parameters={"token": "portal"},
+        secrets=FakeSecrets({"portal": value}, networks),
+        credentials=known,
+    )
 
 
 def recorded(bench: PlaybookBench) -> str:
@@ -169,6 +194,60 @@ async def test_only_the_action_gets_the_value(
     said = capfd.readouterr()
     told = [recorded(bench), repr(rows), repr(job), repr(bench.webhook.sent), said.out, said.err, caplog.text]
     assert not [one for one in told if SENTINEL in one]
+
+
+def echoing(says: str, more: str = "") -> str:
+    return f"  - {{name: echo, action: echo, with: {{says: '{says}'}}{more}}}\n"
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        *(step("") + echoing(says, ", register: seen") + LOOK for says in ("", "asks", "unmet", "error", "bug")),
+        echoing("") + step(""),
+        step("") + echoing("", ", checks: ['{{ output.words == 1 }}']"),
+    ],
+    ids=["output", "question", "unmet", "error", "bug", "before the step that gets it", "check"],
+)
+@pytest.mark.parametrize("networks", ["127.0.0.0/8", "192.0.2.0/24"], ids=["may get it", "may not get it"])
+async def test_no_other_step_puts_it_on_record(
+    steps: str, networks: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Also on a device that may not get it, and hears of it from another one."""
+    caplog.set_level(logging.DEBUG)
+    if networks != "127.0.0.0/8":
+        steps = steps.replace(step(""), "") + step("", more=", when: '{{ 1 > 2 }}'")
+    bench = played(steps, networks=[networks])
+    job = await bench.work()
+    said = capfd.readouterr()
+    told = [recorded(bench), repr(bench.rows()), repr(job), repr(bench.webhook.sent), said.out, said.err, caplog.text]
+    assert not [one for one in told if SENTINEL in one]
+    assert "[secret portal]" in told[1] or "the worker's log says more" in told[1]
+
+
+async def test_a_worker_that_takes_over_masks_what_an_earlier_one_gave() -> None:
+    bench = played(step("") + echoing("waits"))
+    for _ in range(2):
+        with pytest.raises(Rests, match=r"waits for \[secret portal\]") as rests:
+            await bench.work()
+        await bench.clock.advance((rests.value.until - bench.clock.now()).total_seconds() + 1)
+    assert [row.state for row in bench.rows()] == [StepState.DONE, StepState.STARTED]
+    assert SENTINEL not in recorded(bench)
+
+
+@pytest.mark.parametrize("operation", ["edit", "commit_confirmed", "read"])
+async def test_a_device_that_repeats_it_in_an_error_is_masked(operation: str) -> None:
+    """Journal, behaviour of servers, step, job and audit trail."""
+    bench = played(step("") + LOCK, capabilities=replace(SAFE, software="acme-1"))
+
+    def refuse() -> None:
+        raise DeviceRefusedError(f"bad-element: {SENTINEL}")
+
+    bench.device.faults.append(Fault(operation, act=refuse, times=9))
+    await bench.work()
+    dump = recorded(bench)
+    assert SENTINEL not in dump
+    assert "bad-element: [secret portal]" in dump
 
 
 async def test_a_step_that_waits_says_nothing_of_it_either() -> None:

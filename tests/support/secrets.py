@@ -41,6 +41,10 @@ class LocalSecrets:
         """See ``Secrets.resolve``."""
         return self._now().resolve(name, address)
 
+    def to_mask(self, name: str) -> SecretStr | None:
+        """See ``Secrets.to_mask``."""
+        return self._now().to_mask(name)
+
     def _now(self) -> NamedSecrets:
         named = {**LOOPBACK_ONLY.credentials, **self._more, **_SERVERS}
         return NamedSecrets(Credentials(credentials=named), EnvironmentSecrets(Path("/nowhere")))

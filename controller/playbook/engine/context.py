@@ -37,7 +37,7 @@ from controller.plan import (
     pools_of,
     ready_on,
 )
-from controller.playbook.engine.secret_inputs import NO_SECRETS, SecretFor, SecretInputs, nowhere
+from controller.playbook.engine.secret_inputs import NO_SECRETS, Mask, SecretFor, SecretToMask, none_to_mask, nowhere
 from controller.playbook.language.registry import WEBHOOK, LinkBehind, QuestionPlan
 from controller.ports.clock import Clock
 from controller.ports.store import AsyncStore, Claim
@@ -97,6 +97,7 @@ class ActionServices:
         sources: What addresses of software that stations download begin with.
         credentials: Secrets by name, and which actions may get them.
         secret_for: Resolves such a name for a device.
+        to_mask: Resolves such a name wherever its value may turn up, to mask it.
     """
 
     store: AsyncStore
@@ -108,6 +109,7 @@ class ActionServices:
     sources: tuple[str, ...] = ()
     credentials: Credentials = LOOPBACK_ONLY
     secret_for: SecretFor = nowhere
+    to_mask: SecretToMask = none_to_mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +151,8 @@ class StationContext:
     #: Whether the run would adopt the station, so that a dry run goes on as if it had.
     adopts: bool = False
     asking: AskingStep | None = None
-    #: What the action got, and nobody is told.
-    secrets: SecretInputs = NO_SECRETS
+    #: Secrets of the run, of which nobody is told.
+    mask: Mask = NO_SECRETS
 
     @property
     def profiles(self) -> tuple[str, ...]:
@@ -176,9 +178,9 @@ class StationContext:
         """Whether this is a dry run."""
         return False
 
-    def with_secrets(self, secrets: SecretInputs) -> StationContext:
-        """The same context for an action that got these secrets."""
-        return replace(self, secrets=secrets)
+    def with_mask(self, mask: Mask) -> StationContext:
+        """The same context for an action of a run with these secrets."""
+        return replace(self, mask=mask)
 
     def at_step(self, key: str, done: tuple[Change, ...], asking: AskingStep) -> StationContext:
         """The same context for another step, after the job's changes so far; they enter the ledger at the job's end."""
@@ -416,9 +418,9 @@ class StationContext:
         asked = self.asking.question(self.station, question, now)
         new = asked.model_copy(
             update={
-                "text": self.secrets.masked(asked.text),
-                "choices": tuple(self.secrets.masked(asked.choices)),
-                "default": self.secrets.masked(asked.default),
+                "text": self.mask.masked(asked.text),
+                "choices": tuple(self.mask.masked(asked.choices)),
+                "default": self.mask.masked(asked.default),
             }
         )
         stored = await self.services.store.questions.ask(new, claim)
@@ -431,7 +433,7 @@ class StationContext:
         channel = self.services.webhook if via == WEBHOOK else self.services.channels.get(via)
         if channel is None:
             raise ConflictError(f"the channel {via} is not set up here")
-        await channel.post(self.secrets.masked(content) if self.secrets else content, self.key)
+        await channel.post(self.mask.masked(content) if self.mask else content, self.key)
 
 
 @dataclass(frozen=True, slots=True)

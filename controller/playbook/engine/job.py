@@ -6,12 +6,20 @@ If any of these fails, what was done is undone, the last step first.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
 from controller.inventory.source import Report
-from controller.models.errors import InputError, NotFoundError
+from controller.models.errors import (
+    InputError,
+    LeaseLostError,
+    MinkaError,
+    NotClearedError,
+    NotFoundError,
+    StoreError,
+)
 from controller.models.plan import Change
 from controller.models.run import INSIDE, GateChoice, Job, JobState, Outcome, Run, RunState
 from controller.models.step import StepRecord, StepState
@@ -55,7 +63,9 @@ class StationJob:
         self._context = context
         self._tools = tools
         self._changing = [registry.action(step.action).access is DeviceAccess.CHANGES for step in playbook.steps]
-        self._steps = JobSteps(claim, registry, context, tools, alive)
+        given = claim.run.parameters
+        named = (given.get(name) for name, one in playbook.parameters.items() if one.secret)
+        self._steps = JobSteps(claim, registry, context, tools, alive, frozenset(filter(None, named)))
 
     async def work(self) -> JobResult | Suspension:
         """Work until the outcome is known, or until the job can only wait.
@@ -64,6 +74,18 @@ class StationJob:
             LeaseLostError: Another worker owns the device.
             StoreError: The record is away; working again continues.
         """
+        try:
+            ended = await self._work()
+        except (LeaseLostError, NotClearedError, StoreError):
+            raise
+        except MinkaError as error:
+            # Its text ends on record, and may be that of a device.
+            raise MinkaError(self._steps.mask.masked(error.message)) from None
+        if isinstance(ended, Suspension):
+            return replace(ended, reason=self._steps.mask.masked(ended.reason))
+        return replace(ended, detail=self._steps.mask.masked(ended.detail))
+
+    async def _work(self) -> JobResult | Suspension:
         steps = self._steps
         await steps.load()
         if not steps.rows and (reason := await self._homeless()):

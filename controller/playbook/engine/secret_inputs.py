@@ -1,8 +1,12 @@
-"""Secrets that a step's action gets as inputs: resolved for one attempt, and kept out of all that it says."""
+"""Secrets of a playbook's run: resolved for one attempt of the step that gets them, masked in all that the run says.
+
+A device or an action may repeat a secret in a later step, to another worker, or on another device than the one that
+got it. So all secrets of the run are masked from the beginning of each job, whoever got which.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +20,8 @@ from controller.ports.devices import DeviceTarget
 
 #: The secret of a name, for a device: of those that its address may get. Raises InputError.
 SecretFor = Callable[[DeviceTarget, str], Awaitable[SecretStr]]
+#: The secret of a name, to be masked and nothing else; None where this process does not have it.
+SecretToMask = Callable[[str], SecretStr | None]
 
 
 async def nowhere(_: DeviceTarget, name: str) -> SecretStr:
@@ -23,24 +29,31 @@ async def nowhere(_: DeviceTarget, name: str) -> SecretStr:
     raise InputError(f"no secret is resolved here: {name}")
 
 
+def none_to_mask(_: str) -> None:
+    """Mask nothing, in a process that carries out no steps."""
+
+
 @dataclass(frozen=True, slots=True)
-class SecretInputs:
-    """Values of the secrets of one attempt.
+class Mask:
+    """Values that are put on record and told to nobody.
 
     Attributes:
-        values: By input of the action.
         names: Names of their credentials, by value.
     """
 
-    values: Mapping[str, SecretStr] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __bool__(self) -> bool:
         """Whether there are any."""
-        return bool(self.values)
+        return bool(self.names)
+
+    def with_secrets(self, secrets: Iterable[tuple[str, SecretStr | None]]) -> Mask:
+        """One that also masks these, by the names of their credentials; a value that was replaced stays masked."""
+        more = {value.get_secret_value(): name for name, value in secrets if value is not None}
+        return Mask({**self.names, **{value: name for value, name in more.items() if value}})
 
     def masked(self, said: Any) -> Any:
-        """What an action said, with the names of secrets in the place of their values."""
+        """What was said, with the names of secrets in the place of their values."""
         if isinstance(said, str):
             for value in sorted(self.names, key=len, reverse=True):
                 said = said.replace(value, f"[secret {self.names[value]}]")
@@ -65,14 +78,14 @@ class SecretInputs:
                 raise InputError(f"the action would put a secret on record, and was stopped: {found}")
 
 
-#: Of an action that got none.
-NO_SECRETS = SecretInputs()
+#: Of a run that has none.
+NO_SECRETS = Mask()
 
 
 async def resolved(
     action: Action, inputs: Mapping[str, Any], target: DeviceTarget, credentials: Credentials, secret_for: SecretFor
-) -> SecretInputs:
-    """The secrets that a step's inputs name.
+) -> dict[str, SecretStr]:
+    """The secrets that a step's inputs name, by input.
 
     Raises:
         InputError: One is not for this action or this device, does not resolve, or is empty.
@@ -86,4 +99,4 @@ async def resolved(
         if not value.get_secret_value():
             raise InputError(f"the secret of the credential {name!r} is empty")
         values[field_name] = value
-    return SecretInputs(values, {value.get_secret_value(): inputs[one] for one, value in values.items()})
+    return values

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
+from pydantic import SecretStr
 
 from controller.models.equipment import OperationKind
 from controller.models.errors import (
@@ -76,9 +77,18 @@ class JobSteps:
         rows: By position, and whether they are the undoing.
         names: What expressions know so far.
         later: What the step that was begun waits for, if there is nothing to do meanwhile.
+        mask: Secrets of the run, whichever step and device get them.
     """
 
-    def __init__(self, claim: Claim, registry: Registry, context: StationContext, tools: Tools, alive: Alive) -> None:
+    def __init__(
+        self,
+        claim: Claim,
+        registry: Registry,
+        context: StationContext,
+        tools: Tools,
+        alive: Alive,
+        secrets: frozenset[str] = frozenset(),
+    ) -> None:
         self._claim = claim
         self._registry = registry
         self._context = context
@@ -86,7 +96,8 @@ class JobSteps:
         self._alive = alive
         self.rows: dict[tuple[int, bool], StepRecord] = {}
         self.later: Postponement | None = None
-        self._secrets = NO_SECRETS
+        self._secrets = secrets
+        self.mask = NO_SECRETS
         self.names: dict[str, Any] = {
             **claim.run.parameters,
             TARGET: target_names(context.network, context.station),
@@ -96,7 +107,9 @@ class JobSteps:
     # ------------------------------------------------------------------ record
 
     async def load(self) -> None:
-        """Read the record."""
+        """Read the record, and the secrets of the run, which an earlier worker or another device may have got."""
+        to_mask = self._context.services.to_mask
+        self.mask = self.mask.with_secrets((name, to_mask(name)) for name in sorted(self._secrets))
         rows = await self._tools.store.steps.find(self._claim.job.id)
         self.rows = {(row.position, row.undo): row for row in rows}
 
@@ -114,9 +127,9 @@ class JobSteps:
         )
 
     async def write(self, row: StepRecord) -> None:
-        """Put the current state of a step on record, without the secrets that its action got."""
-        if self._secrets:
-            said = {"detail": self._secrets.masked(row.detail), "output": self._secrets.masked(row.output)}
+        """Put the current state of a step on record, without secrets of the run."""
+        if self.mask:
+            said = {"detail": self.mask.masked(row.detail), "output": self.mask.masked(row.output)}
             row = row.model_copy(update=said)
         await self._tools.store.steps.write(row, self._claim)
         self.rows[row.position, row.undo] = row
@@ -260,7 +273,7 @@ class JobSteps:
                 said = await self._ask(row, action, timeout)
                 if not isinstance(said, Proposal):
                     return await self._checked(row, said)
-                self._secrets.check(said.change, *said.operations)
+                self.mask.check(said.change, *said.operations)
                 wanted = {"change": said.change, "operations": said.operations}
                 row = row.model_copy(update={**wanted, "output": said.output.model_dump(mode="json")})
                 if not row.acts:
@@ -283,7 +296,7 @@ class JobSteps:
             return await self.end(row, StepState.FAILED, error.message, outcome=_outcome_of(error))
         except Exception as error:
             # The text of the error, and values around, may hold a secret.
-            log.error("step.bug", job=row.job, step=row.name, exc_info=not self._secrets, error=type(error).__name__)  # noqa: TRY400
+            log.error("step.bug", job=row.job, step=row.name, exc_info=not self.mask, error=type(error).__name__)  # noqa: TRY400
             detail = f"an error in the action {action.name} itself: the worker's log says more"
             return await self.end(row, StepState.FAILED, detail, outcome=Outcome.REFUSED)
 
@@ -299,13 +312,14 @@ class JobSteps:
 
     async def _perform(self, row: StepRecord, action: Action, timeout: float | None) -> Any:  # noqa: ASYNC109
         """Let the action act; if it only reads, until ``timeout`` seconds are over or the run is cancelled."""
-        self._secrets = NO_SECRETS
+        values: Mapping[str, SecretStr] = {}
         if action.secrets:
             target = self._tools.target_of(self._context.network, self._claim.job.station)
             services = self._context.services
-            self._secrets = await resolved(action, row.inputs, target, services.credentials, services.secret_for)
-        given = action.check_inputs({**row.inputs, **self._secrets.values})
-        acting = action.perform(self._at(row).with_secrets(self._secrets), given)
+            values = await resolved(action, row.inputs, target, services.credentials, services.secret_for)
+            self.mask = self.mask.with_secrets((row.inputs[one], value) for one, value in values.items())
+        given = action.check_inputs({**row.inputs, **values})
+        acting = action.perform(self._at(row).with_mask(self.mask), given)
         if row.undo or action.access is DeviceAccess.CHANGES:
             return await acting
         return await self._bounded(acting, timeout)
@@ -346,7 +360,7 @@ class JobSteps:
     async def _checked(self, row: StepRecord, said: Any) -> StepRecord:
         """The end of a step that only read; unchanged if the step can only wait."""
         if isinstance(said, Postponement):
-            self.later = replace(said, reason=self._secrets.masked(said.reason))
+            self.later = replace(said, reason=self.mask.masked(said.reason))
             return row
         if isinstance(said, UnmetCondition):
             return await self.end(row, StepState.FAILED, said.reason, outcome=said.outcome)
@@ -357,7 +371,7 @@ class JobSteps:
         """Carry out the device transaction or the operations of a step on record."""
         claim = replace(self._claim, change=row.change, transaction=f"{self._claim.transaction}.{row.transaction}")
         tools, network = self._tools, self._context.network
-        record = Record(claim, tools.store, tools.clock, self._alive, first=not self.begun)
+        record = Record(claim, tools.store, tools.clock, self._alive, first=not self.begun, masked=self.mask.masked)
         if row.operations:
             target = tools.target_of(network, claim.job.station)
             result = await operate(row.operations, target, tools.devices, record, tools.clock, tools.patience)

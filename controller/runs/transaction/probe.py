@@ -143,7 +143,7 @@ class Probe:
         if (await session.read()).tree != seen.tree:
             self.harm = "an empty confirmed commit and its cancel changed what the station carries"
             found = Behaviour(follow_up=None, cancels=False, reason=self.harm)
-        await self._record.learn(software, found)
+        found = await self._record.learn(software, found)
         log.info("transaction.learned", software=software, follow_up=found.follow_up, reason=found.reason)
         return found
 

@@ -42,9 +42,20 @@ class Record:
     Args:
         alive: See ``Alive``.
         first: Whether the job has changed nothing yet: then it begins only if it may (windows, freezes, holds).
+        masked: A text as it may go on record; devices may repeat a secret of the run in any answer.
     """
 
-    def __init__(self, claim: Claim, store: AsyncStore, clock: Clock, alive: Alive, *, first: bool = True) -> None:
+    def __init__(
+        self,
+        claim: Claim,
+        store: AsyncStore,
+        clock: Clock,
+        alive: Alive,
+        *,
+        first: bool = True,
+        masked: Callable[[str], str] = str,
+    ) -> None:
+        self._masked = masked
         self._first = first
         self._claim = claim
         self._store = store
@@ -100,7 +111,7 @@ class Record:
             persist=persist,
             deadline=deadline,
             session=session,
-            detail=detail,
+            detail=self._masked(detail),
             carried=carried,
         )
         begins = (
@@ -168,9 +179,11 @@ class Record:
         """The recorded behaviour of servers of a software version; None if there is none."""
         return await self._store.behaviours.get(software)
 
-    async def learn(self, software: str, behaviour: Behaviour) -> None:
-        """Put a behaviour on record. Raises LeaseLostError."""
-        await self._store.behaviours.learn(software, behaviour, self._claim)
+    async def learn(self, software: str, behaviour: Behaviour) -> Behaviour:
+        """Put a behaviour on record, and return it as it stands there. Raises LeaseLostError."""
+        told = behaviour.model_copy(update={"reason": self._masked(behaviour.reason)})
+        await self._store.behaviours.learn(software, told, self._claim)
+        return told
 
     @property
     def mark(self) -> JournalEntry | None:

@@ -117,6 +117,7 @@ class PlaybookBench:
             sources=self.sources,
             credentials=self.credentials,
             secret_for=partial(secret_for, self.secrets),
+            to_mask=self.secrets.to_mask,
         )
         return PlaybookProcedure(services, self.actions)
 
