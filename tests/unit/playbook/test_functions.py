@@ -214,7 +214,7 @@ async def test_one_that_was_healed_already_is_where_it_went_though_its_alarm_sti
         assert outcomes == dict.fromkeys((name, station), Outcome.SUCCEEDED), bench.jobs
         assert set(bench.placed(name)) == {"edge-1", "edge-2"}
     # What was seen before says so, and where it is to run is not the pool that is away.
-    record = SimpleNamespace(store=bench.store, clock=bench.clock, settings=SimpleNamespace(kpis=ROOT))
+    record = SimpleNamespace(store=bench.store, clock=bench.clock, settings=SimpleNamespace(kpis=ROOT, shifts=""))
     seen = HostView(cast("Services", SimpleNamespace(planner=None, followed=None, exposition=None, **vars(record))))
     (shown,) = seen.functions(["DU-1"])
     assert (shown.pool, shown.running, shown.wrong, shown.outdated) == (
