@@ -22,7 +22,7 @@ import asyncssh
 import structlog
 
 from controller.device.transport import Connection, Transport
-from controller.models.errors import AuthenticationError, SessionLostError, in_words
+from controller.models.errors import AuthenticationError, SessionLostError, UnreachableError, in_words
 from controller.models.metrics import Observations
 from controller.ports.devices import DeviceTarget
 
@@ -165,6 +165,8 @@ class CallHome:
         self._tasks: set[asyncio.Task[None]] = set()
         self._listeners: dict[str, socket.socket] = {}
         self._may_call: Callers = _the_same
+        #: The stations of the network files in force, by id; None while nobody has said which these are.
+        self._in_force: dict[str, DeviceTarget] | None = None
 
     def listens(self, transport: str) -> bool:
         """Whether calls over a transport are accepted."""
@@ -178,8 +180,27 @@ class CallHome:
         """Accept these stations, and no others any more."""
         for expected in self._expected.values():
             expected.clear()
-        for target in targets:
+        self._in_force = {target.station: target for target in targets}
+        for target in self._in_force.values():
             self.expect(target)
+
+    async def expect_in_force(self, target: DeviceTarget) -> None:
+        """Accept a station for which somebody asks, who may have older network files than those in force.
+
+        Raises:
+            UnreachableError: The files in force say otherwise by what it is known, or have no such station.
+        """
+        await self._look_who_may_call()
+        if self._in_force is not None:
+            known = self._in_force.get(target.station)
+            if known is None:
+                raise UnreachableError(f"the network files in force have no station {target.station} that calls home.")
+            if known.identification != target.identification:
+                raise UnreachableError(
+                    f"{target.station} calls home, and the network files in force name another host key, certificate, "
+                    "authority or login for it than this work was planned with; plan it again."
+                )
+        self.expect(target)
 
     def listen(self, address: str, port: int, may_call: Callers = _the_same, transport: str = "ssh") -> int:
         """Accept calls; return the port, which the system chooses for 0.

@@ -88,8 +88,8 @@ class SshDevices:
         }
         self._home = CallHome(doors, self._connector.timeout, self._called, observations=seen)
         self._call_timeout = call_timeout
-        #: What each station opened that called last: its connection, and the first session on it.
-        self._callers: dict[str, tuple[Connection, Transport]] = {}
+        #: Each station that called last, as it was known then, its connection, and the first session on it.
+        self._callers: dict[str, tuple[DeviceTarget, Connection, Transport]] = {}
         self._awaited: dict[str, asyncio.Event] = {}
 
     @asynccontextmanager
@@ -292,10 +292,18 @@ class SshDevices:
     async def _caller(self, target: DeviceTarget) -> tuple[Connection, Transport]:
         """The connection that a station opened to us, with its first session."""
         called = await self._expect_now(target)
-        while (found := self._callers.get(target.station)) is None or _has_ended(*found):
+        while (found := self._open_call(target)) is None:
             called.clear()
             await self._next_call(target, called)
         return found
+
+    def _open_call(self, target: DeviceTarget) -> tuple[Connection, Transport] | None:
+        """The open connection of a station that called; None if it was known by something else then."""
+        caller, connection, first = self._callers.get(target.station, (None, None, None))
+        if caller is None or connection is None or first is None:
+            return None
+        same = caller.identification == target.identification
+        return (connection, first) if same and not _has_ended(connection, first) else None
 
     async def _open_beside(self, target: DeviceTarget) -> tuple[Connection, Transport]:
         """Open one more session on the connection that a station opened to us; over TLS there is but one to share."""
@@ -316,7 +324,7 @@ class SshDevices:
                 f"{target.station} calls home over {target.transport.upper()}, and this process accepts no such calls: "
                 f"set {setting}."
             )
-        self._home.expect(target)
+        await self._home.expect_in_force(target)
         return self._awaited.setdefault(target.station, asyncio.Event())
 
     async def _next_call(self, target: DeviceTarget, called: asyncio.Event) -> None:
@@ -341,7 +349,7 @@ class SshDevices:
             session.drop("there are too many sessions")
             return
         self._idle[target.station] = (target, session)
-        self._callers[target.station] = connection, transport
+        self._callers[target.station] = target, connection, transport
         if called := self._awaited.get(target.station):
             called.set()
 

@@ -153,6 +153,13 @@ class DeviceTarget:
         """Names of the secrets that a session needs."""
         return tuple(filter(None, (self.credential, self.client_certificate, self.authority, self.enable_credential)))
 
+    @property
+    def identification(self) -> tuple[str, ...]:
+        """By what a device that calls home is known, and by what we are known to it."""
+        name = self.address if self.transport == "tls" else ""
+        known_by = (self.transport, name, self.host_key, self.certificate, self.authority)
+        return (*known_by, self.username, self.credential, self.client_certificate)
+
     @classmethod
     def at(
         cls,

@@ -388,7 +388,7 @@ async def test_calls_are_judged_by_the_network_files_in_force(tmp_path: Path, mo
 
             def refused() -> bool:
                 # A call within a moment of the load may be judged by the files before: then it ends, too.
-                connection, _ = made.devices._callers[calling[0].station]
+                _, connection, _ = made.devices._callers[calling[0].station]
                 connection.abort()
                 return said.count("device.call_refused") > 1
 

@@ -17,7 +17,7 @@ import pytest
 from controller.bootstrap import parts
 from controller.device import SshDevices
 from controller.device.callhome import CallHome
-from controller.device.tls_callers import TlsCallers
+from controller.device.tls_callers import Identity, TlsCallers
 from controller.inventory.load import load_network
 from controller.models.errors import DeviceRefusedError, UnreachableError
 from controller.models.metrics import Observations, sums_and_states
@@ -148,6 +148,63 @@ async def test_a_changed_certificate_is_refused() -> None:
         async with fleet, devices.session(target("S-0")) as session:
             assert not list(fleet.stations["S-0"].faults), "the first call showed another certificate"
             await session.read()
+
+
+@asynccontextmanager
+async def at_home_with(*in_force: DeviceTarget) -> AsyncIterator[tuple[SshDevices, int, list[list[DeviceTarget]]]]:
+    """A controller with network files in force; it takes others from the list, once."""
+    news = [list(in_force)]
+
+    async def may_call() -> list[DeviceTarget] | None:
+        return news.pop() if news else None
+
+    devices = SshDevices(SECRETS, rpc_timeout=20, call_timeout=60, connect_timeout=20, observations=Observations())
+    try:
+        yield devices, devices.listen(SOURCE, 0, may_call, transport="tls"), news
+    finally:
+        await devices.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"certificate": f"sha256:{'0' * 64}"}, "name another host key, certificate, authority or login"),
+        ({"authority": "ca"}, "name another host key, certificate, authority or login"),
+        ({"client_certificate": "nobody"}, "name another host key, certificate, authority or login"),
+        ({"station": "S-1"}, "have no station S-0 that calls home"),
+    ],
+)
+async def test_work_of_older_network_files_does_not_bring_their_pins_back(change: dict[str, Any], says: str) -> None:
+    in_force = replace(target("S-0"), **change)
+    async with at_home_with(in_force) as (devices, port, _), calling(port):
+        await until(lambda: bool(counted(devices)))
+        for asking in (devices.session, devices.aside):
+            with pytest.raises(UnreachableError, match=says):
+                async with asking(target("S-0")):
+                    pass
+        assert list(devices._home._expected["tls"].by_identity.values()) == [in_force]
+
+
+async def test_work_of_older_network_files_goes_on_where_they_know_the_station_alike() -> None:
+    other = target("S-0", profiles=("other",))
+    async with at_home_with(other) as (devices, port, _), calling(port), devices.session(target("S-0")) as session:
+        await session.read()
+
+
+async def test_a_connection_of_a_replaced_certificate_is_not_used_any_more() -> None:
+    """The station called before its pin was replaced; whoever follows it waits for another call."""
+    async with at_home_with(target("S-0")) as (devices, port, news), calling(port):
+        await until(lambda: devices.counts["idle"] == 1)
+        renewed = target("S-0", certificate="", authority="ca")
+        assert devices._open_call(target("S-0")) is not None
+        news.append([renewed])
+        assert devices._open_call(renewed) is None
+        notifications = devices.notifications(renewed)
+        waiting = asyncio.ensure_future(anext(aiter(notifications)))
+        await until(lambda: devices._home._expected["tls"].by_identity.keys() == {Identity("name", "s-0")})
+        assert devices.counts["subscribed"] == 0
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
 
 
 async def test_a_station_that_refuses_our_certificate_is_not_reached() -> None:
