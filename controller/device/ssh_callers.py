@@ -62,16 +62,22 @@ class SshVisit(LightClient):
 
     async def greet(self, caller: socket.socket) -> tuple[asyncssh.SSHClientConnection, Transport]:
         """See ``Visit.greet``."""
-        connection = await asyncssh.connect(
-            # The connection closes its own copy; this socket is ours.
-            sock=caller.dup(),
-            config=None,
-            options=self._connector.options,
-            client_factory=lambda: self,
-            known_hosts=([], [], []),
-            server_host_key_algs=HOST_KEYS,
-            username="",
-        )
+        # The connection closes its own copy; the caller's socket is ours.
+        copy = caller.dup()
+        try:
+            connection = await asyncssh.connect(
+                sock=copy,
+                config=None,
+                options=self._connector.options,
+                client_factory=lambda: self,
+                known_hosts=([], [], []),
+                server_host_key_algs=HOST_KEYS,
+                username="",
+            )
+        except BaseException:
+            if self._connection is None:  # cut off before there was one
+                copy.close()
+            raise
         try:
             assert self.target is not None
             return connection, await self._connector.session_on(connection, self.target.station)
