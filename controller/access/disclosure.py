@@ -24,7 +24,7 @@ from controller.models.alarm import (
     PerceivedSeverity,
 )
 from controller.models.health import Health, LinkHealth, ServiceState
-from controller.models.incident import AgreementMinutes, IncidentState, TenantMinutes, worst
+from controller.models.incident import AgreementMinutes, IncidentState, Loss, TenantMinutes, worst
 from controller.models.measurement import Measured
 from controller.models.network import HOST, FunctionKind, Network, Noun, Snssai
 from controller.models.outage import NO_OUTAGE, Outage
@@ -434,6 +434,7 @@ class TenantIncident(Noun):
         cells: Affected cells that are shared with it; after the end of the incident, all that were affected.
         people: Population of the sites of these cells.
         standing: Number of standing alarms that concern it.
+        losing: Service that alarms take away from it; None if none does.
     """
 
     id: str
@@ -446,6 +447,7 @@ class TenantIncident(Noun):
     cells: tuple[str, ...]
     people: int
     standing: int
+    losing: Loss | None = None
 
     @classmethod
     def of(cls, sight: Sight, incident: str, alarms: Sequence[Alarm]) -> TenantIncident:
@@ -466,6 +468,7 @@ class TenantIncident(Noun):
             cells=cells,
             people=sight.network.people_at(cells),
             standing=len(standing),
+            losing=Loss.of((one.probable_cause, one.raised, one.cells) for one in disclosed),
         )
 
 

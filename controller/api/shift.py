@@ -12,11 +12,12 @@ from controller.access.disclosure import TenantIncident
 from controller.access.timeline import joined
 from controller.api.services import Body
 from controller.api.views import AlarmView, IncidentView, RunView, View
+from controller.intent.impact import Sharing
 from controller.intent.shifts import Period
-from controller.models.alarm import LOSES, AlarmFilter
+from controller.models.alarm import AlarmFilter
 from controller.models.enums import RunState
 from controller.models.errors import InputError
-from controller.models.incident import AgreementMinutes, IncidentFilter, IncidentState
+from controller.models.incident import IncidentFilter, IncidentState, Loss
 from controller.models.network import Network
 from controller.models.people import Person
 from controller.models.scalars import HOST
@@ -92,6 +93,7 @@ class _Report:
         # Those that stand come first, by rank for the host.
         found = [*self._incidents(standing), *self._incidents(changed)]
         self._found = list({one.id: one for one in found}.values())
+        self._of_late = self._recent(lambda page: self._seen.runs(page, None), lambda run: run.created)
 
     def _incidents(self, like: IncidentFilter) -> list[IncidentView | TenantIncident]:
         return _every(lambda page: self._seen.incidents(page, like))
@@ -187,28 +189,29 @@ class _Report:
     def _restored(self) -> Iterator[Row]:
         """Until when service has to be restored, by agreements of those who lost it."""
         agreements = self._seen.agreements()
+        sharing = Sharing(self._network, self._network.day(self._end))
         for one in self._standing():
             for agreement in agreements:
-                if self._loses(one, agreement):
-                    due = one.opened + timedelta(hours=agreement.restore_hours)
+                loss = self._loss_of(one, agreement.tenant)
+                if loss and agreement.agreement in _reaching(sharing, loss, agreement.tenant):
+                    due = loss.since + timedelta(hours=agreement.restore_hours)
                     late = ", which is over" if due < self._end else ""
                     yield agreement.tenant, f"service is restored ({agreement.agreement}){late}", self._at(due), one.id
 
-    def _loses(self, one: IncidentView | TenantIncident, agreement: AgreementMinutes) -> bool:
-        if isinstance(one, IncidentView):
-            return agreement.tenant in one.losing
-        return one.root.probable_cause in LOSES
+    def _loss_of(self, one: IncidentView | TenantIncident, tenant: str) -> Loss | None:
+        return one.losing.get(tenant) if isinstance(one, IncidentView) else one.losing
 
     def _planned(self) -> Iterator[Row]:
-        """Work of which tenants were notified and that has not begun."""
+        """Work of which tenants were notified by the end of the shift, and that neither began nor ended by then."""
+        over = {run.id for run in self._of_late if run.state.terminal and (run.finished or run.created) <= self._end}
         for one in self._recent(self._seen.notices, lambda one: one.at):
-            if one.begins is not None and one.begins >= self._end:
+            if one.at < self._end and one.begins is not None and one.begins >= self._end and one.run not in over:
                 yield one.tenant, one.text, self._at(one.begins), f"run {one.run}"
 
     def _works(self) -> Iterator[Row]:
         """Work of tenants on their own cores that is not over."""
         for one in self._recent(self._seen.works, lambda one: one.created):
-            if one.over > self._end:
+            if one.created < self._end < one.over:
                 nodes = ", ".join(one.nodes) or "all its core nodes"
                 what = f"{one.tenant} works on {nodes} until {self._at(one.ends)}: {one.reason}"
                 yield HOST, what, self._at(one.begins), one.id
@@ -226,7 +229,7 @@ class _Report:
         return _cut("Changed", ("at", "until", "who", "what", "of", "why"), (row[1:] for row in rows))
 
     def _runs(self) -> Iterator[tuple[datetime, Value, Value, Value, Value, Value, Value]]:
-        for run in self._recent(lambda page: self._seen.runs(page, None), lambda run: run.created):
+        for run in self._of_late:
             if run.created < self._end and (run.finished is None or run.finished >= self._begin):
                 counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(run.counts.items()))
                 who, why = (run.requested_by, run.reason) if isinstance(run, RunView) else ("", "")
@@ -270,6 +273,11 @@ def _every(read: Callable[[Page], tuple[int, Sequence[T]]], is_last: Callable[[T
 def _cut(title: str, columns: Sequence[str], rows: Iterable[Row]) -> ShiftSheet:
     every = list(rows)
     return ShiftSheet(title=title, columns=tuple(columns), rows=tuple(every[:_MOST]), more=max(0, len(every) - _MOST))
+
+
+def _reaching(sharing: Sharing, loss: Loss, tenant: str) -> set[str]:
+    """Ids of agreements in force under which a tenant shares one of the cells that it lost."""
+    return {one.id for cell in loss.cells for one in sharing.agreements_at(cell, tenant)}
 
 
 def _fault_of(one: IncidentView | TenantIncident) -> Row:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import NamedTuple
 
 from pydantic import AwareDatetime, computed_field
 
-from controller.models.alarm import ObjectClass, PerceivedSeverity
+from controller.models.alarm import LOSES, ObjectClass, PerceivedSeverity
 from controller.models.enums import IncidentState as IncidentState  # noqa: PLC0414 - offered here, beside what it is about
 from controller.models.network import Noun
 
@@ -19,6 +20,28 @@ def worst(severities: Iterable[PerceivedSeverity]) -> PerceivedSeverity:
     """The worst severity; INDETERMINATE if there is none."""
     order = list(PerceivedSeverity)
     return min(severities, key=order.index, default=PerceivedSeverity.INDETERMINATE)
+
+
+class Loss(Noun):
+    """Service that alarms take away from a tenant.
+
+    Attributes:
+        since: When the first of these alarms began.
+        cells: Cells of these alarms, as ``station/cell``, sorted; for a tenant, those that are shared with it.
+    """
+
+    since: AwareDatetime
+    cells: tuple[str, ...]
+
+    @classmethod
+    def of(cls, alarms: Iterable[tuple[str, datetime, Iterable[str]]]) -> Loss | None:
+        """The loss by alarms that concern a tenant: cause, begin and cells of each. None if none takes service."""
+        taking = [(since, cells) for cause, since, cells in alarms if cause in LOSES]
+        if not taking:
+            return None
+        return cls(
+            since=min(since for since, _ in taking), cells=tuple(sorted({one for _, cells in taking for one in cells}))
+        )
 
 
 class Incident(Noun):
@@ -43,7 +66,7 @@ class Incident(Noun):
         cells: Affected cells, as ``station/cell``, sorted.
         tenants: Tenants that are concerned, sorted.
         people: Population of the sites of these cells.
-        losing: Tenants from which one of its alarms takes service away, sorted.
+        losing: Tenants from which one of its alarms takes service away, with their losses.
     """
 
     id: str
@@ -68,7 +91,7 @@ class Incident(Noun):
     cells: tuple[str, ...] = ()
     tenants: tuple[str, ...] = ()
     people: int = 0
-    losing: tuple[str, ...] = ()
+    losing: dict[str, Loss] = {}
 
     @computed_field  # type: ignore[prop-decorator]
     @property

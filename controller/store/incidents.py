@@ -31,7 +31,7 @@ from controller.intent.roots import may_be_root
 from controller.models.alarm import COUNTED, LINK_CAUSES, LOSES, Alarm, PerceivedSeverity
 from controller.models.enums import IncidentState
 from controller.models.errors import NotFoundError
-from controller.models.incident import AgreementMinutes, Incident, IncidentFilter, Rank, TenantMinutes, worst
+from controller.models.incident import AgreementMinutes, Incident, IncidentFilter, Loss, Rank, TenantMinutes, worst
 from controller.models.network import Network
 from controller.models.run import AuditRow
 from controller.nrm.tree import Path
@@ -67,7 +67,7 @@ _STATES = {
     IncidentState.CLOSED: and_(incidents.c.closed.is_not(None), incidents.c.merged_into == ""),
     IncidentState.MERGED: incidents.c.merged_into != "",
 }
-_PARTS_OF = (alarms.c.severity, alarms.c.probable_cause, alarms.c.cells, alarms.c.tenants)
+_PARTS_OF = (alarms.c.severity, alarms.c.probable_cause, alarms.c.raised, alarms.c.cells, alarms.c.tenants)
 #: Alarms that describe an incident: the standing ones while it is open, all of them once it is closed.
 _NOW = select(alarms.c.incident, *_PARTS_OF).where(STANDING)
 _EVER = select(incident_alarms.c.incident, *_PARTS_OF).join(alarms, alarms.c.id == incident_alarms.c.alarm)
@@ -420,16 +420,21 @@ def _filled(tx: Tx, rows: Sequence[Row[Any]]) -> list[Incident]:
 
 
 def _with(one: Incident, rows: Iterable[Row[Any]], network: Network | None) -> Incident:
-    severities, cells, tenants, losing = set[str](), set[str](), set[str](), set[str]()
+    severities, cells = set[str](), set[str]()
+    of_tenant: dict[str, list[tuple[str, datetime, list[str]]]] = defaultdict(list)
     for row in rows:
         severities.add(row.severity)
-        cells.update(orjson.loads(row.cells))
-        concerned = orjson.loads(row.tenants)
-        tenants.update(concerned)
-        losing.update(concerned if row.probable_cause in LOSES else ())
-    people = 0 if network is None else network.people_at(cells)
-    lists = {"cells": cells, "tenants": tenants, "losing": losing}
-    sorted_lists = {name: tuple(sorted(values)) for name, values in lists.items()}
+        affected = orjson.loads(row.cells)
+        cells.update(affected)
+        for tenant in orjson.loads(row.tenants):
+            of_tenant[tenant].append((row.probable_cause, row.raised, affected))
+    losses = ((tenant, Loss.of(of_tenant[tenant])) for tenant in sorted(of_tenant))
     return one.model_copy(
-        update={"severity": worst(map(PerceivedSeverity, severities)), "people": people, **sorted_lists}
+        update={
+            "severity": worst(map(PerceivedSeverity, severities)),
+            "people": 0 if network is None else network.people_at(cells),
+            "cells": tuple(sorted(cells)),
+            "tenants": tuple(sorted(of_tenant)),
+            "losing": {tenant: loss for tenant, loss in losses if loss},
+        }
     )

@@ -9,10 +9,14 @@ from typing import Any
 import httpx
 import pytest
 
-from controller.models.alarm import UNREACHABLE, AlarmReport, AlarmSource, PerceivedSeverity
+from controller.models.alarm import UNREACHABLE, AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
+from controller.models.approval import NoticeKind
+from controller.models.network import Network
 from controller.models.people import Role
-from controller.models.run import Strategy
+from controller.models.run import RunState, Strategy
 from controller.ports.store import NewJob
+from controller.runs.rollout.transitions import decide
+from controller.store.run_constraints import notify
 from tests.support.callers import admit
 from tests.support.launch import prepared
 from tests.support.minka import environment, minka
@@ -172,3 +176,56 @@ async def test_the_command_line_prints_it_and_writes_files(
     assert asked[0] == {"shift": "current"}
     assert datetime.fromisoformat(asked[1]["since"]).tzinfo is not None
     assert "leave out --since" in minka("shift", "report", "--current", "--since", "2026-11-30", env=env).err
+
+
+def promises(found: Any, tenant: str) -> list[tuple[str, str, str]]:
+    """What is promised to a tenant about service, with the time."""
+    restored = [row for row in rows(found, "promised") if row["what"].startswith("service is restored")]
+    return [(row["what"], row["when"], row["about"]) for row in restored if row["to"] == tenant]
+
+
+async def test_only_agreements_that_reach_what_was_lost_promise_something(bench: ApiBench) -> None:
+    """Alfa shares both sites by one agreement, and the second site by another."""
+    content = shared().model_dump(mode="json")
+    (alfa,) = [one for one in content["agreements"] if one["tenant"] == "alfa"]
+    content["agreements"].append(alfa | {"id": "alfa-south", "scope": {"sites": ["site-2"]}})
+    load(bench, Network.model_validate(content))
+    cut = bench.store.alarms.report(off_air("S1/L1")).incident
+    bench.store.incidents.count_agreements()
+    admit(bench.store, "token-of-alfa", "alfa-person", Role.TENANT_APPROVER, "alfa")
+    async with bench.with_token("token-of-alfa") as alfas:
+        theirs, mine = await get(alfas), await get(bench.client)
+    assert [(what, about) for what, _, about in promises(mine, "alfa")] == [("service is restored (alfa-all)", cut)]
+    assert promises(theirs, "alfa") == promises(mine, "alfa")
+
+
+async def test_a_tenant_is_promised_the_same_where_symptoms_take_its_service(bench: ApiBench) -> None:
+    """Lost mains take no service; a cell of the station is off the air a minute later."""
+    load(bench, shared())
+    mains = {"object": "station", "object_class": ObjectClass.STATION, "probable_cause": "o-ran-fault-26"}
+    root = bench.store.alarms.report(off_air("S1/L1", -2).model_copy(update=mains))
+    bench.store.alarms.report(off_air("S1/L1", -1))
+    bench.store.alarms.correlate()
+    bench.store.incidents.count_agreements()
+    admit(bench.store, "token-of-alfa", "alfa-person", Role.TENANT_APPROVER, "alfa")
+    async with bench.with_token("token-of-alfa") as alfas:
+        theirs, mine = await get(alfas), await get(bench.client)
+    assert [about for _, _, about in promises(mine, "alfa")] == [root.incident]
+    assert promises(theirs, "alfa") == promises(mine, "alfa")
+
+
+async def test_planned_work_is_promised_until_its_run_is_over(bench: ApiBench, shift: dict[str, str]) -> None:
+    now = datetime.now(UTC)
+    words = "work on S1 is planned"
+    begins = now + timedelta(hours=9)
+    bench.store.database.run(
+        lambda tx: notify(tx, shift["run"], "alfa", NoticeKind.PLANNED, ["S1"], words, begins), "IMMEDIATE"
+    )
+    assert words in [row["what"] for row in rows(await get(bench.client), "promised")]
+    earlier = {"since": (now - timedelta(hours=9)).isoformat(), "until": (now - timedelta(hours=5)).isoformat()}
+    assert not rows(await get(bench.client, **earlier), "promised"), "nobody knew of it then"
+    bench.store.runs.cancel(shift["run"], "ana")
+    for _ in range(2):  # the jobs end, and then the run
+        bench.store.runs.advance(shift["run"], lambda run, jobs: decide(run, jobs, now))
+    assert bench.store.runs.get(shift["run"]).state is RunState.CANCELLED
+    assert words not in [row["what"] for row in rows(await get(bench.client), "promised")]

@@ -16,7 +16,7 @@ from controller.intent.incidents import ranked
 from controller.intent.outages import Era, ExcusedTimes, Outages, Spell, Times, both, month_of, spans_of, union, without
 from controller.models.alarm import Alarm, AlarmState, ObjectClass, PerceivedSeverity
 from controller.models.announced_work import AnnouncedWork
-from controller.models.incident import AgreementMinutes, Incident, TenantMinutes
+from controller.models.incident import AgreementMinutes, Incident, Loss, TenantMinutes
 from controller.models.network import Network
 from controller.models.sharing import CoreNode, MaintenanceWindow, Penalty, Sla, Validity
 from tests.unit.plan import samples
@@ -260,7 +260,14 @@ def incident(name: str, people: int = 0, tenants: tuple[str, ...] = (), hours: f
         "tenant": "",
     }
     known |= {"probable_cause": "x", "specific_problem": "", "changed": AT, "opened": AT - timedelta(hours=hours)}
-    return Incident(**known, id=name, people=people, tenants=tenants, losing=tenants, **fields)
+    return Incident(
+        **known,
+        id=name,
+        people=people,
+        tenants=tenants,
+        losing={one: Loss(since=AT, cells=()) for one in tenants},
+        **fields,
+    )
 
 
 def agreement(tenant: str, share: float) -> AgreementMinutes:
@@ -294,7 +301,7 @@ def test_contracts_at_risk_come_first_then_people_then_tenants_then_age() -> Non
 
 
 def test_a_contract_of_whom_nothing_is_taken_away_puts_nothing_first() -> None:
-    silent = incident("silent", 5, ("andes",)).model_copy(update={"losing": ()})
+    silent = incident("silent", 5, ("andes",)).model_copy(update={"losing": {}})
     ranks = ranked([silent, incident("loud", 6, ("bitel",))], [agreement("andes", 2.0)], AT)
     assert ranks["silent"] == (2, "rank 2: 5 people, 1 tenant")
 
