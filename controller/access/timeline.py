@@ -16,6 +16,13 @@ _PAUSE = timedelta(minutes=5)
 _SAID = "comment."
 #: Details that say why or what, the first of them that a row has.
 _WORDS = ("why", "note", "text", "cause", "reason", "tenants", "into")
+#: Details that say what an act has set, by action. Acts that set something else are never joined.
+_SETS: Mapping[str, tuple[str, ...]] = {
+    "switch.set": ("on",),
+    "rule.mode-set": ("mode", "scope"),
+    "hold.put": ("until",),
+    "freeze.put": ("begins", "ends"),
+}
 
 
 @dataclass(slots=True)
@@ -29,6 +36,7 @@ class TimelineEntry:
         rows: Number of rows.
         words: What they have in common as text, such as a cause or reason; empty if nothing.
         detail: Details that are the same in all rows.
+        sets: What was set, such as the end of a hold or the mode of a rule, in the words of the audit trail.
     """
 
     at: str
@@ -40,6 +48,7 @@ class TimelineEntry:
     detail: dict[str, Any]
     places: dict[str, None] = field(default_factory=dict)
     rows: int = 1
+    sets: dict[str, str] = field(default_factory=dict)
 
     @property
     def what(self) -> str:
@@ -70,11 +79,13 @@ def joined(rows: Iterable[Json], stations: Mapping[str, str]) -> list[TimelineEn
     for row in rows:
         detail, about = row["detail"], row["object"]
         words = next((str(detail[name]) for name in _WORDS if detail.get(name)), "")
-        key = (row["actor"], row["action"], shape_of(about, words))
+        sets = {name: str(detail.get(name) or "") for name in _SETS.get(row["action"], ())}
+        key = (row["actor"], row["action"], shape_of(about, words), *sets.values())
         place = stations.get(about) or str(detail.get("station", ""))
         known = last.get(key)
         if known is None or row["action"].startswith(_SAID) or _apart(known.until, row["at"]):
             known = TimelineEntry(row["at"], row["at"], row["actor"], row["action"], {about: None}, words, dict(detail))
+            known.sets = sets
             last[key] = known
             entries.append(known)
         else:

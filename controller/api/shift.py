@@ -9,12 +9,12 @@ from typing import TypeVar
 from pydantic import AwareDatetime
 
 from controller.access.disclosure import TenantIncident
-from controller.access.timeline import joined
+from controller.access.timeline import TimelineEntry, joined
 from controller.api.services import Body
 from controller.api.views import AlarmView, IncidentView, RunView, View
 from controller.intent.impact import Sharing
 from controller.intent.shifts import Period
-from controller.models.alarm import AlarmFilter
+from controller.models.alarm import REMEDIATION_STOPPED, AlarmFilter
 from controller.models.enums import RunState
 from controller.models.errors import InputError
 from controller.models.incident import IncidentFilter, IncidentState, Loss
@@ -27,6 +27,8 @@ from controller.ports.store import AuditQuery, Page
 
 T = TypeVar("T")
 Row = tuple[Value, ...]
+#: A row of what changed, after the time by which it is sorted.
+_Act = tuple[datetime, Value, Value, Value, Value, Value, Value, Value]
 
 #: Longest time that a report covers; and how long before it planned work was announced, and runs began, at most.
 LONGEST, _BEFORE = timedelta(days=31), timedelta(days=31)
@@ -226,17 +228,17 @@ class _Report:
 
     def _changed(self) -> ShiftSheet:
         rows = sorted([*self._runs(), *self._acts()], key=lambda row: row[0])
-        return _cut("Changed", ("at", "until", "who", "what", "of", "why"), (row[1:] for row in rows))
+        return _cut("Changed", ("at", "last", "who", "what", "set", "of", "why"), (row[1:] for row in rows))
 
-    def _runs(self) -> Iterator[tuple[datetime, Value, Value, Value, Value, Value, Value]]:
+    def _runs(self) -> Iterator[_Act]:
         for run in self._of_late:
             if run.created < self._end and (run.finished is None or run.finished >= self._begin):
                 counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(run.counts.items()))
                 who, why = (run.requested_by, run.reason) if isinstance(run, RunView) else ("", "")
                 at, what = run.started or run.created, f"run {run.id} {run.procedure} {run.state}"
-                yield at, self._at(at), self._at(run.finished) or "not over", who, what, counts, why
+                yield at, self._at(at), self._at(run.finished) or "not over", who, what, "", counts, why
 
-    def _acts(self) -> Iterator[tuple[datetime, Value, Value, Value, Value, Value, Value]]:
+    def _acts(self) -> Iterator[_Act]:
         """Rows of the audit trail; those that are alike are one."""
         rows = []
         for action in _CHANGES:
@@ -246,7 +248,26 @@ class _Report:
         for one in joined(plain, {}):
             at, until = datetime.fromisoformat(one.at), datetime.fromisoformat(one.until)
             last = self._at(until) if until != at else ""
-            yield at, self._at(at), last, one.actor, one.action, one.what, one.words
+            yield at, self._at(at), last, one.actor, one.action, self._set(one), one.what, one.words
+
+    def _set(self, one: TimelineEntry) -> str:
+        """The value that an act has set, in words."""
+        sets = one.sets
+        match one.action:
+            case "switch.set":
+                states = ("repair resumed", "repair stopped") if REMEDIATION_STOPPED in one.objects else ("off", "on")
+                return states[sets["on"] == "on"]
+            case "rule.mode-set":
+                return f"{sets['mode']} in {sets['scope'] or 'the whole network'}"
+            case "hold.put":
+                return f"until {self._time(sets['until'])}" if sets["until"] else "until it is lifted"
+            case "freeze.put":
+                return f"{self._time(sets['begins'])} to {self._time(sets['ends'])}"
+        return ""
+
+    def _time(self, text: str) -> str:
+        """A time of the audit trail, in local time."""
+        return self._at(datetime.fromisoformat(text))
 
     def _recent(self, read: Callable[[Page], tuple[int, Sequence[T]]], at: Callable[[T], datetime]) -> list[T]:
         """The newest objects, back to those of long before the shift."""

@@ -65,3 +65,23 @@ def test_what_people_say_and_other_reasons_stay_apart() -> None:
     assert [(one.what, one.words) for one in joined([*said, *shelved], {})] == [
         *(("i-1", "on my way"), ("i-1", "on my way"), ("2 alarms (a-0, a-1)", "rain"), ("a-2", "snow")),
     ]
+
+
+def test_acts_that_set_something_else_are_never_one() -> None:
+    """Repair stopped and resumed, a rule that asks and then acts, holds with different ends."""
+    rows = [
+        *(row("switch.set", "remediation-stopped", n, "ana", on=on) for n, on in enumerate(("on", "off", "on"))),
+        *(row("rule.mode-set", "r", n, "ana", mode=mode, scope="x") for n, mode in enumerate(("ask", "act"))),
+        *(row("hold.put", f"S{n}", n, "ana", reason="rain", until=until) for n, until in enumerate("112")),
+        *(row("freeze.put", "network", n, "ana", reason="y", begins="1", ends=ends) for n, ends in enumerate("23")),
+    ]
+    assert [(one.action, one.rows, one.sets) for one in joined(rows, {})] == [
+        ("switch.set", 2, {"on": "on"}),
+        ("switch.set", 1, {"on": "off"}),
+        ("rule.mode-set", 1, {"mode": "ask", "scope": "x"}),
+        ("rule.mode-set", 1, {"mode": "act", "scope": "x"}),
+        ("hold.put", 2, {"until": "1"}),
+        ("hold.put", 1, {"until": "2"}),
+        ("freeze.put", 1, {"begins": "1", "ends": "2"}),
+        ("freeze.put", 1, {"begins": "1", "ends": "3"}),
+    ]

@@ -9,10 +9,18 @@ from typing import Any
 import httpx
 import pytest
 
-from controller.models.alarm import UNREACHABLE, AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
+from controller.models.alarm import (
+    REMEDIATION_STOPPED,
+    UNREACHABLE,
+    AlarmReport,
+    AlarmSource,
+    ObjectClass,
+    PerceivedSeverity,
+)
 from controller.models.approval import NoticeKind
 from controller.models.network import Network
 from controller.models.people import Role
+from controller.models.rule import RuleMode
 from controller.models.run import RunState, Strategy
 from controller.ports.store import NewJob
 from controller.runs.rollout.transitions import decide
@@ -229,3 +237,26 @@ async def test_planned_work_is_promised_until_its_run_is_over(bench: ApiBench, s
         bench.store.runs.advance(shift["run"], lambda run, jobs: decide(run, jobs, now))
     assert bench.store.runs.get(shift["run"]).state is RunState.CANCELLED
     assert words not in [row["what"] for row in rows(await get(bench.client), "promised")]
+
+
+async def test_what_was_set_is_said(bench: ApiBench) -> None:
+    load(bench, shared())
+    ends = datetime(2036, 12, 1, 11, tzinfo=UTC)
+    store = bench.store
+    for on in (True, False):
+        store.switches.set(REMEDIATION_STOPPED, on, "ana", "storm")
+    for mode in (RuleMode.AUTO, RuleMode.OBSERVE):
+        store.rules.set_mode("cell-off-air", "region:r", mode, by="ana", reason="trial", digest="d")
+    store.holds.add("S1", "ana", "rigger", ends)
+    store.holds.add("S2", "ana", "rigger", None)
+    store.freezes.add("network", ends, ends + timedelta(hours=2), "ana", "vote")
+    found = [(row["what"], row["set"]) for row in rows(await get(bench.client), "changed") if row["set"]]
+    assert sorted(found) == [
+        ("freeze.put", "2036-12-01T06:00:00-05:00 to 2036-12-01T08:00:00-05:00"),
+        ("hold.put", "until 2036-12-01T06:00:00-05:00"),
+        ("hold.put", "until it is lifted"),
+        ("rule.mode-set", f"{RuleMode.AUTO} in region:r"),
+        ("rule.mode-set", f"{RuleMode.OBSERVE} in region:r"),
+        ("switch.set", "repair resumed"),
+        ("switch.set", "repair stopped"),
+    ]
