@@ -16,8 +16,8 @@ shift = typer.Typer(no_args_is_help=True, help="Shifts: what whoever comes next 
 
 _FORMS = ("text", "md", "html", "json")
 _Time = "local time, as in 2026-12-26T06:00"
-#: Columns that tell the rows of each part apart, and those with sentences.
-_TELLING, _PROSE = 4, ("what", "why", "reason", "who can end it", "cause", "of")
+#: Columns with sentences.
+_PROSE = ("what", "why", "reason", "who can end it", "cause", "set", "of")
 
 
 @shift.command("report", epilog="Example: minka shift report --format html --to shift.html")
@@ -65,10 +65,8 @@ def _print(found: dict[str, Any]) -> None:
     out.print(span(found))
     out.print(counts(found))
     for sheet in found["sheets"].values():
-        columns = [
-            Column(name, index, prose=name in _PROSE, tells=index < _TELLING)
-            for index, name in enumerate(sheet["columns"])
-        ]
+        # Whoever comes next acts on any of them: on a narrow terminal they stand below their row, and none is dropped.
+        columns = [Column(name, index, prose=name in _PROSE, tells=True) for index, name in enumerate(sheet["columns"])]
         out.print()
         table(columns, sheet["rows"], sheet["title"])
         if sheet["more"]:

@@ -55,6 +55,8 @@ def table(columns: Sequence[Column | str], rows: Iterable[Sequence[Any]], title:
     known = [one._replace(name=visible(one.name)) if isinstance(one, Column) else Column(one) for one in columns]
     cells = [[_cell(cell) for cell in row] for row in rows]
     if not cells:
+        if title:
+            out.print(styled(title, "italic"))
         out.print("none")
         return
     room = out.width if out.is_terminal and not manner.wide else None

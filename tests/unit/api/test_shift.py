@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from controller.cli.output import out
+from controller.cli.shift import _print
 from controller.models.alarm import (
     REMEDIATION_STOPPED,
     UNREACHABLE,
@@ -260,3 +262,25 @@ async def test_what_was_set_is_said(bench: ApiBench) -> None:
         ("switch.set", "repair resumed"),
         ("switch.set", "repair stopped"),
     ]
+
+
+async def test_a_narrow_terminal_drops_nothing_that_tells_rows_apart(
+    bench: ApiBench, shift: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At 80 columns: who, reasons, people and tenants of rows that differ in them; parts without rows have a title."""
+    bench.store.incidents.take(shift["stands"], "rosa")
+    bench.store.alarms.report(off_air("S2/L1"))
+    bench.store.holds.add("S2", "ana", "the gate is locked", None)
+    found = await get(bench.client)
+    found["sheets"]["closed"]["rows"] = []
+    for name, value in (("_force_terminal", True), ("width", 80)):
+        monkeypatch.setattr(out, name, value)
+    monkeypatch.setenv("MINKA_PAGER", "")
+    _print(found)
+    said = capsys.readouterr().out
+    assert "no room for" not in said
+    assert "Closed\nnone\n" in said
+    still, changed = (said.partition(f"{title}\n")[2] for title in ("Still open", "Changed"))
+    assert "owner: rosa" in still.partition("Shelved now")[0]
+    for words in ("rigger on the mast", "the gate is locked"):
+        assert words in " ".join(changed.split())

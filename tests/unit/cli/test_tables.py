@@ -295,6 +295,12 @@ def test_what_is_the_same_in_all_rows_and_has_no_room_is_said_once(
     assert said[:5] == ["id   why       no", "r-1  the mast  -", "  where:", "  " + "w" * 38, "r-2  the mast  -"]
 
 
+def test_a_table_without_rows_keeps_its_title(capsys: pytest.CaptureFixture[str]) -> None:
+    table(("id",), [], "Closed")
+    table(("id",), [])
+    assert capsys.readouterr().out.splitlines() == ["Closed", "none", "none"]
+
+
 def test_the_column_that_matters_least_goes_first(
     terminal: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
