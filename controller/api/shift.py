@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from pydantic import AwareDatetime
 
-from controller.access.disclosure import TenantIncident
+from controller.access.disclosure import TenantIncident, TenantRun
 from controller.access.timeline import TimelineEntry, joined
 from controller.api.services import Body
 from controller.api.views import AlarmView, IncidentView, RunView, View
@@ -18,8 +18,11 @@ from controller.models.alarm import REMEDIATION_STOPPED, AlarmFilter
 from controller.models.enums import RunState
 from controller.models.errors import InputError
 from controller.models.incident import IncidentFilter, IncidentState, Loss
+from controller.models.many import first_names
 from controller.models.network import Network
 from controller.models.people import Person
+from controller.models.rule import RuleMode
+from controller.models.run import AuditRow
 from controller.models.scalars import HOST
 from controller.models.statement import Value
 from controller.performance.statements import local
@@ -39,6 +42,9 @@ _CHANGES = (
     *("network.saved", "definitions.*", "rule.*", "switch.*", "hold.*", "freeze.*", "warning.*"),
     *("run.overridden", "station.adopted", "station.retired", "record.*"),
 )
+#: Parameters of playbooks that name cells of their stations.
+_CELLS = ("cell", "cells")
+_EVERYWHERE = "the whole network"
 _ACTIVE = tuple(state for state in RunState if not state.terminal)
 
 
@@ -56,7 +62,7 @@ class ShiftSheet(Body):
 
 
 class ShiftReport(Body):
-    """What opened, closed, stands, is shelved, waits, was promised and changed.
+    """What opened, closed, stands, is in force, is shelved, waits, was promised and changed.
 
     Attributes:
         side: Whose view it is: ``host``, or a tenant.
@@ -104,6 +110,7 @@ class _Report:
         """The report."""
         sheets = {"opened": self._opened(), "closed": self._closed(), "open": self._open()}
         if self._host:
+            sheets["force"] = _cut("In force", ("what", "where", "until", "by", "reason"), self._in_force())
             sheets["shelved"] = self._shelved()
         sheets |= {"waiting": self._waiting(), "promised": self._promised(), "changed": self._changed()}
         header = self._network.header
@@ -154,6 +161,39 @@ class _Report:
         return _cut(title, ("incident", "severity", "where", "cause", *columns, "cells", "people", *own), made)
 
     # ------------------------------------------------------------------ what goes on
+
+    def _in_force(self) -> Iterator[Row]:
+        """What binds or acts by itself at the end of the shift: holds, freezes, repair, and rules that need no yes."""
+        bounds = self._seen.bounds(self._end)
+        yield self._repair()
+        for hold in bounds.holds:
+            yield "hold", hold.target, self._at(hold.until) or "it is lifted", hold.by, hold.reason
+        for one in bounds.freezes:
+            what = one.name.partition(" in ")[0] if one.warning else "freeze"
+            when = "" if one.begins <= self._end else f", from {self._at(one.begins)}"
+            yield f"{what}{when}", one.target, self._at(one.ends), one.by, one.reason
+        for rule, scope, row in self._modes():
+            detail = row.detail
+            if detail["mode"] == RuleMode.AUTO and bounds.digests.get(rule) == detail["digest"]:
+                where = scope or _EVERYWHERE
+                yield f"rule {rule} acts by itself", where, "it is set otherwise", row.actor, str(detail["reason"])
+
+    def _repair(self) -> Row:
+        """Whether repair was on at the end of the shift, by the last time that somebody set it."""
+        wanted = AuditQuery(action="switch.set", object=REMEDIATION_STOPPED, until=self._end)
+        for row in self._seen.audit_rows(Page(limit=1), wanted)[1]:
+            what = "repair is stopped" if row.detail["on"] == "on" else "repair is on"
+            return what, _EVERYWHERE, "it is set otherwise", row.actor, str(row.detail["reason"])
+        return "repair is on", _EVERYWHERE, "", "", "nobody has stopped it"
+
+    def _modes(self) -> Iterator[tuple[str, str, AuditRow]]:
+        """The acts that set the modes of rules in force at the end of the shift: rule, scope and act."""
+        wanted = AuditQuery(action="rule.mode-set", until=self._end)
+        last: dict[tuple[str, str], AuditRow] = {}
+        for row in _every(lambda page: self._seen.audit_rows(page, wanted)):  # the newest first
+            last.setdefault((row.object, str(row.detail["scope"])), row)
+        for (rule, scope), row in sorted(last.items(), key=lambda one: one[0]):
+            yield rule, scope, row
 
     def _shelved(self) -> ShiftSheet:
         found = _every(lambda page: self._seen.alarms(page, AlarmFilter(shelved=True)))
@@ -231,12 +271,23 @@ class _Report:
         return _cut("Changed", ("at", "last", "who", "what", "set", "of", "why"), (row[1:] for row in rows))
 
     def _runs(self) -> Iterator[_Act]:
-        for run in self._of_late:
-            if run.created < self._end and (run.finished is None or run.finished >= self._begin):
-                counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(run.counts.items()))
-                who, why = (run.requested_by, run.reason) if isinstance(run, RunView) else ("", "")
-                at, what = run.started or run.created, f"run {run.id} {run.procedure} {run.state}"
-                yield at, self._at(at), self._at(run.finished) or "not over", who, what, "", counts, why
+        runs = (run for run in self._of_late if run.created < self._end)
+        during = [run for run in runs if run.finished is None or run.finished >= self._begin]
+        for number, run in enumerate(sorted(during, key=lambda run: run.started or run.created)):
+            counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(run.counts.items()))
+            who, why = (run.requested_by, run.reason) if isinstance(run, RunView) else ("", "")
+            at, what = run.started or run.created, f"run {run.id} {run.procedure} {run.state}"
+            of = "; ".join(filter(None, (self._places_of(run) if number < _MOST else "", counts)))
+            yield at, self._at(at), self._at(run.finished) or "not over", who, what, "", of, why
+
+    def _places_of(self, run: RunView | TenantRun) -> str:
+        """The stations of a run, or the cells that it was asked to change, in short."""
+        stations = list(dict.fromkeys(job.station for job in self._seen.jobs(run.id)))
+        asked = [run.parameters.get(name) for name in _CELLS] if isinstance(run, RunView) else []
+        given = [cell for one in asked for cell in (one if isinstance(one, list) else [one])]
+        cells = [cell for cell in given if isinstance(cell, str)]
+        known = self._network.cell_by_name
+        return first_names([f"{at}/{cell}" for at in stations for cell in cells if (at, cell) in known] or stations)
 
     def _acts(self) -> Iterator[_Act]:
         """Rows of the audit trail; those that are alike are one."""
@@ -258,7 +309,7 @@ class _Report:
                 states = ("repair resumed", "repair stopped") if REMEDIATION_STOPPED in one.objects else ("off", "on")
                 return states[sets["on"] == "on"]
             case "rule.mode-set":
-                return f"{sets['mode']} in {sets['scope'] or 'the whole network'}"
+                return f"{sets['mode']} in {sets['scope'] or _EVERYWHERE}"
             case "hold.put":
                 return f"until {self._time(sets['until'])}" if sets["until"] else "until it is lifted"
             case "freeze.put":

@@ -40,7 +40,7 @@ from controller.intent.placement import place
 from controller.inventory.source import unknown
 from controller.models.alarm import WAITS, Alarm, AlarmFilter, AlarmState, Comment
 from controller.models.announced_work import AnnouncedWork
-from controller.models.approval import Notice
+from controller.models.approval import Freeze, Notice
 from controller.models.collection import Collection as DataCollection
 from controller.models.enums import ProposalState
 from controller.models.errors import DeviceError, NotFoundError
@@ -57,7 +57,7 @@ from controller.models.measurement import HOUR, QUARTER, Measured
 from controller.models.network import Network
 from controller.models.people import Permission, Person
 from controller.models.plan import Plan
-from controller.models.run import AuditRow, Job, Run, RunState, Wait
+from controller.models.run import AuditRow, Hold, Job, Run, RunState, Wait
 from controller.models.statement import IssuedStatement, StatementForm, StatementKind, StatementProof
 from controller.nrm.tree import Observed
 from controller.observe.exposition import ScrapeScope
@@ -66,6 +66,7 @@ from controller.performance.kpis import Kpi, Subscribers, kpis_of, subscribers_w
 from controller.plan import Ledgers
 from controller.ports.clock import Clock
 from controller.ports.store import AuditQuery, Page, PlanHead, StatementFilter, Store
+from controller.remediation.rules import rules_in_force
 from controller.runs.approval.clearance import who_can_end
 from controller.runs.approval.consent import is_approved
 from controller.runs.planning.planner import closures_now, replicas_of, running_on
@@ -292,6 +293,18 @@ class Asked(NamedTuple):
 _ASKED = Page(limit=1000)
 
 
+class Bounds(NamedTuple):
+    """What bound or let act at a time.
+
+    Attributes:
+        digests: Digests of the rules in force, by name; empty before any were put in force.
+    """
+
+    holds: tuple[Hold, ...]
+    freezes: tuple[Freeze, ...]
+    digests: Mapping[str, str]
+
+
 class View(Protocol):
     """What one caller sees. An object that the caller may not see raises NotFoundError, as if it did not exist."""
 
@@ -371,6 +384,10 @@ class View(Protocol):
 
     def agreements(self) -> tuple[AgreementMinutes, ...]:
         """Minutes that agreements lost this month."""
+        ...
+
+    def bounds(self, at: datetime) -> Bounds:
+        """Holds, and freezes in force or to come, at a time, and the rules then; nothing for a tenant."""
         ...
 
     def asked(self, who: Person) -> list[Asked]:
@@ -600,6 +617,16 @@ class HostView:
     def agreements(self) -> tuple[AgreementMinutes, ...]:
         """See ``View``."""
         return self._store.incidents.agreements()
+
+    def bounds(self, at: datetime) -> Bounds:
+        """See ``View``."""
+        store = self._store
+        try:
+            digests = {rule.name: rule.digest for rule in rules_in_force(store, at)}
+        except NotFoundError:
+            digests = {}
+        holds = tuple(one for one in store.holds.find(at) if one.created < at)
+        return Bounds(holds, tuple(one for one in store.freezes.find(at) if one.created < at), digests)
 
     def asked(self, who: Person) -> list[Asked]:
         """See ``View``: rules that ask for a yes. What runs wait for has approvals of all sides."""
@@ -843,6 +870,10 @@ class TenantView:
     def agreements(self) -> tuple[AgreementMinutes, ...]:
         """See ``View``."""
         return self._store.incidents.agreements(self._tenant)
+
+    def bounds(self, at: datetime) -> Bounds:
+        """See ``View``: the host's own matter."""
+        return Bounds((), (), {})
 
     def asked(self, who: Person) -> list[Asked]:
         """See ``View``: runs that wait for the tenant's approval."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -348,9 +349,9 @@ def entries_in_force(store: Store) -> tuple[tuple[Rule, Entry], ...]:
     return _rules_of(store.definitions.get())
 
 
-def rules_in_force(store: Store) -> tuple[Rule, ...]:
-    """The rules that are in force, by name. Raises NotFoundError before any were put in force."""
-    return tuple(rule for rule, _ in entries_in_force(store))
+def rules_in_force(store: Store, at: datetime | None = None) -> tuple[Rule, ...]:
+    """The rules in force, now or at a time, by name. Raises NotFoundError before any were put in force."""
+    return tuple(rule for rule, _ in _rules_of(store.definitions.get(at)))
 
 
 def _check_against(rule: Rule, entry: Entry, others: Mapping[str, Rule], report: Report) -> None:

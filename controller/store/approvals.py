@@ -73,7 +73,10 @@ _WITH_TERMS = select(
 _ACTIVE = _WITH_TERMS.where(runs.c.state.in_(ACTIVE)).order_by(runs.c.number)
 _IN_FORCE = (
     select(freezes)
-    .where(freezes.c.lifted.is_(None), freezes.c.ends > bindparam("at", type_=Instant()))
+    .where(
+        or_(freezes.c.lifted.is_(None), freezes.c.lifted > bindparam("at", type_=Instant())),
+        freezes.c.ends > bindparam("at", type_=Instant()),
+    )
     .order_by(freezes.c.begins, freezes.c.number)
 )
 _OVERRIDE = select(overrides).where(overrides.c.run == bindparam("run"))

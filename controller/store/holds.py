@@ -39,7 +39,8 @@ switches = Table(
     long_text("reason"),
 )
 _LASTS = or_(holds.c.until.is_(None), holds.c.until > bindparam("at", type_=Instant()))
-_IN_FORCE = select(holds).where(holds.c.ended.is_(None), _LASTS).order_by(holds.c.number.desc())
+_STANDS = or_(holds.c.ended.is_(None), holds.c.ended > bindparam("at", type_=Instant()))
+_IN_FORCE = select(holds).where(_STANDS, _LASTS).order_by(holds.c.number.desc())
 _SWITCH = select(switches).where(switches.c.name == bindparam("switch"))
 _IS_ON = _SWITCH.with_only_columns(switches.c.on)
 

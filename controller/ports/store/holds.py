@@ -25,7 +25,7 @@ class Holds(Repository[M_co], Protocol[M_co]):
 
     @method
     def find(self, at: datetime) -> list[Hold]:
-        """Holds in force."""
+        """Holds that are in force at a time, those that were put later too, as long as they last."""
         ...
 
 

@@ -24,10 +24,13 @@ from controller.models.network import Network
 from controller.models.people import Role
 from controller.models.rule import RuleMode
 from controller.models.run import RunState, Strategy
+from controller.models.step import RunPlaybook
 from controller.ports.store import NewJob
+from controller.remediation.rules import rules_in_force
 from controller.runs.rollout.transitions import decide
 from controller.store.run_constraints import notify
 from tests.support.callers import admit
+from tests.support.definitions import put_in_force
 from tests.support.launch import prepared
 from tests.support.minka import environment, minka
 from tests.support.ports import free_ports
@@ -284,3 +287,47 @@ async def test_a_narrow_terminal_drops_nothing_that_tells_rows_apart(
     assert "owner: rosa" in still.partition("Shelved now")[0]
     for words in ("rigger on the mast", "the gate is locked"):
         assert words in " ".join(changed.split())
+
+
+async def test_what_is_in_force_at_the_end_of_the_shift_is_said(bench: ApiBench, shift: dict[str, str]) -> None:
+    """Also what was lifted since; not what was put later. A rule that changed since its promotion acts no more."""
+    store, ends = bench.store, datetime(2036, 12, 1, 11, tzinfo=UTC)
+    put_in_force(store)
+    digest = {rule.name: rule.digest for rule in rules_in_force(store)}
+    for rule, agreed in (("cell-off-air", digest["cell-off-air"]), ("sleeping-cell", "of an older file")):
+        store.rules.set_mode(rule, "region:r", RuleMode.AUTO, by="ana", reason="it works", digest=agreed)
+    lifted = store.holds.add("S2", "ana", "the gate is locked", ends)
+    store.freezes.add("network", ends - timedelta(hours=2), ends, "ana", "vote")
+    store.switches.set(REMEDIATION_STOPPED, True, "ana", "storm")
+    end = datetime.now(UTC).isoformat()
+    store.holds.end(lifted.id, "ana")
+    store.holds.add("S1", "ana", "too late for this shift", None)
+    store.switches.set(REMEDIATION_STOPPED, False, "ana", "it is over")
+    local = "2036-12-01T06:00:00-05:00"
+    found = await get(bench.client, until=end)
+    assert [tuple(row.values()) for row in rows(found, "force")] == [
+        ("repair is stopped", "the whole network", "it is set otherwise", "ana", "storm"),
+        ("hold", "S2", local, "ana", "the gate is locked"),
+        ("hold", "S1", "it is lifted", "ana", "rigger on the mast"),
+        ("freeze, from 2036-12-01T04:00:00-05:00", "network", local, "ana", "vote"),
+        ("rule cell-off-air acts by itself", "region:r", "it is set otherwise", "ana", "it works"),
+    ]
+    now = [tuple(row.values()) for row in rows(await get(bench.client), "force")]
+    assert now[0][0] == "repair is on"
+    assert "the gate is locked" not in str(now)
+    async with bench.with_token("token-of-alfa") as alfa:
+        assert "force" not in (await get(alfa))["sheets"]
+
+
+async def test_runs_name_their_stations_and_the_cells_that_they_were_asked_for(
+    bench: ApiBench, shift: dict[str, str]
+) -> None:
+    plan = make_plan(["S1"], salt="lock")
+    bench.store.plans.save(plan, "ana")
+    playbook = RunPlaybook(name="lock-cell", digest="d", text="x", parameters={"station": "S1", "cell": "L1"})
+    bench.store.runs.create(
+        prepared(plan, "lock-cell", Strategy(), [NewJob(0, "S1")], cause="person", actor="ana", playbook=playbook)
+    )
+    runs = [row for row in rows(await get(bench.client), "changed") if row["what"].startswith("run ")]
+    found = {row["what"].split(" ")[2]: row["of"] for row in runs}
+    assert (found["apply"], found["lock-cell"]) == ("S1; 1 pending", "S1/L1; 1 pending")
