@@ -143,8 +143,11 @@ class _Found:
         return self.before.station
 
     def add(self, periods: Iterable[Period]) -> int:
-        """Add periods of a station; returns how many."""
-        mapped = measured(self.station, periods, self.halves)
+        """Add periods of a station, without those whose length is no granularity; returns how many."""
+        found = list(periods)
+        known = [one for one in found if one.granularity]
+        self.unread[Unread.GRANULARITY.value] += len(found) - len(known)
+        mapped = measured(self.station, known, self.halves)
         self.periods += mapped.periods
         self.others += mapped.others
         self.unknown += mapped.unknown
@@ -246,8 +249,8 @@ class Collector:
         except Exception:
             found.reason = "bug"
             log.exception("collection.bug", station=before.station)
-        if found.unread:
-            log.warning("collection.left_out", station=before.station, unread=dict(found.unread))
+        if left_out := +found.unread:
+            log.warning("collection.left_out", station=before.station, unread=dict(left_out))
         self._found.append(found)
 
     async def _collect(self, target: DeviceTarget, found: _Found) -> None:

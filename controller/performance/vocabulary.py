@@ -222,14 +222,15 @@ def measured(
 
     Both halves of an NR cell (NRCellDU, NRCellCU) are one cell, as in ``Health.cells``. Counters of objects inside of
     a cell, such as neighbour relations, are added up where the cell itself does not have them. A value that can't be,
-    such as a negative volume or a sum beyond ``LARGEST``, is left out and makes its period suspect. A period whose
-    length is no granularity is left out as a whole.
+    such as a negative volume or a sum beyond ``LARGEST``, is left out and makes its period suspect. A period that
+    ends before it begins is left out as a whole.
     """
     unread: Counts[str] = Counts()
     grouped: dict[tuple[datetime, int], list[Period]] = {}
     for period in periods:
-        if period.granularity:
-            grouped.setdefault((period.begin.astimezone(UTC), period.granularity), []).append(period)
+        seconds = round((period.end - period.begin).total_seconds())
+        if seconds > 0:
+            grouped.setdefault((period.begin.astimezone(UTC), seconds), []).append(period)
             unread.update(period.unread)
         else:
             unread[Unread.GRANULARITY.value] += 1

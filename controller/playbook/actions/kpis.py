@@ -34,6 +34,8 @@ _UNMEASURED = "the station has no measurement job"
 #: How far back periods on record are combined, one step after the other until the sample suffices.
 _BACK = {"an hour": timedelta(hours=1), "4 hours": timedelta(hours=4), "a day": timedelta(days=1)}
 _DAY = _BACK["a day"]
+#: The shortest period that can be judged.
+_SECOND = timedelta(seconds=1)
 #: Numbers of nearest stations that are combined with a small one.
 _AROUND = (4, 12, 36)
 #: KPIs that a gate judges unless it names others: without throughput, which depends on the number of users, and without
@@ -132,7 +134,7 @@ async def kpis_of(
         DeviceError: The station can't be read.
     """
     name = station or context.station
-    periods = [one for one in await context.measurements(station) if one.granularity]
+    periods = [one for one in await context.measurements(station) if one.end - one.begin >= _SECOND]
     now = (await context.equipment(station)).now
     if not periods:
         return Kpis(read=now, remark=f"{_UNMEASURED}: no indicator will be judged")

@@ -150,11 +150,11 @@ def test_causes_never_add_up_to_more_than_there_can_be(value: float) -> None:
     assert found.unread[Unread.IMPOSSIBLE] >= 1
 
 
-def test_a_length_that_is_no_granularity_is_left_out() -> None:
+def test_a_period_that_ends_before_it_begins_is_left_out() -> None:
     values = {LTE: {"RRC.ConnMean": 2.0}}
-    found = measured("A", [period(values), *(period(values, minutes=minutes) for minutes in (1, 7, 16, -15))])
+    found = measured("A", [period(values), *(period(values, minutes=minutes) for minutes in (0, -15))])
     assert [one.seconds for one in found.periods] == [900]
-    assert found.unread == {Unread.GRANULARITY: 4}
+    assert found.unread == {Unread.GRANULARITY: 2}
 
 
 def test_parts_are_never_counted_twice() -> None:
