@@ -232,10 +232,12 @@ class _Report:
         """Until when service has to be restored, by agreements of those who lost it."""
         agreements = self._seen.agreements()
         sharing = Sharing(self._network, self._network.day(self._end))
+        in_force = {one.id: one for one in sharing.in_force}
         for one in self._standing():
             for agreement in agreements:
                 loss = self._loss_of(one, agreement.tenant)
-                if loss and agreement.agreement in _reaching(sharing, loss, agreement.tenant):
+                held = in_force.get(agreement.agreement)
+                if loss and held and not sharing.reached_by(held).isdisjoint(loss.cells):
                     due = loss.since + timedelta(hours=agreement.restore_hours)
                     late = ", which is over" if due < self._end else ""
                     yield agreement.tenant, f"service is restored ({agreement.agreement}){late}", self._at(due), one.id
@@ -345,11 +347,6 @@ def _every(read: Callable[[Page], tuple[int, Sequence[T]]], is_last: Callable[[T
 def _cut(title: str, columns: Sequence[str], rows: Iterable[Row]) -> ShiftSheet:
     every = list(rows)
     return ShiftSheet(title=title, columns=tuple(columns), rows=tuple(every[:_MOST]), more=max(0, len(every) - _MOST))
-
-
-def _reaching(sharing: Sharing, loss: Loss, tenant: str) -> set[str]:
-    """Ids of agreements in force under which a tenant shares one of the cells that it lost."""
-    return {one.id for cell in loss.cells for one in sharing.agreements_at(cell, tenant)}
 
 
 def _fault_of(one: IncidentView | TenantIncident) -> Row:
