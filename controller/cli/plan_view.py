@@ -14,7 +14,6 @@ from controller.cli.output import bold, counted, out, styled
 from controller.cli.pager import paged
 from controller.cli.tables import Column, table
 from controller.models.many import ADDRESS, VARIES, alike, first_names, lines_of
-from controller.models.outage import Outage, OutageKind
 
 #: A plan of at most so many lines is shown line by line.
 SHORT = 30
@@ -110,6 +109,8 @@ def _masked(word: str) -> str:
 
 def outage_words(given: Mapping[str, Any]) -> str:
     """The length of an outage in words; empty if there is none."""
+    from controller.models.outage import Outage  # noqa: PLC0415 - help takes half of the time without it
+
     outage = Outage(**given)
     return str(outage) if outage.interrupts else ""
 
@@ -283,6 +284,8 @@ def _change_words(made: Mapping[str, Any]) -> str:
     # A change that only unlocks cells interrupts nothing: service comes back.
     interrupting = [change for change in changes if not _only_unlocks(change)]
     interrupted = sorted({tenant for change in interrupting for tenant in change["interrupted"]})
+    from controller.models.outage import Outage, OutageKind  # noqa: PLC0415 - as above
+
     outage = Outage.worst(Outage(**change["outage"]) for change in interrupting)
     words = [f"Plan {made['id']}: {_number(changes)} for {', '.join(touched) or 'the host'}"]
     if outage.interrupts:

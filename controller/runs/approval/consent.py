@@ -199,7 +199,7 @@ def run_constraints(network: Network, effects: Iterable[Effect], asked: RunOccas
             stations[requirement].add(effect.station)
         constraints = _station_constraints(network, known, effect, site, asked)
         placed[effect.station] = (site, groups.setdefault(constraints, len(groups)))
-        outages |= {one: Outage.worst((effect.outage, outages.get(one, NO_OUTAGE))) for one in effect.interrupted}
+        outages |= {one: Outage.worst((effect.outage, outages.get(one, NO_OUTAGE))) for one in _without_service(effect)}
     found = [_told(key, len(names), outages) for key, names in stations.items()]
     if asked.approvals:
         found.append(Requirement(side=HOST, needed=asked.approvals, stations=len(effects)))
@@ -216,6 +216,12 @@ def run_constraints(network: Network, effects: Iterable[Effect], asked: RunOccas
         spared={effect.station: tuple(sorted(effect.spared)) for effect in effects if effect.spared},
         outages=dict(sorted(outages.items())),
     )
+
+
+def _without_service(effect: Effect) -> frozenset[str]:
+    """Tenants that are asked since it takes their own service away, and not that of others at the station."""
+    asked = {tenant for tenant, action in effect.asks if action in (ActionClass.INTERRUPT, ActionClass.RESTORE)}
+    return effect.interrupted & asked
 
 
 def _place(one: Requirement) -> tuple[str, ...]:
