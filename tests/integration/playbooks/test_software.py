@@ -64,7 +64,7 @@ async def test_download_first_then_upgrade_in_waves(system: PlaybookSystem) -> N
         "ok",
         "skipped: {{ soak > 0 }}",
         "asks for software-activate slot-b",
-        "asks for reset",
+        "asks for reset; outage for a time that is not known",
     ]
     assert says(seen)[6].startswith("would check again; now: it runs 24.2.1")
     assert system.changes() == touched

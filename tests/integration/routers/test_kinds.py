@@ -28,7 +28,7 @@ async def test_software_is_for_stations(system: RouterSystem, name: str) -> None
 @pytest.mark.parametrize(
     ("content", "refused"),
     [
-        ({"targets": STATION, "steps": [SWITCH]}, f"for routers only, and {STATION} is a station"),
+        ({"targets": STATION, "steps": [SWITCH]}, "for routers only, and the targets are stations"),
         ({"targets": f"router={ROUTER}", "steps": [SWITCH]}, ""),
         ({"targets": STATION, "routers": True, "steps": [DOWNLOAD]}, f"'fetch': .* and {ROUTER} is a router"),
         ({"targets": STATION, "routers": True, "steps": [{**DOWNLOAD, "when": "{{ not target.router }}"}]}, ""),

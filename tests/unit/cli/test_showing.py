@@ -64,7 +64,7 @@ def test_objects_of_a_network_are_words_and_not_code(
     ]
     monkeypatch.setattr(network, "client", lambda: Api({"/v1/network/routers": []}))
     network.show("routers")
-    assert capsys.readouterr().out == "none\n"
+    assert capsys.readouterr().out == "routers: 0\nnone\n"
 
 
 def test_who_shares_a_cell_is_said_with_what_is_missing(
