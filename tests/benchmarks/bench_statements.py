@@ -32,6 +32,7 @@ from controller.store import SqlStore, open_store
 from simulators.clock import VirtualClock as StationClock
 from simulators.equipment.performance import PERIOD
 from tests.benchmarks.bench_measurements import four_tenants
+from tests.support.definitions import put_in_force
 from tests.unit.simulators.equipment.stations import lively, nr_station
 
 KPIS = Path(__file__).parents[2] / "playbooks" / "kpis"
@@ -123,6 +124,7 @@ def main(number: int) -> None:
         closing(open_store(f"sqlite:///{folder}/minka.sqlite3", clock)) as store,
     ):
         store.networks.save(network, network_digest(network), "ana")
+        put_in_force(store)
         fill(store, network)
         strike(store, network, number)
         with store.database.engine.connect() as connection:
