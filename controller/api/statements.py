@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from controller.access.disclosure import TenantIncident, tenant_kpis
 from controller.access.sight import sight
-from controller.intent.outages import month_of
+from controller.intent.outages import Era, month_of
 from controller.models.definitions import DefinitionKind
 from controller.models.errors import InputError, NotFoundError
 from controller.models.measurement import DAY, HOUR, MONTH, Measured
@@ -52,11 +52,14 @@ def draft(store: Store, now: datetime, kind: StatementKind, tenant: str, month: 
     span = span_of(network, month, now)
     if span.begin >= now:
         raise InputError(f"{month} has not begun in {network.header.timezone}")
-    then = [era.network for era in store.incidents.eras(span.begin, span.end)]
-    known = _tenant_of(tenant, [*reversed(then), network])
-    network = then[-1] if then else network
-    span = span_of(network, month, now)
-    rules, sheets = _KINDS[kind](store, tenant, span)
+    eras = store.incidents.eras(span.begin, span.end)
+    then = eras[-1].network if eras else network
+    if then.zone != network.zone:
+        span = span_of(then, month, now)
+        eras = store.incidents.eras(span.begin, span.end)
+    known = _tenant_of(tenant, [*(era.network for era in reversed(eras)), network])
+    network = then
+    rules, sheets = _KINDS[kind](store, tenant, span, eras)
     return Statement(
         kind=kind,
         tenant=tenant,
@@ -92,9 +95,8 @@ def span_of(network: Network, month: str, now: datetime) -> Month:
     return Month(begin, now, end, network.zone)
 
 
-def _sla(store: Store, tenant: str, month: Month) -> _Made:
+def _sla(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> _Made:
     digest, network = store.networks.get()
-    eras = store.incidents.eras(month.begin, month.end)
     held = (one for era in eras for one in era.network.agreements_of(tenant))
     hours = max((one.sla.restore_hours for one in held), default=0.0)
     outages = store.incidents.outages(month.begin - timedelta(hours=hours), month.end)
@@ -116,15 +118,15 @@ def _disclosed(one: TenantIncident) -> DisclosedIncident:
     return DisclosedIncident(one.id, one.root.probable_cause, one.opened, one.closed, len(one.cells))
 
 
-def _volume(store: Store, tenant: str, month: Month) -> _Made:
-    parts = parts_of(store.incidents.eras(month.begin, month.end), tenant)
+def _volume(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> _Made:
+    parts = parts_of(eras, tenant)
     days = days_of(month)
     measured = _measured(store, month, parts, volume.COUNTERS)
     return tuple(volume.RULES), volume_sheets(volumes_of(parts, days, measured), month.zone)
 
 
-def _quality(store: Store, tenant: str, month: Month) -> _Made:
-    parts = parts_of(store.incidents.eras(month.begin, month.end), tenant)
+def _quality(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> _Made:
+    parts = parts_of(eras, tenant)
     in_force = store.definitions.get()
     kinds = DefinitionKind.KPI, DefinitionKind.REGULATOR_KPI
     kpis = [kpi for kind in kinds for kpi in tenant_kpis(kpis_of(in_force, kind)) if Level.TENANT in kpi.levels]
@@ -146,8 +148,8 @@ def _counted(
                 yield part, one
 
 
-def _capacity(store: Store, tenant: str, month: Month) -> _Made:
-    eras = [one for one in store.incidents.eras(month.begin, month.end) if tenant in one.network.tenant_by_id]
+def _capacity(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> _Made:
+    eras = [one for one in eras if tenant in one.network.tenant_by_id]
     own = sorted({station for part in parts_of(eras, tenant)[-1:] for station in part.cells})
     if not own:
         return capacity.RULES, ()
@@ -165,7 +167,7 @@ def _capacity(store: Store, tenant: str, month: Month) -> _Made:
     return capacity.RULES, load.sheets(month.zone)
 
 
-def _settlement(store: Store, tenant: str, month: Month) -> _Made:
+def _settlement(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> _Made:
     outages = store.incidents.outages(month.begin, month.end)
     if outages is None:
         raise NotFoundError("no network is loaded yet: minka network load")
@@ -175,8 +177,7 @@ def _settlement(store: Store, tenant: str, month: Month) -> _Made:
         one.time: outages.agreed_service(one.agreement, one.begin, min(month.now, one.until), one.until)
         for one in spans
     }
-    eras, days = store.incidents.eras(month.begin, month.end), days_of(month)
-    volumes = {}
+    days, volumes = days_of(month), {}
     for time in {one.time: None for one in spans if one.line.per is Charge.GIGABYTE}:
         parts = parts_under(eras, tenant, *time)
         volumes[time] = volumes_of(parts, days, _measured(store, month, parts, volume.COUNTERS))
@@ -207,7 +208,7 @@ def days_of(month: Month) -> list[tuple[datetime, datetime]]:
     return found
 
 
-_KINDS: Mapping[StatementKind, Callable[[Store, str, Month], _Made]] = {
+_KINDS: Mapping[StatementKind, Callable[[Store, str, Month, Sequence[Era]], _Made]] = {
     StatementKind.SLA: _sla,
     StatementKind.VOLUME: _volume,
     StatementKind.QUALITY: _quality,
