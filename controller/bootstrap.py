@@ -375,6 +375,7 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
         rpc_timeout=settings.rpc_timeout,
         observations=observations,
         cloud=lambda: _cloud(secrets, clock, settings, observations),
+        untrusted=frozenset(settings.untrusted_software.split()),
     )
     made = Parts(
         settings,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from inspect import unwrap
 from itertools import chain
@@ -116,14 +116,21 @@ class KnownModules:
 
     Args:
         room: Most characters of all modules together; those of a station that take more than an eighth are not kept.
+        untrusted: Software whose confirmed commit a person does not trust, see ``Capabilities.software``.
     """
 
-    def __init__(self, room: int = _ROOM) -> None:
+    def __init__(self, room: int = _ROOM, untrusted: frozenset[str] = frozenset()) -> None:
+        self._untrusted = untrusted
         self._known: OrderedDict[str, _Entry] = OrderedDict()
         self._contents: dict[bytes, _Modules] = {}
         self._room = room
         self._largest = min(_LARGEST, room // 8)
         self.size = 0
+
+    def capabilities(self, hello: tuple[str, ...], announced: Announced) -> Capabilities:
+        """Capabilities for transactions by the hello and the modules, as far as the software is trusted."""
+        able = capabilities_with(hello, announced)
+        return replace(able, trustworthy=False) if able.software in self._untrusted else able
 
     async def of(self, station: str, hello: tuple[str, ...], ask: SendRequest) -> Announced:
         """The modules of a server.

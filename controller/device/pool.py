@@ -50,6 +50,7 @@ class SshDevices:
         connector: Replaces the network, for example in a rehearsal.
         observations: Gets the response times of devices, and the failures to open a session.
         cloud: Makes the adapter for functions and pools, when one is reached for the first time.
+        untrusted: Software whose confirmed commit is not used, see ``Capabilities.software``.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class SshDevices:
         connector: Connector | None = None,
         observations: Observations | None = None,
         cloud: Callable[[], Devices] | None = None,
+        untrusted: frozenset[str] = frozenset(),
     ) -> None:
         self._make_cloud = cloud
         self._cloud: Devices | None = None
@@ -81,7 +83,7 @@ class SshDevices:
         self._idle: OrderedDict[str, tuple[DeviceTarget, NetconfSession]] = OrderedDict()
         #: The latest session of each station.
         self._latest: WeakValueDictionary[str, NetconfSession] = WeakValueDictionary()
-        self._known = KnownModules()
+        self._known = KnownModules(untrusted=untrusted)
         doors: dict[str, Callable[[], Door]] = {
             "ssh": partial(SshCallers, self._connector),
             "tls": partial(_tls_callers, secrets, keepalive, rpc_timeout),

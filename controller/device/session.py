@@ -13,7 +13,7 @@ import structlog
 from lxml import etree
 
 from controller.device import requests
-from controller.device.capabilities import Announced, KnownModules, capabilities_of, capabilities_with, offers
+from controller.device.capabilities import Announced, KnownModules, capabilities_of, offers
 from controller.device.replies import check, check_done, data_of
 from controller.device.requests import Request
 from controller.device.transport import Connection, Shared, Transport
@@ -204,7 +204,7 @@ class NetconfSession:
         """The server's modules; its library is read once."""
         if self._modules is None:
             self._modules = await self._known.of(self._station, self._transport.hello, self._data)
-            self._capabilities = capabilities_with(self._transport.hello, self._modules)
+            self._capabilities = self._known.capabilities(self._transport.hello, self._modules)
             self._lacks = frozenset(self._lacking(self._modules))
         return self._modules
 

@@ -1,8 +1,9 @@
-"""Behaviour of servers where standards leave room or are violated; learned once for each software version."""
+"""Behaviour of servers where standards leave room or are violated; learned at each station for itself."""
 
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import NamedTuple
 
 from controller.models.network import Noun
 
@@ -15,8 +16,24 @@ class FollowUp(StrEnum):
     PERSIST = "persist"
 
 
+class Server(NamedTuple):
+    """The server of one station, as Minka accepted it.
+
+    A behaviour counts for exactly this one: what a station says of its software is its own word, and easily copied.
+
+    Attributes:
+        station: Its id.
+        identity: Digest of that by which it is accepted: its host key, or its certificate and authority.
+        software: What it announces of itself: modules and release.
+    """
+
+    station: str
+    identity: str
+    software: str
+
+
 class Behaviour(Noun):
-    """What an empty confirmed commit revealed about one software version.
+    """What an empty confirmed commit revealed about one server.
 
     Attributes:
         follow_up: How it accepts a further confirmed commit with the same token; None if it accepts none.

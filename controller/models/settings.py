@@ -83,6 +83,13 @@ class Settings(BaseSettings):
         description="Prefixes of addresses from which stations may fetch software, as in sftp://10.0.0.1/images/, "
         "separated by blanks; empty: no downloads.",
     )
+    untrusted_software: str = Field(
+        default="",
+        pattern=r"^\s*([0-9a-f]{16}\s*)*$",
+        description="Software of stations whose confirmed commit is not used, separated by blanks: the 16 hexadecimal "
+        "digits that begin the object of an audit row behaviour.learned; these stations are changed with the stored "
+        "inverse.",
+    )
     carry_generation: bool = Field(
         default=False,
         description="Whether stations carry a generation in userDefinedState, which reveals a restored database.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
@@ -159,6 +160,13 @@ class DeviceTarget:
         name = self.address if self.transport == "tls" else ""
         known_by = (self.transport, name, self.host_key, self.certificate, self.authority)
         return (*known_by, self.username, self.credential, self.client_certificate)
+
+    @property
+    def identity(self) -> str:
+        """Digest of that by which the device is accepted: another key, certificate or authority is another device."""
+        name = self.address if self.transport == "tls" else ""
+        known_by = (self.transport, name, self.host_key, self.certificate, self.authority)
+        return hashlib.sha256("\n".join(known_by).encode()).hexdigest()[:16]
 
     @classmethod
     def at(

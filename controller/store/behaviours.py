@@ -1,59 +1,69 @@
-"""The behaviour of servers as Minka learned it, by software version."""
+"""The behaviour of servers as Minka learned it, at each station for itself."""
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, String, Table, bindparam, select
+from sqlalchemy import Boolean, Column, String, Table, bindparam, delete, select
 
-from controller.models.behaviour import Behaviour
+from controller.models.behaviour import Behaviour, Server
 from controller.ports.store import Behaviours, Claim, Sync, method
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.leases import check_lease
 from controller.store.repository import SqlRepository, writes
-from controller.store.transaction import Database, Tx
+from controller.store.transaction import Tx
 
-#: Behaviour of servers, by the name of their software.
+#: The behaviour of each station's server, and the identity and software that the station had when it was learned.
 behaviours = Table(
     "behaviours",
     metadata,
-    Column("software", String, primary_key=True),
+    Column("station", String, primary_key=True),
+    string("identity"),
+    string("software"),
     Column("follow_up", String),
     Column("cancels", Boolean, nullable=False),
     long_text("reason"),
-    # Station and time of the transaction that learned it.
-    string("station"),
     Column("learned", Instant, nullable=False),
 )
-#: Read at each check of a station whose software was not probed yet.
 _FIND = select(behaviours.c.follow_up, behaviours.c.cancels, behaviours.c.reason).where(
-    behaviours.c.software == bindparam("software")
+    behaviours.c.station == bindparam("station"),
+    behaviours.c.identity == bindparam("identity"),
+    behaviours.c.software == bindparam("software"),
 )
 
 
 class SqlBehaviours(SqlRepository, Behaviours[Sync]):
-    """Repository of behaviours. They never change, so each process caches those that it has read."""
-
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
-        self._behaviours: dict[str, Behaviour] = {}
+    """Repository of behaviours. Nothing is cached: another process may have learned or forgotten one."""
 
     @method
-    def get(self, software: str) -> Behaviour | None:
-        found = self._behaviours.get(software) or self._database.run(lambda tx: _load(tx, software), "DEFERRED")
-        if found is not None:
-            self._behaviours[software] = found
-        return found
+    def get(self, server: Server) -> Behaviour | None:
+        return self._database.run(lambda tx: _load(tx, server), "DEFERRED")
 
     @writes
-    def learn(self, tx: Tx, software: str, behaviour: Behaviour, claim: Claim) -> None:
+    def learn(self, tx: Tx, server: Server, behaviour: Behaviour, claim: Claim) -> None:
         check_lease(tx, claim)
-        row = tx.insert(behaviours).values(
-            software=software, station=claim.job.station, learned=tx.now, **behaviour.model_dump()
+        values = {**server._asdict(), **behaviour.model_dump(), "learned": tx.now}
+        row = tx.insert(behaviours).values(values)
+        tx.execute(row.on_conflict_do_update(index_elements=["station"], set_=values))
+        detail = behaviour.model_dump(exclude_defaults=False)
+        tx.note(
+            claim.incarnation,
+            "behaviour.learned",
+            server.software,
+            station=server.station,
+            identity=server.identity,
+            **detail,
         )
-        if tx.execute(row.on_conflict_do_nothing(index_elements=["software"])).rowcount:
-            detail = behaviour.model_dump(exclude_defaults=False)
-            tx.note(claim.incarnation, "behaviour.learned", software, station=claim.job.station, **detail)
+
+    @writes
+    def forget(self, tx: Tx, claim: Claim) -> None:
+        check_lease(tx, claim)
+        forget_behaviour(tx, claim.job.station)
 
 
-def _load(tx: Tx, software: str) -> Behaviour | None:
-    row = tx.execute(_FIND, {"software": software}).one_or_none()
+def forget_behaviour(tx: Tx, station: str) -> None:
+    """Forget how a station's server behaves; the next transaction there learns it anew."""
+    tx.execute(delete(behaviours).where(behaviours.c.station == station))
+
+
+def _load(tx: Tx, server: Server) -> Behaviour | None:
+    row = tx.execute(_FIND, server._asdict()).one_or_none()
     return None if row is None else Behaviour(**row._mapping)

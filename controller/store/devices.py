@@ -13,6 +13,7 @@ from controller.intent.outages import Times, union
 from controller.models.health import OBSERVED_AFTER, Health
 from controller.models.plan import LedgerNode
 from controller.ports.store import Device, Devices, Healths, Sync
+from controller.store.behaviours import forget_behaviour
 from controller.store.columns import Instant, metadata, string
 from controller.store.leases import leases
 from controller.store.ledger import LedgerChange, change_ledger
@@ -116,6 +117,7 @@ class SqlDevices(SqlRepository, Devices[Sync]):
     def retire(self, tx: Tx, station: str, actor: str) -> None:
         served = and_(devices.c.station == station, devices.c.retired.is_(None))
         if tx.execute(update(devices).where(served).values(adopted=None, retired=tx.now)).rowcount:
+            forget_behaviour(tx, station)
             tx.note(actor, "station.retired", station)
 
 

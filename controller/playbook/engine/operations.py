@@ -38,6 +38,8 @@ _SOON, _GENTLY = 0.2, 2.0
 _SENDS = 3
 #: Operations whose end the station notifies.
 _NOTIFIED = (OperationKind.DOWNLOAD, OperationKind.INSTALL, OperationKind.ACTIVATE)
+#: Operations after which it may run other software, though under the same name: how it behaves is learned anew.
+_OTHER_SOFTWARE = (OperationKind.ACTIVATE, OperationKind.RESET)
 #: Seconds until a lost subscription is tried again.
 _RETRY = 2.0
 #: Stations may report their start time rounded down to this.
@@ -210,6 +212,8 @@ class _Operating:
         self._sends += 1
         self._sent = self._clock.monotonic()
         self._end = self._sent + self._operation.seconds
+        if self._operation.kind in _OTHER_SOFTWARE:
+            await self._record.forget_behaviour()
         await self._record.check()
         try:
             refusal = await session.operate(self._operation)

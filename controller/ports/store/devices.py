@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from controller.models.behaviour import Behaviour
+from controller.models.behaviour import Behaviour, Server
 from controller.models.health import Health
 from controller.models.network import Network
 from controller.models.plan import LedgerNode
@@ -96,14 +96,19 @@ class Healths(Repository[M_co], Protocol[M_co]):
 
 
 class Behaviours(Repository[M_co], Protocol[M_co]):
-    """Behaviour of servers that Minka has learned, by software version."""
+    """Behaviour of servers that Minka has learned: one for each station, for the identity and software it had then."""
 
     @method
-    def get(self, software: str) -> Behaviour | None:
-        """The known behaviour of a software version; None if there is none."""
+    def get(self, server: Server) -> Behaviour | None:
+        """The known behaviour of a server; None if there is none, or if it is about another identity or software."""
         ...
 
     @method
-    def learn(self, software: str, behaviour: Behaviour, claim: Claim) -> None:
-        """Keep what a transaction learned; known parts stay. Raises LeaseLostError."""
+    def learn(self, server: Server, behaviour: Behaviour, claim: Claim) -> None:
+        """Keep what a transaction learned at its station, in place of what was known of it. Raises LeaseLostError."""
+        ...
+
+    @method
+    def forget(self, claim: Claim) -> None:
+        """Forget what is known of a claim's station, since its software is about to change. Raises LeaseLostError."""
         ...

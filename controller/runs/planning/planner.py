@@ -56,7 +56,7 @@ from controller.plan.routers import link_owners, watched
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget, Observed
 from controller.ports.store import AsyncStore, Device, Store
-from controller.runs.transaction.probe import software_of
+from controller.runs.transaction.probe import server_of
 
 T = TypeVar("T")
 
@@ -157,11 +157,12 @@ class Planner:
             DeviceError: It could not be read.
             NotFoundError: It has no endpoint.
         """
-        async with self._devices.session(self._target_of(network, station)) as session:
+        target = self._target_of(network, station)
+        async with self._devices.session(target) as session:
             seen, can = await session.read(), session.capabilities
         reverts = can.safe_commit
-        if software := software_of(can, seen):
-            known = await self._store.behaviours.get(software)
+        if (server := server_of(target, can, seen)) is not None:
+            known = await self._store.behaviours.get(server)
             reverts = known is None or known.cancels
         # The same object if possible: by that a session knows that a device reports the same again.
         return seen if seen.reverts is reverts else replace(seen, reverts=reverts)

@@ -1,26 +1,29 @@
 """Behaviour of a server: known from the record, or learned by an empty commit.
 
 An empty confirmed commit, one that follows it up, and a cancel change nothing on a correct server. So a probe tries
-them under the lock before the first change that relies on them, once for each software version. Servers that are known
-to misbehave are not probed (``Capabilities.trustworthy``). Of the transactions of a process that begin together, one
-probes and the others wait for the result (``Findings``).
+them under the lock before the first change that relies on them, at each station once for the identity and software
+that it has (``Server``). Servers that are known to misbehave are not probed (``Capabilities.trustworthy``). Of the
+stations of a process that announce the same software, few are probed at once before it is known to do no harm
+(``Findings``).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from itertools import islice
 
 import structlog
 
-from controller.models.behaviour import Behaviour, FollowUp
+from controller.models.behaviour import Behaviour, FollowUp, Server
 from controller.models.errors import DeviceRefusedError
 from controller.models.run import JournalStep
 from controller.ports.clock import Clock
-from controller.ports.devices import Capabilities, DeviceSession, Observed
+from controller.ports.devices import Capabilities, DeviceSession, DeviceTarget, Observed
 from controller.runs.transaction.record import Record
 
 log = structlog.get_logger()
@@ -29,17 +32,20 @@ log = structlog.get_logger()
 _TIMER, _LAG = 10, 3.0
 #: Most probes of a transaction: a server that loses the session at each is left alone.
 _MOST = 2
-#: Seconds for which others wait for the transaction that probes; then the next of them does it.
+#: Seconds after which a probe no longer keeps others waiting.
 _TURN = 30.0
+#: Most software versions of which it is kept how many probes went well.
+_VERSIONS = 1024
 
 
-def software_of(capabilities: Capabilities, seen: Observed) -> str:
-    """The name of a server's software; empty if there is nothing to learn about it."""
+def server_of(target: DeviceTarget, capabilities: Capabilities, seen: Observed) -> Server | None:
+    """The server of a station, by what it is accepted by and what it announces; None if there is nothing to learn."""
     if not (capabilities.software and capabilities.safe_commit):
-        return ""
+        return None
     # The ManagedElement at the top of the tree has its release.
     releases = (str(leaves.get("swVersion", "")) for path, leaves in seen.state.items() if path.rfind("/") == 0)
-    return ":".join(filter(None, (capabilities.software, next(releases, ""))))
+    software = ":".join(filter(None, (capabilities.software, next(releases, ""))))
+    return Server(target.station, target.identity, software)
 
 
 async def cancel_probe(session: DeviceSession, record: Record) -> None:
@@ -54,50 +60,97 @@ async def cancel_probe(session: DeviceSession, record: Record) -> None:
         log.info("transaction.probe_not_cancelled", reason=refused.message)
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)
 class _Turn:
-    """One probe; ``found`` is None if it failed. ``over`` ends the wait of the others."""
+    """One station that is to be probed.
 
-    found: asyncio.Future[Behaviour | None]
+    Attributes:
+        may: Done once it may be: empty, or the station where a probe did harm meanwhile.
+        over: Ends the wait of others for it.
+    """
+
+    may: asyncio.Future[str]
     over: asyncio.Task[None] | None = None
 
 
+@dataclass(slots=True)
+class _Version:
+    """Stations that announce the same software: who is probed, who waits, and how many probes went well."""
+
+    well: int = 0
+    under_way: set[_Turn] = field(default_factory=set)
+    waiting: deque[_Turn] = field(default_factory=deque)
+
+
 class Findings:
-    """Behaviour of servers that transactions of one process find out: for each software version one at a time."""
+    """The order of a process's probes at stations that announce the same software.
+
+    Each station is probed itself, so no station's result decides how another one is driven. At most as many are probed
+    at once as went well before, and one. That bounds the damage of software whose cancel does harm; whoever waits when
+    that shows is left alone.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._turns: dict[str, _Turn] = {}
+        self._versions: OrderedDict[str, _Version] = OrderedDict()
 
-    async def shared(self, software: str, find_out: Callable[[], Awaitable[Behaviour | None]]) -> Behaviour | None:
-        """The result of the transaction that probes; without one, or if it finds nothing in time, that of ``find_out``.
+    @asynccontextmanager
+    async def turn(self, software: str) -> AsyncIterator[str]:
+        """Wait until a station that announces this may be probed.
 
-        Returns:
-            None where ``find_out`` returned that. It may raise anything: then it is the next one's turn.
+        Yields:
+            Empty if it may be probed now; else the station where a probe did harm while this one waited.
         """
-        while (turn := self._turns.get(software)) is not None:
-            turn.over = turn.over or asyncio.create_task(self._clock.sleep(_TURN))
-            either: set[asyncio.Future[Any]] = {turn.found, turn.over}
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if turn.found.done() and (found := turn.found.result()) is not None:
-                return found
-            self._end(software, turn)
-        turn = self._turns[software] = _Turn(asyncio.get_running_loop().create_future())
+        version = self._versions.setdefault(software, _Version())
+        self._versions.move_to_end(software)
+        turn = _Turn(asyncio.get_running_loop().create_future())
+        version.waiting.append(turn)
         try:
-            found = await find_out()
-            turn.found.set_result(found)
-            return found
+            self._let_begin(version)
+            yield await turn.may
         finally:
-            self._end(software, turn)
-            if not turn.found.done():
-                turn.found.set_result(None)
             if turn.over is not None:
                 turn.over.cancel()
+            version.under_way.discard(turn)
+            if turn in version.waiting:
+                version.waiting.remove(turn)
+            self._let_begin(version)
+            self._make_room()
 
-    def _end(self, software: str, turn: _Turn) -> None:
-        """Let another transaction begin, if none has begun since."""
-        if self._turns.get(software) is turn:
-            del self._turns[software]
+    def went_well(self, software: str) -> None:
+        """A probe did no harm: one more may be under way at once."""
+        self._versions[software].well += 1
+
+    def did_harm(self, software: str, station: str) -> None:
+        """A probe did harm: whoever waits is left alone, and others come one at a time again."""
+        version = self._versions[software]
+        version.well = 0
+        while version.waiting:
+            turn = version.waiting.popleft()
+            if not turn.may.done():
+                turn.may.set_result(station)
+
+    def _let_begin(self, version: _Version) -> None:
+        while version.waiting and len(version.under_way) <= version.well:
+            turn = version.waiting.popleft()
+            if not turn.may.done():
+                version.under_way.add(turn)
+                turn.may.set_result("")
+        if version.waiting:
+            for turn in version.under_way:
+                turn.over = turn.over or asyncio.create_task(self._end(version, turn))
+
+    async def _end(self, version: _Version, turn: _Turn) -> None:
+        """Let another station begin in place of one that takes too long."""
+        await self._clock.sleep(_TURN)
+        version.under_way.discard(turn)
+        self._let_begin(version)
+
+    def _make_room(self) -> None:
+        """Forget versions that nobody is about, the oldest first: a station may announce whatever it likes."""
+        idle = (name for name, one in self._versions.items() if not (one.under_way or one.waiting))
+        for name in list(islice(idle, max(0, len(self._versions) - _VERSIONS))):
+            del self._versions[name]
 
 
 class Probe:
@@ -105,14 +158,19 @@ class Probe:
 
     Attributes:
         harm: Damage that the probe did to the station, in words; empty if there is none.
+        withheld: Why the station was not probed and is not to be changed now, in words; empty if it may be.
     """
 
-    def __init__(self, record: Record, clock: Clock, findings: Findings, transaction: str) -> None:
+    def __init__(
+        self, target: DeviceTarget, record: Record, clock: Clock, findings: Findings, transaction: str
+    ) -> None:
+        self._target = target
         self._record = record
         self._clock = clock
         self._findings = findings
         self._id = transaction
         self.harm = ""
+        self.withheld = ""
 
     async def behaviour(self, session: DeviceSession, seen: Observed) -> Behaviour:
         """The behaviour of the server, learned now if it is not on record. The session holds the lock.
@@ -121,30 +179,39 @@ class Probe:
             session: A session to it.
             seen: What it carries.
         """
-        software = software_of(session.capabilities, seen)
-        if not software:
+        server = server_of(self._target, session.capabilities, seen)
+        if server is None:
             return Behaviour()
         await cancel_probe(session, self._record)
-
-        async def find_out() -> Behaviour | None:
-            known = await self._record.behaviour(software)
-            if known is None and self._record.count(JournalStep.PROBING, 0) < _MOST:
-                return await self._tried_out(session, seen, software)
+        known = await self._record.behaviour(server)
+        if known is not None:
             return known
+        if self._record.count(JournalStep.PROBING, 0) >= _MOST:
+            return Behaviour(follow_up=None, cancels=False, reason="it lost the session at an empty confirmed commit")
+        async with self._findings.turn(server.software) as harmed:
+            if harmed:
+                self.withheld = (
+                    f"an empty confirmed commit did harm to {harmed}, which announces the same software, so nothing "
+                    "was tried here: see to that station, then make a new plan"
+                )
+                return Behaviour()
+            return await self._tried_out(session, seen, server)
 
-        found = await self._findings.shared(software, find_out)
-        return found or Behaviour(
-            follow_up=None, cancels=False, reason="it lost the session at an empty confirmed commit"
-        )
-
-    async def _tried_out(self, session: DeviceSession, seen: Observed, software: str) -> Behaviour:
+    async def _tried_out(self, session: DeviceSession, seen: Observed, server: Server) -> Behaviour:
         found = await self._learned(session)
         await session.discard()
         if (await session.read()).tree != seen.tree:
-            self.harm = "an empty confirmed commit and its cancel changed what the station carries"
+            name = session.capabilities.software
+            self.harm = (
+                "an empty confirmed commit and its cancel changed what the station carries "
+                f"(stations whose software is {name} are changed without one if MINKA_UNTRUSTED_SOFTWARE names it)"
+            )
             found = Behaviour(follow_up=None, cancels=False, reason=self.harm)
-        found = await self._record.learn(software, found)
-        log.info("transaction.learned", software=software, follow_up=found.follow_up, reason=found.reason)
+            self._findings.did_harm(server.software, server.station)
+        else:
+            self._findings.went_well(server.software)
+        found = await self._record.learn(server, found)
+        log.info("transaction.learned", **server._asdict(), follow_up=found.follow_up, reason=found.reason)
         return found
 
     async def _learned(self, session: DeviceSession) -> Behaviour:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 from controller.models.alarm import REMEDIATION_STOPPED
-from controller.models.behaviour import Behaviour
+from controller.models.behaviour import Behaviour, Server
 from controller.models.errors import LeaseLostError, NotClearedError, RepairStoppedError
 from controller.models.plan import Change
 from controller.models.run import EDITING_STEPS, JournalEntry, JournalStep
@@ -175,15 +175,19 @@ class Record:
         station = self._claim.job.station
         return session in await self._store.journal.lock_sessions(station)
 
-    async def behaviour(self, software: str) -> Behaviour | None:
-        """The recorded behaviour of servers of a software version; None if there is none."""
-        return await self._store.behaviours.get(software)
+    async def behaviour(self, server: Server) -> Behaviour | None:
+        """The recorded behaviour of a server; None if there is none."""
+        return await self._store.behaviours.get(server)
 
-    async def learn(self, software: str, behaviour: Behaviour) -> Behaviour:
+    async def learn(self, server: Server, behaviour: Behaviour) -> Behaviour:
         """Put a behaviour on record, and return it as it stands there. Raises LeaseLostError."""
         told = behaviour.model_copy(update={"reason": self._masked(behaviour.reason)})
-        await self._store.behaviours.learn(software, told, self._claim)
+        await self._store.behaviours.learn(server, told, self._claim)
         return told
+
+    async def forget_behaviour(self) -> None:
+        """Forget how the station's server behaves: it is about to run other software. Raises LeaseLostError."""
+        await self._store.behaviours.forget(self._claim)
 
     @property
     def mark(self) -> JournalEntry | None:

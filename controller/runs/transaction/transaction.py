@@ -199,10 +199,12 @@ class Transaction:
         if (unfit := self._unfit(observed)) is not None:
             return unfit
         guarded, can = cuts_the_way(self._root, self._change.phases), session.capabilities
-        probe = Probe(self._record, self._clock, self._findings, self._id)
+        probe = Probe(self._target, self._record, self._clock, self._findings, self._id)
         self._behaviour = await probe.behaviour(session, observed)
         if probe.harm:
             return JobResult(Outcome.DIVERGED, probe.harm)
+        if probe.withheld:
+            return JobResult(Outcome.REFUSED, probe.withheld)
         safe = can.safe_commit and self._behaviour.guards(len(self._change.phases))
         if guarded and not (safe or can.timed_reload):
             return JobResult(

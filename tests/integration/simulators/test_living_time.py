@@ -15,7 +15,7 @@ from controller.models.run import JournalStep, Outcome, Strategy
 from controller.nrm.profiles import root_spec
 from controller.ports.devices import DeviceTarget
 from controller.runs.transaction.patience import Patience
-from controller.runs.transaction.probe import software_of
+from controller.runs.transaction.probe import server_of
 from controller.runs.transaction.record import Record, always
 from controller.runs.transaction.transaction import Transaction
 from simulators.clock import VirtualClock
@@ -89,7 +89,9 @@ async def test_a_commit_that_nobody_can_confirm_reverts_after_ten_minutes(fleet:
     before, revision = station.datastores.running, station.revision
     claim = bench.claim()
     async with devices.session(target) as session:
-        bench.store.behaviours.learn(software_of(session.capabilities, await session.read()), Behaviour(), claim)
+        server = server_of(target, session.capabilities, await session.read())
+        assert server is not None
+        bench.store.behaviours.learn(server, Behaviour(), claim)
     # The session ends with the commit, and no other comes through until the timer has run out.
     station.faults.inject(Fault(FaultKind.DROP_AFTER, "commit"))
     station.faults.inject(Fault(FaultKind.REFUSE_SESSIONS, count=None))

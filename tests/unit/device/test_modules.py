@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from lxml import etree
@@ -207,6 +208,18 @@ async def test_a_library_is_read_once_from_each_station_however_they_greet(name:
     assert one is await again._announced()
     assert one is not other
     assert one.modules is other.modules, "they tell the same, which is in memory once"
+
+
+async def test_software_that_a_person_does_not_trust_is_driven_without_its_confirmed_commit() -> None:
+    hello = (*hello_of("netopeer2-2.4.5"), f"{PLAIN[0]}?confirmed")
+    server = Server(hello, {TOP: ELEMENT, NEWER: yang_library(*NR)})
+    session = await session_with(server)
+    await session.read()
+    assert session.capabilities.trustworthy
+    for named, trusted in ((session.capabilities.software, False), ("0" * 16, True)):
+        again = await session_with(server, KnownModules(untrusted=frozenset([named])))
+        await again.read()
+        assert again.capabilities == replace(session.capabilities, trustworthy=trusted)
 
 
 @pytest.mark.parametrize("last", [True, False], ids=["the liar answers last", "the liar answers first"])

@@ -6,8 +6,10 @@ import re
 from typing import cast
 
 import pytest
+from sqlalchemy import insert
 
 from controller.models.alarm import Alarm, AlarmRecord, AlarmSource, AlarmState, PerceivedSeverity
+from controller.models.behaviour import Server
 from controller.models.equipment import OperationKind
 from controller.models.errors import NotFoundError
 from controller.models.run import JournalStep, LedgerEntry, Outcome
@@ -15,6 +17,7 @@ from controller.nrm.tree import Observed
 from controller.playbook.actions.equipment import RecordChoice, acknowledge_alarm
 from controller.playbook.language.registry import Context
 from controller.ports.fake_devices import FaultKind
+from controller.store.behaviours import behaviours
 from tests.support.soak import TURNS
 from tests.unit.playbook.test_takeover import PlaybookBench
 from tests.unit.runs.group_bench import kills
@@ -75,6 +78,19 @@ async def test_killed_at_every_call(steps: str, outcome: Outcome, sent: list[Ope
         bench.settled(result, outcome, "UNLOCKED")
         assert bench.device.equipment.sent == sent, death
     assert len(played) > 15
+
+
+@pytest.mark.parametrize(
+    ("steps", "stays"), [(INSTALL + ACTIVATE, False), (RESTART, False), (RESET, True), (ACKNOWLEDGE, True)]
+)
+async def test_other_software_under_the_same_name_is_not_known_by_what_ran_before(steps: str, stays: bool) -> None:
+    bench = bench_of(steps)
+    known = Server(bench.device.station, "key", "acme-1")
+    with bench.store.database.engine.begin() as connection:
+        row = {**known._asdict(), "cancels": True, "learned": bench.clock.now()}
+        connection.execute(insert(behaviours).values(row))
+    await bench.work()
+    assert (bench.store.behaviours.get(known) is not None) is stays
 
 
 async def test_each_act_is_on_record_before_it() -> None:

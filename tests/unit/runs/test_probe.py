@@ -1,4 +1,4 @@
-"""How a server behaves is tried out once, with a commit of nothing, and what it wants is then done."""
+"""How a server behaves is tried out at each station once, with a commit of nothing, and what it wants is then done."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from dataclasses import replace
 
 import pytest
 
-from controller.models.behaviour import Behaviour, FollowUp
+from controller.models.behaviour import Behaviour, FollowUp, Server
 from controller.models.errors import NotClearedError, SessionLostError
 from controller.models.run import JournalStep, Outcome, RunState, Strategy
 from controller.ports.clock import VirtualClock
-from controller.ports.fake_devices import SAFE, Fault, FaultKind
+from controller.ports.devices import DeviceTarget
+from controller.ports.fake_devices import SAFE, FakeDevice, Fault, FaultKind
 from controller.ports.store import Page
 from controller.runs.planning.planner import Planner
+from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.probe import Findings
+from controller.runs.transaction.record import Record
+from controller.runs.transaction.transaction import Transaction
 from tests.unit.plan import samples
 from tests.unit.plan.samples import LTE_CELL
 from tests.unit.runs.group_bench import GroupBench, unit
@@ -25,6 +29,7 @@ from tests.unit.runs.transaction_bench import (
     InstantStore,
     Interrupter,
     Killed,
+    Scenario,
     TransactionBench,
     add_tenant,
     retune,
@@ -34,6 +39,12 @@ from tests.unit.runs.transaction_bench import (
 UNKNOWN = replace(SAFE, software="acme-1")
 
 
+def known_of(
+    bench: TransactionBench | GroupBench, station: str = STATION, software: str = "acme-1"
+) -> Behaviour | None:
+    return bench.store.behaviours.get(Server(station, TARGET.identity, software))
+
+
 @pytest.mark.parametrize("form", FollowUp)
 async def test_a_change_in_phases_follows_up_as_the_server_wants_it(form: FollowUp) -> None:
     bench = TransactionBench(retune(UNKNOWN), QUICK)
@@ -41,7 +52,7 @@ async def test_a_change_in_phases_follows_up_as_the_server_wants_it(form: Follow
     result = await bench.work()
     assert result.outcome is Outcome.SUCCEEDED, result.detail
     assert JournalStep.CONFIRMING in bench.steps  # it was guarded by a confirmed commit
-    assert bench.store.behaviours.get("acme-1") == Behaviour(follow_up=form)
+    assert known_of(bench) == Behaviour(follow_up=form)
     bench.assert_settled(result)
 
 
@@ -75,7 +86,7 @@ async def test_who_takes_no_follow_up_is_changed_in_phases_by_the_stored_inverse
     result = await bench.work()
     assert result.outcome is Outcome.SUCCEEDED
     assert JournalStep.CONFIRMING not in bench.steps
-    known = bench.store.behaviours.get("acme-1")
+    known = known_of(bench)
     assert known is not None
     assert (known.follow_up, known.cancels) == (None, True)
     assert "Persist ID given" in known.reason
@@ -106,15 +117,11 @@ async def test_a_probe_that_does_harm_is_named_and_stops() -> None:
     """As a server whose cancel empties running."""
     bench = TransactionBench(add_tenant(UNKNOWN), QUICK)
 
-    def empty() -> None:
-        assert bench.device._pending is not None
-        bench.device._pending.backup = {}
-
-    bench.act("cancel", empty)
+    empties(bench.device)
     result = await bench.work()
     assert result.outcome is Outcome.DIVERGED
     assert "empty confirmed commit" in result.detail
-    known = bench.store.behaviours.get("acme-1")
+    known = known_of(bench)
     assert known is not None
     assert not known.cancels
 
@@ -146,7 +153,7 @@ async def test_who_loses_the_session_at_each_probe_is_changed_without_one() -> N
     tokens = [row.persist for row in bench.journal if row.step is JournalStep.PROBING]
     assert len(tokens) == len(set(tokens)) == 2, "one of its own for each, so that what is pending can be told"
     # It may have been the network: nothing is remembered of it.
-    assert bench.store.behaviours.get("acme-1") is None
+    assert known_of(bench) is None
 
 
 async def test_no_job_that_may_not_begin_probes() -> None:
@@ -160,13 +167,39 @@ async def test_no_job_that_may_not_begin_probes() -> None:
     assert bench.device.running[LTE_CELL]["pci"] == "1"
 
 
-# ------------------------------------------------------- many stations of one software
+async def test_other_software_and_another_identity_are_probed_anew() -> None:
+    bench = TransactionBench(retune(UNKNOWN), QUICK)
+
+    async def probes(target: DeviceTarget = TARGET) -> int:
+        begun = sum(line.endswith(" cancel") for line in bench.device.log)
+        claim = bench.claim()
+        record = Record(claim, InstantStore(bench.store), bench.clock, bench.believes)
+        result = await Transaction(claim, target, bench.devices, record, bench.clock, Patience()).run()
+        bench.store.claims.finish(claim, result)
+        assert result.outcome is Outcome.SUCCEEDED, result.detail
+        bench.device.foreign_edit([edit for one in reversed(bench.scenario.change.phases) for edit in one.inverse])
+        bench.run = bench.start(QUICK)
+        return sum(line.endswith(" cancel") for line in bench.device.log) - begun
+
+    assert [await probes(), await probes()] == [1, 0]
+    bench.device.capabilities = replace(UNKNOWN, software="acme-2")
+    assert [await probes(), await probes()] == [1, 0]
+    # The way back to the old release is one to software that nobody vouches for either.
+    bench.device.capabilities = UNKNOWN
+    assert [await probes(), await probes()] == [1, 0]
+    rekeyed = replace(TARGET, host_key="ssh-ed25519 BBBB")
+    bench.device.host_key = rekeyed.host_key
+    assert [await probes(rekeyed), await probes(rekeyed)] == [1, 0]
 
 
-def fleet(*names: str) -> GroupBench:
+# ------------------------------------------------------- many stations that announce the same software
+
+
+def fleet(*names: str, scenario: Scenario | None = None, stop_after: int = 9) -> GroupBench:
     """Stations of one unknown software that begin together; each answer takes a while."""
-    strategy = Strategy(check_timeout=2, confirm_timeout=60, canary=0, stop_after=9)
-    bench = GroupBench([job for name in names for job in unit(name)], strategy, scenario=add_tenant(UNKNOWN))
+    strategy = Strategy(check_timeout=2, confirm_timeout=60, canary=0, stop_after=stop_after)
+    jobs = [job for name in names for job in unit(name)]
+    bench = GroupBench(jobs, strategy, scenario=scenario or add_tenant(UNKNOWN))
     for name in names:
         bench[name].latency = 0.2
     return bench
@@ -177,93 +210,182 @@ def probed(bench: GroupBench) -> list[str]:
     return [job.station for job in bench.store.runs.jobs(bench.run) if JournalStep.PROBING in bench.steps(job.station)]
 
 
-def learned_at(bench: GroupBench) -> list[str]:
-    _, rows = bench.store.audit.page(Page(limit=1000))
-    return [row.detail["station"] for row in rows if row.action == "behaviour.learned"]
+def guarded(bench: GroupBench) -> list[str]:
+    """Stations that were changed by a confirmed commit."""
+    return [
+        job.station for job in bench.store.runs.jobs(bench.run) if JournalStep.CONFIRMING in bench.steps(job.station)
+    ]
 
 
-async def test_stations_that_begin_together_are_probed_once() -> None:
-    bench = fleet(*"ABCDEF")
+def empties(device: FakeDevice) -> None:
+    """Let a station's cancel empty running, and nothing else."""
+
+    def empty() -> None:
+        assert device._pending is not None
+        device._pending.backup = {}
+
+    device.faults.append(Fault("cancel", act=empty))
+
+
+@pytest.mark.parametrize("liar", "ABCDEF")
+async def test_no_station_decides_how_another_one_that_announces_the_same_is_driven(liar: str) -> None:
+    """Whoever it is, and whether it is probed before the others or after them."""
+    bench = fleet(*"ABCDEF", scenario=retune(UNKNOWN))
+    others = sorted({*"ABCDEF"} - {liar})
+    # It takes no follow-up: it is driven with the stored inverse. All others take one, each in a form of its own.
+    forms = dict(zip(others, [*FollowUp] * 2, strict=False))
+    for name, form in forms.items():
+        bench[name].follow_up = form
+    bench[liar].follow_up = None
     await bench.work()
     assert bench.state() is RunState.SUCCEEDED
-    assert len(probed(bench)) == 1
-    assert probed(bench) == learned_at(bench)
+    assert probed(bench) == sorted("ABCDEF")
+    assert guarded(bench) == others
+    for name, form in forms.items():
+        assert known_of(bench, name) == Behaviour(follow_up=form)
+    refused = known_of(bench, liar)
+    assert refused is not None
+    assert refused.follow_up is None
+    _, rows = bench.store.audit.page(Page(limit=1000))
+    assert sorted(row.detail["station"] for row in rows if row.action == "behaviour.learned") == sorted("ABCDEF")
     bench.assert_settled()
 
 
-async def test_where_the_one_that_probes_goes_away_another_does() -> None:
+async def test_a_cancel_that_does_harm_is_found_at_one_station_and_the_others_are_left_alone() -> None:
     bench = fleet(*"ABCDEF")
+    for name in "ABCDEF":
+        empties(bench[name])
     await bench.work()
+    assert bench.state() is RunState.DIVERGED
     (first,) = probed(bench)
+    outcomes = bench.outcomes()
+    assert outcomes.pop(first) is Outcome.DIVERGED
+    assert {*outcomes.values()} <= {Outcome.REFUSED, Outcome.CANCELLED}
+    assert "MINKA_UNTRUSTED_SOFTWARE" in bench.job(first).detail
+    waiting = [bench.job(name).detail for name, outcome in outcomes.items() if outcome is Outcome.REFUSED]
+    assert waiting
+    assert all(f"did harm to {first}" in detail for detail in waiting)
+    for name in outcomes:
+        assert bench[name].running == bench.scenario.before.tree
+        assert known_of(bench, name) is None, "the harm says nothing of the others"
+
+
+async def test_where_the_one_that_is_probed_goes_away_the_next_one_is() -> None:
     bench = fleet(*"ABCDEF")
-    bench[first].faults.append(Fault("commit_confirmed", FaultKind.DROP_BEFORE, times=9))
+    bench["A"].faults.append(Fault("commit_confirmed", FaultKind.DROP_BEFORE, times=9))
     await bench.work()
-    (second,) = learned_at(bench)
-    assert second != first
-    assert probed(bench) == sorted([first, second])
-    assert sum(outcome is Outcome.SUCCEEDED for outcome in bench.outcomes().values()) == 5
+    assert known_of(bench, "A") is None
+    assert [name for name in "BCDEF" if known_of(bench, name) is None] == []
+    assert {*bench.outcomes().values()} == {Outcome.SUCCEEDED}
+    assert guarded(bench) == [*"BCDEF"], "A is changed without one"
     bench.assert_settled()
 
 
-class Finder:
-    """Finds out, once it may.
+class Station:
+    """One that waits for its turn to be probed.
 
     Attributes:
-        asked: Whether it is or was its turn.
+        told: What its turn began with; None before.
     """
 
-    def __init__(self, reason: str = "", error: Exception | None = None) -> None:
-        self._found = Behaviour(reason=reason)
-        self._error = error
-        self.may = asyncio.Event()
-        self.asked = False
+    def __init__(self, findings: Findings, software: str = "acme-1") -> None:
+        self._findings = findings
+        self._software = software
+        self._ends = asyncio.Event()
+        self._result: str | None = None
+        self.told: str | None = None
+        self.task = asyncio.create_task(self._work())
 
-    async def find_out(self) -> Behaviour:
-        self.asked = True
-        await self.may.wait()
-        if self._error is not None:
-            raise self._error
-        return self._found
+    async def _work(self) -> None:
+        async with self._findings.turn(self._software) as told:
+            self.told = told
+            if told:
+                return
+            await self._ends.wait()
+            if self._result is None:
+                raise SessionLostError("gone")
+            if self._result:
+                self._findings.did_harm(self._software, self._result)
+            else:
+                self._findings.went_well(self._software)
 
-
-async def together(findings: Findings, *finders: Finder) -> list[asyncio.Task[Behaviour | None]]:
-    tasks = [asyncio.create_task(findings.shared("acme-1", finder.find_out)) for finder in finders]
-    await asyncio.sleep(0)
-    return tasks
-
-
-@pytest.mark.parametrize("error", [NotClearedError("a hold"), SessionLostError("gone")])
-async def test_who_may_not_or_can_not_find_out_gives_the_turn_to_the_next(error: Exception) -> None:
-    first, second, third = Finder(error=error), Finder("second"), Finder("third")
-    tasks = await together(Findings(VirtualClock()), first, second, third)
-    assert (first.asked, second.asked, third.asked) == (True, False, False)
-    first.may.set()
-    await asyncio.wait([tasks[0]])
-    await asyncio.sleep(0.01)
-    assert (second.asked, third.asked) == (True, False)
-    second.may.set()
-    results = await asyncio.gather(*tasks, return_exceptions=True)
-    assert results == [error, Behaviour(reason="second"), Behaviour(reason="second")]
+    async def end(self, result: str | None) -> None:
+        """End its probe: well, with harm to the named station, or (None) with a lost session."""
+        self._result = result
+        self._ends.set()
+        await asyncio.gather(self.task, return_exceptions=True)
+        await settle()
 
 
-async def test_nobody_waits_for_ever_for_who_finds_out() -> None:
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def begun(findings: Findings, count: int) -> list[Station]:
+    stations = [Station(findings) for _ in range(count)]
+    await settle()
+    return stations
+
+
+def told(stations: list[Station]) -> list[str | None]:
+    return [station.told for station in stations]
+
+
+async def test_as_many_are_probed_at_once_as_went_well_before_and_one() -> None:
+    stations = await begun(Findings(VirtualClock()), 6)
+    assert told(stations) == ["", None, None, None, None, None]
+    await stations[0].end("")
+    assert told(stations) == ["", "", "", None, None, None]
+    await stations[1].end("")
+    assert told(stations) == ["", "", "", "", "", None]
+    # A lost session says nothing.
+    await stations[2].end(None)
+    assert told(stations) == [""] * 6
+    for station in stations[3:]:
+        await station.end("")
+
+
+async def test_harm_leaves_those_alone_that_wait_and_begins_again_with_one() -> None:
+    findings = Findings(VirtualClock())
+    stations = await begun(findings, 5)
+    await stations[0].end("")
+    await stations[1].end("PE-1")
+    assert told(stations) == ["", "", "", "PE-1", "PE-1"]
+    await stations[2].end("")
+    assert told(await begun(findings, 1)) == [""]
+
+
+async def test_other_software_waits_for_nobody() -> None:
+    findings = Findings(VirtualClock())
+    await begun(findings, 1)
+    other = Station(findings, "acme-2")
+    await settle()
+    assert other.told == ""
+
+
+async def test_nobody_waits_for_ever_for_one_that_is_probed() -> None:
     clock = VirtualClock()
-    first, second, third = Finder("first"), Finder("second"), Finder("third")
-    tasks = await together(Findings(clock), first, second, third)
+    stations = await begun(Findings(clock), 3)
     await clock.advance(29)
-    assert not second.asked
+    assert told(stations) == ["", None, None]
     await clock.advance(2)
-    assert (second.asked, third.asked) == (True, False)
-    second.may.set()
-    assert await asyncio.gather(*tasks[1:]) == [Behaviour(reason="second")] * 2
-    first.may.set()
-    assert await tasks[0] == Behaviour(reason="first")
+    assert told(stations) == ["", "", None]
+    await stations[0].end("")
+    assert told(stations) == ["", "", ""]
 
 
 async def test_who_stops_waiting_stops_nobody_else() -> None:
-    first, second, third = Finder("first"), Finder(), Finder()
-    tasks = await together(Findings(VirtualClock()), first, second, third)
-    tasks[1].cancel()
-    await asyncio.wait([tasks[1]])
-    first.may.set()
-    assert await tasks[2] == await tasks[0] == Behaviour(reason="first")
+    stations = await begun(Findings(VirtualClock()), 3)
+    stations[1].task.cancel()
+    await settle()
+    await stations[0].end("")
+    assert told(stations) == ["", None, ""]
+
+
+async def test_names_without_an_end_take_no_memory() -> None:
+    findings = Findings(VirtualClock())
+    for number in range(3000):
+        async with findings.turn(f"acme-{number}"):
+            findings.went_well(f"acme-{number}")
+    assert len(findings._versions) <= 1024

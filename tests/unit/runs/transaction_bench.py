@@ -26,7 +26,6 @@ from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.record import Record
 from controller.runs.transaction.transaction import Transaction
 from controller.store import AsyncSqlStore, SqlStore, open_store
-from controller.store.behaviours import SqlBehaviours
 from controller.store.columns import metadata
 from tests.support.launch import prepared
 from tests.support.quick_stores import copy_tables
@@ -250,7 +249,6 @@ def empty(store: SqlStore) -> None:
     """Delete all that is on record."""
     # A test that ran into its time-out may have lost the connection, and a database in memory with it.
     copy_tables(store.database.engine)
-    store.behaviours = SqlBehaviours(store.database)
     with _driver(store) as driver, driver:
         driver.execute("BEGIN")
         for table in reversed(_TABLES):

@@ -217,13 +217,14 @@ def upgrade() -> None:
     )
     op.create_table(
         "behaviours",
-        sa.Column("software", sa.String(), nullable=False),
+        sa.Column("station", sa.String(), nullable=False),
+        sa.Column("identity", sa.String(), server_default="", nullable=False),
+        sa.Column("software", sa.String(), server_default="", nullable=False),
         sa.Column("follow_up", sa.String(), nullable=True),
         sa.Column("cancels", sa.Boolean(), nullable=False),
         sa.Column("reason", sa.Text(), server_default="", nullable=False),
-        sa.Column("station", sa.String(), nullable=False),
         sa.Column("learned", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("software", name=op.f("pk_behaviours")),
+        sa.PrimaryKeyConstraint("station", name=op.f("pk_behaviours")),
     )
     op.create_table(
         "comments",
