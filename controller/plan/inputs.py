@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
 from controller.models.facts import HOST_OWNED, Finding, Owners, Severity
 from controller.models.network import Network, Plmn, Snssai
@@ -245,7 +246,9 @@ def at_what_cells_name(
 ) -> Rendered:
     """The desired tree, with the carriers, frequency relations and external cells that cells on air use."""
     placed = at_externals(root, at_carriers(root, rendered, observed, ledger), observed, ledger)
-    return at_frequencies(root, placed, observed, ledger)
+    named = at_frequencies(root, placed, observed, ledger)
+    differing = _other_frequencies(root, rendered, named, observed, ledger)
+    return replace(named, findings=(*named.findings, *differing))
 
 
 def at_carriers(root: NodeSpec, rendered: Rendered, observed: Tree, ledger: Mapping[Path, LedgerNode]) -> Rendered:
@@ -310,6 +313,38 @@ def at_frequencies(root: NodeSpec, rendered: Rendered, observed: Tree, ledger: M
         if not ssb or (parent(path), ssb) in there:
             moved[name_of(path)] = there.get((parent(path), ssb), "") if ssb else ""
     return _moved(root, rendered, observed, ledger, moved) if moved else rendered
+
+
+def _other_frequencies(
+    root: NodeSpec, rendered: Rendered, named: Rendered, observed: Tree, ledger: Mapping[Path, LedgerNode]
+) -> Iterator[Finding]:
+    """What differs, beside the channel, in frequencies of somebody else that are named in place of ours."""
+    given_up = [path for path in rendered.tree if path.startswith(root.around) and path not in named.tree]
+    for path in given_up:
+        spec = spec_of(root, path)
+        channel = "" if spec is None else spec.leaf(LeafRole.SSB)
+        if not channel:
+            continue
+        wants = rendered.tree[path]
+        for other, has in observed.items():
+            if class_of(other) != class_of(path) or other in ledger or has.get(channel) != wants[channel]:
+                continue
+            for name in (name for name in wants if has.get(name, wants[name]) != wants[name]):
+                yield _differs(_station_of(root, rendered.tree), other, name, str(has[name]), str(wants[name]))
+
+
+def _station_of(root: NodeSpec, tree: Tree) -> str:
+    """The station that a tree is about."""
+    return next((step(path)[1][0] for path in tree if parent(path) == "" and class_of(path) == root.name), "")
+
+
+def _differs(station: str, path: Path, name: LeafName, has: str, wanted: str) -> Finding:
+    """One attribute of an object of somebody else that relations of ours rely on."""
+    message = (
+        f"{station}: {name_of(path)} is not ours and stays as it is, and neighbour relations of ours lead to it: "
+        f"its {name} is {has}, and by the network files {wanted}"
+    )
+    return Finding("external-differs", Severity.WARNING, message, station)
 
 
 def _frequency_relations(root: NodeSpec, tree: Tree) -> list[Path]:
@@ -392,8 +427,9 @@ def at_externals(root: NodeSpec, rendered: Rendered, observed: Tree, ledger: Map
     """Let neighbour relations name the external cells that the station has already.
 
     Profiles render one of ours for each cell elsewhere; it is wanted only where the station has none with its identity,
-    and below the base station that is there. Where the station takes no external cells, relations name the cell in its
-    own station, as they do for cells of the same one.
+    and below the base station that is there. One that is not ours stays as it is; a finding names what differs. Where
+    the station takes no external cells, relations name the cell in its own station, as they do for cells of the same
+    one.
     """
     placed = _Externals(root, rendered, observed, ledger)
     relations = [path for step in root.cell_relations for path in rendered.tree if step in path]
@@ -411,7 +447,8 @@ def at_externals(root: NodeSpec, rendered: Rendered, observed: Tree, ledger: Map
         tree[place] = {**leaves, **_by_role(root, path, refers)}
         owners[place] = rendered.owners[path]
     tree = _used_frequencies(root, tree, {*observed, *ledger})
-    return Rendered(tree, {path: owners[path] for path in tree}, rendered.findings)
+    findings = (*rendered.findings, *placed.findings())
+    return Rendered(tree, {path: owners[path] for path in tree}, findings)
 
 
 def _by_role(root: NodeSpec, path: Path, values: Mapping[LeafRole, str]) -> dict[LeafName, Value]:
@@ -443,16 +480,19 @@ class _Externals:
 
     def __init__(self, root: NodeSpec, rendered: Rendered, observed: Tree, ledger: Mapping[Path, LedgerNode]) -> None:
         self._root = root
+        self._wanted, self._observed, self._ledger = rendered.tree, observed, ledger
         wanted = _externals(root, rendered.tree)
-        there: dict[tuple[object, ...], Path] = {}
+        there: dict[tuple[object, ...], list[Path]] = {}
         for path in _externals(root, observed) if wanted else ():
-            there.setdefault(self._identity(path, parent(path), observed), path)
+            there.setdefault(self._identity(path, parent(path), observed), []).append(path)
+        self._channels = _frequencies(root, rendered.tree), _frequencies(root, observed)
         self.places: dict[Path, Path] = {}
         for path in wanted:
             above = self.places.get(parent(path), parent(path))
             place = above + path[len(parent(path)) :]
             if place not in observed and place not in ledger:
-                place = there.get(self._identity(path, above, rendered.tree), place)
+                alike = there.get(self._identity(path, above, rendered.tree), [place])
+                place = min(alike, key=partial(self._distance, path))
             self.places[path] = place
         self.moved = {path for path, place in self.places.items() if path != place}
         self._names = {name_of(path): name_of(place) for path, place in self.places.items()}
@@ -481,17 +521,63 @@ class _Externals:
         return within, spec.name, *(tree[path].get(leaf) for leaf in spec.identity)
 
     def _frequencies(self, wanted: Tree, observed: Tree, ledger: Mapping[Path, LedgerNode]) -> dict[Path, str]:
-        """Frequencies on the station that new external cells name in place of new ones of ours."""
+        """Frequencies on the station that external cells of ours name in place of new ones of ours.
+
+        One that is there keeps the frequency that it names, as long as that has the channel of the files.
+        """
         ours = {",".join(name_of(path).split(",")[-2:]) for path in {*observed, *ledger} & {*wanted}}
-        known, has = _frequencies(self._root, wanted), _frequencies(self._root, observed)
+        known, has = self._channels
         by_channel = {ssb: name for name, ssb in reversed(has.items()) if ssb}
         found: dict[Path, str] = {}
         for path, place in self.places.items():
             name = _frequency_of(self._root, wanted, path)
-            other = by_channel.get(known.get(name, ""))
-            if name and name not in ours and other and place not in observed and place not in ledger:
+            if not name:
+                continue
+            channel = known.get(name, "")
+            other = by_channel.get(channel) if name not in ours and place not in ledger else None
+            if place in observed and channel and has.get(_frequency_of(self._root, observed, place)) == channel:
+                other = self._named(observed, place)
+            if other:
                 found[path] = other
         return found
+
+    def _named(self, tree: Tree, path: Path) -> str:
+        """The frequency that an external cell names, as it is written there; empty if it names none."""
+        spec = spec_of(self._root, path)
+        return "" if spec is None else str(tree[path].get(spec.leaf(LeafRole.FREQUENCY), ""))
+
+    def _differences(self, path: Path, place: Path) -> list[tuple[LeafName, str, str]]:
+        """Attributes in which an entry of the station differs from the wanted one, as it has and should have them.
+
+        Frequencies count by their channel: any of them will do. PLMNs are the station's own to keep up.
+        """
+        if place not in self._observed:
+            return []
+        wants, has = self._wanted[path], self._observed[place]
+        spec = spec_of(self._root, path)
+        assert spec is not None
+        frequency = spec.leaf(LeafRole.FREQUENCY)
+        plain = (leaf.name for leaf in spec.leaves if leaf.compared and leaf.name in wants and leaf.name != frequency)
+        found = [(name, has.get(name), wants[name]) for name in plain if has.get(name) != wants[name]]
+        told = [(name, "nothing" if seen is None else str(seen), str(wanted)) for name, seen, wanted in found]
+        known, there = self._channels
+        channel = known.get(_frequency_of(self._root, self._wanted, path), "")
+        if channel and channel != (other := there.get(_frequency_of(self._root, self._observed, place), "")):
+            named = self._named(self._observed, place) or "nothing"
+            told.append((frequency, f"{named} (SSB {other or 'unknown'})", f"one with SSB {channel}"))
+        return told
+
+    def _distance(self, path: Path, place: Path) -> int:
+        """In how many attributes an entry of the station differs from the wanted one."""
+        return len(self._differences(path, place))
+
+    def findings(self) -> Iterator[Finding]:
+        """What differs in entries that are not ours, and that relations of ours lead to all the same."""
+        for path, place in self.places.items():
+            if path == place or place in self._ledger:
+                continue
+            for name, has, wanted in self._differences(path, place):
+                yield _differs(_station_of(self._root, self._wanted), place, name, has, wanted)
 
 
 # ---------------------------------------------------------------------- limits

@@ -74,7 +74,7 @@ _EXTERNAL_NR_CELL = NodeSpec(
         number("cellLocalId", "local id"),
         number("nRPCI", "PCI"),
         _plmns("pLMNIdList", "PLMNs", initial=True),
-        LeafSpec("nRFrequencyRef", initial=True, roles=(LeafRole.FREQUENCY,)),
+        LeafSpec("nRFrequencyRef", label="frequency", roles=(LeafRole.FREQUENCY,)),
     ),
     self_made=True,
     external=_NR_CELL,

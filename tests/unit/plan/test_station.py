@@ -15,7 +15,7 @@ from controller.models.run import LedgerEntry
 from controller.nrm.apply import apply_edits, siblings
 from controller.nrm.fingerprint import differences, matches
 from controller.nrm.profiles import is_reserved, root_spec
-from controller.nrm.tree import Leaves, Observed, Path, Tree, name_of
+from controller.nrm.tree import Leaves, Observed, Path, Tree, Value, name_of
 from controller.plan import PlanOptions, StationView, adopted_nodes, applied, drifted_nodes, open_plmns_change
 from controller.plan.drift import drift
 from controller.plan.maintenance import removal_plan
@@ -863,6 +863,109 @@ def test_what_the_station_knows_of_the_neighbour_already_is_named_and_not_made_t
     assert left
     assert before.observed
     assert left.tree.keys() == before.observed.tree.keys()
+
+
+#: The NR cell of S2 as an element manager made it, with a frequency of its own.
+THEIR_NR = "/NRNetwork[7]/ExternalGNBCUCPFunction[a]/ExternalNRCellCU[b]"
+THEIR_FREQUENCY = "/NRNetwork[7]/NRFrequency[f]"
+THEIR_LTE = "/EUtraNetwork[7]/ExternalENBFunction[a]/ExternalEUtranCellFDD[b]"
+KNOWN_NR: dict[Path, Leaves | None] = {
+    THEIR_NR: {
+        "cellLocalId": "1",
+        "nRPCI": "2",
+        "pLMNIdList": ("716-01",),
+        "nRFrequencyRef": "SubNetwork=peru,NRNetwork=7,NRFrequency=f",
+    },
+    THEIR_FREQUENCY: {"absoluteFrequencySSB": "629952", "sSBSubCarrierSpacing": "30"},
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "leaves", "said"),
+    [
+        pytest.param(THEIR_LTE, {}, None, id="as the files say"),
+        pytest.param(THEIR_LTE, {"pci": "3"}, "pci is 3, and by the network files 2", id="PCI"),
+        pytest.param(THEIR_LTE, {"earfcnDL": "9310"}, "earfcnDL is 9310, and by the network files 9285", id="EARFCN"),
+        pytest.param(THEIR_LTE, {"earfcnUL": None}, "earfcnUL is nothing, and by the network files 27285", id="none"),
+        pytest.param(THEIR_LTE, {"eNBId": "9"}, "eNBId is 9, and by the network files 2", id="node id of a cell"),
+        pytest.param(THEIR_LTE, {"plmnIdList": ("716-09",)}, None, id="PLMNs are the station's to keep up"),
+        pytest.param(THEIR_NR, {"nRPCI": "503"}, "nRPCI is 503, and by the network files 2", id="NR PCI"),
+        pytest.param(
+            THEIR_NR,
+            {"nRFrequencyRef": "NRNetwork=7,NRFrequency=gone"},
+            "nRFrequencyRef is NRNetwork=7,NRFrequency=gone (SSB unknown), "
+            "and by the network files one with SSB 629952",
+            id="a frequency that is not there",
+        ),
+        pytest.param(
+            THEIR_FREQUENCY,
+            {"absoluteFrequencySSB": "630048"},
+            "nRFrequencyRef is SubNetwork=peru,NRNetwork=7,NRFrequency=f (SSB 630048), "
+            "and by the network files one with SSB 629952",
+            id="channel",
+        ),
+    ],
+)
+def test_an_external_cell_of_somebody_else_that_differs_from_the_files_is_told_of_and_left_alone(
+    path: Path, leaves: dict[str, Value | None], said: str | None
+) -> None:
+    there = {**FOUND, **THEIRS, **KNOWN_NR}
+    changed = {name: value for name, value in {**(there[path] or {}), **leaves}.items() if value is not None}
+    before = view(TWO, edit={**there, path: changed})
+    found = plan(network(neighbours=LISTED), {"S1": before})
+    edits = {edit.path: edit.after for edit in only_change(found).phases[0].edits}
+    assert not {THEIR_LTE, THEIR_NR, THEIR_FREQUENCY} & edits.keys()
+    assert edits[LTE_RELATION]["adjacentCell"] == name_of(THEIR_LTE)
+    assert edits[NR_RELATION]["adjacentNRCellRef"] == name_of(THEIR_NR)
+    told = [one for one in found.findings if one.code == "external-differs"]
+    at = THEIR_NR if path == THEIR_FREQUENCY else path
+    message = (
+        f"S1: {name_of(at)} is not ours and stays as it is, and neighbour relations of ours lead to it: its {said}"
+    )
+    assert [(one.station, one.message) for one in told] == ([("S1", message)] if said else [])
+    # It stands for as long as it differs, not only while something is changed.
+    after = apply(network(neighbours=LISTED), only_change(found), before)
+    again = plan(network(neighbours=LISTED), {"S1": after})
+    assert again.is_empty
+    assert [one for one in again.findings if one.code == "external-differs"] == told
+
+
+def test_of_two_external_cells_of_one_identity_the_one_that_the_files_describe_is_named() -> None:
+    wrong = THEIR_LTE.replace("[b]", "[a-first]")
+    there = {**THEIRS, wrong: {**(THEIRS[THEIR_LTE] or {}), "pci": "400"}}
+    found = plan(network(neighbours=LISTED), {"S1": view(TWO, edit={**FOUND, **dict(sorted(there.items()))})})
+    edits = {edit.path: edit.after for edit in only_change(found).phases[0].edits}
+    assert edits[LTE_RELATION]["adjacentCell"] == name_of(THEIR_LTE)
+    assert "external-differs" not in codes(found)
+
+
+def test_a_frequency_of_somebody_else_with_another_subcarrier_spacing_is_told_of() -> None:
+    there = {
+        **FOUND,
+        **THEIRS,
+        **KNOWN_NR,
+        THEIR_FREQUENCY: {"absoluteFrequencySSB": "629952", "sSBSubCarrierSpacing": "15"},
+    }
+    del there[THEIR_NR]
+    theirs = {f"{CU_CELL}/NRFreqRelation[auto-7]": {"nRFrequencyRef": name_of(THEIR_FREQUENCY)}}
+    found = plan(network(neighbours=LISTED), {"S1": view(TWO, edit={**there, **theirs})})
+    (told,) = [one.message for one in found.findings if one.code == "external-differs"]
+    assert told.startswith(f"S1: {name_of(THEIR_FREQUENCY)} is not ours")
+    assert told.endswith("its sSBSubCarrierSpacing is 15, and by the network files 30")
+
+
+def test_an_external_cell_of_ours_follows_the_channel_of_the_files() -> None:
+    net = network(neighbours=LISTED)
+    before = view(net)
+    # In the field somebody let it name another frequency.
+    other = {"/NRNetwork[7]": {}, THEIR_FREQUENCY: {"absoluteFrequencySSB": "630048"}}
+    cell = {**rendered(net).tree[EXTERNAL_NR], "nRFrequencyRef": name_of(THEIR_FREQUENCY)}
+    there = replace(before, observed=carrying(net, edit={**other, EXTERNAL_NR: cell}))
+    (edit,) = only_change(plan(net, {"S1": there})).phases[0].edits
+    assert (edit.path, edit.op, edit.after) == (EXTERNAL_NR, Op.MERGE, {"nRFrequencyRef": name_of(FREQUENCY)})
+    # Another one of the same channel is as good.
+    same = {**other, THEIR_FREQUENCY: {"absoluteFrequencySSB": "629952"}}
+    assert plan(net, {"S1": replace(before, observed=carrying(net, edit={**same, EXTERNAL_NR: cell}))}).is_empty
 
 
 def test_another_gnb_with_the_number_of_the_neighbour_is_not_taken_for_it() -> None:
