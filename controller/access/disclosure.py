@@ -65,8 +65,25 @@ _OWN_DETAILS = (
 # ---------------------------------------------------------------------- stations
 
 
+def visible_health(tenant: str, cells: Collection[str], health: Health, now: datetime) -> Health:
+    """A station's health, reduced to these cells, which a tenant shares, its own core links and the regular turns."""
+    return health.model_copy(
+        update={
+            "at": health.told_at(now),
+            "cells": {cell: state for cell, state in health.cells.items() if cell in cells},
+            "locked": tuple(cell for cell in health.locked if cell in cells),
+            "links": tuple(link for link in health.links if link.tenant == tenant),
+        }
+    )
+
+
 class TenantHealth(Noun):
-    """The part of a station's health that a tenant sees: shared cells, its own core links."""
+    """The part of a station's health that a tenant sees: shared cells, its own core links.
+
+    Attributes:
+        at: The station's last turn among the regular checks. Checks for other reasons do not move it, though what they
+            find is shown.
+    """
 
     at: AwareDatetime
     reachable: bool
@@ -75,16 +92,10 @@ class TenantHealth(Noun):
     links: tuple[LinkHealth, ...]
 
     @classmethod
-    def of(cls, sight: Sight, health: Health) -> TenantHealth:
+    def of(cls, sight: Sight, health: Health, now: datetime) -> TenantHealth:
         """Reduce a station's health to what the tenant sees."""
-        cells = sight.cells.get(health.station, frozenset())
-        return cls(
-            at=health.at,
-            reachable=health.reachable,
-            cells={cell: state for cell, state in health.cells.items() if cell in cells},
-            locked=tuple(cell for cell in health.locked if cell in cells),
-            links=tuple(link for link in health.links if link.tenant == sight.tenant),
-        )
+        seen = visible_health(sight.tenant, sight.cells.get(health.station, ()), health, now)
+        return cls(**{name: getattr(seen, name) for name in cls.model_fields})
 
 
 class TenantIndicators(Noun):
@@ -110,14 +121,16 @@ class TenantStation(Noun):
     indicators: TenantIndicators | None = None
 
     @classmethod
-    def of(cls, sight: Sight, station: str, health: Health | None, judgement: Judgement | None = None) -> TenantStation:
+    def of(
+        cls, sight: Sight, station: str, health: Health | None, now: datetime, judgement: Judgement | None = None
+    ) -> TenantStation:
         """A station or function that the tenant sees."""
         return cls(
             station=station,
             site=sight.network.site_of(station),
             region=sight.network.region_of(station),
             profiles=sight.network.profiles_of(station),
-            health=None if health is None else TenantHealth.of(sight, health),
+            health=None if health is None else TenantHealth.of(sight, health, now),
             indicators=judgement
             and TenantIndicators(
                 until=judgement.end, values=judgement.tenants.get(sight.tenant, IndicatorValues()).values
@@ -137,7 +150,7 @@ class TenantFunction(Noun):
         running: Pools that it runs on, the latest first.
         placed: Since when it runs on each pool, where the pool tells.
         wrong: Probable causes of its faults at the last check; only "unreachable" where it can't be read.
-        seen: Time of the last check; None before the first.
+        seen: Time of the last check, for a tenant of the last regular one; None before the first.
     """
 
     function: str
@@ -163,6 +176,7 @@ class TenantFunction(Noun):
         running: tuple[str, ...],
         applied: int,
         health: Health | None,
+        seen: datetime | None,
         disclosed: Collection[str],
     ) -> TenantFunction:
         """A function that the tenant owns, with those of its stations that are disclosed."""
@@ -181,7 +195,7 @@ class TenantFunction(Noun):
             running=running,
             placed=health.placed if health else {},
             wrong=() if health is None else tuple(sorted(health.function)) if health.reachable else (UNREACHABLE,),
-            seen=health and health.at,
+            seen=seen,
         )
 
 

@@ -774,15 +774,16 @@ class TenantView:
         seen, healths = self._sight(), self._store.healths.find(names)
         judged = _judged(self._store, names, self.clock)
         out = {name for name, record in self._store.devices.find(names).items() if record.retired is not None}
-        known = {name: healths.get(name) for name in names if name not in out}
-        return [TenantStation.of(seen, name, known.get(name), judged.get(name)) for name in names]
+        known, now = {name: healths.get(name) for name in names if name not in out}, self.clock.now()
+        return [TenantStation.of(seen, name, known.get(name), now, judged.get(name)) for name in names]
 
     def functions(self, names: Sequence[str]) -> list[TenantFunction]:
         """See ``View``."""
         _, network = self._store.networks.get()
         own = [name for name in names if network.function_by_id[name].owner == self._tenant]
         disclosed = self._sight().network.station_by_id
-        return _functions(self._store, network, network.day(self.clock.now()), own, disclosed)
+        now = self.clock.now()
+        return _functions(self._store, network, network.day(now), own, disclosed, lambda health: health.told_at(now))
 
     def ledgers(self, names: Sequence[str]) -> Ledgers:
         """See ``View``."""
@@ -1020,7 +1021,12 @@ def _faults(health: Health) -> tuple[str, ...]:
 
 
 def _functions(
-    store: Store, network: Network, day: date, names: Sequence[str], disclosed: Collection[str]
+    store: Store,
+    network: Network,
+    day: date,
+    names: Sequence[str],
+    disclosed: Collection[str],
+    seen_at: Callable[[Health], datetime] = lambda health: health.at,
 ) -> list[TenantFunction]:
     """The part of functions that is disclosed to their owner."""
     running, applied, healths = running_on(store, names), replicas_of(store, names), store.healths.find(names)
@@ -1031,7 +1037,8 @@ def _functions(
             carried(network, day, name),
             running.get(name, ()),
             applied.get(name, 0),
-            healths.get(name),
+            health := healths.get(name),
+            None if health is None else seen_at(health),
             disclosed,
         )
         for name in names

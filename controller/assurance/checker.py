@@ -61,6 +61,7 @@ class Check:
         said: That in words.
         measured: What it counted last, where it does not tell the state of its user plane.
         failed: Whether an error in Minka itself kept us from reading it: then nothing at all is known.
+        turn: The last regular turn of the station before that (``Health.turn``).
     """
 
     station: str
@@ -70,6 +71,7 @@ class Check:
     said: str = ""
     measured: tuple[Period, ...] = ()
     failed: bool = False
+    turn: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +119,10 @@ class _Judged:
     basis: _Basis | None = None
     returned: frozenset[FaultKey] = frozenset()
 
-    def again(self, at: datetime) -> _Judged:
+    def again(self, check: Check) -> _Judged:
         """The same result, for another check that read the same."""
-        health = self.health.model_copy(update={"at": at, "read": at})
+        at = check.at
+        health = self.health.model_copy(update={"at": at, "read": at}).in_turn(check.turn, self.health)
         listed = {source: _again(one, at) for source, one in self.listed.items()}
         return replace(self, health=health, listed=listed, returned=frozenset())
 
@@ -397,7 +400,7 @@ class Checker:
             for name in [check.station]
             if check.observed is not None
         }
-        same = {check.station: last.again(check.at) for check in ours if (last := self._still(check.station, bases))}
+        same = {check.station: last.again(check) for check in ours if (last := self._still(check.station, bases))}
         new = [check for check in ours if check.station not in same]
         kept = store.ledger.find([check.station for check in new]) if new else {}
         ledger = {
@@ -509,7 +512,8 @@ def _judged(network: Network, one: _Recorded, sources: Collection[AlarmSource]) 
     device = network.device_kinds.get(check.station, DeviceKind.STATION)
     if check.observed is None:
         health = unread(check.station, ledger, before, check.at, check.reason, device, check.said)
-        return _Judged(_with_tunnels(network, without_answer(health, one.elsewhere)))
+        health = without_answer(health, one.elsewhere).in_turn(check.turn, before)
+        return _Judged(_with_tunnels(network, health))
     known = network.profiles_of(check.station) if network.manages(check.station) else ()
     drifted = drifted_nodes(root_spec(known), applied(ledger), check.observed) if known else ()
     generation = generation_of(root_spec(known), check.observed, check.station) if known else 0
@@ -534,7 +538,7 @@ def _judged(network: Network, one: _Recorded, sources: Collection[AlarmSource]) 
         raised,
         silent=one.silent,
     )
-    health = with_cluster(network, health, before, one.elsewhere)
+    health = with_cluster(network, health, before, one.elsewhere).in_turn(check.turn, before)
     health = health.model_copy(update={"lost": check.station in network.endpoint_function and _is_bare(check, ledger)})
     altered = any(path in check.observed.tree for path in drifted)
     alarms = listed(check.station, check.observed, check.at, ledger, health.reporting_cells, sources)

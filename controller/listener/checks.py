@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -36,6 +37,9 @@ _REPAIRED_IN = timedelta(minutes=10)
 class Checks:
     """Checks each followed station every ``interval`` seconds, not all of them at once.
 
+    These are its turns, which nothing moves: tenants are told of a check by its turn, so that the time tells nobody
+    what else there was to look for (``Health.told_at``).
+
     Unreachable stations, and those on which a job soaks, reads or waits, are checked more often; the fewer there are,
     the more often. Those that are just being changed wait.
 
@@ -57,7 +61,10 @@ class Checks:
         self._clock = clock
         self._interval = interval
         self._worth = worth
+        #: By station: its next check, its next turn, and its last turn by the clock.
         self._due: dict[str, float] = {}
+        self._turns: dict[str, float] = {}
+        self._passed: dict[str, datetime] = {}
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._checks: list[Check] = []
         self._unreachable: set[str] = set()
@@ -70,9 +77,10 @@ class Checks:
         now = self._clock.monotonic()
         new = sorted(set(stations) - self._due.keys())
         for index, station in enumerate(new):
-            self._due[station] = now + index * min(_APART, self._interval / len(new))
+            self._due[station] = self._turns[station] = now + index * min(_APART, self._interval / len(new))
         for station in self._due.keys() - set(stations):
-            del self._due[station]
+            del self._due[station], self._turns[station]
+            self._passed.pop(station, None)
         self._unreachable &= self._due.keys()
 
     def poke(self, station: str) -> None:
@@ -86,7 +94,7 @@ class Checks:
         return not self._under_way and not self._checks
 
     def turn_of(self, station: str) -> float:
-        """When a station is due, in monotonic seconds."""
+        """When the next check of a station is due, in monotonic seconds."""
         return self._due[station]
 
     async def begin(self) -> None:
@@ -102,17 +110,18 @@ class Checks:
                 self.poke(station)
         for station in self._reserved & self._due.keys():
             self._due[station] = min(self._due[station], now + self._apart(station))
-        turns = [station for station, at in self._due.items() if at <= now and station not in self._under_way]
-        due = [station for station in turns if self._worth(station)]
-        for station in set(turns).difference(due):
+        every = [station for station, at in self._due.items() if at <= now and station not in self._under_way]
+        due = [station for station in every if self._worth(station)]
+        self._pass_turns(every)
+        for station in set(every).difference(due):
             apart = self._apart(station)
-            self._due[station] += apart * (1 + (now - self._due[station]) // apart)
+            self._plan(station, self._due[station] + apart * (1 + (now - self._due[station]) // apart))
         if not due:
             return
         changing = await self._store.claims.in_transaction(self._reserved.intersection(due))
         _, network = await self._store.networks.get()
         for station in due:
-            self._due[station] = now + (_SOON if station in changing | repaired else self._apart(station))
+            self._plan(station, now + (_SOON if station in changing | repaired else self._apart(station)))
             if station not in changing:
                 self._under_way[station] = asyncio.create_task(self._check(network, station))
 
@@ -138,6 +147,18 @@ class Checks:
             if check.station in self._unreachable:
                 self._due[check.station] = min(self._due[check.station], now + self._apart(check.station))
 
+    def _pass_turns(self, stations: Collection[str]) -> None:
+        """Note the turns of stations that have come."""
+        now, at = self._clock.monotonic(), self._clock.now()
+        for station in stations:
+            if (since := now - self._turns[station]) >= 0:
+                self._passed[station] = at - timedelta(seconds=since % self._interval)
+                self._turns[station] = now - since % self._interval + self._interval
+
+    def _plan(self, station: str, at: float) -> None:
+        """Plan the next check of a station, for its next turn at the latest."""
+        self._due[station] = min(at, self._turns[station])
+
     def _apart(self, station: str) -> float:
         """Seconds between two regular checks of a station."""
         often = next((some for some in (self._unreachable, self._reserved) if station in some), None)
@@ -152,11 +173,11 @@ class Checks:
         await asyncio.gather(*self._under_way.values(), return_exceptions=True)
 
     async def _check(self, network: Network, station: str) -> None:
-        at = self._clock.now()
+        at, turn = self._clock.now(), self._passed.get(station)
         try:
             check = await self._slots.paced(self._checker.check(network, station))
             # Not in one expression: ``record`` may have replaced the list when the check comes back.
-            self._checks.append(check)
+            self._checks.append(replace(check, turn=turn))
         except MinkaError as error:
             log.warning("check.failed", station=station, code=error.code, reason=error.message)
         except Exception:

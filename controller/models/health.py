@@ -110,6 +110,9 @@ class Health(Noun):
     Attributes:
         at: When it was checked.
         read: When it was last read; None if it never was.
+        turn: The device's last turn among the regular checks until then, at which it was checked, or soon after. None
+            if it had none yet.
+        turn_before: The turn before that; None if there was none.
         reason: Code of the error that prevented the read (``controller.models.errors``); empty if it was read.
         said: The same in words, for a pool; empty for other devices, since tenants may see their faults.
         cells: Whether it is on air (UNLOCKED, ENABLED and ACTIVE) by cell id.
@@ -133,6 +136,8 @@ class Health(Noun):
     at: AwareDatetime
     reachable: bool
     read: AwareDatetime | None = None
+    turn: AwareDatetime | None = None
+    turn_before: AwareDatetime | None = None
     reason: str = ""
     said: str = ""
     cells: dict[str, ServiceState] = {}
@@ -165,6 +170,24 @@ class Health(Noun):
         at_work = [*self.cells.values(), *(link.state for link in self.links)]
         well = self.reachable and bool(self.cells) and all(state is ServiceState.UP for state in at_work)
         return self.read if well and not self.lost else None
+
+    def in_turn(self, turn: datetime | None, before: Health | None) -> Health:
+        """A copy for a check in this turn, or after it, that follows the check ``before``."""
+        last, earlier = (before.turn, before.turn_before) if before else (None, None)
+        turns = (last, earlier) if turn is None or turn == last else (turn, last)
+        return self.model_copy(update={"turn": turns[0], "turn_before": turns[1]})
+
+    def told_at(self, now: datetime) -> datetime:
+        """The time of this check for people who do not see all of the device: that of a regular turn.
+
+        Other checks have reasons that are not theirs, such as a fault or a change of another tenant. A change also
+        keeps a check waiting; so a turn counts only once half of the time to the next one is over.
+        """
+        if self.turn is None:
+            return self.at
+        if self.turn_before is None or now - self.turn >= (self.turn - self.turn_before) / 2:
+            return self.turn
+        return self.turn_before
 
     def serves(self, cell: str, tenant: str) -> bool:
         """Whether a tenant gets service from a cell, or may get it: unknown states count as service.

@@ -514,7 +514,7 @@ METRICS: tuple[Metric, ...] = (
         "minka_station_seen_timestamp_seconds",
         _G,
         _NET,
-        "When the last read of the station was tried.",
+        "When the last read of the station was tried; to a tenant, the last regular one.",
         _PER_STATION,
         ("station",),
         for_tenants=True,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from itertools import accumulate
 from types import MappingProxyType
@@ -21,7 +21,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from controller import __version__
-from controller.access.disclosure import tenant_kpis
+from controller.access.disclosure import tenant_kpis, visible_health
 from controller.access.sight import sight
 from controller.assurance.health import NOT_CHECKED, unread
 from controller.intent.placement import Closures, Placement, PoolUse, place
@@ -123,7 +123,8 @@ def exposition(
     spreads = store.status.spreads() if Part.CONTROLLER in {metric.part for metric in wanted} else {}
     if Part.NETWORK in {metric.part for metric in wanted}:
         healths = _standing_health(store, None if seen is None else seen.stations)
-        add_network(lines, healths if seen is None else map(seen.health, healths))
+        now = clock.now()
+        add_network(lines, healths if seen is None else (seen.health(health, now) for health in healths))
         if seen is not None:
             if "minka_functions" in lines:
                 _add_samples(lines, _functions(store, clock, seen))
@@ -201,18 +202,11 @@ class NetworkPart:
         """Whether the page covers a station."""
         return self.stations is None or station in self.stations
 
-    def health(self, health: Health) -> Health:
+    def health(self, health: Health, now: datetime) -> Health:
         """A station's health, as far as it is disclosed."""
         if self.cells is None:
             return health
-        shared = self.cells[health.station]
-        return health.model_copy(
-            update={
-                "cells": {cell: state for cell, state in health.cells.items() if cell in shared},
-                "locked": tuple(cell for cell in health.locked if cell in shared),
-                "links": tuple(link for link in health.links if link.tenant == self.tenant),
-            }
-        )
+        return visible_health(self.tenant, self.cells[health.station], health, now)
 
 
 def _seen(store: Store, clock: Clock, asked: ScrapeScope) -> NetworkPart | None:

@@ -18,6 +18,7 @@ from controller.access.disclosure import (
     involved,
     visible_act,
     visible_config,
+    visible_health,
     visible_rows,
 )
 from controller.access.sight import Sight, sight
@@ -104,14 +105,49 @@ def test_of_a_stations_health_shared_cells_and_own_links_are_disclosed() -> None
         station="S1", at=NOW, reachable=False, cells={"L1": ServiceState.UP, "N1": ServiceState.DOWN},
         locked=("L1", "N1"), links=links,
     )  # fmt: skip
-    told = TenantHealth.of(partial(), health)
+    told = TenantHealth.of(partial(), health, NOW)
     assert told == TenantHealth(
         at=NOW, reachable=False, cells={"L1": ServiceState.UP}, locked=("L1",), links=(links[1],)
     )  # fmt: skip
-    station = TenantStation.of(partial(), "S1", health)
+    station = TenantStation.of(partial(), "S1", health, NOW)
     assert (station.station, station.site, station.region, station.health) == ("S1", "site-1", "r", told)
     assert station.profiles == samples.PROFILES
-    assert TenantStation.of(partial(), "S1", None).health is None
+    assert TenantStation.of(partial(), "S1", None, NOW).health is None
+
+
+@pytest.mark.parametrize(
+    ("turn", "before", "after", "told"),
+    [
+        (None, None, 0, -3),  # no turn yet: the check itself
+        (-10, None, 0, -10),  # the first turn
+        (-10, -40, 5, -10),
+        (-10, -40, 4.9, -40),  # a change may keep a check waiting for less than half of the time
+        (-100, -130, 0, -100),
+    ],
+)
+def test_a_check_is_told_by_the_turn_of_its_station(
+    turn: float | None, before: float | None, after: float, told: float
+) -> None:
+    """A check at three seconds before the hour, by when the turns were, asked for some time after the hour."""
+
+    def at(seconds: float | None) -> datetime | None:
+        return None if seconds is None else NOW + timedelta(seconds=seconds)
+
+    earlier = Health(station="S1", at=NOW, reachable=True, turn=at(before))
+    checked = Health(station="S1", at=NOW - timedelta(seconds=3), reachable=True).in_turn(at(turn), earlier)
+    now = NOW + timedelta(seconds=after)
+    assert TenantHealth.of(partial(), checked, now).at == visible_health("beta", (), checked, now).at == at(told)
+
+
+def test_checks_between_turns_keep_the_turn() -> None:
+    seen = [Health(station="S1", at=NOW + timedelta(seconds=number), reachable=True) for number in range(5)]
+    turns = [NOW - timedelta(seconds=90), NOW - timedelta(seconds=60)]
+    known: Health | None = None
+    found = []
+    for one, turn in zip(seen, (None, turns[0], turns[0], turns[1], None), strict=True):
+        known = one.in_turn(turn, known)
+        found.append((known.turn, known.turn_before))
+    assert found == [(None, None), (turns[0], None), (turns[0], None), (turns[1], turns[0]), (turns[1], turns[0])]
 
 
 def change(kind: PhaseKind = PhaseKind.EDIT, path: str = samples.LTE_CELL, **more: Any) -> Change:

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Collection
 from contextlib import closing
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import cast
 
@@ -37,6 +38,7 @@ class FakeChecker:
         self.dark: dict[str, str] = {}
         self.again: frozenset[str] = frozenset()
         self.recorded: Counter[str] = Counter()
+        self.turns: list[tuple[str, datetime | None]] = []
         self.away = False
 
     def follow(self, devices: Collection[str]) -> None:
@@ -55,6 +57,7 @@ class FakeChecker:
     async def record(self, checks: list[Check]) -> frozenset[str]:
         if self.away:
             raise StoreError
+        self.turns += [(check.station, check.turn) for check in checks]
         self.recorded.update(check.station for check in checks)
         return self.again & {check.station for check in checks}
 
@@ -195,6 +198,40 @@ async def test_a_poked_station_is_read_at_once_and_a_passing_state_again_soon() 
         await made.run(5)
         assert len(made.times("S1")) == 3
         assert len(made.times("S0")) == 2
+
+
+async def test_the_turns_of_a_station_stay_where_they_are_whatever_else_it_is_checked_for() -> None:
+    store, made = bench()
+    with closing(store):
+        made.checks.follow(["S0", "S1"])
+        began = made.clock.now()
+        for number in range(100):
+            if number % 7 == 0:
+                made.checks.poke("S0")
+            made.checker.again = frozenset({"S0"} if number % 11 == 0 else ())
+            made.checker.dark = {"S0": "unreachable"} if 40 < number < 60 else {}
+            await made.run(1)
+        turns = {name: [turn for one, turn in made.checker.turns if one == name] for name in ("S0", "S1")}
+        assert len(turns["S0"]) > 20 > len(turns["S1"])
+        first = {"S0": began, "S1": began + timedelta(seconds=0.05)}
+        for name, found in turns.items():
+            assert list(dict.fromkeys(found)) == [
+                first[name] + number * timedelta(seconds=INTERVAL) for number in range(4)
+            ]
+
+
+async def test_a_check_that_begins_before_a_turn_is_not_of_that_turn() -> None:
+    store, made = bench()
+    with closing(store):
+        made.checks.follow(["S0"])
+        began = made.clock.now()
+        await made.run(5)
+        made.checker.slow = {"S0": 10.0}
+        await made.run(INTERVAL - 10)
+        made.checks.poke("S0")
+        await made.run(20)
+        made.checker.turns.pop(0)
+        assert made.checker.turns == [("S0", began), ("S0", began + timedelta(seconds=INTERVAL))]
 
 
 async def test_a_station_that_says_that_its_alarms_changed_is_read_at_once_but_not_again_and_again() -> None:

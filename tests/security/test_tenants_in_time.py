@@ -1,0 +1,294 @@
+"""A tenant that looks again and again learns nothing of others from when, and how often, what it is told changes.
+
+Two worlds are played in virtual time. In both, the same happens to alfa, and alfa looks again and again. In one of
+them things happen to beta too, and the host acts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, nullcontext
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from pydantic import BaseModel
+
+from controller.access.disclosure import TenantStation
+from controller.api.routes import alarms, incidents
+from controller.api.services import Services
+from controller.api.sse import follow
+from controller.api.views import HostView, TenantView
+from controller.assurance.checker import Checker
+from controller.listener.checks import Checks
+from controller.models.alarm import (
+    NODE_LOST,
+    Alarm,
+    AlarmFilter,
+    AlarmReport,
+    AlarmSource,
+    AlarmState,
+    ObjectClass,
+    PerceivedSeverity,
+)
+from controller.models.incident import IncidentFilter, IncidentState
+from controller.models.network import network_digest
+from controller.models.run import Outcome
+from controller.models.settings import Settings
+from controller.nrm.profiles import links, root_spec
+from controller.observe.exposition import EVERYTHING, exposition
+from controller.plan import ledger_nodes
+from controller.ports.clock import VirtualClock
+from controller.ports.devices import target_of
+from controller.ports.fake_devices import FakeDevices
+from controller.ports.queue import FakeWakeups
+from controller.ports.store import Claim, JobResult, Page
+from controller.runs.planning.importer import Importer
+from controller.runs.planning.planner import Planner
+from controller.store import open_store
+from tests.security.tenants_bench import KPIS, STATIONS, Private, network
+from tests.support.quick_stores import DirectStore
+from tests.support.records import make_entry, start_run
+from tests.unit.plan import samples
+
+#: Seconds between two checks of a station, two rounds, two looks of a tenant at stations, and two at everything.
+INTERVAL, ROUND, LOOK, WHOLE_LOOK = 30.0, 0.5, 1.0, 5.0
+_EVERY = Page(limit=1000)
+_STATES = (IncidentState.OPEN, IncidentState.CLOSED)
+#: Ids that the record makes up at random.
+_ID = re.compile(r"\b[a-z]-[0-9a-f]{10}\b")
+
+
+class World:
+    """Both stations, which are checked, and what alfa is told of them."""
+
+    def __init__(self, home: Path) -> None:
+        self.clock = VirtualClock()
+        self.began = self.clock.monotonic()
+        self.store = open_store("sqlite://", self.clock)
+        self.devices = FakeDevices(self.clock)
+        loop_store = cast("Any", DirectStore(self.store))
+        planner = Planner(loop_store, self.devices, self.clock, target_of)
+        self.services = Services(
+            settings=Settings(home=home),
+            store=self.store,
+            devices=self.devices,
+            planner=planner,
+            importer=Importer(loop_store, self.devices, self.clock),
+            wakeups=FakeWakeups(),
+            clock=self.clock,
+            exposition=partial(exposition, self.store, self.clock, kpis=KPIS),
+        )
+        checker = Checker(loop_store, planner, self.clock, frozenset(AlarmSource))
+        self.checks = Checks(loop_store, checker, self.clock, INTERVAL)
+        net = network(Private(functions=1), alfas_max=70, applied=True)
+        self.store.networks.save(net, network_digest(net), "ana")
+        self.links: dict[str, str] = {}
+        for station in STATIONS:
+            rendered = samples.rendered(net, station)
+            nodes = list(ledger_nodes(root_spec(samples.PROFILES), rendered))
+            self.store.devices.adopt(station, nodes, network_digest(net), "ana")
+            self.devices.add(station, samples.PROFILES, samples.carrying(net, station).tree)
+            if station == "S1":
+                self.links = {
+                    rendered.owners[one.path][0]: one.path for one in links(rendered.tree) if one.kind == "S1C"
+                }
+        self.alfa, self.host = TenantView(self.services, "alfa"), HostView(self.services)
+        self.checks.follow(STATIONS)
+        #: All that alfa was told, look by look, and the events that it got, each with its time.
+        self.told: list[dict[str, str]] = []
+        self.events: list[tuple[float, str]] = []
+        self.hosts: dict[str, str] = {}
+        self.claim: Claim
+
+    def now(self) -> float:
+        """Seconds since the beginning."""
+        return self.clock.monotonic() - self.began
+
+    async def play(self, seconds: float, acts: Sequence[tuple[float, Callable[[World], object]]]) -> None:
+        """Let time pass, with acts at their times."""
+        streams = [asyncio.create_task(self._follow(one)) for one in (alarms, incidents)]
+        waiting = sorted(acts, key=lambda act: act[0])
+        while self.now() < seconds:
+            while waiting and waiting[0][0] <= self.now():
+                waiting.pop(0)[1](self)
+            await self.checks.begin()
+            await self.clock.advance(ROUND)
+            await self.checks.record()
+            self.store.notices.write()
+            if self.now() % LOOK == 0:
+                self.told.append(self._look(self.alfa, whole=self.now() % WHOLE_LOOK == 0))
+        self.hosts = self._look(self.host, whole=True)
+        for stream in streams:
+            stream.cancel()
+        await asyncio.gather(*streams, return_exceptions=True)
+        await self.checks.close()
+
+    def _look(self, view: Any, *, whole: bool) -> dict[str, str]:
+        """What changes as time goes by, as text."""
+        found = {"devices": _text(view.stations(["S1"]))}
+        return found | {what: _text(one) for what, one in self._rest(view)} if whole else found
+
+    def _rest(self, view: Any) -> Iterator[tuple[str, object]]:
+        since = self.clock.now() - timedelta(seconds=5)
+        yield "functions", view.functions(["GW-A"])
+        yield "metrics", view.metrics(EVERYTHING).decode()
+        yield "alarms", view.alarms(_EVERY)
+        yield "alarms since", view.alarms(_EVERY, AlarmFilter(since=since))
+        total, found = view.incidents(_EVERY, IncidentFilter(states=_STATES))
+        yield "incidents", (total, found)
+        yield "incidents since", view.incidents(_EVERY, IncidentFilter(states=_STATES, since=since))
+        yield "reports", [view.report(one.id) for one in found]
+        yield "notices", view.notices(_EVERY)
+
+    async def _follow(self, of: Any) -> None:
+        async for piece in follow(self, "", partial(of._events, self.alfa), nullcontext):
+            self.events.append((self.now(), piece))
+
+    async def shared(self, _what: str, read: Callable[[], Any]) -> Any:
+        """See ``SharesReadings``."""
+        return read()
+
+    def of(self, tenant: str) -> Alarm:
+        """The alarm about a tenant's link."""
+        return next(one for one in self.store.alarms.standing(["S1"]) if one.object == self.links[tenant])
+
+
+def _text(found: object) -> str:
+    if isinstance(found, BaseModel):
+        return found.model_dump_json()
+    if isinstance(found, list | tuple):
+        return "\n".join(map(_text, found))
+    return str(found)
+
+
+def _numbered(texts: Sequence[str]) -> list[str]:
+    known: dict[str, str] = {}
+    return [_ID.sub(lambda one: known.setdefault(one[0], f"{one[0][0]}#{len(known)}"), text) for text in texts]
+
+
+def breaks(tenant: str, *, notified: bool = True) -> Callable[[World], None]:
+    """A tenant's link at the first station breaks."""
+
+    def act(world: World) -> None:
+        world.devices["S1"].broken_links.add(world.links[tenant])
+        if notified:
+            world.checks.poke("S1")
+
+    return act
+
+
+def mends(tenant: str) -> Callable[[World], None]:
+    """It comes back."""
+
+    def act(world: World) -> None:
+        world.devices["S1"].broken_links.discard(world.links[tenant])
+        world.checks.poke("S1")
+
+    return act
+
+
+def reports(
+    managed_object: str, kind: ObjectClass, cause: str, words: str, severity: str = "MAJOR", **more: Any
+) -> Callable[[World], None]:
+    """Somebody reports a fault that several tenants share."""
+
+    def act(world: World) -> None:
+        world.store.alarms.report(
+            AlarmReport(
+                station="S1" if kind is ObjectClass.CELL else "edge",
+                object=managed_object,
+                object_class=kind,
+                probable_cause=cause,
+                severity=PerceivedSeverity(severity),
+                text=words,
+                source=AlarmSource.ALERTMANAGER if kind is ObjectClass.CELL else AlarmSource.CHECK,
+                at=world.clock.now(),
+                **more,
+            )
+        )
+
+    return act
+
+
+def fails(words: str, severity: str = "MAJOR") -> Callable[[World], None]:
+    """The shared cell serves badly, as somebody says in words."""
+    return reports("S1/L1", ObjectClass.CELL, "cell-degraded", words, severity)
+
+
+def loses(*functions: str) -> Callable[[World], None]:
+    """Functions on a lost node."""
+    return reports("edge-node-1", ObjectClass.NODE, NODE_LOST, f"lost with {functions}", functions=functions)
+
+
+#: What happens, and when.
+_Acts = list[tuple[float, Callable[[World], object]]]
+#: What happens to alfa, in both worlds.
+ALFAS: _Acts = [(5.0, breaks("alfa")), (6.0, fails("slow")), (7.0, loses("GW-A")), (72.0, mends("alfa"))]
+
+
+def works_on_the_station(world: World) -> None:
+    """A job begins to change the station, for others than alfa."""
+    start_run(world.store, ["S1"])
+    (world.claim,) = world.store.claims.take(world.store.processes.register("w"), 1)
+    world.store.journal.append(make_entry(world.claim, 0), world.claim)
+
+
+def is_done(world: World) -> None:
+    """The job ends."""
+    world.store.claims.finish(world.claim, JobResult(Outcome.SUCCEEDED))
+
+
+def repairs(world: World) -> None:
+    """The repair of beta's link begins, so that the station is looked at often."""
+    world.store.alarms.move(world.of("beta"), AlarmState.REPAIRING, actor="rule", note="beta's turn")
+
+
+OTHERS: dict[str, _Acts] = {
+    "beta's link breaks and comes back": [(17.5, breaks("beta")), (24.0, mends("beta"))],
+    "beta's link breaks unsaid": [(17.5, breaks("beta", notified=False)), (44.0, mends("beta"))],
+    "beta's link breaks before": [(1.0, breaks("beta")), (44.0, mends("beta"))],
+    "beta's link is repaired": [(17.5, breaks("beta")), (21.5, repairs), (51.0, mends("beta"))],
+    "a job changes the station": [(28.5, works_on_the_station), (37.0, is_done)],
+}
+
+
+async def played(home: Path, acts: Sequence[tuple[float, Callable[[World], object]]]) -> World:
+    world = World(home)
+    with closing(world.store):
+        await world.play(110.0, acts)
+    return world
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return asyncio.run(played(tmp_path_factory.mktemp("quiet"), ALFAS))
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_nothing_that_happens_to_others_moves_what_a_tenant_is_told(quiet: World, tmp_path: Path, what: str) -> None:
+    eventful = asyncio.run(played(tmp_path, [*ALFAS, *OTHERS[what]]))
+    for of in quiet.hosts:
+        first, second = (_numbered([look[of] for look in world.told if of in look]) for world in (quiet, eventful))
+        assert first == second, of
+    said, told = (_numbered([f"{at} {event}" for at, event in world.events]) for world in (quiet, eventful))
+    assert said == told
+    assert quiet.hosts != eventful.hosts, "nothing happened"
+
+
+def test_a_tenant_is_told_what_happens_to_it(quiet: World) -> None:
+    """The test above would prove nothing if nothing changed."""
+    seen = {of: len({look[of] for look in quiet.told if of in look}) for of in quiet.hosts}
+    assert all(count >= 2 for of, count in seen.items() if of != "functions"), seen
+    assert len(quiet.events) >= 4
+
+
+def test_a_check_is_told_by_its_turn(quiet: World) -> None:
+    """Whatever else Minka looks for: the time moves at its turns, half an interval later, and at no other time."""
+    times = [TenantStation.model_validate_json(look["devices"]).health for look in quiet.told]
+    moved = [health.at for health in times if health is not None]
+    assert len(set(moved)) == 4
