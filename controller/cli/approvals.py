@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -63,6 +64,7 @@ def approvals(
         out.print("run", bold(one["run"]), f"of {when(one['created'])}{who} {one['reason']}")
         _show_asked(one)
         show_requirements(one["requirements"], one["votes"])
+        show_open_inputs(one.get("open_inputs", ()))
     if not found:
         out.print("nothing waits for your approval")
     if run_id:
@@ -112,6 +114,14 @@ def _by_contract(vote: dict[str, Any]) -> list[str]:
     return [f"({one['agreement']}, clause {one['clause']})" for one in vote["contracts"]]
 
 
+def show_open_inputs(found: Iterable[dict[str, Any]]) -> None:
+    """Print which expressions ask tenants of all cells, and why."""
+    for one in found:
+        where = f"{one['file']}, step {one['step']!r}, {one['input']}: {one['expression']}"
+        out.print(f"  all cells count on {counted(one['stations'], 'device')}: {where}", soft_wrap=True)
+        out.print(f"    {one['why']}", soft_wrap=True)
+
+
 def show_outlook(outlook: dict[str, Any], *, before: bool = False, fails: bool = False) -> None:
     """Print what a run waits for; ``before`` it is requested, also say if nothing stands in its way.
 
@@ -124,6 +134,7 @@ def show_outlook(outlook: dict[str, Any], *, before: bool = False, fails: bool =
     if outlook["requirements"]:
         out.print("who has to agree:")
         show_requirements(outlook["requirements"], outlook["votes"])
+    show_open_inputs(outlook.get("open_inputs", ()))
     if outlook["tenants"]:
         out.print(f"tenants notified: {', '.join(outlook['tenants'])}")
     for reason, count in outlook["waits"].items():

@@ -122,6 +122,26 @@ class StationConstraints(Noun):
     asks: tuple[tuple[str, ActionClass], ...] = ()
 
 
+class OpenInput(Noun):
+    """An input of a playbook's step that names cells and is not known before the run, so that all cells count.
+
+    Attributes:
+        file: The playbook's file.
+        step: Name of the step, which asks itself or by its ``undo``.
+        input: Name of the input.
+        expression: The expression as it is written.
+        why: Why nothing bounds it, for people.
+        stations: Number of stations where it is so.
+    """
+
+    file: str
+    step: str
+    input: str
+    expression: str
+    why: str
+    stations: int = 0
+
+
 class RunConstraints(Noun):
     """The constraints under which a run was accepted. They never change; votes, freezes, holds and overrides do.
 
@@ -138,6 +158,7 @@ class RunConstraints(Noun):
         spared: By station, cells and tenants that need not agree although the run takes these cells off the air: they
             had no service there when it was prepared. The run works there only while that remains so.
         outages: The worst outage of each tenant whose service is interrupted.
+        open_inputs: Inputs that name cells and are not known yet, so that tenants of all cells are asked.
     """
 
     subject: str
@@ -150,6 +171,7 @@ class RunConstraints(Noun):
     about: dict[str, tuple[str, ...]] = {}
     spared: dict[str, tuple[tuple[str, str], ...]] = {}
     outages: dict[str, Outage] = {}
+    open_inputs: tuple[OpenInput, ...] = ()
 
     def concerning(self, tenant: str) -> list[str]:
         """Stations where a tenant is concerned, sorted."""
@@ -181,6 +203,7 @@ class Outlook(Noun):
         waits: Number of stations that may not begin now, by reason, with windows in local time.
         overridden: By whom and why windows and freezes are overridden; empty if they are not.
         extent: Of a plan: what it comes to.
+        open_inputs: Inputs that name cells and are not known yet, so that tenants of all cells are asked.
     """
 
     subject: str
@@ -191,6 +214,7 @@ class Outlook(Noun):
     waits: dict[str, int] = {}
     overridden: str = ""
     extent: Extent | None = None
+    open_inputs: tuple[OpenInput, ...] = ()
 
 
 class Freeze(Noun):

@@ -36,6 +36,15 @@ _LISTS = st.sampled_from(
         "before.cells",
         "(before | default(none_given)) | default(['L1'])",
         "[cell | lower]",
+        "locked.cells",
+        "locked['cells'] + [cell]",
+        "locked.cells | sort | unique",
+        "[locked.cells | first]",
+        "[locked.cells[0]]",
+        "locked.cells or ['L1']",
+        "(locked.cells | default(['L1'])) if locked is defined else []",
+        "(locked.cells | first | default('L1')) | list",
+        "[locked.cells | join('')]",
     )
 )
 

@@ -16,6 +16,7 @@ from controller.inventory.source import Report
 from controller.models.approval import (
     Contract,
     Notice,
+    OpenInput,
     Outlook,
     Override,
     Requirement,
@@ -83,7 +84,8 @@ class PendingApproval(Body):
     """A run that waits for an approval, as one side sees it.
 
     A tenant sees what is asked of it, the votes of its own people, and its own part: its stations, the steps that need
-    its consent, its lines of each change. ``procedure`` is ``apply`` or the playbook's name.
+    its consent, its lines of each change. ``procedure`` is ``apply`` or the playbook's name. ``open_inputs``, for the
+    host only, says which expressions ask tenants of all cells, and why.
     """
 
     run: str
@@ -95,6 +97,7 @@ class PendingApproval(Body):
     requirements: list[Requirement]
     votes: list[Vote] = []
     parts: list[StationPart] = []
+    open_inputs: list[OpenInput] = []
     requested_by: str = ""
     reason: str = ""
 
@@ -300,6 +303,7 @@ def _awaited(
         found = map(backend.store.plans.get(run.plan).changes.on, made.stations)
         made.parts = _parts(backend, (change for change in found if change is not None), who)
     if not who.tenant:
+        made.open_inputs = list(constraints.open_inputs)
         made.requested_by, made.reason, made.parameters = run.requested_by, run.reason, dict(run.parameters)
     return made
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Annotated
 
 from pydantic import Field
 
@@ -18,7 +19,16 @@ from controller.plan import (
     cycle_change,
     open_plmns_change,
 )
-from controller.playbook.language.registry import ALL, CellNames, Context, DeviceAccess, Proposal, ServiceLoss, action
+from controller.playbook.language.registry import (
+    ALL,
+    CellNames,
+    Context,
+    DeviceAccess,
+    Proposal,
+    ServiceLoss,
+    Within,
+    action,
+)
 
 
 class NoInputs(Noun):
@@ -35,7 +45,7 @@ class SwitchedCells(Noun):
     """Cells that were switched."""
 
     changed: bool = Field(description="Whether the state of a cell had to be changed.")
-    cells: tuple[CellId, ...] = Field(description="Cells whose state was changed.")
+    cells: Annotated[tuple[CellId, ...], Within("cells")] = Field(description="Cells whose state was changed.")
 
 
 @action("apply-intent", DeviceAccess.CHANGES, consent=None)
@@ -97,12 +107,19 @@ class CycledCell(Noun):
     on_air: bool = Field(default=True, description="Whether it must be on air before the change is confirmed.")
 
 
+class LockedAndUnlocked(Noun):
+    """The cell that was locked and unlocked."""
+
+    changed: bool = Field(description="Always true.")
+    cells: Annotated[tuple[CellId, ...], Within("cell")] = Field(description="The cell.")
+
+
 async def _with_cell(context: Context, given: CycledCell) -> ServiceLoss | None:
     return await taken_with(context, [given.cell])
 
 
 @action("cycle-cell", DeviceAccess.CHANGES, takes=_with_cell, outage=Outage.timed(CYCLE_SECONDS))
-async def cycle_cell(context: Context, given: CycledCell) -> Proposal[SwitchedCells]:
+async def cycle_cell(context: Context, given: CycledCell) -> Proposal[LockedAndUnlocked]:
     """Lock a cell and unlock it again, as one change. If it does not come on air then, it is unlocked as before.
 
     One that comes on air only later, as when its radio unit has cooled down, is not waited for with `on_air: false`.
@@ -110,7 +127,7 @@ async def cycle_cell(context: Context, given: CycledCell) -> Proposal[SwitchedCe
     owners = {path: entry.owners for path, entry in (await context.ledger()).items()}
     seen = await context.read()
     change = cycle_change(context.station, context.profiles, seen, [given.cell], owners, on_air=given.on_air)
-    return Proposal(change, SwitchedCells(changed=True, cells=(given.cell,)))
+    return Proposal(change, LockedAndUnlocked(changed=True, cells=(given.cell,)))
 
 
 class OneTenant(Noun):

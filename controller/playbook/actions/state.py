@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -27,6 +27,7 @@ from controller.playbook.language.registry import (
     Remarks,
     Selection,
     UnmetCondition,
+    Within,
     action,
 )
 
@@ -79,7 +80,7 @@ class CellChoice(CellNames):
 class CheckedCells(Remarks):
     """Cells of which none is off air."""
 
-    cells: tuple[CellId, ...] = Field(description="Cells that were checked.")
+    cells: Annotated[tuple[CellId, ...], Within("cells")] = Field(description="Cells that were checked.")
 
 
 class LinkChoice(Noun):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from types import MappingProxyType
 from typing import Any
 
-from controller.models.approval import RunConstraints
+from controller.models.approval import OpenInput, RunConstraints
 from controller.models.errors import InputError
 from controller.models.network import HOST, Network, Noun
 from controller.models.outage import Outage
@@ -19,7 +20,13 @@ from controller.nrm.profiles import cell_of
 from controller.nrm.tree import Path
 from controller.plan import nodes_behind
 from controller.playbook.language.check import APPLY_INTENT
-from controller.playbook.language.expressions import UNKNOWN, foreseen
+from controller.playbook.language.expressions import (
+    UNKNOWN,
+    Expression,
+    expressions_in,
+    foreseen,
+    names_within,
+)
 from controller.playbook.language.library import Loaded
 from controller.playbook.language.playbook import TARGET, PlanSource, Playbook, Step, Undo, target_names
 from controller.playbook.language.registry import ALL, Action, CellNames, Registry, ServiceLoss
@@ -34,6 +41,8 @@ from controller.runs.approval.consent import (
     together,
 )
 
+#: The input that names cells (``CellNames``).
+CELLS = "cells"
 NONE_KNOWN: Mapping[str, ServiceLoss] = MappingProxyType({})
 
 
@@ -65,6 +74,7 @@ def playbook_constraints(
     playbook, stations = loaded.playbook, tuple(stations)
     restores = playbook.plan is not None and playbook.plan.source in (PlanSource.APPLIED, PlanSource.ENDPOINT)
     effects = []
+    opened: defaultdict[OpenInput, int] = defaultdict(int)
     for station in stations:
         names = {**parameters, TARGET: target_names(network, station)}
         acts, change = asking_acts(playbook, registry, names), plan.changes.on(station)
@@ -82,6 +92,8 @@ def playbook_constraints(
             nodes += change.gained
         named = [act.cells for act in acts if act.cells is not None]
         about = frozenset[str]().union(*named) if len(named) == len(acts) else frozenset[str]()
+        for one in {act.open for act in acts if act.open is not None}:
+            opened[one] += 1
         # An agreement may be stricter about any class than about the others, so each is asked for.
         classes = sorted({act.consent for act in acts})
         beside = reduce(together, [_effect(station, one, nodes, about, lasts) for one in classes])
@@ -94,7 +106,8 @@ def playbook_constraints(
         approvals=playbook.guards.approvals,
         windows=playbook.guards.windows,
     )
-    return run_constraints(network, effects, asked)
+    told = tuple(one.model_copy(update={"stations": count}) for one, count in opened.items())
+    return run_constraints(network, effects, asked).model_copy(update={"open_inputs": told})
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +116,10 @@ class AskingAct:
 
     Attributes:
         given: Its inputs; ``UNKNOWN`` while they depend on something that is not known yet.
-        cells: Cells that it is about, if its inputs name them and are known; None for all.
+        cells: Cells that it is about, if its inputs name them and these are known, or bounded by what an earlier step
+            was given; None for all.
         planned: Whether the run's plan was carried out before.
+        open: Why it is about all cells although its inputs name some; None where it is not so.
     """
 
     action: Action
@@ -112,38 +127,113 @@ class AskingAct:
     given: Any
     cells: frozenset[str] | None
     planned: bool
+    open: OpenInput | None = None
 
 
 def asking_acts(playbook: Playbook, registry: Registry, names: Mapping[str, Any]) -> list[AskingAct]:
     """All that a run may do on a device, as far as tenants have to consent to it.
 
-    An act that depends on anything that is not known yet may be done, and counts with all cells; one whose list of
-    cells is known to be empty does nothing. What a step is undone by (``undo``) counts too, unless it asks for nothing
-    that is not asked for the step itself.
+    An act that depends on anything that is not known yet may be done, and counts with all cells that it may name: those
+    that bound the outputs of earlier steps (``Action.bounds``), otherwise all. One whose list of cells is known to be
+    empty does nothing. What a step is undone by (``undo``) counts too, unless it asks for nothing that is not asked for
+    the step itself.
     """
     steps, known = playbook.may_run(names)
+    acts = _Acts(playbook, registry, known)
     found: list[AskingAct] = []
     planned = False
     for step in steps:
-        own = _act(registry, step, known, planned=planned)
-        back = None if step.undo is None else _act(registry, step.undo, known, planned=planned)
+        own = acts.of(step.name, step, planned=planned)
+        acts.register(step)
+        back = None if step.undo is None else acts.of(step.name, step.undo, planned=planned)
         found += [one for one in (own, back) if one is not None and not (one is back and _within(back, own))]
         planned = planned or step.action == APPLY_INTENT
     return found
 
 
-def _act(registry: Registry, step: Step | Undo, names: Mapping[str, Any], *, planned: bool) -> AskingAct | None:
-    action = registry.action(step.action)
-    if action.consent is None:
-        return None
-    try:
-        given = foreseen(step.with_, names)
-        cells = foreseen(step.with_.get("cells", ALL), names)
-    except InputError:
-        return AskingAct(action, action.consent, UNKNOWN, None, planned)
-    names_cells = issubclass(action.inputs, CellNames) and isinstance(cells, list | tuple)
-    named = frozenset(map(str, cells)) if names_cells else None
-    return None if named == frozenset() else AskingAct(action, action.consent, given, named, planned)
+class _Acts:
+    """Acts of steps in their order, with what bounds the outputs of the steps before.
+
+    Args:
+        playbook: The playbook.
+        registry: Its actions.
+        names: What is known on the device.
+    """
+
+    def __init__(self, playbook: Playbook, registry: Registry, names: Mapping[str, Any]) -> None:
+        self._playbook = playbook
+        self._registry = registry
+        self._names = names
+        self._limits: dict[tuple[str, str], frozenset[str]] = {}
+
+    def register(self, step: Step) -> None:
+        """Take note of what bounds the outputs of a step, for later expressions."""
+        action = self._registry.action(step.action)
+        for output, source in action.bounds.items() if step.register_ is not None else ():
+            given = step.with_.get(source, action.inputs.model_fields[source].default)
+            try:
+                bound = names_within(given, self._names, self._limits)
+            except InputError:
+                continue  # the step fails, or what it needs is not known yet
+            if bound is not None and (bound.listed or ALL not in bound.members):
+                self._limits[str(step.register_), output] = bound.members
+
+    def of(self, name: str, step: Step | Undo, *, planned: bool) -> AskingAct | None:
+        """What a step, or the undoing of one, may do; None if it asks nobody."""
+        action = self._registry.action(step.action)
+        if action.consent is None:
+            return None
+        try:
+            given: Any = foreseen(step.with_, self._names)
+        except InputError:
+            given = UNKNOWN
+        if not issubclass(action.inputs, CellNames):
+            return AskingAct(action, action.consent, given, None, planned)
+        cells = step.with_.get(CELLS, ALL)
+        bound, failed = self._bound(cells)
+        if bound == frozenset():
+            return None
+        told = None if bound is not None else self._open(name, cells, failed)
+        return AskingAct(action, action.consent, given, bound, planned, told)
+
+    def _bound(self, cells: Any) -> tuple[frozenset[str] | None, str]:
+        """Cells that an input can name at most, None for all; and why it can't be evaluated, if so."""
+        try:
+            bound = names_within(cells, self._names, self._limits)
+        except InputError as error:
+            return None, error.message
+        return (bound.members if bound is not None and bound.listed else None), ""
+
+    def _open(self, name: str, cells: Any, failed: str) -> OpenInput | None:
+        """Why an input may name any cell; None where it says so itself."""
+        texts = [text for text in expressions_in(cells) if failed or not self._is_known(text)]
+        if not texts:
+            return None
+        unknown = {one: why for text in texts for one, why in self._unknown(text)}
+        why = failed or "; ".join(unknown.values()) or "it may result in other names than those that it is made of"
+        return OpenInput(file=f"{self._playbook.name}.yaml", step=name, input=CELLS, expression=texts[0], why=why)
+
+    def _is_known(self, text: str) -> bool:
+        return Expression(text).names <= self._names.keys()
+
+    def _unknown(self, text: str) -> Iterable[tuple[str, str]]:
+        """Names in an expression that are not known yet and that nothing bounds, each with the reason."""
+        expression = Expression(text)
+        members = {name: member for name, member in sorted(expression.members) if (name, member) not in self._limits}
+        bounded = {name for name, _ in expression.members} - members.keys()
+        for name in sorted(expression.names - self._names.keys() - bounded):
+            spelt = f"{name}.{members[name]}" if name in members else name
+            yield spelt, f"{spelt} {self._source(name, members.get(name, ''))}"
+
+    def _source(self, name: str, member: str) -> str:
+        step = next((one for one in self._playbook.steps if one.register_ == name), None)
+        if step is None:
+            return "is known only when the run is accepted"
+        source = self._registry.action(step.action).bounds.get(member)
+        known = f"is known only after step {step.name!r} ({step.action})"
+        if source is None:
+            return f"{known}, and no input of that step says which cells it can be"
+        return f"{known}, whose input {source} may name any cell: {step.with_.get(source, ALL)}"
 
 
 def _within(back: AskingAct, act: AskingAct | None) -> bool:

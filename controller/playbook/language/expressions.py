@@ -8,7 +8,7 @@ just that. A text that is one expression as a whole keeps the type of its value.
 
 Before a run, some names are not known yet, such as the output of an earlier step. ``foreseen`` and ``may_hold`` say
 what follows from the names that are known, whatever the others will be: of ``x is defined`` nothing is known before
-``x`` is.
+``x`` is. ``names_within`` says which names a value can hold at most, where the names that others hold are bounded.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from typing import Any, Final
@@ -161,6 +162,11 @@ class Expression:
             raise InputError("not an expression: nested too deeply") from error
         self.text = text
         self.is_whole = _whole(self._tree)
+
+    @property
+    def whole(self) -> nodes.Expr:
+        """The one expression of a text that is nothing else (``is_whole``)."""
+        return _outputs(self._tree)[0]
 
     @property
     def is_constant(self) -> bool:
@@ -350,8 +356,11 @@ def _whole(tree: nodes.Template) -> bool:
 
 
 def _defined(value: Any) -> Any:
+    """The value, if neither it nor an item of its lists and mappings is undefined."""
     if isinstance(value, Undefined):
         str(value)  # raises, naming what is undefined
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ():
+        _defined(inner)
     return value
 
 
@@ -410,6 +419,116 @@ def _foretold(node: nodes.Expr, names: Mapping[str, Any]) -> bool | None:
         return decides if decides in sides else None if None in sides else not decides
     found = _foreseen(node, names)
     return None if found is UNKNOWN else bool(found)
+
+
+@dataclass(frozen=True, slots=True)
+class NamesWithin:
+    """Names that a value holds at most: it is one of them, or a list in which there are no others.
+
+    Attributes:
+        listed: Whether it is a list.
+    """
+
+    members: frozenset[str]
+    listed: bool
+
+
+#: Names that outputs of steps hold at most, by the name that a step registers and the output's own.
+Limits = Mapping[tuple[str, str], frozenset[str]]
+#: Filters of a list that leave out, repeat or order its items; and those that choose one.
+_SAME_ITEMS, _ONE_ITEM = frozenset({"sort", "unique", "list"}), frozenset({"first", "last"})
+
+
+def names_within(given: Any, names: Mapping[str, Any], limits: Limits) -> NamesWithin | None:
+    """The names that a value can hold whatever becomes of the names that are not given; None if it can hold others.
+
+    Args:
+        given: A text, or a list of texts.
+        names: See ``Expression.foreseen``.
+        limits: What is known of outputs that are not there yet.
+
+    Raises:
+        InputError: As ``evaluate``.
+    """
+    if isinstance(given, list | tuple):
+        return _as_list([names_within(one, names, limits) for one in given])
+    if not isinstance(given, str) or "{" not in given:
+        return _names_of(given)
+    expression = Expression(given)
+    if expression.names <= names.keys():
+        return _names_of(expression.value(names))
+    return _within(expression.whole, names, limits) if expression.is_whole else None
+
+
+def _within(node: nodes.Expr, names: Mapping[str, Any], limits: Limits) -> NamesWithin | None:
+    if _names_in(node) <= names.keys():
+        return _names_of(_value(node, names))
+    match node:
+        case nodes.Getattr(node=nodes.Name(name=name), attr=member) if (name, member) in limits:
+            return NamesWithin(limits[name, member], listed=True)
+        case nodes.Getitem(node=nodes.Name(name=name), arg=nodes.Const(value=member)) if (name, member) in limits:
+            return NamesWithin(limits[name, member], listed=True)
+        case nodes.Getitem(node=inner):
+            return _item(_within(inner, names, limits))
+        case nodes.List(items=items) | nodes.Tuple(items=items):
+            return _as_list([_within(one, names, limits) for one in items])
+        case nodes.CondExpr():
+            return _either([_within(one, names, limits) for one in _branches(node, names)])
+        case nodes.And() | nodes.Or():
+            return _either([_within(one, names, limits) for one in (node.left, node.right)])
+        case nodes.Add():
+            return _sum([_within(one, names, limits) for one in (node.left, node.right)])
+        case nodes.Filter(node=nodes.Expr()):
+            return _filtered(node, names, limits)
+    return None
+
+
+def _filtered(node: nodes.Filter, names: Mapping[str, Any], limits: Limits) -> NamesWithin | None:
+    assert node.node is not None
+    inner = _within(node.node, names, limits)
+    if node.name == "default" and len(node.args) == 1 and not node.kwargs:
+        return _either([inner, _within(node.args[0], names, limits)])
+    if inner is None or not inner.listed:
+        return None  # of a text it would give characters
+    return inner if node.name in _SAME_ITEMS else _item(inner) if node.name in _ONE_ITEM else None
+
+
+def _branches(node: nodes.CondExpr, names: Mapping[str, Any]) -> list[nodes.Expr]:
+    """Branches that may be taken; a missing one gives no value."""
+    taken = _foretold(node.test, names)
+    either = (node.expr1, node.expr2) if taken is None else (node.expr1 if taken else node.expr2,)
+    return [one for one in either if one is not None]
+
+
+def _names_of(value: Any) -> NamesWithin | None:
+    if isinstance(value, str):
+        return NamesWithin(frozenset({value}), listed=False)
+    if isinstance(value, list | tuple) and all(isinstance(one, str) for one in value):
+        return NamesWithin(frozenset(value), listed=True)
+    return None
+
+
+def _item(of: NamesWithin | None) -> NamesWithin | None:
+    return NamesWithin(of.members, listed=False) if of is not None and of.listed else None
+
+
+def _as_list(items: Sequence[NamesWithin | None]) -> NamesWithin | None:
+    found = _either(items) if items else NamesWithin(frozenset(), listed=False)
+    return None if found is None or found.listed else NamesWithin(found.members, listed=True)
+
+
+def _sum(parts: Sequence[NamesWithin | None]) -> NamesWithin | None:
+    found = _either(parts)
+    return found if found is not None and found.listed else None  # two texts make another one
+
+
+def _either(parts: Sequence[NamesWithin | None]) -> NamesWithin | None:
+    """What holds for all parts; None where one can hold anything, or is of the other kind."""
+    known = [one for one in parts if one is not None]
+    kinds = {one.listed for one in known}
+    if len(known) < len(parts) or len(kinds) != 1:
+        return None
+    return NamesWithin(frozenset[str]().union(*(one.members for one in known)), listed=kinds.pop())
 
 
 def _names_in(node: nodes.Expr) -> frozenset[str]:

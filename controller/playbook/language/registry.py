@@ -99,6 +99,16 @@ class CellNames(Noun):
     cells: Selection[CellId] = Field(description="Cells by their names, none for an empty list; or `all` of ours.")
 
 
+@dataclass(frozen=True, slots=True)
+class Within:
+    """Marks a list of names in an output: all of them are among those that this input names.
+
+    So it is known whom a later step can concern that takes its names from there, before they are known.
+    """
+
+    input: str
+
+
 class Remarks(Noun):
     """Output of an action that may have a remark.
 
@@ -414,6 +424,11 @@ class Action:
         """Inputs that are secrets: on record each is the name of a credential, and the action gets its value."""
         return _secrets_of(self.inputs)
 
+    @property
+    def bounds(self) -> Mapping[str, str]:
+        """Outputs whose names are all among those of an input, by name, each with that input (``Within``)."""
+        return _bounds_of(self.outputs)
+
     def recorded(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Inputs as they are put on record, with names in the place of secrets.
 
@@ -512,6 +527,8 @@ def action(
             raise TypeError(f"{name}: an action that changes returns a Proposal, and no other does")
         kinds = get_args(returned) or (returned,)
         outputs = next(kind for kind in kinds if kind not in (UnmetCondition, Postponement))
+        if unknown := {*_bounds_of(outputs).values()} - inputs.model_fields.keys():
+            raise TypeError(f"{name}: outputs are within {', '.join(sorted(unknown))}, and there is no such input")
         usual = Repeat.READ_BACK if proposes else Repeat.SAFE
         described = inspect.getdoc(perform) or ""
         again, waits = repeat or usual, Postponement in kinds
@@ -538,6 +555,13 @@ def action(
 @lru_cache(maxsize=512)
 def _secrets_of(inputs: type[Noun]) -> frozenset[str]:
     return frozenset(name for name, field in inputs.model_fields.items() if field.annotation in _SECRET)
+
+
+@lru_cache(maxsize=512)
+def _bounds_of(outputs: type[Noun]) -> Mapping[str, str]:
+    fields = outputs.model_fields.items()
+    marked = {name: next((one for one in field.metadata if isinstance(one, Within)), None) for name, field in fields}
+    return {name: mark.input for name, mark in marked.items() if mark is not None}
 
 
 def _unfit_secrets(inputs: type[Noun]) -> str:

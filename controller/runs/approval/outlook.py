@@ -36,5 +36,6 @@ def outlook_of(standing: ClearanceInput, now: datetime) -> Outlook:
         votes=standing.votes,
         tenants=constraints.tenants,
         waits=dict(Counter(one.blocked for one in found if one.blocked)),
+        open_inputs=constraints.open_inputs,
         overridden=f"by {override.by}: {override.reason}" if override else "",
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from controller.models.approval import Requirement, RunConstraints, StationConstraints
+from controller.models.approval import OpenInput, Requirement, RunConstraints, StationConstraints
 from controller.models.people import Permission, Person, Role
 from controller.models.run import RunState, Strategy
 from controller.models.sharing import ActionClass
@@ -245,6 +245,7 @@ async def test_an_approver_sees_what_would_be_done_where(bench: ApiBench) -> Non
         tenants=("andes", "condor"),
         groups=tuple(groups),
         stations={"T-LTE-1": ("a", 1), "T-LTE-2": ("b", 0)},
+        open_inputs=(OpenInput(file="own.yaml", step="lock", input="cells", expression="{{ andes }}", why="so"),),
     )
     jobs = [NewJob(0, station) for station in constraints.stations]
     run = bench.store.runs.create(
@@ -253,6 +254,9 @@ async def test_an_approver_sees_what_would_be_done_where(bench: ApiBench) -> Non
     seen = (await bench.client.get(f"/v1/approvals/{run.id}")).json()
     assert (seen["procedure"], seen["stations"]) == ("lock-cell", ["T-LTE-1", "T-LTE-2"])
     assert seen["parameters"] == {"station": "T-LTE-1", "cell": "1"}
+    asks = {"file": "own.yaml", "step": "lock", "input": "cells", "expression": "{{ andes }}", "why": "so"}
+    assert seen["open_inputs"] == [asks | {"stations": 0}]
+    assert (await bench.client.get(f"/v1/runs/{run.id}/outlook")).json()["open_inputs"] == seen["open_inputs"]
     assert seen["steps"] == [
         {"name": "lock", "action": "lock-cell", "consent": "interrupt", "outage": UNTIL_UNLOCKED},
         {"name": "off the air", "action": "wait-until", "consent": None, "outage": {"kind": "none", "seconds": 0}},
@@ -263,6 +267,7 @@ async def test_an_approver_sees_what_would_be_done_where(bench: ApiBench) -> Non
         own = (await leo.get(f"/v1/approvals/{run.id}")).json()
     assert own["steps"] == [{"name": "", "action": "lock-cell", "consent": "interrupt", "outage": UNTIL_UNLOCKED}]
     assert {part["station"] for part in own["parts"]} <= {"T-LTE-1"}
+    assert own["open_inputs"] == [], "an expression may name other tenants"
 
 
 async def test_a_vote_with_a_token_that_somebody_else_made_says_so(bench: ApiBench) -> None:

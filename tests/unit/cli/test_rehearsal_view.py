@@ -110,3 +110,14 @@ def test_reach_order_and_who_has_to_agree_are_always_there(capsys: pytest.Captur
     assert "it could begin now" not in said
     assert "would be refused: a guard" in said
     assert "left out S09: not adopted" in said
+
+
+def test_an_expression_that_asks_for_all_cells_is_shown_with_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    asks = {"file": "own.yaml", "step": "back", "input": "cells", "expression": "{{ before.dark }}", "stations": 2}
+    said = rehearsal(2)
+    said["outlook"]["open_inputs"] = [asks | {"why": "before.dark is known only after step 'look' (read-state)"}]
+    show_rehearsal(said)
+    assert (
+        "  all cells count on 2 devices: own.yaml, step 'back', cells: {{ before.dark }}\n"
+        "    before.dark is known only after step 'look' (read-state)\n"
+    ) in capsys.readouterr().out

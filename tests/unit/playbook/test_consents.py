@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import cache
 from typing import Any
@@ -19,7 +20,7 @@ from controller.models.outage import FOR_GOOD, UNKNOWN_OUTAGE, UNTIL_UNLOCKED, O
 from controller.models.sharing import ActionClass
 from controller.plan import CYCLE_SECONDS, seal
 from controller.playbook.actions.shipped import registry
-from controller.playbook.engine.consents import beyond, effect_of_act, playbook_constraints
+from controller.playbook.engine.consents import asking_acts, beyond, effect_of_act, playbook_constraints
 from controller.playbook.language.expressions import evaluate, holds
 from controller.playbook.language.library import Loaded, parse
 from controller.playbook.language.playbook import TARGET, Playbook, target_names
@@ -209,6 +210,98 @@ def test_what_a_step_is_undone_by_asks_too_where_it_takes_more() -> None:
     assert asked([lock | {"undo": back}], beta_on_lte()) == {("alfa", ActionClass.INTERRUPT)}
 
 
+# ------------------------------------------------------------------- what bounds the outputs of earlier steps
+
+
+def locking(cells: Any, action: str = "lock-cell", **more: Any) -> dict[str, Any]:
+    return {"name": "lock", "action": action, "with": {"cells": cells}, "register": "locked", **more}
+
+
+def bounded_by(*steps: dict[str, Any], values: dict[str, Any] | None = None) -> RunConstraints:
+    return constraints_of(own(steps), values or {}, beta_on_lte())
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        "{{ locked.cells }}",
+        "{{ locked['cells'] }}",
+        ["{{ locked.cells[0] }}"],
+        ["{{ locked.cells | last }}"],
+        "{{ locked.cells | sort | unique | list }}",
+        "{{ locked.cells or ['N1'] }}",
+        "{{ locked.cells + ['N1'] }}",
+        "{{ locked.cells if locked.changed else [] }}",
+        "{{ (locked.cells if locked is defined else ['N1']) | default([]) }}",
+    ],
+)
+def test_a_step_that_takes_its_cells_from_an_earlier_one_asks_no_more_than_that_was_given(cells: Any) -> None:
+    alfa = {("alfa", ActionClass.INTERRUPT)}
+    for given_cells, asks in ((["N1"], alfa), (["{{ cell }}"], alfa), (["L1", "N1"], BOTH), ("all", BOTH)):
+        look = locking(given_cells, "check-cells-on-air")
+        found = bounded_by(look, step("lock-cell", cells=cells), values={"cell": "N1"})
+        assert {(one.side, one.action) for one in found.requirements} == asks, given_cells
+        assert bool(found.open_inputs) is (given_cells == "all")
+
+
+def test_a_bound_holds_over_several_steps_in_an_undo_and_for_one_cell() -> None:
+    again = locking("{{ locked.cells }}", "check-cells-on-air") | {"name": "again", "register": "again"}
+    third = step("lock-cell", cells="{{ again.cells }}")
+    assert {one.side for one in bounded_by(locking(["N1"]), again, third).requirements} == {"alfa"}
+    back = {"undo": {"action": "lock-cell", "with": {"cells": "{{ locked.cells }}"}}}
+    agreements = [one.model_dump(mode="json") for one in beta_on_lte().agreements]
+    agreements[1]["consents"] = {"restore": "approval"}
+    net = samples.network(("alfa", "beta"), agreements=agreements)
+    found = constraints_of(own([locking(["N1"], "unlock-cell", **back)]), {}, net)
+    assert {one.side for one in found.requirements} == {"alfa"}
+    cycle = {"name": "cycle", "action": "cycle-cell", "with": {"cell": "N1"}, "register": "cycled"}
+    acts = asking_acts(own([cycle, step("lock-cell", cells="{{ cycled.cells }}")]).playbook, registry(), {})
+    assert [act.cells for act in acts] == [None, {"N1"}]
+
+
+def test_nothing_is_asked_or_told_where_an_earlier_step_was_given_no_cell() -> None:
+    unlock = step("unlock-cell", cells="{{ locked.cells }}")
+    lock = step("lock-cell", cells="{{ locked.cells | sort }}")
+    for steps in ([locking([])], [locking([]), unlock, lock], [locking("{{ target.cells if target.router else [] }}")]):
+        found = bounded_by(*steps)
+        assert (found.requirements, found.tenants, found.outages) == ((), (), {})
+        assert (found.groups[0].tenants, found.groups[0].interrupts) == ((), False)
+
+
+@pytest.mark.parametrize(
+    ("cells", "why"),
+    [
+        ("{{ before.dark }}", r"before.dark is known only after step 'look' \(read-state\), and no input of that step"),
+        (["N1", "{{ before.dark[0] }}"], "before.dark is known only after step 'look'"),
+        ("{{ run.cells }}", "run.cells is known only when the run is accepted"),
+        ("{{ locked.cells }}", r"step 'lock' \(lock-cell\), whose input cells may name any cell: {{ before.dark }}"),
+        ("{{ [] + before.dark + locked.cells }}", "before.dark is .*; locked.cells is "),
+        ("{{ nobody.knows + nothing }}", "nobody.knows is known only when .*; nothing is known only when"),
+        ("{{ [] + target.nothing }}", "nothing"),
+        ("{{ fixed.cells | join('') | list }}", "it may result in other names than those that it is made of"),
+    ],
+)
+def test_an_expression_that_asks_tenants_of_all_cells_is_named_with_the_reason(cells: Any, why: str) -> None:
+    before = (LOOK, locking("{{ before.dark }}"), locking(["N1"]) | {"name": "fixed", "register": "fixed"})
+    found = bounded_by(*before, step("unlock-cell", cells=cells) | {"name": "back on air"})
+    told = {one.step: one for one in found.open_inputs}
+    assert set(told) == {"lock", "back on air"}, "each expression that asks for all cells, and no other"
+    one = told["back on air"]
+    assert (one.file, one.input, one.stations) == ("own.yaml", "cells", 1)
+    assert one.expression == (cells if isinstance(cells, str) else cells[-1])
+    assert re.search(why, one.why), one.why
+    assert not bounded_by(LOCK, step("lock-cell", cells=["N1"])).open_inputs, "all cells that are named so need none"
+
+
+def test_other_tenants_are_asked_where_one_step_names_cells_and_another_a_whole_station() -> None:
+    one, whole = step("lock-cell", cells=["N1"]), step("restart-station")
+    for steps in ([one, whole], [whole, one], [one, LOCK], [LOCK, one]):
+        found = bounded_by(*steps)
+        assert {(one.side, one.action) for one in found.requirements} == BOTH
+        assert found.about == {}, "it is about all of the station"
+    assert bounded_by(one, step("soft-lock-cell", cells=["L1"])).about == {"S1": ("L1", "N1")}
+
+
 #: Who gets service of each cell, by the agreements.
 SERVED = {"L1": {"alfa", "beta"}, "N1": {"alfa"}}
 STEPS = st.lists(
@@ -225,17 +318,30 @@ STEPS = st.lists(
 
 
 @settings(max_examples=150, deadline=None)
-@given(STEPS, st.sampled_from(["{{ yes }}", "{{ no }}", "{{ count > 1 }}"]), OUTCOMES)
+@given(
+    STEPS,
+    st.sampled_from(["{{ yes }}", "{{ no }}", "{{ count > 1 }}"]),
+    OUTCOMES,
+    st.one_of(st.just("all"), lists()),
+    st.sets(st.sampled_from(["L1", "N1"])),
+)
 def test_whatever_values_turn_out_to_be_whom_a_step_interrupts_was_asked(
-    given_steps: list[dict[str, Any]], looks: str, later: dict[str, Any]
+    given_steps: list[dict[str, Any]], looks: str, later: dict[str, Any], first: str, found_locked: set[str]
 ) -> None:
     net = beta_on_lte()
     look = {"name": "look", "action": "read-state", "register": "before", "when": looks}
-    steps = [look, *({"name": f"step {number}", **one} for number, one in enumerate(given_steps))]
+    lock = locking(first, "check-cells-on-air")
+    steps = [look, lock, *({"name": f"step {number}", **one} for number, one in enumerate(given_steps))]
     loaded = own(steps)
     found = constraints_of(loaded, KNOWN, net)
     names = {**KNOWN, **(later if holds(looks, KNOWN) else {}), TARGET: target_names(net, "S1")}
-    for one in loaded.playbook.steps[1:]:
+    try:
+        checked = evaluate(first, names)
+        registry().action("check-cells-on-air").check_inputs({"cells": checked})
+    except InputError:
+        return  # the step fails
+    names["locked"] = {"cells": sorted(found_locked & {*(SERVED if checked == "all" else checked)})}
+    for one in loaded.playbook.steps[2:]:
         action = registry().action(one.action)
         try:
             if not evaluate(one.when, names):

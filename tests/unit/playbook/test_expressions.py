@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from controller.models.errors import InputError
 from controller.playbook.language.expressions import (
@@ -13,10 +14,12 @@ from controller.playbook.language.expressions import (
     LONGEST,
     UNKNOWN,
     Expression,
+    NamesWithin,
     evaluate,
     foreseen,
     holds,
     may_hold,
+    names_within,
 )
 from tests.strategies.expressions import KNOWN, OUTCOMES, conditions, lists
 
@@ -71,6 +74,8 @@ def test_values(text: str, names: dict[str, Any], value: Any) -> None:
         "{{ 1e400 }}",
         '{{ "\\ud800" }}',
         "{{ nothing }}",
+        "{{ [nothing] }}",
+        "{{ {'a': [a, (nothing, a)]} }}",
         "{{ a.b }}",
         "{{ a",
         "{{ " + "(" * 400 + " }}",
@@ -159,3 +164,62 @@ def test_a_value_that_is_known_beforehand_is_that_of_the_run(text: str, later: d
         assert foreseen(text, KNOWN) in (UNKNOWN, found)
     except InputError:
         return
+
+
+#: What is known of ``locked`` and ``before`` while neither is there.
+LIMITS = {("locked", "cells"): frozenset({"L1", "N2"}), ("before", "cells"): frozenset({"L1", "N1"})}
+
+
+@settings(max_examples=300, deadline=None)
+@given(lists(), OUTCOMES, st.lists(st.sampled_from(["L1", "N2"])))
+def test_a_value_holds_no_other_names_than_those_that_were_foreseen(
+    text: str, later: dict[str, Any], locked: list[str]
+) -> None:
+    try:
+        bound = names_within(text, KNOWN, LIMITS)
+        found = evaluate(text, {**KNOWN, **later, "locked": {"cells": locked}})
+    except InputError:
+        return  # the step fails, and does nothing
+    if bound is not None and found is not None:
+        assert isinstance(found, list) is bound.listed
+        assert {*(found if bound.listed else [found])} - {None} <= bound.members, "none is no name"
+
+
+@pytest.mark.parametrize(
+    ("value", "members", "listed"),
+    [
+        ("N1", {"N1"}, False),
+        (["N1", "{{ cell }}"], {"N1", "C"}, True),
+        ("{{ locked.cells }}", {"L1", "N2"}, True),
+        ("{{ locked['cells'] | unique }}", {"L1", "N2"}, True),
+        ("{{ locked.cells | first }}", {"L1", "N2"}, False),
+        ("{{ locked.cells[0] }}", {"L1", "N2"}, False),
+        (["{{ locked.cells[0] }}", "N3"], {"L1", "N2", "N3"}, True),
+        ("{{ (locked.cells, )[0] }}", None, False),
+        ("{{ [locked.cells[0], cell] }}", {"L1", "N2", "C"}, True),
+        ("{{ locked.cells if later else [] }}", {"L1", "N2"}, True),
+        ("{{ locked.cells if later else cell }}", None, True),
+        ("{{ ['a'] if yes else later }}", {"a"}, True),
+        ("{{ locked.cells if later }}", {"L1", "N2"}, True),
+        ("{{ locked.cells and ['a'] }}", {"L1", "N2", "a"}, True),
+        ("{{ locked.cells or later }}", None, True),
+        ("{{ locked.cells | default(['a']) }}", {"L1", "N2", "a"}, True),
+        ("{{ locked.cells | default(later) }}", None, True),
+        ("{{ locked.cells[0] + cell }}", None, False),
+        ("{{ locked.cells[0] | list }}", None, True),
+        ("{{ locked.cells | join }}", None, False),
+        ("{{ locked.other }}", None, True),
+        ("{{ other.cells }}", None, True),
+        ("{{ locked }}", None, True),
+        ("{{ locked.cells[0][0] }}", None, False),
+        ("a {{ locked.cells }}", None, False),
+        ("{{ [1] }}", None, True),
+        ("{{ [] }}", set(), True),
+        ([], set(), True),
+        (["{{ locked.cells }}"], None, True),
+        ({"a": "b"}, None, True),
+    ],
+)
+def test_names_that_a_value_can_hold(value: Any, members: set[str] | None, listed: bool) -> None:
+    found = names_within(value, {"yes": True, "cell": "C"}, LIMITS)
+    assert found == (None if members is None else NamesWithin(frozenset(members), listed))

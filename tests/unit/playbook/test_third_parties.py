@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import EntryPoint
+from typing import Annotated
 
 import pytest
 
@@ -11,7 +12,14 @@ from controller.models.errors import InputError
 from controller.models.network import Noun
 from controller.playbook.actions.shipped import SHIPPED
 from controller.playbook.language.library import parse
-from controller.playbook.language.registry import GROUP, Context, DeviceAccess, action, with_third_parties
+from controller.playbook.language.registry import (
+    GROUP,
+    Context,
+    DeviceAccess,
+    Within,
+    action,
+    with_third_parties,
+)
 
 HERE = "tests.unit.playbook.test_third_parties"
 TEXT = (
@@ -81,3 +89,22 @@ def test_who_changes_a_station_proposes() -> None:
         @action("rogue", DeviceAccess.CHANGES)
         async def rogue(context: Context, given: Recipient) -> MessageText:
             return MessageText(words=given.whom)
+
+
+class Greeted(Noun):
+    """Who was greeted."""
+
+    whom: Annotated[tuple[str, ...], Within("whom")]
+
+
+def test_an_output_is_bounded_by_an_input_that_there_is() -> None:
+    @action("greet-all", DeviceAccess.NONE)
+    async def greet_all(context: Context, given: Recipient) -> Greeted:
+        return Greeted(whom=(given.whom,))
+
+    assert (greet_all.bounds, greet.bounds) == ({"whom": "whom"}, {})
+    with pytest.raises(TypeError, match="outputs are within whom, and there is no such input"):
+
+        @action("greet-nobody", DeviceAccess.NONE)
+        async def greet_nobody(context: Context, given: MessageText) -> Greeted:
+            return Greeted(whom=())
