@@ -15,6 +15,7 @@ from pydantic import AwareDatetime
 
 from controller.access.sight import Sight
 from controller.models.alarm import (
+    SUPPLY_CAUSES,
     UNREACHABLE,
     Alarm,
     AlarmSource,
@@ -411,7 +412,12 @@ class TenantAlarm(Noun):
 
     @classmethod
     def of(cls, sight: Sight, alarm: Alarm, announced: str = "") -> TenantAlarm:
-        """An alarm that concerns the tenant; the text of a shared alarm is not disclosed, since it may say anything."""
+        """An alarm that concerns the tenant.
+
+        The text of a shared alarm is not disclosed, since it may say anything; but for Minka's own words on lost mains,
+        which prove what an agreement leaves out of the contract.
+        """
+        proves = alarm.source is AlarmSource.CHECK and alarm.probable_cause in SUPPLY_CAUSES
         own = alarm.tenant == sight.tenant or alarm.object_class is ObjectClass.CORE_LINK
         named = own or sight.is_cell(alarm.station, alarm.object)
         return cls(
@@ -423,7 +429,7 @@ class TenantAlarm(Noun):
             cells=tuple(cell for cell in alarm.cells if sight.at_cell(*cell.split("/", 1))),
             probable_cause=alarm.probable_cause,
             severity=alarm.severity,
-            text=alarm.text if alarm.tenant else "",
+            text=alarm.text if alarm.tenant or proves else "",
             source=alarm.source,
             state=alarm.state,
             raised=alarm.raised,

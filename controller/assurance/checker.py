@@ -356,7 +356,9 @@ class Checker:
             return
         enabled = {source: found for source, found in now.listed.items() if source in self._sources}
         reporting = now.health.reporting_cells
-        yield from missed_alarms(before.listed, enabled, before.health.at, now.health.at, uncleared, reporting)
+        yield from missed_alarms(
+            before.listed, enabled, before.health.at, now.health.at, uncleared, reporting, now.health.supply
+        )
 
     def _changed(self, station: str, now: _Judged) -> bool:
         before = self._last.get(station)
@@ -537,11 +539,12 @@ def _judged(network: Network, one: _Recorded, sources: Collection[AlarmSource]) 
         before,
         raised,
         silent=one.silent,
+        inputs=network.external_inputs_of(check.station),
     )
     health = with_cluster(network, health, before, one.elsewhere).in_turn(check.turn, before)
     health = health.model_copy(update={"lost": check.station in network.endpoint_function and _is_bare(check, ledger)})
     altered = any(path in check.observed.tree for path in drifted)
-    alarms = listed(check.station, check.observed, check.at, ledger, health.reporting_cells, sources)
+    alarms = listed(check.station, check.observed, check.at, ledger, health.reporting_cells, sources, health.supply)
     said = {problem: record.acknowledged_by for problem, record in records if record.acknowledged_by}
     ids = {wrong: [one.id for one in found] for wrong, found in checked.items()}
     back = returned(before, health)

@@ -24,8 +24,10 @@ from controller.models.alarm import (
     HARDWARE_ALARM,
     IMS_UNREACHABLE,
     LINK_CAUSES,
+    MAINS_LOST,
     NODE_LOST,
     NODE_PRESSURE,
+    ON_BATTERY,
     POOL_CAUSES,
     POOL_FULL,
     POOL_NEARLY_FULL,
@@ -44,7 +46,7 @@ from controller.models.errors import AuthenticationError, HostKeyError, NotPermi
 from controller.models.facts import LinkKind
 from controller.models.health import Health, LinkFault, LinkHealth, ServiceState
 from controller.models.many import first_names
-from controller.models.network import HOST, DeviceKind, Rat
+from controller.models.network import HOST, DeviceKind, ExternalInput, Rat
 from controller.models.run import LedgerEntry
 from controller.nrm.cli import ports_without_signal
 from controller.nrm.profiles import (
@@ -82,6 +84,8 @@ OWN_CAUSES |= {
 _MOST_OVER = 200
 #: Reason for an adopted station that was not checked yet.
 NOT_CHECKED = "not-checked"
+#: What is wrong with the power of a site, by probable cause.
+_SUPPLY_TEXTS = {MAINS_LOST: "the mains are lost", ON_BATTERY: "the site runs on its battery"}
 #: Object of drift and unreachability: the device as a whole (``Health.device``).
 STATION = ObjectClass.STATION.value
 
@@ -112,12 +116,13 @@ def health_of(
     raised: Mapping[FaultKey, datetime] = MappingProxyType({}),
     *,
     silent: bool = False,
+    inputs: Iterable[ExternalInput] = (),
 ) -> Health:
     """Cells on air, core links up and drift, as the station reports them.
 
     ``before`` is its health as it was read last, which knows since when cells are off air and links down. ``raised``
     are times at which the station raised alarms of these, by its own clock. ``silent`` is whether nothing that depends
-    on a function is known to serve.
+    on a function is known to serve. ``inputs`` are external inputs that tell of the power of its site.
 
     Core links are those of the ledger, whether the station still has them or not; others belong to nobody known.
     Where a station does not tell the state of its user plane, ``traffic`` says whether it carries something.
@@ -170,7 +175,24 @@ def health_of(
         unknown=function.unknown,
         placed=_placed(station, observed, ledger, before) if device is DeviceKind.FUNCTION else {},
         cluster=observed.cluster,
+        supply=_supply(observed, inputs),
     )
+
+
+def _supply(observed: Observed, inputs: Iterable[ExternalInput]) -> dict[str, str]:
+    """What external inputs tell of the site's power, by probable cause: in words, or that all is well (empty).
+
+    A cause of which no input tells anything is missing; that of two inputs holds if either says so.
+    """
+    told: dict[str, str] = {}
+    for one in inputs:
+        is_open = observed.inputs.get(one.input)
+        if is_open is None:
+            continue
+        holds = is_open is (one.when == "open")
+        text = f"external input {one.input} is {one.when}: {_SUPPLY_TEXTS[one.cause]}" if holds else ""
+        told[one.cause] = told.get(one.cause) or text
+    return told
 
 
 def _ports_down(observed: Observed, ledger: Mapping[Path, LedgerEntry], before: Health | None) -> tuple[Path, ...]:
@@ -343,6 +365,9 @@ def wrongs(health: Health) -> dict[FaultKey, _Fault]:
         found[path, PORT_DOWN] = _Fault(PerceivedSeverity.MAJOR, text)
     if health.drift:
         found |= _of_configuration(health)
+    found |= {
+        (health.device, cause): _Fault(PerceivedSeverity.MAJOR, text) for cause, text in health.supply.items() if text
+    }
     for cause, text in health.function.items():
         severity = PerceivedSeverity.CRITICAL if cause == FUNCTION_DOWN else PerceivedSeverity.MAJOR
         found[health.device, cause] = _Fault(severity, text)
@@ -539,7 +564,7 @@ def _is_well(now: Health, wrong: FaultKey, found: Mapping[FaultKey, _Fault], end
     if now.reachable and wrong not in ended and _is_unknown(now, wrong):
         return False
     _, cause = wrong
-    return cause in (OWN_CAUSES if now.reachable else _WITHOUT_READING)
+    return cause in (OWN_CAUSES | now.supply.keys() if now.reachable else _WITHOUT_READING)
 
 
 def _is_unknown(now: Health, wrong: FaultKey) -> bool:

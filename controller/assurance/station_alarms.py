@@ -13,6 +13,8 @@ from controller.models.alarm import (
     HEARTBEAT_LOST,
     LETTERS,
     LINK_CAUSES,
+    SUPPLY_CAUSES,
+    SUPPLY_WORDS,
     ActiveAlarm,
     Alarm,
     AlarmRecord,
@@ -81,13 +83,15 @@ def report_of_record(station: str, record: AlarmRecord, at: datetime, ledger: _L
     Its object is the path that its distinguished name means, or a node of the ledger where that name begins below the
     managed element; the element itself is the station, and names of other elements are but words. What our own check
     finds too is the same fault, as in ``report_of``, but for a core link that suffers less than majorly: that is not
-    down. All else has the station's words, the probable cause behind ``3gpp-``. ``at`` is by our own clock.
+    down. So are lost mains and a battery that feeds the station as a whole, whether an external input or the list tells
+    of them. All else has the station's words, the probable cause behind ``3gpp-``. ``at`` is by our own clock.
     """
     element = child("", "ManagedElement", station)
     named = path_of(record.object)
     path = named if is_below(named, element) else _named(record.object.rpartition(",")[2], ledger) if not named else ""
     own = _own_cause(path, critical=record.severity is PerceivedSeverity.CRITICAL) if path and record.grave else ""
     whole = path == element or not record.object
+    own = own or (_supply_cause(record.cause) if whole else "")
     return AlarmReport(
         station=station,
         object=STATION if whole else path or record.object,
@@ -182,10 +186,18 @@ def _class_of(alarm: ActiveAlarm) -> ObjectClass:
     return ObjectClass.PORT if number in _OF_PORT else ObjectClass.RADIO_UNIT
 
 
+def _spelled(words: str) -> str:
+    return _BETWEEN.sub("-", _WORD.sub("-", words).lower()).strip("-")
+
+
 def _3gpp_cause(words: str) -> str:
     """A probable cause of AlarmList in our spelling: ``lossOfSignal`` is ``3gpp-loss-of-signal``."""
-    spelled = _BETWEEN.sub("-", _WORD.sub("-", words).lower()).strip("-")
-    return f"{_3GPP}{spelled or 'indeterminate'}"[:_LONGEST].rstrip("-")
+    return f"{_3GPP}{_spelled(words) or 'indeterminate'}"[:_LONGEST].rstrip("-")
+
+
+def _supply_cause(words: str) -> str:
+    """Our cause for a probable cause of AlarmList that tells of the mains or the battery; empty for all others."""
+    return SUPPLY_WORDS.get(_spelled(words), "")
 
 
 # ------------------------------------------------------------------------- lists
@@ -198,10 +210,12 @@ def listed(
     ledger: _Ledger,
     reporting: Container[str] = (),
     sources: Container[AlarmSource] = frozenset(AlarmSource),
+    wired: Container[str] = (),
 ) -> dict[AlarmSource, Listed]:
     """Alarms of a station, by its lists.
 
-    Without core links, and cells off air whose state it reports: those are checked themselves. A locked AlarmList is
+    Without core links, cells off air whose state it reports, and what its external inputs tell: those are checked
+    themselves. A locked AlarmList is
     none: that it does not name a fault means nothing. Of records that mean the same fault the worst counts, and what
     is cleared there, and kept until somebody acknowledges it, is over.
 
@@ -212,15 +226,16 @@ def listed(
         ledger: Its nodes on record.
         reporting: Ids of cells whose state it reports.
         sources: Whose words become alarms.
+        wired: Causes of which its external inputs tell.
     """
     notified = [report_of(station, alarm, at, ledger) for alarm in observed.alarms]
-    found = {AlarmSource.ORAN_FM: _by_problem(notified, reporting)}
+    found = {AlarmSource.ORAN_FM: _by_problem(notified, reporting, wired)}
     if observed.records is not None:
         known = notified if AlarmSource.ORAN_FM in sources else []
         from_records = reports_of_records(station, observed.records, at, ledger, known)
         own = [made for _, made, same in from_records if same is None and made.severity is not _CLEARED]
         # The worst come last, so that they count.
-        found[AlarmSource.ALARM_LIST] = _by_problem(reversed(own), reporting)
+        found[AlarmSource.ALARM_LIST] = _by_problem(reversed(own), reporting, wired)
     return found
 
 
@@ -259,12 +274,14 @@ def records_by_problem(
             yield from ((problem_of(one), record) for one in (made, same) if one is not None)
 
 
-def _by_problem(reports: Iterable[AlarmReport], reporting: Container[str]) -> Listed:
-    return {problem_of(report): report for report in reports if not _is_checked(report, reporting)}
+def _by_problem(reports: Iterable[AlarmReport], reporting: Container[str], wired: Container[str]) -> Listed:
+    return {problem_of(report): report for report in reports if not _is_checked(report, reporting, wired)}
 
 
-def _is_checked(report: AlarmReport | Alarm, reporting: Container[str]) -> bool:
+def _is_checked(report: AlarmReport | Alarm, reporting: Container[str], wired: Container[str]) -> bool:
     cause = report.probable_cause
+    if cause in SUPPLY_CAUSES:
+        return cause in wired
     return cause in LINK_CAUSES or (cause == CELL_OFF_AIR and cell_of(report.object) in reporting)
 
 
@@ -275,6 +292,7 @@ def missed_alarms(
     at: datetime,
     standing: Collection[Alarm],
     reporting: Container[str] = (),
+    wired: Container[str] = (),
 ) -> list[AlarmReport]:
     """Reports of listed alarms without a notification: lost with a subscription, or never sent.
 
@@ -289,10 +307,11 @@ def missed_alarms(
         at: When the second was.
         standing: Alarms of the station that were not cleared.
         reporting: Ids of cells whose state the station reports.
+        wired: Causes of which its external inputs tell.
     """
     kept = [source for source in now if source in before]
     was, is_now = (dict(_all(one, kept)) for one in (before, now))
-    known = {problem_of(alarm): alarm for alarm in standing if not _is_checked(alarm, reporting)}
+    known = {problem_of(alarm): alarm for alarm in standing if not _is_checked(alarm, reporting, wired)}
     raised = [
         report
         for problem, report in is_now.items()

@@ -27,8 +27,9 @@ from controller.models.untrusted import moment
 from controller.nrm.active_alarms import alarms_filter
 from controller.nrm.codec import Offers, decode, encode_edit, read_filter
 from controller.nrm.equipment import decode_equipment, encode_operation, equipment_filter, refusal_of
+from controller.nrm.external_io import inputs_filter
 from controller.nrm.measurements import decode_measurements, measurements_filter
-from controller.nrm.namespaces import MANAGED_ELEMENT, NOTIFICATIONS, ORAN_FM
+from controller.nrm.namespaces import MANAGED_ELEMENT, NOTIFICATIONS, ORAN_EXTERNALIO, ORAN_FM
 from controller.nrm.profiles import root_spec
 from controller.nrm.profiles.alarm_list import FM_FEATURE, encode_acknowledgement
 from controller.nrm.schema import NodeSpec
@@ -193,7 +194,8 @@ class NetconfSession:
 
     def _prepared(self, modules: Announced) -> Request:
         """The request for a reading, which is made once."""
-        self._reading = self._get(modules.offers, *([alarms_filter()] if modules.offers(ORAN_FM) else []))
+        beside = {ORAN_FM: alarms_filter, ORAN_EXTERNALIO: inputs_filter}
+        self._reading = self._get(modules.offers, *(made() for name, made in beside.items() if modules.offers(name)))
         return self._reading
 
     def _get(self, offers: Offers, *beside: etree._Element) -> Request:

@@ -26,9 +26,9 @@ from controller.models.alarm import (
     KPI_DEGRADED,
     OTHER_ALERT,
     PORT_DOWN,
-    POWER_CAUSES,
     RECORD_DOUBTED,
     RULE_DEMOTED,
+    SUPPLY_CAUSES,
     TOO_MANY_REPAIRS,
     Alarm,
     AlarmReport,
@@ -203,7 +203,7 @@ def deadline_of(network: Network, alarm: Alarm) -> datetime | None:
     if not network.manages(alarm.station) or alarm.severity is PerceivedSeverity.CRITICAL:
         return None
     hours = None
-    if alarm.probable_cause in POWER_CAUSES:
+    if alarm.probable_cause in SUPPLY_CAUSES:
         site = network.site_by_id.get(network.site_of(alarm.station))
         hours = None if site is None else site.battery_hours
     elif alarm.probable_cause in HOLDOVER_CAUSES and alarm.station in network.station_by_id:

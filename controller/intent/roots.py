@@ -26,6 +26,7 @@ from controller.models.alarm import (
     HARDWARE_ALARM,
     HOLDOVER_CAUSES,
     LINK_CAUSES,
+    MAINS_LOST,
     NODE_LOST,
     POOL_FULL,
     POOL_NEARLY_FULL,
@@ -48,17 +49,18 @@ class _Width(IntEnum):
     BACKHAUL = 0
     REMOTE_END = 1
     CORE_NODE = 2
-    POWER = 3
-    POOL = 4
-    NODE = 5
-    PODS = 6
-    ROUTER = 7
-    PORT = 8
-    CONFIGURATION = 9
-    TRANSPORT = 10
-    STATION = 11
-    RADIO_UNIT = 12
-    NOTHING = 13
+    MAINS = 3
+    POWER = 4
+    POOL = 5
+    NODE = 6
+    PODS = 7
+    ROUTER = 8
+    PORT = 9
+    CONFIGURATION = 10
+    TRANSPORT = 11
+    STATION = 12
+    RADIO_UNIT = 13
+    NOTHING = 14
 
 
 _CAUSES = {
@@ -66,6 +68,7 @@ _CAUSES = {
     REMOTE_END_DOWN: _Width.REMOTE_END,
     CORE_NODE_DOWN: _Width.CORE_NODE,
     **dict.fromkeys(POWER_CAUSES, _Width.POWER),
+    MAINS_LOST: _Width.MAINS,
     **dict.fromkeys((NODE_LOST, PTP_LOST), _Width.NODE),
     **dict.fromkeys((POOL_FULL, FUNCTION_CRASH_LOOPING), _Width.PODS),
     PORT_DOWN: _Width.PORT,
@@ -176,6 +179,12 @@ def _without_power(_: Network, root: Alarm, alarm: Alarm) -> bool:
     return root.station == alarm.station and (radio or alarm.probable_cause in _OF_TRANSPORT)
 
 
+def _without_mains(network: Network, root: Alarm, alarm: Alarm) -> bool:
+    """As without power; and the battery, and units that find no power, follow from lost mains."""
+    here = root.station == alarm.station and alarm.probable_cause in POWER_CAUSES
+    return here or _without_power(network, root, alarm)
+
+
 def _behind_all(network: Network, functions: Iterable[str]) -> set[str]:
     """Stations that depend on functions, and the endpoints of central units."""
     return {station for name in functions if network.manages(name) for station in network.stations_behind(name)}
@@ -230,6 +239,7 @@ _COVERS: Mapping[_Width, Callable[[Network, Alarm, Alarm], bool]] = {
     _Width.BACKHAUL: _cut,
     _Width.REMOTE_END: _lost_remote_end,
     _Width.CORE_NODE: _lost_end,
+    _Width.MAINS: _without_mains,
     _Width.POWER: _without_power,
     **dict.fromkeys(_OF_POOLS, _in_pool),
     _Width.ROUTER: _behind,

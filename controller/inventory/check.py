@@ -19,7 +19,7 @@ from controller.inventory.radio import (
     planned_problems,
 )
 from controller.inventory.source import Entry, FieldPath, Report
-from controller.models.alarm import COUNTED
+from controller.models.alarm import COUNTED, MAINS_LOST, POWER_CAUSES
 from controller.models.cloud import NAMESPACE_LONGEST, Function, Latency, Node, Package, Pool
 from controller.models.network import (
     HOST,
@@ -462,16 +462,25 @@ def check_agreements(objects: Objects) -> None:
         _check_scope(objects, entry, agreement)
         _doubles(objects, entry, ("shares",), [share.resource.value for share in agreement.shares])
         for index, cause in enumerate(agreement.sla.outside_causes):
-            if cause in COUNTED:
-                message, expected = (
-                    "is the outage itself and no cause of one",
-                    "the cause of a root, as in o-ran-fault-26",
-                )
+            if wrong := _not_outside(cause):
+                message, expected = wrong
                 objects.report.entry(entry, ("sla", "outside_causes", index), message, value=cause, expected=expected)
         _doubles(objects, entry, ("sla", "outside_causes"), agreement.sla.outside_causes)
         _check_capacity(objects, entry, agreement)
         if agreement.tenant in tenants:
             _check_subset(objects, entry, agreement, tenants[agreement.tenant])
+
+
+def _not_outside(cause: str) -> tuple[str, str] | None:
+    """Why a cause can't be outside of a contract, and what can; None where it can."""
+    if cause in COUNTED:
+        return "is the outage itself and no cause of one", f"the cause of a root, as in {MAINS_LOST}"
+    if cause in POWER_CAUSES - {MAINS_LOST}:
+        return (
+            "may be a fault of the host's own power unit, rectifier or battery, and proves nothing of the mains",
+            f"{MAINS_LOST}, which an external input of the site (external_inputs) or the AlarmList tells",
+        )
+    return None
 
 
 def _check_capacity(objects: Objects, entry: Entry, agreement: Agreement) -> None:

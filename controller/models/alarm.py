@@ -39,8 +39,27 @@ CORE_NODE_DOWN = "core-node-down"
 REMOTE_END_DOWN = "remote-end-down"
 #: Probable cause of a backhaul node below which nothing can be reached.
 BACKHAUL_DOWN = "backhaul-down"
-#: Probable causes of a station on battery: in o-ran-fm, and in an AlarmList with the words of X.733.
-POWER_CAUSES = frozenset({"o-ran-fault-26", "3gpp-power-problem"})
+#: Probable causes of a station whose mains are lost, and of one on battery for an unknown reason: by external inputs
+#: that the network files name at its site, or by its AlarmList.
+MAINS_LOST, ON_BATTERY = "mains-lost", "on-battery"
+SUPPLY_CAUSES = frozenset({MAINS_LOST, ON_BATTERY})
+#: Words of an AlarmList for these (probable causes of M.3100, as in IANAItuProbableCause of RFC 3877), in our spelling.
+SUPPLY_WORDS = {
+    "commercial-power-failure": MAINS_LOST,
+    "battery-discharging": ON_BATTERY,
+    "low-battery-threshold": ON_BATTERY,
+}
+#: Probable causes of a faulty power unit (o-ran-alarm-id 26), or of any problem with power: no word of the mains.
+POWER_UNIT_CAUSES = frozenset(
+    {
+        "o-ran-fault-26",
+        "3gpp-power-problem",
+        "3gpp-power-supply-failure",
+        "3gpp-rectifier-failure",
+    }
+)
+#: Probable causes of all problems with power.
+POWER_CAUSES = SUPPLY_CAUSES | POWER_UNIT_CAUSES
 #: Probable causes of a station without an external time source, in the same two forms.
 HOLDOVER_CAUSES = frozenset({"o-ran-fault-17", "3gpp-timing-problem"})
 #: Fields that identify a fault: reports with equal values are about the same one.

@@ -129,6 +129,8 @@ class Health(Noun):
             are neither raised nor cleared.
         placed: When a function came to each of its pools, by pool, as the pools say.
         cluster: Nodes and pods of a pool; None for other devices.
+        supply: What external inputs tell of the power of a station's site, by probable cause: in words, or empty where
+            all is well. A cause of which none tells anything is missing.
         reserve: Why a pool can't lose its reserve of nodes any more; empty if it can.
     """
 
@@ -153,6 +155,7 @@ class Health(Noun):
     unknown: tuple[str, ...] = ()
     placed: dict[str, AwareDatetime] = {}
     cluster: ClusterState | None = None
+    supply: dict[str, str] = {}
     reserve: str = ""
 
     @property

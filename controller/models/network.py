@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 import orjson
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, field_serializer, model_validator
 
 from controller.models.cloud import (
     Function,
@@ -289,6 +289,41 @@ class BackhaulNode(Noun):
         return self
 
 
+class ExternalInput(Noun):
+    """An external input (dry contact) of the stations at a site, which tells of the site's power (O-RAN.WG4.MP).
+
+    Attributes:
+        input: Its name at the station, as in ``/external-io/input/name``.
+        cause: The probable cause that it tells: the mains are lost, or the site runs on its battery.
+        when: The state of the circuit that tells it. If it opens with the fault, a broken wire tells it too.
+    """
+
+    input: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255, pattern=r"^[^=;]*$")]
+    cause: Literal["mains-lost", "on-battery"]
+    when: Literal["open", "closed"] = "open"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_word(cls, value: Any) -> Any:
+        """What a CSV cell has of it, as in ``di-1=mains-lost`` or ``di-2=on-battery:closed``."""
+        if not isinstance(value, str):
+            return value
+        name, is_one, told = value.partition("=")
+        cause, says_when, when = told.partition(":")
+        if not is_one:
+            raise ValueError("must be INPUT=CAUSE or INPUT=CAUSE:closed, as in di-1=mains-lost")
+        return {"input": name, "cause": cause.strip()} | ({"when": when.strip()} if says_when else {})
+
+    def __str__(self) -> str:
+        """As a CSV cell has it."""
+        return f"{self.input}={self.cause}{'' if self.when == 'open' else f':{self.when}'}"
+
+
+def _parts(value: Any) -> Any:
+    """Split a CSV cell at its semicolons, since names may have blanks."""
+    return [one for one in map(str.strip, value.split(";")) if one] if isinstance(value, str) else value
+
+
 class Site(Noun):
     """A place with a mast; ``windows`` as for a region."""
 
@@ -304,7 +339,14 @@ class Site(Noun):
     battery_hours: Annotated[float, Field(gt=0, le=1000)] | None = Field(
         None, description="How long its batteries feed its stations without the mains."
     )
+    external_inputs: Annotated[tuple[ExternalInput, ...], BeforeValidator(_parts), Field(max_length=16)] = Field(
+        (), description="External inputs of its stations that tell of the mains and the battery."
+    )
     windows: tuple[MaintenanceWindow, ...] = ()
+
+    @field_serializer("external_inputs")
+    def _as_cell(self, inputs: tuple[ExternalInput, ...]) -> str:
+        return "; ".join(map(str, inputs))
 
 
 class Station(Noun):
@@ -1045,6 +1087,12 @@ class Network(Noun):
                 return (*(() if unit is None else (unit,)), *self.stations_served[device])
             case DeviceKind.POOL:
                 return ()
+
+    def external_inputs_of(self, device: str) -> tuple[ExternalInput, ...]:
+        """External inputs of a station that tell of its site's power; none of other devices."""
+        station = self.station_by_id.get(device)
+        site = self.site_by_id.get(station.site) if station is not None else None
+        return () if site is None else site.external_inputs
 
     def site_of(self, device: str) -> str:
         """Site id of a device; for a function that of its first station or of a pool for it; empty if there is none.

@@ -18,6 +18,7 @@ from controller.models.errors import DeviceRefusedError
 from controller.models.plan import Edit, Op
 from controller.nrm import namespaces as ns
 from controller.nrm.active_alarms import decode_alarms
+from controller.nrm.external_io import decode_inputs
 from controller.nrm.markup import MalformedXmlError, parse_xml
 from controller.nrm.profiles.alarm_list import decode_records
 from controller.nrm.schema import LeafSpec, NodeSpec
@@ -79,7 +80,9 @@ def decode(root: NodeSpec, data: etree._Element | bytes, station: str) -> Observ
             reader.entry(beside, entry, "")
     reader.finish()
     unknown = tuple(dict.fromkeys(reader.unknown))
-    return Observed(reader.tree, reader.state, unknown, reader.spelled, decode_alarms(_content(parsed)), records)
+    beside_it = _content(parsed)
+    alarms, inputs = decode_alarms(beside_it), decode_inputs(beside_it)
+    return Observed(reader.tree, reader.state, unknown, reader.spelled, alarms, records, inputs=inputs)
 
 
 def _parsed(data: etree._Element | bytes) -> etree._Element:

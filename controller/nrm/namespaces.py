@@ -36,6 +36,7 @@ EUTRAN = "urn:minka:eutran-nrm"
 EP_STATE = "urn:minka:ep-state"
 
 ORAN_FM = "urn:o-ran:fm:1.0"
+ORAN_EXTERNALIO = "urn:o-ran:external-io:1.0"
 ORAN_OPERATIONS = "urn:o-ran:operations:1.0"
 ORAN_SOFTWARE = "urn:o-ran:software-management:1.0"
 EQUIPMENT = "urn:minka:equipment"

@@ -173,6 +173,8 @@ class Observed:
         tries: Whether it says beforehand which edits it would refuse (``DeviceSession.edit``).
         cluster: Nodes and pods of a pool; None of all else.
         reverts: Whether its confirmed commit can be trusted, so that it reverts by itself where nobody confirms.
+        inputs: Its external inputs by name, and whether the circuit of each is open; those that it does not tell are
+            missing.
     """
 
     tree: Tree
@@ -187,6 +189,7 @@ class Observed:
     dark: Mapping[Path, str] = field(default_factory=dict)
     writers: Writers = field(default_factory=dict)
     cluster: ClusterState | None = None
+    inputs: Mapping[str, bool] = field(default_factory=dict)
 
     def unseen(self, *paths: Path) -> str:
         """Why it is unknown whether an entry exists, for one such entry; empty if all is known."""

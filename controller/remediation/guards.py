@@ -22,6 +22,7 @@ from controller.models.alarm import (
     LINK_CAUSES,
     POWER_CAUSES,
     REMEDIATION_STOPPED,
+    SUPPLY_CAUSES,
     Alarm,
     AlarmState,
 )
@@ -362,7 +363,7 @@ def _busy(ask: GuardInput) -> _Denial | None:
 
 
 def _battery(ask: GuardInput) -> _Denial | None:
-    """A device that is restarted on battery may not come back."""
+    """A device that is restarted on battery, or with a faulty power unit, may not come back."""
     if not ask.repair.interrupts:
         return None
     standing = ask.store.alarms.standing([ask.device])
@@ -375,6 +376,8 @@ def _battery(ask: GuardInput) -> _Denial | None:
     until = deadline_of(ask.network, first) if first else None
     lasts = f", which lasts until about {until:%H:%M}" if until else ""
     fed = f" (its site: {site.power})" if site is not None and site.power else ""
+    if first is not None and first.probable_cause not in SUPPLY_CAUSES and not ask.repair.on_battery:
+        return _Denial(f"the station has a problem with its power ({first.probable_cause}){since}{fed}")
     return _Denial(f"the station runs on its battery{since}{lasts}{fed}")
 
 

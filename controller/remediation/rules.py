@@ -25,6 +25,7 @@ from controller.models.alarm import (
     KPI_DEGRADED,
     REMOTE_END_DOWN,
     SLEEPING_CELL,
+    SUPPLY_CAUSES,
     Alarm,
     ObjectClass,
     PerceivedSeverity,
@@ -46,15 +47,19 @@ _FIELDS = ("station", "object", "tenant", "probable_cause", "specific_problem")
 _MEMBERS = (*_FIELDS, "cell", "router", "function", "objects")
 _ROUTER = (_ALARM, "router")
 #: Causes that Minka itself finds, and those in stations' lists.
-_CAUSES = OWN_CAUSES | {
-    BACKHAUL_DOWN,
-    CORE_NODE_DOWN,
-    DIVERGED,
-    HEARTBEAT_LOST,
-    KPI_DEGRADED,
-    REMOTE_END_DOWN,
-    SLEEPING_CELL,
-}
+_CAUSES = (
+    OWN_CAUSES
+    | SUPPLY_CAUSES
+    | {
+        BACKHAUL_DOWN,
+        CORE_NODE_DOWN,
+        DIVERGED,
+        HEARTBEAT_LOST,
+        KPI_DEGRADED,
+        REMOTE_END_DOWN,
+        SLEEPING_CELL,
+    }
+)
 _OF_STATIONS = re.compile(r"o-ran-fault-\d+|3gpp-.+")
 #: Similarity from which an unknown cause counts as a misspelling of one of these.
 _NEARLY = 0.85

@@ -163,6 +163,7 @@ BASE_MODULES = (
     "ietf-yang-library",
     "notifications",
     "nc-notifications",
+    "o-ran-externalio",
     "o-ran-fm",
     "o-ran-operations",
     "o-ran-software-management",

@@ -11,7 +11,7 @@ from typing import Any
 from lxml import etree
 
 from simulators.elements import leaf, node, root, timestamp
-from simulators.equipment.fault_kinds import AlarmKind
+from simulators.equipment.fault_kinds import MAINS_LOST, AlarmKind
 
 FM_NS = "urn:o-ran:fm:1.0"
 
@@ -43,11 +43,13 @@ class AlarmSources:
         oran_fm: Whether they have o-ran-fm.
         alarm_list: Whether and how they have the AlarmList.
         twice: Whether they report each alarm over both.
+        external_io: Whether they have o-ran-externalio, with an input each for the mains and the battery of the site.
     """
 
     oran_fm: bool = True
     alarm_list: AlarmList = AlarmList.KEPT
     twice: bool = False
+    external_io: bool = False
 
     def lists(self, alarm: Alarm) -> bool:
         """Whether an alarm belongs into the AlarmList: those of the base station, or all without o-ran-fm."""
@@ -55,7 +57,12 @@ class AlarmSources:
         return self.alarm_list is not AlarmList.MISSING and (all_in_one or alarm.teller is Detector.BASE_STATION)
 
     def notifies(self, alarm: Alarm) -> bool:
-        """Whether o-ran-fm reports an alarm: those of radio units, or all without an AlarmList."""
+        """Whether o-ran-fm reports an alarm: those of radio units, or all without an AlarmList.
+
+        The mains are no radio unit's: a station with external inputs tells of them there alone.
+        """
+        if self.external_io and alarm.fault_id == MAINS_LOST:
+            return False
         all_in_one = self.twice or self.alarm_list is AlarmList.MISSING
         return self.oran_fm and (all_in_one or alarm.teller is Detector.RADIO_UNIT)
 

@@ -23,6 +23,7 @@ CELL_OUT_OF_SERVICE = 1002
 LICENCE_MISSING = 1003
 WRONG_SOFTWARE = 1004
 USER_PLANE_DOWN = 1005
+MAINS_LOST = 1006
 
 
 class Place(StrEnum):
@@ -125,7 +126,15 @@ class NetworkFaultKind:
 _SYNC_CELLS = ("NRCellDU", "EUtranCellTDD")
 _VISIT = Cure(Remedy.VISIT)
 #: Cause, type, repair, source and specific problem of both stages of a mains failure: one alarm that gets worse.
-_POWER = ("powerProblem", "EQUIPMENT_ALARM", "repair the mains", "power", "mains lost")
+_MAINS = ("commercialPowerFailure", "ENVIRONMENTAL_ALARM", "call the power company", "power", "mains lost")
+#: The same of both stages of a power supply unit that fails.
+_SUPPLY = (
+    "powerSupplyFailure",
+    "EQUIPMENT_ALARM",
+    "replace the power supply unit",
+    "psu-1",
+    "power supply unit failed",
+)
 
 _ROWS = (
     NetworkFaultKind(
@@ -217,9 +226,9 @@ _ROWS = (
         "mains-failure",
         Place.STATION,
         (
-            Stage(AlarmKind(26, "MAJOR", "mains lost: on battery", *_POWER)),
+            Stage(AlarmKind(MAINS_LOST, "MAJOR", "mains lost: on battery", *_MAINS)),
             Stage(
-                AlarmKind(26, "CRITICAL", "mains lost: battery empty", *_POWER),
+                AlarmKind(MAINS_LOST, "CRITICAL", "mains lost: battery empty", *_MAINS),
                 Service.OFF,
                 after=(2 * HOUR, 6 * HOUR),
                 dark=True,
@@ -227,6 +236,20 @@ _ROWS = (
         ),
         (_VISIT,),
         lasts=(30 * MINUTE, 12 * HOUR),
+    ),
+    NetworkFaultKind(
+        "power-supply",
+        Place.STATION,
+        (
+            Stage(AlarmKind(26, "MAJOR", "power supply unit failed: no reserve", *_SUPPLY)),
+            Stage(
+                AlarmKind(26, "CRITICAL", "power supply unit failed: no power", *_SUPPLY),
+                Service.OFF,
+                after=(1 * HOUR, 6 * HOUR),
+                dark=True,
+            ),
+        ),
+        (_VISIT,),
     ),
     NetworkFaultKind(
         "core-link-down",

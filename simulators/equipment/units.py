@@ -1,4 +1,4 @@
-"""Units, synchronisation, power and licence of a station, as minka-equipment and o-ran-operations show them.
+"""Units, synchronisation, power and licence of a station, as its modules show them.
 
 Nothing of it is stored: it follows from the cells, the faults that the station has and the time.
 """
@@ -17,6 +17,9 @@ from simulators.equipment.faults import NetworkFault
 
 EQUIPMENT_NS = "urn:minka:equipment"
 OPERATIONS_NS = "urn:o-ran:operations:1.0"
+EXTERNALIO_NS = "urn:o-ran:external-io:1.0"
+#: Inputs of a station that tell of its site's power. Their circuits are closed while all is well.
+_INPUTS = ("mains", "battery")
 #: Degrees Celsius of a healthy unit, and of one that is too hot.
 _WARM, _HOT = 41, 83
 
@@ -51,6 +54,18 @@ def operational_info(equipment: Equipment, now: datetime) -> etree._Element:
     leaf(state, "restart-cause", equipment.restart_cause)
     leaf(state, "restart-datetime", timestamp(equipment.restarted))
     leaf(state, "current-datetime", timestamp(now))
+    return top
+
+
+def external_io(equipment: Equipment) -> etree._Element:
+    """The ``external-io`` container: both inputs are open while the station runs on its battery."""
+    lost = _has(list(equipment.faults), "mains-failure")
+    top = root(EXTERNALIO_NS, "external-io")
+    for port, name in enumerate(_INPUTS, start=1):
+        entry = node(top, "input")
+        leaf(entry, "name", name)
+        leaf(entry, "port-in", str(port))
+        leaf(entry, "line-in", "true" if lost else "false")
     return top
 
 

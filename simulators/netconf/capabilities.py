@@ -84,6 +84,7 @@ _OPTIONAL: Mapping[str, Callable[[Profile], bool]] = {
     "ietf-netconf-with-defaults": lambda profile: profile.basic_mode is not None,
     "ietf-yang-library": lambda profile: profile.yang_library is not None,
     "notifications": lambda profile: profile.notification,
+    "o-ran-externalio": lambda profile: profile.alarms.external_io,
     "o-ran-fm": lambda profile: profile.alarms.oran_fm,
     "nc-notifications": lambda profile: profile.notification,
 }

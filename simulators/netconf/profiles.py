@@ -109,10 +109,10 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
         "guarded": replace(
             STANDARD, access=MappingProxyType({"viewer": READ_ONLY, "transport": _TRANSPORT, "admin": UNRESTRICTED})
         ),
-        "oran-fm-only": replace(STANDARD, alarms=AlarmSources(alarm_list=AlarmList.MISSING)),
+        "oran-fm-only": replace(STANDARD, alarms=AlarmSources(alarm_list=AlarmList.MISSING, external_io=True)),
         "alarm-list-only": replace(STANDARD, alarms=AlarmSources(oran_fm=False)),
-        "alarms-twice": replace(STANDARD, alarms=AlarmSources(twice=True)),
-        "alarm-list-locked": replace(STANDARD, alarms=AlarmSources(alarm_list=AlarmList.LOCKED)),
+        "alarms-twice": replace(STANDARD, alarms=AlarmSources(twice=True, external_io=True)),
+        "alarm-list-locked": replace(STANDARD, alarms=AlarmSources(alarm_list=AlarmList.LOCKED, external_io=True)),
         "alarm-list-rebuilt": replace(STANDARD, alarms=AlarmSources(alarm_list=AlarmList.REBUILT)),
         "files-compressed": replace(STANDARD, files=FileHabits(compressed=True)),
         "no-files": replace(STANDARD, files=FileHabits(served=False)),

@@ -12,7 +12,14 @@ from simulators.elements import leaf, node, root, timestamp
 from simulators.equipment.alarms import FM_NS, active_alarm_list
 from simulators.equipment.measurements import PERFORMANCE_NS, performance_state
 from simulators.equipment.software import SOFTWARE_NS, inventory
-from simulators.equipment.units import EQUIPMENT_NS, OPERATIONS_NS, equipment_state, operational_info
+from simulators.equipment.units import (
+    EQUIPMENT_NS,
+    EXTERNALIO_NS,
+    OPERATIONS_NS,
+    equipment_state,
+    external_io,
+    operational_info,
+)
 from simulators.netconf.capabilities import content_id
 from simulators.netconf.filters import select
 from simulators.netconf.messages import text, word
@@ -189,6 +196,10 @@ def _active_alarms(server: Server) -> list[etree._Element]:
     return [active_alarm_list(alarms.notified)] if alarms.sources.oran_fm else []
 
 
+def _external_io(server: Server) -> list[etree._Element]:
+    return [external_io(server.equipment)] if server.equipment.alarms.sources.external_io else []
+
+
 def _performance(server: Server) -> etree._Element:
     return performance_state(server.datastores.running, server.device.id, server.equipment.performance)
 
@@ -196,6 +207,7 @@ def _performance(server: Server) -> etree._Element:
 _STATE: Mapping[str, Callable[[Server], list[etree._Element]]] = MappingProxyType(
     {
         FM_NS: _active_alarms,
+        EXTERNALIO_NS: _external_io,
         SOFTWARE_NS: lambda server: [inventory(server.equipment.software.slots)],
         OPERATIONS_NS: lambda server: [operational_info(server.equipment, server.clock.now())],
         EQUIPMENT_NS: lambda server: [equipment_state(server.equipment, server.clock.monotonic())],

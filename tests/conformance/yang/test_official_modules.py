@@ -71,7 +71,14 @@ IETF = (
     "ietf-netconf-monitoring@2010-10-04",
     "nc-notifications@2008-07-14",
 )
-ORAN = ("o-ran-fm", "o-ran-hardware", "o-ran-operations", "o-ran-software-management", "o-ran-supervision")
+ORAN = (
+    "o-ran-externalio",
+    "o-ran-fm",
+    "o-ran-hardware",
+    "o-ran-operations",
+    "o-ran-software-management",
+    "o-ran-supervision",
+)
 #: Modules of 3GPP beside those that ``load-3gpp.txt`` lists.
 MORE = (
     *("danrmanagementfunction", "eutrancellrelation", "nrcellrelation"),

@@ -65,7 +65,7 @@ def test_the_same_alarms_have_the_same_incidents_in_whatever_order_they_come(
         store.alarms.report(reports[number])
     assert open_(store) == {
         "backhaul-down": {("", "backhaul-down"), ("S3", "station-unreachable"), ("S3", "core-link-down")},
-        "o-ran-fault-26": {("S3", "o-ran-fault-26")},
+        "mains-lost": {("S3", "mains-lost")},
     }
 
 
@@ -325,13 +325,13 @@ async def test_minutes_of_past_days_count_by_the_network_of_that_time(store: Sql
 
 
 async def test_what_has_a_root_outside_of_the_contract_is_not_owed(store: SqlStore, clock: VirtualClock) -> None:
-    shared = outage_network(outside_causes=["o-ran-fault-26"])
+    shared = outage_network(outside_causes=["mains-lost"])
     store.networks.save(shared, network_digest(shared), "ana")
     store.alarms.report_all([mains(station="S1"), _off_air(MAJOR, 0)])
     await clock.advance(600)
     (incident,) = store.incidents.open()
     (alfa, _) = store.incidents.minutes(incident.id)
-    assert (incident.probable_cause, alfa.lost, alfa.outside) == ("o-ran-fault-26", 0, 10)
+    assert (incident.probable_cause, alfa.lost, alfa.outside) == ("mains-lost", 0, 10)
     store.incidents.count_agreements()
     assert store.incidents.agreements("alfa")[0].used == 0
 

@@ -25,7 +25,7 @@ def cut(severity: PerceivedSeverity = MAJOR, at: int = 1, node: str = "radio") -
 
 
 def mains(severity: PerceivedSeverity = MAJOR, at: int = 1, station: str = "S3") -> AlarmReport:
-    return _report(station, "station", "o-ran-fault-26", ObjectClass.STATION, severity, at)
+    return _report(station, "station", "mains-lost", ObjectClass.STATION, severity, at)
 
 
 def dark(severity: PerceivedSeverity = MAJOR, at: int = 1, station: str = "S3") -> AlarmReport:
@@ -77,7 +77,7 @@ def test_the_same_alarms_have_the_same_roots_in_whatever_order_they_come(
         store.alarms.report(reports[number])
     assert roots(store) == {
         ("", "backhaul-down", ""): "",
-        ("S3", "o-ran-fault-26", ""): "",
+        ("S3", "mains-lost", ""): "",
         ("S3", "station-unreachable", ""): "backhaul-down",
         ("S3", "core-link-down", "claro"): "backhaul-down",
     }
@@ -87,7 +87,7 @@ async def test_what_outlives_its_root_is_released_or_has_the_next(store: SqlStor
     store.alarms.report_all([cut(), mains(), dark(), dark(station="S4")])
     await clock.advance(60)
     store.alarms.report(cut(CLEARED, 2))
-    assert roots(store)["S3", "station-unreachable", ""] == "o-ran-fault-26"
+    assert roots(store)["S3", "station-unreachable", ""] == "mains-lost"
     assert roots(store)["S4", "station-unreachable", ""] == ""
     by_station = {one.station: one for one in store.alarms.standing() if one.probable_cause == "station-unreachable"}
     assert (by_station["S3"].released, by_station["S4"].released) == (None, clock.now())

@@ -23,7 +23,8 @@ TOLD = {
     "vswr": ("3gpp-transmitter-problem", "/ManagedElement[{}]/RadioUnit[ru-1]"),
     "sync-lost": ("3gpp-timing-problem", "station"),
     "fan": ("3gpp-cooling-fan-failure", "station"),
-    "mains-failure": ("3gpp-power-problem", "station"),
+    "mains-failure": ("mains-lost", "station"),
+    "power-supply": ("3gpp-power-supply-failure", "station"),
     "licence-gone": ("3gpp-licence-missing", "station"),
     "wrong-software": ("3gpp-software-error", "station"),
 }

@@ -52,7 +52,7 @@ async def test_an_alarm_that_the_change_brings_takes_it_back(
     monkeypatch.setattr(station, "running_changed", strike)
     job = await applied(system, plan)
     assert job.outcome is Outcome.ROLLED_BACK
-    problem = f"powerProblem mains lost ManagedElement={STATION}"
+    problem = f"commercialPowerFailure mains lost ManagedElement={STATION}"
     assert job.detail == f"new alarms for 2 s: alarm {problem}: mains lost: on battery"
     assert system.store.runs.get(job.run).state is RunState.FAILED
     assert all_running(system) == before

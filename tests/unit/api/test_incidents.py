@@ -208,7 +208,7 @@ async def test_incidents_are_followed_at_the_command_line_line_by_line(
 async def test_what_stands_is_parted_anew_as_soon_as_network_files_are_loaded(bench: ApiBench) -> None:
     station = "T-LTE-1"
     symptom, root = bench.store.alarms.report_all(
-        [at(dark(station=station), 0), at(dark(station=station), 0, probable_cause="o-ran-fault-26")]
+        [at(dark(station=station), 0), at(dark(station=station), 0, probable_cause="mains-lost")]
     )
     assert symptom.incident != root.incident
     said = await bench.client.put("/v1/network", json={"files": files_of(TINY)})

@@ -215,7 +215,7 @@ async def test_only_agreements_that_reach_what_was_lost_promise_something(bench:
 async def test_a_tenant_is_promised_the_same_where_symptoms_take_its_service(bench: ApiBench) -> None:
     """Lost mains take no service; a cell of the station is off the air a minute later."""
     load(bench, shared())
-    mains = {"object": "station", "object_class": ObjectClass.STATION, "probable_cause": "o-ran-fault-26"}
+    mains = {"object": "station", "object_class": ObjectClass.STATION, "probable_cause": "mains-lost"}
     root = bench.store.alarms.report(off_air("S1/L1", -2).model_copy(update=mains))
     bench.store.alarms.report(off_air("S1/L1", -1))
     bench.store.alarms.correlate()

@@ -33,7 +33,7 @@ HOSTILE = '<script>alert("x")</script>'
 @pytest.fixture
 def bench(bench: ApiBench) -> ApiBench:
     """Alfa and beta share two stations; the mains leave the contract out, and alfa's has windows from seven to ten."""
-    made = network(outside_causes=["o-ran-fault-26"], penalties=[{"below_percent": 99, "credit_percent": 5}])
+    made = network(outside_causes=["mains-lost"], penalties=[{"below_percent": 99, "credit_percent": 5}])
     alfa = made.tenants[0].model_copy(update={"name": HOSTILE})
     windows = (MaintenanceWindow(start=time(7), end=time(10)),)
     agreements = tuple(
@@ -89,7 +89,7 @@ async def test_a_statement_says_what_was_lost_to_the_second_and_why_the_rest_is_
     assert (first["part"], first["since"], first["seconds"]) == ("lost", since, 1830)
     assert {(row["cause"], row["lost"], row["outside"]) for row in sheet(said, "incidents")} == {
         ("cell-off-air", 30.5, 0),
-        ("o-ran-fault-26", 0, 60),
+        ("mains-lost", 0, 60),
     }
 
 

@@ -27,7 +27,7 @@ from controller.models.alarm import (
     PerceivedSeverity,
 )
 from controller.models.health import Health, LinkHealth, ServiceState
-from controller.models.network import Rat
+from controller.models.network import ExternalInput, Rat
 from controller.models.run import LedgerEntry
 from controller.nrm.tree import Observed
 
@@ -307,3 +307,58 @@ def test_the_alarm_of_a_link_that_vanished_ends_when_it_is_back_though_its_state
     over = [(one.object, one.severity) for one in reports_of(gone, back, [alarm], ended=returned(gone, back))]
     assert over == [(path, PerceivedSeverity.CLEARED)]
     assert not reports_of(back, back, [alarm]), "what else made it, nobody knows"
+
+
+MAINS, BATTERY = (
+    ExternalInput(input="di-1", cause="mains-lost"),
+    ExternalInput(input="di-2", cause="on-battery", when="closed"),
+)
+
+
+def powered(inputs: dict[str, bool], *wired: ExternalInput, at: int = 0, before: Health | None = None) -> Health:
+    when = AT + timedelta(seconds=at)
+    return health_of("A", Observed({}, inputs=inputs), {}, 0, when, before=before, inputs=wired or (MAINS, BATTERY))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "told"),
+    [
+        ({"di-1": False, "di-2": True}, {"mains-lost": "", "on-battery": ""}),
+        (
+            {"di-1": True, "di-2": True},
+            {"mains-lost": "external input di-1 is open: the mains are lost", "on-battery": ""},
+        ),
+        (
+            {"di-1": False, "di-2": False},
+            {"mains-lost": "", "on-battery": "external input di-2 is closed: the site runs on its battery"},
+        ),
+        ({"di-2": True, "door": True}, {"on-battery": ""}),
+        ({}, {}),
+    ],
+)
+def test_external_inputs_tell_of_the_power_of_the_site(inputs: dict[str, bool], told: dict[str, str]) -> None:
+    health = powered(inputs)
+    assert health.supply == told
+    assert {cause: fault.text for (_, cause), fault in wrongs(health).items()} == {
+        cause: text for cause, text in told.items() if text
+    }
+
+
+def test_of_two_inputs_for_one_cause_each_is_believed() -> None:
+    other = ExternalInput(input="di-9", cause="mains-lost")
+    for inputs in ({"di-1": True, "di-9": False}, {"di-1": False, "di-9": True}, {"di-1": True}):
+        assert powered(inputs, MAINS, other).supply["mains-lost"]
+    assert powered({"di-1": False, "di-9": False}, MAINS, other).supply == {"mains-lost": ""}
+
+
+def test_lost_mains_are_raised_by_two_reads_and_end_only_if_the_input_says_so() -> None:
+    lost = powered({"di-1": True})
+    (raised,) = reports_of(lost, powered({"di-1": True}, at=9), ())
+    assert (raised.object, raised.object_class, raised.probable_cause) == (STATION, ObjectClass.STATION, "mains-lost")
+    assert raised.severity is PerceivedSeverity.MAJOR
+    known = [(STATION, "mains-lost")]
+    assert reports_of(lost, powered({}, at=9), known) == (), "an input that is not told is unknown"
+    assert reports_of(lost, powered({"di-1": True}, at=9), known) == ()
+    assert said(reports_of(lost, powered({"di-1": False}, at=9), known)) == [(STATION, "mains-lost", "CLEARED")]
+    silent = unread("A", {}, lost, AT, UNREACHABLE)
+    assert ("station", "mains-lost", "CLEARED") not in said(reports_of(silent, silent, known))

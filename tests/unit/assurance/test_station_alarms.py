@@ -413,3 +413,37 @@ def test_a_flood_of_long_records_is_bounded_and_the_worst_are_kept() -> None:
         or ()
     )
     assert len(long.text) == 1000
+
+
+@pytest.mark.parametrize(
+    ("words", "cause"),
+    [
+        ("commercialPowerFailure", "mains-lost"),
+        ("Commercial Power Failure", "mains-lost"),
+        ("batteryDischarging", "on-battery"),
+        ("lowBatteryThreshold", "on-battery"),
+        ("powerProblem", "3gpp-power-problem"),
+        ("powerSupplyFailure", "3gpp-power-supply-failure"),
+        ("rectifierFailure", "3gpp-rectifier-failure"),
+        ("batteryFailure", "3gpp-battery-failure"),
+    ],
+)
+def test_only_words_of_the_mains_and_the_battery_are_lost_mains(words: str, cause: str) -> None:
+    made = made_of(cause=words)
+    assert (made.probable_cause, made.specific_problem) == (
+        cause,
+        "mains lost" if cause.startswith("3gpp") else "",
+    )
+    part = made_of(cause=words, object=f"{ELEMENT},RadioUnit=ru-1")
+    assert part.probable_cause.startswith("3gpp-"), "a part without power is not the site"
+
+
+def test_an_external_input_goes_before_the_list() -> None:
+    lost = record(cause="commercialPowerFailure")
+    by_list = {AlarmSource.ALARM_LIST: {("station", "mains-lost", "")}}
+    told = listed("A", Observed({}, records=(lost,)), AT, LEDGER)
+    assert {source: set(found) for source, found in told.items() if found} == by_list
+    wired = listed("A", Observed({}, records=(lost,)), AT, LEDGER, wired={"mains-lost": ""})
+    assert not any(wired.values())
+    other = listed("A", Observed({}, records=(lost,)), AT, LEDGER, wired={"on-battery": ""})
+    assert {source: set(found) for source, found in other.items() if found} == by_list

@@ -116,7 +116,7 @@ def test_a_function_takes_the_cells_of_the_stations_that_live_in_it_and_a_cu_non
     )
 
 
-@pytest.mark.parametrize("cause", ["configuration-drift", "backhaul-down", "core-node-down", "o-ran-fault-26"])
+@pytest.mark.parametrize("cause", ["configuration-drift", "backhaul-down", "core-node-down", "mains-lost"])
 def test_what_takes_no_service_away_by_itself_costs_nothing(cause: str) -> None:
     assert minutes([spell(cause, 0, 30)]) == {}
 
@@ -155,11 +155,11 @@ def test_an_agreement_says_what_is_used_up_of_the_month() -> None:
 
 
 def test_what_follows_from_a_cause_outside_of_the_contract_is_not_owed() -> None:
-    made = network(outside_causes=["o-ran-fault-26"])
+    made = network(outside_causes=["mains-lost"])
     known = [
-        off_air(0, 30)._replace(cause="o-ran-fault-26"),
+        off_air(0, 30)._replace(cause="mains-lost"),
         off_air(20, 40),
-        link(0, 10)._replace(cause="o-ran-fault-26"),
+        link(0, 10)._replace(cause="mains-lost"),
         link(5, 50, OTHER_MME),
     ]
     links = {"S1": [("alfa", MME), ("alfa", OTHER_MME)]}

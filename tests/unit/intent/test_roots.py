@@ -18,7 +18,7 @@ from tests.unit.plan import samples
 AT = datetime(2026, 6, 15, tzinfo=UTC)
 UNREACHABLE = {"object": "station", "probable_cause": "station-unreachable"}
 ALL_LINKS = {"object": "station", "probable_cause": "all-core-links-down"}
-MAINS = {"object": "station", "probable_cause": "o-ran-fault-26"}
+MAINS = {"object": "station", "probable_cause": "mains-lost"}
 
 
 def alarm(station: str, **fields: Any) -> Alarm:

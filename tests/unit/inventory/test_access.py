@@ -193,3 +193,35 @@ def test_a_file_that_is_wrong(tmp_path: Path, text: str, said: str) -> None:
 def test_a_file_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         read_credentials(tmp_path / "c.yaml", EnvironmentSecrets(tmp_path).check)
+
+
+def _wired(cells: str) -> dict[str, str]:
+    """``sites.csv`` whose first site has these external inputs."""
+    return {
+        "sites.csv": "id,name,region,latitude,longitude,external_inputs\n"
+        f"cusco-1,Cusco,cusco,-13.5,-71.9,{cells}\npuno-1,Puno,puno,-15.8,-70.0,\n"
+    }
+
+
+def test_external_inputs_of_a_site_hold_for_its_stations(tmp_path: Path) -> None:
+    network = load_network(write(tmp_path, _wired("di-1=mains-lost; input 2=on-battery:closed")))
+    wired = network.external_inputs_of("PE-CUS-0001")
+    assert [(one.input, one.cause, one.when) for one in wired] == [
+        ("di-1", "mains-lost", "open"),
+        ("input 2", "on-battery", "closed"),
+    ]
+    assert network.external_inputs_of("nobody") == ()
+    assert load_network(write(tmp_path / "again", render_network(network))) == network
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("di-1", "[0] = 'di-1': must be INPUT=CAUSE or INPUT=CAUSE:closed, as in di-1=mains-lost"),
+        ("di-1=mains", "[0].cause = 'mains': not one of the choices; did you mean 'mains-lost'?"),
+        ("di-1=mains-lost:up", "[0].when = 'up': not one of the choices; open or closed"),
+        ("=mains-lost", "[0].input: too short; at least one character"),
+    ],
+)
+def test_a_wrong_external_input_is_named(tmp_path: Path, cell: str, said: str) -> None:
+    assert problems(tmp_path, _wired(cell)) == [f"sites.csv:2: sites[cusco-1].external_inputs{said}"]

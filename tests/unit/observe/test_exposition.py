@@ -248,7 +248,7 @@ def test_incidents_are_counted_named_and_their_symptoms_listed() -> None:
         dark = AlarmReport(station="S3", severity=PerceivedSeverity.MAJOR, **cut_off)
         router = AlarmReport(station="R1", severity=PerceivedSeverity.MINOR, **cut_off | {"object": "router"})
         mains = AlarmReport(
-            station="S3", severity=PerceivedSeverity.CRITICAL, **cut_off | {"probable_cause": "o-ran-fault-26"}
+            station="S3", severity=PerceivedSeverity.CRITICAL, **cut_off | {"probable_cause": "mains-lost"}
         )
         of_power, _, alone = (one.incident for one in store.alarms.report_all([mains, dark, router]))
         assert value(store, "minka_incidents", severity="CRITICAL", state="new") == 1

@@ -127,7 +127,7 @@ def test_a_station_on_its_battery_has_a_deadline_where_the_network_files_say_how
     stations = tuple(one.model_copy(update={"holdover_hours": 24.0}) for one in made.stations)
     network = made.model_copy(update={"sites": sites, "stations": stations})
     bench.store.networks.save(network, network_digest(network), "ana")
-    for cause, hours in (("3gpp-power-problem", 3), ("3gpp-timing-problem", 24)):
+    for cause, hours in (("mains-lost", 3), ("3gpp-timing-problem", 24)):
         alarm = bench.report("station", cause, source=AlarmSource.ALARM_LIST)
         pack = dispatch_pack(bench.store, alarm.id, bench.clock.now())
         assert pack.until == alarm.raised + timedelta(hours=hours)
@@ -141,8 +141,8 @@ def test_people_hear_of_a_battery_before_it_is_empty(bench: Bench) -> None:
     made = tiny()
     sites = tuple(one.model_copy(update={"battery_hours": 0.5}) for one in made.sites)
     network = made.model_copy(update={"sites": sites})
-    alarm = bench.report("station", "o-ran-fault-26")
-    mains = Rule(name="m", description="", match=Match(causes=("o-ran-fault-26",)), ladder=(Rung(ticket="Go."),))
+    alarm = bench.report("station", "mains-lost")
+    mains = Rule(name="m", description="", match=Match(causes=("mains-lost",)), ladder=(Rung(ticket="Go."),))
     mains = mains.model_copy(update={"guards": RuleGuards(settle_seconds=1800)})
     assert (settle_seconds(mains, alarm, network), settle_seconds(mains, alarm, made)) == (900, 1800)
 

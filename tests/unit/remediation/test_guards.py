@@ -67,7 +67,7 @@ def _repaired(scene: Scene, station: str = STATION_ID, number: int = 1) -> None:
 
 
 def _symptom(scene: Scene) -> None:
-    scene.bench.report("station", "o-ran-fault-26")
+    scene.bench.report("station", "mains-lost")
 
 
 def _correlation(scene: Scene) -> None:
@@ -96,7 +96,7 @@ def _battery(scene: Scene) -> None:
     """What follows from no loss of power, and would interrupt."""
     scene.rule, scene.bench.launcher.interrupts = DRIFT_RULE, True
     scene.alarm = scene.bench.drifts()
-    scene.bench.report("station", "o-ran-fault-26")
+    scene.bench.report("station", "mains-lost")
 
 
 def _busy(scene: Scene, device: str = STATION_ID) -> None:
@@ -291,7 +291,7 @@ async def test_what_is_over_is_not_repaired(bench: Bench) -> None:
 @pytest.mark.parametrize("tried", [False, True])
 async def test_what_outlives_a_root_that_was_repaired_is_peoples(bench: Bench, tried: bool) -> None:
     """There is one attempt for a fault, and not one for each of its symptoms."""
-    link, root = bench.breaks(), bench.report("station", "o-ran-fault-26")
+    link, root = bench.breaks(), bench.report("station", "mains-lost")
     if tried:
         bench.store.repairs.record("power", f"{STATION_ID}:station", root.id, "r-1")
     bench.heals(root)
@@ -653,7 +653,7 @@ async def test_guards_are_asked_once_more_before_a_run_acts(bench: Bench) -> Non
     assert no() == f"it follows from alarm {power.id}, whose fault has to end"
     bench.store.repairs.withdraw(run.id)
     bench.store.repairs.record(LINK_RULE.name, "x", link.id, run.id)  # of a rule that answers what follows
-    assert no().startswith("the station runs on its battery since")
+    assert no().startswith("the station has a problem with its power (3gpp-power-problem) since")
     assert no(interrupts=False) == ""
     now = bench.clock.now()
     bench.store.freezes.warn("tsunami-17", ["region:cusco"], now, now + timedelta(hours=1), "cbe", "Tsunami")
@@ -668,7 +668,7 @@ async def test_guards_are_asked_once_more_before_a_run_acts(bench: Bench) -> Non
 
 async def test_a_symptom_is_not_considered_again_before_its_root_is_gone(bench: Bench) -> None:
     scene = Scene(bench, bench.breaks())
-    root = bench.report("station", "o-ran-fault-26")
+    root = bench.report("station", "mains-lost")
     scheduler = bench.scheduler(rules=(scene.rule,))
     await bench.round(scheduler)
     assert bench.alarm(scene.alarm).note.startswith("waits: it follows from alarm a-")
@@ -684,7 +684,7 @@ async def test_a_region_on_its_batteries_is_reset_nowhere_until_the_mains_are_ba
         update={"name": "reset", "match": Match(causes=causes), "ladder": (Rung(playbook="reset-radio-unit"),)}
     )
     bench.launcher.interrupts = True
-    power = [bench.report("station", "o-ran-fault-26", station=station) for station in tiny().station_by_id]
+    power = [bench.report("station", "mains-lost", station=station) for station in tiny().station_by_id]
     alarms = [
         bench.report(f"{station}/1" if cause == causes[0] else "fan", cause, station=station)
         for station in tiny().station_by_id

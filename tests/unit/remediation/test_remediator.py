@@ -195,7 +195,7 @@ async def _escalated_link(bench: Bench) -> Alarm:
 
 async def test_a_symptom_is_not_repaired_and_what_outlives_its_root_settles_anew(bench: Bench) -> None:
     link = bench.breaks()
-    root = bench.report(STATION, "o-ran-fault-26")
+    root = bench.report(STATION, "mains-lost")
     (settling, _) = (rule.model_copy(update={"guards": RuleGuards(settle_seconds=30)}) for rule in RULES)
     scheduler = bench.scheduler(rules=(settling,))
     for _ in range(12):
@@ -212,7 +212,7 @@ async def test_a_symptom_is_not_repaired_and_what_outlives_its_root_settles_anew
 
 async def test_a_root_that_shows_while_the_repair_was_planned_keeps_it_from_starting(bench: Bench) -> None:
     link = bench.breaks()
-    bench.launcher.meanwhile = lambda: bench.report(STATION, "o-ran-fault-26")
+    bench.launcher.meanwhile = lambda: bench.report(STATION, "mains-lost")
     scheduler = bench.scheduler()
     await bench.round(scheduler)
     assert (len(bench.launcher.asked), bench.runs()) == (1, [])

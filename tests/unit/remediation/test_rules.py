@@ -11,6 +11,7 @@ from controller.models.alarm import (
     ALL_LINKS_DOWN,
     CELL_OFF_AIR,
     CORE_LINK_DOWN,
+    MAINS_LOST,
     SLEEPING_CELL,
     Alarm,
     AlarmSource,
@@ -64,7 +65,7 @@ LADDERS = {
 OF_VIRTUAL_STATIONS = ("configuration-lost", "lost-below-a-fault")
 TICKETS = {
     *("antenna-fault", "backhaul-down", "fan-broken", "function-degraded", "hardware-alarm", "kpi-degraded"),
-    *("mains-lost", "node-lost", "pool-full", "port-down"),
+    *("mains-lost", "node-lost", "pool-full", "port-down", "power-unit-failed"),
 }
 
 
@@ -366,12 +367,13 @@ _UNTOLD = {
     "sleeping-cell": SLEEPING_CELL,
     "core-link-down": CORE_LINK_DOWN,
     "core-links-down": ALL_LINKS_DOWN,
+    "mains-failure": MAINS_LOST,
 }
 
 
 def _rule_of(kind: NetworkFaultKind) -> Rule:
     told = [stage.alarm for stage in kind.stages if stage.alarm is not None]
-    cause = f"o-ran-fault-{told[-1].fault_id}" if told else _UNTOLD[kind.name]
+    cause = _UNTOLD.get(kind.name) or f"o-ran-fault-{told[-1].fault_id}"
     (rule,) = (one for one in load_rules(SHIPPED) if cause in one.match.causes and not one.match.follows)
     return rule
 

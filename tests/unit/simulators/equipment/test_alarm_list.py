@@ -187,7 +187,7 @@ async def test_changed_severity_is_one_record(client: Client, station: Station, 
     trouble = station.equipment.begin_fault("mains-failure", seed="3")
     assert trouble.lasts is not None
     clock.advance(min(trouble.begins[1], trouble.lasts - 1))
-    (found,) = [r for r in station.equipment.alarms.records if r.alarm.fault_id == 26]
+    (found,) = [r for r in station.equipment.alarms.records if r.alarm.fault_id == 1006]
     assert (found.to_state()["specificProblem"], found.changed) == ("mains lost", clock.now())
 
 
