@@ -165,6 +165,7 @@ def dry_run(
     values: Values = None,
     expect: Expect = None,
     on_hold: OnHoldOption = None,
+    reason: Reason = "",
     exit_code: Annotated[bool, typer.Option("--exit-code", help=f"Exit {DIFFERENT} if it would be refused.")] = False,
     every: Annotated[bool, typer.Option("--all", help="Show every row; do not join rows that are alike.")] = False,
     as_json: Json = False,
@@ -173,7 +174,7 @@ def dry_run(
 
     Changes nothing.
     """
-    asked = {"parameters": _parameters(values), "expect_stations": expect, "on_hold": on_hold}
+    asked = {"parameters": _parameters(values), "expect_stations": expect, "on_hold": on_hold, "reason": reason}
     with working("reading devices and preparing the run", shown=not as_json):
         said = client().post(f"/v1/playbooks/{name}/dry-run", asked)
     if as_json:
@@ -265,6 +266,10 @@ def steps(
 _NAMED = 5
 
 
+#: Steps of so many devices that are alike are one line, also where there are few lines.
+_ALIKE = 3
+
+
 #: Most waves to name one by one.
 _WAVES = 40
 
@@ -290,11 +295,13 @@ def show_rehearsal(said: Mapping[str, Any], *, every: bool = False) -> None:
     waves = _waves(said["stations"], said["strategy"])
     _show_order(waves, said["strategy"])
     lines = [line for members in waves.values() for line in _each(members)]
-    alike_ones = lines if every or len(lines) <= SHORT else _grouped(list(chain(*waves.values())))
+    joined = _grouped(list(chain(*waves.values())))
+    alike_ones = lines if every or not (len(lines) > SHORT or len(joined) * _ALIKE <= len(lines)) else joined
     columns = (Column("station"), Column("step"), Column("action", 1, tells=True), Column("what", prose=True))
     table(columns, map(_row, alike_ones))
     if len(alike_ones) < len(lines):
         out.print("steps that are the same on many devices are one line here; for each device: --all")
+    _show_undos(said["stations"])
     show_left_out(said["left_out"])
     show_findings(said["findings"])
     fails = any(step["fails"] for station in said["stations"] for step in station["steps"])
@@ -336,7 +343,7 @@ def _each(members: Sequence[Mapping[str, Any]]) -> list[_Line]:
 def _grouped(members: Sequence[Mapping[str, Any]]) -> list[_Line]:
     """Equal lines joined, step by step."""
     found: list[_Line] = []
-    for index in range(max(len(one["steps"]) for one in members)):
+    for index in range(max((len(one["steps"]) for one in members), default=0)):
         groups: dict[tuple[str, ...], _Line] = {}
         for one in members:
             if index < len(one["steps"]):
@@ -347,6 +354,19 @@ def _grouped(members: Sequence[Mapping[str, Any]]) -> list[_Line]:
                 line.says.append(says)
         found += groups.values()
     return found
+
+
+def _show_undos(stations: Sequence[Mapping[str, Any]]) -> None:
+    """Print what takes each step back, the last step first."""
+    found: dict[tuple[int, str, str], list[str]] = {}
+    for one in stations:
+        for index, step in enumerate(one["steps"]):
+            if undo := step.get("undo", "").replace(one["station"], VARIES):
+                found.setdefault((-index, step["step"], undo), []).append(one["station"])
+    if found:
+        out.print("if a later step fails, what was done is taken back, the last step first:")
+    for (_, name, undo), there in sorted(found.items()):
+        out.print(f"  {name} on {stations_in_short(there)}: {undo}", soft_wrap=True)
 
 
 def _row(line: _Line) -> tuple[str, ...]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import secrets
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, exists, func, or_, select, update
 
 from controller.models.errors import ConflictError, InputError, NotFoundError
 from controller.models.many import first_names
@@ -23,10 +23,11 @@ from controller.models.run import (
     Policy,
     Run,
     RunState,
+    Strategy,
     Wait,
 )
 from controller.models.scalars import HOST
-from controller.models.step import RunPlaybook
+from controller.models.step import RunPlaybook, StepState
 from controller.ports.store import Decide, NewJob, Page, PreparedRun, Runs, Sync, Transition, other_request
 from controller.runs.approval.clearance import who_can_end
 from controller.store.audit_chain import audit
@@ -54,6 +55,7 @@ from controller.store.run_rows import (
     runs,
     whose_key,
 )
+from controller.store.steps import steps
 from controller.store.transaction import Tx
 
 _PAUSABLE = (RunState.QUEUED, RunState.RUNNING)
@@ -80,6 +82,8 @@ _UNDER_WAY = (
     .order_by(runs.c.number)
     .limit(1)
 )
+#: How long a step reads before people are told what it waits for.
+_LONG = timedelta(seconds=5)
 #: Outcomes of jobs that changed something, or that were stopped before they could.
 _LEAVING = (Outcome.SUCCEEDED, Outcome.ROLLED_BACK, Outcome.DIVERGED, Outcome.CANCELLED)
 _LEFT = (
@@ -226,7 +230,9 @@ class SqlRuns(SqlRepository, Runs[Sync]):
     def waits(self, tx: Tx, run_ids: Collection[str]) -> dict[str, tuple[Wait, ...]]:
         active = and_(runs.c.id.in_(run_ids), runs.c.state.in_(ACTIVE))
         found: dict[str, list[Wait]] = {}
-        for run, wait in (*_paused(tx, active), *_asking(tx, active), *_blocked(tx, active)):
+        asking = [*_asking(tx, active)]
+        beside = (*_blocked(tx, active), *_resting(tx, active), *_behind(tx, active), *_reading(tx, active))
+        for run, wait in (*_paused(tx, active), *asking, *beside, *_soaking(tx, active)):
             found.setdefault(run, []).append(wait)
         return {run: tuple(waits) for run, waits in found.items()}
 
@@ -436,3 +442,58 @@ def _blocked(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
     for row in tx.execute(query.order_by(jobs.c.blocked)):
         who = who_can_end(row.blocked)
         yield row.run, Wait(what=row.blocked, since=row.since, who=who, stations=row.stations)
+
+
+def _resting(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
+    """Runs with jobs that rest with their device until a time, such as that of a soak, by what they said."""
+    asks = exists().where(questions.c.run == jobs.c.run, *is_open(tx))
+    since = func.min(jobs.c.started, type_=Instant()).label("since")
+    until = func.max(jobs.c.rests, type_=Instant()).label("until")
+    query = select(jobs.c.run, jobs.c.detail, since, until, func.count().label("stations"))
+    query = query.join(runs, runs.c.id == jobs.c.run).where(active, jobs.c.state == JobState.READY.value, ~asks)
+    query = query.where(jobs.c.blocked == "", jobs.c.rests > tx.now, jobs.c.started.is_not(None))
+    for row in tx.execute(query.group_by(jobs.c.run, jobs.c.detail).order_by(jobs.c.detail)):
+        what = f"{row.detail}, looked at again by {row.until:%Y-%m-%d %H:%M:%S} UTC"
+        yield row.run, Wait(what=what, since=row.since, stations=row.stations)
+
+
+def _behind(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
+    """Runs with jobs that may begin, and whose devices another run has."""
+    other = jobs.alias()
+    has = or_(other.c.state == JobState.CLAIMED.value, and_(other.c.started.is_not(None), other.c.rests.is_not(None)))
+    since = func.min(func.coalesce(jobs.c.ready, runs.c.created), type_=Instant()).label("since")
+    query = select(jobs.c.run, other.c.run.label("other"), since, func.count().label("stations"))
+    query = query.join(runs, runs.c.id == jobs.c.run)
+    query = query.join(other, and_(other.c.station == jobs.c.station, other.c.run != jobs.c.run, has))
+    query = query.where(active, jobs.c.state == JobState.READY.value, jobs.c.blocked == "", jobs.c.started.is_(None))
+    query = query.where(other.c.state != JobState.DONE.value).group_by(jobs.c.run, other.c.run)
+    for row in tx.execute(query.order_by(other.c.run)):
+        yield row.run, Wait(what=f"run {row.other} works there", since=row.since, stations=row.stations)
+
+
+def _reading(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
+    """Runs with jobs whose step reads their device, or waits for a state of it, for a while already."""
+    since = func.min(steps.c.started, type_=Instant()).label("since")
+    query = select(jobs.c.run, steps.c.name, steps.c.action, since, func.count().label("stations"))
+    query = query.join(runs, runs.c.id == jobs.c.run).join(steps, steps.c.job == jobs.c.id)
+    query = query.where(active, jobs.c.state == JobState.CLAIMED.value, steps.c.state == StepState.STARTED.value)
+    query = query.where(steps.c.change.is_(None), steps.c.operations == "", steps.c.started <= tx.now - _LONG)
+    for row in tx.execute(query.group_by(jobs.c.run, steps.c.name, steps.c.action).order_by(steps.c.name)):
+        what = f"step {row.name!r}: {row.action}"
+        yield row.run, Wait(what=what, since=row.since, stations=row.stations)
+
+
+def _soaking(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
+    """Runs whose wave has ended, and stands for a while before the next one begins."""
+    here = jobs.c.wave == runs.c.wave
+    ended = func.max(case((here, jobs.c.finished)), type_=Instant()).label("ended")
+    open_ = func.sum(case((and_(here, jobs.c.state != JobState.DONE.value), 1), else_=0))
+    later = func.sum(case((jobs.c.wave > runs.c.wave, 1), else_=0)).label("later")
+    query = select(runs.c.id, runs.c.wave, runs.c.strategy, ended, later).join(jobs, jobs.c.run == runs.c.id)
+    query = query.where(active, runs.c.state == RunState.RUNNING.value)
+    query = query.group_by(runs.c.id, runs.c.wave, runs.c.strategy).having(open_ == 0, later > 0)
+    for row in tx.execute(query.order_by(runs.c.id)):
+        soak = Strategy.model_validate_json(row.strategy).soak
+        if row.ended is not None and tx.now < (until := row.ended + timedelta(seconds=soak)):
+            what = f"wave {row.wave} stands until {until:%Y-%m-%d %H:%M:%S} UTC before the next one begins"
+            yield row.id, Wait(what=what, since=row.ended, stations=row.later)

@@ -42,7 +42,7 @@ class PlaybookView(Body):
 
 
 class PlaybookParameters(Body):
-    """Parameters by name, as texts or plain values."""
+    """Parameters by name, as texts or plain values, and the reason of the run, which its texts may show."""
 
     parameters: dict[str, str | int | bool] = {}
     expect_stations: int | None = Field(
@@ -53,12 +53,12 @@ class PlaybookParameters(Body):
     on_hold: OnHold | None = Field(
         default=None, description="Leave out stations under a hold, or refuse the run; null: as the playbook says."
     )
+    reason: str = ""
 
 
 class NewPlaybookRun(PlaybookParameters):
     """Parameters, and reasons for the record. ``overtake`` lets the run start before a paused one."""
 
-    reason: str = ""
     contracts: tuple[Contract, ...] = Contracts
     overtake: bool = False
 
@@ -100,6 +100,7 @@ async def dry_run(
             expect_stations=given.expect_stations,
             on_hold=given.on_hold,
             actor=who.name,
+            reason=given.reason,
         )
     )
 

@@ -488,13 +488,15 @@ class DryRunContext(StationContext):
         """Leave it in service."""
 
     async def ask(self, question: QuestionPlan) -> Question:
-        """The answer that would come: the default, or the first choice."""
+        """The question; nobody is asked, and nobody knows the answer."""
         now = self.clock.now()
-        answer = question.default or next(iter(question.choices), "yes")
-        self.words.append(f"would ask: {question.text}")
-        return Question(
-            id="", run="", step="", text=question.text, asked=now, until=now, answer=answer, by="nobody", answered=now
+        choices = f" ({' or '.join(question.choices)})" if question.choices else ""
+        late = f"the answer is {question.default!r}" if question.default else "the step fails"
+        self.words.append(
+            f"would ask: {question.text}{choices}; without an answer within {question.seconds:g} s {late}"
         )
+        until = now + timedelta(seconds=question.seconds)
+        return Question(id="", run="", step="", text=question.text, asked=now, until=until)
 
     async def post(self, content: Mapping[str, Any], via: str = WEBHOOK) -> None:
         """Send nothing."""

@@ -6,14 +6,33 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from controller.models.errors import DeviceError, MinkaError
+from controller.models.errors import DeviceError, InputError, MinkaError
 from controller.models.network import Network, Noun
 from controller.models.outage import NO_OUTAGE, Outage
 from controller.models.plan import Change, DiffRow
 from controller.playbook.engine.context import ActionServices, DryRunContext
 from controller.playbook.language.expressions import ABSENT, UNKNOWN, Expression, Unsettled, foreseen, may_hold
-from controller.playbook.language.playbook import OUTPUT, TARGET, Playbook, Step, target_names
-from controller.playbook.language.registry import Proposal, Registry, Remarks, UnmetCondition
+from controller.playbook.language.playbook import OUTPUT, RUN, TARGET, Playbook, Step, target_names
+from controller.playbook.language.registry import (
+    DeviceAccess,
+    Postponement,
+    Proposal,
+    Registry,
+    Remarks,
+    UnmetCondition,
+)
+
+
+class Placeholder(str):
+    """Stands in texts of a dry run for what is known once the run is accepted; no condition is decided by it."""
+
+    __slots__ = ()
+
+
+_LATER = "an earlier step will find"
+#: As long as the id of a run.
+THIS_RUN = Placeholder("r-(this run)")
+NO_REASON = Placeholder("(the run's reason)")
 
 
 class StepPreview(Noun):
@@ -21,6 +40,7 @@ class StepPreview(Noun):
 
     Attributes:
         fails: Whether it would fail as the station is now, so that the run would not come any further there.
+        undo: What takes the step back if a later one fails; empty where there is nothing to take back.
     """
 
     step: str
@@ -28,6 +48,7 @@ class StepPreview(Noun):
     says: str
     outage: Outage = NO_OUTAGE
     fails: bool = False
+    undo: str = ""
     diff: tuple[DiffRow, ...] = ()
 
 
@@ -61,7 +82,7 @@ class Previewer:
             network: Current network.
             station: The station.
             planned: What the run's plan does there.
-            given: Parameters, and ``run``.
+            given: Parameters, and ``run``, with placeholders for what is not known before the run is accepted.
         """
         section = self.playbook.plan
         adopts = section.adopt if section is not None else planned is not None
@@ -70,56 +91,64 @@ class Previewer:
         found: list[StepPreview] = []
         for step in self.playbook.steps:
             try:
-                preview, output = await self._step(step, context, names)
+                seen = await self._step(step, context, names)
             except DeviceError as error:
                 if not context.foreseen:
                     found.append(_failing(step, error))
                     break
-                preview = StepPreview(step=step.name, action=step.action, says="once it is there")
-                output = None
+                seen = _Seen(StepPreview(step=step.name, action=step.action, says="once it is there"))
             except MinkaError as error:
                 found.append(_failing(step, error))
                 break
-            found.append(preview)
             # Without an output yet, the name stays unknown to later expressions.
-            if output is not None and step.register_ is not None:
-                names[step.register_] = output
+            if seen.output is not None and step.register_ is not None:
+                names[step.register_] = seen.output
+            undo = await self._undo(step, seen, context, names) if seen.leaves else ""
+            found.append(seen.preview.model_copy(update={"undo": undo}))
         return (*found, *(self._soak_check(check, names) for check in self.playbook.soak_checks))
 
     def _soak_check(self, check: Step, names: Mapping[str, Any]) -> StepPreview:
         says = f"skipped: {check.when}"
-        if may_hold(check.when, names):
+        if check.when is None or may_hold(check.when, _settled(check.when, names)):
             says = f"after a soak of {self.playbook.soak_seconds(names)} s, or the wave is undone"
         return StepPreview(step=check.name, action=check.action, says=says)
 
-    async def _step(
-        self, step: Step, context: DryRunContext, names: Mapping[str, Any]
-    ) -> tuple[StepPreview, Mapping[str, Any] | Literal[Unsettled.ABSENT] | None]:
-        """The preview of a step, with its output; None where that is not known yet."""
+    async def _step(self, step: Step, context: DryRunContext, names: Mapping[str, Any]) -> _Seen:
         action = self.registry.action(step.action)
-        diff: tuple[DiffRow, ...] = ()
-        outage = NO_OUTAGE
-        applies = step.when is None or Expression(step.when).foretold(names)
+
+        def seen(says: str, output: Any = None, *, leaves: bool = True, fails: bool = False) -> _Seen:
+            made = StepPreview(step=step.name, action=action.name, says=says, fails=fails)
+            return _Seen(made, output, leaves=leaves)
+
+        applies = step.when is None or Expression(step.when).foretold(_settled(step.when, names))
         given = foreseen(step.with_, names) if applies else {}
         if applies is False:
-            return StepPreview(step=step.name, action=action.name, says=f"skipped: {step.when}"), ABSENT
+            return seen(f"skipped: {step.when}", ABSENT, leaves=False)
         if applies is None or given is UNKNOWN:
-            says = "depends on what an earlier step will find"
-            return StepPreview(step=step.name, action=action.name, says=says), None
+            of_run = RUN in Expression(step.when or "").names and RUN not in _settled(step.when or "", names)
+            return seen(f"depends on what {'is known once the run is accepted' if of_run else _LATER}")
         if named := [given[name] for name in sorted(action.secrets) if given.get(name) is not None]:
-            says = f"is not tried: it takes the secret {' and '.join(named)}"
-            return StepPreview(step=step.name, action=action.name, says=says), None
+            return seen(f"is not tried: it takes the secret {' and '.join(named)}")
         context.words.clear()
         said = await action.perform(context, action.check_inputs(given))
         if isinstance(said, UnmetCondition):
             # After an earlier change of this dry run there is no state yet that could be read.
             later = context.applied or context.asked
             says = f"would check again; now: {said.reason}" if later else f"would fail now: {said.reason}"
-            return StepPreview(step=step.name, action=action.name, says=says, fails=not later), None
+            return seen(says, leaves=False, fails=not later)
+        if isinstance(said, Postponement):
+            return seen("; ".join([*context.words, *(f"goes on if {text}" for text in step.checks)]))
+        return await self._done(step, said, context, names)
+
+    async def _done(self, step: Step, said: Any, context: DryRunContext, names: Mapping[str, Any]) -> _Seen:
+        """The preview of a step whose output is known."""
         output = said.output if isinstance(said, Proposal) else said
         says = (said.remark if isinstance(said, Remarks) else "") or "; ".join(context.words) or "ok"
+        diff: tuple[DiffRow, ...] = ()
+        outage, leaves = NO_OUTAGE, True
         if isinstance(said, Proposal):
             says, outage = "; ".join(filter(None, (said.says, said.remark))), said.outage
+            leaves = said.change is not None or bool(said.operations or said.foreseen)
             context.foreseen.extend(filter(None, [said.foreseen]))
             context.asked.extend(said.operations)
             if said.change is not None:
@@ -128,11 +157,65 @@ class Previewer:
                 diff = said.change.diff
                 await context.apply(said.change)
         plain = output.model_dump(mode="json")
-        wrong = [text for text in step.checks if not Expression(text).value({**names, OUTPUT: plain})]
+        known = {**names, OUTPUT: plain}
+        wrong = [text for text in step.checks if Expression(text).foretold(_settled(text, known)) is False]
         if wrong:
             says = f"check would fail: {wrong[0]}"
-        name, fails = action.name, bool(wrong)
-        return StepPreview(step=step.name, action=name, says=says, outage=outage, fails=fails, diff=diff), plain
+        preview = StepPreview(
+            step=step.name, action=step.action, says=says, outage=outage, fails=bool(wrong), diff=diff
+        )
+        return _Seen(preview, plain, leaves=leaves and not wrong)
+
+    async def _undo(self, step: Step, seen: _Seen, context: DryRunContext, names: Mapping[str, Any]) -> str:
+        """What takes a step back if a later one fails: its ``undo``, or the inverse of its change."""
+        if step.undo is None:
+            changes = self.registry.action(step.action).access is DeviceAccess.CHANGES
+            return "the inverse of its change" if seen.preview.diff else "nothing takes it back" if changes else ""
+        back = self.registry.action(step.undo.action)
+        try:
+            given = foreseen(step.undo.with_, names)
+        except InputError as error:
+            return f"{back.name} would fail: {error.message}"
+        if given is UNKNOWN:
+            return f"{back.name} {_shown(step.undo.with_)}, by what is known then"
+        words = f"{back.name} {_shown(given)}".rstrip()
+        if not seen.preview.diff or any(given.get(name) is not None for name in back.secrets):
+            return words
+        # The device is as after the step, so what the undo would do there can be worked out.
+        try:
+            said = await back.perform(context, back.check_inputs(given))
+        except MinkaError as error:
+            return f"{words} would fail: {error.message}"
+        return f"{words}: {said.says}" if isinstance(said, Proposal) else words
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A step that was tried.
+
+    Attributes:
+        output: Its output; ``ABSENT`` if it is skipped, None where it is not known yet.
+        leaves: Whether it leaves something, or may, that is taken back if a later step fails.
+    """
+
+    preview: StepPreview
+    output: Mapping[str, Any] | Literal[Unsettled.ABSENT] | None = None
+    leaves: bool = True
+
+
+def _settled(text: str, names: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Names by which a condition is judged: without ``run``, where it depends on a placeholder of that."""
+    uses = {member for name, member in Expression(text).members if name == RUN}
+    known = {name for name, value in names.get(RUN, {}).items() if not isinstance(value, Placeholder)}
+    if RUN not in Expression(text).names or (uses and uses <= known):
+        return names
+    return {name: value for name, value in names.items() if name != RUN}
+
+
+def _shown(given: Mapping[str, Any]) -> str:
+    """Inputs in short, as in ``cells=L1,L2``."""
+    plain = {name: ",".join(map(str, one)) if isinstance(one, list | tuple) else one for name, one in given.items()}
+    return " ".join(f"{name}={value}" for name, value in plain.items())
 
 
 def _failing(step: Step, error: MinkaError) -> StepPreview:

@@ -24,7 +24,7 @@ from controller.models.step import RunPlaybook
 from controller.plan import PlanOptions, check_share, seal
 from controller.playbook.engine.consents import AskingAct, asking_acts, playbook_constraints
 from controller.playbook.engine.context import ActionServices, StationContext, hold_at
-from controller.playbook.engine.dry_run import Previewer, StationPreview
+from controller.playbook.engine.dry_run import NO_REASON, THIS_RUN, Previewer, StationPreview
 from controller.playbook.engine.plan_section import drifted_again, expected_stations, in_parameters, section_plan
 from controller.playbook.engine.reach import Reach, beyond_tenant, holds_on, reach, refusals
 from controller.playbook.language.check import (
@@ -127,7 +127,7 @@ class PlaybookPreparation:
         draft = await self._draft(request)
         new, name = draft.run, request.playbook
         gate = asyncio.Semaphore(_PARALLEL)
-        asked = {"id": "", "requested_by": request.actor, "reason": ""}
+        asked = {"id": THIS_RUN, "requested_by": request.actor, "reason": request.reason or NO_REASON}
 
         async def preview(job: NewJob) -> StationPreview:
             async with gate:

@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import pytest
 
+from controller.models.equipment import Operation, OperationKind
 from controller.models.errors import ConflictError, InputError, LeaseLostError, NotFoundError
 from controller.models.question import Question
-from controller.models.run import JobState, Outcome
+from controller.models.run import JobState, Outcome, Strategy
 from controller.models.step import StepRecord, StepState
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Claim, JobResult, Page
@@ -172,3 +173,72 @@ def test_what_runs_wait_for_is_reported_with_since_when_and_who_can_end_it(
     store.questions.answer(run, "yes", actor="ana")
     store.runs.resume(run, "eva")
     assert store.runs.waits([run]) == {}
+
+
+def test_a_run_whose_jobs_rest_says_why_and_until_when(store: SqlStore, clock: VirtualClock) -> None:
+    one, two = claimed(store, "A", "B")
+    run = one.run.id
+    rest(store, clock, one)
+    rest(store, clock, two, 90)
+    (wait,) = store.runs.waits([run])[run]
+    until = clock.now() + timedelta(seconds=90)
+    assert wait.what == f"soaks, looked at again by {until:%Y-%m-%d %H:%M:%S} UTC"
+    assert (wait.since, wait.who, wait.stations) == (clock.now(), "", 2)
+
+
+async def test_a_rest_that_is_over_and_a_question_are_no_rest(store: SqlStore, clock: VirtualClock) -> None:
+    one, two = claimed(store, "A", "B")
+    run = one.run.id
+    store.questions.ask(question(one, clock), one)
+    rest(store, clock, one)
+    rest(store, clock, two, 90)
+    (wait,) = store.runs.waits([run])[run]
+    assert wait.what.startswith("asks: "), "a question says by itself until when"
+    await clock.advance(90)
+    assert store.runs.waits([run]) == {}
+
+
+async def test_a_step_that_reads_for_long_is_named_and_one_that_acts_is_not(
+    store: SqlStore, clock: VirtualClock
+) -> None:
+    one, two, three = claimed(store, "A", "B", "C")
+    run = one.run.id
+    reads = StepRecord(
+        job="", position=0, name="on air", action="wait-until", state=StepState.STARTED, started=clock.now()
+    )
+    for claim in (one, two):
+        store.steps.write(reads.model_copy(update={"job": claim.job.id}), claim)
+    asks = (Operation(kind=OperationKind.RESET, seconds=60),)
+    acts = reads.model_copy(update={"job": three.job.id, "name": "restart", "operations": asks})
+    store.steps.write(acts, three)
+    assert store.runs.waits([run]) == {}
+    await clock.advance(5)
+    (wait,) = store.runs.waits([run])[run]
+    assert (wait.what, wait.since, wait.stations) == ("step 'on air': wait-until", reads.started, 2)
+    store.steps.write(reads.model_copy(update={"job": one.job.id, "state": StepState.DONE}), one)
+    assert [wait.stations for wait in store.runs.waits([run])[run]] == [1]
+
+
+async def test_a_wave_that_stands_before_the_next_begins_is_waited_for(store: SqlStore, clock: VirtualClock) -> None:
+    run = start_run(store, ["A", "B", "C"], waves=2, strategy=Strategy(soak=60)).id
+    one, two = store.claims.take(store.processes.register("w"), 10)
+    store.claims.finish(one, JobResult(Outcome.SUCCEEDED))
+    assert store.runs.waits([run]) == {}, "its wave is not over"
+    store.claims.finish(two, JobResult(Outcome.SUCCEEDED))
+    (wait,) = store.runs.waits([run])[run]
+    until = clock.now() + timedelta(seconds=60)
+    assert wait.what == f"wave 0 stands until {until:%Y-%m-%d %H:%M:%S} UTC before the next one begins"
+    assert (wait.since, wait.stations) == (clock.now(), 1)
+    await clock.advance(60)
+    assert store.runs.waits([run]) == {}
+
+
+def test_a_run_names_the_run_that_has_its_device(store: SqlStore, clock: VirtualClock) -> None:
+    (claim,) = claimed(store, "A")
+    second = start_run(store, ["A", "B"], salt="2")
+    for resting in (False, True):
+        if resting:
+            rest(store, clock, claim)
+        (wait,) = store.runs.waits([second.id])[second.id]
+        assert (wait.what, wait.stations) == (f"run {claim.run.id} works there", 1)
+    assert claim.run.id not in store.runs.waits([second.id])

@@ -121,3 +121,31 @@ def test_an_expression_that_asks_for_all_cells_is_shown_with_the_reason(capsys: 
         "  all cells count on 2 devices: own.yaml, step 'back', cells: {{ before.dark }}\n"
         "    before.dark is known only after step 'look' (read-state)\n"
     ) in capsys.readouterr().out
+
+
+def test_few_lines_that_are_alike_are_one_line_with_their_number(capsys: pytest.CaptureFixture[str]) -> None:
+    show_rehearsal(rehearsal(24))
+    said = capsys.readouterr().out
+    assert said.count("bring the tenant") == 1
+    assert "24 devices (S00 … S23)  bring the tenant" in said
+    show_rehearsal(rehearsal(24), every=True)
+    assert capsys.readouterr().out.count("bring the tenant") == 24
+    show_rehearsal(rehearsal(2))
+    assert capsys.readouterr().out.count("bring the tenant") == 2
+
+
+def test_what_takes_steps_back_stands_once_for_all_devices_the_last_step_first(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    said = rehearsal(4)
+    assert "taken back" not in (show_rehearsal(said) or capsys.readouterr().out)
+    for one in said["stations"]:
+        one["steps"].append({**one["steps"][0], "step": "lock", "undo": f"unlock-cell of {one['station']}"})
+        one["steps"][0]["undo"] = "the inverse of its change"
+    said["stations"][0]["steps"][1]["undo"] = ""
+    show_rehearsal(said)
+    assert (
+        "if a later step fails, what was done is taken back, the last step first:\n"
+        "  lock on S01, S02, S03: unlock-cell of …\n"
+        "  bring the tenant on 4 devices (S00 … S03): the inverse of its change\n"
+    ) in capsys.readouterr().out

@@ -1,0 +1,112 @@
+"""A dry run says what a run would do, what takes each step back, and nothing that nobody knows yet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from controller.inventory.source import Report
+from controller.playbook.actions.shipped import registry
+from controller.playbook.engine.context import ActionServices
+from controller.playbook.engine.dry_run import NO_REASON, THIS_RUN, Previewer, StepPreview
+from controller.playbook.language.library import parse
+from controller.playbook.language.playbook import RUN
+from controller.ports.webhook import FakeWebhook
+from controller.runs.planning.planner import Planner
+from tests.unit.playbook.test_takeover import HEAD, LOCK, LOOK, PlaybookBench
+from tests.unit.runs.transaction_bench import STATION, TARGET, InstantStore
+
+ASK = "  - {name: ask, action: ask-a-human, with: {text: Well?}, register: said}\n"
+UNKNOWN_RUN: dict[str, Any] = {"id": THIS_RUN, "requested_by": "ana", "reason": NO_REASON}
+BACK = LOCK.replace("register", "undo: {action: unlock-cell, with: {cells: '{{ locked.cells }}'}}, register")
+
+AGAIN = LOCK.replace("locked", "again").replace("name: lock", "name: again")
+
+
+async def preview(steps: str, run: dict[str, Any] | None = None) -> list[StepPreview]:
+    """What the steps would do on the station of the bench, where all cells are unlocked and on air."""
+    bench = PlaybookBench(steps)
+    store = InstantStore(bench.store)
+    planner = Planner(store, bench.group.devices, bench.clock, lambda *_: TARGET)
+    loaded = parse(HEAD + steps, "own.yaml", registry(), Report())
+    assert loaded is not None
+    previewer = Previewer(ActionServices(store, planner, FakeWebhook(), bench.clock), registry(), loaded.playbook)
+    return [*await previewer.steps(bench.group.network, STATION, None, {RUN: run or UNKNOWN_RUN})]
+
+
+@pytest.mark.parametrize(
+    ("steps", "undos"),
+    [
+        (LOOK + LOCK, ["", "the inverse of its change"]),
+        (LOCK + AGAIN, ["the inverse of its change", ""]),
+        (BACK, ["unlock-cell cells=L1: service comes back"]),
+        ("  - {name: lock, action: lock-cell, with: {cells: []}, undo: {action: restart-station}}\n", [""]),
+        ("  - {name: start, action: restart-station}\n", ["nothing takes it back"]),
+        (
+            "  - {name: start, action: restart-station, undo: {action: unlock-cell, with: {cells: all}}}\n",
+            ["unlock-cell cells=all"],
+        ),
+        (
+            "  - {name: lock, action: lock-cell, with: {cells: [L1]}, undo: {action: lock-cell, with: {cells: [Q]}}}\n",
+            ["lock-cell cells=Q would fail: S1 has no cell Q"],
+        ),
+        (
+            "  - {name: look, action: read-state, when: '{{ target.router }}', undo: {action: restart-station}}\n",
+            [""],
+        ),
+        (
+            ASK + "  - {name: lock, action: lock-cell, when: '{{ said.answer }}', with: {cells: [L1]}, undo: "
+            "{action: unlock-cell, with: {cells: ['{{ said.answer }}']}}}\n",
+            ["", "unlock-cell cells={{ said.answer }}, by what is known then"],
+        ),
+    ],
+)
+async def test_each_step_says_what_takes_it_back(steps: str, undos: list[str]) -> None:
+    found = await preview(steps)
+    assert len(found) == len(undos)
+    for one, undo in zip(found, undos, strict=True):
+        assert one.undo.startswith(undo) if undo else one.undo == "", one
+
+
+async def test_the_preview_of_an_undo_changes_nothing_for_later_steps() -> None:
+    locked, again = await preview(BACK + AGAIN)
+    assert (locked.says, again.says) == ("outage until unlocked", "nothing to change")
+
+
+async def test_nobody_is_said_to_have_answered() -> None:
+    asks = (
+        "  - {name: ask, action: ask-a-human, with: {text: Go on?, seconds: 60%s}, register: said, "
+        "checks: ['{{ output.answer == ''yes'' }}']}\n"
+        "  - {name: lock, action: lock-cell, when: '{{ said.answer == ''yes'' }}', with: {cells: [L1]}}\n"
+        "  - {name: look, action: read-state}\n"
+    )
+    for default, late in (("", "the step fails"), (", default: 'no'", "the answer is 'no'")):
+        asked, lock, look = await preview(asks % default)
+        assert asked.says == (
+            f"would ask: Go on? (yes or no); without an answer within 60 s {late}; "
+            "goes on if {{ output.answer == 'yes' }}"
+        )
+        assert lock.says == "depends on what an earlier step will find"
+        assert (lock.diff, look.says, asked.fails) == ((), "ok", False)
+
+
+async def test_the_run_has_an_id_and_a_reason_that_look_like_none_and_decide_nothing() -> None:
+    steps = (
+        "  - {name: ask, action: ask-a-human, with: {text: '{{ run.id }} of {{ run.requested_by }}'}}\n"
+        "  - {name: why, action: ask-a-human, with: {text: '{{ run.reason }}'}}\n"
+        "  - {name: odd, action: read-state, when: '{{ run.reason == ''CHG-1'' }}'}\n"
+        "  - {name: bare, action: read-state, when: '{{ run[''id''] == ''x'' }}'}\n"
+        "  - {name: hers, action: read-state, when: '{{ run.requested_by == ''ana'' }}'}\n"
+        "  - {name: checked, action: read-state, checks: ['{{ run.id != ''x'' or run.reason }}']}\n"
+    )
+    texts, why, odd, bare, hers, checked = await preview(steps)
+    assert "would ask: r-(this run) of ana (yes or no)" in texts.says
+    assert "would ask: (the run's reason) (" in why.says
+    depends = "depends on what is known once the run is accepted"
+    assert [odd.says, bare.says, hers.says, checked.says] == [depends, depends, "ok", "ok"]
+    assert len(THIS_RUN) == len("r-21748f9c95")
+    given = {"id": THIS_RUN, "requested_by": "ana", "reason": "CHG-1"}
+    _, why, odd, *_ = await preview(steps, given)
+    assert "would ask: CHG-1 (" in why.says
+    assert odd.says == "ok", "a reason that is given is known"
