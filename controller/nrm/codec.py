@@ -154,7 +154,7 @@ class _Reader:
                 self.entry(below, node, path)
             elif (leaf := spec.leaf_by_tag.get(tag)) is not None and leaf.beside:
                 self._leaf(leaf, node.text or "", path)
-            elif not spec.self_made and (leaf is None or not leaf.doubled):
+            elif (spec.holds_others or not spec.self_made) and (leaf is None or not leaf.doubled):
                 self.mark_unknown(path, node)
 
     def _nodes(self, spec: NodeSpec, nodes: Iterable[etree._Element], path: Path) -> None:

@@ -1,7 +1,8 @@
 """Fingerprints: whether anything changed that a change edits, or that its checks read.
 
 What a fingerprint covers is named by paths: the path of an entry covers it with all below it
-(an absent entry is covered too: it must stay absent), ``<entry>/<leaf>`` covers one leaf. Only
+(an absent entry is covered too: it must stay absent), ``<entry>/<leaf>`` covers one leaf. What a
+station makes itself inside a cell is not covered, but what anybody puts beside the root is. Only
 configuration counts, in its canonical form: a leaf at its default equals an absent one, and order
 counts in lists that are ordered by user only.
 """
@@ -98,7 +99,8 @@ def _extract(root: NodeSpec, tree: Tree, paths: tuple[Path, ...]) -> dict[Path, 
             leaves.setdefault(entry, set()).add(leaf)
     found: dict[Path, dict[LeafName, Value]] = {}
     for path, values in tree.items():
-        if path in entire or (path[: path.rindex("/")] in entire and not self_made(root, path)):
+        above = path[: path.rindex("/")]
+        if path in entire or (above in entire and (path.startswith(root.around) or not self_made(root, path))):
             entire.add(path)  # with all below it, which comes later in the tree
             found[path] = effective(root, path, values)
         elif path in leaves:

@@ -292,6 +292,11 @@ class NodeSpec:
     label: str = ""
 
     @property
+    def holds_others(self) -> bool:
+        """Whether it is made by anybody and holds what others put there, too (a network around, a station in it)."""
+        return self.self_made and any(below.external for below in self.children)
+
+    @property
     def is_cell(self) -> bool:
         """Whether an entry is a cell."""
         return self.role is NodeRole.CELL

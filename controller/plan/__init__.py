@@ -47,8 +47,8 @@ from controller.plan.maintenance import (
 from controller.plan.routers import nodes_behind, ranks_of, switch_router_change
 from controller.plan.rows import PlanRow, render_text
 from controller.plan.sharing import CellTenant, Ledgers, SharedCell, shared_cells
-from controller.plan.station import StationPlan, plan_station
-from controller.plan.undo import still_named, undo_change, undo_job
+from controller.plan.station import StationPlan, blocked, goes_along, plan_station
+from controller.plan.undo import inside, made_by, still_named, undo_change, undo_job
 
 __all__ = [
     "CYCLE_SECONDS",
@@ -68,6 +68,7 @@ __all__ = [
     "administrative_state_change",
     "adopted_nodes",
     "applied",
+    "blocked",
     "brought_to",
     "carried_nodes",
     "check_changes",
@@ -79,11 +80,14 @@ __all__ = [
     "cycle_change",
     "drift",
     "drifted_nodes",
+    "goes_along",
     "image_in",
+    "inside",
     "json_parts",
     "latest_first",
     "ledger_after",
     "ledger_nodes",
+    "made_by",
     "make_plan",
     "moved_change",
     "nodes_behind",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from controller.models.facts import Owners
 from controller.models.plan import Edit, Op
 from controller.models.run import LedgerEntry
+from controller.nrm.containers import others_in
 from controller.nrm.diff import Difference, LeafDifference, diff, plmn_part
 from controller.nrm.profiles import Rendered, broadcast_plmn, cell_of, leaf_of, share_parts
 from controller.nrm.schema import LeafRole, Mutability, NodeRole, NodeSpec, elsewhere, list_of, self_made, spec_of
@@ -27,7 +28,9 @@ class Edits:
         removes: Ledger nodes deleted, by owner.
         lost: Ledger paths that the edits end, or that are neither there nor wanted.
         orphans: Ledger nodes that nobody wants any more and whose removal was not named.
-        entangled: Of those, nodes whose removal was named but that hold nodes which must stay.
+        entangled: Of those, nodes whose removal was named but that hold nodes which must stay; with those of them that
+            are not ours.
+        along: Entries that go → what goes with them that is not ours, since the device made it for them.
         unknown: Nodes that are neither wanted nor in the ledger, topmost only.
         refused: Why the station can't be planned: what would be an operation of its own.
     """
@@ -39,7 +42,8 @@ class Edits:
     removes: Counter[str] = field(default_factory=Counter)
     lost: list[Path] = field(default_factory=list)
     orphans: dict[Path, Owners] = field(default_factory=dict)
-    entangled: list[Path] = field(default_factory=list)
+    entangled: dict[Path, tuple[Path, ...]] = field(default_factory=dict)
+    along: dict[Path, tuple[Path, ...]] = field(default_factory=dict)
     unknown: list[Path] = field(default_factory=list)
     refused: list[tuple[str, Path, str]] = field(default_factory=list)
 
@@ -160,7 +164,8 @@ class _Surplus:
             else:
                 self.found.orphans[path] = self.ledger[path].owners
                 if self._may_go(path):
-                    self.found.entangled.append(path)
+                    there = (*self.observed.tree, *self.observed.unknown)
+                    self.found.entangled[path] = others_in(path, there, self.ledger)
 
     def _vacant(self, difference: Difference) -> dict[str, Path]:
         """Lists with at most one entry that get a new one: list → the new entry."""
@@ -247,12 +252,16 @@ class _Surplus:
     def _is_self_made(self, path: Path) -> bool:
         return path not in self.ledger and self_made(self.root, path)
 
+    def _goes_along(self, path: Path) -> bool:
+        """Whether the device made it for an entry of ours, so that it can't be without that."""
+        return self._is_self_made(path) and not path.startswith(self.root.around)
+
     def _may_go(self, path: Path) -> bool:
         return path in self.ledger and all(owner in self.remove for owner in self.ledger[path].owners)
 
     def _holds_nothing_else(self, path: Path) -> bool:
         return (
-            all(self._may_go(below) or self._is_self_made(below) for below in self._below(path))
+            all(self._may_go(below) or self._goes_along(below) for below in self._below(path))
             and not any(is_below(node, path) for node in self.observed.unknown)
             and all(self._may_go(member) and self._holds_nothing_else(member) for member in self._members(path))
         )
@@ -280,6 +289,8 @@ class _Surplus:
 
     def _remove(self, path: Path) -> None:
         self._delete(path, self.ledger[path].owners)
+        if along := others_in(path, self.observed.tree, self.ledger):
+            self.found.along[path] = along
         for below in (one for one in self._below(path) if one in self.ledger):
             self.found.lost.append(below)
             self.found.removes.update(self.ledger[below].owners)

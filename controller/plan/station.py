@@ -361,7 +361,8 @@ def _below(tree: Tree, tops: Iterable[Path]) -> set[Path]:
 
 
 def _unknown_nodes(station: str, root: NodeSpec, observed: Observed, edits: Edits) -> Iterator[Finding]:
-    names = [entry_name(root, path) for path in edits.unknown] + list(observed.unknown)
+    around = (path for path in observed.unknown if not path.startswith(root.around))
+    names = [*(entry_name(root, path) for path in edits.unknown), *around]
     if names:
         message = f"{station} has {nodes(len(names), 'unknown ')}, left alone: {first_names(names)}"
         yield Finding("unknown-node", Severity.INFO, message, station)
@@ -380,10 +381,41 @@ def _orphans(station: str, root: NodeSpec, edits: Edits) -> Iterator[Finding]:
             f"(an agreement ended, or rows vanished); nothing was removed: {first_names(names)}"
         )
         yield Finding("orphan", Severity.WARNING, message, station, tenant=owner)
-    for path in edits.entangled:
+    for path, others in edits.entangled.items():
         owner = ", ".join(edits.orphans[path])
-        message = f"{station}: {entry_name(root, path)} was not removed, since it holds nodes that have to stay"
-        yield Finding("removal-blocked", Severity.WARNING, message, station, cell_of(path), owner)
+        yield blocked(station, root, path, others, owner)
+    for path, along in edits.along.items():
+        yield goes_along(station, root, path, along)
+
+
+def blocked(station: str, root: NodeSpec, path: Path, others: Sequence[Path], owner: str) -> Finding:
+    """An entry of ours that stays because of what is in it, or names it.
+
+    Args:
+        station: The station.
+        root: Its schema.
+        path: The entry.
+        others: Nodes in it that are not ours.
+        owner: Its owners, in words.
+    """
+    holds = "nodes that have to stay"
+    if others:
+        names = first_names([_name_in_words(root, one) for one in others])
+        holds = f"{nodes(len(others))} that {'are' if len(others) > 1 else 'is'} not ours: {names}"
+    message = f"{station}: {entry_name(root, path)} was not removed, since it holds {holds}"
+    return Finding("removal-blocked", Severity.WARNING, message, station, cell_of(path), owner)
+
+
+def _name_in_words(root: NodeSpec, path: Path) -> str:
+    """An entry, or a node that the profile does not know, which need not have a key."""
+    return entry_name(root, path) if path.endswith("]") else path.rpartition("/")[2]
+
+
+def goes_along(station: str, root: NodeSpec, path: Path, along: Sequence[Path]) -> Finding:
+    """What is not ours and goes with an entry of ours, since the station made it for that entry."""
+    names = first_names([entry_name(root, one) for one in along])
+    message = f"{station}: with {entry_name(root, path)} go {nodes(len(along))} inside it that are not ours: {names}"
+    return Finding("goes-along", Severity.WARNING, message, station, cell_of(path))
 
 
 def _holds(station: str, options: PlanOptions) -> Iterator[Finding]:

@@ -3,27 +3,49 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from controller.models.errors import ConflictError, DeviceRefusedError
 from controller.models.plan import Change, Edit, Op, Phase, PhaseKind, WaitFor
 from controller.models.run import LedgerBefore, LedgerEntry
 from controller.nrm.apply import apply_edits
+from controller.nrm.containers import others_in, sparing
 from controller.nrm.fingerprint import fingerprint
 from controller.nrm.inverse import invert
 from controller.nrm.profiles import administrative_leaf, administrative_state, root_spec
-from controller.nrm.schema import NodeSpec, elsewhere, lent, spec_of
+from controller.nrm.schema import NodeSpec, elsewhere, lent, self_made, spec_of
 from controller.nrm.tree import Observed, Path, Tree, name_of
 from controller.plan.phases import link_waits, outage_of, ready_waits
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """Nodes that are not ours inside of what goes.
+
+    Attributes:
+        along: Entries that go → what the station made in them, which goes with them.
+        held: What somebody else put there.
+    """
+
+    along: dict[Path, tuple[Path, ...]]
+    held: tuple[Path, ...]
+
 
 _OPPOSITE = {PhaseKind.LOCK: PhaseKind.UNLOCK, PhaseKind.UNLOCK: PhaseKind.LOCK, PhaseKind.EDIT: PhaseKind.EDIT}
 
 
-def undo_change(profiles: tuple[str, ...], change: Change, observed: Observed) -> Change:
+def undo_change(profiles: tuple[str, ...], change: Change, observed: Observed, ours: Collection[Path] = ()) -> Change:
     """The change that takes ``change`` back on a station that carries it.
 
-    The ledger is not in it: a change that is taken back never entered it.
+    The ledger is not in it: a change that is taken back never entered it. What others put into entries beside the
+    managed element that the change made stays, and so do these.
+
+    Args:
+        profiles: The station's profiles.
+        change: What was done.
+        observed: The station as it is.
+        ours: Entries there that are ours, beside those that the change made.
 
     Raises:
         ConflictError: The station no longer carries what the change left there.
@@ -31,16 +53,18 @@ def undo_change(profiles: tuple[str, ...], change: Change, observed: Observed) -
     root = root_spec(profiles)
     tree: Tree = observed.tree
     phases = []
+    ours = {*ours, *made_by(change)}
     try:
         for done in reversed(change.phases):
-            back = invert(root, tree, done.inverse, {})
-            tree = apply_edits(root, tree, done.inverse)
+            edits = sparing(root, done.inverse, tree, observed.unknown, ours)
+            back = invert(root, tree, edits, {})
+            tree = apply_edits(root, tree, edits)
             # Removed links, which new ones replaced, are up again before the new ones go.
             links = (
                 link_waits(root, done.inverse) if any(wait.kind == "link-up" for wait in _before(change, done)) else ()
             )
             wait = (*_waits(root, done.inverse), *links, *ready_waits(root, done.inverse))
-            phases.append(Phase(kind=_OPPOSITE[done.kind], edits=done.inverse, inverse=back, wait=wait))
+            phases.append(Phase(kind=_OPPOSITE[done.kind], edits=edits, inverse=back, wait=wait))
     except DeviceRefusedError as error:
         raise ConflictError(f"{change.station} was changed since: {error.message}") from error
     return Change(
@@ -77,7 +101,7 @@ def undo_job(
     root = root_spec(profiles)
     seen, parts = observed, []
     for change in reversed(changes):
-        parts.append(undo_change(profiles, change, seen))
+        parts.append(undo_change(profiles, change, seen, ledger))
         tree = seen.tree
         for phase in parts[-1].phases:
             tree = apply_edits(root, tree, phase.edits)
@@ -101,9 +125,37 @@ def undo_job(
         fingerprint=fingerprint(root, observed.tree, paths),
         checks=tuple(checks),
         gained=tuple(entry.node for entry in before.entries),
-        lost=tuple(path for path in before.absent if path in ledger),
+        lost=tuple(path for path in before.absent if path in ledger and not stays_around(root, path, seen.tree)),
         removes=dict(sorted(removes.items())),
     )
+
+
+def made_by(change: Change) -> set[Path]:
+    """Entries that a change creates."""
+    return {edit.path for phase in change.phases for edit in phase.edits if edit.op is Op.CREATE}
+
+
+def stays_around(root: NodeSpec, path: Path, after: Tree) -> bool:
+    """Whether an entry that was to go beside the root is there all the same, since others put something into it."""
+    return path.startswith(root.around) and path in after
+
+
+def inside(profiles: tuple[str, ...], change: Change, observed: Observed, ours: Collection[Path]) -> Inside:
+    """What of others is inside of what a change takes away."""
+    root = root_spec(profiles)
+    goes, held = {}, []
+    for edit in (edit for phase in change.phases for edit in phase.edits if edit.op is Op.DELETE):
+        others = others_in(edit.path, (*observed.tree, *observed.unknown), ours)
+        along = tuple(one for one in others if one in observed.tree and self_made(root, one))
+        if along:
+            goes[edit.path] = along
+        held += [one for one in others if one not in along and not _comes_with_device(root, one)]
+    return Inside(goes, tuple(held))
+
+
+def _comes_with_device(root: NodeSpec, path: Path) -> bool:
+    spec = spec_of(root, path)
+    return spec is not None and (bool(spec.given) or spec.footing)
 
 
 def still_named(profiles: tuple[str, ...], change: Change, tree: Tree) -> list[Path]:

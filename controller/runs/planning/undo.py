@@ -12,6 +12,7 @@ from controller.models.many import first_names, lines_of
 from controller.models.network import Network
 from controller.models.plan import Change, Plan
 from controller.models.run import LedgerEntry, Outcome, Run
+from controller.nrm.containers import others_in
 from controller.nrm.profiles import root_spec
 from controller.nrm.profiles.pool import NAMESPACE
 from controller.nrm.schema import NodeSpec
@@ -20,8 +21,12 @@ from controller.plan import (
     Draft,
     StationPlan,
     StationView,
+    blocked,
     brought_to,
     check_removals,
+    goes_along,
+    inside,
+    made_by,
     pools_of,
     still_named,
     undo_job,
@@ -253,7 +258,21 @@ def _taken_back(
         return StationPlan(reason=error.message)
     if named := still_named(profiles, change, observed.tree):
         return StationPlan(reason=f"entries of somebody else name what it would take away: {_names(named)}")
-    return StationPlan(change=change)
+    root, ours = root_spec(profiles), {*ledger, *(path for done in ended.changes for path in made_by(done))}
+    others = inside(profiles, change, observed, ours)
+    if others.held:
+        count = f"{len(others.held)} nodes of somebody else are" if len(others.held) > 1 else "somebody else's node is"
+        return StationPlan(reason=f"{count} inside of what it would take away: {_names(others.held)}")
+    kept = [path for path in ended.before.absent if path in ledger and path not in change.lost]
+    there = (*observed.tree, *observed.unknown)
+    findings = (
+        *(
+            blocked(ended.station, root, path, others_in(path, there, ours), ", ".join(ledger[path].owners))
+            for path in kept
+        ),
+        *(goes_along(ended.station, root, path, along) for path, along in others.along.items()),
+    )
+    return StationPlan(change=change, findings=findings)
 
 
 def _overlaps(root: NodeSpec, ended: EndedJob, later: Sequence[EndedJob]) -> Iterator[tuple[EndedJob, str]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from controller.models.many import first_names
 from controller.models.plan import Change, Edit, LedgerNode, Op, Phase
 from controller.nrm.apply import siblings
+from controller.nrm.containers import others_in
 from controller.nrm.diff import effective, settled
 from controller.nrm.schema import NodeSpec, spec_of
 from controller.nrm.tree import LeafName, Leaves, Observed, Path, Tree, Value, is_below
@@ -44,7 +45,7 @@ class Effects:
         return self._holds(tree, 0)
 
     def _holds(self, tree: Tree, side: int) -> bool:
-        if any((path in tree) is not pair[side] for path, pair in self.exists.items()):
+        if any((path in tree) is not pair[side] for path, pair in self.exists.items() if not self._spared(path, tree)):
             return False
         if any(path in tree and (siblings(tree, path)[0] == path) is not pair[side] for path, pair in self.moved):
             return False
@@ -52,6 +53,15 @@ class Effects:
             self._leaves_hold(path, {leaf: pair[side] for leaf, pair in pairs.items()}, tree)
             for path, pairs in self.leaves.items()
             if self.exists.get(path, (True, True))[side]
+        )
+
+    def _spared(self, path: Path, tree: Tree) -> bool:
+        """Whether an entry that these edits created could not go again, since others put something into it."""
+        return (
+            path in tree
+            and path.startswith(self.root.around)
+            and self.exists[path] == (False, True)
+            and bool(others_in(path, tree, self.exists))
         )
 
     @property

@@ -22,6 +22,7 @@ from controller.models.run import Outcome, RunState
 from controller.models.sharing import ActionClass, Consent
 from controller.nrm import namespaces as ns
 from controller.nrm.tree import class_of
+from controller.plan.maintenance import removal_plan
 from controller.ports.devices import DeviceTarget
 from controller.runs.planning.undo import undo_plan
 from controller.store import open_store
@@ -48,11 +49,21 @@ class Server:
     login: dict[str, Any]
     patience: int
 
-    def configuration(self) -> dict[str, str]:
-        """What a plain client gets of each top-level node of the 3GPP modules, in canonical XML."""
+    def _connect(self) -> manager.Manager:
         where = {"host": self.target.address, "port": self.target.port, "username": self.target.username}
         options = {"hostkey_verify": False, "look_for_keys": False, "allow_agent": False, "timeout": 20}
-        with manager.connect(**where, **options, **self.login) as session:
+        return manager.connect(**where, **options, **self.login)
+
+    def edit(self, content: str) -> None:
+        """Edit it with a plain client, as an element manager or a rigger does."""
+        with self._connect() as session, session.locked("candidate"):
+            session.discard_changes()
+            session.edit_config(f"<config xmlns='{ns.NETCONF}'>{content}</config>", target="candidate")
+            session.commit()
+
+    def configuration(self) -> dict[str, str]:
+        """What a plain client gets of each top-level node of the 3GPP modules, in canonical XML."""
+        with self._connect() as session:
             data = session.get_config("running").data_ele
         ours = [node for node in data if (etree.QName(node).namespace or "").startswith("urn:3gpp:")]
         return {etree.QName(node).localname: etree.tostring(node, method="c14n").decode() for node in ours}
@@ -109,6 +120,79 @@ async def test_a_bring_up_that_is_undone_leaves_nothing_and_comes_again(server: 
 
         await _bring_up(system, network, server.patience)
         assert await asyncio.to_thread(server.configuration) == carried
+    finally:
+        await system.close()
+
+
+#: What an element manager puts into the network that Minka made, and into one of Minka's base stations there.
+_FIELDS = (
+    f'<NRNetwork xmlns="{ns.NR_NETWORK}"><id>minka</id>'
+    f'<NRFrequency xmlns="{ns.NR_FREQUENCY}"><id>field</id><attributes>'
+    "<priorityLabel>1</priorityLabel><absoluteFrequencySSB>630048</absoluteFrequencySSB><sSBSubCarrierSpacing>30</sSBSubCarrierSpacing>"
+    "</attributes></NRFrequency>"
+    f'<ExternalGNBCUCPFunction xmlns="{ns.EXTERNAL_GNBCUCP_FUNCTION}"><id>%(gnb)s</id>'
+    f'<ExternalNRCellCU xmlns="{ns.EXTERNAL_NR_CELL_CU}"><id>field</id><attributes>'
+    "<priorityLabel>1</priorityLabel><cellLocalId>77</cellLocalId><nRPCI>5</nRPCI>"
+    "<pLMNIdList><mcc>716</mcc><mnc>06</mnc></pLMNIdList>"
+    "<nRFrequencyRef>NRNetwork=minka,NRFrequency=field</nRFrequencyRef>"
+    "</attributes></ExternalNRCellCU></ExternalGNBCUCPFunction></NRNetwork>"
+)
+_FIELDS_GO = (
+    f'<NRNetwork xmlns="{ns.NR_NETWORK}" xmlns:nc="{ns.NETCONF}"><id>minka</id>'
+    f'<NRFrequency xmlns="{ns.NR_FREQUENCY}" nc:operation="delete"><id>field</id></NRFrequency>'
+    f'<ExternalGNBCUCPFunction xmlns="{ns.EXTERNAL_GNBCUCP_FUNCTION}"><id>%(gnb)s</id>'
+    f'<ExternalNRCellCU xmlns="{ns.EXTERNAL_NR_CELL_CU}" nc:operation="delete"><id>field</id></ExternalNRCellCU>'
+    "</ExternalGNBCUCPFunction></NRNetwork>"
+)
+
+
+def entries(configuration: dict[str, str]) -> dict[tuple[str, str], str]:
+    """The entries in NRNetwork, by class and id, each as a plain client got it, without those inside of it."""
+    found = {}
+    for entry in etree.fromstring(configuration["NRNetwork"]).iter():
+        name = etree.QName(entry).localname
+        if (key := entry.findtext(f"{{{etree.QName(entry).namespace}}}id")) is not None:
+            attributes = [one for one in entry if etree.QName(one).localname == "attributes"]
+            found[name, key] = "".join(etree.tostring(one, method="c14n").decode() for one in attributes)
+    return found
+
+
+async def test_what_the_field_put_into_containers_of_ours_stays_as_it_is(server: Server, tmp_path: Path) -> None:
+    """Another client adds to NRNetwork and to a base station in it, between the run and its undoing."""
+    system = LocalSystem(open_store(f"sqlite:///{tmp_path / 'record.sqlite3'}"))
+    try:
+        network = agreed(network_at(server.target, tmp_path))
+        up = await _bring_up(system, network, server.patience)
+        ours = entries(await asyncio.to_thread(server.configuration))
+        (gnb, *_) = [key for name, key in ours if name == "ExternalGNBCUCPFunction"]
+        await asyncio.to_thread(server.edit, _FIELDS % {"gnb": gnb})
+        both = entries(await asyncio.to_thread(server.configuration))
+        fields = {key: both[key] for key in both.keys() - ours.keys()}
+        assert fields.keys() == {("NRFrequency", "field"), ("ExternalNRCellCU", "field")}
+
+        named = owned(system)
+        kept = {("NRNetwork", "minka"), ("ExternalGNBCUCPFunction", gnb)}
+        undo = await undo_plan(system.planner, up, {**named, "host": named["host"] - len(kept)}, "ana")
+        told = [one.message for one in undo.findings if one.code == "removal-blocked"]
+        assert len(told) == len(kept)
+        assert all("not ours" in one and "external cell field" in one for one in told)
+        state, job = await system.apply(undo, patience=server.patience)
+        assert (state, job.outcome) == (RunState.SUCCEEDED, Outcome.SUCCEEDED), job.detail
+        left = await asyncio.to_thread(server.configuration)
+        assert left.keys() == {"NRNetwork"}
+        after = entries(left)
+        assert after.keys() == fields.keys() | kept
+        assert {key: after[key] for key in fields} == fields
+        assert sum(owned(system).values()) == len(kept), "what stays of ours stays on record"
+
+        # Once the field's are gone, ours go by name.
+        await asyncio.to_thread(server.edit, _FIELDS_GO % {"gnb": gnb})
+        ledger = system.store.ledger.find([STATION])[STATION]
+        seen = await system.planner.read(network, STATION)
+        made = removal_plan(STATION, server.target.profiles, seen, ledger)
+        assert made.change is not None
+        (edit,) = [edit for phase in made.change.phases for edit in phase.edits]
+        assert edit.path == "/NRNetwork[minka]"
     finally:
         await system.close()
 

@@ -115,6 +115,19 @@ def test_a_list_of_alarms_is_configuration_and_its_records_are_not() -> None:
     assert decode(ROOT, data.replace("UNLOCKED", "LOCKED").encode(), STATION).records is None
 
 
+def test_objects_of_other_classes_around_the_station_are_listed_and_their_attributes_are_not() -> None:
+    data = f"""
+      <data><EUtraNetwork xmlns="{ns.EUTRA_NETWORK}"><id>minka</id><attributes><vendors>1</vendors></attributes>
+        <EUtranFrequency xmlns="urn:v"><id xmlns="urn:v">1800</id></EUtranFrequency>
+        <ExternalENBFunction xmlns="{ns.EXTERNAL_ENB_FUNCTION}"><id>X</id><attributes><more>1</more></attributes>
+          <ExternalPlant xmlns="urn:v"/></ExternalENBFunction></EUtraNetwork></data>"""
+    observed = decode(ROOT, data.encode(), STATION)
+    network = "/EUtraNetwork[minka]"
+    assert len(observed.unknown) == 2
+    assert all(path.startswith(network) for path in observed.unknown)
+    assert [path.rpartition("}")[2] for path in observed.unknown] == ["EUtranFrequency[1800]", "ExternalPlant"]
+
+
 def test_configuration_and_state_are_distinguished() -> None:
     observed = decode(
         ROOT,

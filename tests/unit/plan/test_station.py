@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from controller.models.network import ActionClass, Network
 from controller.models.outage import NO_OUTAGE, Outage
 from controller.models.plan import Change, Edit, Op, PhaseKind, Plan
-from controller.models.run import LedgerEntry
+from controller.models.run import LedgerBefore, LedgerEntry, Outcome
 from controller.nrm.apply import apply_edits, siblings
 from controller.nrm.fingerprint import differences, matches
 from controller.nrm.profiles import is_reserved, root_spec
@@ -22,7 +23,9 @@ from controller.plan.maintenance import removal_plan
 from controller.plan.phases import LINK_SECONDS, RESTART_SECONDS, Locks, outage_seconds
 from controller.plan.rows import entry_name
 from controller.plan.undo import undo_change
+from controller.ports.store import EndedJob
 from controller.runs.approval.consent import effect_of
+from controller.runs.planning.undo import undo_station
 from controller.runs.transaction.effects import effects
 from tests.unit.plan.samples import (
     FREELY,
@@ -697,6 +700,7 @@ EXTERNAL_ENB = f"{LTE_NETWORK}/ExternalENBFunction[S2]"
 EXTERNAL_LTE = f"{EXTERNAL_ENB}/ExternalEUtranCellFDD[L1]"
 EXTERNAL_GNB = f"{NR_NETWORK}/ExternalGNBCUCPFunction[S2]"
 EXTERNAL_NR = f"{EXTERNAL_GNB}/ExternalNRCellCU[N1]"
+SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 #: What S1 gets to know of S2.
 AROUND = {NR_NETWORK, FREQUENCY, LTE_NETWORK, EXTERNAL_ENB, EXTERNAL_LTE, EXTERNAL_GNB, EXTERNAL_NR}
 #: Where a relation to a frequency starts: idle users stay where they are.
@@ -993,6 +997,71 @@ def test_an_external_cell_stays_while_a_relation_that_anr_made_names_it() -> Non
     emptied = apply(TWO, all_of_it, before).observed
     assert emptied
     assert emptied.tree.keys() == {"/ManagedElement[S1]"}
+
+
+#: What somebody else put into what we made around the station: an entry, one deeper down, and one of a class that
+#: the profile does not know.
+PUT: dict[Path, Leaves | None] = {
+    f"{NR_NETWORK}/NRFrequency[field]": {"absoluteFrequencySSB": "630048"},
+    f"{EXTERNAL_ENB}/ExternalEUtranCellFDD[field]": {"cellLocalId": "7", "pci": "9"},
+}
+UNKNOWN = f"{LTE_NETWORK}/{{urn:vendor}}EUtranFrequency[1800]"
+UNKNOWN_IN_WORDS = "{urn:vendor}EUtranFrequency 1800"
+HOLDS = "was not removed, since it holds"
+
+
+@pytest.mark.parametrize("by_undo", [False, True], ids=["by its plan", "by undo"])
+def test_what_others_put_into_our_containers_stays_and_they_with_it(by_undo: bool) -> None:
+    net = network(neighbours=LISTED)
+    came = only_change(plan(net, {"S1": view(TWO, edit=FOUND)}))
+    carried = apply(net, came, view(TWO, edit=FOUND))
+    assert carried.observed
+    there: dict[Path, Leaves] = {**carried.observed.tree, **{path: leaves or {} for path, leaves in PUT.items()}}
+    seen = replace(carried.observed, tree=there, unknown=(UNKNOWN,))
+    before = replace(carried, observed=seen)
+    if by_undo:
+        done = EndedJob("r-1", "apply", "person", "j", "S1", SINCE, Outcome.SUCCEEDED, (came,), _absent(net), "")
+        made = undo_station(PROFILES, done, (), before)
+        assert made.change is not None, made.reason
+        change, findings = made.change, made.findings
+    else:
+        orphans = plan(TWO, {"S1": before}).orphans
+        assert orphans is not None
+        assert orphans.remove == {"host": 7}, "what it tells to name is accepted"
+        found = plan(TWO, {"S1": before}, replace(FREELY, remove={"host": 7}))
+        change, findings = only_change(found), found.findings
+    after = apply(TWO, change, before)
+    assert after.observed
+    kept = {NR_NETWORK, LTE_NETWORK, EXTERNAL_ENB}
+    around = {path for path in after.observed.tree if path.startswith(("/NRNetwork", "/EUtraNetwork"))}
+    assert around == {*PUT, *kept}
+    assert all(after.observed.tree[path] == leaves for path, leaves in PUT.items())
+    assert kept <= after.ledger.keys(), "they stay ours, so that they go once they are empty"
+    assert change.removes == {"host": 7}
+    told = sorted(one.message for one in findings if one.code == "removal-blocked")
+    assert told == [
+        f"S1: LTE network around it minka {HOLDS} 2 nodes that are not ours: external cell field, {UNKNOWN_IN_WORDS}",
+        f"S1: NR network around it minka {HOLDS} 1 node that is not ours: frequency field",
+        f"S1: external eNB S2 {HOLDS} 1 node that is not ours: external cell field",
+    ]
+    # Somebody adds one more after the plan was made: it is not carried out.
+    more = {**seen.tree, f"{EXTERNAL_GNB}/ExternalNRCellCU[late]": {}}
+    assert matches(root_spec(PROFILES), seen.tree, change.fingerprint)
+    assert not matches(root_spec(PROFILES), more, change.fingerprint)
+
+
+def _absent(net: Network) -> LedgerBefore:
+    return LedgerBefore(absent=tuple(path for path in ledger(net) if path not in ledger(TWO)))
+
+
+def test_what_the_station_made_inside_a_cell_goes_with_it_and_is_named_and_counted() -> None:
+    anr = {f"{CU_CELL}/NRCellRelation[{number}]": {"adjacentNRCellRef": "X"} for number in (17, 18)}
+    before = view(TWO, edit={**anr})
+    assert before.observed
+    gone = removal_plan("S1", PROFILES, before.observed, before.ledger)
+    (told,) = [one.message for one in gone.findings if one.code == "goes-along"]
+    assert "2 nodes inside it that are not ours: " in told
+    assert told.endswith("neighbour relation 17, neighbour relation 18")
 
 
 def test_a_neighbour_with_another_pci_is_known_by_it_live() -> None:

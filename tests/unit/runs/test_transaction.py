@@ -11,8 +11,10 @@ from controller.models.alarm import ActiveAlarm, PerceivedSeverity
 from controller.models.plan import Edit, Op
 from controller.models.run import JournalStep, Outcome, Strategy
 from controller.ports.fake_devices import RUNNING_ONLY, SAFE, Fault, FaultKind
+from tests.unit.plan import samples
 from tests.unit.plan.samples import LTE_CELL
-from tests.unit.runs.transaction_bench import QUICK, UNSAFE, Scenario, TransactionBench, add_tenant, retune
+from tests.unit.plan.test_station import EXTERNAL_GNB, LISTED, NR_NETWORK
+from tests.unit.runs.transaction_bench import QUICK, STATION, UNSAFE, Scenario, TransactionBench, add_tenant, retune
 
 #: Somebody else changes the identity of the cell that the plan works on.
 FOREIGN = (Edit(op=Op.MERGE, path=LTE_CELL, before={"pci": "1"}, after={"pci": "99"}, owners=("host",)),)
@@ -381,3 +383,23 @@ async def test_a_wall_clock_that_is_set_back_extends_no_timer() -> None:
     assert asked
     assert asked[0] <= 60
     bench.clock._start += timedelta(hours=1)
+
+
+async def test_what_others_put_into_our_containers_survives_the_stored_inverse() -> None:
+    """The station reverts nothing by itself, so Minka deletes what it made there, and no more than that."""
+    old, new = samples.network(), samples.network(("alfa", "beta", "gamma"), neighbours=LISTED)
+    made = samples.plan(new, {STATION: samples.view(old)}, samples.FREELY)
+    bench = TransactionBench(Scenario(samples.carrying(old), made, UNSAFE), QUICK)
+    bench.break_link()
+    theirs = Edit(op=Op.CREATE, path=f"{EXTERNAL_GNB}/ExternalNRCellCU[field]", after={"nRPCI": "7"}, owners=())
+
+    def put() -> None:
+        if EXTERNAL_GNB in bench.device.running and theirs.path not in bench.device.running:
+            bench.device.foreign_edit([theirs])
+
+    bench.device.faults += [Fault("read", None, put, skip) for skip in range(9)]
+    result = await bench.work()
+    assert result.outcome is Outcome.ROLLED_BACK, result.detail
+    kept = {NR_NETWORK, EXTERNAL_GNB, theirs.path}
+    assert bench.device.running.keys() - bench.scenario.before.tree.keys() == kept
+    assert bench.device.running[theirs.path] == {"nRPCI": "7"}

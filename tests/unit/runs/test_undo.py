@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from controller.models.plan import Change, Edit, Fingerprint, Op, Phase, PhaseKind
-from controller.models.run import LedgerBefore, Outcome, Strategy
+from controller.models.run import LedgerBefore, LedgerEntry, Outcome, Strategy
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Leaves, Observed
 from controller.plan import StationView
@@ -120,6 +121,35 @@ def test_an_entry_that_was_made_holds_all_below_it() -> None:
 )
 def test_stations_that_are_not_as_the_job_left_them_say_why(seen: StationView | None, reason: str) -> None:
     assert undo_station(PROFILES, ended(1, TAC), (), seen).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("put", "unknown", "reason"),
+    [
+        ({}, (), ""),
+        # The station makes its neighbour relations itself, and they can't be without their cell.
+        ({f"{CELL}/EUtranRelation[17]": {}}, (), ""),
+        ({f"{CELL}/plmnIdList[716,15]": {}}, (), "somebody else's node is inside of what it would take away: "),
+        ({}, (f"{CELL}/{{urn:v}}x",), "somebody else's node is inside of what it would take away: "),
+        (
+            {f"{CELL}/plmnIdList[716,15]": {}, f"{CELL}/plmnIdList[716,16]": {}},
+            (),
+            "2 nodes of somebody else are inside of what it would take away: ",
+        ),
+    ],
+)
+def test_nothing_of_others_goes_unnamed_with_what_a_run_made(
+    put: dict[str, Leaves], unknown: tuple[str, ...], reason: str
+) -> None:
+    made = ended(1, Edit(op=Op.CREATE, path=CELL, after={"tac": "2"}, owners=("a",)), ledger=(CELL,))
+    seen = view(tac="2")
+    assert seen.observed is not None
+    entry = LedgerEntry(station="A", path=CELL, owners=("a",), leaves={"tac": "2"})
+    there = replace(seen, observed=Observed({**seen.observed.tree, **put}, unknown=unknown), ledger={CELL: entry})
+    found = undo_station(PROFILES, made, (), there)
+    assert found.reason.startswith(reason) if reason else found.reason == ""
+    told = [one.message for one in found.findings if one.code == "goes-along"]
+    assert [("1 node inside it" in one) for one in told] == ([True] if put and not reason else [])
 
 
 def test_stages_are_cut_apart_and_units_are_not() -> None:

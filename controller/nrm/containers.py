@@ -1,0 +1,58 @@
+"""What others put into entries of ours: it stays when ours go.
+
+That rule is about what stands beside the managed element (NRNetwork, EUtraNetwork, and the external base stations in
+them): they describe what is elsewhere, and whoever adds to them need not be the one who made them. What a station makes
+itself inside a cell, as its neighbour relations, can't be without the cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+
+from controller.models.plan import Edit, Op
+from controller.nrm.schema import NodeSpec
+from controller.nrm.tree import Path, Tree, is_below, parent
+
+
+def others_in(path: Path, there: Iterable[Path], ours: Collection[Path]) -> tuple[Path, ...]:
+    """Nodes inside of an entry that are not ours, in their order.
+
+    Args:
+        path: The entry.
+        there: All that the device has: entries, and nodes that the profile does not know.
+        ours: Entries that we made.
+    """
+    return tuple(one for one in there if one != path and is_below(one, path) and one not in ours)
+
+
+def sparing(
+    root: NodeSpec, edits: Iterable[Edit], tree: Tree, unknown: Collection[str], ours: Collection[Path]
+) -> tuple[Edit, ...]:
+    """The edits, with deletes beside the root that leave what others put there, and what it stands in.
+
+    Args:
+        root: Schema of the device.
+        edits: The edits.
+        tree: What the device carries before them.
+        unknown: Nodes there that the profile does not know.
+        ours: Entries that we made.
+    """
+    found: list[Edit] = []
+    for edit in edits:
+        spare = edit.op is Op.DELETE and edit.path.startswith(root.around)
+        others = others_in(edit.path, (*tree, *unknown), ours) if spare else ()
+        found.extend(_without(edit, others, tree, ours) if others else (edit,))
+    return tuple(found)
+
+
+def _without(edit: Edit, others: Collection[Path], tree: Tree, ours: Collection[Path]) -> Iterator[Edit]:
+    """Deletes of what is ours in an entry, but for what others stand in; the topmost entries only."""
+    inside = [path for path in tree if is_below(path, edit.path) and (path in ours or path == edit.path)]
+    stays = {path for path in inside if any(is_below(one, path) for one in others)}
+    gone: set[Path] = set()
+    for path in inside:
+        if path in stays:
+            continue
+        if parent(path) not in gone:
+            yield Edit(op=Op.DELETE, path=path, before=dict(tree[path]), owners=edit.owners)
+        gone.add(path)
