@@ -80,11 +80,11 @@ def up(
         need_simulators()
     settings, clock = environment(), SystemClock()
     os.environ["MINKA_DATABASE_URL"] = settings.database  # for the processes, which never choose one themselves
+    make_private(settings.home)
+    claim = _claim(settings.home)  # at once, so that `minka wait` sees that it began
     _need_port(settings.api_host, settings.api_port, "the API", "set MINKA_API_PORT")
     if sim_network is not None:
         _need_port(*_address(sim_control), "the simulators' control interface", "say --sim-control HOST:PORT")
-    make_private(settings.home)
-    claim = _claim(settings.home)
     set_up_logs("console", "up")
     # Once, before the processes start: the upgrade of the database, and the token.
     store = open_record(settings, clock)
@@ -129,7 +129,8 @@ def wait(
 
     settings, clock = environment(), SystemClock()
     home = settings.home
-    end = clock.monotonic() + timeout
+    end, began = clock.monotonic() + timeout, _claimant(home)
+    seen = False
     while True:
         try:
             text = (home / _NOTE).read_text(encoding="utf-8")
@@ -142,6 +143,10 @@ def wait(
                 for line in text.splitlines():
                     out.print(line)
             return
+        claimed = _is_claimed(home)
+        if not claimed and (seen or _claimant(home) != began):
+            raise CliError(f"Minka in {home} has ended before it was up; see {home / 'logs'}", FAILED)
+        seen = claimed
         if clock.monotonic() > end:
             running = "it is still starting" if _is_claimed(home) else "nobody started it"
             raise CliError(f"Minka in {home} is not up after {timeout:g} s: {running}; see {home / 'logs'}", FAILED)
@@ -174,7 +179,18 @@ def _claim(home: Path) -> IO[str]:
         raise CliError(
             f"another `minka up` works in {home}: stop it, or set MINKA_HOME to a folder of its own", FAILED
         ) from error
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n")
+    file.flush()
     return file
+
+
+def _claimant(home: Path) -> str:
+    """The process that claimed a folder last, whether or not it still runs; empty if none did."""
+    try:
+        return (home / "up.lock").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
 
 
 def _is_claimed(home: Path) -> bool:

@@ -27,6 +27,8 @@ _Facets = dict[str, set[str]]
 LONGEST, MOST = 500, 20
 #: Values of a key up to which all are named if none is similar.
 _FEW = 8
+#: What no id, band or pattern has.
+_ODD = re.compile(r"[\s=;&()'\"<>{}+]")
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,11 @@ def parse_selector(selector: str) -> tuple[Condition, ...]:
         if key not in _FACETS:
             hint = suggest(key, _FACETS) or f"keys are {', '.join(_FACETS)}"
             raise InputError(f"selector {selector!r}: no such key: {key!r}; {hint}")
+        if odd := next((value for value in patterns if _ODD.search(value)), ""):
+            raise InputError(
+                f"selector {selector!r}: {odd!r} has {_ODD.search(odd)[0]!r} in it, which no name has: "  # type: ignore[index]
+                "conditions are joined by commas, values by |, as in region=cusco|puno,rat=NR"
+            )
         if not all(patterns):
             raise InputError(
                 f"selector {selector!r}: a value is missing in {text.strip()!r}; as in region=cusco,rat=NR"

@@ -71,7 +71,9 @@ class Message(Noun):
     text: str = Field(max_length=4000, description="The message.")
     via: Literal["webhook", "e-mail", "syslog"] = Field(default="webhook", description="The channel.")
     to: tuple[EmailAddress, ...] = Field(
-        default=(), max_length=50, description="Recipients of e-mail; empty for those of `MINKA_MAIL_TO`."
+        default=(),
+        max_length=50,
+        description="Recipients of e-mail, as in noc@bitel.example; empty for those of `MINKA_MAIL_TO`.",
     )
 
 

@@ -37,10 +37,24 @@ from controller.playbook.language.playbook import (
     target_names,
 )
 from controller.playbook.language.registry import Action, DeviceAccess, Registry
+from controller.playbook.language.value_types import (
+    NUMBER,
+    TEXT,
+    TRUTH,
+    Form,
+    ValueType,
+    mistakes_in,
+    type_of_model,
+    type_of_parameter,
+    types_of,
+    unfit,
+)
 
 APPLY_INTENT = "apply-intent"
 #: An expression that is one name and nothing else.
 _ONE_NAME = re.compile(r"\{\{\s*([a-z][a-z0-9_]*)\s*\}\}")
+#: An expression in a text.
+_EXPRESSION = re.compile(r"\{\{.*?\}\}")
 RETIRE = "retire-station"
 #: Actions that change which nodes are ours can only be undone by their inverse.
 _BY_INVERSE = frozenset({APPLY_INTENT, "remove-nodes", "remove-router-nodes"})
@@ -158,6 +172,16 @@ def _inner(node: Any, key: str, default: Any = None) -> Any:
     return node.get(key, default) if isinstance(node, dict) else default
 
 
+_TRUTHS = frozenset({"router", "function", "pool", "virtual"})
+_TARGET_TYPE = ValueType(
+    Form.MAPPING,
+    members=dict.fromkeys(TARGET_MEMBERS, TEXT)
+    | dict.fromkeys(_TRUTHS, TRUTH)
+    | {"cells": ValueType(Form.LIST, item=TEXT)},
+)
+_RUN_TYPE = ValueType(Form.MAPPING, members=dict.fromkeys(RUN_MEMBERS, TEXT))
+
+
 class _Inputs:
     """Actions, their inputs, and expressions in them."""
 
@@ -165,8 +189,8 @@ class _Inputs:
         self._registry = registry
         self._entry = entry
         self._report = report
-        #: Names that expressions know at this point, with their members if known; None if names are not checked.
-        self._known: dict[str, tuple[str, ...] | None] | None = None
+        #: Names that expressions know at this point, with their types if known; None if names are not checked.
+        self._known: dict[str, ValueType | None] | None = None
         #: Parameters that are secrets; None if names are not checked.
         self._secrets: frozenset[str] | None = None
 
@@ -197,8 +221,14 @@ class _Inputs:
             self._say(where, f"{act.name} has no such input", hint)
         elif key in act.secrets:
             self._secret(where, value)
-        elif not self._expressions(where, value) and (wrong := act.check_input(key, value)):
-            self._say(where, wrong, value=value)
+        elif not self._expressions(where, value):
+            for inside, wrong, expected in act.input_errors(key, value):
+                self._say((*where, *inside), wrong, expected, value)
+        elif self._known is not None and not self._is_wrong(where, value, silent=True):
+            for one in unfit(value, types_of(fields[key].annotation), self._known):
+                self._say(
+                    where, one.message, f"{key} takes {one.expected}: {fields[key].description or ''}".rstrip(": ")
+                )
 
     def _secret(self, where: FieldPath, given: Any) -> None:
         """Check an input that is a secret; a literal is not repeated."""
@@ -211,13 +241,15 @@ class _Inputs:
         """Check expressions; returns whether there are any (or an invalid one was reported)."""
         return self._is_wrong(where, given) or any(True for _ in expressions_in(given))
 
-    def _is_wrong(self, where: FieldPath, given: Any) -> bool:
-        """Check expressions; returns whether one is invalid, as reported."""
+    def _is_wrong(self, where: FieldPath, given: Any, *, silent: bool = False) -> bool:
+        """Check expressions; returns whether one is invalid, as reported unless ``silent``."""
         try:
             for text in expressions_in(given):
-                self._names(where, Expression(text))
+                if not silent:
+                    self._names(where, Expression(text))
         except InputError as error:
-            self._say(where, error.message)
+            if not silent:
+                self._say(where, error.message)
             return True
         return False
 
@@ -230,23 +262,20 @@ class _Inputs:
         for name in sorted(expression.names - self._known.keys()):
             hint = suggest(name, self._known) or f"known here: {', '.join(self._known) or 'nothing'}"
             self._say(where, f"unknown name {name}", hint)
-        for name, member in sorted(expression.members):
-            members: Sequence[str] | None = self._known.get(name)
-            if members is not None and member not in members:
-                hint = suggest(member, members) or f"it has {', '.join(members) or 'nothing'}"
-                self._say(where, f"{name} has no {member}", hint)
+        for one in mistakes_in(expression, self._known):
+            self._say(where, one.message, one.expected)
 
     def _say(self, where: FieldPath, message: str, expected: str = "", value: Any = "") -> None:
         self._report.entry(self._entry, where, message, expected=expected, value=value)
 
 
 class _Check(_Inputs):
-    _known: dict[str, tuple[str, ...] | None]
+    _known: dict[str, ValueType | None]
 
     def __init__(self, playbook: Playbook, registry: Registry, entry: Entry, report: Report) -> None:
         super().__init__(registry, entry, report)
         self._playbook = playbook
-        self._known = dict.fromkeys(playbook.parameters)
+        self._known = {name: type_of_parameter(one) for name, one in playbook.parameters.items()}
         self._secrets = frozenset(name for name, one in playbook.parameters.items() if one.secret)
 
     def all(self) -> None:
@@ -261,9 +290,9 @@ class _Check(_Inputs):
             self._say(("on_node",), "on_pool is missing: a node is one of a pool")
         self._selector(("strategy", "last"), self._playbook.strategy.last)
         if isinstance(soak := self._playbook.strategy.soak, str):
-            self._one(("strategy", "soak"), soak, f"seconds from 0 to {LONGEST_SOAK}, or one expression")
+            self._soak_of(soak)
         self._plan()
-        self._known |= {TARGET: TARGET_MEMBERS, RUN: RUN_MEMBERS}
+        self._known |= {TARGET: _TARGET_TYPE, RUN: _RUN_TYPE}
         names: set[str] = set()
         for index, step in enumerate(self._playbook.steps):
             if step.name in names:
@@ -276,15 +305,29 @@ class _Check(_Inputs):
         for index, step in enumerate(self._playbook.soak_checks):
             self._soak_check(("soak_checks", index), step)
 
+    def _soak_of(self, text: str) -> None:
+        before = len(self._report.problems)
+        self._one(("strategy", "soak"), text, f"seconds from 0 to {LONGEST_SOAK}, or one expression")
+        for one in unfit(text, (NUMBER,), self._known) if len(self._report.problems) == before else ():
+            self._say(("strategy", "soak"), one.message, one.expected)
+
     def _selector(self, where: FieldPath, text: str | None) -> None:
         """Check a selector: a parameter with any text could widen it, as by `cusco|*`."""
-        if self._is_wrong(where, text):
+        if text is None or self._is_wrong(where, text):
             return
-        if text is not None and not any(expressions_in(text)):
-            try:
-                parse_selector(text)
-            except InputError as error:
-                self._say(where, error.message)
+        # Where an expression stands, any value may come, but not what would join it with the text around.
+        parts = {f"EXPRESSION{number}": part for number, part in enumerate(_EXPRESSION.findall(text))}
+        shown = text
+        for mark, part in parts.items():
+            shown = shown.replace(part, mark, 1)
+        try:
+            if not any(key.strip().removeprefix("!") in parts for key in _keys(shown)):
+                parse_selector(shown)
+        except InputError as error:
+            message = error.message
+            for mark, part in parts.items():
+                message = message.replace(mark, part)
+            self._say(where, message)
         for name in sorted({name for part in expressions_in(text) for name in Expression(part).names}):
             given = self._playbook.parameters.get(name)
             if given is not None and given.type is ParameterType.STRING and not given.choices:
@@ -360,7 +403,7 @@ class _Check(_Inputs):
         only = self._only if step.when is None else None
         if act is not None and only is not None and act.devices not in (None, only):
             self._say((*at, "action"), f"{step.action} is for {act.devices}s only, and the targets are {only}s")
-        members = tuple(act.outputs.model_fields) if act else None
+        members = type_of_model(act.outputs) if act else None
         self._known[OUTPUT] = members
         for number, text in enumerate(step.checks):
             self._one((*at, "checks", number), text)
@@ -394,3 +437,8 @@ class _Check(_Inputs):
         if not Expression(text).is_whole:
             hint = 'as in 2700 or "{{ soak }}"' if wanted else 'as in "{{ not output.changed }}"'
             self._say(where, f"must be {wanted or 'one expression and nothing else'}", hint, text)
+
+
+def _keys(selector: str) -> list[str]:
+    """Keys of a selector's conditions that have one."""
+    return [part.partition("=")[0] for part in selector.split(",") if "=" in part]

@@ -169,6 +169,11 @@ class Expression:
         return _outputs(self._tree)[0]
 
     @property
+    def parts(self) -> list[nodes.Expr]:
+        """Plain texts and expressions, in order."""
+        return _outputs(self._tree)
+
+    @property
     def is_constant(self) -> bool:
         """Whether there is no expression in the text."""
         return all(isinstance(node, nodes.TemplateData) for node in _outputs(self._tree))

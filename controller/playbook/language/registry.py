@@ -21,7 +21,9 @@ from pydantic import Discriminator, Field, SecretStr, Tag, TypeAdapter, Validati
 from pydantic_core import ErrorDetails
 
 from controller.intent.placement import Choice
-from controller.inventory.source import show
+from controller.inventory.explain import explain
+from controller.inventory.parse import FORMS
+from controller.inventory.source import FieldPath, show
 from controller.models.alarm import Alarm
 from controller.models.cloud import ClusterState
 from controller.models.equipment import Equipment, Operation
@@ -464,22 +466,48 @@ class Action:
             raise InputError("\n".join(self._wrong(one) for one in error.errors())) from error
 
     def _wrong(self, one: ErrorDetails) -> str:
-        """One problem in words; for a text of the wrong form, what would be right."""
-        place = [str(part) for part in one["loc"] if part not in (ALL, _NAMES)]
-        name, field = ".".join(place), self.inputs.model_fields.get(next(iter(place), ""))
-        if one["type"] == "string_pattern_mismatch" and field is not None:
-            item = f" = {show(one['input'])!r}" if len(place) > 1 else ""
-            return f"{name}{item} must be: {field.description}"
-        return f"{name}: {one['msg']}"
+        """One problem in words, with what would be right."""
+        parts = [part for part in one["loc"] if part not in (ALL, _NAMES)]
+        message, expected = self._explained(one, str(parts[0]) if parts else "")
+        place = ".".join(map(str, parts))
+        item = f" = {show(one['input'])!r}" if len(parts) > 1 else ""
+        return f"{place}{item}{': ' * bool(place)}{message}{'; ' * bool(expected)}{expected}"
 
-    def check_input(self, name: str, value: Any) -> str:
-        """The error of one constant input, in words; empty if there is none."""
+    def _explained(self, one: ErrorDetails, name: str) -> tuple[str, str]:
+        """What is wrong, and what would be right: of a form of the action's own, what the input is for."""
+        field = self.inputs.model_fields.get(name)
+        message, expected = explain(one, FORMS)
+        if one["type"] == "string_pattern_mismatch" and one["ctx"]["pattern"] not in FORMS and field is not None:
+            return message, field.description or expected
+        return message, expected
+
+    def input_errors(self, name: str, value: Any) -> list[tuple[FieldPath, str, str]]:
+        """Errors of one constant input: where in it, what is wrong, and what would be right."""
         field = self.inputs.model_fields[name]
         try:
             TypeAdapter(field.rebuild_annotation()).validate_python(value)
         except ValidationError as error:
-            return "; ".join(str(one["msg"]) for one in error.errors())
-        return ""
+            return [(_inside(value, one["loc"]), *self._explained(one, name)) for one in error.errors()]
+        return []
+
+    def check_input(self, name: str, value: Any) -> str:
+        """The errors of one constant input, in words; empty if there are none."""
+        found = self.input_errors(name, value)
+        return "; ".join(f"{message}; {expected}" if expected else message for _, message, expected in found)
+
+
+def _inside(value: Any, place: FieldPath) -> FieldPath:
+    """The part of an error's place that leads into a value: pydantic names the form of a selection, too."""
+    found: list[str | int] = []
+    for part in place:
+        here = value[part] if isinstance(value, list | tuple) and isinstance(part, int) else None
+        if isinstance(value, dict) and part in value:
+            here = value[part]
+        elif not isinstance(part, int):
+            continue
+        value = here
+        found.append(part)
+    return tuple(found)
 
 
 def action(

@@ -22,6 +22,7 @@ import typer
 
 from controller.bootstrap import open_record
 from controller.cli import lazy, processes
+from controller.cli.errors import CliError
 from controller.cli.main import app
 from controller.models.settings import Settings
 from controller.ports.clock import SystemClock
@@ -297,6 +298,32 @@ def test_up_names_a_port_that_is_taken(nowhere: dict[str, str]) -> None:
     assert said.returncode == 1
     assert "the API can't use port" in said.stderr
     assert "Traceback" not in said.stderr
+
+
+@pytest.mark.parametrize("claimed", [[True, True, False], [False, False]])
+def test_whoever_waits_hears_at_once_that_up_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, claimed: list[bool]
+) -> None:
+    monkeypatch.setenv("MINKA_HOME", str(tmp_path))
+    left = iter(claimed)
+
+    def claims(home: Path) -> bool:
+        now = next(left)  # an end that is not noticed asks once more, and fails here
+        if not any(claimed) or now:
+            (home / "up.lock").write_text("4711\n", encoding="utf-8")  # also of one that ended between two looks
+        return now
+
+    monkeypatch.setattr(processes, "_is_claimed", claims)
+    with pytest.raises(CliError, match=r"has ended before it was up; see .*logs"):
+        processes.wait(timeout=600)
+
+
+def test_whoever_waits_is_not_misled_by_an_earlier_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINKA_HOME", str(tmp_path))
+    processes._claim(tmp_path).close()
+    assert (tmp_path / "up.lock").read_text(encoding="utf-8") == f"{os.getpid()}\n"
+    with pytest.raises(CliError, match="is not up after 0 s: nobody started it"):
+        processes.wait(timeout=0)
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ async def test_what_nobody_can_see_for_a_while_is_undone_afterwards() -> None:
 
 
 async def test_a_check_that_cannot_be_evaluated_fails() -> None:
-    bench = PlaybookBench("  - {name: look, action: read-state, checks: ['{{ target.station > 1 }}']}\n" + LOCK)
+    bench = PlaybookBench("  - {name: look, action: read-state, checks: ['{{ target.station | int > 1 }}']}\n" + LOCK)
     result = await bench.work()
     bench.settled(result, Outcome.FAILED_SAFE, "UNLOCKED")
     assert "check failed" in result.detail

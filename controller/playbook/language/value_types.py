@@ -1,0 +1,315 @@
+"""Types of values in expressions, as far as they follow from parameters and from what actions take and say.
+
+Only what can't be right is a mistake: a text may be a number that is written out, and what is not known fits anything.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from jinja2 import nodes
+
+from controller.inventory.source import suggest
+from controller.models.network import Noun
+from controller.playbook.language.expressions import Expression
+from controller.playbook.language.parameters import Parameter, ParameterType
+
+
+class Form(StrEnum):
+    """Form of a value, in words."""
+
+    TEXT = "a text"
+    NUMBER = "a number"
+    TRUTH = "true or false"
+    LIST = "a list"
+    MAPPING = "a mapping"
+
+
+@dataclass(frozen=True, slots=True)
+class ValueType:
+    """The type of a value.
+
+    Attributes:
+        item: Of a list: the type of its items; None if that is not known.
+        members: Of a mapping: the types of its members; None if they are not known.
+    """
+
+    form: Form
+    item: ValueType | None = None
+    members: Mapping[str, ValueType | None] | None = field(default=None, hash=False)
+
+
+TEXT, NUMBER, TRUTH = ValueType(Form.TEXT), ValueType(Form.NUMBER), ValueType(Form.TRUTH)
+#: Given forms that no conversion makes the wanted one of.
+_NEVER: Mapping[Form, frozenset[Form]] = {
+    Form.TEXT: frozenset(Form) - {Form.TEXT},
+    Form.NUMBER: frozenset({Form.LIST, Form.MAPPING}),
+    Form.TRUTH: frozenset({Form.LIST, Form.MAPPING}),
+    Form.LIST: frozenset(Form) - {Form.LIST},
+    Form.MAPPING: frozenset(Form) - {Form.MAPPING},
+}
+_PLAIN: Mapping[type, ValueType] = {bool: TRUTH, int: NUMBER, float: NUMBER, str: TEXT}
+_BY_PARAMETER = {ParameterType.INT: NUMBER, ParameterType.BOOL: TRUTH}
+
+
+def type_of_parameter(parameter: Parameter) -> ValueType:
+    """The type of a parameter's value, if it has one."""
+    return _BY_PARAMETER.get(parameter.type, TEXT)
+
+
+def type_of_model(model: type[Noun]) -> ValueType:
+    """The type of what an action says."""
+    fields = model.model_fields.items()
+    return ValueType(Form.MAPPING, members={name: _only(types_of(one.annotation)) for name, one in fields})
+
+
+def types_of(annotation: Any) -> tuple[ValueType, ...]:
+    """Types that a field takes; none if that may be anything."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return types_of(arguments[0])
+    if origin in (Union, types.UnionType):
+        each = [types_of(one) for one in arguments if one is not type(None)]
+        return tuple(one for found in each for one in found) if all(each) else ()
+    if origin is Literal:
+        return tuple({_PLAIN[type(one)] for one in arguments if type(one) in _PLAIN})
+    if origin in (tuple, list):
+        return (ValueType(Form.LIST, item=_only(types_of(arguments[0])) if arguments else None),)
+    if origin is dict:
+        return (ValueType(Form.MAPPING),)
+    return _of_class(annotation)
+
+
+def _of_class(annotation: Any) -> tuple[ValueType, ...]:
+    if not isinstance(annotation, type):
+        return ()
+    if issubclass(annotation, Noun):
+        return (type_of_model(annotation),)
+    found = next((known for plain, known in _PLAIN.items() if issubclass(annotation, plain)), None)
+    return () if found is None else (found,)
+
+
+def _only(found: tuple[ValueType, ...]) -> ValueType | None:
+    return found[0] if len(found) == 1 else None
+
+
+# ------------------------------------------------------------------------- mistakes
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """What can't be right in an expression, and what would be."""
+
+    message: str
+    expected: str = ""
+
+
+def mistakes_in(expression: Expression, known: Mapping[str, ValueType | None]) -> list[Mistake]:
+    """Members that there are none of, and operations on values of the wrong type."""
+    reader = _Reader(known)
+    for part in expression.parts:
+        reader.read(part)
+    return list(dict.fromkeys(reader.found))
+
+
+def unfit(given: Any, wanted: tuple[ValueType, ...], known: Mapping[str, ValueType | None]) -> Iterator[Mistake]:
+    """Why a value with expressions can't be what a field takes; literal parts are not looked at.
+
+    Args:
+        given: A text, or a list of such.
+        wanted: What the field takes (``types_of``).
+        known: Types of the names.
+    """
+    if isinstance(given, str) and "{" in given:
+        expression = Expression(given)
+        found = (
+            None if expression.is_constant else _Reader(known).read(expression.whole) if expression.is_whole else TEXT
+        )
+        if found is not None and wanted and all(_never(found, one) for one in wanted):
+            are = " or ".join(dict.fromkeys(_words(one) for one in wanted))
+            yield Mistake(f"{given} is {_words(found)}", f"{are}{_remedy(given, found, wanted)}")
+    elif isinstance(given, list | tuple):
+        items = tuple(one.item for one in wanted if one.form is Form.LIST and one.item is not None)
+        for one in given:
+            yield from unfit(one, items, known)
+
+
+def _never(found: ValueType, wanted: ValueType) -> bool:
+    if found.form in _NEVER[wanted.form]:
+        return True
+    return found.item is not None and wanted.item is not None and _never(found.item, wanted.item)
+
+
+def _words(one: ValueType) -> str:
+    if one.form is Form.LIST and one.item is not None:
+        return "a list of " + {Form.TEXT: "texts", Form.NUMBER: "numbers"}.get(one.item.form, "other values")
+    return one.form.value
+
+
+def _remedy(given: str, found: ValueType, wanted: tuple[ValueType, ...]) -> str:
+    """How a list is made of one text."""
+    lists = any(one.form is Form.LIST and one.item == TEXT for one in wanted)
+    return f', as in ["{given}"]' if lists and found.form is Form.TEXT else ""
+
+
+class _Reader:
+    """Finds the types of the parts of expressions, and what can't be right in them."""
+
+    def __init__(self, known: Mapping[str, ValueType | None]) -> None:
+        self._known = known
+        self.found: list[Mistake] = []
+
+    def read(self, node: nodes.Node | None) -> ValueType | None:
+        """The type of a part; None if it is not known."""
+        reader = _READERS.get(type(node))
+        if reader is not None:
+            return reader(self, node)
+        for inner in () if node is None else node.iter_child_nodes():
+            self.read(inner)
+        return _RESULTS.get(type(node))
+
+    def name(self, node: nodes.Name) -> ValueType | None:
+        """A name."""
+        return self._known.get(node.name)
+
+    def constant(self, node: nodes.Const) -> ValueType | None:
+        """A literal; none has no type."""
+        return _PLAIN.get(type(node.value))
+
+    def member(self, node: nodes.Getattr) -> ValueType | None:
+        """A member by its name."""
+        return self._member(node.node, str(node.attr))
+
+    def item(self, node: nodes.Getitem) -> ValueType | None:
+        """An item of a list, or a member of a mapping."""
+        if isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str):
+            return self._member(node.node, node.arg.value)
+        self.read(node.arg)
+        of = self.read(node.node)
+        if of is None or of.form is Form.MAPPING:
+            return None
+        if of.form is not Form.LIST:
+            self._say(f"{_spelt(node.node)} is {of.form}, which has no items")
+        return of.item
+
+    def _member(self, inner: nodes.Expr, name: str) -> ValueType | None:
+        of = self.read(inner)
+        if of is None or (of.form is Form.MAPPING and of.members is None):
+            return None
+        if of.members is None:
+            first = f"an item first, as in {_spelt(inner)}[0]" if of.form is Form.LIST else ""
+            self._say(f"{_spelt(inner)} is {of.form}, which has no {name}", first)
+            return None
+        if name not in of.members:
+            has = f"it has {', '.join(of.members) or 'nothing'}"
+            self._say(f"{_spelt(inner)} has no {name}", suggest(name, of.members) or has)
+            return None
+        return of.members[name]
+
+    def either(self, node: nodes.CondExpr) -> ValueType | None:
+        """One of two values."""
+        self.read(node.test)
+        return _both(self.read(node.expr1), self.read(node.expr2))
+
+    def one_of(self, node: nodes.BinExpr) -> ValueType | None:
+        """The value of ``and`` and ``or``."""
+        return _both(self.read(node.left), self.read(node.right))
+
+    def sum(self, node: nodes.Add) -> ValueType | None:
+        """A sum, or two texts or lists joined."""
+        left, right = self.read(node.left), self.read(node.right)
+        if left is not None and right is not None and left.form is not right.form:
+            self._say(f"{left.form} and {right.form} can't be added", "use ~ to join texts")
+        return _both(left, right)
+
+    def listed(self, node: nodes.List | nodes.Tuple) -> ValueType | None:
+        """A list."""
+        items = {self.read(one) for one in node.items}
+        return ValueType(Form.LIST, item=items.pop() if len(items) == 1 else None)
+
+    def compared(self, node: nodes.Compare) -> ValueType | None:
+        """A comparison, of which each has to be possible."""
+        left = self.read(node.expr)
+        for operand in node.ops:
+            right = self.read(operand.expr)
+            if left is not None and right is not None:
+                self._compare(left, operand.op, right)
+            left = right
+        return TRUTH
+
+    def _compare(self, left: ValueType, operator: str, right: ValueType) -> None:
+        ordered = operator in ("gt", "gteq", "lt", "lteq")
+        if ordered and left.form is not right.form:
+            self._say(f"{left.form} is neither less nor more than {right.form}")
+        elif operator in ("in", "notin") and right.form in (Form.NUMBER, Form.TRUTH):
+            self._say(f"nothing is in {right.form}", "a list, a text or a mapping")
+
+    def filtered(self, node: nodes.Filter) -> ValueType | None:
+        """What a filter makes."""
+        of = self.read(node.node)
+        others = [self.read(one) for one in node.args]
+        if node.name == "default":
+            return _both(of, others[0] if others else TEXT)
+        countless = of is not None and of.form in (Form.NUMBER, Form.TRUTH)
+        if countless and node.name in _OF_SEVERAL and of is not None and node.node is not None:
+            self._say(f"{_spelt(node.node)} is {of.form}, and {node.name} needs a list")
+        if node.name in ("first", "last"):
+            return of.item if of is not None and of.form is Form.LIST else None
+        if node.name in ("sort", "unique", "list"):
+            return of if of is not None and of.form is Form.LIST else ValueType(Form.LIST)
+        return _FILTERED.get(node.name)
+
+    def _say(self, message: str, expected: str = "") -> None:
+        self.found.append(Mistake(message, expected))
+
+
+_OF_SEVERAL = frozenset({"length", "first", "last", "sort", "unique", "list", "join", "sum", "keys", "values"})
+_FILTERED: Mapping[str, ValueType] = {
+    **dict.fromkeys(("string", "lower", "upper", "trim", "join"), TEXT),
+    **dict.fromkeys(("int", "length", "sum"), NUMBER),
+    **dict.fromkeys(("keys", "values"), ValueType(Form.LIST)),
+}
+#: Types of parts whatever is in them.
+_RESULTS: Mapping[type, ValueType] = {
+    nodes.Not: TRUTH,
+    nodes.Test: TRUTH,
+    nodes.Concat: TEXT,
+    nodes.Sub: NUMBER,
+    nodes.Neg: NUMBER,
+    nodes.Dict: ValueType(Form.MAPPING),
+}
+_READERS: Mapping[type, Callable[[_Reader, Any], ValueType | None]] = {
+    nodes.Name: _Reader.name,
+    nodes.Const: _Reader.constant,
+    nodes.Getattr: _Reader.member,
+    nodes.Getitem: _Reader.item,
+    nodes.CondExpr: _Reader.either,
+    nodes.And: _Reader.one_of,
+    nodes.Or: _Reader.one_of,
+    nodes.Add: _Reader.sum,
+    nodes.List: _Reader.listed,
+    nodes.Tuple: _Reader.listed,
+    nodes.Compare: _Reader.compared,
+    nodes.Filter: _Reader.filtered,
+}
+
+
+def _both(one: ValueType | None, other: ValueType | None) -> ValueType | None:
+    return one if one == other else None
+
+
+def _spelt(node: nodes.Node) -> str:
+    match node:
+        case nodes.Name():
+            return str(node.name)
+        case nodes.Getattr():
+            return f"{_spelt(node.node)}.{node.attr}"
+        case nodes.Getitem(arg=nodes.Const(value=key)):
+            return f"{_spelt(node.node)}[{key!r}]"
+        case nodes.Getitem():
+            return f"{_spelt(node.node)}[…]"
+    return "this"

@@ -1,0 +1,181 @@
+"""``minka playbook check`` finds values of the wrong type before a run, and speaks our words only."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+from pydantic_core.core_schema import ErrorType
+
+from controller.inventory.explain import explain
+from controller.inventory.selectors import parse_selector
+from controller.inventory.source import Report
+from controller.models.errors import InputError
+from controller.playbook.actions.shipped import registry
+from controller.playbook.language.library import parse
+
+HEAD = (
+    "name: own\ndescription: x\ntargets: '{}'\nparameters:\n  n: {{type: int, description: x}}\n"
+    "  yes: {{type: bool, description: x}}\n  t: {{type: string, description: x}}\n"
+    "  r: {{type: region, description: x}}\nsteps:\n  - {{name: look, action: read-state, register: seen}}\n"
+)
+
+
+def problems(step: str, targets: str = "*", head: str = "") -> list[str]:
+    """What is wrong with a playbook of a step that reads and this one, without its place."""
+    report = Report()
+    parse(head + HEAD.format(targets) + f"  - {{name: own, {step}}}\n", "own.yaml", registry(), report)
+    return [str(problem) for problem in report.problems]
+
+
+CELLS = "action: lock-cell, with: {cells: "
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        (CELLS + "'{{ n }}'}", "with.cells: {{ n }} is a number; cells takes a list of texts or a text: Cells by"),
+        (CELLS + "'{{ yes }}'}", "with.cells: {{ yes }} is true or false; cells takes a list of texts or a text"),
+        (CELLS + "['{{ n }}']}", "with.cells: {{ n }} is a number; cells takes a text"),
+        (CELLS + "['{{ seen.dark }}']}", "with.cells: {{ seen.dark }} is a list of texts; cells takes a text"),
+        (CELLS + "'{{ seen.links_up }}'}", "{{ seen.links_up }} is a number; cells takes a list of texts"),
+        (CELLS + "'{{ seen }}'}", "{{ seen }} is a mapping; cells takes a list of texts or a text"),
+        (CELLS + "'{{ seen.cells }}'}", "{{ seen.cells }} is a list of other values; cells takes"),
+        (CELLS + "'{{ [n] }}'}", "{{ [n] }} is a list of numbers; cells takes"),
+        (CELLS + "'{{ n if yes else n }}'}", "{{ n if yes else n }} is a number; cells takes"),
+        (CELLS + "'{{ seen.dark | length }}'}", "is a number; cells takes"),
+        (CELLS + "'{{ seen.drak }}'}", "seen has no drak; did you mean 'dark'?"),
+        (CELLS + "'{{ seen.cells[0].nam }}'}", "seen.cells[0] has no nam; it has cell, administrative_state"),
+        (
+            CELLS + "'{{ seen.cells.cell }}'}",
+            "seen.cells is a list, which has no cell; an item first, as in seen.cells[0]",
+        ),
+        (CELLS + "'{{ seen.links_up.dark }}'}", "seen.links_up is a number, which has no dark"),
+        (CELLS + "'{{ seen.links_up[0] }}'}", "seen.links_up is a number, which has no items"),
+        (CELLS + "'{{ t.upper }}'}", "t is a text, which has no upper"),
+        (CELLS + "'{{ target.cell }}'}", "target has no cell; did you mean 'cells'?"),
+        (CELLS + "'{{ run.user }}'}", "run has no user"),
+        (CELLS + "'{{ sen.dark }}'}", "unknown name sen; did you mean 'seen'?"),
+        (
+            "action: cycle-cell, with: {cell: '{{ seen.dark }}'}",
+            "{{ seen.dark }} is a list of texts; cell takes a text",
+        ),
+        ("action: check-nodes, with: {nodes: '{{ seen.dark }}'}", "is a list of texts; nodes takes a number"),
+        ("action: read-state, when: '{{ n > t }}'", "a number is neither less nor more than a text"),
+        ("action: read-state, when: '{{ 1 < n <= seen.dark }}'", "a number is neither less nor more than a list"),
+        ("action: read-state, when: '{{ t in n }}'", "nothing is in a number; a list, a text or a mapping"),
+        ("action: read-state, when: '{{ n | length > 1 }}'", "n is a number, and length needs a list"),
+        ("action: read-state, when: '{{ t + n == t }}'", "a text and a number can't be added; use ~ to join texts"),
+        ("action: read-state, checks: ['{{ output.dark.cells }}']", "output.dark is a list, which has no cells"),
+        (
+            CELLS + "[N1]}, undo: {action: unlock-cell, with: {cells: '{{ n }}'}}",
+            "undo.with.cells: {{ n }} is a number",
+        ),
+    ],
+)
+def test_a_value_that_can_not_be_right_is_named_with_what_would_be(step: str, said: str) -> None:
+    (found,) = problems(step)
+    assert found.startswith("own.yaml:11: playbook.steps[1]."), found
+    assert said in found
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        CELLS + "'{{ seen.dark }}'}",
+        CELLS + "'{{ t }}'}",  # may be the word all
+        CELLS + "['{{ t }}', '{{ seen.dark[0] }}', '{{ seen.cells[0].cell }}']}",
+        CELLS + "'{{ target.cells if yes else seen.dark }}'}",
+        CELLS + "'{{ seen.dark + [t] | sort }}'}",
+        CELLS + "'{{ [] if yes else seen.dark }}'}",
+        "action: check-nodes, with: {nodes: '{{ t }}'}",
+        "action: wait-until, with: {condition: reachable, seconds: '{{ n }}'}",
+        "action: cycle-cell, with: {cell: '{{ t }}', on_air: '{{ yes }}'}",
+        "action: notify, with: {text: '{{ n }} of {{ seen.dark }}'}",
+        "action: read-state, when: '{{ n > 1 and seen.dark and t in seen.dark and t ~ n != run.id }}'",
+        "action: read-state, when: '{{ (t | int) > n and (seen.dark | first | default(t)) == t }}'",
+        "action: read-state, checks: ['{{ output.dark | length <= seen.dark | length }}']",
+    ],
+)
+def test_what_can_be_right_is_taken(step: str) -> None:
+    assert problems(step) == []
+
+
+@pytest.mark.parametrize(
+    ("targets", "said"),
+    [
+        (
+            "region=cusco and",
+            "selector 'region=cusco and': 'cusco and' has ' ' in it, which no name has: conditions are",
+        ),
+        ("region=cusco and rat=NR", "'cusco and rat=NR' has ' ' in it"),
+        ("region=cusco rat=NR", "'cusco rat=NR' has ' ' in it"),
+        ("region==cusco", "'=cusco' has '=' in it"),
+        ("region=cusco;rat=NR", "'cusco;rat=NR' has ';' in it"),
+        ("region=(cusco|puno)", "'(cusco' has '(' in it"),
+        ("region={{ r }} and", "selector 'region={{ r }} and': '{{ r }} and' has ' ' in it"),
+        ("region={{ r }},regoin=puno", "no such key: 'regoin'; did you mean 'region'?"),
+        ("region={{ r }},", "a value is missing"),
+    ],
+)
+def test_a_selector_that_is_none_is_refused_with_its_field_also_around_expressions(targets: str, said: str) -> None:
+    (found,) = problems("action: read-state", targets)
+    assert found.startswith("own.yaml:3: playbook.targets: ")
+    assert said in found
+    assert "conditions are joined by commas, values by |" in found or "has '" not in found
+
+
+def test_selectors_that_expressions_complete_are_taken() -> None:
+    for targets in ("{{ r }}", "region={{ r }}|puno,rat=NR", "site=PE-{{ n }}*", "!{{ r }},region={{ r }}"):
+        assert problems("action: read-state", targets) == [], targets
+    for good in ("PE-CUS-01[45]*", "region=cusco|puno, !PE-CUS-0150", "band=n78", "pool=edge-1"):
+        parse_selector(good)
+    with pytest.raises(InputError, match=r"'a b' has ' ' in it, which no name has"):
+        parse_selector("PE-*,a b")
+
+
+def test_a_soak_that_is_no_number_is_refused() -> None:
+    (found,) = problems("action: read-state", head="strategy: {soak: '{{ t | upper | list }}'}\n")
+    assert "strategy.soak: {{ t | upper | list }} is a list; a number" in found
+
+
+@pytest.mark.parametrize(
+    ("step", "place", "said"),
+    [
+        ("action: wait-until, with: {condition: up}", "with.condition", "not one of the choices; "),
+        ("action: wait-until, with: {condition: reachable, seconds: ten}", "with.seconds", "not a number"),
+        ("action: wait-until, with: {condition: reachable, seconds: 0}", "with.seconds", "too small; more than 0"),
+        (CELLS + "[a, {b: c}]}", "with.cells[1]", "must be text"),
+        (CELLS + "[a, '-']}", "with.cells[1]", "not of the right form; Name of the cell within its station"),
+        (CELLS + "N1}", "with.cells", "names in a list, or the word all"),
+        ("action: ask-a-human, with: {text: '', choices: a}", "with.text", "too short; at least one character"),
+        ("action: ask-a-human, with: {text: a, choices: a}", "with.choices", "must be a list"),
+        ("action: ask-a-human, with: {text: a, default: b}", "with", "the default is not one of the choices"),
+        (
+            "action: notify, with: {text: a, to: [ana]}",
+            "with.to[0]",
+            "not of the right form; Recipients of e-mail, as in",
+        ),
+        ("action: read-state, retries: many", "retries", "not a whole number"),
+        ("action: read-state, timeout: .inf", "timeout", ""),
+        ("action: read-state, checks: all", "checks", "must be a list"),
+    ],
+)
+def test_an_input_of_the_wrong_form_is_named_with_its_place_in_our_words(step: str, place: str, said: str) -> None:
+    (found, *_) = problems(step)
+    assert found.startswith(f"own.yaml:11: playbook.steps[1].{place}"), found
+    assert said in found
+    assert not {"Input", "String", "Value", "valid"}.intersection(found.split())
+
+
+def test_pydantics_own_words_reach_nobody() -> None:
+    context = dict.fromkeys(
+        ("error", "max_length", "min_length", "gt", "ge", "lt", "le", "multiple_of", "decimal_places", "pattern"), 3
+    ) | {"expected": "'a' or 'b'", "expected_schemes": "'https'"}
+    for kind in get_args(ErrorType):
+        error = {"type": kind, "loc": (), "input": "x", "msg": "Input should be of pydantic", "ctx": context}
+        said = explain(error, {})  # type: ignore[arg-type]
+        assert "Input should" not in " ".join(said), kind
+        assert said[0], kind
+    own = {"type": "selection", "loc": (), "input": "x", "msg": "names in a list, or the word all"}
+    assert explain(own, {}) == (own["msg"], "")  # type: ignore[arg-type]
