@@ -455,6 +455,7 @@ class TenantIncident(Noun):
         people: Population of the sites of these cells.
         standing: Number of standing alarms that concern it.
         losing: Service that alarms take away from it; None if none does.
+        merged_into: Id of the incident that it is part of now; empty if it is one by itself.
     """
 
     id: str
@@ -468,6 +469,7 @@ class TenantIncident(Noun):
     people: int
     standing: int
     losing: Loss | None = None
+    merged_into: str = ""
 
     @classmethod
     def of(cls, sight: Sight, incident: str, alarms: Sequence[Alarm]) -> TenantIncident:
@@ -477,9 +479,12 @@ class TenantIncident(Noun):
         standing = [one for one in alarms if one.cleared is None]
         disclosed = [TenantAlarm.of(sight, one) for one in standing or alarms]
         cells = tuple(sorted({cell for one in disclosed for cell in one.cells}))
+        into = "" if any(one.incident == incident for one in alarms) else root.incident
+        state = IncidentState.OPEN if standing else IncidentState.CLOSED
         return cls(
             id=incident,
-            state=IncidentState.OPEN if standing else IncidentState.CLOSED,
+            state=IncidentState.MERGED if into else state,
+            merged_into=into,
             root=TenantAlarm.of(sight, root),
             severity=worst(one.severity for one in disclosed),
             opened=min(one.raised for one in alarms),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from controller.access.timeline import TimelineEntry, timeline_of
+from controller.access.timeline import TimelineEntry, neighbours_of, parts_of, timeline_of
 from controller.models.many import first_names
 from controller.models.untrusted import visible
 
@@ -46,8 +46,7 @@ def _facts(report: Json, root: Json) -> Iterator[tuple[str, str]]:
     yield "Severity", report["severity"]
     yield "Opened", _time(report["opened"])
     yield "Closed", _time(report["closed"]) or "not yet"
-    if report.get("merged_into"):
-        yield "Merged into", report["merged_into"]
+    yield from _around(report)
     if report.get("flaps"):
         yield "Came again", str(report["flaps"])
     yield "Cells", f"{len(report['cells'])}: {_some(report['cells'])}" if report["cells"] else "none"
@@ -64,6 +63,18 @@ def _facts(report: Json, root: Json) -> Iterator[tuple[str, str]]:
         up = sum(link["state"] == "up" for link in health["links"])
         said = f"{on_air} of {len(health['cells'])} cells on air, {up} of {len(health['links'])} core links up"
         yield "Device now", f"{said}, checked {_time(health['at'])}"
+
+
+def _around(report: Json) -> Iterator[tuple[str, str]]:
+    """What other incidents it has to do with, and where its fault may be."""
+    if report.get("merged_into"):
+        yield "Part of incident", report["merged_into"]
+    if parts := parts_of(report):
+        yield "Includes", ", ".join(parts)
+    if beside := neighbours_of(report):
+        yield "Beside", "; ".join(beside)
+    for place in report.get("suspects", ()):
+        yield "May be", place["line"]
 
 
 def _minutes(report: Json) -> list[str]:

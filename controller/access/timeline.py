@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from controller.models.enums import APART
 from controller.models.many import first_names, shape_of
 
 Json = Mapping[str, Any]
@@ -65,6 +66,22 @@ def timeline_of(story: Json) -> list[TimelineEntry]:
     """The time line of an incident or report as the API has it, in the order of the first row of each entry."""
     stations = {one["id"]: one["station"] for one in story.get("alarms", ()) if one.get("station")}
     return joined(story.get("timeline", ()), stations)
+
+
+def neighbours_of(story: Json) -> list[str]:
+    """Incidents at the same place that an incident is no part of, and which are no part of it, with the reasons."""
+    rows = (row["detail"] for row in story.get("timeline", ()) if row["action"] == APART)
+    return list(dict.fromkeys(f"{detail['beside']}: {detail['why']}" for detail in rows))
+
+
+def parts_of(story: Json) -> list[str]:
+    """Incidents that are part of this one now, in the order in which they became that."""
+    into: dict[str, str] = {}
+    for row in story.get("timeline", ()):
+        if row["action"] in ("incident.merged", "incident.split"):
+            into.pop(row["object"], None)
+            into[row["object"]] = row["detail"].get("into", "")
+    return [incident for incident, whole in into.items() if whole == story["id"]]
 
 
 def joined(rows: Iterable[Json], stations: Mapping[str, str]) -> list[TimelineEntry]:

@@ -51,6 +51,7 @@ from controller.models.incident import (
     IncidentFilter,
     IncidentState,
     Rank,
+    Suspect,
     TenantMinutes,
 )
 from controller.models.measurement import HOUR, QUARTER, Measured
@@ -66,6 +67,7 @@ from controller.performance.kpis import Kpi, Subscribers, kpis_of, subscribers_w
 from controller.plan import Ledgers
 from controller.ports.clock import Clock
 from controller.ports.store import AuditQuery, Page, PlanHead, StatementFilter, Store
+from controller.remediation.dispatch import suspects_of
 from controller.remediation.rules import rules_in_force
 from controller.runs.approval.clearance import who_can_end
 from controller.runs.approval.consent import is_approved
@@ -181,6 +183,7 @@ class IncidentStory(IncidentView):
 
     Attributes:
         path: From the core to the root, and on to what it affects.
+        suspects: Places where the fault of its root may be, the nearest first, if it may be at several.
         alarms: Its first alarms, present and past, the root first.
         alarms_in_all: Number of all its alarms, present and past.
         minutes: Minutes lost by each tenant.
@@ -190,6 +193,7 @@ class IncidentStory(IncidentView):
     """
 
     path: tuple[str, ...]
+    suspects: tuple[Suspect, ...]
     alarms: tuple[AlarmView, ...]
     alarms_in_all: int
     minutes: tuple[TenantMinutes, ...]
@@ -658,14 +662,12 @@ class HostView:
         """See ``View``."""
         one = self._store.incidents.get(incident_id)
         parts = sorted(self._store.incidents.alarms(incident_id), key=lambda alarm: alarm.id != one.root)
-        try:
-            path = path_of(self._store.networks.get()[1], one)
-        except NotFoundError:  # no network was loaded yet
-            path = ()
+        path, places = self._places(one, parts)
         agreements = self._store.incidents.agreements()
         return IncidentStory(
             **_incident_view(one, self._store.incidents.ranks(), self._store.incidents.correlating()),
             path=path,
+            suspects=places,
             alarms=tuple(self._with_waits(parts[:_PARTS])),
             alarms_in_all=len(parts),
             minutes=self._store.incidents.minutes(incident_id),
@@ -673,6 +675,16 @@ class HostView:
             timeline=tuple(self._store.incidents.timeline(incident_id)),
             comments=tuple(self._store.comments.on(incident_id)),
         )
+
+    def _places(self, one: Incident, parts: Sequence[Alarm]) -> tuple[tuple[str, ...], tuple[Suspect, ...]]:
+        """The path of an incident, and the places where its fault may be if these are several."""
+        try:
+            network = self._store.networks.get()[1]
+        except NotFoundError:  # no network was loaded yet
+            return (), ()
+        root = next((alarm for alarm in parts if alarm.id == one.root), None)
+        places = suspects_of(self._store, network, root) if root is not None else ()
+        return path_of(network, one), places if len(places) > 1 else ()
 
     def report(self, incident_id: str) -> IncidentReport:
         """See ``View``."""

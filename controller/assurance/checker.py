@@ -244,7 +244,8 @@ class Checker:
         old nor new. One on which a job soaks, reads or waits is looked at like any other.
 
         Returns:
-            Stations to check again soon: what is wrong there changed, or they were left out.
+            Stations to check again soon: what is wrong there changed, they were left out, or what they say decides
+            whether a fault is common to many.
 
         Raises:
             StoreError: Nothing is kept.
@@ -292,7 +293,7 @@ class Checker:
         )
         self._failures.went_well(found)
         await self._report_common_faults(network, [alarm for alarm in standing if not alarm.station])
-        return changing | changed
+        return changing | changed | self._common.to_ask()
 
     def _records(self, judged: Mapping[str, _Judged], standing: Sequence[Alarm]) -> dict[str, _Record]:
         """What is to be put on record of each device."""

@@ -2,21 +2,27 @@
 
 No device tells of these: they show in what many devices tell, or no longer tell. What each one showed last is kept, so
 that a check costs the same in a small network and in a large one.
+
+Two stations may lose their own links at the same time. So before a remote end is blamed, others that had it are asked.
+What nobody can tell is unknown: it neither begins nor ends a fault.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice, takewhile
+from enum import Enum, auto
+from itertools import takewhile
 from typing import NamedTuple
 
+from controller.intent.roots import WINDOW
 from controller.models.alarm import (
     BACKHAUL_DOWN,
     CORE_NODE_DOWN,
     REMOTE_END_DOWN,
+    SKEW,
     Alarm,
     AlarmReport,
     AlarmSource,
@@ -35,6 +41,8 @@ _CLASSES = {
 }
 #: Failed checks in a row after which a device counts as unreachable.
 _MISSES = 2
+#: Stations that are asked before a remote end is blamed.
+_WITNESSES = 5
 
 
 class _Fault(NamedTuple):
@@ -52,17 +60,40 @@ class _FarEnd(NamedTuple):
     link: str
 
 
+class _Found(NamedTuple):
+    """What is known of a fault that was found.
+
+    Attributes:
+        began: The earliest time at which it can have begun, as far as something tells.
+    """
+
+    text: str
+    began: datetime
+
+
+class _State(Enum):
+    """What stations together say of a remote end."""
+
+    WORKS = auto()
+    LOST = auto()
+    UNKNOWN = auto()
+
+
 @dataclass(slots=True)
 class _FarEndStates:
     """What stations reported of one remote end.
 
     Attributes:
-        down: Stations whose link is down, and since when, the earliest first.
+        down: Stations whose link is down, and since when, the earliest first; also those that can't be asked any more.
         up: Stations whose link works, or whose state is not reported, and when that was seen, the latest last.
+        witnesses: Stations whose link worked before the remote end was suspected.
+        suspected: When that was; None while it is not.
     """
 
     down: dict[str, datetime] = field(default_factory=dict)
     up: dict[str, datetime] = field(default_factory=dict)
+    witnesses: tuple[str, ...] = ()
+    suspected: datetime | None = None
 
     def take(self, station: str, at: datetime, *, works: bool) -> None:
         """Note what a station reported at a time."""
@@ -73,18 +104,64 @@ class _FarEndStates:
         else:
             self.down.setdefault(station, at)
 
-    def forget(self, station: str) -> None:
-        """Forget what a station reported."""
+    def forget(self, station: str, *, silent: bool = False) -> None:
+        """Forget what a station reported; of one that can't tell any more, only that its link works."""
         self.up.pop(station, None)
-        self.down.pop(station, None)
+        if not silent:
+            self.down.pop(station, None)
 
-    def lost(self, network: Network) -> bool:
-        """Whether most stations checked since it began to fail have lost it."""
-        if not _at_several_sites(network, self.down):
-            return False
-        since = next(iter(self.down.values()))
-        working = takewhile(lambda station: self.up[station] >= since, reversed(self.up))
-        return len(list(islice(working, len(self.down)))) < len(self.down)
+    def lost_lately(self) -> dict[str, datetime]:
+        """Stations that lost it one soon after the other, the latest first: older losses have other causes."""
+        found: dict[str, datetime] = {}
+        for station, at in reversed(self.down.items()):
+            if found and next(reversed(found.values())) - at > WINDOW:
+                break
+            found[station] = at
+        return found
+
+    def state(self, network: Network, answers: Callable[[str], bool]) -> _State:
+        """Whether most stations checked since it began to fail have lost it, and most of those that were asked too.
+
+        Args:
+            network: The network, which knows sites.
+            answers: Whether a station answered its last check, so that it can be asked.
+        """
+        lost = self.lost_lately()
+        suspected = _when_at_several_sites(network, lost)
+        if suspected is None:
+            self.suspected, self.witnesses = None, ()
+            return _State.WORKS if self.up else _State.UNKNOWN
+        since = next(reversed(lost.values()))
+        working = sum(1 for _ in takewhile(lambda station: self.up[station] >= since, reversed(self.up)))
+        if working >= len(lost):
+            return _State.WORKS
+        if self.suspected != suspected:
+            self.suspected, self.witnesses = suspected, ()
+        self._choose(answers, suspected)
+        return self._verdict()
+
+    def _choose(self, answers: Callable[[str], bool], suspected: datetime) -> None:
+        """Choose stations to ask, from all over the network, instead of those that can't be asked any more."""
+        kept = [one for one in self.witnesses if one in self.down or answers(one)]
+        others = sorted(one for one, at in self.up.items() if at < suspected and answers(one) and one not in kept)
+        missing = _WITNESSES - len(kept)
+        if missing > 0 and others:
+            kept += others[:: max(1, len(others) // missing)][:missing]
+        self.witnesses = tuple(kept)
+
+    def _verdict(self) -> _State:
+        lost = sum(one in self.down for one in self.witnesses)
+        working = len(self.witnesses) - lost - len(self.waiting)
+        if 2 * lost > len(self.witnesses) or not self.witnesses:
+            return _State.LOST
+        return _State.WORKS if 2 * working >= len(self.witnesses) else _State.UNKNOWN
+
+    @property
+    def waiting(self) -> list[str]:
+        """Witnesses that have not been asked since the remote end was suspected."""
+        since = self.suspected
+        answered = [one for one in self.witnesses if since and one in self.up and self.up[one] >= since]
+        return [one for one in self.witnesses if one not in self.down and one not in answered]
 
 
 class _UnreachableDevices:
@@ -122,8 +199,10 @@ class CommonFaults:
 
     def __init__(self) -> None:
         self._followed: frozenset[str] = frozenset()
-        #: Number of failed reads in a row, by device.
+        #: Number of failed reads in a row, by device; when it answered last; and the first of the failed reads.
         self._misses: dict[str, int] = {}
+        self._answered: dict[str, datetime] = {}
+        self._dark_since: dict[str, datetime] = {}
         self._counted: _UnreachableDevices | None = None
         self._ends: dict[_FarEnd, _FarEndStates] = defaultdict(_FarEndStates)
         self._ends_of: dict[str, frozenset[_FarEnd]] = {}
@@ -132,16 +211,23 @@ class CommonFaults:
         """Count these devices and no others."""
         self._followed, self._counted = frozenset(devices), None
         for device in self._misses.keys() - self._followed:
-            del self._misses[device]
+            for known in (self._misses, self._answered, self._dark_since):
+                known.pop(device, None)
             self._forget(device, self._ends_of.pop(device, frozenset()))
 
     def take(self, network: Network, before: Health | None, now: Health) -> None:
         """Take in two checks of a device in a row: a fault must show in both."""
         misses = self._misses[now.station] = 0 if now.reachable else self._misses.get(now.station, 0) + 1
         self._dark(network).take(now.station, dark=misses >= _MISSES)
-        reached = _reached(network, before, now)
-        self._forget(now.station, self._ends_of.get(now.station, frozenset()) - reached.keys())
-        self._ends_of[now.station] = frozenset(reached)
+        if now.reachable:
+            self._answered[now.station] = now.at
+            self._dark_since.pop(now.station, None)
+        else:
+            self._dark_since.setdefault(now.station, now.at)
+        reached, known = _reached(network, before, now), self._ends_of.get(now.station, frozenset())
+        silent = not now.reachable or _is_cut_off(now)
+        self._forget(now.station, known - reached.keys(), silent=silent)
+        self._ends_of[now.station] = known | reached.keys() if silent else frozenset(reached)
         for end, works in reached.items():
             self._ends[end].take(now.station, now.at, works=works)
 
@@ -149,14 +235,24 @@ class CommonFaults:
         """Reports for the alarm list: new faults, and faults that are over."""
         ours = (one for one in standing if one.probable_cause in _CLASSES)
         raised = {_Fault(one.probable_cause, one.tenant, one.object) for one in ours if one.cleared is None}
-        found = dict(self._lost_ends(network)) | dict(self._cut_nodes(network))
-        for fault, text in found.items():
+        states = self._states(network)
+        found = dict(self._lost_ends(network, states)) | dict(self._cut_nodes(network))
+        for fault, known in found.items():
             if fault not in raised:
-                yield _report(fault, PerceivedSeverity.CRITICAL, text, at)
-        wider = {fault.object for fault in found if fault.cause == BACKHAUL_DOWN}
+                yield _report(fault, PerceivedSeverity.CRITICAL, known, at)
         for fault in sorted(raised - found.keys()):
-            if self._works(network, fault) or wider & set(network.backhaul_from(fault.object)):
-                yield _report(fault, PerceivedSeverity.CLEARED, "", at)
+            if self._works(network, fault, states):
+                yield _report(fault, PerceivedSeverity.CLEARED, _Found("", at), at)
+
+    def to_ask(self) -> frozenset[str]:
+        """Stations that should be checked at once: what they say decides whether a remote end is lost."""
+        return frozenset(one for seen in self._ends.values() for one in seen.waiting) & self._followed
+
+    def _states(self, network: Network) -> dict[_FarEnd, _State]:
+        return {end: seen.state(network, self._answers) for end, seen in self._ends.items()}
+
+    def _answers(self, device: str) -> bool:
+        return self._misses.get(device) == 0
 
     def _dark(self, network: Network) -> _UnreachableDevices:
         """Unreachable devices; counted again if the network or the checked devices changed."""
@@ -166,49 +262,67 @@ class CommonFaults:
                 self._counted.take(device, dark=misses >= _MISSES)
         return self._counted
 
-    def _forget(self, station: str, ends: Iterable[_FarEnd]) -> None:
+    def _forget(self, station: str, ends: Iterable[_FarEnd], *, silent: bool = False) -> None:
         for end in ends:
-            self._ends[end].forget(station)
+            self._ends[end].forget(station, silent=silent)
 
-    def _lost_ends(self, network: Network) -> Iterator[tuple[_Fault, str]]:
-        for end, seen in self._ends.items():
-            if not seen.lost(network) or not (end.tenant or self._several(network, end.link)):
+    def _lost_ends(self, network: Network, states: Mapping[_FarEnd, _State]) -> Iterator[tuple[_Fault, _Found]]:
+        for end, state in states.items():
+            if state is not _State.LOST or not (end.tenant or self._several(network, end.link)):
                 continue
+            lost = self._ends[end].lost_lately()
             whose = f"{end.link} of {end.tenant}" if end.tenant else f"what lies at or behind {end.link}"
-            text = f"{len(seen.down)} stations have lost {whose}, most that were checked since"
-            yield _Fault(CORE_NODE_DOWN if end.tenant else REMOTE_END_DOWN, end.tenant, end.link), text
+            text = f"{len(lost)} stations have lost {whose}, most that were checked since"
+            fault = _Fault(CORE_NODE_DOWN if end.tenant else REMOTE_END_DOWN, end.tenant, end.link)
+            yield fault, _Found(text, next(reversed(lost.values())))
 
     def _several(self, network: Network, remote: str) -> bool:
         """Whether more than one core node is lost behind a remote end; otherwise the node itself failed."""
         behind = (self._ends.get(_FarEnd(*link)) for link in network.remote_ends.get(remote, ()))
         return sum(seen is not None and bool(seen.down) for seen in behind) > 1
 
-    def _cut_nodes(self, network: Network) -> Iterator[tuple[_Fault, str]]:
-        """Backhaul nodes below which nothing can be reached, each the nearest to all unreachable devices there."""
-        dark = self._dark(network)
-        below = defaultdict(list)
-        for node in dark.cut:
-            below[network.backhaul_by_id[node].parent].append(node)
-        for node in sorted(node for node in dark.cut if network.backhaul_by_id[node].parent not in dark.cut):
-            nearest = node
-            while len(below[nearest]) == 1 and dark.below[below[nearest][0]] == dark.below[nearest]:
-                nearest = below[nearest][0]
-            there = self._reached_over(network, nearest)
-            if _at_several_sites(network, there):
-                text = f"none of the {len(there)} devices below {nearest} can be reached"
-                yield _Fault(BACKHAUL_DOWN, "", nearest), text
+    def _cut_nodes(self, network: Network) -> Iterator[tuple[_Fault, _Found]]:
+        """Backhaul nodes below which nothing can be reached any more.
+
+        A device that was dark while another one below the same node still answered is so for another reason. The node
+        is the nearest to all those that went dark since.
+        """
+        cut = self._dark(network).cut
+        for node in sorted(node for node in cut if network.backhaul_by_id[node].parent not in cut):
+            below = self._reached_over(network, node)
+            last = max((self._answered[device] for device in below if device in self._answered), default=None)
+            lost = [device for device in below if last is None or self._dark_since[device] + SKEW >= last]
+            if not _at_several_sites(network, lost):
+                continue
+            ways = [network.backhaul_above(device) for device in lost]
+            common = set(ways[0]).intersection(*ways)
+            nearest = next(above for above in ways[0] if above in common)
+            text = f"none of the {len(self._reached_over(network, nearest))} devices below {nearest} can be reached"
+            began = min(self._dark_since[device] for device in lost) if last is None else last
+            yield _Fault(BACKHAUL_DOWN, "", nearest), _Found(text, began)
 
     def _reached_over(self, network: Network, node: str) -> frozenset[str]:
         """Devices below a node; stations that live in a function are reached at its pool, wherever their cells are."""
         below = network.devices_below.get(node, frozenset()) & self._followed
         return below - network.endpoint_function.keys()
 
-    def _works(self, network: Network, fault: _Fault) -> bool:
+    def _works(self, network: Network, fault: _Fault, states: Mapping[_FarEnd, _State]) -> bool:
         """Whether an object without a fault is known to work, which needs enough checks."""
         if fault.cause == BACKHAUL_DOWN:
             below = self._reached_over(network, fault.object)
-            return not below or any(self._misses.get(device) == 0 for device in below)
-        return self._followed <= self._misses.keys()
+            return not below or any(map(self._answers, below))
+        if not self._followed <= self._misses.keys():
+            return False
+        end = _FarEnd(fault.tenant, fault.object)
+        if states.get(end, _State.UNKNOWN) is _State.UNKNOWN:
+            return not self._may_reach(network, end)
+        return states[end] is _State.WORKS or not fault.tenant
+
+    def _may_reach(self, network: Network, end: _FarEnd) -> bool:
+        """Whether some station may have a link to a remote end: it has one, or can't be asked."""
+        tenant = network.tenant_by_id.get(end.tenant)
+        known = end.link in (tenant.far_ends if tenant else network.remote_ends)
+        return known and (any(self._misses.values()) or any(end in ends for ends in self._ends_of.values()))
 
 
 def _reached(network: Network, before: Health | None, now: Health) -> dict[_FarEnd, bool]:
@@ -222,11 +336,10 @@ def _reached(network: Network, before: Health | None, now: Health) -> dict[_FarE
     ends = {link.path: _FarEnd(link.tenant, step(link.path)[1][0]) for link in links}
     remote = {path: network.remote_ends_of.get(end, frozenset()) for path, end in ends.items()}
     down_before = {link.path for link in before.links if link.state is ServiceState.DOWN} if before else ()
-    cut_off = all(link.state is ServiceState.DOWN for link in there) and len({link.tenant for link in there}) > 1
     reached: dict[_FarEnd, bool] = {}
     unknown: set[_FarEnd] = set()
     at_one_end = bool(remote) and bool(frozenset.intersection(*remote.values()))
-    for link in () if cut_off and not at_one_end else links:
+    for link in () if _is_cut_off(now) and not at_one_end else links:
         for end in (ends[link.path], *(_FarEnd("", one) for one in remote[link.path])):
             if link.up:
                 reached[end] = True
@@ -237,6 +350,12 @@ def _reached(network: Network, before: Health | None, now: Health) -> dict[_FarE
     return dict.fromkeys(unknown, True) | reached
 
 
+def _is_cut_off(now: Health) -> bool:
+    """Whether a station has lost the links of several tenants, all that it has."""
+    there = [link for link in now.links if link.tenant and not link.locked]
+    return all(link.state is ServiceState.DOWN for link in there) and len({link.tenant for link in there}) > 1
+
+
 def _at_several_sites(network: Network, devices: Iterable[str]) -> bool:
     """Whether devices are at two or more sites: a fault at one site only concerns that site."""
     sites = (network.site_of(device) for device in devices if network.manages(device))
@@ -244,7 +363,18 @@ def _at_several_sites(network: Network, devices: Iterable[str]) -> bool:
     return any(site != first for site in sites)
 
 
-def _report(fault: _Fault, severity: PerceivedSeverity, text: str, at: datetime) -> AlarmReport:
+def _when_at_several_sites(network: Network, lost: dict[str, datetime]) -> datetime | None:
+    """When a fault reached a second site; None if it is at one only. ``lost`` has the latest first."""
+    sites: set[str] = set()
+    for station, at in reversed(lost.items()):
+        if network.manages(station):
+            sites.add(network.site_of(station))
+        if len(sites) > 1:
+            return at
+    return None
+
+
+def _report(fault: _Fault, severity: PerceivedSeverity, known: _Found, at: datetime) -> AlarmReport:
     return AlarmReport(
         station="",
         object=fault.object,
@@ -252,7 +382,8 @@ def _report(fault: _Fault, severity: PerceivedSeverity, text: str, at: datetime)
         tenant=fault.tenant,
         probable_cause=fault.cause,
         severity=severity,
-        text=text,
+        text=known.text,
         source=AlarmSource.CHECK,
         at=at,
+        seen=known.began if known.began < at else None,
     )

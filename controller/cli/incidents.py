@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from controller.access.timeline import timeline_of
+from controller.access.timeline import neighbours_of, parts_of, timeline_of
 from controller.cli import completion
 from controller.cli.alarms import (
     CommentText,
@@ -220,6 +220,7 @@ def _print(one: dict[str, Any], runs: Iterable[dict[str, Any]]) -> None:
     root = _root(one)
     _line("incident", f"{one['id']} {_state(one)}, {one['severity']}")
     _line("failed", f"{cause_of(root)} of {_where(one)}")
+    _line("part of", f"incident {one['merged_into']}" if one.get("merged_into") else "")
     _line("opened", when(one["opened"]) + (f", closed {when(one['closed'])}" if one["closed"] else ""))
     _line("suffers", f"{counted(len(one['cells']), 'cell')}, {one['people']:,} people")
     if "timeline" in one:
@@ -244,11 +245,15 @@ def _line(name: str, text: str) -> None:
 def _print_for_host(one: dict[str, Any]) -> None:
     _line("tenants", ", ".join(one["tenants"]))
     _line("rank", one["why"].removeprefix("rank ") if one["rank"] else "")
-    _line("merged", f"into {one['merged_into']}" if one["merged_into"] else "")
+    _line("includes", ", ".join(parts_of(one)))
+    for beside in neighbours_of(one):
+        _line("beside", beside)
     _line("flaps", str(one["flaps"] or ""))
     _line("known to", f"{one['acknowledged_by']} {when(one['acknowledged'])}" if one["acknowledged"] else "")
     _line("owner", f"{one['owner']} since {when(one['taken'])}" if one["owner"] else "")
     _line("path", " > ".join(one["path"]))
+    for place in one.get("suspects", ()):
+        _line("may be", place["line"])
     root = next((alarm for alarm in one["alarms"] if alarm["id"] == one["root"]), None)
     if root is not None:
         _line("root", f"{root['id']}, from which {counted(root['symptoms'], 'alarm')} that stand follow")

@@ -136,7 +136,7 @@ def _contradicted(known: Folded, report: AlarmReport) -> tuple[Folded, str]:
     action = ""
     if not _clears(report):
         at = max(report.at, known.last_word)
-        change |= {"state": AlarmState.RAISED, "cleared": None, "changed": at, "seen": None, "ended": None}
+        change |= {"state": AlarmState.RAISED, "cleared": None, "changed": at, "seen": at, "ended": None}
         change |= {"severity": report.severity, "text": report.text} | _renewed(known.alarm, report)
         action = "alarm.returned"
     return Folded(known.alarm.model_copy(update=change), max(known.reported, report.at), known.new), action
@@ -151,7 +151,7 @@ def _said(alarm: Alarm, report: AlarmReport) -> tuple[dict[str, Any], str]:
             return change, "alarm.clear-reported"
         return change | {"state": AlarmState.CLEARED}, "alarm.cleared"
     if alarm.cleared is not None:
-        change |= {"cleared": None, "seen": report.seen, "ended": None}
+        change |= {"cleared": None, "seen": report.seen or report.at, "ended": None}
     change |= {"severity": report.severity, "text": report.text}
     renewed = _renewed(alarm, report)
     change |= renewed

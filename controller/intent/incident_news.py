@@ -1,7 +1,8 @@
-"""Notices about an incident to a side: when it began, when it grew, and when it is over. Pure.
+"""Notices about an incident to a side: when it began, when it grew, goes on in another one, and is over. Pure.
 
 A side gets notices about the incident and not about each of its alarms. They contain only its own cells, and only
-alarms that concern it.
+alarms that concern it. An incident is over for a side when nothing of it stands that concerns the side, wherever it is
+part of now.
 """
 
 from __future__ import annotations
@@ -50,8 +51,17 @@ class SideNews(NamedTuple):
 CellsOf = Callable[[Iterable[str]], Mapping[str, tuple[str, ...]]]
 
 
+#: Kinds after which a side expects more news of the incident itself.
+TELLING = (NoticeKind.INCIDENT_RAISED, NoticeKind.INCIDENT_UPDATED)
+
+
 def news(
-    incident: Incident, standing: Sequence[Alarm], cells_of: CellsOf, side: str, last: Notice | None
+    incident: Incident,
+    standing: Sequence[Alarm],
+    cells_of: CellsOf,
+    side: str,
+    last: Notice | None,
+    elsewhere: Sequence[Alarm] = (),
 ) -> SideNews | None:
     """News for a side; None if there is nothing new.
 
@@ -61,19 +71,27 @@ def news(
         cells_of: Who shares which cell.
         side: The host, or a tenant.
         last: What the side was last notified of, None if nothing.
+        elsewhere: Alarms that stand and were part of it, and are part of another incident now.
     """
-    known = last if last is not None and last.kind is not NoticeKind.INCIDENT_CLEARED else None
-    mine = [alarm for alarm in standing if side in (HOST, *alarm.tenants)]
+    known = last if last is not None and last.kind in TELLING else None
+    mine = of_side(standing, side)
     if incident.state is not IncidentState.OPEN or not mine:
-        return None if known is None else _over(incident, known)
+        onward = sorted({alarm.incident for alarm in of_side(elsewhere, side)})
+        return None if known is None else _ended(incident, known, onward)
     now = _state(incident, mine, cells_of, side)
     if known is None:
-        return now
+        again = last is not None and last.kind is NoticeKind.INCIDENT_CONTINUED
+        return now._replace(kind=NoticeKind.INCIDENT_UPDATED) if again else now
     grew = bool(set(now.cells) - set(known.cells)) or now.what != known.what
     worse = known.severity is None or is_worse(now.severity, known.severity)
     if not (grew or worse or now.doing != known.doing):
         return None
     return now._replace(kind=NoticeKind.INCIDENT_UPDATED)
+
+
+def of_side(alarms: Iterable[Alarm], side: str) -> list[Alarm]:
+    """Those of these alarms that concern a side."""
+    return [alarm for alarm in alarms if side in (HOST, *alarm.tenants)]
 
 
 def _state(incident: Incident, mine: Sequence[Alarm], cells_of: CellsOf, side: str) -> SideNews:
@@ -99,11 +117,15 @@ def _doing(incident: Incident, first: Alarm) -> str:
     return "nobody has begun yet"
 
 
-def _over(incident: Incident, known: Notice) -> SideNews:
+def _ended(incident: Incident, known: Notice, onward: Sequence[str]) -> SideNews:
+    """An incident of which nothing stands any more for a side, at least not in itself."""
     since = known.since or known.at
-    words = f"it began {since:%Y-%m-%d %H:%M} UTC"
-    text = f"{known.what} is over; {words}"
-    if incident.merged_into:
-        text = f"{known.what} is part of incident {incident.merged_into} now; {words}"
+    kind, said = NoticeKind.INCIDENT_CLEARED, "is over"
+    if onward:
+        kind = NoticeKind.INCIDENT_CONTINUED
+        said = f"is not over: it is part of incident {first_names(onward, _NAMED)} now"
+        if not incident.merged_into:
+            said = f"is over, but not all that came with it: that goes on as incident {first_names(onward, _NAMED)}"
+    text = f"{known.what} {said}; it began {since:%Y-%m-%d %H:%M} UTC"
     severity = known.severity or PerceivedSeverity.INDETERMINATE
-    return SideNews(NoticeKind.INCIDENT_CLEARED, known.cells, since, known.what, severity, "", text)
+    return SideNews(kind, known.cells, since, known.what, severity, "", text)

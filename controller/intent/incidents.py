@@ -19,7 +19,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from controller.intent.roots import began
 from controller.models.alarm import CORE_LINK_DOWN, CORE_NODE_DOWN, FAULT, LINK_CAUSES, Alarm, ObjectClass
+from controller.models.enums import APART
 from controller.models.incident import AgreementMinutes, Incident, Rank
 from controller.models.many import first_names
 from controller.models.network import Network
@@ -121,6 +123,25 @@ def split_off(due: Iterable[Alarm], symptoms: Iterable[Alarm], known: RecordedIn
     return work.done()
 
 
+def kept_apart(alarm: Alarm, root: Alarm, own: str, other: str) -> tuple[Decision, Decision]:
+    """For both incidents: an alarm stood before a root that explains alarms like it, so it has a cause of its own.
+
+    Args:
+        alarm: The alarm, which follows from nothing.
+        root: The root that came later.
+        own: Incident of the alarm.
+        other: Incident of the root.
+    """
+    hours, minutes = divmod(round((began(root) - began(alarm)).total_seconds() / 60), 60)
+    earlier = f"{hours} h {minutes} min" if hours else f"{minutes} min"
+    what, where = f"{alarm.probable_cause} of {alarm.station or alarm.object}", root.station or root.object
+    why = f"{what} stood {earlier} before {root.probable_cause} of {where} began: it has a cause of its own"
+    return (
+        Decision(own, APART, {"beside": other, "root": root.id, "why": why}),
+        Decision(other, APART, {"beside": own, "root": alarm.id, "why": why}),
+    )
+
+
 class _Work:
     """An outcome under construction."""
 
@@ -136,6 +157,7 @@ class _Work:
         for one in known.incidents.values():
             self._newest[fault_of(one)] = max(one.id, self._newest.get(fault_of(one), ""), key=self._age)
         self._grown: dict[str, list[Alarm]] = defaultdict(list)
+        self._onward: dict[str, str] = {}
         self._outcome = Outcome()
 
     def place(self, alarm: Alarm) -> None:
@@ -165,6 +187,7 @@ class _Work:
         for one in (alarm, *symptoms):
             if self._belongs.get(one.id) == before:
                 self.leave(one, self._at)
+                self._onward[before] = own
                 self._join(one, own, self._at, noted=one is not alarm)
 
     def done(self) -> Outcome:
@@ -176,7 +199,9 @@ class _Work:
         for name, one in list(self._outcome.incidents.items()):
             if one.standing == 0 and one.closed is None and not one.merged_into:
                 self._change(name, closed=self._at)
-                self._decide(name, "closed", {"why": "none of its alarms stands"})
+                onward = self._onward.get(name, "")
+                left = f"; what is left is part of incident {onward}" if onward else ""
+                self._decide(name, "closed", {"into": onward, "why": f"none of its alarms stands{left}"})
         parts = (part._replace(incident=self._belongs[part.alarm]) for part in self._outcome.joined)
         return replace(self._outcome, joined=list(parts))
 
@@ -193,6 +218,8 @@ class _Work:
             self._merge(before, target, top)
             return
         self.leave(alarm, self._at)
+        if before:
+            self._onward[before] = target
         self._join(alarm, target, self._at if before else _began(alarm))
 
     def _goes_along(self, incident: str, alarm: Alarm) -> bool:

@@ -3,11 +3,14 @@
 A fault causes others: below a failed backhaul node nothing can be reached, and if a tenant's MME is lost, each station
 has a core link that is down. These follow from the fault, which is their root. An alarm follows from at most one root,
 the widest one. Equal alarms and networks give equal roots, in whatever order alarms came.
+
+A cause comes before its effect: a fault that stood before a root began has a cause of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -34,6 +37,7 @@ from controller.models.alarm import (
     POWER_CAUSES,
     PTP_LOST,
     REMOTE_END_DOWN,
+    SKEW,
     UNREACHABLE,
     Alarm,
     AlarmSource,
@@ -75,6 +79,9 @@ _CAUSES = {
     CONFIGURATION_LOST: _Width.CONFIGURATION,
     ALL_LINKS_DOWN: _Width.TRANSPORT,
 }
+#: Time by which a symptom may be seen before its root: sources look one after the other. Of a cut that our own checks
+#: found, the time is known at which something below it still answered; then only clocks may differ (``SKEW``).
+WINDOW = timedelta(minutes=5)
 #: Roots in a pool: the pool is away, a node of it failed, or pods on it did.
 _OF_POOLS = (_Width.POOL, _Width.NODE, _Width.PODS)
 #: Symptoms at stations that lost their configuration, or whose central unit did; or whose function is down.
@@ -113,17 +120,69 @@ def may_be_root(alarm: Alarm) -> bool:
     return _width(alarm) is not _Width.NOTHING
 
 
-def root_of(network: Network, alarm: Alarm, roots: Iterable[Alarm]) -> Alarm | None:
-    """The widest alarm that this one follows from; None if it is a root itself.
+class Explained(NamedTuple):
+    """What explains an alarm.
+
+    Attributes:
+        root: The alarm that it follows from; None if it is a root itself.
+        late: Roots that explain alarms like this one, and began only after it: it is no symptom of these.
+    """
+
+    root: Alarm | None
+    late: tuple[Alarm, ...] = ()
+
+
+def explained(network: Network, alarm: Alarm, roots: Collection[Alarm]) -> Explained:
+    """What an alarm follows from: the widest root; of equally wide ones, the one that began nearest to it in time.
 
     Args:
         network: The network, which says how devices are connected.
         alarm: A standing alarm.
         roots: Standing alarms that may be roots (``may_be_root``).
     """
+    above = sorted(_above(network, alarm, roots), key=lambda one: _order(network, alarm, one))
+    late = [one for one in above if _stood_before(alarm, one, roots)]
+    return Explained(next((one for one in above if one not in late), None), tuple(late))
+
+
+def root_of(network: Network, alarm: Alarm, roots: Collection[Alarm]) -> Alarm | None:
+    """The alarm that this one follows from (see ``explained``); None if it is a root itself."""
+    return explained(network, alarm, roots).root
+
+
+def _stood_before(alarm: Alarm, root: Alarm, roots: Collection[Alarm]) -> bool:
+    """Whether an alarm stood by itself before a root began, so that it does not follow from it.
+
+    One that follows from it already stays. One whose own root is over stands by itself since now.
+    """
+    if alarm.root and (alarm.root == root.id or all(one.id != alarm.root for one in roots)):
+        return False
+    cut = root.source is AlarmSource.CHECK and root.probable_cause == BACKHAUL_DOWN
+    known = cut and alarm.probable_cause != BACKHAUL_DOWN
+    return began(root) - _by_itself_since(alarm) > (SKEW if known else WINDOW)
+
+
+def began(alarm: Alarm) -> datetime:
+    """When the fault of an alarm began: as its source saw it."""
+    return alarm.seen or alarm.raised
+
+
+def _by_itself_since(alarm: Alarm) -> datetime:
+    return max(began(alarm), alarm.released) if alarm.released else began(alarm)
+
+
+def _above(network: Network, alarm: Alarm, roots: Iterable[Alarm]) -> Iterator[Alarm]:
     width = _width(alarm)
-    found = (one for one in roots if _width(one) < width and _COVERS[_width(one)](network, one, alarm))
-    return min(found, key=lambda one: (_width(one), one.raised, one.id), default=None)
+    for one in roots:
+        wider = _width(one) < width or one.probable_cause == alarm.probable_cause == BACKHAUL_DOWN
+        if wider and one.id != alarm.id and _COVERS[_width(one)](network, one, alarm):
+            yield one
+
+
+def _order(network: Network, alarm: Alarm, root: Alarm) -> tuple[object, ...]:
+    """The widest first, then the nearest to the core, then the nearest in time."""
+    depth = len(network.backhaul_from(root.object)) if root.probable_cause == BACKHAUL_DOWN else 0
+    return (_width(root), depth, abs(began(root) - _by_itself_since(alarm)), root.raised, root.id)
 
 
 class Reach(NamedTuple):
@@ -148,7 +207,7 @@ def reach(network: Network, root: Alarm) -> Reach:
     if root.probable_cause == CORE_NODE_DOWN:
         return Reach(tenants=frozenset((root.tenant,)))
     if root.probable_cause == BACKHAUL_DOWN:
-        return Reach(network.devices_below.get(root.object, frozenset()))
+        return Reach(network.devices_below.get(root.object, frozenset()), causes=frozenset((BACKHAUL_DOWN,)))
     if _width(root) in _OF_POOLS:
         functions = (*root.functions, *root.degraded)
         return Reach(frozenset({root.station, *functions, *_behind_all(network, functions)}))
@@ -158,6 +217,8 @@ def reach(network: Network, root: Alarm) -> Reach:
 
 
 def _cut(network: Network, root: Alarm, alarm: Alarm) -> bool:
+    if alarm.probable_cause == BACKHAUL_DOWN:
+        return root.object in network.backhaul_from(alarm.object)[1:]
     return alarm.probable_cause in _OF_TRANSPORT and alarm.station in network.devices_below.get(root.object, ())
 
 

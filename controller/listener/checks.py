@@ -45,7 +45,10 @@ class Checks:
 
     Args:
         worth: Whether a check of a station that is due can show anything new. A rehearsal knows this, and skips the
-            turns of the others.
+            turns of the others, unless the checker asks for them.
+
+    Attributes:
+        wanted: Stations that the checker asks for, until they are read.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class Checks:
         self._passed: dict[str, datetime] = {}
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._checks: list[Check] = []
+        self.wanted: set[str] = set()
         self._unreachable: set[str] = set()
         self._reserved: frozenset[str] = frozenset()
         self._slots = WorkSlots(clock, _AT_ONCE, _HOLD)
@@ -82,6 +86,7 @@ class Checks:
             del self._due[station], self._turns[station]
             self._passed.pop(station, None)
         self._unreachable &= self._due.keys()
+        self.wanted &= self._due.keys()
 
     def poke(self, station: str) -> None:
         """Check a station as soon as possible."""
@@ -111,7 +116,7 @@ class Checks:
         for station in self._reserved & self._due.keys():
             self._due[station] = min(self._due[station], now + self._apart(station))
         every = [station for station, at in self._due.items() if at <= now and station not in self._under_way]
-        due = [station for station in every if self._worth(station)]
+        due = [station for station in every if station in self.wanted or self._worth(station)]
         self._pass_turns(every)
         for station in set(every).difference(due):
             apart = self._apart(station)
@@ -123,6 +128,7 @@ class Checks:
         for station in due:
             self._plan(station, now + (_SOON if station in changing | repaired else self._apart(station)))
             if station not in changing:
+                self.wanted.discard(station)
                 self._under_way[station] = asyncio.create_task(self._check(network, station))
 
     async def record(self) -> None:
@@ -141,7 +147,8 @@ class Checks:
             check.station for check in checks if check.reason == UnreachableError.code
         } & self._due.keys()
         now = self._clock.monotonic()
-        for station in again & self._due.keys():
+        self.wanted |= again & self._due.keys()
+        for station in self.wanted:
             self._due[station] = min(self._due[station], now + _SOON)
         for check in checks:
             if check.station in self._unreachable:

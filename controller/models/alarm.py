@@ -294,7 +294,7 @@ class Alarm(Noun):
         count: Reports received.
         run: Id of the latest repair run, empty if none.
         escalated: When people were last notified of it; None if never.
-        seen: When its source saw it begin, if that was before ``raised``; lost service counts from then.
+        seen: When its source saw it begin, if that was before ``raised``, or come back; lost service counts from then.
         ended: When its source saw it end, if that was before ``cleared``; lost service counts until then.
         cells: Affected cells, as ``station/cell``, sorted.
         tenants: Tenants to notify, sorted: the object's owner, or those that share the cells.

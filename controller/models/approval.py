@@ -250,13 +250,17 @@ class Override(Noun):
 
 
 class NoticeKind(StrEnum):
-    """Kind of a notice: a run is planned, began or ended at the side's stations; an incident began, grew or is over."""
+    """Kind of a notice.
+
+    A run is planned, began or ended at the side's stations. An incident began, grew, goes on in another, or is over.
+    """
 
     PLANNED = "planned"
     STARTED = "started"
     ENDED = "ended"
     INCIDENT_RAISED = "incident-raised"
     INCIDENT_UPDATED = "incident-updated"
+    INCIDENT_CONTINUED = "incident-continued"
     INCIDENT_CLEARED = "incident-cleared"
 
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AwareDatetime
 
 from controller.models.alarm import ObjectClass, PerceivedSeverity
+from controller.models.incident import Suspect
 from controller.models.many import first_names
 from controller.models.network import BackhaulKind, Noun
 
@@ -95,21 +96,22 @@ class DispatchLink(Noun):
         kind: Its technology.
         ends: The end away from the core, then the other one; that alone is missing where the network files have none.
         route: Its way, in words; empty where the network files do not say it.
+        sure: Whether nothing else explains the fault as well.
     """
 
     kind: BackhaulKind
     ends: tuple[LinkEnd, ...]
     route: str = ""
+    sure: bool = True
 
     @property
     def lines(self) -> list[str]:
         """The link as text."""
         names = " and ".join(one.name for one in self.ends)
         far = [] if len(self.ends) > 1 else ["the network files do not say where its other end is"]
+        cut = "likely cut" if self.sure else "may be cut"
         return [
-            f"likely cut: {self.kind.value} between {names}"
-            if not far
-            else f"likely cut: {self.kind.value} at {names}",
+            f"{cut}: {self.kind.value} {'at' if far else 'between'} {names}",
             *(f"end {one.words}" for one in self.ends),
             *far,
             f"route: {self.route or 'the network files do not say'}",
@@ -125,7 +127,8 @@ class DispatchPack(Noun):
 
     Attributes:
         timezone: Time zone of the place, in which its text gives times; the network's where no place is known.
-        link: The link of the backhaul that is likely cut; None for other faults.
+        link: The link of the backhaul that is likely cut; None for other faults, and where a device behind it works.
+        suspects: Places where the fault may be, the nearest first; empty for faults that have one place.
         unit: The failed unit, by the device's name of it.
         slot: Its device path or description, as in the alarm.
         part: The part that is likely broken; empty if nobody knows.
@@ -144,6 +147,7 @@ class DispatchPack(Noun):
     place: DispatchSite | None
     timezone: str = "UTC"
     link: DispatchLink | None = None
+    suspects: tuple[Suspect, ...] = ()
     unit: str
     object_class: ObjectClass
     slot: str
@@ -177,6 +181,9 @@ class DispatchPack(Noun):
             lines.append(f"power: {self.place.power or 'the network files do not say'}")
         if self.link is not None:
             lines += self.link.lines
+        if len(self.suspects) > 1:
+            lines.append("what is known does not tell these places apart, so find out before you drive:")
+            lines += [f"may be {one.line}" for one in self.suspects]
         lines.append(f"unit: {' '.join(dict.fromkeys((self.object_class.value, self.unit, self.slot)))}")
         lines.append(f"likely part: {self.part or 'not known'}")
         lines += [

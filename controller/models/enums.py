@@ -117,6 +117,10 @@ class AlarmState(StrEnum):
         return self in (AlarmState.CLEARED, AlarmState.REPAIRED, AlarmState.ESCALATED)
 
 
+#: Action of the audit trail: a fault that stood before a root is an incident of its own, beside that of the root.
+APART = "incident.kept-apart"
+
+
 class IncidentState(StrEnum):
     """State of an incident; a ``merged`` one is part of another."""
 

@@ -44,6 +44,35 @@ class Loss(Noun):
         )
 
 
+class Suspect(Noun):
+    """A place where a fault may be, if what is known does not tell it from others.
+
+    Attributes:
+        kind: ``station`` for the equipment at a site, ``backhaul`` for a link, with the node at its lower end.
+        name: The device, or the end of the link away from the core: a site, or a node of the backhaul.
+        above: The other end of the link; empty for equipment, and where the network files have none.
+        tells: What shows that it is here, or not, in words.
+    """
+
+    kind: ObjectClass
+    name: str
+    above: str = ""
+    tells: str
+
+    @property
+    def words(self) -> str:
+        """The place in words."""
+        if self.kind is not ObjectClass.BACKHAUL:
+            return f"the equipment of {self.name}"
+        return f"the link between {self.name} and {self.above}" if self.above else f"the link above {self.name}"
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def line(self) -> str:
+        """The place, with what tells whether it is there."""
+        return f"{self.words}: it is if {self.tells}"
+
+
 class Incident(Noun):
     """A fault with all that follows from it: its root, and all alarms that follow from the root.
 

@@ -261,7 +261,8 @@ class Minka:
         if not self._collector.idle:
             return None
         self._touched = {name: until for name, until in self._touched.items() if until >= now}
-        turns = (self._listener.checks.turn_of(name) for name in self._touched)
+        checks = self._listener.checks
+        turns = (checks.turn_of(name) for name in (*self._touched, *checks.wanted))
         due = min((self._remediator.next_round, *turns), default=math.inf)
         due -= (due - DAY_BEGINS) % _GRID if due < math.inf else 0.0
         return due if due > now else None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from controller.intent.impact import Sharing, deadline_of
+from controller.intent.roots import began
+from controller.intent.suspects import MAY_BE_CUT, suspects
 from controller.models.alarm import (
     ALL_LINKS_DOWN,
     BACKHAUL_DOWN,
@@ -23,6 +25,8 @@ from controller.models.alarm import (
     ObjectClass,
 )
 from controller.models.dispatch import DispatchLink, DispatchPack, DispatchSite, LinkEnd, StandingAlarm, TriedRepair
+from controller.models.health import Health
+from controller.models.incident import Suspect
 from controller.models.network import BackhaulNode, Network, Site
 from controller.ports.store import Store
 
@@ -56,8 +60,8 @@ _PARTS: Mapping[str, str] = {
 }
 
 
-#: Causes at a site after which its way to the backhaul may be cut.
-_MAY_BE_CUT = frozenset((ALL_LINKS_DOWN, UNREACHABLE))
+#: Devices whose health is looked up at once.
+_AT_ONCE = 50
 #: Most alarms of a pack; most sites at a node of the backhaul.
 _MOST_STANDING, _MOST_SITES = 200, 3
 
@@ -71,13 +75,15 @@ def dispatch_pack(store: Store, alarm_id: str, now: datetime) -> DispatchPack:
     standing = [one for one in placed if one.cleared is None]
     targets = {f"site:{site}", *there}
     holds = [one for one in store.holds.find(now) if one.target in targets or one.target.partition("/")[0] in there]
+    places = suspects_of(store, network, alarm)
     return DispatchPack(
         alarm=alarm.id,
         incident=alarm.incident,
         station=alarm.station,
         place=_place(network, site),
         timezone=_timezone(network, alarm, site),
-        link=_link(network, alarm, site),
+        link=_link(network, alarm, site, places),
+        suspects=places,
         unit=alarm.object.rpartition("/")[2] or alarm.object,
         object_class=alarm.object_class,
         slot=alarm.specific_problem or alarm.object,
@@ -98,6 +104,28 @@ def dispatch_pack(store: Store, alarm_id: str, now: datetime) -> DispatchPack:
     )
 
 
+def suspects_of(store: Store, network: Network, alarm: Alarm) -> tuple[Suspect, ...]:
+    """Places where the fault of an alarm that stands may be (``controller.intent.suspects``), by the last checks."""
+    if alarm.cleared is not None:
+        return ()
+
+    def works(devices: Collection[str]) -> bool:
+        ordered = sorted(devices)
+        for first in range(0, len(ordered), _AT_ONCE):
+            seen = store.healths.find(ordered[first : first + _AT_ONCE]).values()
+            if any(_works(one, alarm) for one in seen):
+                return True
+        return False
+
+    return suspects(network, alarm, works)
+
+
+def _works(seen: Health, alarm: Alarm) -> bool:
+    """Whether a device was seen to work since an alarm began; after lost core links, that one of its own works."""
+    links = alarm.probable_cause != ALL_LINKS_DOWN or any(link.up for link in seen.links)
+    return seen.reachable and seen.at > began(alarm) and links
+
+
 def _timezone(network: Network, alarm: Alarm, site_id: str) -> str:
     """The time zone of the site, or of those at a node of the backhaul; else that of the network."""
     sites = [network.site_by_id[site_id]] if site_id in network.site_by_id else _sites_at(network, alarm.object)
@@ -106,18 +134,25 @@ def _timezone(network: Network, alarm: Alarm, site_id: str) -> str:
     return next(filter(None, zones), network.header.timezone)
 
 
-def _link(network: Network, alarm: Alarm, site_id: str) -> DispatchLink | None:
-    """The link towards the core of a node that is lost, or of a site that has lost all its links."""
+def _link(network: Network, alarm: Alarm, site_id: str, places: Collection[Suspect] = ()) -> DispatchLink | None:
+    """The link towards the core of a node that is lost, or of a site that has lost all its links.
+
+    None where a device behind it works.
+    """
+    links = [one for one in places if one.kind is ObjectClass.BACKHAUL]
+    if places and not links:
+        return None
     nodes, site = network.backhaul_by_id, network.site_by_id.get(site_id)
     if alarm.probable_cause == BACKHAUL_DOWN and (node := nodes.get(alarm.object)) is not None:
         near, kind, above, route = _end(network, node), node.kind, node.parent, node.route
-    elif alarm.probable_cause in _MAY_BE_CUT and site is not None and site.backhaul in nodes:
+    elif alarm.probable_cause in MAY_BE_CUT and site is not None and site.backhaul in nodes:
         near = LinkEnd(name=site.id, latitude=site.latitude, longitude=site.longitude)
         kind, above, route = nodes[site.backhaul].kind, site.backhaul, None
     else:
         return None
     far = nodes.get(above or "")
-    return DispatchLink(kind=kind, ends=(near, *([_end(network, far)] if far else [])), route=route or "")
+    ends = (near, *([_end(network, far)] if far else []))
+    return DispatchLink(kind=kind, ends=ends, route=route or "", sure=len(places) < 2)
 
 
 def _end(network: Network, node: BackhaulNode) -> LinkEnd:

@@ -38,8 +38,8 @@ from sqlalchemy import (
 
 from controller.intent.folding import NAMED, OPEN, RENEWED, Folded, digest, fold, identity, in_order
 from controller.intent.impact import OF_MANAGEMENT, Sharing, in_force, link_in
-from controller.intent.incidents import Outcome, fault_of
-from controller.intent.roots import may_be_root, reach, root_of
+from controller.intent.incidents import Outcome, fault_of, kept_apart
+from controller.intent.roots import explained, may_be_root, reach
 from controller.models.alarm import (
     LINK_CAUSES,
     OTHER_ALERT,
@@ -51,6 +51,7 @@ from controller.models.alarm import (
     Escalation,
     PerceivedSeverity,
 )
+from controller.models.enums import APART
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.incident import worst
 from controller.models.network import Network
@@ -258,6 +259,8 @@ _NEW_ROOT = (
         followed=case((alarms.c.root != "", alarms.c.root), else_=alarms.c.followed),
     )
 )
+#: Notes that a fault stood before a root (``controller.intent.incidents.kept_apart``).
+_APART = select(audit.c.object, audit.c.detail).where(audit.c.action == APART)
 _JOINED = update(alarms).where(alarms.c.id == bindparam("of")).values(incident=bindparam("new_incident"))
 _MERGED = update(alarms).where(alarms.c.incident == bindparam("of")).values(incident=bindparam("new_incident"))
 
@@ -631,17 +634,40 @@ def _place(tx: Tx, news: Collection[Alarm], others: Collection[Alarm]) -> dict[s
     """Place alarms as ``_correlate`` does; ``others`` are all whose root may change, including those in the news."""
     current = current_network(tx)
     roots = {row.id: as_alarm(row) for row in tx.execute(_ROOTS)} if current else {}
-    found = _find_roots(tx, current[1], others, list(roots.values())) if current else {}
+    found, late = _find_roots(tx, current[1], others, list(roots.values())) if current else ({}, [])
     changed = {alarm.id: alarm for alarm in news} | found
     if not changed:
+        _keep_apart(tx, late, {})
         return {}
     outcome = follow(tx, changed, roots | {name: one for name, one in changed.items() if name in roots})
     put_into(tx, outcome)
     joined = {part.alarm: part.incident for part in outcome.joined}
-    return {
+    placed = {
         name: one.model_copy(update={"incident": joined.get(name) or outcome.merged.get(one.incident, one.incident)})
         for name, one in changed.items()
     }
+    _keep_apart(tx, late, {name: one.incident for name, one in placed.items()})
+    return placed
+
+
+def _keep_apart(tx: Tx, late: Iterable[tuple[Alarm, Alarm]], incident_of: Mapping[str, str]) -> None:
+    """Note once at both incidents that a fault stood before a root that would explain it otherwise.
+
+    Args:
+        tx: The transaction, which holds the guard.
+        late: Such faults, each with the root that came too late.
+        incident_of: Incidents that changed just now, by alarm.
+    """
+    pairs = [[incident_of.get(one.id, one.incident) for one in pair] for pair in late]
+    if not pairs:
+        return
+    noted = tx.rows(_APART, audit.c.object, {own for own, _ in pairs})
+    known = {(row.object, orjson.loads(row.detail).get("root")) for row in noted}
+    for (alarm, root), (own, other) in zip(late, pairs, strict=True):
+        if own != other and (own, root.id) not in known:
+            known.add((own, root.id))
+            for decision in kept_apart(alarm, root, own, other):
+                tx.note("correlation", decision.action, decision.incident, **decision.detail)
 
 
 def put_into(tx: Tx, outcome: Outcome) -> None:
@@ -652,15 +678,20 @@ def put_into(tx: Tx, outcome: Outcome) -> None:
         tx.execute(_JOINED, [{"of": part.alarm, "new_incident": part.incident} for part in outcome.joined])
 
 
-def _find_roots(tx: Tx, network: Network, others: Iterable[Alarm], roots: Iterable[Alarm]) -> dict[str, Alarm]:
+def _find_roots(
+    tx: Tx, network: Network, others: Iterable[Alarm], roots: Collection[Alarm]
+) -> tuple[dict[str, Alarm], list[tuple[Alarm, Alarm]]]:
     """Work out what alarms follow from, and put changed roots on record.
 
     Returns:
-        Alarms whose root changed, as they are now, by id.
+        Alarms whose root changed, as they are now, by id; and those that follow from nothing, each with a root that
+        came too late for it.
     """
     found: dict[str, Alarm] = {}
+    late: list[tuple[Alarm, Alarm]] = []
     for alarm in others:
-        root = root_of(network, alarm, roots)
+        root, too_late = explained(network, alarm, roots)
+        late += [(alarm, one) for one in too_late[:1] if root is None]
         if (root.id if root else "") != alarm.root:
             now = {"root": root.id, "released": None} if root else {"root": "", "released": tx.now}
             found[alarm.id] = alarm.model_copy(update=now)
@@ -669,7 +700,7 @@ def _find_roots(tx: Tx, network: Network, others: Iterable[Alarm], roots: Iterab
     if found:
         rows = ({"of": name, "new_root": one.root, "new_released": one.released} for name, one in found.items())
         tx.execute(_NEW_ROOT, list(rows))
-    return found
+    return found, late
 
 
 def _whose_root_may_be_another(

@@ -9,16 +9,16 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Row, bindparam, select, update
 
-from controller.intent.incident_news import PAUSE, SideNews, news
+from controller.intent.incident_news import HOLD_OFF, PAUSE, TELLING, SideNews, news, of_side
 from controller.models.alarm import Alarm
 from controller.models.approval import Notice, NoticeKind
 from controller.models.incident import Incident
 from controller.models.scalars import HOST
 from controller.store.alarms import GUARD, STANDING, alarms, as_alarm, sharing_on
 from controller.store.columns import Instant
-from controller.store.incident_rows import incidents
+from controller.store.incident_rows import incident_alarms, incidents
 from controller.store.networks import current_network
 from controller.store.queries import as_noun
 from controller.store.run_constraints import as_notice, notices
@@ -34,6 +34,14 @@ _DUE = (
     .limit(_AT_ONCE)
 )
 _STANDING = select(alarms).where(STANDING).order_by(alarms.c.number)
+#: Alarms that stand and were part of an incident, by itself or before it was merged, and are part of another one now.
+_ELSEWHERE = tuple(
+    select(alarms, was.label("was"))
+    .join(incident_alarms, incident_alarms.c.alarm == alarms.c.id)
+    .where(STANDING, was != alarms.c.incident)
+    for was in (incident_alarms.c.incident, incident_alarms.c.merged_from)
+)
+_WHEN = select(incidents.c.id, incidents.c.notify_at)
 _NOTICES = select(notices).order_by(notices.c.number)
 _SCHEDULE = update(incidents).where(incidents.c.id == bindparam("of")).values(notify_at=bindparam("again"))
 
@@ -54,28 +62,26 @@ def write(tx: Tx) -> None:
             tx.execute(_SCHEDULE, [{"of": row.id, "again": None} for row in rows])
         return
     digest, network = current
+    round_ = _Round(tx, rows)
     sharing = sharing_on(digest, network, network.day(tx.now))
-    ids = [row.id for row in rows]
-    standing: dict[str, list[Alarm]] = defaultdict(list)
-    for row in tx.rows(_STANDING, alarms.c.incident, ids):
-        standing[row.incident].append(as_alarm(row))
-    last: dict[str, dict[str, Notice]] = defaultdict(dict)
-    for row in tx.rows(_NOTICES, notices.c.incident, ids):
-        last[row.incident][row.tenant] = as_notice(row)
     again, told = [], []
-    for row in rows:
-        incident, latest = as_noun(Incident, row), last[row.id]
-        sides = {tenant for alarm in standing[row.id] for tenant in alarm.tenants} | latest.keys()
+    # What goes on in another incident comes last: first that one is told of.
+    for row in sorted(rows, key=lambda row: bool(round_.elsewhere[row.id])):
+        incident, standing, latest = as_noun(Incident, row), round_.standing[row.id], round_.latest[row.id]
+        sides = {tenant for alarm in standing for tenant in alarm.tenants} | latest.keys()
         sides |= {HOST} if network.header.contacts else set()
         times = []
         for side in sorted(sides):
-            found = news(incident, standing[row.id], sharing.tenants_at, side, latest.get(side))
+            last, elsewhere = latest.get(side), round_.elsewhere[row.id]
+            found = news(incident, standing, sharing.tenants_at, side, last, elsewhere)
             if found is None:
                 continue
-            if (later := _not_before(tx, standing[row.id], side, found, latest.get(side))) is not None:
+            later = _not_before(tx, standing, side, found, last) or round_.after_others(row.id, side, found)
+            if later is not None:
                 times.append(later)
                 continue
             told.append(_notice(tx, incident.id, side, found))
+            round_.telling[row.id, side] = found.kind in TELLING
             tx.note("engine", f"notice.{found.kind.value}", incident.id, tenant=side, cells=len(found.cells))
         again.append({"of": row.id, "again": min(times, default=None)})
     tx.execute(_SCHEDULE, again)
@@ -83,9 +89,50 @@ def write(tx: Tx) -> None:
         tx.execute(notices.insert(), told)
 
 
+class _Round:
+    """What is on record of incidents whose sides are to be notified.
+
+    Attributes:
+        standing: Alarms that stand, by incident.
+        elsewhere: Alarms that stand and were part of an incident, and are part of another one now.
+        latest: The last notice to each side, by incident.
+        telling: Whether a side expects more news of an incident: of these, and of those that they go on in.
+    """
+
+    def __init__(self, tx: Tx, rows: Sequence[Row[Any]]) -> None:
+        self._now = tx.now
+        ids = [row.id for row in rows]
+        self.standing: dict[str, list[Alarm]] = defaultdict(list)
+        for row in tx.rows(_STANDING, alarms.c.incident, ids):
+            self.standing[row.incident].append(as_alarm(row))
+        self.elsewhere: dict[str, list[Alarm]] = defaultdict(list)
+        for query, was in zip(_ELSEWHERE, (incident_alarms.c.incident, incident_alarms.c.merged_from), strict=True):
+            for row in tx.rows(query, was, ids):
+                self.elsewhere[row.was].append(as_alarm(row))
+        others = {alarm.incident for found in self.elsewhere.values() for alarm in found}
+        self._when = {row.id: row.notify_at for row in tx.rows(_WHEN, incidents.c.id, others)} if others else {}
+        self.latest: dict[str, dict[str, Notice]] = defaultdict(dict)
+        for row in tx.rows(_NOTICES, notices.c.incident, {*ids, *others}):
+            self.latest[row.incident][row.tenant] = as_notice(row)
+        self.telling = {
+            (incident, side): last.kind in TELLING
+            for incident, sides in self.latest.items()
+            for side, last in sides.items()
+        }
+
+    def after_others(self, incident: str, side: str, found: SideNews) -> datetime | None:
+        """When a side is told that an incident goes on in others: after it was told of these; None for now."""
+        if found.kind is not NoticeKind.INCIDENT_CONTINUED:
+            return None
+        others = {alarm.incident for alarm in of_side(self.elsewhere[incident], side)}
+        untold = [one for one in others if not self.telling.get((one, side))]
+        return max((self._when.get(one) or self._now + HOLD_OFF for one in untold), default=None)
+
+
 def _not_before(tx: Tx, standing: Sequence[Alarm], side: str, found: SideNews, last: Notice | None) -> datetime | None:
     """The earliest time of a notice, None for now. It waits while an incident keeps growing, or for announced work."""
-    if found.kind is NoticeKind.INCIDENT_UPDATED and last is not None and tx.now < last.at + PAUSE:
+    grows = found.kind is NoticeKind.INCIDENT_UPDATED and last is not None and last.kind in TELLING
+    if grows and last is not None and tx.now < last.at + PAUSE:
         return last.at + PAUSE
     if found.kind is NoticeKind.INCIDENT_RAISED:
         works = [work_on(tx, alarm) for alarm in standing if side in (HOST, *alarm.tenants)]

@@ -34,6 +34,7 @@ from controller.store.transaction import Tx
 _OPEN = text("closed IS NULL AND merged_into = ''")
 _MERGED = text("merged_into <> ''")
 _CURRENT = text("until IS NULL")
+_MOVED = text("merged_from <> ''")
 _NOTIFIES = text("notify_at IS NOT NULL")
 
 incidents = Table(
@@ -68,7 +69,8 @@ incidents = Table(
     Index("ix_incidents_merged_into", "merged_into", sqlite_where=_MERGED, postgresql_where=_MERGED),
 )
 
-#: Which alarm was part of which incident, from when to when. An alarm is part of one incident at a time.
+#: Which alarm was part of which incident, from when to when. An alarm is part of one incident at a time. What an
+#: incident had before it became part of another one is that one's now, and known as its own too (``merged_from``).
 incident_alarms = Table(
     "incident_alarms",
     metadata,
@@ -77,7 +79,9 @@ incident_alarms = Table(
     Column("alarm", String, ForeignKey("alarms.id"), nullable=False),
     Column("since", Instant, nullable=False),
     Column("until", Instant),
+    string("merged_from"),
     Index("ix_incident_alarms_incident", "incident", "number"),
+    Index("ix_incident_alarms_merged_from", "merged_from", sqlite_where=_MOVED, postgresql_where=_MOVED),
     Index("ix_incident_alarms_until", "until", "alarm"),
     Index("ix_incident_alarms_current", "alarm", unique=True, sqlite_where=_CURRENT, postgresql_where=_CURRENT),
 )
@@ -107,7 +111,12 @@ _LEAVE = (
 _MERGE = (
     update(incident_alarms)
     .where(incident_alarms.c.incident == bindparam("of"))
-    .values(incident=bindparam("new_incident"))
+    .values(
+        incident=bindparam("new_incident"),
+        merged_from=case(
+            (incident_alarms.c.merged_from == "", incident_alarms.c.incident), else_=incident_alarms.c.merged_from
+        ),
+    )
 )
 _BY_ID = select(incidents)
 _later = incidents.alias()
@@ -158,7 +167,7 @@ def write(tx: Tx, outcome: Outcome, known: RecordedIncidents) -> Outcome:
     if outcome.merged:
         tx.execute(_MERGE, [{"of": one, "new_incident": target} for one, target in outcome.merged.items()])
     if outcome.joined:
-        tx.execute(incident_alarms.insert(), [part._asdict() for part in outcome.joined])
+        tx.execute(incident_alarms.insert(), [part._asdict() | {"merged_from": ""} for part in outcome.joined])
     for one in outcome.decisions:
         tx.note("correlation", one.action, one.incident, **one.detail)
     return outcome

@@ -71,6 +71,10 @@ _PARTS_OF = (alarms.c.severity, alarms.c.probable_cause, alarms.c.raised, alarms
 #: Alarms that describe an incident: the standing ones while it is open, all of them once it is closed.
 _NOW = select(alarms.c.incident, *_PARTS_OF).where(STANDING)
 _EVER = select(incident_alarms.c.incident, *_PARTS_OF).join(alarms, alarms.c.id == incident_alarms.c.alarm)
+#: What an incident had before it became part of another one.
+_FORMER = select(incident_alarms.c.merged_from.label("incident"), *_PARTS_OF).join(
+    alarms, alarms.c.id == incident_alarms.c.alarm
+)
 _PARTS = select(alarms).join(incident_alarms, incident_alarms.c.alarm == alarms.c.id).order_by(incident_alarms.c.number)
 _SYMPTOMS = select(alarms).where(STANDING)
 _UNSETTLED = (
@@ -141,9 +145,11 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
     def timeline(self, tx: Tx, incident_id: str) -> list[AuditRow]:
         _load(tx, incident_id)
         merged = select(incidents.c.id).where(incidents.c.merged_into == incident_id)
+        had = select(incident_alarms.c.merged_from).where(incident_alarms.c.incident == incident_id).distinct()
         parts = _parts(tx, incident_id)
         runs = {alarm.run for alarm in parts} - {""}
-        about = {incident_id, *tx.execute(merged).scalars(), *(alarm.id for alarm in parts[:_MOST_ALARMS]), *runs}
+        others = {*tx.execute(merged).scalars(), *tx.execute(had).scalars()} - {""}
+        about = {incident_id, *others, *(alarm.id for alarm in parts[:_MOST_ALARMS]), *runs}
         rows = tx.rows(select(audit), audit.c.object, about)
         return sorted((audit_chain.as_noun(row) for row in rows), key=lambda row: row.id)
 
@@ -151,7 +157,7 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
     def minutes(self, incident_id: str, tenant: str | None = None) -> tuple[TenantMinutes, ...]:
         def read(tx: Tx) -> _Lost:
             _load(tx, incident_id)
-            spells = spells_of(tx, incident_alarms.c.incident == incident_id)
+            spells = spells_of(tx, _of(incident_id))
             return _lost(tx, spells, min((one.since for one in spells), default=tx.now), tx.now)
 
         outages = self._outages_of(self._database.run(read, "DEFERRED"), tenant)
@@ -393,8 +399,13 @@ def _set(tx: Tx, incident_id: str, **values: object) -> None:
     touch(tx, [incident_id])
 
 
+def _of(incident_id: str) -> ColumnElement[bool]:
+    """Times of alarms in an incident: its own, those of incidents that became part of it, and its own in others."""
+    return or_(incident_alarms.c.incident == incident_id, incident_alarms.c.merged_from == incident_id)
+
+
 def _parts(tx: Tx, incident_id: str) -> list[Alarm]:
-    rows = tx.execute(_PARTS.where(incident_alarms.c.incident == incident_id))
+    rows = tx.execute(_PARTS.where(_of(incident_id)))
     return list({row.id: as_alarm(row) for row in rows}.values())
 
 
@@ -408,11 +419,13 @@ def _filled(tx: Tx, rows: Sequence[Row[Any]]) -> list[Incident]:
     """Incidents with what their alarms say."""
     found = [as_noun(Incident, row) for row in rows]
     live = [one.id for one in found if one.state is IncidentState.OPEN]
-    over = [one.id for one in found if one.state is IncidentState.CLOSED]
+    over = [one.id for one in found if one.state is not IncidentState.OPEN]
     rows_of: dict[str, list[Row[Any]]] = defaultdict(list)
     for row in tx.rows(_NOW, alarms.c.incident, live) if live else ():
         rows_of[row.incident].append(row)
     for row in tx.rows(_EVER, incident_alarms.c.incident, over) if over else ():
+        rows_of[row.incident].append(row)
+    for row in tx.rows(_FORMER, incident_alarms.c.merged_from, over) if over else ():
         rows_of[row.incident].append(row)
     current = current_network(tx) if rows_of else None
     network = current[1] if current else None

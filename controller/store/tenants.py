@@ -22,6 +22,7 @@ from controller.ports.store import EVERYTHING, AuditQuery, Page, Sync, Tenants
 from controller.store import audit_chain, device_trail
 from controller.store.alarms import STANDING, alarm_tenants, alarms, as_alarm, conditions
 from controller.store.audit_chain import audit
+from controller.store.incident_rows import incident_alarms
 from controller.store.involvement import plan_tenants, run_tenants
 from controller.store.people import users
 from controller.store.plans import load_plan
@@ -113,10 +114,15 @@ class SqlTenants(SqlRepository, Tenants[Sync]):
 
     @reads
     def incident(self, tx: Tx, tenant: str, incident_id: str) -> list[Alarm]:
-        found = _alarms_in(tx, tenant, [incident_id])
+        found = _alarms_in(tx, tenant, [incident_id]).get(incident_id)
+        if not found:  # it may be part of another one
+            moved = incident_alarms.c.alarm == alarms.c.id
+            query = _alarms_of(tenant).join(incident_alarms, moved).order_by(alarms.c.number).distinct()
+            rows = tx.execute(query.where(incident_alarms.c.merged_from == incident_id))
+            found = [as_alarm(row) for row in rows] if incident_id else []
         if not found:
             raise NotFoundError(f"there is no incident {incident_id}")
-        return found[incident_id]
+        return found
 
     @reads
     def incident_alarms(self, tx: Tx, tenant: str, incidents: Iterable[str]) -> dict[str, list[Alarm]]:

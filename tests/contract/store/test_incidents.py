@@ -135,6 +135,22 @@ def test_each_decision_is_on_the_timeline_with_its_why(store: SqlStore) -> None:
     assert store.alarms.get(symptom.id).incident == root.incident
 
 
+def test_what_stood_before_a_root_keeps_its_incident_and_both_say_so_once(store: SqlStore) -> None:
+    early = store.alarms.report(dark())
+    alone = store.alarms.report(dark(station="S6"))
+    late, root = store.alarms.report_all([dark(at=700, station="S4"), cut(at=701)])
+    store.alarms.report(dark(at=702, station="S5"))
+    store.alarms.correlate()
+    assert (early.incident, late.incident == root.incident) == (store.alarms.get(early.id).incident, True)
+    assert store.alarms.get(early.id).root == ""
+    assert [one.standing for one in store.incidents.open()] == [1, 1, 3]
+    why = "station-unreachable of S3 stood 12 min before backhaul-down of radio began: it has a cause of its own"
+    for one, other in ((early.incident, root.incident), (root.incident, early.incident)):
+        said = [row.detail for row in store.incidents.timeline(one) if row.action == "incident.kept-apart"]
+        assert [(row["beside"], row["why"]) for row in said] == [(other, why)]
+    assert not [row for row in store.incidents.timeline(alone.incident) if row.action == "incident.kept-apart"]
+
+
 def test_people_acknowledge_take_and_hand_back(store: SqlStore) -> None:
     incident = store.alarms.report(lost()).incident
     store.incidents.acknowledge(incident, "ana")

@@ -55,7 +55,7 @@ def test_facts_are_those_of_the_incident() -> None:
         "Root": "cell-off-air of S1 S1/L1",
         "Opened": "2026-10-05 12:30:15 UTC",
         "Closed": "not yet",
-        "Merged into": "inc-0",
+        "Part of incident": "inc-0",
         "Came again": "3",
         "People": "12,000",
         "Acknowledged": "ana, 2026-10-05 12:30:15 UTC",

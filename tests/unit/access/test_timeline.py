@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from controller.access.timeline import joined
+from controller.access.timeline import joined, neighbours_of
 
 AT = datetime(2026, 12, 1, 6, 30, tzinfo=UTC)
 
@@ -85,3 +85,13 @@ def test_acts_that_set_something_else_are_never_one() -> None:
         ("freeze.put", 1, {"begins": "1", "ends": "2"}),
         ("freeze.put", 1, {"begins": "1", "ends": "3"}),
     ]
+
+
+def test_incidents_beside_an_incident_are_named_once_with_the_reason() -> None:
+    apart = [
+        row("incident.kept-apart", "i-1", second, "correlation", beside=f"i-{other}", why="S3 stood before it")
+        for second, other in enumerate((2, 2, 3))
+    ]
+    story = {"timeline": [row("incident.opened", "i-1", 0, "correlation", why="no alarm"), *apart]}
+    assert neighbours_of(story) == ["i-2: S3 stood before it", "i-3: S3 stood before it"]
+    assert neighbours_of({}) == [], "a tenant has no time line"

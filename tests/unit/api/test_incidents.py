@@ -128,7 +128,7 @@ async def test_a_tenant_sees_its_part_of_an_incident_as_if_there_were_no_other(b
         return at(link(station, tenant=tenant), minute, object=path.format(station, tenant), **more)
 
     everything = at(dark(station="S1"), 6, probable_cause="all-core-links-down")
-    bench.store.alarms.report_all([down("S1", "beta", 0), down("S1", "alfa", 5)])
+    bench.store.alarms.report_all([down("S1", "beta", 3), down("S1", "alfa", 5)])
     root = bench.store.alarms.report(everything)
     bench.store.alarms.report_all([at(everything, 9, severity=CLEARED), down("S1", "alfa", 10, severity=CLEARED)])
     bench.store.incidents.count_agreements()

@@ -73,6 +73,19 @@ class Checks:
             found += self.check(station, dark=dark, **states)
         return found
 
+    def wait(self, *, minutes: int) -> None:
+        """Let time pass without checks."""
+        self._at += timedelta(minutes=minutes)
+
+    @property
+    def at(self) -> datetime:
+        """The time of the last check."""
+        return self._at
+
+    def asked(self) -> set[str]:
+        """Stations that should be checked at once."""
+        return set(self._faults.to_ask())
+
     def said(self) -> list[tuple[str, str, str]]:
         """What is said to the alarm list now: cause, object, severity."""
         found = []
@@ -98,11 +111,16 @@ def test_most_stations_without_a_core_node_are_one_fault_of_the_core() -> None:
     well(checks)
     assert checks.twice(("S4", "S5"), claro=DOWN, entel=UP) == []  # one site is not enough
     assert checks.check("S3", claro=DOWN, entel=UP) == []  # nor is one check
-    assert checks.check("S3", claro=DOWN, entel=UP) == [(CORE, "claro-mme", "CRITICAL")]
+    assert checks.check("S3", claro=DOWN, entel=UP) == []  # nor are two that may have lost their own links
+    assert checks.asked() == {"S1", "S2", "S6"}
+    assert checks.twice(("S1",), claro=DOWN, entel=UP) == []
+    assert checks.check("S6", claro=DOWN, entel=UP) == []
+    assert checks.check("S6", claro=DOWN, entel=UP) == [(CORE, "claro-mme", "CRITICAL")]
     (alarm,) = checks.standing.values()
     assert (alarm.station, alarm.tenant, alarm.object_class) == ("", "claro", ObjectClass.CORE_NODE)
-    assert "3 stations have lost claro-mme of claro" in alarm.text
+    assert "5 stations have lost claro-mme of claro" in alarm.text
     assert checks.twice(("S1", "S2", "S6"), claro=DOWN, entel=UP) == []  # it is said once
+    assert checks.asked() == set()
 
 
 def test_a_core_node_that_most_stations_still_reach_is_not_lost() -> None:
@@ -149,10 +167,10 @@ def test_what_several_tenants_lead_to_and_lose_is_one_remote_end() -> None:
     works: dict[str, Any] = {"claro": UP, "entel": UP, "claro_s1u": UP, "entel_s1u": UP}
     assert checks.twice(HANGS, **works) == []
     lost: dict[str, Any] = works | {"claro_s1u": DOWN, "entel_s1u": DOWN}
-    said = checks.twice(("S1", "S3"), **lost)
+    said = checks.twice(("S1", "S3", *sorted(set(HANGS) - {"S1", "S3"})), **lost)
     ends = [(CORE, "claro-s1u", "CRITICAL"), (CORE, "entel-s1u", "CRITICAL"), (REMOTE, "10.9.0.0/29", "CRITICAL")]
     assert sorted(said) == ends
-    assert "2 stations have lost what lies at or behind 10.9.0.0/29, most" in checks.standing[ends[2][:2]].text
+    assert "5 stations have lost what lies at or behind 10.9.0.0/29, most" in checks.standing[ends[2][:2]].text
     # One tenant's users get through: it is the other one's S-GWs.
     said = checks.twice(HANGS, **lost | {"entel_s1u": UP})
     assert sorted(said) == [(CORE, "entel-s1u", "CLEARED"), (REMOTE, "10.9.0.0/29", "CLEARED")]
@@ -212,9 +230,10 @@ def test_a_cut_is_the_node_below_which_nothing_can_be_reached() -> None:
     # More is dark: it is the trunk that failed.
     assert checks.twice(("S1",), dark=True) == []
     assert checks.check("S2", dark=True) == []
-    assert checks.check("S2", dark=True) == [(BACKHAUL, "trunk", "CRITICAL"), (BACKHAUL, "radio", "CLEARED")]
+    assert checks.check("S2", dark=True) == [(BACKHAUL, "trunk", "CRITICAL")]  # of which the other follows
     # A device answers: what is above it works.
-    assert checks.check("S3", claro=UP) == [(BACKHAUL, "fibre", "CRITICAL"), (BACKHAUL, "trunk", "CLEARED")]
+    over = [(BACKHAUL, "radio", "CLEARED"), (BACKHAUL, "trunk", "CLEARED")]
+    assert checks.check("S3", claro=UP) == [(BACKHAUL, "fibre", "CRITICAL"), *over]
     assert checks.check("S1", claro=UP) == [(BACKHAUL, "fibre", "CLEARED")]
 
 
@@ -244,11 +263,98 @@ def test_a_cut_fibre_is_one_root_in_whatever_order_devices_are_checked() -> None
             chance.shuffle(order)
             for station in order:
                 checks.check(station, dark=station in below, claro=UP)
-        (root,) = checks.standing.values()
+        found = list(checks.standing.values())
+        (root,) = [one for one in found if root_of(of, one, found) is None]
         assert (root.probable_cause, root.object) == (BACKHAUL, "fibre-ancash")
     alarms = [_unreachable(station) for station in order if station in below]
     assert len(alarms) == 216
     assert all(root_of(of, alarm, [*alarms, root]) is root for alarm in alarms)
+
+
+def test_a_station_that_was_dark_before_does_not_widen_a_cut_below_which_others_still_answered() -> None:
+    checks = Checks()
+    well(checks)
+    assert checks.twice(("S1",), dark=True) == []
+    checks.wait(minutes=10)
+    assert checks.twice(("S2", "S3", "S4", "S5", "S6"), claro=UP, entel=UP) == []
+    # All below the trunk is dark now, and what went dark lately is below its fibre and its hop.
+    assert checks.twice(("S2",), dark=True) == []
+    assert checks.twice(("S3", "S4", "S5"), dark=True) == [(BACKHAUL, "trunk", "CRITICAL")]
+    (cut,) = checks.standing.values()
+    assert cut.seen is not None
+    assert timedelta(seconds=1) <= checks.at - cut.seen <= timedelta(seconds=30)
+
+    other = Checks()
+    well(other)
+    assert other.twice(("S1", "S2"), dark=True) == [(BACKHAUL, "fibre", "CRITICAL")]
+    other.wait(minutes=10)
+    assert other.twice(("S3", "S4", "S5", "S6"), claro=UP, entel=UP) == []
+    assert other.twice(("S3", "S4", "S5"), dark=True) == [(BACKHAUL, "radio", "CRITICAL")], "not the trunk"
+    assert len(other.standing) == 2, "the earlier cut stands by itself"
+
+
+def test_stations_that_went_dark_one_after_the_other_are_no_cut() -> None:
+    checks = Checks()
+    well(checks)
+    assert checks.twice(("S1",), dark=True) == []
+    checks.wait(minutes=10)
+    assert checks.twice(("S2",), claro=UP, entel=UP) == []
+    assert checks.twice(("S2",), dark=True) == [], "the fibre was seen to work after S1 had gone dark"
+
+
+@pytest.mark.parametrize("tenants", [("claro",), ("claro", "entel")])
+def test_two_stations_that_lose_their_own_links_at_once_are_no_lost_core(tenants: tuple[str, ...]) -> None:
+    """Healthy stations are asked first; they have not been checked since, and say that the core works."""
+    lost: dict[str, Any] = {"claro": UP, "entel": UP} | dict.fromkeys(tenants, DOWN)
+    lost["claro_s1u" if len(tenants) == 1 else "other"] = UP
+    checks = Checks()
+    well(checks)
+    assert checks.twice(("S1", "S3"), **lost) == []
+    assert checks.asked() == {"S2", "S4", "S5", "S6"}
+    for station in sorted(checks.asked()):
+        assert checks.check(station, claro=UP, entel=UP) == []
+    assert checks.asked() == set()
+    assert checks.twice(("S1", "S3"), **lost) == []
+
+
+def test_a_witness_that_can_not_be_asked_is_replaced() -> None:
+    checks = Checks()
+    well(checks)
+    assert checks.twice(("S1", "S3"), claro=DOWN, entel=UP) == []
+    assert checks.twice(("S2", "S4", "S5"), dark=True) == []
+    assert checks.asked() == {"S6"}
+    assert checks.twice(("S6",), claro=DOWN, entel=UP) == [(CORE, "claro-mme", "CRITICAL")]
+
+
+def test_an_older_loss_proves_nothing_about_a_core() -> None:
+    checks = Checks()
+    well(checks)
+    assert checks.twice(("S1",), claro=DOWN, entel=UP) == []
+    checks.wait(minutes=10)
+    assert checks.twice(("S3",), claro=DOWN, entel=UP) == []
+    assert checks.asked() == set()
+
+
+def test_a_core_that_nobody_can_ask_about_any_more_is_not_back() -> None:
+    checks = Checks(of=network(tenants=True))
+    checks.twice(HANGS, claro=DOWN, entel=UP)
+    assert list(checks.standing) == [(CORE, "claro-mme")]
+    said = checks.twice(("S1", "S2", "S3", "S4", "S5"), dark=True)
+    assert {one[0] for one in said} == {BACKHAUL}
+    # All tenants' links are down at the last one: it is cut off, and says nothing of the core either.
+    assert checks.twice(("S6",), claro=DOWN, entel=DOWN) == []
+    said = checks.twice(("S6",), dark=True)
+    assert [one for one in said if one[0] == CORE] == []
+    # They are back, most without a link to the core; then most have it again.
+    checks.twice(HANGS, claro=DOWN, entel=UP)
+    assert (CORE, "claro-mme") in checks.standing
+    assert (CORE, "claro-mme", "CLEARED") in checks.twice(HANGS, claro=UP, entel=UP)
+
+
+def test_a_core_to_which_no_station_has_a_link_any_more_is_over() -> None:
+    checks = Checks(of=network(tenants=True))
+    checks.twice(HANGS, claro=DOWN, entel=UP)
+    assert checks.twice(HANGS, entel=UP) == [(CORE, "claro-mme", "CLEARED")]
 
 
 def _unreachable(station: str) -> Alarm:

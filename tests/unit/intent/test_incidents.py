@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.intent.incidents import QUIET, SETTLES, Outcome, RecordedIncidents, fault_of, sort_out, split_off
-from controller.intent.roots import may_be_root, root_of
+from controller.intent.roots import WINDOW, may_be_root, root_of
 from controller.models.alarm import Alarm
 from controller.models.incident import Incident, IncidentState
 from tests.unit.intent.backhaul_tree import HANGS, network
@@ -200,7 +200,8 @@ def test_core_nodes_of_one_tenant_are_one_incident_and_those_of_two_are_two() ->
     record.settle()
     assert record.incident_of(second) == record.incidents[own.id], "what is left of the core is the same incident"
     record.raise_all(first)
-    assert (record.incidents[own.id].flaps, record.incidents[own.id].standing) == (1, 3)
+    assert (record.incidents[own.id].flaps, record.incidents[own.id].standing) == (1, 2)
+    assert frozenset({link("S3").id}) in record.open(), "the link did not come back with its node, nor go with it again"
     record.clear(first, second)
     record.now += timedelta(minutes=1)
     record.raise_all(second)
@@ -240,6 +241,49 @@ def test_a_tenants_core_links_follow_one_by_one_and_their_incident_ends_with_the
     assert record.open() == {frozenset({first.id, second.id})}
     assert record.incident_of(second).id == own.id, "it is the one that they had"
     assert record.said()[-3:] == ["split", "split", "closed"]
+
+
+def test_a_root_that_comes_later_leaves_what_stood_before_it_alone() -> None:
+    """Two faults below one node, and a cut later: one that had its own cause before, and one that came with the cut."""
+    record = Record()
+    record.raise_all(DARK[0], link("S6", "entel"))
+    before = {one.id: record.incident_of(one).id for one in (DARK[0], link("S6", "entel"))}
+    record.now += WINDOW + timedelta(seconds=1)
+    record.raise_all(DARK[1])
+    record.now += timedelta(seconds=50)
+    record.raise_all(cut("radio"), DARK[2])
+    assert record.open() == {
+        frozenset({DARK[0].id}),
+        frozenset({link("S6", "entel").id}),
+        frozenset({cut("radio").id, DARK[1].id, DARK[2].id}),
+    }
+    assert {one.id: record.incident_of(one).id for one in (DARK[0], link("S6", "entel"))} == before
+    # The cut is repaired: what is left of it is not the older fault's.
+    record.clear(cut("radio"), DARK[1], DARK[2])
+    assert record.open() == {frozenset({DARK[0].id}), frozenset({link("S6", "entel").id})}
+
+
+def test_a_cut_that_becomes_part_of_a_bigger_one_goes_on_as_itself_when_that_is_repaired() -> None:
+    record = Record()
+    record.raise_all(cut("radio"), *DARK)
+    own = record.incident_of(cut("radio"))
+    record.now += timedelta(minutes=2)
+    others = (alarm("S1", **UNREACHABLE), alarm("S2", **UNREACHABLE))
+    record.raise_all(cut("trunk"), *others)
+    whole = record.incident_of(cut("trunk"))
+    assert len(record.open()) == 1
+    assert (record.incidents[own.id].state, record.incidents[own.id].merged_into) == (IncidentState.MERGED, whole.id)
+    assert record.incidents[own.id].opened == own.opened
+    assert record.incidents[whole.id].opened == own.opened
+    record.now += timedelta(hours=1)
+    record.clear(cut("trunk"), *others)
+    record.now += SETTLES
+    record.settle()
+    (rest,) = record.open()
+    assert rest == {cut("radio").id, *(one.id for one in DARK)}
+    again = record.incident_of(cut("radio"))
+    assert (again.id, again.opened, again.state) == (own.id, own.opened, IncidentState.OPEN)
+    assert record.incidents[whole.id].state is IncidentState.CLOSED
 
 
 _ANY = st.sampled_from(
@@ -283,9 +327,11 @@ def test_however_alarms_come_and_go_they_are_parted_by_their_roots_once_they_hav
             record.settle()
     record.now += SETTLES
     record.settle()
-    # A record in which only these ever came: of two roots that are as wide the one counts that came first.
-    fresh = Record()
-    for one in sorted(record.standing(), key=lambda one: (one.raised, one.id)):
-        fresh.now = one.raised
-        fresh.raise_all(one.model_copy(update={"id": one.id.partition("#")[0]}))
-    assert record.open() == fresh.open()
+    parts: dict[tuple[str, ...], set[str]] = {}
+    for one in record.standing():
+        top = one
+        while top.root:
+            top = record.alarms[top.root]
+            assert top.cleared is None
+        parts.setdefault(fault_of(top), set()).add(one.id.partition("#")[0])
+    assert record.open() == {frozenset(part) for part in parts.values()}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.intent.roots import Reach, may_be_root, reach, root_of
+from controller.intent.roots import WINDOW, Reach, explained, may_be_root, reach, root_of
 from controller.models.alarm import Alarm, AlarmSource, AlarmState, ObjectClass, PerceivedSeverity
 from tests.unit.intent.backhaul_tree import HANGS, network
 from tests.unit.intent.clouds import split_gnb
@@ -86,6 +86,8 @@ DRIFT = alarm("S1", object="station", probable_cause="configuration-drift")
         (alarm("S1", **UNREACHABLE), ROUTER),
         (alarm("S1", **ALL_LINKS), PORT),
         (cell("S3"), unit("S3", "S3/1", "S3/2")),
+        (cut("fibre"), cut("trunk")),
+        (cut("radio"), cut("core")),
     ],
     ids=lambda one: f"{one.object.rpartition('/')[2]}-{one.probable_cause}",
 )
@@ -117,7 +119,8 @@ def test_a_symptom_follows_from_its_root(symptom: Alarm, root: Alarm) -> None:
         (cell("S4"), unit("S3", "S3/1")),
         (cell("S3"), unit("S3")),  # the unit names no cells
         (link("S3"), link("S3", name="mme-2")),
-        (cut("fibre"), cut("trunk")),
+        (cut("spur"), cut("trunk")),  # elsewhere in the tree
+        (cut("trunk"), cut("trunk").model_copy(update={"id": "the same node"})),
         (alarm("S1", **ALL_LINKS), lost("claro", "mme-1")),
         (alarm("S1", **UNREACHABLE), cut("gone-from-the-files")),
     ],
@@ -151,6 +154,66 @@ def test_of_several_roots_the_widest_counts_and_of_equals_the_first() -> None:
     assert found is both[2]
     again = cut("radio").model_copy(update={"id": "0", "raised": AT + timedelta(seconds=1)})
     assert root_of(network(), link("S3"), [again, *both]) is both[2]
+
+
+def at(one: Alarm, seconds: float, **more: Any) -> Alarm:
+    """An alarm that began so many seconds later."""
+    return one.model_copy(update={"raised": AT + timedelta(seconds=seconds), **more})
+
+
+EDGE = WINDOW.total_seconds()
+
+
+@pytest.mark.parametrize(
+    ("symptom", "root", "follows"),
+    [
+        # Below a cut of our own checks, the time is known at which something there still answered.
+        (alarm("S3", **UNREACHABLE), at(cut("radio"), 60), True),
+        (alarm("S3", **UNREACHABLE), at(cut("radio"), 61), False),
+        (link("S3"), at(cut("hop"), 61), False),
+        # Of a cut that somebody else reports it is not, nor of other roots.
+        (alarm("S3", **UNREACHABLE), at(cut("radio"), 61, source=AlarmSource.ALERTMANAGER), True),
+        (alarm("S3", **UNREACHABLE), at(cut("radio"), EDGE + 1, source=AlarmSource.ALERTMANAGER), False),
+        (link("S3"), at(lost("claro", "mme-1"), EDGE), True),
+        (link("S3"), at(lost("claro", "mme-1"), EDGE + 1), False),
+        (alarm("S1", **UNREACHABLE), at(ROUTER, EDGE), True),
+        (alarm("S1", **UNREACHABLE), at(ROUTER, EDGE + 1), False),
+        (cut("fibre"), at(cut("trunk"), EDGE), True),
+        (cut("fibre"), at(cut("trunk"), EDGE + 1), False),
+        # When it began counts, and not when it was reported.
+        (alarm("S3", **UNREACHABLE), at(cut("radio"), 3600, seen=AT + timedelta(seconds=60)), True),
+        (at(alarm("S3", **UNREACHABLE), 3600, seen=AT), at(cut("radio"), 3600), False),
+        # A symptom may come as late as it likes: a battery lasts for hours.
+        (at(cell("S3"), 9 * 3600), alarm("S3", **MAINS), True),
+    ],
+    ids=lambda one: one if isinstance(one, bool) else f"{one.probable_cause}-{one.raised:%H%M%S}",
+)
+def test_a_fault_that_stood_before_a_root_began_does_not_follow_from_it(
+    symptom: Alarm, root: Alarm, follows: bool
+) -> None:
+    found = explained(network(), symptom, [root])
+    assert (found.root, found.late) == ((root, ()) if follows else (None, (root,)))
+
+
+def test_what_follows_already_stays_and_what_outlived_its_root_stands_by_itself_since_then() -> None:
+    late = at(cut("radio"), 3600)
+    dark = alarm("S3", **UNREACHABLE)
+    assert root_of(network(), dark.model_copy(update={"root": late.id}), [late]) == late
+    # Its root stands, and explains it; then that is over while the later one stands.
+    narrow = alarm("S3", **MAINS)
+    of_narrow = dark.model_copy(update={"root": narrow.id})
+    assert root_of(network(), of_narrow, [late, narrow]) == narrow
+    assert root_of(network(), of_narrow, [late]) == late
+    # It was over for so long that the next has nothing to do with it.
+    for seconds, follows in ((60, True), (61, False)):
+        outlived = dark.model_copy(update={"released": late.raised - timedelta(seconds=seconds)})
+        assert (root_of(network(), outlived, [late]) == late) is follows
+
+
+def test_of_two_roots_that_are_as_wide_the_one_counts_that_began_nearest_to_the_symptom() -> None:
+    first, second = at(alarm("S3", **MAINS), -7200), at(alarm("S3", **MAINS), 20, id="again")
+    assert root_of(network(), cell("S3"), [first, second]) == second
+    assert root_of(network(), at(cell("S3"), -7100), [first, second]) == first
 
 
 _ANY = st.sampled_from(

@@ -26,7 +26,8 @@ INTERVAL = 30.0
 class FakeChecker:
     """Counts checks.
 
-    ``hang`` never answer, ``slow`` take so many seconds, ``dark`` can't be reached, ``again`` are to be checked soon.
+    ``hang`` never answer, ``slow`` take so many seconds, ``dark`` can't be reached, ``again`` are to be checked soon,
+    and so are those of ``answer``, whoever was checked.
     """
 
     def __init__(self, clock: VirtualClock) -> None:
@@ -37,6 +38,7 @@ class FakeChecker:
         self.slow: dict[str, float] = {}
         self.dark: dict[str, str] = {}
         self.again: frozenset[str] = frozenset()
+        self.answer: frozenset[str] = frozenset()
         self.recorded: Counter[str] = Counter()
         self.turns: list[tuple[str, datetime | None]] = []
         self.away = False
@@ -59,7 +61,7 @@ class FakeChecker:
             raise StoreError
         self.turns += [(check.station, check.turn) for check in checks]
         self.recorded.update(check.station for check in checks)
-        return self.again & {check.station for check in checks}
+        return self.again & {check.station for check in checks} | self.answer
 
 
 class Bench:
@@ -253,6 +255,25 @@ async def test_a_station_that_says_that_its_alarms_changed_is_read_at_once_but_n
         assert all(second - first >= 5 for first, second in pairwise(checks))
         assert len(checks) == 2
         assert made.times("S1") == before
+
+
+async def test_stations_that_the_checker_asks_for_are_read_although_nothing_new_is_expected_there() -> None:
+    store, made = bench()
+    with closing(store):
+        checker = cast("Checker", made.checker)
+        made.checks = Checks(
+            DirectStore(made.store), checker, made.clock, INTERVAL, worth=lambda station: station == "S1"
+        )
+        made.checks.follow(["S1", "S2", "S3"])
+        made.checker.answer = frozenset({"S2"})
+        await made.run(5)
+        assert {station for _, station in made.checker.checks} == {"S1", "S2"}
+        made.checker.answer = frozenset()
+        await made.run(5)
+        made.checker.checks.clear()
+        await made.run(2 * INTERVAL)
+        assert {station for _, station in made.checker.checks} == {"S1"}, "it was read, and is asked for no more"
+        assert not made.checks.wanted
 
 
 async def test_a_record_that_is_away_is_made_up_for() -> None:

@@ -21,6 +21,7 @@ from controller.models.alarm import (
 )
 from controller.models.dispatch import DispatchLink, LinkEnd
 from controller.models.errors import NotFoundError
+from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.network import BackhaulKind, BackhaulNode, Network, Validity, network_digest
 from controller.remediation.dispatch import _link, dispatch_pack
 from controller.remediation.guards import settle_seconds
@@ -195,7 +196,7 @@ def test_a_cut_link_has_both_ends_its_route_and_the_hundred_stations_behind_it_i
         *(("fibre", -13.5, -71.9), ("hub", -12.0464, -77.0428)),
     ]
     for line in (
-        "likely cut: fibre between fibre and hub",
+        "may be cut: fibre between fibre and hub",
         "end fibre at -13.50000, -71.90000",
         "end hub at -12.04640, -77.04280",
         "route: poles of the railway, km 40 to 77",
@@ -230,6 +231,58 @@ def test_a_site_that_lost_all_its_links_has_its_way_to_the_backhaul(bench: Bench
     assert link is not None
     assert [one.name for one in link.ends] == [site.id, "fibre"]
     assert _link(network, dark.model_copy(update={"probable_cause": "o-ran-fault-9"}), site.id) is None
+
+
+def seen(bench: Bench, station: str, *, up: bool = True) -> None:
+    """A station answers now, with a core link."""
+    state = ServiceState.UP if up else ServiceState.DOWN
+    link = LinkHealth(path=f"/ManagedElement[{station}]/EP_S1C[a]", tenant="andes", kind="S1C", state=state)
+    bench.store.healths.save([Health(station=station, at=bench.clock.now(), reachable=True, links=(link,))])
+
+
+async def test_a_pack_says_where_the_fault_may_be_and_what_tells_the_places_apart(bench: Bench) -> None:
+    """Two stations at sites of their own hang on the hill; nothing else does."""
+    made = tiny()
+    bench.store.networks.save(made, network_digest(made), "ana")
+    seen(bench, "T-BOTH-1")
+    seen(bench, "T-LTE-1")
+    await bench.clock.advance(60)
+    alarm = bench.report("station", UNREACHABLE, station="T-LTE-2")
+
+    def places() -> list[str]:
+        return [one.name for one in dispatch_pack(bench.store, alarm.id, bench.clock.now()).suspects]
+
+    assert places() == ["T-LTE-2", "pisac", "hill", "hub"], "that others answered before proves nothing"
+    await bench.clock.advance(30)
+    seen(bench, "T-LTE-1")
+    pack = dispatch_pack(bench.store, alarm.id, bench.clock.now())
+    assert places() == ["T-LTE-2", "pisac", "hill"]
+    assert "may be cut: microwave between pisac and hill" in pack.lines
+    (first,) = [number for number, line in enumerate(pack.lines) if "find out before you drive" in line]
+    said = pack.lines[first + 1 : first + 4]
+    assert [line.partition(": ")[0] for line in said] == [
+        "may be the equipment of T-LTE-2",
+        "may be the link between pisac and hill",
+        "may be the link between hill and hub",
+    ]
+    seen(bench, "T-BOTH-1")
+    assert places() == ["T-LTE-2", "pisac"]
+
+
+async def test_a_link_over_which_another_station_of_the_site_is_reached_is_not_blamed(bench: Bench) -> None:
+    made = tiny()
+    stations = (*made.stations, made.station_by_id["T-LTE-2"].model_copy(update={"id": "T-LTE-9", "enb_id": 1009}))
+    network = made.model_copy(update={"stations": stations})
+    bench.store.networks.save(network, network_digest(network), "ana")
+    alarm = bench.report("station", ALL_LINKS_DOWN, station="T-LTE-2")
+    await bench.clock.advance(30)
+    seen(bench, "T-LTE-9", up=False)
+    pack = dispatch_pack(bench.store, alarm.id, bench.clock.now())
+    assert pack.link is not None, "it answers, and has no core link either"
+    seen(bench, "T-LTE-9")
+    pack = dispatch_pack(bench.store, alarm.id, bench.clock.now())
+    assert (pack.link, [one.name for one in pack.suspects]) == (None, ["T-LTE-2"])
+    assert not [line for line in pack.lines if line.startswith("may be")]
 
 
 @pytest.mark.parametrize(

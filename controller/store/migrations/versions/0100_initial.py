@@ -151,11 +151,20 @@ def upgrade() -> None:
         sa.Column("alarm", sa.String(), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("merged_from", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(["alarm"], ["alarms.id"], name=op.f("fk_incident_alarms_alarm")),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_incident_alarms")),
     )
     op.create_index("ix_incident_alarms_incident", "incident_alarms", ["incident", "number"], unique=False)
     op.create_index("ix_incident_alarms_until", "incident_alarms", ["until", "alarm"], unique=False)
+    op.create_index(
+        "ix_incident_alarms_merged_from",
+        "incident_alarms",
+        ["merged_from"],
+        unique=False,
+        sqlite_where=sa.text("merged_from <> ''"),
+        postgresql_where=sa.text("merged_from <> ''"),
+    )
     op.create_index(
         "ix_incident_alarms_current",
         "incident_alarms",
@@ -1152,6 +1161,12 @@ def downgrade() -> None:
         table_name="incident_alarms",
         sqlite_where=sa.text("until IS NULL"),
         postgresql_where=sa.text("until IS NULL"),
+    )
+    op.drop_index(
+        "ix_incident_alarms_merged_from",
+        table_name="incident_alarms",
+        sqlite_where=sa.text("merged_from <> ''"),
+        postgresql_where=sa.text("merged_from <> ''"),
     )
     op.drop_index("ix_incident_alarms_until", table_name="incident_alarms")
     op.drop_index("ix_incident_alarms_incident", table_name="incident_alarms")

@@ -1,0 +1,208 @@
+"""Incidents that become part of a bigger one: what sides are told, and what is kept of them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from controller.access.disclosure import TenantIncident
+from controller.access.sight import sight
+from controller.access.timeline import parts_of
+from controller.intent.incident_news import HOLD_OFF
+from controller.intent.incidents import SETTLES
+from controller.models.alarm import Alarm, AlarmReport, ObjectClass, PerceivedSeverity
+from controller.models.errors import NotFoundError
+from controller.models.incident import IncidentState
+from controller.models.network import Network, network_digest
+from controller.ports.clock import VirtualClock
+from controller.ports.store import Page
+from controller.store import SqlStore
+from tests.support.records import START
+from tests.unit.plan import samples
+
+MAJOR, CLEARED = PerceivedSeverity.MAJOR, PerceivedSeverity.CLEARED
+RAISED, UPDATED, GOES_ON, OVER = (f"incident-{kind}" for kind in ("raised", "updated", "continued", "cleared"))
+
+
+@pytest.fixture(autouse=True)
+def _loaded(store: SqlStore) -> None:
+    """S1 hangs on the hill, S2 on the hub above it; alfa and beta share both."""
+    content = samples.network(("alfa", "beta")).model_dump(mode="json")
+    content["backhaul"] = [{"id": "hub", "kind": "fibre"}, {"id": "hill", "kind": "fibre", "parent": "hub"}]
+    for site, node in zip(content["sites"], ("hill", "hub"), strict=True):
+        site["backhaul"] = node
+    network = Network.model_validate(content)
+    store.networks.save(network, network_digest(network), "ana")
+
+
+class Story:
+    """Reports, and what sides were told of them."""
+
+    def __init__(self, store: SqlStore, clock: VirtualClock) -> None:
+        self.store, self.clock = store, clock
+        self._told = 0
+
+    def report(self, *what: AlarmReport) -> list[Alarm]:
+        return self.store.alarms.report_all([one.model_copy(update={"at": self.clock.now()}) for one in what])
+
+    async def told(self, tenant: str = "alfa", seconds: float = HOLD_OFF.total_seconds()) -> list[tuple[str, str]]:
+        """What a tenant was told since the last time: kinds and incidents."""
+        await self.clock.advance(seconds)
+        self.store.notices.write()
+        found = list(reversed(self.store.notices.page(Page(limit=1000), tenant)[1]))
+        new, self._told = found[self._told :], len(found)
+        return [(one.kind.value, one.incident) for one in new]
+
+
+@pytest.fixture
+def story(store: SqlStore, clock: VirtualClock) -> Story:
+    return Story(store, clock)
+
+
+def links(station: str, severity: PerceivedSeverity = MAJOR) -> AlarmReport:
+    return _report(station, "station", "all-core-links-down", ObjectClass.STATION, severity)
+
+
+def cell(station: str, severity: PerceivedSeverity = MAJOR) -> AlarmReport:
+    return _report(station, f"{station}/L1", "cell-off-air", ObjectClass.CELL, severity)
+
+
+def cut(node: str, severity: PerceivedSeverity = MAJOR) -> AlarmReport:
+    return _report("", node, "backhaul-down", ObjectClass.BACKHAUL, severity)
+
+
+def _report(station: str, of: str, cause: str, kind: ObjectClass, severity: PerceivedSeverity) -> AlarmReport:
+    known: dict[str, Any] = {"station": station, "object": of, "object_class": kind, "probable_cause": cause}
+    return AlarmReport(**known, severity=severity, source="check", at=START)
+
+
+async def test_an_incident_that_becomes_part_of_another_is_not_over(story: Story, store: SqlStore) -> None:
+    (small,) = story.report(links("S1"))
+    (other,) = story.report(cell("S2"))
+    assert await story.told() == [(RAISED, small.incident), (RAISED, other.incident)]
+    begun = store.incidents.get(small.incident).opened
+    story.report(cut("hub"), links("S2"))
+    whole = store.alarms.get(small.id).incident
+    assert await story.told() == [(RAISED, whole), (GOES_ON, small.incident)]
+    (last, *_) = [one for one in store.notices.page(Page(), "alfa")[1] if one.incident == small.incident]
+    assert f"all-core-links-down is not over: it is part of incident {whole} now; it began" in last.text
+    assert (last.cells, last.since) == (("S1/L1", "S1/N1"), small.raised)
+
+    merged = store.incidents.get(small.incident)
+    assert (merged.state, merged.merged_into, merged.closed) == (IncidentState.MERGED, whole, None)
+    assert (merged.opened, store.incidents.get(whole).opened) == (begun, begun)
+    assert (merged.cells, merged.tenants) == (("S1/L1", "S1/N1"), ("alfa", "beta"))
+    assert [one.id for one in store.incidents.alarms(small.incident)] == [small.id]
+    rows = [row.model_dump() for row in store.incidents.timeline(whole)]
+    assert parts_of({"id": whole, "timeline": rows}) == [small.incident]
+
+    # S1 has service again, while the cut stands: that is news of the whole, and nothing of it is told twice.
+    story.report(links("S1", CLEARED))
+    assert await story.told() == []
+    story.report(links("S2", CLEARED), cut("hub", CLEARED))
+    assert await story.told() == [(OVER, whole)]
+    assert store.incidents.get(other.incident).state is IncidentState.OPEN
+
+
+async def test_what_is_left_of_a_bigger_cut_goes_on_under_its_old_id(story: Story, store: SqlStore) -> None:
+    small, symptom = story.report(cut("hill"), links("S1"))
+    assert small.incident == symptom.incident
+    assert await story.told() == [(RAISED, small.incident)]
+    story.report(cut("hub"), links("S2"))
+    whole = store.alarms.get(small.id).incident
+    assert await story.told() == [(RAISED, whole), (GOES_ON, small.incident)]
+    await story.told(seconds=3600)
+    story.report(cut("hub", CLEARED), links("S2", CLEARED))
+    assert OVER not in {kind for kind, _ in await story.told()}, "S1 has no service yet"
+    await story.clock.advance(SETTLES.total_seconds())
+    store.incidents.settle()
+    again = store.incidents.get(small.incident)
+    assert (again.state, again.standing, again.opened) == (IncidentState.OPEN, 2, small.raised)
+    assert store.incidents.get(whole).state is IncidentState.CLOSED
+    assert await story.told() == [(UPDATED, small.incident), (GOES_ON, whole)]
+    (last, *_) = [one for one in store.notices.page(Page(), "alfa")[1] if one.incident == whole]
+    assert f"is over, but not all that came with it: that goes on as incident {small.incident}" in last.text
+    # It is told once, and both time lines have it.
+    assert await story.told() == []
+    for incident in (whole, small.incident):
+        acts = [row.action for row in store.incidents.timeline(incident) if row.object == small.incident]
+        assert [act for act in acts if act in ("incident.merged", "incident.split")] == [
+            "incident.merged",
+            "incident.split",
+        ]
+    assert parts_of({"id": whole, "timeline": [row.model_dump() for row in store.incidents.timeline(whole)]}) == []
+    story.report(cut("hill", CLEARED), links("S1", CLEARED))
+    assert await story.told() == [(OVER, small.incident)]
+
+
+async def test_minutes_of_an_incident_are_its_own_whatever_it_became_part_of(story: Story, store: SqlStore) -> None:
+    (small,) = story.report(links("S1"))
+    await story.clock.advance(60)
+    story.report(cut("hub"), links("S2"))
+    whole = store.alarms.get(small.id).incident
+    await story.clock.advance(540)
+
+    def lost(incident: str) -> dict[str, float]:
+        return {one.tenant: one.lost for one in store.incidents.minutes(incident)}
+
+    assert lost(small.incident) == {"alfa": 20, "beta": 20}, "two cells for ten minutes"
+    assert lost(whole) == {"alfa": 38, "beta": 38}, "and those of S2 for nine"
+    outages = store.incidents.outages(small.raised, story.clock.now())
+    assert outages is not None
+    assert {one.tenant: one.lost for one in outages.minutes()} == lost(whole), "no minute counts twice"
+
+
+async def test_what_ended_while_it_waits_to_be_told_of_is_over_and_nobody_waits_for_ever(
+    story: Story, store: SqlStore
+) -> None:
+    (small,) = story.report(links("S1"))
+    assert await story.told() == [(RAISED, small.incident)]
+    story.report(links("S2"), cut("hub"))
+    whole = store.alarms.get(small.id).incident
+    await story.clock.advance(5)
+    story.report(links("S1", CLEARED))
+    assert await story.told() == [(OVER, small.incident), (RAISED, whole)]
+    story.report(links("S2", CLEARED), cut("hub", CLEARED))
+    assert await story.told() == [(OVER, whole)]
+
+
+async def test_a_side_is_told_that_an_incident_goes_on_only_after_it_was_told_of_the_other(
+    story: Story, store: SqlStore
+) -> None:
+    (small,) = story.report(links("S1"))
+    assert await story.told() == [(RAISED, small.incident)]
+    store.incidents.acknowledge(small.incident, "ana")
+    await story.clock.advance(HOLD_OFF.total_seconds() - 5)
+    story.report(cut("hub"), links("S2"))
+    whole = store.alarms.get(small.id).incident
+    assert await story.told(seconds=6) == [], "the change of the first is due, and the second one is not yet"
+    assert await story.told(seconds=20) == [(RAISED, whole), (GOES_ON, small.incident)]
+
+
+async def test_a_tenant_finds_its_incident_where_it_went_and_others_find_nothing(story: Story, store: SqlStore) -> None:
+    (small,) = story.report(links("S1"))
+    story.report(cut("hub"), links("S2"))
+    whole = store.alarms.get(small.id).incident
+    seen = sight(*store.networks.get(), "beta")
+    found = TenantIncident.of(seen, small.incident, store.tenants.incident("beta", small.incident))
+    assert (found.state, found.merged_into, found.cells) == (IncidentState.MERGED, whole, ("S1/L1", "S1/N1"))
+    one = TenantIncident.of(seen, whole, store.tenants.incident("beta", whole))
+    assert (one.state, one.merged_into, len(one.cells)) == (IncidentState.OPEN, "", 4)
+    with pytest.raises(NotFoundError):
+        store.tenants.incident("gamma", small.incident)
+
+
+async def test_two_incidents_may_go_on_in_a_third_and_that_in_a_fourth(story: Story, store: SqlStore) -> None:
+    first, second = story.report(links("S1"), cell("S1"))
+    assert first.incident != second.incident
+    (third,) = story.report(cut("hill"))
+    assert store.alarms.get(first.id).incident == third.incident
+    story.report(cut("hub"), links("S2"))
+    whole = store.alarms.get(third.id).incident
+    assert store.alarms.get(first.id).incident == whole
+    assert [one.id for one in store.incidents.alarms(first.incident)] == [first.id]
+    assert store.alarms.get(second.id).incident == second.incident, "a cut takes no cell off the air"
+    assert await story.told() == [(RAISED, second.incident), (RAISED, whole)]
+    assert timedelta() <= store.incidents.get(whole).opened - first.raised < timedelta(seconds=1)
