@@ -28,6 +28,7 @@ from controller.models.alarm import (
     PerceivedSeverity,
 )
 from controller.models.cloud import NodeReady
+from controller.models.equipment import UnitState
 from controller.models.errors import DeviceError, NotFoundError, StoreError
 from controller.models.facts import LinkKind
 from controller.models.health import Health, LinkHealth, ServiceState
@@ -62,6 +63,7 @@ class Check:
         measured: What it counted last, where it does not tell the state of its user plane.
         failed: Whether an error in Minka itself kept us from reading it: then nothing at all is known.
         turn: The last regular turn of the station before that (``Health.turn``).
+        units: Its radio units without a sign of life; None where it was not asked for them, or does not say.
     """
 
     station: str
@@ -72,6 +74,7 @@ class Check:
     measured: tuple[Period, ...] = ()
     failed: bool = False
     turn: datetime | None = None
+    units: tuple[UnitState, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ class _Basis:
         elsewhere: Functions that were on nodes of a pool that are lost, and are on another pool now.
         carried: What it carries by a job that has not ended, and its ledger has not yet.
         silent: Whether it is a function of which a pool is away, and nothing that depends on it is known to serve.
+        units: Names of its radio units without a sign of life.
     """
 
     observed: Observed
@@ -94,6 +98,7 @@ class _Basis:
     elsewhere: frozenset[str]
     carried: tuple[Change, ...]
     silent: bool
+    units: frozenset[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +210,11 @@ class Checker:
         self._common.follow(devices)
         self._failures.follow(devices)
 
-    async def check(self, network: Network, station: str) -> Check:
-        """Read one station; a failed read is a result too."""
+    async def check(self, network: Network, station: str, *, closely: bool = False) -> Check:
+        """Read one station; a failed read is a result too.
+
+        One with a cell off air, or one that is looked at ``closely``, is asked for its radio units, too.
+        """
         at = self._clock.now()
         try:
             observed = await self._planner.read(network, station)
@@ -214,7 +222,22 @@ class Checker:
         except (DeviceError, NotFoundError) as error:
             log.info("station.unreadable", station=station, code=error.code, reason=error.message)
             return Check(station, at, None, error.code, error.message)
-        return Check(station, at, observed, measured=measured)
+        last = self._last.get(station)
+        closely = closely or (last is not None and bool(last.health.off_air))
+        units = await self._silent_units(network, station) if closely else None
+        return Check(station, at, observed, measured=measured, units=units)
+
+    async def _silent_units(self, network: Network, station: str) -> tuple[UnitState, ...] | None:
+        """Radio units without a sign of life; None where the station does not say."""
+        if station not in network.station_by_id:
+            return None
+        try:
+            seen = await self._planner.equipment(network, station)
+        except DeviceError as error:
+            log.info("station.units_unreadable", station=station, code=error.code, reason=error.message)
+            return None
+        told = [unit for unit in seen.units if unit.silent is not None]
+        return tuple(unit for unit in told if unit.lost) if told else None
 
     async def health(self, station: str) -> Health:
         """Current health of one station; nothing is kept.
@@ -223,7 +246,7 @@ class Checker:
             NotFoundError: The station is not adopted.
         """
         _, network = await self._store.networks.get()
-        found = await self._judge([await self.check(network, station)], _all)
+        found = await self._judge([await self.check(network, station, closely=True)], _all)
         if station not in found:
             raise NotFoundError(f"station {station} is not adopted")
         return found[station].health
@@ -398,6 +421,7 @@ class Checker:
                 gone.get(name, frozenset()),
                 carried.get(name, ()),
                 name in silent,
+                None if check.units is None else frozenset(unit.name for unit in check.units),
             )
             for check in ours
             for name in [check.station]
@@ -541,6 +565,7 @@ def _judged(network: Network, one: _Recorded, sources: Collection[AlarmSource]) 
         raised,
         silent=one.silent,
         inputs=network.external_inputs_of(check.station),
+        units=check.units,
     )
     health = with_cluster(network, health, before, one.elsewhere).in_turn(check.turn, before)
     health = health.model_copy(update={"lost": check.station in network.endpoint_function and _is_bare(check, ledger)})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -33,6 +33,7 @@ from controller.models.alarm import (
     POOL_NEARLY_FULL,
     PORT_DOWN,
     PTP_LOST,
+    RADIO_UNIT_LOST,
     UNREACHABLE,
     USER_PLANE_DOWN,
     Alarm,
@@ -42,12 +43,14 @@ from controller.models.alarm import (
     PerceivedSeverity,
 )
 from controller.models.cloud import ClusterState, HardwareAlarm, NodeReady, NodeState
+from controller.models.equipment import UnitState
 from controller.models.errors import AuthenticationError, HostKeyError, NotPermittedError
 from controller.models.facts import LinkKind
 from controller.models.health import Health, LinkFault, LinkHealth, ServiceState
 from controller.models.many import first_names
 from controller.models.network import HOST, DeviceKind, ExternalInput, Rat
 from controller.models.run import LedgerEntry
+from controller.models.untrusted import natural
 from controller.nrm.cli import ports_without_signal
 from controller.nrm.profiles import (
     CellEntry,
@@ -79,11 +82,14 @@ OWN_CAUSES |= {
     FUNCTION_TWICE,
     FUNCTION_UNSEEN,
     PORT_DOWN,
+    RADIO_UNIT_LOST,
 } | POOL_CAUSES
 #: Cleared alarms that a station's list may keep: lists are limited, and read each time.
 _MOST_OVER = 200
 #: Reason for an adopted station that was not checked yet.
 NOT_CHECKED = "not-checked"
+#: Faults of o-ran-fm on the way to a radio unit: optical link, transceiver, interface unit (o-ran-alarm-id).
+_OF_FRONTHAUL = (21, 29, 30)
 #: What is wrong with the power of a site, by probable cause.
 _SUPPLY_TEXTS = {MAINS_LOST: "the mains are lost", ON_BATTERY: "the site runs on its battery"}
 #: Object of drift and unreachability: the device as a whole (``Health.device``).
@@ -102,6 +108,7 @@ class _Fault:
     tenant: str = ""
     functions: tuple[str, ...] = ()
     degraded: tuple[str, ...] = ()
+    cells: tuple[str, ...] = ()
 
 
 def health_of(
@@ -117,12 +124,14 @@ def health_of(
     *,
     silent: bool = False,
     inputs: Iterable[ExternalInput] = (),
+    units: Iterable[UnitState] | None = (),
 ) -> Health:
     """Cells on air, core links up and drift, as the station reports them.
 
     ``before`` is its health as it was read last, which knows since when cells are off air and links down. ``raised``
     are times at which the station raised alarms of these, by its own clock. ``silent`` is whether nothing that depends
-    on a function is known to serve. ``inputs`` are external inputs that tell of the power of its site.
+    on a function is known to serve. ``inputs`` are external inputs that tell of the power of its site. ``units`` are
+    its radio units without a sign of life; None where it was not asked, or does not say.
 
     Core links are those of the ledger, whether the station still has them or not; others belong to nobody known.
     Where a station does not tell the state of its user plane, ``traffic`` says whether it carries something.
@@ -172,11 +181,30 @@ def health_of(
         drift=drift,
         device=device,
         function=function.faults,
-        unknown=function.unknown,
+        unknown=(*function.unknown, *((RADIO_UNIT_LOST,) if units is None and off_air else ())),
         placed=_placed(station, observed, ledger, before) if device is DeviceKind.FUNCTION else {},
         cluster=observed.cluster,
         supply=_supply(observed, inputs),
+        units=_lost_units(observed, units or (), states, off_air),
     )
+
+
+def _lost_units(
+    observed: Observed, silent: Iterable[UnitState], states: Mapping[Path, ServiceState], off_air: Container[Path]
+) -> dict[str, tuple[str, ...]]:
+    """Radio units that are lost, by name, with their cells: all of them are off air, one of which should serve.
+
+    A unit whose fronthaul has a fault, by an alarm of its port, may be well.
+    """
+    stands = (alarm for alarm in observed.alarms if alarm.severity is not PerceivedSeverity.CLEARED)
+    cut = {alarm.source for alarm in stands if natural(alarm.fault) in _OF_FRONTHAUL}
+    found = {}
+    for unit in silent:
+        there = {path: state for path, state in states.items() if cell_of(path) in unit.cells}
+        dark = bool(there) and all(state is ServiceState.DOWN for state in there.values())
+        if dark and unit.name not in cut and any(path in off_air for path in there):
+            found[unit.name] = tuple(sorted(map(cell_of, there)))
+    return found
 
 
 def _supply(observed: Observed, inputs: Iterable[ExternalInput]) -> dict[str, str]:
@@ -357,9 +385,7 @@ def wrongs(health: Health) -> dict[FaultKey, _Fault]:
     if _cut_off(health.links):
         text = "all core links are down, of all tenants: what they have in common failed"
         found[health.device, ALL_LINKS_DOWN] = _Fault(PerceivedSeverity.CRITICAL, text)
-    for path in health.off_air:
-        text = f"cell {cell_of(path)} is unlocked and off air"
-        found[path, CELL_OFF_AIR] = _Fault(PerceivedSeverity.CRITICAL, text)
+    found |= _of_radio(health)
     for path in health.ports_down:
         text = f"port {step(path)[1][0]} gets no signal, and nobody shut it"
         found[path, PORT_DOWN] = _Fault(PerceivedSeverity.MAJOR, text)
@@ -376,6 +402,17 @@ def wrongs(health: Health) -> dict[FaultKey, _Fault]:
     if health.over > _MOST_OVER:
         text = f"its list keeps {health.over} alarms that are over and that nobody acknowledged"
         found[health.device, ALARM_LIST_CROWDED] = _Fault(PerceivedSeverity.WARNING, text)
+    return found
+
+
+def _of_radio(health: Health) -> dict[FaultKey, _Fault]:
+    """Cells off air, and lost radio units."""
+    critical, found = PerceivedSeverity.CRITICAL, {}
+    for path in health.off_air:
+        found[path, CELL_OFF_AIR] = _Fault(critical, f"cell {cell_of(path)} is unlocked and off air")
+    for unit, there in health.units.items():
+        text = f"radio unit {unit} gives no sign of life, and its cells are off air: {', '.join(there)}"
+        found[unit, RADIO_UNIT_LOST] = _Fault(critical, text, cells=there)
     return found
 
 
@@ -594,6 +631,7 @@ def _report(health: Health, wrong: FaultKey, fault: _Fault) -> AlarmReport:
         text=fault.text,
         source=AlarmSource.CHECK,
         at=health.at,
+        cells=tuple(f"{health.station}/{cell}" for cell in fault.cells),
     )
 
 
@@ -604,6 +642,8 @@ def _class_of(health: Health, wrong: FaultKey) -> ObjectClass:
         return ObjectClass(health.device)
     if cause == PORT_DOWN:
         return ObjectClass.PORT
+    if cause == RADIO_UNIT_LOST:
+        return ObjectClass.RADIO_UNIT
     if cause in POOL_CAUSES:
         return ObjectClass.FUNCTION if cause == FUNCTION_CRASH_LOOPING else ObjectClass.NODE
     return object_class_of(None, health.station, what)

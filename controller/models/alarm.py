@@ -64,6 +64,8 @@ POWER_CAUSES = SUPPLY_CAUSES | POWER_UNIT_CAUSES
 HOLDOVER_CAUSES = frozenset({"o-ran-fault-17", "3gpp-timing-problem"})
 #: Fields that identify a fault: reports with equal values are about the same one.
 FAULT = ("station", "object", "tenant", "probable_cause", "specific_problem")
+#: Probable cause of a radio unit without a sign of life, whose cells are all off air, and whose fronthaul has no fault.
+RADIO_UNIT_LOST = "radio-unit-lost"
 #: Probable cause of a cell that should serve and does not.
 CELL_OFF_AIR = "cell-off-air"
 #: Probable cause of a cell that says it serves, and that nobody uses at an hour when people usually do.

@@ -11,6 +11,11 @@ from pydantic import AwareDatetime, Field
 from controller.models.errors import UnreachableError
 from controller.models.network import Noun
 
+#: Kind of the units that transmit cells.
+RADIO_UNIT = "radio-unit"
+#: Seconds after which a radio unit without a sign of life is lost: interval and guard of its supervision, which are 60
+#: and 10 s by default (o-ran-supervision).
+SUPERVISION_SECONDS = 70
 #: Kind of the units of a function.
 POD_UNIT = "pod"
 
@@ -23,6 +28,7 @@ class UnitState(Noun):
         state: ``enabled``, ``degraded`` or ``disabled``.
         cells: Names of the cells that it transmits.
         restarted: When it started last, by the station's clock; None if the station does not say.
+        silent: Seconds since its latest sign of life; None if the station does not say.
     """
 
     name: str
@@ -30,6 +36,12 @@ class UnitState(Noun):
     state: str = ""
     cells: tuple[str, ...] = ()
     restarted: AwareDatetime | None = None
+    silent: int | None = None
+
+    @property
+    def lost(self) -> bool:
+        """Whether a radio unit gives no sign of life for longer than its supervision allows."""
+        return self.kind == RADIO_UNIT and self.silent is not None and self.silent >= SUPERVISION_SECONDS
 
 
 class SlotState(Noun):

@@ -131,6 +131,7 @@ class Health(Noun):
         cluster: Nodes and pods of a pool; None for other devices.
         supply: What external inputs tell of the power of a station's site, by probable cause: in words, or empty where
             all is well. A cause of which none tells anything is missing.
+        units: Radio units that are lost, with their cells.
         reserve: Why a pool can't lose its reserve of nodes any more; empty if it can.
     """
 
@@ -156,6 +157,7 @@ class Health(Noun):
     placed: dict[str, AwareDatetime] = {}
     cluster: ClusterState | None = None
     supply: dict[str, str] = {}
+    units: dict[str, tuple[str, ...]] = {}
     reserve: str = ""
 
     @property

@@ -18,7 +18,7 @@ from controller.models.equipment import (
     SoftwareEvent,
     UnitState,
 )
-from controller.models.untrusted import moment
+from controller.models.untrusted import moment, natural
 from controller.nrm import namespaces as ns
 
 _NAMESPACES = {
@@ -105,6 +105,7 @@ def _units(data: etree._Element) -> Iterator[UnitState]:
             state=_text(unit, f"{prefix}oper-state"),
             cells=tuple((cell.text or "").strip() for cell in unit.iterfind(f"{prefix}cell")),
             restarted=moment(unit.findtext(f"{prefix}last-restart")),
+            silent=natural(_text(unit, f"{prefix}silent-seconds")),
         )
 
 

@@ -152,13 +152,14 @@ _ROWS = (
     NetworkFaultKind(
         "radio-unit-lost",
         Place.UNIT,
-        (
-            Stage(
-                AlarmKind(30, "CRITICAL", "no answer from radio unit", "lossOfSignal", repair="reset the unit"),
-                Service.OFF,
-            ),
-        ),
+        (Stage(service=Service.OFF),),
         (Cure(Remedy.RESET_UNIT, 0.6, (20.0, 90.0)), Cure(Remedy.RESTART, 0.7), _VISIT),
+    ),
+    NetworkFaultKind(
+        "interface-unit",
+        Place.UNIT,
+        (Stage(AlarmKind(30, "MAJOR", "interface unit failed", "equipmentMalfunction", repair="replace the unit")),),
+        (_VISIT,),
     ),
     NetworkFaultKind(
         "vswr",

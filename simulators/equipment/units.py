@@ -37,6 +37,7 @@ def equipment_state(equipment: Equipment, now: float) -> etree._Element:
         _unit(top, name, "radio-unit", _condition(faults, name), _HOT if hot else _WARM, units[name])
         restarted = equipment.unit_restarts.get(name, equipment.restarted)
         leaf(top[-1], "last-restart", timestamp(restarted))
+        leaf(top[-1], "silent-seconds", str(_silence(faults, name, now)))
     _unit(top, "fan-1", "fan", "disabled" if _has(faults, "fan") else "enabled", None, ())
     leaf(top, "sync-state", _sync(faults))
     charge = _charge(faults, now)
@@ -87,6 +88,12 @@ def _condition(faults: list[NetworkFault], unit: str) -> str:
     if Service.OFF in services:
         return "disabled"
     return "degraded" if Service.DEGRADED in services else "enabled"
+
+
+def _silence(faults: list[NetworkFault], unit: str, now: float) -> int:
+    """Seconds since the latest sign of life of a unit, which is lost, or whose fronthaul is."""
+    lost = (fault for name in ("radio-unit-lost", "sfp") for fault in _named(faults, name, unit))
+    return int(max((now - fault.since for fault in lost), default=0))
 
 
 def _has(faults: list[NetworkFault], name: str, target: str = "") -> bool:

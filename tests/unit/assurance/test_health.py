@@ -19,13 +19,16 @@ from controller.models.alarm import (
     CELL_OFF_AIR,
     CONFIGURATION_DRIFT,
     CORE_LINK_DOWN,
+    RADIO_UNIT_LOST,
     UNREACHABLE,
     USER_PLANE_DOWN,
+    ActiveAlarm,
     AlarmRecord,
     AlarmReport,
     ObjectClass,
     PerceivedSeverity,
 )
+from controller.models.equipment import UnitState
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.network import ExternalInput, Rat
 from controller.models.run import LedgerEntry
@@ -362,3 +365,78 @@ def test_lost_mains_are_raised_by_two_reads_and_end_only_if_the_input_says_so() 
     assert said(reports_of(lost, powered({"di-1": False}, at=9), known)) == [(STATION, "mains-lost", "CLEARED")]
     silent = unread("A", {}, lost, AT, UNREACHABLE)
     assert ("station", "mains-lost", "CLEARED") not in said(reports_of(silent, silent, known))
+
+
+def silent(*cells: str, name: str = "ru-1") -> UnitState:
+    return UnitState(name=name, kind="radio-unit", cells=cells, silent=70)
+
+
+def radio(
+    *units: UnitState,
+    states: tuple[str, str] = ("DISABLED", "DISABLED"),
+    locked: str = "",
+    faults: tuple[str, ...] = (),
+) -> Health:
+    """A station with two cells that should serve, unless one is locked."""
+    tree: dict[str, dict[str, str]] = {}
+    for path in (CELL, OTHER):
+        tree[path] = {"administrativeState": "LOCKED" if path == locked else "UNLOCKED"}
+        tree[f"{path}/plmnIdList[999,01]"] = {}
+    state = {
+        path: {"operationalState": told, "cellState": "ACTIVE" if told == "ENABLED" else "IDLE"}
+        for path, told in zip((CELL, OTHER), states, strict=True)
+    }
+    alarms = tuple(ActiveAlarm(fault, "ru-1", PerceivedSeverity.CRITICAL, "") for fault in faults)
+    ledger = {path: entry(path, "claro") for path in (CELL, OTHER)}
+    return health_of("A", Observed(tree, state, alarms=alarms), ledger, 0, AT, units=units)
+
+
+@pytest.mark.parametrize(
+    ("health", "lost"),
+    [
+        (radio(silent("1", "2")), {"ru-1": ("1", "2")}),
+        (radio(silent("1"), silent("2", name="ru-2")), {"ru-1": ("1",), "ru-2": ("2",)}),
+        (radio(silent("1"), states=("DISABLED", "ENABLED")), {"ru-1": ("1",)}),
+        (radio(silent("1", "2"), states=("DISABLED", "ENABLED")), {}),
+        (radio(silent("1", "2"), locked=CELL), {"ru-1": ("1", "2")}),
+        (radio(silent("1"), locked=CELL), {}),
+        (radio(silent("3")), {}),
+        (radio(silent()), {}),
+        (radio(), {}),
+        (radio(silent("1", "2"), faults=("29",)), {}),
+        (radio(silent("1", "2", name="ru-2"), faults=("29", "30", "21")), {"ru-2": ("1", "2")}),
+        (radio(silent("1", "2"), faults=("9", "x", "")), {"ru-1": ("1", "2")}),
+    ],
+)
+def test_a_silent_radio_unit_is_lost_where_its_cells_are_off_air_and_its_fronthaul_is_well(
+    health: Health, lost: dict[str, tuple[str, ...]]
+) -> None:
+    assert health.units == lost
+    assert {what for what, cause in wrongs(health) if cause == RADIO_UNIT_LOST} == set(lost)
+
+
+@pytest.mark.parametrize(("seconds", "is_lost"), [(None, False), (0, False), (69, False), (70, True)])
+def test_a_radio_unit_is_lost_after_the_time_of_its_supervision(seconds: int | None, is_lost: bool) -> None:
+    assert UnitState(name="ru-1", kind="radio-unit", silent=seconds).lost is is_lost
+    assert not UnitState(name="bbu-1", kind="baseband", silent=seconds).lost
+
+
+def test_a_lost_radio_unit_names_its_cells_and_ends_only_where_the_station_says_so() -> None:
+    (raised,) = (
+        one for one in reports_of(radio(silent("1")), radio(silent("1")), ()) if one.probable_cause == RADIO_UNIT_LOST
+    )
+    assert (raised.object, raised.object_class, raised.cells) == ("ru-1", ObjectClass.RADIO_UNIT, ("A/1",))
+    known = [("ru-1", RADIO_UNIT_LOST)]
+    untold = radio(silent("1")).model_copy(update={"units": {}, "unknown": (RADIO_UNIT_LOST,)})
+    assert not [one for one in reports_of(radio(silent("1")), untold, known) if one.object == "ru-1"]
+    back = radio(states=("ENABLED", "ENABLED"))
+    assert ("ru-1", RADIO_UNIT_LOST, "CLEARED") in said(reports_of(radio(silent("1")), back, known))
+
+
+def test_where_units_do_not_tell_while_a_cell_is_off_air_it_is_unknown_whether_one_is_lost() -> None:
+    tree = {CELL: {"administrativeState": "UNLOCKED"}, f"{CELL}/plmnIdList[999,01]": {}}
+    state = {CELL: {"operationalState": "DISABLED", "cellState": "IDLE"}}
+    ledger = {CELL: entry(CELL, "claro")}
+    assert health_of("A", Observed(tree, state), ledger, 0, AT, units=None).unknown == (RADIO_UNIT_LOST,)
+    well = {CELL: {"operationalState": "ENABLED", "cellState": "ACTIVE"}}
+    assert health_of("A", Observed(tree, well), ledger, 0, AT, units=None).unknown == ()

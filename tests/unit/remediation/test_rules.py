@@ -12,6 +12,7 @@ from controller.models.alarm import (
     CELL_OFF_AIR,
     CORE_LINK_DOWN,
     MAINS_LOST,
+    RADIO_UNIT_LOST,
     SLEEPING_CELL,
     Alarm,
     AlarmSource,
@@ -65,7 +66,7 @@ LADDERS = {
 OF_VIRTUAL_STATIONS = ("configuration-lost", "lost-below-a-fault")
 TICKETS = {
     *("antenna-fault", "backhaul-down", "fan-broken", "function-degraded", "hardware-alarm", "kpi-degraded"),
-    *("mains-lost", "node-lost", "pool-full", "port-down", "power-unit-failed"),
+    *("mains-lost", "node-lost", "pool-full", "port-down", "power-unit-failed", "interface-unit-failed"),
 }
 
 
@@ -368,6 +369,7 @@ _UNTOLD = {
     "core-link-down": CORE_LINK_DOWN,
     "core-links-down": ALL_LINKS_DOWN,
     "mains-failure": MAINS_LOST,
+    "radio-unit-lost": RADIO_UNIT_LOST,
 }
 
 

@@ -89,10 +89,10 @@ async def test_radio_units_tell_their_faults_and_the_base_station_what_follows(
     await write(client, UNLOCK)
     station.equipment.begin_fault("vswr")
     assert await records(client) == []
-    station.equipment.begin_fault("radio-unit-lost")
+    station.equipment.begin_fault("sfp")
     (record,) = await records(client)
     assert record["specificProblem"] == "cell is out of service"
-    assert {alarm.fault_id for alarm in station.equipment.alarms.notified} == {9, 30}
+    assert {alarm.fault_id for alarm in station.equipment.alarms.notified} == {9, 29}
 
 
 async def test_station_that_tells_all_twice(station: Station) -> None:
