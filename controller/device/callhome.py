@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable, Iterable, Mapping
 from contextlib import ExitStack, asynccontextmanager, nullcontext
+from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -23,6 +25,7 @@ import structlog
 
 from controller.device.transport import Connection, Transport
 from controller.models.errors import AuthenticationError, SessionLostError, UnreachableError, in_words
+from controller.models.many import first_names
 from controller.models.metrics import Observations
 from controller.ports.devices import DeviceTarget
 
@@ -30,6 +33,10 @@ from controller.ports.devices import DeviceTarget
 BACKLOG = 4096
 #: Seconds until the next accept after the system refused one.
 _PAUSE = 1.0
+#: Seconds between two looks at who may call, where nobody calls.
+_LOOK = 5.0
+#: Most refused callers that are remembered of nobody knows whom, and that are told of at once.
+_STRANGERS, _TOLD = 16, 3
 
 log = structlog.get_logger()
 
@@ -42,18 +49,48 @@ async def _the_same() -> None:
     """Expect nobody else than before."""
 
 
+class Refusal(StrEnum):
+    """Why a caller is refused, for the metric."""
+
+    UNKNOWN = "unknown"
+    OTHER_CERTIFICATE = "other-certificate"
+    OTHER_NAME = "other-name"
+    NOT_VOUCHED = "not-vouched"
+    CREDENTIAL = "credential"
+    UNREADABLE = "unreadable"
+    COSTLY = "costly"
+    BROKE_OFF = "broke-off"
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """One caller that was refused.
+
+    Attributes:
+        at: When, by the loop's clock.
+        said: From where it called and why it is refused, in words.
+    """
+
+    at: float
+    said: str
+
+
 class Visit(Protocol):
     """One call, from the accepted connection to the session.
 
     Attributes:
         target: The station that called; None until that is known.
         refusal: Why the caller is refused; empty while it is not.
+        kind: The same as a code; that it broke off where we refused nothing.
+        meant: The station that a refused caller claims to be, where it does and ``target`` is None.
         proved: Whether the caller proved that it is the target: it has the private key.
         opening: What we say before the caller said anything.
     """
 
     target: DeviceTarget | None
     refusal: str
+    kind: Refusal
+    meant: str
     opening: bytes
 
     @property
@@ -133,6 +170,7 @@ class CallHome:
         begun: Most calls at a time that we began with, since each costs 60 kB; others wait.
         patience: Seconds within which a caller must answer if we spoke first.
         observations: Counts calls.
+        departed: Gets each station that may no longer call by what it was known by, as it was known.
     """
 
     def __init__(
@@ -148,7 +186,12 @@ class CallHome:
         begun: int = 1024,
         patience: float = 10.0,
         observations: Observations | None = None,
+        departed: Callable[[DeviceTarget], None] = lambda _target: None,
     ) -> None:
+        self._departed = departed
+        #: The last refused callers that claimed to be a station of the network files, by station; and of others.
+        self._refused: dict[str, _Refused] = {}
+        self._strangers: deque[_Refused] = deque(maxlen=_STRANGERS)
         self._expected = {transport: _Expected(make) for transport, make in doors.items()}
         self._timeout = timeout
         self._arrived = arrived
@@ -180,9 +223,25 @@ class CallHome:
         """Accept these stations, and no others any more."""
         for expected in self._expected.values():
             expected.clear()
-        self._in_force = {target.station: target for target in targets}
+        before, self._in_force = self._in_force or {}, {target.station: target for target in targets}
         for target in self._in_force.values():
             self.expect(target)
+        self._refused = {station: told for station, told in self._refused.items() if station in self._in_force}
+        for station, target in before.items():
+            now = self._in_force.get(station)
+            if now is None or now.identification != target.identification:
+                self._departed(target)
+
+    def refused_since(self, station: str, since: float) -> str:
+        """Callers that were refused since a time of the loop's clock and may have been this station, in words.
+
+        Those that claimed to be it, else those that nobody knows; empty if there were none.
+        """
+        mine = self._refused.get(station)
+        if mine is not None and mine.at >= since:
+            return f"A caller that claims to be {station} was refused: {mine.said}"
+        others = [one.said for one in self._strangers if one.at >= since]
+        return f"Callers that nobody knows were refused: {first_names(others[::-1], _TOLD, '; ')}" if others else ""
 
     async def expect_in_force(self, target: DeviceTarget) -> None:
         """Accept a station for which somebody asks, who may have older network files than those in force.
@@ -219,6 +278,7 @@ class CallHome:
         listener = self._listeners[transport] = socket.create_server((address, port), family=family, backlog=BACKLOG)
         listener.setblocking(False)
         self._start(self._accept(listener, transport))
+        self._start(self._keep_looking())
         bound: int = listener.getsockname()[1]
         return bound
 
@@ -231,6 +291,16 @@ class CallHome:
         for listener in self._listeners.values():
             listener.close()
         self._listeners.clear()
+
+    async def _keep_looking(self) -> None:
+        """End the sessions of stations that may no longer call, though nobody calls or asks."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.wait([loop.create_future()], timeout=_LOOK)
+            try:
+                await self._look_who_may_call()
+            except Exception:
+                log.exception("device.callers_not_known")
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
@@ -317,10 +387,23 @@ class CallHome:
             reason = visit.refusal or (in_words(error) if isinstance(error, OSError) else str(error))
             station = visit.target.station if visit.target else None
             log.warning("device.call_refused", peer=peer, station=station, transport=transport, reason=reason)
+            self._remember(station or visit.meant, f"{peer}: {reason}")
+            self._observations.count("minka_calls_refused_total", transport, visit.kind)
             return "refused"
+        except Exception:  # a bug of ours, and no fault of the caller
+            log.exception("device.call_failed", peer=peer, transport=transport)
+            return "failed"
         assert visit.target is not None
+        self._refused.pop(visit.target.station, None)
         self._arrived(visit.target, connection, session)
         return "accepted"
+
+    def _remember(self, station: str, said: str) -> None:
+        told = _Refused(asyncio.get_running_loop().time(), said)
+        if station:
+            self._refused[station] = told
+        else:
+            self._strangers.append(told)
 
 
 def _unless_proved(visit: Visit, do: Callable[[], None]) -> None:

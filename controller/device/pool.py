@@ -88,7 +88,9 @@ class SshDevices:
             "ssh": partial(SshCallers, self._connector),
             "tls": partial(_tls_callers, secrets, keepalive, rpc_timeout),
         }
-        self._home = CallHome(doors, self._connector.timeout, self._called, observations=seen)
+        self._home = CallHome(
+            doors, self._connector.timeout, self._called, observations=seen, departed=self._known_otherwise
+        )
         self._call_timeout = call_timeout
         #: Each station that called last, as it was known then, its connection, and the first session on it.
         self._callers: dict[str, tuple[DeviceTarget, Connection, Transport]] = {}
@@ -330,14 +332,32 @@ class SshDevices:
         return self._awaited.setdefault(target.station, asyncio.Event())
 
     async def _next_call(self, target: DeviceTarget, called: asyncio.Event) -> None:
+        since = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(self._call_timeout):
                 await called.wait()
         except TimeoutError:
-            failure = UnreachableError(f"{target.station} did not call home within {self._call_timeout:g} s.")
+            said = f"{target.station} did not call home within {self._call_timeout:g} s."
+            refused = self._home.refused_since(target.station, since)
+            failure = UnreachableError(f"{said} {refused}.".removesuffix(" ."))
         else:
             return
         raise failure
+
+    def _known_otherwise(self, target: DeviceTarget) -> None:
+        """End the sessions of a station that called, and that the network files in force know by something else."""
+        why, station = "the network files in force know the station by another key or certificate", target.station
+        opened_for, idle = self._idle.get(station, (None, None))
+        if opened_for is not None and idle is not None and opened_for.identification == target.identification:
+            del self._idle[station]
+            idle.drop(why)
+        for session in tuple(self._in_use):
+            if session.target.station == station and session.target.identification == target.identification:
+                session.drop(why)
+        caller, connection, _ = self._callers.get(station, (None, None, None))
+        if caller is not None and connection is not None and caller.identification == target.identification:
+            del self._callers[station]
+            connection.abort()
 
     def _called(self, target: DeviceTarget, connection: Connection, transport: Transport) -> None:
         """Keep the session of a station that called, in place of an older idle one."""

@@ -8,6 +8,7 @@ from collections.abc import Hashable, Mapping
 
 import asyncssh
 
+from controller.device.callhome import Refusal
 from controller.device.connect import HOST_KEYS, Connector, LightClient, Login
 from controller.device.transport import Transport
 from controller.models.errors import AuthenticationError
@@ -41,6 +42,8 @@ class SshVisit(LightClient):
     Attributes:
         target: The station that called; None until its host key was seen.
         refusal: Why the caller is refused.
+        kind: The same as a code.
+        meant: Empty: a host key names nobody.
         opening: Nothing: SSH servers speak first, too.
     """
 
@@ -54,6 +57,8 @@ class SshVisit(LightClient):
         self._login = Login()
         self.target: DeviceTarget | None = None
         self.refusal = ""
+        self.kind = Refusal.BROKE_OFF
+        self.meant = ""
 
     @property
     def proved(self) -> bool:
@@ -94,13 +99,14 @@ class SshVisit(LightClient):
         """Whether a station with this key is expected."""
         target = self._expected.get(key.public_data)
         if target is None:
-            self.refusal = f"no known station has the host key {key.get_fingerprint()}"
+            self.refusal = f"no known station has the host key {key.get_fingerprint()} ({key.get_algorithm()})"
+            self.kind = Refusal.UNKNOWN
             return False
         self.target = target
         try:
             self._login = self._connector.login(target, self._peer)
         except AuthenticationError as error:
-            self.refusal = error.message
+            self.refusal, self.kind = error.message, Refusal.CREDENTIAL
             return False
         assert self._connection is not None
         # asyncssh asks for the user name before the host is known, but reads it only now.

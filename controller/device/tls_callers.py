@@ -14,18 +14,22 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Literal, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.bindings.openssl.binding import Binding
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL, crypto
 from pydantic import SecretStr
 
+from controller.device.callhome import Refusal
 from controller.device.tls import Wire, fingerprint
 from controller.device.transport import Connection, Transport
 from controller.models.errors import AuthenticationError, InputError
+from controller.models.many import first_names
 from controller.models.scalars import canonical_host
 from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import Secrets
@@ -39,7 +43,6 @@ _READ, _RECORD = 64 * 1024, 16 * 1024
 #: Errors of certificates that OpenSSL can read and the other parser can't.
 _UNREADABLE = (
     ValueError,
-    TypeError,
     UnsupportedAlgorithm,
     x509.DuplicateExtension,
     x509.InvalidVersion,
@@ -52,6 +55,8 @@ _HEARD = 32 * 1024
 _SIZE, _NAMES, _CHAIN = 8 * 1024, 64, 5
 #: Bits of the modulus and of the exponent of an RSA key; a signature is checked in less than 1 ms then.
 _MODULUS, _EXPONENT = 8192, 32
+#: Letters of a name in a certificate that are repeated, and certificates of an authority that are named.
+_LETTERS, _TOLD = 200, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,29 +89,37 @@ class TlsCallers:
         self._keepalive = max(1, round(keepalive))
         self._patience = patience
         self._authorities: dict[str, None] = {}
+        #: Stations by their ids and addresses, to tell who a caller may have meant to be.
+        self._meant: dict[str, DeviceTarget] = {}
 
     def expect(self, target: DeviceTarget) -> Identity:
         """See ``Door.expect``."""
+        self._meant |= dict.fromkeys(map(canonical_host, (target.station, target.address)), target)
         if target.authority:
             # It may stay when no station has it any more, since each station is checked by its own.
             self._authorities[target.authority] = None
-        if target.certificate:
-            return Identity("certificate", target.certificate)
-        return Identity("name", canonical_host(target.address))
+        return _identity(target)
 
     def visit(self, expected: Mapping[Hashable, DeviceTarget], peer: str) -> TlsVisit:
         """See ``Door.visit``."""
-        known = _Known(expected, self._secrets, peer)
+        known = _Known(expected, self._secrets, peer, self._meant)
         return TlsVisit(known, known.resolved(self._authorities), self._keepalive, self._patience)
 
 
 class _Known:
     """The stations that may call, with the secrets that one peer may get."""
 
-    def __init__(self, expected: Mapping[Hashable, DeviceTarget], secrets: Secrets, peer: str) -> None:
+    def __init__(
+        self,
+        expected: Mapping[Hashable, DeviceTarget],
+        secrets: Secrets,
+        peer: str,
+        meant: Mapping[str, DeviceTarget] = MappingProxyType({}),
+    ) -> None:
         self._expected = expected
         self._secrets = secrets
         self._peer = peer
+        self._meant = meant
 
     def resolved(self, names: Iterable[str]) -> tuple[SecretStr, ...]:
         """The certificates of authorities that vouch for stations in the peer's network, without unreadable ones."""
@@ -124,7 +137,7 @@ class _Known:
         Nothing is verified yet; see ``doubt``.
 
         Raises:
-            ValueError, TypeError: The certificate can't be read, or is too large.
+            ValueError: The certificate can't be read, or is too large.
         """
         der = crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate)
         shown = fingerprint(der)
@@ -134,13 +147,24 @@ class _Known:
         if len(der) > _SIZE:
             raise ValueError(f"it has {len(der)} bytes, and {_SIZE} are read")
         named = {}
-        for name in _names(certificate.to_cryptography()):
+        for name in _names(certificate):
             one = self._expected.get(Identity("name", name))
             # Nobody vouches for a name but an authority.
             if one is not None and one.authority:
                 named[one.station] = one
         (only,) = named.values() if len(named) == 1 else (None,)
         return only, shown
+
+    def named_by(self, certificate: crypto.X509) -> DeviceTarget | None:
+        """The expected station whose id or address a certificate names; nobody vouches for that."""
+        targets = (self._meant.get(name) for name in sorted(_names(certificate)))
+        return next((one for one in targets if one is not None and self._expected.get(_identity(one)) is one), None)
+
+    def authority_of(self, target: DeviceTarget) -> str:
+        """The certificates of a station's authority, in words."""
+        with suppress(AuthenticationError, *_UNREADABLE):
+            return self._of(target, target.authority, _subjects)
+        return "nothing that can be read"
 
     def doubt(self, target: DeviceTarget, leaf: crypto.X509, chain: Sequence[crypto.X509]) -> str:
         """Why the station's own authority does not vouch for its certificate, whoever else does; empty if it does.
@@ -185,6 +209,8 @@ class TlsVisit:
     Attributes:
         target: The station that called; None until its certificate was seen.
         refusal: Why the caller is refused.
+        kind: The same as a code.
+        meant: The station whose name an unknown caller shows; empty if it shows none.
         proved: Whether the caller is the target: its certificate holds, and it signed with its private key.
         opening: The beginning of the handshake.
     """
@@ -201,6 +227,8 @@ class TlsVisit:
         self._heard = 0
         self.target: DeviceTarget | None = None
         self.refusal = ""
+        self.kind = Refusal.BROKE_OFF
+        self.meant = ""
         self.proved = False
         with suppress(ssl.SSLWantReadError):
             self.do_handshake()
@@ -236,39 +264,61 @@ class TlsVisit:
         """
         try:
             if self.target is None:
-                self.refusal = self._identify(shown)
+                self._identify(shown)
             if self.target is not None and not self.refusal:
-                self.refusal = self._judge(self.target, shown, 0 if fine else error, depth)
+                self._judge(self.target, shown, 0 if fine else error, depth)
         except AuthenticationError as refused:
-            self.refusal = refused.message
+            self._refuse(Refusal.CREDENTIAL, refused.message)
         except _UNREADABLE as unreadable:
-            self.refusal = f"its certificate can't be read: {unreadable}"
+            self._refuse(Refusal.UNREADABLE, f"its certificate {_shown(shown[0])} can't be read: {unreadable}")
         return not self.refusal
 
-    def _identify(self, shown: Sequence[crypto.X509]) -> str:
-        """Find out who is meant; returns why nobody, or why its chain is not read."""
+    def _refuse(self, kind: Refusal, why: str) -> None:
+        self.kind, self.refusal = kind, why
+
+    def _identify(self, shown: Sequence[crypto.X509]) -> None:
+        """Find out who is meant; refuse a caller whom nobody knows, or whose chain is not read."""
         target, own = self._known.caller(shown[0])
         if target is None:
-            return f"no known station has the certificate {own}"
+            self._refuse(Refusal.UNKNOWN, self._unknown(shown[0]))
+            return
         self.target = target
         if target.certificate and target.certificate != own:
-            return f"its certificate {own} is another than the pinned one"
-        return _burden(shown)
+            right = f"the network files pin {target.certificate} for {target.station}"
+            self._refuse(Refusal.OTHER_CERTIFICATE, f"its certificate {_shown(shown[0])} is another one: {right}")
+        elif why := _burden(shown):
+            self._refuse(Refusal.COSTLY, why)
 
-    def _judge(self, target: DeviceTarget, shown: Sequence[crypto.X509], error: int, depth: int) -> str:
-        """Whether the caller is the station that is meant; if so, show our certificate from now on."""
-        if target.authority and (error or not depth) and (doubt := self._doubt(target, shown, error)):
-            return doubt
-        if not (depth or error):
+    def _unknown(self, certificate: crypto.X509) -> str:
+        """Why nobody knows a certificate, and what would be right for the station that it names."""
+        said = f"no known station has the certificate {_shown(certificate)}"
+        named = self._known.named_by(certificate)
+        if named is None:
+            return f"{said}; it names no station that calls home by the network files"
+        self.meant = named.station
+        if named.certificate:
+            return f"{said}; it names {named.station}, for which the network files pin {named.certificate}"
+        return f"{said}; it names {named.station}, for which {named.authority} has to vouch for {named.address} alone"
+
+    def _judge(self, target: DeviceTarget, shown: Sequence[crypto.X509], error: int, depth: int) -> None:
+        """Refuse a caller that is not the station that is meant; else show our certificate from now on."""
+        if target.authority and (error or not depth):
+            self._doubt(target, shown, error)
+        if not (depth or error or self.refusal):
             self._tls.set_context(self._known.ours(target))
-        return ""
 
-    def _doubt(self, target: DeviceTarget, shown: Sequence[crypto.X509], error: int) -> str:
-        """Why the authority's word does not count; empty if it does."""
-        if canonical_host(target.address) not in _names(shown[0].to_cryptography()):
-            return f"its certificate does not name {target.address}"
-        said = self._known.doubt(target, shown[0], shown[1:]) or (f"error {error}" if error else "")
-        return said and f"{target.authority} does not vouch for its certificate: {said}"
+    def _doubt(self, target: DeviceTarget, shown: Sequence[crypto.X509], error: int) -> None:
+        """Refuse the caller if the authority's word does not count."""
+        if canonical_host(target.address) not in (names := _names(shown[0])):
+            has = ", ".join(map(_printable, sorted(names)[:_TOLD])) or "nobody"
+            why = f"its certificate {_shown(shown[0])} does not name {target.address}, but {has}"
+            self._refuse(Refusal.OTHER_NAME, why)
+            return
+        said = self._known.doubt(target, shown[0], shown[1:]) or (f"error {error}, {_words(error)}" if error else "")
+        if said:
+            holds = f"{target.authority} holds {self._known.authority_of(target)}"
+            why = f"{target.authority} does not vouch for its certificate {_shown(shown[0])}: {said}; {holds}"
+            self._refuse(Refusal.NOT_VOUCHED, why)
 
     # ----------------------------------------------------------- between bytes
 
@@ -277,7 +327,7 @@ class TlsVisit:
         if self.target is None:
             self._heard += len(data)
             if self._heard > _HEARD:
-                self.refusal = f"it sent more than {_HEARD} bytes before it was known"
+                self._refuse(Refusal.COSTLY, f"it sent more than {_HEARD} bytes before it was known")
                 return
         left = memoryview(data)
         while left:
@@ -330,14 +380,64 @@ def _reason(error: SSL.Error) -> str:
     return str(said[0][-1]) if isinstance(said, list) and said else ", ".join(map(str, error.args))
 
 
-def _names(certificate: x509.Certificate) -> frozenset[str]:
+def _identity(target: DeviceTarget) -> Identity:
+    """By what a station is known."""
+    if target.certificate:
+        return Identity("certificate", target.certificate)
+    return Identity("name", canonical_host(target.address))
+
+
+def _words(error: int) -> str:
+    """OpenSSL's words for what is wrong with a certificate."""
+    openssl = Binding()
+    said: bytes = openssl.ffi.string(openssl.lib.X509_verify_cert_error_string(error))
+    return said.decode("ascii", "replace")
+
+
+def _printable(text: str) -> str:
+    """A text of a caller, as it may be shown."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:_LETTERS])
+
+
+def _shown(certificate: crypto.X509) -> str:
+    """A certificate in words: its fingerprint, and whose it says that it is."""
+    own = fingerprint(crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate))
+    try:
+        read = _read(certificate.to_cryptography)
+        subject, issuer = (_read(name.rfc4514_string) for name in (read.subject, read.issuer))
+    except _UNREADABLE:
+        return own
+    return f"{own} (subject {_printable(subject) or 'empty'}, issuer {_printable(issuer) or 'empty'})"
+
+
+def _read(parse: Callable[[], T]) -> T:
+    """What the parser of certificates makes of one. Its TypeErrors are about the certificate; those of ours are bugs.
+
+    Raises:
+        ValueError: It can't be read.
+    """
+    try:
+        return parse()
+    except TypeError as error:
+        raise ValueError(str(error)) from error
+
+
+def _names(shown: crypto.X509) -> frozenset[str]:
     """The names in a certificate: of hosts and addresses, and the serial number of the device (IEEE 802.1AR).
 
     The common name counts only where no host is named, as it does for stations that we connect to.
 
     Raises:
-        ValueError, TypeError: It can't be read, or has too many names.
+        ValueError: It can't be read, or has too many names.
     """
+    hosts, addresses, subject = _read(lambda: _named(shown.to_cryptography()))
+    if (count := len(hosts) + len(addresses) + len(subject)) > _NAMES:
+        raise ValueError(f"it has {count} names, and {_NAMES} are read")
+    return frozenset(canonical_host(name) for name in (*hosts, *addresses, *subject))
+
+
+def _named(certificate: x509.Certificate) -> tuple[list[str], list[str], list[str]]:
+    """Names of hosts, addresses, and names in the subject that count."""
     try:
         of_san = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
@@ -345,10 +445,7 @@ def _names(certificate: x509.Certificate) -> frozenset[str]:
     hosts = of_san.get_values_for_type(x509.DNSName)
     kinds = (NameOID.SERIAL_NUMBER,) if hosts else (NameOID.SERIAL_NUMBER, NameOID.COMMON_NAME)
     subject = [str(one.value) for kind in kinds for one in certificate.subject.get_attributes_for_oid(kind)]
-    addresses = [str(one) for one in of_san.get_values_for_type(x509.IPAddress)]
-    if (count := len(hosts) + len(addresses) + len(subject)) > _NAMES:
-        raise ValueError(f"it has {count} names, and {_NAMES} are read")
-    return frozenset(canonical_host(name) for name in (*hosts, *addresses, *subject))
+    return hosts, [str(one) for one in of_san.get_values_for_type(x509.IPAddress)], subject
 
 
 def _burden(shown: Sequence[crypto.X509]) -> str:
@@ -361,7 +458,7 @@ def _burden(shown: Sequence[crypto.X509]) -> str:
 
 
 def _is_light(certificate: crypto.X509) -> bool:
-    key = certificate.to_cryptography().public_key()
+    key = _read(lambda: certificate.to_cryptography().public_key())
     if isinstance(key, rsa.RSAPublicKey):
         return key.key_size <= _MODULUS and key.public_numbers().e.bit_length() <= _EXPONENT
     return isinstance(key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey)
@@ -417,6 +514,14 @@ def _store(authority: SecretStr) -> crypto.X509Store:
     with _file(authority) as path:
         store.load_locations(path)
     return store
+
+
+@lru_cache(maxsize=_KEPT)
+def _subjects(authority: SecretStr) -> str:
+    """The subjects of an authority's certificates, in words."""
+    read = x509.load_pem_x509_certificates(authority.get_secret_value().encode())
+    subjects = [_printable(one.subject.rfc4514_string()) for one in read]
+    return first_names(subjects, _TOLD, "; ")
 
 
 @contextmanager

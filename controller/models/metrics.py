@@ -214,10 +214,20 @@ METRICS: tuple[Metric, ...] = (
         "minka_calls_total",
         _C,
         _OURS,
-        "Calls of stations that call home, by what became of them: accepted, refused (the log says why), or silent:"
-        " the caller said nothing, or broke off before.",
-        "2 transports times 3 results",
+        "Calls of stations that call home, by what became of them: accepted, refused, silent: the caller said"
+        " nothing, or broke off before, or failed: by an error of ours, which the log has.",
+        "2 transports times 4 results",
         ("transport", "result"),
+    ),
+    Metric(
+        "minka_calls_refused_total",
+        _C,
+        _OURS,
+        "Calls of stations that were refused, and why: unknown, other-certificate (than the pinned one), other-name,"
+        " not-vouched (by the station's authority), credential (of ours, not for that address), unreadable, costly or"
+        " broke-off. The log names address, subject, fingerprint and what would be right (device.call_refused).",
+        "2 transports times 8 reasons",
+        ("transport", "reason"),
     ),
     Metric(
         "minka_rpc_duration_seconds",

@@ -17,9 +17,10 @@ import pytest
 from controller.bootstrap import parts
 from controller.device import SshDevices
 from controller.device.callhome import CallHome
+from controller.device.session import NetconfSession
 from controller.device.tls_callers import Identity, TlsCallers
 from controller.inventory.load import load_network
-from controller.models.errors import DeviceRefusedError, UnreachableError
+from controller.models.errors import DeviceRefusedError, SessionLostError, UnreachableError
 from controller.models.metrics import Observations, sums_and_states
 from controller.models.network import Endpoint
 from controller.models.process import ProcessRole
@@ -119,11 +120,18 @@ async def test_who_is_not_expected_is_refused_and_counted_and_sees_no_certificat
     monkeypatch.setattr("controller.device.callhome.log", log)
     async with at_home(call_timeout=3) as (devices, port), calling(port) as fleet:
         wrong = target("S-0", certificate=AUTHORITY.fingerprint("S-1", SOURCE))
-        with pytest.raises(UnreachableError, match="S-0 did not call home within 3 s"):
+        with pytest.raises(UnreachableError, match="S-0 did not call home within 3 s") as away:
             async with devices.session(wrong):
                 pass
         shown = AUTHORITY.fingerprint("S-0", SOURCE)
-        assert said[0]["reason"] == f"no known station has the certificate {shown}"
+        reason = (
+            f"no known station has the certificate {shown} (subject CN=S-0, issuer CN=made simulated stations); "
+            f"it names S-0, for which the network files pin {wrong.certificate}"
+        )
+        assert said[0]["reason"] == reason
+        # So does the error, and with it the alarm and each door that shows the station.
+        assert away.value.message.endswith(f"A caller that claims to be S-0 was refused: {SOURCE}: {reason}.")
+        assert counted(devices, "minka_calls_refused_total") == {"unknown": len(said)}
         assert (said[0]["station"], said[0]["transport"]) == (None, "tls")
         history = fleet.stations["S-0"].history.counts
         assert history[EventKind.SESSION_OPENED] == history[EventKind.AUTHENTICATION_FAILED] == 0
@@ -133,11 +141,11 @@ async def test_who_is_not_expected_is_refused_and_counted_and_sees_no_certificat
         assert counted(devices)["accepted"] == 1
 
 
-def counted(of: SshDevices | Observations) -> dict[str, float]:
-    """Number of calls over TLS by what became of them."""
+def counted(of: SshDevices | Observations, metric: str = "minka_calls_total") -> dict[str, float]:
+    """Number of calls over TLS by what became of them, or by why they were refused."""
     observations = of if isinstance(of, Observations) else of._observations
     sums, _ = sums_and_states(observations.encoded())
-    return {result: values[0] for (way, result), values in sums.get("minka_calls_total", {}).items() if way == "tls"}
+    return {result: values[0] for (way, result), values in sums.get(metric, {}).items() if way == "tls"}
 
 
 async def test_a_changed_certificate_is_refused() -> None:
@@ -205,6 +213,41 @@ async def test_a_connection_of_a_replaced_certificate_is_not_used_any_more() -> 
         assert devices.counts["subscribed"] == 0
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
+
+
+@pytest.mark.parametrize("renewed", [[target("S-0", certificate="", authority="ca")], []], ids=["another pin", "gone"])
+async def test_sessions_of_a_replaced_pin_end_though_nobody_calls_or_asks(
+    renewed: list[DeviceTarget], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controller.device.callhome._LOOK", 0.05)
+    async with at_home_with(target("S-0"), target("S-1")) as (devices, port, news), calling(port, 2):
+        await until(lambda: devices.counts["idle"] == 2)
+        async with devices.session(target("S-0")) as used, devices.session(target("S-1")) as other:
+            await used.read()
+            news.append([*renewed, target("S-1")])
+            assert isinstance(used, NetconfSession)
+            await until(lambda: used.lost)
+            with pytest.raises(SessionLostError, match="by another key or certificate"):
+                await used.read()
+            await other.read()
+        assert devices._open_call(target("S-0")) is None
+        assert devices._open_call(target("S-1")) is not None
+
+
+async def test_an_error_of_ours_is_logged_and_counted_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed: list[str] = []
+    log = SimpleNamespace(exception=lambda event, **_: failed.append(event), info=lambda *_, **__: None)
+    monkeypatch.setattr("controller.device.callhome.log", log)
+
+    def buggy(*_: object) -> None:
+        raise TypeError("a bug")
+
+    monkeypatch.setattr("controller.device.tls_callers._Known.caller", buggy)
+    async with at_home(call_timeout=3) as (devices, port), calling(port):
+        devices.expect([target("S-0")])
+        await until(lambda: "device.call_failed" in failed)
+        await until(lambda: counted(devices).get("failed", 0) > 0)
+        assert "refused" not in counted(devices)
 
 
 async def test_a_station_that_refuses_our_certificate_is_not_reached() -> None:

@@ -22,8 +22,9 @@ from hypothesis import strategies as st
 from OpenSSL import crypto
 from pydantic import ValidationError
 
+from controller.device.callhome import Refusal
 from controller.device.tls import fingerprint
-from controller.device.tls_callers import Identity, TlsCallers, TlsVisit
+from controller.device.tls_callers import Identity, TlsCallers, TlsVisit, _Known
 from controller.models.settings import Settings
 from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import FakeSecrets
@@ -206,7 +207,19 @@ _UNKNOWN = f"no known station has the certificate {STATION.pinned}"
     ("party", "targets", "says"),
     [
         (STATION, [], "no known station has the certificate sha256:"),
+        (STATION, [], "(subject CN=S-0, issuer CN=root); it names no station that calls home by the network files"),
         (STATION, [replace(PINNED, certificate=f"sha256:{'0' * 64}")], "no known station has the certificate"),
+        (
+            STATION,
+            [replace(PINNED, certificate=f"sha256:{'0' * 64}")],
+            f"(subject CN=S-0, issuer CN=root); it names S-0, for which the network files pin sha256:{'0' * 64}",
+        ),
+        (
+            made("S-0\n\x1b[31m", ROOT, hosts=["S-0", "S-1"]),
+            [NAMED, replace(NAMED, station="S-1", address="S-1")],
+            "it names S-0, for which root has to vouch for S-0 alone",
+        ),
+        (made("S-0", OTHER_ROOT, hosts=["S-0"]), [NAMED], "issuer CN=other root): "),
         (STATION, [replace(NAMED, authority="other-root")], "other-root does not vouch for its certificate"),
         # Another vendor's authority, which vouches for stations of its own.
         (
@@ -217,7 +230,11 @@ _UNKNOWN = f"no known station has the certificate {STATION.pinned}"
         (made("S-0", hosts=["S-0"]), [NAMED], "root does not vouch for its certificate"),
         (made("S-0", ROOT, hosts=["S-9"]), [NAMED], "no known station has the certificate"),
         (made("S-0", ROOT, hosts=["*"]), [NAMED], "no known station has the certificate"),
-        (made("S-0", ROOT, hosts=["S-0"], usage=ExtendedKeyUsageOID.CLIENT_AUTH), [NAMED], "error 26"),
+        (
+            made("S-0", ROOT, hosts=["S-0"], usage=ExtendedKeyUsageOID.CLIENT_AUTH),
+            [NAMED],
+            "error 26, unsuitable certificate purpose; root holds CN=root",
+        ),
         (
             made("S-0", ROOT, hosts=["S-0"], end=_BEGIN + datetime.timedelta(days=1)),
             [NAMED],
@@ -228,7 +245,7 @@ _UNKNOWN = f"no known station has the certificate {STATION.pinned}"
             [NAMED, replace(NAMED, station="S-1", address="S-1")],
             "no known station has the certificate",
         ),
-        (made("x", ROOT, hosts=["S-9"]), [replace(NAMED, certificate="own")], "its certificate does not name S-0"),
+        (made("x", ROOT, hosts=["S-9"]), [replace(NAMED, certificate="own")], " does not name S-0, but s-9"),
         (STATION, [replace(NAMED, client_certificate="missing")], "S-0: "),
         (STATION, [replace(NAMED, client_certificate="noise")], "noise holds no certificate, or not its key"),
         (STATION, [replace(NAMED, client_certificate="certificate-without-key")], "or not its key"),
@@ -253,9 +270,20 @@ def test_whoever_else_calls_sees_nothing_of_us(
     caller = Caller(party, tmp_path, version)
     visit = call(caller, *targets)
     assert says in visit.refusal
+    assert visit.refusal.isprintable()
+    assert visit.kind is not Refusal.BROKE_OFF
     assert caller.user == ""
     with pytest.raises(ssl.SSLError):
         visit._admit() if visit.target is None else visit.do_handshake()
+
+
+def test_a_bug_of_ours_is_not_counted_as_a_fault_of_the_caller(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def buggy(*_: object) -> None:
+        raise TypeError("a bug")
+
+    monkeypatch.setattr(_Known, "caller", buggy)
+    with pytest.raises(TypeError, match="a bug"):
+        call(Caller(STATION, tmp_path), PINNED)
 
 
 def test_a_pin_is_compared_however_the_station_was_found(tmp_path: Path) -> None:
@@ -265,7 +293,7 @@ def test_a_pin_is_compared_however_the_station_was_found(tmp_path: Path) -> None
     door.expect(both)
     visit = door.visit({Identity("name", "s-0"): both}, PEER)
     _talk(caller, visit)
-    assert "is another than the pinned one" in visit.refusal
+    assert f"the network files pin {both.certificate} for S-0" in visit.refusal
     assert caller.user == ""
 
 
