@@ -32,6 +32,9 @@ class Unread(StrEnum):
     GRANULARITY = "granularity"
     """A period ends before it begins, or its length is not one of ``GRANULARITIES``."""
 
+    PLMN_POSITION = "plmn-position"
+    """A value is for a PLMN named by its position in the station's list, which is not known for that period."""
+
 
 #: Words for a value that is not there (TS 32.435 §4.1), in capitals.
 _NOTHING = ("", "NIL", "NULL", "NONE")

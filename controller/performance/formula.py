@@ -5,7 +5,8 @@
     100 * ERAB.EstabInitSuccNbr[qos=1] / ERAB.EstabInitAttNbr[qos=1]
     DRB.PdcpSduVolumeDL / seconds
 
-``A | B`` is the first of them that a cell counts, since LTE and NR have different names for one thing. ``[qos=1]``
+``A | B`` is the first of them that a cell counts, since LTE and NR have different names for one thing. ``A | 0`` is no
+event where a cell does not have the counter at all, as LTE's set-ups by handover in an NR cell. ``[qos=1]``
 selects a QCI or 5QI, ``[cell]`` the cell's total even where one tenant is asked for. ``seconds`` is the time that was
 measured. How a counter adds up over time and cells is said by the vocabulary. There is nothing else: no names, calls or
 conditions, so that what a formula costs is bounded by its length.
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from controller.models.errors import InputError
@@ -35,11 +36,13 @@ class CounterTerm:
         names: Its name; of several, the first that a cell counts.
         qos: Only this QCI or 5QI; 0 for all.
         whole: Of the whole cell, even in a KPI of one tenant.
+        optional: Whether a cell that has none of them counts as 0. One that has it, and not of these users, does not.
     """
 
     names: tuple[str, ...]
     qos: int = 0
     whole: bool = False
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +212,9 @@ class _Reader:
         """Alternative names after ``|``, for cells that count under these."""
         while self._peek() == "|":
             self._take()
+            if self._peek() == "0" and isinstance(tree, CounterTerm):
+                self._take()
+                return replace(tree, optional=True)
             other = self._counter()
             if not (isinstance(tree, CounterTerm) and isinstance(other, CounterTerm)):
                 raise InputError("'|' stands between two counters, as in ERAB.RelActNbr | DRB.RelActNbr")

@@ -550,7 +550,7 @@ def _amount(
         found = amount(counted[name], EVERYBODY if one.whole else who, one.qos)
         if found is not None:
             return sum(found) / (len(found) or 1 if over is _Folding.MEAN else 1)
-    return None
+    return 0.0 if one.optional and counted.keys().isdisjoint(one.names) else None
 
 
 def _value(tree: Tree, read: Callable[[CounterTerm | Seconds], float]) -> float | None:

@@ -151,6 +151,9 @@ COUNTERS: tuple[Counter, ...] = (
     # Volume for users, by tenant.
     Counter("DRB.PdcpSduVolumeDL", "Mbit", *_SUM, "TS 28.552 §5.1.2.1.1.1, TS 32.425 §4.4.7.1"),
     Counter("DRB.PdcpSduVolumeUL", "Mbit", *_SUM, "TS 28.552 §5.1.2.1.2.1, TS 32.425 §4.4.7.2"),
+    # The same of a gNB that is split into units, where the user plane counts it: of the whole unit, not by cell.
+    Counter("QosFlow.PdcpSduVolumeDL", "Mbit", *_SUM, "TS 28.552 §5.1.3.6.2.1"),
+    Counter("QosFlow.PdcpSduVolumeUL", "Mbit", *_SUM, "TS 28.552 §5.1.3.6.2.2"),
     # Throughput and delay.
     Counter("DRB.UEThpDl", "kbit/s", *_MEAN, "TS 28.552 §5.1.1.3.1"),
     Counter("DRB.UEThpUl", "kbit/s", *_MEAN, "TS 28.552 §5.1.1.3.3"),
@@ -256,6 +259,7 @@ def measured(
             of, cell = (others or {}).get(name, (station, name))
             (own if of == station else by_station.setdefault(of, {}))[cell] = counters
         unread[Unread.IMPOSSIBLE.value] += cells.wrong
+        unread[Unread.PLMN_POSITION.value] += cells.by_position
         suspect = cells.wrong > 0 or any(period.suspect for period in together)
         length: dict[str, Any] = {"begin": begin, "seconds": seconds, "suspect": suspect}
         found.append(Measured.model_construct(station=station, covered=float(seconds), cells=own, **length))
@@ -291,6 +295,8 @@ class _Cells:
         self._inside: dict[str, dict[str, Values]] = {}
         #: Values that can't be.
         self.wrong = 0
+        #: Values for a PLMN that is named by its position in a list.
+        self.by_position = 0
 
     def add(self, cell: str, inside: bool, values: Mapping[str, float]) -> None:
         """Add the values of one object. Of a cell's own objects the first counts; objects inside it are summed."""
@@ -312,7 +318,9 @@ class _Cells:
         sums: dict[str, Values] = {}
         for raw, value in values.items():
             read = _read(raw)
-            if not read:
+            if _names_position(raw):
+                self.by_position += 1
+            elif not read:
                 self._unknown[_family(raw)] += 1
             elif not is_possible(value) or (value < 0 and not read[0].counter.negative):
                 self.wrong += 1
@@ -354,10 +362,11 @@ class _Read(NamedTuple):
 
 
 _PLMN = re.compile(r"^(?:plmn)?([0-9]{3})-?([0-9]{2,3})$", re.IGNORECASE)
+_POSITION = re.compile(r"^plmn", re.IGNORECASE)
 _SLICE = re.compile(r"^(?:snssai)?([0-9]{1,3})-([0-9a-f]{6})$", re.IGNORECASE)
 _QOS = re.compile(r"^(?:qci|5qi|qos)?([0-9]{1,3})$", re.IGNORECASE)
 #: Counters that are split by QCI or 5QI. In others a number is a cause.
-_BY_QOS = ("ERAB.", "DRB.", "QF.", "RRU.Prb")
+_BY_QOS = ("ERAB.", "DRB.", "QF.", "QosFlow.", "RRU.Prb")
 #: Subcounters without meaning: the sum of all causes or levels (TS 32.425).
 _WHOLE = ("", "sum")
 
@@ -389,11 +398,22 @@ def _read_as(counter: Counter, subcounters: Iterable[str]) -> tuple[_Read, ...]:
         elif word.lower() not in _WHOLE:
             causes.append(word.lower())
     subject = Subject(plmn, qos, slice_)
-    if any(cause.startswith("plmn") for cause in causes):
-        return ()  # a filter that names a PLMN by its position in the station's list (TS 32.425 §4.4.7)
     whole = _Read(counter, counter.name, subject, bool(causes))
     kept = [cause for cause in counter.causes if causes and causes[0].replace("-", "").startswith(cause.lower())]
     return (whole, *(_Read(counter, f"{counter.name}.{cause}", subject, part=False) for cause in kept))
+
+
+@lru_cache(maxsize=1 << 16)
+def _names_position(raw: str) -> bool:
+    """Whether a counter of the vocabulary is about a PLMN by its position in the station's list (TS 32.425 §4.4.7).
+
+    Such as ``DRB.PdcpSduVolumeDl_Plmn2Qci9``. The list in force in that period is not on record, and a guess would
+    bill the wrong tenant, so these values are left out.
+    """
+    words = re.split(r"[._]", raw)
+    if not any(".".join(words[:length]).lower() in _RAW for length in (2, 1)):
+        return False
+    return any(_POSITION.match(word) and not _PLMN.match(word) for word in words[1:])
 
 
 def _family(raw: str) -> str:

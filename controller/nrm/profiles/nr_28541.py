@@ -618,7 +618,7 @@ PROFILE = Profile(
     functions=(_CUCP, _CUUP, _DU),
     beside=AROUND,
     links=(LinkKind.NGC, LinkKind.NGU, LinkKind.S1U),
-    families=("CARR", "DRB", "MM", "QF", "RRC", "RRU", "SM", "UECNTX"),
+    families=("CARR", "DRB", "MM", "QF", "QosFlow", "RRC", "RRU", "SM", "UECNTX"),
     render=_render,
     cell_path=_cell_path,
 )

@@ -29,6 +29,8 @@ ATT, SUCC = CounterTerm(("RRC.ConnEstabAtt",)), CounterTerm(("RRC.ConnEstabSucc"
         ("A.B[qos=1]", CounterTerm(("A.B",), qos=1)),
         ("A.B[cell]", CounterTerm(("A.B",), whole=True)),
         ("A.B[qos=1] | C.D[qos=1]", CounterTerm(("A.B", "C.D"), qos=1)),
+        ("A.B[qos=1] | 0", CounterTerm(("A.B",), qos=1, optional=True)),
+        ("A.B + (C.D | E.F | 0)", Operation("+", CounterTerm(("A.B",)), CounterTerm(("C.D", "E.F"), optional=True))),
         ("(A.B | C.D) / seconds", Operation("/", CounterTerm(("A.B", "C.D")), Seconds())),
     ],
 )
@@ -46,6 +48,8 @@ def test_a_formula_is_read(text: str, tree: object) -> None:
         ("__import__('os')", "'_' at character 1 means nothing in a formula"),
         ("(A.B", "it ends too early: expected ')'"),
         ("mean(A.B)", "'(' at character 5: expected one of + - * / or the end"),
+        ("A.B | 0 | C.D", "'|' at character 9: expected one of + - * / or the end"),
+        ("0 | A.B", "'|' at character 3: expected one of + - * / or the end"),
         ("A.B | 2", "'2' at character 7: expected a counter such as RRC.ConnEstabAtt"),
         ("(A.B + C.D) | E.F", "'|' stands between two counters"),
         ("A.B[qos=1] | C.D", "counters joined by '|' must have the same selector"),

@@ -98,6 +98,53 @@ def test_each_technology_counts_by_its_own_name() -> None:
     assert now(both, measured(c1=lte, c2={"DRB.EstabSucc": 300, "DRB.EstabAtt": 300})).value == pytest.approx(97.5)
 
 
+def test_a_counter_that_a_cell_need_not_have_is_nothing_there_and_unknown_where_it_is_counted_for_others() -> None:
+    all_of_it = kpi("100 * ERAB.RelActNbr / (ERAB.EstabInitSuccNbr + (ERAB.EstabAddSuccNbr | 0))", better="lower")
+    base = {"ERAB.RelActNbr": 5, "ERAB.EstabInitSuccNbr": 100}
+    assert now(all_of_it, measured(c1=base)).value == pytest.approx(5)
+    assert now(all_of_it, measured(c1={**base, "ERAB.EstabAddSuccNbr": 150})).value == pytest.approx(2)
+    # Of the tenant the cell counts no added bearers by themselves: they are not taken for none.
+    mine = {name: {Subject("716-06"): float(value)} for name, value in base.items()}
+    others = {"ERAB.EstabAddSuccNbr": {Subject("716-15"): 150.0}}
+    who = Subscribers(frozenset({"716-06"}))
+    assert now(all_of_it, measured(c1=mine), who=who).value == pytest.approx(5)
+    assert now(all_of_it, measured(c1={**mine, **others}), who=who).value is None
+
+
+def shipped(name: str) -> Kpi:
+    every = (*load_kpis(SHIPPED), *load_kpis(SHIPPED / "regulators"))
+    return next(one for one in every if one.name == name)
+
+
+@pytest.mark.parametrize(
+    ("more", "value"),
+    [
+        ({}, 10.0),
+        ({"ERAB.EstabAddSuccNbr": 100}, 5.0),
+        ({"ERAB.EstabAddSuccNbr": 100, "ERAB.EstabIncHoSuccNbr": 200}, 2.5),
+    ],
+)
+def test_dropped_bearers_are_judged_by_all_that_were_set_up(more: dict[str, int], value: float) -> None:
+    lte = {"ERAB.RelActNbr": 10, "ERAB.EstabInitSuccNbr": 100, **more}
+    assert now(shipped("bearer-drops"), measured(c1=lte)).value == pytest.approx(value)
+    nr = {"DRB.RelActNbr": 10, "DRB.EstabSucc": 100}
+    assert now(shipped("bearer-drops"), measured(c1=nr)).value == pytest.approx(10)
+
+
+@pytest.mark.parametrize(
+    ("more", "value"),
+    [
+        ({}, 10.0),
+        ({"ERAB.EstabInitSuccNbr": 100}, 5.0),
+        ({"ERAB.EstabInitSuccNbr": 100, "ERAB.EstabIncHoSuccNbr": 200}, 2.5),
+    ],
+)
+def test_interrupted_calls_are_judged_by_all_that_were_set_up(more: dict[str, int], value: float) -> None:
+    counts = {"ERAB.RelActNbr": 10, "ERAB.EstabAddSuccNbr": 100, **more}
+    voice = {name: {Subject(qos=1): float(one), Subject(qos=9): 5000.0} for name, one in counts.items()}
+    assert now(shipped("osiptel-tlli"), measured(c1=voice)).value == pytest.approx(value)
+
+
 def test_means_are_weighted_with_time_and_totals_add_up_over_cells() -> None:
     periods = [
         measured(covered=900, c1={"RRU.PrbTotDl": 10, "RRC.ConnMean": 4}, c2={"RRU.PrbTotDl": 50, "RRC.ConnMean": 7}),

@@ -109,10 +109,37 @@ def test_jobs_of_a_period_are_one_period_and_count_once() -> None:
 
 
 def test_what_is_not_known_is_counted_by_name() -> None:
-    counters = {"VS.Odd.a": 1.0, "VS.Odd.b": 2.0, "pmRrcConn": 1.0, "DRB.PdcpSduVolumeDl_Plmn2Qci2-4Arp1-10Gbr3": 1.0}
+    counters = {"VS.Odd.a": 1.0, "VS.Odd.b": 2.0, "pmRrcConn": 1.0}
     one, found = mapped(period({LTE: {"RRC.ConnMean": 1.0} | counters}))
     assert one.cells == {"1": {"RRC.ConnMean": {Subject(): 1.0}}}
-    assert found.unknown == {"VS.Odd": 2, "pmRrcConn": 1, "DRB.PdcpSduVolumeDl": 1}
+    assert found.unknown == {"VS.Odd": 2, "pmRrcConn": 1}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    ["DRB.PdcpSduVolumeDl_Plmn2Qci2-4Arp1-10Gbr3", "DRB.PdcpSduVolumeUl_plmn1", "DRB.PdcpSduVolumeDL.PLMN3.9"],
+)
+def test_a_plmn_that_is_named_by_its_position_is_unread_for_that_reason_and_no_guess(raw: str) -> None:
+    one, found = mapped(period({LTE: {"DRB.PdcpSduVolumeDL": 5.0, "DRB.PdcpSduVolumeUL": 4.0, raw: 1.0}}))
+    assert one.cells == {"1": {"DRB.PdcpSduVolumeDL": {Subject(): 5.0}, "DRB.PdcpSduVolumeUL": {Subject(): 4.0}}}
+    assert (found.unknown, found.unread) == ({}, {"plmn-position": 1})
+    assert not one.suspect
+
+
+@pytest.mark.parametrize("raw", ["DRB.PdcpSduVolumeDL.PLMN71606.9", "DRB.PdcpSduVolumeDL.716-06.9"])
+def test_a_plmn_that_is_named_by_its_digits_is_read(raw: str) -> None:
+    one, found = mapped(period({LTE: {raw: 1.0}}))
+    assert one.cells == {"1": {"DRB.PdcpSduVolumeDL": {Subject("716-06", 9): 1.0}}}
+    assert not found.unread
+
+
+@pytest.mark.parametrize("name", ["PdcpSduVolumeDL", "PdcpSduVolumeDl", "PdcpSduVolumeUL"])
+def test_a_user_plane_unit_counts_volumes_of_qos_flows_without_a_cell(name: str) -> None:
+    unit = "ManagedElement=A,GNBCUUPFunction=1"
+    one, found = mapped(period({unit: {f"QosFlow.{name}.716-06.9.1-00000A": 3.0}}))
+    counter = "QosFlow.PdcpSduVolumeUL" if name.endswith("UL") else "QosFlow.PdcpSduVolumeDL"
+    assert one.cells == {"": {counter: {Subject("716-06", 9, "1-00000A"): 3.0}}}
+    assert not found.unknown
 
 
 def test_objects_of_other_stations_are_left_out() -> None:

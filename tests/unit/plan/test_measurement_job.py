@@ -20,7 +20,7 @@ from tests.unit.plan.samples import PROFILES, apply, carrying, network, only_cha
 PLAIN = network()
 ROOT = root_spec(PROFILES)
 JOB, THEIRS = "/ManagedElement[S1]/PerfMetricJob[minka]", "/ManagedElement[S1]/PerfMetricJob[vendor]"
-FAMILIES = ("CARR", "DRB", "ERAB", "HO", "MM", "QF", "RRC", "RRU", "S1SIG", "SM", "UECNTX")
+FAMILIES = ("CARR", "DRB", "ERAB", "HO", "MM", "QF", "QosFlow", "RRC", "RRU", "S1SIG", "SM", "UECNTX")
 
 
 def measuring(**fields: object) -> Network:
@@ -56,7 +56,7 @@ def test_a_network_that_asks_for_data_gets_a_job_on_each_station() -> None:
 
 
 def test_families_of_the_profiles_are_those_of_the_vocabulary() -> None:
-    mine = {"CARR", "DRB", "ERAB", "HO", "MM", "QF", "RRC", "RRU", "S1SIG", "SM", "UECNTX"}
+    mine = {"CARR", "DRB", "ERAB", "HO", "MM", "QF", "QosFlow", "RRC", "RRU", "S1SIG", "SM", "UECNTX"}
     assert {one.name.partition(".")[0] for one in COUNTERS} - mine <= {"PEE", "UEContext"}
 
 
