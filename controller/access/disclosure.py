@@ -7,7 +7,7 @@ hash) or position (an audit row's number) are replaced, since both would reveal 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -391,6 +391,7 @@ class TenantAlarm(Noun):
         object: The cell or core link that failed; for anything else only its class.
         tenant: The tenant, where the object is its own.
         cells: Affected cells that are shared with the tenant.
+        changed: When something of this changed last; what the host or others do to the alarm is no change.
         announced: Id of the tenant's own announced work that explains it, or empty.
     """
 
@@ -426,7 +427,7 @@ class TenantAlarm(Noun):
             object=alarm.object if named else alarm.object_class.value,
             object_class=alarm.object_class,
             tenant=alarm.tenant,
-            cells=tuple(cell for cell in alarm.cells if sight.at_cell(*cell.split("/", 1))),
+            cells=_shared(sight, alarm.cells),
             probable_cause=alarm.probable_cause,
             severity=alarm.severity,
             text=alarm.text if alarm.tenant or proves else "",
@@ -437,6 +438,29 @@ class TenantAlarm(Noun):
             cleared=alarm.cleared,
             announced=announced,
         )
+
+
+#: Fields of an alarm that each tenant that it concerns sees as they are.
+_SEEN_BY_ALL = ("severity", "state", "cleared", "source")
+
+
+def shows(was: Alarm, now: Alarm, sight_of: Callable[[], Sight | None]) -> bool:
+    """Whether a change of an alarm shows in what a tenant is told of it.
+
+    ``sight_of`` makes the tenant's sight, which takes long; None as long as no network is loaded.
+    """
+    seen = (*_SEEN_BY_ALL, "text") if now.tenant else _SEEN_BY_ALL
+    if any(getattr(was, name) != getattr(now, name) for name in seen):
+        return True
+    if was.cells == now.cells:
+        return False
+    sight = sight_of()
+    return sight is None or _shared(sight, was.cells) != _shared(sight, now.cells)
+
+
+def _shared(sight: Sight, cells: Iterable[str]) -> tuple[str, ...]:
+    """Those cells that are shared with the tenant."""
+    return tuple(cell for cell in cells if sight.at_cell(*cell.split("/", 1)))
 
 
 def visible_comment(said: Comment, tenant: str) -> Comment:

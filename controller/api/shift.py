@@ -15,6 +15,7 @@ from controller.api.views import AlarmView, IncidentView, RunView, View
 from controller.intent.impact import Sharing
 from controller.intent.shifts import Period
 from controller.models.alarm import REMEDIATION_STOPPED, AlarmFilter
+from controller.models.announced_work import AnnouncedWork
 from controller.models.enums import RunState
 from controller.models.errors import InputError
 from controller.models.incident import IncidentFilter, IncidentState, Loss
@@ -109,8 +110,9 @@ class _Report:
     def made(self) -> ShiftReport:
         """The report."""
         sheets = {"opened": self._opened(), "closed": self._closed(), "open": self._open()}
+        in_force = self._in_force() if self._host else self._in_force_for(self._who.tenant)
+        sheets["force"] = _cut("In force", ("what", "where", "until", "by", "reason"), in_force)
         if self._host:
-            sheets["force"] = _cut("In force", ("what", "where", "until", "by", "reason"), self._in_force())
             sheets["shelved"] = self._shelved()
         sheets |= {"waiting": self._waiting(), "promised": self._promised(), "changed": self._changed()}
         header = self._network.header
@@ -177,6 +179,18 @@ class _Report:
             if detail["mode"] == RuleMode.AUTO and bounds.digests.get(rule) == detail["digest"]:
                 where = scope or _EVERYWHERE
                 yield f"rule {rule} acts by itself", where, "it is set otherwise", row.actor, str(detail["reason"])
+
+    def _in_force_for(self, tenant: str) -> Iterator[Row]:
+        """What binds a tenant and the host towards it: work on its own core, and its agreements."""
+        for one in self._own_works():
+            if one.begins <= self._end:
+                nodes = ", ".join(one.nodes) or "all its core nodes"
+                yield "announced work: no repair of what follows", nodes, self._at(one.over), one.by, one.reason
+        for agreement in self._network.agreements_of(tenant, self._network.day(self._end)):
+            cells = sum(1 for _ in self._network.cells_of(agreement))
+            last = agreement.validity.end
+            until = f"{last}, that day included" if last else "it is ended"
+            yield f"agreement {agreement.id}", f"{cells} cell{'' if cells == 1 else 's'}", until, "", ""
 
     def _repair(self) -> Row:
         """Whether repair was on at the end of the shift, by the last time that somebody set it."""
@@ -254,11 +268,15 @@ class _Report:
 
     def _works(self) -> Iterator[Row]:
         """Work of tenants on their own cores that is not over."""
-        for one in self._recent(self._seen.works, lambda one: one.created):
-            if one.created < self._end < one.over:
-                nodes = ", ".join(one.nodes) or "all its core nodes"
-                what = f"{one.tenant} works on {nodes} until {self._at(one.ends)}: {one.reason}"
-                yield HOST, what, self._at(one.begins), one.id
+        for one in self._own_works():
+            nodes = ", ".join(one.nodes) or "all its core nodes"
+            what = f"{one.tenant} works on {nodes} until {self._at(one.ends)}: {one.reason}"
+            yield HOST, what, self._at(one.begins), one.id
+
+    def _own_works(self) -> Iterator[AnnouncedWork]:
+        """Work on cores that was announced by the end of the shift, and was not over then."""
+        found = self._recent(self._seen.works, lambda one: one.created)
+        return (one for one in found if one.created < self._end < one.over)
 
     def _said(self) -> Iterator[Row]:
         """Comments of the host to tenants, and of tenants."""

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from controller.access.disclosure import TenantIncident, tenant_kpis
 from controller.access.sight import sight
 from controller.intent.outages import Era, month_of
+from controller.models.alarm import Alarm
 from controller.models.definitions import DefinitionKind
 from controller.models.errors import InputError, NotFoundError
 from controller.models.measurement import DAY, HOUR, MONTH, Measured
@@ -96,15 +97,18 @@ def span_of(network: Network, month: str, now: datetime) -> Month:
 
 
 def _sla(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> _Made:
-    digest, network = store.networks.get()
     held = (one for era in eras for one in era.network.agreements_of(tenant))
     hours = max((one.sla.restore_hours for one in held), default=0.0)
     outages = store.incidents.outages(month.begin - timedelta(hours=hours), month.end)
     if outages is None:
         raise NotFoundError("no network is loaded yet: minka network load")
     parts = store.tenants.incident_alarms(tenant, outages.by_incident())
+    digest, network = store.networks.get()
     seen = sight(digest, network, tenant)
-    disclosed = {name: _disclosed(TenantIncident.of(seen, name, alarms)) for name, alarms in parts.items()}
+    disclosed = {
+        name: _disclosed(TenantIncident.of(seen, name, alarms), _cells_then(eras, tenant, alarms))
+        for name, alarms in parts.items()
+    }
     done = [
         Work(job.run, procedure, job.station, job.started, job.finished, job.outcome.value if job.outcome else "")
         for procedure, job in store.tenants.work(tenant, month.begin, month.end)
@@ -114,8 +118,18 @@ def _sla(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> _Made:
     return tuple(availability.RULES), availability.sla_sheets(outages, found, tenant, month, disclosed, done)
 
 
-def _disclosed(one: TenantIncident) -> DisclosedIncident:
-    return DisclosedIncident(one.id, one.root.probable_cause, one.opened, one.closed, len(one.cells))
+def _disclosed(one: TenantIncident, cells: Collection[str]) -> DisclosedIncident:
+    return DisclosedIncident(one.id, one.root.probable_cause, one.opened, one.closed, len(cells))
+
+
+def _cells_then(eras: Sequence[Era], tenant: str, alarms: Sequence[Alarm]) -> frozenset[str]:
+    """Cells of alarms that a tenant shared while these stood: it may share others by now, or none."""
+    found = set[str]()
+    for alarm in [one for one in alarms if one.cleared is None] or alarms:
+        stood = [one for one in eras if alarm.raised < one.until and (alarm.cleared or one.until) > one.begin]
+        for era in stood or eras[:1]:
+            found.update(era.sharing.tenants_at(alarm.cells).get(tenant, ()))
+    return frozenset(found)
 
 
 def _volume(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> _Made:

@@ -772,6 +772,12 @@ class TenantView:
         digest, network = self._store.networks.get()
         return sight(digest, network, self._tenant)
 
+    def _sight_of_alarms(self) -> Sight:
+        """The same; for a tenant that left, as it was when it left: its alarms and incidents are of that time."""
+        seen = self._sight()
+        last = "" if seen.cells else self._store.networks.last_of(self._tenant)
+        return sight(*self._store.networks.get(last), self._tenant) if last else seen
+
     def network(self) -> tuple[str, Network]:
         """See ``View``."""
         seen = self._sight()
@@ -854,7 +860,7 @@ class TenantView:
 
     def alarms(self, page: Page, like: AlarmFilter | None = None) -> tuple[int, list[TenantAlarm]]:
         """See ``View``."""
-        seen = self._sight()
+        seen = self._sight_of_alarms()
         asked = seen.asked(like or AlarmFilter())
         if asked is None:
             return 0, []
@@ -863,7 +869,7 @@ class TenantView:
 
     def alarm(self, alarm_id: str) -> TenantAlarm:
         """See ``View``."""
-        return self._disclosed_alarms(self._sight(), [self._store.tenants.alarm(self._tenant, alarm_id)])[0]
+        return self._disclosed_alarms(self._sight_of_alarms(), [self._store.tenants.alarm(self._tenant, alarm_id)])[0]
 
     def _disclosed_alarms(self, seen: Sight, found: Sequence[Alarm]) -> list[TenantAlarm]:
         works = _works_now(self._store, self.clock, self._tenant)
@@ -901,7 +907,7 @@ class TenantView:
 
     def incidents(self, page: Page, like: IncidentFilter) -> tuple[int, list[TenantIncident]]:
         """See ``View``."""
-        seen = self._sight()
+        seen = self._sight_of_alarms()
         asked = seen.asked(AlarmFilter(stations=like.stations, tenants=like.tenants))
         if asked is None or like.owner:
             return 0, []
@@ -911,7 +917,7 @@ class TenantView:
 
     def incident(self, incident_id: str) -> TenantIncidentStory:
         """See ``View``."""
-        seen = self._sight()
+        seen = self._sight_of_alarms()
         parts = self._store.tenants.incident(self._tenant, incident_id)
         minutes = self._store.incidents.minutes(incident_id, self._tenant)
         return TenantIncidentStory(

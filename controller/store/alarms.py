@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 
 import orjson
@@ -36,6 +37,8 @@ from sqlalchemy import (
     update,
 )
 
+from controller.access.disclosure import shows
+from controller.access.sight import Sight, sight
 from controller.intent.folding import NAMED, OPEN, RENEWED, Folded, digest, fold, identity, in_order
 from controller.intent.impact import OF_MANAGEMENT, Sharing, in_force, link_in
 from controller.intent.incidents import Outcome, fault_of, kept_apart
@@ -138,12 +141,16 @@ alarms = Table(
     ),
 )
 
-#: The tenants of ``alarms.tenants``, one per row, for queries by tenant.
+#: The tenants of ``alarms.tenants``, one per row, for queries by tenant; when what the tenant is told of the alarm
+#: changed last, and when that went on record. The times of the alarm itself tell what the host does to it, and what
+#: others suffer of it.
 alarm_tenants = Table(
     "alarm_tenants",
     metadata,
     Column("tenant", String, primary_key=True),
     Column("alarm", String, ForeignKey("alarms.id"), primary_key=True),
+    Column("changed", Instant, nullable=False),
+    Column("noted", Instant, nullable=False),
 )
 
 #: Alarms whose root is still to be worked out, because a root with many symptoms was raised or cleared.
@@ -261,6 +268,11 @@ _NEW_ROOT = (
 )
 #: Notes that a fault stood before a root (``controller.intent.incidents.kept_apart``).
 _APART = select(audit.c.object, audit.c.detail).where(audit.c.action == APART)
+_SHOWS = (
+    update(alarm_tenants)
+    .where(alarm_tenants.c.alarm == bindparam("of"), alarm_tenants.c.tenant == bindparam("to"))
+    .values(changed=bindparam("new_changed"), noted=bindparam("new_noted"))
+)
 _JOINED = update(alarms).where(alarms.c.id == bindparam("of")).values(incident=bindparam("new_incident"))
 _MERGED = update(alarms).where(alarms.c.incident == bindparam("of")).values(incident=bindparam("new_incident"))
 
@@ -548,6 +560,7 @@ def _take(tx: Tx, reports: Sequence[AlarmReport]) -> list[Alarm]:
         tx.note(source, action, alarm.id, **_detail(report, alarm, action))
     _find_impact(tx, touched, renewed)
     _write(tx, touched.values())
+    _note_what_shows(tx, [(was, touched[name].alarm) for name, was in before.items() if name in touched])
     for name, was in renewed.items():
         if touched[name].alarm.tenants != was.tenants:
             _concern_others(tx, was, touched[name].alarm.tenants)
@@ -747,17 +760,41 @@ def _news(before: Mapping[str, Alarm], touched: Mapping[str, Folded]) -> Iterato
 
 
 def _concern(tx: Tx, found: Iterable[Alarm]) -> None:
-    if rows := [{"tenant": tenant, "alarm": alarm.id} for alarm in found for tenant in alarm.tenants]:
+    rows = [
+        {"tenant": tenant, "alarm": alarm.id, "changed": alarm.changed, "noted": tx.now}
+        for alarm in found
+        for tenant in alarm.tenants
+    ]
+    if rows:
         tx.execute(alarm_tenants.insert(), rows)
 
 
 def _concern_others(tx: Tx, alarm: Alarm, tenants: tuple[str, ...]) -> None:
     """Put on record that other tenants are concerned by an alarm than before, and have them notified."""
     tx.execute(update(alarms).where(alarms.c.id == alarm.id).values(tenants=_as_json(tenants)))
-    tx.execute(delete(alarm_tenants).where(alarm_tenants.c.alarm == alarm.id))
-    _concern(tx, [alarm.model_copy(update={"tenants": tenants})])
+    gone = and_(alarm_tenants.c.alarm == alarm.id, alarm_tenants.c.tenant.not_in(tenants))
+    tx.execute(delete(alarm_tenants).where(gone))
+    new = tuple(tenant for tenant in tenants if tenant not in alarm.tenants)
+    _concern(tx, [alarm.model_copy(update={"tenants": new, "changed": tx.now})])
     tx.note("engine", "alarm.concerns", alarm.id, tenants=", ".join(tenants))
     touch(tx, [alarm.incident])
+
+
+def _note_what_shows(tx: Tx, changes: Iterable[tuple[Alarm, Alarm]]) -> None:
+    """Note of alarms, as they were and as they are, which tenants are told otherwise of them from now on."""
+
+    def sight_of(tenant: str) -> Sight | None:
+        current = current_network(tx)
+        return None if current is None else sight(*current, tenant)
+
+    rows = [
+        {"of": now.id, "to": tenant, "new_changed": now.changed, "new_noted": tx.now}
+        for was, now in changes
+        for tenant in now.tenants
+        if tenant in was.tenants and shows(was, now, partial(sight_of, tenant))
+    ]
+    if rows:
+        tx.execute(_SHOWS, rows)
 
 
 def _as_json(names: tuple[str, ...]) -> str:
@@ -808,8 +845,10 @@ def _write(tx: Tx, touched: Collection[Folded]) -> None:
         _concern(tx, (one.alarm for one in touched if one.new))
 
 
-def conditions(like: AlarmFilter, now: datetime) -> list[ColumnElement[bool]]:
-    """Conditions of a filter of alarms."""
+def conditions(
+    like: AlarmFilter, now: datetime, changed: Column[datetime] = alarms.c.changed
+) -> list[ColumnElement[bool]]:
+    """Conditions of a filter of alarms; ``changed`` says when they changed."""
     columns = (
         (alarms.c.state, [state.value for state in like.states]),
         (alarms.c.station, like.stations),
@@ -834,7 +873,7 @@ def conditions(like: AlarmFilter, now: datetime) -> list[ColumnElement[bool]]:
         found.append(func.coalesce(alarms.c.shelved_until > now, false()).is_(like.shelved))
     if like.acknowledged is not None:
         found.append(alarms.c.acknowledged.is_not(None).is_(like.acknowledged))
-    return found if like.since is None else [*found, alarms.c.changed >= like.since]
+    return found if like.since is None else [*found, changed >= like.since]
 
 
 def clear_alarm(tx: Tx, alarm_id: str, by: str, reason: str) -> Alarm:
@@ -888,6 +927,7 @@ def _move(tx: Tx, seen: Alarm, values: dict[str, Any], actor: str) -> Alarm | No
     run, note = values.get("run", ""), values["note"]
     tx.note(actor, f"alarm.{state}", seen.id, before=before.state.value, run=run, note=note)
     moved = _load(tx, seen.id)
+    _note_what_shows(tx, [(before, moved)])
     if before.cleared is None and moved.cleared is not None:
         _correlate(tx, [moved])
     if before.state is not moved.state:

@@ -16,7 +16,7 @@ from controller.models.alarm import Alarm
 from controller.models.approval import Notice, NoticeKind
 from controller.models.incident import Incident
 from controller.models.scalars import HOST
-from controller.store.alarms import GUARD, STANDING, alarms, as_alarm, sharing_on
+from controller.store.alarms import GUARD, STANDING, alarm_tenants, alarms, as_alarm, sharing_on
 from controller.store.columns import Instant
 from controller.store.incident_rows import incident_alarms, incidents
 from controller.store.networks import current_network
@@ -32,6 +32,12 @@ _DUE = (
     .where(incidents.c.notify_at <= bindparam("now", type_=Instant()))
     .order_by(incidents.c.notify_at, incidents.c.number)
     .limit(_AT_ONCE)
+)
+#: When something of incidents changed for tenants.
+_CHANGES = (
+    select(alarms.c.incident, alarm_tenants.c.tenant, alarm_tenants.c.noted)
+    .join(alarms, alarms.c.id == alarm_tenants.c.alarm)
+    .distinct()
 )
 _STANDING = select(alarms).where(STANDING).order_by(alarms.c.number)
 #: Alarms that stand and were part of an incident, by itself or before it was merged, and are part of another one now.
@@ -77,8 +83,9 @@ def write(tx: Tx) -> None:
             if found is None:
                 continue
             later = _not_before(tx, standing, side, found, last) or round_.after_others(row.id, side, found)
-            if later is not None:
-                times.append(later)
+            held = round_.held_back(row.id, side)
+            if later is not None or held > tx.now:
+                times.append(max(later or held, held))
                 continue
             told.append(_notice(tx, incident.id, side, found))
             round_.telling[row.id, side] = found.kind in TELLING
@@ -114,6 +121,9 @@ class _Round:
         self.latest: dict[str, dict[str, Notice]] = defaultdict(dict)
         for row in tx.rows(_NOTICES, notices.c.incident, {*ids, *others}):
             self.latest[row.incident][row.tenant] = as_notice(row)
+        self._changes: dict[tuple[str, str], list[datetime]] = defaultdict(list)
+        for row in tx.rows(_CHANGES, alarms.c.incident, ids):
+            self._changes[row.incident, row.tenant].append(row.noted)
         self.telling = {
             (incident, side): last.kind in TELLING
             for incident, sides in self.latest.items()
@@ -127,6 +137,12 @@ class _Round:
         others = {alarm.incident for alarm in of_side(self.elsewhere[incident], side)}
         untold = [one for one in others if not self.telling.get((one, side))]
         return max((self._when.get(one) or self._now + HOLD_OFF for one in untold), default=None)
+
+    def held_back(self, incident: str, side: str) -> datetime:
+        """Until when news is held back from a tenant: by its own changes, so that no notice tells when others' were."""
+        last = self.latest[incident].get(side)
+        changes = [at for at in self._changes[incident, side] if last is None or at > last.at]
+        return min(changes) + HOLD_OFF if changes else self._now
 
 
 def _not_before(tx: Tx, standing: Sequence[Alarm], side: str, found: SideNews, last: Notice | None) -> datetime | None:

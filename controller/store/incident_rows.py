@@ -17,7 +17,6 @@ from sqlalchemy import (
     bindparam,
     case,
     exists,
-    func,
     select,
     text,
     update,
@@ -90,17 +89,16 @@ incident_alarms = Table(
 OPEN_INCIDENT = and_(incidents.c.closed.is_(None), incidents.c.merged_into == "")
 #: Columns that change as alarms come and go; people change the others.
 _CHANGED = (*OF_ROOT, "root", "opened", "changed", "closed", "merged_into", "flaps", "standing")
+_SOON = bindparam("soon", type_=Instant())
+#: A side that waits longer, as after a notice, keeps no other side waiting.
+_SOONER = case((incidents.c.notify_at < _SOON, incidents.c.notify_at), else_=_SOON)
 _UPDATE = (
     update(incidents)
     .where(incidents.c.id == bindparam("of"))
     .values({name: bindparam(f"new_{name}") for name in _CHANGED})
-    .values(notify_at=func.coalesce(incidents.c.notify_at, bindparam("soon", type_=Instant())))
+    .values(notify_at=_SOONER)
 )
-_TOUCH = (
-    update(incidents)
-    .where(incidents.c.id == bindparam("of"))
-    .values(notify_at=func.coalesce(incidents.c.notify_at, bindparam("soon", type_=Instant())))
-)
+_TOUCH = update(incidents).where(incidents.c.id == bindparam("of")).values(notify_at=_SOONER)
 _BELONGS = select(incident_alarms.c.alarm, incident_alarms.c.incident).where(incident_alarms.c.until.is_(None))
 _AT = bindparam("at", type_=Instant())
 _LEAVE = (

@@ -31,7 +31,7 @@ from controller.models.network import Network
 from controller.models.packing import packed, unpacked
 from controller.ports.store import Networks, Sync
 from controller.store.columns import Instant, metadata
-from controller.store.repository import SqlRepository, grouped, writes
+from controller.store.repository import SqlRepository, grouped, reads, writes
 from controller.store.transaction import Tx, WorkedOut
 
 networks = Table(
@@ -134,6 +134,13 @@ class SqlNetworks(SqlRepository, Networks[Sync]):
         return known.digest, _known.find(known.digest, known.unpacked)
 
     get = _get.carried_out_alone_by(_get_alone)
+
+    @reads
+    def last_of(self, tx: Tx, tenant: str) -> str:
+        for row in tx.execute(_HELD.order_by(None).order_by(network_history.c.number.desc())):
+            if any(_as_terms(one).tenant == tenant for one in orjson.loads(row.agreements)):
+                return str(row.digest)
+        return ""
 
 
 def current_network(tx: Tx) -> tuple[str, Network] | None:

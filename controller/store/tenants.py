@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, case, exists, false, func, or_, select
+from sqlalchemy import Row, Select, and_, case, exists, false, func, or_, select
 
 from controller.access import disclosure
 from controller.access.disclosure import TenantPlanHead
@@ -78,18 +78,18 @@ class SqlTenants(SqlRepository, Tenants[Sync]):
     @reads
     def alarms(self, tx: Tx, tenant: str, page: Page, like: AlarmFilter | None = None) -> tuple[int, list[Alarm]]:
         wanted = like or AlarmFilter()
-        own = _alarms_of(tenant).where(*conditions(wanted, tx.now))
+        own = _alarms_of(tenant).where(*conditions(wanted, tx.now, alarm_tenants.c.changed))
         if wanted.objects:
             own = own.where(alarms.c.object_class.in_(disclosure.OBJECTS))
         newest = own.order_by(alarms.c.number.desc()).limit(page.limit).offset(page.offset)
-        return _count(tx, own), [as_alarm(row) for row in tx.execute(newest)]
+        return _count(tx, own), [_told(row) for row in tx.execute(newest)]
 
     @reads
     def alarm(self, tx: Tx, tenant: str, alarm_id: str) -> Alarm:
         row = tx.execute(_alarms_of(tenant).where(alarms.c.id == alarm_id)).one_or_none()
         if row is None:
             raise NotFoundError(f"there is no alarm {alarm_id}")
-        return as_alarm(row)
+        return _told(row)
 
     @reads
     def incidents(
@@ -106,7 +106,7 @@ class SqlTenants(SqlRepository, Tenants[Sync]):
         if wanted.states:
             grouped = grouped.having(or_(false(), *asked))
         if wanted.since is not None:
-            grouped = grouped.having(func.max(alarms.c.changed) >= wanted.since)
+            grouped = grouped.having(func.max(alarm_tenants.c.changed) >= wanted.since)
         newest = grouped.order_by(first.desc()).limit(page.limit).offset(page.offset)
         names = [row.incident for row in tx.execute(newest)]
         parts = _alarms_in(tx, tenant, names)
@@ -173,16 +173,21 @@ class SqlTenants(SqlRepository, Tenants[Sync]):
 
 
 def _alarms_of(tenant: str) -> Select[Any]:
-    """Alarms that concern a tenant."""
+    """Alarms that concern a tenant, with when they changed for it."""
     of = and_(alarm_tenants.c.alarm == alarms.c.id, alarm_tenants.c.tenant == tenant)
-    return select(alarms).join(alarm_tenants, of)
+    return select(alarms, alarm_tenants.c.changed.label("told")).join(alarm_tenants, of)
+
+
+def _told(row: Row[Any]) -> Alarm:
+    """An alarm that changed when it changed for the tenant."""
+    return as_alarm(row).model_copy(update={"changed": row.told})
 
 
 def _alarms_in(tx: Tx, tenant: str, incidents: Iterable[str]) -> dict[str, list[Alarm]]:
     """Alarms of incidents that concern a tenant, oldest first."""
     found: dict[str, list[Alarm]] = defaultdict(list)
     for row in tx.rows(_alarms_of(tenant).order_by(alarms.c.number), alarms.c.incident, set(incidents) - {""}):
-        found[row.incident].append(as_alarm(row))
+        found[row.incident].append(_told(row))
     return dict(found)
 
 

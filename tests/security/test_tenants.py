@@ -20,6 +20,7 @@ from sqlalchemy import and_, event, update
 from controller.access.disclosure import STATEMENTS
 from controller.api.app import api_routes
 from controller.api.statements import draft
+from controller.intent.incident_news import HOLD_OFF
 from controller.models.alarm import AlarmReport, AlarmSource, PerceivedSeverity
 from controller.models.network import Network, network_digest
 from controller.models.people import Person, Role
@@ -27,7 +28,6 @@ from controller.models.run import JobState, Outcome, RunState
 from controller.performance.statements import files_of
 from controller.ports.store import Page
 from controller.store import measurements, networks, open_store
-from controller.store.incident_rows import incidents
 from controller.store.run_rows import jobs, runs
 from controller.store.transaction import WorkedOut
 from tests.security.app_requests import Answer, ask
@@ -407,9 +407,8 @@ def test_a_tenant_sees_its_alarms_and_those_of_shared_cells(usual: TenantsBench)
 
 
 def _tell(usual: TenantsBench) -> None:
-    """Tell all sides of incidents now."""
-    soon = update(incidents).where(incidents.c.notify_at.is_not(None))
-    usual.store.database.run(lambda tx: tx.execute(soon.values(notify_at=tx.now)))
+    """Tell all sides of incidents once it is time for that."""
+    usual.clock.pause(HOLD_OFF.total_seconds())
     usual.store.notices.write()
 
 

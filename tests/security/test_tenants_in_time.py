@@ -22,10 +22,12 @@ from controller.access.disclosure import TenantStation
 from controller.api.routes import alarms, incidents
 from controller.api.services import Services
 from controller.api.sse import follow
+from controller.api.statements import draft
 from controller.api.views import HostView, TenantView
 from controller.assurance.checker import Checker
 from controller.listener.checks import Checks
 from controller.models.alarm import (
+    CELL_OFF_AIR,
     NODE_LOST,
     Alarm,
     AlarmFilter,
@@ -39,6 +41,7 @@ from controller.models.incident import IncidentFilter, IncidentState
 from controller.models.network import network_digest
 from controller.models.run import Outcome
 from controller.models.settings import Settings
+from controller.models.statement import StatementKind
 from controller.nrm.profiles import links, root_spec
 from controller.observe.exposition import EVERYTHING, exposition
 from controller.plan import ledger_nodes
@@ -243,6 +246,30 @@ def is_done(world: World) -> None:
     world.store.claims.finish(world.claim, JobResult(Outcome.SUCCEEDED))
 
 
+def takes_the_incident(world: World) -> None:
+    """Somebody at the host takes the incident, which is acknowledged by that."""
+    world.store.incidents.take(world.of("alfa").incident, "ana")
+
+
+def shelves(world: World) -> None:
+    """The host shelves alfa's alarm, and says why to its own people."""
+    alarm = world.of("alfa")
+    world.store.alarms.shelve(alarm.id, world.clock.now() + timedelta(hours=1), "ana", "beta's crew is there")
+    world.store.comments.add(alarm.id, "ana", "host", "beta's crew is there")
+
+
+def unshelves(world: World) -> None:
+    """It comes back."""
+    world.store.alarms.unshelve(world.of("alfa").id, "ana", "they left")
+
+
+def notes(words: str) -> Callable[[World], object]:
+    """A rule notes at every alarm why it waits."""
+    return lambda world: world.store.alarms.note(
+        [(one, words) for one in world.store.alarms.standing()], actor="rule", patient=True
+    )
+
+
 def repairs(world: World) -> None:
     """The repair of beta's link begins, so that the station is looked at often."""
     world.store.alarms.move(world.of("beta"), AlarmState.REPAIRING, actor="rule", note="beta's turn")
@@ -254,6 +281,10 @@ OTHERS: dict[str, _Acts] = {
     "beta's link breaks before": [(1.0, breaks("beta")), (44.0, mends("beta"))],
     "beta's link is repaired": [(17.5, breaks("beta")), (21.5, repairs), (51.0, mends("beta"))],
     "a job changes the station": [(28.5, works_on_the_station), (37.0, is_done)],
+    "rules note": [(8.0, notes("waits: for beta")), (23.0, notes("waits: for gamma"))],
+    "the host shelves": [(21.0, shelves), (41.0, unshelves)],
+    "words of others": [(31.0, fails("beta's customers complain")), (43.0, fails("beta's customers wait"))],
+    "more of others": [(31.0, loses("GW-A", "GW-B0")), (47.0, loses("GW-A"))],
 }
 
 
@@ -292,3 +323,33 @@ def test_a_check_is_told_by_its_turn(quiet: World) -> None:
     times = [TenantStation.model_validate_json(look["devices"]).health for look in quiet.told]
     moved = [health.at for health in times if health is not None]
     assert len(set(moved)) == 4
+
+
+async def test_a_tenant_that_left_is_told_of_its_incidents_as_before(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    with closing(world.store) as store:
+        await world.clock.advance(86_400)
+        reports("S1/L1", ObjectClass.CELL, CELL_OFF_AIR, "off air")(world)
+        await world.clock.advance(600)
+        reports("S1/L1", ObjectClass.CELL, CELL_OFF_AIR, "on air", "CLEARED")(world)
+
+        def told() -> tuple[list[tuple[str, tuple[str, ...]]], list[object]]:
+            _, found = world.alfa.incidents(_EVERY, IncidentFilter(states=_STATES))
+            stories = [world.alfa.incident(one.id) for one in found]
+            alarms = [alarm for one in stories for alarm in one.alarms]
+            assert world.alfa.alarms(_EVERY)[1] == alarms
+            month = draft(store, world.clock.now(), StatementKind.SLA, "alfa", "2026-01")
+            (sheet,) = (sheet for sheet in month.sheets if sheet.name == "incidents")
+            cells = [one.name for one in sheet.columns].index("cells")
+            named = [(one.station, one.cells) for one in (*alarms, *(one.root for one in stories))]
+            return named, [row[cells] for row in sheet.rows]
+
+        before = told()
+        assert before == ([("S1", ("S1/L1",))] * 2, [1])
+        _, net = store.networks.get()
+        left = net.model_copy(update={"agreements": tuple(one for one in net.agreements if one.tenant != "alfa")})
+        store.networks.save(left, network_digest(left), "ana")
+        assert world.alfa.network()[1].cells == ()
+        assert told() == before
+        assert store.networks.last_of("alfa") == network_digest(net)
+        assert store.networks.last_of("nobody") == ""

@@ -46,6 +46,11 @@ class Networks(Repository[M_co], Protocol[M_co]):
         """Digest and network of a version, the current one by default. Raises NotFoundError."""
         ...
 
+    @method
+    def last_of(self, tenant: str) -> str:
+        """Digest of the last version in which a tenant had an agreement; empty if there is none."""
+        ...
+
 
 class Devices(Repository[M_co], Protocol[M_co]):
     """Devices that are, or were, adopted."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
 from itertools import permutations
@@ -8,9 +9,19 @@ from itertools import permutations
 import pytest
 from sqlalchemy import event, update
 
-from controller.models.alarm import Alarm, AlarmFilter, AlarmReport, AlarmState, PerceivedSeverity
+from controller.models.alarm import (
+    CONFIGURATION_LOST,
+    CORE_LINK_DOWN,
+    Alarm,
+    AlarmFilter,
+    AlarmReport,
+    AlarmState,
+    ObjectClass,
+    PerceivedSeverity,
+)
 from controller.models.errors import NotFoundError
 from controller.models.health import Health
+from controller.models.incident import IncidentFilter
 from controller.models.network import Network, network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Page
@@ -21,6 +32,7 @@ from tests.support.records import START
 from tests.unit.plan import samples
 
 MAJOR, CRITICAL, CLEARED = PerceivedSeverity.MAJOR, PerceivedSeverity.CRITICAL, PerceivedSeverity.CLEARED
+SIDES = ("alfa", "beta")
 
 
 def report(severity: PerceivedSeverity, at: int, station: str = "A", text: str = "") -> AlarmReport:
@@ -407,6 +419,101 @@ async def test_who_begins_to_share_the_cells_of_an_alarm_that_stands_is_notified
     assert _of(store, "beta") == [alarm.id]
     raised = [("incident-raised", alarm.incident)]
     assert await _notices(store, clock, "beta") == await _notices(store, clock, "alfa") == raised
+
+
+async def test_an_alarm_changes_for_a_tenant_when_it_is_told_otherwise(store: SqlStore, clock: VirtualClock) -> None:
+    _shared(store)
+    shared = AlarmReport(
+        station="S1", object="S1/L1", probable_cause="x", severity=MAJOR, text="slow", source="check", at=clock.now()
+    )
+    own = shared.model_copy(update={"object": "station", "tenant": "beta"})
+    ids = [alarm.id for alarm in store.alarms.report_all([shared, own])]
+    changed = [("alfa", ids[0]), ("beta", ids[0]), ("beta", ids[1])]
+
+    async def seen_to_change(act: Callable[[], object]) -> list[tuple[str, str]]:
+        """For whom which alarm changes by an act, which is a minute later."""
+        await clock.advance(60)
+        act()
+        now, since = clock.now(), AlarmFilter(since=clock.now())
+        found = [(tenant, name) for tenant, name in changed if store.tenants.alarm(tenant, name).changed == now]
+        listed = {tenant: [one.id for one in store.tenants.alarms(tenant, Page(), since)[1]] for tenant in SIDES}
+        assert {(tenant, name) for tenant, names in listed.items() for name in names} == set(found)
+        wanted = IncidentFilter(since=clock.now())
+        open_ = {tenant: store.tenants.incidents(tenant, Page(), wanted)[0] for tenant in SIDES}
+        assert open_ == {tenant: len({name for one, name in found if one == tenant}) for tenant in SIDES}
+        return found
+
+    def says(report: AlarmReport, **more: object) -> Callable[[], object]:
+        return lambda: store.alarms.report(report.model_copy(update={"at": clock.now(), **more}))
+
+    def every() -> list[Alarm]:
+        return store.alarms.standing()
+
+    assert await seen_to_change(lambda: store.alarms.note([(one, "waits") for one in every()], actor="rule")) == []
+    assert (
+        await seen_to_change(lambda: store.alarms.shelve(ids[0], clock.now() + timedelta(hours=1), "ana", "known"))
+        == []
+    )
+    assert await seen_to_change(lambda: store.alarms.unshelve(ids[0], "ana", "over")) == []
+    assert await seen_to_change(lambda: store.alarms.acknowledge(ids[0], "ana", actor="ana")) == []
+    assert await seen_to_change(says(shared, text="gamma is slow")) == []
+    assert await seen_to_change(says(own, text="slower")) == changed[2:]
+    assert await seen_to_change(says(shared, text="gamma is slow", severity=CRITICAL)) == changed[:2]
+    repairing = (store.alarms.get(ids[1]), AlarmState.REPAIRING)
+    assert await seen_to_change(lambda: store.alarms.move(*repairing, actor="rule", run="r-1")) == changed[2:]
+    assert await seen_to_change(says(shared, severity=CLEARED)) == changed[:2]
+
+
+async def test_an_alarm_changes_for_a_tenant_whom_it_begins_to_concern_and_for_no_other(
+    store: SqlStore, clock: VirtualClock
+) -> None:
+    _shared(store, until="2025-01-01")
+    fault = AlarmReport(station="S1", object="S1/L1", probable_cause="x", severity=MAJOR, source="check", at=START)
+    alarm = store.alarms.report(fault)
+    await clock.advance(60)
+    _shared(store)
+    store.alarms.reassess(["S1"])
+    assert store.tenants.alarm("alfa", alarm.id).changed == START
+    assert store.tenants.alarm("beta", alarm.id).changed == clock.now()
+    _shared(store, until="2025-01-01")
+    store.alarms.reassess(["S1"])
+    assert (_of(store, "alfa"), _of(store, "beta")) == ([alarm.id], [])
+    assert store.tenants.alarm("alfa", alarm.id).changed == START
+
+
+@pytest.mark.parametrize("others", [None, 82, 90, 110, 121])
+async def test_the_time_of_a_notice_tells_nothing_of_what_others_suffer_of_the_incident(
+    clock: VirtualClock, others: int | None
+) -> None:
+    """A station loses its configuration, of which alfa and beta get notices; then links of each are found down."""
+    lost = AlarmReport(
+        station="S1", object="station", probable_cause=CONFIGURATION_LOST, severity=MAJOR, source="check", at=START
+    )
+    reports = {0: lost, 100: _link("alfa")} | ({} if others is None else {others: _link("beta")})
+    with closing(open_store("sqlite://", clock)) as store:
+        _shared(store)
+        began = clock.now()
+        for second in range(150):
+            if second in reports:
+                store.alarms.report(reports[second].model_copy(update={"at": clock.now()}))
+            store.notices.write()
+            await clock.advance(1)
+        assert len(store.incidents.open()) == 1
+        told = [(one.kind, (one.at - began).total_seconds()) for one in store.notices.page(Page(), "alfa")[1]]
+    assert told == [("incident-updated", 120), ("incident-raised", 20)]
+
+
+def _link(tenant: str) -> AlarmReport:
+    return AlarmReport(
+        station="S1",
+        object=f"/ManagedElement[S1]/ENBFunction[1]/EP_S1C[{tenant}-mme]",
+        object_class=ObjectClass.CORE_LINK,
+        tenant=tenant,
+        probable_cause=CORE_LINK_DOWN,
+        severity=CRITICAL,
+        source="check",
+        at=START,
+    )
 
 
 def test_an_alarm_is_acknowledged_once_by_whoever_was_first(store: SqlStore) -> None:

@@ -25,6 +25,7 @@ async def test_a_tenants_lost_core_touches_no_device_and_no_other_tenant(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(incident_rows, "HOLD_OFF", timedelta())
+    monkeypatch.setattr(incident_notices, "HOLD_OFF", timedelta())
     async with open_system(tmp_path, interval=1.0) as system:
         system.listen()
         await system.observed()

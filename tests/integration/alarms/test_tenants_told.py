@@ -11,7 +11,7 @@ from controller.access.sight import sight
 from controller.listener import checks
 from controller.models.alarm import Alarm
 from controller.ports.store import Page
-from controller.store import incident_rows
+from controller.store import incident_notices, incident_rows
 from simulators.equipment.fault_kinds import NETWORK_FAULTS, NetworkFaultKind, Place
 from tests.integration.alarms.system import LTE, NR, LocalSystem, until
 
@@ -39,6 +39,7 @@ async def test_each_fault_is_reported_to_the_tenants_that_it_concerns_and_to_no_
     system: LocalSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(incident_rows, "HOLD_OFF", timedelta())
+    monkeypatch.setattr(incident_notices, "HOLD_OFF", timedelta())
     # Soon is sooner here: one fault after the other waits for looks at a station.
     monkeypatch.setattr(checks, "_SOON", 0.3)
     system.listen()

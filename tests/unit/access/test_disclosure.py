@@ -16,6 +16,7 @@ from controller.access.disclosure import (
     TenantRun,
     TenantStation,
     involved,
+    shows,
     visible_act,
     visible_config,
     visible_health,
@@ -297,6 +298,36 @@ def test_only_what_is_shared_is_named(changed: dict[str, Any], station: str, nam
     told = TenantAlarm.of(partial(), made)
     assert told.station == station
     assert told.object == (made.object if named else made.object_class.value)
+
+
+@pytest.mark.parametrize("tenant", ["beta", ""])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        *({name: value} for name, value in {
+            "severity": PerceivedSeverity.MINOR, "state": AlarmState.REPAIRING, "cleared": NOW, "text": "other words",
+            "source": AlarmSource.VES, "note": "shelved for beta", "run": "r-2", "count": 9, "acknowledged": NOW,
+            "acknowledged_by": "ana", "shelved_until": NOW, "escalated": NOW, "root": "a-2", "incident": "i-2",
+            "tenants": ("alfa", "beta"), "functions": ("F",), "seen": NOW, "ended": NOW, "released": NOW,
+            "cells": ("S1/L1",),
+        }.items()),
+        {"cells": ("S1/N1", "S2/L1")}, {"cells": ("S1/L1", "S1/N1", "S2/L1", "S2/N1")}, {},
+    ],
+)  # fmt: skip
+def test_an_alarm_changes_for_a_tenant_where_it_is_told_otherwise(changed: dict[str, Any], tenant: str) -> None:
+    was = alarm(tenant=tenant)
+    now = alarm(tenant=tenant, **changed)
+    told = [TenantAlarm.of(partial(), one) for one in (was, now)]
+    assert shows(was, now, partial) is (told[0] != told[1])
+
+
+def test_sights_are_made_where_cells_changed_and_nowhere_else() -> None:
+    def no_sight() -> Sight:
+        raise AssertionError
+
+    assert not shows(alarm(), alarm(note="waits"), no_sight)
+    assert shows(alarm(), alarm(state=AlarmState.CLEARED, cells=()), no_sight)
+    assert shows(alarm(), alarm(cells=()), lambda: None), "without a network nobody knows"
 
 
 # ------------------------------------------------------------------- audit trail

@@ -316,7 +316,15 @@ async def test_what_is_in_force_at_the_end_of_the_shift_is_said(bench: ApiBench,
     assert now[0][0] == "repair is on"
     assert "the gate is locked" not in str(now)
     async with bench.with_token("token-of-alfa") as alfa:
-        assert "force" not in (await get(alfa))["sheets"]
+        store.works.announce("alfa", {"mme": "mme"}, ends - timedelta(days=9000), ends, "rosa", "upgrade")
+        store.works.announce("alfa", {}, ends - timedelta(hours=1), ends, "rosa", "later")
+        store.works.announce("beta", {}, ends - timedelta(days=9000), ends, "tom", "hers")
+        own = [tuple(row.values()) for row in rows(await get(alfa), "force")]
+        assert own == [
+            ("announced work: no repair of what follows", "mme", local, "rosa", "upgrade"),
+            ("agreement alfa-all", "4 cells", "it is ended", "", ""),
+        ]
+        assert "force" in (await get(alfa, until=end))["sheets"]
 
 
 async def test_runs_name_their_stations_and_the_cells_that_they_were_asked_for(

@@ -177,6 +177,8 @@ def upgrade() -> None:
         "alarm_tenants",
         sa.Column("tenant", sa.String(), nullable=False),
         sa.Column("alarm", sa.String(), nullable=False),
+        sa.Column("changed", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("noted", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["alarm"], ["alarms.id"], name=op.f("fk_alarm_tenants_alarm")),
         sa.PrimaryKeyConstraint("tenant", "alarm", name=op.f("pk_alarm_tenants")),
     )
