@@ -12,6 +12,9 @@ from pydantic import ValidationError
 from controller.models.errors import InputError, SignInError
 from controller.models.people import Person, Role
 
+#: Bytes of an answer of an identity provider that are read; its keys have some kilobytes.
+LARGEST_ANSWER = 1 << 20
+
 
 @dataclass(frozen=True, slots=True)
 class Grant:

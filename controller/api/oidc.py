@@ -23,10 +23,11 @@ from joserfc.errors import JoseError
 from joserfc.jwk import Key, KeySet
 from joserfc.jws import extract_compact
 
-from controller.access.claims import parse_grants, person_of, private
+from controller.access.claims import LARGEST_ANSWER, parse_grants, person_of, private
 from controller.models.errors import InputError, ProviderError, SignInError, in_words
 from controller.models.people import Person
 from controller.models.settings import Settings
+from controller.models.untrusted_json import JsonBody
 from controller.ports.clock import Clock
 from controller.ports.store import SignIn
 
@@ -36,6 +37,10 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 _FRESH, _AGAIN = 300.0, 10.0
 #: Seconds after a failed request during which no other caller waits for the provider.
 _AWAY = 2.0
+#: Seconds within which the provider has to have answered as a whole, whatever it says meanwhile.
+_PATIENCE = 20.0
+#: What is asked for is not compressed, so that few bytes can't become many.
+_PLAIN = {"Accept-Encoding": "identity"}
 #: Errors of a malformed answer.
 _ODD = (AttributeError, KeyError, TypeError, ValueError)
 _SCOPE = "openid profile email"
@@ -156,12 +161,12 @@ class Provider:
                 if now - self._away < _AWAY:
                     raise ProviderError("the identity provider could not be reached a moment ago: try again")
                 try:
-                    async with httpx.AsyncClient(timeout=5) as http:
+                    async with asyncio.timeout(_PATIENCE), httpx.AsyncClient(timeout=5, headers=_PLAIN) as http:
                         said = await _json(http, f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
                         if said.get("issuer") != self.issuer:
                             raise ProviderError("the identity provider names another issuer than MINKA_OIDC_ISSUER")
                         keys = KeySet.import_key_set(await _json(http, private(str(said.get("jwks_uri")))))  # type: ignore[arg-type]
-                except (httpx.HTTPError, httpx.InvalidURL, InputError, JoseError, *_ODD) as error:
+                except (httpx.HTTPError, httpx.InvalidURL, InputError, JoseError, TimeoutError, *_ODD) as error:
                     self._away = self._clock.monotonic()
                     raise ProviderError(f"the identity provider can't be reached: {in_words(error)}") from error
                 self._known = _Known({name: str(value) for name, value in said.items()}, keys, now)
@@ -211,10 +216,11 @@ class Provider:
         }
         auth = httpx.BasicAuth(self._client_id, self._secret) if self._secret else httpx.Auth()
         try:
-            async with httpx.AsyncClient(timeout=10) as http:
-                answer = await http.post(private(known.endpoints["token_endpoint"]), data=form, auth=auth)
-            token = answer.json().get("id_token") if answer.is_success else None
-        except (httpx.HTTPError, httpx.InvalidURL, InputError, *_ODD) as error:
+            address = private(known.endpoints["token_endpoint"])
+            async with asyncio.timeout(_PATIENCE), httpx.AsyncClient(timeout=10, headers=_PLAIN) as http:
+                answer, body = await _asked(http, "POST", address, data=form, auth=auth)
+            token = body.object().get("id_token") if answer.is_success else None
+        except (httpx.HTTPError, httpx.InvalidURL, InputError, TimeoutError, *_ODD) as error:
             raise ProviderError(f"the identity provider can't be reached: {in_words(error)}") from error
         if answer.is_server_error:
             raise ProviderError("the identity provider answers with an error of its own")
@@ -238,9 +244,15 @@ def _has(keys: KeySet, kid: str | None) -> bool:
 
 
 async def _json(http: httpx.AsyncClient, address: str) -> dict[str, Any]:
-    answer = await http.get(address)
+    answer, body = await _asked(http, "GET", address)
     answer.raise_for_status()
-    said = answer.json()
-    if not isinstance(said, dict):
-        raise TypeError("no JSON object")
-    return said
+    return body.object()
+
+
+async def _asked(http: httpx.AsyncClient, method: str, address: str, **more: Any) -> tuple[httpx.Response, JsonBody]:
+    """An answer of the provider, as long as it is of a size that one has. Raises HostileJsonError."""
+    body = JsonBody(LARGEST_ANSWER)
+    async with http.stream(method, address, **more) as answer:
+        async for part in answer.aiter_raw():
+            body.add(part)
+    return answer, body

@@ -14,15 +14,18 @@ from authlib.oauth2.rfc8628 import (
     SlowDownError,
 )
 
-from controller.access.claims import private
+from controller.access.claims import LARGEST_ANSWER, private
 from controller.cli.errors import FAILED, UNREACHABLE, WRONG_INPUT, CliError
 from controller.models.errors import in_words
+from controller.models.untrusted_json import JsonBody
 from controller.ports.clock import Clock
 
 _SCOPE = "openid profile email"
 #: Seconds between two polls by default, the least, and the increase when the provider answers ``slow_down`` (RFC 8628
 #: §3.2, §3.5).
 _INTERVAL, _LEAST, _SLOWER = 5.0, 1.0, 5.0
+#: Letters of an error of the provider that are shown.
+_TOLD = 500
 #: Errors of a malformed answer.
 _ODD = (AttributeError, KeyError, TypeError, ValueError)
 
@@ -40,9 +43,9 @@ def device_token(issuer: str, client_id: str, clock: Clock, show: Callable[[str,
         CliError: The person refused or did not answer, or the provider can't be reached or does not offer this flow.
         InputError: Others could answer in place of the provider.
     """
-    with httpx.Client(timeout=10) as http:
+    with httpx.Client(timeout=10, headers={"Accept-Encoding": "identity"}) as http:
         try:
-            said = _json(http.get(f"{private(issuer).rstrip('/')}/.well-known/openid-configuration"))
+            said = _json(http, "GET", f"{private(issuer).rstrip('/')}/.well-known/openid-configuration")
             if said.get("issuer") != issuer:
                 raise CliError(f"{issuer} names another issuer than MINKA_OIDC_ISSUER", UNREACHABLE)
             if "device_authorization_endpoint" not in said:
@@ -51,7 +54,7 @@ def device_token(issuer: str, client_id: str, clock: Clock, show: Callable[[str,
                     WRONG_INPUT,
                 )
             form = {"client_id": client_id, "scope": _SCOPE}
-            begun = _json(http.post(private(said["device_authorization_endpoint"]), data=form))
+            begun = _json(http, "POST", private(said["device_authorization_endpoint"]), form)
             show(str(begun.get("verification_uri_complete") or begun["verification_uri"]), str(begun["user_code"]))
             return _waited(http, private(said["token_endpoint"]), client_id, begun, clock)
         except (httpx.HTTPError, httpx.InvalidURL, *_ODD) as error:
@@ -68,11 +71,11 @@ def _waited(http: httpx.Client, endpoint: str, client_id: str, begun: dict[str, 
     while clock.monotonic() + interval < ends:
         clock.pause(interval)
         try:
-            answer = http.post(endpoint, data=form)
+            answer, body = _asked(http, "POST", endpoint, form)
         except httpx.TransportError:
             interval *= 2
             continue
-        said = answer.json()
+        said = body.object()
         if answer.is_success:
             return _token(said)
         match said["error"]:
@@ -85,7 +88,9 @@ def _waited(http: httpx.Client, endpoint: str, client_id: str, begun: dict[str, 
             case ExpiredTokenError.error:
                 break
             case other:
-                raise CliError(f"the identity provider refuses: {said.get('error_description', other)}", FAILED)
+                raise CliError(
+                    f"the identity provider refuses: {str(said.get('error_description', other))[:_TOLD]}", FAILED
+                )
     raise CliError("nobody signed in before the code expired: run minka login again", FAILED)
 
 
@@ -98,10 +103,19 @@ def _token(said: dict[str, Any]) -> str:
     raise CliError("the identity provider gave no token that Minka can read", FAILED)
 
 
-def _json(answer: httpx.Response) -> dict[str, Any]:
+def _json(http: httpx.Client, method: str, address: str, form: dict[str, str] | None = None) -> dict[str, Any]:
+    answer, body = _asked(http, method, address, form)
     if answer.is_error:
         raise CliError(f"the identity provider answers {answer.status_code} at {answer.url}", FAILED)
-    said = answer.json()
-    if not isinstance(said, dict):
-        raise TypeError("no JSON object")
-    return said
+    return body.object()
+
+
+def _asked(
+    http: httpx.Client, method: str, address: str, form: dict[str, str] | None
+) -> tuple[httpx.Response, JsonBody]:
+    """An answer of the provider, as long as it is of a size that one has. Raises HostileJsonError."""
+    body = JsonBody(LARGEST_ANSWER)
+    with http.stream(method, address, data=form) as answer:
+        for part in answer.iter_raw():
+            body.add(part)
+    return answer, body

@@ -41,6 +41,39 @@ def parse_json(raw: bytes, most: int = MOST_MEMBERS) -> Any:
     return value
 
 
+class JsonBody:
+    """The body of an answer of somebody else, taken part by part as it comes; of a bounded size.
+
+    Args:
+        most: Bytes that it may have.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._taken = bytearray()
+
+    def add(self, part: bytes) -> None:
+        """Take the next part.
+
+        Raises:
+            HostileJsonError: The body is too large.
+        """
+        self._taken += part
+        if len(self._taken) > self._most:
+            raise HostileJsonError(f"its answer has more than {self._most // 1024} KiB")
+
+    def object(self) -> dict[str, Any]:
+        """The object in it.
+
+        Raises:
+            HostileJsonError: It holds none, or too much.
+        """
+        value = parse_json(bytes(self._taken))
+        if not isinstance(value, dict):
+            raise HostileJsonError("it is no JSON object")
+        return value
+
+
 _NOTHING = object()
 
 

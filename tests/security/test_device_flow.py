@@ -23,7 +23,15 @@ from controller.models.settings import Settings
 from controller.ports.clock import VirtualClock
 from tests.support.minka import CommandResult, environment, minka
 from tests.support.ports import free_ports
-from tests.support.provider import CLIENT, DEVICE_CLIENT, SECRET, USER_CODE, IdentityProvider, identity_provider
+from tests.support.provider import (
+    CLIENT,
+    DEVICE_CLIENT,
+    SECRET,
+    USER_CODE,
+    IdentityProvider,
+    endless_provider,
+    identity_provider,
+)
 from tests.unit.api.bench import ApiBench, open_bench
 
 ROLES = "minka-noc=noc-engineer"
@@ -102,6 +110,13 @@ def test_a_no_ends_it(flow: Flow, idp: IdentityProvider, error: str, words: str,
     with pytest.raises(CliError, match=words) as refused:
         flow.token()
     assert (refused.value.status, flow.asked()) == (status, 2)
+
+
+def test_an_answer_without_an_end_is_refused(flow: Flow) -> None:
+    with endless_provider() as (address, sent):
+        with pytest.raises(CliError, match="can't be reached"):
+            device_token(address, DEVICE_CLIENT, flow.clock, lambda *_: None)
+        assert sent[0] < 1 << 27
 
 
 def test_a_code_that_nobody_uses_ends(flow: Flow, idp: IdentityProvider) -> None:

@@ -28,7 +28,7 @@ from controller.models.settings import Settings
 from controller.ports.clock import SystemClock
 from controller.ports.store import Page
 from tests.support.callers import admit
-from tests.support.provider import CLIENT, SECRET, IdentityProvider, identity_provider
+from tests.support.provider import CLIENT, SECRET, IdentityProvider, endless_provider, identity_provider
 from tests.unit.api.bench import TINY, ApiBench, files_of, open_bench
 
 ROLES = "minka-noc=noc-engineer minka-admins=administrator andes-ops=tenant-approver:andes"
@@ -289,6 +289,17 @@ async def test_a_provider_that_hangs_is_not_waited_for_by_everybody_in_turn(
         asked = asyncio.gather(*(me(bench, idp.token()) for _ in range(20)))
         answers = await asyncio.wait_for(asked, 60)
     assert {answer.status_code for answer in answers} == {503}
+
+
+async def test_an_answer_without_an_end_is_read_as_far_as_one_of_a_provider_goes(
+    bench: ApiBench, idp: IdentityProvider
+) -> None:
+    with endless_provider() as (address, sent):
+        believe(bench, address)
+        answer = await me(bench, idp.token())
+        assert (answer.status_code, answer.json()["type"]) == (503, "urn:minka:error:provider-unavailable")
+        assert (await bench.anonymous.get("/v1/login")).status_code == 503
+        assert sent[0] < 1 << 27, "the connection was closed, and not read to its end"
 
 
 async def test_keys_are_not_believed_for_ever(bench: ApiBench, idp: IdentityProvider) -> None:

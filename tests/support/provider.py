@@ -12,7 +12,7 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -159,4 +159,30 @@ def identity_provider() -> Iterator[IdentityProvider]:
     finally:
         server.shutdown()
         thread.join()
+        server.server_close()
+
+
+@contextmanager
+def endless_provider() -> Iterator[tuple[str, list[int]]]:
+    """Something that answers each request with a body without an end; its address, and the bytes that it sent."""
+    sent: list[int] = [0]
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            with suppress(OSError):
+                while sent[0] < 1 << 28:
+                    self.wfile.write(b'{"issuer": "' + b"x" * 65536)
+                    sent[0] += 65536
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}", sent
+    finally:
+        server.shutdown()
         server.server_close()
