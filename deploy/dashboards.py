@@ -355,6 +355,10 @@ STATION = Dashboard(
 )
 
 _OF = '{tenant=~"$tenant"}'
+_UNPROVED = (
+    f"(sum without(reason) (minka_agreement_unobserved_seconds{_OF}) + minka_agreement_unseen_seconds{_OF})"
+    f" / (minka_agreement_unproved_allowed_seconds{_OF} > 0)"
+)
 _BUDGET = f"minka_agreement_outage_seconds{_OF} / minka_agreement_outage_allowed_seconds{_OF}"
 TENANT = Dashboard(
     "minka-tenant",
@@ -393,6 +397,26 @@ TENANT = Dashboard(
                 {"{{agreement}}": _BUDGET},
                 "percentunit",
                 8,
+                steps=_SPENT,
+            ),
+            Panel(
+                "timeseries",
+                "Time without proof",
+                "Cell-time of this month in which nobody looked, by the reason, and in which nobody got an answer.",
+                {
+                    "{{reason}} {{agreement}}": f"minka_agreement_unobserved_seconds{_OF}",
+                    "unseen {{agreement}}": f"minka_agreement_unseen_seconds{_OF}",
+                },
+                "s",
+                12,
+            ),
+            Panel(
+                "timeseries",
+                "Proof",
+                "Unseen and unobserved time as a share of what is allowed: above 100 % no promise is called kept.",
+                {"{{agreement}}": _UNPROVED},
+                "percentunit",
+                12,
                 steps=_SPENT,
             ),
             Panel(

@@ -80,9 +80,18 @@ def _around(report: Json) -> Iterator[tuple[str, str]]:
 def _minutes(report: Json) -> list[str]:
     found = report["minutes"]
     rows = found if isinstance(found, list) else [found] if found else []
-    names = ("lost", "planned", "own_work", "outside", "unseen")
+    names = ("lost", "planned", "own_work", "own_core", "outside", "unseen")
     lines = as_table(
-        ("Tenant", "Lost", "Planned work", "Own core work", "Outside the contract", "Not seen", "People-minutes"),
+        (
+            "Tenant",
+            "Lost",
+            "Planned work",
+            "Own core work",
+            "Own core lost",
+            "Outside the contract",
+            "Not seen",
+            "People-minutes",
+        ),
         ((one["tenant"], *(f"{one[name]:,.1f}" for name in names), f"{one['people']:,}") for one in rows),
     )
     used = (

@@ -185,7 +185,7 @@ def _settlement(store: Store, tenant: str, month: Month, eras: Sequence[Era]) ->
     outages = store.incidents.outages(month.begin, month.end)
     if outages is None:
         raise NotFoundError("no network is loaded yet: minka network load")
-    agreed = outages.agreed(tenant, month.begin, month.end)
+    agreed = outages.agreed(tenant, max(month.begin, outages.loaded), month.end)
     spans = settlement.charge_spans(agreed, attained(outages, tenant, month))
     services = {
         one.time: outages.agreed_service(one.agreement, one.begin, min(month.now, one.until), one.until)

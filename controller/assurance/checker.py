@@ -31,7 +31,7 @@ from controller.models.cloud import NodeReady
 from controller.models.equipment import UnitState
 from controller.models.errors import DeviceError, NotFoundError, StoreError
 from controller.models.facts import LinkKind
-from controller.models.health import Health, LinkHealth, ServiceState
+from controller.models.health import OBSERVED_AFTER, Health, LinkHealth, ServiceState
 from controller.models.measurement import Period
 from controller.models.metrics import Observations
 from controller.models.network import DeviceKind, Network, Rat
@@ -127,7 +127,7 @@ class _Judged:
     def again(self, check: Check) -> _Judged:
         """The same result, for another check that read the same."""
         at = check.at
-        health = self.health.model_copy(update={"at": at, "read": at}).in_turn(check.turn, self.health)
+        health = self.health.model_copy(update={"at": at, "read": at, "lasted": {}}).in_turn(check.turn, self.health)
         listed = {source: _again(one, at) for source, one in self.listed.items()}
         return replace(self, health=health, listed=listed, returned=frozenset())
 
@@ -427,7 +427,7 @@ class Checker:
             for name in [check.station]
             if check.observed is not None
         }
-        same = {check.station: last.again(check) for check in ours if (last := self._still(check.station, bases))}
+        same = {check.station: last.again(check) for check in ours if (last := self._still(check, bases))}
         new = [check for check in ours if check.station not in same]
         kept = store.ledger.find([check.station for check in new]) if new else {}
         ledger = {
@@ -454,10 +454,14 @@ class Checker:
             ],
         )
 
-    def _still(self, station: str, bases: Mapping[str, _Basis]) -> _Judged | None:
-        """The last judgement of a station, if it is still valid: reading its ledger takes longer than all else."""
-        last, basis = self._last.get(station), bases.get(station)
-        return last if last is not None and basis is not None and last.basis == basis else None
+    def _still(self, check: Check, bases: Mapping[str, _Basis]) -> _Judged | None:
+        """The last judgement of a station, if it is still valid: reading its ledger takes longer than all else.
+
+        After a time in which nobody looked it is not: what stood meanwhile by the station's list is still to be told.
+        """
+        last, basis = self._last.get(check.station), bases.get(check.station)
+        valid = last is not None and basis is not None and last.basis == basis
+        return last if last is not None and valid and check.at - last.health.at <= OBSERVED_AFTER else None
 
 
 def _all(stations: Iterable[str], judge: Callable[[str], _Judged]) -> dict[str, _Judged]:

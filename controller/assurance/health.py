@@ -46,7 +46,7 @@ from controller.models.cloud import ClusterState, HardwareAlarm, NodeReady, Node
 from controller.models.equipment import UnitState
 from controller.models.errors import AuthenticationError, HostKeyError, NotPermittedError
 from controller.models.facts import LinkKind
-from controller.models.health import Health, LinkFault, LinkHealth, ServiceState
+from controller.models.health import OBSERVED_AFTER, Health, LinkFault, LinkHealth, ServiceState
 from controller.models.many import first_names
 from controller.models.network import HOST, DeviceKind, ExternalInput, Rat
 from controller.models.run import LedgerEntry
@@ -92,6 +92,8 @@ NOT_CHECKED = "not-checked"
 _OF_FRONTHAUL = (21, 29, 30)
 #: What is wrong with the power of a site, by probable cause.
 _SUPPLY_TEXTS = {MAINS_LOST: "the mains are lost", ON_BATTERY: "the site runs on its battery"}
+#: Times of stations may be rounded down to a whole second.
+_ROUNDED = timedelta(seconds=1)
 #: Object of drift and unreachability: the device as a whole (``Health.device``).
 STATION = ObjectClass.STATION.value
 
@@ -164,6 +166,9 @@ def health_of(
         seen = link.model_copy(update={"state": state, "missing": missing, "locked": locked, "since": down})
         return seen.model_copy(update={"fault": seen.fault_after(known.fault)})
 
+    own = tuple(map(as_seen, _links(ledger)))
+    faults = {(path, CELL_OFF_AIR): begun for path, begun in off_air.items()}
+    faults |= {(link.path, link_cause(LinkKind(link.kind))): link.since for link in own if link.since}
     function = (
         _function(station, observed, ledger, silent=silent) if device is DeviceKind.FUNCTION else _FunctionState()
     )
@@ -175,7 +180,8 @@ def health_of(
         cells={entry.cell: states[entry.path] for entry in entries},
         off_air=off_air,
         locked=tuple(sorted(locked)),
-        links=tuple(map(as_seen, _links(ledger))),
+        links=own,
+        lasted=_lasted(before, faults, raised, at),
         ports_down=_ports_down(observed, ledger, before) if device is DeviceKind.ROUTER else (),
         over=sum(one.severity is PerceivedSeverity.CLEARED for one in observed.records or ()),
         drift=drift,
@@ -221,6 +227,22 @@ def _supply(observed: Observed, inputs: Iterable[ExternalInput]) -> dict[str, st
         text = f"external input {one.input} is {one.when}: {_SUPPLY_TEXTS[one.cause]}" if holds else ""
         told[one.cause] = told.get(one.cause) or text
     return told
+
+
+def _lasted(
+    before: Health | None, faults: Mapping[FaultKey, datetime], raised: Mapping[FaultKey, datetime], at: datetime
+) -> dict[str, datetime]:
+    """Faults that the station's list has kept since the last read, if nobody could read it for long, or got no answer.
+
+    The list has to have had them at that read: with the same time, so that they did not end in between.
+    """
+    if before is None or before.read is None or (before.reachable and at - before.at <= OBSERVED_AFTER):
+        return {}
+    return {
+        wrong[0]: before.read
+        for wrong, since in faults.items()
+        if since <= before.read and wrong in raised and abs(raised[wrong] - since) <= _ROUNDED
+    }
 
 
 def _ports_down(observed: Observed, ledger: Mapping[Path, LedgerEntry], before: Health | None) -> tuple[Path, ...]:
@@ -294,8 +316,7 @@ def reported_between(before: Health | None, reported: datetime | None, at: datet
     """
     if reported is None or before is None or before.read is None:
         return None
-    # It may be rounded down to a whole second.
-    return max(reported, before.read) if before.read - timedelta(seconds=1) < reported <= at else None
+    return max(reported, before.read) if before.read - _ROUNDED < reported <= at else None
 
 
 def state_or_traffic(observed: Observed, path: Path, kind: LinkKind, tenant: str, traffic: Traffic) -> ServiceState:
@@ -334,12 +355,13 @@ def unread(
 
     def as_before(link: LinkHealth) -> LinkHealth:
         seen = known_links.get(link.path, link)
-        return link.model_copy(update={"locked": seen.locked, "fault": seen.fault})
+        return link.model_copy(update={"locked": seen.locked, "fault": seen.fault, "since": seen.since})
 
     return known.model_copy(
         update={
             "at": at,
             "reachable": False,
+            "lasted": {},
             "reason": reason,
             "said": said if device is DeviceKind.POOL else "",
             "device": device,

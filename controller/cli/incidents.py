@@ -285,7 +285,7 @@ def _in_service(names: Sequence[str]) -> str:
 
 def _print_minutes(minutes: list[dict[str, Any]], agreements: list[dict[str, Any]]) -> None:
     if minutes:
-        names = ("lost", "planned", "own_work", "outside", "unseen")
+        names = ("lost", "planned", "own_work", "own_core", "outside", "unseen")
         header = ("tenant", *(name.replace("_", " ") for name in names), "people-minutes")
         rows = ((m["tenant"], *(f"{m[name]:,.1f}" for name in names), f"{m['people']:,}") for m in minutes)
         table(header, rows, "cell-minutes without service")

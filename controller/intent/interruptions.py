@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from controller.intent.central_units import name_at_unit
-from controller.intent.outages import Times, union
+from controller.intent.times import Times, union
 from controller.models.equipment import Operation, OperationKind
 from controller.models.network import HOST, DeviceKind, Network
 from controller.models.plan import Change, Edit, Op

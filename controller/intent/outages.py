@@ -2,11 +2,14 @@
 
 A tenant has no service in a cell while the cell is off air, while the station has lost all transport, or while all of
 the tenant's core links of one kind at the station are down: as long as one works, there is another path. Lost
-management is not lost service: whether an unreachable station serves is unknown, and counted separately.
+management is not lost service: whether an unreachable station serves is unknown, and counted separately, unless
+something else proves it (``Proof``). Time in which nobody looked is no time of an alarm, whatever stood before and
+after (``controller.intent.proofs``): it is unobserved.
 
 Nobody owes the following times, which are counted separately too: those in which a run itself takes the cell away after
 a notice (``controller.intent.interruptions``), those in which the tenant works on the remote ends of all links that are
-down, and those of an incident whose root has a probable cause outside of the contract, such as the mains.
+down, or its own core nodes there are lost, and those of an incident whose root has a probable cause outside of the
+contract, such as the mains.
 
 A cell that somebody locked is off air as well. Within the agreement's windows that is allowed; outside of them it
 counts as lost. An agreement without windows lets the host work at any time.
@@ -29,18 +32,30 @@ from zoneinfo import ZoneInfo
 
 from controller.intent.central_units import carried_by
 from controller.intent.impact import Sharing, core_node_in, link_in
+from controller.intent.observation import Observation, Proof, Unobserved
+from controller.intent.times import Times, both, meet, seconds, union, without
 from controller.intent.windows import openings
-from controller.models.alarm import CELL_OFF_AIR, COUNTED, FUNCTION_DOWN, FUNCTION_UNSEEN, HIDES, LINK_CAUSES, Alarm
+from controller.models.alarm import (
+    BACKHAUL_DOWN,
+    CELL_OFF_AIR,
+    CORE_NODE_DOWN,
+    COUNTED,
+    FUNCTION_DOWN,
+    FUNCTION_UNSEEN,
+    HIDES,
+    LINK_CAUSES,
+    REMOTE_END_DOWN,
+    SKEW,
+    UNREACHABLE,
+    Alarm,
+)
 from controller.models.announced_work import AnnouncedWork, intervals
 from controller.models.facts import LinkKind
 from controller.models.incident import AgreementMinutes, TenantMinutes
 from controller.models.network import Agreement, Cell, Network, Pool, Router
-from controller.models.sharing import CoreNode, Gateways, UserPlaneFunction
+from controller.models.sharing import Bearer, CoreNode, Gateways, UserPlaneFunction
 from controller.nrm.profiles import link_kind, rat_of
 from controller.nrm.tree import Path, child, parent, step
-
-#: Sorted intervals that do not touch.
-Times = tuple[tuple[datetime, datetime], ...]
 
 
 class Spell(NamedTuple):
@@ -48,6 +63,7 @@ class Spell(NamedTuple):
 
     Attributes:
         cause: Probable cause of the incident's root.
+        proof: How it is known that it stood in that time.
     """
 
     alarm: Alarm
@@ -55,15 +71,21 @@ class Spell(NamedTuple):
     until: datetime
     incident: str = ""
     cause: str = ""
+    proof: Proof = Proof.READING
 
 
 class Era(NamedTuple):
-    """A time in which the same tenants share the same cells under the same agreements."""
+    """A time in which the same tenants share the same cells under the same agreements.
+
+    Attributes:
+        assumed: Whether it is the time before the first network was loaded, for which that one stands.
+    """
 
     begin: datetime
     until: datetime
     network: Network
     sharing: Sharing
+    assumed: bool = False
 
 
 class AgreedSpan(NamedTuple):
@@ -95,18 +117,26 @@ class ExcusedTimes:
     works: Sequence[AnnouncedWork] = ()
 
 
-class _ServiceLoss(NamedTuple):
+@dataclass(slots=True)
+class _ServiceLoss:
     """Times without service of a tenant in a cell; those of them that nobody owes; and times of unknown state."""
 
-    owed: list[tuple[datetime, datetime]]
-    own_work: list[tuple[datetime, datetime]]
-    outside: list[tuple[datetime, datetime]]
-    unseen: list[tuple[datetime, datetime]]
+    owed: list[tuple[datetime, datetime]] = field(default_factory=list)
+    own_work: list[tuple[datetime, datetime]] = field(default_factory=list)
+    own_core: list[tuple[datetime, datetime]] = field(default_factory=list)
+    outside: list[tuple[datetime, datetime]] = field(default_factory=list)
+    unseen: list[tuple[datetime, datetime]] = field(default_factory=list)
+    proofs: dict[Proof, list[tuple[datetime, datetime]]] = field(default_factory=lambda: defaultdict(list))
 
-    @classmethod
-    def none(cls) -> _ServiceLoss:
-        """No time yet."""
-        return cls([], [], [], [])
+    def add(self, other: _ServiceLoss) -> None:
+        """Add the times of another one."""
+        self.owed.extend(other.owed)
+        self.own_work.extend(other.own_work)
+        self.own_core.extend(other.own_core)
+        self.outside.extend(other.outside)
+        self.unseen.extend(other.unseen)
+        for proof, times in other.proofs.items():
+            self.proofs[proof].extend(times)
 
 
 class Parts(NamedTuple):
@@ -116,18 +146,47 @@ class Parts(NamedTuple):
         lost: Times that the host owes.
         planned: Times in which a run took the cell away from the tenant.
         own_work: Times in which the tenant worked on its own core.
+        own_core: Times in which the tenant's own core was lost.
         outside: Times with a cause outside of the contract.
-        unseen: Times of unknown state.
+        unseen: Times of unknown state, in which Minka looked and got no answer.
     """
 
-    lost: Times
-    planned: Times
-    own_work: Times
-    outside: Times
-    unseen: Times
+    lost: Times = ()
+    planned: Times = ()
+    own_work: Times = ()
+    own_core: Times = ()
+    outside: Times = ()
+    unseen: Times = ()
 
 
-_NOTHING = Parts((), (), (), (), ())
+_NOTHING = Parts()
+
+
+class CellSeconds(NamedTuple):
+    """Seconds of a shared cell: each is in one column only, and together they are all.
+
+    Attributes:
+        unobserved: In which nobody looked.
+        locked: In which the host had locked the cell outside of the agreement's windows.
+        in_window: In which it had locked the cell as the agreement allows, or as a run that the tenant was told of.
+        served: All others.
+    """
+
+    lost: float = 0.0
+    planned: float = 0.0
+    own_work: float = 0.0
+    own_core: float = 0.0
+    outside: float = 0.0
+    unseen: float = 0.0
+    unobserved: float = 0.0
+    locked: float = 0.0
+    in_window: float = 0.0
+    served: float = 0.0
+
+    @property
+    def proved(self) -> float:
+        """Those of which it is known that the host owes nothing."""
+        return sum(self) - self.lost - self.locked - self.unseen - self.unobserved
 
 
 @dataclass(slots=True)
@@ -143,7 +202,12 @@ class AgreedService:
         allowed: Cell-seconds that may be lost in the whole span.
         parts: Times without service of the tenant, of cells that had such times.
         locked: Times in which cells were locked outside of the agreement's windows, which are not in ``parts``.
-        unobserved: Times until now in which nobody looked at a cell's station, that are counted nowhere else.
+        in_window: Other times in which they were locked, which are not in ``parts`` either.
+        unobserved: Times until now in which nobody looked at a cell's station, by the reason, that are counted nowhere
+            else.
+        borne: Those unseen times that the host bears by the agreement.
+        proofs: How it is known whether cells served, for times in which no check read that.
+        served: Times of these in which they did.
     """
 
     held: float = 0.0
@@ -154,7 +218,11 @@ class AgreedService:
     allowed: float = 0.0
     parts: dict[str, Parts] = field(default_factory=dict)
     locked: dict[str, Times] = field(default_factory=dict)
-    unobserved: dict[str, Times] = field(default_factory=dict)
+    in_window: dict[str, Times] = field(default_factory=dict)
+    unobserved: dict[str, dict[Unobserved, Times]] = field(default_factory=dict)
+    borne: dict[str, Times] = field(default_factory=dict)
+    proofs: dict[str, dict[Proof, Times]] = field(default_factory=dict)
+    served: dict[str, Times] = field(default_factory=dict)
 
     def buy(self, agreement: Agreement, seconds: float) -> None:
         """Add the capacity that an agreement buys of pools for some time."""
@@ -163,15 +231,45 @@ class AgreedService:
             self.gbps[one.pool] = self.gbps.get(one.pool, 0.0) + one.gbps * seconds
         self.functions += len(agreement.functions) * seconds
 
+    def lengths(self, cell: str) -> CellSeconds:
+        """Seconds of a cell, each in one column only."""
+        unobserved = sum(map(seconds, self.unobserved.get(cell, {}).values()))
+        locks = (seconds(one.get(cell, ())) for one in (self.locked, self.in_window))
+        found = [*map(seconds, self.parts.get(cell, _NOTHING)), unobserved, *locks]
+        return CellSeconds._make([*found, self.seconds.get(cell, 0.0) - sum(found)])
+
     @property
-    def unwatched(self) -> float:
-        """Cell-seconds in which nobody looked."""
-        return sum(map(seconds, self.unobserved.values()))
+    def total(self) -> CellSeconds:
+        """Cell-seconds, each in one column only."""
+        every = [self.lengths(cell) for cell in self.seconds]
+        return CellSeconds._make(map(sum, zip(*every, strict=True))) if every else CellSeconds()
+
+    @property
+    def reasons(self) -> dict[Unobserved, float]:
+        """Cell-seconds in which nobody looked, by the reason."""
+        found = dict.fromkeys(Unobserved, 0.0)
+        for by_reason in self.unobserved.values():
+            for reason, times in by_reason.items():
+                found[reason] += seconds(times)
+        return found
+
+    @property
+    def unproved(self) -> float:
+        """Cell-seconds that were unseen or unobserved."""
+        total = self.total
+        return total.unseen + total.unobserved
 
     @property
     def lost(self) -> float:
-        """Cell-seconds that the host owes, including those for which it locked cells."""
-        return sum(seconds(parts.lost) for parts in self.parts.values()) + sum(map(seconds, self.locked.values()))
+        """Cell-seconds that the host owes: those lost, those of cells it locked, and those unseen that it bears."""
+        owed = (sum(map(seconds, one.values())) for one in (self.locked, self.borne))
+        return sum(owed, sum(seconds(parts.lost) for parts in self.parts.values()))
+
+
+#: Times without service by cell and tenant; and by what they are known where no check read that.
+_Counted = tuple[dict[tuple[str, str], Parts], dict[tuple[str, str], dict[Proof, Times]]]
+#: Causes of roots of core links that announced work of their tenant may explain; any other is a fault of the host.
+_MAY_BE_OWN = LINK_CAUSES | {"", CORE_NODE_DOWN, REMOTE_END_DOWN}
 
 
 class Outages:
@@ -183,7 +281,7 @@ class Outages:
         links: Our core links by station, which are the other paths.
         excused: Times that nobody owes.
         locks: Times in which cells (``station/cell``) were locked.
-        observed: Times in which each station was looked at; None if nobody asks.
+        observation: What was looked at; None if nobody asks.
         now: The current network, if the last era is a past one.
     """
 
@@ -195,32 +293,32 @@ class Outages:
         excused: ExcusedTimes,
         locks: Mapping[str, Times] = MappingProxyType({}),
         now: Network | None = None,
-        observed: Mapping[str, Times] | None = None,
+        observation: Observation | None = None,
     ) -> None:
-        self._observed = observed
+        self._observation = observation
         self._now = eras[-1].network if now is None else now
         self._spells = spells
         self._eras = eras
         self._links = links
         self._excused = excused
         self._locks = locks
-        self._known: dict[tuple[datetime, datetime, frozenset[str]], dict[tuple[str, str], Parts]] = {}
+        self._known: dict[tuple[datetime, datetime, frozenset[str]], _Counted] = {}
 
     def minutes(self, begin: datetime | None = None) -> tuple[TenantMinutes, ...]:
         """Minutes of each tenant that lost some, or whose state is unknown, by tenant; all, or from a time on."""
-        found: dict[str, list[float]] = defaultdict(lambda: [0.0] * 6)
+        found: dict[str, list[float]] = defaultdict(lambda: [0.0] * (len(Parts._fields) + 1))
         for era in (era for era in self._eras if begin is None or begin < era.until):
             for (cell, tenant), parts in self._parts_of_tenants(era):
                 counted = parts if begin is None else [both(times, ((begin, era.until),)) for times in parts]
                 figures, lengths = found[tenant], [seconds(times) / 60 for times in counted]
                 for index, length in enumerate(lengths):
                     figures[index] += length
-                figures[5] += lengths[0] * _people(era, cell, tenant)
+                figures[-1] += lengths[0] * _people(era, cell, tenant)
         return tuple(
             TenantMinutes(
                 tenant=tenant,
                 **{name: round(figure, 1) for name, figure in zip(Parts._fields, figures, strict=False)},
-                people=round(figures[5]),
+                people=round(figures[-1]),
             )
             for tenant, figures in sorted(found.items())
             if any(figures)
@@ -233,7 +331,7 @@ class Outages:
         elapsed = (at - begin) / (end - begin)
         owed = ((one, self.agreed_service(one, begin, at, end)) for one in now.sharing.in_force)
         return tuple(
-            agreement_minutes(one, service.lost, service.allowed, elapsed, service.unwatched) for one, service in owed
+            agreement_minutes(one, AgreedFigures.of(service), service.allowed, elapsed) for one, service in owed
         )
 
     def agreed_service(self, agreement: Agreement, begin: datetime, now: datetime, end: datetime) -> AgreedService:
@@ -248,27 +346,58 @@ class Outages:
                     owed.seconds[cell] = owed.seconds.get(cell, 0.0) + so_far
                 owed.held += so_far
                 self._leave_unobserved(owed, cells, since, min(until, now))
+                if one.sla.unseen_borne_by is Bearer.HOST:
+                    _bear(owed, cells, ((since, min(until, now)),))
                 owed.buy(one, so_far)
         return owed
 
     def _leave_unobserved(self, owed: AgreedService, cells: Iterable[str], since: datetime, until: datetime) -> None:
         """Add the times in which nobody looked at the stations of these cells."""
-        gaps: dict[str, Times] = {}
-        for cell in cells if self._observed is not None else ():
+        if self._observation is None:
+            return
+        of_station: dict[str, dict[Unobserved, Times]] = {}
+        for cell in cells:
             station = cell.partition("/")[0]
-            if station not in gaps:
-                gaps[station] = without(((since, until),), self._seen_at(station))
-            if gaps[station]:
-                counted = union([*chain.from_iterable(owed.parts.get(cell, ())), *owed.locked.get(cell, ())])
-                owed.unobserved[cell] = (*owed.unobserved.get(cell, ()), *without(gaps[station], counted))
-
-    def _seen_at(self, station: str) -> Times:
-        return (self._observed or {}).get(station, ())
+            if station not in of_station:
+                of_station[station] = self._observation.gaps(station, since, until)
+            if of_station[station]:
+                counted = union(
+                    [
+                        *chain.from_iterable(owed.parts.get(cell, ())),
+                        *owed.locked.get(cell, ()),
+                        *owed.in_window.get(cell, ()),
+                    ]
+                )
+                by_reason = owed.unobserved.setdefault(cell, {})
+                for reason, times in of_station[station].items():
+                    if left := without(times, counted):
+                        by_reason[reason] = (*by_reason.get(reason, ()), *left)
 
     def _lost_service(self, agreement: Agreement, begin: datetime, end: datetime) -> AgreedService:
         lost = AgreedService(parts=self.without_service(agreement, begin, end))
         lost.locked.update(self._locked(agreement, begin, end, lost.parts))
+        for cell, times in self._locked_at_all(agreement, begin, end).items():
+            counted = union([*chain.from_iterable(lost.parts.get(cell, ())), *lost.locked.get(cell, ())])
+            if left := without(times, counted):
+                lost.in_window[cell] = left
+        for cell, found in self._proofs_of(agreement, begin, end).items():
+            counted = union(chain.from_iterable(lost.parts[cell]))
+            kept = {proof: here for proof, times in found.items() if (here := both(times, counted))}
+            if kept:
+                lost.proofs[cell] = kept
         return lost
+
+    def _proofs_of(self, agreement: Agreement, begin: datetime, end: datetime) -> dict[str, dict[Proof, Times]]:
+        """By what it is known that cells of an agreement had no service, where no check read it."""
+        found: dict[str, dict[Proof, Times]] = {}
+        for era, one, since, until in self._held(agreement, begin, end):
+            cells, span = set(era.sharing.reached_by(one)), ((since, until),)
+            for (cell, tenant), proofs in self._counted(era, one.sla.left_out)[1].items():
+                if tenant == one.tenant and cell in cells:
+                    known = found.setdefault(cell, {})
+                    for proof, times in proofs.items():
+                        known[proof] = union([*known.get(proof, ()), *both(times, span)])
+        return found
 
     def without_service(self, agreement: Agreement, begin: datetime, end: datetime) -> dict[str, Parts]:
         """Times without service of the tenant in cells of an agreement, by cell; only cells that had such times."""
@@ -294,9 +423,23 @@ class Outages:
             for cell in self._locks.keys() & set(era.sharing.reached_by(one)):
                 planned = self._excused.planned.get((cell, one.tenant), ())
                 excused = union([*open_then, *planned, *chain.from_iterable(parts.get(cell, ()))])
-                times = without(both(self._locks[cell], ((since, until),)), excused)
+                times = without(both(self._seen_locked(cell), ((since, until),)), excused)
                 found[cell] = union([*found.get(cell, ()), *times])
         return {cell: times for cell, times in found.items() if times}
+
+    def _locked_at_all(self, agreement: Agreement, begin: datetime, end: datetime) -> dict[str, Times]:
+        """Times in which cells of an agreement were locked, by cell."""
+        found: dict[str, Times] = {}
+        for era, one, since, until in self._held(agreement, begin, end):
+            for cell in self._locks.keys() & set(era.sharing.reached_by(one)):
+                found[cell] = union([*found.get(cell, ()), *both(self._seen_locked(cell), ((since, until),))])
+        return found
+
+    def _seen_locked(self, cell: str) -> Times:
+        """When a cell was locked, without times in which nobody looked."""
+        if self._observation is None:
+            return self._locks[cell]
+        return both(self._locks[cell], self._observation.looked_at(cell.partition("/")[0]))
 
     def _held(
         self, agreement: Agreement, begin: datetime, end: datetime
@@ -308,6 +451,11 @@ class Outages:
             one = next((one for one in era.sharing.in_force if (one.id, one.tenant) == named), None)
             if one is not None and since < until:
                 yield era, one, since, until
+
+    @property
+    def loaded(self) -> datetime:
+        """Since when there is a network; before that nothing was shared that anybody could charge."""
+        return next((era.begin for era in self._eras if not era.assumed), self._eras[-1].until)
 
     def agreed(
         self, tenant: str, begin: datetime, end: datetime, terms: Callable[[Agreement], object] | None = None
@@ -341,7 +489,9 @@ class Outages:
         for spell in self._spells:
             spells[spell.incident].append(spell)
         return {
-            name: Outages(own, self._eras, self._links, self._excused, now=self._now) for name, own in spells.items()
+            name: Outages(own, self._eras, self._links, self._excused, now=self._now)
+            for name, own in spells.items()
+            if name
         }
 
     def _parts_of_tenants(self, era: Era) -> Iterator[tuple[tuple[str, str], Parts]]:
@@ -353,12 +503,17 @@ class Outages:
 
     def _parts(self, era: Era, left_out: frozenset[str]) -> dict[tuple[str, str], Parts]:
         """Times without service by cell and tenant, with some root causes outside of the contract."""
+        return self._counted(era, left_out)[0]
+
+    def _counted(self, era: Era, left_out: frozenset[str]) -> _Counted:
+        """Times without service by cell and tenant, and by what they are known where no check read that."""
         key = era.begin, era.until, left_out  # networks that came at once make eras of zero length
         if key in self._known:
             return self._known[key]
-        gone: dict[tuple[str, str], _ServiceLoss] = defaultdict(_ServiceLoss.none)
+        gone: dict[tuple[str, str], _ServiceLoss] = defaultdict(_ServiceLoss)
         down: dict[_Group, dict[Path, list[Spell]]] = defaultdict(lambda: defaultdict(list))
-        for spell in _within(self._spells, era.begin, era.until):
+        spells = list(_within(self._spells, era.begin, era.until))
+        for spell in _with_cuts(spells, era.network):
             if spell.alarm.probable_cause in LINK_CAUSES:
                 _add_link(down, spell)
                 continue
@@ -368,34 +523,52 @@ class Outages:
         for group, by_link in down.items():
             lost = self._without_path(era, group, by_link, left_out)
             for cell in _cells_over(era, group, by_link) if lost.owed else ():
-                for times, more in zip(gone[cell, group.tenant], lost, strict=True):
-                    times.extend(more)
-        found = self._known[key] = {at: self._parted(at, one) for at, one in gone.items()}
+                gone[cell, group.tenant].add(lost)
+        parts = {at: self._parted(at, one) for at, one in gone.items()}
+        proofs = {at: {proof: union(times) for proof, times in one.proofs.items()} for at, one in gone.items()}
+        found = self._known[key] = parts, proofs
         return found
 
     def _parted(self, key: tuple[str, str], gone: _ServiceLoss) -> Parts:
-        all_of_it, own = union(gone.owed), union(gone.own_work)
+        all_of_it, own_work = union(gone.owed), union(gone.own_work)
+        own_core = without(both(union(gone.own_core), all_of_it), own_work)
+        own = union([*own_work, *own_core])
         outside = without(both(union(gone.outside), all_of_it), own)
         owed = without(without(all_of_it, own), outside)
         planned = both(owed, self._excused.planned.get(key, ()))
         lost = without(owed, planned)
         unseen = without(union(gone.unseen), union([*lost, *planned, *own, *outside]))
-        return Parts(lost, planned, own, outside, unseen)
+        return Parts(lost, planned, own_work, own_core, outside, unseen)
 
     def _without_path(
         self, era: Era, group: _Group, down: Mapping[Path, list[Spell]], left_out: frozenset[str]
     ) -> _ServiceLoss:
         """Times in which all links of a group were down, and those that nobody owes: they are excused at all ends."""
-        lost = _ServiceLoss.none()
+        lost = _ServiceLoss()
         if self._links_then(era, group, down) - down.keys():
             return lost
-        ends = [core_node_in(spells[0].alarm) for spells in down.values()]
-        works = [union(intervals(self._excused.works, group.tenant, end)) for end in ends]
         times = [_when(spells) for spells in down.values()]
-        lost.owed.extend(_meet(times))
-        lost.own_work.extend(_meet([both(*pair) for pair in zip(times, works, strict=True)]))
-        lost.outside.extend(_meet([_when(one for one in spells if one.cause in left_out) for spells in down.values()]))
+        works = [self._own_work(group.tenant, spells) for spells in down.values()]
+        cores = [_when(one for one in spells if one.cause == CORE_NODE_DOWN) for spells in down.values()]
+        lost.owed.extend(meet(times))
+        lost.own_work.extend(meet(works))
+        lost.own_core.extend(meet([union([*work, *core]) for work, core in zip(works, cores, strict=True)]))
+        lost.outside.extend(meet([_when(one for one in spells if one.cause in left_out) for spells in down.values()]))
+        for spell in chain.from_iterable(down.values()):
+            if spell.proof is not Proof.READING:
+                lost.proofs[spell.proof].extend(both(((spell.since, spell.until),), tuple(lost.owed)))
         return lost
+
+    def _own_work(self, tenant: str, down: Sequence[Spell]) -> Times:
+        """When a link was down by announced work of its tenant: not if it was before, nor by a fault of the host."""
+        works = union(intervals(self._excused.works, tenant, core_node_in(down[0].alarm)))
+        found: list[tuple[datetime, datetime]] = []
+        for spell in down:
+            began = (spell.alarm.seen or spell.alarm.raised) + SKEW
+            if spell.cause in _MAY_BE_OWN:
+                begun = tuple(one for one in works if began >= one[0])
+                found.extend(both(((spell.since, spell.until),), begun))
+        return union(found)
 
     def _links_then(self, era: Era, group: _Group, down: Iterable[Path]) -> set[Path]:
         """Core links of a group: those of today, less those to core nodes that came later, and those that are gone."""
@@ -492,45 +665,6 @@ def terms_of(network: Network) -> str:
     return sha256(network.model_dump_json(exclude=UNSTATED).encode()).hexdigest()
 
 
-def union(times: Iterable[tuple[datetime, datetime]]) -> Times:
-    """Times that are in at least one of them."""
-    found: list[tuple[datetime, datetime]] = []
-    for since, until in sorted(times):
-        if found and since <= found[-1][1]:
-            found[-1] = (found[-1][0], max(found[-1][1], until))
-        elif since < until:
-            found.append((since, until))
-    return tuple(found)
-
-
-def both(one: Times, other: Times) -> Times:
-    """Times that are in both."""
-    found, i, j = [], 0, 0
-    while i < len(one) and j < len(other):
-        since, until = max(one[i][0], other[j][0]), min(one[i][1], other[j][1])
-        if since < until:
-            found.append((since, until))
-        if one[i][1] < other[j][1]:
-            i += 1
-        else:
-            j += 1
-    return tuple(found)
-
-
-def without(one: Times, other: Times) -> Times:
-    """Times of the first that are not in the other."""
-    if not one or not other:
-        return one
-    bounds = [one[0][0], *(point for times in other for point in times), one[-1][1]]
-    gaps = union((bounds[i], bounds[i + 1]) for i in range(0, len(bounds), 2) if bounds[i] < bounds[i + 1])
-    return both(one, gaps)
-
-
-def seconds(times: Times) -> float:
-    """Their length."""
-    return sum((until - since).total_seconds() for since, until in times)
-
-
 def of_tenant(spells: Iterable[Spell], eras: Sequence[Era], tenant: str) -> list[Spell]:
     """Spells that may take something away from a tenant; results about it need no others."""
 
@@ -586,22 +720,43 @@ def _cells_over(era: Era, group: _Group, down: Iterable[Path]) -> tuple[str, ...
 
 
 def _add(gone: _ServiceLoss, spell: Spell, left_out: frozenset[str]) -> None:
-    if spell.alarm.probable_cause in HIDES:
+    if spell.alarm.probable_cause in HIDES and spell.proof is not Proof.CUT:
         gone.unseen.append((spell.since, spell.until))
         return
     gone.owed.append((spell.since, spell.until))
+    if spell.proof is not Proof.READING:
+        gone.proofs[spell.proof].append((spell.since, spell.until))
     if spell.cause in left_out:
         gone.outside.append((spell.since, spell.until))
 
 
+def _with_cuts(spells: Sequence[Spell], network: Network) -> Iterator[Spell]:
+    """Spells; a station that can't be reached has no service while all of its paths are known to be cut."""
+    cuts: dict[str, list[tuple[datetime, datetime]]] = defaultdict(list)
+    for one in spells:
+        if one.alarm.probable_cause == BACKHAUL_DOWN:
+            for device in network.devices_below.get(one.alarm.object, ()):
+                cuts[device].append((one.since, one.until))
+    for one in spells:
+        if one.alarm.probable_cause == BACKHAUL_DOWN:
+            continue
+        if one.alarm.probable_cause != UNREACHABLE or one.alarm.station not in cuts:
+            yield one
+            continue
+        whole, cut = ((one.since, one.until),), union(cuts[one.alarm.station])
+        yield from (one._replace(since=since, until=until, proof=Proof.CUT) for since, until in both(whole, cut))
+        yield from (one._replace(since=since, until=until) for since, until in without(whole, cut))
+
+
+def _bear(owed: AgreedService, cells: Iterable[str], span: Times) -> None:
+    """Add the unseen times of cells in a time for which the host bears them."""
+    for cell in cells:
+        if unseen := both(owed.parts.get(cell, _NOTHING).unseen, span):
+            owed.borne[cell] = union([*owed.borne.get(cell, ()), *unseen])
+
+
 def _when(spells: Iterable[Spell]) -> Times:
     return union((one.since, one.until) for one in spells)
-
-
-def _meet(times: Iterable[Times]) -> Times:
-    """Times that are in all of them."""
-    found, *others = times
-    return reduce(both, others, found)
 
 
 def _link_ids(network: Network, tenant: str, kind: str) -> set[str]:
@@ -631,20 +786,44 @@ def _of(group: _Group, tenant: str, path: Path) -> bool:
     return tenant == group.tenant and kind is not None and kind.value == group.kind
 
 
-def agreement_minutes(
-    one: Agreement, lost: float, may_lose: float, elapsed: float, unobserved: float
-) -> AgreementMinutes:
+class AgreedFigures(NamedTuple):
+    """Cell-seconds under an agreement so far.
+
+    Attributes:
+        owed: That the host owes (``AgreedService.lost``).
+        unseen: In which Minka looked and got no answer.
+        reasons: In which nobody looked, by the reason.
+        seconds: All.
+    """
+
+    owed: float = 0.0
+    unseen: float = 0.0
+    reasons: Mapping[Unobserved, float] = MappingProxyType({})
+    seconds: float = 0.0
+
+    @classmethod
+    def of(cls, service: AgreedService) -> AgreedFigures:
+        """Those of a service."""
+        return cls(service.lost, service.total.unseen, service.reasons, sum(service.seconds.values()))
+
+    def plus(self, other: AgreedFigures) -> AgreedFigures:
+        """Both together."""
+        reasons = {one: self.reasons.get(one, 0.0) + other.reasons.get(one, 0.0) for one in Unobserved}
+        return AgreedFigures(self.owed + other.owed, self.unseen + other.unseen, reasons, self.seconds + other.seconds)
+
+
+def agreement_minutes(one: Agreement, found: AgreedFigures, may_lose: float, elapsed: float) -> AgreementMinutes:
     """An agreement's account of a month.
 
     Args:
         one: The agreement.
-        lost: Cell-seconds that the host owes so far.
+        found: What it came to so far.
         may_lose: Cell-seconds that the agreement allows for the whole month.
         elapsed: Part of the month that is over, from 0 to 1.
-        unobserved: Cell-seconds so far in which nobody looked.
     """
-    used, allowed = lost / 60, may_lose / 60
+    used, allowed = found.owed / 60, may_lose / 60
     share = used / allowed if allowed else float(used > 0)
+    unobserved = {str(reason): round(length / 60, 1) for reason, length in found.reasons.items()}
     return AgreementMinutes(
         agreement=one.id,
         tenant=one.tenant,
@@ -655,5 +834,8 @@ def agreement_minutes(
         left=round(allowed - used, 1),
         share=round(share, 4),
         burn_rate=round(share / elapsed, 4) if elapsed else 0.0,
-        unobserved=round(unobserved / 60, 1),
+        unseen=round(found.unseen / 60, 1),
+        unobserved=round(sum(found.reasons.values()) / 60, 1),
+        reasons=unobserved,
+        unproved_allowed=round(found.seconds / 60 * one.sla.unproved_percent / 100, 1),
     )

@@ -69,7 +69,8 @@ class LinkHealth(Noun):
         fault: The fault that was read last, which stays while its state is not known.
         locked: Whether somebody locked it: then it is down, which is no fault.
         tunnel: Address of the security gateway that its packets go through; empty if there is none.
-        since: Since when it has been down, as in ``Health.off_air``; None if it is not known to be down.
+        since: Since when it has been down, as in ``Health.off_air``, also while its station can't be read; None if it
+            was not down when it was read last.
     """
 
     path: str
@@ -119,6 +120,8 @@ class Health(Noun):
         locked: Cells of ours whose administrative state is LOCKED or SHUTTINGDOWN, sorted.
         off_air: Cells of ours by path that are known to be off air, although unlocked and with a PLMN to broadcast; and
             since when: the station's time if it lies between two checks, otherwise the first check that saw it.
+        lasted: Cells and links of ours by path whose fault the station's own list has kept since before Minka could not
+            read it; and since when that was. Only in the first read after such a time.
         ports_down: Ports of a router by path that carry interfaces of ours, are not shut down, and get no signal.
         over: Number of cleared alarms that its list keeps, since nobody acknowledged them.
         drift: Number of managed nodes that differ from the last applied configuration.
@@ -147,6 +150,7 @@ class Health(Noun):
     locked: tuple[str, ...] = ()
     links: tuple[LinkHealth, ...] = ()
     off_air: dict[str, AwareDatetime] = {}
+    lasted: dict[str, AwareDatetime] = {}
     ports_down: tuple[str, ...] = ()
     over: int = 0
     drift: int = 0

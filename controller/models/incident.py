@@ -164,6 +164,7 @@ class TenantMinutes(Noun):
         lost: Minutes that the host owes.
         planned: Minutes in which a run interrupted the tenant, after a notice.
         own_work: Minutes of announced work of the tenant on its own core.
+        own_core: Minutes in which the tenant's own core nodes were lost.
         outside: Minutes of incidents whose root has a cause outside of the contract.
         unseen: Minutes in which the station could not be reached, so that nobody knows.
         people: Lost minutes times people; a site's people are divided evenly among the tenant's cells there.
@@ -173,6 +174,7 @@ class TenantMinutes(Noun):
     lost: float
     planned: float = 0
     own_work: float = 0
+    own_core: float = 0
     outside: float = 0
     unseen: float = 0
     people: int = 0
@@ -182,10 +184,14 @@ class AgreementMinutes(Noun):
     """Cell-minutes that an agreement lost so far in the month, and that it allows for the whole month.
 
     Attributes:
-        used: Minutes that the host owes, including those of cells locked outside of the agreement's windows.
+        used: Minutes that the host owes, including those of cells locked outside of the agreement's windows, and
+            unseen ones that it bears.
         restore_hours: Hours within which a fault has to be repaired.
         left: Allowed minutes that are left; negative if more are used.
+        unseen: Minutes so far in which Minka looked and got no answer.
         unobserved: Minutes so far in which nobody looked; they are neither used nor proved to be served.
+        reasons: The latter by the reason (``controller.intent.observation.Unobserved``).
+        unproved_allowed: Minutes so far that may be unseen or unobserved before no promise is called kept.
         share: Used part of the allowed minutes; 1 is all.
         burn_rate: Rate of use, as a multiple of the rate that would use up exactly all of them in the month.
     """
@@ -199,7 +205,10 @@ class AgreementMinutes(Noun):
     left: float
     share: float
     burn_rate: float
+    unseen: float = 0
     unobserved: float = 0
+    reasons: dict[str, float] = {}
+    unproved_allowed: float = 0
 
 
 class Rank(NamedTuple):

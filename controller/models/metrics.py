@@ -878,8 +878,8 @@ METRICS: tuple[Metric, ...] = (
         _G,
         _OF_TENANT,
         "Cell-seconds without service that the host owes since the month began: each second of each cell of the"
-        " agreement, with those that were locked outside of its windows. Planned and announced work is left out, so a"
-        " later excuse makes it smaller.",
+        " agreement, with those that were locked outside of its windows, and those unseen that the host bears. Planned"
+        " and announced work is left out, so a later excuse makes it smaller.",
         _PER_AGREEMENT,
         ("tenant", "agreement"),
         for_tenants=True,
@@ -889,7 +889,27 @@ METRICS: tuple[Metric, ...] = (
         _G,
         _OF_TENANT,
         "Cell-seconds since the month began in which nobody looked at the station of a cell of the agreement: neither"
-        " without service nor proved to be served.",
+        " without service nor proved to be served. By the reason: no-network, not-adopted, not-running, never-read,"
+        " checks-apart.",
+        "five per agreement in force",
+        ("tenant", "agreement", "reason"),
+        for_tenants=True,
+    ),
+    Metric(
+        "minka_agreement_unseen_seconds",
+        _G,
+        _OF_TENANT,
+        "Cell-seconds since the month began in which Minka looked at the station of a cell of the agreement and got no"
+        " answer, and nothing else proves service or its loss.",
+        _PER_AGREEMENT,
+        ("tenant", "agreement"),
+        for_tenants=True,
+    ),
+    Metric(
+        "minka_agreement_unproved_allowed_seconds",
+        _G,
+        _OF_TENANT,
+        "Cell-seconds since the month began that may be unseen or unobserved; beyond it no promise is called kept.",
         _PER_AGREEMENT,
         ("tenant", "agreement"),
         for_tenants=True,

@@ -359,6 +359,15 @@ class Penalty(Noun):
     credit_percent: Annotated[float, Field(gt=0, le=100, description="Of the month's charges under the agreement.")]
 
 
+class Bearer(StrEnum):
+    """Who bears time of which nobody knows whether there was service."""
+
+    HOST = "host"
+    """It counts as lost."""
+    TENANT = "tenant"
+    """It counts as served."""
+
+
 class Sla(Noun):
     """What the host owes the tenant.
 
@@ -367,6 +376,10 @@ class Sla(Noun):
             incident with such a root.
         unproved_percent: Largest part of the shared time, in percent, that may be unseen or unobserved in a month whose
             promise is called kept.
+        unseen_borne_by: Who bears the time in which Minka looked, got no answer, and nothing else proves service or
+            its loss.
+        restored_minutes: Service that lasts for less than that between two outages of a cell does not end the first:
+            to be restored takes both and what lies between them.
         penalties: Of those that a month's availability falls below, the one with the lowest percentage counts.
     """
 
@@ -374,6 +387,8 @@ class Sla(Noun):
     restore_hours: Annotated[float, Field(gt=0)] = 24.0
     outside_causes: tuple[ProbableCause, ...] = Field(default=(), max_length=100)
     unproved_percent: Annotated[float, Field(ge=0, le=100)] = 1.0
+    unseen_borne_by: Bearer = Bearer.HOST
+    restored_minutes: Annotated[float, Field(ge=0, le=1440)] = 30.0
     penalties: tuple[Penalty, ...] = Field(default=(), max_length=20)
 
     @property

@@ -357,9 +357,12 @@ def _figures(store: Store, health_interval: float, asked: ScrapeScope) -> dict[s
             ("minka_agreement_restore_target_seconds", one.restore_hours * 3600),
             ("minka_agreement_outage_seconds", one.used * 60),
             ("minka_agreement_outage_allowed_seconds", one.allowed * 60),
-            ("minka_agreement_unobserved_seconds", one.unobserved * 60),
+            ("minka_agreement_unseen_seconds", one.unseen * 60),
+            ("minka_agreement_unproved_allowed_seconds", one.unproved_allowed * 60),
         ):
             found.setdefault(name, {})[labels] = value
+        for reason, minutes in one.reasons.items():
+            found.setdefault("minka_agreement_unobserved_seconds", {})[*labels, reason] = minutes * 60
     record = store.status.figures()
     if asked.tenant:
         own = record["minka_tenant_incidents"].items()

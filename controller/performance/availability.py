@@ -8,7 +8,9 @@ from itertools import chain
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from controller.intent.outages import AgreedService, Outages, Parts, Times, seconds
+from controller.intent.observation import Proof, Unobserved
+from controller.intent.outages import AgreedService, CellSeconds, Outages, Parts
+from controller.intent.times import Times, both, seconds, without
 from controller.models.network import Agreement
 from controller.models.statement import Column, Sheet, Value
 from controller.performance.statements import local
@@ -38,8 +40,20 @@ RULES = (
 _MOMENT = timedelta(seconds=1)
 #: An agreement, and since when it promises the same.
 _Promise = tuple[str, datetime]
-_LENGTHS = tuple(Column(name=name, unit="s") for name in Parts._fields)
-_MINUTES = tuple(Column(name=name, unit="min") for name in Parts._fields)
+_MEANINGS = {
+    "lost": "without service, which the host owes",
+    "planned": "in which a run interrupted the tenant, which it was told of",
+    "own_work": "of announced work on the tenant's core",
+    "own_core": "in which the tenant's own core was lost",
+    "outside": "of causes that the agreement leaves out",
+    "unseen": "in which Minka looked and got no answer, and nothing else proves anything",
+    "unobserved": "in which nobody looked",
+    "locked": "off air by hand, outside of the agreement's windows",
+    "in_window": "off air by hand as the agreement allows, or in a run that the tenant was told of",
+    "served": "all other time",
+}
+_LENGTHS = tuple(Column(name=name, unit="s", meaning=_MEANINGS[name]) for name in CellSeconds._fields)
+_MINUTES = tuple(Column(name=name, unit="min", meaning=_MEANINGS[name]) for name in CellSeconds._fields)
 
 
 class DisclosedIncident(NamedTuple):
@@ -91,20 +105,10 @@ class Attainment(NamedTuple):
         return sum(self.owed.seconds.values())
 
     @property
-    def lengths(self) -> tuple[float, ...]:
-        """Seconds of each of the ``Parts``."""
-        return tuple(sum(map(seconds, times)) for times in zip(*self.owed.parts.values(), strict=True)) or (0.0,) * 5
-
-    @property
-    def unproved(self) -> float:
-        """Cell-seconds that were unseen or unobserved."""
-        return self.owed.unwatched + sum(seconds(parts.unseen) for parts in self.owed.parts.values())
-
-    @property
     def proof(self) -> str:
         """Whether enough of the time was seen to call the promise kept: ``yes`` or ``unproved``."""
         most = self.seconds * self.agreement.sla.unproved_percent / 100
-        return "yes" if self.unproved <= most else "unproved"
+        return "yes" if self.owed.unproved <= most else "unproved"
 
     @property
     def availability(self) -> float:
@@ -128,7 +132,7 @@ def attained(outages: Outages, tenant: str, month: Month) -> list[Attainment]:
 def _promise(agreement: Agreement) -> tuple[object, ...]:
     """What an agreement promises, whatever the order in which the files say it."""
     sla = agreement.sla
-    once = sla.availability_percent, sla.restore_hours, sla.unproved_percent
+    once = sla.availability_percent, sla.restore_hours, sla.unproved_percent, sla.unseen_borne_by, sla.restored_minutes
     return *once, frozenset(sla.outside_causes), frozenset(sla.penalties)
 
 
@@ -162,6 +166,14 @@ def sla_sheets(
 
 # ------------------------------------------------------------------------------------------------------- agreements
 
+_WHY = {
+    Unobserved.NO_NETWORK: "no network was loaded yet",
+    Unobserved.NOT_ADOPTED: "the station was not adopted",
+    Unobserved.NOT_RUNNING: "Minka did not run",
+    Unobserved.NEVER_READ: "the station was not checked a first time yet",
+    Unobserved.CHECKS_APART: "two checks were more than 10 minutes apart",
+}
+_REASON_COLUMNS = {one: one.value.replace("-", "_") for one in Unobserved}
 _AGREEMENTS = (
     Column(name="agreement"),
     Column(name="since", meaning="since when it promises that, in the month"),
@@ -173,8 +185,8 @@ _AGREEMENTS = (
     Column(name="cells"),
     Column(name="shared", unit="cell-hours"),
     *_MINUTES,
-    Column(name="unobserved", unit="min", meaning="in which nobody looked"),
-    Column(name="locked", unit="min", meaning="off air by hand, outside of the agreement's windows"),
+    Column(name="borne", unit="min", meaning="of what was unseen: counts as lost by the agreement"),
+    *(Column(name=_REASON_COLUMNS[one], unit="min", meaning=f"unobserved: {why}") for one, why in _WHY.items()),
     Column(name="allowed", unit="min", meaning="of cells, to be lost in the whole month"),
     Column(name="left", unit="min", meaning="of what is allowed: the error budget"),
     Column(name="burn_rate", meaning="how many times as fast it is used as would use up all of it in the month"),
@@ -190,7 +202,7 @@ def _agreements(
     rows = []
     for one in found:
         elapsed = min(1.0, max(0.0, (month.now - one.begin) / (one.until - one.begin)))
-        sla, lengths, lost, allowed = one.agreement.sla, one.lengths, one.owed.lost, one.owed.allowed
+        sla, total, lost, allowed = one.agreement.sla, one.owed.total, one.owed.lost, one.owed.allowed
         late = sum(one.promise in promises for _, promises in concerned)
         share = lost / allowed if allowed else float(lost > 0)
         penalty = sla.penalty(one.availability)
@@ -201,13 +213,13 @@ def _agreements(
                 local(one.until, month.zone),
                 sla.availability_percent,
                 _percent(one.availability),
-                _percent(available(one.seconds, lost + one.unproved)),
+                _percent(available(one.seconds, one.seconds - total.proved)),
                 "no" if one.availability < sla.availability_percent or late else one.proof,
                 len(one.owed.seconds),
                 round(one.seconds / 3600, 2),
-                *(round(length / 60, 2) for length in lengths),
-                round(one.owed.unwatched / 60, 2),
-                round(sum(map(seconds, one.owed.locked.values())) / 60, 2),
+                *(round(length / 60, 2) for length in total),
+                round(sum(map(seconds, one.owed.borne.values())) / 60, 2),
+                *(round(length / 60, 2) for length in one.owed.reasons.values()),
                 round(allowed / 60, 2),
                 round((allowed - lost) / 60, 2),
                 round(share / elapsed, 3) if elapsed else 0.0,
@@ -232,8 +244,6 @@ _CELLS = (
     Column(name="cell"),
     Column(name="shared", unit="s"),
     *_LENGTHS,
-    Column(name="unobserved", unit="s"),
-    Column(name="locked", unit="s"),
     Column(name="availability", unit="%"),
 )
 
@@ -243,21 +253,27 @@ def _cells(found: Iterable[Attainment], zone: ZoneInfo) -> Sheet:
     rows: list[tuple[Value, ...]] = []
     for one in found:
         for cell, shared in one.owed.seconds.items():
-            parts = one.owed.parts.get(cell)
-            lengths = tuple(map(seconds, parts)) if parts else (0.0,) * 5
-            locked = seconds(one.owed.locked.get(cell, ()))
-            percent = _percent(available(shared, lengths[0] + locked))
+            lengths = one.owed.lengths(cell)
+            owed = lengths.lost + lengths.locked + seconds(one.owed.borne.get(cell, ()))
             which = one.agreement.id, local(one.begin, zone), cell
-            gaps = seconds(one.owed.unobserved.get(cell, ()))
-            rows.append((*which, round(shared), *map(round, (*lengths, gaps, locked)), percent))
-    rows.sort(key=lambda row: (-float(row[4] or 0), -float(row[8] or 0), *map(str, row[:3])))
+            rows.append((*which, round(shared), *_rounded(lengths, round(shared)), _percent(available(shared, owed))))
+    lost, unseen = (_CELLS.index(one) for one in _LENGTHS if one.name in ("lost", "unseen"))
+    rows.sort(key=lambda row: (-float(row[lost] or 0), -float(row[unseen] or 0), *map(str, row[:3])))
     return Sheet(name="cells", title="Cells", columns=_CELLS, rows=tuple(rows))
+
+
+def _rounded(lengths: CellSeconds, whole: int) -> tuple[int, ...]:
+    """Whole seconds that still add up: what rounding leaves belongs to the longest."""
+    found = [*map(round, lengths)]
+    found[max(range(len(found)), key=found.__getitem__)] += whole - sum(found)
+    return tuple(found)
 
 
 _OUTAGES = (
     Column(name="agreement"),
     Column(name="cell"),
     Column(name="part", meaning="what it counts as"),
+    Column(name="known_by", meaning="how that is known; why nobody looked"),
     Column(name="since"),
     Column(name="until"),
     Column(name="seconds", unit="s"),
@@ -267,21 +283,37 @@ _OUTAGES = (
 def _outages(found: Iterable[Attainment], zone: ZoneInfo) -> Sheet:
     rows: list[tuple[datetime, tuple[Value, ...]]] = []
     for one in found:
-        for cell, name, times in _times(one.owed):
+        for cell, name, known_by, times in _times(one.owed):
             for since, until in times:
                 length = round((until - since).total_seconds())
-                row = (one.agreement.id, cell, name, local(since, zone), local(until, zone), length)
+                row = (one.agreement.id, cell, name, known_by, local(since, zone), local(until, zone), length)
                 rows.append((since, row))
     rows.sort(key=lambda one: (one[0], one[1]))
     title = "Times without service, or of which nobody knows"
     return Sheet(name="outages", title=title, columns=_OUTAGES, rows=tuple(row for _, row in rows))
 
 
-def _times(owed: AgreedService) -> Iterator[tuple[str, str, Times]]:
-    """Cells with what times count as, and when they were."""
+def _times(owed: AgreedService) -> Iterator[tuple[str, str, str, Times]]:
+    """Cells with what times count as, how that is known, and when they were."""
     for cell, parts in owed.parts.items():
-        yield from ((cell, name, times) for name, times in zip(Parts._fields, parts, strict=True))
-    yield from ((cell, "unobserved", times) for cell, times in owed.unobserved.items())
+        proofs = owed.proofs.get(cell, {})
+        for name, times in zip(Parts._fields, parts, strict=True):
+            yield from ((cell, name, known_by, some) for known_by, some in _known(name, times, proofs))
+    for cell, served in owed.served.items():
+        yield cell, "served", Proof.COUNTERS, served
+    for cell, by_reason in owed.unobserved.items():
+        yield from ((cell, "unobserved", reason, times) for reason, times in by_reason.items())
+
+
+def _known(name: str, times: Times, proofs: Mapping[Proof, Times]) -> Iterator[tuple[str, Times]]:
+    """Times of a part, divided by how they are known."""
+    if name == "unseen":
+        yield "", times
+        return
+    for proof in (one for one in Proof if one is not Proof.READING):
+        yield proof, both(times, proofs.get(proof, ()))
+        times = without(times, proofs.get(proof, ()))
+    yield Proof.READING, times
 
 
 # --------------------------------------------------------------------------------------------- incidents and changes
@@ -292,7 +324,7 @@ _INCIDENTS = (
     Column(name="opened"),
     Column(name="closed"),
     Column(name="cells"),
-    *_MINUTES,
+    *(Column(name=name, unit="min", meaning=_MEANINGS[name]) for name in Parts._fields),
     Column(name="restored_late", meaning="agreements whose time to restore it took longer than"),
 )
 

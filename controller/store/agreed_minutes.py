@@ -12,22 +12,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from itertools import pairwise
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import orjson
 from sqlalchemy import Column, String, Table, Text, bindparam, delete, func, select
 
 from controller.intent.impact import Sharing, in_force
-from controller.intent.outages import (
-    Era,
-    ExcusedTimes,
-    Outages,
-    Spell,
-    Times,
-    agreement_minutes,
-    both,
-    spans_of,
-)
+from controller.intent.observation import Observation
+from controller.intent.outages import AgreedFigures, Era, ExcusedTimes, Outages, Spell, agreement_minutes, spans_of
+from controller.intent.times import Times, both
 from controller.models.incident import AgreementMinutes
 from controller.models.network import Network
 from controller.nrm.tree import Path
@@ -66,7 +59,7 @@ class MonthOnRecord:
         spells: Times in which alarms stood that take service away.
         links: Core links of stations with such alarms of links.
         locks: Times in which cells were locked.
-        observed: Times in which stations were looked at.
+        observation: What was looked at.
     """
 
     now: datetime
@@ -79,22 +72,11 @@ class MonthOnRecord:
     links: Mapping[str, Sequence[tuple[str, Path]]]
     excused: ExcusedTimes
     locks: Mapping[str, Times]
-    observed: Mapping[str, Times]
+    observation: Observation
 
 
 #: Id and tenant of an agreement: an id may move to another tenant within the month.
 _Name = tuple[str, str]
-
-
-class _Counted(NamedTuple):
-    """Cell-seconds under an agreement that the host owes, and in which nobody looked."""
-
-    lost: float = 0.0
-    unobserved: float = 0.0
-
-    def plus(self, other: _Counted) -> _Counted:
-        """Both together."""
-        return _Counted(self.lost + other.lost, self.unobserved + other.unobserved)
 
 
 class Counter:
@@ -107,13 +89,14 @@ class Counter:
     def __init__(self, network_of: Callable[[str], Network]) -> None:
         self._network_of = network_of
         #: What was counted of agreements, by all that it depends on.
-        self._counted: dict[str, Mapping[_Name, _Counted]] = {}
+        self._counted: dict[str, Mapping[_Name, AgreedFigures]] = {}
 
     def count(self, month: MonthOnRecord) -> tuple[AgreementMinutes, ...]:
         """What agreements in force lost, and may lose in the whole month; by agreement."""
-        counted: dict[_Name, _Counted] = {}
+        counted: dict[_Name, AgreedFigures] = {}
         allowed: dict[_Name, float] = {}
-        known: dict[str, Mapping[_Name, _Counted]] = {}
+        known: dict[str, Mapping[_Name, AgreedFigures]] = {}
+        last: tuple[str, Network] | None = None
         ends = [(one.since, one) for one in month.held]
         for (since, version), (until, _) in pairwise([*ends, (month.end, None)]):
             assert version is not None
@@ -124,20 +107,27 @@ class Counter:
             if part.is_empty:
                 continue
             key = part.key
-            known[key] = self._counted.get(key) or part.counted(self._network(month, version.digest))
+            found_before = self._counted.get(key)
+            if found_before is None:
+                last = self._network(month, version.digest, last)
+                found_before = part.counted(last[1])
+            known[key] = found_before
             for name, more in known[key].items():
-                counted[name] = counted.get(name, _Counted()).plus(more)
+                counted[name] = counted.get(name, AgreedFigures()).plus(more)
         self._counted = known
         elapsed = (month.now - month.begin) / (month.end - month.begin)
         found = []
         for one in in_force(month.network, month.network.day(month.now)):
-            so_far = counted.get((one.id, one.tenant), _Counted())
+            so_far = counted.get((one.id, one.tenant), AgreedFigures())
             may_lose = allowed.get((one.id, one.tenant), 0.0)
-            found.append(agreement_minutes(one, so_far.lost, may_lose, elapsed, so_far.unobserved))
+            found.append(agreement_minutes(one, so_far, may_lose, elapsed))
         return tuple(found)
 
-    def _network(self, month: MonthOnRecord, digest: str) -> Network:
-        return month.network if digest == month.digest else self._network_of(digest)
+    def _network(self, month: MonthOnRecord, digest: str, last: tuple[str, Network] | None) -> tuple[str, Network]:
+        """A version of the network; the ``last`` one may be it again, as the first one is after the time before it."""
+        if digest == month.digest:
+            return digest, month.network
+        return last if last is not None and last[0] == digest else (digest, self._network_of(digest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +141,7 @@ class _Part:
     links: Mapping[str, Sequence[tuple[str, Path]]]
     excused: ExcusedTimes
     locks: Mapping[str, Times]
-    observed: Mapping[str, Times]
+    observation: Observation
     now: Network
 
     @property
@@ -167,7 +157,7 @@ class _Part:
             (
                 *(one.alarm.station, one.alarm.object, one.alarm.object_class, one.alarm.tenant),
                 *(one.alarm.probable_cause, one.alarm.cells, one.alarm.tenants, one.alarm.functions),
-                *(one.since, one.until, one.cause),
+                *(one.since, one.until, one.cause, one.proof),
             )
             for one in self.spells
         ]
@@ -175,22 +165,26 @@ class _Part:
             sorted(self.excused.planned.items()),
             [one.model_dump(mode="json") for one in self.excused.works],
         ]
-        seen = sorted(self.locks.items()), sorted(self.observed.items())
-        content = (self.digest, self.since, self.until, ends, spells, self.links, excused, *seen)
+        seen = self.observation
+        looked = (
+            *(sorted(times.items()) for times in (seen.checked, seen.first, seen.adopted)),
+            *(seen.running, seen.loaded, sorted(self.locks.items())),
+        )
+        content = (self.digest, self.since, self.until, ends, spells, self.links, excused, *looked)
         return sha256(orjson.dumps(content)).hexdigest()
 
-    def counted(self, network: Network) -> Mapping[_Name, _Counted]:
+    def counted(self, network: Network) -> Mapping[_Name, AgreedFigures]:
         """What was counted of each agreement."""
         eras = [
             Era(first, last, network, Sharing(network, network.day(first)))
             for first, last in spans_of(network, self.since, self.until)
         ]
-        outages = Outages(self.spells, eras, self.links, self.excused, self.locks, self.now, self.observed)
+        outages = Outages(self.spells, eras, self.links, self.excused, self.locks, self.now, self.observation)
         agreements = {(one.id, one.tenant): one for era in eras for one in era.sharing.in_force}
         owed = {
             name: outages.agreed_service(one, self.since, self.until, self.until) for name, one in agreements.items()
         }
-        return {name: _Counted(one.lost, one.unwatched) for name, one in owed.items()}
+        return {name: AgreedFigures.of(one) for name, one in owed.items()}
 
 
 def _part_of(month: MonthOnRecord, digest: str, since: datetime, until: datetime) -> _Part:
@@ -204,8 +198,20 @@ def _part_of(month: MonthOnRecord, digest: str, since: datetime, until: datetime
     excused = ExcusedTimes(dict(_clipped(month.excused.planned, since, until)), month.excused.works)
     links = {name: there for name, there in month.links.items() if name in stations}
     locks = dict(_clipped(month.locks, since, until))
-    observed = dict(_clipped(month.observed, since, until))
-    return _Part(digest, since, until, spells, links, excused, locks, observed, month.network)
+    return _Part(digest, since, until, spells, links, excused, locks, _seen(month, since, until), month.network)
+
+
+def _seen(month: MonthOnRecord, since: datetime, until: datetime) -> Observation:
+    """What was looked at between two times; what came later changes nothing in it."""
+    seen, span = month.observation, ((since, until),)
+    loaded = seen.loaded if seen.loaded is not None and seen.loaded < until else None
+    return Observation(
+        checked=dict(_clipped(seen.checked, since, until)),
+        first={station: at for station, at in seen.first.items() if at < until},
+        adopted=dict(_clipped(seen.adopted, since, until)),
+        running=both(seen.running, span) if since < until else (),
+        loaded=loaded,
+    )
 
 
 def _clipped(times: Mapping[K, Times], since: datetime, until: datetime) -> Iterator[tuple[K, Times]]:

@@ -9,7 +9,7 @@ from datetime import datetime
 from pydantic import ValidationError
 from sqlalchemy import Column, Index, Integer, String, Table, Text, and_, bindparam, case, or_, select, text, update
 
-from controller.intent.outages import Times, union
+from controller.intent.times import Times, union
 from controller.models.health import OBSERVED_AFTER, Health
 from controller.models.plan import LedgerNode
 from controller.ports.store import Device, Devices, Healths, Sync
@@ -55,6 +55,30 @@ observed_times = Table(
     Index("ix_observed_times_until", "until"),
 )
 
+#: Times between two reads in which a fault of a cell or core link stood by the station's own list.
+lasted_times = Table(
+    "lasted_times",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    string("station"),
+    string("object"),
+    Column("since", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+    Index("ix_lasted_times_until", "until"),
+)
+
+#: When stations were adopted, until they were taken out of service.
+adoptions = Table(
+    "adoptions",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    string("station"),
+    Column("since", Instant, nullable=False),
+    Column("until", Instant),
+    Index("ix_adoptions_until", "until"),
+    Index("ix_adoptions_current", "station", unique=True, sqlite_where=_CURRENT, postgresql_where=_CURRENT),
+)
+
 _ASK = update(healths).where(healths.c.station == bindparam("of")).values(asked=bindparam("now", type_=Instant()))
 
 #: Since when, and until when, a cell was locked or shutting down, as seen by checks of its station.
@@ -72,7 +96,7 @@ locks = Table(
 
 _DEVICES = select(devices)
 _HEALTHS = select(healths)
-_CHECKED = select(healths.c.station, healths.c.at, healths.c.since)
+CHECKED = select(healths.c.station, healths.c.at, healths.c.since)
 _LOCKED = select(locks).where(locks.c.until.is_(None))
 _UNLOCK = update(locks).where(locks.c.number == bindparam("of")).values(until=bindparam("at"))
 
@@ -110,6 +134,8 @@ class SqlDevices(SqlRepository, Devices[Sync]):
         tx.execute(
             row.on_conflict_do_update(index_elements=["station"], set_=values, where=devices.c.adopted.is_(None))
         )
+        served = tx.insert(adoptions).values(station=station, since=tx.now)
+        tx.execute(served.on_conflict_do_nothing(index_elements=["station"], index_where=_CURRENT))
         change_ledger(tx, [LedgerChange(station, nodes)])
         tx.note(actor, "station.adopted", station, nodes=len(nodes), network=network_digest)
 
@@ -118,6 +144,8 @@ class SqlDevices(SqlRepository, Devices[Sync]):
         served = and_(devices.c.station == station, devices.c.retired.is_(None))
         if tx.execute(update(devices).where(served).values(adopted=None, retired=tx.now)).rowcount:
             forget_behaviour(tx, station)
+            current = and_(adoptions.c.station == station, adoptions.c.until.is_(None))
+            tx.execute(update(adoptions).where(current).values(until=tx.now))
             tx.note(actor, "station.retired", station)
 
 
@@ -148,6 +176,7 @@ class SqlHealths(SqlRepository, Healths[Sync]):
                 for one in ordered
             ],
         )
+        _note_lasted(tx, ordered)
         _note_locks(tx, {health.station: health for health in ordered if health.reachable})
 
     @reads
@@ -167,7 +196,7 @@ class SqlHealths(SqlRepository, Healths[Sync]):
 
 def _note_gaps(tx: Tx, seen: Sequence[Health]) -> dict[str, datetime]:
     """Since when each station is checked without a gap; what was observed before a gap goes on record."""
-    known = {row.station: row for row in tx.rows(_CHECKED, healths.c.station, [one.station for one in seen])}
+    known = {row.station: row for row in tx.rows(CHECKED, healths.c.station, [one.station for one in seen])}
     since, over = {}, []
     for one in seen:
         before = known.get(one.station)
@@ -180,15 +209,15 @@ def _note_gaps(tx: Tx, seen: Sequence[Health]) -> dict[str, datetime]:
     return since
 
 
-def observed_during(tx: Tx, begin: datetime, end: datetime) -> dict[str, Times]:
-    """When each station was checked without gaps, of the time between two times."""
-    found: dict[str, list[tuple[datetime, datetime]]] = defaultdict(list)
-    earlier = select(observed_times).where(observed_times.c.until > begin, observed_times.c.since < end)
-    for row in tx.execute(earlier):
-        found[row.station].append((row.since, row.until))
-    for row in tx.execute(_CHECKED.where(healths.c.at > begin, healths.c.since < end)):
-        found[row.station].append((row.since, tx.now if tx.now - row.at <= OBSERVED_AFTER else row.at))
-    return {station: union(times) for station, times in found.items()}
+def _note_lasted(tx: Tx, seen: Iterable[Health]) -> None:
+    """Put on record which faults stood while nobody could read their stations, by these stations' own lists."""
+    rows = [
+        {"station": one.station, "object": what, "since": since, "until": one.at}
+        for one in seen
+        for what, since in sorted(one.lasted.items())
+    ]
+    if rows:
+        tx.execute(lasted_times.insert(), rows)
 
 
 def _note_locks(tx: Tx, seen: Mapping[str, Health]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
@@ -15,20 +15,12 @@ from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
 from controller.intent.impact import Sharing
 from controller.intent.incidents import SETTLES, ranked, split_off
 from controller.intent.interruptions import planned
-from controller.intent.outages import (
-    Era,
-    ExcusedTimes,
-    Outages,
-    Spell,
-    Times,
-    both,
-    month_of,
-    of_tenant,
-    spans_of,
-    union,
-)
+from controller.intent.observation import Observation
+from controller.intent.outages import Era, ExcusedTimes, Outages, Spell, month_of, of_tenant, spans_of
+from controller.intent.proofs import proved
 from controller.intent.roots import may_be_root
-from controller.models.alarm import COUNTED, LINK_CAUSES, LOSES, Alarm, PerceivedSeverity
+from controller.intent.times import Times, both, union
+from controller.models.alarm import BACKHAUL_DOWN, COUNTED, HIDES, LINK_CAUSES, Alarm, PerceivedSeverity
 from controller.models.enums import IncidentState
 from controller.models.errors import NotFoundError
 from controller.models.incident import AgreementMinutes, Incident, IncidentFilter, Loss, Rank, TenantMinutes, worst
@@ -40,7 +32,7 @@ from controller.store import audit_chain
 from controller.store.agreed_minutes import Counter, MonthOnRecord, counted_minutes, put_minutes
 from controller.store.alarms import GUARD, STANDING, alarm_tenants, alarms, as_alarm, put_into, uncorrelated
 from controller.store.audit_chain import audit
-from controller.store.devices import healths_of, locks_during, observed_during
+from controller.store.devices import healths_of, locks_during
 from controller.store.incident_rows import (
     OPEN_INCIDENT,
     identity_of,
@@ -51,6 +43,7 @@ from controller.store.incident_rows import (
     write,
 )
 from controller.store.networks import HeldVersion, PackedNetwork, current_network, packed_networks, versions_during
+from controller.store.observations import observation_during
 from controller.store.queries import as_noun
 from controller.store.repository import SqlRepository, reads, writes, writes_aside
 from controller.store.run_constraints import constraints_from, run_constraints
@@ -158,7 +151,9 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
         def read(tx: Tx) -> _Lost:
             _load(tx, incident_id)
             spells = spells_of(tx, _of(incident_id))
-            return _lost(tx, spells, min((one.since for one in spells), default=tx.now), tx.now)
+            begin = min((one.since for one in spells), default=tx.now)
+            hidden = spells_of(tx, alarms.c.station.in_({one.alarm.station for one in spells}), HIDES)
+            return _lost(tx, spells, begin, tx.now, hidden=hidden)
 
         outages = self._outages_of(self._database.run(read, "DEFERRED"), tenant)
         found = outages.minutes() if outages else ()
@@ -184,7 +179,7 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
         def read(tx: Tx) -> _Lost:
             lasted = or_(incident_alarms.c.until.is_(None), incident_alarms.c.until > begin)
             spells = spells_of(tx, and_(lasted, incident_alarms.c.since < end))
-            return _lost(tx, spells, begin, end, locks_during(tx, begin, end), observed_during(tx, begin, end))
+            return _lost(tx, spells, begin, end, locks_during(tx, begin, end))
 
         return self._outages_of(self._database.run(read, "DEFERRED"))
 
@@ -207,8 +202,9 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
             return _causes(tx, held, spells, locks, lost.begin, lost.until)
 
         links, excused = self._database.run(read, "DEFERRED")
-        clipped = [spell._replace(until=min(spell.until, lost.until)) for spell in spells]
-        return Outages(clipped, eras, links, excused, locks, observed=lost.observed)
+        known = proved(spells, lost.observation, lost.hidden)
+        clipped = [spell._replace(until=min(spell.until, lost.until)) for spell in known]
+        return Outages(clipped, eras, links, excused, locks, observation=lost.observation)
 
     def _past_network(self, digest: str) -> Network:
         """A version of the network, which is not kept in memory."""
@@ -258,9 +254,9 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
         put_into(tx, write(tx, split_off(due, symptoms, known, tx.now), known))
 
 
-def spells_of(tx: Tx, where: ColumnElement[bool]) -> list[Spell]:
-    """Times in which alarms that count stood, as part of an incident."""
-    rows = tx.execute(_SPELLS.where(where, alarms.c.probable_cause.in_(sorted(COUNTED))))
+def spells_of(tx: Tx, where: ColumnElement[bool], causes: Collection[str] = COUNTED | {BACKHAUL_DOWN}) -> list[Spell]:
+    """Times in which alarms stood, as part of an incident; by default those that count, or cut the way to others."""
+    rows = tx.execute(_SPELLS.where(where, alarms.c.probable_cause.in_(sorted(causes))))
     return [Spell(as_alarm(row), row.since, row.until or tx.now, row.part_of, row.cause) for row in rows]
 
 
@@ -280,7 +276,8 @@ class _Lost(NamedTuple):
     begin: datetime
     until: datetime
     locks: Mapping[str, Times]
-    observed: Mapping[str, Times] | None
+    observation: Observation
+    hidden: Sequence[Spell]
 
 
 def _held(tx: Tx, begin: datetime, until: datetime) -> _Held:
@@ -294,9 +291,10 @@ def _lost(
     begin: datetime,
     until: datetime,
     locks: Mapping[str, Times] = MappingProxyType({}),
-    observed: Mapping[str, Times] | None = None,
+    hidden: Sequence[Spell] = (),
 ) -> _Lost:
-    return _Lost(_held(tx, begin, max(until, tx.now)), spells, begin, until, locks, observed)
+    looked = observation_during(tx, begin, until)
+    return _Lost(_held(tx, begin, max(until, tx.now)), spells, begin, until, locks, looked, hidden)
 
 
 def _eras(held: _Held) -> list[Era]:
@@ -306,7 +304,7 @@ def _eras(held: _Held) -> list[Era]:
     for one, end in zip(held.versions, [*(later.since for later in held.versions[1:]), held.until], strict=True):
         network = networks[one.digest]
         for first, last in spans_of(network, one.since, end):
-            found.append(Era(first, last, network, Sharing(network, network.day(first))))
+            found.append(Era(first, last, network, Sharing(network, network.day(first)), one.assumed))
     return found
 
 
@@ -333,11 +331,12 @@ def _month_on_record(tx: Tx) -> MonthOnRecord | None:
     digest, network = current
     begin, end = month_of(network, tx.now)
     lasted = or_(incident_alarms.c.until.is_(None), incident_alarms.c.until > begin)
-    spells = spells_of(tx, and_(lasted, alarms.c.probable_cause.in_(sorted(LOSES))))
+    observation = observation_during(tx, begin, end)
+    spells = proved(spells_of(tx, lasted), observation)
     locks = locks_during(tx, begin, end)
     links, excused = _causes(tx, [(network, begin, end)], spells, locks, begin, end)
-    held, observed = versions_during(tx, begin, end), observed_during(tx, begin, end)
-    return MonthOnRecord(tx.now, begin, end, digest, network, held, spells, links, excused, locks, observed)
+    held = versions_during(tx, begin, end)
+    return MonthOnRecord(tx.now, begin, end, digest, network, held, spells, links, excused, locks, observation)
 
 
 def _planned(tx: Tx, held: _Networks, stations: Iterable[str], since: datetime) -> dict[tuple[str, str], Times]:

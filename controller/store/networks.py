@@ -190,27 +190,33 @@ class HeldVersion(NamedTuple):
 
     Attributes:
         since: Since when; versions in which outages count in the same way are merged under the last of them.
+        assumed: Whether it is the time before the first version was loaded.
     """
 
     since: datetime
     digest: str
     terms: str
     agreements: tuple[AgreedTerms, ...]
+    assumed: bool = False
 
 
 def versions_during(tx: Tx, begin: datetime, until: datetime) -> list[HeldVersion]:
     """Versions of the network between two times, in order; empty if no network was loaded.
 
-    The first version also stands for the time before it, when there was nothing to count.
+    The first version also stands for the time before it, as an assumed one, when nobody looked at anything.
     """
     found: list[HeldVersion] = []
     rows = tx.execute(_HELD.where(network_history.c.since < until)).all() or tx.execute(_HELD.limit(1)).all()
+    first = rows[0].number if rows else 0
     for row in rows:
         since = max(row.since, begin)
-        if found and (found[-1].terms == row.terms or since == begin):
+        if found and not found[-1].assumed and (found[-1].terms == row.terms or since == begin):
             since = found.pop().since
         agreements = tuple(map(_as_terms, orjson.loads(row.agreements)))
-        found.append(HeldVersion(since if found else begin, row.digest, row.terms, agreements))
+        if not found and row.since > begin and row.number == first:
+            found.append(HeldVersion(begin, row.digest, row.terms, agreements, assumed=True))
+        if since < until or not found:
+            found.append(HeldVersion(since, row.digest, row.terms, agreements))
     return found
 
 

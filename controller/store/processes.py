@@ -43,6 +43,8 @@ workers = Table(
     Column("sessions", Integer, nullable=False, server_default="0"),
     Column("alive", Boolean, nullable=False),
     Column("role", String, nullable=False, server_default="worker"),
+    # When it began.
+    Column("begun", Instant),
     # Last heartbeat, for people and alerts only: clocks of different machines can't be compared reliably.
     Column("seen", Instant),
     # Rounds of the process that are overdue, separated by commas.
@@ -97,7 +99,7 @@ class SqlProcesses(SqlRepository, Processes[Sync]):
         # It replaces the ended one of this name; one that lives is listed again with its next heartbeat.
         tx.execute(_REPLACED, {"of": role.value, "called": name})
         row = {"id": incarnation, "name": name, "counter": 0, "alive": True}
-        tx.execute(_NEW, row | {"role": role.value, "seen": tx.now, "listed": True})
+        tx.execute(_NEW, row | {"role": role.value, "begun": tx.now, "seen": tx.now, "listed": True})
         tx.note(incarnation, "worker.started", incarnation)
         return incarnation
 

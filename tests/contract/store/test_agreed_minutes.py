@@ -13,6 +13,7 @@ from sqlalchemy import event
 
 from controller.intent.outages import month_of
 from controller.models.alarm import AlarmReport, ObjectClass, PerceivedSeverity
+from controller.models.errors import NotFoundError
 from controller.models.health import Health
 from controller.models.incident import AgreementMinutes
 from controller.models.network import Network, network_digest
@@ -21,6 +22,7 @@ from controller.ports.clock import VirtualClock
 from controller.store import SqlStore, networks
 from controller.store.transaction import WorkedOut
 from tests.contract.store.test_roots import CLEARED, MAJOR, mains
+from tests.support.observed import observe
 from tests.support.soak import SOAK
 from tests.support.wide import STATIONS, wide_network
 from tests.unit.intent.test_outages import network as outage_network
@@ -34,6 +36,12 @@ def _off_air(severity: PerceivedSeverity, minute: int, station: str = "S1", cell
 
 
 def _load(store: SqlStore, version: Network) -> None:
+    """Make a version the current one; stations of the first one are looked at all the time."""
+    try:
+        store.networks.get()
+    except NotFoundError:
+        stations = [one.id for one in version.stations]
+        observe(store, stations, VirtualClock().now() - timedelta(days=40), VirtualClock().now() + timedelta(days=90))
     store.networks.save(version, network_digest(version), "ana")
 
 

@@ -26,6 +26,7 @@ from controller.ports.store import JobResult, NewJob, Page, Transition
 from controller.store import SqlStore
 from tests.contract.store.test_roots import CLEARED, MAJOR, cut, dark, link, lost, mains
 from tests.support.launch import prepared
+from tests.support.observed import observe
 from tests.support.records import make_entry, make_plan
 from tests.unit.intent import test_interruptions as interruptions
 from tests.unit.intent.backhaul_tree import network
@@ -38,8 +39,11 @@ NETWORK = network().model_copy(update={"sites": SITES})
 
 
 @pytest.fixture(autouse=True)
-def _loaded(store: SqlStore) -> None:
+def _loaded(store: SqlStore, clock: VirtualClock) -> None:
+    """All devices are looked at all the time."""
     store.networks.save(NETWORK, network_digest(NETWORK), "ana")
+    devices = ("S1", "S2", "S3", "S4", "CU-1", "DU-1")
+    observe(store, devices, clock.now() - timedelta(days=1), clock.now() + timedelta(days=9))
 
 
 def open_(store: SqlStore) -> dict[str, set[tuple[str, str]]]:

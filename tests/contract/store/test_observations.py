@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.api.statements import draft
-from controller.intent.outages import AgreedService
+from controller.intent.outages import AgreedService, CellSeconds
 from controller.models.health import OBSERVED_AFTER, Health
 from controller.models.network import network_digest
+from controller.models.process import ProcessRole
 from controller.models.statement import StatementKind
 from controller.observe.exposition import exposition
 from controller.ports.clock import VirtualClock
@@ -45,7 +46,9 @@ def _owed(store: SqlStore, until: datetime) -> AgreedService:
 
 
 def _minutes(service: AgreedService, cell: str) -> float:
-    return sum((until - since) / MINUTE for since, until in service.unobserved.get(cell, ()))
+    return sum(
+        (until - since) / MINUTE for times in service.unobserved.get(cell, {}).values() for since, until in times
+    )
 
 
 def test_a_controller_that_is_a_quarter_of_an_hour_old_proves_nothing_of_the_month(
@@ -78,8 +81,15 @@ async def test_budgets_and_metrics_count_it_too(store: SqlStore, clock: VirtualC
     alfa, _ = store.incidents.agreements()
     # Two cells of S1 for two days, and two of S2 for three.
     assert (alfa.agreement, alfa.unobserved, alfa.used) == ("alfa-all", (2 * 2 + 2 * 3) * 24 * 60, 0)
+    # Until the first network was loaded, two days; then nobody had adopted them.
+    assert alfa.reasons["no-network"] == (2 * 1 + 2 * 2) * 24 * 60
+    assert alfa.reasons["not-adopted"] == (2 * 1 + 2 * 1) * 24 * 60
+    assert alfa.unproved_allowed == 4 * 3 * 24 * 60 / 100
     page = exposition(store, store.database.clock).decode()
-    assert f'minka_agreement_unobserved_seconds{{agreement="alfa-all",tenant="alfa"}} {alfa.unobserved * 60}' in page
+    for reason, minutes in alfa.reasons.items():
+        name = f'minka_agreement_unobserved_seconds{{agreement="alfa-all",reason="{reason}",tenant="alfa"}}'
+        assert f"{name} {minutes * 60}" in page
+    assert 'minka_agreement_unseen_seconds{agreement="alfa-all",tenant="alfa"} 0' in page
 
 
 @pytest.mark.parametrize(("share", "kept"), [(2.0, "yes"), (1.0, "unproved")])
@@ -101,7 +111,56 @@ def test_checks_that_are_hours_apart_observe_nothing(store: SqlStore) -> None:
     assert _minutes(_owed(store, BEGIN + timedelta(days=2)), "S1/L1") == 2 * 24 * 60
 
 
-def test_what_was_lost_is_in_one_column_only(store: SqlStore) -> None:
+def _reasons(store: SqlStore, cell: str, until: datetime) -> dict[str, float]:
+    """Minutes in which nobody looked at a cell, by the reason."""
+    found = _owed(store, until).unobserved[cell]
+    return {reason.value: sum((end - begin) / MINUTE for begin, end in of) for reason, of in found.items()}
+
+
+def test_each_time_in_which_nobody_looked_has_its_reason(store: SqlStore) -> None:
+    """Loaded at 1:00, adopted at 2:00, listening from 3:00 to 8:00, checked at 4:00 and 5:00, and no more."""
+
+    def at(hour: float) -> None:
+        store.database.clock = VirtualClock(start=BEGIN + timedelta(hours=hour))
+
+    at(1)
+    _load(store)
+    at(2)
+    store.devices.adopt("S1", [], "n", "ana")
+    at(3)
+    listener = store.processes.register("l", ProcessRole.LISTENER)
+    store.processes.register("w", ProcessRole.WORKER)
+    at(4)
+    _check(store, [BEGIN + timedelta(hours=4)])
+    at(5)
+    _check(store, [BEGIN + timedelta(hours=5)])
+    at(8)
+    store.processes.heartbeat(listener)
+    at(9)
+    store.devices.retire("S1", "ana")
+    at(10)
+    assert _reasons(store, "S1/L1", BEGIN + timedelta(hours=10)) == pytest.approx(
+        {"no-network": 60, "not-adopted": 120, "not-running": 119.75, "never-read": 60, "checks-apart": 240.25}
+    )
+    assert _reasons(store, "S2/L1", BEGIN + timedelta(hours=10)) == {"no-network": 60, "not-adopted": 540}
+    store.devices.adopt("S1", [], "n", "ana")
+    at(11)
+    assert _reasons(store, "S1/L1", BEGIN + timedelta(hours=11))["not-running"] == pytest.approx(179.75)
+    said = draft(store, store.database.clock.now(), StatementKind.SLA, "alfa", "2026-06")
+    (agreement,) = rows(said, "agreements")
+    names = ("no_network", "not_adopted", "not_running", "never_read", "checks_apart")
+    found = [agreement[name] for name in names]
+    assert found == pytest.approx([4 * 60, 2 * (120 + 600), 2 * 179.75, 2 * 60, 2 * 240.25])
+    assert agreement["unobserved"] == pytest.approx(sum(float(one or 0) for one in found))
+    known_by = {row["known_by"] for row in rows(said, "outages")}
+    assert known_by == {name.replace("_", "-") for name in names}
+    for row in rows(said, "cells"):
+        columns = [str(one) for one in row if one in CellSeconds._fields]
+        assert sum(int(row[one] or 0) for one in columns) == row["shared"]
+
+
+def test_an_alarm_that_stands_while_nobody_looks_proves_nothing_of_that_time(store: SqlStore) -> None:
+    """The controller went down for hours; no reading on either side says what was in between."""
     at = BEGIN + timedelta(hours=12)
     store.database.clock = VirtualClock(start=BEGIN + timedelta(days=1))
     _load(store)
@@ -109,8 +168,8 @@ def test_what_was_lost_is_in_one_column_only(store: SqlStore) -> None:
     store.alarms.report(off_air(0).model_copy(update={"at": at - 30 * MINUTE}))
     store.alarms.report(off_air(0, over=True).model_copy(update={"at": at + 60 * MINUTE}))
     owed = _owed(store, BEGIN + timedelta(days=1))
-    assert owed.lost == 90 * 60
-    assert (_minutes(owed, "S1/L1"), _minutes(owed, "S1/N1")) == (11 * 60, 12 * 60)
+    assert owed.lost == 30 * 60
+    assert (_minutes(owed, "S1/L1"), _minutes(owed, "S1/N1")) == (12 * 60, 12 * 60)
 
 
 def test_the_time_since_the_last_check_is_observed_while_checks_go_on(store: SqlStore) -> None:

@@ -107,14 +107,16 @@ def test_minutes_are_those_of_each_tenant_and_agreement() -> None:
         "lost": 1234.56,
         "planned": 2,
         "own_work": 0,
+        "own_core": 4.5,
         "outside": 3,
         "unseen": 0.25,
         "people": 5000,
     }
     agreement = {"agreement": "a1", "availability_percent": 99.5, "used": 7, "allowed": 216}
     text = markdown(report(minutes=minutes, agreements=[agreement]))
-    header = "| Tenant | Lost | Planned work | Own core work | Outside the contract | Not seen | People-minutes |"
+    names = "Tenant", "Lost", "Planned work", "Own core work", "Own core lost", "Outside the contract", "Not seen"
+    header = f"| {' | '.join(names)} | People-minutes |"
     assert header in text
-    assert "| alfa | 1,234.6 | 2.0 | 0.0 | 3.0 | 0.2 | 5,000 |" in text
+    assert "| alfa | 1,234.6 | 2.0 | 0.0 | 4.5 | 3.0 | 0.2 | 5,000 |" in text
     assert "| a1 | 99.5 % | 7.0 | 216.0 |" in text
     assert markdown(report(minutes=[minutes], agreements=[agreement])) == text

@@ -19,6 +19,7 @@ from controller.ports.clock import SystemClock
 from tests.contract.store.test_roots import CLEARED, cut, dark, link, lost
 from tests.support.callers import admit
 from tests.support.minka import environment, interrupt, minka
+from tests.support.observed import observe
 from tests.support.ports import free_ports
 from tests.unit.api.bench import TINY, ApiBench, files_of
 from tests.unit.intent.backhaul_tree import network as backhaul
@@ -41,6 +42,7 @@ def off_air(
 
 def load(bench: ApiBench, made: Any) -> None:
     bench.store.networks.save(made, network_digest(made), "ana")
+    observe(bench.store, [one.id for one in made.stations], AT - timedelta(days=1), AT + timedelta(days=1))
 
 
 async def get(client: httpx.AsyncClient, path: str, **asked: Any) -> Any:

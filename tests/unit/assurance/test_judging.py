@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from controller.assurance.checker import Check, Checker
-from controller.intent.outages import seconds
+from controller.intent.times import seconds
 from controller.models.alarm import ActiveAlarm, Alarm, AlarmRecord, AlarmSource, AlarmState, PerceivedSeverity
 from controller.models.health import Health
 from controller.models.network import Network, network_digest
@@ -186,6 +186,48 @@ def _lost(bench: Bench) -> set[float]:
     assert outages is not None
     found = (outages.without_service(one, *day) for one in bench.net.agreements)
     return {seconds(parts.lost) for one in found for parts in one.values()}
+
+
+async def _gap(bench: Bench, *, unreachable: bool, again: float) -> set[float]:
+    """Seconds without service of beta: two checks see a link down, an hour is not read, two more see it down, then up.
+
+    Args:
+        unreachable: Whether the station was asked in that hour, and did not answer.
+        again: Seconds by which the time of the record differs after that hour.
+    """
+    link = f"{samples.LTE}/EP_S1C[beta-mme]"
+    name = ",".join(f"{kind}={key}" for kind, (key,) in steps(link))
+    await bench.check(replace(bench.observed, records=()))
+    stands = AlarmRecord("a-1", name, "", "lossOfSignal", "", PerceivedSeverity.MAJOR, "", raised=bench.clock.now())
+    stands = replace(stands, raised=bench.clock.now() + timedelta(seconds=10))
+    state = samples.states(samples.PROFILES, bench.observed.tree, [link])
+    for _ in range(2):
+        await bench.check(replace(bench.observed, state=state, records=(stands,)))
+    for _ in range(359):
+        if unreachable:
+            await bench.check(reason="unreachable")
+        else:
+            bench.clock.pause(10)
+    assert stands.raised is not None
+    then = replace(stands, raised=stands.raised + timedelta(seconds=again))
+    for _ in range(2):
+        await bench.check(replace(bench.observed, state=state, records=(then,)))
+    await bench.check(replace(bench.observed, records=()))
+    return _lost(bench) - {0}
+
+
+@pytest.mark.parametrize("unreachable", [True, False])
+async def test_a_fault_that_the_list_kept_while_nobody_read_it_lasted(bench: Bench, *, unreachable: bool) -> None:
+    assert await _gap(bench, unreachable=unreachable, again=0) == {10 + 3600 + 10 + 10}
+
+
+@pytest.mark.parametrize("unreachable", [True, False])
+async def test_a_fault_that_the_list_has_since_another_time_is_proved_only_where_it_was_read(
+    bench: Bench, *, unreachable: bool
+) -> None:
+    """It may have ended and come again: the first read after the hour begins the rest."""
+    before = 20 if unreachable else 10  # the first failed check ends what is known
+    assert await _gap(bench, unreachable=unreachable, again=-7) == {before + 10 + 10}
 
 
 async def test_an_outage_begins_and_ends_when_the_station_says_so(bench: Bench) -> None:

@@ -465,6 +465,7 @@ INCIDENT: dict[str, Any] = {
             "lost": 1200.0,
             "planned": 3.5,
             "own_work": 0.0,
+            "own_core": 0.0,
             "outside": 7.0,
             "unseen": 40.0,
             "people": 90000,
@@ -511,7 +512,7 @@ def test_an_incident_is_a_page_with_its_way_repair_minutes_and_reasons(
     assert shown["before"] == "2 cells and 1 core link in service"
     assert shown["after"] == "1 cell and 2 core links in service; again: EP_S1C[bitel-mme-1]; not any more: 2"
     assert shown["owner"].startswith("ben since")
-    assert "bitel   1,200.0  3.5      0.0       7.0      40.0    90,000" in text
+    assert "bitel   1,200.0  3.5      0.0       0.0       7.0      40.0    90,000" in text
     assert "bitel-sierra  99.5 %        1,771.2  2,160.0  388.8  82 %   1.64" in text
     assert lines[-2].endswith("ben (host) to bitel: a digger")
     assert lines[-1].endswith("correlation incident.grew i-2 cell-off-air follows from a-2")

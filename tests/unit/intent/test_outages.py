@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from controller.intent.impact import Sharing
 from controller.intent.incidents import ranked
-from controller.intent.outages import Era, ExcusedTimes, Outages, Spell, Times, both, month_of, spans_of, union, without
+from controller.intent.outages import Era, ExcusedTimes, Outages, Spell, month_of, spans_of
+from controller.intent.times import Times, both, union, without
 from controller.models.alarm import Alarm, AlarmState, ObjectClass, PerceivedSeverity
 from controller.models.announced_work import AnnouncedWork
 from controller.models.incident import AgreementMinutes, Incident, Loss, TenantMinutes

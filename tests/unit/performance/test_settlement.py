@@ -17,6 +17,7 @@ from controller.models.sharing import PoolCapacity, Prices
 from controller.models.statement import Statement, StatementKind
 from controller.ports.clock import VirtualClock
 from controller.store import SqlStore, open_store
+from tests.support.observed import observe
 from tests.unit.intent.test_outages import BEGIN, END, network
 from tests.unit.performance.test_volume import rows
 
@@ -61,10 +62,13 @@ def measure(store: SqlStore) -> None:
     store.measurements.put([day])
 
 
-def test_each_line_is_quantity_times_price_rounded_by_itself(store: SqlStore) -> None:
+@pytest.mark.parametrize("rounding", ["half-up", "half-even"])
+def test_each_line_is_quantity_times_price_rounded_by_itself(store: SqlStore, rounding: str) -> None:
+    made = priced(rounding=rounding)
+    store.networks.save(made, network_digest(made), "ana")
     store.database.clock = VirtualClock(start=END + timedelta(days=2))
     measure(store)
-    said = settle(store, priced())
+    said = settle(store, made)
     assert lines(said) == {
         "base": ("1.000000", "1500.00"),
         "cells": ("4.000000", "50.00"),
@@ -73,10 +77,20 @@ def test_each_line_is_quantity_times_price_rounded_by_itself(store: SqlStore) ->
         "calls-down": ("0.100", "0.00"),
     }
     assert rows(said, "due") == [{"currency": "PEN", "amount": "1608.21"}]
-    even = lines(settle(store, priced(rounding="half-even")))
-    assert even["volume"] == ("100.100", "31.54")
-    assert settle(store, priced()) == said, "the same record gives the same statement"
-    assert rows(settle(store, priced(), "beta"), "without") == [{"agreement": "beta-all"}]
+    assert settle(store, made) == said, "the same record gives the same statement"
+    assert rows(settle(store, made, "beta"), "without") == [{"agreement": "beta-all"}]
+
+
+def test_nothing_is_charged_for_the_time_before_the_first_network_was_loaded(store: SqlStore) -> None:
+    store.database.clock = VirtualClock(start=BEGIN + timedelta(days=15))
+    said = settle(store, priced())
+    assert lines(said)["base"] == ("0.500000", "750.00")
+    assert lines(said)["cells"] == ("2.000000", "25.00")
+    assert {row["since"][:10] for row in rows(said, "lines")} == {"2026-06-16"}  # type: ignore[index]
+    store.database.clock = VirtualClock(start=END + timedelta(days=1))
+    other = open_store("sqlite://", store.database.clock)
+    with closing(other):
+        assert lines(settle(other, priced())) == {}
 
 
 @pytest.mark.parametrize(("rounding", "amount"), [("half-even", "0.12"), ("half-up", "0.13")])
@@ -121,6 +135,7 @@ def test_a_month_below_the_promise_is_credited(store: SqlStore) -> None:
 
     made = priced(lines=LINES[:1])
     store.networks.save(made, network_digest(made), "ana")
+    observe(store, ("S1", "S2"), BEGIN, END)
     for over in (False, True):
         at = BEGIN + timedelta(days=1 + 3 * over)
         store.alarms.report(off_air(0, over=over).model_copy(update={"at": at}))

@@ -326,6 +326,33 @@ def upgrade() -> None:
     )
     op.create_index("ix_observed_times_until", "observed_times", ["until"], unique=False)
     op.create_table(
+        "lasted_times",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("station", sa.String(), nullable=False),
+        sa.Column("object", sa.String(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_lasted_times")),
+    )
+    op.create_index("ix_lasted_times_until", "lasted_times", ["until"], unique=False)
+    op.create_table(
+        "adoptions",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("station", sa.String(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_adoptions")),
+    )
+    op.create_index("ix_adoptions_until", "adoptions", ["until"], unique=False)
+    op.create_index(
+        "ix_adoptions_current",
+        "adoptions",
+        ["station"],
+        unique=True,
+        sqlite_where=sa.text("until IS NULL"),
+        postgresql_where=sa.text("until IS NULL"),
+    )
+    op.create_table(
         "locks",
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("station", sa.String(), nullable=False),
@@ -725,6 +752,7 @@ def upgrade() -> None:
         sa.Column("sessions", sa.Integer(), server_default="0", nullable=False),
         sa.Column("alive", sa.Boolean(), nullable=False),
         sa.Column("role", sa.String(), server_default="worker", nullable=False),
+        sa.Column("begun", sa.DateTime(timezone=True), nullable=True),
         sa.Column("seen", sa.DateTime(timezone=True), nullable=True),
         sa.Column("late", sa.Text(), server_default="", nullable=False),
         sa.Column("listed", sa.Boolean(), server_default=sa.false(), nullable=False),
@@ -1140,6 +1168,11 @@ def downgrade() -> None:
     )
     op.drop_index("ix_locks_until", table_name="locks")
     op.drop_table("locks")
+    op.drop_index("ix_adoptions_current", table_name="adoptions")
+    op.drop_index("ix_adoptions_until", table_name="adoptions")
+    op.drop_table("adoptions")
+    op.drop_index("ix_lasted_times_until", table_name="lasted_times")
+    op.drop_table("lasted_times")
     op.drop_index("ix_observed_times_until", table_name="observed_times")
     op.drop_table("observed_times")
     op.drop_table("healths")

@@ -1,0 +1,231 @@
+"""Each second of a shared cell is in exactly one column: against a count minute by minute that shares no code."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.intent.observation import Observation, Proof, Unobserved
+from controller.intent.outages import AgreedService, ExcusedTimes, Outages, Spell
+from controller.intent.proofs import proved
+from controller.intent.times import Times, union
+from controller.models.alarm import AlarmSource
+from controller.models.sharing import MaintenanceWindow
+from tests.unit.intent.test_outages import AT, era, link, network, off_air, spell, times
+
+WHOLE = 120
+MINUTE = timedelta(minutes=1)
+MAINS = "o-ran-fault-26"
+CELLS = {"S1": ("S1/L1", "S1/N1"), "S2": ("S2/L1", "S2/N1")}
+
+_Span = tuple[int, int]
+_spans = st.lists(st.tuples(st.integers(0, WHOLE), st.integers(0, WHOLE)), max_size=3)
+_of_stations = st.fixed_dictionaries(dict.fromkeys(CELLS, _spans))
+
+
+def _set(spans: list[_Span]) -> set[int]:
+    return {minute for since, until in spans for minute in range(since, until)}
+
+
+def _times(spans: list[_Span]) -> Times:
+    return union(times(*(one for one in spans if one[0] < one[1])))
+
+
+def _minutes(of: Times) -> set[int]:
+    return {m for since, until in of for m in range(round((since - AT) / MINUTE), round((until - AT) / MINUTE))}
+
+
+def _spells(station: str, cause: str, spans: list[_Span], root: str = "", **fields: Any) -> list[Spell]:
+    cell = {"cells": CELLS[station][:1], "tenants": ("alfa", "beta")} if cause == "cell-off-air" else {}
+    what = CELLS[station][0] if cell else "station"
+    return [
+        spell(cause, since, until, what, station=station, **cell, **fields)._replace(cause=root)
+        for since, until in spans
+        if since < until
+    ]
+
+
+@given(
+    looked=_of_stations,
+    off=_of_stations,
+    by_mains=_of_stations,
+    unreachable=_of_stations,
+    told=_of_stations,
+    locked=_of_stations,
+    planned=_of_stations,
+    adopted=_of_stations,
+    running=_spans,
+    loaded=st.integers(0, WHOLE),
+    windows=st.booleans(),
+)
+def test_each_minute_is_in_one_column_with_its_reason(
+    looked: dict[str, list[_Span]],
+    off: dict[str, list[_Span]],
+    by_mains: dict[str, list[_Span]],
+    unreachable: dict[str, list[_Span]],
+    told: dict[str, list[_Span]],
+    locked: dict[str, list[_Span]],
+    planned: dict[str, list[_Span]],
+    adopted: dict[str, list[_Span]],
+    running: list[_Span],
+    loaded: int,
+    *,
+    windows: bool,
+) -> None:
+    """AT is seven in the morning in Lima; where there are windows, the first hour is in one."""
+    made = network(outside_causes=[MAINS])
+    alfa = made.agreements[0]
+    if windows:
+        open_ = MaintenanceWindow.model_validate({"start": "07:00", "end": "08:00"})
+        alfa = alfa.model_copy(update={"windows": (open_,)})
+        made = made.model_copy(update={"agreements": (alfa, *made.agreements[1:])})
+    spells = [
+        one
+        for station in CELLS
+        for one in (
+            *_spells(station, "cell-off-air", off[station]),
+            *_spells(station, "cell-off-air", by_mains[station], MAINS),
+            *_spells(station, "cell-off-air", told[station], source=AlarmSource.VES),
+            *_spells(station, "station-unreachable", unreachable[station]),
+        )
+    ]
+    first = {one: AT + min(_set(looked[one])) * MINUTE for one in CELLS if _set(looked[one])}
+    seen = Observation(
+        checked={one: _times(looked[one]) for one in CELLS},
+        first=first,
+        adopted={one: _times(adopted[one]) for one in CELLS},
+        running=_times(running),
+        taking=_times(running),
+        loaded=AT + loaded * MINUTE,
+    )
+    excused = ExcusedTimes({(CELLS[one][0], "alfa"): _times(planned[one]) for one in CELLS})
+    locks = {CELLS[one][0]: _times(locked[one]) for one in CELLS}
+    end = AT + WHOLE * MINUTE
+    outages = Outages(proved(spells, seen), [era(made, AT, end)], {}, excused, locks, observation=seen)
+    owed = outages.agreed_service(alfa, AT, end, end)
+    facts = looked, off, by_mains, unreachable, told, locked, planned, adopted
+    for station, cells in CELLS.items():
+        on_first = [_set(one[station]) for one in facts]
+        on_other = [on_first[0], set[int](), set[int](), on_first[3], *[set[int]()] * 3, on_first[7]]
+        for name, minutes in zip(cells, (on_first, on_other), strict=True):
+            expected: dict[str, int] = {}
+            reasons: dict[str, int] = {}
+            for minute in range(WHOLE):
+                column, reason = _column(minute, minutes, _set(running), loaded, windows=windows)
+                expected[column] = expected.get(column, 0) + 1
+                if reason:
+                    reasons[reason] = reasons.get(reason, 0) + 1
+            found = owed.lengths(name)
+            assert {one: length / 60 for one, length in found._asdict().items() if length} == expected
+            assert sum(found) == owed.seconds[name] == WHOLE * 60
+            by_reason = {reason: len(_minutes(of)) for reason, of in owed.unobserved.get(name, {}).items()}
+            assert {reason.value: count for reason, count in by_reason.items() if count} == reasons
+    assert owed.lost == sum(
+        owed.lengths(name).lost + owed.lengths(name).locked + owed.lengths(name).unseen
+        for cells in CELLS.values()
+        for name in cells
+    ), "the host bears what is unseen"
+    assert sum(owed.total) == 4 * WHOLE * 60
+
+
+def _column(minute: int, minutes: list[set[int]], running: set[int], loaded: int, *, windows: bool) -> tuple[str, str]:
+    """Column of a minute of a cell, and why nobody looked."""
+    looked, off, by_mains, unreachable, told, locked, planned, adopted = minutes
+    read = minute in looked and minute not in unreachable
+    if read and minute in by_mains:
+        return "outside", ""
+    if (read and minute in off) or (minute in told and minute in running):
+        return ("planned" if minute in planned else "lost"), ""
+    if minute not in looked:
+        checked = bool(looked) and minute > min(looked)
+        known = minute >= loaded, minute in adopted, minute in running, checked
+        names = ("no-network", "not-adopted", "not-running", "never-read", "checks-apart")
+        return "unobserved", names[[*known, False].index(False)]
+    if minute in unreachable:
+        return "unseen", ""
+    free = not windows or minute < 60 or minute in planned
+    return ("served" if minute not in locked else "in_window" if free else "locked"), ""
+
+
+def _service(spells: list[Spell], seen: Observation, **sla: Any) -> AgreedService:
+    made = network(**sla)
+    end = AT + WHOLE * MINUTE
+    outages = Outages(proved(spells, seen), [era(made, AT, end)], {}, ExcusedTimes(), observation=seen)
+    return outages.agreed_service(made.agreements[0], AT, end, end)
+
+
+def _looked(*spans: _Span, **more: Any) -> Observation:
+    every = {"S1": times(*spans), "S2": times((0, WHOLE))}
+    edges = {name: frozenset(at for one in of for at in one) for name, of in every.items()}
+    known: dict[str, Any] = {"running": times((0, WHOLE)), "adopted": dict.fromkeys(every, times((0, WHOLE)))}
+    known |= {"loaded": AT - MINUTE, "first": dict.fromkeys(every, AT)}
+    return Observation(checked=every, edges=edges, **known | more)
+
+
+@pytest.mark.parametrize(("bearer", "lost"), [("host", 30), ("tenant", 0)])
+def test_the_agreement_says_who_bears_what_nobody_could_see(bearer: str, lost: int) -> None:
+    spells = [spell("station-unreachable", 10, 40)]
+    owed = _service(spells, _looked((0, WHOLE)), unseen_borne_by=bearer)
+    assert (owed.lengths("S1/L1").unseen, owed.lengths("S1/L1").lost) == (30 * 60, 0)
+    assert owed.lost == 2 * lost * 60, "two cells"
+
+
+def test_an_alarm_that_stands_while_its_station_cannot_be_reached_proves_nothing_of_that_time() -> None:
+    owed = _service([off_air(0, 60), spell("station-unreachable", 10, 40)], _looked((0, WHOLE)))
+    found = owed.lengths("S1/L1")
+    assert (found.lost / 60, found.unseen / 60) == (30, 30)
+
+
+def test_what_the_stations_own_list_says_of_a_time_in_which_nobody_looked_is_proof() -> None:
+    """Nobody looked from 20 to 80: a cell went off air at 50 by its list, and another came back at 60."""
+    begun = off_air(50, 90)
+    begun = begun._replace(alarm=begun.alarm.model_copy(update={"seen": AT + 50 * MINUTE}))
+    ended = off_air(5, 60, "S1/N1")
+    ended = ended._replace(alarm=ended.alarm.model_copy(update={"ended": AT + 60 * MINUTE}))
+    owed = _service([begun, ended], _looked((0, 20), (80, WHOLE)))
+    assert _minutes(owed.parts["S1/L1"].lost) == set(range(50, 90))
+    assert _minutes(owed.proofs["S1/L1"][Proof.STATION]) == set(range(50, 80))
+    assert _minutes(owed.parts["S1/N1"].lost) == set(range(5, 60))
+    assert owed.lengths("S1/L1").unobserved == 30 * 60
+
+
+@pytest.mark.parametrize("at", [20, 80])
+def test_a_time_that_is_that_of_a_check_is_no_event(at: int) -> None:
+    """The last check before the gap, or the first one after it, saw the fault first."""
+    one = off_air(at, 90)
+    one = one._replace(alarm=one.alarm.model_copy(update={"seen": AT + at * MINUTE}))
+    owed = _service([one], _looked((0, 20), (80, WHOLE)))
+    assert _minutes(owed.parts["S1/L1"].lost) == set(range(80, 90))
+
+
+def test_a_fault_that_the_list_kept_is_proved_for_the_time_in_which_nobody_read_it() -> None:
+    seen = _looked((0, 20), (80, WHOLE), lasted={("S1", "S1/L1"): times((20, 80))})
+    owed = _service([off_air(10, 100)], seen)
+    assert _minutes(owed.parts["S1/L1"].lost) == set(range(10, 100))
+    assert _minutes(owed.proofs["S1/L1"][Proof.STATION]) == set(range(20, 80))
+    assert owed.unobserved["S1/L1"] == {}
+
+
+def test_core_links_that_the_far_end_sees_down_are_lost_while_the_station_cannot_be_reached() -> None:
+    by_tenant = link(10, 50)
+    by_tenant = by_tenant._replace(alarm=by_tenant.alarm.model_copy(update={"source": AlarmSource.ALERTMANAGER}))
+    seen = _looked((0, WHOLE), taking=times((0, WHOLE)))
+    owed = _service([by_tenant, spell("station-unreachable", 5, 60)], seen)
+    assert _minutes(owed.parts["S1/L1"].lost) == set(range(10, 50))
+    assert _minutes(owed.proofs["S1/L1"][Proof.FAR_END]) == set(range(10, 50))
+    assert owed.lengths("S1/L1").unseen == 15 * 60
+    assert owed.lengths("S1/N1").unseen == 55 * 60, "its links are others"
+
+
+def test_reasons_have_the_order_in_which_they_exclude_each_other() -> None:
+    assert [one.value for one in Unobserved] == [
+        "no-network",
+        "not-adopted",
+        "not-running",
+        "never-read",
+        "checks-apart",
+    ]
