@@ -22,8 +22,8 @@ from tests.support.observed import observe
 from tests.unit.api.bench import ApiBench
 from tests.unit.intent.test_outages import network
 
-#: By the day in Lima, where the month begins five hours after that of UTC. On its first day, when measurements may still
-#: come late, the month before counts as this one.
+#: By the day in Lima, where the month begins five hours after that of UTC. On its first day, when measurements may
+#: still come late, the month before counts as this one.
 _THIS_MONTH = (datetime.now(UTC) - timedelta(hours=29)).replace(day=1, hour=12, minute=0, second=0, microsecond=0)
 #: The fifteenth of the month before, at noon in UTC: seven in the morning in Lima.
 AT = (_THIS_MONTH - timedelta(days=10)).replace(day=15)
