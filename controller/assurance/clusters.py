@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from functools import reduce
 from operator import add
 
@@ -21,7 +22,8 @@ def with_cluster(
 
     Nodes that the files don't name count only while functions are on them: a cluster has others, such as those of its
     control plane. One that the files name and the cluster lacks is absent. A node that is not ready keeps the functions
-    that it had, since their pods are gone from it by and by, until they count as on another pool.
+    that it had, since their pods are gone from it by and by, until they count as on another pool, or run on another
+    node of this one.
 
     Args:
         network: What there should be.
@@ -33,9 +35,11 @@ def with_cluster(
         return health
     seen, known = health.cluster, network.function_by_id
     named = {node.id for node in network.nodes_of[health.station]}
-    last = {node.id: node for node in before.cluster.nodes} if before and before.cluster else {}
+    known_before = before.cluster if before and before.cluster else ClusterState()
+    last = {node.id: node for node in known_before.nodes}
+    settled = _settled_elsewhere(seen, known_before)
     missing = (NodeState(id=node, ready=NodeReady.ABSENT) for node in named - {one.id for one in seen.nodes})
-    nodes = [_judged(network, node, last.get(node.id), elsewhere) for node in (*seen.nodes, *missing)]
+    nodes = [_judged(network, node, last.get(node.id), elsewhere, settled) for node in (*seen.nodes, *missing)]
     ours = sorted((node for node in nodes if node.id in named or node.functions), key=lambda one: one.id)
     cluster = ClusterState(
         nodes=tuple(ours),
@@ -59,12 +63,36 @@ def without_answer(health: Health, elsewhere: Collection[str]) -> Health:
     return health.model_copy(update={"cluster": health.cluster.model_copy(update={"elsewhere": gone})})
 
 
-def _judged(network: Network, node: NodeState, before: NodeState | None, elsewhere: Collection[str]) -> NodeState:
-    kept = set(before.functions) - set(elsewhere) if before and node.ready is not NodeReady.READY else set[str]()
-    functions = tuple(sorted({*node.functions, *kept} & network.function_by_id.keys()))
+def _settled_elsewhere(seen: ClusterState, before: ClusterState) -> frozenset[str]:
+    """Functions that came to a node since the last look: they run again, or a pod was placed where they had none."""
+    back = {name for name in before.down if name not in seen.down}
+    known, now = _hosts(before.nodes), _hosts(node for node in seen.nodes if node.ready is NodeReady.READY)
+    return frozenset(name for name in now if name in back or (name not in seen.down and now[name] - known[name]))
+
+
+def _hosts(nodes: Iterable[NodeState]) -> dict[str, set[str]]:
+    """Nodes by the functions with a pod on them."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for node in nodes:
+        for name in node.functions:
+            found[name].add(node.id)
+    return found
+
+
+def _judged(
+    network: Network,
+    node: NodeState,
+    before: NodeState | None,
+    elsewhere: Collection[str],
+    settled: Collection[str],
+) -> NodeState:
+    lost, had = node.ready is not NodeReady.READY, before.functions if before else ()
+    moved = {*before.moved, *(set(had) & set(settled))} if lost and before else set[str]()
+    kept = set(had) - set(elsewhere) if lost else set[str]()
+    functions = tuple(sorted(({*node.functions, *kept} & network.function_by_id.keys()) - moved))
     packages = {name: network.package_by_id[network.function_by_id[name].package] for name in functions}
     timed = tuple(name for name in functions if packages[name].ptp)
-    return node.model_copy(update={"functions": functions, "timed": timed})
+    return node.model_copy(update={"functions": functions, "moved": tuple(sorted(moved)), "timed": timed})
 
 
 def _reserve(network: Network, pool: str, nodes: Collection[NodeState]) -> str:

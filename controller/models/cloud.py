@@ -232,7 +232,9 @@ class NodeState(Noun):
         clock: Whether its clock follows PTP (condition ``ClockSynchronized``); None if that is not reported.
         allocatable: Resources for pods.
         requested: Resources that pods of functions request there.
-        functions: Functions with a pod on it, sorted; on a node that is not ready, also those that had one before.
+        functions: Functions with a pod on it, sorted; on a node that is not ready, also those that had one before, and
+            without those that moved.
+        moved: Functions that were on it before it was lost, and run on another node of the pool by now, sorted.
         timed: Those of them that need its clock to follow PTP.
     """
 
@@ -245,6 +247,7 @@ class NodeState(Noun):
     allocatable: Resources = Resources()
     requested: Resources = Resources()
     functions: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
     timed: tuple[str, ...] = ()
 
     @property

@@ -194,9 +194,11 @@ def test_a_lost_node_is_one_fault_with_all_that_ran_there() -> None:
         assert root_of(pool.network, symptom, [root, down]) == root, symptom
     assert root_of(pool.network, of("DU-2", "function-down", ObjectClass.FUNCTION, root), [root]) is None
     assert root_of(pool.network, of("S2", "station-unreachable", ObjectClass.STATION, root), [root]) is None
-    # Its pods went elsewhere by and by; it is remembered what ran there. Then it is back.
+    # It is remembered what ran there until that runs on another node. Then the node is back.
     pool.bench.clock.advance(60)
-    assert pool.node(there).functions == ("DU-1",)
+    assert (pool.node(there).functions, pool.node(there).moved) == ((), ("DU-1",))
+    pool.health = pool.look()
+    assert (pool.node(there).functions, pool.node(there).moved) == ((), ("DU-1",)), "and so it stays"
     pool.bench.pool.faults.clear()
     pool.bench.clock.advance(5)
     assert pool.reports((there, LOST))[there, LOST].severity is PerceivedSeverity.CLEARED
@@ -224,6 +226,46 @@ def test_a_function_with_another_pod_that_is_ready_does_not_suffer_from_a_lost_n
         assert root_of(pool.network, symptom, [root]) == root, symptom
         assert symptom.station in reach(pool.network, root).devices
     assert root_of(pool.network, of("S1", "station-unreachable", ObjectClass.STATION, root), [root]) is None
+
+
+def test_what_moved_within_its_pool_follows_from_the_node_where_it_runs_now() -> None:
+    """The first node stays lost; then the one fails to which its function went."""
+    pool = Watched()
+    pool.bench.deploy("du-1")
+    first = pool.node_of("DU-1")
+    pool.health = pool.look()
+    pool.bench.pool.begin_fault("node-lost", first)
+    pool.bench.clock.advance(25)
+    older = alarm(pool.reports()[first, LOST])
+    pool.bench.clock.advance(60)
+    pool.health = pool.look()
+    second = pool.node_of("DU-1")
+    assert second != first
+    pool.bench.clock.advance(3600)
+    pool.health = pool.look()
+    pool.bench.pool.begin_fault("node-lost", second)
+    pool.bench.clock.advance(25)
+    said = pool.reports((first, LOST))
+    assert [key for key in said if key[1] == LOST] == [(second, LOST)]
+    newer = alarm(said[second, LOST])
+    assert newer.functions == ("DU-1",)
+    down = of("DU-1", "function-down", ObjectClass.FUNCTION, newer)
+    # Also where the older alarm still names the function.
+    assert root_of(pool.network, down, [older, newer]) == root_of(pool.network, down, [newer, older]) == newer
+
+
+@pytest.mark.parametrize("loses", [0, 1])
+def test_a_function_of_two_replicas_stays_with_the_lost_node_until_it_has_two_again(loses: int) -> None:
+    pool = Watched(network(nodes=2))
+    pool.bench.deploy("cu-1", CU, replicas=2)
+    hosts = sorted({pod["spec"]["nodeName"] for pod in pool.bench.pods("cu-1")})
+    there = hosts[loses]
+    pool.health = pool.look()
+    pool.bench.pool.begin_fault("node-lost", there)
+    pool.bench.clock.advance(25)
+    pool.health = pool.look()
+    pool.health = pool.look()
+    assert pool.node(there).functions == ("CU-1",), "the other replica was where it is before"
 
 
 def test_a_node_that_people_took_out_of_use_is_no_fault_once_it_is_empty() -> None:
