@@ -9,9 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
-from controller.models.plan import Edit, Op
+from controller.models.plan import Change, Edit, Op
 from controller.nrm.schema import NodeSpec
 from controller.nrm.tree import Path, Tree, is_below, parent
+
+
+def made_by(change: Change) -> set[Path]:
+    """Entries that a change creates."""
+    return {edit.path for phase in change.phases for edit in phase.edits if edit.op is Op.CREATE}
 
 
 def others_in(path: Path, there: Iterable[Path], ours: Collection[Path]) -> tuple[Path, ...]:

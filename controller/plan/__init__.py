@@ -48,7 +48,7 @@ from controller.plan.routers import nodes_behind, ranks_of, switch_router_change
 from controller.plan.rows import PlanRow, render_text
 from controller.plan.sharing import CellTenant, Ledgers, SharedCell, shared_cells
 from controller.plan.station import StationPlan, blocked, goes_along, plan_station
-from controller.plan.undo import inside, made_by, still_named, undo_change, undo_job
+from controller.plan.undo import inside, still_named, undo_change, undo_job
 
 __all__ = [
     "CYCLE_SECONDS",
@@ -87,7 +87,6 @@ __all__ = [
     "latest_first",
     "ledger_after",
     "ledger_nodes",
-    "made_by",
     "make_plan",
     "moved_change",
     "nodes_behind",

@@ -10,7 +10,7 @@ from controller.models.errors import ConflictError, DeviceRefusedError
 from controller.models.plan import Change, Edit, Op, Phase, PhaseKind, WaitFor
 from controller.models.run import LedgerBefore, LedgerEntry
 from controller.nrm.apply import apply_edits
-from controller.nrm.containers import others_in, sparing
+from controller.nrm.containers import made_by, others_in, sparing
 from controller.nrm.fingerprint import fingerprint
 from controller.nrm.inverse import invert
 from controller.nrm.profiles import administrative_leaf, administrative_state, root_spec
@@ -128,11 +128,6 @@ def undo_job(
         lost=tuple(path for path in before.absent if path in ledger and not stays_around(root, path, seen.tree)),
         removes=dict(sorted(removes.items())),
     )
-
-
-def made_by(change: Change) -> set[Path]:
-    """Entries that a change creates."""
-    return {edit.path for phase in change.phases for edit in phase.edits if edit.op is Op.CREATE}
 
 
 def stays_around(root: NodeSpec, path: Path, after: Tree) -> bool:

@@ -12,7 +12,7 @@ from controller.models.many import first_names, lines_of
 from controller.models.network import Network
 from controller.models.plan import Change, Plan
 from controller.models.run import LedgerEntry, Outcome, Run
-from controller.nrm.containers import others_in
+from controller.nrm.containers import made_by, others_in
 from controller.nrm.profiles import root_spec
 from controller.nrm.profiles.pool import NAMESPACE
 from controller.nrm.schema import NodeSpec
@@ -26,7 +26,6 @@ from controller.plan import (
     check_removals,
     goes_along,
     inside,
-    made_by,
     pools_of,
     still_named,
     undo_job,

@@ -8,9 +8,9 @@ from dataclasses import replace
 import structlog
 
 from controller.models.errors import DeviceRefusedError
-from controller.models.plan import Change, Edit, Op
+from controller.models.plan import Change, Edit
 from controller.models.run import JournalEntry, JournalStep, Outcome
-from controller.nrm.containers import sparing
+from controller.nrm.containers import made_by, sparing
 from controller.nrm.schema import NodeSpec
 from controller.ports.clock import Clock
 from controller.ports.devices import DeviceSession
@@ -162,8 +162,8 @@ class Completion:
         for count in range(len(phases), 0, -1):
             if effects(self._root, phases[:count]).before_holds(seen.tree):
                 return JobResult(done, reason)
-            made = {edit.path for phase in phases for edit in phase.edits if edit.op is Op.CREATE}
-            inverse: Sequence[Edit] = sparing(self._root, phases[count - 1].inverse, seen.tree, seen.unknown, made)
+            made, taken = made_by(self._change), phases[count - 1].inverse
+            inverse: Sequence[Edit] = sparing(self._root, taken, seen.tree, seen.unknown, made)
             if not effects(self._root, [phases[count - 1]]).after_holds(seen.tree):
                 inverse = () if session.capabilities.atomic else unfinished(inverse, seen.tree)
             if not inverse:

@@ -12,6 +12,7 @@ from controller.models.errors import DeviceBusyError, DeviceRefusedError, Uncomm
 from controller.models.plan import Change, Edit, Phase
 from controller.models.run import JournalStep
 from controller.nrm.apply import apply_edits
+from controller.nrm.containers import made_by, sparing
 from controller.nrm.profiles import root_spec
 from controller.ports.clock import Clock
 from controller.ports.devices import DeviceSession, DeviceTarget
@@ -139,12 +140,15 @@ class Lock:
         edited += [earlier] if earlier is not None else []
         if not edited:
             return False
-        running, candidate = (await session.read()).tree, await session.read_candidate()
+        seen, candidate = await session.read(), await session.read_candidate()
         for change, phase in edited:
+            made = made_by(change)
             for edits in _in_a_row(change.phases[: phase + 1]):
-                with contextlib.suppress(DeviceRefusedError):
-                    if apply_edits(self._root, running, edits) == candidate:
-                        return True
+                # To take something back spares what others put into it.
+                for some in (edits, sparing(self._root, edits, seen.tree, seen.unknown, made)):
+                    with contextlib.suppress(DeviceRefusedError):
+                        if apply_edits(self._root, seen.tree, some) == candidate:
+                            return True
         return False
 
 

@@ -14,7 +14,17 @@ from controller.ports.fake_devices import RUNNING_ONLY, SAFE, Fault, FaultKind
 from tests.unit.plan import samples
 from tests.unit.plan.samples import LTE_CELL
 from tests.unit.plan.test_station import EXTERNAL_GNB, LISTED, NR_NETWORK
-from tests.unit.runs.transaction_bench import QUICK, STATION, UNSAFE, Scenario, TransactionBench, add_tenant, retune
+from tests.unit.runs.transaction_bench import (
+    QUICK,
+    STATION,
+    UNSAFE,
+    Interrupter,
+    Killed,
+    Scenario,
+    TransactionBench,
+    add_tenant,
+    retune,
+)
 
 #: Somebody else changes the identity of the cell that the plan works on.
 FOREIGN = (Edit(op=Op.MERGE, path=LTE_CELL, before={"pci": "1"}, after={"pci": "99"}, owners=("host",)),)
@@ -385,21 +395,48 @@ async def test_a_wall_clock_that_is_set_back_extends_no_timer() -> None:
     bench.clock._start += timedelta(hours=1)
 
 
-async def test_what_others_put_into_our_containers_survives_the_stored_inverse() -> None:
-    """The station reverts nothing by itself, so Minka deletes what it made there, and no more than that."""
+THEIRS = Edit(op=Op.CREATE, path=f"{EXTERNAL_GNB}/ExternalNRCellCU[field]", after={"nRPCI": "7"}, owners=())
+
+
+def fields_bench() -> TransactionBench:
+    """A change that can't stay, on a station that reverts nothing by itself; somebody adds to what it made there."""
     old, new = samples.network(), samples.network(("alfa", "beta", "gamma"), neighbours=LISTED)
     made = samples.plan(new, {STATION: samples.view(old)}, samples.FREELY)
     bench = TransactionBench(Scenario(samples.carrying(old), made, UNSAFE), QUICK)
     bench.break_link()
-    theirs = Edit(op=Op.CREATE, path=f"{EXTERNAL_GNB}/ExternalNRCellCU[field]", after={"nRPCI": "7"}, owners=())
 
     def put() -> None:
-        if EXTERNAL_GNB in bench.device.running and theirs.path not in bench.device.running:
-            bench.device.foreign_edit([theirs])
+        if EXTERNAL_GNB in bench.device.running and THEIRS.path not in bench.device.running:
+            bench.device.foreign_edit([THEIRS])
 
     bench.device.faults += [Fault("read", None, put, skip) for skip in range(9)]
+    return bench
+
+
+def assert_spared(bench: TransactionBench) -> None:
+    kept = {NR_NETWORK, EXTERNAL_GNB, THEIRS.path}
+    assert bench.device.running.keys() - bench.scenario.before.tree.keys() == kept
+    assert bench.device.running[THEIRS.path] == {"nRPCI": "7"}
+
+
+async def test_what_others_put_into_our_containers_survives_the_stored_inverse() -> None:
+    """Minka deletes what it made there, and no more than that."""
+    bench = fields_bench()
     result = await bench.work()
     assert result.outcome is Outcome.ROLLED_BACK, result.detail
-    kept = {NR_NETWORK, EXTERNAL_GNB, theirs.path}
-    assert bench.device.running.keys() - bench.scenario.before.tree.keys() == kept
-    assert bench.device.running[theirs.path] == {"nRPCI": "7"}
+    assert_spared(bench)
+
+
+async def test_so_it_does_where_the_worker_dies_while_it_takes_the_change_back() -> None:
+    first, calls = fields_bench(), Interrupter()
+    await first.transaction(first.claim(), calls).run()
+    begin = [at for at, name in enumerate(calls.calls) if name == "edit"][-1]
+    for at in range(begin, len(calls.calls)):
+        bench = fields_bench()
+        claim = bench.claim()
+        with pytest.raises(Killed):
+            await bench.transaction(claim, Interrupter(at, after=True, hung=at % 2 == 0)).run()
+        bench.declare_dead(claim)
+        result = await bench.work()
+        assert result.outcome is Outcome.ROLLED_BACK, (at, calls.calls[at - 1], result.detail)
+        assert_spared(bench)
