@@ -93,7 +93,7 @@ def dispatch_pack(store: Store, alarm_id: str, now: datetime) -> DispatchPack:
         severity=alarm.severity,
         text=alarm.text,
         since=alarm.raised,
-        until=deadline_of(network, alarm),
+        until=None if _is_dark(network, alarm.station, standing) else deadline_of(network, alarm),
         part=_PARTS.get(
             alarm.probable_cause, "the unit itself" if alarm.object_class is ObjectClass.RADIO_UNIT else ""
         ),
@@ -104,6 +104,14 @@ def dispatch_pack(store: Store, alarm_id: str, now: datetime) -> DispatchPack:
         in_force=tuple(f"{one.target} by {one.by}: {one.reason}" for one in holds),
         holds=tuple(_commands(site, alarm, holds=bool(holds))),
     )
+
+
+def _is_dark(network: Network, station: str, standing: Iterable[Alarm]) -> bool:
+    """Whether a station is not known to serve: it can't be reached, or all that it serves with is down."""
+    mine = [one for one in standing if one.station == station]
+    off = {cell for one in mine if one.probable_cause == CELL_OFF_AIR for cell in one.cells}
+    cells = {cell.name for cell in network.cells_by_station.get(station, ())}
+    return any(one.probable_cause in MAY_BE_CUT for one in mine) or (bool(cells) and off >= cells)
 
 
 def suspects_of(store: Store, network: Network, alarm: Alarm) -> tuple[Suspect, ...]:

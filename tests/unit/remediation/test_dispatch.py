@@ -138,6 +138,28 @@ def test_a_station_on_its_battery_has_a_deadline_where_the_network_files_say_how
         assert dispatch_pack(bench.store, worse.id, bench.clock.now()).until is None, "it is over"
 
 
+def test_a_pack_promises_no_battery_to_a_station_that_is_dark(bench: Bench) -> None:
+    made = tiny()
+    sites = tuple(one.model_copy(update={"battery_hours": 3.0}) for one in made.sites)
+    network = made.model_copy(update={"sites": sites})
+    bench.store.networks.save(network, network_digest(network), "ana")
+    mains = [bench.report("station", "mains-lost", station=name) for name in ("T-LTE-1", "T-BOTH-1")]
+
+    def until() -> list[bool]:
+        return [dispatch_pack(bench.store, one.id, bench.clock.now()).until is not None for one in mains]
+
+    assert until() == [True, True]
+    first, *others = network.cells_by_station["T-BOTH-1"]
+    bench.report(first.name, "cell-off-air", station="T-BOTH-1")
+    assert others
+    assert until() == [True, True], "the other cells serve on"
+    for cell in others:
+        bench.report(cell.name, "cell-off-air", station="T-BOTH-1")
+    assert until() == [True, False]
+    bench.report("station", UNREACHABLE, station="T-LTE-1")
+    assert until() == [False, False]
+
+
 def test_people_hear_of_a_battery_before_it_is_empty(bench: Bench) -> None:
     made = tiny()
     sites = tuple(one.model_copy(update={"battery_hours": 0.5}) for one in made.sites)
