@@ -92,7 +92,7 @@ _COLOURS: dict[str, str] = {
             *(Outcome.DEFERRED, Outcome.WITHDRAWN, AlarmState.RAISED),
         ),
         "cyan": (RunState.RUNNING, AlarmState.REPAIRING),
-        "red": (RunState.FAILED, Outcome.FAILED_SAFE, Outcome.ROLLED_BACK, Outcome.REFUSED),
+        "red": (RunState.FAILED, Outcome.FAILED_SAFE, Outcome.ROLLED_BACK, Outcome.REFUSED, Outcome.BUG),
         "bold red": (RunState.DIVERGED, AlarmState.ESCALATED),
     }.items()
     for word in words

@@ -41,6 +41,7 @@ class Outcome(StrEnum):
     FAILED_SAFE = "failed-safe"
     ROLLED_BACK = "rolled-back"
     REFUSED = "refused"
+    BUG = "bug"
     DEFERRED = "deferred"
     CANCELLED = "cancelled"
     WITHDRAWN = "withdrawn"
@@ -54,7 +55,7 @@ class Outcome(StrEnum):
     @property
     def counts_as_failure(self) -> bool:
         """Whether it counts towards a run's stop threshold (an unreachable device does not)."""
-        return self in (Outcome.FAILED_SAFE, Outcome.ROLLED_BACK, Outcome.REFUSED, Outcome.DIVERGED)
+        return self in (Outcome.FAILED_SAFE, Outcome.ROLLED_BACK, Outcome.REFUSED, Outcome.BUG, Outcome.DIVERGED)
 
 
 class Policy(StrEnum):

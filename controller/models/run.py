@@ -37,7 +37,7 @@ _PREPARATION, _MARGIN = 30, 60
 #: Ranks of stations that live in a function of their unit and come after it: central units, then all others.
 INSIDE = (10, 11)
 #: Outcomes of jobs that restarted nothing.
-_UNTOUCHED = (Outcome.FAILED_SAFE, Outcome.REFUSED, Outcome.DEFERRED, Outcome.CANCELLED)
+_UNTOUCHED = (Outcome.FAILED_SAFE, Outcome.REFUSED, Outcome.BUG, Outcome.DEFERRED, Outcome.CANCELLED)
 
 
 def restarted(jobs: Iterable[Any]) -> frozenset[tuple[int, str]]:

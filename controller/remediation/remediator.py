@@ -51,7 +51,7 @@ from controller.remediation.guards import (
     settle_seconds,
 )
 from controller.remediation.rules import Rule, Verify, rule_for, rules_in_force
-from controller.remediation.trust import demote, judge
+from controller.remediation.trust import demote, judge, mode_for, region_of
 from controller.remediation.turns import Turns
 from controller.runs.approval.deliveries import Deliveries
 from controller.runs.launch import Launcher
@@ -244,7 +244,7 @@ class Remediator:
         rule = rule_for(rules, alarm, network)
         if rule is None:
             return None if _expires(alarm) else (_NO_RULE, None)
-        grant = grant_for(grants, rule.name, alarm, _region(alarm, network))
+        grant = grant_for(grants, rule.name, alarm, region_of(alarm, network))
         mode = rule.mode if grant is None else grant.mode
         if mode == RuleMode.OBSERVE or (grant is not None and grant.digest != digests[rule.name]):
             return None
@@ -386,10 +386,10 @@ class Remediator:
 
     def _mode(self, store: Store, alarm: Alarm, rule: Rule, network: Network) -> tuple[RuleMode, str]:
         """The mode of a rule for an alarm, and the scope in which it was set."""
-        grant = grant_for(store.rules.grants(), rule.name, alarm, _region(alarm, network))
+        mode, grant = mode_for(store.rules.grants(), rule, alarm, network)
         if grant is None:
-            return RuleMode(rule.mode), EVERYWHERE
-        if grant.mode is not (mode := grant.mode_of(rule.digest)):
+            return mode, EVERYWHERE
+        if grant.mode is not mode:
             demote(store, rule, "it, or one of its playbooks, is not as it was promoted", self._clock.now())
         return mode, grant.scope
 
@@ -767,10 +767,6 @@ def _no_plan(message: str) -> Refusal:
     return Refusal(PLAN, f"no repair could be planned: {message}", final=True)
 
 
-def _region(alarm: Alarm, network: Network) -> str:
-    return network.region_of(alarm.station) if network.manages(alarm.station) else ""
-
-
 def _expires(alarm: Alarm) -> bool:
     """Whether it is a warning that its source never clears."""
     return alarm.severity is PerceivedSeverity.WARNING and alarm.source is not AlarmSource.ALARM_LIST
@@ -778,7 +774,7 @@ def _expires(alarm: Alarm) -> bool:
 
 def _was_promoted(store: Store, alarm: Alarm, rule: Rule) -> bool:
     """Whether somebody decided on the mode of a rule for such alarms: else nobody ever relied on it."""
-    return grant_for(store.rules.grants(), rule.name, alarm, _region(alarm, store.networks.get()[1])) is not None
+    return grant_for(store.rules.grants(), rule.name, alarm, region_of(alarm, store.networks.get()[1])) is not None
 
 
 def _run_key(alarm: Alarm) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +14,7 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from controller.assurance.health import OWN_CAUSES
 from controller.inventory.definitions import read_folder
-from controller.inventory.parse import FORMS, report_error
+from controller.inventory.parse import FORMS
 from controller.inventory.source import Entry, FieldPath, Report, suggest
 from controller.inventory.yaml_tree import read_yaml
 from controller.models.alarm import (
@@ -36,7 +36,7 @@ from controller.models.network import Identifier, Network, Noun
 from controller.models.rule import concerns_only
 from controller.playbook.in_force import library_of
 from controller.playbook.language.expressions import Expression, evaluate
-from controller.playbook.language.library import Library, reported
+from controller.playbook.language.library import Library, report_form
 from controller.playbook.language.parameters import Parameter, parameter_hint
 from controller.playbook.language.playbook import ReachLimits
 from controller.ports.store import Store
@@ -330,7 +330,7 @@ def parse_rules(
     entries: dict[str, Entry] = {}
     for path, text in sorted(files.items()):
         before = len(report.problems)
-        found = _parse(path, text, report)
+        found = _parse(path, text, library, report)
         if found is None:
             continue
         rule, entry = found
@@ -369,20 +369,34 @@ def _check_against(rule: Rule, entry: Entry, others: Mapping[str, Rule], report:
             report.entry(entry, ("match",), message, expected="narrow one of the two, or give one a higher priority")
 
 
-def _parse(path: str, text: str, report: Report) -> tuple[Rule, Entry] | None:
+def _parse(path: str, text: str, library: Library | None, report: Report) -> tuple[Rule, Entry] | None:
+    """The rule of a text, with misspelt fields as they are meant; None if no rule can be made of it."""
     before = len(report.problems)
     node = read_yaml(text, path, report)
     if node is None:
         if len(report.problems) == before:
             report.file(path, 0, "the file is empty", "delete it, or write a rule")
         return None
-    entry = Entry("rule", path, node.line, "rule", None, node)
+    entry = Entry("rule", path, node.line, "rule", node.plain(), node)
     try:
-        return Rule.model_validate(node.plain()), entry
+        return Rule.model_validate(entry.data), entry
     except ValidationError as error:
-        for one in reported(error):
-            report_error(entry, one, report, Rule, FORMS)
-        return None
+        found = report_form(Rule, entry, error, report, FORMS)
+    if found.meant is not None:
+        return found.meant, found.entry
+    for number, rung in _sound_rungs(found.entry.data):
+        _check_rung(rung, found.entry, ("ladder", number), library, report)
+    return None
+
+
+def _sound_rungs(data: Any) -> Iterator[tuple[int, Rung]]:
+    """The rungs of a rule with errors elsewhere, with their numbers."""
+    ladder = data.get("ladder") if isinstance(data, dict) else None
+    for number, one in enumerate(ladder if isinstance(ladder, list) else ()):
+        try:
+            yield number, Rung.model_validate(one)
+        except ValidationError:
+            continue
 
 
 def _check_rung(rung: Rung, entry: Entry, path: FieldPath, library: Library | None, report: Report) -> None:

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import structlog
 
 from controller.models.alarm import (
     RULE_DEMOTED,
+    Alarm,
     AlarmReport,
     PerceivedSeverity,
 )
-from controller.models.rule import EVERYWHERE, RuleGrant, RuleMode
+from controller.models.network import Network
+from controller.models.rule import EVERYWHERE, RuleGrant, RuleMode, grant_for
 from controller.ports.store import Store
 from controller.remediation.rules import Rule
 
 log = structlog.get_logger()
+
+
+def region_of(alarm: Alarm, network: Network) -> str:
+    """The region of an alarm's device; empty if the network does not have it."""
+    return network.region_of(alarm.station) if network.manages(alarm.station) else ""
+
+
+def mode_for(
+    grants: Sequence[RuleGrant], rule: Rule, alarm: Alarm, network: Network
+) -> tuple[RuleMode, RuleGrant | None]:
+    """The mode of a rule for an alarm, and the grant that decides it; None if its file does."""
+    grant = grant_for(grants, rule.name, alarm, region_of(alarm, network))
+    return (RuleMode(rule.mode) if grant is None else grant.mode_of(rule.digest)), grant
 
 
 def promote(store: Store, rule: Rule, scope: str, mode: RuleMode, now: datetime, *, by: str, reason: str) -> RuleGrant:

@@ -175,7 +175,7 @@ LOOK = "  - {name: look, action: notify, with: {text: '{{ seen.words }}'}, when:
         ("asks", Outcome.SUCCEEDED, "opened by [secret portal]"),
         ("unmet", Outcome.FAILED_SAFE, "the portal refused [secret portal]"),
         ("error", Outcome.FAILED_SAFE, "the portal refused [secret portal]"),
-        ("bug", Outcome.REFUSED, "an error in the action open-portal itself: the worker's log says more"),
+        ("bug", Outcome.BUG, "an error in the action open-portal itself: the worker's log says more"),
     ],
 )
 async def test_only_the_action_gets_the_value(

@@ -42,7 +42,7 @@ from controller.remediation.breaker import Breaker, resume
 from controller.remediation.definitions import left_out
 from controller.remediation.guards import Limits
 from controller.remediation.rules import Rule, entries_in_force, read_rules, rules_in_force, strange_names
-from controller.remediation.trust import promote
+from controller.remediation.trust import mode_for, promote
 from controller.store import open_store
 
 router = Router(prefix="/v1", tags=["remediation"])
@@ -373,11 +373,13 @@ def _answered(store: Store, proposal_id: str, who: Person, reason: str, *, yes: 
 
 def _void_because(store: Store, asked: Proposal) -> str:
     """Why a question is not asked any more: it was about a rule and an alarm as they were. Empty if it still is."""
-    digest = next((rule.digest for rule in rules_in_force(store) if rule.name == asked.rule), None)
-    if digest is None:
+    rule = next((rule for rule in rules_in_force(store) if rule.name == asked.rule), None)
+    if rule is None:
         return f"rule {asked.rule} is not in force any more"
-    if digest != asked.digest:
+    if rule.digest != asked.digest:
         return f"rule {asked.rule} changed since it asked"
-    alarm = store.alarms.get(asked.alarm)
+    alarm, (_, network) = store.alarms.get(asked.alarm), store.networks.get()
+    if mode_for(store.rules.grants(), rule, alarm, network)[0] is RuleMode.OBSERVE:
+        return f"rule {asked.rule} only observes by now"
     changed = alarm.cleared is not None or asked.seen != likeness(alarm)
     return f"alarm {alarm.id} changed since" if changed else ""

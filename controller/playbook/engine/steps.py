@@ -298,7 +298,7 @@ class JobSteps:
             # The text of the error, and values around, may hold a secret.
             log.error("step.bug", job=row.job, step=row.name, exc_info=not self.mask, error=type(error).__name__)  # noqa: TRY400
             detail = f"an error in the action {action.name} itself: the worker's log says more"
-            return await self.end(row, StepState.FAILED, detail, outcome=Outcome.REFUSED)
+            return await self.end(row, StepState.FAILED, detail, outcome=Outcome.BUG)
 
     async def _ask(self, row: StepRecord, action: Action, timeout: float | None) -> Any:  # noqa: ASYNC109
         """The action's result for a step that is on record, or that would change something and may."""

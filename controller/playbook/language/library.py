@@ -7,11 +7,11 @@ import hashlib
 import operator
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -22,10 +22,13 @@ from controller.inventory.source import Entry, Report, nearest, suggest
 from controller.inventory.yaml_tree import read_yaml
 from controller.models.definitions import DefinitionKind, Definitions
 from controller.models.errors import InputError, NotFoundError
+from controller.models.network import Noun
 from controller.playbook.language import parameters, playbook
 from controller.playbook.language.check import check, check_actions
 from controller.playbook.language.playbook import Playbook
 from controller.playbook.language.registry import Registry
+
+N = TypeVar("N", bound=Noun)
 
 _FORMS = {**FORMS, **forms_in(vars(parameters)), **forms_in(vars(playbook))}
 
@@ -51,7 +54,7 @@ def parse(text: str, file: str, registry: Registry, report: Report) -> Loaded | 
     try:
         playbook = Playbook.model_validate(entry.data)
     except ValidationError as error:
-        _report_all(entry, reported(error), registry, report)
+        _report_all(entry, error, registry, report)
         return None
     check(playbook, registry, entry, report)
     if len(report.problems) > before:
@@ -59,38 +62,73 @@ def parse(text: str, file: str, registry: Registry, report: Report) -> Loaded | 
     return Loaded(playbook, text, hashlib.sha256(text.encode()).hexdigest())
 
 
-def _report_all(entry: Entry, found: list[ErrorDetails], registry: Registry, report: Report) -> None:
+def _report_all(entry: Entry, error: ValidationError, registry: Registry, report: Report) -> None:
     """Report errors of the form, and all others that can be seen once misspelt fields are read as they are meant."""
-    data, spelt = _as_meant(entry.data, found)
+    found = report_form(Playbook, entry, error, report, _FORMS)
+    if found.meant is None:
+        check_actions(found.entry, found.wrong, registry, report)
+    else:
+        check(found.meant, registry, found.entry, report)
+
+
+class AsMeant(NamedTuple, Generic[N]):
+    """What a file with errors of its form means.
+
+    Attributes:
+        entry: Its content without the fields that don't exist; where one is only misspelt, it has the right name.
+        meant: That as an object; None if more than names of fields is wrong.
+        wrong: Paths of the errors.
+    """
+
+    entry: Entry
+    meant: N | None
+    wrong: list[tuple[str | int, ...]]
+
+
+def report_form(
+    model: type[N], entry: Entry, error: ValidationError, report: Report, forms: Mapping[str, str]
+) -> AsMeant[N]:
+    """Report errors of the form of a definition, also those that show once misspelt fields are read as they are meant.
+
+    Args:
+        model: What the definition was to be.
+        entry: Where it stands, with its content.
+        error: Why it is none.
+        report: Collects problems.
+        forms: Meaning of patterns, for people.
+    """
+    found = reported(error)
+    meant, spelt = _as_meant(model, entry, found)
     for one in found:
         if one["type"] != "missing" or one["loc"] not in spelt:
-            report_error(entry, one, report, Playbook, _FORMS)
-    meant = replace(entry, data=data)
+            report_error(entry, one, report, model, forms)
     try:
-        playbook = Playbook.model_validate(data)
-    except ValidationError as error:
-        further = reported(error)
-        for one in further:
-            if one["loc"] not in {known["loc"] for known in found}:
-                report_error(meant, one, report, Playbook, _FORMS)
-        check_actions(meant, [one["loc"] for one in (*found, *further)], registry, report)
-        return
-    check(playbook, registry, meant, report)
+        return AsMeant(meant, model.model_validate(meant.data), [one["loc"] for one in found])
+    except ValidationError as again:
+        further = reported(again)
+    for one in further:
+        if one["loc"] not in {known["loc"] for known in found}:
+            report_error(meant, one, report, model, forms)
+    return AsMeant(meant, None, [one["loc"] for one in (*found, *further)])
 
 
-def _as_meant(data: Any, errors: Iterable[ErrorDetails]) -> tuple[Any, set[tuple[str | int, ...]]]:
-    """A playbook without the fields that don't exist; where one is only misspelt, it has the right name."""
-    made, spelt = copy.deepcopy(data), set[tuple[str | int, ...]]()
+def _as_meant(
+    model: type[Noun], entry: Entry, errors: Iterable[ErrorDetails]
+) -> tuple[Entry, set[tuple[str | int, ...]]]:
+    """A definition without the fields that don't exist; where one is only misspelt, it has the right name."""
+    meant, spelt = copy.deepcopy(entry), set[tuple[str | int, ...]]()
     for one in errors:
         if one["type"] != "extra_forbidden":
             continue
         *above, wrong = one["loc"]
-        around = reduce(operator.getitem, above, made)
-        value, right = around.pop(wrong), nearest(str(wrong), fields_at(Playbook, tuple(above)))
+        around = reduce(operator.getitem, above, meant.data)
+        value, right = around.pop(wrong), nearest(str(wrong), fields_at(model, tuple(above)))
         if right and right not in around:
             around[right] = value
             spelt.add((*above, right))
-    return made, spelt
+            lines: Any = reduce(lambda node, part: node.value[part], above, cast("Any", meant.node))
+            lines.value[right] = lines.value[wrong]
+    return meant, spelt
 
 
 def reported(error: ValidationError) -> list[ErrorDetails]:

@@ -12,7 +12,7 @@ import pytest
 
 from controller.models.alarm import AlarmReport, AlarmSource, PerceivedSeverity
 from controller.models.people import Role
-from controller.models.rule import Proposal, ProposalState, RuleMode, likeness
+from controller.models.rule import EVERYWHERE, Proposal, ProposalState, RuleMode, likeness
 from controller.ports.store import Page
 from controller.remediation.rules import rules_in_force
 from tests.support.callers import admit
@@ -41,12 +41,14 @@ def asks(bench: ApiBench) -> str:
         at=datetime.now(UTC) - timedelta(minutes=1),
     )
     alarm = bench.store.alarms.report(report)
+    digest = next(rule.digest for rule in rules_in_force(bench.store) if rule.name == "core-link-down")
+    bench.store.rules.set_mode("core-link-down", EVERYWHERE, RuleMode.ASK, by="ana", reason="good", digest=digest)
     proposal = Proposal(
         id="",
         alarm=alarm.id,
         station=alarm.station,
         rule="core-link-down",
-        digest=next(rule.digest for rule in rules_in_force(bench.store) if rule.name == "core-link-down"),
+        digest=digest,
         rung=0,
         mode=RuleMode.ASK,
         playbook="recreate-core-endpoint",
@@ -180,6 +182,29 @@ async def test_a_question_of_an_older_version_of_a_rule_is_void_and_takes_no_ans
     assert (ended.state, ended.reason, ended.by) == (ProposalState.VOID, why, "")
     again = await bench.client.post(f"/v1/remediation/proposals/{proposal}/{verb}", json=WHY)
     assert "it is void" in again.json()["detail"]
+
+
+@pytest.mark.parametrize("verb", ["approve", "deny"])
+@pytest.mark.parametrize(
+    ("scope", "void"),
+    [(EVERYWHERE, True), ("region:{}", True), ("region:elsewhere", False), ("tenant:entel", False)],
+)
+async def test_a_rule_that_only_observes_by_now_takes_no_answer(
+    bench: ApiBench, verb: str, scope: str, void: bool
+) -> None:
+    proposal = asks(bench)
+    asked = bench.store.rules.get(proposal)
+    where = scope.format(bench.store.networks.get()[1].region_of(asked.station))
+    observe = {"by": "ana", "reason": "too early", "digest": asked.digest}
+    bench.store.rules.set_mode("core-link-down", where, RuleMode.OBSERVE, **observe)
+    answer = await bench.client.post(f"/v1/remediation/proposals/{proposal}/{verb}", json=WHY)
+    if void:
+        assert answer.status_code == 409
+        why = "rule core-link-down only observes by now"
+        assert answer.json()["detail"] == f"{proposal} is void: {why}; see what is asked now"
+        assert (bench.store.rules.get(proposal).state, bench.store.rules.get(proposal).reason) == ("void", why)
+    else:
+        assert answer.status_code == 200
 
 
 async def test_nobody_says_yes_to_a_repair_of_what_changed_since(bench: ApiBench) -> None:

@@ -335,6 +335,52 @@ def test_a_wrong_field_says_what_would_be_right(tmp_path: Path) -> None:
     ]
 
 
+#: A rule with four misspelt fields; each of its other mistakes is of a kind of its own.
+_MANY_MISTAKES = """\
+name: two
+descripton: Something.
+match: {causes: [core-link-down], tenant: [alfa]}
+ladder:
+  - playbook: recreate-core-endpoint
+    parameter: {station: "{{ alarm.sttion }}", link: "{{ alarm.object }}"}
+  - playbok: reset-station
+  - {ticket: "go there", after: never}
+gards: {attempts: 0}
+"""
+
+
+def test_a_misspelt_field_hides_no_other_mistake_in_its_file(tmp_path: Path) -> None:
+    first = "a.yaml:6: rule.ladder[0].parameters"
+    (tmp_path / "a.yaml").write_text(_MANY_MISTAKES)
+    with pytest.raises(InputError) as caught:
+        load_rules(tmp_path, Library.in_folder(SHIPPED.parent, registry()))
+    assert caught.value.message.splitlines() == [
+        "a.yaml:3: rule.match.tenant: no such field; did you mean 'tenants'?",
+        "a.yaml:6: rule.ladder[0].parameter: no such field; did you mean 'parameters'?",
+        "a.yaml:7: rule.ladder[1].playbok: no such field; did you mean 'playbook'?",
+        "a.yaml:8: rule.ladder[2].after: no such field; fields are playbook, parameters, ask, ticket, page",
+        "a.yaml:2: rule.descripton: no such field; did you mean 'description'?",
+        "a.yaml:9: rule.gards: no such field; did you mean 'guards'?",
+        "a.yaml:9: rule.guards.attempts = '0': too small; at least 1",
+        f"{first}.station = '{{{{ alarm.sttion }}}}': alarm has no member 'sttion'; did you mean 'station'?",
+        f"{first}.link: recreate-core-endpoint has no such parameter; parameters are station, endpoint",
+        "a.yaml:5: rule.ladder[0].playbook: recreate-core-endpoint needs the parameter 'endpoint'",
+        "a.yaml:7: rule.ladder[1].playbook: there is no playbook 'reset-station'; did you mean 'restart-station'?",
+    ]
+
+
+def test_mistakes_in_rungs_are_named_beside_a_value_that_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(
+        GOOD.replace("recreate-core-endpoint", "restart-everything") + "guards: {attempts: 0}\n"
+    )
+    with pytest.raises(InputError) as caught:
+        load_rules(tmp_path, Library.in_folder(SHIPPED.parent, registry()))
+    assert caught.value.message.splitlines() == [
+        "a.yaml:6: rule.guards.attempts = '0': too small; at least 1",
+        "a.yaml:5: rule.ladder[0].playbook: there is no playbook 'restart-everything'; did you mean 'restart-station'?",
+    ]
+
+
 def test_a_rule_runs_a_playbook_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(GOOD.replace("playbook: recreate-core-endpoint", "repair: recreate-endpoint"))
     with pytest.raises(InputError, match=r"repair: no such field"):
