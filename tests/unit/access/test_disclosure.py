@@ -11,6 +11,7 @@ from controller.access.disclosure import (
     TenantAlarm,
     TenantChange,
     TenantHealth,
+    TenantIncident,
     TenantJob,
     TenantPlan,
     TenantRun,
@@ -18,12 +19,13 @@ from controller.access.disclosure import (
     involved,
     shows,
     visible_act,
+    visible_comment,
     visible_config,
     visible_health,
     visible_rows,
 )
 from controller.access.sight import Sight, sight
-from controller.models.alarm import Alarm, AlarmSource, AlarmState, ObjectClass, PerceivedSeverity
+from controller.models.alarm import Alarm, AlarmSource, AlarmState, Comment, ObjectClass, PerceivedSeverity
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.network import HOST, OwnCell, network_digest
 from controller.models.outage import NO_OUTAGE, Outage
@@ -354,3 +356,37 @@ def test_a_tenant_sees_its_own_identities_and_nobody_elses() -> None:
     own = tuple(OwnCell(tenant=name, node_id=number, **code) for number, name in enumerate(("alfa", "beta"), 70))
     net = net.model_copy(update={"own_cells": own})
     assert sight(network_digest(net), net, "beta").network.own_cells == own[1:]
+
+
+# ------------------------------------------------- two of everything: tenants, cells, alarms, comments, functions
+
+
+def test_links_of_nobody_and_of_others_are_not_disclosed() -> None:
+    sides = ("", "alfa", "beta")
+    links = tuple(LinkHealth(path=f"/{who}", tenant=who, kind="s1", state=ServiceState.UP) for who in sides)
+    health = Health(station="S1", at=NOW, reachable=True, links=links)
+    assert visible_health("beta", (), health, NOW).links == links[2:]
+
+
+def test_a_comment_of_the_host_names_neither_its_author_nor_its_other_readers() -> None:
+    said = Comment(id="c", about="a", at=NOW, by="ana", side=HOST, to=("alfa", "beta"), text="seen")
+    assert visible_comment(said, "beta") == said.model_copy(update={"by": HOST, "to": ("beta",)})
+    for side, as_said in (("beta", True), ("alfa", False)):
+        one = said.model_copy(update={"side": side, "by": "tom", "to": ()})
+        assert (visible_comment(one, "beta") == one) is as_said
+
+
+def test_an_incident_is_that_of_its_alarms() -> None:
+    """Two alarms that stand and one that cleared: the root is that which follows from none of them and stands."""
+    hour = timedelta(hours=1)
+    first = alarm(id="a-1", raised=NOW - 3 * hour, cleared=NOW - hour, changed=NOW - hour, cells=("S1/L1", "S1/N1"))
+    root = alarm(id="a-2", raised=NOW - 2 * hour, changed=NOW - hour, cells=(), severity=PerceivedSeverity.MINOR)
+    after = alarm(id="a-3", raised=NOW - 4 * hour, changed=NOW, root="a-2", cells=("S1/L1",))
+    told = TenantIncident.of(partial(), "i-1", [first, after, root])
+    assert (told.id, told.root.id, told.state, told.standing) == ("i-1", "a-2", "open", 2)
+    assert (told.opened, told.changed, told.closed) == (NOW - 4 * hour, NOW, None)
+    assert (told.cells, told.severity) == (("S1/L1",), PerceivedSeverity.MAJOR)
+    over = TenantIncident.of(partial(), "i-1", [first, alarm(id="a-4", cleared=NOW - 2 * hour, cells=())])
+    assert (over.state, over.closed, over.standing, over.cells) == ("closed", NOW - hour, 0, ("S1/L1",))
+    now = TenantIncident.of(partial(), "i-1", [first, root])
+    assert (now.cells, now.severity) == ((), PerceivedSeverity.MINOR), "of what stands"
