@@ -22,11 +22,13 @@ from controller.access.disclosure import (
     visible_comment,
     visible_config,
     visible_health,
+    visible_measured,
     visible_rows,
 )
 from controller.access.sight import Sight, sight
 from controller.models.alarm import Alarm, AlarmSource, AlarmState, Comment, ObjectClass, PerceivedSeverity
 from controller.models.health import Health, LinkHealth, ServiceState
+from controller.models.measurement import Measured
 from controller.models.network import HOST, OwnCell, network_digest
 from controller.models.outage import NO_OUTAGE, Outage
 from controller.models.plan import Change, DiffRow, Edit, Fingerprint, Op, Phase, PhaseKind
@@ -390,3 +392,9 @@ def test_an_incident_is_that_of_its_alarms() -> None:
     assert (over.state, over.closed, over.standing, over.cells) == ("closed", NOW - hour, 0, ("S1/L1",))
     now = TenantIncident.of(partial(), "i-1", [first, root])
     assert (now.cells, now.severity) == ((), PerceivedSeverity.MINOR), "of what stands"
+
+
+@pytest.mark.parametrize(("station", "told"), [("S1", {"L1"}), ("S2", set())])
+def test_of_a_stations_counts_those_of_shared_cells_are_disclosed(station: str, told: set[str]) -> None:
+    whole = Measured(station=station, begin=NOW, seconds=900, covered=900, cells={"L1": {}, "N1": {}})
+    assert set(visible_measured(partial(), whole).cells) == told
