@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from pydantic import AwareDatetime, Field
 
 from controller.models.alarm import PerceivedSeverity
 from controller.models.network import Network
-from controller.models.outage import NO_OUTAGE, Outage
+from controller.models.outage import NO_OUTAGE, Outage, OutageKind
 from controller.models.people import Role
 from controller.models.plan import Extent
 from controller.models.scalars import HOST, Identifier, Name, Noun
@@ -264,6 +264,37 @@ class NoticeKind(StrEnum):
     INCIDENT_CLEARED = "incident-cleared"
 
 
+class NoticeOutage(Noun):
+    """The outage of a side's service that a notice of a run is about: that of its worst cell.
+
+    Attributes:
+        kind: How it ends; ``until-unlocked`` and ``for-good`` are not ended by the run itself.
+        seconds: Expected seconds, 0 unless it is ``timed``.
+        begins: When it begins: of planned work the earliest time, afterwards when the work began.
+        ends: When it is expected to end, if it is ``timed`` or over; None while nobody knows.
+    """
+
+    kind: OutageKind
+    seconds: int = 0
+    begins: AwareDatetime
+    ends: AwareDatetime | None = None
+
+    @classmethod
+    def of(cls, outage: Outage, begins: datetime, over: datetime | None = None) -> NoticeOutage | None:
+        """The outage of work that begins then; None if it causes none.
+
+        Args:
+            outage: What the run does to the side.
+            begins: See ``begins``.
+            over: When the work ended, and with it an outage that it ends by itself.
+        """
+        if not outage.interrupts:
+            return None
+        timed = begins + timedelta(seconds=outage.seconds) if outage.kind is OutageKind.TIMED else None
+        ends = None if outage.is_open else over or timed
+        return cls(kind=outage.kind, seconds=outage.seconds, begins=begins, ends=ends)
+
+
 class Notice(Noun):
     """A notice to a tenant about planned work, or to a side about an incident.
 
@@ -279,6 +310,7 @@ class Notice(Noun):
         since: When the incident began for the side.
         what: Probable cause of the root.
         doing: What is being done about it, in words.
+        outage: Of a run: the outage of the side's service; None if it causes none there, or nothing was done.
     """
 
     id: str
@@ -296,6 +328,7 @@ class Notice(Noun):
     what: str = ""
     severity: PerceivedSeverity | None = None
     doing: str = ""
+    outage: NoticeOutage | None = None
 
 
 class Delivery(Noun):

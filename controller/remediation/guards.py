@@ -7,7 +7,7 @@ warning nothing before it is known whether the repair interrupts service.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,11 +29,13 @@ from controller.models.alarm import (
 from controller.models.health import Health, ServiceState
 from controller.models.network import Network
 from controller.models.rule import EVERYWHERE, RuleMode
-from controller.models.run import ALARM, Holds, Run
+from controller.models.run import ALARM, PERSON, Holds, Run
 from controller.models.settings import Settings
 from controller.models.sharing import Consent
+from controller.nrm.profiles import administrative_leaf, cell_of
+from controller.nrm.tree import Path
 from controller.playbook.engine.reach import reach, refusals
-from controller.ports.store import ClearanceInput, PreparedRun, StartedRepair, Store
+from controller.ports.store import ClearanceInput, EndedJob, PreparedRun, StartedRepair, Store
 from controller.remediation.rules import Match, Rule, Rung
 from controller.runs.approval.clearance import clearances, freeze_on, missing, places_of
 
@@ -43,6 +45,8 @@ _HOUR = timedelta(hours=1)
 _WITHOUT_CELLS = frozenset((FUNCTION_DOWN, FUNCTION_UNSEEN, CONFIGURATION_LOST))
 #: How long it takes to work out what alarms follow from.
 _SOON = timedelta(seconds=1)
+#: How far back it is looked up who locked something.
+_REMEMBERED = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,13 +356,18 @@ def _freeze(ask: GuardInput) -> _Denial | None:
 
 
 def _busy(ask: GuardInput) -> _Denial | None:
-    """A fault during a run, there or at a function of the station, or in a planned window, belongs to that run."""
+    """A fault during a run, there or at a function of the station, or in a planned window, belongs to that run.
+
+    Where the run soaks or waits for longer than a repair takes, people are asked.
+    """
     station = ask.network.station_by_id.get(ask.device)
     functions = station.functions if station is not None else ()
     here = "the station" if station is not None else ask.device
     for one, name in ((ask.device, here), *((function, function) for function in functions)):
         if run := ask.store.runs.under_way(one, ask.now):
-            return _Denial(f"run {run} works on {name}")
+            waits = () if ask.is_patient else ask.store.runs.waits([run]).get(run, ())
+            still = f", and waits: {waits[0].what}" if waits else ""
+            return _Denial(f"run {run} works on {name}{still}", final=bool(waits))
     return _Denial(f"a job works on {here}") if ask.store.claims.busy([ask.device, *functions]) else None
 
 
@@ -488,14 +497,42 @@ def _unreachable(ask: GuardInput) -> _Denial | None:
 
 
 def _lock(ask: GuardInput) -> _Denial | None:
-    """A lock that is not ours: the person who set it may be working there."""
+    """A lock, whoever asked for it: somebody may be working there."""
     health = ask.repair.health
     if health is None:
         return None
-    if health.locked:
-        return _Denial(f"somebody else locked cell {', '.join(health.locked)}")
     locked = any(link.path == ask.alarm.object and link.locked for link in health.links)
-    return _Denial("somebody locked the link") if locked else None
+    if not health.locked and not locked:
+        return None
+    # No transaction waits for long: a lock of a month ago has been seen by somebody.
+    done = ask.store.ledger.ended_jobs([ask.device], ask.now - _REMEMBERED)
+    what = {f"cell {cell}": _locked_by(done, cell=cell) for cell in health.locked}
+    what |= {"the link": _locked_by(done, link=ask.alarm.object)} if locked and not what else {}
+    return _Denial("; ".join(_holder(ask.store, name, by) for name, by in what.items()))
+
+
+def _locked_by(done: Iterable[EndedJob], *, cell: str = "", link: Path = "") -> EndedJob | None:
+    """The job of ours that locked a cell or link last; None where none did, or a later one unlocked it."""
+    states = [
+        (job, edit.after[leaf])
+        for job in done
+        for change in job.changes
+        for phase in change.phases
+        for edit in phase.edits
+        if edit.path == link or (cell and cell_of(edit.path) == cell)
+        if (leaf := administrative_leaf(edit.path)) in edit.after
+    ]
+    job, state = states[-1] if states else (None, "UNLOCKED")
+    return job if state != "UNLOCKED" else None
+
+
+def _holder(store: Store, name: str, by: EndedJob | None) -> str:
+    """Who locked something, through which run, and when."""
+    if by is None:
+        return f"somebody locked {name} outside of Minka"
+    run = store.runs.get(by.run)
+    whom = run.requested_by if run.cause == PERSON else f"rule {run.requested_by} ({run.cause})"
+    return f"{whom} locked {name} by run {run.id} ({run.procedure}) at {by.finished:%Y-%m-%d %H:%M} UTC"
 
 
 def _drift(ask: GuardInput) -> _Denial | None:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Column, Integer, LargeBinary, Row, String, Table, and_, bindparam, select, update
+from sqlalchemy import Column, Integer, LargeBinary, Row, String, Table, bindparam, select, update
 
 from controller.models.errors import ConflictError, MinkaError, NotClearedError, RepairStoppedError
 from controller.models.packing import unpacked
 from controller.models.plan import Change
 from controller.models.run import EDITING_STEPS, JournalEntry, JournalStep
+from controller.models.step import transaction_of
 from controller.ports.store import Claim, Journal, Sync
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.holds import repair_stopped
@@ -23,6 +24,7 @@ from controller.store.plans import changes
 from controller.store.queries import INSERTS
 from controller.store.repository import SqlRepository, grouped, reads
 from controller.store.run_rows import jobs, runs
+from controller.store.steps import steps
 from controller.store.transaction import Tx
 
 journal = Table(
@@ -53,13 +55,19 @@ _OF_JOURNAL = select(journal).order_by(journal.c.transaction, journal.c.seq)
 _CLEARED = select(jobs.c.id, jobs.c.blocked, jobs.c.closes)
 #: The newest edit of the ended jobs of a device.
 _EDITED = (
-    select(changes.c.content, journal.c.phase)
+    select(journal.c.job, journal.c.transaction, journal.c.phase, jobs.c.station, runs.c.plan)
     .join_from(jobs, runs, runs.c.id == jobs.c.run)
-    .join(changes, and_(changes.c.plan == runs.c.plan, changes.c.station == jobs.c.station))
     .join(journal, journal.c.job == jobs.c.id)
     .where(jobs.c.station == bindparam("device"), jobs.c.finished.is_not(None), journal.c.step.in_(EDITING_STEPS))
     .order_by(journal.c.at.desc(), journal.c.seq.desc())
     .limit(1)
+)
+#: Changes that the steps of a playbook's job made, each in a transaction of its own; or the one of the run's plan.
+_BY_STEPS = select(steps.c.position, steps.c.undo, steps.c.attempt, steps.c.change).where(
+    steps.c.job == bindparam("of"), steps.c.change.is_not(None)
+)
+_BY_PLAN = select(changes.c.content).where(
+    changes.c.plan == bindparam("plan"), changes.c.station == bindparam("device")
 )
 _OF_DEVICE = update(leases).where(leases.c.station == bindparam("device"))
 _LOCKERS_OF = select(leases.c.lock_sessions).where(leases.c.station == bindparam("device"))
@@ -99,7 +107,8 @@ class SqlJournal(SqlRepository, Journal[Sync]):
     @reads
     def edited_earlier(self, tx: Tx, station: str) -> tuple[Change, int] | None:
         row = tx.execute(_EDITED, {"device": station}).first()
-        return None if row is None else (unpacked(Change, row.content), row.phase)
+        change = None if row is None else _change_of(tx, row)
+        return None if row is None or change is None else (unpacked(Change, change), row.phase)
 
     @reads
     def lock_sessions(self, tx: Tx, station: str) -> frozenset[str]:
@@ -149,6 +158,17 @@ def _forbidden(row: NewRow, held: Holders) -> MinkaError | None:
 def _stopped(row: NewRow, reason: str) -> MinkaError | None:
     """Refuse a repair that has changed nothing yet while repair is stopped."""
     return RepairStoppedError(reason) if reason and row.begins and row.claim.run.automatic else None
+
+
+def _change_of(tx: Tx, edited: Row[Any]) -> bytes | None:
+    """The change that a transaction carried out: that of a step, by the suffix of the transaction, or of the plan."""
+    if "." not in edited.transaction:
+        found: bytes | None = tx.execute(_BY_PLAN, {"plan": edited.plan, "device": edited.station}).scalar()
+        return found
+    for row in tx.execute(_BY_STEPS, {"of": edited.job}):
+        if edited.transaction.endswith(f".{transaction_of(row.position, row.attempt, undo=row.undo)}"):
+            return bytes(row.change)
+    return None
 
 
 def _blocked(tx: Tx, claims: Sequence[Claim]) -> dict[str, str]:

@@ -31,7 +31,7 @@ from sqlalchemy import (
     update,
 )
 
-from controller.models.approval import Delivery, Notice, NoticeKind
+from controller.models.approval import Delivery, Notice, NoticeKind, NoticeOutage
 from controller.models.outage import NO_OUTAGE
 from controller.models.run import JobState, Outcome, RunState
 from controller.ports.store import Notices, Page, Sync, method
@@ -193,15 +193,19 @@ def _write_about(tx: Tx, row: Row[Any], tenant: str, *, ended: bool) -> None:
         for job in tx.execute(select(jobs.c.station, jobs.c.outcome, jobs.c.started).where(jobs.c.run == row.run))
         if job.station in set(mine)
     ]
-    if NoticeKind.STARTED.value not in known and any(job.started is not None for job in work):
+    begun = min((job.started for job in work if job.started is not None), default=None)
+    if NoticeKind.STARTED.value not in known and begun is not None:
         words = f"work has begun on {serving(mine)}{outage_words(constraints, tenant)}"
-        notify(tx, row.run, tenant, NoticeKind.STARTED, mine, words)
+        notify(tx, row.run, tenant, NoticeKind.STARTED, mine, words, NoticeOutage.of(outage, begun))
     if ended:
         counts = Counter(job.outcome for job in work)
         words = "work has ended: " + ", ".join(f"{counts[key]} {key}" for key in sorted(counts, key=str))
         if outage.is_open and counts[Outcome.SUCCEEDED.value]:
             words += f"; what it took off the air stays so {outage}"
-        notify(tx, row.run, tenant, NoticeKind.ENDED, mine, words)
+        # Where none succeeded, nothing is off the air any more, or it never was.
+        left = outage if counts[Outcome.SUCCEEDED.value] or not outage.is_open else NO_OUTAGE
+        told = None if begun is None else NoticeOutage.of(left, begun, over=tx.now)
+        notify(tx, row.run, tenant, NoticeKind.ENDED, mine, words, told)
 
 
 def _news() -> Select[Any]:

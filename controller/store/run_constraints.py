@@ -12,7 +12,8 @@ from typing import Any
 import orjson
 from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, Row, String, Table, Text, false, text
 
-from controller.models.approval import Notice, NoticeKind, RunConstraints, VoteChoice
+from controller.models.approval import Notice, NoticeKind, NoticeOutage, RunConstraints, VoteChoice
+from controller.models.outage import NO_OUTAGE
 from controller.models.packing import packed, unpacked
 from controller.models.sharing import Consent
 from controller.ports.store import RunRequest
@@ -58,6 +59,8 @@ notices = Table(
     long_text("what"),
     Column("severity", String),
     long_text("doing"),
+    # JSON; empty if there is none.
+    long_text("outage"),
     Index("ix_notices_run_tenant_kind", "run", "tenant", "kind", unique=True),
     Index("ix_notices_incident_tenant", "incident", "tenant", "number"),
     Index("ix_notices_unaddressed", "number", sqlite_where=_UNADDRESSED, postgresql_where=_UNADDRESSED),
@@ -94,7 +97,9 @@ def keep_constraints(
         asked = [one for one in constraints.requirements if one.side == tenant and one.consent is Consent.NOTICE]
         lead = max((one.lead_hours for one in asked), default=0)
         words = f"work is planned on {serving(mine)}{outage_words(constraints, tenant)}"
-        notify(tx, run_id, tenant, NoticeKind.PLANNED, mine, words, begins=tx.now + timedelta(hours=lead))
+        begins = tx.now + timedelta(hours=lead)
+        outage = NoticeOutage.of(constraints.outages.get(tenant, NO_OUTAGE), begins)
+        notify(tx, run_id, tenant, NoticeKind.PLANNED, mine, words, outage, begins=begins)
         note_notified(tx, run_id, tenant, mine)
     if plan:
         spend_votes(tx, plan, subject)
@@ -120,12 +125,20 @@ def constraints_from(content: bytes) -> RunConstraints:
 
 
 def notify(
-    tx: Tx, run_id: str, tenant: str, kind: NoticeKind, stations: list[str], words: str, begins: datetime | None = None
+    tx: Tx,
+    run_id: str,
+    tenant: str,
+    kind: NoticeKind,
+    stations: list[str],
+    words: str,
+    outage: NoticeOutage | None,
+    begins: datetime | None = None,
 ) -> None:
     """Put one notice on record."""
     notice_id = f"n-{secrets.token_hex(5)}"
     row = {"id": notice_id, "run": run_id, "tenant": tenant, "kind": kind.value, "at": tx.now, "begins": begins}
-    tx.execute(notices.insert().values(row | {"stations": orjson.dumps(stations).decode(), "text": words}))
+    row |= {"stations": orjson.dumps(stations).decode(), "text": words}
+    tx.execute(notices.insert().values(row | {"outage": "" if outage is None else outage.model_dump_json()}))
     tx.note("engine", f"notice.{kind.value}", run_id, tenant=tenant, stations=len(stations))
 
 
@@ -133,4 +146,5 @@ def as_notice(row: Row[Any]) -> Notice:
     """Make a notice of a row."""
     values = {name: value for name, value in row._mapping.items() if name in Notice.model_fields}
     lists = {name: tuple(orjson.loads(values[name])) for name in ("stations", "cells")}
-    return Notice(**values | {"run": row.run or "", "incident": row.incident or ""} | lists)
+    outage = NoticeOutage.model_validate_json(row.outage) if row.outage else None
+    return Notice(**values | {"run": row.run or "", "incident": row.incident or "", "outage": outage} | lists)

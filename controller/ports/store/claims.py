@@ -137,7 +137,7 @@ class Journal(Repository[M_co], Protocol[M_co]):
 
     @method
     def edited_earlier(self, station: str) -> tuple[Change, int] | None:
-        """The change that an ended job edited last on a device, by its run's plan, and the phase; None if none did.
+        """The change, of a plan or step, that an ended job edited last on a device, and the phase; None if none did.
 
         Its edits may still be in the candidate, if the device could not be reached before the job ended.
         """

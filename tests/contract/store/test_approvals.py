@@ -539,6 +539,51 @@ def test_a_tenant_is_notified_how_its_outage_ends(
     ]
 
 
+@pytest.mark.parametrize(
+    ("outage", "outcome", "ends", "over"),
+    [
+        (UNTIL_UNLOCKED, Outcome.SUCCEEDED, None, None),
+        (UNTIL_UNLOCKED, Outcome.ROLLED_BACK, None, "none"),
+        (UNKNOWN_OUTAGE, Outcome.SUCCEEDED, None, "now"),
+        (Outage.timed(8), Outcome.SUCCEEDED, 8, "now"),
+        (Outage.timed(8), Outcome.ROLLED_BACK, 8, "now"),
+        (None, Outcome.SUCCEEDED, None, "none"),
+    ],
+)
+async def test_a_notice_has_the_outage_in_fields(
+    store: SqlStore, clock: VirtualClock, outage: Outage | None, outcome: Outcome, ends: int | None, over: str | None
+) -> None:
+    accepted = clock.now()
+    start(store, "A", outage=outage)
+    await clock.advance(60)
+    (claim,) = store.claims.take(store.processes.register("w"), 10)
+    await clock.advance(30)
+    store.notices.write()
+    store.claims.finish(claim, JobResult(outcome))
+    store.notices.write()
+    _, (ended, started, planned) = store.notices.page(Page(), "entel")
+    begun = accepted + timedelta(seconds=60)
+    assert planned.begins is not None
+    for one, begins in ((planned, planned.begins), (started, begun)):
+        due = None if ends is None else begins + timedelta(seconds=ends)
+        fields = outage and {"kind": outage.kind, "seconds": outage.seconds, "begins": begins, "ends": due}
+        assert (one.outage and dict(one.outage)) == fields
+    if over == "none":
+        assert ended.outage is None, "nothing is off the air, by this run"
+    else:
+        assert ended.outage is not None
+        assert (ended.outage.begins, ended.outage.ends) == (begun, None if over is None else clock.now())
+
+
+async def test_who_got_nothing_done_is_told_of_no_outage(store: SqlStore) -> None:
+    run = start(store, "A", outage=Outage.timed(8))
+    store.runs.cancel(run.id, "ana")
+    store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.CANCELLED, cancel_rest=True))
+    store.notices.write()
+    _, (ended, *_) = store.notices.page(Page(), "entel")
+    assert (ended.kind, ended.outage) == (NoticeKind.ENDED, None)
+
+
 def test_a_tenant_is_notified_of_work_on_its_own_stations_only(store: SqlStore) -> None:
     plan = make_plan(["A", "B"])
     store.plans.save(plan, "ana")

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from controller.models.errors import ConflictError, LeaseLostError
 from controller.models.plan import LedgerNode
 from controller.models.process import ProcessRole
 from controller.models.run import JobState, JournalStep, LedgerEntry, Outcome, Strategy
+from controller.models.step import StepRecord, StepState, transaction_of
 from controller.ports.clock import VirtualClock
 from controller.ports.store import JobResult, Page
 from controller.store import SqlStore
-from tests.support.records import make_change, make_entry, make_network, start_run, stations
+from tests.support.records import START, make_change, make_entry, make_network, start_run, stations
 
 
 def test_a_claim_carries_all_that_a_transaction_needs(store: SqlStore, clock: VirtualClock) -> None:
@@ -226,6 +229,49 @@ def test_what_an_ended_job_edited_last_is_known_with_its_change(store: SqlStore)
     assert edited is not None
     assert store.journal.edited_earlier("A") == edited
     assert store.journal.edited_earlier("B") is None
+
+
+def test_what_an_ended_job_of_a_playbook_edited_last_is_the_change_of_its_step(store: SqlStore) -> None:
+    """Each attempt and each undo of a step is a transaction of its own, with a change of its own on record."""
+    worker, edited = store.processes.register("w"), None
+    acts = [(0, False, 1), (0, False, 2), (1, False, 1), (0, True, 1)]
+    for number, (position, undo, attempt) in enumerate(acts):
+        start_run(store, ["A"], salt=str(number))
+        (claim,) = store.claims.take(worker, 10)
+        assert claim.change is not None
+        mine = claim.change.model_copy(update={"touched": (f"tenant-{number}",)})
+        for at, made in ((position, mine), (position + 1, claim.change)):
+            row = StepRecord(
+                job=claim.job.id,
+                position=at,
+                undo=undo,
+                name=f"step {at}",
+                action="lock-cell",
+                state=StepState.STARTED,
+                attempt=attempt,
+                change=made,
+                started=START,
+            )
+            store.steps.write(row, claim)
+        step = replace(claim, transaction=f"{claim.transaction}.{transaction_of(position, attempt, undo=undo)}")
+        store.journal.append(make_entry(step, number, JournalStep.EDITING), step)
+        assert store.journal.edited_earlier("A") == edited, "of ended jobs only"
+        store.claims.finish(claim, JobResult(Outcome.FAILED_SAFE))
+        edited = mine, 0
+        assert store.journal.edited_earlier("A") == edited
+
+
+def test_the_change_of_an_attempt_that_is_off_record_is_taken_for_no_other(store: SqlStore) -> None:
+    start_run(store, ["A"])
+    (claim,) = store.claims.take(store.processes.register("w"), 10)
+    row = StepRecord(
+        job=claim.job.id, position=0, name="lock", action="lock-cell", state=StepState.STARTED, attempt=2, started=START
+    )
+    store.steps.write(row.model_copy(update={"change": claim.change}), claim)
+    step = replace(claim, transaction=f"{claim.transaction}.{transaction_of(0, 1, undo=False)}")
+    store.journal.append(make_entry(step, 0, JournalStep.EDITING), step)
+    store.claims.finish(claim, JobResult(Outcome.FAILED_SAFE))
+    assert store.journal.edited_earlier("A") is None
 
 
 def test_sessions_that_may_hold_a_devices_lock_are_known_until_a_job_ends_well_there(store: SqlStore) -> None:

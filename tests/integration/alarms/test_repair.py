@@ -82,7 +82,7 @@ async def test_a_lock_is_no_drift_and_holds_all_repairs_of_its_station(system: L
     assert system.alarms() == []
     system.fleet.stations[LTE].equipment.break_link("condor-condor-mme-1")
     await system.ended(LTE, AlarmState.RAISED)
-    await until("the alarm says why it waits", lambda: _note(system, "somebody else locked cell 1"))
+    await until("the alarm says why it waits", lambda: _note(system, "somebody locked cell 1 outside of Minka"))
     assert "<administrativeState>LOCKED" in system.running(LTE)
     assert system.runs_for_alarms() == 0
     system.change(LTE, administrativeState="UNLOCKED")

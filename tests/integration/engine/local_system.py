@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 from controller.assurance.checker import Checker
@@ -13,6 +14,7 @@ from controller.models.health import Health
 from controller.models.network import Network, network_digest
 from controller.models.plan import Plan
 from controller.models.run import Job, RunState, Strategy
+from controller.models.step import StepRecord, StepState
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.context import ActionServices
 from controller.playbook.engine.preparation import PlaybookPreparation
@@ -106,9 +108,21 @@ class LocalSystem:
         run = submit(self.store, FakeWakeups(), asked)
         self.store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
 
-    async def work(self, network: Network, interrupter: Interrupter) -> JobResult:
-        """Work on the next job as a worker that may be killed, and is then declared dead."""
+    async def work(self, network: Network, interrupter: Interrupter, *, step: bool = False) -> JobResult:
+        """Work on the next job, or as a ``step`` of one, as a worker that may be killed, and is then declared dead."""
         (claim,) = self.store.claims.take(self.store.processes.register("w"), 10)
+        if step:
+            row = StepRecord(
+                job=claim.job.id,
+                position=0,
+                name="apply",
+                action="apply-intent",
+                state=StepState.STARTED,
+                change=claim.change,
+                started=self.clock.now(),
+            )
+            self.store.steps.write(row, claim)
+            claim = replace(claim, transaction=f"{claim.transaction}.{row.transaction}")
         self.transactions.append(claim.transaction)
         record = Record(claim, InstantStore(self.store), self.clock, always)
         devices = MortalDevices(self.devices, interrupter)  # type: ignore[arg-type]

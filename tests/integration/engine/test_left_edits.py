@@ -82,11 +82,11 @@ async def test_killed_between_edit_and_commit(fleet: Fleet, tmp_path: Path, edit
         await system.close()
 
 
-@pytest.mark.parametrize("scribbled", [False, True])
+@pytest.mark.parametrize(("scribbled", "step"), [(False, False), (True, False), (False, True), (True, True)])
 async def test_edits_of_a_job_that_ended_before_it_reached_its_device_again(
-    fleet: Fleet, tmp_path: Path, *, scribbled: bool
+    fleet: Fleet, tmp_path: Path, *, scribbled: bool, step: bool
 ) -> None:
-    """What the next job finds in the candidate is told to be ours by the plan and the journal of the ended one."""
+    """What the next job finds is told to be ours by the journal of the ended one, with its plan or its steps."""
     station, end = fleet.stations[STATION], fleet.endpoint(STATION)
     target = DeviceTarget(STATION, end.address, end.port, end.host_key, "minka", "device", ("lte-28658",))
     system = LocalSystem(open_store(f"sqlite:///{tmp_path / 'record.sqlite3'}"))
@@ -97,7 +97,7 @@ async def test_edits_of_a_job_that_ended_before_it_reached_its_device_again(
         assert system.store.journal.edited_earlier(STATION) is None
         system.begin(await system.plan(network, STATION))
         with pytest.raises(Killed):
-            await system.work(network, Behind("edit", 1))
+            await system.work(network, Behind("edit", 1), step=step)
         assert system.store.journal.edited_earlier(STATION) is None, "the job has not ended"
         (claim,) = system.store.claims.take(system.store.processes.register("w"), 10)
         system.store.claims.finish(claim, JobResult(Outcome.DIVERGED, "it could not be reached"))

@@ -232,7 +232,7 @@ async def test_planned_work_is_promised_until_its_run_is_over(bench: ApiBench, s
     words = "work on S1 is planned"
     begins = now + timedelta(hours=9)
     bench.store.database.run(
-        lambda tx: notify(tx, shift["run"], "alfa", NoticeKind.PLANNED, ["S1"], words, begins), "IMMEDIATE"
+        lambda tx: notify(tx, shift["run"], "alfa", NoticeKind.PLANNED, ["S1"], words, None, begins), "IMMEDIATE"
     )
     assert words in [row["what"] for row in rows(await get(bench.client), "promised")]
     earlier = {"since": (now - timedelta(hours=9)).isoformat(), "until": (now - timedelta(hours=5)).isoformat()}

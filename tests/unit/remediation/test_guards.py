@@ -17,17 +17,21 @@ from controller.models.approval import Requirement
 from controller.models.cloud import Function
 from controller.models.health import Health, ServiceState
 from controller.models.network import network_digest
+from controller.models.plan import Edit, Op, Phase, PhaseKind
 from controller.models.rule import ProposalState, RuleMode
-from controller.models.run import RunState, Strategy
+from controller.models.run import PERSON, Outcome, RunState, Strategy
 from controller.models.settings import Settings
 from controller.models.sharing import ActionClass, MaintenanceWindow
-from controller.ports.store import NewJob, Page, PreparedRun, RunRequest, Transition
+from controller.nrm.profiles import administrative_leaf
+from controller.plan import seal
+from controller.ports.store import JobResult, NewJob, Page, PreparedRun, RunRequest, Transition
 from controller.remediation import guards
 from controller.remediation.guards import GUARDS, Limits, Refusal, Repair, forbids, refusal
 from controller.remediation.rules import Match, Rule, RuleGuards, Rung
 from controller.store.alarms import alarms, uncorrelated
 from tests.support.launch import prepared
-from tests.support.records import make_plan
+from tests.support.records import make_change, make_plan
+from tests.unit.plan.samples import LTE_CELL
 from tests.unit.remediation.bench import LINK, RULES, STATION_ID, UNLIMITED, Bench, open_bench, tiny
 
 OTHER = "T-LTE-2"
@@ -195,7 +199,7 @@ SCENES: dict[str, tuple[Callable[[Scene], Any], str]] = {
     "rate of a region": (_region, "1 repairs of region cusco began"),
     "share": (_share, "1 of "),
     "unreachable": (_unreachable, "the station can't be read"),
-    "lock": (_lock, "somebody else locked cell L1"),
+    "lock": (_lock, "somebody locked cell L1 outside of Minka"),
     "drift": (lambda scene: scene.bench.checker.drifted.add(STATION_ID), "the configuration drifted"),
     "unknown": (_unknown, "no repair could be planned: the station does not report"),
 }
@@ -254,6 +258,77 @@ async def test_a_guard_that_says_no_only_while_the_repair_is_planned_is_heard_to
     await bench.round(scheduler)
     assert len([run for run in bench.runs() if run.cause != "person"]) == before
     assert bench.alarm(scene.alarm).note.startswith(f"waits: {reason}")
+
+
+# ------------------------------------------------------------------ who is in the way
+
+CELL = LTE_CELL.replace("S1", STATION_ID)
+
+
+def _job(bench: Bench, path: str, state: str, cause: str = PERSON, actor: str = "ana") -> str:
+    """A run that left a cell or link in this administrative state."""
+    edit = Edit(op=Op.MERGE, path=path, after={administrative_leaf(path): state}, owners=("host",))
+    kind = PhaseKind.UNLOCK if state == "UNLOCKED" else PhaseKind.LOCK
+    change = make_change(STATION_ID).model_copy(update={"phases": (Phase(kind=kind, edits=(edit,), inverse=()),)})
+    plan = seal(created=bench.clock.now(), network="t", network_digest="d", selector=state, changes=[change])
+    bench.store.plans.save(plan, actor)
+    run = bench.store.runs.create(
+        prepared(plan, "apply", Strategy(), (NewJob(0, STATION_ID),), actor=actor, cause=cause)
+    )
+    bench.store.runs.advance(run.id, lambda *_: Transition(RunState.RUNNING, wave=0))
+    (claim,) = bench.store.claims.take(bench.store.processes.register("w"), 10)
+    bench.store.claims.finish(claim, JobResult(Outcome.SUCCEEDED))
+    bench.store.runs.advance(run.id, lambda *_: Transition(RunState.SUCCEEDED))
+    bench.clock.pause(60)
+    return run.id
+
+
+@pytest.mark.parametrize(("cause", "whom"), [(PERSON, "ana"), ("alarm:a-1", "rule ana (alarm:a-1)")])
+async def test_a_lock_names_who_asked_for_it_the_run_and_when(bench: Bench, cause: str, whom: str) -> None:
+    scene = Scene(bench, bench.breaks())
+    first, when = _job(bench, CELL, "LOCKED"), bench.clock.now()
+    run = _job(bench, CELL, "SHUTTINGDOWN", cause)
+    scene.bench.checker.locked = ("L1", "L9")
+    said = (
+        f"{whom} locked cell L1 by run {run} (apply) at {when:%Y-%m-%d %H:%M} UTC; somebody locked cell L9 outside of"
+    )
+    assert said in (await scene.play()).note
+    assert first != run
+
+
+async def test_a_lock_after_we_unlocked_the_cell_is_of_somebody_else(bench: Bench) -> None:
+    scene = Scene(bench, bench.breaks())
+    _job(bench, CELL, "LOCKED")
+    _job(bench, CELL, "UNLOCKED")
+    scene.bench.checker.locked = ("L1",)
+    assert "somebody locked cell L1 outside of Minka" in (await scene.play()).note
+
+
+async def test_a_run_that_soaks_for_longer_than_a_repair_takes_is_told_to_people(bench: Bench) -> None:
+    scene = Scene(bench, bench.breaks())
+    _busy(scene)
+    (claim,) = bench.store.claims.take(bench.store.processes.register("w"), 10)
+    until = bench.clock.now() + timedelta(hours=2)
+    patience = scene.rule.verify.within_seconds
+    waits = f"waits: run {claim.run.id} works on the station"
+    assert (await scene.play()).note == waits
+    bench.clock.pause(patience + 1)
+    alarm = await scene.play()
+    assert (alarm.state, alarm.note) == (AlarmState.RAISED, waits), "it acts: people could do nothing"
+    bench.store.claims.release(claim, "soaks", keep_transaction=True, until=until)
+    bench.clock.pause(60)
+    alarm = await scene.play()
+    assert alarm.state is AlarmState.ESCALATED
+    assert alarm.note.startswith(f"run {claim.run.id} works on the station, and waits: soaks, looked at again by ")
+
+
+async def test_a_soak_holds_a_repair_up_while_the_rule_is_patient(bench: Bench) -> None:
+    scene = Scene(bench, bench.breaks())
+    _busy(scene)
+    (claim,) = bench.store.claims.take(bench.store.processes.register("w"), 10)
+    bench.store.claims.release(claim, "soaks", keep_transaction=True, until=bench.clock.now() + timedelta(hours=2))
+    bench.clock.pause(scene.rule.verify.within_seconds / 4)
+    assert (await scene.play()).state is AlarmState.RAISED
 
 
 # --------------------------------------------------------------- one by one, pure
