@@ -237,7 +237,7 @@ class Wait(Noun):
     Attributes:
         what: For people: an approval, a window, a freeze, a hold, a question, a pause, another run.
         since: Since when it waits; for a window or a freeze, since when it would have begun.
-        who: Who can end the wait, and how; empty if it ends by itself.
+        who: Who can end the wait, and how; or when it is looked at again. Empty if it ends by itself.
         stations: Number of waiting stations; 0 if the whole run waits.
     """
 

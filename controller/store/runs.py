@@ -453,8 +453,8 @@ def _resting(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
     query = query.join(runs, runs.c.id == jobs.c.run).where(active, jobs.c.state == JobState.READY.value, ~asks)
     query = query.where(jobs.c.blocked == "", jobs.c.rests > tx.now, jobs.c.started.is_not(None))
     for row in tx.execute(query.group_by(jobs.c.run, jobs.c.detail).order_by(jobs.c.detail)):
-        what = f"{row.detail}, looked at again by {row.until:%Y-%m-%d %H:%M:%S} UTC"
-        yield row.run, Wait(what=what, since=row.since, stations=row.stations)
+        who = f"it is looked at again by {row.until:%Y-%m-%d %H:%M:%S} UTC"
+        yield row.run, Wait(what=row.detail, since=row.since, who=who, stations=row.stations)
 
 
 def _behind(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:

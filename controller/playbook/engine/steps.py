@@ -272,10 +272,12 @@ class JobSteps:
             if not row.acts:
                 said = await self._ask(row, action, timeout)
                 if not isinstance(said, Proposal):
-                    return await self._checked(row, said)
+                    return await self._checked(row, action, said)
                 self.mask.check(said.change, *said.operations)
                 wanted = {"change": said.change, "operations": said.operations}
-                row = row.model_copy(update={**wanted, "output": said.output.model_dump(mode="json")})
+                output = said.output.model_dump(mode="json")
+                action.check_bounds(row.inputs, output)
+                row = row.model_copy(update={**wanted, "output": output})
                 if not row.acts:
                     told = said.remark or NOTHING
                     return await self.end(row, StepState.DONE, told, outcome=Outcome.UNCHANGED)
@@ -357,15 +359,16 @@ class JobSteps:
             await asyncio.Event().wait()
         return await self._tools.cancelled.wait(self._claim.run.id)
 
-    async def _checked(self, row: StepRecord, said: Any) -> StepRecord:
+    async def _checked(self, row: StepRecord, action: Action, said: Any) -> StepRecord:
         """The end of a step that only read; unchanged if the step can only wait."""
         if isinstance(said, Postponement):
             self.later = replace(said, reason=self.mask.masked(said.reason))
             return row
         if isinstance(said, UnmetCondition):
             return await self.end(row, StepState.FAILED, said.reason, outcome=said.outcome)
-        remark = said.remark if isinstance(said, Remarks) else ""
-        return await self.end(row, StepState.DONE, remark, output=said.model_dump(mode="json"))
+        remark, output = said.remark if isinstance(said, Remarks) else "", said.model_dump(mode="json")
+        action.check_bounds(row.inputs, output)
+        return await self.end(row, StepState.DONE, remark, output=output)
 
     async def _act(self, row: StepRecord) -> StepRecord:
         """Carry out the device transaction or the operations of a step on record."""

@@ -431,6 +431,18 @@ class Action:
         """Outputs whose names are all among those of an input, by name, each with that input (``Within``)."""
         return _bounds_of(self.outputs)
 
+    def check_bounds(self, given: Mapping[str, Any], output: Mapping[str, Any]) -> None:
+        """Check that an output names nothing but what it is bounded by: tenants were asked by that.
+
+        Raises:
+            InputError: It does.
+        """
+        for name, source in self.bounds.items():
+            named = given.get(source)
+            known = {named} if isinstance(named, str) else {*(named or ())}
+            if named != ALL and (more := sorted({*output.get(name, ())} - known)):
+                raise InputError(f"the action names {', '.join(more)} as {name}, which its input {source} does not")
+
     def recorded(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Inputs as they are put on record, with names in the place of secrets.
 

@@ -182,8 +182,8 @@ def test_a_run_whose_jobs_rest_says_why_and_until_when(store: SqlStore, clock: V
     rest(store, clock, two, 90)
     (wait,) = store.runs.waits([run])[run]
     until = clock.now() + timedelta(seconds=90)
-    assert wait.what == f"soaks, looked at again by {until:%Y-%m-%d %H:%M:%S} UTC"
-    assert (wait.since, wait.who, wait.stations) == (clock.now(), "", 2)
+    assert wait.who == f"it is looked at again by {until:%Y-%m-%d %H:%M:%S} UTC"
+    assert (wait.what, wait.since, wait.stations) == ("soaks", clock.now(), 2), "which stays, so that it is told once"
 
 
 async def test_a_rest_that_is_over_and_a_question_are_no_rest(store: SqlStore, clock: VirtualClock) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import pytest
 
+from controller.models.network import CellId, Noun
 from controller.models.run import Outcome
+from controller.playbook.actions.shipped import registry
+from controller.playbook.language.registry import CellNames, Context, DeviceAccess, Registry, Within, action
 from tests.unit.playbook.test_takeover import LOCK, PlaybookBench
 
 AGAIN = "  - {name: again, action: lock-cell, with: {cells: ['L1']}, register: again}\n"
@@ -57,4 +62,28 @@ async def test_an_expression_that_can_not_be_evaluated_is_a_failure_that_changed
     result = await bench.work()
     assert result.outcome is Outcome.FAILED_SAFE
     assert "step 'lock': " in result.detail
+    assert bench.lock == "UNLOCKED"
+
+
+class Claimed(Noun):
+    """Cells that an action says to have looked at."""
+
+    cells: Annotated[tuple[CellId, ...], Within("cells")]
+
+
+@action("look-elsewhere", DeviceAccess.READS)
+async def look_elsewhere(context: Context, given: CellNames) -> Claimed:
+    """Name a cell that nobody asked for."""
+    return Claimed(cells=("N1",))
+
+
+async def test_an_action_that_names_cells_beyond_its_bound_fails_before_a_step_acts_on_them() -> None:
+    """Tenants were asked by the bound, and what undoes a step is not judged again."""
+    actions = Registry({**registry().actions, "look-elsewhere": look_elsewhere})
+    look = "  - {name: look, action: look-elsewhere, with: {cells: [L1]}, register: seen}\n"
+    lock = "  - {name: lock, action: lock-cell, with: {cells: '{{ seen.cells }}'}}\n"
+    bench = PlaybookBench(look + lock, actions)
+    result = await bench.work()
+    assert result.outcome is Outcome.REFUSED
+    assert result.detail == "step 'look': the action names N1 as cells, which its input cells does not"
     assert bench.lock == "UNLOCKED"

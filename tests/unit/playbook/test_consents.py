@@ -25,6 +25,7 @@ from controller.playbook.language.expressions import evaluate, holds
 from controller.playbook.language.library import Loaded, parse
 from controller.playbook.language.playbook import TARGET, Playbook, target_names
 from tests.strategies.expressions import KNOWN, OUTCOMES, conditions, lists
+from tests.support.records import make_change
 from tests.unit.plan import samples
 
 NET = samples.network(("alfa", "beta"))
@@ -300,6 +301,73 @@ def test_other_tenants_are_asked_where_one_step_names_cells_and_another_a_whole_
         assert {(one.side, one.action) for one in found.requirements} == BOTH
         assert found.about == {}, "it is about all of the station"
     assert bounded_by(one, step("soft-lock-cell", cells=["L1"])).about == {"S1": ("L1", "N1")}
+
+
+# ------------------------------------------------------------------- beside a plan
+
+APPLY = step("apply-intent")
+
+
+def planned(*steps: dict[str, Any], source: str = "network") -> RunConstraints:
+    """What a playbook runs under whose plan brings a core link of entel to S1."""
+    content = {"name": "own", "description": "Of a test.", "targets": "S1", "steps": list(steps)}
+    loaded = Loaded(Playbook.model_validate(content | {"plan": {"source": source}}), "", "0")
+    change = make_change("S1")
+    assert [node.owners for node in change.gained] == [("entel",)]
+    plan = seal(created=samples.NOW, network="t", network_digest="d", selector="S1", changes=[change])
+    return playbook_constraints(loaded, registry(), {}, NET, plan, ["S1"], {"S1": samples.ledger(NET)})
+
+
+def test_a_tenant_that_the_plan_brings_is_asked_for_what_comes_after_it_and_not_before() -> None:
+    look, entel = step("read-state"), ("entel", ActionClass.INTERRUPT)
+    for steps, brought in (
+        ((APPLY, LOCK), True),
+        ((APPLY, look, LOCK), True),
+        ((UNLOCK, APPLY, LOCK), True),
+        ((LOCK, APPLY), False),
+        ((APPLY, look), False),
+    ):
+        found = planned(*steps)
+        asks = {(one.side, one.action) for one in found.requirements}
+        assert (entel in asks) is brought, [one["action"] for one in steps]
+        assert (("alfa", ActionClass.INTERRUPT) in asks) is (LOCK in steps)
+        assert "entel" in found.tenants, "it gets a notice of what the plan does"
+
+
+def test_an_act_is_after_the_plan_whatever_stands_between() -> None:
+    content = {"name": "own", "description": "Of a test.", "targets": "S1", "plan": {}}
+    steps = [LOCK, APPLY, UNLOCK, step("read-state"), step("restart-station")]
+    acts = asking_acts(Playbook.model_validate(content | {"steps": steps}), registry(), {})
+    assert [(act.action.name, act.planned) for act in acts] == [
+        ("lock-cell", False),
+        ("unlock-cell", True),
+        ("restart-station", True),
+    ]
+
+
+@pytest.mark.parametrize(("source", "waits"), [("network", True), ("applied", False), ("endpoint", False)])
+def test_what_only_brings_back_what_was_applied_waits_for_no_window(source: str, waits: bool) -> None:
+    agreements = [one.model_dump(mode="json") for one in NET.agreements]
+    agreements[0]["windows"] = [{"start": "23:00", "end": "03:00"}]
+    net = samples.network(("alfa", "beta"), agreements=agreements)
+    more = {"endpoint": "x"} if source == "endpoint" else {}
+    content = {"name": "own", "description": "Of a test.", "targets": "S1", "steps": [APPLY, LOCK]}
+    loaded = Loaded(Playbook.model_validate(content | {"plan": {"source": source, **more}}), "", "0")
+    (group,) = constraints_of(loaded, {}, net).groups
+    assert bool(group.calendars) is waits
+
+
+def test_a_rules_run_asks_the_host_for_a_tenant_that_only_gets_notice() -> None:
+    agreements = [one.model_dump(mode="json") for one in NET.agreements]
+    agreements[0]["consents"] = {"interrupt": "notice"}
+    net = samples.network(("alfa", "beta"), agreements=agreements)
+    loaded = own([LOCK])
+    plan = seal(created=samples.NOW, network="test", network_digest=network_digest(net), selector="S1", changes=())
+    for automatic in (False, True):
+        found = playbook_constraints(
+            loaded, registry(), {}, net, plan, ["S1"], {"S1": samples.ledger(net)}, automatic=automatic
+        )
+        assert (("host", "alfa") in {(one.side, one.stands_for) for one in found.requirements}) is automatic
 
 
 #: Who gets service of each cell, by the agreements.

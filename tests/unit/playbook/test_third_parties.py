@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import EntryPoint
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 
@@ -103,6 +103,12 @@ def test_an_output_is_bounded_by_an_input_that_there_is() -> None:
         return Greeted(whom=(given.whom,))
 
     assert (greet_all.bounds, greet.bounds) == ({"whom": "whom"}, {})
+    for given in ({"whom": "ana"}, {"whom": ["ana", "eva"]}, {"whom": "all"}):
+        greet_all.check_bounds(given, {"whom": ["ana"]})
+    others: tuple[Any, ...] = ("eva", [], None)
+    for other in others:
+        with pytest.raises(InputError, match="the action names ana as whom, which its input whom does not"):
+            greet_all.check_bounds({"whom": other}, {"whom": ["ana"]})
     with pytest.raises(TypeError, match="outputs are within whom, and there is no such input"):
 
         @action("greet-nobody", DeviceAccess.NONE)

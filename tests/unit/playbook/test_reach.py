@@ -1,0 +1,120 @@
+"""How far a run reaches, and what refuses it: limits on both sides, several tenants, few and many reasons. Pure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from controller.models.errors import InputError
+from controller.models.plan import Change
+from controller.models.run import Hold
+from controller.plan import seal
+from controller.playbook.engine.plan_section import AGAIN, expected_stations, in_parameters, removals
+from controller.playbook.engine.reach import Reach, beyond_tenant, holds_on, reach, refusals
+from controller.playbook.language.parameters import Parameter, ParameterType
+from controller.playbook.language.playbook import PlanSection, ReachLimits
+from tests.support.records import make_change
+from tests.unit.plan import samples
+
+NET = samples.network(("alfa", "beta"))
+LEDGER = {"S1": samples.ledger(NET)}
+
+
+def change(station: str, touched: tuple[str, ...] = (), interrupted: tuple[str, ...] = ()) -> Change:
+    return make_change(station).model_copy(update={"touched": touched, "interrupted": interrupted})
+
+
+def test_a_run_without_a_plan_reaches_the_tenants_of_the_ledger_and_one_with_it_those_of_the_plan() -> None:
+    without = reach(NET, ["S1"], None, LEDGER)
+    assert (without.stations, without.cells, without.tenants) == (1, 2, ("alfa", "beta"))
+    changes = [change("S1", ("beta",), ("alfa",))]
+    made = seal(created=samples.NOW, network="t", network_digest="d", selector="*", changes=changes)
+    assert reach(NET, ["S1"], made, LEDGER).tenants == ("alfa", "beta"), "whom it touches and whom it interrupts"
+    only = seal(created=samples.NOW, network="t", network_digest="d", selector="*", changes=[change("S1", ("beta",))])
+    assert reach(NET, ["S1"], only, LEDGER).tenants == ("beta",)
+
+
+@pytest.mark.parametrize("what", ["stations", "cells", "tenants", "people"])
+def test_a_limit_refuses_what_is_beyond_it_and_not_what_is_at_it(what: str) -> None:
+    reached = Reach(stations=3, cells=3, tenants=("a", "b", "c"), people=3)
+    assert refusals(ReachLimits.model_validate({f"max_{what}": 3}), reached) == []
+    assert refusals(ReachLimits(), reached) == []
+    (said,) = refusals(ReachLimits.model_validate({f"max_{what}": 2}), reached)
+    assert said == f"it reaches 3 {what}, and guards.max_{what} is 2"
+
+
+def test_a_plan_of_one_tenant_may_touch_that_one_only() -> None:
+    def plan(*changes: Change) -> list[str]:
+        made = seal(created=samples.NOW, network="t", network_digest="d", selector="*", changes=changes)
+        return beyond_tenant(made, "alfa")
+
+    assert plan(change("S1", ("alfa",)), change("S2", ("alfa",), ("beta",))) == []
+    said = plan(change("S1", ("alfa", "beta")), change("S2", ("alfa",)), change("S3", ("gamma",)))
+    assert said == [
+        "S1: the plan touches nodes of beta, and not only of alfa",
+        "S3: the plan touches nodes of gamma, and not only of alfa",
+        "first apply what the network files change for beta, gamma, or load them without it",
+    ]
+
+
+@pytest.mark.parametrize(("others", "more"), [(1, 0), (5, 0), (6, 1), (9, 4)])
+def test_five_reasons_are_named_and_the_others_counted(others: int, more: int) -> None:
+    changes = [change(f"S{number}", (f"tenant-{number}",)) for number in range(others)]
+    made = seal(created=samples.NOW, network="t", network_digest="d", selector="*", changes=changes)
+    *found, way_out = beyond_tenant(made, "alfa")
+    assert way_out.startswith("first apply")
+    assert len(found) == min(others, 5) + bool(more)
+    assert (found[-1] == f"and {more} more reasons") is bool(more)
+
+
+def test_a_hold_on_a_station_is_a_reason_and_one_elsewhere_is_none() -> None:
+    hold = Hold(id="h-1", target="S1", by="ana", reason="rigger", created=samples.NOW)
+    (said,) = holds_on(NET, ["S1"], [hold])
+    assert said.startswith("S1: hold on S1 by ana")
+    assert holds_on(NET, ["S1"], []) == holds_on(NET, ["S1"], [hold.model_copy(update={"target": "S9"})]) == []
+
+
+# ------------------------------------------------------------------- the section plan
+
+
+def section(**more: str) -> PlanSection:
+    return PlanSection.model_validate(more)
+
+
+def numbers(*names: str, kind: ParameterType = ParameterType.INT) -> dict[str, Parameter]:
+    return {name: Parameter(type=kind, description="x") for name in names}
+
+
+def test_a_refusal_says_which_parameters_would_allow_it_where_there_is_one() -> None:
+    said = "name bitel=102; expect 3 devices"
+    both = section(remove="{{ owner }}={{ nodes }}", expect_stations="{{ stations }}")
+    known = numbers("nodes", "stations", "owner")
+    text = known | numbers("owner", kind=ParameterType.STRING)
+    assert in_parameters(both, text, said) == " (nodes=102 stations=3)"
+    assert in_parameters(both, known, said) == " (stations=3)", "which of two numbers would it be?"
+    assert in_parameters(both, text, "name bitel=102; name entel=3") == "", "nor of two owners"
+    assert in_parameters(section(remove="bitel=1"), text, said) == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "found"), [(3, 3), ("12", 12), (None, None), (True, InputError), ("x", InputError), (1.5, InputError)]
+)
+def test_an_expected_number_is_a_number(given: object, found: object) -> None:
+    asked = section(expect_stations="{{ n }}")
+    if found is InputError:
+        with pytest.raises(InputError, match="is not a number of devices"):
+            expected_stations(asked, {"n": given})  # type: ignore[dict-item]
+    else:
+        assert expected_stations(asked, {"n": given}) == found  # type: ignore[dict-item]
+    assert expected_stations(section(), {}) is None
+
+
+def test_nodes_to_remove_name_owner_and_number() -> None:
+    assert removals("bitel=102 host=3") == {"bitel": 102, "host": 3}
+    assert removals("") == {}
+    assert removals("bitel=?") == {"bitel": -1}, "it asks for the number, and is refused with it"
+    for wrong in ("bitel", "=3", "bitel=", "bitel=-1", "bitel=x", "bitel=1=2"):
+        with pytest.raises(InputError, match="does not name owner and number of nodes, as in bitel=102"):
+            removals(wrong)
+    assert timedelta(days=1) == AGAIN, "as the docs and the playbook repair-drift say"
