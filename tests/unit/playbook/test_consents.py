@@ -24,6 +24,7 @@ from controller.playbook.engine.consents import asking_acts, beyond, effect_of_a
 from controller.playbook.language.expressions import evaluate, holds
 from controller.playbook.language.library import Loaded, parse
 from controller.playbook.language.playbook import TARGET, Playbook, target_names
+from controller.playbook.language.registry import ServiceLoss
 from tests.strategies.expressions import KNOWN, OUTCOMES, conditions, lists
 from tests.support.records import make_change
 from tests.unit.plan import samples
@@ -368,6 +369,51 @@ def test_a_rules_run_asks_the_host_for_a_tenant_that_only_gets_notice() -> None:
             loaded, registry(), {}, net, plan, ["S1"], {"S1": samples.ledger(net)}, automatic=automatic
         )
         assert (("host", "alfa") in {(one.side, one.stands_for) for one in found.requirements}) is automatic
+
+
+@pytest.mark.parametrize(
+    ("does", "undo", "counts"),
+    [
+        (step("lock-cell", cells=["N1"]), step("lock-cell", cells=["N1"]), False),
+        (step("lock-cell", cells=["L1", "N1"]), step("lock-cell", cells=["N1"]), False),
+        (step("lock-cell", cells=["N1"]), step("lock-cell", cells=["L1", "N1"]), True),
+        (step("lock-cell", cells=["N1"]), step("lock-cell", cells=["L1"]), True),
+        (LOCK, step("lock-cell", cells=["N1"]), False),
+        (LOCK, step("restart-station"), False),
+        (step("lock-cell", cells=["N1"]), step("restart-station"), True),
+        (LOCK, UNLOCK, True),
+        (UNLOCK, UNLOCK, False),
+        (step("restart-station"), LOCK, True),  # the restart asks only whom it takes service from
+        (step("cycle-cell", cell="N1"), step("lock-cell", cells=["N1"]), True),
+        (step("reload-licence"), UNLOCK, False),
+        (step("remove-nodes", nodes=3), step("remove-nodes", nodes=3), False),
+    ],
+)
+def test_an_undo_counts_unless_it_takes_nothing_that_the_step_does_not_take(
+    does: dict[str, Any], undo: dict[str, Any], counts: bool
+) -> None:
+    back = {"undo": {name: undo[name] for name in ("action", "with")}}
+    acts = asking_acts(own([does | back]).playbook, registry(), {})
+    assert [act.action.name for act in acts] == [does["action"], *([undo["action"]] if counts else [])]
+
+
+@pytest.mark.parametrize(
+    ("serving", "idle", "cells"),
+    [
+        ({("N1", "alfa")}, set(), {"N1"}),
+        (set(), {("N1", "alfa")}, {"N1"}),
+        ({("L1", "beta")}, {("N1", "alfa")}, {"L1"}),
+        (set(), set(), set()),
+    ],
+)
+def test_an_outage_that_is_known_is_about_its_cells(
+    serving: set[tuple[str, str]], idle: set[tuple[str, str]], cells: set[str]
+) -> None:
+    action = registry().action("cycle-cell")
+    loss = ServiceLoss(frozenset(serving), frozenset(idle))
+    effect = effect_of_act(action, action.check_inputs({"cell": "N1"}), loss, NET, "S1", ())
+    assert effect.cells == cells
+    assert effect.interrupted == {tenant for _, tenant in serving}
 
 
 #: Who gets service of each cell, by the agreements.
