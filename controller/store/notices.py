@@ -49,7 +49,8 @@ from controller.store.run_constraints import (
     run_constraints,
     serving,
 )
-from controller.store.run_rows import jobs, runs
+from controller.store.run_rows import jobs, run_playbooks, runs
+from controller.store.steps import steps
 from controller.store.transaction import Tx
 
 _TERMINAL = tuple(state.value for state in RunState if state.terminal)
@@ -84,6 +85,13 @@ _PENDING = (
     .where(_waiting.c.place <= _AT_ONCE)
     .order_by(notices.c.number)
 )
+
+
+#: When a job began to work on its device; of a playbook's job only once a step acts there, since one that only looks
+#: may find that it has nothing to do.
+_BY_PLAYBOOK = exists().where(run_playbooks.c.run == jobs.c.run)
+_ACTED = exists().where(steps.c.job == jobs.c.id, or_(steps.c.change.is_not(None), steps.c.operations != ""))
+_BEGUN = case((or_(not_(_BY_PLAYBOOK), _ACTED), jobs.c.started)).label("begun")
 
 
 class SqlNotices(SqlRepository, Notices[Sync]):
@@ -190,10 +198,10 @@ def _write_about(tx: Tx, row: Row[Any], tenant: str, *, ended: bool) -> None:
     known = set(tx.execute(select(notices.c.kind).where(about)).scalars())
     work = [
         job
-        for job in tx.execute(select(jobs.c.station, jobs.c.outcome, jobs.c.started).where(jobs.c.run == row.run))
+        for job in tx.execute(select(jobs.c.station, jobs.c.outcome, _BEGUN).where(jobs.c.run == row.run))
         if job.station in set(mine)
     ]
-    begun = min((job.started for job in work if job.started is not None), default=None)
+    begun = min((job.begun for job in work if job.begun is not None), default=None)
     if NoticeKind.STARTED.value not in known and begun is not None:
         words = f"work has begun on {serving(mine)}{outage_words(constraints, tenant)}"
         notify(tx, row.run, tenant, NoticeKind.STARTED, mine, words, NoticeOutage.of(outage, begun))
@@ -210,7 +218,7 @@ def _write_about(tx: Tx, row: Row[Any], tenant: str, *, ended: bool) -> None:
 
 def _news() -> Select[Any]:
     """Runs and tenants without a notice although work began or ended on the tenant's stations."""
-    begun = func.max(case((jobs.c.started.is_not(None), 1), else_=0))
+    begun = func.max(case((_BEGUN.is_not(None), 1), else_=0))
     done = func.min(case((jobs.c.state == JobState.DONE.value, 1), else_=0))
     there = and_(run_tenants.c.run == jobs.c.run, run_tenants.c.station == jobs.c.station)
     query = select(run_constraints.c.run, run_constraints.c.content, run_tenants.c.tenant, done.label("done"))

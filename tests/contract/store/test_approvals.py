@@ -23,7 +23,7 @@ from controller.models.outage import FOR_GOOD, UNKNOWN_OUTAGE, UNTIL_UNLOCKED, O
 from controller.models.people import Permission, Person, Role
 from controller.models.run import JobState, JournalStep, Outcome, Run, RunState, Strategy
 from controller.models.sharing import ActionClass, Consent
-from controller.models.step import RunPlaybook
+from controller.models.step import RunPlaybook, StepRecord, StepState
 from controller.ports.clock import VirtualClock
 from controller.ports.store import ClearanceInput, Clearances, JobResult, NewJob, NewToken, Page, SignIn, Transition
 from controller.ports.webhook import FakeContacts, FakeWebhook
@@ -32,7 +32,7 @@ from controller.store import SqlStore
 from tests.support.callers import admit
 from tests.support.launch import prepared
 from tests.support.quick_stores import DirectStore
-from tests.support.records import make_entry, make_plan
+from tests.support.records import START, make_entry, make_plan
 
 EVA = Person(name="eva", role=Role.APPROVER)
 LEO = Person(name="leo", role=Role.TENANT_APPROVER, tenant="entel")
@@ -573,6 +573,39 @@ async def test_a_notice_has_the_outage_in_fields(
     else:
         assert ended.outage is not None
         assert (ended.outage.begins, ended.outage.ends) == (begun, None if over is None else clock.now())
+
+
+@pytest.mark.parametrize("acts", [False, True])
+def test_work_of_a_playbook_begins_when_a_step_acts(store: SqlStore, *, acts: bool) -> None:
+    """A list of cells that turns out to be empty touches none: nobody is told that work began."""
+    used = RunPlaybook(name="own", digest="d", text="x", parameters={})
+    plan = make_plan(["A"], "own")
+    store.plans.save(plan, "ana")
+    bound = constraints("A", outage=UNTIL_UNLOCKED)
+    run = store.runs.create(
+        prepared(plan, "own", Strategy(), [NewJob(0, "A")], actor="ana", constraints=bound, playbook=used)
+    )
+    store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+    (claim,) = store.claims.take(store.processes.register("w"), 10)
+    look = StepRecord(
+        job=claim.job.id, position=0, name="look", action="read-state", state=StepState.DONE, started=START
+    )
+    store.steps.write(look, claim)
+
+    def told() -> list[NoticeKind]:
+        store.notices.write()
+        return [one.kind for one in reversed(store.notices.page(Page(), "entel")[1])]
+
+    planned = [NoticeKind.PLANNED]
+    assert told() == planned
+    if acts:
+        store.steps.write(look.model_copy(update={"position": 1, "change": claim.change}), claim)
+        planned.append(NoticeKind.STARTED)
+    assert told() == planned
+    store.claims.finish(claim, JobResult(Outcome.SUCCEEDED if acts else Outcome.UNCHANGED))
+    assert told() == [*planned, NoticeKind.ENDED]
+    ended = store.notices.page(Page(), "entel")[1][0]
+    assert (ended.outage is not None) is acts
 
 
 async def test_who_got_nothing_done_is_told_of_no_outage(store: SqlStore) -> None:
