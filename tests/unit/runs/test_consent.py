@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from controller.models.approval import Contract, Requirement, RunConstraints, Vote, VoteChoice
 from controller.models.errors import InputError
 from controller.models.network import HOST, Network
-from controller.models.outage import NO_OUTAGE, Outage
+from controller.models.outage import NO_OUTAGE, UNTIL_UNLOCKED, Outage
 from controller.models.people import Person, Role
 from controller.models.plan import Change, Edit, Op, Phase, PhaseKind, WaitFor
 from controller.models.sharing import ActionClass, Consent
@@ -494,3 +494,13 @@ def test_two_effects_on_a_station_are_those_of_both_and_about_all_of_it_where_on
     assert together(one, two) == together(two, one) == both
     assert together(one, replace(two, cells=frozenset())).cells == frozenset()
     assert together(replace(one, cells=frozenset()), two).cells == frozenset()
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_each_tenant_is_told_its_worst_outage_whatever_the_order_of_devices(*, backwards: bool) -> None:
+    lasts = [("alfa", UNTIL_UNLOCKED), ("alfa", Outage.timed(8)), ("beta", Outage.timed(3)), ("beta", Outage.timed(9))]
+    effects = [effect_on("S1", {tenant}, ActionClass.INTERRUPT, outage=outage) for tenant, outage in lasts]
+    made = run_constraints(TWO, effects[::-1] if backwards else effects, RunOccasion("s", samples.NOW))
+    worst = {"alfa": UNTIL_UNLOCKED, "beta": Outage.timed(9)}
+    assert made.outages == worst
+    assert {one.side: one.outage for one in made.requirements} == worst
