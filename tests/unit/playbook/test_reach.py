@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from controller.models.errors import InputError
 from controller.models.plan import Change
-from controller.models.run import Hold
+from controller.models.run import Hold, LedgerBefore, Outcome
 from controller.plan import seal
-from controller.playbook.engine.plan_section import AGAIN, expected_stations, in_parameters, removals
+from controller.playbook.engine.plan_section import (
+    AGAIN,
+    drifted_again,
+    expected_stations,
+    in_parameters,
+    removals,
+)
 from controller.playbook.engine.reach import Reach, beyond_tenant, holds_on, reach, refusals
 from controller.playbook.language.parameters import Parameter, ParameterType
 from controller.playbook.language.playbook import PlanSection, ReachLimits
+from controller.ports.store import EndedJob
 from tests.support.records import make_change
 from tests.unit.plan import samples
 
@@ -118,3 +127,46 @@ def test_nodes_to_remove_name_owner_and_number() -> None:
         with pytest.raises(InputError, match="does not name owner and number of nodes, as in bitel=102"):
             removals(wrong)
     assert timedelta(days=1) == AGAIN, "as the docs and the playbook repair-drift say"
+
+
+@pytest.mark.parametrize(
+    ("ended", "values", "said"),
+    [
+        ({"procedure": "repair-drift"}, {"again": False}, True),
+        ({"procedure": "repair-drift"}, {"again": None}, True),
+        ({"procedure": "repair-drift"}, {"again": True}, False),
+        ({"procedure": "restore-config"}, {"again": False}, False),
+        ({"procedure": "repair-drift", "station": "S2"}, {"again": False}, False),
+    ],
+)
+async def test_a_node_that_drifts_again_is_repaired_only_where_that_is_asked_for(
+    ended: dict[str, str], values: dict[str, bool | None], said: bool
+) -> None:
+    done = EndedJob(
+        run="r-1",
+        procedure=ended["procedure"],
+        cause="person",
+        job="j",
+        station="S1",
+        finished=samples.NOW,
+        outcome=Outcome.SUCCEEDED,
+        changes=(make_change(ended.get("station", "S1")),),
+        before=LedgerBefore(),
+    )
+    asked: list[tuple[list[str], timedelta]] = []
+
+    async def ended_jobs(stations: list[str], since: datetime) -> list[EndedJob]:
+        asked.append((stations, samples.NOW - since))
+        return [done]
+
+    clock = SimpleNamespace(now=lambda: samples.NOW)
+    services: Any = SimpleNamespace(clock=clock, store=SimpleNamespace(ledger=SimpleNamespace(ended_jobs=ended_jobs)))
+    plan = seal(created=samples.NOW, network="t", network_digest="d", selector="*", changes=[make_change("S1")])
+    repairs = section(source="applied", again="{{ again }}")
+    found = await drifted_again(services, repairs, values, "repair-drift", plan)
+    assert len(found) == said
+    assert all(one.startswith("S1: ") and "drifted again since run r-1" in one for one in found)
+    assert asked == ([] if values["again"] else [(["S1"], timedelta(days=1))])
+    assert await drifted_again(services, section(), values, "repair-drift", plan) == [], (
+        "a plan of files repairs nothing"
+    )

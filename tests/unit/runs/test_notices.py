@@ -92,6 +92,14 @@ def link(bench: NoticesBench, station: str, severity: PerceivedSeverity = MAJOR)
     return bench.report(severity, station, object=LINK, probable_cause=CORE_LINK_DOWN, tenant="andes")
 
 
+async def test_a_message_does_not_say_when_it_was_sent(bench: NoticesBench) -> None:
+    """It would differ from one attempt to the next under the same key."""
+    bench.report(CRITICAL)
+    await bench.seconds(bench.sender(), seconds=HOLD_OFF.total_seconds() + 10)
+    assert bench.contacts.sent
+    assert all("sent" not in content["notice"] for _, content, _ in bench.contacts.sent)
+
+
 async def test_a_tenant_whose_mme_is_lost_everywhere_is_told_once_within_a_minute_and_nobody_else_is(
     bench: NoticesBench,
 ) -> None:
