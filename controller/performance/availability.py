@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import chain
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from controller.intent.observation import Proof, Unobserved
 from controller.intent.outages import AgreedService, CellSeconds, Outages, Parts
-from controller.intent.times import Times, both, seconds, without
+from controller.intent.times import Times, both, seconds, union, without
 from controller.models.network import Agreement
+from controller.models.sharing import Bearer
 from controller.models.statement import Column, Sheet, Value
 from controller.performance.statements import local
 
@@ -334,11 +334,12 @@ def _incidents(
 ) -> Iterator[tuple[tuple[Value, ...], set[_Promise]]]:
     """Rows of incidents, oldest first, each with the promises whose time to restore it exceeded."""
     own = []
+    moments = {each.promise: _late_moments(outages, each, month.begin) for each in found}
     for name, one in outages.by_incident().items():
         minutes = next((each for each in one.minutes(month.begin) if each.tenant == tenant), None)
         if minutes is not None:
             shown = incidents.get(name)
-            late = {each.promise for each in found if _is_late(one, each, month.begin)}
+            late = {each.promise for each in found if _is_late(one, each, month.begin, moments[each.promise])}
             opened = shown.opened if shown else month.begin
             row: tuple[Value, ...] = (
                 name,
@@ -354,21 +355,58 @@ def _incidents(
         yield row, late
 
 
-def _is_late(of_incident: Outages, promised: Attainment, month: datetime) -> bool:
+def _is_late(
+    of_incident: Outages, promised: Attainment, month: datetime, moments: Mapping[str, Sequence[datetime]]
+) -> bool:
     """Whether an incident took service away from a cell for longer than an agreement allows.
 
-    It counts under the promise in whose time that became too long; in a later month, from its begin on.
+    That is so if it did by itself, or if it is one of several with too little service in between, and stood when they
+    together became too long (``moments``, by cell).
     """
-    limit = timedelta(hours=promised.agreement.sla.restore_hours)
-    before = promised.begin - limit - (_MOMENT if promised.begin > month else timedelta())
-    gone = of_incident.without_service(promised.agreement, before, promised.until)
-    lost = (parts.lost for parts in gone.values())
-    return any(
-        until - since > limit
-        and promised.begin <= max(since + limit, month) < promised.until
-        and until > promised.begin
-        for since, until in chain.from_iterable(lost)
+    owed = _owed_times(of_incident, promised, month)
+    together = any(
+        since <= at < until for cell, times in owed.items() for since, until in times for at in moments.get(cell, ())
     )
+    return together or any(_late_moments(of_incident, promised, month).values())
+
+
+def _late_moments(outages: Outages, promised: Attainment, month: datetime) -> dict[str, list[datetime]]:
+    """When outages of cells had lasted for longer than an agreement allows, by cell; in a later month, from its begin.
+
+    It counts under the promise in whose time that was. Service that lasts for less than the agreement says ends no
+    outage; if the time is up in such service, the moment is when that ends.
+    """
+    sla = promised.agreement.sla
+    limit, least = timedelta(hours=sla.restore_hours), timedelta(minutes=sla.restored_minutes)
+    found: dict[str, list[datetime]] = {}
+    for cell, times in _owed_times(outages, promised, month).items():
+        for since, until in _together(times, least):
+            at = max(since + limit, month)
+            at = next((max(begin, at) for begin, end in times if end > at), at)
+            if until - since > limit and promised.begin <= at < promised.until and until > promised.begin:
+                found.setdefault(cell, []).append(at)
+    return found
+
+
+def _owed_times(outages: Outages, promised: Attainment, month: datetime) -> dict[str, Times]:
+    """When cells of an agreement were without service that the host owes or bears, from as early as may count."""
+    sla = promised.agreement.sla
+    limit = timedelta(hours=sla.restore_hours)
+    before = promised.begin - limit - (_MOMENT if promised.begin > month else timedelta())
+    gone = outages.without_service(promised.agreement, before, promised.until)
+    bears = sla.unseen_borne_by is Bearer.HOST
+    return {cell: union([*parts.lost, *(parts.unseen if bears else ())]) for cell, parts in gone.items()}
+
+
+def _together(times: Times, least: timedelta) -> Iterator[tuple[datetime, datetime]]:
+    """Outages, with those between which there was service for less than the least time as one."""
+    found: list[tuple[datetime, datetime]] = []
+    for since, until in times:
+        if found and since - found[-1][1] < least:
+            found[-1] = found[-1][0], until
+        else:
+            found.append((since, until))
+    yield from found
 
 
 _CHANGES = tuple(Column(name=name) for name in ("run", "procedure", "station", "started", "finished", "outcome"))
