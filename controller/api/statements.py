@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import chain
 
 from controller.access.disclosure import TenantIncident, tenant_kpis
 from controller.access.sight import sight
-from controller.intent.outages import Era, month_of
+from controller.intent.counted import CountedPeriod
+from controller.intent.outages import Era, Outages, month_of
+from controller.intent.times import union
 from controller.models.alarm import Alarm
 from controller.models.definitions import DefinitionKind
 from controller.models.errors import InputError, NotFoundError
-from controller.models.measurement import DAY, HOUR, MONTH, Measured
+from controller.models.measurement import DAY, HOUR, MONTH, QUARTER, Measured
 from controller.models.network import Network, Tenant
 from controller.models.sharing import Charge
 from controller.models.statement import Sheet, Statement, StatementKind
 from controller.performance import availability, capacity, quality, settlement, volume
-from controller.performance.availability import DisclosedIncident, Month, Work, attained
+from controller.performance.availability import COUNTED, DisclosedIncident, Month, Work, attained, counted_period
 from controller.performance.capacity import Load
 from controller.performance.kpis import Level, counters_of, kpis_of
 from controller.performance.quality import quality_sheets
@@ -114,8 +117,29 @@ def _sla(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> _Made:
         for procedure, job in store.tenants.work(tenant, month.begin, month.end)
         if job.started is not None
     ]
+    outages = _with_counters(store, outages, tenant, month, eras)
     found = attained(outages, tenant, month)
     return tuple(availability.RULES), availability.sla_sheets(outages, found, tenant, month, disclosed, done)
+
+
+def _with_counters(store: Store, outages: Outages, tenant: str, month: Month, eras: Sequence[Era]) -> Outages:
+    """Outages, with what the tenant's cells counted in times that no check read."""
+    who, found = everything_of(parts_of(eras, tenant)), dict[tuple[str, str], list[CountedPeriod]]()
+    cells: dict[str, list[str]] = {}
+    unread = outages.unread(tenant, month.begin, min(month.now, month.end))
+    for name in unread:
+        cells.setdefault(name.partition("/")[0], []).append(name)
+    performance = eras[-1].network.header.performance if eras else None
+    level = QUARTER if performance is None else performance.granularity_minutes * 60
+    for station, names in cells.items():
+        for begin, end in union(chain.from_iterable(unread[name] for name in names)):
+            since = begin - timedelta(seconds=level)
+            for one in store.measurements.read(since, end, level, [station], COUNTED, who):
+                for name in names if one.covered == one.seconds and not one.suspect else ():
+                    counters = one.cells.get(name.partition("/")[2], {})
+                    if (period := counted_period(one, counters, who)) is not None:
+                        found.setdefault((name, tenant), []).append(period)
+    return outages.with_counters({key: sorted(set(periods)) for key, periods in found.items()})
 
 
 def _disclosed(one: TenantIncident, cells: Collection[str]) -> DisclosedIncident:
@@ -185,6 +209,7 @@ def _settlement(store: Store, tenant: str, month: Month, eras: Sequence[Era]) ->
     outages = store.incidents.outages(month.begin, month.end)
     if outages is None:
         raise NotFoundError("no network is loaded yet: minka network load")
+    outages = _with_counters(store, outages, tenant, month, eras)
     agreed = outages.agreed(tenant, max(month.begin, outages.loaded), month.end)
     spans = settlement.charge_spans(agreed, attained(outages, tenant, month))
     services = {

@@ -31,6 +31,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from controller.intent.central_units import carried_by
+from controller.intent.counted import CountedPeriod, settled
 from controller.intent.impact import Sharing, core_node_in, link_in
 from controller.intent.observation import Observation, Proof, Unobserved
 from controller.intent.times import Times, both, meet, seconds, union, without
@@ -266,8 +267,11 @@ class AgreedService:
         return sum(owed, sum(seconds(parts.lost) for parts in self.parts.values()))
 
 
-#: Times without service by cell and tenant; and by what they are known where no check read that.
-_Counted = tuple[dict[tuple[str, str], Parts], dict[tuple[str, str], dict[Proof, Times]]]
+#: Times without service by cell and tenant; by what they are known where no check read that; and times that are known
+#: to be served in the same way.
+_Counted = tuple[dict[tuple[str, str], Parts], dict[tuple[str, str], dict[Proof, Times]], dict[tuple[str, str], Times]]
+#: Reasons of which nothing of the station was collected either.
+_UNCOLLECTED = frozenset((Unobserved.NO_NETWORK, Unobserved.NOT_ADOPTED))
 #: Causes of roots of core links that announced work of their tenant may explain; any other is a fault of the host.
 _MAY_BE_OWN = LINK_CAUSES | {"", CORE_NODE_DOWN, REMOTE_END_DOWN}
 
@@ -282,6 +286,7 @@ class Outages:
         excused: Times that nobody owes.
         locks: Times in which cells (``station/cell``) were locked.
         observation: What was looked at; None if nobody asks.
+        counters: What cells counted in times that no check read, by cell and tenant.
         now: The current network, if the last era is a past one.
     """
 
@@ -294,8 +299,10 @@ class Outages:
         locks: Mapping[str, Times] = MappingProxyType({}),
         now: Network | None = None,
         observation: Observation | None = None,
+        counters: Mapping[tuple[str, str], Sequence[CountedPeriod]] = MappingProxyType({}),
     ) -> None:
         self._observation = observation
+        self._counters = counters
         self._now = eras[-1].network if now is None else now
         self._spells = spells
         self._eras = eras
@@ -303,6 +310,25 @@ class Outages:
         self._excused = excused
         self._locks = locks
         self._known: dict[tuple[datetime, datetime, frozenset[str]], _Counted] = {}
+
+    def with_counters(self, counters: Mapping[tuple[str, str], Sequence[CountedPeriod]]) -> Outages:
+        """The same, with what cells counted in times that no check read (``unread``)."""
+        known = self._excused, self._locks, self._now, self._observation
+        return Outages(self._spells, self._eras, self._links, *known, counters)
+
+    def unread(self, tenant: str, begin: datetime, end: datetime) -> dict[str, Times]:
+        """Times of a tenant's cells that no check read, by cell; without stations of which nobody collects anything."""
+        found: dict[str, Times] = {}
+        for span in self.agreed(tenant, begin, end):
+            owed = self.agreed_service(span.agreement, span.begin, span.until, span.until)
+            for cell in owed.seconds:
+                reasons = owed.unobserved.get(cell, {})
+                gaps = (times for reason, times in reasons.items() if reason not in _UNCOLLECTED)
+                proofs = (times for proof, times in owed.proofs.get(cell, {}).items() if proof is not Proof.READING)
+                unseen = owed.parts.get(cell, _NOTHING).unseen
+                if times := union([*found.get(cell, ()), *unseen, *chain.from_iterable((*gaps, *proofs))]):
+                    found[cell] = times
+        return found
 
     def minutes(self, begin: datetime | None = None) -> tuple[TenantMinutes, ...]:
         """Minutes of each tenant that lost some, or whose state is unknown, by tenant; all, or from a time on."""
@@ -338,6 +364,10 @@ class Outages:
         """Service under an agreement (by its id and tenant) between two times, and the part lost until now."""
         owed = self._lost_service(agreement, begin, end)
         for era, one, since, until in self._held(agreement, begin, end):
+            for (cell, tenant), times in self._counted(era, one.sla.left_out)[2].items():
+                if tenant == one.tenant and cell in era.sharing.reached_by(one):
+                    owed.served[cell] = union([*owed.served.get(cell, ()), *both(times, ((since, min(until, now)),))])
+        for era, one, since, until in self._held(agreement, begin, end):
             cells = era.sharing.reached_by(one)
             owed.allowed += len(cells) * (until - since).total_seconds() * (100 - one.sla.availability_percent) / 100
             so_far = (min(until, now) - since).total_seconds()
@@ -366,6 +396,7 @@ class Outages:
                         *chain.from_iterable(owed.parts.get(cell, ())),
                         *owed.locked.get(cell, ()),
                         *owed.in_window.get(cell, ()),
+                        *owed.served.get(cell, ()),
                     ]
                 )
                 by_reason = owed.unobserved.setdefault(cell, {})
@@ -392,7 +423,8 @@ class Outages:
         found: dict[str, dict[Proof, Times]] = {}
         for era, one, since, until in self._held(agreement, begin, end):
             cells, span = set(era.sharing.reached_by(one)), ((since, until),)
-            for (cell, tenant), proofs in self._counted(era, one.sla.left_out)[1].items():
+            _, proofs_then, _ = self._counted(era, one.sla.left_out)
+            for (cell, tenant), proofs in proofs_then.items():
                 if tenant == one.tenant and cell in cells:
                     known = found.setdefault(cell, {})
                     for proof, times in proofs.items():
@@ -489,7 +521,7 @@ class Outages:
         for spell in self._spells:
             spells[spell.incident].append(spell)
         return {
-            name: Outages(own, self._eras, self._links, self._excused, now=self._now)
+            name: Outages(own, self._eras, self._links, self._excused, now=self._now, counters=self._counters)
             for name, own in spells.items()
             if name
         }
@@ -526,8 +558,43 @@ class Outages:
                 gone[cell, group.tenant].add(lost)
         parts = {at: self._parted(at, one) for at, one in gone.items()}
         proofs = {at: {proof: union(times) for proof, times in one.proofs.items()} for at, one in gone.items()}
-        found = self._known[key] = parts, proofs
+        served = self._settle(era, parts, proofs)
+        found = self._known[key] = parts, proofs, served
         return found
+
+    def _settle(
+        self, era: Era, parts: dict[tuple[str, str], Parts], proofs: dict[tuple[str, str], dict[Proof, Times]]
+    ) -> dict[tuple[str, str], Times]:
+        """Divide what no check read by what cells counted then; returns the times that were served."""
+        served: dict[tuple[str, str], Times] = {}
+        span = ((era.begin, era.until),)
+        for key, periods in self._counters.items():
+            before, known = parts.get(key, _NOTHING), proofs.get(key, {})
+            indirect = union(chain.from_iterable(known.values()))
+            away = self._gaps_at(key[0], era) if era.sharing.tenants_at([key[0]]).get(key[1]) else ()
+            excused = union([*before.planned, *before.own_work, *before.own_core, *before.outside])
+            unread = without(union([*before.unseen, *both(before.lost, indirect), *away]), excused)
+            read = without(before.lost, unread)
+            within = (one for one in periods if both(((one.begin, one.until),), span))
+            found = settled(both(unread, span), read, within)
+            gone = without(found.lost, union(self._excused.planned.get(key, ())))
+            both_ways = union([*found.lost, *found.served])
+            if not both_ways:
+                continue
+            parts[key] = before._replace(
+                lost=union([*without(before.lost, both_ways), *gone]),
+                planned=union([*before.planned, *without(found.lost, gone)]),
+                unseen=without(before.unseen, both_ways),
+            )
+            proofs[key] = {proof: without(times, both_ways) for proof, times in known.items()}
+            proofs[key][Proof.COUNTERS] = found.lost
+            served[key] = found.served
+        return served
+
+    def _gaps_at(self, cell: str, era: Era) -> Times:
+        if self._observation is None:
+            return ()
+        return union(chain.from_iterable(self._observation.gaps(cell.partition("/")[0], era.begin, era.until).values()))
 
     def _parted(self, key: tuple[str, str], gone: _ServiceLoss) -> Parts:
         all_of_it, own_work = union(gone.owed), union(gone.own_work)

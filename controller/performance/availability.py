@@ -7,12 +7,15 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from controller.intent.counted import CountedPeriod
 from controller.intent.observation import Proof, Unobserved
 from controller.intent.outages import AgreedService, CellSeconds, Outages, Parts
 from controller.intent.times import Times, both, seconds, union, without
+from controller.models.measurement import Measured, Values, parts
 from controller.models.network import Agreement
 from controller.models.sharing import Bearer
 from controller.models.statement import Column, Sheet, Value
+from controller.performance.kpis import Subscribers
 from controller.performance.statements import local
 
 RULES = (
@@ -24,6 +27,9 @@ RULES = (
     "Unseen are seconds in which nobody could reach the station: they are neither lost nor proved to be served. "
     "Unobserved are seconds in which nobody looked: the station was not adopted yet, Minka did not run, there was no "
     "network, or two checks were more than 10 minutes apart.\n"
+    "Where no check read a station, its counters, its own list of alarms, the far end of core links or a known cut "
+    "above all of its paths may prove service or its loss, in this order; each time names its proof. The agreement "
+    "says who bears unseen time: if it is the host, it counts as lost.\n"
     "Availability is 100 % less what was lost or locked of all seconds in which cells were shared under the agreement. "
     "At worst it would be that if all that was unseen or unobserved had been lost. A "
     "promise is kept if availability is as promised and nothing was restored late; it is unproved if a larger part of "
@@ -114,6 +120,21 @@ class Attainment(NamedTuple):
     def availability(self) -> float:
         """Availability in percent; 100 if nothing was shared."""
         return available(self.seconds, self.owed.lost)
+
+
+_OFF = "RRU.CellUnavailableTime.fault"
+_VOLUMES = ("DRB.PdcpSduVolumeDL", "DRB.PdcpSduVolumeUL")
+#: Counters that say whether a cell served.
+COUNTED = (_OFF, *_VOLUMES)
+
+
+def counted_period(measured: Measured, counters: Mapping[str, Values], who: Subscribers) -> CountedPeriod | None:
+    """What a cell counted in a complete period, for a tenant; None if it does not count whether it was on air."""
+    off = parts(counters.get(_OFF, {}))
+    if not off:
+        return None
+    carried = any(value > 0 and who.has(one) for name in _VOLUMES for one, value in counters.get(name, {}).items())
+    return CountedPeriod(measured.begin, measured.begin + timedelta(seconds=measured.seconds), sum(off), carried)
 
 
 def available(shared: float, lost: float) -> float:
@@ -295,9 +316,9 @@ def _outages(found: Iterable[Attainment], zone: ZoneInfo) -> Sheet:
 
 def _times(owed: AgreedService) -> Iterator[tuple[str, str, str, Times]]:
     """Cells with what times count as, how that is known, and when they were."""
-    for cell, parts in owed.parts.items():
+    for cell, of_cell in owed.parts.items():
         proofs = owed.proofs.get(cell, {})
-        for name, times in zip(Parts._fields, parts, strict=True):
+        for name, times in zip(Parts._fields, of_cell, strict=True):
             yield from ((cell, name, known_by, some) for known_by, some in _known(name, times, proofs))
     for cell, served in owed.served.items():
         yield cell, "served", Proof.COUNTERS, served
@@ -395,7 +416,7 @@ def _owed_times(outages: Outages, promised: Attainment, month: datetime) -> dict
     before = promised.begin - limit - (_MOMENT if promised.begin > month else timedelta())
     gone = outages.without_service(promised.agreement, before, promised.until)
     bears = sla.unseen_borne_by is Bearer.HOST
-    return {cell: union([*parts.lost, *(parts.unseen if bears else ())]) for cell, parts in gone.items()}
+    return {cell: union([*one.lost, *(one.unseen if bears else ())]) for cell, one in gone.items()}
 
 
 def _together(times: Times, least: timedelta) -> Iterator[tuple[datetime, datetime]]:

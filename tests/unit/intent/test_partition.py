@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.intent.counted import CountedPeriod
 from controller.intent.observation import Observation, Proof, Unobserved
 from controller.intent.outages import AgreedService, ExcusedTimes, Outages, Spell
 from controller.intent.proofs import proved
 from controller.intent.times import Times, union
-from controller.models.alarm import AlarmSource
+from controller.models.alarm import AlarmSource, ObjectClass
+from controller.models.network import Network
 from controller.models.sharing import MaintenanceWindow
 from tests.unit.intent.test_outages import AT, era, link, network, off_air, spell, times
 
@@ -229,3 +231,41 @@ def test_reasons_have_the_order_in_which_they_exclude_each_other() -> None:
         "never-read",
         "checks-apart",
     ]
+
+
+def _cut(*counted: CountedPeriod, counters_of: str = "alfa") -> AgreedService:
+    """S1 hangs below a fibre that is cut from 20 to 50, and can't be reached from 10 to 60, like S2, which does not."""
+    content = network().model_dump(mode="json")
+    content["backhaul"] = [
+        {"id": "core", "kind": "fibre", "parent": None},
+        *({"id": one, "kind": "fibre", "parent": "core"} for one in ("north", "south")),
+    ]
+    for site, node in zip(content["sites"], ("north", "south"), strict=False):
+        site["backhaul"] = node
+    made = Network.model_validate(content)
+    assert ("S1" in made.devices_below["north"], "S2" in made.devices_below["north"]) == (True, False)
+    fibre = spell("backhaul-down", 20, 50, "north", station="", object_class=ObjectClass.BACKHAUL)
+    away = [spell("station-unreachable", 10, 60, station=station) for station in CELLS]
+    seen, end = _looked((0, WHOLE)), AT + WHOLE * MINUTE
+    outages = Outages(proved([fibre, *away], seen), [era(made, AT, end)], {}, ExcusedTimes(), observation=seen)
+    outages = outages.with_counters({("S1/L1", counters_of): counted}) if counted else outages
+    return outages.agreed_service(made.agreements[0], AT, end, end)
+
+
+def test_a_known_cut_above_all_paths_of_a_station_is_lost_service() -> None:
+    owed = _cut()
+    assert _minutes(owed.parts["S1/L1"].lost) == set(range(20, 50))
+    assert _minutes(owed.proofs["S1/L1"][Proof.CUT]) == set(range(20, 50))
+    assert _minutes(owed.parts["S1/L1"].unseen) == {*range(10, 20), *range(50, 60)}
+    assert (owed.lengths("S2/L1").lost, owed.lengths("S2/L1").unseen) == (0, 50 * 60), "another way"
+
+
+def test_counters_go_before_a_cut_that_was_inferred() -> None:
+    """Below the fibre nothing could be reached, but users were served from 30 to 45: only management was lost."""
+    served = CountedPeriod(AT + 30 * MINUTE, AT + 45 * MINUTE, 0.0, carried=True)
+    owed = _cut(served)
+    assert _minutes(owed.parts["S1/L1"].lost) == {*range(20, 30), *range(45, 50)}
+    assert _minutes(owed.served["S1/L1"]) == set(range(30, 45))
+    assert sum(owed.lengths("S1/L1")) == WHOLE * 60
+    assert owed.lengths("S1/N1").lost == 30 * 60, "another cell counts for itself"
+    assert _cut(served, counters_of="beta").lengths("S1/L1").lost == 30 * 60, "another tenant's"

@@ -1,0 +1,153 @@
+"""Counters that are collected later settle what no check read: against a count second by second, and in a statement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.api.statements import draft
+from controller.intent.counted import CountedPeriod, settled
+from controller.intent.times import Times, union
+from controller.models.alarm import AlarmReport, AlarmSource
+from controller.models.measurement import QUARTER, Measured, Subject
+from controller.models.network import PerformanceData, network_digest
+from controller.models.statement import StatementKind, Value
+from controller.ports.clock import VirtualClock
+from controller.store import SqlStore, open_store
+from tests.contract.store.test_roots import CLEARED, MAJOR, mains
+from tests.support.observed import observe
+from tests.unit.intent.test_outages import BEGIN, END, network
+from tests.unit.performance.test_volume import rows
+
+SECOND = timedelta(seconds=1)
+_points = st.lists(st.integers(0, 60), max_size=6)
+
+
+def _times(points: list[int]) -> Times:
+    ordered = sorted(points)
+    return union((BEGIN + a * SECOND, BEGIN + b * SECOND) for a, b in zip(ordered[::2], ordered[1::2], strict=False))
+
+
+def _seconds(times: Times) -> set[int]:
+    return {n for since, until in times for n in range((since - BEGIN) // SECOND, (until - BEGIN) // SECOND)}
+
+
+@given(_points, _points, st.lists(st.tuples(st.integers(0, 25), st.booleans()), min_size=3, max_size=3))
+def test_a_period_says_how_long_a_cell_was_off_air_and_whether_somebody_was_served(
+    unread: list[int], read_lost: list[int], counted: list[tuple[int, bool]]
+) -> None:
+    nobody = _seconds(_times(unread))
+    lost = _seconds(_times(read_lost)) - nobody
+    lost_times = union((BEGIN + n * SECOND, BEGIN + (n + 1) * SECOND) for n in lost)
+    edges = [0, 20, 40, 60]
+    periods = [
+        CountedPeriod(BEGIN + a * SECOND, BEGIN + b * SECOND, off, carried)
+        for (a, b), (off, carried) in zip(pairwise(edges), counted, strict=True)
+    ]
+    found = settled(_times(unread), lost_times, periods)
+    gone, served = _seconds(found.lost), _seconds(found.served)
+    assert not gone & served
+    assert gone | served <= nobody
+    for (a, b), (off, carried) in zip(pairwise(edges), counted, strict=True):
+        span = set(range(a, b))
+        expected = min(len(nobody & span), max(0, off - len(lost & span)))
+        assert len(gone & span) == expected
+        whole = carried and span <= nobody
+        assert len(served & span) == (len(span) - expected if whole else 0)
+
+
+@pytest.fixture
+def store() -> Iterator[SqlStore]:
+    with closing(open_store("sqlite://", VirtualClock(start=BEGIN - timedelta(days=1)))) as made:
+        yield made
+
+
+def _at(hour: float) -> datetime:
+    return BEGIN + timedelta(hours=hour)
+
+
+def _report(hour: float, cause: str, *, over: bool = False) -> AlarmReport:
+    made = mains(CLEARED if over else MAJOR, 0, "S1")
+    return made.model_copy(update={"probable_cause": cause, "source": AlarmSource.CHECK, "at": _at(hour)})
+
+
+def _period(hour: float, off: float, volume: float, *, suspect: bool = False) -> Measured:
+    counters = {
+        "RRU.CellUnavailableTime.fault": {Subject(): off},
+        "DRB.PdcpSduVolumeDL": {Subject("716-01"): volume, Subject("716-02"): 5.0},
+    }
+    return Measured(
+        station="S1", begin=_at(hour), seconds=QUARTER, covered=QUARTER, suspect=suspect, cells={"L1": counters}
+    )
+
+
+def _put(store: SqlStore, *periods: Measured) -> None:
+    store.database.clock = VirtualClock(start=END + timedelta(days=2))
+    store.measurements.put(periods)
+
+
+def _cell(store: SqlStore, tenant: str = "alfa", **sla: Any) -> dict[str, Value]:
+    said = draft(store, END + timedelta(days=2), StatementKind.SLA, tenant, "2026-06")
+    return next(row for row in rows(said, "cells") if row["cell"] == "S1/L1")
+
+
+def _load(store: SqlStore, observed: float = 720) -> None:
+    """S1 can't be reached from 10:00 to 11:00 of the first day."""
+    made = network()
+    made = made.model_copy(update={"header": made.header.model_copy(update={"performance": PerformanceData()})})
+    store.networks.save(made, network_digest(made), "ana")
+    store.devices.adopt("S1", [], "n", "ana")
+    listener = store.processes.register("l")
+    observe(store, ("S1", "S2"), BEGIN, _at(observed))
+    for hour, over in ((10, False), (11, True)):
+        store.database.clock = VirtualClock(start=_at(hour))
+        store.alarms.report(_report(hour, "station-unreachable", over=over))
+    store.database.clock = VirtualClock(start=END + timedelta(days=2))
+    store.processes.heartbeat(listener)
+
+
+def test_what_nobody_could_reach_is_settled_by_what_the_station_counted(store: SqlStore) -> None:
+    _load(store)
+    assert _cell(store)["unseen"] == 3600
+    # Off air; on air and in use; on air and not used by alfa; off air for a part, in use for the rest.
+    _put(store, _period(10, 900, 0), _period(10.25, 0, 7), _period(10.5, 0, 0), _period(10.75, 300, 1))
+    cell = _cell(store)
+    assert (cell["lost"], cell["unseen"], cell["unobserved"]) == (900 + 300, 900, 0)
+    beta = _cell(store, "beta")
+    assert (beta["lost"], beta["unseen"]) == (1200, 0), "beta's users were served in all of these periods"
+    said = draft(store, END + timedelta(days=2), StatementKind.SLA, "alfa", "2026-06")
+    found = [(row["part"], row["known_by"], row["seconds"]) for row in rows(said, "outages") if row["cell"] == "S1/L1"]
+    assert found == [
+        ("lost", "counters", 900),
+        ("served", "counters", 900),
+        ("unseen", "", 900),
+        ("lost", "counters", 300),
+        ("served", "counters", 600),
+    ]
+    other = next(row for row in rows(said, "cells") if row["cell"] == "S1/N1")
+    assert other["unseen"] == 3600, "it counted nothing"
+
+
+def test_suspect_periods_prove_nothing(store: SqlStore) -> None:
+    _load(store)
+    _put(store, _period(10, 900, 0, suspect=True))
+    assert _cell(store)["unseen"] == 3600
+
+
+def test_counters_settle_what_nobody_looked_at_too(store: SqlStore) -> None:
+    """Checks ended an hour before the month did; the files came."""
+    _load(store, observed=719)
+    assert _cell(store)["unobserved"] == 3600
+    _put(store, _period(719, 0, 3), _period(719.25, 900, 0), _period(719.5, 0, 0))
+    cell = _cell(store)
+    assert (cell["lost"], cell["unobserved"], cell["unseen"]) == (900, 1800, 3600)
+    said = draft(store, END + timedelta(days=2), StatementKind.SLA, "alfa", "2026-06")
+    (agreement,) = rows(said, "agreements")
+    assert agreement["lost"] == 15
