@@ -24,7 +24,7 @@ from controller.performance.capacity import Load
 from controller.performance.kpis import Level, counters_of, kpis_of
 from controller.performance.quality import quality_sheets
 from controller.performance.rollups import span_of as span_of_day
-from controller.performance.settlement import settlement_sheets
+from controller.performance.settlement import Correction, settlement_sheets
 from controller.performance.volume import (
     SharingSpan,
     everything_of,
@@ -39,6 +39,8 @@ from controller.ports.store import Store
 
 #: Stations whose months are read together.
 _AT_ONCE = 100
+#: How many months before a settlement corrects.
+_CORRECTED = 3
 #: How far back a trend goes.
 _TREND = timedelta(days=3653)
 #: For each kind of statement, the functions that make its rules and its sheets.
@@ -206,6 +208,34 @@ def _capacity(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> _
 
 
 def _settlement(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> _Made:
+    return tuple(settlement.RULES), _settled(store, tenant, month, eras, _corrections(store, tenant, month, eras))
+
+
+def _corrections(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> list[Correction]:
+    """What is known since of the settlements of the months before that were issued."""
+    found: list[Correction] = []
+    later: list[Statement] = []
+    stated: list[tuple[str, Statement]] = []
+    begin = month.begin
+    for _ in range(_CORRECTED if eras else 0):
+        begin, _ = month_of(eras[0].network, begin - timedelta(days=1))
+        name = f"{begin.astimezone(month.zone):%Y-%m}"
+        try:
+            stated.append((name, store.statements.get(StatementKind.SETTLEMENT, tenant, name)[1]))
+        except NotFoundError:
+            continue
+    for name, issued in stated:
+        span = Month(issued.begin, month.now, issued.end, month.zone)
+        then = store.incidents.eras(span.begin, span.end)
+        found += settlement.corrections(name, issued, later, _settled(store, tenant, span, then))
+        later.append(issued)
+    return sorted(found)
+
+
+def _settled(
+    store: Store, tenant: str, month: Month, eras: Sequence[Era], corrected: Sequence[Correction] = ()
+) -> tuple[Sheet, ...]:
+    """The sheets of a settlement."""
     outages = store.incidents.outages(month.begin, month.end)
     if outages is None:
         raise NotFoundError("no network is loaded yet: minka network load")
@@ -222,7 +252,7 @@ def _settlement(store: Store, tenant: str, month: Month, eras: Sequence[Era]) ->
         volumes[time] = volumes_of(parts, days, _measured(store, month, parts, volume.COUNTERS))
     priced = {one.agreement.id for one in spans}
     without = sorted({one.agreement.id for one in agreed} - priced)
-    return tuple(settlement.RULES), settlement_sheets(spans, services, volumes, without, month)
+    return settlement_sheets(spans, services, volumes, without, month, corrected)
 
 
 def _measured(

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from controller.intent.outages import AgreedService, AgreedSpan
 from controller.models.network import Agreement
 from controller.models.sharing import Charge, Direction, PriceChange, PriceLine, Prices, ResourceType, RoundingRule
-from controller.models.statement import Column, Sheet, Value
+from controller.models.statement import Column, Sheet, Statement, Value
 from controller.performance.availability import Attainment, Month
 from controller.performance.statements import local
 from controller.performance.volume import Volumes
@@ -24,6 +24,8 @@ RULES = (
     "Months are the part of the month in which the agreement was in force, and cell-months that in which cells were "
     "shared under it, to the second, rounded to 6 digits; they count whether or not there was service. Nothing is "
     "charged for the time before the first network was loaded.\n"
+    "An issued settlement never changes. Where something that is known since makes an amount of one of the three "
+    "months before another one, a line of this month corrects it, and the sheet of corrections has both figures.\n"
     "Core-months and Gbit/s-months are what the agreement buys of pools, function-months the functions that it buys "
     "as such, each for the part of the month that it held with these terms, used or not.\n"
     "Gigabytes are 10^9 bytes, to the megabyte, of the cells and PLMNs of the agreement, as stations counted them. "
@@ -74,6 +76,75 @@ class ChargedTime(NamedTuple):
     agreement: str
     begin: datetime
     until: datetime
+
+
+#: Agreement, line and currency of an amount.
+_Amounts = dict[tuple[str, str, str], Decimal]
+_CORRECTION = "correction"
+
+
+class Correction(NamedTuple):
+    """An amount of an earlier month that is another one by what is known now.
+
+    Attributes:
+        stated: As it was issued, with what was corrected since.
+        now: As it would be issued now.
+    """
+
+    month: str
+    agreement: str
+    line: str
+    currency: str
+    stated: Decimal
+    now: Decimal
+
+    @property
+    def amount(self) -> Decimal:
+        """What is due in addition."""
+        return self.now - self.stated
+
+
+def corrections(month: str, issued: Statement, since: Iterable[Statement], now: Iterable[Sheet]) -> list[Correction]:
+    """What an issued settlement of an earlier month is to be corrected by.
+
+    Args:
+        month: The earlier month.
+        issued: Its settlement as it was issued last.
+        since: Settlements of later months that were issued, which may have corrected it.
+        now: Its sheets as they would be now, without corrections of other months.
+    """
+    stated, known = _amounts(issued.sheets), _amounts(now)
+    for one in since:
+        for key, amount in _corrected(one.sheets, month).items():
+            stated[key] = stated.get(key, Decimal(0)) + amount
+    keys = sorted(stated.keys() | known.keys())
+    found = (Correction(month, *key, stated.get(key, Decimal(0)), known.get(key, Decimal(0))) for key in keys)
+    return [one for one in found if one.amount]
+
+
+def _amounts(sheets: Iterable[Sheet]) -> _Amounts:
+    """Amounts of a settlement by agreement, line and currency; without corrections of other months."""
+    found: _Amounts = {}
+    for row in _rows(sheets, "lines"):
+        if row["line"] != _CORRECTION:
+            key = str(row["agreement"]), str(row["line"]), str(row["currency"])
+            found[key] = found.get(key, Decimal(0)) + Decimal(str(row["amount"]))
+    return found
+
+
+def _corrected(sheets: Iterable[Sheet], month: str) -> _Amounts:
+    """What a settlement corrected of a month."""
+    return {
+        (str(row["agreement"]), str(row["line"]), str(row["currency"])): Decimal(str(row["difference"]))
+        for row in _rows(sheets, "corrections")
+        if row["month"] == month
+    }
+
+
+def _rows(sheets: Iterable[Sheet], name: str) -> Iterator[dict[str, Value]]:
+    for sheet in sheets:
+        for row in sheet.rows if sheet.name == name else ():
+            yield {column.name: value for column, value in zip(sheet.columns, row, strict=True)}
 
 
 class _ChargeLine(NamedTuple):
@@ -147,6 +218,7 @@ def settlement_sheets(
     volumes: Mapping[ChargedTime, Volumes],
     without: Iterable[str],
     month: Month,
+    corrected: Sequence[Correction] = (),
 ) -> tuple[Sheet, ...]:
     """The tables of a statement of what is due.
 
@@ -156,6 +228,7 @@ def settlement_sheets(
         volumes: What its users sent and received, where a price is by volume.
         without: Ids of agreements without prices.
         month: Which.
+        corrected: What is corrected of earlier months.
     """
     lines = [(one, _line_of(one, services[one.time], volumes.get(one.time), month)) for one in spans]
     every = [*(line for _, line in lines), *_credits(lines, month)]
@@ -163,12 +236,25 @@ def settlement_sheets(
     sums: dict[str, Decimal] = {}
     for line in every:
         sums[line.prices.currency] = sums.get(line.prices.currency, Decimal(0)) + line.amount
+    for one in corrected:
+        sums[one.currency] = sums.get(one.currency, Decimal(0)) + one.amount
     measured = (
         (time.agreement, local(time.begin, month.zone), local(time.until, month.zone), one.total.share)
         for time, one in sorted(volumes.items())
     )
     return (
-        Sheet(name="lines", title="Lines", columns=_LINES, rows=tuple(line.row for line in every)),
+        Sheet(
+            name="lines",
+            title="Lines",
+            columns=_LINES,
+            rows=(*(line.row for line in every), *(_line_for(one, month) for one in corrected)),
+        ),
+        Sheet(
+            name="corrections",
+            title="Corrections of earlier months, by what is known since",
+            columns=_CORRECTIONS,
+            rows=tuple((*one[:4], *map(_plain, (one.stated, one.now, one.amount))) for one in corrected),
+        ),
         Sheet(
             name="due",
             title="Due",
@@ -195,6 +281,15 @@ def settlement_sheets(
     )
 
 
+_CORRECTIONS = (
+    Column(name="month"),
+    Column(name="agreement"),
+    Column(name="line"),
+    Column(name="currency"),
+    Column(name="stated", meaning="as it was issued, with what was corrected since"),
+    Column(name="now", meaning="by what is known now"),
+    Column(name="difference", meaning="which is due in addition"),
+)
 _LINES = (
     Column(name="agreement"),
     Column(name="since", meaning="since when these terms held, in the month"),
@@ -208,6 +303,13 @@ _LINES = (
     Column(name="currency"),
     Column(name="rounding"),
 )
+
+
+def _line_for(one: Correction, month: Month) -> tuple[Value, ...]:
+    """The line of a correction."""
+    times = local(month.begin, month.zone), local(month.end, month.zone)
+    amount = _plain(one.amount)
+    return (one.agreement, *times, _CORRECTION, one.month, "1", "0", amount, amount, one.currency, "")
 
 
 def _line_of(one: ChargeSpan, service: AgreedService, volumes: Volumes | None, month: Month) -> _ChargeLine:

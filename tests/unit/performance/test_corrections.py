@@ -1,0 +1,100 @@
+"""Later proof is a line of the next settlement with both figures; what was issued never changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from controller.api.statements import draft
+from controller.intent.outages import month_of
+from controller.models.network import Network, network_digest
+from controller.models.statement import Statement, StatementKind
+from controller.ports.clock import VirtualClock
+from controller.store import SqlStore, open_store
+from tests.support.observed import observe
+from tests.unit.api.test_statements import off_air
+from tests.unit.intent.test_outages import BEGIN, END
+from tests.unit.performance.test_settlement import LINES, priced
+from tests.unit.performance.test_volume import rows
+
+_, JULY = month_of(priced(), END + timedelta(days=1))
+_, AUGUST = month_of(priced(), JULY + timedelta(days=1))
+
+
+@pytest.fixture
+def made() -> Network:
+    return priced(lines=LINES[:1])
+
+
+@pytest.fixture
+def store(made: Network) -> Iterator[SqlStore]:
+    with closing(open_store("sqlite://", VirtualClock(start=BEGIN - timedelta(days=1)))) as opened:
+        opened.networks.save(made, network_digest(made), "ana")
+        observe(opened, ("S1", "S2"), BEGIN, AUGUST)
+        yield opened
+
+
+def _issue(store: SqlStore, month: str, at: datetime) -> Statement:
+    store.database.clock = VirtualClock(start=at)
+    made = draft(store, at, StatementKind.SETTLEMENT, "alfa", month)
+    store.statements.issue(made, "ana", "")
+    return made
+
+
+def _lose_three_days(store: SqlStore, at: datetime) -> None:
+    """An outage of a cell in June comes on record: 2.5 % of four cells' month, so that a credit of 12.5 % is due."""
+    store.database.clock = VirtualClock(start=at)
+    for over in (False, True):
+        began = BEGIN + timedelta(days=1 + 3 * over)
+        store.alarms.report(off_air(0, over=over).model_copy(update={"at": began}))
+
+
+def _due(said: Statement) -> Decimal:
+    (row,) = rows(said, "due")
+    return Decimal(str(row["amount"]))
+
+
+def test_what_comes_later_corrects_the_next_settlement_once_and_with_both_figures(store: SqlStore) -> None:
+    june = _issue(store, "2026-06", END + timedelta(days=2))
+    assert _due(june) == 1500
+    assert not rows(june, "corrections")
+    _lose_three_days(store, END + timedelta(days=3))
+    july = _issue(store, "2026-07", JULY + timedelta(days=2))
+    assert rows(july, "corrections") == [
+        {
+            "month": "2026-06",
+            "agreement": "alfa-all",
+            "line": "credit",
+            "currency": "PEN",
+            "stated": "0",
+            "now": "-187.50",
+            "difference": "-187.50",
+        }
+    ]
+    assert _due(july) == Decimal("1312.50")
+    (line,) = [row for row in rows(july, "lines") if row["line"] == "correction"]
+    assert (line["per"], line["amount"], line["currency"]) == ("2026-06", "-187.50", "PEN")
+    _, kept = store.statements.get(StatementKind.SETTLEMENT, "alfa", "2026-06")
+    assert _due(kept) == 1500, "what was issued stays"
+    august = _issue(store, "2026-08", AUGUST + timedelta(days=2))
+    assert _due(august) == 1500
+    assert not rows(august, "corrections"), "it was corrected already"
+
+
+def test_what_was_never_issued_or_issued_anew_is_not_corrected(store: SqlStore) -> None:
+    _lose_three_days(store, END + timedelta(days=1))
+    assert rows(_issue(store, "2026-07", JULY + timedelta(days=2)), "corrections") == []
+
+
+def test_a_correction_is_taken_back_where_the_month_itself_is_issued_anew(store: SqlStore) -> None:
+    _issue(store, "2026-06", END + timedelta(days=2))
+    _lose_three_days(store, END + timedelta(days=3))
+    _issue(store, "2026-07", JULY + timedelta(days=2))
+    assert _due(_issue(store, "2026-06", JULY + timedelta(days=3))) == Decimal("1312.50")
+    august = _issue(store, "2026-08", AUGUST + timedelta(days=2))
+    (row,) = rows(august, "corrections")
+    assert (row["month"], row["difference"]) == ("2026-06", "187.50")
