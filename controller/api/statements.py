@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import chain
 
 from controller.access.disclosure import TenantIncident, tenant_kpis
 from controller.access.sight import sight
 from controller.intent.counted import CountedPeriod
 from controller.intent.outages import Era, Outages, month_of
-from controller.intent.times import union
+from controller.intent.times import both, seconds, union
 from controller.models.alarm import Alarm
 from controller.models.definitions import DefinitionKind
 from controller.models.errors import InputError, NotFoundError
@@ -19,7 +18,15 @@ from controller.models.network import Network, Tenant
 from controller.models.sharing import Charge
 from controller.models.statement import Sheet, Statement, StatementKind
 from controller.performance import availability, capacity, quality, settlement, volume
-from controller.performance.availability import COUNTED, DisclosedIncident, Month, Work, attained, counted_period
+from controller.performance.availability import (
+    COUNTED,
+    DisclosedIncident,
+    Month,
+    Work,
+    attained,
+    counted_period,
+    off_seconds,
+)
 from controller.performance.capacity import Load
 from controller.performance.kpis import Level, counters_of, kpis_of
 from controller.performance.quality import quality_sheets
@@ -125,22 +132,29 @@ def _sla(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> _Made:
 
 
 def _with_counters(store: Store, outages: Outages, tenant: str, month: Month, eras: Sequence[Era]) -> Outages:
-    """Outages, with what the tenant's cells counted in times that no check read."""
-    who, found = everything_of(parts_of(eras, tenant)), dict[tuple[str, str], list[CountedPeriod]]()
-    cells: dict[str, list[str]] = {}
-    unread = outages.unread(tenant, month.begin, min(month.now, month.end))
-    for name in unread:
-        cells.setdefault(name.partition("/")[0], []).append(name)
+    """Outages, with what the tenant's cells counted in times that no check read, and where they say more than checks.
+
+    Days tell in which of them a cell was off air for longer than is known: only their periods are read.
+    """
+    shared = parts_of(eras, tenant)
+    who, found = everything_of(shared), dict[tuple[str, str], list[CountedPeriod]]()
+    unread, off = outages.unread(tenant, month.begin, min(month.now, month.end))
+    wanted: dict[str, list[tuple[datetime, datetime]]] = {}
+    for name, times in unread.items():
+        wanted.setdefault(name.partition("/")[0], []).extend(times)
+    for one in _measured(store, month, shared, COUNTED[:1]):
+        day = one.begin, one.begin + timedelta(seconds=one.seconds)
+        for cell, counters in one.cells.items():
+            if off_seconds(counters) > seconds(both(off.get(f"{one.station}/{cell}", ()), (day,))):
+                wanted.setdefault(one.station, []).append(day)
     performance = eras[-1].network.header.performance if eras else None
     level = QUARTER if performance is None else performance.granularity_minutes * 60
-    for station, names in cells.items():
-        for begin, end in union(chain.from_iterable(unread[name] for name in names)):
-            since = begin - timedelta(seconds=level)
-            for one in store.measurements.read(since, end, level, [station], COUNTED, who):
-                for name in names if one.covered == one.seconds and not one.suspect else ():
-                    counters = one.cells.get(name.partition("/")[2], {})
+    for station, spans in wanted.items():
+        for begin, end in union(spans):
+            for one in store.measurements.read(begin - timedelta(seconds=level), end, level, [station], COUNTED, who):
+                for cell, counters in one.cells.items():
                     if (period := counted_period(one, counters, who)) is not None:
-                        found.setdefault((name, tenant), []).append(period)
+                        found.setdefault((f"{station}/{cell}", tenant), []).append(period)
     return outages.with_counters({key: sorted(set(periods)) for key, periods in found.items()})
 
 

@@ -1,4 +1,4 @@
-"""What stations counted in times that nobody read, collected later: it settles whether cells served then. Pure."""
+"""What stations counted, collected later: it settles whether cells served while nobody read them. Pure."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ class Settled(NamedTuple):
     served: Times = ()
 
 
-def settled(unread: Times, lost: Times, periods: Iterable[CountedPeriod]) -> Settled:
-    """Which unread times of a cell were lost or served.
+def settled(unread: Times, known: Times, periods: Iterable[CountedPeriod]) -> Settled:
+    """Which times of a cell were lost or served, beyond those that are known.
 
-    A period tells how long the cell was off air, and not when: that is put at the begin of what nobody read in it, less
-    what is known to be lost in the rest. If nobody read any of the period, and the tenant's users sent or received
-    something, the rest of it was served.
+    A period tells how long the cell was off air, and not when. What is not known otherwise is put at the begin of what
+    nobody read in it; if that is not enough, it was off air between checks, which is put at the begin of the rest. If
+    nobody read any of the period, and the tenant's users sent or received something, the rest of it was served.
 
     Args:
         unread: Times that no check read.
-        lost: Times without service that checks read.
+        known: Other times in which it is known to be off air, or may be, whoever is responsible.
         periods: What the station counted.
     """
     gone: list[tuple[datetime, datetime]] = []
@@ -47,9 +47,10 @@ def settled(unread: Times, lost: Times, periods: Iterable[CountedPeriod]) -> Set
     for one in periods:
         span = ((one.begin, one.until),)
         here = both(unread, span)
-        off = max(0.0, one.off - seconds(both(lost, span)))
-        lost_here = _first(here, min(off, seconds(here)))
-        gone.extend(lost_here)
+        off = one.off - seconds(both(known, span))
+        lost_here = _first(here, off)
+        between = _first(without(span, union([*here, *known])), off - seconds(lost_here))
+        gone.extend((*lost_here, *between))
         if one.carried and here == span:
             served.extend(without(here, lost_here))
     return Settled(union(gone), union(served))

@@ -316,9 +316,13 @@ class Outages:
         known = self._excused, self._locks, self._now, self._observation
         return Outages(self._spells, self._eras, self._links, *known, counters)
 
-    def unread(self, tenant: str, begin: datetime, end: datetime) -> dict[str, Times]:
-        """Times of a tenant's cells that no check read, by cell; without stations of which nobody collects anything."""
+    def unread(self, tenant: str, begin: datetime, end: datetime) -> tuple[dict[str, Times], dict[str, Times]]:
+        """Times of a tenant's cells that no check read, and others in which they were off air or without service.
+
+        By cell; the former without time of stations of which nobody collected anything.
+        """
         found: dict[str, Times] = {}
+        off: dict[str, Times] = {}
         for span in self.agreed(tenant, begin, end):
             owed = self.agreed_service(span.agreement, span.begin, span.until, span.until)
             for cell in owed.seconds:
@@ -328,7 +332,12 @@ class Outages:
                 unseen = owed.parts.get(cell, _NOTHING).unseen
                 if times := union([*found.get(cell, ()), *unseen, *chain.from_iterable((*gaps, *proofs))]):
                     found[cell] = times
-        return found
+                locks = chain(owed.locked.get(cell, ()), owed.in_window.get(cell, ()))
+                gone = chain.from_iterable(owed.parts.get(cell, _NOTHING)[:-1])
+                planned = self._excused.planned.get((cell, tenant), ())
+                if times := union([*off.get(cell, ()), *locks, *gone, *planned]):
+                    off[cell] = times
+        return found, off
 
     def minutes(self, begin: datetime | None = None) -> tuple[TenantMinutes, ...]:
         """Minutes of each tenant that lost some, or whose state is unknown, by tenant; all, or from a time on."""
@@ -574,10 +583,11 @@ class Outages:
             away = self._gaps_at(key[0], era) if era.sharing.tenants_at([key[0]]).get(key[1]) else ()
             excused = union([*before.planned, *before.own_work, *before.own_core, *before.outside])
             unread = without(union([*before.unseen, *both(before.lost, indirect), *away]), excused)
-            read = without(before.lost, unread)
+            planned = self._excused.planned.get(key, ())
+            off = union([*excused, *without(before.lost, unread), *planned, *self._locks.get(key[0], ())])
             within = (one for one in periods if both(((one.begin, one.until),), span))
-            found = settled(both(unread, span), read, within)
-            gone = without(found.lost, union(self._excused.planned.get(key, ())))
+            found = settled(both(unread, span), without(off, unread), within)
+            gone = without(found.lost, planned)
             both_ways = union([*found.lost, *found.served])
             if not both_ways:
                 continue

@@ -128,13 +128,18 @@ _VOLUMES = ("DRB.PdcpSduVolumeDL", "DRB.PdcpSduVolumeUL")
 COUNTED = (_OFF, *_VOLUMES)
 
 
+def off_seconds(counters: Mapping[str, Values]) -> float:
+    """For how long a cell was off air by a fault, as it counted itself."""
+    return sum(parts(counters.get(_OFF, {})))
+
+
 def counted_period(measured: Measured, counters: Mapping[str, Values], who: Subscribers) -> CountedPeriod | None:
-    """What a cell counted in a complete period, for a tenant; None if it does not count whether it was on air."""
-    off = parts(counters.get(_OFF, {}))
-    if not off:
+    """What a cell counted in a period, for a tenant; None if that is not complete, or without whether it was on air."""
+    if measured.suspect or measured.covered != measured.seconds or not parts(counters.get(_OFF, {})):
         return None
     carried = any(value > 0 and who.has(one) for name in _VOLUMES for one, value in counters.get(name, {}).items())
-    return CountedPeriod(measured.begin, measured.begin + timedelta(seconds=measured.seconds), sum(off), carried)
+    end = measured.begin + timedelta(seconds=measured.seconds)
+    return CountedPeriod(measured.begin, end, off_seconds(counters), carried)
 
 
 def available(shared: float, lost: float) -> float:
