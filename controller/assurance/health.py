@@ -13,6 +13,7 @@ from controller.models.alarm import (
     ALARM_LIST_CROWDED,
     ALL_LINKS_DOWN,
     CELL_OFF_AIR,
+    CELL_UNSTABLE,
     CONFIGURATION_DRIFT,
     CONFIGURATION_LOST,
     CORE_LINK_DOWN,
@@ -76,6 +77,7 @@ _REASONS = (HostKeyError.code, AuthenticationError.code, NotPermittedError.code)
 _WITHOUT_READING = frozenset((UNREACHABLE, *_REASONS))
 OWN_CAUSES = _WITHOUT_READING | LINK_CAUSES | {ALL_LINKS_DOWN, CELL_OFF_AIR, CONFIGURATION_DRIFT, ALARM_LIST_CROWDED}
 OWN_CAUSES |= {
+    CELL_UNSTABLE,
     CONFIGURATION_LOST,
     FUNCTION_DEGRADED,
     FUNCTION_DOWN,
@@ -92,6 +94,9 @@ NOT_CHECKED = "not-checked"
 _OF_FRONTHAUL = (21, 29, 30)
 #: What is wrong with the power of a site, by probable cause.
 _SUPPLY_TEXTS = {MAINS_LOST: "the mains are lost", ON_BATTERY: "the site runs on its battery"}
+#: So many outages of a cell within so long make an alarm, though each is too short for one. Checks may see the end of
+#: an outage so much later than it was.
+_REPEATS, _WITHIN, _SEEN_LATE = 3, timedelta(hours=1), timedelta(minutes=1)
 #: Times of stations may be rounded down to a whole second.
 _ROUNDED = timedelta(seconds=1)
 #: Object of drift and unreachability: the device as a whole (``Health.device``).
@@ -181,6 +186,7 @@ def health_of(
         off_air=off_air,
         locked=tuple(sorted(locked)),
         links=own,
+        recent_outages=_recent_outages(before, off_air, states, at),
         lasted=_lasted(before, faults, raised, at),
         ports_down=_ports_down(observed, ledger, before) if device is DeviceKind.ROUTER else (),
         over=sum(one.severity is PerceivedSeverity.CLEARED for one in observed.records or ()),
@@ -227,6 +233,21 @@ def _supply(observed: Observed, inputs: Iterable[ExternalInput]) -> dict[str, st
         text = f"external input {one.input} is {one.when}: {_SUPPLY_TEXTS[one.cause]}" if holds else ""
         told[one.cause] = told.get(one.cause) or text
     return told
+
+
+def _recent_outages(
+    before: Health | None, off_air: Collection[Path], states: Mapping[Path, ServiceState], at: datetime
+) -> dict[Path, tuple[tuple[datetime, datetime], ...]]:
+    """Outages of cells in the last hour that are over."""
+    if before is None:
+        return {}
+    over = {path: since for path, since in before.off_air.items() if path not in off_air and states.get(path)}
+    found = {}
+    for path in {**before.recent_outages, **over}:
+        times = [*before.recent_outages.get(path, ()), *([(over[path], at)] if path in over else ())]
+        if kept := tuple((since, until) for since, until in times if until > at - _WITHIN):
+            found[path] = kept
+    return found
 
 
 def _lasted(
@@ -408,6 +429,7 @@ def wrongs(health: Health) -> dict[FaultKey, _Fault]:
         text = "all core links are down, of all tenants: what they have in common failed"
         found[health.device, ALL_LINKS_DOWN] = _Fault(PerceivedSeverity.CRITICAL, text)
     found |= _of_radio(health)
+    found |= _unstable(health)
     for path in health.ports_down:
         text = f"port {step(path)[1][0]} gets no signal, and nobody shut it"
         found[path, PORT_DOWN] = _Fault(PerceivedSeverity.MAJOR, text)
@@ -435,6 +457,17 @@ def _of_radio(health: Health) -> dict[FaultKey, _Fault]:
     for unit, there in health.units.items():
         text = f"radio unit {unit} gives no sign of life, and its cells are off air: {', '.join(there)}"
         found[unit, RADIO_UNIT_LOST] = _Fault(critical, text, cells=there)
+    return found
+
+
+def _unstable(health: Health) -> dict[FaultKey, _Fault]:
+    """The fault of cells that go off air again and again."""
+    found = {}
+    for path, times in health.recent_outages.items():
+        recent = [until for _, until in times if until > health.at - _WITHIN]
+        if len(recent) >= _REPEATS:
+            text = f"cell {cell_of(path)} went off air {len(recent)} times in an hour, each time for a short time"
+            found[path, CELL_UNSTABLE] = _Fault(PerceivedSeverity.MAJOR, text)
     return found
 
 
@@ -604,8 +637,15 @@ def _ended(now: Health, wrong: FaultKey, cleared: Mapping[FaultKey, datetime]) -
 
 
 def _settled(now: Health, wrong: FaultKey, settle: float) -> bool:
-    """Whether a fault had the time that it needs to end by itself: a cell comes on air only slowly."""
+    """Whether a fault had the time that it needs to end by itself: a cell comes on air only slowly.
+
+    Outages that were long enough for an alarm of their own make no other one.
+    """
     what, cause = wrong
+    if cause == CELL_UNSTABLE:
+        longest = timedelta(seconds=settle) + _SEEN_LATE
+        short = (until for since, until in now.recent_outages[what] if until - since < longest)
+        return sum(until > now.at - _WITHIN for until in short) >= _REPEATS
     return cause != CELL_OFF_AIR or now.at - now.off_air[what] >= timedelta(seconds=settle)
 
 

@@ -68,6 +68,8 @@ FAULT = ("station", "object", "tenant", "probable_cause", "specific_problem")
 RADIO_UNIT_LOST = "radio-unit-lost"
 #: Probable cause of a cell that should serve and does not.
 CELL_OFF_AIR = "cell-off-air"
+#: Probable cause of a cell that goes off air again and again, each time for less than it takes to be an alarm.
+CELL_UNSTABLE = "cell-unstable"
 #: Probable cause of a cell that says it serves, and that nobody uses at an hour when people usually do.
 SLEEPING_CELL = "sleeping-cell"
 #: Probable cause of a KPI (the specific problem) that is worse than usual at these hours.

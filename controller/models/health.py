@@ -120,6 +120,8 @@ class Health(Noun):
         locked: Cells of ours whose administrative state is LOCKED or SHUTTINGDOWN, sorted.
         off_air: Cells of ours by path that are known to be off air, although unlocked and with a PLMN to broadcast; and
             since when: the station's time if it lies between two checks, otherwise the first check that saw it.
+        recent_outages: Cells of ours by path that were off air in the last hour and are on air again: since when, as in
+            ``off_air``, and the check that saw it again.
         lasted: Cells and links of ours by path whose fault the station's own list has kept since before Minka could not
             read it; and since when that was. Only in the first read after such a time.
         ports_down: Ports of a router by path that carry interfaces of ours, are not shut down, and get no signal.
@@ -150,6 +152,7 @@ class Health(Noun):
     locked: tuple[str, ...] = ()
     links: tuple[LinkHealth, ...] = ()
     off_air: dict[str, AwareDatetime] = {}
+    recent_outages: dict[str, tuple[tuple[AwareDatetime, AwareDatetime], ...]] = {}
     lasted: dict[str, AwareDatetime] = {}
     ports_down: tuple[str, ...] = ()
     over: int = 0

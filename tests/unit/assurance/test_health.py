@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,6 +18,7 @@ from controller.assurance.health import (
 from controller.intent.impact import OF_MANAGEMENT
 from controller.models.alarm import (
     CELL_OFF_AIR,
+    CELL_UNSTABLE,
     CONFIGURATION_DRIFT,
     CORE_LINK_DOWN,
     RADIO_UNIT_LOST,
@@ -441,3 +443,50 @@ def test_where_units_do_not_tell_while_a_cell_is_off_air_it_is_unknown_whether_o
     assert health_of("A", Observed(tree, state), ledger, 0, AT, units=None).unknown == (RADIO_UNIT_LOST,)
     well = {CELL: {"operationalState": "ENABLED", "cellState": "ACTIVE"}}
     assert health_of("A", Observed(tree, well), ledger, 0, AT, units=None).unknown == ()
+
+
+def _blinking(periods: Iterable[tuple[int, int]], whole: int) -> list[tuple[int, AlarmReport]]:
+    """Reports of checks each 30 s of a cell that is off air in some times, in seconds."""
+    off = {second for since, until in periods for second in range(since, until)}
+    before: Health | None = None
+    standing: set[tuple[str, str]] = set()
+    found = []
+    for at in range(0, whole, 30):
+        now = cell_health("INACTIVE" if at in off else "ACTIVE", at, before)
+        for one in reports_of(before, now, standing, 60):
+            found.append((at, one))
+            (standing.discard if one.severity is PerceivedSeverity.CLEARED else standing.add)(
+                (one.object, one.probable_cause)
+            )
+        before = now
+    return found
+
+
+def test_people_are_told_of_a_cell_that_is_off_air_again_and_again_for_less_than_an_alarm_takes() -> None:
+    """25 of each 90 seconds for a quarter of an hour: no two checks in a row see it off air."""
+    found = _blinking([(n * 90 + 20, n * 90 + 45) for n in range(10)], 6000)
+    assert {one.probable_cause for _, one in found} == {CELL_UNSTABLE}
+    (first, raised), (last, cleared) = found
+    assert (raised.object, raised.severity) == (CELL, PerceivedSeverity.MAJOR)
+    assert cleared.severity is PerceivedSeverity.CLEARED
+    assert first < 600
+    assert 900 + 2000 < last < 900 + 3700, "once fewer than three are left of an hour"
+
+
+def test_outages_that_checks_can_not_tell_apart_are_one_that_is_off_air() -> None:
+    """55 of each 70 seconds: checks mostly meet the times in which it is off air."""
+    found = _blinking([(n * 70 + 10, n * 70 + 65) for n in range(13)], 1500)
+    assert found[0][1].probable_cause == CELL_OFF_AIR
+
+
+@pytest.mark.parametrize(
+    "periods",
+    [
+        [(100, 155), (1000, 1055)],
+        [(100, 155), (2000, 2055), (4000, 4055), (6000, 6055)],
+        [(100, 400), (1000, 1300), (2000, 2300)],
+    ],
+    ids=["twice", "not within an hour", "each long enough for its own alarm"],
+)
+def test_few_or_long_outages_of_a_cell_are_no_instability(periods: list[tuple[int, int]]) -> None:
+    assert CELL_UNSTABLE not in {one.probable_cause for _, one in _blinking(periods, 9000)}
