@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, computed_field
 from controller.models.alarm import LOSES, ObjectClass, PerceivedSeverity
 from controller.models.enums import IncidentState as IncidentState  # noqa: PLC0414 - offered here, beside what it is about
 from controller.models.network import Noun
+from controller.models.scalars import DerivingNoun
 
 #: Number of re-openings from which an incident counts as flapping.
 _FLAPS = 2
@@ -44,7 +45,7 @@ class Loss(Noun):
         )
 
 
-class Suspect(Noun):
+class Suspect(DerivingNoun):
     """A place where a fault may be, if what is known does not tell it from others.
 
     Attributes:
@@ -73,7 +74,7 @@ class Suspect(Noun):
         return f"{self.words}: it is if {self.tells}"
 
 
-class Incident(Noun):
+class Incident(DerivingNoun):
     """A fault with all that follows from it: its root, and all alarms that follow from the root.
 
     Fields about alarms cover the standing ones; of a closed incident, all that it ever had.

@@ -12,6 +12,7 @@ from controller.models.alarm import Alarm
 from controller.models.enums import ProposalState as ProposalState  # noqa: PLC0414 - offered here, beside what it is about
 from controller.models.enums import RuleMode as RuleMode  # noqa: PLC0414 - offered here, beside what it is about
 from controller.models.network import Noun
+from controller.models.scalars import DerivingNoun
 
 #: Scopes of modes: everywhere, and the prefixes of a region's and a tenant's scope.
 EVERYWHERE, REGION, TENANT = "", "region:", "tenant:"
@@ -81,7 +82,7 @@ class Proposal(Noun):
     ended: AwareDatetime | None = None
 
 
-class Figures(Noun):
+class Figures(DerivingNoun):
     """Results of a rule on record, everywhere or in some scopes.
 
     Attributes:

@@ -10,7 +10,16 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 from pydantic_core import PydanticKnownError
 
 from controller.models.untrusted import is_meant
@@ -51,6 +60,18 @@ class Noun(BaseModel):
         object.__setattr__(noun, "__pydantic_extra__", None)
         object.__setattr__(noun, "__pydantic_private__", None)
         return noun
+
+
+class DerivingNoun(Noun):
+    """A noun of which some fields are computed from the others: it can be read back from its own JSON."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_computed(cls, given: Any) -> Any:
+        """Drop computed fields of an answer of the API: they are worked out anew."""
+        if not isinstance(given, dict):
+            return given
+        return {name: value for name, value in given.items() if name not in cls.model_computed_fields}
 
 
 @cache

@@ -6,11 +6,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from controller.access.report import markdown
-from controller.models.alarm import AlarmReport, AlarmSource, AlarmState, PerceivedSeverity
+from controller.cli.alarms import print_dispatch
+from controller.models.alarm import UNREACHABLE, AlarmReport, AlarmSource, AlarmState, ObjectClass, PerceivedSeverity
+from controller.models.incident import Incident, Suspect
 from controller.models.network import network_digest
 from controller.models.people import Role
+from controller.models.rule import Figures
 from controller.models.run import RunState, Strategy
 from controller.ports.store import NewJob, Transition
 from tests.support.callers import admit
@@ -100,8 +104,43 @@ async def test_a_tenants_report_is_its_own_part(bench: ApiBench, incident: str) 
 
 async def test_a_dispatch_pack_is_the_hosts_alone(bench: ApiBench, incident: str) -> None:
     pack = (await bench.client.get(f"/v1/incidents/{incident}/dispatch")).json()
-    assert (pack["incident"], pack["station"], pack["part"]) == (incident, STATION, "mains, rectifier, batteries")
+    assert (pack["incident"], pack["station"], pack["part"]) == (
+        incident,
+        STATION,
+        "power supply unit, rectifier, fuses and breakers",
+    )
     assert [one["outcome"] for one in pack["tried"]] == ["failed"]
     assert (await bench.client.get(f"/v1/alarms/{pack['alarm']}/dispatch")).json() == pack
     async with bench.with_token("token-of-eva") as eva:
         assert (await eva.get(f"/v1/incidents/{incident}/dispatch")).status_code == 404
+
+
+async def test_a_pack_with_several_suspects_is_printed_as_text(
+    bench: ApiBench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The CLI reads what the API answers, with computed fields of places where the fault may be."""
+    bench.store.networks.save(tiny(), network_digest(tiny()), "ana")
+    source = AlarmSource.CHECK
+    where = {"station": STATION, "object": "station"}
+    lost = {"probable_cause": UNREACHABLE, "severity": PerceivedSeverity.CRITICAL, "text": "", "source": source}
+    alarm = bench.store.alarms.report(AlarmReport.model_validate({**where, **lost, "at": NOW}))
+    for path in (f"/v1/alarms/{alarm.id}/dispatch", f"/v1/incidents/{alarm.incident}/dispatch"):
+        pack = (await bench.client.get(path)).json()
+        assert len(pack["suspects"]) > 1
+        print_dispatch(pack, as_json=False)
+        said = " ".join(capsys.readouterr().out.split())
+        for place in pack["suspects"]:
+            assert f"may be {place['line']}" in said
+
+
+def test_nouns_with_computed_fields_read_their_own_json() -> None:
+    suspect = Suspect(kind=ObjectClass.BACKHAUL, name="pisac", above="hill", tells="no signal")
+    figures = Figures(successes=3, failures=1)
+    incident = Incident.model_validate(
+        dict.fromkeys(("id", "root", "station", "object", "tenant", "probable_cause", "specific_problem"), "x")
+        | {"object_class": ObjectClass.STATION, "opened": NOW, "changed": NOW}
+    )
+    for noun in (suspect, figures, incident):
+        assert type(noun).model_validate_json(noun.model_dump_json()) == noun
+        with pytest.raises(ValidationError):
+            type(noun).model_validate({**noun.model_dump(), "unknown": 1})
