@@ -81,6 +81,11 @@ class ShiftReport(Body):
     sheets: dict[str, ShiftSheet]
 
 
+def _detail(row: AuditRow, name: str) -> str:
+    """A detail of an act; empty where the trail has none, as it has no empty ones."""
+    return str(row.detail.get(name, ""))
+
+
 def shift_report(seen: View, who: Person, period: Period) -> ShiftReport:
     """The report for a caller.
 
@@ -175,10 +180,9 @@ class _Report:
             when = "" if one.begins <= self._end else f", from {self._at(one.begins)}"
             yield f"{what}{when}", one.target, self._at(one.ends), one.by, one.reason
         for rule, scope, row in self._modes():
-            detail = row.detail
-            if detail["mode"] == RuleMode.AUTO and bounds.digests.get(rule) == detail["digest"]:
+            if _detail(row, "mode") == RuleMode.AUTO and bounds.digests.get(rule) == _detail(row, "digest"):
                 where = scope or _EVERYWHERE
-                yield f"rule {rule} acts by itself", where, "it is set otherwise", row.actor, str(detail["reason"])
+                yield f"rule {rule} acts by itself", where, "it is set otherwise", row.actor, _detail(row, "reason")
 
     def _in_force_for(self, tenant: str) -> Iterator[Row]:
         """What binds a tenant and the host towards it: work on its own core, and its agreements."""
@@ -196,8 +200,8 @@ class _Report:
         """Whether repair was on at the end of the shift, by the last time that somebody set it."""
         wanted = AuditQuery(action="switch.set", object=REMEDIATION_STOPPED, until=self._end)
         for row in self._seen.audit_rows(Page(limit=1), wanted)[1]:
-            what = "repair is stopped" if row.detail["on"] == "on" else "repair is on"
-            return what, _EVERYWHERE, "it is set otherwise", row.actor, str(row.detail["reason"])
+            what = "repair is stopped" if _detail(row, "on") == "on" else "repair is on"
+            return what, _EVERYWHERE, "it is set otherwise", row.actor, _detail(row, "reason")
         return "repair is on", _EVERYWHERE, "", "", "nobody has stopped it"
 
     def _modes(self) -> Iterator[tuple[str, str, AuditRow]]:
@@ -205,7 +209,7 @@ class _Report:
         wanted = AuditQuery(action="rule.mode-set", until=self._end)
         last: dict[tuple[str, str], AuditRow] = {}
         for row in _every(lambda page: self._seen.audit_rows(page, wanted)):  # the newest first
-            last.setdefault((row.object, str(row.detail["scope"])), row)
+            last.setdefault((row.object, _detail(row, "scope")), row)
         for (rule, scope), row in sorted(last.items(), key=lambda one: one[0]):
             yield rule, scope, row
 

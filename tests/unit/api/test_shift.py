@@ -296,6 +296,7 @@ async def test_what_is_in_force_at_the_end_of_the_shift_is_said(bench: ApiBench,
     digest = {rule.name: rule.digest for rule in rules_in_force(store)}
     for rule, agreed in (("cell-off-air", digest["cell-off-air"]), ("sleeping-cell", "of an older file")):
         store.rules.set_mode(rule, "region:r", RuleMode.AUTO, by="ana", reason="it works", digest=agreed)
+    store.rules.set_mode("mains-lost", "", RuleMode.AUTO, by="ana", reason="", digest=digest["mains-lost"])
     lifted = store.holds.add("S2", "ana", "the gate is locked", ends)
     store.freezes.add("network", ends - timedelta(hours=2), ends, "ana", "vote")
     store.switches.set(REMEDIATION_STOPPED, True, "ana", "storm")
@@ -311,6 +312,7 @@ async def test_what_is_in_force_at_the_end_of_the_shift_is_said(bench: ApiBench,
         ("hold", "S1", "it is lifted", "ana", "rigger on the mast"),
         ("freeze, from 2036-12-01T04:00:00-05:00", "network", local, "ana", "vote"),
         ("rule cell-off-air acts by itself", "region:r", "it is set otherwise", "ana", "it works"),
+        ("rule mains-lost acts by itself", "the whole network", "it is set otherwise", "ana", ""),
     ]
     now = [tuple(row.values()) for row in rows(await get(bench.client), "force")]
     assert now[0][0] == "repair is on"
