@@ -36,6 +36,7 @@ from controller.models.alarm import (
     PORT_DOWN,
     POWER_CAUSES,
     PTP_LOST,
+    RADIO_UNIT_LOST,
     REMOTE_END_DOWN,
     SKEW,
     UNREACHABLE,
@@ -63,8 +64,9 @@ class _Width(IntEnum):
     CONFIGURATION = 10
     TRANSPORT = 11
     STATION = 12
-    RADIO_UNIT = 13
-    NOTHING = 14
+    FRONTHAUL = 13
+    RADIO_UNIT = 14
+    NOTHING = 15
 
 
 _CAUSES = {
@@ -93,6 +95,9 @@ _OF_TRANSPORT = LINK_CAUSES | {UNREACHABLE, ALL_LINKS_DOWN}
 
 #: Symptoms of a node's lost clock: holdover, and what follows when that ends (fault 18 of o-ran-fm).
 _OF_CLOCK = HOLDOVER_CAUSES | {"o-ran-fault-18", CELL_OFF_AIR}
+#: Fault of the port to a radio unit that takes the unit's cells away (29 of o-ran-fm: its transceiver failed). More bit
+#: errors (21) take none away: they may stand for weeks, and a cell that is lost meanwhile has its own cause.
+_OF_FRONTHAUL = "o-ran-fault-29"
 
 
 def _width(alarm: Alarm) -> _Width:
@@ -102,6 +107,8 @@ def _width(alarm: Alarm) -> _Width:
         return _Width.ROUTER
     if alarm.probable_cause == UNREACHABLE and alarm.object_class in (ObjectClass.ROUTER, ObjectClass.FUNCTION):
         return _Width.ROUTER
+    if alarm.probable_cause == _OF_FRONTHAUL and alarm.cells:
+        return _Width.FRONTHAUL
     if alarm.object_class is ObjectClass.RADIO_UNIT and alarm.cells:
         return _Width.RADIO_UNIT
     if alarm.probable_cause not in _CAUSES and _is_out_of_service(alarm):
@@ -292,8 +299,17 @@ def _out_of_service(_: Network, root: Alarm, alarm: Alarm) -> bool:
 
 
 def _without_unit(_: Network, root: Alarm, alarm: Alarm) -> bool:
-    suffers = bool(alarm.cells) and set(alarm.cells) <= set(root.cells)
-    return root.station == alarm.station and alarm.object_class is ObjectClass.CELL and suffers
+    return alarm.object_class is ObjectClass.CELL and _serves_no_other(root, alarm)
+
+
+def _without_fronthaul(network: Network, root: Alarm, alarm: Alarm) -> bool:
+    unit = alarm.probable_cause == RADIO_UNIT_LOST and _serves_no_other(root, alarm)
+    return unit or _without_unit(network, root, alarm)
+
+
+def _serves_no_other(root: Alarm, alarm: Alarm) -> bool:
+    """Whether all cells of an alarm are among those of a root at the same station."""
+    return root.station == alarm.station and bool(alarm.cells) and set(alarm.cells) <= set(root.cells)
 
 
 _COVERS: Mapping[_Width, Callable[[Network, Alarm, Alarm], bool]] = {
@@ -308,5 +324,6 @@ _COVERS: Mapping[_Width, Callable[[Network, Alarm, Alarm], bool]] = {
     _Width.CONFIGURATION: _without_configuration,
     _Width.TRANSPORT: _cut_off,
     _Width.STATION: _out_of_service,
+    _Width.FRONTHAUL: _without_fronthaul,
     _Width.RADIO_UNIT: _without_unit,
 }

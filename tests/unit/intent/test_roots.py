@@ -62,6 +62,17 @@ def unit(station: str, *cells: str) -> Alarm:
     return alarm(station, object="station", specific_problem="ru-1", cells=cells, **of_unit)
 
 
+def fronthaul(station: str, *cells: str, fault: int = 29) -> Alarm:
+    """The transceiver of the port to a radio unit failed (o-ran-fm)."""
+    of_port: dict[str, Any] = {"object_class": ObjectClass.PORT, "probable_cause": f"o-ran-fault-{fault}"}
+    return alarm(station, object="ru-1", specific_problem="ru-1", cells=cells, **of_port)
+
+
+def silent(station: str, *cells: str) -> Alarm:
+    of_unit: dict[str, Any] = {"object_class": ObjectClass.RADIO_UNIT, "probable_cause": "radio-unit-lost"}
+    return alarm(station, object="ru-1", cells=cells, **of_unit)
+
+
 ROUTER = alarm("R1", object="router", probable_cause="station-unreachable", object_class=ObjectClass.ROUTER)
 PORT = alarm("R1", object="/Router[R1]/Port[up0]", probable_cause="port-down", object_class=ObjectClass.PORT)
 DRIFT = alarm("S1", object="station", probable_cause="configuration-drift")
@@ -86,6 +97,8 @@ DRIFT = alarm("S1", object="station", probable_cause="configuration-drift")
         (alarm("S1", **UNREACHABLE), ROUTER),
         (alarm("S1", **ALL_LINKS), PORT),
         (cell("S3"), unit("S3", "S3/1", "S3/2")),
+        (cell("S3"), fronthaul("S3", "S3/1", "S3/2")),
+        (silent("S3", "S3/1"), fronthaul("S3", "S3/1", "S3/2")),
         (cut("fibre"), cut("trunk")),
         (cut("radio"), cut("core")),
     ],
@@ -118,6 +131,10 @@ def test_a_symptom_follows_from_its_root(symptom: Alarm, root: Alarm) -> None:
         (cell("S3", "3"), unit("S3", "S3/1", "S3/2")),
         (cell("S4"), unit("S3", "S3/1")),
         (cell("S3"), unit("S3")),  # the unit names no cells
+        (cell("S3"), fronthaul("S3")),
+        (cell("S3", "3"), fronthaul("S3", "S3/1")),
+        (silent("S3", "S3/1", "S3/3"), fronthaul("S3", "S3/1")),
+        (cell("S3"), fronthaul("S3", "S3/1", fault=21)),  # more bit errors take no cell away
         (link("S3"), link("S3", name="mme-2")),
         (cut("spur"), cut("trunk")),  # elsewhere in the tree
         (cut("trunk"), cut("trunk").model_copy(update={"id": "the same node"})),
