@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from controller.intent.central_units import name_at_unit
-from controller.intent.times import Times, union
+from controller.intent.times import Times, both, union
 from controller.models.equipment import Operation, OperationKind
 from controller.models.network import HOST, DeviceKind, Network
 from controller.models.plan import Change, Edit, Op
@@ -52,6 +52,7 @@ class Work:
         tenants: Whom it may interrupt, by the constraints of its run.
         until: When it ended; now, if it has not.
         rests: When it began to wait for long without doing anything: a soak, a person's answer.
+        windows: When windows of all parties were open while it worked; None if they have none. Beyond them it is owed.
         inside: When the jobs ended that bring stations back which live in the function that it is on, by station.
     """
 
@@ -61,6 +62,7 @@ class Work:
     until: datetime
     rests: Sequence[datetime] = ()
     inside: Mapping[str, datetime] | None = None
+    windows: Times | None = None
 
     def acts_until(self, act: Act) -> datetime:
         """When the job ended, or began to rest, after an act."""
@@ -73,8 +75,10 @@ def planned(network: Network, works: Iterable[Work]) -> dict[tuple[str, str], Ti
     for work in works:
         if network.manages(work.device):
             for cell, tenants, since, until in _taken(network, work):
+                times: Times = ((since, until),)
+                inside = times if work.windows is None else both(times, work.windows)
                 for tenant in tenants & set(work.tenants):
-                    found[cell, tenant].append((since, until))
+                    found[cell, tenant].extend(inside)
     return {key: union(times) for key, times in found.items()}
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import orjson
 from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
@@ -19,8 +20,10 @@ from controller.intent.observation import Observation
 from controller.intent.outages import Era, ExcusedTimes, Outages, Spell, month_of, of_tenant, spans_of
 from controller.intent.proofs import proved
 from controller.intent.roots import may_be_root
-from controller.intent.times import Times, both, union
+from controller.intent.times import Times, both, meet, union
+from controller.intent.windows import openings
 from controller.models.alarm import BACKHAUL_DOWN, COUNTED, HIDES, LINK_CAUSES, Alarm, PerceivedSeverity
+from controller.models.approval import StationConstraints
 from controller.models.enums import IncidentState
 from controller.models.errors import NotFoundError
 from controller.models.incident import AgreementMinutes, Incident, IncidentFilter, Loss, Rank, TenantMinutes, worst
@@ -350,16 +353,27 @@ def _planned(tx: Tx, held: _Networks, stations: Iterable[str], since: datetime) 
     ways = set().union(*(_ways_to(network, concerned) for network in networks.values()))
     rows = {row.id: row for row in tx.rows(_WORK.where(over), jobs.c.station, ways)}
     bound = {job: constraints_from(row.content).of(row.station) for job, row in rows.items()}
-    told = {job: one.tenants for job, one in bound.items() if one is not None and one.interrupts}
+    told = {job: one for job, one in bound.items() if one is not None and one.interrupts}
     functions = {name for network in networks.values() for name in network.function_by_id}
     done = works_of(tx, functions, [rows[job] for job in told])
-    works = [replace(work, tenants=told[job]) for job, work in done.items()]
+    works = [
+        replace(work, tenants=told[job].tenants, windows=_windows(told[job], rows[job].started, work.until))
+        for job, work in done.items()
+    ]
     by_network = {key: planned(network, works) for key, network in networks.items()}
     found: dict[tuple[str, str], Times] = {}
     for network, begin, until in held:
         for key, times in by_network[id(network)].items():
             found[key] = union([*found.get(key, ()), *both(times, ((begin, until),))])
     return found
+
+
+def _windows(bound: StationConstraints, since: datetime, until: datetime) -> Times | None:
+    """When a window of each party was open in the time of a job; None if no party has any."""
+    if not bound.calendars:
+        return None
+    zone = ZoneInfo(bound.timezone)
+    return meet(tuple(openings(calendar, zone, since, until)) for calendar in bound.calendars)
 
 
 def _ways_to(network: Network, stations: Iterable[str]) -> set[str]:

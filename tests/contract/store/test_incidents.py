@@ -359,11 +359,18 @@ async def test_what_has_a_root_outside_of_the_contract_is_not_owed(store: SqlSto
 class Working:
     """A job that interrupts alfa on a device, begun by a worker."""
 
-    def __init__(self, store: SqlStore, clock: VirtualClock, device: str, cause: str = "person") -> None:
+    def __init__(
+        self,
+        store: SqlStore,
+        clock: VirtualClock,
+        device: str,
+        cause: str = "person",
+        calendars: tuple[tuple[MaintenanceWindow, ...], ...] = (),
+    ) -> None:
         self.store, self.clock = store, clock
         plan = make_plan([device], cause)
         store.plans.save(plan, "ana")
-        bound = StationConstraints(region="r", timezone="UTC", tenants=("alfa",), interrupts=True)
+        bound = StationConstraints(region="r", timezone="UTC", tenants=("alfa",), interrupts=True, calendars=calendars)
         constraints = RunConstraints(subject="0" * 64, groups=(bound,), stations={device: ("site-1", 0)})
         jobs, playbook = [NewJob(0, device)], RunPlaybook(name="own", digest="d1", text="name: own\n")
         asked = prepared(plan, "own", Strategy(), jobs, cause=cause, constraints=constraints, playbook=playbook)
@@ -443,6 +450,22 @@ async def test_a_cell_that_a_job_locked_is_planned_until_the_job_ends_and_a_dead
     await clock.advance(60)
     alfa, _ = store.incidents.minutes(incident)
     assert (alfa.planned, alfa.lost) == (3, 1)
+
+
+async def test_planned_work_beyond_its_window_is_owed(store: SqlStore, clock: VirtualClock) -> None:
+    """Of the ten minutes that it takes, alfa's window is open for four, and the host's for six."""
+    _load_shared(store)
+
+    def window(minutes: int) -> tuple[MaintenanceWindow, ...]:
+        closes = clock.now() + timedelta(minutes=minutes)
+        return (MaintenanceWindow(start=(clock.now() - timedelta(hours=1)).time(), end=closes.time()),)
+
+    work = Working(store, clock, "S1", calendars=(window(6), window(4)))
+    incident = store.alarms.report(_off_air(MAJOR, 0)).incident
+    await work.change(0, 600, "LOCKED")
+    work.end()
+    (alfa, _) = store.incidents.minutes(incident)
+    assert (alfa.planned, alfa.lost) == (4, 6)
 
 
 async def test_planned_work_stays_planned_after_its_cell_was_taken_down(store: SqlStore, clock: VirtualClock) -> None:
