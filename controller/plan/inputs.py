@@ -296,16 +296,18 @@ def _carrier_on_air(path: Path, cell: Path, observed: Tree) -> Path | None:
 def at_frequencies(root: NodeSpec, rendered: Rendered, observed: Tree, ledger: Mapping[Path, LedgerNode]) -> Rendered:
     """Let new cell relations use the frequency relation that the cell has on air.
 
-    Profiles render one of ours for each frequency; it is wanted only where none on air leads to that frequency. Where
-    the frequency itself can't be made, neither its relations are wanted nor those between cells, and a finding says so.
+    Profiles render one of ours for each frequency; it is wanted only where none on air leads to that frequency, and
+    leads to the frequency of that channel that the station has. Where the frequency itself can't be made, neither its
+    relations are wanted nor those between cells, and a finding says so.
     """
     relations = _frequency_relations(root, rendered.tree)
-    new = [path for path in relations if path not in observed and path not in ledger]
-    if not new:
+    if not relations:
         return rendered
+    rendered = _at_known_frequencies(root, rendered, observed, ledger)
+    new = [path for path in relations if path not in observed and path not in ledger]
     known = _frequencies(root, {**observed, **rendered.tree})
     there: dict[tuple[Path, Value], Path] = {}
-    for path in _frequency_relations(root, observed):
+    for path in _frequency_relations(root, observed) if new else ():
         there.setdefault((parent(path), known.get(_frequency_of(root, observed, path), "")), path)
     moved: dict[str, Path] = {}
     for path in new:
@@ -315,22 +317,114 @@ def at_frequencies(root: NodeSpec, rendered: Rendered, observed: Tree, ledger: M
     return _moved(root, rendered, observed, ledger, moved) if moved else rendered
 
 
+def _at_known_frequencies(
+    root: NodeSpec, rendered: Rendered, observed: Tree, ledger: Mapping[Path, LedgerNode]
+) -> Rendered:
+    """Let frequency relations of ours lead to the frequency of their channel that the station has.
+
+    A new one takes the one that differs least. One that is there keeps its own, as long as that has the channel.
+    """
+    others = _of_the_channel(root, rendered.tree, observed, ledger)
+    known, has = _frequencies(root, rendered.tree), _frequencies(root, observed)
+    changed: dict[Path, dict[LeafName, Value]] = {}
+    for path in _frequency_relations(root, rendered.tree):
+        name = _frequency_of(root, rendered.tree, path)
+        other = others.get(name, "") if path not in ledger else ""
+        if path in observed and known.get(name) == has.get(_frequency_of(root, observed, path), ""):
+            other = _frequency_of(root, observed, path)
+        if other and other != name:
+            changed[path] = {**rendered.tree[path], _leaf_of(root, path, LeafRole.FREQUENCY): other}
+    if not changed:
+        return rendered
+    tree = _used_frequencies(root, {**rendered.tree, **changed}, {*observed, *ledger})
+    return replace(rendered, tree=tree, owners={path: rendered.owners[path] for path in tree})
+
+
+def _of_the_channel(root: NodeSpec, wanted: Tree, observed: Tree, ledger: Mapping[Path, LedgerNode]) -> dict[str, str]:
+    """Frequencies that would be new → the one on the station of that channel that differs least, if it has one."""
+    paths = _frequency_paths(root, wanted)
+    there: dict[Value, list[Path]] = {}
+    for path in _frequency_paths(root, observed).values() if paths else ():
+        there.setdefault(observed[path].get(_leaf_of(root, path, LeafRole.SSB), ""), []).append(path)
+    found: dict[str, str] = {}
+    for name, path in paths.items():
+        ssb = wanted[path].get(_leaf_of(root, path, LeafRole.SSB), "")
+        if ssb in there and path not in observed and path not in ledger:
+            alike = partial(_unlikeness, root, path, wanted[path], observed)
+            found[name] = name_of(min(there[ssb], key=alike))
+    return found
+
+
+def _unlikeness(root: NodeSpec, path: Path, wants: Mapping[LeafName, Value], tree: Tree, place: Path) -> int:
+    """In how many attributes an entry of a tree differs from the wanted one."""
+    return len(_unlike(root, path, wants, tree[place]))
+
+
 def _other_frequencies(
     root: NodeSpec, rendered: Rendered, named: Rendered, observed: Tree, ledger: Mapping[Path, LedgerNode]
 ) -> Iterator[Finding]:
-    """What differs, beside the channel, in frequencies of somebody else that are named in place of ours."""
-    given_up = [path for path in rendered.tree if path.startswith(root.around) and path not in named.tree]
-    for path in given_up:
-        spec = spec_of(root, path)
-        channel = "" if spec is None else spec.leaf(LeafRole.SSB)
-        if not channel:
+    """What differs in frequencies of somebody else that relations of ours use.
+
+    A relation uses that of its relation to a frequency, and that of the external cell that it leads to. Another channel
+    of the latter is a difference of the cell, which is told of with the cell.
+    """
+    wanted = _frequency_paths(root, rendered.tree)
+    there = _frequency_paths(root, observed) if wanted else {}
+    station = _station_of(root, rendered.tree)
+    told: dict[tuple[Path, LeafName], Finding] = {}
+    for role, ours, used in _frequencies_used(root, rendered.tree, named.tree, observed) if there else ():
+        path, other = wanted.get(ours, ""), there.get(used, "")
+        if not path or not other or other in ledger or other in named.tree:
             continue
-        wants = rendered.tree[path]
-        for other, has in observed.items():
-            if class_of(other) != class_of(path) or other in ledger or has.get(channel) != wants[channel]:
-                continue
-            for name in (name for name in wants if has.get(name, wants[name]) != wants[name]):
-                yield _differs(_station_of(root, rendered.tree), other, name, str(has[name]), str(wants[name]))
+        for name, has, wants in _unlike(root, path, rendered.tree[path], observed[other]):
+            if role is LeafRole.FREQUENCY_RELATION or name != _leaf_of(root, path, LeafRole.SSB):
+                told.setdefault((other, name), _differs(station, other, name, has, wants))
+    yield from told.values()
+
+
+def _frequencies_used(
+    root: NodeSpec, wanted: Tree, planned: Tree, observed: Tree
+) -> dict[tuple[LeafRole, str, str], None]:
+    """Frequencies that relations between cells use: by which role, which one by the files, and which one in fact."""
+    asked, naming = _naming_frequencies(root, wanted), _naming_frequencies(root, {**observed, **planned})
+    found: dict[tuple[LeafRole, str, str], None] = {}
+    for path in (path for begins in root.cell_relations for path in planned if begins in path and path in wanted):
+        has = _as_planned(root, path, planned, observed)
+        for role in (LeafRole.FREQUENCY_RELATION, LeafRole.NEIGHBOUR):
+            leaf = _leaf_of(root, path, role)
+            by_files, in_fact = asked.get(str(wanted[path].get(leaf, ""))), naming.get(str(has.get(leaf, "")))
+            if by_files and in_fact:
+                one = _as_planned(root, in_fact, planned, observed)
+                found[role, _frequency_of(root, wanted, by_files), _frequency_of(root, {in_fact: one}, in_fact)] = None
+    return found
+
+
+def _naming_frequencies(root: NodeSpec, tree: Tree) -> dict[str, Path]:
+    """Entries that may name a frequency, by distinguished name."""
+    return {name_of(path): path for path in (*_frequency_relations(root, tree), *_externals(root, tree))}
+
+
+def _as_planned(root: NodeSpec, path: Path, planned: Tree, observed: Tree) -> dict[LeafName, Value]:
+    """An entry after the plan: initial values that are there stay."""
+    spec, has = spec_of(root, path), observed.get(path, {})
+    follows = set() if spec is None else {leaf.name for leaf in spec.leaves if leaf.compared}
+    comes = planned.get(path, {}).items()
+    return {**has, **{name: value for name, value in comes if name in follows or name not in has}}
+
+
+def _leaf_of(root: NodeSpec, path: Path, role: LeafRole) -> LeafName:
+    """Name of the leaf of an entry that has a role; empty if none has."""
+    spec = spec_of(root, path)
+    return "" if spec is None else spec.leaf(role)
+
+
+def _unlike(
+    root: NodeSpec, path: Path, wants: Mapping[LeafName, Value], has: Mapping[LeafName, Value]
+) -> list[tuple[LeafName, str, str]]:
+    """Attributes that an entry has otherwise than wanted, as it has and should have them."""
+    spec = spec_of(root, path)
+    names = () if spec is None else (leaf.name for leaf in spec.leaves if leaf.compared and leaf.name in wants)
+    return [(name, str(has.get(name, "nothing")), str(wants[name])) for name in names if has.get(name) != wants[name]]
 
 
 def _station_of(root: NodeSpec, tree: Tree) -> str:
@@ -358,14 +452,16 @@ def _frequency_of(root: NodeSpec, tree: Tree, path: Path) -> str:
     return ",".join(named.split(",")[-2:])
 
 
+def _frequency_paths(root: NodeSpec, tree: Iterable[Path]) -> dict[str, Path]:
+    """Frequencies by distinguished name."""
+    near = (path for path in tree if path.startswith(root.around))
+    return {",".join(name_of(path).split(",")[-2:]): path for path in near if _leaf_of(root, path, LeafRole.SSB)}
+
+
 def _frequencies(root: NodeSpec, tree: Tree) -> dict[str, Value]:
     """Channel numbers of the SSBs of frequencies, by distinguished name."""
-    found: dict[str, Value] = {}
-    for path in tree:
-        spec = spec_of(root, path) if path.startswith(root.around) else None
-        if spec is not None and LeafRole.SSB in spec.leaf_by_role:
-            found[",".join(name_of(path).split(",")[-2:])] = tree[path].get(spec.leaf(LeafRole.SSB), "")
-    return found
+    paths = _frequency_paths(root, tree)
+    return {name: tree[path].get(_leaf_of(root, path, LeafRole.SSB), "") for name, path in paths.items()}
 
 
 def _moved(
@@ -525,16 +621,15 @@ class _Externals:
 
         One that is there keeps the frequency that it names, as long as that has the channel of the files.
         """
-        ours = {",".join(name_of(path).split(",")[-2:]) for path in {*observed, *ledger} & {*wanted}}
+        others = _of_the_channel(self._root, wanted, observed, ledger)
         known, has = self._channels
-        by_channel = {ssb: name for name, ssb in reversed(has.items()) if ssb}
         found: dict[Path, str] = {}
         for path, place in self.places.items():
             name = _frequency_of(self._root, wanted, path)
             if not name:
                 continue
             channel = known.get(name, "")
-            other = by_channel.get(channel) if name not in ours and place not in ledger else None
+            other = others.get(name) if place not in ledger else None
             if place in observed and channel and has.get(_frequency_of(self._root, observed, place)) == channel:
                 other = self._named(observed, place)
             if other:
@@ -557,9 +652,7 @@ class _Externals:
         spec = spec_of(self._root, path)
         assert spec is not None
         frequency = spec.leaf(LeafRole.FREQUENCY)
-        plain = (leaf.name for leaf in spec.leaves if leaf.compared and leaf.name in wants and leaf.name != frequency)
-        found = [(name, has.get(name), wants[name]) for name in plain if has.get(name) != wants[name]]
-        told = [(name, "nothing" if seen is None else str(seen), str(wanted)) for name, seen, wanted in found]
+        told = [one for one in _unlike(self._root, path, wants, has) if one[0] != frequency]
         known, there = self._channels
         channel = known.get(_frequency_of(self._root, self._wanted, path), "")
         if channel and channel != (other := there.get(_frequency_of(self._root, self._observed, place), "")):

@@ -908,6 +908,18 @@ KNOWN_NR: dict[Path, Leaves | None] = {
             "and by the network files one with SSB 629952",
             id="channel",
         ),
+        pytest.param(
+            THEIR_FREQUENCY,
+            {"sSBSubCarrierSpacing": "15"},
+            "sSBSubCarrierSpacing is 15, and by the network files 30",
+            id="subcarrier spacing",
+        ),
+        pytest.param(
+            THEIR_FREQUENCY,
+            {"sSBSubCarrierSpacing": None},
+            "sSBSubCarrierSpacing is nothing, and by the network files 30",
+            id="no subcarrier spacing",
+        ),
     ],
 )
 def test_an_external_cell_of_somebody_else_that_differs_from_the_files_is_told_of_and_left_alone(
@@ -922,7 +934,7 @@ def test_an_external_cell_of_somebody_else_that_differs_from_the_files_is_told_o
     assert edits[LTE_RELATION]["adjacentCell"] == name_of(THEIR_LTE)
     assert edits[NR_RELATION]["adjacentNRCellRef"] == name_of(THEIR_NR)
     told = [one for one in found.findings if one.code == "external-differs"]
-    at = THEIR_NR if path == THEIR_FREQUENCY else path
+    at = THEIR_NR if "absoluteFrequencySSB" in leaves else path
     message = (
         f"S1: {name_of(at)} is not ours and stays as it is, and neighbour relations of ours lead to it: its {said}"
     )
@@ -956,6 +968,40 @@ def test_a_frequency_of_somebody_else_with_another_subcarrier_spacing_is_told_of
     (told,) = [one.message for one in found.findings if one.code == "external-differs"]
     assert told.startswith(f"S1: {name_of(THEIR_FREQUENCY)} is not ours")
     assert told.endswith("its sSBSubCarrierSpacing is 15, and by the network files 30")
+
+
+def test_the_spacing_of_their_frequency_is_told_of_where_ours_is_on_the_station_too() -> None:
+    net = network(neighbours=LISTED)
+    theirs = {"/NRNetwork[7]": {}, THEIR_FREQUENCY: {"absoluteFrequencySSB": "629952", "sSBSubCarrierSpacing": "15"}}
+    cell = {**rendered(net).tree[EXTERNAL_NR], "nRFrequencyRef": f"SubNetwork=peru,{name_of(THEIR_FREQUENCY)}"}
+    found = plan(net, {"S1": replace(view(net), observed=carrying(net, edit={**theirs, EXTERNAL_NR: cell}))})
+    assert found.is_empty
+    (told,) = [one.message for one in found.findings if one.code == "external-differs"]
+    assert told.startswith(f"S1: {name_of(THEIR_FREQUENCY)} is not ours")
+    assert told.endswith("its sSBSubCarrierSpacing is 15, and by the network files 30")
+
+
+def test_a_frequency_that_the_field_let_our_frequency_relation_lead_to_is_told_of() -> None:
+    net = network(neighbours=LISTED)
+    theirs = {"/NRNetwork[7]": {}, THEIR_FREQUENCY: {"absoluteFrequencySSB": "630048", "sSBSubCarrierSpacing": "30"}}
+    moved = {**rendered(net).tree[FREQUENCY_RELATION], "nRFrequencyRef": name_of(THEIR_FREQUENCY)}
+    found = plan(net, {"S1": replace(view(net), observed=carrying(net, edit={**theirs, FREQUENCY_RELATION: moved}))})
+    (told,) = [one.message for one in found.findings if one.code == "external-differs"]
+    assert told.endswith("its absoluteFrequencySSB is 630048, and by the network files 629952")
+
+
+def test_a_new_frequency_relation_leads_to_the_frequency_that_the_station_has() -> None:
+    net = network(neighbours=LISTED)
+    other = {"/NRNetwork[7]/NRFrequency[e]": {"absoluteFrequencySSB": "629952", "sSBSubCarrierSpacing": "15"}}
+    before = view(TWO, edit={**FOUND, **THEIRS, **other, **KNOWN_NR})
+    change = only_change(plan(net, {"S1": before}))
+    edits = {edit.path: edit.after for edit in change.phases[0].edits}
+    assert edits.keys() == {LTE_RELATION, NR_RELATION, FREQUENCY_RELATION}, "no frequency and no network of ours"
+    assert edits[FREQUENCY_RELATION]["nRFrequencyRef"] == name_of(THEIR_FREQUENCY), "the one with the spacing"
+    after = apply(net, change, before)
+    again = plan(net, {"S1": after})
+    assert again.is_empty
+    assert not {"orphan", "external-differs"} & set(codes(again))
 
 
 def test_an_external_cell_of_ours_follows_the_channel_of_the_files() -> None:
