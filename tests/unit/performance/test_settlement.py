@@ -93,6 +93,18 @@ def test_nothing_is_charged_for_the_time_before_the_first_network_was_loaded(sto
         assert lines(settle(other, priced())) == {}
 
 
+@pytest.mark.parametrize(("included", "amount"), [("100.099", "0.35"), ("100.1", "0.00"), ("500", "0.00")])
+def test_who_uses_less_than_what_is_included_pays_nothing_and_gets_nothing(
+    store: SqlStore, included: str, amount: str
+) -> None:
+    """100.1 GB, at 350 a gigabyte beyond what is included."""
+    made = priced(lines=[{"id": "volume", "per": "gigabyte", "amount": "350", "included": included}])
+    store.networks.save(made, network_digest(made), "ana")
+    store.database.clock = VirtualClock(start=END + timedelta(days=2))
+    measure(store)
+    assert lines(settle(store, made)) == {"volume": ("100.100", amount)}
+
+
 @pytest.mark.parametrize(("rounding", "amount"), [("half-even", "0.12"), ("half-up", "0.13")])
 def test_the_middle_is_rounded_as_the_agreement_says(store: SqlStore, rounding: str, amount: str) -> None:
     once = [{"id": "base", "per": "month", "amount": "0.125"}]
