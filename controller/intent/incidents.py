@@ -2,8 +2,8 @@
 
 An incident is a root with all that follows from it. An alarm that follows from a root is part of the root's incident;
 if it had an incident of its own, that one merges into the root's. When a root is over, most of its symptoms end soon
-after. Those that still stand after a while split off into an incident of their own. A fault that comes back soon after
-it was over is the same incident: it flaps.
+after. Those that still stand after a while split off into an incident of their own, and a narrower cut of the backhaul
+does so at once. A fault that comes back soon after it was over is the same incident: it flaps.
 
 All lost core nodes of a tenant are one incident, and so are all core links of a tenant that are down at a station,
 although none of these alarms follows from another.
@@ -20,7 +20,15 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from controller.intent.roots import began
-from controller.models.alarm import CORE_LINK_DOWN, CORE_NODE_DOWN, FAULT, LINK_CAUSES, Alarm, ObjectClass
+from controller.models.alarm import (
+    BACKHAUL_DOWN,
+    CORE_LINK_DOWN,
+    CORE_NODE_DOWN,
+    FAULT,
+    LINK_CAUSES,
+    Alarm,
+    ObjectClass,
+)
 from controller.models.enums import APART
 from controller.models.incident import AgreementMinutes, Incident, Rank
 from controller.models.many import first_names
@@ -28,8 +36,11 @@ from controller.models.network import Network
 
 #: A fault that comes back within this time after its incident was over is the same incident.
 QUIET = timedelta(minutes=10)
-#: Symptoms that outlive their root stay in the root's incident for this time.
+#: Symptoms that outlive their root stay in the root's incident for this time, since most end soon after it.
 SETTLES = timedelta(minutes=5)
+#: Except those that Minka takes for a fault of their own, which do not end with the wider one that hid them: nodes of
+#: the backhaul below which nothing answers.
+OWN_FAULTS = frozenset((BACKHAUL_DOWN,))
 #: Fields that an incident takes from its root, which may later be another alarm of the same fault.
 OF_ROOT = ("object", "object_class", "probable_cause", "specific_problem")
 #: Alarms that a note names at most.
@@ -103,6 +114,13 @@ def sort_out(alarms: Iterable[Alarm], known: RecordedIncidents, at: datetime) ->
         if alarm.cleared is None:
             work.place(alarm)
     return work.done()
+
+
+def has_settled(alarm: Alarm, incident: Incident, at: datetime) -> bool:
+    """Whether an alarm that stands in an incident has to have one of its own: it outlived its root for long enough."""
+    if alarm.root or alarm.released is None or fault_of(alarm) == fault_of(incident) or incident.root == alarm.id:
+        return False
+    return alarm.probable_cause in OWN_FAULTS or at - alarm.released >= SETTLES
 
 
 def split_off(due: Iterable[Alarm], symptoms: Iterable[Alarm], known: RecordedIncidents, at: datetime) -> Outcome:

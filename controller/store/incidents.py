@@ -14,7 +14,7 @@ import orjson
 from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
 
 from controller.intent.impact import Sharing
-from controller.intent.incidents import SETTLES, ranked, split_off
+from controller.intent.incidents import has_settled, ranked, split_off
 from controller.intent.interruptions import planned
 from controller.intent.observation import Observation
 from controller.intent.outages import Era, ExcusedTimes, Outages, Spell, month_of, of_tenant, spans_of
@@ -38,7 +38,6 @@ from controller.store.audit_chain import audit
 from controller.store.devices import healths_of, locks_during
 from controller.store.incident_rows import (
     OPEN_INCIDENT,
-    identity_of,
     incident_alarms,
     incidents,
     known_of,
@@ -73,11 +72,7 @@ _FORMER = select(incident_alarms.c.merged_from.label("incident"), *_PARTS_OF).jo
 )
 _PARTS = select(alarms).join(incident_alarms, incident_alarms.c.alarm == alarms.c.id).order_by(incident_alarms.c.number)
 _SYMPTOMS = select(alarms).where(STANDING)
-_UNSETTLED = (
-    select(alarms, incidents.c.identity.label("of_incident"))
-    .join(incidents, incidents.c.id == alarms.c.incident)
-    .where(alarms.c.released.is_not(None), STANDING, alarms.c.root == "", incidents.c.root != alarms.c.id)
-)
+_UNSETTLED = select(alarms).where(alarms.c.released.is_not(None), STANDING, alarms.c.root == "")
 #: Incidents of alarms that stand and whose root is still to be worked out; and standing roots of open incidents.
 _LEFT = select(alarms.c.incident).join(uncorrelated, uncorrelated.c.alarm == alarms.c.number).where(STANDING).distinct()
 _ROOTS = select(alarms).join(incidents, incidents.c.root == alarms.c.id).where(STANDING, OPEN_INCIDENT)
@@ -423,9 +418,10 @@ def _parts(tx: Tx, incident_id: str) -> list[Alarm]:
 
 
 def _unsettled(tx: Tx) -> list[Alarm]:
-    rows = tx.execute(_UNSETTLED.where(alarms.c.released <= tx.now - SETTLES))
-    found = ((as_alarm(row), row.of_incident) for row in rows)
-    return [alarm for alarm, of_incident in found if identity_of(alarm) != of_incident]
+    found = [as_alarm(row) for row in tx.execute(_UNSETTLED)]
+    rows = tx.rows(_BY_ID, incidents.c.id, {alarm.incident for alarm in found}) if found else ()
+    of = {row.id: as_noun(Incident, row) for row in rows}
+    return [alarm for alarm in found if alarm.incident in of and has_settled(alarm, of[alarm.incident], tx.now)]
 
 
 def _filled(tx: Tx, rows: Sequence[Row[Any]]) -> list[Incident]:

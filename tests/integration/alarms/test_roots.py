@@ -12,7 +12,7 @@ from controller.assurance import common_faults
 from controller.intent import roots
 from controller.models.alarm import Alarm, AlarmState, ObjectClass
 from controller.ports.store import Page
-from controller.store import incident_notices, incident_rows, incidents
+from controller.store import incident_notices, incident_rows
 from simulators.connections import Outage
 from tests.integration.alarms.system import LocalSystem, open_system, rules, until
 
@@ -153,7 +153,6 @@ async def test_a_cut_within_a_bigger_cut_is_not_over_until_it_is_repaired_itself
 ) -> None:
     monkeypatch.setattr(incident_rows, "HOLD_OFF", timedelta())
     monkeypatch.setattr(incident_notices, "HOLD_OFF", timedelta())
-    monkeypatch.setattr(incidents, "SETTLES", timedelta(seconds=1))
     async with open_system(tmp_path, interval=1.0) as system:
         system.listen()
         await system.observed()
