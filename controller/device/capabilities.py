@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 _LIB = f"{{{YANG_LIBRARY}}}"
 _CAPABILITY = ":yang-library:"
+_WITH_DEFAULTS = "urn:ietf:params:netconf:capability:with-defaults:1.0"
 #: Parameters of the library's capability that identify its content.
 _CONTENT = ("content-id=", "module-set-id=")
 #: Top-level containers of RFC 8525 and RFC 7895.
@@ -264,6 +265,15 @@ def offers(hello: tuple[str, ...], capability: str) -> bool:
 @lru_cache(maxsize=1024)
 def _offers(hello: tuple[str, ...], capability: str) -> bool:
     return capability in Uris(hello)
+
+
+def trims_defaults(hello: tuple[str, ...]) -> bool:
+    """Whether a server leaves out all that has its default: basic mode ``trim`` of with-defaults (RFC 6243 §4.3).
+
+    A server that announces several capabilities of with-defaults, or several basic modes, counts as one that does not.
+    """
+    queries = [query for name, _, query in (uri.partition("?") for uri in hello) if name == _WITH_DEFAULTS]
+    return [mode for query in queries for mode in parse_qs(query).get("basic-mode", ())] == ["trim"]
 
 
 def capabilities_of(hello: tuple[str, ...]) -> Capabilities:

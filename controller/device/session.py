@@ -13,7 +13,7 @@ import structlog
 from lxml import etree
 
 from controller.device import requests
-from controller.device.capabilities import Announced, KnownModules, capabilities_of, offers
+from controller.device.capabilities import Announced, KnownModules, capabilities_of, offers, trims_defaults
 from controller.device.replies import check, check_done, data_of
 from controller.device.requests import Request
 from controller.device.transport import Connection, Shared, Transport
@@ -194,8 +194,10 @@ class NetconfSession:
 
     def _prepared(self, modules: Announced) -> Request:
         """The request for a reading, which is made once."""
-        beside = {ORAN_FM: alarms_filter, ORAN_EXTERNALIO: inputs_filter}
-        self._reading = self._get(modules.offers, *(made() for name, made in beside.items() if modules.offers(name)))
+        beside = [alarms_filter()] if modules.offers(ORAN_FM) else []
+        if ORAN_EXTERNALIO in modules.modules:  # announced nowhere, it is not tried: a refusal would cost the alarms
+            beside.append(inputs_filter())
+        self._reading = self._get(modules.offers, *beside)
         return self._reading
 
     def _get(self, offers: Offers, *beside: etree._Element) -> Request:
@@ -331,7 +333,8 @@ class NetconfSession:
         known = before or Observed({})
 
         def read(reply: etree._Element) -> Observed:
-            seen = decode(self._root, data_of(reply, self._station, reading.name), self._station)
+            data = data_of(reply, self._station, reading.name)
+            seen = decode(self._root, data, self._station, trims=trims_defaults(self._transport.hello))
             return replace(seen, tree=shared(seen.tree, known.tree), state=shared(seen.state, known.state))
 
         seen, digest = await self._transport.answer(reading, read, b"" if before is None else self._digest)

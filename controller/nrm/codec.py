@@ -57,11 +57,17 @@ def read_filter(root: NodeSpec, station: str, offers: Offers = _everything) -> l
     return [element, *(etree.Element(node.tag, nsmap=ns.as_default(node.namespace)) for node in beside)]
 
 
-def decode(root: NodeSpec, data: etree._Element | bytes, station: str) -> Observed:
+def decode(root: NodeSpec, data: etree._Element | bytes, station: str, *, trims: bool = False) -> Observed:
     """Read the ``<data>`` of a reply (or the whole reply, or a ManagedElement).
 
     A station that does not have the ManagedElement reads as a tree of what stands beside it only, if anything does;
     ManagedElements of other names are listed as unknown.
+
+    Args:
+        root: Schema of the station.
+        data: The reply.
+        station: Name of its ManagedElement.
+        trims: Whether the server leaves out states that have their default (RFC 6243, basic mode ``trim``).
 
     Raises:
         DeviceRefusedError: The bytes are no well-formed XML, or the nodes are more than any station has.
@@ -81,7 +87,7 @@ def decode(root: NodeSpec, data: etree._Element | bytes, station: str) -> Observ
     reader.finish()
     unknown = tuple(dict.fromkeys(reader.unknown))
     beside_it = _content(parsed)
-    alarms, inputs = decode_alarms(beside_it), decode_inputs(beside_it)
+    alarms, inputs = decode_alarms(beside_it), decode_inputs(beside_it, trims=trims)
     return Observed(reader.tree, reader.state, unknown, reader.spelled, alarms, records, inputs=inputs)
 
 

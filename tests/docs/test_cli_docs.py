@@ -69,9 +69,9 @@ def test_every_command_that_is_named_exists() -> None:
 
     known = {words for words, _ in commands(typer.main.get_command(app))}
     groups = {words.rpartition(" ")[0] for words in known}
-    named = set(re.findall(r"(?<![/\w])minka(?: [a-z]+)+", CLI + API + TUTORIAL))
+    named = set(re.findall(r"(?<![/\w])minka(?:\s[a-z]+)+", CLI + API + TUTORIAL))
     for words in named:
-        parts = words.split(" ")
+        parts = words.split()
         assert any(" ".join(parts[: n + 1]) in known | groups - {"minka"} for n in range(1, len(parts))), words
 
 

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,32 @@ def _resolve(words: list[str]) -> None:
 def test_commands_exist_with_their_options(page: Path) -> None:
     for words in _commands(page, "minka"):
         _resolve(list(words))
+
+
+def _named(text: str) -> Iterator[list[str]]:
+    """Words of the names of commands within sentences, also where a line ends inside them.
+
+    The changelog is not asked: it tells of commands that are gone.
+    """
+    for code in re.findall(
+        r"(?<!`)`minka\s+([^`]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    ):
+        words = list(takewhile(re.compile(r"[a-z][a-z-]*").fullmatch, code.split()))
+        options = [word for word in code.split() if re.fullmatch(r"--[a-z][a-z-]*", word)]
+        yield [*words, *(options if "…" not in code and "|" not in code else ())]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=lambda page: page.name)
+def test_commands_that_sentences_name_exist_with_their_options(page: Path) -> None:
+    for words in _named(page.read_text(encoding="utf-8")):
+        _resolve(words)
+
+
+@pytest.mark.parametrize("text", ["`minka helth`", "its alarm, `minka\nhelth` and", "`minka plan\n  --expct 3`"])
+def test_a_wrong_command_in_a_sentence_would_be_found(text: str) -> None:
+    (words,) = _named(text)
+    with pytest.raises(AssertionError, match="No such"):
+        _resolve(words)
 
 
 def test_a_wrong_command_would_be_found() -> None:

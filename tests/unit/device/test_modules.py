@@ -287,3 +287,27 @@ async def test_a_list_of_modules_that_takes_too_much_room_is_not_kept() -> None:
     before = capabilities._offers.cache_info().currsize
     assert capabilities.offers(hello, ":candidate")
     assert capabilities._offers.cache_info().currsize == before
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "inputs"),
+    [
+        (["basic-mode=trim&also-supported=report-all"], {"mains": True}),
+        (["also-supported=report-all&basic-mode=trim"], {"mains": True}),
+        (["basic-mode=explicit&also-supported=trim"], {}),
+        (["basic-mode=report-all"], {}),
+        (["basic-mode=trim", "basic-mode=report-all"], {}),
+        (["also-supported=trim"], {}),
+        ([], {}),
+    ],
+)
+async def test_a_missing_state_is_its_default_only_where_the_hello_says_that_defaults_are_trimmed(
+    capabilities: list[str], inputs: dict[str, bool]
+) -> None:
+    uris = [f"urn:ietf:params:netconf:capability:with-defaults:1.0?{one}" for one in capabilities]
+    top = f"{{{ns.ORAN_EXTERNALIO}}}external-io"
+    said = f'<external-io xmlns="{ns.ORAN_EXTERNALIO}"><input><name>mains</name></input></external-io>'
+    known = {NEWER: yang_library(*NR, ns.ORAN_EXTERNALIO)}
+    others = [uri for uri in hello_of("clixon-7.8") if ":with-defaults:" not in uri]
+    server = Server((*others, *uris), {TOP: ELEMENT, top: said, **known})
+    assert (await (await session_with(server)).read()).inputs == inputs

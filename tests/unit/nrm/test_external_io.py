@@ -19,14 +19,20 @@ def said(*entries: str) -> etree._Element:
     [
         ("<line-in>true</line-in>", True),
         ("<line-in> false </line-in>", False),
-        ("<line-in/>", True),
-        ("", True),
+        ("<line-in/>", None),
+        ("<line-in> </line-in>", None),
         ("<line-in>1</line-in>", None),
         ("<line-in>TRUE</line-in>", None),
     ],
 )
-def test_an_input_is_open_or_closed_or_unknown(line: str, is_open: bool | None) -> None:
-    assert decode_inputs(said(f"<name>di-1</name>{line}")).get("di-1") is is_open
+@pytest.mark.parametrize("trims", [False, True])
+def test_an_input_is_open_or_closed_or_unknown(line: str, is_open: bool | None, trims: bool) -> None:
+    assert decode_inputs(said(f"<name>di-1</name>{line}"), trims=trims).get("di-1") is is_open
+
+
+def test_a_missing_line_is_open_only_where_the_server_trims_defaults() -> None:
+    assert decode_inputs(said("<name>di-1</name>"), trims=True) == {"di-1": True}
+    assert decode_inputs(said("<name>di-1</name>")) == {}
 
 
 def test_inputs_without_a_usable_name_or_with_two_states_tell_nothing() -> None:
@@ -48,7 +54,7 @@ def test_inputs_without_a_usable_name_or_with_two_states_tell_nothing() -> None:
 
 
 def test_a_station_may_list_any_number_of_inputs() -> None:
-    found = decode_inputs(said(*(f"<name>di-{number}</name>" for number in range(5000))))
+    found = decode_inputs(said(*(f"<name>di-{number}</name><line-in>true</line-in>" for number in range(5000))))
     assert list(found) == [f"di-{number}" for number in range(256)]
 
 
