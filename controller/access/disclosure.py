@@ -25,7 +25,7 @@ from controller.models.alarm import (
     PerceivedSeverity,
 )
 from controller.models.health import Health, LinkHealth, ServiceState
-from controller.models.incident import AgreementMinutes, IncidentState, Loss, TenantMinutes, worst
+from controller.models.incident import AgreementMinutes, IncidentState, Loss, TenantMinutes, gravest
 from controller.models.measurement import Measured
 from controller.models.network import HOST, FunctionKind, Network, Noun, Snssai
 from controller.models.outage import NO_OUTAGE, Outage
@@ -510,7 +510,7 @@ class TenantIncident(Noun):
             state=IncidentState.MERGED if into else state,
             merged_into=into,
             root=TenantAlarm.of(sight, root),
-            severity=worst(one.severity for one in disclosed),
+            severity=gravest((one.probable_cause, one.severity) for one in disclosed),
             opened=min(one.raised for one in alarms),
             changed=max(one.changed for one in alarms),
             closed=None if standing else max(_times(one.cleared for one in alarms)),

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from controller.models.alarm import Alarm, AlarmState, PerceivedSeverity, is_worse
 from controller.models.approval import Notice, NoticeKind
 from controller.models.enums import IncidentState
-from controller.models.incident import Incident
+from controller.models.incident import Incident, gravest, is_dark
 from controller.models.many import first_names
 from controller.models.scalars import HOST
 
@@ -98,12 +98,14 @@ def _state(incident: Incident, mine: Sequence[Alarm], cells_of: CellsOf, side: s
     """An incident as a side sees it that some of its alarms concern."""
     first = min(mine, key=lambda one: (one.id != incident.root, _SEVERITIES.index(one.severity), one.raised, one.id))
     suffering = {cell for alarm in mine for cell in alarm.cells}
+    causes = [alarm.probable_cause for alarm in mine]
     cells = tuple(sorted(suffering if side == HOST else cells_of(suffering).get(side, ())))
     since = min(alarm.raised for alarm in mine)
-    severity = min((alarm.severity for alarm in mine), key=_SEVERITIES.index)
+    severity = gravest((alarm.probable_cause, alarm.severity) for alarm in mine)
     doing = _doing(incident, first)
+    dark = "the station can't be reached any more, and is taken to serve nobody; " if is_dark(causes) else ""
     where = f" at {first_names(cells, _NAMED)}" if cells else ""
-    text = f"{first.probable_cause} ({severity.value}) since {since:%Y-%m-%d %H:%M} UTC{where}; {doing}"
+    text = f"{first.probable_cause} ({severity.value}) since {since:%Y-%m-%d %H:%M} UTC{where}; {dark}{doing}"
     return SideNews(NoticeKind.INCIDENT_RAISED, cells, since, first.probable_cause, severity, doing, text)
 
 

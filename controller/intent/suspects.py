@@ -23,7 +23,7 @@ def suspects(network: Network, alarm: Alarm, works: Callable[[Collection[str]], 
     Args:
         network: The network, which says how devices are connected.
         alarm: A standing alarm.
-        works: Whether one of these devices was seen to work since the alarm began.
+        works: Whether one of these devices was seen to work at any time since the alarm began.
     """
     if alarm.probable_cause == BACKHAUL_DOWN and alarm.object in network.backhaul_by_id:
         return tuple(_links(network, alarm.object, works))

@@ -135,7 +135,9 @@ class DispatchPack(Noun):
         tried: Earlier automatic repairs, oldest first.
         standing: Alarms that stand at the site, or of an object without a site, those of its incident: the first ones.
         standing_in_all: Number of all of these.
-        until: Until when the station still serves on battery or in holdover, as far as the network files say.
+        until: Until when the station serves on battery or in holdover, as far as the network files say; None if dark.
+        is_over: Whether that time is over.
+        dark: Whether a station on battery or in holdover is not known to serve any more.
         without_service: Tenants that have no service there, each with its cells.
         in_force: Holds in force at the site, in words.
         holds: Commands to enter before anybody climbs or switches off.
@@ -156,6 +158,8 @@ class DispatchPack(Noun):
     text: str
     since: AwareDatetime
     until: AwareDatetime | None = None
+    is_over: bool = False
+    dark: bool = False
     part: str
     tried: tuple[TriedRepair, ...]
     standing: tuple[StandingAlarm, ...]
@@ -169,7 +173,11 @@ class DispatchPack(Noun):
         """The pack as text, with times of the place."""
         lines = [f"{self.probable_cause} ({self.severity.value}) of {self.unit} since {self._local(self.since)}"]
         lines.append(f"times are local: {self.timezone}")
-        if self.until:
+        if self.dark:
+            lines.append("the station is dark: it can't be reached any more, or all of its cells are off air")
+        elif self.until and self.is_over:
+            lines.append(f"its reserve was to last until about {self._local(self.until)}: it may go dark at any time")
+        elif self.until:
             lines.append(f"the station serves until about {self._local(self.until)} all the same")
         if self.text:
             lines.append(f"it says: {self.text}")

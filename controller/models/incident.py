@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pydantic import AwareDatetime, computed_field
 
-from controller.models.alarm import LOSES, ObjectClass, PerceivedSeverity
+from controller.models.alarm import LOSES, SUPPLY_CAUSES, UNREACHABLE, ObjectClass, PerceivedSeverity
 from controller.models.enums import IncidentState as IncidentState  # noqa: PLC0414 - offered here, beside what it is about
 from controller.models.network import Noun
 from controller.models.scalars import DerivingNoun
@@ -21,6 +21,22 @@ def worst(severities: Iterable[PerceivedSeverity]) -> PerceivedSeverity:
     """The worst severity; INDETERMINATE if there is none."""
     order = list(PerceivedSeverity)
     return min(severities, key=order.index, default=PerceivedSeverity.INDETERMINATE)
+
+
+def gravest(alarms: Iterable[tuple[str, PerceivedSeverity]]) -> PerceivedSeverity:
+    """Severity of alarms of one incident, by their causes and severities; INDETERMINATE if there is none.
+
+    It is the worst of theirs; and critical where a station that lost its mains can't be reached any more: its battery
+    is taken to be empty, so that it serves nobody.
+    """
+    found = list(alarms)
+    return PerceivedSeverity.CRITICAL if is_dark(cause for cause, _ in found) else worst(one for _, one in found)
+
+
+def is_dark(causes: Iterable[str]) -> bool:
+    """Whether a station that lost its mains can't be reached any more, by the causes of an incident's alarms."""
+    known = set(causes)
+    return UNREACHABLE in known and bool(known & SUPPLY_CAUSES)
 
 
 class Loss(Noun):
@@ -92,7 +108,7 @@ class Incident(DerivingNoun):
         merged_into: Id of the incident that it became part of, since its root follows from that one's root.
         flaps: How often the fault came again within the quiet time after it was over.
         standing: Alarms that stand.
-        severity: Their worst severity.
+        severity: Their severity (``gravest``).
         cells: Affected cells, as ``station/cell``, sorted.
         tenants: Tenants that are concerned, sorted.
         people: Population of the sites of these cells.

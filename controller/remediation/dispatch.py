@@ -13,6 +13,7 @@ from controller.models.alarm import (
     BACKHAUL_DOWN,
     CELL_OFF_AIR,
     HARDWARE_ALARM,
+    HOLDOVER_CAUSES,
     LOSES,
     NODE_LOST,
     PORT_DOWN,
@@ -62,6 +63,8 @@ _PARTS: Mapping[str, str] = {
 }
 
 
+#: Causes at a station that serves on with what it has in reserve, for a time.
+_ON_RESERVE = SUPPLY_CAUSES | HOLDOVER_CAUSES
 #: Devices whose health is looked up at once.
 _AT_ONCE = 50
 #: Most alarms of a pack; most sites at a node of the backhaul.
@@ -78,6 +81,8 @@ def dispatch_pack(store: Store, alarm_id: str, now: datetime) -> DispatchPack:
     targets = {f"site:{site}", *there}
     holds = [one for one in store.holds.find(now) if one.target in targets or one.target.partition("/")[0] in there]
     places = suspects_of(store, network, alarm)
+    dark = alarm.probable_cause in _ON_RESERVE and _is_dark(network, alarm.station, standing)
+    until = None if dark else deadline_of(network, alarm)
     return DispatchPack(
         alarm=alarm.id,
         incident=alarm.incident,
@@ -93,7 +98,9 @@ def dispatch_pack(store: Store, alarm_id: str, now: datetime) -> DispatchPack:
         severity=alarm.severity,
         text=alarm.text,
         since=alarm.raised,
-        until=None if _is_dark(network, alarm.station, standing) else deadline_of(network, alarm),
+        until=until,
+        is_over=until is not None and until <= now,
+        dark=dark,
         part=_PARTS.get(
             alarm.probable_cause, "the unit itself" if alarm.object_class is ObjectClass.RADIO_UNIT else ""
         ),
@@ -131,9 +138,13 @@ def suspects_of(store: Store, network: Network, alarm: Alarm) -> tuple[Suspect, 
 
 
 def _works(seen: Health, alarm: Alarm) -> bool:
-    """Whether a device was seen to work since an alarm began; after lost core links, that one of its own works."""
+    """Whether a device was seen to work at any time since an alarm began, though it may have been lost since then.
+
+    After lost core links, one of its own has to work now: of a device that can't be read, they are not known.
+    """
     links = alarm.probable_cause != ALL_LINKS_DOWN or any(link.up for link in seen.links)
-    return seen.reachable and seen.at > began(alarm) and links
+    answered = seen.at if seen.reachable else seen.read
+    return answered is not None and answered > began(alarm) and links
 
 
 def _timezone(network: Network, alarm: Alarm, site_id: str) -> str:

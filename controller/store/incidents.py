@@ -26,7 +26,7 @@ from controller.models.alarm import BACKHAUL_DOWN, COUNTED, HIDES, LINK_CAUSES, 
 from controller.models.approval import StationConstraints
 from controller.models.enums import IncidentState
 from controller.models.errors import NotFoundError
-from controller.models.incident import AgreementMinutes, Incident, IncidentFilter, Loss, Rank, TenantMinutes, worst
+from controller.models.incident import AgreementMinutes, Incident, IncidentFilter, Loss, Rank, TenantMinutes, gravest
 from controller.models.network import Network
 from controller.models.run import AuditRow
 from controller.nrm.tree import Path
@@ -442,10 +442,10 @@ def _filled(tx: Tx, rows: Sequence[Row[Any]]) -> list[Incident]:
 
 
 def _with(one: Incident, rows: Iterable[Row[Any]], network: Network | None) -> Incident:
-    severities, cells = set[str](), set[str]()
+    severities, cells = set[tuple[str, PerceivedSeverity]](), set[str]()
     of_tenant: dict[str, list[tuple[str, datetime, list[str]]]] = defaultdict(list)
     for row in rows:
-        severities.add(row.severity)
+        severities.add((row.probable_cause, PerceivedSeverity(row.severity)))
         affected = orjson.loads(row.cells)
         cells.update(affected)
         for tenant in orjson.loads(row.tenants):
@@ -453,7 +453,7 @@ def _with(one: Incident, rows: Iterable[Row[Any]], network: Network | None) -> I
     losses = ((tenant, Loss.of(of_tenant[tenant])) for tenant in sorted(of_tenant))
     return one.model_copy(
         update={
-            "severity": worst(map(PerceivedSeverity, severities)),
+            "severity": gravest(severities),
             "people": 0 if network is None else network.people_at(cells),
             "cells": tuple(sorted(cells)),
             "tenants": tuple(sorted(of_tenant)),

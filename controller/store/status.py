@@ -23,7 +23,7 @@ from controller.models.alarm import (
     PerceivedSeverity,
 )
 from controller.models.errors import StoreError
-from controller.models.incident import worst
+from controller.models.incident import gravest
 from controller.models.metrics import Figures, Spreads, added_up, counted, joined, sums_and_states
 from controller.models.process import Process, ProcessRole
 from controller.models.rule import ProposalState
@@ -209,15 +209,14 @@ def _incidents(tx: Tx) -> dict[str, Figures]:
 
     Also those of each tenant, by its most severe alarm.
     """
-    gravest: dict[str, PerceivedSeverity] = {}
-    by_tenant: dict[tuple[str, str], PerceivedSeverity] = {}
+    stand: dict[str, set[tuple[str, PerceivedSeverity]]] = defaultdict(set)
+    stand_of: dict[tuple[str, str], set[tuple[str, PerceivedSeverity]]] = defaultdict(set)
     symptoms: Figures = {}
     for row in tx.execute(_STAND):
-        severity = PerceivedSeverity(row.severity)
-        gravest[row.incident] = worst((severity, gravest.get(row.incident, severity)))
+        alarm = row.probable_cause, PerceivedSeverity(row.severity)
+        stand[row.incident].add(alarm)
         for tenant in orjson.loads(row.tenants) if row.incident else ():
-            key = row.incident, tenant
-            by_tenant[key] = worst((severity, by_tenant.get(key, severity)))
+            stand_of[row.incident, tenant].add(alarm)
         if row.root and len(symptoms) < MOST_SERIES:
             # Alerts use the class of a station also for a router as a whole.
             named = ObjectClass.STATION.value if row.probable_cause == UNREACHABLE else row.object
@@ -226,13 +225,13 @@ def _incidents(tx: Tx) -> dict[str, Figures]:
     named_ones: Figures = {}
     for row in tx.execute(_OPEN_INCIDENTS):
         state = "taken" if row.owner else "acknowledged" if row.acknowledged else "new"
-        how_grave = gravest.get(row.id, PerceivedSeverity.INDETERMINATE).value
+        how_grave = gravest(stand[row.id]).value
         counts[how_grave, state] += 1
         if len(named_ones) < MOST_SERIES:
             named_ones[row.id, row.station, row.probable_cause, how_grave, state] = 1.0
     of_tenants: Figures = {}
-    for key, gravity in by_tenant.items():
-        labels = key[1], gravity.value
+    for (_, tenant), found in stand_of.items():
+        labels = tenant, gravest(found).value
         of_tenants[labels] = of_tenants.get(labels, 0.0) + 1
     return {
         "minka_tenant_incidents": of_tenants,

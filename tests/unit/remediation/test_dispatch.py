@@ -156,8 +156,15 @@ def test_a_pack_promises_no_battery_to_a_station_that_is_dark(bench: Bench) -> N
     for cell in others:
         bench.report(cell.name, "cell-off-air", station="T-BOTH-1")
     assert until() == [True, False]
+    over = dispatch_pack(bench.store, mains[0].id, bench.clock.now() + timedelta(hours=3))
+    assert [line for line in over.lines if "was to last until about" in line]
+    assert not [line for line in over.lines if "serves until" in line], "that time is over"
     bench.report("station", UNREACHABLE, station="T-LTE-1")
     assert until() == [False, False]
+    for one in mains:
+        pack = dispatch_pack(bench.store, one.id, bench.clock.now())
+        assert pack.dark
+        assert "the station is dark: it can't be reached any more, or all of its cells are off air" in pack.lines
 
 
 def test_people_hear_of_a_battery_before_it_is_empty(bench: Bench) -> None:
@@ -289,6 +296,13 @@ async def test_a_pack_says_where_the_fault_may_be_and_what_tells_the_places_apar
     ]
     seen(bench, "T-BOTH-1")
     assert places() == ["T-LTE-2", "pisac"]
+    answered = bench.clock.now()
+    await bench.clock.advance(30)
+    lost = Health(station="T-BOTH-1", at=bench.clock.now(), reachable=False, read=answered)
+    bench.store.healths.save([lost])
+    assert places() == ["T-LTE-2", "pisac"], "what was seen to work since then is no suspect again"
+    bench.store.healths.save([lost.model_copy(update={"read": alarm.raised})])
+    assert places() == ["T-LTE-2", "pisac", "hill"], "that it answered before says nothing"
 
 
 async def test_a_link_over_which_another_station_of_the_site_is_reached_is_not_blamed(bench: Bench) -> None:

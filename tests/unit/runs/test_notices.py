@@ -173,6 +173,24 @@ async def test_what_grows_or_becomes_worse_is_told_again_but_not_all_the_time(be
     assert [kind for kind, _, _ in bench.sent_to("condor-noc")] == ["raised", "updated", "updated", "cleared"]
 
 
+async def test_a_station_that_goes_dark_on_its_battery_is_news_to_all_that_it_served(bench: NoticesBench) -> None:
+    sender = bench.sender()
+    mains = bench.report(MAJOR, probable_cause="mains-lost")
+    await bench.seconds(sender, seconds=PAUSE.total_seconds() + 30)
+    assert [kind for kind, _, _ in bench.sent_to("condor-noc")] == ["raised"]
+    dark = bench.report(MAJOR, probable_cause="station-unreachable")
+    assert bench.store.alarms.get(dark.id).incident == mains.incident
+    await bench.seconds(sender, seconds=HOLD_OFF.total_seconds() + 10)
+    assert bench.store.incidents.get(mains.incident).severity is CRITICAL
+    for contact in ("condor-noc", "noc", "desk"):
+        assert [kind for kind, _, _ in bench.sent_to(contact)] == ["raised", "updated"]
+        last = [content["notice"] for to, content, _ in bench.contacts.sent if to == contact][-1]
+        assert (last["severity"], last["what"]) == ("CRITICAL", "mains-lost")
+        assert "can't be reached any more, and is taken to serve nobody" in last["text"]
+    (series,) = bench.store.status.figures()["minka_incident_info"]
+    assert series == (mains.incident, "T-LTE-1", "mains-lost", "CRITICAL", "new")
+
+
 async def test_what_is_over_before_anybody_was_told_is_no_message(bench: NoticesBench) -> None:
     sender = bench.sender()
     bench.report(MAJOR)
