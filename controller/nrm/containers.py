@@ -31,9 +31,14 @@ def others_in(path: Path, there: Iterable[Path], ours: Collection[Path]) -> tupl
 
 
 def sparing(
-    root: NodeSpec, edits: Iterable[Edit], tree: Tree, unknown: Collection[str], ours: Collection[Path]
+    root: NodeSpec,
+    edits: Iterable[Edit],
+    tree: Tree,
+    unknown: Collection[str],
+    ours: Collection[Path],
+    kept: Collection[Path] = (),
 ) -> tuple[Edit, ...]:
-    """The edits, with deletes beside the root that leave what others put there, and what it stands in.
+    """The edits, with deletes beside the root that leave what others put there or need, and what it stands in.
 
     Args:
         root: Schema of the device.
@@ -41,11 +46,13 @@ def sparing(
         tree: What the device carries before them.
         unknown: Nodes there that the profile does not know.
         ours: Entries that we made.
+        kept: Those of them that stay all the same, since something that stays names them.
     """
     found: list[Edit] = []
     for edit in edits:
         spare = edit.op is Op.DELETE and edit.path.startswith(root.around)
-        others = others_in(edit.path, (*tree, *unknown), ours) if spare else ()
+        named = (one for one in kept if one in tree and is_below(one, edit.path))
+        others = (*others_in(edit.path, (*tree, *unknown), ours), *named) if spare else ()
         found.extend(_without(edit, others, tree, ours) if others else (edit,))
     return tuple(found)
 

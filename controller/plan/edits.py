@@ -30,6 +30,7 @@ class Edits:
         orphans: Ledger nodes that nobody wants any more and whose removal was not named.
         entangled: Of those, nodes whose removal was named but that hold nodes which must stay; with those of them that
             are not ours.
+        naming: Of the entangled ones beside the managed element, the entries that stay and name them.
         along: Entries that go → what goes with them that is not ours, since the device made it for them.
         unknown: Nodes that are neither wanted nor in the ledger, topmost only.
         refused: Why the station can't be planned: what would be an operation of its own.
@@ -43,6 +44,7 @@ class Edits:
     lost: list[Path] = field(default_factory=list)
     orphans: dict[Path, Owners] = field(default_factory=dict)
     entangled: dict[Path, tuple[Path, ...]] = field(default_factory=dict)
+    naming: dict[Path, tuple[Path, ...]] = field(default_factory=dict)
     along: dict[Path, tuple[Path, ...]] = field(default_factory=dict)
     unknown: list[Path] = field(default_factory=list)
     refused: list[tuple[str, Path, str]] = field(default_factory=list)
@@ -166,6 +168,7 @@ class _Surplus:
                 if self._may_go(path):
                     there = (*self.observed.tree, *self.observed.unknown)
                     self.found.entangled[path] = others_in(path, there, self.ledger)
+                    self.found.naming[path] = self._naming(path)
 
     def _vacant(self, difference: Difference) -> dict[str, Path]:
         """Lists with at most one entry that get a new one: list → the new entry."""
@@ -275,6 +278,12 @@ class _Surplus:
         elif spec is not None and path.startswith(self.root.around):
             named = name_of(path)
             yield from (other for other, name in self._references() if f",{named}," in f",{name},")
+
+    def _naming(self, path: Path) -> tuple[Path, ...]:
+        """Entries that stay and name one beside the root itself, not only something in it."""
+        if not path.startswith(self.root.around):
+            return ()
+        return tuple(other for other, name in self._references() if f",{name}".endswith(f",{name_of(path)}"))
 
     def _references(self) -> Iterator[tuple[Path, str]]:
         """Entries that stay, and what they name: the cell that a relation leads to, a frequency."""

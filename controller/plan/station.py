@@ -383,12 +383,14 @@ def _orphans(station: str, root: NodeSpec, edits: Edits) -> Iterator[Finding]:
         yield Finding("orphan", Severity.WARNING, message, station, tenant=owner)
     for path, others in edits.entangled.items():
         owner = ", ".join(edits.orphans[path])
-        yield blocked(station, root, path, others, owner)
+        yield blocked(station, root, path, others, owner, edits.naming[path])
     for path, along in edits.along.items():
         yield goes_along(station, root, path, along)
 
 
-def blocked(station: str, root: NodeSpec, path: Path, others: Sequence[Path], owner: str) -> Finding:
+def blocked(
+    station: str, root: NodeSpec, path: Path, others: Sequence[Path], owner: str, naming: Sequence[Path] = ()
+) -> Finding:
     """An entry of ours that stays because of what is in it, or names it.
 
     Args:
@@ -397,12 +399,16 @@ def blocked(station: str, root: NodeSpec, path: Path, others: Sequence[Path], ow
         path: The entry.
         others: Nodes in it that are not ours.
         owner: Its owners, in words.
+        naming: Entries that stay and name it.
     """
-    holds = "nodes that have to stay"
+    why = "it holds nodes that have to stay"
     if others:
         names = first_names([_name_in_words(root, one) for one in others])
-        holds = f"{nodes(len(others))} that {'are' if len(others) > 1 else 'is'} not ours: {names}"
-    message = f"{station}: {entry_name(root, path)} was not removed, since it holds {holds}"
+        why = f"it holds {nodes(len(others))} that {'are' if len(others) > 1 else 'is'} not ours: {names}"
+    elif naming:
+        count = "1 entry that stays names it" if len(naming) == 1 else f"{len(naming)} entries that stay name it"
+        why = f"{count}: {first_names([entry_name(root, one) for one in naming])}"
+    message = f"{station}: {entry_name(root, path)} was not removed, since {why}"
     return Finding("removal-blocked", Severity.WARNING, message, station, cell_of(path), owner)
 
 

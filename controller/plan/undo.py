@@ -35,7 +35,13 @@ class Inside:
 _OPPOSITE = {PhaseKind.LOCK: PhaseKind.UNLOCK, PhaseKind.UNLOCK: PhaseKind.LOCK, PhaseKind.EDIT: PhaseKind.EDIT}
 
 
-def undo_change(profiles: tuple[str, ...], change: Change, observed: Observed, ours: Collection[Path] = ()) -> Change:
+def undo_change(
+    profiles: tuple[str, ...],
+    change: Change,
+    observed: Observed,
+    ours: Collection[Path] = (),
+    kept: Collection[Path] = (),
+) -> Change:
     """The change that takes ``change`` back on a station that carries it.
 
     The ledger is not in it: a change that is taken back never entered it. What others put into entries beside the
@@ -46,6 +52,7 @@ def undo_change(profiles: tuple[str, ...], change: Change, observed: Observed, o
         change: What was done.
         observed: The station as it is.
         ours: Entries there that are ours, beside those that the change made.
+        kept: Entries beside the managed element that stay all the same.
 
     Raises:
         ConflictError: The station no longer carries what the change left there.
@@ -56,7 +63,7 @@ def undo_change(profiles: tuple[str, ...], change: Change, observed: Observed, o
     ours = {*ours, *made_by(change)}
     try:
         for done in reversed(change.phases):
-            edits = sparing(root, done.inverse, tree, observed.unknown, ours)
+            edits = sparing(root, done.inverse, tree, observed.unknown, ours, kept)
             back = invert(root, tree, edits, {})
             tree = apply_edits(root, tree, edits)
             # Removed links, which new ones replaced, are up again before the new ones go.
@@ -85,6 +92,7 @@ def undo_job(
     observed: Observed,
     before: LedgerBefore,
     ledger: Mapping[Path, LedgerEntry],
+    kept: Collection[Path] = (),
 ) -> Change:
     """The change that takes back all that an ended job left on a station, the last change first.
 
@@ -94,6 +102,7 @@ def undo_job(
         observed: The station as it is.
         before: What the ledger said before the job, which it will say again.
         ledger: What it says now.
+        kept: Entries beside the managed element that stay all the same.
 
     Raises:
         ConflictError: The station no longer carries what the job left there.
@@ -101,7 +110,7 @@ def undo_job(
     root = root_spec(profiles)
     seen, parts = observed, []
     for change in reversed(changes):
-        parts.append(undo_change(profiles, change, seen, ledger))
+        parts.append(undo_change(profiles, change, seen, ledger, kept))
         tree = seen.tree
         for phase in parts[-1].phases:
             tree = apply_edits(root, tree, phase.edits)
@@ -153,24 +162,27 @@ def _comes_with_device(root: NodeSpec, path: Path) -> bool:
     return spec is not None and (bool(spec.given) or spec.footing)
 
 
-def still_named(profiles: tuple[str, ...], change: Change, tree: Tree) -> list[Path]:
-    """Entries that stay although they name what a change takes away beside the managed element.
+def still_named(profiles: tuple[str, ...], change: Change, tree: Tree) -> dict[Path, tuple[Path, ...]]:
+    """What a change takes away beside the managed element → entries that stay and name it.
 
-    Such as a relation that a station's ANR made to an external cell, or a cell of somebody else on a frequency.
+    Such as an external cell that a relation of the station's ANR leads to, or a frequency of a cell of somebody else.
     """
     root, after = root_spec(profiles), tree
     for phase in change.phases:
         after = apply_edits(root, after, phase.edits)
-    gone = [name_of(path) for path in tree if path.startswith(root.around) and path not in after]
-    if not gone:
-        return []
-    return [
-        path
-        for path in after
-        if any(begins in path for begins in root.referring)
-        and (spec := spec_of(root, path)) is not None
-        and any(f",{name}," in f",{after[path].get(leaf, '')}," for leaf in spec.references for name in gone)
-    ]
+    gone = [path for path in tree if path.startswith(root.around) and path not in after]
+    naming = {path: _named_in(root, path, after) for path in after} if gone else {}
+    found = {
+        path: tuple(one for one, texts in naming.items() if any(text.endswith(f",{name_of(path)}") for text in texts))
+        for path in gone
+    }
+    return {path: names for path, names in found.items() if names}
+
+
+def _named_in(root: NodeSpec, path: Path, tree: Tree) -> list[str]:
+    """Distinguished names in an entry, each behind a comma: they may begin above what the device knows."""
+    spec = spec_of(root, path) if any(begins in path for begins in root.referring) else None
+    return [] if spec is None else [f",{tree[path].get(leaf, '')}" for leaf in spec.references]
 
 
 def _before(change: Change, done: Phase) -> Iterator[WaitFor]:

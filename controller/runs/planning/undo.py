@@ -251,27 +251,49 @@ def undo_station(
 def _taken_back(
     profiles: tuple[str, ...], ended: EndedJob, observed: Observed, ledger: Mapping[Path, LedgerEntry]
 ) -> StationPlan:
+    named: dict[Path, tuple[Path, ...]] = {}
     try:
         change = undo_job(profiles, ended.changes, observed, ended.before, ledger)
+        while more := still_named(profiles, change, observed.tree):
+            named.update(more)  # what they stand in, and what they name themselves, stays as well
+            change = undo_job(profiles, ended.changes, observed, ended.before, ledger, named)
     except ConflictError as error:
         return StationPlan(reason=error.message)
-    if named := still_named(profiles, change, observed.tree):
-        return StationPlan(reason=f"entries of somebody else name what it would take away: {_names(named)}")
+    if named and not any(phase.edits for phase in change.phases):
+        naming = [one for names in named.values() for one in names]
+        reason = f"entries that stay name all that it would take away, {_names(list(named))}: {_names(naming)}"
+        return StationPlan(reason=f"{reason}; {_by_plan(ended.station)}")
     root, ours = root_spec(profiles), {*ledger, *(path for done in ended.changes for path in made_by(done))}
     others = inside(profiles, change, observed, ours)
     if others.held:
         count = f"{len(others.held)} nodes of somebody else are" if len(others.held) > 1 else "somebody else's node is"
-        return StationPlan(reason=f"{count} inside of what it would take away: {_names(others.held)}")
+        reason = f"{count} inside of what it would take away: {_names(others.held)}"
+        return StationPlan(reason=f"{reason}; {_by_plan(ended.station)}")
     kept = [path for path in ended.before.absent if path in ledger and path not in change.lost]
     there = (*observed.tree, *observed.unknown)
     findings = (
         *(
-            blocked(ended.station, root, path, others_in(path, there, ours), ", ".join(ledger[path].owners))
+            blocked(
+                ended.station,
+                root,
+                path,
+                others_in(path, there, ours),
+                ", ".join(ledger[path].owners),
+                named.get(path, ()),
+            )
             for path in kept
         ),
         *(goes_along(ended.station, root, path, along) for path, along in others.along.items()),
     )
     return StationPlan(change=change, findings=findings)
+
+
+def _by_plan(station: str) -> str:
+    """The way out where an undo takes nothing."""
+    return (
+        "take what is to go out of the network files, load them, and run: minka plan "
+        f"{station} (it names the --remove that takes what may go)"
+    )
 
 
 def _overlaps(root: NodeSpec, ended: EndedJob, later: Sequence[EndedJob]) -> Iterator[tuple[EndedJob, str]]:

@@ -1035,7 +1035,9 @@ def test_an_external_cell_stays_while_a_relation_that_anr_made_names_it() -> Non
     assert not dangling(left.tree)
     assert {anr, NR_NETWORK, FREQUENCY, EXTERNAL_GNB, EXTERNAL_NR} <= left.tree.keys()
     assert {NR_RELATION, LTE_RELATION, LTE_NETWORK}.isdisjoint(left.tree)
-    assert "removal-blocked" in codes(found)
+    told = "\n".join(one.message for one in found.findings if one.code == "removal-blocked")
+    assert "N1 was not removed, since 1 entry that stays names it: neighbour relation 18" in told
+    assert "frequency 629952 was not removed, since 1 entry that stays names it: external cell N1" in told
     # With its cell the relation goes, and nothing is held any more.
     assert before.observed
     all_of_it = removal_plan("S1", PROFILES, before.observed, before.ledger).change
@@ -1094,6 +1096,57 @@ def test_what_others_put_into_our_containers_stays_and_they_with_it(by_undo: boo
     more = {**seen.tree, f"{EXTERNAL_GNB}/ExternalNRCellCU[late]": {}}
     assert matches(root_spec(PROFILES), seen.tree, change.fingerprint)
     assert not matches(root_spec(PROFILES), more, change.fingerprint)
+
+
+@pytest.mark.parametrize(
+    "naming",
+    [
+        {f"{CU_CELL}/NRCellRelation[18]": {"adjacentNRCellRef": name_of(EXTERNAL_NR)}},
+        {f"{CU_CELL}/NRCellRelation[18]": {"adjacentNRCellRef": f"SubNetwork=peru,{name_of(EXTERNAL_NR)}"}},
+    ],
+    ids=["a relation", "a relation, by its full name"],
+)
+def test_an_undo_leaves_what_an_entry_that_stays_names_and_takes_the_rest(naming: dict[Path, Leaves]) -> None:
+    net = network(neighbours=LISTED)
+    came = only_change(plan(net, {"S1": view(TWO, edit=FOUND)}))
+    carried = apply(net, came, view(TWO, edit=FOUND))
+    assert carried.observed
+    before = replace(carried, observed=replace(carried.observed, tree={**carried.observed.tree, **naming}))
+    done = EndedJob("r-1", "apply", "person", "j", "S1", SINCE, Outcome.SUCCEEDED, (came,), _absent(net), "")
+    made = undo_station(PROFILES, done, (), before)
+    assert made.change is not None, made.reason
+    after = apply(TWO, made.change, before)
+    assert after.observed
+    assert not dangling(after.observed.tree)
+    kept = {NR_NETWORK, FREQUENCY, EXTERNAL_GNB, EXTERNAL_NR}
+    around = {path for path in after.observed.tree if path.startswith(("/NRNetwork", "/EUtraNetwork"))}
+    assert around == kept, "the cell, its frequency, and what they stand in"
+    assert kept <= after.ledger.keys(), "they stay ours, so that a plan removes them by name once nothing names them"
+    assert made.change.removes == {"host": 6}
+    told = [one.message for one in made.findings if one.code == "removal-blocked"]
+    assert len(told) == len(kept)
+    assert any(
+        one.endswith("was not removed, since 1 entry that stays names it: neighbour relation 18") for one in told
+    )
+    assert any(one.endswith("since 1 entry that stays names it: external cell N1") for one in told), "the frequency"
+
+
+def test_an_undo_that_could_take_nothing_says_who_names_what() -> None:
+    net = network(neighbours=LISTED)
+    without = view(net, edit={FREQUENCY: None})
+    came = only_change(plan(net, {"S1": without}))
+    assert [edit.path for phase in came.phases for edit in phase.edits] == [FREQUENCY]
+    carried = apply(net, came, without)
+    assert carried.observed
+    done = EndedJob(
+        "r-1", "apply", "person", "j", "S1", SINCE, Outcome.SUCCEEDED, (came,), LedgerBefore(absent=(FREQUENCY,)), ""
+    )
+    made = undo_station(PROFILES, done, (), carried)
+    assert made.change is None
+    assert made.reason.startswith("entries that stay name all that it would take away, NRFrequency[629952]: ")
+    assert "NRFreqRelation[629952]" in made.reason
+    assert "ExternalNRCellCU[N1]" in made.reason
+    assert "; take what is to go out of the network files, load them, and run: minka plan S1 " in made.reason
 
 
 def _absent(net: Network) -> LedgerBefore:

@@ -210,11 +210,11 @@ def test_what_entries_of_others_name_beside_the_managed_element_is_known_before_
     ours = {path: view.observed.tree[path] for path in view.observed.tree.keys() - tree_of(up).keys()}
     relation = next(path for path in ours if "Relation[" in path)
     undone = undo_job(PROFILES, [change], view.observed, LedgerBefore(absent=tuple(ours)), view.ledger)
-    assert still_named(PROFILES, undone, view.observed.tree) == []
+    assert still_named(PROFILES, undone, view.observed.tree) == {}
     learned = relation.replace(step(relation)[1][0], "anr-1")
     assert learned != relation
     tree = {**view.observed.tree, learned: ours[relation]}
-    assert still_named(PROFILES, undone, tree) == [learned]
+    assert list(still_named(PROFILES, undone, tree).values()) == [(learned,)]
 
 
 def test_what_an_older_version_left_beside_the_managed_element_is_seen_and_taken_on() -> None:
