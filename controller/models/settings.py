@@ -13,6 +13,9 @@ from controller.models.alarm import AlarmSource
 from controller.models.process import ProcessRole
 from controller.models.shipped import shipped
 
+#: An address of a webhook, or none.
+_HTTP = r"^$|^https?://[^\s/]\S*$"
+
 
 class Settings(BaseSettings):
     """Where things are, and how much is done at once.
@@ -20,11 +23,15 @@ class Settings(BaseSettings):
     Without any variable, all files are under ``home``, and no server is needed.
     """
 
-    model_config = SettingsConfigDict(env_prefix="MINKA_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="MINKA_", frozen=True, extra="ignore", allow_inf_nan=False)
 
     home: Path = Field(default=Path(".minka"), description="Folder of the embedded database, spool, token and logs.")
     database_url: str = Field(default="", description="SQLAlchemy URL; empty, for `minka up` only: SQLite under home.")
-    broker_url: str = Field(default="minka-spool://", description="Celery broker: minka-spool:// or redis://…")
+    broker_url: str = Field(
+        default="minka-spool://",
+        pattern=r"^minka-spool://|^(redis|rediss|unix|sentinel)://.+",
+        description="Celery broker: minka-spool:// or redis://…",
+    )
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8470, ge=0, le=65535)
     api_url: str = Field(default="", description="Where the command line finds the API; empty means api_host:api_port.")
@@ -47,8 +54,12 @@ class Settings(BaseSettings):
         pattern=r"^$|^https?://.+",
         description="Alertmanager, from which alerts are read that it cut off a webhook call; empty: they are missed.",
     )
-    escalation_url: str = Field(default="", description="Webhook that receives what automation could not repair.")
-    notify_url: str = Field(default="", description="Webhook of the action notify and of notices to tenants.")
+    escalation_url: str = Field(
+        default="", pattern=_HTTP, description="Webhook that receives what automation could not repair."
+    )
+    notify_url: str = Field(
+        default="", pattern=_HTTP, description="Webhook of the action notify and of notices to tenants."
+    )
     mail_relay: str = Field(
         default="",
         pattern=r"^$|^(smtp|starttls|smtps)://.+",
@@ -85,7 +96,7 @@ class Settings(BaseSettings):
     )
     untrusted_software: str = Field(
         default="",
-        pattern=r"^\s*([0-9a-f]{16}\s*)*$",
+        pattern=r"^\s*([0-9a-f]{16}(\s+|$))*$",
         description="Software of stations whose confirmed commit is not used, separated by blanks: the 16 hexadecimal "
         "digits that begin the object of an audit row behaviour.learned; these stations are changed with the stored "
         "inverse.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from typing import Literal
 
 from controller.models.errors import ConflictError, NotFoundError, PlanRefusedError
@@ -49,6 +49,7 @@ def administrative_state_change(
     names: Collection[str] | None,
     owners: Mapping[Path, Owners],
     final: AdministrativeState,
+    ours: Container[Path] = (),
 ) -> Change | None:
     """Lock, unlock or shut down cells; None if all are so already.
 
@@ -62,18 +63,20 @@ def administrative_state_change(
         names: Cells by their names on the station; None for all that are ours.
         owners: Owners of the nodes that are ours there; other cells are not switched.
         final: What they become.
+        ours: Cells that the same work shuts down, and so may unlock before their last user has left.
 
     Raises:
         NotFoundError: The station has no such cell.
-        ConflictError: A cell is not ours, or somebody is shutting it down.
+        ConflictError: A cell is not ours, or somebody else is shutting it down.
     """
     root = root_spec(profiles)
     wanted = _chosen(station, observed.tree, names, owners)
     there = (final, "LOCKED") if final == "SHUTTINGDOWN" else (final,)
     paths = [path for path in wanted if administrative_state(observed.tree, path) not in there]
-    busy = [cell_of(path) for path in paths if administrative_state(observed.tree, path) == "SHUTTINGDOWN"]
+    closing = (path for path in paths if administrative_state(observed.tree, path) == "SHUTTINGDOWN")
+    busy = [cell_of(path) for path in closing if path not in ours]
     if busy and final == "UNLOCKED":
-        raise ConflictError(f"somebody is shutting cell {', '.join(busy)} of {station} down")
+        raise ConflictError(f"somebody else is shutting cell {', '.join(busy)} of {station} down")
     if not paths:
         return None
     edits = tuple(_edit(observed.tree, path, final, owners) for path in paths)

@@ -69,7 +69,8 @@ class SqlAudit(SqlRepository, Audit[Sync]):
     @reads
     def head(self, tx: Tx) -> AuditAnchor:
         number, digest = audit_chain.newest(tx.connection)
-        return AuditAnchor(epoch=epochs.epoch_of(tx.connection, tx.evidence), number=number, hash=digest)
+        epoch, _ = epochs.noted(tx.connection, tx.evidence)
+        return AuditAnchor(epoch=epoch, number=number, hash=digest)
 
     @reads
     def newest_key(self, tx: Tx) -> str:

@@ -51,6 +51,16 @@ def doubt_of(connection: Connection, evidence: Evidence) -> tuple[str, int | Non
     return reason, next_number(known, state)
 
 
+def noted(connection: Connection, evidence: Evidence) -> tuple[int, bool]:
+    """The epoch of the record, and whether it is known to be in doubt; for transactions that only read.
+
+    What these see may be older than what others committed meanwhile, so they find no doubt themselves.
+    """
+    known, state = _compared(connection, evidence)
+    decided = state.epoch > known.epoch
+    return int(state.epoch), state.open is not None or (bool(known.doubt) and not decided)
+
+
 def epoch_of(connection: Connection, evidence: Evidence) -> int:
     """Epoch of the record; keeps a doubt that arises here outside of the database."""
     known, state = _compared(connection, evidence)
@@ -71,7 +81,8 @@ def next_number(known: Head, state: _State) -> int:
 
 
 def _compared(connection: Connection, evidence: Evidence) -> tuple[Head, _State]:
-    # In this order: what is known now was committed before, so the query sees it.
+    # In this order: what is known now was committed before, so the query sees it. That holds for transactions that may
+    # write, from their begin, and not for others, which go on with what they saw at their first query (SQLite).
     known = evidence.newest()
     return known, connection.execute(_STATE, {"known": known.number}).one()
 

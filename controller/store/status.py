@@ -114,7 +114,7 @@ class SqlStatus(SqlRepository, Status[Sync]):
             "minka_deliveries_failing": _failing(tx),
             "minka_alerts_refused_total": _REFUSED | _refused(tx),
             "minka_automatic_repair_stopped": _repair_stopped(tx),
-            "minka_record_in_doubt": {(): float(bool(epochs.doubt_of(tx.connection, tx.evidence)[0]))},
+            "minka_record_in_doubt": {(): float(epochs.noted(tx.connection, tx.evidence)[1])},
             "minka_leases": _leases(tx),
             "minka_runs_waiting": _waiting(tx),
             "minka_reports": _reports(tx),

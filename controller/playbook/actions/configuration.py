@@ -63,7 +63,8 @@ async def _switch(context: Context, given: CellNames, final: AdministrativeState
     owners = {path: entry.owners for path, entry in (await context.ledger()).items()}
     observed = await context.read()
     names = None if given.cells == ALL else given.cells
-    change = administrative_state_change(context.station, context.profiles, observed, names, owners, final)
+    ours = {edit.path for change in context.applied for phase in change.phases for edit in phase.edits}
+    change = administrative_state_change(context.station, context.profiles, observed, names, owners, final, ours)
     edits = change.phases[-1].edits if change else ()
     return Proposal(change, SwitchedCells(changed=bool(edits), cells=tuple(cell_of(edit.path) for edit in edits)))
 

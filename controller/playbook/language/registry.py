@@ -220,8 +220,11 @@ class Context(Protocol):
         since: When the run was accepted; None in a dry run.
         dry_run: Whether this is one: nothing is waited for, and nobody gets a message.
         sources: What addresses of software that stations download begin with.
+        applied: Changes of the playbook on the station so far.
     """
 
+    @property
+    def applied(self) -> tuple[Change, ...]: ...  # noqa: D102
     @property
     def station(self) -> str: ...  # noqa: D102 - described above
     @property

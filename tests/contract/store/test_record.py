@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from controller.models.run import JournalStep, RunState
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Page, Transition
 from controller.store import SqlStore, open_store
-from controller.store.evidence import AuditKey, AuditKeys, Evidence
+from controller.store.evidence import AuditKey, AuditKeys, Evidence, Head
 from tests.support.records import make_entry, start_run, stations
 
 _KEYS = AuditKeys((AuditKey.new(1),))
@@ -127,3 +127,24 @@ def test_anchors_from_before_a_decision_need_not_hold_and_later_ones_must(machin
     assert store.audit.verify_anchors([before, after]) is None
     _lose(store, after.number - 1)
     assert store.audit.verify_anchors([after]) is not None
+
+
+@pytest.mark.parametrize("reads", [lambda store: store.status.figures(), lambda store: store.audit.head()])
+def test_what_others_commit_while_one_only_reads_raises_no_doubt(
+    shared_url: str, clock: VirtualClock, tmp_path: Path, reads: Callable[[SqlStore], object]
+) -> None:
+    class Busy(Evidence):
+        """Somebody else commits whenever this one looks at what is known."""
+
+        def newest(self) -> Head:
+            other.audit.append("ana", "test.note", "x")
+            return super().newest()
+
+    with (
+        closing(open_store(shared_url, clock, evidence=lambda _store: Evidence(_KEYS, tmp_path))) as other,
+        closing(open_store(shared_url, clock, evidence=lambda _store: Evidence(_KEYS, tmp_path))) as one,
+    ):
+        other.audit.append("ana", "test.note", "x")
+        one.database.evidence.__class__ = Busy
+        reads(one)
+        assert not other.integrity.check().doubt

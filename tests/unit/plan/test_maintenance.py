@@ -97,7 +97,7 @@ def test_without_a_selection_all_cells_of_ours_are_switched_and_by_an_empty_one_
 
 
 def test_who_shuts_a_cell_down_is_not_overruled() -> None:
-    with pytest.raises(ConflictError, match="somebody is shutting cell L1 of S1 down"):
+    with pytest.raises(ConflictError, match="somebody else is shutting cell L1 of S1 down"):
         switched("UNLOCKED", lte="SHUTTINGDOWN")
     assert paths(switched("UNLOCKED", "N1", lte="SHUTTINGDOWN", nr="LOCKED")) == [NR_CELL]
 

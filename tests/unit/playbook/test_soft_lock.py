@@ -57,3 +57,30 @@ async def test_a_cell_that_is_gone_keeps_nobody_waiting_for_its_users() -> None:
     result = await bench.work()
     assert result.outcome is not None
     assert result.outcome.good, result
+
+
+WRITTEN = SHUT.replace("with: {cells: ['L1']}}", "with: {cells: ['L1']}, register: shut, undo: %s}")
+UNLOCK = "{action: unlock-cell, with: {cells: '{{ shut.cells }}'}}"
+
+
+@pytest.mark.parametrize("meanwhile", ["SHUTTINGDOWN", "LOCKED"])
+async def test_a_written_undo_unlocks_what_the_step_shut_down_also_before_the_last_user_has_left(
+    meanwhile: str,
+) -> None:
+    bench = PlaybookBench(WRITTEN % UNLOCK + FAIL)
+    bench.act("read", lambda: become(bench, meanwhile), skip=5)
+    result = await bench.work()
+    bench.settled(result, Outcome.ROLLED_BACK, "UNLOCKED")
+
+
+async def test_a_later_step_may_unlock_what_an_earlier_one_shut_down_and_nothing_that_somebody_else_did() -> None:
+    reopen = "  - {name: reopen, action: unlock-cell, with: {cells: ['L1']}}\n"
+    bench = PlaybookBench(SHUT + reopen)
+    bench.settled(await bench.work(), Outcome.SUCCEEDED, "UNLOCKED")
+    bench = PlaybookBench(reopen)
+    path = next(entry.path for entry in cells(bench.device.running) if entry.cell == "L1")
+    shut = Edit(op=Op.MERGE, path=path, after={"administrativeState": "SHUTTINGDOWN"}, owners=("host",))
+    bench.device.foreign_edit([shut])
+    result = await bench.work()
+    assert result.outcome is Outcome.REFUSED
+    assert "somebody else is shutting cell L1 of S1 down" in result.detail

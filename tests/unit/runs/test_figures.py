@@ -31,7 +31,7 @@ def times(number: int) -> str:
         ),
         ("explanation/runs", f"or began {times(ROUNDS)} already"),
         ("explanation/runs", f"an empty confirmed commit of {probe._TIMER} s"),
-        ("explanation/runs", f"or takes more than {probe._TURN:g} s, the next one is probed"),
+        ("explanation/runs", f"A probe that takes more than {probe._TURN:g} s keeps nobody waiting"),
         ("explanation/runs", f"is probed {times(probe._MOST)} at most"),
         ("explanation/runs", f"A worker trusts its leases for {loop.BELIEF:g} s after its last recorded heartbeat"),
         ("explanation/runs", f"a worker's counter stand still for {sweeper.DEAD_AFTER:g} s"),

@@ -229,8 +229,8 @@ def upgrade() -> None:
     op.create_table(
         "behaviours",
         sa.Column("station", sa.String(), nullable=False),
-        sa.Column("identity", sa.String(), server_default="", nullable=False),
-        sa.Column("software", sa.String(), server_default="", nullable=False),
+        sa.Column("identity", sa.String(), nullable=False),
+        sa.Column("software", sa.String(), nullable=False),
         sa.Column("follow_up", sa.String(), nullable=True),
         sa.Column("cancels", sa.Boolean(), nullable=False),
         sa.Column("reason", sa.Text(), server_default="", nullable=False),
