@@ -130,6 +130,15 @@ class Sharing:
                 found.setdefault(tenant, []).append(name)
         return {tenant: tuple(found[tenant]) for tenant in sorted(found)}
 
+    def tells(self, alarm: Alarm, tenant: str) -> bool:
+        """Whether a tenant gets notices of an alarm that concerns it: with an agreement in force on what suffers.
+
+        A core node that fails names no cells. All cells of its tenant's agreements may suffer then.
+        """
+        if alarm.cells or alarm.station:
+            return any(tenant in self._tenants(cell) for cell in alarm.cells)
+        return any(one.tenant == tenant for one in self.in_force)
+
     def _carried(self, about: AlarmReport | Alarm, cells: Collection[str]) -> dict[str, tuple[str, ...]]:
         """Tenants whose packets go by what failed, with their cells; in a pool, by one of the functions that suffer."""
         network = self._network

@@ -1,4 +1,4 @@
-"""Notices about an incident to a side: when it began, when it grew, goes on in another one, and is over. Pure.
+"""Notices about an incident to a side: when it began, grew, goes on in another one, is told no more, is over. Pure.
 
 A side gets notices about the incident and not about each of its alarms. They contain only its own cells, and only
 alarms that concern it. An incident is over for a side when nothing of it stands that concerns the side, wherever it is
@@ -7,10 +7,11 @@ part of now.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from controller.intent.impact import Sharing
 from controller.models.alarm import Alarm, AlarmState, PerceivedSeverity, is_worse
 from controller.models.approval import Notice, NoticeKind
 from controller.models.enums import IncidentState
@@ -47,10 +48,6 @@ class SideNews(NamedTuple):
     text: str
 
 
-#: Those of these cells that each tenant shares (``controller.intent.impact.Sharing.tenants_at``).
-CellsOf = Callable[[Iterable[str]], Mapping[str, tuple[str, ...]]]
-
-
 #: Kinds after which a side expects more news of the incident itself.
 TELLING = (NoticeKind.INCIDENT_RAISED, NoticeKind.INCIDENT_UPDATED)
 
@@ -58,27 +55,32 @@ TELLING = (NoticeKind.INCIDENT_RAISED, NoticeKind.INCIDENT_UPDATED)
 def news(
     incident: Incident,
     standing: Sequence[Alarm],
-    cells_of: CellsOf,
+    sharing: Sharing,
     side: str,
     last: Notice | None,
     elsewhere: Sequence[Alarm] = (),
+    over: Sequence[Alarm] = (),
 ) -> SideNews | None:
     """News for a side; None if there is nothing new.
 
     Args:
         incident: As it is now.
         standing: Its alarms that stand.
-        cells_of: Who shares which cell.
+        sharing: Who shares which cell today.
         side: The host, or a tenant.
         last: What the side was last notified of, None if nothing.
         elsewhere: Alarms that stand and were part of it, and are part of another incident now.
+        over: Alarms that were part of it when they ended; needed only if there are some elsewhere.
     """
     known = last if last is not None and last.kind in TELLING else None
-    mine = of_side(standing, side)
+    mine = of_side(standing, side, sharing)
     if incident.state is not IncidentState.OPEN or not mine:
-        onward = sorted({alarm.incident for alarm in of_side(elsewhere, side)})
-        return None if known is None else _ended(incident, known, onward)
-    now = _state(incident, mine, cells_of, side)
+        if known is None:
+            return None
+        if onward := of_side(elsewhere, side, sharing):
+            return _continued(known, onward, _really_over(over, onward, known, side), sharing, side)
+        return _ended(known) if _covers(sharing, known, side) else _withdrawn(known)
+    now = _state(incident, mine, sharing, side)
     if known is None:
         again = last is not None and last.kind is NoticeKind.INCIDENT_CONTINUED
         return now._replace(kind=NoticeKind.INCIDENT_UPDATED) if again else now
@@ -89,17 +91,16 @@ def news(
     return now._replace(kind=NoticeKind.INCIDENT_UPDATED)
 
 
-def of_side(alarms: Iterable[Alarm], side: str) -> list[Alarm]:
-    """Those of these alarms that concern a side."""
-    return [alarm for alarm in alarms if side in (HOST, *alarm.tenants)]
+def of_side(alarms: Iterable[Alarm], side: str, sharing: Sharing) -> list[Alarm]:
+    """Those of these alarms that a side is notified of."""
+    return [one for one in alarms if side == HOST or (side in one.tenants and sharing.tells(one, side))]
 
 
-def _state(incident: Incident, mine: Sequence[Alarm], cells_of: CellsOf, side: str) -> SideNews:
+def _state(incident: Incident, mine: Sequence[Alarm], sharing: Sharing, side: str) -> SideNews:
     """An incident as a side sees it that some of its alarms concern."""
     first = min(mine, key=lambda one: (one.id != incident.root, _SEVERITIES.index(one.severity), one.raised, one.id))
-    suffering = {cell for alarm in mine for cell in alarm.cells}
     causes = [alarm.probable_cause for alarm in mine]
-    cells = tuple(sorted(suffering if side == HOST else cells_of(suffering).get(side, ())))
+    cells = _cells(mine, sharing, side)
     since = min(alarm.raised for alarm in mine)
     severity = gravest((alarm.probable_cause, alarm.severity) for alarm in mine)
     doing = _doing(incident, first)
@@ -107,6 +108,12 @@ def _state(incident: Incident, mine: Sequence[Alarm], cells_of: CellsOf, side: s
     where = f" at {first_names(cells, _NAMED)}" if cells else ""
     text = f"{first.probable_cause} ({severity.value}) since {since:%Y-%m-%d %H:%M} UTC{where}; {dark}{doing}"
     return SideNews(NoticeKind.INCIDENT_RAISED, cells, since, first.probable_cause, severity, doing, text)
+
+
+def _cells(alarms: Iterable[Alarm], sharing: Sharing, side: str) -> tuple[str, ...]:
+    """Cells of a side that suffer from alarms, sorted."""
+    suffering = {cell for alarm in alarms for cell in alarm.cells}
+    return tuple(sorted(suffering)) if side == HOST else sharing.tenants_at(suffering).get(side, ())
 
 
 def _doing(incident: Incident, first: Alarm) -> str:
@@ -119,15 +126,61 @@ def _doing(incident: Incident, first: Alarm) -> str:
     return "nobody has begun yet"
 
 
-def _ended(incident: Incident, known: Notice, onward: Sequence[str]) -> SideNews:
-    """An incident of which nothing stands any more for a side, at least not in itself."""
+def _really_over(over: Iterable[Alarm], onward: Iterable[Alarm], known: Notice, side: str) -> list[Alarm]:
+    """Alarms of a side that ended since it was told of the incident, without faults that stand again elsewhere."""
+    stands = {(one.station, one.object, one.probable_cause) for one in onward}
     since = known.since or known.at
-    kind, said = NoticeKind.INCIDENT_CLEARED, "is over"
-    if onward:
-        kind = NoticeKind.INCIDENT_CONTINUED
-        said = f"is not over: it is part of incident {first_names(onward, _NAMED)} now"
-        if not incident.merged_into:
-            said = f"is over, but not all that came with it: that goes on as incident {first_names(onward, _NAMED)}"
-    text = f"{known.what} {said}; it began {since:%Y-%m-%d %H:%M} UTC"
+    return [
+        one
+        for one in over
+        if side in (HOST, *one.tenants)
+        and one.cleared is not None
+        and one.cleared >= since
+        and (one.station, one.object, one.probable_cause) not in stands
+    ]
+
+
+def _covers(sharing: Sharing, known: Notice, side: str) -> bool:
+    """Whether an agreement in force still covers some of the cells that a side was told of."""
+    if side == HOST:
+        return True
+    if known.cells:
+        return side in sharing.tenants_at(known.cells)
+    return any(one.tenant == side for one in sharing.in_force)
+
+
+def _continued(known: Notice, onward: Sequence[Alarm], over: Sequence[Alarm], sharing: Sharing, side: str) -> SideNews:
+    """An incident of which something stands for a side, all of it in other incidents."""
+    others = first_names(sorted({alarm.incident for alarm in onward}), _NAMED)
+    if not over:
+        return _last(NoticeKind.INCIDENT_CONTINUED, known, f"is not over: it is part of incident {others} now")
+    # What still suffers is not among the cells of what ended.
+    ended = set(_cells(over, sharing, side)) - set(_cells(onward, sharing, side))
+    first = min(over, key=lambda one: (one.probable_cause != known.what, one.raised, one.id))
+    only = known.model_copy(
+        update={
+            "what": first.probable_cause,
+            "cells": tuple(sorted(ended)),
+            "since": min(alarm.raised for alarm in over),
+        }
+    )
+    said = f"is over, but not all that came with it: that goes on as incident {others}"
+    return _last(NoticeKind.INCIDENT_CONTINUED, only, said)
+
+
+def _withdrawn(known: Notice) -> SideNews:
+    """An incident whose cells the side shares no longer: whether it is over is not told."""
+    said = "is no longer told: no agreement in force covers its cells; that says nothing about whether it is over"
+    return _last(NoticeKind.INCIDENT_WITHDRAWN, known, said)
+
+
+def _ended(known: Notice) -> SideNews:
+    """An incident of which nothing stands any more for a side."""
+    return _last(NoticeKind.INCIDENT_CLEARED, known, "is over")
+
+
+def _last(kind: NoticeKind, known: Notice, said: str) -> SideNews:
+    since = known.since or known.at
     severity = known.severity or PerceivedSeverity.INDETERMINATE
+    text = f"{known.what} {said}; it began {since:%Y-%m-%d %H:%M} UTC"
     return SideNews(kind, known.cells, since, known.what, severity, "", text)

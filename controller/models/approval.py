@@ -252,7 +252,8 @@ class Override(Noun):
 class NoticeKind(StrEnum):
     """Kind of a notice.
 
-    A run is planned, began or ended at the side's stations. An incident began, grew, goes on in another, or is over.
+    A run is planned, began or ended at the side's stations. An incident began, grew, goes on in another, is told
+    no more since no agreement of the side covers its cells, or is over.
     """
 
     PLANNED = "planned"
@@ -261,6 +262,7 @@ class NoticeKind(StrEnum):
     INCIDENT_RAISED = "incident-raised"
     INCIDENT_UPDATED = "incident-updated"
     INCIDENT_CONTINUED = "incident-continued"
+    INCIDENT_WITHDRAWN = "incident-withdrawn"
     INCIDENT_CLEARED = "incident-cleared"
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Row, bindparam, select, update
 
+from controller.intent.impact import Sharing
 from controller.intent.incident_news import HOLD_OFF, PAUSE, TELLING, SideNews, news, of_side
 from controller.models.alarm import Alarm
 from controller.models.approval import Notice, NoticeKind
@@ -40,6 +41,7 @@ _CHANGES = (
     .distinct()
 )
 _STANDING = select(alarms).where(STANDING).order_by(alarms.c.number)
+_OVER = select(alarms).where(alarms.c.cleared.is_not(None)).order_by(alarms.c.number)
 #: Alarms that stand and were part of an incident, by itself or before it was merged, and are part of another one now.
 _ELSEWHERE = tuple(
     select(alarms, was.label("was"))
@@ -68,8 +70,8 @@ def write(tx: Tx) -> None:
             tx.execute(_SCHEDULE, [{"of": row.id, "again": None} for row in rows])
         return
     digest, network = current
-    round_ = _Round(tx, rows)
     sharing = sharing_on(digest, network, network.day(tx.now))
+    round_ = _Round(tx, rows, sharing)
     again, told = [], []
     # What goes on in another incident comes last: first that one is told of.
     for row in sorted(rows, key=lambda row: bool(round_.elsewhere[row.id])):
@@ -79,10 +81,12 @@ def write(tx: Tx) -> None:
         times = []
         for side in sorted(sides):
             last, elsewhere = latest.get(side), round_.elsewhere[row.id]
-            found = news(incident, standing, sharing.tenants_at, side, last, elsewhere)
+            found = news(incident, standing, sharing, side, last, elsewhere, round_.over[row.id])
             if found is None:
                 continue
-            later = _not_before(tx, standing, side, found, last) or round_.after_others(row.id, side, found)
+            later = _not_before(tx, of_side(standing, side, sharing), found, last) or round_.after_others(
+                row.id, side, found
+            )
             held = round_.held_back(row.id, side)
             if later is not None or held > tx.now:
                 times.append(max(later or held, held))
@@ -102,12 +106,14 @@ class _Round:
     Attributes:
         standing: Alarms that stand, by incident.
         elsewhere: Alarms that stand and were part of an incident, and are part of another one now.
+        over: Alarms that were part of an incident when they ended, of incidents with some elsewhere.
         latest: The last notice to each side, by incident.
         telling: Whether a side expects more news of an incident: of these, and of those that they go on in.
     """
 
-    def __init__(self, tx: Tx, rows: Sequence[Row[Any]]) -> None:
+    def __init__(self, tx: Tx, rows: Sequence[Row[Any]], sharing: Sharing) -> None:
         self._now = tx.now
+        self._sharing = sharing
         ids = [row.id for row in rows]
         self.standing: dict[str, list[Alarm]] = defaultdict(list)
         for row in tx.rows(_STANDING, alarms.c.incident, ids):
@@ -116,6 +122,9 @@ class _Round:
         for query, was in zip(_ELSEWHERE, (incident_alarms.c.incident, incident_alarms.c.merged_from), strict=True):
             for row in tx.rows(query, was, ids):
                 self.elsewhere[row.was].append(as_alarm(row))
+        self.over: dict[str, list[Alarm]] = defaultdict(list)
+        for row in tx.rows(_OVER, alarms.c.incident, [one for one in ids if self.elsewhere[one]]):
+            self.over[row.incident].append(as_alarm(row))
         others = {alarm.incident for found in self.elsewhere.values() for alarm in found}
         self._when = {row.id: row.notify_at for row in tx.rows(_WHEN, incidents.c.id, others)} if others else {}
         self.latest: dict[str, dict[str, Notice]] = defaultdict(dict)
@@ -134,7 +143,7 @@ class _Round:
         """When a side is told that an incident goes on in others: after it was told of these; None for now."""
         if found.kind is not NoticeKind.INCIDENT_CONTINUED:
             return None
-        others = {alarm.incident for alarm in of_side(self.elsewhere[incident], side)}
+        others = {alarm.incident for alarm in of_side(self.elsewhere[incident], side, self._sharing)}
         untold = [one for one in others if not self.telling.get((one, side))]
         return max((self._when.get(one) or self._now + HOLD_OFF for one in untold), default=None)
 
@@ -145,13 +154,13 @@ class _Round:
         return min(changes) + HOLD_OFF if changes else self._now
 
 
-def _not_before(tx: Tx, standing: Sequence[Alarm], side: str, found: SideNews, last: Notice | None) -> datetime | None:
+def _not_before(tx: Tx, mine: Sequence[Alarm], found: SideNews, last: Notice | None) -> datetime | None:
     """The earliest time of a notice, None for now. It waits while an incident keeps growing, or for announced work."""
     grows = found.kind is NoticeKind.INCIDENT_UPDATED and last is not None and last.kind in TELLING
     if grows and last is not None and tx.now < last.at + PAUSE:
         return last.at + PAUSE
     if found.kind is NoticeKind.INCIDENT_RAISED:
-        works = [work_on(tx, alarm) for alarm in standing if side in (HOST, *alarm.tenants)]
+        works = [work_on(tx, alarm) for alarm in mine]
         if all(works):
             return min(work.over for work in works if work is not None)
     return None

@@ -119,7 +119,7 @@ class SqlTenants(SqlRepository, Tenants[Sync]):
             moved = incident_alarms.c.alarm == alarms.c.id
             query = _alarms_of(tenant).join(incident_alarms, moved).order_by(alarms.c.number).distinct()
             rows = tx.execute(query.where(incident_alarms.c.merged_from == incident_id))
-            found = [as_alarm(row) for row in rows] if incident_id else []
+            found = [_told(row) for row in rows] if incident_id else []
         if not found:
             raise NotFoundError(f"there is no incident {incident_id}")
         return found

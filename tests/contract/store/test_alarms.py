@@ -421,6 +421,22 @@ async def test_who_begins_to_share_the_cells_of_an_alarm_that_stands_is_notified
     assert await _notices(store, clock, "beta") == await _notices(store, clock, "alfa") == raised
 
 
+async def test_who_leaves_the_cells_of_an_alarm_that_stands_is_not_told_that_it_is_over(
+    store: SqlStore, clock: VirtualClock
+) -> None:
+    _shared(store)
+    fault = AlarmReport(station="S1", object="S1/L1", probable_cause="x", severity=MAJOR, source="check", at=START)
+    alarm = store.alarms.report(fault)
+    raised, withdrawn = (("incident-raised", alarm.incident), ("incident-withdrawn", alarm.incident))
+    assert await _notices(store, clock, "beta") == [raised]
+    _shared(store, until="2025-01-01")
+    store.alarms.reassess(["S1"])
+    assert await _notices(store, clock, "beta") == [raised, withdrawn]
+    store.alarms.report(fault.model_copy(update={"severity": CLEARED, "at": clock.now()}))
+    assert await _notices(store, clock, "beta") == [raised, withdrawn], "it was told no more"
+    assert await _notices(store, clock, "alfa") == [raised, ("incident-cleared", alarm.incident)]
+
+
 async def test_an_alarm_changes_for_a_tenant_when_it_is_told_otherwise(store: SqlStore, clock: VirtualClock) -> None:
     _shared(store)
     shared = AlarmReport(

@@ -192,6 +192,21 @@ async def test_a_tenant_finds_its_incident_where_it_went_and_others_find_nothing
         store.tenants.incident("gamma", small.incident)
 
 
+async def test_what_the_host_does_to_a_merged_incident_changes_nothing_for_a_tenant(
+    story: Story, store: SqlStore
+) -> None:
+    (small,) = story.report(links("S1"))
+    story.report(cut("hub"), links("S2"))
+    (before,) = store.tenants.incident("beta", small.incident)
+    await story.clock.advance(600)
+    store.alarms.note([(store.alarms.get(small.id), "waits for its root")], actor="remediation")
+    store.alarms.shelve(small.id, story.clock.now() + timedelta(hours=1), "ana", "known")
+    store.alarms.acknowledge(small.id, "ana", actor="ana")
+    assert store.alarms.get(small.id).changed == story.clock.now() != before.changed, "the host's own time"
+    (after,) = store.tenants.incident("beta", small.incident)
+    assert after.changed == before.changed == store.tenants.alarm("beta", small.id).changed
+
+
 async def test_two_incidents_may_go_on_in_a_third_and_that_in_a_fourth(story: Story, store: SqlStore) -> None:
     first, second = story.report(links("S1"), cell("S1"))
     assert first.incident != second.incident
