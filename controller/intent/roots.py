@@ -9,6 +9,7 @@ A cause comes before its effect: a fault that stood before a root began has a ca
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import IntEnum
@@ -84,6 +85,8 @@ _CAUSES = {
 #: Time by which a symptom may be seen before its root: sources look one after the other. Of a cut that our own checks
 #: found, the time is known at which something below it still answered; then only clocks may differ (``SKEW``).
 WINDOW = timedelta(minutes=5)
+#: Causes of roots that reach beyond the device that they are raised at.
+NETWORK_WIDE = frozenset((BACKHAUL_DOWN, REMOTE_END_DOWN, CORE_NODE_DOWN))
 #: Roots in a pool: the pool is away, a node of it failed, or pods on it did.
 _OF_POOLS = (_Width.POOL, _Width.NODE, _Width.PODS)
 #: Symptoms at stations that lost their configuration, or whose central unit did; or whose function is down.
@@ -139,30 +142,81 @@ class Explained(NamedTuple):
     late: tuple[Alarm, ...] = ()
 
 
-def explained(network: Network, alarm: Alarm, roots: Collection[Alarm]) -> Explained:
+def no_root_of(found: Iterable[Alarm]) -> frozenset[str]:
+    """Probable causes whose alarms are root of none of these, wherever they stand: they reach no further."""
+    narrowest = max(map(_width, found), default=_Width.BACKHAUL)
+    return frozenset(cause for cause, width in _CAUSES.items() if width >= narrowest) - {BACKHAUL_DOWN}
+
+
+class Roots:
+    """Standing alarms that may be roots, by where their symptoms may be and by how far they reach.
+
+    An alarm is compared with the wider ones that reach it, and with no others: thousands may stand.
+
+    Args:
+        network: The network, which says how devices are connected.
+        roots: Standing alarms; those that can't be roots are passed over.
+        stations: Devices of the alarms for which roots are sought.
+    """
+
+    def __init__(self, network: Network, roots: Iterable[Alarm], stations: Iterable[str]) -> None:
+        self._network = network
+        self._ids = set[str]()
+        self._reaching: defaultdict[tuple[str, str], defaultdict[_Width, list[Alarm]]]
+        self._reaching = defaultdict(lambda: defaultdict(list))
+        asked = frozenset(stations)
+        for root in roots:
+            self._ids.add(root.id)
+            width, within = _width(root), reach(network, root)
+            named = {"station": within.devices & asked, "tenant": within.tenants, "probable_cause": within.causes}
+            for field, names in named.items() if width is not _Width.NOTHING else ():
+                for name in names:
+                    self._reaching[field, name][width].append(root)
+
+    def __contains__(self, alarm_id: str) -> bool:
+        return alarm_id in self._ids
+
+    def above(self, alarm: Alarm) -> Iterable[Alarm]:
+        """All from which an alarm may follow by its place and cause, in no order."""
+        return {one.id: one for one in self._within_reach(alarm) if self._covers(one, alarm)}.values()
+
+    def _within_reach(self, alarm: Alarm) -> Iterator[Alarm]:
+        below = _width(alarm)
+        for field in ("station", "tenant", "probable_cause"):
+            by_width = self._reaching.get((field, getattr(alarm, field)))
+            for width, roots in by_width.items() if by_width else ():
+                if width < below or width is below is _Width.BACKHAUL:
+                    yield from roots
+
+    def _covers(self, root: Alarm, alarm: Alarm) -> bool:
+        return root.id != alarm.id and _COVERS[_width(root)](self._network, root, alarm)
+
+
+def explained(network: Network, alarm: Alarm, roots: Roots) -> Explained:
     """What an alarm follows from: the widest root; of equally wide ones, the one that began nearest to it in time.
 
     Args:
         network: The network, which says how devices are connected.
         alarm: A standing alarm.
-        roots: Standing alarms that may be roots (``may_be_root``).
+        roots: Standing alarms that may be roots (``may_be_root``), sought for its station too.
     """
-    above = sorted(_above(network, alarm, roots), key=lambda one: _order(network, alarm, one))
-    late = [one for one in above if _stood_before(alarm, one, roots)]
-    return Explained(next((one for one in above if one not in late), None), tuple(late))
+    above = sorted(roots.above(alarm), key=lambda one: _order(network, alarm, one))
+    late = tuple(one for one in above if _stood_before(alarm, one, roots))
+    too_late = {one.id for one in late}
+    return Explained(next((one for one in above if one.id not in too_late), None), late)
 
 
 def root_of(network: Network, alarm: Alarm, roots: Collection[Alarm]) -> Alarm | None:
     """The alarm that this one follows from (see ``explained``); None if it is a root itself."""
-    return explained(network, alarm, roots).root
+    return explained(network, alarm, Roots(network, roots, [alarm.station])).root
 
 
-def _stood_before(alarm: Alarm, root: Alarm, roots: Collection[Alarm]) -> bool:
+def _stood_before(alarm: Alarm, root: Alarm, roots: Roots) -> bool:
     """Whether an alarm stood by itself before a root began, so that it does not follow from it.
 
     One that follows from it already stays. One whose own root is over stands by itself since now.
     """
-    if alarm.root and (alarm.root == root.id or all(one.id != alarm.root for one in roots)):
+    if alarm.root and (alarm.root == root.id or alarm.root not in roots):
         return False
     cut = root.source is AlarmSource.CHECK and root.probable_cause == BACKHAUL_DOWN
     known = cut and alarm.probable_cause != BACKHAUL_DOWN
@@ -176,14 +230,6 @@ def began(alarm: Alarm) -> datetime:
 
 def _by_itself_since(alarm: Alarm) -> datetime:
     return max(began(alarm), alarm.released) if alarm.released else began(alarm)
-
-
-def _above(network: Network, alarm: Alarm, roots: Iterable[Alarm]) -> Iterator[Alarm]:
-    width = _width(alarm)
-    for one in roots:
-        wider = _width(one) < width or one.probable_cause == alarm.probable_cause == BACKHAUL_DOWN
-        if wider and one.id != alarm.id and _COVERS[_width(one)](network, one, alarm):
-            yield one
 
 
 def _order(network: Network, alarm: Alarm, root: Alarm) -> tuple[object, ...]:

@@ -1088,6 +1088,15 @@ class Network(Noun):
             case DeviceKind.POOL:
                 return ()
 
+    @cached_property
+    def in_front_of(self) -> dict[str, frozenset[str]]:
+        """Ids of the devices that a station depends on (``stations_behind``), by station; itself among them."""
+        found: dict[str, set[str]] = {}
+        for device in self.device_kinds:
+            for station in self.stations_behind(device):
+                found.setdefault(station, set()).add(device)
+        return {station: frozenset(devices) for station, devices in found.items()}
+
     def external_inputs_of(self, device: str) -> tuple[ExternalInput, ...]:
         """External inputs of a station that tell of its site's power; none of other devices."""
         station = self.station_by_id.get(device)

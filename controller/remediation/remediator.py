@@ -196,11 +196,16 @@ class Remediator:
         await self._escalations.settle()
 
     async def _correlate(self) -> None:
-        """Work out the remaining roots of alarms; the results come as changes of alarms."""
+        """Work out the remaining roots of alarms; the results come as changes of alarms.
+
+        After each piece the record is left to others for as long as the piece took.
+        """
         self._uncorrelated = False
         try:
+            began = self._clock.monotonic()
             while await self._store.alarms.correlate_more():
-                pass
+                await self._clock.sleep(self._clock.monotonic() - began)
+                began = self._clock.monotonic()
         except MinkaError as error:
             self._uncorrelated = True
             log.warning("remediation.uncorrelated", code=error.code, reason=error.message)

@@ -42,7 +42,7 @@ from controller.access.sight import Sight, sight
 from controller.intent.folding import NAMED, OPEN, RENEWED, Folded, digest, fold, identity, in_order
 from controller.intent.impact import OF_MANAGEMENT, Sharing, in_force, link_in
 from controller.intent.incidents import Outcome, fault_of, kept_apart
-from controller.intent.roots import explained, may_be_root, reach
+from controller.intent.roots import NETWORK_WIDE, Roots, explained, may_be_root, no_root_of, reach
 from controller.models.alarm import (
     LINK_CAUSES,
     OTHER_ALERT,
@@ -131,7 +131,7 @@ alarms = Table(
     Index("ix_alarms_identity", "identity", "number"),
     Index("ix_alarms_station", "station", "number"),
     Index("ix_alarms_root", "root", sqlite_where=text("root <> ''"), postgresql_where=text("root <> ''")),
-    Index("ix_alarms_spreading", "number", sqlite_where=_SPREADING, postgresql_where=_SPREADING),
+    Index("ix_alarms_spreading", "station", "probable_cause", sqlite_where=_SPREADING, postgresql_where=_SPREADING),
     Index(
         "ix_alarms_standing",
         "identity",
@@ -254,7 +254,12 @@ _UNCLEARED = select(alarms).where(STANDING).order_by(alarms.c.number)
 _IS_REPAIR = or_(alarms.c.run == "", exists().where(repairs.c.run == alarms.c.run))
 _UNDER_REPAIR = select(alarms.c.station).where(alarms.c.state == AlarmState.REPAIRING.value, _IS_REPAIR).distinct()
 _SYMPTOMS = select(alarms.c.root).where(STANDING)
-_LEFT = select(alarms).join(uncorrelated, uncorrelated.c.alarm == alarms.c.number).order_by(alarms.c.number)
+#: Those of a station together, since what they may follow from is read for each piece.
+_LEFT = (
+    select(alarms)
+    .join(uncorrelated, uncorrelated.c.alarm == alarms.c.number)
+    .order_by(alarms.c.station, alarms.c.number)
+)
 _IS_LEFT = select(alarms.c.id).join(uncorrelated, uncorrelated.c.alarm == alarms.c.number)
 _ROOTS = select(alarms).where(_SPREADING)
 _NEW_ROOT = (
@@ -646,8 +651,8 @@ def _correlate(tx: Tx, news: Collection[Alarm], renewed: Collection[Alarm] = ())
 def _place(tx: Tx, news: Collection[Alarm], others: Collection[Alarm]) -> dict[str, Alarm]:
     """Place alarms as ``_correlate`` does; ``others`` are all whose root may change, including those in the news."""
     current = current_network(tx)
-    roots = {row.id: as_alarm(row) for row in tx.execute(_ROOTS)} if current else {}
-    found, late = _find_roots(tx, current[1], others, list(roots.values())) if current else ({}, [])
+    roots = _roots_for(tx, current[1], [*news, *others]) if current else {}
+    found, late = _find_roots(tx, current[1], others, roots.values()) if current else ({}, [])
     changed = {alarm.id: alarm for alarm in news} | found
     if not changed:
         _keep_apart(tx, late, {})
@@ -691,8 +696,27 @@ def put_into(tx: Tx, outcome: Outcome) -> None:
         tx.execute(_JOINED, [{"of": part.alarm, "new_incident": part.incident} for part in outcome.joined])
 
 
+def _roots_for(tx: Tx, network: Network, asked: Collection[Alarm]) -> dict[str, Alarm]:
+    """Standing alarms from which any of these may follow, and those from which these follow in turn, by id.
+
+    Only those that stand where they may reach these are read: thousands may stand elsewhere.
+    """
+    stations = {alarm.station for alarm in asked}
+    stations = stations.union(network.pool_by_id, *(network.in_front_of.get(one, ()) for one in stations))
+    wider = _ROOTS.where(alarms.c.probable_cause.not_in(no_root_of(asked)))
+    found = {row.id: as_alarm(row) for row in tx.rows(wider, alarms.c.station, stations)}
+    wide = tx.execute(wider.where(alarms.c.probable_cause.in_(NETWORK_WIDE)))
+    found |= {row.id: as_alarm(row) for row in wide}
+    above = {alarm.root for alarm in (*asked, *found.values())} - found.keys() - {""}
+    while above:
+        more = {row.id: as_alarm(row) for row in tx.rows(_ROOTS, alarms.c.id, above)}
+        found |= more
+        above = {alarm.root for alarm in more.values()} - found.keys() - {""}
+    return found
+
+
 def _find_roots(
-    tx: Tx, network: Network, others: Iterable[Alarm], roots: Collection[Alarm]
+    tx: Tx, network: Network, others: Collection[Alarm], roots: Collection[Alarm]
 ) -> tuple[dict[str, Alarm], list[tuple[Alarm, Alarm]]]:
     """Work out what alarms follow from, and put changed roots on record.
 
@@ -702,8 +726,9 @@ def _find_roots(
     """
     found: dict[str, Alarm] = {}
     late: list[tuple[Alarm, Alarm]] = []
+    known = Roots(network, roots, (alarm.station for alarm in others))
     for alarm in others:
-        root, too_late = explained(network, alarm, roots)
+        root, too_late = explained(network, alarm, known)
         late += [(alarm, one) for one in too_late[:1] if root is None]
         if (root.id if root else "") != alarm.root:
             now = {"root": root.id, "released": None} if root else {"root": "", "released": tx.now}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.intent.roots import WINDOW, Reach, explained, may_be_root, reach, root_of
+from controller.intent.roots import WINDOW, Reach, Roots, explained, may_be_root, reach, root_of
 from controller.models.alarm import Alarm, AlarmSource, AlarmState, ObjectClass, PerceivedSeverity
 from tests.unit.intent.backhaul_tree import HANGS, network
 from tests.unit.intent.clouds import split_gnb
@@ -208,7 +208,7 @@ EDGE = WINDOW.total_seconds()
 def test_a_fault_that_stood_before_a_root_began_does_not_follow_from_it(
     symptom: Alarm, root: Alarm, follows: bool
 ) -> None:
-    found = explained(network(), symptom, [root])
+    found = explained(network(), symptom, Roots(network(), [root], [symptom.station]))
     assert (found.root, found.late) == ((root, ()) if follows else (None, (root,)))
 
 

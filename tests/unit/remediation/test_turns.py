@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 
 from controller.remediation.turns import Turns
+from tests.unit.remediation.bench import Bench
 
 
 async def test_all_are_worked_on_once_some_at_once_in_the_order_of_their_group() -> None:
@@ -53,3 +55,21 @@ async def test_a_storm_leaves_places_for_others_even_where_all_of_it_hangs() -> 
     hangs.set()
     await turns.settle()
     assert len(done) == 1100
+
+
+async def test_between_pieces_of_correlation_the_record_is_left_to_others_for_as_long(bench: Bench) -> None:
+    begun: list[float] = []
+
+    def piece() -> bool:
+        begun.append(bench.clock.monotonic())
+        bench.clock.pause(3)  # so long it holds the record
+        return len(begun) < 3
+
+    bench.store.alarms.correlate_more = piece
+    scheduler = bench.scheduler()
+    await scheduler.step()
+    await bench.clock.advance(2.9)
+    assert len(begun) == 1
+    await bench.clock.advance(60)
+    await scheduler.settle()
+    assert [later - earlier for earlier, later in pairwise(begun)] == [6, 6]

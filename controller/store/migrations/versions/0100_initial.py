@@ -79,7 +79,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_alarms_spreading",
         "alarms",
-        ["number"],
+        ["station", "probable_cause"],
         unique=False,
         sqlite_where=sa.text("spreads AND cleared IS NULL"),
         postgresql_where=sa.text("spreads AND cleared IS NULL"),
