@@ -70,7 +70,9 @@ def timeline_of(story: Json) -> list[TimelineEntry]:
 
 def neighbours_of(story: Json) -> list[str]:
     """Incidents at the same place that an incident is no part of, and which are no part of it, with the reasons."""
+    within = {story.get("id", ""), story.get("merged_into", ""), *parts_of(story)}
     rows = (row["detail"] for row in story.get("timeline", ()) if row["action"] == APART)
+    rows = (detail for detail in rows if detail["beside"] not in within)
     return list(dict.fromkeys(f"{detail['beside']}: {detail['why']}" for detail in rows))
 
 

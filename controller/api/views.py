@@ -229,6 +229,11 @@ def _fields(story: BaseModel) -> dict[str, Any]:
     return {name: getattr(story, name) for name in type(story).model_fields}
 
 
+def _note_of(alarm: Alarm) -> str:
+    """The note of an alarm; of one that is over, nothing that its repair waited for."""
+    return "" if alarm.cleared is not None and alarm.note.startswith(WAITS) else alarm.note
+
+
 def _waits_of(alarm: Alarm, waits: Mapping[str, tuple[Wait, ...]]) -> tuple[Wait, ...]:
     """What an alarm's repair waits for: the waits of its run; before it has one, its note."""
     if alarm.state is AlarmState.REPAIRING:
@@ -600,7 +605,7 @@ class HostView:
         works, now = _works_now(self._store, self.clock), self.clock.now()
         return [
             AlarmView.model_construct(
-                **dict(one),
+                **dict(one) | {"note": _note_of(one)},
                 waits_for=_waits_of(one, waits),
                 symptoms=symptoms.get(one.id, 0),
                 announced=_announced(one, works),

@@ -125,7 +125,8 @@ class Rung(Noun):
             none. A playbook that is given the ``objects`` of all alarms of the same fault (a tenant's core links at a
             station), joined by blanks, works for all of them.
         ask: A person is asked this, whatever the mode; only a yes leads to the next rung.
-        ticket: People get a ticket with these words: somebody has to go there.
+        ticket: People get a ticket with these words, the fault and what is needed: somebody has to go there. What was
+            tried, and how it ended, follows them by the record.
         page: People are called with these words.
     """
 

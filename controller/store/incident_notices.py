@@ -44,7 +44,7 @@ _STANDING = select(alarms).where(STANDING).order_by(alarms.c.number)
 _OVER = select(alarms).where(alarms.c.cleared.is_not(None)).order_by(alarms.c.number)
 #: Alarms that stand and were part of an incident, by itself or before it was merged, and are part of another one now.
 _ELSEWHERE = tuple(
-    select(alarms, was.label("was"))
+    select(alarms, was.label("was"), incident_alarms.c.until.label("moved"))
     .join(incident_alarms, incident_alarms.c.alarm == alarms.c.id)
     .where(STANDING, was != alarms.c.incident)
     for was in (incident_alarms.c.incident, incident_alarms.c.merged_from)
@@ -80,7 +80,7 @@ def write(tx: Tx) -> None:
         sides |= {HOST} if network.header.contacts else set()
         times = []
         for side in sorted(sides):
-            last, elsewhere = latest.get(side), round_.elsewhere[row.id]
+            last, elsewhere = latest.get(side), round_.gone_on(row.id, side)
             found = news(incident, standing, sharing, side, last, elsewhere, round_.over[row.id])
             if found is None:
                 continue
@@ -105,7 +105,8 @@ class _Round:
 
     Attributes:
         standing: Alarms that stand, by incident.
-        elsewhere: Alarms that stand and were part of an incident, and are part of another one now.
+        elsewhere: Alarms that stand and were part of an incident, and are part of another one now; and when they left
+            that one by themselves.
         over: Alarms that were part of an incident when they ended, of incidents with some elsewhere.
         latest: The last notice to each side, by incident.
         telling: Whether a side expects more news of an incident: of these, and of those that they go on in.
@@ -118,18 +119,21 @@ class _Round:
         self.standing: dict[str, list[Alarm]] = defaultdict(list)
         for row in tx.rows(_STANDING, alarms.c.incident, ids):
             self.standing[row.incident].append(as_alarm(row))
-        self.elsewhere: dict[str, list[Alarm]] = defaultdict(list)
+        self.elsewhere: dict[str, list[tuple[Alarm, datetime | None]]] = defaultdict(list)
         for query, was in zip(_ELSEWHERE, (incident_alarms.c.incident, incident_alarms.c.merged_from), strict=True):
             for row in tx.rows(query, was, ids):
-                self.elsewhere[row.was].append(as_alarm(row))
+                self.elsewhere[row.was].append((as_alarm(row), row.moved))
         self.over: dict[str, list[Alarm]] = defaultdict(list)
         for row in tx.rows(_OVER, alarms.c.incident, [one for one in ids if self.elsewhere[one]]):
             self.over[row.incident].append(as_alarm(row))
-        others = {alarm.incident for found in self.elsewhere.values() for alarm in found}
+        others = {alarm.incident for found in self.elsewhere.values() for alarm, _ in found}
         self._when = {row.id: row.notify_at for row in tx.rows(_WHEN, incidents.c.id, others)} if others else {}
         self.latest: dict[str, dict[str, Notice]] = defaultdict(dict)
+        self._ended: dict[tuple[str, str], datetime] = {}
         for row in tx.rows(_NOTICES, notices.c.incident, {*ids, *others}):
-            self.latest[row.incident][row.tenant] = as_notice(row)
+            said = self.latest[row.incident][row.tenant] = as_notice(row)
+            if said.kind not in TELLING:
+                self._ended[row.incident, row.tenant] = said.at
         self._changes: dict[tuple[str, str], list[datetime]] = defaultdict(list)
         for row in tx.rows(_CHANGES, alarms.c.incident, ids):
             self._changes[row.incident, row.tenant].append(row.noted)
@@ -139,11 +143,19 @@ class _Round:
             for side, last in sides.items()
         }
 
+    def gone_on(self, incident: str, side: str) -> list[Alarm]:
+        """Alarms of an incident that go on elsewhere, except those that left before a side was last told of its end.
+
+        If the same incident opens again, these had not come with it.
+        """
+        ended = self._ended.get((incident, side))
+        return [alarm for alarm, moved in self.elsewhere[incident] if ended is None or moved is None or moved > ended]
+
     def after_others(self, incident: str, side: str, found: SideNews) -> datetime | None:
         """When a side is told that an incident goes on in others: after it was told of these; None for now."""
         if found.kind is not NoticeKind.INCIDENT_CONTINUED:
             return None
-        others = {alarm.incident for alarm in of_side(self.elsewhere[incident], side, self._sharing)}
+        others = {alarm.incident for alarm in of_side(self.gone_on(incident, side), side, self._sharing)}
         untold = [one for one in others if not self.telling.get((one, side))]
         return max((self._when.get(one) or self._now + HOLD_OFF for one in untold), default=None)
 

@@ -11,6 +11,7 @@ from controller.access.disclosure import TenantIncident
 from controller.access.sight import sight
 from controller.access.timeline import parts_of
 from controller.intent.incident_news import HOLD_OFF
+from controller.intent.incidents import SETTLES
 from controller.models.alarm import Alarm, AlarmReport, ObjectClass, PerceivedSeverity
 from controller.models.errors import NotFoundError
 from controller.models.incident import IncidentState
@@ -133,6 +134,22 @@ async def test_what_is_left_of_a_bigger_cut_goes_on_under_its_old_id(story: Stor
     assert parts_of({"id": whole, "timeline": [row.model_dump() for row in store.incidents.timeline(whole)]}) == []
     story.report(cut("hill", CLEARED), links("S1", CLEARED))
     assert await story.told() == [(OVER, small.incident)]
+
+
+async def test_what_went_on_elsewhere_before_an_incident_came_again_is_not_said_to_have_come_with_it(
+    story: Story, store: SqlStore
+) -> None:
+    story.report(cut("hub"), links("S1"))
+    ((_, whole),) = await story.told()
+    story.report(cut("hub", CLEARED))
+    await story.clock.advance(SETTLES.total_seconds())
+    store.incidents.settle()
+    assert [kind for kind, _ in await story.told(seconds=90)] == [RAISED, GOES_ON]
+    story.report(cut("hub"), links("S2"))
+    assert store.incidents.get(whole).flaps == 1, "it is the same incident"
+    assert await story.told() == [(UPDATED, whole)]
+    story.report(cut("hub", CLEARED), links("S2", CLEARED))
+    assert await story.told() == [(OVER, whole)], "S1 did not come with it this time"
 
 
 async def test_minutes_of_an_incident_are_its_own_whatever_it_became_part_of(story: Story, store: SqlStore) -> None:

@@ -94,4 +94,8 @@ def test_incidents_beside_an_incident_are_named_once_with_the_reason() -> None:
     ]
     story = {"timeline": [row("incident.opened", "i-1", 0, "correlation", why="no alarm"), *apart]}
     assert neighbours_of(story) == ["i-2: S3 stood before it", "i-3: S3 stood before it"]
+    assert neighbours_of({**story, "id": "i-2"}) == ["i-3: S3 stood before it"], "nothing stands beside itself"
+    merged = row("incident.merged", "i-3", 9, "correlation", into="i-1")
+    within = {"id": "i-1", "timeline": [*story["timeline"], merged]}
+    assert neighbours_of(within) == ["i-2: S3 stood before it"], "what is part of it now does not stand beside it"
     assert neighbours_of({}) == [], "a tenant has no time line"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from controller.models.alarm import AlarmReport, AlarmSource, AlarmState, PerceivedSeverity
+from controller.models.alarm import WAITS, AlarmReport, AlarmSource, AlarmState, PerceivedSeverity
 from controller.models.network import network_digest
 from controller.models.people import Role
 from controller.models.run import RunState, Strategy
@@ -103,6 +103,16 @@ async def test_an_alarm_whose_repair_does_not_start_says_why(bench: ApiBench, no
     bench.store.alarms.move(alarm, AlarmState.RAISED, actor="remediation", note=note)
     shown = (await bench.client.get(f"/v1/alarms/{alarm.id}")).json()
     assert [(wait["what"], wait["who"]) for wait in shown["waits_for"]] == [(what, who)]
+
+
+async def test_an_alarm_that_is_over_waits_for_nothing(bench: ApiBench) -> None:
+    alarm = report(bench)
+    bench.store.alarms.note([(bench.store.alarms.get(alarm), f"{WAITS}it has to stand for 60 s")], actor="remediation")
+    assert (await bench.client.get(f"/v1/alarms/{alarm}")).json()["waits_for"]
+    assert report(bench, severity=PerceivedSeverity.CLEARED, at=AT + timedelta(seconds=9)) == alarm
+    assert bench.store.alarms.get(alarm).cleared is not None
+    shown = (await bench.client.get(f"/v1/alarms/{alarm}")).json()
+    assert (WAITS in shown["note"], shown["waits_for"]) == (False, [])
 
 
 async def test_an_alarm_that_waits_for_nothing_says_nothing(bench: ApiBench) -> None:

@@ -40,6 +40,13 @@ HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIC2cbdLo6XoWJLlGNBaIB6yDmYGs8RZ9
 GOOD = "name: one\ndescription: d\nmatch: {causes: [core-link-down]}\nladder:\n  - playbook: recreate-core-endpoint\n"
 
 
+def test_tickets_of_shipped_rules_state_the_fault_and_leave_what_was_tried_to_the_record() -> None:
+    tried = ("help", "neither", "could not", "no other", "cured", "tried", "restart of")
+    found = [(rule.name, rung.ticket) for rule in load_rules(SHIPPED) for rung in rule.ladder if rung.ticket]
+    assert len(found) > 10
+    assert [name for name, text in found if any(word in text for word in tried)] == []
+
+
 #: What each shipped rule does, from the first rung to the last; the others only give a ticket.
 LADDERS = {
     "alarm-list-crowded": ["acknowledge-alarm"],
