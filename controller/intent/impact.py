@@ -16,8 +16,10 @@ from datetime import date, datetime, timedelta
 from controller.intent.central_units import carried_by, name_at_unit
 from controller.models.alarm import (
     ALARM_LIST_CROWDED,
+    BACKHAUL_DOWN,
     CHECK_FAILED,
     CONFIGURATION_DRIFT,
+    CORE_NODE_DOWN,
     DEFINITION_LEFT_OUT,
     DIVERGED,
     FUNCTION_DEGRADED,
@@ -27,6 +29,7 @@ from controller.models.alarm import (
     OTHER_ALERT,
     PORT_DOWN,
     RECORD_DOUBTED,
+    REMOTE_END_DOWN,
     RULE_DEMOTED,
     SUPPLY_CAUSES,
     TOO_MANY_REPAIRS,
@@ -35,8 +38,8 @@ from controller.models.alarm import (
     ObjectClass,
     PerceivedSeverity,
 )
-from controller.models.network import HOST, Agreement, Cell, DeviceKind, Network
-from controller.nrm.profiles import cell_of, link_of, object_class, rat_of
+from controller.models.network import HOST, PROFILE_RATS, Agreement, Cell, DeviceKind, Network
+from controller.nrm.profiles import cell_of, cell_path, link_of, object_class, rat_of
 from controller.nrm.tree import Path, child, step
 
 #: Probable causes that concern the host alone: faults of a device's management and not of its service; and of a port or
@@ -250,6 +253,38 @@ def is_no_part(station: str, managed_object: str, of_class: ObjectClass) -> bool
         return False
     path = _path_of(managed_object)
     return not path or step(path)[1][:1] != (station,)
+
+
+def is_in_network(network: Network, device: str, managed_object: str, cause: str) -> bool:
+    """Whether the network files have the object of an alert with a cause from which others follow.
+
+    Of lost mains that is the station as a whole, of the backhaul a node above it, of a core a node or remote end.
+    Otherwise it is the device as a whole, a cell of it, or a port of the router. The station as a whole is also the
+    node that has its id.
+    """
+    whole = managed_object == network.device_kinds[device].value or _path_of(managed_object) == child(
+        "", "ManagedElement", device
+    )
+    match cause:
+        case _ if cause in SUPPLY_CAUSES:
+            return whole
+        case _ if cause == BACKHAUL_DOWN:
+            return managed_object in network.backhaul_above(device)
+        case _ if cause == REMOTE_END_DOWN:
+            return managed_object in network.remote_ends
+        case _ if cause == CORE_NODE_DOWN:
+            return any(managed_object in tenant.far_ends for tenant in network.tenants)
+    router = network.router_by_id.get(device)
+    ports = () if router is None else (router.uplink, router.downlink, router.standby)
+    return whole or managed_object in ports or managed_object in _cells_of(network, device)
+
+
+def _cells_of(network: Network, device: str) -> set[str]:
+    """Cells of a station, by name and by path."""
+    cells = network.cells_by_station.get(device, ())
+    written = [cell for cell in cells if any(PROFILE_RATS[one] is cell.rat for one in network.profiles_of(device))]
+    paths = {cell_path(network.profiles_of(device), device, one.id, one.rat, one.band) for one in written}
+    return {cell.name for cell in cells} | paths
 
 
 def object_class_of(network: Network | None, device: str, managed_object: str) -> ObjectClass:

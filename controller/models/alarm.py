@@ -99,10 +99,18 @@ POOL_CAUSES = frozenset((NODE_LOST, NODE_PRESSURE, PTP_LOST, POOL_FULL, POOL_NEA
 POOL_CAUSES |= {HARDWARE_ALARM, IMS_UNREACHABLE}
 #: Probable cause of a device whose VES heartbeats stopped.
 HEARTBEAT_LOST = "heartbeat-lost"
+#: Causes from which others may follow, whoever reports them (``controller.intent.roots``). A webhook may name them on
+#: objects that are on record only.
+SPREADING_CAUSES = (
+    POWER_CAUSES
+    | {BACKHAUL_DOWN, REMOTE_END_DOWN, CORE_NODE_DOWN, PORT_DOWN, ALL_LINKS_DOWN, RADIO_UNIT_LOST}
+    | {NODE_LOST, PTP_LOST, POOL_FULL, FUNCTION_CRASH_LOOPING, FUNCTION_DOWN, FUNCTION_UNSEEN}
+)
 #: Probable cause of managed nodes that differ from what was applied.
 CONFIGURATION_DRIFT = "configuration-drift"
 #: Probable cause of a virtual station that has lost its whole configuration: its function has a new pod.
 CONFIGURATION_LOST = "configuration-lost"
+SPREADING_CAUSES |= {CONFIGURATION_LOST}
 #: Causes of alarms that take service away; those that hide whether there is service; and both.
 LOSES = LINK_CAUSES | {ALL_LINKS_DOWN, CELL_OFF_AIR, FUNCTION_DOWN, CONFIGURATION_LOST}
 HIDES = frozenset((UNREACHABLE, FUNCTION_UNSEEN))

@@ -27,16 +27,19 @@ from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Services
 from controller.assurance.health import OWN_CAUSES, STATION, tenant_of
 from controller.intent.folding import placed
-from controller.intent.impact import is_no_part, object_class_of
+from controller.intent.impact import is_in_network, is_no_part, object_class_of
 from controller.models.alarm import (
     DIVERGED,
     OTHER_ALERT,
+    SPREADING_CAUSES,
+    SUPPLY_CAUSES,
     AlarmReport,
     AlarmSource,
     AlertRefusal,
     PerceivedSeverity,
 )
 from controller.models.errors import NotFoundError, in_words
+from controller.models.health import Health
 from controller.models.network import PROFILE_RATS, DeviceKind, Network
 from controller.models.people import Permission, Person
 from controller.models.run import LedgerEntry
@@ -186,7 +189,7 @@ def _report(
     causes: frozenset[str],
     network: Network | None,
     nodes: Mapping[tuple[str, str], LedgerEntry],
-    seen_well: Mapping[str, datetime],
+    healths: Mapping[str, Health],
 ) -> AlarmReport:
     """An alert about a station as a report.
 
@@ -194,10 +197,11 @@ def _report(
     paid by it, and rests on no time that somebody else names.
 
     Labels: ``station`` (required), ``object`` (path; by default the device itself), ``tenant`` (for a node of ours the
-    ledger names the owner), ``probable_cause`` (by default the alert's name; an unknown one, or one of our own checks
-    on an object that is no part of the station, becomes the specific problem of ``other-alert``), ``severity`` (X.733
-    words; by default MAJOR, and no more than that for ``other-alert`` on such an object: of what nobody knows nobody
-    knows either that it takes service away). A time before ``oldest`` shows a wrong clock.
+    ledger names the owner), ``probable_cause`` (by default the alert's name; an unknown one, one of our own checks on
+    an object that is no part of the station, or one from which others follow on an object that is not on record,
+    becomes the specific problem of ``other-alert``), ``severity`` (X.733 words; by default MAJOR, and no more than that
+    for ``other-alert`` on such an object: of what nobody knows nobody knows either that it takes service away). A time
+    before ``oldest`` shows a wrong clock.
     """
     labels = alert.labels
     resolved = alert.status == "resolved"
@@ -206,10 +210,14 @@ def _report(
     of_class = object_class_of(network, station, managed_object)
     cause = labels.get("probable_cause", labels.get("alertname", "unknown"))
     strange = is_no_part(station, managed_object, of_class)
-    known = cause in causes and not (cause in OWN_CAUSES and strange)
+    health = healths.get(station)
+    if cause in SPREADING_CAUSES:
+        in_ledger = node is not None and cause not in SUPPLY_CAUSES
+        strange = not in_ledger and not _is_on_record(network, health, station, managed_object, cause)
+    known = cause in causes and not (strange and cause in OWN_CAUSES | SPREADING_CAUSES)
     at = placed(alert.source_time, now, oldest)
     if not resolved and known and cause in OWN_CAUSES:
-        at = max(at, min(seen_well.get(station, at), now))
+        at = max(at, min((health and health.seen_well) or at, now))
     return AlarmReport(
         station=station,
         object=managed_object,
@@ -224,6 +232,14 @@ def _report(
         source_time=alert.source_time,
         body=alert.words,
     )
+
+
+def _is_on_record(network: Network | None, health: Health | None, device: str, managed_object: str, cause: str) -> bool:
+    """Whether the network files, or a device's last check, have the object of an alert from which others follow."""
+    seen = () if health is None else health.units
+    nodes = () if health is None or health.cluster is None else [one.id for one in health.cluster.nodes]
+    named = network is not None and is_in_network(network, device, managed_object, cause)
+    return named or (cause not in SUPPLY_CAUSES and (managed_object in seen or managed_object in nodes))
 
 
 def _node(alert: AlertmanagerAlert, network: Network | None) -> tuple[str, str]:
@@ -301,8 +317,7 @@ def _read(backend: Services, alerts: Sequence[AlertmanagerAlert]) -> tuple[list[
     causes = _known_causes(store, backend.settings.alert_causes)
     oldest = timedelta(days=backend.settings.report_days)
     healths = store.healths.find({_node(alert, network)[0] for alert in known})
-    seen_well = {name: at for name, health in healths.items() if (at := health.seen_well) is not None}
-    reports = [_report(alert, now, oldest, causes, network, nodes, seen_well) for alert in known]
+    reports = [_report(alert, now, oldest, causes, network, nodes, healths) for alert in known]
     return reports, Counter(refusal.value for refusal in refusals if refusal is not None)
 
 

@@ -85,6 +85,28 @@ async def test_an_object_that_is_no_part_of_the_station_takes_no_service_from_it
     assert len(others) == len(odd)
 
 
+@pytest.mark.parametrize(
+    ("cause", "odd", "known"),
+    [
+        ("mains-lost", ["ru-w1", LINK, "x=y"], "station"),
+        ("on-battery", ["ru-w1"], f"ManagedElement={STATION}"),
+        ("backhaul-down", ["ru-w1", "station"], ""),
+        ("core-node-down", ["ru-w1", "station"], ""),
+        ("remote-end-down", ["ru-w1", "station"], ""),
+        ("radio-unit-lost", ["ru-w1", f"{STATION}/999", f"/ManagedElement[{STATION}]/x[1]"], ""),
+        ("all-core-links-down", [f"{STATION}/999"], "station"),
+    ],
+)
+async def test_a_cause_from_which_others_follow_is_believed_of_objects_on_record_only(
+    bench: ApiBench, cause: str, odd: list[str], known: str
+) -> None:
+    """Otherwise one call makes any number of roots, with which all other alarms are compared."""
+    await load(bench)
+    await post(bench, *(alert(alertname=cause, object=one) for one in (*odd, known) if one))
+    found = {one.object: one.probable_cause for one in alarms(bench)}
+    assert found == dict.fromkeys(odd, "other-alert") | ({known: cause} if known else {})
+
+
 @pytest.mark.parametrize("name", ["foo", "/", f"{STATION}x/1", "/a[b", "x=y", "rectifier 2"])
 async def test_an_alert_on_something_unknown_is_no_critical_incident_and_reaches_nobody(
     bench: ApiBench, name: str

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.intent import roots
 from controller.intent.roots import WINDOW, Reach, Roots, explained, may_be_root, reach, root_of
-from controller.models.alarm import Alarm, AlarmSource, AlarmState, ObjectClass, PerceivedSeverity
+from controller.models.alarm import SPREADING_CAUSES, Alarm, AlarmSource, AlarmState, ObjectClass, PerceivedSeverity
 from tests.unit.intent.backhaul_tree import HANGS, network
 from tests.unit.intent.clouds import split_gnb
 from tests.unit.plan import samples
@@ -304,3 +305,7 @@ def test_what_stations_lose_with_a_function_follows_from_it(cause: str) -> None:
     assert {root_of(net, one, [down]) for one in symptoms} == {down}
     assert root_of(net, alarm("S2", **UNREACHABLE), [down]) is None
     assert root_of(net, alarm("S1", object="station", probable_cause="o-ran-fault-2"), [down]) is None
+
+
+def test_every_cause_that_makes_a_root_by_itself_is_known_as_one_that_spreads() -> None:
+    assert roots._CAUSES.keys() <= SPREADING_CAUSES
