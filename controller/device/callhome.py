@@ -37,6 +37,8 @@ _PAUSE = 1.0
 _LOOK = 5.0
 #: Most refused callers that are remembered of nobody knows whom, and that are told of at once.
 _STRANGERS, _TOLD = 16, 3
+#: Most letters of a reason, and of what a caller said.
+_LETTERS = 200
 
 log = structlog.get_logger()
 
@@ -384,9 +386,10 @@ class CallHome:
             async with asyncio.timeout(self._timeout):
                 connection, session = await visit.greet(caller)
         except (OSError, asyncssh.Error, SessionLostError, AuthenticationError) as error:
-            reason = visit.refusal or (in_words(error) if isinstance(error, OSError) else str(error))
+            reason = visit.refusal or _why(error)
             station = visit.target.station if visit.target else None
-            log.warning("device.call_refused", peer=peer, station=station, transport=transport, reason=reason)
+            said = {"caller_said": _quoted(error.reason)} if isinstance(error, asyncssh.DisconnectError) else {}
+            log.warning("device.call_refused", peer=peer, station=station, transport=transport, reason=reason, **said)
             self._remember(station or visit.meant, f"{peer}: {reason}")
             self._observations.count("minka_calls_refused_total", transport, visit.kind)
             return "refused"
@@ -404,6 +407,20 @@ class CallHome:
             self._refused[station] = told
         else:
             self._strangers.append(told)
+
+
+def _why(error: Exception) -> str:
+    """Why a call failed, in our own words: plans and errors repeat them, and anybody may call and say anything."""
+    if isinstance(error, asyncssh.PermissionDenied):
+        return "it refused the login"
+    if isinstance(error, asyncssh.DisconnectError):
+        return f"its SSH connection ended before it was let in (code {error.code})"
+    return in_words(error)[:_LETTERS]
+
+
+def _quoted(words: str) -> str:
+    """The beginning of what a caller, or the library of it, said: for the log only."""
+    return "".join(letter if letter.isprintable() else "?" for letter in words[:_LETTERS])
 
 
 def _unless_proved(visit: Visit, do: Callable[[], None]) -> None:

@@ -347,6 +347,32 @@ async def test_noise_is_refused_and_the_next_caller_is_let_in(noise: bytes) -> N
             await session.read()
 
 
+async def test_what_a_stranger_says_reaches_the_log_only_and_is_bounded_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[dict[str, object]] = []
+    log = SimpleNamespace(warning=lambda _, **more: said.append(more), info=lambda *_, **__: None)
+    monkeypatch.setattr("controller.device.callhome.log", log)
+    words = b"FREE\nTEXT" * 2000
+    payload = (
+        b"\x01" + (11).to_bytes(4) + len(words).to_bytes(4) + words + (0).to_bytes(4)
+    )  # DISCONNECT, RFC 4253 §11.1
+    padding = 8 - (len(payload) + 5) % 8 + 8
+    packet = (1 + len(payload) + padding).to_bytes(4) + bytes([padding]) + payload + bytes(padding)
+    home = CallHome(doors(), 10, lambda *_: None)
+    since = asyncio.get_running_loop().time()
+    _, writer = await asyncio.open_connection("127.0.0.1", home.listen("127.0.0.1", 0))
+    writer.write(b"SSH-2.0-x\r\n" + packet)
+    await until(lambda: bool(said))
+    told = home.refused_since("S-0", since)
+    assert "its SSH connection ended before it was let in (code 11)" in told
+    assert "FREE" not in told
+    assert "FREE" not in str(said[0]["reason"])
+    quoted = str(said[0]["caller_said"])
+    assert quoted.startswith("FREE?TEXT")
+    assert len(quoted) == 200
+    writer.close()
+    await home.close()
+
+
 async def test_processes_expect_the_stations_of_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINKA_DEVICE_PASSWORD", "minka-sim")
     port = free_ports(2) + 1
