@@ -127,7 +127,7 @@ class Provider:
             found = jwt.decode(token, await self._key(header.get("kid")), algorithms=list(ALGORITHMS))
             registry.validate(found.claims)
             self._check_party(found.claims)
-        except (JoseError, ValueError) as error:
+        except (JoseError, ValueError, TypeError) as error:  # joserfc raises TypeError for headers of a wrong type
             raise SignInError(f"the identity provider's token is not valid: {in_words(error)}") from error
         return found.claims
 

@@ -404,7 +404,7 @@ def _shown(certificate: crypto.X509) -> str:
     own = fingerprint(crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate))
     try:
         read = _read(certificate.to_cryptography)
-        subject, issuer = (_read(name.rfc4514_string) for name in (read.subject, read.issuer))
+        subject, issuer = _read(lambda: (read.subject.rfc4514_string(), read.issuer.rfc4514_string()))
     except _UNREADABLE:
         return own
     return f"{own} (subject {_printable(subject) or 'empty'}, issuer {_printable(issuer) or 'empty'})"

@@ -11,6 +11,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -174,10 +175,10 @@ async def test_a_token_that_was_signed_out_opens_nothing(bench: ApiBench, idp: I
     assert [row.action for row in trail if row.actor == "eva@ipt.pe"] == ["user.signed_out", "user.added"]
 
 
-def unsigned(idp: IdentityProvider, alg: str) -> str:
+def unsigned(idp: IdentityProvider, alg: str, **more: object) -> str:
     """A token with a header of one's own and no signature."""
     parts = idp.token().split(".")
-    header = base64.urlsafe_b64encode(json.dumps({"alg": alg, "kid": "one"}).encode()).rstrip(b"=").decode()
+    header = base64.urlsafe_b64encode(json.dumps({"alg": alg, "kid": "one"} | more).encode()).rstrip(b"=").decode()
     return f"{header}.{parts[1]}."
 
 
@@ -197,6 +198,8 @@ def with_other_claims(idp: IdentityProvider) -> str:
     return f"{header}.{other}.{signature}"
 
 
+ODD_CRIT: tuple[object, ...] = (5, None, "b64", {}, [5], [["b64"]], [{}], ["x"])
+ODD_KEYS: tuple[object, ...] = (5, ["one"], {})
 FORGED: list[Callable[[IdentityProvider], str]] = [
     lambda idp: idp.token(exp=1),
     lambda idp: idp.token(exp=None),
@@ -218,6 +221,8 @@ FORGED: list[Callable[[IdentityProvider], str]] = [
     lambda idp: unsigned(idp, "none"),
     lambda idp: unsigned(idp, "None"),
     lambda idp: unsigned(idp, "RS256"),
+    *(partial(unsigned, alg="RS256", crit=odd) for odd in ODD_CRIT),
+    *(partial(unsigned, alg="RS256", kid=odd) for odd in ODD_KEYS),
     with_public_key_as_secret,
     with_other_claims,
     lambda idp: idp.token(email_verified=False),

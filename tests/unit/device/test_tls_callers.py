@@ -24,7 +24,7 @@ from pydantic import ValidationError
 
 from controller.device.callhome import Refusal
 from controller.device.tls import fingerprint
-from controller.device.tls_callers import Identity, TlsCallers, TlsVisit, _Known
+from controller.device.tls_callers import Identity, TlsCallers, TlsVisit, _Known, _shown
 from controller.models.settings import Settings
 from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import FakeSecrets
@@ -284,6 +284,14 @@ def test_a_bug_of_ours_is_not_counted_as_a_fault_of_the_caller(monkeypatch: pyte
     monkeypatch.setattr(_Known, "caller", buggy)
     with pytest.raises(TypeError, match="a bug"):
         call(Caller(STATION, tmp_path), PINNED)
+
+
+def test_a_certificate_whose_names_are_no_texts_is_shown_by_its_fingerprint() -> None:
+    """Its common name is a BIT STRING; the parser says so with a TypeError, and only when the name is asked for."""
+    whole = made("S-0").certificate.public_bytes(Encoding.DER)
+    odd = whole.replace(b"\x55\x04\x03\x0c\x03S-0", b"\x55\x04\x03\x03\x03\x00-0")
+    assert odd != whole
+    assert _shown(crypto.load_certificate(crypto.FILETYPE_ASN1, odd)) == fingerprint(odd)
 
 
 def test_a_pin_is_compared_however_the_station_was_found(tmp_path: Path) -> None:
