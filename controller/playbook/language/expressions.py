@@ -343,6 +343,15 @@ def _can_be_written(value: Any) -> bool:
     return not (isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value))
 
 
+def _is_finite(node: nodes.Expr) -> bool:
+    """Whether a part is no number beyond all bounds: the template engine works parts without names out beforehand."""
+    try:
+        value = node.as_const()
+    except nodes.Impossible:
+        return True
+    return not isinstance(value, float) or math.isfinite(value)
+
+
 def _check_depth(node: nodes.Node, left: int = DEEPEST) -> None:
     if left == 0:
         raise InputError(f"expressions are nested {DEEPEST} levels at most")
@@ -376,6 +385,9 @@ def _read(text: str) -> tuple[nodes.Template, Callable[[dict[str, Any]], Iterato
     for node in tree.find_all(nodes.Node):
         _check(node)
     _check_depth(tree)
+    for node in tree.find_all(nodes.Expr):
+        if not _is_finite(node):
+            raise InputError(f"{text.strip()}: a part without names is not a finite number")
     parts: list[Callable[[dict[str, Any]], Any]] = [_part(node) for node in _outputs(tree)]
 
     def run(names: dict[str, Any]) -> Iterator[Any]:

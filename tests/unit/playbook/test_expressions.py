@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -223,3 +224,11 @@ def test_a_value_holds_no_other_names_than_those_that_were_foreseen(
 def test_names_that_a_value_can_hold(value: Any, members: set[str] | None, listed: bool) -> None:
     found = names_within(value, {"yes": True, "cell": "C"}, LIMITS)
     assert found == (None if members is None else NamesWithin(frozenset(members), listed))
+
+
+@pytest.mark.parametrize(
+    "text", ["{{ 1e308+1e308 }}", "{{ [x, -1e308-1e308] }}", "{{ [1e308, 1e308] | sum }}", "a {{ 1e308+1e308 > x }}"]
+)
+def test_a_constant_that_grows_beyond_all_numbers_is_refused_and_named(text: str) -> None:
+    with pytest.raises(InputError, match=re.escape(text)):
+        Expression(text)
