@@ -12,6 +12,9 @@ from controller.models.errors import AuthenticationError, InputError, SessionLos
 from controller.ports.devices import DeviceTarget, PoolTarget
 from controller.ports.secrets import Secrets
 
+#: Most letters that are shown of what another side said.
+_LETTERS = 200
+
 
 async def address_of(target: DeviceTarget | PoolTarget, secrets: Secrets) -> str:
     """The first of ``addresses_of``; raises as it does."""
@@ -80,6 +83,11 @@ def check(target: DeviceTarget | PoolTarget, address: str, secrets: Secrets) -> 
     raise AuthenticationError(refusal)
 
 
+def quoted(words: str) -> str:
+    """The beginning of what another side said, as it may be shown: 200 printable letters at most."""
+    return "".join(letter if letter.isprintable() else "?" for letter in words[:_LETTERS])
+
+
 def not_reached(target: DeviceTarget | PoolTarget, error: Exception) -> UnreachableError:
     """The error where no session was opened, for a reason other than host key and credentials."""
     where = f"{target.station} ({target.address} port {target.port})"
@@ -90,5 +98,6 @@ def not_reached(target: DeviceTarget | PoolTarget, error: Exception) -> Unreacha
             return UnreachableError(f"{where} opened no session: {error.message}")
         case _:
             # The texts of SSH and TLS say what did not fit; those of the operating system repeat the address.
-            reason = in_words(error) if isinstance(error, OSError) else str(error) or in_words(error)
+            # They may be the other side's own words, which may be anything and of any length.
+            reason = in_words(error) if isinstance(error, OSError) else quoted(str(error)) or in_words(error)
             return UnreachableError(f"{where} can't be reached: {reason}")

@@ -23,6 +23,7 @@ from typing import Any, Protocol
 import asyncssh
 import structlog
 
+from controller.device.address import quoted
 from controller.device.transport import Connection, Transport
 from controller.models.errors import AuthenticationError, SessionLostError, UnreachableError, in_words
 from controller.models.many import first_names
@@ -37,8 +38,6 @@ _PAUSE = 1.0
 _LOOK = 5.0
 #: Most refused callers that are remembered of nobody knows whom, and that are told of at once.
 _STRANGERS, _TOLD = 16, 3
-#: Most letters of a reason, and of what a caller said.
-_LETTERS = 200
 
 log = structlog.get_logger()
 
@@ -388,7 +387,7 @@ class CallHome:
         except (OSError, asyncssh.Error, SessionLostError, AuthenticationError) as error:
             reason = visit.refusal or _why(error)
             station = visit.target.station if visit.target else None
-            said = {"caller_said": _quoted(error.reason)} if isinstance(error, asyncssh.DisconnectError) else {}
+            said = {"caller_said": quoted(error.reason)} if isinstance(error, asyncssh.DisconnectError) else {}
             log.warning("device.call_refused", peer=peer, station=station, transport=transport, reason=reason, **said)
             self._remember(station or visit.meant, f"{peer}: {reason}")
             self._observations.count("minka_calls_refused_total", transport, visit.kind)
@@ -415,12 +414,7 @@ def _why(error: Exception) -> str:
         return "it refused the login"
     if isinstance(error, asyncssh.DisconnectError):
         return f"its SSH connection ended before it was let in (code {error.code})"
-    return in_words(error)[:_LETTERS]
-
-
-def _quoted(words: str) -> str:
-    """The beginning of what a caller, or the library of it, said: for the log only."""
-    return "".join(letter if letter.isprintable() else "?" for letter in words[:_LETTERS])
+    return quoted(in_words(error))
 
 
 def _unless_proved(visit: Visit, do: Callable[[], None]) -> None:
