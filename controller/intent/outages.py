@@ -287,6 +287,7 @@ class Outages:
         locks: Times in which cells (``station/cell``) were locked.
         observation: What was looked at; None if nobody asks.
         counters: What cells counted in times that no check read, by cell and tenant.
+        whole: All outages, where these are those of one incident: counters do not tell incidents apart.
         now: The current network, if the last era is a past one.
     """
 
@@ -300,9 +301,11 @@ class Outages:
         now: Network | None = None,
         observation: Observation | None = None,
         counters: Mapping[tuple[str, str], Sequence[CountedPeriod]] = MappingProxyType({}),
+        whole: Outages | None = None,
     ) -> None:
         self._observation = observation
         self._counters = counters
+        self._whole = whole
         self._now = eras[-1].network if now is None else now
         self._spells = spells
         self._eras = eras
@@ -530,7 +533,7 @@ class Outages:
         for spell in self._spells:
             spells[spell.incident].append(spell)
         return {
-            name: Outages(own, self._eras, self._links, self._excused, now=self._now, counters=self._counters)
+            name: Outages(own, self._eras, self._links, self._excused, now=self._now, whole=self)
             for name, own in spells.items()
             if name
         }
@@ -567,7 +570,11 @@ class Outages:
                 gone[cell, group.tenant].add(lost)
         parts = {at: self._parted(at, one) for at, one in gone.items()}
         proofs = {at: {proof: union(times) for proof, times in one.proofs.items()} for at, one in gone.items()}
-        served = self._settle(era, parts, proofs)
+        if self._whole is not None:
+            _settle_by(self._whole._counted(era, left_out), parts)
+            served = {}
+        else:
+            served = self._settle(era, parts, proofs)
         found = self._known[key] = parts, proofs, served
         return found
 
@@ -578,9 +585,11 @@ class Outages:
         served: dict[tuple[str, str], Times] = {}
         span = ((era.begin, era.until),)
         for key, periods in self._counters.items():
+            if not era.sharing.tenants_at([key[0]]).get(key[1]):
+                continue
             before, known = parts.get(key, _NOTHING), proofs.get(key, {})
             indirect = union(chain.from_iterable(known.values()))
-            away = self._gaps_at(key[0], era) if era.sharing.tenants_at([key[0]]).get(key[1]) else ()
+            away = self._gaps_at(key[0], era)
             excused = union([*before.planned, *before.own_work, *before.own_core, *before.outside])
             unread = without(union([*before.unseen, *both(before.lost, indirect), *away]), excused)
             planned = self._excused.planned.get(key, ())
@@ -769,6 +778,17 @@ def _people(era: Era, cell: str, tenant: str) -> float:
     names = (one.name for other in network.stations_at.get(site, ()) for one in network.cells_by_station.get(other, ()))
     own = len(era.sharing.tenants_at(names).get(tenant, ()))
     return network.site_by_id[site].population / own if own else 0.0
+
+
+def _settle_by(whole: _Counted, parts: dict[tuple[str, str], Parts]) -> None:
+    """Divide what no check read of one incident by what counters say of the same times, of all incidents together."""
+    _, proofs, served = whole
+    for key, own in parts.items():
+        lost, well = proofs.get(key, {}).get(Proof.COUNTERS, ()), served.get(key, ())
+        parts[key] = own._replace(
+            lost=union([*without(own.lost, well), *both(own.unseen, lost)]),
+            unseen=without(own.unseen, union([*lost, *well])),
+        )
 
 
 def _taken(era: Era, alarm: Alarm) -> Mapping[str, tuple[str, ...]]:

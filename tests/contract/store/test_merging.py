@@ -19,6 +19,7 @@ from controller.models.network import Network, network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Page
 from controller.store import SqlStore
+from tests.support.observed import observe
 from tests.support.records import START
 from tests.unit.plan import samples
 
@@ -158,6 +159,8 @@ async def test_minutes_of_an_incident_are_its_own_whatever_it_became_part_of(sto
     story.report(cut("hub"), links("S2"))
     whole = store.alarms.get(small.id).incident
     await story.clock.advance(540)
+
+    observe(store, ["S1", "S2"], small.raised, story.clock.now())
 
     def lost(incident: str) -> dict[str, float]:
         return {one.tenant: one.lost for one in store.incidents.minutes(incident)}
