@@ -137,6 +137,21 @@ def test_what_nobody_could_reach_is_settled_by_what_the_station_counted(store: S
     assert other["unseen"] == 3600, "it counted nothing"
 
 
+def test_an_incident_has_of_what_counters_say_its_own_times_alone(store: SqlStore) -> None:
+    """Of a cell of the one counters say more than it lasted; of the other they say nothing."""
+    _load(store)
+    store.database.clock = VirtualClock(start=_at(14))
+    store.alarms.report(_report(14, "station-unreachable", over=False).model_copy(update={"station": "S2"}))
+    store.database.clock = VirtualClock(start=_at(15))
+    store.alarms.report(_report(15, "station-unreachable", over=True).model_copy(update={"station": "S2"}))
+    store.database.clock = VirtualClock(start=END + timedelta(days=2))
+    _put(store, _period(10, 900, 0), _period(10.25, 0, 7), _period(12, 600, 5))
+    said = draft(store, END + timedelta(days=2), StatementKind.SLA, "alfa", "2026-06")
+    found = sorted((row["lost"], row["unseen"]) for row in rows(said, "incidents"))
+    # S1/L1: 15 min lost, 15 served, 30 unseen; S1/N1 and both cells of S2: an hour each unseen.
+    assert found == [(0, 120), (15, 90)]
+
+
 def test_suspect_periods_prove_nothing(store: SqlStore) -> None:
     _load(store)
     _put(store, _period(10, 900, 0, suspect=True))
