@@ -37,6 +37,7 @@ from controller.models.alarm import (
     ObjectClass,
     PerceivedSeverity,
 )
+from controller.models.health import Health
 from controller.models.incident import IncidentFilter, IncidentState
 from controller.models.network import network_digest
 from controller.models.run import Outcome
@@ -330,7 +331,9 @@ async def test_a_tenant_that_left_is_told_of_its_incidents_as_before(tmp_path: P
     with closing(world.store) as store:
         await world.clock.advance(86_400)
         reports("S1/L1", ObjectClass.CELL, CELL_OFF_AIR, "off air")(world)
-        await world.clock.advance(600)
+        for _ in range(10):  # nothing is stated for times in which nobody looked
+            store.healths.save([Health(station="S1", at=world.clock.now(), reachable=True)])
+            await world.clock.advance(60)
         reports("S1/L1", ObjectClass.CELL, CELL_OFF_AIR, "on air", "CLEARED")(world)
 
         def told() -> tuple[list[tuple[str, tuple[str, ...]]], list[object]]:
