@@ -320,6 +320,7 @@ OURS: Mapping[str, str] = {
     "models/packing.py": "our own record",
     "nrm/profiles/npn.py": "leaves that our own plans hold",
     "plan/document.py": "our own record",
+    "playbook/language/value_types.py": "types of values, of which one is called json",
     "queue/spool.py": "messages of our own spool: tests/unit/queue",
     "rehearsal/": "files of the person who runs it, and simulators",
     "store/": "our own record",

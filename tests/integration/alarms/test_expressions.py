@@ -43,6 +43,7 @@ EMPTY: Mapping[str, str] = {
     "minka_kubernetes_request_duration_seconds": "no pool is adopted",
     "minka_function_restarts_total": "no container is started again",
     "minka_session_openings_total": "no session is refused",
+    "minka_calls_refused_total": "no station calls home",
     "minka_collection_age_seconds": "nothing is collected: what was measured is put on record",
     "ALERTS": "it asks for an alert that does not fire",
 }

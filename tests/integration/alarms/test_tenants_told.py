@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from controller.access.sight import sight
+from controller.assurance import health
 from controller.listener import checks
 from controller.models.alarm import Alarm
 from controller.ports.store import Page
@@ -42,6 +43,8 @@ async def test_each_fault_is_reported_to_the_tenants_that_it_concerns_and_to_no_
     monkeypatch.setattr(incident_notices, "HOLD_OFF", timedelta())
     # Soon is sooner here: one fault after the other waits for looks at a station.
     monkeypatch.setattr(checks, "_SOON", 0.3)
+    # One fault after the other would make cells unstable, and that stands for an hour.
+    monkeypatch.setattr(health, "_REPEATS", 1000)
     system.listen()
     await system.observed()
     for station in SHARED:

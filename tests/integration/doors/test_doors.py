@@ -23,7 +23,7 @@ import pytest
 
 from controller.models.audit import AuditAnchor
 from tests.integration.doors.conftest import ALERTMANAGER_PASSWORD, PERU_MINI, SECRETS
-from tests.support.minka import ROOT, Embedded, environment
+from tests.support.minka import ROOT, Embedded, environment, minka
 from tests.support.ports import free_ports
 from tests.support.processes import children, is_alive
 
@@ -333,8 +333,10 @@ def test_nothing_of_ours_is_readable_by_others(applied: tuple[Embedded, str]) ->
     assert not [path for path in found if path.exists() and path.stat().st_mode & 0o077]
 
 
-def test_a_second_controller_on_the_same_port_says_so(up: Embedded) -> None:
-    said = up("up", status=1)
+def test_a_second_controller_on_the_same_port_or_in_the_same_home_says_so(up: Embedded, tmp_path: Path) -> None:
+    assert f"another `minka up` works in {up.home}" in up("up", status=1).err
+    said = minka("up", env={**up.env, "MINKA_HOME": str(tmp_path)})
+    assert said.status == 1
     assert f"can't use port {up.env['MINKA_API_PORT']}" in said.err
     assert "MINKA_API_PORT" in said.err
 
