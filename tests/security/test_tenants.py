@@ -193,6 +193,7 @@ def compare(empty: Path, folder: Path, other: Private, *sides: str) -> list[Diff
     return found
 
 
+@pytest.mark.timeout(360)
 @given(privates)
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_nothing_of_another_tenant_changes_an_answer(empty: Path, tmp_path: Path, other: Private) -> None:
