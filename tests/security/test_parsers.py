@@ -313,7 +313,6 @@ READERS: Mapping[str, str] = {
 #: Folders and modules whose raw texts are not tried here, and why.
 OURS: Mapping[str, str] = {
     "api/auth.py": "bodies of requests: tests/security/test_floods.py",
-    "api/oidc.py": "answers of the identity provider that the host chose",
     "api/progress.py": "events of our own record",
     "cli/": "answers of our own API, and files of the person who runs it",
     "models/metrics.py": "figures that our own processes put on record",
