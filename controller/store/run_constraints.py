@@ -14,7 +14,7 @@ from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary,
 
 from controller.models.approval import Notice, NoticeKind, NoticeOutage, RunConstraints, VoteChoice
 from controller.models.outage import NO_OUTAGE
-from controller.models.packing import packed, unpacked
+from controller.models.packing import unpacked
 from controller.models.sharing import Consent
 from controller.ports.store import RunRequest
 from controller.store.columns import Instant, long_text, metadata
@@ -72,6 +72,7 @@ def keep_constraints(
     tx: Tx,
     run_id: str,
     constraints: RunConstraints,
+    content: bytes,
     request: RunRequest,
 ) -> None:
     """Record a new run's constraints, notify the tenants concerned, and count each yes to its plan and the requester's.
@@ -82,12 +83,13 @@ def keep_constraints(
         tx: The transaction.
         run_id: The run.
         constraints: The constraints under which it is accepted.
+        content: The same, packed.
         request: Who asks, and why.
     """
     subject = hashlib.sha256(f"{constraints.subject} {run_id}".encode()).hexdigest()
     plan = "" if request.plan is None else constraints.subject
     notified = NoticeKind.PLANNED.value if constraints.tenants else ""
-    row = {"run": run_id, "subject": subject, "plan": plan, "content": packed(constraints), "notified": notified}
+    row = {"run": run_id, "subject": subject, "plan": plan, "content": content, "notified": notified}
     tx.execute(run_constraints.insert().values(row))
     for station, spared in sorted(constraints.spared.items()):
         unserved = ", ".join(f"{cell} {tenant}" for cell, tenant in spared)

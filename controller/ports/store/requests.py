@@ -9,6 +9,7 @@ from typing import Any
 from controller.access.roles import may
 from controller.models.approval import Contract, RunConstraints
 from controller.models.errors import ConflictError
+from controller.models.packing import packed
 from controller.models.people import Permission, Person
 from controller.models.plan import Plan
 from controller.models.run import PERSON, OnHold, Run, Strategy
@@ -89,6 +90,7 @@ class PreparedRun:
         adopts: Observe-only stations that are adopted when the run is accepted.
         idle: Whether its plan finds nothing to change.
         repairs: Whether it may change a device; one that only reads, asks or notifies repairs nothing.
+        content: The constraints as they are kept; they are packed here, since a transaction works out nothing.
     """
 
     request: RunRequest
@@ -102,6 +104,10 @@ class PreparedRun:
     adopts: tuple[str, ...] = ()
     idle: bool = False
     repairs: bool = True
+    content: bytes = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "content", b"" if self.constraints is None else packed(self.constraints))
 
 
 def other_request(known: Run) -> ConflictError:
