@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from controller.models.alarm import MAINS_LOST, ON_BATTERY, RADIO_UNIT_LOST
+
 FOLDER = Path(__file__).parent / "grafana" / "dashboards"
 SOURCE = {"type": "prometheus", "uid": "minka-prometheus"}
 _WIDTH = 24
@@ -125,6 +127,28 @@ WALL = Dashboard(
                 {"": "minka_incident_info"},
                 width=10,
                 height=16,
+            ),
+        ),
+        "Power and radio units": (
+            *(
+                _stat(
+                    title,
+                    f"Alarms {cause} that stand, symptoms included.",
+                    f'sum(minka_alarms{{state!="cleared", probable_cause="{cause}"}}) or vector(0)',
+                    steps=_WORSE,
+                )
+                for title, cause in (
+                    ("Stations without mains", MAINS_LOST),
+                    ("Stations on battery", ON_BATTERY),
+                    ("Radio units lost", RADIO_UNIT_LOST),
+                )
+            ),
+            Panel(
+                "table",
+                "Roots of power and radio units",
+                "Those that follow from nothing else; each has an alert by its name.",
+                {"": f'minka_incident_root{{probable_cause=~"{MAINS_LOST}|{ON_BATTERY}|{RADIO_UNIT_LOST}"}}'},
+                width=12,
             ),
         ),
         "By region and tenant": (

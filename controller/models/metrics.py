@@ -385,6 +385,14 @@ METRICS: tuple[Metric, ...] = (
         ("incident", "station", "probable_cause", "severity", "state"),
     ),
     Metric(
+        "minka_incident_root",
+        _G,
+        _OURS,
+        "1 for each alarm that stands, follows from no other and is not shelved, the oldest ones.",
+        "5,000",
+        ("incident", "station", "object", "probable_cause"),
+    ),
+    Metric(
         "minka_incident_symptom",
         _G,
         _OURS,

@@ -57,12 +57,12 @@ _PROPOSALS: Figures = {(state.value,): 0.0 for state in ProposalState}
 _GRAVE = [one for one in PerceivedSeverity if one is not PerceivedSeverity.CLEARED]
 #: Probable causes with series of their own, and the name of all others.
 MOST_CAUSES, OTHER_CAUSE = 100, "other"
-#: The most incidents, and the most symptoms, with series of their own.
+#: The most incidents, roots and symptoms with series of their own, of each.
 MOST_SERIES = 5000
 _STAND = (
     select(
         *(alarms.c.incident, alarms.c.severity, alarms.c.station, alarms.c.object, alarms.c.probable_cause),
-        *(alarms.c.root, alarms.c.tenants),
+        *(alarms.c.root, alarms.c.tenants, alarms.c.shelved_until),
     )
     .where(STANDING)
     .order_by(alarms.c.number)
@@ -205,18 +205,21 @@ def _alarms(tx: Tx) -> Figures:
 
 
 def _incidents(tx: Tx) -> dict[str, Figures]:
-    """Open incidents by severity and by who knows of them, the oldest ones by name, and the oldest symptoms.
+    """Open incidents by severity and by who knows of them, the oldest ones by name, and the oldest roots and symptoms.
 
     Also those of each tenant, by its most severe alarm.
     """
     stand: dict[str, set[tuple[str, PerceivedSeverity]]] = defaultdict(set)
     stand_of: dict[tuple[str, str], set[tuple[str, PerceivedSeverity]]] = defaultdict(set)
+    roots: Figures = {}
     symptoms: Figures = {}
     for row in tx.execute(_STAND):
         alarm = row.probable_cause, PerceivedSeverity(row.severity)
         stand[row.incident].add(alarm)
         for tenant in orjson.loads(row.tenants) if row.incident else ():
             stand_of[row.incident, tenant].add(alarm)
+        if _calls_people(tx, row) and len(roots) < MOST_SERIES:
+            roots[row.incident, row.station, row.object, row.probable_cause] = 1.0
         if row.root and len(symptoms) < MOST_SERIES:
             # Alerts use the class of a station also for a router as a whole.
             named = ObjectClass.STATION.value if row.probable_cause == UNREACHABLE else row.object
@@ -237,8 +240,14 @@ def _incidents(tx: Tx) -> dict[str, Figures]:
         "minka_tenant_incidents": of_tenants,
         "minka_incidents": counts,
         "minka_incident_info": named_ones,
+        "minka_incident_root": roots,
         "minka_incident_symptom": symptoms,
     }
+
+
+def _calls_people(tx: Tx, row: Row[Any]) -> bool:
+    """Whether a standing alarm is a root of an incident of which people are told: nobody shelved it."""
+    return bool(row.incident) and not row.root and (row.shelved_until is None or row.shelved_until <= tx.now)
 
 
 def _leases(tx: Tx) -> Figures:

@@ -90,6 +90,7 @@ def test_figures_count_what_is_on_record(store: SqlStore, clock: VirtualClock) -
             for known in ("new", "acknowledged", "taken")
         },
         "minka_incident_info": {(alarm.incident, alarm.station, "core-link-down", "MAJOR", "new"): 1.0},
+        "minka_incident_root": {(alarm.incident, alarm.station, alarm.object, "core-link-down"): 1.0},
         "minka_incident_symptom": {},
         "minka_tenant_incidents": {("entel", "MAJOR"): 1.0},
         "minka_database_up": {(store.database.engine.dialect.name,): 1.0},

@@ -43,7 +43,10 @@ def test_alertmanager() -> None:
         (("alertname=MinkaProcessDown", "severity=critical"), "people"),
         # A controller that is dead would take these and do nothing.
         (("alertname=MinkaCoreLinkDown", "station=A", "severity=major"), "minka,people"),
-        (("alertname=MinkaSymptom", "station=A"), "nobody"),
+        (("alertname=MinkaSymptom", "station=A", "incident=i-1"), "nobody"),
+        # Minka said it itself, and would refuse it.
+        (("alertname=MinkaMainsLost", "station=A", "incident=i-1", "severity=major"), "people"),
+        (("alertname=MinkaBackhaulDown", "incident=i-1", "severity=critical"), "people"),
         (("alertname=MinkaConfigurationDrift", "station=A", "severity=warning"), "minka,people"),
     ],
 )

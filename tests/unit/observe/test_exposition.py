@@ -262,6 +262,27 @@ def test_incidents_are_counted_named_and_their_symptoms_listed() -> None:
             {"incident": of_power, "station": "S3", "object": "station", "probable_cause": "station-unreachable"}
         ]
         assert {one.labels["incident"] for one in found if one.name == "minka_incident_info"} == {of_power, alone}
+        roots = {one.labels["probable_cause"]: one.labels for one in found if one.name == "minka_incident_root"}
+        assert roots.keys() == {"mains-lost", "station-unreachable"}
+        assert (roots["mains-lost"]["station"], roots["station-unreachable"]["station"]) == ("S3", "R1")
+
+
+def test_a_root_that_is_shelved_calls_nobody_until_that_ends() -> None:
+    clock = VirtualClock()
+    with closing(open_store("sqlite://", clock)) as store:
+        of = {"station": "S3", "object": "station", "probable_cause": "mains-lost"}
+        report = AlarmReport(severity=PerceivedSeverity.MAJOR, source="check", at=clock.now(), **of)
+        alarm = store.alarms.report(report)
+        root = {"incident": alarm.incident, **of}
+
+        def calls() -> bool:
+            return root in [one.labels for one in samples(store) if one.name == "minka_incident_root"]
+
+        assert calls()
+        store.alarms.shelve(alarm.id, clock.now() + timedelta(hours=1), "ana", "a new mast")
+        assert not calls()
+        clock.pause(3601)
+        assert calls()
 
 
 def test_every_metric_is_served_and_no_other() -> None:
