@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from controller.access.disclosure import TenantIncident, tenant_kpis
 from controller.access.sight import sight
@@ -96,9 +97,9 @@ def _tenant_of(tenant: str, networks: Iterable[Network]) -> Tenant:
     return known
 
 
-def is_settled(one: Statement, now: datetime) -> bool:
-    """Whether a statement may be issued: its month is over, and late measurements have come."""
-    return now >= one.end + SETTLES.get(one.kind, LATE)
+def settled(one: Statement) -> datetime:
+    """From when on a statement may be issued: its month is over, and late measurements have come."""
+    return (one.end + SETTLES.get(one.kind, LATE)).astimezone(ZoneInfo(one.timezone))
 
 
 def span_of(network: Network, month: str, now: datetime) -> Month:

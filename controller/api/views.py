@@ -30,6 +30,7 @@ from controller.access.disclosure import (
 )
 from controller.access.roles import may
 from controller.access.sight import KINDS, Sight, sight
+from controller.api.drafts import Wanted
 from controller.api.reports import RepairDecision, RunEvidence, TenantIncidentReport, evidence_of, notices_to
 from controller.api.services import Backend, Body, Services
 from controller.assurance.health import wrongs
@@ -59,7 +60,7 @@ from controller.models.network import Network
 from controller.models.people import Permission, Person
 from controller.models.plan import Plan
 from controller.models.run import AuditRow, Hold, Job, Run, RunState, Wait
-from controller.models.statement import IssuedStatement, StatementForm, StatementKind, StatementProof
+from controller.models.statement import IssuedStatement, Statement, StatementForm, StatementKind, StatementProof
 from controller.nrm.tree import Observed
 from controller.observe.exposition import ScrapeScope
 from controller.performance.judgement import FRESH, Judgement
@@ -453,6 +454,10 @@ class View(Protocol):
         """A file of a statement on record, of its latest version by default."""
         ...
 
+    async def draft(self, kind: StatementKind, tenant: str, month: str, apart: Apart) -> Statement:
+        """A statement as it would be issued now, which is on no record."""
+        ...
+
     def proof(self, digest: str) -> StatementProof:
         """Which statement a file is of, by its SHA-256."""
         ...
@@ -469,6 +474,7 @@ class HostView:
         self._store = services.store
         self._planner = services.planner
         self._followed = services.followed
+        self._drafts = partial(services.drafts.get, database=services.settings.database, clock=services.clock)
         self._exposition = services.exposition
         self.clock = services.clock
         self.shifts = services.settings.shifts
@@ -739,6 +745,10 @@ class HostView:
         """See ``View``."""
         return _file_of(self._store, kind, tenant, month, version, form)
 
+    async def draft(self, kind: StatementKind, tenant: str, month: str, apart: Apart) -> Statement:
+        """See ``View``."""
+        return await self._drafts(Wanted("", kind, tenant, month))
+
     def proof(self, digest: str) -> StatementProof:
         """See ``View``."""
         return self._store.statements.proof(digest)
@@ -764,6 +774,8 @@ class TenantView:
         self._readings = services.stations
         self._tenant = tenant
         self._followed = services.followed
+        self._drafts = partial(services.drafts.get, database=services.settings.database, clock=services.clock)
+        self._drafts = partial(services.drafts.get, database=services.settings.database, clock=services.clock)
         self._exposition = services.exposition
         self.clock = services.clock
         self.shifts = services.settings.shifts
@@ -996,9 +1008,19 @@ class TenantView:
         self, kind: StatementKind, tenant: str, month: str, version: int | None, form: StatementForm
     ) -> tuple[IssuedStatement, bytes]:
         """See ``View``."""
+        self._check_own(kind, tenant, month)
+        return _file_of(self._store, kind, tenant, month, version, form)
+
+    async def draft(self, kind: StatementKind, tenant: str, month: str, apart: Apart) -> Statement:
+        """See ``View``."""
+        self._check_own(kind, tenant, month)
+        async with apart():
+            return await self._drafts(Wanted(self._tenant, kind, tenant, month))
+
+    def _check_own(self, kind: StatementKind, tenant: str, month: str) -> None:
+        """Raises NotFoundError for a statement that the tenant may not read."""
         if tenant != self._tenant or kind not in disclosure.STATEMENTS:
             raise NotFoundError(f"there is no {kind} statement of {tenant} for {month}")
-        return _file_of(self._store, kind, tenant, month, version, form)
 
     def proof(self, digest: str) -> StatementProof:
         """See ``View``."""

@@ -13,12 +13,13 @@ import typer
 
 from controller.cli import completion
 from controller.cli.errors import DIFFERENT, CliError
-from controller.cli.output import Json, Limit, bold, client, counted, out, print_json, when
+from controller.cli.output import Json, Limit, bold, client, counted, err, out, print_json, print_result, when
 from controller.cli.tables import Column, table
 from controller.models.enums import StatementForm, StatementKind
 
 report = typer.Typer(
-    no_args_is_help=True, help="Statements of what a tenant got in a month, to be signed and verified."
+    no_args_is_help=True,
+    help="Statements of what a tenant got in a month: drafted, issued, verified.",
 )
 
 _FORMS = ("text", *StatementForm)
@@ -32,9 +33,6 @@ Tenant = Annotated[str, typer.Argument(help="Id of the tenant.", autocompletion=
 Month = Annotated[str, typer.Option(help="Month in the network's time zone, as in 2026-10.")]
 Form = Annotated[str, typer.Option("--format", help=f"{', '.join(_FORMS)}: text is for the terminal.")]
 Version = Annotated[int | None, typer.Option(help="An issued version. Default: the latest.")]
-Correct = Annotated[
-    str, typer.Option(help="Why to compute the figures again; if they differ, they become the next version.")
-]
 OutputFile = Annotated[Path | None, typer.Option("--to", help="File to write to. Default: the terminal.")]
 
 
@@ -44,14 +42,13 @@ def _command(kind: StatementKind, text: str) -> Callable[..., None]:
         month: Month,
         form: Form = "text",
         version: Version = None,
-        correct: Correct = "",
         to: OutputFile = None,
         as_json: Json = False,
     ) -> None:
         wanted = "json" if as_json else form
         if wanted not in _FORMS:
             raise typer.BadParameter(f"say one of {', '.join(_FORMS)}", param_hint="--format")
-        content = _statement(kind, tenant, month, "json" if wanted == "text" else wanted, version, correct)
+        content = _read(kind, tenant, month, "json" if wanted == "text" else wanted, version)
         if to is not None:
             to.write_bytes(content)
         elif wanted == "text":
@@ -75,33 +72,59 @@ for _kind, _text in {
     )(_command(_kind, _text))
 
 
-def _statement(kind: StatementKind, tenant: str, month: str, form: str, version: int | None, correct: str) -> bytes:
-    """The file of a statement as issued; a statement not issued yet is issued now, if the caller may."""
-    path = f"/v1/statements/{kind}/{tenant}/{month}"
-    api = client()
+def _read(kind: StatementKind, tenant: str, month: str, form: str, version: int | None) -> bytes:
+    """The file of a statement as issued; where none is on record, its draft."""
+    path = _path(kind, tenant, month)
     if version is not None:
-        if correct:
-            raise typer.BadParameter("an issued version never changes: give --version or --correct, not both")
-        return api.get_file(path, format=form, version=version)
+        return client().get_file(path, format=form, version=version)
     try:
-        return api.post_file(path, {"reason": correct}, format=form)
+        return client().get_file(path, format=form)
     except CliError as error:
-        refused = error
-    if refused.problem.get("status") not in (403, 404) or correct:
-        raise refused
-    try:
-        return api.get_file(path, format=form)
-    except CliError as error:
-        # A tenant can't issue statements, so an error about that would only confuse.
-        raise (error if refused.problem.get("detail") in ("Not Found", None) else refused) from error
+        if error.problem.get("status") != 404:
+            raise
+    content = client().get_file(f"{path}/draft", format=form)
+    err.print(f"{month} is not issued: this is a draft, which is on no record")
+    return content
 
 
-def _print(one: dict[str, Any]) -> None:
-    name = f"version {one['version']}, issued {when(one['issued'])}" if one["version"] else "DRAFT, not on record"
+def _path(kind: StatementKind, tenant: str, month: str) -> str:
+    return f"/v1/statements/{kind}/{tenant}/{month}"
+
+
+@report.command("issue", epilog="Example: minka report issue sla bitel --month 2026-10")
+def issue(
+    kind: Annotated[StatementKind, typer.Argument(help="Kind of statement.")],
+    tenant: Tenant,
+    month: Month,
+    correct: Annotated[
+        str, typer.Option(help="Why to compute the figures again; if they differ, they become the next version.")
+    ] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Put a month on record as it will be signed: shows the figures, asks, and issues. What is issued never changes."""
+    path = _path(kind, tenant, month)
+    made = json.loads(_read(kind, tenant, month, "json", None))
+    if made["version"] and not correct:
+        print_result(made, f"{made['id']} is on record since {when(made['issued'])}", as_json=as_json)
+        return
+    if correct:
+        made = json.loads(client().get_file(f"{path}/draft", format="json"))
+    if not as_json:
+        _print(made, sheets=1)
+        if not yes and out.is_terminal:
+            typer.confirm(f"issue {kind} of {made['tenant_name']} for {month}?", abort=True)
+    said = json.loads(client().post_file(path, {"reason": correct}, format="json"))
+    print_result(said, f"{said['id']} is on record since {when(said['issued'])}", as_json=as_json)
+
+
+def _print(one: dict[str, Any], sheets: int | None = None) -> None:
+    drafted = f"DRAFT of {when(one['drafted'])}, not on record"
+    name = f"version {one['version']}, issued {when(one['issued'])}" if one["version"] else drafted
     out.print(bold(f"{one['kind']} of {one['tenant_name']}, {one['month']} ({one['timezone']}):"), name)
     if one["reason"]:
         out.print("why:", one["reason"])
-    for sheet in one["sheets"].values():
+    for sheet in list(one["sheets"].values())[:sheets]:
         rows = [list(row.values()) for row in sheet["rows"]]
         columns = [_column(index, column) for index, column in enumerate(sheet["columns"])]
         out.print()

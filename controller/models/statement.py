@@ -45,6 +45,7 @@ class Statement(Noun):
         begin: Begin of the month in the network's time zone; ``end`` is its end.
         version: Version from 1; 0 for a draft, which is not on record.
         issued: When it was issued; None for a draft.
+        drafted: When a draft was worked out, by what was known then; None for an issued one.
         reason: Why a further version was issued.
         rules: How the figures are calculated, in sentences.
     """
@@ -60,6 +61,7 @@ class Statement(Noun):
     end: AwareDatetime
     version: int = 0
     issued: AwareDatetime | None = None
+    drafted: AwareDatetime | None = None
     reason: str = ""
     rules: tuple[str, ...] = ()
     sheets: tuple[Sheet, ...] = ()

@@ -140,7 +140,8 @@ def _html(statement: Statement, digest: str) -> bytes:
 def _head(statement: Statement, digest: str) -> Iterator[str]:
     zone = ZoneInfo(statement.timezone)
     if not statement.version:
-        yield '<p class="draft">DRAFT: on no record, and not to be signed</p>'
+        known = f" of {local(statement.drafted, zone)}" if statement.drafted else ""
+        yield f'<p class="draft">DRAFT{known}: on no record, and not to be signed</p>'
     facts = {
         "Statement": statement.id if statement.version else "draft",
         "Network": f"{statement.network_name} ({statement.network})",

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from controller.api.services import STATION_SECONDS, Readings
+from controller.api.readings import Readings
+from controller.api.services import STATION_SECONDS
 from controller.models.alarm import AlarmReport, AlarmSource, PerceivedSeverity
 from controller.models.approval import VoteChoice
 from controller.models.errors import ConflictError, UnreachableError

@@ -89,6 +89,7 @@ NEEDED: dict[str, str | None] = {
     "GET /v1/statements": "read",
     "GET /v1/statements/proofs/{digest}": "read",
     "GET /v1/statements/{kind}/{tenant}/{month}": "read",
+    "GET /v1/statements/{kind}/{tenant}/{month}/draft": "read",
     "GET /v1/shift-report": "read",
     "POST /v1/statements/{kind}/{tenant}/{month}": "run",
     "GET /v1/works": "read",

@@ -1,16 +1,18 @@
-"""Statements of what a tenant got in a month: issue, list, fetch, and verify a file."""
+"""Statements of what a tenant got in a month: draft, issue, list, fetch, and verify a file."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Path, Query, Response
+from fastapi import Path, Query, Request, Response
 from pydantic import Field
+from starlette.concurrency import run_in_threadpool
 
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, listing
-from controller.api.statements import draft, is_settled
+from controller.api.statements import draft, settled
 from controller.api.views import CallerView
+from controller.models.errors import ConflictError
 from controller.models.people import Permission, Person
 from controller.models.statement import IssuedStatement, Month, Statement, StatementForm, StatementKind, StatementProof
 from controller.performance.statements import files_of
@@ -74,6 +76,23 @@ def show(
     return _file(content, form, issued.id)
 
 
+@router.get("/{kind}/{tenant}/{month}/draft", response_class=Response, responses=_FILE)
+async def show_draft(
+    kind: StatementKind,
+    tenant: _Tenant,
+    month: Month,
+    request: Request,
+    seen: CallerView,
+    _: Annotated[Person, needs(Permission.READ)],
+    form: _Form = StatementForm.JSON,
+) -> Response:
+    """The figures of a month as they are known now, on no record; so for a month that is not over too."""
+    made = await seen.draft(kind, tenant, month, request.state.turn.left)
+    # A large one would delay all other callers, if the loop made its files.
+    files = await run_in_threadpool(files_of, made)
+    return _file(files[form], form, f"{kind}-{tenant}-{month}-draft")
+
+
 @router.post("/{kind}/{tenant}/{month}", response_class=Response, responses=_FILE)
 def issue(
     kind: StatementKind,
@@ -87,15 +106,15 @@ def issue(
     """Issue a statement and return it; a statement on record is returned as it is, unless a reason is given.
 
     With a reason, all figures are computed again, and a difference becomes the next version. A month that is not over
-    gives a draft, which is not put on record; so does a month that ended less than a day ago, where measurements count.
+    can't be issued, nor one that ended less than a day ago, where measurements count.
     """
     store, now = backend.store, backend.clock.now()
     known = store.statements.page(_NEWEST, StatementFilter(kind, tenant, month))[1]
     if known and not asked.reason:
         return _file(store.statements.file(known[0].id, form), form, known[0].id)
     made: Statement = draft(store, now, kind, tenant, month)
-    if not is_settled(made, now):
-        return _file(files_of(made)[form], form, f"{kind}-{tenant}-{month}-draft")
+    if now < (at := settled(made)):
+        raise ConflictError(f"{month} can be issued from {at:%Y-%m-%d %H:%M} ({made.timezone}) on, and is a draft now")
     issued = store.statements.issue(made, who.name, asked.reason)
     return _file(store.statements.file(issued.id, form), form, issued.id)
 

@@ -60,7 +60,7 @@ def files_of(directory: Path) -> dict[str, str]:
 async def open_bench(folder: Path, database: str = "") -> AsyncIterator[ApiBench]:
     clock = SystemClock()
     store = open_store(database or f"sqlite:///{folder / 'minka.sqlite3'}", clock)
-    settings = Settings(home=folder)
+    settings = Settings(home=folder, database_url=database)
     put_first_definitions(store, settings)
     admit(store, TOKEN)
     ensure_webhook_token(WEBHOOK_TOKEN, store, clock)

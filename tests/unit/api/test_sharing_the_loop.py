@@ -14,8 +14,8 @@ from fastapi import FastAPI
 from pydantic import BaseModel, field_serializer
 
 from controller.api.auth import OPEN, Router
+from controller.api.readings import Readings
 from controller.api.routes.alarms import _events
-from controller.api.services import Readings
 from controller.api.sse import follow
 from controller.api.views import AlarmView, View
 from controller.models.alarm import AlarmSource, AlarmState, PerceivedSeverity

@@ -1,4 +1,4 @@
-"""Statements: what a tenant got in a month, issued, corrected, signed and proved."""
+"""Statements: what a tenant got in a month, drafted, issued, corrected, signed and proved."""
 
 from __future__ import annotations
 
@@ -165,14 +165,32 @@ async def test_csv_has_all_sheets_under_one_header_and_html_has_no_markup_of_oth
     assert "DRAFT" not in page
 
 
-async def test_a_month_that_is_not_over_gives_a_draft_that_is_on_no_record(bench: ApiBench) -> None:
-    path = f"/v1/statements/sla/alfa/{datetime.now(UTC) - timedelta(hours=5):%Y-%m}"
-    draft = await bench.client.post(path, json={}, params={"format": "html"})
-    assert (draft.status_code, "DRAFT" in draft.text) == (200, True)
-    assert (await bench.client.get(path)).status_code == 404
-    assert (await bench.client.get(f"/v1/statements/proofs/{sha256(draft.content).hexdigest()}")).status_code == 404
+async def test_reading_issues_nothing_and_a_month_that_is_not_over_is_a_draft_for_its_tenant_too(
+    bench: ApiBench,
+) -> None:
+    report(bench, off_air(0), off_air(30, over=True))
+    alfa, beta = (bench.with_token(f"token-of-{side}") for side in ("alfa", "beta"))
+    month = f"{datetime.now(UTC) - timedelta(hours=5):%Y-%m}"
+    for path in (f"/v1/statements/sla/alfa/{MONTH}", f"/v1/statements/sla/alfa/{month}"):
+        assert (await bench.client.get(path)).status_code == 404
+        draft = await bench.client.get(f"{path}/draft", params={"format": "html"})
+        assert (draft.status_code, "DRAFT of 20" in draft.text) == (200, True)
+        own = await alfa.get(f"{path}/draft")
+        assert (own.json()["version"], own.json()["issued"], own.json()["drafted"] is not None) == (0, None, True)
+        assert (await beta.get(f"{path}/draft")).status_code == 404
+        assert (await bench.client.get(path)).status_code == 404, "a draft is on no record"
+        proof = await bench.client.get(f"/v1/statements/proofs/{sha256(draft.content).hexdigest()}")
+        assert proof.status_code == 404
+    refused = await bench.client.post(f"/v1/statements/sla/alfa/{month}", json={})
+    assert (refused.status_code, "can be issued from" in refused.text) == (409, True)
+    assert (await bench.client.get("/v1/statements")).json()["count"] == 0
+    capacity = f"/v1/statements/capacity/alfa/{MONTH}/draft"
+    assert [(await who.get(capacity)).status_code for who in (bench.client, alfa)] == [200, 404]
     early = await bench.client.post("/v1/statements/sla/alfa/2099-12", json={})
     assert (early.status_code, "2099-12 has not begun in America/Lima" in early.text) == (422, True)
+    issued = (await issue(bench.client)).json()
+    draft_now = (await alfa.get(f"/v1/statements/sla/alfa/{MONTH}/draft")).json()
+    assert issued["sheets"] == draft_now["sheets"]
 
 
 async def test_tenants_get_their_own_and_issue_none(bench: ApiBench) -> None:
@@ -235,5 +253,5 @@ async def test_a_tenant_that_left_still_reads_its_statements_and_gets_those_of_i
     path = f"/v1/statements/sla/alfa/{MONTH}"
     assert (await alfa.get(path)).content == content
     assert [one["id"] for one in (await alfa.get("/v1/statements")).json()["results"]] == [f"sla-alfa-{MONTH}-v1"]
-    quality = await bench.client.post(f"/v1/statements/quality/alfa/{_THIS_MONTH:%Y-%m}", json={})
+    quality = await alfa.get(f"/v1/statements/quality/alfa/{_THIS_MONTH:%Y-%m}/draft")
     assert quality.status_code == 200, quality.text

@@ -43,13 +43,13 @@ ISSUED |= {"id": STATEMENT.id, "latest": 2, "by": "ana", "digests": {}}
 
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """An API that has issued the statement, for a caller that may issue none; what it was asked."""
+    """An API that has issued the statement of October, and none of November; what it was asked."""
     asked = []
 
     def answer(_: Any, request: httpx.Request) -> httpx.Response:
         asked.append((request.method, request.url.path))
-        if request.method == "POST":
-            return httpx.Response(403, json={"status": 403, "detail": "needs run"})
+        if request.url.path.endswith("/bitel/2026-11"):
+            return httpx.Response(404, json={"status": 404, "detail": "there is no sla statement of bitel for 2026-11"})
         if "/proofs/" not in request.url.path:
             return httpx.Response(200, content=FILES[StatementForm(request.url.params["format"])])
         known = {hashlib.sha256(content).hexdigest(): form for form, content in FILES.items()}
@@ -70,7 +70,7 @@ def test_a_file_is_byte_for_byte_what_was_issued_and_verify_proves_it(
     said = minka("report", "sla", "bitel", "--month", "2026-10", "--format", form, "--to", str(file))
     assert (said.status, said.err, file.read_bytes()) == (0, "", FILES[form])
     path = "/v1/statements/sla/bitel/2026-10"
-    assert api == [("POST", path), ("GET", path)], "who may issue none gets what was issued"
+    assert api == [("GET", path)], "reading never issues"
     said = minka("report", "verify", str(file))
     assert said.status == 0
     assert f"is sla-bitel-2026-10-v1 as {form}" in said.out
@@ -85,8 +85,26 @@ def test_text_has_the_sheets_and_json_the_file(api: list[tuple[str, str]]) -> No
     said = minka("report", "sla", "bitel", "--month", "2026-10")
     assert (said.status, "restored late [min]" in said.out, "bitel-sierra" in said.out) == (0, True, True)
     assert orjson.loads(minka("report", "sla", "bitel", "--month", "2026-10", "--json").out)["version"] == 1
-    both = minka("report", "sla", "bitel", "--month", "2026-10", "--version", "1", "--correct", "why not")
-    assert both.status == 2
+
+
+def test_what_is_not_issued_is_read_as_a_draft_and_says_so(api: list[tuple[str, str]]) -> None:
+    said = minka("report", "sla", "bitel", "--month", "2026-11")
+    assert (said.status, "restored late [min]" in said.out) == (0, True)
+    assert "2026-11 is not issued: this is a draft, which is on no record" in said.err
+    path = "/v1/statements/sla/bitel/2026-11"
+    assert api == [("GET", path), ("GET", f"{path}/draft")]
+    assert minka("report", "sla", "bitel", "--month", "2026-11", "--version", "1").status != 0, "a version is issued"
+
+
+def test_issue_is_a_verb_that_issues_what_is_not_on_record_or_is_corrected(api: list[tuple[str, str]]) -> None:
+    said = minka("report", "issue", "sla", "bitel", "--month", "2026-10")
+    assert (said.status, "is on record since" in said.out) == (0, True)
+    path = "/v1/statements/sla/bitel/2026-10"
+    assert api == [("GET", path)], "it is on record already"
+    api.clear()
+    said = minka("report", "issue", "sla", "bitel", "--month", "2026-10", "--correct", "a late file")
+    assert (said.status, "is on record since" in said.out) == (0, True)
+    assert api == [("GET", path), ("GET", f"{path}/draft"), ("POST", path)]
 
 
 def test_no_field_of_csv_is_a_formula_and_numbers_stay_numbers() -> None:
