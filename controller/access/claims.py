@@ -3,57 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from controller.models.errors import InputError, SignInError
-from controller.models.people import Person, Role
+from controller.models.errors import SignInError
+from controller.models.identity import Grant
+from controller.models.people import Person
 
 #: Bytes of an answer of an identity provider that are read; its keys have some kilobytes.
 LARGEST_ANSWER = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """The role that members of an identity provider's group get, and the tenant if it is a tenant's role."""
-
-    group: str
-    role: Role
-    tenant: str = ""
-
-
-def private(address: str) -> str:
-    """Return the address if nobody on the way can answer in its place: https, or this machine.
-
-    Raises:
-        InputError: It is neither.
-    """
-    parts = urlsplit(address)
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost")):
-        raise InputError(f"{address!r} is not an https address")
-    return address
-
-
-def parse_grants(text: str) -> tuple[Grant, ...]:
-    """Parse grants such as ``noc=noc-engineer`` and ``bitel-ops=tenant-approver:bitel``.
-
-    Raises:
-        InputError: A word is not a grant, names an unknown role, or its role and tenant don't go together.
-    """
-    found = []
-    for word in text.split():
-        group, _, rest = word.partition("=")
-        role, _, tenant = rest.partition(":")
-        try:
-            grant = Grant(group, Role(role), tenant)
-            Person(name="x", role=grant.role, tenant=tenant)
-        except ValueError as error:  # pydantic's ValidationError is a ValueError
-            raise InputError(f"{word!r} is not group=role or group=role:tenant") from error
-        found.append(grant)
-    return tuple(found)
 
 
 def person_of(claims: Mapping[str, Any], grants: Sequence[Grant], name_claim: str, groups_claim: str) -> Person:

@@ -23,8 +23,9 @@ from joserfc.errors import JoseError
 from joserfc.jwk import Key, KeySet
 from joserfc.jws import extract_compact
 
-from controller.access.claims import LARGEST_ANSWER, parse_grants, person_of, private
+from controller.access.claims import LARGEST_ANSWER, person_of
 from controller.models.errors import InputError, ProviderError, SignInError, in_words
+from controller.models.identity import parse_grants, private
 from controller.models.people import Person
 from controller.models.settings import Settings
 from controller.models.untrusted_json import JsonBody

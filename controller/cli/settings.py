@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from controller.models.settings import Settings
 
 
+#: Ends of names of settings whose value may be a secret, also where it should refer to one.
+_SECRETS = ("_TOKEN", "_SECRET", "_CREDENTIAL", "_KEYS")
+
+
 def settings() -> Settings:
     """The settings of the environment.
 
@@ -52,7 +56,7 @@ def _check_names(made: Settings) -> None:
 
 
 def _wrong(error: ErrorDetails, kind: type[Settings]) -> str:
-    """What is wrong with a setting: the variable, its value unless it may contain a password, and what is expected."""
+    """What is wrong with a setting: the variable, its value unless it may be a secret, and what is expected."""
     from controller.inventory.explain import explain  # noqa: PLC0415
     from controller.inventory.source import show  # noqa: PLC0415
 
@@ -60,6 +64,6 @@ def _wrong(error: ErrorDetails, kind: type[Settings]) -> str:
     field = kind.model_fields.get(str(error["loc"][0])) if error["loc"] else None
     pattern = str(error.get("ctx", {}).get("pattern", ""))
     what, expected = explain(error, {pattern: field.description or pattern} if field else {})
-    value = show(error["input"]) if name else ""
+    value = show(error["input"]) if name and not name.endswith(_SECRETS) else ""
     found = f"{name} = {value!r}: " if value else f"{name}: " if name else ""
     return f"{found}{what}; {expected}" if expected else f"{found}{what}"

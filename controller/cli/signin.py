@@ -14,9 +14,10 @@ from authlib.oauth2.rfc8628 import (
     SlowDownError,
 )
 
-from controller.access.claims import LARGEST_ANSWER, private
+from controller.access.claims import LARGEST_ANSWER
 from controller.cli.errors import FAILED, UNREACHABLE, WRONG_INPUT, CliError
 from controller.models.errors import in_words
+from controller.models.identity import private
 from controller.models.untrusted_json import JsonBody
 from controller.ports.clock import Clock
 

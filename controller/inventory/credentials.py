@@ -22,7 +22,7 @@ def read_credentials(path: Path, check: Callable[[str], None]) -> Credentials:
         check: Raises InputError for a reference that may not be used.
 
     Raises:
-        InputError: Every problem of the file, one a line.
+        InputError: The setting and the file's path, then every problem of the file, one a line.
     """
     report = Report()
     text = read_text(path, path.name, YAML_LIMIT, report)
@@ -33,7 +33,7 @@ def read_credentials(path: Path, check: Callable[[str], None]) -> Credentials:
         found = _validated(entry, report, check)
     if report.problems or found is None:
         lines = [str(problem) for problem in report.problems] or [f"{path.name}: there is no 'credentials' key"]
-        raise InputError("\n".join(lines))
+        raise InputError("\n".join((f"MINKA_CREDENTIALS = {str(path)!r} can't be used:", *lines)))
     return found
 
 

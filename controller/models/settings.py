@@ -4,17 +4,59 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
 from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from controller.models.alarm import AlarmSource
+from controller.models.errors import InputError
+from controller.models.identity import parse_grants, private
 from controller.models.process import ProcessRole
 from controller.models.shipped import shipped
 
 #: An address of a webhook, or none.
 _HTTP = r"^$|^https?://[^\s/]\S*$"
+#: An address that a relay takes; other than a contact's, it may be one of this machine, as in root@localhost.
+_EMAIL = re.compile(r"[^@\s,;<>\"]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+_LAST_PORT = 65535
+#: Schemes of database URLs, and the form of each.
+_DATABASES = {
+    "sqlite": "sqlite:///PATH",
+    "postgresql": "postgresql://USER@HOST/DATABASE",
+    "postgresql+psycopg": "postgresql+psycopg://USER@HOST/DATABASE",
+}
+_DATABASE_FORMS = f"{_DATABASES['postgresql']} of a server, or {_DATABASES['sqlite']} for a file on this machine"
+
+
+def _server(value: str, schemes: Collection[str], example: str, *, with_user: bool = False) -> str:
+    """Check the address of one server: scheme, host, and maybe a port; with a user where it takes one.
+
+    Raises:
+        ValueError: It is none; the message has no password.
+    """
+    parts, port = _split(value, f"as in {example}")
+    if parts.scheme not in schemes:
+        raise ValueError(f"must begin with {', '.join(f'{one}://' for one in schemes)}, as in {example}")
+    if not parts.hostname or port == 0:
+        raise ValueError(f"names no {'port' if parts.hostname else 'host'}, as in {example}")
+    if parts.password is not None or (parts.username is not None and not with_user):
+        where = "set MINKA_MAIL_CREDENTIAL for the password" if with_user else "nobody logs in there"
+        raise ValueError(f"takes no {'password' if with_user else 'user'} ({where}), as in {example}")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError(f"has more than scheme, host and port, as in {example}")
+    return value
+
+
+def _split(value: str, right: str) -> tuple[SplitResult, int | None]:
+    """The parts of a URL, and its port. Raises ValueError with what would be right."""
+    try:
+        parts = urlsplit(value)
+        return parts, parts.port
+    except ValueError as error:
+        raise ValueError(f"is no address with a port from 1 to {_LAST_PORT}; {right}") from error
 
 
 class Settings(BaseSettings):
@@ -26,7 +68,10 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MINKA_", frozen=True, extra="ignore", allow_inf_nan=False)
 
     home: Path = Field(default=Path(".minka"), description="Folder of the embedded database, spool, token and logs.")
-    database_url: str = Field(default="", description="SQLAlchemy URL; empty, for `minka up` only: SQLite under home.")
+    database_url: str = Field(
+        default="",
+        description="postgresql://USER@HOST/DATABASE or sqlite:///PATH; empty, for `minka up` only: SQLite under home.",
+    )
     broker_url: str = Field(
         default="minka-spool://",
         pattern=r"^minka-spool://|^(redis|rediss|unix|sentinel)://.+",
@@ -51,7 +96,7 @@ class Settings(BaseSettings):
     )
     alertmanager_url: str = Field(
         default="",
-        pattern=r"^$|^https?://.+",
+        pattern=_HTTP,
         description="Alertmanager, from which alerts are read that it cut off a webhook call; empty: they are missed.",
     )
     escalation_url: str = Field(
@@ -62,17 +107,17 @@ class Settings(BaseSettings):
     )
     mail_relay: str = Field(
         default="",
-        pattern=r"^$|^(smtp|starttls|smtps)://.+",
         description="Relay for e-mail from notify: smtp://, starttls:// or smtps://, as in starttls://user@relay:587.",
     )
     mail_credential: str = Field(
-        default="", description="Reference to the relay's password, as in env:NAME or file:PATH."
+        default="",
+        pattern=r"^$|^(file|env):.+",
+        description="Reference to the relay's password, as in env:NAME or file:PATH.",
     )
     mail_from: str = Field(default="", description="Sender address of e-mail.")
     mail_to: str = Field(default="", description="Recipient addresses of e-mail, separated by blanks.")
     syslog: str = Field(
         default="",
-        pattern=r"^$|^(udp|tcp|tls)://.+",
         description="Collector for syslog from notify: udp://, tcp:// or tls://, as in tls://collector:6514.",
     )
     notify_authority: str = Field(
@@ -203,22 +248,97 @@ class Settings(BaseSettings):
             raise ValueError(f"{strange[0]!r} is not a source of alarms; the sources are {', '.join(AlarmSource)}")
         return " ".join(value.split())
 
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        """Refuse what is neither PostgreSQL nor a file of SQLite: processes do not share a database in memory."""
+        scheme, found, rest = value.partition("://")
+        if value and (not found or scheme not in _DATABASES):
+            said = repr(scheme) if found else "it"
+            raise ValueError(f"{said} is no database of Minka; right is {_DATABASE_FORMS}")
+        if scheme == "sqlite" and (not rest.startswith("/") or rest.strip("/") in ("", ":memory:")):
+            raise ValueError(f"names no file; right is {_DATABASES['sqlite']}, with three slashes before the path")
+        if scheme.startswith("postgresql"):
+            _split(value, f"right is {_DATABASE_FORMS}")
+        return value
+
+    @field_validator("syslog")
+    @classmethod
+    def _one_collector(cls, value: str) -> str:
+        return value and _server(value, ("udp", "tcp", "tls"), "tls://collector:6514")
+
+    @field_validator("mail_relay")
+    @classmethod
+    def _one_relay(cls, value: str) -> str:
+        return value and _server(value, ("smtp", "starttls", "smtps"), "starttls://user@relay:587", with_user=True)
+
+    @field_validator("mail_to", "mail_from")
+    @classmethod
+    def _addresses(cls, value: str) -> str:
+        for word in value.split():
+            if not _EMAIL.fullmatch(word):
+                raise ValueError(
+                    f"{word!r} is no e-mail address; right is noc@bitel.example, and several are separated by blanks"
+                )
+        return " ".join(value.split())
+
+    @field_validator("mail_from")
+    @classmethod
+    def _one_sender(cls, value: str) -> str:
+        if " " in value:
+            raise ValueError("names several senders; right is one address, as in minka@host.example")
+        return value
+
+    @field_validator("call_home", "call_home_tls")
+    @classmethod
+    def _ports_for_all(cls, value: str) -> str:
+        last = _LAST_PORT - len(ProcessRole) + 1
+        if value and not 1 <= int(value.rpartition(":")[2]) <= last:
+            raise ValueError(f"needs a port from 1 to {last}, as in 0.0.0.0:4334: other processes use the next ones")
+        return value
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _private_issuer(cls, value: str) -> str:
+        try:
+            return value and private(value)
+        except InputError as error:
+            raise ValueError(error.message) from error
+
+    @field_validator("oidc_roles")
+    @classmethod
+    def _known_roles(cls, value: str) -> str:
+        try:
+            parse_grants(value)
+        except InputError as error:
+            raise ValueError(error.message) from error
+        return value
+
+    @model_validator(mode="after")
+    def _known_to_its_provider(self) -> Settings:
+        if self.oidc_issuer and not self.oidc_client_id:
+            raise ValueError("with MINKA_OIDC_ISSUER, MINKA_OIDC_CLIENT_ID must be set: Minka's client id there")
+        return self
+
     @model_validator(mode="after")
     def _one_for_each_port(self) -> Settings:
         if (self.call_home or self.call_home_tls) and self.workers > 1:
-            raise ValueError("with call_home, workers must be 1: a station's call reaches one worker only")
+            raise ValueError("with MINKA_CALL_HOME, MINKA_WORKERS must be 1: a station's call reaches one worker only")
         if self.call_home and self.call_home_tls:
             first, second = (int(one.rpartition(":")[2]) for one in (self.call_home, self.call_home_tls))
             if abs(first - second) < len(ProcessRole):
                 raise ValueError(
-                    f"call_home and call_home_tls overlap: each takes {len(ProcessRole)} ports from the named one on"
+                    f"MINKA_CALL_HOME and MINKA_CALL_HOME_TLS overlap: each takes {len(ProcessRole)} ports from the"
+                    " named one on"
                 )
         return self
 
     @model_validator(mode="after")
     def _finer_goes_first(self) -> Settings:
         if not self.period_days <= self.hour_days <= self.day_days:
-            raise ValueError("hour_days must be period_days or more, and day_days hour_days or more")
+            raise ValueError(
+                "MINKA_HOUR_DAYS must be MINKA_PERIOD_DAYS or more, and MINKA_DAY_DAYS must be MINKA_HOUR_DAYS or more"
+            )
         return self
 
     @property

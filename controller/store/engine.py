@@ -9,6 +9,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 
+from controller.models.errors import InputError
+
 #: Key of a connection's ``info`` that says how its next SQLite transaction begins.
 BEGIN = "sqlite_begin"
 #: Seconds without an answer after which PostgreSQL is taken to hang.
@@ -23,6 +25,9 @@ def make_engine(url: str, busy_timeout: float, silence: float = SILENCE) -> Engi
         busy_timeout: Seconds that one attempt waits for a lock of the database.
         silence: Seconds without an answer after which PostgreSQL is taken to hang. If it can, the server itself gives
             up a statement a little earlier.
+
+    Raises:
+        InputError: The URL is of another database.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
@@ -39,6 +44,10 @@ def make_engine(url: str, busy_timeout: float, silence: float = SILENCE) -> Engi
         # Not by the event "begin": an engine with event listeners looks them up at each statement.
         engine.dialect.do_begin = _begin_sqlite  # type: ignore[assignment, method-assign]
         return engine
+    if parsed.get_backend_name() != "postgresql":
+        raise InputError(
+            f"{parsed.drivername} is no database of Minka: use sqlite:///PATH or postgresql://HOST/DATABASE"
+        )
     # Imported only where it is needed: the import takes half as long as that of SQLAlchemy.
     from controller.store.postgresql import postgresql_engine  # noqa: PLC0415
 

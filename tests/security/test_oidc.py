@@ -19,11 +19,13 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 from joserfc.jwk import RSAKey
+from pydantic import ValidationError
 
-from controller.access.claims import parse_grants, person_of
+from controller.access.claims import person_of
 from controller.api.auth import SESSION
 from controller.api.oidc import Provider
 from controller.models.errors import InputError, SignInError
+from controller.models.identity import parse_grants
 from controller.models.people import Person, Role
 from controller.models.settings import Settings
 from controller.ports.clock import SystemClock
@@ -336,7 +338,7 @@ async def test_nobody_is_two_people(bench: ApiBench, idp: IdentityProvider) -> N
 
 def test_a_provider_that_others_can_answer_for_is_none() -> None:
     for issuer in ("http://id.example.net", "ftp://127.0.0.1", "id.example.net"):
-        with pytest.raises(InputError, match="not an https address"):
+        with pytest.raises(ValidationError, match="not an https address"):
             Provider(Settings(oidc_issuer=issuer, oidc_client_id=CLIENT), SystemClock())
     Provider(Settings(oidc_issuer="https://id.example.net", oidc_client_id=CLIENT), SystemClock())
 

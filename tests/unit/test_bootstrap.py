@@ -44,5 +44,5 @@ async def test_measurements_are_worked_out_and_kept_as_the_settings_say(tmp_path
 
 
 def test_what_is_finer_is_kept_no_longer() -> None:
-    with pytest.raises(ValueError, match="hour_days must be period_days or more"):
+    with pytest.raises(ValueError, match="MINKA_HOUR_DAYS must be MINKA_PERIOD_DAYS or more"):
         Settings(period_days=500)

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from controller.access.claims import Grant, parse_grants, person_of, private
+from controller.access.claims import person_of
 from controller.models.errors import InputError, SignInError
+from controller.models.identity import Grant, parse_grants, private
 from controller.models.people import Person, Role
 
 NOC = Grant("noc", Role.NOC_ENGINEER)
@@ -40,6 +41,13 @@ def test_grants_are_words_with_a_role_and_maybe_a_tenant() -> None:
 def test_a_word_that_is_no_grant_is_named(word: str) -> None:
     with pytest.raises(InputError, match=f"'{word}' is not group=role"):
         parse_grants(f"noc=noc-engineer {word}")
+
+
+def test_a_group_has_one_role() -> None:
+    with pytest.raises(InputError, match="'noc=approver' names the group noc again"):
+        parse_grants("noc=noc-engineer noc=approver")
+    with pytest.raises(InputError, match="'=approver' names no group"):
+        parse_grants("=approver")
 
 
 def person(claims: dict[str, Any], name: str = "name") -> Person:

@@ -45,6 +45,91 @@ def test_every_command_that_reads_settings_refuses_a_misspelt_one(words: tuple[s
     assert (said.status, "did you mean MINKA_API_PORT?" in said.err) == (2, True)
 
 
+_FORMS = "right is postgresql://USER@HOST/DATABASE of a server, or sqlite:///PATH for a file on this machine"
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("mysql://minka:secret@db/minka", "'mysql' is no database of Minka"),
+        ("postgres://minka:secret@db/minka", "'postgres' is no database of Minka"),
+        ("postgres:/db/minka", "it is no database of Minka"),
+        ("sqlite3:///minka.sqlite3", "'sqlite3' is no database of Minka"),
+        ("postgrseql://db/minka", "'postgrseql' is no database of Minka"),
+        ("minka.sqlite3", "it is no database of Minka"),
+        ("postgresql://minka:secret@db:x/minka", "is no address with a port from 1 to 65535"),
+    ],
+)
+@pytest.mark.parametrize("words", [("api",), ("up",)])
+def test_no_other_database_is_taken_for_postgresql(words: tuple[str, ...], url: str, reason: str) -> None:
+    said = minka(*words, env={"MINKA_DATABASE_URL": url})
+    assert (said.status, said.err.count("\n")) == (2, 1)
+    assert "MINKA_DATABASE_URL" in said.err
+    assert f"{reason}; {_FORMS}" in said.err
+    assert "secret" not in said.err
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite://minka.sqlite3", "sqlite:///", "sqlite:///:memory:"])
+def test_a_database_of_sqlite_is_a_file(url: str) -> None:
+    said = minka("worker", env={"MINKA_DATABASE_URL": url})
+    assert (said.status, "names no file; right is sqlite:///PATH" in said.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["sqlite:////var/lib/minka", "sqlite:///minka", "postgresql://minka@/m?host=a:5432&host=b:5432", "postgresql:///m"],
+)
+def test_databases_of_minka(url: str) -> None:
+    assert Settings(database_url=url).database == url
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("SYSLOG", "collector:514", "must begin with udp://, tcp://, tls://, as in tls://collector:6514"),
+        ("SYSLOG", "udp://collector:99999", "is no address with a port from 1 to 65535; as in tls://collector:6514"),
+        ("SYSLOG", "tls://:6514", "names no host, as in tls://collector:6514"),
+        ("SYSLOG", "tcp://collector:0", "names no port, as in tls://collector:6514"),
+        ("SYSLOG", "tcp://collector/minka", "has more than scheme, host and port"),
+        ("SYSLOG", "tcp://ana@collector", "takes no user (nobody logs in there)"),
+        ("MAIL_RELAY", "relay:25", "must begin with smtp://, starttls://, smtps://, as in starttls://user@relay:587"),
+        ("MAIL_RELAY", "smtp://ana:hunter2@relay", "takes no password (set MINKA_MAIL_CREDENTIAL for the password)"),
+        ("MAIL_CREDENTIAL", "hunter2", "not of the right form; Reference to the relay's password, as in env:NAME"),
+        ("WEBHOOK_TOKEN", "hunter2", "not of the right form; Bearer token of alarm sources"),
+        ("AUDIT_KEYS", "hunter2", "not of the right form; Keys of the audit trail, file:PATH or env:NAME"),
+        ("MAIL_TO", "a@x.pe,b@x.pe", "'a@x.pe,b@x.pe' is no e-mail address; right is noc@bitel.example, and several"),
+        ("MAIL_TO", "a@x.pe noc", "'noc' is no e-mail address"),
+        ("MAIL_FROM", "a@x.pe b@x.pe", "names several senders; right is one address"),
+        ("OIDC_ROLES", "noc", "'noc' is not group=role or group=role:tenant, as in noc=noc-engineer"),
+        ("OIDC_ROLES", "noc=king", "the roles are host-viewer, noc-engineer"),
+        ("OIDC_ROLES", "noc=noc-engineer:bitel", "noc-engineer is the host's: no tenant belongs to it"),
+        ("OIDC_ROLES", "noc=tenant-viewer", "tenant-viewer is a tenant's: a tenant's id belongs behind it"),
+        ("OIDC_ISSUER", "http://id.example.net", "is not an https address, as in https://id.example.net"),
+        ("OIDC_ISSUER", "https://id.example.net", "MINKA_OIDC_CLIENT_ID must be set"),
+        ("CALL_HOME", "0.0.0.0:65533", "needs a port from 1 to 65532"),
+        ("ALERTMANAGER_URL", "http:// alertmanager", "not of the right form"),
+    ],
+)
+def test_a_setting_of_another_form_is_refused_by_its_name_with_a_right_one(name: str, value: str, reason: str) -> None:
+    said = minka("runs", env={f"MINKA_{name}": value})
+    assert said.status == 2
+    assert f"MINKA_{name}" in said.err
+    assert reason in said.err
+    assert "hunter2" not in said.err
+
+
+def test_settings_of_the_right_form_are_taken() -> None:
+    taken = {
+        "syslog": "udp://[::1]",
+        "mail_relay": "starttls://ana%40noc@relay:587",
+        "mail_to": "noc@bitel.example  root@localhost",
+        "mail_from": "minka@localhost",
+        "oidc_roles": "noc=noc-engineer ops=tenant-approver:bitel",
+    }
+    made = Settings.model_validate(taken)
+    assert {name: getattr(made, name) for name in taken} == taken | {"mail_to": "noc@bitel.example root@localhost"}
+
+
 def test_the_log_of_a_process_begins_with_what_it_works_with(capfd: pytest.CaptureFixture[str]) -> None:
     env = {"MINKA_DATABASE_URL": "postgresql://minka:secret@127.0.0.1:9/minka?password=secret", "MINKA_API_PORT": "0"}
     with patch("controller.api.process.serve", side_effect=InputError("enough")):

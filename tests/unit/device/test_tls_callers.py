@@ -438,7 +438,7 @@ def test_a_certificate_that_one_reader_takes_and_another_does_not_is_refused(cha
     [
         ({"call_home": "a:4334", "call_home_tls": "a:4335"}, "each takes 4 ports from the named one on"),
         ({"call_home": "a:4338", "call_home_tls": "b:4335"}, "each takes 4 ports from the named one on"),
-        ({"call_home_tls": "a:4335", "workers": 2}, "workers must be 1"),
+        ({"call_home_tls": "a:4335", "workers": 2}, "MINKA_WORKERS must be 1"),
         ({"call_home_tls": "a"}, "should match pattern"),
     ],
 )

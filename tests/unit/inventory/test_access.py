@@ -188,11 +188,13 @@ def test_a_file_that_is_wrong(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(InputError, match=said) as caught:
         read_credentials(tmp_path / "c.yaml", EnvironmentSecrets(tmp_path / "home").check)
     assert "hunter2" not in str(caught.value)
+    assert str(caught.value).startswith(f"MINKA_CREDENTIALS = '{tmp_path}/c.yaml' can't be used:\n")
 
 
 def test_a_file_that_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="cannot be read") as caught:
         read_credentials(tmp_path / "c.yaml", EnvironmentSecrets(tmp_path).check)
+    assert str(caught.value).startswith(f"MINKA_CREDENTIALS = '{tmp_path}/c.yaml' can't be used:\n")
 
 
 def _wired(cells: str) -> dict[str, str]:
