@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated
@@ -21,7 +22,7 @@ import typer
 from controller import __version__
 from controller.cli.errors import FAILED, WRONG_INPUT, CliError
 from controller.cli.network import network_folder
-from controller.cli.output import Json, out, print_json
+from controller.cli.output import Json, err, out, print_json
 from controller.cli.settings import settings as environment
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ _NameOption = Annotated[
 ]
 #: File in the home of `minka up` that stands there while everything is up.
 _NOTE = "up.txt"
+#: File there that says how far `minka up` is on its way to that.
+_PROGRESS = "starting.txt"
 _Passed = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
@@ -82,6 +85,7 @@ def up(
     os.environ["MINKA_DATABASE_URL"] = settings.database  # for the processes, which never choose one themselves
     make_private(settings.home)
     claim = _claim(settings.home)  # at once, so that `minka wait` sees that it began
+    _say_progress(settings.home, "the database is prepared")
     _need_port(settings.api_host, settings.api_port, "the API", "set MINKA_API_PORT")
     if sim_network is not None:
         _need_port(*_address(sim_control), "the simulators' control interface", "say --sim-control HOST:PORT")
@@ -118,39 +122,68 @@ def up(
     with claim:
         note = settings.home / _NOTE
         note.unlink(missing_ok=True)  # of one that was killed
-        Supervisor(commands, settings.home / "logs", clock).run(lambda name: _answers(probes[name]), lines, note)
+        Supervisor(commands, settings.home / "logs", clock).run(
+            lambda name: _answers(probes[name]), lines, note, partial(_say_progress, settings.home)
+        )
 
 
 def wait(
     timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait at most.")] = 180.0, as_json: Json = False
 ) -> None:
-    """Wait until `minka up`, started in the background or elsewhere with the same MINKA_HOME, is up."""
+    """Wait until `minka up`, started in the background or elsewhere with the same MINKA_HOME, is up.
+
+    Says on standard error what it waits for, whenever that changes.
+    """
     from controller.ports.clock import SystemClock  # noqa: PLC0415
 
     settings, clock = environment(), SystemClock()
     home = settings.home
     end, began = clock.monotonic() + timeout, _claimant(home)
-    seen = False
+    seen, said = False, ""
     while True:
-        try:
-            text = (home / _NOTE).read_text(encoding="utf-8")
-        except FileNotFoundError:
-            text = ""
-        if text and _is_claimed(home):
-            if as_json:
-                print_json({"url": settings.url, "home": str(home)})
-            else:
-                for line in text.splitlines():
-                    out.print(line)
+        text, claimed = _text_of(home / _NOTE), _is_claimed(home)
+        if text and claimed:
+            _show_up(settings, text, as_json=as_json)
             return
-        claimed = _is_claimed(home)
         if not claimed and (seen or _claimant(home) != began):
             raise CliError(f"Minka in {home} has ended before it was up; see {home / 'logs'}", FAILED)
         seen = claimed
+        state = _state_of(home) if claimed else "nobody started it; start it with: minka up"
         if clock.monotonic() > end:
-            running = "it is still starting" if _is_claimed(home) else "nobody started it"
-            raise CliError(f"Minka in {home} is not up after {timeout:g} s: {running}; see {home / 'logs'}", FAILED)
+            raise CliError(f"Minka in {home} is not up after {timeout:g} s: {state}; see {home / 'logs'}", FAILED)
+        if state != said and not as_json:
+            err.print(f"waits for Minka in {home}, for {timeout:g} s at most: {state}")
+        said = state
         clock.pause(0.2)
+
+
+def _show_up(settings: Settings, text: str, *, as_json: bool) -> None:
+    """Print that Minka is up, in the words of `minka up` or as JSON."""
+    if as_json:
+        print_json({"url": settings.url, "home": str(settings.home)})
+        return
+    for line in text.splitlines():
+        out.print(line)
+
+
+def _say_progress(home: Path, state: str) -> None:
+    """Leave for `minka wait` how far `minka up` is."""
+    fresh = home / f"{_PROGRESS}.new"
+    fresh.write_text(state, encoding="utf-8")
+    fresh.replace(home / _PROGRESS)  # so that nobody reads half of it
+
+
+def _state_of(home: Path) -> str:
+    """How far the `minka up` is that runs in a folder."""
+    return f"it is still starting: {_text_of(home / _PROGRESS) or 'it began just now'}"
+
+
+def _text_of(file: Path) -> str:
+    """The content of a file; empty if it is missing."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
 
 
 def _has_pools(network: Path) -> bool:
@@ -187,10 +220,7 @@ def _claim(home: Path) -> IO[str]:
 
 def _claimant(home: Path) -> str:
     """The process that claimed a folder last, whether or not it still runs; empty if none did."""
-    try:
-        return (home / "up.lock").read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return ""
+    return _text_of(home / "up.lock")
 
 
 def _is_claimed(home: Path) -> bool:

@@ -61,13 +61,20 @@ class Supervisor:
         self._clock = clock
         self._stopping = False
 
-    def run(self, ready: Callable[[str], bool], started: Sequence[str], note: Path | None = None) -> None:
+    def run(
+        self,
+        ready: Callable[[str], bool],
+        started: Sequence[str],
+        note: Path | None = None,
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> None:
         """Supervise until SIGTERM or SIGINT; ``started`` is printed once all processes are ``ready`` (by name).
 
         Args:
             ready: Whether a process is ready.
             started: Lines to print then.
             note: A file that holds these lines from then on until the end, for `minka wait`.
+            progress: Told until then how many processes are ready and which ones are not, whenever that changes.
 
         Raises:
             CliError: A process ends again and again, or is not ready in time; all others were stopped.
@@ -76,7 +83,7 @@ class Supervisor:
             signal.signal(number, self._stop)
         self._logs.mkdir(parents=True, exist_ok=True)
         try:
-            self._until_ready(ready)
+            self._until_ready(ready, progress)
             if not self._stopping:
                 text = "".join(line + "\n" for line in started)
                 sys.stdout.write(text)
@@ -91,16 +98,25 @@ class Supervisor:
                 note.unlink(missing_ok=True)
             self._take_down()
 
-    def _until_ready(self, ready: Callable[[str], bool]) -> None:
+    def _until_ready(self, ready: Callable[[str], bool], progress: Callable[[str], None]) -> None:
         end = self._clock.monotonic() + _PATIENCE
+        told = ""
         while not self._stopping:
             self._restart_ended(_TRIES)
-            waited_for = next((child for child in self._children if not self._is_ready(child, ready)), None)
-            if waited_for is None:
+            missing = [child for child in self._children if not self._is_ready(child, ready)]
+            if not missing:
                 return
             if self._clock.monotonic() > end:
-                raise self._broken(waited_for, f"is not ready after {_PATIENCE:g} s")
+                raise self._broken(missing[0], f"is not ready after {_PATIENCE:g} s")
+            if told != (told := self._progress(missing)):
+                progress(told)
             self._clock.pause(0.2)
+
+    def _progress(self, missing: Sequence[_Child]) -> str:
+        """How many processes are ready, and which ones are not."""
+        names = (f"{one.name} (ended {one.ended}×)" if one.ended else one.name for one in missing)
+        number = len(self._children)
+        return f"{number - len(missing)} of {number} processes are ready, not yet {', '.join(names)}"
 
     def _is_ready(self, child: _Child, ready: Callable[[str], bool]) -> bool:
         child.ready = child.process is not None and (child.ready or ready(child.name))

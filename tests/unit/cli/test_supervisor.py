@@ -112,6 +112,26 @@ class Hasty(SystemClock):
         super().pause(min(seconds, 0.01))
 
 
+def test_progress_names_what_is_not_ready_each_time_that_changes(tmp_path: Path) -> None:
+    told: list[str] = []
+    up = {"works"}
+
+    def ready(name: str) -> bool:
+        if name == "idles" and len(told) > 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return name in up
+
+    def progress(state: str) -> None:
+        told.append(state)
+        up.add("late")
+
+    Supervisor({"works": LASTING, "late": LASTING, "idles": LASTING}, tmp_path, Hasty()).run(ready, [], None, progress)
+    assert told[:2] == [
+        "1 of 3 processes are ready, not yet late, idles",
+        "2 of 3 processes are ready, not yet idles",
+    ]
+
+
 def test_what_lives_but_never_does_its_work_is_no_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     supervisor = Supervisor({"works": LASTING, "idles": LASTING}, tmp_path, Hasty())
     with pytest.raises(CliError, match="idles is not ready after"):
