@@ -587,8 +587,15 @@ class HostView:
             raise NotFoundError(unknown("run", run_id, newest)) from error
 
     def _waiting(self, found: Sequence[Run]) -> list[RunView]:
-        waits = self._store.runs.waits([run.id for run in found if not run.state.terminal])
+        waits = self._waits([run.id for run in found if not run.state.terminal])
         return [RunView.model_construct(**dict(run), waits_for=waits.get(run.id, ())) for run in found]
+
+    def _waits(self, run_ids: Collection[str]) -> dict[str, tuple[Wait, ...]]:
+        """What runs wait for; a worker is named last, since what people decide comes first."""
+        waits, unworked = self._store.runs.waits(run_ids), self._store.runs.unworked(run_ids)
+        for run, wait in unworked.items():
+            waits[run] = (*waits.get(run, ()), wait)
+        return waits
 
     def jobs(self, run_id: str) -> list[Job]:
         """See ``View``."""
@@ -606,7 +613,7 @@ class HostView:
 
     def _with_waits(self, found: Sequence[Alarm]) -> list[AlarmView]:
         repairing = [alarm.run for alarm in found if alarm.state is AlarmState.REPAIRING]
-        waits = self._store.runs.waits(repairing) if repairing else {}
+        waits = self._waits(repairing) if repairing else {}
         symptoms = self._store.alarms.symptoms([alarm.id for alarm in found])
         works, now = _works_now(self._store, self.clock), self.clock.now()
         return [

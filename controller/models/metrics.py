@@ -131,8 +131,9 @@ METRICS: tuple[Metric, ...] = (
         _G,
         _OURS,
         "Runs under way that wait, as a whole or in part, by what for: approval, window, freeze, hold, question, pause,"
-        " shelving, announced work, stop of automatic repair, or other. What waits for two things counts twice.",
-        "10",
+        " shelving, announced work, stop of automatic repair, worker (none lives), or other. What waits for two things"
+        " counts twice.",
+        "11",
         ("for",),
     ),
     Metric(

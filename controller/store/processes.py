@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import (
     BigInteger,
@@ -17,6 +17,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     false,
+    func,
     select,
     update,
 )
@@ -150,6 +151,15 @@ def listed(tx: Tx) -> list[Process]:
         )
         for row in rows
     ]
+
+
+def worker_seen(tx: Tx) -> tuple[bool, datetime | None]:
+    """Whether a worker sends heartbeats, and when one was heard of last; None if never."""
+    latest = func.max(workers.c.seen, type_=Instant())
+    of_workers = select(latest).where(workers.c.role == ProcessRole.WORKER.value)
+    living = tx.execute(of_workers.where(workers.c.alive)).scalar()
+    last: datetime | None = tx.execute(of_workers).scalar()
+    return living is not None and tx.now - living < _SILENT, last
 
 
 def _give_back(tx: Tx, incarnation: str) -> int:

@@ -37,6 +37,7 @@ from controller.store.integrity import doubted
 from controller.store.involvement import note_run
 from controller.store.leases import leases
 from controller.store.plans import changes, plans
+from controller.store.processes import worker_seen
 from controller.store.queries import chunks
 from controller.store.questions import as_question, is_open, questions
 from controller.store.repository import SqlRepository, reads, writes
@@ -237,11 +238,37 @@ class SqlRuns(SqlRepository, Runs[Sync]):
         return {run: tuple(waits) for run, waits in found.items()}
 
     @reads
+    def unworked(self, tx: Tx, run_ids: Collection[str]) -> dict[str, Wait]:
+        return unworked(tx, runs.c.id.in_(run_ids))
+
+    @reads
     def playbook(self, tx: Tx, digest: str) -> str:
         content = tx.execute(select(playbooks.c.content).where(playbooks.c.digest == digest)).scalar()
         if content is None:
             raise NotFoundError(f"no run has a playbook {digest}")
         return zlib.decompress(content).decode()
+
+
+def unworked(tx: Tx, which: ColumnElement[bool]) -> dict[str, Wait]:
+    """Do what ``Runs.unworked`` does, as part of a transaction."""
+    living, last = worker_seen(tx)
+    if living:
+        return {}
+    ended = f"; the last one was heard of at {last:%Y-%m-%d %H:%M:%S} UTC" if last else "; none was ever started"
+    goes_on = and_(jobs.c.state != JobState.DONE.value, jobs.c.blocked == "")
+    goes_on = and_(goes_on, or_(jobs.c.rests.is_(None), jobs.c.rests <= tx.now))
+    since = func.min(func.coalesce(jobs.c.ready, runs.c.created), type_=Instant()).label("since")
+    query = select(jobs.c.run, since, func.count().label("stations")).join(runs, runs.c.id == jobs.c.run)
+    query = query.where(which, runs.c.state.in_(ACTIVE), runs.c.state != RunState.PAUSED.value, goes_on)
+    return {
+        row.run: Wait(
+            what=f"no worker lives that could go on with it{ended}",
+            since=row.since if last is None else max(row.since, last),
+            who="whoever operates Minka: minka worker, with the same MINKA_DATABASE_URL and MINKA_BROKER_URL",
+            stations=row.stations,
+        )
+        for row in tx.execute(query.group_by(jobs.c.run))
+    }
 
 
 def _begins(transition: Transition) -> bool:

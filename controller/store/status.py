@@ -11,7 +11,7 @@ from shutil import disk_usage
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import ColumnElement, Row, and_, case, func, not_, or_, select, text
+from sqlalchemy import ColumnElement, Row, and_, case, func, not_, or_, select, text, true
 
 from controller.models.alarm import (
     BREAKER,
@@ -46,6 +46,7 @@ from controller.store.reports import reports
 from controller.store.repository import SqlRepository, reads, writes
 from controller.store.rules import proposals
 from controller.store.run_rows import ACTIVE, jobs, runs
+from controller.store.runs import unworked
 from controller.store.transaction import Database, Tx
 
 #: Counters begin at 0: a counter that appears with its first event would hide that event from ``increase()``.
@@ -268,6 +269,7 @@ def _waiting(tx: Tx) -> Figures:
     }
     asking = select(questions.c.run).join(runs, runs.c.id == questions.c.run).where(active, *is_open(tx))
     found |= {(run, "question") for run in tx.execute(asking).scalars()}
+    found |= {(run, "worker") for run in unworked(tx, true())}
     paused = select(runs.c.id).where(runs.c.state == RunState.PAUSED.value)
     found |= {(run, "pause") for run in tx.execute(paused).scalars()}
     return {(what,): float(sum(kind == what for _, kind in found)) for what in WAITS_FOR}

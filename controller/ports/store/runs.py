@@ -156,6 +156,11 @@ class Runs(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
+    def unworked(self, run_ids: Collection[str]) -> dict[str, Wait]:
+        """The wait of each of these runs of which jobs could go on if a worker lived; none while one does."""
+        ...
+
+    @method
     def playbook(self, digest: str) -> str:
         """Text of a playbook that a run was accepted with. Raises NotFoundError."""
         ...

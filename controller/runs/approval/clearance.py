@@ -111,7 +111,7 @@ _WAYS_OUT = (
     ("automatic repair is stopped", "stop", "whoever may stop it: minka remediation resume"),
 )
 #: All kinds of wait; the last one is for all that ends by itself, such as another run or the time of a notice.
-WAITS_FOR = (*dict.fromkeys(kind for _, kind, _ in _WAYS_OUT), "question", "pause", "other")
+WAITS_FOR = (*dict.fromkeys(kind for _, kind, _ in _WAYS_OUT), "question", "pause", "worker", "other")
 
 
 def who_can_end(blocked: str) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from controller.models.equipment import Operation, OperationKind
 from controller.models.errors import ConflictError, InputError, LeaseLostError, NotFoundError
+from controller.models.process import ProcessRole
 from controller.models.question import Question
 from controller.models.run import JobState, Outcome, Strategy
 from controller.models.step import StepRecord, StepState
@@ -231,6 +232,46 @@ async def test_a_wave_that_stands_before_the_next_begins_is_waited_for(store: Sq
     assert (wait.since, wait.stations) == (clock.now(), 1)
     await clock.advance(60)
     assert store.runs.waits([run]) == {}
+
+
+async def test_a_run_says_that_no_worker_lives(store: SqlStore, clock: VirtualClock) -> None:
+    run = start_run(store, ["A", "B"]).id
+    none = store.runs.unworked([run, "r-nowhere"])[run]
+    assert none.what == "no worker lives that could go on with it; none was ever started"
+    assert (none.since, none.stations) == (store.runs.get(run).created, 2)
+    assert none.who.startswith("whoever operates Minka: minka worker")
+    scheduler = store.processes.register("s", ProcessRole.SCHEDULER)
+    worker = store.processes.register("w")
+    assert store.runs.unworked([run]) == {}
+    heard = clock.now()
+    await clock.advance(20)
+    store.processes.heartbeat(scheduler)
+    silent = store.runs.unworked([run])[run]
+    assert (silent.what, silent.since) == (
+        f"no worker lives that could go on with it; the last one was heard of at {heard:%Y-%m-%d %H:%M:%S} UTC",
+        heard,
+    ), "whether or not anybody has declared it dead"
+    assert store.status.figures()["minka_runs_waiting"]["worker",] == 1
+    store.processes.heartbeat(worker)
+    assert store.runs.unworked([run]) == {}
+    assert store.status.figures()["minka_runs_waiting"]["worker",] == 0
+    store.processes.end(worker)
+    assert store.runs.unworked([run])[run].stations == 2, "it ended in good order"
+
+
+async def test_a_run_that_could_not_go_on_anyway_does_not_wait_for_a_worker(
+    store: SqlStore, clock: VirtualClock
+) -> None:
+    one, _ = claimed(store, "A", "B")
+    await clock.advance(20)
+    run = one.run.id
+    assert store.runs.unworked([run])[run].stations == 2, "also with what a dead worker had claimed"
+    store.processes.heartbeat(one.incarnation)
+    rest(store, clock, one)
+    await clock.advance(20)
+    assert store.runs.unworked([run])[run].stations == 1
+    store.runs.pause(run, "ana")
+    assert store.runs.unworked([run]) == {}
 
 
 def test_a_run_names_the_run_that_has_its_device(store: SqlStore, clock: VirtualClock) -> None:

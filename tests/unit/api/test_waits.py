@@ -26,8 +26,12 @@ async def waits(bench: ApiBench, run: str) -> list[dict[str, Any]]:
 async def test_a_hold_and_a_pause_are_shown_with_who_can_end_them(bench: ApiBench) -> None:
     first, *_ = await load_and_adopt(bench)
     run = await started(bench)
+    (alone,) = await waits(bench, run["id"])
+    assert alone["what"] == "no worker lives that could go on with it; none was ever started"
+    worker = bench.store.processes.register("w")
     assert await waits(bench, run["id"]) == []
     await bench.client.post("/v1/holds", json={"target": first, "reason": "mast"})
+    bench.store.processes.heartbeat(worker)
     (held,) = await waits(bench, run["id"])
     assert held["what"] == f"hold on {first} by ana: mast"
     assert (held["who"], held["stations"], held["since"]) == (

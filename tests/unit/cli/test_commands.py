@@ -182,7 +182,7 @@ def test_another_program_on_the_port_is_distinguished_from_the_api(
         (
             "MINKA_MAIL_RELAY",
             "minka:geheim@relay",
-            "MINKA_MAIL_RELAY: not of the right form; Relay for e-mail from notify: smtp://",
+            "MINKA_MAIL_RELAY: must begin with smtp://, starttls://, smtps://, as in",
         ),
         (
             "MINKA_ALARM_SOURCES",
