@@ -37,7 +37,7 @@ from controller.ports.store import Store
 from controller.ports.webhook import Webhook
 from controller.runs.planning.planner import Planner
 from controller.store import LoopStore, SqlStore, open_store
-from controller.store.evidence import AuditKeys, Evidence, last_anchors
+from controller.store.evidence import AuditKeys, Evidence, SigningKeys, last_anchors
 
 # Imports that only one role needs are made where they are used: importing all would take twice the time.
 if TYPE_CHECKING:
@@ -261,6 +261,15 @@ class Parts:
 
         return publish
 
+    async def publish_trail(self) -> None:
+        """Publish the head of the audit trail once a day, signed."""
+        state = await self.loop_store.integrity.check()
+        if state.doubt:  # a head of an older record would say that rows are gone
+            return
+        while await self.loop_store.trail.grow():
+            pass
+        await self.loop_store.trail.publish()
+
     async def judge_record(self) -> None:
         """Compare the record with what is known outside of the database."""
         state = await self.loop_store.integrity.check()
@@ -454,12 +463,16 @@ def put_first_definitions(store: Store, settings: Settings) -> None:
 
 def _evidence(settings: Settings, store: SqlStore) -> Evidence:
     head, signed = store.audit.head(), bool(store.audit.newest_key())
+    resolve = EnvironmentSecrets(settings.home).resolve
     if settings.audit_keys.startswith("env:"):
-        text = EnvironmentSecrets(settings.home).resolve(settings.audit_keys).get_secret_value()
-        keys = AuditKeys.parsed(text, settings.audit_keys)
+        keys = AuditKeys.parsed(resolve(settings.audit_keys).get_secret_value(), settings.audit_keys)
     else:
         keys = AuditKeys.kept_in(settings.key_file, head.number + 1, signed)
-    return Evidence(keys, settings.home, last_anchors(settings.anchor_file))
+    if settings.signing_keys.startswith("env:"):
+        signing = SigningKeys.parsed(resolve(settings.signing_keys).get_secret_value(), settings.signing_keys)
+    else:
+        signing = SigningKeys.kept_in(settings.signing_file, settings.signing_name, bool(store.trail.public_keys()))
+    return Evidence(keys, settings.home, last_anchors(settings.anchor_file), signing)
 
 
 def collect_rarely() -> None:

@@ -25,6 +25,7 @@ from controller.api.routes import (
     comments,
     definitions,
     devices,
+    evidence,
     freezes,
     functions,
     holds,
@@ -70,6 +71,7 @@ def _with_headers(scope: Scope, send: Send) -> Send:
 
 
 PARTS = (
+    evidence,
     login,
     people,
     networks,

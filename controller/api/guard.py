@@ -26,7 +26,8 @@ from controller.models.untrusted import natural
 OPEN = PATHS | {"/healthz", "/readyz", "/openapi.json", "/v1/login", "/v1/login/callback", "/v1/login/device"}
 
 _MIB = 2**20
-#: Largest body in bytes: network files, a webhook or all definitions, VES events (by their specification), all else.
+#: Largest body in bytes: network files and those of statements, a webhook or all definitions, VES events (by their
+#: specification), all else.
 NETWORK_LIMIT, WEBHOOK_LIMIT, VES_LIMIT, LIMIT = 256 * _MIB, 8 * _MIB, 2 * _MIB, _MIB
 #: Most requests of one tenant at once, including streams and those that wait.
 MOST = 32
@@ -44,7 +45,7 @@ _PATIENCE = 5.0
 _WEBHOOKS = "/v1/webhooks/"
 _SOURCES = (_WEBHOOKS, VES)
 _DEFINITIONS = "/v1/definitions"
-_NETWORK = ("/v1/network", "/v1/network/import")
+_NETWORK = ("/v1/network", "/v1/network/import", "/v1/statements/taken-back")
 
 
 class Guard:

@@ -42,9 +42,11 @@ from controller.inventory.source import unknown
 from controller.models.alarm import WAITS, Alarm, AlarmFilter, AlarmState, Comment
 from controller.models.announced_work import AnnouncedWork
 from controller.models.approval import Freeze, Notice
+from controller.models.audit import PublishedHead
 from controller.models.collection import Collection as DataCollection
 from controller.models.enums import ProposalState
 from controller.models.errors import DeviceError, NotFoundError
+from controller.models.evidence import Extension
 from controller.models.health import Health
 from controller.models.incident import (
     AgreementMinutes,
@@ -60,6 +62,7 @@ from controller.models.network import Network
 from controller.models.people import Permission, Person
 from controller.models.plan import Plan
 from controller.models.run import AuditRow, Hold, Job, Run, RunState, Wait
+from controller.models.signed_note import PublicKey
 from controller.models.statement import IssuedStatement, Statement, StatementForm, StatementKind, StatementProof
 from controller.nrm.tree import Observed
 from controller.observe.exposition import ScrapeScope
@@ -454,6 +457,10 @@ class View(Protocol):
         """A file of a statement on record, of its latest version by default."""
         ...
 
+    def statement_note(self, kind: StatementKind, tenant: str, month: str, version: int | None) -> str:
+        """The signed note about an issued statement, of its latest version by default."""
+        ...
+
     async def draft(self, kind: StatementKind, tenant: str, month: str, apart: Apart) -> Statement:
         """A statement as it would be issued now, which is on no record."""
         ...
@@ -462,12 +469,42 @@ class View(Protocol):
         """Which statement a file is of, by its SHA-256."""
         ...
 
+    def public_keys(self) -> list[PublicKey]:
+        """Keys that verify what was signed."""
+        ...
+
+    def trail_heads(self, page: Page) -> tuple[int, list[PublishedHead]]:
+        """Total and one page of published heads of the audit trail, newest first."""
+        ...
+
+    def trail_extension(self, earlier: int) -> Extension:
+        """The newest head, with the proof that its log extends that of ``earlier`` leaves."""
+        ...
+
     def audit_rows(self, page: Page, wanted: AuditQuery) -> tuple[int, list[AuditRow]]:
         """Total and one page of the requested audit rows, newest first."""
         ...
 
 
-class HostView:
+class _Published:
+    """What is published to all alike."""
+
+    _store: Store
+
+    def public_keys(self) -> list[PublicKey]:
+        """See ``View``."""
+        return self._store.trail.public_keys()
+
+    def trail_heads(self, page: Page) -> tuple[int, list[PublishedHead]]:
+        """See ``View``."""
+        return self._store.trail.heads(page)
+
+    def trail_extension(self, earlier: int) -> Extension:
+        """See ``View``."""
+        return self._store.trail.extension(earlier)
+
+
+class HostView(_Published):
     """The view of the host: the whole record."""
 
     def __init__(self, services: Services) -> None:
@@ -752,6 +789,10 @@ class HostView:
         """See ``View``."""
         return _file_of(self._store, kind, tenant, month, version, form)
 
+    def statement_note(self, kind: StatementKind, tenant: str, month: str, version: int | None) -> str:
+        """See ``View``."""
+        return self._store.statements.note(self._store.statements.get(kind, tenant, month, version)[0].id)
+
     async def draft(self, kind: StatementKind, tenant: str, month: str, apart: Apart) -> Statement:
         """See ``View``."""
         return await self._drafts(Wanted("", kind, tenant, month))
@@ -772,7 +813,7 @@ class HostView:
         return found
 
 
-class TenantView:
+class TenantView(_Published):
     """The view of one tenant (``controller.access.disclosure``)."""
 
     def __init__(self, services: Services, tenant: str) -> None:
@@ -1017,6 +1058,11 @@ class TenantView:
         """See ``View``."""
         self._check_own(kind, tenant, month)
         return _file_of(self._store, kind, tenant, month, version, form)
+
+    def statement_note(self, kind: StatementKind, tenant: str, month: str, version: int | None) -> str:
+        """See ``View``."""
+        self._check_own(kind, tenant, month)
+        return self._store.statements.note(self._store.statements.get(kind, tenant, month, version)[0].id)
 
     async def draft(self, kind: StatementKind, tenant: str, month: str, apart: Apart) -> Statement:
         """See ``View``."""

@@ -14,6 +14,7 @@ from controller.cli import (
     approvals,
     definitions,
     device,
+    evidence,
     functions,
     incidents,
     kpis,
@@ -100,6 +101,7 @@ app.add_typer(kpis.kpis, name="kpi")
 app.add_typer(measurements.measurements, name="measurements")
 app.add_typer(works.works, name="works")
 app.add_typer(report.report, name="report")
+app.add_typer(evidence.evidence, name="evidence")
 app.add_typer(shift.shift, name="shift")
 app.add_typer(remediation.rules, name="rules")
 app.add_typer(remediation.remediation, name="remediation")

@@ -13,9 +13,11 @@ import typer
 
 from controller.cli import completion
 from controller.cli.errors import DIFFERENT, CliError
+from controller.cli.evidence import NOTE
 from controller.cli.output import Json, Limit, bold, client, counted, err, out, print_json, print_result, when
 from controller.cli.tables import Column, table
 from controller.models.enums import StatementForm, StatementKind
+from controller.models.errors import InputError, in_words
 
 report = typer.Typer(
     no_args_is_help=True,
@@ -48,9 +50,11 @@ def _command(kind: StatementKind, text: str) -> Callable[..., None]:
         wanted = "json" if as_json else form
         if wanted not in _FORMS:
             raise typer.BadParameter(f"say one of {', '.join(_FORMS)}", param_hint="--format")
-        content = _read(kind, tenant, month, "json" if wanted == "text" else wanted, version)
+        content, issued = _read(kind, tenant, month, "json" if wanted == "text" else wanted, version)
         if to is not None:
             to.write_bytes(content)
+            if issued:
+                _keep_note(kind, tenant, month, version, to)
         elif wanted == "text":
             _print(json.loads(content))
         else:
@@ -72,19 +76,29 @@ for _kind, _text in {
     )(_command(_kind, _text))
 
 
-def _read(kind: StatementKind, tenant: str, month: str, form: str, version: int | None) -> bytes:
-    """The file of a statement as issued; where none is on record, its draft."""
+def _read(kind: StatementKind, tenant: str, month: str, form: str, version: int | None) -> tuple[bytes, bool]:
+    """The file of a statement, and whether it is issued; where none is on record, that of its draft."""
     path = _path(kind, tenant, month)
-    if version is not None:
-        return client().get_file(path, format=form, version=version)
     try:
-        return client().get_file(path, format=form)
+        return client().get_file(path, format=form, version=version), True
     except CliError as error:
-        if error.problem.get("status") != 404:
+        if error.problem.get("status") != 404 or version is not None:
             raise
     content = client().get_file(f"{path}/draft", format=form)
     err.print(f"{month} is not issued: this is a draft, which is on no record")
-    return content
+    return content, False
+
+
+def _keep_note(kind: StatementKind, tenant: str, month: str, version: int | None, file: Path) -> None:
+    """Write the signed note beside the file of an issued statement."""
+    try:
+        note = client().get_file(f"{_path(kind, tenant, month)}/note", version=version)
+    except CliError as error:
+        if error.problem.get("status") != 404:
+            raise
+        err.print("it was issued before statements were signed")
+    else:
+        file.with_name(file.name + NOTE).write_bytes(note)
 
 
 def _path(kind: StatementKind, tenant: str, month: str) -> str:
@@ -99,12 +113,15 @@ def issue(
     correct: Annotated[
         str, typer.Option(help="Why to compute the figures again; if they differ, they become the next version.")
     ] = "",
+    anew: Annotated[
+        bool, typer.Option("--anew", help="After a restore: none was issued on the record that was lost.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
     as_json: Json = False,
 ) -> None:
     """Put a month on record as it will be signed: shows the figures, asks, and issues. What is issued never changes."""
     path = _path(kind, tenant, month)
-    made = json.loads(_read(kind, tenant, month, "json", None))
+    made = json.loads(_read(kind, tenant, month, "json", None)[0])
     if made["version"] and not correct:
         print_result(made, f"{made['id']} is on record since {when(made['issued'])}", as_json=as_json)
         return
@@ -114,7 +131,7 @@ def issue(
         _print(made, sheets=1)
         if not yes and out.is_terminal:
             typer.confirm(f"issue {kind} of {made['tenant_name']} for {month}?", abort=True)
-    said = json.loads(client().post_file(path, {"reason": correct}, format="json"))
+    said = json.loads(client().post_file(path, {"reason": correct, "anew": anew}, format="json"))
     print_result(said, f"{said['id']} is on record since {when(said['issued'])}", as_json=as_json)
 
 
@@ -136,6 +153,26 @@ def _print(one: dict[str, Any], sheets: int | None = None) -> None:
 def _column(index: int, column: dict[str, str]) -> Column:
     unit = f" [{column['unit']}]" if column["unit"] else ""
     return Column(column["name"].replace("_", " ") + unit, index, tells=index < _TELLING)
+
+
+@report.command("take-back", epilog="Example: minka report take-back bitel.json")
+def take_back(
+    file: Annotated[Path, typer.Argument(help="The statement as JSON, as it was issued.", exists=True, dir_okay=False)],
+    note: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Its signed note. Default: FILE.note.")
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Its CSV, if asked for.")] = None,
+    html: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Its HTML, if asked for.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Put a statement on record again that was issued before an older backup was restored, by its signed files."""
+    given = {"json_file": file, "csv_file": csv, "html_file": html, "note": note or file.with_name(file.name + NOTE)}
+    try:
+        body = {name: one.read_bytes().decode() for name, one in given.items() if one is not None}
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"a file of the statement can't be read: {in_words(error)}") from error
+    said = client().post("/v1/statements/taken-back", body)
+    print_result(said, f"{said['id']} is on record again, issued {when(said['issued'])}", as_json=as_json)
 
 
 @report.command("list", epilog="Example: minka report list --tenant bitel")
@@ -169,7 +206,8 @@ def verify(
         if error.problem.get("status") != 404:
             raise
         named = _ID.search(content)
-        says = f": it claims to be {named[0].decode()}, but was changed" if named else ""
+        lost = "it was changed, or issued on a record that was lost"
+        says = f": it claims to be {named[0].decode()}; {lost} (`minka evidence verify`)" if named else ""
         raise CliError(f"{file} is not the file of an issued statement{says}", DIFFERENT) from error
     if proof["wrong"]:
         row = f"audit row {proof['row']}, which has the digest of {file}"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Self
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from controller.models.network import Noun
 
@@ -35,6 +35,19 @@ class AuditAnchor(Noun):
         """Anchors in the lines of a text, which may contain anything else."""
         for epoch, number, digest in _LINE.findall(text):
             yield cls(epoch=int(epoch), number=int(number), hash=digest)
+
+
+class PublishedHead(Noun):
+    """A head of the log of the audit trail, as it was published and signed.
+
+    Attributes:
+        size: Leaves of the log.
+        note: The signed note, for others to keep.
+    """
+
+    size: int
+    issued: AwareDatetime
+    note: str
 
 
 class AuditBreak(Noun):

@@ -133,6 +133,17 @@ class Settings(BaseSettings):
         default=None, description="File to which anchors of the audit trail are added; empty: audit-anchors under home."
     )
     anchor_interval: float = Field(default=60.0, gt=0, description="Seconds between two anchors of the audit trail.")
+    signing_keys: str = Field(
+        default="",
+        pattern=r"^$|^(file|env):.+",
+        description="Keys that sign statements and heads of the audit trail, file:PATH or env:NAME; empty: the file "
+        "signing-keys under home.",
+    )
+    signing_name: str = Field(
+        default="minka",
+        pattern=r"^[^\s+]{1,200}$",
+        description="Name of a new key that signs, as in evidence.host.example; others verify by name and key.",
+    )
     software_sources: str = Field(
         default="",
         pattern=r"^\s*([a-z]+://\S+/\s*)*$",
@@ -354,13 +365,19 @@ class Settings(BaseSettings):
     @property
     def references(self) -> tuple[str, ...]:
         """References of settings to secrets, as in ``env:NAME``."""
-        return tuple(filter(None, (self.audit_keys, self.mail_credential)))
+        return tuple(filter(None, (self.audit_keys, self.signing_keys, self.mail_credential)))
 
     @property
     def key_file(self) -> Path:
         """File with the keys of the audit trail, unless they come from the environment."""
         kind, _, name = self.audit_keys.partition(":")
         return Path(name) if kind == "file" else self.home / "audit-keys"
+
+    @property
+    def signing_file(self) -> Path:
+        """File with the keys that sign what others keep, unless they come from the environment."""
+        kind, _, name = self.signing_keys.partition(":")
+        return Path(name) if kind == "file" else self.home / "signing-keys"
 
     @property
     def anchor_file(self) -> Path:

@@ -15,7 +15,9 @@ from html import escape
 from zoneinfo import ZoneInfo
 
 import orjson
+from pydantic import ValidationError
 
+from controller.models.errors import InputError
 from controller.models.statement import Sheet, Statement, StatementForm, Value
 from controller.models.untrusted import visible
 
@@ -23,6 +25,9 @@ from controller.models.untrusted import visible
 _MOST = 500
 #: Beginnings of a text that spreadsheets interpret as a formula.
 _FORMULA = ("=", "+", "-", "@")
+
+#: What the JSON of a sheet has besides its rows.
+_SHEET = ("title", "columns")
 
 _TITLES = {
     "sla": "Service levels",
@@ -78,6 +83,24 @@ def _json(statement: Statement) -> bytes:
         for sheet in statement.sheets
     }
     return orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def statement_of(content: bytes) -> Statement:
+    """The statement of a JSON file that was made here.
+
+    Raises:
+        InputError: It is no such file.
+    """
+    try:
+        found = orjson.loads(content)
+        sheets = [
+            {"name": name, "rows": [list(row.values()) for row in sheet["rows"]]} | {key: sheet[key] for key in _SHEET}
+            for name, sheet in found.pop("sheets").items()
+        ]
+        found.pop("id")
+        return Statement.model_validate(found | {"sheets": sheets})
+    except (orjson.JSONDecodeError, ValidationError, AttributeError, KeyError, TypeError) as error:
+        raise InputError("the file is no statement as JSON, as `minka report … --format json` writes it") from error
 
 
 def _rows(sheet: Sheet) -> Iterator[dict[str, Value]]:

@@ -1,6 +1,7 @@
 """Evidence outside of the database, which reveals changes and restores of it.
 
-It consists of the keys that sign audit rows, and the newest audit row that was ever committed.
+It consists of the keys that sign audit rows, the keys that sign what others keep, and the newest audit row that was
+ever committed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ import orjson
 import structlog
 
 from controller.models.audit import AuditAnchor
-from controller.models.errors import InputError, in_words
+from controller.models.errors import ConflictError, InputError, in_words
+from controller.models.signed_note import SigningKey
 
 log = structlog.get_logger()
 #: Name of the file with the newest audit row, beside the embedded database or elsewhere.
@@ -115,6 +117,82 @@ class AuditKeys:
         return bool(self.keys) and number >= min(key.since for key in self.keys)
 
 
+@dataclass(frozen=True, slots=True)
+class SigningKeys:
+    """Keys that sign statements and heads of the trail for others to keep; the last one signs.
+
+    Attributes:
+        keys: From the oldest to the newest.
+        missing: Why there is none, for people; empty if nothing is to be signed.
+    """
+
+    keys: tuple[SigningKey, ...] = ()
+    missing: str = ""
+
+    @classmethod
+    def parsed(cls, text: str, name: str) -> SigningKeys:
+        """Read keys from the lines of a file.
+
+        Raises:
+            InputError: There is no line, or one is malformed; the message names the line, never its content.
+        """
+        found = []
+        for number, line in enumerate(text.splitlines(), start=1):
+            try:
+                found.append(SigningKey.parsed(line))
+            except InputError as error:
+                raise InputError(f"{name}:{number}: {error.message}") from error
+        if not found:
+            raise InputError(f"{name}: no key that signs in it")
+        return cls(tuple(found))
+
+    @classmethod
+    def kept_in(cls, file: Path, name: str, used: bool) -> SigningKeys:
+        """Read the keys of a file that only its owner can read. Makes the file if nothing was signed yet.
+
+        Args:
+            file: The file.
+            name: Whose key a new one is.
+            used: Whether something was signed, so that there must be a key.
+
+        Raises:
+            InputError: The file can't be read, or holds something else.
+        """
+        try:
+            if not file.exists():
+                if used:
+                    new = "bring it back from its backup; if it is lost, make a new key with `minka evidence new-key`"
+                    return cls(
+                        missing=f"{file} is missing, and what was issued was signed with a key from there: {new}"
+                    )
+                add_signing_key(file, name)
+            return cls.parsed(file.read_text(encoding="utf-8"), str(file))
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"the keys that sign in {file} can't be read: {in_words(error)}") from error
+
+    @property
+    def newest(self) -> SigningKey | None:
+        """The key that signs; None if nothing is to be signed.
+
+        Raises:
+            ConflictError: There should be one, and it is missing.
+        """
+        if self.missing:
+            raise ConflictError(self.missing)
+        return self.keys[-1] if self.keys else None
+
+
+def add_signing_key(file: Path, name: str) -> SigningKey:
+    """Add a new key that signs to a file that only its owner can read.
+
+    Raises:
+        OSError: The file can't be written.
+    """
+    key = SigningKey(name, secrets.token_bytes(32))
+    _add_line(file, key.line)
+    return key
+
+
 def add_key(file: Path, since: int) -> AuditKey:
     """Add a new key to a file that only its owner can read. If several processes make the file, one succeeds.
 
@@ -122,11 +200,15 @@ def add_key(file: Path, since: int) -> AuditKey:
         OSError: The file can't be written.
     """
     key = AuditKey.new(since)
+    _add_line(file, key.line)
+    return key
+
+
+def _add_line(file: Path, line: str) -> None:
     handle = os.open(file, os.O_CREAT | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o600)
     with os.fdopen(handle, "a+", encoding="utf-8") as lines:
         fcntl.flock(lines, fcntl.LOCK_EX)
-        lines.write(key.line + "\n")
-    return key
+        lines.write(line + "\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +243,18 @@ class Evidence:
         keys: Keys that sign audit rows.
         folder: Folder of the file; None to keep no head.
         anchors: Heads that were anchored elsewhere.
+        signing: Keys that sign what others keep.
     """
 
-    def __init__(self, keys: AuditKeys = AuditKeys(), folder: Path | None = None, anchors: Sequence[Head] = ()) -> None:
+    def __init__(
+        self,
+        keys: AuditKeys = AuditKeys(),
+        folder: Path | None = None,
+        anchors: Sequence[Head] = (),
+        signing: SigningKeys = SigningKeys(),
+    ) -> None:
         self.keys = keys
+        self.signing = signing
         self._file = None if folder is None else folder / HEAD_FILE
         self._known = max((Head(), *anchors), key=lambda head: head.order)
         self._lock = threading.Lock()

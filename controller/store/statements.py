@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import Column, Index, Integer, LargeBinary, Row, String, Table, UniqueConstraint, and_, func, select
 
-from controller.models.errors import NotFoundError
+from controller.models.errors import ConflictError, InputError, NotFoundError
+from controller.models.evidence import StatementNote
 from controller.models.packing import packed, unpacked
 from controller.models.statement import IssuedStatement, Statement, StatementForm, StatementKind, StatementProof
-from controller.performance.statements import digest_of, files_of
+from controller.performance.statements import digest_of, files_of, statement_of
 from controller.ports.store import Page, StatementFilter, Statements, Sync
 from controller.store import audit_chain
 from controller.store.audit_chain import audit
 from controller.store.columns import Instant, long_text, metadata, string
+from controller.store.epochs import doubts
+from controller.store.integrity import doubted
 from controller.store.repository import SqlRepository, reads, writes
+from controller.store.trail_log import known_keys, signing_key
 from controller.store.transaction import Tx
 
 statements = Table(
@@ -32,6 +36,8 @@ statements = Table(
     string("by"),
     long_text("reason"),
     Column("content", LargeBinary, nullable=False),
+    # The signed note about its files; empty if nothing was signed then.
+    long_text("note"),
     UniqueConstraint("kind", "tenant", "month", "version"),
 )
 
@@ -46,8 +52,9 @@ statement_files = Table(
     Index("ix_statement_files_statement", "statement"),
 )
 
-#: Action of the audit row with the digests of a statement's files.
-ISSUED = "statement.issued"
+#: Actions of the audit row with the digests of a statement's files: as it was issued; as its files came back after a
+#: restore.
+ISSUED, TAKEN_BACK = "statement.issued", "statement.taken-back"
 _FILES = select(statement_files.c.statement, statement_files.c.form, statement_files.c.digest)
 
 
@@ -55,24 +62,69 @@ class SqlStatements(SqlRepository, Statements[Sync]):
     """Repository of statements."""
 
     @writes
-    def issue(self, tx: Tx, draft: Statement, by: str, reason: str) -> IssuedStatement:
+    def issue(self, tx: Tx, draft: Statement, by: str, reason: str, *, anew: bool = False) -> IssuedStatement:
         tx.guard(f"statement:{draft.kind}:{draft.tenant}:{draft.month}")
+        if doubt := doubted(tx):
+            raise ConflictError(f"nothing is issued until a person decides which record is right: {doubt}")
         latest = self._latest(tx, draft.kind, draft.tenant, draft.month)
+        if latest is None and not anew:
+            _check_not_lost(tx, draft)
         if latest is not None and unpacked(Statement, latest.content).says_as(draft):
             return self._noun(tx, latest)
         version = latest.version + 1 if latest else 1
-        made = draft.model_copy(update={"version": version, "issued": tx.now, "reason": reason})
-        row = {"id": made.id, "kind": made.kind.value, "tenant": made.tenant, "month": made.month, "version": version}
-        row |= {"issued": tx.now, "by": by, "reason": reason, "content": packed(made)}
-        tx.execute(statements.insert().values(row))
-        files = files_of(made)
-        digests = {form: digest_of(content) for form, content in files.items()}
+        # To the second, as the note says it.
+        issued = tx.now.replace(microsecond=0)
+        made = draft.model_copy(update={"version": version, "issued": issued, "reason": reason})
+        files, key = files_of(made), signing_key(tx)
+        signed = StatementNote(made.id, issued, {form: digest_of(content) for form, content in files.items()})
+        return self._put(tx, made, files, key.sign(signed.text) if key else "", by, ISSUED)
+
+    @writes
+    def take_back(self, tx: Tx, files: Mapping[StatementForm, bytes], note: str, by: str) -> IssuedStatement:
+        signed, _ = StatementNote.read(note, known_keys(tx))
+        for form, content in files.items():
+            if signed.form_of(content) is not form:
+                raise InputError(f"the file given as {form} is another one of {signed.id}")
+        made = statement_of(files[StatementForm.JSON])
+        given = {**files_of(made), **files}
+        for form, digest in signed.digests.items():
+            if digest_of(given[form]) != digest:
+                raise InputError(
+                    f"this version of Minka makes another {form} of {made.id}: give the file as it was issued"
+                )
+        known = tx.execute(select(statements).where(statements.c.id == made.id)).one_or_none()
+        if known is None:
+            return self._put(tx, made, given, note, by, TAKEN_BACK)
+        if self._noun(tx, known).digests != signed.digests:
+            raise ConflictError(f"another {made.id} is on record: two were issued, and people must decide between them")
+        return self._noun(tx, known)
+
+    @reads
+    def note(self, tx: Tx, statement: str) -> str:
+        note: str | None = tx.execute(select(statements.c.note).where(statements.c.id == statement)).scalar()
+        if not note:
+            raise NotFoundError(f"{statement} was not signed" if note == "" else f"there is no statement {statement}")
+        return note
+
+    def _put(
+        self, tx: Tx, made: Statement, files: Mapping[StatementForm, bytes], note: str, by: str, action: str
+    ) -> IssuedStatement:
+        row: dict[str, Any] = {
+            "id": made.id,
+            "kind": made.kind.value,
+            "tenant": made.tenant,
+            "month": made.month,
+            "by": by,
+        }
+        row |= {"version": made.version, "issued": made.issued, "reason": made.reason, "content": packed(made)}
+        tx.execute(statements.insert().values(row | {"note": note}))
+        digests = {form.value: digest_of(content) for form, content in files.items()}
         rows = [
-            {"digest": digests[form], "statement": made.id, "form": form.value, "content": zlib.compress(content)}
+            {"digest": digests[form], "statement": made.id, "form": form, "content": zlib.compress(content)}
             for form, content in files.items()
         ]
         tx.execute(statement_files.insert(), rows)
-        tx.note(by, ISSUED, made.id, reason=reason, **{form.value: digest for form, digest in digests.items()})
+        tx.note(by, action, made.id, reason=made.reason, **digests)
         return self._noun(tx, tx.execute(select(statements).where(statements.c.id == made.id)).one())
 
     @reads
@@ -113,7 +165,9 @@ class SqlStatements(SqlRepository, Statements[Sync]):
         if known is None or row is None or tenant not in (None, row.tenant):
             raise NotFoundError("no issued statement has this file")
         form = StatementForm(known.form)
-        noted = tx.execute(select(audit).where(audit.c.action == ISSUED, audit.c.object == row.id)).all()
+        noted = tx.execute(
+            select(audit).where(audit.c.action.in_([ISSUED, TAKEN_BACK]), audit.c.object == row.id)
+        ).all()
         number, hash_, wrong = 0, "", "it is missing"
         for one in noted:
             number, hash_, wrong = one.id, one.hash, audit_chain.wrong_in(tx.connection, one, tx.evidence.keys)
@@ -142,4 +196,19 @@ class SqlStatements(SqlRepository, Statements[Sync]):
             by=row.by,
             reason=row.reason,
             digests={StatementForm(one.form): one.digest for one in files},
+        )
+
+
+def _check_not_lost(tx: Tx, draft: Statement) -> None:
+    """Check that no statement of the month can have been issued on a record that was lost.
+
+    Raises:
+        ConflictError: The record was restored after the month was over.
+    """
+    decided = tx.execute(select(func.max(doubts.c.decided, type_=Instant()))).scalar()
+    if decided is not None and decided >= draft.end:
+        raise ConflictError(
+            f"a {draft.kind} statement of {draft.tenant} for {draft.month} may have been issued before the record was "
+            f"restored ({decided:%Y-%m-%d %H:%M} UTC): take its files back with `minka report take-back`, or say with "
+            "--anew that there was none"
         )

@@ -44,6 +44,7 @@ from controller.store.statements import SqlStatements
 from controller.store.status import SqlStatus
 from controller.store.steps import SqlSteps
 from controller.store.tenants import SqlTenants
+from controller.store.trail_log import SqlTrailLog
 from controller.store.transaction import Database
 from controller.store.upgrade import upgrade_engine
 from controller.store.works import SqlWorks
@@ -105,6 +106,7 @@ class SqlStore(Store):
         self.switches = SqlSwitches(database)
         self.tenants = SqlTenants(database)
         self.tokens = SqlTokens(database)
+        self.trail = SqlTrailLog(database)
         self.users = SqlUsers(database)
         self.works = SqlWorks(database)
 

@@ -1,7 +1,7 @@
 """The scheduler process: moves runs on, wakes workers again, drives remediation, sends notices to tenants.
 
 It also sums up denied requests, deletes old reports of alarms and old measurements, works out hours and days of
-measurements, wakes workers that collect them, and anchors the audit trail.
+measurements, wakes workers that collect them, anchors the audit trail, and publishes its head once a day.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ _HEARTBEATS, _REPORTS, _RECORD = 5.0, 10.0, 2.0
 _MEASUREMENTS, _OLD_MEASUREMENTS = 5.0, 60.0
 #: Seconds between two counts of the minutes that agreements lost.
 _AGREEMENTS = 15.0
+#: Seconds between two looks whether the day has a head of the audit trail.
+_TRAIL = 60.0
 #: Seconds between two queries for the version of rules, playbooks and KPIs that is in force.
 _DEFINITIONS = 2.0
 #: Seconds between two queries for stations whose performance data is due.
@@ -69,6 +71,7 @@ async def schedule(settings: Settings, name: str, stop: asyncio.Event) -> None:
             rounds.start("collection", made.collection_schedule().step, _COLLECTION)
             rounds.start("record", made.judge_record, _RECORD)
             rounds.start("anchors", anchor, settings.anchor_interval)
+            rounds.start("trail", made.publish_trail, _TRAIL)
             await stop.wait()
             await asyncio.to_thread(wakeups.close)
             await rounds.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import Path, Query, Request, Response
+from fastapi.responses import PlainTextResponse
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
@@ -32,9 +33,31 @@ _Tenant = Annotated[str, Path(max_length=64)]
 
 
 class NewStatement(Body):
-    """Why to issue another version of a statement on record."""
+    """Why to issue another version of a statement on record.
+
+    ``anew`` says that none was issued on a record that was lost since.
+    """
 
     reason: str = Field(default="", max_length=1000)
+    anew: bool = False
+
+
+class KeptStatement(Body):
+    """A statement that was issued on a record that was lost: its files as they were issued, and the signed note.
+
+    CSV and HTML are needed only where this version of Minka makes them another way.
+    """
+
+    json_file: str
+    csv_file: str | None = None
+    html_file: str | None = None
+    note: str = Field(max_length=10_000)
+
+    @property
+    def files(self) -> dict[StatementForm, bytes]:
+        """Contents by form."""
+        given = (self.json_file, self.csv_file, self.html_file)
+        return {form: text.encode() for form, text in zip(StatementForm, given, strict=True) if text is not None}
 
 
 @router.get("")
@@ -76,6 +99,25 @@ def show(
     return _file(content, form, issued.id)
 
 
+@router.get("/{kind}/{tenant}/{month}/note", response_class=PlainTextResponse)
+def show_note(
+    kind: StatementKind,
+    tenant: _Tenant,
+    month: Month,
+    seen: CallerView,
+    _: Annotated[Person, needs(Permission.READ)],
+    version: Annotated[int | None, Query(ge=1, le=1_000_000, description="Default: the latest.")] = None,
+) -> str:
+    """The signed note about the files of an issued statement, which verifies them with public keys alone."""
+    return seen.statement_note(kind, tenant, month, version)
+
+
+@router.post("/taken-back")
+def take_back(kept: KeptStatement, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]) -> IssuedStatement:
+    """Put a statement on record again that was issued on a record that was lost, by its files and their signed note."""
+    return backend.store.statements.take_back(kept.files, kept.note, who.name)
+
+
 @router.get("/{kind}/{tenant}/{month}/draft", response_class=Response, responses=_FILE)
 async def show_draft(
     kind: StatementKind,
@@ -115,7 +157,7 @@ def issue(
     made: Statement = draft(store, now, kind, tenant, month)
     if now < (at := settled(made)):
         raise ConflictError(f"{month} can be issued from {at:%Y-%m-%d %H:%M} ({made.timezone}) on, and is a draft now")
-    issued = store.statements.issue(made, who.name, asked.reason)
+    issued = store.statements.issue(made, who.name, asked.reason, anew=asked.anew)
     return _file(store.statements.file(issued.id, form), form, issued.id)
 
 

@@ -35,7 +35,7 @@ from typing import Concatenate, Generic, ParamSpec, TypeVar
 
 from controller.ports.store.alarms import Alarms, Comments, Escalations, Heartbeats, Repairs, Reports, StartedRepair
 from controller.ports.store.approvals import Approvals, Assess, ClearanceInput, Clearances, Freezes, Notices
-from controller.ports.store.audit import EVERYTHING, Audit, AuditQuery, Integrity
+from controller.ports.store.audit import EVERYTHING, Audit, AuditQuery, Integrity, TrailLog
 from controller.ports.store.claims import Claim, Claims, JobResult, Journal
 from controller.ports.store.collections import Collections
 from controller.ports.store.definitions import DefinitionVersions
@@ -132,6 +132,7 @@ __all__ = [
     "Sync",
     "Tenants",
     "Tokens",
+    "TrailLog",
     "Transition",
     "UnknownCounter",
     "Users",
@@ -182,6 +183,7 @@ class Records(Generic[M_co]):
     switches: Switches[M_co]
     tenants: Tenants[M_co]
     tokens: Tokens[M_co]
+    trail: TrailLog[M_co]
     users: Users[M_co]
     works: Works[M_co]
 

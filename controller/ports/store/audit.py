@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from controller.models.audit import AuditAnchor, AuditBreak
+from controller.models.audit import AuditAnchor, AuditBreak, PublishedHead
 from controller.models.enums import RecordChoice
+from controller.models.evidence import Extension
 from controller.models.record import CarriedNodes, RecordState
 from controller.models.run import AuditRow
+from controller.models.signed_note import PublicKey
 from controller.ports.store.repository import M_co, Page, Repository, method
 
 
@@ -96,6 +98,48 @@ class Audit(Repository[M_co], Protocol[M_co]):
     @method
     def sum_up_denials(self) -> None:
         """Write the rows of counts whose hour is over. Any process may call this at any time."""
+        ...
+
+
+class TrailLog(Repository[M_co], Protocol[M_co]):
+    """The log of the audit trail, whose signed heads others keep to see that later ones extend them."""
+
+    @method
+    def grow(self) -> bool:
+        """Add rows of the trail that are not in the log, some whole tiles of them. False once no whole one is left."""
+        ...
+
+    @method
+    def publish(self) -> PublishedHead | None:
+        """Publish a signed head of the whole log; None if the day (UTC) has one, or nothing is to be signed.
+
+        Raises:
+            ConflictError: The key that signs is missing.
+        """
+        ...
+
+    @method
+    def heads(self, page: Page) -> tuple[int, list[PublishedHead]]:
+        """Total and one page of published heads, newest first."""
+        ...
+
+    @method
+    def extension(self, earlier: int) -> Extension:
+        """The newest head, with the proof that its log extends the one that had ``earlier`` leaves.
+
+        Raises:
+            ConflictError: No head of that size is on record.
+        """
+        ...
+
+    @method
+    def public_keys(self) -> list[PublicKey]:
+        """Public keys of all that was signed, in the order of their first use."""
+        ...
+
+    @method
+    def verify(self) -> AuditBreak | None:
+        """The first rows of the trail, or the first head, that don't fit what was published; None if all do."""
         ...
 
 

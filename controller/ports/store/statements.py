@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import NamedTuple, Protocol
 
 from controller.models.statement import IssuedStatement, Statement, StatementForm, StatementKind, StatementProof
@@ -21,11 +21,41 @@ class Statements(Repository[M_co], Protocol[M_co]):
     """Statements of what tenants got in months, in versions: each is kept as it was issued, and never changes."""
 
     @method
-    def issue(self, draft: Statement, by: str, reason: str) -> IssuedStatement:
-        """Put a statement on record as the next version, with the digests of its files on the audit trail.
+    def issue(self, draft: Statement, by: str, reason: str, *, anew: bool = False) -> IssuedStatement:
+        """Put a statement on record as the next version, signed, with the digests of its files on the audit trail.
 
         Returns the latest version if the draft is equal.
+
+        Args:
+            draft: The statement.
+            by: Who issues it.
+            reason: Why a further version is issued.
+            anew: A person says that none was issued on a record that was lost.
+
+        Raises:
+            ConflictError: The record is in doubt; or none is on record, and one may have been issued before the record
+                was restored, after the month; or the key that signs is missing.
         """
+        ...
+
+    @method
+    def take_back(self, files: Mapping[StatementForm, bytes], note: str, by: str) -> IssuedStatement:
+        """Put a statement on record again that was issued on a record that was lost, by its files and signed note.
+
+        Args:
+            files: The JSON, and others that this version of Minka would make another way.
+            note: The signed note about them.
+            by: Who gives them.
+
+        Raises:
+            InputError: The note is not signed by a key of this record, or a file is not one of its files.
+            ConflictError: Another statement of that name is on record.
+        """
+        ...
+
+    @method
+    def note(self, statement: str) -> str:
+        """The signed note about the files of a statement, by the statement's id. Raises NotFoundError."""
         ...
 
     @method

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
-from controller.models.errors import NotFoundError
-from controller.models.statement import Column, Sheet, Statement, StatementForm, StatementKind
-from controller.performance.statements import digest_of, files_of
+from controller.models.enums import RecordChoice
+from controller.models.errors import ConflictError, InputError, NotFoundError
+from controller.models.evidence import StatementNote
+from controller.models.signed_note import SigningKey
+from controller.models.statement import Column, IssuedStatement, Sheet, Statement, StatementForm, StatementKind
+from controller.performance.statements import digest_of, files_of, statement_of
+from controller.ports.clock import VirtualClock
 from controller.ports.store import Page, StatementFilter
 from controller.store import SqlStore
+from controller.store.evidence import Evidence, SigningKeys, add_signing_key
 
 
 def draft(value: float = 1.5, tenant: str = "bitel") -> Statement:
@@ -28,6 +34,19 @@ def draft(value: float = 1.5, tenant: str = "bitel") -> Statement:
         end=datetime(2026, 11, 1, 5, tzinfo=UTC),
         sheets=(sheet,),
     )
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    """After the month."""
+    return VirtualClock(datetime(2026, 11, 3, tzinfo=UTC))
+
+
+def sign_with(store: SqlStore, folder: Path) -> None:
+    """Sign from now on with a new key, and keep the newest audit row in a folder."""
+    add_signing_key(folder / "signing-keys", "host.example")
+    signing = SigningKeys.kept_in(folder / "signing-keys", "host.example", used=True)
+    store.database.evidence = Evidence(folder=folder, signing=signing)
 
 
 def test_what_differs_is_the_next_version_and_each_stays_as_it_was_issued(store: SqlStore) -> None:
@@ -74,3 +93,89 @@ def test_a_proof_is_the_row_of_the_audit_trail_and_holds_only_while_that_is_as_w
     with store.database.engine.begin() as connection:
         connection.execute(text("DELETE FROM audit WHERE id = :id"), {"id": proof.row})
     assert store.statements.proof(digest).wrong == "it is missing"
+
+
+def test_an_issued_statement_is_signed_and_its_note_names_its_files(store: SqlStore, tmp_path: Path) -> None:
+    unsigned = store.statements.issue(draft(), "ana", "")
+    with pytest.raises(NotFoundError, match="was not signed"):
+        store.statements.note(unsigned.id)
+    sign_with(store, tmp_path)
+    issued = store.statements.issue(draft(2), "ana", "late")
+    note, key = StatementNote.read(store.statements.note(issued.id), store.trail.public_keys())
+    assert (note.id, note.issued, note.digests) == (issued.id, issued.issued, issued.digests)
+    assert key.name == "host.example"
+
+
+def restored(store: SqlStore, tmp_path: Path) -> tuple[IssuedStatement, dict[StatementForm, bytes], str]:
+    """A record on which a statement was issued, and which was then restored from before; what others kept of it."""
+    sign_with(store, tmp_path)
+    issued = store.statements.issue(draft(), "ana", "")
+    kept = {form: store.statements.file(issued.id, form) for form in StatementForm}, store.statements.note(issued.id)
+    with store.database.engine.begin() as connection:
+        for table in ("statements", "statement_files"):
+            connection.execute(text(f"DELETE FROM {table}"))
+        connection.execute(text("DELETE FROM audit WHERE action = 'statement.issued'"))
+        last = "(SELECT max(id) FROM audit)"
+        head = f"UPDATE audit_head SET last = {last}, hash = (SELECT hash FROM audit WHERE id = {last})"
+        connection.execute(text(head))
+    assert store.integrity.check().doubt
+    return issued, *kept
+
+
+def test_after_a_restore_what_was_issued_comes_back_by_its_files_and_is_not_issued_again(
+    store: SqlStore, tmp_path: Path
+) -> None:
+    issued, files, note = restored(store, tmp_path)
+    with pytest.raises(ConflictError, match="nothing is issued until a person decides which record is right"):
+        store.statements.issue(draft(), "eve", "")
+    store.integrity.decide(RecordChoice.RECORD, "ana", "the backup of the night")
+    with pytest.raises(ConflictError, match=r"may have been issued before the record was\s+restored"):
+        store.statements.issue(draft(3), "eve", "")
+    back = store.statements.take_back({StatementForm.JSON: files[StatementForm.JSON]}, note, "ana")
+    assert (back.id, back.issued, back.digests) == (issued.id, issued.issued, issued.digests)
+    assert store.statements.take_back(files, note, "ana") == back, "twice is once"
+    for form, content in files.items():
+        assert store.statements.file(back.id, form) == content
+        assert store.statements.proof(digest_of(content)).wrong == ""
+    assert store.statements.note(back.id) == note
+    assert store.statements.issue(draft(3), "ana", "corrected").version == 2
+    assert store.audit.verify() is None
+
+
+def test_a_person_may_say_that_none_was_issued(store: SqlStore, tmp_path: Path) -> None:
+    _, files, note = restored(store, tmp_path)
+    store.integrity.decide(RecordChoice.RECORD, "ana", "the backup of the night")
+    assert store.statements.issue(draft(3), "ana", "", anew=True).version == 1
+    with pytest.raises(ConflictError, match="another sla-bitel-2026-10-v1 is on record"):
+        store.statements.take_back(files, note, "ana")
+
+
+def test_only_what_was_signed_here_comes_back(store: SqlStore, tmp_path: Path) -> None:
+    _, files, note = restored(store, tmp_path)
+    store.integrity.decide(RecordChoice.RECORD, "ana", "the backup of the night")
+    changed = files[StatementForm.JSON].replace(b"1.5", b"9.5")
+    stranger = SigningKey("host.example", bytes(32))
+    forged = StatementNote(
+        "sla-bitel-2026-10-v1", datetime(2026, 11, 2, tzinfo=UTC), dict.fromkeys(StatementForm, "0" * 64)
+    )
+    for given, with_note, says in (
+        ({StatementForm.JSON: changed}, note, "is not sla-bitel-2026-10-v1 as it was issued"),
+        ({StatementForm.JSON: files[StatementForm.CSV]}, note, "the file given as json is another one"),
+        (
+            {StatementForm.JSON: files[StatementForm.JSON]},
+            stranger.sign(forged.text),
+            "none of the given keys signed it",
+        ),
+        ({StatementForm.JSON: files[StatementForm.JSON]}, "a note\n", "not a signed note"),
+    ):
+        with pytest.raises(InputError, match=says):
+            store.statements.take_back(given, with_note, "eve")
+    assert store.statements.page(Page()) == (0, [])
+
+
+def test_the_statement_of_a_json_file_is_the_one_that_was_issued() -> None:
+    made = draft().model_copy(update={"version": 3, "issued": datetime(2026, 11, 2, tzinfo=UTC), "rules": ("a rule",)})
+    assert statement_of(files_of(made)[StatementForm.JSON]) == made
+    for odd in (b"", b"[]", b"{}", b'{"sheets": 3}', b'{"id": 1, "sheets": {"a": {}}}', b"\xff"):
+        with pytest.raises(InputError, match="no statement as JSON"):
+            statement_of(odd)

@@ -6,17 +6,21 @@ import csv
 import io
 from datetime import UTC, datetime, time, timedelta
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from controller.models.alarm import AlarmReport, ObjectClass
+from controller.models.evidence import Extension, StatementNote, TrailHead
 from controller.models.health import Health
 from controller.models.network import PerformanceData, network_digest
 from controller.models.people import Role
 from controller.models.sharing import MaintenanceWindow
+from controller.models.signed_note import PublicKey
 from tests.contract.store.test_roots import CLEARED, MAJOR, mains
+from tests.contract.store.test_statements import sign_with
 from tests.support.callers import admit
 from tests.support.observed import observe
 from tests.unit.api.bench import ApiBench
@@ -255,3 +259,30 @@ async def test_a_tenant_that_left_still_reads_its_statements_and_gets_those_of_i
     assert [one["id"] for one in (await alfa.get("/v1/statements")).json()["results"]] == [f"sla-alfa-{MONTH}-v1"]
     quality = await alfa.get(f"/v1/statements/quality/alfa/{_THIS_MONTH:%Y-%m}/draft")
     assert quality.status_code == 200, quality.text
+
+
+async def test_a_tenant_gets_the_signed_note_of_its_own_statements_and_what_is_published_to_all(
+    bench: ApiBench, tmp_path: Path
+) -> None:
+    path = f"/v1/statements/sla/alfa/{MONTH}"
+    content = (await issue(bench.client)).content
+    assert (await bench.client.get(f"{path}/note")).status_code == 404, "nothing was signed then"
+    sign_with(bench.store, tmp_path)
+    report(bench, off_air(0), off_air(30, over=True))
+    content = (await issue(bench.client, reason="late")).content
+    alfa, beta = (bench.with_token(f"token-of-{side}") for side in ("alfa", "beta"))
+    keys = [PublicKey.parsed(line) for line in (await alfa.get("/v1/evidence/keys")).json()["keys"]]
+    note, _ = StatementNote.read((await alfa.get(f"{path}/note")).text, keys)
+    assert (note.id, note.form_of(content)) == (f"sla-alfa-{MONTH}-v2", "json")
+    assert (await beta.get(f"{path}/note")).status_code == 404
+    assert (await alfa.get("/v1/evidence/heads")).json()["count"] == 0
+    published = bench.store.trail.publish()
+    assert published is not None
+    (head,) = (await beta.get("/v1/evidence/heads")).json()["results"]
+    assert head["note"] == published.note
+    proof = await beta.get("/v1/evidence/extension", params={"since": published.size})
+    assert Extension.parsed(proof.text).check(TrailHead.read(head["note"], keys)[0], keys)
+    assert (await beta.get("/v1/evidence/extension", params={"since": 7})).status_code == 409
+    kept = {"json_file": content.decode(), "note": (await alfa.get(f"{path}/note")).text}
+    assert (await alfa.post("/v1/statements/taken-back", json=kept)).status_code == 404
+    assert (await bench.client.post("/v1/statements/taken-back", json=kept)).json()["version"] == 2

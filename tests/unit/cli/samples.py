@@ -74,6 +74,8 @@ def answer(request: httpx.Request, text: str, pick: int) -> httpx.Response:
     schema = said.get("content", {}).get("application/json", {}).get("schema")
     if request.url.path.startswith("/v1/statements/") and schema == {"type": "string"}:
         return httpx.Response(200, content=_statement(text))
+    if "text/plain" in said.get("content", {}):
+        return httpx.Response(200, text=text)
     if schema is None:
         return httpx.Response(int(status))
     return httpx.Response(int(status), json=_last_page(sample(schema, text, pick)))

@@ -16,11 +16,14 @@ from tests.support.minka import ROOT, CommandResult, environment, interrupt, min
 from tests.support.ports import free_ports
 from tests.unit.cli.samples import answer
 from tests.unit.cli.test_commands import ALL, ENDLESS
+from tests.unit.cli.test_evidence import note_of
+from tests.unit.cli.test_report import FILES, KEY, NOTE
 
 #: Markup, a cleared screen, a title, a turned direction, a line of its own.
 HOSTILE = "[/][red]\x1b[2J\x1b]0;x\x07\x9b1m\u202e\nforged: all is well"
 #: Commands that ask no API.
 SILENT = {"logout", "definitions check", "network check", "playbook check", "playbook schema", "rules check"}
+SILENT |= {"evidence new-key", "evidence verify"}
 #: Commands that end by themselves and show what others say; a rehearsal shows what we simulate, and takes long, and
 #: nobody's words are waited for.
 SHOWING = set(ALL) - ENDLESS - {"rules rehearse", "wait"}
@@ -34,6 +37,11 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Comman
     """Run the example of a command against an API that answers as a function says."""
     (tmp_path / "endpoints.csv").write_text("station\n")
     (tmp_path / "bitel-2026-10.csv").write_text("sla\n")
+    (tmp_path / "host.keys").write_text(KEY.public.line)
+    (tmp_path / "kept.head").write_text(note_of([b"a", b"b"]))
+    for form, content in FILES.items():
+        (tmp_path / f"bitel.{form}").write_bytes(content)
+        (tmp_path / f"bitel.{form}.note").write_text(NOTE)
     (tmp_path / "our-network").mkdir()
     (tmp_path / "our-network" / "network.yaml").write_text("x: 1\n")
     (tmp_path / "deploy").symlink_to(ROOT / "deploy")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import httpx
 import orjson
 import pytest
 
+from controller.models.evidence import StatementNote
+from controller.models.signed_note import SigningKey
 from controller.models.statement import Column, Sheet, Statement, StatementForm, StatementKind
 from controller.performance.statements import files_of
 from tests.support.minka import minka
@@ -37,6 +40,14 @@ STATEMENT = Statement(
     ),
 )
 FILES = files_of(STATEMENT)
+KEY = SigningKey("host.example", bytes(range(32)))
+NOTE = KEY.sign(
+    StatementNote(
+        STATEMENT.id,
+        datetime(2026, 11, 1, 5, tzinfo=UTC),
+        {form: hashlib.sha256(content).hexdigest() for form, content in FILES.items()},
+    ).text
+)
 ISSUED = STATEMENT.model_dump(mode="json", include={"kind", "tenant", "month", "version", "issued", "reason"})
 ISSUED |= {"id": STATEMENT.id, "latest": 2, "by": "ana", "digests": {}}
 
@@ -50,6 +61,8 @@ def api(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
         asked.append((request.method, request.url.path))
         if request.url.path.endswith("/bitel/2026-11"):
             return httpx.Response(404, json={"status": 404, "detail": "there is no sla statement of bitel for 2026-11"})
+        if request.url.path.endswith("/note"):
+            return httpx.Response(200, text=NOTE)
         if "/proofs/" not in request.url.path:
             return httpx.Response(200, content=FILES[StatementForm(request.url.params["format"])])
         known = {hashlib.sha256(content).hexdigest(): form for form, content in FILES.items()}
@@ -70,15 +83,27 @@ def test_a_file_is_byte_for_byte_what_was_issued_and_verify_proves_it(
     said = minka("report", "sla", "bitel", "--month", "2026-10", "--format", form, "--to", str(file))
     assert (said.status, said.err, file.read_bytes()) == (0, "", FILES[form])
     path = "/v1/statements/sla/bitel/2026-10"
-    assert api == [("GET", path)], "reading never issues"
+    assert api == [("GET", path), ("GET", f"{path}/note")], "reading never issues"
+    keys = tmp_path / "host.keys"
+    keys.write_text(KEY.public.line + "\n")
+    offline = minka("evidence", "verify", str(file), "--keys", str(keys))
+    assert (offline.status, f"is sla-bitel-2026-10-v1 as {form}, issued" in offline.out) == (0, True), offline.err
+    assert len(api) == 2, "nobody was asked"
     said = minka("report", "verify", str(file))
     assert said.status == 0
     assert f"is sla-bitel-2026-10-v1 as {form}" in said.out
     assert "version 2 has corrected it since" in said.out
     file.write_bytes(FILES[form].replace(b"12.5", b"11.5"))
+    offline = minka("evidence", "verify", str(file), "--keys", str(keys))
+    assert (offline.status, "is not sla-bitel-2026-10-v1 as it was issued" in " ".join(offline.err.split())) == (
+        10,
+        True,
+    )
     said = minka("report", "verify", str(file))
     assert said.status == 10
-    assert "it claims to be sla-bitel-2026-10-v1, but was changed" in " ".join(said.err.split())
+    assert "it claims to be sla-bitel-2026-10-v1; it was changed, or issued on a record that was lost" in " ".join(
+        said.err.split()
+    )
 
 
 def test_text_has_the_sheets_and_json_the_file(api: list[tuple[str, str]]) -> None:

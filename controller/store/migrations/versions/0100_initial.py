@@ -452,6 +452,29 @@ def upgrade() -> None:
     )
     op.create_index("ix_ledger_history_station_number", "ledger_history", ["station", "number"], unique=False)
     op.create_table(
+        "audit_tiles",
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("last_row", sa.BigInteger(), nullable=False),
+        sa.Column("hash", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_audit_tiles")),
+    )
+    op.create_table(
+        "audit_heads",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("tiles", sa.Integer(), nullable=False),
+        sa.Column("issued", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("note", sa.Text(), server_default="", nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_audit_heads")),
+    )
+    op.create_table(
+        "signing_keys",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("line", sa.String(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_signing_keys")),
+        sa.UniqueConstraint("line", name=op.f("uq_signing_keys_line")),
+    )
+    op.create_table(
         "statement_files",
         sa.Column("digest", sa.String(), nullable=False),
         sa.Column("statement", sa.String(), nullable=False),
@@ -472,6 +495,7 @@ def upgrade() -> None:
         sa.Column("by", sa.String(), nullable=False),
         sa.Column("reason", sa.Text(), server_default="", nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("note", sa.Text(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_statements")),
         sa.UniqueConstraint("id", name=op.f("uq_statements_id")),
         sa.UniqueConstraint("kind", "tenant", "month", "version", name=op.f("uq_statements_kind")),
@@ -1151,6 +1175,9 @@ def downgrade() -> None:
     op.drop_table("statements")
     op.drop_index("ix_statement_files_statement", table_name="statement_files")
     op.drop_table("statement_files")
+    op.drop_table("signing_keys")
+    op.drop_table("audit_heads")
+    op.drop_table("audit_tiles")
     op.drop_index("ix_ledger_history_station_number", table_name="ledger_history")
     op.drop_table("ledger_history")
     op.drop_table("judgements")

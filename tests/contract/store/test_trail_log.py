@@ -1,0 +1,177 @@
+"""The log of the audit trail: signed heads that others keep, against the definitions of RFC 9162."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from controller.models.errors import ConflictError, InputError
+from controller.models.evidence import Extension, TrailHead
+from controller.ports.clock import VirtualClock
+from controller.ports.store import Page
+from controller.store import SqlStore, open_store, trail_log
+from controller.store.evidence import AuditKey, AuditKeys, Evidence, SigningKeys, add_signing_key
+from tests.unit.models.test_merkle import mth
+
+_DAY = timedelta(days=1)
+
+
+@pytest.fixture(autouse=True)
+def _small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trail_log, "TILE", 4)
+    monkeypatch.setattr(trail_log, "_AT_ONCE", 2)
+
+
+@pytest.fixture
+def signed(url: str, clock: VirtualClock, tmp_path: Path) -> Iterator[SqlStore]:
+    """A record with keys for its trail and for what others keep."""
+    add_signing_key(tmp_path / "signing-keys", "host.example")
+    keys, signing = AuditKeys((AuditKey.new(1),)), SigningKeys.kept_in(tmp_path / "signing-keys", "x", used=True)
+    with closing(open_store(url, clock, evidence=lambda _: Evidence(keys, tmp_path, signing=signing))) as opened:
+        yield opened
+
+
+def fill(store: SqlStore, rows: int) -> None:
+    for number in range(rows):
+        store.audit.append("ana", "did", str(number))
+
+
+def publish(store: SqlStore) -> TrailHead:
+    while store.trail.grow():
+        pass
+    published = store.trail.publish()
+    assert published is not None
+    return TrailHead.read(published.note, store.trail.public_keys())[0]
+
+
+def leaves(store: SqlStore) -> list[bytes]:
+    """What a head is over, by the trail and by what tiles say which rows they hold."""
+    with store.database.engine.connect() as connection:
+        hashes = connection.execute(text("SELECT hash FROM audit ORDER BY id")).scalars().all()
+        ends = connection.execute(text("SELECT last_row FROM audit_tiles ORDER BY number")).scalars().all()
+    found: list[bytes] = []
+    for begin, end in zip([0, *ends], ends, strict=False):
+        rows = [bytes.fromhex(one) for one in hashes[begin:end]]
+        found += rows + [b""] * (4 - len(rows))
+    return found
+
+
+def test_a_head_a_day_is_signed_and_each_extends_all_before(signed: SqlStore, clock: VirtualClock) -> None:
+    heads = []
+    for rows in (3, 1, 11, 30, 0):
+        fill(signed, rows)
+        heads.append(publish(signed))
+        assert signed.trail.publish() is None, "one a day"
+        clock.pause(_DAY.total_seconds())
+    entries, last = leaves(signed), heads[-1]
+    assert signed.trail.verify() is None
+    assert signed.audit.verify() is None
+    assert [one.size for one in signed.trail.heads(Page(limit=10))[1]] == [one.size for one in reversed(heads)]
+    for head in heads:
+        assert (head.origin, head.size % 4) == ("host.example", 0)
+        assert head.root == mth(entries[: head.size])
+        made = signed.trail.extension(head.size)
+        read = Extension.parsed(made.text)
+        assert read.check(head, signed.trail.public_keys())[0] == last
+    assert len({head.size for head in heads}) == 5, "the head of a day is a row of the next one"
+
+
+def test_who_keeps_a_head_sees_that_rows_are_gone_changed_or_another_trail_goes_on(
+    signed: SqlStore, clock: VirtualClock
+) -> None:
+    fill(signed, 9)
+    kept = publish(signed)
+    clock.pause(_DAY.total_seconds())
+    fill(signed, 3)
+    later = publish(signed)
+    made = signed.trail.extension(kept.size)
+    with pytest.raises(InputError, match="does not extend"):
+        Extension(kept.size, [bytes(32), *made.proof[1:]], made.note).check(kept, signed.trail.public_keys())
+    # Somebody with the database and all keys writes other history.
+    with signed.database.engine.begin() as connection:
+        connection.execute(text("DELETE FROM audit_heads"))
+        connection.execute(text("DELETE FROM audit_tiles WHERE number > 1"))
+        connection.execute(text("UPDATE audit SET hash = :hash WHERE id = 6"), {"hash": sha256(b"forged").hexdigest()})
+    forged = publish(signed)
+    assert forged.size >= later.size - 4
+    with pytest.raises(ConflictError, match=f"no head of {kept.size} leaves is on record"):
+        signed.trail.extension(kept.size)
+    tiles = [mth(leaves(signed)[at : at + 4]) for at in range(0, forged.size, 4)]
+    from controller.models.merkle import consistency
+
+    note = signed.trail.heads(Page())[1][0].note
+    with pytest.raises(InputError, match="does not extend"):
+        Extension(kept.size, consistency(tiles, kept.size // 4), note).check(kept, signed.trail.public_keys())
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        ("UPDATE audit SET hash = '" + "0" * 64 + "' WHERE id = 5", "rows 5 to 8 are not those of the published log"),
+        ("DELETE FROM audit WHERE id = 2", "rows 1 to 4 are not those"),
+        ("UPDATE audit_tiles SET last_row = 7 WHERE number = 2", "rows 5 to 7 are not those"),
+        ("UPDATE audit_heads SET tiles = 1", "is not of this trail: another log"),
+        ("UPDATE audit_heads SET note = replace(note, 'host.example', 'host.examples')", "is not of this trail"),
+        ("DELETE FROM signing_keys", None),
+    ],
+)
+def test_the_host_itself_sees_what_no_longer_fits(signed: SqlStore, spoil: str, says: str | None) -> None:
+    fill(signed, 9)
+    publish(signed)
+    with signed.database.engine.begin() as connection:
+        connection.execute(text(spoil))
+    broken = signed.trail.verify()
+    assert (broken is None) == (says is None)
+    assert broken is None or (says is not None and says in broken.reason)
+
+
+def test_without_a_key_nothing_is_published_and_a_lost_key_is_named(
+    store: SqlStore, tmp_path: Path, clock: VirtualClock
+) -> None:
+    fill(store, 9)
+    assert store.trail.publish() is None
+    assert store.trail.public_keys() == []
+    lost = SigningKeys.kept_in(tmp_path / "signing-keys", "host", used=True)
+    store.database.evidence = Evidence(signing=lost)
+    with pytest.raises(ConflictError, match=r"signing-keys is missing.*minka evidence new-key"):
+        store.trail.publish()
+    assert not (tmp_path / "signing-keys").exists()
+
+
+def test_a_new_key_goes_on_record_when_it_signs_and_old_heads_are_verified_by_the_old_one(
+    signed: SqlStore, clock: VirtualClock, tmp_path: Path
+) -> None:
+    fill(signed, 2)
+    first = publish(signed)
+    clock.pause(_DAY.total_seconds())
+    add_signing_key(tmp_path / "signing-keys", "host.example")
+    assert (tmp_path / "signing-keys").stat().st_mode & 0o777 == 0o600
+    signed.database.evidence.signing = SigningKeys.kept_in(tmp_path / "signing-keys", "x", used=True)
+    publish(signed)
+    keys = signed.trail.public_keys()
+    assert len(keys) == 2
+    assert signed.trail.verify() is None
+    after, key = signed.trail.extension(first.size).check(first, keys)
+    assert (key, after.origin) == (keys[1], "host.example")
+    with signed.database.engine.connect() as connection:
+        used = connection.execute(text("SELECT detail FROM audit WHERE action = 'signing-key.used'")).scalars().all()
+    assert [key.line in detail for key, detail in zip(keys, used, strict=True)] == [True, True]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    ["", "old 4", "old x\n\nnote", "old 4\nno hash\n\nnote", "old 4\n" + "AAAA\n" * 3 + "\nnote", "old 04\n\nnote"],
+)
+def test_what_is_no_extension_is_refused(odd: str) -> None:
+    with pytest.raises(InputError, match="no proof that a log extends an earlier one"):
+        Extension.parsed(odd)
+    many = "old 4\n" + f"{base64.b64encode(bytes(32)).decode()}\n" * 65 + "\nnote"
+    with pytest.raises(InputError, match="no proof"):
+        Extension.parsed(many)
