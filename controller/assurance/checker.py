@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
 from types import MappingProxyType
+from typing import Literal
 
 import structlog
 
@@ -29,9 +30,9 @@ from controller.models.alarm import (
 )
 from controller.models.cloud import NodeReady
 from controller.models.equipment import UnitState
-from controller.models.errors import DeviceError, NotFoundError, StoreError
+from controller.models.errors import DeviceError, NotFoundError, StoreError, UnreachableError
 from controller.models.facts import LinkKind
-from controller.models.health import OBSERVED_AFTER, Health, LinkHealth, ServiceState
+from controller.models.health import OBSERVED_AFTER, Health, LinkHealth, Refusal, ServiceState
 from controller.models.measurement import Period
 from controller.models.metrics import Observations
 from controller.models.network import DeviceKind, Network, Rat
@@ -64,6 +65,7 @@ class Check:
         failed: Whether an error in Minka itself kept us from reading it: then nothing at all is known.
         turn: The last regular turn of the station before that (``Health.turn``).
         units: Its radio units without a sign of life; None where it was not asked for them, or does not say.
+        refusal: Why it was refused when it called home; empty where it was not.
     """
 
     station: str
@@ -75,6 +77,7 @@ class Check:
     failed: bool = False
     turn: datetime | None = None
     units: tuple[UnitState, ...] | None = None
+    refusal: Refusal | Literal[""] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +224,8 @@ class Checker:
             measured = await self._planner.measurements(network, station) if untold_user_plane(observed) else ()
         except (DeviceError, NotFoundError) as error:
             log.info("station.unreadable", station=station, code=error.code, reason=error.message)
-            return Check(station, at, None, error.code, error.message)
+            refusal = error.refusal if isinstance(error, UnreachableError) else ""
+            return Check(station, at, None, error.code, error.message, refusal=refusal and Refusal(refusal))
         last = self._last.get(station)
         closely = closely or (last is not None and bool(last.health.off_air))
         units = await self._silent_units(network, station) if closely else None
@@ -542,7 +546,7 @@ def _judged(network: Network, one: _Recorded, sources: Collection[AlarmSource]) 
     check, ledger, before, basis = one.check, one.ledger, one.before, one.basis
     device = network.device_kinds.get(check.station, DeviceKind.STATION)
     if check.observed is None:
-        health = unread(check.station, ledger, before, check.at, check.reason, device, check.said)
+        health = unread(check.station, ledger, before, check.at, check.reason, device, check.said, check.refusal)
         health = without_answer(health, one.elsewhere).in_turn(check.turn, before)
         return _Judged(_with_tunnels(network, health))
     known = network.profiles_of(check.station) if network.manages(check.station) else ()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Container, Iterable, Iterator,
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from controller.intent.impact import object_class_of
 from controller.models.alarm import (
@@ -47,7 +47,7 @@ from controller.models.cloud import ClusterState, HardwareAlarm, NodeReady, Node
 from controller.models.equipment import UnitState
 from controller.models.errors import AuthenticationError, HostKeyError, NotPermittedError
 from controller.models.facts import LinkKind
-from controller.models.health import OBSERVED_AFTER, Health, LinkFault, LinkHealth, ServiceState
+from controller.models.health import OBSERVED_AFTER, Health, LinkFault, LinkHealth, Refusal, ServiceState
 from controller.models.many import first_names
 from controller.models.network import HOST, DeviceKind, ExternalInput, Rat
 from controller.models.run import LedgerEntry
@@ -364,6 +364,7 @@ def unread(
     reason: str,
     device: DeviceKind = DeviceKind.STATION,
     said: str = "",
+    refusal: Refusal | Literal[""] = "",
 ) -> Health:
     """Health of a station that can't be read: all its cells and core links exist, in unknown state.
 
@@ -384,6 +385,7 @@ def unread(
             "reachable": False,
             "lasted": {},
             "reason": reason,
+            "refusal": refusal,
             "said": said if device is DeviceKind.POOL else "",
             "device": device,
             "cells": dict.fromkeys((*known.cells, *ours), ServiceState.UNKNOWN),
@@ -418,7 +420,8 @@ def wrongs(health: Health) -> dict[FaultKey, _Fault]:
             text = f"the {health.device} shows another {shown} than the network files vouch for"
             text = text if health.reason == HostKeyError.code else health.silence
             return {(health.device, health.reason): _Fault(PerceivedSeverity.CRITICAL, health.said or text)}
-        text, there = f"the {health.device} can't be reached", _still_here(health.cluster) if health.cluster else ()
+        text = f"the {health.device} can't be reached{health.refused and ': '}{health.refused}"
+        there = _still_here(health.cluster) if health.cluster else ()
         return {(health.device, UNREACHABLE): _Fault(PerceivedSeverity.MAJOR, health.said or text, functions=there)}
     found = {
         (link.path, link_cause(LinkKind(link.kind))): _Fault(PerceivedSeverity.MAJOR, _down(link), link.tenant)
@@ -601,9 +604,13 @@ def reports_of(
 def renewed(before: Health | None, now: Health, standing: Iterable[Alarm]) -> Iterator[AlarmReport]:
     """Reports that other functions suffer than alarms of a pool that stand name, by two reads in a row.
 
+    Also, by two checks in a row, for another reason that a station which calls home is refused than its alarm names.
+
     The fault is the same, so the alarm is: only what it says of it changes, as by ``notifyChangedAlarmGeneral``
     (TS 28.532).
     """
+    if before is not None and now.refusal and now.refusal == before.refusal:
+        yield from _of_refusal(now, standing)
     if now.cluster is None or before is None:
         return
     found, earlier = wrongs(now), wrongs(before)
@@ -616,6 +623,14 @@ def renewed(before: Health | None, now: Health, standing: Iterable[Alarm]) -> It
         lasts = wrong in earlier and (earlier[wrong].functions, earlier[wrong].degraded) == named
         if lasts and named != (alarm.functions, alarm.degraded):
             yield _report(now, wrong, fault)
+
+
+def _of_refusal(now: Health, standing: Iterable[Alarm]) -> Iterator[AlarmReport]:
+    found = wrongs(now)
+    for alarm in standing:
+        wrong = alarm.object, alarm.probable_cause
+        if alarm.probable_cause == UNREACHABLE and wrong in found and alarm.text != found[wrong].text:
+            yield _report(now, wrong, found[wrong])
 
 
 def _seen(before: Health | None, now: Health, wrong: FaultKey) -> datetime | None:

@@ -16,7 +16,6 @@ from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable, Iterable, Mapping
 from contextlib import ExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -26,6 +25,7 @@ import structlog
 from controller.device.address import quoted
 from controller.device.transport import Connection, Transport
 from controller.models.errors import AuthenticationError, SessionLostError, UnreachableError, in_words
+from controller.models.health import Refusal
 from controller.models.many import first_names
 from controller.models.metrics import Observations
 from controller.ports.devices import DeviceTarget
@@ -50,19 +50,6 @@ async def _the_same() -> None:
     """Expect nobody else than before."""
 
 
-class Refusal(StrEnum):
-    """Why a caller is refused, for the metric."""
-
-    UNKNOWN = "unknown"
-    OTHER_CERTIFICATE = "other-certificate"
-    OTHER_NAME = "other-name"
-    NOT_VOUCHED = "not-vouched"
-    CREDENTIAL = "credential"
-    UNREADABLE = "unreadable"
-    COSTLY = "costly"
-    BROKE_OFF = "broke-off"
-
-
 @dataclass(frozen=True, slots=True)
 class _Refused:
     """One caller that was refused.
@@ -70,10 +57,12 @@ class _Refused:
     Attributes:
         at: When, by the loop's clock.
         said: From where it called and why it is refused, in words.
+        kind: The reason as a code; ``Refusal.STRANGER`` of callers that nobody knows and that do not say who they are.
     """
 
     at: float
     said: str
+    kind: Refusal = Refusal.STRANGER
 
 
 class Visit(Protocol):
@@ -233,16 +222,18 @@ class CallHome:
             if now is None or now.identification != target.identification:
                 self._departed(target)
 
-    def refused_since(self, station: str, since: float) -> str:
-        """Callers that were refused since a time of the loop's clock and may have been this station, in words.
+    def refused_since(self, station: str, since: float) -> tuple[str, Refusal | None]:
+        """Callers that were refused since a time of the loop's clock and may have been this station: words and code.
 
-        Those that claimed to be it, else those that nobody knows; empty if there were none.
+        Those that claimed to be it, else those that nobody knows; no words and no code if there were none.
         """
         mine = self._refused.get(station)
         if mine is not None and mine.at >= since:
-            return f"A caller that claims to be {station} was refused: {mine.said}"
+            return f"A caller that claims to be {station} was refused: {mine.said}", mine.kind
         others = [one.said for one in self._strangers if one.at >= since]
-        return f"Callers that nobody knows were refused: {first_names(others[::-1], _TOLD, '; ')}" if others else ""
+        if not others:
+            return "", None
+        return f"Callers that nobody knows were refused: {first_names(others[::-1], _TOLD, '; ')}", Refusal.STRANGER
 
     async def expect_in_force(self, target: DeviceTarget) -> None:
         """Accept a station for which somebody asks, who may have older network files than those in force.
@@ -389,7 +380,7 @@ class CallHome:
             station = visit.target.station if visit.target else None
             said = {"caller_said": quoted(error.reason)} if isinstance(error, asyncssh.DisconnectError) else {}
             log.warning("device.call_refused", peer=peer, station=station, transport=transport, reason=reason, **said)
-            self._remember(station or visit.meant, f"{peer}: {reason}")
+            self._remember(station or visit.meant, f"{peer}: {reason}", visit.kind)
             self._observations.count("minka_calls_refused_total", transport, visit.kind)
             return "refused"
         except Exception:  # a bug of ours, and no fault of the caller
@@ -400,12 +391,12 @@ class CallHome:
         self._arrived(visit.target, connection, session)
         return "accepted"
 
-    def _remember(self, station: str, said: str) -> None:
-        told = _Refused(asyncio.get_running_loop().time(), said)
+    def _remember(self, station: str, said: str, kind: Refusal) -> None:
+        now = asyncio.get_running_loop().time()
         if station:
-            self._refused[station] = told
+            self._refused[station] = _Refused(now, said, kind)
         else:
-            self._strangers.append(told)
+            self._strangers.append(_Refused(now, said))
 
 
 def _why(error: Exception) -> str:

@@ -338,8 +338,8 @@ class SshDevices:
                 await called.wait()
         except TimeoutError:
             said = f"{target.station} did not call home within {self._call_timeout:g} s."
-            refused = self._home.refused_since(target.station, since)
-            failure = UnreachableError(f"{said} {refused}.".removesuffix(" ."))
+            refused, kind = self._home.refused_since(target.station, since)
+            failure = UnreachableError(f"{said} {refused}.".removesuffix(" ."), kind or "")
         else:
             return
         raise failure

@@ -8,10 +8,10 @@ from collections.abc import Hashable, Mapping
 
 import asyncssh
 
-from controller.device.callhome import Refusal
 from controller.device.connect import HOST_KEYS, Connector, LightClient, Login
 from controller.device.transport import Transport
 from controller.models.errors import AuthenticationError
+from controller.models.health import Refusal
 from controller.ports.devices import DeviceTarget
 
 

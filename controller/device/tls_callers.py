@@ -25,10 +25,10 @@ from cryptography.x509.oid import NameOID
 from OpenSSL import SSL, crypto
 from pydantic import SecretStr
 
-from controller.device.callhome import Refusal
 from controller.device.tls import Wire, fingerprint
 from controller.device.transport import Connection, Transport
 from controller.models.errors import AuthenticationError, InputError
+from controller.models.health import Refusal
 from controller.models.many import first_names
 from controller.models.scalars import canonical_host
 from controller.ports.devices import DeviceTarget

@@ -132,10 +132,19 @@ class DeviceError(MinkaError):
 
 
 class UnreachableError(DeviceError):
-    """No session to the device could be opened."""
+    """No session to the device could be opened.
+
+    Attributes:
+        refusal: Why we refused it when it called home, as a code (``controller.models.health.Refusal``); empty if we
+            refused nobody who may have been it.
+    """
 
     code = "unreachable"
     retry = Retry.SAFE
+
+    def __init__(self, message: str | None = None, refusal: str = "") -> None:
+        super().__init__(message)
+        self.refusal = refusal
 
 
 class HostKeyError(DeviceError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import AwareDatetime
 
@@ -103,6 +104,35 @@ class LinkHealth(Noun):
 OBSERVED_AFTER = timedelta(minutes=10)
 
 
+class Refusal(StrEnum):
+    """Why a caller that calls home is refused."""
+
+    UNKNOWN = "unknown"
+    OTHER_CERTIFICATE = "other-certificate"
+    OTHER_NAME = "other-name"
+    NOT_VOUCHED = "not-vouched"
+    CREDENTIAL = "credential"
+    UNREADABLE = "unreadable"
+    COSTLY = "costly"
+    BROKE_OFF = "broke-off"
+    STRANGER = "stranger"
+    """It does not say who it is, and nobody knows it: it may be any station that calls home."""
+
+
+#: The same of a station in words that tenants may read: without addresses, names and fingerprints.
+_REFUSED = {
+    Refusal.UNKNOWN: "who calls in its name shows a key or certificate that the network files have for no station",
+    Refusal.OTHER_CERTIFICATE: "it calls with another certificate than the network files pin",
+    Refusal.OTHER_NAME: "it calls with a certificate of another name",
+    Refusal.NOT_VOUCHED: "it calls with a certificate for which its authority does not vouch",
+    Refusal.CREDENTIAL: "it calls from an address for which its credential is not meant",
+    Refusal.UNREADABLE: "it calls with a certificate that can't be read",
+    Refusal.COSTLY: "it calls, and sends more than is read of a caller before it is known",
+    Refusal.BROKE_OFF: "it calls, and breaks off before it is let in",
+    Refusal.STRANGER: "callers that nobody knows are refused, and it may be one of them",
+}
+
+
 class Health(Noun):
     """State of one device at one time.
 
@@ -115,7 +145,8 @@ class Health(Noun):
             if it had none yet.
         turn_before: The turn before that; None if there was none.
         reason: Code of the error that prevented the read (``controller.models.errors``); empty if it was read.
-        said: The same in words, for a pool; empty for other devices, since tenants may see their faults.
+        refusal: Why a station that calls home is refused, as a code; empty where it is not, or did not call.
+        said: The reason in words, for a pool; empty for other devices, since tenants may see their faults.
         cells: Whether it is on air (UNLOCKED, ENABLED and ACTIVE) by cell id.
         locked: Cells of ours whose administrative state is LOCKED or SHUTTINGDOWN, sorted.
         off_air: Cells of ours by path that are known to be off air, although unlocked and with a PLMN to broadcast; and
@@ -147,6 +178,7 @@ class Health(Noun):
     turn: AwareDatetime | None = None
     turn_before: AwareDatetime | None = None
     reason: str = ""
+    refusal: Refusal | Literal[""] = ""
     said: str = ""
     cells: dict[str, ServiceState] = {}
     locked: tuple[str, ...] = ()
@@ -166,6 +198,11 @@ class Health(Noun):
     supply: dict[str, str] = {}
     units: dict[str, tuple[str, ...]] = {}
     reserve: str = ""
+
+    @property
+    def refused(self) -> str:
+        """Why a station that calls home is refused, in words and by its code; empty where it is not."""
+        return f"{_REFUSED[self.refusal]} ({self.refusal})" if self.refusal else ""
 
     @property
     def silence(self) -> str:

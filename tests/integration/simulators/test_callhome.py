@@ -21,6 +21,7 @@ from controller.device.connect import Connector
 from controller.device.ssh_callers import SshCallers
 from controller.inventory.load import load_network
 from controller.models.errors import InputError, UnreachableError
+from controller.models.health import Refusal
 from controller.models.network import Endpoint
 from controller.models.process import ProcessRole
 from controller.models.settings import Settings
@@ -362,7 +363,8 @@ async def test_what_a_stranger_says_reaches_the_log_only_and_is_bounded_there(mo
     _, writer = await asyncio.open_connection("127.0.0.1", home.listen("127.0.0.1", 0))
     writer.write(b"SSH-2.0-x\r\n" + packet)
     await until(lambda: bool(said))
-    told = home.refused_since("S-0", since)
+    told, kind = home.refused_since("S-0", since)
+    assert kind is Refusal.STRANGER
     assert "its SSH connection ended before it was let in (code 11)" in told
     assert "FREE" not in told
     assert "FREE" not in str(said[0]["reason"])

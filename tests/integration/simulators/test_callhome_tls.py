@@ -129,7 +129,8 @@ async def test_who_is_not_expected_is_refused_and_counted_and_sees_no_certificat
             f"it names S-0, for which the network files pin {wrong.certificate}"
         )
         assert said[0]["reason"] == reason
-        # So does the error, and with it each door that shows it.
+        # So does the error, and with it each door that shows it; health and alarms have the code.
+        assert away.value.refusal == "unknown"
         assert away.value.message.endswith(f"A caller that claims to be S-0 was refused: {SOURCE}: {reason}.")
         assert counted(devices, "minka_calls_refused_total") == {"unknown": len(said)}
         assert (said[0]["station"], said[0]["transport"]) == (None, "tls")

@@ -8,6 +8,7 @@ import pytest
 from controller.assurance.health import (
     STATION,
     health_of,
+    renewed,
     reported_between,
     reports_of,
     returned,
@@ -15,6 +16,7 @@ from controller.assurance.health import (
     unread,
     wrongs,
 )
+from controller.intent.folding import folded
 from controller.intent.impact import OF_MANAGEMENT
 from controller.models.alarm import (
     CELL_OFF_AIR,
@@ -31,7 +33,7 @@ from controller.models.alarm import (
     PerceivedSeverity,
 )
 from controller.models.equipment import UnitState
-from controller.models.health import Health, LinkHealth, ServiceState
+from controller.models.health import Health, LinkHealth, Refusal, ServiceState
 from controller.models.network import ExternalInput, Rat
 from controller.models.run import LedgerEntry
 from controller.nrm.tree import Observed
@@ -238,6 +240,30 @@ def test_an_unreachable_station_says_nothing_of_links_and_drift() -> None:
     standing = [(LINK, CORE_LINK_DOWN), (STATION, CONFIGURATION_DRIFT)]
     assert said(reports_of(seen(up=False, drift=2), now, standing)) == []
     assert said(reports_of(now, now, standing)) == [(STATION, UNREACHABLE, "MAJOR")]
+
+
+@pytest.mark.parametrize("refusal", Refusal)
+def test_a_station_that_calls_home_and_is_refused_is_unreachable_for_a_reason_with_its_code(refusal: Refusal) -> None:
+    now = unread("A", {}, None, AT, "unreachable", refusal=refusal)
+    (report,) = reports_of(now, now, [])
+    begin, reason = report.text.split(": ")
+    assert (report.probable_cause, begin) == (UNREACHABLE, "the station can't be reached")
+    assert reason.endswith(f" ({refusal})")
+    assert unread("A", {}, now, AT, "unreachable").refusal == "", "it did not call since"
+
+
+def test_an_alarm_names_the_newest_lasting_reason_of_a_refusal() -> None:
+    silent = unread("A", {}, None, AT, "unreachable")
+    refused = unread("A", {}, None, AT, "unreachable", refusal=Refusal.OTHER_CERTIFICATE)
+    (report,) = reports_of(silent, silent, [])
+    folded_alarm, _ = folded(None, report, lambda: "a-1")
+    alarm = folded_alarm.alarm
+    assert alarm.text == "the station can't be reached"
+    assert list(renewed(silent, refused, [alarm])) == [], "one check may meet a caller that is another one"
+    (again,) = renewed(refused, refused, [alarm])
+    told, _ = folded(folded_alarm, again, lambda: "a-2")
+    assert told.alarm.text.endswith("it calls with another certificate than the network files pin (other-certificate)")
+    assert list(renewed(refused, refused, [told.alarm])) == []
 
 
 def test_a_changed_host_key_is_no_matter_of_the_way_there() -> None:

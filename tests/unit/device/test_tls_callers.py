@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 from OpenSSL import crypto
 from pydantic import ValidationError
 
-from controller.device.callhome import Refusal
 from controller.device.tls import fingerprint
 from controller.device.tls_callers import Identity, TlsCallers, TlsVisit, _Known, _shown
+from controller.models.health import Refusal
 from controller.models.settings import Settings
 from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import FakeSecrets
