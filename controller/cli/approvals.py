@@ -140,7 +140,8 @@ def show_outlook(outlook: dict[str, Any], *, before: bool = False, fails: bool =
     for reason, count in outlook["waits"].items():
         out.print(styled("waits", "yellow"), f"on {counted(count, 'device')}: {reason}")
     if before and not outlook["waits"]:
-        out.print("no window, freeze or hold is in the way: it could begin now")
+        then = "but as it is it would fail: see the steps above" if fails else "it could begin now"
+        out.print(f"no window, freeze or hold is in the way{', ' if fails else ': '}{then}")
     if outlook["overridden"]:
         out.print(f"windows and freezes overridden {outlook['overridden']}")
 

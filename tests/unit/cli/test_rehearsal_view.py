@@ -52,6 +52,8 @@ def test_whom_a_run_that_would_fail_asks_is_not_known(capsys: pytest.CaptureFixt
     shown = capsys.readouterr().out
     assert "who has to agree: not known, since a step would fail as it is" in shown
     assert "only the person who asks for it" not in shown
+    assert "no window, freeze or hold is in the way, but as it is it would fail: see the steps above" in shown
+    assert "could begin now" not in shown
 
 
 def test_stations_of_which_a_step_says_another_thing_stay_apart(capsys: pytest.CaptureFixture[str]) -> None:
