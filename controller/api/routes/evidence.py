@@ -40,6 +40,6 @@ def extension(
     seen: CallerView,
     _: Annotated[Person, needs(Permission.READ)],
     since: Annotated[int, Query(ge=1, lt=10**18, description="Leaves of the log of a head that was kept.")],
-) -> str:
+) -> PlainTextResponse:
     """The newest head, with the proof that its log extends the kept one (RFC 9162; the body of C2SP tlog-witness)."""
-    return seen.trail_extension(since).text
+    return PlainTextResponse(seen.trail_extension(since).text)

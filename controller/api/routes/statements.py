@@ -107,9 +107,9 @@ def show_note(
     seen: CallerView,
     _: Annotated[Person, needs(Permission.READ)],
     version: Annotated[int | None, Query(ge=1, le=1_000_000, description="Default: the latest.")] = None,
-) -> str:
+) -> PlainTextResponse:
     """The signed note about the files of an issued statement, which verifies them with public keys alone."""
-    return seen.statement_note(kind, tenant, month, version)
+    return PlainTextResponse(seen.statement_note(kind, tenant, month, version))
 
 
 @router.post("/taken-back")
