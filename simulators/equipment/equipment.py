@@ -151,6 +151,10 @@ class Equipment:
             return 1.0
         return sum(self._carries(self._record, link.tenant, address) for address in link.far) / len(link.far)
 
+    def reaches_stations(self) -> bool:
+        """Whether packets reach other stations: X2 is no tenant's, and takes the same way."""
+        return self._carries is None or self._carries(self._record, "", "")
+
     def radio_changed(self) -> None:
         """Record the present state, and tell followers."""
         self._state = None

@@ -70,10 +70,12 @@ class CorePaths:
     Attributes:
         signalling: Technologies and tenants whose users can attach.
         users: The links of the user plane.
+        stations: Whether other stations are reached, over X2.
     """
 
     signalling: frozenset[tuple[str, str]] = frozenset()
     users: tuple[UserPath, ...] = ()
+    stations: bool = False
 
     def attaches(self, technology: str, tenant: str) -> bool:
         """Whether users of a tenant can attach."""
@@ -150,6 +152,9 @@ class RadioHost(Protocol):
     def carries(self, link: ConfiguredLink) -> float:
         """The part of the addresses at the far end of a link that packets reach, from 0 to 1."""
 
+    def reaches_stations(self) -> bool:
+        """Whether packets reach other stations."""
+
     def radio_changed(self) -> None:
         """Cells or links may have changed their state."""
 
@@ -163,7 +168,7 @@ class Radio:
 
     __slots__ = (
         *("_alarms", "_broken", "_cells", "_clock", "_config", "_cores", "_links", "_powered", "_record"),
-        *("_settle_seconds", "_owner", "_state", "_timer", "connected"),
+        *("_settle_seconds", "_owner", "_reaches_stations", "_state", "_timer", "connected"),
     )
 
     def __init__(
@@ -183,6 +188,7 @@ class Radio:
         self._timer: Timer | None = None
         self._state: State | None = None
         self._powered = True
+        self._reaches_stations = True
         self.connected = True
 
     # -------------------------------------------------------- what happens
@@ -210,6 +216,7 @@ class Radio:
             same = old is not None and old.configured == link and link.name not in cured
             links[link.path] = _Link(link, old.since if old is not None and same else now, self._owner.carries(link))
         self._cells, self._links = cells, links
+        self._reaches_stations = self._owner.reaches_stations()
         self._settle_later()
         return ConfigurationEffects(cured, tuple(unlocked), tuple(closing))
 
@@ -290,7 +297,8 @@ class Radio:
 
     def path_changed(self) -> None:
         """Apply the present paths to the cores; restored links take a moment to settle."""
-        changed = False
+        reaches = self._owner.reaches_stations()
+        changed, self._reaches_stations = reaches is not self._reaches_stations, reaches
         for link in self._links.values():
             carried = self._owner.carries(link.configured)
             if carried != link.carried:
@@ -387,10 +395,11 @@ class Radio:
     def paths(self) -> CorePaths:
         """The present paths to the cores."""
         up = [(link.configured, self._link_carries(path, link)) for path, link in self._links.items()]
-        above = CorePaths() if self._owner.central is None else self._owner.central.paths()
+        own = CorePaths(stations=self.connected and self._reaches_stations)
+        above = own if self._owner.central is None else self._owner.central.paths()
         signalling = {(link.technology, link.tenant) for link, part in up if part == 1 and not link.user_plane}
         users = (UserPath(link, part) for link, part in up if link.user_plane)
-        return CorePaths(above.signalling | signalling, (*users, *above.users))
+        return CorePaths(above.signalling | signalling, (*users, *above.users), above.stations)
 
     @property
     def tenants_linked(self) -> frozenset[str]:

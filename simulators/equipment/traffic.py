@@ -234,7 +234,7 @@ def demand_of(epoch: Epoch, status: CellStatus, place: Place, tenants: Mapping[s
         plmn, slice_ = member
         tenant = tenants.get(plmn, "")
         over = technology if epoch.paths.attaches(technology, tenant) else anchored.get(plmn, "")
-        connected = over in _OVER_X2 or epoch.paths.attaches(over, tenant)
+        connected = epoch.paths.stations if over in _OVER_X2 else epoch.paths.attaches(over, tenant)
         carried = (
             _carried(epoch.paths, over, technology, tenant, slice_) if connected and member not in unserved else 0.0
         )

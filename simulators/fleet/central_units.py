@@ -84,17 +84,20 @@ class CentralUnit:
         """The paths over the central unit to the cores."""
         signalling = set()
         users = []
+        stations = False
         for control in self._reached("EP_F1C"):
             plmns = control.read().cells
             cells = (cell for cell in cells_of(self._du.station.running) if cell.local_id in plmns)
             known = self._known({plmn for cell in cells for plmn in plmns[cell.local_id or ""]})
-            signalling |= {one for one in control.station.equipment.radio.paths.signalling if one[1] in known}
+            above = control.station.equipment.radio.paths
+            signalling |= {one for one in above.signalling if one[1] in known}
+            stations |= above.stations
             for user in self._reached("EP_F1U"):
                 if user.reaches("EP_E1", control, self._transport):
                     carried = self._known(user.read().plmns)
                     links = user.station.equipment.radio.paths.users
                     users += [one for one in links if one.link.tenant in carried & known]
-        return CorePaths(frozenset(signalling), tuple(users))
+        return CorePaths(frozenset(signalling), tuple(users), stations)
 
     def configuration(self) -> CentralUnitState:
         """Its configuration."""

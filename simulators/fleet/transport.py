@@ -210,7 +210,7 @@ class Transport:
     # ------------------------------------------------------------- for stations
 
     def carries(self, station: StationRecord, tenant: str, remote: str) -> bool:
-        """Whether packets of a station reach a node of a tenant's core.
+        """Whether packets of a station reach a node of a tenant's core; without a tenant, other stations.
 
         Routers know IPv4 only: what has other addresses is not held up by them.
         """
@@ -223,7 +223,7 @@ class Transport:
         if plane and not self._served(station, tenant, plane):
             return False
         if router is None or core is None:
-            return True
+            return router is None or not router.reloading
         try:
             local, there = read_address(station.transport_address), read_address(remote)
         except ValueError:

@@ -20,9 +20,11 @@ from tests.unit.simulators.equipment.stations import (
     ANDES,
     CONDOR,
     ME,
+    SETTLED,
     anchor,
     bare,
     beside_lte,
+    configure_nr,
     divide,
     lively,
     nr_station,
@@ -252,6 +254,31 @@ def test_nr_without_core_links_serves_whom_an_anchor_brings(clock: VirtualClock)
     x2(station, "C", "U")  # anchors of another station have core links of their own
     andes, condor = carried()
     assert andes == 0 < condor
+    station.equipment.begin_fault("core-links-down", "")
+    assert carried() == (0, 0), "X2 leaves the station on the same way as its core links"
+
+
+def test_nr_over_x2_alone_serves_nobody_while_its_backhaul_is_cut(clock: VirtualClock) -> None:
+    cut: list[str] = []
+    station = bare(clock, "T-BOTH-1")
+    station.equipment._carries = lambda record, *_: record.site not in cut
+    configure_nr(station, linked=False)
+    x2(station, "C", "U")
+    clock.advance(SETTLED)
+    cell = f"ManagedElement={station.id},GNBCUCPFunction=1,NRCellCU=n78-1"
+
+    def carried() -> float:
+        clock.advance(to_boundary(clock, 2))
+        values = station.equipment.performance.measure().values[cell]
+        return sum(values[f"DRB.PdcpSduVolumeDL.{who}"] for who in (f"{ANDES}.9.1-0000A1", f"{CONDOR}.9.1-0000B1"))
+
+    assert carried() > 0
+    cut.append(station.equipment._record.site)
+    station.equipment.radio.path_changed()
+    assert carried() == 0
+    cut.clear()
+    station.equipment.radio.path_changed()
+    assert carried() > 0
 
 
 def test_packets_of_nr_beside_lte_take_the_s1_u_of_the_gnb_where_it_has_one_and_else_x2_u(clock: VirtualClock) -> None:
