@@ -16,7 +16,7 @@ import structlog
 from controller.assurance.clusters import with_cluster, without_answer
 from controller.assurance.common_faults import CommonFaults
 from controller.assurance.failures import COMMON_FAULTS, Failures
-from controller.assurance.health import FaultKey, health_of, renewed, reports_of, returned, unread, wrongs
+from controller.assurance.health import FaultKey, as_grave, health_of, renewed, reports_of, returned, unread, wrongs
 from controller.assurance.station_alarms import Listed, Problem, listed, missed_alarms, problem_of, records_by_problem
 from controller.assurance.traffic import carried, untold_user_plane
 from controller.models.alarm import (
@@ -380,6 +380,7 @@ class Checker:
             cleared = now.cleared_since(before)
             last = before.health if before else None
             yield from _own_reports(last, now.health, uncleared, self._settle, cleared, now.returned)
+            yield from as_grave(now.health, uncleared)
         if before is None:
             return
         enabled = {source: found for source, found in now.listed.items() if source in self._sources}

@@ -17,6 +17,7 @@ from controller.models.alarm import (
     CONFIGURATION_DRIFT,
     CONFIGURATION_LOST,
     CORE_LINK_DOWN,
+    DIVERGED,
     FUNCTION_CRASH_LOOPING,
     FUNCTION_DEGRADED,
     FUNCTION_DOWN,
@@ -185,6 +186,7 @@ def health_of(
         cells={entry.cell: states[entry.path] for entry in entries},
         off_air=off_air,
         locked=tuple(sorted(locked)),
+        gone=tuple(sorted(gone)),
         links=own,
         recent_outages=_recent_outages(before, off_air, states, at),
         lasted=_lasted(before, faults, raised, at),
@@ -631,6 +633,30 @@ def _of_refusal(now: Health, standing: Iterable[Alarm]) -> Iterator[AlarmReport]
         wrong = alarm.object, alarm.probable_cause
         if alarm.probable_cause == UNREACHABLE and wrong in found and alarm.text != found[wrong].text:
             yield _report(now, wrong, found[wrong])
+
+
+def as_grave(now: Health, standing: Iterable[Alarm]) -> Iterator[AlarmReport]:
+    """Reports that the station diverged, where that is more or less severe than what its cells show.
+
+    A cell of the alarm that is off the air, whether locked, gone or failed, makes it critical (X.733: service is lost);
+    it is major again once all of them are known to serve.
+    """
+    for alarm in standing:
+        if alarm.probable_cause != DIVERGED or alarm.source is not AlarmSource.CHECK or not now.reachable:
+            continue
+        named = [name for station, _, name in (cell.partition("/") for cell in alarm.cells) if station == now.station]
+        states = [ServiceState.DOWN if one in now.gone else now.cells.get(one, ServiceState.UNKNOWN) for one in named]
+        if not named:
+            continue
+        if ServiceState.DOWN in states:
+            severity = PerceivedSeverity.CRITICAL
+        elif all(state is ServiceState.UP for state in states):
+            severity = PerceivedSeverity.MAJOR
+        else:
+            continue
+        if severity is not alarm.severity:
+            said = {name: getattr(alarm, name) for name in ("station", "object", "object_class", "text", "cells")}
+            yield AlarmReport(**said, probable_cause=DIVERGED, severity=severity, source=AlarmSource.CHECK, at=now.at)
 
 
 def _seen(before: Health | None, now: Health, wrong: FaultKey) -> datetime | None:

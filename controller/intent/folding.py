@@ -14,7 +14,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from controller.models.alarm import FAULT, Alarm, AlarmReport, AlarmSource, AlarmState, PerceivedSeverity, is_worse
+from controller.models.alarm import (
+    DIVERGED,
+    FAULT,
+    Alarm,
+    AlarmReport,
+    AlarmSource,
+    AlarmState,
+    PerceivedSeverity,
+    is_worse,
+)
 
 #: States of alarms that somebody works on, or should.
 OPEN = (AlarmState.RAISED, AlarmState.REPAIRING)
@@ -163,10 +172,17 @@ def _said(alarm: Alarm, report: AlarmReport) -> tuple[dict[str, Any], str]:
 
 
 def _renewed(alarm: Alarm, report: AlarmReport) -> dict[str, Any]:
-    """The functions that suffer now, where these are others than before; only our own check knows of any."""
+    """The functions that suffer now, where these are others than before; only our own check knows of any.
+
+    A station that diverged once more may suffer in further cells; where it is not known in which, in any.
+    """
+    if report.source is not AlarmSource.CHECK:
+        return {}
+    if report.probable_cause == DIVERGED and not set(alarm.cells).issuperset(report.cells or (DIVERGED,)):
+        return {"cells": tuple(sorted({*alarm.cells, *report.cells})) if report.cells else ()}
     named = {name: getattr(report, name) for name in NAMED}
     known = {name: getattr(alarm, name) for name in NAMED}
-    return named if report.source is AlarmSource.CHECK and named != known else {}
+    return named if named != known else {}
 
 
 def _stays_shelved(alarm: Alarm, report: AlarmReport) -> bool:

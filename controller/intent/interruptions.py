@@ -20,6 +20,7 @@ from controller.models.equipment import Operation, OperationKind
 from controller.models.network import HOST, DeviceKind, Network
 from controller.models.plan import Change, Edit, Op
 from controller.nrm.profiles import administrative_leaf, cell_of, link_of, rat_of
+from controller.nrm.tree import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,3 +148,29 @@ def _switched(edits: Iterable[Edit], names: Mapping[str, str]) -> Iterator[tuple
             yield cell, True
         elif leaf in edit.after:
             yield cell, edit.after[leaf] != "UNLOCKED"
+
+
+def reached(network: Network, device: str, changes: Iterable[Change], acts: Iterable[Act] = ()) -> tuple[str, ...]:
+    """Cells (``station/cell``) that changes and operations of a device may have had an effect on, sorted.
+
+    An edit inside a cell reaches that cell, one of a core link the cells of its technology. Empty where it is not
+    known, and so any cell there may suffer: by any other edit or a restart, and where nothing is on record.
+    """
+    names, found = _names(network, device), set[str]()
+    for edit in (edit for change in changes for phase in change.phases for edit in phase.edits):
+        there = {names[cell]} if (cell := cell_of(edit.path)) in names else _of_link(network, device, edit.path)
+        if not there:
+            return ()
+        found |= there
+    for act in acts:
+        kinds = {operation.kind for operation in act.operations if operation.kind.interrupts}
+        if kinds and (kinds != {OperationKind.RESET_UNIT} or not act.cells):
+            return ()
+        found.update(names[one] for one in act.cells if kinds and one in names)
+    return tuple(sorted(found))
+
+
+def _of_link(network: Network, device: str, path: Path) -> set[str]:
+    """Cells whose technology a core link belongs to; none if the path is of no link."""
+    link = link_of(path)
+    return {cell.name for cell in network.cells_through(device) if link and cell.rat is rat_of(link)}

@@ -149,6 +149,7 @@ class Health(Noun):
         said: The reason in words, for a pool; empty for other devices, since tenants may see their faults.
         cells: Whether it is on air (UNLOCKED, ENABLED and ACTIVE) by cell id.
         locked: Cells of ours whose administrative state is LOCKED or SHUTTINGDOWN, sorted.
+        gone: Cells of ours that it does not carry any more, sorted.
         off_air: Cells of ours by path that are known to be off air, although unlocked and with a PLMN to broadcast; and
             since when: the station's time if it lies between two checks, otherwise the first check that saw it.
         recent_outages: Cells of ours by path that were off air in the last hour and are on air again: since when, as in
@@ -182,6 +183,7 @@ class Health(Noun):
     said: str = ""
     cells: dict[str, ServiceState] = {}
     locked: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
     links: tuple[LinkHealth, ...] = ()
     off_air: dict[str, AwareDatetime] = {}
     recent_outages: dict[str, tuple[tuple[AwareDatetime, AwareDatetime], ...]] = {}

@@ -35,6 +35,7 @@ class StepRecord(Noun):
         operations: Its operations on the device; on record before they are sent.
         output: Output of the action.
         outcome: How the device transaction ended, if there was one.
+        beyond: Whether it diverged in more than the change edits, such as nodes that are gone though nobody asked.
         waits: Whether it is one that may wait for long and does nothing meanwhile: for a person's answer, or for the
             end of a soak.
     """
@@ -52,6 +53,7 @@ class StepRecord(Noun):
     output: dict[str, Any] = {}
     outcome: Outcome | None = None
     detail: str = ""
+    beyond: bool = False
     waits: bool = False
     started: AwareDatetime
     finished: AwareDatetime | None = None

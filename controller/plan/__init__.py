@@ -45,7 +45,7 @@ from controller.plan.maintenance import (
     recreate_endpoints_change,
 )
 from controller.plan.routers import nodes_behind, ranks_of, switch_router_change
-from controller.plan.rows import PlanRow, render_text
+from controller.plan.rows import PlanRow, describe, render_text
 from controller.plan.sharing import CellTenant, Ledgers, SharedCell, shared_cells
 from controller.plan.station import StationPlan, blocked, goes_along, plan_station
 from controller.plan.undo import inside, still_named, undo_change, undo_job
@@ -78,6 +78,7 @@ __all__ = [
     "compare",
     "cordoned_change",
     "cycle_change",
+    "describe",
     "drift",
     "drifted_nodes",
     "goes_along",

@@ -603,8 +603,8 @@ def sharing_on(digest: str, network: Network, day: date) -> Sharing:
 
 
 def _is_renewed(was: Alarm, now: Alarm) -> bool:
-    """Whether an alarm names other functions than before."""
-    return any(getattr(was, name) != getattr(now, name) for name in NAMED)
+    """Whether an alarm names other functions or cells than before."""
+    return any(getattr(was, name) != getattr(now, name) for name in (*NAMED, "cells"))
 
 
 def _find_impact(tx: Tx, touched: dict[str, Folded], renewed: Collection[str]) -> None:

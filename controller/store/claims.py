@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -12,15 +12,18 @@ from typing import Any
 import structlog
 from sqlalchemy import Boolean, Integer, Row, Select, and_, bindparam, case, func, insert, or_, select, update
 
+from controller.intent.interruptions import Act, reached
 from controller.models.alarm import DIVERGED, AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
 from controller.models.errors import MinkaError
-from controller.models.network import DeviceKind
+from controller.models.many import first_names
+from controller.models.network import DeviceKind, Network
 from controller.models.packing import unpacked
 from controller.models.plan import Change
 from controller.models.process import ProcessRole
 from controller.models.run import INSIDE, JobState, JournalStep, Outcome, Run, RunState
+from controller.models.step import StepRecord
 from controller.ports.store import Claim, Claims, JobResult, Sync
-from controller.store.alarms import alarms, take_reports
+from controller.store.alarms import alarms, escalate, take_reports
 from controller.store.columns import Instant
 from controller.store.decisions import End, begun_anew, put_back
 from controller.store.devices import devices
@@ -33,7 +36,7 @@ from controller.store.plans import changes
 from controller.store.processes import declared_dead, workers
 from controller.store.repository import SqlRepository, grouped, reads, writes
 from controller.store.run_rows import as_job, jobs, load_run, load_runs, runs
-from controller.store.steps import acting
+from controller.store.steps import acting, as_step, steps
 from controller.store.transaction import Tx
 
 log = structlog.get_logger()
@@ -140,6 +143,7 @@ _BUSY = select(leases.c.station).where(or_(leases.c.incarnation.is_not(None), le
 #: Transactions with a row. A job's own one ends with the job, and that of a step with the step, so there is no end.
 _BEGUN = select(journal.c.transaction).distinct()
 _DIVERGED = select(alarms.c.station).where(alarms.c.probable_cause == DIVERGED, alarms.c.cleared.is_(None))
+_ACTING = select(steps).where(or_(steps.c.change.is_not(None), steps.c.operations != "")).order_by(steps.c.position)
 _CHANGES = select(changes.c.station, changes.c.content).where(changes.c.plan == bindparam("plan"))
 _LAST = select(func.coalesce(func.max(journal.c.seq) + 1, 0)).where(journal.c.transaction == bindparam("of"))
 _CLOSE = insert(journal).values(
@@ -376,21 +380,70 @@ def _notify_diverged(tx: Tx, ends: Sequence[End]) -> None:
     ]
     if not found:
         return
-    kinds = current[1].device_kinds if (current := current_network(tx)) else {}
-    reports = [
-        AlarmReport(
-            station=claim.job.station,
-            object=(device := ObjectClass(kinds.get(claim.job.station, DeviceKind.STATION))).value,
-            object_class=device,
-            probable_cause=DIVERGED,
-            severity=PerceivedSeverity.MAJOR if diverged else PerceivedSeverity.CLEARED,
-            text=f"run {claim.run.id}: {result.detail}",
-            source=AlarmSource.CHECK,
-            at=tx.now,
-        )
-        for claim, result, diverged in found
+    network = current[1] if (current := current_network(tx)) else None
+    done = _acts(tx, [claim.job.id for claim, _, diverged in found if diverged])
+    news = [_report(network, tx.now, claim, result, done.get(claim.job.id, ())) for claim, result, _ in found]
+    taken = take_reports(tx, news)
+    for alarm, (claim, _, diverged) in zip(taken, found, strict=True):
+        if diverged:
+            escalate(tx, alarm, _call(claim), claim.incarnation)
+
+
+def _report(
+    network: Network | None, now: datetime, claim: Claim, result: JobResult, done: Sequence[StepRecord]
+) -> AlarmReport:
+    """What is said of a station after a job: that it diverged, with the cells that suffer from it, or that it is well.
+
+    Whether the cells serve, the next check says (``controller.assurance.health``).
+    """
+    station, diverged = claim.job.station, result.outcome is Outcome.DIVERGED
+    cells: tuple[str, ...] = ()
+    if network is not None and diverged and not result.beyond:
+        cells = reached(network, station, *_made(claim, done))
+    kinds = network.device_kinds if network is not None else {}
+    device = ObjectClass(kinds.get(station, DeviceKind.STATION))
+    words = f"it may have touched {first_names(cells)}" if cells else "it is not known which cells it touched"
+    return AlarmReport(
+        station=station,
+        object=device.value,
+        object_class=device,
+        probable_cause=DIVERGED,
+        severity=PerceivedSeverity.MAJOR if diverged else PerceivedSeverity.CLEARED,
+        text=f"run {claim.run.id}: {words}; {result.detail}" if diverged else f"run {claim.run.id} ended well here",
+        source=AlarmSource.CHECK,
+        at=now,
+        cells=cells,
+    )
+
+
+def _call(claim: Claim) -> str:
+    """Why people are called, and what they can do: nothing else answers this alarm, since a person has to decide."""
+    station, run = claim.job.station, claim.run.id
+    return (
+        f"run {run} ended diverged: {station} is in neither its old nor its new state; read what serves: "
+        f"minka device show {station}; bring it back: minka undo {run}"
+    )
+
+
+def _acts(tx: Tx, job_ids: Sequence[str]) -> Mapping[str, Sequence[StepRecord]]:
+    """Steps of jobs that act on their device, by job."""
+    found: dict[str, list[StepRecord]] = {job: [] for job in job_ids}
+    for row in tx.rows(_ACTING, steps.c.job, job_ids) if job_ids else ():
+        found[row.job].append(as_step(row))
+    return found
+
+
+def _made(claim: Claim, done: Sequence[StepRecord]) -> tuple[list[Change], list[Act]]:
+    """All changes and operations that a job may have made on its device."""
+    changes = [step.change for step in done if step.change is not None]
+    if not claim.run.playbook and claim.change is not None:
+        changes.append(claim.change)
+    acts = [
+        Act(step.started, step.started, None, step.operations, tuple(map(str, step.output.get("cells", ()))))
+        for step in done
+        if step.operations
     ]
-    take_reports(tx, reports)
+    return changes, acts
 
 
 def _end_jobs(tx: Tx, ends: Sequence[End]) -> None:

@@ -29,6 +29,7 @@ from sqlalchemy import (
 from controller.models.packing import packed, unpacked
 from controller.models.plan import Change, LedgerNode
 from controller.models.run import UNDO, LedgerBefore, LedgerEntry, Outcome
+from controller.models.step import StepState
 from controller.nrm.tree import Path
 from controller.ports.store import EndedJob, Ledger, LedgerState, Sync
 from controller.store.columns import Instant, long_text, metadata, string
@@ -66,7 +67,7 @@ ledger_history = Table(
 
 #: The newest changes of each station's ledger, which are kept.
 KEPT = 100
-_SUCCEEDED = Outcome.SUCCEEDED.value
+_SUCCEEDED, _DIVERGED = Outcome.SUCCEEDED.value, Outcome.DIVERGED.value
 _LEDGER = select(ledger)
 _NODES = _LEDGER.where(tuple_(ledger.c.station, ledger.c.path).in_(bindparam("nodes", expanding=True)))
 _LEAVE = ledger.delete().where(ledger.c.station == bindparam("device"), ledger.c.path == bindparam("node"))
@@ -143,7 +144,7 @@ class SqlLedger(SqlRepository, Ledger[Sync]):
             .where(jobs.c.finished >= since)
         )
         found = sorted(tx.rows(query, jobs.c.station, stations), key=lambda row: (row.finished, row.id))
-        left = _left(tx, found)
+        left, unsure = _left(tx, found)
         undoes = {plan: _undoes(tx, plan) for plan in {row.plan for row in found if row.procedure == UNDO}}
         return [
             EndedJob(
@@ -157,6 +158,7 @@ class SqlLedger(SqlRepository, Ledger[Sync]):
                 changes=left.get(row.id, ()),
                 before=LedgerBefore() if row.before is None else unpacked(LedgerBefore, row.before),
                 undoes=undoes.get(row.plan, ""),
+                unsure=unsure.get(row.id, ()),
             )
             for row in found
         ]
@@ -278,22 +280,36 @@ def _back(now: Mapping[Path, LedgerEntry], history: Sequence[Row[Any]], run: str
     return LedgerState(then, "" if then else "nothing was ours here then")
 
 
-def _left(tx: Tx, found: Sequence[Row[Any]]) -> dict[str, tuple[Change, ...]]:
-    """Changes that jobs made on their stations and did not take back, in order."""
+_Made = dict[str, tuple[Change, ...]]
+
+
+def _left(tx: Tx, found: Sequence[Row[Any]]) -> tuple[_Made, _Made]:
+    """Changes that jobs made on their stations and did not take back, in order; and those of which nobody knows."""
     # A plan may be applied again after it was taken back.
     planned: dict[tuple[str, str], list[str]] = {}
+    diverged = {row.id for row in found if row.outcome == _DIVERGED}
     for row in found:
-        if not row.playbook and row.outcome == _SUCCEEDED:
+        if not row.playbook and row.outcome in (_SUCCEEDED, _DIVERGED):
             planned.setdefault((row.plan, row.station), []).append(row.id)
-    left = {job: [change] for job, change in _of_plans(tx, planned)}
+    left: dict[str, list[Change]] = {}
+    unsure: dict[str, list[Change]] = {}
+    for job, change in _of_plans(tx, planned):
+        (unsure if job in diverged else left)[job] = [change]
     query = select(steps).order_by(steps.c.job, steps.c.position)
     rows = list(tx.rows(query, steps.c.job, [row.id for row in found if row.playbook]))
     undone = {(row.job, row.position) for row in rows if row.undo and row.outcome == _SUCCEEDED}
     for row in rows:
-        carried = row.outcome == _SUCCEEDED and not row.undo and (row.job, row.position) not in undone
-        if carried and row.change is not None:
+        if row.undo or row.change is None or (row.job, row.position) in undone:
+            continue
+        if row.outcome == _SUCCEEDED:
             left.setdefault(row.job, []).append(unpacked(Change, row.change))
-    return {job: tuple(made) for job, made in left.items()}
+        elif row.job in diverged and (row.outcome == _DIVERGED or row.state == StepState.STARTED.value):
+            unsure.setdefault(row.job, []).append(unpacked(Change, row.change))
+    return _fixed(left), _fixed(unsure)
+
+
+def _fixed(made: Mapping[str, Sequence[Change]]) -> _Made:
+    return {job: tuple(changes) for job, changes in made.items()}
 
 
 def _undoes(tx: Tx, plan: str) -> str:

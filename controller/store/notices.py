@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -31,11 +32,14 @@ from sqlalchemy import (
     update,
 )
 
+from controller.models.alarm import DIVERGED
 from controller.models.approval import Delivery, Notice, NoticeKind, NoticeOutage
-from controller.models.outage import NO_OUTAGE
+from controller.models.many import first_names
+from controller.models.outage import NO_OUTAGE, UNKNOWN_OUTAGE, Outage
 from controller.models.run import JobState, Outcome, RunState
 from controller.ports.store import Notices, Page, Sync, method
 from controller.store import incident_notices
+from controller.store.alarms import alarms, as_alarm, sharing_of
 from controller.store.columns import Instant, metadata
 from controller.store.involvement import run_tenants
 from controller.store.networks import current_network
@@ -87,6 +91,7 @@ _PENDING = (
 )
 
 
+_IN_DOUBT = (alarms.c.probable_cause == DIVERGED, alarms.c.cleared.is_(None))
 #: When a job began to work on its device; of a playbook's job only once a step acts there, since one that only looks
 #: may find that it has nothing to do.
 _BY_PLAYBOOK = exists().where(run_playbooks.c.run == jobs.c.run)
@@ -212,8 +217,29 @@ def _write_about(tx: Tx, row: Row[Any], tenant: str, *, ended: bool) -> None:
             words += f"; what it took off the air stays so {outage}"
         # Where none succeeded, nothing is off the air any more, or it never was.
         left = outage if counts[Outcome.SUCCEEDED.value] or not outage.is_open else NO_OUTAGE
-        told = None if begun is None else NoticeOutage.of(left, begun, over=tx.now)
+        over: datetime | None = tx.now
+        diverged = sorted(job.station for job in work if job.outcome == Outcome.DIVERGED.value)
+        if diverged and (doubt := _in_doubt(tx, diverged, tenant)):
+            left, over = Outage.worst((outage, UNKNOWN_OUTAGE)), None
+            words += doubt
+        told = None if begun is None else NoticeOutage.of(left, begun, over)
         notify(tx, row.run, tenant, NoticeKind.ENDED, mine, words, told)
+
+
+def _in_doubt(tx: Tx, stations: Sequence[str], tenant: str) -> str:
+    """What a tenant may miss on stations that a run left in neither state; empty where a later run ended well there.
+
+    It is told of its own cells only, or of the stations where these are not known.
+    """
+    rows = tx.rows(select(alarms).where(*_IN_DOUBT), alarms.c.station, stations)
+    standing = [as_alarm(row) for row in rows]
+    if not standing:
+        return ""
+    sharing = sharing_of(tx)
+    named = {cell for alarm in standing for cell in alarm.cells}
+    cells = sharing.tenants_at(named).get(tenant, ()) if sharing is not None else ()
+    where = f"cells {first_names(cells)}" if cells else f"service on {first_names([one.station for one in standing])}"
+    return f"; {where} may be away for a time that is not known: people are called to bring it back"
 
 
 def _news() -> Select[Any]:

@@ -52,6 +52,7 @@ steps = Table(
     Column("output", Text, nullable=False),
     Column("outcome", String),
     long_text("detail"),
+    Column("beyond", Boolean, nullable=False, server_default=false()),
     # Whether it may wait for long and does nothing meanwhile (a person's answer, the end of a soak).
     Column("waits", Boolean, nullable=False, server_default=false()),
     Column("started", Instant, nullable=False),

@@ -228,7 +228,7 @@ class StationJob:
         """Undo all steps, the last one first, and return how the job ended."""
         detail = f"step {failed.name!r}: {failed.detail}"
         if failed.outcome is Outcome.DIVERGED:
-            return self._result(Outcome.DIVERGED, detail, failed.change)
+            return replace(self._result(Outcome.DIVERGED, detail, failed.change), beyond=failed.beyond)
         undone = False
         for index in range(position, -1, -1):
             row = self._steps.rows[index, False]
@@ -237,7 +237,7 @@ class StationJob:
             back = await self._steps.undo(row, self._playbook.steps[index].undo)
             if back.state is StepState.FAILED:
                 stuck = f"step {row.name!r} could not be undone: {back.detail}"
-                return self._result(Outcome.DIVERGED, f"{detail}; {stuck}", row.change)
+                return replace(self._result(Outcome.DIVERGED, f"{detail}; {stuck}", row.change), beyond=back.beyond)
             undone = undone or back.changed
         if undone or self._steps.evicted:
             own_fault = failed.outcome not in (Outcome.WITHDRAWN, Outcome.CANCELLED)

@@ -383,7 +383,8 @@ class JobSteps:
             result = await tools.transact(claim, network, record, gate, cuts=not row.undo)
         await record.write(JournalStep.FINISHED, detail=result.outcome)
         if not result.outcome.good:
-            return await self.end(row, StepState.FAILED, result.detail, outcome=result.outcome)
+            ended = row.model_copy(update={"beyond": result.beyond})
+            return await self.end(ended, StepState.FAILED, result.detail, outcome=result.outcome)
         told = filter(None, (result.detail, row.output.get("remark")))
         return await self.end(row, StepState.DONE, "; ".join(told), outcome=result.outcome)
 

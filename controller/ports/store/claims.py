@@ -41,6 +41,7 @@ class JobResult:
         gained: Nodes that enter the ledger.
         lost: Paths that leave it.
         applied: Whether the station now carries the plan's network version.
+        beyond: Whether it diverged in more than the change edits, such as nodes that are gone though nobody asked.
     """
 
     outcome: Outcome
@@ -48,6 +49,7 @@ class JobResult:
     gained: tuple[LedgerNode, ...] = ()
     lost: tuple[str, ...] = ()
     applied: bool = False
+    beyond: bool = False
 
 
 class Claims(Repository[M_co], Protocol[M_co]):

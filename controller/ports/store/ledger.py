@@ -28,6 +28,7 @@ class EndedJob:
         procedure: Procedure of its run: ``apply``, or a playbook's name.
         cause: Cause of its run: ``person``, or ``alarm:<id>``.
         changes: Its changes in order, without those taken back within the job.
+        unsure: Changes after these of which nobody knows how much the device carries: the job diverged.
         before: Ledger entries before the job.
         undoes: The run that the job's run undoes; empty for all others.
     """
@@ -42,6 +43,7 @@ class EndedJob:
     changes: tuple[Change, ...]
     before: LedgerBefore
     undoes: str = ""
+    unsure: tuple[Change, ...] = ()
 
 
 class Ledger(Repository[M_co], Protocol[M_co]):

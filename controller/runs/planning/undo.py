@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from controller.models.errors import ConflictError, PlanRefusedError
+from controller.models.errors import ConflictError, DeviceRefusedError, PlanRefusedError
+from controller.models.facts import Finding, Severity
 from controller.models.many import first_names, lines_of
 from controller.models.network import Network
-from controller.models.plan import Change, Plan
+from controller.models.plan import Change, Edit, Op, Phase, Plan
 from controller.models.run import LedgerEntry, Outcome, Run
+from controller.nrm.apply import apply_edits
 from controller.nrm.containers import made_by, others_in
+from controller.nrm.diff import effective, settled
 from controller.nrm.profiles import root_spec
 from controller.nrm.profiles.pool import NAMESPACE
 from controller.nrm.schema import NodeSpec
-from controller.nrm.tree import LeafName, Observed, Path, Tree, class_of, is_below, within_root
+from controller.nrm.tree import LeafName, Observed, Path, Tree, Value, class_of, is_below, within_root
 from controller.plan import (
     Draft,
     StationPlan,
@@ -24,6 +28,7 @@ from controller.plan import (
     blocked,
     brought_to,
     check_removals,
+    describe,
     goes_along,
     inside,
     pools_of,
@@ -32,7 +37,7 @@ from controller.plan import (
 )
 from controller.ports.store import EndedJob
 from controller.runs.planning.planner import Planner, Progress
-from controller.runs.transaction.effects import Effects, effects
+from controller.runs.transaction.effects import Effects, effects, unfinished
 
 #: Stations that are handled together: the changes of a whole network take gigabytes.
 _AT_ONCE = 500
@@ -223,13 +228,11 @@ def undo_station(
         later: What later jobs left there, oldest first.
         view: The station as it is; None if it is no longer in the network files.
     """
-    if ended.outcome is Outcome.DIVERGED:
-        return StationPlan(reason="the run diverged here: it is not known what to undo")
     if view is None:
         return StationPlan(reason="not in the network files")
     root = root_spec(profiles)
     if not _things(root, ended):
-        return StationPlan(reason="it is as it was before the run")
+        return StationPlan(reason=_nothing(ended))
     if view.observed is None:
         return StationPlan(reason=f"unreachable: {view.unreachable}")
     if not view.adopted:
@@ -242,10 +245,117 @@ def undo_station(
     total = _effects(root, ended)
     if reason := view.observed.unseen(*total.exists, *total.leaves):
         return StationPlan(reason=f"unreachable: {reason}")
+    if ended.outcome is Outcome.DIVERGED:
+        return _brought_back(profiles, ended, view.observed, view.ledger)
     others = list(_foreign(total, view.observed.tree))
     if others:
         return StationPlan(reason=f"changed since by somebody else: {_names(others)}")
     return _taken_back(profiles, ended, view.observed, view.ledger)
+
+
+def _nothing(ended: EndedJob) -> str:
+    """Why there is nothing to take back where a job changed no configuration."""
+    if ended.outcome is not Outcome.DIVERGED:
+        return "it is as it was before the run"
+    return (
+        f"the run diverged here without a change of configuration: only that can be undone; {_by_repair(ended.station)}"
+    )
+
+
+def _brought_back(
+    profiles: tuple[str, ...], ended: EndedJob, observed: Observed, ledger: Mapping[Path, LedgerEntry]
+) -> StationPlan:
+    """The way back of a job that diverged: from what the device carries, however much of the job that is."""
+    root = root_spec(profiles)
+    try:
+        left = _remaining(root, ended, observed.tree)
+    except DeviceRefusedError as error:
+        reason = f"it lost more than the run changed, so that this can't be taken back by itself ({error.message})"
+        return StationPlan(reason=f"{reason}; {_by_repair(ended.station)}")
+    if not any(change.phases for change in left):
+        return StationPlan(reason=f"it carries nothing of what the run changed; {_by_repair(ended.station)}")
+    made = _taken_back(profiles, replace(ended, changes=left, unsure=()), observed, ledger)
+    if made.change is None:
+        return made
+    after = observed.tree
+    for phase in made.change.phases:
+        after = apply_edits(root, after, phase.edits)
+    diff = describe(root, _net(made.change, observed.tree, after), {})
+    strange = _strange(root, ended, observed.tree)
+    message = f"{ended.station}: neither the run nor the state before it is what these carry, and they go back too: "
+    finding = Finding("neither-state", Severity.WARNING, f"{message}{_names(strange)}", ended.station)
+    findings = (*made.findings, *([finding] if strange else ()))
+    owners = {edit.path: edit.owners for change in left for phase in change.phases for edit in phase.edits}
+    removes = Counter(
+        owner for path in observed.tree.keys() - after.keys() - ledger.keys() for owner in owners.get(path, ())
+    )
+    removes.update(made.change.removes)
+    news = {"diff": diff, "removes": dict(sorted(removes.items()))}
+    return replace(made, change=made.change.model_copy(update=news), findings=findings)
+
+
+def _remaining(root: NodeSpec, ended: EndedJob, tree: Tree) -> tuple[Change, ...]:
+    """The job's changes, with the phases of which a device carries something, and the inverse that is left to do.
+
+    Raises:
+        DeviceRefusedError: The device lost what that would be put into.
+    """
+    left: list[Change] = []
+    for change in reversed((*ended.changes, *ended.unsure)):
+        phases: list[Phase] = []
+        for number in range(len(change.phases), 0, -1):
+            if effects(root, change.phases[:number]).before_holds(tree):
+                break
+            phase = change.phases[number - 1]
+            if inverse := unfinished(root, phase.inverse, tree):
+                tree = apply_edits(root, tree, inverse)
+                phases.insert(0, phase.model_copy(update={"inverse": inverse}))
+        left.insert(0, change.model_copy(update={"phases": tuple(phases)}))
+    return tuple(left)
+
+
+def _net(change: Change, before: Tree, after: Tree) -> list[Edit]:
+    """What a change comes to, as one edit for each entry, for people."""
+    found: dict[Path, Edit] = {}
+    for edit in (edit for phase in change.phases for edit in phase.edits):
+        was, now = before.get(edit.path), after.get(edit.path)
+        if was is None or now is None:
+            if was is not now:
+                op = Op.CREATE if was is None else Op.DELETE
+                found[edit.path] = edit.model_copy(update={"op": op, "before": was or {}, "after": now or {}})
+            continue
+        names = [name for name in {**was, **now} if was.get(name) != now.get(name)]
+        if names:
+            values = {
+                side: {name: leaves[name] for name in names if name in leaves}
+                for side, leaves in (("before", was), ("after", now))
+            }
+            found[edit.path] = edit.model_copy(update={"op": Op.MERGE, **values})
+    return list(found.values())
+
+
+def _strange(root: NodeSpec, ended: EndedJob, tree: Tree) -> list[Path]:
+    """Entries with a leaf of the job that has neither a value that the job gave it nor the one before."""
+    phases = [phase for change in (*ended.changes, *ended.unsure) for phase in change.phases]
+    known: dict[tuple[Path, LeafName], set[Value | None]] = {}
+    for edit in (edit for phase in phases for edit in (*phase.edits, *phase.inverse) if edit.path in tree):
+        before, after = (effective(root, edit.path, leaves) for leaves in (edit.before, edit.after))
+        for leaf in {*edit.before, *edit.after}:
+            known.setdefault((edit.path, leaf), set()).update((before.get(leaf), after.get(leaf)))
+    there = {path: effective(root, path, tree[path]) for path, _ in known}
+    return [
+        path
+        for (path, leaf), values in known.items()
+        if not any(settled(root, path, leaf, value, there[path].get(leaf)) for value in values)
+    ]
+
+
+def _by_repair(station: str) -> str:
+    """The way out where the device needs what was applied instead of what a run changed."""
+    return (
+        "see what differs from what was applied: minka device drift "
+        f"{station}; bring it back, which also clears its alarm: minka playbook run repair-drift where=device={station}"
+    )
 
 
 def _taken_back(
@@ -313,7 +423,7 @@ def _overlaps(root: NodeSpec, ended: EndedJob, later: Sequence[EndedJob]) -> Ite
 
 
 def _effects(root: NodeSpec, ended: EndedJob) -> Effects:
-    return effects(root, [phase for change in ended.changes for phase in change.phases])
+    return effects(root, [phase for change in (*ended.changes, *ended.unsure) for phase in change.phases])
 
 
 def _things(root: NodeSpec, ended: EndedJob) -> list[_Thing]:

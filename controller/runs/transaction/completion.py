@@ -89,7 +89,7 @@ class Completion:
         seen = await session.read()
         gone = vanished(self._record.carried, self._change.phases, seen)
         if gone and self.whole.after_holds(seen.tree):
-            return replace(self.success(Outcome.DIVERGED, gone), applied=False)
+            return replace(self.success(Outcome.DIVERGED, gone), applied=False, beyond=True)
         if self.whole.after_holds(seen.tree):
             await self._record.check()
             try:
@@ -165,7 +165,7 @@ class Completion:
             made, taken = made_by(self._change), phases[count - 1].inverse
             inverse: Sequence[Edit] = sparing(self._root, taken, seen.tree, seen.unknown, made)
             if not effects(self._root, [phases[count - 1]]).after_holds(seen.tree):
-                inverse = () if session.capabilities.atomic else unfinished(inverse, seen.tree)
+                inverse = () if session.capabilities.atomic else unfinished(self._root, inverse, seen.tree)
             if not inverse:
                 continue
             await self._lock(session)

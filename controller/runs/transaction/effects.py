@@ -131,8 +131,11 @@ def vanished(carried: Collection[Path], phases: Iterable[Phase], seen: Observed)
     return f"{count} nodes are gone from the device, and nobody asked for that: {first_names(sorted(gone))}"
 
 
-def unfinished(inverse: Iterable[Edit], tree: Tree) -> tuple[Edit, ...]:
-    """The part of an inverse that is left to do after edits were carried out in part; empty if nothing is."""
+def unfinished(root: NodeSpec, inverse: Iterable[Edit], tree: Tree) -> tuple[Edit, ...]:
+    """The part of an inverse that is left to do after edits were carried out in part; empty if nothing is.
+
+    A leaf at its default equals an absent one.
+    """
     left = []
     for edit in inverse:
         there = tree.get(edit.path)
@@ -141,14 +144,15 @@ def unfinished(inverse: Iterable[Edit], tree: Tree) -> tuple[Edit, ...]:
         elif edit.op is Op.DELETE:
             left.append(edit)
         else:
-            left += _merged(edit, there)
+            left += _merged(root, edit, there)
     return tuple(left)
 
 
-def _merged(edit: Edit, there: Leaves) -> list[Edit]:
+def _merged(root: NodeSpec, edit: Edit, there: Leaves) -> list[Edit]:
     """What an existing entry lacks to be as the edit leaves it."""
     names = {*edit.before, *edit.after} if edit.op is Op.MERGE else {*there, *edit.after}
-    differing = [name for name in sorted(names) if there.get(name) != edit.after.get(name)]
+    seen, wanted = (effective(root, edit.path, leaves) for leaves in (there, edit.after))
+    differing = [name for name in sorted(names) if seen.get(name) != wanted.get(name)]
     if not differing:
         return []
     before = {name: there[name] for name in differing if name in there}

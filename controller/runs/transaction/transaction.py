@@ -179,7 +179,9 @@ class Transaction:
         if result.outcome.good or result.outcome is Outcome.DIVERGED or not self._record.carried:
             return result
         gone = self._gone(await session.read())
-        return replace(result, outcome=Outcome.DIVERGED, detail=f"{gone}; {result.detail}") if gone else result
+        if not gone:
+            return result
+        return replace(result, outcome=Outcome.DIVERGED, detail=f"{gone}; {result.detail}", beyond=True)
 
     async def _clean(self, session: DeviceSession) -> Observed:
         """The device's configuration, after discarding what a reverted change left in the candidate."""
@@ -202,7 +204,7 @@ class Transaction:
         probe = Probe(self._target, self._record, self._clock, self._findings, self._id)
         self._behaviour = await probe.behaviour(session, observed)
         if probe.harm:
-            return JobResult(Outcome.DIVERGED, probe.harm)
+            return JobResult(Outcome.DIVERGED, probe.harm, beyond=True)
         if probe.withheld:
             return JobResult(Outcome.REFUSED, probe.withheld)
         safe = can.safe_commit and self._behaviour.guards(len(self._change.phases))
@@ -227,13 +229,13 @@ class Transaction:
     def _unfit(self, observed: Observed) -> JobResult | None:
         """The result if the station is not as the plan found it; None if it is."""
         if gone := self._gone(observed):
-            return JobResult(Outcome.DIVERGED, gone)
+            return JobResult(Outcome.DIVERGED, gone, beyond=True)
         if matches(self._root, observed.tree, self._change.fingerprint):
             return None
         if self._whole.after_holds(observed.tree):
             return self._completion.success(Outcome.UNCHANGED, "the device carries this already")
         if child("", self._root.name, self._target.station) not in observed.tree:
-            return JobResult(Outcome.DIVERGED, "the station carries nothing any more")
+            return JobResult(Outcome.DIVERGED, "the station carries nothing any more", beyond=True)
         return JobResult(Outcome.REFUSED, "the station changed since the plan was made (fingerprint): make a new plan")
 
     def _gone(self, seen: Observed) -> str:

@@ -11,7 +11,7 @@ from controller.device import SshDevices
 from controller.models.errors import DeviceRefusedError, SessionLostError
 from controller.models.facts import RouterFact, TransportFact
 from controller.models.plan import Edit, Op
-from controller.nrm.profiles import render_routing
+from controller.nrm.profiles import render_routing, root_spec
 from controller.nrm.tree import Tree
 from controller.runs.transaction.effects import unfinished
 from tests.support.frr import Frr, frr
@@ -115,7 +115,7 @@ async def test_a_refused_line_leaves_what_can_be_taken_back(router: Frr, devices
             await session.commit()
         half = (await session.read()).tree
         assert half != bare
-        await session.edit(unfinished(deletes(ANDES), half))
+        await session.edit(unfinished(root_spec(("frr",)), deletes(ANDES), half))
         await session.commit()
         assert (await session.read()).tree == bare
 

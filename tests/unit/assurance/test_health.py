@@ -7,6 +7,7 @@ import pytest
 
 from controller.assurance.health import (
     STATION,
+    as_grave,
     health_of,
     renewed,
     reported_between,
@@ -23,12 +24,16 @@ from controller.models.alarm import (
     CELL_UNSTABLE,
     CONFIGURATION_DRIFT,
     CORE_LINK_DOWN,
+    DIVERGED,
     RADIO_UNIT_LOST,
     UNREACHABLE,
     USER_PLANE_DOWN,
     ActiveAlarm,
+    Alarm,
     AlarmRecord,
     AlarmReport,
+    AlarmSource,
+    AlarmState,
     ObjectClass,
     PerceivedSeverity,
 )
@@ -39,6 +44,7 @@ from controller.models.run import LedgerEntry
 from controller.nrm.tree import Observed
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
+CRITICAL, MAJOR = PerceivedSeverity.CRITICAL, PerceivedSeverity.MAJOR
 ME = "/ManagedElement[A]/ENBFunction[1]"
 CELL, OTHER, LINK = f"{ME}/EUtranCellFDD[1]", f"{ME}/EUtranCellFDD[2]", f"{ME}/EP_S1C[claro-1]"
 
@@ -516,3 +522,56 @@ def test_outages_that_checks_can_not_tell_apart_are_one_that_is_off_air() -> Non
 )
 def test_few_or_long_outages_of_a_cell_are_no_instability(periods: list[tuple[int, int]]) -> None:
     assert CELL_UNSTABLE not in {one.probable_cause for _, one in _blinking(periods, 9000)}
+
+
+# ---------------------------------------------------------------- a station that diverged
+
+_UP, _DOWN, _UNKNOWN = ServiceState.UP, ServiceState.DOWN, ServiceState.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("cells", "gone", "severity", "said_again"),
+    [
+        ({"1": _UP, "2": _UP, "3": _DOWN}, (), MAJOR, None),
+        ({"1": _UP, "2": _DOWN}, (), MAJOR, CRITICAL),
+        ({"1": _UP, "2": _DOWN}, (), CRITICAL, None),
+        ({"1": _UP}, ("2",), MAJOR, CRITICAL),
+        ({"1": _UP, "2": _UP}, (), CRITICAL, MAJOR),
+        # Unknown neither raises nor lowers it.
+        ({"1": _UP, "2": _UNKNOWN}, (), CRITICAL, None),
+        ({"1": _UP}, (), MAJOR, None),
+        ({"1": _UNKNOWN, "2": _DOWN}, (), MAJOR, CRITICAL),
+    ],
+)
+def test_a_station_that_diverged_is_as_grave_as_what_its_cells_miss(
+    cells: dict[str, ServiceState],
+    gone: tuple[str, ...],
+    severity: PerceivedSeverity,
+    said_again: PerceivedSeverity | None,
+) -> None:
+    alarm = Alarm(
+        id="a-1",
+        station="A",
+        object="station",
+        tenant="",
+        probable_cause=DIVERGED,
+        specific_problem="",
+        severity=severity,
+        text="run r-1: it may have touched A/1, A/2",
+        source=AlarmSource.CHECK,
+        state=AlarmState.ESCALATED,
+        raised=AT,
+        changed=AT,
+        cells=("A/1", "A/2"),
+        tenants=("claro",),
+    )
+    now = Health(station="A", at=AT, reachable=True, read=AT, cells=cells, gone=gone)
+    reports = list(as_grave(now, [alarm]))
+    assert [one.severity for one in reports] == ([] if said_again is None else [said_again])
+    assert {(one.text, one.cells) for one in reports} <= {(alarm.text, alarm.cells)}
+    assert list(as_grave(now.model_copy(update={"reachable": False}), [alarm])) == []
+
+
+def test_a_cell_of_ours_that_is_not_there_any_more_is_gone() -> None:
+    assert health_of("A", Observed({}), {CELL: entry(CELL, "host")}, 1, AT).gone == ("1",)
+    assert seen().gone == ()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from controller.intent.interruptions import Act, Work, planned
+from controller.intent.interruptions import Act, Work, planned, reached
 from controller.models.equipment import Operation, OperationKind
 from controller.models.network import HOST
 from controller.models.plan import Change, Edit, Op, Phase, PhaseKind
@@ -102,3 +102,24 @@ def test_a_function_takes_the_cells_of_its_stations_until_those_are_brought_back
 
 def test_a_device_that_left_the_network_takes_nothing() -> None:
     assert taken(act(1, 3, LOCKED), device="gone") == {}
+
+
+# ---------------------------------------------------------------- cells that work may have reached
+
+
+def test_an_edit_reaches_its_cell_and_that_of_a_core_link_the_cells_of_its_technology() -> None:
+    net = samples.network()
+    assert reached(net, "S1", [change(LOCKED)]) == ("S1/L1",)
+    assert reached(net, "S1", [change(switch(samples.NR_CELL, "LOCKED"), LOCKED)]) == ("S1/L1", "S1/N1")
+    assert reached(net, "S1", [change(Edit(op=Op.DELETE, path=MME, owners=("alfa",)))]) == ("S1/L1",)
+
+
+def test_what_may_reach_any_cell_is_not_known() -> None:
+    net, one_unit = samples.network(), restart(1, 2, OperationKind.RESET_UNIT, "L1")
+    assert reached(net, "S1", []) == ()
+    assert reached(net, "S1", [change(LOCKED, Edit(op=Op.MERGE, path=samples.LTE, owners=(HOST,)))]) == ()
+    assert reached(net, "S1", [change(LOCKED)], [restart(1, 2)]) == ()
+    assert reached(net, "S1", [], [one_unit]) == ("S1/L1",)
+    assert reached(net, "S1", [], [restart(1, 2, OperationKind.RESET_UNIT)]) == ()
+    download = act(1, 2, operations=(Operation(kind=OperationKind.DOWNLOAD, seconds=60),))
+    assert reached(net, "S1", [change(LOCKED)], [download]) == ("S1/L1",)

@@ -9,6 +9,7 @@ from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Observed, Tree
 from controller.runs.transaction.effects import effects, unfinished, vanished
 
+ROOT = root_spec(("lte-28658",))
 PATH = "/ManagedElement[S1]/A[1]"
 
 
@@ -54,7 +55,20 @@ DELETE = edit(Op.DELETE, before={"a": "1"})
     ],
 )
 def test_what_is_done_already_is_not_done_again(inverse: Edit, tree: Tree, left: Edit | None) -> None:
-    assert unfinished([inverse], tree) == (() if left is None else (left,))
+    assert unfinished(ROOT, [inverse], tree) == (() if left is None else (left,))
+
+
+def test_a_leaf_at_its_default_is_as_if_it_were_absent() -> None:
+    cell = "/ManagedElement[S1]/ENBFunction[1]/EUtranCellFDD[1]"
+    lock = Edit(
+        op=Op.MERGE,
+        path=cell,
+        before={"administrativeState": "UNLOCKED"},
+        after={"administrativeState": "LOCKED"},
+        owners=("host",),
+    )
+    assert unfinished(ROOT, [lock], {cell: {}}) == ()
+    assert unfinished(ROOT, [lock], {cell: {"administrativeState": "UNLOCKED"}}) == (lock,)
 
 
 # ------------------------------------------------------------------ net effects

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from controller.models.alarm import AlarmState
+from controller.models.alarm import PAGE, AlarmState
 from controller.models.run import GateChoice, Outcome, Policy, RunState, Strategy
 from controller.ports.fake_devices import Fault, FaultKind
 from controller.ports.store import NewJob
@@ -131,7 +131,10 @@ async def test_one_that_can_t_be_rolled_forward_diverges_and_people_are_notified
     assert bench.carried("B") == "old"
     assert bench.state() is RunState.DIVERGED
     (alarm,) = bench.store.alarms.standing(["B"])
-    assert (alarm.probable_cause, alarm.state) == ("station-diverged", AlarmState.RAISED)
+    assert (alarm.probable_cause, alarm.state) == ("station-diverged", AlarmState.ESCALATED)
+    (call,) = bench.store.escalations.pending()
+    assert (call.alarm, call.kind) == (alarm.id, PAGE)
+    assert f"bring it back: minka undo {bench.run}" in call.reason
     assert bench.run in alarm.text
     assert "its wave was confirmed" in alarm.text
     bench.assert_settled()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -9,14 +10,17 @@ import pytest
 
 from controller.models.plan import Change, Edit, Fingerprint, Op, Phase, PhaseKind
 from controller.models.run import LedgerBefore, LedgerEntry, Outcome, Strategy
+from controller.nrm.apply import apply_edits
 from controller.nrm.profiles import root_spec
-from controller.nrm.tree import Leaves, Observed
+from controller.nrm.tree import Leaves, Observed, Tree
 from controller.plan import StationView
 from controller.ports.store import EndedJob
 from controller.runs.planning.undo import undo_station
 from controller.runs.procedures import Undo, UndoneRun
 from controller.runs.rollout.waves import cut_stages
 from tests.support.records import make_network, make_plan
+from tests.unit.plan import samples
+from tests.unit.runs.transaction_bench import STATION, Scenario, add_tenant_in_two, change_primary, retune
 
 PROFILES = ("lte-28658",)
 ROOT = root_spec(PROFILES)
@@ -170,3 +174,98 @@ def test_the_canary_of_an_undo_is_of_what_came_last() -> None:
     plan = make_plan(["A", "B", "C", "D"]).model_copy(update={"undoes": "r-1"})
     _, cut = Undo()._cut(plan, make_network()[1], Strategy(canary=1), undone)
     assert [(job.station, job.wave) for job in cut] == [("C", 0), ("D", 1), ("A", 2), ("B", 2)]
+
+
+# A job that diverged: the way back begins at what the station really carries.
+
+
+def _diverged(change: Change) -> EndedJob:
+    return replace(ended(1), station=STATION, outcome=Outcome.DIVERGED, changes=(), unsure=(change,))
+
+
+def _states(scenario: Scenario) -> list[Tree]:
+    """What a station may carry when a job ended in the middle: after each single edit of each phase."""
+    root, tree, found = root_spec(samples.PROFILES), scenario.before.tree, []
+    for phase in scenario.change.phases:
+        for edit in phase.edits:
+            tree = apply_edits(root, tree, [edit])
+            found.append(tree)
+    return found
+
+
+SCENARIOS = [
+    pytest.param(add_tenant_in_two, id="creates"),
+    pytest.param(retune, id="lock, edit, unlock"),
+    pytest.param(change_primary, id="five phases"),
+]
+
+
+@pytest.mark.parametrize("scenario_of", SCENARIOS)
+def test_a_diverged_station_comes_back_from_wherever_it_is(scenario_of: Callable[[], Scenario]) -> None:
+    scenario = scenario_of()
+    root, before = root_spec(samples.PROFILES), scenario.before.tree
+    states = _states(scenario)
+    for tree in states:
+        made = undo_station(samples.PROFILES, _diverged(scenario.change), (), StationView(Observed(tree), adopted=True))
+        if tree == before:
+            assert made.change is None
+            continue
+        assert made.change is not None, made.reason
+        assert made.change.diff
+        assert made.findings == ()
+        after = tree
+        for phase in made.change.phases:
+            after = apply_edits(root, after, phase.edits)
+        assert after == before
+        # Its own inverse leads back to what it found.
+        for phase in reversed(made.change.phases):
+            after = apply_edits(root, after, phase.inverse)
+        assert after == tree
+
+
+def test_a_locked_cell_of_a_diverged_station_is_named_and_unlocked() -> None:
+    scenario = retune()
+    root = root_spec(samples.PROFILES)
+    locked = apply_edits(root, scenario.before.tree, scenario.change.phases[0].edits)
+    made = undo_station(samples.PROFILES, _diverged(scenario.change), (), StationView(Observed(locked), adopted=True))
+    assert made.change is not None
+    assert made.change.only_unlocks
+    assert {(row.before, row.after) for row in made.change.diff} == {("LOCKED", "UNLOCKED")}
+
+
+def test_a_value_of_nobody_known_is_named_and_goes_back_too() -> None:
+    scenario = retune()
+    cell = next(edit.path for edit in scenario.change.phases[1].edits)
+    tree = {**scenario.after, cell: {**scenario.after[cell], "pci": "499"}}
+    made = undo_station(samples.PROFILES, _diverged(scenario.change), (), StationView(Observed(tree), adopted=True))
+    assert made.change is not None
+    assert [finding.code for finding in made.findings] == ["neither-state"]
+    assert ("499", scenario.before.tree[cell]["pci"]) in {(row.before, row.after) for row in made.change.diff}
+
+
+@pytest.mark.parametrize("emptied", [False, True])
+def test_where_nothing_is_left_to_undo_the_way_out_is_named(*, emptied: bool) -> None:
+    scenario = retune()
+    seen = StationView(Observed({} if emptied else scenario.before.tree), adopted=True)
+    made = undo_station(samples.PROFILES, _diverged(scenario.change), (), seen)
+    assert made.change is None
+    assert made.reason.startswith("it carries nothing of what the run changed; ")
+    assert f"minka playbook run repair-drift where=device={STATION}" in made.reason
+
+
+def test_what_can_not_be_put_back_since_more_is_lost_is_said() -> None:
+    gone = ended(1, Edit(op=Op.DELETE, path=LINK, before={"remoteAddress": "10.0.0.1"}, owners=("a",)))
+    emptied = StationView(Observed({"/ManagedElement[A]": {}}), adopted=True)
+    made = undo_station(PROFILES, replace(gone, outcome=Outcome.DIVERGED), (), emptied)
+    assert made.change is None
+    assert made.reason.startswith("it lost more than the run changed")
+
+
+def test_a_diverged_operation_has_nothing_to_undo() -> None:
+    made = undo_station(PROFILES, replace(ended(1), outcome=Outcome.DIVERGED, changes=()), (), view())
+    assert made.reason.startswith("the run diverged here without a change of configuration")
+
+
+def test_a_later_change_of_a_diverged_job_is_in_the_way() -> None:
+    later = replace(ended(2), outcome=Outcome.DIVERGED, unsure=ended(2, merge(CELL, tac=("2", "3"))).changes)
+    assert undo_station(PROFILES, ended(1, TAC), (later,), view()).reason.startswith("changed since: run r-2")

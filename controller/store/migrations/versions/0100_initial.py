@@ -1060,6 +1060,7 @@ def upgrade() -> None:
         sa.Column("output", sa.Text(), nullable=False),
         sa.Column("outcome", sa.String(), nullable=True),
         sa.Column("detail", sa.Text(), server_default="", nullable=False),
+        sa.Column("beyond", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("waits", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("started", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished", sa.DateTime(timezone=True), nullable=True),

@@ -1,0 +1,107 @@
+"""A station that a run left in neither state: whom the alarm names, who is called, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from controller.models.alarm import DIVERGED, PAGE, Alarm, AlarmState, PerceivedSeverity
+from controller.models.network import Network
+from controller.models.plan import Change
+from controller.models.run import Outcome, RunState
+from controller.ports.devices import DeviceTarget
+from controller.ports.fake_devices import FaultKind
+from controller.ports.store import NewJob, Transition
+from controller.runs.planning.planner import Planner
+from controller.runs.planning.undo import undo_plan
+from controller.runs.rollout.transitions import decide
+from tests.support.launch import prepared
+from tests.unit.plan import samples
+from tests.unit.runs.transaction_bench import (
+    QUICK,
+    STATION,
+    UNSAFE,
+    InstantStore,
+    Scenario,
+    TransactionBench,
+    add_tenant,
+    change_primary,
+    retune,
+)
+
+
+def _target(_network: Network, station: str) -> DeviceTarget:
+    return DeviceTarget(station, "127.0.0.1", 830, "ssh-ed25519 AAAA", "minka", "device", samples.PROFILES)
+
+
+async def _diverged(scenario: Scenario, phases: int) -> tuple[TransactionBench, Planner]:
+    """A run that was refused after so many phases, as was its way back, on a station that takes nothing back itself."""
+    bench = TransactionBench(scenario, QUICK)
+    planner = Planner(InstantStore(bench.store), bench.devices, bench.clock, _target)
+    await planner.adopt(STATION, "ana")
+    bench.fault("edit", FaultKind.REFUSE, skip=phases, times=2)
+    result = await bench.work()
+    assert result.outcome is Outcome.DIVERGED, result.detail
+    while bench.store.runs.advance(bench.run.id, lambda run, jobs: decide(run, jobs, bench.clock.now())):
+        pass
+    assert bench.store.runs.get(bench.run.id).state is RunState.DIVERGED
+    return bench, planner
+
+
+def _alarm(bench: TransactionBench) -> Alarm:
+    (alarm,) = bench.store.alarms.standing([STATION])
+    assert alarm.probable_cause == DIVERGED
+    return alarm
+
+
+async def test_the_alarm_names_the_cells_that_the_run_touched_and_calls_a_person() -> None:
+    bench, _ = await _diverged(retune(UNSAFE), 1)
+    alarm = _alarm(bench)
+    assert (alarm.cells, alarm.tenants) == (("S1/L1",), ("alfa", "beta"))
+    assert alarm.text.startswith(f"run {bench.run.id}: it may have touched S1/L1; ")
+    assert (alarm.state, alarm.severity) == (AlarmState.ESCALATED, PerceivedSeverity.MAJOR)
+    (call,) = bench.store.escalations.pending()
+    assert (call.alarm, call.kind) == (alarm.id, PAGE)
+    assert call.reason.endswith(f"bring it back: minka undo {bench.run.id}")
+
+
+async def test_where_nobody_knows_what_was_touched_all_cells_count() -> None:
+    bench = TransactionBench(add_tenant(), QUICK)
+    bench.break_link()
+
+    def empties() -> None:
+        assert bench.device._pending is not None
+        bench.device._pending.backup = {}
+
+    bench.act("cancel", empties)
+    assert (await bench.work()).outcome is Outcome.DIVERGED
+    alarm = _alarm(bench)
+    assert alarm.cells == ("S1/L1", "S1/N1")
+    assert "it is not known which cells it touched" in alarm.text
+
+
+@pytest.mark.parametrize(
+    ("scenario_of", "phases"),
+    [(retune, 1), (retune, 2), (change_primary, 1), (change_primary, 2), (change_primary, 3), (change_primary, 4)],
+)
+async def test_an_undo_brings_the_station_back_and_clears_its_alarm(
+    scenario_of: Callable[..., Scenario], phases: int
+) -> None:
+    bench, planner = await _diverged(scenario_of(UNSAFE), phases)
+    old = bench.scenario.before.tree
+    assert bench.device.running != old
+    goes = {"gamma": len(set(bench.device.running) - set(old))}
+    plan = await undo_plan(planner, bench.run.id, {name: count for name, count in goes.items() if count}, "ana")
+    (change,) = plan.changes
+    assert isinstance(change, Change)
+    assert change.diff
+    run = bench.store.runs.create(prepared(plan, "undo", QUICK, [NewJob(0, STATION)], actor="ana"))
+    bench.store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+    result = await bench.work()
+    assert result.outcome is Outcome.SUCCEEDED, result.detail
+    assert bench.device.running == old
+    assert {owner for entry in bench.store.ledger.find([STATION])[STATION].values() for owner in entry.owners} <= {
+        *("alfa", "beta", "host")
+    }
+    assert bench.store.alarms.standing([STATION]) == []
