@@ -335,6 +335,12 @@ async def _foreseen(context: Context, given: WaitInputs) -> WaitOutput:
         await context.read()
     except DeviceError as error:
         return WaitOutput(seconds=0, remark=f"would wait; now: {error.message}")
+    if given.condition == "cells-locked":
+        shut = await context.foresee_locked(await _cells(context, given.cells))
+        if shut:
+            named = ", ".join(map(_key, shut))
+            text = f"would wait until the last users have left cell {named}, for {given.seconds:g} s at most"
+            return WaitOutput(seconds=0, remark=f"{text}; how long that takes is not known")
     return WaitOutput(seconds=0, remark=_remark(given, (await _missing(context, given))[1]))
 
 

@@ -17,13 +17,13 @@ from controller.models.errors import ConflictError, DeviceError
 from controller.models.health import ServiceState
 from controller.models.measurement import QUARTER, Measured, Period
 from controller.models.network import HOST, Network
-from controller.models.plan import Change, Edit
+from controller.models.plan import Change
 from controller.models.question import Question
 from controller.models.run import Hold, Holds, JournalStep, LedgerEntry
 from controller.nrm.apply import apply_edits
-from controller.nrm.profiles import administrative_leaf, link_state, links, root_spec
+from controller.nrm.profiles import administrative_leaf, administrative_state, link_state, links, root_spec
 from controller.nrm.profiles.function import deployment_path, is_stalled, why_not_ready
-from controller.nrm.tree import Observed, Path
+from controller.nrm.tree import Observed, Path, Tree
 from controller.performance.kpis import Kpi, kpis_of
 from controller.plan import (
     StationPlan,
@@ -410,6 +410,10 @@ class StationContext:
         """Put the station out of service on record."""
         await self.services.store.devices.retire(self.station, self.key)
 
+    async def foresee_locked(self, cells: Collection[Path]) -> tuple[Path, ...]:
+        """None: the station says itself when they are."""
+        return ()
+
     async def ask(self, question: QuestionPlan) -> Question:
         """Ask, or see whether somebody answered."""
         if self.asking is None:
@@ -476,13 +480,31 @@ class DryRunContext(StationContext):
         return self.known[0]
 
     async def apply(self, change: Change) -> None:
-        """Apply the change to what was read; users leave cells that it shuts down."""
+        """Apply the change to what was read; cells that it shuts down keep their users for now."""
         observed = await self.read()
         tree = observed.tree
         for phase in change.phases:
-            tree = apply_edits(root_spec(self.profiles), tree, [_settled(edit) for edit in phase.edits])
+            tree = apply_edits(root_spec(self.profiles), tree, phase.edits)
         self.seen.append(replace(observed, tree=tree))
         self.thought.append(change)
+
+    @property
+    def shutting(self) -> tuple[Path, ...]:
+        """Cells that the run shuts down, and that lock themselves at a time that nobody knows."""
+        tree: Tree = self.seen[-1].tree if self.seen else {}
+        edited = (edit.path for change in self.thought for phase in change.phases for edit in phase.edits)
+        return tuple(path for path in dict.fromkeys(edited) if administrative_state(tree, path) == "SHUTTINGDOWN")
+
+    def once_locked(self) -> DryRunContext:
+        """The same station after the last users have left the cells that the run shuts down."""
+        return replace(self, seen=[_locked(self.seen[-1], self.shutting)], words=[], foreseen=[])
+
+    async def foresee_locked(self, cells: Collection[Path]) -> tuple[Path, ...]:
+        """See ``Context``."""
+        there = tuple(path for path in self.shutting if path in cells)
+        if there:
+            self.seen.append(_locked(self.seen[-1], there))
+        return there
 
     async def retire(self) -> None:
         """Leave it in service."""
@@ -503,11 +525,12 @@ class DryRunContext(StationContext):
         self.words.append(f"would tell the {via}" if via == WEBHOOK else f"would tell people by {via}")
 
 
-def _settled(edit: Edit) -> Edit:
-    """An edit in its final state: a cell that shuts down locks itself."""
-    leaf = administrative_leaf(edit.path)
-    shuts = edit.after.get(leaf) == "SHUTTINGDOWN"
-    return edit.model_copy(update={"after": {**edit.after, leaf: "LOCKED"}}) if shuts else edit
+def _locked(observed: Observed, cells: Collection[Path]) -> Observed:
+    """A station on which cells that shut down have locked themselves."""
+    tree = observed.tree
+    return replace(
+        observed, tree={**tree, **{path: {**tree[path], administrative_leaf(path): "LOCKED"} for path in cells}}
+    )
 
 
 def hold_at(network: Network, station: str, holds: list[Hold]) -> str:

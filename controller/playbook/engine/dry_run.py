@@ -10,10 +10,12 @@ from controller.models.errors import DeviceError, InputError, MinkaError
 from controller.models.network import Network, Noun
 from controller.models.outage import NO_OUTAGE, Outage
 from controller.models.plan import Change, DiffRow
+from controller.nrm.profiles import cell_of
 from controller.playbook.engine.context import ActionServices, DryRunContext
 from controller.playbook.language.expressions import ABSENT, UNKNOWN, Expression, Unsettled, foreseen, may_hold
 from controller.playbook.language.playbook import OUTPUT, RUN, TARGET, Playbook, Step, target_names
 from controller.playbook.language.registry import (
+    Action,
     DeviceAccess,
     Postponement,
     Proposal,
@@ -130,7 +132,14 @@ class Previewer:
         if named := [given[name] for name in sorted(action.secrets) if given.get(name) is not None]:
             return seen(f"is not tried: it takes the secret {' and '.join(named)}")
         context.words.clear()
-        said = await action.perform(context, action.check_inputs(given))
+        inputs = action.check_inputs(given)
+        said = await action.perform(context, inputs)
+        if shutting := await _matters(action, inputs, said, context):
+            if not isinstance(said, Proposal):
+                return seen(f"not known before: it depends on whether the last users have left {shutting}")
+            done = await self._done(step, said, context, names)
+            says = f"{done.preview.says}; unless the last users have left {shutting} by then"
+            return _Seen(done.preview.model_copy(update={"says": says}), None, leaves=done.leaves)
         if isinstance(said, UnmetCondition):
             # After an earlier change of this dry run there is no state yet that could be read.
             later = context.applied or context.asked
@@ -201,6 +210,19 @@ class _Seen:
     preview: StepPreview
     output: Mapping[str, Any] | Literal[Unsettled.ABSENT] | None = None
     leaves: bool = True
+
+
+async def _matters(action: Action, inputs: Any, said: Any, context: DryRunContext) -> str:
+    """Cells that the run shuts down, if what an action says depends on whether they are locked by then; else empty."""
+    shutting = context.shutting
+    if not shutting or (action.access is not DeviceAccess.READS and not isinstance(said, Proposal)):
+        return ""
+    try:
+        then = await action.perform(context.once_locked(), inputs)
+    except MinkaError:
+        then = None
+    same = said.output == then.output if isinstance(said, Proposal) and isinstance(then, Proposal) else said == then
+    return "" if same else f"cell {', '.join(map(cell_of, shutting))}"
 
 
 def _settled(text: str, names: Mapping[str, Any]) -> Mapping[str, Any]:

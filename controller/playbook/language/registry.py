@@ -248,6 +248,13 @@ class Context(Protocol):
         """The station as it is now. Raises DeviceError."""
         ...
 
+    async def foresee_locked(self, cells: Collection[Path]) -> tuple[Path, ...]:
+        """Those of the cells that the run shuts down and that are locked from here on, in a dry run.
+
+        For a step that waits until they are: their last users leave at a time that nobody knows.
+        """
+        ...
+
     async def equipment(self, station: str = "") -> Equipment:
         """Units and software of the station, or another one, as they are now. Raises DeviceError."""
         ...

@@ -110,3 +110,41 @@ async def test_the_run_has_an_id_and_a_reason_that_look_like_none_and_decide_not
     _, why, odd, *_ = await preview(steps, given)
     assert "would ask: CHG-1 (" in why.says
     assert odd.says == "ok", "a reason that is given is known"
+
+
+SHUT = "  - {name: shut, action: soft-lock-cell, with: {cells: ['L1']}}\n"
+LEFT = "  - {name: left, action: wait-until, with: {condition: cells-locked, cells: ['L1'], seconds: 900}}\n"
+STATE = "  - {name: look, action: read-state, register: found}\n"
+BY_STATE = (
+    "  - {name: lock, action: lock-cell, with: {cells: ['N1']}, "
+    "when: '{{ found.cells[0].administrative_state == ''LOCKED'' }}'}\n"
+)
+
+
+async def test_a_cell_that_shuts_down_is_not_locked_before_its_users_have_left() -> None:
+    shut, look, by_state = await preview(SHUT + STATE + BY_STATE)
+    assert [(row.before, row.after) for row in shut.diff] == [("UNLOCKED", "SHUTTINGDOWN")]
+    assert look.says == "not known before: it depends on whether the last users have left cell L1"
+    assert by_state.says == "depends on what an earlier step will find"
+    assert not look.fails
+
+
+async def test_a_step_that_waits_for_the_users_says_so_and_what_follows_is_known() -> None:
+    shut, left, look, by_state = await preview(SHUT + LEFT + STATE + BY_STATE)
+    assert left.says == (
+        "would wait until the last users have left cell L1, for 900 s at most; how long that takes is not known"
+    )
+    assert look.says == "ok"
+    assert by_state.diff, "it is locked then"
+    assert shut.undo == "the inverse of its change"
+
+
+async def test_what_a_later_step_would_do_to_a_cell_that_shuts_down() -> None:
+    _, lock = await preview(SHUT + LOCK)
+    assert [(row.before, row.after) for row in lock.diff] == [("SHUTTINGDOWN", "LOCKED")]
+    assert lock.says.endswith("; unless the last users have left cell L1 by then")
+    _, unlock = await preview(SHUT + "  - {name: reopen, action: unlock-cell, with: {cells: ['L1']}}\n")
+    assert [(row.before, row.after) for row in unlock.diff] == [("SHUTTINGDOWN", "UNLOCKED")]
+    assert "unless" not in unlock.says, "either way it is unlocked"
+    _, check = await preview(SHUT + "  - {name: on air, action: check-cells-on-air, with: {cells: ['N1']}}\n")
+    assert check.says == "ok", "another cell"
