@@ -380,7 +380,8 @@ STATION = Dashboard(
 
 _OF = '{tenant=~"$tenant"}'
 _UNPROVED = (
-    f"(sum without(reason) (minka_agreement_unobserved_seconds{_OF}) + minka_agreement_unseen_seconds{_OF})"
+    f"(sum without(reason) (minka_agreement_unobserved_seconds{_OF}) + minka_agreement_unseen_seconds{_OF}"
+    f" + minka_agreement_not_applied_seconds{_OF})"
     f" / (minka_agreement_unproved_allowed_seconds{_OF} > 0)"
 )
 _BUDGET = f"minka_agreement_outage_seconds{_OF} / minka_agreement_outage_allowed_seconds{_OF}"
@@ -426,10 +427,12 @@ TENANT = Dashboard(
             Panel(
                 "timeseries",
                 "Time without proof",
-                "Cell-time of this month in which nobody looked, by the reason, and in which nobody got an answer.",
+                "Cell-time of this month in which nobody looked, by the reason, in which nobody got an answer, and in "
+                "which cells did not carry the agreement's PLMNs.",
                 {
                     "{{reason}} {{agreement}}": f"minka_agreement_unobserved_seconds{_OF}",
                     "unseen {{agreement}}": f"minka_agreement_unseen_seconds{_OF}",
+                    "not applied {{agreement}}": f"minka_agreement_not_applied_seconds{_OF}",
                 },
                 "s",
                 12,
@@ -437,7 +440,8 @@ TENANT = Dashboard(
             Panel(
                 "timeseries",
                 "Proof",
-                "Unseen and unobserved time as a share of what is allowed: above 100 % no promise is called kept.",
+                "Unseen, unobserved and not applied time as a share of what is allowed: above 100 % no promise is "
+                "called kept.",
                 {"{{agreement}}": _UNPROVED},
                 "percentunit",
                 12,

@@ -290,7 +290,9 @@ def _print_minutes(minutes: list[dict[str, Any]], agreements: list[dict[str, Any
         rows = ((m["tenant"], *(f"{m[name]:,.1f}" for name in names), f"{m['people']:,}") for m in minutes)
         table(header, rows, "cell-minutes without service")
     if agreements:
-        columns = ("agreement", "availability", "used", "allowed", "left", "share", "burn rate")
+        unproved = ("unseen", "unobserved", "not_applied")
+        first = ("agreement", "availability", "used", "allowed", "left", "share", "burn rate")
+        columns = (*first, *(name.replace("_", " ") for name in unproved))
         used = (
             (
                 a["agreement"],
@@ -300,6 +302,7 @@ def _print_minutes(minutes: list[dict[str, Any]], agreements: list[dict[str, Any
                 f"{a['left']:,.1f}",
                 f"{100 * a['share']:.0f} %",
                 f"{a['burn_rate']:.2f}",
+                *(f"{a[name]:,.1f}" for name in unproved),
             )
             for a in agreements
         )

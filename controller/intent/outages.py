@@ -11,6 +11,9 @@ a notice (``controller.intent.interruptions``), those in which the tenant works 
 down, or its own core nodes there are lost, and those of an incident whose root has a probable cause outside of the
 contract, such as the mains.
 
+Before all of these comes whether a cell carried the tenant's PLMNs at all, by Minka's record
+(``controller.intent.delivery``): where it did not, nothing was delivered that could be lost.
+
 A cell that somebody locked is off air as well. Within the agreement's windows that is allowed; outside of them it
 counts as lost. An agreement without windows lets the host work at any time.
 
@@ -32,6 +35,7 @@ from zoneinfo import ZoneInfo
 
 from controller.intent.central_units import carried_by
 from controller.intent.counted import CountedPeriod, settled
+from controller.intent.delivery import Delivery
 from controller.intent.impact import Sharing, core_node_in, link_in
 from controller.intent.observation import Observation, Proof, Unobserved
 from controller.intent.times import Times, both, meet, seconds, union, without
@@ -168,6 +172,7 @@ class CellSeconds(NamedTuple):
 
     Attributes:
         unobserved: In which nobody looked.
+        not_applied: In which Minka had not put all PLMNs of the agreement into the cell, by its own record.
         locked: In which the host had locked the cell outside of the agreement's windows.
         in_window: In which it had locked the cell as the agreement allows, or as a run that the tenant was told of.
         served: All others.
@@ -180,6 +185,7 @@ class CellSeconds(NamedTuple):
     outside: float = 0.0
     unseen: float = 0.0
     unobserved: float = 0.0
+    not_applied: float = 0.0
     locked: float = 0.0
     in_window: float = 0.0
     served: float = 0.0
@@ -187,7 +193,7 @@ class CellSeconds(NamedTuple):
     @property
     def proved(self) -> float:
         """Those of which it is known that the host owes nothing."""
-        return sum(self) - self.lost - self.locked - self.unseen - self.unobserved
+        return sum(self) - self.lost - self.locked - self.unseen - self.unobserved - self.not_applied
 
 
 @dataclass(slots=True)
@@ -195,17 +201,21 @@ class AgreedService:
     """Service under an agreement in a span of time, and the part that was lost.
 
     Attributes:
-        held: Seconds until now in which the agreement was in force, also without any cell.
+        held: Seconds until now in which the agreement was in force and a cell carried its PLMNs, or it reached none.
         seconds: How long each cell (``station/cell``) was shared under it until now.
+        carried: For how much of that each cell carried its PLMNs, by Minka's record.
         cores: Core-seconds of pools that its tenant had bought until now, by pool.
         gbps: Gbit/s of pools times seconds, in the same way.
         functions: Seconds of functions that its tenant had bought as such.
-        allowed: Cell-seconds that may be lost in the whole span.
+        allowed: Cell-seconds that may be lost in the whole span, were all of it delivered.
+        forgone: The part of these that falls to times that were not applied.
         parts: Times without service of the tenant, of cells that had such times.
         locked: Times in which cells were locked outside of the agreement's windows, which are not in ``parts``.
         in_window: Other times in which they were locked, which are not in ``parts`` either.
         unobserved: Times until now in which nobody looked at a cell's station, by the reason, that are counted nowhere
             else.
+        not_applied: Times until now in which a cell did not carry its PLMNs, that are counted nowhere else: without
+            those of cells of which Minka knew nothing.
         borne: Those unseen times that the host bears by the agreement.
         proofs: How it is known whether cells served, for times in which no check read that.
         served: Times of these in which they did.
@@ -213,14 +223,17 @@ class AgreedService:
 
     held: float = 0.0
     seconds: dict[str, float] = field(default_factory=dict)
+    carried: dict[str, float] = field(default_factory=dict)
     cores: dict[str, float] = field(default_factory=dict)
     gbps: dict[str, float] = field(default_factory=dict)
     functions: float = 0.0
     allowed: float = 0.0
+    forgone: float = 0.0
     parts: dict[str, Parts] = field(default_factory=dict)
     locked: dict[str, Times] = field(default_factory=dict)
     in_window: dict[str, Times] = field(default_factory=dict)
     unobserved: dict[str, dict[Unobserved, Times]] = field(default_factory=dict)
+    not_applied: dict[str, Times] = field(default_factory=dict)
     borne: dict[str, Times] = field(default_factory=dict)
     proofs: dict[str, dict[Proof, Times]] = field(default_factory=dict)
     served: dict[str, Times] = field(default_factory=dict)
@@ -235,8 +248,8 @@ class AgreedService:
     def lengths(self, cell: str) -> CellSeconds:
         """Seconds of a cell, each in one column only."""
         unobserved = sum(map(seconds, self.unobserved.get(cell, {}).values()))
-        locks = (seconds(one.get(cell, ())) for one in (self.locked, self.in_window))
-        found = [*map(seconds, self.parts.get(cell, _NOTHING)), unobserved, *locks]
+        others = (seconds(one.get(cell, ())) for one in (self.not_applied, self.locked, self.in_window))
+        found = [*map(seconds, self.parts.get(cell, _NOTHING)), unobserved, *others]
         return CellSeconds._make([*found, self.seconds.get(cell, 0.0) - sum(found)])
 
     @property
@@ -256,9 +269,9 @@ class AgreedService:
 
     @property
     def unproved(self) -> float:
-        """Cell-seconds that were unseen or unobserved."""
+        """Cell-seconds that were unseen, unobserved or not applied."""
         total = self.total
-        return total.unseen + total.unobserved
+        return total.unseen + total.unobserved + total.not_applied
 
     @property
     def lost(self) -> float:
@@ -286,6 +299,7 @@ class Outages:
         excused: Times that nobody owes.
         locks: Times in which cells (``station/cell``) were locked.
         observation: What was looked at; None if nobody asks.
+        delivery: What cells carried; None if nobody asks.
         counters: What cells counted in times that no check read, by cell and tenant.
         whole: All outages, where these are those of one incident: counters do not tell incidents apart.
         now: The current network, if the last era is a past one.
@@ -302,8 +316,10 @@ class Outages:
         observation: Observation | None = None,
         counters: Mapping[tuple[str, str], Sequence[CountedPeriod]] = MappingProxyType({}),
         whole: Outages | None = None,
+        delivery: Delivery | None = None,
     ) -> None:
         self._observation = observation
+        self._delivery = delivery
         self._counters = counters
         self._whole = whole
         self._now = eras[-1].network if now is None else now
@@ -317,7 +333,7 @@ class Outages:
     def with_counters(self, counters: Mapping[tuple[str, str], Sequence[CountedPeriod]]) -> Outages:
         """The same, with what cells counted in times that no check read (``unread``)."""
         known = self._excused, self._locks, self._now, self._observation
-        return Outages(self._spells, self._eras, self._links, *known, counters)
+        return Outages(self._spells, self._eras, self._links, *known, counters, delivery=self._delivery)
 
     def unread(self, tenant: str, begin: datetime, end: datetime) -> tuple[dict[str, Times], dict[str, Times]]:
         """Times of a tenant's cells that no check read, and others in which they were off air or without service.
@@ -346,7 +362,8 @@ class Outages:
         """Minutes of each tenant that lost some, or whose state is unknown, by tenant; all, or from a time on."""
         found: dict[str, list[float]] = defaultdict(lambda: [0.0] * (len(Parts._fields) + 1))
         for era in (era for era in self._eras if begin is None or begin < era.until):
-            for (cell, tenant), parts in self._parts_of_tenants(era):
+            for (cell, tenant), all_parts in self._parts_of_tenants(era):
+                parts = _less(all_parts, self._carried_nothing(cell, tenant, era))
                 counted = parts if begin is None else [both(times, ((begin, era.until),)) for times in parts]
                 figures, lengths = found[tenant], [seconds(times) / 60 for times in counted]
                 for index, length in enumerate(lengths):
@@ -378,7 +395,8 @@ class Outages:
         for era, one, since, until in self._held(agreement, begin, end):
             for (cell, tenant), times in self._counted(era, one.sla.left_out)[2].items():
                 if tenant == one.tenant and cell in era.sharing.reached_by(one):
-                    owed.served[cell] = union([*owed.served.get(cell, ()), *both(times, ((since, min(until, now)),))])
+                    left = without(times, self._not_applied(era, one, cell))
+                    owed.served[cell] = union([*owed.served.get(cell, ()), *both(left, ((since, min(until, now)),))])
         for era, one, since, until in self._held(agreement, begin, end):
             cells = era.sharing.reached_by(one)
             owed.allowed += len(cells) * (until - since).total_seconds() * (100 - one.sla.availability_percent) / 100
@@ -386,12 +404,59 @@ class Outages:
             if so_far > 0:
                 for cell in cells:
                     owed.seconds[cell] = owed.seconds.get(cell, 0.0) + so_far
-                owed.held += so_far
+                owed.held += self._deliver(owed, era, one, ((since, min(until, now)),))
                 self._leave_unobserved(owed, cells, since, min(until, now))
                 if one.sla.unseen_borne_by is Bearer.HOST:
                     _bear(owed, cells, ((since, min(until, now)),))
                 owed.buy(one, so_far)
         return owed
+
+    def _deliver(self, owed: AgreedService, era: Era, agreement: Agreement, span: Times) -> float:
+        """Add what cells carried of an agreement in a time, and when they did not; returns for how long any did.
+
+        An agreement that reaches no cell has nothing to be applied: it is delivered all the time.
+        """
+        cells, whole = era.sharing.reached_by(agreement), seconds(span)
+        in_any: Times = ()
+        for cell in cells:
+            lacking = self._lacking(era, agreement, cell, *span[0])
+            if not lacking:
+                owed.carried[cell] = owed.carried.get(cell, 0.0) + whole
+                in_any = span
+                continue
+            here = without(span, lacking)
+            owed.carried[cell] = owed.carried.get(cell, 0.0) + seconds(here)
+            not_applied = both(self._not_applied(era, agreement, cell), span)
+            owed.forgone += seconds(not_applied) * (100 - agreement.sla.availability_percent) / 100
+            owed.not_applied[cell] = union([*owed.not_applied.get(cell, ()), *not_applied])
+            in_any = span if in_any == span else union([*in_any, *here])
+        return seconds(in_any) if cells else whole
+
+    def _lacking(self, era: Era, agreement: Agreement, cell: str, since: datetime, until: datetime) -> Times:
+        """When a cell did not carry all PLMNs of an agreement between two times of an era."""
+        if self._delivery is None:
+            return ()
+        plmns = agreement.plmns_of(era.network.tenant_by_id[agreement.tenant])
+        return self._delivery.lacking(cell, agreement.tenant, plmns, since, until)
+
+    def _not_applied(self, era: Era, agreement: Agreement, cell: str) -> Times:
+        """The same of all of the era, without times in which Minka knew nothing of the station: nobody looked at it."""
+        lacking = self._lacking(era, agreement, cell, era.begin, era.until)
+        return without(lacking, self._unknown(era, cell)) if lacking else ()
+
+    def _carried_nothing(self, cell: str, tenant: str, era: Era) -> Times:
+        """When a cell carried no PLMN of a tenant, without times of a station of which Minka knew nothing."""
+        if self._delivery is None:
+            return ()
+        lacking = self._delivery.without_any(cell, tenant, era.begin, era.until)
+        return without(lacking, self._unknown(era, cell)) if lacking else ()
+
+    def _unknown(self, era: Era, cell: str) -> Times:
+        """When Minka did not know a cell's station: it was not adopted, or there was no network."""
+        if self._observation is None:
+            return ()
+        gaps = self._observation.gaps(cell.partition("/")[0], era.begin, era.until)
+        return union(chain.from_iterable(gaps.get(reason, ()) for reason in _UNCOLLECTED))
 
     def _leave_unobserved(self, owed: AgreedService, cells: Iterable[str], since: datetime, until: datetime) -> None:
         """Add the times in which nobody looked at the stations of these cells."""
@@ -409,6 +474,7 @@ class Outages:
                         *owed.locked.get(cell, ()),
                         *owed.in_window.get(cell, ()),
                         *owed.served.get(cell, ()),
+                        *owed.not_applied.get(cell, ()),
                     ]
                 )
                 by_reason = owed.unobserved.setdefault(cell, {})
@@ -451,7 +517,8 @@ class Outages:
             span = ((since, until),)
             for (cell, tenant), parts in self._parts(era, one.sla.left_out).items():
                 if tenant == one.tenant and cell in cells:
-                    joined = zip(found.get(cell, _NOTHING), parts, strict=True)
+                    applied = _less(parts, self._not_applied(era, one, cell))
+                    joined = zip(found.get(cell, _NOTHING), applied, strict=True)
                     found[cell] = Parts(*(union((*old, *both(new, span))) for old, new in joined))
         return found
 
@@ -466,7 +533,8 @@ class Outages:
             open_then = openings(one.windows, era.network.zone, since, until)
             for cell in self._locks.keys() & set(era.sharing.reached_by(one)):
                 planned = self._excused.planned.get((cell, one.tenant), ())
-                excused = union([*open_then, *planned, *chain.from_iterable(parts.get(cell, ()))])
+                known = chain.from_iterable(parts.get(cell, ()))
+                excused = union([*open_then, *planned, *known, *self._not_applied(era, one, cell)])
                 times = without(both(self._seen_locked(cell), ((since, until),)), excused)
                 found[cell] = union([*found.get(cell, ()), *times])
         return {cell: times for cell, times in found.items() if times}
@@ -476,7 +544,8 @@ class Outages:
         found: dict[str, Times] = {}
         for era, one, since, until in self._held(agreement, begin, end):
             for cell in self._locks.keys() & set(era.sharing.reached_by(one)):
-                found[cell] = union([*found.get(cell, ()), *both(self._seen_locked(cell), ((since, until),))])
+                times = without(both(self._seen_locked(cell), ((since, until),)), self._not_applied(era, one, cell))
+                found[cell] = union([*found.get(cell, ()), *times])
         return found
 
     def _seen_locked(self, cell: str) -> Times:
@@ -533,7 +602,9 @@ class Outages:
         for spell in self._spells:
             spells[spell.incident].append(spell)
         return {
-            name: Outages(own, self._eras, self._links, self._excused, now=self._now, whole=self)
+            name: Outages(
+                own, self._eras, self._links, self._excused, now=self._now, whole=self, delivery=self._delivery
+            )
             for name, own in spells.items()
             if name
         }
@@ -791,6 +862,11 @@ def _settle_by(whole: _Counted, parts: dict[tuple[str, str], Parts]) -> None:
         )
 
 
+def _less(parts: Parts, gone: Times) -> Parts:
+    """Parts without some times."""
+    return Parts(*(without(times, gone) for times in parts)) if gone else parts
+
+
 def _taken(era: Era, alarm: Alarm) -> Mapping[str, tuple[str, ...]]:
     """Cells that an alarm takes service from, by tenant; a central unit affects only tenants that it carries."""
     return carried_by(era.network, alarm.station, era.sharing.tenants_at(_cells(era.network, alarm)))
@@ -890,23 +966,36 @@ class AgreedFigures(NamedTuple):
         owed: That the host owes (``AgreedService.lost``).
         unseen: In which Minka looked and got no answer.
         reasons: In which nobody looked, by the reason.
+        not_applied: In which cells did not carry its PLMNs, by Minka's record.
+        forgone: Of what it allows to lose, the part that falls to the latter.
         seconds: All.
     """
 
     owed: float = 0.0
     unseen: float = 0.0
     reasons: Mapping[Unobserved, float] = MappingProxyType({})
+    not_applied: float = 0.0
+    forgone: float = 0.0
     seconds: float = 0.0
 
     @classmethod
     def of(cls, service: AgreedService) -> AgreedFigures:
         """Those of a service."""
-        return cls(service.lost, service.total.unseen, service.reasons, sum(service.seconds.values()))
+        total = service.total
+        every = sum(service.seconds.values())
+        return cls(service.lost, total.unseen, service.reasons, total.not_applied, service.forgone, every)
 
     def plus(self, other: AgreedFigures) -> AgreedFigures:
         """Both together."""
         reasons = {one: self.reasons.get(one, 0.0) + other.reasons.get(one, 0.0) for one in Unobserved}
-        return AgreedFigures(self.owed + other.owed, self.unseen + other.unseen, reasons, self.seconds + other.seconds)
+        return AgreedFigures(
+            owed=self.owed + other.owed,
+            unseen=self.unseen + other.unseen,
+            reasons=reasons,
+            not_applied=self.not_applied + other.not_applied,
+            forgone=self.forgone + other.forgone,
+            seconds=self.seconds + other.seconds,
+        )
 
 
 def agreement_minutes(one: Agreement, found: AgreedFigures, may_lose: float, elapsed: float) -> AgreementMinutes:
@@ -915,10 +1004,10 @@ def agreement_minutes(one: Agreement, found: AgreedFigures, may_lose: float, ela
     Args:
         one: The agreement.
         found: What it came to so far.
-        may_lose: Cell-seconds that the agreement allows for the whole month.
+        may_lose: Cell-seconds that the agreement allows for the whole month, were all of it delivered.
         elapsed: Part of the month that is over, from 0 to 1.
     """
-    used, allowed = found.owed / 60, may_lose / 60
+    used, allowed = found.owed / 60, (may_lose - found.forgone) / 60
     share = used / allowed if allowed else float(used > 0)
     unobserved = {str(reason): round(length / 60, 1) for reason, length in found.reasons.items()}
     return AgreementMinutes(
@@ -934,5 +1023,6 @@ def agreement_minutes(one: Agreement, found: AgreedFigures, may_lose: float, ela
         unseen=round(found.unseen / 60, 1),
         unobserved=round(sum(found.reasons.values()) / 60, 1),
         reasons=unobserved,
+        not_applied=round(found.not_applied / 60, 1),
         unproved_allowed=round(found.seconds / 60 * one.sla.unproved_percent / 100, 1),
     )

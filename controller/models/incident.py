@@ -200,6 +200,8 @@ class TenantMinutes(Noun):
 class AgreementMinutes(Noun):
     """Cell-minutes that an agreement lost so far in the month, and that it allows for the whole month.
 
+    What it allows falls with each minute that was not applied: nothing that was not delivered can be lost.
+
     Attributes:
         used: Minutes that the host owes, including those of cells locked outside of the agreement's windows, and
             unseen ones that it bears.
@@ -208,7 +210,9 @@ class AgreementMinutes(Noun):
         unseen: Minutes so far in which Minka looked and got no answer.
         unobserved: Minutes so far in which nobody looked; they are neither used nor proved to be served.
         reasons: The latter by the reason (``controller.intent.observation.Unobserved``).
-        unproved_allowed: Minutes so far that may be unseen or unobserved before no promise is called kept.
+        not_applied: Minutes so far in which cells did not carry its PLMNs, by Minka's own record; neither used nor
+            served.
+        unproved_allowed: Minutes so far that may be unseen, unobserved or not applied before no promise is called kept.
         share: Used part of the allowed minutes; 1 is all.
         burn_rate: Rate of use, as a multiple of the rate that would use up exactly all of them in the month.
     """
@@ -225,6 +229,7 @@ class AgreementMinutes(Noun):
     unseen: float = 0
     unobserved: float = 0
     reasons: dict[str, float] = {}
+    not_applied: float = 0
     unproved_allowed: float = 0
 
 

@@ -915,10 +915,21 @@ METRICS: tuple[Metric, ...] = (
         for_tenants=True,
     ),
     Metric(
+        "minka_agreement_not_applied_seconds",
+        _G,
+        _OF_TENANT,
+        "Cell-seconds since the month began in which cells of the agreement did not carry all of its PLMNs, by Minka's"
+        " own record: nothing was delivered, and nothing is charged. A run counts from its end on.",
+        _PER_AGREEMENT,
+        ("tenant", "agreement"),
+        for_tenants=True,
+    ),
+    Metric(
         "minka_agreement_unproved_allowed_seconds",
         _G,
         _OF_TENANT,
-        "Cell-seconds since the month began that may be unseen or unobserved; beyond it no promise is called kept.",
+        "Cell-seconds since the month began that may be unseen, unobserved or not applied; beyond it no promise is"
+        " called kept.",
         _PER_AGREEMENT,
         ("tenant", "agreement"),
         for_tenants=True,
@@ -927,7 +938,8 @@ METRICS: tuple[Metric, ...] = (
         "minka_agreement_outage_allowed_seconds",
         _G,
         _OF_TENANT,
-        "Cell-seconds without service that the agreement allows in the whole month (the error budget).",
+        "Cell-seconds without service that the agreement allows in the whole month (the error budget), less the part"
+        " that falls to what was not applied.",
         _PER_AGREEMENT,
         ("tenant", "agreement"),
         for_tenants=True,

@@ -374,8 +374,8 @@ class Sla(Noun):
     Attributes:
         outside_causes: Probable causes outside of the contract, such as the mains: the host does not owe minutes of an
             incident with such a root.
-        unproved_percent: Largest part of the shared time, in percent, that may be unseen or unobserved in a month whose
-            promise is called kept.
+        unproved_percent: Largest part of the shared time, in percent, that may be unseen, unobserved or not applied in
+            a month whose promise is called kept.
         unseen_borne_by: Who bears the time in which Minka looked, got no answer, and nothing else proves service or
             its loss.
         restored_minutes: Service that lasts for less than that between two outages of a cell does not end the first:

@@ -358,6 +358,7 @@ def _figures(store: Store, health_interval: float, asked: ScrapeScope) -> dict[s
             ("minka_agreement_outage_seconds", one.used * 60),
             ("minka_agreement_outage_allowed_seconds", one.allowed * 60),
             ("minka_agreement_unseen_seconds", one.unseen * 60),
+            ("minka_agreement_not_applied_seconds", one.not_applied * 60),
             ("minka_agreement_unproved_allowed_seconds", one.unproved_allowed * 60),
         ):
             found.setdefault(name, {})[labels] = value

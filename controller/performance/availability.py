@@ -27,13 +27,17 @@ RULES = (
     "Unseen are seconds in which nobody could reach the station: they are neither lost nor proved to be served. "
     "Unobserved are seconds in which nobody looked: the station was not adopted yet, Minka did not run, there was no "
     "network, or two checks were more than 10 minutes apart.\n"
+    "Not applied are seconds in which the cell did not carry all PLMNs of the agreement, by Minka's own record: a run "
+    "counts from its end on, an adopted station from its adoption. Then nothing was delivered: they are neither served "
+    "nor lost, go before all other columns but the time of stations that were not adopted, and are not charged.\n"
     "Where no check read a station, its counters, its own list of alarms, the far end of core links or a known cut "
     "above all of its paths may prove service or its loss, in this order; each time names its proof. The agreement "
     "says who bears unseen time: if it is the host, it counts as lost.\n"
-    "Availability is 100 % less what was lost or locked of all seconds in which cells were shared under the agreement. "
-    "At worst it would be that if all that was unseen or unobserved had been lost. A "
-    "promise is kept if availability is as promised and nothing was restored late; it is unproved if a larger part of "
-    "the time than the agreement allows was unseen or unobserved.\n"
+    "Availability is 100 % less what was lost or locked of all seconds in which cells were shared under the agreement, "
+    "without those not applied; it is empty where all were. At worst it would be that if all that was unseen, "
+    "unobserved or not applied had been lost. A "
+    "promise is kept if availability is as promised and nothing was restored late; it is unproved if nothing was "
+    "applied, or a larger part of the time than the agreement allows was unseen, unobserved or not applied.\n"
     "Locked is the time in which somebody had locked a cell, less what lies in windows of the agreement, in a run that "
     "interrupts the tenant and of which it was notified, or in another column. Where the agreement has windows it is "
     "lost as well; without windows the host may lock at any time.\n"
@@ -54,6 +58,7 @@ _MEANINGS = {
     "outside": "of causes that the agreement leaves out",
     "unseen": "in which Minka looked and got no answer, and nothing else proves anything",
     "unobserved": "in which nobody looked",
+    "not_applied": "in which Minka had not put all PLMNs of the agreement into the cell",
     "locked": "off air by hand, outside of the agreement's windows",
     "in_window": "off air by hand as the agreement allows, or in a run that the tenant was told of",
     "served": "all other time",
@@ -111,15 +116,21 @@ class Attainment(NamedTuple):
         return sum(self.owed.seconds.values())
 
     @property
+    def applied(self) -> float:
+        """Those of them in which cells are not known to lack what was agreed."""
+        return self.seconds - self.owed.total.not_applied
+
+    @property
     def proof(self) -> str:
-        """Whether enough of the time was seen to call the promise kept: ``yes`` or ``unproved``."""
+        """Whether enough was applied and seen to call the promise kept: ``yes`` or ``unproved``."""
         most = self.seconds * self.agreement.sla.unproved_percent / 100
-        return "yes" if self.owed.unproved <= most else "unproved"
+        enough = self.owed.unproved <= most and (self.applied > 0 or not self.seconds)
+        return "yes" if enough else "unproved"
 
     @property
     def availability(self) -> float:
-        """Availability in percent; 100 if nothing was shared."""
-        return available(self.seconds, self.owed.lost)
+        """Availability in percent; 100 if nothing was shared or applied."""
+        return available(self.applied, self.owed.lost)
 
 
 _OFF = "RRU.CellUnavailableTime.fault"
@@ -144,7 +155,7 @@ def counted_period(measured: Measured, counters: Mapping[str, Values], who: Subs
 
 def available(shared: float, lost: float) -> float:
     """Availability in percent; 100 if nothing was shared."""
-    return 100.0 * (1 - lost / shared) if shared else 100.0
+    return 100.0 * (1 - lost / shared) if shared > 0 else 100.0
 
 
 def attained(outages: Outages, tenant: str, month: Month) -> list[Attainment]:
@@ -205,15 +216,15 @@ _AGREEMENTS = (
     Column(name="since", meaning="since when it promises that, in the month"),
     Column(name="until"),
     Column(name="promised", unit="%"),
-    Column(name="availability", unit="%"),
-    Column(name="at_worst", unit="%", meaning="if all that was unseen or unobserved had been lost"),
-    Column(name="kept", meaning="yes, no, or unproved: too much was unseen or unobserved"),
+    Column(name="availability", unit="%", meaning="of what was applied; empty if nothing was"),
+    Column(name="at_worst", unit="%", meaning="if all that was unseen, unobserved or not applied had been lost"),
+    Column(name="kept", meaning="yes, no, or unproved: too much was unseen, unobserved or not applied"),
     Column(name="cells"),
     Column(name="shared", unit="cell-hours"),
     *_MINUTES,
     Column(name="borne", unit="min", meaning="of what was unseen: counts as lost by the agreement"),
     *(Column(name=_REASON_COLUMNS[one], unit="min", meaning=f"unobserved: {why}") for one, why in _WHY.items()),
-    Column(name="allowed", unit="min", meaning="of cells, to be lost in the whole month"),
+    Column(name="allowed", unit="min", meaning="of cells, to be lost in the whole month less what was not applied"),
     Column(name="left", unit="min", meaning="of what is allowed: the error budget"),
     Column(name="burn_rate", meaning="how many times as fast it is used as would use up all of it in the month"),
     Column(name="restore_within", unit="h"),
@@ -228,7 +239,8 @@ def _agreements(
     rows = []
     for one in found:
         elapsed = min(1.0, max(0.0, (month.now - one.begin) / (one.until - one.begin)))
-        sla, total, lost, allowed = one.agreement.sla, one.owed.total, one.owed.lost, one.owed.allowed
+        sla, total, lost = one.agreement.sla, one.owed.total, one.owed.lost
+        allowed = one.owed.allowed - one.owed.forgone
         late = sum(one.promise in promises for _, promises in concerned)
         share = lost / allowed if allowed else float(lost > 0)
         penalty = sla.penalty(one.availability)
@@ -238,7 +250,7 @@ def _agreements(
                 local(one.begin, month.zone),
                 local(one.until, month.zone),
                 sla.availability_percent,
-                _percent(one.availability),
+                _percent(one.availability) if one.applied > 0 or not one.seconds else None,
                 _percent(available(one.seconds, one.seconds - total.proved)),
                 "no" if one.availability < sla.availability_percent or late else one.proof,
                 len(one.owed.seconds),
@@ -270,7 +282,7 @@ _CELLS = (
     Column(name="cell"),
     Column(name="shared", unit="s"),
     *_LENGTHS,
-    Column(name="availability", unit="%"),
+    Column(name="availability", unit="%", meaning="of what was applied; empty if nothing was"),
 )
 
 
@@ -282,7 +294,9 @@ def _cells(found: Iterable[Attainment], zone: ZoneInfo) -> Sheet:
             lengths = one.owed.lengths(cell)
             owed = lengths.lost + lengths.locked + seconds(one.owed.borne.get(cell, ()))
             which = one.agreement.id, local(one.begin, zone), cell
-            rows.append((*which, round(shared), *_rounded(lengths, round(shared)), _percent(available(shared, owed))))
+            applied = shared - lengths.not_applied
+            share = _percent(available(applied, owed)) if applied > 0 else None
+            rows.append((*which, round(shared), *_rounded(lengths, round(shared)), share))
     lost, unseen = (_CELLS.index(one) for one in _LENGTHS if one.name in ("lost", "unseen"))
     rows.sort(key=lambda row: (-float(row[lost] or 0), -float(row[unseen] or 0), *map(str, row[:3])))
     return Sheet(name="cells", title="Cells", columns=_CELLS, rows=tuple(rows))
@@ -329,6 +343,8 @@ def _times(owed: AgreedService) -> Iterator[tuple[str, str, str, Times]]:
         yield cell, "served", Proof.COUNTERS, served
     for cell, by_reason in owed.unobserved.items():
         yield from ((cell, "unobserved", reason, times) for reason, times in by_reason.items())
+    for cell, not_applied in owed.not_applied.items():
+        yield cell, "not_applied", "", not_applied
 
 
 def _known(name: str, times: Times, proofs: Mapping[Proof, Times]) -> Iterator[tuple[str, Times]]:

@@ -21,9 +21,11 @@ RULES = (
     "Prices and shares count for the time in which they were in force: where a line changes within the month, or what "
     "it depends on, it comes once for each of these times, and what it includes counts in part, as the time is of the "
     "month. Prices that an agreement lets wait for the next month change nothing before.\n"
-    "Months are the part of the month in which the agreement was in force, and cell-months that in which cells were "
-    "shared under it, to the second, rounded to 6 digits; they count whether or not there was service. Nothing is "
-    "charged for the time before the first network was loaded.\n"
+    "Cell-months are the part of the month in which cells were shared under the agreement and carried all its PLMNs "
+    "by Minka's own record: a run counts from its end on, an adopted station from its adoption. Months are the part in "
+    "which at least one cell did, or in which the agreement was in force where it reaches no cell. Both are to the "
+    "second, rounded to 6 digits, and count whether or not there was service. Nothing is charged for the time before "
+    "the first network was loaded.\n"
     "An issued settlement never changes. Where something that is known since makes an amount of one of the three "
     "months before another one, a line of this month corrects it, and the sheet of corrections has both figures.\n"
     "Core-months and Gbit/s-months are what the agreement buys of pools, function-months the functions that it buys "
@@ -353,7 +355,7 @@ def _quantity(one: ChargeSpan, service: AgreedService, volumes: Volumes | None, 
         return _part(service.held, length)
     if line.per in (Charge.CORE_MONTH, Charge.GBPS_MONTH, Charge.FUNCTION_MONTH):
         return _part(_bought(line, service), length)
-    cells = _part(sum(service.seconds.values()), length)
+    cells = _part(sum(service.carried.values()), length)
     return cells if line.per is Charge.CELL_MONTH else cells * one.share
 
 

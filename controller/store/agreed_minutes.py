@@ -17,6 +17,7 @@ from typing import TypeVar
 import orjson
 from sqlalchemy import Column, String, Table, Text, bindparam, delete, func, select
 
+from controller.intent.delivery import Delivery
 from controller.intent.impact import Sharing, in_force
 from controller.intent.observation import Observation
 from controller.intent.outages import AgreedFigures, Era, ExcusedTimes, Outages, Spell, agreement_minutes, spans_of
@@ -60,6 +61,7 @@ class MonthOnRecord:
         links: Core links of stations with such alarms of links.
         locks: Times in which cells were locked.
         observation: What was looked at.
+        delivery: What cells carried.
     """
 
     now: datetime
@@ -73,6 +75,7 @@ class MonthOnRecord:
     excused: ExcusedTimes
     locks: Mapping[str, Times]
     observation: Observation
+    delivery: Delivery
 
 
 #: Id and tenant of an agreement: an id may move to another tenant within the month.
@@ -142,6 +145,7 @@ class _Part:
     excused: ExcusedTimes
     locks: Mapping[str, Times]
     observation: Observation
+    delivery: Delivery
     now: Network
 
     @property
@@ -168,7 +172,7 @@ class _Part:
         seen = self.observation
         looked = (
             *(sorted(times.items()) for times in (seen.checked, seen.first, seen.adopted)),
-            *(seen.running, seen.loaded, sorted(self.locks.items())),
+            *(seen.running, seen.loaded, sorted(self.locks.items()), [tuple(one) for one in self.delivery.carried]),
         )
         content = (self.digest, self.since, self.until, ends, spells, self.links, excused, *looked)
         return sha256(orjson.dumps(content)).hexdigest()
@@ -179,7 +183,8 @@ class _Part:
             Era(first, last, network, Sharing(network, network.day(first)))
             for first, last in spans_of(network, self.since, self.until)
         ]
-        outages = Outages(self.spells, eras, self.links, self.excused, self.locks, self.now, self.observation)
+        known = self.excused, self.locks, self.now, self.observation
+        outages = Outages(self.spells, eras, self.links, *known, delivery=self.delivery)
         agreements = {(one.id, one.tenant): one for era in eras for one in era.sharing.in_force}
         owed = {
             name: outages.agreed_service(one, self.since, self.until, self.until) for name, one in agreements.items()
@@ -198,7 +203,8 @@ def _part_of(month: MonthOnRecord, digest: str, since: datetime, until: datetime
     excused = ExcusedTimes(dict(_clipped(month.excused.planned, since, until)), month.excused.works)
     links = {name: there for name, there in month.links.items() if name in stations}
     locks = dict(_clipped(month.locks, since, until))
-    return _Part(digest, since, until, spells, links, excused, locks, _seen(month, since, until), month.network)
+    known = _seen(month, since, until), month.delivery.between(since, until)
+    return _Part(digest, since, until, spells, links, excused, locks, *known, month.network)
 
 
 def _seen(month: MonthOnRecord, since: datetime, until: datetime) -> Observation:

@@ -16,7 +16,7 @@ from controller.ports.store import Device, Devices, Healths, Sync
 from controller.store.behaviours import forget_behaviour
 from controller.store.columns import Instant, metadata, string
 from controller.store.leases import leases
-from controller.store.ledger import LedgerChange, change_ledger
+from controller.store.ledger import LedgerChange, change_ledger, note_carried
 from controller.store.repository import SqlRepository, reads, writes
 from controller.store.transaction import Tx
 
@@ -137,6 +137,7 @@ class SqlDevices(SqlRepository, Devices[Sync]):
         served = tx.insert(adoptions).values(station=station, since=tx.now)
         tx.execute(served.on_conflict_do_nothing(index_elements=["station"], index_where=_CURRENT))
         change_ledger(tx, [LedgerChange(station, nodes)])
+        note_carried(tx, [station])  # also of a station that comes back with the ledger that it had
         tx.note(actor, "station.adopted", station, nodes=len(nodes), network=network_digest)
 
     @writes
@@ -146,6 +147,7 @@ class SqlDevices(SqlRepository, Devices[Sync]):
             forget_behaviour(tx, station)
             current = and_(adoptions.c.station == station, adoptions.c.until.is_(None))
             tx.execute(update(adoptions).where(current).values(until=tx.now))
+            note_carried(tx, [station])
             tx.note(actor, "station.retired", station)
 
 

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import orjson
 from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
 
+from controller.intent.delivery import Delivery
 from controller.intent.impact import Sharing
 from controller.intent.incidents import has_settled, ranked, split_off
 from controller.intent.interruptions import planned
@@ -44,6 +45,7 @@ from controller.store.incident_rows import (
     touch,
     write,
 )
+from controller.store.ledger import delivery_during
 from controller.store.networks import HeldVersion, PackedNetwork, current_network, packed_networks, versions_during
 from controller.store.observations import observation_during
 from controller.store.queries import as_noun
@@ -202,7 +204,8 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
         links, excused = self._database.run(read, "DEFERRED")
         known = proved(spells, lost.observation, lost.hidden)
         clipped = [spell._replace(until=min(spell.until, lost.until)) for spell in known]
-        return Outages(clipped, eras, links, excused, locks, observation=lost.observation)
+        observation, delivery = lost.observation, lost.delivery
+        return Outages(clipped, eras, links, excused, locks, observation=observation, delivery=delivery)
 
     def _past_network(self, digest: str) -> Network:
         """A version of the network, which is not kept in memory."""
@@ -275,6 +278,7 @@ class _Lost(NamedTuple):
     until: datetime
     locks: Mapping[str, Times]
     observation: Observation
+    delivery: Delivery
     hidden: Sequence[Spell]
 
 
@@ -291,8 +295,8 @@ def _lost(
     locks: Mapping[str, Times] = MappingProxyType({}),
     hidden: Sequence[Spell] = (),
 ) -> _Lost:
-    looked = observation_during(tx, begin, until)
-    return _Lost(_held(tx, begin, max(until, tx.now)), spells, begin, until, locks, looked, hidden)
+    known = observation_during(tx, begin, until), delivery_during(tx, begin, until)
+    return _Lost(_held(tx, begin, max(until, tx.now)), spells, begin, until, locks, *known, hidden)
 
 
 def _eras(held: _Held) -> list[Era]:
@@ -334,7 +338,8 @@ def _month_on_record(tx: Tx) -> MonthOnRecord | None:
     locks = locks_during(tx, begin, end)
     links, excused = _causes(tx, [(network, begin, end)], spells, locks, begin, end)
     held = versions_during(tx, begin, end)
-    return MonthOnRecord(tx.now, begin, end, digest, network, held, spells, links, excused, locks, observation)
+    known = observation, delivery_during(tx, begin, end)
+    return MonthOnRecord(tx.now, begin, end, digest, network, held, spells, links, excused, locks, *known)
 
 
 def _planned(tx: Tx, held: _Networks, stations: Iterable[str], since: datetime) -> dict[tuple[str, str], Times]:

@@ -1,4 +1,4 @@
-"""The ledger: its changes, its earlier content, and what ended jobs left on their stations."""
+"""The ledger: its changes, its earlier content, what ended jobs left on their stations, and when PLMNs were carried."""
 
 from __future__ import annotations
 
@@ -16,20 +16,29 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     Row,
+    Select,
     String,
     Table,
     and_,
     bindparam,
+    column,
     false,
     func,
+    or_,
     select,
+    table,
+    text,
     tuple_,
+    update,
 )
 
+from controller.intent.delivery import Carried, Delivery
+from controller.models.network import HOST, Plmn
 from controller.models.packing import packed, unpacked
 from controller.models.plan import Change, LedgerNode
 from controller.models.run import UNDO, LedgerBefore, LedgerEntry, Outcome
 from controller.models.step import StepState
+from controller.nrm.profiles import broadcast_plmn, cell_of
 from controller.nrm.tree import Path
 from controller.ports.store import EndedJob, Ledger, LedgerState, Sync
 from controller.store.columns import Instant, long_text, metadata, string
@@ -65,6 +74,30 @@ ledger_history = Table(
     Index("ix_ledger_history_station_number", "station", "number"),
 )
 
+_CURRENT = text("until IS NULL")
+
+#: Since when, and until when, the ledger of an adopted station had a tenant's PLMN in a cell. Statements of any month
+#: depend on it, so nothing of it is ever deleted, unlike ``ledger_history``.
+carried_times = Table(
+    "carried_times",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    string("station"),
+    string("cell"),
+    string("plmn"),
+    string("tenant"),
+    Column("since", Instant, nullable=False),
+    Column("until", Instant),
+    Index("ix_carried_times_until", "until"),
+    Index(
+        "ix_carried_times_current",
+        *("station", "cell", "plmn", "tenant"),
+        unique=True,
+        sqlite_where=_CURRENT,
+        postgresql_where=_CURRENT,
+    ),
+)
+
 #: The newest changes of each station's ledger, which are kept.
 KEPT = 100
 _SUCCEEDED, _DIVERGED = Outcome.SUCCEEDED.value, Outcome.DIVERGED.value
@@ -81,6 +114,14 @@ _NEWEST = select(ledger_history.c.number).where(_OF_DEVICE).order_by(ledger_hist
 _SPARE = ledger_history.delete().where(
     _OF_DEVICE, ledger_history.c.number <= _NEWEST.offset(KEPT).limit(1).scalar_subquery()
 )
+#: ``controller.store.devices`` itself imports this module.
+_ADOPTED: Select[Any] = select(column("station")).select_from(table("adoptions")).where(column("until").is_(None))
+_OWNED = select(ledger.c.station, ledger.c.path, ledger.c.owners).where(ledger.c.station.in_(_ADOPTED))
+_CARRIED = select(carried_times).where(carried_times.c.until.is_(None))
+_CEASE = update(carried_times).where(carried_times.c.number == bindparam("of")).values(until=bindparam("at"))
+#: Cells of a station with the same times come as one row: a network has a hundred thousand of them.
+_SAME = [carried_times.c[name] for name in ("station", "plmn", "tenant", "since", "until")]
+_TIMES = select(*_SAME, func.aggregate_strings(carried_times.c.cell, " ").label("cells")).group_by(*_SAME)
 
 
 class SqlLedger(SqlRepository, Ledger[Sync]):
@@ -228,6 +269,55 @@ def change_ledger(tx: Tx, made: Sequence[LedgerChange]) -> None:
     ]
     if gained:
         tx.execute(row.on_conflict_do_update(index_elements=["station", "path"], set_=values), gained)
+    note_carried(tx, {change.station for change in made if any(map(_plmn_in_cell, _paths(change)))})
+
+
+def note_carried(tx: Tx, stations: Collection[str]) -> None:
+    """Put on record which tenants' PLMNs cells of stations carry from now on, and which no longer.
+
+    They do by the ledger of a station that is adopted. So a run counts from its end on, when it is known to hold; and a
+    station without adoption carries nothing of which Minka knows.
+    """
+    if not stations:
+        return
+    carried = {
+        (row.station, cell_of(row.path), plmn, owner)
+        for row in tx.rows(_OWNED, ledger.c.station, stations)
+        if (plmn := _plmn_in_cell(row.path))
+        for owner in row.owners.split(" ")
+        if owner not in ("", HOST)
+    }
+    known = {
+        (row.station, row.cell, row.plmn, row.tenant): row.number
+        for row in tx.rows(_CARRIED, carried_times.c.station, stations)
+    }
+    over = [{"of": known[one], "at": tx.now} for one in sorted(known.keys() - carried)]
+    if over:
+        tx.execute(_CEASE, over)
+    names = "station", "cell", "plmn", "tenant"
+    begun = [{**dict(zip(names, one, strict=True)), "since": tx.now} for one in sorted(carried - known.keys())]
+    if begun:
+        row = tx.insert(carried_times)
+        tx.execute(row.on_conflict_do_nothing(index_elements=list(names), index_where=_CURRENT), begun)
+
+
+def _plmn_in_cell(path: Path) -> Plmn:
+    """PLMN that a node puts on air; empty for all others, most of which are in no cell."""
+    return broadcast_plmn(path) if cell_of(path) else ""
+
+
+def delivery_during(tx: Tx, begin: datetime, end: datetime) -> Delivery:
+    """Which PLMNs cells carried between two times; what is still carried, until now."""
+    lasted = or_(carried_times.c.until.is_(None), carried_times.c.until > begin)
+    return Delivery(
+        tuple(
+            sorted(
+                Carried(row.station, tuple(sorted(row.cells.split(" "))), row.plmn, row.tenant, since, until)
+                for row in tx.execute(_TIMES.where(lasted, carried_times.c.since < end))
+                if (since := max(row.since, begin)) < (until := min(row.until or tx.now, end))
+            )
+        )
+    )
 
 
 def _paths(change: LedgerChange) -> set[Path]:

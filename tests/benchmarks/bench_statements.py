@@ -33,6 +33,7 @@ from simulators.clock import VirtualClock as StationClock
 from simulators.equipment.performance import PERIOD
 from tests.benchmarks.bench_measurements import four_tenants
 from tests.support.definitions import put_in_force
+from tests.support.observed import observe
 from tests.unit.simulators.equipment.stations import lively, nr_station
 
 KPIS = Path(__file__).parents[2] / "playbooks" / "kpis"
@@ -126,6 +127,8 @@ def main(number: int) -> None:
         store.networks.save(network, network_digest(network), "ana")
         put_in_force(store)
         fill(store, network)
+        names = [one.id for one in network.stations]
+        observe(store, names, BEGIN - timedelta(days=40), BEGIN + timedelta(days=DAYS + 2))
         strike(store, network, number)
         with store.database.engine.connect() as connection:
             rows = connection.execute(text("SELECT count(*) FROM measurements")).scalar_one()

@@ -41,7 +41,8 @@ def _load(store: SqlStore, version: Network) -> None:
         store.networks.get()
     except NotFoundError:
         stations = [one.id for one in version.stations]
-        observe(store, stations, VirtualClock().now() - timedelta(days=40), VirtualClock().now() + timedelta(days=90))
+        now = VirtualClock().now()
+        observe(store, stations, now - timedelta(days=40), now + timedelta(days=90), version)
     store.networks.save(version, network_digest(version), "ana")
 
 

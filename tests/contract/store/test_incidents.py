@@ -40,10 +40,10 @@ NETWORK = network().model_copy(update={"sites": SITES})
 
 @pytest.fixture(autouse=True)
 def _loaded(store: SqlStore, clock: VirtualClock) -> None:
-    """All devices are looked at all the time."""
+    """All devices are looked at all the time, and carry what was agreed."""
     store.networks.save(NETWORK, network_digest(NETWORK), "ana")
     devices = ("S1", "S2", "S3", "S4", "CU-1", "DU-1")
-    observe(store, devices, clock.now() - timedelta(days=1), clock.now() + timedelta(days=9))
+    observe(store, devices, clock.now() - timedelta(days=1), clock.now() + timedelta(days=9), NETWORK, outage_network())
 
 
 def open_(store: SqlStore) -> dict[str, set[tuple[str, str]]]:

@@ -20,7 +20,7 @@ from controller.models.statement import StatementKind
 from controller.observe.exposition import exposition
 from controller.ports.clock import VirtualClock
 from controller.store import SqlStore, open_store
-from tests.support.observed import observe
+from tests.support.observed import deliver, observe
 from tests.unit.api.test_statements import off_air
 from tests.unit.intent.test_outages import BEGIN, END, network
 from tests.unit.performance.test_volume import rows
@@ -32,6 +32,7 @@ SHARED = {"S1": 2, "S2": 2}
 def _load(store: SqlStore, **sla: Any) -> None:
     made = network(**sla)
     store.networks.save(made, network_digest(made), "ana")
+    deliver(store, SHARED, BEGIN, END, made)
 
 
 def _check(store: SqlStore, times: Iterable[datetime], station: str = "S1") -> None:

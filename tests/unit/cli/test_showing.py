@@ -474,6 +474,7 @@ INCIDENT: dict[str, Any] = {
     "agreements": [
         {"agreement": "bitel-sierra", "tenant": "bitel", "availability_percent": 99.5, "restore_hours": 8}
         | {"used": 1771.2, "allowed": 2160.0, "left": 388.8, "share": 0.82, "burn_rate": 1.64}
+        | {"unseen": 40.0, "unobserved": 1200.5, "not_applied": 4320.0}
     ],
     "comments": [{"by": "ben", "side": "host", "to": ["bitel"], "at": "2026-01-02T03:08:05Z", "text": "a digger"}],
     "timeline": [
@@ -513,7 +514,7 @@ def test_an_incident_is_a_page_with_its_way_repair_minutes_and_reasons(
     assert shown["after"] == "1 cell and 2 core links in service; again: EP_S1C[bitel-mme-1]; not any more: 2"
     assert shown["owner"].startswith("ben since")
     assert "bitel   1,200.0  3.5      0.0       0.0       7.0      40.0    90,000" in text
-    assert "bitel-sierra  99.5 %        1,771.2  2,160.0  388.8  82 %   1.64" in text
+    assert "bitel-sierra  99.5 %        1,771.2  2,160.0  388.8  82 %   1.64       40.0    1,200.5     4,320.0" in text
     assert lines[-2].endswith("ben (host) to bitel: a digger")
     assert lines[-1].endswith("correlation incident.grew i-2 cell-off-air follows from a-2")
 

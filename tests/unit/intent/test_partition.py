@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.intent.counted import CountedPeriod
+from controller.intent.delivery import Carried, Delivery
 from controller.intent.observation import Observation, Proof, Unobserved
 from controller.intent.outages import AgreedService, ExcusedTimes, Outages, Spell
 from controller.intent.proofs import proved
@@ -60,6 +61,7 @@ def _spells(station: str, cause: str, spans: list[_Span], root: str = "", **fiel
     locked=_of_stations,
     planned=_of_stations,
     adopted=_of_stations,
+    carried=_of_stations,
     running=_spans,
     loaded=st.integers(0, WHOLE),
     windows=st.booleans(),
@@ -73,6 +75,7 @@ def test_each_minute_is_in_one_column_with_its_reason(
     locked: dict[str, list[_Span]],
     planned: dict[str, list[_Span]],
     adopted: dict[str, list[_Span]],
+    carried: dict[str, list[_Span]],
     running: list[_Span],
     loaded: int,
     *,
@@ -107,12 +110,21 @@ def test_each_minute_is_in_one_column_with_its_reason(
     excused = ExcusedTimes({(CELLS[one][0], "alfa"): _times(planned[one]) for one in CELLS})
     locks = {CELLS[one][0]: _times(locked[one]) for one in CELLS}
     end = AT + WHOLE * MINUTE
-    outages = Outages(proved(spells, seen), [era(made, AT, end)], {}, excused, locks, observation=seen)
+    rows = [
+        Carried(station, tuple(one.partition("/")[2] for one in CELLS[station]), "716-01", tenant, since, until)
+        for station, spans in carried.items()
+        for since, until in _times(spans)
+        for tenant in ("alfa", "other")
+    ]
+    delivery = Delivery(tuple(rows))
+    outages = Outages(
+        proved(spells, seen), [era(made, AT, end)], {}, excused, locks, observation=seen, delivery=delivery
+    )
     owed = outages.agreed_service(alfa, AT, end, end)
-    facts = looked, off, by_mains, unreachable, told, locked, planned, adopted
+    facts = looked, off, by_mains, unreachable, told, locked, planned, adopted, carried
     for station, cells in CELLS.items():
         on_first = [_set(one[station]) for one in facts]
-        on_other = [on_first[0], set[int](), set[int](), on_first[3], *[set[int]()] * 3, on_first[7]]
+        on_other = [on_first[0], set[int](), set[int](), on_first[3], *[set[int]()] * 3, on_first[7], on_first[8]]
         for name, minutes in zip(cells, (on_first, on_other), strict=True):
             expected: dict[str, int] = {}
             reasons: dict[str, int] = {}
@@ -124,6 +136,8 @@ def test_each_minute_is_in_one_column_with_its_reason(
             found = owed.lengths(name)
             assert {one: length / 60 for one, length in found._asdict().items() if length} == expected
             assert sum(found) == owed.seconds[name] == WHOLE * 60
+            assert owed.carried[name] == len(minutes[8]) * 60
+            assert len(_minutes(owed.not_applied.get(name, ()))) == expected.get("not_applied", 0)
             by_reason = {reason: len(_minutes(of)) for reason, of in owed.unobserved.get(name, {}).items()}
             assert {reason.value: count for reason, count in by_reason.items() if count} == reasons
     assert owed.lost == sum(
@@ -132,11 +146,16 @@ def test_each_minute_is_in_one_column_with_its_reason(
         for name in cells
     ), "the host bears what is unseen"
     assert sum(owed.total) == 4 * WHOLE * 60
+    assert owed.held == len(_set(carried["S1"]) | _set(carried["S2"])) * 60
+    assert owed.forgone == pytest.approx(owed.total.not_applied / 100), "of 99 % that were promised"
 
 
 def _column(minute: int, minutes: list[set[int]], running: set[int], loaded: int, *, windows: bool) -> tuple[str, str]:
     """Column of a minute of a cell, and why nobody looked."""
-    looked, off, by_mains, unreachable, told, locked, planned, adopted = minutes
+    looked, off, by_mains, unreachable, told, locked, planned, adopted, carried = minutes
+    unknown = minute not in looked and (minute < loaded or minute not in adopted)
+    if minute not in carried and not unknown:
+        return "not_applied", ""
     read = minute in looked and minute not in unreachable
     if read and minute in by_mains:
         return "outside", ""

@@ -60,7 +60,7 @@ def version(change: Callable[[dict[str, Any]], None] = lambda _: None, **sla: An
 def store() -> Iterator[SqlStore]:
     with closing(open_store("sqlite://", VirtualClock(start=BEGIN - timedelta(days=1)))) as made:
         put_in_force(made)
-        observe(made, ("S1", "S2"), BEGIN, END)
+        observe(made, ("S1", "S2"), BEGIN, END + timedelta(days=40), version(), version(swap_plmns))
         yield made
 
 

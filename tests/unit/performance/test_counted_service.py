@@ -22,7 +22,7 @@ from controller.models.statement import StatementKind, Value
 from controller.ports.clock import VirtualClock
 from controller.store import SqlStore, open_store
 from tests.contract.store.test_roots import CLEARED, MAJOR, mains
-from tests.support.observed import observe
+from tests.support.observed import deliver, observe
 from tests.unit.intent.test_outages import BEGIN, END, network
 from tests.unit.performance.test_volume import rows
 
@@ -108,6 +108,7 @@ def _load(store: SqlStore, observed: float = 720) -> None:
     store.devices.adopt("S1", [], "n", "ana")
     listener = store.processes.register("l")
     observe(store, ("S1", "S2"), BEGIN, _at(observed))
+    deliver(store, ("S1", "S2"), _at(observed), END)
     for hour, over in ((10, False), (11, True)):
         store.database.clock = VirtualClock(start=_at(hour))
         store.alarms.report(_report(hour, "station-unreachable", over=over))

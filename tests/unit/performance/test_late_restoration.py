@@ -24,7 +24,7 @@ from tests.unit.performance.test_volume import rows
 @pytest.fixture
 def store() -> Iterator[SqlStore]:
     with closing(open_store("sqlite://", VirtualClock(start=BEGIN - timedelta(days=1)))) as made:
-        observe(made, ("S1", "S2"), BEGIN - timedelta(days=1), END)
+        observe(made, ("S1", "S2"), BEGIN - timedelta(days=1), END, network())
         yield made
 
 

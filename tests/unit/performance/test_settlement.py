@@ -17,7 +17,7 @@ from controller.models.sharing import PoolCapacity, Prices
 from controller.models.statement import Statement, StatementKind
 from controller.ports.clock import VirtualClock
 from controller.store import SqlStore, open_store
-from tests.support.observed import observe
+from tests.support.observed import deliver, observe
 from tests.unit.intent.test_outages import BEGIN, END, network
 from tests.unit.performance.test_volume import rows
 
@@ -40,6 +40,7 @@ def priced(**prices: Any) -> Network:
 @pytest.fixture
 def store() -> Iterator[SqlStore]:
     with closing(open_store("sqlite://", VirtualClock(start=BEGIN - timedelta(days=1)))) as made:
+        deliver(made, ("S1", "S2"), BEGIN, END, network())
         yield made
 
 

@@ -353,6 +353,26 @@ def upgrade() -> None:
         postgresql_where=sa.text("until IS NULL"),
     )
     op.create_table(
+        "carried_times",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("station", sa.String(), nullable=False),
+        sa.Column("cell", sa.String(), nullable=False),
+        sa.Column("plmn", sa.String(), nullable=False),
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_carried_times")),
+    )
+    op.create_index("ix_carried_times_until", "carried_times", ["until"], unique=False)
+    op.create_index(
+        "ix_carried_times_current",
+        "carried_times",
+        ["station", "cell", "plmn", "tenant"],
+        unique=True,
+        sqlite_where=sa.text("until IS NULL"),
+        postgresql_where=sa.text("until IS NULL"),
+    )
+    op.create_table(
         "locks",
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("station", sa.String(), nullable=False),
@@ -1197,6 +1217,9 @@ def downgrade() -> None:
     )
     op.drop_index("ix_locks_until", table_name="locks")
     op.drop_table("locks")
+    op.drop_index("ix_carried_times_current", table_name="carried_times")
+    op.drop_index("ix_carried_times_until", table_name="carried_times")
+    op.drop_table("carried_times")
     op.drop_index("ix_adoptions_current", table_name="adoptions")
     op.drop_index("ix_adoptions_until", table_name="adoptions")
     op.drop_table("adoptions")

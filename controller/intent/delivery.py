@@ -1,0 +1,73 @@
+"""From when to when cells carried the PLMNs of their tenants, by Minka's own record. Pure.
+
+An agreement says what a tenant should get. It gets nothing in a cell until a run, or an adoption that found it there,
+has put all of its PLMNs into the ledger of the cell's station; and nothing once they have left it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from itertools import chain
+from typing import NamedTuple
+
+from controller.intent.times import Times, union, without
+from controller.models.network import Plmn
+
+
+class Carried(NamedTuple):
+    """A time in which cells of a station carried a tenant's PLMN.
+
+    Attributes:
+        cells: Ids of the cells at the station.
+    """
+
+    station: str
+    cells: tuple[str, ...]
+    plmn: Plmn
+    tenant: str
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Which PLMNs cells carried, between two times."""
+
+    carried: tuple[Carried, ...] = ()
+
+    def between(self, since: datetime, until: datetime) -> Delivery:
+        """The part of it between two times."""
+        within = (one._replace(since=max(one.since, since), until=min(one.until, until)) for one in self.carried)
+        return Delivery(tuple(one for one in within if one.since < one.until))
+
+    def lacking(self, cell: str, tenant: str, plmns: Collection[Plmn], since: datetime, until: datetime) -> Times:
+        """When a cell (``station/cell``) did not carry all of a tenant's PLMNs between two times.
+
+        A tenant without PLMNs gets nothing.
+        """
+        span, found = ((since, until),), self._times.get((cell, tenant), {})
+        times = [found.get(one, ()) for one in plmns]
+        if not times:
+            return span
+        if all(len(one) == 1 and one[0][0] <= since and until <= one[0][1] for one in times):
+            return ()  # as almost everywhere and always
+        return union(chain.from_iterable(without(span, one) for one in times))
+
+    def without_any(self, cell: str, tenant: str, since: datetime, until: datetime) -> Times:
+        """When a cell carried none of a tenant's PLMNs between two times."""
+        found = self._times.get((cell, tenant), {})
+        return without(((since, until),), union(chain.from_iterable(found.values())))
+
+    @cached_property
+    def _times(self) -> dict[tuple[str, str], dict[Plmn, Times]]:
+        """Times by cell and tenant, and by PLMN."""
+        rows = defaultdict[tuple[str, str], dict[Plmn, list[tuple[datetime, datetime]]]](dict)
+        for one in self.carried:
+            for cell in one.cells:
+                of_tenant = rows[f"{one.station}/{cell}", one.tenant]
+                of_tenant.setdefault(one.plmn, []).append((one.since, one.until))
+        return {key: {plmn: union(times) for plmn, times in found.items()} for key, found in rows.items()}

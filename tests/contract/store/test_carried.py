@@ -1,0 +1,158 @@
+"""From when to when cells carried tenants' PLMNs: what adoptions, runs and undoes left in the ledger, for good."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from controller.intent.delivery import Delivery
+from controller.intent.times import Times
+from controller.models.enums import RecordChoice
+from controller.models.network import HOST, network_digest
+from controller.models.plan import LedgerNode
+from controller.models.record import CarriedNodes
+from controller.models.run import Outcome
+from controller.ports.clock import VirtualClock
+from controller.ports.store import JobResult
+from controller.store import SqlStore
+from controller.store.ledger import KEPT, delivery_during, ledger_history
+from tests.support.records import start_run
+from tests.unit.plan import samples
+
+HOUR = timedelta(hours=1)
+NETWORK = samples.network(("alfa", "beta"))
+NODES = [entry.node for entry in samples.ledger(NETWORK).values()]
+OF_ALFA, OF_BETA = ([one for one in NODES if one.owners == (tenant,)] for tenant in ("alfa", "beta"))
+OF_HOST = [one for one in NODES if one.owners == (HOST,)]
+
+
+class Story:
+    """What happens to station S1, an hour after the other."""
+
+    def __init__(self, store: SqlStore, clock: VirtualClock) -> None:
+        self.store, self.clock, self.begun = store, clock, clock.now()
+        store.networks.save(NETWORK, network_digest(NETWORK), "ana")
+        self._runs = 0
+
+    def at(self, hour: float) -> None:
+        self.clock.pause((self.begun + hour * HOUR - self.clock.now()).total_seconds())
+
+    def adopt(self, *nodes: LedgerNode) -> None:
+        self.store.devices.adopt("S1", nodes, network_digest(NETWORK), "ana")
+
+    def run(self, begun: float, ended: float, result: JobResult) -> None:
+        self.at(begun)
+        self._runs += 1
+        start_run(self.store, ["S1"], salt=str(self._runs))
+        (claim,) = self.store.claims.take(self.store.processes.register(f"w-{self._runs}"), 1)
+        self.at(ended)
+        self.store.claims.finish(claim, result)
+
+    def delivery(self, until: float) -> Delivery:
+        self.at(until)
+        return self.store.database.run(lambda tx: delivery_during(tx, self.begun, self.clock.now()))
+
+    def carried(self, tenant: str, until: float, cell: str = "S1/L1") -> list[tuple[float, float]]:
+        """Hours in which a cell carried the PLMN of a tenant."""
+        plmn = {"alfa": "716-01", "beta": "716-02", "gamma": "716-03"}[tenant]
+        found = self.delivery(until)
+        lacking = found.lacking(cell, tenant, [plmn], self.begun, self.begun + until * HOUR)
+        times = _without(((self.begun, self.begun + until * HOUR),), lacking)
+        return [((since - self.begun) / HOUR, (end - self.begun) / HOUR) for since, end in times]
+
+
+def _without(whole: Times, lacking: Times) -> list[tuple[datetime, datetime]]:
+    """By the points in time at which anything changes: it shares no code with ``controller.intent.times``."""
+    ((begin, end),) = whole
+    points = sorted({begin, end, *(at for one in lacking for at in one)})
+    return [(a, b) for a, b in pairwise(points) if not any(since <= a < until for since, until in lacking)]
+
+
+@pytest.fixture
+def story(store: SqlStore, clock: VirtualClock) -> Story:
+    return Story(store, clock)
+
+
+def test_what_stood_at_the_station_is_carried_from_its_adoption_on(story: Story) -> None:
+    story.at(2)
+    story.adopt(*OF_HOST, *OF_ALFA)
+    assert story.carried("alfa", 5) == [(2, 5)]
+    assert story.carried("alfa", 5, "S1/N1") == [(2, 5)]
+    assert story.carried("beta", 5) == []
+    assert story.carried("alfa", 5, "S2/L1") == []
+
+
+def test_a_run_counts_from_its_end_and_an_undo_until_its_end(story: Story) -> None:
+    story.adopt(*OF_HOST, *OF_ALFA)
+    story.run(1, 3, JobResult(Outcome.SUCCEEDED, gained=tuple(OF_BETA), applied=True))
+    story.run(6, 7, JobResult(Outcome.SUCCEEDED, lost=tuple(one.path for one in OF_BETA)))
+    assert story.carried("beta", 10) == [(3, 7)]
+    assert story.carried("alfa", 10) == [(0, 10)]
+    story.run(11, 12, JobResult(Outcome.SUCCEEDED, gained=tuple(OF_BETA), applied=True))
+    assert story.carried("beta", 13) == [(3, 7), (12, 13)]
+
+
+def test_a_run_that_is_under_way_or_was_taken_back_delivers_nothing(story: Story) -> None:
+    """A confirmed commit that was rolled back, and a run that was withdrawn, leave the ledger as it was."""
+    story.adopt(*OF_HOST, *OF_ALFA)
+    for begun, outcome in ((1, Outcome.ROLLED_BACK), (3, Outcome.WITHDRAWN), (5, Outcome.REFUSED)):
+        story.run(begun, begun + 1, JobResult(outcome, "not confirmed"))
+    start_run(story.store, ["S1"], salt="open")
+    assert story.store.claims.take(story.store.processes.register("w"), 1)
+    assert story.carried("beta", 9) == []
+    assert story.carried("alfa", 9) == [(0, 9)]
+
+
+def test_a_node_that_changes_or_moves_within_the_cell_is_carried_all_the_time(story: Story) -> None:
+    story.adopt(*OF_HOST, *OF_ALFA)
+    slices = [one for one in OF_ALFA if "NRCellDU[N1]/pLMNInfoList" in one.path]
+    moved = [one.model_copy(update={"path": one.path.replace("000001", "000009")}) for one in slices]
+    assert {one.path for one in moved}.isdisjoint(one.path for one in slices)
+    gone = tuple(one.path for one in slices)
+    story.run(1, 2, JobResult(Outcome.SUCCEEDED, gained=tuple(moved), lost=gone, applied=True))
+    assert story.carried("alfa", 4, "S1/N1") == [(0, 4)]
+
+
+def test_a_plmn_that_moves_to_another_tenant_is_carried_for_it_once_a_run_made_it_so(story: Story) -> None:
+    story.adopt(*OF_HOST, *OF_ALFA)
+    owned = tuple(one.model_copy(update={"owners": ("beta",)}) for one in OF_ALFA)
+    story.run(2, 3, JobResult(Outcome.SUCCEEDED, gained=owned, applied=True))
+    found = story.delivery(5)
+    begin, end = story.begun, story.begun + 5 * HOUR
+    assert found.lacking("S1/L1", "beta", ["716-01"], begin, end) == ((begin, begin + 3 * HOUR),)
+    assert found.lacking("S1/L1", "alfa", ["716-01"], begin, end) == ((begin + 3 * HOUR, end),)
+
+
+def test_a_station_out_of_service_carries_nothing_until_it_is_adopted_again(story: Story) -> None:
+    story.adopt(*OF_HOST, *OF_ALFA)
+    story.at(2)
+    story.store.devices.retire("S1", "ana")
+    story.at(4)
+    story.adopt()
+    assert story.carried("alfa", 5) == [(0, 2), (4, 5)], "its ledger is the one that it had"
+
+
+def test_people_who_take_the_stations_for_right_after_a_restore_change_it_too(story: Story) -> None:
+    story.adopt(*OF_HOST, *OF_ALFA)
+    story.at(1)
+    assert story.store.integrity.check_fences({"S1": 1_000}).doubt
+    story.at(30)
+    gone = tuple(one.path for one in OF_ALFA)
+    carried = [CarriedNodes(station="S1", nodes=tuple(OF_BETA), lost=gone)]
+    story.store.integrity.decide(RecordChoice.DEVICES, "ana", "they are right", carried)
+    assert story.carried("alfa", 32) == [(0, 30)]
+    assert story.carried("beta", 32) == [(30, 32)]
+
+
+def test_it_goes_back_further_than_the_history_of_the_ledger(story: Story) -> None:
+    story.at(1)
+    story.adopt(*OF_HOST, *OF_ALFA)
+    busy = OF_HOST[0].path
+    for number in range(KEPT + 5):
+        story.at(2 + number)
+        story.adopt(LedgerNode(path=busy, owners=(HOST,), leaves={"userLabel": str(number)}))
+    oldest = min(row.at for row in story.store.database.run(lambda tx: tx.execute(ledger_history.select()).all()))
+    assert oldest > story.begun + 2 * HOUR, "the change that brought alfa is forgotten there"
+    assert story.carried("alfa", 2 * KEPT) == [(1, 2 * KEPT)]

@@ -1,0 +1,210 @@
+"""An agreement of which nothing was applied is not served, not kept and not charged: against a count by minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from controller.api.statements import draft
+from controller.intent.outages import month_of
+from controller.models.network import HOST, Network, network_digest
+from controller.models.plan import LedgerNode
+from controller.models.sharing import Prices
+from controller.models.statement import StatementKind
+from controller.observe.exposition import exposition
+from controller.ports.clock import VirtualClock
+from controller.store import SqlStore, open_store
+from controller.store.devices import observed_times
+from controller.store.ledger import LedgerChange, change_ledger
+from tests.unit.api.test_statements import off_air
+from tests.unit.intent.test_outages import BEGIN, END, network
+from tests.unit.performance.test_volume import rows
+from tests.unit.plan import samples
+
+DAYS = 30
+LINES = [
+    {"id": "base", "per": "month", "amount": "900"},
+    {"id": "cells", "per": "cell-month", "amount": "60"},
+    {"id": "guaranteed", "per": "percent-cell-month", "amount": "1"},
+]
+
+
+def priced() -> Network:
+    made = network()
+    prices = Prices.model_validate({"currency": "PEN", "lines": LINES})
+    agreements = tuple(one.model_copy(update={"prices": prices}) for one in made.agreements)
+    return made.model_copy(update={"agreements": agreements})
+
+
+MADE = priced()
+
+
+def nodes(owner: str, station: str) -> list[LedgerNode]:
+    return [one.node for one in samples.ledger(MADE, station).values() if one.owners == (owner,)]
+
+
+@pytest.fixture
+def store() -> Iterator[SqlStore]:
+    """Both stations carry what is the host's and alfa's since before the month, and are looked at all the time."""
+    with closing(open_store("sqlite://", VirtualClock(start=BEGIN - timedelta(days=1)))) as made:
+        made.networks.save(MADE, network_digest(MADE), "ana")
+        for station in ("S1", "S2"):
+            known = [*nodes(HOST, station), *nodes("alfa", station)]
+            made.devices.adopt(station, known, network_digest(MADE), "ana")
+        looked = [{"station": one, "since": BEGIN - timedelta(days=1), "until": END} for one in ("S1", "S2")]
+        made.database.run(lambda tx: tx.execute(observed_times.insert(), looked))
+        yield made
+
+
+def day(store: SqlStore, number: float) -> None:
+    store.database.clock = VirtualClock(start=BEGIN + timedelta(days=number))
+
+
+def apply(store: SqlStore, number: float, station: str = "S1", *, undo: bool = False) -> None:
+    """Put beta's nodes into the ledger of a station as the end of a run does, or take them out."""
+    day(store, number)
+    own = nodes("beta", station)
+    gained, lost = ([], [one.path for one in own]) if undo else (own, [])
+    store.database.run(lambda tx: change_ledger(tx, [LedgerChange(station, gained, lost)]))
+
+
+def said(store: SqlStore, kind: StatementKind, sheet: str, tenant: str = "beta") -> list[dict[str, Any]]:
+    store.database.clock = VirtualClock(start=END + timedelta(days=2))
+    return rows(draft(store, END + timedelta(days=2), kind, tenant, "2026-06"), sheet)
+
+
+def charges(store: SqlStore, tenant: str = "beta") -> dict[str, tuple[Any, Any]]:
+    found = said(store, StatementKind.SETTLEMENT, "lines", tenant)
+    return {row["line"]: (Decimal(row["quantity"]), Decimal(row["amount"])) for row in found}
+
+
+def hours(spans: Iterable[tuple[float, float]]) -> int:
+    """Hours of the month in one of these spans of days, counted one by one."""
+    known = list(spans)
+    return sum(any(since <= hour / 24 < until for since, until in known) for hour in range(DAYS * 24))
+
+
+def test_an_agreement_of_which_nothing_was_applied_is_neither_served_nor_kept_nor_charged(store: SqlStore) -> None:
+    (promise,) = said(store, StatementKind.SLA, "agreements")
+    assert (promise["availability"], promise["at_worst"], promise["kept"]) == (None, 0, "unproved")
+    assert (promise["served"], promise["not_applied"], promise["allowed"]) == (0, 4 * DAYS * 1440, 0)
+    cells = said(store, StatementKind.SLA, "cells")
+    assert {(row["served"], row["not_applied"], row["availability"]) for row in cells} == {(0, DAYS * 86400, None)}
+    assert {(row["part"], row["seconds"]) for row in said(store, StatementKind.SLA, "outages")} == {
+        ("not_applied", DAYS * 86400)
+    }
+    assert charges(store) == {"base": (0, 0), "cells": (0, 0), "guaranteed": (0, 0)}
+    assert said(store, StatementKind.SETTLEMENT, "due") == [{"currency": "PEN", "amount": "0.00"}]
+
+
+def test_a_tenant_beside_it_that_got_all_is_served_and_charged(store: SqlStore) -> None:
+    (promise,) = said(store, StatementKind.SLA, "agreements", "alfa")
+    assert (promise["availability"], promise["at_worst"], promise["kept"]) == (100, 100, "yes")
+    assert (promise["served"], promise["not_applied"]) == (4 * DAYS * 1440, 0)
+    assert charges(store, "alfa") == {"base": (1, 900), "cells": (4, 240), "guaranteed": (80, 80)}
+
+
+def test_a_tenant_is_served_and_charged_from_its_first_run_until_it_is_taken_away(store: SqlStore) -> None:
+    """S1 from the 10th day to the 20th and from the 25th on; S2 from the 15th to the 22nd: two cells at each."""
+    apply(store, 10)
+    apply(store, 15, "S2")
+    apply(store, 20, undo=True)
+    apply(store, 22, "S2", undo=True)
+    apply(store, 25)
+    first, second = [(10, 20), (25, 30)], [(15, 22)]
+    cells = {row["cell"]: row for row in said(store, StatementKind.SLA, "cells")}
+    for names, spans in ((("S1/L1", "S1/N1"), first), (("S2/L1", "S2/N1"), second)):
+        for name in names:
+            assert cells[name]["served"] == hours(spans) * 3600
+            assert cells[name]["not_applied"] == (DAYS * 24 - hours(spans)) * 3600
+            assert cells[name]["availability"] == 100
+    served, whole = 2 * hours(first) + 2 * hours(second), DAYS * 24
+    (promise,) = said(store, StatementKind.SLA, "agreements")
+    assert (promise["availability"], promise["kept"]) == (100, "unproved")
+    assert promise["at_worst"] == pytest.approx(100 * served / (4 * whole), abs=0.0001)
+    found = charges(store)
+    assert found["cells"][0] == pytest.approx(Decimal(served) / whole, abs=Decimal("0.000001"))
+    assert found["guaranteed"][0] == pytest.approx(20 * Decimal(served) / whole, abs=Decimal("0.0001"))
+    assert found["base"][0] == pytest.approx(Decimal(hours([*first, *second])) / whole, abs=Decimal("0.000001"))
+
+
+def test_what_fails_before_the_first_run_is_nobodys_loss_and_what_fails_after_it_is(store: SqlStore) -> None:
+    """S1/L1 is off air on the 2nd day and on the 12th; beta has it from the 10th on."""
+    apply(store, 10)
+    for begin in (1.0, 11.0):
+        for at, over in ((begin, False), (begin + 0.25, True)):
+            day(store, at)
+            store.alarms.report(off_air(0, over=over).model_copy(update={"at": BEGIN + timedelta(days=at)}))
+    (promise,) = said(store, StatementKind.SLA, "agreements")
+    assert (promise["lost"], promise["restored_late"]) == (360, 0)
+    delivered = 2 * hours([(10, 30)])
+    assert promise["availability"] == pytest.approx(100 * (1 - 6 / delivered), abs=0.0001)
+    assert promise["allowed"] == pytest.approx(delivered * 60 / 100)
+    assert [row["lost"] for row in said(store, StatementKind.SLA, "incidents")] == [360]
+    assert [row["lost"] for row in said(store, StatementKind.SLA, "incidents", "alfa")] == [360, 360]
+
+
+@pytest.mark.parametrize(("applied", "kept"), [(0.25, "yes"), (0.35, "unproved")])
+def test_a_short_time_before_the_first_run_leaves_a_promise_kept(store: SqlStore, applied: float, kept: str) -> None:
+    """The agreement lets 1 % of a month of 30 days be without proof: 0.3 days."""
+    for station in ("S1", "S2"):
+        apply(store, applied, station)
+    (promise,) = said(store, StatementKind.SLA, "agreements")
+    assert (promise["kept"], promise["availability"]) == (kept, 100)
+
+
+def test_a_second_plmn_of_a_tenant_counts_from_its_run_on(store: SqlStore) -> None:
+    """Alfa gets another PLMN on the 16th day, and never a run: from then on it has not got what was agreed."""
+    content = MADE.model_dump(mode="json")
+    content["tenants"][0]["plmns"].append("716-11")
+    more = Network.model_validate(content)
+    day(store, 15)
+    store.networks.save(more, network_digest(more), "ana")
+    (promise,) = said(store, StatementKind.SLA, "agreements", "alfa")
+    assert promise["not_applied"] == 4 * 15 * 1440
+    assert charges(store, "alfa")["cells"][0] == 2
+
+
+def test_a_station_that_was_not_adopted_is_unobserved_and_not_charged(store: SqlStore) -> None:
+    day(store, 10)
+    store.devices.retire("S2", "ana")
+    # What was checked before it was taken out of service; nobody looks at it from then on.
+    seen = observed_times.update().where(observed_times.c.station == "S2").values(until=BEGIN + timedelta(days=10))
+    store.database.run(lambda tx: tx.execute(seen))
+    (promise,) = said(store, StatementKind.SLA, "agreements", "alfa")
+    assert (promise["not_adopted"], promise["not_applied"]) == (2 * 20 * 1440, 0)
+    assert charges(store, "alfa")["cells"][0] == pytest.approx(Decimal(2 * 30 + 2 * 10) / 30, abs=Decimal("0.000001"))
+
+
+def test_budgets_and_metrics_say_the_same(store: SqlStore) -> None:
+    apply(store, 10)
+    for at, over in ((11.0, False), (11.25, True)):
+        day(store, at)
+        store.alarms.report(off_air(0, over=over).model_copy(update={"at": BEGIN + timedelta(days=at)}))
+    day(store, 12)
+    # A version that changes beta's promise alone: what was not applied under the first one is counted once.
+    content = MADE.model_dump(mode="json")
+    content["agreements"][1]["sla"]["availability_percent"] = 98.0
+    later = Network.model_validate(content)
+    store.networks.save(later, network_digest(later), "ana")
+    day(store, 20)
+    store.incidents.count_agreements()
+    alfa, beta = store.incidents.agreements()
+    assert (alfa.not_applied, alfa.used) == (0, 360)
+    assert beta.not_applied == (2 * 10 + 2 * 20) * 1440
+    # At 99 % for 12 days and at 98 % for 18: of four cells, less what was not applied.
+    whole = 4 * 1440 * (12 * 0.01 + 18 * 0.02)
+    assert beta.allowed == pytest.approx(whole - 1440 * 0.01 * (2 * 10 + 2 * 12) - 1440 * 0.02 * 2 * 8, abs=0.1)
+    assert beta.used == 360
+    outages = store.incidents.outages(*month_of(later, store.database.clock.now()))
+    assert outages is not None
+    assert outages.agreements(store.database.clock.now()) == (alfa, beta)
+    page = exposition(store, store.database.clock).decode()
+    name = 'minka_agreement_not_applied_seconds{agreement="beta-all",tenant="beta"} '
+    (value,) = (line.removeprefix(name) for line in page.splitlines() if line.startswith(name))
+    assert float(value) == beta.not_applied * 60
