@@ -277,10 +277,23 @@ def _target(_network: Network, station: str) -> DeviceTarget:
     )
 
 
+#: Outside of the soak a worker dies at all calls that do something at a device, at this part of those that only look at
+#: the device or stand beside one of either kind, and at this part of others, at which the record is only looked at.
+_NEAR, _FAR = 0.35, 0.1
+_LOOKS = {"record", "read", "equipment"}
+
+
 def moments(calls: Sequence[str], chance: random.Random) -> list[int]:
-    """Calls of devices and those next to them; of others, at which the record is only looked at, some by chance."""
-    near = {at for at in range(1, len(calls) + 1) if set(calls[max(0, at - 2) : at + 1]) != {"record"}}
-    return [at for at in range(1, len(calls) + 1) if SOAK or at in near or chance.random() < 0.3]
+    """Calls at which a worker is killed: in the soak at all."""
+    return [
+        at
+        for at in range(1, len(calls) + 1)
+        if SOAK or calls[at - 1] not in _LOOKS or chance.random() < _part(calls, at)
+    ]
+
+
+def _part(calls: Sequence[str], at: int) -> float:
+    return _FAR if set(calls[max(0, at - 2) : at + 1]) == {"record"} else _NEAR
 
 
 def deaths(whole: Mortal, chance: random.Random, turn: int = 0) -> list[Mortal]:

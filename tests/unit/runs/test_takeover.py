@@ -1,7 +1,8 @@
 """A worker that dies at any moment: whoever takes over brings device, ledger and record to one end.
 
-Each scenario is first played through to count the calls to device and record; then the worker is killed between all of
-them, with its connection closed and left hanging in turns. Workers are the real loop, in virtual time.
+Each scenario is first played through to count the calls to device and record; then the worker is killed between them,
+in the soak between all, else between those that ``moments`` chooses, with its connection closed and left hanging in
+turns. Workers are the real loop, in virtual time.
 """
 
 from __future__ import annotations
@@ -148,7 +149,7 @@ async def test_killed_twice(name: str) -> None:
     chance = random.Random(name)
     # The first calls register a worker and look for work.
     begun = calls.index("lock") - 2
-    for _ in range(60 if SOAK else 12):
+    for _ in range(60 if SOAK else 6):
         deaths = [
             Mortal(chance.randint(begun, len(calls)), chance.random() < 0.5, chance.random() < 0.5) for _ in range(2)
         ]
@@ -303,7 +304,7 @@ class Stalled(Mortal):
 async def test_a_worker_that_lost_its_lease_changes_nothing_more(name: str, turn: int) -> None:
     """It was stopped, and wakes up when its device belongs to others, or when it can't know whether it does."""
     calls = await calls_of(name)
-    for at in range(calls.index("lock"), len(calls) + 1):
+    for at in range(calls.index("lock"), len(calls) + 1, 1 if SOAK else 3):
         bench, returns = bench_of(name), (at + turn) % 2 == 0
         life = Stalled(at, bench, returns=returns)
         async with bench.process(life):
