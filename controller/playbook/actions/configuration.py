@@ -98,7 +98,7 @@ async def taken_with(context: Context, names: Collection[str] | None) -> Service
     nodes = ((cell_of(path), entry.owners) for path, entry in ledger.items())
     inside = [(cell, owners) for cell, owners in nodes if cell and (names is None or cell in names)]
     pairs = {(cell, owner) for cell, owners in inside for owner in owners if owner != HOST}
-    return ServiceLoss.of(pairs, health) if inside else None
+    return ServiceLoss.of(pairs, health, names) if inside else None
 
 
 class CycledCell(Noun):

@@ -213,7 +213,8 @@ class PlaybookPreparation:
             strategy = strategy.model_copy(update={"soak": 0})
         behind = {one for station in stations for one in network.stations_served.get(station, ())}
         ledger = await store.ledger.find({*stations, *behind})
-        reached = reach(network, stations, plan if bound else None, ledger)
+        losses = await self._outages(loaded, values, network, stations)
+        reached = reach(network, stations, plan if bound else None, ledger, losses)
         jobs = () if refused else self._jobs(playbook, values, strategy, plan if bound else None, network, stations)
         begins = min((job.wave for job in jobs if job.station not in network.pool_by_id), default=0)
         strategy = strategy.model_copy(update={"canary_wave": begins})
@@ -226,7 +227,7 @@ class PlaybookPreparation:
             stations,
             ledger,
             automatic=request.automatic,
-            outages=await self._outages(loaded, values, network, stations),
+            outages=losses,
         )
         if not refused:
             touched = stations if playbook.plan is None else sorted({*targets}.intersection(stations))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from controller.models.many import lines_of
 from controller.models.network import HOST, Network, Noun
@@ -12,19 +13,21 @@ from controller.nrm.tree import Path
 from controller.plan import nodes_behind
 from controller.playbook.engine.context import hold_at
 from controller.playbook.language.playbook import ReachLimits
+from controller.playbook.language.registry import ServiceLoss
 
 #: Most reasons to name.
 _MOST = 5
 
 
 class Reach(Noun):
-    """The reach of a run; cells and people are those of its stations, whether or not all are affected.
+    """The reach of a run; people are those of its stations' sites, whether or not all are affected.
 
     Attributes:
         stations: Its devices.
         cells: Cells of its stations, and of those behind its other devices: at a router's site, served by a function.
+            Where all steps that take service say which cells they take, as the reset of a radio unit does, these.
         tenants: Tenants whose nodes are on the devices or on stations that a function serves; with a plan, those it
-            touches or interrupts.
+            touches or interrupts; of a station whose cells are known by its steps, those on these cells.
         people: Population of the sites of all these.
     """
 
@@ -35,18 +38,34 @@ class Reach(Noun):
 
 
 def reach(
-    network: Network, stations: Sequence[str], plan: Plan | None, ledger: Mapping[str, Mapping[Path, LedgerEntry]]
+    network: Network,
+    stations: Sequence[str],
+    plan: Plan | None,
+    ledger: Mapping[str, Mapping[Path, LedgerEntry]],
+    losses: Mapping[str, ServiceLoss] = MappingProxyType({}),
 ) -> Reach:
-    """The reach of a run on stations; ``plan`` only if one is bound to it."""
+    """The reach of a run on stations.
+
+    Args:
+        network: Current network.
+        stations: Its devices.
+        plan: Its plan, only if one is bound to it.
+        ledger: Who has nodes there.
+        losses: What its steps take service from, by station, where that is known.
+    """
+    named = {} if plan is not None else {name: one for name, one in losses.items() if one.cells is not None}
+    whole = [station for station in stations if station not in named]
     if plan is not None:
         tenants = {tenant for change in plan.changes for tenant in (*change.touched, *change.interrupted)}
     else:
-        nodes = (entry for station in stations for entry in nodes_behind(network, station, ledger))
+        nodes = (entry for station in whole for entry in nodes_behind(network, station, ledger))
         tenants = {owner for entry in nodes for owner in entry.owners} - {HOST}
-    behind = {one for station in stations for one in network.stations_behind(station)}
+        tenants |= {tenant for one in named.values() for tenant in one.tenants}
+    behind = {one for station in whole for one in network.stations_behind(station)}
+    beside = sum(len(one.cells or ()) for name, one in named.items() if name not in behind)
     return Reach(
         stations=len(stations),
-        cells=sum(len(network.cells_by_station.get(station, ())) for station in behind),
+        cells=beside + sum(len(network.cells_by_station.get(station, ())) for station in behind),
         tenants=tuple(sorted(tenants)),
         people=network.people_behind(stations),
     )

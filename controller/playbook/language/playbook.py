@@ -142,7 +142,7 @@ class Guards(ReachLimits):
 
     Attributes:
         max_stations: Stations in the run.
-        max_cells: Cells of those stations.
+        max_cells: Cells of those stations; where all steps that take service name their cells, these.
         max_tenants: Tenants on those stations (with a plan: those it touches or interrupts).
         max_people: Population of those stations' sites.
         approvals: Number of the host's approvers, other than the person who asks for the run, that must approve

@@ -375,20 +375,31 @@ class ServiceLoss:
     Attributes:
         serving: Where the tenant gets service now, or may: it is interrupted.
         idle: Where it gets none anyhow.
+        cells: All cells that it takes off the air, whoever is on them; None where that may be any of the station.
     """
 
     serving: frozenset[tuple[str, str]] = frozenset()
     idle: frozenset[tuple[str, str]] = frozenset()
+    cells: frozenset[str] | None = None
 
     @classmethod
-    def of(cls, pairs: Collection[tuple[str, str]], health: Health) -> ServiceLoss:
+    def of(
+        cls, pairs: Collection[tuple[str, str]], health: Health, cells: Collection[str] | None = None
+    ) -> ServiceLoss:
         """The loss of cells and tenants of a station, by its current health."""
         serving = frozenset(pair for pair in pairs if health.serves(*pair))
-        return cls(serving, frozenset(pairs) - serving)
+        return cls(serving, frozenset(pairs) - serving, None if cells is None else frozenset(cells))
+
+    @property
+    def tenants(self) -> frozenset[str]:
+        """Tenants that it takes service from, or might where they got any."""
+        return frozenset(tenant for _, tenant in self.serving | self.idle)
 
     def __or__(self, other: ServiceLoss) -> ServiceLoss:
         """Both."""
-        return ServiceLoss(self.serving | other.serving, self.idle | other.idle)
+        known = self.cells is not None and other.cells is not None
+        cells = (self.cells or frozenset()) | (other.cells or frozenset()) if known else None
+        return ServiceLoss(self.serving | other.serving, self.idle | other.idle, cells)
 
 
 #: The service that an action takes, from its inputs and the current device; None if not known before it acts.

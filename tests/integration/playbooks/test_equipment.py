@@ -112,6 +112,16 @@ async def test_reset_cures_a_lost_unit(system: PlaybookSystem) -> None:
     await well(system)
 
 
+async def test_a_dry_run_reaches_the_cells_of_the_unit_that_is_reset_and_no_others(system: PlaybookSystem) -> None:
+    _, network = system.store.networks.get()
+    names = [cell.id for cell in network.cells_by_station[STATION]]
+    for name in names:
+        seen = await system.dry_run("reset-radio-unit", station=STATION, cell=name)
+        assert (seen.reach.cells, seen.reach.stations) == (1, 1)
+    whole = await system.dry_run("restart-station", station=STATION)
+    assert whole.reach.cells == len(names) > 1
+
+
 async def test_a_reset_in_vain_fails(system: PlaybookSystem) -> None:
     life = system.fleet.stations[STATION].equipment
     life.begin_fault("sfp", "ru-2", "1")

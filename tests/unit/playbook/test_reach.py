@@ -22,6 +22,7 @@ from controller.playbook.engine.plan_section import (
 from controller.playbook.engine.reach import Reach, beyond_tenant, holds_on, reach, refusals
 from controller.playbook.language.parameters import Parameter, ParameterType
 from controller.playbook.language.playbook import PlanSection, ReachLimits
+from controller.playbook.language.registry import ServiceLoss
 from controller.ports.store import EndedJob
 from tests.support.records import make_change
 from tests.unit.plan import samples
@@ -42,6 +43,22 @@ def test_a_run_without_a_plan_reaches_the_tenants_of_the_ledger_and_one_with_it_
     assert reach(NET, ["S1"], made, LEDGER).tenants == ("alfa", "beta"), "whom it touches and whom it interrupts"
     only = seal(created=samples.NOW, network="t", network_digest="d", selector="*", changes=[change("S1", ("beta",))])
     assert reach(NET, ["S1"], only, LEDGER).tenants == ("beta",)
+
+
+def test_a_run_reaches_the_cells_that_its_steps_take_where_all_say_so() -> None:
+    (first, _) = (cell.id for cell in NET.cells_by_station["S1"])
+    one = ServiceLoss(serving=frozenset({(first, "alfa")}), cells=frozenset({first}))
+    assert reach(NET, ["S1"], None, LEDGER, {"S1": one}) == reach(NET, ["S1"], None, LEDGER).model_copy(
+        update={"cells": 1, "tenants": ("alfa",)}
+    )
+    of_host = ServiceLoss(cells=frozenset({first}))
+    assert (reach(NET, ["S1"], None, LEDGER, {"S1": of_host}).cells, of_host.tenants) == (1, frozenset())
+    any_of_them = one | ServiceLoss(idle=frozenset({(first, "beta")}))
+    assert any_of_them.cells is None
+    assert reach(NET, ["S1"], None, LEDGER, {"S1": any_of_them}) == reach(NET, ["S1"], None, LEDGER)
+    made = seal(created=samples.NOW, network="t", network_digest="d", selector="*", changes=[change("S1", ("beta",))])
+    bound = reach(NET, ["S1"], made, LEDGER, {"S1": one})
+    assert (bound.cells, bound.tenants) == (2, ("beta",)), "a plan may change more than its steps take"
 
 
 @pytest.mark.parametrize("what", ["stations", "cells", "tenants", "people"])
