@@ -801,6 +801,18 @@ def test_a_relation_goes_with_the_frequency_that_the_cell_knows_already() -> Non
     assert made("630048").keys() == {LTE_RELATION, NR_RELATION, FREQUENCY_RELATION} | AROUND
 
 
+def test_an_external_cell_of_ours_follows_the_frequency_of_the_files_and_its_relation_to_a_frequency_stays() -> None:
+    cells = [cell.model_dump() for cell in network(neighbours=LISTED).cells]
+    for cell in cells:
+        if (cell["station"], cell["id"]) == ("S2", "N1"):
+            cell["ssb_arfcn"] = 630048
+    there = view(network(neighbours=LISTED), edit=FOUND)
+    change = only_change(plan(network(neighbours=LISTED, cells=cells), {"S1": there}))
+    edits = {edit.path: edit for phase in change.phases for edit in phase.edits}
+    assert edits[EXTERNAL_NR].after["nRFrequencyRef"] == "NRNetwork=minka,NRFrequency=630048"
+    assert FREQUENCY_RELATION not in edits
+
+
 def test_a_station_that_takes_no_frequencies_gets_no_relation_that_would_name_one() -> None:
     there = view(TWO, edit=FOUND)
     assert there.observed
