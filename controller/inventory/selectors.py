@@ -11,7 +11,7 @@ kind by id (``device=PE-CUS-0042``), and only these: their routers are not inclu
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 from typing import NamedTuple
@@ -19,7 +19,7 @@ from weakref import ref
 
 from controller.inventory.source import suggest
 from controller.models.errors import InputError
-from controller.models.network import PROFILE_RATS, DeviceKind, Network
+from controller.models.network import PROFILE_RATS, DeviceKind, Network, Rat
 
 _Facets = dict[str, set[str]]
 
@@ -27,6 +27,8 @@ _Facets = dict[str, set[str]]
 LONGEST, MOST = 500, 20
 #: Values of a key up to which all are named if none is similar.
 _FEW = 8
+#: Values of keys that are the same in each network.
+_FIXED = {"rat": frozenset(one.value for one in Rat), "profile": frozenset(PROFILE_RATS)}
 #: What no id, band or pattern has.
 _ODD = re.compile(r"[\s=;&()'\"<>{}+]")
 
@@ -49,8 +51,12 @@ class Condition:
         return {value for value in values if value in exact or matches(value)}
 
 
-def parse_selector(selector: str) -> tuple[Condition, ...]:
+def parse_selector(selector: str, placeholders: Collection[str] = ()) -> tuple[Condition, ...]:
     """Read a selector without a network.
+
+    Args:
+        selector: Its text.
+        placeholders: Words in it in whose place any value may come.
 
     Raises:
         InputError: The selector can't be read; the message says where, and what would be right.
@@ -78,7 +84,36 @@ def parse_selector(selector: str) -> tuple[Condition, ...]:
         conditions.append(Condition(key, patterns, excludes))
     if len(conditions) > MOST:
         raise InputError(f"selector {selector!r}: {len(conditions)} conditions, at most {MOST} are taken")
+    for wrong in (*_unknown(conditions, placeholders), *_nothing_left(conditions, placeholders)):
+        raise InputError(f"selector {selector!r}: {wrong}")
     return tuple(conditions)
+
+
+def _unknown(conditions: Iterable[Condition], placeholders: Collection[str]) -> Iterator[str]:
+    """Values of keys with a fixed vocabulary that are not in it, in words."""
+    for condition in conditions:
+        known = _FIXED.get(condition.key, frozenset())
+        for pattern in condition.patterns if known else ():
+            free = any(one in pattern for one in placeholders)
+            if not free and not Condition(condition.key, (pattern,)).among(known):
+                yield f"no such {condition.key}: {pattern!r}; {_among(pattern, sorted(known))}"
+
+
+def _nothing_left(conditions: Iterable[Condition], placeholders: Collection[str]) -> Iterator[str]:
+    """Why a selector selects nothing, whatever the network, in words."""
+    # In the place of a whole condition, one with another key may come.
+    conditions = [one for one in conditions if not any(word in text for word in placeholders for text in one.patterns)]
+    kinds = [one.value for one in DeviceKind]
+    named = sorted({one.key for one in conditions if not one.excludes and one.key in kinds})
+    if len(named) > 1:
+        yield f"it selects nothing: no {named[0]} is a {named[1]}; leave one of them out, or use device="
+    for out in (one for one in conditions if one.excludes):
+        if "*" in out.patterns and out.key in (*kinds, "device", "region", "site"):
+            yield f"it selects nothing: !{out.key}=* leaves out all; as in region=cusco,!PE-CUS-0150"
+        for one in conditions:
+            if not one.excludes and one.key == out.key and set(one.patterns) <= set(out.patterns):
+                what = f"{one.key}={'|'.join(one.patterns)}"
+                yield f"it selects nothing: {what} is selected and left out; as in region=cusco,!PE-CUS-0150"
 
 
 def select(network: Network, selector: str) -> tuple[str, ...]:
@@ -140,7 +175,10 @@ def hint_at(network: Network, key: str, value: str, known: Iterable[str]) -> str
     """A hint about a value that is in no file, or is not a managed router; empty if there is none."""
     if key == "router" and any(router.id == value for router in network.routers):
         return "it is in the network files, but not managed, as its host_key is not known"
-    names = sorted(known)
+    return _among(value, sorted(known))
+
+
+def _among(value: str, names: Sequence[str]) -> str:
     return suggest(value, names) or (f"it is one of {', '.join(names)}" if 0 < len(names) <= _FEW else "")
 
 
@@ -193,11 +231,11 @@ def _by_station(network: Network) -> tuple[set[str], _Facets]:
 
 
 def _by_profile(network: Network) -> tuple[set[str], _Facets]:
-    return set(PROFILE_RATS), {station.id: set(station.profiles) for station in network.stations}
+    return {*_FIXED["profile"]}, {station.id: set(station.profiles) for station in network.stations}
 
 
 def _by_rat(network: Network) -> tuple[set[str], _Facets]:
-    return {"LTE", "NR"}, {s: {cell.rat.value for cell in cells} for s, cells in network.cells_by_station.items()}
+    return {*_FIXED["rat"]}, {s: {cell.rat.value for cell in cells} for s, cells in network.cells_by_station.items()}
 
 
 def _by_band(network: Network) -> tuple[set[str], _Facets]:

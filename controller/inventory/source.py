@@ -39,10 +39,15 @@ _MANY = 500
 
 @dataclass(slots=True)
 class Node:
-    """A node of a YAML document: text, nothing, a list or a mapping, and its line."""
+    """A node of a YAML document: text, nothing, a list or a mapping, and its line.
+
+    Attributes:
+        odd: What a text without quotes is in YAML 1.2, in words: a truth value, or nothing; empty for others.
+    """
 
     value: str | list[Node] | dict[str, Node] | None
     line: int
+    odd: str = ""
 
     def plain(self) -> Any:
         """The value without lines, and without keys that have no value."""
@@ -63,6 +68,23 @@ class Entry:
     label: str
     data: Any
     node: Node | None = None
+
+    def odd_in(self, path: FieldPath) -> list[tuple[FieldPath, str]]:
+        """Places in a field whose text means something else in YAML (``Node.odd``), each with what that is."""
+        node = self.node
+        for part in path:
+            inner = node.value if node is not None else None
+            if isinstance(inner, dict) and isinstance(part, str):
+                node = inner.get(part)
+            elif isinstance(inner, list) and isinstance(part, int) and part < len(inner):
+                node = inner[part]
+            else:
+                return []
+        if node is None or isinstance(node.value, dict):
+            return []
+        items = enumerate(node.value) if isinstance(node.value, list) else ()
+        found = [(path, node.odd), *(((*path, index), one.odd) for index, one in items)]
+        return [(place, odd) for place, odd in found if odd]
 
     def line_of(self, path: FieldPath) -> int:
         """The line of a field, or of the nearest object around it."""

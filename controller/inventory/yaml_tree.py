@@ -17,6 +17,9 @@ from controller.inventory.source import Node, Report, show
 _DEEPEST = 32
 _MOST_VALUES = 500_000
 _NOTHING = frozenset({"", "~", "null", "Null", "NULL"})
+_TRUTHS = frozenset({"true", "True", "TRUE", "false", "False", "FALSE"})
+#: Words without quotes that mean no text in YAML 1.2 (§10.3).
+_ODD = dict.fromkeys(_TRUTHS, "a truth value") | dict.fromkeys(_NOTHING, "nothing")
 
 
 class _StopError(Exception):
@@ -80,7 +83,9 @@ class _Builder:
         if isinstance(event, yaml.ScalarEvent):
             self._refuse_extras(event, line)
             nothing = event.style is None and event.value in _NOTHING
-            self._scalar(None if nothing else event.value, line)
+            # The parser in C gives an empty style to what is not quoted, the one in Python none.
+            odd = "" if event.style else _ODD.get(event.value, "")
+            self._scalar(None if nothing else event.value, line, odd)
         elif isinstance(event, yaml.CollectionStartEvent):
             self._refuse_extras(event, line)
             self._begin(Node({} if isinstance(event, yaml.MappingStartEvent) else [], line))
@@ -103,7 +108,7 @@ class _Builder:
         if self._values > _MOST_VALUES:
             raise _StopError(line, f"more than {_MOST_VALUES} values in one file", "write bulk rows as CSV")
 
-    def _scalar(self, value: str | None, line: int) -> None:
+    def _scalar(self, value: str | None, line: int, odd: str = "") -> None:
         top = self._open[-1] if self._open else None
         if top is not None and isinstance(top.node.value, dict) and top.key is None:
             top.key = (value or "", line)
@@ -111,7 +116,7 @@ class _Builder:
                 first = top.node.value[value].line
                 self._problem(line, f"the key {show(value)!r} is given twice; first on line {first}")
         else:
-            self._place(Node(value, line))
+            self._place(Node(value, line, odd))
 
     def _begin(self, node: Node) -> None:
         if len(self._open) >= _DEEPEST:

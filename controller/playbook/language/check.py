@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from pydantic.fields import FieldInfo
+
 from controller.inventory.selectors import parse_selector
 from controller.inventory.source import Entry, FieldPath, Report, suggest
 from controller.models.credentials import Credentials
@@ -222,13 +224,25 @@ class _Inputs:
         elif key in act.secrets:
             self._secret(where, value)
         elif not self._expressions(where, value):
-            for inside, wrong, expected in act.input_errors(key, value):
+            errors = act.input_errors(key, value)
+            for inside, wrong, expected in errors:
                 self._say((*where, *inside), wrong, expected, value)
+            if not errors:
+                self._odd(where, key, fields[key])
         elif self._known is not None and not self._is_wrong(where, value, silent=True):
             for one in unfit(value, types_of(fields[key].annotation), self._known):
                 self._say(
                     where, one.message, f"{key} takes {one.expected}: {fields[key].description or ''}".rstrip(": ")
                 )
+
+    def _odd(self, where: FieldPath, key: str, field: FieldInfo) -> None:
+        """Report truth values and nothing where texts are wanted: ``true`` would be the name of something."""
+        takes = types_of(field.annotation)
+        if not takes or any(one == TRUTH or (one.form is Form.LIST and one.item in (None, TRUTH)) for one in takes):
+            return
+        for place, odd in self._entry.odd_in(where):
+            text = f"{key}: {field.description or 'a text'}".rstrip(".")
+            self._say(place, f"is {odd}", f"{text}; a text that is written so stands in quotes")
 
     def _secret(self, where: FieldPath, given: Any) -> None:
         """Check an input that is a secret; a literal is not repeated."""
@@ -322,7 +336,7 @@ class _Check(_Inputs):
             shown = shown.replace(part, mark, 1)
         try:
             if not any(key.strip().removeprefix("!") in parts for key in _keys(shown)):
-                parse_selector(shown)
+                parse_selector(shown, parts)
         except InputError as error:
             message = error.message
             for mark, part in parts.items():

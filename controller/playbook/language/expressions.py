@@ -22,6 +22,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from jinja2 import StrictUndefined, TemplateError, Undefined, nodes
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from controller.models.errors import InputError
@@ -88,6 +89,20 @@ def _bounded(value: Any) -> Any:
     return value
 
 
+class _InfiniteError(ValueError):
+    """A number beyond all bounds, or none at all: no comparison with it says anything."""
+
+
+def _finite(value: Any) -> Any:
+    """The value, if no number in it is infinite or NaN."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise _InfiniteError(f"a part of it results in {value}, which is not a finite number")
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    for one in inner:
+        _finite(one)
+    return value
+
+
 _FILTERS: dict[str, Callable[..., Any]] = {
     "default": lambda value, other="": other if isinstance(value, Undefined) or value is None else value,
     "int": lambda value: int(str(value)[:20]),
@@ -101,7 +116,7 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "sort": sorted,
     "unique": lambda items: list(dict.fromkeys(items)),
     "list": list,
-    "sum": sum,
+    "sum": lambda items: _finite(sum(items)),
     "keys": list,
     "values": lambda mapping: list(mapping.values()),
     "join": _joined,
@@ -112,13 +127,19 @@ _TESTS = ("defined", "undefined", "none", "true", "false", "in", "number", "stri
 
 
 class _Environment(ImmutableSandboxedEnvironment):
-    """Looks members up in mappings only."""
+    """Looks members up in mappings only, and has no numbers beyond all bounds."""
+
+    intercepted_binops = frozenset({"+", "-"})
 
     def __init__(self) -> None:
         super().__init__(undefined=StrictUndefined, autoescape=False, cache_size=0)
         self.filters = dict(_FILTERS)
         self.tests = {name: self.tests[name] for name in _TESTS}
         self.globals = {}
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        """The sum or difference of two values that are finite, as it is itself."""
+        return _finite(super().call_binop(context, operator, _finite(left), _finite(right)))
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """A member of a mapping; anything else is undefined."""
@@ -130,7 +151,8 @@ class _Environment(ImmutableSandboxedEnvironment):
             return obj[argument]  # raises, naming what is undefined
         try:
             if isinstance(obj, Mapping) or (isinstance(obj, list | tuple) and isinstance(argument, int)):
-                return obj[argument]
+                found = obj[argument]
+                return _finite(found) if isinstance(found, float) else found
         except LookupError:
             return self.undefined(obj=obj, name=str(argument))
         return self.undefined(obj=obj, name=str(argument))
@@ -210,7 +232,7 @@ class Expression:
         try:
             parts = list(self._run(_present(names)))
             found = parts[0] if self.is_whole else "".join(str(_defined(part)) for part in parts)
-            return _bounded(_defined(found))
+            return _bounded(_finite(_defined(found)))
         except InputError:
             raise
         except (TemplateError, TypeError, ValueError, LookupError, AttributeError, OverflowError) as error:
@@ -229,7 +251,10 @@ class Expression:
             return self.value(names)
         if not self.is_whole:
             return UNKNOWN
-        return _bounded(_foreseen(_outputs(self._tree)[0], names))
+        try:
+            return _bounded(_foreseen(_outputs(self._tree)[0], names))
+        except InputError as error:
+            raise InputError(f"{self.text}: {error.message}") from error
 
     def foretold(self, names: Mapping[str, Any]) -> bool | None:
         """Whether it is true, whatever the names are that are not given; None if that depends on them.
@@ -240,7 +265,10 @@ class Expression:
         if self.names <= names.keys() or not self.is_whole:
             found = self.foreseen(names)
             return None if found is UNKNOWN else bool(found)
-        return _foretold(_outputs(self._tree)[0], names)
+        try:
+            return _foretold(_outputs(self._tree)[0], names)
+        except InputError as error:
+            raise InputError(f"{self.text}: {error.message}") from error
 
 
 def evaluate(given: Any, names: Mapping[str, Any]) -> Any:
@@ -344,12 +372,16 @@ def _can_be_written(value: Any) -> bool:
 
 
 def _is_finite(node: nodes.Expr) -> bool:
-    """Whether a part is no number beyond all bounds: the template engine works parts without names out beforehand."""
-    try:
-        value = node.as_const()
-    except nodes.Impossible:
+    """Whether a part without names is no number beyond all bounds; other errors in it show when it is evaluated."""
+    if _names_in(node):
         return True
-    return not isinstance(value, float) or math.isfinite(value)
+    try:
+        _finite(_part(node)({}))
+    except _InfiniteError:
+        return False
+    except (InputError, TemplateError, TypeError, ValueError, LookupError, AttributeError, OverflowError):
+        return True
+    return True
 
 
 def _check_depth(node: nodes.Node, left: int = DEEPEST) -> None:
@@ -577,9 +609,9 @@ def _shown(node: nodes.Expr, names: Mapping[str, Any]) -> str:
 def _value(node: nodes.Expr, names: Mapping[str, Any]) -> Any:
     """The value of a part of an expression, all of whose names are known. Raises InputError."""
     try:
-        return _defined(_compiled(node)(_present(names)))
+        return _finite(_defined(_compiled(node)(_present(names))))
     except (TemplateError, TypeError, ValueError, LookupError, AttributeError, OverflowError) as error:
-        raise InputError(f"a part of an expression: {error}") from error
+        raise InputError(f"{error}") from error
 
 
 #: By identity of the node: ``_read`` keeps the trees of texts, so that each part of one is compiled once.

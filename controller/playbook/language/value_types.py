@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import reduce
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from jinja2 import nodes
@@ -36,11 +37,13 @@ class ValueType:
     Attributes:
         item: Of a list: the type of its items; None if that is not known.
         members: Of a mapping: the types of its members; None if they are not known.
+        choices: Of a text: all that it can be; empty if that is not known.
     """
 
     form: Form
     item: ValueType | None = None
     members: Mapping[str, ValueType | None] | None = field(default=None, hash=False)
+    choices: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 TEXT, NUMBER, TRUTH = ValueType(Form.TEXT), ValueType(Form.NUMBER), ValueType(Form.TRUTH)
@@ -58,6 +61,8 @@ _BY_PARAMETER = {ParameterType.INT: NUMBER, ParameterType.BOOL: TRUTH}
 
 def type_of_parameter(parameter: Parameter) -> ValueType:
     """The type of a parameter's value, if it has one."""
+    if parameter.type is ParameterType.STRING and parameter.choices:
+        return ValueType(Form.TEXT, choices=frozenset(parameter.choices))
     return _BY_PARAMETER.get(parameter.type, TEXT)
 
 
@@ -76,6 +81,8 @@ def types_of(annotation: Any) -> tuple[ValueType, ...]:
         each = [types_of(one) for one in arguments if one is not type(None)]
         return tuple(one for found in each for one in found) if all(each) else ()
     if origin is Literal:
+        if all(isinstance(one, str) for one in arguments):
+            return (ValueType(Form.TEXT, choices=frozenset(map(str, arguments))),)
         return tuple({_PLAIN[type(one)] for one in arguments if type(one) in _PLAIN})
     if origin in (tuple, list):
         return (ValueType(Form.LIST, item=_only(types_of(arguments[0])) if arguments else None),)
@@ -89,6 +96,8 @@ def _of_class(annotation: Any) -> tuple[ValueType, ...]:
         return ()
     if issubclass(annotation, Noun):
         return (type_of_model(annotation),)
+    if issubclass(annotation, StrEnum):
+        return (ValueType(Form.TEXT, choices=frozenset(one.value for one in annotation)),)
     found = next((known for plain, known in _PLAIN.items() if issubclass(annotation, plain)), None)
     return () if found is None else (found,)
 
@@ -177,7 +186,10 @@ class _Reader:
         return self._known.get(node.name)
 
     def constant(self, node: nodes.Const) -> ValueType | None:
-        """A literal; none has no type."""
+        """A literal, which a list of literals is, too; none has no type."""
+        if isinstance(node.value, list | tuple):
+            items = {_PLAIN.get(type(one)) for one in node.value}
+            return ValueType(Form.LIST, item=items.pop() if len(items) == 1 else None)
         return _PLAIN.get(type(node.value))
 
     def member(self, node: nodes.Getattr) -> ValueType | None:
@@ -228,25 +240,49 @@ class _Reader:
 
     def listed(self, node: nodes.List | nodes.Tuple) -> ValueType | None:
         """A list."""
-        items = {self.read(one) for one in node.items}
-        return ValueType(Form.LIST, item=items.pop() if len(items) == 1 else None)
+        items = [self.read(one) for one in node.items]
+        return ValueType(Form.LIST, item=reduce(_both, items) if items else None)
 
     def compared(self, node: nodes.Compare) -> ValueType | None:
         """A comparison, of which each has to be possible."""
-        left = self.read(node.expr)
+        left, at = self.read(node.expr), node.expr
         for operand in node.ops:
             right = self.read(operand.expr)
             if left is not None and right is not None:
                 self._compare(left, operand.op, right)
-            left = right
+            within = operand.op in ("in", "notin")
+            if within or operand.op in ("eq", "ne"):
+                self._choices(left, operand.expr)
+                self._choices(right.item if within and right is not None else right, at)
+            left, at = right, operand.expr
         return TRUTH
 
     def _compare(self, left: ValueType, operator: str, right: ValueType) -> None:
         ordered = operator in ("gt", "gteq", "lt", "lteq")
         if ordered and left.form is not right.form:
             self._say(f"{left.form} is neither less nor more than {right.form}")
-        elif operator in ("in", "notin") and right.form in (Form.NUMBER, Form.TRUTH):
+        elif operator in ("eq", "ne") and left.form is not right.form:
+            self._say(f"{_words(left)} never equals {_words(right)}", _equal_to(left, right))
+        elif operator in ("in", "notin"):
+            self._within(left, right)
+
+    def _within(self, left: ValueType, right: ValueType) -> None:
+        """Check that something can be in something else."""
+        if right.form in (Form.NUMBER, Form.TRUTH):
             self._say(f"nothing is in {right.form}", "a list, a text or a mapping")
+        elif right.form is Form.LIST and right.item is not None and right.item.form is not left.form:
+            self._say(f"{_words(left)} is never in {_words(right)}", _equal_to(left, right.item))
+        elif right.form in (Form.TEXT, Form.MAPPING) and left.form is not Form.TEXT:
+            self._say(f"{_words(left)} is never in {right.form}", "a text")
+
+    def _choices(self, of: ValueType | None, node: nodes.Node) -> None:
+        """Check that a literal, or each of a list, is one of what it is compared with."""
+        if of is None or not of.choices:
+            return
+        names, found = sorted(of.choices), node.value if isinstance(node, nodes.Const) else None
+        for one in found if isinstance(found, list | tuple) else (found,):
+            if isinstance(one, str) and one not in of.choices:
+                self._say(f"it is never {one!r}", suggest(one, names) or f"it is one of {', '.join(names)}")
 
     def filtered(self, node: nodes.Filter) -> ValueType | None:
         """What a filter makes."""
@@ -265,6 +301,16 @@ class _Reader:
 
     def _say(self, message: str, expected: str = "") -> None:
         self.found.append(Mistake(message, expected))
+
+
+def _equal_to(one: ValueType, other: ValueType) -> str:
+    """How two values of different types are compared."""
+    forms = {one.form, other.form}
+    if forms == {Form.TEXT, Form.NUMBER}:
+        return "texts stand in quotes, numbers do not; the filter int makes a number of a text"
+    if Form.TRUTH in forms:
+        return "true and false stand without quotes; a truth value needs no comparison, as in {{ output.changed }}"
+    return "both of the same type"
 
 
 _OF_SEVERAL = frozenset({"length", "first", "last", "sort", "unique", "list", "join", "sum", "keys", "values"})
@@ -299,7 +345,11 @@ _READERS: Mapping[type, Callable[[_Reader, Any], ValueType | None]] = {
 
 
 def _both(one: ValueType | None, other: ValueType | None) -> ValueType | None:
-    return one if one == other else None
+    """The type of one of two values: where one may be any text, so may this."""
+    if one is None or other is None or one != other:
+        return None
+    choices = one.choices | other.choices if one.choices and other.choices else frozenset[str]()
+    return replace(one, choices=choices)
 
 
 def _spelt(node: nodes.Node) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from controller.inventory import selectors
 from controller.inventory.load import load_network
-from controller.inventory.selectors import Condition, select
+from controller.inventory.selectors import Condition, parse_selector, select
 from controller.models.errors import InputError
 from controller.models.network import Network
 from tests.unit.inventory.files import write
@@ -130,3 +131,36 @@ def test_patterns_match_as_those_of_a_shell(data: st.DataObject) -> None:
     patterns, values = data.draw(st.lists(texts, min_size=1, max_size=4)), data.draw(st.sets(texts))
     found = Condition("station", tuple(patterns)).among(values)
     assert found == {value for value in values if any(fnmatchcase(value, pattern) for pattern in patterns)}
+
+
+@pytest.mark.parametrize(
+    ("selector", "said"),
+    [
+        ("rat=5G", "no such rat: '5G'; it is one of LTE, NR"),
+        ("rat=LTE|5G", "no such rat: '5G'; it is one of LTE, NR"),
+        ("rat=X*", "no such rat: 'X*'; it is one of LTE, NR"),
+        ("profile=nr-2854", "no such profile: 'nr-2854'; did you mean 'nr-28541'?"),
+        ("!*", "it selects nothing: !station=* leaves out all"),
+        ("region=cusco,!site=*", "it selects nothing: !site=* leaves out all"),
+        ("rat=LTE,!rat=LTE|NR", "it selects nothing: rat=LTE is selected and left out"),
+        ("router=*,function=*", "it selects nothing: no function is a router"),
+    ],
+)
+def test_what_no_network_has_or_selects_nothing_in_any_is_refused_without_one(selector: str, said: str) -> None:
+    with pytest.raises(InputError, match=re.escape(f"selector '{selector}': {said}")):
+        parse_selector(selector)
+
+
+@pytest.mark.parametrize(
+    "selector",
+    ["*", "!PE-*", "rat=N*", "!rat=LTE", "!tenant=*", "!owner=*", "device=*", "region=a,!region=b", "router=*"],
+)
+def test_what_may_select_something_is_taken(selector: str) -> None:
+    assert parse_selector(selector)
+
+
+def test_a_placeholder_may_be_any_value_or_condition() -> None:
+    assert parse_selector("rat=EXPRESSION0", ["EXPRESSION0"])
+    assert parse_selector("function=*,EXPRESSION0", ["EXPRESSION0"])
+    with pytest.raises(InputError, match="no such rat: '5G'"):
+        parse_selector("region=EXPRESSION0,rat=5G", ["EXPRESSION0"])

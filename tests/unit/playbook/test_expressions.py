@@ -232,3 +232,26 @@ def test_names_that_a_value_can_hold(value: Any, members: set[str] | None, liste
 def test_a_constant_that_grows_beyond_all_numbers_is_refused_and_named(text: str) -> None:
     with pytest.raises(InputError, match=re.escape(text)):
         Expression(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ x + x }}",
+        "{{ x + x > 5 }}",
+        "{{ [x, x] | sum }}",
+        "{{ 'a' ~ (x + x) }}",
+        "a {{ -x - x }}",
+        "{{ {'a': [x + x]} }}",
+        "{{ y.z }}",
+        "{{ y.z > 1 }}",
+        "{{ -y.z }}",
+        "{{ x + x if x else later }}",
+    ],
+)
+def test_a_number_beyond_all_bounds_is_named_with_its_expression_when_it_comes_about(text: str) -> None:
+    names = {"x": 1e308, "y": {"z": float("nan")}}
+    for read in (Expression(text).value, Expression(text).foreseen):
+        with pytest.raises(InputError, match=re.escape(text)) as raised:
+            read(names | ({} if read == Expression(text).foreseen else {"later": 1}))
+        assert "is not a finite number" in raised.value.message

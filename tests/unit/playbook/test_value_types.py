@@ -179,3 +179,65 @@ def test_pydantics_own_words_reach_nobody() -> None:
         assert said[0], kind
     own = {"type": "selection", "loc": (), "input": "x", "msg": "names in a list, or the word all"}
     assert explain(own, {}) == (own["msg"], "")  # type: ignore[arg-type]
+
+
+WHEN = 'action: read-state, when: "{{ %s }}"'
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ("t == 3", "a text never equals a number; texts stand in quotes, numbers do not"),
+        ("3 != t", "a number never equals a text; texts stand in quotes"),
+        ("n == 'x'", "a number never equals a text"),
+        ("yes == 'true'", "true or false never equals a text; true and false stand without quotes"),
+        ("seen.dark == ''", "a list of texts never equals a text"),
+        ("n in ['a', 'b']", "a number is never in a list of texts"),
+        ("3 in target.cells", "a number is never in a list of texts"),
+        ("n in t", "a number is never in a text"),
+        ("seen.cells[0].state == 'UP'", "it is never 'UP'; did you mean 'up'?"),
+        ("seen.cells[0].state in ['up', 'gone']", "it is never 'gone'; it is one of down, unknown, up"),
+    ],
+)
+def test_a_comparison_that_never_holds_or_always_does_is_refused(condition: str, said: str) -> None:
+    (found,) = problems(WHEN % condition)
+    assert found.startswith(f"own.yaml:11: playbook.steps[1].when: {said}")
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "t == '3'",
+        "n == 3.5",
+        "t is none",
+        "t == none",
+        "seen.dark == []",
+        "t in ['a', n ~ '']",
+        "(t if yes else seen.cells[0].state) == 'any'",
+        "(seen.cells[0].state | default('none')) == 'none'",
+        "seen.cells[0].administrative_state == 'LOCKED'",
+        "'UP' in [t, seen.cells[0].state]",
+    ],
+)
+def test_a_comparison_that_may_hold_is_taken(condition: str) -> None:
+    assert problems(WHEN % condition) == []
+
+
+@pytest.mark.parametrize(
+    ("step", "place", "said"),
+    [
+        (CELLS + "[3, true]}", "with.cells[1]", "is a truth value; cells: Cells by their names"),
+        (CELLS + "[null]}", "with.cells[0]", "is nothing; cells: Cells by their names"),
+        ("action: check-core-links, with: {tenant: false}", "with.tenant", "is a truth value; tenant: Only core links"),
+        ("action: check-alarms, with: {ignore: [a, ~]}", "with.ignore[1]", "is nothing; ignore: Probable causes"),
+    ],
+)
+def test_a_truth_value_or_nothing_is_the_name_of_nothing(step: str, place: str, said: str) -> None:
+    (found,) = problems(step)
+    assert found.startswith(f"own.yaml:11: playbook.steps[1].{place}: {said}")
+    assert "stands in quotes" in found
+
+
+def test_what_is_written_in_quotes_is_a_text() -> None:
+    assert problems(CELLS + "['true', \"null\", 3]}") == []
+    assert problems("action: check-alarms, with: {new: true}") == []
