@@ -38,8 +38,15 @@ class _Open:
     key: tuple[str, int] | None = None
 
 
-def read_yaml(text: str, file: str, report: Report) -> Node | None:
-    """Read a document; None if it is empty, or after reporting a problem."""
+def read_yaml(text: str, file: str, report: Report, *, whole: bool = True) -> Node | None:
+    """Read a document; None if it is empty, or after reporting a problem.
+
+    Args:
+        text: The document.
+        file: Its name.
+        report: Collects problems.
+        whole: Whether any problem counts. If not, one that loses no value of the document hides none in the values.
+    """
     builder = _Builder(file, report)
     try:
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
@@ -57,7 +64,7 @@ def read_yaml(text: str, file: str, report: Report) -> Node | None:
         line = text[: error.position].count("\n") + 1
         report.file(file, line, f"not YAML: {error.reason}")
         return None
-    return None if builder.broken else builder.root
+    return None if builder.lost or (whole and builder.broken) else builder.root
 
 
 def _is_indented_by_tabs(text: str, number: int) -> bool:
@@ -70,7 +77,7 @@ class _Builder:
 
     def __init__(self, file: str, report: Report) -> None:
         self.root: Node | None = None
-        self.broken = False
+        self.broken = self.lost = False
         self._file = file
         self._report = report
         self._open: list[_Open] = []
@@ -92,6 +99,7 @@ class _Builder:
         elif isinstance(event, yaml.CollectionEndEvent):
             self._open.pop()
         elif isinstance(event, yaml.AliasEvent):
+            self.lost = True
             self._problem(line, f"aliases (*{show(event.anchor)}) are not supported", "write the value out")
             self._scalar(None, line)
         elif isinstance(event, yaml.DocumentStartEvent):

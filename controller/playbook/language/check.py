@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -62,9 +62,20 @@ RETIRE = "retire-station"
 _BY_INVERSE = frozenset({APPLY_INTENT, "remove-nodes", "remove-router-nodes"})
 
 
-def check(playbook: Playbook, registry: Registry, entry: Entry, report: Report) -> None:
-    """Report all errors of a playbook that has the right form."""
-    _Check(playbook, registry, entry, report).all()
+def check(
+    playbook: Playbook, registry: Registry, entry: Entry, report: Report, left_out: Collection[FieldPath] = ()
+) -> None:
+    """Report all errors of a playbook that has the right form.
+
+    Args:
+        playbook: The playbook.
+        registry: All actions.
+        entry: Where it stands.
+        report: Collects errors.
+        left_out: Fields that are not of the right form, and so not in the playbook as they are in the file. Nothing is
+            said of them, nor of what depends on them.
+    """
+    _Check(playbook, registry, entry, report, left_out).all()
 
 
 def check_values(playbook: Playbook, registry: Registry, values: Mapping[str, Any]) -> None:
@@ -184,6 +195,15 @@ _TARGET_TYPE = ValueType(
 _RUN_TYPE = ValueType(Form.MAPPING, members=dict.fromkeys(RUN_MEMBERS, TEXT))
 
 
+def _texts(given: Any) -> Iterator[str]:
+    """All texts in a value."""
+    if isinstance(given, str):
+        yield given
+    inner = given.values() if isinstance(given, Mapping) else given if isinstance(given, list | tuple) else ()
+    for one in inner:
+        yield from _texts(one)
+
+
 class _Inputs:
     """Actions, their inputs, and expressions in them."""
 
@@ -202,6 +222,11 @@ class _Inputs:
         if act is None:
             hint = suggest(name, self._registry.actions) or f"actions are {', '.join(self._registry.actions)}"
             self._say((*at, "action"), "no such action", hint, name)
+            for key, value in given.items():
+                # Which of its inputs are secrets is not known.
+                alone = _ONE_NAME.fullmatch(value) if isinstance(value, str) else None
+                if alone is None or alone[1] not in (self._secrets or ()):
+                    self._is_wrong((*at, "with", key), value)
             return None
         fields, before = act.inputs.model_fields, len(self._report.problems)
         for key, value in given.items():
@@ -257,15 +282,16 @@ class _Inputs:
 
     def _is_wrong(self, where: FieldPath, given: Any, *, silent: bool = False) -> bool:
         """Check expressions; returns whether one is invalid, as reported unless ``silent``."""
-        try:
-            for text in expressions_in(given):
-                if not silent:
+        wrong = []
+        for text in _texts(given):
+            try:
+                if any(True for _ in expressions_in(text)) and not silent:
                     self._names(where, Expression(text))
-        except InputError as error:
-            if not silent:
-                self._say(where, error.message)
-            return True
-        return False
+            except InputError as error:
+                wrong.append(error.message)
+        for message in () if silent else dict.fromkeys(wrong):
+            self._say(where, message)
+        return bool(wrong)
 
     def _names(self, where: FieldPath, expression: Expression) -> None:
         if self._known is None:
@@ -286,11 +312,28 @@ class _Inputs:
 class _Check(_Inputs):
     _known: dict[str, ValueType | None]
 
-    def __init__(self, playbook: Playbook, registry: Registry, entry: Entry, report: Report) -> None:
+    def __init__(
+        self,
+        playbook: Playbook,
+        registry: Registry,
+        entry: Entry,
+        report: Report,
+        left_out: Collection[FieldPath] = (),
+    ) -> None:
         super().__init__(registry, entry, report)
         self._playbook = playbook
-        self._known = {name: type_of_parameter(one) for name, one in playbook.parameters.items()}
+        self._left_out = frozenset(left_out)
+        self._known = {
+            name: None if ("parameters", name) in self._left_out else type_of_parameter(one)
+            for name, one in playbook.parameters.items()
+        }
+        for section, number in (path[:2] for path in self._left_out if path[2:] == ("register",)):
+            self._known[str(entry.data[section][number]["register"])] = None
         self._secrets = frozenset(name for name, one in playbook.parameters.items() if one.secret)
+
+    def _say(self, where: FieldPath, message: str, expected: str = "", value: Any = "") -> None:
+        if not any(where[: len(path)] == path for path in self._left_out):
+            super()._say(where, message, expected, value)
 
     def all(self) -> None:
         """Check everything, in the order of the file."""
@@ -300,12 +343,13 @@ class _Check(_Inputs):
         self._selector(("targets",), self._playbook.targets)
         self._expressions(("on_pool",), self._playbook.on_pool)
         self._expressions(("on_node",), self._playbook.on_node)
-        if self._playbook.on_node is not None and self._playbook.on_pool is None:
+        if self._playbook.on_node is not None and self._playbook.on_pool is None and not self._lacks("on_pool"):
             self._say(("on_node",), "on_pool is missing: a node is one of a pool")
         self._selector(("strategy", "last"), self._playbook.strategy.last)
         if isinstance(soak := self._playbook.strategy.soak, str):
             self._soak_of(soak)
-        self._plan()
+        if not self._lacks("plan"):
+            self._plan()
         self._known |= {TARGET: _TARGET_TYPE, RUN: _RUN_TYPE}
         names: set[str] = set()
         for index, step in enumerate(self._playbook.steps):
@@ -318,6 +362,10 @@ class _Check(_Inputs):
                 self._say(("steps", index, "action"), f"{RETIRE} is not undone: it {message}")
         for index, step in enumerate(self._playbook.soak_checks):
             self._soak_check(("soak_checks", index), step)
+
+    def _lacks(self, *sections: str) -> bool:
+        """Whether one of these sections is left out, or a whole step of it."""
+        return any(path[0] in sections and (len(path) == 1 or isinstance(path[-1], int)) for path in self._left_out)
 
     def _soak_of(self, text: str) -> None:
         before = len(self._report.problems)
@@ -352,6 +400,8 @@ class _Check(_Inputs):
     def _only(self) -> DeviceKind | None:
         """The only kind of device that the targets can be; None if they may be of several, or others come along."""
         playbook = self._playbook
+        if self._lacks("targets", "routers", "stations", "plan"):
+            return None
         parts = [part.strip().removeprefix("!") for part in playbook.targets.split(",")]
         keys = {part.partition("=")[0].strip() for part in parts}
         kinds: list[DeviceKind] = [one for one in DeviceKind if one.value in keys and one is not DeviceKind.STATION]
@@ -386,7 +436,7 @@ class _Check(_Inputs):
         for field in ("on_pool", "on_node", "rebalances"):
             if getattr(self._playbook, field):
                 self._say((field,), "a plan is for all that the targets select")
-        if not uses:
+        if not uses and not self._lacks("steps"):
             self._say(("plan",), f"a plan is of no use without a step {APPLY_INTENT}")
         for index in uses[1:]:
             self._say(("steps", index, "action"), f"another step is {APPLY_INTENT} already")
@@ -418,6 +468,8 @@ class _Check(_Inputs):
         if act is not None and only is not None and act.devices not in (None, only):
             self._say((*at, "action"), f"{step.action} is for {act.devices}s only, and the targets are {only}s")
         members = type_of_model(act.outputs) if act else None
+        if at in self._left_out:
+            members = None
         self._known[OUTPUT] = members
         for number, text in enumerate(step.checks):
             self._one((*at, "checks", number), text)

@@ -6,7 +6,7 @@ import copy
 import hashlib
 import operator
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path, PurePosixPath
@@ -18,7 +18,7 @@ from pydantic_core import ErrorDetails
 
 from controller.inventory.definitions import read_folder
 from controller.inventory.parse import FORMS, fields_at, forms_in, report_error
-from controller.inventory.source import Entry, Report, nearest, suggest
+from controller.inventory.source import Entry, FieldPath, Report, nearest, suggest
 from controller.inventory.yaml_tree import read_yaml
 from controller.models.definitions import DefinitionKind, Definitions
 from controller.models.errors import InputError, NotFoundError
@@ -45,7 +45,7 @@ class Loaded:
 def parse(text: str, file: str, registry: Registry, report: Report) -> Loaded | None:
     """The playbook of a text; None after reporting its errors."""
     before = len(report.problems)
-    node = read_yaml(text, file, report)
+    node = read_yaml(text, file, report, whole=False)
     if node is None:
         if len(report.problems) == before:
             report.file(file, 0, "the file is empty")
@@ -65,10 +65,80 @@ def parse(text: str, file: str, registry: Registry, report: Report) -> Loaded | 
 def _report_all(entry: Entry, error: ValidationError, registry: Registry, report: Report) -> None:
     """Report errors of the form, and all others that can be seen once misspelt fields are read as they are meant."""
     found = report_form(Playbook, entry, error, report, _FORMS)
-    if found.meant is None:
-        check_actions(found.entry, found.wrong, registry, report)
-    else:
+    if found.meant is not None:
         check(found.meant, registry, found.entry, report)
+    elif (rest := _without_mistakes(found.entry)) is not None:
+        check(rest.playbook, registry, found.entry, report, rest.left_out)
+    else:
+        check_actions(found.entry, found.wrong, registry, report)
+
+
+#: A step in the place of one that can't be read.
+_STAND_IN = {"action": "read-state"}
+#: Values in the place of fields that a playbook can't do without.
+_NEEDED = {"name": "a", "description": "a", "targets": "*"}
+#: How often what is wrong is left out: an error may hide others of the same object.
+_ROUNDS = 5
+
+
+class _Rest(NamedTuple):
+    """What a playbook with errors of its form says otherwise, and what of it was left out."""
+
+    playbook: Playbook
+    left_out: frozenset[FieldPath]
+
+
+def _without_mistakes(entry: Entry) -> _Rest | None:
+    """The playbook without what is not of the right form; None if too little is left to read."""
+    data, left_out = copy.deepcopy(entry.data), set[FieldPath]()
+    for _ in range(_ROUNDS):
+        try:
+            return _Rest(Playbook.model_validate(data), frozenset(left_out))
+        except ValidationError as error:
+            try:
+                left_out |= {_leave_out(data, one) for one in reversed(reported(error))}
+            except (LookupError, TypeError, AttributeError):
+                return None
+    return None
+
+
+def _leave_out(data: Any, one: ErrorDetails) -> FieldPath:
+    """Take what is wrong out of a playbook's content; returns the field that is missing there now."""
+    place, is_missing = one["loc"], one["type"] == "missing"
+    match place:
+        case ("steps" | "soak_checks" as section, int(number), *inner):
+            return section, number, *_leave_out_of_step(data[section], number, inner, is_missing=is_missing)
+        case ("parameters", name, *inner) if isinstance(data["parameters"], dict):
+            parameter = data["parameters"][name]
+            if isinstance(parameter, dict) and inner and inner[0] in parameter and inner[0] != "description":
+                del parameter[inner[0]]
+            else:
+                data["parameters"][name] = {"description": "a"}
+            return "parameters", name
+        case (field,) if field in _NEEDED:
+            data[field] = _NEEDED[str(field)]
+        case (section, field, *_) if isinstance(data[section], dict) and field in data[section] and not is_missing:
+            del data[section][field]
+            return section, field
+        case _:
+            del data[place[0]]
+    return (place[0],)
+
+
+def _leave_out_of_step(steps: Any, number: int, inner: Sequence[str | int], *, is_missing: bool) -> FieldPath:
+    """Take what is wrong out of a step, or put another one in its place; returns the field inside of it."""
+    step = steps[number]
+    if inner and isinstance(step, dict) and not (is_missing and len(inner) == 1):
+        field = inner[0]
+        if field in step and field not in ("name", "action"):
+            del step[field]
+            return (field,)
+    if inner[:1] == ["name"]:
+        step["name"] = f"step {number}"
+        return ("name",)
+    known = step.get("register") if isinstance(step, dict) else None
+    steps[number] = {**_STAND_IN, "name": f"step {number}", **({} if known is None else {"register": known})}
+    return ()
 
 
 class AsMeant(NamedTuple, Generic[N]):

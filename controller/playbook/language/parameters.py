@@ -85,11 +85,14 @@ class Parameter(Noun):
             raise ValueError(f"min and max do not belong to type {self.type}")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError("min is more than max")
+        wrong = []
         for value in (*self.choices, *(() if self.default is None else (self.default,))):
             try:
                 self.parse(value)
             except InputError as error:
-                raise ValueError(f"{value!r}: {error.message}") from error
+                wrong.append(f"{value!r}: {error.message}")
+        if wrong:
+            raise ValueError("; ".join(wrong))
         return self
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -222,6 +223,91 @@ def test_a_wrong_form_hides_no_wrong_action_or_input() -> None:
         "playbook.steps[1].with.cells",
         "playbook.steps[2].undo.action",
     ]
+
+
+#: A playbook with many fields, and mistakes in it that have nothing to do with each other.
+WHOLE = """name: own
+description: A playbook.
+parameters:
+  cell: {type: string, description: A cell., max: 9}
+  number: {type: int, description: A number.}
+targets: "rat=LTE"
+strategy: {canary: 1, soak: 60, last: "rat=NR"}
+guards: {max_stations: 5}
+plan: {source: network, expect_stations: "{{ number }}"}
+steps:
+  - name: look
+    action: read-state
+    register: seen
+  - name: apply
+    action: apply-intent
+  - name: lock
+    action: lock-cell
+    with: {cells: ["{{ cell }}"]}
+    when: "{{ seen.cells_on_air > 1 }}"
+    retries: 1
+    register: locked
+    undo: {action: unlock-cell, with: {cells: "{{ locked.cells }}"}}
+  - name: wait
+    action: wait-until
+    with: {condition: cells-locked, cells: [L1], seconds: 60}
+    checks: ["{{ output.seconds < 60 }}"]
+soak_checks:
+  - name: on air
+    action: check-cells-on-air
+    with: {cells: [L2]}
+"""
+APART = [
+    ("description: A playbook.", "descripton: A playbook."),
+    ("type: string", "type: text"),
+    ("description: A number.", "default: many, description: A number."),
+    ('targets: "rat=LTE"', 'targets: "rat=5G"'),
+    ("canary: 1", "canary: many"),
+    ('last: "rat=NR"', 'last: "!*"'),
+    ("max_stations: 5", "max_stations: 0"),
+    ("{{ number }}", "{{ nmber }}"),
+    ("action: apply-intent", "action: apply-intnt"),
+    ("seen.cells_on_air > 1", "seen.cells_on_ai > 1"),
+    ("retries: 1", "retries: many"),
+    ("action: unlock-cell", "action: unlock-cel"),
+    ("locked.cells }}", "locked.cel }}"),
+    ("condition: cells-locked", "condition: cells-lockd"),
+    ("cells: [L1]", "cells: [true]"),
+    ("output.seconds < 60", "output.seconds == 'x'"),
+    ("cells: [L2]", "cels: [L2]"),
+    ("name: on air\n    action: check-cells-on-air", "action: check-cells-on-air"),
+]
+
+
+def _said(*mistakes: tuple[str, str]) -> set[str]:
+    """Problems without their lines."""
+    text = WHOLE
+    for old, new in mistakes:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    return {one.split(":", 2)[2] for one in problems(text)}
+
+
+def test_mistakes_that_have_nothing_to_do_with_each_other_come_in_one_pass() -> None:
+    assert _said() == set()
+    alone = {mistake: _said(mistake) for mistake in APART}
+    assert all(alone.values())
+    for one, other in combinations(APART, 2):
+        assert alone[one] | alone[other] == _said(one, other), (one, other)
+    assert _said(*APART) == set().union(*alone.values())
+
+
+def test_of_a_secret_of_an_action_that_there_is_not_nothing_else_is_said() -> None:
+    secret = GOOD.replace("{type: string, description: A cell.}", "{secret: true, description: A cell.}")
+    (said,) = problems(secret.replace("lock-cell", "lock-cel").replace('["{{ cell }}"]', '"{{ cell }}"'))
+    assert "no such action" in said
+
+
+def test_keys_that_are_given_twice_hide_no_other_mistake() -> None:
+    said = problems(GOOD.replace("name: own", "name: own\nname: other").replace("{{ cell }}", "{{ cel }}"))
+    assert len(said) == 2
+    assert "the key 'name' is given twice" in said[0]
+    assert "unknown name cel" in said[1]
 
 
 def test_a_playbook_that_is_too_large_is_refused_with_the_limit(tmp_path: Path) -> None:
