@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 import structlog
 
@@ -53,6 +54,8 @@ class Lock:
         self.taken = False
         self.rival = _NOBODY
         self.foreign = ""
+        #: Sessions that kept us out since we had the lock last, and when each was met first.
+        self._met: dict[str, datetime] = {}
 
     async def begin(self, session: DeviceSession) -> None:
         """Lock; or go on without, if the device denies locks while a confirmed commit of ours may be pending.
@@ -95,6 +98,7 @@ class Lock:
                 await session.lock()
                 break
             except DeviceBusyError as busy:
+                self._met.setdefault(busy.holder, self._clock.now())
                 left = isinstance(busy, UncommittedEditsError)
                 ours = left and await self._left_by_us(session)
                 if not ours and busy.holder == _NOBODY and token_is_enough and await self._has_token(session):
@@ -102,12 +106,22 @@ class Lock:
                     self.foreign = busy.message if left else ""
                     return False
                 if self._clock.monotonic() > end:
-                    raise
+                    raise await self._with_holder(busy) from None
                 await (session.discard() if ours else self._kill_ours(session, busy.holder))
             await self._clock.sleep(pause * (1 + random.random()))  # noqa: S311 - jitter
             pause = min(1.6, pause * 2)
+        self._met.clear()
         await self._record.write(JournalStep.LOCKED, session=session.session_id)
         return True
+
+    async def _with_holder(self, busy: DeviceBusyError) -> DeviceBusyError:
+        """The refusal, with who holds the lock and since when, as far as that is known (RFC 6241 §7.5)."""
+        if busy.holder == _NOBODY or isinstance(busy, UncommittedEditsError):
+            return busy
+        whose = "one of Minka's own that was lost" if await self._record.ours(busy.holder) else "none of Minka's"
+        since = f"since {self._met[busy.holder]:%Y-%m-%d %H:%M:%S} UTC or before"
+        held = f"NETCONF session {busy.holder}, which is {whose}, holds the lock {since}"
+        return DeviceBusyError(f"{busy.message}; {held}", busy.holder)
 
     async def _kill_ours(self, session: DeviceSession, holder: str) -> None:
         """Kill the session that holds the lock if our own record names it; one that refuses is tried again later."""

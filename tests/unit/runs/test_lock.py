@@ -104,9 +104,12 @@ async def test_a_session_of_another_is_never_killed(made: Callable[[], tuple[Gro
     device = bench[STATION]
     foreign = device.open()
     device.lock(foreign)
+    begun = bench.clock.now()
     result = await work()
     assert result.outcome is Outcome.DEFERRED
     assert device.lock_holder == foreign
+    named = f"NETCONF session {foreign}, which is none of Minka's, holds the lock since {begun:%Y-%m-%d %H:%M}"
+    assert named in result.detail, "nobody could find out who it is without that"
 
 
 @BOTH
