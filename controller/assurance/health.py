@@ -68,7 +68,7 @@ from controller.nrm.profiles import (
     rat_of,
 )
 from controller.nrm.profiles.function import deployment_path, placed_at, why_not_ready
-from controller.nrm.tree import Path, is_below, step
+from controller.nrm.tree import Path, is_below, parent, step
 from controller.plan import pools_of, ready_on, serving_on
 from controller.ports.devices import Observed
 
@@ -193,6 +193,7 @@ def health_of(
         ports_down=_ports_down(observed, ledger, before) if device is DeviceKind.ROUTER else (),
         over=sum(one.severity is PerceivedSeverity.CLEARED for one in observed.records or ()),
         drift=drift,
+        missing=_missing(observed, ledger),
         device=device,
         function=function.faults,
         unknown=(*function.unknown, *((RADIO_UNIT_LOST,) if units is None and off_air else ())),
@@ -200,6 +201,25 @@ def health_of(
         cluster=observed.cluster,
         supply=_supply(observed, inputs),
         units=_lost_units(observed, units or (), states, off_air),
+    )
+
+
+def _missing(observed: Observed, ledger: Mapping[Path, LedgerEntry]) -> tuple[tuple[str, str, str], ...]:
+    """PLMNs of ours that cells lack, with the tenants that own them; another slice of a PLMN is the same PLMN."""
+    gone = {path for path in ledger if path not in observed.tree and cell_of(path) and broadcast_plmn(path)}
+    if not gone:
+        return ()
+    there = {(parent(path), broadcast_plmn(path)) for path in observed.tree if cell_of(path)}
+    return tuple(
+        sorted(
+            {
+                (cell_of(path), broadcast_plmn(path), owner)
+                for path in gone
+                if (parent(path), broadcast_plmn(path)) not in there
+                for owner in ledger[path].owners
+                if owner != HOST
+            }
+        )
     )
 
 

@@ -7,7 +7,7 @@ has put all of its PLMNs into the ledger of the cell's station; and nothing once
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -35,14 +35,27 @@ class Carried(NamedTuple):
 
 @dataclass(frozen=True)
 class Delivery:
-    """Which PLMNs cells carried, between two times."""
+    """Which PLMNs cells carried, between two times.
+
+    Attributes:
+        carried: By Minka's record.
+        missing: Those of them that checks saw that the cells lacked.
+    """
 
     carried: tuple[Carried, ...] = ()
+    missing: tuple[Carried, ...] = ()
 
     def between(self, since: datetime, until: datetime) -> Delivery:
         """The part of it between two times."""
-        within = (one._replace(since=max(one.since, since), until=min(one.until, until)) for one in self.carried)
-        return Delivery(tuple(one for one in within if one.since < one.until))
+        return Delivery(tuple(_within(self.carried, since, until)), tuple(_within(self.missing, since, until)))
+
+    def lost(self, tenant: str, plmns: Collection[Plmn], since: datetime, until: datetime) -> dict[str, Times]:
+        """When cells (``station/cell``) were seen to lack one of these PLMNs of a tenant between two times, by cell."""
+        found = defaultdict[str, list[tuple[datetime, datetime]]](list)
+        for one in _within(self.missing, since, until):
+            for cell in one.cells if one.tenant == tenant and one.plmn in plmns else ():
+                found[f"{one.station}/{cell}"].append((one.since, one.until))
+        return {cell: union(times) for cell, times in found.items()}
 
     def lacking(self, cell: str, tenant: str, plmns: Collection[Plmn], since: datetime, until: datetime) -> Times:
         """When a cell (``station/cell``) did not carry all of a tenant's PLMNs between two times.
@@ -71,3 +84,8 @@ class Delivery:
                 of_tenant = rows[f"{one.station}/{cell}", one.tenant]
                 of_tenant.setdefault(one.plmn, []).append((one.since, one.until))
         return {key: {plmn: union(times) for plmn, times in found.items()} for key, found in rows.items()}
+
+
+def _within(times: Iterable[Carried], since: datetime, until: datetime) -> Iterator[Carried]:
+    clipped = (one._replace(since=max(one.since, since), until=min(one.until, until)) for one in times)
+    return (one for one in clipped if one.since < one.until)

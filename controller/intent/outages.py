@@ -520,7 +520,26 @@ class Outages:
                     applied = _less(parts, self._not_applied(era, one, cell))
                     joined = zip(found.get(cell, _NOTHING), applied, strict=True)
                     found[cell] = Parts(*(union((*old, *both(new, span))) for old, new in joined))
+            for cell, times in self._missing(era, one, since, until).items():
+                before = found.get(cell, _NOTHING)
+                planned = self._excused.planned.get((cell, one.tenant), ())
+                off = union([*chain.from_iterable(before[1:-1]), *planned, *self._locks.get(cell, ())])
+                lost = without(times, off)
+                unseen = without(before.unseen, lost)
+                found[cell] = before._replace(lost=union([*before.lost, *lost]), unseen=unseen)
         return found
+
+    def _missing(self, era: Era, agreement: Agreement, since: datetime, until: datetime) -> dict[str, Times]:
+        """When cells of an agreement lacked a PLMN that had been delivered: something took it away at the station."""
+        if self._delivery is None or self._whole is not None or not self._delivery.missing:
+            return {}
+        plmns = agreement.plmns_of(era.network.tenant_by_id[agreement.tenant])
+        seen = self._delivery.lost(agreement.tenant, plmns, since, until)
+        reached = {cell: times for cell, times in seen.items() if cell in era.sharing.reached_by(agreement)}
+        if self._observation is not None:
+            looked = self._observation.looked_at
+            reached = {cell: both(times, looked(cell.partition("/")[0])) for cell, times in reached.items()}
+        return {cell: without(times, self._not_applied(era, agreement, cell)) for cell, times in reached.items()}
 
     def _locked(
         self, agreement: Agreement, begin: datetime, end: datetime, parts: Mapping[str, Parts]

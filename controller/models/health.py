@@ -159,6 +159,8 @@ class Health(Noun):
         ports_down: Ports of a router by path that carry interfaces of ours, are not shut down, and get no signal.
         over: Number of cleared alarms that its list keeps, since nobody acknowledged them.
         drift: Number of managed nodes that differ from the last applied configuration.
+        missing: PLMNs that cells should broadcast by the last applied configuration, and do not have any more: cell id,
+            PLMN and tenant, sorted.
         lost: Whether a virtual station has lost its whole configuration, since its function has a new pod.
         device: Class of the device, as alarms of the whole device name it.
         function: Faults of a function, in words by probable cause.
@@ -191,6 +193,7 @@ class Health(Noun):
     ports_down: tuple[str, ...] = ()
     over: int = 0
     drift: int = 0
+    missing: tuple[tuple[str, str, str], ...] = ()
     lost: bool = False
     device: DeviceKind = DeviceKind.STATION
     function: dict[str, str] = {}

@@ -118,7 +118,7 @@ class Attainment(NamedTuple):
     @property
     def applied(self) -> float:
         """Those of them in which cells are not known to lack what was agreed."""
-        return self.seconds - self.owed.total.not_applied
+        return self.seconds - sum(map(seconds, self.owed.not_applied.values()))
 
     @property
     def proof(self) -> str:

@@ -170,9 +170,10 @@ class _Part:
             [one.model_dump(mode="json") for one in self.excused.works],
         ]
         seen = self.observation
+        carried = [[tuple(one) for one in of] for of in (self.delivery.carried, self.delivery.missing)]
         looked = (
             *(sorted(times.items()) for times in (seen.checked, seen.first, seen.adopted)),
-            *(seen.running, seen.loaded, sorted(self.locks.items()), [tuple(one) for one in self.delivery.carried]),
+            *(seen.running, seen.loaded, sorted(self.locks.items()), carried),
         )
         content = (self.digest, self.since, self.until, ends, spells, self.links, excused, *looked)
         return sha256(orjson.dumps(content)).hexdigest()

@@ -9,6 +9,7 @@ from datetime import datetime
 from pydantic import ValidationError
 from sqlalchemy import Column, Index, Integer, String, Table, Text, and_, bindparam, case, or_, select, text, update
 
+from controller.intent.delivery import Carried, Delivery
 from controller.intent.times import Times, union
 from controller.models.health import OBSERVED_AFTER, Health
 from controller.models.plan import LedgerNode
@@ -16,7 +17,7 @@ from controller.ports.store import Device, Devices, Healths, Sync
 from controller.store.behaviours import forget_behaviour
 from controller.store.columns import Instant, metadata, string
 from controller.store.leases import leases
-from controller.store.ledger import LedgerChange, change_ledger, note_carried
+from controller.store.ledger import LedgerChange, carried_during, change_ledger, note_carried
 from controller.store.repository import SqlRepository, reads, writes
 from controller.store.transaction import Tx
 
@@ -94,10 +95,33 @@ locks = Table(
     Index("ix_locks_current", "station", "cell", unique=True, sqlite_where=_CURRENT, postgresql_where=_CURRENT),
 )
 
+#: Since when, and until when, checks saw that a cell lacked a tenant's PLMN that the ledger has there.
+missing_times = Table(
+    "missing_times",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    string("station"),
+    string("cell"),
+    string("plmn"),
+    string("tenant"),
+    Column("since", Instant, nullable=False),
+    Column("until", Instant),
+    Index("ix_missing_times_until", "until"),
+    Index(
+        "ix_missing_times_current",
+        *("station", "cell", "plmn", "tenant"),
+        unique=True,
+        sqlite_where=_CURRENT,
+        postgresql_where=_CURRENT,
+    ),
+)
+
 _DEVICES = select(devices)
 _HEALTHS = select(healths)
 CHECKED = select(healths.c.station, healths.c.at, healths.c.since)
 _LOCKED = select(locks).where(locks.c.until.is_(None))
+_MISSING = select(missing_times).where(missing_times.c.until.is_(None))
+_FOUND = update(missing_times).where(missing_times.c.number == bindparam("of")).values(until=bindparam("at"))
 _UNLOCK = update(locks).where(locks.c.number == bindparam("of")).values(until=bindparam("at"))
 
 
@@ -180,6 +204,7 @@ class SqlHealths(SqlRepository, Healths[Sync]):
         )
         _note_lasted(tx, ordered)
         _note_locks(tx, {health.station: health for health in ordered if health.reachable})
+        _note_missing(tx, {health.station: health for health in ordered})
 
     @reads
     def find(self, tx: Tx, stations: Iterable[str] | None = None) -> dict[str, Health]:
@@ -232,6 +257,37 @@ def _note_locks(tx: Tx, seen: Mapping[str, Health]) -> None:
         tx.execute(_UNLOCK, over)
     if begun:
         tx.execute(locks.insert(), begun)
+
+
+def _note_missing(tx: Tx, seen: Mapping[str, Health]) -> None:
+    """Put on record which PLMNs cells lack, and which no longer, or not as far as is known: nobody got an answer."""
+    rows = tx.rows(_MISSING, missing_times.c.station, seen)
+    known = {(row.station, row.cell, row.plmn, row.tenant): row.number for row in rows}
+    now = {(name, *one) for name, health in seen.items() if health.reachable for one in health.missing}
+    over = [{"of": known[key], "at": seen[key[0]].at} for key in sorted(known.keys() - now)]
+    names = "station", "cell", "plmn", "tenant"
+    begun = [{**dict(zip(names, key, strict=True)), "since": seen[key[0]].at} for key in sorted(now - known.keys())]
+    if over:
+        tx.execute(_FOUND, over)
+    if begun:
+        tx.execute(missing_times.insert(), begun)
+
+
+def delivery_during(tx: Tx, begin: datetime, end: datetime) -> Delivery:
+    """Which PLMNs cells carried between two times, and which of these they were seen to lack."""
+    return Delivery(carried_during(tx, begin, end), _missing_during(tx, begin, end))
+
+
+def _missing_during(tx: Tx, begin: datetime, end: datetime) -> tuple[Carried, ...]:
+    """Which PLMNs cells were seen to lack between two times; those that they lack now, until now."""
+    lasted = or_(missing_times.c.until.is_(None), missing_times.c.until > begin)
+    return tuple(
+        sorted(
+            Carried(row.station, (row.cell,), row.plmn, row.tenant, since, until)
+            for row in tx.execute(select(missing_times).where(lasted, missing_times.c.since < end))
+            if (since := max(row.since, begin)) < (until := min(row.until or tx.now, end))
+        )
+    )
 
 
 def locks_during(tx: Tx, begin: datetime, end: datetime) -> dict[str, Times]:

@@ -36,7 +36,7 @@ from controller.store import audit_chain
 from controller.store.agreed_minutes import Counter, MonthOnRecord, counted_minutes, put_minutes
 from controller.store.alarms import GUARD, STANDING, alarm_tenants, alarms, as_alarm, put_into, uncorrelated
 from controller.store.audit_chain import audit
-from controller.store.devices import healths_of, locks_during
+from controller.store.devices import delivery_during, healths_of, locks_during
 from controller.store.incident_rows import (
     OPEN_INCIDENT,
     incident_alarms,
@@ -45,7 +45,6 @@ from controller.store.incident_rows import (
     touch,
     write,
 )
-from controller.store.ledger import delivery_during
 from controller.store.networks import HeldVersion, PackedNetwork, current_network, packed_networks, versions_during
 from controller.store.observations import observation_during
 from controller.store.queries import as_noun

@@ -32,7 +32,7 @@ from sqlalchemy import (
     update,
 )
 
-from controller.intent.delivery import Carried, Delivery
+from controller.intent.delivery import Carried
 from controller.models.network import HOST, Plmn
 from controller.models.packing import packed, unpacked
 from controller.models.plan import Change, LedgerNode
@@ -306,16 +306,14 @@ def _plmn_in_cell(path: Path) -> Plmn:
     return broadcast_plmn(path) if cell_of(path) else ""
 
 
-def delivery_during(tx: Tx, begin: datetime, end: datetime) -> Delivery:
+def carried_during(tx: Tx, begin: datetime, end: datetime) -> tuple[Carried, ...]:
     """Which PLMNs cells carried between two times; what is still carried, until now."""
     lasted = or_(carried_times.c.until.is_(None), carried_times.c.until > begin)
-    return Delivery(
-        tuple(
-            sorted(
-                Carried(row.station, tuple(sorted(row.cells.split(" "))), row.plmn, row.tenant, since, until)
-                for row in tx.execute(_TIMES.where(lasted, carried_times.c.since < end))
-                if (since := max(row.since, begin)) < (until := min(row.until or tx.now, end))
-            )
+    return tuple(
+        sorted(
+            Carried(row.station, tuple(sorted(row.cells.split(" "))), row.plmn, row.tenant, since, until)
+            for row in tx.execute(_TIMES.where(lasted, carried_times.c.since < end))
+            if (since := max(row.since, begin)) < (until := min(row.until or tx.now, end))
         )
     )
 

@@ -17,7 +17,8 @@ from controller.models.run import Outcome
 from controller.ports.clock import VirtualClock
 from controller.ports.store import JobResult
 from controller.store import SqlStore
-from controller.store.ledger import KEPT, delivery_during, ledger_history
+from controller.store.devices import delivery_during
+from controller.store.ledger import KEPT, ledger_history
 from tests.support.records import start_run
 from tests.unit.plan import samples
 

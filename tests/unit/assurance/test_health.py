@@ -41,7 +41,9 @@ from controller.models.equipment import UnitState
 from controller.models.health import Health, LinkHealth, Refusal, ServiceState
 from controller.models.network import ExternalInput, Rat
 from controller.models.run import LedgerEntry
+from controller.nrm.profiles import broadcast_plmn, cell_of
 from controller.nrm.tree import Observed
+from tests.unit.plan import samples
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 CRITICAL, MAJOR = PerceivedSeverity.CRITICAL, PerceivedSeverity.MAJOR
@@ -80,6 +82,24 @@ def test_health_is_what_the_station_says_of_what_is_ours() -> None:
     assert health.locked == ("2",)
     assert health.links == (LinkHealth(path=LINK, tenant="claro", kind="S1C", state=ServiceState.UP),)
     assert health.drift == 2
+
+
+def test_a_plmn_that_the_ledger_has_and_the_cell_lacks_is_missing_for_its_tenant() -> None:
+    net = samples.network()
+    ledger = samples.ledger(net)
+    on_air = {path for path in ledger if broadcast_plmn(path) and ledger[path].owners == ("beta",)}
+    gone = {path for path in on_air if cell_of(path) == "L1"}
+    assert gone
+    whole = health_of("S1", samples.carrying(net), ledger, 0, AT)
+    lacking = health_of("S1", samples.carrying(net, edit=dict.fromkeys(gone)), ledger, 0, AT)
+    assert (whole.missing, lacking.missing) == ((), (("L1", "716-02", "beta"),))
+    assert unread("S1", ledger, lacking, AT, "unreachable").missing == lacking.missing, "as it was seen"
+    # Another slice of the same PLMN keeps it on air.
+    (at_du,) = (path for path in on_air if cell_of(path) == "N1" and "NRCellDU" in path)
+    other = at_du.replace("000002", "000009")
+    assert other != at_du
+    moved = samples.carrying(net, edit={at_du: None, other: {}})
+    assert health_of("S1", moved, ledger, 0, AT).missing == ()
 
 
 def test_a_user_plane_that_carries_nothing_is_a_cause_of_its_own() -> None:

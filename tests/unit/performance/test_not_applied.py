@@ -12,6 +12,7 @@ import pytest
 
 from controller.api.statements import draft
 from controller.intent.outages import month_of
+from controller.models.health import Health
 from controller.models.network import HOST, Network, network_digest
 from controller.models.plan import LedgerNode
 from controller.models.sharing import Prices
@@ -179,6 +180,26 @@ def test_a_station_that_was_not_adopted_is_unobserved_and_not_charged(store: Sql
     (promise,) = said(store, StatementKind.SLA, "agreements", "alfa")
     assert (promise["not_adopted"], promise["not_applied"]) == (2 * 20 * 1440, 0)
     assert charges(store, "alfa")["cells"][0] == pytest.approx(Decimal(2 * 30 + 2 * 10) / 30, abs=Decimal("0.000001"))
+
+
+@pytest.mark.parametrize(("ends", "lost"), [("found", 360), ("silence", 360)])
+def test_what_a_station_lost_after_it_was_delivered_is_lost_service(store: SqlStore, ends: str, lost: int) -> None:
+    """Somebody takes beta's PLMN out of S1/L1; six hours later it is there again, or the station can't be reached."""
+    for station in ("S1", "S2"):
+        apply(store, -0.5, station)
+    gone = (("L1", "716-02", "beta"),)
+    last = ((), True) if ends == "found" else (gone, False)
+    for at, missing, reachable in ((9.0, (), True), (10.0, gone, True), (10.25, *last)):
+        day(store, at)
+        seen = BEGIN + timedelta(days=at)
+        store.healths.save([Health(station="S1", at=seen, reachable=reachable, missing=missing)])
+    cells = {row["cell"]: row["lost"] for row in said(store, StatementKind.SLA, "cells")}
+    assert cells == {"S1/L1": lost * 60, "S1/N1": 0, "S2/L1": 0, "S2/N1": 0}
+    (promise,) = said(store, StatementKind.SLA, "agreements")
+    assert (promise["lost"], promise["not_applied"]) == (lost, 0)
+    (others,) = said(store, StatementKind.SLA, "agreements", "alfa")
+    assert others["lost"] == 0, "its PLMN stayed"
+    assert charges(store)["cells"][0] == 4, "it was delivered, and lost: a credit is for that"
 
 
 def test_budgets_and_metrics_say_the_same(store: SqlStore) -> None:

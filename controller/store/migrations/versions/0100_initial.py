@@ -373,6 +373,26 @@ def upgrade() -> None:
         postgresql_where=sa.text("until IS NULL"),
     )
     op.create_table(
+        "missing_times",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("station", sa.String(), nullable=False),
+        sa.Column("cell", sa.String(), nullable=False),
+        sa.Column("plmn", sa.String(), nullable=False),
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_missing_times")),
+    )
+    op.create_index("ix_missing_times_until", "missing_times", ["until"], unique=False)
+    op.create_index(
+        "ix_missing_times_current",
+        "missing_times",
+        ["station", "cell", "plmn", "tenant"],
+        unique=True,
+        sqlite_where=sa.text("until IS NULL"),
+        postgresql_where=sa.text("until IS NULL"),
+    )
+    op.create_table(
         "locks",
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("station", sa.String(), nullable=False),
@@ -1217,6 +1237,9 @@ def downgrade() -> None:
     )
     op.drop_index("ix_locks_until", table_name="locks")
     op.drop_table("locks")
+    op.drop_index("ix_missing_times_current", table_name="missing_times")
+    op.drop_index("ix_missing_times_until", table_name="missing_times")
+    op.drop_table("missing_times")
     op.drop_index("ix_carried_times_current", table_name="carried_times")
     op.drop_index("ix_carried_times_until", table_name="carried_times")
     op.drop_table("carried_times")
