@@ -57,6 +57,7 @@ class Proposal(Noun):
         before: Cells on air and core links up before the run, by device path or cell id.
         after: The same when it was verified or had failed; None if the device could not be read then.
         ended: When it was verified, or failed.
+        holds: Seconds from then on in which the fault must not come again, or it was not cured.
     """
 
     id: str
@@ -80,6 +81,7 @@ class Proposal(Noun):
     before: tuple[str, ...] = ()
     after: tuple[str, ...] | None = None
     ended: AwareDatetime | None = None
+    holds: float = 0.0
 
 
 class Figures(DerivingNoun):

@@ -478,6 +478,7 @@ class Remediator:
             reason=reason,
             run=run,
             before=_serving(repair.health) if run else (),
+            holds=repair.rule.verify.holds_seconds,
         )
 
     # -------------------------------------------------------------------- act

@@ -213,10 +213,13 @@ class Verify(Noun):
     Attributes:
         within_seconds: How long after the run the alarm must be cleared, its object be healthy and nobody be worse off.
         settle_seconds: How long that must last.
+        holds_seconds: For how long the fault must not come again after that, or the repair counts as one that did not
+            help when the rule is judged.
     """
 
     within_seconds: float = Field(default=300, gt=0)
     settle_seconds: float = Field(default=0, ge=0)
+    holds_seconds: float = Field(default=1800, ge=0)
 
 
 class Trust(Noun):

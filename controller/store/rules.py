@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 from sqlalchemy import (
     Column,
     ColumnElement,
+    Float,
     ForeignKey,
     Index,
     Integer,
     Row,
+    ScalarSelect,
     String,
     Table,
     Text,
@@ -26,7 +28,7 @@ from sqlalchemy import (
     update,
 )
 
-from controller.models.alarm import Alarm, AlarmState
+from controller.models.alarm import CELL_UNSTABLE, Alarm, AlarmState
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.rule import Figures, Proposal, ProposalState, RuleGrant, RuleMode, likeness
 from controller.ports.store import Page, Rules, Sync
@@ -77,6 +79,7 @@ proposals = Table(
     long_text("before"),
     Column("after", Text),
     Column("ended", Instant),
+    Column("holds", Float, nullable=False),
     Index("ix_proposals_alarm", "alarm", "number"),
     Index("ix_proposals_rule_state", "rule", "state", "number"),
     Index("ix_proposals_station", "station", "number"),
@@ -232,7 +235,9 @@ def _ends(tx: Tx, rule: str, scope: str | None, since: datetime | None) -> list[
     known = {row.scope: row.at for row in tx.execute(promoted)}
     wanted = [state.value for state in (*_ENDED, ProposalState.RUNNING)]
     ran = select(
-        *(proposals.c[name] for name in ("alarm", "run", "state", "scope", "at")), alarms.c.state.label("alarm_state")
+        *(proposals.c[name] for name in ("alarm", "run", "state", "scope", "at", "ended", "holds")),
+        alarms.c.state.label("alarm_state"),
+        _again().label("again"),
     )
     ran = ran.join(alarms, alarms.c.id == proposals.c.alarm)
     ran = ran.where(proposals.c.rule == rule, proposals.c.state.in_(wanted), proposals.c.run != "")
@@ -248,10 +253,29 @@ def _ends(tx: Tx, rule: str, scope: str | None, since: datetime | None) -> list[
     over = (AlarmState.ESCALATED.value, AlarmState.CLEARED.value, AlarmState.REPAIRED.value)
     good = ProposalState.SUCCEEDED.value
     return [
-        next((row.state for row in worked if row.state != good), good)
+        good if all(_helped(row) for row in worked) else ProposalState.FAILED.value
         for worked in reversed(runs.values())
         if all(row.alarm_state in over for row in worked)
     ]
+
+
+def _again() -> ScalarSelect[datetime | None]:
+    """When the fault of a repair first came again after it."""
+    later = alarms.alias()
+    unstable = and_(
+        later.c.station == alarms.c.station,
+        later.c.object == alarms.c.object,
+        later.c.probable_cause == CELL_UNSTABLE,
+    )
+    same = or_(and_(later.c.identity == alarms.c.identity, later.c.identity != ""), unstable)
+    first = select(func.min(later.c.raised, type_=Instant()))
+    return first.where(same, later.c.number > alarms.c.number, later.c.raised > proposals.c.ended).scalar_subquery()
+
+
+def _helped(row: Row[Any]) -> bool:
+    """Whether a repair succeeded, and its fault did not come again in the time that its rule names."""
+    held = row.again is None or row.again > row.ended + timedelta(seconds=row.holds)
+    return row.state == ProposalState.SUCCEEDED.value and held
 
 
 def _of(one: Proposal) -> Any:

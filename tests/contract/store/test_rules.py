@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from controller.models.alarm import Alarm, AlarmState
+from controller.models.alarm import CELL_UNSTABLE, Alarm, AlarmState
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.rule import EVERYWHERE, Proposal, ProposalState, RuleMode, likeness
 from controller.ports.clock import VirtualClock
@@ -157,6 +157,37 @@ def test_figures_count_alarms_since_the_last_promotion(store: SqlStore, clock: V
     figures = store.rules.figures("one")
     assert (figures.successes, figures.failures, figures.in_a_row) == (1, 3, 2)
     assert store.rules.figures("two").sample == 0
+
+
+@pytest.mark.parametrize(
+    ("after", "what", "helped"),
+    [
+        (240, {}, False),
+        (1800, {}, False),
+        (1801, {}, True),
+        (240, {"probable_cause": CELL_UNSTABLE}, False),
+        (240, {"object": "/other"}, True),
+        (240, {"station": "B"}, True),
+        (240, {"probable_cause": "another"}, True),
+        (None, {}, True),
+    ],
+)
+def test_a_fault_that_comes_again_within_the_time_that_its_rule_names_was_not_cured(
+    store: SqlStore, clock: VirtualClock, after: int | None, what: dict[str, str], helped: bool
+) -> None:
+    fault = report(MAJOR, 1).model_copy(update={"object": "/cell", "probable_cause": "cell-off-air"})
+    alarm = store.alarms.report(fault)
+    ran = propose(store, alarm, STATES.RUNNING, run="r-1", holds=1800)
+    store.alarms.report(fault.model_copy(update={"severity": CLEARED, "at": clock.now()}))
+    later(clock, 60)
+    store.rules.move(ran, STATES.SUCCEEDED)
+    store.alarms.move(store.alarms.get(alarm.id), AlarmState.REPAIRED, actor="minka")
+    if after is not None:
+        later(clock, after)
+        store.alarms.report(fault.model_copy(update=what | {"at": clock.now()}))
+    figures = store.rules.figures("one")
+    assert (figures.successes, figures.failures) == ((1, 0) if helped else (0, 1))
+    assert figures.in_a_row == (0 if helped else 1)
 
 
 def test_figures_are_those_of_a_scope_and_since_a_time(store: SqlStore, clock: VirtualClock) -> None:

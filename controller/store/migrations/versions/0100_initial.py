@@ -746,6 +746,7 @@ def upgrade() -> None:
         sa.Column("before", sa.Text(), server_default="", nullable=False),
         sa.Column("after", sa.Text(), nullable=True),
         sa.Column("ended", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("holds", sa.Float(), nullable=False),
         sa.ForeignKeyConstraint(["alarm"], ["alarms.id"], name=op.f("fk_proposals_alarm")),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_proposals")),
         sa.UniqueConstraint("id", name=op.f("uq_proposals_id")),
