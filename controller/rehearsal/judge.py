@@ -11,7 +11,7 @@ from controller.models.network import Network
 from controller.models.sharing import ActionClass, Consent
 from controller.rehearsal.day import Day
 from controller.rehearsal.play import DAY_BEGINS, Stage
-from controller.rehearsal.truth import Attempt, StruckFault
+from controller.rehearsal.truth import Act, Attempt, StruckFault
 from simulators.equipment.configuration import unit_of
 from simulators.equipment.fault_kinds import NETWORK_FAULTS, Remedy
 
@@ -151,6 +151,18 @@ def _wrongs(
         if why:
             what = ", ".join(sorted(attempt.remedies)) or "edit"
             yield WrongAttempt(at, attempt.station, what, tuple(why))
+    if nothing is not None:
+        yield from _neighbours_harmed(latest, minutes, nothing)
+
+
+def _neighbours_harmed(
+    attempts: Mapping[str, Attempt], minutes: Mapping[tuple[str, str], float], nothing: Mapping[tuple[str, str], float]
+) -> Iterator[WrongAttempt]:
+    """Yields stations that lost more than without any repair, though nobody worked there."""
+    last = max((attempt.at for attempt in attempts.values()), default=DAY_BEGINS) - DAY_BEGINS
+    for station in sorted({name for name, _ in minutes} - attempts.keys()):
+        if why := tuple(_harmed(station, minutes, nothing)):
+            yield WrongAttempt(last, station, "acts elsewhere", why)
 
 
 def _binds(kind: str, attempt: Attempt) -> bool:
@@ -159,23 +171,26 @@ def _binds(kind: str, attempt: Attempt) -> bool:
 
 
 def _elsewhere(attempt: Attempt) -> Iterator[str]:
-    """Yields the error that nothing at this place was of a kind that the remedy may cure."""
-    if attempt.remedies:
-        if not any(_fits(one, attempt) for one in attempt.open):
-            there = ", ".join(sorted({one.kind for one in attempt.open})) or "nothing"
-            yield f"root elsewhere (at the station: {there})"
-    elif not any(one.before is not None for one in attempt.open):
+    """Yields the error that nothing that stood when a remedy was applied is of a kind that it may cure there.
+
+    Each act is judged by its own moment: what one act cured is no reason for the next one.
+    """
+    wrong = [act for act in attempt.acts if act.remedies and not any(_fits(one, act) for one in act.open)]
+    for act in wrong[:1]:
+        there = ", ".join(sorted({one.kind for one in act.open})) or "nothing"
+        yield f"root elsewhere (at the station: {there})"
+    if not attempt.remedies and not any(one.before is not None for act in attempt.acts for one in act.open):
         yield "root elsewhere (the configuration was right)"
 
 
-def _fits(one: StruckFault, attempt: Attempt) -> bool:
+def _fits(one: StruckFault, act: Act) -> bool:
     kind = NETWORK_FAULTS.get(one.kind)
     if kind is None:
         return False
-    cures = {cure.by for cure in kind.cures} & attempt.remedies
-    whole = attempt.remedies & {Remedy.RESTART, Remedy.RELOAD_LICENCE}
+    cures = {cure.by for cure in kind.cures} & act.remedies
+    whole = act.remedies & {Remedy.RESTART, Remedy.RELOAD_LICENCE}
     return bool(cures & whole) or (
-        bool(cures) and bool({one.target, unit_of(one.target)} & attempt.targets or not one.target)
+        bool(cures) and bool({one.target, unit_of(one.target)} & act.targets or not one.target)
     )
 
 
@@ -203,7 +218,8 @@ def _again(attempt: Attempt, earlier: Sequence[Attempt]) -> Iterator[str]:
 
 
 def _on_battery(attempt: Attempt) -> Iterator[str]:
-    if attempt.remedies & _INTERRUPTS and any(one.kind == "mains-failure" for one in attempt.open):
+    acts = (act for act in attempt.acts if act.remedies & _INTERRUPTS)
+    if any(one.kind == "mains-failure" for act in acts for one in act.open):
         yield "on battery"
 
 

@@ -25,8 +25,6 @@ Demand = Mapping[tuple[str, str], float]
 _ACTS = (EventKind.EDITED, EventKind.REMEDY, EventKind.RESTARTED)
 #: Cause of a requested restart.
 _ASKED = "MPLANE-TRIGGERED-RESTART"
-#: Longest effect of a remedy, in seconds from its last act.
-_TAKES = 1500.0
 #: Seconds without an act of a manager after which the next one at the same station is another attempt.
 _APART = 300.0
 
@@ -137,25 +135,44 @@ class StruckFault:
 
 
 @dataclass
+class Act:
+    """An edit or operation of a manager at a station.
+
+    Attributes:
+        remedies: What of it may cure something, with ``targets``.
+        open: Faults of the station that stood at that moment.
+    """
+
+    open: tuple[StruckFault, ...]
+    remedies: set[Remedy] = field(default_factory=set)
+    targets: set[str] = field(default_factory=set)
+
+
+@dataclass
 class Attempt:
     """A manager's connected acts at a station.
 
     Attributes:
         at: When it began, in seconds since the day began.
-        remedies: What of it may cure something.
+        acts: Each of them, with what stood then.
         serving: Tenants that got service where it interrupts, just before.
-        wrong: Why it should not have been, in words.
     """
 
     at: float
     station: str
     last: float
-    remedies: set[Remedy] = field(default_factory=set)
-    targets: set[str] = field(default_factory=set)
-    edits: int = 0
+    acts: list[Act] = field(default_factory=list)
     serving: set[str] = field(default_factory=set)
-    open: tuple[StruckFault, ...] = ()
-    wrong: list[str] = field(default_factory=list)
+
+    @property
+    def remedies(self) -> set[Remedy]:
+        """What of all of it may cure something."""
+        return {remedy for act in self.acts for remedy in act.remedies}
+
+    @property
+    def targets(self) -> set[str]:
+        """What these were applied to."""
+        return {target for act in self.acts for target in act.targets}
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +209,7 @@ class Watch:
         self.attempts: list[Attempt] = []
         self._latest: dict[str, Attempt] = {}
         self.visiting = False
+        self._restoring = False
         self.edits = 0
         fleet.listen(events=self._happened)
 
@@ -208,12 +226,10 @@ class Watch:
         return [one for one in self.struck if one.station == station and one.ended is None]
 
     def _end(self, one: StruckFault) -> None:
-        now = self._fleet.clock.monotonic()
-        fault = one.fault
-        by_itself = fault is not None and fault.lasts is not None and now - one.since >= fault.lasts - 1e-3
-        tried = self._latest.get(one.station)
-        cured = tried is not None and not by_itself and now - tried.last < _TAKES
-        one.ended, one.how = now, "visit" if self.visiting else "remedy" if cured else "itself"
+        # Who restored a configuration is known by the change itself; of all else the station says what ended it.
+        cured = self._restoring if one.fault is None else one.fault.cured_by is not None
+        one.ended = self._fleet.clock.monotonic()
+        one.how = "visit" if self.visiting else "remedy" if cured else "itself"
 
     # ---------------------------------------------------------------- what stations tell
 
@@ -223,6 +239,7 @@ class Watch:
             if one is not None and one.ended is None and one.before is None:
                 self._end(one)
         elif event.kind is EventKind.RUNNING_CHANGED:
+            self._restoring = event.user == MANAGER
             self._restored(station)
             self._compare(station, event)
         if event.kind in _ACTS:
@@ -240,12 +257,13 @@ class Watch:
         attempt = self._latest.get(station)
         if event.user != MANAGER or attempt is None:
             return
+        act = attempt.acts[-1]
         for name in before.ends.keys() - now.ends.keys():
-            attempt.remedies.add(Remedy.RECREATE_LINK)
-            attempt.targets.add(before.ends[name])
+            act.remedies.add(Remedy.RECREATE_LINK)
+            act.targets.add(before.ends[name])
         for name in before.unlocked.keys() - now.unlocked.keys():
-            attempt.remedies.add(Remedy.LOCK_UNLOCK)
-            attempt.targets |= {name, before.unlocked[name]}
+            act.remedies.add(Remedy.LOCK_UNLOCK)
+            act.targets |= {name, before.unlocked[name]}
             attempt.serving |= self._outages.served_before(station, {name})
 
     def _acted(self, station: str, event: Event) -> None:
@@ -258,23 +276,24 @@ class Watch:
         self.edits += 1
         attempt = self._latest.get(station)
         if attempt is None or now - attempt.last > _APART:
-            attempt = Attempt(now, station, now, open=tuple(self.standing(station)))
+            attempt = Attempt(now, station, now)
             self.attempts.append(attempt)
             self._latest[station] = attempt
         attempt.last = now
-        attempt.edits += 1
+        attempt.acts.append(Act(tuple(self.standing(station))))
         self._note(attempt, event)
 
     def _note(self, attempt: Attempt, event: Event) -> None:
         """Note what it was, and whom it may have interrupted."""
         cells = [status.configured for status in self._fleet.stations[attempt.station].equipment.radio.cells]
+        act = attempt.acts[-1]
         if event.kind is EventKind.RESTARTED:
-            attempt.remedies.add(Remedy.RESTART)
+            act.remedies.add(Remedy.RESTART)
             attempt.serving |= self._outages.served_before(attempt.station)
         elif event.kind is EventKind.REMEDY:
             remedy = Remedy(event.detail["remedy"])
-            attempt.remedies.add(remedy)
-            attempt.targets.add(str(event.detail["target"]))
+            act.remedies.add(remedy)
+            act.targets.add(str(event.detail["target"]))
             if remedy is Remedy.RESET_UNIT:
                 of_unit = [cell.id for cell in cells if cell.unit == event.detail["target"]]
                 attempt.serving |= self._outages.serves(attempt.station, of_unit)

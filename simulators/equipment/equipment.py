@@ -196,7 +196,7 @@ class Equipment:
             self.faults.attempt(Remedy.LOCK_UNLOCK, [cell.id, cell.unit])
         for fault in [fault for fault in self.faults if fault.links]:
             if not self.radio.links_broken.intersection(fault.links):
-                self.faults.end(fault)
+                self.faults.end(fault, Remedy.RECREATE_LINK)
         for cell in followed.closing:
             seconds = min(STAY * math.log1p(self.performance.users(cell)), MAX_STAY)
             self._clock.call_later(seconds, lambda path=cell.path: self._lock(path))  # type: ignore[misc]
@@ -383,7 +383,7 @@ class Equipment:
         if self.alarms.sources.alarm_list is AlarmList.REBUILT:
             self._rebuild_alarm_list()
         self.radio.power(True)
-        self.faults.attempt(Remedy.RESTART)
+        self.faults.attempt(Remedy.RESTART, asked=cause == ASKED_FOR)
         if new_build:
             self.faults.attempt(Remedy.ACTIVATE_SOFTWARE)
 

@@ -27,6 +27,7 @@ class NetworkFault:
         helps: The remedies that cure it, with the seconds that they take; others change nothing.
         begins: Seconds after which each stage begins.
         lasts: Seconds after which it ends by itself; None if it does not.
+        cured_by: The remedy of a manager that ended it; None while it stands, and if something else did.
     """
 
     id: int
@@ -39,6 +40,7 @@ class NetworkFault:
     stage: Stage
     links: tuple[str, ...] = ()
     timers: list[Timer] = field(default_factory=list)
+    cured_by: Remedy | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The fault as JSON, without its course, which nobody at the station knows."""
@@ -107,10 +109,11 @@ class NetworkFaults:
         before, fault.stage = fault.stage, stage
         self._changed(fault, before, stage)
 
-    def end(self, fault: NetworkFault) -> None:
-        """End a fault now; harmless if it has ended."""
+    def end(self, fault: NetworkFault, by: Remedy | None = None) -> None:
+        """End a fault now, by a remedy of a manager or something else; harmless if it has ended."""
         if self._open.pop(fault.id, None) is None:
             return
+        fault.cured_by = by
         for timer in fault.timers:
             timer.cancel()
         self._changed(fault, fault.stage, None)
@@ -122,16 +125,23 @@ class NetworkFaults:
             self.end(fault)
         return len(found)
 
-    def attempt(self, remedy: Remedy, targets: Iterable[str] | None = None) -> None:
-        """Try a remedy on the faults of some targets, or on all; it may change nothing."""
+    def attempt(self, remedy: Remedy, targets: Iterable[str] | None = None, *, asked: bool = True) -> None:
+        """Try a remedy on the faults of some targets, or on all; it may change nothing.
+
+        Args:
+            remedy: The remedy.
+            targets: Of which targets; None for all.
+            asked: Whether a manager asked for it; a station that gets power restarts by itself.
+        """
         wanted = None if targets is None else frozenset(targets)
+        by = remedy if asked else None
         for fault in list(self):
             if remedy in fault.helps and (wanted is None or fault.target in wanted):
                 seconds = fault.helps[remedy]
                 if seconds:
-                    self._later(fault, seconds, lambda fault=fault: self.end(fault))  # type: ignore[misc]
+                    self._later(fault, seconds, lambda fault=fault: self.end(fault, by))  # type: ignore[misc]
                 else:
-                    self.end(fault)
+                    self.end(fault, by)
 
     def take(self, name: str) -> bool:
         """End a fault of this name; return whether there was one."""

@@ -6,6 +6,7 @@ import pytest
 
 from simulators.clock import VirtualClock
 from simulators.datastore import RpcError
+from simulators.equipment.equipment import ASKED_FOR, POWER_ON
 from simulators.equipment.fault_kinds import HOUR, NETWORK_FAULTS, Place, Remedy
 from simulators.equipment.faults import NetworkFault, UnknownFaultError
 from simulators.history import EventKind
@@ -133,6 +134,19 @@ def test_restart_may_help(station: Station, clock: VirtualClock, helps: bool) ->
     begin(station, "cell-down", Remedy.RESTART, helps=helps)
     station.restart()
     assert healthy(station, clock) is helps
+
+
+@pytest.mark.parametrize(("cause", "by"), [(ASKED_FOR, Remedy.RESTART), (POWER_ON, None)])
+def test_who_cured_a_fault_is_known_and_power_is_no_remedy(
+    station: Station, clock: VirtualClock, cause: str, by: Remedy | None
+) -> None:
+    fault = begin(station, "cell-down", Remedy.RESTART, helps=True)
+    station.restart(cause)
+    assert healthy(station, clock)
+    assert fault.cured_by is by
+    visited = begin(station, "cell-down", Remedy.RESTART, helps=True)
+    station.equipment.faults.clear()
+    assert visited.cured_by is None
 
 
 def test_nothing_but_a_visit_cures_vswr(station: Station, clock: VirtualClock) -> None:
