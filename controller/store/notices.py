@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from sqlalchemy import (
@@ -242,6 +242,7 @@ def _in_doubt(tx: Tx, stations: Sequence[str], tenant: str) -> str:
     return f"; {where} may be away for a time that is not known: people are called to bring it back"
 
 
+@cache  # asked each second, and longer in the making than in the asking
 def _news() -> Select[Any]:
     """Runs and tenants without a notice although work began or ended on the tenant's stations."""
     begun = func.max(case((_BEGUN.is_not(None), 1), else_=0))
@@ -263,6 +264,7 @@ def _sent(kind: NoticeKind) -> ColumnElement[bool]:
     return exists().where(same, notices.c.kind == kind.value)
 
 
+@cache
 def _over() -> Select[Any]:
     """Runs that ended, where some tenant may not have been notified."""
     query = select(run_constraints.c.run, run_constraints.c.content).join(runs, runs.c.id == run_constraints.c.run)

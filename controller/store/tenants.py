@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, case, exists, false, func, or_, select
+from sqlalchemy import Row, Select, and_, bindparam, case, exists, false, func, or_, select
 
 from controller.access import disclosure
 from controller.access.disclosure import TenantPlanHead
@@ -29,6 +30,17 @@ from controller.store.plans import load_plan
 from controller.store.repository import SqlRepository, reads
 from controller.store.run_rows import as_job, as_runs, jobs, runs
 from controller.store.transaction import Tx
+
+_OF_TENANT = and_(alarm_tenants.c.alarm == alarms.c.id, alarm_tenants.c.tenant == bindparam("of_tenant"))
+#: Alarms that concern a tenant, with when they changed for it; and in order. Who follows them asks twice a second.
+_ALARMS = select(alarms, alarm_tenants.c.changed.label("told")).join(alarm_tenants, _OF_TENANT)
+_IN_ORDER = _ALARMS.order_by(alarms.c.number)
+_ALARM = _ALARMS.where(alarms.c.id == bindparam("alarm"))
+_MERGED = (
+    _IN_ORDER.join(incident_alarms, incident_alarms.c.alarm == alarms.c.id)
+    .distinct()
+    .where(incident_alarms.c.merged_from == bindparam("incident"))
+)
 
 
 class SqlTenants(SqlRepository, Tenants[Sync]):
@@ -78,15 +90,16 @@ class SqlTenants(SqlRepository, Tenants[Sync]):
     @reads
     def alarms(self, tx: Tx, tenant: str, page: Page, like: AlarmFilter | None = None) -> tuple[int, list[Alarm]]:
         wanted = like or AlarmFilter()
-        own = _alarms_of(tenant).where(*conditions(wanted, tx.now, alarm_tenants.c.changed))
+        own = _ALARMS.where(*conditions(wanted, tx.now, alarm_tenants.c.changed))
         if wanted.objects:
             own = own.where(alarms.c.object_class.in_(disclosure.OBJECTS))
         newest = own.order_by(alarms.c.number.desc()).limit(page.limit).offset(page.offset)
-        return _count(tx, own), [_told(row) for row in tx.execute(newest)]
+        of = {"of_tenant": tenant}
+        return _count(tx, own, of), [_told(row) for row in tx.execute(newest, of)]
 
     @reads
     def alarm(self, tx: Tx, tenant: str, alarm_id: str) -> Alarm:
-        row = tx.execute(_alarms_of(tenant).where(alarms.c.id == alarm_id)).one_or_none()
+        row = tx.execute(_ALARM, {"of_tenant": tenant, "alarm": alarm_id}).one_or_none()
         if row is None:
             raise NotFoundError(f"there is no alarm {alarm_id}")
         return _told(row)
@@ -96,29 +109,23 @@ class SqlTenants(SqlRepository, Tenants[Sync]):
         self, tx: Tx, tenant: str, page: Page, like: IncidentFilter | None = None
     ) -> tuple[int, list[tuple[str, list[Alarm]]]]:
         wanted = like or IncidentFilter()
-        first, stands = func.min(alarms.c.number), func.max(case((STANDING, 1), else_=0))
-        states = {IncidentState.OPEN: stands == 1, IncidentState.CLOSED: stands == 0}
-        asked = [states[state] for state in wanted.states if state in states]
-        like_alarms = AlarmFilter(stations=wanted.stations, causes=wanted.causes)
-        about = _alarms_of(tenant).where(*conditions(like_alarms, tx.now))
-        own = _alarms_of(tenant).where(alarms.c.incident.in_(about.with_only_columns(alarms.c.incident)))
-        grouped = own.with_only_columns(alarms.c.incident).where(alarms.c.incident != "").group_by(alarms.c.incident)
-        if wanted.states:
-            grouped = grouped.having(or_(false(), *asked))
+        about = conditions(AlarmFilter(stations=wanted.stations, causes=wanted.causes), tx.now)
+        grouped = _incidents(wanted.states)
+        if about:
+            grouped = grouped.where(alarms.c.incident.in_(_ALARMS.where(*about).with_only_columns(alarms.c.incident)))
         if wanted.since is not None:
             grouped = grouped.having(func.max(alarm_tenants.c.changed) >= wanted.since)
-        newest = grouped.order_by(first.desc()).limit(page.limit).offset(page.offset)
-        names = [row.incident for row in tx.execute(newest)]
+        newest = grouped.order_by(func.min(alarms.c.number).desc()).limit(page.limit).offset(page.offset)
+        of = {"of_tenant": tenant}
+        names = [row.incident for row in tx.execute(newest, of)]
         parts = _alarms_in(tx, tenant, names)
-        return _count(tx, grouped), [(name, parts[name]) for name in names]
+        return _count(tx, grouped, of), [(name, parts[name]) for name in names]
 
     @reads
     def incident(self, tx: Tx, tenant: str, incident_id: str) -> list[Alarm]:
         found = _alarms_in(tx, tenant, [incident_id]).get(incident_id)
         if not found:  # it may be part of another one
-            moved = incident_alarms.c.alarm == alarms.c.id
-            query = _alarms_of(tenant).join(incident_alarms, moved).order_by(alarms.c.number).distinct()
-            rows = tx.execute(query.where(incident_alarms.c.merged_from == incident_id))
+            rows = tx.execute(_MERGED, {"of_tenant": tenant, "incident": incident_id})
             found = [_told(row) for row in rows] if incident_id else []
         if not found:
             raise NotFoundError(f"there is no incident {incident_id}")
@@ -172,10 +179,13 @@ class SqlTenants(SqlRepository, Tenants[Sync]):
         return _count(tx, own), found
 
 
-def _alarms_of(tenant: str) -> Select[Any]:
-    """Alarms that concern a tenant, with when they changed for it."""
-    of = and_(alarm_tenants.c.alarm == alarms.c.id, alarm_tenants.c.tenant == tenant)
-    return select(alarms, alarm_tenants.c.changed.label("told")).join(alarm_tenants, of)
+@cache
+def _incidents(states: tuple[IncidentState, ...]) -> Select[Any]:
+    """Incidents with alarms that concern a tenant, in some states; in all if there are none."""
+    stands = func.max(case((STANDING, 1), else_=0))
+    known = {IncidentState.OPEN: stands == 1, IncidentState.CLOSED: stands == 0}
+    grouped = _ALARMS.with_only_columns(alarms.c.incident).where(alarms.c.incident != "").group_by(alarms.c.incident)
+    return grouped.having(or_(false(), *(known[one] for one in states if one in known))) if states else grouped
 
 
 def _told(row: Row[Any]) -> Alarm:
@@ -186,13 +196,13 @@ def _told(row: Row[Any]) -> Alarm:
 def _alarms_in(tx: Tx, tenant: str, incidents: Iterable[str]) -> dict[str, list[Alarm]]:
     """Alarms of incidents that concern a tenant, oldest first."""
     found: dict[str, list[Alarm]] = defaultdict(list)
-    for row in tx.rows(_alarms_of(tenant).order_by(alarms.c.number), alarms.c.incident, set(incidents) - {""}):
+    for row in tx.rows(_IN_ORDER, alarms.c.incident, set(incidents) - {""}, of_tenant=tenant):
         found[row.incident].append(_told(row))
     return dict(found)
 
 
-def _count(tx: Tx, query: Select[Any]) -> int:
-    return int(tx.execute(select(func.count()).select_from(query.subquery())).scalar_one())
+def _count(tx: Tx, query: Select[Any], of: dict[str, str] | None = None) -> int:
+    return int(tx.execute(select(func.count()).select_from(query.subquery()), of).scalar_one())
 
 
 def _jobs_of(tx: Tx, tenant: str, run_ids: Iterable[str]) -> dict[str, list[Job]]:
