@@ -36,7 +36,7 @@ bench: $(READY)
 
 soak: $(READY) programs
 	MINKA_SOAK=1 $(BIN)/python -m pytest tests/chaos tests/unit/runs tests/unit/playbook tests/unit/simulators --timeout 3600
-	MINKA_SOAK=1 $(BIN)/python -m pytest tests/integration/cloud --timeout 3600
+	MINKA_SOAK=1 $(BIN)/python -m pytest tests/integration/cloud tests/security/test_tenants.py --timeout 3600
 	MINKA_SOAK=1 $(BIN)/python -m pytest tests/unit -m hypothesis --timeout 3600 \
 	  --ignore tests/unit/runs --ignore tests/unit/playbook --ignore tests/unit/simulators
 	MINKA_SOAK=1 $(BIN)/python -m pytest tests/integration/rehearsal/test_month.py -s
