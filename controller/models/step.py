@@ -84,12 +84,17 @@ def carried(steps: Iterable[StepRecord]) -> Iterator[Change]:
 
     They enter the ledger when the job ends. An undo that had nothing to do leaves them.
     """
+    return (row.change for row in carrying(steps) if row.change is not None)
+
+
+def carrying(steps: Iterable[StepRecord]) -> Iterator[StepRecord]:
+    """Steps whose change a device carries (``carried``)."""
     rows = {(row.position, row.undo): row for row in steps}
     for row in rows.values():
         back = rows.get((row.position, True))
         undone = row.undo or (back is not None and back.changed)
         if row.change is not None and row.outcome is not None and row.outcome.good and not undone:
-            yield row.change
+            yield row
 
 
 class RunPlaybook(Noun):

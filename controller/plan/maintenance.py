@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal
 
 from controller.models.errors import ConflictError, NotFoundError, PlanRefusedError
@@ -104,6 +105,7 @@ def cycle_change(
     owners: Mapping[Path, Owners],
     *,
     on_air: bool = True,
+    holders: Mapping[str, str] = MappingProxyType({}),
 ) -> Change:
     """Two committed phases: lock unlocked cells, then unlock them again.
 
@@ -118,7 +120,8 @@ def cycle_change(
     root = root_spec(profiles)
     paths = _chosen(station, observed.tree, names, owners)
     if locked := [cell_of(path) for path in paths if administrative_state(observed.tree, path) != "UNLOCKED"]:
-        raise ConflictError(f"cell {', '.join(locked)} of {station} was locked by somebody: it is not touched")
+        who = "; ".join(holders.get(cell, f"somebody locked cell {cell}") for cell in locked)
+        raise ConflictError(f"{who}: it is not touched on {station}")
     lock = tuple(_edit(observed.tree, path, "LOCKED", owners) for path in paths)
     unlock = invert(root, observed.tree, lock, owners)
     back = invert(root, apply_edits(root, observed.tree, lock), unlock, owners)

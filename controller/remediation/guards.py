@@ -7,7 +7,7 @@ warning nothing before it is known whether the repair interrupts service.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,15 +29,14 @@ from controller.models.alarm import (
 from controller.models.health import Health, ServiceState
 from controller.models.network import Network
 from controller.models.rule import EVERYWHERE, RuleMode
-from controller.models.run import ALARM, PERSON, Holds, Run
+from controller.models.run import ALARM, Holds, Run
 from controller.models.settings import Settings
 from controller.models.sharing import Consent
-from controller.nrm.profiles import administrative_leaf, cell_of
-from controller.nrm.tree import Path
 from controller.playbook.engine.reach import reach, refusals
-from controller.ports.store import ClearanceInput, EndedJob, PreparedRun, StartedRepair, Store
+from controller.ports.store import ClearanceInput, PreparedRun, StartedRepair, Store
 from controller.remediation.rules import Match, Rule, Rung
 from controller.runs.approval.clearance import clearances, freeze_on, missing, places_of
+from controller.runs.planning.lock_holders import in_words, locked_by
 
 #: Time over which repairs are counted.
 _HOUR = timedelta(hours=1)
@@ -506,33 +505,11 @@ def _lock(ask: GuardInput) -> _Denial | None:
         return None
     # No transaction waits for long: a lock of a month ago has been seen by somebody.
     done = ask.store.ledger.ended_jobs([ask.device], ask.now - _REMEMBERED)
-    what = {f"cell {cell}": _locked_by(done, cell=cell) for cell in health.locked}
-    what |= {"the link": _locked_by(done, link=ask.alarm.object)} if locked and not what else {}
-    return _Denial("; ".join(_holder(ask.store, name, by) for name, by in what.items()))
-
-
-def _locked_by(done: Iterable[EndedJob], *, cell: str = "", link: Path = "") -> EndedJob | None:
-    """The job of ours that locked a cell or link last; None where none did, or a later one unlocked it."""
-    states = [
-        (job, edit.after[leaf])
-        for job in done
-        for change in job.changes
-        for phase in change.phases
-        for edit in phase.edits
-        if edit.path == link or (cell and cell_of(edit.path) == cell)
-        if (leaf := administrative_leaf(edit.path)) in edit.after
-    ]
-    job, state = states[-1] if states else (None, "UNLOCKED")
-    return job if state != "UNLOCKED" else None
-
-
-def _holder(store: Store, name: str, by: EndedJob | None) -> str:
-    """Who locked something, through which run, and when."""
-    if by is None:
-        return f"somebody locked {name} outside of Minka"
-    run = store.runs.get(by.run)
-    whom = run.requested_by if run.cause == PERSON else f"rule {run.requested_by} ({run.cause})"
-    return f"{whom} locked {name} by run {run.id} ({run.procedure}) at {by.finished:%Y-%m-%d %H:%M} UTC"
+    what = {f"cell {cell}": locked_by(done, cell=cell) for cell in health.locked}
+    what |= {"the link": locked_by(done, link=ask.alarm.object)} if locked and not what else {}
+    return _Denial(
+        "; ".join(in_words(name, by, None if by is None else ask.store.runs.get(by.run)) for name, by in what.items())
+    )
 
 
 def _drift(ask: GuardInput) -> _Denial | None:

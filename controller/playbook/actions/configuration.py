@@ -11,7 +11,7 @@ from controller.assurance.health import health_of
 from controller.models.network import HOST, CellId, Identifier, Noun
 from controller.models.outage import UNTIL_UNLOCKED, Outage
 from controller.models.sharing import ActionClass
-from controller.nrm.profiles import cell_of
+from controller.nrm.profiles import administrative_state, cell_of, cells
 from controller.plan import (
     CYCLE_SECONDS,
     AdministrativeState,
@@ -127,7 +127,12 @@ async def cycle_cell(context: Context, given: CycledCell) -> Proposal[LockedAndU
     """
     owners = {path: entry.owners for path, entry in (await context.ledger()).items()}
     seen = await context.read()
-    change = cycle_change(context.station, context.profiles, seen, [given.cell], owners, on_air=given.on_air)
+    there = [entry.path for entry in cells(seen.tree) if entry.cell == given.cell]
+    locked = any(administrative_state(seen.tree, path) != "UNLOCKED" for path in there)
+    holders = {given.cell: await context.lock_holder(given.cell)} if locked else {}
+    change = cycle_change(
+        context.station, context.profiles, seen, [given.cell], owners, on_air=given.on_air, holders=holders
+    )
     return Proposal(change, LockedAndUnlocked(changed=True, cells=(given.cell,)))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ from controller.models.network import HOST, Network
 from controller.models.plan import Change
 from controller.models.question import Question
 from controller.models.run import Hold, Holds, JournalStep, LedgerEntry
+from controller.models.step import StepRecord
 from controller.nrm.apply import apply_edits
 from controller.nrm.profiles import administrative_leaf, administrative_state, link_state, links, root_spec
 from controller.nrm.profiles.function import deployment_path, is_stalled, why_not_ready
@@ -42,6 +43,7 @@ from controller.playbook.language.registry import WEBHOOK, LinkBehind, QuestionP
 from controller.ports.clock import Clock
 from controller.ports.store import AsyncStore, Claim
 from controller.ports.webhook import Webhook
+from controller.runs.planning.lock_holders import in_words, left_locked, locked_by
 from controller.runs.planning.planner import EVER, Planner
 
 T = TypeVar("T")
@@ -148,6 +150,8 @@ class StationContext:
     planned: Change | None
     key: str
     done: tuple[Change, ...] = ()
+    #: Names of the steps that made these.
+    done_by: tuple[str, ...] = ()
     #: Whether the run would adopt the station, so that a dry run goes on as if it had.
     adopts: bool = False
     asking: AskingStep | None = None
@@ -182,9 +186,26 @@ class StationContext:
         """The same context for an action of a run with these secrets."""
         return replace(self, mask=mask)
 
-    def at_step(self, key: str, done: tuple[Change, ...], asking: AskingStep) -> StationContext:
+    def at_step(self, key: str, done: Sequence[StepRecord], asking: AskingStep) -> StationContext:
         """The same context for another step, after the job's changes so far; they enter the ledger at the job's end."""
-        return replace(self, key=key, done=done, asking=asking)
+        changes = tuple(row.change for row in done if row.change is not None)
+        return replace(self, key=key, done=changes, done_by=tuple(row.name for row in done), asking=asking)
+
+    @property
+    def applied_by(self) -> tuple[str, ...]:
+        """Names of the steps that made the changes of ``applied``."""
+        return self.done_by
+
+    async def lock_holder(self, cell: str) -> str:
+        """Who locked a cell of the station, in words: a step of this playbook, a run, or nobody on record."""
+        for step, change in reversed([*zip(self.applied_by, self.applied, strict=True)]):
+            if (locked := left_locked([change], cell=cell)) is not None:
+                if locked:
+                    return f"step {step!r} of this playbook locked cell {cell}"
+                break
+        store = self.services.store
+        by = locked_by(await store.ledger.ended_jobs([self.station], EVER), cell=cell)
+        return in_words(f"cell {cell}", by, None if by is None else await store.runs.get(by.run))
 
     async def read(self) -> Observed:
         """The station as it is now."""
@@ -451,6 +472,7 @@ class DryRunContext(StationContext):
     seen: list[Observed] = field(default_factory=list)
     known: list[Mapping[Path, LedgerEntry]] = field(default_factory=list)
     thought: list[Change] = field(default_factory=list)
+    thought_by: list[str] = field(default_factory=list)
     asked: list[Operation] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
     foreseen: list[str] = field(default_factory=list)
@@ -479,14 +501,20 @@ class DryRunContext(StationContext):
             self.known.append(recorded)
         return self.known[0]
 
-    async def apply(self, change: Change) -> None:
-        """Apply the change to what was read; cells that it shuts down keep their users for now."""
+    @property
+    def applied_by(self) -> tuple[str, ...]:
+        """Names of the steps that would make these."""
+        return tuple(self.thought_by)
+
+    async def apply(self, change: Change, step: str) -> None:
+        """Apply a step's change to what was read; cells that it shuts down keep their users for now."""
         observed = await self.read()
         tree = observed.tree
         for phase in change.phases:
             tree = apply_edits(root_spec(self.profiles), tree, phase.edits)
         self.seen.append(replace(observed, tree=tree))
         self.thought.append(change)
+        self.thought_by.append(step)
 
     @property
     def shutting(self) -> tuple[Path, ...]:

@@ -164,7 +164,7 @@ class Previewer:
                 weak = not said.change.reverts or any(not seen.reverts for seen in context.seen)
                 says += "; it can't revert by itself, so it changes last and has only its inverse" if weak else ""
                 diff = said.change.diff
-                await context.apply(said.change)
+                await context.apply(said.change, step.name)
         plain = output.model_dump(mode="json")
         known = {**names, OUTPUT: plain}
         wrong = [text for text in step.checks if Expression(text).foretold(_settled(text, known)) is False]

@@ -32,7 +32,7 @@ from controller.models.errors import (
 from controller.models.network import DeviceKind
 from controller.models.plan import Change, LedgerNode
 from controller.models.run import INSIDE, JournalStep, Outcome, RunState, restarted
-from controller.models.step import StepRecord, StepState, carried
+from controller.models.step import StepRecord, StepState, carried, carrying
 from controller.nrm.profiles import root_spec
 from controller.plan import nodes_behind, undo_change
 from controller.playbook.engine.consents import beyond, effect_of_act
@@ -332,7 +332,7 @@ class JobSteps:
         acting = (one for _, one in sorted(self.rows.items()) if one.acts and not one.undo)
         transactions = tuple(f"{self._claim.transaction}.{one.transaction}" for one in acting)
         return self._context.at_step(
-            key, tuple(self.carried), AskingStep(self._claim, row.name, row.position, transactions)
+            key, tuple(carrying(self.rows.values())), AskingStep(self._claim, row.name, row.position, transactions)
         )
 
     async def _bounded(self, acting: Awaitable[Any], timeout: float | None = None) -> Any:  # noqa: ASYNC109

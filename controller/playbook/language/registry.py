@@ -303,6 +303,10 @@ class Context(Protocol):
         """
         ...
 
+    async def lock_holder(self, cell: str) -> str:
+        """Who locked a cell of the station, in words: a step of this playbook, a run, or nobody on record."""
+        ...
+
     async def links_behind(self) -> tuple[LinkBehind, ...]:
         """Core links of ours on the stations of its site."""
         ...

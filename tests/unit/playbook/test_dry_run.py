@@ -148,3 +148,13 @@ async def test_what_a_later_step_would_do_to_a_cell_that_shuts_down() -> None:
     assert "unless" not in unlock.says, "either way it is unlocked"
     _, check = await preview(SHUT + "  - {name: on air, action: check-cells-on-air, with: {cells: ['N1']}}\n")
     assert check.says == "ok", "another cell"
+
+
+CYCLE = "  - {name: cycle, action: cycle-cell, with: {cell: 'L1'}}\n"
+
+
+async def test_a_lock_of_an_earlier_step_is_called_so_and_one_of_nobody_on_record_too() -> None:
+    _, cycle = await preview("  - {name: park it, action: lock-cell, with: {cells: ['L1']}}\n" + CYCLE)
+    assert cycle.says == "would fail: step 'park it' of this playbook locked cell L1: it is not touched on S1"
+    _, shut = await preview(SHUT + CYCLE)
+    assert "step 'shut' of this playbook locked cell L1" in shut.says

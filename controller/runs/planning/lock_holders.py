@@ -1,0 +1,42 @@
+"""Who locked a cell or core link, by what is on record of our own jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from controller.models.plan import Change
+from controller.models.run import PERSON, Run
+from controller.nrm.profiles import administrative_leaf, cell_of
+from controller.nrm.tree import Path
+from controller.ports.store import EndedJob
+
+
+def left_locked(changes: Iterable[Change], *, cell: str = "", link: Path = "") -> bool | None:
+    """Whether changes left a cell or core link locked, or shutting down; None where they did not switch it."""
+    states = [
+        edit.after[leaf]
+        for change in changes
+        for phase in change.phases
+        for edit in phase.edits
+        if edit.path == link or (cell and cell_of(edit.path) == cell)
+        if (leaf := administrative_leaf(edit.path)) in edit.after
+    ]
+    return states[-1] != "UNLOCKED" if states else None
+
+
+def locked_by(done: Iterable[EndedJob], *, cell: str = "", link: Path = "") -> EndedJob | None:
+    """The job of ours that locked a cell or link last, or may have; None where none did, or a later one unlocked it."""
+    made = [(job, (*job.changes, *job.unsure)) for job in done]
+    switched = [
+        (job, left) for job, changes in made if (left := left_locked(changes, cell=cell, link=link)) is not None
+    ]
+    job, is_locked = switched[-1] if switched else (None, False)
+    return job if is_locked else None
+
+
+def in_words(name: str, by: EndedJob | None, run: Run | None) -> str:
+    """Who locked something, through which run, and when; of what no run of ours did, nothing more is known."""
+    if by is None or run is None:
+        return f"somebody locked {name} outside of Minka"
+    whom = run.requested_by if run.cause == PERSON else f"rule {run.requested_by} ({run.cause})"
+    return f"{whom} locked {name} by run {run.id} ({run.procedure}) at {by.finished:%Y-%m-%d %H:%M} UTC"
