@@ -255,6 +255,11 @@ def _file_of(
     return issued, store.statements.file(issued.id, form)
 
 
+async def _draft_of(services: Services, wanted: Wanted) -> Statement:
+    """A draft, from the record of these services."""
+    return await services.drafts.get(wanted, services.settings.database, services.clock)
+
+
 def _judged(store: Store, names: Collection[str], clock: Clock) -> dict[str, Judgement]:
     """Recent indicators of stations."""
     return {one.of: one for one in store.judgements.stations(names, clock.now() - FRESH)}
@@ -511,7 +516,7 @@ class HostView(_Published):
         self._store = services.store
         self._planner = services.planner
         self._followed = services.followed
-        self._drafts = partial(services.drafts.get, database=services.settings.database, clock=services.clock)
+        self._services = services
         self._exposition = services.exposition
         self.clock = services.clock
         self.shifts = services.settings.shifts
@@ -795,7 +800,7 @@ class HostView(_Published):
 
     async def draft(self, kind: StatementKind, tenant: str, month: str, apart: Apart) -> Statement:
         """See ``View``."""
-        return await self._drafts(Wanted("", kind, tenant, month))
+        return await _draft_of(self._services, Wanted("", kind, tenant, month))
 
     def proof(self, digest: str) -> StatementProof:
         """See ``View``."""
@@ -822,8 +827,8 @@ class TenantView(_Published):
         self._readings = services.stations
         self._tenant = tenant
         self._followed = services.followed
-        self._drafts = partial(services.drafts.get, database=services.settings.database, clock=services.clock)
-        self._drafts = partial(services.drafts.get, database=services.settings.database, clock=services.clock)
+        self._services = services
+        self._services = services
         self._exposition = services.exposition
         self.clock = services.clock
         self.shifts = services.settings.shifts
@@ -1068,7 +1073,7 @@ class TenantView(_Published):
         """See ``View``."""
         self._check_own(kind, tenant, month)
         async with apart():
-            return await self._drafts(Wanted(self._tenant, kind, tenant, month))
+            return await _draft_of(self._services, Wanted(self._tenant, kind, tenant, month))
 
     def _check_own(self, kind: StatementKind, tenant: str, month: str) -> None:
         """Raises NotFoundError for a statement that the tenant may not read."""

@@ -50,11 +50,12 @@ def _command(kind: StatementKind, text: str) -> Callable[..., None]:
         wanted = "json" if as_json else form
         if wanted not in _FORMS:
             raise typer.BadParameter(f"say one of {', '.join(_FORMS)}", param_hint="--format")
-        content, issued = _read(kind, tenant, month, "json" if wanted == "text" else wanted, version)
+        path = f"/v1/statements/{kind}/{tenant}/{month}"
+        content, issued = _read(path, "json" if wanted == "text" else wanted, version)
         if to is not None:
             to.write_bytes(content)
             if issued:
-                _keep_note(kind, tenant, month, version, to)
+                _keep_note(path, version, to)
         elif wanted == "text":
             _print(json.loads(content))
         else:
@@ -76,33 +77,28 @@ for _kind, _text in {
     )(_command(_kind, _text))
 
 
-def _read(kind: StatementKind, tenant: str, month: str, form: str, version: int | None) -> tuple[bytes, bool]:
+def _read(path: str, form: str, version: int | None) -> tuple[bytes, bool]:
     """The file of a statement, and whether it is issued; where none is on record, that of its draft."""
-    path = _path(kind, tenant, month)
     try:
         return client().get_file(path, format=form, version=version), True
     except CliError as error:
         if error.problem.get("status") != 404 or version is not None:
             raise
     content = client().get_file(f"{path}/draft", format=form)
-    err.print(f"{month} is not issued: this is a draft, which is on no record")
+    err.print("not issued: this is a draft, which is on no record")
     return content, False
 
 
-def _keep_note(kind: StatementKind, tenant: str, month: str, version: int | None, file: Path) -> None:
+def _keep_note(path: str, version: int | None, file: Path) -> None:
     """Write the signed note beside the file of an issued statement."""
     try:
-        note = client().get_file(f"{_path(kind, tenant, month)}/note", version=version)
+        note = client().get_file(f"{path}/note", version=version)
     except CliError as error:
         if error.problem.get("status") != 404:
             raise
         err.print("it was issued before statements were signed")
     else:
         file.with_name(file.name + NOTE).write_bytes(note)
-
-
-def _path(kind: StatementKind, tenant: str, month: str) -> str:
-    return f"/v1/statements/{kind}/{tenant}/{month}"
 
 
 @report.command("issue", epilog="Example: minka report issue sla bitel --month 2026-10")
@@ -120,8 +116,8 @@ def issue(
     as_json: Json = False,
 ) -> None:
     """Put a month on record as it will be signed: shows the figures, asks, and issues. What is issued never changes."""
-    path = _path(kind, tenant, month)
-    made = json.loads(_read(kind, tenant, month, "json", None)[0])
+    path = f"/v1/statements/{kind}/{tenant}/{month}"
+    made = json.loads(_read(path, "json", None)[0])
     if made["version"] and not correct:
         print_result(made, f"{made['id']} is on record since {when(made['issued'])}", as_json=as_json)
         return

@@ -16,6 +16,8 @@ COMMANDS = dict(commands(typer.main.get_command(app)))
 #: Commands that work on this machine alone.
 LOCAL = {
     "minka definitions check",
+    "minka evidence new-key",
+    "minka evidence verify",
     "minka wait",
     "minka up",
     "minka logout",
