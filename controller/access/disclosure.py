@@ -7,27 +7,30 @@ hash) or position (an audit row's number) are replaced, since both would reveal 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from pydantic import AwareDatetime
 
-from controller.access.sight import Sight
+from controller.access.sight import Sight, is_disclosed, is_disclosed_cell
 from controller.models.alarm import (
     SUPPLY_CAUSES,
     UNREACHABLE,
     Alarm,
+    AlarmFilter,
+    AlarmPart,
     AlarmSource,
     AlarmState,
     Comment,
     ObjectClass,
     PerceivedSeverity,
+    ToldAlarm,
 )
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.incident import AgreementMinutes, IncidentState, Loss, TenantMinutes, gravest
 from controller.models.measurement import Measured
-from controller.models.network import HOST, FunctionKind, Network, Noun, Snssai
+from controller.models.network import HOST, DeviceKind, FunctionKind, Network, Noun, Snssai
 from controller.models.outage import NO_OUTAGE, Outage
 from controller.models.plan import Change, DiffRow, PhaseKind, Plan
 from controller.models.run import AuditRow, Job, JobState, LedgerEntry, Outcome, Run, RunState
@@ -380,8 +383,51 @@ def _state(jobs: Sequence[Job]) -> RunState:
 # ------------------------------------------------------------------------ alarms
 
 
-#: Classes of objects that a tenant sees by name; objects of other classes belong to the host.
-OBJECTS = (ObjectClass.CELL.value, ObjectClass.CORE_LINK.value)
+def asked_of(tenant: str, like: AlarmFilter) -> AlarmFilter | None:
+    """A filter of alarms without what is not disclosed to a tenant; None where it then selects nothing."""
+    if like.tenants and tenant not in like.tenants:
+        return None
+    if like.root or like.shelved or like.acknowledged:  # how the host handles it is not disclosed
+        return None
+    return like.model_copy(update={"tenants": (), "roots": False, "shelved": None, "acknowledged": None})
+
+
+def part_of(
+    network: Network, alarm: Alarm, tenant: str, own: Sequence[str], before: AlarmPart | None = None
+) -> AlarmPart | None:
+    """A tenant's part of an alarm by the network files; None if the alarm does not concern it, or does no more.
+
+    Args:
+        network: The network as it is now.
+        alarm: The alarm.
+        tenant: A tenant that it may concern.
+        own: Affected cells that are shared with the tenant now, sorted.
+        before: Its part so far; None if the alarm did not concern it.
+    """
+    kind = network.device_kinds.get(alarm.station)
+    if not own and not _concerns(network, alarm, tenant, before, kind):
+        return None
+    left = () if before is None else tuple(one for one in before.ever if one in alarm.cells and one not in own)
+    sites = {} if before is None else {**before.left_sites, **before.sites}
+    there = kind is DeviceKind.STATION and is_disclosed(network, alarm.station, tenant)
+    private = alarm.tenant == tenant or alarm.object_class is ObjectClass.CORE_LINK
+    return AlarmPart(
+        there=there,
+        named=private or is_disclosed_cell(network, alarm.station, alarm.object, tenant),
+        cells=tuple(own),
+        sites=network.people_by_site(own),
+        left_cells=left,
+        left_sites=sites if left else {},
+    )
+
+
+def _concerns(network: Network, alarm: Alarm, tenant: str, before: AlarmPart | None, kind: DeviceKind | None) -> bool:
+    """Whether an alarm about a tenant's object concerns it although it shares no cell that suffers."""
+    if kind is DeviceKind.STATION:
+        shared = before is not None and bool(before.ever)
+        return not shared and is_disclosed(network, alarm.station, tenant)
+    lost = before is not None and bool(before.ever) and alarm.tenant != tenant
+    return not lost and bool(network.agreements_of(tenant))
 
 
 class TenantAlarm(Noun):
@@ -391,8 +437,9 @@ class TenantAlarm(Noun):
         station: Empty where the failed device is not one of the tenant's stations, such as a router.
         object: The cell or core link that failed; for anything else only its class.
         tenant: The tenant, where the object is its own.
-        cells: Affected cells that are shared with the tenant.
+        cells: Affected cells that are shared with the tenant; once the alarm is over, also those that were meanwhile.
         changed: When something of this changed last; what the host or others do to the alarm is no change.
+        until: When it ceased to concern the tenant, which is told nothing later of it; None if it concerns the tenant.
         announced: Id of the tenant's own announced work that explains it, or empty.
     """
 
@@ -410,25 +457,24 @@ class TenantAlarm(Noun):
     raised: AwareDatetime
     changed: AwareDatetime
     cleared: AwareDatetime | None
+    until: AwareDatetime | None = None
     announced: str = ""
 
     @classmethod
-    def of(cls, sight: Sight, alarm: Alarm, announced: str = "") -> TenantAlarm:
-        """An alarm that concerns the tenant.
+    def of(cls, alarm: ToldAlarm, announced: str = "") -> TenantAlarm:
+        """An alarm that concerns the tenant, or did.
 
         The text of a shared alarm is not disclosed, since it may say anything; but for Minka's own words on lost mains,
         which prove what an agreement leaves out of the contract.
         """
         proves = alarm.source is AlarmSource.CHECK and alarm.probable_cause in SUPPLY_CAUSES
-        own = alarm.tenant == sight.tenant or alarm.object_class is ObjectClass.CORE_LINK
-        named = own or sight.is_cell(alarm.station, alarm.object)
         return cls(
             id=alarm.id,
-            station=alarm.station if alarm.station in sight.cells else "",
-            object=alarm.object if named else alarm.object_class.value,
+            station=alarm.station if alarm.part.there else "",
+            object=alarm.object if alarm.part.named else alarm.object_class.value,
             object_class=alarm.object_class,
             tenant=alarm.tenant,
-            cells=_shared(sight, alarm.cells),
+            cells=alarm.cells,
             probable_cause=alarm.probable_cause,
             severity=alarm.severity,
             text=alarm.text if alarm.tenant or proves else "",
@@ -437,6 +483,7 @@ class TenantAlarm(Noun):
             raised=alarm.raised,
             changed=alarm.changed,
             cleared=alarm.cleared,
+            until=alarm.until,
             announced=announced,
         )
 
@@ -445,23 +492,10 @@ class TenantAlarm(Noun):
 _SEEN_BY_ALL = ("severity", "state", "cleared", "source")
 
 
-def shows(was: Alarm, now: Alarm, sight_of: Callable[[], Sight | None]) -> bool:
-    """Whether a change of an alarm shows in what a tenant is told of it.
-
-    ``sight_of`` makes the tenant's sight, which takes long; None as long as no network is loaded.
-    """
+def shows(was: Alarm, now: Alarm) -> bool:
+    """Whether a change of an alarm shows in what a tenant is told of it, besides its part (``part_of``)."""
     seen = (*_SEEN_BY_ALL, "text") if now.tenant else _SEEN_BY_ALL
-    if any(getattr(was, name) != getattr(now, name) for name in seen):
-        return True
-    if was.cells == now.cells:
-        return False
-    sight = sight_of()
-    return sight is None or _shared(sight, was.cells) != _shared(sight, now.cells)
-
-
-def _shared(sight: Sight, cells: Iterable[str]) -> tuple[str, ...]:
-    """Those cells that are shared with the tenant."""
-    return tuple(cell for cell in cells if sight.at_cell(*cell.split("/", 1)))
+    return any(getattr(was, name) != getattr(now, name) for name in seen)
 
 
 def visible_comment(said: Comment, tenant: str) -> Comment:
@@ -475,7 +509,7 @@ class TenantIncident(Noun):
     Attributes:
         root: What failed, as far as the tenant may know.
         opened: When the first alarm was raised that concerns it.
-        closed: When the last alarm that concerns it cleared; None while one stands.
+        closed: When the last alarm that concerns it cleared, or ceased to concern it; None while one stands.
         cells: Affected cells that are shared with it; after the end of the incident, all that were affected.
         people: Population of the sites of these cells.
         standing: Number of standing alarms that concern it.
@@ -497,28 +531,28 @@ class TenantIncident(Noun):
     merged_into: str = ""
 
     @classmethod
-    def of(cls, sight: Sight, incident: str, alarms: Sequence[Alarm]) -> TenantIncident:
-        """An incident from its alarms that concern the tenant (at least one)."""
+    def of(cls, incident: str, alarms: Sequence[ToldAlarm]) -> TenantIncident:
+        """An incident from its alarms that the tenant is told of (at least one)."""
         own = {alarm.id for alarm in alarms}
-        root = min(alarms, key=lambda one: (one.root in own, one.cleared is not None, one.raised, one.id))
-        standing = [one for one in alarms if one.cleared is None]
-        disclosed = [TenantAlarm.of(sight, one) for one in standing or alarms]
-        cells = tuple(sorted({cell for one in disclosed for cell in one.cells}))
+        root = min(alarms, key=lambda one: (one.root in own, not one.stands, one.raised, one.id))
+        standing = [one for one in alarms if one.stands]
+        described = standing or alarms
+        cells = tuple(sorted({cell for one in described for cell in one.cells}))
         into = "" if any(one.incident == incident for one in alarms) else root.incident
         state = IncidentState.OPEN if standing else IncidentState.CLOSED
         return cls(
             id=incident,
             state=IncidentState.MERGED if into else state,
             merged_into=into,
-            root=TenantAlarm.of(sight, root),
-            severity=gravest((one.probable_cause, one.severity) for one in disclosed),
+            root=TenantAlarm.of(root),
+            severity=gravest((one.probable_cause, one.severity) for one in described),
             opened=min(one.raised for one in alarms),
             changed=max(one.changed for one in alarms),
-            closed=None if standing else max(_times(one.cleared for one in alarms)),
+            closed=None if standing else max(_times(one.cleared or one.until for one in alarms)),
             cells=cells,
-            people=sight.network.people_at(cells),
+            people=sum({site: people for one in described for site, people in one.sites.items()}.values()),
             standing=len(standing),
-            losing=Loss.of((one.probable_cause, one.raised, one.cells) for one in disclosed),
+            losing=Loss.of((one.probable_cause, one.raised, one.cells) for one in described),
         )
 
 

@@ -10,7 +10,6 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from controller.intent.central_units import carries
-from controller.models.alarm import AlarmFilter
 from controller.models.network import Cell, Function, Network, NetworkHeader, Region, Site, Station, network_digest
 from controller.nrm.profiles import cell_of
 from controller.nrm.tree import parent
@@ -54,22 +53,41 @@ class Sight:
         """Whether a cell is shared with the tenant."""
         return cell in self.cells.get(station, ())
 
-    def asked(self, like: AlarmFilter) -> AlarmFilter | None:
-        """The filter, narrowed to what the tenant sees; None where it then selects nothing."""
-        stations = tuple(station for station in like.stations if station in self.cells)
-        if (like.stations and not stations) or (like.tenants and self.tenant not in like.tenants):
-            return None
-        if like.root or like.shelved or like.acknowledged:  # how the host handles it is not disclosed
-            return None
-        shown = {"stations": stations, "tenants": (), "roots": False, "shelved": None, "acknowledged": None}
-        return like.model_copy(update=shown)
-
     def is_cell(self, station: str, managed_object: str) -> bool:
         """Whether a managed object (``station/cell``, or a path of the device tree) is such a cell itself."""
-        if not managed_object.startswith("/"):
-            owner, _, cell = managed_object.partition("/")
-            return owner == station and self.at_cell(station, cell)
-        return self.at_cell(station, cell_of(managed_object)) and not cell_of(parent(managed_object))
+        return _is_cell(self.cells, station, managed_object)
+
+
+def is_disclosed(network: Network, station: str, tenant: str) -> bool:
+    """Whether a tenant sees a station, without a whole ``Sight``."""
+    if station not in network.central_units:
+        return any(_reached(network, cell, tenant) for cell in network.cells_by_station.get(station, ()))
+    function = network.function_by_id[network.central_units[station]]
+    return any(
+        _reached(network, cell, tenant) and carries(network, cell.station, function, tenant)
+        for served in network.stations_served[function.id]
+        for cell in network.cells_by_station[served]
+    )
+
+
+def is_disclosed_cell(network: Network, station: str, managed_object: str, tenant: str) -> bool:
+    """Whether a managed object is a cell that is shared with a tenant, without a whole ``Sight``."""
+    cells = network.cells_by_station.get(station, ())
+    own = frozenset(cell.id for cell in cells if _reached(network, cell, tenant))
+    return _is_cell({station: own}, station, managed_object)
+
+
+def _reached(network: Network, cell: Cell, tenant: str) -> bool:
+    return any(network.reaches(agreement, cell) for agreement in network.agreements_of(tenant))
+
+
+def _is_cell(cells: Mapping[str, frozenset[str]], station: str, managed_object: str) -> bool:
+    """Whether a managed object (``station/cell``, or a path of the device tree) is one of these cells itself."""
+    own = cells.get(station, frozenset())
+    if not managed_object.startswith("/"):
+        owner, _, cell = managed_object.partition("/")
+        return owner == station and cell in own
+    return cell_of(managed_object) in own and not cell_of(parent(managed_object))
 
 
 def sight(digest: str, network: Network, tenant: str) -> Sight:

@@ -7,11 +7,10 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from controller.access.disclosure import TenantIncident, tenant_kpis
-from controller.access.sight import sight
 from controller.intent.counted import CountedPeriod
 from controller.intent.outages import Era, Outages, month_of
 from controller.intent.times import both, seconds, union
-from controller.models.alarm import Alarm
+from controller.models.alarm import ToldAlarm
 from controller.models.definitions import DefinitionKind
 from controller.models.errors import InputError, NotFoundError
 from controller.models.measurement import DAY, HOUR, MONTH, QUARTER, Measured
@@ -116,12 +115,7 @@ def _sla(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> _Made:
     if outages is None:
         raise NotFoundError("no network is loaded yet: minka network load")
     parts = store.tenants.incident_alarms(tenant, outages.by_incident())
-    digest, network = store.networks.get()
-    seen = sight(digest, network, tenant)
-    disclosed = {
-        name: _disclosed(TenantIncident.of(seen, name, alarms), _cells_then(eras, tenant, alarms))
-        for name, alarms in parts.items()
-    }
+    disclosed = {name: _disclosed(TenantIncident.of(name, alarms), alarms) for name, alarms in parts.items()}
     done = [
         Work(job.run, procedure, job.station, job.started, job.finished, job.outcome.value if job.outcome else "")
         for procedure, job in store.tenants.work(tenant, month.begin, month.end)
@@ -159,18 +153,11 @@ def _with_counters(store: Store, outages: Outages, tenant: str, month: Month, er
     return outages.with_counters({key: sorted(set(periods)) for key, periods in found.items()})
 
 
-def _disclosed(one: TenantIncident, cells: Collection[str]) -> DisclosedIncident:
+def _disclosed(one: TenantIncident, alarms: Sequence[ToldAlarm]) -> DisclosedIncident:
+    """An incident, with all cells that the tenant shared while its alarms stood."""
+    described = [alarm for alarm in alarms if alarm.stands] or alarms
+    cells = {cell for alarm in described for cell in alarm.part.ever}
     return DisclosedIncident(one.id, one.root.probable_cause, one.opened, one.closed, len(cells))
-
-
-def _cells_then(eras: Sequence[Era], tenant: str, alarms: Sequence[Alarm]) -> frozenset[str]:
-    """Cells of alarms that a tenant shared while these stood: it may share others by now, or none."""
-    found = set[str]()
-    for alarm in [one for one in alarms if one.cleared is None] or alarms:
-        stood = [one for one in eras if alarm.raised < one.until and (alarm.cleared or one.until) > one.begin]
-        for era in stood or eras[:1]:
-            found.update(era.sharing.tenants_at(alarm.cells).get(tenant, ()))
-    return frozenset(found)
 
 
 def _volume(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> _Made:

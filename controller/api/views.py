@@ -39,7 +39,7 @@ from controller.intent.impact import core_node_in
 from controller.intent.incidents import path_of
 from controller.intent.placement import place
 from controller.inventory.source import unknown
-from controller.models.alarm import WAITS, Alarm, AlarmFilter, AlarmState, Comment
+from controller.models.alarm import WAITS, Alarm, AlarmFilter, AlarmState, Comment, ToldAlarm
 from controller.models.announced_work import AnnouncedWork
 from controller.models.approval import Freeze, Notice
 from controller.models.audit import PublishedHead
@@ -842,12 +842,6 @@ class TenantView(_Published):
         digest, network = self._store.networks.get()
         return sight(digest, network, self._tenant)
 
-    def _sight_of_alarms(self) -> Sight:
-        """The same; for a tenant that left, as it was when it left: its alarms and incidents are of that time."""
-        seen = self._sight()
-        last = "" if seen.cells else self._store.networks.last_of(self._tenant)
-        return sight(*self._store.networks.get(last), self._tenant) if last else seen
-
     def network(self) -> tuple[str, Network]:
         """See ``View``."""
         seen = self._sight()
@@ -930,20 +924,19 @@ class TenantView(_Published):
 
     def alarms(self, page: Page, like: AlarmFilter | None = None) -> tuple[int, list[TenantAlarm]]:
         """See ``View``."""
-        seen = self._sight_of_alarms()
-        asked = seen.asked(like or AlarmFilter())
+        asked = disclosure.asked_of(self._tenant, like or AlarmFilter())
         if asked is None:
             return 0, []
         total, found = self._store.tenants.alarms(self._tenant, page, asked)
-        return total, self._disclosed_alarms(seen, found)
+        return total, self._disclosed_alarms(found)
 
     def alarm(self, alarm_id: str) -> TenantAlarm:
         """See ``View``."""
-        return self._disclosed_alarms(self._sight_of_alarms(), [self._store.tenants.alarm(self._tenant, alarm_id)])[0]
+        return self._disclosed_alarms([self._store.tenants.alarm(self._tenant, alarm_id)])[0]
 
-    def _disclosed_alarms(self, seen: Sight, found: Sequence[Alarm]) -> list[TenantAlarm]:
+    def _disclosed_alarms(self, found: Sequence[ToldAlarm]) -> list[TenantAlarm]:
         works = _works_now(self._store, self.clock, self._tenant)
-        return [TenantAlarm.of(seen, alarm, announced=_announced(alarm, works)) for alarm in found]
+        return [TenantAlarm.of(alarm, announced=_announced(alarm, works)) for alarm in found]
 
     def comments(self, alarm_id: str) -> list[Comment]:
         """See ``View``."""
@@ -977,22 +970,18 @@ class TenantView(_Published):
 
     def incidents(self, page: Page, like: IncidentFilter) -> tuple[int, list[TenantIncident]]:
         """See ``View``."""
-        seen = self._sight_of_alarms()
-        asked = seen.asked(AlarmFilter(stations=like.stations, tenants=like.tenants))
-        if asked is None or like.owner:
+        if disclosure.asked_of(self._tenant, AlarmFilter(tenants=like.tenants)) is None or like.owner:
             return 0, []
-        wanted = like.model_copy(update={"stations": asked.stations, "tenants": ()})
-        total, found = self._store.tenants.incidents(self._tenant, page, wanted)
-        return total, [TenantIncident.of(seen, name, parts) for name, parts in found]
+        total, found = self._store.tenants.incidents(self._tenant, page, like.model_copy(update={"tenants": ()}))
+        return total, [TenantIncident.of(name, parts) for name, parts in found]
 
     def incident(self, incident_id: str) -> TenantIncidentStory:
         """See ``View``."""
-        seen = self._sight_of_alarms()
         parts = self._store.tenants.incident(self._tenant, incident_id)
         minutes = self._store.incidents.minutes(incident_id, self._tenant)
         return TenantIncidentStory(
-            **dict(TenantIncident.of(seen, incident_id, parts)),
-            alarms=tuple(self._disclosed_alarms(seen, parts)),
+            **dict(TenantIncident.of(incident_id, parts)),
+            alarms=tuple(self._disclosed_alarms(parts)),
             minutes=minutes[0] if minutes else None,
             agreements=self._store.incidents.agreements(self._tenant),
             comments=tuple(

@@ -33,7 +33,7 @@ from controller.models.enums import AlarmState
 _OTHER_ALERT = "other-alert"
 _DISTINGUISHED_NAME = re.compile(r"\w+=[^,=]+(,\w+=[^,=]+)+")
 #: Times of an alarm.
-_TIMES = ("raised", "changed", "cleared", "escalated", "released", "acknowledged", "shelved_until")
+_TIMES = ("raised", "changed", "cleared", "until", "escalated", "released", "acknowledged", "shelved_until")
 
 alarms = typer.Typer(no_args_is_help=True, help="Alarms: list, follow, acknowledge.")
 
@@ -184,7 +184,9 @@ def object_in_short(one: Mapping[str, Any]) -> str:
 
 
 def _state(alarm: Mapping[str, Any]) -> str:
-    """The state of an alarm, or why people and rules leave it alone."""
+    """The state of an alarm, or why people and rules leave it alone, or that it concerns the tenant no more."""
+    if alarm.get("until"):
+        return "left"
     return "shelved" if alarm.get("shelved") else "announced" if alarm.get("announced") else str(alarm["state"])
 
 
@@ -192,6 +194,8 @@ def _note(alarm: Mapping[str, Any]) -> str:
     """What became of an alarm, or what its repair waits for, since when, and who can end the wait; else its text."""
     if alarm.get("shelved"):
         return f"shelved by {alarm['shelved_by']} until {when(alarm['shelved_until'])}: {alarm['shelved_reason']}"
+    if alarm.get("until"):
+        return f"{alarm['state']} until {when(alarm['until'])}, when it ceased to concern you"
     if alarm.get("announced"):
         return f"announced work {alarm['announced']}"
     return "; ".join(map(wait_words, alarm.get("waits_for", ()))) or alarm.get("note") or alarm["text"]

@@ -61,6 +61,11 @@ def placed(source_time: datetime, received: datetime, oldest: timedelta) -> date
     return source_time if received - oldest <= source_time <= received else received
 
 
+def takes_in(alarm: Alarm) -> bool:
+    """Whether an alarm takes in further reports: somebody works on it, or people know of it and it is not cleared."""
+    return alarm.state in OPEN or (alarm.state is AlarmState.ESCALATED and alarm.cleared is None)
+
+
 @dataclass(frozen=True, slots=True)
 class Folded:
     """An alarm with data that only the record has.
@@ -76,8 +81,8 @@ class Folded:
 
     @property
     def stands(self) -> bool:
-        """Whether it takes in further reports: somebody works on it, or people know of it and it is not cleared."""
-        return self.alarm.state in OPEN or (self.alarm.state is AlarmState.ESCALATED and self.alarm.cleared is None)
+        """Whether it takes in further reports (``takes_in``)."""
+        return takes_in(self.alarm)
 
     @property
     def last_word(self) -> datetime:

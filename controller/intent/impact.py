@@ -87,11 +87,12 @@ class Sharing:
     """Who shares which cell on a day; results are cached.
 
     Attributes:
+        network: The network.
         in_force: Agreements that hold on that day.
     """
 
     def __init__(self, network: Network, day: date) -> None:
-        self._network = network
+        self.network = network
         self.in_force = in_force(network, day)
         self._known: dict[str, dict[str, frozenset[str]]] = {}
         self._reached: dict[str, frozenset[str]] = {}
@@ -142,7 +143,7 @@ class Sharing:
 
     def _carried(self, about: AlarmReport | Alarm, cells: Collection[str]) -> dict[str, tuple[str, ...]]:
         """Tenants whose packets go by what failed, with their cells; in a pool, by one of the functions that suffer."""
-        network = self._network
+        network = self.network
         if network.device_kinds.get(about.station) is not DeviceKind.POOL:
             return carried_by(network, about.station, self.tenants_at(cells))
         found: dict[str, set[str]] = {}
@@ -156,30 +157,30 @@ class Sharing:
     def reached_by(self, agreement: Agreement) -> frozenset[str]:
         """Names of the cells that an agreement reaches."""
         if agreement.id not in self._reached:
-            self._reached[agreement.id] = frozenset(cell.name for cell in self._network.cells_of(agreement))
+            self._reached[agreement.id] = frozenset(cell.name for cell in self.network.cells_of(agreement))
         return self._reached[agreement.id]
 
     def agreements_at(self, cell: str, tenant: str) -> tuple[Agreement, ...]:
         """Agreements under which a tenant shares a cell (``station/cell``)."""
-        known = self._network.cell_by_name.get((cell.partition("/")[0], cell.partition("/")[2]))
+        known = self.network.cell_by_name.get((cell.partition("/")[0], cell.partition("/")[2]))
         of_tenant = (one for one in self.in_force if one.tenant == tenant)
-        return tuple(one for one in of_tenant if known is not None and self._network.reaches(one, known))
+        return tuple(one for one in of_tenant if known is not None and self.network.reaches(one, known))
 
     def _tenants(self, cell: str) -> frozenset[str]:
         station = cell.partition("/")[0]
         if station not in self._known:
             self._known[station] = {
-                one.name: frozenset(a.tenant for a in self.in_force if self._network.reaches(a, one))
-                for one in self._network.cells_by_station.get(station, ())
+                one.name: frozenset(a.tenant for a in self.in_force if self.network.reaches(a, one))
+                for one in self.network.cells_by_station.get(station, ())
             }
         return self._known[station].get(cell, frozenset())
 
     def _behind(self, remote_end: str) -> set[str]:
-        return {tenant for tenant, _ in self._network.remote_ends.get(remote_end, ())}
+        return {tenant for tenant, _ in self.network.remote_ends.get(remote_end, ())}
 
     def _cells(self, about: AlarmReport | Alarm) -> set[str]:
         """Names of the affected cells."""
-        network, station = self._network, about.station
+        network, station = self.network, about.station
         if about.probable_cause == OTHER_ALERT and is_no_part(station, about.object, about.object_class):
             return set()
         if about.object_class is ObjectClass.BACKHAUL:

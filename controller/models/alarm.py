@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -379,6 +380,57 @@ class Alarm(Noun):
     def is_shelved(self, at: datetime) -> bool:
         """Whether it is shelved at a time (ISA-18.2)."""
         return self.shelved_until is not None and at < self.shelved_until
+
+
+class AlarmPart(Noun):
+    """A tenant's part of an alarm that concerns it.
+
+    Attributes:
+        there: Whether the failed device is disclosed to it.
+        named: Whether the failed object is.
+        cells: Affected cells that are shared with it, as ``station/cell``, sorted.
+        sites: Population of their sites, by site.
+        left_cells: Affected cells that were shared with it while the alarm stood, and then no more, sorted.
+        left_sites: Population of their sites then.
+    """
+
+    there: bool
+    named: bool
+    cells: tuple[str, ...] = ()
+    sites: Mapping[str, int] = Field(default_factory=dict)
+    left_cells: tuple[str, ...] = ()
+    left_sites: Mapping[str, int] = Field(default_factory=dict)
+
+    @property
+    def ever(self) -> tuple[str, ...]:
+        """Affected cells that are or were shared with it, sorted."""
+        return tuple(sorted({*self.cells, *self.left_cells})) if self.left_cells else self.cells
+
+
+class ToldAlarm(Alarm):
+    """An alarm as a tenant is told of it; one that concerns it no more, as it was when it ceased to.
+
+    Attributes:
+        cells: Affected cells that are shared with the tenant; once it is over, also those that were meanwhile.
+        changed: When the tenant was told otherwise last.
+        told_to: The tenant.
+        part: Its part of the alarm.
+        until: When it ceased to concern the tenant; None if it still does, or did when it was over.
+    """
+
+    told_to: str
+    part: AlarmPart
+    until: AwareDatetime | None = None
+
+    @property
+    def stands(self) -> bool:
+        """Whether it stands, as far as the tenant is told."""
+        return self.cleared is None and self.until is None
+
+    @property
+    def sites(self) -> Mapping[str, int]:
+        """Population of the sites of its cells, by site."""
+        return self.part.sites if self.cleared is None else {**self.part.left_sites, **self.part.sites}
 
 
 #: Kinds of escalation.

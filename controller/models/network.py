@@ -1132,9 +1132,13 @@ class Network(Noun):
 
     def people_at(self, cells: Iterable[str]) -> int:
         """Population of the sites of cells (``station/cell``)."""
+        return sum(self.people_by_site(cells).values())
+
+    def people_by_site(self, cells: Iterable[str]) -> dict[str, int]:
+        """Population of each site of cells (``station/cell``), by site; nothing of stations that are not known."""
         stations = {cell.partition("/")[0] for cell in cells}
         sites = {self.station_by_id[station].site for station in stations if station in self.station_by_id}
-        return sum(self.site_by_id[site].population for site in sites)
+        return {site: self.site_by_id[site].population for site in sorted(sites)}
 
     def bound_by(self, device: str) -> tuple[str, ...]:
         """Other places whose holds and freezes bind a function: stations that it serves, their sites and regions.

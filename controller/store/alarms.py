@@ -6,8 +6,7 @@ import secrets
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
-from datetime import date, datetime
-from functools import partial
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -22,7 +21,6 @@ from sqlalchemy import (
     Row,
     String,
     Table,
-    Text,
     Update,
     and_,
     bindparam,
@@ -36,11 +34,11 @@ from sqlalchemy import (
     text,
     update,
 )
+from sqlalchemy.sql.expression import ColumnCollection
 
 from controller.access.disclosure import shows
-from controller.access.sight import Sight, sight
-from controller.intent.folding import NAMED, OPEN, RENEWED, Folded, digest, fold, identity, in_order
-from controller.intent.impact import OF_MANAGEMENT, Sharing, in_force, link_in
+from controller.intent.folding import NAMED, OPEN, RENEWED, Folded, digest, fold, identity, in_order, takes_in
+from controller.intent.impact import OF_MANAGEMENT, Impact, Sharing, link_in
 from controller.intent.incidents import Outcome, fault_of, kept_apart
 from controller.intent.roots import NETWORK_WIDE, Roots, explained, may_be_root, no_root_of, reach
 from controller.models.alarm import (
@@ -60,8 +58,19 @@ from controller.models.incident import worst
 from controller.models.network import Network
 from controller.ports.store import Alarms, Escalations, Page, Repairs, StartedRepair, Sync
 from controller.store import reports as report_rows
+from controller.store.alarm_rows import (
+    LISTS,
+    SPREADING,
+    STANDING,
+    alarm_tenants,
+    alarms,
+    as_alarm,
+    stands,
+    takes_reports,
+)
 from controller.store.audit_chain import audit
 from controller.store.columns import Instant, long_text, metadata, string
+from controller.store.concerns import CONCERNS, GUARD, Concern, assess, begin, part_from_ended, reassess, sharing_on
 from controller.store.definitions import PUT_IN_FORCE
 from controller.store.incident_rows import follow, touch
 from controller.store.ledger import ledger_nodes
@@ -70,88 +79,6 @@ from controller.store.queries import as_noun, chunks
 from controller.store.repository import SqlRepository, reads, writes, writes_aside
 from controller.store.transaction import Tx
 from controller.store.works import work_on
-
-#: Alarms that may not exist twice: somebody works on them, or people were notified and they are not cleared.
-_STANDING = text("state IN ('raised', 'repairing') OR (state = 'escalated' AND cleared IS NULL)")
-#: Alarms from which others may follow.
-_SPREADING = text("spreads AND cleared IS NULL")
-#: Alarms that outlived their root.
-_RELEASED = text("released IS NOT NULL AND cleared IS NULL")
-
-alarms = Table(
-    "alarms",
-    metadata,
-    Column("number", Integer, primary_key=True),
-    Column("id", String, nullable=False, unique=True),
-    # Hash of station, object, tenant, probable cause and specific problem (``controller.intent.folding.identity``).
-    Column("identity", String, nullable=False, server_default=""),
-    string("station"),
-    string("object"),
-    string("object_class"),
-    string("tenant"),
-    string("probable_cause"),
-    string("specific_problem"),
-    string("severity"),
-    long_text("text"),
-    string("source"),
-    Column("state", String, nullable=False, index=True),
-    Column("raised", Instant, nullable=False),
-    Column("seen", Instant),
-    Column("ended", Instant),
-    Column("changed", Instant, nullable=False),
-    Column("cleared", Instant),
-    # Time of the newest event that changed the alarm. Older events are only counted.
-    Column("reported", Instant, nullable=False),
-    Column("count", Integer, nullable=False),
-    long_text("run"),
-    long_text("note"),
-    Column("escalated", Instant),
-    Column("acknowledged", Instant),
-    long_text("acknowledged_by"),
-    # JSON lists: cells affected, tenants to notify, functions affected, functions that lost only some of their pods.
-    Column("cells", Text, nullable=False, server_default="[]"),
-    Column("tenants", Text, nullable=False, server_default="[]"),
-    Column("functions", Text, nullable=False, server_default="[]"),
-    Column("degraded", Text, nullable=False, server_default="[]"),
-    # The alarm that this one follows from, and whether others may follow from this one (``controller.intent.roots``).
-    string("root"),
-    Column("released", Instant),
-    # The root that this alarm outlived or followed from before.
-    Column("followed", String, nullable=False, server_default=""),
-    Column("spreads", Boolean, nullable=False),
-    # The incident that it is part of (``controller.intent.incidents``).
-    Column("incident", String, nullable=False, server_default=""),
-    Index("ix_alarms_incident", "incident", "number"),
-    Index("ix_alarms_released", "released", sqlite_where=_RELEASED, postgresql_where=_RELEASED),
-    long_text("cleared_by"),
-    Column("shelved_until", Instant),
-    long_text("shelved_by"),
-    long_text("shelved_reason"),
-    Column("shelved_severity", String),
-    Index("ix_alarms_identity", "identity", "number"),
-    Index("ix_alarms_station", "station", "number"),
-    Index("ix_alarms_root", "root", sqlite_where=text("root <> ''"), postgresql_where=text("root <> ''")),
-    Index("ix_alarms_spreading", "station", "probable_cause", sqlite_where=_SPREADING, postgresql_where=_SPREADING),
-    Index(
-        "ix_alarms_standing",
-        "identity",
-        unique=True,
-        sqlite_where=_STANDING,
-        postgresql_where=_STANDING,
-    ),
-)
-
-#: The tenants of ``alarms.tenants``, one per row, for queries by tenant; when what the tenant is told of the alarm
-#: changed last, and when that went on record. The times of the alarm itself tell what the host does to it, and what
-#: others suffer of it.
-alarm_tenants = Table(
-    "alarm_tenants",
-    metadata,
-    Column("tenant", String, primary_key=True),
-    Column("alarm", String, ForeignKey("alarms.id"), primary_key=True),
-    Column("changed", Instant, nullable=False),
-    Column("noted", Instant, nullable=False),
-)
 
 #: Alarms whose root is still to be worked out, because a root with many symptoms was raised or cleared.
 uncorrelated = Table(
@@ -204,15 +131,10 @@ repairs = Table(
 
 #: Guard: only one transaction at a time begins a repair.
 _BEGINNING = "repairs"
-#: Guard: only one transaction at a time raises or clears alarms. It is taken before any row. Otherwise a root and its
-#: symptoms could miss each other, or wait for each other.
-GUARD = "alarms"
 #: Actions of the audit trail that change nothing in an alarm.
 _NOTED, _NOT_NOTIFIED = "alarm.noted", "alarm.people-not-notified"
 _OF_RULES = ("rule.mode-set", PUT_IN_FORCE)
 _NO_CHANGES = (_NOTED, _NOT_NOTIFIED)
-#: Columns that hold a JSON list.
-_LISTS = ("cells", "tenants", "functions", "degraded")
 #: Columns that a report may change.
 _CHANGED = (
     *("severity", "text", "state", "seen", "changed", "cleared", "ended", "count", "shelved_until", "cleared_by"),
@@ -241,14 +163,10 @@ _UPDATE = (
 
 
 #: Alarms that take in reports.
-_OPEN = or_(
-    alarms.c.state.in_([state.value for state in OPEN]),
-    and_(alarms.c.state == AlarmState.ESCALATED.value, alarms.c.cleared.is_(None)),
-)
+_OPEN = takes_reports(alarms.c)
 #: Alarms that take in reports, oldest first; those not cleared; those of them from which others may follow.
 _OLDEST = select(alarms).order_by(alarms.c.number)
 _TAKING = _OLDEST.where(_OPEN)
-STANDING = and_(_OPEN, alarms.c.cleared.is_(None))
 _UNCLEARED = select(alarms).where(STANDING).order_by(alarms.c.number)
 #: A run that changes nothing on devices is no repair.
 _IS_REPAIR = or_(alarms.c.run == "", exists().where(repairs.c.run == alarms.c.run))
@@ -261,7 +179,7 @@ _LEFT = (
     .order_by(alarms.c.station, alarms.c.number)
 )
 _IS_LEFT = select(alarms.c.id).join(uncorrelated, uncorrelated.c.alarm == alarms.c.number)
-_ROOTS = select(alarms).where(_SPREADING)
+_ROOTS = select(alarms).where(SPREADING)
 _NEW_ROOT = (
     update(alarms)
     .where(alarms.c.id == bindparam("of"))
@@ -275,7 +193,7 @@ _NEW_ROOT = (
 _APART = select(audit.c.object, audit.c.detail).where(audit.c.action == APART)
 _SHOWS = (
     update(alarm_tenants)
-    .where(alarm_tenants.c.alarm == bindparam("of"), alarm_tenants.c.tenant == bindparam("to"))
+    .where(alarm_tenants.c.alarm == bindparam("of"), alarm_tenants.c.tenant == bindparam("to"), CONCERNS)
     .values(changed=bindparam("new_changed"), noted=bindparam("new_noted"))
 )
 _JOINED = update(alarms).where(alarms.c.id == bindparam("of")).values(incident=bindparam("new_incident"))
@@ -290,10 +208,6 @@ _STARTED = (
     .join(alarms, alarms.c.id == repairs.c.alarm)
     .order_by(repairs.c.number)
 )
-
-#: Who shares which cell, by digest of the network and agreements in force: the results used most recently.
-_SHARINGS = 8
-_sharings: dict[tuple[str, tuple[str, ...]], Sharing] = {}
 
 
 class SqlAlarms(SqlRepository, Alarms[Sync]):
@@ -330,14 +244,7 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
 
     @writes
     def reassess(self, tx: Tx, stations: Iterable[str]) -> None:
-        found = [as_alarm(row) for row in tx.rows(_TAKING, alarms.c.station, stations)]
-        sharing = sharing_of(tx) if found else None
-        if sharing is None:
-            return
-        for alarm in found:
-            tenants = tuple(sharing.impact_now(alarm).tenants)
-            if tenants != alarm.tenants:
-                _concern_others(tx, alarm, tenants)
+        _reassessed(tx, [as_alarm(row) for row in tx.rows(_TAKING, alarms.c.station, stations)])
 
     @writes
     def correlate(self, tx: Tx) -> None:
@@ -557,18 +464,24 @@ def _take(tx: Tx, reports: Sequence[AlarmReport]) -> list[Alarm]:
     newest = _newest(tx, {one.fault for one in batch if one.digest not in known})
     by_id = {one.alarm.id: one for one in newest.values()}
     by_id |= _with_ids(tx, set(known.values()) - by_id.keys())
+    taking = [one.alarm for one in by_id.values() if takes_in(one.alarm)]
+    for alarm in _reassessed(tx, taking):
+        by_id[alarm.id] = replace(by_id[alarm.id], alarm=alarm)
+    newest = {key: by_id[one.alarm.id] for key, one in newest.items()}
     before = {name: one.alarm for name, one in by_id.items()}
     fold_of = fold(batch, newest, {one: by_id[name] for one, name in known.items() if name in by_id}, _new_id)
     touched = fold_of.touched
     renewed = {name: was for name, was in before.items() if name in touched and _is_renewed(was, touched[name].alarm)}
     for source, action, alarm, report in fold_of.acts:
         tx.note(source, action, alarm.id, **_detail(report, alarm, action))
-    _find_impact(tx, touched, renewed)
+    sharing = sharing_of(tx) if renewed or any(one.new for one in touched.values()) else None
+    impacts = _find_impact(tx, sharing, touched, renewed)
     _write(tx, touched.values())
     _note_what_shows(tx, [(was, touched[name].alarm) for name, was in before.items() if name in touched])
-    for name, was in renewed.items():
-        if touched[name].alarm.tenants != was.tenants:
-            _concern_others(tx, was, touched[name].alarm.tenants)
+    begin(tx, sharing, [(one.alarm, impacts[name]) for name, one in touched.items() if one.new and name in impacts])
+    if sharing is not None:
+        changed = [(was, touched[name].alarm, impacts[name]) for name, was in renewed.items() if name in impacts]
+        assess(tx, sharing, [Concern(was, now, impact) for was, now, impact in changed])
     report_rows.keep(tx, batch, known, fold_of.after)
     reached = [alarm for name, was in renewed.items() for alarm in (was, touched[name].alarm)]
     found = _correlate(tx, list(_news(before, touched)), reached)
@@ -591,15 +504,10 @@ def sharing_of(tx: Tx) -> Sharing | None:
     return sharing_on(digest, network, network.day(tx.now))
 
 
-def sharing_on(digest: str, network: Network, day: date) -> Sharing:
-    """Who shares which cell in a network version on a day; recent results are cached."""
-    global _sharings  # noqa: PLW0603  # replaced as a whole, since other threads may be reading the old one
-    version = digest, tuple(one.id for one in in_force(network, day))
-    found = _sharings.get(version)
-    if found is None:
-        found = Sharing(network, day)
-        _sharings = {**dict(list(_sharings.items())[1 - _SHARINGS :]), version: found}
-    return found
+def _reassessed(tx: Tx, found: Collection[Alarm]) -> list[Alarm]:
+    """Alarms that take in reports, once it is worked out whom they concern now: before they change otherwise."""
+    sharing = sharing_of(tx) if found else None
+    return list(found) if sharing is None else reassess(tx, sharing, found)
 
 
 def _is_renewed(was: Alarm, now: Alarm) -> bool:
@@ -607,18 +515,24 @@ def _is_renewed(was: Alarm, now: Alarm) -> bool:
     return any(getattr(was, name) != getattr(now, name) for name in (*NAMED, "cells"))
 
 
-def _find_impact(tx: Tx, touched: dict[str, Folded], renewed: Collection[str]) -> None:
-    """Work out whom alarms concern that are new, or name other functions than before."""
+def _find_impact(
+    tx: Tx, sharing: Sharing | None, touched: dict[str, Folded], renewed: Collection[str]
+) -> dict[str, Impact]:
+    """Work out whom alarms concern that are new, or name other functions than before; by id, if they may concern any.
+
+    Without a network, and for a fault of management, it is the tenant that the alarm names.
+    """
     asked = {name: one for name, one in touched.items() if one.new or name in renewed}
-    new = {name: one for name, one in asked.items() if one.alarm.probable_cause not in OF_MANAGEMENT}
-    sharing = sharing_of(tx) if new else None
+    found = {name: Impact((), {one.alarm.tenant: ()}) for name, one in asked.items() if one.new and one.alarm.tenant}
     if sharing is None:
-        return
+        return found
+    new = {name: one for name, one in asked.items() if one.alarm.probable_cause not in OF_MANAGEMENT}
     owners = _owners(tx, [one.alarm for one in new.values()])
     for name, one in new.items():
-        impact = sharing.impact_of(one.alarm, owners.get(name, ()))
+        impact = found[name] = sharing.impact_of(one.alarm, owners.get(name, ()))
         alarm = one.alarm.model_copy(update={"cells": impact.cells, "tenants": tuple(impact.tenants)})
         touched[name] = replace(one, alarm=alarm)
+    return found
 
 
 def _as_recorded(known: Alarm, said: Alarm) -> Alarm:
@@ -691,8 +605,16 @@ def _keep_apart(tx: Tx, late: Iterable[tuple[Alarm, Alarm]], incident_of: Mappin
 def put_into(tx: Tx, outcome: Outcome) -> None:
     """Put on record which incident each alarm is part of now."""
     if outcome.merged:
+        parts = [as_alarm(row) for row in tx.rows(_OLDEST, alarms.c.incident, outcome.merged)]
+        _reassessed(tx, [one for one in parts if takes_in(one)])
+        if (sharing := sharing_of(tx)) is not None:
+            part_from_ended(tx, sharing, [one for one in parts if not takes_in(one)])
         tx.execute(_MERGED, [{"of": one, "new_incident": target} for one, target in outcome.merged.items()])
     if outcome.joined:
+        moved = tx.rows(
+            _OLDEST.where(_OPEN, alarms.c.incident != ""), alarms.c.id, [one.alarm for one in outcome.joined]
+        )
+        _reassessed(tx, [as_alarm(row) for row in moved])
         tx.execute(_JOINED, [{"of": part.alarm, "new_incident": part.incident} for part in outcome.joined])
 
 
@@ -736,6 +658,7 @@ def _find_roots(
             why = {"root": root.id, "cause": root.probable_cause} if root else {"root": "", "before": alarm.root}
             tx.note("correlation", "alarm.follows", alarm.id, **why)
     if found:
+        _reassessed(tx, [alarm for alarm in others if alarm.id in found and takes_in(alarm)])
         rows = ({"of": name, "new_root": one.root, "new_released": one.released} for name, one in found.items())
         tx.execute(_NEW_ROOT, list(rows))
     return found, late
@@ -784,39 +707,13 @@ def _news(before: Mapping[str, Alarm], touched: Mapping[str, Folded]) -> Iterato
             yield one.alarm
 
 
-def _concern(tx: Tx, found: Iterable[Alarm]) -> None:
-    rows = [
-        {"tenant": tenant, "alarm": alarm.id, "changed": alarm.changed, "noted": tx.now}
-        for alarm in found
-        for tenant in alarm.tenants
-    ]
-    if rows:
-        tx.execute(alarm_tenants.insert(), rows)
-
-
-def _concern_others(tx: Tx, alarm: Alarm, tenants: tuple[str, ...]) -> None:
-    """Put on record that other tenants are concerned by an alarm than before, and have them notified."""
-    tx.execute(update(alarms).where(alarms.c.id == alarm.id).values(tenants=_as_json(tenants)))
-    gone = and_(alarm_tenants.c.alarm == alarm.id, alarm_tenants.c.tenant.not_in(tenants))
-    tx.execute(delete(alarm_tenants).where(gone))
-    new = tuple(tenant for tenant in tenants if tenant not in alarm.tenants)
-    _concern(tx, [alarm.model_copy(update={"tenants": new, "changed": tx.now})])
-    tx.note("engine", "alarm.concerns", alarm.id, tenants=", ".join(tenants))
-    touch(tx, [alarm.incident])
-
-
 def _note_what_shows(tx: Tx, changes: Iterable[tuple[Alarm, Alarm]]) -> None:
     """Note of alarms, as they were and as they are, which tenants are told otherwise of them from now on."""
-
-    def sight_of(tenant: str) -> Sight | None:
-        current = current_network(tx)
-        return None if current is None else sight(*current, tenant)
-
     rows = [
         {"of": now.id, "to": tenant, "new_changed": now.changed, "new_noted": tx.now}
         for was, now in changes
         for tenant in now.tenants
-        if tenant in was.tenants and shows(was, now, partial(sight_of, tenant))
+        if tenant in was.tenants and shows(was, now)
     ]
     if rows:
         tx.execute(_SHOWS, rows)
@@ -853,13 +750,13 @@ def _write(tx: Tx, touched: Collection[Folded]) -> None:
     new, old = [], []
     for one in touched:
         if one.new:
-            lists = {name: _as_json(getattr(one.alarm, name)) for name in _LISTS}
+            lists = {name: _as_json(getattr(one.alarm, name)) for name in LISTS}
             row = one.alarm.model_dump(mode="python") | {"identity": identity(one.alarm), "reported": one.reported}
             row["spreads"] = may_be_root(one.alarm)
             new.append({name: getattr(value, "value", value) for name, value in (row | lists).items()})
         else:
             values = {name: getattr(one.alarm, name) for name in _CHANGED} | {"reported": one.reported}
-            values |= {name: _as_json(values[name]) for name in _LISTS if name in values}
+            values |= {name: _as_json(values[name]) for name in LISTS if name in values}
             change = {f"new_{name}": getattr(value, "value", value) for name, value in values.items()}
             old.append({"of": one.alarm.id, **change})
     # Old alarms first: at most one alarm of an identity stands.
@@ -867,38 +764,37 @@ def _write(tx: Tx, touched: Collection[Folded]) -> None:
         tx.execute(_UPDATE, old)
     if new:
         tx.execute(alarms.insert(), new)
-        _concern(tx, (one.alarm for one in touched if one.new))
 
 
 def conditions(
-    like: AlarmFilter, now: datetime, changed: Column[datetime] = alarms.c.changed
+    like: AlarmFilter, now: datetime, of: ColumnCollection[str, Any] = alarms.c
 ) -> list[ColumnElement[bool]]:
-    """Conditions of a filter of alarms; ``changed`` says when they changed."""
+    """Conditions of a filter of alarms; ``of`` are their columns."""
     columns = (
-        (alarms.c.state, [state.value for state in like.states]),
-        (alarms.c.station, like.stations),
-        (alarms.c.severity, [severity.value for severity in like.severities]),
+        (of.state, [state.value for state in like.states]),
+        (of.station, like.stations),
+        (of.severity, [severity.value for severity in like.severities]),
     )
     found: list[ColumnElement[bool]] = [column.in_(values) for column, values in columns if values]
     if like.tenants:
-        found.append(alarms.c.id.in_(select(alarm_tenants.c.alarm).where(alarm_tenants.c.tenant.in_(like.tenants))))
+        found.append(of.id.in_(select(alarm_tenants.c.alarm).where(CONCERNS, alarm_tenants.c.tenant.in_(like.tenants))))
     if like.objects:
-        ends = (alarms.c.object.endswith(f"/{name}", autoescape=True) for name in like.objects)
-        found.append(or_(alarms.c.object.in_(like.objects), *ends))
+        ends = (of.object.endswith(f"/{name}", autoescape=True) for name in like.objects)
+        found.append(or_(of.object.in_(like.objects), *ends))
     if like.causes:
-        others = and_(alarms.c.probable_cause == OTHER_ALERT, alarms.c.specific_problem.in_(like.causes))
-        found.append(or_(alarms.c.probable_cause.in_(like.causes), others))
+        others = and_(of.probable_cause == OTHER_ALERT, of.specific_problem.in_(like.causes))
+        found.append(or_(of.probable_cause.in_(like.causes), others))
     if like.standing:
-        found.append(STANDING)
+        found.append(stands(of))
     if like.roots:
-        found.append(alarms.c.root == "")
+        found.append(of.root == "")
     if like.root:
-        found.append(alarms.c.root == like.root)
+        found.append(of.root == like.root)
     if like.shelved is not None:
-        found.append(func.coalesce(alarms.c.shelved_until > now, false()).is_(like.shelved))
+        found.append(func.coalesce(of.shelved_until > now, false()).is_(like.shelved))
     if like.acknowledged is not None:
-        found.append(alarms.c.acknowledged.is_not(None).is_(like.acknowledged))
-    return found if like.since is None else [*found, changed >= like.since]
+        found.append(of.acknowledged.is_not(None).is_(like.acknowledged))
+    return found if like.since is None else [*found, of.changed >= like.since]
 
 
 def clear_alarm(tx: Tx, alarm_id: str, by: str, reason: str) -> Alarm:
@@ -944,6 +840,8 @@ def _move(tx: Tx, seen: Alarm, values: dict[str, Any], actor: str) -> Alarm | No
     before = _load(tx, seen.id, lock=True)
     if any(getattr(before, name) != getattr(seen, name) for name in _SEEN):
         return None
+    if takes_in(before):
+        (before,) = _reassessed(tx, [before])
     state = values["state"]
     new = {name: value for name, value in values.items() if value} | {"changed": tx.now}
     if ends and before.cleared is None:
@@ -972,10 +870,3 @@ def _load(tx: Tx, alarm_id: str, *, lock: bool = False) -> Alarm:
     if row is None:
         raise NotFoundError(f"there is no alarm {alarm_id}")
     return as_alarm(row)
-
-
-def as_alarm(row: Row[Any]) -> Alarm:
-    """Make an alarm of a row."""
-    fields = Alarm.model_fields
-    values = {name: value for name, value in row._mapping.items() if name in fields}
-    return Alarm(**values | {name: tuple(orjson.loads(values[name])) for name in _LISTS})

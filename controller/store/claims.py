@@ -23,7 +23,8 @@ from controller.models.process import ProcessRole
 from controller.models.run import INSIDE, JobState, JournalStep, Outcome, Run, RunState
 from controller.models.step import StepRecord
 from controller.ports.store import Claim, Claims, JobResult, Sync
-from controller.store.alarms import alarms, escalate, take_reports
+from controller.store.alarm_rows import alarms
+from controller.store.alarms import escalate, take_reports
 from controller.store.columns import Instant
 from controller.store.decisions import End, begun_anew, put_back
 from controller.store.devices import devices

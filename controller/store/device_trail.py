@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, CompoundSelect, Select, String, and_, cast, or_, select, union
 from sqlalchemy.sql.expression import ColumnCollection
 
-from controller.store.alarms import alarm_tenants, alarms
+from controller.store.alarm_rows import alarm_tenants, alarms
 from controller.store.incident_rows import incident_alarms
 from controller.store.involvement import run_tenants
 from controller.store.plans import changes

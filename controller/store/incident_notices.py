@@ -17,8 +17,9 @@ from controller.models.alarm import Alarm
 from controller.models.approval import Notice, NoticeKind
 from controller.models.incident import Incident
 from controller.models.scalars import HOST
-from controller.store.alarms import GUARD, STANDING, alarm_tenants, alarms, as_alarm, sharing_on
+from controller.store.alarm_rows import STANDING, alarm_tenants, alarms, as_alarm
 from controller.store.columns import Instant
+from controller.store.concerns import GUARD, sharing_on
 from controller.store.incident_rows import incident_alarms, incidents
 from controller.store.networks import current_network
 from controller.store.queries import as_noun

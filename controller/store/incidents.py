@@ -34,8 +34,10 @@ from controller.nrm.tree import Path
 from controller.ports.store import Incidents, Page, Sync, method
 from controller.store import audit_chain
 from controller.store.agreed_minutes import Counter, MonthOnRecord, counted_minutes, put_minutes
-from controller.store.alarms import GUARD, STANDING, alarm_tenants, alarms, as_alarm, put_into, uncorrelated
+from controller.store.alarm_rows import STANDING, alarm_tenants, alarms, as_alarm
+from controller.store.alarms import put_into, uncorrelated
 from controller.store.audit_chain import audit
+from controller.store.concerns import CONCERNS, GUARD
 from controller.store.devices import delivery_during, healths_of, locks_during
 from controller.store.incident_rows import (
     OPEN_INCIDENT,
@@ -393,7 +395,7 @@ def conditions(like: IncidentFilter) -> list[ColumnElement[bool]]:
         found.append(incidents.c.id.in_(select(alarms.c.incident).where(alarms.c.station.in_(like.stations))))
     if like.tenants:
         of = select(alarms.c.incident).join(alarm_tenants, alarm_tenants.c.alarm == alarms.c.id)
-        found.append(incidents.c.id.in_(of.where(alarm_tenants.c.tenant.in_(like.tenants))))
+        found.append(incidents.c.id.in_(of.where(CONCERNS, alarm_tenants.c.tenant.in_(like.tenants))))
     if like.owner:
         found.append(incidents.c.owner == like.owner)
     return found if like.since is None else [*found, incidents.c.changed >= like.since]

@@ -16,7 +16,8 @@ from controller.models.record import SURPRISING, CarriedNodes, RecordState
 from controller.models.run import LONGEST_TIMER
 from controller.ports.store import Integrity, Sync
 from controller.store import epochs
-from controller.store.alarms import STANDING, alarms, clear_alarm, escalate, take_reports
+from controller.store.alarm_rows import STANDING, alarms
+from controller.store.alarms import clear_alarm, escalate, take_reports
 from controller.store.audit_chain import DECIDED
 from controller.store.columns import Instant
 from controller.store.devices import devices

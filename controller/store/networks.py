@@ -31,7 +31,8 @@ from controller.models.network import Network
 from controller.models.packing import packed, unpacked
 from controller.ports.store import Networks, Sync
 from controller.store.columns import Instant, metadata
-from controller.store.repository import SqlRepository, grouped, reads, writes
+from controller.store.concerns import GUARD, reassess_all, sharing_on
+from controller.store.repository import SqlRepository, grouped, writes
 from controller.store.transaction import Tx, WorkedOut
 
 networks = Table(
@@ -104,6 +105,8 @@ class SqlNetworks(SqlRepository, Networks[Sync]):
 
     @writes
     def save(self, tx: Tx, network: Network, digest: str, actor: str) -> bool:
+        # Before any row, as all who change alarms take it.
+        tx.guard(GUARD)
         tx.guard("network")
         known, before = current_network(tx) or ("", None)
         if known == digest:
@@ -118,6 +121,7 @@ class SqlNetworks(SqlRepository, Networks[Sync]):
         tx.note(actor, "network.saved", network.header.id, digest=digest)
         for detail in saved.ways:
             tx.note(actor, "network.ways", network.header.id, **detail)
+        reassess_all(tx, sharing_on(digest, network, network.day(tx.now)))
         return True
 
     @grouped(_asked, "DEFERRED")
@@ -134,13 +138,6 @@ class SqlNetworks(SqlRepository, Networks[Sync]):
         return known.digest, _known.find(known.digest, known.unpacked)
 
     get = _get.carried_out_alone_by(_get_alone)
-
-    @reads
-    def last_of(self, tx: Tx, tenant: str) -> str:
-        for row in tx.execute(_HELD.order_by(None).order_by(network_history.c.number.desc())):
-            if any(_as_terms(one).tenant == tenant for one in orjson.loads(row.agreements)):
-                return str(row.digest)
-        return ""
 
 
 def current_network(tx: Tx) -> tuple[str, Network] | None:

@@ -32,7 +32,7 @@ from controller.models.alarm import CELL_UNSTABLE, Alarm, AlarmState
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.rule import Figures, Proposal, ProposalState, RuleGrant, RuleMode, likeness
 from controller.ports.store import Page, Rules, Sync
-from controller.store.alarms import alarms, as_alarm
+from controller.store.alarm_rows import alarms, as_alarm
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.queries import as_noun
 from controller.store.repository import SqlRepository, reads, writes

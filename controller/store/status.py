@@ -10,7 +10,6 @@ from pathlib import Path
 from shutil import disk_usage
 from typing import Any, NamedTuple
 
-import orjson
 from sqlalchemy import ColumnElement, Row, and_, case, func, not_, or_, select, text, true
 
 from controller.models.alarm import (
@@ -31,9 +30,11 @@ from controller.models.run import JobState, Outcome, RunState
 from controller.ports.store import Status, Sync
 from controller.runs.approval.clearance import WAITS_FOR, waits_for
 from controller.store import epochs
-from controller.store.alarms import STANDING, alarms, escalations, refused_alerts, repairs
+from controller.store.alarm_rows import STANDING, alarm_tenants, alarms
+from controller.store.alarms import escalations, refused_alerts, repairs
 from controller.store.claims import CLAIMABLE
 from controller.store.collections import collections, totals
+from controller.store.concerns import CONCERNS
 from controller.store.devices import devices, healths
 from controller.store.holds import switches
 from controller.store.incident_rows import OPEN_INCIDENT, incidents
@@ -63,10 +64,15 @@ MOST_SERIES = 5000
 _STAND = (
     select(
         *(alarms.c.incident, alarms.c.severity, alarms.c.station, alarms.c.object, alarms.c.probable_cause),
-        *(alarms.c.root, alarms.c.tenants, alarms.c.shelved_until),
+        *(alarms.c.root, alarms.c.id, alarms.c.shelved_until),
     )
     .where(STANDING)
     .order_by(alarms.c.number)
+)
+_CONCERNED = (
+    select(alarm_tenants.c.alarm, alarm_tenants.c.tenant)
+    .join(alarms, alarms.c.id == alarm_tenants.c.alarm)
+    .where(STANDING, CONCERNS)
 )
 _OPEN_INCIDENTS = select(incidents).where(OPEN_INCIDENT).order_by(incidents.c.number)
 #: Who knows of an incident: nobody yet; somebody; somebody who works on it.
@@ -214,10 +220,13 @@ def _incidents(tx: Tx) -> dict[str, Figures]:
     stand_of: dict[tuple[str, str], set[tuple[str, PerceivedSeverity]]] = defaultdict(set)
     roots: Figures = {}
     symptoms: Figures = {}
+    tenants: dict[str, list[str]] = defaultdict(list)
+    for row in tx.execute(_CONCERNED):
+        tenants[row.alarm].append(row.tenant)
     for row in tx.execute(_STAND):
         alarm = row.probable_cause, PerceivedSeverity(row.severity)
         stand[row.incident].add(alarm)
-        for tenant in orjson.loads(row.tenants) if row.incident else ():
+        for tenant in tenants[row.id] if row.incident else ():
             stand_of[row.incident, tenant].add(alarm)
         if _calls_people(tx, row) and len(roots) < MOST_SERIES:
             roots[row.incident, row.station, row.object, row.probable_cause] = 1.0

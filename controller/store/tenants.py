@@ -6,14 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
-from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, bindparam, case, exists, false, func, or_, select
+from sqlalchemy import ColumnElement, Select, Subquery, and_, case, exists, false, func, or_, select
 
 from controller.access import disclosure
 from controller.access.disclosure import TenantPlanHead
-from controller.models.alarm import Alarm, AlarmFilter
+from controller.models.alarm import AlarmFilter, ToldAlarm
 from controller.models.errors import NotFoundError
 from controller.models.incident import IncidentFilter, IncidentState
 from controller.models.plan import Plan
@@ -21,8 +20,10 @@ from controller.models.run import AuditRow, Job, Run
 from controller.models.scalars import HOST
 from controller.ports.store import EVERYTHING, AuditQuery, Page, Sync, Tenants
 from controller.store import audit_chain, device_trail
-from controller.store.alarms import STANDING, alarm_tenants, alarms, as_alarm, conditions
+from controller.store.alarm_rows import alarm_tenants, alarms, stands
+from controller.store.alarms import conditions
 from controller.store.audit_chain import audit
+from controller.store.concerns import CONCERNS, as_told, told_alarms
 from controller.store.incident_rows import incident_alarms
 from controller.store.involvement import plan_tenants, run_tenants
 from controller.store.people import users
@@ -30,17 +31,6 @@ from controller.store.plans import load_plan
 from controller.store.repository import SqlRepository, reads
 from controller.store.run_rows import as_job, as_runs, jobs, runs
 from controller.store.transaction import Tx
-
-_OF_TENANT = and_(alarm_tenants.c.alarm == alarms.c.id, alarm_tenants.c.tenant == bindparam("of_tenant"))
-#: Alarms that concern a tenant, with when they changed for it; and in order. Who follows them asks twice a second.
-_ALARMS = select(alarms, alarm_tenants.c.changed.label("told")).join(alarm_tenants, _OF_TENANT)
-_IN_ORDER = _ALARMS.order_by(alarms.c.number)
-_ALARM = _ALARMS.where(alarms.c.id == bindparam("alarm"))
-_MERGED = (
-    _IN_ORDER.join(incident_alarms, incident_alarms.c.alarm == alarms.c.id)
-    .distinct()
-    .where(incident_alarms.c.merged_from == bindparam("incident"))
-)
 
 
 class SqlTenants(SqlRepository, Tenants[Sync]):
@@ -88,51 +78,58 @@ class SqlTenants(SqlRepository, Tenants[Sync]):
         return as_runs(tx, tx.execute(select(runs).where(runs.c.id == run_id)).all())[0], own
 
     @reads
-    def alarms(self, tx: Tx, tenant: str, page: Page, like: AlarmFilter | None = None) -> tuple[int, list[Alarm]]:
-        wanted = like or AlarmFilter()
-        own = _ALARMS.where(*conditions(wanted, tx.now, alarm_tenants.c.changed))
-        if wanted.objects:
-            own = own.where(alarms.c.object_class.in_(disclosure.OBJECTS))
-        newest = own.order_by(alarms.c.number.desc()).limit(page.limit).offset(page.offset)
-        of = {"of_tenant": tenant}
-        return _count(tx, own, of), [_told(row) for row in tx.execute(newest, of)]
+    def alarms(self, tx: Tx, tenant: str, page: Page, like: AlarmFilter | None = None) -> tuple[int, list[ToldAlarm]]:
+        told = told_alarms(tenant).subquery()
+        own = select(told).where(*_conditions(told, like or AlarmFilter(), tx.now))
+        newest = own.order_by(told.c.number.desc()).limit(page.limit).offset(page.offset)
+        return _count(tx, own), [as_told(row) for row in tx.execute(newest)]
 
     @reads
-    def alarm(self, tx: Tx, tenant: str, alarm_id: str) -> Alarm:
-        row = tx.execute(_ALARM, {"of_tenant": tenant, "alarm": alarm_id}).one_or_none()
+    def alarm(self, tx: Tx, tenant: str, alarm_id: str) -> ToldAlarm:
+        row = tx.execute(told_alarms(tenant).where(alarms.c.id == alarm_id)).one_or_none()
         if row is None:
             raise NotFoundError(f"there is no alarm {alarm_id}")
-        return _told(row)
+        return as_told(row)
 
     @reads
     def incidents(
         self, tx: Tx, tenant: str, page: Page, like: IncidentFilter | None = None
-    ) -> tuple[int, list[tuple[str, list[Alarm]]]]:
+    ) -> tuple[int, list[tuple[str, list[ToldAlarm]]]]:
         wanted = like or IncidentFilter()
-        about = conditions(AlarmFilter(stations=wanted.stations, causes=wanted.causes), tx.now)
-        grouped = _incidents(wanted.states)
-        if about:
-            grouped = grouped.where(alarms.c.incident.in_(_ALARMS.where(*about).with_only_columns(alarms.c.incident)))
+        told, about = told_alarms(tenant).subquery("told"), told_alarms(tenant).subquery("about")
+        stood = and_(stands(told.c), told.c.until.is_(None))
+        first, standing = func.min(told.c.number), func.max(case((stood, 1), else_=0))
+        states = {IncidentState.OPEN: standing == 1, IncidentState.CLOSED: standing == 0}
+        asked = [states[state] for state in wanted.states if state in states]
+        like_alarms = AlarmFilter(stations=wanted.stations, causes=wanted.causes)
+        alike = select(about.c.incident).where(*_conditions(about, like_alarms, tx.now))
+        grouped = select(told.c.incident).where(told.c.incident.in_(alike), told.c.incident != "")
+        grouped = grouped.group_by(told.c.incident)
+        if wanted.states:
+            grouped = grouped.having(or_(false(), *asked))
         if wanted.since is not None:
-            grouped = grouped.having(func.max(alarm_tenants.c.changed) >= wanted.since)
-        newest = grouped.order_by(func.min(alarms.c.number).desc()).limit(page.limit).offset(page.offset)
-        of = {"of_tenant": tenant}
-        names = [row.incident for row in tx.execute(newest, of)]
+            grouped = grouped.having(func.max(told.c.changed) >= wanted.since)
+        newest = grouped.order_by(first.desc()).limit(page.limit).offset(page.offset)
+        names = [row.incident for row in tx.execute(newest)]
         parts = _alarms_in(tx, tenant, names)
-        return _count(tx, grouped, of), [(name, parts[name]) for name in names]
+        return _count(tx, grouped), [(name, parts[name]) for name in names]
 
     @reads
-    def incident(self, tx: Tx, tenant: str, incident_id: str) -> list[Alarm]:
+    def incident(self, tx: Tx, tenant: str, incident_id: str) -> list[ToldAlarm]:
         found = _alarms_in(tx, tenant, [incident_id]).get(incident_id)
         if not found:  # it may be part of another one
-            rows = tx.execute(_MERGED, {"of_tenant": tenant, "incident": incident_id})
-            found = [_told(row) for row in rows] if incident_id else []
+            told = told_alarms(tenant).subquery()
+            meanwhile = or_(told.c.until.is_(None), incident_alarms.c.since < told.c.until)
+            moved = and_(incident_alarms.c.alarm == told.c.id, meanwhile)
+            query = select(told).join(incident_alarms, moved).order_by(told.c.number).distinct()
+            rows = tx.execute(query.where(incident_alarms.c.merged_from == incident_id))
+            found = [as_told(row) for row in rows] if incident_id else []
         if not found:
             raise NotFoundError(f"there is no incident {incident_id}")
         return found
 
     @reads
-    def incident_alarms(self, tx: Tx, tenant: str, incidents: Iterable[str]) -> dict[str, list[Alarm]]:
+    def incident_alarms(self, tx: Tx, tenant: str, incidents: Iterable[str]) -> dict[str, list[ToldAlarm]]:
         return _alarms_in(tx, tenant, incidents)
 
     @reads
@@ -179,30 +176,29 @@ class SqlTenants(SqlRepository, Tenants[Sync]):
         return _count(tx, own), found
 
 
-@cache
-def _incidents(states: tuple[IncidentState, ...]) -> Select[Any]:
-    """Incidents with alarms that concern a tenant, in some states; in all if there are none."""
-    stands = func.max(case((STANDING, 1), else_=0))
-    known = {IncidentState.OPEN: stands == 1, IncidentState.CLOSED: stands == 0}
-    grouped = _ALARMS.with_only_columns(alarms.c.incident).where(alarms.c.incident != "").group_by(alarms.c.incident)
-    return grouped.having(or_(false(), *(known[one] for one in states if one in known))) if states else grouped
+def _conditions(told: Subquery, like: AlarmFilter, now: datetime) -> list[ColumnElement[bool]]:
+    """Conditions of a filter of alarms as a tenant is told of them: it finds none by what is not disclosed."""
+    found = conditions(like, now, told.c)
+    if like.stations:
+        found.append(told.c.there)
+    if like.objects:
+        found.append(told.c.named)
+    return [*found, told.c.until.is_(None)] if like.standing else found
 
 
-def _told(row: Row[Any]) -> Alarm:
-    """An alarm that changed when it changed for the tenant."""
-    return as_alarm(row).model_copy(update={"changed": row.told})
-
-
-def _alarms_in(tx: Tx, tenant: str, incidents: Iterable[str]) -> dict[str, list[Alarm]]:
-    """Alarms of incidents that concern a tenant, oldest first."""
-    found: dict[str, list[Alarm]] = defaultdict(list)
-    for row in tx.rows(_IN_ORDER, alarms.c.incident, set(incidents) - {""}, of_tenant=tenant):
-        found[row.incident].append(_told(row))
+def _alarms_in(tx: Tx, tenant: str, incidents: Iterable[str]) -> dict[str, list[ToldAlarm]]:
+    """Alarms of incidents that concern or concerned a tenant, oldest first."""
+    names = set(incidents) - {""}
+    of_now, of_then = (told_alarms(tenant).where(still) for still in (CONCERNS, ~CONCERNS))
+    rows = [*tx.rows(of_now, alarms.c.incident, names), *tx.rows(of_then, alarm_tenants.c.incident, names)]
+    found: dict[str, list[ToldAlarm]] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: row.number):
+        found[row.incident].append(as_told(row))
     return dict(found)
 
 
-def _count(tx: Tx, query: Select[Any], of: dict[str, str] | None = None) -> int:
-    return int(tx.execute(select(func.count()).select_from(query.subquery()), of).scalar_one())
+def _count(tx: Tx, query: Select[Any]) -> int:
+    return int(tx.execute(select(func.count()).select_from(query.subquery())).scalar_one())
 
 
 def _jobs_of(tx: Tx, tenant: str, run_ids: Iterable[str]) -> dict[str, list[Job]]:

@@ -18,7 +18,7 @@ from typing import Any, cast
 import pytest
 from pydantic import BaseModel
 
-from controller.access.disclosure import TenantStation
+from controller.access.disclosure import TenantAlarm, TenantStation
 from controller.api.routes import alarms, incidents
 from controller.api.services import Services
 from controller.api.sse import follow
@@ -39,7 +39,7 @@ from controller.models.alarm import (
 )
 from controller.models.health import Health
 from controller.models.incident import IncidentFilter, IncidentState
-from controller.models.network import network_digest
+from controller.models.network import Network, network_digest
 from controller.models.run import Outcome
 from controller.models.settings import Settings
 from controller.models.statement import StatementKind
@@ -68,9 +68,9 @@ _ID = re.compile(r"\b[a-z]-[0-9a-f]{10}\b")
 
 
 class World:
-    """Both stations, which are checked, and what alfa is told of them."""
+    """Both stations, which are checked, and what alfa is told of them, who shares some cells."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, shared: Sequence[str] = ("S1/L1",)) -> None:
         self.clock = VirtualClock()
         self.began = self.clock.monotonic()
         self.store = open_store("sqlite://", self.clock)
@@ -89,7 +89,8 @@ class World:
         )
         checker = Checker(loop_store, planner, self.clock, frozenset(AlarmSource))
         self.checks = Checks(loop_store, checker, self.clock, INTERVAL)
-        net = network(Private(functions=1), alfas_max=70, applied=True)
+        net = shared_by_alfa(network(Private(functions=1), alfas_max=70, applied=True), *shared)
+        self.network = net
         self.store.networks.save(net, network_digest(net), "ana")
         self.links: dict[str, str] = {}
         for station in STATIONS:
@@ -162,6 +163,25 @@ class World:
         return next(one for one in self.store.alarms.standing(["S1"]) if one.object == self.links[tenant])
 
 
+def shared_by_alfa(net: Network, *cells: str) -> Network:
+    """The network where alfa shares these cells; without its agreement if there are none."""
+    (his,) = (one for one in net.agreements if one.tenant == "alfa")
+    others = tuple(one for one in net.agreements if one.tenant != "alfa")
+    now = [his.model_copy(update={"scope": type(his.scope)(cells=cells)})] if cells else []
+    sites = tuple(one.model_copy(update={"population": 340}) for one in net.sites)
+    return net.model_copy(update={"agreements": (*now, *others), "sites": sites})
+
+
+def shares(*cells: str) -> Callable[[World], None]:
+    """From now on alfa shares these cells."""
+
+    def act(world: World) -> None:
+        net = shared_by_alfa(world.network, *cells)
+        world.store.networks.save(net, network_digest(net), "ana")
+
+    return act
+
+
 def _text(found: object) -> str:
     if isinstance(found, BaseModel):
         return found.model_dump_json()
@@ -204,7 +224,7 @@ def reports(
     def act(world: World) -> None:
         world.store.alarms.report(
             AlarmReport(
-                station="S1" if kind is ObjectClass.CELL else "edge",
+                station="edge" if kind is ObjectClass.NODE else managed_object.partition("/")[0],
                 object=managed_object,
                 object_class=kind,
                 probable_cause=cause,
@@ -289,8 +309,10 @@ OTHERS: dict[str, _Acts] = {
 }
 
 
-async def played(home: Path, acts: Sequence[tuple[float, Callable[[World], object]]]) -> World:
-    world = World(home)
+async def played(
+    home: Path, acts: Sequence[tuple[float, Callable[[World], object]]], shared: Sequence[str] = ("S1/L1",)
+) -> World:
+    world = World(home, shared)
     with closing(world.store):
         await world.play(110.0, acts)
     return world
@@ -326,6 +348,98 @@ def test_a_check_is_told_by_its_turn(quiet: World) -> None:
     assert len(set(moved)) == 4
 
 
+#: Cells of which alfa leaves the second, and faults there: one is over before, one stands, one takes both stations.
+_BOTH = ("S1/L1", "S2/L1")
+LOST = 13.0
+LEFT: _Acts = [
+    (3.0, reports("S2/L1", ObjectClass.CELL, "cell-degraded", "slow")),
+    (9.0, reports("S2/L1", ObjectClass.CELL, "cell-degraded", "well", "CLEARED")),
+    (11.0, reports("S2/L1", ObjectClass.CELL, CELL_OFF_AIR, "off air")),
+    (12.0, reports("S1/L1", ObjectClass.CELL, CELL_OFF_AIR, "off air")),
+    (LOST, loses("GW-A")),
+    (40.0, shares("S1/L1")),
+]
+
+
+def of_station(world: World, station: str) -> Alarm:
+    """The alarm that stands at a station."""
+    return next(iter(world.store.alarms.standing([station])))
+
+
+def moves(state: AlarmState) -> Callable[[World], object]:
+    """What becomes of the alarm at the station that alfa left."""
+    return lambda world: world.store.alarms.move(of_station(world, "S2"), state, actor="rule")
+
+
+#: What happens there once alfa has left.
+LATER: _Acts = [
+    (41.0, reports("S2/L1", ObjectClass.CELL, CELL_OFF_AIR, "worse", "CRITICAL")),
+    (46.0, moves(AlarmState.REPAIRING)),
+    (47.0, reports("S2/L1", ObjectClass.CELL, "cell-degraded", "slow again")),
+    (57.0, reports("S2/L1", ObjectClass.CELL, CELL_OFF_AIR, "on air", "CLEARED")),
+    (61.0, reports("S2/L1", ObjectClass.CELL, CELL_OFF_AIR, "off air")),
+    (62.0, lambda world: world.checks.poke("S2")),
+    (71.0, reports("S2/L1", ObjectClass.CELL, CELL_OFF_AIR, "on air", "CLEARED")),
+]
+
+
+def test_nothing_that_happens_where_a_tenant_left_moves_what_it_is_told(tmp_path: Path) -> None:
+    quiet, eventful = (asyncio.run(played(tmp_path, acts, _BOTH)) for acts in (LEFT, [*LEFT, *LATER]))
+    for of in quiet.hosts:
+        first, second = (_numbered([look[of] for look in world.told if of in look]) for world in (quiet, eventful))
+        assert first == second, of
+    said, told = (_numbered([f"{at} {event}" for at, event in world.events]) for world in (quiet, eventful))
+    assert said == told
+    assert quiet.hosts["alarms"] != eventful.hosts["alarms"], "nothing happened"
+
+
+async def test_a_tenant_that_left_a_cell_keeps_what_it_was_told(tmp_path: Path) -> None:
+    """Each alarm and incident as it was when it left, with the cells and people of that time."""
+    world = World(tmp_path, _BOTH)
+    with closing(world.store) as store:
+        found: list[dict[str, TenantAlarm]] = []
+        people: list[dict[str, tuple[int, int]]] = []
+
+        def look() -> None:
+            alarms = world.alfa.alarms(_EVERY)[1]
+            assert [world.alfa.alarm(one.id) for one in alarms] == alarms
+            found.append({one.id: one for one in alarms})
+            incidents = world.alfa.incidents(_EVERY, IncidentFilter(states=_STATES))[1]
+            assert [world.alfa.incident(one.id).people for one in incidents] == [one.people for one in incidents]
+            people.append({one.id: (len(one.cells), one.people) for one in incidents})
+
+        for at, act in (one for one in LEFT if one[0] != LOST):
+            await world.clock.advance(at - world.now())
+            look()
+            act(world)
+        look()
+        before, after = found[-2], found[-1]
+        assert after.keys() == before.keys()
+        (left,) = (name for name in after if after[name] != before[name] and after[name].until)
+        now = world.clock.now()
+        assert after[left] == before[left].model_copy(update={"until": now, "changed": now})
+        assert (after[left].station, after[left].cells) == ("S2", ("S2/L1",))
+        assert people[-1] == people[-2]
+        assert set(people[-1].values()) == {(1, 340)}
+        # Neither what happens then, nor that it leaves the rest too, takes anything of that away.
+        for at, act in LATER:
+            await world.clock.advance(at - world.now())
+            act(world)
+        shares()(world)
+        look()
+        assert found[-1][left] == after[left]
+        assert people[-1] == people[-2]
+        assert world.alfa.network()[1].cells == ()
+        known = store.alarms.get(left)
+        assert (known.cleared is None, known.severity) != (after[left].cleared is None, after[left].severity)
+        # It comes back: what stands is told as it is, what is over stays as it was.
+        shares(*_BOTH)(world)
+        look()
+        assert found[-1][left] == after[left]
+        standing = {one.id for one in store.alarms.standing(["S1"])}
+        assert all(found[-1][name].until is None for name in standing & found[-1].keys())
+
+
 async def test_a_tenant_that_left_is_told_of_its_incidents_as_before(tmp_path: Path) -> None:
     world = World(tmp_path)
     with closing(world.store) as store:
@@ -349,10 +463,7 @@ async def test_a_tenant_that_left_is_told_of_its_incidents_as_before(tmp_path: P
 
         before = told()
         assert before == ([("S1", ("S1/L1",))] * 2, [1])
-        _, net = store.networks.get()
-        left = net.model_copy(update={"agreements": tuple(one for one in net.agreements if one.tenant != "alfa")})
-        store.networks.save(left, network_digest(left), "ana")
-        assert world.alfa.network()[1].cells == ()
-        assert told() == before
-        assert store.networks.last_of("alfa") == network_digest(net)
-        assert store.networks.last_of("nobody") == ""
+        for cells in (("S2/L1",), ()):  # it leaves this cell, and then all
+            shares(*cells)(world)
+            assert [one.name for one in world.alfa.network()[1].cells] == list(cells)
+            assert told() == before

@@ -89,7 +89,8 @@ class Alarms(Repository[M_co], Protocol[M_co]):
     def reassess(self, stations: Iterable[str]) -> None:
         """Work out again whom standing alarms of these stations concern.
 
-        Agreements begin and end, and network files change. Newly concerned tenants are notified.
+        Agreements begin and end. Newly concerned tenants are notified; those whom an alarm concerns no more are told of
+        it as it was last.
         """
         ...
 

@@ -38,17 +38,15 @@ class Networks(Repository[M_co], Protocol[M_co]):
 
     @method
     def save(self, network: Network, digest: str, actor: str) -> bool:
-        """Keep a network version and make it the current one; False if it was current already."""
+        """Keep a network version and make it the current one; False if it was current already.
+
+        In the same transaction it is worked out again whom standing alarms concern.
+        """
         ...
 
     @method
     def get(self, digest: str | None = None) -> tuple[str, Network]:
         """Digest and network of a version, the current one by default. Raises NotFoundError."""
-        ...
-
-    @method
-    def last_of(self, tenant: str) -> str:
-        """Digest of the last version in which a tenant had an agreement; empty if there is none."""
         ...
 
 

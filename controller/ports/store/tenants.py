@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from controller.access.disclosure import TenantPlanHead
-from controller.models.alarm import Alarm, AlarmFilter
+from controller.models.alarm import AlarmFilter, ToldAlarm
 from controller.models.incident import IncidentFilter
 from controller.models.plan import Plan
 from controller.models.run import AuditRow, Job, Run
@@ -44,36 +44,36 @@ class Tenants(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
-    def alarms(self, tenant: str, page: Page, like: AlarmFilter | None = None) -> tuple[int, list[Alarm]]:
-        """Total and one page of alarms that concern a tenant, newest first.
+    def alarms(self, tenant: str, page: Page, like: AlarmFilter | None = None) -> tuple[int, list[ToldAlarm]]:
+        """Total and one page of alarms that concern or concerned a tenant, newest first, as it is told of them.
 
-        The filter finds only objects that tenants see: cells and core links.
+        The filter finds only stations and objects that are disclosed to it.
         """
         ...
 
     @method
-    def alarm(self, tenant: str, alarm_id: str) -> Alarm:
-        """An alarm that concerns a tenant. Raises NotFoundError."""
+    def alarm(self, tenant: str, alarm_id: str) -> ToldAlarm:
+        """An alarm that concerns or concerned a tenant, as it is told of it. Raises NotFoundError."""
         ...
 
     @method
     def incidents(
         self, tenant: str, page: Page, like: IncidentFilter | None = None
-    ) -> tuple[int, list[tuple[str, list[Alarm]]]]:
-        """Total and one page of incidents with alarms that concern a tenant, newest first, each with these alarms.
+    ) -> tuple[int, list[tuple[str, list[ToldAlarm]]]]:
+        """Total and one page of incidents with alarms that concern or concerned a tenant, newest first, each with them.
 
         Their states, too, follow from these alarms alone. Of the filter, states, stations, causes and ``since`` apply.
         """
         ...
 
     @method
-    def incident(self, tenant: str, incident_id: str) -> list[Alarm]:
-        """Alarms of an incident that concern a tenant, oldest first. Raises NotFoundError if there are none."""
+    def incident(self, tenant: str, incident_id: str) -> list[ToldAlarm]:
+        """Alarms of an incident that concern or concerned a tenant, oldest first. Raises NotFoundError without any."""
         ...
 
     @method
-    def incident_alarms(self, tenant: str, incidents: Iterable[str]) -> dict[str, list[Alarm]]:
-        """Alarms that concern a tenant, by incident, oldest first; incidents without any are absent."""
+    def incident_alarms(self, tenant: str, incidents: Iterable[str]) -> dict[str, list[ToldAlarm]]:
+        """Alarms that concern or concerned a tenant, by incident, oldest first; incidents without any are absent."""
         ...
 
     @method

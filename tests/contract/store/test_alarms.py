@@ -3,12 +3,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from contextlib import closing
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from itertools import permutations
+from typing import Any
 
 import pytest
 from sqlalchemy import event, update
 
+from controller.access.disclosure import TenantAlarm
 from controller.models.alarm import (
     CONFIGURATION_LOST,
     CORE_LINK_DOWN,
@@ -21,12 +23,12 @@ from controller.models.alarm import (
 )
 from controller.models.errors import NotFoundError
 from controller.models.health import Health
-from controller.models.incident import IncidentFilter
+from controller.models.incident import IncidentFilter, IncidentState
 from controller.models.network import Network, network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Page
 from controller.store import SqlStore, open_store
-from controller.store.alarms import alarms
+from controller.store.alarm_rows import alarms
 from tests.support.postgres import PostgresServer
 from tests.support.records import START
 from tests.unit.plan import samples
@@ -361,6 +363,19 @@ def _shared(store: SqlStore, *, until: str | None = None) -> None:
     store.networks.save(network, network_digest(network), "ana")
 
 
+def _told(store: SqlStore, alarm: Alarm, tenant: str = "beta") -> TenantAlarm:
+    """An alarm as a tenant is told of it."""
+    return TenantAlarm.of(store.tenants.alarm(tenant, alarm.id))
+
+
+def _without_lte(store: SqlStore) -> None:
+    """The same, where beta shares NR cells only."""
+    content = samples.network(("alfa", "beta")).model_dump(mode="json")
+    content["agreements"][1]["scope"] = {"cells": ["S1/N1", "S2/N1"]}
+    network = Network.model_validate(content)
+    store.networks.save(network, network_digest(network), "ana")
+
+
 def _of(store: SqlStore, tenant: str) -> list[str]:
     return [alarm.id for alarm in store.tenants.alarms(tenant, Page())[1]]
 
@@ -387,7 +402,8 @@ async def test_tenants_are_notified_of_incidents_that_concern_them_when_they_beg
     assert (_of(store, "alfa"), _of(store, "beta")) == ([first.id], [third.id, first.id])
     with pytest.raises(NotFoundError):
         store.tenants.alarm("alfa", third.id)
-    assert store.tenants.alarm("beta", third.id) == third
+    told = store.tenants.alarm("beta", third.id)
+    assert {name: getattr(told, name) for name in Alarm.model_fields} == dict(third)
     assert [one.id for one in store.alarms.page(Page(), None, AlarmFilter(tenants=("alfa",)))[1]] == [first.id]
     raised = [("incident-raised", one.incident) for one in (first, third)]
     assert await _notices(store, clock, "alfa") == raised[:1]
@@ -412,9 +428,6 @@ async def test_who_begins_to_share_the_cells_of_an_alarm_that_stands_is_notified
     assert store.alarms.get(alarm.id) == alarm
     assert await _notices(store, clock, "beta") == []
     _shared(store)
-    store.alarms.reassess(["S2"])
-    assert _of(store, "beta") == []
-    store.alarms.reassess(["S1"])
     assert store.alarms.get(alarm.id).tenants == ("alfa", "beta")
     assert _of(store, "beta") == [alarm.id]
     raised = [("incident-raised", alarm.incident)]
@@ -491,10 +504,109 @@ async def test_an_alarm_changes_for_a_tenant_whom_it_begins_to_concern_and_for_n
     store.alarms.reassess(["S1"])
     assert store.tenants.alarm("alfa", alarm.id).changed == START
     assert store.tenants.alarm("beta", alarm.id).changed == clock.now()
+    joined = _told(store, alarm)
+    await clock.advance(60)
     _shared(store, until="2025-01-01")
-    store.alarms.reassess(["S1"])
-    assert (_of(store, "alfa"), _of(store, "beta")) == ([alarm.id], [])
+    assert store.alarms.get(alarm.id).tenants == ("alfa",)
     assert store.tenants.alarm("alfa", alarm.id).changed == START
+    left = _told(store, alarm)
+    # Its agreement ended before it was told of the alarm at all.
+    at = joined.changed
+    assert left == joined.model_copy(update={"until": at, "changed": at})
+
+
+async def test_who_leaves_a_cell_is_told_of_its_alarm_as_it_was_then(store: SqlStore, clock: VirtualClock) -> None:
+    _shared(store)
+    fault = AlarmReport(station="S1", object="S1/L1", probable_cause="x", severity=MAJOR, source="check", at=START)
+    alarm = store.alarms.report(fault)
+    await clock.advance(60)
+    before, left = _told(store, alarm), clock.now()
+    _without_lte(store)
+    told = _told(store, alarm)
+    assert told == before.model_copy(update={"until": left, "changed": left})
+    assert _told(store, alarm, "alfa").until is None
+    other = store.alarms.report(fault.model_copy(update={"object": "S1/N1"}))
+
+    def asked(tenant: str) -> list[list[str]]:
+        """Alarms found by what changes later."""
+        filters: list[dict[str, Any]] = [
+            *({"states": (state,)} for state in AlarmState),
+            *({"severities": (one,)} for one in (MAJOR, CRITICAL)),
+            {"standing": True},
+            {"since": clock.now()},
+        ]
+        pages = (store.tenants.alarms(tenant, Page(), AlarmFilter(**like))[1] for like in filters)
+        return [[one.id for one in found] for found in pages]
+
+    incidents = IncidentFilter(states=(IncidentState.OPEN,)), IncidentFilter(states=(IncidentState.CLOSED,))
+    changes: tuple[Callable[[], object], ...] = (
+        lambda: store.alarms.report(fault.model_copy(update={"severity": CRITICAL, "at": clock.now()})),
+        lambda: store.alarms.move(store.alarms.get(alarm.id), AlarmState.REPAIRING, actor="rule", run="r-1"),
+        lambda: store.alarms.report(fault.model_copy(update={"severity": CLEARED, "at": clock.now()})),
+        lambda: store.alarms.move(store.alarms.get(alarm.id), AlarmState.REPAIRED, actor="rule"),
+    )
+    for change in changes:
+        await clock.advance(60)
+        was, of_alfa = asked("beta"), asked("alfa")
+        change()
+        assert _told(store, alarm) == told
+        assert asked("beta") == was
+        assert list(map(TenantAlarm.of, store.tenants.incident("beta", alarm.incident))) == [told]
+        assert asked("alfa") != of_alfa
+    found = [[name for name, _ in store.tenants.incidents("beta", Page(), like)[1]] for like in incidents]
+    assert found == [[other.incident], [alarm.incident]]
+    assert store.alarms.page(Page(), None, AlarmFilter(tenants=("beta",)))[1] == [store.alarms.get(other.id)]
+
+
+async def test_who_comes_back_is_told_of_what_stands_and_of_nothing_that_ended_meanwhile(
+    store: SqlStore, clock: VirtualClock
+) -> None:
+    _shared(store)
+    fault = AlarmReport(station="S1", object="S1/L1", probable_cause="x", severity=MAJOR, source="check", at=START)
+    stands, ends = store.alarms.report_all([fault, fault.model_copy(update={"probable_cause": "y"})])
+    await clock.advance(60)
+    _without_lte(store)
+    told = _told(store, ends)
+    await clock.advance(60)
+    news = {"severity": CLEARED, "at": clock.now(), "probable_cause": "y"}
+    store.alarms.report(fault.model_copy(update=news))
+    store.alarms.report(fault.model_copy(update={"severity": CRITICAL, "at": clock.now()}))
+    await clock.advance(60)
+    _shared(store)
+    assert _told(store, ends) == told
+    back = _told(store, stands)
+    assert (back.severity, back.until, back.changed, back.cells) == (CRITICAL, None, clock.now(), ("S1/L1",))
+
+
+async def test_an_agreement_that_ends_by_its_date_ends_at_midnight_whoever_looks(
+    store: SqlStore, clock: VirtualClock
+) -> None:
+    day = START.date()
+    _shared(store, until=day.isoformat())
+    fault = AlarmReport(station="S1", object="S1/L1", probable_cause="x", severity=MAJOR, source="check", at=START)
+    alarm = store.alarms.report(fault)
+    before = _told(store, alarm)
+    zone = store.networks.get()[1].zone
+    midnight = datetime.combine(day + timedelta(days=1), time(), zone)
+    await clock.advance((midnight - clock.now()).total_seconds() + 7)
+    assert _told(store, alarm) == before, "nobody looked yet"
+    store.alarms.report(fault.model_copy(update={"severity": CLEARED, "at": clock.now()}))
+    told = _told(store, alarm)
+    assert told == before.model_copy(update={"until": midnight, "changed": midnight})
+
+
+async def test_who_leaves_one_of_several_cells_is_told_on_of_the_others(store: SqlStore, clock: VirtualClock) -> None:
+    _shared(store)
+    fault = AlarmReport(station="S1", object="station", probable_cause="x", severity=MAJOR, source="check", at=START)
+    alarm = store.alarms.report(fault)
+    await clock.advance(60)
+    _without_lte(store)
+    told = _told(store, alarm)
+    assert (told.cells, told.until, told.changed) == (("S1/N1",), None, clock.now())
+    await clock.advance(60)
+    store.alarms.report(fault.model_copy(update={"severity": CLEARED, "at": clock.now()}))
+    told = _told(store, alarm)
+    assert (told.cells, told.until, told.cleared) == (("S1/L1", "S1/N1"), None, clock.now())
 
 
 @pytest.mark.parametrize("others", [None, 82, 90, 110, 121])

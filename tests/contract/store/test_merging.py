@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 
 import pytest
 
 from controller.access.disclosure import TenantIncident
-from controller.access.sight import sight
 from controller.access.timeline import parts_of
 from controller.intent.incident_news import HOLD_OFF
 from controller.intent.incidents import SETTLES
 from controller.models.alarm import Alarm, AlarmReport, ObjectClass, PerceivedSeverity
 from controller.models.errors import NotFoundError
 from controller.models.incident import IncidentState
-from controller.models.network import Network, network_digest
+from controller.models.network import Agreement, Network, network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Page
 from controller.store import SqlStore
@@ -203,13 +202,56 @@ async def test_a_tenant_finds_its_incident_where_it_went_and_others_find_nothing
     (small,) = story.report(links("S1"))
     story.report(cut("hub"), links("S2"))
     whole = store.alarms.get(small.id).incident
-    seen = sight(*store.networks.get(), "beta")
-    found = TenantIncident.of(seen, small.incident, store.tenants.incident("beta", small.incident))
+    found = TenantIncident.of(small.incident, store.tenants.incident("beta", small.incident))
     assert (found.state, found.merged_into, found.cells) == (IncidentState.MERGED, whole, ("S1/L1", "S1/N1"))
-    one = TenantIncident.of(seen, whole, store.tenants.incident("beta", whole))
+    one = TenantIncident.of(whole, store.tenants.incident("beta", whole))
     assert (one.state, one.merged_into, len(one.cells)) == (IncidentState.OPEN, "", 4)
     with pytest.raises(NotFoundError):
         store.tenants.incident("gamma", small.incident)
+
+
+@pytest.mark.parametrize("end", ["files", "date"])
+async def test_what_becomes_of_an_incident_after_a_tenant_left_is_not_told(
+    story: Story, store: SqlStore, end: str
+) -> None:
+    """Neither of alarms that stood, nor of those that were over."""
+    _, net = store.networks.get()
+    hers = next(one for one in net.agreements if one.tenant == "beta")
+    day = story.clock.now().date()
+    last = hers.validity.model_copy(update={"end": day})
+    midnight = datetime.combine(day + timedelta(days=1), time(), net.zone)
+    await story.clock.advance((midnight - story.clock.now()).total_seconds() - 90)
+
+    def put(hers: Agreement | None) -> None:
+        kept = [one for one in net.agreements if one.tenant != "beta"] + ([] if hers is None else [hers])
+        changed = net.model_copy(update={"agreements": tuple(kept)})
+        store.networks.save(changed, network_digest(changed), "ana")
+
+    put(hers.model_copy(update={"validity": last}))
+    stands, ended = story.report(cut("hill"), links("S1"))
+    (parts,) = {one.incident for one in store.alarms.find([stands.id, ended.id])}
+    await story.clock.advance(60)
+    story.report(links("S1", CLEARED))
+    before = store.tenants.incident("beta", parts)
+    assert [one.id for one in before if one.cleared] == [ended.id]
+    if end == "files":
+        put(None)
+        before = store.tenants.incident("beta", parts)
+    await story.clock.advance(60)
+    story.report(cut("hub"), links("S2"))
+    whole = store.alarms.get(stands.id).incident
+    assert whole not in ("", parts)
+    assert store.alarms.get(ended.id).incident == whole
+    after = store.tenants.incident("beta", parts)
+    assert [one.incident for one in after] == [parts, parts]
+    told, known = (TenantIncident.of(parts, alarms) for alarms in (after, before))
+    if end == "files":
+        assert told == known
+    else:
+        assert (told.closed, known.closed) == (midnight, None)
+    assert store.tenants.incidents("beta", Page())[1] == [(parts, after)]
+    with pytest.raises(NotFoundError):
+        store.tenants.incident("beta", whole)
 
 
 async def test_what_the_host_does_to_a_merged_incident_changes_nothing_for_a_tenant(

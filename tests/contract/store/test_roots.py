@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import Row, event
 
 from controller.models.alarm import Alarm, AlarmFilter, AlarmReport, AlarmState, ObjectClass, PerceivedSeverity
-from controller.models.network import network_digest
+from controller.models.network import Network, network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.store import EVERYTHING, Page
 from controller.store import SqlStore
-from controller.store.alarms import as_alarm
+from controller.store.alarm_rows import as_alarm
 from tests.support.records import START
 from tests.unit.intent.backhaul_tree import network
 
@@ -116,6 +116,12 @@ def test_a_lost_core_node_takes_its_tenants_links_everywhere_and_no_others(store
 
 def test_a_remote_end_takes_links_of_several_tenants_and_concerns_these(store: SqlStore) -> None:
     of = network(gateway=True)
+    content = of.model_dump(mode="json")
+    content["agreements"] = [
+        {"id": one, "tenant": one, "scope": {"everywhere": True}, "shares": [], "validity": {"start": "2024-01-01"}}
+        for one in of.tenant_by_id
+    ]
+    of = Network.model_validate(content)
     store.networks.save(of, network_digest(of), "ana")
     path = "/ManagedElement[S1]/ENBFunction[1]/EP_S1C[claro-mme]"
     symptoms = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,7 +17,9 @@ from controller.access.disclosure import (
     TenantPlan,
     TenantRun,
     TenantStation,
+    asked_of,
     involved,
+    part_of,
     shows,
     visible_act,
     visible_comment,
@@ -26,10 +29,21 @@ from controller.access.disclosure import (
     visible_rows,
 )
 from controller.access.sight import Sight, sight
-from controller.models.alarm import Alarm, AlarmSource, AlarmState, Comment, ObjectClass, PerceivedSeverity
+from controller.intent.impact import Sharing
+from controller.models.alarm import (
+    Alarm,
+    AlarmFilter,
+    AlarmPart,
+    AlarmSource,
+    AlarmState,
+    Comment,
+    ObjectClass,
+    PerceivedSeverity,
+    ToldAlarm,
+)
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.measurement import Measured
-from controller.models.network import HOST, OwnCell, network_digest
+from controller.models.network import HOST, Network, OwnCell, network_digest
 from controller.models.outage import NO_OUTAGE, Outage
 from controller.models.plan import Change, DiffRow, Edit, Fingerprint, Op, Phase, PhaseKind
 from controller.models.run import AuditRow, Job, JobState, LedgerEntry, Outcome, Run, RunState, Strategy
@@ -80,12 +94,32 @@ def test_a_line_about_several_tenants_names_no_other_one() -> None:
     ]
 
 
-def partial(tenant: str = "beta") -> Sight:
-    """What beta sees where it is on the LTE cell of the first station only, and alfa is everywhere."""
+def on_cells(*cells: str) -> Network:
+    """A network where beta is on these cells only, and alfa is everywhere."""
     agreements = [one.model_dump() for one in NETWORK.agreements]
-    agreements[1]["scope"] = {"cells": ["S1/L1"]}
-    network = samples.network(("alfa", "beta"), agreements=agreements)
-    return sight(network_digest(network), network, tenant)
+    agreements[1]["scope"] = {"cells": cells}
+    return samples.network(("alfa", "beta"), agreements=agreements)
+
+
+PARTIAL = on_cells("S1/L1")
+
+
+def partial(tenant: str = "beta") -> Sight:
+    """What beta sees where it is on the LTE cell of the first station only."""
+    return sight(network_digest(PARTIAL), PARTIAL, tenant)
+
+
+def of_beta(network: Network, cells: Iterable[str]) -> tuple[str, ...]:
+    """Those of these cells that are shared with beta."""
+    return Sharing(network, NOW.date()).tenants_at(cells).get("beta", ())
+
+
+def told_to_beta(made: Alarm, network: Network = PARTIAL, before: AlarmPart | None = None) -> ToldAlarm:
+    """An alarm as beta is told of it."""
+    part = part_of(network, made, "beta", of_beta(network, made.cells), before)
+    assert part is not None
+    cells = part.cells if made.cleared is None else part.ever
+    return ToldAlarm(**dict(made) | {"cells": cells}, told_to="beta", part=part)
 
 
 def test_of_a_shared_cell_its_state_is_disclosed_and_nothing_else() -> None:
@@ -276,11 +310,11 @@ def alarm(**changed: Any) -> Alarm:
 @pytest.mark.parametrize(("tenant", "text"), [("beta", "MME 10.2.0.1 is away"), ("", "")])
 def test_the_words_of_a_shared_alarm_are_not_disclosed(tenant: str, text: str) -> None:
     made = alarm(tenant=tenant)
-    told = TenantAlarm.of(partial(), made)
+    told = TenantAlarm.of(told_to_beta(made))
     assert told.text == text
     assert told.cells == ("S1/L1",)
     kept = made.model_dump(include=set(TenantAlarm.model_fields) - {"text", "cells"})
-    assert told.model_dump(exclude={"text", "cells", "announced"}) == kept
+    assert told.model_dump(exclude={"text", "cells", "until", "announced"}) == kept
 
 
 @pytest.mark.parametrize(
@@ -299,7 +333,7 @@ def test_the_words_of_a_shared_alarm_are_not_disclosed(tenant: str, text: str) -
 )
 def test_only_what_is_shared_is_named(changed: dict[str, Any], station: str, named: bool) -> None:
     made = alarm(**changed)
-    told = TenantAlarm.of(partial(), made)
+    told = TenantAlarm.of(told_to_beta(made))
     assert told.station == station
     assert told.object == (made.object if named else made.object_class.value)
 
@@ -321,17 +355,69 @@ def test_only_what_is_shared_is_named(changed: dict[str, Any], station: str, nam
 def test_an_alarm_changes_for_a_tenant_where_it_is_told_otherwise(changed: dict[str, Any], tenant: str) -> None:
     was = alarm(tenant=tenant)
     now = alarm(tenant=tenant, **changed)
-    told = [TenantAlarm.of(partial(), one) for one in (was, now)]
-    assert shows(was, now, partial) is (told[0] != told[1])
+    first, second = told_to_beta(was), told_to_beta(now)
+    moved = first.part != second.part
+    assert (shows(was, now) or moved) is (TenantAlarm.of(first) != TenantAlarm.of(second))
 
 
-def test_sights_are_made_where_cells_changed_and_nowhere_else() -> None:
-    def no_sight() -> Sight:
-        raise AssertionError
+@pytest.mark.parametrize("tenant", ["", "beta"])
+def test_an_alarm_concerns_who_shares_something_of_it_and_nobody_who_does_no_more(tenant: str) -> None:
+    made = alarm(tenant=tenant)
+    both, nowhere = on_cells("S1/L1", "S1/N1"), samples.network(("alfa",))
+    part = told_to_beta(made, both).part
+    assert (part.cells, part.sites, part.left_cells) == (("S1/L1", "S1/N1"), both.people_by_site(["S1/L1"]), ())
+    less = told_to_beta(made, PARTIAL, part).part
+    assert (less.cells, less.left_cells, less.ever) == (("S1/L1",), ("S1/N1",), ("S1/L1", "S1/N1"))
+    assert told_to_beta(made, both, less).part == part, "it came back"
+    for network in (nowhere, on_cells("S2/N1")):
+        assert part_of(network, made, "beta", of_beta(network, made.cells), less) is None
+    # An alarm that names none of its cells concerns it where it is told of the station.
+    own = alarm(tenant="beta", cells=(), object="/link", object_class=ObjectClass.CORE_LINK)
+    assert part_of(PARTIAL, own, "beta", ()) == AlarmPart(there=True, named=True)
+    assert part_of(on_cells("S2/L1"), own, "beta", ()) is None
+    # A core node of its own is on no station.
+    node = alarm(tenant="beta", cells=(), station="", object="mme", object_class=ObjectClass.CORE_NODE)
+    assert part_of(on_cells("S2/L1"), node, "beta", ()) == AlarmPart(there=False, named=True)
+    assert part_of(nowhere, node, "beta", ()) is None
 
-    assert not shows(alarm(), alarm(note="waits"), no_sight)
-    assert shows(alarm(), alarm(state=AlarmState.CLEARED, cells=()), no_sight)
-    assert shows(alarm(), alarm(cells=()), lambda: None), "without a network nobody knows"
+
+def test_cells_that_a_fault_no_longer_affects_were_not_left() -> None:
+    part = told_to_beta(alarm(), on_cells("S1/L1", "S1/N1")).part
+    assert told_to_beta(alarm(cells=("S1/L1",)), PARTIAL, part).part.ever == ("S1/L1",)
+
+
+def test_an_alarm_that_is_over_names_the_cells_that_it_took_and_people_of_their_sites() -> None:
+    part = told_to_beta(alarm(), on_cells("S1/L1", "S2/L1")).part
+    assert set(part.sites) == {"site-1", "site-2"}
+    stands, over = (told_to_beta(alarm(cleared=at), PARTIAL, part) for at in (None, NOW))
+    assert [TenantIncident.of("i", [one]).cells for one in (stands, over)] == [("S1/L1",), ("S1/L1", "S2/L1")]
+    people = [sum(PARTIAL.people_by_site(cells).values()) for cells in (["S1/L1"], ["S1/L1", "S2/L1"])]
+    assert [TenantIncident.of("i", [one]).people for one in (stands, over)] == people
+
+
+def test_an_incident_is_over_for_a_tenant_when_nothing_of_it_concerns_the_tenant() -> None:
+    left = told_to_beta(alarm(id="a-1")).model_copy(update={"until": NOW + timedelta(hours=1)})
+    told = TenantIncident.of("i", [left])
+    assert (told.state, told.closed, told.standing, told.cells) == ("closed", left.until, 0, ("S1/L1",))
+    assert (told.root.state, told.root.cleared, told.root.until) == (AlarmState.RAISED, None, left.until)
+    both = TenantIncident.of("i", [left, told_to_beta(alarm(id="a-2", raised=NOW + timedelta(hours=2)))])
+    assert (both.state, both.root.id, both.standing) == ("open", "a-2", 1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({"tenants": ("alfa",)}, None),
+        ({"tenants": ("alfa", "beta")}, {}),
+        ({"root": "a"}, None),
+        ({"shelved": True}, None),
+        ({"acknowledged": True}, None),
+        ({"shelved": False, "acknowledged": False, "roots": True}, {}),
+        ({"stations": ("S1",), "standing": True}, {"stations": ("S1",), "standing": True}),
+    ],
+)
+def test_no_alarm_is_found_by_how_the_host_handles_it(asked: dict[str, Any], found: dict[str, Any] | None) -> None:
+    assert asked_of("beta", AlarmFilter(**asked)) == (None if found is None else AlarmFilter(**found))
 
 
 # ------------------------------------------------------------------- audit trail
@@ -384,13 +470,14 @@ def test_an_incident_is_that_of_its_alarms() -> None:
     first = alarm(id="a-1", raised=NOW - 3 * hour, cleared=NOW - hour, changed=NOW - hour, cells=("S1/L1", "S1/N1"))
     root = alarm(id="a-2", raised=NOW - 2 * hour, changed=NOW - hour, cells=(), severity=PerceivedSeverity.MINOR)
     after = alarm(id="a-3", raised=NOW - 4 * hour, changed=NOW, root="a-2", cells=("S1/L1",))
-    told = TenantIncident.of(partial(), "i-1", [first, after, root])
+    told = TenantIncident.of("i-1", list(map(told_to_beta, [first, after, root])))
     assert (told.id, told.root.id, told.state, told.standing) == ("i-1", "a-2", "open", 2)
     assert (told.opened, told.changed, told.closed) == (NOW - 4 * hour, NOW, None)
     assert (told.cells, told.severity) == (("S1/L1",), PerceivedSeverity.MAJOR)
-    over = TenantIncident.of(partial(), "i-1", [first, alarm(id="a-4", cleared=NOW - 2 * hour, cells=())])
+    last = alarm(id="a-4", cleared=NOW - 2 * hour, cells=())
+    over = TenantIncident.of("i-1", list(map(told_to_beta, [first, last])))
     assert (over.state, over.closed, over.standing, over.cells) == ("closed", NOW - hour, 0, ("S1/L1",))
-    now = TenantIncident.of(partial(), "i-1", [first, root])
+    now = TenantIncident.of("i-1", list(map(told_to_beta, [first, root])))
     assert (now.cells, now.severity) == ((), PerceivedSeverity.MINOR), "of what stands"
 
 

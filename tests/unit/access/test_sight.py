@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from controller.access.sight import Sight, sight
-from controller.models.alarm import AlarmFilter
+from controller.access.sight import Sight, is_disclosed, is_disclosed_cell, sight
 from controller.models.network import network_digest
+from tests.unit.intent.clouds import split_gnb
 from tests.unit.plan import samples
 
 #: alfa is on both stations, beta on the LTE cell of the second one only.
@@ -87,16 +87,17 @@ def test_names_are_compared_and_not_measured() -> None:
     assert [one.id for one in sight("another digest", NETWORK, read).network.tenants] == ["beta"]
 
 
-def test_alarms_are_asked_for_in_what_the_tenant_sees() -> None:
-    seen = betas()
-    assert seen.asked(AlarmFilter()) == AlarmFilter()
-    assert seen.asked(AlarmFilter(stations=("S1", "S2"), tenants=("alfa", "beta"))) == AlarmFilter(stations=("S2",))
-    assert seen.asked(AlarmFilter(stations=("S1",))) is None
-    assert seen.asked(AlarmFilter(tenants=("alfa",))) is None
-    # What follows from what is not disclosed, so a tenant that asks for roots gets all, and misses none.
-    assert seen.asked(AlarmFilter(roots=True, standing=True)) == AlarmFilter(standing=True)
-    for of_the_host in (AlarmFilter(root="a-1"), AlarmFilter(shelved=True), AlarmFilter(acknowledged=True)):
-        assert seen.asked(of_the_host) is None
+def test_a_station_and_a_cell_are_disclosed_as_the_whole_sight_has_them() -> None:
+    path = samples.LTE_CELL
+    for network in (BASE, NETWORK, split_gnb()):
+        for tenant in (*network.tenant_by_id, "nobody"):
+            seen = sight(network_digest(network), network, tenant)
+            for station in network.station_by_id:
+                assert is_disclosed(network, station, tenant) is (station in seen.cells), (station, tenant)
+                objects = [f"{station}/L1", f"{station}/N1", "S2/L1", path.replace("S1", station), f"{path}/x[1]", "/"]
+                for one in objects:
+                    told = is_disclosed_cell(network, station, one, tenant)
+                    assert told is seen.is_cell(station, one), (station, one, tenant)
 
 
 def test_each_network_is_distinguished_from_others_by_its_digest() -> None:

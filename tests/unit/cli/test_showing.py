@@ -412,15 +412,19 @@ def test_alarms_that_stand_are_listed_with_their_symptoms_folded(
     assert api.asked[-1] == {}
 
 
-def test_a_list_tells_what_is_shelved_and_what_is_announced(
+def test_a_list_tells_what_is_shelved_announced_or_left(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shelved = {"shelved": True, "shelved_by": "ana", "shelved_until": "2026-11-26T12:00:00Z", "shelved_reason": "parts"}
-    found = [ALARM | {"id": "a-2"} | shelved, ALARM | {"id": "a-3", "announced": "w-1"}]
+    left = {"id": "a-4", "until": "2026-07-29T12:00:00Z"}
+    found = [ALARM | {"id": "a-2"} | shelved, ALARM | {"id": "a-3", "announced": "w-1"}, ALARM | left]
     monkeypatch.setattr(alarms, "client", lambda: Api({"/v1/alarms": found}))
     alarms.list_alarms()
-    _, first, second = capsys.readouterr().out.splitlines()
+    _, first, second, third = capsys.readouterr().out.splitlines()
     assert first.split()[:2] == ["a-2", "shelved"]
+    assert third.split()[:2] == ["a-4", "left"]
+    assert f"{ALARM['state']} until " in third
+    assert "when it ceased to concern you" in third
     assert "shelved by ana until" in first
     assert second.split()[:2] == ["a-3", "announced"]
     assert "announced work w-1" in second

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from controller.access.disclosure import TenantAlarm
-from controller.access.sight import sight
 from controller.assurance.checker import Check, Checker
 from controller.models.alarm import NODE_LOST, UNREACHABLE, Alarm, AlarmSource, AlarmState, PerceivedSeverity
 from controller.models.cloud import ClusterState, NodeReady, NodeState
@@ -91,8 +90,7 @@ async def test_what_moved_away_is_named_no_more_and_nobody_is_called_for_that() 
     assert node.acts().count("alarm.raised") == 1
     # What it tells a tenant names no function, of nobody.
     network = node.bench.network
-    seen = sight(network_digest(network), network, "alfa")
-    told = TenantAlarm.of(seen, now).model_dump_json()
+    told = TenantAlarm.of(node.bench.store.tenants.alarm("alfa", now.id)).model_dump_json()
     assert not any(name in told for name in (*network.function_by_id, node.node, node.pool))
     # It is said once.
     await node.look(3)

@@ -28,7 +28,8 @@ from controller.ports.store import JobResult, NewJob, Page, PreparedRun, RunRequ
 from controller.remediation import guards
 from controller.remediation.guards import GUARDS, Limits, Refusal, Repair, forbids, refusal
 from controller.remediation.rules import Match, Rule, RuleGuards, Rung
-from controller.store.alarms import alarms, uncorrelated
+from controller.store.alarm_rows import alarms
+from controller.store.alarms import uncorrelated
 from tests.support.launch import prepared
 from tests.support.records import make_change, make_plan
 from tests.unit.plan.samples import LTE_CELL

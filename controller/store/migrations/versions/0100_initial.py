@@ -179,8 +179,28 @@ def upgrade() -> None:
         sa.Column("alarm", sa.String(), nullable=False),
         sa.Column("changed", sa.DateTime(timezone=True), nullable=False),
         sa.Column("noted", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("there", sa.Boolean(), nullable=False),
+        sa.Column("named", sa.Boolean(), nullable=False),
+        sa.Column("part", sa.Text(), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("severity", sa.String(), nullable=True),
+        sa.Column("text", sa.Text(), nullable=True),
+        sa.Column("source", sa.String(), nullable=True),
+        sa.Column("state", sa.String(), nullable=True),
+        sa.Column("cleared", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("root", sa.String(), nullable=True),
+        sa.Column("incident", sa.String(), nullable=True),
+        sa.Column("run", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["alarm"], ["alarms.id"], name=op.f("fk_alarm_tenants_alarm")),
         sa.PrimaryKeyConstraint("tenant", "alarm", name=op.f("pk_alarm_tenants")),
+    )
+    op.create_index(
+        "ix_alarm_tenants_incident",
+        "alarm_tenants",
+        ["tenant", "incident"],
+        unique=False,
+        sqlite_where=sa.text("until IS NOT NULL"),
+        postgresql_where=sa.text("until IS NOT NULL"),
     )
     op.create_table(
         "uncorrelated",
@@ -1266,6 +1286,12 @@ def downgrade() -> None:
     op.drop_index("ix_announced_works_tenant_ends", table_name="announced_works")
     op.drop_table("announced_works")
     op.drop_table("uncorrelated")
+    op.drop_index(
+        "ix_alarm_tenants_incident",
+        table_name="alarm_tenants",
+        sqlite_where=sa.text("until IS NOT NULL"),
+        postgresql_where=sa.text("until IS NOT NULL"),
+    )
     op.drop_table("alarm_tenants")
     op.drop_index(
         "ix_incident_alarms_current",
