@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
+from hashlib import sha256
 
 import structlog
 
@@ -21,7 +22,7 @@ log = structlog.get_logger()
 #: Checks at once, and the seconds after which a check that hangs gives up its place: unreachable stations, however
 #: many, do not delay the checks of others.
 _AT_ONCE, _HOLD = 200, 2.0
-#: Seconds between the first checks of two new stations, at most.
+#: Seconds between the first checks of two new stations, which come before their first turns.
 _APART = 0.05
 #: Seconds until the next check of a station that is just being changed, or was just repaired.
 _SOON = 2.0
@@ -37,8 +38,9 @@ _REPAIRED_IN = timedelta(minutes=10)
 class Checks:
     """Checks each followed station every ``interval`` seconds, not all of them at once.
 
-    These are its turns, which nothing moves: tenants are told of a check by its turn, so that the time tells nobody
-    what else there was to look for (``Health.told_at``).
+    These are its turns, which nothing moves, and whose place in the interval follows from the station's own id: tenants
+    are told of a check by its turn, so that the time tells nobody what else there was to look for, nor how many others
+    there are (``Health.told_at``).
 
     Unreachable stations, and those on which a job soaks, reads or waits, are checked more often; the fewer there are,
     the more often. Those that are just being changed wait.
@@ -76,12 +78,16 @@ class Checks:
         self._slots = WorkSlots(clock, _AT_ONCE, _HOLD)
 
     def follow(self, stations: Collection[str]) -> None:
-        """Check these stations and no others; the first checks of many new ones are spread over one interval."""
+        """Check these stations and no others; each new one once soon, and from then on at its turns.
+
+        Until its first turn a check counts as one of the time since when the station is followed.
+        """
         self._checker.follow(stations)
-        now = self._clock.monotonic()
-        new = sorted(set(stations) - self._due.keys())
-        for index, station in enumerate(new):
-            self._due[station] = self._turns[station] = now + index * min(_APART, self._interval / len(new))
+        now, at = self._clock.monotonic(), self._clock.now()
+        for index, station in enumerate(sorted(set(stations) - self._due.keys())):
+            self._passed[station] = at
+            self._turns[station] = now + self._interval * _place_of(station)
+            self._plan(station, now + index * _APART)
         for station in self._due.keys() - set(stations):
             del self._due[station], self._turns[station]
             self._passed.pop(station, None)
@@ -192,6 +198,11 @@ class Checks:
             self._checks.append(Check(station, at, None, failed=True))
         finally:
             del self._under_way[station]
+
+
+def _place_of(station: str) -> float:
+    """Where the turns of a station are in each interval, from 0 to 1."""
+    return int.from_bytes(sha256(station.encode()).digest()[:8]) / (1 << 64)
 
 
 def _with_a_reason(
