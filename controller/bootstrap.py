@@ -374,10 +374,10 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
     settings.home.mkdir(parents=True, exist_ok=True)
     references = EnvironmentSecrets(settings.home, (settings.mail_credential, settings.audit_keys))
     credentials = _credentials(settings, references)
-    store = await asyncio.to_thread(open_record, settings, clock)
+    observations = Observations()
+    store = await asyncio.to_thread(open_record, settings, clock, observations)
     loop_store = LoopStore(store)
     secrets = NamedSecrets(credentials, references)
-    observations = Observations()
     devices = SshDevices(
         secrets,
         limit=_sessions(),
@@ -421,14 +421,17 @@ def _checked_head(store: Store) -> tuple[RecordState, AuditAnchor]:
     return store.integrity.check(), store.audit.head()
 
 
-def open_record(settings: Settings, clock: Clock) -> SqlStore:
+def open_record(settings: Settings, clock: Clock, observations: Observations | None = None) -> SqlStore:
     """The store of the settings, with its evidence outside of the database, and rules, playbooks and KPIs in force.
+
+    ``observations`` count what is found damaged.
 
     Raises:
         StoreError: The database is unreachable or made by a newer version.
         InputError: The keys of the audit trail are missing, or none; or so is a folder of definitions.
     """
-    store = open_store(settings.database, clock, evidence=lambda store: _evidence(settings, store))
+    evidence = partial(_evidence, settings)
+    store = open_store(settings.database, clock, evidence=evidence, observations=observations)
     try:
         put_first_definitions(store, settings)
     except BaseException:

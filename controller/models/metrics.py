@@ -71,6 +71,8 @@ _SIZES = (1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 
 
 _G, _C, _H, _I = MetricKind.GAUGE, MetricKind.COUNTER, MetricKind.HISTOGRAM, MetricKind.INFO
 _OURS, _NET, _OF_TENANT = Part.CONTROLLER, Part.NETWORK, Part.TENANT
+#: Name of the counter of measurements that can't be read.
+DAMAGED_ROWS = "minka_measurement_rows_damaged_total"
 _PROCESS = ("role", "instance")
 _PER_PROCESS, _ONE = "one per process", "1"
 _PER_STATION, _PER_CELL = "one per station", "one per cell"
@@ -461,6 +463,14 @@ METRICS: tuple[Metric, ...] = (
         " device-refused.",
         "5",
         ("reason",),
+    ),
+    Metric(
+        DAMAGED_ROWS,
+        _C,
+        _OURS,
+        "How often a row of measurements could not be read and was left out: its content is damaged. The log names"
+        " station, level and time (measurement.damaged).",
+        _ONE,
     ),
     Metric(
         "minka_collection_failures_total",

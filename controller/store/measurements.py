@@ -51,6 +51,7 @@ from controller.models.measurement import (
     Values,
     is_possible,
 )
+from controller.models.metrics import DAMAGED_ROWS
 from controller.performance.kpis import EVERYBODY, CellCounts, CounterQuery, Subscribers, amount, cell_counts
 from controller.performance.rollups import rolled_up, span_of
 from controller.performance.vocabulary import Aggregation, counter_named
@@ -307,7 +308,7 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
         rows = sorted(tx.rows(_BETWEEN, measurements.c.station, stations, **asked), key=_place)
         known = _described(tx, rows)
         made = partial(_total, begin, end, choice)
-        each = (_of_whole(list(own), known, made) for _, own in groupby(rows, key=lambda row: row.station))
+        each = (_of_whole(tx, list(own), known, made) for _, own in groupby(rows, key=lambda row: row.station))
         return [one for one in each if one is not None]
 
     @reads
@@ -444,7 +445,7 @@ def _known(tx: Tx, level: int, wanted: Iterable[_Key]) -> dict[_Key, tuple[Measu
         rows = list(each)
         known = _described(tx, rows)
         for row in rows:
-            one = _of_whole([row], known, _ALL.together)
+            one = _of_whole(tx, [row], known, _ALL.together)
             if one is not None:  # A damaged one is replaced by the one that comes now.
                 found[row.station, row.begin] = one, row.differed
     return found
@@ -655,22 +656,24 @@ def _content(row: Row[Any], known: _Layouts) -> list[float]:
     return values
 
 
-def _of_whole(rows: _Rows, known: _Layouts, make: Callable[[_Rows, _Layouts], R]) -> R | None:
+def _of_whole(tx: Tx, rows: _Rows, known: _Layouts, make: Callable[[_Rows, _Layouts], R]) -> R | None:
     """The result made of rows, without those that are damaged; None if all are."""
     try:
         return make(rows, known)
     except _DamagedError:
-        whole = [row for row in rows if _is_whole(row, known)]
+        whole = [row for row in rows if _is_whole(tx, row, known)]
         return make(whole, known) if whole else None
 
 
-def _is_whole(row: Row[Any], known: _Layouts) -> bool:
+def _is_whole(tx: Tx, row: Row[Any], known: _Layouts) -> bool:
+    """Whether a row can be read; one that can't is told of each time."""
     try:
         _content(row, known)
     except _DamagedError as error:
         log.error(  # noqa: TRY400 (the reason says it all)
             "measurement.damaged", station=row.station, level=row.level, begin=row.begin, reason=str(error)
         )
+        tx.observations.count(DAMAGED_ROWS)
         return False
     return True
 
@@ -772,7 +775,7 @@ def _page(
         rows = sorted(tx.rows(_BETWEEN, measurements.c.station, left[start : start + at_once], **asked), key=_place)
         known = _described(tx, rows)
         for key, group in groupby(rows, key=lambda row: (row.station, row.begin)):
-            one = _of_whole(list(group), known, make) if after is None or key > after else None
+            one = _of_whole(tx, list(group), known, make) if after is None or key > after else None
             if one is not None:
                 found.append(one)
         if len(found) >= limit:
@@ -884,7 +887,7 @@ def _roll_up(tx: Tx, level: int, begin: datetime, stations: Sequence[str], zone:
     done = []
     for station, own in groupby(rows, key=lambda row: row.station):
         try:
-            whole = _worked_out(begin, end, list(own), known)
+            whole = _worked_out(tx, begin, end, list(own), known)
         except Exception:
             # It has no such span then; all other stations have theirs.
             log.exception("measurement.not_rolled_up", station=station, level=level, begin=begin)
@@ -896,7 +899,7 @@ def _roll_up(tx: Tx, level: int, begin: datetime, stations: Sequence[str], zone:
     _mark(tx, level, [(one.station, one.begin) for one, *_ in done], zone)
 
 
-def _worked_out(begin: datetime, end: datetime, rows: _Rows, known: _Layouts) -> Measured | None:
+def _worked_out(tx: Tx, begin: datetime, end: datetime, rows: _Rows, known: _Layouts) -> Measured | None:
     """One span of a station from all its finer rows; None if none of them can be read.
 
     Each finer level by itself: periods of 15 and of 30 minutes count the same events twice.
@@ -905,7 +908,7 @@ def _worked_out(begin: datetime, end: datetime, rows: _Rows, known: _Layouts) ->
         ValueError: A value is not finite.
     """
     made = partial(_total, begin, end, _ALL)
-    each = [_of_whole(list(of_level), known, made) for _, of_level in groupby(rows, key=lambda row: row.level)]
+    each = [_of_whole(tx, list(of_level), known, made) for _, of_level in groupby(rows, key=lambda row: row.level)]
     now = [one for one in each if one is not None]
     if not now:
         return None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from controller.models.metrics import Observations
 from controller.ports.clock import Clock, SystemClock
 from controller.ports.store import AsyncStore, Store
 from controller.store.alarms import SqlAlarms, SqlEscalations, SqlRepairs
@@ -149,6 +150,7 @@ def open_store(
     evidence: Callable[[SqlStore], Evidence] | None = None,
     busy_timeout: float = 5.0,
     silence: float = SILENCE,
+    observations: Observations | None = None,
 ) -> SqlStore:
     """Open a database, upgraded to this version's tables.
 
@@ -159,11 +161,12 @@ def open_store(
         evidence: Makes the evidence outside of the database (``controller.store.evidence``); None for none.
         busy_timeout: Seconds that one attempt waits for a lock of the database.
         silence: Seconds without an answer after which PostgreSQL is taken to hang.
+        observations: Counts what is found damaged.
 
     Raises:
         StoreError: The database is unreachable, or was made by a version that this one does not know.
     """
-    database = Database(make_engine(url, busy_timeout, silence), clock or SystemClock())
+    database = Database(make_engine(url, busy_timeout, silence), clock or SystemClock(), observations=observations)
     try:
         upgrade_engine(database.engine, database.clock)
         store = SqlStore(database)

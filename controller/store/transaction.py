@@ -27,6 +27,7 @@ from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError, StatementErro
 from sqlalchemy.schema import Table
 
 from controller.models.errors import InputError, MinkaError, StoreAwayError, StoreError
+from controller.models.metrics import DAMAGED_ROWS, Observations
 from controller.ports.clock import Clock
 from controller.store import audit_chain, epochs
 from controller.store.engine import BEGIN
@@ -124,6 +125,7 @@ class Tx:
     connection: Connection
     clock: Clock
     evidence: Evidence = field(default_factory=Evidence)
+    observations: Observations = field(default_factory=Observations)
     notes: list[audit_chain.Note] = field(default_factory=list)
     head: Head | None = None
     insists: bool = False
@@ -211,12 +213,21 @@ class Database:
         engine: From ``make_engine``.
         clock: Source of time for rows, and for pauses between attempts.
         evidence: Evidence outside of the database; without it rows are not signed, and older records are not noticed.
+        observations: Counts what is found damaged.
     """
 
-    def __init__(self, engine: Engine, clock: Clock, evidence: Evidence | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Clock,
+        evidence: Evidence | None = None,
+        observations: Observations | None = None,
+    ) -> None:
         self.engine = engine
         self.clock = clock
         self.evidence = evidence or Evidence()
+        self.observations = observations or Observations()
+        self.observations.begin(DAMAGED_ROWS)
         self._joined = threading.local()
 
     @property
@@ -320,7 +331,7 @@ class Database:
         with self.engine.connect() as connection:
             connection.info[BEGIN] = mode
             connection.begin()
-            tx = Tx(connection, self.clock, self.evidence)
+            tx = Tx(connection, self.clock, self.evidence, self.observations)
             try:
                 yield tx
                 tx.seal()

@@ -17,6 +17,7 @@ from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 
 from controller.models.measurement import DAY, GRANULARITIES, HOUR, LARGEST, MONTH, QUARTER, Measured, Subject
+from controller.models.metrics import sums_and_states
 from controller.models.network import network_digest
 from controller.performance.kpis import EVERYBODY, CounterQuery, Subscribers, cell_counts
 from controller.performance.rollups import rolled_up
@@ -205,6 +206,12 @@ def damage(store: SqlStore, station: str, content: bytes) -> None:
     store.database.run(write)
 
 
+def damaged(store: SqlStore) -> float:
+    """How often a damaged row was left out, as this process puts it on record."""
+    sums, _ = sums_and_states(store.database.observations.encoded())
+    return sums["minka_measurement_rows_damaged_total"][()][0]
+
+
 @pytest.mark.parametrize(
     "content", [zlib.compress(b"[null,null,null,null]"), b"no zlib", zlib.compress(b"[1,")], ids=["null", "zlib", "cut"]
 )
@@ -214,13 +221,16 @@ async def test_a_damaged_row_is_left_out_and_told_of_and_harms_nobody(
     store.measurements.put(period(start + n * QUARTERS, station=name) for name in "ABC" for n in range(4))
     damage(store, "B", content)
     asked = start, start + timedelta(days=1), QUARTER
+    assert damaged(store) == 0, "Prometheus sees an increase from 0 only"
     with structlog.testing.capture_logs() as said:
         assert [one.station for one in every(store)] == ["A"] * 4 + ["C"] * 4
+        assert damaged(store) == 4
         assert [one.station for one in store.measurements.totals(*asked, "ABC")] == ["A", "C"]
         volume = [CounterQuery(VOLUME)]
         assert {one.station for one in store.measurements.amounts(*asked, "ABC", volume)} == {"A", "C"}
         assert settle(store, clock) > 0
     assert {(one["event"], one["station"]) for one in said} == {("measurement.damaged", "B")}
+    assert damaged(store) == len(said)
     assert [one.station for one in every(store, DAY)] == ["A", "C"]
     # The station's file is there still, and is read again.
     assert store.measurements.put([period(start, station="B")]) == StoredPeriods(new=1)
