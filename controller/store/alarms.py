@@ -244,7 +244,7 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
 
     @writes
     def reassess(self, tx: Tx, stations: Iterable[str]) -> None:
-        _reassessed(tx, [as_alarm(row) for row in tx.rows(_TAKING, alarms.c.station, stations)])
+        reassessed(tx, [as_alarm(row) for row in tx.rows(_TAKING, alarms.c.station, stations)])
 
     @writes
     def correlate(self, tx: Tx) -> None:
@@ -465,7 +465,7 @@ def _take(tx: Tx, reports: Sequence[AlarmReport]) -> list[Alarm]:
     by_id = {one.alarm.id: one for one in newest.values()}
     by_id |= _with_ids(tx, set(known.values()) - by_id.keys())
     taking = [one.alarm for one in by_id.values() if takes_in(one.alarm)]
-    for alarm in _reassessed(tx, taking):
+    for alarm in reassessed(tx, taking):
         by_id[alarm.id] = replace(by_id[alarm.id], alarm=alarm)
     newest = {key: by_id[one.alarm.id] for key, one in newest.items()}
     before = {name: one.alarm for name, one in by_id.items()}
@@ -504,7 +504,7 @@ def sharing_of(tx: Tx) -> Sharing | None:
     return sharing_on(digest, network, network.day(tx.now))
 
 
-def _reassessed(tx: Tx, found: Collection[Alarm]) -> list[Alarm]:
+def reassessed(tx: Tx, found: Collection[Alarm]) -> list[Alarm]:
     """Alarms that take in reports, once it is worked out whom they concern now: before they change otherwise."""
     sharing = sharing_of(tx) if found else None
     return list(found) if sharing is None else reassess(tx, sharing, found)
@@ -606,15 +606,11 @@ def put_into(tx: Tx, outcome: Outcome) -> None:
     """Put on record which incident each alarm is part of now."""
     if outcome.merged:
         parts = [as_alarm(row) for row in tx.rows(_OLDEST, alarms.c.incident, outcome.merged)]
-        _reassessed(tx, [one for one in parts if takes_in(one)])
+        reassessed(tx, [one for one in parts if takes_in(one)])
         if (sharing := sharing_of(tx)) is not None:
             part_from_ended(tx, sharing, [one for one in parts if not takes_in(one)])
         tx.execute(_MERGED, [{"of": one, "new_incident": target} for one, target in outcome.merged.items()])
     if outcome.joined:
-        moved = tx.rows(
-            _OLDEST.where(_OPEN, alarms.c.incident != ""), alarms.c.id, [one.alarm for one in outcome.joined]
-        )
-        _reassessed(tx, [as_alarm(row) for row in moved])
         tx.execute(_JOINED, [{"of": part.alarm, "new_incident": part.incident} for part in outcome.joined])
 
 
@@ -658,7 +654,7 @@ def _find_roots(
             why = {"root": root.id, "cause": root.probable_cause} if root else {"root": "", "before": alarm.root}
             tx.note("correlation", "alarm.follows", alarm.id, **why)
     if found:
-        _reassessed(tx, [alarm for alarm in others if alarm.id in found and takes_in(alarm)])
+        reassessed(tx, [alarm for alarm in others if alarm.id in found and takes_in(alarm)])
         rows = ({"of": name, "new_root": one.root, "new_released": one.released} for name, one in found.items())
         tx.execute(_NEW_ROOT, list(rows))
     return found, late
@@ -841,7 +837,7 @@ def _move(tx: Tx, seen: Alarm, values: dict[str, Any], actor: str) -> Alarm | No
     if any(getattr(before, name) != getattr(seen, name) for name in _SEEN):
         return None
     if takes_in(before):
-        (before,) = _reassessed(tx, [before])
+        (before,) = reassessed(tx, [before])
     state = values["state"]
     new = {name: value for name, value in values.items() if value} | {"changed": tx.now}
     if ends and before.cleared is None:

@@ -35,7 +35,7 @@ from controller.ports.store import Incidents, Page, Sync, method
 from controller.store import audit_chain
 from controller.store.agreed_minutes import Counter, MonthOnRecord, counted_minutes, put_minutes
 from controller.store.alarm_rows import STANDING, alarm_tenants, alarms, as_alarm
-from controller.store.alarms import put_into, uncorrelated
+from controller.store.alarms import put_into, reassessed, uncorrelated
 from controller.store.audit_chain import audit
 from controller.store.concerns import CONCERNS, GUARD
 from controller.store.devices import delivery_during, healths_of, locks_during
@@ -252,6 +252,7 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
         if not due:
             return
         symptoms = [as_alarm(row) for row in tx.rows(_SYMPTOMS, alarms.c.root, [alarm.id for alarm in due])]
+        reassessed(tx, [*due, *symptoms])
         known = known_of(tx, [*due, *symptoms], {alarm.id: alarm for alarm in due})
         put_into(tx, write(tx, split_off(due, symptoms, known, tx.now), known))
 

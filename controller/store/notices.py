@@ -39,7 +39,8 @@ from controller.models.outage import NO_OUTAGE, UNKNOWN_OUTAGE, Outage
 from controller.models.run import JobState, Outcome, RunState
 from controller.ports.store import Notices, Page, Sync, method
 from controller.store import incident_notices
-from controller.store.alarms import alarms, as_alarm, sharing_of
+from controller.store.alarm_rows import alarms, as_alarm
+from controller.store.alarms import sharing_of
 from controller.store.columns import Instant, metadata
 from controller.store.involvement import run_tenants
 from controller.store.networks import current_network

@@ -221,6 +221,7 @@ def test_what_is_in_memory_saves_no_statement(usual: TenantsBench) -> None:
         assert (first.status, first.body, cold) == (200, again.body, warm), path
 
 
+@pytest.mark.timeout(360)
 def test_what_varies_is_seen_by_others(empty: Path, tmp_path: Path) -> None:
     """The test above would be none if the host, or beta itself, saw no difference either."""
     alfas, hosts, betas = compare(empty, tmp_path, ["alfa", "host", "beta"], EVERYTHING)
