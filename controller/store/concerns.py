@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
@@ -155,6 +156,7 @@ def _first_part(sharing: Sharing | None, alarm: Alarm, tenant: str, own: Sequenc
     return AlarmPart(there=False, named=True) if sharing is None else part_of(sharing.network, alarm, tenant, own)
 
 
+@lru_cache(maxsize=64)
 def told_alarms(tenant: str) -> Select[Any]:
     """Alarms as a tenant is told of them, with the columns of alarms and those of ``alarm_tenants`` about them."""
     row = alarm_tenants.c
