@@ -76,6 +76,10 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "Unshelving": {"reason": "the part is here"},
     "NewComment": {"text": "a climber goes there at 9", "to": ["bitel"]},
     "NewStatement": {"reason": "files of 3 October came late"},
+    "KeptStatement": {
+        "json_file": '{"id": "sla-bitel-2026-10-v1"}',
+        "note": "minka-statement/1\nsla-bitel-2026-10-v1\n",
+    },
     "RecordDecision": {"choice": "record", "reason": "INC-77"},
     "Anchors": {"anchors": [{"epoch": 0, "number": 104233, "hash": "5a" * 32}]},
 }
