@@ -171,6 +171,24 @@ _UNCLEARED = select(alarms).where(STANDING).order_by(alarms.c.number)
 #: A run that changes nothing on devices is no repair.
 _IS_REPAIR = or_(alarms.c.run == "", exists().where(repairs.c.run == alarms.c.run))
 _UNDER_REPAIR = select(alarms.c.station).where(alarms.c.state == AlarmState.REPAIRING.value, _IS_REPAIR).distinct()
+_UNDER_REPAIR_SINCE = _UNDER_REPAIR.where(alarms.c.changed > bindparam("since", type_=Instant()))
+#: The newest row of the audit trail, and alarms that changed in rows behind one.
+_HEAD = select(func.coalesce(func.max(audit.c.id), 0))
+_CHANGED_SINCE = (
+    select(audit.c.object)
+    .where(audit.c.id > bindparam("since"), audit.c.action.startswith("alarm."), audit.c.action.not_in(_NO_CHANGES))
+    .distinct()
+)
+_RULES_SINCE = select(audit.c.id).where(audit.c.id > bindparam("since"), audit.c.action.in_(_OF_RULES)).limit(1)
+_OPEN_IDS = select(alarms.c.id).where(_OPEN).order_by(alarms.c.number)
+_UNNOTIFIED = (
+    select(escalations)
+    .where(
+        escalations.c.notified.is_(None),
+        ~exists().where(alarms.c.id == escalations.c.alarm, alarms.c.shelved_until > bindparam("now", type_=Instant())),
+    )
+    .order_by(escalations.c.at, escalations.c.alarm)
+)
 _SYMPTOMS = select(alarms.c.root).where(STANDING)
 #: Those of a station together, since what they may follow from is read for each piece.
 _LEFT = (
@@ -239,8 +257,8 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
 
     @reads
     def under_repair(self, tx: Tx, since: datetime | None = None) -> frozenset[str]:
-        query = _UNDER_REPAIR if since is None else _UNDER_REPAIR.where(alarms.c.changed > since)
-        return frozenset(tx.execute(query).scalars())
+        found = tx.execute(_UNDER_REPAIR) if since is None else tx.execute(_UNDER_REPAIR_SINCE, {"since": since})
+        return frozenset(found.scalars())
 
     @writes
     def reassess(self, tx: Tx, stations: Iterable[str]) -> None:
@@ -268,16 +286,14 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
     @reads
     def changes(self, tx: Tx, since: int | None) -> tuple[int, list[str]]:
         # Rows of the trail commit with what they tell of, and in the order of numbers.
-        head = int(tx.execute(select(func.coalesce(func.max(audit.c.id), 0))).scalar_one())
+        head = int(tx.execute(_HEAD).scalar_one())
         if since == head:
             return head, []
         if since is None or since > head or _rules_changed(tx, since):
-            found = select(alarms.c.id).where(_OPEN).order_by(alarms.c.number)
+            found = tx.execute(_OPEN_IDS)
         else:
-            alike = and_(audit.c.action.startswith("alarm."), audit.c.action.not_in(_NO_CHANGES))
-            changed = and_(audit.c.id > since, alike)
-            found = select(audit.c.object).where(changed).distinct()
-        return head, list(tx.execute(found).scalars())
+            found = tx.execute(_CHANGED_SINCE, {"since": since})
+        return head, list(found.scalars())
 
     @reads
     def get(self, tx: Tx, alarm_id: str) -> Alarm:
@@ -363,9 +379,7 @@ class SqlEscalations(SqlRepository, Escalations[Sync]):
 
     @reads
     def pending(self, tx: Tx) -> list[Escalation]:
-        shelved = exists().where(alarms.c.id == escalations.c.alarm, alarms.c.shelved_until > tx.now)
-        waiting = select(escalations).where(escalations.c.notified.is_(None), ~shelved)
-        return [as_noun(Escalation, row) for row in tx.execute(waiting.order_by(escalations.c.at, escalations.c.alarm))]
+        return [as_noun(Escalation, row) for row in tx.execute(_UNNOTIFIED, {"now": tx.now})]
 
     @reads
     def worst(self, tx: Tx, alarm_id: str) -> PerceivedSeverity | None:
@@ -440,8 +454,7 @@ class SqlRepairs(SqlRepository, Repairs[Sync]):
 
 def _rules_changed(tx: Tx, since: int) -> bool:
     """Whether rules or their modes changed since a row of the audit trail, so that alarms have to be judged anew."""
-    changed = select(audit.c.id).where(audit.c.id > since, audit.c.action.in_(_OF_RULES)).limit(1)
-    return tx.execute(changed).scalar() is not None
+    return tx.execute(_RULES_SINCE, {"since": since}).scalar() is not None
 
 
 def _as_started(row: Row[Any]) -> StartedRepair:

@@ -70,6 +70,7 @@ _TAKE = (
     .where(collections.c.station == bindparam("of"))
     .values(holder=bindparam("by"), until=bindparam("end", type_=Instant()), taken=collections.c.due)
 )
+_WAITING = select(func.count()).select_from(collections).where(collections.c.due <= _NOW, _FREE)
 _HELD = select(collections.c.station, collections.c.holder).with_for_update()
 _RESULTS = ("tried", "received", "newest", "missing", "failures", "reason", "again")
 #: If it was made due meanwhile, there is data that this collection did not see yet.
@@ -138,8 +139,7 @@ class SqlCollections(SqlRepository, Collections[Sync]):
 
     @reads
     def waiting(self, tx: Tx) -> int:
-        due = select(func.count()).select_from(collections).where(collections.c.due <= _NOW, _FREE)
-        return int(tx.execute(due, {"now": tx.now}).scalar_one())
+        return int(tx.execute(_WAITING, {"now": tx.now}).scalar_one())
 
     @reads
     def find(self, tx: Tx, stations: Iterable[str] | None = None) -> dict[str, Collection]:

@@ -80,6 +80,7 @@ adoptions = Table(
     Index("ix_adoptions_current", "station", unique=True, sqlite_where=_CURRENT, postgresql_where=_CURRENT),
 )
 
+_ASKED = select(healths.c.station, healths.c.at).where(healths.c.asked.is_not(None))
 _ASK = update(healths).where(healths.c.station == bindparam("of")).values(asked=bindparam("now", type_=Instant()))
 
 #: Since when, and until when, a cell was locked or shutting down, as seen by checks of its station.
@@ -217,8 +218,7 @@ class SqlHealths(SqlRepository, Healths[Sync]):
 
     @reads
     def asked(self, tx: Tx) -> dict[str, datetime]:
-        found = tx.execute(select(healths.c.station, healths.c.at).where(healths.c.asked.is_not(None)))
-        return {row.station: row.at for row in found}
+        return {row.station: row.at for row in tx.execute(_ASKED)}
 
 
 def _note_gaps(tx: Tx, seen: Sequence[Health]) -> dict[str, datetime]:

@@ -179,6 +179,12 @@ _ROLLED_AT = select(measurements.c.station, measurements.c.covered).where(
     measurements.c.begin == bindparam("at", type_=Instant()),
     measurements.c.rolled.is_(True),
 )
+_DUE = (
+    select(stale)
+    .where(stale.c.level == bindparam("of"), stale.c.due <= bindparam("now", type_=Instant()))
+    .order_by(stale.c.begin, stale.c.station)
+    .limit(_ROLLED_AT_ONCE)
+)
 _FIRST_STALE = select(func.min(stale.c.begin)).where(stale.c.level == bindparam("of"))
 _WHOLE = select(measurements.c.station, measurements.c.begin, measurements.c.seconds).where(
     measurements.c.level.in_(GRANULARITIES),
@@ -329,8 +335,7 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
         tx.guard("measurements.roll_up")
         zone = _zone(tx)
         for level in _LEVELS:
-            due = select(stale).where(stale.c.level == level, stale.c.due <= now)
-            found = tx.execute(due.order_by(stale.c.begin, stale.c.station).limit(_ROLLED_AT_ONCE)).all()
+            found = tx.execute(_DUE, {"of": level, "now": now}).all()
             for begin, rows in groupby(found, key=lambda row: row.begin):
                 _roll_up(tx, level, begin, [row.station for row in rows], zone)
             if found:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime, timedelta
+from functools import cache
 
 from sqlalchemy import (
     BigInteger,
@@ -29,6 +30,7 @@ from controller.models.run import JobState
 from controller.ports.store import Incarnation, Processes, Sync
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.leases import leases
+from controller.store.queries import INSERTS, Insert
 from controller.store.repository import SqlRepository, reads, writes, writes_first
 from controller.store.run_rows import jobs
 from controller.store.transaction import Tx
@@ -170,8 +172,13 @@ def _give_back(tx: Tx, incarnation: str) -> int:
 
 
 def _keep(tx: Tx, incarnation: str, content: bytes) -> None:
-    row = tx.insert(observations).values({"incarnation": incarnation, "content": content})
-    tx.execute(row.on_conflict_do_update(index_elements=["incarnation"], set_={"content": content}))
+    tx.execute(_kept(tx.dialect), {"incarnation": incarnation, "content": content})
+
+
+@cache  # with each heartbeat
+def _kept(dialect: str) -> Insert:
+    row = INSERTS[dialect](observations)
+    return row.on_conflict_do_update(index_elements=["incarnation"], set_={"content": row.excluded.content})
 
 
 def _add_up(tx: Tx, incarnation: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import orjson
@@ -259,6 +260,7 @@ def _ends(tx: Tx, rule: str, scope: str | None, since: datetime | None) -> list[
     ]
 
 
+@cache
 def _again() -> ScalarSelect[datetime | None]:
     """When the fault of a repair first came again after it."""
     later = alarms.alias()

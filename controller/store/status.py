@@ -6,6 +6,7 @@ import math
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from shutil import disk_usage
 from typing import Any, NamedTuple
@@ -42,6 +43,7 @@ from controller.store.leases import leases
 from controller.store.notices import deliveries
 from controller.store.plans import changes, plans
 from controller.store.processes import listed, observations, workers
+from controller.store.queries import INSERTS, Insert
 from controller.store.questions import is_open, questions
 from controller.store.reports import reports
 from controller.store.repository import SqlRepository, reads, writes
@@ -137,13 +139,18 @@ class SqlStatus(SqlRepository, Status[Sync]):
 
     @writes
     def check_writable(self, tx: Tx) -> None:
-        row = tx.insert(switches).values({"name": "write-probe", "on": True})
-        tx.execute(row.on_conflict_do_update(index_elements=["name"], set_={"on": not_(switches.c["on"])}))
+        tx.execute(_probe(tx.dialect), {"name": "write-probe", "on": True})
         # A row that is replaced by one of its size needs no room, so a full disk takes it.
         now = tx.clock.monotonic()
         if self._roomy is None or now - self._roomy >= _ROOM_AGAIN:
             _check_room(tx)
             self._roomy = now
+
+
+@cache  # each second
+def _probe(dialect: str) -> Insert:
+    row = INSERTS[dialect](switches)
+    return row.on_conflict_do_update(index_elements=["name"], set_={"on": not_(switches.c["on"])})
 
 
 def _check_room(tx: Tx) -> None:
