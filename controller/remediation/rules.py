@@ -218,7 +218,7 @@ class Verify(Noun):
     """
 
     within_seconds: float = Field(default=300, gt=0)
-    settle_seconds: float = Field(default=0, ge=0)
+    settle_seconds: float = Field(default=60, ge=0)
     holds_seconds: float = Field(default=1800, ge=0)
 
 

@@ -51,7 +51,7 @@ RULES = tuple(
         match=Match(causes=(cause,)),
         ladder=(Rung(playbook=playbook, parameters={"object": "{{ alarm.object }}"}),),
         guards=RuleGuards(settle_seconds=0),
-        verify=Verify(within_seconds=60),
+        verify=Verify(within_seconds=60, settle_seconds=0),
     )
     for cause, playbook in ((CORE_LINK_DOWN, "recreate-core-endpoint"), (CONFIGURATION_DRIFT, "repair-drift"))
 )

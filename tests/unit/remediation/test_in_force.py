@@ -26,7 +26,7 @@ RULE = """name: core-link-down
 description: Recreates the link.
 match: {causes: [core-link-down]}
 guards: {settle_seconds: 0, attempts: 9}
-verify: {within_seconds: 60}
+verify: {within_seconds: 60, settle_seconds: 0}
 ladder:
 """
 RUNG = "  - playbook: recreate-core-endpoint\n"
