@@ -57,17 +57,20 @@ _Made = tuple[tuple[str, ...], tuple[Sheet, ...]]
 def draft(store: Store, now: datetime, kind: StatementKind, tenant: str, month: str) -> Statement:
     """Draft a statement from the record as it is; names and time zone are those of the network last in the month.
 
+    A month that was issued keeps the time zone and the bounds with which it was.
+
     Raises:
         NotFoundError: There is no such tenant.
         InputError: The month has not begun.
     """
     _, network = store.networks.get()
-    span = span_of(network, month, now)
+    issued = _issued(store, kind, tenant, month)
+    span = span_of(network, month, now) if issued is None else _span_issued(issued, now)
     if span.begin >= now:
-        raise InputError(f"{month} has not begun in {network.header.timezone}")
+        raise InputError(f"{month} has not begun in {span.zone.key}")
     eras = store.incidents.eras(span.begin, span.end)
     then = eras[-1].network if eras else network
-    if then.zone != network.zone:
+    if issued is None and then.zone != network.zone:
         span = span_of(then, month, now)
         eras = store.incidents.eras(span.begin, span.end)
     known = _tenant_of(tenant, [*(era.network for era in reversed(eras)), network])
@@ -80,7 +83,7 @@ def draft(store: Store, now: datetime, kind: StatementKind, tenant: str, month: 
         network=network.header.id,
         network_name=network.header.name,
         month=month,
-        timezone=network.header.timezone,
+        timezone=span.zone.key,
         begin=span.begin,
         end=span.end,
         rules=rules,
@@ -106,6 +109,25 @@ def span_of(network: Network, month: str, now: datetime) -> Month:
     year, number = map(int, month.split("-"))
     begin, end = month_of(network, datetime(year, number, 15, tzinfo=network.zone))
     return Month(begin, now, end, network.zone)
+
+
+def _issued(store: Store, kind: StatementKind, tenant: str, month: str) -> Statement | None:
+    """The statement of a month that was issued last; None if none was."""
+    try:
+        return store.statements.get(kind, tenant, month)[1]
+    except NotFoundError:
+        return None
+
+
+def _span_issued(one: Statement, now: datetime) -> Month:
+    """The month of an issued statement, in the time zone and with the bounds with which it was issued."""
+    return Month(one.begin, now, one.end, ZoneInfo(one.timezone))
+
+
+def _before(month: str) -> str:
+    """The month before one as in ``2026-10``."""
+    year, number = map(int, month.split("-"))
+    return f"{year - 1}-12" if number == 1 else f"{year}-{number - 1:02}"
 
 
 def _sla(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> _Made:
@@ -217,17 +239,14 @@ def _corrections(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -
     """What is known since of the settlements of the months before that were issued."""
     found: list[Correction] = []
     later: list[Statement] = []
-    stated: list[tuple[str, Statement]] = []
-    begin = month.begin
+    # Its middle is in the month in any time zone.
+    name = f"{month.begin + (month.end - month.begin) / 2:%Y-%m}"
     for _ in range(_CORRECTED if eras else 0):
-        begin, _ = month_of(eras[0].network, begin - timedelta(days=1))
-        name = f"{begin.astimezone(month.zone):%Y-%m}"
-        try:
-            stated.append((name, store.statements.get(StatementKind.SETTLEMENT, tenant, name)[1]))
-        except NotFoundError:
+        name = _before(name)
+        issued = _issued(store, StatementKind.SETTLEMENT, tenant, name)
+        if issued is None:
             continue
-    for name, issued in stated:
-        span = Month(issued.begin, month.now, issued.end, month.zone)
+        span = _span_issued(issued, month.now)
         then = store.incidents.eras(span.begin, span.end)
         found += settlement.corrections(name, issued, later, _settled(store, tenant, span, then))
         later.append(issued)

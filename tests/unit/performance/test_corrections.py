@@ -11,6 +11,7 @@ import pytest
 
 from controller.api.statements import draft
 from controller.intent.outages import month_of
+from controller.models.measurement import DAY, Measured, Subject
 from controller.models.network import Network, network_digest
 from controller.models.statement import Statement, StatementKind
 from controller.ports.clock import VirtualClock
@@ -98,3 +99,44 @@ def test_a_correction_is_taken_back_where_the_month_itself_is_issued_anew(store:
     august = _issue(store, "2026-08", AUGUST + timedelta(days=2))
     (row,) = rows(august, "corrections")
     assert (row["month"], row["difference"]) == ("2026-06", "187.50")
+
+
+def _move(store: SqlStore, made: Network, zone: str, at: datetime) -> None:
+    """The network gets another time zone."""
+    store.database.clock = VirtualClock(start=at)
+    content = made.model_dump(mode="json")
+    content["header"]["timezone"] = zone
+    moved = Network.model_validate(content)
+    store.networks.save(moved, network_digest(moved), "ana")
+
+
+@pytest.mark.parametrize("zone", ["America/Santiago", "America/Mexico_City", "Asia/Tokyo"])
+def test_a_new_time_zone_is_no_correction_of_the_months_that_were_issued_before(store: SqlStore, zone: str) -> None:
+    """10 GB a day of Lima; Santiago is an hour ahead of Lima, Mexico City one behind."""
+    made = priced(lines=[{"id": "volume", "per": "gigabyte", "amount": "1"}])
+    store.networks.save(made, network_digest(made), "ana")
+    store.database.clock = VirtualClock(start=END + timedelta(days=2))
+    counted = {"DRB.PdcpSduVolumeDL": {Subject("716-01", 9): 8e4}}
+    days = [BEGIN + timedelta(days=day) for day in range(45)]
+    store.measurements.put(
+        [Measured(station="S1", begin=day, seconds=DAY, covered=DAY, cells={"L1": counted}) for day in days]
+    )
+    june = _issue(store, "2026-06", END + timedelta(days=2))
+    assert _due(june) == 300
+    _move(store, made, zone, END + timedelta(days=14, hours=7))
+    assert rows(_issue(store, "2026-07", JULY + timedelta(days=2)), "corrections") == []
+    assert draft(store, JULY + timedelta(days=2), StatementKind.SETTLEMENT, "alfa", "2026-06") == june
+    _lose_three_days(store, JULY + timedelta(days=3))
+    (row,) = rows(_issue(store, "2026-08", AUGUST + timedelta(days=2)), "corrections")
+    assert (row["month"], row["difference"]) == ("2026-06", "-37.50"), "what is known since corrects it all the same"
+
+
+def test_a_month_that_is_issued_anew_keeps_its_bounds_whatever_time_zone_came_as_it_ended(
+    store: SqlStore, made: Network
+) -> None:
+    """For an hour after the end of June in Lima it is still June in Mexico City."""
+    june = _issue(store, "2026-06", END + timedelta(minutes=10))
+    _move(store, made, "America/Mexico_City", END + timedelta(minutes=20))
+    anew = draft(store, END + timedelta(days=2), StatementKind.SETTLEMENT, "alfa", "2026-06")
+    assert (anew.timezone, anew.begin, anew.end) == ("America/Lima", BEGIN, END)
+    assert anew == june
