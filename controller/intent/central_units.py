@@ -52,6 +52,26 @@ def cu_half(network: Network, cell: Cell) -> tuple[str, str]:
     return (units[0], name_at_unit(cell)) if units else (cell.station, cell.id)
 
 
+def halves(network: Network, name: str) -> tuple[str, ...]:
+    """The parts of a cell (``station/cell``) that broadcast its PLMNs, each as its endpoint calls it.
+
+    They are the cell itself, which is the DU's part, and the control plane's where that has an endpoint of its own.
+    """
+    station, _, inside = name.partition("/")
+    cell = network.cell_by_name.get((station, inside)) if station in network.units_above else None
+    unit, there = cu_half(network, cell) if cell is not None else (station, inside)
+    if unit == station or GnbPart.CU_CP not in parts_at(network, unit):
+        return (name,)
+    return name, f"{unit}/{there}"
+
+
+def whole_of(network: Network, half: str) -> str:
+    """The cell (``station/cell``) that is broadcast by a part of one (``halves``)."""
+    device, _, inside = half.partition("/")
+    served = counted_for(network, device).get(inside)
+    return "/".join(served) if served else half
+
+
 def plane_ends(network: Network, cell: Cell) -> Iterator[tuple[str, Plane, str | None]]:
     """Where the planes of a cell end towards other base stations, and the tenant that owns the end, if one does."""
     units = network.units_above.get(cell.station, ()) if cell.rat is Rat.NR else ()

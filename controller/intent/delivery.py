@@ -1,7 +1,8 @@
 """From when to when cells carried the PLMNs of their tenants, by Minka's own record. Pure.
 
 An agreement says what a tenant should get. It gets nothing in a cell until a run, or an adoption that found it there,
-has put all of its PLMNs into the ledger of the cell's station; and nothing once they have left it.
+has put all of its PLMNs into the ledger of the cell's station; and nothing once they have left it. Where a cell has halves
+at two endpoints (``controller.intent.central_units.halves``), both ledgers need them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from functools import cached_property
 from itertools import chain
 from typing import NamedTuple
 
-from controller.intent.times import Times, union, without
+from controller.intent.times import Times, meet, union, without
 from controller.models.network import Plmn
 
 
@@ -50,34 +51,37 @@ class Delivery:
         return Delivery(tuple(_within(self.carried, since, until)), tuple(_within(self.missing, since, until)))
 
     def lost(self, tenant: str, plmns: Collection[Plmn], since: datetime, until: datetime) -> dict[str, Times]:
-        """When cells (``station/cell``) were seen to lack one of these PLMNs of a tenant between two times, by cell."""
+        """When halves of cells were seen to lack one of these PLMNs of a tenant between two times, by half."""
         found = defaultdict[str, list[tuple[datetime, datetime]]](list)
         for one in _within(self.missing, since, until):
             for cell in one.cells if one.tenant == tenant and one.plmn in plmns else ():
                 found[f"{one.station}/{cell}"].append((one.since, one.until))
         return {cell: union(times) for cell, times in found.items()}
 
-    def lacking(self, cell: str, tenant: str, plmns: Collection[Plmn], since: datetime, until: datetime) -> Times:
-        """When a cell (``station/cell``) did not carry all of a tenant's PLMNs between two times.
+    def lacking(
+        self, halves: Collection[str], tenant: str, plmns: Collection[Plmn], since: datetime, until: datetime
+    ) -> Times:
+        """When a cell, by its halves (``station/cell``), did not carry all of a tenant's PLMNs between two times.
 
         A tenant without PLMNs gets nothing.
         """
-        span, found = ((since, until),), self._times.get((cell, tenant), {})
-        times = [found.get(one, ()) for one in plmns]
+        span = ((since, until),)
+        times = [self._times.get((half, tenant), {}).get(one, ()) for half in halves for one in plmns]
         if not times:
             return span
         if all(len(one) == 1 and one[0][0] <= since and until <= one[0][1] for one in times):
             return ()  # as almost everywhere and always
         return union(chain.from_iterable(without(span, one) for one in times))
 
-    def without_any(self, cell: str, tenant: str, since: datetime, until: datetime) -> Times:
-        """When a cell carried none of a tenant's PLMNs between two times."""
-        found = self._times.get((cell, tenant), {})
-        return without(((since, until),), union(chain.from_iterable(found.values())))
+    def without_any(self, halves: Collection[str], tenant: str, since: datetime, until: datetime) -> Times:
+        """When a cell, by its halves (``station/cell``), carried none of a tenant's PLMNs between two times."""
+        found = [self._times.get((half, tenant), {}) for half in halves]
+        whole = (meet([one.get(plmn, ()) for one in found]) for plmn in set().union(*found))
+        return without(((since, until),), union(chain.from_iterable(whole)))
 
     @cached_property
     def _times(self) -> dict[tuple[str, str], dict[Plmn, Times]]:
-        """Times by cell and tenant, and by PLMN."""
+        """Times by half of a cell and tenant, and by PLMN."""
         rows = defaultdict[tuple[str, str], dict[Plmn, list[tuple[datetime, datetime]]]](dict)
         for one in self.carried:
             for cell in one.cells:

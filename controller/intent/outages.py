@@ -33,7 +33,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from controller.intent.central_units import carried_by
+from controller.intent.central_units import carried_by, halves, whole_of
 from controller.intent.counted import CountedPeriod, settled
 from controller.intent.delivery import Delivery
 from controller.intent.impact import Sharing, core_node_in, link_in
@@ -437,7 +437,7 @@ class Outages:
         if self._delivery is None:
             return ()
         plmns = agreement.plmns_of(era.network.tenant_by_id[agreement.tenant])
-        return self._delivery.lacking(cell, agreement.tenant, plmns, since, until)
+        return self._delivery.lacking(halves(era.network, cell), agreement.tenant, plmns, since, until)
 
     def _not_applied(self, era: Era, agreement: Agreement, cell: str) -> Times:
         """The same of all of the era, without times in which Minka knew nothing of the station: nobody looked at it."""
@@ -448,7 +448,7 @@ class Outages:
         """When a cell carried no PLMN of a tenant, without times of a station of which Minka knew nothing."""
         if self._delivery is None:
             return ()
-        lacking = self._delivery.without_any(cell, tenant, era.begin, era.until)
+        lacking = self._delivery.without_any(halves(era.network, cell), tenant, era.begin, era.until)
         return without(lacking, self._unknown(era, cell)) if lacking else ()
 
     def _unknown(self, era: Era, cell: str) -> Times:
@@ -535,11 +535,12 @@ class Outages:
             return {}
         plmns = agreement.plmns_of(era.network.tenant_by_id[agreement.tenant])
         seen = self._delivery.lost(agreement.tenant, plmns, since, until)
-        reached = {cell: times for cell, times in seen.items() if cell in era.sharing.reached_by(agreement)}
-        if self._observation is not None:
-            looked = self._observation.looked_at
-            reached = {cell: both(times, looked(cell.partition("/")[0])) for cell, times in reached.items()}
-        return {cell: without(times, self._not_applied(era, agreement, cell)) for cell, times in reached.items()}
+        found: dict[str, Times] = {}
+        for half, times in seen.items():
+            cell = whole_of(era.network, half)
+            if cell in era.sharing.reached_by(agreement):
+                found[cell] = union([*found.get(cell, ()), *self._read(half, times)])
+        return {cell: without(times, self._not_applied(era, agreement, cell)) for cell, times in found.items()}
 
     def _locked(
         self, agreement: Agreement, begin: datetime, end: datetime, parts: Mapping[str, Parts]
@@ -569,9 +570,13 @@ class Outages:
 
     def _seen_locked(self, cell: str) -> Times:
         """When a cell was locked, without times in which nobody looked."""
+        return self._read(cell, self._locks[cell])
+
+    def _read(self, cell: str, times: Times) -> Times:
+        """Those of times in which somebody looked at the station of a cell, or of a half of one."""
         if self._observation is None:
-            return self._locks[cell]
-        return both(self._locks[cell], self._observation.looked_at(cell.partition("/")[0]))
+            return times
+        return both(times, self._observation.looked_at(cell.partition("/")[0]))
 
     def _held(
         self, agreement: Agreement, begin: datetime, end: datetime

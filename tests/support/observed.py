@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from controller.intent.central_units import halves
 from controller.models.network import Network
 from controller.store import SqlStore
 from controller.store.devices import observed_times
@@ -29,10 +30,11 @@ def deliver(
     """Put on record that cells of stations carried all PLMNs of all tenants between two times, or still do."""
     known = set(stations)
     made = {
-        (cell.station, cell.id, plmn, tenant.id)
+        (*half.split("/"), plmn, tenant.id)
         for network in networks or (store.networks.get()[1],)
         for cell in network.cells
         if cell.station in known
+        for half in halves(network, cell.name)
         for tenant in network.tenants
         for plmn in tenant.plmns
     }

@@ -59,7 +59,7 @@ class Story:
         """Hours in which a cell carried the PLMN of a tenant."""
         plmn = {"alfa": "716-01", "beta": "716-02", "gamma": "716-03"}[tenant]
         found = self.delivery(until)
-        lacking = found.lacking(cell, tenant, [plmn], self.begun, self.begun + until * HOUR)
+        lacking = found.lacking((cell,), tenant, [plmn], self.begun, self.begun + until * HOUR)
         times = _without(((self.begun, self.begun + until * HOUR),), lacking)
         return [((since - self.begun) / HOUR, (end - self.begun) / HOUR) for since, end in times]
 
@@ -122,8 +122,8 @@ def test_a_plmn_that_moves_to_another_tenant_is_carried_for_it_once_a_run_made_i
     story.run(2, 3, JobResult(Outcome.SUCCEEDED, gained=owned, applied=True))
     found = story.delivery(5)
     begin, end = story.begun, story.begun + 5 * HOUR
-    assert found.lacking("S1/L1", "beta", ["716-01"], begin, end) == ((begin, begin + 3 * HOUR),)
-    assert found.lacking("S1/L1", "alfa", ["716-01"], begin, end) == ((begin + 3 * HOUR, end),)
+    assert found.lacking(("S1/L1",), "beta", ["716-01"], begin, end) == ((begin, begin + 3 * HOUR),)
+    assert found.lacking(("S1/L1",), "alfa", ["716-01"], begin, end) == ((begin + 3 * HOUR, end),)
 
 
 def test_a_station_out_of_service_carries_nothing_until_it_is_adopted_again(story: Story) -> None:

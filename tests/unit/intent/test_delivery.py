@@ -43,9 +43,37 @@ def test_all_plmns_of_an_agreement_count_together(
     }
     for part in (found, found.between(*span)):
         for cell in ("S1/L1", "S1/L2"):
-            lacking = _minutes(part.lacking(cell, "alfa", sorted(wanted), *span))
+            lacking = _minutes(part.lacking((cell,), "alfa", sorted(wanted), *span))
             assert lacking == [m for m, plmns in there.items() if not wanted or not wanted <= plmns]
-            nothing = _minutes(part.without_any(cell, "alfa", *span))
+            nothing = _minutes(part.without_any((cell,), "alfa", *span))
             assert nothing == [minute for minute, plmns in there.items() if not plmns]
         for cell in ("S1/L3", "S2/L1"):
-            assert _minutes(part.lacking(cell, "alfa", PLMNS, *span)) == [*there], "another cell"
+            assert _minutes(part.lacking((cell,), "alfa", PLMNS, *span)) == [*there], "another cell"
+
+
+@given(rows=_rows, at_unit=_rows, wanted=st.sets(st.sampled_from(PLMNS), min_size=1))
+def test_a_cell_in_two_halves_carries_what_both_of_them_do(
+    rows: list[tuple[str, str, tuple[int, int]]], at_unit: list[tuple[str, str, tuple[int, int]]], wanted: set[str]
+) -> None:
+    halves = {("S1", "N1"): rows, ("CP", "S1.N1"): at_unit}
+    found = Delivery(
+        tuple(
+            Carried(device, (cell,), plmn, tenant, AT + first * MINUTE, AT + last * MINUTE)
+            for (device, cell), of_half in halves.items()
+            for plmn, tenant, (first, last) in of_half
+        )
+    )
+    there = [
+        set.intersection(
+            *(
+                {plmn for plmn, tenant, (first, last) in of_half if tenant == "alfa" and first <= minute < last}
+                for of_half in halves.values()
+            )
+        )
+        for minute in range(WHOLE)
+    ]
+    names, span = ("S1/N1", "CP/S1.N1"), (AT, AT + WHOLE * MINUTE)
+    lacking = found.lacking(names, "alfa", sorted(wanted), *span)
+    assert _minutes(lacking) == [minute for minute, plmns in enumerate(there) if not wanted <= plmns]
+    nothing = found.without_any(names, "alfa", *span)
+    assert _minutes(nothing) == [minute for minute, plmns in enumerate(there) if not plmns]
