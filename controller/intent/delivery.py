@@ -1,8 +1,8 @@
 """From when to when cells carried the PLMNs of their tenants, by Minka's own record. Pure.
 
 An agreement says what a tenant should get. It gets nothing in a cell until a run, or an adoption that found it there,
-has put all of its PLMNs into the ledger of the cell's station; and nothing once they have left it. Where a cell has halves
-at two endpoints (``controller.intent.central_units.halves``), both ledgers need them.
+has put all of its PLMNs into the ledger of the cell's station; and nothing once they have left it. Where a cell has
+halves at two endpoints (``controller.intent.central_units.halves``), both ledgers need them.
 """
 
 from __future__ import annotations
