@@ -57,6 +57,8 @@ APPLY_INTENT = "apply-intent"
 _ONE_NAME = re.compile(r"\{\{\s*([a-z][a-z0-9_]*)\s*\}\}")
 #: An expression in a text.
 _EXPRESSION = re.compile(r"\{\{.*?\}\}")
+#: A condition of a selector: a comma inside of an expression does not end it.
+_CONDITION = re.compile(r"(?:\{\{.*?\}\}|[^,])+")
 RETIRE = "retire-station"
 #: Actions that change which nodes are ours can only be undone by their inverse.
 _BY_INVERSE = frozenset({APPLY_INTENT, "remove-nodes", "remove-router-nodes"})
@@ -402,7 +404,7 @@ class _Check(_Inputs):
         playbook = self._playbook
         if self._lacks("targets", "routers", "stations", "plan"):
             return None
-        parts = [part.strip().removeprefix("!") for part in playbook.targets.split(",")]
+        parts = [part.strip().removeprefix("!") for part in _CONDITION.findall(playbook.targets)]
         keys = {part.partition("=")[0].strip() for part in parts}
         kinds: list[DeviceKind] = [one for one in DeviceKind if one.value in keys and one is not DeviceKind.STATION]
         if not kinds and "device" not in keys and not any(map(self._is_selector, parts)):
@@ -414,6 +416,8 @@ class _Check(_Inputs):
         """Whether a part of the targets may turn out to have a key that is not known yet."""
         if "=" in part.partition("{{")[0]:
             return False
+        if self._is_wrong(("targets",), part, silent=True):
+            return True  # it is reported where it stands, and could be any
         names = {name for text in expressions_in(part) for name in Expression(text).names}
         given = (self._playbook.parameters.get(name) for name in names)
         return any(one is None or one.type is ParameterType.SELECTOR or one.choices for one in given)

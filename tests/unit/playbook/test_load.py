@@ -211,6 +211,20 @@ def test_an_action_of_routers_fits_no_targets_that_are_stations(targets: str, pa
     assert any("switch-router-path is for routers only, and the targets are stations" in one for one in said) is wrong
 
 
+@pytest.mark.parametrize("wrong", ["{{ }}", "{{", "{{ 'a'*10**9 }}", "{{ (1).__class__ }}", "{{ 1e400 }}"])
+@pytest.mark.parametrize("targets", ["X", "region=cusco,X", "region=X"])
+def test_a_wrong_expression_in_the_targets_has_its_line_and_hides_nothing(targets: str, wrong: str) -> None:
+    text = GOOD.replace('targets: "*"', f'targets: "{targets.replace("X", wrong)}"').replace("read-state", "read-stat")
+    own, other = problems(text)
+    assert own.startswith("own.yaml:5: playbook.targets: ")
+    assert other.startswith("own.yaml:8: playbook.steps[0].action = 'read-stat': no such action")
+
+
+def test_a_comma_inside_of_an_expression_ends_no_condition_of_the_targets() -> None:
+    targets = "targets: \"region={{ 'cusco,' | trim }},{{ 'rat=NR,' | trim }}\""
+    assert problems(GOOD.replace('targets: "*"', targets)) == []
+
+
 def test_a_wrong_form_hides_no_wrong_action_or_input() -> None:
     bad = GOOD.replace("read-state", "read").replace('["{{ cell }}"]', "5").replace("string", "text")
     bad += "  - {name: back, action: read-state, undo: {action: lock-cel}, retries: x}\n  - {name: odd, action: [a]}\n"
