@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, time
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
@@ -12,7 +12,7 @@ from ipaddress import ip_address, ip_network
 from itertools import pairwise
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from controller.models.cloud import FunctionId
 from controller.models.scalars import (
@@ -316,14 +316,24 @@ class MaintenanceWindow(Noun):
     """A weekly window in local time.
 
     Attributes:
-        days: Days on which it begins.
+        days: Days on which it begins; at least one.
         start: Time of day, as in ``"01:00"``.
-        end: Time of day; on the next day if it is before ``start``.
+        end: Time of day; on the next day if it is before ``start``. It is never ``start``: a whole day is two windows.
     """
 
-    days: tuple[Weekday, ...] = tuple(Weekday)
+    days: Annotated[tuple[Weekday, ...], Field(min_length=1)] = tuple(Weekday)
     start: TimeOfDay
     end: TimeOfDay
+
+    @field_validator("end")
+    @classmethod
+    def _differs_from_start(cls, end: time, info: ValidationInfo) -> time:
+        # Read as no time it would never open, read as a whole day each night would leave it open for ever.
+        if info.data.get("start") == end:
+            raise ValueError(
+                "must differ from start; for a whole day write two windows, from 00:00 to 12:00 and from 12:00 to 00:00"
+            )
+        return end
 
 
 class Consent(StrEnum):

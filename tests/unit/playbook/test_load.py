@@ -54,6 +54,16 @@ def test_a_good_one() -> None:
             "own.yaml:8: playbook.guards.windows[0].days[1] = 'any': ",
         ),
         (
+            'targets: "*"',
+            'targets: "*"\nguards:\n  windows: [{start: "03:00", end: "03:00"}]',
+            "own.yaml:7: playbook.guards.windows[0].end = '03:00': must differ from start; for a whole day write two",
+        ),
+        (
+            'targets: "*"',
+            'targets: "*"\nguards:\n  windows: [{days: [], start: "03:00", end: "04:00"}]',
+            "own.yaml:7: playbook.guards.windows[0].days: empty; at least one is needed",
+        ),
+        (
             "with: {cells",
             "with: {cell",
             "own.yaml:12: playbook.steps[1].with.cell: lock-cell has no such input; did you mean",
