@@ -219,6 +219,7 @@ class AgreedService:
         borne: Those unseen times that the host bears by the agreement.
         proofs: How it is known whether cells served, for times in which no check read that.
         served: Times of these in which they did.
+        missing: Times of ``parts`` in which checks saw that cells lacked a PLMN that had been delivered.
     """
 
     held: float = 0.0
@@ -237,6 +238,7 @@ class AgreedService:
     borne: dict[str, Times] = field(default_factory=dict)
     proofs: dict[str, dict[Proof, Times]] = field(default_factory=dict)
     served: dict[str, Times] = field(default_factory=dict)
+    missing: dict[str, Times] = field(default_factory=dict)
 
     def buy(self, agreement: Agreement, seconds: float) -> None:
         """Add the capacity that an agreement buys of pools for some time."""
@@ -494,7 +496,26 @@ class Outages:
             kept = {proof: here for proof, times in found.items() if (here := both(times, counted))}
             if kept:
                 lost.proofs[cell] = kept
+        for era, one, since, until in self._held(agreement, begin, end):
+            for cell, times in self._missing(era, one, since, until).items():
+                counted = both(times, union(chain.from_iterable(lost.parts[cell][:-1])))
+                lost.missing[cell] = union([*lost.missing.get(cell, ()), *counted])
         return lost
+
+    def owed_times(self, agreement: Agreement, begin: datetime, end: datetime, *, unseen: bool) -> dict[str, Times]:
+        """When cells of an agreement had no service at the host's expense, whatever proves that, by cell.
+
+        Args:
+            agreement: It, by its id and tenant.
+            begin: From when on.
+            end: Until when.
+            unseen: Whether the host bears times of unknown state.
+        """
+        gone = self.without_service(agreement, begin, end)
+        found = {cell: union([*one.lost, *(one.unseen if unseen else ())]) for cell, one in gone.items()}
+        for cell, times in self._locked(agreement, begin, end, gone).items():
+            found[cell] = union([*found.get(cell, ()), *times])
+        return found
 
     def _proofs_of(self, agreement: Agreement, begin: datetime, end: datetime) -> dict[str, dict[Proof, Times]]:
         """By what it is known that cells of an agreement had no service, where no check read it."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -10,7 +11,8 @@ from zoneinfo import ZoneInfo
 from controller.intent.counted import CountedPeriod
 from controller.intent.observation import Proof, Unobserved
 from controller.intent.outages import AgreedService, CellSeconds, Outages, Parts
-from controller.intent.times import Times, both, seconds, union, without
+from controller.intent.times import Times, both, seconds, without
+from controller.models.alarm import CELL_OFF_AIR
 from controller.models.measurement import Measured, Values, parts
 from controller.models.network import Agreement
 from controller.models.sharing import Bearer
@@ -41,6 +43,9 @@ RULES = (
     "Locked is the time in which somebody had locked a cell, less what lies in windows of the agreement, in a run that "
     "interrupts the tenant and of which it was notified, or in another column. Where the agreement has windows it is "
     "lost as well; without windows the host may lock at any time.\n"
+    "Restored late counts incidents that took service away from a cell for longer than the agreement gives to restore "
+    "it, and other outages of cells that lasted longer, whatever proves them: alarms, counters, a PLMN that the cell "
+    "lacks, or a lock that counts as lost.\n"
     "Who shared which cell is what the network said at that time. What an agreement promises counts for the time in "
     "which it promised it: a promise that changes within the month makes two rows.\n"
     "An incident counts by itself, whatever else took service away at the same time: incidents may add up to more than "
@@ -191,12 +196,17 @@ def sla_sheets(
         incidents: By id, those that the tenant sees.
         works: What was changed on the tenant's cells.
     """
-    concerned = list(_incidents(outages, tenant, month, incidents, found))
+    moments = {
+        each.promise: _late_moments(_owed_times(outages, each, month.begin), each, month.begin) for each in found
+    }
+    concerned = list(_incidents(outages, tenant, month, incidents, found, moments))
+    late = Counter(promise for one in concerned for promise in one.late)
+    late.update({promise: len(every - _explained(concerned, promise)) for promise, every in moments.items()})
     return (
-        _agreements(found, month, concerned),
+        _agreements(found, month, late),
         _cells(found, month.zone),
         _outages(found, month.zone),
-        Sheet(name="incidents", title="Incidents", columns=_INCIDENTS, rows=tuple(row for row, _ in concerned)),
+        Sheet(name="incidents", title="Incidents", columns=_INCIDENTS, rows=tuple(one.row for one in concerned)),
         _changes(works, month.zone),
     )
 
@@ -228,20 +238,18 @@ _AGREEMENTS = (
     Column(name="left", unit="min", meaning="of what is allowed: the error budget"),
     Column(name="burn_rate", meaning="how many times as fast it is used as would use up all of it in the month"),
     Column(name="restore_within", unit="h"),
-    Column(name="restored_late", meaning="incidents that took service away for longer than that"),
+    Column(name="restored_late", meaning="incidents, and other outages of cells, that lasted for longer than that"),
     Column(name="credit", unit="% of charges", meaning="penalty that the agreement names for such a month"),
 )
 
 
-def _agreements(
-    found: Sequence[Attainment], month: Month, concerned: Sequence[tuple[tuple[Value, ...], set[_Promise]]]
-) -> Sheet:
+def _agreements(found: Sequence[Attainment], month: Month, restored_late: Mapping[_Promise, int]) -> Sheet:
     rows = []
     for one in found:
         elapsed = min(1.0, max(0.0, (month.now - one.begin) / (one.until - one.begin)))
         sla, total, lost = one.agreement.sla, one.owed.total, one.owed.lost
         allowed = one.owed.allowed - one.owed.forgone
-        late = sum(one.promise in promises for _, promises in concerned)
+        late = restored_late.get(one.promise, 0)
         share = lost / allowed if allowed else float(lost > 0)
         penalty = sla.penalty(one.availability)
         rows.append(
@@ -309,11 +317,19 @@ def _rounded(lengths: CellSeconds, whole: int) -> tuple[int, ...]:
     return tuple(found)
 
 
+_PLMN_MISSING = "plmn-missing"
+#: Causes of lost service that its proof names.
+_CAUSES: Mapping[str, str] = {Proof.COUNTERS: CELL_OFF_AIR}
 _OUTAGES = (
     Column(name="agreement"),
     Column(name="cell"),
     Column(name="part", meaning="what it counts as"),
     Column(name="known_by", meaning="how that is known; why nobody looked"),
+    Column(
+        name="cause",
+        meaning="besides incidents: plmn-missing (a check no longer found a PLMN of the agreement in the cell), "
+        "cell-off-air (counted by the cell), locked (by hand)",
+    ),
     Column(name="since"),
     Column(name="until"),
     Column(name="seconds", unit="s"),
@@ -323,28 +339,32 @@ _OUTAGES = (
 def _outages(found: Iterable[Attainment], zone: ZoneInfo) -> Sheet:
     rows: list[tuple[datetime, tuple[Value, ...]]] = []
     for one in found:
-        for cell, name, known_by, times in _times(one.owed):
+        for cell, name, known_by, cause, times in _times(one.owed):
             for since, until in times:
                 length = round((until - since).total_seconds())
-                row = (one.agreement.id, cell, name, known_by, local(since, zone), local(until, zone), length)
+                row = (one.agreement.id, cell, name, known_by, cause, local(since, zone), local(until, zone), length)
                 rows.append((since, row))
     rows.sort(key=lambda one: (one[0], one[1]))
     title = "Times without service, or of which nobody knows"
     return Sheet(name="outages", title=title, columns=_OUTAGES, rows=tuple(row for _, row in rows))
 
 
-def _times(owed: AgreedService) -> Iterator[tuple[str, str, str, Times]]:
-    """Cells with what times count as, how that is known, and when they were."""
+def _times(owed: AgreedService) -> Iterator[tuple[str, str, str, str, Times]]:
+    """Cells with what times count as, how that is known, what no incident says of their cause, and when they were."""
     for cell, of_cell in owed.parts.items():
-        proofs = owed.proofs.get(cell, {})
+        proofs, missing = owed.proofs.get(cell, {}), owed.missing.get(cell, ())
         for name, times in zip(Parts._fields, of_cell, strict=True):
-            yield from ((cell, name, known_by, some) for known_by, some in _known(name, times, proofs))
+            for known_by, some in _known(name, times, proofs):
+                yield cell, name, known_by, _PLMN_MISSING, both(some, missing)
+                yield cell, name, known_by, _CAUSES.get(known_by, ""), without(some, missing)
+    for name, locked in (("locked", owed.locked), ("in_window", owed.in_window)):
+        yield from ((cell, name, Proof.READING, "locked", times) for cell, times in locked.items())
     for cell, served in owed.served.items():
-        yield cell, "served", Proof.COUNTERS, served
+        yield cell, "served", Proof.COUNTERS, "", served
     for cell, by_reason in owed.unobserved.items():
-        yield from ((cell, "unobserved", reason, times) for reason, times in by_reason.items())
+        yield from ((cell, "unobserved", reason, "", times) for reason, times in by_reason.items())
     for cell, not_applied in owed.not_applied.items():
-        yield cell, "not_applied", "", not_applied
+        yield cell, "not_applied", "", "", not_applied
 
 
 def _known(name: str, times: Times, proofs: Mapping[Proof, Times]) -> Iterator[tuple[str, Times]]:
@@ -371,17 +391,43 @@ _INCIDENTS = (
 )
 
 
+#: A cell, and when an outage of it had lasted for longer than an agreement allows.
+_Moment = tuple[str, datetime]
+
+
+class _Concerned(NamedTuple):
+    """An incident of a tenant.
+
+    Attributes:
+        row: It in the statement.
+        late: Promises whose time to restore it exceeded; those moments of outages of cells at which it stood.
+    """
+
+    row: tuple[Value, ...]
+    late: Mapping[_Promise, set[_Moment]]
+
+
+def _explained(concerned: Iterable[_Concerned], promise: _Promise) -> set[_Moment]:
+    """Moments at which an incident stood."""
+    return set().union(*(one.late.get(promise, ()) for one in concerned))
+
+
 def _incidents(
-    outages: Outages, tenant: str, month: Month, incidents: Mapping[str, DisclosedIncident], found: Sequence[Attainment]
-) -> Iterator[tuple[tuple[Value, ...], set[_Promise]]]:
-    """Rows of incidents, oldest first, each with the promises whose time to restore it exceeded."""
+    outages: Outages,
+    tenant: str,
+    month: Month,
+    incidents: Mapping[str, DisclosedIncident],
+    found: Sequence[Attainment],
+    moments: Mapping[_Promise, set[_Moment]],
+) -> Iterator[_Concerned]:
+    """Incidents, oldest first, each with the promises whose time to restore it exceeded."""
     own = []
-    moments = {each.promise: _late_moments(outages, each, month.begin) for each in found}
     for name, one in outages.by_incident().items():
         minutes = next((each for each in one.minutes(month.begin) if each.tenant == tenant), None)
         if minutes is not None:
             shown = incidents.get(name)
-            late = {each.promise for each in found if _is_late(one, each, month.begin, moments[each.promise])}
+            stood = ((each.promise, _stood_at(one, each, month.begin, moments[each.promise])) for each in found)
+            late = {promise: at for promise, at in stood if at is not None}
             opened = shown.opened if shown else month.begin
             row: tuple[Value, ...] = (
                 name,
@@ -392,41 +438,39 @@ def _incidents(
                 *(getattr(minutes, part) for part in Parts._fields),
                 ", ".join(sorted({agreement for agreement, _ in late})),
             )
-            own.append((opened, row, late))
-    for _, row, late in sorted(own, key=lambda each: (each[0], str(each[1][0]))):
-        yield row, late
+            own.append((opened, _Concerned(row, late)))
+    for _, one_of_all in sorted(own, key=lambda each: (each[0], str(each[1].row[0]))):
+        yield one_of_all
 
 
-def _is_late(
-    of_incident: Outages, promised: Attainment, month: datetime, moments: Mapping[str, Sequence[datetime]]
-) -> bool:
-    """Whether an incident took service away from a cell for longer than an agreement allows.
+def _stood_at(
+    of_incident: Outages, promised: Attainment, month: datetime, moments: Collection[_Moment]
+) -> set[_Moment] | None:
+    """At which moments an incident stood; None if it took service away for no longer than an agreement allows.
 
-    That is so if it did by itself, or if it is one of several with too little service in between, and stood when they
-    together became too long (``moments``, by cell).
+    It did for longer if it did by itself, or if it is one of several outages with too little service in between, and
+    stood when they together became too long (``moments``).
     """
     owed = _owed_times(of_incident, promised, month)
-    together = any(
-        since <= at < until for cell, times in owed.items() for since, until in times for at in moments.get(cell, ())
-    )
-    return together or any(_late_moments(of_incident, promised, month).values())
+    stood = {(cell, at) for cell, at in moments if any(since <= at < until for since, until in owed.get(cell, ()))}
+    return stood if stood or _late_moments(owed, promised, month) else None
 
 
-def _late_moments(outages: Outages, promised: Attainment, month: datetime) -> dict[str, list[datetime]]:
-    """When outages of cells had lasted for longer than an agreement allows, by cell; in a later month, from its begin.
+def _late_moments(owed: Mapping[str, Times], promised: Attainment, month: datetime) -> set[_Moment]:
+    """When outages of cells had lasted for longer than an agreement allows; in a later month, from its begin.
 
     It counts under the promise in whose time that was. Service that lasts for less than the agreement says ends no
     outage; if the time is up in such service, the moment is when that ends.
     """
     sla = promised.agreement.sla
     limit, least = timedelta(hours=sla.restore_hours), timedelta(minutes=sla.restored_minutes)
-    found: dict[str, list[datetime]] = {}
-    for cell, times in _owed_times(outages, promised, month).items():
+    found: set[_Moment] = set()
+    for cell, times in owed.items():
         for since, until in _together(times, least):
             at = max(since + limit, month)
             at = next((max(begin, at) for begin, end in times if end > at), at)
             if until - since > limit and promised.begin <= at < promised.until and until > promised.begin:
-                found.setdefault(cell, []).append(at)
+                found.add((cell, at))
     return found
 
 
@@ -435,9 +479,8 @@ def _owed_times(outages: Outages, promised: Attainment, month: datetime) -> dict
     sla = promised.agreement.sla
     limit = timedelta(hours=sla.restore_hours)
     before = promised.begin - limit - (_MOMENT if promised.begin > month else timedelta())
-    gone = outages.without_service(promised.agreement, before, promised.until)
     bears = sla.unseen_borne_by is Bearer.HOST
-    return {cell: union([*one.lost, *(one.unseen if bears else ())]) for cell, one in gone.items()}
+    return outages.owed_times(promised.agreement, before, promised.until, unseen=bears)
 
 
 def _together(times: Times, least: timedelta) -> Iterator[tuple[datetime, datetime]]:

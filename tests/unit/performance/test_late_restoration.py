@@ -11,10 +11,14 @@ import pytest
 
 from controller.api.statements import draft
 from controller.models.alarm import AlarmReport
+from controller.models.health import Health
+from controller.models.measurement import Measured, Subject
 from controller.models.network import network_digest
+from controller.models.sharing import MaintenanceWindow
 from controller.models.statement import StatementKind, Value
 from controller.ports.clock import VirtualClock
 from controller.store import SqlStore, open_store
+from controller.store.devices import observed_times
 from tests.support.observed import observe
 from tests.unit.api.test_statements import off_air
 from tests.unit.intent.test_outages import BEGIN, END, network
@@ -74,3 +78,75 @@ def test_a_month_whose_availability_is_as_promised_is_not_kept_if_something_was_
     row = _agreements(store, [(10, 10 + hours)])
     assert row["availability"] > 50  # type: ignore[operator]
     assert row["kept"] == kept
+
+
+def _health(store: SqlStore, at: float, **seen: Any) -> None:
+    """What a check reads at an hour of the month."""
+    store.database.clock = VirtualClock(start=BEGIN + timedelta(hours=at))
+    store.healths.save([Health(station="S1", at=BEGIN + timedelta(hours=at), reachable=True, **seen)])
+
+
+def _without_plmn(store: SqlStore, begin: float, end: float) -> None:
+    _health(store, 0)
+    _health(store, begin, missing=(("L1", "716-01", "alfa"),))
+    _health(store, end)
+
+
+def _locked(store: SqlStore, begin: float, end: float) -> None:
+    _health(store, 0)
+    _health(store, begin, locked=("L1",))
+    _health(store, end)
+
+
+def _counted(store: SqlStore, begin: float, end: float) -> None:
+    """Nobody looks, and the cell counts itself off air in each quarter of an hour."""
+    looked = [{"station": "S1", "since": BEGIN - timedelta(days=1), "until": BEGIN + timedelta(hours=begin)}]
+    looked.append({"station": "S1", "since": BEGIN + timedelta(hours=end), "until": END})
+    at_s1 = observed_times.c.station == "S1"
+    store.database.run(lambda tx: tx.execute(observed_times.delete().where(at_s1)))
+    store.database.run(lambda tx: tx.execute(observed_times.insert(), looked))
+    cells = {"L1": {"RRU.CellUnavailableTime.fault": {Subject(): 900.0}}}
+    store.database.clock = VirtualClock(start=END)
+    store.measurements.put(
+        [
+            Measured(station="S1", begin=BEGIN + timedelta(hours=at / 4), seconds=900, covered=900, cells=cells)
+            for at in range(round(begin * 4), round(end * 4))
+        ]
+    )
+    while store.measurements.roll_up(END):
+        pass
+
+
+@pytest.mark.parametrize(("hours", "late"), [(11, 0), (13, 1)])
+@pytest.mark.parametrize(
+    ("lose", "column", "known_by", "cause"),
+    [
+        (_without_plmn, "lost", "reading", "plmn-missing"),
+        (_counted, "lost", "counters", "cell-off-air"),
+        (_locked, "locked", "reading", "locked"),
+    ],
+)
+def test_an_outage_without_an_incident_is_late_too_and_has_its_cause(
+    store: SqlStore, lose: Any, column: str, known_by: str, cause: str, hours: int, late: int
+) -> None:
+    """It begins at six in the morning, after the agreement's window of that day; twelve hours are to restore it."""
+    made = network(availability_percent=50.0, restore_hours=12)
+    windows = (MaintenanceWindow.model_validate({"start": "01:00", "end": "05:00"}),)
+    alfa, *others = made.agreements
+    made = made.model_copy(update={"agreements": (alfa.model_copy(update={"windows": windows}), *others)})
+    store.networks.save(made, network_digest(made), "ana")
+    lose(store, 30, 30 + hours)
+    store.database.clock = VirtualClock(start=END + timedelta(days=2))
+    said = draft(store, END + timedelta(days=2), StatementKind.SLA, "alfa", "2026-06")
+    (row,) = rows(said, "agreements")
+    assert (row[column], row["restored_late"], row["kept"]) == (hours * 60, late, "no" if late else "yes")
+    assert rows(said, "incidents") == []
+    (outage,) = (one for one in rows(said, "outages") if one["part"] == column)
+    assert (outage["known_by"], outage["cause"], outage["seconds"]) == (known_by, cause, hours * 3600)
+
+
+def test_an_alarm_and_a_missing_plmn_after_it_are_one_outage(store: SqlStore) -> None:
+    """Off air for 12 hours, then without alfa's PLMN for 13; neither is late by itself."""
+    _without_plmn(store, 22, 35)
+    row = _agreements(store, [(10, 22)])
+    assert (row["lost"], row["restored_late"], row["kept"]) == (25 * 60, 1, "no")
