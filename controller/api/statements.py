@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from controller.access.disclosure import TenantIncident, tenant_kpis
 from controller.intent.counted import CountedPeriod
-from controller.intent.outages import Era, Outages, month_of
+from controller.intent.outages import Era, Outages
 from controller.intent.times import both, seconds, union
 from controller.models.alarm import ToldAlarm
 from controller.models.definitions import DefinitionKind
@@ -48,6 +48,7 @@ from controller.ports.store import Store
 _AT_ONCE = 100
 #: How many months before a settlement corrects.
 _CORRECTED = 3
+_HALF_A_DAY = timedelta(hours=12)
 #: How far back a trend goes.
 _TREND = timedelta(days=3653)
 #: For each kind of statement, the functions that make its rules and its sheets.
@@ -64,17 +65,17 @@ def draft(store: Store, now: datetime, kind: StatementKind, tenant: str, month: 
         InputError: The month has not begun.
     """
     _, network = store.networks.get()
-    issued = _issued(store, kind, tenant, month)
-    span = span_of(network, month, now) if issued is None else _span_issued(issued, now)
+    eras = store.incidents.eras(_over_first(_before(month)), _over_last(month))
+    span = _span(store, kind, tenant, month, eras, now)
     if span.begin >= now:
         raise InputError(f"{month} has not begun in {span.zone.key}")
-    eras = store.incidents.eras(span.begin, span.end)
-    then = eras[-1].network if eras else network
-    if issued is None and then.zone != network.zone:
-        span = span_of(then, month, now)
-        eras = store.incidents.eras(span.begin, span.end)
+    eras = [
+        one._replace(begin=max(one.begin, span.begin), until=min(one.until, span.end))
+        for one in eras
+        if one.begin < span.end and span.begin < one.until
+    ]
     known = _tenant_of(tenant, [*(era.network for era in reversed(eras)), network])
-    network = then
+    network = eras[-1].network
     rules, sheets = _KINDS[kind](store, tenant, span, eras)
     return Statement(
         kind=kind,
@@ -104,11 +105,47 @@ def settled(one: Statement) -> datetime:
     return (one.end + SETTLES.get(one.kind, LATE)).astimezone(ZoneInfo(one.timezone))
 
 
-def span_of(network: Network, month: str, now: datetime) -> Month:
-    """A month as in ``2026-10`` in the network's time zone."""
-    year, number = map(int, month.split("-"))
-    begin, end = month_of(network, datetime(year, number, 15, tzinfo=network.zone))
-    return Month(begin, now, end, network.zone)
+def _span(store: Store, kind: StatementKind, tenant: str, month: str, eras: Sequence[Era], now: datetime) -> Month:
+    """A month as in ``2026-10``: as it was issued, else from the end of the month before to its own."""
+    issued = _issued(store, kind, tenant, month)
+    if issued is not None:
+        return _span_issued(issued, now)
+    before = _issued(store, kind, tenant, _before(month))
+    begin = _end(_before(month), eras)[0] if before is None else before.end
+    end, zone = _end(month, eras)
+    return Month(begin, now, end, zone)
+
+
+def _end(month: str, eras: Iterable[Era]) -> tuple[datetime, ZoneInfo]:
+    """When a month ends, and in which time zone: that of the first network under which it is over.
+
+    A time zone that comes later, when it may be issued already, moves nothing.
+    """
+    after = _first_of(_after(month))
+    ends = ((after.replace(tzinfo=era.network.zone).astimezone(UTC), era) for era in eras)
+    return next((at, era.network.zone) for at, era in ends if at <= era.until)
+
+
+def _over_first(month: str) -> datetime:
+    """When a month is over in the first time zone of the world, 14 hours ahead of UTC."""
+    return _first_of(_after(month)) - timedelta(hours=14)
+
+
+def _over_last(month: str) -> datetime:
+    """When a month is over in all time zones, of which the last one is 12 hours behind UTC."""
+    return _first_of(_after(month)) + timedelta(hours=12)
+
+
+def _first_of(month: str) -> datetime:
+    return datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC)
+
+
+def _after(month: str) -> str:
+    return f"{_first_of(month) + timedelta(days=31):%Y-%m}"
+
+
+def _before(month: str) -> str:
+    return f"{_first_of(month) - timedelta(days=1):%Y-%m}"
 
 
 def _issued(store: Store, kind: StatementKind, tenant: str, month: str) -> Statement | None:
@@ -122,12 +159,6 @@ def _issued(store: Store, kind: StatementKind, tenant: str, month: str) -> State
 def _span_issued(one: Statement, now: datetime) -> Month:
     """The month of an issued statement, in the time zone and with the bounds with which it was issued."""
     return Month(one.begin, now, one.end, ZoneInfo(one.timezone))
-
-
-def _before(month: str) -> str:
-    """The month before one as in ``2026-10``."""
-    year, number = map(int, month.split("-"))
-    return f"{year - 1}-12" if number == 1 else f"{year}-{number - 1:02}"
 
 
 def _sla(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> _Made:
@@ -288,10 +319,10 @@ def _measured(
 
 
 def days_of(month: Month) -> list[tuple[datetime, datetime]]:
-    """Begin and end of the days of a month that are over."""
+    """Begin and end of the days of a month that are over; after a new time zone the first one is longer or shorter."""
     found, begin = [], month.begin
     while begin < month.end:
-        begin, end = span_of_day(begin, DAY, month.zone)
+        _, end = span_of_day(begin + _HALF_A_DAY, DAY, month.zone)
         if end <= month.now:
             found.append((begin, end))
         begin = end

@@ -7,10 +7,11 @@ breakdown, and what stations count for the one and not for the other shows as a 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -25,6 +26,8 @@ DOWN, UP = "DRB.PdcpSduVolumeDL", "DRB.PdcpSduVolumeUL"
 COUNTERS = (DOWN, UP)
 #: Megabytes (of 10^6 bytes) of a megabit (of 10^6 bits).
 _MEGABYTES = 1 / 8
+#: From the begin of a day, moved by a new time zone or not, to a moment that has its date.
+_HALF_A_DAY = timedelta(hours=12)
 
 RULES = (
     "Volume is that of PDCP SDUs, as stations counted it (TS 28.552 §5.1.2.1, TS 32.425 §4.4.7). 1 MB is 10^6 bytes.\n"
@@ -164,8 +167,8 @@ class Volumes:
         default_factory=lambda: {one: defaultdict(float) for one in COUNTERS}
     )
 
-    def add(self, day: Measured, who: Subscribers, cells: Iterable[str]) -> None:
-        """Add a station's counts of a day, in the cells that the tenant shares."""
+    def add(self, day: Measured, begin: datetime, who: Subscribers, cells: Iterable[str]) -> None:
+        """Add a station's counts of the day with this begin, in the cells that the tenant shares."""
         whole = _Sum()
         for cell in cells:
             counted = day.cells.get(cell)
@@ -175,7 +178,7 @@ class Volumes:
                 covered = day.covered
             self.by_cell[f"{day.station}/{cell}"].add(down, up, covered, day.seconds)
             whole.add(down, up, covered, day.seconds)
-        for one in (self.total, self.by_day[day.begin]):
+        for one in (self.total, self.by_day[begin]):
             one.add(whole.down, whole.up, whole.covered, whole.seconds)
 
     def missed(self, station: str, begin: datetime, seconds: float, cells: Iterable[str]) -> None:
@@ -225,11 +228,14 @@ def volumes_of(
         measured: What stations counted on these days, each station and day once.
     """
     found, seen = Volumes(), set[tuple[str, datetime]]()
+    begins = [begin for begin, _ in days]
     for one in measured:
         part = part_at(parts, one.begin)
         if part is not None and one.station in part.cells:
-            seen.add((one.station, one.begin))
-            found.add(one, part.who, part.cells[one.station])
+            # Of two time zones within a month, each divides the days of its own time: the middle tells which day it is.
+            day = begins[bisect_right(begins, one.begin + timedelta(seconds=one.seconds / 2)) - 1]
+            seen.add((one.station, day))
+            found.add(one, day, part.who, part.cells[one.station])
     for begin, end in days:
         part = part_at(parts, begin)
         for station, cells in part.cells.items() if part else ():
@@ -264,7 +270,9 @@ def volume_sheets(volumes: Volumes, zone: ZoneInfo) -> tuple[Sheet, ...]:
             name="days",
             title="By day",
             columns=(Column(name="day"), *_VOLUME, _MEASURED),
-            rows=tuple((f"{day.astimezone(zone):%Y-%m-%d}", *found.row, found.measured) for day, found in days),
+            rows=tuple(
+                (f"{(day + _HALF_A_DAY).astimezone(zone):%Y-%m-%d}", *found.row, found.measured) for day, found in days
+            ),
         ),
         Sheet(
             name="cells",

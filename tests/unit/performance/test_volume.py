@@ -125,7 +125,7 @@ def test_nothing_of_others_is_counted_and_values_that_contain_each_other_count_o
     }
     found = Volumes()
     one = Measured(station="S", begin=BEGIN, seconds=DAY, covered=DAY, cells={"1": both})
-    found.add(one, Subscribers(frozenset({"999-01"})), ["1"])
+    found.add(one, one.begin, Subscribers(frozenset({"999-01"})), ["1"])
     assert found.total.row == (10, 0, 10)
     by = {(subject.plmn, subject.qos): found.by_subject[subject].row[0] for subject in found.by_subject}
     assert by == {("999-01", 9): 7, ("999-01", 1): 2, ("999-01", 0): 1}, "what has no QCI is shown without"
