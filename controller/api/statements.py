@@ -16,7 +16,7 @@ from controller.models.errors import InputError, NotFoundError
 from controller.models.measurement import DAY, HOUR, MONTH, QUARTER, Measured
 from controller.models.network import Network, Tenant
 from controller.models.sharing import Charge
-from controller.models.statement import Sheet, Statement, StatementKind
+from controller.models.statement import CORRECTED_MONTHS, Sheet, Statement, StatementKind
 from controller.performance import availability, capacity, quality, settlement, volume
 from controller.performance.availability import (
     COUNTED,
@@ -46,8 +46,6 @@ from controller.ports.store import Store
 
 #: Stations whose months are read together.
 _AT_ONCE = 100
-#: How many months before a settlement corrects.
-_CORRECTED = 3
 _HALF_A_DAY = timedelta(hours=12)
 #: How far back a trend goes.
 _TREND = timedelta(days=3653)
@@ -272,7 +270,7 @@ def _corrections(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -
     later: list[Statement] = []
     # Its middle is in the month in any time zone.
     name = f"{month.begin + (month.end - month.begin) / 2:%Y-%m}"
-    for _ in range(_CORRECTED if eras else 0):
+    for _ in range(CORRECTED_MONTHS if eras else 0):
         name = _before(name)
         issued = _issued(store, StatementKind.SETTLEMENT, tenant, name)
         if issued is None:

@@ -90,7 +90,7 @@ def verify(
     trusted = PublicKey.found_in(_text(keys), str(keys))
     beside = note or file.with_name(file.name + NOTE)
     try:
-        found = _statement(file, beside, trusted) if beside.exists() else _trail(file, since, trusted)
+        found = _statement(file, beside, trusted) if beside.is_file() else _trail(file, since, trusted)
     except InputError as error:
         raise CliError(f"{file}: {error.message}", DIFFERENT) from error
     text = found.pop("says")
@@ -101,6 +101,8 @@ def _statement(file: Path, note: Path, trusted: tuple[PublicKey, ...]) -> dict[s
     from controller.models.evidence import StatementNote  # noqa: PLC0415 - only for this
 
     signed, key = StatementNote.read(_text(note), trusted)
+    if not file.is_file():
+        raise InputError("it is no regular file")
     form = signed.form_of(file.read_bytes())
     issued = signed.issued.isoformat()
     says = f"{signed.id} as {form}, issued {when(issued)}"
@@ -151,9 +153,14 @@ def _note_of(file: Path) -> str:
 
 def _text(file: Path) -> str:
     """Raises InputError."""
+    from controller.models.signed_note import LONGEST  # noqa: PLC0415 - only for this
+
+    if not file.is_file():  # such as a pipe, which may never end
+        raise InputError(f"{file} is no regular file")
     try:
-        return file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
+        with file.open("rb") as content:
+            return content.read(LONGEST + 1).decode()
+    except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{file} is no text, and no signed note lies beside it") from error
 
 

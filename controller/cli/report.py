@@ -125,9 +125,14 @@ def issue(
         made = json.loads(client().get_file(f"{path}/draft", format="json"))
     if not as_json:
         _print(made, sheets=1)
-        if not yes and out.is_terminal:
-            typer.confirm(f"issue {kind} of {made['tenant_name']} for {month}?", abort=True)
-    said = json.loads(client().post_file(path, {"reason": correct, "anew": anew}, format="json"))
+    if not yes:
+        if not out.is_terminal:
+            raise typer.BadParameter(
+                "it can't be taken away again: look at the draft, and say --yes", param_hint="--yes"
+            )
+        typer.confirm(f"issue {kind} of {made['tenant_name']} for {month}?", abort=True)
+    asked = {"reason": correct, "anew": anew, "figures": made["figures"]}
+    said = json.loads(client().post_file(path, asked, format="json"))
     print_result(said, f"{said['id']} is on record since {when(said['issued'])}", as_json=as_json)
 
 

@@ -8,7 +8,6 @@ one, in the form in which witnesses get it (C2SP tlog-witness): ``old SIZE``, ha
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -113,11 +112,19 @@ class TrailHead:
         Raises:
             InputError: None of the keys signed it, it was changed, or it is another note.
         """
-        text, key = verified(note, keys)
-        match = _HEAD.fullmatch(text)
-        if match is None or match["origin"] != key.name:
-            raise InputError("the signed note is no head of an audit trail")
-        return cls(key.name, int(match["size"]), base64.b64decode(match["root"]), _moment(match["issued"])), key
+        _, key = verified(note, keys)
+        head = cls.parsed(note)
+        if head.origin != key.name:
+            raise InputError("the signed note is no head of the audit trail of its key")
+        return head, key
+
+    @classmethod
+    def parsed(cls, note: str) -> TrailHead:
+        """A head, whoever signed it. Raises InputError."""
+        match = _HEAD.fullmatch(note.rpartition("\n\n")[0] + "\n")
+        if match is None:
+            raise InputError("the note is no head of an audit trail")
+        return cls(match["origin"], int(match["size"]), base64.b64decode(match["root"]), _moment(match["issued"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +155,7 @@ class Extension:
             InputError: It is no extension.
         """
         head, found, note = text.partition("\n\n")
-        first, *hashes = head.splitlines() or [""]
+        first, *hashes = head.split("\n")
         match = re.fullmatch(r"old (0|[1-9][0-9]{0,17})", first)
         proof = [_hash(line) for line in hashes[: _MOST + 1]]
         if match is None or not found or len(proof) > _MOST or not all(proof):
@@ -186,6 +193,6 @@ def _moment(text: str) -> datetime:
 def _hash(line: str) -> bytes:
     try:
         found = base64.b64decode(line, validate=True)
-    except binascii.Error:
+    except ValueError:  # also of what is not ASCII
         return b""
     return found if len(found) == merkle.SIZE else b""

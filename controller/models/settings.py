@@ -141,7 +141,7 @@ class Settings(BaseSettings):
     )
     signing_name: str = Field(
         default="minka",
-        pattern=r"^[^\s+]{1,200}$",
+        pattern=r"^[!-*,-~]{1,200}$",
         description="Name of a new key that signs, as in evidence.host.example; others verify by name and key.",
     )
     software_sources: str = Field(

@@ -67,7 +67,7 @@ class PublicKey:
             InputError: A line is no key, named by file and line; or there is none.
         """
         found = []
-        for number, line in enumerate(text.splitlines(), start=1):
+        for number, line in enumerate(text.split("\n"), start=1):
             if not line.strip() or line.startswith("#"):
                 continue
             try:
@@ -149,7 +149,7 @@ def verified(note: str, keys: Iterable[PublicKey]) -> tuple[str, PublicKey]:
         InputError: It is no note, none of the keys signed it, or one of them signed another text.
     """
     text, found, signatures = note.rpartition("\n\n")
-    lines = signatures.splitlines()
+    lines = signatures.split("\n")[:-1]
     if len(note) > LONGEST or not found or not signatures.endswith("\n") or not 0 < len(lines) <= _MOST:
         raise InputError("not a signed note: lines of text, an empty line, and a line for each signature")
     text += "\n"

@@ -19,6 +19,9 @@ Month = Annotated[
 
 Value = str | int | float | None
 
+#: How many months before its own a settlement corrects.
+CORRECTED_MONTHS = 3
+
 
 class Column(Noun):
     """A column of a sheet: its name, and the unit and meaning of its values."""
@@ -71,13 +74,14 @@ class Statement(Noun):
         """Its name on the audit trail, as in ``sla-bitel-2026-10-v1``."""
         return f"{self.kind}-{self.tenant}-{self.month}-v{self.version}"
 
+    @property
+    def bare(self) -> Statement:
+        """What it says, whatever its version and whenever it was made."""
+        return self.model_copy(update={"version": 0, "issued": None, "drafted": None, "reason": ""})
+
     def says_as(self, other: Statement) -> bool:
         """Whether its content is equal, whatever its version."""
-        return _bare(self) == _bare(other)
-
-
-def _bare(one: Statement) -> Statement:
-    return one.model_copy(update={"version": 0, "issued": None, "reason": ""})
+        return self.bare == other.bare
 
 
 class IssuedStatement(Noun):

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from hashlib import sha256
 from html import escape
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -67,13 +68,19 @@ def digest_of(content: bytes) -> str:
     return sha256(content).hexdigest()
 
 
+def figures_of(statement: Statement) -> str:
+    """Digest of what a statement says, equal for a draft and the statement that is issued from it."""
+    return digest_of(orjson.dumps(statement.bare.model_dump(mode="json")))
+
+
 def local(at: datetime | None, zone: ZoneInfo) -> str:
     """A moment in the form of statements: local time with its offset, to the second."""
     return "" if at is None else at.astimezone(zone).isoformat(timespec="seconds")
 
 
 def _json(statement: Statement) -> bytes:
-    content = {"id": statement.id} | statement.model_dump(mode="json", exclude={"sheets"})
+    content: dict[str, Any] = {"id": statement.id, "figures": figures_of(statement)}
+    content |= statement.model_dump(mode="json", exclude={"sheets"})
     content["sheets"] = {
         sheet.name: {
             "title": sheet.title,
@@ -97,7 +104,7 @@ def statement_of(content: bytes) -> Statement:
             {"name": name, "rows": [list(row.values()) for row in sheet["rows"]]} | {key: sheet[key] for key in _SHEET}
             for name, sheet in found.pop("sheets").items()
         ]
-        found.pop("id")
+        del found["id"], found["figures"]
         return Statement.model_validate(found | {"sheets": sheets})
     except (orjson.JSONDecodeError, ValidationError, AttributeError, KeyError, TypeError) as error:
         raise InputError("the file is no statement as JSON, as `minka report … --format json` writes it") from error

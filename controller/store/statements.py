@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Column, Index, Integer, LargeBinary, Row, String, Table, UniqueConstraint, and_, func, select
 
 from controller.models.errors import ConflictError, InputError, NotFoundError
 from controller.models.evidence import StatementNote
 from controller.models.packing import packed, unpacked
-from controller.models.statement import IssuedStatement, Statement, StatementForm, StatementKind, StatementProof
+from controller.models.run import AuditRow
+from controller.models.statement import (
+    CORRECTED_MONTHS,
+    IssuedStatement,
+    Statement,
+    StatementForm,
+    StatementKind,
+    StatementProof,
+)
 from controller.performance.statements import digest_of, files_of, statement_of
 from controller.ports.store import Page, StatementFilter, Statements, Sync
 from controller.store import audit_chain
@@ -67,10 +77,10 @@ class SqlStatements(SqlRepository, Statements[Sync]):
         if doubt := doubted(tx):
             raise ConflictError(f"nothing is issued until a person decides which record is right: {doubt}")
         latest = self._latest(tx, draft.kind, draft.tenant, draft.month)
-        if latest is None and not anew:
-            _check_not_lost(tx, draft)
         if latest is not None and unpacked(Statement, latest.content).says_as(draft):
             return self._noun(tx, latest)
+        if not anew:
+            self._check_not_lost(tx, draft)
         version = latest.version + 1 if latest else 1
         # To the second, as the note says it.
         issued = tx.now.replace(microsecond=0)
@@ -82,10 +92,17 @@ class SqlStatements(SqlRepository, Statements[Sync]):
     @writes
     def take_back(self, tx: Tx, files: Mapping[StatementForm, bytes], note: str, by: str) -> IssuedStatement:
         signed, _ = StatementNote.read(note, known_keys(tx))
+        if doubt := doubted(tx):
+            raise ConflictError(f"nothing is taken back until a person decides which record is right: {doubt}")
+        decided = _decided(tx)
+        if decided is None or signed.issued > decided:
+            raise ConflictError(f"the record was not restored since {signed.id} was issued: nothing of it was lost")
         for form, content in files.items():
             if signed.form_of(content) is not form:
                 raise InputError(f"the file given as {form} is another one of {signed.id}")
         made = statement_of(files[StatementForm.JSON])
+        if (made.id, made.issued) != (signed.id, signed.issued):
+            raise InputError(f"the file says that it is {made.id}, and its note is about {signed.id}")
         given = {**files_of(made), **files}
         for form, digest in signed.digests.items():
             if digest_of(given[form]) != digest:
@@ -106,6 +123,26 @@ class SqlStatements(SqlRepository, Statements[Sync]):
             raise NotFoundError(f"{statement} was not signed" if note == "" else f"there is no statement {statement}")
         return note
 
+    def _check_not_lost(self, tx: Tx, draft: Statement) -> None:
+        """Check that nothing that counts here can have been issued on a record that was lost.
+
+        That is a version of the same statement and, of a settlement, those of the months that it corrects.
+
+        Raises:
+            ConflictError: The record was restored after such a month was over, and nothing was issued of it since.
+        """
+        decided = _decided(tx)
+        if decided is None:
+            return
+        for month, end in _months(draft):
+            latest = self._latest(tx, draft.kind, draft.tenant, month)
+            if end <= decided and (latest is None or latest.issued <= decided):
+                raise ConflictError(
+                    f"a {draft.kind} statement of {draft.tenant} for {month} may have been issued before the record "
+                    f"was restored ({decided:%Y-%m-%d %H:%M} UTC), and is not on record: take its files back with "
+                    "`minka report take-back`, or say with --anew that there was no other one"
+                )
+
     def _put(
         self, tx: Tx, made: Statement, files: Mapping[StatementForm, bytes], note: str, by: str, action: str
     ) -> IssuedStatement:
@@ -124,7 +161,7 @@ class SqlStatements(SqlRepository, Statements[Sync]):
             for form, content in files.items()
         ]
         tx.execute(statement_files.insert(), rows)
-        tx.note(by, action, made.id, reason=made.reason, **digests)
+        tx.note(by, action, made.id, reason=made.reason, issued=made.issued, **digests)
         return self._noun(tx, tx.execute(select(statements).where(statements.c.id == made.id)).one())
 
     @reads
@@ -136,7 +173,8 @@ class SqlStatements(SqlRepository, Statements[Sync]):
         if kinds is not None:
             chosen.append(statements.c.kind.in_([kind.value for kind in kinds]))
         total = tx.execute(select(func.count()).select_from(statements).where(*chosen)).scalar_one()
-        newest = select(statements).where(*chosen).order_by(statements.c.number.desc())
+        # By when they were issued: one that was taken back has the newest row.
+        newest = select(statements).where(*chosen).order_by(statements.c.issued.desc(), statements.c.number.desc())
         rows = tx.execute(newest.limit(page.limit).offset(page.offset)).all()
         return total, [self._noun(tx, row) for row in rows]
 
@@ -171,8 +209,7 @@ class SqlStatements(SqlRepository, Statements[Sync]):
         number, hash_, wrong = 0, "", "it is missing"
         for one in noted:
             number, hash_, wrong = one.id, one.hash, audit_chain.wrong_in(tx.connection, one, tx.evidence.keys)
-            if not wrong and audit_chain.as_noun(one).detail.get(form.value) != digest:
-                wrong = "it has another digest"
+            wrong = wrong or _other_than(audit_chain.as_noun(one), row, form, digest)
         return StatementProof(statement=self._noun(tx, row), form=form, row=number, hash=hash_, wrong=wrong)
 
     def _latest(
@@ -199,16 +236,26 @@ class SqlStatements(SqlRepository, Statements[Sync]):
         )
 
 
-def _check_not_lost(tx: Tx, draft: Statement) -> None:
-    """Check that no statement of the month can have been issued on a record that was lost.
+def _decided(tx: Tx) -> datetime | None:
+    """When a person last decided which of two records is right; None if never."""
+    found: datetime | None = tx.execute(select(func.max(doubts.c.decided, type_=Instant()))).scalar()
+    return found
 
-    Raises:
-        ConflictError: The record was restored after the month was over.
-    """
-    decided = tx.execute(select(func.max(doubts.c.decided, type_=Instant()))).scalar()
-    if decided is not None and decided >= draft.end:
-        raise ConflictError(
-            f"a {draft.kind} statement of {draft.tenant} for {draft.month} may have been issued before the record was "
-            f"restored ({decided:%Y-%m-%d %H:%M} UTC): take its files back with `minka report take-back`, or say with "
-            "--anew that there was none"
-        )
+
+def _other_than(said: AuditRow, row: Row[Any], form: StatementForm, digest: str) -> str:
+    """What a statement on record says otherwise than its row on the audit trail; empty if nothing."""
+    detail = said.detail
+    if detail.get(form.value) != digest:
+        return "it has another digest"
+    known = (said.actor, detail.get("reason", ""), detail.get("issued"))
+    return "" if known == (row.by, row.reason, str(row.issued)) else "it has another time, person or reason"
+
+
+def _months(draft: Statement) -> Iterator[tuple[str, datetime]]:
+    """The months on whose statements of its kind one rests, each with its end: its own, and those that it corrects."""
+    yield draft.month, draft.end
+    end = draft.begin.astimezone(ZoneInfo(draft.timezone))
+    for _ in range(CORRECTED_MONTHS if draft.kind is StatementKind.SETTLEMENT else 0):
+        before = end - timedelta(days=1)
+        yield f"{before:%Y-%m}", end
+        end = before.replace(day=1)

@@ -7,9 +7,11 @@ up, so that the size of the log does not count the acts of a day.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Row, String, Table, func, select
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Row, Table, func, select
 
 from controller.models import merkle
 from controller.models.audit import AuditBreak, PublishedHead
@@ -17,8 +19,9 @@ from controller.models.errors import ConflictError, InputError
 from controller.models.evidence import Extension, TrailHead
 from controller.models.signed_note import PublicKey, SigningKey
 from controller.ports.store import Page, Sync, TrailLog
+from controller.store import audit_chain
 from controller.store.audit_chain import audit
-from controller.store.columns import Instant, long_text, metadata
+from controller.store.columns import long_text, metadata
 from controller.store.repository import SqlRepository, reads, writes
 from controller.store.transaction import Database, Tx, WorkedOut
 
@@ -31,23 +34,13 @@ audit_tiles = Table(
     Column("hash", LargeBinary, nullable=False),
 )
 
-#: Heads as they were published: after how many tiles, and the signed note.
+#: Heads as they were published: over how many tiles, and the signed note.
 audit_heads = Table(
     "audit_heads",
     metadata,
     Column("number", Integer, primary_key=True),
     Column("tiles", Integer, nullable=False),
-    Column("issued", Instant, nullable=False),
     long_text("note"),
-)
-
-#: Public keys of all that was signed, in the order of their first use.
-signing_keys = Table(
-    "signing_keys",
-    metadata,
-    Column("number", Integer, primary_key=True),
-    Column("line", String, nullable=False, unique=True),
-    Column("since", Instant, nullable=False),
 )
 
 #: Leaves of a tile.
@@ -56,6 +49,9 @@ TILE = 4096
 _AT_ONCE = 16
 #: What fills a tile up.
 _FILL = merkle.leaf(b"")
+#: Object and action of audit rows about keys that sign, and about heads: only who has the trail's own keys writes them.
+_KEYS, _USED = "signing-keys", "signing-key.used"
+_TRAIL, _PUBLISHED = "trail", "trail.published"
 _LAST = select(audit_tiles.c.number, audit_tiles.c.last_row).order_by(audit_tiles.c.number.desc()).limit(1)
 _TILES = select(audit_tiles.c.hash).order_by(audit_tiles.c.number)
 _HEADS = select(audit_heads).order_by(audit_heads.c.number.desc())
@@ -76,24 +72,29 @@ class SqlTrailLog(SqlRepository, TrailLog[Sync]):
     @writes
     def publish(self, tx: Tx) -> PublishedHead | None:
         tx.guard("trail-log")
-        newest = tx.execute(_HEADS.limit(1)).one_or_none()
-        if newest is not None and newest.issued.date() >= tx.now.date():
+        if any(row.at.date() >= tx.now.date() for row, _ in _rows(tx, _TRAIL, _PUBLISHED, newest=1)):
             return None
         key = signing_key(tx)
         if key is None:
             return None
+        published = _published(tx)
         self._grow(tx, whole=False)
         hashes = tx.execute(_TILES).scalars().all()
+        if broken := _first_contradicted(published, hashes):
+            raise ConflictError(
+                f"no head is signed that contradicts the last one: {broken.reason} (row {broken.number})"
+            )
         head = TrailHead(key.name, TILE * len(hashes), merkle.root(hashes), tx.now)
         note = key.sign(head.text)
-        tx.execute(audit_heads.insert().values(tiles=len(hashes), issued=tx.now, note=note))
-        tx.note("minka", "trail.published", "trail", size=head.size, root=head.root.hex())
-        return PublishedHead(size=head.size, issued=tx.now, note=note)
+        tx.execute(audit_heads.insert().values(tiles=len(hashes), note=note))
+        tx.note("minka", _PUBLISHED, _TRAIL, size=head.size, root=head.root.hex())
+        return _noun(note)
 
     @reads
     def heads(self, tx: Tx, page: Page) -> tuple[int, list[PublishedHead]]:
         total = tx.execute(select(func.count()).select_from(audit_heads)).scalar_one()
-        return total, [_noun(row) for row in tx.execute(_HEADS.limit(page.limit).offset(page.offset))]
+        rows = tx.execute(_HEADS.limit(page.limit).offset(page.offset))
+        return total, [head for row in rows if (head := _noun(row.note)) is not None]
 
     @reads
     def extension(self, tx: Tx, earlier: int) -> Extension:
@@ -113,7 +114,8 @@ class SqlTrailLog(SqlRepository, TrailLog[Sync]):
 
     @reads
     def verify(self, tx: Tx) -> AuditBreak | None:
-        return _first_changed(tx) or _first_wrong_head(tx)
+        hashes = tx.execute(_TILES).scalars().all()
+        return _first_changed(tx) or _first_contradicted(_published(tx), hashes) or _first_wrong_head(tx, hashes)
 
     def _grow(self, tx: Tx, *, whole: bool) -> bool:
         """Add tiles, whole ones only if ``whole``. Returns whether there may be more."""
@@ -137,24 +139,60 @@ class SqlTrailLog(SqlRepository, TrailLog[Sync]):
 
 
 def signing_key(tx: Tx) -> SigningKey | None:
-    """The key that signs, whose public key is on record from its first use on; None if nothing is to be signed.
+    """The key that signs, with its public key on the audit trail from its first use on; None to sign nothing.
 
     Raises:
         ConflictError: It is missing.
     """
     key = tx.evidence.signing.newest
     if key is not None:
-        row = tx.insert(signing_keys).values(line=key.public.line, since=tx.now)
-        if tx.execute(row.on_conflict_do_nothing(index_elements=["line"])).rowcount:
-            tx.note("minka", "signing-key.used", "trail", key=key.public.line)
+        tx.guard("signing-keys")
+        if key.public not in _used_keys(tx):
+            tx.note("minka", _USED, _KEYS, key=key.public.line)
     return key
 
 
 def known_keys(tx: Tx) -> list[PublicKey]:
     """Public keys of all that was signed, and those that sign here."""
-    lines = tx.execute(select(signing_keys.c.line).order_by(signing_keys.c.number)).scalars()
-    found = [PublicKey.parsed(line) for line in lines]
-    return list(dict.fromkeys([*found, *(key.public for key in tx.evidence.signing.keys)]))
+    return list(dict.fromkeys([*_used_keys(tx), *(key.public for key in tx.evidence.signing.keys)]))
+
+
+def _used_keys(tx: Tx) -> list[PublicKey]:
+    """Keys by the audit trail, which nobody writes who can only write to the database."""
+    return [PublicKey.parsed(detail["key"]) for _, detail in _rows(tx, _KEYS, _USED)]
+
+
+def _published(tx: Tx) -> list[_Published]:
+    """What was published, by the audit trail, oldest first."""
+    rows = _rows(tx, _TRAIL, _PUBLISHED)
+    return [_Published(row.id, row.at, int(detail["size"]), bytes.fromhex(detail["root"])) for row, detail in rows]
+
+
+def _rows(tx: Tx, target: str, action: str, newest: int | None = None) -> list[tuple[Row[Any], Mapping[str, str]]]:
+    """Audit rows of an action that are as they were written, with their details; all, or the newest ones."""
+    found = select(audit).where(audit.c.object == target, audit.c.action == action)
+    rows = tx.execute(found.order_by(audit.c.id.desc()).limit(newest)).all()
+    intact = (row for row in reversed(rows) if not audit_chain.wrong_in(tx.connection, row, tx.evidence.keys))
+    return [(row, audit_chain.as_noun(row).detail) for row in intact]
+
+
+class _Published(NamedTuple):
+    """A head that was published: the audit row about it, its time, leaves and root."""
+
+    row: int
+    at: datetime
+    size: int
+    root: bytes
+
+
+def _first_contradicted(published: Sequence[_Published], hashes: Sequence[bytes]) -> AuditBreak | None:
+    """The row of the first published head that is not one of the log."""
+    for one in published:
+        if one.size > TILE * len(hashes) or one.root != merkle.root(hashes[: one.size // TILE]):
+            return AuditBreak(
+                number=one.row, reason=f"the log is not the one of which the head of {one.at:%Y-%m-%d} is"
+            )
+    return None
 
 
 def _tiles(hashes: Sequence[str]) -> list[bytes]:
@@ -177,22 +215,26 @@ def _first_changed(tx: Tx) -> AuditBreak | None:
     return None
 
 
-def _first_wrong_head(tx: Tx) -> AuditBreak | None:
-    """The end of the first published head that is not one of the log, or that nobody signed."""
-    tiles = tx.execute(select(audit_tiles).order_by(audit_tiles.c.number)).all()
-    keys = known_keys(tx)
-    for row in reversed(tx.execute(_HEADS).all()):
-        hashes = [one.hash for one in tiles[: row.tiles]]
+def _first_wrong_head(tx: Tx, hashes: Sequence[bytes]) -> AuditBreak | None:
+    """The row about the first head that is missing, is not as it was signed, or that nobody signed."""
+    keys, found = known_keys(tx), set()
+    for row in tx.execute(_HEADS):
         try:
             head, _ = TrailHead.read(row.note, keys)
-            wrong = "" if (head.size, head.root) == (TILE * len(hashes), merkle.root(hashes)) else "another log"
-        except InputError as error:
-            wrong = error.message
-        if wrong:
-            end = tiles[min(row.tiles, len(tiles)) - 1].last_row if tiles else 0
-            return AuditBreak(number=end, reason=f"the head of {row.issued:%Y-%m-%d} is not of this trail: {wrong}")
+        except InputError:
+            continue  # the head that should be there is missed below
+        if head.size == TILE * row.tiles and head.root == merkle.root(hashes[: row.tiles]):
+            found.add((head.size, head.root, head.issued))
+    for one in _published(tx):
+        if (one.size, one.root, one.at.replace(microsecond=0)) not in found:
+            return AuditBreak(number=one.row, reason=f"the signed head of {one.at:%Y-%m-%d} is missing, or another one")
     return None
 
 
-def _noun(row: Row[tuple[int, int, object, str]]) -> PublishedHead:
-    return PublishedHead(size=TILE * row.tiles, issued=row.issued, note=row.note)
+def _noun(note: str) -> PublishedHead | None:
+    """A head as it was published; None for what is none, which ``verify`` names."""
+    try:
+        head = TrailHead.parsed(note)
+    except InputError:
+        return None
+    return PublishedHead(size=head.size, issued=head.issued, note=note)

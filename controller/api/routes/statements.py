@@ -13,14 +13,11 @@ from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, listing
 from controller.api.statements import draft, settled
 from controller.api.views import CallerView
-from controller.models.errors import ConflictError
+from controller.models.errors import ConflictError, NotFoundError
 from controller.models.people import Permission, Person
 from controller.models.statement import IssuedStatement, Month, Statement, StatementForm, StatementKind, StatementProof
-from controller.performance.statements import files_of
-from controller.ports.store import Page, StatementFilter
-
-#: The version that was issued last.
-_NEWEST = Page(limit=1)
+from controller.performance.statements import figures_of, files_of
+from controller.ports.store import StatementFilter, Store
 
 router = Router(prefix="/v1/statements", tags=["statements"])
 
@@ -35,11 +32,13 @@ _Tenant = Annotated[str, Path(max_length=64)]
 class NewStatement(Body):
     """Why to issue another version of a statement on record.
 
-    ``anew`` says that none was issued on a record that was lost since.
+    ``anew`` says that none was issued on a record that was lost since. ``figures`` are those of the draft that a person
+    agreed to: others are not issued.
     """
 
     reason: str = Field(default="", max_length=1000)
     anew: bool = False
+    figures: str = Field(default="", pattern="^([0-9a-f]{64})?$")
 
 
 class KeptStatement(Body):
@@ -151,14 +150,23 @@ def issue(
     can't be issued, nor one that ended less than a day ago, where measurements count.
     """
     store, now = backend.store, backend.clock.now()
-    known = store.statements.page(_NEWEST, StatementFilter(kind, tenant, month))[1]
-    if known and not asked.reason:
-        return _file(store.statements.file(known[0].id, form), form, known[0].id)
+    if not asked.reason and (known := _latest(store, kind, tenant, month)):
+        return _file(store.statements.file(known, form), form, known)
     made: Statement = draft(store, now, kind, tenant, month)
     if now < (at := settled(made)):
         raise ConflictError(f"{month} can be issued from {at:%Y-%m-%d %H:%M} ({made.timezone}) on, and is a draft now")
+    if asked.figures not in ("", figures_of(made)):
+        raise ConflictError("the figures are others by now than those of the draft: see it again")
     issued = store.statements.issue(made, who.name, asked.reason, anew=asked.anew)
     return _file(store.statements.file(issued.id, form), form, issued.id)
+
+
+def _latest(store: Store, kind: StatementKind, tenant: str, month: str) -> str:
+    """Id of the latest version on record; empty if there is none."""
+    try:
+        return store.statements.get(kind, tenant, month)[0].id
+    except NotFoundError:
+        return ""
 
 
 def _file(content: bytes, form: StatementForm, name: str) -> Response:

@@ -33,8 +33,8 @@ class Statements(Repository[M_co], Protocol[M_co]):
             anew: A person says that none was issued on a record that was lost.
 
         Raises:
-            ConflictError: The record is in doubt; or none is on record, and one may have been issued before the record
-                was restored, after the month; or the key that signs is missing.
+            ConflictError: The record is in doubt; or a version, or a settlement of a month that it corrects, may have
+                been issued before the record was restored; or the key that signs is missing.
         """
         ...
 

@@ -123,7 +123,7 @@ def restored(store: SqlStore, tmp_path: Path) -> tuple[IssuedStatement, dict[Sta
 
 
 def test_after_a_restore_what_was_issued_comes_back_by_its_files_and_is_not_issued_again(
-    store: SqlStore, tmp_path: Path
+    store: SqlStore, tmp_path: Path, clock: VirtualClock
 ) -> None:
     issued, files, note = restored(store, tmp_path)
     with pytest.raises(ConflictError, match="nothing is issued until a person decides which record is right"):
@@ -138,8 +138,53 @@ def test_after_a_restore_what_was_issued_comes_back_by_its_files_and_is_not_issu
         assert store.statements.file(back.id, form) == content
         assert store.statements.proof(digest_of(content)).wrong == ""
     assert store.statements.note(back.id) == note
-    assert store.statements.issue(draft(3), "ana", "corrected").version == 2
+    with pytest.raises(ConflictError, match="may have been issued before the record"):
+        store.statements.issue(draft(3), "ana", "corrected")  # there may have been a version 2
+    clock.pause(1)
+    assert store.statements.issue(draft(3), "ana", "corrected", anew=True).version == 2
+    assert store.statements.issue(draft(4), "ana", "corrected again").version == 3, "that one is of this record"
+    assert [one.version for one in store.statements.page(Page())[1]] == [3, 2, 1]
     assert store.audit.verify() is None
+
+
+def test_a_settlement_after_a_restore_asks_for_those_that_it_corrects(
+    store: SqlStore, tmp_path: Path, clock: VirtualClock
+) -> None:
+    restored(store, tmp_path)
+    store.integrity.decide(RecordChoice.RECORD, "ana", "the backup of the night")
+
+    def settlement(month: int, value: float = 1.5) -> Statement:
+        begin, end = (
+            datetime(2026 + (one - 1) // 12, (one - 1) % 12 + 1, 1, 5, tzinfo=UTC) for one in (month, month + 1)
+        )
+        update = {"kind": StatementKind.SETTLEMENT, "month": f"{begin:%Y-%m}", "begin": begin, "end": end}
+        return draft(value).model_copy(update=update)
+
+    clock.pause(40 * 86400)
+    with pytest.raises(ConflictError, match="a settlement statement of bitel for 2026-10 may have been issued"):
+        store.statements.issue(settlement(11), "ana", "")
+    store.statements.issue(settlement(9), "ana", "", anew=True)
+    store.statements.issue(settlement(8), "ana", "", anew=True)
+    store.statements.issue(settlement(10), "ana", "", anew=True)
+    assert store.statements.issue(settlement(11), "ana", "").version == 1, "all that it corrects is of this record"
+
+
+def test_nothing_is_taken_back_where_nothing_was_lost(store: SqlStore, tmp_path: Path) -> None:
+    sign_with(store, tmp_path)
+    issued = store.statements.issue(draft(), "ana", "")
+    files = {StatementForm.JSON: store.statements.file(issued.id, StatementForm.JSON)}
+    with pytest.raises(ConflictError, match="the record was not restored since"):
+        store.statements.take_back(files, store.statements.note(issued.id), "eve")
+
+
+@pytest.mark.parametrize(("column", "value"), [("by", "eve"), ("reason", "mine"), ("issued", "2026-10-30 01:02:03")])
+def test_who_issued_it_when_and_why_is_proved_too(store: SqlStore, column: str, value: str) -> None:
+    issued = store.statements.issue(draft(), "ana", "late")
+    digest = issued.digests[StatementForm.CSV]
+    assert store.statements.proof(digest).wrong == ""
+    with store.database.engine.begin() as connection:
+        connection.execute(text(f'UPDATE statements SET "{column}" = :value'), {"value": value})
+    assert store.statements.proof(digest).wrong == "it has another time, person or reason"
 
 
 def test_a_person_may_say_that_none_was_issued(store: SqlStore, tmp_path: Path) -> None:

@@ -9,11 +9,13 @@ from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 
+import orjson
 import pytest
 from sqlalchemy import text
 
 from controller.models.errors import ConflictError, InputError
 from controller.models.evidence import Extension, TrailHead
+from controller.models.signed_note import SigningKey
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Page
 from controller.store import SqlStore, open_store, trail_log
@@ -99,6 +101,7 @@ def test_who_keeps_a_head_sees_that_rows_are_gone_changed_or_another_trail_goes_
         connection.execute(text("DELETE FROM audit_heads"))
         connection.execute(text("DELETE FROM audit_tiles WHERE number > 1"))
         connection.execute(text("UPDATE audit SET hash = :hash WHERE id = 6"), {"hash": sha256(b"forged").hexdigest()})
+        connection.execute(text("UPDATE audit SET action = 'forged' WHERE action = 'trail.published'"))
     forged = publish(signed)
     assert forged.size >= later.size - 4
     with pytest.raises(ConflictError, match=f"no head of {kept.size} leaves is on record"):
@@ -117,19 +120,65 @@ def test_who_keeps_a_head_sees_that_rows_are_gone_changed_or_another_trail_goes_
         ("UPDATE audit SET hash = '" + "0" * 64 + "' WHERE id = 5", "rows 5 to 8 are not those of the published log"),
         ("DELETE FROM audit WHERE id = 2", "rows 1 to 4 are not those"),
         ("UPDATE audit_tiles SET last_row = 7 WHERE number = 2", "rows 5 to 7 are not those"),
-        ("UPDATE audit_heads SET tiles = 1", "is not of this trail: another log"),
-        ("UPDATE audit_heads SET note = replace(note, 'host.example', 'host.examples')", "is not of this trail"),
-        ("DELETE FROM signing_keys", None),
+        ("UPDATE audit_heads SET tiles = 1", "the signed head of 2026-01-01 is missing, or another one"),
+        ("UPDATE audit_heads SET note = replace(note, 'host.example', 'host.examples')", "is missing, or another one"),
+        ("UPDATE audit_heads SET note = replace(note, '2026-01-01T', '2099-01-01T')", "is missing, or another one"),
+        ("DELETE FROM audit_heads", "is missing, or another one"),
+        ("DELETE FROM audit_tiles", "the log is not the one of which the head of 2026-01-01 is"),
+        ("UPDATE audit_tiles SET hash = (SELECT hash FROM audit_tiles WHERE number = 1)", "rows 5 to 8 are not those"),
     ],
 )
-def test_the_host_itself_sees_what_no_longer_fits(signed: SqlStore, spoil: str, says: str | None) -> None:
+def test_the_host_itself_sees_what_no_longer_fits(signed: SqlStore, clock: VirtualClock, spoil: str, says: str) -> None:
     fill(signed, 9)
     publish(signed)
+    assert signed.trail.verify() is None
     with signed.database.engine.begin() as connection:
         connection.execute(text(spoil))
     broken = signed.trail.verify()
-    assert (broken is None) == (says is None)
-    assert broken is None or (says is not None and says in broken.reason)
+    assert broken is not None
+    assert says in broken.reason
+
+
+@pytest.mark.parametrize(
+    "spoil", ["DELETE FROM audit_heads", "UPDATE audit_heads SET note = replace(note, '2026', '2099')"]
+)
+def test_a_head_of_which_somebody_took_the_row_away_is_followed_by_one_that_extends_it(
+    signed: SqlStore, clock: VirtualClock, spoil: str
+) -> None:
+    fill(signed, 9)
+    kept = publish(signed)
+    with signed.database.engine.begin() as connection:
+        connection.execute(text(spoil))
+    assert signed.trail.publish() is None, "one a day, by the trail"
+    clock.pause(_DAY.total_seconds())
+    assert publish(signed).size > kept.size
+
+
+def test_no_head_is_signed_that_contradicts_one_before(signed: SqlStore, clock: VirtualClock) -> None:
+    fill(signed, 9)
+    publish(signed)
+    with signed.database.engine.begin() as connection:
+        connection.execute(text("DELETE FROM audit_heads"))
+        connection.execute(text("DELETE FROM audit_tiles"))
+    clock.pause(_DAY.total_seconds())
+    fill(signed, 5)
+    while signed.trail.grow():
+        pass
+    with pytest.raises(ConflictError, match="no head is signed that contradicts the last one"):
+        signed.trail.publish()
+
+
+def test_a_key_that_somebody_wrote_into_the_database_verifies_nothing(signed: SqlStore) -> None:
+    publish(signed)
+    stranger = SigningKey("host.example", bytes(32)).public.line
+    with signed.database.engine.begin() as connection:
+        row = "SELECT (SELECT max(id) + 1 FROM audit), at, actor, action, object, :detail, hash, hash, key FROM audit"
+        insert = "INSERT INTO audit (id, at, actor, action, object, detail, previous, hash, key) "
+        like = insert + row + " WHERE object = 'signing-keys'"
+        connection.execute(text(like), {"detail": orjson.dumps({"key": stranger}).decode()})
+    assert [key.line for key in signed.trail.public_keys()] == [
+        key.public.line for key in signed.database.evidence.signing.keys
+    ]
 
 
 def test_without_a_key_nothing_is_published_and_a_lost_key_is_named(

@@ -285,4 +285,11 @@ async def test_a_tenant_gets_the_signed_note_of_its_own_statements_and_what_is_p
     assert (await beta.get("/v1/evidence/extension", params={"since": 7})).status_code == 409
     kept = {"json_file": content.decode(), "note": (await alfa.get(f"{path}/note")).text}
     assert (await alfa.post("/v1/statements/taken-back", json=kept)).status_code == 404
-    assert (await bench.client.post("/v1/statements/taken-back", json=kept)).json()["version"] == 2
+    refused = await bench.client.post("/v1/statements/taken-back", json=kept)
+    assert (refused.status_code, "nothing of it was lost" in refused.text) == (409, True)
+    draft = (await bench.client.get(f"{path}/draft")).json()
+    report(bench, off_air(50), off_air(60, over=True))
+    refused = await bench.client.post(path, json={"reason": "again", "figures": draft["figures"]})
+    assert (refused.status_code, "the figures are others by now" in refused.text) == (409, True)
+    seen = {"reason": "again", "figures": (await issue(bench.client)).json()["figures"]}
+    assert (await bench.client.post(path, json=seen)).status_code == 409, "those of version 2"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,19 @@ def test_what_was_changed_on_the_way_or_by_the_host_is_refused(
     keys.write_text("no key\n")
     said = verify(today, keys)
     assert (said.status, "host.keys:1: not an Ed25519 public key" in " ".join(said.err.split())) == (2, True)
+    today.write_bytes("old 4096\n\u00e9\u00e9\n\nx\n".encode())
+    kept.write_text(note_of(ROWS[:5]))
+    keys.write_text(KEY.public.line)
+    assert verify(today, keys, "--since", str(kept)).status == 10
+    assert minka("evidence", "head", "--since", str(today)).status == 2
+    hidden = tmp_path / "hidden.keys"
+    hidden.write_text(f"# ours \x0b{OTHER.public.line}\n{KEY.public.line}\n")
+    today.write_text(note_of(ROWS, OTHER))
+    assert verify(today, hidden).status == 10, "a key in a comment is none"
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    said = verify(pipe, keys)
+    assert (said.status, "is no regular file" in " ".join(said.err.split())) == (10, True)
     today.write_bytes(b"\xff\xfe")
     keys.write_text(KEY.public.line)
     assert verify(today, keys).status == 10

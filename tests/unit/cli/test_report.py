@@ -127,7 +127,12 @@ def test_issue_is_a_verb_that_issues_what_is_not_on_record_or_is_corrected(api: 
     path = "/v1/statements/sla/bitel/2026-10"
     assert api == [("GET", path)], "it is on record already"
     api.clear()
-    said = minka("report", "issue", "sla", "bitel", "--month", "2026-10", "--correct", "a late file")
+    asked = ("report", "issue", "sla", "bitel", "--month", "2026-10", "--correct", "a late file")
+    said = minka(*asked)
+    assert (said.status, "it can't be taken away again" in said.err) == (2, True), "nobody sees a question here"
+    assert not [one for one in api if one[0] == "POST"]
+    api.clear()
+    said = minka(*asked, "--yes")
     assert (said.status, "is on record since" in said.out) == (0, True)
     assert api == [("GET", path), ("GET", f"{path}/draft"), ("POST", path)]
 

@@ -522,17 +522,8 @@ def upgrade() -> None:
         "audit_heads",
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("tiles", sa.Integer(), nullable=False),
-        sa.Column("issued", sa.DateTime(timezone=True), nullable=False),
         sa.Column("note", sa.Text(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_audit_heads")),
-    )
-    op.create_table(
-        "signing_keys",
-        sa.Column("number", sa.Integer(), nullable=False),
-        sa.Column("line", sa.String(), nullable=False),
-        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("number", name=op.f("pk_signing_keys")),
-        sa.UniqueConstraint("line", name=op.f("uq_signing_keys_line")),
     )
     op.create_table(
         "statement_files",
@@ -1237,7 +1228,6 @@ def downgrade() -> None:
     op.drop_table("statements")
     op.drop_index("ix_statement_files_statement", table_name="statement_files")
     op.drop_table("statement_files")
-    op.drop_table("signing_keys")
     op.drop_table("audit_heads")
     op.drop_table("audit_tiles")
     op.drop_index("ix_ledger_history_station_number", table_name="ledger_history")
