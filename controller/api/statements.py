@@ -180,11 +180,12 @@ def _sla(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> _Made:
 def _with_counters(store: Store, outages: Outages, tenant: str, month: Month, eras: Sequence[Era]) -> Outages:
     """Outages, with what the tenant's cells counted in times that no check read, and where they say more than checks.
 
-    Days tell in which of them a cell was off air for longer than is known: only their periods are read.
+    Days tell in which of them a cell was off air for longer than alarms say: only their periods are read.
     """
     shared = parts_of(eras, tenant)
     who, found = everything_of(shared), dict[tuple[str, str], list[CountedPeriod]]()
-    unread, off = outages.unread(tenant, month.begin, min(month.now, month.end))
+    unread = outages.unread(tenant, month.begin, min(month.now, month.end))
+    off = outages.off_air(month.begin, min(month.now, month.end))
     wanted: dict[str, list[tuple[datetime, datetime]]] = {}
     for name, times in unread.items():
         wanted.setdefault(name.partition("/")[0], []).extend(times)

@@ -337,13 +337,9 @@ class Outages:
         known = self._excused, self._locks, self._now, self._observation
         return Outages(self._spells, self._eras, self._links, *known, counters, delivery=self._delivery)
 
-    def unread(self, tenant: str, begin: datetime, end: datetime) -> tuple[dict[str, Times], dict[str, Times]]:
-        """Times of a tenant's cells that no check read, and others in which they were off air or without service.
-
-        By cell; the former without time of stations of which nobody collected anything.
-        """
+    def unread(self, tenant: str, begin: datetime, end: datetime) -> dict[str, Times]:
+        """Times of a tenant's cells that no check read, by cell: without those in which nobody collected anything."""
         found: dict[str, Times] = {}
-        off: dict[str, Times] = {}
         for span in self.agreed(tenant, begin, end):
             owed = self.agreed_service(span.agreement, span.begin, span.until, span.until)
             for cell in owed.seconds:
@@ -353,12 +349,18 @@ class Outages:
                 unseen = owed.parts.get(cell, _NOTHING).unseen
                 if times := union([*found.get(cell, ()), *unseen, *chain.from_iterable((*gaps, *proofs))]):
                     found[cell] = times
-                locks = chain(owed.locked.get(cell, ()), owed.in_window.get(cell, ()))
-                gone = chain.from_iterable(owed.parts.get(cell, _NOTHING)[:-1])
-                planned = self._excused.planned.get((cell, tenant), ())
-                if times := union([*off.get(cell, ()), *locks, *gone, *planned]):
-                    off[cell] = times
-        return found, off
+        return found
+
+    def off_air(self, begin: datetime, end: datetime) -> dict[str, Times]:
+        """When cells were off air by alarms between two times, by cell, which they count themselves too.
+
+        A cell that lacks a PLMN, or whose core links are down, is on air; one that is locked has no fault.
+        """
+        found = defaultdict[str, list[tuple[datetime, datetime]]](list)
+        for spell in _within(self._spells, begin, end):
+            for cell in spell.alarm.cells if spell.alarm.probable_cause == CELL_OFF_AIR else ():
+                found[cell].append((spell.since, spell.until))
+        return {cell: union(times) for cell, times in found.items()}
 
     def minutes(self, begin: datetime | None = None) -> tuple[TenantMinutes, ...]:
         """Minutes of each tenant that lost some, or whose state is unknown, by tenant; all, or from a time on."""
@@ -563,6 +565,13 @@ class Outages:
                 found[cell] = union([*found.get(cell, ()), *self._read(half, times)])
         return {cell: without(times, self._not_applied(era, agreement, cell)) for cell, times in found.items()}
 
+    def _missing_at(self, era: Era, cell: str, tenant: str) -> Times:
+        """When a cell lacked a PLMN of each agreement of a tenant there: what it counts off air may lie in that."""
+        if self._delivery is None or not self._delivery.missing:
+            return ()
+        there = era.sharing.agreements_at(cell, tenant)
+        return meet([self._missing(era, one, era.begin, era.until).get(cell, ()) for one in there]) if there else ()
+
     def _locked(
         self, agreement: Agreement, begin: datetime, end: datetime, parts: Mapping[str, Parts]
     ) -> dict[str, Times]:
@@ -709,7 +718,8 @@ class Outages:
             excused = union([*before.planned, *before.own_work, *before.own_core, *before.outside])
             unread = without(union([*before.unseen, *both(before.lost, indirect), *away]), excused)
             planned = self._excused.planned.get(key, ())
-            off = union([*excused, *without(before.lost, unread), *planned, *self._locks.get(key[0], ())])
+            lost = union([*without(before.lost, unread), *self._missing_at(era, *key)])
+            off = union([*excused, *lost, *planned, *self._locks.get(key[0], ())])
             within = (one for one in periods if both(((one.begin, one.until),), span))
             found = settled(both(unread, span), without(off, unread), within)
             gone = without(found.lost, planned)

@@ -16,6 +16,7 @@ from controller.api.statements import draft
 from controller.intent.counted import CountedPeriod, settled
 from controller.intent.times import Times, union
 from controller.models.alarm import AlarmReport, AlarmSource
+from controller.models.health import Health
 from controller.models.measurement import QUARTER, Measured, Subject
 from controller.models.network import PerformanceData, network_digest
 from controller.models.statement import StatementKind, Value
@@ -197,3 +198,39 @@ def test_what_checks_saw_is_not_lost_again_by_counters(store: SqlStore) -> None:
     while store.measurements.roll_up(END + timedelta(days=2)):
         pass
     assert _cell(store)["lost"] == 310, "300 s by checks, 10 s more by counters"
+
+
+@pytest.mark.parametrize(
+    ("seen", "column", "lost"),
+    [
+        ({"missing": (("L1", "716-01", "alfa"),)}, "lost", 7200 + 600),
+        ({"locked": ("L1",)}, "in_window", 600),
+    ],
+    ids=["PLMN", "lock"],
+)
+def test_what_a_cell_counts_is_not_hidden_by_time_in_which_it_was_not_off_air_by_a_fault(
+    store: SqlStore, seen: dict[str, Any], column: str, lost: int
+) -> None:
+    """On the second day it counts 600 seconds off air at ten, between two checks; for two hours from noon on, the rest."""
+    _load(store)
+    for hour, now in ((30.0, {}), (36.0, seen), (38.0, {})):
+        store.database.clock = VirtualClock(start=_at(hour))
+        store.healths.save([Health(station="S1", at=_at(hour), reachable=True, **now)])
+    _put(store, *(_period(24 + n / 4, 600 if n == 40 else 0, 7) for n in range(96)))
+    while store.measurements.roll_up(END + timedelta(days=2)):
+        pass
+    cell = _cell(store)
+    assert (cell["lost"], cell[column]) == (lost, 7200 if column != "lost" else lost)
+
+
+@pytest.mark.parametrize(("off", "lost"), [(450, 7200), (500, 7200 + 50), (900, 7200 + 450)])
+def test_what_a_cell_counts_while_it_lacks_a_plmn_is_not_lost_twice(store: SqlStore, off: int, lost: int) -> None:
+    """The PLMN is gone from the middle of a period on: the cell may have been off air in that half."""
+    _load(store)
+    for hour, missing in ((30.0, ()), (36.125, (("L1", "716-01", "alfa"),)), (38.125, ())):
+        store.database.clock = VirtualClock(start=_at(hour))
+        store.healths.save([Health(station="S1", at=_at(hour), reachable=True, missing=missing)])
+    _put(store, *(_period(24 + n / 4, off if n == 48 else 0, 7) for n in range(96)))
+    while store.measurements.roll_up(END + timedelta(days=2)):
+        pass
+    assert _cell(store)["lost"] == lost
