@@ -236,6 +236,7 @@ class TenantChange(Noun):
         interrupts: Whether the tenant's service is interrupted.
         outage: How long that lasts.
         removes: Number of the tenant's nodes that are removed.
+        withdrawn: Cells of the station in which the tenant loses a PLMN for good.
     """
 
     station: str
@@ -243,6 +244,7 @@ class TenantChange(Noun):
     interrupts: bool
     outage: Outage
     removes: int
+    withdrawn: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, sight: Sight, change: Change) -> TenantChange:
@@ -253,12 +255,14 @@ class TenantChange(Noun):
             if phase.kind is PhaseKind.LOCK
             for edit in phase.edits
         )
-        interrupts = locked or sight.tenant in change.interrupted
+        withdrawn = change.withdrawn.get(sight.tenant, ())
+        interrupts = locked or bool(withdrawn) or sight.tenant in change.interrupted
         return cls(
             station=change.station,
             diff=visible_rows(sight, change),
             interrupts=interrupts,
-            outage=change.outage if interrupts else NO_OUTAGE,
+            outage=change.outage_of(sight.tenant) if interrupts else NO_OUTAGE,
+            withdrawn=withdrawn,
             removes=change.removes.get(sight.tenant, 0),
         )
 

@@ -7,6 +7,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -292,6 +293,9 @@ def _change_words(made: Mapping[str, Any]) -> str:
         others = f", interrupting {', '.join(interrupted)} too" if interrupted else ""
         lasts = f"for up to {outage.seconds} s" if outage.kind is OutageKind.TIMED else str(outage)
         words.append(f"cells are off air {lasts}{others}")
+    if lost := {tenant for change in changes for tenant in change.get("withdrawn", ())}:
+        cells = sum(len({*chain.from_iterable(change.get("withdrawn", {}).values())}) for change in changes)
+        words.append(f"{', '.join(sorted(lost))}: outage for good in {counted(cells, 'cell')}")
     if made["removals"]:
         words.append(
             "removes " + ", ".join(f"{counted(n, 'node')} of {tenant}" for tenant, n in made["removals"].items())

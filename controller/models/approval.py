@@ -17,6 +17,23 @@ from controller.models.scalars import HOST, Identifier, Name, Noun
 from controller.models.sharing import ActionClass, Consent, MaintenanceWindow
 
 
+class Withdrawal(Noun):
+    """What a tenant loses for good.
+
+    Attributes:
+        cells: Cells in which it loses a PLMN, as ``station/cell``, sorted.
+        people: Population of the sites of these cells.
+    """
+
+    cells: tuple[str, ...]
+    people: int
+
+    def __str__(self) -> str:
+        """Cells and people, in words."""
+        count = f"{len(self.cells)} cells" if len(self.cells) != 1 else "1 cell"
+        return f"{count} with about {self.people} people"
+
+
 class Requirement(Noun):
     """One side's consent to a class of action.
 
@@ -33,6 +50,7 @@ class Requirement(Noun):
         agreement: The agreement that requires it; empty if none does.
         stations: Number of stations that it is about.
         outage: The worst outage there, for an action that takes service away.
+        withdrawn: What the side loses for good, for such an action; None if nothing.
         stands_for: Of the host: a tenant whose consent is a notice, which no person can be said to have given where a
             rule asks for the run.
     """
@@ -48,6 +66,7 @@ class Requirement(Noun):
     agreement: str = ""
     stations: int = 0
     outage: Outage = NO_OUTAGE
+    withdrawn: Withdrawal | None = None
     stands_for: str = ""
 
     @property
@@ -158,6 +177,7 @@ class RunConstraints(Noun):
         spared: By station, cells and tenants that need not agree although the run takes these cells off the air: they
             had no service there when it was prepared. The run works there only while that remains so.
         outages: The worst outage of each tenant whose service is interrupted.
+        withdrawn: What each tenant loses for good; absent are those that lose nothing so.
         open_inputs: Inputs that name cells and are not known yet, so that tenants of all cells are asked.
     """
 
@@ -171,11 +191,17 @@ class RunConstraints(Noun):
     about: dict[str, tuple[str, ...]] = {}
     spared: dict[str, tuple[tuple[str, str], ...]] = {}
     outages: dict[str, Outage] = {}
+    withdrawn: dict[str, Withdrawal] = {}
     open_inputs: tuple[OpenInput, ...] = ()
 
     def concerning(self, tenant: str) -> list[str]:
         """Stations where a tenant is concerned, sorted."""
         return sorted(name for name, (_, group) in self.stations.items() if tenant in self.groups[group].tenants)
+
+    def withdrawn_from(self, tenant: str) -> tuple[str, ...]:
+        """Cells that a tenant loses for good, as ``station/cell``."""
+        lost = self.withdrawn.get(tenant)
+        return lost.cells if lost is not None else ()
 
     def with_approvers_of(self, network: Network) -> RunConstraints:
         """A copy with the approvers that the agreements of this network name now."""
@@ -308,7 +334,8 @@ class Notice(Noun):
         begins: Earliest beginning of the work, if the tenant was notified ahead.
         text: The text for people.
         sent: When it was first delivered; None if it was not yet.
-        cells: Cells of the side that the incident affects, as ``station/cell``, sorted.
+        cells: Cells of the side that the incident affects, or that a run takes it out of for good, as
+            ``station/cell``, sorted.
         since: When the incident began for the side.
         what: Probable cause of the root.
         doing: What is being done about it, in words.

@@ -11,7 +11,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from controller.models.facts import Finding, Owners
 from controller.models.network import Noun
-from controller.models.outage import NO_OUTAGE, Outage
+from controller.models.outage import FOR_GOOD, NO_OUTAGE, Outage
 from controller.models.packing import packed, unpacked
 
 #: Version of the plan's JSON form; readers refuse versions that they don't know.
@@ -134,6 +134,8 @@ class Change(Noun):
         touched: Tenants whose nodes are edited, sorted.
         interrupted: Tenants whose service is interrupted although their nodes are not edited, sorted.
         outage: How long the worst cell is off the air, or the worst core link down.
+        withdrawn: Cells of the station in which a tenant loses a PLMN for good, by tenant: an outage of that tenant
+            only, although the cell stays on air (``controller.plan.withdrawal``).
         fingerprint: State of the device that must still hold under the lock.
         checks: Conditions that must hold after the last phase, before the confirm.
         gained: Nodes that enter the ledger when the change is confirmed.
@@ -154,7 +156,17 @@ class Change(Noun):
     gained: tuple[LedgerNode, ...] = ()
     lost: tuple[str, ...] = ()
     removes: dict[str, int] = {}
+    withdrawn: Annotated[dict[str, tuple[str, ...]], Field(exclude_if=lambda found: not found)] = {}
     reverts: bool = True
+
+    def outage_of(self, tenant: str) -> Outage:
+        """The outage of a tenant whose service the change interrupts or takes away."""
+        return FOR_GOOD if tenant in self.withdrawn else self.outage
+
+    @property
+    def worst_outage(self) -> Outage:
+        """The outage of the tenant that is hit worst."""
+        return FOR_GOOD if self.withdrawn else self.outage
 
     @property
     def only_unlocks(self) -> bool:

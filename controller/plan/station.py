@@ -32,6 +32,7 @@ from controller.plan.edits import Edits, find_edits, first_entries
 from controller.plan.inputs import PlanOptions, StationView, in_sight, limited
 from controller.plan.phases import Locks, build_phases, find_locks, outage_of, outage_seconds, was_failed
 from controller.plan.rows import describe, entry_name, nodes, row
+from controller.plan.withdrawal import withdrawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +163,7 @@ class _Builder:
             touched=tuple(touched),
             interrupted=tuple(interrupted),
             outage=outage_of(phases, seconds),
+            withdrawn=withdrawn(self.observed.tree, after, owners),
             fingerprint=fingerprint(self.root, self.observed.tree, (*self._covered(edits, checks), *moved)),
             checks=checks,
             gained=self._gained(),

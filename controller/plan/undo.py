@@ -17,6 +17,7 @@ from controller.nrm.profiles import administrative_leaf, administrative_state, r
 from controller.nrm.schema import NodeSpec, elsewhere, lent, self_made, spec_of
 from controller.nrm.tree import Observed, Path, Tree, name_of
 from controller.plan.phases import link_waits, outage_of, ready_waits
+from controller.plan.withdrawal import withdrawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,7 @@ def undo_job(
         touched=tuple(sorted(touched)),
         interrupted=tuple(sorted(interrupted - (touched - served))),
         outage=outage_of(phases, sum(part.outage.seconds for part in parts)),
+        withdrawn=withdrawn(observed.tree, seen.tree, {path: entry.owners for path, entry in ledger.items()}),
         fingerprint=fingerprint(root, observed.tree, paths),
         checks=tuple(checks),
         gained=tuple(entry.node for entry in before.entries),

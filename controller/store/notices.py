@@ -200,6 +200,7 @@ def _write_about(tx: Tx, row: Row[Any], tenant: str, *, ended: bool) -> None:
     """Write the notices of a run that a tenant has not got yet: a run may begin and end between two rounds."""
     constraints = constraints_from(row.content)
     mine, outage = constraints.concerning(tenant), constraints.outages.get(tenant, NO_OUTAGE)
+    lost = constraints.withdrawn_from(tenant)
     about = and_(notices.c.run == row.run, notices.c.tenant == tenant)
     known = set(tx.execute(select(notices.c.kind).where(about)).scalars())
     work = [
@@ -210,7 +211,7 @@ def _write_about(tx: Tx, row: Row[Any], tenant: str, *, ended: bool) -> None:
     begun = min((job.begun for job in work if job.begun is not None), default=None)
     if NoticeKind.STARTED.value not in known and begun is not None:
         words = f"work has begun on {serving(mine)}{outage_words(constraints, tenant)}"
-        notify(tx, row.run, tenant, NoticeKind.STARTED, mine, words, NoticeOutage.of(outage, begun))
+        notify(tx, row.run, tenant, NoticeKind.STARTED, mine, words, NoticeOutage.of(outage, begun), cells=lost)
     if ended:
         counts = Counter(job.outcome for job in work)
         words = "work has ended: " + ", ".join(f"{counts[key]} {key}" for key in sorted(counts, key=str))
@@ -224,7 +225,9 @@ def _write_about(tx: Tx, row: Row[Any], tenant: str, *, ended: bool) -> None:
             left, over = Outage.worst((outage, UNKNOWN_OUTAGE)), None
             words += doubt
         told = None if begun is None else NoticeOutage.of(left, begun, over)
-        notify(tx, row.run, tenant, NoticeKind.ENDED, mine, words, told)
+        done = {job.station for job in work if job.outcome == Outcome.SUCCEEDED.value}
+        gone = [cell for cell in lost if cell.partition("/")[0] in done]
+        notify(tx, row.run, tenant, NoticeKind.ENDED, mine, words, told, cells=gone)
 
 
 def _in_doubt(tx: Tx, stations: Sequence[str], tenant: str) -> str:

@@ -101,7 +101,7 @@ def keep_constraints(
         words = f"work is planned on {serving(mine)}{outage_words(constraints, tenant)}"
         begins = tx.now + timedelta(hours=lead)
         outage = NoticeOutage.of(constraints.outages.get(tenant, NO_OUTAGE), begins)
-        notify(tx, run_id, tenant, NoticeKind.PLANNED, mine, words, outage, begins=begins)
+        notify(tx, run_id, tenant, NoticeKind.PLANNED, mine, words, outage, begins, constraints.withdrawn_from(tenant))
         note_notified(tx, run_id, tenant, mine)
     if plan:
         spend_votes(tx, plan, subject)
@@ -116,8 +116,9 @@ def serving(devices: Collection[str]) -> str:
 
 def outage_words(constraints: RunConstraints, tenant: str) -> str:
     """How long a tenant's service is away, for its notices; empty if it is not."""
-    outage = constraints.outages.get(tenant)
-    return f", outage {outage}" if outage is not None else ""
+    outage, lost = constraints.outages.get(tenant), constraints.withdrawn.get(tenant)
+    where = f": you lose service in {lost}" if lost is not None else ""
+    return f", outage {outage}{where}" if outage is not None else ""
 
 
 @lru_cache(maxsize=256)
@@ -135,11 +136,12 @@ def notify(
     words: str,
     outage: NoticeOutage | None,
     begins: datetime | None = None,
+    cells: Collection[str] = (),
 ) -> None:
     """Put one notice on record."""
     notice_id = f"n-{secrets.token_hex(5)}"
     row = {"id": notice_id, "run": run_id, "tenant": tenant, "kind": kind.value, "at": tx.now, "begins": begins}
-    row |= {"stations": orjson.dumps(stations).decode(), "text": words}
+    row |= {"stations": orjson.dumps(stations).decode(), "cells": orjson.dumps(sorted(cells)).decode(), "text": words}
     tx.execute(notices.insert().values(row | {"outage": "" if outage is None else outage.model_dump_json()}))
     tx.note("engine", f"notice.{kind.value}", run_id, tenant=tenant, stations=len(stations))
 

@@ -329,7 +329,7 @@ def _disclosed(who: Person, vote: Vote) -> Vote:
 def _parts(backend: Services, changes: Iterable[Change], who: Person) -> list[StationPart]:
     """A side's own part of changes; the host sees all of them."""
     if not who.tenant:
-        return [StationPart(station=one.station, diff=list(one.diff), outage=one.outage) for one in changes]
+        return [StationPart(station=one.station, diff=list(one.diff), outage=one.worst_outage) for one in changes]
     seen = sight(*backend.store.networks.get(), who.tenant)
     own = (TenantChange.of(seen, change) for change in changes if who.tenant in involved(change))
     return [StationPart(station=one.station, diff=list(one.diff), outage=one.outage) for one in own]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from types import MappingProxyType
 from typing import Any
@@ -12,11 +12,11 @@ from typing import Any
 from controller.models.approval import OpenInput, RunConstraints
 from controller.models.errors import InputError
 from controller.models.network import HOST, Network, Noun
-from controller.models.outage import Outage
+from controller.models.outage import Outage, OutageKind
 from controller.models.plan import LedgerNode, Plan
 from controller.models.run import LedgerEntry
 from controller.models.sharing import ActionClass
-from controller.nrm.profiles import cell_of
+from controller.nrm.profiles import broadcast_plmn, cell_of
 from controller.nrm.tree import Path
 from controller.plan import nodes_behind
 from controller.playbook.language.check import APPLY_INTENT
@@ -303,6 +303,11 @@ def _effect(
     station: str, action: ActionClass, nodes: Iterable[LedgerNode], cells: frozenset[str], lasts: Outage
 ) -> Effect:
     """The effect of steps on all tenants at these cells (empty: all cells there)."""
-    there = (entry for entry in nodes if not cells or cell_of(entry.path) in cells)
-    tenants = {owner for entry in there for owner in entry.owners} - {HOST}
-    return effect_on(station, tenants, action, cells, lasts)
+    entries = [entry for entry in nodes if not cells or cell_of(entry.path) in cells]
+    tenants = {owner for entry in entries for owner in entry.owners} - {HOST}
+    made = effect_on(station, tenants, action, cells, lasts)
+    if action is not ActionClass.REDUCE or lasts.kind is not OutageKind.FOR_GOOD:
+        return made
+    on_air = [entry for entry in entries if broadcast_plmn(entry.path)]
+    lost = {(owner, cell_of(entry.path)) for entry in on_air for owner in entry.owners if owner != HOST}
+    return replace(made, withdrawn=frozenset(lost))

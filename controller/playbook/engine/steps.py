@@ -545,7 +545,7 @@ def _interrupts(row: StepRecord) -> bool:
     """Whether a step interrupts service: a cell goes off air, a link goes down, the station restarts."""
     if any(operation.kind.interrupts for operation in row.operations):
         return True
-    return row.change is not None and row.change.outage.interrupts
+    return row.change is not None and row.change.worst_outage.interrupts
 
 
 def _again(row: StepRecord) -> StepRecord:

@@ -154,7 +154,7 @@ class Proposal(Generic[Output]):
     def outage(self) -> Outage:
         """The outage that it causes; how long an operation takes is not known."""
         if self.change is not None:
-            return self.change.outage
+            return self.change.worst_outage
         return UNKNOWN_OUTAGE if any(operation.kind.interrupts for operation in self.operations) else NO_OUTAGE
 
     @property

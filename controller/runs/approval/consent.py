@@ -11,11 +11,19 @@ from datetime import date, datetime
 import orjson
 
 from controller.intent.windows import Calendar
-from controller.models.approval import Contract, Requirement, RunConstraints, StationConstraints, Vote, VoteChoice
+from controller.models.approval import (
+    Contract,
+    Requirement,
+    RunConstraints,
+    StationConstraints,
+    Vote,
+    VoteChoice,
+    Withdrawal,
+)
 from controller.models.errors import InputError, NotFoundError
 from controller.models.facts import Owners
 from controller.models.network import Cell, Network
-from controller.models.outage import NO_OUTAGE, UNKNOWN_OUTAGE, Outage
+from controller.models.outage import FOR_GOOD, NO_OUTAGE, UNKNOWN_OUTAGE, Outage
 from controller.models.people import Person
 from controller.models.plan import Change, Edit, Op, PhaseKind, Plan
 from controller.models.scalars import HOST
@@ -35,7 +43,8 @@ class Effect:
         asks: Tenant and class of action that its consent is needed for.
         cells: Cells that this is about; empty for all of the station.
         spared: Cells that go off the air and tenants that they do not serve anyhow: nobody is interrupted there.
-        outage: How long those in ``interrupted`` are without service.
+        outage: How long those in ``interrupted`` are without service, apart from what is withdrawn.
+        withdrawn: Tenants that lose service for good, each with the cell of the station.
     """
 
     station: str
@@ -45,6 +54,7 @@ class Effect:
     cells: frozenset[str] = frozenset()
     spared: frozenset[tuple[str, str]] = frozenset()
     outage: Outage = NO_OUTAGE
+    withdrawn: frozenset[tuple[str, str]] = frozenset()
 
 
 def effect_of(change: Change, *, restores: bool = False) -> Effect:
@@ -78,11 +88,12 @@ def effect_of(change: Change, *, restores: bool = False) -> Effect:
     asks = {(tenant, action) for tenant, action in asks if tenant != HOST}
     return Effect(
         station=change.station,
-        tenants=frozenset({*change.touched, *interrupted, *(tenant for tenant, _ in asks)}),
-        interrupted=frozenset(interrupted),
+        tenants=frozenset({*change.touched, *interrupted, *change.withdrawn, *(tenant for tenant, _ in asks)}),
+        interrupted=frozenset({*interrupted, *change.withdrawn}),
         asks=frozenset(asks),
         cells=frozenset(locked),
         outage=change.outage if interrupted else NO_OUTAGE,
+        withdrawn=frozenset((tenant, cell) for tenant, found in change.withdrawn.items() for cell in found),
     )
 
 
@@ -191,6 +202,7 @@ def run_constraints(network: Network, effects: Iterable[Effect], asked: RunOccas
     known = _Agreements(network, network.day(asked.now))
     stations: dict[Requirement, set[str]] = defaultdict(set)
     outages: dict[str, Outage] = {}
+    lost: dict[str, set[tuple[str, str]]] = defaultdict(set)
     groups: dict[StationConstraints, int] = {}
     placed: dict[str, tuple[str, int]] = {}
     for effect in effects:
@@ -200,7 +212,11 @@ def run_constraints(network: Network, effects: Iterable[Effect], asked: RunOccas
         constraints = _station_constraints(network, known, effect, site, asked)
         placed[effect.station] = (site, groups.setdefault(constraints, len(groups)))
         outages |= {one: Outage.worst((effect.outage, outages.get(one, NO_OUTAGE))) for one in _without_service(effect)}
-    found = [_told(key, len(names), outages) for key, names in stations.items()]
+        for tenant, cell in effect.withdrawn:
+            lost[tenant].add((effect.station, cell))
+    outages |= dict.fromkeys(lost, FOR_GOOD)
+    withdrawn = {tenant: _withdrawal(network, lost[tenant]) for tenant in sorted(lost)}
+    found = [_told(key, len(names), outages, withdrawn) for key, names in stations.items()]
     if asked.approvals:
         found.append(Requirement(side=HOST, needed=asked.approvals, stations=len(effects)))
     tenants = sorted({tenant for effect in effects for tenant in effect.tenants})
@@ -215,6 +231,7 @@ def run_constraints(network: Network, effects: Iterable[Effect], asked: RunOccas
         about={effect.station: tuple(sorted(effect.cells)) for effect in effects if effect.cells},
         spared={effect.station: tuple(sorted(effect.spared)) for effect in effects if effect.spared},
         outages=dict(sorted(outages.items())),
+        withdrawn=withdrawn,
     )
 
 
@@ -228,11 +245,21 @@ def _place(one: Requirement) -> tuple[str, ...]:
     return one.side, one.action or "", one.consent, one.agreement, one.stands_for
 
 
-def _told(requirement: Requirement, stations: int, outages: Mapping[str, Outage]) -> Requirement:
+def _withdrawal(network: Network, lost: Collection[tuple[str, str]]) -> Withdrawal:
+    sites = {site_of(network, station) for station, _ in lost} - {""}
+    people = sum(network.site_by_id[site].population for site in sites)
+    return Withdrawal(cells=tuple(sorted(f"{station}/{cell}" for station, cell in lost)), people=people)
+
+
+def _told(
+    requirement: Requirement, stations: int, outages: Mapping[str, Outage], withdrawn: Mapping[str, Withdrawal]
+) -> Requirement:
     """A requirement with what its side has to know: on how many stations, and how long service is away."""
     takes = requirement.action in (ActionClass.INTERRUPT, ActionClass.REDUCE)
-    outage = outages.get(requirement.stands_for or requirement.side, NO_OUTAGE) if takes else NO_OUTAGE
-    return requirement.model_copy(update={"stations": stations, "outage": outage})
+    side = requirement.stands_for or requirement.side
+    outage = outages.get(side, NO_OUTAGE) if takes else NO_OUTAGE
+    lost = withdrawn.get(side) if takes else None
+    return requirement.model_copy(update={"stations": stations, "outage": outage, "withdrawn": lost})
 
 
 def plan_constraints(network: Network, plan: Plan, asked: RunOccasion) -> RunConstraints:
@@ -251,6 +278,7 @@ def together(one: Effect, other: Effect) -> Effect:
         frozenset() if whole else one.cells | other.cells,
         one.spared | other.spared,
         Outage.worst((one.outage, other.outage)),
+        one.withdrawn | other.withdrawn,
     )
 
 

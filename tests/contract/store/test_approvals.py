@@ -16,6 +16,7 @@ from controller.models.approval import (
     RunConstraints,
     StationConstraints,
     VoteChoice,
+    Withdrawal,
 )
 from controller.models.errors import BUG, NotClearedError, NotFoundError
 from controller.models.network import Network, network_digest
@@ -581,6 +582,29 @@ async def test_a_notice_has_the_outage_in_fields(
     else:
         assert ended.outage is not None
         assert (ended.outage.begins, ended.outage.ends) == (begun, None if over is None else clock.now())
+
+
+def test_notices_name_what_a_tenant_loses_for_good_and_at_the_end_what_it_lost(store: SqlStore) -> None:
+    lost = Withdrawal(cells=("A/1", "B/1"), people=900)
+    plan = make_plan(["A", "B"], "gone")
+    store.plans.save(plan, "ana")
+    bound = constraints("A", "B", outage=FOR_GOOD).model_copy(update={"withdrawn": {"entel": lost}})
+    work = [NewJob(0, station) for station in ("A", "B")]
+    run = store.runs.create(prepared(plan, "apply", Strategy(), work, actor="ana", constraints=bound))
+    store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+    ends = {"A": Outcome.SUCCEEDED, "B": Outcome.ROLLED_BACK}
+    for claim in store.claims.take(store.processes.register("w"), 10):
+        store.notices.write()
+        store.claims.finish(claim, JobResult(ends[claim.job.station]))
+    store.notices.write()
+    _, (ended, started, planned) = store.notices.page(Page(), "entel")
+    for one, verb in ((planned, "is planned"), (started, "has begun")):
+        words = f"work {verb} on 2 devices that serve you, outage for good: you lose service in 2 cells"
+        assert (one.text, one.cells) == (f"{words} with about 900 people", lost.cells)
+        assert one.outage is not None
+        assert one.outage.ends is None
+    assert ended.cells == ("A/1",), "B was taken back"
+    assert ended.text.endswith("what it took off the air stays so for good")
 
 
 @pytest.mark.parametrize("acts", [False, True])

@@ -44,7 +44,7 @@ from controller.models.alarm import (
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.measurement import Measured
 from controller.models.network import HOST, Network, OwnCell, network_digest
-from controller.models.outage import NO_OUTAGE, Outage
+from controller.models.outage import FOR_GOOD, NO_OUTAGE, Outage
 from controller.models.plan import Change, DiffRow, Edit, Fingerprint, Op, Phase, PhaseKind
 from controller.models.run import AuditRow, Job, JobState, LedgerEntry, Outcome, Run, RunState, Strategy
 from controller.plan import seal
@@ -207,6 +207,7 @@ def change(kind: PhaseKind = PhaseKind.EDIT, path: str = samples.LTE_CELL, **mor
         (change(PhaseKind.LOCK, samples.NR_CELL), False),
         (change(interrupted=("beta",)), True),
         (change(interrupted=("alfa",)), False),
+        (change(withdrawn={"alfa": ("L1",)}), False),
     ],
 )
 def test_an_outage_is_disclosed_to_those_whom_it_is_about(made: Change, interrupts: bool) -> None:
@@ -214,6 +215,11 @@ def test_an_outage_is_disclosed_to_those_whom_it_is_about(made: Change, interrup
     assert (told.station, told.interrupts, told.outage) == ("S1", interrupts, made.outage if interrupts else NO_OUTAGE)
     assert told.removes == 3
     assert TenantChange.of(partial(), made.model_copy(update={"removes": {"alfa": 2}})).removes == 0
+
+
+def test_a_tenant_is_told_which_cells_it_loses_for_good_and_nothing_of_those_that_others_lose() -> None:
+    told = TenantChange.of(partial(), change(outage=NO_OUTAGE, withdrawn={"alfa": ("N1",), "beta": ("L1",)}))
+    assert (told.interrupts, told.outage, told.withdrawn) == (True, FOR_GOOD, ("L1",))
 
 
 def test_of_a_plan_a_tenant_sees_the_stations_that_concern_it() -> None:

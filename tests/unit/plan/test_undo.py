@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from controller.models.errors import ConflictError
-from controller.models.outage import NO_OUTAGE, UNTIL_UNLOCKED
+from controller.models.outage import FOR_GOOD, NO_OUTAGE, UNTIL_UNLOCKED
 from controller.models.plan import Change, Op, PhaseKind
 from controller.models.run import LedgerBefore
 from controller.nrm.apply import apply_edits
@@ -107,6 +107,14 @@ def test_the_ledger_says_again_what_it_said_and_what_goes_is_counted(done: Done)
     assert (back.touched, back.interrupted) == (("gamma",), ("alfa", "beta"))
     # The lock kept the cell off the air; to take it back ends that.
     assert (locked.outage, came.outage, back.outage) == (UNTIL_UNLOCKED, NO_OUTAGE, NO_OUTAGE)
+
+
+def test_a_tenant_whose_plmns_an_undo_removes_loses_service_for_good_and_no_other_does(done: Done) -> None:
+    back = done.undone()
+    assert done.changes[0].withdrawn == {}, "a tenant that comes takes nothing from anybody"
+    assert back.withdrawn == {"gamma": ("L1", "N1")}, "the cell that is unlocked on the way counts, too"
+    assert [back.outage_of(tenant) for tenant in ("gamma", "alfa")] == [FOR_GOOD, NO_OUTAGE]
+    assert back.worst_outage == FOR_GOOD
 
 
 def test_what_was_in_the_ledger_before_enters_it_again(done: Done) -> None:

@@ -12,16 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.models.approval import Contract, Requirement, RunConstraints, Vote, VoteChoice
+from controller.models.approval import Contract, Requirement, RunConstraints, Vote, VoteChoice, Withdrawal
 from controller.models.errors import InputError
 from controller.models.network import HOST, Network
-from controller.models.outage import NO_OUTAGE, UNTIL_UNLOCKED, Outage
+from controller.models.outage import FOR_GOOD, NO_OUTAGE, UNTIL_UNLOCKED, Outage
 from controller.models.people import Person, Role
 from controller.models.plan import Change, Edit, Op, Phase, PhaseKind, WaitFor
 from controller.models.sharing import ActionClass, Consent
 from controller.nrm.apply import apply_edits
 from controller.nrm.profiles import root_spec
 from controller.plan import PlanOptions, administrative_state_change, undo_change
+from controller.playbook.actions.shipped import registry
+from controller.playbook.engine.consents import effect_of_act
 from controller.runs.approval.clearance import missing
 from controller.runs.approval.consent import (
     Effect,
@@ -494,6 +496,26 @@ def test_two_effects_on_a_station_are_those_of_both_and_about_all_of_it_where_on
     assert together(one, two) == together(two, one) == both
     assert together(one, replace(two, cells=frozenset())).cells == frozenset()
     assert together(replace(one, cells=frozenset()), two).cells == frozenset()
+
+
+def test_who_is_asked_to_give_up_its_plmns_is_told_for_good_with_cells_and_people_by_whatever_door() -> None:
+    ledger = samples.view(THREE).ledger
+    count = sum("gamma" in entry.owners for entry in ledger.values())
+    planned = effect_of(change(THREE, TWO, {"gamma": count}))
+    sites = [site.model_dump() | {"population": 700} for site in THREE.sites]
+    net = THREE.model_copy(update={"sites": type(THREE).model_validate(THREE.model_dump() | {"sites": sites}).sites})
+    nodes = [entry.node for entry in ledger.values() if entry.owners == ("gamma",)]
+    removal = registry().action("remove-nodes")
+    by_step = effect_of_act(removal, removal.inputs.model_validate({"nodes": count}), None, net, "S1", nodes)
+    for effect in (planned, by_step):
+        assert effect.interrupted == {"gamma"}, "its windows bind, and nobody else's"
+        made = run_constraints(net, [effect], RunOccasion("s", samples.NOW))
+        lost = Withdrawal(cells=("S1/L1", "S1/N1"), people=700)
+        assert (made.outages, made.withdrawn) == ({"gamma": FOR_GOOD}, {"gamma": lost})
+        (asked,) = made.requirements
+        assert (asked.side, asked.action, asked.outage, asked.withdrawn) == (
+            "gamma", ActionClass.REDUCE, FOR_GOOD, lost
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize("backwards", [False, True])
