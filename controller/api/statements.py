@@ -14,7 +14,6 @@ from controller.models.alarm import ToldAlarm
 from controller.models.definitions import DefinitionKind
 from controller.models.errors import InputError, NotFoundError
 from controller.models.measurement import DAY, HOUR, MONTH, QUARTER, Measured
-from controller.models.network import Network, Tenant
 from controller.models.sharing import Charge
 from controller.models.statement import CORRECTED_MONTHS, Sheet, Statement, StatementKind
 from controller.performance import availability, capacity, quality, settlement, volume
@@ -59,7 +58,7 @@ def draft(store: Store, now: datetime, kind: StatementKind, tenant: str, month: 
     A month that was issued keeps the time zone and the bounds with which it was.
 
     Raises:
-        NotFoundError: There is no such tenant.
+        NotFoundError: There was no such tenant in the month, and nothing of it is to be corrected.
         InputError: The month has not begun.
     """
     _, network = store.networks.get()
@@ -72,13 +71,17 @@ def draft(store: Store, now: datetime, kind: StatementKind, tenant: str, month: 
         for one in eras
         if one.begin < span.end and span.begin < one.until
     ]
-    known = _tenant_of(tenant, [*(era.network for era in reversed(eras)), network])
+    networks = [*(era.network for era in reversed(eras)), network]
+    known = next((one for then in networks if (one := then.tenant_by_id.get(tenant)) is not None), None)
+    name = _name_of_former(store, kind, tenant, month) if known is None else known.name
     network = eras[-1].network
     rules, sheets = _KINDS[kind](store, tenant, span, eras)
+    if known is None and not any(one.rows for one in sheets) and _issued(store, kind, tenant, month) is None:
+        raise NotFoundError(f"{tenant} left before {month}, and nothing that was issued for it is to be corrected")
     return Statement(
         kind=kind,
         tenant=tenant,
-        tenant_name=known.name,
+        tenant_name=name,
         network=network.header.id,
         network_name=network.header.name,
         month=month,
@@ -90,12 +93,18 @@ def draft(store: Store, now: datetime, kind: StatementKind, tenant: str, month: 
     )
 
 
-def _tenant_of(tenant: str, networks: Iterable[Network]) -> Tenant:
-    """A tenant as the first of these networks has it. Raises NotFoundError."""
-    known = next((one for network in networks if (one := network.tenant_by_id.get(tenant)) is not None), None)
-    if known is None:
-        raise NotFoundError(f"the network has no tenant {tenant}, and had none in the month")
-    return known
+def _name_of_former(store: Store, kind: StatementKind, tenant: str, month: str) -> str:
+    """The name of a tenant that left before a month, whose settlement may still correct those before.
+
+    Raises:
+        NotFoundError: Nothing that was issued for it can be corrected in this month.
+    """
+    if kind is StatementKind.SETTLEMENT:
+        own = _issued(store, kind, tenant, month)
+        stated = [one for _, one in _settled_before(store, tenant, month)] if own is None else [own]
+        if stated:
+            return stated[0].tenant_name
+    raise NotFoundError(f"the network has no tenant {tenant}, and had none in the month")
 
 
 def settled(one: Statement) -> datetime:
@@ -271,16 +280,23 @@ def _corrections(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -
     later: list[Statement] = []
     # Its middle is in the month in any time zone.
     name = f"{month.begin + (month.end - month.begin) / 2:%Y-%m}"
-    for _ in range(CORRECTED_MONTHS if eras else 0):
-        name = _before(name)
-        issued = _issued(store, StatementKind.SETTLEMENT, tenant, name)
-        if issued is None:
-            continue
+    for before, issued in _settled_before(store, tenant, name) if eras else ():
         span = _span_issued(issued, month.now)
         then = store.incidents.eras(span.begin, span.end)
-        found += settlement.corrections(name, issued, later, _settled(store, tenant, span, then))
+        found += settlement.corrections(before, issued, later, _settled(store, tenant, span, then))
         later.append(issued)
     return sorted(found)
+
+
+def _settled_before(store: Store, tenant: str, month: str) -> list[tuple[str, Statement]]:
+    """The settlements that one of this month corrects, with their months; the newest first."""
+    found = []
+    for _ in range(CORRECTED_MONTHS):
+        month = _before(month)
+        issued = _issued(store, StatementKind.SETTLEMENT, tenant, month)
+        if issued is not None:
+            found.append((month, issued))
+    return found
 
 
 def _settled(

@@ -11,6 +11,7 @@ import pytest
 
 from controller.api.statements import draft
 from controller.intent.outages import month_of
+from controller.models.errors import NotFoundError
 from controller.models.measurement import DAY, Measured, Subject
 from controller.models.network import Network, network_digest
 from controller.models.statement import Statement, StatementKind
@@ -140,3 +141,31 @@ def test_a_month_that_is_issued_anew_keeps_its_bounds_whatever_time_zone_came_as
     anew = draft(store, END + timedelta(days=2), StatementKind.SETTLEMENT, "alfa", "2026-06")
     assert (anew.timezone, anew.begin, anew.end) == ("America/Lima", BEGIN, END)
     assert anew == june
+
+
+def _leave(store: SqlStore, made: Network, at: datetime) -> None:
+    """Alfa leaves the network files, with its agreement."""
+    store.database.clock = VirtualClock(start=at)
+    content = made.model_dump(mode="json")
+    content["agreements"] = [one for one in content["agreements"] if one["tenant"] != "alfa"]
+    content["tenants"] = [one for one in content["tenants"] if one["id"] != "alfa"]
+    left = Network.model_validate(content)
+    store.networks.save(left, network_digest(left), "ana")
+
+
+def test_a_tenant_that_left_gets_what_is_known_since_of_its_last_months(store: SqlStore, made: Network) -> None:
+    _leave(store, made, END - timedelta(minutes=1))
+    june = _issue(store, "2026-06", END + timedelta(days=2))
+    with pytest.raises(NotFoundError, match="alfa left before 2026-07, and nothing that was issued for it"):
+        _issue(store, "2026-07", JULY + timedelta(days=2))
+    _lose_three_days(store, JULY + timedelta(days=3))
+    july = _issue(store, "2026-07", JULY + timedelta(days=4))
+    assert (july.tenant_name, rows(july, "due")) == (june.tenant_name, [{"currency": "PEN", "amount": "-187.50"}])
+    assert [(row["line"], row["per"]) for row in rows(july, "lines")] == [("correction", "2026-06")]
+    with pytest.raises(NotFoundError, match="nothing that was issued"):
+        _issue(store, "2026-08", AUGUST + timedelta(days=2))
+    for kind, month in ((StatementKind.SLA, "2026-07"), (StatementKind.SETTLEMENT, "2026-11")):
+        with pytest.raises(NotFoundError, match="the network has no tenant alfa"):
+            draft(store, AUGUST + timedelta(days=80), kind, "alfa", month)
+    _issue(store, "2026-06", AUGUST + timedelta(days=3))
+    assert rows(_issue(store, "2026-07", AUGUST + timedelta(days=4)), "due") == [], "June itself says it now"
