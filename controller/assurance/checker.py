@@ -21,6 +21,7 @@ from controller.assurance.station_alarms import Listed, Problem, listed, missed_
 from controller.assurance.traffic import carried, untold_user_plane
 from controller.models.alarm import (
     CELL_OFF_AIR,
+    COUNTED,
     LINK_CAUSES,
     Alarm,
     AlarmRecord,
@@ -640,7 +641,9 @@ def _own_reports(
             tenants.setdefault(wrong, set()).add(alarm.tenant)
     yield from renewed(before, now, uncleared)
     ours = {(one.object, one.probable_cause) for one in uncleared if one.source is AlarmSource.CHECK}
-    for report in reports_of(before, now, tenants, settle, cleared, ours.intersection(back)):
+    others = (one for one in uncleared if one.source.is_told and one.probable_cause in COUNTED)
+    told = {(one.object, one.probable_cause) for one in others if not one.specific_problem}
+    for report in reports_of(before, now, tenants, settle, cleared, ours.intersection(back), told - ours):
         if report.severity is not PerceivedSeverity.CLEARED:
             yield report
             continue

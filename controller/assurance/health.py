@@ -595,6 +595,7 @@ def reports_of(
     settle: float = 0,
     cleared: Mapping[FaultKey, datetime] = MappingProxyType({}),
     ended: Collection[FaultKey] = (),
+    told: Collection[FaultKey] = (),
 ) -> tuple[AlarmReport, ...]:
     """Reports for the alarm list that follow from two reads in a row.
 
@@ -604,14 +605,14 @@ def reports_of(
     a link or cell neither raises nor clears its alarm. ``standing`` are alarms of the station that were
     raised and not cleared yet, ``settle`` the seconds that a cell has to come on air, ``cleared`` the times at which
     the station cleared its own alarms of what was wrong, by its clock, ``ended`` faults that are over although no
-    state is reported (``returned``).
+    state is reported (``returned``), ``told`` those of which only others told so far: it is reported that they are so.
     """
     found = wrongs(now)
     lasting = {wrong for wrong in found if before and wrong in wrongs(before) and _settled(now, wrong, settle)}
     raised = [
         _report(now, wrong, found[wrong]).model_copy(update={"seen": _seen(before, now, wrong)})
         for wrong in found
-        if wrong in lasting and wrong not in standing
+        if wrong in lasting and (wrong not in standing or wrong in told)
     ]
     over = [
         _report(now, wrong, _Fault(PerceivedSeverity.CLEARED, "")).model_copy(
@@ -721,13 +722,13 @@ def returned(before: Health | None, now: Health) -> frozenset[FaultKey]:
 def _is_well(now: Health, wrong: FaultKey, found: Mapping[FaultKey, _Fault], ended: Collection[FaultKey]) -> bool:
     if wrong in found:
         return False
-    if now.reachable and wrong not in ended and _is_unknown(now, wrong):
+    if now.reachable and wrong not in ended and is_unknown(now, wrong):
         return False
     _, cause = wrong
     return cause in (OWN_CAUSES | now.supply.keys() if now.reachable else _WITHOUT_READING)
 
 
-def _is_unknown(now: Health, wrong: FaultKey) -> bool:
+def is_unknown(now: Health, wrong: FaultKey) -> bool:
     """Whether a device does not report the state of the faulty core link, cell, server or function."""
     what, cause = wrong
     if cause in now.unknown:
@@ -738,7 +739,24 @@ def _is_unknown(now: Health, wrong: FaultKey) -> bool:
         return now.cluster is None or now.cluster.hardware is None
     if cause in LINK_CAUSES:
         return any(link.path == what and link.state is ServiceState.UNKNOWN for link in now.links)
-    return cause == CELL_OFF_AIR and now.cells.get(cell_of(what)) is ServiceState.UNKNOWN
+    of_cell = now.cells.values() if what == now.device else [now.cells.get(cell_of(what))]
+    return cause == CELL_OFF_AIR and set(of_cell) == {ServiceState.UNKNOWN}
+
+
+def as_told(report: AlarmReport, health: Health | None) -> AlarmReport:
+    """What another system reports of what our own checks look for, held against the last check of the device.
+
+    Whatever was wrong at that check, the check says since when. So the report begins no earlier, unless the device
+    does not tell the state of its object: money is paid by it, and rests on no time that somebody else names.
+    """
+    if report.probable_cause not in OWN_CAUSES:
+        return report
+    if health is None:
+        return report.model_copy(update={"unread": True})
+    untold = health.reachable and is_unknown(health, (report.object, report.probable_cause))
+    clears = report.severity is PerceivedSeverity.CLEARED
+    at = report.at if untold or clears or health.read is None else max(report.at, health.read)
+    return report.model_copy(update={"at": at, "unread": untold or not health.reachable})
 
 
 def _report(health: Health, wrong: FaultKey, fault: _Fault) -> AlarmReport:

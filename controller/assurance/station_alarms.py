@@ -312,11 +312,7 @@ def missed_alarms(
     kept = [source for source in now if source in before]
     was, is_now = (dict(_all(one, kept)) for one in (before, now))
     known = {problem_of(alarm): alarm for alarm in standing if not _is_checked(alarm, reporting, wired)}
-    raised = [
-        report
-        for problem, report in is_now.items()
-        if problem in was and (problem not in known or known[problem].severity is not report.severity)
-    ]
+    raised = [report for problem, report in is_now.items() if problem in was and _is_news(report, known.get(problem))]
     cleared = [
         _over(alarm, at)
         for problem, alarm in known.items()
@@ -326,6 +322,10 @@ def missed_alarms(
         and alarm.changed < since
     ]
     return [*raised, *cleared]
+
+
+def _is_news(report: AlarmReport, known: Alarm | None) -> bool:
+    return known is None or known.severity is not report.severity or known.source.is_told
 
 
 def _all(lists: Mapping[AlarmSource, Listed], kept: Iterable[AlarmSource]) -> Iterator[tuple[Problem, AlarmReport]]:

@@ -137,11 +137,24 @@ def folded(known: Folded | None, report: AlarmReport, new_id: Callable[[], str])
     alarm, late = known.alarm, report.at < known.last_word
     change: dict[str, Any] = {"count": alarm.count + 1}
     action = ""
+    if _confirms(alarm, report):
+        change |= {"source": report.source, "seen": report.seen or report.at, "unread": False}
     if not late and known.stands:
         said, action = _said(alarm, report)
         change |= said
-    reported = known.reported if late else report.at
+    reported = known.reported if late or _repeats(alarm, report) else report.at
     return Folded(alarm.model_copy(update=change), reported, known.new), action
+
+
+def _confirms(alarm: Alarm, report: AlarmReport) -> bool:
+    """Whether a reading of the device finds a fault of which others told, however late: then it vouches for it."""
+    told = alarm.source.is_told and not report.source.is_told
+    return told and takes_in(alarm) and alarm.cleared is None and not _clears(report)
+
+
+def _repeats(alarm: Alarm, report: AlarmReport) -> bool:
+    """Whether another system repeats what was read already: no reading is late because of it."""
+    return report.source.is_told and not alarm.source.is_told and alarm.cleared is None and not _clears(report)
 
 
 def _contradicted(known: Folded, report: AlarmReport) -> tuple[Folded, str]:
@@ -151,6 +164,7 @@ def _contradicted(known: Folded, report: AlarmReport) -> tuple[Folded, str]:
     if not _clears(report):
         at = max(report.at, known.last_word)
         change |= {"state": AlarmState.RAISED, "cleared": None, "changed": at, "seen": at, "ended": None}
+        change |= {"source": report.source, "unread": report.unread}
         change |= {"severity": report.severity, "text": report.text} | _renewed(known.alarm, report)
         action = "alarm.returned"
     return Folded(known.alarm.model_copy(update=change), max(known.reported, report.at), known.new), action
@@ -166,6 +180,7 @@ def _said(alarm: Alarm, report: AlarmReport) -> tuple[dict[str, Any], str]:
         return change | {"state": AlarmState.CLEARED}, "alarm.cleared"
     if alarm.cleared is not None:
         change |= {"cleared": None, "seen": report.seen or report.at, "ended": None}
+        change |= {"source": report.source, "unread": report.unread}
     change |= {"severity": report.severity, "text": report.text}
     renewed = _renewed(alarm, report)
     change |= renewed
@@ -206,6 +221,7 @@ def _opened(report: AlarmReport, alarm_id: str, before: Alarm | None) -> tuple[F
     alarm = Alarm(
         **report.model_dump(exclude={"at", "seen"}),
         seen=None if over else report.seen,
+        unread=report.unread,
         ended=report.seen if over else None,
         tenants=(report.tenant,) if report.tenant else (),
         id=alarm_id,

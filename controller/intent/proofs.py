@@ -2,7 +2,11 @@
 
 An alarm stands until something clears it. While nobody looks, or nobody gets an answer, nothing can: so what a check
 raised proves its fault only for the time between reads. Beyond that, the station's own list may: by an event in that
-time, or by a fault that it has kept since before. Alarms of other sources are known while Minka takes reports.
+time, or by a fault that it has kept since before.
+
+Readings go before what others tell (``AlarmSource.is_told``): anybody with a token may send that. It proves nothing of
+time in which checks read its object, whatever they read, and never that a device can't be reached; elsewhere no more
+than that the far end says so, while Minka takes reports. Once a reading finds the same fault, the alarm is its own.
 """
 
 from __future__ import annotations
@@ -14,10 +18,7 @@ from datetime import datetime
 from controller.intent.observation import Observation, Proof
 from controller.intent.outages import Spell
 from controller.intent.times import Times, both, union, without
-from controller.models.alarm import HIDES, AlarmSource, ObjectClass
-
-#: Sources that tell what a station itself says; others look at it from somewhere else.
-_OF_STATION = frozenset((AlarmSource.ORAN_FM, AlarmSource.ALARM_LIST, AlarmSource.VES))
+from controller.models.alarm import HIDES, AlarmSource
 
 
 def proved(spells: Iterable[Spell], observation: Observation, hidden: Iterable[Spell] = ()) -> list[Spell]:
@@ -47,24 +48,25 @@ def _parts_of(spell: Spell, observation: Observation, away: Mapping[str, Times])
 def _proofs(spell: Spell, observation: Observation, away: Mapping[str, Times]) -> Iterator[tuple[Proof, Times]]:
     """What proves a fault, the strongest first, and for which times."""
     alarm = spell.alarm
-    if alarm.source is not AlarmSource.CHECK:
-        yield _proof_by(spell), observation.taking
-        return
     read = observation.looked_at(alarm.station) if alarm.station else observation.running
     if alarm.probable_cause not in HIDES:
         read = without(read, away.get(alarm.station, ()))
+        if alarm.source is not AlarmSource.CHECK:
+            yield _told(spell, read, observation.taking)
+            return
         yield Proof.READING, read
         events = _by_events(spell, read, observation.edges.get(alarm.station, frozenset()))
         yield Proof.STATION, union([*observation.lasted.get((alarm.station, alarm.object), ()), *events])
         return
-    yield Proof.READING, read
+    if not alarm.source.is_told:
+        yield Proof.READING, read
 
 
-def _proof_by(spell: Spell) -> Proof:
-    """How an alarm of another source than our own checks is known."""
-    if spell.alarm.source in _OF_STATION:
-        return Proof.STATION
-    return Proof.FAR_END if spell.alarm.object_class is ObjectClass.CORE_LINK else Proof.READING
+def _told(spell: Spell, read: Times, taking: Times) -> tuple[Proof, Times]:
+    """What an alarm of another source than our own checks proves: without what checks read, where others sent it."""
+    if not spell.alarm.source.is_told:
+        return Proof.STATION, taking
+    return Proof.FAR_END, taking if spell.alarm.unread or not spell.alarm.station else without(taking, read)
 
 
 def _by_events(spell: Spell, read: Times, checks: Collection[datetime]) -> Iterator[tuple[datetime, datetime]]:

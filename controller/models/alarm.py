@@ -275,6 +275,14 @@ class AlarmSource(StrEnum):
     ALERTMANAGER = "alertmanager"
     VES = "ves"
 
+    @property
+    def is_told(self) -> bool:
+        """Whether others send it to Minka, instead of being read from the device over its own session.
+
+        Whoever has a token may send it: no reading of a device gives way to it.
+        """
+        return self in (AlarmSource.ALERTMANAGER, AlarmSource.VES)
+
 
 class AlertRefusal(StrEnum):
     """Why an alert becomes no alarm."""
@@ -302,13 +310,15 @@ class Alarm(Noun):
         object_class: Class of the object.
         tenant: Tenant that owns the object; empty if it is the host's or shared.
         probable_cause: Kebab-case, as in ``core-link-down`` or ``configuration-drift``.
-        source: The source that reported it first.
+        source: The source that vouches for it: the one that reported it first or brought it back, or, once a reading of
+            its station found the same fault, that reading.
         note: How it went on, or what its repair waits for.
         count: Reports received.
         run: Id of the latest repair run, empty if none.
         escalated: When people were last notified of it; None if never.
         seen: When its source saw it begin, if that was before ``raised``, or come back; lost service counts from then.
         ended: When its source saw it end, if that was before ``cleared``; lost service counts until then.
+        unread: Whether another system reported it, and no check read the state of its object then.
         cells: Affected cells, as ``station/cell``, sorted.
         tenants: Tenants to notify, sorted: the object's owner, or those that share the cells.
         functions: Affected functions if a pool or a part of it failed, sorted.
@@ -353,6 +363,7 @@ class Alarm(Noun):
     released: AwareDatetime | None = None
     seen: AwareDatetime | None = None
     ended: AwareDatetime | None = None
+    unread: bool = False
     incident: str = ""
     cleared_by: str = ""
     shelved_until: AwareDatetime | None = None
@@ -371,7 +382,7 @@ class Alarm(Noun):
             return "it is over"
         if self.state is AlarmState.REPAIRING:
             return f"run {self.run} works on it"
-        pushed = self.source in (AlarmSource.ALERTMANAGER, AlarmSource.VES)
+        pushed = self.source.is_told
         notified = self.source is AlarmSource.ORAN_FM and self.severity is PerceivedSeverity.WARNING
         if not enabled or pushed or notified or (self.station and not read):
             return ""
@@ -526,6 +537,7 @@ class AlarmReport(Noun):
         functions: See ``Alarm``; ``degraded`` too.
         seen: When the fault began or ended, if that was before ``at``: the source needed a while to be sure, or the
             station reported the time. None if it is ``at``.
+        unread: See ``Alarm``.
         source_time: The event's time as the source reported it, if it differs from ``at``.
         body: The text that the source sent, if it is kept.
     """
@@ -544,6 +556,8 @@ class AlarmReport(Noun):
     functions: tuple[str, ...] = ()
     degraded: tuple[str, ...] = ()
     seen: AwareDatetime | None = None
+    # A matter of the moment of its receipt, which its alarm keeps.
+    unread: bool = Field(default=False, exclude=True)
     # These describe the transmission and not the fault, so nothing that is made of the report includes them.
     source_time: AwareDatetime | None = Field(default=None, exclude=True)
     body: str = Field(default="", exclude=True)

@@ -218,13 +218,6 @@ class Health(Noun):
             NotPermittedError.code: "it does not permit what Minka needs",
         }.get(self.reason, "it does not answer")
 
-    @property
-    def seen_well(self) -> datetime | None:
-        """When all of its cells and links were seen at work; None if one was not, or is not known to be."""
-        at_work = [*self.cells.values(), *(link.state for link in self.links)]
-        well = self.reachable and bool(self.cells) and all(state is ServiceState.UP for state in at_work)
-        return self.read if well and not self.lost else None
-
     def in_turn(self, turn: datetime | None, before: Health | None) -> Health:
         """A copy for a check in this turn, or after it, that follows the check ``before``."""
         last, earlier = (before.turn, before.turn_before) if before else (None, None)

@@ -55,6 +55,7 @@ alarms = Table(
     Column("raised", Instant, nullable=False),
     Column("seen", Instant),
     Column("ended", Instant),
+    Column("unread", Boolean, nullable=False, server_default=text("false")),
     Column("changed", Instant, nullable=False),
     Column("cleared", Instant),
     # Time of the newest event that changed the alarm. Older events are only counted.

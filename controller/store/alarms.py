@@ -138,7 +138,7 @@ _NO_CHANGES = (_NOTED, _NOT_NOTIFIED)
 #: Columns that a report may change.
 _CHANGED = (
     *("severity", "text", "state", "seen", "changed", "cleared", "ended", "count", "shelved_until", "cleared_by"),
-    *("cells", "functions", "degraded"),
+    *("cells", "functions", "degraded", "source", "unread"),
 )
 #: Reports that are folded at once: SQLite takes 32,766 parameters in a statement.
 _AT_ONCE = 10_000

@@ -260,7 +260,15 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
 def spells_of(tx: Tx, where: ColumnElement[bool], causes: Collection[str] = COUNTED | {BACKHAUL_DOWN}) -> list[Spell]:
     """Times in which alarms stood, as part of an incident; by default those that count, or cut the way to others."""
     rows = tx.execute(_SPELLS.where(where, alarms.c.probable_cause.in_(sorted(causes))))
-    return [Spell(as_alarm(row), row.since, row.until or tx.now, row.part_of, row.cause) for row in rows]
+    return [_spell(row, tx.now) for row in rows]
+
+
+def _spell(row: Row[Any], now: datetime) -> Spell:
+    """A time of an alarm in an incident; of a fault of which others told first, from when a reading saw it begin."""
+    alarm, since, until = as_alarm(row), row.since, row.until or now
+    if alarm.seen is not None and alarm.seen < until and (since == alarm.raised or since < alarm.seen):
+        since = alarm.seen
+    return Spell(alarm, since, until, row.part_of, row.cause)
 
 
 class _Held(NamedTuple):

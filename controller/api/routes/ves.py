@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from controller.api.auth import Router, needs
 from controller.api.problems import VES_HEADERS, ves_refusal
 from controller.api.services import Backend, Services
+from controller.assurance.health import as_told
 from controller.assurance.station_alarms import heartbeat_report, report_of_fault
 from controller.intent.folding import placed
 from controller.models.alarm import Alarm, AlarmReport, AlarmSource, AlertRefusal
@@ -180,6 +181,7 @@ def _read_events(backend: Services, events: Sequence[tuple[VesEvent, object]]) -
     managed = {name for name in sources if network is not None and network.manages(name)}
     faulty = {one.common_event_header.source_name for one, _ in events if one.fault_fields is not None} & managed
     ledger, standing = store.ledger.find(sorted(faulty)), store.alarms.standing(sorted(faulty))
+    healths = store.healths.find(faulty)
     found = _Read(len(events))
     for event, sent in events:
         header = event.common_event_header
@@ -188,7 +190,7 @@ def _read_events(backend: Services, events: Sequence[tuple[VesEvent, object]]) -
             found.refused[AlertRefusal.UNKNOWN_STATION.value] += 1
         elif header.domain == "fault":
             report = _report(event, sent, now, ledger.get(device, {}), standing, network.device_kinds[device])
-            found.reports.append(report)
+            found.reports.append(as_told(report, healths.get(device)))
         elif header.domain == "heartbeat":
             fields = event.heartbeat_fields
             interval = None if fields is None else min(max(fields.heartbeat_interval, _SHORTEST), _LONGEST)

@@ -25,7 +25,7 @@ from starlette.exceptions import HTTPException
 
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Services
-from controller.assurance.health import OWN_CAUSES, STATION, tenant_of
+from controller.assurance.health import OWN_CAUSES, STATION, as_told, tenant_of
 from controller.intent.folding import placed
 from controller.intent.impact import is_in_network, is_no_part, object_class_of
 from controller.models.alarm import (
@@ -193,8 +193,7 @@ def _report(
 ) -> AlarmReport:
     """An alert about a station as a report.
 
-    What our own checks look for begins no earlier than the last read that found all of the station at work: money is
-    paid by it, and rests on no time that somebody else names.
+    Our own readings go before it (``controller.assurance.health.as_told``).
 
     Labels: ``station`` (required), ``object`` (path; by default the device itself), ``tenant`` (for a node of ours the
     ledger names the owner), ``probable_cause`` (by default the alert's name; an unknown one, one of our own checks on
@@ -216,9 +215,7 @@ def _report(
         strange = not in_ledger and not _is_on_record(network, health, station, managed_object, cause)
     known = cause in causes and not (strange and cause in OWN_CAUSES | SPREADING_CAUSES)
     at = placed(alert.source_time, now, oldest)
-    if not resolved and known and cause in OWN_CAUSES:
-        at = max(at, min((health and health.seen_well) or at, now))
-    return AlarmReport(
+    made = AlarmReport(
         station=station,
         object=managed_object,
         object_class=of_class,
@@ -232,6 +229,7 @@ def _report(
         source_time=alert.source_time,
         body=alert.words,
     )
+    return as_told(made, health)
 
 
 def _is_on_record(network: Network | None, health: Health | None, device: str, managed_object: str, cause: str) -> bool:

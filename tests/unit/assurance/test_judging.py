@@ -10,12 +10,22 @@ from typing import Any
 import pytest
 
 from controller.assurance.checker import Check, Checker
+from controller.assurance.health import as_told
 from controller.intent.times import seconds
-from controller.models.alarm import ActiveAlarm, Alarm, AlarmRecord, AlarmSource, AlarmState, PerceivedSeverity
+from controller.models.alarm import (
+    ActiveAlarm,
+    Alarm,
+    AlarmRecord,
+    AlarmReport,
+    AlarmSource,
+    AlarmState,
+    ObjectClass,
+    PerceivedSeverity,
+)
 from controller.models.health import Health
 from controller.models.network import Network, network_digest
 from controller.models.plan import LedgerNode
-from controller.nrm.profiles import links
+from controller.nrm.profiles import cells, links
 from controller.nrm.tree import Observed, steps
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import DeviceTarget
@@ -186,6 +196,71 @@ def _lost(bench: Bench) -> set[float]:
     assert outages is not None
     found = (outages.without_service(one, *day) for one in bench.net.agreements)
     return {seconds(parts.lost) for one in found for parts in one.values()}
+
+
+def _told(bench: Bench, what: str, ago: float, cause: str = "core-link-down", source: str = "ves") -> Alarm:
+    """The alarm of what somebody with a token sends, as its doors take it, about some seconds ago."""
+    report = AlarmReport(
+        station="S1",
+        object=what,
+        object_class=ObjectClass.CELL if cause == "cell-off-air" else ObjectClass.CORE_LINK,
+        tenant="" if cause == "cell-off-air" else "beta",
+        probable_cause=cause,
+        severity=PerceivedSeverity.CRITICAL,
+        source=source,
+        at=bench.clock.now() - timedelta(seconds=ago),
+        body=str(bench.clock.now()),
+    )
+    return bench.store.alarms.report(as_told(report, bench.store.healths.find()["S1"]))
+
+
+@pytest.mark.parametrize("source", ["ves", "alertmanager"])
+@pytest.mark.parametrize("ago", [0, 150, 86_000])
+async def test_what_others_send_takes_no_service_from_what_checks_read_as_serving(
+    bench: Bench, source: str, ago: float
+) -> None:
+    """Of a link and of a cell, again after each check, also while another cell of the station is off air."""
+    on_air, off_air = sorted(one.path for one in cells(bench.observed.tree))[:2]
+    dark = samples.states(samples.PROFILES, bench.observed.tree, [off_air])
+    for _ in range(20):
+        await bench.check(replace(bench.observed, state=dark))
+    lost = _lost(bench)
+    for _ in range(10):
+        for _ in range(3):
+            bench.clock.pause(2)
+            _told(bench, f"{samples.LTE}/EP_S1C[beta-mme]", ago, source=source)
+            _told(bench, on_air, ago, "cell-off-air", source)
+        await bench.check(replace(bench.observed, state=dark))
+    assert max(_lost(bench)) == max(lost) + 10 * (6 + 10)
+    assert len(_lost(bench)) == len(lost)
+
+
+@pytest.mark.parametrize("source", ["ves", "alertmanager"])
+@pytest.mark.parametrize("flood", [False, True])
+async def test_an_outage_of_which_others_told_first_is_as_long_as_the_readings_say(
+    bench: Bench, source: str, *, flood: bool
+) -> None:
+    """They tell of it at once, with a time that is too early; and go on telling of it after it is over."""
+    link = f"{samples.LTE}/EP_S1C[beta-mme]"
+    name = ",".join(f"{kind}={key}" for kind, (key,) in steps(link))
+    await bench.check(replace(bench.observed, records=()))
+    bench.clock.pause(1)
+    _told(bench, link, 100, source=source)
+    raised = bench.clock.now() + timedelta(seconds=10 - 3.25)
+    stands = AlarmRecord("a-1", name, "", "lossOfSignal", "", PerceivedSeverity.MAJOR, "", raised=raised)
+    state = samples.states(samples.PROFILES, bench.observed.tree, [link])
+    for _ in range(3):
+        await bench.check(replace(bench.observed, state=state, records=(stands,)))
+        if flood:
+            _told(bench, link, 0, source=source)
+    cleared = bench.clock.now() + timedelta(seconds=10 - 7.5)
+    over = replace(stands, severity=PerceivedSeverity.CLEARED, cleared=cleared)
+    await bench.check(replace(bench.observed, records=(over,)))
+    if flood:
+        _told(bench, link, 5, source=source)
+        await bench.check(replace(bench.observed, records=(over,)))
+    assert _lost(bench) == {30 + 3.25 - 7.5}
+    assert {one.cleared is None for one in bench.store.alarms.page(Page())[1]} == {False}
 
 
 async def _gap(bench: Bench, *, unreachable: bool, again: float) -> set[float]:

@@ -159,7 +159,7 @@ def _column(minute: int, minutes: list[set[int]], running: set[int], loaded: int
     read = minute in looked and minute not in unreachable
     if read and minute in by_mains:
         return "outside", ""
-    if (read and minute in off) or (minute in told and minute in running):
+    if (read and minute in off) or (not read and minute in told and minute in running):
         return ("planned" if minute in planned else "lost"), ""
     if minute not in looked:
         checked = bool(looked) and minute > min(looked)
@@ -240,6 +240,28 @@ def test_core_links_that_the_far_end_sees_down_are_lost_while_the_station_cannot
     assert _minutes(owed.proofs["S1/L1"][Proof.FAR_END]) == set(range(10, 50))
     assert owed.lengths("S1/L1").unseen == 15 * 60
     assert owed.lengths("S1/N1").unseen == 55 * 60, "its links are others"
+
+
+@pytest.mark.parametrize("source", [AlarmSource.VES, AlarmSource.ALERTMANAGER])
+@pytest.mark.parametrize(("unread", "lost"), [(False, {*range(30, 50)}), (True, {*range(10, 50)})])
+def test_what_others_tell_counts_only_where_no_check_read_the_object(
+    source: AlarmSource, lost: set[int], *, unread: bool
+) -> None:
+    """Nobody looked from 20 to 30, when no process took reports, and got no answer from 30 to 60."""
+    told = off_air(10, 70)
+    told = told._replace(
+        alarm=told.alarm.model_copy(update={"source": source, "unread": unread}), until=AT + 50 * MINUTE
+    )
+    seen = _looked((0, 20), (30, WHOLE), taking=times((0, 20), (30, WHOLE)))
+    owed = _service([told, spell("station-unreachable", 30, 60)], seen)
+    assert _minutes(owed.parts["S1/L1"].lost) == lost - set(range(20, 30))
+    assert _minutes(owed.proofs["S1/L1"][Proof.FAR_END]) == lost - set(range(20, 30))
+
+
+def test_no_other_system_makes_a_station_unreachable_for_minka() -> None:
+    told = spell("station-unreachable", 10, 50, source=AlarmSource.ALERTMANAGER, unread=True)
+    owed = _service([told], _looked((0, 20), (30, WHOLE), taking=times((0, WHOLE))))
+    assert (owed.lengths("S1/L1").unseen, owed.lengths("S1/L1").unobserved) == (0, 10 * 60)
 
 
 def test_reasons_have_the_order_in_which_they_exclude_each_other() -> None:

@@ -31,6 +31,7 @@ def upgrade() -> None:
         sa.Column("raised", sa.DateTime(timezone=True), nullable=False),
         sa.Column("seen", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("unread", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("changed", sa.DateTime(timezone=True), nullable=False),
         sa.Column("cleared", sa.DateTime(timezone=True), nullable=True),
         sa.Column("reported", sa.DateTime(timezone=True), nullable=False),
