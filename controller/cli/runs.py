@@ -84,6 +84,9 @@ def _show(api: Client, run: dict[str, Any], jobs: list[dict[str, Any]]) -> None:
     out.print(f"run {run_id} of {of}:", coloured(state_of(run)), run.get("reason") or "")
     if "waves" in run:  # only the host sees who asked, outlook and details
         out.print(_asked(run))
+        if run["outdated"]:
+            loaded = f"other network files were loaded at {when(run['outdated'])}: plan again"
+            out.print(styled("stopped:", "yellow"), loaded)
         if run["halted"]:
             out.print(styled("stopped:", "yellow"), run["halted"])
         show_waits(run)

@@ -200,6 +200,8 @@ class Run(Noun):
         cause: Why it runs: ``person``, or ``alarm:<id>`` for a remediation.
         requested_by: Name of the token's owner, or of the rule.
         halted: Why nothing more may begin, whatever failures the strategy accepts: a soak that failed.
+        outdated: Since when other network files are in force than its plan was made on: then nothing more of it begins.
+            None if they are not, or if its plan does not follow from network files, as that of an undo.
         counts: Number of jobs by outcome, and ``pending``.
         waits: Number of pending jobs that may not begin, by reason.
         playbook: Digest of the playbook's text; empty for procedures that are built in.
@@ -218,6 +220,7 @@ class Run(Noun):
     started: AwareDatetime | None = None
     finished: AwareDatetime | None = None
     halted: str = ""
+    outdated: AwareDatetime | None = None
     wave: int = 0
     waves: int = 0
     counts: dict[str, int] = {}

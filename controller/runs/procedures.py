@@ -174,6 +174,7 @@ class Apply:
             strategy=strategy,
             constraints=constraints,
             playbook=restarting() if coming else None,
+            from_files=not plan.undoes,
         )
 
     def _cut(

@@ -49,12 +49,14 @@ _RESTED = or_(jobs.c.rests.is_(None), jobs.c.rests <= bindparam("now", type_=Ins
 #: function restarted are brought back.
 _BEGINNING = (RunState.RUNNING.value, RunState.PAUSED.value)
 _BEGINS = or_(runs.c.state.in_(_BEGINNING), and_(runs.c.state == RunState.CANCELLING.value, jobs.c.rank.in_(INSIDE)))
+#: A run whose plan was made on older network files begins nothing, but brings back stations whose function restarted.
+_IN_FORCE = or_(runs.c.outdated.is_(None), jobs.c.rank.in_(INSIDE))
 _RECOVERS = leases.c.job.is_not_distinct_from(jobs.c.id)
 #: Whether a worker may claim a job at ``now``, by its row and those of its run and lease.
 CLAIMABLE = and_(
     jobs.c.state == JobState.READY.value,
     _RESTED,
-    or_(_RECOVERS, and_(leases.c.transaction.is_(None), _BEGINS, _CLEARED)),
+    or_(_RECOVERS, and_(leases.c.transaction.is_(None), _BEGINS, _IN_FORCE, _CLEARED)),
 )
 _TAKE_LEASE = (
     update(leases)

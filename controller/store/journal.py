@@ -5,15 +5,16 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Column, Integer, LargeBinary, Row, String, Table, bindparam, select, update
+from sqlalchemy import Column, Integer, LargeBinary, Row, String, Table, and_, bindparam, select, update
 
 from controller.models.errors import ConflictError, MinkaError, NotClearedError, RepairStoppedError
 from controller.models.packing import unpacked
 from controller.models.plan import Change
-from controller.models.run import EDITING_STEPS, JournalEntry, JournalStep
+from controller.models.run import EDITING_STEPS, INSIDE, JournalEntry, JournalStep
 from controller.models.step import transaction_of
 from controller.ports.store import Claim, Journal, Sync
 from controller.store.columns import Instant, long_text, metadata, string
@@ -52,7 +53,9 @@ _ROWS = {
     for dialect, insert in INSERTS.items()
 }
 _OF_JOURNAL = select(journal).order_by(journal.c.transaction, journal.c.seq)
-_CLEARED = select(jobs.c.id, jobs.c.blocked, jobs.c.closes)
+#: Stations that come back with their function do so in any case.
+_VOID = and_(runs.c.outdated.is_not(None), jobs.c.rank.not_in(INSIDE))
+_CLEARED = select(jobs.c.id, jobs.c.blocked, jobs.c.closes, _VOID.label("void")).join(runs, runs.c.id == jobs.c.run)
 #: The newest edit of the ended jobs of a device.
 _EDITED = (
     select(journal.c.job, journal.c.transaction, journal.c.phase, jobs.c.station, runs.c.plan)
@@ -176,11 +179,15 @@ def _blocked(tx: Tx, claims: Sequence[Claim]) -> dict[str, str]:
     if claims and (doubt := doubted(tx)):
         return {claim.job.id: f"the record is in doubt: {doubt}" for claim in claims}
     rows = tx.rows(_CLEARED, jobs.c.id, [claim.job.id for claim in claims])
-    return {
-        row.id: row.blocked or "its window closed"
-        for row in rows
-        if row.blocked or (row.closes is not None and row.closes <= tx.now)
-    }
+    return {row.id: why for row in rows if (why := _why_not(row, tx.now))}
+
+
+def _why_not(row: Row[Any], now: datetime) -> str:
+    """Why a job may not begin; empty if it may."""
+    if row.void:
+        return "other network files are in force than its plan was made on"
+    closed = row.closes is not None and row.closes <= now
+    return row.blocked or ("its window closed" if closed else "")
 
 
 def _unwritten(row: NewRow, kept: dict[str, list[JournalEntry]], blocked: dict[str, str]) -> MinkaError | None:

@@ -26,14 +26,19 @@ from sqlalchemy import (
 
 from controller.intent.outages import AgreedTerms, agreed_terms, terms_of
 from controller.inventory.access import changed_ways, in_rows
-from controller.models.errors import MinkaError, NotFoundError
+from controller.models.errors import ConflictError, MinkaError, NotFoundError
 from controller.models.network import Network
 from controller.models.packing import packed, unpacked
+from controller.models.plan import Plan
 from controller.ports.store import Networks, Sync
 from controller.store.columns import Instant, metadata
 from controller.store.concerns import GUARD, reassess_all, sharing_on
 from controller.store.repository import SqlRepository, grouped, writes
+from controller.store.run_rows import ACTIVE, runs
 from controller.store.transaction import Tx, WorkedOut
+
+#: Guard: whatever depends on which version is in force at its commit.
+NETWORK_GUARD = "network"
 
 networks = Table(
     "networks",
@@ -74,6 +79,19 @@ _NEW_CONTENT = case((networks.c.digest.in_(bindparam("known", expanding=True)), 
 _CURRENT = select(networks.c.digest, _NEW_CONTENT).where(networks.c.current)
 _VERSIONS = select(networks.c.digest, _NEW_CONTENT).where(networks.c.digest.in_(bindparam("wanted", expanding=True)))
 _CONTENT = select(networks.c.content).where(networks.c.digest == bindparam("wanted"))
+_IN_FORCE = select(networks.c.digest).where(networks.c.current)
+#: Runs under way whose plans follow from other network files than these.
+_OUTDATED = (
+    select(runs.c.id, runs.c.plan)
+    .where(
+        runs.c.state.in_(ACTIVE),
+        runs.c.from_files,
+        runs.c.outdated.is_(None),
+        runs.c.network_digest != bindparam("digest"),
+    )
+    .order_by(runs.c.number)
+    .with_for_update(key_share=True)
+)
 _HELD = select(network_history).order_by(network_history.c.number)
 
 
@@ -107,7 +125,7 @@ class SqlNetworks(SqlRepository, Networks[Sync]):
     def save(self, tx: Tx, network: Network, digest: str, actor: str) -> bool:
         # Before any row, as all who change alarms take it.
         tx.guard(GUARD)
-        tx.guard("network")
+        tx.guard(NETWORK_GUARD)
         known, before = current_network(tx) or ("", None)
         if known == digest:
             return False
@@ -119,6 +137,7 @@ class SqlNetworks(SqlRepository, Networks[Sync]):
         since = {"digest": digest, "terms": saved.terms, "agreements": saved.agreements, "since": tx.now}
         tx.execute(network_history.insert().values(since))
         tx.note(actor, "network.saved", network.header.id, digest=digest)
+        _outdate_runs(tx, digest, actor)
         for detail in saved.ways:
             tx.note(actor, "network.ways", network.header.id, **detail)
         reassess_all(tx, sharing_on(digest, network, network.day(tx.now)))
@@ -138,6 +157,28 @@ class SqlNetworks(SqlRepository, Networks[Sync]):
         return known.digest, _known.find(known.digest, known.unpacked)
 
     get = _get.carried_out_alone_by(_get_alone)
+
+
+def check_files(tx: Tx, plan: Plan) -> None:
+    """Check that a plan was made on the network files in force, which stay so until the transaction has ended.
+
+    Raises:
+        ConflictError: Others were loaded since.
+    """
+    tx.guard(NETWORK_GUARD)
+    digest = tx.execute(_IN_FORCE).scalar()
+    if digest not in (None, plan.network_digest):
+        raise ConflictError(f"plan {plan.id} was made on an older version of the network files: plan again")
+
+
+def _outdate_runs(tx: Tx, digest: str, actor: str) -> None:
+    """Let nothing more begin of runs whose plans follow from other network files than those that are in force now."""
+    found = tx.execute(_OUTDATED, {"digest": digest}).all()
+    if not found:
+        return
+    tx.execute(update(runs).where(runs.c.id.in_([row.id for row in found])).values(outdated=tx.now))
+    for row in found:
+        tx.note(actor, "run.outdated", row.id, plan=row.plan, network=digest)
 
 
 def current_network(tx: Tx) -> tuple[str, Network] | None:

@@ -215,6 +215,9 @@ def _write_about(tx: Tx, row: Row[Any], tenant: str, *, ended: bool) -> None:
     if ended:
         counts = Counter(job.outcome for job in work)
         words = "work has ended: " + ", ".join(f"{counts[key]} {key}" for key in sorted(counts, key=str))
+        outdated = tx.execute(select(runs.c.outdated).where(runs.c.id == row.run)).scalar()
+        if outdated is not None and counts[Outcome.CANCELLED.value]:
+            words += "; other network files were loaded, which make its plan and all approvals of it void"
         if outage.is_open and counts[Outcome.SUCCEEDED.value]:
             words += f"; what it took off the air stays so {outage}"
         # Where none succeeded, nothing is off the air any more, or it never was.

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 from sqlalchemy import (
+    Boolean,
     Column,
     ColumnElement,
     ForeignKey,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     func,
     select,
     text,
+    true,
 )
 
 from controller.models.errors import NotFoundError
@@ -53,6 +55,9 @@ runs = Table(
     Column("finished", Instant),
     # Why nothing more may begin, whatever failures the strategy accepts; empty if work may go on.
     long_text("halted"),
+    # Whether its plan follows from network files: it is void once others are loaded; and since when it is.
+    Column("from_files", Boolean, nullable=False, server_default=true()),
+    Column("outdated", Instant),
     Column("wave", Integer, nullable=False),
     Column("waves", Integer, nullable=False),
     Column("idempotency_key", String, unique=True),
@@ -188,6 +193,7 @@ def as_runs(tx: Tx, rows: Sequence[Row[Any]]) -> list[Run]:
             started=row.started,
             finished=row.finished,
             halted=row.halted,
+            outdated=row.outdated,
             wave=row.wave,
             waves=row.waves,
             counts=counts[row.id],

@@ -36,6 +36,7 @@ from controller.store.decisions import again, choice_of, decide_on, load_decisio
 from controller.store.integrity import doubted
 from controller.store.involvement import note_run
 from controller.store.leases import leases
+from controller.store.networks import check_files
 from controller.store.plans import changes, plans
 from controller.store.processes import worker_seen
 from controller.store.queries import chunks
@@ -117,6 +118,8 @@ class SqlRuns(SqlRepository, Runs[Sync]):
                 return known
         if doubt := doubted(tx):
             raise ConflictError(f"nothing starts while the record is in doubt (minka record show): {doubt}")
+        if new.from_files:
+            check_files(tx, plan)
         tenants = _tenants_in(tx, plan)
         if not new.playbook:
             _check_jobs(plan, new.jobs, tenants)
@@ -127,6 +130,7 @@ class SqlRuns(SqlRepository, Runs[Sync]):
                 procedure=new.procedure,
                 plan=plan.id,
                 network_digest=plan.network_digest,
+                from_files=new.from_files,
                 state=RunState.QUEUED.value,
                 strategy=new.strategy.model_dump_json(),
                 cause=request.cause,
@@ -387,7 +391,8 @@ def _move_jobs(tx: Tx, run: Run, transition: Transition) -> int:
     moved = 0
     if transition.cancel_rest:
         rest = and_(unbegun, jobs.c.id.not_in(transition.spared)) if transition.spared else unbegun
-        moved += tx.execute(update(jobs).where(rest).values(_ended(tx, Outcome.CANCELLED))).rowcount
+        ended = _ended(tx, Outcome.CANCELLED) | ({} if run.outdated is None else {"detail": transition.reason})
+        moved += tx.execute(update(jobs).where(rest).values(ended)).rowcount
     if transition.wave is not None:
         moved += 1
         if run.strategy.policy is Policy.STATION:

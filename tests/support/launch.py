@@ -29,8 +29,9 @@ def prepared(
     constraints: RunConstraints | None = None,
     asker: Person | None = None,
     contracts: tuple[Contract, ...] = (),
+    from_files: bool = False,
 ) -> PreparedRun:
-    """A run as its procedure would have prepared it."""
+    """A run as its procedure would have prepared it, of a plan that rests on no network files unless told otherwise."""
     asked = RunRequest(actor=actor, cause=cause, reason=reason, key=key, asker=asker, contracts=contracts)
     request = replace(asked, plan=plan) if playbook is None else replace(asked, playbook=playbook.name)
     return PreparedRun(
@@ -41,6 +42,7 @@ def prepared(
         strategy=strategy,
         constraints=constraints,
         playbook=playbook,
+        from_files=from_files,
     )
 
 

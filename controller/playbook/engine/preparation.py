@@ -37,7 +37,7 @@ from controller.playbook.language.check import (
 from controller.playbook.language.expressions import UNKNOWN, evaluate, foreseen
 from controller.playbook.language.library import Library, Loaded
 from controller.playbook.language.parameters import Plain, parse_parameters
-from controller.playbook.language.playbook import RUN, TARGET, Playbook, target_names
+from controller.playbook.language.playbook import RUN, TARGET, PlanSource, Playbook, target_names
 from controller.playbook.language.registry import DeviceAccess, Registry, ServiceLoss
 from controller.ports.store import NewJob, PreparedRun, RunRequest, Store
 from controller.runs.approval.outlook import outlook
@@ -244,6 +244,10 @@ class PlaybookPreparation:
             adopts=await self._observed_only(playbook, plan, jobs),
             idle=bound and plan.is_empty,
             repairs=bound or self._changes(playbook),
+            # Without a section ``plan``, what brings pools to the files.
+            from_files=bool(plan.changes.packed)
+            if playbook.plan is None
+            else playbook.plan.source is PlanSource.NETWORK,
         )
         return Draft(new, loaded, values, network, reached)
 

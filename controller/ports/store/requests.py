@@ -90,6 +90,8 @@ class PreparedRun:
         adopts: Observe-only stations that are adopted when the run is accepted.
         idle: Whether its plan finds nothing to change.
         repairs: Whether it may change a device; one that only reads, asks or notifies repairs nothing.
+        from_files: Whether its plan follows from network files, and not from the ledger: then nothing of it begins once
+            others are loaded.
         content: The constraints as they are kept; they are packed here, since a transaction works out nothing.
     """
 
@@ -104,6 +106,7 @@ class PreparedRun:
     adopts: tuple[str, ...] = ()
     idle: bool = False
     repairs: bool = True
+    from_files: bool = True
     content: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -14,6 +14,8 @@ from controller.runs.rollout.group_decisions import LAST, decisions, group_of, g
 
 _CANCELLED = "its unit or wave was cancelled"
 _POSTPONED = "its unit or wave was postponed"
+#: Why nothing more of a run begins whose plan was made on network files that are not in force any more.
+OUTDATED = "other network files were loaded since the plan was made: plan again"
 #: Jobs that nobody has begun.
 _UNBEGUN = (JobState.WAITING, JobState.READY)
 
@@ -32,7 +34,7 @@ def decide(run: Run, jobs: Sequence[Job], now: datetime) -> Transition | None:
     """
     if run.state.terminal:
         return None
-    if run.state is RunState.QUEUED:
+    if run.state is RunState.QUEUED and run.outdated is None:
         return Transition(RunState.RUNNING, wave=0, reason="started") if jobs else _end(run, jobs)
     if decided := decisions(run, jobs, now):
         return Transition(run.state, decisions=decided, reason=decided[0].reason)
@@ -160,6 +162,8 @@ def _stop_reason(run: Run, jobs: Sequence[Job]) -> str:
     diverged = [job.station for job in jobs if job.outcome is Outcome.DIVERGED]
     if diverged:
         return f"{devices(len(diverged))} diverged: {first_names(diverged)}"
+    if run.outdated is not None:
+        return OUTDATED
     if run.halted:
         return run.halted
     failures = _failures(run, jobs)

@@ -113,12 +113,14 @@ def test_a_run_says_who_asked_for_what_and_why_it_stopped(
 ) -> None:
     run = {"id": "r-1", "procedure": "relock", "plan": "p-1", "state": "stopped", "reason": "CHG-1", "waves": 1}
     run |= {"requested_by": "ana", "created": "2026-11-25T13:00:00Z", "cause": "alarm:a-1", "halted": "the soak failed"}
+    run |= {"outdated": "2026-11-25T14:00:00Z"}
     run |= {"parameters": {"cell": "[B28-1]", "station": "S", "left_out": None}}
     outlook: dict[str, Any] = {"requirements": [], "votes": [], "tenants": [], "waits": {}, "overridden": ""}
     answers = {"": run, "/jobs": [], "/decisions": [], "/outlook": outlook}
     monkeypatch.setattr(runs, "client", lambda: Api({f"/v1/runs/r-1{path}": said for path, said in answers.items()}))
     runs.show("r-1")
-    _, asked, stopped, _ = capsys.readouterr().out.splitlines()
+    _, asked, outdated, stopped, _ = capsys.readouterr().out.splitlines()
+    assert outdated.startswith("stopped: other network files were loaded at 2026-11-2")
     assert asked.startswith("asked for by ana at 2026-11-2")
     assert asked.endswith(", for alarm:a-1: cell=[B28-1], station=S")
     assert stopped == "stopped: the soak failed"

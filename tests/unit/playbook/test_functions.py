@@ -758,6 +758,26 @@ async def test_an_upgrade_that_a_person_undoes_brings_its_stations_back_too() ->
     assert {name: bench.devices[name].running for name in before} == before
 
 
+async def test_other_files_stop_what_follows_from_files_before_it_begins_and_no_undo() -> None:
+    bench = FunctionBench()
+    await bench.instantiate("DU-1")
+    before, first = bench.network, bench.devices["DU-1"].running
+    bench.load(upgraded(before, "du"))
+    await bench.start("upgrade-function", where="function=DU-1")
+    bench.load(before)
+    await bench.work()
+    assert set(bench.outcomes.values()) == {Outcome.CANCELLED}, bench.jobs
+    assert bench.devices["DU-1"].running == first
+    bench.load(upgraded(before, "du"))
+    await bench.play("upgrade-function", where="function=DU-1")
+    assert bench.devices["DU-1"].running != first
+    await bench.begin(await bench.plan_back())
+    bench.load(before)
+    await bench.work()
+    assert bench.outcomes == dict.fromkeys(("DU-1", "S1"), Outcome.SUCCEEDED), bench.jobs
+    assert bench.devices["DU-1"].running == first
+
+
 async def test_a_tenants_own_function_goes_back_with_its_consent_and_no_removal() -> None:
     bench = FunctionBench()
     await bench.instantiate("UP-ALFA")
@@ -1015,6 +1035,26 @@ async def test_a_playbook_that_changes_nothing_repairs_nothing(steps: str, repai
     preparation = PlaybookPreparation(bench.services(), lambda _: library, registry())
     new = await preparation.prepare(RunRequest(playbook="own", parameters={}, actor="rule:one", cause="alarm:a-1"))
     assert new.repairs is repairs
+
+
+@pytest.mark.parametrize(
+    ("plan", "from_files"),
+    [
+        ("", False),
+        ("plan: {expect_stations: 1}\n", True),
+        ("plan: {source: applied}\n", False),
+        ("plan: {source: recorded, state: 2020-01-01}\n", False),
+    ],
+)
+async def test_only_a_plan_that_follows_from_network_files_is_void_with_them(plan: str, from_files: bool) -> None:
+    bench = FunctionBench()
+    await bench.instantiate("DU-1")
+    steps = "  - {name: apply, action: apply-intent}\n" if plan else LOCK
+    text = f"name: own\ndescription: A playbook.\ntargets: S1\n{plan}steps:\n{steps}"
+    library = Library({"playbooks/own.yaml": text}, registry())
+    preparation = PlaybookPreparation(bench.services(), lambda _: library, registry())
+    new = await preparation.prepare(RunRequest(playbook="own", parameters={}, actor="ana"))
+    assert new.from_files is from_files
 
 
 async def test_a_person_names_how_much_of_the_network_a_run_touches_and_a_rule_has_its_guards() -> None:

@@ -129,6 +129,7 @@ class FakeLauncher:
             idle=self.idle,
             repairs=self.repairs,
             constraints=constraints,
+            from_files=False,
         )
 
 

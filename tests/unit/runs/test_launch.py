@@ -166,6 +166,14 @@ async def test_older_network_files_refuse_every_run(doors: Doors, what: str) -> 
         await doors.launcher.start(request)
 
 
+async def test_network_files_that_are_loaded_while_a_run_is_prepared_refuse_it(doors: Doors) -> None:
+    new = await doors.launcher.prepare(doors.apply())
+    doors.store.networks.save(samples.network(), "f" * 64, "ana")
+    with pytest.raises(ConflictError, match="older version of the network files"):
+        await doors.launcher.accept(new, lambda store, new: store.runs.create(new))
+    assert (doors.runs(), doors.rings) == (0, [])
+
+
 async def test_what_refuses_a_playbook_refuses_it_before_anything_is_adopted(doors: Doors) -> None:
     doors.playbooks.adopts, doors.playbooks.refused = ("S1",), ("hold on S1 by ana",)
     with pytest.raises(PlanRefusedError, match="hold on S1 by ana"):

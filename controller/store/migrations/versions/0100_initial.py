@@ -908,6 +908,8 @@ def upgrade() -> None:
         sa.Column("started", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finished", sa.DateTime(timezone=True), nullable=True),
         sa.Column("halted", sa.Text(), server_default="", nullable=False),
+        sa.Column("from_files", sa.Boolean(), server_default=sa.true(), nullable=False),
+        sa.Column("outdated", sa.DateTime(timezone=True), nullable=True),
         sa.Column("wave", sa.Integer(), nullable=False),
         sa.Column("waves", sa.Integer(), nullable=False),
         sa.Column("idempotency_key", sa.String(), nullable=True),

@@ -1,0 +1,164 @@
+"""Runs whose plans were made on network files that are not in force any more begin nothing, on every database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+
+from controller.models.approval import NoticeKind, VoteChoice
+from controller.models.errors import ConflictError, NotClearedError
+from controller.models.network import Network
+from controller.models.people import Person, Role
+from controller.models.run import INSIDE, JobState, JournalStep, Outcome, Run, RunState, Strategy
+from controller.ports.clock import VirtualClock
+from controller.ports.queue import FakeWakeups
+from controller.ports.store import Claim, JobResult, NewJob, Page
+from controller.runs.approval.clearance import reassess
+from controller.runs.rollout.transitions import OUTDATED, decide
+from controller.store import SqlStore
+from tests.contract.store.test_approvals import constraints
+from tests.support.callers import admit
+from tests.support.launch import prepared
+from tests.support.records import make_entry, make_network, make_plan
+
+#: The files that plans of these tests are made on, and others.
+FILES, OTHERS = make_network(), make_network("Peru with another share")
+LEO = Person(name="leo", role=Role.TENANT_APPROVER, tenant="entel")
+
+
+def load(store: SqlStore, version: tuple[str, Network]) -> None:
+    digest, network = version
+    store.networks.save(network, digest, "ana")
+
+
+def accept(store: SqlStore, jobs: Sequence[NewJob], *, from_files: bool = True) -> Run:
+    """A run of a plan that was made on ``FILES``."""
+    names = [job.station for job in jobs]
+    plan = make_plan(names)
+    store.plans.save(plan, "ana")
+    bound = constraints(*names, subject=plan.digest)
+    return store.runs.create(prepared(plan, "apply", Strategy(), jobs, constraints=bound, from_files=from_files))
+
+
+def settle(store: SqlStore, clock: VirtualClock, run: Run) -> Run:
+    """Move the run on as far as it goes, as sweepers do."""
+    reassess(store, clock, FakeWakeups())
+    while store.runs.advance(run.id, lambda one, jobs: decide(one, jobs, clock.now())) is not None:
+        pass
+    return store.runs.get(run.id)
+
+
+def act(store: SqlStore, claim: Claim, step: JournalStep = JournalStep.READ) -> None:
+    """Write what a job does next on its device; with ``READ`` it begins."""
+    begins = step is JournalStep.READ
+    store.journal.append(make_entry(claim, 0 if begins else 1, step), claim, begins=begins)
+
+
+def ends(store: SqlStore, run: Run) -> dict[str, tuple[Outcome | None, str]]:
+    return {job.station: (job.outcome, job.detail) for job in store.runs.jobs(run.id)}
+
+
+def test_a_run_that_waits_for_a_freeze_does_not_carry_out_a_plan_of_older_files(
+    store: SqlStore, clock: VirtualClock
+) -> None:
+    admit(store, "token-of-leo", LEO.name, LEO.role, LEO.tenant)
+    load(store, FILES)
+    freeze = store.freezes.add("network", clock.now(), clock.now() + timedelta(days=3), "ana", "elections")
+    run = settle(store, clock, accept(store, [NewJob(0, "A"), NewJob(0, "B")]))
+    assert run.state is RunState.RUNNING
+    assert all(job.blocked for job in store.runs.jobs(run.id))
+    load(store, OTHERS)
+    store.freezes.end(freeze.id, "ana")
+    reassess(store, clock, FakeWakeups())
+    worker = store.processes.register("w")
+    assert store.claims.take(worker, 10) == []
+    # A yes that comes now is none to this run.
+    store.approvals.vote(make_plan(["A", "B"]).id, LEO, VoteChoice.APPROVE, "", "p")
+    assert store.approvals.votes(make_plan(["A", "B"]).digest) == []
+    load(store, FILES)
+    assert store.claims.take(worker, 10) == [], "it is void, and stays so"
+    run = settle(store, clock, run)
+    assert run.state is RunState.STOPPED
+    assert run.outdated is not None
+    assert ends(store, run) == dict.fromkeys(("A", "B"), (Outcome.CANCELLED, OUTDATED))
+    (row,) = [one for one in store.audit.page(Page(limit=100))[1] if one.action == "run.outdated"]
+    assert (row.object, row.actor, row.detail["network"]) == (run.id, "ana", OTHERS[0])
+    store.notices.write()
+    told = [one.text for one in store.notices.page(Page(limit=9), "entel")[1] if one.kind is NoticeKind.ENDED]
+    assert told == [
+        "work has ended: 2 cancelled; other network files were loaded, which make its plan and all approvals of it void"
+    ]
+
+
+def test_what_is_under_way_is_completed_and_no_further_wave_begins(store: SqlStore, clock: VirtualClock) -> None:
+    load(store, FILES)
+    run = settle(store, clock, accept(store, [NewJob(0, "A"), NewJob(0, "B"), NewJob(1, "C")]))
+    first, second = store.claims.take(store.processes.register("w"), 10)
+    act(store, first)
+    load(store, OTHERS)
+    # It was claimed and had not begun.
+    with pytest.raises(NotClearedError, match="other network files are in force than its plan was made on"):
+        act(store, second)
+    store.claims.release(second, "put back", keep_transaction=False)
+    act(store, first, JournalStep.EDITING)
+    assert settle(store, clock, run).state is RunState.RUNNING
+    store.claims.finish(first, JobResult(Outcome.SUCCEEDED))
+    assert settle(store, clock, run).state is RunState.STOPPED
+    assert ends(store, run) == {
+        "A": (Outcome.SUCCEEDED, ""),
+        **dict.fromkeys(("B", "C"), (Outcome.CANCELLED, OUTDATED)),
+    }
+
+
+def test_a_queued_run_ends_without_having_begun(store: SqlStore, clock: VirtualClock) -> None:
+    load(store, FILES)
+    run = accept(store, [NewJob(0, "A")])
+    load(store, OTHERS)
+    run = settle(store, clock, run)
+    assert (run.state, run.started) == (RunState.STOPPED, None)
+
+
+def test_stations_of_a_function_that_restarted_are_brought_back_all_the_same(
+    store: SqlStore, clock: VirtualClock
+) -> None:
+    load(store, FILES)
+    run = settle(store, clock, accept(store, [NewJob(0, "DU", "DU"), NewJob(0, "S", "DU", INSIDE[1])]))
+    worker = store.processes.register("w")
+    (function,) = store.claims.take(worker, 10)
+    load(store, OTHERS)
+    store.claims.finish(function, JobResult(Outcome.SUCCEEDED))
+    settle(store, clock, run)
+    (inside,) = store.claims.take(worker, 10)
+    assert inside.job.station == "S"
+    act(store, inside)
+    store.claims.finish(inside, JobResult(Outcome.SUCCEEDED))
+    assert settle(store, clock, run).state is RunState.SUCCEEDED
+
+
+def test_a_plan_that_follows_from_the_ledger_goes_on(store: SqlStore, clock: VirtualClock) -> None:
+    load(store, FILES)
+    run = settle(store, clock, accept(store, [NewJob(0, "A")], from_files=False))
+    load(store, OTHERS)
+    (claim,) = store.claims.take(store.processes.register("w"), 10)
+    act(store, claim)
+    assert store.runs.get(run.id).outdated is None
+
+
+def test_a_run_is_accepted_only_while_the_files_of_its_plan_are_in_force(store: SqlStore) -> None:
+    load(store, FILES)
+    load(store, OTHERS)
+    with pytest.raises(ConflictError, match="older version of the network files: plan again"):
+        accept(store, [NewJob(0, "A")])
+    assert store.runs.active() == []
+    assert accept(store, [NewJob(0, "A")], from_files=False).state is RunState.QUEUED
+
+
+def test_the_same_files_again_stop_nothing(store: SqlStore, clock: VirtualClock) -> None:
+    load(store, FILES)
+    run = settle(store, clock, accept(store, [NewJob(0, "A")]))
+    load(store, FILES)
+    assert store.runs.get(run.id).outdated is None
+    (claim,) = store.claims.take(store.processes.register("w"), 10)
+    assert claim.job.state is JobState.CLAIMED
