@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
+from operator import or_
 from types import MappingProxyType
 from typing import Any
 
 from controller.models.approval import OpenInput, RunConstraints
 from controller.models.errors import InputError
 from controller.models.network import HOST, Network, Noun
-from controller.models.outage import Outage, OutageKind
+from controller.models.outage import NO_OUTAGE, Outage, OutageKind
 from controller.models.plan import LedgerNode, Plan
 from controller.models.run import LedgerEntry
 from controller.models.sharing import ActionClass
@@ -128,6 +129,37 @@ class AskingAct:
     cells: frozenset[str] | None
     planned: bool
     open: OpenInput | None = None
+
+    @property
+    def takes_service(self) -> bool:
+        """Whether it may take anything off the air: what only brings service back does not."""
+        return self.consent is not ActionClass.RESTORE or self.action.outage != NO_OUTAGE
+
+
+def loss_of_all(losses: Sequence[ServiceLoss | None]) -> ServiceLoss | None:
+    """Several losses as one; None if there is none, or one is not known."""
+    known = [one for one in losses if one is not None]
+    return reduce(or_, known) if known and len(known) == len(losses) else None
+
+
+def loss_at_most(
+    acts: Sequence[AskingAct], losses: Sequence[ServiceLoss | None], nodes: Iterable[LedgerNode]
+) -> ServiceLoss | None:
+    """What acts take off the air at most; None if none takes anything, or one may take any cell.
+
+    Args:
+        acts: Acts on a device.
+        losses: The loss of each, where its action tells it.
+        nodes: Nodes of ours there: of an act that names cells, everybody on these may lose service.
+    """
+    pairs = [(cell_of(node.path), owner) for node in nodes for owner in node.owners if owner != HOST]
+
+    def named(act: AskingAct) -> ServiceLoss | None:
+        if act.cells is None:
+            return None
+        return ServiceLoss(frozenset(pair for pair in pairs if pair[0] in act.cells), cells=act.cells)
+
+    return loss_of_all([loss or named(act) for act, loss in zip(acts, losses, strict=True) if act.takes_service])
 
 
 def asking_acts(playbook: Playbook, registry: Registry, names: Mapping[str, Any]) -> list[AskingAct]:

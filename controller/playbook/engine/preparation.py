@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import reduce
-from operator import or_
 
 import structlog
 
@@ -19,10 +17,17 @@ from controller.models.facts import Finding
 from controller.models.many import first_names, lines_of
 from controller.models.network import Network, Noun
 from controller.models.plan import Change, Plan
-from controller.models.run import INSIDE, OnHold, Run, Strategy
+from controller.models.run import INSIDE, LedgerEntry, OnHold, Run, Strategy
 from controller.models.step import RunPlaybook
-from controller.plan import PlanOptions, check_share, seal
-from controller.playbook.engine.consents import AskingAct, asking_acts, playbook_constraints
+from controller.nrm.tree import Path
+from controller.plan import PlanOptions, check_share, nodes_behind, seal
+from controller.playbook.engine.consents import (
+    AskingAct,
+    asking_acts,
+    loss_at_most,
+    loss_of_all,
+    playbook_constraints,
+)
 from controller.playbook.engine.context import ActionServices, StationContext, hold_at
 from controller.playbook.engine.dry_run import NO_REASON, THIS_RUN, Previewer, StationPreview
 from controller.playbook.engine.plan_section import drifted_again, expected_stations, in_parameters, section_plan
@@ -213,8 +218,8 @@ class PlaybookPreparation:
             strategy = strategy.model_copy(update={"soak": 0})
         behind = {one for station in stations for one in network.stations_served.get(station, ())}
         ledger = await store.ledger.find({*stations, *behind})
-        losses = await self._outages(loaded, values, network, stations)
-        reached = reach(network, stations, plan if bound else None, ledger, losses)
+        losses, taken = await self._outages(loaded, values, network, stations, ledger)
+        reached = reach(network, stations, plan if bound else None, ledger, taken)
         jobs = () if refused else self._jobs(playbook, values, strategy, plan if bound else None, network, stations)
         begins = min((job.wave for job in jobs if job.station not in network.pool_by_id), default=0)
         strategy = strategy.model_copy(update={"canary_wave": begins})
@@ -293,12 +298,21 @@ class PlaybookPreparation:
         return plan.changes, observed | dict(plan.unplanned)
 
     async def _outages(
-        self, loaded: Loaded, values: Mapping[str, Plain], network: Network, stations: Sequence[str]
-    ) -> dict[str, ServiceLoss]:
-        """Service that steps take, by station; only if all steps say it, and the station can be read."""
+        self,
+        loaded: Loaded,
+        values: Mapping[str, Plain],
+        network: Network,
+        stations: Sequence[str],
+        ledger: Mapping[str, Mapping[Path, LedgerEntry]],
+    ) -> tuple[dict[str, ServiceLoss], dict[str, ServiceLoss]]:
+        """Service that steps take, by station, if all of them say it and the station can be read: asked for, reached.
+
+        The reach is about those alone that take anything off the air, and about cells that their inputs name. Tenants
+        consent to the others too, and to what lasts on cells that do not serve just now.
+        """
         gate = asyncio.Semaphore(_PARALLEL)
 
-        async def outage(station: str) -> ServiceLoss | None:
+        async def outage(station: str) -> tuple[ServiceLoss | None, ServiceLoss | None]:
             names = {**values, TARGET: target_names(network, station)}
             acts = asking_acts(loaded.playbook, self._registry, names)
             context = StationContext(self._services, network, station, None, "")
@@ -307,12 +321,12 @@ class PlaybookPreparation:
                     found = [await service_loss(context, act) for act in acts]
             except MinkaError as error:
                 log.info("run.outage_unknown", station=station, reason=error.message)
-                return None
-            known = [one for one in found if one is not None]
-            return reduce(or_, known) if known and len(known) == len(found) else None
+                return None, None
+            return loss_of_all(found), loss_at_most(acts, found, nodes_behind(network, station, ledger))
 
-        outages = zip(stations, await asyncio.gather(*map(outage, stations)), strict=True)
-        return {station: known for station, known in outages if known is not None}
+        outages = dict(zip(stations, await asyncio.gather(*map(outage, stations)), strict=True))
+        asked = {station: known for station, (known, _) in outages.items() if known is not None}
+        return asked, {station: known for station, (_, known) in outages.items() if known is not None}
 
     async def _observed_only(self, playbook: Playbook, plan: Plan, jobs: Sequence[NewJob]) -> tuple[str, ...]:
         """Devices that are still observe-only, if the plan was made as if they were adopted already.

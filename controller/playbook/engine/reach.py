@@ -25,7 +25,8 @@ class Reach(Noun):
     Attributes:
         stations: Its devices.
         cells: Cells of its stations, and of those behind its other devices: at a router's site, served by a function.
-            Where all steps that take service say which cells they take, as the reset of a radio unit does, these.
+            Where all steps that take service say which cells they take, as the reset of a radio unit does, or name
+            them, as ``lock-cell`` does, these.
         tenants: Tenants whose nodes are on the devices or on stations that a function serves; with a plan, those it
             touches or interrupts; of a station whose cells are known by its steps, those on these cells.
         people: Population of the sites of all these.

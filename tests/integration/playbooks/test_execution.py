@@ -99,7 +99,7 @@ async def test_a_dry_run_shows_order_diff_and_what_is_skipped(system: PlaybookSy
     assert [(row.before, row.after) for row in first.diff] == [("UNLOCKED", "LOCKED")]
     assert second.says == "skipped: {{ target.region == 'puno' }}"
     assert [(row.before, row.after) for row in third.diff] == [("LOCKED", "UNLOCKED")]
-    assert (seen.reach.cells, seen.reach.people, seen.reach.tenants) == (3, 5500, ("andes", "condor"))
+    assert (seen.reach.cells, seen.reach.people, seen.reach.tenants) == (2, 5500, ("andes", "condor"))
 
 
 async def test_a_failure_undoes_what_was_done(system: PlaybookSystem) -> None:
@@ -198,6 +198,19 @@ async def test_guards_refuse(system: PlaybookSystem, guard: str) -> None:
         await system.run("own", own, expect=4)
     assert len((await system.dry_run("own", own, expect=4)).refused) == 1
     assert system.changes() == before
+
+
+async def test_max_cells_counts_the_cells_that_steps_name(system: PlaybookSystem) -> None:
+    lock = {"name": "lock", "action": "lock-cell", "with": {"cells": ["1"]}}
+    back = {"name": "back", "action": "unlock-cell", "with": {"cells": ["1"]}}
+    reload = {"name": "reload", "action": "reload-licence"}
+    own = system.own(targets=STATION, guards={"max_cells": 1}, steps=[lock, back, reload])
+    seen = await system.dry_run("own", own)
+    assert (seen.reach.cells, seen.refused) == (1, ())
+    other = lock | {"name": "other", "with": {"cells": ["2"]}}
+    both = system.own(targets=STATION, guards={"max_cells": 1}, steps=[lock, other])
+    (refused,) = (await system.dry_run("own", both)).refused
+    assert refused == "it reaches 2 cells, and guards.max_cells is 1"
 
 
 async def test_a_run_that_touches_most_of_the_network_needs_the_number_of_devices(system: PlaybookSystem) -> None:

@@ -18,9 +18,15 @@ from controller.models.errors import InputError
 from controller.models.network import Network, network_digest
 from controller.models.outage import FOR_GOOD, UNKNOWN_OUTAGE, UNTIL_UNLOCKED, Outage
 from controller.models.sharing import ActionClass
-from controller.plan import CYCLE_SECONDS, seal
+from controller.plan import CYCLE_SECONDS, nodes_behind, seal
 from controller.playbook.actions.shipped import registry
-from controller.playbook.engine.consents import asking_acts, beyond, effect_of_act, playbook_constraints
+from controller.playbook.engine.consents import (
+    asking_acts,
+    beyond,
+    effect_of_act,
+    loss_at_most,
+    playbook_constraints,
+)
 from controller.playbook.language.expressions import evaluate, holds
 from controller.playbook.language.library import Loaded, parse
 from controller.playbook.language.playbook import TARGET, Playbook, target_names
@@ -414,6 +420,44 @@ def test_an_outage_that_is_known_is_about_its_cells(
     effect = effect_of_act(action, action.check_inputs({"cell": "N1"}), loss, NET, "S1", ())
     assert effect.cells == cells
     assert effect.interrupted == {tenant for _, tenant in serving}
+
+
+ONE, OTHER = step("lock-cell", cells=["N1"]), step("soft-lock-cell", cells=["L1"])
+
+
+@pytest.mark.parametrize(
+    ("steps", "cells"),
+    [
+        ([ONE], {"N1"}),
+        ([OTHER], {"L1"}),
+        ([ONE, UNLOCK], {"N1"}),
+        ([step("reload-licence"), ONE, step("acknowledge-alarm", alarm="a-1")], {"N1"}),
+        ([ONE | {"undo": {"action": "unlock-cell", "with": {"cells": "all"}}}], {"N1"}),
+        ([ONE, OTHER], {"L1", "N1"}),
+        ([ONE | {"register": "locked"}, step("soft-lock-cell", cells="{{ locked.cells }}")], {"N1"}),
+        ([ONE, LOCK], None),
+        ([ONE, step("lock-cell", cells="{{ later }}")], None),
+        ([ONE, step("restart-station")], None),
+        ([ONE, step("remove-nodes", nodes=3)], None),
+        ([UNLOCK], None),
+    ],
+)
+def test_steps_that_name_their_cells_reach_these_and_what_brings_service_back_adds_none(
+    steps: list[dict[str, Any]], cells: set[str] | None
+) -> None:
+    acts = asking_acts(own(steps).playbook, registry(), {})
+    nodes = nodes_behind(beta_on_lte(), "S1", {"S1": samples.ledger(beta_on_lte())})
+    found = loss_at_most(acts, [None for _ in acts], nodes)
+    assert (None if found is None else found.cells) == cells
+    if found is not None:
+        assert found.tenants == ({"alfa"} if cells == {"N1"} else {"alfa", "beta"})
+
+
+def test_an_act_that_tells_what_it_takes_reaches_that_beside_one_that_names_its_cells() -> None:
+    acts = asking_acts(own([step("restart-station"), ONE]).playbook, registry(), {})
+    tells = ServiceLoss(frozenset({("L1", "beta")}), cells=frozenset({"L1"}))
+    found = loss_at_most(acts, [tells, None], [])
+    assert found == ServiceLoss(tells.serving, cells=frozenset({"L1", "N1"}))
 
 
 #: Who gets service of each cell, by the agreements.
