@@ -41,6 +41,7 @@ from controller.plan.maintenance import (
     AdministrativeState,
     administrative_state_change,
     cycle_change,
+    left_locked,
     open_plmns_change,
     recreate_endpoints_change,
 )
@@ -88,6 +89,7 @@ __all__ = [
     "latest_first",
     "ledger_after",
     "ledger_nodes",
+    "left_locked",
     "make_plan",
     "moved_change",
     "nodes_behind",

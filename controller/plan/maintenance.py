@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal
 
@@ -41,6 +41,24 @@ _WAIT: Mapping[AdministrativeState, Literal["cell-off-air", "cell-on-air"]] = {
     "LOCKED": "cell-off-air",
     "UNLOCKED": "cell-on-air",
 }
+
+
+def left_locked(changes: Iterable[Change]) -> dict[Path, Change]:
+    """Cells and core links that changes leave locked or shutting down, each with the last one that did so.
+
+    Args:
+        changes: Changes of one device, in the order in which it got them.
+    """
+    found: dict[Path, Change] = {}
+    for change in changes:
+        for edit in (edit for phase in change.phases for edit in phase.edits if edit.op is Op.MERGE):
+            if administrative_leaf(edit.path) not in edit.before.keys() | edit.after.keys():
+                continue
+            if administrative_state({edit.path: edit.after}, edit.path) == "UNLOCKED":
+                found.pop(edit.path, None)
+            else:
+                found[edit.path] = change
+    return found
 
 
 def administrative_state_change(

@@ -32,11 +32,13 @@ from sqlalchemy import (
     update,
 )
 
+from controller.access.disclosure import involved
 from controller.models.alarm import DIVERGED
 from controller.models.approval import Delivery, Notice, NoticeKind, NoticeOutage
 from controller.models.many import first_names
-from controller.models.outage import NO_OUTAGE, UNKNOWN_OUTAGE, Outage
+from controller.models.outage import NO_OUTAGE, UNKNOWN_OUTAGE, UNTIL_UNLOCKED, Outage
 from controller.models.run import JobState, Outcome, RunState
+from controller.plan import left_locked
 from controller.ports.store import Notices, Page, Sync, method
 from controller.store import incident_notices
 from controller.store.alarm_rows import alarms, as_alarm
@@ -55,7 +57,7 @@ from controller.store.run_constraints import (
     serving,
 )
 from controller.store.run_rows import jobs, run_playbooks, runs
-from controller.store.steps import steps
+from controller.store.steps import carried_by, steps
 from controller.store.transaction import Tx
 
 _TERMINAL = tuple(state.value for state in RunState if state.terminal)
@@ -205,7 +207,7 @@ def _write_about(tx: Tx, row: Row[Any], tenant: str, *, ended: bool) -> None:
     known = set(tx.execute(select(notices.c.kind).where(about)).scalars())
     work = [
         job
-        for job in tx.execute(select(jobs.c.station, jobs.c.outcome, _BEGUN).where(jobs.c.run == row.run))
+        for job in tx.execute(select(jobs.c.id, jobs.c.station, jobs.c.outcome, _BEGUN).where(jobs.c.run == row.run))
         if job.station in set(mine)
     ]
     begun = min((job.begun for job in work if job.begun is not None), default=None)
@@ -214,6 +216,7 @@ def _write_about(tx: Tx, row: Row[Any], tenant: str, *, ended: bool) -> None:
         notify(tx, row.run, tenant, NoticeKind.STARTED, mine, words, NoticeOutage.of(outage, begun), cells=lost)
     if ended:
         counts = Counter(job.outcome for job in work)
+        outage = _left(tx, row.run, tenant, [one.id for one in work if one.outcome == Outcome.SUCCEEDED.value], outage)
         words = "work has ended: " + ", ".join(f"{counts[key]} {key}" for key in sorted(counts, key=str))
         outdated = tx.execute(select(runs.c.outdated).where(runs.c.id == row.run)).scalar()
         if outdated is not None and counts[Outcome.CANCELLED.value]:
@@ -231,6 +234,19 @@ def _write_about(tx: Tx, row: Row[Any], tenant: str, *, ended: bool) -> None:
         done = {job.station for job in work if job.outcome == Outcome.SUCCEEDED.value}
         gone = [cell for cell in lost if cell.partition("/")[0] in done]
         notify(tx, row.run, tenant, NoticeKind.ENDED, mine, words, told, cells=gone)
+
+
+def _left(tx: Tx, run: str, tenant: str, succeeded: Sequence[str], planned: Outage) -> Outage:
+    """How a tenant's outage ended on devices where a run succeeded: as planned, unless its own steps unlocked again.
+
+    That is not known before, since a step may take its cells from what an earlier one found.
+    """
+    if planned != UNTIL_UNLOCKED or not tx.execute(select(exists().where(run_playbooks.c.run == run))).scalar_one():
+        return planned
+    stays = any(
+        tenant in involved(change) for changes in carried_by(tx, succeeded) for change in left_locked(changes).values()
+    )
+    return planned if stays or not succeeded else UNKNOWN_OUTAGE
 
 
 def _in_doubt(tx: Tx, stations: Sequence[str], tenant: str) -> str:

@@ -116,6 +116,14 @@ class SqlSteps(SqlRepository, Steps[Sync]):
         return {station: changes for station, rows in made.items() if (changes := tuple(carried(rows)))}
 
 
+def carried_by(tx: Tx, jobs: Collection[str]) -> Iterator[tuple[Change, ...]]:
+    """Changes that devices carry by the steps of jobs, in order, job by job."""
+    made: dict[str, list[Row[Any]]] = defaultdict(list)
+    for row in tx.rows(_CHANGED, steps.c.job, jobs) if jobs else ():
+        made[row.job].append(row)
+    return (tuple(carried(map(as_step, rows))) for rows in made.values())
+
+
 def acting(tx: Tx, jobs: Collection[str]) -> Iterator[tuple[str, str]]:
     """Steps that are about to change their device or to interrupt service there, or do so: job, and transaction."""
     for row in tx.rows(_BEGUN, steps.c.job, jobs) if jobs else ():

@@ -22,6 +22,7 @@ from controller.models.errors import BUG, NotClearedError, NotFoundError
 from controller.models.network import Network, network_digest
 from controller.models.outage import FOR_GOOD, UNKNOWN_OUTAGE, UNTIL_UNLOCKED, Outage
 from controller.models.people import Permission, Person, Role
+from controller.models.plan import Change, Edit, Op, Phase, PhaseKind
 from controller.models.run import JobState, JournalStep, Outcome, Run, RunState, Strategy
 from controller.models.sharing import ActionClass, Consent
 from controller.models.step import RunPlaybook, StepRecord, StepState
@@ -33,7 +34,7 @@ from controller.store import SqlStore
 from tests.support.callers import admit
 from tests.support.launch import prepared
 from tests.support.quick_stores import DirectStore
-from tests.support.records import START, make_entry, make_plan
+from tests.support.records import START, make_change, make_entry, make_plan
 
 EVA = Person(name="eva", role=Role.APPROVER)
 LEO = Person(name="leo", role=Role.TENANT_APPROVER, tenant="entel")
@@ -638,6 +639,53 @@ def test_work_of_a_playbook_begins_when_a_step_acts(store: SqlStore, *, acts: bo
     assert told() == [*planned, NoticeKind.ENDED]
     ended = store.notices.page(Page(), "entel")[1][0]
     assert (ended.outage is not None) is acts
+
+
+def _switch(final: str) -> Change:
+    """A change that switches one cell of entel on A."""
+    path = "/ManagedElement[A]/ENBFunction[1]/EUtranCellFDD[1]"
+    before, after = {"administrativeState": "UNLOCKED"}, {"administrativeState": final}
+    edit = Edit(op=Op.MERGE, path=path, before=before, after=after, owners=("entel",))
+    phase = Phase(kind=PhaseKind.LOCK, edits=(edit,), inverse=())
+    return make_change("A").model_copy(update={"phases": (phase,), "touched": (), "interrupted": ("entel",)})
+
+
+@pytest.mark.parametrize(
+    ("switched", "undone", "stays"),
+    [
+        (["LOCKED"], [], True),
+        (["SHUTTINGDOWN"], [], True),
+        (["LOCKED", "UNLOCKED"], [], False),
+        (["LOCKED", "UNLOCKED", "LOCKED"], [], True),
+        (["LOCKED", "UNLOCKED"], [1], True),
+        (["LOCKED"], [0], False),
+    ],
+)
+def test_the_last_notice_goes_by_what_the_steps_left(
+    store: SqlStore, clock: VirtualClock, switched: list[str], undone: list[int], *, stays: bool
+) -> None:
+    used = RunPlaybook(name="own", digest="d", text="x", parameters={})
+    plan = make_plan(["A"], "own")
+    store.plans.save(plan, "ana")
+    bound = constraints("A", outage=UNTIL_UNLOCKED)
+    run = store.runs.create(
+        prepared(plan, "own", Strategy(), [NewJob(0, "A")], actor="ana", constraints=bound, playbook=used)
+    )
+    store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+    (claim,) = store.claims.take(store.processes.register("w"), 10)
+    done = {"job": claim.job.id, "state": StepState.DONE, "outcome": Outcome.SUCCEEDED, "started": START}
+    for position, final in enumerate(switched):
+        step = StepRecord(position=position, name=f"{position}", action="own", change=_switch(final), **done)
+        store.steps.write(step, claim)
+        if position in undone:
+            store.steps.write(step.model_copy(update={"undo": True, "change": _switch("UNLOCKED")}), claim)
+    store.claims.finish(claim, JobResult(Outcome.SUCCEEDED))
+    store.notices.write()
+    ended = store.notices.page(Page(), "entel")[1][0]
+    said = "; what it took off the air stays so until unlocked" if stays else ""
+    assert ended.text == f"work has ended: 1 succeeded{said}"
+    assert ended.outage is not None
+    assert ended.outage.ends == (None if stays else clock.now())
 
 
 async def test_who_got_nothing_done_is_told_of_no_outage(store: SqlStore) -> None:
