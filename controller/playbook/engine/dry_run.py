@@ -178,8 +178,7 @@ class Previewer:
     async def _undo(self, step: Step, seen: _Seen, context: DryRunContext, names: Mapping[str, Any]) -> str:
         """What takes a step back if a later one fails: its ``undo``, or the inverse of its change."""
         if step.undo is None:
-            changes = self.registry.action(step.action).access is DeviceAccess.CHANGES
-            return "the inverse of its change" if seen.preview.diff else "nothing takes it back" if changes else ""
+            return _inverse(self.registry.action(step.action), seen)
         back = self.registry.action(step.undo.action)
         try:
             given = foreseen(step.undo.with_, names)
@@ -223,6 +222,16 @@ async def _matters(action: Action, inputs: Any, said: Any, context: DryRunContex
         then = None
     same = said.output == then.output if isinstance(said, Proposal) and isinstance(then, Proposal) else said == then
     return "" if same else f"cell {', '.join(map(cell_of, shutting))}"
+
+
+def _inverse(action: Action, seen: _Seen) -> str:
+    """What takes back a step without an ``undo``: the inverse of its change, where it has one."""
+    if seen.preview.diff:
+        return "the inverse of its change"
+    if action.access is not DeviceAccess.CHANGES:
+        return ""
+    # Without an output the step was not worked out, and so neither is whether it has a change.
+    return "nothing takes it back" if seen.output is not None else "the inverse of its change, if it makes one"
 
 
 def _settled(text: str, names: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -21,6 +21,7 @@ ASK = "  - {name: ask, action: ask-a-human, with: {text: Well?}, register: said}
 UNKNOWN_RUN: dict[str, Any] = {"id": THIS_RUN, "requested_by": "ana", "reason": NO_REASON}
 BACK = LOCK.replace("register", "undo: {action: unlock-cell, with: {cells: '{{ locked.cells }}'}}, register")
 
+UNSETTLED = "the inverse of its change, if it makes one"
 AGAIN = LOCK.replace("locked", "again").replace("name: lock", "name: again")
 
 
@@ -43,6 +44,7 @@ async def preview(steps: str, run: dict[str, Any] | None = None) -> list[StepPre
         (BACK, ["unlock-cell cells=L1: service comes back"]),
         ("  - {name: lock, action: lock-cell, with: {cells: []}, undo: {action: restart-station}}\n", [""]),
         ("  - {name: start, action: restart-station}\n", ["nothing takes it back"]),
+        (ASK + LOCK.replace(", register", ", when: '{{ said.answer == ''yes'' }}', register"), ["", UNSETTLED]),
         (
             "  - {name: start, action: restart-station, undo: {action: unlock-cell, with: {cells: all}}}\n",
             ["unlock-cell cells=all"],
