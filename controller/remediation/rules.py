@@ -37,7 +37,7 @@ from controller.models.rule import concerns_only
 from controller.playbook.in_force import library_of
 from controller.playbook.language.expressions import Expression, evaluate
 from controller.playbook.language.library import Library, report_form
-from controller.playbook.language.parameters import Parameter, parameter_hint
+from controller.playbook.language.parameters import Parameter, ParameterType, parameter_hint
 from controller.playbook.language.playbook import ReachLimits
 from controller.ports.store import Store
 
@@ -422,8 +422,17 @@ def _check_rung(rung: Rung, entry: Entry, path: FieldPath, library: Library | No
             report.entry(entry, at, "is a secret, which no rule gives: a person asks for such a run")
         elif wrong := _refused(takes[name], text):
             report.entry(entry, at, wrong, value=text)
+        else:
+            _check_meaning(takes[name], entry, at, report)
     for name in (one for one, takes_it in takes.items() if takes_it.required and one not in rung.parameters):
         report.entry(entry, (*path, "playbook"), f"{rung.playbook} needs the parameter {name!r}")
+
+
+def _check_meaning(parameter: Parameter, entry: Entry, at: FieldPath, report: Report) -> None:
+    """Report YAML's truth values and nothing where no truth value is wanted: ``true`` would be the name of a cell."""
+    for place, odd in entry.odd_in(at) if parameter.type is not ParameterType.BOOL else ():
+        expected = f"{parameter.description.rstrip('.')}; a text that is written so stands in quotes"
+        report.entry(entry, place, f"is {odd}", expected=expected)
 
 
 def _refused(parameter: Parameter, text: str) -> str:

@@ -234,6 +234,23 @@ def test_playbooks_and_parameters_that_do_not_exist_are_named_with_file_and_line
     ]
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [("null", "is nothing"), ("true", "is a truth value"), ("~", "is nothing"), ('"true"', ""), ("B28-1", "")],
+)
+def test_a_truth_value_or_nothing_is_no_text_of_a_parameter(tmp_path: Path, given: str, said: str) -> None:
+    rung = f"  - playbook: lock-cell\n    parameters: {{station: '{{{{ alarm.station }}}}', cell: {given}}}\n"
+    (tmp_path / "a.yaml").write_text(GOOD.split("ladder", maxsplit=1)[0] + "ladder:\n" + rung)
+    library = Library.in_folder(SHIPPED.parent, registry())
+    if not said:
+        assert load_rules(tmp_path, library)
+        return
+    with pytest.raises(InputError) as caught:
+        load_rules(tmp_path, library)
+    (problem,) = caught.value.message.splitlines()
+    assert problem.startswith(f"a.yaml:6: rule.ladder[0].parameters.cell: {said}")
+
+
 def _strange(folder: Path, network: Network | None, *causes: str) -> list[str]:
     library = Library.in_folder(SHIPPED.parent, registry())
     found = strange_names(read_rules(folder, library), library, network, causes)
