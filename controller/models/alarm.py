@@ -120,7 +120,7 @@ COUNTED = LOSES | HIDES
 ALARM_LIST_CROWDED = "alarm-list-crowded"
 #: Probable cause of alerts without a known one; their own becomes the specific problem.
 OTHER_ALERT = "other-alert"
-#: Probable cause of a station that a run left in a state nobody decided on, until a later run ends well there.
+#: Probable cause of a station that a run left in a state nobody decided on, until what it touched there is back.
 DIVERGED = "station-diverged"
 #: Probable cause of a record that is older than what is known outside of the database, until a person decides.
 RECORD_DOUBTED = "record-doubted"

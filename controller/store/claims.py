@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -22,7 +23,8 @@ from controller.models.plan import Change
 from controller.models.process import ProcessRole
 from controller.models.run import INSIDE, JobState, JournalStep, Outcome, Run, RunState
 from controller.models.step import StepRecord
-from controller.ports.store import Claim, Claims, JobResult, Sync
+from controller.ports.store import Claim, Claims, EndedJob, JobResult, Sync
+from controller.runs.planning.divergences import unresolved
 from controller.store.alarm_rows import alarms
 from controller.store.alarms import escalate, take_reports
 from controller.store.columns import Instant
@@ -31,7 +33,7 @@ from controller.store.devices import devices
 from controller.store.integrity import doubted
 from controller.store.journal import journal
 from controller.store.leases import RESERVED, check_lease, holds, leases, lock, lost
-from controller.store.ledger import LedgerChange, change_ledger
+from controller.store.ledger import LedgerChange, change_ledger, ended_jobs
 from controller.store.networks import current_network
 from controller.store.plans import changes
 from controller.store.processes import declared_dead, workers
@@ -88,7 +90,9 @@ _TAKE_JOB = (
 _END = (
     update(jobs)
     .where(jobs.c.id == bindparam("ended"))
-    .values({"incarnation": None, **{name: bindparam(name) for name in ("state", "outcome", "finished", "detail")}})
+    .values(
+        {"incarnation": None} | {name: bindparam(name) for name in ("state", "outcome", "finished", "detail", "beyond")}
+    )
 )
 _LEAVE = update(leases).where(leases.c.station == bindparam("device")).values(incarnation=None)
 _GIVE_BACK = _LEAVE.values(transaction=None, job=None)
@@ -145,7 +149,9 @@ _OF_WORKER = select(leases.c.job).where(leases.c.incarnation == bindparam("worke
 _BUSY = select(leases.c.station).where(or_(leases.c.incarnation.is_not(None), leases.c.transaction.is_not(None)))
 #: Transactions with a row. A job's own one ends with the job, and that of a step with the step, so there is no end.
 _BEGUN = select(journal.c.transaction).distinct()
-_DIVERGED = select(alarms.c.station).where(alarms.c.probable_cause == DIVERGED, alarms.c.cleared.is_(None))
+_DIVERGED = select(alarms.c.station, alarms.c.raised).where(
+    alarms.c.probable_cause == DIVERGED, alarms.c.cleared.is_(None)
+)
 _ACTING = select(steps).where(or_(steps.c.change.is_not(None), steps.c.operations != "")).order_by(steps.c.position)
 _CHANGES = select(changes.c.station, changes.c.content).where(changes.c.plan == bindparam("plan"))
 _LAST = select(func.coalesce(func.max(journal.c.seq) + 1, 0)).where(journal.c.transaction == bindparam("of"))
@@ -341,12 +347,13 @@ def _finish(tx: Tx, ends: Sequence[End]) -> list[MinkaError | None]:
     errors: list[MinkaError | None] = [
         None if holds(end.claim, held) or _is_finished(tx, end) else lost(end.claim) for end in ends
     ]
+    now = tx.now  # the end of a job that diverges and its alarm have the same time
     again = begun_anew(tx, (end for end in ours if _left_nothing(end.result)))
     ended = [end for end in ours if end.claim.job.id not in again]
     if ended:
-        _end_jobs(tx, ended)
+        _end_jobs(tx, ended, now)
         _keep_applied(tx, [end.claim for end in ended if end.result.applied])
-    _notify_diverged(tx, ended)
+    _notify_diverged(tx, ended, now)
     for end in ours:
         if end.claim.job.id in again:
             put_back(tx, end.claim.job.id, again[end.claim.job.id])
@@ -372,24 +379,54 @@ def _left_nothing(result: JobResult) -> bool:
     return back and not (result.gained or result.lost or result.applied)
 
 
-def _notify_diverged(tx: Tx, ends: Sequence[End]) -> None:
-    """Raise an alarm for each station that differs from what was applied; clear it where a later job ended well."""
-    good = [end.claim.job.station for end in ends if end.result.outcome.good]
-    well = {row.station for row in tx.rows(_DIVERGED, alarms.c.station, good)}
+def _notify_diverged(tx: Tx, ends: Sequence[End], now: datetime) -> None:
+    """Raise an alarm for each station that differs from what was applied; clear it where a job brought all back."""
+    back = _brought_back(tx, ends)
     found = [
         (claim, result, diverged)
         for claim, result in ((end.claim, end.result) for end in ends)
-        if (diverged := result.outcome is Outcome.DIVERGED) or claim.job.station in well
+        if (diverged := result.outcome is Outcome.DIVERGED) or claim.job.station in back
     ]
     if not found:
         return
     network = current[1] if (current := current_network(tx)) else None
     done = _acts(tx, [claim.job.id for claim, _, diverged in found if diverged])
-    news = [_report(network, tx.now, claim, result, done.get(claim.job.id, ())) for claim, result, _ in found]
+    news = [_report(network, now, claim, result, done.get(claim.job.id, ())) for claim, result, _ in found]
     taken = take_reports(tx, news)
     for alarm, (claim, _, diverged) in zip(taken, found, strict=True):
         if diverged:
             escalate(tx, alarm, _call(claim), claim.incarnation)
+
+
+def _brought_back(tx: Tx, ends: Sequence[End]) -> frozenset[str]:
+    """Stations that had diverged, and where nothing of that is left after these jobs."""
+    good = {end.claim.job.station: end for end in ends if end.result.outcome.good}
+    since = {row.station: row.raised for row in tx.rows(_DIVERGED, alarms.c.station, good)}
+    done: dict[str, list[EndedJob]] = {station: [] for station in since}
+    for job in ended_jobs(tx, since, min(since.values())) if since else ():
+        if job.finished >= since[job.station]:
+            done[job.station].append(_as_found(job, good[job.station]))
+    asked = {station: end.claim.run.created for station, end in good.items() if end.result.restored}
+    restored = {station: at for station, at in asked.items() if station in since and at >= since[station]}
+    return frozenset(
+        station
+        for station, found in done.items()
+        if station in restored or any(job.outcome is Outcome.DIVERGED for job in found)
+        if not unresolved(_in_order(found, good[station].claim.job.id), restored.get(station))
+    )
+
+
+def _in_order(done: Iterable[EndedJob], last: str) -> list[EndedJob]:
+    """The jobs with one as the last, since it ends now: another may have ended in the same instant."""
+    return sorted(done, key=lambda job: job.job == last)
+
+
+def _as_found(job: EndedJob, end: End) -> EndedJob:
+    """A job with all that its device is known to carry: the whole change of a plan that it found there already."""
+    claim, unchanged = end.claim, end.result.outcome is Outcome.UNCHANGED
+    if job.job != claim.job.id or not unchanged or claim.run.playbook or claim.change is None:
+        return job
+    return replace(job, changes=(claim.change,))
 
 
 def _report(
@@ -412,7 +449,7 @@ def _report(
         object_class=device,
         probable_cause=DIVERGED,
         severity=PerceivedSeverity.MAJOR if diverged else PerceivedSeverity.CLEARED,
-        text=f"run {claim.run.id}: {words}; {result.detail}" if diverged else f"run {claim.run.id} ended well here",
+        text=f"run {claim.run.id}: {words}; {result.detail}" if diverged else f"run {claim.run.id} brought it back",
         source=AlarmSource.CHECK,
         at=now,
         cells=cells,
@@ -449,14 +486,15 @@ def _made(claim: Claim, done: Sequence[StepRecord]) -> tuple[list[Change], list[
     return changes, acts
 
 
-def _end_jobs(tx: Tx, ends: Sequence[End]) -> None:
+def _end_jobs(tx: Tx, ends: Sequence[End], now: datetime) -> None:
     """End jobs, and change the ledger."""
-    done = {"state": JobState.DONE.value, "finished": tx.now}
+    done = {"state": JobState.DONE.value, "finished": now}
     tx.execute(
         _END,
         [
-            {"ended": end.claim.job.id, "outcome": end.result.outcome.value, "detail": end.result.detail, **done}
-            for end in ends
+            {"ended": end.claim.job.id, "outcome": result.outcome.value, "detail": result.detail, **done}
+            | {"beyond": result.beyond}
+            for end, result in ((end, end.result) for end in ends)
         ],
     )
     change_ledger(

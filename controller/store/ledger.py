@@ -174,35 +174,41 @@ class SqlLedger(SqlRepository, Ledger[Sync]):
 
     @reads
     def ended_jobs(self, tx: Tx, stations: Iterable[str], since: datetime) -> list[EndedJob]:
-        used = select(run_playbooks.c.digest).where(run_playbooks.c.run == runs.c.id).scalar_subquery()
-        query = (
-            select(jobs, runs.c.plan, runs.c.procedure, runs.c.cause, used.label("playbook"), ledger_history.c.before)
-            .join(runs, runs.c.id == jobs.c.run)
-            .outerjoin(
-                ledger_history,
-                and_(ledger_history.c.job == jobs.c.id, ledger_history.c.station == jobs.c.station),
-            )
-            .where(jobs.c.finished >= since)
+        return ended_jobs(tx, stations, since)
+
+
+def ended_jobs(tx: Tx, stations: Iterable[str], since: datetime) -> list[EndedJob]:
+    """Do what ``Ledger.ended_jobs`` does, as part of a transaction."""
+    used = select(run_playbooks.c.digest).where(run_playbooks.c.run == runs.c.id).scalar_subquery()
+    query = (
+        select(jobs, runs.c.plan, runs.c.procedure, runs.c.cause, used.label("playbook"), ledger_history.c.before)
+        .join(runs, runs.c.id == jobs.c.run)
+        .outerjoin(
+            ledger_history,
+            and_(ledger_history.c.job == jobs.c.id, ledger_history.c.station == jobs.c.station),
         )
-        found = sorted(tx.rows(query, jobs.c.station, stations), key=lambda row: (row.finished, row.id))
-        left, unsure = _left(tx, found)
-        undoes = {plan: _undoes(tx, plan) for plan in {row.plan for row in found if row.procedure == UNDO}}
-        return [
-            EndedJob(
-                run=row.run,
-                procedure=row.procedure,
-                cause=row.cause,
-                job=row.id,
-                station=row.station,
-                finished=row.finished,
-                outcome=Outcome(row.outcome),
-                changes=left.get(row.id, ()),
-                before=LedgerBefore() if row.before is None else unpacked(LedgerBefore, row.before),
-                undoes=undoes.get(row.plan, ""),
-                unsure=unsure.get(row.id, ()),
-            )
-            for row in found
-        ]
+        .where(jobs.c.finished >= since)
+    )
+    found = sorted(tx.rows(query, jobs.c.station, stations), key=lambda row: (row.finished, row.id))
+    left, unsure, operated = _left(tx, found)
+    undoes = {plan: _undoes(tx, plan) for plan in {row.plan for row in found if row.procedure == UNDO}}
+    return [
+        EndedJob(
+            run=row.run,
+            procedure=row.procedure,
+            cause=row.cause,
+            job=row.id,
+            station=row.station,
+            finished=row.finished,
+            outcome=Outcome(row.outcome),
+            changes=left.get(row.id, ()),
+            before=LedgerBefore() if row.before is None else unpacked(LedgerBefore, row.before),
+            undoes=undoes.get(row.plan, ""),
+            unsure=unsure.get(row.id, ()),
+            beyond=row.beyond or row.id in operated,
+        )
+        for row in found
+    ]
 
 
 def ledger_nodes(tx: Tx, nodes: Collection[tuple[str, str]]) -> dict[tuple[str, str], LedgerEntry]:
@@ -371,8 +377,11 @@ def _back(now: Mapping[Path, LedgerEntry], history: Sequence[Row[Any]], run: str
 _Made = dict[str, tuple[Change, ...]]
 
 
-def _left(tx: Tx, found: Sequence[Row[Any]]) -> tuple[_Made, _Made]:
-    """Changes that jobs made on their stations and did not take back, in order; and those of which nobody knows."""
+def _left(tx: Tx, found: Sequence[Row[Any]]) -> tuple[_Made, _Made, frozenset[str]]:
+    """Changes that jobs made on their stations and did not take back, in order; and those of which nobody knows.
+
+    The third part is jobs with an operation of which nobody knows how it ended.
+    """
     # A plan may be applied again after it was taken back.
     planned: dict[tuple[str, str], list[str]] = {}
     diverged = {row.id for row in found if row.outcome == _DIVERGED}
@@ -386,14 +395,19 @@ def _left(tx: Tx, found: Sequence[Row[Any]]) -> tuple[_Made, _Made]:
     query = select(steps).order_by(steps.c.job, steps.c.position)
     rows = list(tx.rows(query, steps.c.job, [row.id for row in found if row.playbook]))
     undone = {(row.job, row.position) for row in rows if row.undo and row.outcome == _SUCCEEDED}
+    open_ended = [
+        row
+        for row in rows
+        if row.job in diverged and (row.outcome == _DIVERGED or row.state == StepState.STARTED.value)
+    ]
     for row in rows:
         if row.undo or row.change is None or (row.job, row.position) in undone:
             continue
         if row.outcome == _SUCCEEDED:
             left.setdefault(row.job, []).append(unpacked(Change, row.change))
-        elif row.job in diverged and (row.outcome == _DIVERGED or row.state == StepState.STARTED.value):
+        elif row in open_ended:
             unsure.setdefault(row.job, []).append(unpacked(Change, row.change))
-    return _fixed(left), _fixed(unsure)
+    return _fixed(left), _fixed(unsure), frozenset(row.job for row in open_ended if row.operations)
 
 
 def _fixed(made: Mapping[str, Sequence[Change]]) -> _Made:

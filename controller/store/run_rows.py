@@ -23,6 +23,7 @@ from sqlalchemy import (
     bindparam,
     case,
     exists,
+    false,
     func,
     select,
     text,
@@ -109,6 +110,8 @@ jobs = Table(
     # The gate at which its device is prepared and verified, and when the device reverts by itself there.
     Column("gate", Integer),
     Column("gate_until", Instant),
+    # Whether it diverged in more than its changes.
+    Column("beyond", Boolean, nullable=False, server_default=false()),
     Index("ix_jobs_run_wave_station", "run", "wave", "station", unique=True),
     Index("ix_jobs_state_run", "state", "run"),
     Index("ix_jobs_station_finished", "station", "finished"),

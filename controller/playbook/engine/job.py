@@ -281,6 +281,9 @@ class StationJob:
             gained=tuple({node.path: node for node in gained}.values()),
             lost=tuple(path for change in changes for path in change.lost if path not in kept),
             applied=(plan is None or plan.source is PlanSource.NETWORK) and self._claim.change in changes,
+            restored=plan is not None
+            and plan.source is PlanSource.APPLIED
+            and outcome in (Outcome.SUCCEEDED, Outcome.UNCHANGED),
         )
 
 

@@ -42,6 +42,7 @@ class JobResult:
         lost: Paths that leave it.
         applied: Whether the station now carries the plan's network version.
         beyond: Whether it diverged in more than the change edits, such as nodes that are gone though nobody asked.
+        restored: Whether the station carries all that was applied, as it was compared when the run was asked for.
     """
 
     outcome: Outcome
@@ -50,6 +51,7 @@ class JobResult:
     lost: tuple[str, ...] = ()
     applied: bool = False
     beyond: bool = False
+    restored: bool = False
 
 
 class Claims(Repository[M_co], Protocol[M_co]):

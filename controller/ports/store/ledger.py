@@ -29,6 +29,8 @@ class EndedJob:
         cause: Cause of its run: ``person``, or ``alarm:<id>``.
         changes: Its changes in order, without those taken back within the job.
         unsure: Changes after these of which nobody knows how much the device carries: the job diverged.
+        beyond: Whether it diverged in more than its changes: nodes are gone though nobody asked, or an operation such
+            as a restart has an unknown end.
         before: Ledger entries before the job.
         undoes: The run that the job's run undoes; empty for all others.
     """
@@ -44,6 +46,7 @@ class EndedJob:
     before: LedgerBefore
     undoes: str = ""
     unsure: tuple[Change, ...] = ()
+    beyond: bool = False
 
 
 class Ledger(Repository[M_co], Protocol[M_co]):

@@ -10,9 +10,11 @@ from controller.models.alarm import DIVERGED, PAGE, Alarm, AlarmState, Perceived
 from controller.models.network import Network
 from controller.models.plan import Change
 from controller.models.run import Outcome, RunState
+from controller.models.step import RunPlaybook
+from controller.plan import seal
 from controller.ports.devices import DeviceTarget
 from controller.ports.fake_devices import FaultKind
-from controller.ports.store import NewJob, Transition
+from controller.ports.store import JobResult, NewJob, Transition
 from controller.runs.planning.planner import Planner
 from controller.runs.planning.undo import undo_plan
 from controller.runs.rollout.transitions import decide
@@ -104,4 +106,49 @@ async def test_an_undo_brings_the_station_back_and_clears_its_alarm(
     assert {owner for entry in bench.store.ledger.find([STATION])[STATION].values() for owner in entry.owners} <= {
         *("alfa", "beta", "host")
     }
+    assert bench.store.alarms.standing([STATION]) == []
+
+
+def _ends(bench: TransactionBench, result: JobResult, *changes: Change) -> None:
+    """A later run ends at the station so."""
+    digest, network = bench.store.networks.get()
+    now = bench.clock.now()
+    plan = seal(created=now, network=network.header.id, network_digest=digest, selector=str(now), changes=changes)
+    bench.store.plans.save(plan, "ana")
+    playbook = None if changes else RunPlaybook(name="own", digest="d", text="x")
+    new = prepared(plan, "apply" if changes else "own", QUICK, [NewJob(0, STATION)], actor="ana", playbook=playbook)
+    run = bench.store.runs.create(new)
+    bench.store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+    (claim,) = bench.store.claims.take(bench.store.processes.register("later"), 10)
+    assert claim.run.id == run.id
+    bench.store.claims.finish(claim, result)
+
+
+async def test_a_later_run_that_brings_nothing_back_leaves_the_alarm() -> None:
+    bench, _ = await _diverged(retune(UNSAFE), 1)
+    for outcome in (Outcome.SUCCEEDED, Outcome.UNCHANGED, Outcome.SKIPPED):
+        _ends(bench, JobResult(outcome))
+        assert _alarm(bench).cleared is None
+    (call,) = bench.store.escalations.pending()
+    assert call.alarm == _alarm(bench).id
+
+
+async def test_a_plan_that_the_station_carries_now_clears_it() -> None:
+    bench, _ = await _diverged(retune(UNSAFE), 1)
+    _ends(bench, JobResult(Outcome.UNCHANGED), bench.scenario.change)
+    assert bench.store.alarms.standing([STATION]) == []
+
+
+async def test_a_repair_of_the_station_clears_it() -> None:
+    bench, _ = await _diverged(retune(UNSAFE), 1)
+    _ends(bench, JobResult(Outcome.UNCHANGED, restored=True))
+    assert bench.store.alarms.standing([STATION]) == []
+
+
+async def test_where_more_was_lost_than_a_run_edits_its_edits_do_not_clear_it() -> None:
+    bench = TransactionBench(add_tenant(), QUICK)
+    bench.store.claims.finish(bench.claim(), JobResult(Outcome.DIVERGED, "nodes are gone", beyond=True))
+    _ends(bench, JobResult(Outcome.SUCCEEDED), bench.scenario.change)
+    assert _alarm(bench).cleared is None
+    _ends(bench, JobResult(Outcome.SUCCEEDED, restored=True))
     assert bench.store.alarms.standing([STATION]) == []

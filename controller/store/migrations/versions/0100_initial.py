@@ -974,6 +974,7 @@ def upgrade() -> None:
         sa.Column("deferred", sa.DateTime(timezone=True), nullable=True),
         sa.Column("gate", sa.Integer(), nullable=True),
         sa.Column("gate_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("beyond", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.ForeignKeyConstraint(["run"], ["runs.id"], name=op.f("fk_jobs_run")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
     )
