@@ -110,7 +110,7 @@ def _show(device: dict[str, Any], kpis: Mapping[str, Any]) -> None:
     locked = health["locked"]
     table(
         ("cell", "on air", "locked"),
-        ((cell, _served(state), "yes" if cell in locked else "no") for cell, state in health["cells"].items()),
+        ((cell, _served(state), _lock(state, locked=cell in locked)) for cell, state in health["cells"].items()),
     )
     table(
         ("tenant", "kind", "core link", "up"),
@@ -119,6 +119,13 @@ def _show(device: dict[str, Any], kpis: Mapping[str, Any]) -> None:
             for link in health["links"]
         ),
     )
+
+
+def _lock(state: str, *, locked: bool) -> str:
+    """Whether a cell is locked; one that still serves although it is no longer unlocked is shutting down (X.731)."""
+    if not locked:
+        return "no"
+    return "shutting down" if state == "up" else "yes"
 
 
 def _collected(collection: dict[str, Any] | None) -> Any:

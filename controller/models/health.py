@@ -147,7 +147,7 @@ class Health(Noun):
         reason: Code of the error that prevented the read (``controller.models.errors``); empty if it was read.
         refusal: Why a station that calls home is refused, as a code; empty where it is not, or did not call.
         said: The reason in words, for a pool; empty for other devices, since tenants may see their faults.
-        cells: Whether it is on air (UNLOCKED, ENABLED and ACTIVE) by cell id.
+        cells: Whether it is on air (not LOCKED, ENABLED and ACTIVE) by cell id; one that is SHUTTINGDOWN may be.
         locked: Cells of ours whose administrative state is LOCKED or SHUTTINGDOWN, sorted.
         gone: Cells of ours that it does not carry any more, sorted.
         off_air: Cells of ours by path that are known to be off air, although unlocked and with a PLMN to broadcast; and

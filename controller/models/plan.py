@@ -54,7 +54,7 @@ class Edit(Noun):
 class WaitFor(Noun):
     """What to wait for after a phase, before the next one.
 
-    ``cell-on-air``/``cell-off-air``: the cell at ``path`` is (not) UNLOCKED, ENABLED and ACTIVE.
+    ``cell-on-air``/``cell-off-air``: the cell at ``path`` is (not) on air: not LOCKED, ENABLED and ACTIVE.
     ``link-up``: the core link at ``path`` is ENABLED. It may belong to another device that is reached through the
     changed one; then that device's id comes before the path. ``any-link-up``: one of the latter is ENABLED; it has no
     path. ``ready``: the function on the pool at ``path`` is ready.

@@ -236,8 +236,11 @@ def is_unlocked(tree: Tree, path: Path) -> bool:
 
 
 def cell_state(observed: Observed, path: Path) -> ServiceState:
-    """Whether the cell at ``path`` serves: UNLOCKED, ENABLED (X.731) and, on NR, ACTIVE (TS 28.541 cellState)."""
-    if not is_unlocked(observed.tree, path):
+    """Whether the cell at ``path`` serves: not LOCKED, ENABLED (X.731) and, on NR, ACTIVE (TS 28.541 cellState).
+
+    One that is SHUTTINGDOWN serves the users that it has until it is LOCKED (X.731).
+    """
+    if path not in observed.tree or administrative_state(observed.tree, path) == "LOCKED":
         return ServiceState.DOWN
     node, state, found = _node(path), observed.state.get(path, {}), ServiceState.UP
     if node is None:

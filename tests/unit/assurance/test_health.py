@@ -595,3 +595,11 @@ def test_a_station_that_diverged_is_as_grave_as_what_its_cells_miss(
 def test_a_cell_of_ours_that_is_not_there_any_more_is_gone() -> None:
     assert health_of("A", Observed({}), {CELL: entry(CELL, "host")}, 1, AT).gone == ("1",)
     assert seen().gone == ()
+
+
+def test_a_cell_that_is_shutting_down_serves_until_it_is_locked() -> None:
+    serving = {"operationalState": "ENABLED", "cellState": "ACTIVE"}
+    for state, serves in (("SHUTTINGDOWN", ServiceState.UP), ("LOCKED", ServiceState.DOWN)):
+        observed = Observed({CELL: {"administrativeState": state}}, {CELL: serving})
+        health = health_of("A", observed, {CELL: entry(CELL, "host")}, 0, AT)
+        assert (health.cells, health.locked, health.off_air) == ({"1": serves}, ("1",), {})

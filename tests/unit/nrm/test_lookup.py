@@ -123,7 +123,10 @@ SERVING = {"operationalState": "ENABLED", "cellState": "ACTIVE"}
         (UNLOCKED, SERVING, UP),
         ({}, SERVING, DOWN),
         ({}, {}, DOWN),
-        ({"administrativeState": "SHUTTINGDOWN"}, SERVING, DOWN),
+        ({"administrativeState": "SHUTTINGDOWN"}, SERVING, UP),
+        ({"administrativeState": "SHUTTINGDOWN"}, {**SERVING, "cellState": "INACTIVE"}, DOWN),
+        ({"administrativeState": "SHUTTINGDOWN"}, {}, UNKNOWN),
+        ({"administrativeState": "LOCKED"}, SERVING, DOWN),
         (UNLOCKED, {**SERVING, "operationalState": "DISABLED"}, DOWN),
         (UNLOCKED, {**SERVING, "cellState": "INACTIVE"}, DOWN),
         (UNLOCKED, {"cellState": "INACTIVE"}, DOWN),
@@ -132,7 +135,7 @@ SERVING = {"operationalState": "ENABLED", "cellState": "ACTIVE"}
         (UNLOCKED, {}, UNKNOWN),
     ],
 )
-def test_a_cell_is_up_when_unlocked_enabled_and_active_and_unknown_where_that_is_not_reported(
+def test_a_cell_is_up_when_not_locked_enabled_and_active_and_unknown_where_that_is_not_reported(
     leaves: dict[str, str], state: dict[str, str], expected: ServiceState
 ) -> None:
     assert cell_state(Observed({DU: leaves}, {DU: state}), DU) is expected
