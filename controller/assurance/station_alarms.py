@@ -119,6 +119,7 @@ def report_of_fault(
 
     Its object is ``objectInstance`` of the additional information, a distinguished name, where there is one, else the
     interface. A fault of the ``standing`` alarms that the device reported by o-ran-fm in the same words is that one.
+    Of a cell that is none of ours nobody knows that it takes service away: it is no cell off air, and at most major.
     """
     more = fault.alarm_additional_information
     named = more.get("objectInstance") or fault.alarm_interface_a
@@ -133,6 +134,9 @@ def report_of_fault(
         text=text,
     )
     made = report_of_record(device, record, at, ledger).model_copy(update={"source": AlarmSource.VES})
+    if made.probable_cause == CELL_OFF_AIR and made.object not in ledger:
+        said = {"probable_cause": _3gpp_cause(record.cause), "specific_problem": record.problem[:LETTERS]}
+        made = made.model_copy(update=said | {"severity": PerceivedSeverity.MAJOR})
     if kind is not DeviceKind.STATION:
         whole = {"object": kind.value} if made.object == STATION else {}
         return made.model_copy(

@@ -144,6 +144,19 @@ async def test_a_core_link_that_the_checks_find_too_is_one_alarm(bench: ApiBench
     assert (alarm.id, alarm.count, alarm.severity) == (first.id, 2, "CRITICAL")
 
 
+async def test_a_made_up_cell_is_not_off_air(bench: ApiBench) -> None:
+    """Of a cell that the ledger does not have nobody knows that it takes service away."""
+    cell = f"/ManagedElement[{STATION}]/ENBFunction[1]/EUtranCellFDD"
+    digest, _ = bench.store.networks.get()
+    nodes = [LedgerNode(path=one, owners=("condor",)) for one in (LINK, f"{cell}[1]")]
+    bench.store.devices.adopt(STATION, nodes, digest, "ana")
+    names = [f"ManagedElement={STATION},ENBFunction=1,EUtranCellFDD={one}" for one in (1, 999)]
+    events = [fault("CRITICAL", alarmAdditionalInformation={"objectInstance": name}) for name in names]
+    await send(bench, *events, batch=True)
+    found = {one.object: (one.probable_cause, one.severity) for one in alarms(bench)}
+    assert found == {f"{cell}[1]": ("cell-off-air", "CRITICAL"), f"{cell}[999]": ("3gpp-loss-of-signal", "MAJOR")}
+
+
 async def test_a_fault_that_the_station_notified_in_the_same_words_is_one_alarm(bench: ApiBench) -> None:
     known = {"station": STATION, "object": "ru-1", "probable_cause": "o-ran-fault-9", "specific_problem": "ru-1"}
     report = AlarmReport.model_validate(
