@@ -384,7 +384,8 @@ def _gigabytes(line: PriceLine, volumes: Volumes | None) -> Decimal:
 
 
 def _rounded(amount: Decimal, prices: Prices) -> Decimal:
-    return amount.quantize(Decimal(1).scaleb(-prices.decimals), _ROUNDING[prices.rounding])
+    rounded = amount.quantize(Decimal(1).scaleb(-prices.decimals), _ROUNDING[prices.rounding])
+    return rounded or abs(rounded)  # A zero has no sign: money is no -0.00.
 
 
 def _plain(value: Decimal) -> str:

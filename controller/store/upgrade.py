@@ -11,7 +11,9 @@ from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from controller.models.errors import StoreError
+from controller.models.many import first_names
 from controller.ports.clock import Clock, SystemClock
+from controller.store.columns import metadata
 from controller.store.engine import make_engine
 from controller.store.failures import is_away, is_passing
 from controller.store.transaction import Database, Tx
@@ -30,13 +32,20 @@ VERSIONS = (_MIGRATIONS / "versions",)
 _PAUSE, _SAID_AGAIN = 0.5, 30.0
 #: The lock of ``Tx.guard("migrations")``, without waiting for it.
 _TRIED = text("SELECT pg_try_advisory_xact_lock(hashtextextended('migrations', 0))")
+#: Each column that is there, with its table: one statement, as each process asks at its start.
+_COLUMNS = {
+    "sqlite": "SELECT t.name, c.name FROM sqlite_master t, pragma_table_info(t.name) c WHERE t.type = 'table'",
+    "postgresql": "SELECT c.relname, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
+    " WHERE pg_table_is_visible(c.oid) AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped",
+}
 
 
 def upgrade(url: str, clock: Clock | None = None) -> None:
     """Bring the database at ``url`` up to date. Of several processes one does so; the others wait, however long.
 
     Raises:
-        StoreError: The database is unreachable, or was made by a version that this one does not know.
+        StoreError: The database is unreachable, or was made by a version that this one does not know, or that had
+            other tables under the same revision.
     """
     engine = make_engine(url, busy_timeout=30.0)
     try:
@@ -54,6 +63,7 @@ def upgrade_engine(engine: Engine, clock: Clock) -> None:
             log.warning("database.waits", reason="another process changes its tables", waited=round(waited))
             said += _SAID_AGAIN
         clock.pause(_PAUSE)
+    database.run(_check_tables, "DEFERRED")
     if said:
         log.info("database.ready", waited=round(clock.monotonic() - began))
 
@@ -71,6 +81,33 @@ def _is_upgraded(database: Database) -> bool:
         if isinstance(cause, DBAPIError) and is_passing(cause) and not is_away(cause):
             return False  # Somebody holds a lock: of all tables in SQLite, of one of them in PostgreSQL.
         raise
+
+
+def _check_tables(tx: Tx) -> None:
+    """Check that all tables and columns of this version are there.
+
+    Nothing is released, so the first revision still changes: one made from an earlier text of it is not brought up to
+    date.
+
+    Raises:
+        StoreError: One is not there.
+    """
+    there = {(table, column) for table, column in tx.connection.exec_driver_sql(_COLUMNS[tx.dialect])}
+    tables = {table for table, _ in there}
+    missing = [f"table {name}" for name in sorted(metadata.tables.keys() - tables)]
+    known = (one for one in metadata.sorted_tables if one.name in tables)
+    missing += [
+        f"column {one.name}.{column.name}"
+        for one in known
+        for column in one.columns
+        if (one.name, column.name) not in there
+    ]
+    if missing:
+        raise StoreError(
+            f"the database was made by another version of Minka, whose tables differ: {first_names(missing)} missing; "
+            "start with a new home (MINKA_HOME) or name a new database (MINKA_DATABASE_URL), or start the version that "
+            "made it"
+        )
 
 
 def alembic_config() -> Config:

@@ -143,6 +143,19 @@ def test_what_was_bought_of_pools_is_paid_used_or_not(store: SqlStore) -> None:
     }
 
 
+def test_an_amount_that_rounds_to_nothing_has_no_sign(store: SqlStore) -> None:
+    """A credit of less than half of the smallest coin is 0.00."""
+    from tests.unit.api.test_statements import off_air
+
+    made = priced(lines=[{"id": "base", "per": "month", "amount": "0.01"}])
+    store.networks.save(made, network_digest(made), "ana")
+    observe(store, ("S1", "S2"), BEGIN, END)
+    for over in (False, True):
+        at = BEGIN + timedelta(days=1 + 3 * over)
+        store.alarms.report(off_air(0, over=over).model_copy(update={"at": at}))
+    assert lines(settle(store, made))["credit"] == ("12.5", "0.00")
+
+
 def test_a_month_below_the_promise_is_credited(store: SqlStore) -> None:
     from tests.unit.api.test_statements import off_air
 

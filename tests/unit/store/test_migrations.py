@@ -101,15 +101,17 @@ def _start(url: str, number: int) -> bool:
         return store.switches.is_on(str(number))
 
 
-#: Of a later version: renames a column that has rows.
+#: Of a later version: adds a column that is made from another one.
 _LATER = """
+import sqlalchemy as sa
 from alembic import op
 
 revision, down_revision = "0101", "0100"
 
 
 def upgrade():
-    op.alter_column("switches", "reason", new_column_name="because")
+    op.add_column("switches", sa.Column("because", sa.Text))
+    op.execute("UPDATE switches SET because = reason")
 """
 
 
@@ -137,6 +139,29 @@ def test_a_database_of_a_newer_version_is_refused(
         connection.execute(text(f"UPDATE alembic_version SET version_num = '{revision}'"))
     with pytest.raises(StoreError, match="newer version"):
         open_store(urls[0])
+
+
+@pytest.mark.parametrize(
+    ("gone", "named"),
+    [
+        ("DROP TABLE deliveries", "table deliveries"),
+        ("ALTER TABLE notices DROP COLUMN doing", "column notices.doing"),
+        ("ALTER TABLE notices RENAME TO notes", "table notices"),
+    ],
+)
+def test_a_database_of_the_same_revision_with_other_tables_is_refused_with_what_to_do(
+    urls: tuple[str, str], engines: tuple[Engine, Engine], gone: str, named: str
+) -> None:
+    """Nothing is released, so the first revision itself changes."""
+    upgrade(urls[0])
+    upgrade(urls[0])
+    with engines[0].begin() as connection:
+        connection.execute(text(gone))
+    with pytest.raises(
+        StoreError, match=rf"another version of Minka.*: {named} missing; start with a new home"
+    ) as told:
+        open_store(urls[0])
+    assert "MINKA_DATABASE_URL" in str(told.value)
 
 
 def test_revisions_are_one_line() -> None:
