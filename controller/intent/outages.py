@@ -397,9 +397,10 @@ class Outages:
         """Service under an agreement (by its id and tenant) between two times, and the part lost until now."""
         owed = self._lost_service(agreement, begin, end)
         for era, one, since, until in self._held(agreement, begin, end):
+            lacked = self._missing(era, one, since, until)
             for (cell, tenant), times in self._counted(era, one.sla.left_out)[2].items():
                 if tenant == one.tenant and cell in era.sharing.reached_by(one):
-                    left = without(times, self._not_applied(era, one, cell))
+                    left = without(times, union([*self._not_applied(era, one, cell), *lacked.get(cell, ())]))
                     owed.served[cell] = union([*owed.served.get(cell, ()), *both(left, ((since, min(until, now)),))])
         for era, one, since, until in self._held(agreement, begin, end):
             cells = era.sharing.reached_by(one)
@@ -545,11 +546,14 @@ class Outages:
                     found[cell] = Parts(*(union((*old, *both(new, span))) for old, new in joined))
             for cell, times in self._missing(era, one, since, until).items():
                 before = found.get(cell, _NOTHING)
-                planned = self._excused.planned.get((cell, one.tenant), ())
-                off = union([*chain.from_iterable(before[1:-1]), *planned, *self._locks.get(cell, ())])
-                lost = without(times, off)
-                unseen = without(before.unseen, lost)
-                found[cell] = before._replace(lost=union([*before.lost, *lost]), unseen=unseen)
+                left = without(times, union([*before.own_work, *before.own_core, *before.outside]))
+                planned = both(left, self._excused.planned.get((cell, one.tenant), ()))
+                lost = without(left, union([*before.planned, *planned, *self._locks.get(cell, ())]))
+                found[cell] = before._replace(
+                    lost=union([*before.lost, *lost]),
+                    planned=union([*before.planned, *planned]),
+                    unseen=without(before.unseen, union([*lost, *planned])),
+                )
         return found
 
     def _missing(self, era: Era, agreement: Agreement, since: datetime, until: datetime) -> dict[str, Times]:

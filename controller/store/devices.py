@@ -7,7 +7,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from pydantic import ValidationError
-from sqlalchemy import Column, Index, Integer, String, Table, Text, and_, bindparam, case, or_, select, text, update
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    case,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from controller.intent.delivery import Carried, Delivery
 from controller.intent.times import Times, union
@@ -107,7 +122,10 @@ missing_times = Table(
     string("tenant"),
     Column("since", Instant, nullable=False),
     Column("until", Instant),
+    # Whether the time ends since the station did not answer, and nothing was read of it since.
+    Column("silent", Boolean, nullable=False, default=False),
     Index("ix_missing_times_until", "until"),
+    Index("ix_missing_times_silent", "station", sqlite_where=text("silent"), postgresql_where=text("silent")),
     Index(
         "ix_missing_times_current",
         *("station", "cell", "plmn", "tenant"),
@@ -121,8 +139,12 @@ _DEVICES = select(devices)
 _HEALTHS = select(healths)
 CHECKED = select(healths.c.station, healths.c.at, healths.c.since)
 _LOCKED = select(locks).where(locks.c.until.is_(None))
-_MISSING = select(missing_times).where(missing_times.c.until.is_(None))
-_FOUND = update(missing_times).where(missing_times.c.number == bindparam("of")).values(until=bindparam("at"))
+_MISSING = select(missing_times).where(or_(missing_times.c.until.is_(None), missing_times.c.silent))
+_ENDS = (
+    update(missing_times)
+    .where(missing_times.c.number == bindparam("of"))
+    .values(until=bindparam("at"), silent=bindparam("unanswered"))
+)
 _UNLOCK = update(locks).where(locks.c.number == bindparam("of")).values(until=bindparam("at"))
 
 
@@ -260,15 +282,23 @@ def _note_locks(tx: Tx, seen: Mapping[str, Health]) -> None:
 
 
 def _note_missing(tx: Tx, seen: Mapping[str, Health]) -> None:
-    """Put on record which PLMNs cells lack, and which no longer, or not as far as is known: nobody got an answer."""
+    """Put on record which PLMNs cells lack, and which no longer, or not as far as is known: nobody got an answer.
+
+    What a cell lacks by the last read before a silence, and by the first one after it, it lacked in between.
+    """
     rows = tx.rows(_MISSING, missing_times.c.station, seen)
-    known = {(row.station, row.cell, row.plmn, row.tenant): row.number for row in rows}
+    known = {(row.station, row.cell, row.plmn, row.tenant): row for row in rows}
     now = {(name, *one) for name, health in seen.items() if health.reachable for one in health.missing}
-    over = [{"of": known[key], "at": seen[key[0]].at} for key in sorted(known.keys() - now)]
+    ends = []
+    for key, row in sorted(known.items()):
+        answered = seen[key[0]].reachable
+        until = None if key in now else row.until or seen[key[0]].at
+        if (until, not answered) != (row.until, row.silent):
+            ends.append({"of": row.number, "at": until, "unanswered": not answered})
     names = "station", "cell", "plmn", "tenant"
     begun = [{**dict(zip(names, key, strict=True)), "since": seen[key[0]].at} for key in sorted(now - known.keys())]
-    if over:
-        tx.execute(_FOUND, over)
+    if ends:
+        tx.execute(_ENDS, ends)
     if begun:
         tx.execute(missing_times.insert(), begun)
 

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import orjson
 from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
 
+from controller.intent.central_units import whole_of
 from controller.intent.delivery import Delivery
 from controller.intent.impact import Sharing
 from controller.intent.incidents import has_settled, ranked, split_off
@@ -200,7 +201,7 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
 
         def read(tx: Tx) -> tuple[dict[str, list[tuple[str, Path]]], ExcusedTimes]:
             held = [(era.network, era.begin, era.until) for era in eras]
-            return _causes(tx, held, spells, locks, lost.begin, lost.until)
+            return _causes(tx, held, spells, [*locks, *_lacked(held, lost.delivery)], lost.begin, lost.until)
 
         links, excused = self._database.run(read, "DEFERRED")
         known = proved(spells, lost.observation, lost.hidden)
@@ -324,11 +325,17 @@ def _eras(held: _Held) -> list[Era]:
 _Networks = Sequence[tuple[Network, datetime, datetime]]
 
 
+def _lacked(held: _Networks, delivery: Delivery) -> set[str]:
+    """Cells that were seen to lack a PLMN."""
+    lacked = {f"{one.station}/{cell}" for one in delivery.missing for cell in one.cells}
+    return {whole_of(network, half) for network, _, _ in held for half in lacked}
+
+
 def _causes(
-    tx: Tx, held: _Networks, spells: Iterable[Spell], locks: Iterable[str], begin: datetime, until: datetime
+    tx: Tx, held: _Networks, spells: Iterable[Spell], cells: Iterable[str], begin: datetime, until: datetime
 ) -> tuple[dict[str, list[tuple[str, Path]]], ExcusedTimes]:
-    """Core links of stations whose links failed, and times that nobody owes."""
-    stations = {spell.alarm.station for spell in spells} | {cell.partition("/")[0] for cell in locks}
+    """Core links of stations whose links failed, and times that nobody owes: there, and of other cells."""
+    stations = {spell.alarm.station for spell in spells} | {cell.partition("/")[0] for cell in cells}
     linked = {spell.alarm.station for spell in spells if spell.alarm.probable_cause in LINK_CAUSES}
     links = {name: [(one.tenant, one.path) for one in seen.links] for name, seen in healths_of(tx, linked).items()}
     taken = _planned(tx, held, stations, begin) if stations else {}
@@ -346,9 +353,10 @@ def _month_on_record(tx: Tx) -> MonthOnRecord | None:
     observation = observation_during(tx, begin, end)
     spells = proved(spells_of(tx, lasted), observation)
     locks = locks_during(tx, begin, end)
-    links, excused = _causes(tx, [(network, begin, end)], spells, locks, begin, end)
+    delivery, held_now = delivery_during(tx, begin, end), [(network, begin, end)]
+    links, excused = _causes(tx, held_now, spells, [*locks, *_lacked(held_now, delivery)], begin, end)
     held = versions_during(tx, begin, end)
-    known = observation, delivery_during(tx, begin, end)
+    known = observation, delivery
     return MonthOnRecord(tx.now, begin, end, digest, network, held, spells, links, excused, locks, *known)
 
 

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import event
 
 from controller.intent.incidents import QUIET, SETTLES
+from controller.intent.times import seconds
 from controller.models.alarm import AlarmReport, AlarmState, ObjectClass, PerceivedSeverity
 from controller.models.approval import RunConstraints, StationConstraints
 from controller.models.cloud import Function
@@ -466,6 +467,26 @@ async def test_planned_work_beyond_its_window_is_owed(store: SqlStore, clock: Vi
     work.end()
     (alfa, _) = store.incidents.minutes(incident)
     assert (alfa.planned, alfa.lost) == (4, 6)
+
+
+async def test_a_plmn_that_is_gone_in_a_run_that_its_tenant_was_told_of_is_planned_without_any_alarm(
+    store: SqlStore, clock: VirtualClock
+) -> None:
+    """It is gone for two minutes; the run has the cell locked for the first one."""
+    _load_shared(store)
+    alfa, begin = store.networks.get()[1].agreements[0], clock.now()
+    observe(store, ("S1", "S2"), begin, begin + timedelta(hours=1))
+    gone = Health(station="S1", at=begin, reachable=True, missing=(("L1", "716-01", "alfa"),))
+    store.healths.save([gone])
+    work = Working(store, clock, "S1")
+    await work.change(0, 60, "LOCKED")
+    work.end()
+    await clock.advance(60)
+    store.healths.save([Health(station="S1", at=clock.now(), reachable=True)])
+    outages = store.incidents.outages(begin, clock.now())
+    assert outages is not None
+    parts = outages.without_service(alfa, begin, clock.now())["S1/L1"]
+    assert (seconds(parts.planned), seconds(parts.lost)) == (60, 60)
 
 
 async def test_planned_work_stays_planned_after_its_cell_was_taken_down(store: SqlStore, clock: VirtualClock) -> None:

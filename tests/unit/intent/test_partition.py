@@ -62,6 +62,7 @@ def _spells(station: str, cause: str, spans: list[_Span], root: str = "", **fiel
     planned=_of_stations,
     adopted=_of_stations,
     carried=_of_stations,
+    missing=_of_stations,
     running=_spans,
     loaded=st.integers(0, WHOLE),
     windows=st.booleans(),
@@ -76,6 +77,7 @@ def test_each_minute_is_in_one_column_with_its_reason(
     planned: dict[str, list[_Span]],
     adopted: dict[str, list[_Span]],
     carried: dict[str, list[_Span]],
+    missing: dict[str, list[_Span]],
     running: list[_Span],
     loaded: int,
     *,
@@ -116,15 +118,20 @@ def test_each_minute_is_in_one_column_with_its_reason(
         for since, until in _times(spans)
         for tenant in ("alfa", "other")
     ]
-    delivery = Delivery(tuple(rows))
+    lacked = [
+        Carried(station, (CELLS[station][0].partition("/")[2],), "716-01", "alfa", since, until)
+        for station, spans in missing.items()
+        for since, until in _times(spans)
+    ]
+    delivery = Delivery(tuple(rows), tuple(lacked))
     outages = Outages(
         proved(spells, seen), [era(made, AT, end)], {}, excused, locks, observation=seen, delivery=delivery
     )
     owed = outages.agreed_service(alfa, AT, end, end)
-    facts = looked, off, by_mains, unreachable, told, locked, planned, adopted, carried
+    facts = looked, off, by_mains, unreachable, told, locked, planned, adopted, carried, missing
     for station, cells in CELLS.items():
         on_first = [_set(one[station]) for one in facts]
-        on_other = [on_first[0], set[int](), set[int](), on_first[3], *[set[int]()] * 3, on_first[7], on_first[8]]
+        on_other = [on_first[0], set[int](), set[int](), on_first[3], *[set[int]()] * 3, *on_first[7:9], set[int]()]
         for name, minutes in zip(cells, (on_first, on_other), strict=True):
             expected: dict[str, int] = {}
             reasons: dict[str, int] = {}
@@ -152,7 +159,7 @@ def test_each_minute_is_in_one_column_with_its_reason(
 
 def _column(minute: int, minutes: list[set[int]], running: set[int], loaded: int, *, windows: bool) -> tuple[str, str]:
     """Column of a minute of a cell, and why nobody looked."""
-    looked, off, by_mains, unreachable, told, locked, planned, adopted, carried = minutes
+    looked, off, by_mains, unreachable, told, locked, planned, adopted, carried, missing = minutes
     unknown = minute not in looked and (minute < loaded or minute not in adopted)
     if minute not in carried and not unknown:
         return "not_applied", ""
@@ -160,6 +167,8 @@ def _column(minute: int, minutes: list[set[int]], running: set[int], loaded: int
     if read and minute in by_mains:
         return "outside", ""
     if (read and minute in off) or (not read and minute in told and minute in running):
+        return ("planned" if minute in planned else "lost"), ""
+    if minute in missing & looked and (minute in planned or minute not in locked):
         return ("planned" if minute in planned else "lost"), ""
     if minute not in looked:
         checked = bool(looked) and minute > min(looked)
@@ -310,3 +319,18 @@ def test_counters_go_before_a_cut_that_was_inferred() -> None:
     assert sum(owed.lengths("S1/L1")) == WHOLE * 60
     assert owed.lengths("S1/N1").lost == 30 * 60, "another cell counts for itself"
     assert _cut(served, counters_of="beta").lengths("S1/L1").lost == 30 * 60, "another tenant's"
+
+
+def test_a_plmn_that_is_gone_is_lost_but_for_planned_time() -> None:
+    """Gone from 10 to 40, planned work from 20 to 30, and no answer from 15 to 25, between two reads."""
+    made, end = network(), AT + WHOLE * MINUTE
+    carried = tuple(Carried(station, ("L1", "N1"), "716-01", "alfa", AT, end) for station in CELLS)
+    missing = (Carried("S1", ("L1",), "716-01", "alfa", AT + 10 * MINUTE, AT + 40 * MINUTE),)
+    seen, excused = _looked((0, WHOLE)), ExcusedTimes({("S1/L1", "alfa"): times((20, 30))})
+    spells, delivery = proved([spell("station-unreachable", 15, 25)], seen), Delivery(carried, missing)
+    outages = Outages(spells, [era(made, AT, end)], {}, excused, observation=seen, delivery=delivery)
+    owed = outages.agreed_service(made.agreements[0], AT, end, end)
+    assert _minutes(owed.parts["S1/L1"].planned) == set(range(20, 30))
+    assert _minutes(owed.parts["S1/L1"].lost) == {*range(10, 20), *range(30, 40)}
+    assert (owed.lengths("S1/L1").unseen, owed.lengths("S1/N1").unseen) == (0, 600)
+    assert sum(owed.lengths("S1/L1")) == WHOLE * 60

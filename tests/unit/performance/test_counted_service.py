@@ -211,7 +211,7 @@ def test_what_checks_saw_is_not_lost_again_by_counters(store: SqlStore) -> None:
 def test_what_a_cell_counts_is_not_hidden_by_time_in_which_it_was_not_off_air_by_a_fault(
     store: SqlStore, seen: dict[str, Any], column: str, lost: int
 ) -> None:
-    """On the second day it counts 600 seconds off air at ten, between checks; for two hours from noon on, the rest."""
+    """On the second day it counts 600 seconds off air at ten, between checks; for two hours at noon, the rest."""
     _load(store)
     for hour, now in ((30.0, {}), (36.0, seen), (38.0, {})):
         store.database.clock = VirtualClock(start=_at(hour))

@@ -202,6 +202,28 @@ def test_what_a_station_lost_after_it_was_delivered_is_lost_service(store: SqlSt
     assert charges(store)["cells"][0] == 4, "it was delivered, and lost: a credit is for that"
 
 
+@pytest.mark.parametrize(("found_in_between", "lost"), [(False, 287 * 5), (True, (99 + 87) * 5)])
+def test_silence_between_two_checks_that_find_a_plmn_gone_is_lost_service(
+    store: SqlStore, lost: int, *, found_in_between: bool
+) -> None:
+    """For a day S1 answers every other check, and lacks beta's PLMN each time, or but for some hours."""
+    for station in ("S1", "S2"):
+        apply(store, -0.5, station)
+    gone = (("L1", "716-02", "beta"),)
+    for number in range(-1, 290):
+        day(store, 10 + number / 288)
+        lacks = 0 <= number < 288 and not (found_in_between and 100 <= number < 200)
+        seen = Health(
+            station="S1",
+            at=store.database.clock.now(),
+            reachable=number % 2 == 0 or not 0 <= number < 288,
+            missing=gone if lacks else (),
+        )
+        store.healths.save([seen])
+    (promise,) = said(store, StatementKind.SLA, "agreements")
+    assert promise["lost"] == lost, "until the last silence of each"
+
+
 def test_budgets_and_metrics_say_the_same(store: SqlStore) -> None:
     apply(store, 10)
     for at, over in ((11.0, False), (11.25, True)):

@@ -402,7 +402,16 @@ def upgrade() -> None:
         sa.Column("tenant", sa.String(), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("silent", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_missing_times")),
+    )
+    op.create_index(
+        "ix_missing_times_silent",
+        "missing_times",
+        ["station"],
+        unique=False,
+        sqlite_where=sa.text("silent"),
+        postgresql_where=sa.text("silent"),
     )
     op.create_index("ix_missing_times_until", "missing_times", ["until"], unique=False)
     op.create_index(
