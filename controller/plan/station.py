@@ -107,7 +107,9 @@ def _reason(
         return f"hold on {', '.join(stops)}"
     if not options.automatic:
         return ""
-    return f"somebody else locked cell {', '.join(locked)}" if locked else ""
+    ours = [view.holders[cell] for cell in locked if cell in view.holders]
+    others = [cell for cell in locked if cell not in view.holders]
+    return "; ".join([*ours, *([f"somebody else locked cell {', '.join(others)}"] if others else ())])
 
 
 def _foreign_locks(root: NodeSpec, tree: Tree, ours: Collection[Path]) -> dict[Path, str]:

@@ -15,7 +15,8 @@ from controller.plan import seal
 from controller.ports.devices import DeviceTarget
 from controller.ports.fake_devices import FaultKind
 from controller.ports.store import JobResult, NewJob, Transition
-from controller.runs.planning.planner import Planner
+from controller.runs.planning.planner import Planner, PlanRequest
+from controller.runs.planning.restore import restore_plan
 from controller.runs.planning.undo import undo_plan
 from controller.runs.rollout.transitions import decide
 from tests.support.launch import prepared
@@ -152,3 +153,20 @@ async def test_where_more_was_lost_than_a_run_edits_its_edits_do_not_clear_it() 
     assert _alarm(bench).cleared is None
     _ends(bench, JobResult(Outcome.SUCCEEDED, restored=True))
     assert bench.store.alarms.standing([STATION]) == []
+
+
+async def test_a_repair_names_the_run_that_left_the_cell_locked_and_the_way_back() -> None:
+    bench, planner = await _diverged(retune(UNSAFE), 1)
+    plan = await restore_plan(planner, PlanRequest(STATION), "ana")
+    why = plan.unplanned[STATION]
+    assert why.startswith(f"ana locked cell L1 by run {bench.run.id} (apply) at "), why
+    assert why.endswith(f"which diverged; bring it back: minka undo {bench.run.id}"), why
+
+
+async def test_a_repair_says_so_where_somebody_else_locked_it() -> None:
+    bench = TransactionBench(retune(), QUICK)
+    planner = Planner(InstantStore(bench.store), bench.devices, bench.clock, _target)
+    await planner.adopt(STATION, "ana")
+    bench.device.running[samples.LTE_CELL]["administrativeState"] = "LOCKED"
+    plan = await restore_plan(planner, PlanRequest(STATION), "ana")
+    assert plan.unplanned == {STATION: "somebody else locked cell L1"}
