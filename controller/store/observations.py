@@ -65,7 +65,8 @@ def _adopted(tx: Tx, begin: datetime, end: datetime) -> dict[str, Times]:
     found: dict[str, list[tuple[datetime, datetime]]] = defaultdict(list)
     lasted = or_(adoptions.c.until.is_(None), adoptions.c.until > begin)
     for row in tx.execute(select(adoptions).where(lasted, adoptions.c.since < end)):
-        found[row.station].append((row.since, row.until or tx.now))
+        # One that lasts reaches to the end asked for: who asks may have read the clock later than the transaction.
+        found[row.station].append((row.since, row.until or max(tx.now, end)))
     return {station: union(times) for station, times in found.items()}
 
 

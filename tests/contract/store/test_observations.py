@@ -160,6 +160,15 @@ def test_each_time_in_which_nobody_looked_has_its_reason(store: SqlStore) -> Non
         assert sum(int(row[one] or 0) for one in columns) == row["shared"]
 
 
+def test_an_adoption_that_lasts_reaches_to_the_end_asked_for(store: SqlStore) -> None:
+    """Who asks may have read the clock some seconds after the transaction began."""
+    store.database.clock = VirtualClock(start=BEGIN)
+    _load(store)
+    store.devices.adopt("S1", [], "n", "ana")
+    assert "not-adopted" not in _reasons(store, "S1/L1", BEGIN + timedelta(seconds=6))
+    assert _reasons(store, "S2/L1", BEGIN + timedelta(seconds=6)) == pytest.approx({"not-adopted": 0.1})
+
+
 def test_an_alarm_that_stands_while_nobody_looks_proves_nothing_of_that_time(store: SqlStore) -> None:
     """The controller went down for hours; no reading on either side says what was in between."""
     at = BEGIN + timedelta(hours=12)
