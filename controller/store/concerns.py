@@ -191,16 +191,17 @@ def _known_of(tx: Tx, ids: Iterable[str]) -> Mapping[str, Mapping[str, Row[Any]]
 def _row_of(tx: Tx, sharing: Sharing, one: Concern, tenant: str, row: Row[Any] | None) -> dict[str, Any] | None:
     """A tenant's row as it has to be now; None if it stays as it is."""
     concerned = row is not None and row.until is None
-    before = _part(row) if row is not None and concerned else None
     if not concerned and one.now.cleared is not None:  # it was over before it could concern the tenant
         return None
     own = one.impact.tenants.get(tenant)
+    # Who left is told anew only by cells that it shares, from the beginning: its station or link alone is none.
+    before = _part(row) if row is not None and (concerned or not own) else None
     part = None if own is None else part_of(sharing.network, one.now, tenant, own, before)
     if part is None:
         if row is None or not concerned:
             return None
         return _left(one.was, tenant, row, _left_at(tx, sharing, tenant, row))
-    return None if part == before else _told(one.now, tenant, part, tx.now, tx.now)
+    return None if concerned and part == before else _told(one.now, tenant, part, tx.now, tx.now)
 
 
 def _told(alarm: Alarm, tenant: str, part: AlarmPart, changed: datetime, noted: datetime) -> dict[str, Any]:

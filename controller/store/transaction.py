@@ -130,6 +130,12 @@ class Tx:
     head: Head | None = None
     insists: bool = False
     results: list[CursorResult[Any]] = field(default_factory=list)
+    _now: datetime = field(init=False)
+    _told: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        """Read the time."""
+        self._now = self.clock.now()
 
     @property
     def dialect(self) -> str:
@@ -138,8 +144,12 @@ class Tx:
 
     @property
     def now(self) -> datetime:
-        """Time of day."""
-        return self.clock.now()
+        """Time of day: one for all that the transaction puts on record, that of its begin.
+
+        A time that moved meanwhile would tell how much it did for others.
+        """
+        self._told = True
+        return self._now
 
     def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
         """Execute one statement, once for each element if ``parameters`` is a list, which must not be empty."""
@@ -178,6 +188,8 @@ class Tx:
         """Let only one transaction at a time pass for ``name``, until it ends (SQLite has one writer anyway)."""
         if self.dialect == "postgresql":
             self.execute(_GUARD, {"name": name})
+            if not self._told:  # Whom it waited for put later times on record.
+                self._now = self.clock.now()
 
     def note(self, actor: str, action: str, target: str, **detail: object) -> None:
         """Put an act on the audit trail; the row commits with the transaction."""

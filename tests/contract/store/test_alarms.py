@@ -558,6 +558,55 @@ async def test_who_leaves_a_cell_is_told_of_its_alarm_as_it_was_then(store: SqlS
     assert store.alarms.page(Page(), None, AlarmFilter(tenants=("beta",)))[1] == [store.alarms.get(other.id)]
 
 
+async def test_who_leaves_the_cells_of_its_own_link_keeps_what_it_was_told_whoever_looks_later(
+    store: SqlStore, clock: VirtualClock
+) -> None:
+    _shared(store)
+    fault = AlarmReport(
+        station="S1", object="EP_S1C=m", probable_cause="x", severity=MAJOR, source="check", at=START, tenant="beta"
+    )
+    alarm = store.alarms.report(fault)
+    before = _told(store, alarm)
+    assert before.cells == ("S1/L1",)
+    await clock.advance(60)
+    _without_lte(store)
+    left = before.model_copy(update={"until": clock.now(), "changed": clock.now()})
+    assert _told(store, alarm) == left
+    await clock.advance(60)
+    store.alarms.reassess(["S1"])
+    assert _told(store, alarm) == left
+    _shared(store)
+    assert (_told(store, alarm).until, _told(store, alarm).cells) == (None, ("S1/L1",)), "it came back"
+    _without_lte(store)
+    left = left.model_copy(update={"until": clock.now(), "changed": clock.now()})
+    await clock.advance(60)
+    store.alarms.report(fault.model_copy(update={"severity": CLEARED, "at": clock.now()}))
+    assert _told(store, alarm) == left
+
+
+class _Moving(VirtualClock):
+    """Time passes at each reading."""
+
+    def now(self) -> datetime:
+        """See ``Clock.now``."""
+        self.pause(0.001)
+        return super().now()
+
+
+def test_when_a_tenant_left_does_not_depend_on_how_many_alarms_others_have() -> None:
+    store = open_store("sqlite://", _Moving())
+    _shared(store)
+    fault = AlarmReport(station="S1", object="S1/L1", probable_cause="x", severity=MAJOR, source="check", at=START)
+    causes = [fault.model_copy(update={"probable_cause": f"x{number}"}) for number in range(5)]
+    alarms = store.alarms.report_all(causes)
+    _without_lte(store)
+    ((until, changed),) = {(told.until, told.changed) for told in (_told(store, one) for one in alarms)}
+    assert until == changed
+    _shared(store)
+    assert len({_told(store, one).changed for one in alarms}) == 1
+    store.close()
+
+
 async def test_who_comes_back_is_told_of_what_stands_and_of_nothing_that_ended_meanwhile(
     store: SqlStore, clock: VirtualClock
 ) -> None:
