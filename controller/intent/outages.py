@@ -208,7 +208,7 @@ class AgreedService:
         gbps: Gbit/s of pools times seconds, in the same way.
         functions: Seconds of functions that its tenant had bought as such.
         allowed: Cell-seconds that may be lost in the whole span, were all of it delivered.
-        forgone: The part of these that falls to times that were not applied.
+        forgone: The part of these that falls to times that were not delivered.
         parts: Times without service of the tenant, of cells that had such times.
         locked: Times in which cells were locked outside of the agreement's windows, which are not in ``parts``.
         in_window: Other times in which they were locked, which are not in ``parts`` either.
@@ -246,6 +246,11 @@ class AgreedService:
             self.cores[one.pool] = self.cores.get(one.pool, 0.0) + one.cores * seconds
             self.gbps[one.pool] = self.gbps.get(one.pool, 0.0) + one.gbps * seconds
         self.functions += len(agreement.functions) * seconds
+
+    def undelivered(self, cell: str) -> float:
+        """Seconds of a cell that were not applied, or in which Minka did not know its station: there was no service."""
+        unknown = (times for reason, times in self.unobserved.get(cell, {}).items() if reason in _UNCOLLECTED)
+        return seconds(self.not_applied.get(cell, ())) + sum(map(seconds, unknown))
 
     def lengths(self, cell: str) -> CellSeconds:
         """Seconds of a cell, each in one column only."""
@@ -367,7 +372,7 @@ class Outages:
         found: dict[str, list[float]] = defaultdict(lambda: [0.0] * (len(Parts._fields) + 1))
         for era in (era for era in self._eras if begin is None or begin < era.until):
             for (cell, tenant), all_parts in self._parts_of_tenants(era):
-                parts = _less(all_parts, self._carried_nothing(cell, tenant, era))
+                parts = _less(all_parts, self._nothing_delivered(cell, tenant, era))
                 counted = parts if begin is None else [both(times, ((begin, era.until),)) for times in parts]
                 figures, lengths = found[tenant], [seconds(times) / 60 for times in counted]
                 for index, length in enumerate(lengths):
@@ -400,7 +405,7 @@ class Outages:
             lacked = self._missing(era, one, since, until)
             for (cell, tenant), times in self._counted(era, one.sla.left_out)[2].items():
                 if tenant == one.tenant and cell in era.sharing.reached_by(one):
-                    left = without(times, union([*self._not_applied(era, one, cell), *lacked.get(cell, ())]))
+                    left = without(times, union([*self._undelivered(era, one, cell), *lacked.get(cell, ())]))
                     owed.served[cell] = union([*owed.served.get(cell, ()), *both(left, ((since, min(until, now)),))])
         for era, one, since, until in self._held(agreement, begin, end):
             cells = era.sharing.reached_by(one)
@@ -410,7 +415,7 @@ class Outages:
                 for cell in cells:
                     owed.seconds[cell] = owed.seconds.get(cell, 0.0) + so_far
                 owed.held += self._deliver(owed, era, one, ((since, min(until, now)),))
-                self._leave_unobserved(owed, cells, since, min(until, now))
+                self._leave_unobserved(owed, era, one, since, min(until, now))
                 if one.sla.unseen_borne_by is Bearer.HOST:
                     _bear(owed, cells, ((since, min(until, now)),))
                 owed.buy(one, so_far)
@@ -449,12 +454,11 @@ class Outages:
         lacking = self._lacking(era, agreement, cell, era.begin, era.until)
         return without(lacking, self._unknown(era, cell)) if lacking else ()
 
-    def _carried_nothing(self, cell: str, tenant: str, era: Era) -> Times:
-        """When a cell carried no PLMN of a tenant, without times of a station of which Minka knew nothing."""
-        if self._delivery is None:
-            return ()
-        lacking = self._delivery.without_any(halves(era.network, cell), tenant, era.begin, era.until)
-        return without(lacking, self._unknown(era, cell)) if lacking else ()
+    def _nothing_delivered(self, cell: str, tenant: str, era: Era) -> Times:
+        """When a cell carried no PLMN of a tenant, or Minka did not know its station."""
+        of, carried = halves(era.network, cell), self._delivery
+        lacking = () if carried is None else carried.without_any(of, tenant, era.begin, era.until)
+        return union([*lacking, *self._unknown(era, cell)])
 
     def _unknown(self, era: Era, cell: str) -> Times:
         """When Minka did not know a cell's station: it was not adopted, or there was no network."""
@@ -463,12 +467,18 @@ class Outages:
         gaps = self._observation.gaps(cell.partition("/")[0], era.begin, era.until)
         return union(chain.from_iterable(gaps.get(reason, ()) for reason in _UNCOLLECTED))
 
-    def _leave_unobserved(self, owed: AgreedService, cells: Iterable[str], since: datetime, until: datetime) -> None:
-        """Add the times in which nobody looked at the stations of these cells."""
+    def _undelivered(self, era: Era, agreement: Agreement, cell: str) -> Times:
+        """When there was no service of an agreement in a cell to be lost: not applied, or at no known station."""
+        return union([*self._not_applied(era, agreement, cell), *self._unknown(era, cell)])
+
+    def _leave_unobserved(
+        self, owed: AgreedService, era: Era, agreement: Agreement, since: datetime, until: datetime
+    ) -> None:
+        """Add the times in which nobody looked at the stations of an agreement's cells."""
         if self._observation is None:
             return
         of_station: dict[str, dict[Unobserved, Times]] = {}
-        for cell in cells:
+        for cell in era.sharing.reached_by(agreement):
             station = cell.partition("/")[0]
             if station not in of_station:
                 of_station[station] = self._observation.gaps(station, since, until)
@@ -486,6 +496,8 @@ class Outages:
                 for reason, times in of_station[station].items():
                     if left := without(times, counted):
                         by_reason[reason] = (*by_reason.get(reason, ()), *left)
+                        if reason in _UNCOLLECTED:
+                            owed.forgone += seconds(left) * (100 - agreement.sla.availability_percent) / 100
 
     def _lost_service(self, agreement: Agreement, begin: datetime, end: datetime) -> AgreedService:
         lost = AgreedService(parts=self.without_service(agreement, begin, end))
@@ -541,8 +553,8 @@ class Outages:
             span = ((since, until),)
             for (cell, tenant), parts in self._parts(era, one.sla.left_out).items():
                 if tenant == one.tenant and cell in cells:
-                    applied = _less(parts, self._not_applied(era, one, cell))
-                    joined = zip(found.get(cell, _NOTHING), applied, strict=True)
+                    delivered = _less(parts, self._undelivered(era, one, cell))
+                    joined = zip(found.get(cell, _NOTHING), delivered, strict=True)
                     found[cell] = Parts(*(union((*old, *both(new, span))) for old, new in joined))
             for cell, times in self._missing(era, one, since, until).items():
                 before = found.get(cell, _NOTHING)
@@ -1026,7 +1038,7 @@ class AgreedFigures(NamedTuple):
         unseen: In which Minka looked and got no answer.
         reasons: In which nobody looked, by the reason.
         not_applied: In which cells did not carry its PLMNs, by Minka's record.
-        forgone: Of what it allows to lose, the part that falls to the latter.
+        forgone: Of what it allows to lose, the part that falls to the latter, and to stations that Minka did not know.
         seconds: All.
     """
 

@@ -200,7 +200,8 @@ class TenantMinutes(Noun):
 class AgreementMinutes(Noun):
     """Cell-minutes that an agreement lost so far in the month, and that it allows for the whole month.
 
-    What it allows falls with each minute that was not applied: nothing that was not delivered can be lost.
+    What it allows falls with each minute that was not applied, that was before the first network, or in which the
+    station was not adopted: nothing that was not delivered can be lost.
 
     Attributes:
         used: Minutes that the host owes, including those of cells locked outside of the agreement's windows, and

@@ -949,7 +949,8 @@ METRICS: tuple[Metric, ...] = (
         _G,
         _OF_TENANT,
         "Cell-seconds without service that the agreement allows in the whole month (the error budget), less the part"
-        " that falls to what was not applied.",
+        " that falls to what was not applied, to stations that were not adopted, and to the time before the first"
+        " network.",
         _PER_AGREEMENT,
         ("tenant", "agreement"),
         for_tenants=True,

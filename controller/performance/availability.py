@@ -31,13 +31,16 @@ RULES = (
     "network, or two checks were more than 10 minutes apart.\n"
     "Not applied are seconds in which the cell did not carry all PLMNs of the agreement, by Minka's own record: a run "
     "counts from its end on, an adopted station from its adoption. Then nothing was delivered: they are neither served "
-    "nor lost, go before all other columns but the time of stations that were not adopted, and are not charged.\n"
+    "nor lost, go before all other columns but the time of stations that were not adopted, and are not charged. That "
+    "time, and the time before there was a network, is unobserved whatever anybody reported, and is not charged either."
+    "\n"
     "Where no check read a station, its counters, its own list of alarms, the far end of core links or a known cut "
     "above all of its paths may prove service or its loss, in this order; each time names its proof. The agreement "
     "says who bears unseen time: if it is the host, it counts as lost.\n"
     "Availability is 100 % less what was lost or locked of all seconds in which cells were shared under the agreement, "
-    "without those not applied; it is empty where all were. At worst it would be that if all that was unseen, "
-    "unobserved or not applied had been lost. A "
+    "without those not applied, or unobserved before there was a network or while the station was not adopted; it is "
+    "empty where all were. What may be lost is that of the same seconds. At worst it would be that if all that was "
+    "unseen, unobserved or not applied had been lost. A "
     "promise is kept if availability is as promised and nothing was restored late; it is unproved if nothing was "
     "applied, or a larger part of the time than the agreement allows was unseen, unobserved or not applied.\n"
     "Locked is the time in which somebody had locked a cell, less what lies in windows of the agreement, in a run that "
@@ -121,21 +124,21 @@ class Attainment(NamedTuple):
         return sum(self.owed.seconds.values())
 
     @property
-    def applied(self) -> float:
-        """Those of them in which cells are not known to lack what was agreed."""
-        return self.seconds - sum(map(seconds, self.owed.not_applied.values()))
+    def delivered(self) -> float:
+        """Those of them, to the microsecond, at known stations in cells not known to lack what was agreed."""
+        return round(self.seconds - sum(map(self.owed.undelivered, self.owed.seconds)), 6)
 
     @property
     def proof(self) -> str:
         """Whether enough was applied and seen to call the promise kept: ``yes`` or ``unproved``."""
         most = self.seconds * self.agreement.sla.unproved_percent / 100
-        enough = self.owed.unproved <= most and (self.applied > 0 or not self.seconds)
+        enough = self.owed.unproved <= most and (self.delivered > 0 or not self.seconds)
         return "yes" if enough else "unproved"
 
     @property
     def availability(self) -> float:
-        """Availability in percent; 100 if nothing was shared or applied."""
-        return available(self.applied, self.owed.lost)
+        """Availability in percent; 100 if nothing was shared or delivered."""
+        return available(self.delivered, self.owed.lost)
 
 
 _OFF = "RRU.CellUnavailableTime.fault"
@@ -226,7 +229,7 @@ _AGREEMENTS = (
     Column(name="since", meaning="since when it promises that, in the month"),
     Column(name="until"),
     Column(name="promised", unit="%"),
-    Column(name="availability", unit="%", meaning="of what was applied; empty if nothing was"),
+    Column(name="availability", unit="%", meaning="of what was applied at adopted stations; empty if nothing was"),
     Column(name="at_worst", unit="%", meaning="if all that was unseen, unobserved or not applied had been lost"),
     Column(name="kept", meaning="yes, no, or unproved: too much was unseen, unobserved or not applied"),
     Column(name="cells"),
@@ -234,7 +237,11 @@ _AGREEMENTS = (
     *_MINUTES,
     Column(name="borne", unit="min", meaning="of what was unseen: counts as lost by the agreement"),
     *(Column(name=_REASON_COLUMNS[one], unit="min", meaning=f"unobserved: {why}") for one, why in _WHY.items()),
-    Column(name="allowed", unit="min", meaning="of cells, to be lost in the whole month less what was not applied"),
+    Column(
+        name="allowed",
+        unit="min",
+        meaning="of cells, to be lost in the whole month, without time not applied or adopted",
+    ),
     Column(name="left", unit="min", meaning="of what is allowed: the error budget"),
     Column(name="burn_rate", meaning="how many times as fast it is used as would use up all of it in the month"),
     Column(name="restore_within", unit="h"),
@@ -258,7 +265,7 @@ def _agreements(found: Sequence[Attainment], month: Month, restored_late: Mappin
                 local(one.begin, month.zone),
                 local(one.until, month.zone),
                 sla.availability_percent,
-                _percent(one.availability) if one.applied > 0 or not one.seconds else None,
+                _percent(one.availability) if one.delivered > 0 or not one.seconds else None,
                 _percent(available(one.seconds, one.seconds - total.proved)),
                 "no" if one.availability < sla.availability_percent or late else one.proof,
                 len(one.owed.seconds),
@@ -290,7 +297,7 @@ _CELLS = (
     Column(name="cell"),
     Column(name="shared", unit="s"),
     *_LENGTHS,
-    Column(name="availability", unit="%", meaning="of what was applied; empty if nothing was"),
+    Column(name="availability", unit="%", meaning="of what was applied at adopted stations; empty if nothing was"),
 )
 
 
@@ -302,8 +309,8 @@ def _cells(found: Iterable[Attainment], zone: ZoneInfo) -> Sheet:
             lengths = one.owed.lengths(cell)
             owed = lengths.lost + lengths.locked + seconds(one.owed.borne.get(cell, ()))
             which = one.agreement.id, local(one.begin, zone), cell
-            applied = shared - lengths.not_applied
-            share = _percent(available(applied, owed)) if applied > 0 else None
+            delivered = round(shared - one.owed.undelivered(cell), 6)
+            share = _percent(available(delivered, owed)) if delivered > 0 else None
             rows.append((*which, round(shared), *_rounded(lengths, round(shared)), share))
     lost, unseen = (_CELLS.index(one) for one in _LENGTHS if one.name in ("lost", "unseen"))
     rows.sort(key=lambda row: (-float(row[lost] or 0), -float(row[unseen] or 0), *map(str, row[:3])))

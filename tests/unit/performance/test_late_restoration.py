@@ -100,6 +100,7 @@ def _locked(store: SqlStore, begin: float, end: float) -> None:
 
 def _counted(store: SqlStore, begin: float, end: float) -> None:
     """Nobody looks, and the cell counts itself off air in each quarter of an hour."""
+    store.devices.adopt("S1", [], "n", "ana")
     looked = [{"station": "S1", "since": BEGIN - timedelta(days=1), "until": BEGIN + timedelta(hours=begin)}]
     looked.append({"station": "S1", "since": BEGIN + timedelta(hours=end), "until": END})
     at_s1 = observed_times.c.station == "S1"

@@ -12,6 +12,7 @@ import pytest
 
 from controller.api.statements import draft
 from controller.intent.outages import month_of
+from controller.models.alarm import AlarmSource
 from controller.models.health import Health
 from controller.models.network import HOST, Network, network_digest
 from controller.models.plan import LedgerNode
@@ -180,6 +181,87 @@ def test_a_station_that_was_not_adopted_is_unobserved_and_not_charged(store: Sql
     (promise,) = said(store, StatementKind.SLA, "agreements", "alfa")
     assert (promise["not_adopted"], promise["not_applied"]) == (2 * 20 * 1440, 0)
     assert charges(store, "alfa")["cells"][0] == pytest.approx(Decimal(2 * 30 + 2 * 10) / 30, abs=Decimal("0.000001"))
+
+
+def adopted_on(number: float, *, loaded: float = -1.0) -> SqlStore:
+    """Both stations are adopted, and looked at, from a day on; 99 % are promised, with a credit below 97 %."""
+    content = MADE.model_dump(mode="json")
+    penalties = [{"below_percent": 99.0, "credit_percent": 5.0}, {"below_percent": 97.0, "credit_percent": 20.0}]
+    for one in content["agreements"]:
+        one["sla"] |= {"availability_percent": 99.0, "penalties": penalties}
+    promised = Network.model_validate(content)
+    made = open_store("sqlite://", VirtualClock(start=BEGIN + timedelta(days=loaded)))
+    made.networks.save(promised, network_digest(promised), "ana")
+    day(made, number)
+    for station in ("S1", "S2"):
+        known = [*nodes(HOST, station), *nodes("alfa", station)]
+        made.devices.adopt(station, known, network_digest(promised), "ana")
+    since = BEGIN + timedelta(days=number)
+    looked = [{"station": one, "since": since, "until": END} for one in ("S1", "S2")]
+    made.database.run(lambda tx: tx.execute(observed_times.insert(), looked))
+    return made
+
+
+def off_air_between(store: SqlStore, since: float, until: float) -> None:
+    """S1/L1 is off air between two days, by what checks or, before there is anything to check, the station says."""
+    for at, over in ((since, False), (until, True)):
+        day(store, at)
+        store.alarms.report(off_air(0, over=over).model_copy(update={"at": BEGIN + timedelta(days=at)}))
+
+
+@pytest.mark.parametrize(("loaded", "reason"), [(-1.0, "not_adopted"), (26.0, "no_network")])
+def test_availability_and_what_may_be_lost_are_those_of_adopted_stations(loaded: float, reason: str) -> None:
+    """Adopted on the 26th day, one of four cells lost 6 of the 96 hours that are left: 1 of 64 cell-hours."""
+    with closing(adopted_on(26, loaded=loaded)) as store:
+        off_air_between(store, 27, 27.25)
+        (promise,) = said(store, StatementKind.SLA, "agreements", "alfa")
+        assert promise["availability"] == pytest.approx(100 * (1 - 1 / 64), abs=0.0001)
+        assert promise["at_worst"] == pytest.approx(100 * (4 * 96 - 6) / (4 * 720), abs=0.0001)
+        assert (promise["kept"], promise["credit"], promise["lost"]) == ("no", 5, 360)
+        assert promise[reason] == promise["unobserved"] == 4 * 26 * 1440
+        assert promise["allowed"] == 4 * 4 * 1440 / 100
+        cells = {row["cell"]: row["availability"] for row in said(store, StatementKind.SLA, "cells", "alfa")}
+        assert cells == {"S1/L1": 93.75, "S1/N1": 100, "S2/L1": 100, "S2/N1": 100}
+        assert charges(store, "alfa")["cells"][0] == pytest.approx(Decimal(16) / 30, abs=Decimal("0.000001"))
+
+
+@pytest.mark.parametrize("loaded", [-1.0, 31.0])
+def test_a_month_in_which_nothing_was_adopted_states_no_availability(loaded: float) -> None:
+    """A station that was not adopted may have told that a cell was off air: nobody owed anything there."""
+    with closing(adopted_on(31, loaded=loaded)) as store:
+        for at, over in ((3, False), (5, True)):
+            day(store, at)
+            seen = {"at": BEGIN + timedelta(days=at), "source": AlarmSource.VES, "cells": ("S1/L1",)}
+            store.alarms.report(off_air(0, over=over).model_copy(update=seen))
+        (promise,) = said(store, StatementKind.SLA, "agreements", "alfa")
+        figures = {name: promise[name] for name in ("availability", "at_worst", "kept", "lost", "allowed", "credit")}
+        assert figures == {
+            "availability": None,
+            "at_worst": 0,
+            "kept": "unproved",
+            "lost": 0,
+            "allowed": 0,
+            "credit": 0,
+        }
+        assert promise["unobserved"] == 4 * DAYS * 1440
+        assert {row["availability"] for row in said(store, StatementKind.SLA, "cells", "alfa")} == {None}
+
+
+def test_budgets_and_burn_rates_leave_out_stations_that_were_not_adopted() -> None:
+    with closing(adopted_on(26)) as store:
+        off_air_between(store, 27, 27.25)
+        day(store, 28)
+        store.incidents.count_agreements()
+        alfa = store.incidents.agreements()[0]
+        allowed = 4 * 4 * 1440 / 100
+        assert (alfa.used, alfa.allowed) == (360, allowed)
+        assert alfa.left == pytest.approx(allowed - 360, abs=0.1)
+        assert alfa.share == pytest.approx(360 / allowed, abs=0.0001)
+        assert alfa.burn_rate == pytest.approx(360 / allowed / (28 / 30), abs=0.0001)
+        page = exposition(store, store.database.clock).decode()
+        name = 'minka_agreement_outage_allowed_seconds{agreement="alfa-all",tenant="alfa"} '
+        (value,) = (line.removeprefix(name) for line in page.splitlines() if line.startswith(name))
+        assert float(value) == pytest.approx(allowed * 60)
 
 
 @pytest.mark.parametrize(("ends", "lost"), [("found", 360), ("silence", 360)])
