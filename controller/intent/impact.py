@@ -117,7 +117,14 @@ class Sharing:
         return Impact(tuple(sorted({cell for its in tenants.values() for cell in its})), tenants)
 
     def impact_now(self, alarm: Alarm) -> Impact:
-        """Whom a standing alarm concerns: its cells stay the same, but their tenants may have changed."""
+        """Whom a standing alarm concerns: its cells stay the same, but their tenants may have changed.
+
+        Where no cell is known yet, as of an alarm from before the network had its object, they are worked out again.
+        """
+        if not alarm.cells and alarm.cleared is None and alarm.probable_cause not in OF_MANAGEMENT:
+            found = self.impact_of(alarm, alarm.tenants)
+            if found.cells or not alarm.tenants:
+                return found
         of_core = alarm.object_class is ObjectClass.CORE_NODE
         if of_core or alarm.tenant or link_in(alarm.object) or alarm.probable_cause in OF_MANAGEMENT:
             shared = self.tenants_at(alarm.cells)

@@ -524,8 +524,9 @@ def reassessed(tx: Tx, found: Collection[Alarm]) -> list[Alarm]:
 
 
 def _is_renewed(was: Alarm, now: Alarm) -> bool:
-    """Whether an alarm names other functions or cells than before."""
-    return any(getattr(was, name) != getattr(now, name) for name in (*NAMED, "cells"))
+    """Whether an alarm names other functions or cells than before, or came back without any cell that is known."""
+    returned = was.cleared is not None and now.cleared is None and not now.cells
+    return returned or any(getattr(was, name) != getattr(now, name) for name in (*NAMED, "cells"))
 
 
 def _find_impact(

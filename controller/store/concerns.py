@@ -32,6 +32,7 @@ CONCERNS = alarm_tenants.c.until.is_(None)
 _KNOWN = select(alarm_tenants)
 _TAKING = select(alarms).where(takes_reports(alarms.c)).order_by(alarms.c.number)
 _TENANTS = update(alarms).where(alarms.c.id == bindparam("of")).values(tenants=bindparam("new_tenants"))
+_CELLS = update(alarms).where(alarms.c.id == bindparam("of")).values(cells=bindparam("new_cells"))
 _ROW = ("there", "named", "part", "changed", "noted", "until", *AS_TOLD)
 _CHANGE = (
     update(alarm_tenants)
@@ -83,10 +84,19 @@ def reassess_all(tx: Tx, sharing: Sharing) -> None:
 
 
 def reassess(tx: Tx, sharing: Sharing, found: Iterable[Alarm]) -> list[Alarm]:
-    """Work out again whom these alarms concern, which take in reports; returns them with the tenants of now."""
-    concerns = [Concern(one, one, sharing.impact_now(one)) for one in found]
+    """Work out again whom these alarms concern, which take in reports; returns them as they are now."""
+    impacts = [(one, sharing.impact_now(one)) for one in found]
+    concerns = [Concern(one, one.model_copy(update={"cells": now.cells}), now) for one, now in impacts]
+    _put_cells(tx, concerns)
     assess(tx, sharing, concerns)
     return [one.now.model_copy(update={"tenants": tuple(one.impact.tenants)}) for one in concerns]
+
+
+def _put_cells(tx: Tx, concerns: Iterable[Concern]) -> None:
+    """Put on record the cells of alarms that came into the network after their faults."""
+    grown = (one.now for one in concerns if one.now.cells != one.was.cells)
+    if rows := [{"of": one.id, "new_cells": orjson.dumps(one.cells).decode()} for one in grown]:
+        tx.execute(_CELLS, rows)
 
 
 def assess(tx: Tx, sharing: Sharing, concerns: Sequence[Concern]) -> None:
