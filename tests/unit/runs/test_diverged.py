@@ -8,7 +8,7 @@ import pytest
 
 from controller.models.alarm import DIVERGED, PAGE, Alarm, AlarmState, PerceivedSeverity
 from controller.models.network import Network
-from controller.models.plan import Change
+from controller.models.plan import Change, Edit, Op
 from controller.models.run import Outcome, RunState
 from controller.models.step import RunPlaybook
 from controller.plan import seal
@@ -167,6 +167,7 @@ async def test_a_repair_says_so_where_somebody_else_locked_it() -> None:
     bench = TransactionBench(retune(), QUICK)
     planner = Planner(InstantStore(bench.store), bench.devices, bench.clock, _target)
     await planner.adopt(STATION, "ana")
-    bench.device.running[samples.LTE_CELL]["administrativeState"] = "LOCKED"
+    locks = {"administrativeState": "LOCKED"}
+    bench.device.foreign_edit([Edit(op=Op.MERGE, path=samples.LTE_CELL, after=locks, owners=("host",))])
     plan = await restore_plan(planner, PlanRequest(STATION), "ana")
     assert plan.unplanned == {STATION: "somebody else locked cell L1"}
