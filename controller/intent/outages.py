@@ -372,7 +372,7 @@ class Outages:
         found: dict[str, list[float]] = defaultdict(lambda: [0.0] * (len(Parts._fields) + 1))
         for era in (era for era in self._eras if begin is None or begin < era.until):
             for (cell, tenant), all_parts in self._parts_of_tenants(era):
-                parts = _less(all_parts, self._nothing_delivered(cell, tenant, era))
+                parts = _less(all_parts, self._carried_nothing(cell, tenant, era))
                 counted = parts if begin is None else [both(times, ((begin, era.until),)) for times in parts]
                 figures, lengths = found[tenant], [seconds(times) / 60 for times in counted]
                 for index, length in enumerate(lengths):
@@ -454,11 +454,12 @@ class Outages:
         lacking = self._lacking(era, agreement, cell, era.begin, era.until)
         return without(lacking, self._unknown(era, cell)) if lacking else ()
 
-    def _nothing_delivered(self, cell: str, tenant: str, era: Era) -> Times:
-        """When a cell carried no PLMN of a tenant, or Minka did not know its station."""
-        of, carried = halves(era.network, cell), self._delivery
-        lacking = () if carried is None else carried.without_any(of, tenant, era.begin, era.until)
-        return union([*lacking, *self._unknown(era, cell)])
+    def _carried_nothing(self, cell: str, tenant: str, era: Era) -> Times:
+        """When a cell carried no PLMN of a tenant, without times of a station of which Minka knew nothing."""
+        if self._delivery is None:
+            return ()
+        lacking = self._delivery.without_any(halves(era.network, cell), tenant, era.begin, era.until)
+        return without(lacking, self._unknown(era, cell)) if lacking else ()
 
     def _unknown(self, era: Era, cell: str) -> Times:
         """When Minka did not know a cell's station: it was not adopted, or there was no network."""
