@@ -318,6 +318,7 @@ OURS: Mapping[str, str] = {
     "models/metrics.py": "figures that our own processes put on record",
     "models/packing.py": "our own record",
     "nrm/profiles/npn.py": "leaves that our own plans hold",
+    "performance/statements.py": "statements, whose digest a key of ours signed",
     "plan/document.py": "our own record",
     "playbook/language/value_types.py": "types of values, of which one is called json",
     "queue/spool.py": "messages of our own spool: tests/unit/queue",

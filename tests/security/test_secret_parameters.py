@@ -205,7 +205,7 @@ def echoing(says: str, more: str = "") -> str:
     [
         *(step("") + echoing(says, ", register: seen") + LOOK for says in ("", "asks", "unmet", "error", "bug")),
         echoing("") + step(""),
-        step("") + echoing("", ", checks: ['{{ output.words == 1 }}']"),
+        step("") + echoing("", """, checks: ["{{ output.words == '1' }}"]"""),
     ],
     ids=["output", "question", "unmet", "error", "bug", "before the step that gets it", "check"],
 )

@@ -220,9 +220,16 @@ def mends(tenant: str) -> Callable[[World], None]:
 
 
 def reports(
-    managed_object: str, kind: ObjectClass, cause: str, words: str, severity: str = "MAJOR", **more: Any
+    managed_object: str,
+    kind: ObjectClass,
+    cause: str,
+    words: str,
+    severity: str = "MAJOR",
+    source: AlarmSource | None = None,
+    **more: Any,
 ) -> Callable[[World], None]:
     """Somebody reports a fault that several tenants share."""
+    source = source or (AlarmSource.ALERTMANAGER if kind is ObjectClass.CELL else AlarmSource.CHECK)
 
     def act(world: World) -> None:
         world.store.alarms.report(
@@ -233,7 +240,7 @@ def reports(
                 probable_cause=cause,
                 severity=PerceivedSeverity(severity),
                 text=words,
-                source=AlarmSource.ALERTMANAGER if kind is ObjectClass.CELL else AlarmSource.CHECK,
+                source=source,
                 at=world.clock.now(),
                 **more,
             )
@@ -447,11 +454,11 @@ async def test_a_tenant_that_left_is_told_of_its_incidents_as_before(tmp_path: P
     world = World(tmp_path)
     with closing(world.store) as store:
         await world.clock.advance(86_400)
-        reports("S1/L1", ObjectClass.CELL, CELL_OFF_AIR, "off air")(world)
+        reports("S1/L1", ObjectClass.CELL, CELL_OFF_AIR, "off air", source=AlarmSource.CHECK)(world)
         for _ in range(10):  # nothing is stated for times in which nobody looked
             store.healths.save([Health(station="S1", at=world.clock.now(), reachable=True)])
             await world.clock.advance(60)
-        reports("S1/L1", ObjectClass.CELL, CELL_OFF_AIR, "on air", "CLEARED")(world)
+        reports("S1/L1", ObjectClass.CELL, CELL_OFF_AIR, "on air", "CLEARED", AlarmSource.CHECK)(world)
 
         def told() -> tuple[list[tuple[str, tuple[str, ...]]], list[object]]:
             _, found = world.alfa.incidents(_EVERY, IncidentFilter(states=_STATES))

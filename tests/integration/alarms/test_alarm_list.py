@@ -235,6 +235,6 @@ async def test_a_fault_by_ves_and_in_the_list_is_one_alarm(tmp_path: Path) -> No
             batch = {"eventList": [one["event"] for one in events]}
             assert (await client.post("/eventListener/v7/eventBatch", json=batch)).status_code == 202
             told = [one for one in system.alarms(LTE) if (one.probable_cause, one.object) in wanted]
-            assert sorted(one.source for one in told) == [AlarmSource.ALARM_LIST, AlarmSource.VES]
+            assert {one.source for one in told} == {AlarmSource.ALARM_LIST}, "what the list says too is the list's"
             assert all(one.count >= 2 for one in told)
             assert len(told) == 2
