@@ -366,13 +366,13 @@ def _betas(made: TenantsBench, sides: _Sides, own: Private, net: Network) -> Non
                 made.ids["run_id"].add(run.id)
                 made.ids["plan_id"] |= {plan.id, *store.tenants.handles("beta", [plan.id]).values()}
                 for _ in range(own.waiting):
-                    # As a rule would restore it; a door refuses it, since its network files are older ones by now.
+                    # As a rule would restore it, by the ledger: a door refuses it, since network files came since.
                     again = RunRequest(plan=plan, actor="rule", strategy=Strategy(), cause="alarm:a")
                     asked = RunOccasion(plan.digest, plan.created, automatic=True, restores=True)
                     constraints = plan_constraints(moved, plan, asked)
-                    made.ids["run_id"].add(
-                        store.runs.create(replace(prepare_plan(store, again, plan.created), constraints=constraints)).id
-                    )
+                    restored = prepare_plan(store, again, plan.created)
+                    restored = replace(restored, constraints=constraints, from_files=False)
+                    made.ids["run_id"].add(store.runs.create(restored).id)
         path = next(link.path for link in links(samples.rendered(net, "S1").tree) if own.plmns[0] in link.plmns)
         for number in range(own.alarms):
             for station, managed_object, tenant, cause in (
