@@ -75,7 +75,8 @@ async def test_runs_over_the_same_stations_all_end(system: PlaybookSystem) -> No
 
 
 async def test_what_a_rule_starts_waits_where_consent_is_not_standing(system: PlaybookSystem) -> None:
-    system.load(condor_all={"consents": {"restore": "notice"}, "windows": [{"start": "00:00", "end": "00:00"}]})
+    whole_day = [{"start": "00:00", "end": "12:00"}, {"start": "12:00", "end": "00:00"}]
+    system.load(condor_all={"consents": {"restore": "notice"}, "windows": whole_day})
     system.change("T-LTE-1", pci="99")
     alarm = system.store.alarms.report(
         AlarmReport(
