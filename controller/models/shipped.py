@@ -1,4 +1,4 @@
-"""Files that come with Minka: playbooks, rules, schemas, sample networks, the configuration of Prometheus."""
+"""Files that come with Minka: playbooks, rules, schemas, sample networks, the configuration of Prometheus, OpenAPI."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 def shipped(name: str) -> Path:
-    """A folder that comes with Minka, by its path in the repository: of the installed package, or of the checkout."""
+    """What comes with Minka, by its path in the repository: of the installed package, or of the checkout."""
     installed = _PACKAGE / "shipped"
     return (installed if installed.is_dir() else _PACKAGE.parent) / name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 import traceback
 from collections.abc import Iterator
@@ -49,8 +50,12 @@ def watched(longest: float = LONGEST) -> Iterator[list[str]]:
     )
     for name, hook in hooks:
         event.listen(Engine, name, hook)
+    # A test process holds what thousands of tests left behind; looking through it is no work of a transaction.
+    gc.collect()
+    gc.freeze()
     try:
         yield found
     finally:
+        gc.unfreeze()
         for name, hook in hooks:
             event.remove(Engine, name, hook)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.support.minka import ROOT, environment, wait_until_up
@@ -60,6 +61,8 @@ def test_an_installed_wheel_works_outside_the_checkout(installed: Path, tmp_path
         minka("device", "adopt", STATION)
         plan = json.loads(minka("plan", STATION, "--json"))
         assert json.loads(minka("apply", plan["id"], "--json"))["state"] == "succeeded"
+        document = httpx.get(f"http://127.0.0.1:{ports}/openapi.json", timeout=300)
+        assert document.json()["info"]["title"] == "Minka"
         assert "succeeded" in minka("playbook", "run", "audit-drift", f"where={STATION}", "--reason", "CHG-1")
     finally:
         up.send_signal(signal.SIGTERM)
