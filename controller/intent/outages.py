@@ -15,7 +15,8 @@ Before all of these comes whether a cell carried the tenant's PLMNs at all, by M
 (``controller.intent.delivery``): where it did not, nothing was delivered that could be lost.
 
 A cell that somebody locked is off air as well. Within the agreement's windows that is allowed; outside of them it
-counts as lost. An agreement without windows lets the host work at any time.
+counts as lost. An agreement without windows lets the host work at any time. No window allows a lock that a diverged run
+left behind: nobody asked for it.
 
 Tenants, places and terms of a cell are those of the network at that time, not those of today.
 """
@@ -173,7 +174,7 @@ class CellSeconds(NamedTuple):
     Attributes:
         unobserved: In which nobody looked.
         not_applied: In which Minka had not put all PLMNs of the agreement into the cell, by its own record.
-        locked: In which the host had locked the cell outside of the agreement's windows.
+        locked: In which the host had locked the cell outside of the agreement's windows, or a diverged run left it so.
         in_window: In which it had locked the cell as the agreement allows, or as a run that the tenant was told of.
         served: All others.
     """
@@ -211,6 +212,7 @@ class AgreedService:
         forgone: The part of these that falls to times that were not delivered.
         parts: Times without service of the tenant, of cells that had such times.
         locked: Times in which cells were locked outside of the agreement's windows, which are not in ``parts``.
+        left_locked: The part of these that diverged runs left behind, whatever windows say.
         in_window: Other times in which they were locked, which are not in ``parts`` either.
         unobserved: Times until now in which nobody looked at a cell's station, by the reason, that are counted nowhere
             else.
@@ -232,6 +234,7 @@ class AgreedService:
     forgone: float = 0.0
     parts: dict[str, Parts] = field(default_factory=dict)
     locked: dict[str, Times] = field(default_factory=dict)
+    left_locked: dict[str, Times] = field(default_factory=dict)
     in_window: dict[str, Times] = field(default_factory=dict)
     unobserved: dict[str, dict[Unobserved, Times]] = field(default_factory=dict)
     not_applied: dict[str, Times] = field(default_factory=dict)
@@ -305,6 +308,7 @@ class Outages:
         links: Our core links by station, which are the other paths.
         excused: Times that nobody owes.
         locks: Times in which cells (``station/cell``) were locked.
+        left_locked: The part of these that diverged runs left behind.
         observation: What was looked at; None if nobody asks.
         delivery: What cells carried; None if nobody asks.
         counters: What cells counted in times that no check read, by cell and tenant.
@@ -324,6 +328,7 @@ class Outages:
         counters: Mapping[tuple[str, str], Sequence[CountedPeriod]] = MappingProxyType({}),
         whole: Outages | None = None,
         delivery: Delivery | None = None,
+        left_locked: Mapping[str, Times] = MappingProxyType({}),
     ) -> None:
         self._observation = observation
         self._delivery = delivery
@@ -335,12 +340,17 @@ class Outages:
         self._links = links
         self._excused = excused
         self._locks = locks
+        self._left_locked = left_locked
         self._known: dict[tuple[datetime, datetime, frozenset[str]], _Counted] = {}
 
     def with_counters(self, counters: Mapping[tuple[str, str], Sequence[CountedPeriod]]) -> Outages:
         """The same, with what cells counted in times that no check read (``unread``)."""
         known = self._excused, self._locks, self._now, self._observation
-        return Outages(self._spells, self._eras, self._links, *known, counters, delivery=self._delivery)
+        return Outages(
+            *(self._spells, self._eras, self._links, *known, counters),
+            delivery=self._delivery,
+            left_locked=self._left_locked,
+        )
 
     def unread(self, tenant: str, begin: datetime, end: datetime) -> dict[str, Times]:
         """Times of a tenant's cells that no check read, by cell: without those in which nobody collected anything."""
@@ -503,6 +513,9 @@ class Outages:
     def _lost_service(self, agreement: Agreement, begin: datetime, end: datetime) -> AgreedService:
         lost = AgreedService(parts=self.without_service(agreement, begin, end))
         lost.locked.update(self._locked(agreement, begin, end, lost.parts))
+        for cell in self._left_locked.keys() & lost.locked.keys():
+            if left := both(lost.locked[cell], self._left_locked[cell]):
+                lost.left_locked[cell] = left
         for cell, times in self._locked_at_all(agreement, begin, end).items():
             counted = union([*chain.from_iterable(lost.parts.get(cell, ())), *lost.locked.get(cell, ())])
             if left := without(times, counted):
@@ -595,14 +608,14 @@ class Outages:
         """Times in which cells of an agreement were locked, that are owed and counted nowhere else, by cell."""
         found: dict[str, Times] = {}
         for era, one, since, until in self._held(agreement, begin, end):
-            if not one.windows:
-                continue
-            open_then = openings(one.windows, era.network.zone, since, until)
+            span = ((since, until),)
+            open_then = union(openings(one.windows, era.network.zone, since, until)) if one.windows else span
             for cell in self._locks.keys() & set(era.sharing.reached_by(one)):
+                agreed = without(open_then, self._left_locked.get(cell, ()))
                 planned = self._excused.planned.get((cell, one.tenant), ())
                 known = chain.from_iterable(parts.get(cell, ()))
-                excused = union([*open_then, *planned, *known, *self._not_applied(era, one, cell)])
-                times = without(both(self._seen_locked(cell), ((since, until),)), excused)
+                excused = union([*agreed, *planned, *known, *self._not_applied(era, one, cell)])
+                times = without(both(self._seen_locked(cell), span), excused)
                 found[cell] = union([*found.get(cell, ()), *times])
         return {cell: times for cell, times in found.items() if times}
 

@@ -12,7 +12,7 @@ from controller.intent.counted import CountedPeriod
 from controller.intent.observation import Proof, Unobserved
 from controller.intent.outages import AgreedService, CellSeconds, Outages, Parts
 from controller.intent.times import Times, both, seconds, without
-from controller.models.alarm import CELL_OFF_AIR
+from controller.models.alarm import CELL_OFF_AIR, DIVERGED
 from controller.models.measurement import Measured, Values, parts
 from controller.models.network import Agreement
 from controller.models.sharing import Bearer
@@ -44,8 +44,9 @@ RULES = (
     "promise is kept if availability is as promised and nothing was restored late; it is unproved if nothing was "
     "applied, or a larger part of the time than the agreement allows was unseen, unobserved or not applied.\n"
     "Locked is the time in which somebody had locked a cell, less what lies in windows of the agreement, in a run that "
-    "interrupts the tenant and of which it was notified, or in another column. Where the agreement has windows it is "
-    "lost as well; without windows the host may lock at any time.\n"
+    "interrupts the tenant and of which it was notified, or in another column. It is lost as well. Without windows the "
+    "host may lock at any time. No window allows a lock that a run left behind which ended diverged: from its end on "
+    "that is locked, until the cell is unlocked or the run's changes are brought back.\n"
     "Restored late counts incidents that took service away from a cell for longer than the agreement gives to restore "
     "it, and other outages of cells that lasted longer, whatever proves them: alarms, counters, a PLMN that the cell "
     "lacks, or a lock that counts as lost.\n"
@@ -67,7 +68,7 @@ _MEANINGS = {
     "unseen": "in which Minka looked and got no answer, and nothing else proves anything",
     "unobserved": "in which nobody looked",
     "not_applied": "in which Minka had not put all PLMNs of the agreement into the cell",
-    "locked": "off air by hand, outside of the agreement's windows",
+    "locked": "off air by hand, outside of the agreement's windows, or left so by a run that diverged",
     "in_window": "off air by hand as the agreement allows, or in a run that the tenant was told of",
     "served": "all other time",
 }
@@ -335,7 +336,7 @@ _OUTAGES = (
     Column(
         name="cause",
         meaning="besides incidents: plmn-missing (a check no longer found a PLMN of the agreement in the cell), "
-        "cell-off-air (counted by the cell), locked (by hand)",
+        "cell-off-air (counted by the cell), locked (by hand), station-diverged (locked by a run that diverged)",
     ),
     Column(name="since"),
     Column(name="until"),
@@ -365,7 +366,10 @@ def _times(owed: AgreedService) -> Iterator[tuple[str, str, str, str, Times]]:
                 yield cell, name, known_by, _PLMN_MISSING, both(some, missing)
                 yield cell, name, known_by, _CAUSES.get(known_by, ""), without(some, missing)
     for name, locked in (("locked", owed.locked), ("in_window", owed.in_window)):
-        yield from ((cell, name, Proof.READING, "locked", times) for cell, times in locked.items())
+        for cell, times in locked.items():
+            left = owed.left_locked.get(cell, ())
+            yield cell, name, Proof.READING, DIVERGED, both(times, left)
+            yield cell, name, Proof.READING, "locked", without(times, left)
     for cell, served in owed.served.items():
         yield cell, "served", Proof.COUNTERS, "", served
     for cell, by_reason in owed.unobserved.items():

@@ -60,6 +60,7 @@ class MonthOnRecord:
         spells: Times in which alarms stood that take service away.
         links: Core links of stations with such alarms of links.
         locks: Times in which cells were locked.
+        left_locked: The part of these that diverged runs left behind.
         observation: What was looked at.
         delivery: What cells carried.
     """
@@ -76,6 +77,7 @@ class MonthOnRecord:
     locks: Mapping[str, Times]
     observation: Observation
     delivery: Delivery
+    left_locked: Mapping[str, Times]
 
 
 #: Id and tenant of an agreement: an id may move to another tenant within the month.
@@ -144,6 +146,7 @@ class _Part:
     links: Mapping[str, Sequence[tuple[str, Path]]]
     excused: ExcusedTimes
     locks: Mapping[str, Times]
+    left_locked: Mapping[str, Times]
     observation: Observation
     delivery: Delivery
     now: Network
@@ -173,7 +176,7 @@ class _Part:
         carried = [[tuple(one) for one in of] for of in (self.delivery.carried, self.delivery.missing)]
         looked = (
             *(sorted(times.items()) for times in (seen.checked, seen.first, seen.adopted)),
-            *(seen.running, seen.loaded, sorted(self.locks.items()), carried),
+            *(seen.running, seen.loaded, sorted(self.locks.items()), sorted(self.left_locked.items()), carried),
         )
         content = (self.digest, self.since, self.until, ends, spells, self.links, excused, *looked)
         return sha256(orjson.dumps(content)).hexdigest()
@@ -185,7 +188,9 @@ class _Part:
             for first, last in spans_of(network, self.since, self.until)
         ]
         known = self.excused, self.locks, self.now, self.observation
-        outages = Outages(self.spells, eras, self.links, *known, delivery=self.delivery)
+        outages = Outages(
+            *(self.spells, eras, self.links, *known), delivery=self.delivery, left_locked=self.left_locked
+        )
         agreements = {(one.id, one.tenant): one for era in eras for one in era.sharing.in_force}
         owed = {
             name: outages.agreed_service(one, self.since, self.until, self.until) for name, one in agreements.items()
@@ -203,9 +208,9 @@ def _part_of(month: MonthOnRecord, digest: str, since: datetime, until: datetime
     stations = {one.alarm.station for one in spells}
     excused = ExcusedTimes(dict(_clipped(month.excused.planned, since, until)), month.excused.works)
     links = {name: there for name, there in month.links.items() if name in stations}
-    locks = dict(_clipped(month.locks, since, until))
+    locks, left = (dict(_clipped(times, since, until)) for times in (month.locks, month.left_locked))
     known = _seen(month, since, until), month.delivery.between(since, until)
-    return _Part(digest, since, until, spells, links, excused, locks, *known, month.network)
+    return _Part(digest, since, until, spells, links, excused, locks, left, *known, month.network)
 
 
 def _seen(month: MonthOnRecord, since: datetime, until: datetime) -> Observation:

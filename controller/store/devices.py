@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from pydantic import ValidationError
@@ -320,11 +320,11 @@ def _missing_during(tx: Tx, begin: datetime, end: datetime) -> tuple[Carried, ..
     )
 
 
-def locks_during(tx: Tx, begin: datetime, end: datetime) -> dict[str, Times]:
+def locks_during(tx: Tx, begin: datetime, end: datetime, stations: Collection[str] | None = None) -> dict[str, Times]:
     """When cells (``station/cell``) were locked between two times; locks that are still in force end now."""
     found: dict[str, list[tuple[datetime, datetime]]] = defaultdict(list)
     lasted = or_(locks.c.until.is_(None), locks.c.until > begin)
-    for row in tx.execute(select(locks).where(lasted, locks.c.since < end)):
+    for row in tx.rows(select(locks).where(lasted, locks.c.since < end), locks.c.station, stations):
         found[f"{row.station}/{row.cell}"].append((row.since, row.until or tx.now))
     return {cell: union(times) for cell, times in found.items()}
 

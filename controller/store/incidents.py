@@ -24,7 +24,16 @@ from controller.intent.proofs import proved
 from controller.intent.roots import may_be_root
 from controller.intent.times import Times, both, meet, union
 from controller.intent.windows import openings
-from controller.models.alarm import BACKHAUL_DOWN, COUNTED, HIDES, LINK_CAUSES, Alarm, PerceivedSeverity
+from controller.models.alarm import (
+    BACKHAUL_DOWN,
+    COUNTED,
+    DIVERGED,
+    HIDES,
+    LINK_CAUSES,
+    Alarm,
+    AlarmSource,
+    PerceivedSeverity,
+)
 from controller.models.approval import StationConstraints
 from controller.models.enums import IncidentState
 from controller.models.errors import NotFoundError
@@ -32,7 +41,8 @@ from controller.models.incident import AgreementMinutes, Incident, IncidentFilte
 from controller.models.network import Network
 from controller.models.run import AuditRow
 from controller.nrm.tree import Path
-from controller.ports.store import Incidents, Page, Sync, method
+from controller.ports.store import EndedJob, Incidents, Page, Sync, method
+from controller.runs.planning.lock_holders import left_behind
 from controller.store import audit_chain
 from controller.store.agreed_minutes import Counter, MonthOnRecord, counted_minutes, put_minutes
 from controller.store.alarm_rows import STANDING, alarm_tenants, alarms, as_alarm
@@ -48,6 +58,7 @@ from controller.store.incident_rows import (
     touch,
     write,
 )
+from controller.store.ledger import ended_jobs
 from controller.store.networks import HeldVersion, PackedNetwork, current_network, packed_networks, versions_during
 from controller.store.observations import observation_during
 from controller.store.queries import as_noun
@@ -91,6 +102,10 @@ _SPELLS = (
     )
     .join(incident_alarms, incident_alarms.c.alarm == alarms.c.id)
     .join(incidents, incidents.c.id == incident_alarms.c.incident)
+)
+#: When it stood that stations diverged.
+_DIVERGED = select(alarms.c.station, alarms.c.raised, alarms.c.cleared).where(
+    alarms.c.probable_cause == DIVERGED, alarms.c.source == AlarmSource.CHECK.value
 )
 #: Jobs that began, except repairs, with the constraints of their runs.
 _WORK = (
@@ -181,7 +196,8 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
         def read(tx: Tx) -> _Lost:
             lasted = or_(incident_alarms.c.until.is_(None), incident_alarms.c.until > begin)
             spells = spells_of(tx, and_(lasted, incident_alarms.c.since < end))
-            return _lost(tx, spells, begin, end, locks_during(tx, begin, end))
+            locks = locks_during(tx, begin, end)
+            return _lost(tx, spells, begin, end, locks, _left_locked(tx, locks, begin, end))
 
         return self._outages_of(self._database.run(read, "DEFERRED"))
 
@@ -193,7 +209,7 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
         eras = _eras(lost.held)
         if not eras:
             return None
-        spells, locks = lost.spells, lost.locks
+        spells, locks, left = lost.spells, lost.locks, lost.left_locked
         if tenant is not None:
             spells = of_tenant(spells, eras, tenant)
             own = {cell for cell in locks if any(tenant in era.sharing.tenants_at([cell]) for era in eras)}
@@ -207,7 +223,9 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
         known = proved(spells, lost.observation, lost.hidden)
         clipped = [spell._replace(until=min(spell.until, lost.until)) for spell in known]
         observation, delivery = lost.observation, lost.delivery
-        return Outages(clipped, eras, links, excused, locks, observation=observation, delivery=delivery)
+        return Outages(
+            *(clipped, eras, links, excused, locks), observation=observation, delivery=delivery, left_locked=left
+        )
 
     def _past_network(self, digest: str) -> Network:
         """A version of the network, which is not kept in memory."""
@@ -288,6 +306,7 @@ class _Lost(NamedTuple):
     begin: datetime
     until: datetime
     locks: Mapping[str, Times]
+    left_locked: Mapping[str, Times]
     observation: Observation
     delivery: Delivery
     hidden: Sequence[Spell]
@@ -304,10 +323,12 @@ def _lost(
     begin: datetime,
     until: datetime,
     locks: Mapping[str, Times] = MappingProxyType({}),
+    left_locked: Mapping[str, Times] = MappingProxyType({}),
     hidden: Sequence[Spell] = (),
 ) -> _Lost:
     known = observation_during(tx, begin, until), delivery_during(tx, begin, until)
-    return _Lost(_held(tx, begin, max(until, tx.now)), spells, begin, until, locks, *known, hidden)
+    held = _held(tx, begin, max(until, tx.now))
+    return _Lost(held, spells, begin, until, locks, left_locked, *known, hidden)
 
 
 def _eras(held: _Held) -> list[Era]:
@@ -356,8 +377,35 @@ def _month_on_record(tx: Tx) -> MonthOnRecord | None:
     delivery, held_now = delivery_during(tx, begin, end), [(network, begin, end)]
     links, excused = _causes(tx, held_now, spells, [*locks, *_lacked(held_now, delivery)], begin, end)
     held = versions_during(tx, begin, end)
-    known = observation, delivery
+    known = observation, delivery, _left_locked(tx, locks, begin, end)
     return MonthOnRecord(tx.now, begin, end, digest, network, held, spells, links, excused, locks, *known)
+
+
+def _left_locked(tx: Tx, locks: Iterable[str], begin: datetime, end: datetime) -> dict[str, Times]:
+    """The part of the times of locks that diverged runs left behind, by cell.
+
+    Args:
+        tx: A transaction.
+        locks: Cells that were locked between the two times.
+        begin: From when on; a run may have diverged before.
+        end: Until when.
+    """
+    stations = {cell.partition("/")[0] for cell in locks}
+    lasted = _DIVERGED.where(or_(alarms.c.cleared.is_(None), alarms.c.cleared > begin), alarms.c.raised < end)
+    diverged: dict[str, list[tuple[datetime, datetime]]] = defaultdict(list)
+    for row in tx.rows(lasted, alarms.c.station, stations) if stations else ():
+        diverged[row.station].append((row.raised, row.cleared or tx.now))
+    if not diverged:
+        return {}
+    first = min(since for times in diverged.values() for since, _ in times)
+    done: dict[str, list[EndedJob]] = defaultdict(list)
+    for job in ended_jobs(tx, diverged, first):
+        done[job.station].append(job)
+    found = {}
+    for cell, times in locks_during(tx, first, end, diverged).items():
+        station, _, name = cell.partition("/")
+        found[cell] = left_behind(done[station], name, times, union(diverged[station]))
+    return {cell: times for cell, times in found.items() if times}
 
 
 def _planned(tx: Tx, held: _Networks, stations: Iterable[str], since: datetime) -> dict[tuple[str, str], Times]:

@@ -206,6 +206,7 @@ def ended_jobs(tx: Tx, stations: Iterable[str], since: datetime) -> list[EndedJo
             undoes=undoes.get(row.plan, ""),
             unsure=unsure.get(row.id, ()),
             beyond=row.beyond or row.id in operated,
+            started=row.started,
         )
         for row in found
     ]

@@ -33,6 +33,7 @@ class EndedJob:
             as a restart has an unknown end.
         before: Ledger entries before the job.
         undoes: The run that the job's run undoes; empty for all others.
+        started: When a worker first took it; None where that is not on record.
     """
 
     run: str
@@ -47,6 +48,7 @@ class EndedJob:
     undoes: str = ""
     unsure: tuple[Change, ...] = ()
     beyond: bool = False
+    started: datetime | None = None
 
 
 class Ledger(Repository[M_co], Protocol[M_co]):

@@ -1,9 +1,11 @@
-"""Who locked a cell or core link, by what is on record of our own jobs."""
+"""Who locked a cell or core link, by what is on record of our own jobs. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 
+from controller.intent.times import Times, both, union
 from controller.models.plan import Change
 from controller.models.run import PERSON, Outcome, Run
 from controller.nrm.profiles import administrative_leaf, cell_of
@@ -41,6 +43,48 @@ def _may_have_left(job: EndedJob, cell: str, link: Path) -> bool | None:
     if any(state != "UNLOCKED" for state in _states(job.unsure, cell, link)):
         return True
     return left_locked((*job.changes, *job.unsure), cell=cell, link=link)
+
+
+def left_behind(done: Sequence[EndedJob], cell: str, locked: Times, diverged: Times) -> Times:
+    """The part of the times of a cell's locks that diverged jobs left behind: nobody agreed to it, or was told of it.
+
+    It lasts from the end of such a job until the lock ends, a later job brings the cell into the state that it was
+    asked for, or the station is no longer diverged. A lock that comes after that one is another one's. A job that
+    diverged in more than its changes may have locked any cell, but none that was locked before it began.
+
+    Args:
+        done: Jobs of the cell's station, oldest first.
+        cell: Id of the cell at the station.
+        locked: When checks saw it locked.
+        diverged: When the alarm stood that the station diverged.
+    """
+    found: list[tuple[datetime, datetime]] = []
+    for number, job in enumerate(done):
+        if job.outcome is not Outcome.DIVERGED:
+            continue
+        lock = next((one for one in locked if one[1] > job.finished), None)
+        if lock is not None and _may_be_of(job, cell, lock[0]):
+            ends = min((lock[1], *_ends(done[number + 1 :], cell), *_over(diverged, job.finished)))
+            found.extend(both((lock,), ((job.finished, max(job.finished, ends)),)))
+    return union(found)
+
+
+def _may_be_of(job: EndedJob, cell: str, since: datetime) -> bool:
+    """Whether a diverged job may have left a lock of a cell that was seen from a time on."""
+    left = _may_have_left(job, cell, "")
+    if left is None:
+        return job.beyond and (job.started is None or since >= job.started)
+    return left
+
+
+def _ends(later: Iterable[EndedJob], cell: str) -> Iterator[datetime]:
+    """When jobs brought a cell into the state that they were asked for."""
+    return (job.finished for job in later if job.outcome.good and left_locked(job.changes, cell=cell) is not None)
+
+
+def _over(diverged: Times, at: datetime) -> Iterator[datetime]:
+    """When the time ends in which a station was diverged at some time."""
+    return (until for since, until in diverged if since <= at < until)
 
 
 def in_words(name: str, by: EndedJob | None, run: Run | None) -> str:

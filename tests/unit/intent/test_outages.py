@@ -323,3 +323,22 @@ def test_locks_count_against_the_budget_outside_of_windows_and_of_all_that_count
     first, second = outages.agreements(AT + timedelta(days=1))
     assert (first.used, first.left) == (lost / 60, round(first.allowed - lost / 60, 1))
     assert second.used == 15, "without windows the host may lock at any time"
+
+
+def test_no_window_allows_a_lock_that_a_diverged_run_left_behind() -> None:
+    """Alfa has a window until eight, which is minute 60, and was told of a run from 70 to 80; beta has no window."""
+    made = network(availability_percent=99.9)
+    windows = (MaintenanceWindow(start=time(7), end=time(8)),)
+    alfa, beta = made.agreements
+    made = made.model_copy(update={"agreements": (alfa.model_copy(update={"windows": windows}), beta)})
+    locks, left = {"S1/L1": times((20, 100))}, {"S1/L1": times((30, 90))}
+    excused = ExcusedTimes({("S1/L1", "alfa"): times((70, 80))})
+    outages = Outages([off_air(85, 88)], [era(made)], {}, excused, locks, left_locked=left)
+    for agreement_of, locked, in_window in (
+        (alfa, times((30, 70), (80, 85), (88, 100)), times((20, 30), (70, 80))),
+        (beta, times((30, 85), (88, 90)), times((20, 30), (90, 100))),
+    ):
+        owed = outages.agreed_service(agreement_of, BEGIN, END, END)
+        assert (owed.locked, owed.in_window) == ({"S1/L1": locked}, {"S1/L1": in_window})
+        assert owed.left_locked == {"S1/L1": both(locked, left["S1/L1"])}
+        assert outages.owed_times(agreement_of, BEGIN, END, unseen=False)["S1/L1"] == union([*locked, *times((85, 88))])

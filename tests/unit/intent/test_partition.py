@@ -14,7 +14,7 @@ from controller.intent.delivery import Carried, Delivery
 from controller.intent.observation import Observation, Proof, Unobserved
 from controller.intent.outages import AgreedService, ExcusedTimes, Outages, Spell
 from controller.intent.proofs import proved
-from controller.intent.times import Times, union
+from controller.intent.times import Times, both, union
 from controller.models.alarm import AlarmSource, ObjectClass
 from controller.models.network import Network
 from controller.models.sharing import MaintenanceWindow
@@ -59,6 +59,7 @@ def _spells(station: str, cause: str, spans: list[_Span], root: str = "", **fiel
     unreachable=_of_stations,
     told=_of_stations,
     locked=_of_stations,
+    left=_of_stations,
     planned=_of_stations,
     adopted=_of_stations,
     carried=_of_stations,
@@ -74,6 +75,7 @@ def test_each_minute_is_in_one_column_with_its_reason(
     unreachable: dict[str, list[_Span]],
     told: dict[str, list[_Span]],
     locked: dict[str, list[_Span]],
+    left: dict[str, list[_Span]],
     planned: dict[str, list[_Span]],
     adopted: dict[str, list[_Span]],
     carried: dict[str, list[_Span]],
@@ -111,6 +113,7 @@ def test_each_minute_is_in_one_column_with_its_reason(
     )
     excused = ExcusedTimes({(CELLS[one][0], "alfa"): _times(planned[one]) for one in CELLS})
     locks = {CELLS[one][0]: _times(locked[one]) for one in CELLS}
+    left_locked = {CELLS[one][0]: both(_times(locked[one]), _times(left[one])) for one in CELLS}
     end = AT + WHOLE * MINUTE
     rows = [
         Carried(station, tuple(one.partition("/")[2] for one in CELLS[station]), "716-01", tenant, since, until)
@@ -125,13 +128,21 @@ def test_each_minute_is_in_one_column_with_its_reason(
     ]
     delivery = Delivery(tuple(rows), tuple(lacked))
     outages = Outages(
-        proved(spells, seen), [era(made, AT, end)], {}, excused, locks, observation=seen, delivery=delivery
+        *(proved(spells, seen), [era(made, AT, end)], {}, excused, locks),
+        observation=seen,
+        delivery=delivery,
+        left_locked=left_locked,
     )
     owed = outages.agreed_service(alfa, AT, end, end)
-    facts = looked, off, by_mains, unreachable, told, locked, planned, adopted, carried, missing
+    facts = looked, off, by_mains, unreachable, told, locked, planned, adopted, carried, missing, left
     for station, cells in CELLS.items():
         on_first = [_set(one[station]) for one in facts]
-        on_other = [on_first[0], set[int](), set[int](), on_first[3], *[set[int]()] * 3, *on_first[7:9], set[int]()]
+        on_other = [
+            *(on_first[0], set[int](), set[int](), on_first[3]),
+            *([set[int]()] * 3),
+            *on_first[7:9],
+            *([set[int]()] * 2),
+        ]
         for name, minutes in zip(cells, (on_first, on_other), strict=True):
             expected: dict[str, int] = {}
             reasons: dict[str, int] = {}
@@ -144,6 +155,7 @@ def test_each_minute_is_in_one_column_with_its_reason(
             assert {one: length / 60 for one, length in found._asdict().items() if length} == expected
             assert sum(found) == owed.seconds[name] == WHOLE * 60
             assert owed.carried[name] == len(minutes[8]) * 60
+            assert _minutes(owed.left_locked.get(name, ())) == _minutes(owed.locked.get(name, ())) & minutes[10]
             assert len(_minutes(owed.not_applied.get(name, ()))) == expected.get("not_applied", 0)
             by_reason = {reason: len(_minutes(of)) for reason, of in owed.unobserved.get(name, {}).items()}
             assert {reason.value: count for reason, count in by_reason.items() if count} == reasons
@@ -161,7 +173,7 @@ def test_each_minute_is_in_one_column_with_its_reason(
 
 def _column(minute: int, minutes: list[set[int]], running: set[int], loaded: int, *, windows: bool) -> tuple[str, str]:
     """Column of a minute of a cell, and why nobody looked."""
-    looked, off, by_mains, unreachable, told, locked, planned, adopted, carried, missing = minutes
+    looked, off, by_mains, unreachable, told, locked, planned, adopted, carried, missing, left = minutes
     unknown = minute not in looked and (minute < loaded or minute not in adopted)
     if unknown:
         return "unobserved", "no-network" if minute < loaded else "not-adopted"
@@ -180,7 +192,7 @@ def _column(minute: int, minutes: list[set[int]], running: set[int], loaded: int
         return "unobserved", names[[*known, False].index(False)]
     if minute in unreachable:
         return "unseen", ""
-    free = not windows or minute < 60 or minute in planned
+    free = minute in planned or (minute not in left and (not windows or minute < 60))
     return ("served" if minute not in locked else "in_window" if free else "locked"), ""
 
 
