@@ -46,7 +46,7 @@ from controller.plan.maintenance import (
     recreate_endpoints_change,
 )
 from controller.plan.routers import nodes_behind, ranks_of, switch_router_change
-from controller.plan.rows import PlanRow, describe, render_text
+from controller.plan.rows import PlanRow, describe, locked_outside, render_text
 from controller.plan.sharing import CellTenant, Ledgers, SharedCell, shared_cells
 from controller.plan.station import StationPlan, blocked, goes_along, plan_station
 from controller.plan.undo import inside, still_named, undo_change, undo_job
@@ -90,6 +90,7 @@ __all__ = [
     "ledger_after",
     "ledger_nodes",
     "left_locked",
+    "locked_outside",
     "make_plan",
     "moved_change",
     "nodes_behind",

@@ -41,7 +41,7 @@ class StationView:
         tested: PLMNs that are reserved for operator use on stations around, where nothing of them is ours on this one.
         served: Of a function, tenants with nodes of ours on the stations that it serves: they fail where it restarts.
         locked: Cells of ours that the station has lost and that were locked when it still had them: they stay so.
-        holders: Who locked cells of ours, in words by cell, as far as a run of ours did.
+        holders: Who locked cells and core links of ours, in words by cell or path, as far as a run of ours did.
     """
 
     observed: Observed | None

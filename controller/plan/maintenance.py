@@ -30,7 +30,7 @@ from controller.nrm.schema import LeafRole, NodeSpec, spec_of
 from controller.nrm.tree import LeafName, Observed, Path, Tree, child
 from controller.plan.inputs import PlanOptions, StationView, given_in
 from controller.plan.phases import LINK_SECONDS, LOCK_SECONDS, ON_AIR_SECONDS, outage_of
-from controller.plan.rows import contents, describe, entry_name, row
+from controller.plan.rows import contents, describe, entry_name, locked_outside, row
 from controller.plan.station import StationPlan, plan_station
 
 #: Expected seconds of a cell that is locked and unlocked again.
@@ -69,6 +69,7 @@ def administrative_state_change(
     owners: Mapping[Path, Owners],
     final: AdministrativeState,
     ours: Container[Path] = (),
+    holders: Mapping[str, str] = MappingProxyType({}),
 ) -> Change | None:
     """Lock, unlock or shut down cells; None if all are so already.
 
@@ -83,10 +84,11 @@ def administrative_state_change(
         owners: Owners of the nodes that are ours there; other cells are not switched.
         final: What they become.
         ours: Cells that the same work shuts down, and so may unlock before their last user has left.
+        holders: Who shut cells down, in words by cell, as far as a run of ours did.
 
     Raises:
         NotFoundError: The station has no such cell.
-        ConflictError: A cell is not ours, or somebody else is shutting it down.
+        ConflictError: A cell is not ours, or is shutting down by another run or by somebody else.
     """
     root = root_spec(profiles)
     wanted = _chosen(station, observed.tree, names, owners)
@@ -95,7 +97,10 @@ def administrative_state_change(
     closing = (path for path in paths if administrative_state(observed.tree, path) == "SHUTTINGDOWN")
     busy = [cell_of(path) for path in closing if path not in ours]
     if busy and final == "UNLOCKED":
-        raise ConflictError(f"somebody else is shutting cell {', '.join(busy)} of {station} down")
+        by_runs = [f"cell {cell} of {station} is shutting down: {holders[cell]}" for cell in busy if cell in holders]
+        others = ", ".join(cell for cell in busy if cell not in holders)
+        said = [*by_runs, *([f"somebody else is shutting cell {others} of {station} down"] if others else ())]
+        raise ConflictError("; ".join(said))
     if not paths:
         return None
     edits = tuple(_edit(observed.tree, path, final, owners) for path in paths)
@@ -138,7 +143,7 @@ def cycle_change(
     root = root_spec(profiles)
     paths = _chosen(station, observed.tree, names, owners)
     if locked := [cell_of(path) for path in paths if administrative_state(observed.tree, path) != "UNLOCKED"]:
-        who = "; ".join(holders.get(cell, f"somebody locked cell {cell}") for cell in locked)
+        who = "; ".join(holders.get(cell) or locked_outside(f"cell {cell}") for cell in locked)
         raise ConflictError(f"{who}: it is not touched on {station}")
     lock = tuple(_edit(observed.tree, path, "LOCKED", owners) for path in paths)
     unlock = invert(root, observed.tree, lock, owners)
@@ -239,7 +244,11 @@ def _without(leaves: LeafValues, name: LeafName) -> LeafValues:
 
 
 def recreate_endpoints_change(
-    station: str, profiles: tuple[str, ...], observed: Observed, endpoints: Mapping[Path, Owners]
+    station: str,
+    profiles: tuple[str, ...],
+    observed: Observed,
+    endpoints: Mapping[Path, Owners],
+    holders: Mapping[str, str] = MappingProxyType({}),
 ) -> Change:
     """Two committed phases: delete core links with all below, then create them as they were read.
 
@@ -247,7 +256,7 @@ def recreate_endpoints_change(
 
     Raises:
         NotFoundError: There is no core link at a path.
-        PlanRefusedError: Somebody locked a link: that is a hold.
+        PlanRefusedError: A link is locked: that is somebody's hold, told by ``holders`` where a run of ours did it.
     """
     root, tree = root_spec(profiles), observed.tree
     for path in endpoints:
@@ -255,7 +264,8 @@ def recreate_endpoints_change(
         if spec is None or spec.link is None or path not in tree:
             raise NotFoundError(f"{station} has no core link {path}")
         if link_locked(tree, path):
-            raise PlanRefusedError(f"{entry_name(root, path)} of {station} was locked by somebody: it is not touched")
+            who = holders.get(path) or locked_outside(entry_name(root, path))
+            raise PlanRefusedError(f"{who}: it is not touched on {station}")
     delete = tuple(Edit(op=Op.DELETE, path=path, before=dict(tree[path]), owners=endpoints[path]) for path in endpoints)
     create = invert(root, tree, delete, {})
     without = apply_edits(root, tree, delete)

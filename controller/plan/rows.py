@@ -164,3 +164,8 @@ def render_text(plan: Plan) -> tuple[PlanRow, ...]:
         for change in plan.changes
         for row in change.diff
     )
+
+
+def locked_outside(name: str) -> str:
+    """What is said of a lock that no run of ours set, as far as is known."""
+    return f"somebody locked {name} outside of Minka"

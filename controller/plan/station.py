@@ -31,8 +31,11 @@ from controller.plan.drift import ledger_nodes
 from controller.plan.edits import Edits, find_edits, first_entries
 from controller.plan.inputs import PlanOptions, StationView, in_sight, limited
 from controller.plan.phases import Locks, build_phases, find_locks, outage_of, outage_seconds, was_failed
-from controller.plan.rows import describe, entry_name, nodes, row
+from controller.plan.rows import describe, entry_name, locked_outside, nodes, row
 from controller.plan.withdrawal import withdrawn
+
+#: Codes of findings about locked cells: by a run of ours, ended or not; by somebody else.
+LOCKED_BY_RUN, FOREIGN_LOCK = "locked-by-run", "foreign-lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +78,9 @@ def plan_station(
         goes = "nothing goes elsewhere while nobody knows whether it is there"
         edits.refused.extend(("not-read", path, f"{goes}: {reason}") for path, reason in unseen.items())
     locks = find_locks(root, observed.tree, edits.edits, edits.moved)
-    edits.refused.extend(_shutting_down(observed.tree, locks))
+    edits.refused.extend(_shutting_down(observed.tree, locks, view.holders))
     locked = _foreign_locks(root, observed.tree, {*rendered.tree, *view.ledger})
-    findings = station_findings(station, root, observed, edits, locked, options)
+    findings = station_findings(station, root, observed, edits, locked, options, view.holders)
     if not view.adopted:
         findings = (*findings, *_unheard(station, root, edits))
     findings = (*dark, *findings, *_lost_locks(station, view))
@@ -113,7 +116,7 @@ def _reason(
 
 
 def _foreign_locks(root: NodeSpec, tree: Tree, ours: Collection[Path]) -> dict[Path, str]:
-    """States of our cells that are locked or shutting down: Minka leaves none so, so somebody else did it."""
+    """States of our cells that are locked or shutting down; ``StationView.holders`` says who did it."""
     return {
         path: state
         for path in tree
@@ -124,10 +127,12 @@ def _foreign_locks(root: NodeSpec, tree: Tree, ours: Collection[Path]) -> dict[P
     }
 
 
-def _shutting_down(tree: Tree, locks: Locks) -> Iterator[tuple[str, Path, str]]:
+def _shutting_down(tree: Tree, locks: Locks, holders: Mapping[str, str]) -> Iterator[tuple[str, Path, str]]:
     for cell in locks.cells:
         if administrative_state(tree, cell) == "SHUTTINGDOWN":
-            yield "cell-shutting-down", cell, "somebody is shutting it down; plan again when it is LOCKED or UNLOCKED"
+            name = cell_of(cell)
+            who = holders.get(name) or locked_outside(f"cell {name}")
+            yield "cell-shutting-down", cell, f"it is shutting down: {who}; plan again when it is LOCKED or UNLOCKED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,9 +271,15 @@ class _Builder:
 
 
 def station_findings(
-    station: str, root: NodeSpec, observed: Observed, edits: Edits, locked: Mapping[Path, str], options: PlanOptions
+    station: str,
+    root: NodeSpec,
+    observed: Observed,
+    edits: Edits,
+    locked: Mapping[Path, str],
+    options: PlanOptions,
+    holders: Mapping[str, str],
 ) -> tuple[Finding, ...]:
-    """All findings about one station; ``locked`` are the states of cells that somebody else locked."""
+    """All findings about one station; ``locked`` are states of cells that are not unlocked, ``holders`` who did it."""
     return (
         *(
             Finding(code, Severity.ERROR, f"{station}: {entry_name(root, path)}: {text}", station, cell_of(path))
@@ -279,7 +290,7 @@ def station_findings(
         *_unknown_plmns(station, observed, edits),
         *_unknown_nodes(station, root, observed, edits),
         *_orphans(station, root, edits),
-        *_lock_findings(station, locked),
+        *_lock_findings(station, locked, holders),
         *_holds(station, options),
     )
 
@@ -435,11 +446,18 @@ def _holds(station: str, options: PlanOptions) -> Iterator[Finding]:
 
 def _lost_locks(station: str, view: StationView) -> Iterator[Finding]:
     for cell in sorted(view.locked):
-        message = f"cell {station}/{cell} is gone; it was locked, not by us, and comes back so"
-        yield Finding("foreign-lock", Severity.INFO, message, station, cell)
+        by, code = view.holders.get(cell), LOCKED_BY_RUN if cell in view.holders else FOREIGN_LOCK
+        message = (
+            f"cell {station}/{cell} is gone; it was locked{f' ({by})' if by else ', not by us'}, and comes back so"
+        )
+        yield Finding(code, Severity.INFO, message, station, cell)
 
 
-def _lock_findings(station: str, locked: Mapping[Path, str]) -> Iterator[Finding]:
+def _lock_findings(station: str, locked: Mapping[Path, str], holders: Mapping[str, str]) -> Iterator[Finding]:
     for path, state in locked.items():
-        message = f"cell {station}/{cell_of(path)} is {state}, not by us; it stays so and is not expected on air"
-        yield Finding("foreign-lock", Severity.INFO, message, station, cell_of(path))
+        cell = cell_of(path)
+        by, code = holders.get(cell), LOCKED_BY_RUN if cell in holders else FOREIGN_LOCK
+        is_so = f"is {state} ({by})" if by else f"is {state}, not by us"
+        yield Finding(
+            code, Severity.INFO, f"cell {station}/{cell} {is_so}; it stays so and is not expected on air", station, cell
+        )

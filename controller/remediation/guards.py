@@ -32,11 +32,12 @@ from controller.models.rule import EVERYWHERE, RuleMode
 from controller.models.run import ALARM, Holds, Run
 from controller.models.settings import Settings
 from controller.models.sharing import Consent
+from controller.plan import locked_outside
 from controller.playbook.engine.reach import reach, refusals
 from controller.ports.store import ClearanceInput, PreparedRun, StartedRepair, Store
 from controller.remediation.rules import Match, Rule, Rung
 from controller.runs.approval.clearance import clearances, freeze_on, missing, places_of
-from controller.runs.planning.lock_holders import in_words, locked_by
+from controller.runs.planning.lock_holders import lock_holders
 
 #: Time over which repairs are counted.
 _HOUR = timedelta(hours=1)
@@ -503,13 +504,11 @@ def _lock(ask: GuardInput) -> _Denial | None:
     locked = any(link.path == ask.alarm.object and link.locked for link in health.links)
     if not health.locked and not locked:
         return None
+    cells, links = health.locked, () if health.locked else (ask.alarm.object,)
     # No transaction waits for long: a lock of a month ago has been seen by somebody.
-    done = ask.store.ledger.ended_jobs([ask.device], ask.now - _REMEMBERED)
-    what = {f"cell {cell}": locked_by(done, cell=cell) for cell in health.locked}
-    what |= {"the link": locked_by(done, link=ask.alarm.object)} if locked and not what else {}
-    return _Denial(
-        "; ".join(in_words(name, by, None if by is None else ask.store.runs.get(by.run)) for name, by in what.items())
-    )
+    ours = lock_holders(ask.store, ask.device, ask.now - _REMEMBERED, cells=cells, links=links)
+    names = {cell: f"cell {cell}" for cell in cells} | dict.fromkeys(links, "the link")
+    return _Denial("; ".join(ours.get(one) or locked_outside(name) for one, name in names.items()))
 
 
 def _drift(ask: GuardInput) -> _Denial | None:

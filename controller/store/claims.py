@@ -21,9 +21,9 @@ from controller.models.network import DeviceKind, Network
 from controller.models.packing import unpacked
 from controller.models.plan import Change
 from controller.models.process import ProcessRole
-from controller.models.run import INSIDE, JobState, JournalStep, Outcome, Run, RunState
-from controller.models.step import StepRecord
-from controller.ports.store import Claim, Claims, EndedJob, JobResult, Sync
+from controller.models.run import EDITING_STEPS, INSIDE, JobState, JournalStep, Outcome, Run, RunState
+from controller.models.step import StepRecord, StepState, carried
+from controller.ports.store import Claim, Claims, EndedJob, JobResult, OpenJob, Sync
 from controller.runs.planning.divergences import unresolved
 from controller.store.alarm_rows import alarms
 from controller.store.alarms import escalate, take_reports
@@ -149,6 +149,9 @@ _OF_WORKER = select(leases.c.job).where(leases.c.incarnation == bindparam("worke
 _BUSY = select(leases.c.station).where(or_(leases.c.incarnation.is_not(None), leases.c.transaction.is_not(None)))
 #: Transactions with a row. A job's own one ends with the job, and that of a step with the step, so there is no end.
 _BEGUN = select(journal.c.transaction).distinct()
+#: Of these, those that may have changed something on their device.
+_EDITING = _BEGUN.where(journal.c.step.in_([step.value for step in EDITING_STEPS]))
+_OPEN = select(jobs, runs.c.plan).join(runs, runs.c.id == jobs.c.run)
 _DIVERGED = select(alarms.c.station, alarms.c.raised).where(
     alarms.c.probable_cause == DIVERGED, alarms.c.cleared.is_(None)
 )
@@ -196,6 +199,10 @@ class SqlClaims(SqlRepository, Claims[Sync]):
         return frozenset((own | of_steps)[transaction] for transaction in begun)
 
     @reads
+    def open_jobs(self, tx: Tx, stations: Iterable[str]) -> list[OpenJob]:
+        return _open_jobs(tx, {row.job: row.transaction for row in tx.rows(RESERVED, leases.c.station, stations)})
+
+    @reads
     def find(self, tx: Tx, incarnation: str) -> list[Claim]:
         return _claims(tx, tx.execute(_OF_WORKER, {"worker": incarnation}).scalars().all())
 
@@ -227,6 +234,36 @@ class SqlClaims(SqlRepository, Claims[Sync]):
     @grouped(End)
     def finish(self, tx: Tx, ends: Sequence[End]) -> list[MinkaError | None]:
         return _finish(tx, ends)
+
+
+def _open_jobs(tx: Tx, transactions: Mapping[str, str]) -> list[OpenJob]:
+    """Jobs that have not ended, from their device transactions."""
+    rows = list(tx.rows(_OPEN, jobs.c.id, transactions)) if transactions else []
+    by_steps = {run.id for run in load_runs(tx, {row.run for row in rows}) if run.playbook}
+    contents = _changes(tx, [row for row in rows if row.run not in by_steps])
+    done = _acts(tx, [row.id for row in rows if row.run in by_steps])
+    sent: dict[str, list[tuple[str, Change]]] = {}
+    for row in rows:
+        change = _change(contents.get((row.plan, row.station)))
+        sent[row.id] = [] if change is None else [(transactions[row.id], change)]
+        sent[row.id] += [
+            (f"{transactions[row.id]}.{step.transaction}", step.change)
+            for step in done.get(row.id, ())
+            if step.change is not None and (step.state is StepState.STARTED or step.outcome is Outcome.DIVERGED)
+        ]
+    wanted = {transaction for each in sent.values() for transaction, _ in each}
+    begun = {row.transaction for row in tx.rows(_EDITING, journal.c.transaction, wanted)} if wanted else set()
+    return [
+        OpenJob(
+            run=row.run,
+            job=row.id,
+            station=row.station,
+            waits="" if row.state == JobState.CLAIMED.value else row.detail,
+            changes=tuple(carried(done.get(row.id, ()))),
+            unsure=tuple(change for transaction, change in sent[row.id] if transaction in begun),
+        )
+        for row in rows
+    ]
 
 
 def _portion(tx: Tx, chosen: int, crew: int, incarnation: str) -> int:

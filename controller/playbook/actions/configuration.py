@@ -12,6 +12,7 @@ from controller.models.network import HOST, CellId, Identifier, Noun
 from controller.models.outage import UNTIL_UNLOCKED, Outage
 from controller.models.sharing import ActionClass
 from controller.nrm.profiles import administrative_state, cell_of, cells
+from controller.nrm.tree import Observed
 from controller.plan import (
     CYCLE_SECONDS,
     AdministrativeState,
@@ -64,9 +65,20 @@ async def _switch(context: Context, given: CellNames, final: AdministrativeState
     observed = await context.read()
     names = None if given.cells == ALL else given.cells
     ours = {edit.path for change in context.applied for phase in change.phases for edit in phase.edits}
-    change = administrative_state_change(context.station, context.profiles, observed, names, owners, final, ours)
+    holders = await _holders(context, observed, names) if final == "UNLOCKED" else {}
+    change = administrative_state_change(
+        context.station, context.profiles, observed, names, owners, final, ours, holders
+    )
     edits = change.phases[-1].edits if change else ()
     return Proposal(change, SwitchedCells(changed=bool(edits), cells=tuple(cell_of(edit.path) for edit in edits)))
+
+
+async def _holders(context: Context, seen: Observed, names: Collection[str] | None) -> dict[str, str]:
+    """Who locked cells, in words by cell, as far as this playbook or a run of ours did; None stands for all cells."""
+    there = [entry for entry in cells(seen.tree) if names is None or entry.cell in names]
+    locked = sorted({entry.cell for entry in there if administrative_state(seen.tree, entry.path) != "UNLOCKED"})
+    found = {cell: await context.lock_holder(cell) for cell in locked}
+    return {cell: holder for cell, holder in found.items() if holder}
 
 
 @action("lock-cell", DeviceAccess.CHANGES, outage=UNTIL_UNLOCKED)
@@ -127,9 +139,7 @@ async def cycle_cell(context: Context, given: CycledCell) -> Proposal[LockedAndU
     """
     owners = {path: entry.owners for path, entry in (await context.ledger()).items()}
     seen = await context.read()
-    there = [entry.path for entry in cells(seen.tree) if entry.cell == given.cell]
-    locked = any(administrative_state(seen.tree, path) != "UNLOCKED" for path in there)
-    holders = {given.cell: await context.lock_holder(given.cell)} if locked else {}
+    holders = await _holders(context, seen, [given.cell])
     change = cycle_change(
         context.station, context.profiles, seen, [given.cell], owners, on_air=given.on_air, holders=holders
     )

@@ -43,7 +43,7 @@ from controller.playbook.language.registry import WEBHOOK, LinkBehind, QuestionP
 from controller.ports.clock import Clock
 from controller.ports.store import AsyncStore, Claim
 from controller.ports.webhook import Webhook
-from controller.runs.planning.lock_holders import in_words, left_locked, locked_by
+from controller.runs.planning.lock_holders import left_locked, lock_holders
 from controller.runs.planning.planner import EVER, Planner
 
 T = TypeVar("T")
@@ -197,15 +197,13 @@ class StationContext:
         return self.done_by
 
     async def lock_holder(self, cell: str) -> str:
-        """Who locked a cell of the station, in words: a step of this playbook, a run, or nobody on record."""
+        """Who locked a cell of the station, in words: a step of this playbook, or a run; empty if none of ours did."""
         for step, change in reversed([*zip(self.applied_by, self.applied, strict=True)]):
             if (locked := left_locked([change], cell=cell)) is not None:
                 if locked:
                     return f"step {step!r} of this playbook locked cell {cell}"
                 break
-        store = self.services.store
-        by = locked_by(await store.ledger.ended_jobs([self.station], EVER), cell=cell)
-        return in_words(f"cell {cell}", by, None if by is None else await store.runs.get(by.run))
+        return (await self.services.store.read(lock_holders, self.station, EVER, cells=[cell])).get(cell, "")
 
     async def read(self) -> Observed:
         """The station as it is now."""

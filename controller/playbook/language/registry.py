@@ -304,7 +304,7 @@ class Context(Protocol):
         ...
 
     async def lock_holder(self, cell: str) -> str:
-        """Who locked a cell of the station, in words: a step of this playbook, a run, or nobody on record."""
+        """Who locked a cell of the station, in words: a step of this playbook, or a run; empty if none of ours did."""
         ...
 
     async def links_behind(self) -> tuple[LinkBehind, ...]:

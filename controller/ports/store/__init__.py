@@ -36,7 +36,7 @@ from typing import Concatenate, Generic, ParamSpec, TypeVar
 from controller.ports.store.alarms import Alarms, Comments, Escalations, Heartbeats, Repairs, Reports, StartedRepair
 from controller.ports.store.approvals import Approvals, Assess, ClearanceInput, Clearances, Freezes, Notices
 from controller.ports.store.audit import EVERYTHING, Audit, AuditQuery, Integrity, TrailLog
-from controller.ports.store.claims import Claim, Claims, JobResult, Journal
+from controller.ports.store.claims import Claim, Claims, JobResult, Journal, OpenJob
 from controller.ports.store.collections import Collections
 from controller.ports.store.definitions import DefinitionVersions
 from controller.ports.store.devices import Behaviours, Device, Devices, Healths, Networks
@@ -105,6 +105,7 @@ __all__ = [
     "NewJob",
     "NewToken",
     "Notices",
+    "OpenJob",
     "Page",
     "PlanHead",
     "Plans",

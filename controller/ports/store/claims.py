@@ -54,6 +54,24 @@ class JobResult:
     restored: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class OpenJob:
+    """What a job that has its station, and has not ended, made there so far.
+
+    Attributes:
+        waits: What it waits for, while no worker has it; empty while one works on it.
+        changes: Its changes in order, without those taken back within the job.
+        unsure: Changes of which nobody knows yet how much the device carries: they are under way, or diverged.
+    """
+
+    run: str
+    job: str
+    station: str
+    waits: str
+    changes: tuple[Change, ...]
+    unsure: tuple[Change, ...] = ()
+
+
 class Claims(Repository[M_co], Protocol[M_co]):
     """Jobs that workers hold, with the leases of their devices."""
 
@@ -84,6 +102,11 @@ class Claims(Repository[M_co], Protocol[M_co]):
         A device transaction is open there, or an operation that interrupts service. A job that only soaks, reads or
         waits does not count.
         """
+        ...
+
+    @method
+    def open_jobs(self, stations: Iterable[str]) -> list[OpenJob]:
+        """Jobs that have one of these stations now, worked on or not: at most one a station."""
         ...
 
     @method

@@ -1,4 +1,4 @@
-"""Who locked a cell or core link, by what is on record of our own jobs. Pure."""
+"""Who locked a cell or core link, by what is on record of our own jobs, those under way included."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from controller.models.plan import Change
 from controller.models.run import PERSON, Outcome, Run
 from controller.nrm.profiles import administrative_leaf, cell_of
 from controller.nrm.tree import Path
-from controller.ports.store import EndedJob
+from controller.ports.store import EndedJob, OpenJob, Store
 
 
 def left_locked(changes: Iterable[Change], *, cell: str = "", link: Path = "") -> bool | None:
@@ -31,16 +31,42 @@ def _states(changes: Iterable[Change], cell: str, link: Path) -> list[str]:
     ]
 
 
-def locked_by(done: Iterable[EndedJob], *, cell: str = "", link: Path = "") -> EndedJob | None:
+def lock_holders(
+    store: Store, station: str, since: datetime, *, cells: Sequence[str] = (), links: Sequence[Path] = ()
+) -> dict[str, str]:
+    """Who locked cells or core links of a station, in words, as far as runs of ours did.
+
+    Args:
+        store: The record.
+        station: Station id.
+        since: How far to look back.
+        cells: Names of cells that are locked, or shutting down.
+        links: Paths of core links that are locked.
+
+    Returns:
+        Words by name or path; of what no run of ours locked there are none.
+    """
+    if not cells and not links:
+        return {}
+    done: list[EndedJob | OpenJob] = [*store.ledger.ended_jobs([station], since)]
+    done += store.claims.open_jobs([station])
+    by = {cell: (f"cell {cell}", locked_by(done, cell=cell)) for cell in cells}
+    by |= {link: (f"core link {link.rpartition('/')[2]}", locked_by(done, link=link)) for link in links}
+    return {one: _in_words(name, job, store.runs.get(job.run)) for one, (name, job) in by.items() if job is not None}
+
+
+def locked_by(done: Iterable[EndedJob | OpenJob], *, cell: str = "", link: Path = "") -> EndedJob | OpenJob | None:
     """The job of ours that locked a cell or link last, or may have; None where none did, or a later one unlocked it."""
     switched = [(job, left) for job in done if (left := _may_have_left(job, cell, link)) is not None]
     job, is_locked = switched[-1] if switched else (None, False)
     return job if is_locked else None
 
 
-def _may_have_left(job: EndedJob, cell: str, link: Path) -> bool | None:
-    """As ``left_locked``; a job that diverged between a lock and its end may have left it locked."""
+def _may_have_left(job: EndedJob | OpenJob, cell: str, link: Path) -> bool | None:
+    """As ``left_locked``; where nobody knows whether a lock, or the unlock after it, took effect, it may be locked."""
     if any(state != "UNLOCKED" for state in _states(job.unsure, cell, link)):
+        return True
+    if left_locked(job.changes, cell=cell, link=link):
         return True
     return left_locked((*job.changes, *job.unsure), cell=cell, link=link)
 
@@ -87,10 +113,11 @@ def _over(diverged: Times, at: datetime) -> Iterator[datetime]:
     return (until for since, until in diverged if since <= at < until)
 
 
-def in_words(name: str, by: EndedJob | None, run: Run | None) -> str:
-    """Who locked something, through which run, and when; of what no run of ours did, nothing more is known."""
-    if by is None or run is None:
-        return f"somebody locked {name} outside of Minka"
+def _in_words(name: str, by: EndedJob | OpenJob, run: Run) -> str:
+    """Who locked something, through which run, and how that run is."""
     whom = run.requested_by if run.cause == PERSON else f"rule {run.requested_by} ({run.cause})"
-    words = f"{whom} locked {name} by run {run.id} ({run.procedure}) at {by.finished:%Y-%m-%d %H:%M} UTC"
+    words = f"{whom} locked {name} by run {run.id} ({run.procedure})"
+    if isinstance(by, OpenJob):
+        return f"{words}, which is under way ({run.state}{f': {by.waits}' if by.waits else ''})"
+    words = f"{words} at {by.finished:%Y-%m-%d %H:%M} UTC"
     return f"{words}, which diverged; bring it back: minka undo {run.id}" if by.outcome is Outcome.DIVERGED else words

@@ -28,7 +28,16 @@ from controller.models.plan import Change, DiffRow, Plan
 from controller.models.record import CarriedNodes
 from controller.models.run import Holds, LedgerEntry
 from controller.nrm.generation import generation_of
-from controller.nrm.profiles import Rendered, broadcast_plmn, cells, is_reserved, root_spec
+from controller.nrm.profiles import (
+    Rendered,
+    administrative_state,
+    broadcast_plmn,
+    cells,
+    is_reserved,
+    link_locked,
+    links,
+    root_spec,
+)
 from controller.nrm.profiles.function import deployment_path
 from controller.nrm.profiles.pool import namespace_of, needed_on, priority_of, quota_path
 from controller.nrm.schema import NodeSpec
@@ -56,6 +65,7 @@ from controller.plan.routers import link_owners, watched
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget, Observed
 from controller.ports.store import AsyncStore, Device, Store
+from controller.runs.planning.lock_holders import lock_holders
 from controller.runs.transaction.probe import server_of
 
 T = TypeVar("T")
@@ -211,11 +221,21 @@ class Planner:
         return await self._with_locks(station, view)
 
     async def _with_locks(self, station: str, view: StationView) -> StationView:
-        """The view with lost cells of the station that were locked while it still had them."""
+        """The view with who locked what, and with lost cells that were locked while the station still had them."""
         gone = view.ledger.keys() - (view.observed.tree if view.observed else view.ledger).keys()
         lost = {entry.cell for entry in cells({path: {} for path in gone})}
         health = (await self._store.healths.find([station])).get(station) if lost else None
-        return view if health is None else replace(view, locked=frozenset(lost.intersection(health.locked)))
+        locked = frozenset(() if health is None else lost.intersection(health.locked))
+        tree = {} if view.observed is None else view.observed.tree
+        shut = [
+            one for one in cells(tree) if one.path in view.ledger and administrative_state(tree, one.path) != "UNLOCKED"
+        ]
+        names = sorted({*locked, *(one.cell for one in shut)})
+        held = [link.path for link in links(tree) if link.path in view.ledger and link_locked(tree, link.path)]
+        if not names and not held:
+            return view
+        holders = await self._store.read(lock_holders, station, EVER, cells=names, links=held)
+        return replace(view, locked=locked, holders=holders)
 
     async def views(self, network: Network, stations: Iterable[str]) -> dict[str, StationView]:
         """The views of a few stations; see ``each``."""

@@ -12,7 +12,7 @@ from controller.inventory.source import suggest
 from controller.models.errors import InputError, PlanRefusedError
 from controller.models.network import Network
 from controller.models.plan import Plan
-from controller.nrm.profiles import administrative_state, cells, links, root_spec
+from controller.nrm.profiles import links, root_spec
 from controller.nrm.tree import Path
 from controller.plan import (
     Draft,
@@ -28,8 +28,7 @@ from controller.plan import (
     where_it_stands,
 )
 from controller.ports.store import LedgerState
-from controller.runs.planning.lock_holders import in_words, locked_by
-from controller.runs.planning.planner import EVER, Planner, PlanRequest, selected
+from controller.runs.planning.planner import Planner, PlanRequest, selected
 
 
 async def restore_plan(planner: Planner, request: PlanRequest, actor: str, state: str = "") -> Plan:
@@ -65,7 +64,6 @@ async def restore_plan(planner: Planner, request: PlanRequest, actor: str, state
     draft = Draft()
 
     async def restore(station: str, view: StationView) -> None:
-        view = replace(view, holders=await _holders(planner, station, view))
         record = LedgerState(view.ledger, "" if view.adopted else "not adopted: observe-only")
         if state:
             record = (await planner.store.ledger.as_of([station], run=run, at=at))[station]
@@ -80,16 +78,6 @@ async def restore_plan(planner: Planner, request: PlanRequest, actor: str, state
     plan = draft.seal(network, digest, request.selector, now, removals=options.remove)
     await planner.store.plans.save(plan, actor)
     return plan
-
-
-async def _holders(planner: Planner, station: str, view: StationView) -> dict[str, str]:
-    """Who locked cells of ours on a station, in words by cell, as far as runs of ours did."""
-    tree = view.observed.tree if view.observed is not None else {}
-    ours = [one for one in cells(tree) if one.path in view.ledger]
-    locked = [one.cell for one in ours if administrative_state(tree, one.path) != "UNLOCKED"]
-    done = await planner.store.ledger.ended_jobs([station], EVER) if locked else ()
-    by = {cell: job for cell in locked if (job := locked_by(done, cell=cell)) is not None}
-    return {cell: in_words(f"cell {cell}", job, await planner.store.runs.get(job.run)) for cell, job in by.items()}
 
 
 async def recreate_plan(planner: Planner, request: PlanRequest, actor: str, endpoints: str) -> Plan:
@@ -129,7 +117,9 @@ def _recreated(
     ours = [link.path for link in links(view.observed.tree) if link.path in view.ledger]
     chosen = {(path := _endpoint(station, ours, name)): view.ledger[path].owners for name in endpoints}
     try:
-        return StationPlan(recreate_endpoints_change(station, network.profiles_of(station), view.observed, chosen))
+        return StationPlan(
+            recreate_endpoints_change(station, network.profiles_of(station), view.observed, chosen, view.holders)
+        )
     except PlanRefusedError as error:
         return StationPlan(reason=error.message)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from controller.models.errors import ConflictError, NotFoundError
@@ -100,6 +102,13 @@ def test_who_shuts_a_cell_down_is_not_overruled() -> None:
     with pytest.raises(ConflictError, match="somebody else is shutting cell L1 of S1 down"):
         switched("UNLOCKED", lte="SHUTTINGDOWN")
     assert paths(switched("UNLOCKED", "N1", lte="SHUTTINGDOWN", nr="LOCKED")) == [NR_CELL]
+
+
+def test_a_run_of_ours_that_shuts_a_cell_down_is_named() -> None:
+    seen = carrying(TWO, edit={LTE_CELL: {"administrativeState": "SHUTTINGDOWN"}})
+    said = "ana locked cell L1 by run r-1 (own), which is under way (running)"
+    with pytest.raises(ConflictError, match=f"^{re.escape(f'cell L1 of S1 is shutting down: {said}')}$"):
+        administrative_state_change("S1", PROFILES, seen, ["L1"], OWNERS, "UNLOCKED", holders={"L1": said})
 
 
 def test_cells_that_are_not_there_or_not_ours_are_named() -> None:

@@ -137,7 +137,14 @@ def test_a_cell_that_somebody_locked_is_edited_but_stays_locked() -> None:
 
 def test_a_shutting_down_cell_is_not_touched_by_what_needs_a_lock() -> None:
     before = view(TWO, edit={LTE_CELL: {"tac": "9", "administrativeState": "SHUTTINGDOWN"}})
-    assert "cell-shutting-down" in plan(TWO, {"S1": before}).unplanned["S1"]
+    why = plan(TWO, {"S1": before}).unplanned["S1"]
+    assert "cell-shutting-down" in why
+    assert "somebody locked cell L1 outside of Minka" in why
+    by = "ana locked cell L1 by run r-1 (own), which is under way (running)"
+    made = plan(TWO, {"S1": replace(before, holders={"L1": by})})
+    assert by in made.unplanned["S1"]
+    assert "outside of Minka" not in made.unplanned["S1"]
+    assert [one.code for one in made.findings if by in one.message] == ["cell-shutting-down", "locked-by-run"]
 
 
 def test_administrative_state_alone_is_no_difference() -> None:

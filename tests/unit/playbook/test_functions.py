@@ -284,7 +284,7 @@ async def test_a_pod_that_started_anew_gets_its_configuration_back_but_for_a_cel
     station.renew(factory("S1"))
     await bench.look("S1")
     plan = await bench.services().planner.plan(planner.PlanRequest("device=S1"), "ana")
-    assert ("foreign-lock", "L1") in {(one.code, one.cell) for one in plan.findings}, plan.findings
+    assert ("locked-by-run", "L1") in {(one.code, one.cell) for one in plan.findings}, plan.findings
     (unlock,) = [phase for change in plan.changes for phase in change.phases if phase.kind is PhaseKind.UNLOCK]
     assert [cell_of(edit.path) for edit in unlock.edits] == ["N1"]
     await bench.play(playbook, where=where)

@@ -236,7 +236,8 @@ async def test_only_links_that_are_ours_and_free_are_made_again(bench: Bench) ->
         await bench.recreate("EP_S1C[alfa-mm]")
     device = bench.devices[STATION]
     device.foreign_edit([Edit(op=Op.MERGE, path=LINK, after={"administrativeState": "LOCKED"}, owners=("host",))])
-    assert "was locked by somebody" in (await bench.recreate("EP_S1C[alfa-mme]")).unplanned[STATION]
+    why = (await bench.recreate("EP_S1C[alfa-mme]")).unplanned[STATION]
+    assert why == f"somebody locked S1 link alfa-mme outside of Minka: it is not touched on {STATION}"
     hold = bench.store.holds.add(STATION, "rigger", "on the mast", None)
     assert (await bench.recreate("EP_S1C[alfa-mme]")).unplanned[STATION] == f"hold on {STATION}"
     bench.store.holds.end(hold.id, "ana")
