@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from controller.runs.approval.notices import Notices
     from controller.runs.loop import WorkerLoop
     from controller.runs.planning.importer import Importer
+    from controller.runs.planning.validity import Validity
     from controller.runs.sweeper import Sweeper
 
 log = structlog.get_logger()
@@ -227,6 +228,12 @@ class Parts:
         from controller.runs.sweeper import Sweeper
 
         return Sweeper(self.loop_store, self.wakeups, self.clock, reminds=True)
+
+    def validity(self) -> Validity:
+        """The judge of plans that wait."""
+        from controller.runs.planning.validity import Validity
+
+        return Validity(self.planner, self.clock)
 
     def scheduler_wakeups(self, on_wakeup: Callable[[], object]) -> SchedulerWakeups:
         """The receiver of wake-ups for the scheduler, in a thread of its own."""

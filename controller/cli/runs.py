@@ -85,8 +85,11 @@ def _show(api: Client, run: dict[str, Any], jobs: list[dict[str, Any]]) -> None:
     if "waves" in run:  # only the host sees who asked, outlook and details
         out.print(_asked(run))
         if run["outdated"]:
-            loaded = f"other network files were loaded at {when(run['outdated'])}: plan again"
-            out.print(styled("stopped:", "yellow"), loaded)
+            since = when(run["outdated"])
+            why = (
+                f"part of its plan does not follow from the network files and agreements since {since}: plan that again"
+            )
+            out.print(styled("outdated:", "yellow"), why)
         if run["halted"]:
             out.print(styled("stopped:", "yellow"), run["halted"])
         show_waits(run)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from functools import cached_property
 from ipaddress import IPv4Address
@@ -954,6 +954,15 @@ class Network(Noun):
     def day(self, at: datetime) -> date:
         """The day of a point in time."""
         return at.astimezone(self.zone).date()
+
+    def next_terms(self, at: datetime) -> datetime | None:
+        """When the first day after a point in time begins on which an agreement begins, or holds no more."""
+        today = self.day(at)
+        days = [one.validity.start for one in self.agreements]
+        last = (one.validity.end for one in self.agreements)
+        days += [day + timedelta(days=1) for day in last if day is not None and today <= day < date.max]
+        later = min((day for day in days if day > today), default=None)
+        return None if later is None else datetime.combine(later, time(), self.zone).astimezone(UTC)
 
     def agreements_of(self, tenant: str, day: date | None = None) -> tuple[Agreement, ...]:
         """Agreements of a tenant: those in force on a day, or all."""

@@ -164,6 +164,8 @@ class Job(Noun):
         deferred: Since when its device is unreachable or busy, if it is tried again (``Strategy.patience``).
         blocked: Why it may not begin now (approvals, windows, freezes, holds, a pause), for people; empty if it may.
         closes: When the window in which it may work closes; None if there is none.
+        outdated: Since when what it should do does not follow any more from the network files and agreements in force:
+            then it never begins. None if it does, or follows from the ledger, as in an undo.
         gate: Number of the gate where its device is, or last was, prepared and verified; or of its decision, if it
             soaks and others of its unit come after it.
         gate_until: When the device at the gate reverts by itself; None if it has no such timer.
@@ -187,6 +189,7 @@ class Job(Noun):
     deferred: AwareDatetime | None = None
     blocked: str = ""
     closes: AwareDatetime | None = None
+    outdated: AwareDatetime | None = None
     started: AwareDatetime | None = None
     finished: AwareDatetime | None = None
 
@@ -200,8 +203,12 @@ class Run(Noun):
         cause: Why it runs: ``person``, or ``alarm:<id>`` for a remediation.
         requested_by: Name of the token's owner, or of the rule.
         halted: Why nothing more may begin, whatever failures the strategy accepts: a soak that failed.
-        outdated: Since when other network files are in force than its plan was made on: then nothing more of it begins.
-            None if they are not, or if its plan does not follow from network files, as that of an undo.
+        outdated: Since when a part of its plan does not follow any more from the network files and agreements in force:
+            devices of that part that had not begun never do. None if all does, or follows from the ledger, as in an
+            undo.
+        judge_from: From when its plan has to be judged by the files and agreements in force before more of it begins:
+            since other files are loaded, or at the next day on which an agreement begins or ends; None if nothing is
+            known that would change it.
         counts: Number of jobs by outcome, and ``pending``.
         waits: Number of pending jobs that may not begin, by reason.
         playbook: Digest of the playbook's text; empty for procedures that are built in.
@@ -221,6 +228,7 @@ class Run(Noun):
     finished: AwareDatetime | None = None
     halted: str = ""
     outdated: AwareDatetime | None = None
+    judge_from: AwareDatetime | None = None
     wave: int = 0
     waves: int = 0
     counts: dict[str, int] = {}

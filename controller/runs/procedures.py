@@ -175,6 +175,7 @@ class Apply:
             constraints=constraints,
             playbook=restarting() if coming else None,
             from_files=not plan.undoes,
+            judge_from=None if plan.undoes else network.next_terms(plan.created),
         )
 
     def _cut(

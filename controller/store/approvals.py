@@ -180,7 +180,7 @@ class SqlApprovals(SqlRepository, Approvals[Sync]):
         said = (person, choice, reason, about, contracts)
         if choice is VoteChoice.APPROVE:
             # A yes to a plan counts for its run that is under way, else for the next one.
-            not_stopped = and_(runs.c.state != RunState.CANCELLING.value, runs.c.outdated.is_(None))
+            not_stopped = runs.c.state != RunState.CANCELLING.value
             going = tx.execute(_going(subject, person.tenant).where(not_stopped)).first()
             return cast_vote(tx, subject if going is None else going.subject, *said)
         vote = cast_vote(tx, subject, *said)

@@ -51,8 +51,10 @@ _RESTED = or_(jobs.c.rests.is_(None), jobs.c.rests <= bindparam("now", type_=Ins
 #: function restarted are brought back.
 _BEGINNING = (RunState.RUNNING.value, RunState.PAUSED.value)
 _BEGINS = or_(runs.c.state.in_(_BEGINNING), and_(runs.c.state == RunState.CANCELLING.value, jobs.c.rank.in_(INSIDE)))
-#: A run whose plan was made on older network files begins nothing, but brings back stations whose function restarted.
-_IN_FORCE = or_(runs.c.outdated.is_(None), jobs.c.rank.in_(INSIDE))
+#: Nothing begins that does not follow from the network files in force, or is not judged by them yet; but stations whose
+#: function restarted are brought back.
+_JUDGED = or_(runs.c.judge_from.is_(None), runs.c.judge_from > bindparam("now", type_=Instant()))
+_IN_FORCE = or_(and_(_JUDGED, jobs.c.outdated.is_(None)), jobs.c.rank.in_(INSIDE))
 _RECOVERS = leases.c.job.is_not_distinct_from(jobs.c.id)
 #: Whether a worker may claim a job at ``now``, by its row and those of its run and lease.
 CLAIMABLE = and_(

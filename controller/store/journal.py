@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Column, Integer, LargeBinary, Row, String, Table, and_, bindparam, select, update
+from sqlalchemy import Column, Integer, LargeBinary, Row, String, Table, bindparam, select, update
 
 from controller.models.errors import ConflictError, MinkaError, NotClearedError, RepairStoppedError
 from controller.models.packing import unpacked
@@ -54,8 +54,10 @@ _ROWS = {
 }
 _OF_JOURNAL = select(journal).order_by(journal.c.transaction, journal.c.seq)
 #: Stations that come back with their function do so in any case.
-_VOID = and_(runs.c.outdated.is_not(None), jobs.c.rank.not_in(INSIDE))
-_CLEARED = select(jobs.c.id, jobs.c.blocked, jobs.c.closes, _VOID.label("void")).join(runs, runs.c.id == jobs.c.run)
+_BACK = jobs.c.rank.in_(INSIDE).label("back")
+_CLEARED = select(jobs.c.id, jobs.c.blocked, jobs.c.closes, jobs.c.outdated, runs.c.judge_from, _BACK).join(
+    runs, runs.c.id == jobs.c.run
+)
 #: The newest edit of the ended jobs of a device.
 _EDITED = (
     select(journal.c.job, journal.c.transaction, journal.c.phase, jobs.c.station, runs.c.plan)
@@ -184,8 +186,10 @@ def _blocked(tx: Tx, claims: Sequence[Claim]) -> dict[str, str]:
 
 def _why_not(row: Row[Any], now: datetime) -> str:
     """Why a job may not begin; empty if it may."""
-    if row.void:
-        return "other network files are in force than its plan was made on"
+    if row.outdated is not None and not row.back:
+        return "its plan does not follow from the network files and agreements in force any more"
+    if row.judge_from is not None and row.judge_from <= now and not row.back:
+        return "its plan has to be judged by the network files and agreements in force first"
     closed = row.closes is not None and row.closes <= now
     return row.blocked or ("its window closed" if closed else "")
 

@@ -80,15 +80,10 @@ _CURRENT = select(networks.c.digest, _NEW_CONTENT).where(networks.c.current)
 _VERSIONS = select(networks.c.digest, _NEW_CONTENT).where(networks.c.digest.in_(bindparam("wanted", expanding=True)))
 _CONTENT = select(networks.c.content).where(networks.c.digest == bindparam("wanted"))
 _IN_FORCE = select(networks.c.digest).where(networks.c.current)
-#: Runs under way whose plans follow from other network files than these.
-_OUTDATED = (
-    select(runs.c.id, runs.c.plan)
-    .where(
-        runs.c.state.in_(ACTIVE),
-        runs.c.from_files,
-        runs.c.outdated.is_(None),
-        runs.c.network_digest != bindparam("digest"),
-    )
+#: Runs under way whose plans follow from network files.
+_FROM_FILES = (
+    select(runs.c.id)
+    .where(runs.c.state.in_(ACTIVE), runs.c.from_files)
     .order_by(runs.c.number)
     .with_for_update(key_share=True)
 )
@@ -137,7 +132,7 @@ class SqlNetworks(SqlRepository, Networks[Sync]):
         since = {"digest": digest, "terms": saved.terms, "agreements": saved.agreements, "since": tx.now}
         tx.execute(network_history.insert().values(since))
         tx.note(actor, "network.saved", network.header.id, digest=digest)
-        _outdate_runs(tx, digest, actor)
+        _hold_runs(tx)
         for detail in saved.ways:
             tx.note(actor, "network.ways", network.header.id, **detail)
         reassess_all(tx, sharing_on(digest, network, network.day(tx.now)))
@@ -166,19 +161,20 @@ def check_files(tx: Tx, plan: Plan) -> None:
         ConflictError: Others were loaded since.
     """
     tx.guard(NETWORK_GUARD)
-    digest = tx.execute(_IN_FORCE).scalar()
+    digest = files_in_force(tx)
     if digest not in (None, plan.network_digest):
         raise ConflictError(f"plan {plan.id} was made on an older version of the network files: plan again")
 
 
-def _outdate_runs(tx: Tx, digest: str, actor: str) -> None:
-    """Let nothing more begin of runs whose plans follow from other network files than those that are in force now."""
-    found = tx.execute(_OUTDATED, {"digest": digest}).all()
-    if not found:
-        return
-    tx.execute(update(runs).where(runs.c.id.in_([row.id for row in found])).values(outdated=tx.now))
-    for row in found:
-        tx.note(actor, "run.outdated", row.id, plan=row.plan, network=digest)
+def files_in_force(tx: Tx) -> str | None:
+    """Digest of the current version; None if none was loaded yet."""
+    return tx.execute(_IN_FORCE).scalar()
+
+
+def _hold_runs(tx: Tx) -> None:
+    """Let nothing more begin of runs whose plans follow from network files, until it is known what still does."""
+    if found := tx.execute(_FROM_FILES).scalars().all():
+        tx.execute(update(runs).where(runs.c.id.in_(found)).values(judge_from=tx.now))
 
 
 def current_network(tx: Tx) -> tuple[str, Network] | None:

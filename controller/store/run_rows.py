@@ -56,8 +56,10 @@ runs = Table(
     Column("finished", Instant),
     # Why nothing more may begin, whatever failures the strategy accepts; empty if work may go on.
     long_text("halted"),
-    # Whether its plan follows from network files: it is void once others are loaded; and since when it is.
+    # Whether its plan follows from network files; from when it has to be judged by those in force; and since when a
+    # part of it does not follow from them.
     Column("from_files", Boolean, nullable=False, server_default=true()),
+    Column("judge_from", Instant),
     Column("outdated", Instant),
     Column("wave", Integer, nullable=False),
     Column("waves", Integer, nullable=False),
@@ -99,6 +101,8 @@ jobs = Table(
     # Why it may not begin, empty if it may; and when the window that it may work in closes.
     long_text("blocked"),
     Column("closes", Instant),
+    # Since when what it should do does not follow from the network files in force: it never begins.
+    Column("outdated", Instant),
     Column("ready", Instant),
     Column("started", Instant),
     Column("finished", Instant),
@@ -197,6 +201,7 @@ def as_runs(tx: Tx, rows: Sequence[Row[Any]]) -> list[Run]:
             finished=row.finished,
             halted=row.halted,
             outdated=row.outdated,
+            judge_from=row.judge_from,
             wave=row.wave,
             waves=row.waves,
             counts=counts[row.id],

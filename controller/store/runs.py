@@ -36,7 +36,7 @@ from controller.store.decisions import again, choice_of, decide_on, load_decisio
 from controller.store.integrity import doubted
 from controller.store.involvement import note_run
 from controller.store.leases import leases
-from controller.store.networks import check_files
+from controller.store.networks import NETWORK_GUARD, check_files, files_in_force
 from controller.store.plans import changes, plans
 from controller.store.processes import worker_seen
 from controller.store.queries import chunks
@@ -97,6 +97,11 @@ _LEFT = (
     .order_by(jobs.c.finished.desc())
     .limit(1)
 )
+_UNJUDGED = (
+    select(runs)
+    .where(runs.c.state.in_(ACTIVE), runs.c.judge_from <= bindparam("now", type_=Instant()))
+    .order_by(runs.c.number)
+)
 _JOBS = select(*JOB_COLUMNS).where(jobs.c.run == bindparam("run")).order_by(jobs.c.wave, jobs.c.station)
 _MATES = _JOBS.where(jobs.c.wave == bindparam("wave"), jobs.c.unit == bindparam("unit"))
 
@@ -131,6 +136,7 @@ class SqlRuns(SqlRepository, Runs[Sync]):
                 plan=plan.id,
                 network_digest=plan.network_digest,
                 from_files=new.from_files,
+                judge_from=new.judge_from if new.from_files else None,
                 state=RunState.QUEUED.value,
                 strategy=new.strategy.model_dump_json(),
                 cause=request.cause,
@@ -193,6 +199,24 @@ class SqlRuns(SqlRepository, Runs[Sync]):
         return transition if _carry_out(tx, run, transition, by) else None
 
     @reads
+    def unjudged(self, tx: Tx) -> list[Run]:
+        return as_runs(tx, tx.execute(_UNJUDGED, {"now": tx.now}).all())
+
+    @writes
+    def judge(self, tx: Tx, run_id: str, digest: str, void: Collection[str], judge_from: datetime | None) -> bool:
+        tx.guard(NETWORK_GUARD)
+        run = load_run(tx, run_id, lock=True)
+        if run.state.terminal or files_in_force(tx) != digest:
+            return False
+        for ids in chunks(sorted(void)):
+            begun = and_(jobs.c.run == run_id, jobs.c.id.in_(ids), jobs.c.state != JobState.DONE.value)
+            tx.execute(update(jobs).where(begun, jobs.c.outdated.is_(None)).values(outdated=tx.now))
+        since = run.outdated or (tx.now if void else None)
+        tx.execute(update(runs).where(runs.c.id == run_id).values(outdated=since, judge_from=judge_from))
+        tx.note("engine", "run.judged", run_id, plan=run.plan, network=digest, outdated=len(void))
+        return True
+
+    @reads
     def active(self, tx: Tx) -> list[str]:
         return list(tx.execute(_ACTIVE).scalars())
 
@@ -236,7 +260,8 @@ class SqlRuns(SqlRepository, Runs[Sync]):
         active = and_(runs.c.id.in_(run_ids), runs.c.state.in_(ACTIVE))
         found: dict[str, list[Wait]] = {}
         asking = [*_asking(tx, active)]
-        beside = (*_blocked(tx, active), *_resting(tx, active), *_behind(tx, active), *_reading(tx, active))
+        held = (*_blocked(tx, active), *_unjudged(tx, active))
+        beside = (*held, *_resting(tx, active), *_behind(tx, active), *_reading(tx, active))
         for run, wait in (*_paused(tx, active), *asking, *beside, *_soaking(tx, active)):
             found.setdefault(run, []).append(wait)
         return {run: tuple(waits) for run, waits in found.items()}
@@ -367,7 +392,12 @@ def _carry_out(tx: Tx, run: Run, transition: Transition, by: str) -> bool:
             raise ConflictError(f"run {run.id} can't end {transition.state.value} with {left} jobs open")
     if transition.state is run.state and transition.wave is None and not moved:
         return False
-    if transition.withdrawn or transition.postponed or not (transition.decisions or transition.ready):
+    if (
+        transition.withdrawn
+        or transition.postponed
+        or transition.outdated
+        or not (transition.decisions or transition.ready)
+    ):
         tx.note(
             "engine",
             "run.advanced",
@@ -378,6 +408,7 @@ def _carry_out(tx: Tx, run: Run, transition: Transition, by: str) -> bool:
             cancel_rest=transition.cancel_rest or None,
             withdrawn=len(transition.withdrawn) or None,
             postponed=len(transition.postponed) or None,
+            outdated=len(transition.outdated) or None,
             reason=transition.reason,
         )
     return True
@@ -391,8 +422,7 @@ def _move_jobs(tx: Tx, run: Run, transition: Transition) -> int:
     moved = 0
     if transition.cancel_rest:
         rest = and_(unbegun, jobs.c.id.not_in(transition.spared)) if transition.spared else unbegun
-        ended = _ended(tx, Outcome.CANCELLED) | ({} if run.outdated is None else {"detail": transition.reason})
-        moved += tx.execute(update(jobs).where(rest).values(ended)).rowcount
+        moved += tx.execute(update(jobs).where(rest).values(_ended(tx, Outcome.CANCELLED))).rowcount
     if transition.wave is not None:
         moved += 1
         if run.strategy.policy is Policy.STATION:
@@ -400,6 +430,9 @@ def _move_jobs(tx: Tx, run: Run, transition: Transition) -> int:
             tx.execute(update(jobs).where(opened).values(ready))
     for ids in chunks(transition.ready):
         moved += tx.execute(update(jobs).where(waiting, jobs.c.id.in_(ids)).values(ready)).rowcount
+    outdated = _ended(tx, Outcome.CANCELLED) | {"detail": transition.reason}
+    for ids in chunks(transition.outdated):
+        moved += tx.execute(update(jobs).where(unbegun, jobs.c.id.in_(ids)).values(outdated)).rowcount
     withdrawn = _ended(tx, Outcome.WITHDRAWN) | {"detail": transition.reason}
     for ids in chunks(transition.withdrawn):
         moved += tx.execute(update(jobs).where(unbegun, jobs.c.id.in_(ids)).values(withdrawn)).rowcount
@@ -501,6 +534,16 @@ def _behind(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
     query = query.where(other.c.state != JobState.DONE.value).group_by(jobs.c.run, other.c.run)
     for row in tx.execute(query.order_by(other.c.run)):
         yield row.run, Wait(what=f"run {row.other} works there", since=row.since, stations=row.stations)
+
+
+def _unjudged(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
+    """Runs of which nothing more begins before it is known what still follows from the files in force."""
+    unbegun = func.count().filter(jobs.c.started.is_(None), jobs.c.state != JobState.DONE.value).label("stations")
+    query = select(runs.c.id, runs.c.judge_from, unbegun).join(jobs, jobs.c.run == runs.c.id)
+    query = query.where(active, runs.c.judge_from <= tx.now).group_by(runs.c.id, runs.c.judge_from)
+    for row in tx.execute(query.having(unbegun > 0).order_by(runs.c.id)):
+        what = "network files or agreements changed, and it is not known yet what of its plan still holds"
+        yield row.id, Wait(what=what, since=row.judge_from, who="a scheduler", stations=row.stations)
 
 
 def _reading(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:

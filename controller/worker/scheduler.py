@@ -1,7 +1,8 @@
 """The scheduler process: moves runs on, wakes workers again, drives remediation, sends notices to tenants.
 
-It also sums up denied requests, deletes old reports of alarms and old measurements, works out hours and days of
-measurements, wakes workers that collect them, anchors the audit trail, and publishes its head once a day.
+It also judges what of plans that wait still follows from the files in force, sums up denied requests, deletes old
+reports of alarms and old measurements, works out hours and days of measurements, wakes workers that collect them,
+anchors the audit trail, and publishes its head once a day.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from controller.observe.watchdog import watched
 #: rounds for alarms that outlived their roots, for denials to sum up, for silent devices, for reports to delete, and
 #: whether the record is the newest; between two rounds for hours and days to work out, and for measurements to delete.
 _SWEEP, _REMEDIATE, _NOTICES, _INCIDENTS, _DENIALS = 5.0, 1.0, 2.0, 5.0, 60.0
+#: Seconds between two looks for plans that have to be judged by the network files in force.
+_PLANS = 1.0
 _HEARTBEATS, _REPORTS, _RECORD = 5.0, 10.0, 2.0
 _MEASUREMENTS, _OLD_MEASUREMENTS = 5.0, 60.0
 #: Seconds between two counts of the minutes that agreements lost.
@@ -58,6 +61,7 @@ async def schedule(settings: Settings, name: str, stop: asyncio.Event) -> None:
         wakeups = made.scheduler_wakeups(lambda: loop.call_soon_threadsafe(wake.set))
         async with presence.shown(made.clock):
             rounds.start("sweep", sweeper.sweep, _SWEEP)
+            rounds.start("plans", made.validity().step, _PLANS)
             rounds.start("remediation", remediator.step, _REMEDIATE, wake)
             rounds.start("definitions", definitions.step, _DEFINITIONS)
             rounds.start("notices", notices.step, _NOTICES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from controller.models.approval import Contract, RunConstraints
 from controller.models.people import Person
@@ -30,6 +31,7 @@ def prepared(
     asker: Person | None = None,
     contracts: tuple[Contract, ...] = (),
     from_files: bool = False,
+    judge_from: datetime | None = None,
 ) -> PreparedRun:
     """A run as its procedure would have prepared it, of a plan that rests on no network files unless told otherwise."""
     asked = RunRequest(actor=actor, cause=cause, reason=reason, key=key, asker=asker, contracts=contracts)
@@ -43,6 +45,7 @@ def prepared(
         constraints=constraints,
         playbook=playbook,
         from_files=from_files,
+        judge_from=judge_from,
     )
 
 

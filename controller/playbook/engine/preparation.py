@@ -253,6 +253,7 @@ class PlaybookPreparation:
             from_files=bool(plan.changes.packed)
             if playbook.plan is None
             else playbook.plan.source is PlanSource.NETWORK,
+            judge_from=network.next_terms(plan.created),
         )
         return Draft(new, loaded, values, network, reached)
 

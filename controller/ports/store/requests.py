@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from controller.access.roles import may
@@ -90,8 +91,9 @@ class PreparedRun:
         adopts: Observe-only stations that are adopted when the run is accepted.
         idle: Whether its plan finds nothing to change.
         repairs: Whether it may change a device; one that only reads, asks or notifies repairs nothing.
-        from_files: Whether its plan follows from network files, and not from the ledger: then nothing of it begins once
-            others are loaded.
+        from_files: Whether its plan follows from network files, and not from the ledger: then nothing of it begins that
+            does not follow from those in force.
+        judge_from: From when it has to be judged by the files and agreements in force (``Run.judge_from``).
         content: The constraints as they are kept; they are packed here, since a transaction works out nothing.
     """
 
@@ -107,6 +109,7 @@ class PreparedRun:
     idle: bool = False
     repairs: bool = True
     from_files: bool = True
+    judge_from: datetime | None = None
     content: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -44,6 +44,8 @@ class Transition:
         ready: Ids of waiting jobs that become claimable.
         withdrawn: Ids of jobs not begun that end ``withdrawn``.
         postponed: Ids of jobs not begun, or ended ``deferred``, whose unit or wave was postponed.
+        outdated: Ids of jobs not begun that end ``cancelled``, since what they should do does not follow any more from
+            the network files in force.
     """
 
     state: RunState
@@ -55,6 +57,7 @@ class Transition:
     ready: tuple[str, ...] = ()
     withdrawn: tuple[str, ...] = ()
     postponed: tuple[str, ...] = ()
+    outdated: tuple[str, ...] = ()
 
 
 Decide = Callable[[Run, Sequence[Job]], Transition | None]
@@ -107,6 +110,26 @@ class Runs(Repository[M_co], Protocol[M_co]):
         Raises:
             NotFoundError: There is no such run.
             ConflictError: A terminal state was asked for while jobs are not done.
+        """
+        ...
+
+    @method
+    def unjudged(self) -> list[Run]:
+        """Runs under way that begin nothing more before their plans are judged by what is in force, oldest first."""
+        ...
+
+    @method
+    def judge(self, run_id: str, digest: str, void: Collection[str], judge_from: datetime | None) -> bool:
+        """Put on record what of a run's plan does not follow from the network files in force, and let the rest begin.
+
+        Args:
+            run_id: The run.
+            digest: The network files that it was judged by; if others are in force by now, nothing is recorded.
+            void: Ids of jobs that must not begin any more. Those that began already are completed.
+            judge_from: From when it has to be judged again; None for not before other files are loaded.
+
+        Returns:
+            Whether it is on record.
         """
         ...
 

@@ -235,6 +235,19 @@ def run_constraints(network: Network, effects: Iterable[Effect], asked: RunOccas
     )
 
 
+def terms_at(
+    network: Network, effects: Iterable[Effect], asked: RunOccasion
+) -> dict[str, tuple[StationConstraints, frozenset[Requirement]]]:
+    """What binds a run on each device: windows and the like, and who has to agree."""
+    known = _Agreements(network, network.day(asked.now))
+    found = {}
+    for effect in effects:
+        site = site_of(network, effect.station)
+        needs = frozenset(_requirements(known, effect, site, automatic=asked.automatic))
+        found[effect.station] = _station_constraints(network, known, effect, site, asked), needs
+    return found
+
+
 def _without_service(effect: Effect) -> frozenset[str]:
     """Tenants that are asked since it takes their own service away, and not that of others at the station."""
     asked = {tenant for tenant, action in effect.asks if action in (ActionClass.INTERRUPT, ActionClass.RESTORE)}

@@ -247,13 +247,13 @@ class Planner:
 
     # --------------------------------------------------------------- planning
 
-    async def _intent(self, network: Network, devices: Collection[str]) -> Intent:
-        """Facts of devices today: functions stay on their pools as long as they may."""
+    async def intent(self, network: Network, devices: Collection[str], at: datetime | None = None) -> Intent:
+        """Facts of devices on the day of a time, by default now: functions stay on their pools as long as they may."""
         virtual = any(not known.keys().isdisjoint(devices) for known in (network.function_by_id, network.pool_by_id))
         running = await self.running(network) if virtual else None
         replicas = await self._replicas(network) if virtual else None
         closures = await self._closures(network) if virtual else OPEN
-        day = network.day(self._clock.now())
+        day = network.day(at or self._clock.now())
         return await asyncio.to_thread(compile_intent, network, day, devices, running, closures, replicas)
 
     async def _closures(self, network: Network) -> Closures:
@@ -341,7 +341,7 @@ class Planner:
         Going through the whole network costs as much for one station as for many.
         """
         if station not in network.endpoint_function:
-            return await self._intent(network, [station])
+            return await self.intent(network, [station])
         names, day = sorted(network.endpoint_function), network.day(self._clock.now())
         part = names.index(station) // _TOGETHER
         for of, on, number, made in self._intents:
@@ -381,7 +381,7 @@ class Planner:
             reserved=request.reserved,
             under_hold=under_hold(network, holds),
         )
-        intent = await self._intent(network, stations)
+        intent = await self.intent(network, stations, now)
         lacking = await self._lacking(network, intent, stations) if request.beneath else {}
         intent = replace(intent, pools={**intent.pools, **lacking})
         planning = Planning(network, intent, options)
@@ -567,7 +567,7 @@ class Planner:
         digest, network = await self._store.networks.get()
         progress = progress or Progress()
         progress.total = len(stations)
-        intent = await self._intent(network, stations)
+        intent = await self.intent(network, stations)
 
         async def adopt(station: str, view: StationView) -> str:
             if view.observed is None and station in network.endpoint_function:
@@ -592,7 +592,7 @@ class Planner:
         """Managed nodes on all adopted stations, in the form of the ledger; and stations that could not be read."""
         records, (_, network) = await self._store.devices.find(), await self._store.networks.get()
         adopted = [name for name, record in records.items() if record.adopted is not None and network.manages(name)]
-        intent = await self._intent(network, adopted)
+        intent = await self.intent(network, adopted)
 
         def look(station: str, view: StationView) -> CarriedNodes | None:
             if view.observed is None:

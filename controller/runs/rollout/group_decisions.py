@@ -147,8 +147,8 @@ def _failed(run: Run, members: Iterable[Job]) -> str:
     for job in members:
         if job.outcome is None or job.outcome.good:
             continue
-        away = job.outcome in (Outcome.DEFERRED, Outcome.WITHDRAWN) and run.strategy.policy is Policy.WAVE
-        if not away:
+        apart = job.outcome in (Outcome.DEFERRED, Outcome.WITHDRAWN) or job.outdated is not None
+        if not (apart and run.strategy.policy is Policy.WAVE):
             return f"{job.station} ended {job.outcome}"
     return ""
 

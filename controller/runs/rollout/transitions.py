@@ -14,8 +14,8 @@ from controller.runs.rollout.group_decisions import LAST, decisions, group_of, g
 
 _CANCELLED = "its unit or wave was cancelled"
 _POSTPONED = "its unit or wave was postponed"
-#: Why nothing more of a run begins whose plan was made on network files that are not in force any more.
-OUTDATED = "other network files were loaded since the plan was made: plan again"
+#: Why a job never begins whose change does not follow from what is in force any more.
+OUTDATED = "its change does not follow from the network files and agreements in force any more: plan again"
 #: Jobs that nobody has begun.
 _UNBEGUN = (JobState.WAITING, JobState.READY)
 
@@ -34,13 +34,30 @@ def decide(run: Run, jobs: Sequence[Job], now: datetime) -> Transition | None:
     """
     if run.state.terminal:
         return None
-    if run.state is RunState.QUEUED and run.outdated is None:
-        return Transition(RunState.RUNNING, wave=0, reason="started") if jobs else _end(run, jobs)
+    if void := _outdated(jobs):
+        return Transition(run.state, outdated=void, reason=OUTDATED)
+    if run.state is RunState.QUEUED:
+        return _started(run, jobs, now)
     if decided := decisions(run, jobs, now):
         return Transition(run.state, decisions=decided, reason=decided[0].reason)
     if reason := _stop_reason(run, jobs):
         return _stopped(run, jobs, reason, now)
     return _within_wave(run, jobs, now) or _next_wave(run, jobs, now)
+
+
+def _outdated(jobs: Iterable[Job]) -> tuple[str, ...]:
+    """Jobs that nobody has begun and that nobody may; stations that come back with their function do so in any case."""
+    unbegun = (job for job in jobs if job.state in _UNBEGUN and job.started is None and job.rank not in INSIDE)
+    return tuple(job.id for job in unbegun if job.outdated is not None)
+
+
+def _started(run: Run, jobs: Sequence[Job], now: datetime) -> Transition | None:
+    """The start of a queued run, or its end if nothing is left to do; None until its plan is judged."""
+    if all(job.state is JobState.DONE for job in jobs):
+        return _end(run, jobs)
+    if run.judge_from is not None and run.judge_from <= now:
+        return None
+    return Transition(RunState.RUNNING, wave=0, reason="started")
 
 
 def _stopped(run: Run, jobs: Sequence[Job], reason: str, now: datetime) -> Transition | None:
@@ -162,8 +179,6 @@ def _stop_reason(run: Run, jobs: Sequence[Job]) -> str:
     diverged = [job.station for job in jobs if job.outcome is Outcome.DIVERGED]
     if diverged:
         return f"{devices(len(diverged))} diverged: {first_names(diverged)}"
-    if run.outdated is not None:
-        return OUTDATED
     if run.halted:
         return run.halted
     failures = _failures(run, jobs)
@@ -178,10 +193,10 @@ def _stop_reason(run: Run, jobs: Sequence[Job]) -> str:
 
 
 def _failures(run: Run, jobs: Sequence[Job]) -> int:
-    """The number of failed jobs, and of groups taken back although no member failed or was away."""
+    """The number of failed jobs, and of groups taken back although no member failed, was away or is outdated."""
     failed = [job for job in jobs if job.outcome is not None and job.outcome.counts_as_failure]
     withdrawn = {group_of(run, job) for job in jobs if job.outcome is Outcome.WITHDRAWN}
-    away = [job for job in jobs if job.outcome is Outcome.DEFERRED or job.deferred is not None] if withdrawn else []
+    away = [job for job in jobs if job.outcome is Outcome.DEFERRED or job.deferred or job.outdated] if withdrawn else []
     return len(failed) + len(withdrawn - {group_of(run, job) for job in (*failed, *away)})
 
 

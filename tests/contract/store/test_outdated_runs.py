@@ -1,13 +1,13 @@
-"""Runs whose plans were made on network files that are not in force any more begin nothing, on every database."""
+"""Nothing of a run begins that does not follow from the network files in force any more, on every database."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
-from controller.models.approval import NoticeKind, VoteChoice
+from controller.models.approval import NoticeKind
 from controller.models.errors import ConflictError, NotClearedError
 from controller.models.network import Network
 from controller.models.people import Person, Role
@@ -33,13 +33,26 @@ def load(store: SqlStore, version: tuple[str, Network]) -> None:
     store.networks.save(network, digest, "ana")
 
 
-def accept(store: SqlStore, jobs: Sequence[NewJob], *, from_files: bool = True) -> Run:
+def accept(
+    store: SqlStore, jobs: Sequence[NewJob], *, from_files: bool = True, judge_from: datetime | None = None
+) -> Run:
     """A run of a plan that was made on ``FILES``."""
     names = [job.station for job in jobs]
     plan = make_plan(names)
     store.plans.save(plan, "ana")
     bound = constraints(*names, subject=plan.digest)
-    return store.runs.create(prepared(plan, "apply", Strategy(), jobs, constraints=bound, from_files=from_files))
+    return store.runs.create(
+        prepared(plan, "apply", Strategy(), jobs, constraints=bound, from_files=from_files, judge_from=judge_from)
+    )
+
+
+def judge(store: SqlStore, run: Run, *void: str) -> None:
+    """Put on record, by the files in force, which stations of a run must not be changed any more."""
+    (known,) = store.runs.unjudged()
+    assert known.id == run.id
+    outdated = [job.id for job in store.runs.jobs(run.id) if job.station in void]
+    assert store.runs.judge(run.id, store.networks.get()[0], outdated, None)
+    assert store.runs.unjudged() == []
 
 
 def settle(store: SqlStore, clock: VirtualClock, run: Run) -> Run:
@@ -73,33 +86,39 @@ def test_a_run_that_waits_for_a_freeze_does_not_carry_out_a_plan_of_older_files(
     store.freezes.end(freeze.id, "ana")
     reassess(store, clock, FakeWakeups())
     worker = store.processes.register("w")
-    assert store.claims.take(worker, 10) == []
-    # A yes that comes now is none to this run.
-    store.approvals.vote(make_plan(["A", "B"]).id, LEO, VoteChoice.APPROVE, "", "p")
-    assert store.approvals.votes(make_plan(["A", "B"]).digest) == []
+    assert store.claims.take(worker, 10) == [], "it is not judged yet"
+    judge(store, run, "A", "B")
     load(store, FILES)
+    judge(store, run)
     assert store.claims.take(worker, 10) == [], "it is void, and stays so"
     run = settle(store, clock, run)
     assert run.state is RunState.STOPPED
     assert run.outdated is not None
     assert ends(store, run) == dict.fromkeys(("A", "B"), (Outcome.CANCELLED, OUTDATED))
-    (row,) = [one for one in store.audit.page(Page(limit=100))[1] if one.action == "run.outdated"]
-    assert (row.object, row.actor, row.detail["network"]) == (run.id, "ana", OTHERS[0])
+    rows = [one for one in store.audit.page(Page(limit=100))[1] if one.action == "run.judged"]
+    assert [(row.object, row.detail["network"], row.detail["outdated"]) for row in rows] == [
+        (run.id, FILES[0], "0"),
+        (run.id, OTHERS[0], "2"),
+    ]
     store.notices.write()
     told = [one.text for one in store.notices.page(Page(limit=9), "entel")[1] if one.kind is NoticeKind.ENDED]
-    assert told == [
-        "work has ended: 2 cancelled; other network files were loaded, which make its plan and all approvals of it void"
-    ]
+    void = "2 of them do not follow from the network files and agreements in force any more, and no approval of them"
+    assert told == [f"work has ended: 2 cancelled; {void} counts"]
 
 
-def test_what_is_under_way_is_completed_and_no_further_wave_begins(store: SqlStore, clock: VirtualClock) -> None:
+def test_what_is_under_way_is_completed_and_what_is_void_never_begins(store: SqlStore, clock: VirtualClock) -> None:
     load(store, FILES)
     run = settle(store, clock, accept(store, [NewJob(0, "A"), NewJob(0, "B"), NewJob(1, "C")]))
     first, second = store.claims.take(store.processes.register("w"), 10)
     act(store, first)
     load(store, OTHERS)
     # It was claimed and had not begun.
-    with pytest.raises(NotClearedError, match="other network files are in force than its plan was made on"):
+    with pytest.raises(NotClearedError, match="has to be judged by the network files and agreements in force first"):
+        act(store, second)
+    judge(store, run, "A", "B", "C")
+    with pytest.raises(
+        NotClearedError, match="does not follow from the network files and agreements in force any more"
+    ):
         act(store, second)
     store.claims.release(second, "put back", keep_transaction=False)
     act(store, first, JournalStep.EDITING)
@@ -116,8 +135,47 @@ def test_a_queued_run_ends_without_having_begun(store: SqlStore, clock: VirtualC
     load(store, FILES)
     run = accept(store, [NewJob(0, "A")])
     load(store, OTHERS)
+    assert settle(store, clock, run).state is RunState.QUEUED
+    judge(store, run, "A")
     run = settle(store, clock, run)
     assert (run.state, run.started) == (RunState.STOPPED, None)
+
+
+def test_what_still_holds_goes_on(store: SqlStore, clock: VirtualClock) -> None:
+    load(store, FILES)
+    run = settle(store, clock, accept(store, [NewJob(0, "A"), NewJob(0, "B"), NewJob(1, "C")]))
+    worker = store.processes.register("w")
+    load(store, OTHERS)
+    assert store.claims.take(worker, 10) == []
+    judge(store, run, "B")
+    settle(store, clock, run)
+    for station in ("A", "C"):
+        (claim,) = store.claims.take(worker, 10)
+        assert claim.job.station == station
+        act(store, claim)
+        store.claims.finish(claim, JobResult(Outcome.SUCCEEDED))
+        run = settle(store, clock, run)
+    assert run.state is RunState.STOPPED
+    assert ends(store, run) == {
+        "A": (Outcome.SUCCEEDED, ""),
+        "B": (Outcome.CANCELLED, OUTDATED),
+        "C": (Outcome.SUCCEEDED, ""),
+    }
+
+
+async def test_a_run_is_judged_when_an_agreement_begins_or_ends(store: SqlStore, clock: VirtualClock) -> None:
+    load(store, FILES)
+    due = clock.now() + timedelta(hours=1)
+    run = settle(store, clock, accept(store, [NewJob(0, "A")], judge_from=due))
+    assert store.runs.unjudged() == []
+    worker = store.processes.register("w")
+    (claim,) = store.claims.take(worker, 10)
+    store.claims.release(claim, "put back", keep_transaction=False)
+    await clock.advance(3600)
+    assert [one.id for one in store.runs.unjudged()] == [run.id]
+    assert store.claims.take(worker, 10) == []
+    judge(store, run)
+    assert [one.job.station for one in store.claims.take(worker, 10)] == ["A"]
 
 
 def test_stations_of_a_function_that_restarted_are_brought_back_all_the_same(
@@ -128,6 +186,7 @@ def test_stations_of_a_function_that_restarted_are_brought_back_all_the_same(
     worker = store.processes.register("w")
     (function,) = store.claims.take(worker, 10)
     load(store, OTHERS)
+    judge(store, run, "DU", "S")
     store.claims.finish(function, JobResult(Outcome.SUCCEEDED))
     settle(store, clock, run)
     (inside,) = store.claims.take(worker, 10)

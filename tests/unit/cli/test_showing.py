@@ -120,7 +120,9 @@ def test_a_run_says_who_asked_for_what_and_why_it_stopped(
     monkeypatch.setattr(runs, "client", lambda: Api({f"/v1/runs/r-1{path}": said for path, said in answers.items()}))
     runs.show("r-1")
     _, asked, outdated, stopped, _ = capsys.readouterr().out.splitlines()
-    assert outdated.startswith("stopped: other network files were loaded at 2026-11-2")
+    assert outdated.startswith(
+        "outdated: part of its plan does not follow from the network files and agreements since 2026"
+    )
     assert asked.startswith("asked for by ana at 2026-11-2")
     assert asked.endswith(", for alarm:a-1: cell=[B28-1], station=S")
     assert stopped == "stopped: the soak failed"

@@ -37,6 +37,7 @@ from controller.runs.launch import Launcher
 from controller.runs.loop import WorkerLoop
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.planning.undo import undo_plan
+from controller.runs.planning.validity import Validity
 from controller.runs.procedures import Tools
 from controller.store import SqlStore, open_store
 from tests.support.rules import promote
@@ -81,6 +82,10 @@ class FunctionBench:
         """Load other network files."""
         self.network = network
         self.store.networks.save(network, network_digest(network), "ana")
+
+    async def judge(self) -> None:
+        """Judge what of plans that wait follows from the files in force, as schedulers do."""
+        await Validity(self.services().planner, self.clock).step()
 
     async def add_pools(self, *, ready: bool) -> None:
         """Pools as devices, which have nothing of ours on them, or are on record as the network files say."""
