@@ -79,13 +79,17 @@ def list_alarms(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List alarms that stand, newest first; symptoms are counted with their root. With --state or --all also others."""
+    """List alarms that stand, newest first; symptoms are counted with their root.
+
+    States `cleared` and `repaired` list alarms that are over. An escalated alarm keeps its state when it is over, and
+    is then listed only with --all.
+    """
     asked: dict[str, Any] = {"state": state, "station": station, "tenant": tenant, "object": managed_object}
     asked |= {"cause": cause, "severity": [word.upper() for word in severity or ()]}
     asked |= {"since": since.astimezone().isoformat() if since else None, "roots": roots or None, "root": root or None}
     asked |= {"shelved": shelved, "acknowledged": acknowledged}
     whole = not any(one not in (None, []) for one in asked.values())  # no symptom is asked for by itself
-    standing = {"standing": not (every or state) or None}
+    standing = {"standing": False if every else None if state else True}
     if as_json:
         print_json(client().all("/v1/alarms", limit, **asked, **standing))
         return
@@ -187,7 +191,13 @@ def _state(alarm: Mapping[str, Any]) -> str:
     """The state of an alarm, or why people and rules leave it alone, or that it concerns the tenant no more."""
     if alarm.get("until"):
         return "left"
-    return "shelved" if alarm.get("shelved") else "announced" if alarm.get("announced") else str(alarm["state"])
+    if alarm.get("shelved") or alarm.get("announced"):
+        return "shelved" if alarm.get("shelved") else "announced"
+    return (
+        f"{alarm['state']}, over"
+        if alarm["state"] == AlarmState.ESCALATED and alarm.get("cleared")
+        else str(alarm["state"])
+    )
 
 
 def _note(alarm: Mapping[str, Any]) -> str:

@@ -498,7 +498,8 @@ class AlarmFilter(Noun):
         objects: A whole path, or the last steps of one, as in ``EUtranCellFDD[1]``.
         causes: Probable causes, or names of alerts whose cause is not known.
         since: Only those that changed since then.
-        standing: Only those that are not over.
+        standing: Only those that are not over; False for those that are over as well. None is False, except that
+            ``escalated`` then selects only what still stands: such an alarm keeps its state when it is over.
         roots: Only those that follow from no other.
         root: Only those that follow from this alarm.
         shelved: Only those that are shelved now, or only those that are not; None for both.
@@ -512,11 +513,16 @@ class AlarmFilter(Noun):
     causes: tuple[str, ...] = ()
     severities: tuple[PerceivedSeverity, ...] = ()
     since: AwareDatetime | None = None
-    standing: bool = False
+    standing: bool | None = None
     roots: bool = False
     root: str = ""
     shelved: bool | None = None
     acknowledged: bool | None = None
+
+    @property
+    def leaves_out_ended(self) -> bool:
+        """Whether escalated alarms that are over are left out, though others that are over are not."""
+        return self.standing is None and AlarmState.ESCALATED in self.states
 
 
 #: Characters of each text of a source that are kept.

@@ -400,7 +400,9 @@ def _attempts(ask: GuardInput) -> _Denial | None:
     since = ask.now - timedelta(seconds=guards.cool_down_seconds)
     earlier = ask.store.repairs.count(ask.repair.rule.name, ask.repair.key, since)
     if earlier >= guards.attempts:
-        return _Denial(f"it is back after {earlier} repairs: does something else write there?", final=True)
+        drifts = ask.alarm.probable_cause == CONFIGURATION_DRIFT
+        hint = "does something else write there?" if drifts else "they did not last"
+        return _Denial(f"it is back after {earlier} repairs: {hint}", final=True)
     if of_root := ask.store.repairs.count_for_root(ask.alarm.id, since):
         return _Denial(f"it outlived its root, for which there were {of_root} repairs already", final=True)
     return None

@@ -796,6 +796,8 @@ def conditions(
         found.append(or_(of.probable_cause.in_(like.causes), others))
     if like.standing:
         found.append(stands(of))
+    elif like.leaves_out_ended:
+        found.append(or_(of.state != AlarmState.ESCALATED.value, of.cleared.is_(None)))
     if like.roots:
         found.append(of.root == "")
     if like.root:

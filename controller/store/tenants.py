@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Select, Subquery, and_, case, exists, fals
 
 from controller.access import disclosure
 from controller.access.disclosure import TenantPlanHead
-from controller.models.alarm import AlarmFilter, ToldAlarm
+from controller.models.alarm import AlarmFilter, AlarmState, ToldAlarm
 from controller.models.errors import NotFoundError
 from controller.models.incident import IncidentFilter, IncidentState
 from controller.models.plan import Plan
@@ -183,7 +183,11 @@ def _conditions(told: Subquery, like: AlarmFilter, now: datetime) -> list[Column
         found.append(told.c.there)
     if like.objects:
         found.append(told.c.named)
-    return [*found, told.c.until.is_(None)] if like.standing else found
+    if like.standing:
+        found.append(told.c.until.is_(None))
+    elif like.leaves_out_ended:
+        found.append(or_(told.c.state != AlarmState.ESCALATED.value, told.c.until.is_(None)))
+    return found
 
 
 def _alarms_in(tx: Tx, tenant: str, incidents: Iterable[str]) -> dict[str, list[ToldAlarm]]:

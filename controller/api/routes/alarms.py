@@ -56,7 +56,13 @@ async def asked_for(  # one for each query parameter
     cause: _Words = None,
     severity: Annotated[list[PerceivedSeverity] | None, Query()] = None,
     since: Annotated[Moment | None, Query(description="Only alarms that changed since this time.")] = None,
-    standing: Annotated[bool, Query(description="Only alarms that are not over.")] = False,
+    standing: Annotated[
+        bool | None,
+        Query(
+            description="Only alarms that are not over; false: also those that are. Left out, `escalated` selects only "
+            "what still stands, and all else also what is over."
+        ),
+    ] = None,
     roots: Annotated[
         bool,
         Query(description="Only roots: alarms that follow from no other. Tenants are not told roots, and get all."),

@@ -56,6 +56,24 @@ def only(store: SqlStore) -> Alarm:
     return alarm
 
 
+def test_an_escalated_alarm_that_is_over_is_found_only_where_that_is_asked_for(store: SqlStore) -> None:
+    fault = AlarmReport(station="S1", object="S1/L1", probable_cause="x", severity=MAJOR, source="check", at=START)
+    alarms = [store.alarms.report(fault.model_copy(update={"object": name})) for name in ("S1/L1", "S1/N1")]
+    for one in alarms:
+        assert store.alarms.escalate(one, "nothing helped", actor="remediation")
+    over = fault.model_copy(update={"object": "S1/N1", "severity": CLEARED, "at": START + timedelta(minutes=1)})
+    assert store.alarms.report(over).state is AlarmState.ESCALATED
+    stands, ended = alarms[0].id, alarms[1].id
+
+    def found(**like: Any) -> list[str]:
+        return [one.id for one in store.alarms.page(Page(), None, AlarmFilter(**like))[1]]
+
+    assert found(states=(AlarmState.ESCALATED,)) == [stands]
+    assert found(states=(AlarmState.ESCALATED, AlarmState.CLEARED)) == [stands]
+    assert found(states=(AlarmState.ESCALATED,), standing=False) == [ended, stands]
+    assert found() == [ended, stands]
+
+
 def test_reports_of_one_fault_are_one_alarm(store: SqlStore) -> None:
     first = store.alarms.report(report(MAJOR, 1, text="down"))
     again = store.alarms.report(report(CRITICAL, 2, text="still down"))

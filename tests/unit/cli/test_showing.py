@@ -412,8 +412,19 @@ def test_alarms_that_stand_are_listed_with_their_symptoms_folded(
     # What is over is shown where it is asked for.
     listed(state=["cleared"])
     assert api.asked[-1] == {"state": ["cleared"]}
+    listed(state=["escalated"], every=True)
+    assert api.asked[-1] == {"state": ["escalated"], "standing": False}
+    api.found = (
+        _alarm(1) | {"state": "escalated", "cleared": "2026-06-15T00:00:00Z"},
+        _alarm(2) | {"state": "escalated"},
+    )
+    alarms.list_alarms(every=True)
+    assert [line.split("  ")[1] for line in capsys.readouterr().out.splitlines()[1:]] == [
+        "escalated, over",
+        "escalated",
+    ]
     listed(every=True)
-    assert api.asked[-1] == {}
+    assert api.asked[-1] == {"standing": False}
 
 
 def test_a_list_tells_what_is_shelved_announced_or_left(

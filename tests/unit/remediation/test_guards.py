@@ -192,7 +192,7 @@ SCENES: dict[str, tuple[Callable[[Scene], Any], str]] = {
     "battery": (_battery, "the station runs on its battery since "),
     "settle": (lambda scene: scene.guard(settle_seconds=3600), "it has to stand for 3600 s"),
     "flapping": (_flapping, "incident i-"),
-    "attempts": (_attempts, "it is back after 1 repairs"),
+    "attempts": (_attempts, "it is back after 1 repairs: they did not last"),
     "reach": (_reach, "it reaches 2 stations, and guards.max_stations is 1"),
     "window": (_window, "window opens "),
     "rate": (_device, f"2 repairs of {STATION_ID} began within an hour"),
