@@ -33,6 +33,7 @@ from controller.performance.rollups import span_of as span_of_day
 from controller.performance.settlement import Correction, settlement_sheets
 from controller.performance.volume import (
     SharingSpan,
+    Volumes,
     everything_of,
     part_at,
     parts_of,
@@ -198,7 +199,8 @@ def _with_counters(store: Store, outages: Outages, tenant: str, month: Month, er
     wanted: dict[str, list[tuple[datetime, datetime]]] = {}
     for name, times in unread.items():
         wanted.setdefault(name.partition("/")[0], []).extend(times)
-    for one in _measured(store, month, shared, COUNTED[:1]):
+    stations = {station for part in shared for station in part.cells}
+    for one in _measured(store, month, shared, COUNTED[:1], stations):
         day = one.begin, one.begin + timedelta(seconds=one.seconds)
         for cell, counters in one.cells.items():
             if off_seconds(counters) > seconds(both(off.get(f"{one.station}/{cell}", ()), (day,))):
@@ -223,9 +225,13 @@ def _disclosed(one: TenantIncident, alarms: Sequence[ToldAlarm]) -> DisclosedInc
 
 def _volume(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> _Made:
     parts = parts_of(eras, tenant)
-    days = days_of(month)
-    measured = _measured(store, month, parts, volume.COUNTERS)
-    return tuple(volume.RULES), volume_sheets(volumes_of(parts, days, measured), month.zone)
+    return tuple(volume.RULES), volume_sheets(_volumes(store, month, parts), month.zone)
+
+
+def _volumes(store: Store, month: Month, parts: Sequence[SharingSpan]) -> Volumes:
+    """Volume for a tenant in these parts of a month."""
+    counters, stations = (*volume.COUNTERS, *volume.PLANE_COUNTERS), {one for part in parts for one in part.stations}
+    return volumes_of(parts, days_of(month), _measured(store, month, parts, counters, stations))
 
 
 def _quality(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> _Made:
@@ -313,24 +319,22 @@ def _settled(
         one.time: outages.agreed_service(one.agreement, one.begin, min(month.now, one.until), one.until)
         for one in spans
     }
-    days, volumes = days_of(month), {}
+    volumes = {}
     for time in {one.time: None for one in spans if one.line.per is Charge.GIGABYTE}:
-        parts = parts_under(eras, tenant, *time)
-        volumes[time] = volumes_of(parts, days, _measured(store, month, parts, volume.COUNTERS))
+        volumes[time] = _volumes(store, month, parts_under(eras, tenant, *time))
     priced = {one.agreement.id for one in spans}
     without = sorted({one.agreement.id for one in agreed} - priced)
     return settlement_sheets(spans, services, volumes, without, month, corrected)
 
 
 def _measured(
-    store: Store, month: Month, parts: Sequence[SharingSpan], counters: Collection[str]
+    store: Store, month: Month, parts: Sequence[SharingSpan], counters: Collection[str], stations: Collection[str]
 ) -> Iterator[Measured]:
-    """Measurements for a tenant by day, from the stations that it shared in these parts of a month."""
-    days = [day for day in days_of(month) if part_at(parts, day[0]) is not None]
-    stations, who = sorted({station for part in parts for station in part.cells}), everything_of(parts)
+    """Measurements for a tenant by day, from stations, in these parts of a month."""
+    days, who = [day for day in days_of(month) if part_at(parts, day[0]) is not None], everything_of(parts)
     if not stations or not days:
         return iter(())
-    return store.measurements.read(days[0][0], days[-1][1], DAY, stations, counters, who)
+    return store.measurements.read(days[0][0], days[-1][1], DAY, sorted(stations), counters, who)
 
 
 def days_of(month: Month) -> list[tuple[datetime, datetime]]:

@@ -15,8 +15,9 @@ from controller.models.network import Rat, Snssai, Tenant
 from controller.nrm.profiles import link_state, links, rat_of
 from controller.nrm.tree import Observed, path_of
 
-#: Volume for users, by PLMN (TS 28.552, TS 32.130), and established sessions, by slice.
-_VOLUME, _SESSIONS = "drb.pdcpsduvolumedl", "sm.pdusessionsetupsucc"
+#: Volume for users, by PLMN (TS 28.552, TS 32.130): by cell, and of a user plane with an endpoint of its own, where
+#: nothing counts sessions. Established sessions, by slice.
+_VOLUMES, _SESSIONS = ("drb.pdcpsduvolumedl", "qosflow.pdcpsduvolumedl"), "sm.pdusessionsetupsucc"
 
 
 def untold_user_plane(observed: Observed) -> bool:
@@ -34,7 +35,7 @@ def carried(tenant: Tenant, rat: Rat | None, periods: Sequence[Period]) -> Servi
         return ServiceState.UNKNOWN
     period = max(whole, key=lambda one: one.end - one.begin)
     objects = [counters for name, counters in period.values.items() if rat_of(path_of(name)) is rat]
-    volume = [value for counters in objects for value in _values(counters, _VOLUME, tenant.plmns)]
+    volume = [value for counters in objects for name in _VOLUMES for value in _values(counters, name, tenant.plmns)]
     if sum(volume) > 0:
         return ServiceState.UP
     sessions = sum(value for counters in objects for value in _values(counters, _SESSIONS, map(_name, tenant.slices)))

@@ -35,8 +35,25 @@ def name_at_unit(cell: Cell) -> str:
 
 
 def counts(network: Network, station: str) -> bool:
-    """Whether a station has counters by cell: user planes do not, nor does a control plane without cells."""
-    return station not in network.central_units or network.is_gnb(station)
+    """Whether a station has counters: a central unit that serves nobody has none."""
+    function = network.central_units.get(station)
+    if function is None:
+        return True
+    user = _kind(network, function) is FunctionKind.VCU_UP
+    return bool(network.stations_served[function]) and (user or network.is_gnb(station))
+
+
+def user_planes(network: Network, station: str, tenant: str) -> tuple[str, ...]:
+    """Endpoints of the user planes that carry a tenant's packets of the NR cells of a station, often its own."""
+    above = network.units_above.get(station)
+    if above is None:
+        return (station,)
+    functions = {unit: network.function_by_id[network.central_units[unit]] for unit in above}
+    return tuple(
+        unit
+        for unit, one in functions.items()
+        if _kind(network, one.id) is FunctionKind.VCU_UP and carries(network, station, one, tenant)
+    )
 
 
 def counted_for(network: Network, station: str) -> dict[str, tuple[str, str]]:

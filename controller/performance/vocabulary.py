@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from controller.models.measurement import Measured, Period, Subject, Unread, Values, is_possible
 from controller.nrm.profiles import cell_of
-from controller.nrm.tree import path_of, steps
+from controller.nrm.tree import class_of, path_of, steps
 
 
 class Aggregation(StrEnum):
@@ -270,16 +270,21 @@ def measured(
     return MappedPeriods(tuple(found), tuple(of_others), unknown, foreign, +unread)
 
 
+#: The class of user planes (TS 28.541).
+_USER_PLANE = "GNBCUUPFunction"
+
+
 @lru_cache(maxsize=1 << 17)
 def _place(station: str, name: str) -> tuple[str, bool] | None:
-    """Cell of a measured object, and whether the object is inside it; None for another station's."""
+    """Cell of a measured object, and whether the object is a part of it; None for another station's."""
     path = path_of(name) or path_of(f"ManagedElement={station},{name}")
     if not path:
         return "", False
     if next(steps(path))[1] != (station,):
         return None
     cell = cell_of(path)
-    return cell, bool(cell) and cell_of(path[: path.rindex("/")]) == cell
+    # A station may have several user planes, each of which counts its own part.
+    return cell, class_of(path) == _USER_PLANE or (bool(cell) and cell_of(path[: path.rindex("/")]) == cell)
 
 
 class _Cells:

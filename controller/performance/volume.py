@@ -3,6 +3,10 @@
 Volumes are those of PDCP SDUs (TS 28.552 §5.1.2.1, TS 32.425 §4.4.7), as stations counted them for the tenant's PLMNs
 and own slices. A value by PLMN and one by PLMN and QCI contain each other: the coarsest are the total, the finest the
 breakdown, and what stations count for the one and not for the other shows as a row without QCI.
+
+Where a gNB is split into units, PDCP ends at its user planes (CU-UP), and these count for all of their cells together
+(TS 28.552 §5.1.3.6.2). Such a count is the tenant's as a whole. It is an agreement's where no other agreement of the
+tenant has its PLMNs in cells of the same user plane; otherwise nobody knows whose it is, and it counts for none.
 """
 
 from __future__ import annotations
@@ -13,17 +17,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
+from types import MappingProxyType
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from controller.intent.central_units import user_planes
 from controller.intent.outages import Era
-from controller.models.measurement import Measured, Subject, parts
-from controller.models.network import Network
+from controller.models.measurement import Measured, Subject, Values, parts
+from controller.models.network import Network, Rat
+from controller.models.sharing import Agreement
 from controller.models.statement import Column, Sheet, Value
 from controller.performance.kpis import Subscribers, subscribers_of
 
 DOWN, UP = "DRB.PdcpSduVolumeDL", "DRB.PdcpSduVolumeUL"
 COUNTERS = (DOWN, UP)
+#: The same of a user plane, in the same order.
+PLANE_COUNTERS = ("QosFlow.PdcpSduVolumeDL", "QosFlow.PdcpSduVolumeUL")
+_PLANE = frozenset(PLANE_COUNTERS)
 #: Megabytes (of 10^6 bytes) of a megabit (of 10^6 bits).
 _MEGABYTES = 1 / 8
 #: From the begin of a day, moved by a new time zone or not, to a moment that has its date.
@@ -33,6 +43,9 @@ RULES = (
     "Volume is that of PDCP SDUs, as stations counted it (TS 28.552 §5.1.2.1, TS 32.425 §4.4.7). 1 MB is 10^6 bytes.\n"
     "A value counts for the tenant whose PLMN, or own slice, the station counted it for; on each day those that the "
     "network gave the tenant then.\n"
+    "Where a gNB is split into units, its user plane (CU-UP) counts for all its cells together (TS 28.552 §5.1.3.6.2), "
+    "and stands in place of these cells. If two agreements have the same PLMN in cells of one user plane, its volume "
+    "counts for neither, and is not measured.\n"
     "The breakdown is as fine as stations count: what they count by PLMN alone has no QCI, 5QI or S-NSSAI.\n"
     "Measured is the part of the time for which stations delivered measurements. For the rest nothing is estimated."
 ).splitlines()
@@ -44,6 +57,9 @@ class SharingSpan(NamedTuple):
     Attributes:
         cells: Ids by station.
         network: The network at that time.
+        planes: Names of NR cells (``station/cell``) by the user plane with its own endpoint that carries their packets.
+        behind: Ids of these cells by their station.
+        undivided: Endpoints of user planes of which nobody knows which part of what they count is meant.
     """
 
     begin: datetime
@@ -51,6 +67,14 @@ class SharingSpan(NamedTuple):
     who: Subscribers
     cells: Mapping[str, tuple[str, ...]]
     network: Network
+    planes: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    behind: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    undivided: frozenset[str] = frozenset()
+
+    @property
+    def stations(self) -> set[str]:
+        """All that count something of it."""
+        return {*self.cells, *self.planes}
 
 
 def everything_of(parts: Iterable[SharingSpan]) -> Subscribers:
@@ -63,11 +87,12 @@ def everything_of(parts: Iterable[SharingSpan]) -> Subscribers:
 
 def parts_of(eras: Iterable[Era], tenant: str) -> list[SharingSpan]:
     """The cells that a tenant shared in each part, and its part of their counts."""
-    return [
-        SharingSpan(era.begin, era.until, subscribers_of(era.network, tenant), _cells_in(era, tenant), era.network)
-        for era in eras
-        if tenant in era.network.tenant_by_id
-    ]
+    found = []
+    for era in (era for era in eras if tenant in era.network.tenant_by_id):
+        who, cells = subscribers_of(era.network, tenant), _cells_in(era, tenant)
+        planes = _planes(era.network, tenant, cells)
+        found.append(_divided(SharingSpan(era.begin, era.until, who, cells, era.network), planes))
+    return found
 
 
 def parts_under(
@@ -82,8 +107,40 @@ def parts_under(
             who = subscribers_of(era.network, one.tenant)
             own = who if plmns == who.plmns else Subscribers(plmns)
             cells = _by_station(era.sharing.reached_by(one))
-            found.append(SharingSpan(era.begin, era.until, own, cells, era.network))
+            planes = _planes(era.network, tenant, cells)
+            span = SharingSpan(era.begin, era.until, own, cells, era.network, undivided=_undivided(era, one, planes))
+            found.append(_divided(span, planes))
     return found
+
+
+def _divided(span: SharingSpan, planes: Mapping[str, tuple[str, ...]]) -> SharingSpan:
+    """A span with those of its cells whose packets user planes with endpoints of their own carry."""
+    away = {unit: names for unit, names in planes.items() if unit not in span.cells}
+    return span._replace(planes=away, behind=_by_station({name for names in away.values() for name in names}))
+
+
+def _planes(network: Network, tenant: str, cells: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """A tenant's NR cells by the user plane that carries their packets."""
+    found: dict[str, list[str]] = {}
+    for station, names in cells.items():
+        nr = [f"{station}/{name}" for name in names if network.cell_by_name[station, name].rat is Rat.NR]
+        for unit in user_planes(network, station, tenant) if nr else ():
+            found.setdefault(unit, []).extend(nr)
+    return {unit: tuple(names) for unit, names in found.items()}
+
+
+def _undivided(era: Era, agreement: Agreement, planes: Mapping[str, Sequence[str]]) -> frozenset[str]:
+    """User planes at which another agreement of the same tenant has some of the same PLMNs."""
+    tenant = era.network.tenant_by_id[agreement.tenant]
+    others = [
+        one
+        for one in era.sharing.in_force
+        if one.tenant == tenant.id
+        and one.id != agreement.id
+        and set(one.plmns_of(tenant)) & set(agreement.plmns_of(tenant))
+    ]
+    theirs = (_planes(era.network, tenant.id, _by_station(era.sharing.reached_by(one))) for one in others)
+    return frozenset(unit for found in theirs for unit in found if unit in planes)
 
 
 def _cells_in(era: Era, tenant: str) -> dict[str, tuple[str, ...]]:
@@ -169,29 +226,43 @@ class Volumes:
 
     def add(self, day: Measured, begin: datetime, who: Subscribers, cells: Iterable[str]) -> None:
         """Add a station's counts of the day with this begin, in the cells that the tenant shares."""
-        whole = _Sum()
         for cell in cells:
             counted = day.cells.get(cell)
-            down = up = covered = 0.0
-            if counted:
-                down, up = (self._count(way, counted.get(way, {}), who) for way in COUNTERS)
-                covered = day.covered
-            self.by_cell[f"{day.station}/{cell}"].add(down, up, covered, day.seconds)
-            whole.add(down, up, covered, day.seconds)
-        for one in (self.total, self.by_day[begin]):
-            one.add(whole.down, whole.up, whole.covered, whole.seconds)
+            self._take(f"{day.station}/{cell}", counted, COUNTERS, day, begin, who)
 
-    def missed(self, station: str, begin: datetime, seconds: float, cells: Iterable[str]) -> None:
-        """Note that a station delivered nothing of a day."""
-        for cell in cells:
-            for one in (self.total, self.by_day[begin], self.by_cell[f"{station}/{cell}"]):
-                one.seconds += seconds
+    def add_plane(self, day: Measured, begin: datetime, who: Subscribers, cells: int) -> None:
+        """Add what a user plane counted of so many cells together, on the day with this begin."""
+        self._take(day.station, day.cells.get(""), PLANE_COUNTERS, day, begin, who, cells)
 
-    def _count(self, counter: str, values: Mapping[Subject, float], who: Subscribers) -> float:
+    def _take(
+        self,
+        name: str,
+        counted: Mapping[str, Values] | None,
+        counters: Sequence[str],
+        day: Measured,
+        begin: datetime,
+        who: Subscribers,
+        cells: int = 1,
+    ) -> None:
+        down = up = covered = 0.0
+        if counted:
+            down, up = (
+                self._count(way, counted.get(counter, {}), who) for way, counter in zip(COUNTERS, counters, strict=True)
+            )
+            covered = day.covered
+        for one in (self.total, self.by_day[begin], self.by_cell[name]):
+            one.add(down, up, covered * cells, day.seconds * cells)
+
+    def missed(self, name: str, begin: datetime, seconds: float, cells: int = 1) -> None:
+        """Note that of a cell, or a user plane with so many cells, nothing was delivered of a day."""
+        for one in (self.total, self.by_day[begin], self.by_cell[name]):
+            one.seconds += seconds * cells
+
+    def _count(self, way: str, values: Mapping[Subject, float], who: Subscribers) -> float:
         """The tenant's total of a counter; also adds its parts by subject."""
         whole, finest = _shapes(tuple(values), who)
         total, left = sum([values[one] for one in whole]), 0.0
-        sums = self._parts[counter]
+        sums = self._parts[way]
         for subject in finest:
             value = values[subject]
             sums[subject] += value
@@ -229,19 +300,96 @@ def volumes_of(
     """
     found, seen = Volumes(), set[tuple[str, datetime]]()
     begins = [begin for begin, _ in days]
+    split = _Split(found)
     for one in measured:
         part = part_at(parts, one.begin)
-        if part is not None and one.station in part.cells:
-            # Of two time zones within a month, each divides the days of its own time: the middle tells which day it is.
-            day = begins[bisect_right(begins, one.begin + timedelta(seconds=one.seconds / 2)) - 1]
+        if part is None:
+            continue
+        # Of two time zones within a month, each divides the days of its own time: the middle tells which day it is.
+        day = begins[bisect_right(begins, one.begin + timedelta(seconds=one.seconds / 2)) - 1]
+        if one.station in part.cells:
             seen.add((one.station, day))
-            found.add(one, day, part.who, part.cells[one.station])
+            _add_station(found, split, one, day, part)
+        elif one.station in part.planes:
+            split.planes[one.station, day] = one
     for begin, end in days:
         part = part_at(parts, begin)
-        for station, cells in part.cells.items() if part else ():
-            if (station, begin) not in seen:
-                found.missed(station, begin, (end - begin).total_seconds(), cells)
+        if part is None:
+            continue
+        length = (end - begin).total_seconds()
+        for station, cells in part.cells.items():
+            behind = part.behind.get(station, ())
+            for cell in cells if (station, begin) not in seen else ():
+                if cell not in behind:
+                    found.missed(f"{station}/{cell}", begin, length)
+        split.finish(part, begin, length)
     return found
+
+
+def _add_station(found: Volumes, split: _Split, one: Measured, day: datetime, part: SharingSpan) -> None:
+    """Add a station's day: what it counts by cell, and of its own user plane where that counts instead of NR cells."""
+    behind = part.behind.get(one.station, ())
+    if behind:
+        split.cells[one.station, day] = one
+    together = _counted_together(one, part) if not _PLANE.isdisjoint(one.cells.get("", {})) else []
+    found.add(one, day, part.who, [cell for cell in part.cells[one.station] if cell not in (*behind, *together)])
+    if together and one.station not in part.undivided:
+        found.add_plane(one, day, part.who, len(together))
+    elif together:
+        found.missed(one.station, day, one.seconds, len(together))
+
+
+def _counted_together(one: Measured, part: SharingSpan) -> list[str]:
+    """NR cells of a station's own user plane, where none of them has volumes of its own."""
+    behind, by_name = part.behind.get(one.station, ()), part.network.cell_by_name
+    nr = [cell for cell in part.cells[one.station] if cell not in behind and by_name[one.station, cell].rat is Rat.NR]
+    return [] if any(_has_volume(one, cell) for cell in nr) else nr
+
+
+def _has_volume(one: Measured, cell: str) -> bool:
+    return any(counter in one.cells.get(cell, {}) for counter in COUNTERS)
+
+
+@dataclass
+class _Split:
+    """What was counted on each day of cells whose packets user planes with endpoints of their own carry.
+
+    The user plane's count is all of it. Only where a cell's user planes delivered nothing of a day counts what was
+    counted by cell, as some control planes do: never both.
+
+    Attributes:
+        planes: By user plane and day.
+        cells: By station of the cells and day.
+    """
+
+    found: Volumes
+    planes: dict[tuple[str, datetime], Measured] = field(default_factory=dict)
+    cells: dict[tuple[str, datetime], Measured] = field(default_factory=dict)
+
+    def finish(self, part: SharingSpan, day: datetime, length: float) -> None:
+        """Add a day of all user planes."""
+        counted = {unit for unit in part.planes if unit not in part.undivided and (unit, day) in self.planes}
+        carried = {name for unit in counted for name in part.planes[unit]}
+        for unit, names in part.planes.items():
+            if unit in counted:
+                self.found.add_plane(self.planes[unit, day], day, part.who, len(names))
+            elif not (left := [name for name in names if name not in carried and self._counted(name, day)]):
+                self.found.missed(unit, day, length, len(names))
+            else:
+                carried |= {*left}
+                self._by_cell(left, day, part)
+                if len(left) < len(names):
+                    self.found.missed(unit, day, length, len(names) - len(left))
+
+    def _counted(self, name: str, day: datetime) -> bool:
+        station, _, cell = name.partition("/")
+        one = self.cells.get((station, day))
+        return one is not None and _has_volume(one, cell)
+
+    def _by_cell(self, names: Iterable[str], day: datetime, part: SharingSpan) -> None:
+        for name in names:
+            station, _, cell = name.partition("/")
+            self.found.add(self.cells[station, day], day, part.who, [cell])
 
 
 _VOLUME = (Column(name="down", unit="MB"), Column(name="up", unit="MB"), Column(name="total", unit="MB"))
@@ -276,7 +424,7 @@ def volume_sheets(volumes: Volumes, zone: ZoneInfo) -> tuple[Sheet, ...]:
         ),
         Sheet(
             name="cells",
-            title="By cell",
+            title="By cell, or by user plane",
             columns=(Column(name="cell"), *_VOLUME, _MEASURED),
             rows=tuple((cell, *found.row, found.measured) for cell, found in cells),
         ),

@@ -125,9 +125,10 @@ class Performance:
 
     Attributes:
         below: The DUs of a control plane, which counts the central halves of their cells.
+        carried: The DUs of a user plane, which counts the packets that it carries for them.
     """
 
-    __slots__ = ("_around", "_clock", "_kept", "_radio", "_record", "_timeline", "below")
+    __slots__ = ("_around", "_clock", "_kept", "_radio", "_record", "_timeline", "below", "carried")
 
     def __init__(
         self, record: StationRecord, around: Surroundings, clock: Clock, radio: Radio, kept: int = KEPT
@@ -139,12 +140,13 @@ class Performance:
         self._radio = radio
         self._timeline: Timeline | None = None
         self.below: tuple[Performance, ...] = ()
+        self.carried: tuple[Performance, ...] = ()
 
     def note(self, config: Config, version: str = "", above: CentralUnitState | None = None) -> None:
         """Begin a new epoch with the present state."""
         cells = tuple(self._radio.cells)
         if self._timeline is None:
-            if not cells and not self.below:
+            if not cells and not self.below and not self.carried:
                 return
             self._timeline = Timeline(self._kept)
         now = self._clock.monotonic()
@@ -231,6 +233,8 @@ class Performance:
                     _add(totals[name], counters)
         for name, counters in chain.from_iterable(du.halves(self._record.id, spans, seconds) for du in self.below):
             _add(totals[name], counters)
+        for name, counters in chain.from_iterable(du.packets(self._record.id, spans) for du in self.carried):
+            _add(totals[name], counters)
         values = {name: _finished(counters, on_air[name]) for name, counters in totals.items()}
         return Period(begin, end, values, abs(running - seconds) > _EPSILON)
 
@@ -245,6 +249,16 @@ class Performance:
                     load = self.load(epoch, status, quarter)
                     counters = self._central(load, epoch, before, status, part, seconds, quarter)
                     yield distinguished_name(half[1]), counters
+
+    def packets(self, unit: str, spans: Sequence[tuple[datetime, datetime]]) -> Iterator[tuple[str, dict[str, float]]]:
+        """What a user plane counts of the packets that it carries for a DU, not by cell (TS 28.552 §5.1.3.6.2)."""
+        for quarter, epoch, _, part in chain.from_iterable(self.parts(*span) for span in spans):
+            for status in epoch.cells if epoch.above is not None else ():
+                load = self.load(epoch, status, quarter)
+                for flow in load.flows:
+                    ways = epoch.carriers(flow)
+                    for path in (path for path in ways if path[0] == ("ManagedElement", unit)):
+                        yield distinguished_name(path), dict(_packets(flow, load, part / len(ways)))
 
     def parts(self, begin: datetime, end: datetime) -> Iterator[tuple[datetime, Epoch, Epoch | None, float]]:
         """The parts of a span in which nothing changed: the quarter of an hour, and as of ``Timeline.between``."""
@@ -308,7 +322,9 @@ class Performance:
     ) -> dict[str, float]:
         """What is counted of an NR cell where its central half is."""
         calls = self._calls(load, epoch, before, status, part, begin)
-        return {**_nr_central(load, part, seconds), **_radio_bearers(calls)}
+        # PDCP of users ends at the user plane: only where that is at the same endpoint there are volumes by cell.
+        volume = _nr_volume(load, part) if epoch.above is None else {}
+        return {**_nr_central(load, part, seconds), **volume, **_radio_bearers(calls)}
 
     def _calls(
         self, load: Load, epoch: Epoch, before: Epoch | None, status: CellStatus, part: float, begin: datetime
@@ -524,13 +540,26 @@ def _speeds(load: Load, part_of: Callable[[Flow], str]) -> Iterator[tuple[str, f
         yield name, speed * served / wanted if wanted else 0.0
 
 
-def _nr_central(load: Load, part: float, seconds: int) -> dict[str, float]:
-    """What the CU counts: volume by PLMN, 5QI and S-NSSAI is its own, since PDCP ends there (TS 28.552 §5.1.2)."""
-    counters = _connections(load, part, seconds)
+def _nr_volume(load: Load, part: float) -> dict[str, float]:
+    """Volume by PLMN, 5QI and S-NSSAI where the gNB is not split (TS 28.552 §5.1.2.1)."""
+    counters = {}
     for flow in load.flows:
         for qci, down, up in volumes(flow, load, part):
             counters[f"DRB.PdcpSduVolumeDL.{flow.plmn}.{qci}.{flow.slice}"] = down
             counters[f"DRB.PdcpSduVolumeUL.{flow.plmn}.{qci}.{flow.slice}"] = up
+    return counters
+
+
+def _packets(flow: Flow, load: Load, part: float) -> Iterator[tuple[str, float]]:
+    """The same of a user plane with an endpoint of its own, for one flow (§5.1.3.6.2)."""
+    for qci, down, up in volumes(flow, load, part):
+        yield f"QosFlow.PdcpSduVolumeDL.{flow.plmn}.{qci}.{flow.slice}", down
+        yield f"QosFlow.PdcpSduVolumeUL.{flow.plmn}.{qci}.{flow.slice}", up
+
+
+def _nr_central(load: Load, part: float, seconds: int) -> dict[str, float]:
+    """What the CU's control plane counts."""
+    counters = _connections(load, part, seconds)
     attempts, successes = _signalling(load, part)
     for cause, share in CAUSES.items():
         counters[f"UECNTX.ConnEstabAtt.{cause}"] = attempts * share

@@ -160,6 +160,17 @@ class Epoch:
         path = self.above.cells.get(cell.local_id or "")
         return None if path is None or self.above.control is None else (self.above.control, path)
 
+    def carriers(self, flow: Flow) -> list[Path]:
+        """The user planes of a DU's central unit that carry a flow: those that name its slice, else its PLMN."""
+        planes = [
+            (config, path)
+            for config in (() if self.above is None else self.above.users)
+            for path in user_planes(config)
+        ]
+        named = [(path, set(_members(config, path))) for config, path in planes]
+        exact = [path for path, members in named if (flow.plmn, flow.slice) in members]
+        return exact or [path for path, members in named if any(plmn == flow.plmn for plmn, _ in members)]
+
 
 @dataclass(frozen=True, slots=True)
 class Flow:
@@ -420,8 +431,13 @@ def _not_in_user_plane(
 
 def _named(config: Config) -> frozenset[Member]:
     """PLMNs and slices that user planes name."""
-    planes = [config.get((*path, "attributes")) for path in user_planes(config)]
-    return frozenset(one for plane in planes if plane is not None for one in _flows(plane, "NR"))
+    return frozenset(one for path in user_planes(config) for one in _members(config, path))
+
+
+def _members(config: Config, path: Path) -> Iterator[Member]:
+    """PLMNs and slices that a user plane names."""
+    plane = config.get((*path, "attributes"))
+    yield from () if plane is None else _flows(plane, "NR")
 
 
 def _plmn(entry: Instance) -> str:

@@ -4,7 +4,7 @@ A DU has a cell on air while F1-C is up and its control plane has the cell. A te
 control plane to the AMFs, and send by the links to the UPFs of a user plane that F1-U and E1 lead to and that has their
 PLMN. An interface is up while both ends are there, name each other's address in the same VLAN, and packets get through.
 Shares of RRC hold as the control plane has them, those of DRB as the user planes do; what a cell's central half counts,
-the control plane counts.
+the control plane counts, and volumes each user plane, of all its cells together.
 """
 
 from __future__ import annotations
@@ -130,9 +130,11 @@ def connect(network: SimulatedNetwork, stations: Mapping[str, Station], transpor
         part.station.equipment.central = CentralUnit(part, control, user, transport, tenants)
         for one in above:
             below[one.id].append(stations[name])
+            above_it, counted = stations[one.id].equipment.performance, part.station.equipment.performance
             if one.unit == "vcu-cp":
-                performance = stations[one.id].equipment.performance
-                performance.below = (*performance.below, part.station.equipment.performance)
+                above_it.below = (*above_it.below, counted)
+            else:
+                above_it.carried = (*above_it.carried, counted)
 
     def changed(unit: str) -> None:
         for station in below[unit]:

@@ -340,7 +340,9 @@ def half(unit: str, end: datetime, *cells: str) -> bytes:
     <measType p="1">RRC.ConnEstabAtt.mo-Data</measType>{values}</measInfo></measData></measDataFile>""".encode()
 
 
-async def test_what_a_control_plane_counts_is_of_the_stations_whose_cells_it_has(bench: Bench) -> None:
+async def test_what_a_control_plane_counts_is_of_the_stations_whose_cells_it_has_and_volumes_of_its_user_plane(
+    bench: Bench,
+) -> None:
     names = ("CP-E", "UP-E", "S1", "S2")
     header = {**split_gnb().header.model_dump(mode="json"), "performance": {}, "timezone": "UTC"}
     endpoints = [{"station": name, "address": "127.0.0.1", "host_key": KEY} for name in names]
@@ -356,6 +358,11 @@ async def test_what_a_control_plane_counts_is_of_the_stations_whose_cells_it_has
         .replace(b"RRC.ConnEstabAtt.mo-Data", b"RRU.PrbTotDl")
     }
     bench.devices["CP-E"].files = {name_of(end): half("CP-E", end, "S1.n78-1", "S2.n78-1")}
+    bench.devices["UP-E"].files = {
+        name_of(end): content("UP-E", end)
+        .replace(b"ENBFunction=1,EUtranCellFDD=1", b"GNBCUUPFunction=1")
+        .replace(b"RRC.ConnEstabAtt.mo-Data", b"QosFlow.PdcpSduVolumeDL.716-01.9.1-000001")
+    }
     for _ in range(2):
         await bench.later(60)
     day = timedelta(days=1)
@@ -363,9 +370,9 @@ async def test_what_a_control_plane_counts_is_of_the_stations_whose_cells_it_has
     tried = {"RRC.ConnEstabAtt": {Subject(): 7.0}}
     assert found["S1"].cells == {"n78-1": {"RRU.PrbTotDl": {Subject(): 5.0}, **tried}}
     assert found["S2"].cells == {"n78-1": tried}
-    assert {name: one.covered for name, one in found.items()} == {"CP-E": 900, "S1": 900, "S2": 0}
+    assert found["UP-E"].cells == {"": {"QosFlow.PdcpSduVolumeDL": {Subject("716-01", 9, "1-000001"): 5.0}}}
+    assert {name: one.covered for name, one in found.items()} == {"CP-E": 900, "UP-E": 900, "S1": 900, "S2": 0}
     gaps = bench.store.measurements.gaps(end - QUARTER, end, ["CP-E", "S1", "S2"])
     assert [one.station for one in gaps] == ["S2"], "its own part was not collected"
     followed = bench.store.collections.find()
-    assert {"CP-E", "S1", "S2"} <= followed.keys(), "a user plane counts nothing by cell"
-    assert "UP-E" not in followed
+    assert {"CP-E", "UP-E", "S1", "S2"} <= followed.keys()

@@ -26,6 +26,10 @@ def nr(volume: float, plmn: str = "716-01") -> dict[str, dict[str, float]]:
     return {CU: {f"DRB.PdcpSduVolumeDL.{plmn}.9.{SLICE}": volume}}
 
 
+def plane(volume: float, plmn: str = "716-01") -> dict[str, dict[str, float]]:
+    return {"ManagedElement=S1,GNBCUUPFunction=1": {f"QosFlow.PdcpSduVolumeDL.{plmn}.9.{SLICE}": volume}}
+
+
 @pytest.mark.parametrize(
     ("rat", "values", "state"),
     [
@@ -38,6 +42,9 @@ def nr(volume: float, plmn: str = "716-01") -> dict[str, dict[str, float]]:
         (Rat.LTE, {LTE: {"DRB.PdcpSduVolumeDl.716-01.9": 7.0}}, "up"),
         (Rat.LTE, {LTE: {"DRB.PdcpSduVolumeDl.716-01.9": 0.0}} | SESSIONS, "unknown"),
         (Rat.NR, {}, "unknown"),
+        (Rat.NR, plane(3.5), "up"),
+        (Rat.NR, plane(0.0), "unknown"),  # a user plane counts no sessions
+        (Rat.NR, plane(3.5, "716-02"), "unknown"),
     ],
 )
 def test_what_a_period_says(rat: Rat, values: dict[str, dict[str, float]], state: str) -> None:

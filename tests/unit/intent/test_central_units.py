@@ -88,13 +88,13 @@ def test_the_control_plane_has_all_cells_and_each_user_plane_the_tenants_that_it
     assert not [one for name in ("S1", "S2") for one in (*below(found[name], "EP_NgC"), *below(found[name], "EP_NgU"))]
 
 
-def test_stations_count_and_so_does_the_control_plane_but_no_user_plane() -> None:
+def test_stations_count_and_so_do_control_plane_and_user_planes() -> None:
     header = {**split_gnb().header.model_dump(mode="json"), "performance": {}}
     found = trees(split_gnb(header=header))
     jobs = {
         name for name, rendered in found.items() if f"/ManagedElement[{name}]/PerfMetricJob[minka]" in rendered.tree
     }
-    assert jobs == {"CP-E", "S1", "S2"}
+    assert jobs == {"CP-E", "UP-E", "UP-B-E", "S1", "S2"}
 
 
 def test_f1_and_e1_have_an_end_at_both_sides_which_name_each_other() -> None:

@@ -142,6 +142,12 @@ def test_a_user_plane_unit_counts_volumes_of_qos_flows_without_a_cell(name: str)
     assert not found.unknown
 
 
+def test_user_planes_of_one_station_count_a_part_each() -> None:
+    name = "QosFlow.PdcpSduVolumeDL.716-06.9.1-00000A"
+    one, _ = mapped(period({f"ManagedElement=A,GNBCUUPFunction={n}": {name: float(n)} for n in (1, 2)}))
+    assert one.cells == {"": {"QosFlow.PdcpSduVolumeDL": {Subject("716-06", 9, "1-00000A"): 3.0}}}
+
+
 def test_objects_of_other_stations_are_left_out() -> None:
     one, found = mapped(
         period({LTE: {"RRC.ConnMean": 1.0}, LTE.replace("=A", "=B"): {"RRC.ConnMean": 9.0}}),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from simulators.clock import VirtualClock
 from simulators.cloud.behaviour.controller import NF_DEPLOYMENTS
 from simulators.datastore import Config
 from simulators.equipment.performance import PERIOD
+from simulators.equipment.truth import truth_of
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.network import PoolRecord, SimulatedNetwork, read_network
 from simulators.station import Station
@@ -230,10 +232,9 @@ def test_the_control_plane_counts_the_central_halves_of_all_its_cells(
     assert sorted(central) == [f"ManagedElement=CP-E,GNBCUCPFunction=1,NRCellCU={name}" for name in HALVES]
     for counters in central.values():
         assert total(counters, "RRC.ConnEstabSucc") > 0.9 * total(counters, "RRC.ConnEstabAtt") > 0
-        assert total(counters, "DRB.PdcpSduVolumeDL") > 0
         assert total(counters, "DRB.EstabAtt") > 0
+        assert not total(counters, "DRB.PdcpSduVolumeDL"), "PDCP of users does not end there"
     assert {name.rpartition(",")[2].partition("=")[0] for name in du} == {"NRCellDU"}
-    assert counted(bench, "UP-E") == {}
     bench.drop("S1", "EP_F1C")
     left, right = counted(bench, "CP-E"), bench.fleet.stations["CP-E"].equipment.performance.measure()
     assert [name.rpartition("=")[2] for name in left] == [HALVES[1]]
@@ -255,10 +256,42 @@ def test_shares_at_central_units_divide_what_their_cells_give(
     for name, counters in after.items():
         assert total(before[name], f"{tried}Succ") > 0.9 * total(before[name], f"{tried}Att")
         assert 0 < total(counters, f"{tried}Succ") < 0.9 * total(counters, f"{tried}Att")
-        volumes = [total(one[name], f"DRB.PdcpSduVolumeDL.{ALFA}") for one in (before, after)]
-        assert 0 < volumes[1] < 0.9 * volumes[0]
-        others = [total(one[name], f"DRB.PdcpSduVolumeDL.{BETA}") for one in (before, after)]
-        assert others[0] == pytest.approx(others[1])
+    volumes = [carried_volume(bench, "UP-E", ALFA) for bench in (free, divided)]
+    assert 0 < volumes[1] < 0.9 * volumes[0]
+    others = [carried_volume(bench, "UP-B-E", BETA) for bench in (free, divided)]
+    assert 0 < others[0] == pytest.approx(others[1])
+
+
+def carried_volume(bench: Bench, unit: str, plmn: str) -> float:
+    """Mbit that a user plane counted down for a PLMN in the latest period."""
+    (counters,) = bench.fleet.stations[unit].equipment.performance.measure().values.values()
+    return total(counters, f"QosFlow.PdcpSduVolumeDL.{plmn}")
+
+
+def test_each_user_plane_counts_the_volume_that_it_carries_as_it_really_was(
+    files: tuple[Network, SimulatedNetwork],
+) -> None:
+    bench = Bench(files)
+    bench.configure(*PARTS)
+    units = {"UP-E": ALFA, "UP-B-E": BETA}
+    counted(bench, "UP-E")
+    end = bench.fleet.stations["UP-E"].equipment.performance.period_begin()
+    really: defaultdict[tuple[str, str, int, str], float] = defaultdict(float)
+    for du in ("S1", "S2"):
+        truth = truth_of(bench.fleet.stations[du].equipment.performance, end - timedelta(seconds=PERIOD), end)
+        for (_, plmn, slice_, qci), (down, up) in truth.volume.items():
+            really["DL", plmn, qci, slice_] += down
+            really["UL", plmn, qci, slice_] += up
+    assert min(really.values()) > 0
+    for unit, own in units.items():
+        ((name, counters),) = bench.fleet.stations[unit].equipment.performance.measure().values.items()
+        assert name == f"ManagedElement={unit},GNBCUUPFunction=1"
+        wanted = {
+            f"QosFlow.PdcpSduVolume{way}.{plmn}.{qci}.{slice_}": value
+            for (way, plmn, qci, slice_), value in really.items()
+            if plmn == own
+        }
+        assert counters == pytest.approx(wanted, rel=1e-6, abs=1e-5)
 
 
 def holding(bench: Bench, resource: str) -> set[str]:
