@@ -78,6 +78,7 @@ def visible_health(tenant: str, cells: Collection[str], health: Health, now: dat
             "locked": tuple(cell for cell in health.locked if cell in cells),
             "links": tuple(link for link in health.links if link.tenant == tenant),
             "missing": tuple(one for one in health.missing if one[0] in cells and one[2] == tenant),
+            "plmns": {},
         }
     )
 

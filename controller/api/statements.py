@@ -230,7 +230,8 @@ def _volume(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> _Ma
 
 def _volumes(store: Store, month: Month, parts: Sequence[SharingSpan]) -> Volumes:
     """Volume for a tenant in these parts of a month."""
-    counters, stations = (*volume.COUNTERS, *volume.PLANE_COUNTERS), {one for part in parts for one in part.stations}
+    counters = (*volume.COUNTERS, *volume.PLANE_COUNTERS, volume.UNREAD)
+    stations = {one for part in parts for one in part.stations}
     return volumes_of(parts, days_of(month), _measured(store, month, parts, counters, stations))
 
 

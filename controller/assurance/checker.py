@@ -41,7 +41,7 @@ from controller.models.plan import Change
 from controller.models.run import LedgerEntry
 from controller.models.settings import Settings
 from controller.nrm.generation import generation_of
-from controller.nrm.profiles import cells, root_spec
+from controller.nrm.profiles import cells, plmn_lists, root_spec
 from controller.nrm.tree import Path, parent
 from controller.plan import applied, drifted_nodes, ledger_after
 from controller.ports.clock import Clock
@@ -130,8 +130,11 @@ class _Judged:
 
     def again(self, check: Check) -> _Judged:
         """The same result, for another check that read the same."""
-        at = check.at
-        health = self.health.model_copy(update={"at": at, "read": at, "lasted": {}}).in_turn(check.turn, self.health)
+        at, health = check.at, self.health
+        if check.observed is not None and self.basis is not None and check.observed is not self.basis.observed:
+            # The same nodes in another order are equal.
+            health = health.model_copy(update={"plmns": plmn_lists(check.observed.tree)})
+        health = health.model_copy(update={"at": at, "read": at, "lasted": {}}).in_turn(check.turn, self.health)
         listed = {source: _again(one, at) for source, one in self.listed.items()}
         return replace(self, health=health, listed=listed, returned=frozenset())
 

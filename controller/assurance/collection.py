@@ -12,6 +12,7 @@ import hashlib
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -28,10 +29,11 @@ from controller.models.errors import (
     NotFoundError,
     OversizedError,
 )
-from controller.models.measurement import DAY, Measured, Period, Unread
+from controller.models.health import OBSERVED_AFTER
+from controller.models.measurement import DAY, ListedPlmns, Measured, Period, Unread
 from controller.models.network import Network
 from controller.performance.files import read_file
-from controller.performance.vocabulary import measured
+from controller.performance.vocabulary import lists_to_come, measured, names_positions
 from controller.ports.clock import Clock
 from controller.ports.devices import DeviceFiles, Devices, DeviceTarget
 from controller.ports.queue import Wakeups
@@ -82,6 +84,10 @@ def seconds_of(network: Network) -> int:
     return 0 if performance is None else performance.granularity_minutes * 60
 
 
+class _ListsToComeError(Exception):
+    """Values name PLMNs by their position in a list, and a check that is to come may tell in which order it is."""
+
+
 class CollectionSchedule:
     """The scheduler's part: keeps the list of adopted stations, and wakes workers for those that are due."""
 
@@ -124,6 +130,7 @@ class _Found:
         others: What it counted of them.
         reason: Code of the error that ended it, empty where it came to its end.
         more: Whether files are left for the next time.
+        waits: Whether something is left until a check has read the lists to which it refers.
     """
 
     before: Collection
@@ -136,18 +143,23 @@ class _Found:
     again: list[str] = field(default_factory=list)
     reason: str = ""
     more: bool = False
+    waits: bool = False
 
     @property
     def station(self) -> str:
         """Its station."""
         return self.before.station
 
-    def add(self, periods: Iterable[Period]) -> int:
-        """Add periods of a station, without those whose length is no granularity; returns how many."""
-        found = list(periods)
-        known = [one for one in found if one.granularity]
-        self.unread[Unread.GRANULARITY.value] += len(found) - len(known)
-        mapped = measured(self.station, known, self.halves)
+    def add(self, periods: Sequence[Period], listed: Sequence[ListedPlmns] = ()) -> int:
+        """Add periods of a station, without those whose length is no granularity; returns how many.
+
+        Args:
+            periods: They.
+            listed: In which order the station had the PLMNs of its cells.
+        """
+        known = [one for one in periods if one.granularity]
+        self.unread[Unread.GRANULARITY.value] += len(periods) - len(known)
+        mapped = measured(self.station, known, self.halves, listed)
         self.periods += mapped.periods
         self.others += mapped.others
         self.unknown += mapped.unknown
@@ -265,7 +277,8 @@ class Collector:
                 return
         async with self._devices.aside(target) as session:
             periods = await session.measurements()
-        await self._add(found, lambda: periods)
+        with suppress(_ListsToComeError):
+            await self._add(found, lambda: periods)
 
     async def _take_files(self, files: DeviceFiles, found: _Found) -> None:
         listed = [one.name for one in await files.list(_MOST_FILES) if one.name.endswith(_SUFFIXES)]
@@ -289,6 +302,8 @@ class Collector:
                     number = await self._add(found, lambda: read_file(name, [content]))
             else:
                 number = await self._add(found, lambda: read_file(name, [content]))
+        except _ListsToComeError:
+            log.debug("collection.waits", station=found.station, file=name)
         except InputError as error:
             # It may have been incomplete.
             if name not in found.before.again:
@@ -306,9 +321,25 @@ class Collector:
         found.files.append(CollectedFile(station=found.station, name=name, digest=digest, error=reason))
 
     async def _add(self, found: _Found, periods: Callable[[], Iterable[Period]]) -> int:
-        """Parse and map it in a thread, since other sessions need the loop."""
+        """Parse and map it in a thread, since other sessions need the loop.
+
+        Raises:
+            _ListsToComeError: Values name PLMNs by their position in a list that no check has read since.
+        """
         async with self._reading:
-            return await asyncio.to_thread(lambda: found.add(periods()))
+            read, refers = await asyncio.to_thread(lambda: _read(periods))
+            listed = await self._listed(found, read) if refers else ()
+            return await asyncio.to_thread(lambda: found.add(read, listed))
+
+    async def _listed(self, found: _Found, periods: Sequence[Period]) -> Sequence[ListedPlmns]:
+        """In which order the station had the PLMNs of its cells, as far as checks have read it."""
+        listed = await self._store.healths.listed_plmns(found.station, min(one.begin for one in periods))
+        recent = self._clock.now() - OBSERVED_AFTER - timedelta(seconds=_SETTLE)
+        if lists_to_come([one for one in periods if one.end > recent], listed):
+            await self._store.healths.ask([found.station])
+            found.waits = True
+            raise _ListsToComeError
+        return listed
 
     # ----------------------------------------------------------------------- record
 
@@ -364,7 +395,7 @@ def _end(one: _Found, missing: int, now: datetime, seconds: int) -> Collection:
     is_late = newest is not None and expected - timedelta(seconds=seconds) <= newest < expected
     if one.more:
         due = now
-    elif one.reason or is_late:
+    elif one.reason or is_late or one.waits:
         due = min(due, soon)
     return before.model_copy(
         update={
@@ -378,6 +409,12 @@ def _end(one: _Found, missing: int, now: datetime, seconds: int) -> Collection:
             "again": tuple(one.again),
         }
     )
+
+
+def _read(periods: Callable[[], Iterable[Period]]) -> tuple[list[Period], bool]:
+    """Periods, and whether they refer to lists of the station."""
+    found = list(periods())
+    return found, names_positions(found)
 
 
 def _span(period: Measured) -> tuple[datetime, datetime]:

@@ -65,6 +65,7 @@ from controller.nrm.profiles import (
     link_locked,
     link_state,
     links,
+    plmn_lists,
     rat_of,
 )
 from controller.nrm.profiles.function import deployment_path, placed_at, why_not_ready
@@ -194,6 +195,7 @@ def health_of(
         over=sum(one.severity is PerceivedSeverity.CLEARED for one in observed.records or ()),
         drift=drift,
         missing=_missing(observed, ledger),
+        plmns=plmn_lists(observed.tree),
         device=device,
         function=function.faults,
         unknown=(*function.unknown, *((RADIO_UNIT_LOST,) if units is None and off_air else ())),

@@ -161,6 +161,7 @@ class Health(Noun):
         drift: Number of managed nodes that differ from the last applied configuration.
         missing: PLMNs that cells should broadcast by the last applied configuration, and do not have any more: cell id,
             PLMN and tenant, sorted.
+        plmns: PLMNs of each LTE cell in the order in which the station has them, by cell id.
         lost: Whether a virtual station has lost its whole configuration, since its function has a new pod.
         device: Class of the device, as alarms of the whole device name it.
         function: Faults of a function, in words by probable cause.
@@ -194,6 +195,7 @@ class Health(Noun):
     over: int = 0
     drift: int = 0
     missing: tuple[tuple[str, str, str], ...] = ()
+    plmns: dict[str, tuple[str, ...]] = {}
     lost: bool = False
     device: DeviceKind = DeviceKind.STATION
     function: dict[str, str] = {}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -33,7 +34,10 @@ class Unread(StrEnum):
     """A period ends before it begins, or its length is not one of ``GRANULARITIES``."""
 
     PLMN_POSITION = "plmn-position"
-    """A value is for a PLMN named by its position in the station's list, which is not known for that period."""
+    """A value is for a PLMN named by its position in the station's list, which was not read throughout that period."""
+
+    FILTERS_OVERLAP = "filters-overlap"
+    """Values of a PLMN are for parts of its traffic that overlap (QCI, ARP, GBR), so that their sum means nothing."""
 
 
 #: Words for a value that is not there (TS 32.435 §4.1), in capitals.
@@ -80,6 +84,22 @@ class Period(Noun):
         """Its length in seconds if that is one of ``GRANULARITIES``, otherwise 0."""
         seconds = round((self.end - self.begin).total_seconds())
         return seconds if seconds in GRANULARITIES else 0
+
+
+class ListedPlmns(NamedTuple):
+    """PLMNs of a station's LTE cells in their order, as each check between two times read them.
+
+    Attributes:
+        since: The first of these checks.
+        until: The last one so far; no two were further apart than ``controller.models.health.OBSERVED_AFTER``.
+        goes_on: Whether the next check may read the same.
+        cells: PLMNs in order, by cell.
+    """
+
+    since: datetime
+    until: datetime
+    goes_on: bool
+    cells: Mapping[str, Sequence[str]]
 
 
 class Subject(NamedTuple):

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter as Counts
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
-from controller.models.measurement import Measured, Period, Subject, Unread, Values, is_possible
+from controller.models.measurement import ListedPlmns, Measured, Period, Subject, Unread, Values, is_possible
 from controller.nrm.profiles import cell_of
 from controller.nrm.tree import class_of, path_of, steps
 
@@ -175,6 +175,9 @@ COUNTERS: tuple[Counter, ...] = (
     Counter("PEE.Energy", "kWh", *_SUM, "TS 28.552 §5.1.1.19.3"),
 )
 
+#: How long volumes were unread, since it was not known whose they are; no station counts it.
+UNREAD_TIME = Counter("minka.VolumeUnreadTime", "s", *_SUM, "Minka")
+
 _BY_PLMN = ("ERAB.", "S1SIG.", "RRU.PrbTot", "DRB.IPThp")
 #: Vendors' counters and their equivalents in the vocabulary. TS 28.552 has no counter for the time that an NR cell is
 #: off air, and TS 32.425 has no bearers, connections, PRBs or throughput by PLMN: vendors add them.
@@ -183,7 +186,7 @@ ALIASES: Mapping[str, str] = {
     **{f"minka-{one.name}": one.name for one in COUNTERS if one.name.startswith(_BY_PLMN)},
 }
 
-_BY_NAME = {counter.name: counter for counter in COUNTERS}
+_BY_NAME = {counter.name: counter for counter in (*COUNTERS, UNREAD_TIME)}
 _BY_NAME |= {f"{one.name}.{cause}": one for one in COUNTERS for cause in one.causes}
 #: Longest first: ``ERAB.RelActNbr`` is not ``ERAB.RelAct`` with something else.
 _RAW = {one.name.lower(): one for one in COUNTERS} | {raw.lower(): _BY_NAME[name] for raw, name in ALIASES.items()}
@@ -216,12 +219,19 @@ class MappedPeriods(NamedTuple):
 
 
 def measured(
-    station: str, periods: Iterable[Period], others: Mapping[str, tuple[str, str]] | None = None
+    station: str,
+    periods: Iterable[Period],
+    others: Mapping[str, tuple[str, str]] | None = None,
+    listed: Sequence[ListedPlmns] = (),
 ) -> MappedPeriods:
     """Counters of a station, by cell, counter and subject.
 
     ``others`` are its cells that are halves of cells of other stations, with station and id of these: what a control
     plane counts is theirs. That covers no time: a station was measured when it was itself.
+
+    ``listed`` says in which order it had PLMNs when. A value for a PLMN that is named by its position counts where the
+    same order was read before the period, after it and each time in between; else it is left out, since a guess would
+    bill another tenant.
 
     Both halves of an NR cell (NRCellDU, NRCellCU) are one cell, as in ``Health.cells``. Counters of objects inside of
     a cell, such as neighbour relations, are added up where the cell itself does not have them. A value that can't be,
@@ -246,7 +256,7 @@ def measured(
         for period in together:
             for name, values in period.values.items():
                 objects[name] = values if name not in objects else {**values, **objects[name]}
-        cells = _Cells(unknown)
+        cells = _Cells(unknown, seconds, partial(_plmn_at, listed, begin, begin + timedelta(seconds=seconds)))
         for name, values in sorted(objects.items()):
             place = _place(station, name)
             if place is None:
@@ -260,6 +270,7 @@ def measured(
             (own if of == station else by_station.setdefault(of, {}))[cell] = counters
         unread[Unread.IMPOSSIBLE.value] += cells.wrong
         unread[Unread.PLMN_POSITION.value] += cells.by_position
+        unread[Unread.FILTERS_OVERLAP.value] += cells.overlapping
         suspect = cells.wrong > 0 or any(period.suspect for period in together)
         length: dict[str, Any] = {"begin": begin, "seconds": seconds, "suspect": suspect}
         found.append(Measured.model_construct(station=station, covered=float(seconds), cells=own, **length))
@@ -270,6 +281,10 @@ def measured(
     return MappedPeriods(tuple(found), tuple(of_others), unknown, foreign, +unread)
 
 
+#: Volumes for users, of which the unread time is known.
+_VOLUMES = ("DRB.PdcpSduVolumeDL", "DRB.PdcpSduVolumeUL")
+#: A check reads a list of PLMNs so long after it began at most.
+_READ_IN = timedelta(minutes=1)
 #: The class of user planes (TS 28.541).
 _USER_PLANE = "GNBCUUPFunction"
 
@@ -287,25 +302,52 @@ def _place(station: str, name: str) -> tuple[str, bool] | None:
     return cell, class_of(path) == _USER_PLANE or (bool(cell) and cell_of(path[: path.rindex("/")]) == cell)
 
 
+def _plmn_at(listed: Sequence[ListedPlmns], begin: datetime, end: datetime, cell: str, position: int) -> str:
+    """The PLMN that a cell had at a position of its list throughout a time; empty where that is not known."""
+    known = next((one for one in listed if one.since + _READ_IN <= begin and end <= one.until), None)
+    plmns = () if known is None else known.cells.get(cell, ())
+    return plmns[position - 1] if 0 < position <= len(plmns) else ""
+
+
+def lists_to_come(periods: Iterable[Period], listed: Sequence[ListedPlmns]) -> bool:
+    """Whether a later check may tell whose values in these periods are that name a PLMN by its position."""
+    going = next((one for one in listed if one.goes_on), None)
+    return going is not None and any(
+        going.since + _READ_IN <= one.begin and going.until < one.end for one in periods if names_positions([one])
+    )
+
+
+def names_positions(periods: Iterable[Period]) -> bool:
+    """Whether values name PLMNs by their position in a list of the station."""
+    return any(_names_position(raw) for one in periods for counters in one.values.values() for raw in counters)
+
+
 class _Cells:
     """Values of one granularity period under construction.
 
     Args:
         unknown: Where values of counters are counted that the vocabulary does not know.
+        seconds: Length of the period.
+        plmn_at: The PLMN of a cell at a position of its list; empty where it is not known.
     """
 
-    def __init__(self, unknown: Counts[str]) -> None:
+    def __init__(self, unknown: Counts[str], seconds: int, plmn_at: Callable[[str, int], str]) -> None:
         self._unknown = unknown
+        self._seconds = seconds
+        self._plmn_at = plmn_at
         self._own: dict[str, dict[str, Values]] = {}
         self._inside: dict[str, dict[str, Values]] = {}
         #: Values that can't be.
         self.wrong = 0
-        #: Values for a PLMN that is named by its position in a list.
+        #: Values for a PLMN that is named by its position in a list that is not known.
         self.by_position = 0
+        #: Values for parts of a PLMN's traffic that overlap.
+        self.overlapping = 0
+        self._without_volume: set[str] = set()
 
     def add(self, cell: str, inside: bool, values: Mapping[str, float]) -> None:
         """Add the values of one object. Of a cell's own objects the first counts; objects inside it are summed."""
-        new = self._counted(values)
+        new = self._counted(cell, values)
         if not inside:
             own = self._own.setdefault(cell, {})
             for name, by_subject in new.items():
@@ -317,30 +359,51 @@ class _Cells:
             for subject, value in by_subject.items():
                 _combine(known, _BY_NAME[name], subject, value)
 
-    def _counted(self, values: Mapping[str, float]) -> dict[str, Values]:
+    def _counted(self, cell: str, values: Mapping[str, float]) -> dict[str, Values]:
         """Values of an object by counter: the total if it exists, otherwise the sum of its parts."""
         wholes: dict[str, Values] = {}
         sums: dict[str, Values] = {}
+        filtered: dict[tuple[str, str], list[tuple[Filter, float]]] = {}
         for raw, value in values.items():
+            filter_ = filter_of(raw)
             read = _read(raw)
-            if _names_position(raw):
-                self.by_position += 1
-            elif not read:
+            if filter_ is None and not read:
                 self._unknown[_family(raw)] += 1
-            elif not is_possible(value) or (value < 0 and not read[0].counter.negative):
+            elif not is_possible(value) or (value < 0 and not _family_of(raw).negative):
                 self.wrong += 1
+            elif filter_ is not None:
+                plmn = filter_.plmn or self._plmn_at(cell, filter_.position)
+                filtered.setdefault((filter_.counter, plmn), []).append((filter_, value))
             else:
                 for one in read:
                     if one.part:
                         _combine(sums.setdefault(one.name, {}), one.counter, one.subject, value)
                     else:
                         wholes.setdefault(one.name, {})[one.subject] = value
+        for (name, plmn), some in filtered.items():
+            for subject, value in self._of_plmn(cell, name, plmn, some).items():
+                wholes.setdefault(name, {}).setdefault(subject, value)
         return {name: sums.get(name, {}) | wholes.get(name, {}) for name in dict.fromkeys((*wholes, *sums))}
+
+    def _of_plmn(self, cell: str, name: str, plmn: str, some: Sequence[tuple[Filter, float]]) -> Values:
+        """Values of a PLMN for filters: by QCI where that is all they say, else their sum too if they don't overlap."""
+        found = values_of_filters(plmn, some) if plmn else None
+        if found is not None:
+            return found
+        if plmn:
+            self.overlapping += len(some)
+        else:
+            self.by_position += len(some)
+        if name in _VOLUMES:
+            self._without_volume.add(cell)
+        return {}
 
     def finished(self) -> dict[str, dict[str, Values]]:
         """Values by cell and counter, without sums that can't be."""
         cells = dict.fromkeys((*self._own, *self._inside))
         found = {cell: self._inside.get(cell, {}) | self._own.get(cell, {}) for cell in cells}
+        for cell in self._without_volume:
+            found[cell][UNREAD_TIME.name] = {Subject(): float(self._seconds)}
         for counters in found.values():
             for values in counters.values():
                 for subject in [one for one, value in values.items() if not is_possible(value)]:
@@ -382,12 +445,8 @@ def _read(raw: str) -> tuple[_Read, ...]:
 
     Subcounters follow a point or, for volumes, an underscore (``DRB.PdcpSduVolumeDL_Filter``).
     """
-    words = re.split(r"[._]", raw)
-    known = [(length, _RAW.get(".".join(words[:length]).lower())) for length in (2, 1)]
-    for length, counter in known:
-        if counter is not None:
-            return _read_as(counter, words[length:])
-    return ()
+    counter, words = _split(raw)
+    return () if counter is None else _read_as(counter, words)
 
 
 def _read_as(counter: Counter, subcounters: Iterable[str]) -> tuple[_Read, ...]:
@@ -408,17 +467,113 @@ def _read_as(counter: Counter, subcounters: Iterable[str]) -> tuple[_Read, ...]:
     return (whole, *(_Read(counter, f"{counter.name}.{cause}", subject, part=False) for cause in kept))
 
 
+# ---------------------------------------------------------------------------- filters
+
+
+class Filter(NamedTuple):
+    """The part of a PLMN's traffic that a value is about (TS 32.425 §4.4.7), as ``DRB.PdcpSduVolumeDl_Plmn2Qci2-4``.
+
+    Attributes:
+        counter: Its name in the vocabulary.
+        plmn: The PLMN; empty if it is named by its position.
+        position: Of the PLMN in the station's list, from 1.
+        bounds: First and last QCI, ARP and GBR class; None where all are meant.
+    """
+
+    counter: str
+    plmn: str
+    position: int
+    bounds: tuple[tuple[int, int] | None, ...]
+
+    @property
+    def qci(self) -> int:
+        """The QCI, if nothing else is said; 0 if all of the PLMN is meant."""
+        return 0 if self.bounds[0] is None else self.bounds[0][0]
+
+    @property
+    def simple(self) -> bool:
+        """Whether it is for one QCI, or all of the PLMN."""
+        qci, *others = self.bounds
+        return not any(others) and (qci is None or qci[0] == qci[1])
+
+    def overlaps(self, other: Filter) -> bool:
+        """Whether some traffic may be part of both."""
+        pairs = zip(self.bounds, other.bounds, strict=True)
+        return all(a is None or b is None or (a[0] <= b[1] and b[0] <= a[1]) for a, b in pairs)
+
+
+_RANGE = r"([0-9]{1,3})(?:-([0-9]{1,3}))?"
+_FILTER = re.compile(
+    rf"^plmn(?:(?P<mcc>[0-9]{{3}})-?(?P<mnc>[0-9]{{2,3}})|(?P<position>[0-9]{{1,2}}))"
+    rf"(?:qci{_RANGE})?(?:arp{_RANGE})?(?:gbr{_RANGE})?$",
+    re.IGNORECASE,
+)
+#: In a pattern of ``_FILTER``, groups of the bounds by QCI, ARP and GBR.
+_BOUNDS = ((4, 5), (6, 7), (8, 9))
+
+
+@lru_cache(maxsize=1 << 16)
+def filter_of(raw: str) -> Filter | None:
+    """The filter that a raw counter has as its subcounters; None if it has another form.
+
+    A counter of a PLMN by its position whose further words mean nothing is one of no position.
+    """
+    counter, words = _split(raw)
+    match = _FILTER.match(words[0]) if counter is not None and words else None
+    if counter is None:
+        return None
+    if match is None:
+        odd = any(_POSITION.match(word) and not _PLMN.match(word) for word in words)
+        return Filter(counter.name, "", 0, (None, None, None)) if odd else None
+    bounds: list[tuple[int, int] | None] = [_bounds(match[low], match[high]) for low, high in _BOUNDS]
+    plmn = f"{match['mcc']}-{match['mnc']}" if match["mcc"] else ""
+    for word in words[1:]:
+        qos = _QOS.match(word) if bounds[0] is None and counter.name.startswith(_BY_QOS) else None
+        if qos is None:
+            return None if plmn else Filter(counter.name, "", 0, (None, None, None))
+        bounds[0] = int(qos[1]), int(qos[1])
+    if plmn and words[1:]:
+        return None  # the usual form, with each subcounter for itself
+    return Filter(counter.name, plmn, int(match["position"] or 0), tuple(bounds))
+
+
+def _bounds(low: str | None, high: str | None) -> tuple[int, int] | None:
+    return None if low is None else (int(low), int(high or low))
+
+
+def values_of_filters(plmn: str, some: Sequence[tuple[Filter, float]]) -> Values | None:
+    """Values of a PLMN, by QCI and as a whole, for filters; None if these overlap, so that nobody knows their sum."""
+    simple = {Subject(plmn, one.qci): value for one, value in some if one.simple}
+    if len(simple) == len(some):
+        return simple
+    filters = [one for one, _ in some]
+    if Subject(plmn) in simple:
+        return simple
+    if any(one.overlaps(other) for place, one in enumerate(filters) for other in filters[:place]):
+        return None
+    return {**simple, Subject(plmn): sum(value for _, value in some)}
+
+
 @lru_cache(maxsize=1 << 16)
 def _names_position(raw: str) -> bool:
-    """Whether a counter of the vocabulary is about a PLMN by its position in the station's list (TS 32.425 §4.4.7).
+    """Whether a counter of the vocabulary is about a PLMN by its position in the station's list (TS 32.425 §4.4.7)."""
+    found = filter_of(raw)
+    return found is not None and found.position > 0
 
-    Such as ``DRB.PdcpSduVolumeDl_Plmn2Qci9``. The list in force in that period is not on record, and a guess would
-    bill the wrong tenant, so these values are left out.
-    """
+
+def _split(raw: str) -> tuple[Counter | None, list[str]]:
+    """The counter of the vocabulary that a raw counter is, and the rest of its name."""
     words = re.split(r"[._]", raw)
-    if not any(".".join(words[:length]).lower() in _RAW for length in (2, 1)):
-        return False
-    return any(_POSITION.match(word) and not _PLMN.match(word) for word in words[1:])
+    for length in (2, 1):
+        if (counter := _RAW.get(".".join(words[:length]).lower())) is not None:
+            return counter, words[length:]
+    return None, words
+
+
+def _family_of(raw: str) -> Counter:
+    counter, _ = _split(raw)
+    assert counter is not None
+    return counter
 
 
 def _family(raw: str) -> str:

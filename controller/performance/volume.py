@@ -28,9 +28,12 @@ from controller.models.network import Network, Rat
 from controller.models.sharing import Agreement
 from controller.models.statement import Column, Sheet, Value
 from controller.performance.kpis import Subscribers, subscribers_of
+from controller.performance.vocabulary import UNREAD_TIME
 
 DOWN, UP = "DRB.PdcpSduVolumeDL", "DRB.PdcpSduVolumeUL"
 COUNTERS = (DOWN, UP)
+#: How long a cell's volumes were unread, since it was not known whose they are.
+UNREAD = UNREAD_TIME.name
 #: The same of a user plane, in the same order.
 PLANE_COUNTERS = ("QosFlow.PdcpSduVolumeDL", "QosFlow.PdcpSduVolumeUL")
 _PLANE = frozenset(PLANE_COUNTERS)
@@ -47,7 +50,10 @@ RULES = (
     "and stands in place of these cells. If two agreements have the same PLMN in cells of one user plane, its volume "
     "counts for neither, and is not measured.\n"
     "The breakdown is as fine as stations count: what they count by PLMN alone has no QCI, 5QI or S-NSSAI.\n"
-    "Measured is the part of the time for which stations delivered measurements. For the rest nothing is estimated."
+    "Measured is the part of the time for which stations delivered measurements. For the rest nothing is estimated.\n"
+    "Unread is the part of the time for which a station counted volume by the position of a PLMN in its list "
+    "(TS 32.425 §4.4.7), and the list was not read before, during and after the period, or was another meanwhile: "
+    "nobody knows whose that volume is, and it is in no statement. It is no part of what is measured."
 ).splitlines()
 
 
@@ -183,18 +189,20 @@ def part_at(parts: Sequence[SharingSpan], at: datetime) -> SharingSpan | None:
 
 @dataclass(slots=True)
 class _Sum:
-    """Megabits down and up, with measured seconds and all seconds."""
+    """Megabits down and up, with measured seconds, unread seconds and all seconds."""
 
     down: float = 0.0
     up: float = 0.0
     covered: float = 0.0
     seconds: float = 0.0
+    unread: float = 0.0
 
-    def add(self, down: float, up: float, covered: float = 0.0, seconds: float = 0.0) -> None:
+    def add(self, down: float, up: float, covered: float = 0.0, seconds: float = 0.0, unread: float = 0.0) -> None:
         self.down += down
         self.up += up
         self.covered += covered
         self.seconds += seconds
+        self.unread += unread
 
     @property
     def row(self) -> tuple[Value, Value, Value]:
@@ -210,6 +218,11 @@ class _Sum:
     @property
     def measured(self) -> float:
         return round(100 * self.covered / self.seconds, 3) if self.seconds else 0.0
+
+    @property
+    def unknown(self) -> float:
+        """Percent of the time of which it is not known whose the volume is."""
+        return round(100 * self.unread / self.seconds, 3) if self.seconds else 0.0
 
 
 @dataclass
@@ -244,14 +257,15 @@ class Volumes:
         who: Subscribers,
         cells: int = 1,
     ) -> None:
-        down = up = covered = 0.0
+        down = up = covered = unread = 0.0
         if counted:
             down, up = (
                 self._count(way, counted.get(counter, {}), who) for way, counter in zip(COUNTERS, counters, strict=True)
             )
-            covered = day.covered
+            unread = min(sum(parts(counted.get(UNREAD, {}))), day.covered)
+            covered = day.covered - unread
         for one in (self.total, self.by_day[begin], self.by_cell[name]):
-            one.add(down, up, covered * cells, day.seconds * cells)
+            one.add(down, up, covered * cells, day.seconds * cells, unread * cells)
 
     def missed(self, name: str, begin: datetime, seconds: float, cells: int = 1) -> None:
         """Note that of a cell, or a user plane with so many cells, nothing was delivered of a day."""
@@ -393,7 +407,7 @@ class _Split:
 
 
 _VOLUME = (Column(name="down", unit="MB"), Column(name="up", unit="MB"), Column(name="total", unit="MB"))
-_MEASURED = Column(name="measured", unit="% of the time")
+_MEASURED = Column(name="measured", unit="% of the time"), Column(name="unread", unit="% of the time")
 
 
 def volume_sheets(volumes: Volumes, zone: ZoneInfo) -> tuple[Sheet, ...]:
@@ -405,8 +419,8 @@ def volume_sheets(volumes: Volumes, zone: ZoneInfo) -> tuple[Sheet, ...]:
         Sheet(
             name="total",
             title="Total",
-            columns=(*_VOLUME, _MEASURED),
-            rows=((*volumes.total.row, volumes.total.measured),),
+            columns=(*_VOLUME, *_MEASURED),
+            rows=((*volumes.total.row, volumes.total.measured, volumes.total.unknown),),
         ),
         Sheet(
             name="breakdown",
@@ -417,15 +431,16 @@ def volume_sheets(volumes: Volumes, zone: ZoneInfo) -> tuple[Sheet, ...]:
         Sheet(
             name="days",
             title="By day",
-            columns=(Column(name="day"), *_VOLUME, _MEASURED),
+            columns=(Column(name="day"), *_VOLUME, *_MEASURED),
             rows=tuple(
-                (f"{(day + _HALF_A_DAY).astimezone(zone):%Y-%m-%d}", *found.row, found.measured) for day, found in days
+                (f"{(day + _HALF_A_DAY).astimezone(zone):%Y-%m-%d}", *found.row, found.measured, found.unknown)
+                for day, found in days
             ),
         ),
         Sheet(
             name="cells",
             title="By cell, or by user plane",
-            columns=(Column(name="cell"), *_VOLUME, _MEASURED),
-            rows=tuple((cell, *found.row, found.measured) for cell, found in cells),
+            columns=(Column(name="cell"), *_VOLUME, *_MEASURED),
+            rows=tuple((cell, *found.row, found.measured, found.unknown) for cell, found in cells),
         ),
     )

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
+import orjson
 from pydantic import ValidationError
 from sqlalchemy import (
     Boolean,
@@ -27,10 +28,11 @@ from sqlalchemy import (
 from controller.intent.delivery import Carried, Delivery
 from controller.intent.times import Times, union
 from controller.models.health import OBSERVED_AFTER, Health
+from controller.models.measurement import ListedPlmns
 from controller.models.plan import LedgerNode
 from controller.ports.store import Device, Devices, Healths, Sync
 from controller.store.behaviours import forget_behaviour
-from controller.store.columns import Instant, metadata, string
+from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.leases import leases
 from controller.store.ledger import LedgerChange, carried_during, change_ledger, note_carried
 from controller.store.repository import SqlRepository, reads, writes
@@ -111,6 +113,20 @@ locks = Table(
     Index("ix_locks_current", "station", "cell", unique=True, sqlite_where=_CURRENT, postgresql_where=_CURRENT),
 )
 
+#: Since when, and until when, each check read the same PLMNs of a station's LTE cells in the same order.
+plmn_lists = Table(
+    "plmn_lists",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    string("station"),
+    Column("since", Instant, nullable=False),
+    # The last of these checks; NULL while that is the latest one of the station.
+    Column("until", Instant),
+    long_text("content"),
+    Index("ix_plmn_lists_until", "station", "until"),
+    Index("ix_plmn_lists_current", "station", unique=True, sqlite_where=_CURRENT, postgresql_where=_CURRENT),
+)
+
 #: Since when, and until when, checks saw that a cell lacked a tenant's PLMN that the ledger has there.
 missing_times = Table(
     "missing_times",
@@ -145,6 +161,8 @@ _ENDS = (
     .where(missing_times.c.number == bindparam("of"))
     .values(until=bindparam("at"), silent=bindparam("unanswered"))
 )
+_LISTED = select(plmn_lists).where(plmn_lists.c.until.is_(None))
+_LIST_ENDS = update(plmn_lists).where(plmn_lists.c.number == bindparam("of")).values(until=bindparam("at"))
 _UNLOCK = update(locks).where(locks.c.number == bindparam("of")).values(until=bindparam("at"))
 
 
@@ -206,6 +224,7 @@ class SqlHealths(SqlRepository, Healths[Sync]):
         if not seen:
             return
         ordered = sorted(seen, key=lambda health: health.station)  # the same order of locks in every process
+        _note_lists(tx, ordered)
         since = _note_gaps(tx, ordered)
         row = tx.insert(healths)
         update_newer = row.on_conflict_do_update(
@@ -239,6 +258,23 @@ class SqlHealths(SqlRepository, Healths[Sync]):
             tx.execute(_ASK, wanted)
 
     @reads
+    def listed_plmns(self, tx: Tx, station: str, since: datetime) -> tuple[ListedPlmns, ...]:
+        latest = tx.execute(CHECKED.where(healths.c.station == station)).one_or_none()
+        lasted = or_(plmn_lists.c.until.is_(None), plmn_lists.c.until >= since)
+        rows = tx.execute(
+            select(plmn_lists).where(plmn_lists.c.station == station, lasted).order_by(plmn_lists.c.since)
+        )
+        return tuple(
+            ListedPlmns(
+                row.since,
+                row.until or (row.since if latest is None else latest.at),
+                row.until is None,
+                {cell: tuple(plmns) for cell, plmns in orjson.loads(row.content).items()},
+            )
+            for row in rows
+        )
+
+    @reads
     def asked(self, tx: Tx) -> dict[str, datetime]:
         return {row.station: row.at for row in tx.execute(_ASKED)}
 
@@ -256,6 +292,37 @@ def _note_gaps(tx: Tx, seen: Sequence[Health]) -> dict[str, datetime]:
     if over:
         tx.execute(observed_times.insert(), over)
     return since
+
+
+def _note_lists(tx: Tx, seen: Sequence[Health]) -> None:
+    """Put on record in which order stations have the PLMNs of their cells, where that is not what was read before.
+
+    It is called before the checks themselves are on record.
+    """
+    names = [one.station for one in seen]
+    known = {row.station: row for row in tx.rows(_LISTED, plmn_lists.c.station, names)}
+    listed = {name for name in names if name in known}
+    latest = {row.station: row.at for row in tx.rows(CHECKED, healths.c.station, sorted(listed))}
+    over, begun = [], []
+    for one in seen:
+        row, before = known.get(one.station), latest.get(one.station)
+        content = _plmns_of(one) if one.reachable and one.plmns else ""
+        late = before is not None and one.at <= before
+        lasts = row is not None and before is not None and one.at - before <= OBSERVED_AFTER
+        if late or (lasts and row is not None and row.content == content) or (row is None and not content):
+            continue
+        if row is not None:
+            over.append({"of": row.number, "at": before or row.since})
+        if content:
+            begun.append({"station": one.station, "since": one.at, "content": content})
+    if over:
+        tx.execute(_LIST_ENDS, over)
+    if begun:
+        tx.execute(plmn_lists.insert(), begun)
+
+
+def _plmns_of(one: Health) -> str:
+    return orjson.dumps(one.plmns, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def _note_lasted(tx: Tx, seen: Iterable[Health]) -> None:

@@ -28,11 +28,15 @@ GARBAGE = 100_000_000
 
 @dataclass(frozen=True, slots=True)
 class FileHabits:
-    """How a vendor's stations write files: ``compressed`` with gzip, and ``served`` by SFTP."""
+    """How a vendor's stations count, and write files: ``compressed`` with gzip, and ``served`` by SFTP.
+
+    With ``by_position`` an LTE cell names PLMNs in volumes by their positions in its list (TS 32.425 §4.4.7).
+    """
 
     form: FileForm = MEAS_DATA
     compressed: bool = False
     served: bool = True
+    by_position: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from simulators.equipment import bearers, traffic
 from simulators.equipment.configuration import ConfiguredCell, distinguished_name
 from simulators.equipment.fault_kinds import Service
 from simulators.equipment.radio import CellStatus, CentralUnitState, Radio
-from simulators.equipment.traffic import Epoch, Flow, Load, Place, demand_of, load_of
+from simulators.equipment.traffic import Epoch, Flow, Load, Place, demand_of, load_of, plmns_in_order
 from simulators.network import StationRecord, Surroundings
 
 #: Seconds of a granularity period unless a job wants another.
@@ -126,9 +126,10 @@ class Performance:
     Attributes:
         below: The DUs of a control plane, which counts the central halves of their cells.
         carried: The DUs of a user plane, which counts the packets that it carries for them.
+        by_position: Whether volumes on LTE name PLMNs by their positions in the cell's list (TS 32.425 §4.4.7).
     """
 
-    __slots__ = ("_around", "_clock", "_kept", "_radio", "_record", "_timeline", "below", "carried")
+    __slots__ = ("_around", "_clock", "_kept", "_radio", "_record", "_timeline", "below", "by_position", "carried")
 
     def __init__(
         self, record: StationRecord, around: Surroundings, clock: Clock, radio: Radio, kept: int = KEPT
@@ -141,6 +142,7 @@ class Performance:
         self._timeline: Timeline | None = None
         self.below: tuple[Performance, ...] = ()
         self.carried: tuple[Performance, ...] = ()
+        self.by_position = False
 
     def note(self, config: Config, version: str = "", above: CentralUnitState | None = None) -> None:
         """Begin a new epoch with the present state."""
@@ -302,7 +304,8 @@ class Performance:
         if lte:
             felt = _lte_felt(load, status.service, part) if status.on_air else {}
             calls = self._calls(load, epoch, before, status, part, begin)
-            return {name: {**_lte(load, part, seconds), **_e_rabs(calls), **felt, **lost}}
+            counters = {**_lte(load, part, seconds), **_e_rabs(calls), **felt, **lost}
+            return {name: _by_position(counters, plmns_in_order(epoch, status)) if self.by_position else counters}
         felt = _nr_felt(load, status.service, part) if status.on_air else {}
         values = {name: {**_nr_radio(load, part, seconds, on_air=status.on_air), **felt, **lost}}
         path = status.configured.central
@@ -412,6 +415,17 @@ def _lte(load: Load, part: float, seconds: int) -> dict[str, float]:
         counters[f"minka-S1SIG.ConnEstabAtt.{flow.plmn}"] = asked
         counters[f"minka-S1SIG.ConnEstabSucc.{flow.plmn}"] = asked * SUCCESS if flow.connected else 0.0
     return counters
+
+
+def _by_position(counters: Mapping[str, float], plmns: Sequence[str]) -> dict[str, float]:
+    """Counters of an LTE cell whose volumes name PLMNs by their positions."""
+    volumes = {
+        f"DRB.PdcpSduVolume{way}.{plmn}.{qci}": f"DRB.PdcpSduVolume{way}_Plmn{place}Qci{qci}"
+        for place, plmn in enumerate(plmns, 1)
+        for way in ("Dl", "Ul")
+        for qci in traffic.QCI_PARTS
+    }
+    return {volumes.get(name, name): value for name, value in counters.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -388,6 +388,12 @@ def _megahertz(attributes: Instance) -> float:
     return 10.0
 
 
+def plmns_in_order(epoch: Epoch, status: CellStatus) -> list[str]:
+    """PLMNs of an LTE cell, in the order in which it broadcasts them."""
+    attributes = epoch.config.get(status.configured.path)
+    return [] if attributes is None else [plmn for plmn, _ in _flows(attributes, "LTE")]
+
+
 def _flows(attributes: Instance, technology: str) -> Iterator[tuple[str, str]]:
     if technology == "NR":
         for entry in attributes.entries("pLMNInfoList"):

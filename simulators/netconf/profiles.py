@@ -117,6 +117,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
         "files-compressed": replace(STANDARD, files=FileHabits(compressed=True)),
         "no-files": replace(STANDARD, files=FileHabits(served=False)),
         "files-32.435": replace(STANDARD, files=FileHabits(MEAS_COLLEC)),
+        "files-by-position": replace(STANDARD, files=FileHabits(by_position=True)),
         # Behaviour seen on real servers, one bundle each.
         "like-yuma123": replace(
             STANDARD, xpath=True, replay=1000, faults=frozenset({FaultKind.VALIDATE_SPOILS_COMMIT})

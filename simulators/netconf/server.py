@@ -134,6 +134,7 @@ class Server:
     def _take_on(self, profile: Profile) -> None:
         self.profile = profile
         self.equipment.alarms.sources = profile.alarms
+        self.equipment.performance.by_position = profile.files.by_position
         for kind in sorted(profile.faults):
             self.faults.inject(Fault(kind, count=None))
         self.replay = ReplayLog(profile.replay, self.clock.now()) if profile.replay else None

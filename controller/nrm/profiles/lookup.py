@@ -102,6 +102,24 @@ def cells(tree: Tree) -> tuple[CellEntry, ...]:
     return tuple(found)
 
 
+def plmn_lists(tree: Tree) -> dict[str, tuple[Plmn, ...]]:
+    """PLMNs of each LTE cell in the order in which it broadcasts them (SIB1 of TS 36.331), by its id.
+
+    Those with a tracking area of their own come last. They are in a list without an order: of several, nobody knows
+    which is which, and none is here.
+    """
+    listed: dict[str, list[Plmn]] = {}
+    own: dict[str, list[Plmn]] = defaultdict(list)
+    for path in tree:
+        profile, node = declared(path)
+        if profile is None or node is None or profile.rat is not Rat.LTE or not node.broadcast:
+            continue
+        cell = cell_of(path)
+        names = listed.setdefault(cell, [])
+        (names if node.user_ordered else own[cell]).append(node.plmn_of(path))
+    return {cell: (*names, *(own[cell] if len(own[cell]) == 1 else ())) for cell, names in sorted(listed.items())}
+
+
 def links(tree: Tree) -> tuple[LinkEntry, ...]:
     """Core links of a tree, in its order."""
     served: dict[Path, list[Plmn]] = defaultdict(list)

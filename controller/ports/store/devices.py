@@ -9,6 +9,7 @@ from typing import Protocol
 
 from controller.models.behaviour import Behaviour, Server
 from controller.models.health import Health
+from controller.models.measurement import ListedPlmns
 from controller.models.network import Network
 from controller.models.plan import LedgerNode
 from controller.ports.store.claims import Claim
@@ -90,6 +91,11 @@ class Healths(Repository[M_co], Protocol[M_co]):
     @method
     def ask(self, stations: Iterable[str]) -> None:
         """Have stations read as soon as possible, since they reported a change. Stations never read are read anyway."""
+        ...
+
+    @method
+    def listed_plmns(self, station: str, since: datetime) -> tuple[ListedPlmns, ...]:
+        """In which order a station had the PLMNs of its LTE cells, as checks read it since then, the newest last."""
         ...
 
     @method

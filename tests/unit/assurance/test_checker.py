@@ -1,13 +1,15 @@
-"""What our own check says where others raised alarms of several tenants on one object."""
+"""What our own check says where others raised alarms of several tenants on one object, and keeps of what was read."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from controller.assurance.checker import _own_reports
+from controller.assurance.checker import Check, _Basis, _Judged, _own_reports
 from controller.assurance.health import STATION
 from controller.models.alarm import CONFIGURATION_DRIFT, Alarm, AlarmSource, AlarmState, PerceivedSeverity
 from controller.models.health import Health
+from controller.nrm.profiles import plmn_lists
+from controller.nrm.tree import Observed, parent
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -45,3 +47,23 @@ def test_what_is_well_clears_the_alarm_of_each_tenant() -> None:
 def test_a_tenants_alarm_hides_no_fault_of_the_station() -> None:
     assert said(2, "claro") == [("", "WARNING")]
     assert said(2, "", "claro") == []
+
+
+def test_the_same_nodes_in_another_order_are_another_list_of_plmns() -> None:
+    """Judged by what is equal, the last judgement of the station stands; the order is what was read."""
+    cell = "/ManagedElement[S1]/ENBFunction[1]/EUtranCellFDD[1]"
+    paths = ["/ManagedElement[S1]", parent(cell), cell, f"{cell}/plmnIdList[716,06]", f"{cell}/plmnIdList[716,15]"]
+    before = Observed({path: {} for path in paths})
+    after = Observed({path: {} for path in (*paths[:3], *reversed(paths[3:]))})
+    assert before == after
+    basis = _Basis(before, 0, "d", (), frozenset(), (), False, None)
+    judged = _Judged(seen(0).model_copy(update={"plmns": plmn_lists(before.tree)}), basis=basis)
+    found = [judged.again(Check("S1", AT, one)).health.plmns for one in (before, after)]
+    assert found == [{"1": ("716-06", "716-15")}, {"1": ("716-15", "716-06")}]
+
+
+def test_of_several_plmns_without_an_order_none_has_a_position() -> None:
+    cell = "/ManagedElement[S1]/ENBFunction[1]/EUtranCellTDD[1]"
+    listed, own = f"{cell}/plmnIdList[716,06]", [f"{cell}/cellAccessInfoList[716,{n}]" for n in (15, 17)]
+    assert plmn_lists({listed: {}, own[0]: {}}) == {"1": ("716-06", "716-15")}
+    assert plmn_lists({listed: {}, own[0]: {}, own[1]: {}}) == {"1": ("716-06",)}

@@ -12,6 +12,7 @@ import structlog
 
 from controller.assurance.collection import CollectionSchedule, Collector, expected_end, next_due
 from controller.models.errors import DeviceRefusedError, SessionLostError
+from controller.models.health import Health
 from controller.models.measurement import Measured, Period, Subject
 from controller.models.network import Endpoint, Network, NetworkHeader, PerformanceData, Station
 from controller.models.settings import Settings
@@ -338,6 +339,43 @@ def half(unit: str, end: datetime, *cells: str) -> bytes:
     <fileHeader fileFormatVersion="28.532 V16.0" dnPrefix=""/><measData><measEntity localDn="ManagedElement={unit}"/>
     <measInfo measInfoId="c"><job jobId="minka"/><granPeriod duration="PT900S" endTime="{end.isoformat()}"/>
     <measType p="1">RRC.ConnEstabAtt.mo-Data</measType>{values}</measInfo></measData></measDataFile>""".encode()
+
+
+def positions(end: datetime) -> bytes:
+    """A file with a volume of the second PLMN in the list."""
+    return content("S0", end).replace(b"RRC.ConnEstabAtt.mo-Data", b"DRB.PdcpSduVolumeDl_Plmn2Qci9")
+
+
+def check(bench: Bench, *texts: str, plmns: tuple[str, ...] = ("716-06", "716-15")) -> None:
+    for text in texts:
+        bench.store.healths.save([Health(station="S0", at=at(text), reachable=True, plmns={"1": plmns})])
+
+
+async def test_a_file_that_names_plmns_by_position_waits_for_the_check_after_its_period(bench: Bench) -> None:
+    check(bench, "11:40", "11:49", "11:58")
+    bench[0].files = {name_of(at("12:00")): positions(at("12:00"))}
+    for _ in range(2):
+        await bench.later(60)
+    assert bench.read() == []
+    assert "S0" in bench.store.healths.asked()
+    check(bench, "12:03")
+    await bench.later(60)
+    (found,) = bench.read()
+    assert found.cells == {"1": {"DRB.PdcpSduVolumeDL": {Subject("716-15", 9): 5.0}}}
+
+
+@pytest.mark.parametrize("order", [("716-15", "716-06"), None])
+async def test_a_list_that_changed_in_the_period_or_is_not_read_any_more_tells_nobody(
+    bench: Bench, order: tuple[str, str] | None
+) -> None:
+    check(bench, "11:40", "11:49", "11:58")
+    if order:
+        check(bench, "12:01", plmns=order)
+    bench[0].files = {name_of(at("12:00")): positions(at("12:00"))}
+    for _ in range(20):
+        await bench.later(60)
+    (found,) = bench.read()
+    assert found.cells == {"1": {"minka.VolumeUnreadTime": {Subject(): 900.0}}}
 
 
 async def test_what_a_control_plane_counts_is_of_the_stations_whose_cells_it_has_and_volumes_of_its_user_plane(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from controller.models.measurement import LARGEST, Measured, Period, Subject, Unread, parts
+from controller.models.measurement import LARGEST, ListedPlmns, Measured, Period, Subject, Unread, parts
 from controller.performance.vocabulary import ALIASES, COUNTERS, Aggregation, MappedPeriods, counter_named, measured
 
 BEGIN = datetime(2026, 10, 1, tzinfo=UTC)
@@ -121,9 +121,91 @@ def test_what_is_not_known_is_counted_by_name() -> None:
 )
 def test_a_plmn_that_is_named_by_its_position_is_unread_for_that_reason_and_no_guess(raw: str) -> None:
     one, found = mapped(period({LTE: {"DRB.PdcpSduVolumeDL": 5.0, "DRB.PdcpSduVolumeUL": 4.0, raw: 1.0}}))
-    assert one.cells == {"1": {"DRB.PdcpSduVolumeDL": {Subject(): 5.0}, "DRB.PdcpSduVolumeUL": {Subject(): 4.0}}}
+    volumes = {"DRB.PdcpSduVolumeDL": {Subject(): 5.0}, "DRB.PdcpSduVolumeUL": {Subject(): 4.0}}
+    assert one.cells == {"1": {**volumes, "minka.VolumeUnreadTime": {Subject(): 900.0}}}
     assert (found.unknown, found.unread) == ({}, {"plmn-position": 1})
     assert not one.suspect
+
+
+def listed(*plmns: str, begin: int = -5, until: int = 16, goes_on: bool = True) -> ListedPlmns:
+    """Read each time from so many minutes after the period's begin, until so many."""
+    minute = timedelta(minutes=1)
+    return ListedPlmns(BEGIN + begin * minute, BEGIN + until * minute, goes_on, {"1": plmns})
+
+
+TWO = ("716-06", "716-15")
+
+
+@pytest.mark.parametrize(
+    ("lists", "plmns"),
+    [
+        ([listed(*TWO)], TWO),
+        ([listed(*TWO, begin=-1, until=15)], TWO),
+        ([listed("716-15", begin=-90, until=-6, goes_on=False), listed(*TWO)], TWO),
+        ([listed(*TWO, until=16, goes_on=False), listed(*reversed(TWO), begin=20, until=25)], TWO),
+        ([], ()),
+        ([listed(*TWO, begin=1)], ()),  # first read when the period had begun
+        ([listed(*TWO, begin=0)], ()),  # perhaps changed while it was read
+        ([listed(*TWO, until=14)], ()),  # not read since the period's end
+        ([listed(*TWO, until=5, goes_on=False), listed(*reversed(TWO), begin=10)], ()),
+    ],
+)
+def test_a_position_is_that_of_the_list_that_was_read_throughout_the_period(
+    lists: list[ListedPlmns], plmns: tuple[str, ...]
+) -> None:
+    counters = {f"DRB.PdcpSduVolume{way}_Plmn{n}Qci9": float(n) for way in ("Dl", "Ul") for n in (1, 2)}
+    (one,), *_ = found = measured("A", [period({LTE: counters})], None, lists)
+    values = {Subject(plmn, 9): float(n) for n, plmn in enumerate(plmns, 1)}
+    if plmns:
+        assert one.cells == {"1": {"DRB.PdcpSduVolumeDL": values, "DRB.PdcpSduVolumeUL": values}}
+        assert not found.unread
+    else:
+        assert one.cells == {"1": {"minka.VolumeUnreadTime": {Subject(): 900.0}}}
+        assert found.unread == {"plmn-position": 4}
+
+
+def test_a_position_beyond_the_list_and_one_of_another_cell_are_nobodys() -> None:
+    other = LTE.replace("EUtranCellFDD=1", "EUtranCellFDD=3")
+    values = {
+        LTE: {"DRB.PdcpSduVolumeDl_Plmn3": 1.0, "DRB.PdcpSduVolumeDl_Plmn0": 1.0},
+        other: {"DRB.PdcpSduVolumeDl_Plmn1": 1.0},
+    }
+    found = measured("A", [period(values)], None, [listed(*TWO)])
+    assert found.unread == {"plmn-position": 3}
+    assert {name for cell in found.periods[0].cells.values() for name in cell} == {"minka.VolumeUnreadTime"}
+
+
+@pytest.mark.parametrize(
+    ("filters", "values"),
+    [
+        ({"": 9.0, "Qci1": 2.0}, {0: 9.0, 1: 2.0}),
+        ({"Qci1": 2.0, "Qci9": 7.0}, {1: 2.0, 9: 7.0}),
+        ({"Qci1": 2.0, "Qci2-4": 1.0, "Qci5-9": 6.0}, {0: 9.0, 1: 2.0}),
+        ({"Qci9Arp1-10": 6.0, "Qci9Arp11-15": 1.0, "Qci1": 2.0}, {0: 9.0, 1: 2.0}),
+        ({"Qci1-4Gbr1": 2.0, "Qci1-4Gbr2-3": 1.0, "Qci5-9": 6.0}, {0: 9.0}),
+        ({"": 9.0, "Qci1-4": 2.0, "Arp1": 3.0}, {0: 9.0}),
+        ({"Qci1-5": 2.0, "Qci5-9": 6.0}, None),
+        ({"Qci1-5": 2.0, "Arp1-3": 6.0}, None),
+    ],
+)
+@pytest.mark.parametrize("name", ["Plmn2", "Plmn71615"])
+def test_filters_of_a_plmn_count_once_or_not_at_all(
+    name: str, filters: dict[str, float], values: dict[int, float] | None
+) -> None:
+    raw = {f"DRB.PdcpSduVolumeDl_{name}{one}": value for one, value in filters.items()}
+    (one,), *_ = found = measured("A", [period({LTE: raw})], None, [listed(*TWO)])
+    if values is None:
+        assert found.unread == {"filters-overlap": len(raw)}
+        assert one.cells == {"1": {"minka.VolumeUnreadTime": {Subject(): 900.0}}}
+    else:
+        assert one.cells == {"1": {"DRB.PdcpSduVolumeDL": {Subject("716-15", qci): of for qci, of in values.items()}}}
+        assert not found.unread
+
+
+def test_no_station_says_itself_how_long_its_volumes_were_unread() -> None:
+    one, found = mapped(period({LTE: {"minka.VolumeUnreadTime": 900.0}}))
+    assert one.cells == {"1": {}}
+    assert found.unknown == {"minka.VolumeUnreadTime": 1}
 
 
 @pytest.mark.parametrize("raw", ["DRB.PdcpSduVolumeDL.PLMN71606.9", "DRB.PdcpSduVolumeDL.716-06.9"])

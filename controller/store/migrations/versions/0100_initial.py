@@ -394,6 +394,24 @@ def upgrade() -> None:
         postgresql_where=sa.text("until IS NULL"),
     )
     op.create_table(
+        "plmn_lists",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("station", sa.String(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("content", sa.Text(), server_default="", nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_plmn_lists")),
+    )
+    op.create_index("ix_plmn_lists_until", "plmn_lists", ["station", "until"], unique=False)
+    op.create_index(
+        "ix_plmn_lists_current",
+        "plmn_lists",
+        ["station"],
+        unique=True,
+        sqlite_where=sa.text("until IS NULL"),
+        postgresql_where=sa.text("until IS NULL"),
+    )
+    op.create_table(
         "missing_times",
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("station", sa.String(), nullable=False),
@@ -1263,6 +1281,9 @@ def downgrade() -> None:
     )
     op.drop_index("ix_locks_until", table_name="locks")
     op.drop_table("locks")
+    op.drop_index("ix_plmn_lists_current", table_name="plmn_lists")
+    op.drop_index("ix_plmn_lists_until", table_name="plmn_lists")
+    op.drop_table("plmn_lists")
     op.drop_index("ix_missing_times_current", table_name="missing_times")
     op.drop_index("ix_missing_times_until", table_name="missing_times")
     op.drop_table("missing_times")
