@@ -141,6 +141,7 @@ class Change(Noun):
         gained: Nodes that enter the ledger when the change is confirmed.
         lost: Paths that leave the ledger.
         removes: Nodes deleted, by tenant (ledger nodes only).
+        left: Of an undo, entries that the run changed and that stay as they are, since something there changed later.
         reverts: Whether the device reverts by itself if nobody confirms the change. A device that does not has only its
             inverse, and changes last among devices that are decided together.
     """
@@ -157,6 +158,7 @@ class Change(Noun):
     lost: tuple[str, ...] = ()
     removes: dict[str, int] = {}
     withdrawn: Annotated[dict[str, tuple[str, ...]], Field(exclude_if=lambda found: not found)] = {}
+    left: Annotated[tuple[str, ...], Field(exclude_if=lambda found: not found)] = ()
     reverts: bool = True
 
     def outage_of(self, tenant: str) -> Outage:

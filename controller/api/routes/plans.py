@@ -77,8 +77,9 @@ async def undo(
 ) -> Response:
     """Plan how to undo an ended run, from its recorded inverses. Changes nothing until the plan is applied.
 
-    Stations where later changes overlap are left out of the plan, with the runs and nodes. With ``progress`` the
-    answer is a stream of server-sent events, as of `POST /v1/plans`.
+    Cells and entries that were changed since stay as they are: findings (`stays-as-it-is`) name them with the later run
+    and what can be done, and `left` of a change lists the entries. Stations of which nothing goes back are left out.
+    With ``progress`` the answer is a stream of server-sent events, as of `POST /v1/plans`.
     """
     if progress:
         return with_progress(

@@ -24,9 +24,10 @@ _BROUGHT = (Outcome.SUCCEEDED, Outcome.UNCHANGED)
 def unresolved(done: Iterable[EndedJob], restored: datetime | None = None) -> list[EndedJob]:
     """Jobs that diverged, and of which something is not back.
 
-    It is back by an undo of the job's run, or by later jobs whose edits together cover its own. A cell or core link
-    that it locked has to be unlocked again, unless that was what it was asked for. Where more than its edits may have
-    suffered (``EndedJob.beyond``) only an undo or a repair brings all of it back.
+    It is back by an undo of the job's run, but for what that left there (``Change.left``), or by later jobs whose edits
+    together cover its own. A cell or core link that it locked has to be unlocked again, unless that was what it was
+    asked for. Where more than its edits may have suffered (``EndedJob.beyond``) only an undo or a repair brings all of
+    it back.
 
     Args:
         done: Jobs of one device, oldest first.
@@ -49,6 +50,9 @@ def _after(
     deleted = [edit.path for edit in edits if edit.op is not Op.MERGE]
     for name, (diverged, things) in left.items():
         if job.undoes == diverged.run:
+            left_there = {path for change in job.changes for path in change.left}
+            if rest := {one: state for one, state in things.items() if one[0] in left_there}:
+                yield name, (diverged, rest)
             continue
         rest = {one: state for one, state in things.items() if not _is_back(one, state, made, deleted)}
         if rest or diverged.beyond or not things:

@@ -1,26 +1,26 @@
-"""Undoes an ended run: makes a plan of the recorded inverses, and refuses stations that changed since."""
+"""Undoes an ended run: makes a plan of the recorded inverses, and leaves what changed since."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from controller.models.errors import ConflictError, DeviceRefusedError, PlanRefusedError
 from controller.models.facts import Finding, Severity
 from controller.models.many import first_names, lines_of
-from controller.models.network import Network
-from controller.models.plan import Change, Edit, Op, Phase, Plan
+from controller.models.network import HOST, Network
+from controller.models.plan import Change, Edit, Op, Phase, PhaseKind, Plan
 from controller.models.run import LedgerEntry, Outcome, Run
 from controller.nrm.apply import apply_edits
 from controller.nrm.containers import made_by, others_in
 from controller.nrm.diff import effective, settled
-from controller.nrm.profiles import root_spec
+from controller.nrm.profiles import cell_of, root_spec
 from controller.nrm.profiles.pool import NAMESPACE
 from controller.nrm.schema import NodeSpec
-from controller.nrm.tree import LeafName, Observed, Path, Tree, Value, class_of, is_below, within_root
+from controller.nrm.tree import LeafName, Observed, Path, Tree, Value, class_of, within_root
 from controller.plan import (
     Draft,
     StationPlan,
@@ -35,15 +35,14 @@ from controller.plan import (
     still_named,
     undo_job,
 )
+from controller.plan.phases import find_locks
 from controller.ports.store import EndedJob
+from controller.runs.planning.changed_since import Since, by_plan, restored, things
 from controller.runs.planning.planner import Planner, Progress
-from controller.runs.transaction.effects import Effects, effects, unfinished
+from controller.runs.transaction.effects import effects, unfinished
 
 #: Stations that are handled together: the changes of a whole network take gigabytes.
 _AT_ONCE = 500
-#: A leaf of an entry; an entry with all below it; or its content in the ledger.
-_Thing = tuple[Path, LeafName]
-_WHOLE, _LEDGER = "*", "ledger"
 
 
 async def undo_plan(
@@ -51,7 +50,8 @@ async def undo_plan(
 ) -> Plan:
     """A plan that takes back what an ended run left on its stations; reads them, and changes nothing.
 
-    It leaves out stations with overlapping later changes, ours or others', and says why.
+    It leaves cells and entries that were changed since, by us or others, and says why; all of a station where nothing
+    is left to take back.
 
     Args:
         planner: Reads the stations.
@@ -149,16 +149,11 @@ def _stays(network: Network, functions: Collection[str], goes: Collection[str], 
     if NAMESPACE.name in made and functions:
         return "functions that the run brought there need it: it stays"
     function = network.endpoint_function.get(ended.station)
-    if function is None or function not in functions or ended.outcome is Outcome.DIVERGED or not _restored(ended):
+    if function is None or function not in functions or ended.outcome is Outcome.DIVERGED or not restored(ended):
         return ""
     if function in goes:
         return _goes_with(function)
     return f"it came back with {function} as it was before, and stays so"
-
-
-def _restored(ended: EndedJob) -> bool:
-    """Whether a job left the ledger as it was, as one does that only brings back what was applied."""
-    return not (ended.before.entries or ended.before.absent)
 
 
 # ------------------------------------------------------------------------ functions
@@ -205,9 +200,11 @@ async def _leave_lived_in(planner: Planner, network: Network, draft: Draft, goes
     undone = draft.changes.packed.keys()
     left: dict[str, str] = {}
     for station, function in inside.items():
-        if not carried.get(station) or station in undone:
+        whole = station in undone and not ((change := draft.change_of(station)) and change.left)
+        if not carried.get(station) or whole:
             continue
-        why = draft.unplanned.get(station, "the run changed nothing there")
+        stays = "part of it was changed since" if station in undone else "the run changed nothing there"
+        why = draft.unplanned.get(station, stays)
         if why != _goes_with(function):
             left[function] = f"{station} lives in it and stays ({why})"
     for function, reason in left.items():
@@ -231,26 +228,66 @@ def undo_station(
     if view is None:
         return StationPlan(reason="not in the network files")
     root = root_spec(profiles)
-    if not _things(root, ended):
+    if not things(root, ended):
         return StationPlan(reason=_nothing(ended))
     if view.observed is None:
         return StationPlan(reason=f"unreachable: {view.unreachable}")
     if not view.adopted:
         return StationPlan(reason="not adopted: observe-only")
-    overlaps = [
-        f"run {other.run} ({other.procedure}) changed {names}" for other, names in _overlaps(root, ended, later)
-    ]
-    if overlaps:
-        return StationPlan(reason=f"changed since: {'; '.join(overlaps)}")
-    total = _effects(root, ended)
-    if reason := view.observed.unseen(*total.exists, *total.leaves):
+    since = Since(root, ended, later, view.observed.tree)
+    if reason := view.observed.unseen(*since.total.exists, *since.total.leaves):
         return StationPlan(reason=f"unreachable: {reason}")
-    if ended.outcome is Outcome.DIVERGED:
-        return _brought_back(profiles, ended, view.observed, view.ledger)
-    others = list(_foreign(total, view.observed.tree))
-    if others:
-        return StationPlan(reason=f"changed since by somebody else: {_names(others)}")
-    return _taken_back(profiles, ended, view.observed, view.ledger)
+    since.look()
+    made = _parts_back(profiles, since, view.observed, view.ledger)
+    while isinstance(made, _Held):  # each turn leaves one part more, at least
+        since.leave_around(made.paths)
+        made = _parts_back(profiles, since, view.observed, view.ledger)
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """Nodes of somebody else are inside of what would go: it stays."""
+
+    paths: tuple[Path, ...]
+
+
+def _parts_back(
+    profiles: tuple[str, ...], since: Since, observed: Observed, ledger: Mapping[Path, LedgerEntry]
+) -> StationPlan | _Held:
+    """The way back of what was not changed since, with findings about the rest."""
+    left = since.remaining()
+    if not things(since.root, left):
+        return StationPlan(reason=since.reason())
+    back = _brought_back if left.outcome is Outcome.DIVERGED else _taken_back
+    made = back(profiles, left, observed, ledger)
+    if isinstance(made, _Held) or made.change is None or not since.left:
+        return made
+    edits = [edit for phase in made.change.phases if phase.kind is PhaseKind.EDIT for edit in phase.edits]
+    off = {cell_of(cell) for cell in find_locks(since.root, observed.tree, edits).cells}
+    if both := sorted(off & since.cells):
+        needs = f"the rest would take cell {', '.join(both)} off the air, which stays as it is"
+        return StationPlan(reason=f"{since.reason()}; {needs}")
+    change = _narrowed(since, made.change, observed, ledger)
+    return replace(made, change=change, findings=(*made.findings, *since.findings()))
+
+
+def _narrowed(since: Since, change: Change, observed: Observed, ledger: Mapping[Path, LedgerEntry]) -> Change:
+    """The change with whom and what the part of the job that goes back concerns, instead of the whole job."""
+    after = observed.tree
+    for phase in change.phases:
+        after = apply_edits(since.root, after, phase.edits)
+    edits = [edit for phase in change.phases for edit in phase.edits]
+    locked = {cell_of(edit.path) for phase in change.phases if phase.kind is PhaseKind.LOCK for edit in phase.edits}
+    there = {owner for path, entry in ledger.items() if cell_of(path) in locked for owner in entry.owners}
+    return change.model_copy(
+        update={
+            "diff": describe(since.root, _net(change, observed.tree, after), {}),
+            "touched": tuple(sorted({owner for edit in edits for owner in edit.owners} - {HOST})),
+            "interrupted": tuple(tenant for tenant in change.interrupted if tenant in there),
+            "left": since.kept,
+        }
+    )
 
 
 def _nothing(ended: EndedJob) -> str:
@@ -264,7 +301,7 @@ def _nothing(ended: EndedJob) -> str:
 
 def _brought_back(
     profiles: tuple[str, ...], ended: EndedJob, observed: Observed, ledger: Mapping[Path, LedgerEntry]
-) -> StationPlan:
+) -> StationPlan | _Held:
     """The way back of a job that diverged: from what the device carries, however much of the job that is."""
     root = root_spec(profiles)
     try:
@@ -275,7 +312,7 @@ def _brought_back(
     if not any(change.phases for change in left):
         return StationPlan(reason=f"it carries nothing of what the run changed; {_by_repair(ended.station)}")
     made = _taken_back(profiles, replace(ended, changes=left, unsure=()), observed, ledger)
-    if made.change is None:
+    if isinstance(made, _Held) or made.change is None:
         return made
     after = observed.tree
     for phase in made.change.phases:
@@ -360,7 +397,7 @@ def _by_repair(station: str) -> str:
 
 def _taken_back(
     profiles: tuple[str, ...], ended: EndedJob, observed: Observed, ledger: Mapping[Path, LedgerEntry]
-) -> StationPlan:
+) -> StationPlan | _Held:
     named: dict[Path, tuple[Path, ...]] = {}
     try:
         change = undo_job(profiles, ended.changes, observed, ended.before, ledger)
@@ -372,13 +409,11 @@ def _taken_back(
     if named and not any(phase.edits for phase in change.phases):
         naming = [one for names in named.values() for one in names]
         reason = f"entries that stay name all that it would take away, {_names(list(named))}: {_names(naming)}"
-        return StationPlan(reason=f"{reason}; {_by_plan(ended.station)}")
+        return StationPlan(reason=f"{reason}; {by_plan(ended.station)}")
     root, ours = root_spec(profiles), {*ledger, *(path for done in ended.changes for path in made_by(done))}
     others = inside(profiles, change, observed, ours)
     if others.held:
-        count = f"{len(others.held)} nodes of somebody else are" if len(others.held) > 1 else "somebody else's node is"
-        reason = f"{count} inside of what it would take away: {_names(others.held)}"
-        return StationPlan(reason=f"{reason}; {_by_plan(ended.station)}")
+        return _Held(others.held)
     kept = [path for path in ended.before.absent if path in ledger and path not in change.lost]
     there = (*observed.tree, *observed.unknown)
     findings = (
@@ -396,65 +431,6 @@ def _taken_back(
         *(goes_along(ended.station, root, path, along) for path, along in others.along.items()),
     )
     return StationPlan(change=change, findings=findings)
-
-
-def _by_plan(station: str) -> str:
-    """The way out where an undo takes nothing."""
-    return (
-        "take what is to go out of the network files, load them, and run: minka plan "
-        f"{station} (it names the --remove that takes what may go)"
-    )
-
-
-def _overlaps(root: NodeSpec, ended: EndedJob, later: Sequence[EndedJob]) -> Iterator[tuple[EndedJob, str]]:
-    """Later jobs that changed the same nodes, with these nodes; jobs that were undone themselves don't count."""
-    undone = {other.undoes for other in later if other.undoes and other.changes}
-    mine = _things(root, ended)
-    for other in later:
-        if other.run in undone or other.undoes in {one.run for one in later}:
-            continue
-        things = _things(root, other)
-        if _restored(other):  # entries that it made were lost, as with a function's pod
-            again = [path for path, leaf in things if leaf == _WHOLE]
-            things = [one for one in things if not any(is_below(one[0], path) for path in again)]
-        common = [path for path, leaf in things if any(_meet((path, leaf), one) for one in mine)]
-        if common:
-            yield other, _names(common)
-
-
-def _effects(root: NodeSpec, ended: EndedJob) -> Effects:
-    return effects(root, [phase for change in (*ended.changes, *ended.unsure) for phase in change.phases])
-
-
-def _things(root: NodeSpec, ended: EndedJob) -> list[_Thing]:
-    """What the job changed in total, without, for example, a cell that it locked and unlocked again."""
-    total = _effects(root, ended)
-    entries = [path for path, (before, after) in total.exists.items() if before is not after]
-    leaves = [
-        (path, leaf)
-        for path, pairs in total.leaves.items()
-        for leaf, (before, after) in pairs.items()
-        if before != after
-    ]
-    ledger = (*ended.before.absent, *(entry.path for entry in ended.before.entries))
-    return [*((path, _WHOLE) for path in entries), *leaves, *((path, _LEDGER) for path in ledger)]
-
-
-def _meet(one: _Thing, other: _Thing) -> bool:
-    """Whether two are the same, or one is inside the other: an entry includes all below it."""
-    for (path, _), (entry, whole) in ((one, other), (other, one)):
-        if whole == _WHOLE and is_below(path, entry):
-            return True
-    return one == other
-
-
-def _foreign(total: Effects, tree: Tree) -> Iterator[Path]:
-    """Nodes that are not as the job left them."""
-    for path in dict.fromkeys([*total.exists, *total.leaves]):
-        exists = {path: total.exists[path]} if path in total.exists else {}
-        leaves = {path: total.leaves[path]} if path in total.leaves else {}
-        if not Effects(total.root, exists, leaves).after_holds(tree):
-            yield path
 
 
 def _names(paths: Sequence[Path]) -> str:

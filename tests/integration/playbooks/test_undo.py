@@ -9,6 +9,7 @@ import pytest
 from controller.models.errors import ConflictError, PlanRefusedError
 from controller.models.plan import Plan
 from controller.models.run import Outcome, Run, RunState, Strategy
+from controller.nrm.profiles import cell_of
 from controller.ports.store import RunRequest
 from controller.runs.planning.planner import PlanRequest
 from controller.runs.planning.undo import undo_plan
@@ -82,7 +83,7 @@ async def test_a_tenant_that_came_is_taken_back_whole(tmp_path: Path, monkeypatc
         # Waves in reverse: what came last goes first.
         first = {job.station for job in system.store.runs.jobs(run.id) if job.wave == run.waves - 1}
         assert {job.station for job in system.store.runs.jobs(undone.id) if job.wave == 0} <= first
-        with pytest.raises(PlanRefusedError, match=rf"changed since: run {undone.id} \(undo\) changed"):
+        with pytest.raises(PlanRefusedError, match=rf"taken back already by run {undone.id}"):
             await undo_plan(system.planner, run.id, {"condor": count}, "ana")
 
 
@@ -97,14 +98,40 @@ async def test_later_changes_are_in_the_way_until_they_are_undone(system: Playbo
     assert all_running(system) == before
 
 
-async def test_changes_by_somebody_else_leave_a_station_out(system: PlaybookSystem) -> None:
+async def test_what_another_run_changed_stays_and_the_other_cells_go_back(system: PlaybookSystem) -> None:
+    before = system.running(STATION)
+    both = {"name": "lock", "action": "lock-cell", "with": {"cells": ["1", "2"]}}
+    run = await system.succeeds("own", system.own(targets=STATION, steps=[both]))
+    other = await system.succeeds("unlock-cell", station=STATION, cell="2")
+    async with system.client() as api:
+        made = (await api.post(f"/v1/runs/{run.id}/undo", json={})).json()
+    (change,) = made["changes"]
+    assert {cell_of(edit["path"]) for phase in change["phases"] for edit in phase["edits"]} == {"1"}
+    assert {cell_of(path) for path in change["left"]} == {"2"}
+    (told,) = [one["message"] for one in made["findings"] if one["code"] == "stays-as-it-is"]
+    assert told.startswith(f"{STATION}: cell 2 stays as it is: changed since: run {other.id} (unlock-cell) changed ")
+    assert told.endswith(f"to take this back too, first: minka undo {other.id}")
+    await apply(system, system.store.plans.get(made["id"]))
+    assert system.running(STATION) == before
+    with pytest.raises(
+        PlanRefusedError, match=f"{STATION}: taken back already by run .* changed since: run {other.id}"
+    ):
+        await undo_plan(system.planner, run.id, {}, "ana")
+
+
+async def test_changes_by_somebody_else_leave_a_cell_out(system: PlaybookSystem) -> None:
     run = await share(system, 55)
     share_of_condor = "<plmnRadioShareList><mcc>999</mcc><mnc>02</mnc><maxRatio>54</maxRatio></plmnRadioShareList>"
     system.edit(STATION, f"<EUtranCellFDD><id>1</id><attributes>{share_of_condor}</attributes></EUtranCellFDD>")
     plan = await undo_plan(system.planner, run.id, {}, "ana")
-    assert plan.unplanned.keys() == {STATION}
-    assert plan.unplanned[STATION].startswith("changed since by somebody else: ENBFunction[1]/EUtranCellFDD[1]/plmn")
-    assert {change.station for change in plan.changes} == set(system.fleet.stations) - {STATION}
+    assert plan.unplanned == {}
+    (finding,) = [one for one in plan.findings if one.code == "stays-as-it-is"]
+    assert (finding.station, finding.cell) == (STATION, "1")
+    assert "changed since by somebody else: ENBFunction[1]/EUtranCellFDD[1]/plmn" in finding.message
+    changed = plan.changes.on(STATION)
+    assert changed is not None
+    assert {cell_of(edit.path) for phase in changed.phases for edit in phase.edits} == {"2"}
+    assert {change.station for change in plan.changes} == set(system.fleet.stations)
 
 
 async def test_steps_of_a_playbook_are_undone_too(system: PlaybookSystem) -> None:

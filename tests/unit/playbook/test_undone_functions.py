@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 
@@ -14,6 +15,7 @@ from controller.models.plan import LedgerNode
 from controller.models.run import Outcome, Policy, RunState
 from controller.models.scalars import HOST
 from controller.models.sharing import ActionClass, Consent
+from controller.nrm.profiles import cell_of
 from controller.nrm.tree import Tree
 from controller.playbook.actions.shipped import registry
 from controller.playbook.language.library import parse
@@ -191,8 +193,16 @@ async def test_a_function_does_not_go_while_the_station_in_it_stays() -> None:
     await bench.play("lock-cell", station="S1", cell="N1")
     locked = running(bench, "DU-1", "S1")
     assert locked != before
-    with pytest.raises(PlanRefusedError, match=r"DU-1: S1 lives in it and stays \(changed since: run .* \(lock-cell\)"):
+    with pytest.raises(PlanRefusedError, match="the plan would remove") as refused:
         await bench.plan_back(brought)
+    counts = dict(re.findall(r"name (\w+)=(\d+)", str(refused.value)))
+    plan = await bench.plan_back(brought, **{one: int(count) for one, count in counts.items()})
+    assert plan.unplanned == {"DU-1": "S1 lives in it and stays (part of it was changed since)"}
+    (change,) = plan.changes
+    assert {cell_of(path) for path in change.left} == {"", "N1"}
+    assert {cell_of(edit.path) for phase in change.phases for edit in phase.edits} == {"L1"}
+    told = [one.message for one in plan.findings if one.code == "stays-as-it-is" and one.cell == "N1"]
+    assert "(lock-cell) changed" in told[0]
     assert running(bench, "DU-1", "S1") == locked
 
 

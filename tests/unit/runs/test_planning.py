@@ -12,7 +12,7 @@ from controller.models.errors import ConflictError, InputError, NotFoundError, P
 from controller.models.network import Endpoint, Network, network_digest
 from controller.models.plan import Edit, Op, Phase, PhaseKind, Plan
 from controller.models.run import RunState, Strategy
-from controller.nrm.profiles import root_spec
+from controller.nrm.profiles import cell_of, root_spec
 from controller.nrm.tree import Path
 from controller.plan import ledger_nodes
 from controller.ports.clock import VirtualClock
@@ -304,10 +304,18 @@ async def test_a_plan_that_changes_nothing_is_not_applied(bench: Bench) -> None:
 
 async def test_what_was_changed_since_is_not_undone() -> None:
     world, planner = await ended()
-    gone = next(path for path in world.scenario.after if path.endswith("plmnIdList[716,03]"))
+    before, after = world.scenario.before.tree, world.scenario.after
+    gone = next(path for path in after if path.endswith("plmnIdList[716,03]"))
     world.device.foreign_edit([Edit(op=Op.DELETE, path=gone, owners=("host",))])
-    with pytest.raises(PlanRefusedError, match=r"nothing of run .* can be undone: S1: changed since by somebody else"):
-        await undo_plan(planner, world.run.id, {}, "ana")
+    theirs = {path for path in after if path not in before and cell_of(path) == cell_of(gone)} - {gone}
+    goes = {path for path in after if path not in before and cell_of(path) not in ("", cell_of(gone))}
+    plan = await undo_plan(planner, world.run.id, {"gamma": len(goes)}, "ana")
+    (change,) = plan.changes
+    assert set(change.lost) == goes
+    told = {one.cell: one.message for one in plan.findings if one.code == "stays-as-it-is"}
+    assert "changed since by somebody else: " in told[cell_of(gone)]
+    assert ("which stays, needs it" in told.get("", "")) == bool(theirs)
+    assert plan.unplanned == {}
     world.device.unreachable = "no route"
     with pytest.raises(PlanRefusedError, match=r"can be undone: S1: unreachable: .*no route"):
         await undo_plan(planner, world.run.id, {}, "ana")
