@@ -297,7 +297,7 @@ class NoticeOutage(Noun):
 
     Attributes:
         kind: How it ends; ``until-unlocked`` and ``for-good`` are not ended by the run itself.
-        seconds: Expected seconds, 0 unless it is ``timed``.
+        seconds: As of ``Outage``.
         begins: When it begins: of planned work the earliest time, afterwards when the work began.
         ends: When it is expected to end, if it is ``timed`` or over; None while nobody knows.
     """

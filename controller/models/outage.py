@@ -14,13 +14,15 @@ class OutageKind(StrEnum):
     Attributes:
         NONE: There is none.
         TIMED: What causes it ends it, after an expected time.
+        UNTIL_STEP: It leaves cells locked, until a later step of the same run unlocks them.
         UNKNOWN: What causes it ends it, but nobody knows when.
-        UNTIL_UNLOCKED: It leaves cells locked, until a person or another step unlocks them.
+        UNTIL_UNLOCKED: It leaves cells locked, until a person or another run unlocks them.
         FOR_GOOD: It removes cells that were on air.
     """
 
     NONE = "none"
     TIMED = "timed"
+    UNTIL_STEP = "until-step"
     UNKNOWN = "unknown"
     UNTIL_UNLOCKED = "until-unlocked"
     FOR_GOOD = "for-good"
@@ -29,6 +31,7 @@ class OutageKind(StrEnum):
 _GRAVITY = tuple(OutageKind)
 _WORDS = {
     OutageKind.NONE: "none",
+    OutageKind.UNTIL_STEP: "until a later step of the same run unlocks",
     OutageKind.UNKNOWN: "for a time that is not known",
     OutageKind.UNTIL_UNLOCKED: "until unlocked",
     OutageKind.FOR_GOOD: "for good",
@@ -40,7 +43,8 @@ class Outage(Noun):
 
     Attributes:
         kind: How it ends.
-        seconds: Expected seconds; an estimate for people, and 0 unless it is ``timed``.
+        seconds: Expected seconds, an estimate for people, if it is ``timed``; the most that is waited before the step
+            that ends it if it is ``until-step``, 0 where there are no waits or nobody knows. 0 for all others.
     """
 
     kind: OutageKind = OutageKind.NONE
@@ -68,7 +72,10 @@ class Outage(Noun):
 
     def __str__(self) -> str:
         """Its length in words."""
-        return f"about {self.seconds} s" if self.kind is OutageKind.TIMED else _WORDS[self.kind]
+        if self.kind is OutageKind.TIMED:
+            return f"about {self.seconds} s"
+        waits = f", after waits of at most {self.seconds} s" if self.seconds else ""
+        return f"{_WORDS[self.kind]}{waits}"
 
 
 NO_OUTAGE = Outage()

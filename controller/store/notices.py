@@ -36,7 +36,7 @@ from controller.access.disclosure import involved
 from controller.models.alarm import DIVERGED
 from controller.models.approval import Delivery, Notice, NoticeKind, NoticeOutage
 from controller.models.many import first_names
-from controller.models.outage import NO_OUTAGE, UNKNOWN_OUTAGE, UNTIL_UNLOCKED, Outage
+from controller.models.outage import NO_OUTAGE, UNKNOWN_OUTAGE, UNTIL_UNLOCKED, Outage, OutageKind
 from controller.models.run import JobState, Outcome, RunState
 from controller.plan import left_locked
 from controller.ports.store import Notices, Page, Sync, method
@@ -238,17 +238,26 @@ def _write_about(tx: Tx, row: Row[Any], tenant: str, *, ended: bool) -> None:
         notify(tx, row.run, tenant, NoticeKind.ENDED, mine, words, told, cells=gone)
 
 
+#: Outages that a run's own steps may end, and of which it may leave cells locked all the same.
+_ENDED_BY_STEPS = (OutageKind.UNTIL_STEP, OutageKind.UNTIL_UNLOCKED)
+
+
 def _left(tx: Tx, run: str, tenant: str, succeeded: Sequence[str], planned: Outage) -> Outage:
     """How a tenant's outage ended on devices where a run succeeded: as planned, unless its own steps unlocked again.
 
     That is not known before, since a step may take its cells from what an earlier one found.
     """
-    if planned != UNTIL_UNLOCKED or not tx.execute(select(exists().where(run_playbooks.c.run == run))).scalar_one():
+    if (
+        planned.kind not in _ENDED_BY_STEPS
+        or not tx.execute(select(exists().where(run_playbooks.c.run == run))).scalar_one()
+    ):
         return planned
     stays = any(
         tenant in involved(change) for changes in carried_by(tx, succeeded) for change in left_locked(changes).values()
     )
-    return planned if stays or not succeeded else UNKNOWN_OUTAGE
+    if stays:
+        return UNTIL_UNLOCKED
+    return planned if not succeeded or planned != UNTIL_UNLOCKED else UNKNOWN_OUTAGE
 
 
 def _in_doubt(tx: Tx, stations: Sequence[str], tenant: str) -> str:

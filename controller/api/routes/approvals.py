@@ -33,6 +33,7 @@ from controller.models.run import JobState, Run, Strategy
 from controller.models.sharing import ActionClass, Consent
 from controller.plan.extent import extent
 from controller.playbook.actions.shipped import registry
+from controller.playbook.engine.endings import outage_of_step
 from controller.playbook.language.library import parse
 from controller.runs.approval.clearance import reassess
 from controller.runs.approval.consent import RunOccasion, check_contracts, is_approved, plan_constraints
@@ -313,9 +314,17 @@ def _steps(backend: Services, run: Run, who: Person) -> list[AskedStep]:
     known = registry()
     text = backend.store.runs.playbook(run.playbook) if run.playbook else ""
     loaded = parse(text, run.procedure, known, Report()) if text else None
-    steps = loaded.playbook.steps if loaded is not None else ()
-    acts = [(one, known.action(one.action)) for one in steps]
-    found = [AskedStep(name=one.name, action=act.name, consent=act.consent, outage=act.outage) for one, act in acts]
+    steps = () if loaded is None else loaded.playbook.steps
+    found = [
+        AskedStep(
+            name=one.name,
+            action=one.action,
+            consent=known.action(one.action).consent,
+            outage=outage_of_step(loaded.playbook, known, one, run.parameters),
+        )
+        for one in steps
+        if loaded is not None
+    ]
     if who.tenant:
         return [one.model_copy(update={"name": ""}) for one in found if one.consent is not None]
     return found

@@ -96,7 +96,7 @@ async def soft_lock_cell(context: Context, given: CellNames) -> Proposal[Switche
     return await _switch(context, given, "SHUTTINGDOWN")
 
 
-@action("unlock-cell", DeviceAccess.CHANGES, consent=ActionClass.RESTORE)
+@action("unlock-cell", DeviceAccess.CHANGES, consent=ActionClass.RESTORE, unlocks=True)
 async def unlock_cell(context: Context, given: CellNames) -> Proposal[SwitchedCells]:
     """Unlock cells. They must be on air before the change is confirmed, else they are locked again."""
     return await _switch(context, given, "UNLOCKED")

@@ -20,6 +20,7 @@ from controller.models.sharing import ActionClass
 from controller.nrm.profiles import broadcast_plmn, cell_of
 from controller.nrm.tree import Path
 from controller.plan import nodes_behind
+from controller.playbook.engine.endings import outage_of_step
 from controller.playbook.language.check import APPLY_INTENT
 from controller.playbook.language.expressions import (
     UNKNOWN,
@@ -79,7 +80,7 @@ def playbook_constraints(
     for station in stations:
         names = {**parameters, TARGET: target_names(network, station)}
         acts, change = asking_acts(playbook, registry, names), plan.changes.on(station)
-        lasts = Outage.worst(act.action.outage for act in acts)
+        lasts = Outage.worst(act.lasts for act in acts)
         planned = Effect(station) if change is None else effect_of(change, restores=restores)
         if station in outages:
             beside = _outage(network, station, outages[station], lasts)
@@ -121,6 +122,7 @@ class AskingAct:
             was given; None for all.
         planned: Whether the run's plan was carried out before.
         open: Why it is about all cells although its inputs name some; None where it is not so.
+        lasts: The outage that it causes; of a step, as later steps bound it.
     """
 
     action: Action
@@ -129,6 +131,7 @@ class AskingAct:
     cells: frozenset[str] | None
     planned: bool
     open: OpenInput | None = None
+    lasts: Outage = NO_OUTAGE
 
     @property
     def takes_service(self) -> bool:
@@ -215,18 +218,21 @@ class _Acts:
         action = self._registry.action(step.action)
         if action.consent is None:
             return None
+        lasts = action.outage
+        if isinstance(step, Step):
+            lasts = outage_of_step(self._playbook, self._registry, step, self._names)
         try:
             given: Any = foreseen(step.with_, self._names)
         except InputError:
             given = UNKNOWN
         if not issubclass(action.inputs, CellNames):
-            return AskingAct(action, action.consent, given, None, planned)
+            return AskingAct(action, action.consent, given, None, planned, lasts=lasts)
         cells = step.with_.get(CELLS, ALL)
         bound, failed = self._bound(cells)
         if bound == frozenset():
             return None
         told = None if bound is not None else self._open(name, cells, failed)
-        return AskingAct(action, action.consent, given, bound, planned, told)
+        return AskingAct(action, action.consent, given, bound, planned, told, lasts)
 
     def _bound(self, cells: Any) -> tuple[frozenset[str] | None, str]:
         """Cells that an input can name at most, None for all; and why it can't be evaluated, if so."""

@@ -160,14 +160,18 @@ class Proposal(Generic[Output]):
     @property
     def says(self) -> str:
         """Its effect on the station, in words."""
+        return self.words(self.outage)
+
+    def words(self, outage: Outage) -> str:
+        """The same, where its outage is known better: later steps may end it."""
         if self.foreseen:
             return self.foreseen
         if self.change is not None and self.change.only_unlocks:
             return "service comes back"
-        words = f"outage {self.outage}" if self.outage.interrupts else "no outage"
+        words = f"outage {outage}" if outage.interrupts else "no outage"
         if self.operations:
             asks = "asks for " + ", then ".join(str(operation) for operation in self.operations)
-            return f"{asks}; {words}" if self.outage.interrupts else asks
+            return f"{asks}; {words}" if outage.interrupts else asks
         return NOTHING if self.change is None else words
 
     @property
@@ -429,6 +433,7 @@ class Action:
         takes_all: Whether it takes that from the whole device, whatever its inputs are.
         brings: The pool that it brings a function to; None where it brings none anywhere.
         outage: How long it takes service away where it takes any, as far as that is known before its change is.
+        unlocks: Whether it unlocks the cells of its input ``cells``, and so ends an outage until they are unlocked.
     """
 
     name: str
@@ -445,6 +450,7 @@ class Action:
     takes_all: bool = False
     brings: PoolOf | None = None
     outage: Outage = NO_OUTAGE
+    unlocks: bool = False
 
     @property
     def secrets(self) -> frozenset[str]:
@@ -557,6 +563,8 @@ def action(
     takes_all: bool = False,
     brings: PoolOf | None = None,
     outage: Outage = UNKNOWN_OUTAGE,
+    *,
+    unlocks: bool = False,
 ) -> Callable[[Perform], Action]:
     """Make an action of an async function ``(context, inputs) -> outputs``.
 
@@ -579,6 +587,7 @@ def action(
         takes_all: Whether it takes that from the whole device, whatever its inputs are.
         brings: The pool that it brings a function to, which can then be made ready for it.
         outage: How long it takes service away, if its class of action is ``interrupt`` or ``reduce``.
+        unlocks: Whether it unlocks the cells of its input ``cells``.
     """
     asks = None if access in (DeviceAccess.NONE, DeviceAccess.READS) else consent
 
@@ -612,6 +621,7 @@ def action(
             takes_all=takes_all,
             brings=brings,
             outage=outage if asks in (ActionClass.INTERRUPT, ActionClass.REDUCE) else NO_OUTAGE,
+            unlocks=unlocks,
         )
 
     return made

@@ -20,7 +20,7 @@ from controller.models.approval import (
 )
 from controller.models.errors import BUG, NotClearedError, NotFoundError
 from controller.models.network import Network, network_digest
-from controller.models.outage import FOR_GOOD, UNKNOWN_OUTAGE, UNTIL_UNLOCKED, Outage
+from controller.models.outage import FOR_GOOD, UNKNOWN_OUTAGE, UNTIL_UNLOCKED, Outage, OutageKind
 from controller.models.people import Permission, Person, Role
 from controller.models.plan import Change, Edit, Op, Phase, PhaseKind
 from controller.models.run import JobState, JournalStep, Outcome, Run, RunState, Strategy
@@ -38,6 +38,7 @@ from tests.support.records import START, make_change, make_entry, make_plan
 
 EVA = Person(name="eva", role=Role.APPROVER)
 LEO = Person(name="leo", role=Role.TENANT_APPROVER, tenant="entel")
+UNTIL_STEP = Outage(kind=OutageKind.UNTIL_STEP, seconds=600)
 FREE, WAITS = Clearance(), Clearance("waits for approval by 1 of entel")
 
 
@@ -519,6 +520,12 @@ def test_tenants_are_notified_of_plan_beginning_and_end(store: SqlStore, clock: 
         ),
         (FOR_GOOD, Outcome.SUCCEEDED, ", outage for good", "; what it took off the air stays so for good"),
         (UNTIL_UNLOCKED, Outcome.ROLLED_BACK, ", outage until unlocked", ""),
+        (
+            UNTIL_STEP,
+            Outcome.SUCCEEDED,
+            ", outage until a later step of the same run unlocks, after waits of at most 600 s",
+            "",
+        ),
         (UNKNOWN_OUTAGE, Outcome.SUCCEEDED, ", outage for a time that is not known", ""),
         (
             Outage.timed(8),
@@ -553,6 +560,8 @@ def test_a_tenant_is_notified_how_its_outage_ends(
         (UNTIL_UNLOCKED, Outcome.SUCCEEDED, None, None),
         (UNTIL_UNLOCKED, Outcome.ROLLED_BACK, None, "none"),
         (UNKNOWN_OUTAGE, Outcome.SUCCEEDED, None, "now"),
+        (UNTIL_STEP, Outcome.SUCCEEDED, None, "now"),
+        (UNTIL_STEP, Outcome.ROLLED_BACK, None, "now"),
         (Outage.timed(8), Outcome.SUCCEEDED, 8, "now"),
         (Outage.timed(8), Outcome.DIVERGED, 8, None),
         (UNTIL_UNLOCKED, Outcome.DIVERGED, None, None),
@@ -650,6 +659,7 @@ def _switch(final: str) -> Change:
     return make_change("A").model_copy(update={"phases": (phase,), "touched": (), "interrupted": ("entel",)})
 
 
+@pytest.mark.parametrize("planned", [UNTIL_UNLOCKED, UNTIL_STEP])
 @pytest.mark.parametrize(
     ("switched", "undone", "stays"),
     [
@@ -662,12 +672,12 @@ def _switch(final: str) -> Change:
     ],
 )
 def test_the_last_notice_goes_by_what_the_steps_left(
-    store: SqlStore, clock: VirtualClock, switched: list[str], undone: list[int], *, stays: bool
+    store: SqlStore, clock: VirtualClock, planned: Outage, switched: list[str], undone: list[int], *, stays: bool
 ) -> None:
     used = RunPlaybook(name="own", digest="d", text="x", parameters={})
     plan = make_plan(["A"], "own")
     store.plans.save(plan, "ana")
-    bound = constraints("A", outage=UNTIL_UNLOCKED)
+    bound = constraints("A", outage=planned)
     run = store.runs.create(
         prepared(plan, "own", Strategy(), [NewJob(0, "A")], actor="ana", constraints=bound, playbook=used)
     )

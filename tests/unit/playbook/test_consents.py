@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from functools import cache
@@ -16,7 +17,7 @@ from controller.inventory.source import Report
 from controller.models.approval import RunConstraints
 from controller.models.errors import InputError
 from controller.models.network import Network, network_digest
-from controller.models.outage import FOR_GOOD, UNKNOWN_OUTAGE, UNTIL_UNLOCKED, Outage
+from controller.models.outage import FOR_GOOD, UNKNOWN_OUTAGE, UNTIL_UNLOCKED, Outage, OutageKind
 from controller.models.sharing import ActionClass
 from controller.plan import CYCLE_SECONDS, nodes_behind, seal
 from controller.playbook.actions.shipped import registry
@@ -164,6 +165,52 @@ def test_whoever_is_asked_reads_how_the_outage_ends() -> None:
     assert constraints([UNLOCK]).outages == {}
     only = constraints([step("lock-cell", cells=["N1"])], beta_on_lte())
     assert only.outages == {"alfa": UNTIL_UNLOCKED}
+
+
+UNTIL_STEP = Outage(kind=OutageKind.UNTIL_STEP)
+LOCKS = step("lock-cell", cells=["N1"]) | {"name": "lock", "register": "locked"}
+WAITS = step("wait-until", condition="cells-on-air", seconds=90) | {"name": "wait"}
+ASKS = step("ask-a-human", text="Go on?", seconds=600) | {"name": "ask", "retries": 0}
+ON_NR = {"when": "{{ target.cells | length > 0 }}"}
+
+
+@pytest.mark.parametrize(
+    ("steps", "outage"),
+    [
+        ([LOCKS, step("unlock-cell", cells="{{ locked.cells }}")], UNTIL_STEP),
+        ([LOCKS, step("unlock-cell", cells="all")], UNTIL_STEP),
+        ([LOCKS, step("unlock-cell", cells=["L1", "N1"])], UNTIL_STEP),
+        ([LOCKS, step("unlock-cell", cells=["L1"])], UNTIL_UNLOCKED),
+        ([LOCKS | {"with": {"cells": "all"}}, step("unlock-cell", cells=["L1", "N1"])], UNTIL_UNLOCKED),
+        # It is known whether these steps are carried out.
+        ([LOCKS | ON_NR, step("unlock-cell", cells="{{ locked.cells }}") | ON_NR], UNTIL_STEP),
+        ([LOCKS, step("unlock-cell", cells="{{ locked.cells }}") | {"when": "{{ 1 == 1 }}"}], UNTIL_STEP),
+        ([LOCKS, step("unlock-cell", cells="{{ locked.cells }}") | {"when": "{{ 1 == 2 }}"}], UNTIL_UNLOCKED),
+        ([LOCKS, step("unlock-cell", cells="{{ locked.cells }}") | {"when": "{{ locked.changed }}"}], UNTIL_UNLOCKED),
+        # An unlock before the lock ends nothing, and a second lock needs one of its own.
+        ([UNLOCK, LOCKS], UNTIL_UNLOCKED),
+        ([LOCKS, step("unlock-cell", cells="all"), LOCKS | {"name": "again", "register": "more"}], UNTIL_UNLOCKED),
+        ([LOCKS, WAITS, step("unlock-cell", cells="all")], UNTIL_STEP.model_copy(update={"seconds": 90})),
+        ([LOCKS, WAITS, ASKS, step("unlock-cell", cells="all")], UNTIL_STEP.model_copy(update={"seconds": 690})),
+        (
+            [LOCKS, WAITS | {"retries": 2, "retry_seconds": 15}, step("unlock-cell", cells="all")],
+            UNTIL_STEP.model_copy(update={"seconds": 300}),
+        ),
+        (
+            [
+                LOCKS,
+                ASKS | {"with": ASKS["with"] | {"seconds": "{{ 60 if locked.changed else 90 }}"}},
+                step("unlock-cell", cells="all"),
+            ],
+            UNTIL_STEP,
+        ),
+    ],
+)
+def test_a_step_that_unlocks_for_certain_bounds_the_outage_of_one_before(steps: list[Any], outage: Outage) -> None:
+    found = constraints(json.loads(json.dumps(steps)))  # without aliases
+    assert {one.outage for one in found.requirements} == {outage}
+    assert set(found.outages.values()) == {outage}
+    assert outage.is_open is (outage == UNTIL_UNLOCKED)
 
 
 # ------------------------------------------------------------ what depends on earlier steps

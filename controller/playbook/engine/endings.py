@@ -1,0 +1,91 @@
+"""How long a step of a playbook keeps cells off the air: until a person unlocks them, or a later step does. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from controller.models.errors import InputError
+from controller.models.outage import Outage, OutageKind
+from controller.playbook.language.expressions import UNKNOWN, Expression, expressions_in, foreseen
+from controller.playbook.language.playbook import Playbook, Step
+from controller.playbook.language.registry import ALL, Registry
+
+_CELLS = "cells"
+#: The input by which an action is told how long it may take at most.
+_SECONDS = "seconds"
+
+
+def outage_of_step(
+    playbook: Playbook, registry: Registry, step: Step, names: Mapping[str, Any], outage: Outage | None = None
+) -> Outage:
+    """The outage that a step causes, as the steps behind it bound it.
+
+    A step that unlocks the same cells for certain ends it. Where that depends on what is not known yet, nothing is
+    promised.
+
+    Args:
+        playbook: The playbook.
+        registry: Its actions.
+        step: One of its steps.
+        names: What is known on the device.
+        outage: The outage by itself, where that is known better than from its action.
+    """
+    alone = registry.action(step.action).outage if outage is None else outage
+    if alone.kind is not OutageKind.UNTIL_UNLOCKED:
+        return alone
+    later = playbook.steps[playbook.steps.index(step) + 1 :]
+    for number, one in enumerate(later):
+        if (
+            registry.action(one.action).unlocks
+            and _surely(one, step, later[:number], names)
+            and _covers(one, step, names)
+        ):
+            waits = [_most_seconds(wait, registry, names) for wait in later[:number]]
+            known = sum(wait for wait in waits if wait is not None)
+            return Outage(kind=OutageKind.UNTIL_STEP, seconds=0 if None in waits else round(known))
+    return alone
+
+
+def _surely(step: Step, locking: Step, between: Iterable[Step], names: Mapping[str, Any]) -> bool:
+    """Whether a step is carried out wherever another one before it was."""
+    if step.when is None:
+        return True
+    if step.when == locking.when:
+        made = {one.register_ for one in (locking, *between)}
+        return made.isdisjoint(Expression(step.when).names)
+    try:
+        return Expression(step.when).foretold(names) is True
+    except InputError:
+        return False
+
+
+def _covers(step: Step, locking: Step, names: Mapping[str, Any]) -> bool:
+    """Whether the cells of a step are at least those that another one before it locked."""
+    cells, locked = step.with_.get(_CELLS), locking.with_.get(_CELLS)
+    if ALL in (cells, _known(cells, names)) or cells == locked:
+        return True
+    if isinstance(cells, str) and cells.startswith("{{") and locking.register_ is not None:
+        (text,) = expressions_in(cells) or ("",)
+        if text.strip("{} ") == f"{locking.register_}.{_CELLS}":
+            return True
+    unlocks, locks = _known(cells, names), _known(locked, names)
+    return isinstance(unlocks, list | tuple) and isinstance(locks, list | tuple) and {*locks} <= {*unlocks}
+
+
+def _known(given: Any, names: Mapping[str, Any]) -> Any:
+    try:
+        return foreseen(given, names)
+    except InputError:
+        return UNKNOWN
+
+
+def _most_seconds(step: Step, registry: Registry, names: Mapping[str, Any]) -> float | None:
+    """How long a step may wait at most, with all its tries; None where that is not known."""
+    field = registry.action(step.action).inputs.model_fields.get(_SECONDS)
+    given = step.with_.get(_SECONDS, 0 if field is None else field.default)
+    try:
+        seconds = float(_known(given, names))  # a file has it as text
+    except (TypeError, ValueError):
+        return None
+    return seconds * (1 + step.retries) + step.retries * step.retry_seconds
