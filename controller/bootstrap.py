@@ -141,8 +141,7 @@ class Parts:
         from controller.runs.loop import WorkerLoop
         from controller.runs.procedures import Tools
 
-        services = replace(self._services(), channels=self._channels())
-        of = procedures(PlaybookProcedure(services, registry()))
+        of = procedures(PlaybookProcedure(self._services(), registry()))
         tools = Tools(self.loop_store, self.devices, self.clock, self._target, procedure_of=of, forbids=forbids)
         most, measured = self.settings.capacity, self.observations
         return WorkerLoop(name, tools, self.wakeups, capacity=most, sessions=self.sessions, observations=measured)
@@ -176,14 +175,15 @@ class Parts:
             self.planner,
             webhook,
             self.clock,
+            channels=self.channels(),
             sources=sources,
             credentials=self.credentials,
             secret_for=partial(secret_for, self.secrets),
             to_mask=self.secrets.to_mask,
         )
 
-    def _channels(self) -> dict[str, Webhook]:
-        """Channels to people besides the webhook."""
+    def channels(self) -> dict[str, Webhook]:
+        """Channels to people besides the webhook, as the settings say; a dry run judges by the same."""
         from controller.observe.mail import MailRelay
         from controller.observe.syslog import Syslog
 
@@ -249,7 +249,7 @@ class Parts:
         from controller.runs.approval.notices import Notices
 
         url = self.settings.notify_url
-        contacts = ContactPost(self._channels()["e-mail"], self.secrets, self.clock)
+        contacts = ContactPost(self.channels()["e-mail"], self.secrets, self.clock)
         return Notices(self.loop_store, HttpWebhook(url) if url else None, contacts, self.clock)
 
     def anchors(self) -> Callable[[], Awaitable[None]]:

@@ -43,6 +43,7 @@ def preparation(backend: Backend) -> PlaybookPreparation:
         backend.planner,
         webhook,
         backend.clock,
+        channels=backend.channels,
         sources=sources,
         credentials=backend.credentials,
     )

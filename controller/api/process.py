@@ -57,6 +57,7 @@ def served_app(settings: Settings, name: str) -> FastAPI:
                 clock=made.clock,
                 exposition=_exposition(settings, made.store, made.clock),
                 credentials=made.credentials,
+                channels=made.channels(),
                 missing_secret=made.secrets.missing,
                 provider=_provider(settings, made.clock) if settings.oidc_issuer else None,
                 intake=Intake(observations=made.observations),

@@ -25,6 +25,7 @@ from controller.ports.clock import Clock
 from controller.ports.devices import Devices
 from controller.ports.queue import Wakeups
 from controller.ports.store import Page, Store
+from controller.ports.webhook import Webhook
 from controller.runs.planning.importer import Importer
 from controller.runs.planning.planner import Planner
 from controller.store import SqlStore
@@ -103,6 +104,8 @@ class Services:
     clock: Clock
     exposition: Callable[[ScrapeScope], bytes]
     credentials: Credentials = LOOPBACK_ONLY
+    #: Channels to people besides the webhook, by name: what a dry run says of messages goes by them.
+    channels: Mapping[str, Webhook] = field(default_factory=dict)
     #: Why the secret of a name is missing; empty if it is there.
     missing_secret: Callable[[str], str] = lambda _name: ""
     provider: Provider | None = None

@@ -50,9 +50,9 @@ class MailRelay:
 
     async def post(self, content: Mapping[str, Any], key: str) -> None:
         """Send once; the same key gives the same ``Message-ID``. Raises MinkaError if the relay does not take it."""
-        to = tuple(content.get("to") or self._recipients)
-        if not self._relay.hostname or not self._sender or not to:
-            raise MinkaError("e-mail is not set up: set MINKA_MAIL_RELAY, MINKA_MAIL_FROM and MINKA_MAIL_TO")
+        if missing := self._unset(content):
+            raise MinkaError(missing)
+        to = self._to(content)
         try:
             await asyncio.to_thread(self._send, _message(content, key, self._sender, to))
         except (OSError, smtplib.SMTPException, ValueError, InputError) as error:
@@ -60,6 +60,29 @@ class MailRelay:
             code = f"it answers {error.smtp_code}" if isinstance(error, smtplib.SMTPResponseException) else ""
             raise MinkaError(f"the mail relay did not take the message: {code or in_words(error)}") from None
         log.info("mail.sent", key=key)
+
+    def lacks(self, content: Mapping[str, Any]) -> str:
+        """Do what the port says; the password counts, too."""
+        if missing := self._unset(content):
+            return missing
+        if self._relay.username:
+            try:
+                self._password()
+            except (InputError, OSError) as error:
+                return f"the password of the mail relay is not set up: {in_words(error)}"
+        return ""
+
+    def _unset(self, content: Mapping[str, Any]) -> str:
+        found = {
+            "MINKA_MAIL_RELAY": self._relay.hostname,
+            "MINKA_MAIL_FROM": self._sender,
+            "MINKA_MAIL_TO": self._to(content),
+        }
+        missing = [name for name, value in found.items() if not value]
+        return f"e-mail is not set up: set {', '.join(missing)}" if missing else ""
+
+    def _to(self, content: Mapping[str, Any]) -> tuple[str, ...]:
+        return tuple(content.get("to") or self._recipients)
 
     def _send(self, message: EmailMessage) -> None:
         with self._connected() as relay:

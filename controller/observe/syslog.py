@@ -47,14 +47,18 @@ class Syslog:
         Raises:
             MinkaError: There is no collector, or it can't be reached.
         """
-        if not self._url.hostname:
-            raise MinkaError("syslog is not set up: set MINKA_SYSLOG")
+        if missing := self.lacks(content):
+            raise MinkaError(missing)
         try:
             async with asyncio.timeout(_PATIENCE):
                 await self._send(self._message(content, key))
         except (OSError, TimeoutError) as error:
             raise MinkaError(f"the syslog collector did not take the message: {in_words(error)}") from error
         log.info("syslog.sent", key=key)
+
+    def lacks(self, content: Mapping[str, Any]) -> str:
+        """Do what the port says."""
+        return "" if self._url.hostname else "syslog is not set up: set MINKA_SYSLOG"
 
     async def _send(self, message: bytes) -> None:
         host, port = self._url.hostname or "", self._url.port or _PORTS[self._url.scheme]

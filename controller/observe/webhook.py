@@ -39,10 +39,14 @@ class HttpWebhook:
 
     async def post(self, content: Mapping[str, Any], key: str) -> None:
         """Post once. Raises MinkaError if there is no URL, or no success."""
-        if not self._url:
-            raise MinkaError("the webhook is not set up: set MINKA_NOTIFY_URL")
+        if missing := self.lacks(content):
+            raise MinkaError(missing)
         await _post(self._url, orjson.dumps(dict(content)), {"Idempotency-Key": key})
         log.info("webhook.posted", key=key)
+
+    def lacks(self, content: Mapping[str, Any]) -> str:
+        """Do what the port says."""
+        return "" if self._url else "the webhook is not set up: set MINKA_NOTIFY_URL"
 
     async def escalate(self, alarm: Alarm, reason: str, key: str, dispatch: DispatchPack, kind: str = PAGE) -> None:
         """Log an escalation, and post it as ``{"kind": …, "alarm": …, "reason": …, "dispatch": …}`` if there is a URL.

@@ -16,6 +16,10 @@ class Webhook(Protocol):
         """Post JSON, at least once; the same ``key`` marks repetitions. Raises MinkaError if it was not accepted."""
         ...
 
+    def lacks(self, content: Mapping[str, Any]) -> str:
+        """Why this content can't be sent as it is set up, and what to set; empty if it can. Sends nothing."""
+        ...
+
 
 class Contacts(Protocol):
     """Notifies contacts of the network files, by e-mail or by their own webhook."""
@@ -40,10 +44,15 @@ class FakeContacts:
 
 
 class FakeWebhook:
-    """The shipped fake: remembers posted content by key."""
+    """The shipped fake: remembers posted content by key; what ``missing`` says is not set up."""
 
-    def __init__(self) -> None:
+    def __init__(self, missing: str = "") -> None:
         self.sent: dict[str, dict[str, Any]] = {}
+        self.missing = missing
+
+    def lacks(self, content: Mapping[str, Any]) -> str:
+        """What is missing."""
+        return self.missing
 
     async def post(self, content: Mapping[str, Any], key: str) -> None:
         """Remember it."""

@@ -13,7 +13,7 @@ from controller.models.alarm import Alarm
 from controller.models.cloud import ClusterState
 from controller.models.credentials import LOOPBACK_ONLY, Credentials
 from controller.models.equipment import Equipment, Operation
-from controller.models.errors import ConflictError, DeviceError
+from controller.models.errors import ConflictError, DeviceError, MinkaError
 from controller.models.health import ServiceState
 from controller.models.measurement import QUARTER, Measured, Period
 from controller.models.network import HOST, Network
@@ -112,6 +112,17 @@ class ActionServices:
     credentials: Credentials = LOOPBACK_ONLY
     secret_for: SecretFor = nowhere
     to_mask: SecretToMask = none_to_mask
+
+    def channel(self, via: str) -> Webhook:
+        """The channel to people by a name.
+
+        Raises:
+            ConflictError: There is none.
+        """
+        found = self.webhook if via == WEBHOOK else self.channels.get(via)
+        if found is None:
+            raise ConflictError(f"the channel {via} is not set up here")
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -453,9 +464,7 @@ class StationContext:
 
     async def post(self, content: Mapping[str, Any], via: str = WEBHOOK) -> None:
         """Send to the webhook, or to another channel."""
-        channel = self.services.webhook if via == WEBHOOK else self.services.channels.get(via)
-        if channel is None:
-            raise ConflictError(f"the channel {via} is not set up here")
+        channel = self.services.channel(via)
         await channel.post(self.mask.masked(content) if self.mask else content, self.key)
 
 
@@ -547,8 +556,15 @@ class DryRunContext(StationContext):
         return Question(id="", run="", step="", text=question.text, asked=now, until=until)
 
     async def post(self, content: Mapping[str, Any], via: str = WEBHOOK) -> None:
-        """Send nothing."""
-        self.words.append(f"would tell the {via}" if via == WEBHOOK else f"would tell people by {via}")
+        """Send nothing, and say whether it could be sent: the channels are those of the settings.
+
+        Raises:
+            MinkaError: The channel lacks something.
+        """
+        if missing := self.services.channel(via).lacks(content):
+            raise MinkaError(missing)
+        told = f"would tell the {via}" if via == WEBHOOK else f"would tell people by {via}"
+        self.words.append(f"{told}, which is set up; whether it answers is not tried")
 
 
 def _locked(observed: Observed, cells: Collection[Path]) -> Observed:

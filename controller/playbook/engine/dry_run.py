@@ -12,6 +12,7 @@ from controller.models.outage import NO_OUTAGE, Outage
 from controller.models.plan import Change, DiffRow
 from controller.nrm.profiles import cell_of
 from controller.playbook.engine.context import ActionServices, DryRunContext
+from controller.playbook.engine.endings import outage_of_step
 from controller.playbook.language.expressions import ABSENT, UNKNOWN, Expression, Unsettled, foreseen, may_hold
 from controller.playbook.language.playbook import OUTPUT, RUN, TARGET, Playbook, Step, target_names
 from controller.playbook.language.registry import (
@@ -156,7 +157,8 @@ class Previewer:
         diff: tuple[DiffRow, ...] = ()
         outage, leaves = NO_OUTAGE, True
         if isinstance(said, Proposal):
-            says, outage = "; ".join(filter(None, (said.says, said.remark))), said.outage
+            outage = outage_of_step(self.playbook, self.registry, step, names, said.outage)
+            says = "; ".join(filter(None, (said.words(outage), said.remark)))
             leaves = said.change is not None or bool(said.operations or said.foreseen)
             context.foreseen.extend(filter(None, [said.foreseen]))
             context.asked.extend(said.operations)

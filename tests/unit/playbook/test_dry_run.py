@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
+from controller.api.launch import preparation
+from controller.api.process import served_app
 from controller.inventory.source import Report
+from controller.models.errors import InputError
+from controller.models.outage import OutageKind
+from controller.models.settings import Settings
+from controller.observe.mail import MailRelay
+from controller.observe.syslog import Syslog
+from controller.observe.webhook import HttpWebhook
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.context import ActionServices
 from controller.playbook.engine.dry_run import NO_REASON, THIS_RUN, Previewer, StepPreview
 from controller.playbook.language.library import parse
 from controller.playbook.language.playbook import RUN
-from controller.ports.webhook import FakeWebhook
+from controller.ports.clock import VirtualClock
+from controller.ports.webhook import FakeWebhook, Webhook
 from controller.runs.planning.planner import Planner
 from tests.unit.playbook.test_takeover import HEAD, LOCK, LOOK, PlaybookBench
 from tests.unit.runs.transaction_bench import STATION, TARGET, InstantStore
@@ -25,14 +37,18 @@ UNSETTLED = "the inverse of its change, if it makes one"
 AGAIN = LOCK.replace("locked", "again").replace("name: lock", "name: again")
 
 
-async def preview(steps: str, run: dict[str, Any] | None = None) -> list[StepPreview]:
+async def preview(
+    steps: str, run: dict[str, Any] | None = None, channels: Mapping[str, Webhook] | None = None
+) -> list[StepPreview]:
     """What the steps would do on the station of the bench, where all cells are unlocked and on air."""
     bench = PlaybookBench(steps)
     store = InstantStore(bench.store)
     planner = Planner(store, bench.group.devices, bench.clock, lambda *_: TARGET)
     loaded = parse(HEAD + steps, "own.yaml", registry(), Report())
     assert loaded is not None
-    previewer = Previewer(ActionServices(store, planner, FakeWebhook(), bench.clock), registry(), loaded.playbook)
+    known = {"webhook": FakeWebhook(), **(channels or {})}
+    services = ActionServices(store, planner, known.pop("webhook"), bench.clock, channels=known)
+    previewer = Previewer(services, registry(), loaded.playbook)
     return [*await previewer.steps(bench.group.network, STATION, None, {RUN: run or UNKNOWN_RUN})]
 
 
@@ -74,6 +90,72 @@ async def test_each_step_says_what_takes_it_back(steps: str, undos: list[str]) -
 async def test_the_preview_of_an_undo_changes_nothing_for_later_steps() -> None:
     locked, again = await preview(BACK + AGAIN)
     assert (locked.says, again.says) == ("outage until unlocked", "nothing to change")
+
+
+async def test_a_dry_run_says_which_outages_later_steps_end() -> None:
+    wait = "  - {name: wait, action: wait-until, with: {condition: cells-on-air, cells: [N1], seconds: 30}}\n"
+    lock = "  - {name: lock, action: lock-cell, with: {cells: [L1]}}\n"
+    unlock = "  - {name: unlock, action: unlock-cell, with: {cells: [L1]}}\n"
+    locked, _, unlocked = await preview(lock + wait + unlock)
+    assert locked.says == "outage until a later step of the same run unlocks, after waits of at most 30 s"
+    assert (locked.outage.kind, locked.outage.seconds) == (OutageKind.UNTIL_STEP, 30)
+    assert unlocked.says == "service comes back"
+    (locked, _) = await preview(lock + wait)
+    assert locked.says == "outage until unlocked"
+
+
+def password_missing() -> SecretStr:
+    raise InputError("there is no RELAY in the environment")
+
+
+MAIL = "e-mail, to: [noc@bitel.example]"
+SET_UP = "which is set up; whether it answers is not tried"
+
+
+@pytest.mark.parametrize(
+    ("via", "channels", "says"),
+    [
+        ("webhook", {"webhook": HttpWebhook("")}, "would fail: the webhook is not set up: set MINKA_NOTIFY_URL"),
+        ("webhook", {"webhook": HttpWebhook("http://127.0.0.1:1/")}, f"would tell the webhook, {SET_UP}"),
+        ("syslog", {"syslog": Syslog("", VirtualClock())}, "would fail: syslog is not set up: set MINKA_SYSLOG"),
+        ("syslog", {"syslog": Syslog("udp://127.0.0.1:1", VirtualClock())}, f"would tell people by syslog, {SET_UP}"),
+        (
+            "e-mail",
+            {"e-mail": MailRelay("", "", (), password_missing)},
+            "would fail: e-mail is not set up: set MINKA_MAIL_RELAY, MINKA_MAIL_FROM, MINKA_MAIL_TO",
+        ),
+        (
+            "e-mail",
+            {"e-mail": MailRelay("smtp://127.0.0.1:1", "minka@host.example", (), password_missing)},
+            "would fail: e-mail is not set up: set MINKA_MAIL_TO",
+        ),
+        (
+            MAIL,
+            {"e-mail": MailRelay("smtp://127.0.0.1:1", "minka@host.example", (), password_missing)},
+            f"would tell people by e-mail, {SET_UP}",
+        ),
+        (
+            MAIL,
+            {"e-mail": MailRelay("smtp://ana@127.0.0.1:1", "minka@host.example", (), password_missing)},
+            "would fail: the password of the mail relay is not set up: there is no RELAY in the environment",
+        ),
+        (MAIL, {}, "would fail: the channel e-mail is not set up here"),
+    ],
+)
+async def test_a_dry_run_says_whether_a_message_could_be_sent(
+    via: str, channels: Mapping[str, Webhook], says: str
+) -> None:
+    tell = f"  - {{name: tell, action: notify, with: {{text: Cell 1 is off., via: {via}}}}}\n"
+    (told,) = await preview(tell, channels=channels)
+    assert (told.says, told.fails) == (says, says.startswith("would fail"))
+
+
+async def test_the_api_judges_by_the_channels_of_the_settings_as_workers_do(tmp_path: Path) -> None:
+    app = served_app(Settings(home=tmp_path, syslog="udp://127.0.0.1:1"), "api")
+    async with app.router.lifespan_context(app):
+        channels = preparation(app.state.services)._services.channels
+        assert channels["syslog"].lacks({}) == ""
+        assert channels["e-mail"].lacks({}).startswith("e-mail is not set up: set MINKA_MAIL_RELAY")
 
 
 async def test_nobody_is_said_to_have_answered() -> None:
