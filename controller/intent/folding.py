@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -33,6 +34,8 @@ NAMED = ("functions", "degraded")
 _SHELVED = ("shelved_until", "shelved_by", "shelved_reason", "shelved_severity")
 #: What is noted of an alarm that names other functions than before, and is as grave (``notifyChangedAlarmGeneral``).
 RENEWED = "alarm.renewed"
+#: Most faults of a device that a source may name within a time.
+MOST_TOLD, TOLD_WITHIN = 500, timedelta(days=1)
 #: Hexadecimal digits of a digest: 128 bits.
 _DIGITS = 32
 
@@ -41,6 +44,38 @@ def identity(one: AlarmReport | Alarm) -> str:
     """Hash of a fault, the same for all its reports and alarms, so that one column finds them."""
     content = json.dumps([getattr(one, name) for name in FAULT], ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(content.encode()).hexdigest()
+
+
+def admitted(
+    reports: Iterable[AlarmReport], known: Mapping[str, Mapping[str, AlarmSource]]
+) -> tuple[list[AlarmReport], list[AlarmReport]]:
+    """Split what others tell into reports that are taken in, and those of one fault too many.
+
+    Whoever has a token may name any object and any problem of a device, and make an alarm of each. A source may name
+    ``MOST_TOLD`` faults of a device that stand or changed within ``TOLD_WITHIN``. What is on record stays and goes on
+    taking in reports, no other source or device has less room for it, and readings of the device are not bounded here.
+
+    Args:
+        reports: In the order in which they came.
+        known: Faults of each device that stand or changed of late: their identities, with who vouches for them.
+    """
+    taken: list[AlarmReport] = []
+    beyond: list[AlarmReport] = []
+    faults = {device: set(of) for device, of in known.items()}
+    told = Counter((device, source) for device, of in known.items() for source in of.values())
+    for report in reports:
+        there, fault, place = (
+            faults.setdefault(report.station, set()),
+            identity(report),
+            (report.station, report.source),
+        )
+        if fault in there or told[place] < MOST_TOLD:
+            told[place] += fault not in there
+            there.add(fault)
+            taken.append(report)
+        else:
+            beyond.append(report)
+    return taken, beyond
 
 
 def digest(report: AlarmReport) -> str:

@@ -294,6 +294,8 @@ class AlertRefusal(StrEnum):
     """A VES event of a domain from which no alarms are made."""
     OWN = "own"
     """It repeats what Minka itself says of an incident."""
+    TOO_MANY = "too-many"
+    """Its source named too many other faults of the device already (``controller.intent.folding.admitted``)."""
     TRUNCATED = "truncated"
     """Alertmanager truncated it, and the rest could not be read from there."""
 

@@ -349,8 +349,8 @@ METRICS: tuple[Metric, ...] = (
         "minka_alerts_refused_total",
         _C,
         _OURS,
-        "Alerts that became no alarm, by reason: no-station, unknown-station, unknown-tenant, unread-domain, truncated,"
-        " own.",
+        "Alerts that became no alarm, by reason: no-station, unknown-station, unknown-tenant, unread-domain, too-many,"
+        " truncated, own.",
         "6",
         ("reason",),
     ),

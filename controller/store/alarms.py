@@ -48,6 +48,7 @@ from controller.models.alarm import (
     Alarm,
     AlarmFilter,
     AlarmReport,
+    AlarmSource,
     AlarmState,
     Escalation,
     PerceivedSeverity,
@@ -129,6 +130,9 @@ repairs = Table(
     Index("ix_repairs_at", "at"),
 )
 
+_FAULTS = select(alarms.c.station, alarms.c.identity, alarms.c.source).where(
+    or_(alarms.c.cleared.is_(None), alarms.c.changed >= bindparam("since", type_=Instant()))
+)
 #: Guard: only one transaction at a time begins a repair.
 _BEGINNING = "repairs"
 #: Actions of the audit trail that change nothing in an alarm.
@@ -250,6 +254,13 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
     @reads
     def standing(self, tx: Tx, stations: Iterable[str] | None = None) -> list[Alarm]:
         return [as_alarm(row) for row in tx.rows(_TAKING, alarms.c.station, stations)]
+
+    @reads
+    def faults(self, tx: Tx, stations: Iterable[str], since: datetime) -> dict[str, dict[str, AlarmSource]]:
+        found: dict[str, dict[str, AlarmSource]] = {}
+        for row in tx.rows(_FAULTS, alarms.c.station, stations, since=since):
+            found.setdefault(row.station, {})[row.identity] = AlarmSource(row.source)
+        return found
 
     @reads
     def find(self, tx: Tx, alarm_ids: Iterable[str]) -> list[Alarm]:

@@ -20,7 +20,7 @@ from controller.api.problems import VES_HEADERS, ves_refusal
 from controller.api.services import Backend, Services
 from controller.assurance.health import as_told
 from controller.assurance.station_alarms import heartbeat_report, report_of_fault
-from controller.intent.folding import placed
+from controller.intent.folding import MOST_TOLD, TOLD_WITHIN, admitted, placed
 from controller.models.alarm import Alarm, AlarmReport, AlarmSource, AlertRefusal
 from controller.models.errors import InputError, NotFoundError, StoreError
 from controller.models.many import first_names
@@ -98,6 +98,9 @@ async def _published(form: type[_One | _Batch], request: Request, backend: Servi
         return ves_refusal(400, found)
     if found.refused:
         log.warning("ves.refused", by=by, refused=dict(found.refused))
+    if found.events and found.refused[AlertRefusal.TOO_MANY.value] == found.events:
+        most = f"no more than {MOST_TOLD} faults of a source that stand or are of the last day"
+        return ves_refusal(400, f"event.faultFields: {most}; faults that were told before go on being taken")
     if found.events and found.refused[AlertRefusal.UNKNOWN_STATION.value] == found.events:
         return ves_refusal(400, "event.commonEventHeader.sourceName: not in the network files")
     return Response(status_code=202, headers=VES_HEADERS)
@@ -203,6 +206,9 @@ def _read_events(backend: Services, events: Sequence[tuple[VesEvent, object]]) -
             found.changed.add(device)
         else:
             found.refused[AlertRefusal.UNREAD_DOMAIN.value] += 1
+    found.reports, beyond = admitted(found.reports, store.alarms.faults(sorted(faulty), now - TOLD_WITHIN))
+    if beyond:
+        found.refused[AlertRefusal.TOO_MANY.value] += len(beyond)
     return found
 
 

@@ -26,7 +26,7 @@ from starlette.exceptions import HTTPException
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Services
 from controller.assurance.health import OWN_CAUSES, STATION, as_told, tenant_of
-from controller.intent.folding import placed
+from controller.intent.folding import TOLD_WITHIN, admitted, placed
 from controller.intent.impact import is_in_network, is_no_part, object_class_of
 from controller.models.alarm import (
     DIVERGED,
@@ -316,7 +316,12 @@ def _read(backend: Services, alerts: Sequence[AlertmanagerAlert]) -> tuple[list[
     oldest = timedelta(days=backend.settings.report_days)
     healths = store.healths.find({_node(alert, network)[0] for alert in known})
     reports = [_report(alert, now, oldest, causes, network, nodes, healths) for alert in known]
-    return reports, Counter(refusal.value for refusal in refusals if refusal is not None)
+    refused = Counter(refusal.value for refusal in refusals if refusal is not None)
+    there = store.alarms.faults(sorted({one.station for one in reports}), now - TOLD_WITHIN)
+    reports, beyond = admitted(reports, there)
+    if beyond:
+        refused[AlertRefusal.TOO_MANY.value] = len(beyond)
+    return reports, refused
 
 
 async def _read_back(backend: Services, message: AlertmanagerWebhook) -> list[AlertmanagerAlert]:

@@ -76,6 +76,14 @@ class Alarms(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
+    def faults(self, stations: Iterable[str], since: datetime) -> dict[str, dict[str, AlarmSource]]:
+        """Faults of stations that stand or changed since a time: their identities, with who vouches for them.
+
+        See ``controller.intent.folding.admitted``. Stations without one are absent.
+        """
+        ...
+
+    @method
     def find(self, alarm_ids: Iterable[str]) -> list[Alarm]:
         """These alarms, oldest first, without those that are not on record."""
         ...

@@ -16,6 +16,7 @@ import pytest
 
 from controller.api.auth import VES_SOURCES, ensure_webhook_token
 from controller.assurance.station_alarms import report_of_fault
+from controller.intent import folding
 from controller.models.alarm import Alarm, AlarmReport, AlarmSource, AlarmState, ObjectClass
 from controller.models.errors import StoreError
 from controller.models.health import Health
@@ -212,6 +213,34 @@ async def test_of_endless_words_the_first_are_kept(bench: ApiBench) -> None:
     assert said.status_code == 200
     for alarm in alarms(bench):
         assert {len(words) for words in (alarm.object, alarm.specific_problem, alarm.text)} == {1000}
+
+
+async def test_a_source_makes_no_more_than_so_many_alarms_of_a_device(
+    bench: ApiBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folding, "MOST_TOLD", 3)
+    named = [fault(alarmInterfaceA=f"made-up-{number}") for number in range(5)]
+    assert (await send(bench, *named, batch=True)).status_code == 202
+    kept = ["made-up-0", "made-up-1", "made-up-2"]
+    assert sorted(one.object for one in alarms(bench)) == kept
+    assert bench.store.status.figures()["minka_alerts_refused_total"]["too-many",] == 2
+    # One too many by itself is refused in words.
+    said = await send(bench, fault(alarmInterfaceA="made-up-9"))
+    assert said.status_code == 400
+    (words,) = said.json()["requestError"]["serviceException"]["variables"]
+    assert words.startswith("event.faultFields: no more than 500 faults of a source that stand or are of the last day")
+    # What is on record goes on, other sources and other devices have room of their own.
+    assert (await send(bench, fault("NORMAL", sequence=2, alarmInterfaceA="made-up-0"))).status_code == 202
+    assert [one.object for one in alarms(bench) if one.state is AlarmState.CLEARED] == ["made-up-0"]
+    assert (await send(bench, fault(source="T-NR-1", alarmInterfaceA="made-up-9"))).status_code == 202
+    alert = {"status": "firing", "annotations": {}, "startsAt": "2026-11-01T00:00:00Z"}
+    alerts = [alert | {"labels": {"alertname": "A", "station": STATION, "object": f"pod-{n}"}} for n in range(4)]
+    async with bench.with_token(WEBHOOK_TOKEN) as source:
+        answer = await source.post("/v1/webhooks/alertmanager", json={"version": "4", "alerts": alerts})
+    assert (len(answer.json()["alarms"]), answer.json()["refused"]) == (3, {"too-many": 1})
+    assert len(alarms(bench)) == 7
+    # A fault that was cleared makes no room on the same day, so that no source makes rows without end.
+    assert (await send(bench, fault(alarmInterfaceA="made-up-8"))).status_code == 400
 
 
 async def test_heartbeats_are_kept_with_their_interval_and_end_a_loss(bench: ApiBench) -> None:
