@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 import orjson
 import structlog
@@ -24,6 +25,7 @@ from controller.models.errors import ConflictError, InputError, in_words
 from controller.models.signed_note import SigningKey
 
 log = structlog.get_logger()
+K = TypeVar("K")
 #: Name of the file with the newest audit row, beside the embedded database or elsewhere.
 HEAD_FILE = "record-head"
 #: Size of that file in bytes. It is constant, so that the file needs no more room when the disk is full.
@@ -45,6 +47,13 @@ class AuditKey:
     id: str
     since: int
     secret: bytes = field(repr=False)
+
+    @classmethod
+    def parsed(cls, line: str) -> AuditKey:
+        """Read the line of a key. Raises InputError if it is malformed, without its content."""
+        if not (match := _KEY.fullmatch(line.strip())):
+            raise InputError("not a key of the audit trail; a line is ID SINCE SECRET")
+        return cls(match["id"], int(match["since"]), bytes.fromhex(match["secret"]))
 
     @classmethod
     def new(cls, since: int) -> AuditKey:
@@ -70,14 +79,7 @@ class AuditKeys:
         Raises:
             InputError: There is no line, or one is malformed; the message names the line, never its content.
         """
-        found = []
-        for number, line in enumerate(text.splitlines(), start=1):
-            if not (match := _KEY.fullmatch(line.strip())):
-                raise InputError(f"{name}:{number}: not a key of the audit trail; a line is ID SINCE SECRET")
-            found.append(AuditKey(match["id"], int(match["since"]), bytes.fromhex(match["secret"])))
-        if not found:
-            raise InputError(f"{name}: no key of the audit trail in it")
-        return cls(tuple(found))
+        return cls(_keys_in(text, name, AuditKey.parsed, "key of the audit trail"))
 
     @classmethod
     def kept_in(cls, file: Path, since: int, signed: bool) -> AuditKeys:
@@ -91,17 +93,13 @@ class AuditKeys:
         Raises:
             InputError: The file is missing although rows are signed, can't be read, or holds something else.
         """
-        try:
-            if not file.exists():
-                if signed:
-                    raise InputError(
-                        f"{file} is missing, and the audit trail is signed with a key from there: bring it back from "
-                        "its backup; if it is lost, make a new key with `minka audit new-key`"
-                    )
-                add_key(file, since)
-            return cls.parsed(file.read_text(encoding="utf-8"), str(file))
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"the keys of the audit trail in {file} can't be read: {in_words(error)}") from error
+        text = _kept(file, "the keys of the audit trail", None if signed else lambda: add_key(file, since))
+        if text is None:
+            raise InputError(
+                f"{file} is missing, and the audit trail is signed with a key from there: bring it back from "
+                "its backup; if it is lost, make a new key with `minka audit new-key`"
+            )
+        return cls.parsed(text, str(file))
 
     @property
     def newest(self) -> AuditKey | None:
@@ -136,15 +134,7 @@ class SigningKeys:
         Raises:
             InputError: There is no line, or one is malformed; the message names the line, never its content.
         """
-        found = []
-        for number, line in enumerate(text.splitlines(), start=1):
-            try:
-                found.append(SigningKey.parsed(line))
-            except InputError as error:
-                raise InputError(f"{name}:{number}: {error.message}") from error
-        if not found:
-            raise InputError(f"{name}: no key that signs in it")
-        return cls(tuple(found))
+        return cls(_keys_in(text, name, SigningKey.parsed, "key that signs"))
 
     @classmethod
     def kept_in(cls, file: Path, name: str, used: bool) -> SigningKeys:
@@ -158,17 +148,11 @@ class SigningKeys:
         Raises:
             InputError: The file can't be read, or holds something else.
         """
-        try:
-            if not file.exists():
-                if used:
-                    new = "bring it back from its backup; if it is lost, make a new key with `minka evidence new-key`"
-                    return cls(
-                        missing=f"{file} is missing, and what was issued was signed with a key from there: {new}"
-                    )
-                add_signing_key(file, name)
-            return cls.parsed(file.read_text(encoding="utf-8"), str(file))
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"the keys that sign in {file} can't be read: {in_words(error)}") from error
+        text = _kept(file, "the keys that sign", None if used else lambda: add_signing_key(file, name))
+        if text is None:
+            new = "bring it back from its backup; if it is lost, make a new key with `minka evidence new-key`"
+            return cls(missing=f"{file} is missing, and what was issued was signed with a key from there: {new}")
+        return cls.parsed(text, str(file))
 
     @property
     def newest(self) -> SigningKey | None:
@@ -180,6 +164,50 @@ class SigningKeys:
         if self.missing:
             raise ConflictError(self.missing)
         return self.keys[-1] if self.keys else None
+
+
+def _keys_in(text: str, name: str, parse: Callable[[str], K], kind: str) -> tuple[K, ...]:
+    """The keys in the lines of a file.
+
+    Args:
+        text: Its content.
+        name: Its name.
+        parse: Reads a line; raises InputError.
+        kind: Kind of the keys, for people.
+
+    Raises:
+        InputError: There is no line, or one is malformed; the message names the line, never its content.
+    """
+    found = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        try:
+            found.append(parse(line))
+        except InputError as error:
+            raise InputError(f"{name}:{number}: {error.message}") from error
+    if not found:
+        raise InputError(f"{name}: no {kind} in it")
+    return tuple(found)
+
+
+def _kept(file: Path, kind: str, make: Callable[[], object] | None) -> str | None:
+    """The content of a file of keys that only its owner can read; None if it is missing.
+
+    Args:
+        file: The file.
+        kind: Kind of the keys, for people.
+        make: Makes the file where it is missing; None if it must be there.
+
+    Raises:
+        InputError: The file can't be made or read.
+    """
+    try:
+        if not file.exists():
+            if make is None:
+                return None
+            make()
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{kind} in {file} can't be read: {in_words(error)}") from error
 
 
 def add_signing_key(file: Path, name: str) -> SigningKey:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
-from fastapi import Path, Query, Request, Response
+from fastapi import Depends, Path, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
@@ -26,7 +26,28 @@ _FILE: dict[int | str, dict[str, Any]] = {
     200: {"content": {media: {"schema": {"type": "string"}} for media in _MEDIA.values()}, "description": "The file"}
 }
 _Form = Annotated[StatementForm, Query(alias="format", description="Format of the file.")]
-_Tenant = Annotated[str, Path(max_length=64)]
+_Version = Annotated[int | None, Query(ge=1, le=1_000_000, description="Default: the latest.")]
+
+
+class _OfMonth(NamedTuple):
+    """The statement that a path names.
+
+    Attributes:
+        kind: Its kind.
+        tenant: Whose it is.
+        month: Of which month.
+    """
+
+    kind: StatementKind
+    tenant: str
+    month: str
+
+
+def _of_month(kind: StatementKind, tenant: Annotated[str, Path(max_length=64)], month: Month) -> _OfMonth:
+    return _OfMonth(kind, tenant, month)
+
+
+_Named = Annotated[_OfMonth, Depends(_of_month)]
 
 
 class NewStatement(Body):
@@ -85,30 +106,26 @@ def proof(
 
 @router.get("/{kind}/{tenant}/{month}", response_class=Response, responses=_FILE)
 def show(
-    kind: StatementKind,
-    tenant: _Tenant,
-    month: Month,
+    named: _Named,
     seen: CallerView,
     _: Annotated[Person, needs(Permission.READ)],
-    version: Annotated[int | None, Query(ge=1, le=1_000_000, description="Default: the latest.")] = None,
+    version: _Version = None,
     form: _Form = StatementForm.JSON,
 ) -> Response:
     """An issued statement, byte for byte."""
-    issued, content = seen.statement(kind, tenant, month, version, form)
+    issued, content = seen.statement(*named, version, form)
     return _file(content, form, issued.id)
 
 
 @router.get("/{kind}/{tenant}/{month}/note", response_class=PlainTextResponse)
 def show_note(
-    kind: StatementKind,
-    tenant: _Tenant,
-    month: Month,
+    named: _Named,
     seen: CallerView,
     _: Annotated[Person, needs(Permission.READ)],
-    version: Annotated[int | None, Query(ge=1, le=1_000_000, description="Default: the latest.")] = None,
+    version: _Version = None,
 ) -> PlainTextResponse:
     """The signed note about the files of an issued statement, which verifies them with public keys alone."""
-    return PlainTextResponse(seen.statement_note(kind, tenant, month, version))
+    return PlainTextResponse(seen.statement_note(*named, version))
 
 
 @router.post("/taken-back")
@@ -119,26 +136,22 @@ def take_back(kept: KeptStatement, backend: Backend, who: Annotated[Person, need
 
 @router.get("/{kind}/{tenant}/{month}/draft", response_class=Response, responses=_FILE)
 async def show_draft(
-    kind: StatementKind,
-    tenant: _Tenant,
-    month: Month,
+    named: _Named,
     request: Request,
     seen: CallerView,
     _: Annotated[Person, needs(Permission.READ)],
     form: _Form = StatementForm.JSON,
 ) -> Response:
     """The figures of a month as they are known now, on no record; so for a month that is not over too."""
-    made = await seen.draft(kind, tenant, month, request.state.turn.left)
+    made = await seen.draft(*named, request.state.turn.left)
     # A large one would delay all other callers, if the loop made its files.
     files = await run_in_threadpool(files_of, made)
-    return _file(files[form], form, f"{kind}-{tenant}-{month}-draft")
+    return _file(files[form], form, "-".join((*named, "draft")))
 
 
 @router.post("/{kind}/{tenant}/{month}", response_class=Response, responses=_FILE)
 def issue(
-    kind: StatementKind,
-    tenant: _Tenant,
-    month: Month,
+    named: _Named,
     asked: NewStatement,
     backend: Backend,
     who: Annotated[Person, needs(Permission.RUN)],
@@ -150,21 +163,23 @@ def issue(
     can't be issued, nor one that ended less than a day ago, where measurements count.
     """
     store, now = backend.store, backend.clock.now()
-    if not asked.reason and (known := _latest(store, kind, tenant, month)):
+    if not asked.reason and (known := _latest(store, named)):
         return _file(store.statements.file(known, form), form, known)
-    made: Statement = draft(store, now, kind, tenant, month)
+    made: Statement = draft(store, now, *named)
     if now < (at := settled(made)):
-        raise ConflictError(f"{month} can be issued from {at:%Y-%m-%d %H:%M} ({made.timezone}) on, and is a draft now")
+        raise ConflictError(
+            f"{named.month} can be issued from {at:%Y-%m-%d %H:%M} ({made.timezone}) on, and is a draft now"
+        )
     if asked.figures not in ("", figures_of(made)):
         raise ConflictError("the figures are others by now than those of the draft: see it again")
     issued = store.statements.issue(made, who.name, asked.reason, anew=asked.anew)
     return _file(store.statements.file(issued.id, form), form, issued.id)
 
 
-def _latest(store: Store, kind: StatementKind, tenant: str, month: str) -> str:
+def _latest(store: Store, named: _OfMonth) -> str:
     """Id of the latest version on record; empty if there is none."""
     try:
-        return store.statements.get(kind, tenant, month)[0].id
+        return store.statements.get(*named)[0].id
     except NotFoundError:
         return ""
 
