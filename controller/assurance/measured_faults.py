@@ -32,8 +32,8 @@ from controller.models.alarm import (
 from controller.models.health import Health, ServiceState
 from controller.models.measurement import HOUR, QUARTER, Measured, parts
 from controller.models.network import Network
-from controller.performance.comparison import Figure, VerdictKind, compare
-from controller.performance.judgement import DAYS, POOLS, Hour, Judgement, Sums
+from controller.performance.comparison import VerdictKind, compare
+from controller.performance.judgement import DAYS, POOLS, Comparison, Hour, Judgement, Sums
 from controller.performance.kpis import Kpi, counters_of, kpis_of
 from controller.performance.rollups import span_of
 from controller.ports.clock import Clock
@@ -54,8 +54,6 @@ _AROUND = 6
 _TOGETHER, _SPREAD = 100, 30
 #: How long a judgement is kept without a newer one, for example of a station that is gone.
 _FORGOTTEN = timedelta(days=1)
-#: Multiple of the 95 % interval by which a KPI has to be worse, since many are judged each hour.
-_BEYOND = 1.7
 _GRAVE = (PerceivedSeverity.CRITICAL, PerceivedSeverity.MAJOR)
 _USES = _SETUPS, _VOLUME = "RRC.ConnEstabSucc", "DRB.PdcpSduVolumeDL"
 
@@ -328,21 +326,21 @@ class MeasuredFaults:
         return judgements, reports
 
     def _of(
-        self, watched: _Watched, station: str, compared: Mapping[str, tuple[Figure, Figure]], end: datetime
+        self, watched: _Watched, station: str, compared: Mapping[str, Comparison], end: datetime
     ) -> Iterator[AlarmReport]:
         for kpi in (one for one in self._kpis if one.watched):
             key = KPI_DEGRADED, station, ObjectClass.STATION.value, kpi.name
-            before, after = compared[kpi.name]
+            found = compared[kpi.name]
             if key in watched.standing:
                 # A KPI that is half as much worse is not well yet: otherwise its alarm would flap.
-                if compare(kpi, before, after, kpi.tolerance / 2, chance=0).kind is VerdictKind.NO_WORSE:
+                now = compare(kpi, found.usual, found.latest, kpi.tolerance / 2, chance=0)
+                if now.kind is VerdictKind.NO_WORSE:
                     yield _worse(station, kpi.name, PerceivedSeverity.CLEARED, "", end)
-                continue
-            verdict = compare(kpi, before, after, chance=_BEYOND)
-            if verdict.kind is not VerdictKind.WORSE or station in watched.grave:
+            elif found.verdict.kind is not VerdictKind.WORSE or station in watched.grave:
                 self._suspected.pop((station, kpi.name), None)
-            elif after.begin >= self._suspected.setdefault((station, kpi.name), end):
-                words = f"{kpi.title}: {verdict.words} (the same hours of the days before, and the last {after.pooled})"
+            elif found.begin >= self._suspected.setdefault((station, kpi.name), end):
+                spans = f"the same hours of the days before, and the last {found.hours}"
+                words = f"{kpi.title}: {found.verdict.words} ({spans})"
                 yield _worse(station, kpi.name, PerceivedSeverity.MINOR, words, end)
 
 

@@ -8,15 +8,20 @@ of shares the product of their intervals, which is wider than need be. Of a rate
 count, made in the same way. Of a mean it is the normal interval of the spread of its periods of cells. What was counted
 as a whole has none. Differences are those of R. G. Newcombe (Statistics in Medicine 17, 1998, method 10), from the
 intervals of both.
+
+Attempts of one hour share their fate: a bad minute fails many of them, so that hours differ by more than the chance of
+each attempt alone. Where that is known (``Clustering``), a sample counts for as many attempts as it is worth.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+import operator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from pydantic import AwareDatetime
 
@@ -26,6 +31,8 @@ from controller.performance.kpis import Kpi, Statistic, Tally
 
 #: Of the normal distribution, for 95 % confidence on both sides.
 _Z = 1.959963984540054
+#: The correlation from which it is no clustering of attempts but a fault.
+_CLUSTERED = 0.1
 
 
 class Figure(Noun):
@@ -64,14 +71,93 @@ class Figure(Noun):
         return f"{self.value:.2f}{unit} ({self.low:.2f} to {self.high:.2f})"
 
 
+class Clustering(NamedTuple):
+    """How far attempts of one hour share their fate, for each ratio of a share or rate.
+
+    The variance of a share of n attempts with the intraclass correlation c is 1 + c (n - 1) times that of independent
+    ones (beta-binomial distribution); that of a count whose mean is m is 1 + c m times that of Poisson's (negative
+    binomial distribution). Both are estimated by moments, from hours in which the indicator should be the same.
+
+    Attributes:
+        excess: Squares of the distances of hours from their mean, beyond those that independence makes.
+        room: What the excess would be if c was 1.
+    """
+
+    excess: tuple[float, ...] = ()
+    room: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, kpi: Kpi, hours: Sequence[Tally]) -> Clustering:
+        """As hours show it, each with its own tally."""
+        found = [_clustered(kpi, one, hours) for one in kpi.ratios]
+        return cls(tuple(excess for excess, _ in found), tuple(room for _, room in found))
+
+    def __add__(self, other: Clustering) -> Clustering:  # type: ignore[override]
+        """Of both, which are of one indicator."""
+        if not self.room:
+            return other
+        return Clustering(
+            tuple(map(operator.add, self.excess, other.excess)), tuple(map(operator.add, self.room, other.room))
+        )
+
+    @property
+    def capped(self) -> Clustering:
+        """With no more excess than clusters make: an hour that failed as a whole says nothing of other stations."""
+        return Clustering(tuple(map(min, self.excess, (_CLUSTERED * room for room in self.room))), self.room)
+
+    @property
+    def correlations(self) -> tuple[float, ...]:
+        """The correlation of each ratio, 0 at least."""
+        return tuple(max(0.0, one / room) if room else 0.0 for one, room in zip(self.excess, self.room, strict=True))
+
+    def among(self, others: Clustering) -> tuple[float, ...]:
+        """The correlations to count with at one place: those of all places, and more where its own few hours show more.
+
+        A week of hours tells little, and most often too little, as bad hours are rare: what others show is the least.
+        """
+        own, all_ = self.correlations, others.correlations
+        return tuple(max(one, (one + mine) / 2) for one, mine in zip(all_, own, strict=True)) if all_ else own
+
+
+def _clustered(kpi: Kpi, ratio: Operation, hours: Sequence[Tally]) -> tuple[float, float]:
+    """Excess and room of one ratio of a KPI, as hours show it."""
+    counts = [(one.read(ratio.left) or 0.0, total) for one in hours if (total := one.read(ratio.right))]
+    if len(counts) < 2:
+        return 0.0, 0.0
+    mean = sum(events for events, _ in counts) / sum(total for _, total in counts)
+    squares = sum((events - total * mean) ** 2 for events, total in counts) * len(counts) / (len(counts) - 1)
+    if kpi.statistic is Statistic.RATE:
+        return squares - sum(total * mean for _, total in counts), sum((total * mean) ** 2 for _, total in counts)
+    chance = min(max(mean, 0.0), 1.0) * (1 - min(max(mean, 0.0), 1.0))
+    return squares - chance * sum(total for _, total in counts), chance * sum(
+        total * max(0.0, total - 1) for _, total in counts
+    )
+
+
 def figure(
-    kpi: Kpi, counted: Tally, begin: datetime, end: datetime, minimum: float | None = None, pooled: str = ""
+    kpi: Kpi,
+    counted: Tally,
+    begin: datetime,
+    end: datetime,
+    minimum: float | None = None,
+    pooled: str = "",
+    correlations: Sequence[float] = (),
 ) -> Figure:
-    """The figure of a KPI from counts; ``minimum`` replaces the KPI's own."""
+    """The figure of a KPI from counts.
+
+    Args:
+        kpi: The indicator.
+        counted: What was counted.
+        begin: Begin of the time.
+        end: End of the time.
+        minimum: Sample that is enough, instead of that of the indicator.
+        pooled: What was taken together until the sample sufficed.
+        correlations: Of each ratio (``Clustering``), where they are known.
+    """
     value = counted.read(kpi.tree)
     sample = sample_of(kpi, counted)
     needed = kpi.minimum if minimum is None else minimum
-    low, high = _interval(kpi, counted, value)
+    low, high = _interval(kpi, counted, value, correlations)
     return Figure(
         kpi=kpi.name,
         unit=kpi.unit,
@@ -87,17 +173,23 @@ def figure(
     )
 
 
-def pooled(kpi: Kpi, attempts: Iterable[tuple[str, datetime, datetime, Tally]], minimum: float | None = None) -> Figure:
+def pooled(
+    kpi: Kpi,
+    attempts: Iterable[tuple[str, datetime, datetime, Tally]],
+    minimum: float | None = None,
+    correlations: Sequence[float] = (),
+) -> Figure:
     """The first figure that can be judged, of longer times or more cells; otherwise the last one, with the reason.
 
     Args:
         kpi: The indicator.
         attempts: In words what is taken together, begin, end and what was counted; at least one.
         minimum: Sample that is enough, instead of that of the indicator.
+        correlations: Of each ratio (``Clustering``), where they are known.
     """
     found: Figure | None = None
     for words, begin, end, counted in attempts:
-        found = figure(kpi, counted, begin, end, minimum, words)
+        found = figure(kpi, counted, begin, end, minimum, words, correlations)
         if not found.why:
             return found
     assert found is not None, "at least one attempt"
@@ -110,11 +202,7 @@ def sample_of(kpi: Kpi, counted: Tally) -> float:
         return counted.periods
     if kpi.statistic is Statistic.EXACT:
         return counted.seconds
-    return min((counted.read(one.right) or 0.0 for one in _ratios(kpi)), default=0.0)
-
-
-def _ratios(kpi: Kpi) -> Iterator[Operation]:
-    return (one for one in kpi.factors if isinstance(one, Operation))
+    return min((counted.read(one.right) or 0.0 for one in kpi.ratios), default=0.0)
 
 
 def judged(kpi: Kpi, counted: Tally) -> float | None:
@@ -164,17 +252,30 @@ def poisson(events: float, time: float) -> tuple[float, float]:
     return min(events / time, max(0.0, (middle - spread) / time)), (middle + spread) / time
 
 
-def _interval(kpi: Kpi, counted: Tally, value: float | None) -> tuple[float | None, float | None]:
+def _interval(
+    kpi: Kpi, counted: Tally, value: float | None, correlations: Sequence[float]
+) -> tuple[float | None, float | None]:
     if value is None or kpi.statistic is Statistic.EXACT:
         return None, None
     if kpi.statistic is Statistic.MEAN:
         return _of_mean(counted, value)
     low = high = math.prod(one.value for one in kpi.factors if isinstance(one, Number))
-    for one in _ratios(kpi):
+    shared = correlations or [0.0] * len(kpi.ratios)
+    for one, squares, correlation in zip(kpi.ratios, counted.squares, shared, strict=True):
         events, total = counted.read(one.left) or 0.0, counted.read(one.right) or 0.0
-        below, above = wilson(events, total) if kpi.statistic is Statistic.SHARE else poisson(events, total)
+        worth = _worth(kpi, events, total, squares, correlation)
+        of_ratio = wilson if kpi.statistic is Statistic.SHARE else poisson
+        below, above = of_ratio(events * worth, total * worth)
         low, high = low * below, high * above
     return low, high
+
+
+def _worth(kpi: Kpi, events: float, total: float, squares: float, correlation: float) -> float:
+    """How much an attempt, or a second, is worth, from 0 to 1, where those of a period share their fate."""
+    if not total:
+        return 1.0
+    together = squares / total - 1 if kpi.statistic is Statistic.SHARE else events / total * squares / total
+    return 1 / (1 + correlation * max(0.0, together))
 
 
 def _of_mean(counted: Tally, value: float) -> tuple[float | None, float | None]:

@@ -15,7 +15,16 @@ from pydantic import AwareDatetime
 
 from controller.models.measurement import HOUR, Measured
 from controller.models.network import Network, Noun
-from controller.performance.comparison import Figure, figure, pooled, surely_lost
+from controller.performance.comparison import (
+    Clustering,
+    Figure,
+    Verdict,
+    VerdictKind,
+    compare,
+    figure,
+    pooled,
+    surely_lost,
+)
 from controller.performance.kpis import EVERYBODY, Kpi, Level, Subscribers, Tally, subscribers_where_shared, tally
 
 _HOUR = timedelta(seconds=HOUR)
@@ -23,6 +32,8 @@ _HOUR = timedelta(seconds=HOUR)
 POOLS = (1, 2, 4)
 #: How long an hour is shown after its end, by when a newer one should exist.
 FRESH = timedelta(hours=3)
+#: Multiple of the 95 % interval by which a KPI has to be worse, since many are judged each hour.
+_BEYOND = 1.7
 #: Number of days before whose same hours define what is usual.
 DAYS = 7
 
@@ -64,15 +75,81 @@ class Judgement(Noun):
     verdicts: dict[str, dict[str, int]] = {}
 
 
-def _degraded(
-    kpi: Kpi, hours: Sequence[Measured], end: datetime, last: Tally, cells: Collection[str]
-) -> tuple[Figure, Figure]:
-    """A KPI of one station in the same hours of the days before, and in the last hours before ``end``."""
-    begin = end - max(POOLS) * _HOUR
-    after = _latest(kpi, hours, end, last, EVERYBODY, cells)
-    like = {(one.hour, one.minute) for one in _starts(after.begin, end)}
-    earlier = [one for one in hours if one.begin < begin and (one.begin.hour, one.begin.minute) in like]
-    return _usual(kpi, tally(kpi, earlier, EVERYBODY, cells), begin), after
+class _Hours:
+    """Counts of an indicator at one station, of each hour once.
+
+    Args:
+        kpi: The indicator.
+        hours: What the station counted in its last hours, and in the same ones of the days before.
+        end: Of the last hour.
+        cells: Which of its cells, as ``station/cell``.
+    """
+
+    def __init__(self, kpi: Kpi, hours: Iterable[Measured], end: datetime, cells: Collection[str]) -> None:
+        self._kpi, self._end, self._cells = kpi, end, cells
+        self._measured = {one.begin: one for one in hours}
+        self._tallies: dict[datetime, Tally] = {}
+
+    def alike(self) -> list[Tally]:
+        """Counts of the last hour's like on the days before."""
+        begin = self._end - _HOUR
+        return [self._of(at) for at in self._measured if at < begin and _clock(at) == _clock(begin)]
+
+    def windows(self, correlations: Sequence[float]) -> Iterator[tuple[Figure, Figure]]:
+        """What is usual in these hours and what it is: in the last hour, then in more hours together."""
+        before = self._end - max(POOLS) * _HOUR
+        for count in POOLS:
+            since = self._end - count * _HOUR
+            like = {_clock(since + number * _HOUR) for number in range(count)}
+            usual = self._together(at for at in self._measured if at < before and _clock(at) in like)
+            now = self._together(at for at in self._measured if since <= at < self._end)
+            yield (
+                _usual(self._kpi, usual, before, correlations),
+                figure(self._kpi, now, since, self._end, pooled=f"{count} h", correlations=correlations),
+            )
+
+    def _together(self, hours: Iterable[datetime]) -> Tally:
+        found = Tally(self._kpi)
+        for at in hours:
+            found.merge(self._of(at))
+        return found
+
+    def _of(self, at: datetime) -> Tally:
+        known = self._tallies.get(at)
+        if known is None:
+            known = self._tallies[at] = _by_hour(self._kpi, [self._measured[at]], EVERYBODY, self._cells)
+        return known
+
+
+class Comparison(NamedTuple):
+    """A watched indicator of a station compared with the same hours of the days before.
+
+    Attributes:
+        verdict: By all hours that were looked at together.
+        usual: What is usual.
+        latest: What it is in the last hour, or in as many as the sample needs.
+        begin: Begin of the hours of the verdict.
+        hours: Number of them, in words.
+    """
+
+    verdict: Verdict
+    usual: Figure
+    latest: Figure
+    begin: datetime
+    hours: str
+
+
+def _compared(kpi: Kpi, windows: Iterable[tuple[Figure, Figure]]) -> Comparison:
+    """Compare more hours together for as long as fewer of them don't settle it."""
+    first: tuple[Figure, Figure] | None = None
+    for before, after in windows:
+        if first is None or first[1].why:
+            first = before, after
+        verdict = compare(kpi, before, after, chance=_BEYOND)
+        if verdict.kind is not VerdictKind.UNJUDGED:
+            break
+    assert first is not None, "at least one window"
+    return Comparison(verdict, *first, after.begin, after.pooled)
 
 
 def _latest(
@@ -99,14 +176,8 @@ def _latest(
     return pooled(kpi, attempts())
 
 
-def _usual(kpi: Kpi, counted: Tally, until: datetime) -> Figure:
-    return figure(kpi, counted, until - timedelta(days=DAYS), until)
-
-
-def _starts(begin: datetime, end: datetime) -> Iterator[datetime]:
-    while begin < end:
-        yield begin
-        begin += _HOUR
+def _usual(kpi: Kpi, counted: Tally, until: datetime, correlations: Sequence[float]) -> Figure:
+    return figure(kpi, counted, until - timedelta(days=DAYS), until, correlations=correlations)
 
 
 #: Level, name, and tenant (or empty).
@@ -119,12 +190,16 @@ class Sums(NamedTuple):
     Attributes:
         end: End of the hour.
         network: The network then.
+        now: Counts of the hour, by part and indicator.
+        before: Counts of the same hours of the days before.
+        clusters: How far attempts share their fate at all stations, by watched indicator.
     """
 
     end: datetime
     network: Network
     now: dict[tuple[_Part, str], Tally]
     before: dict[tuple[_Part, str], Tally]
+    clusters: dict[str, Clustering]
 
 
 class Hour:
@@ -144,23 +219,25 @@ class Hour:
         tenant_kpis: Collection[str],
         network: Network,
         end: datetime,
-        earlier: Iterable[Sums] = (),
+        earlier: Collection[Sums] = (),
     ) -> None:
         self.end = end
         self._kpis, self._tenant_kpis, self._network = tuple(kpis), frozenset(tenant_kpis), network
         self._tenants = {name: subscribers_where_shared(network, name) for name in network.tenant_by_id}
         #: Of regions and the network.
-        self.sums = Sums(end, network, {}, {})
+        self.sums = Sums(end, network, {}, {}, {})
         #: This hour and the hours right before it, with the same network.
         self._row = [self.sums]
         for one in earlier:
             if one.network is network and one.end == end - len(self._row) * _HOUR:
                 self._row.append(one)
+        #: What is known of clusters: of the hour before, or of this one as far as it is judged.
+        self._clusters = next((one.clusters for one in earlier), self.sums.clusters)
         self._verdicts: defaultdict[str, dict[str, int]] = defaultdict(
             lambda: {"judged": 0, "too-few": 0, "unmeasured": 0}
         )
 
-    def take(self, station: str, hours: Sequence[Measured]) -> tuple[Judgement, dict[str, tuple[Figure, Figure]]]:
+    def take(self, station: str, hours: Sequence[Measured]) -> tuple[Judgement, dict[str, Comparison]]:
         """Judge a station, and add it to its region and the network.
 
         Args:
@@ -168,19 +245,18 @@ class Hour:
             hours: What it counted in the last hours, and in the same ones of the days before.
 
         Returns:
-            Its judgement, and of each watched indicator what is usual and what it is.
+            Its judgement, and how watched indicators compare with what is usual.
         """
         names = {cell.id: cell.name for cell in self._network.cells_by_station.get(station, ())}
         cells = frozenset(names.values())
         recent = [one for one in hours if self.end - max(POOLS) * _HOUR <= one.begin < self.end]
         last = self._add_up(station, hours, cells)
-        compared = {
-            kpi.name: _degraded(kpi, hours, self.end, last["", kpi.name], cells) for kpi in self._kpis if kpi.watched
-        }
+        compared = {kpi.name: self._compared(kpi, hours, cells) for kpi in self._kpis if kpi.watched}
         whole = IndicatorValues({}, {})
         for kpi in (one for one in self._kpis if Level.STATION in one.levels):
-            before, after = compared.get(kpi.name, (None, None))
-            after = after or _latest(kpi, recent, self.end, last["", kpi.name], EVERYBODY, cells)
+            found = compared.get(kpi.name)
+            before = found and found.usual
+            after = found.latest if found else _latest(kpi, recent, self.end, last["", kpi.name], EVERYBODY, cells)
             verdict = "judged" if not after.why else "too-few" if after.cells else "unmeasured"
             self._verdicts[kpi.name][verdict] += 1
             _say(whole, kpi, after, before)
@@ -205,6 +281,13 @@ class Hour:
             compared,
         )
 
+    def _compared(self, kpi: Kpi, hours: Iterable[Measured], cells: Collection[str]) -> Comparison:
+        """Compare an indicator of a station with what is usual, and learn from it how attempts are clustered."""
+        counts = _Hours(kpi, hours, self.end, cells)
+        own = Clustering.of(kpi, counts.alike())
+        self.sums.clusters[kpi.name] = self.sums.clusters.get(kpi.name, Clustering()) + own.capped
+        return _compared(kpi, counts.windows(own.among(self._clusters.get(kpi.name, Clustering()))))
+
     def _add_up(self, station: str, hours: Sequence[Measured], cells: frozenset[str]) -> dict[tuple[str, str], Tally]:
         """Add a station's counts to its region and the network.
 
@@ -213,15 +296,15 @@ class Hour:
         """
         begin = self.end - _HOUR
         last = [one for one in hours if begin <= one.begin < self.end]
-        same = [one for one in hours if one.begin < begin and last and _same_hour(one, last[0])]
+        same = [one for one in hours if one.begin < begin and last and _clock(one.begin) == _clock(last[0].begin)]
         region = self._network.region_of(station)
         shared = {name: who for name, who in self._tenants.items() if who.cells is None or who.cells & cells}
         found: dict[tuple[str, str], Tally] = {}
         for kpi in self._kpis:
             parts = {"": EVERYBODY} | (shared if kpi.name in self._tenant_kpis else {})
             for tenant, who in parts.items():
-                now = found[tenant, kpi.name] = tally(kpi, last, who, cells).fold()
-                before = tally(kpi, same if kpi.watched else (), who, cells).fold()
+                now = found[tenant, kpi.name] = _by_hour(kpi, last, who, cells).fold()
+                before = _by_hour(kpi, same if kpi.watched else (), who, cells).fold()
                 for part in ((Level.REGION, region, tenant), (Level.NETWORK, "*", tenant)):
                     self.sums.now.setdefault((part, kpi.name), Tally(kpi)).merge(now)
                     self.sums.before.setdefault((part, kpi.name), Tally(kpi)).merge(before)
@@ -234,9 +317,10 @@ class Hour:
             ((level, name, tenant), _), kpi = part, counted.kpi
             if not tenant and level not in kpi.levels:
                 continue
-            after = pooled(kpi, self._attempts(part, kpi))
+            correlations = self.sums.clusters.get(kpi.name, Clustering()).correlations
+            after = pooled(kpi, self._attempts(part, kpi), correlations=correlations)
             hours = [one.before for one in self._row if one.end > after.begin]
-            usual = _usual(kpi, _together(kpi, part, hours), after.begin) if kpi.watched else None
+            usual = _usual(kpi, _together(kpi, part, hours), after.begin, correlations) if kpi.watched else None
             _say(found.setdefault((level, name), {}).setdefault(tenant, IndicatorValues({}, {})), kpi, after, usual)
         return [
             Judgement(
@@ -258,6 +342,14 @@ class Hour:
                 yield f"{count} h", self.end - count * _HOUR, self.end, _together(kpi, part, hours)
 
 
+def _by_hour(kpi: Kpi, hours: Iterable[Measured], who: Subscribers, cells: Collection[str]) -> Tally:
+    """Counts of hours, each of them a cluster."""
+    found = Tally(kpi)
+    for one in hours:
+        found.merge(tally(kpi, [one], who, cells).as_cluster())
+    return found
+
+
 def _together(kpi: Kpi, part: tuple[_Part, str], hours: Iterable[Mapping[tuple[_Part, str], Tally]]) -> Tally:
     """Counts of a part in several hours."""
     found = Tally(kpi)
@@ -267,8 +359,9 @@ def _together(kpi: Kpi, part: tuple[_Part, str], hours: Iterable[Mapping[tuple[_
     return found
 
 
-def _same_hour(one: Measured, other: Measured) -> bool:
-    return (one.begin.hour, one.begin.minute) == (other.begin.hour, other.begin.minute)
+def _clock(at: datetime) -> tuple[int, int]:
+    """The time of day (UTC) at which an hour begins."""
+    return at.hour, at.minute
 
 
 def _say(said: IndicatorValues, kpi: Kpi, after: Figure, before: Figure | None = None) -> None:

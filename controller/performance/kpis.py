@@ -114,6 +114,11 @@ class Kpi(Noun):
         return tuple(ratios(self.tree)) if self.statistic in (Statistic.SHARE, Statistic.RATE) else ()
 
     @cached_property
+    def ratios(self) -> tuple[Operation, ...]:
+        """Those of the factors that are ratios of counts."""
+        return tuple(one for one in self.factors if isinstance(one, Operation))
+
+    @cached_property
     def overs(self) -> tuple[_Folding, ...]:
         """How each of its counters is aggregated."""
         return tuple(map(_folding, self.counters))
@@ -425,6 +430,7 @@ class Tally:
         left_out: Periods of cells that were suspect, and are no sample.
         unmeasured: Periods of cells that lack one of the counters.
         spread: Of what is a mean: how its values in periods of cells differ.
+        squares: Of each ratio of a share or rate: the squares of what it divides by in each cluster (``as_cluster``).
     """
 
     kpi: Kpi
@@ -434,6 +440,11 @@ class Tally:
     left_out: int = 0
     unmeasured: int = 0
     spread: Spread = field(default_factory=Spread)
+    squares: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Make room for the squares."""
+        self.squares = self.squares or [0.0] * len(self.kpi.ratios)
 
     def add(self, period: Measured, who: Subscribers = EVERYBODY, cells: Collection[str] | None = None) -> None:
         """Add a period of a station: all of its cells, or these, named ``station/cell``."""
@@ -483,8 +494,14 @@ class Tally:
         self.left_out += other.left_out
         self.unmeasured += other.unmeasured
         self.spread.merge(other.spread)
+        self.squares = [one + more for one, more in zip(self.squares, other.squares, strict=True)]
         if other.folded is not None:
             self._take_folded(*other.folded)
+
+    def as_cluster(self) -> Tally:
+        """Count all that it has so far as one cluster of attempts or seconds. Returns itself."""
+        self.squares = [(self.read(one.right) or 0.0) ** 2 for one in self.kpi.ratios]
+        return self
 
     def fold(self) -> Tally:
         """Keep only sums of its complete cells, so that a tally of a whole network stays small. Returns itself."""
