@@ -5,6 +5,9 @@ has a core link that is down. These follow from the fault, which is their root. 
 the widest one. Equal alarms and networks give equal roots, in whatever order alarms came.
 
 A cause comes before its effect: a fault that stood before a root began has a cause of its own.
+
+A battery keeps radio units alive while the mains are lost. A unit or cell that fails while its station still serves
+fails by itself.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import IntEnum
+from types import MappingProxyType
 from typing import NamedTuple
 
 from controller.intent.impact import core_node_in
@@ -40,6 +44,7 @@ from controller.models.alarm import (
     RADIO_UNIT_LOST,
     REMOTE_END_DOWN,
     SKEW,
+    SUPPLY_CAUSES,
     UNREACHABLE,
     Alarm,
     AlarmSource,
@@ -157,10 +162,18 @@ class Roots:
         network: The network, which says how devices are connected.
         roots: Standing alarms; those that can't be roots are passed over.
         stations: Devices of the alarms for which roots are sought.
+        served: When checks last saw a cell of a station on air, by station; as far as the last check of it saw one.
     """
 
-    def __init__(self, network: Network, roots: Iterable[Alarm], stations: Iterable[str]) -> None:
+    def __init__(
+        self,
+        network: Network,
+        roots: Iterable[Alarm],
+        stations: Iterable[str],
+        served: Mapping[str, datetime] = MappingProxyType({}),
+    ) -> None:
         self._network = network
+        self._served = served
         self._ids = set[str]()
         self._reaching: defaultdict[tuple[str, str], defaultdict[_Width, list[Alarm]]]
         self._reaching = defaultdict(lambda: defaultdict(list))
@@ -189,7 +202,20 @@ class Roots:
                     yield from roots
 
     def _covers(self, root: Alarm, alarm: Alarm) -> bool:
-        return root.id != alarm.id and _COVERS[_width(root)](self._network, root, alarm)
+        covers = root.id != alarm.id and _COVERS[_width(root)](self._network, root, alarm)
+        return covers and not self._fails_by_itself(root, alarm)
+
+    def _fails_by_itself(self, root: Alarm, alarm: Alarm) -> bool:
+        """Whether a radio unit or cell failed while its station went on serving without mains, on its battery.
+
+        One that was found so once stays so, also when the battery is empty. A unit that says that it lacks power is
+        believed.
+        """
+        if root.probable_cause not in SUPPLY_CAUSES or not _is_radio(alarm) or alarm.probable_cause in POWER_CAUSES:
+            return False
+        found_so = bool(alarm.incident) and not alarm.root and root.raised < alarm.raised
+        served = self._served.get(alarm.station)
+        return found_so or (served is not None and served >= alarm.raised)
 
 
 def explained(network: Network, alarm: Alarm, roots: Roots) -> Explained:
@@ -206,9 +232,14 @@ def explained(network: Network, alarm: Alarm, roots: Roots) -> Explained:
     return Explained(next((one for one in above if one.id not in too_late), None), late)
 
 
-def root_of(network: Network, alarm: Alarm, roots: Collection[Alarm]) -> Alarm | None:
+def root_of(
+    network: Network,
+    alarm: Alarm,
+    roots: Collection[Alarm],
+    served: Mapping[str, datetime] = MappingProxyType({}),
+) -> Alarm | None:
     """The alarm that this one follows from (see ``explained``); None if it is a root itself."""
-    return explained(network, alarm, Roots(network, roots, [alarm.station])).root
+    return explained(network, alarm, Roots(network, roots, [alarm.station], served)).root
 
 
 def _stood_before(alarm: Alarm, root: Alarm, roots: Roots) -> bool:
@@ -288,9 +319,12 @@ def _lost_end(_: Network, root: Alarm, alarm: Alarm) -> bool:
     return of_link and alarm.tenant == root.tenant and core_node_in(alarm) == root.object
 
 
+def _is_radio(alarm: Alarm) -> bool:
+    return alarm.object_class in (ObjectClass.CELL, ObjectClass.RADIO_UNIT)
+
+
 def _without_power(_: Network, root: Alarm, alarm: Alarm) -> bool:
-    radio = alarm.object_class in (ObjectClass.CELL, ObjectClass.RADIO_UNIT)
-    return root.station == alarm.station and (radio or alarm.probable_cause in _OF_TRANSPORT)
+    return root.station == alarm.station and (_is_radio(alarm) or alarm.probable_cause in _OF_TRANSPORT)
 
 
 def _without_mains(network: Network, root: Alarm, alarm: Alarm) -> bool:

@@ -45,6 +45,7 @@ from controller.models.alarm import (
     LINK_CAUSES,
     OTHER_ALERT,
     PAGE,
+    SUPPLY_CAUSES,
     Alarm,
     AlarmFilter,
     AlarmReport,
@@ -73,6 +74,7 @@ from controller.store.audit_chain import audit
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.concerns import CONCERNS, GUARD, Concern, assess, begin, part_from_ended, reassess, sharing_on
 from controller.store.definitions import PUT_IN_FORCE
+from controller.store.devices import healths_of
 from controller.store.incident_rows import follow, touch
 from controller.store.ledger import ledger_nodes
 from controller.store.networks import current_network
@@ -273,7 +275,9 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
 
     @writes
     def reassess(self, tx: Tx, stations: Iterable[str]) -> None:
-        reassessed(tx, [as_alarm(row) for row in tx.rows(_TAKING, alarms.c.station, stations)])
+        found = [as_alarm(row) for row in tx.rows(_TAKING, alarms.c.station, stations)]
+        reassessed(tx, found)
+        _part_from_power(tx, [one for one in found if one.cleared is None])
 
     @writes
     def correlate(self, tx: Tx) -> None:
@@ -669,7 +673,7 @@ def _find_roots(
     """
     found: dict[str, Alarm] = {}
     late: list[tuple[Alarm, Alarm]] = []
-    known = Roots(network, roots, (alarm.station for alarm in others))
+    known = Roots(network, roots, (alarm.station for alarm in others), _served(tx, others, roots))
     for alarm in others:
         root, too_late = explained(network, alarm, known)
         late += [(alarm, one) for one in too_late[:1] if root is None]
@@ -711,6 +715,26 @@ def _leave(tx: Tx, within: Iterable[tuple[Column[str], Set[str]]]) -> None:
         for part in chunks(sorted(where)):
             left = select(alarms.c.number).where(STANDING, column.in_(part))
             tx.execute(tx.insert(uncorrelated).from_select(["alarm"], left).on_conflict_do_nothing())
+
+
+def _part_from_power(tx: Tx, standing: Collection[Alarm]) -> None:
+    """Place alarms of radio units and cells anew that follow from lost mains or from a battery, after a check.
+
+    Others tell of a fault before a check says whether the station still serves.
+    """
+    supply = {one.id for one in standing if one.probable_cause in SUPPLY_CAUSES}
+    symptoms = [one for one in standing if one.root in supply]
+    if symptoms:
+        tx.guard(GUARD)
+        _place(tx, (), symptoms)
+
+
+def _served(tx: Tx, others: Collection[Alarm], roots: Collection[Alarm]) -> dict[str, datetime]:
+    """When the last check saw a cell on air of a station without mains, where alarms may follow from that."""
+    without = {root.station for root in roots if root.probable_cause in SUPPLY_CAUSES}
+    asked = sorted(without.intersection(alarm.station for alarm in others))
+    seen = healths_of(tx, asked) if asked else {}
+    return {name: health.at for name, health in seen.items() if health.reachable and any(health.cells.values())}
 
 
 def _owners(tx: Tx, new: Sequence[Alarm]) -> dict[str, tuple[str, ...]]:

@@ -61,6 +61,51 @@ def open_(store: SqlStore) -> dict[str, set[tuple[str, str]]]:
     return found
 
 
+def test_a_cell_that_fails_while_its_station_serves_on_its_battery_is_an_incident_of_its_own(
+    store: SqlStore, clock: VirtualClock
+) -> None:
+    store.alarms.report(mains())
+
+    def fails(name: str) -> str:
+        path = f"/ManagedElement[S3]/ENBFunction[1]/EUtranCellFDD[{name}]"
+        off = AlarmReport(
+            station="S3",
+            object=path,
+            object_class=ObjectClass.CELL,
+            probable_cause="cell-off-air",
+            severity=MAJOR,
+            source="check",
+            at=clock.now(),
+        )
+        return store.alarms.report(off).id
+
+    def checked(**cells: ServiceState) -> None:
+        store.healths.save([Health(station="S3", at=clock.now(), reachable=True, read=clock.now(), cells=cells)])
+
+    clock.pause(600)
+    checked(one=ServiceState.UP, two=ServiceState.DOWN)
+    by_itself = fails("two")
+    assert store.alarms.get(by_itself).root == ""
+    assert set(open_(store)) == {"mains-lost", "cell-off-air"}
+    # Somebody else tells of a fault, before a check says whether the station serves.
+    clock.pause(600)
+    told = fails("three")
+    supply = store.alarms.get(told).root
+    assert store.alarms.get(supply).probable_cause == "mains-lost"
+    clock.pause(30)
+    checked(one=ServiceState.UP, two=ServiceState.DOWN, three=ServiceState.DOWN)
+    store.alarms.reassess(["S3"])
+    assert store.alarms.get(told).root == ""
+    # The battery is empty.
+    clock.pause(600)
+    checked(one=ServiceState.DOWN, two=ServiceState.DOWN, three=ServiceState.DOWN)
+    last = fails("one")
+    store.alarms.reassess(["S3"])
+    store.alarms.correlate()
+    assert [store.alarms.get(one).root for one in (by_itself, told, last)] == ["", "", supply]
+    assert open_(store)["mains-lost"] == {("S3", "mains-lost"), ("S3", "cell-off-air")}
+
+
 @pytest.mark.parametrize("order", list(permutations(range(4)))[::5])
 def test_the_same_alarms_have_the_same_incidents_in_whatever_order_they_come(
     store: SqlStore, order: tuple[int, ...]

@@ -179,6 +179,38 @@ def at(one: Alarm, seconds: float, **more: Any) -> Alarm:
     return one.model_copy(update={"raised": AT + timedelta(seconds=seconds), **more})
 
 
+ON_BATTERY = alarm("S3", **MAINS | {"probable_cause": "on-battery"})
+
+
+@pytest.mark.parametrize("supply", [alarm("S3", **MAINS), ON_BATTERY], ids=lambda one: one.probable_cause)
+@pytest.mark.parametrize("symptom", [cell("S3"), unit("S3", "S3/1"), silent("S3", "S3/1")], ids=lambda one: one.id)
+def test_a_unit_that_fails_while_its_station_serves_on_its_battery_fails_by_itself(
+    symptom: Alarm, supply: Alarm
+) -> None:
+    failed = at(symptom, 3600)
+    for served, follows in ((3600, False), (3660, False), (3599, True)):
+        when = {"S3": AT + timedelta(seconds=served)}
+        assert root_of(network(), failed, [supply], when) is (supply if follows else None), served
+    assert root_of(network(), failed, [supply], {"S4": failed.raised}) is supply, "another station serves"
+    assert root_of(network(), failed, [supply]) is supply, "nothing serves, or nobody knows"
+
+
+def test_what_failed_by_itself_stays_so_when_the_battery_is_empty() -> None:
+    failed = at(cell("S3"), 3600, incident="i-1")
+    assert root_of(network(), failed, [alarm("S3", **MAINS)]) is None
+    before = at(cell("S3"), -60, incident="i-1")
+    assert root_of(network(), before, [alarm("S3", **MAINS)]) is not None, "sources look one after the other"
+
+
+def test_serving_on_battery_says_nothing_of_other_alarms_or_of_a_failed_power_unit() -> None:
+    when = {"S3": AT + timedelta(hours=1)}
+    without_power = unit("S3", "S3/1").model_copy(update={"probable_cause": "o-ran-fault-26"})
+    for symptom in (link("S3"), alarm("S3", **UNREACHABLE), without_power):
+        assert root_of(network(), symptom, [alarm("S3", **MAINS)], when) is not None
+    unit_failed = alarm("S3", object="station", probable_cause="o-ran-fault-26")
+    assert root_of(network(), cell("S3"), [unit_failed], when) is unit_failed
+
+
 EDGE = WINDOW.total_seconds()
 
 
