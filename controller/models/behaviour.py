@@ -48,3 +48,7 @@ class Behaviour(Noun):
     def guards(self, phases: int) -> bool:
         """Whether its confirmed commit can be the safety net of a change with this number of phases."""
         return self.cancels and (phases <= 1 or self.follow_up is not None)
+
+
+#: Of a server whose confirmed commit did nothing wrong so far; of one without a confirmed commit to rely on.
+TRUSTED, UNTRUSTED = Behaviour(), Behaviour(follow_up=None, cancels=False)

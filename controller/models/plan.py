@@ -143,7 +143,8 @@ class Change(Noun):
         removes: Nodes deleted, by tenant (ledger nodes only).
         left: Of an undo, entries that the run changed and that stay as they are, since something there changed later.
         reverts: Whether the device reverts by itself if nobody confirms the change. A device that does not has only its
-            inverse, and changes last among devices that are decided together.
+            inverse, and changes last among devices that are decided together. It has no default: whoever makes a
+            change asks what was read of its device (``Observed.reverts``).
     """
 
     station: str
@@ -159,7 +160,7 @@ class Change(Noun):
     removes: dict[str, int] = {}
     withdrawn: Annotated[dict[str, tuple[str, ...]], Field(exclude_if=lambda found: not found)] = {}
     left: Annotated[tuple[str, ...], Field(exclude_if=lambda found: not found)] = ()
-    reverts: bool = True
+    reverts: bool
 
     def outage_of(self, tenant: str) -> Outage:
         """The outage of a tenant whose service the change interrupts or takes away."""

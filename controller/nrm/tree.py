@@ -19,6 +19,7 @@ from functools import lru_cache
 from urllib.parse import quote, unquote
 
 from controller.models.alarm import ActiveAlarm, AlarmRecord
+from controller.models.behaviour import TRUSTED, Behaviour
 from controller.models.cloud import ClusterState
 from controller.models.errors import DeviceRefusedError
 
@@ -172,7 +173,7 @@ class Observed:
         writers: Leaves that somebody else wrote, by the path of their entry, and who did; where the device tells.
         tries: Whether it says beforehand which edits it would refuse (``DeviceSession.edit``).
         cluster: Nodes and pods of a pool; None of all else.
-        reverts: Whether its confirmed commit can be trusted, so that it reverts by itself where nobody confirms.
+        behaviour: Whether its confirmed commit can be trusted, as far as that is known; see ``reverts``.
         inputs: Its external inputs by name, and whether the circuit of each is open; those that it does not tell are
             missing.
     """
@@ -184,12 +185,16 @@ class Observed:
     alarms: tuple[ActiveAlarm, ...] = ()
     records: tuple[AlarmRecord, ...] | None = None
     tries: bool = False
-    reverts: bool = True
+    behaviour: Behaviour = TRUSTED
     lacks: frozenset[str] = frozenset()
     dark: Mapping[Path, str] = field(default_factory=dict)
     writers: Writers = field(default_factory=dict)
     cluster: ClusterState | None = None
     inputs: Mapping[str, bool] = field(default_factory=dict)
+
+    def reverts(self, phases: int) -> bool:
+        """Whether it takes a change with this number of phases back by itself where nobody confirms."""
+        return self.behaviour.guards(phases)
 
     def unseen(self, *paths: Path) -> str:
         """Why it is unknown whether an entry exists, for one such entry; empty if all is known."""

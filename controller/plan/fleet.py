@@ -56,8 +56,6 @@ class Planning:
             named = {**self._options.remove, **dict.fromkeys(made.orphans, 1)}
             cleared = self._made(station, view, replace(self._options, remove=named)).change
             self._cleared[station] = None if cleared is None else Outline.of(cleared)
-        if made.change is not None and view.observed is not None and not view.observed.reverts:
-            made = replace(made, change=made.change.model_copy(update={"reverts": False}))
         self._draft.add(station, made)
 
     def made(self, station: str, view: StationView) -> StationPlan:

@@ -144,6 +144,8 @@ def coming_back(station: str, function: str, ledger: Mapping[Path, LedgerEntry])
         diff=tuple(rows) or (new,),
         touched=tuple(sorted(nodes.keys() - {HOST})),
         fingerprint=fingerprint(root_spec(()), {}, ()),
+        # It edits nothing. The change that brings the configuration back is made of what the station says then.
+        reverts=True,
     )
 
 
@@ -196,8 +198,7 @@ def _change(
     made = plan_station(function, (profile,), wanted, view, PlanOptions(remove=dict.fromkeys(owners, 1)))
     if made.reason:
         raise PlanRefusedError(f"{function}: {made.reason}")
-    found = made.change or _forgotten(function, observed, ledger, wanted, profile)
-    return found if found is None or observed.reverts else found.model_copy(update={"reverts": False})
+    return made.change or _forgotten(function, observed, ledger, wanted, profile)
 
 
 def _forgotten(
@@ -210,7 +211,15 @@ def _forgotten(
     if not lost:
         return None
     unchanged = fingerprint(root_spec((profile,)), observed.tree, lost)
-    return Change(station=function, phases=(), diff=(), touched=(), fingerprint=unchanged, lost=tuple(sorted(lost)))
+    return Change(
+        station=function,
+        phases=(),
+        diff=(),
+        touched=(),
+        fingerprint=unchanged,
+        lost=tuple(sorted(lost)),
+        reverts=observed.reverts(0),
+    )
 
 
 def _pool(path: Path) -> str:

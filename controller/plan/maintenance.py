@@ -117,6 +117,7 @@ def administrative_state_change(
         outage=outage_of([phase], LOCK_SECONDS),
         fingerprint=fingerprint(root, observed.tree, [f"{path}/{administrative_leaf(path)}" for path in paths]),
         checks=wait,
+        reverts=observed.reverts(1),
     )
 
 
@@ -164,6 +165,7 @@ def cycle_change(
         outage=outage_of(phases, CYCLE_SECONDS),
         fingerprint=fingerprint(root, observed.tree, [f"{path}/{administrative_leaf(path)}" for path in paths]),
         checks=back_on_air,
+        reverts=observed.reverts(len(phases)),
     )
 
 
@@ -233,6 +235,7 @@ def open_plmns_change(
         gained=tuple(
             ledger[path].node.model_copy(update={"leaves": _without(ledger[path].leaves, leaf[path])}) for path in paths
         ),
+        reverts=observed.reverts(1),
     )
 
 
@@ -285,6 +288,7 @@ def recreate_endpoints_change(
         outage=Outage.timed(LINK_SECONDS),
         fingerprint=fingerprint(root, tree, tuple(endpoints)),
         checks=up,
+        reverts=observed.reverts(2),
     )
 
 

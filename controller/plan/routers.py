@@ -150,6 +150,7 @@ def switch_router_change(
         touched=tuple(sorted(tenants)),
         outage=Outage.timed(_SWITCH_SECONDS),
         fingerprint=fingerprint(ROUTER, observed.tree, [path for pair in pairs for path in pair]),
+        reverts=observed.reverts(1),
     )
 
 

@@ -176,6 +176,7 @@ class _Builder:
             gained=self._gained(),
             lost=tuple(sorted(self.edits.lost)),
             removes=dict(sorted(self.edits.removes.items())),
+            reverts=self.observed.reverts(len(phases)),
         )
 
     def _staying_locked(self) -> frozenset[Path]:

@@ -84,6 +84,7 @@ def undo_change(
         outage=outage_of(phases, change.outage.seconds),
         fingerprint=fingerprint(root, observed.tree, change.fingerprint.paths),
         checks=tuple(check for check in change.checks if _holds_again(tree, check)),
+        reverts=observed.reverts(len(phases)),
     )
 
 
@@ -138,6 +139,7 @@ def undo_job(
         gained=tuple(entry.node for entry in before.entries),
         lost=tuple(path for path in before.absent if path in ledger and not stays_around(root, path, seen.tree)),
         removes=dict(sorted(removes.items())),
+        reverts=observed.reverts(len(phases)),
     )
 
 

@@ -66,6 +66,7 @@ def make_change(station: str, edits: int = 1) -> Change:
         touched=("entel",),
         fingerprint=Fingerprint(paths=tuple(paths), digest="0" * 64),
         gained=tuple(LedgerNode(path=path, owners=("entel",)) for path in paths),
+        reverts=True,
     )
 
 

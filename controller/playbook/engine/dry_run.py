@@ -163,8 +163,8 @@ class Previewer:
             context.foreseen.extend(filter(None, [said.foreseen]))
             context.asked.extend(said.operations)
             if said.change is not None:
-                weak = not said.change.reverts or any(not seen.reverts for seen in context.seen)
-                says += "; it can't revert by itself, so it changes last and has only its inverse" if weak else ""
+                if not said.change.reverts:
+                    says += "; it can't revert by itself, so it changes last and has only its inverse"
                 diff = said.change.diff
                 await context.apply(said.change, step.name)
         plain = output.model_dump(mode="json")

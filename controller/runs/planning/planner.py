@@ -18,6 +18,7 @@ from controller.intent.placement import OPEN, Choice, Closures, Placement, place
 from controller.intent.pools import pool_facts
 from controller.inventory.selectors import select_with_ways
 from controller.models.alarm import FUNCTION_DOWN, HIDES, POOL_FULL, UNREACHABLE
+from controller.models.behaviour import TRUSTED, UNTRUSTED
 from controller.models.cloud import ClusterState
 from controller.models.equipment import Equipment
 from controller.models.errors import DeviceError, DeviceRefusedError, InputError, NotFoundError
@@ -170,12 +171,11 @@ class Planner:
         target = self._target_of(network, station)
         async with self._devices.session(target) as session:
             seen, can = await session.read(), session.capabilities
-        reverts = can.safe_commit
+        behaviour = TRUSTED if can.safe_commit else UNTRUSTED
         if (server := server_of(target, can, seen)) is not None:
-            known = await self._store.behaviours.get(server)
-            reverts = known is None or known.cancels
+            behaviour = await self._store.behaviours.get(server) or TRUSTED
         # The same object if possible: by that a session knows that a device reports the same again.
-        return seen if seen.reverts is reverts else replace(seen, reverts=reverts)
+        return seen if seen.behaviour == behaviour else replace(seen, behaviour=behaviour)
 
     async def equipment(self, network: Network, station: str) -> Equipment:
         """One station's units and software, live; raises the errors of ``read``."""

@@ -73,6 +73,7 @@ class RouterSystem(PlaybookSystem):
             diff=(),
             touched=(),
             fingerprint=fingerprint(ROOT, observed.tree, paths),
+            reverts=observed.reverts(1),
         )
         plan = seal(
             created=self.clock.now(), network=network.header.id, network_digest=digest, selector="", changes=[change]

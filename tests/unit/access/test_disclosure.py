@@ -86,6 +86,7 @@ def test_a_line_about_several_tenants_names_no_other_one() -> None:
         ),
         touched=("alfa", "beta"),
         fingerprint=Fingerprint(paths=(), digest=""),
+        reverts=True,
     )
     assert [(one.tenant, one.what) for one in visible_rows(seen("alfa"), change)] == [
         ("alfa", "of alfa, beta"),
@@ -194,6 +195,7 @@ def change(kind: PhaseKind = PhaseKind.EDIT, path: str = samples.LTE_CELL, **mor
     given: dict[str, Any] = {
         "station": "S1", "phases": (Phase(kind=kind, edits=(edit,), inverse=()),), "diff": (), "touched": (),
         "fingerprint": Fingerprint(paths=(), digest=""), "outage": Outage.timed(30), "removes": {"alfa": 2, "beta": 3},
+        "reverts": True,
     }  # fmt: skip
     return Change(**given | more)
 

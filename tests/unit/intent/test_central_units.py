@@ -275,7 +275,8 @@ def _edit(device: str, op: Op) -> Change:
     leaves: dict[str, Leaves] = {"before": {"x": "1"}} if op is Op.DELETE else {"after": {"x": "1"}}
     edits = (Edit(op=op, path="/ManagedElement[x]/EP_F1C[y]", owners=("host",), **leaves),)
     phase = Phase(kind=PhaseKind.EDIT, edits=edits, inverse=())
-    return Change(station=device, phases=(phase,), diff=(), touched=(), fingerprint=Fingerprint(paths=(), digest=""))
+    fingerprint = Fingerprint(paths=(), digest="")
+    return Change(station=device, phases=(phase,), diff=(), touched=(), fingerprint=fingerprint, reverts=True)
 
 
 @pytest.mark.parametrize(

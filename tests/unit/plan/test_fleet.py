@@ -74,14 +74,6 @@ def test_a_station_that_loses_nodes_keeps_no_way_from_those_beside_it() -> None:
     assert planning.behind == frozenset()
 
 
-@pytest.mark.parametrize("reverts", [True, False])
-def test_a_change_says_whether_its_station_takes_it_back_by_itself(reverts: bool) -> None:
-    here = factory()
-    assert here.observed is not None
-    (change,) = plan(TWO, {"S1": replace(here, observed=replace(here.observed, reverts=reverts))}).changes
-    assert change.reverts is reverts
-
-
 def test_removal_needs_the_exact_count_and_says_it() -> None:
     views = {station: view(THREE, station) for station in ("S1", "S2")}
     count = sum("gamma" in entry.owners for v in views.values() for entry in v.ledger.values())

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from controller.models.behaviour import UNTRUSTED
 from controller.models.facts import HOST_OWNED, FunctionFact
 from controller.models.plan import Change, Op
 from controller.models.run import LedgerEntry
@@ -37,7 +38,7 @@ HERE, THERE = deployment_path("DU-1", "edge-1"), deployment_path("DU-1", "edge-2
 def view(rendered: Rendered, served: tuple[str, ...] = ("alfa", "beta")) -> StationView:
     nodes = ledger_nodes(root_spec((PROFILE,)), rendered)
     ledger = {node.path: LedgerEntry(station="DU-1", **dict(node)) for node in nodes}
-    return StationView(Observed(rendered.tree, reverts=False), True, ledger, served=frozenset(served))
+    return StationView(Observed(rendered.tree, behaviour=UNTRUSTED), True, ledger, served=frozenset(served))
 
 
 def change(before: FunctionFact | None, after: FunctionFact, **options: object) -> Change:

@@ -136,7 +136,7 @@ def change(device: str, path: Path, op: Op = Op.CREATE) -> Change:
     edit = Edit(op=op, path=path, owners=("host",))
     phase = Phase(kind=PhaseKind.EDIT, edits=(edit,), inverse=())
     fingerprint = Fingerprint(paths=(), digest="")
-    return Change(station=device, phases=(phase,), diff=(), touched=(), fingerprint=fingerprint)
+    return Change(station=device, phases=(phase,), diff=(), touched=(), fingerprint=fingerprint, reverts=True)
 
 
 def test_a_function_goes_before_its_stations_and_leaves_after_them() -> None:

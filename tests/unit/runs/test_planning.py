@@ -133,8 +133,8 @@ async def test_what_can_not_be_read_is_not_adopted(bench: Bench) -> None:
 
 async def test_who_does_not_revert_by_itself_is_known_when_it_is_read(bench: Bench) -> None:
     bench.devices.add("S2", samples.PROFILES, samples.carrying(TWO, "S2").tree, UNSAFE)
-    assert (await bench.planner.read(TWO, "S1")).reverts
-    assert not (await bench.planner.read(TWO, "S2")).reverts
+    assert (await bench.planner.read(TWO, "S1")).reverts(1)
+    assert not (await bench.planner.read(TWO, "S2")).reverts(1)
 
 
 async def test_drift_is_told_of_what_is_adopted_and_can_be_read(bench: Bench) -> None:

@@ -110,7 +110,7 @@ async def test_who_refuses_is_not_trusted(operation: str) -> None:
         await Planner(InstantStore(bench.store), bench.devices, bench.clock, lambda *_: TARGET).read(
             samples.network(), STATION
         )
-    ).reverts is False
+    ).reverts(1) is False
 
 
 async def test_a_probe_that_does_harm_is_named_and_stops() -> None:

@@ -50,7 +50,14 @@ def ended(number: int, *edits: Edit, ledger: tuple[str, ...] = (), undoes: str =
         )
         for edit in edits
     )
-    change = Change(station="A", phases=phases, diff=(), touched=("a",), fingerprint=Fingerprint(paths=(), digest=""))
+    change = Change(
+        station="A",
+        phases=phases,
+        diff=(),
+        touched=("a",),
+        fingerprint=Fingerprint(paths=(), digest=""),
+        reverts=True,
+    )
     return EndedJob(
         run=f"r-{number}",
         procedure="apply",
