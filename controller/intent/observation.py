@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from controller.intent.times import Times, both, without
+from controller.intent.times import Times, both, clipped, without
 
 
 class Unobserved(StrEnum):
@@ -67,6 +67,16 @@ class Observation:
     loaded: datetime | None = None
     edges: Mapping[str, frozenset[datetime]] = field(default_factory=dict)
     lasted: Mapping[tuple[str, str], Times] = field(default_factory=dict)
+
+    def between(self, since: datetime, until: datetime) -> Observation:
+        """What counts of it between two times, once faults are proved: what came later changes nothing in it."""
+        return Observation(
+            checked=clipped(self.checked, since, until),
+            first={station: at for station, at in self.first.items() if at < until},
+            adopted=clipped(self.adopted, since, until),
+            running=both(self.running, ((since, until),)) if since < until else (),
+            loaded=self.loaded if self.loaded is not None and self.loaded < until else None,
+        )
 
     def looked_at(self, station: str) -> Times:
         """When a station was checked."""

@@ -31,7 +31,7 @@ from functools import reduce
 from hashlib import sha256
 from itertools import chain, pairwise
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from controller.intent.central_units import carried_by, halves, whole_of
@@ -39,7 +39,7 @@ from controller.intent.counted import CountedPeriod, settled
 from controller.intent.delivery import Delivery
 from controller.intent.impact import Sharing, core_node_in, link_in
 from controller.intent.observation import Observation, Proof, Unobserved
-from controller.intent.times import Times, both, meet, seconds, union, without
+from controller.intent.times import Times, both, clipped, meet, seconds, union, without
 from controller.intent.windows import openings
 from controller.models.alarm import (
     BACKHAUL_DOWN,
@@ -58,7 +58,7 @@ from controller.models.alarm import (
 from controller.models.announced_work import AnnouncedWork, intervals
 from controller.models.facts import LinkKind
 from controller.models.incident import AgreementMinutes, TenantMinutes
-from controller.models.network import Agreement, Cell, Network, Pool, Router
+from controller.models.network import Agreement, Cell, Network, Plmn, Pool, Router
 from controller.models.sharing import Bearer, CoreNode, Gateways, UserPlaneFunction
 from controller.nrm.profiles import link_kind, rat_of
 from controller.nrm.tree import Path, child, parent, step
@@ -102,6 +102,35 @@ class AgreedSpan(NamedTuple):
     until: datetime
 
 
+class _Held(NamedTuple):
+    """A time in which an agreement was in force with its tenant, with its terms then."""
+
+    era: Era
+    terms: Agreement
+    since: datetime
+    until: datetime
+
+    @property
+    def span(self) -> Times:
+        """The time."""
+        return ((self.since, self.until),)
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return (self.until - self.since).total_seconds()
+
+    @property
+    def cells(self) -> Collection[str]:
+        """Cells that it reached."""
+        return self.era.sharing.reached_by(self.terms)
+
+    @property
+    def plmns(self) -> Collection[Plmn]:
+        """PLMNs that they were to carry."""
+        return self.terms.plmns_of(self.era.network.tenant_by_id[self.terms.tenant])
+
+
 class _Group(NamedTuple):
     """Core links of which one is enough."""
 
@@ -121,6 +150,35 @@ class ExcusedTimes:
 
     planned: Mapping[tuple[str, str], Times] = field(default_factory=dict)
     works: Sequence[AnnouncedWork] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is on record beside alarms.
+
+    Attributes:
+        excused: Times that nobody owes.
+        locks: Times in which cells (``station/cell``) were locked.
+        left_locked: The part of these that diverged runs left behind.
+        observation: What was looked at; None if nobody asks.
+        delivery: What cells carried; None if nobody asks.
+    """
+
+    excused: ExcusedTimes = ExcusedTimes()
+    locks: Mapping[str, Times] = field(default_factory=dict)
+    left_locked: Mapping[str, Times] = field(default_factory=dict)
+    observation: Observation | None = None
+    delivery: Delivery | None = None
+
+    def between(self, since: datetime, until: datetime) -> Known:
+        """The part of it between two times; announced work is so little that all of it stays."""
+        return Known(
+            ExcusedTimes(clipped(self.excused.planned, since, until), self.excused.works),
+            clipped(self.locks, since, until),
+            clipped(self.left_locked, since, until),
+            None if self.observation is None else self.observation.between(since, until),
+            None if self.delivery is None else self.delivery.between(since, until),
+        )
 
 
 @dataclass(slots=True)
@@ -166,6 +224,7 @@ class Parts(NamedTuple):
 
 
 _NOTHING = Parts()
+_UNKNOWN = Known()
 
 
 class CellSeconds(NamedTuple):
@@ -306,14 +365,10 @@ class Outages:
         spells: Times in which alarms stood.
         eras: Where cells were and who shared them, in order and without gaps; the last one is current.
         links: Our core links by station, which are the other paths.
-        excused: Times that nobody owes.
-        locks: Times in which cells (``station/cell``) were locked.
-        left_locked: The part of these that diverged runs left behind.
-        observation: What was looked at; None if nobody asks.
-        delivery: What cells carried; None if nobody asks.
+        known: What is on record beside alarms.
+        now: The current network, if the last era is a past one.
         counters: What cells counted in times that no check read, by cell and tenant.
         whole: All outages, where these are those of one incident: counters do not tell incidents apart.
-        now: The current network, if the last era is a past one.
     """
 
     def __init__(
@@ -321,36 +376,23 @@ class Outages:
         spells: Sequence[Spell],
         eras: Sequence[Era],
         links: Mapping[str, Collection[tuple[str, Path]]],
-        excused: ExcusedTimes,
-        locks: Mapping[str, Times] = MappingProxyType({}),
+        known: Known = _UNKNOWN,
         now: Network | None = None,
-        observation: Observation | None = None,
         counters: Mapping[tuple[str, str], Sequence[CountedPeriod]] = MappingProxyType({}),
         whole: Outages | None = None,
-        delivery: Delivery | None = None,
-        left_locked: Mapping[str, Times] = MappingProxyType({}),
     ) -> None:
-        self._observation = observation
-        self._delivery = delivery
-        self._counters = counters
-        self._whole = whole
-        self._now = eras[-1].network if now is None else now
         self._spells = spells
         self._eras = eras
         self._links = links
-        self._excused = excused
-        self._locks = locks
-        self._left_locked = left_locked
-        self._known: dict[tuple[datetime, datetime, frozenset[str]], _Counted] = {}
+        self._known = known
+        self._now = eras[-1].network if now is None else now
+        self._counters = counters
+        self._whole = whole
+        self._found: dict[tuple[datetime, datetime, frozenset[str]], _Counted] = {}
 
     def with_counters(self, counters: Mapping[tuple[str, str], Sequence[CountedPeriod]]) -> Outages:
         """The same, with what cells counted in times that no check read (``unread``)."""
-        known = self._excused, self._locks, self._now, self._observation
-        return Outages(
-            *(self._spells, self._eras, self._links, *known, counters),
-            delivery=self._delivery,
-            left_locked=self._left_locked,
-        )
+        return Outages(self._spells, self._eras, self._links, self._known, self._now, counters)
 
     def unread(self, tenant: str, begin: datetime, end: datetime) -> dict[str, Times]:
         """Times of a tenant's cells that no check read, by cell: without those in which nobody collected anything."""
@@ -410,89 +452,116 @@ class Outages:
 
     def agreed_service(self, agreement: Agreement, begin: datetime, now: datetime, end: datetime) -> AgreedService:
         """Service under an agreement (by its id and tenant) between two times, and the part lost until now."""
-        owed = self._lost_service(agreement, begin, end)
-        for era, one, since, until in self._held(agreement, begin, end):
-            lacked = self._missing(era, one, since, until)
-            for (cell, tenant), times in self._counted(era, one.sla.left_out)[2].items():
-                if tenant == one.tenant and cell in era.sharing.reached_by(one):
-                    left = without(times, union([*self._undelivered(era, one, cell), *lacked.get(cell, ())]))
-                    owed.served[cell] = union([*owed.served.get(cell, ()), *both(left, ((since, min(until, now)),))])
-        for era, one, since, until in self._held(agreement, begin, end):
-            cells = era.sharing.reached_by(one)
-            owed.allowed += len(cells) * (until - since).total_seconds() * (100 - one.sla.availability_percent) / 100
-            so_far = (min(until, now) - since).total_seconds()
-            if so_far > 0:
-                for cell in cells:
-                    owed.seconds[cell] = owed.seconds.get(cell, 0.0) + so_far
-                owed.held += self._deliver(owed, era, one, ((since, min(until, now)),))
-                self._leave_unobserved(owed, era, one, since, min(until, now))
-                if one.sla.unseen_borne_by is Bearer.HOST:
-                    _bear(owed, cells, ((since, min(until, now)),))
-                owed.buy(one, so_far)
+        owed = AgreedService()
+        for held in self._held(agreement, begin, end):
+            owed.allowed += held.terms.sla.allowance(len(held.cells) * held.seconds)
+            self._add_loss(owed, held)
+            if held.since < now:
+                self._add_service(owed, held._replace(until=min(held.until, now)))
         return owed
 
-    def _deliver(self, owed: AgreedService, era: Era, agreement: Agreement, span: Times) -> float:
+    def _add_loss(self, owed: AgreedService, held: _Held) -> None:
+        """Add what was not there in a time, by what that is known, and when cells were locked."""
+        missing = self._missing(held)
+        parts = self._parts_of(held, missing)
+        for cell, one in parts.items():
+            owed.parts[cell] = _joined(owed.parts.get(cell, _NOTHING), one)
+        for cell, proofs in self._proofs_of(held).items():
+            counted = union(chain.from_iterable(parts[cell]))
+            for proof, times in proofs.items():
+                if here := both(times, counted):
+                    _extend(owed.proofs.setdefault(cell, {}), proof, here)
+        for cell, times in missing.items():
+            _extend(owed.missing, cell, both(times, union(chain.from_iterable(parts[cell][:-1]))))
+        for cell, locked, in_window in self._locked(held, parts):
+            _extend(owed.locked, cell, locked)
+            _extend(owed.left_locked, cell, both(locked, self._known.left_locked.get(cell, ())))
+            _extend(owed.in_window, cell, in_window)
+
+    def _add_service(self, owed: AgreedService, held: _Held) -> None:
+        """Add for how long cells were shared in a time that is over, what they carried, and when nobody looked."""
+        for cell in held.cells:
+            owed.seconds[cell] = owed.seconds.get(cell, 0.0) + held.seconds
+        for cell, times in self._served(held).items():
+            _extend(owed.served, cell, times)
+        owed.held += self._deliver(owed, held)
+        self._leave_unobserved(owed, held)
+        for cell in held.cells if held.terms.sla.unseen_borne_by is Bearer.HOST else ():
+            if unseen := both(owed.parts.get(cell, _NOTHING).unseen, held.span):
+                _extend(owed.borne, cell, unseen)
+        owed.buy(held.terms, held.seconds)
+
+    def _served(self, held: _Held) -> dict[str, Times]:
+        """When cells of an agreement served by what they counted in a time, where no check read it."""
+        _, _, served = self._counted(held.era, held.terms.sla.left_out)
+        missing = self._missing(held) if served else {}
+        return {
+            cell: both(without(times, union([*self._undelivered(held, cell), *missing.get(cell, ())])), held.span)
+            for (cell, tenant), times in served.items()
+            if tenant == held.terms.tenant and cell in held.cells
+        }
+
+    def _deliver(self, owed: AgreedService, held: _Held) -> float:
         """Add what cells carried of an agreement in a time, and when they did not; returns for how long any did.
 
         An agreement that reaches no cell has nothing to be applied: it is delivered all the time.
         """
-        cells, whole = era.sharing.reached_by(agreement), seconds(span)
         in_any: Times = ()
-        for cell in cells:
-            lacking = self._lacking(era, agreement, cell, *span[0])
+        for cell in held.cells:
+            lacking = self._lacking(held, cell)
             if not lacking:
-                owed.carried[cell] = owed.carried.get(cell, 0.0) + whole
-                in_any = span
+                owed.carried[cell] = owed.carried.get(cell, 0.0) + held.seconds
+                in_any = held.span
                 continue
-            here = without(span, lacking)
+            here = without(held.span, lacking)
             owed.carried[cell] = owed.carried.get(cell, 0.0) + seconds(here)
-            not_applied = both(self._not_applied(era, agreement, cell), span)
-            owed.forgone += seconds(not_applied) * (100 - agreement.sla.availability_percent) / 100
-            owed.not_applied[cell] = union([*owed.not_applied.get(cell, ()), *not_applied])
-            in_any = span if in_any == span else union([*in_any, *here])
-        return seconds(in_any) if cells else whole
+            not_applied = self._not_applied(held, cell)
+            owed.forgone += held.terms.sla.allowance(seconds(not_applied))
+            _extend(owed.not_applied, cell, not_applied)
+            in_any = in_any if in_any == held.span else union([*in_any, *here])
+        return seconds(in_any) if held.cells else held.seconds
 
-    def _lacking(self, era: Era, agreement: Agreement, cell: str, since: datetime, until: datetime) -> Times:
-        """When a cell did not carry all PLMNs of an agreement between two times of an era."""
-        if self._delivery is None:
+    def _lacking(self, held: _Held, cell: str) -> Times:
+        """When a cell did not carry all PLMNs of an agreement in a time."""
+        if self._known.delivery is None:
             return ()
-        plmns = agreement.plmns_of(era.network.tenant_by_id[agreement.tenant])
-        return self._delivery.lacking(halves(era.network, cell), agreement.tenant, plmns, since, until)
+        of, there = held.terms.tenant, halves(held.era.network, cell)
+        return self._known.delivery.lacking(there, of, held.plmns, held.since, held.until)
 
-    def _not_applied(self, era: Era, agreement: Agreement, cell: str) -> Times:
-        """The same of all of the era, without times in which Minka knew nothing of the station: nobody looked at it."""
-        lacking = self._lacking(era, agreement, cell, era.begin, era.until)
-        return without(lacking, self._unknown(era, cell)) if lacking else ()
+    def _not_applied(self, held: _Held, cell: str) -> Times:
+        """The same, without times in which Minka knew nothing of the station: nobody looked at it."""
+        lacking = self._lacking(held, cell)
+        return without(lacking, self._unknown(cell, held.since, held.until)) if lacking else ()
 
     def _carried_nothing(self, cell: str, tenant: str, era: Era) -> Times:
         """When a cell carried no PLMN of a tenant, without times of a station of which Minka knew nothing."""
-        if self._delivery is None:
+        if self._known.delivery is None:
             return ()
-        lacking = self._delivery.without_any(halves(era.network, cell), tenant, era.begin, era.until)
-        return without(lacking, self._unknown(era, cell)) if lacking else ()
+        there = halves(era.network, cell)
+        lacking = self._known.delivery.without_any(there, tenant, era.begin, era.until)
+        return without(lacking, self._unknown(cell, era.begin, era.until)) if lacking else ()
 
-    def _unknown(self, era: Era, cell: str) -> Times:
+    def _unknown(self, cell: str, since: datetime, until: datetime) -> Times:
         """When Minka did not know a cell's station: it was not adopted, or there was no network."""
-        if self._observation is None:
-            return ()
-        gaps = self._observation.gaps(cell.partition("/")[0], era.begin, era.until)
+        gaps = self._gaps_at(cell, since, until)
         return union(chain.from_iterable(gaps.get(reason, ()) for reason in _UNCOLLECTED))
 
-    def _undelivered(self, era: Era, agreement: Agreement, cell: str) -> Times:
-        """When there was no service of an agreement in a cell to be lost: not applied, or at no known station."""
-        return union([*self._not_applied(era, agreement, cell), *self._unknown(era, cell)])
+    def _gaps_at(self, cell: str, since: datetime, until: datetime) -> Mapping[Unobserved, Times]:
+        """When nobody looked at a cell's station, by the reason; never if nobody asks."""
+        observation = self._known.observation
+        return {} if observation is None else observation.gaps(cell.partition("/")[0], since, until)
 
-    def _leave_unobserved(
-        self, owed: AgreedService, era: Era, agreement: Agreement, since: datetime, until: datetime
-    ) -> None:
-        """Add the times in which nobody looked at the stations of an agreement's cells."""
-        if self._observation is None:
-            return
-        of_station: dict[str, dict[Unobserved, Times]] = {}
-        for cell in era.sharing.reached_by(agreement):
+    def _undelivered(self, held: _Held, cell: str) -> Times:
+        """When there was no service of an agreement in a cell to be lost: not applied, or at no known station."""
+        return union([*self._not_applied(held, cell), *self._unknown(cell, held.since, held.until)])
+
+    def _leave_unobserved(self, owed: AgreedService, held: _Held) -> None:
+        """Add the times in which nobody looked at the stations of an agreement's cells, and that are nothing else."""
+        of_station: dict[str, Mapping[Unobserved, Times]] = {}
+        for cell in held.cells:
             station = cell.partition("/")[0]
             if station not in of_station:
-                of_station[station] = self._observation.gaps(station, since, until)
+                of_station[station] = self._gaps_at(cell, held.since, held.until)
             if of_station[station]:
                 counted = union(
                     [
@@ -508,28 +577,7 @@ class Outages:
                     if left := without(times, counted):
                         by_reason[reason] = (*by_reason.get(reason, ()), *left)
                         if reason in _UNCOLLECTED:
-                            owed.forgone += seconds(left) * (100 - agreement.sla.availability_percent) / 100
-
-    def _lost_service(self, agreement: Agreement, begin: datetime, end: datetime) -> AgreedService:
-        lost = AgreedService(parts=self.without_service(agreement, begin, end))
-        lost.locked.update(self._locked(agreement, begin, end, lost.parts))
-        for cell in self._left_locked.keys() & lost.locked.keys():
-            if left := both(lost.locked[cell], self._left_locked[cell]):
-                lost.left_locked[cell] = left
-        for cell, times in self._locked_at_all(agreement, begin, end).items():
-            counted = union([*chain.from_iterable(lost.parts.get(cell, ())), *lost.locked.get(cell, ())])
-            if left := without(times, counted):
-                lost.in_window[cell] = left
-        for cell, found in self._proofs_of(agreement, begin, end).items():
-            counted = union(chain.from_iterable(lost.parts[cell]))
-            kept = {proof: here for proof, times in found.items() if (here := both(times, counted))}
-            if kept:
-                lost.proofs[cell] = kept
-        for era, one, since, until in self._held(agreement, begin, end):
-            for cell, times in self._missing(era, one, since, until).items():
-                counted = both(times, union(chain.from_iterable(lost.parts[cell][:-1])))
-                lost.missing[cell] = union([*lost.missing.get(cell, ()), *counted])
-        return lost
+                            owed.forgone += held.terms.sla.allowance(seconds(left))
 
     def owed_times(self, agreement: Agreement, begin: datetime, end: datetime, *, unseen: bool) -> dict[str, Times]:
         """When cells of an agreement had no service at the host's expense, whatever proves that, by cell.
@@ -540,114 +588,95 @@ class Outages:
             end: Until when.
             unseen: Whether the host bears times of unknown state.
         """
-        gone = self.without_service(agreement, begin, end)
-        found = {cell: union([*one.lost, *(one.unseen if unseen else ())]) for cell, one in gone.items()}
-        for cell, times in self._locked(agreement, begin, end, gone).items():
-            found[cell] = union([*found.get(cell, ()), *times])
-        return found
-
-    def _proofs_of(self, agreement: Agreement, begin: datetime, end: datetime) -> dict[str, dict[Proof, Times]]:
-        """By what it is known that cells of an agreement had no service, where no check read it."""
-        found: dict[str, dict[Proof, Times]] = {}
-        for era, one, since, until in self._held(agreement, begin, end):
-            cells, span = set(era.sharing.reached_by(one)), ((since, until),)
-            _, proofs_then, _ = self._counted(era, one.sla.left_out)
-            for (cell, tenant), proofs in proofs_then.items():
-                if tenant == one.tenant and cell in cells:
-                    known = found.setdefault(cell, {})
-                    for proof, times in proofs.items():
-                        known[proof] = union([*known.get(proof, ()), *both(times, span)])
-        return found
-
-    def without_service(self, agreement: Agreement, begin: datetime, end: datetime) -> dict[str, Parts]:
-        """Times without service of the tenant in cells of an agreement, by cell; only cells that had such times."""
-        found: dict[str, Parts] = {}
-        for era, one, since, until in self._held(agreement, begin, end):
-            cells = era.sharing.reached_by(one)
-            span = ((since, until),)
-            for (cell, tenant), parts in self._parts(era, one.sla.left_out).items():
-                if tenant == one.tenant and cell in cells:
-                    delivered = _less(parts, self._undelivered(era, one, cell))
-                    joined = zip(found.get(cell, _NOTHING), delivered, strict=True)
-                    found[cell] = Parts(*(union((*old, *both(new, span))) for old, new in joined))
-            for cell, times in self._missing(era, one, since, until).items():
-                before = found.get(cell, _NOTHING)
-                left = without(times, union([*before.own_work, *before.own_core, *before.outside]))
-                planned = both(left, self._excused.planned.get((cell, one.tenant), ()))
-                lost = without(left, union([*before.planned, *planned, *self._locks.get(cell, ())]))
-                found[cell] = before._replace(
-                    lost=union([*before.lost, *lost]),
-                    planned=union([*before.planned, *planned]),
-                    unseen=without(before.unseen, union([*lost, *planned])),
-                )
-        return found
-
-    def _missing(self, era: Era, agreement: Agreement, since: datetime, until: datetime) -> dict[str, Times]:
-        """When cells of an agreement lacked a PLMN that had been delivered: something took it away at the station."""
-        if self._delivery is None or self._whole is not None or not self._delivery.missing:
-            return {}
-        plmns = agreement.plmns_of(era.network.tenant_by_id[agreement.tenant])
-        seen = self._delivery.lost(agreement.tenant, plmns, since, until)
         found: dict[str, Times] = {}
-        for half, times in seen.items():
-            cell = whole_of(era.network, half)
-            if cell in era.sharing.reached_by(agreement):
-                found[cell] = union([*found.get(cell, ()), *self._read(half, times)])
-        return {cell: without(times, self._not_applied(era, agreement, cell)) for cell, times in found.items()}
+        for held in self._held(agreement, begin, end):
+            parts = self._parts_of(held, self._missing(held))
+            for cell, one in parts.items():
+                _extend(found, cell, [*one.lost, *(one.unseen if unseen else ())])
+            for cell, locked, _ in self._locked(held, parts):
+                _extend(found, cell, locked)
+        return found
+
+    def _proofs_of(self, held: _Held) -> dict[str, dict[Proof, Times]]:
+        """By what it is known that cells of an agreement had no service in a time, where no check read it."""
+        _, proofs_then, _ = self._counted(held.era, held.terms.sla.left_out)
+        return {
+            cell: {proof: both(times, held.span) for proof, times in proofs.items()}
+            for (cell, tenant), proofs in proofs_then.items()
+            if tenant == held.terms.tenant and cell in held.cells
+        }
+
+    def _parts_of(self, held: _Held, missing: Mapping[str, Times]) -> dict[str, Parts]:
+        """Times without service of the tenant in cells of an agreement, by cell; only cells that had such times.
+
+        Args:
+            held: The agreement, and when.
+            missing: When its cells lacked a PLMN.
+        """
+        found = {
+            cell: Parts(*(both(times, held.span) for times in _less(parts, self._undelivered(held, cell))))
+            for (cell, tenant), parts in self._parts(held.era, held.terms.sla.left_out).items()
+            if tenant == held.terms.tenant and cell in held.cells
+        }
+        for cell, times in missing.items():
+            before = found.get(cell, _NOTHING)
+            left = without(times, union([*before.own_work, *before.own_core, *before.outside]))
+            planned = both(left, self._known.excused.planned.get((cell, held.terms.tenant), ()))
+            lost = without(left, union([*before.planned, *planned, *self._known.locks.get(cell, ())]))
+            found[cell] = before._replace(
+                lost=union([*before.lost, *lost]),
+                planned=union([*before.planned, *planned]),
+                unseen=without(before.unseen, union([*lost, *planned])),
+            )
+        return found
+
+    def _missing(self, held: _Held) -> dict[str, Times]:
+        """When cells of an agreement lacked a PLMN that had been delivered: something took it away at the station."""
+        delivery = self._known.delivery
+        if delivery is None or self._whole is not None or not delivery.missing:
+            return {}
+        found: dict[str, Times] = {}
+        for half, times in delivery.lost(held.terms.tenant, held.plmns, held.since, held.until).items():
+            cell = whole_of(held.era.network, half)
+            if cell in held.cells:
+                _extend(found, cell, self._read(half, times))
+        return {cell: without(times, self._not_applied(held, cell)) for cell, times in found.items()}
 
     def _missing_at(self, era: Era, cell: str, tenant: str) -> Times:
         """When a cell lacked a PLMN of each agreement of a tenant there: what it counts off air may lie in that."""
-        if self._delivery is None or not self._delivery.missing:
+        if self._known.delivery is None or not self._known.delivery.missing:
             return ()
-        there = era.sharing.agreements_at(cell, tenant)
-        return meet([self._missing(era, one, era.begin, era.until).get(cell, ()) for one in there]) if there else ()
+        there = [_Held(era, one, era.begin, era.until) for one in era.sharing.agreements_at(cell, tenant)]
+        return meet([self._missing(held).get(cell, ()) for held in there]) if there else ()
 
-    def _locked(
-        self, agreement: Agreement, begin: datetime, end: datetime, parts: Mapping[str, Parts]
-    ) -> dict[str, Times]:
-        """Times in which cells of an agreement were locked, that are owed and counted nowhere else, by cell."""
-        found: dict[str, Times] = {}
-        for era, one, since, until in self._held(agreement, begin, end):
-            span = ((since, until),)
-            open_then = union(openings(one.windows, era.network.zone, since, until)) if one.windows else span
-            for cell in self._locks.keys() & set(era.sharing.reached_by(one)):
-                agreed = without(open_then, self._left_locked.get(cell, ()))
-                planned = self._excused.planned.get((cell, one.tenant), ())
-                known = chain.from_iterable(parts.get(cell, ()))
-                excused = union([*agreed, *planned, *known, *self._not_applied(era, one, cell)])
-                times = without(both(self._seen_locked(cell), span), excused)
-                found[cell] = union([*found.get(cell, ()), *times])
-        return {cell: times for cell, times in found.items() if times}
-
-    def _locked_at_all(self, agreement: Agreement, begin: datetime, end: datetime) -> dict[str, Times]:
-        """Times in which cells of an agreement were locked, by cell."""
-        found: dict[str, Times] = {}
-        for era, one, since, until in self._held(agreement, begin, end):
-            for cell in self._locks.keys() & set(era.sharing.reached_by(one)):
-                times = without(both(self._seen_locked(cell), ((since, until),)), self._not_applied(era, one, cell))
-                found[cell] = union([*found.get(cell, ()), *times])
-        return found
-
-    def _seen_locked(self, cell: str) -> Times:
-        """When a cell was locked, without times in which nobody looked."""
-        return self._read(cell, self._locks[cell])
+    def _locked(self, held: _Held, parts: Mapping[str, Parts]) -> Iterator[tuple[str, Times, Times]]:
+        """Cells of an agreement that were locked, when that is owed, and when it is as agreed; nothing of ``parts``."""
+        windows = held.terms.windows
+        opened = union(openings(windows, held.era.network.zone, held.since, held.until)) if windows else held.span
+        for cell in self._known.locks.keys() & set(held.cells):
+            seen = both(self._read(cell, self._known.locks[cell]), held.span)
+            known = union(chain.from_iterable(parts.get(cell, ())))
+            seen = without(seen, union([*self._not_applied(held, cell), *known]))
+            agreed = without(opened, self._known.left_locked.get(cell, ()))
+            planned = self._known.excused.planned.get((cell, held.terms.tenant), ())
+            locked = without(seen, union([*agreed, *planned]))
+            if seen:
+                yield cell, locked, without(seen, locked)
 
     def _read(self, cell: str, times: Times) -> Times:
         """Those of times in which somebody looked at the station of a cell, or of a half of one."""
-        if self._observation is None:
+        if self._known.observation is None:
             return times
-        return both(times, self._observation.looked_at(cell.partition("/")[0]))
+        return both(times, self._known.observation.looked_at(cell.partition("/")[0]))
 
-    def _held(
-        self, agreement: Agreement, begin: datetime, end: datetime
-    ) -> Iterator[tuple[Era, Agreement, datetime, datetime]]:
+    def _held(self, agreement: Agreement, begin: datetime, end: datetime) -> Iterator[_Held]:
         """When an agreement was in force with its tenant, and its terms then."""
         named = agreement.id, agreement.tenant
         for era in self._eras:
             since, until = max(era.begin, begin), min(era.until, end)
             one = next((one for one in era.sharing.in_force if (one.id, one.tenant) == named), None)
             if one is not None and since < until:
-                yield era, one, since, until
+                yield _Held(era, one, since, until)
 
     @property
     def loaded(self) -> datetime:
@@ -685,10 +714,9 @@ class Outages:
         spells: dict[str, list[Spell]] = defaultdict(list)
         for spell in self._spells:
             spells[spell.incident].append(spell)
+        known = Known(self._known.excused, delivery=self._known.delivery)
         return {
-            name: Outages(
-                own, self._eras, self._links, self._excused, now=self._now, whole=self, delivery=self._delivery
-            )
+            name: Outages(own, self._eras, self._links, known, self._now, whole=self)
             for name, own in spells.items()
             if name
         }
@@ -707,8 +735,8 @@ class Outages:
     def _counted(self, era: Era, left_out: frozenset[str]) -> _Counted:
         """Times without service by cell and tenant, and by what they are known where no check read that."""
         key = era.begin, era.until, left_out  # networks that came at once make eras of zero length
-        if key in self._known:
-            return self._known[key]
+        if key in self._found:
+            return self._found[key]
         gone: dict[tuple[str, str], _ServiceLoss] = defaultdict(_ServiceLoss)
         down: dict[_Group, dict[Path, list[Spell]]] = defaultdict(lambda: defaultdict(list))
         spells = list(_within(self._spells, era.begin, era.until))
@@ -730,7 +758,7 @@ class Outages:
             served = {}
         else:
             served = self._settle(era, parts, proofs)
-        found = self._known[key] = parts, proofs, served
+        found = self._found[key] = parts, proofs, served
         return found
 
     def _settle(
@@ -744,12 +772,12 @@ class Outages:
                 continue
             before, known = parts.get(key, _NOTHING), proofs.get(key, {})
             indirect = union(chain.from_iterable(known.values()))
-            away = self._gaps_at(key[0], era)
+            away = union(chain.from_iterable(self._gaps_at(key[0], era.begin, era.until).values()))
             excused = union([*before.planned, *before.own_work, *before.own_core, *before.outside])
             unread = without(union([*before.unseen, *both(before.lost, indirect), *away]), excused)
-            planned = self._excused.planned.get(key, ())
+            planned = self._known.excused.planned.get(key, ())
             lost = union([*without(before.lost, unread), *self._missing_at(era, *key)])
-            off = union([*excused, *lost, *planned, *self._locks.get(key[0], ())])
+            off = union([*excused, *lost, *planned, *self._known.locks.get(key[0], ())])
             within = (one for one in periods if both(((one.begin, one.until),), span))
             found = settled(both(unread, span), without(off, unread), within)
             gone = without(found.lost, planned)
@@ -766,18 +794,13 @@ class Outages:
             served[key] = found.served
         return served
 
-    def _gaps_at(self, cell: str, era: Era) -> Times:
-        if self._observation is None:
-            return ()
-        return union(chain.from_iterable(self._observation.gaps(cell.partition("/")[0], era.begin, era.until).values()))
-
     def _parted(self, key: tuple[str, str], gone: _ServiceLoss) -> Parts:
         all_of_it, own_work = union(gone.owed), union(gone.own_work)
         own_core = without(both(union(gone.own_core), all_of_it), own_work)
         own = union([*own_work, *own_core])
         outside = without(both(union(gone.outside), all_of_it), own)
         owed = without(without(all_of_it, own), outside)
-        planned = both(owed, self._excused.planned.get(key, ()))
+        planned = both(owed, self._known.excused.planned.get(key, ()))
         lost = without(owed, planned)
         unseen = without(union(gone.unseen), union([*lost, *planned, *own, *outside]))
         return Parts(lost, planned, own_work, own_core, outside, unseen)
@@ -803,7 +826,7 @@ class Outages:
 
     def _own_work(self, tenant: str, down: Sequence[Spell]) -> Times:
         """When a link was down by announced work of its tenant: not if it was before, nor by a fault of the host."""
-        works = union(intervals(self._excused.works, tenant, core_node_in(down[0].alarm)))
+        works = union(intervals(self._known.excused.works, tenant, core_node_in(down[0].alarm)))
         found: list[tuple[datetime, datetime]] = []
         for spell in down:
             began = (spell.alarm.seen or spell.alarm.raised) + SKEW
@@ -1006,11 +1029,18 @@ def _with_cuts(spells: Sequence[Spell], network: Network) -> Iterator[Spell]:
         yield from (one._replace(since=since, until=until) for since, until in without(whole, cut))
 
 
-def _bear(owed: AgreedService, cells: Iterable[str], span: Times) -> None:
-    """Add the unseen times of cells in a time for which the host bears them."""
-    for cell in cells:
-        if unseen := both(owed.parts.get(cell, _NOTHING).unseen, span):
-            owed.borne[cell] = union([*owed.borne.get(cell, ()), *unseen])
+K = TypeVar("K")
+
+
+def _extend(found: dict[K, Times], key: K, times: Iterable[tuple[datetime, datetime]]) -> None:
+    """Add times of a cell, or of a proof; none leave no entry behind."""
+    if both_of := union([*found.get(key, ()), *times]):
+        found[key] = both_of
+
+
+def _joined(one: Parts, other: Parts) -> Parts:
+    """Times of both."""
+    return Parts(*(union([*old, *new]) for old, new in zip(one, other, strict=True)))
 
 
 def _when(spells: Iterable[Spell]) -> Times:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import reduce
+from typing import TypeVar
 
+K = TypeVar("K")
 #: Sorted intervals that do not touch.
 Times = tuple[tuple[datetime, datetime], ...]
 
@@ -53,3 +55,9 @@ def meet(times: Iterable[Times]) -> Times:
     """Times that are in all of them."""
     found, *others = times
     return reduce(both, others, found)
+
+
+def clipped(times: Mapping[K, Times], since: datetime, until: datetime) -> dict[K, Times]:
+    """The parts of times between two others, by what they are of; nothing of what has none."""
+    span = ((since, until),)
+    return {key: here for key, of_key in times.items() if since < until and (here := both(of_key, span))}

@@ -406,6 +406,10 @@ class Sla(Noun):
         """The causes outside of the contract."""
         return frozenset(self.outside_causes)
 
+    def allowance(self, seconds: float) -> float:
+        """The part of a time that may be lost."""
+        return seconds * (100 - self.availability_percent) / 100
+
     def penalty(self, availability_percent: float) -> Penalty | None:
         """The penalty for a month's availability; None if there is none."""
         due = (one for one in self.penalties if availability_percent < one.below_percent)

@@ -7,29 +7,23 @@ once: again only if something that it depends on changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from itertools import pairwise
-from typing import TypeVar
 
 import orjson
 from sqlalchemy import Column, String, Table, Text, bindparam, delete, func, select
 
-from controller.intent.delivery import Delivery
 from controller.intent.impact import Sharing, in_force
-from controller.intent.observation import Observation
-from controller.intent.outages import AgreedFigures, Era, ExcusedTimes, Outages, Spell, agreement_minutes, spans_of
-from controller.intent.times import Times, both
+from controller.intent.outages import AgreedFigures, Era, Known, Outages, Spell, agreement_minutes, spans_of
 from controller.models.incident import AgreementMinutes
 from controller.models.network import Network
 from controller.nrm.tree import Path
 from controller.store.columns import Instant, metadata
 from controller.store.networks import HeldVersion
 from controller.store.transaction import Tx
-
-K = TypeVar("K")
 
 #: What agreements lost and may lose in the month, as it was counted last.
 minutes_of_agreements = Table(
@@ -59,10 +53,7 @@ class MonthOnRecord:
         held: Versions of the network in the month.
         spells: Times in which alarms stood that take service away.
         links: Core links of stations with such alarms of links.
-        locks: Times in which cells were locked.
-        left_locked: The part of these that diverged runs left behind.
-        observation: What was looked at.
-        delivery: What cells carried.
+        known: What is on record beside alarms.
     """
 
     now: datetime
@@ -73,11 +64,7 @@ class MonthOnRecord:
     held: Sequence[HeldVersion]
     spells: Sequence[Spell]
     links: Mapping[str, Sequence[tuple[str, Path]]]
-    excused: ExcusedTimes
-    locks: Mapping[str, Times]
-    observation: Observation
-    delivery: Delivery
-    left_locked: Mapping[str, Times]
+    known: Known
 
 
 #: Id and tenant of an agreement: an id may move to another tenant within the month.
@@ -144,11 +131,7 @@ class _Part:
     until: datetime
     spells: Sequence[Spell]
     links: Mapping[str, Sequence[tuple[str, Path]]]
-    excused: ExcusedTimes
-    locks: Mapping[str, Times]
-    left_locked: Mapping[str, Times]
-    observation: Observation
-    delivery: Delivery
+    known: Known
     now: Network
 
     @property
@@ -168,17 +151,19 @@ class _Part:
             )
             for one in self.spells
         ]
+        known, seen, delivery = self.known, self.known.observation, self.known.delivery
         excused = [
-            sorted(self.excused.planned.items()),
-            [one.model_dump(mode="json") for one in self.excused.works],
+            sorted(known.excused.planned.items()),
+            [one.model_dump(mode="json") for one in known.excused.works],
         ]
-        seen = self.observation
-        carried = [[tuple(one) for one in of] for of in (self.delivery.carried, self.delivery.missing)]
+        locked = [sorted(times.items()) for times in (known.locks, known.left_locked)]
+        carried = [[tuple(one) for one in of] for of in (delivery.carried, delivery.missing)] if delivery else []
         looked = (
-            *(sorted(times.items()) for times in (seen.checked, seen.first, seen.adopted)),
-            *(seen.running, seen.loaded, sorted(self.locks.items()), sorted(self.left_locked.items()), carried),
+            (*(sorted(times.items()) for times in (seen.checked, seen.first, seen.adopted)), seen.running, seen.loaded)
+            if seen
+            else ()
         )
-        content = (self.digest, self.since, self.until, ends, spells, self.links, excused, *looked)
+        content = (self.digest, self.since, self.until, ends, spells, self.links, excused, locked, carried, looked)
         return sha256(orjson.dumps(content)).hexdigest()
 
     def counted(self, network: Network) -> Mapping[_Name, AgreedFigures]:
@@ -187,10 +172,7 @@ class _Part:
             Era(first, last, network, Sharing(network, network.day(first)))
             for first, last in spans_of(network, self.since, self.until)
         ]
-        known = self.excused, self.locks, self.now, self.observation
-        outages = Outages(
-            *(self.spells, eras, self.links, *known), delivery=self.delivery, left_locked=self.left_locked
-        )
+        outages = Outages(self.spells, eras, self.links, self.known, self.now)
         agreements = {(one.id, one.tenant): one for era in eras for one in era.sharing.in_force}
         owed = {
             name: outages.agreed_service(one, self.since, self.until, self.until) for name, one in agreements.items()
@@ -206,30 +188,8 @@ def _part_of(month: MonthOnRecord, digest: str, since: datetime, until: datetime
         if max(one.since, since) < min(one.until, until)
     ]
     stations = {one.alarm.station for one in spells}
-    excused = ExcusedTimes(dict(_clipped(month.excused.planned, since, until)), month.excused.works)
     links = {name: there for name, there in month.links.items() if name in stations}
-    locks, left = (dict(_clipped(times, since, until)) for times in (month.locks, month.left_locked))
-    known = _seen(month, since, until), month.delivery.between(since, until)
-    return _Part(digest, since, until, spells, links, excused, locks, left, *known, month.network)
-
-
-def _seen(month: MonthOnRecord, since: datetime, until: datetime) -> Observation:
-    """What was looked at between two times; what came later changes nothing in it."""
-    seen, span = month.observation, ((since, until),)
-    loaded = seen.loaded if seen.loaded is not None and seen.loaded < until else None
-    return Observation(
-        checked=dict(_clipped(seen.checked, since, until)),
-        first={station: at for station, at in seen.first.items() if at < until},
-        adopted=dict(_clipped(seen.adopted, since, until)),
-        running=both(seen.running, span) if since < until else (),
-        loaded=loaded,
-    )
-
-
-def _clipped(times: Mapping[K, Times], since: datetime, until: datetime) -> Iterator[tuple[K, Times]]:
-    for key, all_times in times.items():
-        if since < until and (within := both(all_times, ((since, until),))):
-            yield key, within
+    return _Part(digest, since, until, spells, links, month.known.between(since, until), month.network)
 
 
 def counted_minutes(tx: Tx, tenant: str | None) -> tuple[AgreementMinutes, ...]:

@@ -19,7 +19,7 @@ from controller.intent.impact import Sharing
 from controller.intent.incidents import has_settled, ranked, split_off
 from controller.intent.interruptions import planned
 from controller.intent.observation import Observation
-from controller.intent.outages import Era, ExcusedTimes, Outages, Spell, month_of, of_tenant, spans_of
+from controller.intent.outages import Era, ExcusedTimes, Known, Outages, Spell, month_of, of_tenant, spans_of
 from controller.intent.proofs import proved
 from controller.intent.roots import may_be_root
 from controller.intent.times import Times, both, meet, union
@@ -209,23 +209,21 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
         eras = _eras(lost.held)
         if not eras:
             return None
-        spells, locks, left = lost.spells, lost.locks, lost.left_locked
+        spells, known = lost.spells, lost.known
         if tenant is not None:
             spells = of_tenant(spells, eras, tenant)
-            own = {cell for cell in locks if any(tenant in era.sharing.tenants_at([cell]) for era in eras)}
-            locks = {cell: times for cell, times in locks.items() if cell in own}
+            own = {cell for cell in known.locks if any(tenant in era.sharing.tenants_at([cell]) for era in eras)}
+            known = replace(known, locks={cell: times for cell, times in known.locks.items() if cell in own})
 
         def read(tx: Tx) -> tuple[dict[str, list[tuple[str, Path]]], ExcusedTimes]:
             held = [(era.network, era.begin, era.until) for era in eras]
-            return _causes(tx, held, spells, [*locks, *_lacked(held, lost.delivery)], lost.begin, lost.until)
+            cells = [*known.locks, *_lacked(held, lost.delivery)]
+            return _causes(tx, held, spells, cells, lost.begin, lost.until)
 
         links, excused = self._database.run(read, "DEFERRED")
-        known = proved(spells, lost.observation, lost.hidden)
-        clipped = [spell._replace(until=min(spell.until, lost.until)) for spell in known]
-        observation, delivery = lost.observation, lost.delivery
-        return Outages(
-            *(clipped, eras, links, excused, locks), observation=observation, delivery=delivery, left_locked=left
-        )
+        stood = proved(spells, lost.observation, lost.hidden)
+        clipped = [spell._replace(until=min(spell.until, lost.until)) for spell in stood]
+        return Outages(clipped, eras, links, replace(known, excused=excused))
 
     def _past_network(self, digest: str) -> Network:
         """A version of the network, which is not kept in memory."""
@@ -305,8 +303,7 @@ class _Lost(NamedTuple):
     spells: Sequence[Spell]
     begin: datetime
     until: datetime
-    locks: Mapping[str, Times]
-    left_locked: Mapping[str, Times]
+    known: Known
     observation: Observation
     delivery: Delivery
     hidden: Sequence[Spell]
@@ -326,9 +323,10 @@ def _lost(
     left_locked: Mapping[str, Times] = MappingProxyType({}),
     hidden: Sequence[Spell] = (),
 ) -> _Lost:
-    known = observation_during(tx, begin, until), delivery_during(tx, begin, until)
+    observation, delivery = observation_during(tx, begin, until), delivery_during(tx, begin, until)
+    known = Known(locks=locks, left_locked=left_locked, observation=observation, delivery=delivery)
     held = _held(tx, begin, max(until, tx.now))
-    return _Lost(held, spells, begin, until, locks, left_locked, *known, hidden)
+    return _Lost(held, spells, begin, until, known, observation, delivery, hidden)
 
 
 def _eras(held: _Held) -> list[Era]:
@@ -377,8 +375,8 @@ def _month_on_record(tx: Tx) -> MonthOnRecord | None:
     delivery, held_now = delivery_during(tx, begin, end), [(network, begin, end)]
     links, excused = _causes(tx, held_now, spells, [*locks, *_lacked(held_now, delivery)], begin, end)
     held = versions_during(tx, begin, end)
-    known = observation, delivery, _left_locked(tx, locks, begin, end)
-    return MonthOnRecord(tx.now, begin, end, digest, network, held, spells, links, excused, locks, *known)
+    known = Known(excused, locks, _left_locked(tx, locks, begin, end), observation, delivery)
+    return MonthOnRecord(tx.now, begin, end, digest, network, held, spells, links, known)
 
 
 def _left_locked(tx: Tx, locks: Iterable[str], begin: datetime, end: datetime) -> dict[str, Times]:

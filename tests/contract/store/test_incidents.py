@@ -530,7 +530,7 @@ async def test_a_plmn_that_is_gone_in_a_run_that_its_tenant_was_told_of_is_plann
     store.healths.save([Health(station="S1", at=clock.now(), reachable=True)])
     outages = store.incidents.outages(begin, clock.now())
     assert outages is not None
-    parts = outages.without_service(alfa, begin, clock.now())["S1/L1"]
+    parts = outages.agreed_service(alfa, begin, clock.now(), clock.now()).parts["S1/L1"]
     assert (seconds(parts.planned), seconds(parts.lost)) == (60, 60)
 
 

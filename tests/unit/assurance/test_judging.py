@@ -194,7 +194,7 @@ def _lost(bench: Bench) -> set[float]:
     day = bench.clock.now() - timedelta(days=1), bench.clock.now()
     outages = bench.store.incidents.outages(*day)
     assert outages is not None
-    found = (outages.without_service(one, *day) for one in bench.net.agreements)
+    found = (outages.agreed_service(one, *day, day[1]).parts for one in bench.net.agreements)
     return {seconds(parts.lost) for one in found for parts in one.values()}
 
 

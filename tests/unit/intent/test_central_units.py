@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from controller.access.sight import sight
 from controller.intent import compile_intent
 from controller.intent.impact import Sharing
-from controller.intent.outages import Era, ExcusedTimes, Outages, Spell
+from controller.intent.outages import Era, Outages, Spell
 from controller.inventory.selectors import select, select_with_ways
 from controller.models.alarm import (
     ALL_LINKS_DOWN,
@@ -309,7 +309,7 @@ def test_a_fault_of_a_central_unit_takes_service_from_whom_it_carries(
     assert sharing.impact_of(about).tenants == takes
     common = set(Alarm.model_fields) & set(AlarmReport.model_fields)
     alarm = Alarm(id="a", state=AlarmState.RAISED, raised=AT, changed=AT, **about.model_dump(include=common))
-    outages = Outages([Spell(alarm, AT, AT + HOUR)], [Era(AT, AT + HOUR, network, sharing)], {}, ExcusedTimes())
+    outages = Outages([Spell(alarm, AT, AT + HOUR)], [Era(AT, AT + HOUR, network, sharing)], {})
     assert {one.tenant: one.lost for one in outages.minutes()} == {
         tenant: 60.0 * len(cells) for tenant, cells in takes.items()
     }

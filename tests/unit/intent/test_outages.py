@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from controller.intent.impact import Sharing
 from controller.intent.incidents import ranked
-from controller.intent.outages import Era, ExcusedTimes, Outages, Spell, month_of, spans_of
+from controller.intent.outages import Era, ExcusedTimes, Known, Outages, Spell, month_of, spans_of
 from controller.intent.times import Times, both, union, without
 from controller.models.alarm import Alarm, AlarmState, ObjectClass, PerceivedSeverity
 from controller.models.announced_work import AnnouncedWork
@@ -71,14 +71,14 @@ def era(made: Network, begin: datetime = BEGIN, until: datetime = END) -> Era:
 
 def minutes(spells: Sequence[Spell], links: Sequence[str] = (), **excused: Any) -> dict[str, TenantMinutes]:
     made = network()
-    outages = Outages(spells, [era(made)], {"S1": [("alfa", path) for path in links]}, ExcusedTimes(**excused))
+    outages = Outages(spells, [era(made)], {"S1": [("alfa", path) for path in links]}, Known(ExcusedTimes(**excused)))
     return {one.tenant: one for one in outages.minutes()}
 
 
 def test_networks_that_came_at_once_hide_no_outage() -> None:
     """Each makes an era of no length, which begins when the last one does."""
     eras = [era(network(), until=AT), era(network(), AT, AT), era(network(), AT)]
-    assert [one.lost for one in Outages([off_air(0, 30)], eras, {}, ExcusedTimes()).minutes()] == [30, 30]
+    assert [one.lost for one in Outages([off_air(0, 30)], eras, {}).minutes()] == [30, 30]
 
 
 def test_a_cell_off_air_costs_each_tenant_that_shares_it_its_minutes_and_a_part_of_the_people() -> None:
@@ -110,7 +110,7 @@ def test_lost_management_is_no_lost_service_and_is_counted_by_itself() -> None:
 def test_a_function_takes_the_cells_of_the_stations_that_live_in_it_and_a_cu_none_by_itself() -> None:
     made = samples.virtual()
     down = [spell("function-down", 0, 30, "function", station=name) for name in ("DU-1", "CU-1", "gone")]
-    found = Outages([*down, spell("station-unreachable", 0, 40)], [era(made)], {}, ExcusedTimes()).minutes()
+    found = Outages([*down, spell("station-unreachable", 0, 40)], [era(made)], {}).minutes()
     cells = len(made.cells_by_station["S1"])
     assert {one.tenant: (one.lost, one.unseen) for one in found} == dict.fromkeys(
         ("alfa", "beta"), (cells * 30, cells * 10)
@@ -148,7 +148,7 @@ def test_an_agreement_says_what_is_used_up_of_the_month() -> None:
     assert month_of(made, AT) == (BEGIN, END)
     # It began in May: what counts is June's.
     long = Spell(off_air(0, 1).alarm, BEGIN - timedelta(days=3), BEGIN + timedelta(minutes=864))
-    alfa, beta = Outages([long], [era(made)], {}, ExcusedTimes()).agreements(BEGIN + timedelta(days=3))
+    alfa, beta = Outages([long], [era(made)], {}).agreements(BEGIN + timedelta(days=3))
     assert (alfa.tenant, beta.tenant) == ("alfa", "beta")
     # One percent of 30 days of four cells.
     assert (alfa.allowed, alfa.used, alfa.left, alfa.share) == (1728, 864, 864, 0.5)
@@ -164,14 +164,14 @@ def test_what_follows_from_a_cause_outside_of_the_contract_is_not_owed() -> None
         link(5, 50, OTHER_MME),
     ]
     links = {"S1": [("alfa", MME), ("alfa", OTHER_MME)]}
-    outages = Outages(known, [era(made)], links, ExcusedTimes())
+    outages = Outages(known, [era(made)], links)
     alfa, beta = outages.minutes()
     assert (alfa.lost, alfa.outside, beta.lost, beta.outside) == (10, 30, 10, 30)
     # Both links were down from 5 to 10, but only one of them for want of power.
-    only_links = Outages(known[2:], [era(made)], links, ExcusedTimes()).minutes()[0]
+    only_links = Outages(known[2:], [era(made)], links).minutes()[0]
     assert (only_links.lost, only_links.outside) == (5, 0)
     strict = made.model_copy(update={"agreements": (made.agreements[0], network().agreements[1])})
-    assert [one.lost for one in Outages(known[:1], [era(strict)], {}, ExcusedTimes()).minutes()] == [0, 30]
+    assert [one.lost for one in Outages(known[:1], [era(strict)], {}).minutes()] == [0, 30]
 
 
 def test_past_days_count_by_what_was_shared_then() -> None:
@@ -179,11 +179,9 @@ def test_past_days_count_by_what_was_shared_then() -> None:
     now_alone = after.model_copy(update={"agreements": after.agreements[:1]})
     change = AT + timedelta(minutes=10)
     eras = [era(before, until=change), era(now_alone, change)]
-    alfa, beta = Outages([off_air(0, 30)], eras, {}, ExcusedTimes()).minutes()
+    alfa, beta = Outages([off_air(0, 30)], eras, {}).minutes()
     assert (alfa.lost, beta.lost) == (30, 10)
-    owed = Outages([off_air(0, 30)], eras, {}, ExcusedTimes()).agreed_service(
-        before.agreements[1], BEGIN, AT + timedelta(hours=1), END
-    )
+    owed = Outages([off_air(0, 30)], eras, {}).agreed_service(before.agreements[1], BEGIN, AT + timedelta(hours=1), END)
     assert set(owed.seconds.values()) == {(change - BEGIN).total_seconds()}
     assert owed.allowed == pytest.approx(4 * (change - BEGIN).total_seconds() / 100)
     assert owed.lost == 600
@@ -196,7 +194,7 @@ def test_a_core_node_that_came_later_was_no_other_path() -> None:
     after = after.model_copy(update={"tenants": (alfa.model_copy(update={"core": core}), *after.tenants[1:])})
     change = AT + timedelta(minutes=10)
     links = {"S1": [("alfa", MME), ("alfa", OTHER_MME)]}
-    (lost,) = Outages([link(0, 30)], [era(before, until=change), era(after, change)], links, ExcusedTimes()).minutes()
+    (lost,) = Outages([link(0, 30)], [era(before, until=change), era(after, change)], links).minutes()
     assert (lost.tenant, lost.lost) == ("alfa", 10)
 
 
@@ -315,7 +313,7 @@ def test_locks_count_against_the_budget_outside_of_windows_and_of_all_that_count
     made = made.model_copy(update={"agreements": (alfa.model_copy(update={"windows": windows}), *others)})
     planned = {("S1/L1", "alfa"): times((70, 80))}
     locks = {"S1/L1": times((30, 100)), "S2/N1": times((50, 61)), "S1/other": times((0, 100))}
-    outages = Outages([off_air(95, 110)], [era(made)], {}, ExcusedTimes(planned), locks)
+    outages = Outages([off_air(95, 110)], [era(made)], {}, Known(ExcusedTimes(planned), locks))
     owed = outages.agreed_service(alfa, BEGIN, END, END)
     assert owed.locked == {"S1/L1": times((60, 70), (80, 95)), "S2/N1": times((60, 61))}
     lost = (15 + 25 + 1) * 60.0
@@ -333,7 +331,7 @@ def test_no_window_allows_a_lock_that_a_diverged_run_left_behind() -> None:
     made = made.model_copy(update={"agreements": (alfa.model_copy(update={"windows": windows}), beta)})
     locks, left = {"S1/L1": times((20, 100))}, {"S1/L1": times((30, 90))}
     excused = ExcusedTimes({("S1/L1", "alfa"): times((70, 80))})
-    outages = Outages([off_air(85, 88)], [era(made)], {}, excused, locks, left_locked=left)
+    outages = Outages([off_air(85, 88)], [era(made)], {}, Known(excused, locks, left))
     for agreement_of, locked, in_window in (
         (alfa, times((30, 70), (80, 85), (88, 100)), times((20, 30), (70, 80))),
         (beta, times((30, 85), (88, 90)), times((20, 30), (90, 100))),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from controller.intent.counted import CountedPeriod
 from controller.intent.delivery import Carried, Delivery
 from controller.intent.observation import Observation, Proof, Unobserved
-from controller.intent.outages import AgreedService, ExcusedTimes, Outages, Spell
+from controller.intent.outages import AgreedService, ExcusedTimes, Known, Outages, Spell
 from controller.intent.proofs import proved
 from controller.intent.times import Times, both, union
 from controller.models.alarm import AlarmSource, ObjectClass
@@ -127,12 +127,8 @@ def test_each_minute_is_in_one_column_with_its_reason(
         for since, until in _times(spans)
     ]
     delivery = Delivery(tuple(rows), tuple(lacked))
-    outages = Outages(
-        *(proved(spells, seen), [era(made, AT, end)], {}, excused, locks),
-        observation=seen,
-        delivery=delivery,
-        left_locked=left_locked,
-    )
+    known = Known(excused, locks, left_locked, seen, delivery)
+    outages = Outages(proved(spells, seen), [era(made, AT, end)], {}, known)
     owed = outages.agreed_service(alfa, AT, end, end)
     facts = looked, off, by_mains, unreachable, told, locked, planned, adopted, carried, missing, left
     for station, cells in CELLS.items():
@@ -199,7 +195,7 @@ def _column(minute: int, minutes: list[set[int]], running: set[int], loaded: int
 def _service(spells: list[Spell], seen: Observation, **sla: Any) -> AgreedService:
     made = network(**sla)
     end = AT + WHOLE * MINUTE
-    outages = Outages(proved(spells, seen), [era(made, AT, end)], {}, ExcusedTimes(), observation=seen)
+    outages = Outages(proved(spells, seen), [era(made, AT, end)], {}, Known(observation=seen))
     return outages.agreed_service(made.agreements[0], AT, end, end)
 
 
@@ -312,7 +308,7 @@ def _cut(*counted: CountedPeriod, counters_of: str = "alfa") -> AgreedService:
     fibre = spell("backhaul-down", 20, 50, "north", station="", object_class=ObjectClass.BACKHAUL)
     away = [spell("station-unreachable", 10, 60, station=station) for station in CELLS]
     seen, end = _looked((0, WHOLE)), AT + WHOLE * MINUTE
-    outages = Outages(proved([fibre, *away], seen), [era(made, AT, end)], {}, ExcusedTimes(), observation=seen)
+    outages = Outages(proved([fibre, *away], seen), [era(made, AT, end)], {}, Known(observation=seen))
     outages = outages.with_counters({("S1/L1", counters_of): counted}) if counted else outages
     return outages.agreed_service(made.agreements[0], AT, end, end)
 
@@ -343,7 +339,7 @@ def test_a_plmn_that_is_gone_is_lost_but_for_planned_time() -> None:
     missing = (Carried("S1", ("L1",), "716-01", "alfa", AT + 10 * MINUTE, AT + 40 * MINUTE),)
     seen, excused = _looked((0, WHOLE)), ExcusedTimes({("S1/L1", "alfa"): times((20, 30))})
     spells, delivery = proved([spell("station-unreachable", 15, 25)], seen), Delivery(carried, missing)
-    outages = Outages(spells, [era(made, AT, end)], {}, excused, observation=seen, delivery=delivery)
+    outages = Outages(spells, [era(made, AT, end)], {}, Known(excused, observation=seen, delivery=delivery))
     owed = outages.agreed_service(made.agreements[0], AT, end, end)
     assert _minutes(owed.parts["S1/L1"].planned) == set(range(20, 30))
     assert _minutes(owed.parts["S1/L1"].lost) == {*range(10, 20), *range(30, 40)}
