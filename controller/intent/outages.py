@@ -582,6 +582,9 @@ class Outages:
     def owed_times(self, agreement: Agreement, begin: datetime, end: datetime, *, unseen: bool) -> dict[str, Times]:
         """When cells of an agreement had no service at the host's expense, whatever proves that, by cell.
 
+        Where another agreement of the tenant held for a cell and this one did not, its times count: an outage goes on
+        under the next agreement, such as the same one with another id.
+
         Args:
             agreement: It, by its id and tenant.
             begin: From when on.
@@ -590,12 +593,31 @@ class Outages:
         """
         found: dict[str, Times] = {}
         for held in self._held(agreement, begin, end):
-            parts = self._parts_of(held, self._missing(held))
-            for cell, one in parts.items():
-                _extend(found, cell, [*one.lost, *(one.unseen if unseen else ())])
-            for cell, locked, _ in self._locked(held, parts):
-                _extend(found, cell, locked)
+            for cell, times in self._owed_in(held, unseen=unseen):
+                _extend(found, cell, times)
+        for other in self._others(agreement, begin, end):
+            for cell, times in self._owed_in(other, unseen=unseen):
+                _extend(found, cell, () if self.holds(agreement, cell, other.since) else times)
         return found
+
+    def _owed_in(self, held: _Held, *, unseen: bool) -> Iterator[tuple[str, Times]]:
+        """The same in a time in which an agreement was in force."""
+        parts = self._parts_of(held, self._missing(held))
+        for cell, one in parts.items():
+            yield cell, union([*one.lost, *(one.unseen if unseen else ())])
+        yield from ((cell, locked) for cell, locked, _ in self._locked(held, parts))
+
+    def _others(self, agreement: Agreement, begin: datetime, end: datetime) -> Iterator[_Held]:
+        """When other agreements of the same tenant were in force."""
+        for era in self._eras:
+            since, until = max(era.begin, begin), min(era.until, end)
+            for one in era.sharing.in_force if since < until else ():
+                if one.tenant == agreement.tenant and one.id != agreement.id:
+                    yield _Held(era, one, since, until)
+
+    def holds(self, agreement: Agreement, cell: str, at: datetime) -> bool:
+        """Whether an agreement (by its id and tenant) was in force for a cell at a time."""
+        return any(cell in held.cells for held in self._held(agreement, at, at + timedelta.resolution))
 
     def _proofs_of(self, held: _Held) -> dict[str, dict[Proof, Times]]:
         """By what it is known that cells of an agreement had no service in a time, where no check read it."""

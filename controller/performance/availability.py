@@ -201,7 +201,8 @@ def sla_sheets(
         works: What was changed on the tenant's cells.
     """
     moments = {
-        each.promise: _late_moments(_owed_times(outages, each, month.begin), each, month.begin) for each in found
+        each.promise: _late_moments(outages, _owed_times(outages, each, month.begin), each, month.begin)
+        for each in found
     }
     concerned = list(_incidents(outages, tenant, month, incidents, found, moments))
     late = Counter(promise for one in concerned for promise in one.late)
@@ -464,14 +465,14 @@ def _stood_at(
     """
     owed = _owed_times(of_incident, promised, month)
     stood = {(cell, at) for cell, at in moments if any(since <= at < until for since, until in owed.get(cell, ()))}
-    return stood if stood or _late_moments(owed, promised, month) else None
+    return stood if stood or _late_moments(of_incident, owed, promised, month) else None
 
 
-def _late_moments(owed: Mapping[str, Times], promised: Attainment, month: datetime) -> set[_Moment]:
+def _late_moments(outages: Outages, owed: Mapping[str, Times], promised: Attainment, month: datetime) -> set[_Moment]:
     """When outages of cells had lasted for longer than an agreement allows; in a later month, from its begin.
 
-    It counts under the promise in whose time that was. Service that lasts for less than the agreement says ends no
-    outage; if the time is up in such service, the moment is when that ends.
+    It counts under the promise in whose time that was, of the agreement that held for the cell then. Service that lasts
+    for less than the agreement says ends no outage; if the time is up in such service, the moment is when that ends.
     """
     sla = promised.agreement.sla
     limit, least = timedelta(hours=sla.restore_hours), timedelta(minutes=sla.restored_minutes)
@@ -480,7 +481,8 @@ def _late_moments(owed: Mapping[str, Times], promised: Attainment, month: dateti
         for since, until in _together(times, least):
             at = max(since + limit, month)
             at = next((max(begin, at) for begin, end in times if end > at), at)
-            if until - since > limit and promised.begin <= at < promised.until and until > promised.begin:
+            late = until - since > limit and promised.begin <= at < promised.until and until > promised.begin
+            if late and outages.holds(promised.agreement, cell, at):
                 found.add((cell, at))
     return found
 

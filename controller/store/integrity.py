@@ -20,11 +20,11 @@ from controller.store.alarm_rows import STANDING, alarms
 from controller.store.alarms import clear_alarm, escalate, take_reports
 from controller.store.audit_chain import DECIDED
 from controller.store.columns import Instant
-from controller.store.devices import devices
+from controller.store.devices import devices, healths, missing_times, observed_times
 from controller.store.epochs import doubts
 from controller.store.holds import holds
 from controller.store.leases import leases
-from controller.store.ledger import LedgerChange, change_ledger
+from controller.store.ledger import LedgerChange, change_ledger, end_carried
 from controller.store.repository import SqlRepository, writes
 from controller.store.transaction import Tx
 
@@ -80,8 +80,10 @@ class SqlIntegrity(SqlRepository, Integrity[Sync]):
             raise ConflictError("the record is not in doubt: there is nothing to decide")
         if choice is RecordChoice.DEVICES:
             _check_settled(carried, read or tx.now, _state(tx).settles)
+        since = tx.execute(select(func.min(doubts.c.since)).where(doubts.c.decided.is_(None))).scalar_one()
         tx.execute(update(doubts).where(doubts.c.decided.is_(None)).values(decided=tx.now, choice=choice.value))
         change_ledger(tx, [LedgerChange(one.station, one.nodes, one.lost) for one in carried])
+        end_carried(tx, _last_known(tx, [one.station for one in carried if one.lost], since))
         for station in unread:
             _hold(tx, station, actor)
         _leap(tx)
@@ -100,6 +102,24 @@ class SqlIntegrity(SqlRepository, Integrity[Sync]):
             held=" ".join(unread),
         )
         return state
+
+
+def _last_known(tx: Tx, stations: Collection[str], doubted: datetime) -> dict[str, datetime]:
+    """Until when stations are known to have carried what the record says, before runs that it does not know.
+
+    That is the last check before the one that first saw that a PLMN is missing, or else before the doubt. What stations
+    did not carry any more is not delivered from then on: nobody knows when the run ended that took it away.
+    """
+    ends = dict.fromkeys(stations, doubted)
+    for row in tx.rows(select(missing_times).where(missing_times.c.until.is_(None)), missing_times.c.station, stations):
+        ends[row.station] = min(ends[row.station], row.since)
+    known: dict[str, datetime] = {}
+    for checks, last in ((observed_times, observed_times.c.until), (healths, healths.c.at)):
+        query = select(checks.c.station, checks.c.since, last.label("last"))
+        for row in tx.rows(query, checks.c.station, stations):
+            if row.since < (end := ends[row.station]):
+                known[row.station] = max(known.get(row.station, row.since), min(row.last, end))
+    return ends | known
 
 
 def _check_settled(carried: Sequence[CarriedNodes], read: datetime, settles: datetime | None) -> None:

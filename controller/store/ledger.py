@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     and_,
     bindparam,
+    case,
     column,
     false,
     func,
@@ -119,6 +120,12 @@ _ADOPTED: Select[Any] = select(column("station")).select_from(table("adoptions")
 _OWNED = select(ledger.c.station, ledger.c.path, ledger.c.owners).where(ledger.c.station.in_(_ADOPTED))
 _CARRIED = select(carried_times).where(carried_times.c.until.is_(None))
 _CEASE = update(carried_times).where(carried_times.c.number == bindparam("of")).values(until=bindparam("at"))
+_LAST = bindparam("last", type_=Instant())
+_CEASED_BEFORE = (
+    update(carried_times)
+    .where(carried_times.c.station == bindparam("device"), carried_times.c.until == bindparam("now", type_=Instant()))
+    .values(until=case((carried_times.c.since > _LAST, carried_times.c.since), else_=_LAST))
+)
 #: Cells of a station with the same times come as one row: a network has a hundred thousand of them.
 _SAME = [carried_times.c[name] for name in ("station", "plmn", "tenant", "since", "until")]
 _TIMES = select(*_SAME, func.aggregate_strings(carried_times.c.cell, " ").label("cells")).group_by(*_SAME)
@@ -306,6 +313,13 @@ def note_carried(tx: Tx, stations: Collection[str]) -> None:
     if begun:
         row = tx.insert(carried_times)
         tx.execute(row.on_conflict_do_nothing(index_elements=list(names), index_where=_CURRENT), begun)
+
+
+def end_carried(tx: Tx, ended: Mapping[str, datetime]) -> None:
+    """Let what this transaction took out of ledgers end earlier, by station, where nobody knows what came since."""
+    rows = [{"device": station, "last": at, "now": tx.now} for station, at in sorted(ended.items())]
+    if rows:
+        tx.execute(_CEASED_BEFORE, rows)
 
 
 def _plmn_in_cell(path: Path) -> Plmn:

@@ -10,6 +10,7 @@ import pytest
 from controller.intent.delivery import Delivery
 from controller.intent.times import Times
 from controller.models.enums import RecordChoice
+from controller.models.health import Health
 from controller.models.network import HOST, network_digest
 from controller.models.plan import LedgerNode
 from controller.models.record import CarriedNodes
@@ -143,8 +144,30 @@ def test_people_who_take_the_stations_for_right_after_a_restore_change_it_too(st
     gone = tuple(one.path for one in OF_ALFA)
     carried = [CarriedNodes(station="S1", nodes=tuple(OF_BETA), lost=gone)]
     story.store.integrity.decide(RecordChoice.DEVICES, "ana", "they are right", carried)
-    assert story.carried("alfa", 32) == [(0, 30)]
+    assert story.carried("alfa", 32) == [(0, 1)], "nobody knows when the run ended that took it away"
     assert story.carried("beta", 32) == [(30, 32)]
+
+
+@pytest.mark.parametrize(("hole", "ends"), [(2.0, 3.0), (0.1, 3.1)])
+def test_what_a_run_took_away_that_a_restore_lost_is_carried_until_the_last_check_before(
+    story: Story, hole: float, ends: float
+) -> None:
+    """The backup is of hour 3; checks go on after the hole, find the PLMN gone, and the record is doubted later."""
+    story.adopt(*OF_HOST, *OF_ALFA, *OF_BETA)
+    lacks = {"missing": (("L1", "716-01", "alfa"),)}
+    for tenth in range(31):
+        story.at(tenth / 10)
+        story.store.healths.save([Health(station="S1", at=story.clock.now(), reachable=True)])
+    for tenth in range(10):
+        story.at(3 + hole + tenth / 10)
+        story.store.healths.save([Health(station="S1", at=story.clock.now(), reachable=True, **lacks)])
+    assert story.store.integrity.check_fences({"S1": 1_000}).doubt
+    story.at(20)
+    gone = tuple(one.path for one in OF_ALFA)
+    carried = [CarriedNodes(station="S1", nodes=(), lost=gone)]
+    story.store.integrity.decide(RecordChoice.DEVICES, "ana", "they are right", carried)
+    assert story.carried("alfa", 32) == [(0, ends)]
+    assert story.carried("beta", 32) == [(0, 32)], "it is still there"
 
 
 def test_it_goes_back_further_than_the_history_of_the_ledger(story: Story) -> None:

@@ -224,6 +224,7 @@ def test_a_quality_of_means_rests_on_the_same_sample_however_often_files_were_lo
 
 
 def test_an_agreement_that_moves_to_another_tenant_leaves_its_losses_behind(store: SqlStore) -> None:
+    """But beta, which had the cell under an agreement of its own before, was without service for 31 hours."""
     load(store, version())
     for day, over in ((9, False), (10.3, True)):
         store.alarms.report(off_air(0, over=over).model_copy(update={"at": BEGIN + timedelta(days=day)}))
@@ -234,7 +235,7 @@ def test_an_agreement_that_moves_to_another_tenant_leaves_its_losses_behind(stor
 
     load(store, version(moved), 10)
     (row,) = rows(said(store, StatementKind.SLA, "beta"), "agreements")[:1]
-    assert (row["agreement"], row["restored_late"]) == ("alfa-all", 0)
+    assert (row["agreement"], row["restored_late"]) == ("alfa-all", 1)
     assert row["lost"] == pytest.approx(0.3 * 1440)
     store.database.clock = VirtualClock(start=BEGIN + timedelta(days=20))
     store.incidents.count_agreements()
@@ -262,6 +263,52 @@ def test_what_is_restored_late_is_late_under_one_promise(store: SqlStore) -> Non
     load(store, version(availability_percent=98.5), 15)
     first, second = rows(said(store, StatementKind.SLA), "agreements")
     assert (first["restored_late"], second["restored_late"]) == (1, 0)
+
+
+@pytest.mark.parametrize(("before", "after", "late"), [(20, 10, (0, 1)), (26, 1, (1, 0)), (20, 3, (0, 0))])
+def test_an_outage_goes_on_when_its_agreement_gets_another_id(
+    store: SqlStore, before: int, after: int, late: tuple[int, int]
+) -> None:
+    """It may last for 24 hours: on each agreement's part it counts for its time, and it is late once."""
+
+    def renamed(content: dict[str, Any]) -> None:
+        content["agreements"][0]["id"] = "alfa-anew"
+
+    load(store, version())
+    for hour, over in ((15 * 24 - before, False), (15 * 24 + after, True)):
+        store.alarms.report(off_air(0, over=over).model_copy(update={"at": BEGIN + timedelta(hours=hour)}))
+    load(store, version(renamed), 15)
+    statement = said(store, StatementKind.SLA)
+    old, new = sorted(rows(statement, "agreements"), key=lambda row: str(row["since"]))
+    assert (old["agreement"], new["agreement"]) == ("alfa-all", "alfa-anew")
+    assert (old["lost"], new["lost"]) == (before * 60, after * 60)
+    assert (old["restored_late"], new["restored_late"]) == late
+    (incident,) = rows(statement, "incidents")
+    assert incident["lost"] == (before + after) * 60
+    assert incident["restored_late"] == {(0, 1): "alfa-anew", (1, 0): "alfa-all", (0, 0): ""}[late]
+
+
+def test_an_outage_goes_on_when_its_cell_moves_to_another_agreement_of_the_tenant(store: SqlStore) -> None:
+    """Both hold all the month: S1, which is off air for 30 hours, belongs to the second one from the 15th day on."""
+
+    def two(*first: str) -> Callable[[dict[str, Any]], None]:
+        def change(content: dict[str, Any]) -> None:
+            one = content["agreements"][0]
+            other = {**one, "id": "alfa-other", "scope": {"stations": [x for x in ("S1", "S2") if x not in first]}}
+            one["scope"] = {"stations": [*first]}
+            content["agreements"].append(other)
+
+        return change
+
+    load(store, version(two("S1")))
+    for hour, over in ((15 * 24 - 20, False), (15 * 24 + 10, True)):
+        store.alarms.report(off_air(0, over=over).model_copy(update={"at": BEGIN + timedelta(hours=hour)}))
+    load(store, version(two("S2")), 15)
+    found = {
+        row["agreement"]: (row["lost"], row["restored_late"])
+        for row in rows(said(store, StatementKind.SLA), "agreements")
+    }
+    assert found == {"alfa-all": (1200, 0), "alfa-other": (600, 1)}
 
 
 def test_a_core_node_that_is_given_up_later_was_a_way_before(store: SqlStore) -> None:
