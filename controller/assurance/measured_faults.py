@@ -1,14 +1,15 @@
 """Faults that only measurements show: cells that serve nobody although they say so, and KPIs that became worse.
 
-A cell sleeps where nobody got a connection for an hour, although its own last weeks make sure that somebody would have
-at this hour, and cells around it carry users. An indicator is degraded where it is worse than at these hours of the
-days before, beyond its tolerance and beyond chance, twice in a row. Both are alarms of Minka's own, raised and cleared
-here. What the indicators of each hour came to goes on record, for metrics.
+A cell sleeps where nobody got a connection for an hour, or for some hours where one tells too little, although its own
+last weeks make sure that somebody would have at this time, and cells around it carry users. An indicator is degraded
+where it is worse than at these hours of the days before, beyond its tolerance and beyond chance, twice in a row. Both
+are alarms of Minka's own, raised and cleared here. The indicators of each hour go on record, for metrics.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,6 +47,8 @@ _HOUR, _QUARTER = timedelta(seconds=HOUR), timedelta(seconds=QUARTER)
 _COLLECTED, _ROLLED_UP = timedelta(minutes=8), timedelta(minutes=40)
 #: Days before that show what to expect of an hour; fewest of them; and seconds that an hour has to cover.
 _DAYS, _FEWEST, _COVERED = 14, 5, 3500
+#: Hours that are looked at together, until enough connections are usual in them.
+_SPANS = (1, 2, 4, 8, 24)
 #: Connections in the quietest of these hours from which none at all is no chance: below one in a million.
 _EXPECTED = 14.0
 #: Nearby stations of which one has to carry users.
@@ -79,8 +82,8 @@ class Use(NamedTuple):
         return self.setups > 0 or self.volume > 0
 
 
-def uses(periods: Iterable[Measured], last: datetime) -> dict[str, Use]:
-    """Use of cells that count connections, by ``station/cell``; ``last`` is the begin of the last period."""
+def uses(periods: Iterable[Measured], last: datetime | None = None) -> dict[str, Use]:
+    """Use of cells that count connections, by ``station/cell``; ``last`` is the begin of the last period, if one is."""
     found: dict[str, Use] = {}
     for period in periods:
         for cell, counted in period.cells.items():
@@ -89,25 +92,39 @@ def uses(periods: Iterable[Measured], last: datetime) -> dict[str, Use]:
             before = found.get(f"{period.station}/{cell}", Use())
             setups, volume = (sum(parts(counted.get(name, {}))) for name in (_SETUPS, _VOLUME))
             whole = 0.0 if period.suspect else period.covered
-            latest = before.latest or (period.begin >= last and (setups > 0 or volume > 0))
+            latest = before.latest or (last is not None and period.begin >= last and (setups > 0 or volume > 0))
             added = Use(before.seconds + whole, before.setups + setups, before.volume + volume, latest)
             found[f"{period.station}/{cell}"] = added
     return found
 
 
-def expected(hours: Iterable[Measured]) -> dict[str, float]:
-    """Connections in the quietest of these hours, by ``station/cell``, for cells with enough known hours."""
-    known: defaultdict[str, list[float]] = defaultdict(list)
-    for hour in hours:
-        for name, use in uses([hour], hour.begin).items():
-            if hour.covered >= _COVERED:
-                known[name].append(use.setups)
-    return {name: min(setups) for name, setups in known.items() if len(setups) >= _FEWEST}
+def expected(days: Mapping[int, Iterable[Measured]], hours: int) -> dict[str, float]:
+    """Connections in the quietest of spans of so many hours, by ``station/cell``, for cells with enough known spans.
+
+    Of seven spans one may have been quieter, such as one in which the cell was off air: but none of this day of the
+    week, whose quiet may be its habit.
+
+    Args:
+        days: What was counted in the span, by the number of days before.
+        hours: In each span.
+    """
+    known: defaultdict[str, dict[int, Use]] = defaultdict(dict)
+    for day, measured in days.items():
+        for name, use in uses(one for one in measured if one.covered >= _COVERED).items():
+            if use.seconds >= hours * _COVERED:
+                known[name][day] = use
+    found = {}
+    for name, spans in known.items():
+        habit = min((use.setups for day, use in spans.items() if day % 7 == 0), default=math.inf)
+        setups = sorted(use.setups for use in spans.values())
+        if len(setups) >= _FEWEST:
+            found[name] = min(habit, setups[len(setups) // 7])
+    return found
 
 
-def is_silent(use: Use) -> bool:
-    """Whether nobody used a cell in an hour that was measured completely."""
-    return use.seconds >= _COVERED and not use.alive
+def is_silent(use: Use, hours: int = 1) -> bool:
+    """Whether nobody used a cell in hours that were measured completely."""
+    return use.seconds >= hours * _COVERED and not use.alive
 
 
 def says_it_serves(health: Health | None, cell: str) -> bool:
@@ -260,24 +277,38 @@ class MeasuredFaults:
         ]
         if not candidates:
             return found
-        wanted, places = await self._expected(candidates, end), Places(watched.network)
-        for name in sorted(candidates):
-            others = list(cells_around(watched.network, places, name.partition("/")[0], used))
-            if wanted.get(name, 0.0) >= _EXPECTED and others:
-                usual = f"on each day before there were at least {wanted[name]:,.0f} at this hour"
-                text = f"no connection for an hour; {usual}, and {len(others)} cells around carry users"
+        places = Places(watched.network)
+        around = {
+            name: len(list(cells_around(watched.network, places, name.partition("/")[0], used))) for name in candidates
+        }
+        left = [name for name in sorted(candidates) if around[name]]
+        for hours in _SPANS:
+            left = left if hours == 1 else await self._silent(left, end, hours)
+            wanted = await self._expected(left, end, hours) if left else {}
+            for name in (one for one in left if wanted.get(one, 0.0) >= _EXPECTED):
+                span = "an hour" if hours == 1 else f"{hours} hours"
+                usual = f"usually there are at least {wanted[name]:,.0f} at this time"
+                text = f"no connection for {span}; {usual}, and {around[name]} cells around carry users"
                 found.append(_sleep(name, PerceivedSeverity.MAJOR, text, end))
+            left = [one for one in left if wanted.get(one, 0.0) < _EXPECTED]
         return found
 
-    async def _expected(self, cells: Iterable[str], end: datetime) -> dict[str, float]:
-        """The fewest connections of cells in the hour of the day that ends."""
+    async def _silent(self, cells: Sequence[str], end: datetime, hours: int) -> list[str]:
+        """Those of cells that nobody used in so many hours."""
         stations = sorted({name.partition("/")[0] for name in cells})
-        begin, _ = span_of(end - _HOUR, HOUR, self._zone)
-        hours: list[Measured] = []
+        periods = await self._read(end - hours * _HOUR, end, QUARTER, stations, _USES) if cells else []
+        used = await asyncio.to_thread(uses, periods)
+        return [name for name in cells if is_silent(used.get(name, Use()), hours)]
+
+    async def _expected(self, cells: Iterable[str], end: datetime, hours: int) -> dict[str, float]:
+        """The fewest connections of cells in the same hours of the days before (``expected``)."""
+        stations = sorted({name.partition("/")[0] for name in cells})
+        _, until = span_of(end - _HOUR, HOUR, self._zone)
+        days: dict[int, list[Measured]] = {}
         for day in range(1, _DAYS + 1):
-            at = begin - timedelta(days=day)
-            hours += await self._read(at, at + _HOUR, HOUR, stations, _USES)
-        return await asyncio.to_thread(expected, hours)
+            at = until - timedelta(days=day)
+            days[day] = await self._read(at - hours * _HOUR, at, HOUR, stations, _USES)
+        return await asyncio.to_thread(expected, days, hours)
 
     # ------------------------------------------------------------------- indicators
 

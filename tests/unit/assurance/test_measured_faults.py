@@ -108,7 +108,7 @@ async def test_a_cell_that_nobody_uses_though_people_always_do_sleeps(bench: Ben
     assert (alarm.probable_cause, alarm.object, alarm.cells) == ("sleeping-cell", "S1/L1", ("S1/L1",))
     assert (alarm.severity, alarm.source) == (PerceivedSeverity.MAJOR, AlarmSource.CHECK)
     assert alarm.tenants, "those who share it are told"
-    assert "at least 198 at this hour, and 3 cells around carry users" in alarm.text
+    assert "at least 198 at this time, and 3 cells around carry users" in alarm.text
     # It stands while it sleeps, is not counted again, and is over with the first user.
     bench.counts(TODAY + HOUR, QUARTER, {"S1/L1": 0})
     (again,) = await bench.looks(TODAY + HOUR + timedelta(minutes=24))
@@ -132,6 +132,35 @@ async def test_what_is_no_sleep(bench: Bench, used: dict[str, float], usual: flo
     bench.past(usual)
     bench.counts(TODAY, HOUR, used)
     assert await bench.looks(TODAY + HOUR + timedelta(minutes=9)) == [], why
+
+
+@pytest.mark.parametrize(
+    ("quiet", "sleeps"),
+    [
+        ({3: 0, 9: 1}, True),  # off air on one day, and for most of the hour on another
+        ({3: 0, 9: 0, 12: 0}, False),  # more than one of seven days: it may be its way
+        ({7: 0}, False),  # it may be quiet on this day of the week
+    ],
+)
+async def test_a_quiet_hour_of_the_weeks_before_hides_no_sleep_unless_it_may_be_a_habit(
+    bench: Bench, quiet: dict[int, float], sleeps: bool
+) -> None:
+    for day in range(1, 15):
+        bench.counts(TODAY - day * DAY, HOUR, {"S1/L1": quiet.get(day, 50)})
+    bench.rolled_up()
+    bench.counts(TODAY, HOUR, {"S1/L1": 0})
+    found = await bench.looks(TODAY + HOUR + timedelta(minutes=9))
+    assert [one.object for one in found] == ["S1/L1"] * sleeps
+
+
+@pytest.mark.parametrize(("silent", "found"), [(1, None), (2, None), (4, "no connection for 4 hours")])
+async def test_a_cell_with_few_users_is_judged_by_more_hours(bench: Bench, silent: int, found: str | None) -> None:
+    """Four connections an hour: 16 in the 4 hours that are enough, by the Poisson distribution (e^-16)."""
+    bench.past(1)
+    bench.counts(TODAY - 5 * HOUR, (5 - silent) * HOUR, {"S1/L1": 1})
+    bench.counts(TODAY - silent * HOUR, (silent + 1) * HOUR, {"S1/L1": 0})
+    alarms = await bench.looks(TODAY + HOUR + timedelta(minutes=9))
+    assert [one.text.partition(";")[0] for one in alarms] == ([found] if found else [])
 
 
 async def test_without_a_history_nothing_is_expected(bench: Bench) -> None:
