@@ -21,7 +21,7 @@ import structlog
 import typer
 
 from controller.bootstrap import open_record
-from controller.cli import lazy, processes
+from controller.cli import lazy, processes, supervisor
 from controller.cli.errors import CliError
 from controller.cli.main import app
 from controller.models.settings import Settings
@@ -357,6 +357,7 @@ def test_up_gives_up_on_simulators_that_find_no_place(
 ) -> None:
     """The other processes are none of Minka's: how those start is tested wherever a whole controller is."""
     monkeypatch.setattr(processes, "_minka", lambda *_: [sys.executable, "-S", "-c", "import time; time.sleep(600)"])
+    monkeypatch.setattr(supervisor, "_TRIES", 1)  # Each would compile the stations' YANG modules before it fails.
     base = free_ports(5)
     with socket.socket() as other:
         other.bind(("127.0.0.1", base + 2))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from tests.support.forks import run_forked
 from tests.support.minka import environment
 from tests.support.ports import free_ports
 
@@ -58,9 +58,9 @@ def complete(line: str, home: Path, **more: str) -> subprocess.CompletedProcess[
     """What a shell is offered at the end of a line."""
     env: Mapping[str, str] = {**os.environ, **environment(home, free_ports(1)), "MINKA_TOKEN": "minka_x", **more}
     env = {**env, "_MINKA_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1)}
-    return subprocess.run(
-        [sys.executable, "-m", "controller.cli"], env=env, capture_output=True, text=True, check=True, timeout=60
-    )
+    said = run_forked(["controller.cli"], env)
+    said.check_returncode()
+    return said
 
 
 @pytest.mark.parametrize(
