@@ -72,6 +72,9 @@ def up(
 
     Without MINKA_DATABASE_URL and MINKA_BROKER_URL all state lives under MINKA_HOME (default .minka).
     """
+    if sim_network is not None:
+        need_simulators()
+
     from controller.api.auth import ensure_token  # noqa: PLC0415
     from controller.bootstrap import open_record  # noqa: PLC0415
     from controller.cli.supervisor import Supervisor  # noqa: PLC0415
@@ -79,8 +82,6 @@ def up(
     from controller.observe.logs import set_up_logs  # noqa: PLC0415
     from controller.ports.clock import SystemClock  # noqa: PLC0415
 
-    if sim_network is not None:
-        need_simulators()
     settings, clock = environment(), SystemClock()
     os.environ["MINKA_DATABASE_URL"] = settings.database  # for the processes, which never choose one themselves
     make_private(settings.home)
