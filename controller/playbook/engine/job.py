@@ -23,6 +23,7 @@ from controller.models.errors import (
 from controller.models.plan import Change
 from controller.models.run import INSIDE, GateChoice, Job, JobState, Outcome, Run, RunState
 from controller.models.step import StepRecord, StepState
+from controller.playbook.engine.consents import CELLS
 from controller.playbook.engine.context import ActionServices, StationContext
 from controller.playbook.engine.steps import JobSteps
 from controller.playbook.language.expressions import may_hold
@@ -262,7 +263,10 @@ class StationJob:
                 Outcome.SKIPPED, "; ".join([f"no step that changes a device applies ({why})", *remarks])
             )
         if proposed and not any(row.changed for row in proposed):
-            return self._result(Outcome.UNCHANGED, "; ".join(["the device carries this already", *remarks]))
+            due = [row.inputs for row in proposed if row.state is not StepState.SKIPPED]
+            none = all(CELLS in given and not given[CELLS] for given in due)
+            why = "there is nothing to do: its steps name no cell" if none else "the device carries this already"
+            return self._result(Outcome.UNCHANGED, "; ".join([why, *remarks]))
         return self._result(Outcome.SUCCEEDED, "; ".join(remarks))
 
     def _result(self, outcome: Outcome, detail: str, stray: Change | None = None) -> JobResult:

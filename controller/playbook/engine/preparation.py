@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any
 
 import structlog
 
@@ -28,7 +30,7 @@ from controller.playbook.engine.consents import (
     loss_of_all,
     playbook_constraints,
 )
-from controller.playbook.engine.context import ActionServices, StationContext, hold_at
+from controller.playbook.engine.context import ActionServices, DryRunContext, StationContext, hold_at
 from controller.playbook.engine.dry_run import NO_REASON, THIS_RUN, Previewer, StationPreview
 from controller.playbook.engine.plan_section import drifted_again, expected_stations, in_parameters, section_plan
 from controller.playbook.engine.reach import Reach, beyond_tenant, holds_on, reach, refusals
@@ -42,7 +44,7 @@ from controller.playbook.language.check import (
 from controller.playbook.language.expressions import UNKNOWN, evaluate, foreseen
 from controller.playbook.language.library import Library, Loaded
 from controller.playbook.language.parameters import Plain, parse_parameters
-from controller.playbook.language.playbook import RUN, TARGET, PlanSource, Playbook, target_names
+from controller.playbook.language.playbook import RUN, TARGET, PlanSource, Playbook, Step, target_names
 from controller.playbook.language.registry import DeviceAccess, Registry, ServiceLoss
 from controller.ports.store import NewJob, PreparedRun, RunRequest, Store
 from controller.runs.approval.outlook import outlook
@@ -219,6 +221,9 @@ class PlaybookPreparation:
         behind = {one for station in stations for one in network.stations_served.get(station, ())}
         ledger = await store.ledger.find({*stations, *behind})
         losses, taken = await self._outages(loaded, values, network, stations, ledger)
+        losses |= dict.fromkeys(
+            await self._with_nothing_to_do(loaded.playbook, values, network, stations), ServiceLoss()
+        )
         reached = reach(network, stations, plan if bound else None, ledger, taken)
         jobs = () if refused else self._jobs(playbook, values, strategy, plan if bound else None, network, stations)
         begins = min((job.wave for job in jobs if job.station not in network.pool_by_id), default=0)
@@ -328,6 +333,40 @@ class PlaybookPreparation:
         outages = dict(zip(stations, await asyncio.gather(*map(outage, stations)), strict=True))
         asked = {station: known for station, (known, _) in outages.items() if known is not None}
         return asked, {station: known for station, (_, known) in outages.items() if known is not None}
+
+    async def _with_nothing_to_do(
+        self, playbook: Playbook, values: Mapping[str, Plain], network: Network, stations: Sequence[str]
+    ) -> list[str]:
+        """All devices, if by what the steps before the first change read now no step names a cell anywhere.
+
+        Then nobody is asked and told: if that changes until the run acts, it is refused there, by the values of then.
+        """
+        gate = asyncio.Semaphore(_PARALLEL)
+
+        async def idle(station: str) -> bool | None:
+            names: dict[str, Any] = {**values, TARGET: target_names(network, station)}
+            acts = asking_acts(playbook, self._registry, names)
+            if not acts or not all(act.open for act in acts):
+                return None if not acts else False
+            context = DryRunContext(self._services, network, station, None, "dry-run")
+            try:
+                async with gate:
+                    for step in takewhile(self._only_looks, playbook.may_run(names)[0]):
+                        action, given = self._registry.action(step.action), foreseen(step.with_, names)
+                        if step.register_ is not None and given is not UNKNOWN and action.access is DeviceAccess.READS:
+                            said = await action.perform(context, action.check_inputs(given))
+                            names |= {step.register_: said.model_dump(mode="json")} if isinstance(said, Noun) else {}
+            except MinkaError:
+                return False  # the run says so
+            return not asking_acts(playbook, self._registry, names)
+
+        if playbook.plan is not None:
+            return []
+        found = dict(zip(stations, await asyncio.gather(*map(idle, stations)), strict=True))
+        return [] if False in found.values() else [station for station, known in found.items() if known]
+
+    def _only_looks(self, step: Step) -> bool:
+        return self._registry.action(step.action).access is not DeviceAccess.CHANGES
 
     async def _observed_only(self, playbook: Playbook, plan: Plan, jobs: Sequence[NewJob]) -> tuple[str, ...]:
         """Devices that are still observe-only, if the plan was made as if they were adopted already.

@@ -22,6 +22,24 @@ URL = "sftp://10.0.0.1/images/station-24.3.0.zip"
 FAIL: dict[str, Any] = {"name": "fail", "action": "read-state", "checks": ["{{ output.cells_on_air > 90 }}"]}
 
 
+@pytest.mark.parametrize("locked", [False, True])
+async def test_nobody_is_asked_or_told_where_no_cell_is_named_now(system: PlaybookSystem, *, locked: bool) -> None:
+    """The list is known only in the run; where a read says now that it is empty everywhere, nobody has to agree."""
+    if locked:
+        await system.succeeds("lock-cell", station=STATION, cell="1")
+    look = {"name": "look", "action": "read-state", "register": "before"}
+    named = "{{ [before.cells[0].cell] if before.cells[0].administrative_state == 'LOCKED' else [] }}"
+    lock = {"name": "lock", "action": "lock-cell", "with": {"cells": named}}
+    run = await system.succeeds("own", system.own(targets=STATION, steps=[look, lock]))
+    standing = system.store.approvals.standing(run.id)
+    assert standing is not None
+    told = [one for one in system.store.notices.page(Page())[1] if one.run == run.id]
+    assert bool(standing.constraints.requirements) is locked
+    assert bool(standing.constraints.tenants) is bool(told) is locked
+    detail = "the device carries this already" if locked else "there is nothing to do: its steps name no cell"
+    assert (system.job(run, STATION).outcome, system.job(run, STATION).detail) == (Outcome.UNCHANGED, detail)
+
+
 async def test_a_dry_run_touches_nothing(system: PlaybookSystem) -> None:
     system.load(condor_all={"shares": [{"resource": "PRB", "min": 25, "max": 55}]})
     before, running = system.changes(), {name: system.running(name) for name in system.fleet.stations}
