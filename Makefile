@@ -40,6 +40,7 @@ soak: $(READY) programs
 	MINKA_SOAK=1 $(BIN)/python -m pytest tests/unit -m hypothesis --timeout 3600 \
 	  --ignore tests/unit/runs --ignore tests/unit/playbook --ignore tests/unit/simulators
 	MINKA_SOAK=1 $(BIN)/python -m pytest tests/integration/rehearsal/test_month.py -s
+	MINKA_SOAK=1 $(BIN)/python -m pytest tests/unit/performance/test_audited_months.py --timeout 3600
 	$(BIN)/python -m tests.benchmarks.bench_rehearsal --full
 	$(BIN)/python -m tests.mutation
 	$(MAKE) coverage
