@@ -1,4 +1,8 @@
-"""What a tenant sees of the record, object by object: a field that is not named here is not disclosed.
+"""What a tenant sees of the record, object by object.
+
+A ``Tenant…`` class names the fields that are disclosed, and no other field is. A ``visible_…`` function hides fields
+of a class that is disclosed as a whole, as classes inside of others are too: a new field of such a class is disclosed.
+So ``tests/security/test_disclosed_fields.py`` names each field of each answer that a tenant may get.
 
 Numbers count the tenant's own stations, and states follow from its own jobs. Ids that derive from content (a plan's
 hash) or position (an audit row's number) are replaced, since both would reveal something about others.
