@@ -1,8 +1,8 @@
 """Random months in which anything changes: each figure against a second program, and lost time against what was drawn.
 
-Network files come in mid-month with other prices, shares, promises, PLMNs and scopes; stations are adopted late or
-never; nobody looks for a while; stations can't be reached; cells are off air. The auditor reads what that left on
-record, and agrees to the cent, to a second of a cell, and in minutes and percent to what rounding leaves.
+Network files come in mid-month with other prices, shares, promises, PLMNs, scopes and time zones; stations are adopted
+late or never; nobody looks for a while; stations can't be reached; cells are off air. The auditor reads what that left
+on record, and agrees to the cent, to a second of a cell, and in minutes and percent to what rounding leaves.
 ``MINKA_SEED`` replays months; a soak plays more.
 """
 
@@ -45,7 +45,7 @@ from tests.unit.performance import auditor
 SEED = int(os.environ.get("MINKA_SEED", str(secrets.randbits(32)) if SOAK else "27"))
 MONTHS = 60 if SOAK else 3
 MONTH = "2026-06"
-#: Without another time zone in the month, far ahead of UTC and far behind it.
+#: Far ahead of UTC and far behind it; none moves its clocks in the month.
 ZONES = ("America/Lima", "Asia/Kathmandu", "Pacific/Auckland")
 STATIONS = ("S1", "S2")
 CELLS = ("S1/L1", "S1/N1", "S2/L1", "S2/N1")
@@ -85,6 +85,7 @@ class Drawn:
     """What happens in a month.
 
     Attributes:
+        moves: Whether files may change the time zone; nothing is counted then, since a day is of no fixed length.
         versions: Network files, and when they are loaded.
         adopted: When each station was.
         looked: When each was checked.
@@ -93,6 +94,7 @@ class Drawn:
 
     begin: datetime
     end: datetime
+    moves: bool
     versions: list[tuple[datetime, Network]] = field(default_factory=list)
     adopted: dict[str, Times] = field(default_factory=dict)
     looked: dict[str, Times] = field(default_factory=dict)
@@ -103,8 +105,11 @@ def drawn(seed: int) -> Drawn:
     """A month of a seed."""
     chance = random.Random(seed)
     zone = chance.choice(ZONES)
-    begin, end = (datetime(2026, month, 1, tzinfo=ZoneInfo(zone)).astimezone(UTC) for month in (6, 7))
-    made = Drawn(begin, end)
+    begin, end = (first_of(month, zone) for month in (6, 7))
+    moves = chance.random() < 0.3
+    if moves:
+        end = min(first_of(7, one) for one in ZONES)
+    made = Drawn(begin, end, moves)
 
     def moment(first: datetime, last: datetime) -> datetime:
         return first + timedelta(seconds=chance.randrange(1, int((last - first).total_seconds()) - 1))
@@ -116,6 +121,8 @@ def drawn(seed: int) -> Drawn:
     content["header"]["timezone"] = zone
     for at in (loaded, *sorted(moment(loaded + timedelta(hours=1), end) for _ in range(chance.randrange(4)))):
         content = changed(content, chance)
+        if moves and made.versions:
+            content["header"]["timezone"] = chance.choice(ZONES)
         made.versions.append((at, Network.model_validate(content)))
     away = moment(loaded, end)
     outage = away, away + timedelta(hours=chance.uniform(0.2, 3 if quiet else 60))  # of the controller
@@ -136,7 +143,21 @@ def drawn(seed: int) -> Drawn:
         pairs = [pair for number, pair in enumerate(pairwise(times)) if number % 2 == 0]
         short = timedelta(hours=chance.uniform(0.1, 3))
         made.alarms[object_, cause] = [(since, min(until, since + short) if quiet else until) for since, until in pairs]
+    made.begin, made.end = edge(made, 6), edge(made, 7)
     return made
+
+
+def first_of(month: int, zone: str) -> datetime:
+    """When a month begins in a time zone."""
+    return datetime(2026, month, 1, tzinfo=ZoneInfo(zone)).astimezone(UTC)
+
+
+def edge(made: Drawn, month: int) -> datetime:
+    """When a month begins: in the time zone of the first files under which it has begun."""
+    later = [at for at, _ in made.versions[1:]]
+    zones = [version.header.timezone for _, version in made.versions]
+    edges = [first_of(month, zone) for zone in zones]
+    return next(at for at, until in zip(edges, [*later, datetime.max.replace(tzinfo=UTC)], strict=True) if at <= until)
 
 
 def without(times: Times, gaps: Times) -> Times:
@@ -234,7 +255,7 @@ class Case:
 
     def __init__(self, seed: int, folder: Path) -> None:
         self.made = made = drawn(seed)
-        self.counted = counts(made, random.Random(seed + 1))
+        self.counted = [] if made.moves else counts(made, random.Random(seed + 1))
         self.now = made.end + timedelta(days=2)
         self.store = open_store(f"sqlite:///{folder}/month.db", VirtualClock(start=made.versions[0][0]))
         put(self.store, made, self.counted)
