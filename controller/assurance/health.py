@@ -782,7 +782,7 @@ def _class_of(health: Health, wrong: FaultKey) -> ObjectClass:
     """Class of a fault's object, also after the fault ended, when only the name is known."""
     what, cause = wrong
     if what == health.device:
-        return ObjectClass(health.device)
+        return ObjectClass.of_device(health.device)
     if cause == PORT_DOWN:
         return ObjectClass.PORT
     if cause == RADIO_UNIT_LOST:

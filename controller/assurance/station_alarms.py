@@ -140,7 +140,7 @@ def report_of_fault(
     if kind is not DeviceKind.STATION:
         whole = {"object": kind.value} if made.object == STATION else {}
         return made.model_copy(
-            update={"object_class": _CLASSES.get(fault.event_source_type, ObjectClass(kind))} | whole
+            update={"object_class": _CLASSES.get(fault.event_source_type, ObjectClass.of_device(kind))} | whole
         )
     notified = (
         one for one in standing if one.station == device and one.source is AlarmSource.ORAN_FM and one.text == text
@@ -159,7 +159,7 @@ def heartbeat_report(device: str, at: datetime, kind: DeviceKind, *, lost: bool)
     return AlarmReport(
         station=device,
         object=kind.value,
-        object_class=ObjectClass(kind),
+        object_class=ObjectClass.of_device(kind),
         probable_cause=HEARTBEAT_LOST,
         severity=PerceivedSeverity.MAJOR if lost else _CLEARED,
         text="its heartbeats (VES) do not come any more" if lost else "",

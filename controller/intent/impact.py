@@ -301,7 +301,7 @@ def object_class_of(network: Network | None, device: str, managed_object: str) -
         return ObjectClass.PORT if managed_object in ports else ObjectClass.ROUTER
     kind = DeviceKind.STATION if network is None else network.device_kinds.get(device, DeviceKind.STATION)
     if kind is not DeviceKind.STATION:
-        return ObjectClass(kind)
+        return ObjectClass.of_device(kind)
     if path := _path_of(managed_object):
         return object_class(path)
     return ObjectClass.CELL if managed_object.startswith(f"{device}/") else ObjectClass.STATION

@@ -34,8 +34,6 @@ from controller.ports.store import AsyncStore
 log = structlog.get_logger()
 
 _CONFIG_CHANGE = "netconf-config-change"
-#: Devices that notify.
-_NOTIFY = (DeviceKind.STATION, DeviceKind.FUNCTION, DeviceKind.POOL)
 #: Seconds between two reads of which stations are adopted, and two rounds of checks.
 _FOLLOW, _CHECK = 2.0, 0.5
 #: Seconds between two checks whether new measurements are there.
@@ -107,9 +105,8 @@ class Listener:
             return
         self._followed = adopted, kinds
         self.checks.follow(adopted)
-        # Routers notify of nothing; an adopted device that left the network files is taken for one.
-        known = ((one, kinds.get(one, DeviceKind.STATION)) for one in adopted)
-        self._subscriptions.follow([one for one, kind in known if kind in _NOTIFY])
+        # An adopted device that left the network files is taken for a station.
+        self._subscriptions.follow([one for one in adopted if kinds.get(one, DeviceKind.STATION).notifies])
 
     async def _take(self, notification: Notification) -> None:
         station = notification.station

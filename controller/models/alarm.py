@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, assert_never
 
 from pydantic import AfterValidator, AwareDatetime, Field
 
 from controller.models.enums import AlarmState as AlarmState  # noqa: PLC0414 - offered here, beside what it is about
-from controller.models.network import Noun
+from controller.models.network import DeviceKind, Noun
 
 #: Switch in the store that stops all automatic repair while it is on.
 REMEDIATION_STOPPED = "remediation-stopped"
@@ -197,6 +197,21 @@ class ObjectClass(StrEnum):
     BACKHAUL = "backhaul"
     CONTROLLER = "controller"
     """Minka itself: its record, its breaker."""
+
+    @classmethod
+    def of_device(cls, kind: DeviceKind) -> ObjectClass:
+        """The class of a device that failed as a whole, by its kind."""
+        match kind:
+            case DeviceKind.STATION:
+                return cls.STATION
+            case DeviceKind.ROUTER:
+                return cls.ROUTER
+            case DeviceKind.FUNCTION:
+                return cls.FUNCTION
+            case DeviceKind.POOL:
+                return cls.POOL
+            case _:
+                assert_never(kind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from functools import cached_property
 from ipaddress import IPv4Address
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, assert_never
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -626,6 +626,17 @@ class DeviceKind(StrEnum):
     FUNCTION = "function"
     POOL = "pool"
 
+    @property
+    def notifies(self) -> bool:
+        """Whether such a device tells by itself that something changed; a router's command line does not."""
+        match self:
+            case DeviceKind.STATION | DeviceKind.FUNCTION | DeviceKind.POOL:
+                return True
+            case DeviceKind.ROUTER:
+                return False
+            case _:
+                assert_never(self)
+
 
 class Network(Noun):
     """A whole network as loaded: every list is ordered by id, so equal content is equal."""
@@ -1053,9 +1064,15 @@ class Network(Noun):
             KeyError: There is no such device.
         """
         kind = self.device_kinds[device]
-        if kind is DeviceKind.STATION:
-            return self.station_by_id[device].profiles
-        return (self.router_by_id[device].platform,) if kind is DeviceKind.ROUTER else (kind.value,)
+        match kind:
+            case DeviceKind.STATION:
+                return self.station_by_id[device].profiles
+            case DeviceKind.ROUTER:
+                return (self.router_by_id[device].platform,)
+            case DeviceKind.FUNCTION | DeviceKind.POOL:
+                return (kind.value,)
+            case _:
+                assert_never(kind)
 
     @cached_property
     def endpoint_function(self) -> dict[str, str]:

@@ -480,7 +480,7 @@ def _report(
     if network is not None and diverged and not result.beyond:
         cells = reached(network, station, *_made(claim, done))
     kinds = network.device_kinds if network is not None else {}
-    device = ObjectClass(kinds.get(station, DeviceKind.STATION))
+    device = ObjectClass.of_device(kinds.get(station, DeviceKind.STATION))
     words = f"it may have touched {first_names(cells)}" if cells else "it is not known which cells it touched"
     return AlarmReport(
         station=station,
