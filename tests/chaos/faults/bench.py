@@ -9,7 +9,7 @@ import asyncio
 import heapq
 import itertools
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
@@ -22,6 +22,8 @@ from controller.ports.fake_devices import FakeDevices, FakeSession
 from controller.ports.queue import FakeWakeups
 from controller.ports.store import Store
 from controller.runs.loop import WorkerLoop
+from controller.runs.planning.planner import Planner
+from controller.runs.planning.validity import Validity
 from controller.runs.procedures import Tools
 from controller.runs.sweeper import Sweeper
 from controller.store import AsyncSqlStore, SqlStore, open_store
@@ -230,9 +232,13 @@ class FaultBench:
         life = Life(f"s{next(self._names)}")
         clock, store = _Clock(self.clock, life), _Store(self.store, life)
         sweeper = Sweeper(store, FakeWakeups(), clock, reminds=True)
+        planner = Planner(store, self.devices, clock, lambda _network, station: target(station))
+        validity = Validity(planner, clock)
 
         async def schedule(stop: asyncio.Event) -> None:
             while not stop.is_set():
+                with suppress(StoreError):  # as rounds do
+                    await validity.step()
                 await sweeper.sweep()
                 await clock.sleep(5)
 
