@@ -254,6 +254,7 @@ class NodeSpec:
             comes with it, what is beside it does not.
         lent: Whether an entry is a setting of something that stays when it goes, as a node out of use: to take it back
             removes nothing, so nobody has to name it.
+        minimum: Entries of this list that a parent can't be without (YANG, ``min-elements``).
         place: Whether its key says only where it stands (the pool of a function): what goes there and comes under
             another key moves, and nothing is removed.
         external: Of what is known of an object of another station, the class of that object (of ExternalNRCellCU:
@@ -285,6 +286,7 @@ class NodeSpec:
     feature: str = ""
     beside: tuple[NodeSpec, ...] = ()
     lent: bool = False
+    minimum: int = 0
     place: bool = False
     external: str = ""
     identity: tuple[LeafName, ...] = ()

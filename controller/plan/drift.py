@@ -19,7 +19,7 @@ from controller.plan.inputs import (
     with_given,
     with_reservations,
 )
-from controller.plan.rows import NOTHING, contents, entry_name, leaf_texts, row
+from controller.plan.rows import NOTHING, contents, leaf_texts, placed_name, row
 
 NO_LEDGER: Mapping[Path, LedgerNode] = {}
 
@@ -41,20 +41,20 @@ def _rows(root: NodeSpec, rendered: Rendered, view: StationView, observed: Obser
     difference = diff(root, observed.tree, rendered.tree)
     for path in difference.missing:
         wanted = contents(root, path, rendered.tree[path])
-        yield row(path, rendered.owners[path], entry_name(root, path), NOTHING, wanted)
+        yield row(path, rendered.owners[path], placed_name(root, path), NOTHING, wanted)
     for path, leaves in difference.changed.items():
         for texts in leaf_texts(root, path, leaves.before, leaves.after, observed.writers):
             yield row(path, rendered.owners[path], *texts)
     edits = find_edits(root, observed, rendered, view.ledger, ())
     for new, old in {**edits.replaced, **edits.kept}.items():
         has = contents(root, old, observed.tree[old])
-        yield row(old, rendered.owners[new], entry_name(root, old), has, NOTHING)
+        yield row(old, rendered.owners[new], placed_name(root, old), has, NOTHING)
     for path, owners in edits.orphans.items():
         yield row(
-            path, owners, entry_name(root, path), contents(root, path, observed.tree[path]), "nothing asks for it"
+            path, owners, placed_name(root, path), contents(root, path, observed.tree[path]), "nothing asks for it"
         )
     for path in edits.unknown:
-        yield row(path, (), entry_name(root, path), contents(root, path, observed.tree[path]), "unknown, left alone")
+        yield row(path, (), placed_name(root, path), contents(root, path, observed.tree[path]), "unknown, left alone")
 
 
 def drifted_nodes(root: NodeSpec, rendered: Rendered, observed: Observed) -> tuple[Path, ...]:

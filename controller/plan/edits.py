@@ -11,7 +11,7 @@ from controller.models.plan import Edit, Op
 from controller.models.run import LedgerEntry
 from controller.nrm.containers import others_in
 from controller.nrm.diff import Difference, LeafDifference, diff, plmn_part
-from controller.nrm.profiles import Rendered, broadcast_plmn, cell_of, leaf_of, share_parts
+from controller.nrm.profiles import Rendered, broadcast_plmn, carriers_of, cell_of, leaf_of, share_parts
 from controller.nrm.schema import LeafRole, Mutability, NodeRole, NodeSpec, elsewhere, list_of, self_made, spec_of
 from controller.nrm.tree import LeafName, Observed, Path, Tree, Value, is_below, name_of, parent, step
 
@@ -31,6 +31,7 @@ class Edits:
         entangled: Of those, nodes whose removal was named but that hold nodes which must stay; with those of them that
             are not ours.
         naming: Of the entangled ones beside the managed element, the entries that stay and name them.
+        required: Of the orphans, nodes whose removal was named but that an entry which stays can't be without.
         along: Entries that go → what goes with them that is not ours, since the device made it for them.
         unknown: Nodes that are neither wanted nor in the ledger, topmost only.
         refused: Why the station can't be planned: what would be an operation of its own.
@@ -45,6 +46,7 @@ class Edits:
     orphans: dict[Path, Owners] = field(default_factory=dict)
     entangled: dict[Path, tuple[Path, ...]] = field(default_factory=dict)
     naming: dict[Path, tuple[Path, ...]] = field(default_factory=dict)
+    required: list[Path] = field(default_factory=list)
     along: dict[Path, tuple[Path, ...]] = field(default_factory=dict)
     unknown: list[Path] = field(default_factory=list)
     refused: list[tuple[str, Path, str]] = field(default_factory=list)
@@ -160,15 +162,39 @@ class _Surplus:
                 if parent(path) not in unknown and not self._is_devices_own(path):
                     self.found.unknown.append(path)
                 unknown.add(path)
-            elif self._may_go(path) and self._holds_nothing_else(path):
+            elif not self._goes(path):
+                self._stay(path)
+            elif self._is_required(path, difference):
+                self.found.orphans[path] = self.ledger[path].owners
+                self.found.required.append(path)
+            else:
                 self._remove(path)
                 gone.add(path)
-            else:
-                self.found.orphans[path] = self.ledger[path].owners
-                if self._may_go(path):
-                    there = (*self.observed.tree, *self.observed.unknown)
-                    self.found.entangled[path] = others_in(path, there, self.ledger)
-                    self.found.naming[path] = self._naming(path)
+
+    def _stay(self, path: Path) -> None:
+        self.found.orphans[path] = self.ledger[path].owners
+        if self._may_go(path):
+            there = (*self.observed.tree, *self.observed.unknown)
+            self.found.entangled[path] = others_in(path, there, self.ledger)
+            self.found.naming[path] = self._naming(path)
+
+    def _is_required(self, path: Path, difference: Difference) -> bool:
+        """Whether its parent, which stays, has too few entries of its list without it.
+
+        Of several that could go the first stay: in an ordered list the first is the primary one.
+        """
+        spec = spec_of(self.root, path)
+        if spec is None or not spec.minimum:
+            return False
+        begins = f"{list_of(path)}["
+        there = [one for one in self.observed.tree if one.startswith(begins) and parent(one) == parent(path)]
+        staying = sum(1 for one in there if one != path and not self._leaves(one, difference))
+        coming = sum(1 for one in difference.missing if one.startswith(begins) and parent(one) == parent(path))
+        return staying + coming < spec.minimum
+
+    def _leaves(self, path: Path, difference: Difference) -> bool:
+        stays = path not in difference.surplus or path in self.found.required
+        return path in self.gone or (not stays and self._goes(path))
 
     def _vacant(self, difference: Difference) -> dict[str, Path]:
         """Lists with at most one entry that get a new one: list → the new entry."""
@@ -262,19 +288,28 @@ class _Surplus:
     def _may_go(self, path: Path) -> bool:
         return path in self.ledger and all(owner in self.remove for owner in self.ledger[path].owners)
 
+    def _goes(self, path: Path) -> bool:
+        return self._may_go(path) and self._holds_nothing_else(path)
+
     def _holds_nothing_else(self, path: Path) -> bool:
         return (
             all(self._may_go(below) or self._goes_along(below) for below in self._below(path))
             and not any(is_below(node, path) for node in self.observed.unknown)
-            and all(self._may_go(member) and self._holds_nothing_else(member) for member in self._members(path))
+            and all(self._goes(member) for member in self._members(path))
         )
 
     def _members(self, path: Path) -> Iterator[Path]:
-        """Entries elsewhere that name this one as theirs; of what stands beside the root, all that refer to it."""
+        """Entries elsewhere that name this one as theirs; of what stands beside the root, all that refer to it.
+
+        Of a sector carrier, surplus cells that it transmits.
+        """
         spec = spec_of(self.root, path)
         if spec is not None and spec.member:
             (name,) = step(path)[1]
             yield from (other for other, leaves in self.observed.tree.items() if leaves.get(spec.member) == name)
+        elif spec is not None and spec.role is NodeRole.CARRIER:
+            surplus = (other for other in self.observed.tree if other not in self.rendered.tree)
+            yield from (other for other in surplus if path in carriers_of(self.observed.tree, other))
         elif spec is not None and path.startswith(self.root.around):
             named = name_of(path)
             yield from (other for other, name in self._references() if f",{named}," in f",{name},")

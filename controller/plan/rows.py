@@ -63,6 +63,19 @@ def entry_name(root: NodeSpec, path: Path) -> str:
     return f"{label} {_key_words(spec, path)}".rstrip()
 
 
+def placed_name(root: NodeSpec, path: Path) -> str:
+    """An entry in words, with the object whose attribute it is, as in ``S1 link claro-mme-lima: served PLMN 716-10``.
+
+    Attributes of cells go without, as a row and a finding about them have their cell, and so do those of an object of
+    which there is only one.
+    """
+    spec, at = spec_of(root, path), parent(path)
+    above = spec_of(root, at)
+    named = spec is not None and above is not None and spec.in_attributes and not (spec.broadcast or above.is_cell)
+    name = entry_name(root, path)
+    return f"{entry_name(root, at)}: {name}" if named and _key_words(above, at) else name
+
+
 def nodes(number: int, kind: str = "") -> str:
     """A number of nodes in words, of a ``kind`` as in ``unknown ``."""
     return f"{number} {kind}node{'' if number == 1 else 's'}"
@@ -113,7 +126,7 @@ def _entry_row(root: NodeSpec, edit: Edit, details: Sequence[Edit]) -> DiffRow:
     words = contents(root, edit.path, edit.before if edit.op is Op.DELETE else edit.after)
     words = "; ".join([words, *(entry_name(root, detail.path) for detail in details)])
     before, after = (words, NOTHING) if edit.op is Op.DELETE else (NOTHING, words)
-    return row(edit.path, edit.owners, entry_name(root, edit.path), before, after)
+    return row(edit.path, edit.owners, placed_name(root, edit.path), before, after)
 
 
 def _replaced_row(root: NodeSpec, edit: Edit, old: Path) -> DiffRow:

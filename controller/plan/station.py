@@ -31,7 +31,7 @@ from controller.plan.drift import ledger_nodes
 from controller.plan.edits import Edits, find_edits, first_entries
 from controller.plan.inputs import PlanOptions, StationView, in_sight, limited
 from controller.plan.phases import Locks, build_phases, find_locks, outage_of, outage_seconds, was_failed
-from controller.plan.rows import describe, entry_name, locked_outside, nodes, row
+from controller.plan.rows import describe, entry_name, locked_outside, nodes, placed_name, row
 from controller.plan.withdrawal import withdrawn
 
 #: Codes of findings about locked cells: by a run of ours, ended or not; by somebody else.
@@ -378,20 +378,20 @@ def _below(tree: Tree, tops: Iterable[Path]) -> set[Path]:
 
 def _unknown_nodes(station: str, root: NodeSpec, observed: Observed, edits: Edits) -> Iterator[Finding]:
     around = (path for path in observed.unknown if not path.startswith(root.around))
-    names = [*(entry_name(root, path) for path in edits.unknown), *around]
+    names = [*(placed_name(root, path) for path in edits.unknown), *around]
     if names:
         message = f"{station} has {nodes(len(names), 'unknown ')}, left alone: {first_names(names)}"
         yield Finding("unknown-node", Severity.INFO, message, station)
 
 
 def _orphans(station: str, root: NodeSpec, edits: Edits) -> Iterator[Finding]:
-    entangled = set(edits.entangled)
+    told = {*edits.entangled, *edits.required}
     by_owner: dict[str, list[Path]] = {}
     for path, owners in edits.orphans.items():
-        if path not in entangled:
+        if path not in told:
             by_owner.setdefault(", ".join(owners), []).append(path)
     for owner, paths in sorted(by_owner.items()):
-        names = [entry_name(root, path) for path in paths]
+        names = [placed_name(root, path) for path in paths]
         message = (
             f"{station} carries {nodes(len(paths))} of {owner} that nothing asks for any more "
             f"(an agreement ended, or rows vanished); nothing was removed: {first_names(names)}"
@@ -400,6 +400,8 @@ def _orphans(station: str, root: NodeSpec, edits: Edits) -> Iterator[Finding]:
     for path, others in edits.entangled.items():
         owner = ", ".join(edits.orphans[path])
         yield blocked(station, root, path, others, owner, edits.naming[path])
+    for path in edits.required:
+        yield _needed(station, root, path, ", ".join(edits.orphans[path]))
     for path, along in edits.along.items():
         yield goes_along(station, root, path, along)
 
@@ -425,6 +427,14 @@ def blocked(
         count = "1 entry that stays names it" if len(naming) == 1 else f"{len(naming)} entries that stay name it"
         why = f"{count}: {first_names([entry_name(root, one) for one in naming])}"
     message = f"{station}: {entry_name(root, path)} was not removed, since {why}"
+    return Finding("removal-blocked", Severity.WARNING, message, station, cell_of(path), owner)
+
+
+def _needed(station: str, root: NodeSpec, path: Path, owner: str) -> Finding:
+    """An entry of ours that stays because what it stands in stays, and can't be without one."""
+    spec, above = spec_of(root, path), entry_name(root, parent(path))
+    label = (spec.label or spec.name) if spec else ""
+    message = f"{station}: {entry_name(root, path)} was not removed, since {above} stays and has to have a {label}"
     return Finding("removal-blocked", Severity.WARNING, message, station, cell_of(path), owner)
 
 

@@ -147,6 +147,7 @@ def local_address(namespace: str) -> NodeSpec:
         attributes=False,
         in_attributes=True,
         single=True,
+        minimum=1,
         label="local address and VLAN",
     )
 

@@ -70,6 +70,7 @@ _GLOBAL_PLMN = NodeSpec(
     in_attributes=True,
     mutability=Mutability.RESTART,
     single=True,
+    minimum=1,
     label="PLMN of the global eNB id",
 )
 #: SIB1 has it in each list of PLMNs (TS 36.331); no attribute of TS 28.658, but one that base stations have (TR-196).
@@ -86,6 +87,7 @@ _BROADCAST = NodeSpec(
     attributes=False,
     in_attributes=True,
     user_ordered=True,
+    minimum=1,
     label="PLMN",
 )
 _OWN_IDENTITY = NodeSpec(
@@ -126,6 +128,7 @@ _SERVED = NodeSpec(
     key_roles=PLMN_KEYS,
     attributes=False,
     in_attributes=True,
+    minimum=1,
     label="served PLMN",
 )
 _LOCAL = local_address(ns.EUTRAN)

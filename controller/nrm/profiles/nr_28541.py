@@ -167,6 +167,7 @@ def _info_list(name: str, namespace: str, label: str, role: NodeRole | None = No
         key_normalisers=_INFO_NORMALISERS,
         attributes=False,
         in_attributes=True,
+        minimum=1,
         label=label,
     )
 
@@ -181,12 +182,13 @@ _GLOBAL_PLMN = NodeSpec(
     in_attributes=True,
     mutability=Mutability.RESTART,
     single=True,
+    minimum=1,
     label="PLMN of the global gNB id",
 )
 _CU_INFO = _info_list("pLMNInfoList", ns.NR_CELL_CU, "PLMN and slice (CU)", NodeRole.BROADCAST)
 _DU_INFO = replace(_info_list("pLMNInfoList", ns.NR_CELL_DU, "PLMN and slice", NodeRole.BROADCAST), user_ordered=True)
 _MEMBER = _info_list("rRMPolicyMemberList", ns.RRM_POLICY, "member of the radio share")
-_UP_INFO = _info_list("pLMNInfoList", ns.GNBCUUP_FUNCTION, "PLMN and slice (user plane)")
+_UP_INFO = replace(_info_list("pLMNInfoList", ns.GNBCUUP_FUNCTION, "PLMN and slice (user plane)"), minimum=0)
 _LOCAL = local_address(ns.NR_EP)
 _ADJACENT = "adjacentNRCellRef"
 _RELATION = relation(

@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 
 from controller.models.health import ServiceState
-from controller.models.network import network_digest
+from controller.models.network import Network, network_digest
+from controller.models.plan import Edit, Op
 from controller.models.run import JournalStep, Outcome, RunState
+from controller.nrm.tree import parent
 from controller.ports.store import Page
+from controller.runs.planning.planner import PlanRequest
 from controller.store import open_store
 from tests.integration.engine.local_system import Behind, LocalSystem, network_at
 from tests.support.netconfd import Netconfd, netconfd
@@ -63,8 +66,34 @@ async def test_from_network_files_to_a_verified_station(server: Netconfd, tmp_pa
         assert new
         assert all(ledger[path].owners == ("entel",) for path in new)
         assert {path: after[path] for path in before} == dict(before)
+        await _remove_beside_another_plmn(system, three, server)
     finally:
         await system.close()
+
+
+async def _remove_beside_another_plmn(system: LocalSystem, three: Network, server: Netconfd) -> None:
+    """Remove the fourth tenant, in one of whose S1 links somebody put another PLMN.
+
+    netconfd holds ``min-elements``: with the link's address gone it would refuse the whole edit.
+    """
+    tree = (await system.planner.read(three, STATION)).tree
+    link = next(path for path in tree if path.endswith("EP_S1C[entel-mme-lima]"))
+    (address,) = (path for path in tree if parent(path) == link and "/localAddress[" in path)
+    foreign = f"{link}/servedPlmnList[310,410]"
+    async with system.devices.session(server.target(STATION)) as session:
+        await session.edit([Edit(op=Op.CREATE, path=foreign, owners=())])
+        await session.commit()
+    system.store.networks.save(three, network_digest(three), "ana")
+    left = (await system.planner.plan(PlanRequest(STATION), "ana")).orphans
+    assert left is not None
+    plan = await system.planner.plan(PlanRequest(STATION, remove=left.remove), "ana")
+    told = [finding.message for finding in plan.findings if finding.code == "removal-blocked"]
+    assert ["S1 link entel-mme-lima" in one for one in told] == [True, True]
+    system.begin(plan)
+    result = await system.work(three, Interrupter())
+    assert result.outcome is Outcome.SUCCEEDED, result.detail
+    tree = (await system.planner.read(three, STATION)).tree
+    assert [path for path in tree if path.startswith(link)] == [link, address, foreign]
 
 
 async def test_a_dead_workers_commit_is_confirmed_by_its_token(server: Netconfd, tmp_path: Path) -> None:

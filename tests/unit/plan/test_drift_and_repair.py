@@ -70,8 +70,8 @@ def test_drift_lists_missing_changed_unknown_and_orphaned_nodes() -> None:
         ("radio share 716-02", "–", "dedicated % 5, minimum % 20, maximum % 80"),
         ("PLMN and slice 999-99 slice 1", "broadcast", "unknown, left alone"),
         ("PLMN 716-03", "broadcast", "nothing asks for it"),
-        ("local address and VLAN 10.0.0.1 101", "–", "present"),
-        ("local address and VLAN 10.0.0.1 999", "present", "–"),
+        ("S1 link alfa-mme: local address and VLAN 10.0.0.1 101", "–", "present"),
+        ("S1 link alfa-mme: local address and VLAN 10.0.0.1 999", "present", "–"),
     }
     assert mine.observed
     assert set(drifted_nodes(ROOT, rendered(TWO), mine.observed)) == {

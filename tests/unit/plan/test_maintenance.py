@@ -120,15 +120,16 @@ def test_cells_that_are_not_there_or_not_ours_are_named() -> None:
 
 def test_a_station_out_of_service_keeps_its_root_and_what_is_not_ours() -> None:
     foreign = f"{LTE_CELL}/plmnIdList[999,99]"
+    identity = f"{LTE}/pLMNId[716,01]"  # the eNB can't be without
     seen, known = carrying(TWO, edit={foreign: {}}), ledger(TWO)
     made = removal_plan("S1", PROFILES, seen, known)
     assert made.change is not None
     tree = seen.tree
     for phase in made.change.phases:
         tree = apply_edits(ROOT, tree, phase.edits)
-    assert set(tree) == {ME, LTE, LTE_CELL, foreign}
+    assert set(tree) == {ME, LTE, identity, LTE_CELL, foreign}
     assert made.change.gained == ()
-    assert made.change.lost == tuple(sorted({*known} - {LTE, LTE_CELL}))
+    assert made.change.lost == tuple(sorted({*known} - {LTE, identity, LTE_CELL}))
     assert made.change.phases[0].kind is PhaseKind.LOCK
     # What somebody else made there is no business of ours: it does not enter the ledger by going out of it.
     unknown = removal_plan("S1", PROFILES, seen, {path: entry for path, entry in known.items() if path != ME})

@@ -100,7 +100,7 @@ def test_addresses_and_plmns_are_told_with_the_link_that_comes_with_them() -> No
             "MME address 10.1.0.0; local address and VLAN 10.0.0.1 101; served PLMN 716-01",
         )
     ]
-    assert rows(served) == [("served PLMN 716-01", "–", "present")]
+    assert rows(served) == [("S1 link alfa-mme: served PLMN 716-01", "–", "present")]
     assert rows(edit(Op.DELETE, LINK, before={"remoteAddress": "10.1.0.0"})) == [
         ("S1 link alfa-mme", "MME address 10.1.0.0", "–")
     ]
