@@ -48,6 +48,8 @@ _NameOption = Annotated[
 _NOTE = "up.txt"
 #: File there that says how far `minka up` is on its way to that.
 _PROGRESS = "starting.txt"
+#: Permissions of group and others for files that this process makes: none.
+_UMASK = 0o077
 _Passed = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
@@ -78,7 +80,6 @@ def up(
     from controller.api.auth import ensure_token  # noqa: PLC0415
     from controller.bootstrap import open_record  # noqa: PLC0415
     from controller.cli.supervisor import Supervisor  # noqa: PLC0415
-    from controller.models.settings import make_private  # noqa: PLC0415
     from controller.observe.logs import set_up_logs  # noqa: PLC0415
     from controller.ports.clock import SystemClock  # noqa: PLC0415
 
@@ -357,6 +358,20 @@ def _pass_on(command: str, context: typer.Context) -> None:
     os.execv(sys.executable, [sys.executable, "-m", "simulators", command, *context.args])  # noqa: S606 - our own
 
 
+def make_private(home: Path) -> None:
+    """Make the folder, and make sure that only its owner can read what is in it now and later.
+
+    Raises:
+        OSError: The folder can't be made, or belongs to another user.
+    """
+    os.umask(_UMASK)
+    home.mkdir(parents=True, exist_ok=True)
+    for path in (home, *home.iterdir()):
+        mode = path.lstat().st_mode
+        if mode & _UMASK and not path.is_symlink():
+            path.chmod(mode & 0o7777 & ~_UMASK)
+
+
 def _begin(role: str, process: str) -> Settings:
     """Set up settings and logs of a process before it loads its modules, and log with what it works.
 
@@ -366,7 +381,6 @@ def _begin(role: str, process: str) -> Settings:
     gc.disable()
     import structlog  # noqa: PLC0415
 
-    from controller.models.settings import make_private  # noqa: PLC0415
     from controller.observe.logs import set_up_logs  # noqa: PLC0415
 
     settings = environment()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Collection
 from pathlib import Path
@@ -394,21 +393,3 @@ class Settings(BaseSettings):
     def token_file(self) -> Path:
         """File with the embedded token (mode 600)."""
         return self.home / "token"
-
-
-#: Permissions of group and others for files that this process makes: none.
-_UMASK = 0o077
-
-
-def make_private(home: Path) -> None:
-    """Make the folder, and make sure that only its owner can read what is in it now and later.
-
-    Raises:
-        OSError: The folder can't be made, or belongs to another user.
-    """
-    os.umask(_UMASK)
-    home.mkdir(parents=True, exist_ok=True)
-    for path in (home, *home.iterdir()):
-        mode = path.lstat().st_mode
-        if mode & _UMASK and not path.is_symlink():
-            path.chmod(mode & 0o7777 & ~_UMASK)

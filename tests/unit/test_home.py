@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.models.settings import make_private
+from controller.cli.processes import make_private
 
 
 @pytest.fixture(autouse=True)
