@@ -23,6 +23,7 @@ from controller.playbook.engine.consents import playbook_constraints
 from controller.playbook.language.library import Library
 from controller.playbook.language.registry import Context, LinkBehind, ServiceLoss
 from controller.runs.approval.consent import Effect, effect_of_outage
+from tests.support.soak import SOAK
 
 ROOT = Path(__file__).parents[3]
 NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
@@ -116,9 +117,11 @@ def peru() -> Network:
 
 @pytest.fixture(scope="module")
 def ledgers(peru: Network) -> dict[str, dict[str, LedgerEntry]]:
-    """What is ours on each station, once all of it was applied."""
+    """What is ours on each station, in the soak, else on each tenth one, once all of it was applied."""
     facts = compile_intent(peru, NOW.date()).facts
-    rendered = {station: render(peru.profiles_of(station), found) for station, found in facts.items()}
+    assert len(facts) == 3100
+    chosen = {"PE-CUS-0001", *sorted(facts)[:: 1 if SOAK else 10]}
+    rendered = {station: render(peru.profiles_of(station), facts[station]) for station in chosen}
     return {
         station: {
             path: LedgerEntry(station=station, path=path, owners=owners, leaves={})
@@ -157,7 +160,7 @@ def test_a_lost_unit_is_reset_unattended_in_all_of_peru_and_one_that_serves_in_n
     serving = [station for station, outage in outages(UP) if not constraints(station, outage).requirements]
     unattended = [station for station, found in lost.items() if not found.requirements]
     print(f"radio-unit-lost unattended: {len(before)} of {len(ledgers)} before, {len(unattended)} now")
-    assert (len(ledgers), len(before), len(unattended), len(serving)) == (3100, 0, 3100, 0)
+    assert (len(before), len(unattended), len(serving)) == (0, len(ledgers), 0)
     for station, found in lost.items():
         nodes = ((cell_of(path), entry.owners) for path, entry in ledgers[station].items())
         first = next(iter(found.spared[station]))[0]
