@@ -279,7 +279,7 @@ def _target(_network: Network, station: str) -> DeviceTarget:
 
 #: Outside of the soak a worker dies at all calls that do something at a device, at this part of those that only look at
 #: the device or stand beside one of either kind, and at this part of others, at which the record is only looked at.
-_NEAR, _FAR = 0.35, 0.1
+_NEAR, _FAR = 0.2, 0.05
 _LOOKS = {"record", "read", "equipment"}
 
 

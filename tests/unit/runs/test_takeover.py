@@ -149,7 +149,7 @@ async def test_killed_twice(name: str) -> None:
     chance = random.Random(name)
     # The first calls register a worker and look for work.
     begun = calls.index("lock") - 2
-    for _ in range(60 if SOAK else 6):
+    for _ in range(60 if SOAK else 4):
         deaths = [
             Mortal(chance.randint(begun, len(calls)), chance.random() < 0.5, chance.random() < 0.5) for _ in range(2)
         ]
