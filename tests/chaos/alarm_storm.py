@@ -19,6 +19,7 @@ import httpx
 from controller.models.alarm import Alarm
 from controller.ports.store import Page, StartedRepair
 from controller.remediation.rules import rules_in_force
+from tests.support import http
 from tests.support.minka import ROOT
 from tests.support.process_system import ProcessSystem
 from tests.support.rules import promote
@@ -35,6 +36,7 @@ NO_LIMITS = {
 #: Alerts in a message at most.
 _GROUP = 20
 _RETRY = 0.2
+_EVER = datetime.min.replace(tzinfo=UTC)
 
 
 def write_rules(folder: Path, settle: Mapping[str, float], tenant: str = "") -> None:
@@ -130,7 +132,7 @@ async def send(system: ProcessSystem, messages: Sequence[Message]) -> WebhookAns
     taken, start = WebhookAnswers(), time.monotonic()
     limits = httpx.Limits(max_connections=50)
     headers = {"Authorization": system.api.headers["Authorization"]}
-    async with httpx.AsyncClient(base_url=system.api.base_url, headers=headers, timeout=60, limits=limits) as client:
+    async with http.async_client(base_url=system.api.base_url, headers=headers, limits=limits) as client:
         await asyncio.gather(*(_send(client, message, start, taken) for message in messages))
     return taken
 
@@ -158,11 +160,11 @@ async def _send(client: httpx.AsyncClient, message: Message, start: float, taken
         taken.waited.setdefault(message.faults[0], time.monotonic() - began)
 
 
-def alarms_of(system: ProcessSystem, faults: Iterable[Fault]) -> dict[Fault, Alarm]:
-    """The alarm of each fault; none is lost, and each is one."""
+def alarms_of(system: ProcessSystem, faults: Iterable[Fault], since: datetime = _EVER) -> dict[Fault, Alarm]:
+    """The alarm of each fault that was raised ``since`` then; none is lost, and each is one."""
     wanted, found = set(faults), dict[Fault, Alarm]()
     for alarm in _all_alarms(system):
-        if (fault := Fault.of(alarm)) in wanted:
+        if (fault := Fault.of(alarm)) in wanted and alarm.raised >= since:
             assert fault not in found, f"{fault} has two alarms"
             found[fault] = alarm
     assert not (lost := wanted - found.keys()), f"{len(lost)} of {len(wanted)} alarms are lost, such as {lost.pop()}"
@@ -179,7 +181,7 @@ def _all_alarms(system: ProcessSystem) -> Iterator[Alarm]:
 def repairs_of(system: ProcessSystem, alarms: Iterable[Alarm]) -> dict[str, list[StartedRepair]]:
     """What rules started, by alarm."""
     found: dict[str, list[StartedRepair]] = {alarm.id: [] for alarm in alarms}
-    for repair in system.store.repairs.since(datetime.min.replace(tzinfo=UTC)):
+    for repair in system.store.repairs.since(_EVER):
         if repair.alarm in found:
             found[repair.alarm].append(repair)
     return found
