@@ -57,7 +57,7 @@ def test_chance() -> None:
     run_state_machine_as_test(
         Chance,
         settings=settings(
-            max_examples=int(os.environ.get("MINKA_ROUNDS", "1000" if SOAK else "10")),
+            max_examples=int(os.environ.get("MINKA_ROUNDS", "1000" if SOAK else "6")),
             stateful_step_count=60,
             deadline=None,
             database=None,
