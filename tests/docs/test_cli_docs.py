@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterator
 from importlib import import_module
 
-import httpx
 import pytest
 
 from controller.api import guard
 from controller.models.errors import MinkaError
 from tests.docs.reference import DOCS, commands, current
+from tests.support import http
 from tests.support.minka import ROOT, CommandLine, words_of
 from tests.support.process_system import ProcessSystem, process_system, temporary_folder
 
@@ -60,7 +60,7 @@ def _true(up: CommandLine, word: str) -> str:
 
 def test_the_call_of_the_api_page_works(up: CommandLine) -> None:
     (path,) = re.findall(r"http://127.0.0.1:8470(/\S+)", API)
-    assert httpx.get(up.url + path, headers={"Authorization": f"Bearer {up.token}"}).is_success
+    assert http.get(up.url + path, headers={"Authorization": f"Bearer {up.token}"}).is_success
 
 
 def test_every_command_that_is_named_exists() -> None:

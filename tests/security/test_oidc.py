@@ -30,6 +30,7 @@ from controller.models.people import Person, Role
 from controller.models.settings import Settings
 from controller.ports.clock import SystemClock
 from controller.ports.store import Page
+from tests.support import http
 from tests.support.callers import admit
 from tests.support.provider import CLIENT, SECRET, IdentityProvider, endless_provider, identity_provider
 from tests.unit.api.bench import TINY, ApiBench, files_of, open_bench
@@ -351,7 +352,7 @@ async def test_keys_come_from_nowhere_else(bench: ApiBench, idp: IdentityProvide
 async def test_a_token_too_long_for_a_cookie_is_said_to_be_so(bench: ApiBench, idp: IdentityProvider) -> None:
     idp.claims["groups"] = ["minka-noc", *(f"group-{number:04}" for number in range(400))]
     begun = await bench.anonymous.get("/v1/login")
-    async with httpx.AsyncClient() as outside:
+    async with http.async_client() as outside:
         back = (await outside.get(begun.headers["location"])).headers["location"]
     answer = await bench.anonymous.get(back)
     assert (answer.status_code, "too long" in answer.json()["detail"]) == (401, True)
@@ -381,7 +382,7 @@ async def test_a_browser_signs_in_and_out(bench: ApiBench, idp: IdentityProvider
     begun = await browser.get("/v1/login")
     assert begun.status_code == 303
     assert "httponly" in begun.headers["set-cookie"].lower()
-    async with httpx.AsyncClient() as outside:
+    async with http.async_client() as outside:
         back = (await outside.get(begun.headers["location"])).headers["location"]
     assert back.startswith("http://minka/v1/login/callback?")
     done = await browser.get(back)

@@ -129,7 +129,7 @@ class Frr:
 
 def _vtysh(name: str, *lines: str) -> str:
     command = ["vtysh", "-N", name, *(word for line in lines for word in ("-c", line))]
-    return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False).stdout
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
 
 
 @contextlib.contextmanager

@@ -27,6 +27,7 @@ from controller.models.settings import Settings
 from controller.ports.clock import SystemClock
 from controller.ports.store import Page
 from controller.store import SqlStore
+from tests.support import http
 from tests.support.callers import contracts
 from tests.support.forks import ForkedProcess
 from tests.support.minka import CommandLine, environment
@@ -123,7 +124,7 @@ class ProcessSystem:
         """The log of a process."""
         return (self.folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
 
-    def until(self, what: str, holds: Callable[[], Any], seconds: float = PATIENCE, apart: float = 0.05) -> Any:
+    def until(self, what: str, holds: Callable[[], Any], seconds: float = PATIENCE, apart: float = 0.1) -> Any:
         """Wait until ``holds`` returns something true, and return it; processes are tended meanwhile.
 
         Args:
@@ -301,8 +302,8 @@ def process_system(
         )
         env["MINKA_DATABASE_URL"] = own.database
         store = stack.enter_context(closing(open_record(own, SystemClock())))
-        api = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{ports}", timeout=60))
-        stations_api = stack.enter_context(httpx.Client(base_url=control, timeout=20))
+        api = stack.enter_context(http.client(base_url=f"http://127.0.0.1:{ports}"))
+        stations_api = stack.enter_context(http.client(base_url=control))
         made = ProcessSystem(folder, env, api, stations_api, store, endpoints, redis)
         stack.callback(made.stop_all)
         made.start("api")

@@ -114,7 +114,7 @@ def _server(folder: Path, program: str, *options: str) -> Iterator[None]:
             process.wait()
 
 
-def _wait_for(url: str, folder: Path, seconds: float = 40) -> None:
+def _wait_for(url: str, folder: Path, seconds: float = 90) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         with suppress(httpx.HTTPError):

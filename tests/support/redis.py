@@ -45,7 +45,7 @@ class RedisServer:
         arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen([program, *arguments], stdout=log, stderr=log, cwd=self.folder)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 #: Seconds in which it has come about, on a busy machine.
-_PATIENCE = 30
+_PATIENCE = 60
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -13,7 +13,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 
@@ -34,6 +33,7 @@ from controller.ports.clock import SystemClock
 from controller.store import LoopStore
 from deploy.dashboards import DASHBOARDS, FOLDER, expressions, rendered, text_of
 from tests.integration.alarms.system import TINY
+from tests.support import http
 from tests.support.process_system import ProcessSystem, process_system, temporary_folder
 from tests.support.prometheus import DEPLOY, monitoring
 
@@ -85,7 +85,7 @@ class Watched:
 
     def found(self, expression: str) -> list[Any]:
         """Series that an expression gives now. An expression that is none fails the test."""
-        answer = httpx.get(f"{self.url}/api/v1/query", params={"query": expression}, timeout=30).json()
+        answer = http.get(f"{self.url}/api/v1/query", params={"query": expression}).json()
         assert answer["status"] == "success", f"{expression}\n{answer}"
         result: list[Any] = answer["data"]["result"]
         return result
@@ -224,14 +224,14 @@ def test_every_expression_gives_data(watched: Watched) -> None:
 @pytest.mark.needs("prometheus", "prometheus-alertmanager")
 @pytest.mark.timeout(240)
 def test_prometheus_reads_the_page_and_says_what_it_means(watched: Watched) -> None:
-    told = httpx.get(f"{watched.url}/api/v1/metadata", timeout=30).json()["data"]
+    told = http.get(f"{watched.url}/api/v1/metadata").json()["data"]
     help_of = {name.removesuffix("_total"): entries[0]["help"] for name, entries in told.items()}
     families = {metric.family: metric.text for metric in METRIC.values()}
     assert {name: help_of[name] for name in help_of.keys() & families.keys()} == {
         name: families[name] for name in help_of.keys() & families.keys()
     }
     assert len(help_of.keys() & families.keys()) > len(families) / 2
-    (target,) = httpx.get(f"{watched.url}/api/v1/targets", timeout=30).json()["data"]["activeTargets"]
+    (target,) = http.get(f"{watched.url}/api/v1/targets").json()["data"]["activeTargets"]
     assert (target["health"], target["lastError"]) == ("up", "")
 
 

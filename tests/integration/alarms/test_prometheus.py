@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 import uvicorn
 
@@ -15,6 +14,7 @@ from controller.models.alarm import AlarmSource, AlarmState
 from controller.models.people import Permission, Role
 from controller.models.run import RunState
 from tests.integration.alarms.system import LTE, LocalSystem, open_system, until
+from tests.support import http
 from tests.support.callers import admit
 from tests.support.prometheus import monitoring
 
@@ -42,7 +42,7 @@ async def test_link_breaks_metric_alert_webhook_repair_and_back(tmp_path: Path) 
         admit(system.store, "scrapes", "prometheus", Role.HOST_VIEWER, scopes=(Permission.METRICS,))
         admit(system.store, "alerts", "alertmanager", Role.NOC_ENGINEER, scopes=(Permission.WEBHOOK,))
         with monitoring(tmp_path, api, "scrapes", "alerts") as (prometheus, alertmanager):
-            async with httpx.AsyncClient() as client:
+            async with http.async_client() as client:
                 system.listen()
                 await system.observed()
                 query = f'minka_core_link_up{{station="{LTE}",tenant="condor"}}'

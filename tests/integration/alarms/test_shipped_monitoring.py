@@ -6,10 +6,10 @@ import os
 import subprocess
 from pathlib import Path
 
-import httpx
 import pytest
 import yaml
 
+from tests.support import http
 from tests.support.prometheus import alertmanager
 from tests.support.waiting import until
 
@@ -81,8 +81,8 @@ async def test_what_follows_from_a_root_is_inhibited_and_nothing_else(tmp_path: 
         url = f"http://{address}/api/v2/alerts"
 
         def kept_back() -> list[dict[str, str]]:
-            return [one["labels"] for one in httpx.get(url).json() if one["status"]["inhibitedBy"]]
+            return [one["labels"] for one in http.get(url).json() if one["status"]["inhibitedBy"]]
 
-        httpx.post(url, json=[{"labels": labels} for labels in fire]).raise_for_status()
-        await until(lambda: len(httpx.get(url).json()) == len(fire) and len(kept_back()) > 1)
+        http.post(url, json=[{"labels": labels} for labels in fire]).raise_for_status()
+        await until(lambda: len(http.get(url).json()) == len(fire) and len(kept_back()) > 1)
         assert sorted(kept_back(), key=str) == sorted((fire[2], fire[4]), key=str)

@@ -496,7 +496,7 @@ async def test_a_namespace_that_holds_functions_is_not_deleted(pools: Pools) -> 
 
 
 async def next_notice(notices: Any) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await anext(notices)
 
 

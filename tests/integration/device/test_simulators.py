@@ -89,7 +89,7 @@ async def test_a_station_whose_session_is_in_use_is_looked_at_aside(devices: Ssh
     target = target_in(fleet, "S-0")
     async with devices.session(target) as held:
         await held.lock()
-        async with asyncio.timeout(10), devices.aside(target) as beside:
+        async with asyncio.timeout(60), devices.aside(target) as beside:
             assert beside.session_id != held.session_id
             assert (await beside.read()).tree == (await held.read()).tree
             assert devices.counts["in-use"] == 2
@@ -378,7 +378,7 @@ async def test_changes_are_notified_on_a_session_of_their_own(devices: SshDevice
     async with devices.session(target) as session:
         await session.edit(function("S-0"))
         await session.commit()
-    notification = await asyncio.wait_for(first, 5)
+    notification = await asyncio.wait_for(first, 60)
     assert notification.station == "S-0"
     assert notification.name == "{urn:ietf:params:xml:ns:yang:ietf-netconf-notifications}netconf-config-change"
     assert isinstance(notification.at, datetime)

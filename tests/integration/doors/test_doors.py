@@ -23,6 +23,7 @@ import pytest
 
 from controller.models.audit import AuditAnchor
 from tests.integration.doors.conftest import ALERTMANAGER_PASSWORD, PERU_MINI, SECRETS
+from tests.support import http
 from tests.support.minka import ROOT, Embedded, environment, minka
 from tests.support.ports import free_ports
 from tests.support.processes import children, is_alive
@@ -118,14 +119,14 @@ def _plan_is_empty(found: Path, folder: Path, stations: Embedded) -> None:
         assert "no drift on 24" in controller("device", "drift").out
     finally:
         another.send_signal(signal.SIGTERM)
-        assert another.wait(30) in (0, -signal.SIGTERM)
+        assert another.wait(60) in (0, -signal.SIGTERM)
     assert stations.process.poll() is None
 
 
 def _until_ready(url: str) -> None:
-    for _ in range(300):
+    for _ in range(900):
         try:
-            if httpx.get(f"{url}/readyz").is_success:
+            if http.get(f"{url}/readyz").is_success:
                 return
         except httpx.HTTPError:
             pass
@@ -310,20 +311,20 @@ def test_a_client_that_goes_away_is_let_go(applied: tuple[Embedded, str]) -> Non
     up, run = applied
     headers = {"Authorization": f"Bearer {up.token}"}
     for path in ("/v1/alarms/events", f"/v1/runs/{run}/events"):
-        with httpx.stream("GET", up.url + path, headers=headers, timeout=10) as stream:
+        with http.stream("GET", up.url + path, headers=headers) as stream:
             assert stream.headers["content-type"].startswith("text/event-stream")
             threading.Event().wait(0.1)
-    assert httpx.get(f"{up.url}/readyz", timeout=10).is_success
+    assert http.get(f"{up.url}/readyz").is_success
     assert "Traceback" not in (up.home / "logs" / "api.log").read_text()
 
 
 def test_probes_need_no_token_and_metrics_do(applied: tuple[Embedded, str]) -> None:
     up, _ = applied
-    metrics = httpx.get(f"{up.url}/metrics", headers={"Authorization": f"Bearer {up.token}"}).text
-    assert httpx.get(f"{up.url}/metrics").status_code == 401
+    metrics = http.get(f"{up.url}/metrics", headers={"Authorization": f"Bearer {up.token}"}).text
+    assert http.get(f"{up.url}/metrics").status_code == 401
     assert 'minka_jobs_ended_total{outcome="succeeded"}' in metrics
-    assert httpx.get(f"{up.url}/healthz").json()["status"] == "ok"
-    assert httpx.get(f"{up.url}/v1/runs").status_code == 401
+    assert http.get(f"{up.url}/healthz").json()["status"] == "ok"
+    assert http.get(f"{up.url}/v1/runs").status_code == 401
 
 
 def test_nothing_of_ours_is_readable_by_others(applied: tuple[Embedded, str]) -> None:
@@ -346,13 +347,13 @@ def test_no_secret_is_seen_anywhere(applied: tuple[Embedded, str]) -> None:
     up, run = applied
     headers = {"Authorization": f"Bearer {up.token}"}
     secrets = [*SECRETS.values(), ALERTMANAGER_PASSWORD, up.token]
-    document = httpx.get(f"{up.url}/openapi.json").json()
+    document = http.get(f"{up.url}/openapi.json").json()
     plan = up("show", run, "--json").json["plan"]
     alarm = _raised_by_sources(up)
     names = {"{run_id}": run, "{plan_id}": plan, "{other_id}": plan, "{station}": STATION}
     names |= {"{alarm_id}": alarm["id"], "{incident_id}": alarm["incident"]}
     seen = [
-        httpx.get(f"{up.url}/metrics", headers=headers).text,
+        http.get(f"{up.url}/metrics", headers=headers).text,
         up("plans", "show", plan, "--all").out,
         json.dumps(document),
     ]
@@ -364,7 +365,7 @@ def test_no_secret_is_seen_anywhere(applied: tuple[Embedded, str]) -> None:
                 filled = path.replace("{kind}", kind)
                 for name, value in names.items():
                     filled = filled.replace(name, value)
-                seen.append(httpx.get(up.url + filled, headers=headers, timeout=60).text)
+                seen.append(http.get(up.url + filled, headers=headers).text)
     assert len(seen) > 20
     assert not [text[:200] for text in seen for secret in secrets if secret in text]
     for path in up.home.rglob("*"):
@@ -386,10 +387,10 @@ def _raised_by_sources(up: Embedded) -> dict[str, str]:
     }
     message = {"version": "4", "truncatedAlerts": 1, "receiver": "minka", "alerts": [alert]}
     token = {"Authorization": f"Bearer {SECRETS['MINKA_WEBHOOK_TOKEN']}"}
-    sent = httpx.post(f"{up.url}/v1/webhooks/alertmanager", headers=token, json=message, timeout=30)
+    sent = http.post(f"{up.url}/v1/webhooks/alertmanager", headers=token, json=message)
     assert sent.status_code == 503, "Alertmanager does not answer"
     ves = ("ves", SECRETS["MINKA_VES_TOKEN"])
-    assert httpx.post(f"{up.url}/eventListener/v7", auth=ves, json={}, timeout=30).status_code == 400
+    assert http.post(f"{up.url}/eventListener/v7", auth=ves, json={}).status_code == 400
     found: list[dict[str, str]] = up("alarms", "list", "--json").json
     return next(one for one in found if one["specific_problem"] == "Noise")
 

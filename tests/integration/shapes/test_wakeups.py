@@ -81,4 +81,4 @@ def test_wakeups_are_heard_at_once_one_by_one_and_in_bursts(broker: str, tmp_pat
     finally:
         wakeups.close()
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0

@@ -225,7 +225,7 @@ async def test_a_slow_reader_over_tls_holds_up_nobody() -> None:
 def test_noise_at_any_door(noise: list[bytes], door: str) -> None:
     async def run() -> None:
         async with witnessed() as fleet:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await _make_noise(fleet, door, noise)
             await until(lambda: len(fleet.stations["S-0"].server.sessions) == 1)
 

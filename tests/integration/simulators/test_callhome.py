@@ -172,7 +172,7 @@ async def test_notifications_come_beside_the_session_of_the_same_call() -> None:
     ):
         notifications = devices.notifications(target("S-0"))
         waiting = asyncio.ensure_future(change_in(notifications))
-        async with asyncio.timeout(10), devices.session(target("S-0")) as session:
+        async with asyncio.timeout(60), devices.session(target("S-0")) as session:
             while not any(known.subscription for known in fleet.stations["S-0"].server.sessions.values()):
                 await asyncio.sleep(0.01)
             await session.edit(list(function("S-0")))
@@ -236,11 +236,11 @@ async def test_the_oldest_silent_callers_make_room() -> None:
     home = CallHome(doors(), 10, lambda target, *_: taken.append(target.station), callers=20)
     port = home.listen("127.0.0.1", 0)
     held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(50)]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         for reader, _ in held[:30]:
             assert await reader.read() == b""
     home.expect(target("S-0"))
-    async with Fleet(made_network(1), FleetSettings(homes=[Home("127.0.0.1", port)])), asyncio.timeout(10):
+    async with Fleet(made_network(1), FleetSettings(homes=[Home("127.0.0.1", port)])), asyncio.timeout(60):
         while not taken:
             await asyncio.sleep(0.01)
     assert [reader.at_eof() for reader, _ in held[30:]].count(True) <= 1
@@ -387,7 +387,7 @@ async def test_processes_expect_the_stations_of_the_network(tmp_path: Path, monk
         made.store.networks.save(network.model_copy(update={"endpoints": tuple(calling)}), "digest", "test")
         await made.take_calls(ProcessRole.WORKER)
         home = Home("127.0.0.1", port)
-        async with Fleet(read_network(TINY), FleetSettings(homes=[home])), asyncio.timeout(20):
+        async with Fleet(read_network(TINY), FleetSettings(homes=[home])), asyncio.timeout(60):
             while made.devices.counts["idle"] < len(calling):
                 await asyncio.sleep(0.02)
             with pytest.raises(InputError, match=f"stations can't call home at 127.0.0.1 port {port}"):

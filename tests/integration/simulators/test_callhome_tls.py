@@ -268,7 +268,7 @@ async def test_notifications_and_readings_share_the_one_session() -> None:
         for round_ in range(2):  # who follows next goes on with the subscription
             notifications = devices.notifications(target("S-0"))
             waiting = asyncio.ensure_future(change_in(notifications))
-            async with asyncio.timeout(20), devices.session(target("S-0")) as session:
+            async with asyncio.timeout(60), devices.session(target("S-0")) as session:
                 await until(lambda: devices.counts["subscribed"] == 1)
                 await until(lambda: any(known.subscription for known in station.server.sessions.values()))
                 with pytest.raises(DeviceRefusedError, match="on which somebody follows notifications already"):

@@ -28,6 +28,7 @@ from simulators.cloud.server.faults import ApiFault, ApiFaultKind, ApiFaults
 from simulators.cloud.server.listener import Tls, listen
 from simulators.netconf.certificates import Authority
 from tests.conftest import find_program
+from tests.support import http
 from tests.support.waiting import until
 
 AUTHORITY = Authority("tests:edge-1")
@@ -85,7 +86,7 @@ class Pool:
         if certificate:
             context.load_cert_chain(certificate)
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        return httpx.AsyncClient(base_url=self.url, verify=context, headers=headers, timeout=60)
+        return http.async_client(base_url=self.url, verify=context, headers=headers)
 
     def kubeconfig(self, path: Path) -> Path:
         user = AUTHORITY.client("anna", "system:masters")

@@ -21,6 +21,7 @@ from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.network import read_network
 from simulators.station import StationSettings
 from tests.integration.simulators.client import label_edit, netconf
+from tests.support import http
 from tests.support.forks import run_forked
 from tests.unit.simulators.netconf.bench import cell, enb, label_config, link, s1u
 
@@ -36,7 +37,7 @@ async def fleet() -> AsyncIterator[Fleet]:
 
 @pytest.fixture
 async def control(fleet: Fleet) -> AsyncIterator[httpx.AsyncClient]:
-    async with serve_control(fleet) as url, httpx.AsyncClient(base_url=url) as client:
+    async with serve_control(fleet) as url, http.async_client(base_url=url) as client:
         yield client
 
 

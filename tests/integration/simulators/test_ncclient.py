@@ -163,7 +163,7 @@ async def test_alarm_notifications() -> None:
             session.commit()
             session.create_subscription()
             loop.call_soon_threadsafe(fleet.stations[STATION].equipment.break_link, "andes")
-            notification = session.take_notification(timeout=10)
+            notification = session.take_notification(timeout=60)
             assert notification is not None
             return str(notification.notification_xml)
 

@@ -68,7 +68,7 @@ async def test_confirmed_commit_and_notifications(fleet: Fleet) -> None:
             assert label_in(client.get_config(source="running").data_xml) == "T-LTE-1"
             kinds: list[str] = []
             while kinds.count("netconf-confirmed-commit") < 2:
-                found = listener.take_notification(timeout=20)
+                found = listener.take_notification(timeout=60)
                 assert found is not None
                 kinds.append(etree.QName(found.notification_ele[1]).localname)
             assert kinds == [
@@ -88,7 +88,7 @@ async def test_startup_xpath_and_replay(fleet: Fleet) -> None:
             wanted = f'<filter type="xpath" xmlns:me="{ME}" select="{LABEL}"/>'
             assert label_in(client.get_config(source="startup", filter=wanted).data_xml) == "direct"
             client.create_subscription(start_time=started)
-            first = client.take_notification(timeout=20)
+            first = client.take_notification(timeout=60)
             assert first is not None
             assert etree.QName(first.notification_ele[1]).localname == "netconf-session-start"
 

@@ -21,6 +21,7 @@ from simulators.control.app import serve_control
 from simulators.fleet.fleet import Fleet
 from simulators.fleet.inventory import Exports
 from tests.integration.simulators.client import netconf
+from tests.support import http
 from tests.unit.simulators.cloud.behaviour.bench import API, DU
 from tests.unit.simulators.test_virtual_stations import SERVES, STATION, network
 
@@ -62,7 +63,7 @@ async def bench() -> AsyncIterator[Bench]:
         trust = ssl.create_default_context(cadata=at.authority)
         headers = {"authorization": f"Bearer {at.token}"}
         url = f"https://{at.address}:{at.port}"
-        async with httpx.AsyncClient(base_url=url, verify=trust, headers=headers) as api:
+        async with http.async_client(base_url=url, verify=trust, headers=headers) as api:
             yield Bench(fleet, clock, api)
 
 
@@ -88,7 +89,7 @@ async def test_what_is_applied_becomes_a_station_and_a_lost_node_takes_it_away(b
 
 async def test_the_control_interface_shows_pools_and_takes_faults(bench: Bench) -> None:
     await bench.deploy()
-    async with serve_control(bench.fleet) as url, httpx.AsyncClient(base_url=url) as control:
+    async with serve_control(bench.fleet) as url, http.async_client(base_url=url) as control:
         first, second = (await control.get("/pools")).json()
         shown = [first[name] for name in ("pool", "nodes_ready", "pods_ready", "functions_ready")]
         assert shown == ["edge-1", 2, 1, 1]

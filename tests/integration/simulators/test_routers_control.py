@@ -12,6 +12,7 @@ from simulators.control.app import serve_control
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.network import read_network
 from simulators.routers.factory import Provisioning
+from tests.support import http
 
 TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
 ROUTER = "/routers/R-OLLANTA"
@@ -22,7 +23,7 @@ async def control() -> AsyncIterator[httpx.AsyncClient]:
     async with (
         Fleet(read_network(TINY), FleetSettings(routers=Provisioning.PROVISIONED)) as fleet,
         serve_control(fleet) as url,
-        httpx.AsyncClient(base_url=url) as client,
+        http.async_client(base_url=url) as client,
     ):
         yield client
 

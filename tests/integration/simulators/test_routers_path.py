@@ -175,7 +175,7 @@ async def test_who_cuts_himself_off_is_saved_by_the_planned_reload(fleet: Fleet,
     async with connect() as client:
         process = await client.create_process(term_type="vt100", encoding="utf-8")
         process.stdin.write("reload in 2\n\nconf t\ninterface gi0/0/0\nshutdown\n")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while router.reachable:
                 await asyncio.sleep(0.01)
         assert fleet.transport.off_net() == [ROUTER]

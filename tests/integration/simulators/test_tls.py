@@ -110,7 +110,7 @@ async def test_an_authority_that_vouches_is_enough(fleet: Fleet, devices: SshDev
 async def test_notifications_over_tls(fleet: Fleet, devices: SshDevices) -> None:
     notifications = devices.notifications(target(fleet))
     waiting = asyncio.ensure_future(change_in(notifications))
-    async with asyncio.timeout(10), devices.session(target(fleet)) as session:
+    async with asyncio.timeout(60), devices.session(target(fleet)) as session:
         while not any(known.subscription for known in fleet.stations["S-0"].server.sessions.values()):
             await asyncio.sleep(0.01)
         await session.edit(list(function("S-0")))

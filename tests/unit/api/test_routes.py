@@ -21,6 +21,7 @@ from controller.plan import plan_to_json
 from controller.ports.secrets import EnvironmentSecrets, NamedSecrets
 from controller.ports.store import JobResult, Page, Transition
 from controller.remediation.breaker import Breaker
+from tests.support.waiting import until
 from tests.unit.api.bench import TINY, ApiBench, files_of
 
 ELEMENT = {"priorityLabel": "1"}
@@ -237,19 +238,27 @@ def events_of(text: str) -> list[tuple[str, dict[str, Any]]]:
     return found
 
 
-async def test_events_of_a_run_end_with_the_run(bench: ApiBench) -> None:
+async def test_events_of_a_run_end_with_the_run(bench: ApiBench, monkeypatch: pytest.MonkeyPatch) -> None:
     (station, *_) = await load_and_adopt(bench)
     made = await plan(bench, selector=station)
     run = (await bench.client.post("/v1/runs", json={"plan": made["id"]})).json()
+    known, read = bench.store.runs.get, list[RunState]()
+
+    def noted(run_id: str) -> Run:
+        found = known(run_id)
+        read.append(found.state)
+        return found
+
+    monkeypatch.setattr(bench.store.runs, "get", noted)
     watching = asyncio.create_task(bench.client.get(f"/v1/runs/{run['id']}/events"))
-    await asyncio.sleep(0.2)
+    await until(lambda: len(read) > 1)  # to see whether there is such a run, and for the first event
     bench.store.runs.advance(run["id"], lambda *_: Transition(RunState.RUNNING, wave=0))
     worker = bench.store.processes.register("w")
     (claim,) = bench.store.claims.take(worker, 10)
-    await asyncio.sleep(0.7)
+    await until(lambda: RunState.RUNNING in read)
     bench.store.claims.finish(claim, JobResult(Outcome.SUCCEEDED, "fine"))
     bench.store.runs.advance(run["id"], lambda *_: Transition(RunState.SUCCEEDED))
-    answer = await asyncio.wait_for(watching, 10)
+    answer = await asyncio.wait_for(watching, 60)
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert answer.headers["cache-control"] == "no-cache"
     events = events_of(answer.text)
@@ -279,7 +288,7 @@ async def test_a_stream_ends_in_order_where_the_database_goes_away(
 
     monkeypatch.setattr(bench.store.runs, "get", soon_away)
     with capture_logs() as logs:
-        answer = await asyncio.wait_for(bench.client.get(f"/v1/runs/{run['id']}/events"), 30)
+        answer = await asyncio.wait_for(bench.client.get(f"/v1/runs/{run['id']}/events"), 60)
     assert [(name, data["state"]) for name, data in events_of(answer.text)] == [("run", "queued")]
     assert "api.bug" not in {entry["event"] for entry in logs}
 

@@ -53,7 +53,7 @@ async def follow(*watches: list[dict[str, Any]]) -> tuple[list[ReceivedRequest],
         watch = PoolWatch(server.api(), NF_DEPLOYMENT, Quick())
         for one, changed in told.items():
             watch.join(one, changed)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await over.wait()
         for one, changed in told.items():
             watch.leave(one, changed)
@@ -97,7 +97,7 @@ async def node_told(*nodes: dict[str, Any]) -> list[bool]:
     async with serving(answer) as server:
         watch = PoolWatch(server.api(), NODE, Quick())
         watch.join(("", ""), changed)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await over.wait()
         watch.leave(("", ""), changed)
     return told[2:]
@@ -158,7 +158,7 @@ async def test_what_changed_before_a_watch_was_begun_anew_is_told() -> None:
     async with serving(answer) as server:
         watch = PoolWatch(server.api(), NF_DEPLOYMENT, Quick())
         watch.join(DU_1, changed)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await over.wait()
         assert changed.is_set()
         watch.leave(DU_1, changed)
@@ -185,7 +185,7 @@ async def test_a_server_that_is_busy_is_asked_again_when_it_says_and_nobody_is_t
     async with serving(answer) as server:
         watch = PoolWatch(server.api(), NF_DEPLOYMENT, Counting())
         watch.join(DU_1, changed)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await over.wait()
         watch.leave(DU_1, changed)
     assert versions(server.asked) == ["list", "7", "7", "7"]
@@ -225,7 +225,7 @@ async def test_a_watch_goes_on_with_a_token_that_was_replaced_and_nobody_is_told
     async with serving(answer) as server:
         watch = PoolWatch(server.api(secrets=Replaced({"token": "", "ca": ""})), NF_DEPLOYMENT, Quick())
         watch.join(DU_1, changed)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await over.wait()
         watch.leave(DU_1, changed)
     assert versions(server.asked) == ["list", "7", "7"]
@@ -278,7 +278,7 @@ async def pauses(watches: int, stands: float, *, cut: bool) -> list[float]:
         watch = PoolWatch(server.api(clock), NF_DEPLOYMENT, clock)
         changed = asyncio.Event()
         watch.join(DU_1, changed)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await over.wait()
         watch.leave(DU_1, changed)
     return clock.slept
