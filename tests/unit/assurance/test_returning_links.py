@@ -14,6 +14,7 @@ from controller.nrm.profiles import links
 from controller.nrm.tree import is_below
 from controller.ports.devices import Observed
 from tests.support.quick_stores import DirectStore
+from tests.support.soak import rounds
 from tests.unit.assurance.test_failures import Bench, made
 
 Read = Literal["up", "down", "silent", "gone", "dark"]
@@ -78,7 +79,7 @@ def _is_over(earlier: list[Read]) -> bool:
     return "gone" in since and "down" not in since
 
 
-@settings(max_examples=60, deadline=None, phases=(Phase.explicit, Phase.generate))
+@settings(max_examples=rounds(30), deadline=None, phases=(Phase.explicit, Phase.generate))
 @given(st.lists(_STEPS, min_size=3, max_size=10))
 @example([Step("gone"), Step("gone"), Step("silent", restarted=True)])
 @example([Step("gone"), Step("gone"), Step("dark"), Step("silent")])

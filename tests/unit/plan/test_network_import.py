@@ -21,6 +21,7 @@ from controller.nrm.tree import Path as NodePath
 from controller.plan.network_import import UNPLACED, ImportedNetwork, import_network
 from tests.strategies.networks import sound_networks
 from tests.support.network_files import write_network
+from tests.support.soak import rounds
 
 SHIPPED = Path(__file__).parents[3] / "deploy" / "networks" / "peru-mini"
 DAY = date(2026, 6, 15)
@@ -250,7 +251,7 @@ def test_one_region_takes_stations_without_a_place(shipped: Network) -> None:
     assert made.network.region_of(STATION) == "cusco"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=rounds(20), deadline=None)
 @given(sound_networks())
 def test_any_sound_network_comes_back_with_what_tenants_plan_for_themselves(network: Network) -> None:
     """On LTE a station tells node and local id of an own cell as one number, which is taken apart as its own is."""

@@ -18,6 +18,7 @@ from controller.nrm.tree import Tree, parent
 from controller.plan import Limit, StationView, applied, drifted_nodes, undo_job
 from controller.plan.maintenance import removal_plan
 from tests.strategies.networks import sound_networks
+from tests.support.soak import rounds
 from tests.unit.plan.samples import (
     FREELY,
     LTE,
@@ -34,7 +35,7 @@ from tests.unit.plan.samples import plan as plan_of
 from tests.unit.plan.test_properties import applied as carried_out
 from tests.unit.plan.test_properties import factory, plan, without
 
-FEW = settings(max_examples=40, deadline=None)
+FEW = settings(max_examples=rounds(20), deadline=None)
 ROOT = root_spec(PROFILES)
 TWO = network()
 

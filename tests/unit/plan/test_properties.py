@@ -17,9 +17,10 @@ from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Leaves, Observed, Path, Tree, child, name_of
 from controller.plan import PlanOptions, StationView, make_plan, open_plmns_change, wanted_by
 from tests.strategies.networks import TODAY, sound_networks
+from tests.support.soak import rounds
 from tests.unit.plan.samples import FREELY, NOW, after_change, states
 
-FEW = settings(max_examples=40, deadline=None)
+FEW = settings(max_examples=rounds(20), deadline=None)
 
 
 def plan(net: Network, views: dict[str, StationView], options: PlanOptions = FREELY) -> Plan:
