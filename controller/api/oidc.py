@@ -25,7 +25,7 @@ from joserfc.jws import extract_compact
 
 from controller.access.claims import LARGEST_ANSWER, person_of
 from controller.models.errors import InputError, ProviderError, SignInError, in_words
-from controller.models.identity import parse_grants, private
+from controller.models.identity import SCOPE, parse_grants, private
 from controller.models.people import Person
 from controller.models.settings import Settings
 from controller.models.untrusted_json import JsonBody
@@ -44,7 +44,6 @@ _PATIENCE = 20.0
 _PLAIN = {"Accept-Encoding": "identity"}
 #: Errors of a malformed answer.
 _ODD = (AttributeError, KeyError, TypeError, ValueError)
-_SCOPE = "openid profile email"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +183,7 @@ class Provider:
             self._client_id,
             "code",
             redirect_uri=self._redirect,
-            scope=_SCOPE,
+            scope=SCOPE,
             state=state,
             nonce=nonce,
             code_challenge=create_s256_code_challenge(verifier),

@@ -13,7 +13,7 @@ from controller.intent.times import both, seconds, union
 from controller.models.alarm import ToldAlarm
 from controller.models.definitions import DefinitionKind
 from controller.models.errors import InputError, NotFoundError
-from controller.models.measurement import DAY, HOUR, MONTH, QUARTER, Measured
+from controller.models.measurement import DAY, HALF_A_DAY, HOUR, MONTH, QUARTER, Measured
 from controller.models.sharing import Charge
 from controller.models.statement import CORRECTED_MONTHS, Sheet, Statement, StatementKind
 from controller.performance import availability, capacity, quality, settlement, volume
@@ -46,7 +46,6 @@ from controller.ports.store import Store
 
 #: Stations whose months are read together.
 _AT_ONCE = 100
-_HALF_A_DAY = timedelta(hours=12)
 #: How far back a trend goes.
 _TREND = timedelta(days=3653)
 #: For each kind of statement, the functions that make its rules and its sheets.
@@ -342,7 +341,7 @@ def days_of(month: Month) -> list[tuple[datetime, datetime]]:
     """Begin and end of the days of a month that are over; after a new time zone the first one is longer or shorter."""
     found, begin = [], month.begin
     while begin < month.end:
-        _, end = span_of_day(begin + _HALF_A_DAY, DAY, month.zone)
+        _, end = span_of_day(begin + HALF_A_DAY, DAY, month.zone)
         if end <= month.now:
             found.append((begin, end))
         begin = end

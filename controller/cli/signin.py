@@ -17,11 +17,10 @@ from authlib.oauth2.rfc8628 import (
 from controller.access.claims import LARGEST_ANSWER
 from controller.cli.errors import FAILED, UNREACHABLE, WRONG_INPUT, CliError
 from controller.models.errors import in_words
-from controller.models.identity import private
+from controller.models.identity import SCOPE, private
 from controller.models.untrusted_json import JsonBody
 from controller.ports.clock import Clock
 
-_SCOPE = "openid profile email"
 #: Seconds between two polls by default, the least, and the increase when the provider answers ``slow_down`` (RFC 8628
 #: §3.2, §3.5).
 _INTERVAL, _LEAST, _SLOWER = 5.0, 1.0, 5.0
@@ -54,7 +53,7 @@ def device_token(issuer: str, client_id: str, clock: Clock, show: Callable[[str,
                     f"{issuer} does not offer sign-in on the command line (device flow): use minka login --paste",
                     WRONG_INPUT,
                 )
-            form = {"client_id": client_id, "scope": _SCOPE}
+            form = {"client_id": client_id, "scope": SCOPE}
             begun = _json(http, "POST", private(said["device_authorization_endpoint"]), form)
             show(str(begun.get("verification_uri_complete") or begun["verification_uri"]), str(begun["user_code"]))
             return _waited(http, private(said["token_endpoint"]), client_id, begun, clock)

@@ -8,6 +8,9 @@ from urllib.parse import urlsplit
 from controller.models.errors import InputError
 from controller.models.people import Person, Role
 
+#: What a sign-in asks the identity provider for (OpenID Connect Core §5.4).
+SCOPE = "openid profile email"
+
 
 @dataclass(frozen=True, slots=True)
 class Grant:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -15,6 +15,8 @@ from controller.models.network import Noun
 #: Levels of measurements on record, in seconds: a period, an hour, a day and a month in the network's time zone. A day
 #: or month may be longer or shorter than this nominal length.
 QUARTER, HOUR, DAY, MONTH = 900, 3600, 86400, 31 * 86400
+#: From the begin of a day, moved by a new time zone or not, to a moment that has its date.
+HALF_A_DAY = timedelta(hours=12)
 #: Lengths of granularity periods, in seconds: those of TS 32.401 §5.2.1, and a day. No other length goes on record.
 GRANULARITIES = (300, QUARTER, 1800, HOUR, DAY)
 #: The largest magnitude of a value. No cell counts as much in a day, and no sum of such values ever overflows.

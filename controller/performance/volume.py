@@ -23,7 +23,7 @@ from zoneinfo import ZoneInfo
 
 from controller.intent.central_units import user_planes
 from controller.intent.outages import Era
-from controller.models.measurement import Measured, Subject, Values, parts
+from controller.models.measurement import HALF_A_DAY, Measured, Subject, Values, parts
 from controller.models.network import Network, Rat
 from controller.models.sharing import Agreement
 from controller.models.statement import Column, Sheet, Value
@@ -39,8 +39,6 @@ PLANE_COUNTERS = ("QosFlow.PdcpSduVolumeDL", "QosFlow.PdcpSduVolumeUL")
 _PLANE = frozenset(PLANE_COUNTERS)
 #: Megabytes (of 10^6 bytes) of a megabit (of 10^6 bits).
 _MEGABYTES = 1 / 8
-#: From the begin of a day, moved by a new time zone or not, to a moment that has its date.
-_HALF_A_DAY = timedelta(hours=12)
 
 RULES = (
     "Volume is that of PDCP SDUs, as stations counted it (TS 28.552 §5.1.2.1, TS 32.425 §4.4.7). 1 MB is 10^6 bytes.\n"
@@ -433,7 +431,7 @@ def volume_sheets(volumes: Volumes, zone: ZoneInfo) -> tuple[Sheet, ...]:
             title="By day",
             columns=(Column(name="day"), *_VOLUME, *_MEASURED),
             rows=tuple(
-                (f"{(day + _HALF_A_DAY).astimezone(zone):%Y-%m-%d}", *found.row, found.measured, found.unknown)
+                (f"{(day + HALF_A_DAY).astimezone(zone):%Y-%m-%d}", *found.row, found.measured, found.unknown)
                 for day, found in days
             ),
         ),

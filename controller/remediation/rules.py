@@ -21,6 +21,7 @@ from controller.models.alarm import (
     BACKHAUL_DOWN,
     CORE_NODE_DOWN,
     DIVERGED,
+    FAULT,
     HEARTBEAT_LOST,
     KPI_DEGRADED,
     REMOTE_END_DOWN,
@@ -43,8 +44,7 @@ from controller.ports.store import Store
 
 #: Variable of expressions in a playbook's parameters, its members, and how they name the router of the alarm's site.
 _ALARM = "alarm"
-_FIELDS = ("station", "object", "tenant", "probable_cause", "specific_problem")
-_MEMBERS = (*_FIELDS, "cell", "router", "function", "objects")
+_MEMBERS = (*FAULT, "cell", "router", "function", "objects")
 _ROUTER = (_ALARM, "router")
 #: Causes that Minka itself finds, and those in stations' lists.
 _CAUSES = (
@@ -157,7 +157,7 @@ class Rung(Noun):
         """
         site = network.site_of(alarm.station) if network.manages(alarm.station) else ""
         values = (
-            *(getattr(alarm, name) for name in _FIELDS),
+            *(getattr(alarm, name) for name in FAULT),
             next((cell.partition("/")[2] for cell in alarm.cells), ""),
             next(iter(network.routers_at.get(site, ())), ""),
             network.endpoint_function.get(alarm.station, ""),

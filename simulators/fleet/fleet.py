@@ -333,15 +333,6 @@ class Fleet:
         """All endpoints, in order of station id."""
         return [self.endpoint(station) for station in self._addresses]
 
-    def calling_endpoint(self, station: str) -> TlsEndpoint:
-        """A station that calls home over TLS, with the certificate that it shows then.
-
-        Raises:
-            KeyError: no such station, or the fleet does not run.
-        """
-        address, _ = self._addresses[station]
-        return TlsEndpoint(station, "", 0, self.authority.fingerprint(station, address))
-
     def tls_endpoints(self) -> list[TlsEndpoint]:
         """All endpoints over TLS, in order of station id; none without TLS."""
         return [self.tls_endpoint(station) for station in self._tls_addresses]

@@ -18,7 +18,9 @@ from controller.cli.main import app
 from controller.models.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob(".github/**/*.md"), *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob(".github/**/*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "simulators/README.md"]
+)
 _BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 
 
