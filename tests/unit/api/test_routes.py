@@ -251,7 +251,7 @@ async def test_events_of_a_run_end_with_the_run(bench: ApiBench, monkeypatch: py
 
     monkeypatch.setattr(bench.store.runs, "get", noted)
     watching = asyncio.create_task(bench.client.get(f"/v1/runs/{run['id']}/events"))
-    await until(lambda: len(read) > 1)  # to see whether there is such a run, and for the first event
+    await until(lambda: len(read) > 6)  # by then it was looked at again after the first event
     bench.store.runs.advance(run["id"], lambda *_: Transition(RunState.RUNNING, wave=0))
     worker = bench.store.processes.register("w")
     (claim,) = bench.store.claims.take(worker, 10)
