@@ -230,7 +230,9 @@ def _show_drift(said: dict[str, Any], differing: dict[str, Any]) -> None:
     keys = ("cell", "tenant", "what", "before", "after")
     if differing:
         rows = ((name, *(row[key] for key in keys)) for name, found in differing.items() for row in found)
-        table(columns, rows, f"{len(differing)} of {counted(len(said['stations']), 'device')} differ")
+        head = f"{len(differing)} of {counted(len(said['stations']), 'device')} differ"
+        table(columns, rows, f"{head}; a run holds {len(said['runs'])} of them" if said["runs"] else head)
+        _show_holding(said["runs"])
     elif said["stations"]:
         out.print(styled("no drift", "green"), f"on {counted(len(said['stations']), 'device')}")
     if said["not_adopted"]:
@@ -238,6 +240,14 @@ def _show_drift(said: dict[str, Any], differing: dict[str, Any]) -> None:
             f"{counted(said['not_adopted'], 'device')} not adopted, so there is nothing on record to compare with"
         )
     show_alike(styled("not read", "red"), said["unread"])
+
+
+def _show_holding(runs: dict[str, Any]) -> None:
+    """The runs that hold devices that differ, by device."""
+    for station, by in runs.items():
+        state = ": ".join(filter(None, (by["state"], by["waits"])))
+        held = f"{station}: run {by['run']} ({by['procedure']}) of {by['requested_by']} holds it ({state})"
+        out.print(f"{held}; until it ends there, what differs may be its own unfinished change", soft_wrap=True)
 
 
 @app.command(epilog="Example: minka device adopt 'region=cusco'")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated
 
 import orjson
@@ -20,7 +22,8 @@ from controller.models.errors import NotFoundError
 from controller.models.network import Network
 from controller.models.people import Permission, Person
 from controller.models.plan import DiffRow
-from controller.ports.store import Store
+from controller.models.run import RunState
+from controller.ports.store import EndedJob, OpenJob, Store
 
 router = Router(prefix="/v1/devices", tags=["devices"])
 
@@ -31,16 +34,31 @@ class Selection(Body):
     selector: str = "*"
 
 
+class HoldingRun(Body):
+    """A run that has not ended on a station, or ended there while it was read.
+
+    ``state`` is the run's; ``waits`` is what its job waits for there, empty while a worker works on it.
+    """
+
+    run: str
+    procedure: str
+    requested_by: str
+    state: RunState
+    waits: str = ""
+
+
 class Drift(Body):
     """Differences by station; an empty list where there are none.
 
     ``unread`` says of adopted stations that could not be read why; ``not_adopted`` counts those without a ledger to
-    compare with.
+    compare with. ``runs`` says of stations that differ which run held them while they were read: until it ends, what
+    differs may be its own unfinished change.
     """
 
     stations: dict[str, tuple[DiffRow, ...]]
     unread: dict[str, str]
     not_adopted: int
+    runs: dict[str, HoldingRun] = {}
 
 
 def _known(network: Network, station: str) -> str:
@@ -85,8 +103,31 @@ async def adopt(
 async def drift(asked: Selection, backend: Backend, _: Annotated[Person, needs(Permission.PLAN)]) -> Drift:
     """Differences of adopted stations from what was last applied, read now."""
     chosen, adopted = await run_in_threadpool(_adopted, backend.store, asked.selector)
+    began = backend.planner.clock.now()
     found, unread = await backend.planner.compared(adopted)
-    return Drift(stations=found, unread=unread, not_adopted=len(chosen) - len(adopted))
+    differing = [station for station, rows in found.items() if rows]
+    runs = await run_in_threadpool(_holding, backend.store, differing, began)
+    return Drift(stations=found, unread=unread, not_adopted=len(chosen) - len(adopted), runs=runs)
+
+
+def _holding(store: Store, stations: Sequence[str], since: datetime) -> dict[str, HoldingRun]:
+    """Runs that hold stations, or held them at some time since, by station."""
+    if not stations:
+        return {}
+    found: dict[str, HoldingRun] = {}
+    held: list[EndedJob | OpenJob] = [*store.ledger.ended_jobs(stations, since), *store.claims.open_jobs(stations)]
+    for job in held:
+        if isinstance(job, EndedJob) and job.finished < since:
+            continue
+        run = store.runs.get(job.run)
+        found[job.station] = HoldingRun(
+            run=run.id,
+            procedure=run.procedure,
+            requested_by=run.requested_by,
+            state=run.state,
+            waits=job.waits if isinstance(job, OpenJob) else "",
+        )
+    return found
 
 
 def _adopted(store: Store, selector: str) -> tuple[tuple[str, ...], list[str]]:

@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 from controller.api.auth import FIRST, digest, ensure_token
 from controller.models.credentials import LOOPBACK_ONLY
 from controller.models.errors import InputError, StoreError
+from controller.models.plan import Edit, Op
 from controller.models.run import Outcome, Run, RunState
 from controller.plan import plan_to_json
 from controller.ports.secrets import EnvironmentSecrets, NamedSecrets
@@ -166,6 +167,24 @@ async def test_drift_says_what_it_could_not_compare(bench: ApiBench) -> None:
     assert list(said["unread"]) == stations[:1]
     assert said["not_adopted"] == 0
     assert list(said["stations"]) == stations[1:]
+
+
+async def test_drift_names_the_run_that_holds_a_station_that_differs(bench: ApiBench) -> None:
+    (station, other, *_) = await load_and_adopt(bench)
+    made = await plan(bench, selector=station)
+    run = (await bench.client.post("/v1/runs", json={"plan": made["id"]})).json()["id"]
+    bench.store.runs.advance(run, lambda *_: Transition(RunState.RUNNING, wave=0))
+    (claim,) = bench.store.claims.take(bench.store.processes.register("w"), 10)
+    for one in (station, other):  # both carry something that the ledger does not have
+        there = Edit(op=Op.CREATE, path=f"/ManagedElement[{one}]/ENBFunction[9]", after={"eNBId": "9"}, owners=())
+        bench.devices[one].foreign_edit([there])
+    said = (await bench.client.post("/v1/devices/drift", json={})).json()
+    assert said["stations"][station]
+    assert said["stations"][other]
+    held = {"run": run, "procedure": "apply", "requested_by": "ana", "state": "running", "waits": ""}
+    assert said["runs"] == {station: held}
+    bench.store.claims.finish(claim, JobResult(Outcome.SUCCEEDED, "fine"))
+    assert (await bench.client.post("/v1/devices/drift", json={})).json()["runs"] == {}
 
 
 async def test_an_equal_plan_is_the_same_plan(bench: ApiBench) -> None:

@@ -97,3 +97,19 @@ def test_a_station_is_shown_with_what_it_measures(
         *lines,
         "not checked yet",
     ]
+
+
+def test_drift_says_which_run_holds_a_device_that_differs(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"cell": "", "tenant": "bitel", "what": "S1 link bitel-mme", "before": "present", "after": "–"}
+    held = {"run": "r-1", "procedure": "apply", "requested_by": "ana", "state": "running", "waits": ""}
+    waits = held | {"run": "r-2", "waits": "waits for its group"}
+    differing = {"S1": [row], "S2": [row], "S3": [row]}
+    said = {"stations": differing | {"S4": []}, "unread": {}, "not_adopted": 0, "runs": {"S1": held, "S2": waits}}
+    device._show_drift(said, differing)
+    lines = capsys.readouterr().out
+    assert "3 of 4 devices differ; a run holds 2 of them" in lines
+    until = "until it ends there, what differs may be its own unfinished change"
+    assert f"S1: run r-1 (apply) of ana holds it (running); {until}" in lines
+    assert f"S2: run r-2 (apply) of ana holds it (running: waits for its group); {until}" in lines
+    device._show_drift(said | {"runs": {}}, differing)
+    assert "hold" not in capsys.readouterr().out
