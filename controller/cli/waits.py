@@ -42,8 +42,11 @@ def wait_cells(run: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def show_waits(run: Mapping[str, Any], shown: Collection[str] = ()) -> set[str]:
-    """Print the waits of a run that were not printed before; returns all its waits."""
+    """Print the waits of a run that were not printed before, and which of those are over; returns all its waits."""
     found = {wait["what"]: wait for wait in run.get("waits_for", ())}
+    over = () if RunState(run["state"]).terminal else sorted({*shown} - found.keys())
+    for what in over:
+        out.print(styled("over", "green"), f"{what}{'' if found else ': it is at work'}")
     for what, wait in found.items():
         if what not in shown:
             out.print(styled("waits", "yellow"), wait_words(wait))

@@ -52,6 +52,11 @@ class RpcError:
     info: str
     holder: str
 
+    @property
+    def node(self) -> str:
+        """Name of the last node in its path, without prefix and keys."""
+        return self.path.rpartition("/")[2].partition("[")[0].rpartition(":")[2]
+
     def __str__(self) -> str:
         tag = f"{self.tag} ({self.app_tag})" if self.app_tag else self.tag
         where = f" at {self.path}" if self.path else ""
@@ -83,7 +88,7 @@ def check(reply: etree._Element, station: str, operation: str) -> etree._Element
     text = f"{station} refused {operation}: {_in_words(errors)}"
     if all(error.tag in _BUSY for error in errors):
         raise DeviceBusyError(text, holder=errors[0].holder)
-    raise DeviceRefusedError(text, tag=errors[0].tag)
+    raise DeviceRefusedError(text, tag=errors[0].tag, node=errors[0].node)
 
 
 def _in_words(errors: Iterable[RpcError]) -> str:

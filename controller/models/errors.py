@@ -185,13 +185,15 @@ class DeviceRefusedError(DeviceError):
 
     Attributes:
         tag: Error-tag of the answer (RFC 6241 appendix A); empty if the device gives none.
+        node: Name of the last node in its error-path; empty if the device names none.
     """
 
     code = "device-refused"
 
-    def __init__(self, message: str | None = None, tag: str = "") -> None:
+    def __init__(self, message: str | None = None, tag: str = "", node: str = "") -> None:
         super().__init__(message)
         self.tag = tag
+        self.node = node
 
 
 class FileGoneError(DeviceRefusedError):

@@ -27,6 +27,8 @@ _ASKS = 3
 _TIMER_LAG = 3.0
 #: Error-tag with which a device says that no confirmed commit is pending under the token (RFC 6241 §8.4.5.1).
 _NOT_PENDING = "invalid-value"
+#: The parameter that a server refuses for the same reason under another tag: netconfd answers ``operation-failed``.
+_TOKEN = "persist-id"  # noqa: S105 - the name of a leaf
 BY_ITSELF = "the station reverted by itself before the confirm reached it"
 
 
@@ -72,7 +74,7 @@ class Completion:
                 said_ok = True
             except DeviceRefusedError as refused:
                 log.debug("transaction.confirm_refused", station=self._change.station, reason=refused.message)
-                if said_ok or refused.tag == _NOT_PENDING:
+                if said_ok or refused.tag == _NOT_PENDING or refused.node == _TOKEN:
                     # It was confirmed, now or earlier, or it reverted. The device's tree shows which.
                     break
         else:

@@ -15,6 +15,7 @@ from controller.cli import follow as follow_module
 from controller.cli.client import FAILED, UNREACHABLE, WRONG_INPUT, Client, CliError, _refused
 from controller.cli.follow import _events, _news
 from controller.cli.output import err, out
+from controller.cli.waits import show_waits
 from controller.ports.clock import VirtualClock
 from tests.support.minka import environment, minka
 
@@ -238,3 +239,17 @@ def test_planning_shows_at_a_terminal_how_far_it_is(monkeypatch: pytest.MonkeyPa
     assert "(--expect 9)" in refused.err
     assert "1200/3100" in minka("undo", "r-21748f9c95", env=env).err
     assert asked == ["", *["progress=true"] * 5]
+
+
+def test_a_wait_that_is_over_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    approval, window = "waits for approval by 1 of bitel to reduce", "waits for the window at 22:00"
+    waits = [{"what": what, "since": "2026-11-26T02:14:07Z", "stations": 1, "who": ""} for what in (approval, window)]
+    shown = show_waits({"state": "running", "waits_for": waits})
+    capsys.readouterr()
+    shown = show_waits({"state": "running", "waits_for": waits[1:]}, shown)
+    assert capsys.readouterr().out.split() == f"over {approval}".split()
+    shown = show_waits({"state": "running", "waits_for": []}, shown)
+    assert capsys.readouterr().out.split() == f"over {window}: it is at work".split()
+    assert show_waits({"state": "running", "waits_for": []}, shown) == set()
+    show_waits({"state": "cancelled", "waits_for": []}, {approval})
+    assert capsys.readouterr().out == "", "its end is told otherwise"

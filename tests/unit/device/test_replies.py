@@ -255,3 +255,17 @@ def test_the_first_leaves_of_an_error_info_are_named_however_deep_it_is() -> Non
 def test_comments_and_instructions_are_dropped() -> None:
     root = parse_xml(b"<?xml version='1.0'?><!-- a --><a><?b c?><!-- d --><e/></a>")
     assert [child.tag for child in root] == ["e"]
+
+
+def test_a_refusal_names_the_node_that_its_path_ends_with() -> None:
+    """By netconfd's answer to a token that is not pending."""
+    path = "/nc:rpc/nc:commit/nc:persist-id"
+    with pytest.raises(DeviceRefusedError) as caught:
+        check(reply(error("operation-failed", rest=f"<error-path>{path}</error-path>")), "PE-1", "commit")
+    assert (caught.value.tag, caught.value.node) == ("operation-failed", "persist-id")
+    with pytest.raises(DeviceRefusedError) as caught:
+        check(reply(error("invalid-value", rest="<error-path>/x/y[k='a']</error-path>")), "PE-1", "commit")
+    assert caught.value.node == "y"
+    with pytest.raises(DeviceRefusedError) as caught:
+        check(reply(error("invalid-value")), "PE-1", "commit")
+    assert caught.value.node == ""

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from controller.models.alarm import ActiveAlarm, PerceivedSeverity
+from controller.models.errors import DeviceRefusedError
 from controller.models.plan import Edit, Op
 from controller.models.run import JournalStep, Outcome, Strategy
 from controller.ports.fake_devices import RUNNING_ONLY, SAFE, Fault, FaultKind
@@ -193,6 +194,38 @@ async def test_a_confirm_that_did_nothing_is_repeated() -> None:
     result = await bench.work()
     assert result.outcome is Outcome.SUCCEEDED
     bench.assert_settled(result)
+
+
+@pytest.mark.parametrize(
+    ("said", "waits"),
+    [
+        ({"tag": "invalid-value"}, False),
+        ({"tag": "operation-failed", "node": "persist-id"}, False),  # netconfd's words
+        ({"tag": "operation-failed", "node": "commit"}, True),
+        ({"tag": "operation-failed"}, True),
+    ],
+)
+async def test_after_a_takeover_a_refusal_of_the_token_ends_the_job_at_once(
+    said: dict[str, str], waits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The dead worker's confirm took effect, so that the next worker's is the second one."""
+    first, calls = TransactionBench(add_tenant(), QUICK), Interrupter()
+    await first.transaction(first.claim(), calls).run()
+    bench = TransactionBench(add_tenant(), QUICK)
+    claim = bench.claim()
+    with pytest.raises(Killed):
+        await bench.transaction(claim, Interrupter(calls.calls.index("confirm") + 1, after=True)).run()
+    assert bench.device.pending == ""
+    bench.declare_dead(claim)
+
+    def refused(_session: str, _persist: str) -> None:
+        raise DeviceRefusedError("persistent confirmed commit not active", **said)
+
+    monkeypatch.setattr(bench.device, "confirm", refused)
+    started = bench.clock.monotonic()
+    result = await bench.work()
+    assert result.outcome is Outcome.SUCCEEDED
+    assert (bench.clock.monotonic() - started > 50) is waits
 
 
 async def test_a_station_that_never_confirms_is_read_after_its_timer() -> None:
