@@ -169,7 +169,10 @@ def approve(
     contract: Contracts = None,
     as_json: Json = False,
 ) -> None:
-    """Approve a run or plan for your side."""
+    """Approve a run or plan for your side.
+
+    A tenant knows each plan that concerns it by an id of its own: minka plans list shows all that it can see.
+    """
     _say(target, "approve", {"reason": reason, "contracts": contractual(contract)}, as_json=as_json)
     if as_json:
         return
@@ -184,7 +187,10 @@ def reject(
     reason: Reason,
     as_json: Json = False,
 ) -> None:
-    """Reject a run or plan for your side: its runs start nothing more and end as cancelled."""
+    """Reject a run or plan for your side: its runs start nothing more and end as cancelled.
+
+    A tenant knows a plan by an id of its own: minka plans list.
+    """
     _say(target, "reject", {"reason": reason}, as_json=as_json)
 
 

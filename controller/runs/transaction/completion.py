@@ -41,6 +41,7 @@ class Completion:
 
     Attributes:
         whole: The net effect of all phases.
+        unguarded: Why the change ran without the confirmed commit that the device offers; empty where it ran with it.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Completion:
         self._clock = clock
         self._timer = timer
         self.whole = effects(root, change.phases)
+        self.unguarded = ""
 
     async def confirm(self, session: DeviceSession, mark: JournalEntry) -> JobResult:
         """Confirm until the device says that nothing is pending any more: an ok proves nothing.
@@ -98,7 +100,8 @@ class Completion:
                 await session.copy_to_startup()
             except DeviceRefusedError as error:
                 return self.success(Outcome.SUCCEEDED, f"not kept over a restart: {error.message}")
-            return self.success(Outcome.SUCCEEDED, checks.remark(self._change, seen))
+            remarks = filter(None, (self.unguarded, checks.remark(self._change, seen)))
+            return self.success(Outcome.SUCCEEDED, "; ".join(remarks))
         if self.whole.before_holds(seen.tree):
             return JobResult(Outcome.ROLLED_BACK, BY_ITSELF)
         return JobResult(Outcome.DIVERGED, "after the confirm the device carries neither the old nor the new state")

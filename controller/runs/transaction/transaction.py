@@ -208,6 +208,9 @@ class Transaction:
         if probe.withheld:
             return JobResult(Outcome.REFUSED, probe.withheld)
         safe = can.safe_commit and self._behaviour.guards(len(self._change.phases))
+        if can.safe_commit and not safe:
+            why = self._behaviour.reason or "it accepts no confirmed commit that follows another one"
+            self._completion.unguarded = f"changed without a timer, by the stored inverse alone: {why}"
         if guarded and not (safe or can.timed_reload):
             return JobResult(
                 Outcome.REFUSED, "this could cut the management path to the device, which can't restore it by itself"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from controller.device.capabilities import Announced, capabilities_of, capabilities_with, features_in, listed_in
+from controller.device.requests import BASE_1_1
 from controller.nrm import namespaces as ns
 from simulators.datastore import PROFILE_MODULES, load_schema
 from simulators.netconf.capabilities import modules_of_station, of_station
@@ -79,6 +80,10 @@ def test_software_is_named_by_what_it_announces() -> None:
     for other in ({"urn:a": "2026-02-02"}, {"urn:b": "2026-01-01"}):
         assert capabilities_with(hello, Announced(other, whole=True)).software != name
     assert capabilities_with((*hello, f"{C}url:1.0?scheme=file"), modules).software != name
+    # So is another version of the protocol: netconfd takes no ``persist`` on base:1.0.
+    older = tuple(uri for uri in hello if uri != BASE_1_1)
+    assert len(older) == len(hello) - 1
+    assert capabilities_with(older, modules).software != name
 
 
 def test_modules_of_a_hello() -> None:

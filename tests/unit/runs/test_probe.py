@@ -90,11 +90,13 @@ async def test_who_takes_no_follow_up_is_changed_in_phases_by_the_stored_inverse
     assert known is not None
     assert (known.follow_up, known.cancels) == (None, True)
     assert "Persist ID given" in known.reason
+    assert result.detail == f"changed without a timer, by the stored inverse alone: {known.reason}"
     bench.assert_settled(result)
     # A change of one phase needs none.
     one = TransactionBench(add_tenant(UNKNOWN), QUICK)
     one.device.follow_up = None
-    assert (await one.work()).outcome is Outcome.SUCCEEDED
+    guarded = await one.work()
+    assert (guarded.outcome, guarded.detail) == (Outcome.SUCCEEDED, "")
     assert JournalStep.CONFIRMING in one.steps
 
 
@@ -104,6 +106,7 @@ async def test_who_refuses_is_not_trusted(operation: str) -> None:
     bench.fault(operation, FaultKind.REFUSE)
     result = await bench.work()
     assert result.outcome is Outcome.SUCCEEDED
+    assert result.detail.startswith("changed without a timer, by the stored inverse alone: ")
     assert JournalStep.CONFIRMING not in bench.steps
     bench.assert_settled(result)
     assert (
