@@ -48,6 +48,8 @@ class NodeRole(StrEnum):
     LOCAL_ADDRESS = "local-address"
     #: The near end of an interface within a gNB (F1, E1), named after the device at its other end.
     MIDHAUL = "midhaul"
+    #: The user plane of a gNB, of which a station may have several.
+    USER_PLANE = "user-plane"
     #: A static route of a router.
     ROUTE = "route"
     #: A function on one pool. If it moves, it is made on the new pool before it is removed from the old one.

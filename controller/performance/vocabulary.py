@@ -16,8 +16,8 @@ from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from controller.models.measurement import ListedPlmns, Measured, Period, Subject, Unread, Values, is_possible
-from controller.nrm.profiles import cell_of
-from controller.nrm.tree import class_of, path_of, steps
+from controller.nrm.profiles import cell_of, is_user_plane
+from controller.nrm.tree import path_of, steps
 
 
 class Aggregation(StrEnum):
@@ -285,8 +285,6 @@ def measured(
 _VOLUMES = ("DRB.PdcpSduVolumeDL", "DRB.PdcpSduVolumeUL")
 #: A check reads a list of PLMNs so long after it began at most.
 _READ_IN = timedelta(minutes=1)
-#: The class of user planes (TS 28.541).
-_USER_PLANE = "GNBCUUPFunction"
 
 
 @lru_cache(maxsize=1 << 17)
@@ -299,7 +297,7 @@ def _place(station: str, name: str) -> tuple[str, bool] | None:
         return None
     cell = cell_of(path)
     # A station may have several user planes, each of which counts its own part.
-    return cell, class_of(path) == _USER_PLANE or (bool(cell) and cell_of(path[: path.rindex("/")]) == cell)
+    return cell, is_user_plane(path) or (bool(cell) and cell_of(path[: path.rindex("/")]) == cell)
 
 
 def _plmn_at(listed: Sequence[ListedPlmns], begin: datetime, end: datetime, cell: str, position: int) -> str:

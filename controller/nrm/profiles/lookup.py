@@ -145,6 +145,12 @@ def is_carrier(path: Path) -> bool:
     return node is not None and node.role is NodeRole.CARRIER
 
 
+def is_user_plane(path: Path) -> bool:
+    """Whether an entry is a user plane of a gNB."""
+    node = _node(path)
+    return node is not None and node.role is NodeRole.USER_PLANE
+
+
 def cell_of(path: Path) -> str:
     """Id of the cell that an entry concerns; empty for entries of the whole station.
 

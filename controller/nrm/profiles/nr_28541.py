@@ -391,6 +391,7 @@ _CUCP = NodeSpec(
 _CUUP = NodeSpec(
     "GNBCUUPFunction",
     ns.GNBCUUP_FUNCTION,
+    role=NodeRole.USER_PLANE,
     leaves=(*_GNB_IDENTITY, state("gNBCUUPId")),
     children=(
         _UP_INFO,
