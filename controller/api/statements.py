@@ -281,17 +281,30 @@ def _settlement(store: Store, tenant: str, month: Month, eras: Sequence[Era]) ->
 
 
 def _corrections(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> list[Correction]:
-    """What is known since of the settlements of the months before that were issued."""
+    """What is known since of the settlements of the months before that were issued, and no other one corrected."""
     found: list[Correction] = []
-    later: list[Statement] = []
     # Its middle is in the month in any time zone.
     name = f"{month.begin + (month.end - month.begin) / 2:%Y-%m}"
     for before, issued in _settled_before(store, tenant, name) if eras else ():
         span = _span_issued(issued, month.now)
         then = store.incidents.eras(span.begin, span.end)
-        found += settlement.corrections(before, issued, later, _settled(store, tenant, span, then))
-        later.append(issued)
+        others = _correctors(store, tenant, before, name)
+        found += settlement.corrections(before, issued, others, _settled(store, tenant, span, then))
     return sorted(found)
+
+
+def _correctors(store: Store, tenant: str, month: str, own: str) -> list[Statement]:
+    """The issued settlements that may correct one of a month, but for that of a month that is worked out anew.
+
+    They may be of months after it: a settlement may be issued out of order, or anew.
+    """
+    found = []
+    for _ in range(CORRECTED_MONTHS):
+        month = _after(month)
+        issued = None if month == own else _issued(store, StatementKind.SETTLEMENT, tenant, month)
+        if issued is not None:
+            found.append(issued)
+    return found
 
 
 def _settled_before(store: Store, tenant: str, month: str) -> list[tuple[str, Statement]]:

@@ -106,17 +106,17 @@ class Correction(NamedTuple):
         return self.now - self.stated
 
 
-def corrections(month: str, issued: Statement, since: Iterable[Statement], now: Iterable[Sheet]) -> list[Correction]:
+def corrections(month: str, issued: Statement, others: Iterable[Statement], now: Iterable[Sheet]) -> list[Correction]:
     """What an issued settlement of an earlier month is to be corrected by.
 
     Args:
         month: The earlier month.
         issued: Its settlement as it was issued last.
-        since: Settlements of later months that were issued, which may have corrected it.
+        others: Other settlements that were issued, as they were last, which may have corrected it.
         now: Its sheets as they would be now, without corrections of other months.
     """
     stated, known = _amounts(issued.sheets), _amounts(now)
-    for one in since:
+    for one in others:
         for key, amount in _corrected(one.sheets, month).items():
             stated[key] = stated.get(key, Decimal(0)) + amount
     keys = sorted(stated.keys() | known.keys())

@@ -252,10 +252,20 @@ def _other_than(said: AuditRow, row: Row[Any], form: StatementForm, digest: str)
 
 
 def _months(draft: Statement) -> Iterator[tuple[str, datetime]]:
-    """The months on whose statements of its kind one rests, each with its end: its own, and those that it corrects."""
+    """The months on whose statements of its kind one rests, each with its end.
+
+    These are its own, those that it corrects, and those that may have corrected the same ones.
+    """
     yield draft.month, draft.end
+    if draft.kind is not StatementKind.SETTLEMENT:
+        return
     end = draft.begin.astimezone(ZoneInfo(draft.timezone))
-    for _ in range(CORRECTED_MONTHS if draft.kind is StatementKind.SETTLEMENT else 0):
+    for _ in range(CORRECTED_MONTHS):
         before = end - timedelta(days=1)
         yield f"{before:%Y-%m}", end
         end = before.replace(day=1)
+    begin = draft.end.astimezone(ZoneInfo(draft.timezone))
+    for _ in range(CORRECTED_MONTHS - 1):
+        end = (begin + timedelta(days=31)).replace(day=1)
+        yield f"{begin:%Y-%m}", end
+        begin = end

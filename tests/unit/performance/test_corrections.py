@@ -25,6 +25,7 @@ from tests.unit.performance.test_volume import rows
 
 _, JULY = month_of(priced(), END + timedelta(days=1))
 _, AUGUST = month_of(priced(), JULY + timedelta(days=1))
+_, SEPTEMBER = month_of(priced(), AUGUST + timedelta(days=1))
 
 
 @pytest.fixture
@@ -100,6 +101,23 @@ def test_a_correction_is_taken_back_where_the_month_itself_is_issued_anew(store:
     august = _issue(store, "2026-08", AUGUST + timedelta(days=2))
     (row,) = rows(august, "corrections")
     assert (row["month"], row["difference"]) == ("2026-06", "187.50")
+
+
+def test_a_settlement_that_is_issued_anew_does_not_correct_what_a_later_one_corrected(store: SqlStore) -> None:
+    for month, end in (("2026-06", END), ("2026-07", JULY), ("2026-08", AUGUST)):
+        _issue(store, month, end + timedelta(days=2))
+    _lose_three_days(store, AUGUST + timedelta(days=3))
+    observe(store, ("S1", "S2"), AUGUST, SEPTEMBER)
+    assert _due(_issue(store, "2026-09", SEPTEMBER + timedelta(days=2))) == Decimal("1312.50")
+    assert rows(_issue(store, "2026-08", SEPTEMBER + timedelta(days=3)), "corrections") == []
+    assert _due(_issue(store, "2026-09", SEPTEMBER + timedelta(days=4))) == Decimal("1312.50"), "it keeps its own"
+
+
+def test_settlements_that_are_issued_out_of_order_correct_a_month_once(store: SqlStore) -> None:
+    _issue(store, "2026-06", END + timedelta(days=2))
+    _lose_three_days(store, END + timedelta(days=3))
+    assert _due(_issue(store, "2026-08", AUGUST + timedelta(days=2))) == Decimal("1312.50")
+    assert _due(_issue(store, "2026-07", AUGUST + timedelta(days=3))) == 1500
 
 
 def _move(store: SqlStore, made: Network, zone: str, at: datetime) -> None:
