@@ -47,17 +47,21 @@ def identity(one: AlarmReport | Alarm) -> str:
 
 
 def admitted(
-    reports: Iterable[AlarmReport], known: Mapping[str, Mapping[str, AlarmSource]]
+    reports: Iterable[AlarmReport], known: Mapping[str, Mapping[str, AlarmSource]], real: Callable[[AlarmReport], bool]
 ) -> tuple[list[AlarmReport], list[AlarmReport]]:
     """Split what others tell into reports that are taken in, and those of one fault too many.
 
     Whoever has a token may name any object and any problem of a device, and make an alarm of each. A source may name
     ``MOST_TOLD`` faults of a device that stand or changed within ``TOLD_WITHIN``. What is on record stays and goes on
     taking in reports, no other source or device has less room for it, and readings of the device are not bounded here.
+    Real faults always have room, so that who makes others up silences nobody: their number is that of the objects and
+    causes that Minka knows.
 
     Args:
         reports: In the order in which they came.
         known: Faults of each device that stand or changed of late: their identities, with who vouches for them.
+        real: Whether a report is of a known cause at an object of the network files
+            (``controller.intent.impact.is_real``).
     """
     taken: list[AlarmReport] = []
     beyond: list[AlarmReport] = []
@@ -69,7 +73,7 @@ def admitted(
             identity(report),
             (report.station, report.source),
         )
-        if fault in there or told[place] < MOST_TOLD:
+        if fault in there or told[place] < MOST_TOLD or real(report):
             told[place] += fault not in there
             there.add(fault)
             taken.append(report)

@@ -285,6 +285,12 @@ def is_in_network(network: Network, device: str, managed_object: str, cause: str
     return whole or managed_object in ports or managed_object in _cells_of(network, device)
 
 
+def is_real(network: Network, report: AlarmReport, causes: Collection[str]) -> bool:
+    """Whether a report is of one of these causes at an object of the network files, and of nothing else beside."""
+    known = report.probable_cause in causes and not report.specific_problem
+    return known and is_in_network(network, report.station, report.object, report.probable_cause)
+
+
 def _cells_of(network: Network, device: str) -> set[str]:
     """Cells of a station, by name and by path."""
     cells = network.cells_by_station.get(device, ())

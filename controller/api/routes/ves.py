@@ -18,9 +18,10 @@ from starlette.exceptions import HTTPException
 from controller.api.auth import Router, needs
 from controller.api.problems import VES_HEADERS, ves_refusal
 from controller.api.services import Backend, Services
-from controller.assurance.health import as_told
+from controller.assurance.health import OWN_CAUSES, as_told
 from controller.assurance.station_alarms import heartbeat_report, report_of_fault
 from controller.intent.folding import MOST_TOLD, TOLD_WITHIN, admitted, placed
+from controller.intent.impact import is_real
 from controller.models.alarm import Alarm, AlarmReport, AlarmSource, AlertRefusal
 from controller.models.errors import InputError, NotFoundError, StoreError
 from controller.models.many import first_names
@@ -206,7 +207,10 @@ def _read_events(backend: Services, events: Sequence[tuple[VesEvent, object]]) -
             found.changed.add(device)
         else:
             found.refused[AlertRefusal.UNREAD_DOMAIN.value] += 1
-    found.reports, beyond = admitted(found.reports, store.alarms.faults(sorted(faulty), now - TOLD_WITHIN))
+    there = store.alarms.faults(sorted(faulty), now - TOLD_WITHIN)
+    found.reports, beyond = admitted(
+        found.reports, there, lambda one: network is not None and is_real(network, one, OWN_CAUSES)
+    )
     if beyond:
         found.refused[AlertRefusal.TOO_MANY.value] += len(beyond)
     return found

@@ -27,7 +27,7 @@ from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Services
 from controller.assurance.health import OWN_CAUSES, STATION, as_told, tenant_of
 from controller.intent.folding import TOLD_WITHIN, admitted, placed
-from controller.intent.impact import is_in_network, is_no_part, object_class_of
+from controller.intent.impact import is_in_network, is_no_part, is_real, object_class_of
 from controller.models.alarm import (
     DIVERGED,
     OTHER_ALERT,
@@ -318,7 +318,7 @@ def _read(backend: Services, alerts: Sequence[AlertmanagerAlert]) -> tuple[list[
     reports = [_report(alert, now, oldest, causes, network, nodes, healths) for alert in known]
     refused = Counter(refusal.value for refusal in refusals if refusal is not None)
     there = store.alarms.faults(sorted({one.station for one in reports}), now - TOLD_WITHIN)
-    reports, beyond = admitted(reports, there)
+    reports, beyond = admitted(reports, there, lambda one: network is not None and is_real(network, one, causes))
     if beyond:
         refused[AlertRefusal.TOO_MANY.value] = len(beyond)
     return reports, refused

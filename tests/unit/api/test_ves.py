@@ -238,6 +238,13 @@ async def test_a_source_makes_no_more_than_so_many_alarms_of_a_device(
     async with bench.with_token(WEBHOOK_TOKEN) as source:
         answer = await source.post("/v1/webhooks/alertmanager", json={"version": "4", "alerts": alerts})
     assert (len(answer.json()["alarms"]), answer.json()["refused"]) == (3, {"too-many": 1})
+    # Whoever makes faults up silences nobody who tells of a real one.
+    cell = {"alertname": "A", "station": STATION, "object": f"{STATION}/1", "probable_cause": "cell-off-air"}
+    async with bench.with_token(WEBHOOK_TOKEN) as source:
+        answer = await source.post(
+            "/v1/webhooks/alertmanager", json={"version": "4", "alerts": [alert | {"labels": cell}]}
+        )
+    assert (len(answer.json()["alarms"]), answer.json()["refused"]) == (1, {})
     assert len(alarms(bench)) == 7
     # A fault that was cleared makes no room on the same day, so that no source makes rows without end.
     assert (await send(bench, fault(alarmInterfaceA="made-up-8"))).status_code == 400
