@@ -39,7 +39,8 @@ class Unread(StrEnum):
     """A value is for a PLMN named by its position in the station's list, which was not read throughout that period."""
 
     FILTERS_OVERLAP = "filters-overlap"
-    """Values of a PLMN are for parts of its traffic that overlap (QCI, ARP, GBR), so that their sum means nothing."""
+    """Values of a PLMN are for parts of its traffic (QCI, ARP, GBR) that overlap, so that their sum means nothing, or
+    for one that can't be, such as a range that ends before it begins."""
 
 
 #: Words for a value that is not there (TS 32.435 §4.1), in capitals.

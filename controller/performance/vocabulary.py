@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache, partial
+from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
 from controller.models.measurement import ListedPlmns, Measured, Period, Subject, Unread, Values, is_possible
@@ -282,7 +283,7 @@ def measured(
 
 
 #: Volumes for users, of which the unread time is known.
-_VOLUMES = ("DRB.PdcpSduVolumeDL", "DRB.PdcpSduVolumeUL")
+_VOLUMES = tuple(one.name for one in COUNTERS if ".PdcpSduVolume" in one.name)
 #: A check reads a list of PLMNs so long after it began at most.
 _READ_IN = timedelta(minutes=1)
 
@@ -494,10 +495,42 @@ class Filter(NamedTuple):
         qci, *others = self.bounds
         return not any(others) and (qci is None or qci[0] == qci[1])
 
-    def overlaps(self, other: Filter) -> bool:
-        """Whether some traffic may be part of both."""
-        pairs = zip(self.bounds, other.bounds, strict=True)
-        return all(a is None or b is None or (a[0] <= b[1] and b[0] <= a[1]) for a, b in pairs)
+    @property
+    def possible(self) -> bool:
+        """Whether each range begins before it ends, and that of ARP has priorities of TS 36.413 §9.2.1.60 only."""
+        arp = self.bounds[1]
+        return all(one is None or one[0] <= one[1] for one in self.bounds) and (arp is None or arp[1] < _PRIORITIES)
+
+
+#: Priorities of ARP, from 0 (TS 36.413 §9.2.1.60), and numbers that a range may have.
+_PRIORITIES, _NUMBERS = 16, 1000
+
+
+def _apart(filters: Sequence[Filter]) -> bool:
+    """Whether no traffic is part of two filters. The time that it takes grows with their number, not with its square.
+
+    It goes through the filters by their first QCI, and has a bit for each ARP and GBR of those that last.
+    """
+    taken, lasting = 0, list[tuple[int, int]]()
+    for (first, last), arp, gbr in sorted(
+        (one.bounds[0] or (0, _NUMBERS), one.bounds[1] or (0, _PRIORITIES - 1), one.bounds[2] or (0, _NUMBERS - 1))
+        for one in filters
+    ):
+        while lasting and lasting[0][0] < first:
+            taken ^= heappop(lasting)[1]
+        bits = _bits(arp, gbr)
+        if taken & bits:
+            return False
+        taken |= bits
+        heappush(lasting, (last, bits))
+    return True
+
+
+@lru_cache(maxsize=1 << 10)
+def _bits(arp: tuple[int, int], gbr: tuple[int, int]) -> int:
+    """A bit for each ARP and GBR of two ranges."""
+    row = (1 << gbr[1] + 1) - (1 << gbr[0])
+    return sum(row << _NUMBERS * one for one in range(arp[0], arp[1] + 1))
 
 
 _RANGE = r"([0-9]{1,3})(?:-([0-9]{1,3}))?"
@@ -540,14 +573,14 @@ def _bounds(low: str | None, high: str | None) -> tuple[int, int] | None:
 
 
 def values_of_filters(plmn: str, some: Sequence[tuple[Filter, float]]) -> Values | None:
-    """Values of a PLMN, by QCI and as a whole, for filters; None if these overlap, so that nobody knows their sum."""
+    """Values of a PLMN, by QCI and as a whole, for filters; None if nobody knows their sum."""
     simple = {Subject(plmn, one.qci): value for one, value in some if one.simple}
     if len(simple) == len(some):
         return simple
     filters = [one for one, _ in some]
     if Subject(plmn) in simple:
         return simple
-    if any(one.overlaps(other) for place, one in enumerate(filters) for other in filters[:place]):
+    if not all(one.possible for one in filters) or not _apart(filters):
         return None
     return {**simple, Subject(plmn): sum(value for _, value in some)}
 

@@ -158,12 +158,24 @@ def measurement_files(size: int) -> Iterator[bytes]:
     ):
         inner = fill(part, size)
         yield f"<measDataFile><measData>{head}{inner}</measInfo></measData></measDataFile>".encode()
+    for kinds in (size // 50, 400):
+        yield _filters(head, kinds, size)
     yield b"<measDataFile>" + b"<measData>" * size
     empty = gzip.compress(b"", mtime=0)
     yield empty * (size // len(empty))
     yield gzip.compress(b"<measDataFile>", mtime=0) + empty * (size // len(empty))
     yield gzip.compress(b"<measDataFile>" + b"<a/>" * (50 * size // 4) + b"</measDataFile>", mtime=0)
     yield b"".join(gzip.compress(b"<", mtime=0) for _ in range(size // 21))
+
+
+def _filters(head: str, kinds: int, size: int) -> bytes:
+    """Values for parts of a PLMN's traffic, none of which overlap, by so many filters (TS 32.425 §4.4.7)."""
+    parts = (f"Qci{one // 16}Arp{one % 16}" if one % 16 else f"Qci{one // 16}Arp0Gbr0-9" for one in range(kinds))
+    types = " ".join(f"DRB.PdcpSduVolumeDl_Plmn716-06{part}" for part in parts)
+    values = f"<measResults>{'1 ' * kinds}</measResults>"
+    part = f'<measValue measObjLdn="ENBFunction=1,EUtranCellFDD={{n}}">{values}</measValue>'
+    inner = f"<measTypes>{types}</measTypes>{fill(part, max(len(part) + 9, size - len(types)))}"
+    return f"<measDataFile><measData>{head}{inner}</measInfo></measData></measDataFile>".encode()
 
 
 def yaml_files(size: int) -> Iterator[bytes]:

@@ -139,6 +139,15 @@ def volumes(made: Network, *days: Measured, agreement: str = "") -> Volumes:
     return volumes_of(parts, [(BEGIN, END)], days)
 
 
+def test_time_of_which_a_user_planes_volume_is_nobodys_is_not_stated_as_measured() -> None:
+    filters = {f"{name}_Plmn716-01Qci{part}": 7.0 for name in PLANE_COUNTERS for part in ("1-4", "3-6")}
+    unit = "ManagedElement=UP-E,GNBCUUPFunction=1"
+    found = volumes(
+        network(), *measured("UP-E", [Period(job="1", begin=BEGIN, end=END, values={unit: filters})]).periods
+    )
+    assert (found.total.row, found.total.measured, found.total.unknown) == ((0, 0, 0), 0, 100)
+
+
 def test_what_a_control_plane_counts_by_cell_and_the_user_plane_too_counts_once() -> None:
     halves = [counted("S1", {"n78-1": by_cell(80)}), counted("S2", {"n78-1": by_cell(160)})]
     both = volumes(network(), *halves, counted("UP-E", {"": together(240)}))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
+from itertools import product
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from controller.models.measurement import LARGEST, ListedPlmns, Measured, Period, Subject, Unread, parts
 from controller.performance.vocabulary import ALIASES, COUNTERS, Aggregation, MappedPeriods, counter_named, measured
@@ -186,6 +190,8 @@ def test_a_position_beyond_the_list_and_one_of_another_cell_are_nobodys() -> Non
         ({"": 9.0, "Qci1-4": 2.0, "Arp1": 3.0}, {0: 9.0}),
         ({"Qci1-5": 2.0, "Qci5-9": 6.0}, None),
         ({"Qci1-5": 2.0, "Arp1-3": 6.0}, None),
+        ({"Qci1-5": 2.0, "Qci6-5": 6.0}, None),
+        ({"Qci1-5": 2.0, "Qci6Arp16": 6.0}, None),
     ],
 )
 @pytest.mark.parametrize("name", ["Plmn2", "Plmn71615"])
@@ -200,6 +206,31 @@ def test_filters_of_a_plmn_count_once_or_not_at_all(
     else:
         assert one.cells == {"1": {"DRB.PdcpSduVolumeDL": {Subject("716-15", qci): of for qci, of in values.items()}}}
         assert not found.unread
+
+
+@given(st.lists(st.lists(st.integers(0, 3), min_size=6, max_size=6), min_size=2, max_size=6))
+def test_filters_overlap_if_some_traffic_is_part_of_two(some: list[list[int]]) -> None:
+    """Judged by each QCI, ARP and GBR that there is; a range from 3 to 3 stands for one that is not given."""
+    covered: Counter[tuple[int, ...]] = Counter()
+    raw: dict[str, float] = {}
+    for numbers in some:
+        ranges = [sorted(numbers[place : place + 2]) for place in (0, 2, 4)]
+        words = [
+            "" if low == 3 else f"{name}{low}-{high}"
+            for name, (low, high) in zip(("Qci", "Arp", "Gbr"), ranges, strict=True)
+        ]
+        if (counter := f"DRB.PdcpSduVolumeDl_Plmn716-06{''.join(words)}") not in raw:
+            raw[counter] = 1.0
+            covered.update(product(*(range(0 if low == 3 else low, high + 1) for low, high in ranges)))
+    _, found = mapped(period({LTE: raw}))
+    by_qci = all("Arp" not in one and "Gbr" not in one and _is_one_qci(one) for one in raw)
+    whole = "DRB.PdcpSduVolumeDl_Plmn716-06" in raw
+    assert bool(found.unread) == (max(covered.values()) > 1 and not by_qci and not whole)
+
+
+def _is_one_qci(raw: str) -> bool:
+    first, _, last = raw.partition("Qci")[2].partition("-")
+    return first == last
 
 
 def test_no_station_says_itself_how_long_its_volumes_were_unread() -> None:
@@ -222,6 +253,15 @@ def test_a_user_plane_unit_counts_volumes_of_qos_flows_without_a_cell(name: str)
     counter = "QosFlow.PdcpSduVolumeUL" if name.endswith("UL") else "QosFlow.PdcpSduVolumeDL"
     assert one.cells == {"": {counter: {Subject("716-06", 9, "1-00000A"): 3.0}}}
     assert not found.unknown
+
+
+@pytest.mark.parametrize("filters", [["Plmn1"], ["Plmn716-01Qci1-4", "Plmn716-01Qci3-6"]])
+@pytest.mark.parametrize("way", ["DL", "UL"])
+def test_a_user_planes_volume_that_is_nobodys_is_unread_as_a_cells_is(filters: list[str], way: str) -> None:
+    raw = {f"QosFlow.PdcpSduVolume{way}_{one}": 3.0 for one in filters}
+    one, found = mapped(period({"ManagedElement=A,GNBCUUPFunction=1": raw}))
+    assert one.cells == {"": {"minka.VolumeUnreadTime": {Subject(): 900.0}}}
+    assert sum(found.unread.values()) == len(filters)
 
 
 def test_user_planes_of_one_station_count_a_part_each() -> None:
