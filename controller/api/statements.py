@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from controller.access.disclosure import TenantIncident, tenant_kpis
 from controller.intent.counted import CountedPeriod
 from controller.intent.outages import Era, Outages
-from controller.intent.times import both, seconds, union
+from controller.intent.times import union
 from controller.models.alarm import ToldAlarm
 from controller.models.definitions import DefinitionKind
 from controller.models.errors import InputError, NotFoundError
@@ -189,28 +189,26 @@ def _sla(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> _Made:
 def _with_counters(store: Store, outages: Outages, tenant: str, month: Month, eras: Sequence[Era]) -> Outages:
     """Outages, with what the tenant's cells counted in times that no check read, and where they say more than checks.
 
-    Days tell in which of them a cell was off air for longer than alarms say: only their periods are read.
+    Days tell in which of them a cell was off air: only their periods are read, each of which may say more.
     """
     shared = parts_of(eras, tenant)
     who, found = everything_of(shared), dict[tuple[str, str], list[CountedPeriod]]()
     unread = outages.unread(tenant, month.begin, min(month.now, month.end))
-    off = outages.off_air(month.begin, min(month.now, month.end))
     wanted: dict[str, list[tuple[datetime, datetime]]] = {}
     for name, times in unread.items():
         wanted.setdefault(name.partition("/")[0], []).extend(times)
     stations = {station for part in shared for station in part.cells}
     for one in _measured(store, month, shared, COUNTED[:1], stations):
         day = one.begin, one.begin + timedelta(seconds=one.seconds)
-        for cell, counters in one.cells.items():
-            if off_seconds(counters) > seconds(both(off.get(f"{one.station}/{cell}", ()), (day,))):
-                wanted.setdefault(one.station, []).append(day)
+        if any(off_seconds(counters) > 0 for counters in one.cells.values()):
+            wanted.setdefault(one.station, []).append(day)
     performance = eras[-1].network.header.performance if eras else None
     level = QUARTER if performance is None else performance.granularity_minutes * 60
     for station, spans in wanted.items():
         for begin, end in union(spans):
             for one in store.measurements.read(begin - timedelta(seconds=level), end, level, [station], COUNTED, who):
                 for cell, counters in one.cells.items():
-                    if (period := counted_period(one, counters, who)) is not None:
+                    if (period := counted_period(one, counters, shared)) is not None:
                         found.setdefault((f"{station}/{cell}", tenant), []).append(period)
     return outages.with_counters({key: sorted(set(periods)) for key, periods in found.items()})
 

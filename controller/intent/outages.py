@@ -35,7 +35,7 @@ from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from controller.intent.central_units import carried_by, halves, whole_of
-from controller.intent.counted import CountedPeriod, settled
+from controller.intent.counted import CountedPeriod, Settled, settled
 from controller.intent.delivery import Delivery
 from controller.intent.impact import Sharing, core_node_in, link_in
 from controller.intent.observation import Observation, Proof, Unobserved
@@ -352,6 +352,8 @@ class AgreedService:
 #: Times without service by cell and tenant; by what they are known where no check read that; and times that are known
 #: to be served in the same way.
 _Counted = tuple[dict[tuple[str, str], Parts], dict[tuple[str, str], dict[Proof, Times]], dict[tuple[str, str], Times]]
+#: The first two.
+_Told = tuple[dict[tuple[str, str], Parts], dict[tuple[str, str], dict[Proof, Times]]]
 #: Reasons of which nothing of the station was collected either.
 _UNCOLLECTED = frozenset((Unobserved.NO_NETWORK, Unobserved.NOT_ADOPTED))
 #: Causes of roots of core links that announced work of their tenant may explain; any other is a fault of the host.
@@ -389,6 +391,8 @@ class Outages:
         self._counters = counters
         self._whole = whole
         self._found: dict[tuple[datetime, datetime, frozenset[str]], _Counted] = {}
+        self._alarmed: dict[tuple[datetime, datetime, frozenset[str]], _Told] = {}
+        self._settled: dict[frozenset[str], dict[tuple[str, str], Settled]] = {}
 
     def with_counters(self, counters: Mapping[tuple[str, str], Sequence[CountedPeriod]]) -> Outages:
         """The same, with what cells counted in times that no check read (``unread``)."""
@@ -672,13 +676,17 @@ class Outages:
         return meet([self._missing(held).get(cell, ()) for held in there]) if there else ()
 
     def _locked(self, held: _Held, parts: Mapping[str, Parts]) -> Iterator[tuple[str, Times, Times]]:
-        """Cells of an agreement that were locked, when that is owed, and when it is as agreed; nothing of ``parts``."""
+        """Cells of an agreement that were locked, when that is owed, and when it is as agreed; nothing of ``parts``.
+
+        What a cell carried while no check read it shows that somebody had unlocked it.
+        """
+        served = self._served(held)
         windows = held.terms.windows
         opened = union(openings(windows, held.era.network.zone, held.since, held.until)) if windows else held.span
         for cell in self._known.locks.keys() & set(held.cells):
             seen = both(self._read(cell, self._known.locks[cell]), held.span)
             known = union(chain.from_iterable(parts.get(cell, ())))
-            seen = without(seen, union([*self._not_applied(held, cell), *known]))
+            seen = without(seen, union([*self._not_applied(held, cell), *known, *served.get(cell, ())]))
             agreed = without(opened, self._known.left_locked.get(cell, ()))
             planned = self._known.excused.planned.get((cell, held.terms.tenant), ())
             locked = without(seen, union([*agreed, *planned]))
@@ -757,8 +765,22 @@ class Outages:
     def _counted(self, era: Era, left_out: frozenset[str]) -> _Counted:
         """Times without service by cell and tenant, and by what they are known where no check read that."""
         key = era.begin, era.until, left_out  # networks that came at once make eras of zero length
-        if key in self._found:
-            return self._found[key]
+        if key not in self._found:
+            told = self._told(era, left_out)
+            parts, proofs = dict(told[0]), dict(told[1])
+            served: dict[tuple[str, str], Times] = {}
+            if self._whole is not None:
+                _settle_by(self._whole._counted(era, left_out), parts)
+            else:
+                served = self._settle(era, left_out, parts, proofs)
+            self._found[key] = parts, proofs, served
+        return self._found[key]
+
+    def _told(self, era: Era, left_out: frozenset[str]) -> _Told:
+        """The same as alarms tell it, without what cells counted."""
+        key = era.begin, era.until, left_out
+        if key in self._alarmed:
+            return self._alarmed[key]
         gone: dict[tuple[str, str], _ServiceLoss] = defaultdict(_ServiceLoss)
         down: dict[_Group, dict[Path, list[Spell]]] = defaultdict(lambda: defaultdict(list))
         spells = list(_within(self._spells, era.begin, era.until))
@@ -775,46 +797,66 @@ class Outages:
                 gone[cell, group.tenant].add(lost)
         parts = {at: self._parted(at, one) for at, one in gone.items()}
         proofs = {at: {proof: union(times) for proof, times in one.proofs.items()} for at, one in gone.items()}
-        if self._whole is not None:
-            _settle_by(self._whole._counted(era, left_out), parts)
-            served = {}
-        else:
-            served = self._settle(era, parts, proofs)
-        found = self._found[key] = parts, proofs, served
+        found = self._alarmed[key] = parts, proofs
         return found
 
     def _settle(
-        self, era: Era, parts: dict[tuple[str, str], Parts], proofs: dict[tuple[str, str], dict[Proof, Times]]
+        self,
+        era: Era,
+        left_out: frozenset[str],
+        parts: dict[tuple[str, str], Parts],
+        proofs: dict[tuple[str, str], dict[Proof, Times]],
     ) -> dict[tuple[str, str], Times]:
         """Divide what no check read by what cells counted then; returns the times that were served."""
         served: dict[tuple[str, str], Times] = {}
         span = ((era.begin, era.until),)
-        for key, periods in self._counters.items():
-            if not era.sharing.tenants_at([key[0]]).get(key[1]):
+        for key, whole in self._by_counters(left_out).items():
+            lost, well = both(whole.lost, span), both(whole.served, span)
+            both_ways = union([*lost, *well])
+            if not both_ways or not _shares(era, key):
                 continue
             before, known = parts.get(key, _NOTHING), proofs.get(key, {})
-            indirect = union(chain.from_iterable(known.values()))
-            away = union(chain.from_iterable(self._gaps_at(key[0], era.begin, era.until).values()))
-            excused = union([*before.planned, *before.own_work, *before.own_core, *before.outside])
-            unread = without(union([*before.unseen, *both(before.lost, indirect), *away]), excused)
-            planned = self._known.excused.planned.get(key, ())
-            lost = union([*without(before.lost, unread), *self._missing_at(era, *key)])
-            off = union([*excused, *lost, *planned, *self._known.locks.get(key[0], ())])
-            within = (one for one in periods if both(((one.begin, one.until),), span))
-            found = settled(both(unread, span), without(off, unread), within)
-            gone = without(found.lost, planned)
-            both_ways = union([*found.lost, *found.served])
-            if not both_ways:
-                continue
+            gone = without(lost, self._known.excused.planned.get(key, ()))
             parts[key] = before._replace(
                 lost=union([*without(before.lost, both_ways), *gone]),
-                planned=union([*before.planned, *without(found.lost, gone)]),
+                planned=union([*before.planned, *without(lost, gone)]),
                 unseen=without(before.unseen, both_ways),
             )
             proofs[key] = {proof: without(times, both_ways) for proof, times in known.items()}
-            proofs[key][Proof.COUNTERS] = found.lost
-            served[key] = found.served
+            proofs[key][Proof.COUNTERS] = lost
+            served[key] = well
         return served
+
+    def _by_counters(self, left_out: frozenset[str]) -> Mapping[tuple[str, str], Settled]:
+        """What cells counted where no check read, by cell and tenant.
+
+        A period counts once, whatever changes within it: what it counted has no part in each era.
+        """
+        if left_out not in self._settled:
+            eras = [(era, *self._told(era, left_out)) for era in self._eras] if self._counters else []
+            off_air = self.off_air(self._eras[0].begin, self._eras[-1].until) if self._counters else {}
+            self._settled[left_out] = found = {}
+            for key, periods in self._counters.items():
+                shared = [
+                    self._unread_and_off(era, key, parts.get(key, _NOTHING), proofs.get(key, {}))
+                    for era, parts, proofs in eras
+                    if _shares(era, key)
+                ]
+                unread = union(chain.from_iterable(one for one, _ in shared))
+                planned, locks = self._known.excused.planned.get(key, ()), self._known.locks.get(key[0], ())
+                off = chain.from_iterable((off_air.get(key[0], ()), planned, locks, *(one for _, one in shared)))
+                found[key] = settled(unread, without(union(off), unread), periods)
+        return self._settled[left_out]
+
+    def _unread_and_off(
+        self, era: Era, key: tuple[str, str], parts: Parts, proofs: Mapping[Proof, Times]
+    ) -> tuple[Times, Times]:
+        """When no check read a cell in an era, and other times in which it may have been off air."""
+        indirect = union(chain.from_iterable(proofs.values()))
+        away = chain.from_iterable(self._gaps_at(key[0], era.begin, era.until).values())
+        excused = union([*parts.planned, *parts.own_work, *parts.own_core, *parts.outside])
+        unread = without(union([*parts.unseen, *both(parts.lost, indirect), *away]), excused)
+        return unread, union([*excused, *without(parts.lost, unread), *self._missing_at(era, *key)])
 
     def _parted(self, key: tuple[str, str], gone: _ServiceLoss) -> Parts:
         all_of_it, own_work = union(gone.owed), union(gone.own_work)
@@ -990,6 +1032,12 @@ def _settle_by(whole: _Counted, parts: dict[tuple[str, str], Parts]) -> None:
             lost=union([*without(own.lost, well), *both(own.unseen, lost)]),
             unseen=without(own.unseen, union([*lost, *well])),
         )
+
+
+def _shares(era: Era, key: tuple[str, str]) -> bool:
+    """Whether a tenant shares a cell in an era."""
+    cell, tenant = key
+    return bool(era.sharing.tenants_at([cell]).get(tenant))
 
 
 def _less(parts: Parts, gone: Times) -> Parts:

@@ -17,8 +17,8 @@ from controller.models.measurement import Measured, Values, parts
 from controller.models.network import Agreement
 from controller.models.sharing import Bearer
 from controller.models.statement import Column, Sheet, Value
-from controller.performance.kpis import Subscribers
 from controller.performance.statements import local
+from controller.performance.volume import SharingSpan, had_by
 
 RULES = (
     "A tenant has no service in a cell while the cell is off air, while its station has lost all transport, or while "
@@ -153,12 +153,19 @@ def off_seconds(counters: Mapping[str, Values]) -> float:
     return sum(parts(counters.get(_OFF, {})))
 
 
-def counted_period(measured: Measured, counters: Mapping[str, Values], who: Subscribers) -> CountedPeriod | None:
-    """What a cell counted in a period, for a tenant; None if that is not complete, or without whether it was on air."""
+def counted_period(
+    measured: Measured, counters: Mapping[str, Values], shared: Sequence[SharingSpan]
+) -> CountedPeriod | None:
+    """What a cell counted in a period, for a tenant; None if that is not complete, or without whether it was on air.
+
+    Only what was the tenant's in all of the period shows that the tenant was served in it.
+    """
     if measured.suspect or measured.covered != measured.seconds or not parts(counters.get(_OFF, {})):
         return None
-    carried = any(value > 0 and who.has(one) for name in _VOLUMES for one, value in counters.get(name, {}).items())
     end = measured.begin + timedelta(seconds=measured.seconds)
+    whose = had_by(shared, measured.begin, end)
+    used = {one for name in _VOLUMES for one, value in counters.get(name, {}).items() if value > 0}
+    carried = any(all(who.has(one) for who in whose) for one in used) if whose else False
     return CountedPeriod(measured.begin, end, off_seconds(counters), carried)
 
 

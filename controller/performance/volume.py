@@ -89,6 +89,13 @@ def everything_of(parts: Iterable[SharingSpan]) -> Subscribers:
     return Subscribers(plmns, slices)
 
 
+def had_by(parts: Iterable[SharingSpan], begin: datetime, until: datetime) -> list[Subscribers]:
+    """What was a tenant's in each part of a time; none if it was no tenant in some of it."""
+    there = [one for one in parts if one.begin < until and begin < one.until]
+    held = sum(((min(one.until, until) - max(one.begin, begin)) for one in there), timedelta())
+    return [one.who for one in there] if held == until - begin else []
+
+
 def parts_of(eras: Iterable[Era], tenant: str) -> list[SharingSpan]:
     """The cells that a tenant shared in each part, and its part of their counts."""
     found = []

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -14,20 +15,24 @@ from hypothesis import strategies as st
 
 from controller.api.statements import draft
 from controller.intent.counted import CountedPeriod, settled
+from controller.intent.outages import CellSeconds
 from controller.intent.times import Times, union
 from controller.models.alarm import AlarmReport, AlarmSource
 from controller.models.health import Health
 from controller.models.measurement import QUARTER, Measured, Subject
-from controller.models.network import PerformanceData, network_digest
+from controller.models.network import Network, PerformanceData, network_digest
 from controller.models.statement import StatementKind, Value
+from controller.performance.statements import local
 from controller.ports.clock import VirtualClock
 from controller.store import SqlStore, open_store
 from tests.contract.store.test_roots import CLEARED, MAJOR, mains
 from tests.support.observed import deliver, observe
+from tests.unit.api.test_statements import off_air
 from tests.unit.intent.test_outages import BEGIN, END, network
 from tests.unit.performance.test_volume import rows
 
 SECOND = timedelta(seconds=1)
+_LIMA = ZoneInfo("America/Lima")
 _points = st.lists(st.integers(0, 60), max_size=6)
 
 
@@ -234,3 +239,104 @@ def test_what_a_cell_counts_while_it_lacks_a_plmn_is_not_lost_twice(store: SqlSt
     while store.measurements.roll_up(END + timedelta(days=2)):
         pass
     assert _cell(store)["lost"] == lost
+
+
+def _change(store: SqlStore, hour: float, change: Callable[[dict[str, Any]], None]) -> None:
+    content = store.networks.get()[1].model_dump(mode="json")
+    change(content)
+    made = Network.model_validate(content)
+    store.database.clock = VirtualClock(start=_at(hour))
+    store.networks.save(made, network_digest(made), "ana")
+
+
+def _restore_later(content: dict[str, Any]) -> None:
+    """Beta's agreements change; alfa's do not."""
+    for one in content["agreements"]:
+        if one["tenant"] == "beta":
+            one["sla"]["restore_hours"] += 1
+
+
+def _settle_days(store: SqlStore) -> None:
+    while store.measurements.roll_up(END + timedelta(days=2)):
+        pass
+
+
+@pytest.mark.parametrize("changes", [[], [10.1], [10.05, 10.1, 10.2], [12.1], [12.18]])
+def test_a_period_counts_once_whatever_another_tenant_changes_in_it(store: SqlStore, changes: list[float]) -> None:
+    """300 s off air in an hour without answer; 310 s two hours later, of which checks read 300."""
+    _load(store)
+    for at, over in ((12.15, False), (12.15 + 300 / 3600, True)):
+        store.database.clock = VirtualClock(start=_at(at))
+        store.alarms.report(_report(at, "all-core-links-down", over=over))
+    for hour in changes:
+        _change(store, hour, _restore_later)
+    _put(store, _period(10, 300, 5), *(_period(hour, 0, 5) for hour in (10.25, 10.5, 10.75)), _period(12, 310, 3))
+    _settle_days(store)
+    cell = _cell(store)
+    assert (cell["lost"], cell["unseen"]) == (300 + 310, 0)
+    said = draft(store, END + timedelta(days=2), StatementKind.SLA, "alfa", "2026-06")
+    found = [
+        (row["part"], row["known_by"], str(row["since"])[11:19], row["seconds"])
+        for row in rows(said, "outages")
+        if row["cell"] == "S1/L1"
+    ]
+    assert found == [
+        ("lost", "counters", "10:00:00", 300),
+        ("served", "counters", "10:05:00", 3300),
+        ("lost", "counters", "12:00:00", 10),
+        ("lost", "reading", "12:09:00", 300),
+    ]
+
+
+def _swap(content: dict[str, Any]) -> None:
+    alfa, beta = content["tenants"][:2]
+    alfa["plmns"], beta["plmns"] = beta["plmns"], alfa["plmns"]
+
+
+@pytest.mark.parametrize(("hour", "alfa", "beta"), [(None, 3600, 0), (480.0, 3600, 0), (10.3, 1800, 2700)])
+def test_only_a_tenants_own_plmns_in_a_time_show_that_it_was_served(
+    store: SqlStore, hour: float | None, alfa: int, beta: int
+) -> None:
+    """Only 716-02 is in use, which is beta's until it becomes alfa's; a period of both proves nothing of either."""
+    _load(store)
+    deliver(store, ("S1", "S2"), BEGIN, None)
+    if hour is not None:
+        _change(store, hour, _swap)
+        deliver(store, ("S1", "S2"), BEGIN, END)
+    _put(store, *(_period(10 + n / 4, 0, 0) for n in range(4)))
+    assert [_cell(store, tenant)["unseen"] for tenant in ("alfa", "beta")] == [alfa, beta]
+
+
+def _work_on_sundays(content: dict[str, Any]) -> None:
+    for one in content["agreements"]:
+        one["windows"] = [{"days": ["sun"], "start": "02:00", "end": "04:00"}]
+
+
+def test_a_cell_that_carried_something_was_not_locked_then(store: SqlStore) -> None:
+    """A check reads the lock at 9:30, the next answer comes at 11:00: the cell serves in the hour between."""
+    _load(store)
+    _change(store, 0.5, _work_on_sundays)
+    for hour, locked in ((9.5, ("L1",)), (11.0, ())):
+        store.database.clock = VirtualClock(start=_at(hour))
+        store.healths.save([Health(station="S1", at=_at(hour), reachable=True, locked=locked)])
+    _put(store, *(_period(10 + n / 4, 0, 5) for n in range(4)))
+    cell = _cell(store)
+    assert (cell["locked"], cell["unseen"]) == (1800, 0)
+    assert sum(float(cell[name] or 0) for name in CellSeconds._fields) == cell["shared"]
+    said = draft(store, END + timedelta(days=2), StatementKind.SLA, "alfa", "2026-06")
+    found = [(row["part"], row["since"], row["until"]) for row in rows(said, "outages") if row["cell"] == "S1/L1"]
+    assert found == [
+        ("locked", local(_at(9.5), _LIMA), local(_at(10), _LIMA)),
+        ("served", local(_at(10), _LIMA), local(_at(11), _LIMA)),
+    ]
+
+
+def test_a_longer_alarm_hides_nothing_that_another_period_of_its_day_counted(store: SqlStore) -> None:
+    """Off air for 20 minutes by an alarm of which the cell counts nothing; 600 s between checks, before."""
+    _load(store)
+    for hour, over in ((15, False), (15 + 1 / 3, True)):
+        store.database.clock = VirtualClock(start=_at(hour))
+        store.alarms.report(off_air(0, over=over).model_copy(update={"at": _at(hour)}))
+    _put(store, _period(12, 600, 3), _period(15, 0, 5), _period(15.25, 0, 5))
+    _settle_days(store)
+    assert _cell(store)["lost"] == 1200 + 600
