@@ -13,8 +13,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum, auto
-from itertools import takewhile
+from enum import Enum, IntEnum, auto
+from itertools import islice, takewhile
 from typing import NamedTuple
 
 from controller.intent.roots import WINDOW
@@ -29,7 +29,7 @@ from controller.models.alarm import (
     ObjectClass,
     PerceivedSeverity,
 )
-from controller.models.health import Health, ServiceState
+from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.network import Network
 from controller.nrm.tree import step
 
@@ -79,6 +79,27 @@ class _State(Enum):
     UNKNOWN = auto()
 
 
+class _Said(IntEnum):
+    """What a link of a station says of its remote end; of several links the first in this order counts."""
+
+    UP = auto()
+    DOWN = auto()
+    NOTHING = auto()
+    DOWN_ONCE = auto()
+
+    @classmethod
+    def of(cls, link: LinkHealth, *, before_down: bool) -> _Said:
+        """What a link says, which was down at the check before or not."""
+        if link.state is ServiceState.DOWN:
+            return cls.DOWN if before_down else cls.DOWN_ONCE
+        return cls.UP if link.up else cls.NOTHING
+
+    @property
+    def works(self) -> bool | None:
+        """Whether it counts as working, as it does while nothing is reported; None if that is not yet sure."""
+        return None if self is _Said.DOWN_ONCE else self is not _Said.DOWN
+
+
 @dataclass(slots=True)
 class _FarEndStates:
     """What stations reported of one remote end.
@@ -86,29 +107,42 @@ class _FarEndStates:
     Attributes:
         down: Stations whose link is down, and since when, the earliest first; also those that can't be asked any more.
         up: Stations whose link works, or whose state is not reported, and when that was seen, the latest last.
-        witnesses: Stations whose link worked before the remote end was suspected.
+        silent: Stations that had the link and can't be asked any more, whether it worked or not.
+        own: Stations of ``down`` that lost their own links: others were asked after that, and had it.
+        witnesses: Stations to ask whose link worked when the remote end was suspected, or later.
         suspected: When that was; None while it is not.
+        blamed: Whether it was found to be lost since then: it works again once most that answer have it, not a few.
     """
 
     down: dict[str, datetime] = field(default_factory=dict)
     up: dict[str, datetime] = field(default_factory=dict)
+    silent: set[str] = field(default_factory=set)
+    own: set[str] = field(default_factory=set)
     witnesses: tuple[str, ...] = ()
     suspected: datetime | None = None
+    blamed: bool = False
 
-    def take(self, station: str, at: datetime, *, works: bool) -> None:
-        """Note what a station reported at a time."""
+    def take(self, station: str, at: datetime, *, works: bool | None) -> None:
+        """Note what a station reported at a time; None if its link is down in one check only."""
         self.up.pop(station, None)
+        self.silent.discard(station)
         if works:
             self.down.pop(station, None)
+            self.own.discard(station)
             self.up[station] = at
-        else:
+        elif works is False:
             self.down.setdefault(station, at)
 
     def forget(self, station: str, *, silent: bool = False) -> None:
         """Forget what a station reported; of one that can't tell any more, only that its link works."""
         self.up.pop(station, None)
-        if not silent:
+        self.witnesses = tuple(one for one in self.witnesses if one != station)
+        if silent:
+            self.silent.add(station)
+        else:
             self.down.pop(station, None)
+            self.own.discard(station)
+            self.silent.discard(station)
 
     def lost_lately(self) -> dict[str, datetime]:
         """Stations that lost it one soon after the other, the latest first: older losses have other causes."""
@@ -119,42 +153,66 @@ class _FarEndStates:
             found[station] = at
         return found
 
-    def state(self, network: Network, answers: Callable[[str], bool]) -> _State:
+    def lost_since(self, since: datetime) -> bool:
+        """Whether a station that is without it lost it at this time or later."""
+        return any(at >= since for at in islice(reversed(self.down.values()), 1))
+
+    def state(self, network: Network, unheard: Callable[[], int]) -> _State:
         """Whether most stations checked since it began to fail have lost it, and most of those that were asked too.
+
+        Once those that were asked have it, only another loss begins a suspicion: what goes dark later proves nothing.
 
         Args:
             network: The network, which knows sites.
-            answers: Whether a station answered its last check, so that it can be asked.
+            unheard: Gives the number of stations that never answered, so that nobody knows whether they have the link.
         """
         lost = self.lost_lately()
-        suspected = _when_at_several_sites(network, lost)
-        if suspected is None:
-            self.suspected, self.witnesses = None, ()
+        if _when_at_several_sites(network, lost) is None or lost.keys() <= self.own:
+            self._end_suspicion()
             return _State.WORKS if self.up else _State.UNKNOWN
-        since = next(reversed(lost.values()))
-        working = sum(1 for _ in takewhile(lambda station: self.up[station] >= since, reversed(self.up)))
-        if working >= len(lost):
+        if self.suspected is None:
+            self.suspected = max(lost.values())
+        self._choose()
+        verdict = self._verdict(lost, unheard)
+        if verdict is _State.WORKS:
+            self.own.update(lost)
+            self._end_suspicion()
+        elif verdict is _State.LOST:
+            self.blamed = True
+        return verdict
+
+    def _end_suspicion(self) -> None:
+        self.suspected, self.witnesses, self.blamed = None, (), False
+
+    def _choose(self) -> None:
+        """Choose stations to ask, from all over the network, also instead of those that can't be asked any more."""
+        missing = _WITNESSES - len(self.witnesses)
+        if missing > 0 and (others := sorted(self.up.keys() - set(self.witnesses))):
+            self.witnesses += tuple(others[:: max(1, len(others) // missing)][:missing])
+
+    def _verdict(self, lost: Mapping[str, datetime], unheard: Callable[[], int]) -> _State:
+        """What those say that answer: dark stations have no voice, whatever they said before."""
+        still = len(lost.keys() - self.silent)
+        if 0 < self._working(min(lost.values())) >= still:
             return _State.WORKS
-        if self.suspected != suspected:
-            self.suspected, self.witnesses = suspected, ()
-        self._choose(answers, suspected)
-        return self._verdict()
+        if not still:
+            return _State.UNKNOWN
+        if self.blamed or self._most_lost_it(still, unheard):
+            contradicted = self._working(max(lost.values())) and still <= len(self.up)
+            return _State.UNKNOWN if contradicted else _State.LOST
+        fresh = self._working(self.suspected)
+        return _State.WORKS if fresh and 2 * fresh >= len(self.witnesses) else _State.UNKNOWN
 
-    def _choose(self, answers: Callable[[str], bool], suspected: datetime) -> None:
-        """Choose stations to ask, from all over the network, instead of those that can't be asked any more."""
-        kept = [one for one in self.witnesses if one in self.down or answers(one)]
-        others = sorted(one for one, at in self.up.items() if at < suspected and answers(one) and one not in kept)
-        missing = _WITNESSES - len(kept)
-        if missing > 0 and others:
-            kept += others[:: max(1, len(others) // missing)][:missing]
-        self.witnesses = tuple(kept)
+    def _most_lost_it(self, still: int, unheard: Callable[[], int]) -> bool:
+        """Whether most witnesses have lost it; without any, most of all stations that may have had it."""
+        if not self.witnesses:
+            return still > len(self.silent) + unheard()
+        return 2 * sum(one in self.down for one in self.witnesses) > len(self.witnesses)
 
-    def _verdict(self) -> _State:
-        lost = sum(one in self.down for one in self.witnesses)
-        working = len(self.witnesses) - lost - len(self.waiting)
-        if 2 * lost > len(self.witnesses) or not self.witnesses:
-            return _State.LOST
-        return _State.WORKS if 2 * working >= len(self.witnesses) else _State.UNKNOWN
+    def _working(self, since: datetime | None) -> int:
+        """Number of stations that were read since a time, and have it."""
+        seen = takewhile(lambda station: since is not None and self.up[station] >= since, reversed(self.up))
+        return sum(1 for _ in seen)
 
     @property
     def waiting(self) -> list[str]:
@@ -249,7 +307,11 @@ class CommonFaults:
         return frozenset(one for seen in self._ends.values() for one in seen.waiting) & self._followed
 
     def _states(self, network: Network) -> dict[_FarEnd, _State]:
-        return {end: seen.state(network, self._answers) for end, seen in self._ends.items()}
+        return {end: seen.state(network, lambda: self._unheard(network)) for end, seen in self._ends.items()}
+
+    def _unheard(self, network: Network) -> int:
+        """Number of stations that never answered since Minka was started."""
+        return len((self._followed & network.station_by_id.keys()) - self._answered.keys())
 
     def _answers(self, device: str) -> bool:
         return self._misses.get(device) == 0
@@ -268,18 +330,21 @@ class CommonFaults:
 
     def _lost_ends(self, network: Network, states: Mapping[_FarEnd, _State]) -> Iterator[tuple[_Fault, _Found]]:
         for end, state in states.items():
-            if state is not _State.LOST or not (end.tenant or self._several(network, end.link)):
+            if state is not _State.LOST:
                 continue
             lost = self._ends[end].lost_lately()
+            if not (end.tenant or self._several(network, end.link, min(lost.values()))):
+                continue
             whose = f"{end.link} of {end.tenant}" if end.tenant else f"what lies at or behind {end.link}"
             text = f"{len(lost)} stations have lost {whose}, most that were checked since"
             fault = _Fault(CORE_NODE_DOWN if end.tenant else REMOTE_END_DOWN, end.tenant, end.link)
             yield fault, _Found(text, next(reversed(lost.values())))
 
-    def _several(self, network: Network, remote: str) -> bool:
-        """Whether more than one core node is lost behind a remote end; otherwise the node itself failed."""
-        behind = (self._ends.get(_FarEnd(*link)) for link in network.remote_ends.get(remote, ()))
-        return sum(seen is not None and bool(seen.down) for seen in behind) > 1
+    def _several(self, network: Network, remote: str, since: datetime) -> bool:
+        """Whether stations lost more than one core node behind a remote end since then; otherwise the node failed."""
+        behind = [_FarEnd(*link) for link in network.remote_ends.get(remote, ())]
+        lately = [end for end in behind if end in self._ends and self._ends[end].lost_since(since)]
+        return len(lately) > 1
 
     def _cut_nodes(self, network: Network) -> Iterator[tuple[_Fault, _Found]]:
         """Backhaul nodes below which nothing can be reached any more.
@@ -325,29 +390,25 @@ class CommonFaults:
         return known and (any(self._misses.values()) or any(end in ends for ends in self._ends_of.values()))
 
 
-def _reached(network: Network, before: Health | None, now: Health) -> dict[_FarEnd, bool]:
+def _reached(network: Network, before: Health | None, now: Health) -> dict[_FarEnd, bool | None]:
     """The remote ends that a station's core links reach, and those they don't.
 
     One that is cut off from all tenants' says nothing of any, unless all its links lead to one remote end. A link that
-    vanished from its station says nothing either; one whose state is not reported is not known to be lost.
+    vanished from its station says nothing either; one whose state is not reported is not known to be lost. None stands
+    for one that is down in this check only.
     """
     there = [link for link in now.links if link.tenant and not link.locked] if now.reachable else []
     links = [link for link in there if not link.missing]
     ends = {link.path: _FarEnd(link.tenant, step(link.path)[1][0]) for link in links}
     remote = {path: network.remote_ends_of.get(end, frozenset()) for path, end in ends.items()}
     down_before = {link.path for link in before.links if link.state is ServiceState.DOWN} if before else ()
-    reached: dict[_FarEnd, bool] = {}
-    unknown: set[_FarEnd] = set()
+    found: dict[_FarEnd, _Said] = {}
     at_one_end = bool(remote) and bool(frozenset.intersection(*remote.values()))
     for link in () if _is_cut_off(now) and not at_one_end else links:
         for end in (ends[link.path], *(_FarEnd("", one) for one in remote[link.path])):
-            if link.up:
-                reached[end] = True
-            elif link.state is ServiceState.DOWN and link.path in down_before:
-                reached.setdefault(end, False)
-            elif link.state is ServiceState.UNKNOWN:
-                unknown.add(end)
-    return dict.fromkeys(unknown, True) | reached
+            said = _Said.of(link, before_down=link.path in down_before)
+            found[end] = min(said, found.get(end, said))
+    return {end: said.works for end, said in found.items()}
 
 
 def _is_cut_off(now: Health) -> bool:

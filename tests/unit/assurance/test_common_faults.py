@@ -20,6 +20,7 @@ from tests.unit.intent.backhaul_tree import HANGS, network
 from tests.unit.plan import samples
 
 PERU = Path(__file__).parents[3] / "deploy" / "networks" / "peru"
+MINI = PERU.parent / "peru-mini"
 AT = datetime(2026, 6, 15, tzinfo=UTC)
 UP, DOWN, UNKNOWN = ServiceState.UP, ServiceState.DOWN, ServiceState.UNKNOWN
 CORE, REMOTE, BACKHAUL = "core-node-down", "remote-end-down", "backhaul-down"
@@ -177,13 +178,14 @@ def test_what_several_tenants_lead_to_and_lose_is_one_remote_end() -> None:
 
 
 def test_stations_whose_links_all_lead_to_one_gateway_tell_of_it() -> None:
-    through = Checks(of=network(gateway=True))
+    through = Checks(("S1", "S3"), of=network(gateway=True))
     down: dict[str, Any] = {"claro": DOWN, "entel": DOWN, "entel_s1u": DOWN}
     assert (REMOTE, "10.8.0.1", "CRITICAL") in through.twice(("S1", "S3"), **down)
     # The same, where some links lead elsewhere: their transport failed.
-    assert Checks(of=network(tenants=True)).twice(("S1", "S3"), **down) == []
+    assert Checks(("S1", "S3"), of=network(tenants=True)).twice(("S1", "S3"), **down) == []
     # One node behind the gateway is that node, and no more.
-    assert Checks(of=network(gateway=True)).twice(("S1", "S3"), claro=DOWN) == [(CORE, "claro-mme", "CRITICAL")]
+    one = Checks(("S1", "S3"), of=network(gateway=True))
+    assert one.twice(("S1", "S3"), claro=DOWN) == [(CORE, "claro-mme", "CRITICAL")]
 
 
 def test_a_core_node_works_again_once_most_stations_reach_it() -> None:
@@ -417,3 +419,121 @@ def test_stations_that_report_no_state_have_not_lost_the_core() -> None:
         checks.twice(rest, entel=UNKNOWN)
     checks.twice([first, second], entel=DOWN)
     assert checks.standing == {}
+
+
+def _mini() -> tuple[Network, list[str]]:
+    """A network with many sites, and a station of each."""
+    of = load_network(MINI)
+    return of, list({of.site_of(one.id): one.id for one in of.stations if not one.functions}.values())
+
+
+def test_what_goes_dark_after_others_had_the_core_does_not_blame_it() -> None:
+    of, stations = _mini()
+    lost, others = stations[:6], stations[6:]
+    checks = Checks(stations, of)
+    assert checks.twice(stations, claro=UP, entel=UP) == []
+    assert checks.twice(lost, claro=DOWN, entel=UP) == []
+    assert checks.twice(others, claro=UP, entel=UP) == []
+    assert checks.asked() == set(), "they had it: nobody need be asked any more"
+    said = checks.twice(others[3:], dark=True) + checks.twice(lost, claro=DOWN, entel=UP)
+    said += checks.twice(others[:3], claro=UP, entel=UP)
+    assert [one for one in said if one[0] == CORE] == []
+    # One more loses its own link; two are left that have the core.
+    said = checks.twice(others[:1], claro=DOWN, entel=UP) + checks.twice(others[1:3], claro=UP, entel=UP)
+    assert [one for one in said if one[0] == CORE] == []
+    # They lose it too: all that answer have lost it now, and those that were asked.
+    said = checks.twice(others[1:3], claro=DOWN, entel=UP)
+    assert (CORE, "claro-mme", "CRITICAL") in said
+
+
+def test_a_core_that_nobody_can_be_asked_about_is_not_lost() -> None:
+    checks = Checks()
+    well(checks)
+    assert checks.twice(("S1", "S3"), claro=DOWN, entel=UP) == []
+    assert checks.twice(("S2", "S4", "S5", "S6"), dark=True) == []
+    assert checks.asked() == set()
+    assert checks.twice(("S1", "S3"), claro=DOWN, entel=UP) == [], "unknown"
+
+
+def test_what_another_station_says_counts_while_a_witness_has_not_answered() -> None:
+    of, stations = _mini()
+    checks = Checks(stations, of)
+    checks.twice(stations, claro=UP, entel=UP)
+    checks.twice(stations[:2], claro=DOWN, entel=UP)
+    witnesses = checks.asked()
+    assert len(witnesses) == 5
+    others = [one for one in stations[2:] if one not in witnesses]
+    said = checks.twice(others[:3], claro=UP, entel=UP) + checks.twice(sorted(witnesses), dark=True)
+    assert [one for one in said if one[0] == CORE] == []
+    assert checks.asked() == set()
+
+
+def test_a_witness_whose_link_was_deleted_is_replaced() -> None:
+    of, stations = _mini()
+    checks = Checks(stations, of)
+    checks.twice(stations, claro=UP, entel=UP)
+    checks.twice(stations[:2], claro=DOWN, entel=UP)
+    gone = min(checks.asked())
+    assert checks.check(gone, entel=UP) == []
+    assert gone not in checks.asked()
+    assert len(checks.asked()) == 5
+
+
+def test_a_lost_core_works_again_once_most_of_those_that_answer_reach_it() -> None:
+    of, stations = _mini()
+    checks = Checks(stations, of)
+    checks.twice(stations, claro=UP, entel=UP)
+    checks.twice(stations, claro=DOWN, entel=UP)
+    assert (CORE, "claro-mme") in checks.standing
+    checks.twice(stations[4:], dark=True)
+    assert (CORE, "claro-mme", "CLEARED") not in checks.check(stations[0], claro=UP, entel=UP)
+    assert (CORE, "claro-mme", "CLEARED") in checks.check(stations[1], claro=UP, entel=UP), "two of four"
+
+
+def test_an_old_loss_of_another_node_makes_no_lost_remote_end() -> None:
+    checks = Checks(of=network(gateway=True))
+    works: dict[str, Any] = {"claro": UP, "entel": UP}
+    assert checks.twice(HANGS, **works) == []
+    assert checks.twice(("S1",), claro=UP, entel=DOWN) == []
+    checks.wait(minutes=60)
+    assert checks.twice(HANGS, claro=UP, entel=DOWN)[0] == (CORE, "entel-mme", "CRITICAL")
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_core_that_answering_stations_have_is_never_blamed_in_whatever_order_they_are_checked(seed: int) -> None:
+    """A second account of the last readings judges each alarm; own losses, regional cuts and lost cores mix."""
+    of, stations = _mini()
+    chance, checks = random.Random(seed), Checks(stations, of)
+    has: dict[str, datetime] = {}
+    lost: dict[str, datetime] = {}
+    once: set[str] = set()
+    dark: set[str] = set()
+    own: set[str] = set()
+    core, blamed = UP, 0
+    for turn in range(900):
+        if turn % 30 == 0:
+            own = set(chance.sample(stations, chance.choice([0, 2, 6])))
+            dark = set(chance.sample(stations, chance.choice([0, 0, 4, len(stations) - 4])))
+            core = chance.choice([UP, UP, DOWN])
+        asked = sorted(checks.asked())
+        station = chance.choice(asked if asked and chance.random() < 0.5 else stations)
+        link = DOWN if station in own else core
+        said = checks.check(station, claro=link, entel=UP) if station not in dark else checks.check(station, dark=True)
+        has.pop(station, None)
+        if station in dark:
+            once.discard(station)
+        elif link is UP:
+            lost.pop(station, None)
+            once.discard(station)
+            has[station] = checks.at
+        elif station in once:
+            lost.setdefault(station, checks.at)
+        else:
+            once.add(station)
+        if (CORE, "claro-mme", "CRITICAL") in said:
+            blamed += 1
+            heard = [one for one in lost if one in once]
+            since = [one for one, at in has.items() if at > max(lost.values())]
+            assert heard, "nobody who answers has lost it"
+            assert not since or len(heard) > len(has), f"{since} have it"
+    assert blamed, "a lost core is found"
