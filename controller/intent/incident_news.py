@@ -15,7 +15,7 @@ from controller.intent.impact import Sharing
 from controller.models.alarm import Alarm, AlarmState, PerceivedSeverity, is_worse
 from controller.models.approval import Notice, NoticeKind
 from controller.models.enums import IncidentState
-from controller.models.incident import Incident, gravest, is_dark
+from controller.models.incident import DARK, Incident, gravest, is_dark
 from controller.models.many import first_names
 from controller.models.scalars import HOST
 
@@ -104,7 +104,7 @@ def _state(incident: Incident, mine: Sequence[Alarm], sharing: Sharing, side: st
     since = min(alarm.raised for alarm in mine)
     severity = gravest((alarm.probable_cause, alarm.severity) for alarm in mine)
     doing = _doing(incident, first)
-    dark = "the station can't be reached any more, and is taken to serve nobody; " if is_dark(causes) else ""
+    dark = f"{DARK}; " if is_dark(causes) else ""
     where = f" at {first_names(cells, _NAMED)}" if cells else ""
     text = f"{first.probable_cause} ({severity.value}) since {since:%Y-%m-%d %H:%M} UTC{where}; {dark}{doing}"
     return SideNews(NoticeKind.INCIDENT_RAISED, cells, since, first.probable_cause, severity, doing, text)

@@ -33,6 +33,10 @@ def gravest(alarms: Iterable[tuple[str, PerceivedSeverity]]) -> PerceivedSeverit
     return PerceivedSeverity.CRITICAL if is_dark(cause for cause, _ in found) else worst(one for _, one in found)
 
 
+#: Of a station that lost its mains and can't be reached any more, for people.
+DARK = "the station can't be reached any more, and is taken to serve nobody"
+
+
 def is_dark(causes: Iterable[str]) -> bool:
     """Whether a station that lost its mains can't be reached any more, by the causes of an incident's alarms."""
     known = set(causes)

@@ -23,6 +23,7 @@ from controller.models.rule import RuleMode
 from controller.ports.clock import VirtualClock
 from controller.ports.store import StartedRepair, Store
 from controller.remediation.breaker import Breaker
+from controller.remediation.gravity import darkness, growth
 from controller.remediation.guards import Limits, Repair, of_fault, refusal, settle_seconds
 from controller.remediation.rules import Rule, rule_for
 
@@ -210,7 +211,9 @@ class Backtest:
 
     def _note_changes(self) -> None:
         self._seen, changed = self._store.alarms.changes(self._seen)
-        for alarm_id in changed:
+        # With what follows from it, a root is graver.
+        roots = {one.root for one in self._store.alarms.find(changed) if one.root and one.cleared is None}
+        for alarm_id in (*changed, *sorted(roots.difference(changed))):
             self._due_at(alarm_id, self._clock.now())
 
     def _due_at(self, alarm_id: str, at: datetime) -> None:
@@ -242,6 +245,9 @@ class Backtest:
             self._end(alarm, found)
         elif alarm.state is AlarmState.REPAIRING:
             self._wait_for_end(alarm, rule, found)
+        elif alarm.state is AlarmState.ESCALATED and (grown := growth(self._store, alarm)):
+            self._rung[alarm.id] = 0  # its ladder begins again
+            self._store.alarms.move(alarm, AlarmState.RAISED, actor="backtest", note=grown)
         elif alarm.state is AlarmState.RAISED and (found.verdict is Verdict.KEPT or alarm.id in self._rung):
             self._consider(alarm, rule)
 
@@ -283,7 +289,7 @@ class Backtest:
         now = self._clock.now()
         seconds = settle_seconds(rule, alarm, self._network)
         settled = max(filter(None, (alarm.raised, alarm.released))) + timedelta(seconds=seconds)
-        if now < settled:  # the guard would say so, after all guards before it
+        if now < settled and not darkness(self._store, alarm):  # the guard would say so, after all guards before it
             self._due_at(alarm.id, settled)
             return
         repair = Repair(alarm, rule, self._rung.get(alarm.id, 0), RuleMode.AUTO, limits=self._limits)

@@ -35,6 +35,7 @@ from controller.models.sharing import Consent
 from controller.plan import locked_outside
 from controller.playbook.engine.reach import reach, refusals
 from controller.ports.store import ClearanceInput, PreparedRun, StartedRepair, Store
+from controller.remediation.gravity import darkness
 from controller.remediation.rules import Match, Rule, Rung
 from controller.runs.approval.clearance import clearances, freeze_on, missing, places_of
 from controller.runs.planning.lock_holders import lock_holders
@@ -277,6 +278,8 @@ def _shelved(ask: GuardInput) -> _Denial | None:
 
 def _settle(ask: GuardInput) -> _Denial | None:
     """The fault has to stand by itself, counted from the last alarm, or the end of its root, announced work or run."""
+    if darkness(ask.store, ask.alarm):
+        return None  # the time in which it might have ended by itself is over
     seconds = settle_seconds(ask.repair.rule, ask.alarm, ask.network)
     times = (time for one in (ask.alarm, *ask.same_fault) for time in (one.raised, one.released))
     since = max(filter(None, (*times, ask.store.runs.left(ask.device), _work_over(ask))))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -17,6 +17,7 @@ from controller.assurance.health import OWN_CAUSES, wrongs
 from controller.models.alarm import (
     LOSES,
     PAGE,
+    SUPPLY_CAUSES,
     TICKET,
     WAITS,
     Alarm,
@@ -35,6 +36,7 @@ from controller.ports.notifier import Notifier
 from controller.ports.store import AsyncStore, PreparedRun, RunRequest, Store
 from controller.remediation.breaker import Breaker
 from controller.remediation.dispatch import dispatch_pack
+from controller.remediation.gravity import darkness, gravity, growth
 from controller.remediation.guards import (
     CORRELATION,
     ENDS_WITH_ALARM,
@@ -91,6 +93,7 @@ class _Stand:
         latest: What was proposed last for this rung, since people were last notified of the alarm.
         tried: How the rungs before ended since then, in words.
         same_fault: Other alarms of the same fault.
+        urgent: Why people have to act now, whatever the rung says, in words; empty if nothing says so.
     """
 
     mode: RuleMode
@@ -99,6 +102,7 @@ class _Stand:
     latest: Proposal | None
     tried: tuple[str, ...]
     same_fault: tuple[Alarm, ...]
+    urgent: str
 
 
 class _RefusedError(ConflictError):
@@ -218,11 +222,13 @@ class Remediator:
     async def _sort(self, due: Sequence[str]) -> None:
         """Give alarms their turns. Where obviously nothing begins now, only note why: there may be thousands."""
         found, rules, network, grants = await self._store.read(self._find, due)
+        await self._wake_roots(found)
+        dark = await self._dark_of(found)
         digests = {rule.name: rule.digest for rule in rules}
         for alarm_id in due:
             del self._due[alarm_id]
         for alarm in found:
-            plain = self._plain(alarm, rules, network, grants, digests) if network else None
+            plain = self._plain(alarm, rules, network, grants, digests, dark) if network else None
             if plain is None:
                 self._turns.add(alarm.id, alarm.tenants)
                 continue
@@ -235,6 +241,22 @@ class Remediator:
         if self._notes and (self._noting is None or self._noting.done()):
             self._noting = asyncio.create_task(self._note_all())
 
+    async def _wake_roots(self, found: Sequence[Alarm]) -> None:
+        """Take up again what alarms follow from, since it is graver with them; a repair under way is left alone."""
+        roots = {alarm.root for alarm in found if alarm.root and alarm.cleared is None}
+        for root in await self._store.alarms.find(sorted(roots)) if roots else ():
+            if root.cleared is None and root.state in (AlarmState.RAISED, AlarmState.ESCALATED):
+                self._due[root.id] = self._clock.monotonic()
+
+    async def _dark_of(self, found: Sequence[Alarm]) -> frozenset[str]:
+        """Those of alarms on the supply of stations that have nothing left to serve on, by id."""
+        on_supply = [one for one in found if one.probable_cause in SUPPLY_CAUSES and one.cleared is None]
+
+        def dark(store: Store) -> frozenset[str]:
+            return frozenset(one.id for one in on_supply if darkness(store, one))
+
+        return await self._store.read(dark) if on_supply else frozenset()
+
     def _plain(
         self,
         alarm: Alarm,
@@ -242,6 +264,7 @@ class Remediator:
         network: Network,
         grants: Sequence[RuleGrant],
         digests: Mapping[str, str],
+        dark: Collection[str],
     ) -> tuple[str, float | None] | None:
         """Why obviously nothing begins now, and for how long, if the alarm alone shows it."""
         if alarm.state is not AlarmState.RAISED or alarm.cleared is not None:
@@ -255,6 +278,8 @@ class Remediator:
             return None
         if alarm.root and not rule.match.follows:
             return f"{WAITS}{follows_from(alarm.root)}", None
+        if alarm.id in dark:
+            return None
         since = max(alarm.raised, alarm.released or alarm.raised)
         seconds = settle_seconds(rule, alarm, network)
         left = seconds - (self._clock.now() - since).total_seconds()
@@ -321,11 +346,8 @@ class Remediator:
 
     def _judge_anew(self, store: Store, alarm: Alarm) -> bool:
         """Let an escalated alarm begin its ladder again if it is critical, and was not when people were notified."""
-        told = store.escalations.worst(alarm.id)
-        if alarm.severity is not PerceivedSeverity.CRITICAL or told in (None, PerceivedSeverity.CRITICAL):
-            return False
-        note = f"it is {alarm.severity} by now, and was {told} when people were notified"
-        return store.alarms.move(alarm, AlarmState.RAISED, actor="remediation", note=note) is not None
+        grown = growth(store, alarm)
+        return bool(grown) and store.alarms.move(alarm, AlarmState.RAISED, actor="remediation", note=grown) is not None
 
     async def _reconsider(self, alarm: Alarm, rule: Rule, network: Network) -> float | None:
         """Repair a standing escalated alarm again after its cool-down; people were notified already."""
@@ -343,7 +365,7 @@ class Remediator:
         """Take the next rung of the ladder, as far as the rule's mode allows it."""
         stand, repair, no = await self._store.transaction(self._next, alarm, rule, network)
         if repair is None:
-            return await self._escalate(alarm, "; ".join(stand.tried))
+            return await self._escalate(alarm, "; ".join(filter(None, (stand.urgent, *stand.tried))))
         rung = rule.ladder[stand.rung]
         if stand.latest is not None and (waits := await self._answered(repair, stand.latest, no)) is not _GO:
             return waits
@@ -355,8 +377,8 @@ class Remediator:
             return await self._observe(repair)
         if rung.ask:
             return await self._ask(repair)
-        reason = "; ".join((rung.ticket or rung.page, *stand.tried))
-        return await self._escalate(alarm, reason, TICKET if rung.ticket else PAGE)
+        reason = "; ".join(filter(None, (stand.urgent, rung.ticket or rung.page, *stand.tried)))
+        return await self._escalate(alarm, reason, TICKET if rung.ticket and not stand.urgent else PAGE)
 
     def _next(
         self, store: Store, alarm: Alarm, rule: Rule, network: Network
@@ -387,7 +409,8 @@ class Remediator:
         latest = next((one for one in reversed(found) if one.rung == rung), None)
         tried = tuple(one.reason for one in over)
         same_fault = tuple(of_fault(store, rule, alarm, network, self._clock.now()))
-        return _Stand(*self._mode(store, alarm, rule, network), rung, latest, tried, same_fault)
+        urgent = growth(store, alarm) or darkness(store, alarm)
+        return _Stand(*self._mode(store, alarm, rule, network), rung, latest, tried, same_fault, urgent)
 
     def _mode(self, store: Store, alarm: Alarm, rule: Rule, network: Network) -> tuple[RuleMode, str]:
         """The mode of a rule for an alarm, and the scope in which it was set."""
@@ -430,7 +453,9 @@ class Remediator:
         """Call people to a critical alarm whose rule acted or asked before, and only observes since its demotion."""
         alarm, rule = repair.alarm, repair.rule
         waits = no is not None and no.guard in _NOT_NOW
-        if alarm.severity is not PerceivedSeverity.CRITICAL or alarm.state is not AlarmState.RAISED or waits:
+        if alarm.state is not AlarmState.RAISED or waits:
+            return None
+        if await self._store.read(gravity, alarm) is not PerceivedSeverity.CRITICAL:
             return None
         if not await self._store.read(_was_promoted, alarm, rule):
             return None

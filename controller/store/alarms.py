@@ -53,10 +53,11 @@ from controller.models.alarm import (
     AlarmState,
     Escalation,
     PerceivedSeverity,
+    is_worse,
 )
 from controller.models.enums import APART
 from controller.models.errors import ConflictError, NotFoundError
-from controller.models.incident import worst
+from controller.models.incident import gravest, worst
 from controller.models.network import Network
 from controller.ports.store import Alarms, Escalations, Page, Repairs, StartedRepair, Sync
 from controller.store import reports as report_rows
@@ -105,7 +106,7 @@ escalations = Table(
     Column("alarm", String, ForeignKey("alarms.id"), primary_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
     string("kind"),
-    # Severity of the alarm when people were notified.
+    # Severity of the alarm, with what follows from it, when people were notified.
     string("severity"),
     long_text("reason"),
     Column("at", Instant, nullable=False),
@@ -196,6 +197,10 @@ _UNNOTIFIED = (
     .order_by(escalations.c.at, escalations.c.alarm)
 )
 _SYMPTOMS = select(alarms.c.root).where(STANDING)
+#: Faults of alarms that follow from a root.
+_FOLLOWING = (
+    select(alarms.c.probable_cause, alarms.c.severity).where(STANDING, alarms.c.root == bindparam("root")).distinct()
+)
 #: Those of a station together, since what they may follow from is read for each piece.
 _LEFT = (
     select(alarms)
@@ -326,6 +331,10 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
         return total, [as_alarm(row) for row in tx.execute(newest.limit(page.limit).offset(page.offset))]
 
     @reads
+    def with_symptoms(self, tx: Tx, alarm: Alarm) -> frozenset[tuple[str, PerceivedSeverity]]:
+        return _with_symptoms(tx, alarm)
+
+    @reads
     def symptoms(self, tx: Tx, roots: Iterable[str]) -> dict[str, int]:
         return Counter(row.root for row in tx.rows(_SYMPTOMS, alarms.c.root, roots))
 
@@ -398,8 +407,7 @@ class SqlEscalations(SqlRepository, Escalations[Sync]):
 
     @reads
     def worst(self, tx: Tx, alarm_id: str) -> PerceivedSeverity | None:
-        found = tx.execute(select(escalations.c.severity).where(escalations.c.alarm == alarm_id)).scalars().all()
-        return worst(map(PerceivedSeverity, found)) if found else None
+        return _told(tx, alarm_id)
 
     @writes
     def claim(self, tx: Tx, seen: Escalation) -> Escalation | None:
@@ -860,14 +868,30 @@ def escalate(tx: Tx, seen: Alarm, reason: str, actor: str, kind: str = PAGE) -> 
     if _load(tx, seen.id).is_shelved(tx.now) or work_on(tx, seen) is not None:
         return None
     moved = _move(tx, seen, {"state": AlarmState.ESCALATED.value, "note": reason, "escalated": tx.now}, actor)
-    if moved is not None and not _known_to_people(tx, moved):
+    if moved is None:
+        return None
+    severity, told = gravest(_with_symptoms(tx, moved)), _told(tx, moved.id)
+    # People who were told of it are told when it is graver, whatever else they know.
+    if (told is not None and is_worse(severity, told)) or not _known_to_people(tx, moved):
         earlier = select(func.coalesce(func.max(escalations.c.number), 0)).where(escalations.c.alarm == seen.id)
         number = int(tx.execute(earlier).scalar_one()) + 1
         row = {"alarm": seen.id, "number": number, "kind": kind, "reason": reason, "at": tx.now, "attempts": 0}
-        row["severity"] = moved.severity.value
+        row["severity"] = severity.value
         row["claimed"] = False
         tx.execute(escalations.insert().values(row))
     return moved
+
+
+def _with_symptoms(tx: Tx, alarm: Alarm) -> frozenset[tuple[str, PerceivedSeverity]]:
+    rows = tx.execute(_FOLLOWING, {"root": alarm.id})
+    followed = {(row.probable_cause, PerceivedSeverity(row.severity)) for row in rows}
+    return frozenset({(alarm.probable_cause, alarm.severity), *followed})
+
+
+def _told(tx: Tx, alarm_id: str) -> PerceivedSeverity | None:
+    """Do what ``Escalations.worst`` does, as part of a transaction."""
+    found = tx.execute(select(escalations.c.severity).where(escalations.c.alarm == alarm_id)).scalars().all()
+    return worst(map(PerceivedSeverity, found)) if found else None
 
 
 def _known_to_people(tx: Tx, alarm: Alarm) -> bool:

@@ -143,6 +143,11 @@ class Alarms(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
+    def with_symptoms(self, alarm: Alarm) -> frozenset[tuple[str, PerceivedSeverity]]:
+        """Causes and severities of an alarm and of all standing alarms that follow from it."""
+        ...
+
+    @method
     def symptoms(self, roots: Iterable[str]) -> dict[str, int]:
         """The number of standing alarms that follow from each of these; alarms without symptoms are left out."""
         ...
@@ -247,7 +252,7 @@ class Escalations(Repository[M_co], Protocol[M_co]):
 
     @method
     def worst(self, alarm_id: str) -> PerceivedSeverity | None:
-        """The worst severity at which people were notified of an alarm; None if they never were."""
+        """The worst severity of an alarm and its symptoms when people were notified of it; None if they never were."""
         ...
 
     @method

@@ -48,6 +48,7 @@ EMPTY: Mapping[str, str] = {
     'minka_incident_root{probable_cause="backhaul-down"}': "nothing is cut off",
     'minka_incident_root{probable_cause=~"core-node-down|remote-end-down"}': "no core node is lost",
     'minka_incident_info{probable_cause="station-diverged"}': "no station diverged",
+    'minka_incident_info{severity="CRITICAL"}': "nothing that stands is critical",
     "minka_incident_symptom": "nothing follows from the one fault",
     "minka_repairs_started_total": "all rules observe",
     "minka_command_duration_seconds": "no router is managed",

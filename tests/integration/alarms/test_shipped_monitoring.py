@@ -49,6 +49,7 @@ def test_alertmanager() -> None:
         (("alertname=MinkaSymptom", "station=A", "incident=i-1"), "nobody"),
         # Minka said it itself, and would refuse it.
         (("alertname=MinkaMainsLost", "station=A", "incident=i-1", "severity=major"), "people"),
+        (("alertname=MinkaIncidentCritical", "station=A", "incident=i-1", "severity=critical"), "people"),
         (("alertname=MinkaBackhaulDown", "incident=i-1", "severity=critical"), "people"),
         (("alertname=MinkaConfigurationDrift", "station=A", "severity=warning"), "minka,people"),
     ],

@@ -233,3 +233,19 @@ def test_guards_are_asked_of_later_rungs_too(bench: Bench) -> None:
     two = rule(ladder=(Rung(playbook="cycle-cell"), Rung(playbook="restart-station"), Rung(page="see to it")))
     (one,) = bench.play(two, limits=Limits(per_device=1))
     assert (one.verdict, one.later, list(one.refusals)) == (Verdict.ACTED, (), ["rate"])
+
+
+def test_people_come_again_when_a_station_on_its_battery_goes_dark_and_at_once_when_it_is(bench: Bench) -> None:
+    for name in ("S1", "S2"):
+        bench.report(MAJOR, 10, name, cause="mains-lost", tenant="", object="station")
+    bench.report(MAJOR, 50, "S2", cause="station-unreachable", tenant="", object="station")
+    bench.report(MAJOR, 4000, "S1", cause="station-unreachable", tenant="", object="station")
+    bench.report(MAJOR, 100, "S1", cause="core-link-down", tenant="alfa")
+    mains = rule(causes=("mains-lost",), ladder=(Rung(ticket="go"),), guards=RuleGuards(settle_seconds=1800))
+    first, second = bench.play(mains)
+    assert (first.verdict, seconds(first), second.verdict, seconds(second)) == (
+        *(Verdict.PEOPLE, 1810),
+        *(Verdict.PEOPLE, 70),
+    )
+    (again,) = first.later
+    assert (again.verdict, again.at, second.later) == (Verdict.PEOPLE, START + timedelta(seconds=4070), ())

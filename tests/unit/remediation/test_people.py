@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from controller.models.alarm import CORE_LINK_DOWN, Alarm, AlarmState, PerceivedSeverity
+from controller.models.alarm import (
+    CORE_LINK_DOWN,
+    PAGE,
+    TICKET,
+    UNREACHABLE,
+    Alarm,
+    AlarmState,
+    PerceivedSeverity,
+)
+from controller.models.incident import DARK
 from controller.models.rule import EVERYWHERE, ProposalState, RuleMode
 from controller.models.run import RunState
 from controller.ports.store import Transition
-from controller.remediation.rules import RuleGuards, Rung, Trust
+from controller.remediation.remediator import Remediator
+from controller.remediation.rules import Match, Rule, RuleGuards, Rung, Trust
 from controller.remediation.trust import demote
 from tests.unit.remediation.bench import RULES, Bench
 
@@ -147,3 +157,87 @@ async def test_an_alarm_that_becomes_critical_is_judged_anew_and_people_are_call
         report(bench, severity)
         await goes_wrong()
     assert (len(bench.runs()), len(told(bench, link))) == (2, 2), "a source that says both in turn calls nobody again"
+
+
+MAINS = Rule(
+    name="mains",
+    description="",
+    match=Match(causes=("mains-lost", "on-battery")),
+    guards=RuleGuards(settle_seconds=1800, cool_down_seconds=43200),
+    ladder=(Rung(ticket="bring a generator"),),
+)
+
+
+async def rounds(bench: Bench, scheduler: Remediator, seconds: float = 5) -> None:
+    """A round, and some more for what it changed."""
+    for _ in range(8):
+        await bench.round(scheduler, seconds=seconds)
+
+
+def kinds(bench: Bench, alarm: Alarm) -> list[str]:
+    """How people were notified of an alarm."""
+    return [kind for (one, _), kind in zip(bench.people.sent, bench.people.kinds, strict=True) if one.id == alarm.id]
+
+
+@pytest.mark.parametrize("cause", ["mains-lost", "on-battery"])
+async def test_people_are_paged_once_when_a_station_on_its_battery_goes_dark(bench: Bench, cause: str) -> None:
+    scheduler = bench.scheduler(rules=(MAINS,))
+    mains = bench.report("station", cause)
+    await rounds(bench, scheduler, seconds=400)
+    assert (bench.alarm(mains).state, told(bench, mains)) == (AlarmState.ESCALATED, ["bring a generator"])
+    dark = bench.report("station", UNREACHABLE)
+    await rounds(bench, scheduler)
+    assert bench.alarm(dark).root == mains.id
+    assert bench.alarm(mains).severity is MAJOR, "its source says what it said before"
+    assert [DARK in reason for reason in told(bench, mains)] == [False, True]
+    assert kinds(bench, mains) == [TICKET, PAGE]
+    lines = [str(row.detail) for row in bench.store.incidents.timeline(bench.alarm(mains).incident)]
+    assert [line for line in lines if DARK in line and "CRITICAL" in line]
+    for severity in (PerceivedSeverity.CLEARED, MAJOR) * 2:
+        bench.report("station", UNREACHABLE, severity)
+        await rounds(bench, scheduler)
+    assert len(told(bench, mains)) == 2, "it is told once"
+
+
+async def test_a_station_that_is_dark_is_told_of_without_waiting(bench: Bench) -> None:
+    scheduler = bench.scheduler(rules=(MAINS,))
+    mains = bench.report("station", "mains-lost")
+    await rounds(bench, scheduler)
+    assert told(bench, mains) == []
+    bench.report("station", UNREACHABLE)
+    await rounds(bench, scheduler)
+    assert (kinds(bench, mains), [DARK in reason for reason in told(bench, mains)]) == ([PAGE], [True])
+
+
+async def test_critical_alarms_that_follow_from_one_people_know_of_page_them_once(bench: Bench) -> None:
+    match = Match(causes=("all-core-links-down",))
+    rule = MAINS.model_copy(update={"match": match, "guards": RuleGuards(settle_seconds=0)})
+    scheduler = bench.scheduler(rules=(rule,))
+    cut = bench.report("station", "all-core-links-down")
+    for severity, kinds_so_far in ((MAJOR, [TICKET]), (CRITICAL, [TICKET, PAGE]), (MAJOR, None), (CRITICAL, None)):
+        link = report(bench, severity)
+        await rounds(bench, scheduler)
+        assert bench.alarm(link).root == cut.id
+        assert kinds(bench, cut) == (kinds_so_far or [TICKET, PAGE])
+    assert "with what follows from it" in told(bench, cut)[1]
+
+
+async def test_nobody_is_called_again_who_knows_that_it_is_critical(bench: Bench) -> None:
+    rule = MAINS.model_copy(update={"match": Match(causes=("mains-lost",)), "guards": RuleGuards(settle_seconds=0)})
+    scheduler = bench.scheduler(rules=(rule,))
+    mains = bench.report("station", "mains-lost", CRITICAL)
+    await rounds(bench, scheduler)
+    bench.report("station", UNREACHABLE)
+    await rounds(bench, scheduler)
+    assert kinds(bench, mains) == [TICKET]
+
+
+async def test_a_rule_that_only_observes_since_its_demotion_calls_people_to_a_dark_station(bench: Bench) -> None:
+    scheduler = bench.scheduler(rules=(MAINS,))
+    mains = bench.report("station", "mains-lost")
+    bench.store.transaction(demote, MAINS, "3 repairs in a row did not help", bench.clock.now(), EVERYWHERE)
+    await rounds(bench, scheduler)
+    assert told(bench, mains) == []
+    bench.report("station", UNREACHABLE)
+    await rounds(bench, scheduler)
+    assert len(told(bench, mains)) == 1
