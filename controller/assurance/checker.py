@@ -208,7 +208,8 @@ class Checker:
         self._sources = frozenset(sources)
         self._settle = settle
         self._last: dict[str, _Judged] = {}
-        self._surprising: set[str] = set()
+        #: Stations that differ since their first check, and when the record last saw them match.
+        self._surprising: dict[str, datetime] = {}
         self._common = CommonFaults()
         self._failures = Failures(observations or Observations())
 
@@ -373,9 +374,10 @@ class Checker:
         altered = [name for name in first if found[name].altered]
         if altered:
             known = await self._store.healths.find(altered)
-            self._surprising |= {name for name, before in known.items() if before.reachable and not before.drift}
+            matched = {name: one.at for name, one in known.items() if one.reachable and not one.drift}
+            self._surprising |= matched
             if (await self._store.integrity.check_drift(self._surprising)).doubt:
-                self._surprising = set()
+                self._surprising = {}
 
     def _reports(self, now: _Judged, standing: Sequence[Alarm]) -> Iterator[AlarmReport]:
         before = self._last.get(now.health.station)

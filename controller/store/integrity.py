@@ -58,7 +58,9 @@ class SqlIntegrity(SqlRepository, Integrity[Sync]):
         return _state(tx)
 
     @writes
-    def check_drift(self, tx: Tx, stations: Collection[str]) -> RecordState:
+    def check_drift(self, tx: Tx, matched: Mapping[str, datetime]) -> RecordState:
+        decided = tx.execute(epochs.LAST_DECISION).scalar()
+        stations = [name for name, at in matched.items() if decided is None or at > decided]
         if len(stations) >= SURPRISING:
             who = f"{min(stations)} and {len(stations) - 1} more"
             _doubt(tx, f"{who} differ from their last read: the record may be older")

@@ -27,7 +27,7 @@ from controller.ports.store import Page, StatementFilter, Statements, Sync
 from controller.store import audit_chain
 from controller.store.audit_chain import audit
 from controller.store.columns import Instant, long_text, metadata, string
-from controller.store.epochs import doubts
+from controller.store.epochs import LAST_DECISION
 from controller.store.integrity import doubted
 from controller.store.repository import SqlRepository, reads, writes
 from controller.store.trail_log import known_keys, signing_key
@@ -238,7 +238,7 @@ class SqlStatements(SqlRepository, Statements[Sync]):
 
 def _decided(tx: Tx) -> datetime | None:
     """When a person last decided which of two records is right; None if never."""
-    found: datetime | None = tx.execute(select(func.max(doubts.c.decided, type_=Instant()))).scalar()
+    found: datetime | None = tx.execute(LAST_DECISION).scalar()
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -160,10 +160,14 @@ class Integrity(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
-    def check_drift(self, stations: Collection[str]) -> RecordState:
+    def check_drift(self, matched: Mapping[str, datetime]) -> RecordState:
         """Doubt the record if many stations that matched it at their last check suddenly differ.
 
-        A few of them are foreign edits; ``SURPRISING`` or more are changes of a newer record.
+        A few of them are foreign edits; ``SURPRISING`` or more are changes of a newer record. What came about before
+        a person's last decision is decided: a station whose last check is older does not count.
+
+        Args:
+            matched: When each was last checked, by the record.
         """
         ...
 

@@ -114,6 +114,25 @@ def test_a_doubt_outlives_another_restore_and_a_decision_is_not_forgotten(machin
     assert store.integrity.decide(RecordChoice.RECORD, "ana", "INC-78").epoch == 2
 
 
+def test_stations_last_checked_before_a_decision_raise_no_doubt_again(
+    machines: tuple[SqlStore, SqlStore], clock: VirtualClock
+) -> None:
+    store, _ = machines
+    before = clock.now()
+    names = ("S1", "S2", "S3")
+    assert not store.integrity.check_drift(dict.fromkeys(names[:2], before)).doubt
+    assert store.integrity.check_drift(dict.fromkeys(names, before)).doubt
+    clock.pause(60)
+    store.integrity.decide(RecordChoice.RECORD, "ana", "INC-77")
+    decided = clock.now()
+    assert not store.integrity.check_drift(dict.fromkeys((*names, "S4"), before)).doubt
+    clock.pause(60)
+    mixed = dict.fromkeys(names, before) | dict.fromkeys(("S4", "S5"), clock.now())
+    assert not store.integrity.check_drift(mixed).doubt
+    assert not store.integrity.check_drift(dict.fromkeys(names, decided)).doubt, "the decision saw that check"
+    assert "S4 and 2 more differ" in store.integrity.check_drift(mixed | {"S6": clock.now()}).doubt
+
+
 def test_anchors_from_before_a_decision_need_not_hold_and_later_ones_must(machines: tuple[SqlStore, SqlStore]) -> None:
     store, _ = machines
     for number in range(3):

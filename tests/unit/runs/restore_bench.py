@@ -6,7 +6,7 @@ import asyncio
 import re
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -161,11 +161,11 @@ class RestoreBench:
                 await self.clock.advance(1)
             await task
 
-    async def look(self) -> None:
-        """A listener begins, looks at all stations once, and ends."""
+    async def look(self, names: Sequence[str] = NAMES) -> None:
+        """A listener begins, looks at stations once, and ends."""
         checker = Checker(self.loop, self.planner, self.clock, frozenset(AlarmSource))
         network = self.store.networks.get()[1]
-        await checker.record([await checker.check(network, name) for name in NAMES])
+        await checker.record([await checker.check(network, name) for name in names])
 
     async def live(self, seconds: int) -> None:
         """Worker, listener and scheduler do what they do."""

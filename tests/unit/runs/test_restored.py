@@ -102,6 +102,24 @@ async def test_a_restored_backup_takes_what_stations_carry_for_applied_where_the
     await bench.apply()
 
 
+async def test_a_decision_holds_for_stations_that_are_first_read_after_it(bench: RestoreBench) -> None:
+    """Only the API is up when the person decides; a listener starts then, and reaches some stations late."""
+    await bench.look()
+    copy, after = await _changed(bench)
+    bench.restore(copy)
+    assert bench.store.integrity.check().doubt
+    await bench.clock.advance(60)
+    bench.store.integrity.decide(RecordChoice.RECORD, "ana", "INC-77")
+    assert set((await bench.planner.drift(NAMES)).values()) != {()}, "the stations differ"
+    await bench.clock.advance(42)
+    await bench.look(NAMES[:12])
+    await bench.clock.advance(120)
+    await bench.look(NAMES[12:])
+    assert not bench.store.integrity.check().doubt
+    assert bench.actions().count("record.doubted") == 1
+    assert bench.carried() == after
+
+
 async def test_a_failover_that_lost_commits_is_noticed_by_what_runs(bench: RestoreBench) -> None:
     copy, after = await _changed(bench)
     bench.fail_over(copy)
