@@ -28,7 +28,7 @@ from controller.store.ledger import LedgerChange, change_ledger, end_carried
 from controller.store.repository import SqlRepository, writes
 from controller.store.transaction import Tx
 
-#: By how much fences grow when a person decides: more than a lost record can have issued.
+#: By how much fences grow with each epoch: more than a lost record can have issued in one.
 _LEAP = 1_000_000
 
 _ALARMS = select(alarms.c.id).where(alarms.c.probable_cause == RECORD_DOUBTED, STANDING).order_by(alarms.c.number)
@@ -82,16 +82,17 @@ class SqlIntegrity(SqlRepository, Integrity[Sync]):
             raise ConflictError("the record is not in doubt: there is nothing to decide")
         if choice is RecordChoice.DEVICES:
             _check_settled(carried, read or tx.now, _state(tx).settles)
+        before = epochs.epoch_of(tx.connection, tx.evidence)
         since = tx.execute(select(func.min(doubts.c.since)).where(doubts.c.decided.is_(None))).scalar_one()
         tx.execute(update(doubts).where(doubts.c.decided.is_(None)).values(decided=tx.now, choice=choice.value))
         change_ledger(tx, [LedgerChange(one.station, one.nodes, one.lost) for one in carried])
         end_carried(tx, _last_known(tx, [one.station for one in carried if one.lost], since))
         for station in unread:
             _hold(tx, station, actor)
-        _leap(tx)
+        state = _state(tx)
+        _leap(tx, state.epoch - before)
         for alarm in tx.execute(_ALARMS).scalars():
             clear_alarm(tx, alarm, actor, reason)
-        state = _state(tx)
         tx.note(
             actor,
             DECIDED,
@@ -166,12 +167,15 @@ def _open(tx: Tx, number: int, reason: str) -> None:
     escalate(tx, alarm, f"nothing is changed until a person decides (minka record show): {reason}", "engine")
 
 
-def _leap(tx: Tx) -> None:
-    """Raise fences above any that an adopted station can carry from a lost record."""
+def _leap(tx: Tx, epochs_on: int) -> None:
+    """Raise fences above any that an adopted station can carry from a lost record of one of so many epochs.
+
+    A lease that a worker holds keeps its fence, so that a living worker does not lose it in mid-transaction.
+    """
     adopted = select(devices.c.station, literal(0)).where(devices.c.adopted.is_not(None))
     row = tx.insert(leases).from_select(["station", "fence"], adopted)
     tx.execute(row.on_conflict_do_nothing(index_elements=["station"]))
-    tx.execute(update(leases).where(leases.c.incarnation.is_(None)).values(fence=leases.c.fence + _LEAP))
+    tx.execute(update(leases).where(leases.c.incarnation.is_(None)).values(fence=leases.c.fence + epochs_on * _LEAP))
 
 
 def _hold(tx: Tx, station: str, actor: str) -> None:

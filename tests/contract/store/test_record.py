@@ -133,6 +133,24 @@ def test_stations_last_checked_before_a_decision_raise_no_doubt_again(
     assert "S4 and 2 more differ" in store.integrity.check_drift(mixed | {"S6": clock.now()}).doubt
 
 
+def test_fences_leap_past_those_of_an_earlier_decision_that_was_lost(machines: tuple[SqlStore, SqlStore]) -> None:
+    """The same backup is restored twice: stations may carry fences that the first decision led to."""
+    store, _ = machines
+    store.devices.adopt("S1", [], "n", "ana")
+    store.audit.append("ana", "did", "1")
+    left = store.audit.head().number - 1
+    fences = []
+    for _ in range(3):
+        _lose(store, left)
+        with store.database.engine.begin() as connection:
+            connection.execute(text("DELETE FROM leases"))
+        assert store.integrity.check().doubt
+        store.integrity.decide(RecordChoice.RECORD, "ana", "INC-77")
+        with store.database.engine.connect() as connection:
+            fences.append(connection.execute(text("SELECT fence FROM leases WHERE station = 'S1'")).scalar_one())
+    assert fences[0] < fences[1] < fences[2]
+
+
 def test_anchors_from_before_a_decision_need_not_hold_and_later_ones_must(machines: tuple[SqlStore, SqlStore]) -> None:
     store, _ = machines
     for number in range(3):
