@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import product
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from controller.access.disclosure import TenantIncident, tenant_kpis
 from controller.intent.counted import CountedPeriod
 from controller.intent.outages import Era, Outages
-from controller.intent.times import union
+from controller.intent.times import Times, union
 from controller.models.alarm import ToldAlarm
 from controller.models.definitions import DefinitionKind
-from controller.models.errors import InputError, NotFoundError
-from controller.models.measurement import DAY, HALF_A_DAY, HOUR, MONTH, QUARTER, Measured
+from controller.models.errors import ConflictError, InputError, NotFoundError
+from controller.models.measurement import DAY, GRANULARITIES, HALF_A_DAY, HOUR, MONTH, Measured
 from controller.models.sharing import Charge
 from controller.models.statement import CORRECTED_MONTHS, Sheet, Statement, StatementKind
 from controller.performance import availability, capacity, quality, settlement, volume
@@ -24,6 +26,7 @@ from controller.performance.availability import (
     Work,
     attained,
     counted_period,
+    finest,
     off_seconds,
 )
 from controller.performance.capacity import Load
@@ -31,6 +34,7 @@ from controller.performance.kpis import Level, counters_of, kpis_of
 from controller.performance.quality import quality_sheets
 from controller.performance.rollups import span_of as span_of_day
 from controller.performance.settlement import Correction, settlement_sheets
+from controller.performance.statements import local
 from controller.performance.volume import (
     SharingSpan,
     Volumes,
@@ -48,8 +52,20 @@ from controller.ports.store import Store
 _AT_ONCE = 100
 #: How far back a trend goes.
 _TREND = timedelta(days=3653)
-#: For each kind of statement, the functions that make its rules and its sheets.
-_Made = tuple[tuple[str, ...], tuple[Sheet, ...]]
+#: Periods that tell whether cells served, the finest first.
+_PERIODS = tuple(one for one in GRANULARITIES if one < DAY)
+
+
+class _Made(NamedTuple):
+    """The rules and sheets of a statement.
+
+    Attributes:
+        gone: Before when counters on which the figures may rest were deleted; None if none were.
+    """
+
+    rules: tuple[str, ...]
+    sheets: tuple[Sheet, ...]
+    gone: datetime | None = None
 
 
 def draft(store: Store, now: datetime, kind: StatementKind, tenant: str, month: str) -> Statement:
@@ -60,6 +76,7 @@ def draft(store: Store, now: datetime, kind: StatementKind, tenant: str, month: 
     Raises:
         NotFoundError: There was no such tenant in the month, and nothing of it is to be corrected.
         InputError: The month has not begun.
+        ConflictError: It was issued, and counters on which it may rest were deleted since.
     """
     _, network = store.networks.get()
     eras = store.incidents.eras(_over_first(_before(month)), _over_last(month))
@@ -75,8 +92,16 @@ def draft(store: Store, now: datetime, kind: StatementKind, tenant: str, month: 
     known = next((one for then in networks if (one := then.tenant_by_id.get(tenant)) is not None), None)
     name = _name_of_former(store, kind, tenant, month) if known is None else known.name
     network = eras[-1].network
-    rules, sheets = _KINDS[kind](store, tenant, span, eras)
-    if known is None and not any(one.rows for one in sheets) and _issued(store, kind, tenant, month) is None:
+    rules, sheets, gone = _KINDS[kind](store, tenant, span, eras)
+    issued = _issued(store, kind, tenant, month)
+    if gone is not None and issued is not None:
+        raise ConflictError(
+            f"the {kind} statement of {tenant} for {month} can't be worked out anew: counters before "
+            f"{gone:%Y-%m-%d} (UTC), on which it may rest, were deleted (MINKA_PERIOD_DAYS); what was issued stays"
+        )
+    if gone is not None:
+        rules = *rules, availability.NOT_COUNTED.format(gone=local(gone, span.zone))
+    if known is None and not any(one.rows for one in sheets) and issued is None:
         raise NotFoundError(f"{tenant} left before {month}, and nothing that was issued for it is to be corrected")
     return Statement(
         kind=kind,
@@ -171,7 +196,9 @@ def _span_issued(one: Statement, now: datetime) -> Month:
 def _sla(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> _Made:
     held = (one for era in eras for one in era.network.agreements_of(tenant))
     hours = max((one.sla.restore_hours for one in held), default=0.0)
-    outages = store.incidents.outages(month.begin - timedelta(hours=hours), month.end)
+    # An outage that is late in this month may have begun before it; days are read whole.
+    begin, _ = span_of_day(month.begin - timedelta(hours=hours), DAY, month.zone)
+    outages = store.incidents.outages(begin, month.end)
     if outages is None:
         raise NotFoundError("no network is loaded yet: minka network load")
     parts = store.tenants.incident_alarms(tenant, outages.by_incident())
@@ -181,18 +208,41 @@ def _sla(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> _Made:
         for procedure, job in store.tenants.work(tenant, month.begin, month.end)
         if job.started is not None
     ]
-    outages = _with_counters(store, outages, tenant, month, eras)
+    longer = month._replace(begin=begin)
+    outages, gone = _with_counters(store, outages, tenant, longer, store.incidents.eras(begin, month.end))
     found = attained(outages, tenant, month)
-    return tuple(availability.RULES), availability.sla_sheets(outages, found, tenant, month, disclosed, done)
+    sheets = availability.sla_sheets(outages, found, tenant, month, disclosed, done)
+    return _Made(tuple(availability.RULES), sheets, gone)
 
 
-def _with_counters(store: Store, outages: Outages, tenant: str, month: Month, eras: Sequence[Era]) -> Outages:
+def _with_counters(
+    store: Store, outages: Outages, tenant: str, month: Month, eras: Sequence[Era]
+) -> tuple[Outages, datetime | None]:
     """Outages, with what the tenant's cells counted in times that no check read, and where they say more than checks.
 
-    Days tell in which of them a cell was off air: only their periods are read, each of which may say more.
+    Also before when counters that may tell it were deleted; None if none were.
     """
     shared = parts_of(eras, tenant)
     who, found = everything_of(shared), dict[tuple[str, str], list[CountedPeriod]]()
+    wanted = _wanted(store, outages, tenant, month, shared)
+    for times, stations in wanted.items():
+        # Stations may have counted by other periods than the network files say now.
+        for level, (begin, end) in product(_PERIODS, times):
+            for one in store.measurements.read(begin - timedelta(seconds=level), end, level, stations, COUNTED, who):
+                for cell, counters in one.cells.items():
+                    if (period := counted_period(one, counters, shared)) is not None:
+                        found.setdefault((f"{one.station}/{cell}", tenant), []).append(period)
+    counted = outages.with_counters({key: finest(periods) for key, periods in found.items()})
+    return counted, _gone(store, month, [times[0][0] for times in wanted])
+
+
+def _wanted(
+    store: Store, outages: Outages, tenant: str, month: Month, shared: Sequence[SharingSpan]
+) -> dict[Times, list[str]]:
+    """Times of which periods of stations can tell something, with these stations.
+
+    Days tell in which of them a cell was off air: only their periods are read, each of which may say more.
+    """
     unread = outages.unread(tenant, month.begin, min(month.now, month.end))
     wanted: dict[str, list[tuple[datetime, datetime]]] = {}
     for name, times in unread.items():
@@ -202,15 +252,20 @@ def _with_counters(store: Store, outages: Outages, tenant: str, month: Month, er
         day = one.begin, one.begin + timedelta(seconds=one.seconds)
         if any(off_seconds(counters) > 0 for counters in one.cells.values()):
             wanted.setdefault(one.station, []).append(day)
-    performance = eras[-1].network.header.performance if eras else None
-    level = QUARTER if performance is None else performance.granularity_minutes * 60
+    found: dict[Times, list[str]] = {}
     for station, spans in wanted.items():
-        for begin, end in union(spans):
-            for one in store.measurements.read(begin - timedelta(seconds=level), end, level, [station], COUNTED, who):
-                for cell, counters in one.cells.items():
-                    if (period := counted_period(one, counters, shared)) is not None:
-                        found.setdefault((f"{station}/{cell}", tenant), []).append(period)
-    return outages.with_counters({key: sorted(set(periods)) for key, periods in found.items()})
+        if times := union(spans):
+            found.setdefault(times, []).append(station)
+    return found
+
+
+def _gone(store: Store, month: Month, begins: Sequence[datetime]) -> datetime | None:
+    """Before when counters were deleted, where that took days of the month, or periods after these begins."""
+    marks = {level: store.measurements.retired(level) for level in (*_PERIODS, DAY)}
+    days, periods = marks.pop(DAY), [one for one in marks.values() if one is not None]
+    if days is not None and month.begin < days:
+        return days
+    return max((one for one in periods if any(begin < one for begin in begins)), default=None)
 
 
 def _disclosed(one: TenantIncident, alarms: Sequence[ToldAlarm]) -> DisclosedIncident:
@@ -222,7 +277,7 @@ def _disclosed(one: TenantIncident, alarms: Sequence[ToldAlarm]) -> DisclosedInc
 
 def _volume(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> _Made:
     parts = parts_of(eras, tenant)
-    return tuple(volume.RULES), volume_sheets(_volumes(store, month, parts), month.zone)
+    return _Made(tuple(volume.RULES), volume_sheets(_volumes(store, month, parts), month.zone))
 
 
 def _volumes(store: Store, month: Month, parts: Sequence[SharingSpan]) -> Volumes:
@@ -238,9 +293,9 @@ def _quality(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> _M
     kinds = DefinitionKind.KPI, DefinitionKind.REGULATOR_KPI
     kpis = [kpi for kind in kinds for kpi in tenant_kpis(kpis_of(in_force, kind)) if Level.TENANT in kpi.levels]
     if not parts:
-        return tuple(quality.RULES), ()
+        return _Made(tuple(quality.RULES), ())
     counted = _counted(store, month, parts, counters_of(kpis))
-    return tuple(quality.RULES), quality_sheets(kpis, counted, month.begin, month.end)
+    return _Made(tuple(quality.RULES), quality_sheets(kpis, counted, month.begin, month.end))
 
 
 def _counted(
@@ -259,7 +314,7 @@ def _capacity(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> _
     eras = [one for one in eras if tenant in one.network.tenant_by_id]
     own = sorted({station for part in parts_of(eras, tenant)[-1:] for station in part.cells})
     if not own:
-        return capacity.RULES, ()
+        return _Made(capacity.RULES, ())
     load, amounts = Load(eras[-1], tenant), store.measurements.amounts
     every = capacity.nodes_of(eras[-1].network, own) or own
     load.add_days(amounts(month.begin, month.end, DAY, every, load.wanted))
@@ -271,24 +326,37 @@ def _capacity(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> _
     stations = [one for one in load.congested() if one in set(own)]
     if stations:
         load.add_hours(amounts(month.begin, month.end, HOUR, stations, load.wanted_of_all))
-    return capacity.RULES, load.sheets(month.zone)
+    return _Made(capacity.RULES, load.sheets(month.zone))
 
 
 def _settlement(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> _Made:
-    return tuple(settlement.RULES), _settled(store, tenant, month, eras, _corrections(store, tenant, month, eras))
+    corrected, kept = _corrections(store, tenant, month, eras)
+    sheets, gone = _settled(store, tenant, month, eras, corrected)
+    rules = *settlement.RULES, *(settlement.NOT_CORRECTED.format(month=one) for one in kept)
+    return _Made(rules, sheets, gone)
 
 
-def _corrections(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> list[Correction]:
-    """What is known since of the settlements of the months before that were issued, and no other one corrected."""
+def _corrections(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> tuple[list[Correction], list[str]]:
+    """What is known since of the settlements of the months before that were issued, and no other one corrected.
+
+    Also the months of which that can't be said, since counters were deleted: their corrections stay as issued.
+    """
     found: list[Correction] = []
+    kept: list[str] = []
     # Its middle is in the month in any time zone.
     name = f"{month.begin + (month.end - month.begin) / 2:%Y-%m}"
     for before, issued in _settled_before(store, tenant, name) if eras else ():
         span = _span_issued(issued, month.now)
         then = store.incidents.eras(span.begin, span.end)
         others = _correctors(store, tenant, before, name)
-        found += settlement.corrections(before, issued, others, _settled(store, tenant, span, then))
-    return sorted(found)
+        sheets, gone = _settled(store, tenant, span, then)
+        corrected = settlement.corrections(before, issued, others, sheets)
+        own = _issued(store, StatementKind.SETTLEMENT, tenant, name) if gone is not None else None
+        if gone is not None and corrected != (stated := settlement.stated_corrections(own, before)):
+            corrected = stated
+            kept.append(before)
+        found += corrected
+    return sorted(found), kept
 
 
 def _correctors(store: Store, tenant: str, month: str, own: str) -> list[Statement]:
@@ -318,12 +386,12 @@ def _settled_before(store: Store, tenant: str, month: str) -> list[tuple[str, St
 
 def _settled(
     store: Store, tenant: str, month: Month, eras: Sequence[Era], corrected: Sequence[Correction] = ()
-) -> tuple[Sheet, ...]:
-    """The sheets of a settlement."""
+) -> tuple[tuple[Sheet, ...], datetime | None]:
+    """The sheets of a settlement, and before when counters on which they may rest were deleted."""
     outages = store.incidents.outages(month.begin, month.end)
     if outages is None:
         raise NotFoundError("no network is loaded yet: minka network load")
-    outages = _with_counters(store, outages, tenant, month, eras)
+    outages, gone = _with_counters(store, outages, tenant, month, eras)
     agreed = outages.agreed(tenant, max(month.begin, outages.loaded), month.end)
     spans = settlement.charge_spans(agreed, attained(outages, tenant, month))
     services = {
@@ -335,7 +403,7 @@ def _settled(
         volumes[time] = _volumes(store, month, parts_under(eras, tenant, *time))
     priced = {one.agreement.id for one in spans}
     without = sorted({one.agreement.id for one in agreed} - priced)
-    return settlement_sheets(spans, services, volumes, without, month, corrected)
+    return settlement_sheets(spans, services, volumes, without, month, corrected), gone
 
 
 def _measured(

@@ -15,6 +15,7 @@ from controller.models.errors import InputError
 from controller.models.identity import parse_grants, private
 from controller.models.process import ProcessRole
 from controller.models.shipped import shipped
+from controller.models.statement import CORRECTED_MONTHS, LONGEST_PROOF
 
 #: An address of a webhook, or none.
 _HTTP = r"^$|^https?://[^\s/]\S*$"
@@ -197,7 +198,8 @@ class Settings(BaseSettings):
         default=1_000_000, ge=1000, description="Reports of alarms that are kept at most; the oldest go first."
     )
     period_days: float = Field(
-        default=35.0, ge=2, description="Days for which measurements are kept as they came, by periods of 15 minutes."
+        default=LONGEST_PROOF.days,
+        description="Days for which measurements are kept as they came, by periods of 15 minutes; at least 155.",
     )
     hour_days: float = Field(default=400.0, ge=2, description="Days for which measurements are kept by the hour.")
     day_days: float = Field(default=3653.0, ge=2, description="Days for which measurements are kept by day and month.")
@@ -345,6 +347,11 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _finer_goes_first(self) -> Settings:
+        if self.period_days < LONGEST_PROOF.days:
+            raise ValueError(
+                f"MINKA_PERIOD_DAYS must be {LONGEST_PROOF.days} or more: a settlement reads the periods of its month"
+                f" and of the {CORRECTED_MONTHS} before it, and may be issued a month later"
+            )
         if not self.period_days <= self.hour_days <= self.day_days:
             raise ValueError(
                 "MINKA_HOUR_DAYS must be MINKA_PERIOD_DAYS or more, and MINKA_DAY_DAYS must be MINKA_HOUR_DAYS or more"

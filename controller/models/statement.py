@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated
 
 from pydantic import AwareDatetime, Field, StringConstraints
@@ -21,6 +22,9 @@ Value = str | int | float | None
 
 #: How many months before its own a settlement corrects.
 CORRECTED_MONTHS = 3
+#: For how long counters are kept at least, as they came: a settlement reads those of its month and of the months
+#: that it corrects, and may be issued a month later.
+LONGEST_PROOF = timedelta(days=31) * (1 + CORRECTED_MONTHS + 1)
 
 
 class Column(Noun):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -148,6 +149,12 @@ _VOLUMES = ("DRB.PdcpSduVolumeDL", "DRB.PdcpSduVolumeUL")
 COUNTED = (_OFF, *_VOLUMES)
 
 
+#: Stands beside the rules where counters of the month were deleted before it was worked out.
+NOT_COUNTED = (
+    "Counters before {gone} were deleted before this was worked out: what only they prove is not in these figures."
+)
+
+
 def off_seconds(counters: Mapping[str, Values]) -> float:
     """For how long a cell was off air by a fault, as it counted itself."""
     return sum(parts(counters.get(_OFF, {})))
@@ -167,6 +174,17 @@ def counted_period(
     used = {one for name in _VOLUMES for one, value in counters.get(name, {}).items() if value > 0}
     carried = any(all(who.has(one) for who in whose) for one in used) if whose else False
     return CountedPeriod(measured.begin, end, off_seconds(counters), carried)
+
+
+def finest(periods: Iterable[CountedPeriod]) -> list[CountedPeriod]:
+    """Periods that do not overlap, in order: a longer one only where no shorter one tells anything of its time."""
+    found: list[CountedPeriod] = []
+    for one in sorted(set(periods), key=lambda one: (one.until - one.begin, one.begin)):
+        at = bisect_left(found, one)
+        before, after = found[max(at - 1, 0) : at], found[at : at + 1]
+        if all(other.until <= one.begin or one.until <= other.begin for other in (*before, *after)):
+            found.insert(at, one)
+    return found
 
 
 def available(shared: float, lost: float) -> float:

@@ -36,6 +36,12 @@ RULES = (
     "of the lines of that time."
 ).splitlines()
 
+#: Stands beside the rules where an earlier month is not corrected.
+NOT_CORRECTED = (
+    "{month} is not corrected here beyond what was issued: counters on which its settlement may rest are not on record "
+    "any more."
+)
+
 _ROUNDING = {RoundingRule.HALF_EVEN: ROUND_HALF_EVEN, RoundingRule.HALF_UP: ROUND_HALF_UP}
 _MEGABYTE, _MILLIONTH = Decimal("0.001"), Decimal("0.000001")
 
@@ -122,6 +128,16 @@ def corrections(month: str, issued: Statement, others: Iterable[Statement], now:
     keys = sorted(stated.keys() | known.keys())
     found = (Correction(month, *key, stated.get(key, Decimal(0)), known.get(key, Decimal(0))) for key in keys)
     return [one for one in found if one.amount]
+
+
+def stated_corrections(issued: Statement | None, month: str) -> list[Correction]:
+    """What a settlement corrected of a month, as it was issued; nothing if there is none."""
+    return [
+        Correction(month, *key, Decimal(str(row["stated"])), Decimal(str(row["now"])))
+        for row in _rows(issued.sheets if issued else (), "corrections")
+        if row["month"] == month
+        for key in ((str(row["agreement"]), str(row["line"]), str(row["currency"])),)
+    ]
 
 
 def _amounts(sheets: Iterable[Sheet]) -> _Amounts:

@@ -102,6 +102,13 @@ stale = Table(
     # When the span may be worked out.
     Column("due", Instant, nullable=False),
 )
+#: Before when rows of a level were deleted because of their age.
+retired = Table(
+    "retired_measurements",
+    metadata,
+    Column("level", Integer, primary_key=True),
+    Column("before", Instant, nullable=False),
+)
 files = Table(
     "measurement_files",
     metadata,
@@ -347,9 +354,12 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
         gone, above = 0, 0
         for level, age in sorted(keep.items()):
             for own in _levels(tx, above, level + 1):
-                due = measurements.c.level == own, measurements.c.begin < min(now - age, _unworked(tx, own, now))
+                before = min(now - age, _unworked(tx, own, now))
+                due = measurements.c.level == own, measurements.c.begin < before
                 old = select(*_KEYS).where(*due).limit(_DELETED_AT_ONCE - gone)
-                gone += tx.execute(delete(measurements).where(tuple_(*_KEYS).in_(old))).rowcount
+                number = tx.execute(delete(measurements).where(tuple_(*_KEYS).in_(old))).rowcount
+                _note_retired(tx, own, before, number)
+                gone += number
                 if gone >= _DELETED_AT_ONCE:
                     return gone
             above = level
@@ -358,6 +368,11 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
         tx.execute(delete(files).where(files.c.at < max(shortest, now - _FILES_KEPT)))
         tx.execute(delete(unknown_counters).where(unknown_counters.c.last < shortest))
         return gone
+
+    @reads
+    def retired(self, tx: Tx, seconds: int) -> datetime | None:
+        found: datetime | None = tx.execute(select(retired.c.before).where(retired.c.level == seconds)).scalar()
+        return found
 
     @method
     def collect(self, files: Iterable[CollectedFile]) -> None:
@@ -921,6 +936,15 @@ def _worked_out(tx: Tx, begin: datetime, end: datetime, rows: _Rows, known: _Lay
     if not all(map(math.isfinite, _values(whole))):
         raise ValueError(_NOT_FINITE)
     return whole
+
+
+def _note_retired(tx: Tx, level: int, before: datetime, number: int) -> None:
+    """Note before when rows of a level were deleted, if some were; late ones move nothing back."""
+    if number:
+        new = tx.insert(retired)
+        changed, later = {"before": new.excluded.before}, retired.c.before < new.excluded.before
+        row = {"level": level, "before": before}
+        tx.execute(new.on_conflict_do_update(index_elements=["level"], set_=changed, where=later), [row])
 
 
 def _unworked(tx: Tx, level: int, now: datetime) -> datetime:

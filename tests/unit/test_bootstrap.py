@@ -26,9 +26,9 @@ def test_as_many_sessions_as_the_system_grants_files_and_some_are_left(
 
 
 async def test_measurements_are_worked_out_and_kept_as_the_settings_say(tmp_path: Path) -> None:
-    begin = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=3)
+    begin = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=158)
     cells = {"1": {"RRC.ConnEstabAtt": {Subject(): 2.0}}}
-    async with parts(Settings(home=tmp_path, period_days=2)) as made:
+    async with parts(Settings(home=tmp_path, period_days=155)) as made:
         begins = [begin + at * timedelta(seconds=QUARTER) for at in range(4)]
         await made.loop_store.measurements.put(
             Measured(station="A", begin=one, seconds=QUARTER, covered=QUARTER, cells=cells) for one in begins
@@ -46,3 +46,5 @@ async def test_measurements_are_worked_out_and_kept_as_the_settings_say(tmp_path
 def test_what_is_finer_is_kept_no_longer() -> None:
     with pytest.raises(ValueError, match="MINKA_HOUR_DAYS must be MINKA_PERIOD_DAYS or more"):
         Settings(period_days=500)
+    with pytest.raises(ValueError, match="MINKA_PERIOD_DAYS must be 155 or more: a settlement reads"):
+        Settings(period_days=154)

@@ -173,6 +173,11 @@ class Measurements(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
+    def retired(self, seconds: int) -> datetime | None:
+        """Before when rows of a level were deleted because of their age; None if none were."""
+        ...
+
+    @method
     def collect(self, files: Iterable[CollectedFile]) -> None:
         """Put files on record as collected, in the transaction that puts their periods."""
         ...

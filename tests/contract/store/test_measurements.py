@@ -383,6 +383,11 @@ async def test_rows_are_kept_as_long_as_wanted(store: SqlStore, clock: VirtualCl
         while store.measurements.retire(clock.now(), {level: timedelta(days=age) for level, age in keep.items()}):
             pass
         assert tuple(len(every(store, level)) for level in levels) == left
+    assert store.measurements.retired(1800) is None
+    for level, age in ((300, 10), (QUARTER, 10), (HOUR, 20), (DAY, 30)):
+        before = store.measurements.retired(level)
+        assert before is not None
+        assert start < before <= clock.now() - timedelta(days=age)
     assert store.measurements.collected("A", ["C1.xml"]) == {}
     assert store.measurements.unknown() == []
     with store.database.engine.connect() as connection:

@@ -11,12 +11,15 @@ import pytest
 
 from controller.api.statements import draft
 from controller.intent.outages import month_of
-from controller.models.errors import NotFoundError
-from controller.models.measurement import DAY, Measured, Subject
+from controller.models.alarm import AlarmSource
+from controller.models.errors import ConflictError, NotFoundError
+from controller.models.measurement import DAY, HOUR, MONTH, QUARTER, Measured, Subject
 from controller.models.network import Network, network_digest
+from controller.models.settings import Settings
 from controller.models.statement import Statement, StatementKind
 from controller.ports.clock import VirtualClock
 from controller.store import SqlStore, open_store
+from tests.contract.store.test_roots import CLEARED, MAJOR, mains
 from tests.support.observed import observe
 from tests.unit.api.test_statements import off_air
 from tests.unit.intent.test_outages import BEGIN, END
@@ -118,6 +121,98 @@ def test_settlements_that_are_issued_out_of_order_correct_a_month_once(store: Sq
     _lose_three_days(store, END + timedelta(days=3))
     assert _due(_issue(store, "2026-08", AUGUST + timedelta(days=2))) == Decimal("1312.50")
     assert _due(_issue(store, "2026-07", AUGUST + timedelta(days=3))) == 1500
+
+
+def _prove_by_counters(store: SqlStore, *, off: float, volume: float) -> None:
+    """S1 can't be reached for three days of June; it counts them nevertheless."""
+    began = BEGIN + timedelta(days=1)
+    for over in (False, True):
+        at = began + timedelta(days=3 * over)
+        store.database.clock = VirtualClock(start=at)
+        severity = CLEARED if over else MAJOR
+        report = mains(severity, 0, "S1").model_copy(
+            update={"probable_cause": "station-unreachable", "source": AlarmSource.CHECK, "at": at}
+        )
+        store.alarms.report(report)
+    counters = {
+        "RRU.CellUnavailableTime.fault": {Subject(): off},
+        "DRB.PdcpSduVolumeDL": {Subject("716-01"): volume},
+    }
+    periods = [began + n * timedelta(seconds=QUARTER) for n in range(3 * 96)]
+    cells = {"L1": counters, "N1": counters}
+    store.database.clock = VirtualClock(start=END + timedelta(days=1))
+    store.measurements.put(
+        [Measured(station="S1", begin=one, seconds=QUARTER, covered=QUARTER, cells=cells) for one in periods]
+    )
+
+
+def _work_out(store: SqlStore, at: datetime, period_days: float) -> None:
+    store.database.clock = VirtualClock(start=at)
+    while store.measurements.roll_up(at):
+        pass
+    keep = {QUARTER: period_days, HOUR: period_days, DAY: 3653.0, MONTH: 3653.0}
+    while store.measurements.retire(at, {level: timedelta(days=days) for level, days in keep.items()}):
+        pass
+
+
+def _bear(store: SqlStore, bearer: str) -> None:
+    content = priced(lines=LINES[:1]).model_dump(mode="json")
+    for one in content["agreements"]:
+        one["sla"]["unseen_borne_by"] = bearer
+    made = Network.model_validate(content)
+    store.networks.save(made, network_digest(made), "ana")
+
+
+#: Who bears unseen time, what each period counts, what is due for June, and whether it was proved to be lost.
+_PROOFS = [("tenant", 900.0, 0.0, Decimal("1312.50")), ("host", 0.0, 5.0, Decimal(1500))]
+
+
+@pytest.mark.parametrize(("bearer", "off", "volume", "due"), _PROOFS)
+def test_the_default_retention_keeps_proof_for_all_settlements_that_may_correct_its_month(
+    store: SqlStore, bearer: str, off: float, volume: float, due: Decimal
+) -> None:
+    _bear(store, bearer)
+    _prove_by_counters(store, off=off, volume=volume)
+    # The last settlement that corrects June, issued a month late.
+    for month, end in (("2026-06", END), ("2026-09", SEPTEMBER + timedelta(days=30))):
+        _work_out(store, end + timedelta(days=1), Settings().period_days)
+        said = _issue(store, month, end + timedelta(days=1))
+        assert rows(said, "corrections") == []
+        assert not any("deleted" in rule or "not corrected" in rule for rule in said.rules)
+        if month == "2026-06":
+            assert _due(said) == due
+
+
+@pytest.mark.parametrize(("bearer", "off", "volume", "due"), _PROOFS)
+def test_proof_that_was_deleted_corrects_nothing_and_the_settlement_says_so(
+    store: SqlStore, bearer: str, off: float, volume: float, due: Decimal
+) -> None:
+    _bear(store, bearer)
+    _prove_by_counters(store, off=off, volume=volume)
+    _work_out(store, END + timedelta(days=2), 35)
+    assert _due(_issue(store, "2026-06", END + timedelta(days=2))) == due
+    _work_out(store, JULY + timedelta(days=2), 35)
+    with pytest.raises(ConflictError, match=r"counters before 2026-06-29 \(UTC\), on which it may rest, were deleted"):
+        draft(store, JULY + timedelta(days=2), StatementKind.SETTLEMENT, "alfa", "2026-06")
+    july = _issue(store, "2026-07", JULY + timedelta(days=2))
+    assert rows(july, "corrections") == []
+    assert _due(july) == 1500
+    assert [rule for rule in july.rules if rule.startswith("2026-06 is not corrected here")]
+    sla = draft(store, JULY + timedelta(days=2), StatementKind.SLA, "alfa", "2026-06")
+    assert [rule for rule in sla.rules if rule.startswith("Counters before 2026-06-29")]
+
+
+def test_a_settlement_that_is_issued_anew_keeps_corrections_whose_proof_was_deleted_since(store: SqlStore) -> None:
+    _bear(store, "tenant")
+    _work_out(store, END + timedelta(days=2), 35)
+    _issue(store, "2026-06", END + timedelta(days=2))
+    _prove_by_counters(store, off=900.0, volume=0.0)
+    _work_out(store, JULY + timedelta(days=1), 90)
+    july = _issue(store, "2026-07", JULY + timedelta(days=1))
+    assert [row["difference"] for row in rows(july, "corrections")] == ["-187.50"]
+    _work_out(store, JULY + timedelta(days=2), 35)
+    anew = _issue(store, "2026-07", JULY + timedelta(days=2))
+    assert anew.sheets == july.sheets
 
 
 def _move(store: SqlStore, made: Network, zone: str, at: datetime) -> None:

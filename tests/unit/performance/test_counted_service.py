@@ -22,6 +22,7 @@ from controller.models.health import Health
 from controller.models.measurement import QUARTER, Measured, Subject
 from controller.models.network import Network, PerformanceData, network_digest
 from controller.models.statement import StatementKind, Value
+from controller.performance.availability import finest
 from controller.performance.statements import local
 from controller.ports.clock import VirtualClock
 from controller.store import SqlStore, open_store
@@ -31,7 +32,7 @@ from tests.unit.api.test_statements import off_air
 from tests.unit.intent.test_outages import BEGIN, END, network
 from tests.unit.performance.test_volume import rows
 
-SECOND = timedelta(seconds=1)
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 _LIMA = ZoneInfo("America/Lima")
 _points = st.lists(st.integers(0, 60), max_size=6)
 
@@ -340,3 +341,53 @@ def test_a_longer_alarm_hides_nothing_that_another_period_of_its_day_counted(sto
     _put(store, _period(12, 600, 3), _period(15, 0, 5), _period(15.25, 0, 5))
     _settle_days(store)
     assert _cell(store)["lost"] == 1200 + 600
+
+
+def test_longer_periods_count_only_where_no_shorter_one_tells_anything() -> None:
+    def one(begin: int, minutes: int) -> CountedPeriod:
+        return CountedPeriod(BEGIN + begin * MINUTE, BEGIN + (begin + minutes) * MINUTE, 0.0, carried=True)
+
+    given = [one(0, 60), one(60, 60), one(0, 15), one(60, 30), one(15, 5), one(10, 5), one(15, 15), one(30, 15)]
+    expected = [one(10, 5), one(15, 5), one(30, 15), one(60, 30)]
+    assert finest(reversed(given)) == finest([*given, *given]) == expected
+
+
+@pytest.mark.parametrize("minutes", [5, 30, 60])
+def test_other_periods_in_the_network_files_take_no_proof_away(store: SqlStore, minutes: int) -> None:
+    """They come in the last minute of the month; the station counted by quarters of an hour."""
+    _load(store)
+    content = store.networks.get()[1].model_dump(mode="json")
+    content["header"]["performance"]["granularity_minutes"] = minutes
+    changed = Network.model_validate(content)
+    store.database.clock = VirtualClock(start=END - MINUTE)
+    store.networks.save(changed, network_digest(changed), "ana")
+    _put(store, *(_period(10 + n / 4, 900, 0) for n in range(4)), _period(12, 800, 3))
+    while store.measurements.roll_up(END + timedelta(days=2)):
+        pass
+    cell = _cell(store)
+    assert (cell["lost"], cell["unseen"]) == (3600 + 800, 0)
+
+
+@pytest.mark.parametrize(("first", "last"), [(40, 70), (-18, 12), (-23.5, 6.5)])
+def test_an_outage_that_only_counters_prove_is_late_once_also_over_the_end_of_a_month(
+    store: SqlStore, first: float, last: float
+) -> None:
+    """S1 can't be reached for 30 hours, in which its cell was off air; 24 hours were left to restore it."""
+    begin = BEGIN - timedelta(days=5)
+    store.database.clock = VirtualClock(start=begin)
+    content = network().model_dump(mode="json")
+    content["header"]["performance"] = {}
+    for one in content["agreements"]:
+        one["sla"]["unseen_borne_by"] = "tenant"
+    made = Network.model_validate(content)
+    store.networks.save(made, network_digest(made), "ana")
+    observe(store, ("S1", "S2"), begin, END)
+    for hour, over in ((first, False), (last, True)):
+        store.database.clock = VirtualClock(start=_at(hour))
+        store.alarms.report(_report(hour, "station-unreachable", over=over))
+    _put(store, *(_period(first + n / 4, 900, 0) for n in range(30 * 4)))
+    late = {}
+    for month in ("2026-05", "2026-06"):
+        said = draft(store, END + timedelta(days=2), StatementKind.SLA, "alfa", month)
+        late[month] = sum(int(str(row["restored_late"])) for row in rows(said, "agreements"))
+    assert late == {"2026-05": 0, "2026-06": 1}

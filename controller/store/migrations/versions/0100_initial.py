@@ -670,6 +670,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("level", "begin", "station", name=op.f("pk_stale_measurements")),
     )
     op.create_table(
+        "retired_measurements",
+        sa.Column("level", sa.Integer(), nullable=False),
+        sa.Column("before", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("level", name=op.f("pk_retired_measurements")),
+    )
+    op.create_table(
         "measurement_files",
         sa.Column("station", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
@@ -1241,6 +1247,7 @@ def downgrade() -> None:
     op.drop_table("unknown_counters")
     op.drop_index(op.f("ix_measurement_files_at"), table_name="measurement_files")
     op.drop_table("measurement_files")
+    op.drop_table("retired_measurements")
     op.drop_table("stale_measurements")
     op.drop_table("measurement_layouts")
     op.drop_index("ix_measurements_level_begin", table_name="measurements")
