@@ -134,7 +134,7 @@ def _name_of_former(store: Store, kind: StatementKind, tenant: str, month: str) 
 
 def settled(one: Statement) -> datetime:
     """From when on a statement may be issued: its month is over, and late measurements have come."""
-    return (one.end + SETTLES.get(one.kind, LATE)).astimezone(ZoneInfo(one.timezone))
+    return (one.end + LATE).astimezone(ZoneInfo(one.timezone))
 
 
 def _span(store: Store, kind: StatementKind, tenant: str, month: str, eras: Sequence[Era], now: datetime) -> Month:
@@ -434,6 +434,5 @@ _KINDS: Mapping[StatementKind, Callable[[Store, str, Month, Sequence[Era]], _Mad
     StatementKind.CAPACITY: _capacity,
     StatementKind.SETTLEMENT: _settlement,
 }
-#: How long after the month's end a statement may be issued, by kind: measurements come late.
-SETTLES = {StatementKind.SLA: timedelta()}
+#: How long after the month's end a statement may be issued: measurements come late, and all kinds read them.
 LATE = timedelta(days=1)

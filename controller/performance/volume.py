@@ -299,12 +299,16 @@ class Volumes:
 
 @lru_cache(maxsize=1 << 12)
 def _shapes(subjects: tuple[Subject, ...], who: Subscribers) -> tuple[tuple[Subject, ...], tuple[Subject, ...]]:
-    """A tenant's subjects of a counter: the coarsest, which make up all of it, and the finest."""
+    """A tenant's subjects of a counter: the coarsest, which make up all of it, and the finest.
+
+    Those by PLMN and QCI or 5QI, and those by PLMN and slice, contain each other: the former are taken.
+    """
     own = tuple(one for one in subjects if who.has(one))
     places = parts({one: float(place) for place, one in enumerate(own)})
     whole = tuple(own[int(place)] for place in places)
-    most = max((sum(map(bool, one)) for one in own), default=0)
-    return whole, tuple(one for one in own if sum(map(bool, one)) == most)
+    shapes = {one: tuple(map(bool, one)) for one in own}
+    most = max(shapes.values(), key=lambda shape: (sum(shape), shape), default=())
+    return whole, tuple(one for one, shape in shapes.items() if shape == most)
 
 
 def volumes_of(

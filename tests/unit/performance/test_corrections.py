@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from controller.api.statements import draft
+from controller.api.statements import draft, settled
 from controller.intent.outages import month_of
 from controller.models.alarm import AlarmSource
 from controller.models.errors import ConflictError, NotFoundError
@@ -282,3 +282,9 @@ def test_a_tenant_that_left_gets_what_is_known_since_of_its_last_months(store: S
             draft(store, AUGUST + timedelta(days=80), kind, "alfa", month)
     _issue(store, "2026-06", AUGUST + timedelta(days=3))
     assert rows(_issue(store, "2026-07", AUGUST + timedelta(days=4)), "due") == [], "June itself says it now"
+
+
+@pytest.mark.parametrize("kind", StatementKind)
+def test_every_statement_waits_a_day_for_late_measurements(store: SqlStore, kind: StatementKind) -> None:
+    said = draft(store, END, StatementKind.SLA, "alfa", "2026-06").model_copy(update={"kind": kind})
+    assert settled(said) == END + timedelta(days=1)

@@ -175,3 +175,14 @@ def test_totals_are_what_roll_ups_make_of_all(day: tuple[SqlStore, list[Station]
             for cell, counters in whole.cells.items():
                 for name, values in counters.items():
                     assert total.cells[cell][name] == pytest.approx(values, rel=1e-9, abs=1e-9), name
+
+
+def test_breakdowns_by_qci_and_by_slice_are_not_added_up() -> None:
+    values = {Subject("716-01", 1): 480.0, Subject("716-01", 9): 320.0, Subject("716-01", 0, "1-1"): 800.0}
+    begin = datetime(2026, 6, 1, tzinfo=UTC)
+    day = Measured(station="S1", begin=begin, seconds=DAY, covered=DAY, cells={"L1": {"DRB.PdcpSduVolumeDL": values}})
+    found = Volumes()
+    found.add(day, begin, Subscribers(frozenset({"716-01"}), frozenset()), ["L1"])
+    assert found.total.row == (100.0, 0.0, 100.0)
+    by_subject = {one: amount.row[0] for one, amount in found.by_subject.items()}
+    assert by_subject == {Subject("716-01", 1): 60.0, Subject("716-01", 9): 40.0}
