@@ -58,6 +58,8 @@ _SMALL, _LARGE = 1 << 20, 32 << 20
 _TOGETHER, _READ_AT_ONCE = 25, 2
 #: Seconds until the next attempt after a failure or for a late file; doubled with each failure, up to the next period.
 _AGAIN = 60
+#: How late a file may be for lists to be read to which its values refer; this bounds memory.
+_LISTS_FOR = timedelta(days=7)
 _SUFFIXES = (".xml", ".xml.gz")
 
 
@@ -333,7 +335,8 @@ class Collector:
 
     async def _listed(self, found: _Found, periods: Sequence[Period]) -> Sequence[ListedPlmns]:
         """In which order the station had the PLMNs of its cells, as far as checks have read it."""
-        listed = await self._store.healths.listed_plmns(found.station, min(one.begin for one in periods))
+        since = max(min(one.begin for one in periods), self._clock.now() - _LISTS_FOR)
+        listed = await self._store.healths.listed_plmns(found.station, since)
         recent = self._clock.now() - OBSERVED_AFTER - timedelta(seconds=_SETTLE)
         if lists_to_come([one for one in periods if one.end > recent], listed):
             await self._store.healths.ask([found.station])

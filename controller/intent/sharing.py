@@ -18,9 +18,6 @@ from controller.models.facts import Finding
 from controller.models.network import Cell, Plmn, RadioShare, Rat, ResourceType, Snssai, Station
 from controller.models.sharing import in_slice_order
 
-#: The most PLMNs that a cell can broadcast: TS 36.331 maxPLMN-r11, TS 38.331 maxPLMN.
-PLMN_LIMIT = {Rat.LTE: 6, Rat.NR: 12}
-
 
 @dataclass(frozen=True, slots=True)
 class Broadcast:
@@ -125,9 +122,9 @@ def _plmn_faults(
     rat: Rat, primary: Plmn, grants: Sequence[Grant], claims: Mapping[Plmn, Sequence[str]]
 ) -> Iterator[Fault]:
     plmns = sorted({plmn for grant in grants for plmn in grant.plmns})
-    if len(plmns) > PLMN_LIMIT[rat]:
+    if len(plmns) > rat.plmn_limit:
         given = ", ".join(f"{grant.agreement} {' '.join(grant.plmns)}" for grant in grants)
-        text = f"{len(plmns)} PLMNs, but {rat} cells carry at most {PLMN_LIMIT[rat]} ({given})"
+        text = f"{len(plmns)} PLMNs, but {rat} cells carry at most {rat.plmn_limit} ({given})"
         yield Fault(Check.PLMN_LIMIT, text)
     for plmn in plmns:
         owners = claims[plmn]

@@ -317,6 +317,11 @@ class Rat(StrEnum):
     LTE = "LTE"
     NR = "NR"
 
+    @property
+    def plmn_limit(self) -> int:
+        """The most PLMNs that a cell can broadcast: TS 36.331 maxPLMN-r11, TS 38.331 maxPLMN."""
+        return 6 if self is Rat.LTE else 12
+
 
 #: Radio technology of each profile of stations, by name; ``register`` of ``controller.nrm.profiles`` adds further ones.
 PROFILE_RATS: dict[str, Rat] = {"lte-28658": Rat.LTE, "nr-28541": Rat.NR}

@@ -7,6 +7,7 @@ about becomes its ``Subject``. Causes are added up, but for those by which a cou
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -230,9 +231,9 @@ def measured(
     ``others`` are its cells that are halves of cells of other stations, with station and id of these: what a control
     plane counts is theirs. That covers no time: a station was measured when it was itself.
 
-    ``listed`` says in which order it had PLMNs when. A value for a PLMN that is named by its position counts where the
-    same order was read before the period, after it and each time in between; else it is left out, since a guess would
-    bill another tenant.
+    ``listed`` says in which order it had PLMNs when, the newest last. A value for a PLMN that is named by its position
+    counts where the same order was read before the period, after it and each time in between; else it is left out,
+    since a guess would bill another tenant.
 
     Both halves of an NR cell (NRCellDU, NRCellCU) are one cell, as in ``Health.cells``. Counters of objects inside of
     a cell, such as neighbour relations, are added up where the cell itself does not have them. A value that can't be,
@@ -257,7 +258,8 @@ def measured(
         for period in together:
             for name, values in period.values.items():
                 objects[name] = values if name not in objects else {**values, **objects[name]}
-        cells = _Cells(unknown, seconds, partial(_plmn_at, listed, begin, begin + timedelta(seconds=seconds)))
+        order = _order_in(listed, begin, begin + timedelta(seconds=seconds))
+        cells = _Cells(unknown, seconds, partial(_plmn_at, order))
         for name, values in sorted(objects.items()):
             place = _place(station, name)
             if place is None:
@@ -301,10 +303,15 @@ def _place(station: str, name: str) -> tuple[str, bool] | None:
     return cell, is_user_plane(path) or (bool(cell) and cell_of(path[: path.rindex("/")]) == cell)
 
 
-def _plmn_at(listed: Sequence[ListedPlmns], begin: datetime, end: datetime, cell: str, position: int) -> str:
-    """The PLMN that a cell had at a position of its list throughout a time; empty where that is not known."""
-    known = next((one for one in listed if one.since + _READ_IN <= begin and end <= one.until), None)
-    plmns = () if known is None else known.cells.get(cell, ())
+def _order_in(listed: Sequence[ListedPlmns], begin: datetime, end: datetime) -> Mapping[str, Sequence[str]]:
+    """PLMNs by cell, in the order that they had throughout a time; empty where that is not known."""
+    place = bisect_right(listed, begin - _READ_IN, key=lambda one: one.since)
+    return listed[place - 1].cells if place and end <= listed[place - 1].until else {}
+
+
+def _plmn_at(order: Mapping[str, Sequence[str]], cell: str, position: int) -> str:
+    """The PLMN of a cell at a position of its list; empty where that is not known."""
+    plmns = order.get(cell, ())
     return plmns[position - 1] if 0 < position <= len(plmns) else ""
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 import orjson
 from pydantic import ValidationError
@@ -19,6 +20,8 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    delete,
+    func,
     or_,
     select,
     text,
@@ -28,7 +31,7 @@ from sqlalchemy import (
 from controller.intent.delivery import Carried, Delivery
 from controller.intent.times import Times, union
 from controller.models.health import OBSERVED_AFTER, Health
-from controller.models.measurement import ListedPlmns
+from controller.models.measurement import GRANULARITIES, ListedPlmns
 from controller.models.plan import LedgerNode
 from controller.ports.store import Device, Devices, Healths, Sync
 from controller.store.behaviours import forget_behaviour
@@ -161,6 +164,11 @@ _ENDS = (
     .where(missing_times.c.number == bindparam("of"))
     .values(until=bindparam("at"), silent=bindparam("unanswered"))
 )
+#: A list that lasted less serves no granularity period.
+_SHORTEST = timedelta(seconds=min(GRANULARITIES))
+#: Lists of a station that end within a day, and characters of one: 256 cells (TS 36.413 §9.2.1.38) of 6 PLMNs each.
+#: What a station has beyond is not noted, and its values by position are unread.
+_MOST_LISTS, _LONGEST_LISTS = 48, 1 << 15
 _LISTED = select(plmn_lists).where(plmn_lists.c.until.is_(None))
 _LIST_ENDS = update(plmn_lists).where(plmn_lists.c.number == bindparam("of")).values(until=bindparam("at"))
 _UNLOCK = update(locks).where(locks.c.number == bindparam("of")).values(until=bindparam("at"))
@@ -297,32 +305,50 @@ def _note_gaps(tx: Tx, seen: Sequence[Health]) -> dict[str, datetime]:
 def _note_lists(tx: Tx, seen: Sequence[Health]) -> None:
     """Put on record in which order stations have the PLMNs of their cells, where that is not what was read before.
 
-    It is called before the checks themselves are on record.
+    It is called before the checks themselves are on record. A list that did not last for any granularity period is of
+    no use and does not stay; the ones before and after it are two, also where they are the same.
     """
     names = [one.station for one in seen]
     known = {row.station: row for row in tx.rows(_LISTED, plmn_lists.c.station, names)}
     listed = {name for name in names if name in known}
     latest = {row.station: row.at for row in tx.rows(CHECKED, healths.c.station, sorted(listed))}
-    over, begun = [], []
+    over, short, begun = [], [], []
     for one in seen:
         row, before = known.get(one.station), latest.get(one.station)
-        content = _plmns_of(one) if one.reachable and one.plmns else ""
+        content = _plmns_of(one)
         late = before is not None and one.at <= before
         lasts = row is not None and before is not None and one.at - before <= OBSERVED_AFTER
         if late or (lasts and row is not None and row.content == content) or (row is None and not content):
             continue
-        if row is not None:
+        if row is not None and (before or row.since) - row.since < _SHORTEST:
+            short.append(row.number)
+        elif row is not None:
             over.append({"of": row.number, "at": before or row.since})
         if content:
             begun.append({"station": one.station, "since": one.at, "content": content})
+    if short:
+        tx.execute(delete(plmn_lists).where(plmn_lists.c.number.in_(short)))
     if over:
         tx.execute(_LIST_ENDS, over)
-    if begun:
+    if begun := _few_a_day(tx, begun):
         tx.execute(plmn_lists.insert(), begun)
 
 
+def _few_a_day(tx: Tx, begun: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Lists without those of stations that had too many in the day before."""
+    if not begun:
+        return []
+    day = plmn_lists.c.until >= min(one["since"] for one in begun) - timedelta(days=1)
+    counted = select(plmn_lists.c.station, func.count().label("number")).where(day).group_by(plmn_lists.c.station)
+    rows = tx.rows(counted, plmn_lists.c.station, [one["station"] for one in begun])
+    many = {row.station for row in rows if row.number >= _MOST_LISTS}
+    return [one for one in begun if one["station"] not in many]
+
+
 def _plmns_of(one: Health) -> str:
-    return orjson.dumps(one.plmns, option=orjson.OPT_SORT_KEYS).decode()
+    """The lists as they go on record; empty where they are not known, or longer than those of any station."""
+    found = orjson.dumps(one.plmns, option=orjson.OPT_SORT_KEYS).decode() if one.reachable and one.plmns else ""
+    return found if len(found) <= _LONGEST_LISTS else ""
 
 
 def _note_lasted(tx: Tx, seen: Iterable[Health]) -> None:

@@ -58,6 +58,7 @@ from controller.performance.vocabulary import Aggregation, counter_named
 from controller.ports.store import Measurements, Sync, method
 from controller.ports.store.measurements import CollectedFile, Gap, StoredPeriods, UnknownCounter
 from controller.store.columns import Instant, long_text, metadata, string
+from controller.store.devices import plmn_lists
 from controller.store.networks import current_network
 from controller.store.queries import as_noun, chunks
 from controller.store.repository import SqlRepository, reads, writes
@@ -367,6 +368,7 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
         tx.execute(delete(layouts).where(layouts.c.last < longest))
         tx.execute(delete(files).where(files.c.at < max(shortest, now - _FILES_KEPT)))
         tx.execute(delete(unknown_counters).where(unknown_counters.c.last < shortest))
+        tx.execute(delete(plmn_lists).where(plmn_lists.c.until < shortest))
         return gone
 
     @reads

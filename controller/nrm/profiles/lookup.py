@@ -106,7 +106,7 @@ def plmn_lists(tree: Tree) -> dict[str, tuple[Plmn, ...]]:
     """PLMNs of each LTE cell in the order in which it broadcasts them (SIB1 of TS 36.331), by its id.
 
     Those with a tracking area of their own come last. They are in a list without an order: of several, nobody knows
-    which is which, and none is here.
+    which is which, and none is here. Nor are those of a cell that has more than it can broadcast.
     """
     listed: dict[str, list[Plmn]] = {}
     own: dict[str, list[Plmn]] = defaultdict(list)
@@ -117,7 +117,8 @@ def plmn_lists(tree: Tree) -> dict[str, tuple[Plmn, ...]]:
         cell = cell_of(path)
         names = listed.setdefault(cell, [])
         (names if node.user_ordered else own[cell]).append(node.plmn_of(path))
-    return {cell: (*names, *(own[cell] if len(own[cell]) == 1 else ())) for cell, names in sorted(listed.items())}
+    found = {cell: (*names, *(own[cell] if len(own[cell]) == 1 else ())) for cell, names in sorted(listed.items())}
+    return {cell: names if len(names) <= Rat.LTE.plmn_limit else () for cell, names in found.items()}
 
 
 def links(tree: Tree) -> tuple[LinkEntry, ...]:

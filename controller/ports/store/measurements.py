@@ -167,8 +167,8 @@ class Measurements(Repository[M_co], Protocol[M_co]):
     def retire(self, now: datetime, keep: Mapping[int, timedelta]) -> int:
         """Delete some rows older than ``keep`` allows for their level; returns how many. Call it until it is 0.
 
-        Shorter periods are kept as long as those of 900 s. Unknown counters are kept as long as the shortest retention;
-        names of files too, but at most a week.
+        Shorter periods are kept as long as those of 900 s. Unknown counters, and in which order stations had PLMNs, are
+        kept as long as the shortest retention; names of files too, but at most a week.
         """
         ...
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
+
 from controller.assurance.checker import Check, _Basis, _Judged, _own_reports
 from controller.assurance.health import STATION
 from controller.models.alarm import CONFIGURATION_DRIFT, Alarm, AlarmSource, AlarmState, PerceivedSeverity
@@ -67,3 +69,10 @@ def test_of_several_plmns_without_an_order_none_has_a_position() -> None:
     listed, own = f"{cell}/plmnIdList[716,06]", [f"{cell}/cellAccessInfoList[716,{n}]" for n in (15, 17)]
     assert plmn_lists({listed: {}, own[0]: {}}) == {"1": ("716-06", "716-15")}
     assert plmn_lists({listed: {}, own[0]: {}, own[1]: {}}) == {"1": ("716-06",)}
+
+
+@pytest.mark.parametrize(("number", "known"), [(6, 6), (7, 0)])
+def test_a_cell_with_more_plmns_than_it_can_broadcast_has_no_positions(number: int, known: int) -> None:
+    cell = "/ManagedElement[S1]/ENBFunction[1]/EUtranCellTDD[1]"
+    found = plmn_lists({f"{cell}/plmnIdList[716,{one:02}]": {} for one in range(number)})
+    assert found == {"1": tuple(f"716-{one:02}" for one in range(known))}

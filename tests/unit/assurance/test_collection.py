@@ -13,7 +13,7 @@ import structlog
 from controller.assurance.collection import CollectionSchedule, Collector, expected_end, next_due
 from controller.models.errors import DeviceRefusedError, SessionLostError
 from controller.models.health import Health
-from controller.models.measurement import Measured, Period, Subject
+from controller.models.measurement import ListedPlmns, Measured, Period, Subject
 from controller.models.network import Endpoint, Network, NetworkHeader, PerformanceData, Station
 from controller.models.settings import Settings
 from controller.ports.clock import VirtualClock
@@ -376,6 +376,24 @@ async def test_a_list_that_changed_in_the_period_or_is_not_read_any_more_tells_n
         await bench.later(60)
     (found,) = bench.read()
     assert found.cells == {"1": {"minka.VolumeUnreadTime": {Subject(): 900.0}}}
+
+
+async def test_of_lists_of_a_station_none_is_read_that_ended_more_than_a_week_ago(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[datetime] = []
+    read = bench.record.healths.listed_plmns
+
+    async def listed(station: str, since: datetime) -> tuple[ListedPlmns, ...]:
+        asked.append(since)
+        return await read(station, since)
+
+    monkeypatch.setattr(bench.record.healths, "listed_plmns", listed)
+    end = at("12:00") - timedelta(days=9000)
+    bench[0].files = {name_of(end): positions(end)}
+    await bench.later(60)
+    (since,) = asked
+    assert timedelta(days=7) - timedelta(minutes=5) <= bench.clock.now() - since <= timedelta(days=7)
 
 
 async def test_what_a_control_plane_counts_is_of_the_stations_whose_cells_it_has_and_volumes_of_its_user_plane(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import product
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -166,6 +168,26 @@ def test_a_position_is_that_of_the_list_that_was_read_throughout_the_period(
     else:
         assert one.cells == {"1": {"minka.VolumeUnreadTime": {Subject(): 900.0}}}
         assert found.unread == {"plmn-position": 4}
+
+
+def test_a_list_is_found_in_few_looks_at_many_for_all_values_of_a_period() -> None:
+    class Many(Sequence[ListedPlmns]):
+        looks = 0
+
+        def __len__(self) -> int:
+            return 1 << 20
+
+        def __getitem__(self, place: Any) -> Any:
+            self.looks += 1
+            before = len(self) // 2 - place
+            return listed(*TWO, begin=-5 - 30 * before, until=16 - 30 * before)
+
+    many = Many()
+    counters = {f"DRB.PdcpSduVolumeDl_Plmn{n}Qci{qci}": 1.0 for n in (1, 2) for qci in range(1, 256)}
+    (one,), *_ = found = measured("A", [period({LTE: counters})], None, many)
+    assert {len(values) for values in one.cells["1"].values()} == {len(counters)}
+    assert not found.unread
+    assert many.looks < 50
 
 
 def test_a_position_beyond_the_list_and_one_of_another_cell_are_nobodys() -> None:
