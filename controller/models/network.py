@@ -1003,6 +1003,11 @@ class Network(Noun):
         for station in self.cells_by_station if stations is None else stations:
             yield from (cell for cell in self.cells_by_station.get(station, ()) if self.reaches(agreement, cell))
 
+    def lets_in(self, tenant: str, cells: Iterable[Cell], day: date) -> bool:
+        """Whether an agreement of a tenant that is in force on a day reaches one of these cells."""
+        held = self.agreements_of(tenant, day)
+        return any(self.reaches(agreement, cell) for cell in cells for agreement in held)
+
     def node_plmn(self, station: Station, rat: Rat) -> Plmn | None:
         """PLMN of a station's global eNB or gNB id (TS 36.413 §9.2.1.37, TS 38.413 §9.3.1.6).
 

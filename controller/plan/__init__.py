@@ -49,7 +49,7 @@ from controller.plan.routers import nodes_behind, ranks_of, switch_router_change
 from controller.plan.rows import PlanRow, describe, locked_outside, render_text
 from controller.plan.sharing import CellTenant, Ledgers, SharedCell, shared_cells
 from controller.plan.station import StationPlan, blocked, goes_along, plan_station
-from controller.plan.undo import inside, still_named, undo_change, undo_job
+from controller.plan.undo import inside, still_named, undo_change, undo_job, without_agreement
 
 __all__ = [
     "CYCLE_SECONDS",
@@ -117,4 +117,5 @@ __all__ = [
     "undo_job",
     "wanted_by",
     "where_it_stands",
+    "without_agreement",
 ]

@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 
+from controller.intent.central_units import whole_of
 from controller.models.errors import ConflictError, DeviceRefusedError
+from controller.models.facts import Finding, Owners, Severity
+from controller.models.many import first_names
+from controller.models.network import HOST, Cell, DeviceKind, Network
 from controller.models.plan import Change, Edit, Op, Phase, PhaseKind, WaitFor
 from controller.models.run import LedgerBefore, LedgerEntry
 from controller.nrm.apply import apply_edits
 from controller.nrm.containers import made_by, others_in, sparing
 from controller.nrm.fingerprint import fingerprint
 from controller.nrm.inverse import invert
-from controller.nrm.profiles import administrative_leaf, administrative_state, root_spec
+from controller.nrm.profiles import administrative_leaf, administrative_state, cell_of, root_spec
 from controller.nrm.schema import NodeSpec, elsewhere, lent, self_made, spec_of
 from controller.nrm.tree import Observed, Path, Tree, name_of
 from controller.plan.phases import link_waits, outage_of, ready_waits
+from controller.plan.rows import nodes
 from controller.plan.withdrawal import withdrawn
 
 
@@ -141,6 +147,61 @@ def undo_job(
         removes=dict(sorted(removes.items())),
         reverts=observed.reverts(len(phases)),
     )
+
+
+def without_agreement(
+    network: Network, change: Change, observed: Tree, ledger: Mapping[Path, LedgerEntry], day: date
+) -> Iterator[Finding]:
+    """Tenants that come back to a station or router, or cells of it, where no agreement of theirs lets them in.
+
+    A run is undone by its record, which asks no agreement: the next plan would call these nodes orphaned.
+
+    Args:
+        network: Current network.
+        change: What the undo does.
+        observed: The device as it is.
+        ledger: What the ledger says of it.
+        day: The day whose agreements count.
+    """
+    if network.device_kinds[change.station] not in (DeviceKind.STATION, DeviceKind.ROUTER):
+        return  # a function of a tenant is where its contract of the cloud says, not where its cells are
+    found: dict[str, list[Path]] = {}
+    for path, owners in _brought(root_spec(network.profiles_of(change.station)), change, observed, ledger).items():
+        cells = _cells_at(network, change.station, cell_of(path))
+        if HOST not in owners and not any(network.lets_in(tenant, cells, day) for tenant in owners):
+            for tenant in owners:
+                found.setdefault(tenant, []).append(path)
+    for tenant, paths in sorted(found.items()):
+        names = sorted({cell_of(path) for path in paths} - {""})
+        count = f"{len(names)} cell{'' if len(names) == 1 else 's'}"
+        to = f" to {count} ({first_names(names)})" if names else ""
+        message = (
+            f"{change.station}: {tenant} comes back{to} with {nodes(len(paths))} that the next plan will call "
+            f"orphaned: no agreement in force on {day} lets {tenant} in there"
+        )
+        yield Finding("no-agreement", Severity.WARNING, message, change.station, tenant=tenant)
+
+
+def _brought(root: NodeSpec, change: Change, observed: Tree, ledger: Mapping[Path, LedgerEntry]) -> dict[Path, Owners]:
+    """Owners of the entries that are not on the device and will be."""
+    after = observed
+    for phase in change.phases:
+        after = apply_edits(root, after, phase.edits)
+    # The inverse of an inverse gives all that stood in an entry to the entry's owners; the ledger knows better.
+    owners = {edit.path: edit.owners for phase in change.phases for edit in phase.edits}
+    owners |= {path: entry.owners for path, entry in ledger.items()}
+    owners |= {node.path: node.owners for node in change.gained}
+    return {path: owners.get(path, ()) for path in after if path not in observed}
+
+
+def _cells_at(network: Network, device: str, cell: str) -> tuple[Cell, ...]:
+    """The cell of that name there; without a name, all cells of a station, or of the stations behind a router."""
+    if cell:
+        station, _, name = whole_of(network, f"{device}/{cell}").partition("/")
+        known = network.cell_by_name.get((station, name))
+        return () if known is None else (known,)
+    stations = network.stations_behind(device) if device in network.router_by_id else (device,)
+    return tuple(one for station in stations for one in network.cells_through(station))
 
 
 def stays_around(root: NodeSpec, path: Path, after: Tree) -> bool:

@@ -79,6 +79,7 @@ async def undo(
 
     Cells and entries that were changed since stay as they are: findings (`stays-as-it-is`) name them with the later run
     and what can be done, and `left` of a change lists the entries. Stations of which nothing goes back are left out.
+    Tenants that come back where no agreement in force lets them in are named (`no-agreement`).
     With ``progress`` the answer is a stream of server-sent events, as of `POST /v1/plans`.
     """
     if progress:

@@ -34,6 +34,7 @@ from controller.plan import (
     pools_of,
     still_named,
     undo_job,
+    without_agreement,
 )
 from controller.plan.phases import find_locks
 from controller.ports.store import EndedJob
@@ -117,6 +118,7 @@ async def _undo(
     mine = {ended.station: ended for done in ended_jobs.values() for ended in done if ended.run == run.id}
     left = {station: ended for station, ended in mine.items() if ended.changes or ended.outcome is Outcome.DIVERGED}
     views = await planner.views(network, [station for station in left if network.manages(station)])
+    day = network.day(planner.clock.now())
     for station in stations:
         made = StationPlan()
         if station in left and (reason := keeps(left[station])):
@@ -131,6 +133,9 @@ async def _undo(
             made = StationPlan(reason=refusal)
         if made.change is not None and station in network.function_by_id:
             made = replace(made, change=_interrupting(made.change, views[station]))
+        if made.change is not None and (seen := views[station].observed) is not None:
+            uninvited = without_agreement(network, made.change, seen.tree, views[station].ledger, day)
+            made = replace(made, findings=(*made.findings, *uninvited))
         draft.add(station, made)
 
 

@@ -6,23 +6,38 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
+from controller.models.facts import Finding, Severity
+from controller.models.network import network_digest
 from controller.models.plan import Change, Edit, Fingerprint, Op, Phase, PhaseKind
-from controller.models.run import LedgerBefore, LedgerEntry, Outcome, Strategy
+from controller.models.run import LedgerBefore, LedgerEntry, Outcome, RunState, Strategy
 from controller.nrm.apply import apply_edits
 from controller.nrm.profiles import ROUTER_PROFILES, root_spec
 from controller.nrm.tree import Leaves, Observed, Tree, Value
-from controller.plan import StationPlan, StationView
+from controller.plan import PlanOptions, StationPlan, StationView, undo_change, without_agreement
 from controller.ports.store import EndedJob
 from controller.runs.planning.divergences import unresolved
-from controller.runs.planning.undo import undo_station
+from controller.runs.planning.planner import Planner
+from controller.runs.planning.undo import undo_plan, undo_station
 from controller.runs.procedures import Undo, UndoneRun
+from controller.runs.rollout.transitions import decide
 from controller.runs.rollout.waves import cut_stages
 from tests.support.records import make_network, make_plan
-from tests.unit.plan import samples
-from tests.unit.runs.transaction_bench import STATION, Scenario, add_tenant_in_two, change_primary, retune
+from tests.unit.plan import samples, test_routers
+from tests.unit.runs.test_planning import target
+from tests.unit.runs.transaction_bench import (
+    QUICK,
+    STATION,
+    InstantStore,
+    Scenario,
+    TransactionBench,
+    add_tenant_in_two,
+    change_primary,
+    retune,
+)
 
 PROFILES = ("lte-28658",)
 ROOT = root_spec(PROFILES)
@@ -527,3 +542,116 @@ def test_a_diverged_operation_has_nothing_to_undo() -> None:
 def test_a_later_change_of_a_diverged_job_is_in_the_way() -> None:
     later = replace(ended(2), outcome=Outcome.DIVERGED, unsure=ended(2, merge(CELL, tac=("2", "3"))).changes)
     assert undo_station(PROFILES, ended(1, TAC), (later,), view()).reason.startswith("changed since: run r-2")
+
+
+# ------------------------------------------------------ tenants without an agreement
+
+
+def agreed(**scope: Any) -> dict[str, Any]:
+    """An agreement of gamma, which is everywhere and in force since 2024 if nothing else is said."""
+    validity = {"start": "2024-01-01", **scope.pop("validity", {})}
+    shares = [{"dedicated": 5, "min": 20, "max": 80}]
+    found = {"id": "gamma-all", "tenant": "gamma", "scope": scope or {"everywhere": True}, "shares": shares}
+    return {**found, "validity": validity}
+
+
+@pytest.mark.parametrize(
+    ("agreement", "told"),
+    [
+        (None, "gamma comes back to 2 cells (L1, N1) with "),
+        (agreed(validity={"end": "2026-06-14"}), "gamma comes back to 2 cells (L1, N1) with "),
+        (agreed(validity={"start": "2026-06-16"}), "gamma comes back to 2 cells (L1, N1) with "),
+        (agreed(stations=["S2"]), "gamma comes back to 2 cells (L1, N1) with "),
+        (agreed(cells=["S1/L1"]), "gamma comes back to 1 cell (N1) with "),
+        (agreed(validity={"end": "2026-06-15"}), ""),
+        (agreed(validity={"start": "2026-06-15"}), ""),
+        (agreed(stations=["S1"]), ""),
+    ],
+    ids=["none", "ended", "not-yet", "elsewhere", "one-cell", "last-day", "first-day", "there"],
+)
+def test_a_tenant_that_no_agreement_lets_in_does_not_come_back_unsaid(
+    agreement: dict[str, Any] | None, told: str
+) -> None:
+    """The next plan, which compiles the same files, calls nodes of that tenant orphaned; no more of them are told."""
+    # Each station in tracking areas of its own: a tenant need not be at both.
+    cells = [one.model_copy(update={"tac": one.tac + one.pci}) for one in samples.network().cells]
+    before = samples.network(("alfa", "beta", "gamma"), cells=cells)
+    others = [one.model_dump() for one in before.agreements if one.tenant != "gamma"]
+    now = samples.network(cells=cells, agreements=[*others, *([agreement] if agreement else [])])
+    start, gone = samples.view(before), samples.network(cells=cells)
+    count = sum(entry.owners == ("gamma",) for entry in start.ledger.values())
+    left = samples.only_change(samples.plan(gone, {"S1": start}, PlanOptions(max_share=1.0, remove={"gamma": count})))
+    without = samples.apply(gone, left, start)
+    assert without.observed is not None
+    back = undo_change(samples.PROFILES, left, without.observed)
+    # The ledger gets what it lost again.
+    back = back.model_copy(update={"gained": tuple(start.ledger[path].node for path in left.lost)})
+    found = list(without_agreement(now, back, without.observed.tree, without.ledger, samples.DAY))
+    again = samples.plan(now, {"S1": samples.apply(now, back, without)})
+    orphaned = 0 if again.orphans is None else again.orphans.nodes["gamma"]
+    if not told:
+        assert (found, orphaned) == ([], 0)
+        return
+    (finding,) = found
+    assert finding == Finding(
+        "no-agreement",
+        Severity.WARNING,
+        f"S1: {told}{_said(finding)} nodes that the next plan will call orphaned: "
+        "no agreement in force on 2026-06-15 lets gamma in there",
+        "S1",
+        tenant="gamma",
+    )
+    assert 0 < _said(finding) <= orphaned
+    if "2 cells" in told:
+        assert _said(finding) == orphaned == count
+
+
+def _said(finding: Finding) -> int:
+    return int(finding.message.split(" nodes ")[0].rpartition(" ")[2])
+
+
+def test_a_tenant_comes_back_to_a_router_by_an_agreement_of_a_station_there_only() -> None:
+    name, both = test_routers.NAME, test_routers.tiny()
+    wanted = test_routers.wanted(both, name)
+    with_all = test_routers.view(wanted, {**test_routers.BARE, **wanted.tree})
+    gone = test_routers.tiny("condor-all")
+    count = sum(entry.owners == ("condor",) for entry in with_all.ledger.values())
+    views = {name: with_all}
+    planning = test_routers.planned(gone, views, condor=count)
+    (left,) = planning.changes
+    tree = test_routers.after(gone, with_all, left)
+    back = undo_change(both.profiles_of(name), left, Observed(tree))
+    assert list(without_agreement(both, back, tree, {}, test_routers.TODAY)) == []
+    (finding,) = without_agreement(gone, back, tree, {}, test_routers.TODAY)
+    assert finding.message == (
+        f"{name}: condor comes back with {count} nodes that the next plan will call orphaned: "
+        "no agreement in force on 2026-06-15 lets condor in there"
+    )
+
+
+async def test_the_plan_that_undoes_the_removal_of_a_tenant_whose_agreement_is_gone_says_so() -> None:
+    both, one_less = samples.network(("alfa", "beta", "gamma")), samples.network()
+    start = samples.view(both)
+    count = sum(entry.owners == ("gamma",) for entry in start.ledger.values())
+    removal = samples.plan(one_less, {STATION: start}, PlanOptions(max_share=1.0, remove={"gamma": count}))
+    world = TransactionBench(Scenario(samples.carrying(both), removal), QUICK)
+    planner = Planner(InstantStore(world.store), world.devices, world.clock, target)
+    world.store.networks.save(both, network_digest(both), "ana")
+    await planner.adopt(STATION, "ana")
+    world.store.networks.save(one_less, network_digest(one_less), "ana")
+    await world.work()
+    while world.store.runs.advance(world.run.id, lambda run, jobs: decide(run, jobs, world.clock.now())):
+        pass
+    assert world.store.runs.get(world.run.id).state is RunState.SUCCEEDED
+    plan = await undo_plan(planner, world.run.id, {}, "ana")
+    (told,) = [one for one in plan.findings if one.code == "no-agreement"]
+    assert (told.station, told.tenant, told.severity) == (STATION, "gamma", Severity.WARNING)
+    assert told.message == (
+        f"{STATION}: gamma comes back to 2 cells (L1, N1) with {count} nodes that the next plan will call orphaned: "
+        f"no agreement in force on {both.day(world.clock.now())} lets gamma in there"
+    )
+    assert world.store.plans.get(plan.id).findings == plan.findings
+    world.store.networks.save(both, network_digest(both), "ana")
+    invited = await undo_plan(planner, world.run.id, {}, "ana")
+    assert [one for one in invited.findings if one.code == "no-agreement"] == []
+    assert invited.changes == plan.changes
