@@ -142,6 +142,8 @@ class Change(Noun):
         lost: Paths that leave the ledger.
         removes: Nodes deleted, by tenant (ledger nodes only).
         left: Of an undo, entries that the run changed and that stay as they are, since something there changed later.
+        as_of: Of an undo, when the newest job ended that had changed the station until then. It holds until another
+            job changes the station, also where a further one then brings back what the plan found.
         reverts: Whether the device reverts by itself if nobody confirms the change. A device that does not has only its
             inverse, and changes last among devices that are decided together. It has no default: whoever makes a
             change asks what was read of its device (``Observed.reverts``).
@@ -160,6 +162,7 @@ class Change(Noun):
     removes: dict[str, int] = {}
     withdrawn: Annotated[dict[str, tuple[str, ...]], Field(exclude_if=lambda found: not found)] = {}
     left: Annotated[tuple[str, ...], Field(exclude_if=lambda found: not found)] = ()
+    as_of: Annotated[AwareDatetime | None, Field(exclude_if=lambda found: found is None)] = None
     reverts: bool
 
     def outage_of(self, tenant: str) -> Outage:

@@ -24,7 +24,16 @@ from controller.models.plan import Plan
 from controller.models.run import UNDO, JobState, Run, RunState
 from controller.ports.clock import Clock
 from controller.ports.queue import Wakeups
-from controller.ports.store import AsyncStore, Page, PreparedRun, RunRequest, Store, other_request
+from controller.ports.store import (
+    AsyncStore,
+    EndedJob,
+    Page,
+    PreparedRun,
+    RunRequest,
+    Store,
+    changed_since,
+    other_request,
+)
 from controller.runs.approval.consent import check_contracts, rejection
 from controller.runs.planning.planner import Planner
 from controller.runs.procedures import Apply, UndoneRun, procedure
@@ -182,6 +191,7 @@ def check(store: Store, new: PreparedRun) -> None:
     digest, _ = store.networks.get()
     if digest != new.plan.network_digest:
         raise ConflictError(f"plan {new.plan.id} was made on an older version of the network files: plan again")
+    check_undo(store, new.plan)
     if not (request.automatic or request.overtake):
         check_overtaking(store, {job.station for job in new.jobs})
     if new.constraints is None:
@@ -190,6 +200,26 @@ def check(store: Store, new: PreparedRun) -> None:
         others = f"; as {no.person} is gone, the yes of another approver of {no.side} takes it back" if no.gone else ""
         raise PlanRefusedError(f"plan {new.plan.id} was rejected by {no.person} ({no.side}): {no.reason}{others}")
     check_contracts(new.constraints, request.contracts, request.approver)
+
+
+def check_undo(store: Store, plan: Plan) -> None:
+    """Check that no run changed a station after its undo was planned, but for an undo of the same run.
+
+    Each job asks again before its first act.
+
+    Raises:
+        ConflictError: One did.
+    """
+    if not plan.undoes:
+        return
+    ended: dict[str, list[EndedJob]] = {}
+    for one in store.ledger.ended_jobs(plan.changes.packed, plan.created):
+        if one.changed and one.undoes != plan.undoes:
+            ended.setdefault(one.station, []).append(one)
+    for station, later in sorted(ended.items()):
+        change = plan.changes.on(station)
+        if change is not None and (why := changed_since(later, change)):
+            raise ConflictError(f"plan {plan.id}: {why} {plan.undoes}")
 
 
 def check_overtaking(store: Store, stations: Set[str]) -> None:

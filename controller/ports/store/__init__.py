@@ -44,7 +44,7 @@ from controller.ports.store.gates import Gates, Soak, decision_for
 from controller.ports.store.holds import Holds, Switches
 from controller.ports.store.incidents import Incidents
 from controller.ports.store.judgements import Judgements
-from controller.ports.store.ledger import EndedJob, Ledger, LedgerState
+from controller.ports.store.ledger import EndedJob, Ledger, LedgerState, changed_since
 from controller.ports.store.measurements import CollectedFile, Gap, Measurements, StoredPeriods, UnknownCounter
 from controller.ports.store.people import NewToken, SignIn, SignIns, Tokens, Users
 from controller.ports.store.plans import PlanHead, Plans
@@ -138,6 +138,7 @@ __all__ = [
     "UnknownCounter",
     "Users",
     "Works",
+    "changed_since",
     "decision_for",
     "method",
     "other_request",

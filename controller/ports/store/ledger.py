@@ -50,6 +50,28 @@ class EndedJob:
     beyond: bool = False
     started: datetime | None = None
 
+    @property
+    def changed(self) -> bool:
+        """Whether its station may be another than before it."""
+        return bool(self.changes or self.unsure) or self.outcome is Outcome.DIVERGED
+
+
+def changed_since(ended: Iterable[EndedJob], undo: Change) -> str:
+    """Who changed a station after its undo was planned, in words; empty if the undo still holds.
+
+    What the device carries does not tell: a later run may have taken the change back, and another one made it again.
+
+    Args:
+        ended: Ended jobs of the station, oldest first.
+        undo: The change that takes a run back there (``Change.as_of``).
+    """
+    at = undo.as_of
+    later = [one for one in ended if at is not None and one.finished > at and one.changed]
+    if not later:
+        return ""
+    named = f"run {later[-1].run} ({later[-1].procedure})"
+    return f"{named} changed {undo.station} after the undo was planned: make a new plan with minka undo"
+
 
 class Ledger(Repository[M_co], Protocol[M_co]):
     """Entries of nodes that are ours."""

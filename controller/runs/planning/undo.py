@@ -128,7 +128,9 @@ async def _undo(
             profiles = network.profiles_of(station) if station in views else ()
             made = undo_station(profiles, left[station], later, views.get(station))
         if made.change is not None:
-            made = replace(made, change=await planner.with_links(network, made.change))
+            as_of = max(other.finished for other in ended_jobs[station] if other.changed or other.run == run.id)
+            change = await planner.with_links(network, made.change)
+            made = replace(made, change=change.model_copy(update={"as_of": as_of}))
         if made.change is not None and (refusal := await planner.refusal(network, made.change, views[station])):
             made = StationPlan(reason=refusal)
         if made.change is not None and station in network.function_by_id:

@@ -12,7 +12,7 @@ from controller.models.plan import Change
 from controller.models.run import EDITING_STEPS, JournalEntry, JournalStep
 from controller.nrm.tree import Path
 from controller.ports.clock import Clock
-from controller.ports.store import AsyncStore, Claim
+from controller.ports.store import AsyncStore, Claim, changed_since
 from controller.runs.transaction.gates import Gate
 
 #: Whether this worker may still rely on its leases, because its heartbeat is on record. In doubt it waits for the next.
@@ -169,6 +169,15 @@ class Record:
     async def edited_earlier(self) -> tuple[Change, int] | None:
         """What an ended job edited last on the device, and the phase: see ``Journal.edited_earlier``."""
         return await self._store.journal.edited_earlier(self._claim.job.station)
+
+    async def changed_since(self, undo: Change) -> str:
+        """Which job changed the station after an undo was planned, in words; empty if none did. See ``Change.as_of``.
+
+        The lease is ours, so no other job can end there any more.
+        """
+        if undo.as_of is None:
+            return ""
+        return changed_since(await self._store.ledger.ended_jobs([undo.station], undo.as_of), undo)
 
     async def ours(self, session: str) -> bool:
         """Whether a NETCONF session may be one of ours that was lost while it held the device's lock."""

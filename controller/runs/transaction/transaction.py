@@ -198,7 +198,7 @@ class Transaction:
         """Begin: the device carries nothing of ours yet."""
         if self._decided is not None and not self._confirmed:
             return JobResult(Outcome.WITHDRAWN)
-        if (unfit := self._unfit(observed)) is not None:
+        if (unfit := await self._unfit(observed)) is not None:
             return unfit
         guarded, can = cuts_the_way(self._root, self._change.phases), session.capabilities
         probe = Probe(self._target, self._record, self._clock, self._findings, self._id)
@@ -229,12 +229,13 @@ class Transaction:
         deadline = self._clock.now() + timedelta(seconds=self._timer)
         return await self._carry_out(session, observed.tree, persist, deadline)
 
-    def _unfit(self, observed: Observed) -> JobResult | None:
-        """The result if the station is not as the plan found it; None if it is."""
+    async def _unfit(self, observed: Observed) -> JobResult | None:
+        """The result if the station is not as the plan found it, or an undo does not hold any more; else None."""
         if gone := self._gone(observed):
             return JobResult(Outcome.DIVERGED, gone, beyond=True)
         if matches(self._root, observed.tree, self._change.fingerprint):
-            return None
+            later = await self._record.changed_since(self._change)
+            return JobResult(Outcome.REFUSED, later) if later else None
         if self._whole.after_holds(observed.tree):
             return self._completion.success(Outcome.UNCHANGED, "the device carries this already")
         if child("", self._root.name, self._target.station) not in observed.tree:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from controller.models.errors import ConflictError, PlanRefusedError
 from controller.models.plan import Plan
-from controller.models.run import Outcome, Run, RunState, Strategy
+from controller.models.run import Job, Outcome, Run, RunState, Strategy
 from controller.nrm.profiles import cell_of
 from controller.ports.store import RunRequest
+from controller.runs.launch import prepare_plan
 from controller.runs.planning.planner import PlanRequest
 from controller.runs.planning.undo import undo_plan
 from tests.integration.alarms.system import until
@@ -117,6 +120,60 @@ async def test_what_another_run_changed_stays_and_the_other_cells_go_back(system
         PlanRefusedError, match=f"{STATION}: taken back already by run .* changed since: run {other.id}"
     ):
         await undo_plan(system.planner, run.id, {}, "ana")
+
+
+async def _locked(system: PlaybookSystem) -> Run:
+    return await system.succeeds("lock-cell", station=STATION, cell="1")
+
+
+async def _condor_came(system: PlaybookSystem) -> Run:
+    system.load(condor_all={"consents": AGREED})
+    return await system.succeeds("onboard-tenant", tenant="condor", stations=4)
+
+
+@pytest.mark.parametrize("made", [_locked, _condor_came])
+async def test_an_undo_never_takes_back_what_a_later_run_made_again(
+    made: Callable[[PlaybookSystem], Awaitable[Run]], tmp_path: Path
+) -> None:
+    """The device is as the undo found it; the ledger too. Only the record says whose work that is by now."""
+    async with open_system(tmp_path, without="condor-all" if made is _condor_came else "") as system:
+        run = await made(system)
+        count = {} if made is _locked else {"condor": await _named(system, run)}
+        old = await undo_plan(system.planner, run.id, count, "ana")
+        await apply(system, await undo_plan(system.planner, run.id, count, "ana"))
+        assert (await undone(system, old)).outcome is Outcome.UNCHANGED
+        again, seen = await made(system), all_running(system)
+        # Where a run was accepted before, its jobs find out before they act.
+        why = rf"run {again.id} \({again.procedure}\) changed \S+ after the undo was planned: make a new plan"
+        job = await undone(system, old)
+        assert job.outcome is Outcome.REFUSED
+        assert re.match(why, job.detail), job.detail
+        with pytest.raises(ConflictError, match=rf"plan {old.id}: .*{why} with minka undo {run.id}"):
+            await apply(system, old)
+        assert all_running(system) == seen
+        await apply(system, await undo_plan(system.planner, again.id, count, "ana"))
+        assert all_running(system) != seen
+
+
+async def _named(system: PlaybookSystem, run: Run) -> int:
+    with pytest.raises(PlanRefusedError) as refused:
+        await undo_plan(system.planner, run.id, {}, "ana")
+    return int(refused.value.message.rpartition("condor=")[2])
+
+
+async def undone(system: PlaybookSystem, plan: Plan) -> Job:
+    """The end of an undo on the station, without the checks of its acceptance."""
+    asked = RunRequest(
+        plan=plan, actor="ana", strategy=Strategy(canary=0, stop_after=99), contracts=contracts_for(system.store, plan)
+    )
+    run = system.store.runs.create(prepare_plan(system.store, asked, plan.created))
+    system.wakeups.wake_workers(run.id)
+
+    async def done() -> bool:
+        return system.store.runs.get(run.id).state.terminal
+
+    await until("the undo has ended", done)
+    return next(job for job in system.store.runs.jobs(run.id) if job.station == STATION)
 
 
 async def test_changes_by_somebody_else_leave_a_cell_out(system: PlaybookSystem) -> None:
