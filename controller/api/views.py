@@ -961,7 +961,7 @@ class TenantView(_Published):
         """See ``View``: runs that wait for the tenant's approval."""
         found = []
         for run, standing in self._store.approvals.standings(self._tenant) if may(who, Permission.APPROVE) else ():
-            own = [one for one in standing.constraints.requirements if one.side == self._tenant]
+            own = [one for one in standing.requirements if one.side == self._tenant]
             if not all(is_approved(one, standing.votes, standing.requester) for one in own):
                 devices = sum(one.stations for one in own)
                 what = f"run {run.id} {run.procedure}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -197,6 +198,17 @@ class RunConstraints(Noun):
     def concerning(self, tenant: str) -> list[str]:
         """Stations where a tenant is concerned, sorted."""
         return sorted(name for name, (_, group) in self.stations.items() if tenant in self.groups[group].tenants)
+
+    def needed_without(self, over: Collection[str]) -> tuple[Requirement, ...]:
+        """The requirements that count once work on some stations is over: those that are about another one, too.
+
+        One whose stations are not known (of a class that no station asks for) counts as long as any station is left.
+        """
+        left = {group for name, (_, group) in self.stations.items() if name not in over}
+        known = {ask for group in self.groups for ask in group.asks}
+        gone = known.difference(ask for group in left for ask in self.groups[group].asks)
+        asked = (one for one in self.requirements if (one.stands_for or one.side, one.action) not in gone)
+        return tuple(asked) if left else ()
 
     def withdrawn_from(self, tenant: str) -> tuple[str, ...]:
         """Cells that a tenant loses for good, as ``station/cell``."""

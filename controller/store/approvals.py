@@ -20,7 +20,9 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
+    case,
     exists,
+    func,
     or_,
     select,
     update,
@@ -85,6 +87,14 @@ _PLANNED = select(notices.c.tenant, notices.c.at).where(
 )
 _OPEN_JOBS = select(jobs.c.id, jobs.c.station, jobs.c.blocked, jobs.c.closes).where(
     jobs.c.run == bindparam("run"), jobs.c.state != JobState.DONE.value
+)
+#: Stations of a run without any job that is under way, or may begin; those that come back with their function may.
+_MAY_BEGIN = or_(jobs.c.outdated.is_(None), jobs.c.rank.in_(INSIDE), jobs.c.state == JobState.CLAIMED.value)
+_OVER = (
+    select(jobs.c.station)
+    .where(jobs.c.run == bindparam("run"))
+    .group_by(jobs.c.station)
+    .having(func.sum(case((and_(jobs.c.state != JobState.DONE.value, _MAY_BEGIN), 1), else_=0)) == 0)
 )
 _AWAY = select(jobs.c.station, jobs.c.rests).where(
     jobs.c.run == bindparam("run"),
@@ -320,6 +330,7 @@ def _standing(tx: Tx, row: Row[Any], bounds: _Bounds) -> ClearanceInput:
         begun=_begun(tx, row, strategy) if any(group.calendars for group in constraints.groups) else frozenset(),
         away=_away(tx, row.id) if strategy.patience else {},
         owed=_owed(tx, row.id) if strategy.policy is Policy.STATION else frozenset(),
+        over=frozenset(tx.execute(_OVER, {"run": row.id}).scalars()) if constraints.requirements else frozenset(),
     )
 
 

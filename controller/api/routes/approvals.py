@@ -109,7 +109,7 @@ def awaited(backend: Backend, paging: Paging, who: Approver) -> Listing[PendingA
     found = []
     for run, standing in backend.store.approvals.standings(who.tenant):
         # A tenant must not learn whether another side still has to agree.
-        own = [one for one in standing.constraints.requirements if who.side in (HOST, one.side)]
+        own = [one for one in standing.requirements if who.side in (HOST, one.side)]
         if not all(is_approved(one, standing.votes, standing.requester) for one in own):
             found.append(_awaited(backend, who, run, standing.constraints, standing.votes, whole=False))
     return cut(found, paging)

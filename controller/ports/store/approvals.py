@@ -14,6 +14,7 @@ from controller.models.approval import (
     Freeze,
     Notice,
     Override,
+    Requirement,
     RunConstraints,
     Vote,
     VoteChoice,
@@ -39,6 +40,7 @@ class ClearanceInput:
         begun: Stations whose unit or wave is decided as a whole and has begun: they may go on until the window closes.
         away: When stations that were away or busy are tried again.
         owed: Stations whose function was begun: they are brought back, whatever forbids work to begin, except a hold.
+        over: Stations whose work has ended, or never begins since their part of the plan is void.
     """
 
     requester: str
@@ -52,6 +54,12 @@ class ClearanceInput:
     begun: frozenset[str] = frozenset()
     away: Mapping[str, datetime] = field(default_factory=dict)
     owed: frozenset[str] = frozenset()
+    over: frozenset[str] = frozenset()
+
+    @property
+    def requirements(self) -> tuple[Requirement, ...]:
+        """Approvals and notices that count now: nobody is asked for work that is over."""
+        return self.constraints.needed_without(self.over) if self.over else self.constraints.requirements
 
 
 #: Clearances by station.

@@ -24,9 +24,10 @@ _opening = lru_cache(maxsize=256)(opening)
 def clearances(standing: ClearanceInput, now: datetime) -> Clearances:
     """Whether each station's job may begin at ``now``.
 
-    Approvals and lead times bind the run as a whole; windows, freezes and holds bind each station. An override beats
-    windows and freezes; nothing beats a hold. A station that lost its configuration with its function waits for
-    nothing else: what takes it back on air was begun with the function.
+    Approvals and lead times bind the run as a whole while any of the work that they are about is to come; windows,
+    freezes and holds bind each station. An override beats windows and freezes; nothing beats a hold. A station that
+    lost its configuration with its function waits for nothing else: what takes it back on air was begun with the
+    function.
     """
     general = (*_unapproved(standing), *_without_notice(standing, now))
     said = {
@@ -93,7 +94,7 @@ def missing(requirement: Requirement) -> str:
 def unmet(standing: ClearanceInput) -> list[str]:
     """Missing approvals, in words; one that several agreements of a side ask for stands there once."""
     voted = (standing.votes, standing.requester)
-    asked = (missing(one) for one in standing.constraints.requirements if not is_approved(one, *voted))
+    asked = (missing(one) for one in standing.requirements if not is_approved(one, *voted))
     return list(dict.fromkeys(asked))
 
 
@@ -136,7 +137,7 @@ def _unapproved(standing: ClearanceInput) -> Iterator[Clearance]:
 
 def _without_notice(standing: ClearanceInput, now: datetime) -> Iterator[Clearance]:
     """Tenants whose notice was not early enough yet."""
-    for requirement in standing.constraints.requirements:
+    for requirement in standing.requirements:
         if requirement.consent is Consent.NOTICE:
             begins = standing.notified.get(requirement.side, now) + timedelta(hours=requirement.lead_hours)
             # Without a lead time, a wrong clock must not make it wait.

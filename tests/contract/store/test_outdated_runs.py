@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from controller.models.approval import NoticeKind
+from controller.models.approval import NoticeKind, Requirement, StationConstraints
 from controller.models.errors import ConflictError, NotClearedError
 from controller.models.network import Network
 from controller.models.people import Person, Role
 from controller.models.run import INSIDE, JobState, JournalStep, Outcome, Run, RunState, Strategy
+from controller.models.sharing import ActionClass, Consent
 from controller.ports.clock import VirtualClock
 from controller.ports.queue import FakeWakeups
 from controller.ports.store import Claim, JobResult, NewJob, Page
@@ -161,6 +162,51 @@ def test_what_still_holds_goes_on(store: SqlStore, clock: VirtualClock) -> None:
         "B": (Outcome.CANCELLED, OUTDATED),
         "C": (Outcome.SUCCEEDED, ""),
     }
+
+
+def test_a_tenant_whose_part_is_void_is_not_waited_for(store: SqlStore, clock: VirtualClock) -> None:
+    """Nobody can answer for a part that has ended, so its yes and the lead time of its notice count no more."""
+    load(store, FILES)
+    claro, bitel = (
+        StationConstraints(
+            region="cusco", timezone="America/Lima", tenants=(one,), asks=((one, ActionClass.INTERRUPT),)
+        )
+        for one in ("claro", "bitel")
+    )
+    bound = constraints("A", "B", "C", requirement=Requirement(side="claro", action=ActionClass.INTERRUPT))
+    late = Requirement(side="claro", action=ActionClass.CONFIGURE, consent=Consent.NOTICE, lead_hours=24)
+    asks = (*claro.asks, ("claro", ActionClass.CONFIGURE))
+    bound = bound.model_copy(
+        update={
+            "groups": (claro.model_copy(update={"asks": asks}), bitel),
+            "stations": {"A": ("a", 0), "B": ("b", 0), "C": ("c", 1)},
+            "requirements": (*bound.requirements, late),
+            "tenants": ("bitel", "claro"),
+        }
+    )
+    plan = make_plan(["A", "B", "C"])
+    store.plans.save(plan, "ana")
+    jobs = [NewJob(0, "A"), NewJob(0, "B"), NewJob(0, "C")]
+    run = store.runs.create(prepared(plan, "apply", Strategy(), jobs, constraints=bound, from_files=True))
+    run = settle(store, clock, run)
+    worker = store.processes.register("w")
+    load(store, OTHERS)
+    judge(store, run, "A")
+    settle(store, clock, run)
+    blocked = {job.station: job.blocked for job in store.runs.jobs(run.id)}
+    assert "approval by 1 of claro" in blocked["C"], "B is claro's, and is left"
+    assert "h notice to claro" in blocked["C"]
+    load(store, FILES)
+    judge(store, run, "B")
+    # At once, also before the void jobs have ended.
+    reassess(store, clock, FakeWakeups())
+    assert {job.station: job.blocked for job in store.runs.jobs(run.id)}["C"] == ""
+    settle(store, clock, run)
+    (standing,) = [one for of, one in store.approvals.standings() if of.id == run.id]
+    assert standing.over == frozenset("AB")
+    assert standing.requirements == ()
+    (claim,) = store.claims.take(worker, 10)
+    assert claim.job.station == "C"
 
 
 async def test_a_run_is_judged_when_an_agreement_begins_or_ends(store: SqlStore, clock: VirtualClock) -> None:

@@ -213,6 +213,37 @@ def test_a_notice_has_to_be_old_enough() -> None:
     assert "24 h notice" in blocked(unnotified, NOW + timedelta(days=9))["A"]
 
 
+@pytest.mark.parametrize("stands_for", ["", "alfa"])
+@pytest.mark.parametrize(
+    ("over", "waits"),
+    [((), True), (("B",), True), (("A",), True), (("A", "C"), False)],
+)
+def test_nobody_is_asked_for_work_that_is_over(over: tuple[str, ...], stands_for: str, *, waits: bool) -> None:
+    """The approval and the notice are about A and C; B is left in any case but one, and asks nobody."""
+    asks = OPEN.model_copy(update={"asks": (("alfa", ActionClass.INTERRUPT),)})
+    constraints = CONSTRAINTS.model_copy(
+        update={
+            "groups": (asks, OPEN),
+            "stations": {"A": ("a", 0), "B": ("b", 1), "C": ("c", 0)},
+            "requirements": (
+                Requirement(side="host" if stands_for else "alfa", action=ActionClass.INTERRUPT, stands_for=stands_for),
+                Requirement(side="alfa", action=ActionClass.INTERRUPT, consent=Consent.NOTICE, lead_hours=24),
+            ),
+        }
+    )
+    standing = replace(FREE, constraints=constraints, over=frozenset(over))
+    words = blocked(standing)["B"]
+    assert ("waits for approval" in words, "h notice to alfa" in words) == (waits, waits), words
+    assert bool(outlook_of(standing, NOW).missing) is waits
+
+
+def test_further_eyes_of_the_host_are_asked_while_anything_is_left() -> None:
+    standing = asking(Requirement(side="host"), Requirement(side="beta", action=ActionClass.REDUCE))
+    said = "waits for approval by 1 of host; waits for approval by 1 of beta to reduce"
+    assert blocked(replace(standing, over=frozenset("A")))["B"].startswith(said)
+    assert replace(standing, over=frozenset("AB")).requirements == ()
+
+
 switches = st.fixed_dictionaries(
     {name: st.booleans() for name in ("approval", "notice", "hold", "freeze", "window", "override")}
 )
