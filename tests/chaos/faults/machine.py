@@ -337,8 +337,9 @@ class Chance(RuleBasedStateMachine):
         for process in (*self.bench.processes.values(), *self.bench.leaving):
             process.life.away, process.life.lose = False, 0
             process.life.thawed.set()
-        if not any(name.startswith("w") for name in self.bench.processes):
-            self.bench.start_worker()
+        for kind, start in (("w", self.bench.start_worker), ("s", self.bench.start_scheduler)):
+            if not any(name.startswith(kind) for name in self.bench.processes):
+                start()
         for run in self.bench.store.runs.active():
             self.bench.store.runs.resume(run, "ana")
         self._until_all_ended()
