@@ -80,7 +80,7 @@ class Clustering(NamedTuple):
 
     Attributes:
         excess: Squares of the distances of hours from their mean, beyond those that independence makes.
-        room: What the excess would be if c was 1.
+        room: What the excess would be if c was 1: 0.25 at most of a share, 1 of a rate.
     """
 
     excess: tuple[float, ...] = ()
@@ -120,18 +120,21 @@ class Clustering(NamedTuple):
 
 
 def _clustered(kpi: Kpi, ratio: Operation, hours: Sequence[Tally]) -> tuple[float, float]:
-    """Excess and room of one ratio of a KPI, as hours show it."""
+    """Excess and room of one ratio of a KPI, as hours show it, by pair of attempts.
+
+    So a place weighs no more in a sum for having many attempts: one that makes them up says little about others.
+    """
     counts = [(one.read(ratio.left) or 0.0, total) for one in hours if (total := one.read(ratio.right))]
     if len(counts) < 2:
         return 0.0, 0.0
     mean = sum(events for events, _ in counts) / sum(total for _, total in counts)
     squares = sum((events - total * mean) ** 2 for events, total in counts) * len(counts) / (len(counts) - 1)
     if kpi.statistic is Statistic.RATE:
-        return squares - sum(total * mean for _, total in counts), sum((total * mean) ** 2 for _, total in counts)
+        room = sum((total * mean) ** 2 for _, total in counts)
+        return ((squares - sum(total * mean for _, total in counts)) / room, 1.0) if room else (0.0, 0.0)
     chance = min(max(mean, 0.0), 1.0) * (1 - min(max(mean, 0.0), 1.0))
-    return squares - chance * sum(total for _, total in counts), chance * sum(
-        total * max(0.0, total - 1) for _, total in counts
-    )
+    pairs = sum(total * max(0.0, total - 1) for _, total in counts)
+    return ((squares - chance * sum(total for _, total in counts)) / pairs, chance) if pairs else (0.0, 0.0)
 
 
 def figure(

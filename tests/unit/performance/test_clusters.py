@@ -16,8 +16,8 @@ from controller.performance.kpis import Kpi, Statistic, Tally, tally
 from tests.support.soak import SOAK
 from tests.unit.plan import samples
 
-#: Stations, and hours that are judged of each: a week of a large network in a soak.
-STATIONS, HOURS = (3100, 168) if SOAK else (40, 14)
+#: Stations, and hours that are judged of each: a week of a region in a soak.
+STATIONS, HOURS = (600, 168) if SOAK else (40, 14)
 BEGIN = datetime(2026, 10, 1, tzinfo=UTC)
 NETWORK = samples.network()
 KPI = Kpi(
@@ -167,6 +167,19 @@ def test_a_station_that_failed_for_an_hour_dulls_no_other() -> None:
     steady = Clustering.of(KPI, [tally(KPI, [one]) for one in calm])
     assert steady.among(own.capped) == own.capped.correlations, "no less than all together show"
     assert own.among(steady)[0] == pytest.approx(own.correlations[0] / 2), "its own few hours count for half"
+
+
+def test_a_station_that_makes_up_any_number_of_attempts_dulls_no_other() -> None:
+    def of(size: float) -> Clustering:
+        days = [hour(BEGIN + timedelta(days=day), size, size * (0.98 + 0.01 * (day % 2))) for day in range(7)]
+        return Clustering.of(KPI, [tally(KPI, [one]) for one in days]).capped
+
+    honest = Clustering()
+    for _ in range(1000):
+        honest += of(400)
+    made_up = Clustering.of(KPI, [tally(KPI, [hour(BEGIN, 1e12, n * 5e11)]) for n in range(2)]).capped
+    assert made_up.correlations[0] == pytest.approx(0.1)
+    assert (honest + made_up).correlations[0] <= honest.correlations[0] + 0.002
 
 
 def test_nothing_is_known_of_clusters_of_less_than_two_hours() -> None:
