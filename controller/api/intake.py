@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -19,8 +19,8 @@ from controller.models.errors import StoreError
 from controller.models.metrics import Observations
 
 _MIB = 2**20
-#: Puts reports on record, all or none, with the number of refused alerts by reason.
-ReportSink = Callable[[Sequence[AlarmReport], Mapping[str, int]], list[Alarm]]
+#: Puts reports on record, all or none, with the number of refused alerts by reason (``Services.take_reports``).
+ReportSink = Callable[[Sequence[AlarmReport], Mapping[str, int], Collection[str]], list[Alarm | None]]
 
 
 @dataclass(slots=True)
@@ -29,8 +29,9 @@ class _Call:
 
     reports: Sequence[AlarmReport]
     refused: Mapping[str, int]
+    real: Collection[str]
     begun: asyncio.Future[None] = field(default_factory=asyncio.Future)
-    taken: asyncio.Future[list[Alarm]] = field(default_factory=asyncio.Future)
+    taken: asyncio.Future[list[Alarm | None]] = field(default_factory=asyncio.Future)
 
 
 class Intake:
@@ -89,15 +90,20 @@ class Intake:
         finally:
             self._turns.release()
 
-    async def report(self, take: ReportSink, reports: Sequence[AlarmReport], refused: Mapping[str, int]) -> list[Alarm]:
+    async def report(
+        self, take: ReportSink, reports: Sequence[AlarmReport], refused: Mapping[str, int], real: Collection[str]
+    ) -> list[Alarm | None]:
         """Put a call's reports on record, together with those of other calls; returns the resulting alarms in order.
+
+        A report of one fault too many becomes None; ``real`` has faults that are never too many
+        (``controller.intent.folding.admitted``).
 
         Raises:
             HTTPException: 503 if other calls take too long; nothing of this call is then on record.
             StoreError: The database is away.
         """
         loop = asyncio.get_running_loop()
-        call, began = _Call(reports, refused), loop.time()
+        call, began = _Call(reports, refused, real), loop.time()
         self._waiting.setdefault(frozenset(one.tenant for one in reports), deque()).append(call)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._take_in(take))
@@ -152,7 +158,8 @@ async def _together(take: ReportSink, calls: Sequence[_Call]) -> None:
     refused: Counter[str] = Counter()
     for call in calls:
         refused.update(call.refused)
-    taken = iter(await run_in_threadpool(take, [report for call in calls for report in call.reports], refused))
+    real = {fault for call in calls for fault in call.real}
+    taken = iter(await run_in_threadpool(take, [report for call in calls for report in call.reports], refused, real))
     for call in calls:
         alarms = [next(taken) for _ in call.reports]
         if not call.taken.done():  # the caller disconnected

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
@@ -117,10 +117,12 @@ class Services:
     followed: Readings[Any] = field(default_factory=lambda: Readings(FOLLOW_SECONDS, rest=10))
     drafts: Drafts = field(default_factory=Drafts)
 
-    def take_reports(self, reports: Sequence[AlarmReport], refused: Mapping[str, int]) -> list[Alarm]:
-        """Put reports on record, all or none, with the number of refused alerts by reason; then wake the scheduler."""
-        taken = self.store.alarms.report_all(reports, refused)
-        if taken:
+    def take_reports(
+        self, reports: Sequence[AlarmReport], refused: Mapping[str, int], real: Collection[str]
+    ) -> list[Alarm | None]:
+        """Put reports on record (``Alarms.take_told``), with the number of refused alerts; then wake the scheduler."""
+        taken = self.store.alarms.take_told(reports, real, refused)
+        if any(taken):
             self.wakeups.wake_scheduler()
         return taken
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -47,9 +47,9 @@ def identity(one: AlarmReport | Alarm) -> str:
 
 
 def admitted(
-    reports: Iterable[AlarmReport], known: Mapping[str, Mapping[str, AlarmSource]], real: Callable[[AlarmReport], bool]
-) -> tuple[list[AlarmReport], list[AlarmReport]]:
-    """Split what others tell into reports that are taken in, and those of one fault too many.
+    reports: Iterable[AlarmReport], known: Mapping[str, Mapping[str, AlarmSource]], real: Collection[str]
+) -> list[bool]:
+    """Whether each report of other systems is taken in; the others are of one fault too many.
 
     Whoever has a token may name any object and any problem of a device, and make an alarm of each. A source may name
     ``MOST_TOLD`` faults of a device that stand or changed within ``TOLD_WITHIN``. What is on record stays and goes on
@@ -60,11 +60,10 @@ def admitted(
     Args:
         reports: In the order in which they came.
         known: Faults of each device that stand or changed of late: their identities, with who vouches for them.
-        real: Whether a report is of a known cause at an object of the network files
+        real: Identities of faults of known causes at objects of the network files
             (``controller.intent.impact.is_real``).
     """
-    taken: list[AlarmReport] = []
-    beyond: list[AlarmReport] = []
+    taken: list[bool] = []
     faults = {device: set(of) for device, of in known.items()}
     told = Counter((device, source) for device, of in known.items() for source in of.values())
     for report in reports:
@@ -73,13 +72,11 @@ def admitted(
             identity(report),
             (report.station, report.source),
         )
-        if fault in there or told[place] < MOST_TOLD or real(report):
+        taken.append(fault in there or told[place] < MOST_TOLD or fault in real)
+        if taken[-1]:
             told[place] += fault not in there
             there.add(fault)
-            taken.append(report)
-        else:
-            beyond.append(report)
-    return taken, beyond
+    return taken
 
 
 def digest(report: AlarmReport) -> str:

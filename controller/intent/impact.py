@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from controller.intent.central_units import carried_by, name_at_unit
+from controller.intent.folding import identity
 from controller.models.alarm import (
     ALARM_LIST_CROWDED,
     BACKHAUL_DOWN,
@@ -283,6 +284,11 @@ def is_in_network(network: Network, device: str, managed_object: str, cause: str
     router = network.router_by_id.get(device)
     ports = () if router is None else (router.uplink, router.downlink, router.standby)
     return whole or managed_object in ports or managed_object in _cells_of(network, device)
+
+
+def real_faults(network: Network | None, reports: Iterable[AlarmReport], causes: Collection[str]) -> frozenset[str]:
+    """Identities of the faults of reports that are ``is_real``."""
+    return frozenset(identity(one) for one in reports if network is not None and is_real(network, one, causes))
 
 
 def is_real(network: Network, report: AlarmReport, causes: Collection[str]) -> bool:

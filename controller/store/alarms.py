@@ -37,7 +37,19 @@ from sqlalchemy import (
 from sqlalchemy.sql.expression import ColumnCollection
 
 from controller.access.disclosure import shows
-from controller.intent.folding import NAMED, OPEN, RENEWED, Folded, digest, fold, identity, in_order, takes_in
+from controller.intent.folding import (
+    NAMED,
+    OPEN,
+    RENEWED,
+    TOLD_WITHIN,
+    Folded,
+    admitted,
+    digest,
+    fold,
+    identity,
+    in_order,
+    takes_in,
+)
 from controller.intent.impact import OF_MANAGEMENT, Impact, Sharing, link_in
 from controller.intent.incidents import Outcome, fault_of, kept_apart
 from controller.intent.roots import NETWORK_WIDE, Roots, explained, may_be_root, no_root_of, reach
@@ -51,6 +63,7 @@ from controller.models.alarm import (
     AlarmReport,
     AlarmSource,
     AlarmState,
+    AlertRefusal,
     Escalation,
     PerceivedSeverity,
     is_worse,
@@ -251,23 +264,25 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
         self, tx: Tx, reports: Sequence[AlarmReport], refused: Mapping[str, int] | None = None
     ) -> list[Alarm]:
         taken = take_reports(tx, reports)
-        if refused:
-            row = tx.insert(refused_alerts)
-            more = {"number": refused_alerts.c.number + row.excluded.number}
-            rows = [{"reason": reason, "number": number} for reason, number in sorted(refused.items())]
-            tx.execute(row.on_conflict_do_update(index_elements=["reason"], set_=more), rows)
+        _count_refused(tx, refused or {})
         return taken
+
+    @writes
+    def take_told(
+        self, tx: Tx, reports: Sequence[AlarmReport], real: Collection[str], refused: Mapping[str, int]
+    ) -> list[Alarm | None]:
+        if reports:
+            tx.guard(GUARD)  # Whoever tells at once waits here, and then counts what the others told.
+        known = _faults(tx, {one.station for one in reports})
+        fitting = admitted(reports, known, real)
+        taken = iter(take_reports(tx, [one for one, fits in zip(reports, fitting, strict=True) if fits]))
+        beyond = {AlertRefusal.TOO_MANY.value: fitting.count(False)}
+        _count_refused(tx, Counter(refused) + Counter(beyond))
+        return [next(taken) if fits else None for fits in fitting]
 
     @reads
     def standing(self, tx: Tx, stations: Iterable[str] | None = None) -> list[Alarm]:
         return [as_alarm(row) for row in tx.rows(_TAKING, alarms.c.station, stations)]
-
-    @reads
-    def faults(self, tx: Tx, stations: Iterable[str], since: datetime) -> dict[str, dict[str, AlarmSource]]:
-        found: dict[str, dict[str, AlarmSource]] = {}
-        for row in tx.rows(_FAULTS, alarms.c.station, stations, since=since):
-            found.setdefault(row.station, {})[row.identity] = AlarmSource(row.source)
-        return found
 
     @reads
     def find(self, tx: Tx, alarm_ids: Iterable[str]) -> list[Alarm]:
@@ -482,6 +497,23 @@ def _rules_changed(tx: Tx, since: int) -> bool:
 
 def _as_started(row: Row[Any]) -> StartedRepair:
     return StartedRepair(**{**row._mapping, "tenants": tuple(orjson.loads(row.tenants))})
+
+
+def _faults(tx: Tx, stations: Iterable[str]) -> dict[str, dict[str, AlarmSource]]:
+    """Faults of stations that stand or changed of late: their identities, with who vouches for them."""
+    found: dict[str, dict[str, AlarmSource]] = {}
+    for row in tx.rows(_FAULTS, alarms.c.station, stations, since=tx.now - TOLD_WITHIN):
+        found.setdefault(row.station, {})[row.identity] = AlarmSource(row.source)
+    return found
+
+
+def _count_refused(tx: Tx, refused: Mapping[str, int]) -> None:
+    if not refused:
+        return
+    row = tx.insert(refused_alerts)
+    more = {"number": refused_alerts.c.number + row.excluded.number}
+    rows = [{"reason": reason, "number": number} for reason, number in sorted(refused.items())]
+    tx.execute(row.on_conflict_do_update(index_elements=["reason"], set_=more), rows)
 
 
 def take_reports(tx: Tx, reports: Sequence[AlarmReport]) -> list[Alarm]:

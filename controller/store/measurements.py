@@ -402,6 +402,7 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
         counts: dict[str, int] = defaultdict(int)
         for name, count in unknown.items():
             counts[name[:_LONGEST_NAME]] += count
+        tx.guard("unknown-counters")  # Stations that are read at once share the room.
         known = {row.name for row in tx.rows(_UNKNOWN, unknown_counters.c.name, counts)}
         room = _MOST_UNKNOWN - tx.execute(select(func.count()).select_from(unknown_counters)).scalar_one()
         new = sorted(counts.keys() - known)[: max(room, 0)]

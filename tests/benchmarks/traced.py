@@ -13,7 +13,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -104,11 +104,16 @@ def _trace_intake() -> None:
     report, together = intake.Intake.report, intake._together
 
     async def traced_report(
-        self: intake.Intake, take: intake.ReportSink, reports: Sequence[AlarmReport], refused: Mapping[str, int]
-    ) -> list[Alarm]:
+        self: intake.Intake,
+        take: intake.ReportSink,
+        reports: Sequence[AlarmReport],
+        refused: Mapping[str, int],
+        real: Collection[str],
+    ) -> list[Alarm | None]:
         begin = time.time()
-        taken = await report(self, take, reports, refused)
-        _alarm.set(taken[0].id if len(taken) == 1 else "")
+        taken = await report(self, take, reports, refused, real)
+        alarm = taken[0] if len(taken) == 1 else None
+        _alarm.set("" if alarm is None else alarm.id)
         _note("report", begin)
         return taken
 

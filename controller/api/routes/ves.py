@@ -20,8 +20,8 @@ from controller.api.problems import VES_HEADERS, ves_refusal
 from controller.api.services import Backend, Services
 from controller.assurance.health import OWN_CAUSES, as_told
 from controller.assurance.station_alarms import heartbeat_report, report_of_fault
-from controller.intent.folding import MOST_TOLD, TOLD_WITHIN, admitted, placed
-from controller.intent.impact import is_real
+from controller.intent.folding import MOST_TOLD, placed
+from controller.intent.impact import real_faults
 from controller.models.alarm import Alarm, AlarmReport, AlarmSource, AlertRefusal
 from controller.models.errors import InputError, NotFoundError, StoreError
 from controller.models.many import first_names
@@ -87,7 +87,7 @@ async def _published(form: type[_One | _Batch], request: Request, backend: Servi
         async with backend.intake.turn():
             found = await run_in_threadpool(_read, form, body, backend)
         if not isinstance(found, str):
-            await _taken_in(backend, found)
+            found.refused[AlertRefusal.TOO_MANY.value] += await _taken_in(backend, found)
     except HTTPException as error:
         return ves_refusal(error.status_code)
     except StoreError as error:
@@ -97,8 +97,8 @@ async def _published(form: type[_One | _Batch], request: Request, backend: Servi
         return ves_refusal(400, error.message)
     if isinstance(found, str):
         return ves_refusal(400, found)
-    if found.refused:
-        log.warning("ves.refused", by=by, refused=dict(found.refused))
+    if found.refused.total():
+        log.warning("ves.refused", by=by, refused=dict(+found.refused))
     if found.events and found.refused[AlertRefusal.TOO_MANY.value] == found.events:
         most = f"no more than {MOST_TOLD} faults of a source that stand or are of the last day"
         return ves_refusal(400, f"event.faultFields: {most}; faults that were told before go on being taken")
@@ -107,12 +107,18 @@ async def _published(form: type[_One | _Batch], request: Request, backend: Servi
     return Response(status_code=202, headers=VES_HEADERS)
 
 
-async def _taken_in(backend: Services, found: _Read) -> None:
-    """Put the events of a call on record in one transaction; a call with only faults shares it with other calls."""
+async def _taken_in(backend: Services, found: _Read) -> int:
+    """Put the events of a call on record in one transaction; a call with only faults shares it with other calls.
+
+    Returns the number of faults that are too many.
+    """
     if found.beats or found.registered or found.ready or found.changed:
-        await run_in_threadpool(_keep, backend, found)
+        taken = await run_in_threadpool(_keep, backend, found)
     elif found.reports or found.refused:
-        await backend.intake.report(backend.take_reports, found.reports, found.refused)
+        taken = await backend.intake.report(backend.take_reports, found.reports, found.refused, found.real)
+    else:
+        return 0
+    return taken.count(None)
 
 
 def _read(form: type[_One | _Batch], body: bytes, backend: Services) -> _Read | str:
@@ -165,12 +171,14 @@ class _Read:
     """The content of the events of a call.
 
     Attributes:
+        real: Faults that are never too many (``controller.intent.impact.real_faults``).
         ready: Stations that have new measurement files.
         changed: Stations whose list of alarms changed, or was rebuilt.
     """
 
     events: int = 0
     reports: list[AlarmReport] = field(default_factory=list)
+    real: frozenset[str] = frozenset()
     beats: dict[str, float | None] = field(default_factory=dict)
     registered: dict[str, dict[str, str]] = field(default_factory=dict)
     ready: set[str] = field(default_factory=set)
@@ -207,12 +215,7 @@ def _read_events(backend: Services, events: Sequence[tuple[VesEvent, object]]) -
             found.changed.add(device)
         else:
             found.refused[AlertRefusal.UNREAD_DOMAIN.value] += 1
-    there = store.alarms.faults(sorted(faulty), now - TOLD_WITHIN)
-    found.reports, beyond = admitted(
-        found.reports, there, lambda one: network is not None and is_real(network, one, OWN_CAUSES)
-    )
-    if beyond:
-        found.refused[AlertRefusal.TOO_MANY.value] += len(beyond)
+    found.real = real_faults(network, found.reports, OWN_CAUSES)
     return found
 
 
@@ -239,15 +242,16 @@ def _registration(event: VesEvent) -> dict[str, str]:
     return {name: str(value)[:_LETTERS] for name, value in content.items()}
 
 
-def _keep(backend: Services, found: _Read) -> None:
-    alarms, hurried = backend.store.transaction(_kept, found, backend.clock.now())
-    if alarms:
+def _keep(backend: Services, found: _Read) -> list[Alarm | None]:
+    taken, returned, hurried = backend.store.transaction(_kept, found, backend.clock.now())
+    if any(taken) or returned:
         backend.wakeups.wake_scheduler()
     if hurried:
         backend.wakeups.wake_collectors()
+    return taken
 
 
-def _kept(store: Store, found: _Read, now: datetime) -> tuple[list[Alarm], list[str]]:
+def _kept(store: Store, found: _Read, now: datetime) -> tuple[list[Alarm | None], list[Alarm], list[str]]:
     _, network = store.networks.get()
     back = store.heartbeats.beat(found.beats, _INTERVAL)
     for device, fields in sorted(found.registered.items()):
@@ -255,8 +259,8 @@ def _kept(store: Store, found: _Read, now: datetime) -> tuple[list[Alarm], list[
     store.healths.ask(found.changed)
     kinds = network.device_kinds
     returned = [heartbeat_report(one, now, kinds.get(one, DeviceKind.STATION), lost=False) for one in back]
-    alarms = store.alarms.report_all([*found.reports, *returned], found.refused)
-    return alarms, store.collections.hurry(found.ready)
+    taken = store.alarms.take_told(found.reports, found.real, found.refused)
+    return taken, store.alarms.report_all(returned), store.collections.hurry(found.ready)
 
 
 def _network(store: Store) -> Network | None:

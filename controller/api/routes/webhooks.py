@@ -26,8 +26,8 @@ from starlette.exceptions import HTTPException
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Services
 from controller.assurance.health import OWN_CAUSES, STATION, as_told, tenant_of
-from controller.intent.folding import TOLD_WITHIN, admitted, placed
-from controller.intent.impact import is_in_network, is_no_part, is_real, object_class_of
+from controller.intent.folding import placed
+from controller.intent.impact import is_in_network, is_no_part, object_class_of, real_faults
 from controller.models.alarm import (
     DIVERGED,
     OTHER_ALERT,
@@ -296,17 +296,22 @@ async def alertmanager(
 async def _taken_in(backend: Services, alerts: Sequence[AlertmanagerAlert], by: str, missed: int) -> Accepted:
     """Put alerts on record; the ``missed`` ones that Alertmanager left out are only counted."""
     async with backend.intake.turn():
-        reports, refused = await run_in_threadpool(_read, backend, alerts)
+        reports, refused, real = await run_in_threadpool(_read, backend, alerts)
     if missed:
         refused[AlertRefusal.TRUNCATED.value] += missed
+    taken = await backend.intake.report(backend.take_reports, reports, refused, real)
+    if beyond := taken.count(None):
+        refused[AlertRefusal.TOO_MANY.value] = beyond
     if refused:
         log.warning("webhook.refused", by=by, refused=dict(refused))
-    taken = await backend.intake.report(backend.take_reports, reports, refused)
-    return Accepted(alarms=[alarm.id for alarm in taken], ignored=refused.total(), refused=dict(refused))
+    ids = [alarm.id for alarm in taken if alarm is not None]
+    return Accepted(alarms=ids, ignored=refused.total(), refused=dict(refused))
 
 
-def _read(backend: Services, alerts: Sequence[AlertmanagerAlert]) -> tuple[list[AlarmReport], Counter[str]]:
-    """Alerts as reports, and the number of refused ones by reason."""
+def _read(
+    backend: Services, alerts: Sequence[AlertmanagerAlert]
+) -> tuple[list[AlarmReport], Counter[str], frozenset[str]]:
+    """Alerts as reports, the number of refused ones by reason, and which faults are real (``real_faults``)."""
     now, store = backend.clock.now(), backend.store
     network = _network(store)
     refusals = [_refusal(alert, network) for alert in alerts]
@@ -317,11 +322,7 @@ def _read(backend: Services, alerts: Sequence[AlertmanagerAlert]) -> tuple[list[
     healths = store.healths.find({_node(alert, network)[0] for alert in known})
     reports = [_report(alert, now, oldest, causes, network, nodes, healths) for alert in known]
     refused = Counter(refusal.value for refusal in refusals if refusal is not None)
-    there = store.alarms.faults(sorted({one.station for one in reports}), now - TOLD_WITHIN)
-    reports, beyond = admitted(reports, there, lambda one: network is not None and is_real(network, one, causes))
-    if beyond:
-        refused[AlertRefusal.TOO_MANY.value] = len(beyond)
-    return reports, refused
+    return reports, refused, real_faults(network, reports, causes)
 
 
 async def _read_back(backend: Services, message: AlertmanagerWebhook) -> list[AlertmanagerAlert]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -71,16 +71,19 @@ class Alarms(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
-    def standing(self, stations: Iterable[str] | None = None) -> list[Alarm]:
-        """Alarms that take in reports, oldest first: ``raised``, ``repairing``, and ``escalated`` not yet cleared."""
+    def take_told(
+        self, reports: Sequence[AlarmReport], real: Collection[str], refused: Mapping[str, int]
+    ) -> list[Alarm | None]:
+        """Take in reports of other systems as ``report_all`` does, but for those of one fault too many.
+
+        These are counted among the refused ones, and None in the answer. Faults of all callers count, also of those
+        that tell at once: see ``controller.intent.folding.admitted``, also for ``real``.
+        """
         ...
 
     @method
-    def faults(self, stations: Iterable[str], since: datetime) -> dict[str, dict[str, AlarmSource]]:
-        """Faults of stations that stand or changed since a time: their identities, with who vouches for them.
-
-        See ``controller.intent.folding.admitted``. Stations without one are absent.
-        """
+    def standing(self, stations: Iterable[str] | None = None) -> list[Alarm]:
+        """Alarms that take in reports, oldest first: ``raised``, ``repairing``, and ``escalated`` not yet cleared."""
         ...
 
     @method

@@ -13,12 +13,13 @@ from typing import TypeVar
 
 import pytest
 
+from controller.intent import folding
 from controller.models.alarm import Alarm, AlarmReport
 from controller.models.audit import AuditBreak
 from controller.models.errors import LeaseLostError
 from controller.models.run import Outcome, RunState, Strategy
 from controller.ports.store import JobResult, NewJob, Page, Transition
-from controller.store import SqlStore, open_store
+from controller.store import SqlStore, measurements, open_store
 from tests.contract.store.test_alarms import MAJOR, report
 from tests.support.launch import prepared
 from tests.support.processes import in_processes
@@ -48,6 +49,26 @@ def at_once(number: int, call: Callable[[int], T]) -> list[T]:
 
 def _reported(store: SqlStore, same: AlarmReport, _: int) -> Alarm:
     return store.alarms.report(same)
+
+
+def test_sources_that_tell_at_once_share_the_room_of_a_device(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folding, "MOST_TOLD", 5)
+
+    def told(number: int) -> list[Alarm | None]:
+        named = (report(MAJOR, 1).model_copy(update={"specific_problem": f"p-{number}-{one}"}) for one in range(2))
+        return store.alarms.take_told([*named], (), {})
+
+    kept = [alarm for answer in at_once(8, told) for alarm in answer if alarm is not None]
+    assert len(kept) == store.alarms.page(Page())[0] == 5
+    assert store.status.figures()["minka_alerts_refused_total"]["too-many",] == 11
+
+
+def test_counters_that_nobody_knows_share_the_room_also_if_stations_are_read_at_once(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measurements, "_MOST_UNKNOWN", 5)
+    new = at_once(8, lambda number: store.measurements.miss("A", {f"VS.X{number}.{one}": 1 for one in range(2)}))
+    assert sum(map(len, new)) == 5
 
 
 def test_a_hundred_equal_reports_at_once_are_one_alarm(store: SqlStore) -> None:

@@ -392,7 +392,7 @@ async def test_too_large_a_body_and_a_database_that_is_away(bench: ApiBench, mon
     def away(*_: object) -> None:
         raise StoreError
 
-    monkeypatch.setattr(bench.store.alarms, "report_all", away)
+    monkeypatch.setattr(bench.store.alarms, "take_told", away)
     answer = await send(bench, fault())
     assert (refusal(answer), answer.headers["retry-after"]) == ((503, "SVC1000", []), "5")
     monkeypatch.undo()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,6 +19,7 @@ from structlog.testing import capture_logs
 
 from controller.api.intake import Intake
 from controller.api.routes import webhooks
+from controller.intent import folding
 from controller.models.alarm import Alarm, AlarmReport, AlarmSource, AlarmState, AlertRefusal, PerceivedSeverity
 from controller.models.errors import InputError
 from controller.models.health import Health
@@ -358,14 +359,14 @@ async def test_a_call_that_gets_no_turn_or_no_room_comes_again(
 ) -> None:
     await load(bench)
     bench.app.state.services = replace(bench.app.state.services, intake=Intake(room=2000, at_once=1, patience=0.05))
-    free, begun, fold = Event(), Event(), bench.store.alarms.report_all
+    free, begun, fold = Event(), Event(), bench.store.alarms.take_told
 
-    def slowly(reports: Sequence[AlarmReport], refused: dict[str, int]) -> list[Alarm]:
+    def slowly(reports: Sequence[AlarmReport], real: Collection[str], refused: Mapping[str, int]) -> list[Alarm | None]:
         begun.set()
         free.wait(10)
-        return fold(reports, refused)
+        return fold(reports, real, refused)
 
-    monkeypatch.setattr(bench.store.alarms, "report_all", slowly)
+    monkeypatch.setattr(bench.store.alarms, "take_told", slowly)
     async with bench.with_token(WEBHOOK_TOKEN) as source:
         first = asyncio.create_task(post(bench, alert(alertname="First")))
         await asyncio.to_thread(begun.wait, 10)
@@ -415,18 +416,18 @@ async def test_calls_that_come_together_share_a_transaction_and_none_spoils_anot
     bench: ApiBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await load(bench)
-    free, begun, fold, folds = Event(), Event(), bench.store.alarms.report_all, list[list[str]]()
+    free, begun, fold, folds = Event(), Event(), bench.store.alarms.take_told, list[list[str]]()
 
-    def slowly(reports: Sequence[AlarmReport], refused: dict[str, int]) -> list[Alarm]:
+    def slowly(reports: Sequence[AlarmReport], real: Collection[str], refused: Mapping[str, int]) -> list[Alarm | None]:
         folds.append([report.specific_problem for report in reports])
         if not begun.is_set():
             begun.set()
             free.wait(10)
         if "Bad" in folds[-1]:
             raise InputError("a report that can't be taken")
-        return fold(reports, refused)
+        return fold(reports, real, refused)
 
-    monkeypatch.setattr(bench.store.alarms, "report_all", slowly)
+    monkeypatch.setattr(bench.store.alarms, "take_told", slowly)
     names = ("First", "Second", "Third", "Bad", "Fourth")
     async with bench.with_token(WEBHOOK_TOKEN) as source:
 
@@ -452,16 +453,48 @@ async def test_calls_that_come_together_share_a_transaction_and_none_spoils_anot
     assert again.json()["alarms"] == [ids["Fourth"], ids["Second"]]
 
 
+async def test_calls_at_once_do_not_use_the_same_room(bench: ApiBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folding, "MOST_TOLD", 3)
+    await load(bench)
+    free, begun, fold = Event(), Event(), bench.store.alarms.take_told
+
+    def slowly(reports: Sequence[AlarmReport], real: Collection[str], refused: Mapping[str, int]) -> list[Alarm | None]:
+        begun.set()
+        free.wait(10)
+        return fold(reports, real, refused)
+
+    monkeypatch.setattr(bench.store.alarms, "take_told", slowly)
+    async with bench.with_token(WEBHOOK_TOKEN) as source:
+
+        async def call(*alerts: str) -> httpx.Response:
+            body = {"version": "4", "alerts": [alert(alertname=name) for name in alerts]}
+            return await source.post("/v1/webhooks/alertmanager", json=body)
+
+        tasks = [asyncio.create_task(call("A", "B"))]
+        await asyncio.to_thread(begun.wait, 10)
+        # All of these are read, and wait, before any of the first call's alarms is on record.
+        intake = bench.app.state.services.intake
+        for waiting, alerts in enumerate((("C", "D"), ("B", "E")), start=1):
+            tasks.append(asyncio.create_task(call(*alerts)))
+            while sum(map(len, intake._waiting.values())) < waiting:
+                await asyncio.sleep(0)
+        free.set()
+        answers = [(await task).json() for task in tasks]
+    assert [(len(one["alarms"]), one["refused"]) for one in answers] == [(2, {})] + [(1, {"too-many": 1})] * 2
+    assert standing(bench) == {"A", "B", "C"}
+    assert bench.store.status.figures()["minka_alerts_refused_total"]["too-many",] == 2
+
+
 async def test_a_storm_of_one_tenants_alarms_keeps_no_others_call_waiting() -> None:
     intake, free, begun, taken = Intake(most=10), Event(), Event(), list[Counter[str]]()
 
-    def take(reports: Sequence[AlarmReport], _: Mapping[str, int]) -> list[Alarm]:
+    def take(reports: Sequence[AlarmReport], _: Mapping[str, int], __: Collection[str]) -> list[Alarm | None]:
         taken.append(Counter(report.tenant for report in reports))
         begun.set()
         free.wait(10)
         return [cast("Alarm", report.tenant) for report in reports]
 
-    def call(tenant: str, number: int) -> asyncio.Task[list[Alarm]]:
+    def call(tenant: str, number: int) -> asyncio.Task[list[Alarm | None]]:
         report = AlarmReport(
             station=STATION,
             object="station",
@@ -471,7 +504,7 @@ async def test_a_storm_of_one_tenants_alarms_keeps_no_others_call_waiting() -> N
             source=AlarmSource.VES,
             at=AT,
         )
-        return asyncio.create_task(intake.report(take, [report] * number, {}))
+        return asyncio.create_task(intake.report(take, [report] * number, {}, ()))
 
     tasks = [call("movistar", 5)]
     await asyncio.to_thread(begun.wait, 10)
