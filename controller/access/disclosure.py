@@ -121,7 +121,11 @@ class TenantIndicators(Noun):
 
 
 class TenantStation(Noun):
-    """A station that is shared with a tenant, or a function of its own, of which no site or region is disclosed."""
+    """A station that is shared with a tenant, or a function of its own, of which no site or region is disclosed.
+
+    Attributes:
+        health: None before the first check, and of a station where no agreement of the tenant is in force.
+    """
 
     station: str
     site: str
@@ -134,13 +138,13 @@ class TenantStation(Noun):
     def of(
         cls, sight: Sight, station: str, health: Health | None, now: datetime, judgement: Judgement | None = None
     ) -> TenantStation:
-        """A station or function that the tenant sees."""
+        """A station or function that the tenant sees, by its sight of the live network."""
         return cls(
             station=station,
             site=sight.network.site_of(station),
             region=sight.network.region_of(station),
             profiles=sight.network.profiles_of(station),
-            health=None if health is None else TenantHealth.of(sight, health, now),
+            health=None if health is None or not sight.is_live(station) else TenantHealth.of(sight, health, now),
             indicators=judgement
             and TenantIndicators(
                 until=judgement.end, values=judgement.tenants.get(sight.tenant, IndicatorValues()).values

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date
 from functools import lru_cache
 from typing import TypeVar
 
@@ -41,7 +42,8 @@ class Sight:
     Attributes:
         network: The network, reduced to what is disclosed.
         digest: Its digest.
-        cells: Ids of the cells shared with the tenant, by station; it sees no other station.
+        cells: Ids of the cells shared with the tenant, by station; it sees no other station. Of the live network, only
+            those that an agreement in force shares.
     """
 
     tenant: str
@@ -52,6 +54,10 @@ class Sight:
     def at_cell(self, station: str, cell: str) -> bool:
         """Whether a cell is shared with the tenant."""
         return cell in self.cells.get(station, ())
+
+    def is_live(self, device: str) -> bool:
+        """Whether the tenant sees the state of one of its devices: a function of its own, or a station in ``cells``."""
+        return device in self.cells or device in self.network.function_by_id
 
     def is_cell(self, station: str, managed_object: str) -> bool:
         """Whether a managed object (``station/cell``, or a path of the device tree) is such a cell itself."""
@@ -95,6 +101,21 @@ def sight(digest: str, network: Network, tenant: str) -> Sight:
     return _sight(_Version(digest, network), tenant)
 
 
+def live_sight(digest: str, network: Network, tenant: str, first: date, last: date | None = None) -> Sight:
+    """What a tenant sees of states and counts: the same network, and cells by agreements in force alone.
+
+    Args:
+        digest: Digest of the network.
+        network: The network.
+        tenant: The tenant.
+        first: The day, or the first of several.
+        last: The last of several days; an agreement in force on one of them shares its cells.
+    """
+    until = last or first
+    held = (one for one in network.agreements_of(tenant) if one.validity.holds_within(first, until))
+    return _live(_Version(digest, network), tenant, frozenset(one.id for one in held))
+
+
 @dataclass(frozen=True, slots=True)
 class _Version:
     """A network that compares by its digest, which is faster than by content."""
@@ -126,6 +147,20 @@ def _sight(version: _Version, tenant: str) -> Sight:
     )
     ids = {station: frozenset(cell.id for cell in found) for station, found in own.cells_by_station.items()}
     return Sight(tenant, own, network_digest(own), ids)
+
+
+@lru_cache(maxsize=64)
+def _live(version: _Version, tenant: str, held: frozenset[str]) -> Sight:
+    """By the agreements that count: they change seldom, and days each day."""
+    seen, network = _sight(version, tenant), version.network
+    if held == {one.id for one in seen.network.agreements}:
+        return seen
+    found: dict[str, set[str]] = {}
+    for agreement in seen.network.agreements:
+        for cell in network.cells_of(agreement) if agreement.id in held else ():
+            found.setdefault(cell.station, set()).add(cell.id)
+    cells = {station: frozenset(ids) for station, ids in found.items()}
+    return replace(seen, cells={unit: frozenset() for unit in _units(network, tenant, cells)} | cells)
 
 
 def _units(network: Network, tenant: str, stations: Iterable[str]) -> Iterator[str]:

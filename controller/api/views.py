@@ -29,7 +29,7 @@ from controller.access.disclosure import (
     TenantStation,
 )
 from controller.access.roles import may
-from controller.access.sight import KINDS, Sight, sight
+from controller.access.sight import KINDS, Sight, live_sight, sight
 from controller.api.drafts import Wanted
 from controller.api.reports import RepairDecision, RunEvidence, TenantIncidentReport, evidence_of, notices_to
 from controller.api.services import Backend, Body, Services
@@ -842,6 +842,10 @@ class TenantView(_Published):
         digest, network = self._store.networks.get()
         return sight(digest, network, self._tenant)
 
+    def _live_sight(self) -> Sight:
+        digest, network = self._store.networks.get()
+        return live_sight(digest, network, self._tenant, network.day(self.clock.now()))
+
     def network(self) -> tuple[str, Network]:
         """See ``View``."""
         seen = self._sight()
@@ -853,7 +857,7 @@ class TenantView(_Published):
 
     def stations(self, names: Sequence[str]) -> list[TenantStation]:
         """See ``View``."""
-        seen, healths = self._sight(), self._store.healths.find(names)
+        seen, healths = self._live_sight(), self._store.healths.find(names)
         judged = _judged(self._store, names, self.clock)
         out = {name for name, record in self._store.devices.find(names).items() if record.retired is not None}
         known, now = {name: healths.get(name) for name in names if name not in out}, self.clock.now()
@@ -889,7 +893,7 @@ class TenantView(_Published):
 
     def _disclosed_config(self, station: str, observed: Observed) -> LiveConfig:
         ledger = self._store.ledger.find([station]).get(station, {})
-        tree, state = disclosure.visible_config(self._sight(), station, observed.tree, observed.state, ledger)
+        tree, state = disclosure.visible_config(self._live_sight(), station, observed.tree, observed.state, ledger)
         return LiveConfig(station=station, tree=tree, state=state, unknown=())
 
     def plans(self, page: Page) -> tuple[int, list[TenantPlanHead]]:
@@ -1011,8 +1015,10 @@ class TenantView(_Published):
 
     def measured(self, begin: datetime, end: datetime, seconds: int, stations: Collection[str]) -> Iterator[Measured]:
         """See ``View``."""
-        seen = self._sight()
+        digest, network = self._store.networks.get()
         for period in self._store.measurements.read(begin, end, seconds, stations):
+            last = period.begin + timedelta(seconds=max(period.seconds - 1, 0))
+            seen = live_sight(digest, network, self._tenant, network.day(period.begin), network.day(last))
             yield disclosure.visible_measured(seen, period)
 
     def shortest(self) -> int:

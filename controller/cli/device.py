@@ -98,7 +98,7 @@ def _show(device: dict[str, Any], kpis: Mapping[str, Any]) -> None:
         out.print(*_indicators(device["indicators"], kpis))
     health = device["health"]
     if health is None:
-        out.print(f"out of service since {when(device['retired'])}" if device.get("retired") else "not checked yet")
+        out.print(_not_shown(device))
         return
     read = f", last read {when(health['read'])}" if health.get("read") else ""
     reach = "reachable" if health["reachable"] else styled(f"unreachable{read}", "red")
@@ -119,6 +119,13 @@ def _show(device: dict[str, Any], kpis: Mapping[str, Any]) -> None:
             for link in health["links"]
         ),
     )
+
+
+def _not_shown(device: Mapping[str, Any]) -> str:
+    """Why a device has no health: a tenant sees that of days alone on which an agreement of its own is in force."""
+    if "retired" not in device:
+        return "not checked yet, or no agreement of yours is in force here today"
+    return f"out of service since {when(device['retired'])}" if device["retired"] else "not checked yet"
 
 
 def _lock(state: str, *, locked: bool) -> str:

@@ -291,7 +291,11 @@ class Validity(Noun):
 
     def holds_on(self, day: date) -> bool:
         """Whether a day of the network's time zone is one of them."""
-        return self.start <= day and (self.end is None or day <= self.end)
+        return self.holds_within(day, day)
+
+    def holds_within(self, first: date, last: date) -> bool:
+        """Whether one of several days of the network's time zone is one of them."""
+        return self.start <= last and (self.end is None or first <= self.end)
 
     @model_validator(mode="after")
     def _ordered(self) -> Validity:

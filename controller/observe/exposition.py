@@ -22,7 +22,7 @@ from prometheus_client.registry import Collector
 
 from controller import __version__
 from controller.access.disclosure import tenant_kpis, visible_health
-from controller.access.sight import sight
+from controller.access.sight import live_sight, sight
 from controller.assurance.health import NOT_CHECKED, unread
 from controller.intent.placement import Closures, Placement, PoolUse, place
 from controller.models.alarm import FUNCTION_DOWN
@@ -122,9 +122,9 @@ def exposition(
         figures["minka_rule_mode"] = _rule_modes(rules, store.rules.grants())
     spreads = store.status.spreads() if Part.CONTROLLER in {metric.part for metric in wanted} else {}
     if Part.NETWORK in {metric.part for metric in wanted}:
-        healths = _standing_health(store, None if seen is None else seen.stations)
+        healths = _standing_health(store, None if seen is None else seen.watched)
         now = clock.now()
-        add_network(lines, healths if seen is None else (seen.health(health, now) for health in healths))
+        add_network(lines, healths if seen is None else seen.healths(healths, now))
         if seen is not None:
             if "minka_functions" in lines:
                 _add_samples(lines, _functions(store, clock, seen))
@@ -180,7 +180,7 @@ class NetworkPart:
         digest: Digest of the network that the host or tenant sees.
         tenant: Empty for the host.
         tenants: Tenants whose counts are shown separately.
-        cells: Ids of the tenant's cells by station; None for the host, who sees all.
+        cells: Ids of the tenant's cells by agreements in force, by station; None for the host, who sees all.
         stations: Ids of the stations; None for all.
     """
 
@@ -202,11 +202,15 @@ class NetworkPart:
         """Whether the page covers a station."""
         return self.stations is None or station in self.stations
 
-    def health(self, health: Health, now: datetime) -> Health:
-        """A station's health, as far as it is disclosed."""
-        if self.cells is None:
-            return health
-        return visible_health(self.tenant, self.cells[health.station], health, now)
+    @property
+    def watched(self) -> frozenset[str] | None:
+        """Ids of the stations whose state and counts the page shows; None for all."""
+        return self.stations if self.stations is None or self.cells is None else self.stations & self.cells.keys()
+
+    def healths(self, healths: Iterable[Health], now: datetime) -> Iterator[Health]:
+        """The health of stations, as far as it is disclosed."""
+        for health in healths:
+            yield health if self.cells is None else visible_health(self.tenant, self.cells[health.station], health, now)
 
 
 def _seen(store: Store, clock: Clock, asked: ScrapeScope) -> NetworkPart | None:
@@ -219,13 +223,13 @@ def _seen(store: Store, clock: Clock, asked: ScrapeScope) -> NetworkPart | None:
         return None
     day = network.day(clock.now())
     cells: Mapping[str, frozenset[str]] | None = None
+    stations: frozenset[str] | None = None
     tenants = {name: subscribers_of(network, name) for name in network.tenant_by_id if asked.tenant in ("", name)}
     if asked.tenant:
         if asked.tenant not in network.tenant_by_id:
             raise NotFoundError(f"there is no tenant {asked.tenant!r}")
-        seen = sight(digest, network, asked.tenant)
-        digest, network, cells = seen.digest, seen.network, seen.cells
-    stations = None if cells is None else frozenset(cells)
+        seen, live = sight(digest, network, asked.tenant), live_sight(digest, network, asked.tenant, day)
+        digest, network, cells, stations = seen.digest, seen.network, live.cells, frozenset(seen.cells)
     if asked.region:
         if asked.region not in network.region_by_id:
             raise NotFoundError(f"there is no region {asked.region!r}")
@@ -491,7 +495,7 @@ def _add_measured(lines: _Lines, store: Store, clock: Clock, seen: NetworkPart) 
 
 def _newest(store: Store, clock: Clock, seen: NetworkPart) -> Iterator[Measured]:
     """The newest whole period of each station. Most stations have the latest quarter, so that one is read first."""
-    missing = set(seen.network.station_by_id if seen.stations is None else seen.stations)
+    missing = set(seen.network.station_by_id if seen.watched is None else seen.watched)
     now = clock.now()
     begin = now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0)
     for _ in range(_QUARTERS):
@@ -540,7 +544,7 @@ def _behind_cell(name: str, labels: tuple[str, ...]) -> str:
 def _add_judged_stations(lines: _Lines, store: Store, clock: Clock, seen: NetworkPart) -> None:
     """Add the indicators of stations and their cells."""
     every = {name: lines.get(name, []) for name in METRIC}
-    for one in store.judgements.stations(seen.stations, clock.now() - FRESH):
+    for one in store.judgements.stations(seen.watched, clock.now() - FRESH):
         if one.of not in seen.network.station_by_id:
             continue
         station = f'station="{_escaped(one.of)}"'

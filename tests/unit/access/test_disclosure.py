@@ -28,7 +28,7 @@ from controller.access.disclosure import (
     visible_measured,
     visible_rows,
 )
-from controller.access.sight import Sight, sight
+from controller.access.sight import Sight, live_sight, sight
 from controller.intent.impact import Sharing
 from controller.models.alarm import (
     Alarm,
@@ -153,6 +153,22 @@ def test_of_a_stations_health_shared_cells_and_own_links_are_disclosed() -> None
     assert (station.station, station.site, station.region, station.health) == ("S1", "site-1", "r", told)
     assert station.profiles == samples.PROFILES
     assert TenantStation.of(partial(), "S1", None, NOW).health is None
+
+
+def test_before_and_after_an_agreement_nothing_live_is_disclosed() -> None:
+    """Of a station where no agreement is in force, neither what cells do nor whether it answers."""
+    content = [one.model_dump() for one in PARTIAL.agreements]
+    content[1]["validity"] = {"start": "2026-03-02", "end": "2026-03-05"}
+    net = samples.network(("alfa", "beta"), agreements=content)
+    health = Health(station="S1", at=NOW, reachable=True, cells={"L1": ServiceState.UP}, locked=("L1",))
+    state = {samples.LTE_CELL: {"operationalState": "ENABLED"}}
+    whole = Measured(station="S1", begin=NOW, seconds=900, covered=900, cells={"L1": {}})
+    for day, disclosed in ((1, False), (2, True), (5, True), (6, False)):
+        live = live_sight(network_digest(net), net, "beta", NOW.date().replace(day=day))
+        station = TenantStation.of(live, "S1", health, NOW)
+        assert (station.station, station.health is not None) == ("S1", disclosed), day
+        assert bool(visible_config(live, "S1", {}, state, {})[1]) is disclosed, day
+        assert bool(visible_measured(live, whole).cells) is disclosed, day
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from controller.access.sight import Sight, is_disclosed, is_disclosed_cell, sight
-from controller.models.network import network_digest
+from datetime import date
+
+from controller.access.sight import Sight, is_disclosed, is_disclosed_cell, live_sight, sight
+from controller.models.network import Network, network_digest
 from tests.unit.intent.clouds import split_gnb
 from tests.unit.plan import samples
 
@@ -105,3 +107,32 @@ def test_each_network_is_distinguished_from_others_by_its_digest() -> None:
     assert set(both.cells) == {"S1", "S2"}
     assert sight(network_digest(NETWORK), NETWORK, "beta") is betas()
     assert sight(network_digest(NETWORK), NETWORK, "alfa") is not betas()
+
+
+def test_states_are_seen_on_the_days_of_agreements_alone() -> None:
+    march = {"start": "2026-03-10", "end": "2026-03-20"}
+    lte = NETWORK.agreements[1].model_dump() | {"validity": march}
+    nr = lte | {"id": "beta-nr", "scope": {"cells": ["S1/N1"]}, "validity": {"start": "2026-03-15"}}
+    net = samples.network(("alfa", "beta"), agreements=[NETWORK.agreements[0].model_dump(), lte, nr])
+
+    def told(first: date, last: date | None = None) -> dict[str, frozenset[str]]:
+        return dict(live_sight(network_digest(net), net, "beta", first, last).cells)
+
+    early, late = {"S2": frozenset({"L1"})}, {"S1": frozenset({"N1"})}
+    assert [told(date(2026, 3, day)) for day in (9, 10, 14, 15, 20, 21)] == [
+        *({}, early, early),
+        *(late | early, late | early, late),
+    ]
+    assert told(date(2026, 3, 1), date(2026, 3, 10)) == early, "of several days"
+    assert told(date(2026, 3, 1), date(2026, 3, 31)) == late | early
+    # Network files are seen before: its people prepare for what comes.
+    assert set(live_sight(network_digest(net), net, "beta", date(2026, 3, 9)).network.station_by_id) == {"S1", "S2"}
+
+
+def test_central_units_have_states_for_whom_they_carry_on_the_day() -> None:
+    made = split_gnb().model_dump(mode="json")
+    (alfas,) = [one for one in made["agreements"] if one["tenant"] == "alfa"]
+    alfas["validity"] = {"start": "2026-03-10"}
+    net = Network.model_validate(made)
+    live = [set(live_sight(network_digest(net), net, "alfa", date(2026, 3, day)).cells) for day in (9, 10)]
+    assert live == [set(), {"S1", "S2", "CP-E", "UP-E"}]

@@ -20,7 +20,7 @@ AT = when(END)
 WORSE = "worse than usual by 1.8 tolerances"
 COLLECTION = {"newest": END, "missing": 0, "failures": 0, "reason": ""}
 JUDGED = {"until": END, "values": {"accessibility": 98.765, "retainability": 3.25, "users": 12}}
-DEVICE = {"station": "S1", "site": "s", "region": "r", "profiles": ["lte-28658"], "health": None}
+DEVICE = {"station": "S1", "site": "s", "region": "r", "profiles": ["lte-28658"], "health": None, "retired": None}
 
 
 def test_entries_stand_below_those_that_contain_them_and_no_path_is_broken(
@@ -97,6 +97,23 @@ def test_a_station_is_shown_with_what_it_measures(
         *lines,
         "not checked yet",
     ]
+
+
+def test_a_tenant_without_an_agreement_in_force_is_told_why_a_station_has_no_health(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Api:
+        def get(self, _path: str) -> Any:
+            return {name: value for name, value in DEVICE.items() if name != "retired"}
+
+        def all(self, _path: str) -> Any:
+            return KPIS
+
+    monkeypatch.setattr(device, "client", Api)
+    device.show("S1")
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "not checked yet, or no agreement of yours is in force here today"
+    )
 
 
 def test_drift_says_which_run_holds_a_device_that_differs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -397,6 +397,28 @@ def test_a_tenant_is_told_of_its_links_and_of_cells_shared_with_it_alone() -> No
         }
 
 
+@pytest.mark.parametrize(("day", "disclosed"), [(1, False), (2, True), (5, True), (6, False)])
+def test_a_tenants_page_has_states_and_counts_for_the_days_of_its_agreement(day: int, disclosed: bool) -> None:
+    made = plan_samples.network(("alfa", "beta"))
+    content = [one.model_dump() for one in made.agreements]
+    content[1]["validity"] = {"start": "2026-03-02", "end": "2026-03-05"}
+    net = plan_samples.network(("alfa", "beta"), agreements=content)
+    live = {"minka_station_reachable", "minka_cell_on_air", "minka_measured_end", "minka_cell_tenant_volume_bytes"}
+    clock = VirtualClock(now := datetime(2026, 3, day, 12, tzinfo=UTC))
+    with closing(open_store("sqlite://", clock)) as store:
+        store.networks.save(net, network_digest(net), "ana")
+        volume = {"DRB.PdcpSduVolumeDL": {Subject(): 8.0, Subject(net.tenants[1].plmns[0]): 8.0}}
+        begin = now - timedelta(seconds=900)
+        store.measurements.put([Measured(station="S1", begin=begin, seconds=900, covered=900, cells={"L1": volume})])
+        store.devices.adopt("S1", (), "d", "ana")
+        store.healths.save([Health(station="S1", at=now, reachable=True, read=now, cells={"L1": ServiceState.UP})])
+        page = exposition(store, clock, ScrapeScope(tenant="beta")).decode()
+        assert {name for name in live if re.search(rf"^{name}\w*{{", page, re.MULTILINE)} == (
+            live if disclosed else set()
+        )
+        assert 'minka_station_info{station="S1"' in page, "network files are told of all the time"
+
+
 def test_what_stations_counted_is_told_of_the_newest_whole_period() -> None:
     with closing(make_store()) as store:
         net = _loaded(store)

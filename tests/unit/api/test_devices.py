@@ -1,0 +1,45 @@
+"""Stations as a tenant lists them, by the agreements in force on the day."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from controller.models.health import Health, ServiceState
+from controller.models.measurement import Measured, Subject
+from controller.models.network import network_digest
+from controller.models.people import Role
+from controller.ports.clock import SystemClock
+from tests.support.callers import admit
+from tests.unit.api.bench import ApiBench
+from tests.unit.plan import samples
+
+
+@pytest.mark.parametrize(("begins", "ends"), [(-20, None), (-20, 20), (20, None), (-20, -10)])
+async def test_a_tenant_reads_states_and_counts_of_days_of_its_agreement(
+    bench: ApiBench, begins: int, ends: int | None
+) -> None:
+    now = SystemClock().now()
+    disclosed = begins < 0 and (ends is None or ends > 0)
+    validity: dict[str, Any] = {"start": (now + timedelta(days=begins)).date().isoformat()}
+    validity |= {} if ends is None else {"end": (now + timedelta(days=ends)).date().isoformat()}
+    agreements = [one.model_dump(mode="json") for one in samples.network(("alfa", "beta")).agreements]
+    agreements[1]["validity"] = validity
+    net = samples.network(("alfa", "beta"), agreements=agreements)
+    bench.store.networks.save(net, network_digest(net), "ana")
+    bench.store.devices.adopt("S1", (), "d", "ana")
+    bench.store.healths.save([Health(station="S1", at=now, reachable=True, read=now, cells={"L1": ServiceState.UP})])
+    begin = (now - timedelta(hours=3)).replace(minute=0, second=0, microsecond=0)
+    volume = {"DRB.PdcpSduVolumeDL": {Subject(): 8.0, Subject(net.tenants[1].plmns[0]): 8.0}}
+    bench.store.measurements.put([Measured(station="S1", begin=begin, seconds=900, covered=900, cells={"L1": volume})])
+    admit(bench.store, "token-of-leo", "leo", Role.TENANT_VIEWER, "beta")
+    async with bench.with_token("token-of-leo") as leo:
+        (told, _) = (await leo.get("/v1/devices")).json()["results"]
+        assert told["station"] == "S1", "network files are told of all the time"
+        assert (told["health"] is not None) is disclosed
+        asked = {"level": "cell", "begin": begin.isoformat(), "end": (begin + timedelta(hours=1)).isoformat()}
+        found = (await leo.get("/v1/kpis/volume-down", params=asked)).json()
+        (cell,) = [one for one in found["results"] if one["of"] == "S1/L1"]
+        assert (cell["figure"]["value"] is not None) is disclosed
