@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import threading
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -54,6 +55,8 @@ _MOST_FILES, _AT_A_TIME = 10_000, 100
 _PERIODS_AT_A_TIME = 2_000
 #: Most bytes of files that are fetched at once, and of a file that is fetched alone; this bounds memory.
 _SMALL, _LARGE = 1 << 20, 32 << 20
+#: Bytes of a file that are parsed before it is asked whether this process ends.
+_PIECE = 1 << 16
 #: Stations whose data is put on record together, and files that are parsed at once.
 _TOGETHER, _READ_AT_ONCE = 25, 2
 #: Seconds until the next attempt after a failure or for a late file; doubled with each failure, up to the next period.
@@ -88,6 +91,10 @@ def seconds_of(network: Network) -> int:
 
 class _ListsToComeError(Exception):
     """Values name PLMNs by their position in a list, and a check that is to come may tell in which order it is."""
+
+
+class _EndedError(Exception):
+    """This process ends: nobody waits until a file is read to its end."""
 
 
 class CollectionSchedule:
@@ -206,6 +213,8 @@ class Collector:
         self._found: list[_Found] = []
         self._reading = asyncio.Semaphore(_READ_AT_ONCE)
         self._large = asyncio.Lock()
+        #: Set when no file is read any further: a process ends only when all its threads have.
+        self._ending = threading.Event()
         #: Whether there may be more due collections than could be taken.
         self._more = False
         #: Set to ask for work before the next round.
@@ -235,6 +244,7 @@ class Collector:
 
     async def close(self) -> None:
         """Collect no more; others may take what was not finished."""
+        self._ending.set()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -301,9 +311,9 @@ class Collector:
             except OversizedError:
                 async with self._large:
                     content = await files.fetch(name, _LARGE)
-                    number = await self._add(found, lambda: read_file(name, [content]))
+                    number = await self._add(found, lambda: read_file(name, self._pieces(content)))
             else:
-                number = await self._add(found, lambda: read_file(name, [content]))
+                number = await self._add(found, lambda: read_file(name, self._pieces(content)))
         except _ListsToComeError:
             log.debug("collection.waits", station=found.station, file=name)
         except InputError as error:
@@ -317,6 +327,13 @@ class Collector:
             self._refuse(found, name, error.tag or error.code, error)
         else:
             found.files.append(CollectedFile(station=found.station, name=name, digest=_digest(content), periods=number))
+
+    def _pieces(self, content: bytes) -> Iterator[bytes]:
+        """A file in pieces, until this process ends."""
+        for start in range(0, len(content), _PIECE):
+            if self._ending.is_set():
+                raise _EndedError
+            yield content[start : start + _PIECE]
 
     def _refuse(self, found: _Found, name: str, reason: str, error: MinkaError, digest: str = "") -> None:
         log.warning("collection.file_refused", station=found.station, file=name, code=reason, reason=error.message)

@@ -11,6 +11,7 @@ from controller.cli.errors import DIFFERENT, CliError
 from controller.cli.output import Json, Limit, client, out, print_json, print_result, when
 from controller.cli.settings import settings as environment
 from controller.cli.tables import Column, table
+from controller.inventory.source import content_of
 from controller.models.errors import InputError
 
 if TYPE_CHECKING:
@@ -101,9 +102,7 @@ def _statement(file: Path, note: Path, trusted: tuple[PublicKey, ...]) -> dict[s
     from controller.models.evidence import StatementNote  # noqa: PLC0415 - only for this
 
     signed, key = StatementNote.read(_text(note), trusted)
-    if not file.is_file():
-        raise InputError("it is no regular file")
-    form = signed.form_of(file.read_bytes())
+    form = signed.form_of(content_of(file))
     issued = signed.issued.isoformat()
     says = f"{signed.id} as {form}, issued {when(issued)}"
     return {"says": says, "id": signed.id, "form": form.value, "issued": issued, "name": key.name, "key": key.id.hex()}

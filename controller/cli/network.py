@@ -12,6 +12,7 @@ from controller.cli.errors import WRONG_INPUT, CliError
 from controller.cli.groups import finding_lines, problem_lines, source_of
 from controller.cli.output import Json, client, counted, err, out, print_json, styled
 from controller.cli.tables import Column, table
+from controller.inventory.source import content_of
 from controller.models.errors import NetworkFilesError
 from controller.models.many import first_names
 from controller.models.shipped import shipped
@@ -270,10 +271,11 @@ def text_of(path: Path) -> str:
     """A file's text.
 
     Raises:
+        InputError: It can't be read, is no regular file, or is too large.
         CliError: It is not UTF-8.
     """
     try:
-        return path.read_bytes().decode("utf-8")
+        return content_of(path).decode("utf-8")
     except UnicodeDecodeError as error:
         raise CliError(f"{path} is not UTF-8: {error.reason} at byte {error.start}", WRONG_INPUT) from error
 

@@ -26,11 +26,14 @@ from controller.cli.output import (
 )
 from controller.cli.settings import settings as environment
 from controller.cli.tables import Column, table
+from controller.inventory.source import content_of
 from controller.models.enums import RecordChoice
 from controller.models.errors import InputError
 
 #: Most anchors in one request.
 _ANCHORS = 5000
+#: Most bytes of a log in which they are looked for.
+_LARGEST_LOG = 1 << 30
 
 record = typer.Typer(no_args_is_help=True, help="The record itself, after a restore or a failover.")
 
@@ -188,7 +191,9 @@ def _proof(files: Sequence[Path]) -> tuple[dict[str, Any], int]:
 
     api, anchors = client(), []
     for file in files:
-        found = [one.model_dump() for one in AuditAnchor.found_in(file.read_text(encoding="utf-8", errors="replace"))]
+        found = [
+            one.model_dump() for one in AuditAnchor.found_in(content_of(file, _LARGEST_LOG).decode(errors="replace"))
+        ]
         if not found:
             raise typer.BadParameter(f"{file} holds no anchor: lines with 'minka-audit epoch=… number=… hash=…'")
         anchors += found

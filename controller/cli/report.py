@@ -16,6 +16,7 @@ from controller.cli.errors import DIFFERENT, CliError
 from controller.cli.evidence import NOTE
 from controller.cli.output import Json, Limit, bold, client, counted, err, out, print_json, print_result, when
 from controller.cli.tables import Column, table
+from controller.inventory.source import content_of
 from controller.models.enums import StatementForm, StatementKind
 from controller.models.errors import InputError, in_words
 
@@ -169,8 +170,8 @@ def take_back(
     """Put a statement on record again that was issued before an older backup was restored, by its signed files."""
     given = {"json_file": file, "csv_file": csv, "html_file": html, "note": note or file.with_name(file.name + NOTE)}
     try:
-        body = {name: one.read_bytes().decode() for name, one in given.items() if one is not None}
-    except (OSError, UnicodeDecodeError) as error:
+        body = {name: content_of(one).decode() for name, one in given.items() if one is not None}
+    except UnicodeDecodeError as error:
         raise InputError(f"a file of the statement can't be read: {in_words(error)}") from error
     said = client().post("/v1/statements/taken-back", body)
     print_result(said, f"{said['id']} is on record again, issued {when(said['issued'])}", as_json=as_json)
@@ -200,7 +201,7 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Verify that a file is, byte for byte, an issued statement, by its digest on the audit trail."""
-    content = file.read_bytes()
+    content = content_of(file)
     try:
         proof = client().get(f"/v1/statements/proofs/{hashlib.sha256(content).hexdigest()}")
     except CliError as error:

@@ -23,7 +23,7 @@ from controller.inventory.check import (
     check_tenants,
 )
 from controller.inventory.parse import declared, read_file, read_rows, validate
-from controller.inventory.source import Entry, Report
+from controller.inventory.source import CSV_LIMIT, Entry, Report, read_text
 from controller.models.credentials import Credentials, ManagementDefaults
 from controller.models.errors import NetworkFilesError
 from controller.models.network import Endpoint, Latency, Network, NetworkHeader, Node, Noun, Pool, Router, Tenant
@@ -136,8 +136,8 @@ def _replacement(path: Path, kind: str, report: Report) -> Iterator[Entry]:
 
 def _moved(entries: Iterable[Entry], path: Path, report: Report) -> list[Entry]:
     """Entries of which the pools answer at the addresses and ports that a file names."""
-    text, columns = path.read_text(encoding="utf-8", errors="replace"), ("id", "address", "port")
-    rows = list(read_rows(text, path.name, columns, columns, report))
+    text, columns = read_text(path, path.name, CSV_LIMIT, report), ("id", "address", "port")
+    rows = [] if text is None else list(read_rows(text, path.name, columns, columns, report))
     places = {row.get("id", ""): row for _, row in rows}
     found, known = [], set()
     for entry in entries:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from controller.models.errors import Problem
+from controller.models.errors import InputError, Problem
 
 #: Largest file in bytes: a larger one is a mistake or an attack.
 YAML_LIMIT = 10 * 2**20
@@ -168,6 +169,33 @@ def show(value: Any) -> str:
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
 
 
+def read_regular(path: Path, most: int) -> bytes:
+    """Content of a regular file; of one that is longer than ``most`` bytes, one byte more than that.
+
+    Raises:
+        OSError: It can't be read, or it is another kind of file: a FIFO waits for its writer, a device may never end.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    with path.open("rb") as stream:
+        return stream.read(most + 1)
+
+
+def content_of(path: Path, most: int = CSV_LIMIT) -> bytes:
+    """Content of a file that a person names, of at most so many bytes.
+
+    Raises:
+        InputError: It can't be read, is no regular file, or is too large.
+    """
+    try:
+        content = read_regular(path, most)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    if len(content) > most:
+        raise InputError(f"{path} is larger than {most // 2**20} MB")
+    return content
+
+
 def read_text(
     path: Path, file: str, limit: int, report: Report, instead: str = "split it, or write bulk rows as CSV"
 ) -> str | None:
@@ -181,11 +209,7 @@ def read_text(
         instead: What to do about a file that is too large.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # to open a FIFO would wait for its writer
-            report.file(file, 0, "cannot be read: it is not a regular file")
-            return None
-        with path.open("rb") as stream:
-            content = stream.read(limit + 1)
+        content = read_regular(path, limit)
     except OSError as error:
         report.file(file, 0, f"cannot be read: {error.strerror}")
         return None

@@ -10,12 +10,15 @@ from typing import Protocol
 
 from pydantic import SecretStr
 
+from controller.inventory.source import read_regular
 from controller.models.credentials import Credentials, DeviceCredential
 from controller.models.errors import InputError, in_words
 from controller.models.settings import Settings
 
 #: Variables of Minka itself: its settings, and those that PostgreSQL's client reads.
 _OWN_VARIABLES = frozenset({f"MINKA_{name.upper()}" for name in Settings.model_fields} | {"PGPASSWORD", "PGPASSFILE"})
+#: Most bytes of a secret: a chain of certificates with its key has some thousands.
+_MOST = 1 << 20
 #: Folders where the system shows variables and open files of processes.
 _SYSTEM = (Path("/proc"), Path("/sys"), Path("/dev"))
 
@@ -128,7 +131,10 @@ def _lies_in(path: Path, folders: Iterable[Path]) -> bool:
 def _content(reference: str, path: Path) -> SecretStr:
     """The text of the file, without the newline at its end."""
     try:
-        return SecretStr(path.read_text(encoding="utf-8").rstrip("\n"))
+        content = read_regular(path, _MOST)
+        if len(content) <= _MOST:
+            return SecretStr(content.decode("utf-8").rstrip("\n"))
+        reason = f"it is larger than {_MOST} bytes"
     except (OSError, UnicodeDecodeError) as error:
         reason = in_words(error)
     # Outside of the handler: a decoding error holds the bytes of the file, and would remain attached as context.

@@ -20,6 +20,7 @@ from typing import TypeVar
 import orjson
 import structlog
 
+from controller.inventory.source import read_regular
 from controller.models.audit import AuditAnchor
 from controller.models.errors import ConflictError, InputError, in_words
 from controller.models.signed_note import SigningKey
@@ -30,6 +31,8 @@ K = TypeVar("K")
 HEAD_FILE = "record-head"
 #: Size of that file in bytes. It is constant, so that the file needs no more room when the disk is full.
 _LONGEST = 1024
+#: Most bytes of a file of keys.
+_LARGEST = 1 << 20
 #: Bytes at the end of a file of anchors that are read.
 _TAIL = 1 << 16
 _KEY = re.compile(r"(?P<id>[0-9a-f]{8}) (?P<since>[0-9]{1,18}) (?P<secret>[0-9a-f]{64})")
@@ -205,7 +208,7 @@ def _kept(file: Path, kind: str, make: Callable[[], object] | None) -> str | Non
             if make is None:
                 return None
             make()
-        return file.read_text(encoding="utf-8")
+        return read_regular(file, _LARGEST).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{kind} in {file} can't be read: {in_words(error)}") from error
 

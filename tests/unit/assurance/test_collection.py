@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import structlog
 
+from controller.assurance import collection
 from controller.assurance.collection import CollectionSchedule, Collector, expected_end, next_due
 from controller.models.errors import DeviceRefusedError, SessionLostError
 from controller.models.health import Health
@@ -195,6 +197,31 @@ async def test_a_file_that_stays_wrong_is_fetched_twice_and_not_for_ever(bench: 
     for _ in range(4):
         await bench.later(900)
     assert bench[0].fetched == [name_of(at("12:00"))] * 2
+
+
+async def test_nobody_waits_for_the_rest_of_a_file_when_the_process_ends(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.put(at("12:00"))
+    begun, go_on, pieces = threading.Event(), threading.Event(), list[bytes]()
+
+    def read(_: str, content: Iterable[bytes]) -> list[Period]:
+        for piece in content:
+            pieces.append(piece)
+            begun.set()
+            go_on.wait(60)
+        return []
+
+    monkeypatch.setattr(collection, "read_file", read)
+    monkeypatch.setattr(collection, "_PIECE", 16)
+    await bench.schedule.step()
+    await bench.clock.advance(60)
+    await bench.worker.step()
+    assert await asyncio.to_thread(begun.wait, 60)
+    await bench.worker.close()
+    go_on.set()
+    await asyncio.get_running_loop().shutdown_default_executor()  # as the loop of a process does at its end
+    assert len(pieces) == 1
 
 
 async def test_a_connection_that_breaks_keeps_what_came_before(bench: Bench) -> None:

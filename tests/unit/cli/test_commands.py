@@ -135,6 +135,14 @@ def test_a_fifo_among_the_files_is_refused(nowhere: dict[str, str], tmp_path: Pa
     assert re.search(rf"{name}.*cannot be read: it is not a regular file", said.err)
 
 
+@pytest.mark.parametrize("command", ["report verify", "report take-back", "audit verify --anchor"])
+def test_a_file_that_never_ends_is_not_read(nowhere: dict[str, str], tmp_path: Path, command: str) -> None:
+    os.mkfifo(pipe := tmp_path / "pipe")
+    for file in (str(pipe), "/dev/zero"):
+        said = minka(*command.split(), file, env=nowhere)
+        assert (said.status, "cannot be read: it is not a regular file" in " ".join(said.err.split())) == (2, True)
+
+
 def test_files_that_are_not_text_are_refused(nowhere: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_bytes(b"\xff\xfe")
     said = minka("network", "load", str(tmp_path), env=nowhere)
