@@ -20,9 +20,21 @@ _PROJECT = str(Path(__file__).parents[2] / "controller")
 
 
 class Idle(local):
-    """Since which CPU time of its thread a transaction is idle; None outside of transactions."""
+    """Since which CPU time of its thread a transaction is idle; None outside of transactions.
+
+    Looking for garbage is no work of a transaction: a test process holds what thousands of tests left behind, and
+    whoever happens to ask for memory looks through it.
+    """
 
     since: float | None = None
+    collecting = 0.0
+
+    def look_for_garbage(self, phase: str, _info: dict[str, int]) -> None:
+        """Called at begin and end of each collection, in the thread that carries it out."""
+        if phase == "start":
+            self.collecting = time.thread_time()
+        elif self.since is not None:
+            self.since += time.thread_time() - self.collecting
 
 
 @contextmanager
@@ -50,12 +62,10 @@ def watched(longest: float = LONGEST) -> Iterator[list[str]]:
     )
     for name, hook in hooks:
         event.listen(Engine, name, hook)
-    # A test process holds what thousands of tests left behind; looking through it is no work of a transaction.
-    gc.collect()
-    gc.freeze()
+    gc.callbacks.append(idle.look_for_garbage)
     try:
         yield found
     finally:
-        gc.unfreeze()
+        gc.callbacks.remove(idle.look_for_garbage)
         for name, hook in hooks:
             event.remove(Engine, name, hook)

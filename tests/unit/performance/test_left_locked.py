@@ -20,13 +20,13 @@ from tests.support.observed import observe
 from tests.unit.intent.test_outages import network
 from tests.unit.performance.test_volume import rows
 from tests.unit.runs.test_diverged import _ends
-from tests.unit.runs.transaction_bench import QUICK, STATION, UNSAFE, TransactionBench, retune
+from tests.unit.runs.transaction_bench import QUICK, STATION, UNSAFE, TransactionBench, new_world, retune
 
 
 @pytest.fixture
 async def bench() -> TransactionBench:
     """A run locked L1, was refused, and so was its way back. No agreement has windows."""
-    made = TransactionBench(retune(UNSAFE), QUICK)
+    made = TransactionBench(retune(UNSAFE), QUICK, new_world())
     version = network(restore_hours=1)
     made.store.networks.save(version, network_digest(version), "ana")
     _, later = month_of(version, made.clock.now())

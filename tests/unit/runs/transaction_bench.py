@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache, cached_property
 from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 from controller.models.network import Network, network_digest
 from controller.models.plan import Change, Changes, Plan
@@ -211,38 +212,40 @@ def change_primary(capabilities: Capabilities = SAFE) -> Scenario:
     return Scenario(samples.carrying(old), samples.plan(new, {STATION: samples.view(old)}, options), capabilities)
 
 
-@cache
-def _shared_store() -> tuple[SqlStore, JumpClock]:
+def new_world() -> tuple[SqlStore, JumpClock]:
+    """An empty record, and a time of its own."""
     clock = JumpClock()
     return open_store("sqlite://", clock), clock
 
 
-def _fresh_store(network: Network, plan: Plan) -> tuple[SqlStore, JumpClock]:
+@cache
+def _shared_store() -> tuple[SqlStore, JumpClock]:
     """Always the same store: making one takes longer than a transaction does."""
-    store, clock = _shared_store()
-    begin_anew(store, network, plan)
-    return store, clock
+    return new_world()
 
 
 _TABLES = [f'"{table.name}"' for table in metadata.sorted_tables]
-_begun: dict[object, list[tuple[str, list[tuple[object, ...]]]]] = {}
+_Rows = list[tuple[str, list[tuple[object, ...]]]]
+#: What a network and a plan are on record, by store: each has its own time.
+_begun: WeakKeyDictionary[SqlStore, dict[object, _Rows]] = WeakKeyDictionary()
 
 
 def begin_anew(store: SqlStore, network: Network, plan: Plan) -> None:
     """Delete all that is on record but a network and a plan, whose rows are those that were written the first time."""
     digest = network_digest(network)
     key = digest, plan.digest, tuple(plan.changes.packed.items())
+    begun = _begun.setdefault(store, {})
     empty(store)
     with _driver(store) as driver, driver:
         driver.execute("BEGIN")
-        for table, rows in _begun.get(key, ()):
+        for table, rows in begun.get(key, ()):
             driver.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
-    if key not in _begun:
+    if key not in begun:
         store.networks.save(network, digest, "ana")
         store.plans.save(plan, "ana")
         with _driver(store) as driver:
             kept = [(table, driver.execute(f"SELECT * FROM {table}").fetchall()) for table in _TABLES]
-        _begun[key] = [(table, rows) for table, rows in kept if rows]
+        begun[key] = [(table, rows) for table, rows in kept if rows]
 
 
 def empty(store: SqlStore) -> None:
@@ -270,11 +273,23 @@ def _in_order(tree: Tree) -> list[Path]:
 
 
 class TransactionBench:
-    """One run of one plan on one station. There is only one world at a time."""
+    """One run of one plan on one station. There is only one world at a time.
 
-    def __init__(self, scenario: Scenario, strategy: Strategy | None = None) -> None:
+    Args:
+        scenario: What the plan changes.
+        strategy: How the run goes.
+        world: Its record and its time; by default those that all tests share, where time goes on from test to test.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        strategy: Strategy | None = None,
+        world: tuple[SqlStore, JumpClock] | None = None,
+    ) -> None:
         self.scenario = scenario
-        self.store, self.clock = _fresh_store(samples.network(), scenario.plan)
+        self.store, self.clock = world or _shared_store()
+        begin_anew(self.store, samples.network(), scenario.plan)
         self.devices = FakeDevices(self.clock)
         self.device: FakeDevice = self.devices.add(
             STATION, samples.PROFILES, scenario.before.tree, scenario.capabilities
