@@ -207,9 +207,7 @@ def _write_about(tx: Tx, row: Row[Any], tenant: str, *, ended: bool) -> None:
     known = set(tx.execute(select(notices.c.kind).where(about)).scalars())
     work = [
         job
-        for job in tx.execute(
-            select(jobs.c.id, jobs.c.station, jobs.c.outcome, jobs.c.outdated, _BEGUN).where(jobs.c.run == row.run)
-        )
+        for job in tx.execute(select(jobs.c.id, jobs.c.station, jobs.c.outcome, _BEGUN).where(jobs.c.run == row.run))
         if job.station in set(mine)
     ]
     begun = min((job.begun for job in work if job.begun is not None), default=None)
@@ -220,9 +218,7 @@ def _write_about(tx: Tx, row: Row[Any], tenant: str, *, ended: bool) -> None:
         counts = Counter(job.outcome for job in work)
         outage = _left(tx, row.run, tenant, [one.id for one in work if one.outcome == Outcome.SUCCEEDED.value], outage)
         words = "work has ended: " + ", ".join(f"{counts[key]} {key}" for key in sorted(counts, key=str))
-        if void := sum(job.outdated is not None and job.outcome == Outcome.CANCELLED.value for job in work):
-            words += f"; {void} of them do not follow from the network files and agreements in force any more, and no "
-            words += "approval of them counts"
+        # Nothing of why work was cancelled: it may be what another tenant changed.
         if outage.is_open and counts[Outcome.SUCCEEDED.value]:
             words += f"; what it took off the air stays so {outage}"
         # Where none succeeded, nothing is off the air any more, or it never was.

@@ -10,17 +10,36 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, Row, String, Table, Text, false, text
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Row,
+    String,
+    Table,
+    Text,
+    and_,
+    case,
+    false,
+    func,
+    select,
+    text,
+)
 
 from controller.models.approval import Notice, NoticeKind, NoticeOutage, RunConstraints, VoteChoice
 from controller.models.outage import NO_OUTAGE
 from controller.models.packing import unpacked
+from controller.models.run import JobState
 from controller.models.sharing import Consent
 from controller.ports.store import RunRequest
 from controller.store.columns import Instant, long_text, metadata
-from controller.store.involvement import note_notified
+from controller.store.involvement import note_notified, run_tenants
+from controller.store.run_rows import jobs
 from controller.store.transaction import Tx
-from controller.store.votes import cast_vote, spend_votes
+from controller.store.votes import cast_vote, return_votes, spend_votes
 
 _UNADDRESSED = text("NOT addressed")
 
@@ -107,6 +126,19 @@ def keep_constraints(
         spend_votes(tx, plan, subject)
     if request.approver is not None:
         cast_vote(tx, subject, request.approver, VoteChoice.APPROVE, request.reason, run_id, request.contracts)
+
+
+def return_unused_votes(tx: Tx, run: str) -> None:
+    """Return the yes of each tenant whose whole part of a run ended since the run's plan was outdated."""
+    unused = and_(jobs.c.state == JobState.DONE.value, jobs.c.started.is_(None), jobs.c.outdated.is_not(None))
+    there = and_(run_tenants.c.run == jobs.c.run, run_tenants.c.station == jobs.c.station)
+    nothing = select(run_tenants.c.tenant, run_constraints.c.plan, run_constraints.c.subject)
+    nothing = nothing.join(jobs, there).join(run_constraints, run_constraints.c.run == run_tenants.c.run)
+    nothing = nothing.where(run_tenants.c.run == run).group_by(
+        run_tenants.c.tenant, run_constraints.c.plan, run_constraints.c.subject
+    )
+    for row in tx.execute(nothing.having(func.min(case((unused, 1), else_=0)) == 1)).all():
+        return_votes(tx, row.plan, row.subject, row.tenant)
 
 
 def serving(devices: Collection[str]) -> str:

@@ -182,6 +182,22 @@ def spend_votes(tx: Tx, plan: str, subject: str) -> None:
         tx.execute(votes.insert(), [{name: row[name] for name in names} | {"subject": subject} for row in spent])
 
 
+def return_votes(tx: Tx, plan: str, subject: str, tenant: str) -> None:
+    """Let each yes of a tenant's people in a run count again for the next plan in which its part is the same.
+
+    Args:
+        tx: The transaction.
+        plan: Digest of the run's plan.
+        subject: What people approve of the run.
+        tenant: A tenant on whose stations the run did nothing.
+    """
+    handle = handle_of(tx, plan, tenant)
+    given = and_(votes.c.subject == subject, votes.c.side == tenant, votes.c.choice == VoteChoice.APPROVE.value)
+    if rows := tx.execute(select(votes).where(given)).all() if handle else ():
+        again = [dict(row._mapping) | {"subject": handle} for row in rows]
+        tx.execute(tx.insert(votes).on_conflict_do_nothing(), again)  # A no to the plan stays.
+
+
 def votes_on(tx: Tx, subject: str) -> list[Vote]:
     """The last vote of each person on a subject, in order of time, with whether they may vote now."""
     rows = _last_of_each(tx.execute(_VOTES, {"digest": subject, "plan_id": subject[:12]}))

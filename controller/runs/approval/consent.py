@@ -235,9 +235,11 @@ def run_constraints(network: Network, effects: Iterable[Effect], asked: RunOccas
     )
 
 
-def terms_at(
-    network: Network, effects: Iterable[Effect], asked: RunOccasion
-) -> dict[str, tuple[StationConstraints, frozenset[Requirement]]]:
+#: What binds a run on a device: windows and the like, and who has to agree to it.
+Terms = tuple[StationConstraints, frozenset[Requirement]]
+
+
+def terms_at(network: Network, effects: Iterable[Effect], asked: RunOccasion) -> dict[str, Terms]:
     """What binds a run on each device: windows and the like, and who has to agree."""
     known = _Agreements(network, network.day(asked.now))
     found = {}

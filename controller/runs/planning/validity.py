@@ -23,7 +23,7 @@ from controller.models.run import PERSON, Job, JobState, Policy, Run
 from controller.nrm.profiles import Rendered
 from controller.plan import wanted_by
 from controller.ports.clock import Clock
-from controller.runs.approval.consent import RunOccasion, effect_of, terms_at
+from controller.runs.approval.consent import RunOccasion, Terms, effect_of, terms_at
 from controller.runs.planning.planner import Planner
 
 log = structlog.get_logger()
@@ -96,7 +96,14 @@ def outdated(changes: Iterable[Change], made: Basis, wanted: Basis, *, automatic
     agreed, agree = (
         terms_at(basis.network, effects, RunOccasion("", basis.at, automatic=automatic)) for basis in (made, wanted)
     )
-    return void | {station for station in agreed if agreed[station] != agree[station]}
+    return void | {station for station in agreed if not _agreed(agreed[station], agree[station])}
+
+
+def _agreed(before: Terms, now: Terms) -> bool:
+    """Whether terms ask for nothing but what the run waits for anyhow: windows and people of those it began under."""
+    (bound, needs), (binds, need) = before, now
+    same = bound.model_copy(update={"calendars": ()}) == binds.model_copy(update={"calendars": ()})
+    return same and set(binds.calendars) <= set(bound.calendars) and need <= needs
 
 
 def _wanted_alike(change: Change, made: Basis, wanted: Basis) -> bool:
@@ -109,9 +116,10 @@ def _wanted_alike(change: Change, made: Basis, wanted: Basis) -> bool:
         return True
     was, becomes = (wanted_by(basis.intent, basis.network, station) for basis in (made, wanted))
     paths = set(_paths(change))
-    if any(node.path not in was.tree for node in change.gained):
-        # It was fitted to names that the station had already, so nobody can tell what of it comes from which node.
-        paths = was.tree.keys() | becomes.tree.keys()
+    # Some may be fitted to names that the station had already. Then nobody can tell which node of its owners they are.
+    fitted = {owner for node in change.gained if node.path not in was.tree for owner in node.owners}
+    for tree in (was, becomes) if fitted else ():
+        paths |= {path for path in tree.tree if not fitted.isdisjoint(tree.owners.get(path, ()))}
     return all(_node(was, path) == _node(becomes, path) for path in paths)
 
 

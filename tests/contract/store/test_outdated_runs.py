@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from controller.models.approval import NoticeKind, Requirement, StationConstraints
+from controller.models.approval import NoticeKind, Requirement, StationConstraints, VoteChoice
 from controller.models.errors import ConflictError, NotClearedError
 from controller.models.network import Network
 from controller.models.people import Person, Role
@@ -103,8 +103,61 @@ def test_a_run_that_waits_for_a_freeze_does_not_carry_out_a_plan_of_older_files(
     ]
     store.notices.write()
     told = [one.text for one in store.notices.page(Page(limit=9), "entel")[1] if one.kind is NoticeKind.ENDED]
-    void = "2 of them do not follow from the network files and agreements in force any more, and no approval of them"
-    assert told == [f"work has ended: 2 cancelled; {void} counts"]
+    assert told == ["work has ended: 2 cancelled"], "as by any cancel: it may be what another tenant changed"
+
+
+def test_a_yes_to_work_that_never_began_counts_for_the_same_part_of_the_next_plan(
+    store: SqlStore, clock: VirtualClock
+) -> None:
+    """Each side's yes by itself: where only the parts of others changed, the new plan is the same to the tenant."""
+    admit(store, "token-of-leo", LEO.name, LEO.role, LEO.tenant)
+    load(store, FILES)
+    plan, other = (make_plan(["A", "B"], salt) for salt in ("", "what is others' differs"))
+    for one in (plan, other):
+        store.plans.save(one, "ana")
+    run = accept(store, [NewJob(0, "A"), NewJob(0, "B")])
+    store.approvals.vote(subject_of(store, run), LEO, VoteChoice.APPROVE, "", run.id)
+    settle(store, clock, run)
+    load(store, OTHERS)
+    judge(store, run, "A")
+    assert settle(store, clock, run).state is RunState.RUNNING
+    assert store.approvals.votes(other.digest) == [], "a part of its work is still to come"
+    load(store, FILES)
+    judge(store, run, "B")
+    assert settle(store, clock, run).state is RunState.STOPPED
+    assert [vote.person for vote in store.approvals.votes(other.digest)] == ["leo"]
+    assert said(store, run) == ["leo"], "who agreed to it stays on record"
+    bound = constraints("A", "B", subject=other.digest)
+    jobs = [NewJob(0, "A"), NewJob(0, "B")]
+    again = store.runs.create(prepared(other, "apply", Strategy(), jobs, constraints=bound, from_files=True))
+    assert said(store, again) == ["leo"]
+    assert store.approvals.votes(other.digest) == [], "it is spent by the run that has the work to do"
+
+
+def subject_of(store: SqlStore, run: Run) -> str:
+    standing = store.approvals.standing(run.id)
+    assert standing is not None
+    return standing.constraints.subject
+
+
+def said(store: SqlStore, run: Run) -> list[str]:
+    return [vote.person for vote in store.approvals.votes(subject_of(store, run))]
+
+
+def test_a_yes_to_work_that_began_is_spent(store: SqlStore, clock: VirtualClock) -> None:
+    admit(store, "token-of-leo", LEO.name, LEO.role, LEO.tenant)
+    load(store, FILES)
+    run = accept(store, [NewJob(0, "A"), NewJob(0, "B")])
+    store.approvals.vote(subject_of(store, run), LEO, VoteChoice.APPROVE, "", run.id)
+    settle(store, clock, run)
+    (first,) = store.claims.take(store.processes.register("w"), 1)
+    act(store, first)
+    load(store, OTHERS)
+    judge(store, run, *({"A", "B"} - {first.job.station}))
+    settle(store, clock, run)
+    store.claims.finish(first, JobResult(Outcome.SUCCEEDED))
+    assert settle(store, clock, run).state.terminal
+    assert store.approvals.votes(make_plan(["A", "B"]).digest) == []
 
 
 def test_what_is_under_way_is_completed_and_what_is_void_never_begins(store: SqlStore, clock: VirtualClock) -> None:

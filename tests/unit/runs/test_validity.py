@@ -84,6 +84,22 @@ def test_what_it_provisions_for_a_tenant_has_to_be_wanted_still(kind: str, which
     assert void(FILES, changed(FILES, kind, which, **values)) == {"S1", "S2"}
 
 
+def test_what_is_fitted_to_a_stations_own_names_depends_on_nodes_of_its_owners_alone() -> None:
+    """A node under a name that the files do not have comes from some node of its owners, and of nobody else."""
+    change = plan_of(FILES).changes.on("S1")
+    assert change is not None
+    (link,) = [node for node in change.gained if node.owners == ("gamma",) and "EP_S1C" in node.path][:1]
+    named = link.model_copy(update={"path": link.path.replace("EP_S1C[", "EP_S1C[theirs-")})
+    phases = [
+        phase.model_copy(update={"edits": tuple(edit for edit in phase.edits if edit.owners == ("gamma",))})
+        for phase in change.phases
+    ]
+    fitted = change.model_copy(update={"gained": (named,), "phases": tuple(phases)})
+    share = [{"dedicated": 5, "min": 10, "max": 80}]
+    for tenant, gone in (("alfa", set()), ("beta", set()), ("gamma", {"S1"})):
+        assert void(FILES, changed(FILES, "agreements", {"tenant": tenant}, shares=share), [fitted]) == gone, tenant
+
+
 def test_a_core_that_moved_is_another_link() -> None:
     (gamma,) = [one for one in FILES.model_dump(mode="json")["tenants"] if one["id"] == "gamma"]
     core = gamma["core"] | {"mme_pool": [{"id": "mme", "address": "10.3.0.99"}]}
@@ -130,6 +146,11 @@ def test_those_whom_it_interrupts_have_to_have_agreed_to_the_same() -> None:
     assert void(moved, changed(moved, "agreements", {"tenant": "beta"}, windows=windows), [change]) == {"S1"}
     consents = {"interrupt": "approval"}
     assert void(moved, changed(moved, "agreements", {"tenant": "beta"}, consents=consents), [change]) == {"S1"}
+    # Terms that ask for less end nothing: the run still waits for all that it was accepted under.
+    asked = changed(moved, "agreements", {"tenant": "beta"}, windows=windows, consents=consents)
+    fewer: list[dict[str, Any]] = [{"windows": []}, {"consents": {"interrupt": "standing"}}]
+    for less in fewer:
+        assert void(asked, changed(asked, "agreements", {"tenant": "beta"}, **less), [change]) == set(), less
     # It asks nobody about what it does not do.
     assert (
         void(moved, changed(moved, "agreements", {"tenant": "beta"}, consents={"reduce": "notice"}), [change]) == set()
