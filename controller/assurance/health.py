@@ -609,8 +609,8 @@ def reports_of(
     raised and not cleared yet, ``settle`` the seconds that a cell has to come on air, ``cleared`` the times at which
     the station cleared its own alarms of what was wrong, by its clock, ``ended`` faults that are over although no
     state is reported (``returned``), ``told`` those of which only others told so far: it is reported that they are so.
-    ``listed`` are faults of which the station itself has an alarm: who calls a cell totally out of service does not wait
-    for it to come on air.
+    ``listed`` are faults of which the station itself has an alarm: who calls a cell totally out of service does not
+    wait for it to come on air.
     """
     found, settled = wrongs(now), frozenset(listed)
     lasting = {

@@ -257,11 +257,11 @@ def follows_from(root: str) -> str:
 
 
 def _together(ask: GuardInput) -> _Denial | None:
-    """One run repairs all that one fault affected: the alarm that was raised first begins it."""
+    """One run repairs all that one fault affected: the alarm that was raised first begins it, or tells why not."""
     first = min((one for one in ask.same_fault if one.state is ask.alarm.state), key=_age, default=ask.alarm)
-    return (
-        None if _age(ask.alarm) <= _age(first) else _Denial(f"it is repaired with alarm {first.id} of the same fault")
-    )
+    if _age(ask.alarm) <= _age(first):
+        return None
+    return _Denial(f"alarm {first.id} of the same fault was raised first, and says what is done about both")
 
 
 def _announced(ask: GuardInput) -> _Denial | None:
@@ -441,7 +441,10 @@ def _share(ask: GuardInput) -> _Denial | None:
     stations = sum(ask.network.region_of(one.id) == region for one in ask.network.stations) if under else 0
     if not region or len(under) < max(1, int(stations * percent / 100)):
         return None
-    return _Denial(f"{len(under)} of {stations} stations of region {region} are under repair, and {percent:g} % may be")
+    may = f"{percent:g} % may be (at least one): the next repair begins when one of these is over"
+    how = "`share` of the rule, or MINKA_REPAIR_SHARE, lets more begin at once"
+    of = f"{len(under)} of {stations} stations of region {region} are under repair"
+    return _Denial(f"{of} (minka alarms list --state repairing), and {may}; {how}")
 
 
 def _place(network: Network, device: str) -> tuple[str, str]:

@@ -26,7 +26,7 @@ from controller.nrm.profiles import administrative_leaf
 from controller.plan import seal
 from controller.ports.store import JobResult, NewJob, Page, PreparedRun, RunRequest, Transition
 from controller.remediation import guards
-from controller.remediation.guards import GUARDS, Limits, Refusal, Repair, forbids, refusal
+from controller.remediation.guards import GUARDS, GuardInput, Limits, Refusal, Repair, forbids, refusal
 from controller.remediation.rules import Match, Rule, RuleGuards, Rung
 from controller.store.alarm_rows import alarms
 from controller.store.alarms import uncorrelated
@@ -790,3 +790,24 @@ async def test_what_has_waited_for_long_is_considered_less_often(bench: Bench) -
         await bench.clock.advance(max(gaps[-1], 1))
     assert 50 < max(gaps) <= 60
     assert min(gaps) < 6
+
+
+async def test_a_region_with_its_share_under_repair_names_how_to_see_and_to_change_that(bench: Bench) -> None:
+    scene = Scene(bench, bench.breaks())
+    _share(scene)
+    note = (await scene.play()).note
+    for words in ("minka alarms list --state repairing", "begins when one of these is over", "MINKA_REPAIR_SHARE"):
+        assert words in note
+
+
+async def test_an_alarm_of_a_fault_says_who_decides_and_not_that_it_is_repaired(bench: Bench) -> None:
+    """The first alarm of the fault may wait, or only be observed."""
+    first = bench.breaks(tenant="claro")
+    bench.clock.pause(1)
+    second = bench.breaks("/EP_S1C[two]", tenant="claro")
+    given = Rung(playbook=LINK_RULE.ladder[0].playbook, parameters={"objects": "{{ alarm.objects }}"})
+    repair = Repair(second, LINK_RULE.model_copy(update={"ladder": (given,)}))
+    ask = GuardInput(repair, second, bench.store, bench.store.networks.get()[1], bench.clock.now())
+    no = GUARDS["together"](ask)
+    assert no is not None
+    assert no.reason == f"alarm {first.id} of the same fault was raised first, and says what is done about both"
