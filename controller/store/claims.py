@@ -67,7 +67,8 @@ _TAKE_LEASE = (
     .where(leases.c.station == bindparam("device"))
     .values(
         {
-            "fence": leases.c.fence + 1,
+            "fence": leases.c.fence + leases.c.owed + 1,
+            "owed": 0,
             "recovers": leases.c.transaction.is_not(None),
             "locked": and_(leases.c.locked, leases.c.transaction.is_not(None)),
             "transaction": func.coalesce(leases.c.transaction, bindparam("fresh")),

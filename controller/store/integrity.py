@@ -47,7 +47,7 @@ class SqlIntegrity(SqlRepository, Integrity[Sync]):
 
     @writes
     def check_fences(self, tx: Tx, carried: Mapping[str, int]) -> RecordState:
-        query = select(devices.c.station, leases.c.fence).join(
+        query = select(devices.c.station, (leases.c.fence + leases.c.owed).label("fence")).join(
             leases, leases.c.station == devices.c.station, isouter=True
         )
         rows = tx.rows(query.where(devices.c.adopted.is_not(None)), devices.c.station, carried)
@@ -170,12 +170,15 @@ def _open(tx: Tx, number: int, reason: str) -> None:
 def _leap(tx: Tx, epochs_on: int) -> None:
     """Raise fences above any that an adopted station can carry from a lost record of one of so many epochs.
 
-    A lease that a worker holds keeps its fence, so that a living worker does not lose it in mid-transaction.
+    A lease that a worker holds keeps its fence, so that a living worker does not lose it in mid-transaction; it grows
+    with the next claim, also where that worker is dead.
     """
     adopted = select(devices.c.station, literal(0)).where(devices.c.adopted.is_not(None))
     row = tx.insert(leases).from_select(["station", "fence"], adopted)
     tx.execute(row.on_conflict_do_nothing(index_elements=["station"]))
-    tx.execute(update(leases).where(leases.c.incarnation.is_(None)).values(fence=leases.c.fence + epochs_on * _LEAP))
+    leap = epochs_on * _LEAP
+    tx.execute(update(leases).where(leases.c.incarnation.is_not(None)).values(owed=leases.c.owed + leap))
+    tx.execute(update(leases).where(leases.c.incarnation.is_(None)).values(fence=leases.c.fence + leap))
 
 
 def _hold(tx: Tx, station: str, actor: str) -> None:

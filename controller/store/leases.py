@@ -17,6 +17,8 @@ leases = Table(
     metadata,
     Column("station", String, primary_key=True),
     Column("fence", BigInteger, nullable=False),
+    # By how much more the fence grows with the next claim: a worker that holds the lease keeps its fence until then.
+    Column("owed", BigInteger, nullable=False, default=0, server_default="0"),
     Column("transaction", String, unique=True),
     Column("job", String),
     Column("incarnation", String, index=True),

@@ -151,6 +151,32 @@ def test_fences_leap_past_those_of_an_earlier_decision_that_was_lost(machines: t
     assert fences[0] < fences[1] < fences[2]
 
 
+def test_the_fence_of_a_lease_that_a_dead_worker_holds_grows_with_the_next_claim(
+    machines: tuple[SqlStore, SqlStore],
+) -> None:
+    """A worker of the backup holds it at the decision: it may still live, and keeps its fence; who follows does not."""
+    store, _ = machines
+    store.devices.adopt("S1", [], "n", "ana")
+    worker = store.processes.register("w")
+    start_run(store, ["S1"])
+    (claim,) = store.claims.take(worker, 1)
+    store.audit.append("ana", "did", "1")
+    _lose(store, store.audit.head().number - 1)
+    assert store.integrity.check().doubt
+    store.integrity.decide(RecordChoice.RECORD, "ana", "INC-77")
+    store.journal.append(make_entry(claim, 0, JournalStep.READ), claim, begins=True)
+    lost_one = claim.fence + 1000
+    assert not store.integrity.check_fences({"S1": lost_one}).doubt, "what the lost record knew was decided"
+    assert store.processes.declare_dead(worker, 0)
+    (taken,) = store.claims.take(store.processes.register("w"), 1)
+    assert taken.recovers
+    assert taken.fence > lost_one
+    assert not store.integrity.check_fences({"S1": lost_one}).doubt
+    store.claims.release(taken, "put back", keep_transaction=True)
+    (again,) = store.claims.take(taken.incarnation, 1)
+    assert again.fence == taken.fence + 1, "it leaps once"
+
+
 def test_anchors_from_before_a_decision_need_not_hold_and_later_ones_must(machines: tuple[SqlStore, SqlStore]) -> None:
     store, _ = machines
     for number in range(3):

@@ -492,6 +492,7 @@ def upgrade() -> None:
         "leases",
         sa.Column("station", sa.String(), nullable=False),
         sa.Column("fence", sa.BigInteger(), nullable=False),
+        sa.Column("owed", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("transaction", sa.String(), nullable=True),
         sa.Column("job", sa.String(), nullable=True),
         sa.Column("incarnation", sa.String(), nullable=True),
