@@ -42,6 +42,7 @@ class Effect:
         interrupted: Whose service is interrupted; their windows bind.
         asks: Tenant and class of action that its consent is needed for.
         cells: Cells that this is about; empty for all of the station.
+        places: Tenant, class and cell for asks that are about other cells than ``cells``; an empty cell is the station.
         spared: Cells that go off the air and tenants that they do not serve anyhow: nobody is interrupted there.
         outage: How long those in ``interrupted`` are without service, apart from what is withdrawn.
         withdrawn: Tenants that lose service for good, each with the cell of the station.
@@ -55,6 +56,23 @@ class Effect:
     spared: frozenset[tuple[str, str]] = frozenset()
     outage: Outage = NO_OUTAGE
     withdrawn: frozenset[tuple[str, str]] = frozenset()
+    places: frozenset[tuple[str, ActionClass, str]] = frozenset()
+
+    def cells_of(self, tenant: str, action: ActionClass) -> frozenset[str]:
+        """Cells that a tenant is asked about; empty for all of the station."""
+        found = {cell for who, asked, cell in self.places if (who, asked) == (tenant, action)}
+        return frozenset(() if "" in found else found or self.cells)
+
+    def cells_off(self, tenant: str) -> frozenset[str]:
+        """Cells in which a tenant is without service; empty for all of the station."""
+        taken = [self.cells_of(who, action) for who, action in self.asks if who == tenant and action in _TAKING]
+        if not taken:
+            return self.cells
+        return frozenset().union(*taken) if all(taken) else frozenset()
+
+
+#: Classes of action that may take service away.
+_TAKING = (ActionClass.INTERRUPT, ActionClass.REDUCE, ActionClass.RESTORE)
 
 
 def effect_of(change: Change, *, restores: bool = False) -> Effect:
@@ -76,25 +94,44 @@ def effect_of(change: Change, *, restores: bool = False) -> Effect:
     interrupted = set(change.interrupted)
     if change.outage.interrupts:
         interrupted |= set(change.touched) & _present(change, edits)
-    asks = {(tenant, ActionClass.INTERRUPT) for tenant in interrupted if locked or tenant in change.interrupted}
+    off = {tenant for tenant in interrupted if locked or tenant in change.interrupted}
+    places = {(tenant, ActionClass.INTERRUPT, cell) for tenant in off for cell in locked or {""}}
     if change.only_unlocks:
-        asks, interrupted = {(tenant, ActionClass.RESTORE) for tenant in interrupted}, set()
-    asks |= {(owner, ActionClass.CONFIGURE) for edit in edits if len(edit.owners) > 1 for owner in edit.owners}
+        places = {(tenant, ActionClass.RESTORE, cell) for tenant in interrupted for cell in locked or {""}}
+        interrupted = set()
+    places |= {
+        (owner, ActionClass.CONFIGURE, cell_of(edit.path))
+        for edit in edits
+        if len(edit.owners) > 1
+        for owner in edit.owners
+    }
     restores = restores or _brings_back(change, edits)
     if restores:
-        asks = {(tenant, ActionClass.RESTORE) for tenant, _ in asks}
-    reduced = (*change.removes, *(() if restores else _lowered(edits)))
-    asks |= {(tenant, ActionClass.REDUCE) for tenant in reduced}
-    asks = {(tenant, action) for tenant, action in asks if tenant != HOST}
+        places = {(tenant, ActionClass.RESTORE, cell) for tenant, _, cell in places}
+    places |= {(tenant, ActionClass.REDUCE, cell) for tenant, cell in _taken(change, edits)}
+    places |= {(tenant, ActionClass.REDUCE, cell) for tenant, cell in (() if restores else _lowered(edits))}
+    places = {(tenant, action, cell) for tenant, action, cell in places if tenant != HOST}
+    asks = frozenset((tenant, action) for tenant, action, _ in places)
     return Effect(
         station=change.station,
         tenants=frozenset({*change.touched, *interrupted, *change.withdrawn, *(tenant for tenant, _ in asks)}),
         interrupted=frozenset({*interrupted, *change.withdrawn}),
-        asks=frozenset(asks),
+        asks=asks,
         cells=frozenset(locked),
         outage=change.outage if interrupted else NO_OUTAGE,
         withdrawn=frozenset((tenant, cell) for tenant, found in change.withdrawn.items() for cell in found),
+        places=frozenset(places),
     )
+
+
+def _taken(change: Change, edits: Sequence[Edit]) -> Iterator[tuple[str, str]]:
+    """Tenants whose nodes are removed, each with the cells that this is about; an empty cell is the station."""
+    for tenant in change.removes:
+        deleted = {cell_of(edit.path) for edit in edits if edit.op is Op.DELETE and tenant in edit.owners}
+        lost = change.withdrawn.get(tenant, ())
+        # What goes beside cells in which it loses service goes with these.
+        cells = {*deleted, *lost} - ({""} if lost else set())
+        yield from ((tenant, cell) for cell in cells or {""})
 
 
 def effect_on(
@@ -153,8 +190,11 @@ def _present(change: Change, edits: Sequence[Edit]) -> set[str]:
     return edited | {tenant for names in linked for tenant in names.split(", ")}
 
 
-def _lowered(edits: Sequence[Edit]) -> Iterator[str]:
-    """Tenants whose radio share becomes smaller; a share that moves to another entry does not count as removed."""
+def _lowered(edits: Sequence[Edit]) -> Iterator[tuple[str, str]]:
+    """Tenants whose radio share becomes smaller, each with the cell of the share, if it has one.
+
+    A share that moves to another entry does not count as removed.
+    """
     shares = [edit for edit in edits if share_parts(edit.path)]
     made: dict[tuple[Owners, object], list[Leaves]] = defaultdict(list)
     for edit in (edit for edit in shares if edit.op is Op.CREATE):
@@ -163,7 +203,7 @@ def _lowered(edits: Sequence[Edit]) -> Iterator[str]:
         resource = edit.before.get(leaf_of(edit.path, LeafRole.SHARE_RESOURCE))
         after = [edit.after] if edit.op is Op.MERGE else made.get((edit.owners, resource), [])
         if any(_lower(edit.before, one, part) for one in after for part in share_parts(edit.path)):
-            yield from edit.owners
+            yield from ((owner, cell_of(edit.path)) for owner in edit.owners)
 
 
 def _lower(before: Leaves, after: Leaves, part: LeafSpec) -> bool:
@@ -294,6 +334,12 @@ def together(one: Effect, other: Effect) -> Effect:
         one.spared | other.spared,
         Outage.worst((one.outage, other.outage)),
         one.withdrawn | other.withdrawn,
+        frozenset(
+            (tenant, action, cell)
+            for effect in (one, other)
+            for tenant, action in effect.asks
+            for cell in effect.cells_of(tenant, action) or {""}
+        ),
     )
 
 
@@ -310,9 +356,9 @@ class _Agreements:
         self._network = network
         self._by_tenant = {tenant.id: network.agreements_of(tenant.id, day) for tenant in network.tenants}
 
-    def of(self, tenant: str, effect: Effect, site: str) -> list[Agreement]:
-        """Agreements of a tenant that reach the cells of an effect."""
-        there = [cell for cell in self._cells(effect.station, site) if not effect.cells or cell.id in effect.cells]
+    def of(self, tenant: str, device: str, site: str, cells: frozenset[str]) -> list[Agreement]:
+        """Agreements of a tenant that reach these cells (empty: all) of the stations that depend on a device."""
+        there = [cell for cell in self._cells(device, site) if not cells or cell.id in cells]
         own = self._by_tenant.get(tenant, ())
         return [one for one in own if any(self._network.reaches(one, cell) for cell in there)]
 
@@ -340,7 +386,7 @@ def _region_of(network: Network, device: str, site: str) -> str:
 def _requirements(known: _Agreements, effect: Effect, site: str, *, automatic: bool) -> Iterator[Requirement]:
     """Who has to agree to the effect on one station; standing consents need nothing."""
     for tenant, action in effect.asks:
-        agreements: list[Agreement | None] = [*known.of(tenant, effect, site)]
+        agreements: list[Agreement | None] = [*known.of(tenant, effect.station, site, effect.cells_of(tenant, action))]
         for agreement in agreements or [None]:
             consent = DEFAULT_CONSENTS[action] if agreement is None else agreement.consent_to(action)
             if consent is Consent.STANDING:
@@ -372,7 +418,8 @@ def _station_constraints(
         calendars |= {region.windows, *(place.windows for place in places)}
         calendars |= {network.region_by_id[place.region].windows for place in places}
         for tenant in effect.interrupted:
-            calendars |= {agreement.windows for agreement in known.of(tenant, effect, site)}
+            found = known.of(tenant, effect.station, site, effect.cells_off(tenant))
+            calendars |= {agreement.windows for agreement in found}
     return StationConstraints(
         region=region.id,
         timezone=region.timezone or network.header.timezone,

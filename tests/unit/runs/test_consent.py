@@ -202,6 +202,51 @@ def test_only_agreements_that_cover_the_cells_are_asked() -> None:
     assert ("beta", ActionClass.INTERRUPT, Consent.APPROVAL) not in who(made)
 
 
+def by_rat(**lte: Any) -> Network:
+    """Beta has an agreement for LTE and one for NR, whose consents are approvals."""
+    alfas, betas = (one.model_dump(mode="json") for one in TWO.agreements)
+    every = {"consents": dict.fromkeys(("interrupt", "reduce", "configure"), "approval")}
+    windows = [{"start": "01:00", "end": "04:00"}]
+    four = betas | every | {"id": "beta-lte", "scope": {"everywhere": True, "bands": ["B28"]}} | lte
+    five = betas | every | {"id": "beta-nr", "scope": {"everywhere": True, "bands": ["n78"]}, "windows": windows}
+    return samples.network(("alfa", "beta"), agreements=[alfas, four, five])
+
+
+def test_only_the_agreement_whose_cells_a_plan_touches_is_asked() -> None:
+    before = by_rat()
+    for part, after in {
+        "beta-lte": by_rat(shares=[{"dedicated": 5, "min": 10, "max": 70}]),  # its share of the LTE cell
+        "": by_rat(shares=[{"dedicated": 5, "min": 25, "max": 90}]),
+    }.items():
+        made = constraints(after, change(before, after))
+        assert {one.agreement for one in made.requirements} == ({part} if part else set())
+        assert made.groups[0].calendars == ()
+    locks = constraints(before, change(before, retuned(before)))
+    assert {one.agreement for one in locks.requirements if one.side == "beta"} == {"beta-lte"}
+    assert locks.groups[0].calendars == (), "nothing of NR is off the air"
+
+
+def test_who_leaves_cells_is_asked_under_their_agreement_and_in_its_windows() -> None:
+    both = by_rat()
+    alfas, four, five = (one.model_dump(mode="json") for one in both.agreements)
+    ended = {"validity": {"start": "2024-01-01", "end": "2024-12-31"}}
+    for gone, asked, bound in ((four, "", 0), (five, "", 0)):
+        after = samples.network(
+            ("alfa", "beta"), agreements=[alfas, *(one | (ended if one is gone else {}) for one in (four, five))]
+        )
+        count = sum("beta" in owners for owners in missing_nodes(both, after))
+        made = constraints(after, change(both, after, {"beta": count}))
+        (requirement,) = [one for one in made.requirements if one.side == "beta"]
+        assert (requirement.action, requirement.agreement) == (ActionClass.REDUCE, asked), "none in force is about it"
+        assert len(made.groups[0].calendars) == bound
+
+
+def missing_nodes(before: Network, after: Network) -> list[tuple[str, ...]]:
+    """Owners of nodes that a station carries by one network and not by another."""
+    kept = samples.view(after).ledger
+    return [entry.owners for path, entry in samples.view(before).ledger.items() if path not in kept]
+
+
 def test_agreements_that_are_not_in_force_say_nothing() -> None:
     old = {"validity": {"start": "2020-01-01", "end": "2025-12-31"}, "consents": {"interrupt": "approval"}}
     made = constraints(agreements(beta=old), change(THREE, retuned(THREE)))
@@ -491,11 +536,17 @@ def test_two_effects_on_a_station_are_those_of_both_and_about_all_of_it_where_on
     one = Effect("S1", frozenset({"alfa"}), frozenset({"alfa"}), frozenset({ask}), frozenset({"L1"}))
     two = Effect("S1", frozenset({"beta"}), frozenset(), frozenset({other}), frozenset({"N1"}))
     both = Effect(
-        "S1", frozenset({"alfa", "beta"}), frozenset({"alfa"}), frozenset({ask, other}), frozenset({"L1", "N1"})
-    )
+        "S1", frozenset({"alfa", "beta"}), frozenset({"alfa"}), frozenset({ask, other}), frozenset({"L1", "N1"}),
+        places=frozenset({(*ask, "L1"), (*other, "N1")}),
+    )  # fmt: skip
     assert together(one, two) == together(two, one) == both
     assert together(one, replace(two, cells=frozenset())).cells == frozenset()
     assert together(replace(one, cells=frozenset()), two).cells == frozenset()
+    # Each is asked about its own cells, also where the other is about all of the station.
+    assert together(one, replace(two, cells=frozenset())).cells_of(*ask) == {"L1"}
+    again = replace(one, cells=frozenset({"N1"}))
+    assert together(one, again).cells_of(*ask) == {"L1", "N1"}
+    assert together(one, replace(again, cells=frozenset())).cells_of(*ask) == frozenset()
 
 
 def test_who_is_asked_to_give_up_its_plmns_is_told_for_good_with_cells_and_people_by_whatever_door() -> None:
