@@ -154,6 +154,24 @@ def test_nothing_of_another_tenant_changes_what_is_said_of_one() -> None:
     assert [one.get("beta") for one in usual] != [one.get("beta") for one in other]
 
 
+@pytest.mark.parametrize(("attempts", "hours"), [(360, 1), (180, 2), (90, 4)])
+def test_a_tenant_with_a_small_sample_is_told_its_own_figures_of_as_many_hours_as_it_needs(
+    attempts: float, hours: int
+) -> None:
+    """36,000 s of use are enough, 100 s an attempt. Earlier hours were worse, and all of beta's were."""
+    good = {"alfa": (96, 92, 88, 84), "beta": (56, 52, 48, 44)}
+    counted = [
+        measured("S1", timedelta(hours=back), alfa, beta, attempts=attempts)
+        for back, (alfa, beta) in enumerate(zip(*good.values(), strict=True), 1)
+    ]
+    told = judged({"S1": counted})[Level.STATION, "S1"].tenants
+    for tenant, percent in good.items():
+        lost = [3600 * (100 - each) / 400 / 100 for each in percent[:hours]]
+        assert told[tenant].values["retainability"] == pytest.approx(sum(lost) / hours)
+    fewer = [measured("S1", timedelta(hours=back), 96, 56, attempts=89) for back in (1, 2, 3, 4, 5)]
+    assert not judged({"S1": fewer})[Level.STATION, "S1"].tenants, "35,600 s of each are too few"
+
+
 def test_before_any_station_was_judged_the_network_has_nothing() -> None:
     (whole,) = Hour(KPIS, TENANT_KPIS, NETWORK, END).areas()
     assert (whole.level, whole.whole, whole.tenants) == (Level.NETWORK, IndicatorValues(), {})

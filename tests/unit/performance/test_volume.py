@@ -11,14 +11,16 @@ from pathlib import Path
 import pytest
 
 from controller.api.statements import draft
+from controller.intent.impact import Sharing
+from controller.intent.outages import Era
 from controller.inventory.load import load_network
 from controller.models.measurement import DAY, Measured, Period, Subject
-from controller.models.network import network_digest
+from controller.models.network import Network, network_digest
 from controller.models.statement import Statement, StatementKind, Value
 from controller.performance.kpis import Subscribers
 from controller.performance.rollups import rolled_up
 from controller.performance.vocabulary import measured
-from controller.performance.volume import COUNTERS, Volumes
+from controller.performance.volume import COUNTERS, Volumes, parts_under, volumes_of
 from controller.ports.clock import VirtualClock
 from controller.store import SqlStore, open_store
 from simulators import clock as simulated
@@ -26,6 +28,7 @@ from simulators.equipment.performance import PERIOD
 from simulators.equipment.truth import truth_of
 from simulators.station import Station
 from tests.support.definitions import put_in_force
+from tests.unit.plan import samples
 from tests.unit.simulators.equipment.stations import lively, nr_station
 
 KPIS = Path(__file__).parents[3] / "playbooks" / "kpis"
@@ -186,3 +189,60 @@ def test_breakdowns_by_qci_and_by_slice_are_not_added_up() -> None:
     assert found.total.row == (100.0, 0.0, 100.0)
     by_subject = {one: amount.row[0] for one, amount in found.by_subject.items()}
     assert by_subject == {Subject("716-01", 1): 60.0, Subject("716-01", 9): 40.0}
+
+
+def two_plmns() -> list[Era]:
+    """Two days in which alfa has two PLMNs, an agreement of each and one of both; beta has the same cells."""
+    content = samples.network().model_dump(mode="json")
+    alfa, beta = content["agreements"]
+    content["tenants"][0]["plmns"] = ["716-01", "716-04"]
+    content["agreements"] = [
+        alfa,
+        beta,
+        alfa | {"id": "alfa-1", "plmns": ["716-01"], "shares": []},
+        alfa | {"id": "alfa-4", "plmns": ["716-04"], "shares": []},
+    ]
+    days = [Network.model_validate(content | {"header": {**content["header"], "name": str(day)}}) for day in (1, 2)]
+    times = ((BEGIN, END), (END, END + timedelta(days=1)))
+    return [Era(*time, one, Sharing(one, one.day(BEGIN))) for time, one in zip(times, days, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("agreement", "megabytes"), [("alfa-1", (10, 100)), ("alfa-4", (20, 200)), ("alfa-all", (30, 300))]
+)
+def test_an_agreement_counts_its_own_plmns_in_its_own_time(agreement: str, megabytes: tuple[float, float]) -> None:
+    eras, after = two_plmns(), END + timedelta(days=1)
+    measured_days = [
+        Measured(
+            station="S1",
+            begin=begin,
+            seconds=DAY,
+            covered=DAY,
+            cells={
+                "L1": {
+                    COUNTERS[0]: {
+                        Subject("716-01"): 80.0 * times,
+                        Subject("716-02"): 8e6,
+                        Subject("716-04"): 160.0 * times,
+                    }
+                }
+            },
+        )
+        for begin, times in ((BEGIN, 1), (END, 10))
+    ]
+
+    def total(begin: datetime, until: datetime) -> float:
+        days = [one for one in ((BEGIN, END), (END, after)) if begin <= one[0] < until]
+        parts = parts_under(eras, "alfa", agreement, begin, until)
+        return float(volumes_of(parts, days, measured_days).total.row[0] or 0)
+
+    first, second = megabytes
+    assert (total(BEGIN, END), total(END, after), total(BEGIN, after)) == (first, second, first + second)
+    noon = timedelta(hours=12)
+    for begin, until, names in (
+        (BEGIN, END, ["1"]),
+        (END, after, ["2"]),
+        (BEGIN + noon, END, ["1"]),
+        (BEGIN + noon, END + noon, ["1", "2"]),
+    ):
+        assert [one.network.header.name for one in parts_under(eras, "alfa", agreement, begin, until)] == names
