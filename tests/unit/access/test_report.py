@@ -66,8 +66,8 @@ def test_facts_are_those_of_the_incident() -> None:
 
 def test_the_state_of_the_station_is_counted() -> None:
     links = [{"state": "up"}, {"state": "up"}, {"state": "unknown"}]
-    health = {"at": AT, "cells": {"L1": "up", "L2": "down"}, "links": links}
-    said = "1 of 2 cells on air, 2 of 3 core links up, checked 2026-10-05 12:30:15 UTC"
+    health = {"at": AT, "cells": {"L1": "up", "L2": "down", "L3": "unknown"}, "links": links}
+    said = "1 of 3 cells on air, 2 of 3 core links up, checked 2026-10-05 12:30:15 UTC"
     assert row_of(markdown(report(health=health)), "Device now") == said
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from controller.access.timeline import joined, neighbours_of
+from controller.access.timeline import joined, neighbours_of, parts_of
 
 AT = datetime(2026, 12, 1, 6, 30, tzinfo=UTC)
 
@@ -49,6 +49,11 @@ def test_a_hundred_alarms_that_are_alike_are_four_entries() -> None:
 def test_what_happens_again_much_later_is_an_entry_of_its_own() -> None:
     """A cut in the morning and one at noon are two, whatever they have in common."""
     rows = [row("alarm.raised", f"a-{n}", seconds, cause="x") for n, seconds in enumerate((0, 60, 20_000, 20_060))]
+    assert [one.what for one in joined(rows, {})] == ["2 alarms (a-0, a-1)", "2 alarms (a-2, a-3)"]
+
+
+def test_five_minutes_between_two_rows_are_one_entry_and_more_are_two() -> None:
+    rows = [row("alarm.raised", f"a-{n}", seconds, cause="x") for n, seconds in enumerate((0, 300, 601, 901))]
     assert [one.what for one in joined(rows, {})] == ["2 alarms (a-0, a-1)", "2 alarms (a-2, a-3)"]
 
 
@@ -99,3 +104,14 @@ def test_incidents_beside_an_incident_are_named_once_with_the_reason() -> None:
     within = {"id": "i-1", "timeline": [*story["timeline"], merged]}
     assert neighbours_of(within) == ["i-2: S3 stood before it"], "what is part of it now does not stand beside it"
     assert neighbours_of({}) == [], "a tenant has no time line"
+
+
+def test_an_incident_includes_what_was_merged_into_it_and_not_split_off_again() -> None:
+    merged = [row("incident.merged", f"i-{n}", n, "correlation", into=into) for n, into in ((2, "i-1"), (3, "i-1"))]
+    elsewhere = row("incident.merged", "i-4", 4, "correlation", into="i-9")
+    story = {"id": "i-1", "timeline": [*merged, elsewhere]}
+    assert parts_of(story) == ["i-2", "i-3"]
+    split = row("incident.split", "i-2", 5, "ana")
+    assert parts_of({**story, "timeline": [*story["timeline"], split]}) == ["i-3"]
+    again = row("incident.merged", "i-2", 6, "correlation", into="i-1")
+    assert parts_of({**story, "timeline": [*story["timeline"], split, again]}) == ["i-3", "i-2"]
