@@ -143,6 +143,40 @@ def test_a_tenants_work_on_its_own_core_excuses_its_links_and_no_cell() -> None:
     assert found["beta"].lost == 10
 
 
+@pytest.mark.parametrize(
+    ("announced", "own_work"),
+    [
+        ([("alfa", ("alfa-mme",), 20)], 0),
+        ([("alfa", ("alfa-mme-2",), 20)], 0),
+        ([("alfa", ("alfa-mme", "alfa-mme-2"), 20)], 20),
+        ([("alfa", (), 20)], 20),
+        ([("alfa", ("alfa-mme",), 20), ("alfa", ("alfa-mme-2",), 10)], 10),
+        ([("alfa", ("alfa-mme",), 20), ("beta", ("alfa-mme-2",), 10)], 0),
+        ([("beta", (), 20)], 0),
+    ],
+)
+def test_announced_work_excuses_an_outage_only_while_it_is_on_all_ends_of_the_links_that_are_down(
+    announced: list[tuple[str, tuple[str, ...], int]], own_work: int
+) -> None:
+    """Both links of alfa are down for half an hour: with work on one end the other one is a path."""
+    works = [
+        AnnouncedWork(
+            id=f"w-{number}",
+            tenant=tenant,
+            nodes=nodes,
+            links=nodes,
+            begins=AT,
+            ends=AT + timedelta(minutes=ends),
+            by="tom",
+            reason="",
+            created=AT,
+        )
+        for number, (tenant, nodes, ends) in enumerate(announced)
+    ]
+    (alfa,) = minutes([link(0, 30), link(0, 30, OTHER_MME)], [MME, OTHER_MME], works=works).values()
+    assert (alfa.tenant, alfa.lost, alfa.own_work) == ("alfa", 30 - own_work, own_work)
+
+
 def test_an_agreement_says_what_is_used_up_of_the_month() -> None:
     made = network(availability_percent=99.0)
     assert month_of(made, AT) == (BEGIN, END)

@@ -30,6 +30,8 @@ class Bench:
     reasons: list[str] = field(default_factory=list)
     fails: bool = False
     away: bool = False
+    #: Whether somebody else always claims it first.
+    outrun: bool = False
 
     def __post_init__(self) -> None:
         self.deliveries = Deliveries(self, self._post, self.clock)
@@ -39,7 +41,7 @@ class Bench:
 
     async def claim(self, seen: Message) -> Message | None:
         self.message = replace(seen, attempts=seen.attempts + 1, claimed=True)
-        return self.message
+        return None if self.outrun else self.message
 
     async def release(self, claimed: Message, why: str = "") -> None:
         self.reasons.append(why)
@@ -111,3 +113,9 @@ async def test_one_that_comes_again_under_its_key_begins_anew() -> None:
     bench.message, bench.posts = again, []
     await bench.play(1)
     assert len(bench.posts) == 1, "its earlier failures are forgotten"
+
+
+async def test_what_somebody_else_claims_first_is_neither_posted_nor_put_on_record_as_delivered() -> None:
+    bench = Bench(outrun=True)
+    await bench.play(1)
+    assert (bench.posts, bench.message) == ([], Message(attempts=1, claimed=True))
