@@ -662,6 +662,13 @@ RUNS = Dashboard(
                 "s",
                 {"green": 0, "orange": 60, "red": 300},
             ),
+            _stat(
+                "Not judged since",
+                "Runs that begin nothing more until it is known what of their plans still holds.",
+                "minka_oldest_unjudged_run_age_seconds",
+                "s",
+                {"green": 0, "orange": 60, "red": 600},
+            ),
             _stat("Stations away", "Tried again until patience ends.", "minka_jobs_away"),
             _stat("Devices held", "By a worker's lease.", 'minka_leases{state="held"}'),
             _stat("To recover", "Transactions of workers that died.", 'minka_leases{state="to-recover"}', steps=_WORSE),

@@ -171,6 +171,14 @@ METRICS: tuple[Metric, ...] = (
         _ONE,
     ),
     Metric(
+        "minka_oldest_unjudged_run_age_seconds",
+        _G,
+        _OURS,
+        "For how long the oldest run under way waits until it is known what of its plan still holds, since network"
+        " files or agreements changed; 0 if none does. A scheduler judges it within a minute.",
+        _ONE,
+    ),
+    Metric(
         "minka_plan_devices",
         _H,
         _OURS,

@@ -6,12 +6,13 @@ import math
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from shutil import disk_usage
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, and_, case, func, not_, or_, select, text, true
+from sqlalchemy import ColumnElement, Row, and_, bindparam, case, func, not_, or_, select, text, true
 
 from controller.models.alarm import (
     BREAKER,
@@ -35,6 +36,7 @@ from controller.store.alarm_rows import STANDING, alarm_tenants, alarms
 from controller.store.alarms import escalations, refused_alerts, repairs
 from controller.store.claims import CLAIMABLE
 from controller.store.collections import collections, totals
+from controller.store.columns import Instant
 from controller.store.concerns import CONCERNS
 from controller.store.devices import devices, healths
 from controller.store.holds import switches
@@ -77,6 +79,10 @@ _CONCERNED = (
     .where(STANDING, CONCERNS)
 )
 _OPEN_INCIDENTS = select(incidents).where(OPEN_INCIDENT).order_by(incidents.c.number)
+#: Since when the plan of the run under way that waits for that longest has to be judged (``Runs.unjudged``).
+_UNJUDGED = select(func.min(runs.c.judge_from)).where(
+    runs.c.state.in_(ACTIVE), runs.c.judge_from <= bindparam("now", type_=Instant())
+)
 #: Who knows of an incident: nobody yet; somebody; somebody who works on it.
 _KNOWN_TO = ("new", "acknowledged", "taken")
 #: What becomes of collected periods: see ``ports.store.measurements.StoredPeriods``; late ones are counted there too.
@@ -104,7 +110,7 @@ class SqlStatus(SqlRepository, Status[Sync]):
         ready = select(func.min(jobs.c.ready)).join(runs, runs.c.id == jobs.c.run)
         ready = ready.join(leases, leases.c.station == jobs.c.station).where(CLAIMABLE)
         oldest = tx.execute(ready, {"now": tx.now}).scalar()
-        age = 0.0 if oldest is None else max(0.0, (tx.now - oldest).total_seconds())
+        unjudged = tx.execute(_UNJUDGED, {"now": tx.now}).scalar()
         away = and_(jobs.c.deferred.is_not(None), jobs.c.state != JobState.DONE.value)
         found: dict[str, Figures] = {
             "minka_database_up": {(tx.dialect,): 1.0},
@@ -113,7 +119,8 @@ class SqlStatus(SqlRepository, Status[Sync]):
             "minka_jobs": _grouped(tx, jobs.c.state),
             "minka_jobs_ended_total": _OUTCOMES | _grouped(tx, jobs.c.outcome, where=jobs.c.outcome.is_not(None)),
             "minka_jobs_away": {(): _counted(tx, away)},
-            "minka_oldest_claimable_job_age_seconds": {(): age},
+            "minka_oldest_claimable_job_age_seconds": {(): _seconds_since(oldest, tx.now)},
+            "minka_oldest_unjudged_run_age_seconds": {(): _seconds_since(unjudged, tx.now)},
             "minka_alarms": _alarms(tx),
             **_incidents(tx),
             "minka_repairs_started_total": _grouped(tx, repairs.c.rule),
@@ -145,6 +152,11 @@ class SqlStatus(SqlRepository, Status[Sync]):
         if self._roomy is None or now - self._roomy >= _ROOM_AGAIN:
             _check_room(tx)
             self._roomy = now
+
+
+def _seconds_since(moment: datetime | None, now: datetime) -> float:
+    """For how long something waits, 0 if nothing does."""
+    return 0.0 if moment is None else max(0.0, (now - moment).total_seconds())
 
 
 @cache  # each second

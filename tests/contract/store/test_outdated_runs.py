@@ -320,3 +320,22 @@ def test_the_same_files_again_stop_nothing(store: SqlStore, clock: VirtualClock)
     assert store.runs.get(run.id).outdated is None
     (claim,) = store.claims.take(store.processes.register("w"), 10)
     assert claim.job.state is JobState.CLAIMED
+
+
+def test_how_long_a_run_waits_to_be_judged_is_a_figure(store: SqlStore, clock: VirtualClock) -> None:
+    def waits() -> float:
+        return store.status.figures()["minka_oldest_unjudged_run_age_seconds"][()]
+
+    load(store, FILES)
+    run = accept(store, [NewJob(0, "A")])
+    later = accept(store, [NewJob(0, "B")], judge_from=clock.now() + timedelta(seconds=100))
+    assert waits() == 0
+    clock.pause(30)
+    load(store, OTHERS)
+    clock.pause(7)
+    assert waits() == 7
+    for one in (run, later):
+        assert store.runs.judge(one.id, store.networks.get()[0], (), clock.now() + timedelta(seconds=10))
+    assert waits() == 0
+    clock.pause(12)
+    assert waits() == 2

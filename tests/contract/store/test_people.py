@@ -75,6 +75,7 @@ def test_figures_count_what_is_on_record(store: SqlStore, clock: VirtualClock) -
         "minka_record_in_doubt": {(): 0.0},
         "minka_sessions": {("worker", "w"): 40.0, ("worker", "x"): 2.0},
         "minka_oldest_claimable_job_age_seconds": {(): 7.0},
+        "minka_oldest_unjudged_run_age_seconds": {(): 0.0},
         "minka_alarms": {("raised", "MAJOR", "core-link-down"): 1.0},
         "minka_collection_stations": {(): 0.0},
         "minka_collection_age_seconds": {},
