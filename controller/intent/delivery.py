@@ -1,4 +1,4 @@
-"""From when to when cells carried the PLMNs of their tenants, by Minka's own record. Pure.
+"""From when to when cells carried PLMNs of their tenants, and stations core links, by Minka's own record. Pure.
 
 An agreement says what a tenant should get. It gets nothing in a cell until a run, or an adoption that found it there,
 has put all of its PLMNs into the ledger of the cell's station; and nothing once they have left it. Where a cell has
@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from controller.intent.times import Times, meet, union, without
 from controller.models.network import Plmn
+from controller.nrm.tree import Path
 
 
 class Carried(NamedTuple):
@@ -30,6 +31,15 @@ class Carried(NamedTuple):
     cells: tuple[str, ...]
     plmn: Plmn
     tenant: str
+    since: datetime
+    until: datetime
+
+
+class CarriedLink(NamedTuple):
+    """A time in which a station carried a core link of a tenant."""
+
+    tenant: str
+    path: Path
     since: datetime
     until: datetime
 

@@ -36,7 +36,7 @@ from zoneinfo import ZoneInfo
 
 from controller.intent.central_units import carried_by, halves, whole_of
 from controller.intent.counted import CountedPeriod, Settled, settled
-from controller.intent.delivery import Delivery
+from controller.intent.delivery import CarriedLink, Delivery
 from controller.intent.impact import Sharing, core_node_in, link_in
 from controller.intent.observation import Observation, Proof, Unobserved
 from controller.intent.times import Times, both, clipped, meet, seconds, union, without
@@ -56,12 +56,11 @@ from controller.models.alarm import (
     Alarm,
 )
 from controller.models.announced_work import AnnouncedWork, intervals
-from controller.models.facts import LinkKind
 from controller.models.incident import AgreementMinutes, TenantMinutes
 from controller.models.network import Agreement, Cell, Network, Plmn, Pool, Router
-from controller.models.sharing import Bearer, CoreNode, Gateways, UserPlaneFunction
+from controller.models.sharing import Bearer
 from controller.nrm.profiles import link_kind, rat_of
-from controller.nrm.tree import Path, child, parent, step
+from controller.nrm.tree import Path
 
 
 class Spell(NamedTuple):
@@ -366,9 +365,8 @@ class Outages:
     Args:
         spells: Times in which alarms stood.
         eras: Where cells were and who shared them, in order and without gaps; the last one is current.
-        links: Our core links by station, which are the other paths.
+        links: Our core links by station, which are the other paths while it carried them.
         known: What is on record beside alarms.
-        now: The current network, if the last era is a past one.
         counters: What cells counted in times that no check read, by cell and tenant.
         whole: All outages, where these are those of one incident: counters do not tell incidents apart.
     """
@@ -377,9 +375,8 @@ class Outages:
         self,
         spells: Sequence[Spell],
         eras: Sequence[Era],
-        links: Mapping[str, Collection[tuple[str, Path]]],
+        links: Mapping[str, Collection[CarriedLink]],
         known: Known = _UNKNOWN,
-        now: Network | None = None,
         counters: Mapping[tuple[str, str], Sequence[CountedPeriod]] = MappingProxyType({}),
         whole: Outages | None = None,
     ) -> None:
@@ -387,7 +384,6 @@ class Outages:
         self._eras = eras
         self._links = links
         self._known = known
-        self._now = eras[-1].network if now is None else now
         self._counters = counters
         self._whole = whole
         self._found: dict[tuple[datetime, datetime, frozenset[str]], _Counted] = {}
@@ -396,7 +392,7 @@ class Outages:
 
     def with_counters(self, counters: Mapping[tuple[str, str], Sequence[CountedPeriod]]) -> Outages:
         """The same, with what cells counted in times that no check read (``unread``)."""
-        return Outages(self._spells, self._eras, self._links, self._known, self._now, counters)
+        return Outages(self._spells, self._eras, self._links, self._known, counters)
 
     def unread(self, tenant: str, begin: datetime, end: datetime) -> dict[str, Times]:
         """Times of a tenant's cells that no check read, by cell: without those in which nobody collected anything."""
@@ -745,11 +741,7 @@ class Outages:
         for spell in self._spells:
             spells[spell.incident].append(spell)
         known = Known(self._known.excused, delivery=self._known.delivery)
-        return {
-            name: Outages(own, self._eras, self._links, known, self._now, whole=self)
-            for name, own in spells.items()
-            if name
-        }
+        return {name: Outages(own, self._eras, self._links, known, whole=self) for name, own in spells.items() if name}
 
     def _parts_of_tenants(self, era: Era) -> Iterator[tuple[tuple[str, str], Parts]]:
         """Times without service by cell and tenant; a cause is outside of the contract if all agreements say so."""
@@ -874,15 +866,25 @@ class Outages:
     ) -> _ServiceLoss:
         """Times in which all links of a group were down, and those that nobody owes: they are excused at all ends."""
         lost = _ServiceLoss()
-        if self._links_then(era, group, down) - down.keys():
+        carried = self._links_then(era, group, down)
+
+        def at_all(times_of: Callable[[Sequence[Spell]], Times]) -> Times:
+            told = {path: times_of(spells) for path, spells in down.items()}
+            others = (without(there, told.get(path, ())) for path, there in carried.items())
+            return without(union(chain.from_iterable(told.values())), union(chain.from_iterable(others)))
+
+        def own_work(spells: Sequence[Spell]) -> Times:
+            return self._own_work(group.tenant, spells)
+
+        def of_core(spells: Sequence[Spell]) -> Times:
+            return _when(one for one in spells if one.cause == CORE_NODE_DOWN)
+
+        lost.owed.extend(at_all(_when))
+        if not lost.owed:
             return lost
-        times = [_when(spells) for spells in down.values()]
-        works = [self._own_work(group.tenant, spells) for spells in down.values()]
-        cores = [_when(one for one in spells if one.cause == CORE_NODE_DOWN) for spells in down.values()]
-        lost.owed.extend(meet(times))
-        lost.own_work.extend(meet(works))
-        lost.own_core.extend(meet([union([*work, *core]) for work, core in zip(works, cores, strict=True)]))
-        lost.outside.extend(meet([_when(one for one in spells if one.cause in left_out) for spells in down.values()]))
+        lost.own_work.extend(at_all(own_work))
+        lost.own_core.extend(at_all(lambda spells: union([*own_work(spells), *of_core(spells)])))
+        lost.outside.extend(at_all(lambda spells: _when(one for one in spells if one.cause in left_out)))
         for spell in chain.from_iterable(down.values()):
             if spell.proof is not Proof.READING:
                 lost.proofs[spell.proof].extend(both(((spell.since, spell.until),), tuple(lost.owed)))
@@ -899,13 +901,13 @@ class Outages:
                 found.extend(both(((spell.since, spell.until),), begun))
         return union(found)
 
-    def _links_then(self, era: Era, group: _Group, down: Iterable[Path]) -> set[Path]:
-        """Core links of a group: those of today, less those to core nodes that came later, and those that are gone."""
-        then, now = (_link_ids(one, group.tenant, group.kind) for one in (era.network, self._now))
-        new, gone = now - then, then - now
-        there = self._links.get(group.station, ())
-        today = {path for tenant, path in there if _of(group, tenant, path) and step(path)[1][0] not in new}
-        return today | {child(parent(path), step(path)[0], name) for path in down for name in gone}
+    def _links_then(self, era: Era, group: _Group, down: Iterable[Path]) -> dict[Path, Times]:
+        """Core links of a group, and when the station carried them; always those of which only an alarm tells."""
+        span, found = ((era.begin, era.until),), dict[Path, Times]()
+        for one in self._links.get(group.station, ()):
+            if _of(group, one.tenant, one.path):
+                found[one.path] = union([*found.get(one.path, ()), *both(((one.since, one.until),), span)])
+        return dict.fromkeys(down, span) | found
 
 
 def month_of(network: Network, at: datetime) -> tuple[datetime, datetime]:
@@ -1115,20 +1117,6 @@ def _joined(one: Parts, other: Parts) -> Parts:
 
 def _when(spells: Iterable[Spell]) -> Times:
     return union((one.since, one.until) for one in spells)
-
-
-def _link_ids(network: Network, tenant: str, kind: str) -> set[str]:
-    """Ids of a tenant's core links of a kind (``LinkKind``)."""
-    known = network.tenant_by_id.get(tenant)
-    if known is None:
-        return set()
-    nodes: Mapping[str, Iterable[CoreNode | Gateways | UserPlaneFunction]] = {
-        LinkKind.S1C: known.core.mme_pool,
-        LinkKind.S1U: known.core.sgw_pool,
-        LinkKind.NGC: known.core.amf_pool,
-        LinkKind.NGU: known.core.upf_pool,
-    }
-    return {known.link_by_node[one.id] for one in nodes[kind]}
 
 
 def _add_link(down: Mapping[_Group, Mapping[Path, list[Spell]]], spell: Spell) -> None:

@@ -16,11 +16,11 @@ from itertools import pairwise
 import orjson
 from sqlalchemy import Column, String, Table, Text, bindparam, delete, func, select
 
+from controller.intent.delivery import CarriedLink
 from controller.intent.impact import Sharing, in_force
 from controller.intent.outages import AgreedFigures, Era, Known, Outages, Spell, agreement_minutes, spans_of
 from controller.models.incident import AgreementMinutes
 from controller.models.network import Network
-from controller.nrm.tree import Path
 from controller.store.columns import Instant, metadata
 from controller.store.networks import HeldVersion
 from controller.store.transaction import Tx
@@ -63,7 +63,7 @@ class MonthOnRecord:
     network: Network
     held: Sequence[HeldVersion]
     spells: Sequence[Spell]
-    links: Mapping[str, Sequence[tuple[str, Path]]]
+    links: Mapping[str, Sequence[CarriedLink]]
     known: Known
 
 
@@ -130,9 +130,8 @@ class _Part:
     since: datetime
     until: datetime
     spells: Sequence[Spell]
-    links: Mapping[str, Sequence[tuple[str, Path]]]
+    links: Mapping[str, Sequence[CarriedLink]]
     known: Known
-    now: Network
 
     @property
     def is_empty(self) -> bool:
@@ -142,7 +141,6 @@ class _Part:
     @property
     def key(self) -> str:
         """Hash of all that it depends on."""
-        ends = [(one.id, sorted(one.link_by_node.items())) for one in self.now.tenants]
         spells = [
             (
                 *(one.alarm.station, one.alarm.object, one.alarm.object_class, one.alarm.tenant),
@@ -151,6 +149,7 @@ class _Part:
             )
             for one in self.spells
         ]
+        links = {name: [tuple(one) for one in there] for name, there in self.links.items()}
         known, seen, delivery = self.known, self.known.observation, self.known.delivery
         excused = [
             sorted(known.excused.planned.items()),
@@ -163,7 +162,7 @@ class _Part:
             if seen
             else ()
         )
-        content = (self.digest, self.since, self.until, ends, spells, self.links, excused, locked, carried, looked)
+        content = (self.digest, self.since, self.until, spells, links, excused, locked, carried, looked)
         return sha256(orjson.dumps(content)).hexdigest()
 
     def counted(self, network: Network) -> Mapping[_Name, AgreedFigures]:
@@ -172,7 +171,7 @@ class _Part:
             Era(first, last, network, Sharing(network, network.day(first)))
             for first, last in spans_of(network, self.since, self.until)
         ]
-        outages = Outages(self.spells, eras, self.links, self.known, self.now)
+        outages = Outages(self.spells, eras, self.links, self.known)
         agreements = {(one.id, one.tenant): one for era in eras for one in era.sharing.in_force}
         owed = {
             name: outages.agreed_service(one, self.since, self.until, self.until) for name, one in agreements.items()
@@ -188,8 +187,16 @@ def _part_of(month: MonthOnRecord, digest: str, since: datetime, until: datetime
         if max(one.since, since) < min(one.until, until)
     ]
     stations = {one.alarm.station for one in spells}
-    links = {name: there for name, there in month.links.items() if name in stations}
-    return _Part(digest, since, until, spells, links, month.known.between(since, until), month.network)
+    links = {
+        name: [
+            one._replace(since=max(one.since, since), until=min(one.until, until))
+            for one in there
+            if max(one.since, since) < min(one.until, until)
+        ]
+        for name, there in month.links.items()
+        if name in stations
+    }
+    return _Part(digest, since, until, spells, links, month.known.between(since, until))
 
 
 def counted_minutes(tx: Tx, tenant: str | None) -> tuple[AgreementMinutes, ...]:

@@ -14,7 +14,7 @@ import orjson
 from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
 
 from controller.intent.central_units import whole_of
-from controller.intent.delivery import Delivery
+from controller.intent.delivery import CarriedLink, Delivery
 from controller.intent.impact import Sharing
 from controller.intent.incidents import has_settled, ranked, split_off
 from controller.intent.interruptions import planned
@@ -40,7 +40,6 @@ from controller.models.errors import NotFoundError
 from controller.models.incident import AgreementMinutes, Incident, IncidentFilter, Loss, Rank, TenantMinutes, gravest
 from controller.models.network import Network
 from controller.models.run import AuditRow
-from controller.nrm.tree import Path
 from controller.ports.store import EndedJob, Incidents, Page, Sync, method
 from controller.runs.planning.lock_holders import left_behind
 from controller.store import audit_chain
@@ -49,7 +48,7 @@ from controller.store.alarm_rows import STANDING, alarm_tenants, alarms, as_alar
 from controller.store.alarms import put_into, reassessed, uncorrelated
 from controller.store.audit_chain import audit
 from controller.store.concerns import CONCERNS, GUARD
-from controller.store.devices import delivery_during, healths_of, locks_during
+from controller.store.devices import delivery_during, locks_during
 from controller.store.incident_rows import (
     OPEN_INCIDENT,
     incident_alarms,
@@ -58,7 +57,7 @@ from controller.store.incident_rows import (
     touch,
     write,
 )
-from controller.store.ledger import ended_jobs
+from controller.store.ledger import ended_jobs, links_during
 from controller.store.networks import HeldVersion, PackedNetwork, current_network, packed_networks, versions_during
 from controller.store.observations import observation_during
 from controller.store.queries import as_noun
@@ -215,7 +214,7 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
             own = {cell for cell in known.locks if any(tenant in era.sharing.tenants_at([cell]) for era in eras)}
             known = replace(known, locks={cell: times for cell, times in known.locks.items() if cell in own})
 
-        def read(tx: Tx) -> tuple[dict[str, list[tuple[str, Path]]], ExcusedTimes]:
+        def read(tx: Tx) -> tuple[dict[str, tuple[CarriedLink, ...]], ExcusedTimes]:
             held = [(era.network, era.begin, era.until) for era in eras]
             cells = [*known.locks, *_lacked(held, lost.delivery)]
             return _causes(tx, held, spells, cells, lost.begin, lost.until)
@@ -352,13 +351,12 @@ def _lacked(held: _Networks, delivery: Delivery) -> set[str]:
 
 def _causes(
     tx: Tx, held: _Networks, spells: Iterable[Spell], cells: Iterable[str], begin: datetime, until: datetime
-) -> tuple[dict[str, list[tuple[str, Path]]], ExcusedTimes]:
+) -> tuple[dict[str, tuple[CarriedLink, ...]], ExcusedTimes]:
     """Core links of stations whose links failed, and times that nobody owes: there, and of other cells."""
     stations = {spell.alarm.station for spell in spells} | {cell.partition("/")[0] for cell in cells}
     linked = {spell.alarm.station for spell in spells if spell.alarm.probable_cause in LINK_CAUSES}
-    links = {name: [(one.tenant, one.path) for one in seen.links] for name, seen in healths_of(tx, linked).items()}
     taken = _planned(tx, held, stations, begin) if stations else {}
-    return links, ExcusedTimes(taken, works_during(tx, begin, until))
+    return links_during(tx, linked, begin, until), ExcusedTimes(taken, works_during(tx, begin, until))
 
 
 def _month_on_record(tx: Tx) -> MonthOnRecord | None:

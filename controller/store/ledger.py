@@ -1,8 +1,9 @@
-"""The ledger: its changes, its earlier content, what ended jobs left on their stations, and when PLMNs were carried."""
+"""The ledger: its changes, its earlier content, what ended jobs left on their stations, and when that was carried."""
 
 from __future__ import annotations
 
 import zlib
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -33,13 +34,13 @@ from sqlalchemy import (
     update,
 )
 
-from controller.intent.delivery import Carried
+from controller.intent.delivery import Carried, CarriedLink
 from controller.models.network import HOST, Plmn
 from controller.models.packing import packed, unpacked
 from controller.models.plan import Change, LedgerNode
 from controller.models.run import UNDO, LedgerBefore, LedgerEntry, Outcome
 from controller.models.step import StepState
-from controller.nrm.profiles import broadcast_plmn, cell_of
+from controller.nrm.profiles import broadcast_plmn, cell_of, link_kind
 from controller.nrm.tree import Path
 from controller.ports.store import EndedJob, Ledger, LedgerState, Sync
 from controller.store.columns import Instant, long_text, metadata, string
@@ -99,6 +100,26 @@ carried_times = Table(
     ),
 )
 
+#: The same of a tenant's core links: a past outage of one is judged by the others that were there then.
+carried_links = Table(
+    "carried_links",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    string("station"),
+    string("path"),
+    string("tenant"),
+    Column("since", Instant, nullable=False),
+    Column("until", Instant),
+    Index("ix_carried_links_station", "station"),
+    Index(
+        "ix_carried_links_current",
+        *("station", "path", "tenant"),
+        unique=True,
+        sqlite_where=_CURRENT,
+        postgresql_where=_CURRENT,
+    ),
+)
+
 #: The newest changes of each station's ledger, which are kept.
 KEPT = 100
 _SUCCEEDED, _DIVERGED = Outcome.SUCCEEDED.value, Outcome.DIVERGED.value
@@ -118,14 +139,6 @@ _SPARE = ledger_history.delete().where(
 #: ``controller.store.devices`` itself imports this module.
 _ADOPTED: Select[Any] = select(column("station")).select_from(table("adoptions")).where(column("until").is_(None))
 _OWNED = select(ledger.c.station, ledger.c.path, ledger.c.owners).where(ledger.c.station.in_(_ADOPTED))
-_CARRIED = select(carried_times).where(carried_times.c.until.is_(None))
-_CEASE = update(carried_times).where(carried_times.c.number == bindparam("of")).values(until=bindparam("at"))
-_LAST = bindparam("last", type_=Instant())
-_CEASED_BEFORE = (
-    update(carried_times)
-    .where(carried_times.c.station == bindparam("device"), carried_times.c.until == bindparam("now", type_=Instant()))
-    .values(until=case((carried_times.c.since > _LAST, carried_times.c.since), else_=_LAST))
-)
 #: Cells of a station with the same times come as one row: a network has a hundred thousand of them.
 _SAME = [carried_times.c[name] for name in ("station", "plmn", "tenant", "since", "until")]
 _TIMES = select(*_SAME, func.aggregate_strings(carried_times.c.cell, " ").label("cells")).group_by(*_SAME)
@@ -283,43 +296,62 @@ def change_ledger(tx: Tx, made: Sequence[LedgerChange]) -> None:
     ]
     if gained:
         tx.execute(row.on_conflict_do_update(index_elements=["station", "path"], set_=values), gained)
-    note_carried(tx, {change.station for change in made if any(map(_plmn_in_cell, _paths(change)))})
+    note_carried(tx, {change.station for change in made if any(map(_is_carried, _paths(change)))})
 
 
 def note_carried(tx: Tx, stations: Collection[str]) -> None:
-    """Put on record which tenants' PLMNs cells of stations carry from now on, and which no longer.
+    """Put on record which tenants' PLMNs and core links stations carry from now on, and which no longer.
 
     They do by the ledger of a station that is adopted. So a run counts from its end on, when it is known to hold; and a
     station without adoption carries nothing of which Minka knows.
     """
     if not stations:
         return
-    carried = {
-        (row.station, cell_of(row.path), plmn, owner)
-        for row in tx.rows(_OWNED, ledger.c.station, stations)
-        if (plmn := _plmn_in_cell(row.path))
-        for owner in row.owners.split(" ")
-        if owner not in ("", HOST)
-    }
-    known = {
-        (row.station, row.cell, row.plmn, row.tenant): row.number
-        for row in tx.rows(_CARRIED, carried_times.c.station, stations)
-    }
+    plmns, links = set[tuple[str, ...]](), set[tuple[str, ...]]()
+    for row in tx.rows(_OWNED, ledger.c.station, stations):
+        for owner in row.owners.split(" "):
+            if owner in ("", HOST):
+                continue
+            if plmn := _plmn_in_cell(row.path):
+                plmns.add((row.station, cell_of(row.path), plmn, owner))
+            elif _is_link(row.path):
+                links.add((row.station, row.path, owner))
+    _note(tx, carried_times, ("station", "cell", "plmn", "tenant"), stations, plmns)
+    _note(tx, carried_links, ("station", "path", "tenant"), stations, links)
+
+
+def _note(
+    tx: Tx, times: Table, names: Sequence[str], stations: Collection[str], carried: Collection[tuple[str, ...]]
+) -> None:
+    """End the times of what these stations no longer carry, and begin those of what is new."""
+    current = tx.rows(select(times).where(times.c.until.is_(None)), times.c.station, stations)
+    known = {tuple(getattr(row, name) for name in names): row.number for row in current}
     over = [{"of": known[one], "at": tx.now} for one in sorted(known.keys() - carried)]
     if over:
-        tx.execute(_CEASE, over)
-    names = "station", "cell", "plmn", "tenant"
-    begun = [{**dict(zip(names, one, strict=True)), "since": tx.now} for one in sorted(carried - known.keys())]
+        tx.execute(update(times).where(times.c.number == bindparam("of")).values(until=bindparam("at")), over)
+    begun = [{**dict(zip(names, one, strict=True)), "since": tx.now} for one in sorted(set(carried) - known.keys())]
     if begun:
-        row = tx.insert(carried_times)
+        row = tx.insert(times)
         tx.execute(row.on_conflict_do_nothing(index_elements=list(names), index_where=_CURRENT), begun)
 
 
 def end_carried(tx: Tx, ended: Mapping[str, datetime]) -> None:
     """Let what this transaction took out of ledgers end earlier, by station, where nobody knows what came since."""
     rows = [{"device": station, "last": at, "now": tx.now} for station, at in sorted(ended.items())]
-    if rows:
-        tx.execute(_CEASED_BEFORE, rows)
+    now, last = (bindparam(name, type_=Instant()) for name in ("now", "last"))
+    for times in (carried_times, carried_links) if rows else ():
+        over = update(times).where(times.c.station == bindparam("device"), times.c.until == now)
+        tx.execute(over.values(until=case((times.c.since > last, times.c.since), else_=last)), rows)
+
+
+def _is_carried(path: Path) -> bool:
+    """Whether it is on record when a station carried a node."""
+    return bool(_plmn_in_cell(path)) or _is_link(path)
+
+
+def _is_link(path: Path) -> bool:
+    """Whether a node is a core link; nodes of routers and pools need not be list entries."""
+    return path.endswith("]") and link_kind(path) is not None
 
 
 def _plmn_in_cell(path: Path) -> Plmn:
@@ -337,6 +369,16 @@ def carried_during(tx: Tx, begin: datetime, end: datetime) -> tuple[Carried, ...
             if (since := max(row.since, begin)) < (until := min(row.until or tx.now, end))
         )
     )
+
+
+def links_during(tx: Tx, stations: Iterable[str], begin: datetime, end: datetime) -> dict[str, tuple[CarriedLink, ...]]:
+    """Which core links of tenants stations carried between two times; those that they still carry, until now."""
+    lasted = or_(carried_links.c.until.is_(None), carried_links.c.until > begin)
+    query = select(carried_links).where(lasted, carried_links.c.since < end)
+    found = defaultdict[str, list[CarriedLink]](list)
+    for row in tx.rows(query, carried_links.c.station, stations):
+        found[row.station].append(CarriedLink(row.tenant, row.path, row.since, row.until or tx.now))
+    return {station: tuple(sorted(there)) for station, there in found.items()}
 
 
 def _paths(change: LedgerChange) -> set[Path]:

@@ -1,4 +1,4 @@
-"""From when to when cells carried tenants' PLMNs: what adoptions, runs and undoes left in the ledger, for good."""
+"""From when to when PLMNs and core links were carried: what adoptions, runs and undoes left in the ledger, for good."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from controller.models.network import HOST, network_digest
 from controller.models.plan import LedgerNode
 from controller.models.record import CarriedNodes
 from controller.models.run import Outcome
+from controller.nrm.profiles import link_kind
 from controller.ports.clock import VirtualClock
 from controller.ports.store import JobResult
 from controller.store import SqlStore
 from controller.store.devices import delivery_during
-from controller.store.ledger import KEPT, ledger_history
+from controller.store.ledger import KEPT, ledger_history, links_during
 from tests.support.records import start_run
 from tests.unit.plan import samples
 
@@ -64,6 +65,13 @@ class Story:
         times = _without(((self.begun, self.begun + until * HOUR),), lacking)
         return [((since - self.begun) / HOUR, (end - self.begun) / HOUR) for since, end in times]
 
+    def links(self, tenant: str, until: float) -> set[tuple[float, float]]:
+        """Hours in which the station carried the core links of a tenant."""
+        self.at(until)
+        found = self.store.database.run(lambda tx: links_during(tx, ["S1"], self.begun, self.clock.now()))
+        times = [(one.since, one.until) for one in found.get("S1", ()) if one.tenant == tenant]
+        return {((since - self.begun) / HOUR, (end - self.begun) / HOUR) for since, end in times}
+
 
 def _without(whole: Times, lacking: Times) -> list[tuple[datetime, datetime]]:
     """By the points in time at which anything changes: it shares no code with ``controller.intent.times``."""
@@ -94,6 +102,8 @@ def test_a_run_counts_from_its_end_and_an_undo_until_its_end(story: Story) -> No
     assert story.carried("alfa", 10) == [(0, 10)]
     story.run(11, 12, JobResult(Outcome.SUCCEEDED, gained=tuple(OF_BETA), applied=True))
     assert story.carried("beta", 13) == [(3, 7), (12, 13)]
+    assert story.links("beta", 13) == {(3, 7), (12, 13)}
+    assert story.links("alfa", 13) == {(0, 13)}
 
 
 def test_a_run_that_is_under_way_or_was_taken_back_delivers_nothing(story: Story) -> None:
@@ -134,6 +144,7 @@ def test_a_station_out_of_service_carries_nothing_until_it_is_adopted_again(stor
     story.at(4)
     story.adopt()
     assert story.carried("alfa", 5) == [(0, 2), (4, 5)], "its ledger is the one that it had"
+    assert story.links("alfa", 5) == {(0, 2), (4, 5)}
 
 
 def test_people_who_take_the_stations_for_right_after_a_restore_change_it_too(story: Story) -> None:
@@ -168,6 +179,7 @@ def test_what_a_run_took_away_that_a_restore_lost_is_carried_until_the_last_chec
     story.store.integrity.decide(RecordChoice.DEVICES, "ana", "they are right", carried)
     assert story.carried("alfa", 32) == [(0, ends)]
     assert story.carried("beta", 32) == [(0, 32)], "it is still there"
+    assert (story.links("alfa", 32), story.links("beta", 32)) == ({(0, ends)}, {(0, 32)})
 
 
 def test_it_goes_back_further_than_the_history_of_the_ledger(story: Story) -> None:
@@ -180,3 +192,11 @@ def test_it_goes_back_further_than_the_history_of_the_ledger(story: Story) -> No
     oldest = min(row.at for row in story.store.database.run(lambda tx: tx.execute(ledger_history.select()).all()))
     assert oldest > story.begun + 2 * HOUR, "the change that brought alfa is forgotten there"
     assert story.carried("alfa", 2 * KEPT) == [(1, 2 * KEPT)]
+
+
+def test_a_run_that_changes_core_links_alone_is_on_record(story: Story) -> None:
+    story.adopt(*OF_HOST, *OF_ALFA)
+    gone = next(one for one in OF_ALFA if link_kind(one.path))
+    story.run(1, 2, JobResult(Outcome.SUCCEEDED, lost=(gone.path,)))
+    assert story.links("alfa", 3) == {(0, 2), (0, 3)}
+    assert story.carried("alfa", 3) == [(0, 3)]

@@ -16,15 +16,17 @@ from controller.models.alarm import AlarmReport, AlarmState, ObjectClass, Percei
 from controller.models.approval import RunConstraints, StationConstraints
 from controller.models.cloud import Function
 from controller.models.errors import NotFoundError
-from controller.models.health import Health, LinkHealth, ServiceState
+from controller.models.health import Health, ServiceState
 from controller.models.incident import Incident, IncidentFilter, IncidentState
 from controller.models.network import network_digest
+from controller.models.plan import LedgerNode
 from controller.models.run import JournalStep, Outcome, RunState, Strategy
 from controller.models.sharing import MaintenanceWindow
 from controller.models.step import RunPlaybook, StepRecord, StepState
 from controller.ports.clock import VirtualClock
 from controller.ports.store import JobResult, NewJob, Page, Transition
 from controller.store import SqlStore
+from controller.store.ledger import LedgerChange, change_ledger
 from tests.contract.store.test_roots import CLEARED, MAJOR, cut, dark, link, lost, mains
 from tests.support.launch import prepared
 from tests.support.observed import observe
@@ -314,16 +316,25 @@ async def test_minutes_are_counted_by_tenant_and_against_its_agreement(store: Sq
     assert store.incidents.ranks() == {}
 
 
-async def test_a_link_costs_nothing_while_another_one_of_its_tenant_works(store: SqlStore, clock: VirtualClock) -> None:
+async def test_a_link_costs_nothing_while_another_one_of_its_tenant_is_there_and_works(
+    store: SqlStore, clock: VirtualClock
+) -> None:
     _load_shared(store)
+    adopted = [LedgerNode(path=path, owners=(owner,)) for path, owner in ((MME, "alfa"), (f"{MME}x", "beta"))]
+    store.devices.adopt("S1", adopted, "d", "ana")
     report = link("S1", tenant="alfa", at=0).model_copy(update={"object": MME})
     incident = store.alarms.report(report).incident
-    await clock.advance(60)
-    assert [one.lost for one in store.incidents.minutes(incident)] == [1]
-    links = tuple(LinkHealth(path=MME + more, tenant="alfa", kind="S1C", state=ServiceState.UP) for more in ("", "x"))
-    other = links[1].model_copy(update={"path": MME.replace("mme", "mme-2")})
-    store.healths.save([Health(station="S1", at=clock.now(), reachable=True, links=(links[0], other))])
-    assert store.incidents.minutes(incident) == ()
+
+    async def lost(minutes: float) -> list[float]:
+        await clock.advance(minutes * 60)
+        return [one.lost for one in store.incidents.minutes(incident)]
+
+    assert await lost(1) == [1]
+    other = LedgerNode(path=MME.replace("mme", "mme-2"), owners=("alfa",))
+    store.devices.adopt("S1", [other], "d", "ana")
+    assert await lost(1) == [1], "what comes later was no other path"
+    store.database.run(lambda tx: change_ledger(tx, [LedgerChange("S1", (), [other.path])]))
+    assert await lost(1) == [2], "what is gone later was one"
 
 
 async def test_what_a_tenant_lost_takes_as_many_statements_whatever_others_lose(

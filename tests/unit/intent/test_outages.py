@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.intent.delivery import CarriedLink
 from controller.intent.impact import Sharing
 from controller.intent.incidents import ranked
 from controller.intent.outages import Era, ExcusedTimes, Known, Outages, Spell, month_of, spans_of
@@ -19,7 +20,7 @@ from controller.models.alarm import Alarm, AlarmState, ObjectClass, PerceivedSev
 from controller.models.announced_work import AnnouncedWork
 from controller.models.incident import AgreementMinutes, Incident, Loss, TenantMinutes
 from controller.models.network import Network
-from controller.models.sharing import CoreNode, MaintenanceWindow, Penalty, Sla, Validity
+from controller.models.sharing import MaintenanceWindow, Penalty, Sla, Validity
 from tests.unit.plan import samples
 
 AT = datetime(2026, 6, 15, 12, tzinfo=UTC)
@@ -71,7 +72,12 @@ def era(made: Network, begin: datetime = BEGIN, until: datetime = END) -> Era:
 
 def minutes(spells: Sequence[Spell], links: Sequence[str] = (), **excused: Any) -> dict[str, TenantMinutes]:
     made = network()
-    outages = Outages(spells, [era(made)], {"S1": [("alfa", path) for path in links]}, Known(ExcusedTimes(**excused)))
+    outages = Outages(
+        spells,
+        [era(made)],
+        {"S1": [CarriedLink("alfa", path, BEGIN, END) for path in links]},
+        Known(ExcusedTimes(**excused)),
+    )
     return {one.tenant: one for one in outages.minutes()}
 
 
@@ -197,7 +203,7 @@ def test_what_follows_from_a_cause_outside_of_the_contract_is_not_owed() -> None
         link(0, 10)._replace(cause="mains-lost"),
         link(5, 50, OTHER_MME),
     ]
-    links = {"S1": [("alfa", MME), ("alfa", OTHER_MME)]}
+    links = {"S1": [CarriedLink("alfa", MME, BEGIN, END), CarriedLink("alfa", OTHER_MME, BEGIN, END)]}
     outages = Outages(known, [era(made)], links)
     alfa, beta = outages.minutes()
     assert (alfa.lost, alfa.outside, beta.lost, beta.outside) == (10, 30, 10, 30)
@@ -221,15 +227,36 @@ def test_past_days_count_by_what_was_shared_then() -> None:
     assert owed.lost == 600
 
 
-def test_a_core_node_that_came_later_was_no_other_path() -> None:
-    before, after = network(), network()
-    alfa = after.tenants[0]
-    core = alfa.core.model_copy(update={"mme_pool": (*alfa.core.mme_pool, CoreNode(id="mme-2", address="10.9.9.9"))})
-    after = after.model_copy(update={"tenants": (alfa.model_copy(update={"core": core}), *after.tenants[1:])})
-    change = AT + timedelta(minutes=10)
-    links = {"S1": [("alfa", MME), ("alfa", OTHER_MME)]}
-    (lost,) = Outages([link(0, 30)], [era(before, until=change), era(after, change)], links).minutes()
-    assert (lost.tenant, lost.lost) == ("alfa", 10)
+@pytest.mark.parametrize(
+    ("first", "second", "lost"),
+    [
+        ((0, 60), (10, 60), 10),  # it came later, whatever the files said
+        ((0, 60), (0, 20), 10),  # it is gone since
+        ((0, 60), (40, 60), 30),  # nobody takes back what was lost
+        ((0, 60), (0, 60), 0),
+        ((0, 30), (30, 60), 30),
+    ],
+)
+def test_only_a_link_that_the_station_carried_then_was_another_path(
+    first: tuple[int, int], second: tuple[int, int], lost: int
+) -> None:
+    """The first link is down for half an hour, in two versions of the network."""
+    made, change = network(), AT + timedelta(minutes=15)
+    carried = [
+        CarriedLink("alfa", path, *(AT + timedelta(minutes=minute) for minute in times))
+        for path, times in ((MME, first), (OTHER_MME, second))
+    ]
+    eras = [era(made, until=change), era(made, change)]
+    assert [one.lost for one in Outages([link(0, 30)], eras, {"S1": carried}).minutes()] == ([lost] if lost else [])
+
+
+def test_links_that_follow_each_other_are_one_outage_where_each_is_down() -> None:
+    carried = [
+        CarriedLink("alfa", MME, BEGIN, AT + timedelta(minutes=20)),
+        CarriedLink("alfa", OTHER_MME, AT + timedelta(minutes=20), END),
+    ]
+    down = [link(10, 25), link(20, 30, OTHER_MME)]
+    assert [one.lost for one in Outages(down, [era(network())], {"S1": carried}).minutes()] == [20]
 
 
 def test_agreements_that_begin_or_end_part_a_time_at_midnight_of_the_networks_zone() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import timedelta
 from decimal import Decimal
@@ -17,13 +17,13 @@ from controller.intent.outages import UNSTATED, terms_of
 from controller.models import network as network_model
 from controller.models.alarm import ObjectClass, PerceivedSeverity
 from controller.models.errors import NotFoundError
-from controller.models.facts import LinkKind
-from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.measurement import DAY, Measured, Subject
 from controller.models.network import Network, network_digest
+from controller.models.plan import LedgerNode
 from controller.models.statement import Statement, StatementKind
 from controller.ports.clock import VirtualClock
 from controller.store import SqlStore, open_store
+from controller.store.ledger import LedgerChange, change_ledger
 from tests.support.definitions import put_in_force
 from tests.support.observed import observe
 from tests.unit.api.test_statements import off_air
@@ -311,32 +311,6 @@ def test_an_outage_goes_on_when_its_cell_moves_to_another_agreement_of_the_tenan
     assert found == {"alfa-all": (1200, 0), "alfa-other": (600, 1)}
 
 
-def test_a_core_node_that_is_given_up_later_was_a_way_before(store: SqlStore) -> None:
-    def two(content: dict[str, Any]) -> None:
-        core = content["tenants"][0]["core"]
-        core["mme_pool"] = [{"id": "mme-1", "address": "10.1.1.1"}, {"id": "mme-2", "address": "10.1.1.2"}]
-
-    def one(content: dict[str, Any]) -> None:
-        two(content)
-        content["tenants"][0]["core"]["mme_pool"].pop()
-
-    made = version(two)
-    load(store, made)
-    path = f"{samples.LTE}/EP_S1C[{made.tenants[0].link_id('mme-1')}]"
-    down = off_air(0).model_copy(
-        update={"object": path, "object_class": ObjectClass.CORE_LINK, "tenant": "alfa"}
-        | {"probable_cause": "core-link-down", "at": BEGIN + timedelta(days=3)}
-    )
-    store.alarms.report(down)
-    over = {"severity": PerceivedSeverity.CLEARED, "at": BEGIN + timedelta(days=5)}
-    store.alarms.report(down.model_copy(update=over))
-    links = [LinkHealth(path=path, tenant="alfa", kind=LinkKind.S1C, state=ServiceState.UP)]
-    load(store, version(one), 20)
-    store.healths.save([Health(station="S1", at=store.database.clock.now(), reachable=True, links=tuple(links))])
-    (agreement,) = rows(said(store, StatementKind.SLA), "agreements")
-    assert agreement["lost"] == 0, "the other one worked"
-
-
 def test_a_month_costs_a_month_also_where_its_cells_are_swapped(store: SqlStore) -> None:
     def only(site: str) -> Callable[[dict[str, Any]], None]:
         def change(content: dict[str, Any]) -> None:
@@ -482,3 +456,48 @@ def test_a_field_makes_an_era_unless_nothing_stated_depends_on_it(path: tuple[st
     other = {"pci": 503, "band": "B7", "plmns": ("716-77",)}[field]
     changed = made.model_copy(update={of: (first.model_copy(update={field: other}), *others)})
     assert (terms_of(changed) != terms_of(made)) == era
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "lost"),
+    [
+        (("mme-1", "mme-2"), ("mme-1", "mme-2"), 0),
+        (("mme-1", "mme-2"), ("mme-1",), 0),
+        (("mme-1", "mme-2"), (), 0),
+        (("mme-1",), ("mme-1",), 2880),
+        (("mme-1",), ("mme-1", "mme-2"), 2880),
+    ],
+    ids=["both stay", "the other is removed", "both are removed", "one stays", "another comes"],
+)
+def test_links_that_come_or_go_later_move_no_past_outage(
+    store: SqlStore, before: tuple[str, ...], after: tuple[str, ...], lost: float
+) -> None:
+    """A link of alfa is down for two days; on the 20th, what the station carries changes."""
+
+    def planned(nodes: Sequence[str]) -> Network:
+        def pool(content: dict[str, Any]) -> None:
+            content["tenants"][0]["core"]["mme_pool"] = [
+                {"id": node, "address": f"10.1.1.{number}"} for number, node in enumerate(nodes, 1)
+            ]
+
+        return version(pool)
+
+    made = planned(before)
+    load(store, made)
+
+    def paths(nodes: Iterable[str]) -> list[str]:
+        return [f"{samples.LTE}/EP_S1C[{made.tenants[0].link_id(node)}]" for node in nodes]
+
+    def links(nodes: Iterable[str]) -> list[LedgerNode]:
+        return [LedgerNode(path=path, owners=("alfa",)) for path in paths(nodes)]
+
+    store.devices.adopt("S1", links(before), network_digest(made), "ana")
+    down = off_air(0).model_copy(update={"object": paths(["mme-1"])[0], "object_class": ObjectClass.CORE_LINK})
+    down = down.model_copy(update={"tenant": "alfa", "probable_cause": "core-link-down"})
+    for day, severity in ((3, PerceivedSeverity.MAJOR), (5, PerceivedSeverity.CLEARED)):
+        store.alarms.report(down.model_copy(update={"severity": severity, "at": BEGIN + timedelta(days=day)}))
+    load(store, planned(after or before), 20)
+    change = LedgerChange("S1", links(after), paths(set(before) - set(after)))
+    store.database.run(lambda tx: change_ledger(tx, [change]))
+    (row,) = rows(said(store, StatementKind.SLA), "agreements")
+    assert row["lost"] == lost

@@ -374,6 +374,25 @@ def upgrade() -> None:
         postgresql_where=sa.text("until IS NULL"),
     )
     op.create_table(
+        "carried_links",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("station", sa.String(), nullable=False),
+        sa.Column("path", sa.String(), nullable=False),
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_carried_links")),
+    )
+    op.create_index("ix_carried_links_station", "carried_links", ["station"], unique=False)
+    op.create_index(
+        "ix_carried_links_current",
+        "carried_links",
+        ["station", "path", "tenant"],
+        unique=True,
+        sqlite_where=sa.text("until IS NULL"),
+        postgresql_where=sa.text("until IS NULL"),
+    )
+    op.create_table(
         "carried_times",
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("station", sa.String(), nullable=False),
@@ -1298,6 +1317,9 @@ def downgrade() -> None:
     op.drop_index("ix_carried_times_current", table_name="carried_times")
     op.drop_index("ix_carried_times_until", table_name="carried_times")
     op.drop_table("carried_times")
+    op.drop_index("ix_carried_links_current", table_name="carried_links")
+    op.drop_index("ix_carried_links_station", table_name="carried_links")
+    op.drop_table("carried_links")
     op.drop_index("ix_adoptions_current", table_name="adoptions")
     op.drop_index("ix_adoptions_until", table_name="adoptions")
     op.drop_table("adoptions")
