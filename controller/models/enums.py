@@ -31,8 +31,8 @@ class RunState(StrEnum):
 class Outcome(StrEnum):
     """How a job ended on its device. ``unknown`` is resolved by read-back before a job is done.
 
-    A job that would end ``deferred`` while its run is patient, or ``withdrawn`` with a postponed group, begins again
-    instead.
+    A job that would end ``deferred`` while its run is patient, or ``withdrawn`` with a postponed group or for a
+    public warning, begins again instead.
     """
 
     SUCCEEDED = "succeeded"

@@ -118,9 +118,9 @@ def again(detail: str) -> dict[str, Any]:
 def begun_anew(tx: Tx, ends: Iterable[End]) -> dict[str, dict[str, Any]]:
     """Values of jobs that begin again instead of ending, by id.
 
-    These are jobs whose group was postponed, and jobs whose device was unreachable or busy while their run is patient.
-    A job that carried out operations on its device is left out: nobody asked for two restarts. Downloads and
-    installations do not count, since the next attempt finds the software there.
+    These are jobs whose group was postponed, jobs whose result says so, and jobs whose device was unreachable or busy
+    while their run is patient. A job that carried out operations on its device is left out: nobody asked for two
+    restarts. Downloads and installations do not count, since the next attempt finds the software there.
 
     Args:
         tx: The transaction.
@@ -137,7 +137,7 @@ def begun_anew(tx: Tx, ends: Iterable[End]) -> dict[str, dict[str, Any]]:
         decision = decision_for(job.unit, job.round, None, mine)
         if away := _away(tx, end):
             found[job.id] = again(end.result.detail) | away
-        elif decision is not None and decision.choice is GateChoice.POSTPONE:
+        elif end.result.again or (decision is not None and decision.choice is GateChoice.POSTPONE):
             found[job.id] = again(end.result.detail)
     for row in tx.rows(_OPERATED, steps.c.job, found):
         if any(one["kind"] not in _BRINGING for one in orjson.loads(row.operations)):

@@ -21,7 +21,7 @@ from controller.models.errors import (
     StoreError,
 )
 from controller.models.plan import Change
-from controller.models.run import INSIDE, GateChoice, Job, JobState, Outcome, Run, RunState
+from controller.models.run import INSIDE, GateChoice, Job, JobState, Outcome, Policy, Run, RunState
 from controller.models.step import StepRecord, StepState
 from controller.playbook.engine.consents import CELLS
 from controller.playbook.engine.context import ActionServices, StationContext
@@ -29,7 +29,7 @@ from controller.playbook.engine.steps import JobSteps
 from controller.playbook.language.expressions import may_hold
 from controller.playbook.language.library import parse
 from controller.playbook.language.playbook import PlanSource, Playbook
-from controller.playbook.language.registry import DeviceAccess, Registry
+from controller.playbook.language.registry import DeviceAccess, Postponement, Registry
 from controller.ports.store import Claim, JobResult, Soak
 from controller.runs.procedures import Procedure, Suspension, Tools, procedure
 from controller.runs.transaction.effects import astray
@@ -101,9 +101,10 @@ class StationJob:
                 return await self._withdrawn(position - 1, reason)
             row = await steps.run(position, step)
             if row.state is StepState.STARTED and steps.later is not None:
-                return Suspension(steps.later.until, steps.later.reason)
+                return await self._waits(position, row, steps.later)
             if row.state is StepState.FAILED:
-                return await self._failed(position, row)
+                ended = await self._failed(position, row)
+                return replace(ended, again=self._alone and await steps.gave_way(row))
             if self._changing[position] and (reason := await self._pass_gate(position)):
                 return await self._withdrawn(position, reason)
             if step.register_ is not None and row.state is StepState.DONE:
@@ -111,6 +112,18 @@ class StationJob:
         if any(self._changing) and (reason := await self._pass_gate(len(self._changing))):
             return await self._withdrawn(len(self._changing) - 1, reason)
         return await self._soak() if soaks(self._playbook, self._claim.run.parameters) else self._succeeded()
+
+    async def _waits(self, position: int, row: StepRecord, later: Postponement) -> JobResult | Suspension:
+        """The rest of a job whose step waits, or its end if its group was cancelled meanwhile."""
+        if row.acts and (reason := await self._cancelled()):
+            await self._steps.end(row, StepState.FAILED, reason, outcome=Outcome.WITHDRAWN)
+            return await self._withdrawn(position, reason)
+        return Suspension(later.until, later.reason)
+
+    @property
+    def _alone(self) -> bool:
+        """Whether the device is decided on its own, so that it may begin again without others."""
+        return self._claim.run.strategy.policy is Policy.STATION
 
     # --------------------------------------------------------------- functions
 

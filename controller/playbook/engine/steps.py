@@ -29,6 +29,7 @@ from controller.models.errors import (
     StoreError,
     UnreachableError,
 )
+from controller.models.many import first_names
 from controller.models.network import DeviceKind
 from controller.models.plan import Change, LedgerNode
 from controller.models.run import INSIDE, JournalStep, Outcome, RunState, restarted
@@ -54,6 +55,7 @@ from controller.playbook.language.registry import (
 )
 from controller.ports.store import Claim
 from controller.runs.approval.clearance import freeze_on, places_of
+from controller.runs.planning.lock_holders import kept_locked
 from controller.runs.procedures import Tools
 from controller.runs.transaction.effects import effects
 from controller.runs.transaction.record import Alive, Record
@@ -285,8 +287,7 @@ class JobSteps:
             if not row.undo and not await self._sent(row):
                 await self._check_repair(row)
                 await self._check_consent(row)
-            self.later = await self._warned(row)
-            return row if self.later else await self._act(row)
+            return await self._act_or_wait(row)
         except (LeaseLostError, NotClearedError, StoreError):
             raise
         except RepairStoppedError as error:
@@ -353,6 +354,11 @@ class JobSteps:
                 future.cancel()
             await asyncio.gather(act, *others, return_exceptions=True)
 
+    async def _is_cancelled(self) -> bool:
+        """Whether the run is cancelled by now; not for a station that lost its configuration with its function."""
+        run = self._claim.run.id
+        return self._claim.job.rank not in INSIDE and run in await self._tools.store.runs.cancelling([run])
+
     async def _cancelled(self) -> bool:
         """Wait until the run is cancelled; not for a station that lost its configuration with its function."""
         if self._claim.job.rank in INSIDE:
@@ -369,6 +375,24 @@ class JobSteps:
         remark, output = said.remark if isinstance(said, Remarks) else "", said.model_dump(mode="json")
         action.check_bounds(row.inputs, output)
         return await self.end(row, StepState.DONE, remark, output=output)
+
+    async def _act_or_wait(self, row: StepRecord) -> StepRecord:
+        """Carry out a step on record, unless a public warning is in the way.
+
+        Then it waits. But a cancel ends that wait, and a job that keeps cells off the air is taken back instead, since
+        nobody there would get the warning.
+        """
+        self.later = None
+        warning = await self._warned(row)
+        if warning is None:
+            return await self._act(row)
+        if await self._is_cancelled():
+            return await self.end(row, StepState.FAILED, _CUT.reason, outcome=Outcome.CANCELLED)
+        if locked := kept_locked(self.carried):
+            words = f"{warning.reason}; until it is over, {first_names(locked)} may not stay off the air"
+            return await self.end(row, StepState.FAILED, words, outcome=Outcome.WITHDRAWN)
+        self.later = warning
+        return row
 
     async def _act(self, row: StepRecord) -> StepRecord:
         """Carry out the device transaction or the operations of a step on record."""
@@ -465,6 +489,10 @@ class JobSteps:
         network, station = self._context.network, self._context.station
         ledger = await self._tools.store.ledger.find([station, *network.stations_served.get(station, ())])
         return list(nodes_behind(network, station, ledger))
+
+    async def gave_way(self, row: StepRecord) -> bool:
+        """Whether a failed step was not begun since a public warning came, and its job may not wait."""
+        return row.outcome is Outcome.WITHDRAWN and not await self._sent(row)
 
     async def _sent(self, row: StepRecord) -> bool:
         """Whether the station may have received something of a step: then the step is brought to its end."""

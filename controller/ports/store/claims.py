@@ -43,6 +43,7 @@ class JobResult:
         applied: Whether the station now carries the plan's network version.
         beyond: Whether it diverged in more than the change edits, such as nodes that are gone though nobody asked.
         restored: Whether the station carries all that was applied, as it was compared when the run was asked for.
+        again: Whether a job that was ``withdrawn`` begins again once it may, since something came in its way that ends.
     """
 
     outcome: Outcome
@@ -52,6 +53,7 @@ class JobResult:
     applied: bool = False
     beyond: bool = False
     restored: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +139,8 @@ class Claims(Repository[M_co], Protocol[M_co]):
         """End a job: state, outcome, ledger, device record, last journal row, audit row, lease.
 
         The store writes the journal's ``finished`` row itself. An equal second call changes nothing. A job does not end
-        if it was ``withdrawn`` because its group was postponed, or ``deferred`` while its run is patient. Then it left
-        nothing on its device, and waits as if it had never begun. Raises LeaseLostError.
+        if it was ``withdrawn`` because its group was postponed or its result says ``again``, or ``deferred`` while its
+        run is patient. Then it left nothing on its device, and waits as if it had never begun. Raises LeaseLostError.
         """
         ...
 

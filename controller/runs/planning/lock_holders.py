@@ -8,7 +8,7 @@ from datetime import datetime
 from controller.intent.times import Times, both, union
 from controller.models.plan import Change
 from controller.models.run import PERSON, Outcome, Run
-from controller.nrm.profiles import administrative_leaf, cell_of
+from controller.nrm.profiles import administrative_leaf, cell_of, link_of
 from controller.nrm.tree import Path
 from controller.ports.store import EndedJob, OpenJob, Store
 
@@ -17,6 +17,23 @@ def left_locked(changes: Iterable[Change], *, cell: str = "", link: Path = "") -
     """Whether changes left a cell or core link locked, or shutting down; None where they did not switch it."""
     states = _states(changes, cell, link)
     return states[-1] != "UNLOCKED" if states else None
+
+
+def kept_locked(changes: Iterable[Change]) -> list[str]:
+    """What changes found unlocked and left locked, or shutting down: cells and core links, in words."""
+    found: dict[Path, tuple[str, str]] = {}
+    for edit in (edit for change in changes for phase in change.phases for edit in phase.edits):
+        leaf = administrative_leaf(edit.path)
+        if leaf in edit.after:
+            first, _ = found.get(edit.path, (str(edit.before.get(leaf, "")), ""))
+            found[edit.path] = first, str(edit.after[leaf])
+    kept = (path for path, (first, last) in found.items() if first == "UNLOCKED" != last)
+    return [_named(path) for path in kept]
+
+
+def _named(path: Path) -> str:
+    """A cell or core link, in words."""
+    return f"core link {path.rpartition('/')[2]}" if link_of(path) else f"cell {cell_of(path)}"
 
 
 def _states(changes: Iterable[Change], cell: str, link: Path) -> list[str]:

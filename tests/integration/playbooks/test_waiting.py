@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from lxml import etree
 
-from controller.models.run import Outcome, Run, RunState
+from controller.models.run import JobState, Outcome, Run, RunState
 from tests.integration.alarms.system import until
 from tests.integration.playbooks.system import PlaybookSystem
 from tests.integration.playbooks.test_shipped import lock_of
@@ -114,4 +115,30 @@ async def test_kpis_that_get_worse_in_the_soak_take_the_wave_back(system: Playbo
     assert job.outcome is Outcome.ROLLED_BACK, job
     assert "s1-setup-success: " in job.detail
     assert "% before, 0.00 % after" in job.detail
+    assert lock_of(system) == ["UNLOCKED", "UNLOCKED"]
+
+
+async def test_a_public_warning_puts_back_on_the_air_what_a_run_locked_and_a_cancel_ends_the_wait(
+    system: PlaybookSystem,
+) -> None:
+    unlock = {"name": "unlock", "action": "unlock-cell", "with": {"cells": "all"}}
+    steps = [LOCK, ASK, {**LOCK, "name": "second", "with": {"cells": ["2"]}}, unlock]
+    run = await system.own(targets="T-LTE-1", steps=steps).start("own", {})
+
+    async def asks() -> bool:
+        return "waits for an answer" in system.job(run, "T-LTE-1").detail
+
+    async def waits() -> bool:
+        job = system.job(run, "T-LTE-1")
+        return job.state in (JobState.WAITING, JobState.READY) and "public warning tsunami-17 in network" in job.blocked
+
+    await until("it asks", asks)
+    assert lock_of(system) == ["LOCKED", "UNLOCKED"]
+    now = system.clock.now()
+    system.store.freezes.warn("tsunami-17", ["network"], now, now + timedelta(hours=9), "cbe", "Tsunami")
+    system.store.questions.answer(run.id, "yes", actor="ana")
+    await until("it waits as if it had never begun", waits)
+    assert lock_of(system) == ["UNLOCKED", "UNLOCKED"]
+    system.store.runs.cancel(run.id, "ana")
+    assert (await ended(system, run)).state is RunState.CANCELLED
     assert lock_of(system) == ["UNLOCKED", "UNLOCKED"]

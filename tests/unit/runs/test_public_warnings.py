@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -14,18 +15,21 @@ from controller.models.run import JournalStep, Outcome, RunState
 from controller.playbook.actions.shipped import registry
 from controller.playbook.language.registry import Context, DeviceAccess, Proposal, Registry, action
 from controller.ports.fake_devices import Fault
-from controller.ports.store import NewJob
+from controller.ports.store import NewJob, Page
 from controller.runs.approval.clearance import clearances, reassess, who_can_end
 from controller.runs.approval.consent import RunOccasion, effect_of, run_constraints
 from tests.support.callers import admit
 from tests.support.launch import prepared
 from tests.unit.plan import samples
+from tests.unit.playbook.test_groups import NOT_B, group_of, locks
 from tests.unit.playbook.test_takeover import LOCK, PlaybookBench, Rests
 from tests.unit.playbook.test_undoing import Nothing
-from tests.unit.playbook.test_waiting import ASK
+from tests.unit.playbook.test_waiting import ASK, to_the_end
+from tests.unit.runs.group_bench import Mortal, kills
 from tests.unit.runs.test_clearance import CONSTRAINTS, FREE, NOW, blocked, freeze
 from tests.unit.runs.test_consent import THREE, TWO, change, retuned
 from tests.unit.runs.test_window_closes import ALONE, TwoStations
+from tests.unit.runs.transaction_bench import Killed
 
 #: Of both groups of stations, only those of the first interrupt service.
 INTERRUPTING = replace(
@@ -209,3 +213,100 @@ async def test_a_warning_that_comes_just_before_the_first_edit_keeps_the_station
         assert bench.carried() == [False, False]
         assert len(bench.devices["S1"].history) == 1
     bench.store.close()
+
+
+# ------------------------------------------------------------ between a lock and its unlock
+
+UNLOCK = "  - {name: unlock, action: unlock-cell, with: {cells: ['L1']}}\n"
+OTHER = "  - {name: other, action: lock-cell, with: {cells: ['N1']}}\n"
+
+
+async def between(steps: str) -> PlaybookBench:
+    """A job whose step before an interrupting one is over when a warning comes."""
+    bench = PlaybookBench(steps)
+    with pytest.raises(Rests, match="waits for an answer"):
+        await bench.work()
+    warn(bench, "network")
+    bench.store.questions.answer(bench.run, "yes", actor="eva")
+    return bench
+
+
+async def test_a_warning_keeps_no_cell_off_the_air_that_the_run_locked() -> None:
+    bench = await between(LOCK + ASK + OTHER + UNLOCK)
+    assert bench.lock == "LOCKED"
+    with pytest.raises(Rests, match="public warning"):  # it begins again, and its first step waits
+        await bench.work()
+    assert bench.lock == "UNLOCKED"
+    assert [row.name for row in bench.rows()] == ["lock"]
+    assert not bench.device.pending
+    _, rows = bench.store.audit.page(Page(limit=1000))
+    (back,) = [row for row in rows if row.action == "job.postponed"]
+    assert back.detail["detail"] == (
+        "step 'other': public warning tsunami-17 in network: Tsunami; until it is over, cell L1 may not stay off the "
+        "air; what was done before was undone"
+    )
+    bench.store.freezes.end_warning("tsunami-17", "cbe")
+    bench.clock.pause(61)
+    job = await to_the_end(bench)
+    assert (job.outcome, bench.lock) == (Outcome.SUCCEEDED, "UNLOCKED")
+
+
+async def test_a_warning_lets_a_run_unlock() -> None:
+    bench = await between(LOCK + ASK + UNLOCK)
+    bench.settled(await bench.work(), Outcome.SUCCEEDED, "UNLOCKED")
+
+
+async def test_a_job_that_keeps_nothing_off_the_air_waits_and_is_not_taken_back() -> None:
+    bench = await between(LOCK + UNLOCK + ASK + OTHER)
+    for _ in range(2):
+        with pytest.raises(Rests, match="public warning"):
+            await bench.work()
+        assert [row.name for row in bench.rows()] == ["lock", "unlock", "ask", "other"]
+        bench.clock.pause(61)
+
+
+@pytest.mark.parametrize("steps", [ASK + LOCK, UNLOCK + ASK + LOCK, LOCK + UNLOCK + ASK + OTHER])
+async def test_a_cancel_ends_the_wait_for_the_end_of_a_warning_at_once(steps: str) -> None:
+    bench = await between(steps)
+    with pytest.raises(Rests, match="public warning"):
+        await bench.work()
+    bench.store.runs.cancel(bench.run, "eva")
+    before = bench.clock.now()
+    job = await bench.work()
+    assert bench.clock.now() - before < timedelta(seconds=60)  # the next look at the warning
+    assert "cancelled by a person" in job.detail
+    await bench.group.shift(Mortal())
+    assert bench.group.state() is RunState.CANCELLED
+    bench.settled(job, Outcome.WITHDRAWN if steps.startswith("  - {name: lock") else Outcome.CANCELLED, "UNLOCKED")
+    bench.store.freezes.end_warning("tsunami-17", "cbe")
+    bench.clock.pause(61)
+    assert bench.group.state() is RunState.CANCELLED
+
+
+async def test_a_worker_that_dies_while_it_takes_the_lock_back_leaves_nothing_off_the_air() -> None:
+    async def play(life: Mortal) -> PlaybookBench:
+        bench = await between(LOCK + ASK + OTHER + UNLOCK)
+        with pytest.raises(Rests if not life.at else (Rests, Killed)):
+            await bench.work(life)
+        return bench
+
+    played = await kills(play)
+    for death in played:
+        bench = await play(death)
+        with suppress(Rests):
+            await bench.work()
+        assert bench.lock == "UNLOCKED"
+        assert [row.name for row in bench.rows()] == ["lock"]
+        bench.store.freezes.end_warning("tsunami-17", "cbe")
+        bench.settled(await to_the_end(bench), Outcome.SUCCEEDED, "UNLOCKED")
+    assert len(played) > 8
+
+
+async def test_who_waits_for_the_end_of_a_warning_is_cancelled_with_its_group() -> None:
+    bench = group_of(NOT_B + LOCK)
+    now = bench.clock.now()
+    bench.store.freezes.warn("tsunami-17", ["network"], now, now + timedelta(days=1), "cbe", "Tsunami")
+    await bench.work()
+    assert bench.clock.now() < now + timedelta(hours=1)
+    assert bench.outcomes() == {"A": Outcome.WITHDRAWN, "B": Outcome.FAILED_SAFE}
+    assert locks(bench) == {"A": "UNLOCKED", "B": "UNLOCKED"}
