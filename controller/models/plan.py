@@ -141,6 +141,8 @@ class Change(Noun):
         gained: Nodes that enter the ledger when the change is confirmed.
         lost: Paths that leave the ledger.
         removes: Nodes deleted, by tenant (ledger nodes only).
+        lowers: Tenants whose radio share becomes smaller than the ledger has it, each with the cell of the share (empty
+            for the station). Set only where the station differs from the ledger in that; else the edits say it.
         left: Of an undo, entries that the run changed and that stay as they are, since something there changed later.
         as_of: Of an undo, when the newest job ended that had changed the station until then. It holds until another
             job changes the station, also where a further one then brings back what the plan found.
@@ -161,6 +163,7 @@ class Change(Noun):
     lost: tuple[str, ...] = ()
     removes: dict[str, int] = {}
     withdrawn: Annotated[dict[str, tuple[str, ...]], Field(exclude_if=lambda found: not found)] = {}
+    lowers: Annotated[tuple[tuple[str, str], ...] | None, Field(exclude_if=lambda found: found is None)] = None
     left: Annotated[tuple[str, ...], Field(exclude_if=lambda found: not found)] = ()
     as_of: Annotated[AwareDatetime | None, Field(exclude_if=lambda found: found is None)] = None
     reverts: bool

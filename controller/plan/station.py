@@ -31,6 +31,7 @@ from controller.plan.drift import ledger_nodes
 from controller.plan.edits import Edits, find_edits, first_entries
 from controller.plan.inputs import PlanOptions, StationView, in_sight, limited
 from controller.plan.phases import Locks, build_phases, find_locks, outage_of, outage_seconds, was_failed
+from controller.plan.reduction import lowered, lowered_below
 from controller.plan.rows import describe, entry_name, locked_outside, nodes, placed_name, row
 from controller.plan.withdrawal import withdrawn
 
@@ -159,6 +160,8 @@ class _Builder:
         interrupted = sorted(self._tenants_on(self.locks.to_lock, owners) - (set(touched) - self.view.served))
         checks = (*self._cells(after), *self._links(after, {*touched, *interrupted}), *self._workloads(after))
         seconds = outage_seconds(self.root, self.observed.tree, edits, self.locks)
+        gained = self._gained()
+        lowers = lowered_below(self.view.ledger, gained, edits)
         return Change(
             station=self.station,
             phases=phases,
@@ -173,9 +176,10 @@ class _Builder:
             withdrawn=withdrawn(self.observed.tree, after, owners),
             fingerprint=fingerprint(self.root, self.observed.tree, (*self._covered(edits, checks), *moved)),
             checks=checks,
-            gained=self._gained(),
+            gained=gained,
             lost=tuple(sorted(self.edits.lost)),
             removes=dict(sorted(self.edits.removes.items())),
+            lowers=None if lowers == lowered(edits) else tuple(sorted(lowers)),
             reverts=self.observed.reverts(len(phases)),
         )
 

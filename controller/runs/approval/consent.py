@@ -21,16 +21,14 @@ from controller.models.approval import (
     Withdrawal,
 )
 from controller.models.errors import InputError, NotFoundError
-from controller.models.facts import Owners
 from controller.models.network import Cell, Network
 from controller.models.outage import FOR_GOOD, NO_OUTAGE, UNKNOWN_OUTAGE, Outage
 from controller.models.people import Person
 from controller.models.plan import Change, Edit, Op, PhaseKind, Plan
 from controller.models.scalars import HOST
 from controller.models.sharing import DEFAULT_CONSENTS, ActionClass, Agreement, Consent
-from controller.nrm.profiles import administrative_leaf, cell_of, leaf_of, share_parts
-from controller.nrm.schema import LeafRole, LeafSpec
-from controller.nrm.tree import Leaves
+from controller.nrm.profiles import administrative_leaf, cell_of
+from controller.plan.reduction import lowered
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +107,7 @@ def effect_of(change: Change, *, restores: bool = False) -> Effect:
     if restores:
         places = {(tenant, ActionClass.RESTORE, cell) for tenant, _, cell in places}
     places |= {(tenant, ActionClass.REDUCE, cell) for tenant, cell in _taken(change, edits)}
-    places |= {(tenant, ActionClass.REDUCE, cell) for tenant, cell in (() if restores else _lowered(edits))}
+    places |= {(tenant, ActionClass.REDUCE, cell) for tenant, cell in (() if restores else _lowered(change, edits))}
     places = {(tenant, action, cell) for tenant, action, cell in places if tenant != HOST}
     asks = frozenset((tenant, action) for tenant, action, _ in places)
     return Effect(
@@ -122,6 +120,10 @@ def effect_of(change: Change, *, restores: bool = False) -> Effect:
         withdrawn=frozenset((tenant, cell) for tenant, found in change.withdrawn.items() for cell in found),
         places=frozenset(places),
     )
+
+
+def _lowered(change: Change, edits: Sequence[Edit]) -> Iterable[tuple[str, str]]:
+    return lowered(edits) if change.lowers is None else change.lowers
 
 
 def _taken(change: Change, edits: Sequence[Edit]) -> Iterator[tuple[str, str]]:
@@ -188,28 +190,6 @@ def _present(change: Change, edits: Sequence[Edit]) -> set[str]:
     linked = {check.tenant for check in change.checks if check.kind == "link-up" and check.path not in created}
     edited = {owner for edit in edits if edit.op is not Op.CREATE for owner in edit.owners}
     return edited | {tenant for names in linked for tenant in names.split(", ")}
-
-
-def _lowered(edits: Sequence[Edit]) -> Iterator[tuple[str, str]]:
-    """Tenants whose radio share becomes smaller, each with the cell of the share, if it has one.
-
-    A share that moves to another entry does not count as removed.
-    """
-    shares = [edit for edit in edits if share_parts(edit.path)]
-    made: dict[tuple[Owners, object], list[Leaves]] = defaultdict(list)
-    for edit in (edit for edit in shares if edit.op is Op.CREATE):
-        made[edit.owners, edit.after.get(leaf_of(edit.path, LeafRole.SHARE_RESOURCE))].append(edit.after)
-    for edit in (edit for edit in shares if edit.op is not Op.CREATE):
-        resource = edit.before.get(leaf_of(edit.path, LeafRole.SHARE_RESOURCE))
-        after = [edit.after] if edit.op is Op.MERGE else made.get((edit.owners, resource), [])
-        if any(_lower(edit.before, one, part) for one in after for part in share_parts(edit.path)):
-            yield from ((owner, cell_of(edit.path)) for owner in edit.owners)
-
-
-def _lower(before: Leaves, after: Leaves, part: LeafSpec) -> bool:
-    """Whether a part of a share becomes smaller; a part that an edit removes falls back to its default."""
-    was, becomes = (float(str(side.get(part.name, part.default))) for side in (before, after))
-    return becomes < was
 
 
 # --------------------------------------------------------------------------- constraints

@@ -97,6 +97,35 @@ def test_a_share_that_somebody_raised_is_brought_back_without_asking_whose_it_is
     assert ("beta", ActionClass.REDUCE) in effect_of(change(more, agreed)).asks
 
 
+@pytest.mark.parametrize(
+    ("agreed", "carried", "now", "reduces"),
+    [
+        (60, 60, 40, True),
+        (60, 30, 40, True),  # somebody lowered it by hand: the tenant gave up nothing
+        (60, 40, 40, True),
+        (60, 90, 70, False),  # somebody raised it by hand: the tenant gets more than before
+        (60, 90, 40, True),
+        (60, 50, 60, False),
+    ],
+)
+def test_a_share_is_reduced_if_it_gets_smaller_than_the_ledger_says(
+    agreed: int, carried: int, now: int, *, reduces: bool
+) -> None:
+    before, after = (shares(THREE, "beta", {"resource": "PRB", "min": 20, "max": most}) for most in (agreed, now))
+    cells = [one | ({"tac": 99} if one["id"] == "N1" else {}) for one in after.model_dump(mode="json")["cells"]]
+    after = Network.model_validate(after.model_dump(mode="json") | {"cells": cells})
+    path = "/ManagedElement[S1]/GNBDUFunction[1]/NRCellDU[N1]/RRMPolicyRatio[beta-prb]"
+    view = samples.view(before, edit={path: {"rRMPolicyMaxRatio": str(carried)}})
+    lte = "/ManagedElement[S1]/GNBDUFunction[1]/NRCellDU[N1]"
+    made = samples.only_change(samples.plan(after, {"S1": view}, PlanOptions(max_share=1.0)))
+    assert any(edit.path == lte for phase in made.phases for edit in phase.edits), "something else changes too"
+    on_nr = [
+        cell for tenant, action, cell in effect_of(made).places if (tenant, action) == ("beta", ActionClass.REDUCE)
+    ]
+    assert ("N1" in on_nr) is reduces
+    assert (made.lowers is None) is (carried == agreed or (carried > now) is reduces)
+
+
 def test_unlocking_cells_brings_service_back_and_waits_for_no_window() -> None:
     view = samples.view(THREE)
     observed = view.observed
