@@ -130,7 +130,8 @@ async def test_a_public_warning_puts_back_on_the_air_what_a_run_locked_and_a_can
 
     async def waits() -> bool:
         job = system.job(run, "T-LTE-1")
-        return job.state in (JobState.WAITING, JobState.READY) and "public warning tsunami-17 in network" in job.blocked
+        taken_back = job.state in (JobState.WAITING, JobState.READY) and "may not stay off the air" in job.detail
+        return taken_back and "public warning tsunami-17 in network" in job.blocked
 
     await until("it asks", asks)
     assert lock_of(system) == ["LOCKED", "UNLOCKED"]
