@@ -166,6 +166,18 @@ def test_what_lies_behind_a_remote_end_follows_from_it() -> None:
     assert root_of(network(), link("S3", name="mme"), [remote("10.8.0.1")]) is None
 
 
+def test_a_node_of_another_tenant_that_has_the_same_id_is_another_node() -> None:
+    claros, entels = ({"id": f"{tenant}s", "tenant": tenant} for tenant in ("claro", "entel"))
+    links = [link("S3").model_copy(update=whose) for whose in (claros, entels)]
+    nodes = [lost("claro", "mme-1").model_copy(update=whose | {"id": whose["tenant"]}) for whose in (claros, entels)]
+    assert [root_of(network(), one, nodes) for one in links] == nodes
+    assert [root_of(network(), one, nodes[:1]) for one in links] == [nodes[0], None]
+    # Links of both tenants lead to the gateway, under ids of their own: one of Entel named like Claro's does not.
+    behind = link("S3", name="s1u", cause="user-plane-down")
+    end, made = remote("10.9.0.0/29"), network(tenants=True)
+    assert [root_of(made, behind.model_copy(update=whose), [end]) for whose in (claros, entels)] == [end, None]
+
+
 def test_of_several_roots_the_widest_counts_and_of_equals_the_first() -> None:
     both = [alarm("S3", **MAINS), lost("claro", "mme-1"), cut("radio"), alarm("S3", **ALL_LINKS)]
     found = root_of(network(), link("S3"), both)
