@@ -636,6 +636,23 @@ def test_a_tracking_area_is_reported_with_its_sets_and_the_partial_agreement() -
     assert (first.agreement, first.tenant) == ("c-more", "c")
 
 
+def test_cells_of_one_code_that_share_no_plmn_are_in_another_tracking_area() -> None:
+    """Cells of a and b, of a alone, and of c alone, all with one code: those of c are of no area of a and b."""
+    draft = sound()
+    draft["agreements"] = [
+        _agreement("a", scope={"stations": ["S1", "S2"]}),
+        _agreement("b", scope={"stations": ["S1"]}),
+        _agreement("c", scope={"stations": ["S3"]}),
+    ]
+    draft["stations"].append({**deepcopy(draft["stations"][1]), "id": "S3", "transport_address": "10.0.0.33"})
+    draft["stations"][-1] |= {"enb_id": 33, "gnb_id": 33}
+    draft["cells"] += [_cell("S3", "lte", primary_plmn="999-03"), _cell("S3", "nr", primary_plmn="999-03")]
+    found = compile_intent(Network.model_validate(draft), TODAY).findings
+    told = [one for one in found if one.code == Check.TRACKING_AREA_PLMNS]
+    assert {one.station for one in told} == {"S1", "S2"}
+    assert all("999-03" not in one.message for one in told)
+
+
 def test_an_expired_agreement_leaves_no_facts_and_says_that_nothing_is_removed() -> None:
     draft = sound()
     _agreement_of(draft, "b", validity={"start": "2020-01-01", "end": "2025-12-31"})

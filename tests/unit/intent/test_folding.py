@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.intent.folding import Fold, Folded, digest, fold, identity, in_order, placed
-from controller.models.alarm import AlarmReport, AlarmState, PerceivedSeverity, RecordedReport
+from controller.intent.folding import Fold, Folded, digest, fold, folded, identity, in_order, placed
+from controller.models.alarm import DIVERGED, AlarmReport, AlarmSource, AlarmState, PerceivedSeverity, RecordedReport
 from tests.support.records import START, replayed
 
 MAJOR, MINOR, CLEARED = PerceivedSeverity.MAJOR, PerceivedSeverity.MINOR, PerceivedSeverity.CLEARED
@@ -197,3 +197,16 @@ def test_each_time_that_a_fault_stands_has_its_own_begin_and_end() -> None:
     assert take(MAJOR, 30, 28) == (28, None)
     assert take(MINOR, 35, 33) == (28, None), "it is worse or better, and stands since then"
     assert take(CLEARED, 40, None) == (28, None)
+
+
+def test_a_station_that_diverged_again_suffers_in_further_cells_and_in_any_where_nobody_knows_which() -> None:
+    def diverged(at: int, *cells: str) -> AlarmReport:
+        told = {"probable_cause": DIVERGED, "source": AlarmSource.CHECK, "cells": cells}
+        return report(MAJOR, at).model_copy(update=told)
+
+    known: Folded | None = None
+    told = []
+    for one in (diverged(0, "A/1"), diverged(1, "A/1"), diverged(2, "A/2"), diverged(3)):
+        known, _ = folded(known, one, lambda: "a-1")
+        told.append(known.alarm.cells)
+    assert told == [("A/1",), ("A/1",), ("A/1", "A/2"), ()]

@@ -183,6 +183,19 @@ def test_announced_work_excuses_an_outage_only_while_it_is_on_all_ends_of_the_li
     assert (alfa.tenant, alfa.lost, alfa.own_work) == ("alfa", 30 - own_work, own_work)
 
 
+def test_a_lost_core_of_the_tenants_own_is_neither_lost_by_the_host_nor_its_work_nor_outside() -> None:
+    """Both core nodes are lost from 0 to 30, with work on both until 10; from 20 on the cell is off air as well."""
+    known: dict[str, Any] = {"id": "w", "tenant": "alfa", "by": "tom", "reason": "", "created": AT}
+    work = AnnouncedWork(**known, begins=AT, ends=AT + timedelta(minutes=10))
+    down = [link(0, 30, path)._replace(cause="core-node-down") for path in (MME, OTHER_MME)]
+    alfa = minutes(down, [MME, OTHER_MME], works=[work])["alfa"]
+    assert (alfa.lost, alfa.own_work, alfa.own_core, alfa.outside) == (0, 10, 20, 0)
+    one_lost = minutes([down[0], link(0, 30, OTHER_MME)], [MME, OTHER_MME], works=[work])["alfa"]
+    assert (one_lost.lost, one_lost.own_work, one_lost.own_core) == (20, 10, 0), "the other link is the host's"
+    also_off = minutes([*down, off_air(20, 40)], [MME, OTHER_MME])
+    assert (also_off["alfa"].lost + also_off["alfa"].own_core, also_off["beta"].lost) == (40, 20)
+
+
 def test_an_agreement_says_what_is_used_up_of_the_month() -> None:
     made = network(availability_percent=99.0)
     assert month_of(made, AT) == (BEGIN, END)

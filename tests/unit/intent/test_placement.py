@@ -639,3 +639,17 @@ def test_a_rack_is_lost_as_a_whole() -> None:
     racks = [{**node, "failure_domain": f"rack-{n // 2}"} for n, node in enumerate(nodes("near", 4))]
     (loss,) = _lost(cloud({"near": _NEAR}, _FOUR, _DUS, servers=racks))
     assert loss.nodes in (("n1", "n2"), ("n3", "n4"))
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_a_function_has_room_in_total_if_what_stands_aside_for_it_leaves_as_much_of_each_resource(part: int) -> None:
+    """Five nodes with 2 of each resource are full of five replicas; three of another size come in their place."""
+    each = {"cpus": 2, "memory_gb": 2, "hugepages_gb": 2, "accelerators": 2}
+    case = FailureCase([Node(pool="p", id=f"n{n}", **each) for n in range(5)])
+    old = Load("OLD", Size(2, 2, 2, 2), 5, False, "host", 0, 1)
+    assert case.may_take(old)
+    assert case.add(old)
+    for most, may in ((3, True), (4, False)):
+        coming = Load("NEW", Size(*(most if number == part else 1 for number in range(4))), 3, False, "host", 0, 1)
+        assert case.may_take(coming, instead_of=old) is may
+        assert not case.may_take(coming), "nothing is free"

@@ -69,6 +69,10 @@ def test_a_router_carries_x2_and_xn_to_stations_of_other_sites_in_a_vrf_for_each
     assert ways((nr, here), x2_vlan=900) == {}, "no relation needs X2 that leads from NR to LTE"
     assert ways((here, nr), (lte, here), x2_vlan=900, xn_vlan=901) == {"host-900": (900, (far,), HOST_OWNED)}
     assert ways((here, "T-LTE-1/2"), x2_vlan=900) == {}, "within a station there is no X2"
+    site = network.site_of("T-LTE-1")
+    stations = (one.model_copy(update={"site": site}) for one in network.stations)
+    network = network.model_copy(update={"stations": tuple(stations)})
+    assert ways((here, nr), (lte, here), x2_vlan=900, xn_vlan=901) == {}, "within a site no router carries it"
 
 
 def test_facts_of_some_devices_are_the_same_as_of_all() -> None:

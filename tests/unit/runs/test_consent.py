@@ -20,7 +20,7 @@ from controller.models.people import Person, Role
 from controller.models.plan import Change, Edit, Op, Phase, PhaseKind, WaitFor
 from controller.models.sharing import ActionClass, Consent
 from controller.nrm.apply import apply_edits
-from controller.nrm.profiles import root_spec
+from controller.nrm.profiles import administrative_leaf, root_spec
 from controller.plan import PlanOptions, administrative_state_change, undo_change
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.consents import effect_of_act
@@ -198,6 +198,9 @@ def test_an_outage_interrupts_those_that_were_served_before() -> None:
     assert acts(own, **served, checks=(link,)).interrupted == {"alfa", "gamma"}
     off = WaitFor(kind="cell-on-air", path="/EP_S1C[x]", tenant="gamma")
     assert acts(own, **served, checks=(off,)).interrupted == {"alfa"}
+    assert acts(own, **served).outage == Outage.timed(5)
+    new = acts(own, **served | {"touched": ("gamma",)})
+    assert (new.interrupted, new.outage) == (frozenset(), NO_OUTAGE), "who gets service for the first time loses none"
 
 
 def test_a_tenants_own_nodes_need_nobody_but_who_asks() -> None:
@@ -339,6 +342,32 @@ def test_bringing_back_what_was_applied_is_another_class() -> None:
     assert who(constraints(asks, change(THREE, retuned(THREE)), restores=True)) == {
         ("beta", ActionClass.RESTORE, Consent.APPROVAL)
     }
+
+
+@pytest.mark.parametrize(
+    ("leaf", "asked"),
+    [("tac", ActionClass.RESTORE), ("administrativeState", ActionClass.CONFIGURE)],
+)
+def test_a_change_that_also_switches_a_cell_does_more_than_bring_back(leaf: str, asked: ActionClass) -> None:
+    assert administrative_leaf(LTE) == "administrativeState"
+    edit = Edit(op=Op.MERGE, path=LTE, before={leaf: "1"}, after={leaf: "2"}, owners=("alfa", "beta"))
+    phase = Phase(kind=EDIT, edits=(edit,), inverse=())
+    nothing: dict[str, Any] = {"touched": (), "checks": (), "gained": (), "lost": (), "outage": NO_OUTAGE}
+    found = effect_of(PLANNED.model_copy(update=nothing | {"phases": (phase,)}))
+    assert found.asks == {("alfa", asked), ("beta", asked)}
+
+
+def test_of_a_router_that_is_managed_no_more_the_agreements_at_its_site_count() -> None:
+    asks = agreements(
+        alfa={"scope": {"stations": ["S2"]}, "consents": {"interrupt": "approval"}},
+        beta={"scope": {"stations": ["S1"]}, "consents": {"interrupt": "approval"}},
+    )
+    content = asks.model_dump(mode="json") | {"routers": [{"id": "R1", "site": "site-1", "address": "10.7.0.1"}]}
+    made = Network.model_validate(content)
+    assert not made.manages("R1")
+    effect = effect_on("R1", ("alfa", "beta"), ActionClass.INTERRUPT)
+    told = run_constraints(made, [effect], RunOccasion("s", samples.NOW)).requirements
+    assert {(one.side, one.agreement) for one in told} == {("alfa", ""), ("beta", "beta-all")}
 
 
 def test_a_rule_needs_standing_consent_or_a_person() -> None:
@@ -493,6 +522,10 @@ def test_terms_say_by_which_clauses_and_whether_signed_in() -> None:
     }
     assert (found["beta"].clauses, found["beta"].sign_in) == (("7.3", "8"), True)
     assert (found["alfa"].clauses, found["alfa"].sign_in) == ((), False)
+    asks = agreements(beta=more | {"consents": {"interrupt": "approval"}})
+    effect = effect_on("S1", ("beta",), ActionClass.INTERRUPT)
+    (interrupt,) = run_constraints(asks, [effect], RunOccasion("s", samples.NOW)).requirements
+    assert (interrupt.clauses, interrupt.sign_in) == ((), True), "its clauses give no right to interrupt"
 
 
 @pytest.mark.parametrize(
