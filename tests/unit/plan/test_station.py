@@ -476,7 +476,10 @@ def test_a_share_that_gets_less_where_it_moves_is_a_reduction() -> None:
     assert before.observed is not None
     old = f"{NR_CELL}/RRMPolicyRatio[alfa-drb]"
     tree = {**before.observed.tree, old: {**before.observed.tree[old], "rRMPolicyMinRatio": "30"}}
-    more = replace(before, observed=replace(before.observed, tree=tree))
+    raised = replace(before, observed=replace(before.observed, tree=tree))
+    assert effect_of(only_change(plan(BEARERS, {"S1": raised}))).asks == frozenset(), "by hand, and not by agreement"
+    applied = before.ledger[old].model_copy(update={"leaves": {**before.ledger[old].leaves, "rRMPolicyMinRatio": "30"}})
+    more = replace(raised, ledger={**before.ledger, old: applied})
     assert effect_of(only_change(plan(BEARERS, {"S1": more}))).asks == {("alfa", ActionClass.REDUCE)}
 
 
