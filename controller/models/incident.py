@@ -47,7 +47,7 @@ class Loss(Noun):
     """Service that alarms take away from a tenant.
 
     Attributes:
-        since: When the first of these alarms began.
+        since: When the first of these alarms was raised; the fault may have begun earlier.
         cells: Cells of these alarms, as ``station/cell``, sorted; for a tenant, those that are shared with it.
     """
 

@@ -13,6 +13,7 @@ ordered by user, and only there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -41,6 +42,9 @@ def child(parent: Path, name: str, *keys: str) -> Path:
     return f"{parent}/{name}[{_encoded(keys)}]"
 
 
+#: What is escaped in a distinguished name, and how; a part of one: a special character that is escaped, or any one.
+_ESCAPED, _BEHIND = re.compile(r"[,\\]"), r"\\\g<0>"
+_LETTER = re.compile(r'\\[,+"\\<>;=# ]|.', re.DOTALL)
 _SAFE = " !\"#$&'()*+-.:;<=>?@\\^_`{|}~"
 
 
@@ -50,8 +54,8 @@ def _encoded(keys: tuple[str, ...]) -> str:
 
 
 def name_of(path: Path) -> str:
-    """Distinguished name of the object at a path (TS 32.300)."""
-    return ",".join(f"{name}={keys[0]}" for name, keys in steps(path))
+    """Distinguished name of the object at a path (TS 32.300); a comma or backslash of a key is escaped (RFC 4514)."""
+    return ",".join(f"{name}={_ESCAPED.sub(_BEHIND, keys[0])}" for name, keys in steps(path))
 
 
 def path_of(distinguished_name: str) -> Path:
@@ -59,7 +63,7 @@ def path_of(distinguished_name: str) -> Path:
 
     Objects above the managed element (``SubNetwork``) are in no tree.
     """
-    names = [name.partition("=") for name in distinguished_name.split(",")]
+    names = [name.partition("=") for name in _names_in(distinguished_name)]
     known = [(kind.strip(), key.strip()) for kind, _, key in names]
     start = next((at for at, (kind, key) in enumerate(known) if kind == "ManagedElement" and key), None)
     if start is None or not all(kind.isidentifier() and key for kind, key in known[start:]):
@@ -68,6 +72,19 @@ def path_of(distinguished_name: str) -> Path:
     for kind, key in known[start:]:
         path = child(path, kind, key)
     return path
+
+
+def _names_in(distinguished_name: str) -> list[str]:
+    """The relative names of a distinguished name; a special character behind a backslash stands for itself."""
+    if "\\" not in distinguished_name:
+        return distinguished_name.split(",")
+    names = [""]
+    for letter in _LETTER.findall(distinguished_name):
+        if letter == ",":
+            names.append("")
+        else:
+            names[-1] += letter[-1]
+    return names
 
 
 def written_by(writers: Writers, path: Path, name: LeafName) -> str:

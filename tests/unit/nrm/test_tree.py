@@ -3,7 +3,19 @@ from __future__ import annotations
 import pytest
 
 from controller.nrm.apply import siblings
-from controller.nrm.tree import Tree, child, class_of, is_below, parent, path_of, shared, step, steps, within_root
+from controller.nrm.tree import (
+    Tree,
+    child,
+    class_of,
+    is_below,
+    name_of,
+    parent,
+    path_of,
+    shared,
+    step,
+    steps,
+    within_root,
+)
 
 
 def _tree(share: str) -> Tree:
@@ -55,6 +67,10 @@ def test_siblings_are_the_entries_of_one_list_below_one_parent() -> None:
         ("SubNetwork=N,ManagedElement=S1,ENBFunction=1", "/ManagedElement[S1]/ENBFunction[1]"),
         ("DC=a.b, ManagedElement = S1 , ENBFunction = 1 ", "/ManagedElement[S1]/ENBFunction[1]"),
         ("ManagedElement=S/1", "/ManagedElement[S%2F1]"),
+        (r"ManagedElement=S\,1,ENBFunction=a\"b\\", '/ManagedElement[S%2C1]/ENBFunction[a"b\\]'),
+        (r"ManagedElement=S\1,ENBFunction=1", "/ManagedElement[S\\1]/ENBFunction[1]"),
+        ("ManagedElement=S,1", ""),
+        ("ManagedElement=\u00f1\u202e,ENBFunction=1", "/ManagedElement[%C3%B1%E2%80%AE]/ENBFunction[1]"),
         ("d-c=x,ManagedElement=S1", "/ManagedElement[S1]"),
         ("ManagedElement=,ManagedElement=S1", "/ManagedElement[S1]"),
         ("ManagedElement=", ""),
@@ -69,6 +85,15 @@ def test_siblings_are_the_entries_of_one_list_below_one_parent() -> None:
 )
 def test_a_distinguished_name_leads_to_the_entry_below_its_managed_element(name: str, path: str) -> None:
     assert path_of(name) == path
+
+
+@pytest.mark.parametrize(
+    "key", ["a,b", "a\\", "a\\,b", "a\\b", "\\\\", ",", "a=b", 'a"b', "a'/[]b", "%2C", "\u65e5\u672c"]
+)
+def test_whatever_the_id_of_an_object_its_distinguished_name_leads_back_to_it(key: str) -> None:
+    path = child(child("", "ManagedElement", "S1"), "EUtranCellFDD", key)
+    assert path_of(name_of(path)) == path
+    assert [*steps(path)][-1] == ("EUtranCellFDD", (key,))
 
 
 @pytest.mark.parametrize(
