@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import AwareDatetime, Field
 
@@ -112,7 +112,19 @@ async def read_kpis(context: Context, _: NoInputs) -> Kpis:
     return await kpis_of(context)
 
 
-@action("check-kpis", DeviceAccess.READS)
+def _check_names(names: Iterable[str], known: Collection[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise InputError(unknown("KPI", name, known))
+
+
+async def _are_kpis(context: Context, given: Mapping[str, Any]) -> None:
+    """Whether there are these KPIs, whatever they were before the change."""
+    if names := given.get("kpis"):
+        _check_names(names, {kpi.name for kpi in await context.kpis()})
+
+
+@action("check-kpis", DeviceAccess.READS, judges=_are_kpis)
 async def check_kpis(context: Context, given: Comparison) -> ComparisonResult | UnmetCondition:
     """Fail if an indicator is worse after the change than before, by more than it may be and more than by chance.
 
@@ -209,9 +221,8 @@ async def _judged(
     judged: dict[str, str] = {}
     not_judged: dict[str, str] = {}
     worse: list[str] = []
+    _check_names(given.kpis, known)
     for name in given.kpis or _asked(known.values(), before, after):
-        if name not in known:
-            raise InputError(unknown("KPI", name, known))
         word, words = await _verdict(context, station, known[name], before, after, given)
         (not_judged if word is VerdictKind.UNJUDGED else judged)[name] = words
         if word is VerdictKind.WORSE:
@@ -337,7 +348,7 @@ async def read_neighbour_kpis(context: Context, given: NeighbourChoice) -> Neigh
     return NeighbourKpis(stations=found, remark=remark)
 
 
-@action("check-neighbour-kpis", DeviceAccess.READS)
+@action("check-neighbour-kpis", DeviceAccess.READS, judges=_are_kpis)
 async def check_neighbour_kpis(context: Context, given: NeighbourComparison) -> NeighbourResult | UnmetCondition:
     """Fail if an indicator of one of these stations is worse than before.
 

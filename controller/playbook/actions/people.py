@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -19,6 +20,8 @@ from controller.playbook.language.registry import (
 
 #: One address, without a name, blanks or control characters.
 EmailAddress = Annotated[str, StringConstraints(pattern=r"^[!-~]+@[!-~]+$", max_length=254)]
+#: Stands for recipients that are not known yet.
+_SOMEBODY = ("somebody@host.example",)
 
 
 class QuestionInputs(Noun):
@@ -77,7 +80,14 @@ class Message(Noun):
     )
 
 
-@action("notify", DeviceAccess.NONE)
+async def _can_be_sent(context: Context, given: Mapping[str, Any]) -> None:
+    """Whether a message could be sent, whatever its text is; recipients that are not known are taken for some."""
+    to = given.get("to", _SOMEBODY)
+    if "via" in given:
+        await context.post({"station": context.station} | ({"to": to} if to else {}), given["via"])
+
+
+@action("notify", DeviceAccess.NONE, judges=_can_be_sent)
 async def notify(context: Context, given: Message) -> NoInputs:
     """Notify people: over the webhook of `MINKA_NOTIFY_URL`, the relay of `MINKA_MAIL_RELAY`, or to `MINKA_SYSLOG`.
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import Field
 
 from controller.models.equipment import Equipment, Operation, OperationKind, SlotState, comes_from
@@ -77,12 +80,22 @@ class RunningSoftware(Noun):
     version: str = Field(description="Its version.")
 
 
-@action("download-software", DeviceAccess.CHANGES, consent=None, devices=DeviceKind.STATION)
+def _check_source(context: Context, url: str) -> None:
+    if not comes_from(url, context.sources):
+        allowed = " or ".join(context.sources) or "nothing"
+        raise ConflictError(f"software comes from what MINKA_SOFTWARE_SOURCES names, which is {allowed}: {url}")
+
+
+async def _may_come(context: Context, given: Mapping[str, Any]) -> None:
+    """Whether software may come from its address, whatever its version is."""
+    if "url" in given:
+        _check_source(context, given["url"])
+
+
+@action("download-software", DeviceAccess.CHANGES, consent=None, devices=DeviceKind.STATION, judges=_may_come)
 async def download_software(context: Context, given: Download) -> Proposal[DownloadedFile]:
     """Let the station fetch a software file. Service continues; the station notifies the end."""
-    if not comes_from(given.url, context.sources):
-        allowed = " or ".join(context.sources) or "nothing"
-        raise ConflictError(f"software comes from what MINKA_SOFTWARE_SOURCES names, which is {allowed}: {given.url}")
+    _check_source(context, given.url)
     await context.ledger()
     seen = await context.equipment()
     there = bool(given.version) and any(_holds(slot, given.version) for slot in seen.slots)

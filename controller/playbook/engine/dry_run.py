@@ -108,13 +108,28 @@ class Previewer:
                 names[step.register_] = seen.output
             undo = await self._undo(step, seen, context, names) if seen.leaves else ""
             found.append(seen.preview.model_copy(update={"undo": undo}))
-        return (*found, *(self._soak_check(check, names) for check in self.playbook.soak_checks))
+        return (*found, *[await self._soak_check(check, context, names) for check in self.playbook.soak_checks])
 
-    def _soak_check(self, check: Step, names: Mapping[str, Any]) -> StepPreview:
+    async def _soak_check(self, check: Step, context: DryRunContext, names: Mapping[str, Any]) -> StepPreview:
         says = f"skipped: {check.when}"
         if check.when is None or may_hold(check.when, _settled(check.when, names)):
             says = f"after a soak of {self.playbook.soak_seconds(names)} s, or the wave is undone"
+            if wrong := await self._wrong(check.action, check.with_, context, names):
+                says = f"{says}; it would fail: {wrong}"
         return StepPreview(step=check.name, action=check.action, says=says)
+
+    async def _wrong(
+        self, name: str, given: Mapping[str, Any], context: DryRunContext, names: Mapping[str, Any]
+    ) -> str:
+        """What is wrong with those inputs of an action that are known already, in words; empty if nothing is."""
+        try:
+            found = {one: foreseen(value, names) for one, value in given.items()}
+            unknown = {one for one, value in found.items() if value is UNKNOWN}
+            known = {one: value for one, value in found.items() if one not in unknown}
+            await self.registry.action(name).judge(context, known, unknown)
+        except MinkaError as error:
+            return error.message
+        return ""
 
     async def _step(self, step: Step, context: DryRunContext, names: Mapping[str, Any]) -> _Seen:
         action = self.registry.action(step.action)
@@ -127,12 +142,12 @@ class Previewer:
         given = foreseen(step.with_, names) if applies else {}
         if applies is False:
             return seen(f"skipped: {step.when}", ABSENT, leaves=False)
-        if applies is None or given is UNKNOWN:
-            of_run = RUN in Expression(step.when or "").names and RUN not in _settled(step.when or "", names)
-            return seen(f"depends on what {'is known once the run is accepted' if of_run else _LATER}")
-        if named := [given[name] for name in sorted(action.secrets) if given.get(name) is not None]:
-            return seen(f"is not tried: it takes the secret {' and '.join(named)}")
         context.words.clear()
+        if untried := self._untried(step, applies, given, names):
+            wrong = await self._wrong(step.action, step.with_, context, names)
+            if wrong and applies:
+                raise MinkaError(wrong)
+            return seen("; ".join([untried, *context.words, *([f"it would fail: {wrong}"] if wrong else [])]))
         inputs = action.check_inputs(given)
         said = await action.perform(context, inputs)
         if shutting := await _matters(action, inputs, said, context):
@@ -149,6 +164,16 @@ class Previewer:
         if isinstance(said, Postponement):
             return seen("; ".join([*context.words, *(f"goes on if {text}" for text in step.checks)]))
         return await self._done(step, said, context, names)
+
+    def _untried(self, step: Step, applies: bool | None, given: Any, names: Mapping[str, Any]) -> str:
+        """Why a step is not worked out, in words; empty if it is."""
+        if applies is None or given is UNKNOWN:
+            of_run = RUN in Expression(step.when or "").names and RUN not in _settled(step.when or "", names)
+            return f"depends on what {'is known once the run is accepted' if of_run else _LATER}"
+        named = [
+            given[name] for name in sorted(self.registry.action(step.action).secrets) if given.get(name) is not None
+        ]
+        return f"is not tried: it takes the secret {' and '.join(named)}" if named else ""
 
     async def _done(self, step: Step, said: Any, context: DryRunContext, names: Mapping[str, Any]) -> _Seen:
         """The preview of a step whose output is known."""
@@ -187,7 +212,9 @@ class Previewer:
         except InputError as error:
             return f"{back.name} would fail: {error.message}"
         if given is UNKNOWN:
-            return f"{back.name} {_shown(step.undo.with_)}, by what is known then"
+            wrong = await self._wrong(back.name, step.undo.with_, context, names)
+            comes = f" would fail: {wrong}" if wrong else ", by what is known then"
+            return f"{back.name} {_shown(step.undo.with_)}{comes}"
         words = f"{back.name} {_shown(given)}".rstrip()
         if not seen.preview.diff or any(given.get(name) is not None for name in back.secrets):
             return words

@@ -374,6 +374,8 @@ class Context(Protocol):
 
 
 Perform = Callable[[Context, Any], Awaitable[Any]]
+#: Says in a dry run what is wrong with the inputs that are known (a MinkaError), whatever the others will be.
+Judge = Callable[[Context, Mapping[str, Any]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -434,6 +436,7 @@ class Action:
         brings: The pool that it brings a function to; None where it brings none anywhere.
         outage: How long it takes service away where it takes any, as far as that is known before its change is.
         unlocks: Whether it unlocks the cells of its input ``cells``, and so ends an outage until they are unlocked.
+        judges: What it says of inputs that are known while others are not.
     """
 
     name: str
@@ -451,6 +454,7 @@ class Action:
     brings: PoolOf | None = None
     outage: Outage = NO_OUTAGE
     unlocks: bool = False
+    judges: Judge | None = None
 
     @property
     def secrets(self) -> frozenset[str]:
@@ -507,6 +511,25 @@ class Action:
             return self.inputs.model_validate(given)
         except ValidationError as error:
             raise InputError("\n".join(self._wrong(one) for one in error.errors())) from error
+
+    async def judge(self, context: Context, given: Mapping[str, Any], unknown: Collection[str]) -> None:
+        """Judge inputs of a step of which others are not known yet.
+
+        Args:
+            context: The device, as in a dry run.
+            given: The inputs that are known. Secrets are not looked at.
+            unknown: Names of those that are not.
+
+        Raises:
+            MinkaError: The step would fail whatever the others will be; of wrong inputs every problem, one a line.
+        """
+        errors = {name: self.check_input(name, value) for name, value in given.items() if name not in self.secrets}
+        if any(errors.values()):
+            raise InputError("\n".join(f"{name}: {said}" for name, said in errors.items() if said))
+        if self.judges is not None:
+            fields = self.inputs.model_fields.items()
+            usual = {name: field.get_default() for name, field in fields if not field.is_required()}
+            await self.judges(context, {name: one for name, one in {**usual, **given}.items() if name not in unknown})
 
     def _wrong(self, one: ErrorDetails) -> str:
         """One problem in words, with what would be right."""
@@ -565,6 +588,7 @@ def action(
     outage: Outage = UNKNOWN_OUTAGE,
     *,
     unlocks: bool = False,
+    judges: Judge | None = None,
 ) -> Callable[[Perform], Action]:
     """Make an action of an async function ``(context, inputs) -> outputs``.
 
@@ -588,6 +612,8 @@ def action(
         brings: The pool that it brings a function to, which can then be made ready for it.
         outage: How long it takes service away, if its class of action is ``interrupt`` or ``reduce``.
         unlocks: Whether it unlocks the cells of its input ``cells``.
+        judges: Called in a dry run instead of the function, where some inputs are not known yet: it gets those that
+            are, or have a default, and raises a MinkaError if the step would fail whatever the others will be.
     """
     asks = None if access in (DeviceAccess.NONE, DeviceAccess.READS) else consent
 
@@ -622,6 +648,7 @@ def action(
             brings=brings,
             outage=outage if asks in (ActionClass.INTERRUPT, ActionClass.REDUCE) else NO_OUTAGE,
             unlocks=unlocks,
+            judges=judges,
         )
 
     return made

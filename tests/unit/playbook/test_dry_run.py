@@ -109,6 +109,7 @@ def password_missing() -> SecretStr:
 
 
 MAIL = "e-mail, to: [noc@bitel.example]"
+EARLIER = "depends on what an earlier step will find"
 SET_UP = "which is set up; whether it answers is not tried"
 
 
@@ -148,6 +149,57 @@ async def test_a_dry_run_says_whether_a_message_could_be_sent(
     tell = f"  - {{name: tell, action: notify, with: {{text: Cell 1 is off., via: {via}}}}}\n"
     (told,) = await preview(tell, channels=channels)
     assert (told.says, told.fails) == (says, says.startswith("would fail"))
+
+
+#: What a step takes from an earlier one is not known before the run.
+ANSWER = "{{ said.answer }}"
+NO_MAIL = {"e-mail": MailRelay("smtp://127.0.0.1:1", "minka@host.example", (), password_missing)}
+
+
+@pytest.mark.parametrize(
+    ("step", "says"),
+    [
+        ("action: notify, with: {text: ANSWER}", "would fail: the webhook is not set up: set MINKA_NOTIFY_URL"),
+        ("action: notify, with: {text: ANSWER, via: syslog}", "would fail: the channel syslog is not set up here"),
+        ("action: notify, with: {text: ANSWER, via: e-mail}", "would fail: e-mail is not set up: set MINKA_MAIL_TO"),
+        (
+            "action: notify, with: {text: Done., via: e-mail, to: [ANSWER]}",
+            f"{EARLIER}; would tell people by e-mail, {SET_UP}",
+        ),
+        ("action: notify, with: {text: Done., via: ANSWER}", EARLIER),
+        (
+            "action: notify, with: {text: Done.}, when: \"{{ said.answer == 'yes' }}\"",
+            f"{EARLIER}; it would fail: the webhook is not set up: set MINKA_NOTIFY_URL",
+        ),
+        (
+            "action: ask-a-human, with: {text: ANSWER, seconds: '{{ 0 - 5 }}'}",
+            "would fail: seconds: too small; more than 0",
+        ),
+        (
+            "action: download-software, with: {url: 'sftp://198.51.100.1/x.zip', version: ANSWER}",
+            "would fail: software comes from what MINKA_SOFTWARE_SOURCES names, which is nothing: sftp://198.51.100.1/x.zip",
+        ),
+        ("action: lock-cell, with: {cells: [ANSWER]}", EARLIER),
+    ],
+)
+async def test_what_is_known_of_a_step_is_judged_whatever_else_is_not(step: str, says: str) -> None:
+    text = f"{ASK}  - {{name: next, {step}}}\n".replace("ANSWER", f'"{ANSWER}"')
+    channels: dict[str, Webhook] = {"webhook": HttpWebhook(""), **NO_MAIL}
+    _, told = await preview(text, channels=channels)
+    assert told.says.startswith(says)
+    assert told.fails is says.startswith("would fail")
+
+
+async def test_undo_and_soak_checks_are_judged_as_far_as_they_are_known() -> None:
+    undo = f"undo: {{action: notify, with: {{text: '{ANSWER}'}}}}"
+    soak = "soak_checks:\n  - {name: k, action: check-kpis, with: {before: '{{ kpis }}', kpis: [none-such]}}\n"
+    read = "  - {name: kpis, action: read-kpis, when: \"{{ said.answer == 'yes' }}\", register: kpis}\n"
+    lock = f"  - {{name: lock, action: lock-cell, with: {{cells: [L1]}}, {undo}}}\n"
+    steps = f"{ASK}{read}{lock}{soak}strategy: {{soak: 9}}\n"
+    _, _, locked, check = await preview(steps, channels={"webhook": HttpWebhook("")})
+    assert locked.undo == f"notify text={ANSWER} would fail: the webhook is not set up: set MINKA_NOTIFY_URL"
+    words = "after a soak of 9 s, or the wave is undone; it would fail: no rules, playbooks and KPIs are in force yet"
+    assert check.says.startswith(words)
 
 
 async def test_the_api_judges_by_the_channels_of_the_settings_as_workers_do(tmp_path: Path) -> None:
