@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from controller.intent.impact import core_node_in
 from controller.intent.roots import began
 from controller.models.alarm import (
     BACKHAUL_DOWN,
@@ -26,7 +27,9 @@ from controller.models.alarm import (
     CORE_NODE_DOWN,
     FAULT,
     LINK_CAUSES,
+    REMOTE_END_DOWN,
     Alarm,
+    AlarmSource,
     ObjectClass,
 )
 from controller.models.enums import APART
@@ -41,6 +44,8 @@ SETTLES = timedelta(minutes=5)
 #: Except those that Minka takes for a fault of their own, which do not end with the wider one that hid them: nodes of
 #: the backhaul below which nothing answers.
 OWN_FAULTS = frozenset((BACKHAUL_DOWN,))
+#: Roots that Minka takes for the fault of core links, by what most of the stations that were asked tell.
+BLAMED = frozenset((CORE_NODE_DOWN, REMOTE_END_DOWN))
 #: Fields that an incident takes from its root, which may later be another alarm of the same fault.
 OF_ROOT = ("object", "object_class", "probable_cause", "specific_problem")
 #: Alarms that a note names at most.
@@ -53,6 +58,15 @@ class Part(NamedTuple):
     alarm: str
     incident: str
     since: datetime
+
+
+class Stay(NamedTuple):
+    """A time in which an alarm was part of an incident; ``until`` is None while it still is."""
+
+    number: int
+    alarm: Alarm
+    since: datetime
+    until: datetime | None
 
 
 class Decision(NamedTuple):
@@ -139,6 +153,43 @@ def split_off(due: Iterable[Alarm], symptoms: Iterable[Alarm], known: RecordedIn
     for alarm in sorted(due, key=lambda one: (one.raised, one.id)):
         work.split(alarm, sorted(follow[alarm.id], key=lambda one: (one.raised, one.id)))
     return work.done()
+
+
+def cleared_of_blame(stays: Sequence[Stay], network: Network, at: datetime) -> Iterator[tuple[Alarm, list[Stay]]]:
+    """Remote ends that did not take the core links of their incident, each with the times of these links.
+
+    Such an end works, as stations tell, and most of the links that were down in its time have stayed down: they have
+    faults of their own. Where most came back with it, it was lost, and a link that stays down has another fault since.
+    An end that is no longer in the network files was never seen to work.
+
+    Args:
+        stays: Times of the alarms of one incident, those of remote ends and core links at least.
+        network: The current network.
+        at: Now.
+    """
+    last = {one.alarm.id: one for one in sorted(stays, key=lambda one: one.since) if one.alarm.probable_cause in BLAMED}
+    for end in last.values():
+        if end.until is None or at - end.until < SETTLES or not _is_asked_about(network, end.alarm):
+            continue
+        taken = [one for one in stays if _is_blamed_for(end, one)]
+        stayed = [one for one in taken if one.until is None or one.until - end.until >= SETTLES]
+        if 2 * len(stayed) > len(taken):
+            yield end.alarm, taken
+
+
+def _is_asked_about(network: Network, end: Alarm) -> bool:
+    """Whether stations tell of a remote end, and not somebody else."""
+    tenant = network.tenant_by_id.get(end.tenant)
+    known = end.object in (tenant.far_ends if tenant else network.remote_ends)
+    return known and end.source is AlarmSource.CHECK
+
+
+def _is_blamed_for(end: Stay, link: Stay) -> bool:
+    """Whether the time of a core link is put down to a remote end, whose fault is over."""
+    if link.alarm.probable_cause not in LINK_CAUSES or end.until is None:
+        return False
+    there = end.alarm.probable_cause == REMOTE_END_DOWN or core_node_in(link.alarm) == end.alarm.object
+    return there and link.since < end.until and (link.until is None or link.until > end.since)
 
 
 def kept_apart(alarm: Alarm, root: Alarm, own: str, other: str) -> tuple[Decision, Decision]:

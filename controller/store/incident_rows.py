@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from itertools import chain
 
 from sqlalchemy import (
+    Boolean,
     Column,
     ForeignKey,
     Index,
@@ -79,6 +80,8 @@ incident_alarms = Table(
     Column("since", Instant, nullable=False),
     Column("until", Instant),
     string("merged_from"),
+    # Whether the root of the incident is known not to be its cause (``controller.intent.incidents.cleared_of_blame``).
+    Column("blameless", Boolean, nullable=False, default=False),
     Index("ix_incident_alarms_incident", "incident", "number"),
     Index("ix_incident_alarms_merged_from", "merged_from", sqlite_where=_MOVED, postgresql_where=_MOVED),
     Index("ix_incident_alarms_until", "until", "alarm"),

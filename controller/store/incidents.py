@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import orjson
-from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, bindparam, case, func, or_, select, update
 
 from controller.intent.central_units import whole_of
 from controller.intent.delivery import CarriedLink, Delivery
 from controller.intent.impact import Sharing
-from controller.intent.incidents import has_settled, ranked, split_off
+from controller.intent.incidents import BLAMED, Stay, cleared_of_blame, has_settled, ranked, split_off
 from controller.intent.interruptions import planned
 from controller.intent.observation import Observation
 from controller.intent.outages import Era, ExcusedTimes, Known, Outages, Spell, month_of, of_tenant, spans_of
@@ -90,6 +90,15 @@ _UNSETTLED = select(alarms).where(alarms.c.released.is_not(None), STANDING, alar
 #: Incidents of alarms that stand and whose root is still to be worked out; and standing roots of open incidents.
 _LEFT = select(alarms.c.incident).join(uncorrelated, uncorrelated.c.alarm == alarms.c.number).where(STANDING).distinct()
 _ROOTS = select(alarms).join(incidents, incidents.c.root == alarms.c.id).where(STANDING, OPEN_INCIDENT)
+#: Times of core links in incidents of remote ends, and of these.
+_STAYS = (
+    select(alarms, *(incident_alarms.c[name] for name in ("since", "until", "blameless")))
+    .add_columns(incident_alarms.c.number.label("stay"), incident_alarms.c.incident.label("part_of"))
+    .join(incident_alarms, incident_alarms.c.alarm == alarms.c.id)
+    .join(incidents, incidents.c.id == incident_alarms.c.incident)
+    .where(incidents.c.probable_cause.in_(sorted(BLAMED)), alarms.c.probable_cause.in_(sorted(BLAMED | LINK_CAUSES)))
+)
+_CLEAR_OF_BLAME = update(incident_alarms).where(incident_alarms.c.number == bindparam("of")).values(blameless=True)
 #: Times in which alarms stood, the incident that they were part of, and the cause of its root.
 _SPELLS = (
     select(
@@ -97,7 +106,7 @@ _SPELLS = (
         incident_alarms.c.since,
         incident_alarms.c.until,
         incident_alarms.c.incident.label("part_of"),
-        incidents.c.probable_cause.label("cause"),
+        case((incident_alarms.c.blameless, ""), else_=incidents.c.probable_cause).label("cause"),
     )
     .join(incident_alarms, incident_alarms.c.alarm == alarms.c.id)
     .join(incidents, incidents.c.id == incident_alarms.c.incident)
@@ -267,10 +276,29 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
         due = _unsettled(tx)
         if not due:
             return
+        _clear_of_blame(tx, {alarm.incident for alarm in due})
         symptoms = [as_alarm(row) for row in tx.rows(_SYMPTOMS, alarms.c.root, [alarm.id for alarm in due])]
         reassessed(tx, [*due, *symptoms])
         known = known_of(tx, [*due, *symptoms], {alarm.id: alarm for alarm in due})
         put_into(tx, write(tx, split_off(due, symptoms, known, tx.now), known))
+
+
+def _clear_of_blame(tx: Tx, asked: Collection[str]) -> None:
+    """Put on record which core links of these incidents were down without a fault of their remote end."""
+    rows: dict[str, list[Row[Any]]] = defaultdict(list)
+    for row in tx.rows(_STAYS, incident_alarms.c.incident, asked):
+        rows[row.part_of].append(row)
+    current = current_network(tx) if rows else None
+    if current is None:
+        return
+    for incident, there in sorted(rows.items()):
+        known = {row.stay for row in there if row.blameless}
+        stays = [Stay(row.stay, as_alarm(row), row.since, row.until) for row in there]
+        for end, links in cleared_of_blame(stays, current[1], tx.now):
+            if news := [{"of": one.number} for one in links if one.number not in known]:
+                tx.execute(_CLEAR_OF_BLAME, news)
+                why = f"most core links that were down in its time stayed down when {end.object} worked"
+                tx.note("correlation", "incident.cleared-of-blame", incident, root=end.id, links=len(news), why=why)
 
 
 def spells_of(tx: Tx, where: ColumnElement[bool], causes: Collection[str] = COUNTED | {BACKHAUL_DOWN}) -> list[Spell]:

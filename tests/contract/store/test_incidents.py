@@ -12,7 +12,7 @@ from sqlalchemy import event
 
 from controller.intent.incidents import QUIET, SETTLES
 from controller.intent.times import seconds
-from controller.models.alarm import AlarmReport, AlarmState, ObjectClass, PerceivedSeverity
+from controller.models.alarm import Alarm, AlarmReport, AlarmState, ObjectClass, PerceivedSeverity
 from controller.models.approval import RunConstraints, StationConstraints
 from controller.models.cloud import Function
 from controller.models.errors import NotFoundError
@@ -335,6 +335,36 @@ async def test_a_link_costs_nothing_while_another_one_of_its_tenant_is_there_and
     assert await lost(1) == [1], "what comes later was no other path"
     store.database.run(lambda tx: change_ledger(tx, [LedgerChange("S1", (), [other.path])]))
     assert await lost(1) == [2], "what is gone later was one"
+
+
+@pytest.mark.parametrize(("again", "parts"), [((), (30, 0)), (("S2",), (0, 25))])
+async def test_minutes_of_a_core_are_given_back_once_most_links_stay_down_when_it_works(
+    store: SqlStore, clock: VirtualClock, again: tuple[str, ...], parts: tuple[float, float]
+) -> None:
+    """Links at two stations are down for 10 minutes with their core, and one or both of them for 5 more."""
+    _load_shared(store)
+
+    def told(severity: PerceivedSeverity, core: tuple[str, ...], *stations: str) -> list[Alarm]:
+        links = [
+            link(one).model_copy(update={"object": MME.replace("[S1]", f"[{one}]"), "tenant": "alfa"})
+            for one in stations
+        ]
+        ends = [lost().model_copy(update={"object": one, "tenant": "alfa"}) for one in core]
+        at = {"severity": severity, "at": clock.now()}
+        return store.alarms.report_all([one.model_copy(update=at) for one in (*links, *ends)])
+
+    incident = told(MAJOR, ("alfa-mme",), "S1", "S2")[-1].incident
+    await clock.advance(600)
+    ((_, own_core),) = [(one.lost, one.own_core) for one in store.incidents.minutes(incident)]
+    assert own_core == 20
+    told(CLEARED, ("alfa-mme",), *again)
+    await clock.advance(SETTLES.total_seconds())
+    store.incidents.settle()
+    store.incidents.settle()
+    (alfa,) = store.incidents.minutes(incident)
+    assert (alfa.lost, alfa.own_core) == parts
+    noted = [row.detail for row in store.incidents.timeline(incident) if row.action == "incident.cleared-of-blame"]
+    assert [row["links"] for row in noted] == ([] if again else ["2"])
 
 
 async def test_what_a_tenant_lost_takes_as_many_statements_whatever_others_lose(

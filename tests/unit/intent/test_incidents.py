@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,14 +15,17 @@ from controller.intent.incidents import (
     SETTLES,
     Outcome,
     RecordedIncidents,
+    Stay,
+    cleared_of_blame,
     fault_of,
     has_settled,
     sort_out,
     split_off,
 )
 from controller.intent.roots import WINDOW, may_be_root, root_of
-from controller.models.alarm import Alarm
+from controller.models.alarm import Alarm, AlarmSource
 from controller.models.incident import Incident, IncidentState
+from controller.models.network import Network
 from tests.unit.intent.backhaul_tree import HANGS, network
 from tests.unit.intent.test_roots import ALL_LINKS, AT, DRIFT, MAINS, ROUTER, UNREACHABLE, alarm, cell, cut, link, lost
 
@@ -339,3 +343,42 @@ def test_however_alarms_come_and_go_they_are_parted_by_their_roots_once_they_hav
             assert top.cleared is None
         parts.setdefault(fault_of(top), set()).add(one.id.partition("#")[0])
     assert record.open() == {frozenset(part) for part in parts.values()}
+
+
+STAYS_DOWN, CAME_BACK = None, AT + timedelta(hours=1, minutes=4)
+
+
+@pytest.mark.parametrize(
+    ("links", "more", "cleared"),
+    [
+        ((STAYS_DOWN, STAYS_DOWN, CAME_BACK), {}, {0, 1, 2}),
+        ((STAYS_DOWN, AT + timedelta(hours=2), CAME_BACK), {}, {0, 1, 2}),
+        ((STAYS_DOWN, CAME_BACK), {}, set()),
+        ((STAYS_DOWN, STAYS_DOWN), {"source": AlarmSource.ALERTMANAGER}, set()),
+        ((STAYS_DOWN, STAYS_DOWN), {"object": "gone"}, set()),
+        ((STAYS_DOWN, STAYS_DOWN), {"object": "claro-mme-2"}, set()),
+    ],
+    ids=[
+        "most stay down",
+        "most stayed down",
+        "half came back",
+        "somebody told of it",
+        "it is no more",
+        "another core",
+    ],
+)
+def test_a_core_did_not_take_links_most_of_which_stay_down_when_it_works(
+    links: tuple[datetime | None, ...], more: dict[str, Any], cleared: set[int]
+) -> None:
+    over, content = AT + timedelta(hours=1), network(tenants=True).model_dump(mode="json")
+    content["tenants"][0]["core"]["mme_pool"].append({"id": "mme-2", "address": "10.1.0.9"})
+    made = Network.model_validate(content)
+    core = Stay(9, lost("claro", "mme").model_copy(update=more), AT, over)
+    stays = [core, *(Stay(number, link(f"S{number}", name="mme"), AT, until) for number, until in enumerate(links))]
+
+    def found(minutes: float) -> set[int]:
+        at = over + timedelta(minutes=minutes)
+        return {one.number for _, taken in cleared_of_blame(stays, made, at) for one in taken}
+
+    assert found(70) == cleared
+    assert found(4) == set(), "links come back one after the other"

@@ -153,6 +153,7 @@ def upgrade() -> None:
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("merged_from", sa.String(), nullable=False),
+        sa.Column("blameless", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(["alarm"], ["alarms.id"], name=op.f("fk_incident_alarms_alarm")),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_incident_alarms")),
     )
