@@ -41,6 +41,7 @@ from controller.models.alarm import (
     PerceivedSeverity,
     ToldAlarm,
 )
+from controller.models.facts import Finding, Severity
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.measurement import Measured
 from controller.models.network import HOST, Network, OwnCell, network_digest
@@ -249,6 +250,19 @@ def test_of_a_plan_a_tenant_sees_the_stations_that_concern_it() -> None:
     told = TenantPlan.of(partial(), "handle", plan)
     assert (told.id, told.created, [one.station for one in told.changes]) == ("handle", NOW, ["S1"])
     assert [one.tenant for one in told.changes[0].diff] == ["beta"]
+
+
+def test_what_an_undo_leaves_since_others_changed_it_is_not_told() -> None:
+    """Neither that a part stays, nor because of which run: the tenant is told of the part that goes back."""
+    back = change(touched=("beta", HOST), diff=(row("beta"),))
+    why = Finding(
+        "stays-as-it-is", Severity.WARNING, "S1: changed since: run r-gamma (apply) changed RRMPolicyRatio", "S1", "L1"
+    )
+    left = back.model_copy(update={"left": ("/ManagedElement[S1]/B[1]",), "as_of": NOW})
+    said = {"findings": (why,), "undoes": "r-1", "unplanned": {"S2": why.message}}
+    plain = seal(created=NOW, network="n", network_digest="d", selector="*", changes=(back,))
+    undo = seal(created=NOW, network="n", network_digest="d", selector="*", changes=(left,)).model_copy(update=said)
+    assert TenantPlan.of(partial(), "handle", plain) == TenantPlan.of(partial(), "handle", undo)
 
 
 # -------------------------------------------------------------------------- runs
