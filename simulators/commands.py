@@ -234,7 +234,7 @@ def inject(
         float,
         typer.Option(help="Seconds of a delay, before an early revert, or by which files or their times are off."),
     ] = 0.0,
-    config: Annotated[Path | None, typer.Option(help="File with the <config> of a foreign edit.")] = None,
+    config: Annotated[Path | None, typer.Option(help="File with the `<config>` of a foreign edit.")] = None,
     target: Annotated[str, typer.Option(help="Cell, radio unit or tenant that a network fault strikes.")] = "",
     seed: Annotated[str | None, typer.Option(help="Seed of the course of a network fault.")] = None,
     control: ControlUrl = DEFAULT_CONTROL,

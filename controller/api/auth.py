@@ -337,7 +337,8 @@ async def _guarded(permission: Permission, known: tuple[str, ...], handler: Hand
         await _denied(request, permission)
         if person.tenant:
             raise HTTPException(404)
-        raise HTTPException(403, f"this needs the permission {permission}, which the token of {person.name} lacks")
+        lacks = f"this needs the permission {permission}, which the token of {person.name} lacks"
+        raise HTTPException(403, f"{lacks}: ask an administrator of Minka")
     _check_parameters(request, known)
     try:
         return await handler(request)

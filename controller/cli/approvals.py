@@ -100,7 +100,9 @@ def show_requirements(requirements: list[dict[str, Any]], votes: list[dict[str, 
         out.print(f"  {one['side']}{about}: {what}: {wants}")
     for vote in votes:
         said = styled("yes", "green") if vote["choice"] == "approve" else styled("no", "red")
-        out.print(f"  {vote['person']} of {vote['side']}{_proof(vote)}:", said, vote["reason"], *_by_contract(vote))
+        out.print(
+            f"  {vote['person']} of {vote['side']}{_proof(vote)}:", said, *_by_contract(vote), *_with_reason(vote)
+        )
 
 
 def _proof(vote: dict[str, Any]) -> str:
@@ -108,6 +110,10 @@ def _proof(vote: dict[str, Any]) -> str:
     made = vote["maker"] and vote["maker"] != vote["person"]
     token = f", with token {vote['token']} made by {vote['maker']}" if made else ""
     return f"{token}, who may not vote any more" if vote["gone"] else token
+
+
+def _with_reason(vote: dict[str, Any]) -> list[str]:
+    return [f"(reason: {vote['reason']})"] if vote["reason"] else []
 
 
 def _by_contract(vote: dict[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -110,7 +111,10 @@ def load(
     added: AddedFiles = None,
     as_json: Json = False,
 ) -> None:
-    """Load network files as the controller's current version. Changes nothing on stations."""
+    """Load network files as the controller's current version. Changes nothing on stations.
+
+    Exits with 1 if they have contract errors: they are loaded all the same, and plans leave out what these are about.
+    """
     beside = {"endpoints": endpoints, "routers": routers, "pools": pools}
     replaced = {kind: text_of(path) if path else None for kind, path in beside.items()}
     files = _files(directory)
@@ -119,9 +123,10 @@ def load(
             raise CliError(f"{path} has the name of a file of {directory}: rename one of them", WRONG_INPUT)
         files[path.name] = text_of(path)
     said = client().put("/v1/network", {"files": files, **replaced})
+    errors = _contract_errors(directory, beside, added or ())
     if as_json:
-        print_json(said)
-        return
+        print_json(said | {"contract_errors": errors})
+        raise typer.Exit(1 if errors else 0)
     state = "loaded" if said["changed"] else "unchanged: this version was current already"
     out.print(f"{said['name']} ({said['digest'][:12]}) {state}")
     counts = {kind.removesuffix("s").replace("_", " "): count for kind, count in said["counts"].items() if count}
@@ -134,6 +139,22 @@ def load(
         err.print(
             "files run decommission-station on stations, terminate-function on functions and drain-pool on pools."
         )
+    if errors:
+        for line in errors:
+            err.print(line)
+        err.print(styled(f"{counted(len(errors), 'contract error')}: plans leave out what they are about", "red"))
+        raise typer.Exit(1)
+
+
+def _contract_errors(directory: Path, beside: Mapping[str, Path | None], added: Sequence[Path]) -> list[str]:
+    """Contract errors of files that the controller took, as ``check`` names them."""
+    from controller.cli.checks import check_files  # noqa: PLC0415 - loads the pure core only when asked
+
+    try:
+        _, findings, where = check_files(directory, beside["endpoints"], beside["routers"], beside["pools"], added)
+    except NetworkFilesError:  # a controller of another version took them
+        return []
+    return finding_lines([one for one in findings if one.severity == "error"], where)
 
 
 def _some(names: list[str]) -> str:

@@ -65,7 +65,10 @@ def up(
     sim_ports: Annotated[
         int | None,
         typer.Option(
-            help="Put simulated stations, routers and pools on 127.0.0.1 from this port on, not where the files say."
+            min=1,
+            max=65535,
+            help="Put simulated stations, routers and pools on 127.0.0.1 from this port on, not where the files say; "
+            "then load the files as `minka up` says, with --endpoints.",
         ),
     ] = None,
     sim_routers: Annotated[bool, typer.Option("--sim-routers", help="Also simulate the network's routers.")] = False,
@@ -74,8 +77,7 @@ def up(
 
     Without MINKA_DATABASE_URL and MINKA_BROKER_URL all state lives under MINKA_HOME (default .minka).
     """
-    if sim_network is not None:
-        need_simulators()
+    _check_simulated(sim_network, asked=sim_ports is not None or sim_routers)
 
     from controller.api.auth import ensure_token  # noqa: PLC0415
     from controller.bootstrap import open_record  # noqa: PLC0415
@@ -271,6 +273,13 @@ def _need_port(host: str, port: int, what: str, instead: str) -> None:
                 f"Stop it, or {instead}",
                 FAILED,
             ) from error
+
+
+def _check_simulated(network: Path | None, *, asked: bool) -> None:
+    if network is not None:
+        need_simulators()
+    elif asked:
+        raise typer.BadParameter("there is nothing to simulate: name the network with --sim DIRECTORY")
 
 
 def _simulators(network: Path, control: str, ports: int | None, endpoints: Path) -> list[str]:

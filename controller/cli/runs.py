@@ -81,7 +81,9 @@ def show(run_id: RunId, as_json: Json = False) -> None:
 def _show(api: Client, run: dict[str, Any], jobs: list[dict[str, Any]]) -> None:
     run_id = run["id"]
     of = f"plan {run['plan']}" if run["procedure"] in _OF_PLANS else f"playbook {run['procedure']}"
-    out.print(f"run {run_id} of {of}:", coloured(state_of(run)), run.get("reason") or "")
+    out.print(f"run {run_id} of {of}:", coloured(state_of(run)))
+    if run.get("reason"):
+        out.print("reason:", run["reason"])
     if "waves" in run:  # only the host sees who asked, outlook and details
         out.print(_asked(run))
         if run["outdated"]:

@@ -25,7 +25,8 @@ from controller.inventory.check import (
 from controller.inventory.parse import declared, read_file, read_rows, validate
 from controller.inventory.source import CSV_LIMIT, Entry, Report, read_text
 from controller.models.credentials import Credentials, ManagementDefaults
-from controller.models.errors import NetworkFilesError
+from controller.models.errors import NetworkFilesError, Problem
+from controller.models.many import first_names
 from controller.models.network import Endpoint, Latency, Network, NetworkHeader, Node, Noun, Pool, Router, Tenant
 
 _CHECKS: tuple[Callable[[Objects], None], ...] = (
@@ -69,6 +70,7 @@ def load_network(
     report = Report()
     replaced = {kind: path for kind, path in (("endpoints", endpoints), ("routers", routers)) if path is not None}
     entries = list(_entries(directory, replaced, report, added))
+    _check_one_network(entries)
     if pools is not None:
         entries = _moved(entries, pools, report)
     found: dict[str, list[tuple[Entry, Noun]]] = {}
@@ -85,6 +87,18 @@ def load_network(
         problems = sorted(report.problems, key=lambda p: (p.file, p.line, p.field, p.message))
         raise NetworkFilesError(tuple(problems))
     return _network(header, found)
+
+
+def _check_one_network(entries: Iterable[Entry]) -> None:
+    """Check that a directory is that of one network, instead of one above several: then all else is a wrong problem.
+
+    Raises:
+        NetworkFilesError: It has networks in several folders.
+    """
+    folders = sorted({Path(one.file).parent.as_posix() for one in entries if one.kind == "network"})
+    if len(folders) > 1:
+        message = f"{len(folders)} networks are in it, in {first_names(folders)}"
+        raise NetworkFilesError((Problem("the directory", 0, "", "", message, "name the folder of one of them"),))
 
 
 def sources(

@@ -225,7 +225,8 @@ async def test_who_has_no_token_gets_nothing(bench: ApiBench, token: str) -> Non
 
 async def test_a_refusal_reads_no_body(bench: ApiBench) -> None:
     answer = await call(bench, "PUT", "/v1/network", "token-of-host-viewer", b"{" * 1000)
-    assert answer.problem["detail"] == "this needs the permission network, which the token of host-viewer lacks"
+    lacks = "this needs the permission network, which the token of host-viewer lacks"
+    assert answer.problem["detail"] == f"{lacks}: ask an administrator of Minka"
 
 
 def test_a_route_without_a_permission_cannot_be_made() -> None:

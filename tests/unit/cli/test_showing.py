@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
-from controller.cli import alarms, approvals, definitions, incidents, network, playbook, remediation, runs
+from controller.cli import alarms, approvals, definitions, incidents, network, playbook, processes, remediation, runs
 from controller.cli.errors import CliError
 from controller.models.enums import RuleMode
+from simulators.cli import app as simulators_app
+
+TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
 
 
 class Api:
@@ -98,6 +105,37 @@ def test_devices_that_left_the_files_are_named(
         assert bool(err) == bool(abandoned) == ("terminate-function on functions" in err)
 
 
+def test_contract_errors_of_loaded_files_are_named_and_are_no_success(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    said = {"name": "Tiny", "digest": "abc", "changed": True, "counts": {}, "abandoned": [], "warnings": []}
+    monkeypatch.setattr(network, "client", lambda: Api({"/v1/network": said}))
+    shutil.copytree(TINY, tmp_path / "tiny")
+    network.load(tmp_path / "tiny")
+    assert capsys.readouterr().err == ""
+    agreements = tmp_path / "tiny" / "agreements.yaml"
+    agreements.write_text(agreements.read_text().replace("min: 20, max: 80", "min: 90, max: 95"))
+    with pytest.raises(typer.Exit) as ended:
+        network.load(tmp_path / "tiny")
+    assert ended.value.exit_code == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-1].endswith("plans leave out what they are about")
+    assert len(lines) > 1
+    with pytest.raises(typer.Exit):
+        network.load(tmp_path / "tiny", as_json=True)
+    assert json.loads(capsys.readouterr().out)["contract_errors"] == lines[:-1]
+
+
+def test_ports_for_simulators_want_a_network_to_simulate() -> None:
+    with pytest.raises(typer.BadParameter, match="--sim DIRECTORY"):
+        processes.up(sim_ports=9000)
+
+
+def test_help_shows_the_element_of_a_foreign_edit() -> None:
+    shown = CliRunner().invoke(simulators_app, ["fault", "inject", "--help"], env={"COLUMNS": "200"}).output
+    assert "<config>" in shown
+
+
 def test_a_run_names_its_playbook_or_its_plan(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,7 +157,8 @@ def test_a_run_says_who_asked_for_what_and_why_it_stopped(
     answers = {"": run, "/jobs": [], "/decisions": [], "/outlook": outlook}
     monkeypatch.setattr(runs, "client", lambda: Api({f"/v1/runs/r-1{path}": said for path, said in answers.items()}))
     runs.show("r-1")
-    _, asked, outdated, stopped, _ = capsys.readouterr().out.splitlines()
+    state, reason, asked, outdated, stopped, _ = capsys.readouterr().out.splitlines()
+    assert (state, reason) == ("run r-1 of playbook relock: stopped", "reason: CHG-1")
     assert outdated.startswith(
         "outdated: part of its plan does not follow from the network files and agreements since 2026"
     )
@@ -135,7 +174,7 @@ def test_a_yes_that_is_not_enough_says_so(capsys: pytest.CaptureFixture[str], mo
     asked |= {"approvers": [], "sign_in": False, "clauses": ["7.3"], "outage": {"kind": "none", "seconds": 0}}
     asked |= {"stands_for": ""}
     contract = {"agreement": "bitel-sierra", "clause": "7.4"}
-    others = vote | {"token": "t-1", "maker": "noc", "contracts": [contract], "gone": True}
+    others = vote | {"token": "t-1", "maker": "noc", "contracts": [contract], "gone": True, "reason": "unpaid"}
     waits = {"run": "r-1", "requirements": [asked], "votes": [vote, others]}
     for waiting, more in (
         (
@@ -150,8 +189,11 @@ def test_a_yes_that_is_not_enough_says_so(capsys: pytest.CaptureFixture[str], mo
         lines = capsys.readouterr().out.splitlines()
         assert lines[:3] == ["r-1: approve by eva of host", *more]
         assert not more or lines[3:] == [
-            "  eva of host: yes ",
-            "  eva of host, with token t-1 made by noc, who may not vote any more: yes  (bitel-sierra, clause 7.4)",
+            "  eva of host: yes",
+            (
+                "  eva of host, with token t-1 made by noc, who may not vote any more: yes (bitel-sierra, clause 7.4) "
+                "(reason: unpaid)"
+            ),
         ]
 
 

@@ -16,6 +16,17 @@ from controller.models.network import ActionClass, Consent, Rat
 from tests.unit.inventory.files import FILES, changed, problems, write
 
 
+def test_a_folder_above_several_networks_is_one_problem_that_says_so(tmp_path: Path) -> None:
+    for name in ("north", "south"):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name)
+    with pytest.raises(NetworkFilesError) as refused:
+        load_network(tmp_path)
+    (problem,) = refused.value.problems
+    said = "the directory: 2 networks are in it, in north, south; name the folder of one of them"
+    assert str(problem) == said
+
+
 def test_reads_what_the_files_say(tmp_path: Path) -> None:
     network = load_network(write(tmp_path))
 
