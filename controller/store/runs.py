@@ -286,7 +286,7 @@ def unworked(tx: Tx, which: ColumnElement[bool]) -> dict[str, Wait]:
     ended = f"; the last one was heard of at {last:%Y-%m-%d %H:%M:%S} UTC" if last else "; none was ever started"
     goes_on = and_(jobs.c.state != JobState.DONE.value, jobs.c.blocked == "")
     goes_on = and_(goes_on, or_(jobs.c.rests.is_(None), jobs.c.rests <= tx.now))
-    since = func.min(func.coalesce(jobs.c.ready, runs.c.created), type_=Instant()).label("since")
+    since = func.min(_due(tx), type_=Instant()).label("since")
     query = select(jobs.c.run, since, func.count().label("stations")).join(runs, runs.c.id == jobs.c.run)
     query = query.where(which, runs.c.state.in_(ACTIVE), runs.c.state != RunState.PAUSED.value, goes_on)
     return {
@@ -498,10 +498,16 @@ def _asking(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
         yield asked.run, Wait(what=what, since=asked.asked, who=who, stations=int(bool(asked.station)))
 
 
+def _due(tx: Tx) -> ColumnElement[datetime]:
+    """When a job could have been begun; a job that rests until a later time has waited since it began."""
+    begun = func.coalesce(jobs.c.started, runs.c.created)
+    return case((jobs.c.ready > tx.now, begun), else_=func.coalesce(jobs.c.ready, runs.c.created))
+
+
 def _blocked(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
     """Runs with jobs that may not begin, by reason, and since when they would have begun."""
     unbegun = jobs.c.state.in_([JobState.WAITING.value, JobState.READY.value])
-    since = func.min(func.coalesce(jobs.c.ready, runs.c.created), type_=Instant()).label("since")
+    since = func.min(_due(tx), type_=Instant()).label("since")
     query = select(jobs.c.run, jobs.c.blocked, since, func.count().label("stations")).join(
         runs, runs.c.id == jobs.c.run
     )
@@ -528,7 +534,7 @@ def _behind(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
     """Runs with jobs that may begin, and whose devices another run has."""
     other = jobs.alias()
     has = or_(other.c.state == JobState.CLAIMED.value, and_(other.c.started.is_not(None), other.c.rests.is_not(None)))
-    since = func.min(func.coalesce(jobs.c.ready, runs.c.created), type_=Instant()).label("since")
+    since = func.min(_due(tx), type_=Instant()).label("since")
     query = select(jobs.c.run, other.c.run.label("other"), since, func.count().label("stations"))
     query = query.join(runs, runs.c.id == jobs.c.run)
     query = query.join(other, and_(other.c.station == jobs.c.station, other.c.run != jobs.c.run, has))

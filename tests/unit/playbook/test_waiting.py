@@ -10,6 +10,8 @@ from controller.models.run import Job, Outcome, RunState
 from controller.models.step import StepState
 from controller.playbook.actions.shipped import registry
 from controller.playbook.language.library import parse
+from controller.ports.queue import FakeWakeups
+from controller.runs.approval.clearance import reassess
 from tests.unit.playbook.test_takeover import HEAD, LOCK, PlaybookBench, Rests
 from tests.unit.runs.group_bench import Mortal, kills
 from tests.unit.runs.transaction_bench import STATION, Killed
@@ -78,6 +80,18 @@ async def test_a_cancel_ends_the_waiting(steps: str, outcome: Outcome) -> None:
     result = await bench.work()
     bench.settled(result, outcome, "UNLOCKED")
     assert "the run was cancelled" in result.detail
+
+
+async def test_nothing_waits_since_a_time_to_come() -> None:
+    bench = PlaybookBench(ASK + LOCK, bound=True)
+    begun = bench.clock.now()
+    with pytest.raises(Rests):
+        await bench.work()
+    bench.store.holds.add(STATION, "rosa", "on the mast", None)
+    reassess(bench.store, bench.clock, FakeWakeups())
+    bench.clock.pause(60)
+    (held,) = [wait for wait in bench.store.runs.waits([bench.run])[bench.run] if wait.what.startswith("hold on")]
+    assert begun <= held.since < bench.clock.now()
 
 
 async def test_what_holds_after_the_soak_stays() -> None:
