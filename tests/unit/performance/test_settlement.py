@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from controller.api.statements import draft
+from controller.intent.outages import AgreedService, AgreedSpan, Parts
 from controller.models.measurement import DAY, Measured, Subject
 from controller.models.network import Network, network_digest
 from controller.models.sharing import PoolCapacity, Prices
 from controller.models.statement import Statement, StatementKind
+from controller.performance.availability import Attainment, Month
+from controller.performance.settlement import charge_spans, settlement_sheets
 from controller.ports.clock import VirtualClock
 from controller.store import SqlStore, open_store
 from tests.support.observed import deliver, observe
@@ -185,3 +189,30 @@ def test_a_month_below_the_promise_is_credited(store: SqlStore) -> None:
 def test_prices_that_make_no_sense_are_refused(wrong: dict[str, Any], says: str) -> None:
     with pytest.raises(ValidationError, match=says):
         Prices.model_validate({"currency": "PEN", "lines": LINES} | wrong)
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("second", [False, True])
+def test_each_of_two_agreements_is_credited_by_its_own_availability_and_lines(first: bool, second: bool) -> None:
+    """Equal in all but their price, and each below its promise or not."""
+    made = priced(lines=[{"id": "base", "per": "month", "amount": "1000"}])
+    alfa = made.agreements[0]
+    dear = [alfa.prices.lines[0].model_copy(update={"amount": Decimal(2000)})] if alfa.prices else []
+    other = alfa.model_copy(
+        update={"id": "alfa-b", "prices": alfa.prices and alfa.prices.model_copy(update={"lines": tuple(dear)})}
+    )
+    whole, served = (END - BEGIN).total_seconds(), Parts()
+    gone = Parts(lost=((BEGIN, BEGIN + (END - BEGIN) / 2),))
+    month = Month(BEGIN, END, END, made.zone)
+    agreed = [(alfa, first), (other, second)]
+    owed = {
+        one.id: AgreedService(held=whole, seconds={"S1/L1": whole}, parts={"S1/L1": gone if below else served})
+        for one, below in agreed
+    }
+    promises = [Attainment(one, owed[one.id], BEGIN, END) for one, _ in agreed]
+    spans = charge_spans([AgreedSpan(one, BEGIN, END) for one, _ in agreed], promises)
+    sheets = settlement_sheets(spans, {one.time: owed[one.agreement.id] for one in spans}, {}, (), month)
+    named = next(one for one in sheets if one.name == "lines")
+    found = [dict(zip((column.name for column in named.columns), row, strict=True)) for row in named.rows]
+    credits = {row["agreement"]: row["amount"] for row in found if row["line"] == "credit"}
+    assert credits == {**({"alfa-all": "-125.00"} if first else {}), **({"alfa-b": "-250.00"} if second else {})}

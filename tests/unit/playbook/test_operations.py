@@ -10,11 +10,12 @@ from sqlalchemy import insert
 
 from controller.models.alarm import Alarm, AlarmRecord, AlarmSource, AlarmState, PerceivedSeverity
 from controller.models.behaviour import Server
-from controller.models.equipment import OperationKind
+from controller.models.equipment import Equipment, Operation, OperationKind, SlotState
 from controller.models.errors import NotFoundError
 from controller.models.run import JournalStep, LedgerEntry, Outcome
 from controller.nrm.tree import Observed
 from controller.playbook.actions.equipment import RecordChoice, acknowledge_alarm
+from controller.playbook.engine.operations import happened
 from controller.playbook.language.registry import Context
 from controller.ports.fake_devices import FaultKind
 from controller.store.behaviours import behaviours
@@ -266,3 +267,21 @@ async def test_a_list_that_is_locked_is_not_written_into() -> None:
     result = await bench.work()
     assert result.outcome is Outcome.REFUSED
     assert "keeps no list of alarms" in result.detail
+
+
+@pytest.mark.parametrize(
+    ("status", "version", "slot", "done"),
+    [
+        ("VALID", "2.0", "b", True),
+        ("VALID", "1.0", "b", False),
+        ("INVALID", "2.0", "b", False),
+        ("VALID", "2.0", "a", False),
+    ],
+)
+def test_software_is_installed_once_its_slot_is_valid_and_holds_its_version(
+    status: str, version: str, slot: str, done: bool
+) -> None:
+    """There are two slots, and the other one holds another version, valid as well."""
+    install = Operation(kind=OperationKind.INSTALL, subject="b", version="2.0", seconds=100)
+    found = (SlotState(name=slot, status=status, version=version), SlotState(name="c", status="VALID", version="1.0"))
+    assert happened(install, Equipment(slots=found)) is done

@@ -61,6 +61,20 @@ def test_a_run_reaches_the_cells_that_its_steps_take_where_all_say_so() -> None:
     assert (bound.cells, bound.tenants) == (2, ("beta",)), "a plan may change more than its steps take"
 
 
+def test_of_two_stations_each_is_reached_as_far_as_its_own_steps_take_it() -> None:
+    first, second = (NET.cells_by_station[station][0].id for station in ("S1", "S2"))
+    one, other = (
+        ServiceLoss(serving=frozenset({(cell, tenant)}), cells=frozenset({cell}))
+        for cell, tenant in ((first, "alfa"), (second, "beta"))
+    )
+    both = reach(NET, ["S1", "S2"], None, LEDGER, {"S1": one, "S2": other})
+    assert (both.stations, both.cells, both.tenants) == (2, 2, ("alfa", "beta"))
+    some = reach(NET, ["S1", "S2"], None, LEDGER, {"S1": one})
+    assert (some.cells, some.tenants) == (3, ("alfa",)), "all cells of the other one, where nobody has any node"
+    turned = reach(NET, ["S1", "S2"], None, LEDGER, {"S2": other})
+    assert (turned.cells, turned.tenants) == (3, ("alfa", "beta"))
+
+
 @pytest.mark.parametrize("what", ["stations", "cells", "tenants", "people"])
 def test_a_limit_refuses_what_is_beyond_it_and_not_what_is_at_it(what: str) -> None:
     reached = Reach(stations=3, cells=3, tenants=("a", "b", "c"), people=3)
