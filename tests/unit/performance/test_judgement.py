@@ -172,6 +172,14 @@ def test_a_tenant_with_a_small_sample_is_told_its_own_figures_of_as_many_hours_a
     assert not judged({"S1": fewer})[Level.STATION, "S1"].tenants, "35,600 s of each are too few"
 
 
+def test_tenants_are_told_the_indicators_that_they_may_see_and_no_others() -> None:
+    for seen in (["retainability"], []):
+        hour = Hour(KPIS, seen, NETWORK, END)
+        places = [hour.take(station, week(station, 99))[0] for station in ("S1", "S2")] + hour.areas()
+        assert {name for one in places for own in one.tenants.values() for name in own.values} == set(seen)
+        assert all("bearer-setup-success" in one.whole.values for one in places)
+
+
 def test_before_any_station_was_judged_the_network_has_nothing() -> None:
     (whole,) = Hour(KPIS, TENANT_KPIS, NETWORK, END).areas()
     assert (whole.level, whole.whole, whole.tenants) == (Level.NETWORK, IndicatorValues(), {})
