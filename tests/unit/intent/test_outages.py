@@ -272,6 +272,18 @@ def test_links_that_follow_each_other_are_one_outage_where_each_is_down() -> Non
     assert [one.lost for one in Outages(down, [era(network())], {"S1": carried}).minutes()] == [20]
 
 
+def test_an_agreement_that_was_away_for_a_while_was_in_force_twice() -> None:
+    made = network()
+    without_alfa = made.model_copy(update={"agreements": made.agreements[1:]})
+    noon, evening = AT, AT + timedelta(hours=8)
+    eras = [era(made, until=noon), era(without_alfa, noon, evening), era(made, evening)]
+    spans = {
+        tenant: [(one.begin, one.until) for one in Outages([], eras, {}).agreed(tenant, BEGIN, END)]
+        for tenant in ("alfa", "beta")
+    }
+    assert spans == {"alfa": [(BEGIN, noon), (evening, END)], "beta": [(BEGIN, END)]}
+
+
 def test_agreements_that_begin_or_end_part_a_time_at_midnight_of_the_networks_zone() -> None:
     made = network()
     ends = made.agreements[0].model_copy(update={"validity": Validity(start=date(2026, 6, 10), end=date(2026, 6, 19))})
