@@ -135,7 +135,7 @@ async def test_a_database_that_is_away_makes_alertmanager_try_again(
         raise StoreError
 
     async with system.client() as client:
-        monkeypatch.setattr(system.store.alarms, "report_all", away)
+        monkeypatch.setattr(system.store.alarms, "take_told", away)
         answer = await post(client, alert(system.clock.now()))
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
         monkeypatch.undo()
