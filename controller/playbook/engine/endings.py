@@ -41,7 +41,8 @@ def outage_of_step(
             and _surely(one, step, later[:number], names)
             and _covers(one, step, names)
         ):
-            waits = [_most_seconds(wait, registry, names) for wait in later[:number]]
+            # The step that unlocks counts too: it may need all its tries.
+            waits = [_most_seconds(wait, registry, names) for wait in later[: number + 1]]
             known = sum(wait for wait in waits if wait is not None)
             return Outage(kind=OutageKind.UNTIL_STEP, seconds=0 if None in waits else round(known))
     return alone

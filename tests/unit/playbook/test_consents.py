@@ -197,6 +197,10 @@ ON_NR = {"when": "{{ target.cells | length > 0 }}"}
             UNTIL_STEP.model_copy(update={"seconds": 300}),
         ),
         (
+            [LOCKS, step("unlock-cell", cells="all") | {"retries": 2, "retry_seconds": 15}],
+            UNTIL_STEP.model_copy(update={"seconds": 30}),
+        ),
+        (
             [
                 LOCKS,
                 ASKS | {"with": ASKS["with"] | {"seconds": "{{ 60 if locked.changed else 90 }}"}},
