@@ -621,6 +621,7 @@ def test_messages_name_cell_agreement_and_numbers() -> None:
     assert first.message == (
         "cell S1/lte: min shares of PRB add up to 101 %, 100 is all there is (a-deal 20, b-deal 81)"
     )
+    assert (first.tenant, first.agreement) == ("", ""), "it is neither of the two alone"
 
 
 def test_a_tracking_area_is_reported_with_its_sets_and_the_partial_agreement() -> None:

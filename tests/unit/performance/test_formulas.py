@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.models.errors import InputError
-from controller.performance.formula import DEEPEST, LONGEST, CounterTerm, Number, Operation, Seconds, counters, parse
+from controller.performance.formula import (
+    DEEPEST,
+    LONGEST,
+    MOST,
+    CounterTerm,
+    Number,
+    Operation,
+    Seconds,
+    counters,
+    parse,
+)
 
 ATT, SUCC = CounterTerm(("RRC.ConnEstabAtt",)), CounterTerm(("RRC.ConnEstabSucc",))
 
@@ -80,3 +90,12 @@ def test_counters_of_a_formula_are_all_that_stand_in_it() -> None:
 def test_whatever_is_written_is_a_tree_or_refused(words: list[str]) -> None:
     with suppress(InputError):
         assert all(one.names for one in counters(parse(" ".join(words))))
+
+
+def test_a_formula_may_have_as_many_counters_as_the_message_says() -> None:
+    def of(number: int) -> str:
+        return " + ".join(["RRC.ConnMean"] * number)
+
+    assert len(list(counters(parse(of(MOST))))) == MOST
+    with pytest.raises(InputError, match=f"a formula has at most {MOST} counters"):
+        parse(of(MOST + 1))
