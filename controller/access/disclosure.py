@@ -34,7 +34,7 @@ from controller.models.alarm import (
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.incident import AgreementMinutes, IncidentState, Loss, TenantMinutes, gravest
 from controller.models.measurement import Measured
-from controller.models.network import HOST, DeviceKind, FunctionKind, Network, Noun, Snssai
+from controller.models.network import HOST, FunctionKind, Network, Noun, Snssai
 from controller.models.outage import NO_OUTAGE, Outage
 from controller.models.plan import Change, DiffRow, PhaseKind, Plan
 from controller.models.run import AuditRow, Job, JobState, LedgerEntry, Outcome, Run, RunState
@@ -418,11 +418,12 @@ def part_of(
         before: Its part so far; None if the alarm did not concern it.
     """
     kind = network.device_kinds.get(alarm.station)
-    if not own and not _concerns(network, alarm, tenant, before, kind):
+    told = kind is not None and kind.rules.disclosed
+    if not own and not _concerns(network, alarm, tenant, before, told=told):
         return None
     left = () if before is None else tuple(one for one in before.ever if one in alarm.cells and one not in own)
     sites = {} if before is None else {**before.left_sites, **before.sites}
-    there = kind is DeviceKind.STATION and is_disclosed(network, alarm.station, tenant)
+    there = told and is_disclosed(network, alarm.station, tenant)
     private = alarm.tenant == tenant or alarm.object_class is ObjectClass.CORE_LINK
     return AlarmPart(
         there=there,
@@ -434,9 +435,12 @@ def part_of(
     )
 
 
-def _concerns(network: Network, alarm: Alarm, tenant: str, before: AlarmPart | None, kind: DeviceKind | None) -> bool:
-    """Whether an alarm about a tenant's object concerns it although it shares no cell that suffers."""
-    if kind is DeviceKind.STATION:
+def _concerns(network: Network, alarm: Alarm, tenant: str, before: AlarmPart | None, *, told: bool) -> bool:
+    """Whether an alarm about a tenant's object concerns it although it shares no cell that suffers.
+
+    ``told`` is whether the failed device is of a kind whose ids tenants are told.
+    """
+    if told:
         shared = before is not None and bool(before.ever)
         return not shared and is_disclosed(network, alarm.station, tenant)
     lost = before is not None and bool(before.ever) and alarm.tenant != tenant

@@ -36,7 +36,7 @@ from controller.models.facts import LinkKind
 from controller.models.health import OBSERVED_AFTER, Health, LinkHealth, Refusal, ServiceState
 from controller.models.measurement import Period
 from controller.models.metrics import Observations
-from controller.models.network import DeviceKind, Network, Rat
+from controller.models.network import Network, Rat
 from controller.models.plan import Change
 from controller.models.run import LedgerEntry
 from controller.models.settings import Settings
@@ -557,7 +557,7 @@ def _has_lost(network: Network, check: Check) -> bool:
 
 def _judged(network: Network, one: _Recorded, sources: Collection[AlarmSource]) -> _Judged:
     check, ledger, before, basis = one.check, one.ledger, one.before, one.basis
-    device = network.device_kinds.get(check.station, DeviceKind.STATION)
+    device = network.kind_of(check.station)
     if check.observed is None:
         health = unread(check.station, ledger, before, check.at, check.reason, device, check.said, check.refusal)
         health = without_answer(health, one.elsewhere).in_turn(check.turn, before)

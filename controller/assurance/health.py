@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Container, Iterable, Iterator,
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, assert_never
 
 from controller.intent.impact import object_class_of
 from controller.models.alarm import (
@@ -176,9 +176,8 @@ def health_of(
     own = tuple(map(as_seen, _links(ledger)))
     faults = {(path, CELL_OFF_AIR): begun for path, begun in off_air.items()}
     faults |= {(link.path, link_cause(LinkKind(link.kind))): link.since for link in own if link.since}
-    function = (
-        _function(station, observed, ledger, silent=silent) if device is DeviceKind.FUNCTION else _FunctionState()
-    )
+    own_parts = _parts_of(device, station, observed, ledger, before, silent=silent)
+    function = own_parts.function
     return Health(
         station=station,
         at=at,
@@ -191,7 +190,7 @@ def health_of(
         links=own,
         recent_outages=_recent_outages(before, off_air, states, at),
         lasted=_lasted(before, faults, raised, at),
-        ports_down=_ports_down(observed, ledger, before) if device is DeviceKind.ROUTER else (),
+        ports_down=own_parts.ports_down,
         over=sum(one.severity is PerceivedSeverity.CLEARED for one in observed.records or ()),
         drift=drift,
         missing=_missing(observed, ledger),
@@ -199,7 +198,7 @@ def health_of(
         device=device,
         function=function.faults,
         unknown=(*function.unknown, *((RADIO_UNIT_LOST,) if units is None and off_air else ())),
-        placed=_placed(station, observed, ledger, before) if device is DeviceKind.FUNCTION else {},
+        placed=own_parts.placed,
         cluster=observed.cluster,
         supply=_supply(observed, inputs),
         units=_lost_units(observed, units or (), states, off_air),
@@ -318,6 +317,35 @@ class _FunctionState(NamedTuple):
     unknown: tuple[str, ...] = ()
 
 
+class _Parts(NamedTuple):
+    """Parts of a health that only one kind of device has."""
+
+    function: _FunctionState = _FunctionState()
+    placed: dict[str, datetime] = {}
+    ports_down: tuple[Path, ...] = ()
+
+
+def _parts_of(
+    kind: DeviceKind,
+    device: str,
+    observed: Observed,
+    ledger: Mapping[Path, LedgerEntry],
+    before: Health | None,
+    *,
+    silent: bool,
+) -> _Parts:
+    match kind:
+        case DeviceKind.ROUTER:
+            return _Parts(ports_down=_ports_down(observed, ledger, before))
+        case DeviceKind.FUNCTION:
+            state = _function(device, observed, ledger, silent=silent)
+            return _Parts(function=state, placed=_placed(device, observed, ledger, before))
+        case DeviceKind.STATION | DeviceKind.POOL:
+            return _Parts()
+        case _:
+            assert_never(kind)
+
+
 def _reasons(name: str, observed: Observed, pools: Iterable[str]) -> str:
     return "; ".join(f"{pool}: {why_not_ready(observed, deployment_path(name, pool))}" for pool in pools)
 
@@ -410,7 +438,7 @@ def unread(
             "lasted": {},
             "reason": reason,
             "refusal": refusal,
-            "said": said if device is DeviceKind.POOL else "",
+            "said": said if device.rules.faults_hidden else "",
             "device": device,
             "cells": dict.fromkeys((*known.cells, *ours), ServiceState.UNKNOWN),
             "links": tuple(map(as_before, _links(ledger))),
@@ -440,7 +468,7 @@ def wrongs(health: Health) -> dict[FaultKey, _Fault]:
     """Faults on a station, by object and probable cause. A locked or unknown link is no fault."""
     if not health.reachable:
         if health.reason in _REASONS:
-            shown = "host key" if health.device in (DeviceKind.STATION, DeviceKind.ROUTER) else "certificate"
+            shown = health.device.rules.identity
             text = f"the {health.device} shows another {shown} than the network files vouch for"
             text = text if health.reason == HostKeyError.code else health.silence
             return {(health.device, health.reason): _Fault(PerceivedSeverity.CRITICAL, health.said or text)}

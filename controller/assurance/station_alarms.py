@@ -137,7 +137,7 @@ def report_of_fault(
     if made.probable_cause == CELL_OFF_AIR and made.object not in ledger:
         said = {"probable_cause": _3gpp_cause(record.cause), "specific_problem": record.problem[:LETTERS]}
         made = made.model_copy(update=said | {"severity": PerceivedSeverity.MAJOR})
-    if kind is not DeviceKind.STATION:
+    if not kind.rules.has_cells:
         whole = {"object": kind.value} if made.object == STATION else {}
         return made.model_copy(
             update={"object_class": _CLASSES.get(fault.event_source_type, ObjectClass.of_device(kind))} | whole

@@ -16,8 +16,12 @@ from controller.cli.pager import paged
 from controller.cli.plan_view import show_alike
 from controller.cli.progress import counting, working
 from controller.cli.tables import Column, indented, table
+from controller.models.device_kinds import DeviceKind
 
 app = typer.Typer(no_args_is_help=True, help="Base stations: on record, and as they are now.")
+
+#: Devices without cells and core links of their own to show.
+_IN_CLOUD = frozenset(kind.value for kind in DeviceKind if kind.rules.in_cloud)
 
 Station = Annotated[str, typer.Argument(help="Station id, as in PE-CUS-0145.", autocompletion=completion.stations)]
 
@@ -105,7 +109,7 @@ def _show(device: dict[str, Any], kpis: Mapping[str, Any]) -> None:
     out.print(f"seen {when(health['at'])}:", reach)
     for text in health.get("function", {}).values():
         out.print(styled(text, "red"))
-    if health.get("device", "station") in ("function", "pool"):
+    if health.get("device") in _IN_CLOUD:
         return
     locked = health["locked"]
     table(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from controller.cli.output import counted
+from controller.models.device_kinds import NAMED_KINDS
 from controller.models.errors import Problem
 from controller.models.many import VARIES
 
@@ -38,7 +39,7 @@ def finding_lines(findings: Iterable[Finding], sources: Mapping[str, str]) -> li
 
 
 #: Devices that are no stations, as findings about them begin.
-_NOUNS = ("function", "pool", "router")
+_NOUNS = frozenset(kind.value for kind in NAMED_KINDS)
 
 
 def _finding_line(alike: Sequence[Finding], sources: Mapping[str, str]) -> str:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from controller.cli.output import bold, counted, out, styled
 from controller.cli.pager import paged
 from controller.cli.tables import Column, table
+from controller.models.device_kinds import NAMED_KINDS
 from controller.models.many import ADDRESS, VARIES, alike, first_names, lines_of
 
 #: A plan of at most so many lines is shown line by line.
@@ -24,7 +25,7 @@ _MOST = 40
 #: Numbers in the host's own nodes (PCI, ids): they differ by station where the change is the same.
 _NUMBER = re.compile(r"\d[\d.]*")
 #: The kind of a device, by the beginning of its nodes' paths; all others are stations.
-_KINDS = {"Router": "router", "Function": "function", "Pool": "pool"}
+KINDS = {kind.value.capitalize(): kind.value for kind in NAMED_KINDS}
 
 Row = dict[str, str]
 #: Columns that say what changes.
@@ -149,7 +150,7 @@ def _kinds(changes: Iterable[Mapping[str, Any]]) -> dict[str, str]:
         for phase in change.get("phases", ())
         for edit in phase["edits"]
     )
-    return {device: _KINDS[name] for device, path in paths if (name := path[1:].partition("[")[0]) in _KINDS}
+    return {device: KINDS[name] for device, path in paths if (name := path[1:].partition("[")[0]) in KINDS}
 
 
 def _show_groups(plan_id: str, lines: Sequence[tuple[str, Row]], kinds: Mapping[str, str]) -> None:
@@ -330,7 +331,7 @@ def _adopt_hint(made: Mapping[str, Any]) -> Conclusion:
 
 def _noun(selector: str) -> str:
     """What a selector selects: devices of any kind, unless its keys name one kind."""
-    return next((kind for kind in ("router", "function", "pool") if f"{kind}=" in selector), "device")
+    return next((kind.value for kind in NAMED_KINDS if f"{kind}=" in selector), "device")
 
 
 def _all(count: int, noun: str) -> str:

@@ -50,11 +50,8 @@ from controller.models.facts import (
     ShareFact,
     StationFact,
 )
-from controller.models.network import HOST, Cell, DeviceKind, Network, OwnCell, Plmn, Rat, ResourceType, Station
+from controller.models.network import HOST, Cell, Network, OwnCell, Plmn, Rat, ResourceType, Station
 from controller.models.sharing import Plane
-
-#: Devices other than stations, which have facts of their own.
-_BESIDE = frozenset(DeviceKind) - {DeviceKind.STATION}
 
 
 def compile_intent(
@@ -88,7 +85,7 @@ def compile_intent(
     routers = network.router_by_id.keys() & (network.router_by_id if stations is None else stations)
     pools = network.pool_by_id.keys() & (network.pool_by_id if stations is None else stations)
     functions = network.function_by_id.keys() & (network.function_by_id if stations is None else stations)
-    others = {one for one in stations or () if network.device_kinds.get(one, DeviceKind.STATION) in _BESIDE}
+    others = {one for one in stations or () if not network.kind_of(one).rules.has_cells}
     wanted = _wanted(network, None if stations is None else {*stations} - others | stations_of(network, routers))
     cells = sorted(network.cells, key=lambda cell: (cell.station, cell.id))
     grants, findings = grants_in_force(network, as_of)

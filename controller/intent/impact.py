@@ -12,6 +12,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from typing import assert_never
 
 from controller.intent.central_units import carried_by, name_at_unit
 from controller.intent.folding import identity
@@ -152,8 +153,17 @@ class Sharing:
     def _carried(self, about: AlarmReport | Alarm, cells: Collection[str]) -> dict[str, tuple[str, ...]]:
         """Tenants whose packets go by what failed, with their cells; in a pool, by one of the functions that suffer."""
         network = self.network
-        if network.device_kinds.get(about.station) is not DeviceKind.POOL:
-            return carried_by(network, about.station, self.tenants_at(cells))
+        kind = network.kind_of(about.station)
+        match kind:
+            case DeviceKind.STATION | DeviceKind.ROUTER | DeviceKind.FUNCTION:
+                return carried_by(network, about.station, self.tenants_at(cells))
+            case DeviceKind.POOL:
+                return self._carried_in_pool(about, cells)
+            case _:
+                assert_never(kind)
+
+    def _carried_in_pool(self, about: AlarmReport | Alarm, cells: Collection[str]) -> dict[str, tuple[str, ...]]:
+        network = self.network
         found: dict[str, set[str]] = {}
         for name in about.functions:
             served = network.stations_served.get(name, ())
@@ -194,7 +204,7 @@ class Sharing:
         if about.object_class is ObjectClass.BACKHAUL:
             below = network.devices_below.get(about.object, frozenset()) & network.station_by_id.keys()
             return {cell.name for one in below for cell in network.cells_by_station[one]}
-        if network.device_kinds.get(station, DeviceKind.STATION) is not DeviceKind.STATION:
+        if not network.kind_of(station).rules.has_cells:
             suffer = {one for name in about.functions for one in network.stations_served.get(name, ())}
             behind = suffer or network.stations_behind(station)
             return {cell.name for one in behind for cell in network.cells_by_station[one]}
@@ -281,9 +291,7 @@ def is_in_network(network: Network, device: str, managed_object: str, cause: str
             return managed_object in network.remote_ends
         case _ if cause == CORE_NODE_DOWN:
             return any(managed_object in tenant.far_ends for tenant in network.tenants)
-    router = network.router_by_id.get(device)
-    ports = () if router is None else (router.uplink, router.downlink, router.standby)
-    return whole or managed_object in ports or managed_object in _cells_of(network, device)
+    return whole or managed_object in _ports_of(network, device) or managed_object in _cells_of(network, device)
 
 
 def real_faults(network: Network | None, reports: Iterable[AlarmReport], causes: Collection[str]) -> frozenset[str]:
@@ -297,6 +305,12 @@ def is_real(network: Network, report: AlarmReport, causes: Collection[str]) -> b
     return known and is_in_network(network, report.station, report.object, report.probable_cause)
 
 
+def _ports_of(network: Network, device: str) -> tuple[str | None, ...]:
+    """Ports of a router; none of other devices."""
+    router = network.router_by_id.get(device)
+    return () if router is None else (router.uplink, router.downlink, router.standby)
+
+
 def _cells_of(network: Network, device: str) -> set[str]:
     """Cells of a station, by name and by path."""
     cells = network.cells_by_station.get(device, ())
@@ -307,13 +321,8 @@ def _cells_of(network: Network, device: str) -> set[str]:
 
 def object_class_of(network: Network | None, device: str, managed_object: str) -> ObjectClass:
     """Class of the object that an alarm of a device names."""
-    router = None if network is None else network.router_by_id.get(device)
-    if router is not None:
-        ports = (router.uplink, router.downlink, router.standby)
-        return ObjectClass.PORT if managed_object in ports else ObjectClass.ROUTER
-    kind = DeviceKind.STATION if network is None else network.device_kinds.get(device, DeviceKind.STATION)
-    if kind is not DeviceKind.STATION:
-        return ObjectClass.of_device(kind)
+    if network is not None and not (kind := network.kind_of(device)).rules.has_cells:
+        return ObjectClass.PORT if managed_object in _ports_of(network, device) else ObjectClass.of_device(kind)
     if path := _path_of(managed_object):
         return object_class(path)
     return ObjectClass.CELL if managed_object.startswith(f"{device}/") else ObjectClass.STATION

@@ -17,7 +17,7 @@ from datetime import datetime
 from controller.intent.central_units import name_at_unit
 from controller.intent.times import Times, both, union
 from controller.models.equipment import Operation, OperationKind
-from controller.models.network import HOST, DeviceKind, Network
+from controller.models.network import HOST, Network
 from controller.models.plan import Change, Edit, Op
 from controller.nrm.profiles import administrative_leaf, cell_of, link_of, rat_of
 from controller.nrm.tree import Path
@@ -87,7 +87,7 @@ _Taken = tuple[str, set[str], datetime, datetime]
 
 
 def _taken(network: Network, work: Work) -> Iterator[_Taken]:
-    if network.device_kinds[work.device] is not DeviceKind.STATION:
+    if not network.device_kinds[work.device].rules.has_cells:
         yield from _behind(network, work)
         return
     names = _names(network, work.device)

@@ -19,7 +19,7 @@ from weakref import ref
 
 from controller.inventory.source import suggest
 from controller.models.errors import InputError
-from controller.models.network import PROFILE_RATS, DeviceKind, Network, Rat
+from controller.models.network import NAMED_KINDS, PROFILE_RATS, DeviceKind, Network, Rat
 
 _Facets = dict[str, set[str]]
 
@@ -127,7 +127,7 @@ def select(network: Network, selector: str) -> tuple[str, ...]:
     """
     conditions = parse_selector(selector)
     keys = {condition.key for condition in conditions}
-    kinds = {kind for kind in DeviceKind if kind.value in keys} or {DeviceKind.STATION}
+    kinds = {kind for kind in DeviceKind if kind.value in keys} or {*DeviceKind}.difference(NAMED_KINDS)
     chosen = {one for one, kind in network.device_kinds.items() if kind in kinds or "device" in keys}
     for condition in conditions:
         known, of_station, values = _facet(network, condition.key)
@@ -195,7 +195,7 @@ def select_with_ways(network: Network, selector: str) -> tuple[str, ...]:
     if any(condition.key == "device" for condition in parse_selector(selector)):
         return chosen
     stations = {station for device in chosen for station in network.stations_in.get(device, (device,))}
-    stations = {one for one in stations if network.device_kinds[one] is DeviceKind.STATION}
+    stations &= network.station_by_id.keys()
     sites = {network.site_of(one) for one in stations - network.central_units.keys()} & network.routers_at.keys()
     routers = {router for site in sites for router in network.routers_at[site]}
     units = {unit for station in stations for unit in network.units_above.get(station, ())}

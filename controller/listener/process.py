@@ -76,8 +76,8 @@ class Listener:
         self._checker = checker
         self._measured = measured
         self._rounds = Rounds(clock, observations)
-        #: Devices that are followed, and the kinds of all devices.
-        self._followed: tuple[list[str], Mapping[str, DeviceKind]] | None = None
+        #: Devices that are followed, with their kinds.
+        self._followed: Mapping[str, DeviceKind] | None = None
         self.checks = Checks(store, checker, clock, health_interval, worth)
         self._subscriptions = Subscriptions(store, devices, clock, target_of, self._take, self.checks.poke)
 
@@ -100,13 +100,13 @@ class Listener:
     async def _follow(self) -> None:
         records = await self._store.devices.find()
         adopted = [station for station, record in records.items() if record.adopted is not None]
-        kinds = (await self._store.networks.get())[1].device_kinds if adopted else {}
-        if self._followed == (adopted, kinds):
+        network = (await self._store.networks.get())[1] if adopted else None
+        kinds = {one: network.kind_of(one) for one in adopted} if network is not None else {}
+        if self._followed == kinds:
             return
-        self._followed = adopted, kinds
+        self._followed = kinds
         self.checks.follow(adopted)
-        # An adopted device that left the network files is taken for a station.
-        self._subscriptions.follow([one for one in adopted if kinds.get(one, DeviceKind.STATION).notifies])
+        self._subscriptions.follow([one for one, kind in kinds.items() if kind.rules.notifies])
 
     async def _take(self, notification: Notification) -> None:
         station = notification.station

@@ -6,7 +6,7 @@ dataclasses, since a network has hundreds of thousands of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -454,3 +454,7 @@ class Intent:
     routers: dict[str, RouterFacts] = field(default_factory=dict)
     functions: dict[str, FunctionFact] = field(default_factory=dict)
     pools: dict[str, PoolFact] = field(default_factory=dict)
+
+    def of(self, device: str) -> tuple[object, ...]:
+        """All from which the desired tree of a device is rendered, whatever its kind, for comparison."""
+        return tuple(getattr(self, one.name).get(device) for one in fields(self) if one.name != "findings")

@@ -33,6 +33,7 @@ from controller.models.cloud import (
     PoolPlace,
 )
 from controller.models.credentials import ManagementDefaults
+from controller.models.device_kinds import NAMED_KINDS, DeviceKind
 from controller.models.scalars import (
     HOST,
     PROFILE_RATS,
@@ -87,6 +88,7 @@ from controller.models.sharing import (
 
 __all__ = [
     "HOST",
+    "NAMED_KINDS",
     "PROFILE_RATS",
     "ActionClass",
     "Agreement",
@@ -618,26 +620,6 @@ class Router(Noun):
 # --------------------------------------------------------------------- the network
 
 
-class DeviceKind(StrEnum):
-    """Kind of a device."""
-
-    STATION = "station"
-    ROUTER = "router"
-    FUNCTION = "function"
-    POOL = "pool"
-
-    @property
-    def notifies(self) -> bool:
-        """Whether such a device tells by itself that something changed; a router's command line does not."""
-        match self:
-            case DeviceKind.STATION | DeviceKind.FUNCTION | DeviceKind.POOL:
-                return True
-            case DeviceKind.ROUTER:
-                return False
-            case _:
-                assert_never(self)
-
-
 class Network(Noun):
     """A whole network as loaded: every list is ordered by id, so equal content is equal."""
 
@@ -1027,8 +1009,8 @@ class Network(Noun):
 
     def backhaul_above(self, device: str) -> tuple[str, ...]:
         """Ids of the backhaul nodes from a device's site to the root; empty for a function."""
-        known = self.device_kinds[device] is not DeviceKind.FUNCTION
-        site = self.site_by_id.get(self.site_of(device)) if known else None
+        placed = self.device_kinds[device].rules.has_place
+        site = self.site_by_id.get(self.site_of(device)) if placed else None
         return () if site is None else self.backhaul_from(site.backhaul)
 
     def backhaul_from(self, node: str | None) -> tuple[str, ...]:
@@ -1057,6 +1039,10 @@ class Network(Noun):
             (self.pool_by_id, DeviceKind.POOL),
         )
         return {device: kind for devices, kind in kinds for device in devices}
+
+    def kind_of(self, device: str) -> DeviceKind:
+        """Kind of a device; one that is in the network files no more is taken for a station."""
+        return self.device_kinds.get(device, DeviceKind.STATION)
 
     def manages(self, device: str) -> bool:
         """Whether a device of this id exists and is managed."""
@@ -1107,7 +1093,8 @@ class Network(Noun):
         Raises:
             KeyError: There is no such device.
         """
-        match self.device_kinds[device]:
+        kind = self.device_kinds[device]
+        match kind:
             case DeviceKind.STATION:
                 served = self.stations_served[self.central_units[device]] if device in self.central_units else ()
                 return (device, *served)
@@ -1118,6 +1105,18 @@ class Network(Noun):
                 return (*(() if unit is None else (unit,)), *self.stations_served[device])
             case DeviceKind.POOL:
                 return ()
+            case _:
+                assert_never(kind)
+
+    @cached_property
+    def devices_at(self) -> dict[str, tuple[str, ...]]:
+        """Ids of the devices that stand at a site, by site; central units run on pools anywhere."""
+        found: dict[str, tuple[str, ...]] = {}
+        for device, kind in self.device_kinds.items():
+            if kind.rules.has_place and device not in self.central_units:
+                site = self.site_of(device)
+                found[site] = (*found.get(site, ()), device)
+        return found
 
     @cached_property
     def in_front_of(self) -> dict[str, frozenset[str]]:
@@ -1140,7 +1139,8 @@ class Network(Noun):
         Raises:
             KeyError: There is no such device.
         """
-        match self.device_kinds[device]:
+        kind = self.device_kinds[device]
+        match kind:
             case DeviceKind.STATION:
                 return self.station_by_id[device].site
             case DeviceKind.ROUTER:
@@ -1150,6 +1150,8 @@ class Network(Noun):
             case DeviceKind.FUNCTION:
                 served, pools = self.stations_served[device], self.pools_for[device]
                 return self.site_of(served[0]) if served else self.site_of(pools[0]) if pools else ""
+            case _:
+                assert_never(kind)
 
     def sites_behind(self, device: str) -> tuple[str, ...]:
         """Sorted ids of the sites of a device and of the stations that depend on it."""
@@ -1172,12 +1174,12 @@ class Network(Noun):
         return {site: self.site_by_id[site].population for site in sorted(sites)}
 
     def bound_by(self, device: str) -> tuple[str, ...]:
-        """Other places whose holds and freezes bind a function: stations that it serves, their sites and regions.
+        """Places behind a device whose holds and freezes bind it, as a function: stations, their sites and regions.
 
         They have the form that holds and freezes use (``PE-CUS-0042``, ``site:cusco-1``, ``region:cusco``). Empty for
         other devices.
         """
-        if self.device_kinds.get(device) is not DeviceKind.FUNCTION:
+        if not self.kind_of(device).rules.bound_behind:
             return ()
         sites = self.sites_behind(device)
         regions = sorted({self.site_by_id[site].region for site in sites})
@@ -1195,10 +1197,17 @@ class Network(Noun):
         """
         if site := self.site_of(device):
             return self.site_by_id[site].region
-        if self.device_kinds[device] is DeviceKind.POOL:
-            return self.pool_by_id[device].region
-        pools = self.pools_for[device] or self.pools_asked[device]
-        return self.pool_by_id[pools[0]].region if pools else ""
+        kind = self.device_kinds[device]
+        match kind:
+            case DeviceKind.STATION | DeviceKind.ROUTER:
+                return ""
+            case DeviceKind.POOL:
+                return self.pool_by_id[device].region
+            case DeviceKind.FUNCTION:
+                pools = self.pools_for[device] or self.pools_asked[device]
+                return self.pool_by_id[pools[0]].region if pools else ""
+            case _:
+                assert_never(kind)
 
 
 def network_digest(network: Network) -> str:

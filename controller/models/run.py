@@ -341,13 +341,9 @@ class Hold(Noun):
 
     def targets(self, network: Network) -> tuple[str, ...]:
         """Devices and cells on hold: its target, or all devices of a site; and functions that serve there."""
-        if self.site:
-            own = (*network.stations_at.get(self.site, ()), *network.routers_at.get(self.site, ()))
-            own = (*own, *(pool.id for pool in network.pools if pool.site == self.site))
-        else:
-            own = (self.target,)
+        own = network.devices_at.get(self.site, ()) if self.site else (self.target,)
         place = f"site:{self.site}" if self.site else self.device
-        return (*own, *(one for one in network.function_by_id if place in network.bound_by(one)))
+        return (*own, *(one for one in network.device_kinds if place in network.bound_by(one)))
 
 
 class Holds:

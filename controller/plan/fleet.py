@@ -7,11 +7,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
+from typing import assert_never
 
 from controller.models.errors import PlanRefusedError
 from controller.models.facts import BroadcastFact, Finding, Intent, Severity
 from controller.models.many import first_names, lines_of
-from controller.models.network import HOST, PROFILE_RATS, DeviceKind, Network
+from controller.models.network import HOST, NAMED_KINDS, PROFILE_RATS, DeviceKind, Network
 from controller.models.plan import Change, Orphans, Plan
 from controller.nrm.profiles import Rendered, broadcast_plmn, render, render_cloud, render_routing, root_spec
 from controller.plan.document import Draft, Outline
@@ -327,8 +328,8 @@ def check_share(
 
 def _others(network: Network, touched: Iterable[str]) -> str:
     """How many of the devices are not stations, in words."""
-    kinds = Counter(network.device_kinds.get(device, DeviceKind.STATION) for device in touched)
-    found = [f"{kinds[kind]} of them {kind}s" for kind in DeviceKind if kinds[kind] and kind is not DeviceKind.STATION]
+    kinds = Counter(map(network.kind_of, touched))
+    found = [f"{kinds[kind]} of them {kind}s" for kind in NAMED_KINDS if kinds[kind]]
     return f" ({', '.join(found)})" if found else ""
 
 
@@ -343,9 +344,16 @@ def wanted_by(intent: Intent, network: Network, device: str) -> Rendered:
     A station without facts should carry nothing: what is ours there is orphaned.
     """
     profiles = network.profiles_of(device)
-    if device in intent.routers:
-        return render_routing(profiles, intent.routers[device])
-    if (fact := intent.functions.get(device) or intent.pools.get(device)) is not None:
-        return render_cloud(fact)
-    facts = intent.facts.get(device, ())
-    return render(profiles, facts) if facts else Rendered({}, {}, ())
+    nothing, kind = Rendered({}, {}, ()), network.device_kinds[device]
+    match kind:
+        case DeviceKind.STATION:
+            facts = intent.facts.get(device, ())
+            return render(profiles, facts) if facts else nothing
+        case DeviceKind.ROUTER:
+            routing = intent.routers.get(device)
+            return nothing if routing is None else render_routing(profiles, routing)
+        case DeviceKind.FUNCTION | DeviceKind.POOL:
+            fact = intent.functions.get(device) or intent.pools.get(device)
+            return nothing if fact is None else render_cloud(fact)
+        case _:
+            assert_never(kind)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from controller.models.errors import ConflictError, NotFoundError, PlanRefusedError
 from controller.models.facts import HOST_OWNED, Owners
-from controller.models.network import HOST, DeviceKind, Network
+from controller.models.network import HOST, Network
 from controller.models.outage import Outage
 from controller.models.plan import Change, Edit, LedgerNode, Op, Phase, PhaseKind, WaitFor
 from controller.nrm.fingerprint import fingerprint
@@ -21,7 +21,6 @@ from controller.nrm.tree import Observed, Path, Tree, parent, step
 from controller.plan.document import Outline
 from controller.plan.rows import entry_name, row
 
-_WAYS = (DeviceKind.ROUTER, DeviceKind.FUNCTION)
 _DISTANCE = next(leaf for node in ROUTER.walk() if (leaf := node.leaf(LeafRole.DISTANCE)))
 #: Seconds until core links have found the other path.
 _SWITCH_SECONDS = 10
@@ -43,7 +42,7 @@ def ranks_of(changes: Iterable[Change], network: Network) -> dict[str, int]:
 
 def is_way(network: Network, device: str) -> bool:
     """Whether stations depend on a device: a router, a function, or the endpoint of a central unit."""
-    return network.device_kinds.get(device) in _WAYS or device in network.central_units
+    return network.kind_of(device).rules.is_way or device in network.central_units
 
 
 def ranks_behind(network: Network, devices: Iterable[str]) -> dict[str, int]:

@@ -11,7 +11,7 @@ from controller.intent.central_units import whole_of
 from controller.models.errors import ConflictError, DeviceRefusedError
 from controller.models.facts import Finding, Owners, Severity
 from controller.models.many import first_names
-from controller.models.network import HOST, Cell, DeviceKind, Network
+from controller.models.network import HOST, Cell, Network
 from controller.models.plan import Change, Edit, Op, Phase, PhaseKind, WaitFor
 from controller.models.run import LedgerBefore, LedgerEntry
 from controller.nrm.apply import apply_edits
@@ -163,7 +163,7 @@ def without_agreement(
         ledger: What the ledger says of it.
         day: The day whose agreements count.
     """
-    if network.device_kinds[change.station] not in (DeviceKind.STATION, DeviceKind.ROUTER):
+    if not network.device_kinds[change.station].rules.by_agreement:
         return  # a function of a tenant is where its contract of the cloud says, not where its cells are
     found: dict[str, list[Path]] = {}
     for path, owners in _brought(root_spec(network.profiles_of(change.station)), change, observed, ledger).items():
@@ -200,7 +200,7 @@ def _cells_at(network: Network, device: str, cell: str) -> tuple[Cell, ...]:
         station, _, name = whole_of(network, f"{device}/{cell}").partition("/")
         known = network.cell_by_name.get((station, name))
         return () if known is None else (known,)
-    stations = network.stations_behind(device) if device in network.router_by_id else (device,)
+    stations = (device,) if network.device_kinds[device].rules.has_cells else network.stations_behind(device)
     return tuple(one for station in stations for one in network.cells_through(station))
 
 

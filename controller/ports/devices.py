@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, assert_never
 
 from lxml import etree
 
@@ -17,7 +17,7 @@ from controller.models.credentials import ManagementDefaults
 from controller.models.equipment import Equipment, Operation
 from controller.models.errors import NotFoundError
 from controller.models.measurement import Period
-from controller.models.network import Endpoint, Network, PerformanceData, Router
+from controller.models.network import DeviceKind, Endpoint, Network, PerformanceData, Router
 from controller.models.plan import Edit
 from controller.nrm.profiles.function import PROFILE as FUNCTION_PROFILE
 from controller.nrm.profiles.pool import PROFILE as POOL_PROFILE
@@ -235,19 +235,25 @@ def target_of(network: Network, station: str) -> DeviceTarget:
     Raises:
         NotFoundError: The network has no such station, or no endpoint for it.
     """
-    if (pool := network.pool_by_id.get(station)) is not None:
-        return replace(DeviceTarget.on_pools(station, POOL_PROFILE, [pool]), ims=PoolTarget.of_ims(pool))
-    if (function := network.function_by_id.get(station)) is not None:
-        pools = [network.pool_by_id[pool] for pool in network.pools_asked[station]]
-        return DeviceTarget.on_pools(station, FUNCTION_PROFILE, pools, namespace_of(function.side))
-    router = network.router_by_id.get(station)
-    if router is not None:
-        return DeviceTarget.of_router(router, network.header.management)
-    endpoint = network.endpoint_by_station.get(station)
-    known = network.station_by_id.get(station)
-    if endpoint is None or known is None:
-        raise NotFoundError(f"the network has no management endpoint for station {station!r}")
-    return DeviceTarget.at(endpoint, network.header.management, known.profiles, network.header.performance)
+    kind = network.kind_of(station)
+    match kind:
+        case DeviceKind.STATION:
+            endpoint = network.endpoint_by_station.get(station)
+            known = network.station_by_id.get(station)
+            if endpoint is None or known is None:
+                raise NotFoundError(f"the network has no management endpoint for station {station!r}")
+            return DeviceTarget.at(endpoint, network.header.management, known.profiles, network.header.performance)
+        case DeviceKind.ROUTER:
+            return DeviceTarget.of_router(network.router_by_id[station], network.header.management)
+        case DeviceKind.FUNCTION:
+            pools = [network.pool_by_id[pool] for pool in network.pools_asked[station]]
+            namespace = namespace_of(network.function_by_id[station].side)
+            return DeviceTarget.on_pools(station, FUNCTION_PROFILE, pools, namespace)
+        case DeviceKind.POOL:
+            pool = network.pool_by_id[station]
+            return replace(DeviceTarget.on_pools(station, POOL_PROFILE, [pool]), ims=PoolTarget.of_ims(pool))
+        case _:
+            assert_never(kind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from itertools import groupby
 from pydantic import AwareDatetime
 
 from controller.models.alarm import LOSES, Alarm, AlarmState, RecordedReport
-from controller.models.network import DeviceKind, Network, Noun
+from controller.models.network import Network, Noun
 from controller.models.rule import RuleMode
 from controller.ports.clock import VirtualClock
 from controller.ports.store import StartedRepair, Store
@@ -329,8 +329,8 @@ class Backtest:
         """Number of cells behind an alarm's device that no alarm on record has taken off the air."""
         network, device = self._network, alarm.station
         behind = {device, *(cell.partition("/")[0] for cell in alarm.cells)}
-        if network.device_kinds.get(device) is DeviceKind.ROUTER:
-            behind.update(network.stations_at.get(network.site_of(device), ()))
+        if network.manages(device):
+            behind.update(network.stations_behind(device))
         stations = behind.intersection(network.station_by_id)
         standing = self._store.alarms.standing(sorted(stations))
         off = {cell for one in standing if one.probable_cause in LOSES and not one.tenant for cell in one.cells}

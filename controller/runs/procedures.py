@@ -214,8 +214,9 @@ class Undo(Apply):
         patience, waves = undone
         strategy = strategy.model_copy(update={"check_timeout": max(strategy.check_timeout, patience)})
         units, ranks = units_of(plan.changes, network), ranks_in(plan, network)
-        last, pools = max(waves.values(), default=0), plan.changes.packed.keys() & network.pool_by_id.keys()
-        early = pools if len(pools) < len(plan.changes) else ()
+        last = max(waves.values(), default=0)
+        first = {one for one in plan.changes.packed if network.kind_of(one).rules.goes_first}
+        early = first if len(first) < len(plan.changes) else ()
 
         def stage(device: str) -> int:
             # A station that comes back with its function need not have been part of the run.

@@ -17,7 +17,7 @@ from controller.intent.interruptions import Act, reached
 from controller.models.alarm import DIVERGED, AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
 from controller.models.errors import MinkaError
 from controller.models.many import first_names
-from controller.models.network import DeviceKind, Network
+from controller.models.network import Network
 from controller.models.packing import unpacked
 from controller.models.plan import Change
 from controller.models.process import ProcessRole
@@ -480,8 +480,7 @@ def _report(
     cells: tuple[str, ...] = ()
     if network is not None and diverged and not result.beyond:
         cells = reached(network, station, *_made(claim, done))
-    kinds = network.device_kinds if network is not None else {}
-    device = ObjectClass.of_device(kinds.get(station, DeviceKind.STATION))
+    device = ObjectClass.STATION if network is None else ObjectClass.of_device(network.kind_of(station))
     words = f"it may have touched {first_names(cells)}" if cells else "it is not known which cells it touched"
     return AlarmReport(
         station=station,

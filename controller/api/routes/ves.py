@@ -257,8 +257,7 @@ def _kept(store: Store, found: _Read, now: datetime) -> tuple[list[Alarm | None]
     for device, fields in sorted(found.registered.items()):
         store.heartbeats.register(device, fields)
     store.healths.ask(found.changed)
-    kinds = network.device_kinds
-    returned = [heartbeat_report(one, now, kinds.get(one, DeviceKind.STATION), lost=False) for one in back]
+    returned = [heartbeat_report(one, now, network.kind_of(one), lost=False) for one in back]
     taken = store.alarms.take_told(found.reports, found.real, found.refused)
     return taken, store.alarms.report_all(returned), store.collections.hurry(found.ready)
 

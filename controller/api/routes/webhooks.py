@@ -40,7 +40,7 @@ from controller.models.alarm import (
 )
 from controller.models.errors import NotFoundError, in_words
 from controller.models.health import Health
-from controller.models.network import PROFILE_RATS, DeviceKind, Network
+from controller.models.network import PROFILE_RATS, Network
 from controller.models.people import Permission, Person
 from controller.models.run import LedgerEntry
 from controller.nrm.profiles import cell_path
@@ -245,9 +245,8 @@ def _node(alert: AlertmanagerAlert, network: Network | None) -> tuple[str, str]:
     station, named = alert.labels["station"], alert.labels.get("object") or STATION
     if network is None:
         return station, named
-    kind = network.device_kinds.get(station, DeviceKind.STATION)
-    if named == STATION and kind is not DeviceKind.STATION:
-        return station, kind.value
+    if named == STATION:
+        return station, network.kind_of(station).value
     cell = next((one for one in network.cells_by_station.get(station, ()) if one.name == named), None)
     if cell is None or not any(PROFILE_RATS[name] is cell.rat for name in network.profiles_of(station)):
         return station, named

@@ -205,8 +205,9 @@ class PlaybookPreparation:
                 unplanned={**left_out, **unready},
             )
             await store.plans.save(plan, actor)
-        come_along = (network.router_by_id, network.central_units, network.pool_by_id)
-        beside = [one for one in plan.changes.packed if any(one in known for known in come_along)]
+        beside = [
+            one for one in plan.changes.packed if network.kind_of(one).rules.comes_along or one in network.central_units
+        ]
         if playbook.plan is not None and playbook.plan.beneath:
             beside += [one for one in plan.changes.packed if one in network.function_by_id]
         if playbook.routers:
@@ -226,7 +227,7 @@ class PlaybookPreparation:
         )
         reached = reach(network, stations, plan if bound else None, ledger, taken)
         jobs = () if refused else self._jobs(playbook, values, strategy, plan if bound else None, network, stations)
-        begins = min((job.wave for job in jobs if job.station not in network.pool_by_id), default=0)
+        begins = min((job.wave for job in jobs if not network.kind_of(job.station).rules.goes_first), default=0)
         strategy = strategy.model_copy(update={"canary_wave": begins})
         constraints = playbook_constraints(
             loaded,
@@ -473,9 +474,10 @@ class PlaybookPreparation:
         last = select(network, str(evaluate(waves.last, values))) if waves.last is not None else ()
         return cut_stages(
             units,
-            # The pool goes first, so that no pod returns to its node.
             lambda station: (
-                -1 if station in network.pool_by_id else 2 * order.get(places.get(station, ""), 0) + (station in last)
+                -1
+                if network.kind_of(station).rules.goes_first
+                else 2 * order.get(places.get(station, ""), 0) + (station in last)
             ),
             strategy,
             ranks,

@@ -30,7 +30,6 @@ from controller.models.errors import (
     UnreachableError,
 )
 from controller.models.many import first_names
-from controller.models.network import DeviceKind
 from controller.models.plan import Change, LedgerNode
 from controller.models.run import INSIDE, JournalStep, Outcome, RunState, restarted
 from controller.models.step import StepRecord, StepState, carried, carrying
@@ -448,7 +447,7 @@ class JobSteps:
 
     async def _on_battery(self) -> bool:
         """Whether the station says that it runs on battery; other devices and many stations say nothing about that."""
-        if self._context.network.device_kinds[self._context.station] is not DeviceKind.STATION:
+        if not self._context.network.device_kinds[self._context.station].rules.tells_power:
             return False
         try:
             return (await self._context.equipment()).power == "BATTERY"

@@ -13,7 +13,7 @@ from controller.inventory.selectors import parse_selector
 from controller.inventory.source import Entry, FieldPath, Report, suggest
 from controller.models.credentials import Credentials
 from controller.models.errors import InputError
-from controller.models.network import DeviceKind, Network
+from controller.models.network import NAMED_KINDS, DeviceKind, Network
 from controller.models.run import Policy
 from controller.playbook.language.expressions import (
     UNKNOWN,
@@ -187,7 +187,7 @@ def _inner(node: Any, key: str, default: Any = None) -> Any:
     return node.get(key, default) if isinstance(node, dict) else default
 
 
-_TRUTHS = frozenset({"router", "function", "pool", "virtual"})
+_TRUTHS = frozenset({*(one.value for one in NAMED_KINDS), "virtual"})
 _TARGET_TYPE = ValueType(
     Form.MAPPING,
     members=dict.fromkeys(TARGET_MEMBERS, TEXT)
@@ -406,11 +406,13 @@ class _Check(_Inputs):
             return None
         parts = [part.strip().removeprefix("!") for part in _CONDITION.findall(playbook.targets)]
         keys = {part.partition("=")[0].strip() for part in parts}
-        kinds: list[DeviceKind] = [one for one in DeviceKind if one.value in keys and one is not DeviceKind.STATION]
+        kinds = [one for one in NAMED_KINDS if one.value in keys]
         if not kinds and "device" not in keys and not any(map(self._is_selector, parts)):
-            kinds = [DeviceKind.STATION]  # a selector without such a key selects nothing else
-        beside = playbook.routers or playbook.stations or (playbook.plan is not None and kinds != [DeviceKind.ROUTER])
-        return kinds[0] if len(kinds) == 1 and not beside else None
+            # A selector without such a key selects nothing else.
+            kinds = [one for one in DeviceKind if one.rules.by_default]
+        if len(kinds) != 1 or playbook.routers or playbook.stations:
+            return None
+        return None if playbook.plan is not None and kinds[0].rules.takes_along else kinds[0]
 
     def _is_selector(self, part: str) -> bool:
         """Whether a part of the targets may turn out to have a key that is not known yet."""

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from controller.models.errors import InputError
-from controller.models.network import DeviceKind, Identifier, Network, Noun
+from controller.models.network import NAMED_KINDS, Identifier, Network, Noun
 from controller.models.run import LONGEST_PATIENCE, LONGEST_TIMER, OnHold, Policy, Strategy
 from controller.models.sharing import MaintenanceWindow
 from controller.playbook.language.expressions import ABSENT, evaluate, may_hold
@@ -21,7 +21,15 @@ from controller.runs.procedures import PROCEDURES
 TARGET, RUN, OUTPUT = "target", "run", "output"
 RESERVED = frozenset({TARGET, RUN, OUTPUT, "true", "false", "none", "and", "or", "not", "if", "else", "in", "is"})
 #: Members of the first two.
-TARGET_MEMBERS = ("station", "owner", "router", "function", "pool", "virtual", "site", "region", "cells")
+TARGET_MEMBERS = (
+    "station",
+    "owner",
+    *(kind.value for kind in NAMED_KINDS),
+    "virtual",
+    "site",
+    "region",
+    "cells",
+)
 RUN_MEMBERS = ("id", "requested_by", "reason")
 
 
@@ -32,9 +40,7 @@ def target_names(network: Network, station: str) -> dict[str, Any]:
     values = (
         station,
         (owned.owner if owned is not None else None) or "",
-        kind is DeviceKind.ROUTER,
-        kind is DeviceKind.FUNCTION,
-        kind is DeviceKind.POOL,
+        *(kind is one for one in NAMED_KINDS),
         station in network.endpoint_function,
         network.site_of(station),
         network.region_of(station),

@@ -249,7 +249,7 @@ class Planner:
 
     async def intent(self, network: Network, devices: Collection[str], at: datetime | None = None) -> Intent:
         """Facts of devices on the day of a time, by default now: functions stay on their pools as long as they may."""
-        virtual = any(not known.keys().isdisjoint(devices) for known in (network.function_by_id, network.pool_by_id))
+        virtual = any(network.kind_of(device).rules.in_cloud for device in devices)
         running = await self.running(network) if virtual else None
         replicas = await self._replicas(network) if virtual else None
         closures = await self._closures(network) if virtual else OPEN

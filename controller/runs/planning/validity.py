@@ -9,7 +9,7 @@ as before, and those whom it concerns have agreed to the same.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,7 +17,7 @@ import structlog
 
 from controller.models.errors import MinkaError
 from controller.models.facts import Intent, Severity
-from controller.models.network import DeviceKind, Network
+from controller.models.network import Network
 from controller.models.plan import Change, PhaseKind
 from controller.models.run import PERSON, Job, JobState, Policy, Run
 from controller.nrm.profiles import Rendered
@@ -27,8 +27,6 @@ from controller.runs.approval.consent import RunOccasion, Terms, effect_of, term
 from controller.runs.planning.planner import Planner
 
 log = structlog.get_logger()
-
-_IN_CLOUD = (DeviceKind.FUNCTION, DeviceKind.POOL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +108,9 @@ def _wanted_alike(change: Change, made: Basis, wanted: Basis) -> bool:
     """Whether all that a change sets and removes is wanted as it was when the change was made."""
     station, networks = change.station, (made.network, wanted.network)
     before, now = (network.profiles_of(station) for network in networks)
-    if before != now or (made.network.device_kinds[station] in _IN_CLOUD and not _same_cloud(*networks)):
+    if before != now or (made.network.device_kinds[station].rules.in_cloud and not _same_cloud(*networks)):
         return False
-    if all(one.get(station) == other.get(station) for one, other in _facts(made, wanted)):
+    if made.intent.of(station) == wanted.intent.of(station):
         return True
     was, becomes = (wanted_by(basis.intent, basis.network, station) for basis in (made, wanted))
     paths = set(_paths(change))
@@ -121,15 +119,6 @@ def _wanted_alike(change: Change, made: Basis, wanted: Basis) -> bool:
     for tree in (was, becomes) if fitted else ():
         paths |= {path for path in tree.tree if not fitted.isdisjoint(tree.owners.get(path, ()))}
     return all(_node(was, path) == _node(becomes, path) for path in paths)
-
-
-def _facts(made: Basis, wanted: Basis) -> Iterator[tuple[Mapping[str, object], Mapping[str, object]]]:
-    """What desired trees are rendered from, by device, then and now."""
-    was, becomes = made.intent, wanted.intent
-    yield was.facts, becomes.facts
-    yield was.routers, becomes.routers
-    yield was.functions, becomes.functions
-    yield was.pools, becomes.pools
 
 
 def _same_cloud(before: Network, now: Network) -> bool:
