@@ -34,7 +34,7 @@ from controller.ports.clock import Clock, SystemClock
 from controller.ports.devices import Devices, DeviceTarget, target_of
 from controller.ports.secrets import EnvironmentSecrets, NamedSecrets
 from controller.ports.store import Store
-from controller.ports.webhook import Webhook
+from controller.ports.webhook import Contacts, Webhook
 from controller.runs.planning.planner import Planner
 from controller.store import LoopStore, SqlStore, open_store
 from controller.store.evidence import AuditKeys, Evidence, SigningKeys, last_anchors
@@ -245,12 +245,17 @@ class Parts:
 
     def notices(self) -> Notices:
         """The notices of planned work and of incidents."""
-        from controller.observe.webhook import ContactPost, HttpWebhook
+        from controller.observe.webhook import HttpWebhook
         from controller.runs.approval.notices import Notices
 
         url = self.settings.notify_url
-        contacts = ContactPost(self.channels()["e-mail"], self.secrets, self.clock)
-        return Notices(self.loop_store, HttpWebhook(url) if url else None, contacts, self.clock)
+        return Notices(self.loop_store, HttpWebhook(url) if url else None, self.contacts(), self.clock)
+
+    def contacts(self) -> Contacts:
+        """How contacts of the network files are told."""
+        from controller.observe.webhook import ContactPost
+
+        return ContactPost(self.channels()["e-mail"], self.secrets, self.clock)
 
     def anchors(self) -> Callable[[], Awaitable[None]]:
         """A function that publishes the newest audit row outside of the database."""
@@ -334,14 +339,15 @@ class Parts:
 
         return Importer(self.loop_store, self.devices, self.clock)
 
-    def remediator(self) -> Remediator:
-        """The remediation loop with the rules that are in force."""
+    def remediator(self, contacts: Contacts | None = None) -> Remediator:
+        """The remediation loop with the rules in force; it calls ``contacts`` instead of those of the network files."""
         from controller.observe.webhook import HttpWebhook
         from controller.playbook.actions.shipped import registry
         from controller.playbook.engine.preparation import PlaybookPreparation
         from controller.playbook.in_force import library_in_force
         from controller.remediation.breaker import Breaker
         from controller.remediation.guards import Limits
+        from controller.remediation.on_call import Caller
         from controller.remediation.remediator import Remediator
         from controller.runs.launch import Launcher
 
@@ -353,7 +359,10 @@ class Parts:
             Breaker(self.settings.repair_limit, self.settings.repair_limit_minutes),
             Limits.of(self.settings),
         )
-        return Remediator(self.loop_store, checker, launcher, notifier, self.clock, breaker=breaker, limits=limits)
+        caller = Caller(self.loop_store, contacts or self.contacts(), self.clock)
+        return Remediator(
+            self.loop_store, checker, launcher, notifier, self.clock, breaker=breaker, limits=limits, caller=caller
+        )
 
     def definition_watch(self) -> DefinitionWatch:
         """The watch over files of rules, playbooks and KPIs that are in force but can't be used."""

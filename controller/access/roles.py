@@ -14,11 +14,11 @@ _HOST = frozenset({_P.READ, _P.OVERSEE, _P.METRICS, _P.TOKENS})
 #: Loading network files is the administrator's, since agreements, and with them consents, stand in them.
 ROLES: Mapping[Role, frozenset[Permission]] = {
     Role.HOST_VIEWER: _HOST,
-    Role.NOC_ENGINEER: frozenset((*_HOST, _P.PLAN, _P.RUN, _P.STOP, _P.WEBHOOK, _P.WARN, _P.COMMENT)),
+    Role.NOC_ENGINEER: frozenset((*_HOST, _P.PLAN, _P.RUN, _P.STOP, _P.WEBHOOK, _P.WARN, _P.COMMENT, _P.ON_CALL)),
     Role.APPROVER: frozenset((*_HOST, _P.STOP, _P.APPROVE, _P.OVERRIDE, _P.COMMENT, _P.PROMOTE)),
     Role.ADMINISTRATOR: frozenset(_P),
     Role.TENANT_VIEWER: _TENANT,
-    Role.TENANT_APPROVER: frozenset((*_TENANT, _P.APPROVE, _P.ANNOUNCE, _P.COMMENT)),
+    Role.TENANT_APPROVER: frozenset((*_TENANT, _P.APPROVE, _P.ANNOUNCE, _P.COMMENT, _P.ON_CALL)),
 }
 
 

@@ -19,6 +19,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "endpoints": "station,address,credential\nPE-CUS-0145,10.64.0.145,stations\n",
         "places": "station,site\nPE-CUS-0145,cus-0145\n",
     },
+    "NewHandOver": {"contact": "noc", "to": "manager", "until": "2026-12-26T06:00:00-05:00", "reason": "ill"},
     "NewDefinitions": {
         "files": {
             "rules/core-link-down.yaml": "name: core-link-down\n"

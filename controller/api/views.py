@@ -31,6 +31,7 @@ from controller.access.disclosure import (
 from controller.access.roles import may
 from controller.access.sight import KINDS, Sight, live_sight, sight
 from controller.api.drafts import Wanted
+from controller.api.on_call import SideOnCall, on_call_at
 from controller.api.reports import RepairDecision, RunEvidence, TenantIncidentReport, evidence_of, notices_to
 from controller.api.services import Backend, Body, Services
 from controller.assurance.health import wrongs
@@ -59,6 +60,7 @@ from controller.models.incident import (
 )
 from controller.models.measurement import HOUR, QUARTER, Measured
 from controller.models.network import Network
+from controller.models.on_call import Call
 from controller.models.people import Permission, Person
 from controller.models.plan import Plan
 from controller.models.run import AuditRow, Hold, Job, Run, RunState, Wait
@@ -452,6 +454,14 @@ class View(Protocol):
         """Total and one page of work that tenants announced on their cores, newest first."""
         ...
 
+    def on_call(self, at: datetime) -> list[SideOnCall]:
+        """Who is on call at a time, by side."""
+        ...
+
+    def calls(self, page: Page, *, unacknowledged: bool) -> tuple[int, list[Call]]:
+        """Total and one page of calls, newest first; only those that nobody acknowledged, if asked."""
+        ...
+
     def statements(self, page: Page, like: StatementFilter) -> tuple[int, list[IssuedStatement]]:
         """Total and one page of statements on record, newest first."""
         ...
@@ -784,6 +794,14 @@ class HostView(_Published):
         """See ``View``."""
         return self._store.works.page(page)
 
+    def on_call(self, at: datetime) -> list[SideOnCall]:
+        """See ``View``."""
+        return self._store.transaction(on_call_at, at)
+
+    def calls(self, page: Page, *, unacknowledged: bool) -> tuple[int, list[Call]]:
+        """See ``View``."""
+        return self._store.calls.page(page, unacknowledged=unacknowledged)
+
     def statements(self, page: Page, like: StatementFilter) -> tuple[int, list[IssuedStatement]]:
         """See ``View``."""
         return self._store.statements.page(page, like)
@@ -1042,6 +1060,14 @@ class TenantView(_Published):
     def works(self, page: Page) -> tuple[int, list[AnnouncedWork]]:
         """See ``View``."""
         return self._store.works.page(page, self._tenant)
+
+    def on_call(self, at: datetime) -> list[SideOnCall]:
+        """See ``View``."""
+        return self._store.transaction(on_call_at, at, self._tenant)
+
+    def calls(self, page: Page, *, unacknowledged: bool) -> tuple[int, list[Call]]:
+        """See ``View``."""
+        return self._store.calls.page(page, self._tenant, unacknowledged=unacknowledged)
 
     def statements(self, page: Page, like: StatementFilter) -> tuple[int, list[IssuedStatement]]:
         """See ``View``."""

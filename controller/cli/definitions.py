@@ -80,7 +80,7 @@ def show(as_json: Json = False) -> None:
         return
     out.print(f"version {said['number']} ({said['digest'][:12]}), in force since {when(said['at'])}")
     out.print(f"by {said['by']}: {said['reason']}")
-    for kind in ("rules", "playbooks", "kpis", "kpis/regulators"):
+    for kind in ("rules", "rules/oncall", "playbooks", "kpis", "kpis/regulators"):
         number = sum(path.rpartition("/")[0] == kind for path in said["files"])
         out.print(f"  {kind:<16} {counted(number, 'file')}")
     warn_of_files(said)

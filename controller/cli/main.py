@@ -20,6 +20,7 @@ from controller.cli import (
     kpis,
     measurements,
     network,
+    oncall,
     plan,
     playbook,
     processes,
@@ -100,6 +101,7 @@ app.add_typer(incidents.incidents, name="incidents")
 app.add_typer(kpis.kpis, name="kpi")
 app.add_typer(measurements.measurements, name="measurements")
 app.add_typer(works.works, name="works")
+app.add_typer(oncall.oncall, name="oncall")
 app.add_typer(report.report, name="report")
 app.add_typer(evidence.evidence, name="evidence")
 app.add_typer(shift.shift, name="shift")

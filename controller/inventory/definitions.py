@@ -28,7 +28,7 @@ def read_definitions(rules: Path, playbooks: Path, kpis: Path) -> DefinitionFile
     """All files of three folders; a file that can't be read is in ``unread``.
 
     Args:
-        rules: Folder of rules.
+        rules: Folder of rules, which may have a folder ``oncall`` with schedules of who is on call.
         playbooks: Folder of playbooks.
         kpis: Folder of KPIs, which may have a folder ``regulators`` with those of regulators.
 
@@ -40,8 +40,8 @@ def read_definitions(rules: Path, playbooks: Path, kpis: Path) -> DefinitionFile
         if not folder.is_dir():
             raise InputError(f"the folder {folder} of {kind} does not exist: set {_SETTING[kind]}")
     found = [read_folder(folder, f"{kind}/") for kind, folder in folders.items()]
-    if (kpis / "regulators").is_dir():
-        found.append(read_folder(kpis / "regulators", f"{DefinitionKind.REGULATOR_KPI}/"))
+    within = ((rules / "oncall", DefinitionKind.ON_CALL), (kpis / "regulators", DefinitionKind.REGULATOR_KPI))
+    found += [read_folder(folder, f"{kind}/") for folder, kind in within if folder.is_dir()]
     texts = {path: text for one in found for path, text in one.texts.items()}
     unread = {path: why for one in found for path, why in one.unread.items()}
     return DefinitionFiles(texts, unread)

@@ -471,6 +471,7 @@ class Escalation(Noun):
     Attributes:
         number: Its number among the alarm's escalations, from 1.
         kind: ``page`` if somebody has to act now, or ``ticket`` if somebody has to go there.
+        severity: Severity of the alarm, with what follows from it, when it was made.
         attempts: How often sending began.
         claimed: Whether an attempt to send it is under way.
     """
@@ -478,6 +479,7 @@ class Escalation(Noun):
     alarm: str
     number: int
     kind: str = PAGE
+    severity: PerceivedSeverity
     reason: str
     at: AwareDatetime
     attempts: int = 0

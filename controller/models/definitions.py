@@ -1,4 +1,4 @@
-"""Definitions: the rules, playbooks and KPIs by which Minka acts, as one version of their files."""
+"""Definitions: the rules, schedules of who is on call, playbooks and KPIs by which Minka acts, as one version."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ class DefinitionKind(StrEnum):
     """Kind of a definition; its value is the folder of its files in a version."""
 
     RULE = "rules"
+    ON_CALL = "rules/oncall"
     PLAYBOOK = "playbooks"
     KPI = "kpis"
     REGULATOR_KPI = "kpis/regulators"

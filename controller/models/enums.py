@@ -101,6 +101,7 @@ class Permission(StrEnum):
     ANNOUNCE = "announce"
     COMMENT = "comment"
     PROMOTE = "promote"
+    ON_CALL = "on-call"
 
 
 class AlarmState(StrEnum):

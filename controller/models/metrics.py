@@ -372,11 +372,20 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric("minka_alarms_escalated_total", _C, _OURS, "Alarms that were escalated to people.", _ONE),
     Metric(
+        "minka_calls_unacknowledged",
+        _G,
+        _OURS,
+        "Escalations of standing alarms that nobody of the host acknowledged who was called by a schedule: 'calling' "
+        "while calls follow, 'used-up' once all of the schedule were called.",
+        "2",
+        ("state",),
+    ),
+    Metric(
         "minka_deliveries_failing",
         _G,
         _OURS,
-        "Messages to people that were tried and are not delivered: escalations, and notices to contacts.",
-        "2",
+        "Messages to people that were tried and are not delivered: escalations, calls, and notices to contacts.",
+        "3",
         ("kind",),
     ),
     Metric(

@@ -84,7 +84,8 @@ class ContactPost:
     async def notify(self, contact: Contact, content: Mapping[str, Any], key: str) -> None:
         """Send once. Raises MinkaError if the receiver does not take it."""
         if contact.email is not None:
-            await self._mail.post({"to": [contact.email], "text": _in_words(content["notice"])}, key)
+            text = _in_words(content["notice"]) if "notice" in content else content["text"]
+            await self._mail.post({"to": [contact.email], "text": text}, key)
             return
         url, name = contact.webhook or "", contact.credential or ""
         address = await _address_of(url)

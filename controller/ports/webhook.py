@@ -25,7 +25,11 @@ class Contacts(Protocol):
     """Notifies contacts of the network files, by e-mail or by their own webhook."""
 
     async def notify(self, contact: Contact, content: Mapping[str, Any], key: str) -> None:
-        """Send ``{"notice": …}`` once; the same ``key`` marks repetitions. Raises MinkaError if it was not accepted."""
+        """Send ``{"notice": …}``, or the content of a call with its ``text``, once; the same ``key`` marks repetitions.
+
+        Raises:
+            MinkaError: It was not accepted.
+        """
         ...
 
 

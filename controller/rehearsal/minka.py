@@ -28,6 +28,7 @@ from controller.ports.notifier import FakeNotifier
 from controller.ports.queue import FakeWakeups
 from controller.ports.secrets import FakeSecrets
 from controller.ports.store import Store
+from controller.ports.webhook import FakeContacts
 from controller.rehearsal.day import Day, Restriction
 from controller.rehearsal.play import DAY_BEGINS, Stage, begin
 from controller.rehearsal.timeline import LoopClock, VirtualLoop
@@ -105,6 +106,7 @@ def parts_on(fleet: Fleet, store: SqlStore, clock: Clock, settings: Settings) ->
     """What its processes are made of."""
     loop_store, secrets, devices = InlineStore(store), FakeSecrets({}), MemoryDevices(fleet)
     planner = Planner(loop_store, devices, clock, target_of)
+    settings = settings.model_copy(update={"escalation_url": ""})  # nobody is called to a fault that is only played
     return Parts(settings, clock, store, loop_store, devices, planner, LOOPBACK_ONLY, secrets)  # type: ignore[arg-type]
 
 
@@ -176,7 +178,7 @@ class Minka:
             notified_alarms=AlarmSource.ORAN_FM in self.settings.sources,
             worth=self._worth,
         )
-        self._remediator = parts.remediator()
+        self._remediator = parts.remediator(FakeContacts())
         self._promote()
         stop, rounds = asyncio.Event(), Rounds(self.clock)
         tasks = [asyncio.create_task(self._listener.run(stop)), asyncio.create_task(self._worker.run(stop))]

@@ -1,4 +1,4 @@
-"""Definitions that can't be used: what is wrong with files of rules, playbooks and KPIs, and the alarms about them."""
+"""Definitions that can't be used: what is wrong with their files, and the alarms about them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from controller.playbook.language.library import Library
 from controller.ports.clock import Clock
 from controller.ports.store import AsyncStore, Store
 from controller.remediation.rules import parse_rules
+from controller.remediation.schedule import parse_schedules
 
 log = structlog.get_logger()
 
@@ -50,6 +51,7 @@ def _problems(files: DefinitionFiles, *, together: bool = False) -> list[Problem
     library = Library(files.of(DefinitionKind.PLAYBOOK), registry())
     list(library.all(report))
     parse_rules(files.of(DefinitionKind.RULE), report, library if together else None)
+    parse_schedules(files.of(DefinitionKind.ON_CALL), report)
     for kind in (DefinitionKind.KPI, DefinitionKind.REGULATOR_KPI):
         parse_kpis(files.of(kind), report)
     return report.problems

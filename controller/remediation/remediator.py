@@ -52,6 +52,7 @@ from controller.remediation.guards import (
     refusal,
     settle_seconds,
 )
+from controller.remediation.on_call import Caller
 from controller.remediation.rules import Rule, Verify, rule_for, rules_in_force
 from controller.remediation.trust import demote, judge, mode_for, region_of
 from controller.remediation.turns import Turns
@@ -128,6 +129,8 @@ class Remediator:
         clock: Source of time.
         rules: The rules that are in force: asked in each transaction that decides something.
         breaker: Stops all when too many repairs begin at once.
+        limits: Of rates and shares.
+        caller: Calls who is on call, where a schedule says who that is; with None all escalations go to ``notifier``.
     """
 
     def __init__(
@@ -140,11 +143,13 @@ class Remediator:
         rules: Callable[[Store], tuple[Rule, ...]] = rules_in_force,
         breaker: Breaker | None = None,
         limits: Limits = Limits(),  # noqa: B008  # a frozen value
+        caller: Caller | None = None,
     ) -> None:
         self._store = store
         self._checker = checker
         self._launcher = launcher
         self._notifier = notifier
+        self._caller = caller
         self._escalations: Deliveries[Escalation] = Deliveries(store.escalations, self._notify_people, clock)
         self._clock = clock
         self._rules = rules
@@ -184,6 +189,8 @@ class Remediator:
         for start in range(0, len(due), _AT_ONCE):
             await self._sort(due[start : start + _AT_ONCE])
         await self._escalations.step()
+        if self._caller is not None:
+            await self._caller.step()
 
     @property
     def next_round(self) -> float:
@@ -198,6 +205,8 @@ class Remediator:
             if task is not None:
                 await task
         await self._escalations.settle()
+        if self._caller is not None:
+            await self._caller.settle()
 
     async def _correlate(self) -> None:
         """Work out the remaining roots of alarms; the results come as changes of alarms.
@@ -215,6 +224,8 @@ class Remediator:
             log.warning("remediation.uncorrelated", code=error.code, reason=error.message)
 
     async def _notify_people(self, one: Escalation) -> None:
+        if self._caller is not None and await self._caller.take(one):
+            return
         alarm = await self._store.alarms.get(one.alarm)
         pack = await self._store.transaction(dispatch_pack, one.alarm, self._clock.now())
         await self._notifier.escalate(alarm, one.reason, one.key, pack, one.kind)

@@ -421,6 +421,14 @@ class SqlEscalations(SqlRepository, Escalations[Sync]):
         return [as_noun(Escalation, row) for row in tx.execute(_UNNOTIFIED, {"now": tx.now})]
 
     @reads
+    def get(self, tx: Tx, alarm_id: str, number: int) -> Escalation:
+        same = and_(escalations.c.alarm == alarm_id, escalations.c.number == number)
+        row = tx.execute(select(escalations).where(same)).one_or_none()
+        if row is None:
+            raise NotFoundError(f"alarm {alarm_id} has no escalation {number}")
+        return as_noun(Escalation, row)
+
+    @reads
     def worst(self, tx: Tx, alarm_id: str) -> PerceivedSeverity | None:
         return _told(tx, alarm_id)
 

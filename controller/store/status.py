@@ -43,6 +43,7 @@ from controller.store.holds import switches
 from controller.store.incident_rows import OPEN_INCIDENT, incidents
 from controller.store.leases import leases
 from controller.store.notices import deliveries
+from controller.store.on_call import failing, unacknowledged
 from controller.store.plans import changes, plans
 from controller.store.processes import listed, observations, workers
 from controller.store.queries import INSERTS, Insert
@@ -127,6 +128,7 @@ class SqlStatus(SqlRepository, Status[Sync]):
             "minka_health_age_seconds": _health_ages(tx),
             "minka_stations_adopted": {(): _counted(tx, devices.c.adopted.is_not(None))},
             "minka_alarms_escalated_total": {(): _counted(tx, escalations.c.alarm.is_not(None))},
+            "minka_calls_unacknowledged": unacknowledged(tx),
             "minka_deliveries_failing": _failing(tx),
             "minka_alerts_refused_total": _REFUSED | _refused(tx),
             "minka_automatic_repair_stopped": _repair_stopped(tx),
@@ -305,7 +307,7 @@ def _waiting(tx: Tx) -> Figures:
 
 def _failing(tx: Tx) -> Figures:
     """Messages to people that were tried and are not delivered, by kind. One on its first way does not count."""
-    found: Figures = {}
+    found: Figures = {("call",): failing(tx)}
     for kind, table, done in (("escalation", escalations, "notified"), ("notice", deliveries, "sent")):
         failed = or_(table.c.attempts > 1, and_(table.c.attempts == 1, not_(table.c.claimed)))
         found[kind,] = _counted(tx, and_(table.c[done].is_(None), failed))

@@ -33,6 +33,7 @@ from controller.store.ledger import SqlLedger
 from controller.store.measurements import SqlMeasurements
 from controller.store.networks import SqlNetworks
 from controller.store.notices import SqlNotices
+from controller.store.on_call import SqlCalls
 from controller.store.people import SqlSignIns, SqlTokens, SqlUsers
 from controller.store.plans import SqlPlans
 from controller.store.processes import SqlProcesses
@@ -74,6 +75,7 @@ class SqlStore(Store):
         self.approvals = SqlApprovals(database)
         self.audit = SqlAudit(database)
         self.behaviours = SqlBehaviours(database)
+        self.calls = SqlCalls(database)
         self.claims = SqlClaims(database)
         self.collections = SqlCollections(database)
         self.comments = SqlComments(database)

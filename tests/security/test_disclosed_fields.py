@@ -32,11 +32,18 @@ DISCLOSED: dict[str, str] = {
     "AnnouncedWork": "id tenant nodes links begins ends by reason created cancelled",
     "AskedStep": "action consent outage",
     "AuditRow": "id at actor action object detail",
+    "Call": (
+        "alarm escalation side number kind duty place nth contact instead_of at next used_up attempts claimed sent "
+        "acknowledged acknowledged_by"
+    ),
     "CellTenant": "tenant agreements agreed configured",
     "Comment": "id about at by side to text",
     "Contract": "agreement clause",
     "DiffRow": "cell tenant what before after",
+    "Duty": "name days hours severities kinds contacts repeat_minutes calls",
+    "DutyNow": "duty pages tickets called repeat_minutes calls",
     "Figure": "kpi unit value low high sample cells begin end pooled why",
+    "HandOver": "id side contact to since until by reason",
     "IssuedStatement": "id kind tenant month version latest issued by reason digests",
     "IssuedToken": "token secret",
     "Keys": "keys",
@@ -57,10 +64,12 @@ DISCLOSED: dict[str, str] = {
     "Requirement": (
         "side action consent needed approvers clauses sign_in lead_hours agreement stations outage withdrawn"
     ),
+    "Schedule": "side description on_call",
     "Series": "of figure points",
     "SharedCellView": "station cell rat band primary_plmn tenants",
     "ShiftReport": "network side timezone begin end local sheets",
     "ShiftSheet": "title columns rows more",
+    "SideOnCall": "side at now hand_overs schedule warnings",
     "StatementProof": "statement form row hash wrong",
     "StationPart": "station diff outage",
     "TenantAlarm": (

@@ -97,6 +97,11 @@ NEEDED: dict[str, str | None] = {
     "GET /v1/shift-report": "read",
     "POST /v1/statements/taken-back": "run",
     "POST /v1/statements/{kind}/{tenant}/{month}": "run",
+    "GET /v1/oncall": "read",
+    "GET /v1/oncall/calls": "read",
+    "POST /v1/oncall/calls/{alarm_id}/acknowledge": "on-call",
+    "POST /v1/oncall/hand-overs": "on-call",
+    "DELETE /v1/oncall/hand-overs/{hand_over_id}": "on-call",
     "GET /v1/works": "read",
     "POST /v1/works": "announce",
     "DELETE /v1/works/{work_id}": "announce",
@@ -270,6 +275,7 @@ def test_roles_of_a_tenant_hold_nothing_of_the_hosts() -> None:
                 Permission.METRICS,
                 Permission.ANNOUNCE,
                 Permission.COMMENT,
+                Permission.ON_CALL,
             }
         with pytest.raises(ValueError, match="tenant"):
             Person(name="ana", role=role, tenant="" if role.of_tenant else "bitel")

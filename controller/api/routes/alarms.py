@@ -29,7 +29,7 @@ from controller.models.alarm import (
 from controller.models.dispatch import DispatchPack
 from controller.models.errors import ConflictError, DeviceError, NotFoundError
 from controller.models.people import Permission, Person
-from controller.models.scalars import Moment
+from controller.models.scalars import HOST, Moment
 from controller.ports.store import Page, RunRequest, Store
 from controller.remediation.dispatch import dispatch_pack
 from controller.runs.launch import Launcher
@@ -176,10 +176,16 @@ async def acknowledge(
     The first acknowledgement stays on record. If the station can't be read, it gets nothing: acknowledge again.
     """
     store = backend.store
-    alarm = await run_in_threadpool(lambda: store.alarms.acknowledge(alarm_id, who.name, actor=who.name))
+    alarm = await run_in_threadpool(store.transaction, _acknowledged, alarm_id, who.name)
     run = await _acknowledge_there(backend, launch, alarm, who)
     view = await run_in_threadpool(seen.alarm, alarm_id)
     return Acknowledgement(alarm=AlarmView.model_validate(view.model_dump()), run=run)
+
+
+def _acknowledged(store: Store, alarm_id: str, by: str) -> Alarm:
+    """An alarm that somebody of the host acknowledged, with the calls about it."""
+    store.calls.acknowledge(alarm_id, HOST, by)
+    return store.alarms.acknowledge(alarm_id, by, actor=by)
 
 
 async def _acknowledge_there(backend: Services, launch: Launcher, alarm: Alarm, who: Person) -> str:

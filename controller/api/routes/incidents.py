@@ -18,7 +18,7 @@ from controller.models.dispatch import DispatchPack
 from controller.models.incident import Incident, IncidentFilter, IncidentState
 from controller.models.people import Permission, Person
 from controller.models.scalars import Moment
-from controller.ports.store import Page
+from controller.ports.store import Page, Store
 from controller.remediation.dispatch import dispatch_pack
 
 router = Router(prefix="/v1/incidents", tags=["incidents"])
@@ -105,14 +105,24 @@ def dispatch(incident_id: str, backend: Backend, _: Annotated[Person, needs(Perm
 
 @router.post("/{incident_id}/acknowledge")
 def acknowledge(incident_id: str, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]) -> Incident:
-    """Acknowledge an incident. The first acknowledgement stays on record."""
-    return backend.store.incidents.acknowledge(incident_id, who.name)
+    """Acknowledge an incident, and the calls about it. The first acknowledgement stays on record."""
+
+    def acknowledged(store: Store) -> Incident:
+        store.calls.acknowledge_incident(incident_id, who.name)
+        return store.incidents.acknowledge(incident_id, who.name)
+
+    return backend.store.transaction(acknowledged)
 
 
 @router.post("/{incident_id}/take")
 def take(incident_id: str, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]) -> Incident:
-    """Take an incident: from now on the caller is its owner."""
-    return backend.store.incidents.take(incident_id, who.name)
+    """Take an incident: from now on the caller is its owner, and nobody else is called about it."""
+
+    def taken(store: Store) -> Incident:
+        store.calls.acknowledge_incident(incident_id, who.name)
+        return store.incidents.take(incident_id, who.name)
+
+    return backend.store.transaction(taken)
 
 
 @router.post("/{incident_id}/hand-back")

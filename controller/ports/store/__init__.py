@@ -46,6 +46,7 @@ from controller.ports.store.incidents import Incidents
 from controller.ports.store.judgements import Judgements
 from controller.ports.store.ledger import EndedJob, Ledger, LedgerState, changed_since
 from controller.ports.store.measurements import CollectedFile, Gap, Measurements, StoredPeriods, UnknownCounter
+from controller.ports.store.on_call import Calls
 from controller.ports.store.people import NewToken, SignIn, SignIns, Tokens, Users
 from controller.ports.store.plans import PlanHead, Plans
 from controller.ports.store.processes import Incarnation, Processes, Status
@@ -70,6 +71,7 @@ __all__ = [
     "Audit",
     "AuditQuery",
     "Behaviours",
+    "Calls",
     "Claim",
     "Claims",
     "ClearanceInput",
@@ -152,6 +154,7 @@ class Records(Generic[M_co]):
     approvals: Approvals[M_co]
     audit: Audit[M_co]
     behaviours: Behaviours[M_co]
+    calls: Calls[M_co]
     claims: Claims[M_co]
     collections: Collections[M_co]
     comments: Comments[M_co]

@@ -254,6 +254,11 @@ class Escalations(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
+    def get(self, alarm_id: str, number: int) -> Escalation:
+        """One escalation of an alarm. Raises NotFoundError."""
+        ...
+
+    @method
     def worst(self, alarm_id: str) -> PerceivedSeverity | None:
         """The worst severity of an alarm and its symptoms when people were notified of it; None if they never were."""
         ...

@@ -32,8 +32,10 @@ from controller.models.sharing import MaintenanceWindow
 from controller.ports.clock import VirtualClock
 from controller.ports.notifier import FakeNotifier, Notifier
 from controller.ports.store import NewJob, Page, PreparedRun, RunRequest, Store, Transition
+from controller.ports.webhook import FakeContacts
 from controller.remediation.breaker import Breaker
 from controller.remediation.guards import Limits
+from controller.remediation.on_call import Caller
 from controller.remediation.remediator import Remediator
 from controller.remediation.rules import Match, Rule, RuleGuards, Rung, Verify, rules_in_force
 from controller.runs.launch import Launcher
@@ -202,6 +204,7 @@ class Bench:
         breaker: Breaker = Breaker(limit=10_000),  # noqa: B008  # a frozen value
         limits: Limits = UNLIMITED,
         mode: RuleMode | None = RuleMode.AUTO,
+        contacts: FakeContacts | None = None,
     ) -> Remediator:
         """The remediation of one more scheduler, with its rules in a mode.
 
@@ -211,6 +214,7 @@ class Bench:
             breaker: Stops all.
             limits: Of rates and shares.
             mode: The mode of the rules; None to leave them as they are.
+            contacts: Contacts that schedules call; with None there are no schedules.
         """
         self._schedulers += 1
         if mode is not None:
@@ -225,6 +229,7 @@ class Bench:
             rules_in_force if rules is None else lambda _: tuple(rules),
             breaker=breaker,
             limits=limits,
+            caller=None if contacts is None else Caller(cast("Any", store), contacts, self.clock),
         )
 
     async def round(self, *schedulers: Remediator, seconds: float = 5) -> None:

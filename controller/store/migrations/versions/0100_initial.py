@@ -930,6 +930,63 @@ def upgrade() -> None:
         postgresql_where=sa.text("notified IS NULL"),
     )
     op.create_table(
+        "calls",
+        sa.Column("alarm", sa.String(), nullable=False),
+        sa.Column("escalation", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("side", sa.String(), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("duty", sa.String(), nullable=False),
+        sa.Column("place", sa.Integer(), nullable=False),
+        sa.Column("nth", sa.Integer(), nullable=False),
+        sa.Column("contact", sa.String(), nullable=False),
+        sa.Column("instead_of", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("next", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("used_up", sa.Boolean(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("claimed", sa.Boolean(), nullable=False),
+        sa.Column("sent", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("acknowledged", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("acknowledged_by", sa.Text(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(
+            ["alarm", "escalation"], ["escalations.alarm", "escalations.number"], name=op.f("fk_calls_alarm")
+        ),
+        sa.PrimaryKeyConstraint("alarm", "escalation", "side", "number", name=op.f("pk_calls")),
+    )
+    op.create_index("ix_calls_at", "calls", ["at"], unique=False)
+    op.create_index(
+        "ix_calls_pending",
+        "calls",
+        ["at"],
+        unique=False,
+        sqlite_where=sa.text("sent IS NULL"),
+        postgresql_where=sa.text("sent IS NULL"),
+    )
+    op.create_index(
+        "ix_calls_next",
+        "calls",
+        ["next"],
+        unique=False,
+        sqlite_where=sa.text("next IS NOT NULL"),
+        postgresql_where=sa.text("next IS NOT NULL"),
+    )
+    op.create_table(
+        "hand_overs",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("side", sa.String(), nullable=False),
+        sa.Column("contact", sa.String(), nullable=False),
+        sa.Column("to", sa.String(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_hand_overs")),
+        sa.UniqueConstraint("id", name=op.f("uq_hand_overs_id")),
+    )
+    op.create_index("ix_hand_overs_side_until", "hand_overs", ["side", "until"], unique=False)
+    op.create_table(
         "plan_tenants",
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("plan", sa.String(), nullable=False),
@@ -1229,6 +1286,22 @@ def downgrade() -> None:
     op.drop_index("ix_plan_tenants_plan_tenant", table_name="plan_tenants")
     op.drop_index(op.f("ix_plan_tenants_handle"), table_name="plan_tenants")
     op.drop_table("plan_tenants")
+    op.drop_index("ix_hand_overs_side_until", table_name="hand_overs")
+    op.drop_table("hand_overs")
+    op.drop_index(
+        "ix_calls_next",
+        table_name="calls",
+        sqlite_where=sa.text("next IS NOT NULL"),
+        postgresql_where=sa.text("next IS NOT NULL"),
+    )
+    op.drop_index(
+        "ix_calls_pending",
+        table_name="calls",
+        sqlite_where=sa.text("sent IS NULL"),
+        postgresql_where=sa.text("sent IS NULL"),
+    )
+    op.drop_index("ix_calls_at", table_name="calls")
+    op.drop_table("calls")
     op.drop_index(
         "ix_escalations_pending",
         table_name="escalations",

@@ -1,0 +1,282 @@
+"""Calls to who is on call, and hand-overs."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    Row,
+    String,
+    Table,
+    Update,
+    and_,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
+
+from controller.models.alarm import Escalation
+from controller.models.errors import ConflictError, NotFoundError
+from controller.models.on_call import Call, HandOver
+from controller.models.scalars import HOST
+from controller.ports.store import Calls, Page, Sync
+from controller.store.alarm_rows import STANDING, alarms
+from controller.store.alarms import escalations
+from controller.store.columns import Instant, long_text, metadata, string
+from controller.store.queries import as_noun
+from controller.store.repository import SqlRepository, reads, writes
+from controller.store.transaction import Tx
+
+#: Calls of one side and one contact per round, how long each is tried, and the most that follow in one round.
+_AT_ONCE, _TRIED, _MOST_DUE = 20, timedelta(days=1), 200
+#: The most hand-overs of a side within a day: each leaves permanent rows.
+MOST_A_DAY, _DAY = 100, timedelta(days=1)
+_GUARD = "calls"
+
+#: Calls about escalations. Each is claimed before it is sent, as an escalation is.
+calls = Table(
+    "calls",
+    metadata,
+    Column("alarm", String, primary_key=True),
+    Column("escalation", Integer, primary_key=True, autoincrement=False),
+    Column("side", String, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    string("kind"),
+    string("duty"),
+    Column("place", Integer, nullable=False),
+    Column("nth", Integer, nullable=False),
+    string("contact"),
+    string("instead_of"),
+    Column("at", Instant, nullable=False),
+    # Time of the next call, which is claimed by taking it away; none once nothing follows.
+    Column("next", Instant),
+    Column("used_up", Boolean, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("claimed", Boolean, nullable=False),
+    Column("sent", Instant),
+    Column("acknowledged", Instant),
+    long_text("acknowledged_by"),
+    ForeignKeyConstraint(["alarm", "escalation"], ["escalations.alarm", "escalations.number"]),
+    Index("ix_calls_at", "at"),
+    Index("ix_calls_pending", "at", sqlite_where=text("sent IS NULL"), postgresql_where=text("sent IS NULL")),
+    Index("ix_calls_next", "next", sqlite_where=text("next IS NOT NULL"), postgresql_where=text("next IS NOT NULL")),
+)
+
+hand_overs = Table(
+    "hand_overs",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    string("side"),
+    string("contact"),
+    string("to"),
+    Column("since", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+    string("by"),
+    long_text("reason"),
+    Index("ix_hand_overs_side_until", "side", "until"),
+)
+
+_OF_ALARM = exists().where(alarms.c.id == calls.c.alarm, STANDING)
+#: The last call of an escalation of a standing alarm, which nobody acknowledged.
+_LAST = (calls.c.acknowledged.is_(None), or_(calls.c.next.is_not(None), calls.c.used_up), _OF_ALARM)
+#: Calls to be sent. The first one of an escalation is also sent where the alarm is over meanwhile: people hear of each.
+_OPEN = (
+    calls.c.sent.is_(None),
+    calls.c.acknowledged.is_(None),
+    calls.c.at > bindparam("since", type_=Instant()),
+    or_(calls.c.number == 1, _OF_ALARM),
+)
+_place = func.row_number().over(
+    partition_by=(calls.c.side, calls.c.contact), order_by=(calls.c.at, calls.c.alarm, calls.c.number)
+)
+#: The first ones of each contact: who takes nothing keeps no other contact waiting.
+_waiting = select(calls, _place.label("turn")).where(*_OPEN).subquery()
+_PENDING = select(_waiting).where(_waiting.c.turn <= _AT_ONCE).order_by(_waiting.c.at, _waiting.c.alarm)
+_DUE = select(calls).where(calls.c.next <= bindparam("now", type_=Instant())).order_by(calls.c.next).limit(_MOST_DUE)
+_IN_FORCE = (
+    select(hand_overs)
+    .where(hand_overs.c.since <= bindparam("now", type_=Instant()), hand_overs.c.until > bindparam("now"))
+    .order_by(hand_overs.c.number)
+)
+
+
+class SqlCalls(SqlRepository, Calls[Sync]):
+    """Repository of calls."""
+
+    @writes
+    def begin(self, tx: Tx, one: Escalation, first: Sequence[Call]) -> None:
+        tx.guard(_GUARD)
+        mine = and_(calls.c.alarm == one.alarm, calls.c.escalation == one.number)
+        known = set(tx.execute(select(calls.c.side).where(mine)).scalars())
+        new = [call for call in first if call.side not in known]
+        for call in new:
+            earlier = and_(calls.c.alarm == one.alarm, calls.c.side == call.side, calls.c.escalation < one.number)
+            tx.execute(update(calls).where(earlier).values(next=None, used_up=False))
+            _insert(tx, call)
+        if any(call.side == HOST for call in first):
+            same = and_(escalations.c.alarm == one.alarm, escalations.c.number == one.number)
+            tx.execute(
+                update(escalations).where(same, escalations.c.notified.is_(None)).values(notified=tx.now, claimed=False)
+            )
+
+    @reads
+    def due(self, tx: Tx) -> list[Call]:
+        return [as_noun(Call, row) for row in tx.execute(_DUE, {"now": tx.now})]
+
+    @writes
+    def follow(self, tx: Tx, before: Call, after: Call | None, why: str = "") -> bool:
+        ended = {"next": None, "used_up": after is None and bool(why)}
+        if not tx.execute(_unfollowed(before).values(ended)).rowcount:
+            return False
+        if after is not None:
+            _insert(tx, after)
+        elif why:
+            tx.note("remediation", "call.nobody-acknowledged", before.alarm, side=before.side, calls=before.number)
+        return True
+
+    @writes
+    def postpone(self, tx: Tx, before: Call, until: datetime) -> None:
+        tx.execute(_unfollowed(before).values(next=until))
+
+    @writes
+    def acknowledge(self, tx: Tx, alarm_id: str, side: str, by: str) -> list[Call]:
+        _acknowledge(tx, [alarm_id], side, by)
+        return _of(tx, calls.c.alarm == alarm_id, calls.c.side == side)
+
+    @writes
+    def acknowledge_incident(self, tx: Tx, incident: str, by: str) -> None:
+        found = select(alarms.c.id).where(alarms.c.incident == incident, exists().where(calls.c.alarm == alarms.c.id))
+        _acknowledge(tx, tx.execute(found).scalars().all(), HOST, by)
+
+    @reads
+    def page(
+        self, tx: Tx, page: Page, side: str | None = None, *, unacknowledged: bool = False
+    ) -> tuple[int, list[Call]]:
+        chosen = [] if side is None else [calls.c.side == side]
+        if unacknowledged:
+            chosen += [*_LAST]
+        total = tx.execute(select(func.count()).select_from(calls).where(*chosen)).scalar_one()
+        newest = select(calls).where(*chosen).order_by(calls.c.at.desc(), calls.c.alarm, calls.c.number.desc())
+        return total, [as_noun(Call, row) for row in tx.execute(newest.limit(page.limit).offset(page.offset))]
+
+    @writes
+    def hand_over(self, tx: Tx, side: str, contact: str, to: str, until: datetime, *, by: str, reason: str) -> HandOver:
+        tx.guard(_GUARD)
+        lately = and_(hand_overs.c.side == side, hand_overs.c.since > tx.now - _DAY)
+        if tx.execute(select(func.count()).select_from(hand_overs).where(lately)).scalar_one() >= MOST_A_DAY:
+            raise ConflictError(f"{side} handed over {MOST_A_DAY} times within a day, which is the limit")
+        same = and_(hand_overs.c.side == side, hand_overs.c.contact == contact, hand_overs.c.until > tx.now)
+        tx.execute(update(hand_overs).where(same).values(until=tx.now))
+        made = HandOver(
+            id=f"o-{secrets.token_hex(4)}",
+            side=side,
+            contact=contact,
+            to=to,
+            since=tx.now,
+            until=until,
+            by=by,
+            reason=reason,
+        )
+        tx.execute(hand_overs.insert().values(made.model_dump()))
+        said = {"side": side, "contact": contact, "to": to, "until": until.isoformat(), "reason": reason}
+        tx.note(by, "call.handed-over", made.id, **said)
+        return made
+
+    @writes
+    def end_hand_over(self, tx: Tx, hand_over: str, side: str, *, by: str) -> None:
+        open_one = and_(hand_overs.c.id == hand_over, hand_overs.c.side == side, hand_overs.c.until > tx.now)
+        if not tx.execute(update(hand_overs).where(open_one).values(until=tx.now)).rowcount:
+            raise NotFoundError(f"there is no hand-over {hand_over} that is in force")
+        tx.note(by, "call.hand-over-ended", hand_over, side=side)
+
+    @reads
+    def hand_overs(self, tx: Tx, at: datetime) -> list[HandOver]:
+        return [as_noun(HandOver, row) for row in tx.execute(_IN_FORCE, {"now": at})]
+
+    @reads
+    def pending(self, tx: Tx) -> list[Call]:
+        return [as_noun(Call, row) for row in tx.execute(_PENDING, {"since": tx.now - _TRIED})]
+
+    @writes
+    def claim(self, tx: Tx, seen: Call) -> Call | None:
+        claimed = seen.model_copy(update={"attempts": seen.attempts + 1, "claimed": True})
+        values = {"attempts": claimed.attempts, "claimed": True}
+        return claimed if tx.execute(_unsent(seen).values(values)).rowcount else None
+
+    @writes
+    def release(self, tx: Tx, claimed: Call, why: str = "") -> None:
+        if tx.execute(_unsent(claimed).values(claimed=False)).rowcount and why:
+            said = {"side": claimed.side, "contact": claimed.contact, "reason": why}
+            tx.note("remediation", "alarm.people-not-notified", claimed.alarm, key=claimed.key, **said)
+
+    @writes
+    def delivered(self, tx: Tx, claimed: Call) -> None:
+        done = update(calls).where(_is(claimed), calls.c.sent.is_(None)).values(sent=tx.now, claimed=False)
+        if tx.execute(done).rowcount:
+            said = {"side": claimed.side, "contact": claimed.contact, "attempts": claimed.attempts}
+            tx.note("remediation", "alarm.people-notified", claimed.alarm, key=claimed.key, **said)
+
+
+def unacknowledged(tx: Tx) -> dict[tuple[str, ...], float]:
+    """Escalations of standing alarms of which called people of the host acknowledged none, by what follows."""
+    standing = and_(calls.c.side == HOST, *_LAST)
+    found: dict[tuple[str, ...], float] = {("calling",): 0.0, ("used-up",): 0.0}
+    for used_up in tx.execute(select(calls.c.used_up).where(standing)).scalars():
+        found["used-up" if used_up else "calling",] += 1.0
+    return found
+
+
+def failing(tx: Tx) -> float:
+    """Number of calls that are to be sent, and that the contact did not take when it was tried."""
+    failed = or_(calls.c.attempts > 1, and_(calls.c.attempts == 1, calls.c.claimed.is_(False)))
+    number = select(func.count()).select_from(calls).where(*_OPEN, failed)
+    return float(tx.execute(number, {"since": tx.now - _TRIED}).scalar_one())
+
+
+def _insert(tx: Tx, call: Call) -> None:
+    tx.execute(calls.insert().values(call.model_dump()))
+    said = {"side": call.side, "contact": call.contact, "duty": call.duty, "instead_of": call.instead_of}
+    tx.note("remediation", "call.made", call.alarm, key=call.key, **said)
+
+
+def _acknowledge(tx: Tx, alarm_ids: Sequence[str], side: str, by: str) -> None:
+    for alarm_id in alarm_ids:
+        open_ones = and_(calls.c.alarm == alarm_id, calls.c.side == side, calls.c.acknowledged.is_(None))
+        said = {"acknowledged": tx.now, "acknowledged_by": by, "next": None, "used_up": False}
+        if number := tx.execute(update(calls).where(open_ones).values(said)).rowcount:
+            tx.note(by, "call.acknowledged", alarm_id, side=side, calls=number)
+
+
+def _of(tx: Tx, *chosen: Any) -> list[Call]:
+    rows: Sequence[Row[Any]] = tx.execute(
+        select(calls).where(*chosen).order_by(calls.c.escalation, calls.c.number)
+    ).all()
+    return [as_noun(Call, row) for row in rows]
+
+
+def _is(seen: Call) -> Any:
+    return and_(*(calls.c[name] == getattr(seen, name) for name in ("alarm", "escalation", "side", "number")))
+
+
+def _unfollowed(before: Call) -> Update:
+    """An update of a call, provided that nobody made the next one, or acknowledged it, since it was seen."""
+    return update(calls).where(_is(before), calls.c.next == before.next, calls.c.acknowledged.is_(None))
+
+
+def _unsent(seen: Call) -> Update:
+    """An update of a call, provided that it is still as it was seen."""
+    same = and_(calls.c.attempts == seen.attempts, calls.c.claimed == seen.claimed, calls.c.sent.is_(None))
+    return update(calls).where(_is(seen), same)
