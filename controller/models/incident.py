@@ -15,6 +15,9 @@ from controller.models.scalars import DerivingNoun
 
 #: Number of re-openings from which an incident counts as flapping.
 _FLAPS = 2
+#: Number of re-openings from which an incident chatters (ISA-18.2): so often that its source is rather broken, or what
+#: it tells of comes and goes for good, and people have to know of it however short each time is.
+CHATTERS = 10
 
 
 def worst(severities: Iterable[PerceivedSeverity]) -> PerceivedSeverity:

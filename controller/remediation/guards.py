@@ -7,7 +7,7 @@ warning nothing before it is known whether the repair interrupts service.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,8 +25,10 @@ from controller.models.alarm import (
     SUPPLY_CAUSES,
     Alarm,
     AlarmState,
+    is_worse,
 )
 from controller.models.health import Health, ServiceState
+from controller.models.incident import worst
 from controller.models.network import Network
 from controller.models.rule import EVERYWHERE, RuleMode
 from controller.models.run import ALARM, Holds, Run
@@ -35,7 +37,7 @@ from controller.models.sharing import Consent
 from controller.plan import locked_outside
 from controller.playbook.engine.reach import reach, refusals
 from controller.ports.store import ClearanceInput, PreparedRun, StartedRepair, Store
-from controller.remediation.gravity import darkness
+from controller.remediation.gravity import darkness, gravity
 from controller.remediation.rules import Match, Rule, Rung
 from controller.runs.approval.clearance import clearances, freeze_on, missing, places_of
 from controller.runs.planning.lock_holders import lock_holders
@@ -310,7 +312,8 @@ def has_to_stand(seconds: float) -> str:
 def _flapping(ask: GuardInput) -> _Denial | None:
     """A flapping fault has to stand longer each time; in the end people take over.
 
-    An incident is escalated once, not at each return. A rung that only notifies people is no repair.
+    An incident is escalated once, not at each return, unless one is graver than what people were told of. A rung that
+    only notifies people is no repair.
     """
     alarm, repair = ask.alarm, ask.repair
     if repair.rung or alarm.root or not alarm.incident:
@@ -321,13 +324,20 @@ def _flapping(ask: GuardInput) -> _Denial | None:
     notifies = repair.rule.ladder[0].people
     if incident.flapping:
         again = f"incident {incident.id} flaps: the same fault came again {incident.flaps} times"
-        if any(one.escalated for one in ask.store.incidents.alarms(incident.id)):
+        told = [one for one in ask.store.incidents.alarms(incident.id) if one.escalated]
+        if told and _is_known(ask.store, alarm, told):
             return _Denial(f"{again}, and people were notified of it")
         return None if notifies else _Denial(again, final=True)
     settled = alarm.raised + timedelta(seconds=repair.rule.guards.settle_seconds * (1 + incident.flaps))
     if notifies or ask.now >= settled:
         return None
     return _Denial(f"it came again soon after it was over, so it has to stand until {settled:%H:%M:%S} UTC", settled)
+
+
+def _is_known(store: Store, alarm: Alarm, told: Iterable[Alarm]) -> bool:
+    """Whether people know how grave an alarm is, by what they were told of earlier ones of its incident."""
+    severities = [known for one in told if (known := store.escalations.worst(one.id)) is not None]
+    return not severities or not is_worse(gravity(store, alarm), worst(severities))
 
 
 # --------------------------------------------------------------------- the place

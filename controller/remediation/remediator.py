@@ -53,7 +53,7 @@ from controller.remediation.guards import (
     settle_seconds,
 )
 from controller.remediation.on_call import Caller
-from controller.remediation.rules import Rule, Verify, rule_for, rules_in_force
+from controller.remediation.rules import Match, Rule, RuleGuards, Rung, Verify, rule_for, rules_in_force
 from controller.remediation.trust import demote, judge, mode_for, region_of
 from controller.remediation.turns import Turns
 from controller.runs.approval.deliveries import Deliveries
@@ -80,6 +80,8 @@ _WARNINGS_EXPIRE = timedelta(hours=24)
 _GO = -1.0
 #: Rungs that ended without success, or were no repair.
 _ENDED = (ProposalState.FAILED, ProposalState.REFUSED, ProposalState.TOLD)
+#: What people are told of is a ticket that waits for nothing, for the guards of all that comes and goes.
+_CHATTERS, _AT_LAST = RuleGuards(settle_seconds=0), (Rung(ticket="it comes and goes"),)
 #: Guards by which an alarm is nobody's for now.
 _NOT_NOW = frozenset((SETTLE, CORRELATION, "over", "symptom", "together", "announced", "shelved"))
 
@@ -167,6 +169,8 @@ class Remediator:
         self._due: dict[str, float] = {}
         self._failures: dict[str, int] = {}
         self._well_since: dict[str, float] = {}
+        #: Alarms that are about to be told of since their incident chatters.
+        self._chattering: set[str] = set()
         #: The guard that last refused the repair of an alarm that was escalated.
         self._refused_by: dict[str, str] = {}
 
@@ -234,12 +238,13 @@ class Remediator:
         """Give alarms their turns. Where obviously nothing begins now, only note why: there may be thousands."""
         found, rules, network, grants = await self._store.read(self._find, due)
         await self._wake_roots(found)
-        dark = await self._dark_of(found)
+        self._chattering |= (chattering := await self._chattering_of(found))
+        urgent = chattering | await self._dark_of(found)
         digests = {rule.name: rule.digest for rule in rules}
         for alarm_id in due:
             del self._due[alarm_id]
         for alarm in found:
-            plain = self._plain(alarm, rules, network, grants, digests, dark) if network else None
+            plain = self._plain(alarm, rules, network, grants, digests, urgent) if network else None
             if plain is None:
                 self._turns.add(alarm.id, alarm.tenants)
                 continue
@@ -268,6 +273,14 @@ class Remediator:
 
         return await self._store.read(dark) if on_supply else frozenset()
 
+    async def _chattering_of(self, found: Sequence[Alarm]) -> frozenset[str]:
+        """Those of standing alarms whose incident chatters while nobody knows of it, by id."""
+        standing = [one for one in found if _may_chatter(one)]
+        if not standing:
+            return frozenset()
+        often = set(await self._store.incidents.chattering({one.incident for one in standing}))
+        return frozenset(one.id for one in standing if one.incident in often)
+
     def _plain(
         self,
         alarm: Alarm,
@@ -275,10 +288,12 @@ class Remediator:
         network: Network,
         grants: Sequence[RuleGrant],
         digests: Mapping[str, str],
-        dark: Collection[str],
+        urgent: Collection[str],
     ) -> tuple[str, float | None] | None:
         """Why obviously nothing begins now, and for how long, if the alarm alone shows it."""
         if alarm.state is not AlarmState.RAISED or alarm.cleared is not None:
+            return None
+        if alarm.id in urgent:
             return None
         rule = rule_for(rules, alarm, network)
         if rule is None:
@@ -289,8 +304,6 @@ class Remediator:
             return None
         if alarm.root and not rule.match.follows:
             return f"{WAITS}{follows_from(alarm.root)}", None
-        if alarm.id in dark:
-            return None
         since = max(alarm.raised, alarm.released or alarm.raised)
         seconds = settle_seconds(rule, alarm, network)
         left = seconds - (self._clock.now() - since).total_seconds()
@@ -323,6 +336,7 @@ class Remediator:
         if wait is None:
             self._well_since.pop(alarm_id, None)
             self._refused_by.pop(alarm_id, None)
+            self._chattering.discard(alarm_id)
         else:  # unless it changed meanwhile
             self._due.setdefault(alarm_id, self._clock.monotonic() + wait)
 
@@ -346,6 +360,10 @@ class Remediator:
             return None
         if network is None:
             raise NotFoundError("no network is loaded yet")
+        if _may_chatter(alarm) and alarm.id in self._chattering:
+            self._chattering.discard(alarm.id)
+            if reason := await self._store.transaction(self._chatter, alarm):
+                return await self._escalate(alarm, reason, TICKET)
         rule = rule_for(rules, alarm, network)
         if alarm.state is AlarmState.REPAIRING:
             return await self._verify(alarm, rule)
@@ -354,6 +372,18 @@ class Remediator:
         if alarm.state is AlarmState.ESCALATED:
             return await self._reconsider(alarm, rule, network)
         return await self._climb(alarm, rule, network)
+
+    def _chatter(self, store: Store, alarm: Alarm) -> str:
+        """Why people are told of an alarm that comes and goes, however shortly; empty while a guard says no."""
+        causes = Match(causes=(alarm.probable_cause,))
+        rule = Rule(name="chatter", description="", match=causes, guards=_CHATTERS, ladder=_AT_LAST)
+        if refusal(store, Repair(alarm, rule, limits=self._limits), self._clock.now()) is not None:
+            return ""
+        incident = store.incidents.get(alarm.incident)
+        return (
+            f"incident {incident.id} chatters: the same fault came again {incident.flaps} times, each time soon after "
+            "it was over; its returns call nobody any more: is its source, a sensor or a contact, broken?"
+        )
 
     def _judge_anew(self, store: Store, alarm: Alarm) -> bool:
         """Let an escalated alarm begin its ladder again if it is critical, and was not when people were notified."""
@@ -782,6 +812,11 @@ class Remediator:
         if await self._store.alarms.escalate(alarm, reason, actor="remediation", kind=kind):
             log.warning("remediation.escalated", alarm=alarm.id, station=alarm.station, reason=reason)
         return _SOON
+
+
+def _may_chatter(alarm: Alarm) -> bool:
+    """Whether an alarm stands as the root of an incident, and nothing works on it."""
+    return alarm.state is AlarmState.RAISED and alarm.cleared is None and not alarm.root and bool(alarm.incident)
 
 
 def _put_back(store: Store, alarm: Alarm, run: Run) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import orjson
-from sqlalchemy import ColumnElement, Row, and_, bindparam, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, bindparam, case, exists, func, or_, select, update
 
 from controller.intent.central_units import whole_of
 from controller.intent.delivery import CarriedLink, Delivery
@@ -37,7 +37,16 @@ from controller.models.alarm import (
 from controller.models.approval import StationConstraints
 from controller.models.enums import IncidentState
 from controller.models.errors import NotFoundError
-from controller.models.incident import AgreementMinutes, Incident, IncidentFilter, Loss, Rank, TenantMinutes, gravest
+from controller.models.incident import (
+    CHATTERS,
+    AgreementMinutes,
+    Incident,
+    IncidentFilter,
+    Loss,
+    Rank,
+    TenantMinutes,
+    gravest,
+)
 from controller.models.network import Network
 from controller.models.run import AuditRow
 from controller.ports.store import EndedJob, Incidents, Page, Sync, method
@@ -236,6 +245,12 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
     def _past_network(self, digest: str) -> Network:
         """A version of the network, which is not kept in memory."""
         return self._database.run(lambda tx: packed_networks(tx, [digest])[digest], "DEFERRED").unpacked()
+
+    @reads
+    def chattering(self, tx: Tx, incident_ids: Collection[str]) -> list[str]:
+        known = exists().where(alarms.c.incident == incidents.c.id, alarms.c.escalated.is_not(None))
+        often = select(incidents.c.id).where(incidents.c.flaps >= CHATTERS, ~known)
+        return [row.id for row in tx.rows(often, incidents.c.id, incident_ids)]
 
     @reads
     def ranks(self, tx: Tx) -> dict[str, Rank]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Protocol
 
@@ -42,6 +43,11 @@ class Incidents(Repository[M_co], Protocol[M_co]):
     @method
     def alarms(self, incident_id: str) -> list[Alarm]:
         """Alarms that are or were part of it, in the order in which they joined it. Raises NotFoundError."""
+        ...
+
+    @method
+    def chattering(self, incident_ids: Collection[str]) -> list[str]:
+        """Those of incidents whose fault came again so often that people have to know of it, and do not yet."""
         ...
 
     @method

@@ -63,6 +63,21 @@ def open_(store: SqlStore) -> dict[str, set[tuple[str, str]]]:
     return found
 
 
+def test_an_incident_chatters_from_the_tenth_return_until_people_know(store: SqlStore) -> None:
+    known = []
+    for returns in range(12):
+        alarm = store.alarms.report(mains(at=2 * returns + 1))
+        ids = {alarm.incident, "i-nowhere"}
+        assert store.incidents.get(alarm.incident).flaps == returns
+        known.append(bool(store.incidents.chattering(ids)))
+        if returns == 11:
+            assert store.alarms.escalate(alarm, "it chatters", actor="remediation")
+            assert store.incidents.chattering(ids) == []
+        store.alarms.report(mains(CLEARED, at=2 * returns + 2))
+    assert known == [False] * 10 + [True] * 2
+    assert store.incidents.chattering([]) == []
+
+
 def test_a_cell_that_fails_while_its_station_serves_on_its_battery_is_an_incident_of_its_own(
     store: SqlStore, clock: VirtualClock
 ) -> None:

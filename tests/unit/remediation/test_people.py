@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from controller.models.alarm import (
@@ -241,3 +243,82 @@ async def test_a_rule_that_only_observes_since_its_demotion_calls_people_to_a_da
     bench.report("station", UNREACHABLE)
     await rounds(bench, scheduler)
     assert len(told(bench, mains)) == 1
+
+
+async def chatters(bench: Bench, scheduler: Remediator, times: int, cause: str = "mains-lost") -> list[Alarm]:
+    """A sensor that says each four seconds that something is wrong, and two seconds later that it is not."""
+    found = []
+    for _ in range(times):
+        found.append(bench.report("station", cause, MAJOR))
+        await bench.round(scheduler, seconds=2)
+        bench.report("station", cause, PerceivedSeverity.CLEARED)
+        await bench.round(scheduler, seconds=2)
+    return found
+
+
+@pytest.mark.parametrize("cause", ["mains-lost", "no-rule-answers-this"])
+async def test_a_sensor_that_says_yes_and_no_in_turn_is_one_incident_with_one_ticket(bench: Bench, cause: str) -> None:
+    scheduler = bench.scheduler(rules=(MAINS,))
+    alarms = await chatters(bench, scheduler, 30, cause)
+    assert len({one.id for one in alarms}) == 30
+    (incident,) = {bench.alarm(one).incident for one in alarms}
+    ((alarm, reason),) = bench.people.sent
+    assert (bench.people.kinds, bench.alarm(alarm).incident) == ([TICKET], incident)
+    assert f"incident {incident} chatters: the same fault came again 10 times" in reason
+    assert bench.runs() == []
+
+
+async def test_what_comes_again_a_few_times_calls_nobody(bench: Bench) -> None:
+    scheduler = bench.scheduler(rules=(MAINS,))
+    await chatters(bench, scheduler, 10)
+    assert bench.people.sent == []
+
+
+async def test_a_sensor_that_chatters_again_another_day_is_told_of_again_and_nothing_of_a_shelved_one(
+    bench: Bench,
+) -> None:
+    scheduler = bench.scheduler(rules=(MAINS,))
+    await chatters(bench, scheduler, 13)
+    await bench.clock.advance(86_400)
+    await chatters(bench, scheduler, 13)
+    assert len(bench.people.sent) == 2
+    await bench.clock.advance(86_400)
+    await chatters(bench, scheduler, 10)
+    last = bench.report("station", "mains-lost", MAJOR)
+    bench.store.alarms.shelve(last.id, bench.clock.now() + timedelta(hours=1), "rosa", "the sensor is known")
+    await rounds(bench, scheduler, seconds=2)
+    assert (len(bench.people.sent), bench.alarm(last).state) == (2, AlarmState.RAISED)
+
+
+async def test_a_station_that_goes_dark_after_its_sensor_chattered_pages_people(bench: Bench) -> None:
+    scheduler = bench.scheduler(rules=(MAINS,))
+    await chatters(bench, scheduler, 13)
+    assert bench.people.kinds == [TICKET]
+    mains = bench.report("station", "mains-lost", MAJOR)
+    await rounds(bench, scheduler)
+    bench.report("station", UNREACHABLE)
+    await rounds(bench, scheduler)
+    assert (kinds(bench, mains), [DARK in reason for reason in told(bench, mains)]) == ([PAGE], [True])
+    assert bench.people.kinds == [TICKET, PAGE]
+
+
+@pytest.mark.parametrize(("severity", "pages"), [(MAJOR, 1), (CRITICAL, 2)])
+async def test_a_return_of_what_flaps_calls_people_once_more_where_it_is_graver(
+    bench: Bench, severity: PerceivedSeverity, pages: int
+) -> None:
+    scheduler = bench.scheduler(rules=(LINK_RULE,))
+    for _ in range(3):
+        bench.heals(bench.breaks())
+        await bench.round(scheduler)
+    bench.breaks()
+    await rounds(bench, scheduler)
+    assert len(bench.people.sent) == 1
+    bench.report("/EP_S1C[one]", CORE_LINK_DOWN, PerceivedSeverity.CLEARED)
+    for _ in range(2):
+        again = report(bench, severity)
+        await rounds(bench, scheduler)
+        bench.report("/EP_S1C[one]", CORE_LINK_DOWN, PerceivedSeverity.CLEARED)
+        await bench.round(scheduler)
+    assert len(bench.people.sent) == pages
+    assert bench.runs() == []
+    assert again.incident
