@@ -28,7 +28,7 @@ from controller.models.run import LedgerEntry
 from controller.models.untrusted import natural
 from controller.models.ves import FaultFields
 from controller.nrm.profiles import cell_of, link_kind, object_class
-from controller.nrm.tree import Observed, Path, child, is_below, path_of, step
+from controller.nrm.tree import LONGEST_NAME, Observed, Path, child, is_below, path_of, step
 
 #: Key of a fault at a station: object, probable cause and specific problem.
 Problem = tuple[str, str, str]
@@ -81,14 +81,16 @@ def report_of_record(station: str, record: AlarmRecord, at: datetime, ledger: _L
     """A report of a record in a station's AlarmList.
 
     Its object is the path that its distinguished name means, or a node of the ledger where that name begins below the
-    managed element; the element itself is the station, and names of other elements are but words. What our own check
+    managed element; the element itself is the station, and names of other elements, or longer than ``LONGEST_NAME``,
+    are but words. What our own check
     finds too is the same fault, as in ``report_of``, but for a core link that suffers less than majorly: that is not
     down. So are lost mains and a battery that feeds the station as a whole, whether an external input or the list tells
     of them. All else has the station's words, the probable cause behind ``3gpp-``. ``at`` is by our own clock.
     """
     element = child("", "ManagedElement", station)
     named = path_of(record.object)
-    path = named if is_below(named, element) else _named(record.object.rpartition(",")[2], ledger) if not named else ""
+    last = record.object.rpartition(",")[2] if not named and len(record.object) <= LONGEST_NAME else ""
+    path = named if is_below(named, element) else _named(last, ledger)
     own = _own_cause(path, critical=record.severity is PerceivedSeverity.CRITICAL) if path and record.grave else ""
     whole = path == element or not record.object
     own = own or (_supply_cause(record.cause) if whole else "")
@@ -122,20 +124,21 @@ def report_of_fault(
     Of a cell that is none of ours nobody knows that it takes service away: it is no cell off air, and at most major.
     """
     more = fault.alarm_additional_information
-    named = more.get("objectInstance") or fault.alarm_interface_a
+    # As the decoder of AlarmList cuts them, before anything reads them: an event may be one text of megabytes.
+    named = (more.get("objectInstance") or fault.alarm_interface_a)[: LONGEST_NAME + 1]
     text = (more.get("additionalText") or fault.specific_problem)[:LETTERS]
     record = AlarmRecord(
-        id=event,
+        id=event[:LETTERS],
         object="" if named == device else named,
-        type=fault.event_category,
-        cause=fault.alarm_condition,
-        problem=fault.specific_problem,
+        type=fault.event_category[:LETTERS],
+        cause=fault.alarm_condition[:LETTERS],
+        problem=fault.specific_problem[:LETTERS],
         severity=fault.severity,
         text=text,
     )
     made = report_of_record(device, record, at, ledger).model_copy(update={"source": AlarmSource.VES})
     if made.probable_cause == CELL_OFF_AIR and made.object not in ledger:
-        said = {"probable_cause": _3gpp_cause(record.cause), "specific_problem": record.problem[:LETTERS]}
+        said = {"probable_cause": _3gpp_cause(record.cause), "specific_problem": record.problem}
         made = made.model_copy(update=said | {"severity": PerceivedSeverity.MAJOR})
     if not kind.rules.has_cells:
         whole = {"object": kind.value} if made.object == STATION else {}

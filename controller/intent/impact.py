@@ -41,7 +41,7 @@ from controller.models.alarm import (
 )
 from controller.models.network import HOST, PROFILE_RATS, Agreement, Cell, DeviceKind, Network
 from controller.nrm.profiles import cell_of, cell_path, link_of, object_class, rat_of
-from controller.nrm.tree import Path, child, step
+from controller.nrm.tree import LONGEST_KEY, LONGEST_NAME, Path, child, step
 
 #: Probable causes that concern the host alone: faults of a device's management and not of its service; and of a port or
 #: replica, whose loss has an alarm of its own if it takes service away.
@@ -255,10 +255,12 @@ def core_node_in(about: AlarmReport | Alarm) -> str:
 
 def _path_of(managed_object: str) -> Path:
     """An object as a path, also if a station names its last step only (``EP_S1C=x``). Empty if it is no node."""
+    if len(managed_object) > LONGEST_NAME:
+        return ""
     if managed_object.startswith("/"):
         return managed_object if _PATH.fullmatch(managed_object) else ""
     name, _, key = managed_object.partition("=")
-    return child("", name, key) if key and name.isidentifier() else ""
+    return child("", name, key) if 0 < len(key) <= LONGEST_KEY and name.isidentifier() else ""
 
 
 def is_no_part(station: str, managed_object: str, of_class: ObjectClass) -> bool:

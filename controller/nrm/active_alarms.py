@@ -7,12 +7,11 @@ from itertools import islice
 
 from lxml import etree
 
-from controller.models.alarm import ActiveAlarm, PerceivedSeverity
+from controller.models.alarm import LETTERS, ActiveAlarm, PerceivedSeverity
 from controller.nrm import namespaces as ns
 
-#: Most alarms that are read, the worst first, most objects of each, and most characters of each text: stations are not
-#: trusted.
-MOST_ALARMS, MOST_AFFECTED, MOST_LETTERS = 1000, 100, 1000
+#: Most alarms that are read, the worst first, and most objects of each: stations are not trusted.
+MOST_ALARMS, MOST_AFFECTED = 1000, 100
 _FM = f"{{{ns.ORAN_FM}}}"
 #: Qualified name of the notification of an alarm that was raised or cleared.
 ALARM_NOTIF = f"{_FM}alarm-notif"
@@ -57,4 +56,4 @@ def _text(element: etree._Element, name: str) -> str:
 
 
 def _short(text: str | None) -> str:
-    return " ".join((text or "")[:MOST_LETTERS].split())
+    return " ".join((text or "")[:LETTERS].split())

@@ -16,10 +16,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from urllib.parse import quote, unquote
 
-from controller.models.alarm import ActiveAlarm, AlarmRecord
+from controller.models.alarm import LETTERS, ActiveAlarm, AlarmRecord
 from controller.models.behaviour import TRUSTED, Behaviour
 from controller.models.cloud import ClusterState
 from controller.models.errors import DeviceRefusedError
@@ -46,11 +45,20 @@ def child(parent: Path, name: str, *keys: str) -> Path:
 _ESCAPED, _BEHIND = re.compile(r"[,\\]"), r"\\\g<0>"
 _LETTER = re.compile(r'\\[,+"\\<>;=# ]|.', re.DOTALL)
 _SAFE = " !\"#$&'()*+-.:;<=>?@\\^_`{|}~"
+#: A key in which nothing is encoded, as nearly all are. To look takes little longer than to remember, and keeps nothing
+#: of what others say.
+_is_plain = re.compile(r"[ -$&-+\-.0-Z\\^-~]*").fullmatch
+#: Most characters of a key, and of a name that is only shown: a path is repeated in all paths below it.
+LONGEST_KEY = 255
+#: Most characters of a distinguished name, or of a path that others give as an object: as many as an alarm keeps of any
+#: text. A longer one is no object.
+LONGEST_NAME = LETTERS
 
 
-@lru_cache(maxsize=65536)
 def _encoded(keys: tuple[str, ...]) -> str:
-    return ",".join(quote(key, safe=_SAFE) for key in keys)
+    if len(keys) == 1 and _is_plain(keys[0]):  # as nearly always
+        return keys[0]
+    return ",".join([key if _is_plain(key) else quote(key, safe=_SAFE) for key in keys])
 
 
 def name_of(path: Path) -> str:
@@ -61,30 +69,30 @@ def name_of(path: Path) -> str:
 def path_of(distinguished_name: str) -> Path:
     """Path of the object with a distinguished name (TS 32.300), below its managed element; empty if it names none.
 
-    Objects above the managed element (``SubNetwork``) are in no tree.
+    Objects above the managed element (``SubNetwork``) are in no tree, nor is one with a name longer than
+    ``LONGEST_NAME``, or a key longer than ``LONGEST_KEY``.
     """
+    if len(distinguished_name) > LONGEST_NAME:
+        return ""
     names = [name.partition("=") for name in _names_in(distinguished_name)]
     known = [(kind.strip(), key.strip()) for kind, _, key in names]
     start = next((at for at, (kind, key) in enumerate(known) if kind == "ManagedElement" and key), None)
-    if start is None or not all(kind.isidentifier() and key for kind, key in known[start:]):
+    if start is None or not all(kind.isidentifier() and 0 < len(key) <= LONGEST_KEY for kind, key in known[start:]):
         return ""
-    path = ""
-    for kind, key in known[start:]:
-        path = child(path, kind, key)
-    return path
+    return "".join(child("", kind, key) for kind, key in known[start:])
 
 
 def _names_in(distinguished_name: str) -> list[str]:
     """The relative names of a distinguished name; a special character behind a backslash stands for itself."""
     if "\\" not in distinguished_name:
         return distinguished_name.split(",")
-    names = [""]
+    names: list[list[str]] = [[]]
     for letter in _LETTER.findall(distinguished_name):
         if letter == ",":
-            names.append("")
+            names.append([])
         else:
-            names[-1] += letter[-1]
-    return names
+            names[-1].append(letter[-1])
+    return ["".join(name) for name in names]
 
 
 def written_by(writers: Writers, path: Path, name: LeafName) -> str:
@@ -123,8 +131,6 @@ def class_of(path: Path) -> str:
 
 #: Most nodes of a device, and most characters of all their paths: devices are not trusted.
 MOST_NODES, MOST_LETTERS = 50_000, 8 << 20
-#: Most characters of a key, and of a name that is only shown: a path is repeated in all paths below it.
-LONGEST_KEY = 255
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from controller.nrm import namespaces as ns
@@ -176,6 +176,44 @@ def _filters(head: str, kinds: int, size: int) -> bytes:
     part = f'<measValue measObjLdn="ENBFunction=1,EUtranCellFDD={{n}}">{values}</measValue>'
     inner = f"<measTypes>{types}</measTypes>{fill(part, max(len(part) + 9, size - len(types)))}"
     return f"<measDataFile><measData>{head}{inner}</measInfo></measData></measDataFile>".encode()
+
+
+def distinguished_names(size: int, chosen: random.Random) -> Iterator[bytes]:
+    """Names of objects: of many steps, of long keys, of letters that are escaped or encoded; also just short enough."""
+    for start in (f"ManagedElement={STATION},A=", "A="):
+        for part in (",A=1", ",A=", "\\", "\\,", "\u2603", "\U0001f600", "=", "/A[1]", ",A=\\,", "aB"):
+            for most in (990, size):
+                yield f"{start}{chosen.random()}{part * (most // len(part))}".encode()
+        yield f"{start}\\,{'a' * size}".encode()
+
+
+def faults(size: int, chosen: random.Random) -> Iterator[bytes]:
+    """Events of VES whose texts are long."""
+    header = dict.fromkeys(("eventId", "eventName", "reportingEntityName"), "x")
+    header |= {"domain": "fault", "priority": "High", "sourceName": STATION, "version": "4.1"}
+    header |= {"vesEventListenerVersion": "7.2.1"}
+    times = dict.fromkeys(("lastEpochMicrosec", "startEpochMicrosec", "sequence"), 0)
+    fields = {"alarmCondition": "x", "eventSeverity": "CRITICAL", "eventSourceType": "other", "specificProblem": "x"}
+    fields |= {"faultFieldsVersion": "4.0", "vfStatus": "Active"}
+    for name in distinguished_names(size, chosen):
+        said = {"objectInstance": name.decode()}
+        yield _event(header | times, {**fields, "alarmAdditionalInformation": said})
+    for word in ("alarmCondition", "alarmInterfaceA", "eventCategory", "eventSourceType", "specificProblem"):
+        yield _event(header | times, {**fields, word: "aB" * (size // 2)})
+    yield _event({**header, **times, "eventId": "x" * size}, fields)
+
+
+def _event(header: Mapping[str, Any], fields: Mapping[str, Any]) -> bytes:
+    return json.dumps({"event": {"commonEventHeader": header, "faultFields": fields}}, ensure_ascii=False).encode()
+
+
+def alerts(size: int, chosen: random.Random) -> Iterator[bytes]:
+    """Calls of Alertmanager whose labels are long or many."""
+    long = [{"object": name.decode()} for name in distinguished_names(size, chosen)]
+    long += [{name: "aB" * (size // 2)} for name in ("alertname", "probable_cause", "severity", "tenant")]
+    for labels in (*long, {f"l{number}": "v" for number in range(size // 12)}):
+        alert = {"status": "firing", "startsAt": "2026-01-01T00:00:00Z", "labels": {"station": STATION, **labels}}
+        yield json.dumps({"version": "4", "alerts": [alert]}, ensure_ascii=False).encode()
 
 
 def yaml_files(size: int) -> Iterator[bytes]:

@@ -8,13 +8,16 @@ Each parser has a budget of processor time for each kB, and refuses by errors of
 from __future__ import annotations
 
 import ast
+import gc
 import os
 import random
 import secrets
 import time
+import tracemalloc
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +31,8 @@ from cryptography.x509.oid import NameOID
 from OpenSSL import crypto
 
 from controller.api.routes.ves import _Batch, _One
-from controller.api.routes.webhooks import AlertmanagerWebhook
+from controller.api.routes.webhooks import AlertmanagerWebhook, _report
+from controller.assurance.station_alarms import report_of_fault
 from controller.cloud.ims import _lower, _nodes, _severity, _text
 from controller.device.capabilities import capabilities_of, features_in, implemented
 from controller.device.cli_devices import _essence
@@ -40,6 +44,7 @@ from controller.inventory.credentials import read_credentials
 from controller.inventory.parse import read_file as read_network_file
 from controller.inventory.source import YAML_LIMIT, Report, read_text
 from controller.models.errors import DeviceError, InputError
+from controller.models.network import DeviceKind
 from controller.models.untrusted_json import HostileJsonError, parse_json
 from controller.nrm.active_alarms import decode_alarm, decode_alarms
 from controller.nrm.cli import port_states, read_config
@@ -49,6 +54,7 @@ from controller.nrm.kube import NF_DEPLOYMENT, NODE, POD, FunctionObjects, Kind,
 from controller.nrm.markup import MalformedXmlError, parse_xml
 from controller.nrm.measurements import decode_measurements
 from controller.nrm.profiles import ROUTER_PROFILES, root_spec
+from controller.nrm.tree import path_of
 from controller.performance.files import read_file
 from controller.performance.kpis import load_kpis
 from controller.performance.vocabulary import measured
@@ -69,6 +75,7 @@ ANY, EACH_KB = 0.5, 0.005
 #: Seconds for each kB of a file that people write, of which each line may be a problem with a proposal.
 EACH_KB_WRITTEN = 0.025
 ROOT = root_spec(BOTH)
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def xml(chosen: random.Random) -> Iterator[bytes]:
@@ -209,6 +216,21 @@ def _events(raw: bytes) -> None:
             form.model_validate(content)
 
 
+def _faults(raw: bytes) -> None:
+    """Events of VES, as reports of alarms of a station and of a router."""
+    event = _One.model_validate(parse_json(raw)).event
+    assert event.fault_fields is not None
+    for kind in (DeviceKind.STATION, DeviceKind.ROUTER):
+        header = event.common_event_header
+        report_of_fault(header.source_name, header.event_id, event.fault_fields, NOW, {}, (), kind)
+
+
+def _alerts(raw: bytes) -> None:
+    """Calls of Alertmanager, as reports of alarms."""
+    for alert in AlertmanagerWebhook.model_validate(parse_json(raw)).alerts:
+        _report(alert, NOW, timedelta(days=1), frozenset(), None, {}, {})
+
+
 def _in_file(read: Callable[[Path, Report], object], name: str, folder: Path) -> Callable[[bytes], object]:
     def written(raw: bytes) -> None:
         path = folder / name
@@ -287,6 +309,9 @@ PARSERS: Mapping[str, tuple[Callable[[bytes], object], Callable[[random.Random],
     "objects of pools": (_objects, pools),
     "records of an O2 IMS": (_ims, pools),
     "events of alarm sources": (_events, lambda _: texts.shapes_of_json(SIZE)),
+    "distinguished names": (lambda raw: path_of(raw.decode()), partial(texts.distinguished_names, 4 * SIZE)),
+    "faults of VES": (_faults, partial(texts.faults, 4 * SIZE)),
+    "labels of Alertmanager": (_alerts, partial(texts.alerts, 4 * SIZE)),
 }
 FILES: Mapping[str, tuple[Callable[[Path, Report], object], str]] = {
     "network files": (lambda path, report: list(read_network_file(path, path.name, report)), "sites.yaml"),
@@ -363,6 +388,21 @@ def test_a_text_costs_what_its_length_allows(name: str) -> None:
 def test_a_file_that_people_write_costs_what_its_length_allows(name: str, tmp_path: Path) -> None:
     read, file = FILES[name]
     _within_budget(name, _in_file(read, file, tmp_path), texts.yaml_files(SIZE // 4), EACH_KB_WRITTEN)
+
+
+@pytest.mark.parametrize("name", ["distinguished names", "faults of VES", "labels of Alertmanager"])
+def test_nothing_of_a_long_text_stays_in_memory(name: str) -> None:
+    read, given = PARSERS[name]
+    read(next(iter(given(random.Random(SEED)))))  # what is loaded when it is needed first does not count
+    tracemalloc.start()
+    try:
+        for raw in given(random.Random(SEED + 1)):  # others, since those above may be kept already
+            read(raw)
+            del raw
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] < SIZE
+    finally:
+        tracemalloc.stop()
 
 
 def _reads_raw(path: Path) -> bool:

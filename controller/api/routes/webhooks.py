@@ -30,6 +30,7 @@ from controller.intent.folding import placed
 from controller.intent.impact import is_in_network, is_no_part, object_class_of, real_faults
 from controller.models.alarm import (
     DIVERGED,
+    LETTERS,
     OTHER_ALERT,
     SPREADING_CAUSES,
     SUPPLY_CAUSES,
@@ -44,6 +45,7 @@ from controller.models.network import PROFILE_RATS, Network
 from controller.models.people import Permission, Person
 from controller.models.run import LedgerEntry
 from controller.nrm.profiles import cell_path
+from controller.nrm.tree import LONGEST_NAME
 from controller.ports.store import Store
 from controller.remediation.rules import rules_in_force
 
@@ -207,7 +209,7 @@ def _report(
     station, managed_object = _node(alert, network)
     node = nodes.get((station, managed_object))
     of_class = object_class_of(network, station, managed_object)
-    cause = labels.get("probable_cause", labels.get("alertname", "unknown"))
+    cause = labels.get("probable_cause", labels.get("alertname", "unknown"))[:LETTERS]
     strange = is_no_part(station, managed_object, of_class)
     health = healths.get(station)
     if cause in SPREADING_CAUSES:
@@ -242,7 +244,8 @@ def _is_on_record(network: Network | None, health: Health | None, device: str, m
 
 def _node(alert: AlertmanagerAlert, network: Network | None) -> tuple[str, str]:
     """The device and object of an alert; an alert about a whole device names the object as our own checks do."""
-    station, named = alert.labels["station"], alert.labels.get("object") or STATION
+    station = alert.labels["station"]
+    named = (alert.labels.get("object") or STATION)[: LONGEST_NAME + 1]  # so that a longer one is no node
     if network is None:
         return station, named
     if named == STATION:

@@ -7,11 +7,11 @@ from heapq import nsmallest
 
 from lxml import etree
 
-from controller.models.alarm import AlarmRecord, PerceivedSeverity
+from controller.models.alarm import LETTERS, AlarmRecord, PerceivedSeverity
 from controller.models.untrusted import moment
 from controller.nrm import namespaces as ns
 from controller.nrm.schema import LeafSpec, NodeSpec
-from controller.nrm.tree import Path, Tree, class_of, steps
+from controller.nrm.tree import LONGEST_NAME, Path, Tree, class_of, steps
 
 #: Feature of the managed element's module; without it there is no such list.
 FM_FEATURE = "FmUnderManagedElement"
@@ -33,8 +33,8 @@ ALARM_LIST = NodeSpec(
 )
 
 
-#: Most records that are read, the worst first, and most characters of each text: stations are not trusted.
-MOST_RECORDS, _MOST_LETTERS = 1000, 1000
+#: Most records that are read, the worst first: stations are not trusted.
+MOST_RECORDS = 1000
 _ME = f"{{{ns.MANAGED_ELEMENT}}}"
 _WORST_FIRST = {severity.value: place for place, severity in enumerate(PerceivedSeverity)}
 
@@ -61,7 +61,7 @@ def _record(element: etree._Element) -> AlarmRecord:
     acknowledged = _word(element, "ackState") == "ACKNOWLEDGED"
     return AlarmRecord(
         id=_key(element),
-        object=_word(element, "objectInstance"),
+        object=_word(element, "objectInstance", LONGEST_NAME + 1),  # so that a longer one is none
         type=_word(element, "alarmType"),
         cause=_word(element, "probableCause"),
         problem=_word(element, "specificProblem"),
@@ -76,11 +76,11 @@ def _record(element: etree._Element) -> AlarmRecord:
 def _key(record: etree._Element) -> str:
     """Its id as the station writes it, since it is written back; None if it is too long."""
     key = record.findtext(f"{_ME}alarmId") or ""
-    return key if len(key) <= _MOST_LETTERS else ""
+    return key if len(key) <= LETTERS else ""
 
 
-def _word(element: etree._Element, name: str) -> str:
-    return " ".join((element.findtext(f"{_ME}{name}") or "")[:_MOST_LETTERS].split())
+def _word(element: etree._Element, name: str, most: int = LETTERS) -> str:
+    return " ".join((element.findtext(f"{_ME}{name}") or "")[:most].split())
 
 
 def list_in(tree: Tree) -> Path:

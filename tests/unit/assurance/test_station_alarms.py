@@ -48,6 +48,14 @@ def report(**leaves: str) -> AlarmReport:
     return report_of("A", decode_alarm(element), AT, LEDGER)
 
 
+def test_a_name_longer_than_any_is_no_object_though_it_ends_like_one() -> None:
+    near, far = (
+        report_of_record("A", record(object=f"DC={'x' * letters},EP_S1C=claro-1"), AT, LEDGER) for letters in (9, 990)
+    )
+    assert (near.object, far.object_class) == (LINK, ObjectClass.STATION)
+    assert far.object == f"DC={'x' * 990},EP_S1C"
+
+
 def test_a_core_link_is_the_object_that_our_own_check_names() -> None:
     made = report()
     assert (made.object, made.tenant, made.probable_cause, made.specific_problem) == (

@@ -80,6 +80,9 @@ def test_siblings_are_the_entries_of_one_list_below_one_parent() -> None:
         ("ManagedElement=S1,ENBFunction", ""),
         ("ManagedElement=S1,d-c=1", ""),
         ("ManagedElement=S1,", ""),
+        (f"ManagedElement={'s' * 255}", f"/ManagedElement[{'s' * 255}]"),
+        (f"ManagedElement={'s' * 256}", ""),
+        (f"SubNetwork={'n' * 980},ManagedElement=S1", ""),
         ("", ""),
     ],
 )
