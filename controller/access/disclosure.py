@@ -224,11 +224,14 @@ def own_nodes(tenant: str, ledger: Mapping[str, LedgerEntry]) -> dict[str, Ledge
 def visible_config(
     sight: Sight, station: str, tree: Tree, state: Tree, ledger: Mapping[str, LedgerEntry]
 ) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
-    """The tenant's own nodes of a station's configuration, and their state and that of shared cells."""
+    """The tenant's own nodes of a station's configuration, and their state and that of shared cells.
+
+    There is no state of a station where no agreement of the tenant is in force.
+    """
     own = own_nodes(sight.tenant, ledger).keys()
     cells = {path for path in state if sight.is_cell(station, path)}
     nodes = {path: dict(leaves) for path, leaves in tree.items() if path in own}
-    states = {path: dict(leaves) for path, leaves in state.items() if path in own}
+    states = {path: dict(leaves) for path, leaves in state.items() if path in own and sight.is_live(station)}
     for path in cells - own:
         leaves = {**tree.get(path, {}), **state[path]}
         states[path] = {name: leaves[name] for role in _CELL_STATES if (name := leaf_of(path, role)) in leaves}

@@ -285,7 +285,10 @@ def _announced(alarm: Alarm, works: Sequence[AnnouncedWork]) -> str:
 
 
 class LiveConfig(Body):
-    """A station's managed nodes and their state, read now; for a tenant its own, and the state of shared cells."""
+    """A station's managed nodes and their state, read now; for a tenant its own, and the state of shared cells.
+
+    On days when no agreement of the tenant is in force there, its own nodes as on record, and no state.
+    """
 
     station: str
     tree: dict[str, dict[str, Any]]
@@ -899,6 +902,9 @@ class TenantView(_Published):
     async def config(self, station: str, apart: Apart) -> LiveConfig:
         """See ``View``."""
         _, network = await run_in_threadpool(self._store.networks.get)
+        if not (await run_in_threadpool(self._live_sight)).is_live(station):
+            # Whether the station answers, and how fast, is state of it as well.
+            return await run_in_threadpool(self._config_on_record, station)
         try:
             async with apart():
                 observed = await self._readings.get(
@@ -908,6 +914,13 @@ class TenantView(_Published):
             # The message may name the host's management network.
             raise type(error) from error
         return await run_in_threadpool(self._disclosed_config, station, observed)
+
+    def _config_on_record(self, station: str) -> LiveConfig:
+        """The tenant's own nodes as the ledger has them, of a station where no agreement is in force."""
+        own = self.ledgers([station]).get(station, {})
+        return LiveConfig(
+            station=station, tree={path: dict(entry.leaves) for path, entry in own.items()}, state={}, unknown=()
+        )
 
     def _disclosed_config(self, station: str, observed: Observed) -> LiveConfig:
         ledger = self._store.ledger.find([station]).get(station, {})

@@ -21,7 +21,7 @@ from controller.models.errors import ConflictError, UnreachableError
 from controller.models.people import Person, Role
 from controller.models.untrusted_json import DEEPEST, has_more, is_deeper
 from controller.nrm.tree import Observed
-from controller.ports.clock import VirtualClock
+from controller.ports.clock import SystemClock, VirtualClock
 from controller.ports.store import Page
 from controller.store import open_store, votes
 from controller.store.status import MOST_CAUSES, OTHER_CAUSE
@@ -215,7 +215,7 @@ async def test_a_station_is_read_for_a_tenant_once_however_often_it_is_asked_for
     bench: ApiBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    clock = VirtualClock()
+    clock = VirtualClock(SystemClock().now())  # its agreements are in force
     bench.app.state.services = replace(bench.app.state.services, clock=clock)
 
     async def reading(_: object, __: object, station: str) -> Observed:

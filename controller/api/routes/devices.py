@@ -147,7 +147,10 @@ def show(station: str, seen: CallerView, _: Annotated[Person, needs(Permission.R
 async def config(
     station: str, request: Request, seen: CallerView, _: Annotated[Person, needs(Permission.READ)]
 ) -> LiveConfig:
-    """One station's managed nodes and their state, read now."""
+    """One station's managed nodes and their state, read now.
+
+    A tenant gets its own nodes as on record, without state, where no agreement of its own is in force on the day.
+    """
     known = await run_in_threadpool(lambda: _known(seen.network()[1], station))
     found = await seen.config(known, request.state.turn.left)
     # A large one would delay all other callers, if the loop made its JSON.

@@ -163,12 +163,15 @@ def test_before_and_after_an_agreement_nothing_live_is_disclosed() -> None:
     net = samples.network(("alfa", "beta"), agreements=content)
     health = Health(station="S1", at=NOW, reachable=True, cells={"L1": ServiceState.UP}, locked=("L1",))
     state = {samples.LTE_CELL: {"operationalState": "ENABLED"}}
+    link = {OWN: {"operationalState": "ENABLED"}}
+    ledger = {OWN: LedgerEntry(station="S1", path=OWN, owners=("beta",), leaves={})}
     whole = Measured(station="S1", begin=NOW, seconds=900, covered=900, cells={"L1": {}})
     for day, disclosed in ((1, False), (2, True), (5, True), (6, False)):
         live = live_sight(network_digest(net), net, "beta", NOW.date().replace(day=day))
         station = TenantStation.of(live, "S1", health, NOW)
         assert (station.station, station.health is not None) == ("S1", disclosed), day
         assert bool(visible_config(live, "S1", {}, state, {})[1]) is disclosed, day
+        assert bool(visible_config(live, "S1", {}, link, ledger)[1]) is disclosed, day
         assert bool(visible_measured(live, whole).cells) is disclosed, day
 
 
