@@ -9,14 +9,14 @@ from controller.models.people import Permission, Person, Role
 
 MAY = {
     Role.HOST_VIEWER: "read, oversee, tokens, metrics",
-    Role.NOC_ENGINEER: "read, oversee, plan, run, stop, tokens, metrics, webhook, warn, comment",
+    Role.NOC_ENGINEER: "read, oversee, plan, run, stop, tokens, metrics, webhook, warn, comment, on-call",
     Role.APPROVER: "read, oversee, stop, approve, override, tokens, metrics, comment, promote",
     Role.ADMINISTRATOR: (
         "read, oversee, plan, run, stop, approve, override, network, people, tokens, metrics, webhook, warn, "
-        "announce, comment, promote"
+        "announce, comment, promote, on-call"
     ),
     Role.TENANT_VIEWER: "read, tokens, metrics",
-    Role.TENANT_APPROVER: "read, approve, tokens, metrics, announce, comment",
+    Role.TENANT_APPROVER: "read, approve, tokens, metrics, announce, comment, on-call",
 }
 
 

@@ -72,7 +72,7 @@ async def test_a_version_is_put_in_force_whole_with_who_and_why(bench: ApiBench)
         ({LINK: "laddr: []\n"}, "rules/core-link-down.yaml:1: rule.laddr: no such field; did you mean 'ladder'?"),
         ({"kpis/users.yaml": "nam: x"}, "kpis/users.yaml:1: kpi.nam: no such field; did you mean 'name'?"),
         ({"playbooks/lock-cell.yaml": ""}, "playbooks/lock-cell.yaml: the file is empty"),
-        ({"rules/../playbooks/x.yaml": "x"}, "the folders are rules, playbooks, kpis, kpis/regulators"),
+        ({"rules/../playbooks/x.yaml": "x"}, "the folders are rules, rules/oncall, playbooks, kpis, kpis/regulators"),
         ({"/etc/passwd": "x"}, "the folders are"),
         ({"rules/Loud.yaml": "x"}, "a file is called NAME.yaml"),
         ({"rules/x.txt": "x"}, "a file is called NAME.yaml"),

@@ -90,6 +90,11 @@ LISTS: dict[str, list[dict[str, Any]]] = {
         | {"content": {"match": {"causes": ["core-link-down", "user-plane-down"]}, "ladder": LADDER}}
         | {"record": {"observed": 41, "successes": 17, "failures": 1, "lower_bound": 0.74}}
     ],
+    "oncall list": [
+        {"alarm": "a-5d2f9cb1e0", "side": "host", "kind": "page", "number": 2, "contact": "manager", "duty": "nights"}
+        | {"instead_of": "ana", "at": AT, "sent": AT, "next": LATER, "used_up": False}
+        | {"acknowledged": AT, "acknowledged_by": "manager"}
+    ],
     "remediation list": [
         {"id": "p-1f2e3d4c5b", "state": "failed", "rule": "core-link-down", "alarm": "a-5d2f9cb1", "at": AT}
         | {"station": "PE-CUS-0145", "playbook": "recreate-core-endpoint", "run": "r-c7cbe25074", "by": "ana"}
@@ -242,6 +247,7 @@ TELLING: dict[str, dict[str, Any]] = {
         "at": LATER,
         "playbook": "cycle-cell",
     },
+    "oncall list": {"side": "claro", "contact": "eva", "duty": "days", "acknowledged_by": "eva"},
     "runs": {"created": LATER, "procedure": "apply", "plan": "0a1b2c3d4e5f", "requested_by": "eva"},
     "audit": {"object": "r-0a1b2c3d4e", "detail": {"reason": "CHG-7"}, "at": LATER, "actor": "eva"},
     "plans list": {"created": LATER, "selector": "region=puno", "unplanned": 0},
