@@ -52,6 +52,8 @@ from controller.ports.store import Store
 _AT_ONCE = 100
 #: How far back a trend goes.
 _TREND = timedelta(days=3653)
+#: What is read on both sides of a month: longer than any period whose counts are put into it.
+_AROUND = timedelta(days=1)
 #: Periods that tell whether cells served, the finest first.
 _PERIODS = tuple(one for one in GRANULARITIES if one < DAY)
 
@@ -194,13 +196,7 @@ def _span_issued(one: Statement, now: datetime) -> Month:
 
 
 def _sla(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> _Made:
-    held = (one for era in eras for one in era.network.agreements_of(tenant))
-    hours = max((one.sla.restore_hours for one in held), default=0.0)
-    # An outage that is late in this month may have begun before it; days are read whole.
-    begin, _ = span_of_day(month.begin - timedelta(hours=hours), DAY, month.zone)
-    outages = store.incidents.outages(begin, month.end)
-    if outages is None:
-        raise NotFoundError("no network is loaded yet: minka network load")
+    outages, gone = _seen(store, tenant, month, eras)
     parts = store.tenants.incident_alarms(tenant, outages.by_incident())
     disclosed = {name: _disclosed(TenantIncident.of(name, alarms), alarms) for name, alarms in parts.items()}
     done = [
@@ -208,11 +204,28 @@ def _sla(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> _Made:
         for procedure, job in store.tenants.work(tenant, month.begin, month.end)
         if job.started is not None
     ]
-    longer = month._replace(begin=begin)
-    outages, gone = _with_counters(store, outages, tenant, longer, store.incidents.eras(begin, month.end))
     found = attained(outages, tenant, month)
     sheets = availability.sla_sheets(outages, found, tenant, month, disclosed, done)
     return _Made(tuple(availability.RULES), sheets, gone)
+
+
+def _seen(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> tuple[Outages, datetime | None]:
+    """What a tenant lost in a month and round it, and before when counters that may tell it were deleted.
+
+    All statements of a month, and those of the months beside it, see a period over its border whole: where its counts
+    are put depends on all of it. An outage that is late in this month may have begun before it; days are read whole.
+
+    Raises:
+        NotFoundError: No network is loaded.
+    """
+    held = (one for era in eras for one in era.network.agreements_of(tenant))
+    hours = max((one.sla.restore_hours for one in held), default=0.0)
+    begin, _ = span_of_day(month.begin - timedelta(hours=hours) - _AROUND, DAY, month.zone)
+    longer = month._replace(begin=begin, end=month.end + _AROUND)
+    outages = store.incidents.outages(longer.begin, longer.end)
+    if outages is None:
+        raise NotFoundError("no network is loaded yet: minka network load")
+    return _with_counters(store, outages, tenant, longer, store.incidents.eras(longer.begin, longer.end))
 
 
 def _with_counters(
@@ -388,10 +401,7 @@ def _settled(
     store: Store, tenant: str, month: Month, eras: Sequence[Era], corrected: Sequence[Correction] = ()
 ) -> tuple[tuple[Sheet, ...], datetime | None]:
     """The sheets of a settlement, and before when counters on which they may rest were deleted."""
-    outages = store.incidents.outages(month.begin, month.end)
-    if outages is None:
-        raise NotFoundError("no network is loaded yet: minka network load")
-    outages, gone = _with_counters(store, outages, tenant, month, eras)
+    outages, gone = _seen(store, tenant, month, eras)
     agreed = outages.agreed(tenant, max(month.begin, outages.loaded), month.end)
     spans = settlement.charge_spans(agreed, attained(outages, tenant, month))
     services = {

@@ -419,13 +419,14 @@ class Outages:
                 found[cell].append((spell.since, spell.until))
         return {cell: union(times) for cell, times in found.items()}
 
-    def minutes(self, begin: datetime | None = None) -> tuple[TenantMinutes, ...]:
-        """Minutes of each tenant that lost some, or whose state is unknown, by tenant; all, or from a time on."""
+    def minutes(self, begin: datetime | None = None, end: datetime | None = None) -> tuple[TenantMinutes, ...]:
+        """Minutes of each tenant that lost some, or whose state is unknown, by tenant; all, or between two times."""
         found: dict[str, list[float]] = defaultdict(lambda: [0.0] * (len(Parts._fields) + 1))
-        for era in (era for era in self._eras if begin is None or begin < era.until):
-            for (cell, tenant), all_parts in self._parts_of_tenants(era):
+        for era in self._eras:
+            span = ((max(era.begin, begin or era.begin), min(era.until, end or era.until)),)
+            for (cell, tenant), all_parts in self._parts_of_tenants(era) if span[0][0] < span[0][1] else ():
                 parts = _less(all_parts, self._carried_nothing(cell, tenant, era))
-                counted = parts if begin is None else [both(times, ((begin, era.until),)) for times in parts]
+                counted = [both(times, span) for times in parts]
                 figures, lengths = found[tenant], [seconds(times) / 60 for times in counted]
                 for index, length in enumerate(lengths):
                     figures[index] += length

@@ -218,7 +218,7 @@ def sla_sheets(
     """The tables of a statement of service levels.
 
     Args:
-        outages: What alarms took away in the month, and before it for as long as agreements give to restore.
+        outages: What was taken away in the month, before it for as long as agreements give to restore, and round it.
         found: What was attained in the month.
         tenant: Whose.
         month: Which.
@@ -460,7 +460,7 @@ def _incidents(
     """Incidents, oldest first, each with the promises whose time to restore it exceeded."""
     own = []
     for name, one in outages.by_incident().items():
-        minutes = next((each for each in one.minutes(month.begin) if each.tenant == tenant), None)
+        minutes = next((each for each in one.minutes(month.begin, month.end) if each.tenant == tenant), None)
         if minutes is not None:
             shown = incidents.get(name)
             stood = ((each.promise, _stood_at(one, each, month.begin, moments[each.promise])) for each in found)

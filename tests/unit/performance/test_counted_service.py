@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,7 +19,7 @@ from controller.intent.outages import CellSeconds
 from controller.intent.times import Times, union
 from controller.models.alarm import AlarmReport, AlarmSource
 from controller.models.health import Health
-from controller.models.measurement import QUARTER, Measured, Subject
+from controller.models.measurement import HOUR, QUARTER, Measured, Subject
 from controller.models.network import Network, PerformanceData, network_digest
 from controller.models.statement import StatementKind, Value
 from controller.performance.availability import finest
@@ -391,3 +391,56 @@ def test_an_outage_that_only_counters_prove_is_late_once_also_over_the_end_of_a_
         said = draft(store, END + timedelta(days=2), StatementKind.SLA, "alfa", month)
         late[month] = sum(int(str(row["restored_late"])) for row in rows(said, "agreements"))
     assert late == {"2026-05": 0, "2026-06": 1}
+
+
+def _first_of_june(zone: str) -> datetime:
+    return datetime(2026, 6, 1, tzinfo=ZoneInfo(zone)).astimezone(UTC)
+
+
+def _hour(begin: datetime, off: float) -> Measured:
+    counters = {"RRU.CellUnavailableTime.fault": {Subject(): off}, "DRB.PdcpSduVolumeDL": {Subject("716-01"): 5.0}}
+    return Measured(station="S1", begin=begin, seconds=HOUR, covered=HOUR, cells={"L1": counters})
+
+
+@pytest.mark.parametrize(
+    ("zone", "unread_from", "lost"),
+    [
+        ("Asia/Kolkata", -60, (1500, 0)),
+        ("Asia/Kolkata", -20, (1200, 300)),
+        ("Asia/Kolkata", 5, (0, 1500)),
+        ("Asia/Kolkata", None, (1500, 0)),
+        ("Asia/Kathmandu", -60, (900, 600)),
+    ],
+)
+def test_a_period_over_the_end_of_a_month_is_put_into_its_times_alike_in_all_statements_of_both(
+    zone: str, unread_from: int | None, lost: tuple[int, int]
+) -> None:
+    """25 minutes off air in an hour of UTC that the zone's midnight divides; unread from some minutes after that on."""
+    border = _first_of_june(zone)
+    begin, end = border - timedelta(days=40), border + timedelta(days=40)
+    with closing(open_store("sqlite://", VirtualClock(start=begin))) as store:
+        content = network().model_dump(mode="json")
+        content["header"] |= {"timezone": zone, "performance": {}}
+        for one in content["agreements"]:
+            one["sla"] |= {"availability_percent": 99.999, "unseen_borne_by": "tenant"}
+            one["sla"]["penalties"] = [{"below_percent": 99.999, "credit_percent": 10}]
+            one["prices"] = {"currency": "PEN", "lines": [{"id": "net", "per": "month", "amount": "1000"}]}
+        made = Network.model_validate(content)
+        store.networks.save(made, network_digest(made), "ana")
+        store.devices.adopt("S1", [], "n", "ana")
+        unread = border if unread_from is None else border + unread_from * MINUTE
+        observe(store, ("S1", "S2"), begin, unread)
+        observe(store, ("S1", "S2"), border if unread_from is None else border + 90 * MINUTE, end)
+        deliver(store, ("S1", "S2"), unread, end)
+        hour = border.replace(minute=0)
+        store.database.clock = VirtualClock(start=end)
+        store.measurements.put([_hour(hour + n * timedelta(hours=1), 1500 if n == 0 else 0) for n in range(-2, 3)])
+        while store.measurements.roll_up(end):
+            pass
+        for month, seconds in zip(("2026-05", "2026-06"), lost, strict=True):
+            said = draft(store, end, StatementKind.SLA, "alfa", month)
+            cell = next(row for row in rows(said, "cells") if row["cell"] == "S1/L1")
+            assert cell["lost"] == seconds, month
+            settled_then = draft(store, end, StatementKind.SETTLEMENT, "alfa", month)
+            credits = [row["line"] for row in rows(settled_then, "lines") if row["line"] == "credit"]
+            assert bool(credits) == bool(seconds), month
