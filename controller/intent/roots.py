@@ -6,8 +6,8 @@ the widest one. Equal alarms and networks give equal roots, in whatever order al
 
 A cause comes before its effect: a fault that stood before a root began has a cause of its own.
 
-A battery keeps radio units alive while the mains are lost. A unit or cell that fails while its station still serves
-fails by itself.
+A battery keeps a station alive while the mains are lost. A unit or cell that fails while its station still serves, and
+a core link that fails while its station is still fed, fail by themselves.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ from controller.models.alarm import (
     ObjectClass,
     PerceivedSeverity,
 )
+from controller.models.health import Health
 from controller.models.network import Network
 
 
@@ -99,6 +100,8 @@ _WITH_THE_CONFIGURATION = LINK_CAUSES | {ALL_LINKS_DOWN, CELL_OFF_AIR, CONFIGURA
 _WITH_THE_POD = _WITH_THE_CONFIGURATION | {CONFIGURATION_LOST}
 #: Symptoms at a station if the transport network fails.
 _OF_TRANSPORT = LINK_CAUSES | {UNREACHABLE, ALL_LINKS_DOWN}
+#: Those of them that a station reports while it is fed.
+_OF_LINKS = LINK_CAUSES | {ALL_LINKS_DOWN}
 
 
 #: Symptoms of a node's lost clock: holdover, and what follows when that ends (fault 18 of o-ran-fm).
@@ -153,6 +156,28 @@ def no_root_of(found: Iterable[Alarm]) -> frozenset[str]:
     return frozenset(cause for cause, width in _CAUSES.items() if width >= narrowest) - {BACKHAUL_DOWN}
 
 
+class Fed(NamedTuple):
+    """When the last check of a station saw that it still has power; None where it saw nothing of that.
+
+    Attributes:
+        serving: A cell of it was on air: radio units have power, and all else.
+        working: A cell was on air or a core link was up: the base station has power.
+    """
+
+    serving: datetime | None = None
+    working: datetime | None = None
+
+
+_NOT_SEEN = Fed()
+
+
+def fed_at(health: Health) -> Fed:
+    """When a check saw that a station still has power."""
+    serving = health.at if health.reachable and any(health.cells.values()) else None
+    links = health.reachable and any(link.up for link in health.links)
+    return Fed(serving, serving or (health.at if links else None))
+
+
 class Roots:
     """Standing alarms that may be roots, by where their symptoms may be and by how far they reach.
 
@@ -162,7 +187,7 @@ class Roots:
         network: The network, which says how devices are connected.
         roots: Standing alarms; those that can't be roots are passed over.
         stations: Devices of the alarms for which roots are sought.
-        served: When checks last saw a cell of a station on air, by station; as far as the last check of it saw one.
+        fed: When checks last saw that a station still has power, by station.
     """
 
     def __init__(
@@ -170,16 +195,16 @@ class Roots:
         network: Network,
         roots: Iterable[Alarm],
         stations: Iterable[str],
-        served: Mapping[str, datetime] = MappingProxyType({}),
+        fed: Mapping[str, Fed] = MappingProxyType({}),
     ) -> None:
         self._network = network
-        self._served = served
-        self._ids = set[str]()
+        self._fed = fed
+        self._by_id = dict[str, Alarm]()
         self._reaching: defaultdict[tuple[str, str], defaultdict[_Width, list[Alarm]]]
         self._reaching = defaultdict(lambda: defaultdict(list))
         asked = frozenset(stations)
         for root in roots:
-            self._ids.add(root.id)
+            self._by_id[root.id] = root
             width, within = _width(root), reach(network, root)
             named = {"station": within.devices & asked, "tenant": within.tenants, "probable_cause": within.causes}
             for field, names in named.items() if width is not _Width.NOTHING else ():
@@ -187,7 +212,7 @@ class Roots:
                     self._reaching[field, name][width].append(root)
 
     def __contains__(self, alarm_id: str) -> bool:
-        return alarm_id in self._ids
+        return alarm_id in self._by_id
 
     def above(self, alarm: Alarm) -> Iterable[Alarm]:
         """All from which an alarm may follow by its place and cause, in no order."""
@@ -206,16 +231,22 @@ class Roots:
         return covers and not self._fails_by_itself(root, alarm)
 
     def _fails_by_itself(self, root: Alarm, alarm: Alarm) -> bool:
-        """Whether a radio unit or cell failed while its station went on serving without mains, on its battery.
+        """Whether something failed while the battery still fed it, so that it does not follow from lost power.
 
-        One that was found so once stays so, also when the battery is empty. A unit that says that it lacks power is
-        believed.
+        It is known of radio units and cells while another cell serves, and of core links while anything of the station
+        works. What was found so once stays so, also when the battery is empty. A unit that says that it lacks power is
+        believed. Of a station that can't be reached nobody can tell.
         """
-        if root.probable_cause not in SUPPLY_CAUSES or not _is_radio(alarm) or alarm.probable_cause in POWER_CAUSES:
+        if not _may_outlast(root, alarm):
             return False
-        found_so = bool(alarm.incident) and not alarm.root and root.raised < alarm.raised
-        served = self._served.get(alarm.station)
-        return found_so or (served is not None and served >= alarm.raised)
+        found_so = bool(alarm.incident) and root.raised < alarm.raised and not self._is_by_power(alarm.root)
+        fed = self._fed.get(alarm.station, _NOT_SEEN)
+        seen = fed.serving if _is_radio(alarm) else fed.working
+        return found_so or (seen is not None and seen >= alarm.raised)
+
+    def _is_by_power(self, root: str) -> bool:
+        """Whether an alarm with this root follows from lost power, or may: what is narrower was chosen without it."""
+        return bool(root) and (root not in self._by_id or _width(self._by_id[root]) <= _Width.POWER)
 
 
 def explained(network: Network, alarm: Alarm, roots: Roots) -> Explained:
@@ -236,10 +267,10 @@ def root_of(
     network: Network,
     alarm: Alarm,
     roots: Collection[Alarm],
-    served: Mapping[str, datetime] = MappingProxyType({}),
+    fed: Mapping[str, Fed] = MappingProxyType({}),
 ) -> Alarm | None:
     """The alarm that this one follows from (see ``explained``); None if it is a root itself."""
-    return explained(network, alarm, Roots(network, roots, [alarm.station], served)).root
+    return explained(network, alarm, Roots(network, roots, [alarm.station], fed)).root
 
 
 def _stood_before(alarm: Alarm, root: Alarm, roots: Roots) -> bool:
@@ -321,6 +352,13 @@ def _lost_end(_: Network, root: Alarm, alarm: Alarm) -> bool:
 
 def _is_radio(alarm: Alarm) -> bool:
     return alarm.object_class in (ObjectClass.CELL, ObjectClass.RADIO_UNIT)
+
+
+def _may_outlast(root: Alarm, alarm: Alarm) -> bool:
+    """Whether a battery may have fed what failed: links outlast a failed power unit, too."""
+    if alarm.probable_cause in _OF_LINKS:
+        return root.probable_cause in POWER_CAUSES
+    return root.probable_cause in SUPPLY_CAUSES and _is_radio(alarm) and alarm.probable_cause not in POWER_CAUSES
 
 
 def _without_power(_: Network, root: Alarm, alarm: Alarm) -> bool:

@@ -52,12 +52,12 @@ from controller.intent.folding import (
 )
 from controller.intent.impact import OF_MANAGEMENT, Impact, Sharing, link_in
 from controller.intent.incidents import Outcome, fault_of, kept_apart
-from controller.intent.roots import NETWORK_WIDE, Roots, explained, may_be_root, no_root_of, reach
+from controller.intent.roots import NETWORK_WIDE, Fed, Roots, explained, fed_at, may_be_root, no_root_of, reach
 from controller.models.alarm import (
     LINK_CAUSES,
     OTHER_ALERT,
     PAGE,
-    SUPPLY_CAUSES,
+    POWER_CAUSES,
     Alarm,
     AlarmFilter,
     AlarmReport,
@@ -721,7 +721,7 @@ def _find_roots(
     """
     found: dict[str, Alarm] = {}
     late: list[tuple[Alarm, Alarm]] = []
-    known = Roots(network, roots, (alarm.station for alarm in others), _served(tx, others, roots))
+    known = Roots(network, roots, (alarm.station for alarm in others), _fed(tx, others, roots))
     for alarm in others:
         root, too_late = explained(network, alarm, known)
         late += [(alarm, one) for one in too_late[:1] if root is None]
@@ -766,23 +766,23 @@ def _leave(tx: Tx, within: Iterable[tuple[Column[str], Set[str]]]) -> None:
 
 
 def _part_from_power(tx: Tx, standing: Collection[Alarm]) -> None:
-    """Place alarms of radio units and cells anew that follow from lost mains or from a battery, after a check.
+    """Place alarms anew that follow from lost power, after a check.
 
-    Others tell of a fault before a check says whether the station still serves.
+    Others tell of a fault before a check says whether the station is still fed.
     """
-    supply = {one.id for one in standing if one.probable_cause in SUPPLY_CAUSES}
+    supply = {one.id for one in standing if one.probable_cause in POWER_CAUSES}
     symptoms = [one for one in standing if one.root in supply]
     if symptoms:
         tx.guard(GUARD)
         _place(tx, (), symptoms)
 
 
-def _served(tx: Tx, others: Collection[Alarm], roots: Collection[Alarm]) -> dict[str, datetime]:
-    """When the last check saw a cell on air of a station without mains, where alarms may follow from that."""
-    without = {root.station for root in roots if root.probable_cause in SUPPLY_CAUSES}
+def _fed(tx: Tx, others: Collection[Alarm], roots: Collection[Alarm]) -> dict[str, Fed]:
+    """When the last check saw that a station without power is still fed, where alarms may follow from that."""
+    without = {root.station for root in roots if root.probable_cause in POWER_CAUSES}
     asked = sorted(without.intersection(alarm.station for alarm in others))
     seen = healths_of(tx, asked) if asked else {}
-    return {name: health.at for name, health in seen.items() if health.reachable and any(health.cells.values())}
+    return {name: fed_at(health) for name, health in seen.items()}
 
 
 def _owners(tx: Tx, new: Sequence[Alarm]) -> dict[str, tuple[str, ...]]:

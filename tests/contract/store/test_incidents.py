@@ -123,6 +123,39 @@ def test_a_cell_that_fails_while_its_station_serves_on_its_battery_is_an_inciden
     assert open_(store)["mains-lost"] == {("S3", "mains-lost"), ("S3", "cell-off-air")}
 
 
+async def test_a_core_link_that_fails_on_battery_is_an_incident_of_its_own_and_its_minutes_are_owed(
+    store: SqlStore, clock: VirtualClock
+) -> None:
+    shared = outage_network(outside_causes=["mains-lost"])
+    store.networks.save(shared, network_digest(shared), "ana")
+    store.alarms.report(mains(station="S1"))
+
+    def checked(**state: Any) -> None:
+        health: dict[str, Any] = {"station": "S1", "at": clock.now(), "read": clock.now(), "reachable": True} | state
+        store.healths.save([Health(**health)])
+        store.alarms.reassess(["S1"])
+
+    await clock.advance(600)
+    down = _off_air(MAJOR, 0).model_copy(update={"at": clock.now()})
+    path = "/ManagedElement[S1]/ENBFunction[1]/EP_S1C[alfa-mme]"
+    of_link: dict[str, Any] = {"object": path, "object_class": ObjectClass.CORE_LINK, "tenant": "alfa"}
+    checked(cells={"S1/1": ServiceState.UP})
+    failed = store.alarms.report(down.model_copy(update=of_link | {"probable_cause": "core-link-down"}))
+    own = store.alarms.get(failed.id)
+    assert own.root == ""
+    assert set(open_(store)) == {"mains-lost", "core-link-down"}
+    await clock.advance(600)
+    (alfa,) = store.incidents.minutes(own.incident)
+    assert (alfa.lost > 0, alfa.outside) == (True, 0)
+    # The battery is empty: what fails from now on follows from the mains.
+    checked(reachable=False)
+    told = {"object": "station", "object_class": ObjectClass.STATION, "probable_cause": "all-core-links-down"}
+    dark = store.alarms.report(down.model_copy(update=told | {"at": clock.now()}))
+    supply = store.alarms.get(dark.id).root
+    assert store.alarms.get(supply).probable_cause == "mains-lost"
+    assert store.alarms.get(failed.id).incident == own.incident
+
+
 @pytest.mark.parametrize("order", list(permutations(range(4)))[::5])
 def test_the_same_alarms_have_the_same_incidents_in_whatever_order_they_come(
     store: SqlStore, order: tuple[int, ...]

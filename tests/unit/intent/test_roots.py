@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.intent import roots
-from controller.intent.roots import WINDOW, Reach, Roots, explained, may_be_root, reach, root_of
+from controller.intent.roots import WINDOW, Fed, Reach, Roots, explained, fed_at, may_be_root, reach, root_of
 from controller.models.alarm import SPREADING_CAUSES, Alarm, AlarmSource, AlarmState, ObjectClass, PerceivedSeverity
+from controller.models.health import Health
 from tests.unit.intent.backhaul_tree import HANGS, network
 from tests.unit.intent.clouds import split_gnb
 from tests.unit.plan import samples
@@ -201,9 +202,11 @@ def test_a_unit_that_fails_while_its_station_serves_on_its_battery_fails_by_itse
 ) -> None:
     failed = at(symptom, 3600)
     for served, follows in ((3600, False), (3660, False), (3599, True)):
-        when = {"S3": AT + timedelta(seconds=served)}
+        then = AT + timedelta(seconds=served)
+        when = {"S3": Fed(then, then)}
         assert root_of(network(), failed, [supply], when) is (supply if follows else None), served
-    assert root_of(network(), failed, [supply], {"S4": failed.raised}) is supply, "another station serves"
+    assert root_of(network(), failed, [supply], {"S4": Fed(failed.raised, failed.raised)}) is supply, "another serves"
+    assert root_of(network(), failed, [supply], {"S3": Fed(None, failed.raised)}) is supply, "only links work"
     assert root_of(network(), failed, [supply]) is supply, "nothing serves, or nobody knows"
 
 
@@ -214,13 +217,53 @@ def test_what_failed_by_itself_stays_so_when_the_battery_is_empty() -> None:
     assert root_of(network(), before, [alarm("S3", **MAINS)]) is not None, "sources look one after the other"
 
 
-def test_serving_on_battery_says_nothing_of_other_alarms_or_of_a_failed_power_unit() -> None:
-    when = {"S3": AT + timedelta(hours=1)}
+POWER_UNIT = alarm("S3", object="station", probable_cause="o-ran-fault-26")
+
+
+@pytest.mark.parametrize("supply", [alarm("S3", **MAINS), ON_BATTERY, POWER_UNIT], ids=lambda one: one.probable_cause)
+@pytest.mark.parametrize(
+    "symptom",
+    [link("S3"), link("S3", name="s1u", cause="user-plane-down"), alarm("S3", **ALL_LINKS)],
+    ids=lambda one: one.probable_cause,
+)
+def test_a_core_link_that_fails_while_its_station_is_still_fed_fails_by_itself(symptom: Alarm, supply: Alarm) -> None:
+    failed = at(symptom, 3600)
+    for seen, follows in ((3600, False), (3660, False), (3599, True)):
+        when = {"S3": Fed(None, AT + timedelta(seconds=seen))}
+        assert root_of(network(), failed, [supply], when) is (supply if follows else None), seen
+    assert root_of(network(), failed, [supply], {"S4": Fed(failed.raised, failed.raised)}) is supply, "another station"
+    assert root_of(network(), failed, [supply]) is supply, "the station is dark, or nobody knows"
+    known = failed.model_copy(update={"incident": "i-1"})
+    assert root_of(network(), known, [supply]) is None, "it stays so when the battery is empty"
+
+
+def test_links_below_a_transport_that_failed_on_battery_stay_with_it_when_the_battery_is_empty() -> None:
+    supply, transport = alarm("S3", **MAINS), at(alarm("S3", **ALL_LINKS), 3600, incident="i-1")
+    below = at(link("S3"), 3600, incident="i-1", root=transport.id)
+    assert root_of(network(), below, [supply, transport]) is transport
+    darker = at(cell("S3"), 3600, incident="i-2", root=supply.id)
+    assert root_of(network(), darker, [supply, transport]) is supply
+
+
+def test_what_a_check_says_of_the_power_of_a_station() -> None:
+    def seen(*, cell: str = "down", link: str = "down", **more: Any) -> Fed:
+        links = ({"path": "/1", "tenant": "claro", "kind": "s1c", "state": link},)
+        read: dict[str, Any] = {"station": "S3", "at": AT, "reachable": True, "cells": {"S3/1": cell}, "links": links}
+        return fed_at(Health(**read | more))
+
+    assert seen() == seen(cell="unknown", link="unknown") == Fed()
+    assert seen(link="up") == Fed(None, AT)
+    assert seen(cell="up") == Fed(AT, AT)
+    assert seen(cell="up", link="up", reachable=False) == Fed(), "a read of the past"
+
+
+def test_serving_on_battery_says_nothing_of_reachability_or_of_a_failed_power_unit() -> None:
+    later = AT + timedelta(hours=1)
+    when = {"S3": Fed(later, later)}
     without_power = unit("S3", "S3/1").model_copy(update={"probable_cause": "o-ran-fault-26"})
-    for symptom in (link("S3"), alarm("S3", **UNREACHABLE), without_power):
+    for symptom in (alarm("S3", **UNREACHABLE), without_power):
         assert root_of(network(), symptom, [alarm("S3", **MAINS)], when) is not None
-    unit_failed = alarm("S3", object="station", probable_cause="o-ran-fault-26")
-    assert root_of(network(), cell("S3"), [unit_failed], when) is unit_failed
+    assert root_of(network(), cell("S3"), [POWER_UNIT], when) is POWER_UNIT
 
 
 EDGE = WINDOW.total_seconds()
