@@ -69,17 +69,26 @@ def name_of(path: Path) -> str:
 def path_of(distinguished_name: str) -> Path:
     """Path of the object with a distinguished name (TS 32.300), below its managed element; empty if it names none.
 
-    Objects above the managed element (``SubNetwork``) are in no tree, nor is one with a name longer than
-    ``LONGEST_NAME``, or a key longer than ``LONGEST_KEY``.
+    Objects above the managed element (``SubNetwork``) are in no tree, nor is one whose name ``is_too_long``.
     """
-    if len(distinguished_name) > LONGEST_NAME:
+    if is_too_long(distinguished_name):
         return ""
     names = [name.partition("=") for name in _names_in(distinguished_name)]
     known = [(kind.strip(), key.strip()) for kind, _, key in names]
     start = next((at for at, (kind, key) in enumerate(known) if kind == "ManagedElement" and key), None)
-    if start is None or not all(kind.isidentifier() and 0 < len(key) <= LONGEST_KEY for kind, key in known[start:]):
+    if start is None or not all(kind.isidentifier() and key for kind, key in known[start:]):
         return ""
     return "".join(child("", kind, key) for kind, key in known[start:])
+
+
+def is_too_long(distinguished_name: str) -> bool:
+    """Whether a distinguished name, or a key in it, is longer than that of any object."""
+    if len(distinguished_name) <= LONGEST_KEY:
+        return False
+    if len(distinguished_name) > LONGEST_NAME:
+        return True
+    names = (name.partition("=") for name in _names_in(distinguished_name))
+    return any(len(key.strip() or kind) > LONGEST_KEY for kind, _, key in names)
 
 
 def _names_in(distinguished_name: str) -> list[str]:

@@ -19,6 +19,7 @@ from lxml import etree
 from controller.models.errors import InputError
 from controller.models.measurement import DAY, Period, Unread, value_of
 from controller.models.untrusted import is_meant, visible
+from controller.nrm.tree import LONGEST_KEY, LONGEST_NAME, is_too_long
 
 #: Most bytes of a file, uncompressed.
 MOST_BYTES = 64 << 20
@@ -26,10 +27,12 @@ MOST_BYTES = 64 << 20
 _MOST_VALUES = 250_000
 #: Most periods in a file: a week of those of five minutes has 2,016, and each is looked up on record.
 _MOST_PERIODS = 2_100
+#: Most objects with a name of their own: some hundreds of cells with their relations to neighbours.
+_MOST_OBJECTS = 10_000
 #: Most elements, most characters of all names of objects, and most members of a gzip file.
 _MOST_ELEMENTS, _MOST_LETTERS, _MOST_MEMBERS = 1_000_000, 16 << 20, 4096
-#: Most characters of a name, and of a list of names or values.
-_LONGEST_NAME, _LONGEST_LIST = 512, 1 << 20
+#: Most characters of an attribute or a counter's name, and of a list of names or values.
+_LONGEST_WORD, _LONGEST_LIST = 512, 1 << 20
 #: Deepest nesting of elements; the standards need four levels.
 _DEEPEST = 32
 _ROOTS = ("measDataFile", "measCollecFile")
@@ -146,6 +149,7 @@ class _Reader:
         self._length = 0
         self._budget, self._elements, self._letters = _MOST_VALUES, _MOST_ELEMENTS, _MOST_LETTERS
         self._periods: dict[tuple[str, datetime, datetime], Period] = {}
+        self._objects: set[str] = set()
         self._prefix = ""
         self._blocks = self._groups = 0
         self._group = _Group()
@@ -238,8 +242,8 @@ class _Reader:
         value = attributes.get(name, "").strip()
         if needed and not value:
             raise self.error(f"it has no {name}")
-        if len(value) > _LONGEST_NAME:
-            raise self.error(f"its {name} is longer than {_LONGEST_NAME} letters")
+        if len(value) > _LONGEST_WORD:
+            raise self.error(f"its {name} is longer than {_LONGEST_WORD} letters")
         return value
 
     def _spend(self) -> None:
@@ -291,8 +295,8 @@ class _Reader:
 
     def _add_type(self, position: str, name: str) -> None:
         self._spend()
-        if not name or len(name) > _LONGEST_NAME:
-            raise self.error(f"the name of a counter has {len(name)} letters, not 1 to {_LONGEST_NAME}")
+        if not name or len(name) > _LONGEST_WORD:
+            raise self.error(f"the name of a counter has {len(name)} letters, not 1 to {_LONGEST_WORD}")
         if position in self._group.types:
             raise self.error(f"position {_shown(position)} is that of two counters")
         self._group.types[position] = name
@@ -308,7 +312,17 @@ class _Reader:
         self._letters -= len(group.object)
         if self._letters < 0:
             raise self.error(f"the names of its objects have more than {_MOST_LETTERS} letters")
+        if group.object not in self._objects:
+            self._add_object(group.object)
         self._current().values.setdefault(group.object, {})
+
+    def _add_object(self, name: str) -> None:
+        if is_too_long(name):
+            longest = f"{LONGEST_NAME} letters, or has a part longer than {LONGEST_KEY}"
+            raise self.error(f"the name of its object is longer than {longest}")
+        if len(self._objects) == _MOST_OBJECTS:
+            raise self.error(f"the file has more than {_MOST_OBJECTS} objects")
+        self._objects.add(name)
 
     def _results(self, text: str) -> None:
         words = text.split()

@@ -18,8 +18,9 @@ from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
 from controller.models.measurement import ListedPlmns, Measured, Period, Subject, Unread, Values, is_possible
+from controller.models.remembered import remembered
 from controller.nrm.profiles import cell_of, is_user_plane
-from controller.nrm.tree import path_of, steps
+from controller.nrm.tree import is_too_long, path_of, steps
 
 
 class Aggregation(StrEnum):
@@ -209,7 +210,7 @@ class MappedPeriods(NamedTuple):
         periods: One for each granularity period, of all jobs together.
         others: What it counted of cells of other stations, one for each of these and period.
         unknown: Values of counters that the vocabulary does not know, by name without subcounters.
-        foreign: Measured objects that belong to another managed element, and are left out.
+        foreign: Measured objects that belong to another managed element, or whose name is too long, and are left out.
         unread: What is left out, by reason (``Unread``): values, and for ``GRANULARITY`` periods.
     """
 
@@ -290,9 +291,11 @@ _VOLUMES = tuple(one.name for one in COUNTERS if ".PdcpSduVolume" in one.name)
 _READ_IN = timedelta(minutes=1)
 
 
-@lru_cache(maxsize=1 << 17)
+@remembered(1 << 17)
 def _place(station: str, name: str) -> tuple[str, bool] | None:
-    """Cell of a measured object, and whether the object is a part of it; None for another station's."""
+    """Cell of a measured object, and whether the object is a part of it; None for another station's, or none's."""
+    if is_too_long(name):
+        return None
     path = path_of(name) or path_of(f"ManagedElement={station},{name}")
     if not path:
         return "", False
@@ -445,7 +448,7 @@ _BY_QOS = ("ERAB.", "DRB.", "QF.", "QosFlow.", "RRU.Prb")
 _WHOLE = ("", "sum")
 
 
-@lru_cache(maxsize=1 << 16)
+@remembered(1 << 16)
 def _read(raw: str) -> tuple[_Read, ...]:
     """Meaning of a raw counter in the vocabulary; empty if there is none.
 
@@ -550,7 +553,7 @@ _FILTER = re.compile(
 _BOUNDS = ((4, 5), (6, 7), (8, 9))
 
 
-@lru_cache(maxsize=1 << 16)
+@remembered(1 << 16)
 def filter_of(raw: str) -> Filter | None:
     """The filter that a raw counter has as its subcounters; None if it has another form.
 
@@ -592,7 +595,7 @@ def values_of_filters(plmn: str, some: Sequence[tuple[Filter, float]]) -> Values
     return {**simple, Subject(plmn): sum(value for _, value in some)}
 
 
-@lru_cache(maxsize=1 << 16)
+@remembered(1 << 16)
 def _names_position(raw: str) -> bool:
     """Whether a counter of the vocabulary is about a PLMN by its position in the station's list (TS 32.425 §4.4.7)."""
     found = filter_of(raw)

@@ -13,6 +13,8 @@ from controller.nrm.schema import NodeSpec
 
 STATION = "PE-CUS-0042"
 _PERFORMANCE = f'xmlns="{ns.PERFORMANCE}"'
+#: A letter that takes four bytes, encoded and in memory.
+EMOJI = "\U0001f600"
 #: Depth that libxml2 still takes, with what stands around.
 _DEEP = 200
 
@@ -166,6 +168,20 @@ def measurement_files(size: int) -> Iterator[bytes]:
     yield gzip.compress(b"<measDataFile>", mtime=0) + empty * (size // len(empty))
     yield gzip.compress(b"<measDataFile>" + b"<a/>" * (50 * size // 4) + b"</measDataFile>", mtime=0)
     yield b"".join(gzip.compress(b"<", mtime=0) for _ in range(size // 21))
+
+
+def long_names_in_files(size: int, chosen: random.Random) -> Iterator[bytes]:
+    """Measurement files of few objects and counters, whose names are long."""
+    head = '<measInfo><granPeriod duration="PT900S" endTime="2026-10-01T05:15:00Z"/><measType p="1">c</measType>'
+    for name in (f"A={{n}},B={EMOJI * 240}", f"ManagedElement={STATION},A={{n}},B={EMOJI * 240}", "{n}" + "d" * 490):
+        unique = name.replace("{n}", f"{chosen.random()}{{n}}")
+        inner = fill(f'<measValue measObjLdn="{unique}"><r p="1">1</r></measValue>', size)
+        yield f"<measDataFile><measData>{head}{inner}</measInfo></measData></measDataFile>".encode()
+    counter = f"DRB.PdcpSduVolumeDl_Plmn{chosen.random()}{{n}}{EMOJI * 400}"
+    inner = fill(f'<measType p="{{n}}0">{counter}</measType>', size)
+    values = "".join(f'<r p="{number}0">1</r>' for number in range(inner.count("<measType")))
+    inner += f'<measValue measObjLdn="Cell=1">{values}</measValue>'
+    yield f"<measDataFile><measData>{head}{inner}</measInfo></measData></measDataFile>".encode()
 
 
 def _filters(head: str, kinds: int, size: int) -> bytes:

@@ -230,9 +230,40 @@ def test_a_file_has_so_many_elements_and_no_more(monkeypatch: pytest.MonkeyPatch
 
 def test_names_of_objects_have_so_many_letters_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "_MOST_LETTERS", 5000)
-    inner = "".join(f'<measValue measObjLdn="{"d" * 500}{number}"/>' for number in range(20))
+    inner = "".join(f'<measValue measObjLdn="{"d" * 240}{number}"/>' for number in range(20))
     with pytest.raises(InputError, match="the names of its objects have more than 5000 letters"):
         read(measured(group()).replace("</measInfo>", f"{inner}</measInfo>"))
+
+
+def named(*objects: str) -> str:
+    inner = "".join(f'<measValue measObjLdn="{name}"/>' for name in objects)
+    return measured(group()).replace("</measInfo>", f"{inner}</measInfo>")
+
+
+@pytest.mark.parametrize(
+    ("name", "taken"),
+    [
+        (f"Cell={'d' * 255}", True),
+        (f"Cell={'d' * 256},Relation=1", False),
+        ("A=dddddddddd" + "\\," * 250, False),
+        ("d" * 256, False),
+        (",".join(f"A={'d' * 120}" for _ in range(4)), True),
+    ],
+)
+def test_no_part_of_an_objects_name_is_longer_than_any(name: str, taken: bool) -> None:
+    if taken:
+        assert any(object_.endswith(name) for period in read(named(name)) for object_ in period.values)
+    else:
+        with pytest.raises(InputError, match="is longer than 1000 letters, or has a part longer than 255"):
+            read(named(name))
+
+
+def test_a_file_has_so_many_objects_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_MOST_OBJECTS", 30)
+    (period,) = read(named(*("Cell=1" for _ in range(100))))
+    assert len(period.values) < 30
+    with pytest.raises(InputError, match="the file has more than 30 objects"):
+        read(named(*(f"Cell={number}" for number in range(31))))
 
 
 @pytest.mark.parametrize("packed", [False, True])
