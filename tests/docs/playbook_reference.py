@@ -59,6 +59,7 @@ def page() -> str:
         "## Expressions",
         "",
         "`{{ … }}` holds one expression. A text that is one expression as a whole keeps the type of its value.",
+        "A condition is true or false: texts, numbers and lists are neither.",
         "Known besides parameters and registered outputs:",
         f"{_members('target', TARGET_MEMBERS)}, {_members('run', RUN_MEMBERS)}; in `checks`, `output`.",
         "",

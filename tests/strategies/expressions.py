@@ -20,7 +20,7 @@ _UNKNOWN_TRUTHS = (
     "before is defined",
     "before is undefined",
     "before.changed",
-    "before.cells",
+    "before.cells != []",
     "(before | default(none)) is none",
     "before.count > 1",
     "cell in before.cells",

@@ -12,6 +12,7 @@ from controller.playbook.actions.configuration import NoInputs
 from controller.playbook.language.registry import (
     Context,
     DeviceAccess,
+    OneOf,
     Postponement,
     QuestionPlan,
     UnmetCondition,
@@ -47,7 +48,7 @@ class QuestionInputs(Noun):
 class QuestionOutput(Noun):
     """What was answered."""
 
-    answer: str = Field(description="The answer.")
+    answer: Annotated[str, OneOf("choices")] = Field(description="The answer.")
     by: str = Field(description="Who gave it; `nobody` for the default.")
     reason: str = Field(description="Why, in that person's words.")
 
@@ -56,8 +57,8 @@ class QuestionOutput(Noun):
 async def ask_a_human(context: Context, given: QuestionInputs) -> QuestionOutput | UnmetCondition | Postponement:
     """Ask people and wait for an answer, given by `minka answer RUN …` or the API.
 
-    The run waits without a worker, over restarts and for days; the station stays reserved for it. Look at
-    `output.answer` in `checks`: any answer is an answer. A cancel ends the waiting.
+    The run waits without a worker, over restarts and for days; the station stays reserved for it. Compare
+    `output.answer` in `checks`, as in `output.answer == 'yes'`: any answer is an answer. A cancel ends the waiting.
     """
     asked = QuestionPlan(given.text, given.choices, given.default, given.per, given.seconds)
     question = await context.ask(asked)

@@ -228,7 +228,7 @@ class JobSteps:
 
     def _applies(self, step: Step) -> bool:
         """Whether a step that is due is not skipped: what is not defined now stays so. Raises InputError."""
-        return step.when is None or bool(Expression(step.when).value(self.names))
+        return step.when is None or Expression(step.when).truth(self.names)
 
     def may_apply(self, check: Step) -> bool:
         """Whether a check after the soak is not skipped; one that can't be evaluated will fail."""
@@ -258,7 +258,7 @@ class JobSteps:
         try:
             for text in step.checks:
                 check, names = Expression(text), {**self.names, OUTPUT: row.output}
-                if not check.value(names):
+                if not check.truth(names):
                     found = check.found(names)
                     return f"check failed: {text}" + (f" ({found})" if found else "")
         except InputError as error:

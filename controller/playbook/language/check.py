@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from pydantic.fields import FieldInfo
@@ -46,6 +47,7 @@ from controller.playbook.language.value_types import (
     Form,
     ValueType,
     mistakes_in,
+    mistakes_in_condition,
     type_of_model,
     type_of_parameter,
     types_of,
@@ -448,6 +450,7 @@ class _Check(_Inputs):
             self._say(("steps", index, "action"), f"another step is {APPLY_INTENT} already")
         for field in ("state", "remove", "expect_stations", "only_tenant", "again"):
             self._expressions(("plan", field), getattr(plan, field))
+        self._truth(("plan", "again"), plan.again or "")
         if plan.limit is not None:
             self._expressions(("plan", "limit", "tenant"), plan.limit.tenant)
             self._expressions(("plan", "limit", "slice"), plan.limit.slice)
@@ -463,7 +466,7 @@ class _Check(_Inputs):
 
     def _step(self, at: FieldPath, step: Step) -> None:
         if step.when is not None:
-            self._one((*at, "when"), step.when)
+            self._condition((*at, "when"), step.when)
         act = self.action(at, step.action, step.with_)
         if act is not None and act.access is DeviceAccess.CHANGES and step.timeout is not None:
             message = (
@@ -473,12 +476,12 @@ class _Check(_Inputs):
         only = self._only if step.when is None else None
         if act is not None and only is not None and act.devices not in (None, only):
             self._say((*at, "action"), f"{step.action} is for {act.devices}s only, and the targets are {only}s")
-        members = type_of_model(act.outputs) if act else None
+        members = _said(act, step.with_) if act else None
         if at in self._left_out:
             members = None
         self._known[OUTPUT] = members
         for number, text in enumerate(step.checks):
-            self._one((*at, "checks", number), text)
+            self._condition((*at, "checks", number), text)
         del self._known[OUTPUT]
         if step.register_ is not None:
             if step.register_ in RESERVED or step.register_ in self._known:
@@ -496,6 +499,16 @@ class _Check(_Inputs):
         if step.action in _BY_INVERSE:
             self._say(at, f"{step.action} is taken back by its own inverse, and the ledger with it")
 
+    def _condition(self, where: FieldPath, text: str) -> None:
+        """Check a field that is true or false: a text, as an answer, is neither."""
+        self._one(where, text)
+        self._truth(where, text)
+
+    def _truth(self, where: FieldPath, text: str) -> None:
+        if not self._is_wrong(where, text, silent=True) and (expression := Expression(text)).is_whole:
+            for one in mistakes_in_condition(expression, self._known):
+                self._say(where, one.message, one.expected)
+
     def _one(self, where: FieldPath, text: str, wanted: str = "") -> None:
         """Check a field that must be one whole expression: with a text around it, it would always be true.
 
@@ -509,6 +522,17 @@ class _Check(_Inputs):
         if not Expression(text).is_whole:
             hint = 'as in 2700 or "{{ soak }}"' if wanted else 'as in "{{ not output.changed }}"'
             self._say(where, f"must be {wanted or 'one expression and nothing else'}", hint, text)
+
+
+def _said(act: Action, given: Mapping[str, Any]) -> ValueType:
+    """The type of what a step says: of an output that is one of the texts of an input, those are all that it can be."""
+    said = type_of_model(act.outputs)
+    members = dict(said.members or {})
+    for name, source in act.choices.items():
+        texts = given.get(source, act.inputs.model_fields[source].get_default())
+        if isinstance(texts, list | tuple) and all(isinstance(one, str) and "{" not in one for one in texts):
+            members[name] = ValueType(Form.TEXT, choices=frozenset(texts))
+    return replace(said, members=members)
 
 
 def _keys(selector: str) -> list[str]:

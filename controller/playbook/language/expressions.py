@@ -6,6 +6,9 @@ loops, multiplication or macros, so that what an expression may cost is bounded 
 in mappings only, never on Python objects. Values are never evaluated: an alarm text that reads ``{{ 7 * 7 }}`` stays
 just that. A text that is one expression as a whole keeps the type of its value.
 
+A condition is true or false: a text, as a person's "no", a number or a list is neither. That holds for a whole
+condition as for what ``not`` and ``if`` decide by.
+
 Before a run, some names are not known yet, such as the output of an earlier step. ``foreseen`` and ``may_hold`` say
 what follows from the names that are known, whatever the others will be: of ``x is defined`` nothing is known before
 ``x`` is. ``names_within`` says which names a value can hold at most, where the names that others hold are bounded.
@@ -22,6 +25,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from jinja2 import StrictUndefined, TemplateError, Undefined, nodes
+from jinja2.compiler import CodeGenerator, Frame
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -126,8 +130,47 @@ _MACHINERY = frozenset({"self", "super", "loop", "caller", "varargs", "kwargs"})
 _TESTS = ("defined", "undefined", "none", "true", "false", "in", "number", "string", "mapping", "sequence")
 
 
+class _NoTruthError(ValueError):
+    """A condition that is neither true nor false."""
+
+
+class _Conditions(CodeGenerator):
+    """Lets ``not`` and ``if`` decide by truth values only, where Python takes any value for one."""
+
+    def visit_Not(self, node: nodes.UnaryExpr, frame: Frame) -> None:  # noqa: N802 - called so by Jinja2
+        """The opposite of a condition."""
+        self.write("(not ")
+        self._condition(node.node, frame)
+        self.write(")")
+
+    def visit_CondExpr(self, node: nodes.CondExpr, frame: Frame) -> None:  # noqa: N802 - called so by Jinja2
+        """One of two values, by a condition."""
+        # The inner one is a condition, and the outer one makes it the value of the test again.
+        opposite = nodes.Not(node.test, lineno=node.lineno, environment=self.environment)
+        test = nodes.Not(opposite, lineno=node.lineno, environment=self.environment)
+        super().visit_CondExpr(_with_test(node, test), frame)
+
+    def _condition(self, node: nodes.Expr, frame: Frame) -> None:
+        if isinstance(node, nodes.And | nodes.Or):
+            self.write("(")
+            self._condition(node.left, frame)
+            self.write(" and " if isinstance(node, nodes.And) else " or ")
+            self._condition(node.right, frame)
+            self.write(")")
+            return
+        self.write("environment.truth(")
+        self.visit(node, frame)
+        self.write(")")
+
+
+def _with_test(node: nodes.CondExpr, test: nodes.Expr) -> nodes.CondExpr:
+    return nodes.CondExpr(test, node.expr1, node.expr2, lineno=node.lineno, environment=node.environment)
+
+
 class _Environment(ImmutableSandboxedEnvironment):
-    """Looks members up in mappings only, and has no numbers beyond all bounds."""
+    """Looks members up in mappings only, decides by truth values only, and has no numbers beyond all bounds."""
+
+    code_generator_class = _Conditions
 
     intercepted_binops = frozenset({"+", "-"})
 
@@ -140,6 +183,14 @@ class _Environment(ImmutableSandboxedEnvironment):
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """The sum or difference of two values that are finite, as it is itself."""
         return _finite(super().call_binop(context, operator, _finite(left), _finite(right)))
+
+    @staticmethod
+    def truth(value: Any) -> bool:
+        """The value of a condition, which is true or false and nothing else."""
+        if not isinstance(value, bool):
+            shown = _in_short(_defined(value))
+            raise _NoTruthError(f"a condition is {shown}, which is neither true nor false: compare it with a value")
+        return value
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """A member of a mapping; anything else is undefined."""
@@ -238,6 +289,19 @@ class Expression:
         except (TemplateError, TypeError, ValueError, LookupError, AttributeError, OverflowError) as error:
             raise InputError(f"{self.text}: {error}") from error
 
+    def truth(self, names: Mapping[str, Any]) -> bool:
+        """Whether it is true, as a condition.
+
+        Raises:
+            InputError: As ``value``, or it is neither true nor false.
+        """
+        if not self.is_whole:
+            raise InputError(f"{self.text}: a condition is one expression and nothing else")
+        try:
+            return _decided(self.whole, names)
+        except InputError as error:
+            raise InputError(f"{self.text}: {error.message}") from error
+
     def foreseen(self, names: Mapping[str, Any]) -> Any:
         """The value that it has whatever the names are that are not given; ``UNKNOWN`` if it depends on them.
 
@@ -260,13 +324,12 @@ class Expression:
         """Whether it is true, whatever the names are that are not given; None if that depends on them.
 
         Raises:
-            InputError: As ``value``.
+            InputError: As ``truth``.
         """
-        if self.names <= names.keys() or not self.is_whole:
-            found = self.foreseen(names)
-            return None if found is UNKNOWN else bool(found)
+        if not self.is_whole:
+            raise InputError(f"{self.text}: a condition is one expression and nothing else")
         try:
-            return _foretold(_outputs(self._tree)[0], names)
+            return _foretold(self.whole, names)
         except InputError as error:
             raise InputError(f"{self.text}: {error.message}") from error
 
@@ -458,7 +521,7 @@ def _foreseen(node: nodes.Expr, names: Mapping[str, Any]) -> Any:
 def _foretold(node: nodes.Expr, names: Mapping[str, Any]) -> bool | None:
     """Whether a node is true whatever the missing names are (Kleene's three-valued logic)."""
     if _names_in(node) <= names.keys():
-        return bool(_value(node, names))
+        return _decided(node, names)
     if isinstance(node, nodes.Not):
         inner = _foretold(node.node, names)
         return None if inner is None else not inner
@@ -467,7 +530,10 @@ def _foretold(node: nodes.Expr, names: Mapping[str, Any]) -> bool | None:
         sides = {_foretold(node.left, names), _foretold(node.right, names)}
         return decides if decides in sides else None if None in sides else not decides
     found = _foreseen(node, names)
-    return None if found is UNKNOWN else bool(found)
+    try:
+        return None if found is UNKNOWN else _ENVIRONMENT.truth(found)
+    except _NoTruthError as error:
+        raise InputError(f"{error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -600,19 +666,37 @@ def _spelt(node: nodes.Node) -> str:
 def _shown(node: nodes.Expr, names: Mapping[str, Any]) -> str:
     """The value of a part of an expression in short, as JSON writes it."""
     try:
-        found = json.dumps(_value(node, names), ensure_ascii=False, default=str)
+        return _in_short(_value(node, names))
     except InputError:
         return "not there"
+
+
+def _in_short(value: Any) -> str:
+    found = json.dumps(value, ensure_ascii=False, default=str)
     return found if len(found) <= _LONGEST_SHOWN else f"{found[:_LONGEST_SHOWN]}…"
 
 
 def _value(node: nodes.Expr, names: Mapping[str, Any]) -> Any:
     """The value of a part of an expression, all of whose names are known. Raises InputError."""
+    return _result(_compiled(node), names)
+
+
+def _decided(node: nodes.Expr, names: Mapping[str, Any]) -> bool:
+    """The value of a part of an expression as a condition, all of whose names are known. Raises InputError."""
+    return not _result(_opposite(node), names)
+
+
+def _result(part: Callable[[dict[str, Any]], Any], names: Mapping[str, Any]) -> Any:
     try:
-        return _finite(_defined(_compiled(node)(_present(names))))
+        return _finite(_defined(part(_present(names))))
     except (TemplateError, TypeError, ValueError, LookupError, AttributeError, OverflowError) as error:
         raise InputError(f"{error}") from error
 
 
 #: By identity of the node: ``_read`` keeps the trees of texts, so that each part of one is compiled once.
 _compiled = lru_cache(maxsize=4096)(_part)
+
+
+@lru_cache(maxsize=4096)
+def _opposite(node: nodes.Expr) -> Callable[[dict[str, Any]], Any]:
+    return _part(nodes.Not(node, lineno=1, environment=_ENVIRONMENT))

@@ -111,6 +111,13 @@ class Within:
     input: str
 
 
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """Marks a text in an output: it is one of those in the list that this input is, or any where that is empty."""
+
+    input: str
+
+
 class Remarks(Noun):
     """Output of an action that may have a remark.
 
@@ -466,6 +473,11 @@ class Action:
         """Outputs whose names are all among those of an input, by name, each with that input (``Within``)."""
         return _bounds_of(self.outputs)
 
+    @property
+    def choices(self) -> Mapping[str, str]:
+        """Outputs that are one of the texts of an input, by name, each with that input (``OneOf``)."""
+        return _choices_of(self.outputs)
+
     def check_bounds(self, given: Mapping[str, Any], output: Mapping[str, Any]) -> None:
         """Check that an output names nothing but what it is bounded by: tenants were asked by that.
 
@@ -627,7 +639,7 @@ def action(
             raise TypeError(f"{name}: an action that changes returns a Proposal, and no other does")
         kinds = get_args(returned) or (returned,)
         outputs = next(kind for kind in kinds if kind not in (UnmetCondition, Postponement))
-        if unknown := {*_bounds_of(outputs).values()} - inputs.model_fields.keys():
+        if unknown := {*_bounds_of(outputs).values(), *_choices_of(outputs).values()} - inputs.model_fields.keys():
             raise TypeError(f"{name}: outputs are within {', '.join(sorted(unknown))}, and there is no such input")
         usual = Repeat.READ_BACK if proposes else Repeat.SAFE
         described = inspect.getdoc(perform) or ""
@@ -661,9 +673,17 @@ def _secrets_of(inputs: type[Noun]) -> frozenset[str]:
 
 @lru_cache(maxsize=512)
 def _bounds_of(outputs: type[Noun]) -> Mapping[str, str]:
-    fields = outputs.model_fields.items()
-    marked = {name: next((one for one in field.metadata if isinstance(one, Within)), None) for name, field in fields}
-    return {name: mark.input for name, mark in marked.items() if mark is not None}
+    return _marked(outputs, Within)
+
+
+@lru_cache(maxsize=512)
+def _choices_of(outputs: type[Noun]) -> Mapping[str, str]:
+    return _marked(outputs, OneOf)
+
+
+def _marked(outputs: type[Noun], mark: type[Within | OneOf]) -> Mapping[str, str]:
+    marks = ((name, one) for name, field in outputs.model_fields.items() for one in field.metadata)
+    return {name: one.input for name, one in marks if isinstance(one, mark)}
 
 
 def _unfit_secrets(inputs: type[Noun]) -> str:

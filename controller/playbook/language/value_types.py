@@ -125,6 +125,13 @@ def mistakes_in(expression: Expression, known: Mapping[str, ValueType | None]) -
     return list(dict.fromkeys(reader.found))
 
 
+def mistakes_in_condition(expression: Expression, known: Mapping[str, ValueType | None]) -> list[Mistake]:
+    """Parts of a condition, of one expression, that are neither true nor false."""
+    reader = _Reader(known)
+    reader.condition(expression.whole)
+    return [one for one in dict.fromkeys(reader.found) if one not in mistakes_in(expression, known)]
+
+
 def unfit(given: Any, wanted: tuple[ValueType, ...], known: Mapping[str, ValueType | None]) -> Iterator[Mistake]:
     """Why a value with expressions can't be what a field takes; literal parts are not looked at.
 
@@ -222,9 +229,29 @@ class _Reader:
             return None
         return of.members[name]
 
+    def condition(self, node: nodes.Node | None) -> None:
+        """Read a part that decides: it is true or false."""
+        if isinstance(node, nodes.And | nodes.Or):
+            self.condition(node.left)
+            self.condition(node.right)
+        elif isinstance(node, nodes.CondExpr):
+            self.condition(node.test)
+            self.condition(node.expr1)
+            self.condition(node.expr2)
+        else:
+            found = self.read(node)
+            if node is not None and found is not None and found != TRUTH:
+                shown = _spelt(node)
+                self._say(f"{shown} is {_words(found)}, which is neither true nor false", _condition_of(shown, found))
+
+    def opposite(self, node: nodes.Not) -> ValueType | None:
+        """The opposite of a condition."""
+        self.condition(node.node)
+        return TRUTH
+
     def either(self, node: nodes.CondExpr) -> ValueType | None:
         """One of two values."""
-        self.read(node.test)
+        self.condition(node.test)
         return _both(self.read(node.expr1), self.read(node.expr2))
 
     def one_of(self, node: nodes.BinExpr) -> ValueType | None:
@@ -313,6 +340,15 @@ def _equal_to(one: ValueType, other: ValueType) -> str:
     return "both of the same type"
 
 
+def _condition_of(shown: str, of: ValueType) -> str:
+    """A condition about a value that is none itself."""
+    name = "…" if shown == "this" else shown
+    if of.form is Form.TEXT:
+        word = "yes" if "yes" in of.choices else min(of.choices, default="yes")
+        return f"a comparison, as in {name} == {word!r}"
+    return f"a comparison, as in {name}{'' if of.form is Form.NUMBER else ' | length'} > 0"
+
+
 _OF_SEVERAL = frozenset({"length", "first", "last", "sort", "unique", "list", "join", "sum", "keys", "values"})
 _FILTERED: Mapping[str, ValueType] = {
     **dict.fromkeys(("string", "lower", "upper", "trim", "join"), TEXT),
@@ -321,7 +357,6 @@ _FILTERED: Mapping[str, ValueType] = {
 }
 #: Types of parts whatever is in them.
 _RESULTS: Mapping[type, ValueType] = {
-    nodes.Not: TRUTH,
     nodes.Test: TRUTH,
     nodes.Concat: TEXT,
     nodes.Sub: NUMBER,
@@ -334,6 +369,7 @@ _READERS: Mapping[type, Callable[[_Reader, Any], ValueType | None]] = {
     nodes.Getattr: _Reader.member,
     nodes.Getitem: _Reader.item,
     nodes.CondExpr: _Reader.either,
+    nodes.Not: _Reader.opposite,
     nodes.And: _Reader.one_of,
     nodes.Or: _Reader.one_of,
     nodes.Add: _Reader.sum,

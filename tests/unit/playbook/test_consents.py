@@ -228,7 +228,7 @@ LOOK = {"name": "look", "action": "read-state", "register": "before"}
         "{{ before is defined }}",
         "{{ before is undefined or true }}",
         "{{ (before | default([])) | length > 0 }}",
-        "{{ before.dark }}",
+        "{{ before.dark | length > 0 }}",
         "{{ run is defined }}",
         "{{ cell == 'N1' and before.cells_on_air > 0 }}",
     ],
@@ -239,7 +239,7 @@ def test_a_step_that_depends_on_an_earlier_one_asks_as_if_it_was_done(when: str)
 
 def test_a_step_that_can_not_be_done_asks_nobody() -> None:
     skipped = LOOK | {"when": "{{ target.router }}"}
-    for when in ("{{ before is defined }}", "{{ target.router and before.dark }}"):
+    for when in ("{{ before is defined }}", "{{ target.router and before.dark == [] }}"):
         assert asked([skipped, LOCK | {"when": when}]) == set()
 
 

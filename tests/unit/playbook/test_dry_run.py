@@ -74,8 +74,8 @@ async def preview(
             [""],
         ),
         (
-            ASK + "  - {name: lock, action: lock-cell, when: '{{ said.answer }}', with: {cells: [L1]}, undo: "
-            "{action: unlock-cell, with: {cells: ['{{ said.answer }}']}}}\n",
+            ASK + "  - {name: lock, action: lock-cell, when: '{{ said.answer == ''yes'' }}', with: {cells: [L1]}, "
+            "undo: {action: unlock-cell, with: {cells: ['{{ said.answer }}']}}}\n",
             ["", "unlock-cell cells={{ said.answer }}, by what is known then"],
         ),
     ],
@@ -234,7 +234,7 @@ async def test_the_run_has_an_id_and_a_reason_that_look_like_none_and_decide_not
         "  - {name: odd, action: read-state, when: '{{ run.reason == ''CHG-1'' }}'}\n"
         "  - {name: bare, action: read-state, when: '{{ run[''id''] == ''x'' }}'}\n"
         "  - {name: hers, action: read-state, when: '{{ run.requested_by == ''ana'' }}'}\n"
-        "  - {name: checked, action: read-state, checks: ['{{ run.id != ''x'' or run.reason }}']}\n"
+        "  - {name: checked, action: read-state, checks: ['{{ run.id != ''x'' or run.reason == ''CHG-1'' }}']}\n"
     )
     texts, why, odd, bare, hers, checked = await preview(steps)
     assert "would ask: r-(this run) of ana (yes or no)" in texts.says

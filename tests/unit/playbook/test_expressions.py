@@ -144,13 +144,48 @@ def test_a_value_is_known_only_if_it_follows_from_what_is(value: Any, found: Any
     assert foreseen(value, {"yes": True, "cell": "N1", "never": ABSENT}) == found
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("{{ answer }}", '"no"'),
+        ("{{ not answer }}", '"no"'),
+        ("{{ answer and yes }}", '"no"'),
+        ("{{ no or answer and yes }}", '"no"'),
+        ("{{ yes if answer else no }}", '"no"'),
+        ("{{ ([1] if answer else []) == [1] }}", '"no"'),
+        ("{{ answer if yes else no }}", '"no"'),
+        ("{{ count }}", "1"),
+        ("{{ cells }}", '["L1"]'),
+        ("{{ nothing }}", "null"),
+    ],
+)
+def test_a_condition_that_is_neither_true_nor_false_is_an_error_and_never_true(text: str, shown: str) -> None:
+    names = {"answer": "no", "yes": True, "no": False, "count": 1, "cells": ["L1"], "nothing": None}
+    for decide in (Expression(text).truth, Expression(text).foretold):
+        with pytest.raises(InputError) as raised:
+            decide(names)
+        assert raised.value.message.startswith(f"{text}: a condition is {shown}, which is neither true nor false")
+    assert not holds(text, names)
+
+
+def test_a_condition_decides_as_far_as_it_is_read() -> None:
+    names = {"yes": True, "no": False, "answer": "no"}
+    assert Expression("{{ yes or answer }}").truth(names)
+    assert not Expression("{{ later is defined and later.changed }}").truth(names)
+    assert Expression("{{ not (no or answer == 'yes') }}").truth(names)
+    with pytest.raises(InputError, match="'later' is undefined"):
+        Expression("{{ later }}").truth(names)
+    with pytest.raises(InputError, match="one expression and nothing else"):
+        Expression("it is {{ no }}").truth(names)
+
+
 @settings(max_examples=200, deadline=None)
 @given(conditions(), OUTCOMES)
 def test_a_condition_that_may_not_hold_holds_under_no_value_of_what_was_not_known(
     text: str, later: dict[str, Any]
 ) -> None:
     try:
-        found = bool(Expression(text).value({**KNOWN, **later}))
+        found = Expression(text).truth({**KNOWN, **later})
     except InputError:
         return  # the step fails, and does nothing
     assert may_hold(text, KNOWN) or not found
@@ -246,7 +281,7 @@ def test_a_constant_that_grows_beyond_all_numbers_is_refused_and_named(text: str
         "{{ y.z }}",
         "{{ y.z > 1 }}",
         "{{ -y.z }}",
-        "{{ x + x if x else later }}",
+        "{{ x + x if x > 0 else later }}",
     ],
 )
 def test_a_number_beyond_all_bounds_is_named_with_its_expression_when_it_comes_about(text: str) -> None:

@@ -92,7 +92,7 @@ def test_a_value_that_can_not_be_right_is_named_with_what_would_be(step: str, sa
         "action: wait-until, with: {condition: reachable, seconds: '{{ n }}'}",
         "action: cycle-cell, with: {cell: '{{ t }}', on_air: '{{ yes }}'}",
         "action: notify, with: {text: '{{ n }} of {{ seen.dark }}'}",
-        "action: read-state, when: '{{ n > 1 and seen.dark and t in seen.dark and t ~ n != run.id }}'",
+        "action: read-state, when: '{{ n > 1 and seen.dark != [] and t in seen.dark and t ~ n != run.id }}'",
         "action: read-state, when: '{{ (t | int) > n and (seen.dark | first | default(t)) == t }}'",
         "action: read-state, checks: ['{{ output.dark | length <= seen.dark | length }}']",
     ],
@@ -202,6 +202,50 @@ WHEN = 'action: read-state, when: "{{ %s }}"'
 def test_a_comparison_that_never_holds_or_always_does_is_refused(condition: str, said: str) -> None:
     (found,) = problems(WHEN % condition)
     assert found.startswith(f"own.yaml:11: playbook.steps[1].when: {said}")
+
+
+QUESTION = "action: ask-a-human, with: {text: Go%s}, register: go, "
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ("go.answer", "go.answer is a text, which is neither true nor false; a comparison, as in go.answer == 'yes'"),
+        ("not go.answer", "go.answer is a text, which is neither true nor false"),
+        ("yes and go.answer", "go.answer is a text, which is neither true nor false"),
+        ("go.answer == 'yes' or go.by", "go.by is a text, which is neither true nor false"),
+        ("yes if yes else go.answer", "go.answer is a text, which is neither true nor false"),
+        ("(1 if go.answer else 2) == 1", "go.answer is a text, which is neither true nor false"),
+        ("n", "n is a number, which is neither true nor false; a comparison, as in n > 0"),
+        ("seen.dark", "seen.dark is a list of texts, which is neither true nor false; a comparison, as in seen.dark |"),
+        ("go.answer == 'Yes'", "it is never 'Yes'; did you mean 'yes'?"),
+        ("go.answer != 'nein'", "it is never 'nein'; it is one of no, yes"),
+        ("go.answer in ['yes', 'ja']", "it is never 'ja'; it is one of no, yes"),
+    ],
+)
+def test_a_condition_is_true_or_false_and_an_answer_one_of_the_choices(condition: str, said: str) -> None:
+    asked = QUESTION % "" + "undo: {action: notify, with: {text: x}}}\n  - {name: own2, "
+    (found,) = problems(asked + WHEN % condition)
+    assert found.startswith(f"own.yaml:12: playbook.steps[2].when: {said}")
+    (found,) = problems(QUESTION % "" + f'checks: ["{{{{ {condition.replace("go.", "output.")} }}}}"]')
+    assert found.startswith(f"own.yaml:11: playbook.steps[1].checks[0]: {said.replace('go.', 'output.')}")
+
+
+@pytest.mark.parametrize(
+    ("choices", "condition"),
+    [
+        ("", "go.answer == 'yes' and not yes"),
+        (", choices: [go, stop]", "go.answer in ['go', 'stop']"),
+        (", choices: []", "go.answer == 'anything'"),
+        (", choices: ['{{ t }}']", "go.answer == 'anything'"),
+        ("", "yes if n > 1 else go.answer == 'no'"),
+    ],
+)
+def test_a_comparison_with_a_choice_is_taken_and_with_any_text_where_choices_are_not_known(
+    choices: str, condition: str
+) -> None:
+    asked = QUESTION % choices + "undo: {action: notify, with: {text: x}}}\n  - {name: own2, "
+    assert problems(asked + WHEN % condition) == []
 
 
 @pytest.mark.parametrize(

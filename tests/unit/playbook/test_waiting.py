@@ -57,6 +57,18 @@ async def test_another_answer_takes_it_back() -> None:
     bench.settled(await bench.work(), Outcome.ROLLED_BACK, "UNLOCKED")
 
 
+@pytest.mark.parametrize("answer", ["no", "yes"])
+async def test_an_answer_is_no_condition_also_where_its_type_is_not_known_before(answer: str) -> None:
+    lock = LOCK.replace("register: locked", "when: '{{ [go.answer, 1] | first }}'")
+    bench = PlaybookBench(ASK.replace("checks: [\"{{ output.answer == 'yes' }}\"]", "register: go") + lock)
+    with pytest.raises(Rests):
+        await bench.work()
+    bench.store.questions.answer(bench.run, answer, actor="eva")
+    result = await bench.work()
+    bench.settled(result, Outcome.FAILED_SAFE, "UNLOCKED")
+    assert f'a condition is "{answer}", which is neither true nor false' in result.detail
+
+
 @pytest.mark.parametrize(
     ("steps", "outcome", "lock"),
     [(LOCK + DEFAULT, Outcome.SUCCEEDED, "LOCKED"), (LOCK + ASK, Outcome.ROLLED_BACK, "UNLOCKED")],
