@@ -254,14 +254,16 @@ def _wanted(
 ) -> dict[Times, list[str]]:
     """Times of which periods of stations can tell something, with these stations.
 
-    Days tell in which of them a cell was off air: only their periods are read, each of which may say more.
+    Days tell in which of them a cell was off air: only their periods are read, each of which may say more. A day counts
+    if the tenant was there at any time of it.
     """
     unread = outages.unread(tenant, month.begin, min(month.now, month.end))
     wanted: dict[str, list[tuple[datetime, datetime]]] = {}
     for name, times in unread.items():
         wanted.setdefault(name.partition("/")[0], []).extend(times)
     stations = {station for part in shared for station in part.cells}
-    for one in _measured(store, month, shared, COUNTED[:1], stations):
+    there = [day for day in days_of(month) if any(one.begin < day[1] and day[0] < one.until for one in shared)]
+    for one in _measured(store, there, shared, COUNTED[:1], stations):
         day = one.begin, one.begin + timedelta(seconds=one.seconds)
         if any(off_seconds(counters) > 0 for counters in one.cells.values()):
             wanted.setdefault(one.station, []).append(day)
@@ -297,7 +299,9 @@ def _volumes(store: Store, month: Month, parts: Sequence[SharingSpan]) -> Volume
     """Volume for a tenant in these parts of a month."""
     counters = (*volume.COUNTERS, *volume.PLANE_COUNTERS, volume.UNREAD)
     stations = {one for part in parts for one in part.stations}
-    return volumes_of(parts, days_of(month), _measured(store, month, parts, counters, stations))
+    days = days_of(month)
+    there = [day for day in days if part_at(parts, day[0]) is not None]
+    return volumes_of(parts, days, _measured(store, there, parts, counters, stations))
 
 
 def _quality(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> _Made:
@@ -417,13 +421,16 @@ def _settled(
 
 
 def _measured(
-    store: Store, month: Month, parts: Sequence[SharingSpan], counters: Collection[str], stations: Collection[str]
+    store: Store,
+    days: Sequence[tuple[datetime, datetime]],
+    parts: Sequence[SharingSpan],
+    counters: Collection[str],
+    stations: Collection[str],
 ) -> Iterator[Measured]:
-    """Measurements for a tenant by day, from stations, in these parts of a month."""
-    days, who = [day for day in days_of(month) if part_at(parts, day[0]) is not None], everything_of(parts)
+    """Measurements for a tenant by day, from stations, from the first to the last of some days."""
     if not stations or not days:
         return iter(())
-    return store.measurements.read(days[0][0], days[-1][1], DAY, sorted(stations), counters, who)
+    return store.measurements.read(days[0][0], days[-1][1], DAY, sorted(stations), counters, everything_of(parts))
 
 
 def days_of(month: Month) -> list[tuple[datetime, datetime]]:

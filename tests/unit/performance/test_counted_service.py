@@ -444,3 +444,25 @@ def test_a_period_over_the_end_of_a_month_is_put_into_its_times_alike_in_all_sta
             settled_then = draft(store, end, StatementKind.SETTLEMENT, "alfa", month)
             credits = [row["line"] for row in rows(settled_then, "lines") if row["line"] == "credit"]
             assert bool(credits) == bool(seconds), month
+
+
+@pytest.mark.parametrize("hour", [39, 63])
+def test_a_tenant_is_owed_what_only_counters_tell_on_the_day_it_joins_too(store: SqlStore, hour: float) -> None:
+    """Alfa joins at 10:00 of the second day; ten minutes off air between two checks that day, or the next one."""
+    whole = network()
+    tenants = tuple(one for one in whole.tenants if one.id == "beta")
+    agreements = tuple(one for one in whole.agreements if one.tenant == "beta")
+    alone = whole.model_dump(mode="json") | {
+        "tenants": [one.model_dump(mode="json") for one in tenants],
+        "agreements": [one.model_dump(mode="json") for one in agreements],
+    }
+    alone["endpoints"] = [one for one in alone["endpoints"] if one.get("tenant") != "alfa"]
+    first = Network.model_validate(alone)
+    store.networks.save(first, network_digest(first), "ana")
+    store.devices.adopt("S1", [], "n", "ana")
+    store.database.clock = VirtualClock(start=_at(34))
+    store.networks.save(whole, network_digest(whole), "ana")
+    observe(store, ("S1", "S2"), BEGIN, END)
+    _put(store, _period(hour, 600, 5))
+    _settle_days(store)
+    assert [_cell(store, tenant)["lost"] for tenant in ("alfa", "beta")] == [600, 600]
