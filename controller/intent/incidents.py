@@ -14,7 +14,7 @@ Equal alarms and networks give equal incidents, in whatever order alarms came.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -31,6 +31,7 @@ from controller.models.alarm import (
     Alarm,
     AlarmSource,
     ObjectClass,
+    PerceivedSeverity,
 )
 from controller.models.enums import APART
 from controller.models.incident import AgreementMinutes, Incident, Rank
@@ -420,6 +421,8 @@ def _below(network: Network, incident: Incident) -> Iterator[str]:
             yield f"{len(names)} {noun}{'' if len(names) == 1 else 's'}"
 
 
+#: The gravest first.
+_SEVERITIES = list(PerceivedSeverity)
 #: Used share of an agreement's allowance from which it is at risk.
 AT_RISK = 0.8
 
@@ -431,8 +434,15 @@ class _Risk(NamedTuple):
     words: str
 
 
-def ranked(incidents: Sequence[Incident], agreements: Iterable[AgreementMinutes], at: datetime) -> dict[str, Rank]:
-    """The rank of each open incident by id: contracts at risk first, then people, then tenants, then age.
+def ranked(
+    incidents: Sequence[Incident],
+    agreements: Iterable[AgreementMinutes],
+    at: datetime,
+    people_at: Callable[[Iterable[str]], int],
+) -> dict[str, Rank]:
+    """The rank of each open incident by id: contracts at risk first, then people who lose service now.
+
+    Severity, all people, tenants and age follow in this order.
 
     An agreement is at risk if an incident takes service away from its tenant, and the month's minutes or the time to
     restore service are nearly used up.
@@ -441,6 +451,7 @@ def ranked(incidents: Sequence[Incident], agreements: Iterable[AgreementMinutes]
         incidents: Open incidents.
         agreements: Minutes that agreements lost this month.
         at: Now.
+        people_at: Population at cells.
     """
     by_tenant: dict[str, list[AgreementMinutes]] = {}
     for agreement in agreements:
@@ -448,13 +459,17 @@ def ranked(incidents: Sequence[Incident], agreements: Iterable[AgreementMinutes]
     risks = {
         one.id: _worst(one, [a for tenant in one.losing for a in by_tenant.get(tenant, ())], at) for one in incidents
     }
-    ordered = sorted(incidents, key=lambda one: _order(one, risks[one.id]))
-    return {one.id: Rank(number, _why(number, one, risks[one.id])) for number, one in enumerate(ordered, 1)}
+    without = {one.id: people_at({cell for loss in one.losing.values() for cell in loss.cells}) for one in incidents}
+    ordered = sorted(incidents, key=lambda one: _order(one, risks[one.id], without[one.id]))
+    return {
+        one.id: Rank(number, _why(number, one, risks[one.id], without[one.id])) for number, one in enumerate(ordered, 1)
+    }
 
 
-def _order(one: Incident, risk: _Risk) -> tuple[object, ...]:
+def _order(one: Incident, risk: _Risk, without: int) -> tuple[object, ...]:
     percent = round(risk.share * 100) if risk.share >= AT_RISK else 0
-    return (-percent, -one.people, -len(one.tenants), one.opened, one.id)
+    severity = _SEVERITIES.index(one.severity)
+    return (-percent, -without, severity, -one.people, -len(one.tenants), one.opened, one.id)
 
 
 def _worst(one: Incident, agreements: Iterable[AgreementMinutes], at: datetime) -> _Risk:
@@ -467,7 +482,8 @@ def _worst(one: Incident, agreements: Iterable[AgreementMinutes], at: datetime) 
     return max(risks, key=lambda risk: (risk.share, risk.words))
 
 
-def _why(rank: int, one: Incident, risk: _Risk) -> str:
+def _why(rank: int, one: Incident, risk: _Risk, without: int) -> str:
     people = f"{one.people:,} people" if one.people != 1 else "1 person"
     tenants = f"{len(one.tenants)} tenant{'' if len(one.tenants) == 1 else 's'}"
-    return f"rank {rank}: {', '.join(filter(None, (people, tenants, risk.words)))}"
+    lose = f"{without:,} without service" if without else ""
+    return f"rank {rank}: {', '.join(filter(None, (people, lose, tenants, risk.words)))}"

@@ -255,7 +255,9 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
     @reads
     def ranks(self, tx: Tx) -> dict[str, Rank]:
         found = _filled(tx, tx.execute(_BY_ID.where(OPEN_INCIDENT).order_by(incidents.c.number)).all())
-        return ranked(found, counted_minutes(tx, None), tx.now)
+        current = current_network(tx)
+        people_at = current[1].people_at if current else lambda _: 0
+        return ranked(found, counted_minutes(tx, None), tx.now, people_at)
 
     @writes
     def acknowledge(self, tx: Tx, incident_id: str, by: str) -> Incident:

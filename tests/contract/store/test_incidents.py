@@ -357,7 +357,10 @@ async def test_minutes_are_counted_by_tenant_and_against_its_agreement(store: Sq
     (own,) = store.incidents.agreements("beta")
     assert (own.agreement, own.used, own.share) == ("beta-all", 10, round(10 / own.allowed, 4))
     (rank,) = store.incidents.ranks().values()
-    assert rank == (1, f"rank 1: 100 people, 2 tenants, SLA of beta at {own.share:.0%}".replace("%", " %"))
+    assert rank == (
+        1,
+        f"rank 1: 100 people, 100 without service, 2 tenants, SLA of beta at {own.share:.0%}".replace("%", " %"),
+    )
     store.alarms.report(_off_air(CLEARED, 10))
     await clock.advance(600)
     assert store.incidents.minutes(incident) == (alfa, beta)

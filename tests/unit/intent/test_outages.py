@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from typing import Any
@@ -361,6 +361,30 @@ def agreement(tenant: str, share: float) -> AgreementMinutes:
     return AgreementMinutes(agreement=f"{tenant}-all", tenant=tenant, share=share, **terms)
 
 
+def _people(cells: Iterable[str]) -> int:
+    """A hundred at each cell."""
+    return 100 * len(set(cells))
+
+
+def test_service_that_is_lost_comes_before_severity_and_severity_before_people_at_risk() -> None:
+    critical, major = PerceivedSeverity.CRITICAL, PerceivedSeverity.MAJOR
+
+    def losing(*cells: str) -> dict[str, Any]:
+        return {"losing": {name: Loss(since=AT, cells=cells) for name in ("andes", "bitel")}}
+
+    found = [
+        incident("on-battery", 14200, ("andes", "bitel"), severity=major),
+        incident("grave", 7, ("andes", "bitel"), severity=critical),
+        incident("one-dark", 300, ("andes", "bitel"), severity=major).model_copy(update=losing("S1/1")),
+        incident("two-dark", 200, ("andes", "bitel"), severity=major).model_copy(update=losing("S2/1", "S2/2")),
+        incident("dark-and-grave", 100, ("andes", "bitel"), severity=critical).model_copy(update=losing("S3/1")),
+    ]
+    ranks = ranked(found, [], AT, _people)
+    order = ["two-dark", "dark-and-grave", "one-dark", "grave", "on-battery"]
+    assert sorted(ranks, key=lambda name: ranks[name].rank) == order
+    assert ranks["two-dark"].why == "rank 1: 200 people, 200 without service, 2 tenants"
+
+
 def test_contracts_at_risk_come_first_then_people_then_tenants_then_age() -> None:
     found = [
         incident("few", 10, ("andes",)),
@@ -370,9 +394,9 @@ def test_contracts_at_risk_come_first_then_people_then_tenants_then_age() -> Non
         incident("late", 1, ("entel",), hours=9),
         incident("nobody"),
     ]
-    ranks = ranked(found, [agreement("andes", 0.82), agreement("bitel", 0.4), agreement("entel", 0.0)], AT)
+    ranks = ranked(found, [agreement("andes", 0.82), agreement("bitel", 0.4), agreement("entel", 0.0)], AT, _people)
     assert ranks == ranked(
-        found[::-1], [agreement("entel", 0.0), agreement("bitel", 0.4), agreement("andes", 0.82)], AT
+        found[::-1], [agreement("entel", 0.0), agreement("bitel", 0.4), agreement("andes", 0.82)], AT, _people
     )
     assert [why for _, why in sorted(ranks.values())] == [
         "rank 1: 1 person, 1 tenant, 9 of 10 h in which to restore entel",
@@ -387,7 +411,7 @@ def test_contracts_at_risk_come_first_then_people_then_tenants_then_age() -> Non
 
 def test_a_contract_of_whom_nothing_is_taken_away_puts_nothing_first() -> None:
     silent = incident("silent", 5, ("andes",)).model_copy(update={"losing": {}})
-    ranks = ranked([silent, incident("loud", 6, ("bitel",))], [agreement("andes", 2.0)], AT)
+    ranks = ranked([silent, incident("loud", 6, ("bitel",))], [agreement("andes", 2.0)], AT, _people)
     assert ranks["silent"] == (2, "rank 2: 5 people, 1 tenant")
 
 
