@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 from lxml import etree
 
 from controller.models.facts import LinkKind
+from controller.models.remembered import remembered
 from controller.nrm.tree import LeafName, Leaves, Path, Tree, Value, child, parent, step
 
 #: The keys of the steps of a path.
@@ -416,17 +417,17 @@ class NodeSpec:
     def named(self) -> Callable[[tuple[str, ...]], tuple[str, tuple[str, ...]] | None]:
         """From keys as a device writes them: the last step of the path, and these keys where they are not canonical.
 
-        None where a key is missing (an absent ``sd`` is a value). Remembers the latest.
+        None where a key is missing (an absent ``sd`` is a value). Remembers the latest that are short.
         """
         normalisers = [self.key_normalisers.get(key, str.strip) for key in self.keys]
 
-        @lru_cache(maxsize=4096)
-        def name(texts: tuple[str, ...]) -> tuple[str, tuple[str, ...]] | None:
+        @remembered(4096)
+        def name(*texts: str) -> tuple[str, tuple[str, ...]] | None:
             keys = tuple(normalise(text) for normalise, text in zip(normalisers, texts, strict=True))
             written = tuple(text.strip() for text in texts)
             return (child("", self.name, *keys)[1:], written if written != keys else ()) if all(keys) else None
 
-        return name
+        return lambda texts: name(*texts)
 
     @cached_property
     def attributes_tag(self) -> str:
@@ -495,10 +496,10 @@ class NodeSpec:
 
     @cached_property
     def at(self) -> Callable[[Path], NodeSpec | None]:
-        """The spec of the entry at a path that starts with this node, or beside it; remembers the latest paths."""
+        """The spec of the entry at a path that starts with this node, or beside it; remembers short ones."""
         by_class_path, top = self.by_class_path, f"/{self.name}["
 
-        @lru_cache(maxsize=4096)
+        @remembered(4096)
         def known(path: str) -> NodeSpec | None:
             return by_class_path.get(_KEYS.sub("", path))
 

@@ -328,11 +328,16 @@ def amount(values: Mapping[Subject, float], who: Subscribers, qos: int) -> list[
     """
     if who.all and not qos and _TOTAL in values:  # the same as ``parts`` returns, and the most frequent case
         return [values[_TOTAL]]
-    chosen = _chosen(tuple(values), who.plmns, who.slices, qos)
+    choose = _chosen if len(values) <= MOST_SUBJECTS else _chosen.__wrapped__
+    chosen = choose(tuple(values), who.plmns, who.slices, qos)
     return None if chosen is None else [values[one] for one in chosen]
 
 
-@lru_cache(maxsize=1 << 14)
+#: Most subjects of a counter of which is kept whose they are: stations choose how many there are.
+MOST_SUBJECTS = 64
+
+
+@lru_cache(maxsize=1 << 12)
 def _chosen(
     subjects: tuple[Subject, ...], plmns: frozenset[str], slices: frozenset[str], qos: int
 ) -> tuple[Subject, ...] | None:

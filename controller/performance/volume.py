@@ -27,7 +27,7 @@ from controller.models.measurement import HALF_A_DAY, Measured, Subject, Values,
 from controller.models.network import Network, Rat
 from controller.models.sharing import Agreement
 from controller.models.statement import Column, Sheet, Value
-from controller.performance.kpis import Subscribers, subscribers_of
+from controller.performance.kpis import MOST_SUBJECTS, Subscribers, subscribers_of
 from controller.performance.vocabulary import UNREAD_TIME
 
 DOWN, UP = "DRB.PdcpSduVolumeDL", "DRB.PdcpSduVolumeUL"
@@ -279,7 +279,8 @@ class Volumes:
 
     def _count(self, way: str, values: Mapping[Subject, float], who: Subscribers) -> float:
         """The tenant's total of a counter; also adds its parts by subject."""
-        whole, finest = _shapes(tuple(values), who)
+        shapes = _shapes if len(values) <= MOST_SUBJECTS else _shapes.__wrapped__
+        whole, finest = shapes(tuple(values), who)
         total, left = sum([values[one] for one in whole]), 0.0
         sums = self._parts[way]
         for subject in finest:

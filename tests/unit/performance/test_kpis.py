@@ -414,6 +414,14 @@ def test_the_shipped_ones_cover_what_they_should() -> None:
     assert all(kpi.source.count("§") or "no standard" in kpi.source for kpi in shipped)
 
 
+@pytest.mark.parametrize(("subjects", "kept"), [(kpis.MOST_SUBJECTS, 1), (kpis.MOST_SUBJECTS + 1, 0)])
+def test_of_very_many_subjects_nothing_is_kept(subjects: int, kept: int) -> None:
+    kpis._chosen.cache_clear()
+    counted = {Subject("999-01", number): 1.0 for number in range(1, subjects + 1)}
+    assert amount(counted, Subscribers(frozenset({"999-01"})), 9) == [1.0]
+    assert kpis._chosen.cache_info().currsize == kept
+
+
 def test_which_values_are_a_tenants_is_looked_up_whatever_cells_it_has() -> None:
     """Else the sets of cells of two hours would be compared for each value: the larger the network the longer."""
     counted = {Subject("999-01", 9): 1.0, Subject("999-02", 9): 2.0}
