@@ -11,16 +11,28 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from controller.intent.central_units import carries
-from controller.models.network import Cell, Function, Network, NetworkHeader, Region, Site, Station, network_digest
+from controller.models.network import (
+    Agreement,
+    Cell,
+    Function,
+    Network,
+    NetworkHeader,
+    OwnCell,
+    Region,
+    Site,
+    Station,
+    Tenant,
+    network_digest,
+)
 from controller.nrm.profiles import cell_of
 from controller.nrm.tree import parent
 
 N = TypeVar("N", bound=BaseModel)
 
-#: Fields of an object that each tenant who shares it sees. A field that is not named here, such as a new one, is not
-#: disclosed. A tenant sees all fields of its own tenant, agreements and own cells, these fields of its own functions,
-#: and no endpoints, routers, backhaul, pools and packages.
-_LISTED: Mapping[type[BaseModel], tuple[str, ...]] = {
+#: Fields of an object that each tenant who shares it sees, and those of its own functions, own cells, tenant and
+#: agreements. A field that is not named here, such as a new one, is not disclosed. A tenant sees no endpoints, routers,
+#: backhaul, pools and packages.
+LISTED: Mapping[type[BaseModel], tuple[str, ...]] = {
     NetworkHeader: ("id", "name", "country", "timezone"),
     Region: ("id", "name", "timezone"),
     Site: ("id", "name", "region", "latitude", "longitude", "population"),
@@ -29,7 +41,14 @@ _LISTED: Mapping[type[BaseModel], tuple[str, ...]] = {
         *("station", "id", "rat", "local_id", "band", "arfcn_dl", "arfcn_ul", "bandwidth_mhz", "pci", "tac"),
         "primary_plmn",
     ),
+    OwnCell: ("tenant", "station", "cell", "tac", "node_id", "node_id_length", "local_id"),
     Function: ("id", "package", "owner", "replicas", "max_latency_us"),
+    Tenant: ("id", "name", "plmns", "slices", "core", "contacts"),
+    Agreement: (
+        *("id", "tenant", "sharing", "scope", "plmns", "slices", "shares", "validity", "windows", "consents"),
+        *("notice_hours", "approvals_needed", "approvers", "reduce_clauses", "sign_in_to_approve", "capacity"),
+        *("functions", "sla", "prices"),
+    ),
 }
 #: Kinds of network objects that a tenant may list.
 KINDS = ("regions", "sites", "stations", "cells", "own_cells", "functions", "tenants", "agreements")
@@ -140,10 +159,10 @@ def _sight(version: _Version, tenant: str) -> Sight:
         sites=tuple(_listed(site) for site in network.sites if site.id in sites),
         stations=tuple(_listed(station) for station in network.stations if station.id in stations),
         cells=tuple(_listed(cell) for cell in cells),
-        own_cells=tuple(one for one in network.own_cells if one.tenant == tenant),
+        own_cells=tuple(_listed(one) for one in network.own_cells if one.tenant == tenant),
         functions=tuple(_listed(one) for one in network.functions if one.owner == tenant),
-        tenants=tuple(one for one in network.tenants if one.id == tenant),
-        agreements=agreements,
+        tenants=tuple(_listed(one) for one in network.tenants if one.id == tenant),
+        agreements=tuple(map(_listed, agreements)),
     )
     ids = {station: frozenset(cell.id for cell in found) for station, found in own.cells_by_station.items()}
     return Sight(tenant, own, network_digest(own), ids)
@@ -173,4 +192,4 @@ def _units(network: Network, tenant: str, stations: Iterable[str]) -> Iterator[s
 
 def _listed(noun: N) -> N:
     """A noun with only the fields that are disclosed for its class."""
-    return type(noun)(**{name: getattr(noun, name) for name in _LISTED[type(noun)]})
+    return type(noun)(**{name: getattr(noun, name) for name in LISTED[type(noun)]})

@@ -8,15 +8,42 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
+import pytest
+from httpx import AsyncClient
 from pydantic import BaseModel
 
 from controller.access.roles import ROLES
+from controller.access.sight import KINDS, LISTED, sight
 from controller.api import views
 from controller.api.app import api_routes
+from controller.api.routes.approvals import visible_vote
+from controller.models.approval import (
+    Contract,
+    OpenInput,
+    Requirement,
+    RunConstraints,
+    StationConstraints,
+    Vote,
+    VoteChoice,
+)
+from controller.models.network import Agreement, Network, Tenant
+from controller.models.people import Person, Role
 from controller.models.plan import Plan
-from controller.models.run import Job
-from controller.ports.store import PlanHead
+from controller.models.run import Job, Strategy
+from controller.models.sharing import ActionClass
+from controller.models.step import RunPlaybook
+from controller.nrm.tree import Observed
+from controller.ports.store import NewJob, PlanHead
+from controller.runs.planning.planner import Planner
+from tests.support.callers import admit
+from tests.support.launch import prepared
+from tests.unit.api.bench import open_bench
+from tests.unit.api.test_routes import load_and_adopt, plan
+from tests.unit.plan import samples
 
 #: Classes of which a tenant gets another one in their place.
 HOST_ONLY = {
@@ -101,13 +128,46 @@ DISCLOSED: dict[str, str] = {
     "Vote": "person side role choice reason at token maker issuer gone",
     "Withdrawal": "cells people",
 }
-#: Class → its fields that the host alone gets: a tenant finds them empty.
+#: Class → its fields that the host alone gets: a tenant finds them empty. A test below asks for each as both.
 EMPTY: dict[str, str] = {
     "PendingApproval": "parameters open_inputs requested_by reason",
     "Vote": "subject contracts",
     "AskedStep": "name",
     "LiveConfig": "unknown",
     "Requirement": "stands_for",
+}
+#: Objects of the network that a tenant may list (``GET /v1/network/{kind}``), and classes in their fields → the fields
+#: that a tenant gets. Of an object the rest is left out (``LISTED`` of ``controller/access/sight.py``).
+NETWORK: dict[str, str] = {
+    "Region": "id name timezone",
+    "Site": "id name region latitude longitude population",
+    "Station": "id site profiles transport_address enb_id enb_id_length gnb_id gnb_id_length",
+    "Cell": "station id rat local_id band arfcn_dl arfcn_ul bandwidth_mhz pci tac primary_plmn",
+    "OwnCell": "tenant station cell tac node_id node_id_length local_id",
+    "Function": "id package owner replicas max_latency_us",
+    "Tenant": "id name plmns slices core contacts",
+    "Snssai": "sst sd",
+    "Core": "vlan mme_pool sgw_pool amf_pool upf_pool security_gateway",
+    "CoreNode": "id address",
+    "Gateways": "id prefix shared",
+    "UserPlaneFunction": "id address prefix shared slices",
+    "SecurityGateway": "address protects shared",
+    "Contact": "id name email webhook credential",
+    "Agreement": (
+        "id tenant sharing scope plmns slices shares validity windows consents notice_hours approvals_needed approvers "
+        "reduce_clauses sign_in_to_approve capacity functions sla prices"
+    ),
+    "Scope": "everywhere regions sites stations cells bands rats",
+    "RadioShare": "resource dedicated min max",
+    "Validity": "start end",
+    "MaintenanceWindow": "days start end",
+    "PoolCapacity": "pool cores gbps overbooking_percent",
+    "Sla": (
+        "availability_percent restore_hours outside_causes unproved_percent unseen_borne_by restored_minutes penalties"
+    ),
+    "Penalty": "below_percent credit_percent",
+    "Prices": "currency change decimals rounding lines",
+    "PriceLine": "id per amount direction included qos pools",
 }
 
 
@@ -152,6 +212,34 @@ def test_the_table_names_all_fields_that_a_tenant_may_get_and_nothing_else() -> 
     assert found == table
 
 
+def test_the_table_names_all_fields_of_the_network_that_a_tenant_may_get_and_nothing_else() -> None:
+    found: dict[str, set[str]] = {}
+    known: set[object] = set()
+    for kind in KINDS:
+        (listed, *_) = typing.get_args(Network.model_fields[kind].annotation)
+        found[listed.__name__] = {*LISTED[listed]}
+        for field in LISTED[listed]:
+            inner = classes_in(fields_of(listed)[field], known)
+            found |= {one.__name__: {*fields_of(one)} for one in inner}
+    assert found == {name: {*fields.split()} for name, fields in NETWORK.items()}
+
+
+@pytest.mark.parametrize(
+    ("listed", "kind", "field"), [(Tenant, "tenants", "contacts"), (Agreement, "agreements", "notice_hours")]
+)
+def test_a_tenant_does_not_get_a_field_of_its_own_objects_that_is_not_listed(
+    listed: type[BaseModel], kind: str, field: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contact = {"id": "noc", "name": "NOC", "email": "noc@alfa.pe"}
+    base = samples.network(("alfa",)).model_dump()
+    base["tenants"][0]["contacts"], base["agreements"][0]["notice_hours"] = [contact], 48
+    network = Network.model_validate(base)
+    before = getattr(getattr(sight("listed", network, "alfa").network, kind)[0], field)
+    monkeypatch.setitem(LISTED, listed, tuple(name for name in LISTED[listed] if name != field))
+    after = getattr(getattr(sight(f"not {field}", network, "alfa").network, kind)[0], field)
+    assert before != after == listed.model_fields[field].get_default(call_default_factory=True)
+
+
 def test_no_two_classes_of_answers_have_the_same_name() -> None:
     names = [kind.__name__ for kind in answers()]
     assert len(names) == len(set(names))
@@ -161,3 +249,65 @@ def test_a_list_tells_only_how_many_there_are_and_what_is_next() -> None:
     lists = [kind for kind in answers() if kind.__name__.startswith("Listing[")]
     assert len(lists) > 10
     assert all({*fields_of(kind)} == {"count", "next", "results"} for kind in lists)
+
+
+async def _answers_of(client: AsyncClient, run: str) -> dict[str, list[dict[str, Any]]]:
+    """Answers of each class in ``EMPTY`` that somebody gets, apart from votes."""
+    whole = (await client.get(f"/v1/approvals/{run}")).json()
+    live = (await client.get("/v1/devices/T-LTE-1/config")).json()
+    return {
+        "PendingApproval": [whole],
+        "AskedStep": whole["steps"],
+        "Requirement": whole["requirements"],
+        "LiveConfig": [live],
+    }
+
+
+async def test_what_the_host_alone_gets_is_filled_for_the_host_and_empty_for_a_tenant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Planner.read
+
+    async def with_unknown(planner: Planner, network: Network, device: str) -> Observed:
+        return dataclasses.replace(await read(planner, network, device), unknown=("/other:node",))
+
+    monkeypatch.setattr(Planner, "read", with_unknown)
+    async with open_bench(tmp_path) as bench:
+        await load_and_adopt(bench)
+        admit(bench.store, "token-of-leo", "leo", Role.TENANT_APPROVER, "condor")
+        made = bench.store.plans.get((await plan(bench, expect_stations=4))["id"])
+        text = (Path("playbooks") / "lock-cell.yaml").read_text(encoding="utf-8")
+        used = RunPlaybook(name="lock-cell", digest="d", text=text, parameters={"station": "T-LTE-1", "cell": "1"})
+        interrupt = ActionClass.INTERRUPT
+        constraints = RunConstraints(
+            subject="s",
+            requirements=(
+                Requirement(side="condor", action=interrupt),
+                Requirement(side="host", action=interrupt, stands_for="condor"),
+            ),
+            tenants=("condor",),
+            groups=(StationConstraints(region="puno", timezone="America/Lima", tenants=("condor",)),),
+            stations={"T-LTE-1": ("a", 0)},
+            open_inputs=(OpenInput(file="own.yaml", step="lock", input="cells", expression="{{ andes }}", why="so"),),
+        )
+        jobs = [NewJob(0, "T-LTE-1")]
+        asked = prepared(made, "lock-cell", Strategy(), jobs, reason="CHG-1", constraints=constraints, playbook=used)
+        run = bench.store.runs.create(asked).id
+        async with bench.with_token("token-of-leo") as client:
+            host = await _answers_of(bench.client, run)
+            own = await _answers_of(client, run)
+    assert own.keys() == EMPTY.keys() - {"Vote"}
+    for name, found in own.items():
+        assert found, name
+        for field in EMPTY[name].split():
+            assert any(one[field] for one in host[name]), f"{name}.{field} of the host"
+            assert not any(one[field] for one in found), f"{name}.{field} of a tenant"
+
+
+def test_of_a_vote_a_tenant_gets_nothing_that_is_the_hosts() -> None:
+    right, at = (Contract(agreement="condor-all", clause="7.2"),), datetime(2026, 12, 1, tzinfo=UTC)
+    choice, role = VoteChoice.APPROVE, Role.TENANT_APPROVER
+    vote = Vote(subject="s", person="leo", side="condor", role=role, choice=choice, contracts=right, at=at)
+    for person in (Person(name="ana", role=Role.APPROVER), Person(name="leo", role=role, tenant="condor")):
+        seen = visible_vote(person, vote)
+        assert [bool(getattr(seen, field)) for field in EMPTY["Vote"].split()] == [not person.tenant] * 2

@@ -238,7 +238,7 @@ def _vote(
     vote = backend.store.approvals.vote(subject, who, choice, reason, about, contracts)
     if vote.at >= asked:  # else the vote was given before, and nothing changes
         reassess(backend.store, backend.clock, backend.wakeups)
-    return _disclosed(who, vote)
+    return visible_vote(who, vote)
 
 
 def _is_over(backend: Services, who: Person, run_id: str, constraints: RunConstraints) -> bool:
@@ -290,7 +290,7 @@ def _awaited(
     backend: Services, who: Person, run: Run, constraints: RunConstraints, votes: Iterable[Vote], *, whole: bool
 ) -> PendingApproval:
     mine = [one for one in constraints.requirements if who.side in (HOST, one.side)]
-    said = [_disclosed(who, vote) for vote in votes if who.side in (HOST, vote.side)]
+    said = [visible_vote(who, vote) for vote in votes if who.side in (HOST, vote.side)]
     made = PendingApproval(
         run=run.id,
         created=run.created,
@@ -330,9 +330,12 @@ def _steps(backend: Services, run: Run, who: Person) -> list[AskedStep]:
     return found
 
 
-def _disclosed(who: Person, vote: Vote) -> Vote:
-    """A vote as a person may see it: without its subject for a tenant, since that is a hash over all sides' parts."""
-    return vote.model_copy(update={"subject": ""}) if who.tenant else vote
+def visible_vote(who: Person, vote: Vote) -> Vote:
+    """A vote as a person may see it.
+
+    A tenant gets neither its subject, which is a hash over all sides' parts, nor contractual reasons of the host.
+    """
+    return vote.model_copy(update={"subject": "", "contracts": ()}) if who.tenant else vote
 
 
 def _parts(backend: Services, changes: Iterable[Change], who: Person) -> list[StationPart]:
