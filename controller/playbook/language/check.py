@@ -496,6 +496,13 @@ class _Check(_Inputs):
             self._say((*at, "action"), f"{undo.action} may wait for long and undoes nothing")
         if undo.action == APPLY_INTENT:
             self._say((*at, "action"), f"{APPLY_INTENT} undoes nothing")
+        done = self._registry.actions.get(step.action)
+        changes = done is not None and done.access is DeviceAccess.CHANGES
+        if changes and back is not None and not back.waits and back.access is DeviceAccess.READS:
+            hint = (
+                f"an action that changes the device; without undo, {step.action} goes back by its inverse if it has one"
+            )
+            self._say((*at, "action"), f"{undo.action} only reads, and so undoes nothing", hint)
         if step.action in _BY_INVERSE:
             self._say(at, f"{step.action} is taken back by its own inverse, and the ledger with it")
 

@@ -204,6 +204,16 @@ def test_a_comparison_that_never_holds_or_always_does_is_refused(condition: str,
     assert found.startswith(f"own.yaml:11: playbook.steps[1].when: {said}")
 
 
+@pytest.mark.parametrize("undo", ["action: read-state"])
+def test_what_only_reads_undoes_no_change(undo: str) -> None:
+    (found,) = problems(CELLS + f"[N1]}}, undo: {{{undo}}}")
+    assert found.startswith("own.yaml:11: playbook.steps[1].undo.action: ")
+    assert "only reads, and so undoes nothing; an action that changes the device" in found
+    assert problems(CELLS + "[N1]}, undo: {action: unlock-cell, with: {cells: [N1]}}") == []
+    assert problems(CELLS + "[N1]}, undo: {action: notify, with: {text: x}}") == [], "it calls somebody"
+    assert problems(f"action: read-state, undo: {{{undo}}}") == [], "nothing was changed"
+
+
 QUESTION = "action: ask-a-human, with: {text: Go%s}, register: go, "
 
 
