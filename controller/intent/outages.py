@@ -336,16 +336,15 @@ class AgreedService:
         return found
 
     @property
-    def unproved(self) -> float:
-        """Cell-seconds that were unseen, unobserved or not applied."""
-        total = self.total
-        return total.unseen + total.unobserved + total.not_applied
+    def lost_time(self) -> timedelta:
+        """Time of cells that the host owes: lost, of cells it locked, and unseen that it bears; exactly."""
+        every = chain(self.locked.values(), self.borne.values(), (parts.lost for parts in self.parts.values()))
+        return sum((until - since for times in every for since, until in times), timedelta())
 
     @property
     def lost(self) -> float:
-        """Cell-seconds that the host owes: those lost, those of cells it locked, and those unseen that it bears."""
-        owed = (sum(map(seconds, one.values())) for one in (self.locked, self.borne))
-        return sum(owed, sum(seconds(parts.lost) for parts in self.parts.values()))
+        """The same in cell-seconds."""
+        return self.lost_time.total_seconds()
 
 
 #: Times without service by cell and tenant; by what they are known where no check read that; and times that are known

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, time
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 from functools import cached_property
 from ipaddress import ip_address, ip_network
 from itertools import pairwise
@@ -366,6 +367,11 @@ DEFAULT_CONSENTS = {
 }
 
 
+def exactly(percent: float) -> Fraction:
+    """A percentage as its file writes it: 99.7 is no binary fraction, and who loses just 0.3 % keeps it."""
+    return Fraction(str(percent))
+
+
 class Penalty(Noun):
     """Credit of a tenant for a month whose availability is below a percentage."""
 
@@ -414,9 +420,9 @@ class Sla(Noun):
         """The part of a time that may be lost."""
         return seconds * (100 - self.availability_percent) / 100
 
-    def penalty(self, availability_percent: float) -> Penalty | None:
+    def penalty(self, availability_percent: Fraction | float) -> Penalty | None:
         """The penalty for a month's availability; None if there is none."""
-        due = (one for one in self.penalties if availability_percent < one.below_percent)
+        due = (one for one in self.penalties if availability_percent < exactly(one.below_percent))
         return min(due, key=lambda one: one.below_percent, default=None)
 
     @model_validator(mode="after")

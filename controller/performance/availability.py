@@ -6,6 +6,8 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from fractions import Fraction
+from math import floor
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -16,7 +18,7 @@ from controller.intent.times import Times, both, seconds, without
 from controller.models.alarm import CELL_OFF_AIR, DIVERGED
 from controller.models.measurement import Measured, Values, parts
 from controller.models.network import Agreement
-from controller.models.sharing import Bearer
+from controller.models.sharing import Bearer, exactly
 from controller.models.statement import Column, Sheet, Value
 from controller.performance.statements import local
 from controller.performance.volume import SharingSpan, had_by
@@ -70,7 +72,7 @@ _MEANINGS = {
     "unobserved": "in which nobody looked",
     "not_applied": "in which Minka had not put all PLMNs of the agreement into the cell",
     "locked": "off air by hand, outside of the agreement's windows, or left so by a run that diverged",
-    "in_window": "off air by hand as the agreement allows, or in a run that the tenant was told of",
+    "in_window": "off air by hand as the agreement allows (always without windows), or in a run the tenant was told of",
     "served": "all other time",
 }
 _LENGTHS = tuple(Column(name=name, unit="s", meaning=_MEANINGS[name]) for name in CellSeconds._fields)
@@ -126,21 +128,38 @@ class Attainment(NamedTuple):
         return sum(self.owed.seconds.values())
 
     @property
-    def delivered(self) -> float:
-        """Those of them, to the microsecond, at known stations in cells not known to lack what was agreed."""
-        return round(self.seconds - sum(map(self.owed.undelivered, self.owed.seconds)), 6)
+    def delivered(self) -> int:
+        """Microseconds of them at known stations, in cells not known to lack what was agreed."""
+        return self._shared - sum(_microseconds(self.owed.undelivered(cell)) for cell in self.owed.seconds)
 
     @property
     def proof(self) -> str:
         """Whether enough was applied and seen to call the promise kept: ``yes`` or ``unproved``."""
-        most = self.seconds * self.agreement.sla.unproved_percent / 100
-        enough = self.owed.unproved <= most and (self.delivered > 0 or not self.seconds)
+        most = self._shared * exactly(self.agreement.sla.unproved_percent) / 100
+        lengths = map(self.owed.lengths, self.owed.seconds)
+        unproved = sum(_microseconds(one.unseen + one.unobserved + one.not_applied) for one in lengths)
+        enough = unproved <= most and (self.delivered > 0 or not self._shared)
         return "yes" if enough else "unproved"
 
     @property
-    def availability(self) -> float:
-        """Availability in percent; 100 if nothing was shared or delivered."""
-        return available(self.delivered, self.owed.lost)
+    def availability(self) -> Fraction:
+        """Availability in percent, exactly; 100 if nothing was shared or delivered."""
+        return available(self.delivered, self.owed.lost_time // timedelta.resolution)
+
+    @property
+    def at_worst(self) -> Fraction:
+        """The same if all that is not proved had been lost."""
+        proved = sum(_microseconds(self.owed.lengths(cell).proved) for cell in self.owed.seconds)
+        return available(self._shared, self._shared - proved)
+
+    @property
+    def _shared(self) -> int:
+        return sum(map(_microseconds, self.owed.seconds.values()))
+
+
+def _microseconds(seconds_of_a_cell: float) -> int:
+    """Time of one cell, of which sums of floats are right to far less: promises are judged without any rounding."""
+    return round(seconds_of_a_cell * 1_000_000)
 
 
 _OFF = "RRU.CellUnavailableTime.fault"
@@ -187,9 +206,9 @@ def finest(periods: Iterable[CountedPeriod]) -> list[CountedPeriod]:
     return found
 
 
-def available(shared: float, lost: float) -> float:
-    """Availability in percent; 100 if nothing was shared."""
-    return 100.0 * (1 - lost / shared) if shared > 0 else 100.0
+def available(shared: int, lost: int) -> Fraction:
+    """Availability in percent, of microseconds; 100 if nothing was shared."""
+    return Fraction(100 * (shared - lost), shared) if shared > 0 else Fraction(100)
 
 
 def attained(outages: Outages, tenant: str, month: Month) -> list[Attainment]:
@@ -258,7 +277,7 @@ _AGREEMENTS = (
     Column(name="promised", unit="%"),
     Column(name="availability", unit="%", meaning="of what was applied at adopted stations; empty if nothing was"),
     Column(name="at_worst", unit="%", meaning="if all that was unseen, unobserved or not applied had been lost"),
-    Column(name="kept", meaning="yes, no, or unproved: too much was unseen, unobserved or not applied"),
+    Column(name="kept", meaning="yes, no, or unproved (no credit): too much was unseen, unobserved or not applied"),
     Column(name="cells"),
     Column(name="shared", unit="cell-hours"),
     *_MINUTES,
@@ -293,15 +312,15 @@ def _agreements(found: Sequence[Attainment], month: Month, restored_late: Mappin
                 local(one.until, month.zone),
                 sla.availability_percent,
                 _percent(one.availability) if one.delivered > 0 or not one.seconds else None,
-                _percent(available(one.seconds, one.seconds - total.proved)),
-                "no" if one.availability < sla.availability_percent or late else one.proof,
+                _percent(one.at_worst),
+                "no" if one.availability < exactly(sla.availability_percent) or late else one.proof,
                 len(one.owed.seconds),
                 round(one.seconds / 3600, 2),
                 *(round(length / 60, 2) for length in total),
                 round(sum(map(seconds, one.owed.borne.values())) / 60, 2),
                 *(round(length / 60, 2) for length in one.owed.reasons.values()),
                 round(allowed / 60, 2),
-                round((allowed - lost) / 60, 2),
+                round((allowed - lost) / 60, 2) + 0.0,  # never -0.0
                 round(share / elapsed, 3) if elapsed else 0.0,
                 sla.restore_hours,
                 late,
@@ -311,9 +330,9 @@ def _agreements(found: Sequence[Attainment], month: Month, restored_late: Mappin
     return Sheet(name="agreements", title="Agreements", columns=_AGREEMENTS, rows=tuple(rows))
 
 
-def _percent(value: float) -> float:
+def _percent(value: Fraction) -> float:
     """Rounded down, so that less than 100 % never shows as 100."""
-    return int(value * 10_000) / 10_000
+    return floor(value * 10_000) / 10_000
 
 
 # ------------------------------------------------------------------------------------------------ cells and outages
@@ -336,8 +355,8 @@ def _cells(found: Iterable[Attainment], zone: ZoneInfo) -> Sheet:
             lengths = one.owed.lengths(cell)
             owed = lengths.lost + lengths.locked + seconds(one.owed.borne.get(cell, ()))
             which = one.agreement.id, local(one.begin, zone), cell
-            delivered = round(shared - one.owed.undelivered(cell), 6)
-            share = _percent(available(delivered, owed)) if delivered > 0 else None
+            delivered = _microseconds(shared - one.owed.undelivered(cell))
+            share = _percent(available(delivered, _microseconds(owed))) if delivered > 0 else None
             rows.append((*which, round(shared), *_rounded(lengths, round(shared)), share))
     lost, unseen = (_CELLS.index(one) for one in _LENGTHS if one.name in ("lost", "unseen"))
     rows.sort(key=lambda row: (-float(row[lost] or 0), -float(row[unseen] or 0), *map(str, row[:3])))

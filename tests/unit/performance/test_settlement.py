@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from controller.api.statements import draft
 from controller.intent.outages import AgreedService, AgreedSpan, Parts
 from controller.models.measurement import DAY, Measured, Subject
 from controller.models.network import Network, network_digest
-from controller.models.sharing import PoolCapacity, Prices
+from controller.models.sharing import Penalty, PoolCapacity, Prices, Sla
 from controller.models.statement import Statement, StatementKind
 from controller.performance.availability import Attainment, Month
 from controller.performance.settlement import charge_spans, settlement_sheets
@@ -216,3 +217,20 @@ def test_each_of_two_agreements_is_credited_by_its_own_availability_and_lines(fi
     found = [dict(zip((column.name for column in named.columns), row, strict=True)) for row in named.rows]
     credits = {row["agreement"]: row["amount"] for row in found if row["line"] == "credit"}
     assert credits == {**({"alfa-all": "-125.00"} if first else {}), **({"alfa-b": "-250.00"} if second else {})}
+
+
+@pytest.mark.parametrize("promised", [95.3, 96.7, 97.9, 98.6, 99.3, 99.7, 99.95])
+def test_a_month_that_loses_just_what_it_may_owes_no_credit(promised: float) -> None:
+    penalty = Penalty(below_percent=promised, credit_percent=5)
+    sla = Sla(availability_percent=promised, penalties=(penalty,))
+    agreement = network().agreements[0].model_copy(update={"sla": sla})
+    month = END - BEGIN
+    lost = month * 4 * round(100 * (100 - promised)) // 10_000
+    for more, due in ((timedelta(), None), (timedelta.resolution, penalty)):
+        gone = {"S1/L1": Parts(lost=((BEGIN, BEGIN + lost + more),))}
+        owed = AgreedService(
+            seconds=dict.fromkeys(("S1/L1", "S1/N1", "S2/L1", "S2/N1"), month.total_seconds()), parts=gone
+        )
+        found = Attainment(agreement, owed, BEGIN, END)
+        assert sla.penalty(found.availability) == due
+        assert (found.availability < Fraction(str(promised))) is (due is not None)
