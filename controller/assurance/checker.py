@@ -150,11 +150,6 @@ class _Judged:
         }
 
     @property
-    def off_air(self) -> frozenset[FaultKey]:
-        """Cells off air of which the station's list has an alarm."""
-        return frozenset(wrong for wrong in self.records if wrong[1] == CELL_OFF_AIR)
-
-    @property
     def problems(self) -> frozenset[tuple[str, ...]]:
         """What is wrong, in words."""
         return frozenset((*wrongs(self.health), *chain.from_iterable(self.listed.values())))
@@ -390,8 +385,7 @@ class Checker:
         if AlarmSource.CHECK in self._sources:
             cleared = now.cleared_since(before)
             last = before.health if before else None
-            listed = now.off_air if AlarmSource.ALARM_LIST in self._sources else ()
-            yield from _own_reports(last, now.health, uncleared, self._settle, cleared, now.returned, listed)
+            yield from _own_reports(last, now.health, uncleared, self._settle, cleared, now.returned)
             yield from as_grave(now.health, uncleared)
         if before is None:
             return
@@ -640,7 +634,6 @@ def _own_reports(
     settle: float = 0,
     cleared: Mapping[FaultKey, datetime] = MappingProxyType({}),
     back: Collection[FaultKey] = (),
-    listed: Collection[FaultKey] = (),
 ) -> Iterator[AlarmReport]:
     """What our own check has to say: of each tenant's alarm, where somebody raised one for several of an object.
 
@@ -655,7 +648,7 @@ def _own_reports(
     ours = {(one.object, one.probable_cause) for one in uncleared if one.source is AlarmSource.CHECK}
     others = (one for one in uncleared if one.source.is_told and one.probable_cause in COUNTED)
     told = {(one.object, one.probable_cause) for one in others if not one.specific_problem}
-    for report in reports_of(before, now, tenants, settle, cleared, ours.intersection(back), told - ours, listed):
+    for report in reports_of(before, now, tenants, settle, cleared, ours.intersection(back), told - ours):
         if report.severity is not PerceivedSeverity.CLEARED:
             yield report
             continue

@@ -626,7 +626,6 @@ def reports_of(
     cleared: Mapping[FaultKey, datetime] = MappingProxyType({}),
     ended: Collection[FaultKey] = (),
     told: Collection[FaultKey] = (),
-    listed: Collection[FaultKey] = (),
 ) -> tuple[AlarmReport, ...]:
     """Reports for the alarm list that follow from two reads in a row.
 
@@ -637,15 +636,9 @@ def reports_of(
     raised and not cleared yet, ``settle`` the seconds that a cell has to come on air, ``cleared`` the times at which
     the station cleared its own alarms of what was wrong, by its clock, ``ended`` faults that are over although no
     state is reported (``returned``), ``told`` those of which only others told so far: it is reported that they are so.
-    ``listed`` are faults of which the station itself has an alarm: who calls a cell totally out of service does not
-    wait for it to come on air.
     """
-    found, settled = wrongs(now), frozenset(listed)
-    lasting = {
-        wrong
-        for wrong in found
-        if before and wrong in wrongs(before) and (wrong in settled or _settled(now, wrong, settle))
-    }
+    found = wrongs(now)
+    lasting = {wrong for wrong in found if before and wrong in wrongs(before) and _settled(now, wrong, settle)}
     raised = [
         _report(now, wrong, found[wrong]).model_copy(update={"seen": _seen(before, now, wrong)})
         for wrong in found

@@ -214,25 +214,6 @@ def _told(bench: Bench, what: str, ago: float, cause: str = "core-link-down", so
     return bench.store.alarms.report(as_told(report, bench.store.healths.find()["S1"]))
 
 
-@pytest.mark.parametrize(
-    ("severity", "seconds_until"), [(PerceivedSeverity.CRITICAL, 20), (PerceivedSeverity.MAJOR, 70), (None, 70)]
-)
-async def test_a_cell_that_the_list_calls_out_of_service_is_told_without_a_wait(
-    bench: Bench, severity: PerceivedSeverity | None, seconds_until: int
-) -> None:
-    """The wait is for cells that come on air slowly; nobody calls these totally out of service (X.733 §8.1.2.3)."""
-    cell = min(one.path for one in cells(bench.observed.tree))
-    name = ",".join(f"{kind}={key}" for kind, (key,) in steps(cell))
-    listed = () if severity is None else (AlarmRecord("a-1", name, "", "cellUnavailable", "", severity, ""),)
-    state = samples.states(samples.PROFILES, bench.observed.tree, [cell])
-    await bench.check(replace(bench.observed, records=()))
-    begun = bench.clock.now()
-    while not [one for one in bench.store.alarms.page(Page())[1] if one.probable_cause == "cell-off-air"]:
-        await bench.check(replace(bench.observed, state=state, records=listed))
-        assert bench.clock.now() - begun <= timedelta(seconds=70)
-    assert bench.clock.now() - begun == timedelta(seconds=seconds_until)
-
-
 @pytest.mark.parametrize("source", ["ves", "alertmanager"])
 @pytest.mark.parametrize("ago", [0, 150, 86_000])
 async def test_what_others_send_takes_no_service_from_what_checks_read_as_serving(
