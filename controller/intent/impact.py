@@ -150,6 +150,13 @@ class Sharing:
             return any(tenant in self._tenants(cell) for cell in alarm.cells)
         return any(one.tenant == tenant for one in self.in_force)
 
+    def is_shared(self, device: str, tenant: str) -> bool:
+        """Whether a tenant has an agreement in force on a cell through a device; without such cells, on any cell."""
+        cells = self.network.cells_through(device) if self.network.kind_of(device).rules.has_cells else ()
+        if cells:
+            return any(tenant in self._tenants(cell.name) for cell in cells)
+        return any(one.tenant == tenant for one in self.in_force)
+
     def _carried(self, about: AlarmReport | Alarm, cells: Collection[str]) -> dict[str, tuple[str, ...]]:
         """Tenants whose packets go by what failed, with their cells; in a pool, by one of the functions that suffer."""
         network = self.network

@@ -141,10 +141,7 @@ def part_from_ended(tx: Tx, sharing: Sharing, found: Collection[Alarm]) -> None:
     for alarm in found:
         tenants = sharing.impact_now(alarm).tenants
         for tenant, row in known.get(alarm.id, {}).items():
-            if (
-                row.until is None
-                and part_of(sharing.network, alarm, tenant, tenants.get(tenant, ()), _part(row)) is None
-            ):
+            if row.until is None and _part_now(sharing, alarm, tenant, tenants.get(tenant, ()), _part(row)) is None:
                 kept = _left(alarm, tenant, row, alarm.cleared or tx.now)
                 rows.append(kept | {"changed": row.changed, "noted": row.noted})
     _change(tx, rows)
@@ -163,7 +160,19 @@ def begin(tx: Tx, sharing: Sharing | None, found: Iterable[tuple[Alarm, Impact]]
 
 
 def _first_part(sharing: Sharing | None, alarm: Alarm, tenant: str, own: Sequence[str]) -> AlarmPart | None:
-    return AlarmPart(there=False, named=True) if sharing is None else part_of(sharing.network, alarm, tenant, own)
+    return AlarmPart(there=False, named=True) if sharing is None else _part_now(sharing, alarm, tenant, own)
+
+
+def _part_now(
+    sharing: Sharing, alarm: Alarm, tenant: str, own: Sequence[str], before: AlarmPart | None = None
+) -> AlarmPart | None:
+    """A tenant's part of an alarm on the day; None if the alarm does not concern it.
+
+    What fails of its own where no agreement of it is in force would tell it of states there.
+    """
+    if not own and not sharing.is_shared(alarm.station, tenant):
+        return None
+    return part_of(sharing.network, alarm, tenant, own, before)
 
 
 @lru_cache(maxsize=64)
@@ -206,7 +215,7 @@ def _row_of(tx: Tx, sharing: Sharing, one: Concern, tenant: str, row: Row[Any] |
     own = one.impact.tenants.get(tenant)
     # Who left is told anew only by cells that it shares, from the beginning: its station or link alone is none.
     before = _part(row) if row is not None and (concerned or not own) else None
-    part = None if own is None else part_of(sharing.network, one.now, tenant, own, before)
+    part = None if own is None else _part_now(sharing, one.now, tenant, own, before)
     if part is None:
         if row is None or not concerned:
             return None
@@ -240,7 +249,8 @@ def _left_at(tx: Tx, sharing: Sharing, tenant: str, row: Row[Any]) -> datetime:
     ended = [
         until[agreement.id]
         for agreement in network.agreements_of(tenant)
-        if until.get(agreement.id, tx.now) < tx.now and any(network.reaches(agreement, cell) for cell in cells)
+        if until.get(agreement.id, tx.now) < tx.now
+        and (not cells or any(network.reaches(agreement, cell) for cell in cells))
     ]
     return max(row.changed, *ended) if ended else tx.now
 

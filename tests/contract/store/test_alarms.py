@@ -602,6 +602,23 @@ async def test_who_leaves_the_cells_of_its_own_link_keeps_what_it_was_told_whoev
     assert _told(store, alarm) == left
 
 
+@pytest.mark.parametrize("until", ["2025-01-01", None])
+def test_what_fails_of_a_tenants_own_after_its_agreement_ended_is_not_told(store: SqlStore, until: str | None) -> None:
+    """Its links may stand there still; that they fail is state of a station where no agreement is in force."""
+    _shared(store, until=until)
+    link = _link("beta")
+    alarm = store.alarms.report(link)
+    told = [] if until else [alarm.id]
+    assert _of(store, "beta") == told
+    assert [name for name, _ in store.tenants.incidents("beta", Page(), IncidentFilter())[1]] == [
+        alarm.incident for _ in told
+    ]
+    store.alarms.reassess(["S1"])
+    assert _of(store, "beta") == told
+    _shared(store)
+    assert _of(store, "beta") == [alarm.id], "an agreement that is in force tells of what stands"
+
+
 class _Moving(VirtualClock):
     """Time passes at each reading."""
 
