@@ -1058,7 +1058,10 @@ class TenantView(_Published):
 
     def subscribers(self) -> dict[str, Subscribers]:
         """See ``View``."""
-        return {self._tenant: subscribers_where_shared(self._store.networks.get()[1], self._tenant)}
+        _, network = self._store.networks.get()
+        if self._tenant not in network.tenant_by_id:  # it left the network files
+            return {}
+        return {self._tenant: subscribers_where_shared(network, self._tenant)}
 
     def notices(self, page: Page) -> tuple[int, list[Notice]]:
         """See ``View``."""

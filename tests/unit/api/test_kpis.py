@@ -9,6 +9,8 @@ import pytest
 
 from controller.models.measurement import Measured, Subject, Values
 from controller.models.network import PerformanceData, network_digest
+from controller.models.people import Role
+from tests.support.callers import admit
 from tests.unit.api.bench import ApiBench
 from tests.unit.intent.test_outages import network as shared
 
@@ -41,6 +43,16 @@ async def get(bench: ApiBench, path: str, status: int = 200, **asked: Any) -> An
     answer = await bench.client.get(f"/v1/kpis{path}", params={"begin": BEGIN, "end": END} | asked if path else {})
     assert answer.status_code == status, answer.text
     return answer.json()
+
+
+async def test_of_a_tenant_that_left_the_network_files_no_indicator_is_found(measured: ApiBench) -> None:
+    admit(measured.store, "token-of-leo", "leo", Role.TENANT_VIEWER, "gone")
+    async with measured.with_token("token-of-leo") as leo:
+        for asked, status in (({"tenant": "gone"}, 404), ({"level": "tenant", "tenant": "gone"}, 404)):
+            answer = await leo.get("/v1/kpis/volume-down", params={"begin": BEGIN, "end": END} | asked)
+            assert answer.status_code == status, answer.text
+        answer = await leo.get("/v1/kpis/volume-down", params={"begin": BEGIN, "end": END, "level": "tenant"})
+        assert answer.status_code in {200, 404}, answer.text
 
 
 async def test_definitions_are_listed_with_formula_and_source(measured: ApiBench) -> None:
