@@ -603,12 +603,21 @@ def visible_statement(issued: IssuedStatement) -> IssuedStatement:
 
 #: The act that ends a job; its object is the job.
 JOB_FINISHED = "job.finished"
+#: The host approves in a tenant's place by a contractual reason; its object is the run with the tenant.
+DECIDED = "run.decided-for-tenant"
 #: Acts of the host upon a tenant's runs and jobs that are disclosed, without who did them.
 VISIBLE_ACTS = ("run.created", "run.cancel-requested", JOB_FINISHED)
 
 
 def visible_act(row: AuditRow, number: int, own: bool) -> AuditRow:
-    """A row of a tenant's audit trail, numbered within it; an act of the host shows only act, time and object."""
+    """A row of a tenant's audit trail, numbered within it; an act of the host shows only act, time and object.
+
+    Where the host decided in its place, it shows by which of its contracts, and why.
+    """
+    if row.action == DECIDED:
+        done_to, _, _ = row.object.partition(" ")
+        said = {name: text for name, text in row.detail.items() if name in ("contracts", "reason")}
+        return AuditRow(id=number, at=row.at, actor=HOST, action=row.action, object=done_to, detail=said)
     detail = {name: row.detail[name] for name in _OWN_DETAILS if name in row.detail} if own else {}
     # A job's id reveals its wave, and with it that there are other stations.
     run, _, rest = row.object.partition(".")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -75,6 +75,11 @@ class Requirement(Noun):
         """What a contractual reason has to name: the agreement, or the tenant if it has none in force."""
         return self.agreement or self.side
 
+    def is_met_by(self, contract: Contract) -> bool:
+        """Whether a clause lets the host take service away; without an agreement in force no clauses are known."""
+        named = self.action is ActionClass.REDUCE and contract.agreement == self.contract
+        return named and (not self.agreement or contract.clause in self.clauses)
+
 
 class Contract(Noun):
     """A contractual reason to take service away from a tenant.
@@ -120,6 +125,28 @@ class Vote(Noun):
     maker: str = ""
     issuer: str = ""
     gone: bool = False
+
+    def in_place_of(self, side: str, requirements: Iterable[Requirement]) -> Vote | None:
+        """This vote as a tenant is told of it, in whose place the host decided by it; None if it did not.
+
+        It names the contracts of that tenant alone, and no person. A reason that may be about other tenants is left
+        out, which is one of a vote that names their contracts, too.
+        """
+        asked = [one for one in requirements if one.side == side]
+        own = tuple(one for one in self.contracts if any(known.is_met_by(one) for known in asked))
+        if self.side != HOST or self.choice is not VoteChoice.APPROVE or not own:
+            return None
+        return self.model_copy(
+            update={
+                "subject": "",
+                "person": HOST,
+                "token": "",
+                "maker": "",
+                "issuer": "",
+                "contracts": own,
+                "reason": self.reason if own == self.contracts else "",
+            }
+        )
 
 
 class StationConstraints(Noun):
@@ -290,11 +317,12 @@ class Override(Noun):
 class NoticeKind(StrEnum):
     """Kind of a notice.
 
-    A run is planned, began or ended at the side's stations. An incident began, grew, goes on in another, is told
-    no more since no agreement of the side covers its cells, or is over.
+    A run is planned, was decided on by the host in the side's place, began or ended at the side's stations. An incident
+    began, grew, goes on in another, is told no more since no agreement of the side covers its cells, or is over.
     """
 
     PLANNED = "planned"
+    DECIDED = "decided"
     STARTED = "started"
     ENDED = "ended"
     INCIDENT_RAISED = "incident-raised"

@@ -39,7 +39,7 @@ from controller.store.involvement import run_tenants
 from controller.store.networks import current_network
 from controller.store.queries import as_noun, chunks
 from controller.store.repository import SqlRepository, reads, writes
-from controller.store.run_constraints import constraints_from, notices, run_constraints
+from controller.store.run_constraints import constraints_from, notices, run_constraints, tell_decided
 from controller.store.run_rows import ACTIVE, jobs, load_run, load_runs, runs
 from controller.store.runs import cancel_run
 from controller.store.transaction import Tx
@@ -192,7 +192,13 @@ class SqlApprovals(SqlRepository, Approvals[Sync]):
             # A yes to a plan counts for its run that is under way, else for the next one.
             not_stopped = runs.c.state != RunState.CANCELLING.value
             going = tx.execute(_going(subject, person.tenant).where(not_stopped)).first()
-            return cast_vote(tx, subject if going is None else going.subject, *said)
+            if going is None:
+                return cast_vote(tx, subject, *said)
+            vote = cast_vote(tx, going.subject, *said)
+            if contracts and vote.at == tx.now:  # else it was said before
+                of = select(run_constraints.c.content).where(run_constraints.c.run == going.run)
+                tell_decided(tx, going.run, constraints_from(tx.execute(of).scalar_one()), vote)
+            return vote
         vote = cast_vote(tx, subject, *said)
         # A no to a run of a plan is one to the plan: each run of it ends, and no further one begins.
         plan = _plan_of(tx, subject, person.tenant)

@@ -29,17 +29,18 @@ from sqlalchemy import (
     text,
 )
 
-from controller.models.approval import Notice, NoticeKind, NoticeOutage, RunConstraints, VoteChoice
+from controller.access.disclosure import DECIDED
+from controller.models.approval import Notice, NoticeKind, NoticeOutage, RunConstraints, Vote, VoteChoice
 from controller.models.outage import NO_OUTAGE
 from controller.models.packing import unpacked
 from controller.models.run import JobState
-from controller.models.sharing import Consent
+from controller.models.sharing import ActionClass, Consent
 from controller.ports.store import RunRequest
 from controller.store.columns import Instant, long_text, metadata
 from controller.store.involvement import note_notified, run_tenants
 from controller.store.run_rows import jobs
 from controller.store.transaction import Tx
-from controller.store.votes import cast_vote, return_votes, spend_votes
+from controller.store.votes import cast_vote, return_votes, spend_votes, votes_on
 
 _UNADDRESSED = text("NOT addressed")
 
@@ -126,6 +127,25 @@ def keep_constraints(
         spend_votes(tx, plan, subject)
     if request.approver is not None:
         cast_vote(tx, subject, request.approver, VoteChoice.APPROVE, request.reason, run_id, request.contracts)
+    if any(one.action is ActionClass.REDUCE for one in constraints.requirements):
+        for vote in votes_on(tx, subject):
+            tell_decided(tx, run_id, constraints, vote)
+
+
+def tell_decided(tx: Tx, run_id: str, constraints: RunConstraints, vote: Vote) -> None:
+    """Tell each tenant in whose place the host decides by this vote, once for a run, and put it on its audit trail."""
+    for tenant in constraints.tenants:
+        told = vote.in_place_of(tenant, constraints.requirements)
+        if told is None:
+            continue
+        by = ", ".join(f"{one.agreement} {one.clause}" for one in told.contracts)
+        # The object names the tenant, since the run's other tenants do not see it.
+        tx.note(vote.person, DECIDED, f"{run_id} {tenant}", contracts=by, reason=told.reason)
+        known = and_(notices.c.run == run_id, notices.c.tenant == tenant, notices.c.kind == NoticeKind.DECIDED.value)
+        if tx.execute(select(notices.c.id).where(known)).first() is None:
+            words = f"the host approved work in your place by a clause of the contract: {by}"
+            words += f": {told.reason}" if told.reason else ""
+            notify(tx, run_id, tenant, NoticeKind.DECIDED, constraints.concerning(tenant), words, None)
 
 
 def return_unused_votes(tx: Tx, run: str) -> None:

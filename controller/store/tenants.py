@@ -151,11 +151,13 @@ class SqlTenants(SqlRepository, Tenants[Sync]):
             run_tenants, and_(run_tenants.c.run == jobs.c.run, run_tenants.c.station == jobs.c.station, concerned)
         )
         done_to = audit.c.object
+        in_its_place = select(run_tenants.c.run + f" {tenant}").where(concerned)
         number = func.row_number().over(order_by=audit.c.id).label("number")
         every = select(audit, its_own.label("own"), number).where(
             or_(
                 its_own,
                 and_(audit.c.action.in_(list(acts)), or_(done_to.in_(its_runs), done_to.in_(its_jobs))),
+                and_(audit.c.action == disclosure.DECIDED, done_to.in_(in_its_place)),
             )
         )
         rows = every.subquery()

@@ -84,9 +84,9 @@ class AskedStep(Body):
 class PendingApproval(Body):
     """A run that waits for an approval, as one side sees it.
 
-    A tenant sees what is asked of it, the votes of its own people, and its own part: its stations, the steps that need
-    its consent, its lines of each change. ``procedure`` is ``apply`` or the playbook's name. ``open_inputs``, for the
-    host only, says which expressions ask tenants of all cells, and why.
+    A tenant sees what is asked of it, the votes of its own people and of the host in its place, and its own part: its
+    stations, the steps that need its consent, its lines of each change. ``procedure`` is ``apply`` or the playbook's
+    name. ``open_inputs``, for the host only, says which expressions ask tenants of all cells, and why.
     """
 
     run: str
@@ -290,7 +290,7 @@ def _awaited(
     backend: Services, who: Person, run: Run, constraints: RunConstraints, votes: Iterable[Vote], *, whole: bool
 ) -> PendingApproval:
     mine = [one for one in constraints.requirements if who.side in (HOST, one.side)]
-    said = [visible_vote(who, vote) for vote in votes if who.side in (HOST, vote.side)]
+    said = [told for vote in votes if (told := _told(who, vote, mine)) is not None]
     made = PendingApproval(
         run=run.id,
         created=run.created,
@@ -333,9 +333,17 @@ def _steps(backend: Services, run: Run, who: Person) -> list[AskedStep]:
 def visible_vote(who: Person, vote: Vote) -> Vote:
     """A vote as a person may see it.
 
-    A tenant gets neither its subject, which is a hash over all sides' parts, nor contractual reasons of the host.
+    A tenant gets neither its subject, which is a hash over all sides' parts, nor contractual reasons of the host, but those by which the host
+    decided in its place (``Vote.in_place_of``).
     """
     return vote.model_copy(update={"subject": "", "contracts": ()}) if who.tenant else vote
+
+
+def _told(who: Person, vote: Vote, mine: Iterable[Requirement]) -> Vote | None:
+    """A vote as a person sees it in an approval; None if it is another side's, unless the host decided in its place."""
+    if who.side in (HOST, vote.side):
+        return visible_vote(who, vote)
+    return vote.in_place_of(who.side, mine)
 
 
 def _parts(backend: Services, changes: Iterable[Change], who: Person) -> list[StationPart]:

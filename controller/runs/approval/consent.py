@@ -457,13 +457,7 @@ def _counts(vote: Vote, requirement: Requirement) -> bool:
 
 def _has_right(vote: Vote, requirement: Requirement) -> bool:
     """Whether an approver of the host gives a valid contractual reason."""
-    return vote.side == HOST and any(_gives_right(one, requirement) for one in vote.contracts)
-
-
-def _gives_right(contract: Contract, requirement: Requirement) -> bool:
-    """Whether a clause lets the host take service away; without an agreement in force no clauses are known."""
-    named = contract.agreement == requirement.contract
-    return named and (not requirement.agreement or contract.clause in requirement.clauses)
+    return vote.side == HOST and any(map(requirement.is_met_by, vote.contracts))
 
 
 def check_contracts(constraints: RunConstraints, contracts: Sequence[Contract], person: Person | None) -> None:
@@ -487,7 +481,7 @@ def check_contracts(constraints: RunConstraints, contracts: Sequence[Contract], 
         if found is None:
             known = f"what it asks for is {', '.join(sorted(asked))}" if asked else "nothing is taken away"
             raise InputError(f"contracts: no service is reduced under {contract.agreement} here; {known}")
-        if not _gives_right(contract, found):
+        if not found.is_met_by(contract):
             known = (
                 f"its reduce_clauses are {', '.join(found.clauses)}" if found.clauses else "it has no reduce_clauses"
             )

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from controller.models.approval import OpenInput, Requirement, RunConstraints, StationConstraints
+from controller.models.network import HOST
 from controller.models.people import Permission, Person, Role
 from controller.models.run import RunState, Strategy
 from controller.models.sharing import ActionClass
@@ -184,13 +185,14 @@ async def test_a_yes_belongs_to_one_run_of_a_plan_that_is_made_again(bench: ApiB
 
 
 async def asking(bench: ApiBench, *requirements: Requirement) -> str:
-    """A run of a plan on all stations, all of them condor's, that asks this of people."""
+    """A run of a plan on all stations, all of them condor's and of whom else it asks, that asks this of people."""
     made = bench.store.plans.get((await plan(bench, expect_stations=4))["id"])
-    group = StationConstraints(region="puno", timezone="America/Lima", tenants=("condor",))
+    tenants = tuple(sorted({"condor", *(one.side for one in requirements)} - {HOST}))
+    group = StationConstraints(region="puno", timezone="America/Lima", tenants=tenants)
     constraints = RunConstraints(
         subject=made.digest,
         requirements=requirements,
-        tenants=("condor",),
+        tenants=tenants,
         groups=(group,),
         stations={change.station: ("site", 0) for change in made.changes},
     )
@@ -268,6 +270,45 @@ async def test_an_approver_sees_what_would_be_done_where(bench: ApiBench) -> Non
     assert own["steps"] == [{"name": "", "action": "lock-cell", "consent": "interrupt", "outage": UNTIL_UNLOCKED}]
     assert {part["station"] for part in own["parts"]} <= {"T-LTE-1"}
     assert own["open_inputs"] == [], "an expression may name other tenants"
+
+
+async def test_a_tenant_is_told_that_the_host_decided_in_its_place_and_by_which_clause(bench: ApiBench) -> None:
+    """Each tenant reads of its own contract, and of no other one, nor a reason that may be about another one."""
+    await load_and_adopt(bench)
+    sides = ("condor", "andes", "vicuna")
+    reduce = [
+        Requirement(side=side, action=ActionClass.REDUCE, agreement=f"{side}-all", clauses=("12.1",)) for side in sides
+    ]
+    run = await asking(bench, *reduce)
+    both = [{"agreement": f"{side}-all", "clause": "12.1"} for side in sides[:2]]
+    for body in ({"reason": "condor left", "contracts": both[:1]}, {"reason": "secret", "contracts": both}):
+        assert (await bench.client.post(f"/v1/runs/{run}/approve", json=body)).is_success
+        assert (await bench.client.post(f"/v1/runs/{run}/approve", json=body)).is_success, "twice is once"
+    told: dict[str, list[Any]] = {}
+    for side in sides:
+        admit(bench.store, f"token-of-{side}", f"person-of-{side}", Role.TENANT_APPROVER, side)
+        async with bench.with_token(f"token-of-{side}") as person:
+            seen = (await person.get(f"/v1/approvals/{run}")).json()["votes"]
+            rows = [one for one in (await person.get("/v1/audit")).json()["results"] if "decided" in one["action"]]
+            found = (await person.get("/v1/notices")).json()["results"]
+        assert "secret" not in str((seen, rows, found))
+        assert not any(other in str((seen, rows, found)) for other in {*sides} - {side})
+        assert all((one["person"], one["token"], one["subject"]) == ("host", "", "") for one in seen)
+        assert all((one["actor"], one["object"]) == ("host", run) for one in rows)
+        notices = [one["text"] for one in found if one["kind"] == "decided"]
+        told[side] = [[one["contracts"] for one in seen], [one["detail"] for one in rows], notices]
+    words = "the host approved work in your place by a clause of the contract: "
+    assert told["condor"] == [
+        [both[:1]],
+        [{"contracts": "condor-all 12.1"}, {"contracts": "condor-all 12.1", "reason": "condor left"}],
+        [f"{words}condor-all 12.1: condor left"],
+    ]
+    assert told["andes"] == [
+        [both[1:]],
+        [{"contracts": "andes-all 12.1"}],
+        [f"{words}andes-all 12.1"],
+    ]
+    assert told["vicuna"] == [[], [], []]
 
 
 async def test_a_vote_with_a_token_that_somebody_else_made_says_so(bench: ApiBench) -> None:
