@@ -333,8 +333,8 @@ def _steps(backend: Services, run: Run, who: Person) -> list[AskedStep]:
 def visible_vote(who: Person, vote: Vote) -> Vote:
     """A vote as a person may see it.
 
-    A tenant gets neither its subject, which is a hash over all sides' parts, nor contractual reasons of the host, but those by which the host
-    decided in its place (``Vote.in_place_of``).
+    A tenant gets neither its subject, which is a hash over all sides' parts, nor contractual reasons of the host, but
+    those by which the host decided in its place (``Vote.in_place_of``).
     """
     return vote.model_copy(update={"subject": "", "contracts": ()}) if who.tenant else vote
 
