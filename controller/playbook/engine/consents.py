@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import or_
@@ -11,10 +11,11 @@ from types import MappingProxyType
 from typing import Any
 
 from controller.models.approval import OpenInput, RunConstraints
+from controller.models.equipment import Operation
 from controller.models.errors import InputError
 from controller.models.network import HOST, Network, Noun
 from controller.models.outage import NO_OUTAGE, Outage, OutageKind
-from controller.models.plan import LedgerNode, Plan
+from controller.models.plan import Change, LedgerNode, Plan
 from controller.models.run import LedgerEntry
 from controller.models.sharing import ActionClass
 from controller.nrm.profiles import broadcast_plmn, cell_of
@@ -40,6 +41,7 @@ from controller.runs.approval.consent import (
     effect_on,
     run_constraints,
     subject_of,
+    taken_by,
     together,
 )
 
@@ -329,6 +331,54 @@ def beyond(constraints: RunConstraints, effect: Effect) -> list[str]:
         for tenant, action in sorted(effect.asks)
         if elsewhere or (tenant, action) not in asked
     ]
+
+
+def taken_unasked(
+    action: Action,
+    change: Change | None,
+    operations: Iterable[Operation],
+    nodes: Collection[LedgerNode],
+    asked: Collection[tuple[str, ActionClass]] | None = None,
+    about: Collection[str] = (),
+    loss: ServiceLoss | None = None,
+) -> str:
+    """What an act really takes from tenants that were not asked for it, in words; empty if it takes nothing unasked.
+
+    An action says itself which class of consent it needs, and may be wrong. So its change is judged by what it does.
+
+    Args:
+        action: What is done.
+        change: Its change; None for the change of the run's plan, which tenants are asked about by itself.
+        operations: Its operations. They interrupt all of the device.
+        nodes: Nodes of ours there, and on stations that its function serves.
+        asked: Whom the run asked for what; None before it has asked, if all are asked what the action says.
+        about: Cells that this is about; empty for all.
+        loss: The service that it takes, where the action tells: who gets none there is not asked.
+    """
+    tenants = {owner for node in nodes for owner in node.owners} - {HOST}
+    interrupts = any(operation.kind.interrupts for operation in operations)
+    taken = {(tenant, ActionClass.INTERRUPT, "") for tenant in (tenants if interrupts else ())}
+    if change is not None:
+        taken |= taken_by(change, nodes, restores=action.consent is ActionClass.RESTORE)
+
+    told = loss.serving | loss.idle if loss is not None else frozenset()
+
+    def is_asked(tenant: str, needed: ActionClass, cell: str) -> bool:
+        if needed is ActionClass.INTERRUPT and (not cell or (cell, tenant) in told) and loss is not None:
+            return True
+        if about and cell not in about:
+            return False
+        # Who agrees to lose service for good agrees to the interruption by which it goes.
+        enough = {needed, ActionClass.REDUCE}
+        said = {action.consent} if asked is None else {one for who, one in asked if who == tenant}
+        return not enough.isdisjoint(said)
+
+    wrong = sorted(one for one in taken if not is_asked(*one))
+    if not wrong:
+        return ""
+    words = [f"{needed} {tenant}{f' at cell {cell}' * bool(cell)}" for tenant, needed, cell in wrong]
+    says = "None" if action.consent is None else str(action.consent)
+    return f"action {action.name} (consent={says}) would {', '.join(words)}, whose consent was not asked"
 
 
 def _outage(network: Network, station: str, loss: ServiceLoss, lasts: Outage) -> Effect:

@@ -10,18 +10,23 @@ from controller.models.errors import DeviceError, InputError, MinkaError
 from controller.models.network import Network, Noun
 from controller.models.outage import NO_OUTAGE, Outage
 from controller.models.plan import Change, DiffRow
+from controller.models.sharing import ActionClass
 from controller.nrm.profiles import cell_of
+from controller.playbook.engine.consents import taken_unasked
 from controller.playbook.engine.context import ActionServices, DryRunContext
 from controller.playbook.engine.endings import outage_of_step
 from controller.playbook.language.expressions import ABSENT, UNKNOWN, Expression, Unsettled, foreseen, may_hold
 from controller.playbook.language.playbook import OUTPUT, RUN, TARGET, Playbook, Step, target_names
 from controller.playbook.language.registry import (
+    ALL,
     Action,
+    CellNames,
     DeviceAccess,
     Postponement,
     Proposal,
     Registry,
     Remarks,
+    ServiceLoss,
     UnmetCondition,
 )
 
@@ -150,6 +155,8 @@ class Previewer:
             return seen("; ".join([untried, *context.words, *([f"it would fail: {wrong}"] if wrong else [])]))
         inputs = action.check_inputs(given)
         said = await action.perform(context, inputs)
+        if isinstance(said, Proposal) and (wrong := await _unasked(action, inputs, said, context)):
+            raise MinkaError(wrong)
         if shutting := await _matters(action, inputs, said, context):
             if not isinstance(said, Proposal):
                 return seen(f"not known before: it depends on whether the last users have left {shutting}")
@@ -238,6 +245,22 @@ class _Seen:
     preview: StepPreview
     output: Mapping[str, Any] | Literal[Unsettled.ABSENT] | None = None
     leaves: bool = True
+
+
+async def _unasked(action: Action, inputs: Noun, said: Proposal[Any], context: DryRunContext) -> str:
+    """What a step would take from tenants whom the run would not ask for it, in words; empty if nothing."""
+    change = None if said.change == context.planned else said.change
+    if change is None and not said.outage.interrupts:
+        return ""
+    ledger = await context.ledger()
+    named = inputs.cells if isinstance(inputs, CellNames) else ALL
+    # Whom an action spares that says what it takes is known only by the station's health: the worker judges that.
+    tells = action.takes is not None and action.consent is ActionClass.INTERRUPT
+    there = frozenset((cell_of(path), owner) for path, entry in ledger.items() for owner in entry.owners)
+    loss = ServiceLoss(idle=there) if tells else None
+    return taken_unasked(
+        action, change, said.operations, [*ledger.values()], about=() if named == ALL else named, loss=loss
+    )
 
 
 async def _matters(action: Action, inputs: Any, said: Any, context: DryRunContext) -> str:

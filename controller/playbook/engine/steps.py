@@ -7,7 +7,7 @@ its device transaction (which reads journal and device), repeated, or failed, as
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 from pydantic import SecretStr
 
+from controller.models.approval import RunConstraints
 from controller.models.equipment import OperationKind
 from controller.models.errors import (
     ConflictError,
@@ -30,12 +31,14 @@ from controller.models.errors import (
     UnreachableError,
 )
 from controller.models.many import first_names
+from controller.models.network import Noun
 from controller.models.plan import Change, LedgerNode
 from controller.models.run import INSIDE, JournalStep, Outcome, RunState, restarted
+from controller.models.sharing import ActionClass
 from controller.models.step import StepRecord, StepState, carried, carrying
 from controller.nrm.profiles import root_spec
 from controller.plan import nodes_behind, undo_change
-from controller.playbook.engine.consents import beyond, effect_of_act
+from controller.playbook.engine.consents import beyond, effect_of_act, taken_unasked
 from controller.playbook.engine.context import AskingStep, StationContext, hold_at
 from controller.playbook.engine.operations import operate
 from controller.playbook.engine.secret_inputs import NO_SECRETS, resolved
@@ -50,6 +53,7 @@ from controller.playbook.language.registry import (
     Registry,
     Remarks,
     Repeat,
+    ServiceLoss,
     UnmetCondition,
 )
 from controller.ports.store import Claim
@@ -67,6 +71,8 @@ _CUT = UnmetCondition("cancelled by a person", Outcome.CANCELLED)
 _POLL = timedelta(seconds=60)
 #: Outcomes after which a change may be tried again, since the device carries nothing of it.
 _RETRIED = (Outcome.FAILED_SAFE, Outcome.ROLLED_BACK, Outcome.DEFERRED)
+#: Classes of action whose consent lets an action take service.
+_TAKING = (ActionClass.INTERRUPT, ActionClass.REDUCE)
 #: Fields that a further attempt resets.
 _FORGOTTEN: Mapping[str, Any] = {"change": None, "operations": (), "outcome": None}
 
@@ -283,7 +289,7 @@ class JobSteps:
                     told = said.remark or NOTHING
                     return await self.end(row, StepState.DONE, told, outcome=Outcome.UNCHANGED)
                 await self.write(row)
-            if not row.undo and not await self._sent(row):
+            if not await self._sent(row):
                 await self._check_repair(row)
                 await self._check_consent(row)
             return await self._act_or_wait(row)
@@ -431,7 +437,7 @@ class JobSteps:
             DeviceError: The station could not be read.
         """
         run, tools = self._claim.run, self._tools
-        if not run.automatic or self.begun or await self._comes_back():
+        if row.undo or not run.automatic or self.begun or await self._comes_back():
             return
         if no := await tools.store.transaction(tools.forbids, run, _interrupts(row), tools.clock.now()):
             raise RepairStoppedError(no)
@@ -465,23 +471,46 @@ class JobSteps:
             RepairStoppedError: The same, of what a rule asked for, and may ask for again.
             DeviceError: The station could not be read.
         """
-        action, station = self._registry.action(row.action), self._context.station
-        if action.consent is None or (action.takes is not None and not _interrupts(row)):
-            return
-        standing = await self._tools.store.approvals.standing(self._claim.run.id)
+        action, change = self._registry.action(row.action), self._own(row)
+        said = not row.undo and action.consent is not None and (action.takes is None or _interrupts(row))
+        # An undo that says what it takes was asked about with its step; whoever came since then does not stop it.
+        takes = action.consent not in _TAKING if row.undo else True
+        acts = takes and (change is not None or any(operation.kind.interrupts for operation in row.operations))
+        standing = await self._tools.store.approvals.standing(self._claim.run.id) if said or acts else None
         if standing is None:
             return
         given = action.check_inputs(row.inputs)
-        loss = await action.loss(self._at(row), given)
-        nodes = [*await self._nodes(), *(node for change in self.carried for node in change.gained)]
+        loss = await action.loss(self._at(row), given) if said else None
+        nodes = [*await self._nodes(), *(node for one in self.carried for node in one.gained)]
+        words = self._beyond(action, given, loss, nodes, standing.constraints) if said else ""
+        if acts and not words:
+            station = self._context.station
+            group, about = standing.constraints.of(station), standing.constraints.about.get(station, ())
+            asked = group.asks if group is not None else ()
+            words = taken_unasked(action, change, row.operations, nodes, asked, about, loss)
+        if words:
+            raise RepairStoppedError(words) if self._claim.run.automatic else ConflictError(f"{words}: ask again")
+
+    def _own(self, row: StepRecord) -> Change | None:
+        """The change of a step; None for that of the run's plan, which tenants were asked about by itself."""
+        return None if row.change == self._context.planned else row.change
+
+    def _beyond(
+        self,
+        action: Action,
+        given: Noun,
+        loss: ServiceLoss | None,
+        nodes: Iterable[LedgerNode],
+        constraints: RunConstraints,
+    ) -> str:
+        """What tenants were not asked for of all that an action says that it may take from them, in words."""
+        station = self._context.station
         effect = effect_of_act(action, given, loss, self._context.network, station, nodes)
-        spared = {*standing.constraints.spared.get(station, ())}
+        spared = {*constraints.spared.get(station, ())}
         served = set() if action.takes is None else spared if loss is None else loss.serving & spared
         wrong = [f"{what} serves {tenant} again" for what, tenant in sorted(served)]
-        wrong = wrong or [f"it would {what}" for what in beyond(standing.constraints, effect)]
-        if wrong:
-            words = f"{', '.join(wrong)}, whose consent was not asked"
-            raise RepairStoppedError(words) if self._claim.run.automatic else ConflictError(f"{words}: ask again")
+        wrong = wrong or [f"it would {what}" for what in beyond(constraints, effect)]
+        return f"{', '.join(wrong)}, whose consent was not asked" if wrong else ""
 
     async def _nodes(self) -> list[LedgerNode]:
         """Nodes of ours on the device, and on stations that its function serves."""

@@ -24,10 +24,11 @@ from controller.models.errors import InputError, NotFoundError
 from controller.models.network import Cell, Network
 from controller.models.outage import FOR_GOOD, NO_OUTAGE, UNKNOWN_OUTAGE, Outage
 from controller.models.people import Person
-from controller.models.plan import Change, Edit, Op, PhaseKind, Plan
+from controller.models.plan import Change, Edit, LedgerNode, Op, PhaseKind, Plan
 from controller.models.scalars import HOST
 from controller.models.sharing import DEFAULT_CONSENTS, ActionClass, Agreement, Consent
-from controller.nrm.profiles import administrative_leaf, cell_of
+from controller.nrm.profiles import administrative_leaf, administrative_state, cell_of, is_link, share_parts
+from controller.nrm.tree import is_below
 from controller.plan.reduction import lowered
 
 
@@ -87,11 +88,9 @@ def effect_of(change: Change, *, restores: bool = False) -> Effect:
     """
     if change.comes_back:
         return effect_on(change.station, change.touched, ActionClass.RESTORE)
-    edits = [edit for phase in change.phases if phase.kind is PhaseKind.EDIT for edit in phase.edits]
+    edits = _edits(change)
     locked = {cell_of(edit.path) for phase in change.phases if phase.kind is PhaseKind.LOCK for edit in phase.edits}
-    interrupted = set(change.interrupted)
-    if change.outage.interrupts:
-        interrupted |= set(change.touched) & _present(change, edits)
+    interrupted = _interrupted(change, edits)
     off = {tenant for tenant in interrupted if locked or tenant in change.interrupted}
     places = {(tenant, ActionClass.INTERRUPT, cell) for tenant in off for cell in locked or {""}}
     if change.only_unlocks:
@@ -120,6 +119,73 @@ def effect_of(change: Change, *, restores: bool = False) -> Effect:
         withdrawn=frozenset((tenant, cell) for tenant, found in change.withdrawn.items() for cell in found),
         places=frozenset(places),
     )
+
+
+def _edits(change: Change) -> list[Edit]:
+    return [edit for phase in change.phases if phase.kind is PhaseKind.EDIT for edit in phase.edits]
+
+
+def _interrupted(change: Change, edits: Sequence[Edit]) -> set[str]:
+    """Whose service a change interrupts, also by edits of its own nodes."""
+    present = set(change.touched) & _present(change, edits) if change.outage.interrupts else set[str]()
+    return {*change.interrupted, *present}
+
+
+#: A tenant, the class of action that takes service from it, and the cell; an empty cell is the station.
+Taken = tuple[str, ActionClass, str]
+
+
+def taken_by(change: Change, nodes: Collection[LedgerNode], *, restores: bool = False) -> frozenset[Taken]:
+    """Service that a change takes from tenants (``interrupt``, ``reduce``), as the change itself and the ledger say.
+
+    Unlike ``effect_of`` it does not say who has to be asked for a plan: it is what must not happen unasked, whatever
+    the action that proposes the change says of itself.
+
+    Args:
+        change: The change.
+        nodes: Nodes of ours on the device.
+        restores: Whether tenants consent to class ``restore``. They do so to an interruption that the change ends
+            itself, where it edits something, and to nothing else.
+    """
+    edits, locks = _edits(change), list(_locks(change))
+    cells = {cell_of(edit.path) for edit in locks}
+    off = {(tenant, cell) for tenant in _interrupted(change, edits) for cell in cells or {""}}
+    off |= {
+        (owner, cell_of(node.path)) for node in nodes if cell_of(node.path) in cells - {""} for owner in node.owners
+    }
+    off |= {(owner, cell_of(edit.path)) for edit in locks for owner in edit.owners}
+    if change.only_unlocks and not locks:
+        off = set()
+    if restores and edits and not change.outage.is_open:
+        off = set()
+    less = {*_lowered(change, edits), *_removed(change, nodes)}
+    less |= {(tenant, cell) for tenant, found in change.withdrawn.items() for cell in found}
+    taken = {(tenant, ActionClass.INTERRUPT, cell) for tenant, cell in off}
+    taken |= {(tenant, ActionClass.REDUCE, cell) for tenant, cell in less}
+    return frozenset(one for one in taken if one[0] != HOST)
+
+
+def _locks(change: Change) -> Iterator[Edit]:
+    """Edits that lock or shut something down, in whatever phase."""
+    for phase in change.phases:
+        for edit in phase.edits:
+            switched = edit.op is Op.MERGE and administrative_leaf(edit.path) in edit.after
+            if switched and administrative_state({edit.path: edit.after}, edit.path) != "UNLOCKED":
+                yield edit
+
+
+def _removed(change: Change, nodes: Iterable[LedgerNode]) -> Iterator[tuple[str, str]]:
+    """Tenants whose cells, shares or core links a change removes, each with the cell.
+
+    What else it removes, as a router's VRF, a budget of a function or a pool's label, is not service by itself.
+    """
+    deleted = [edit.path for phase in change.phases for edit in phase.edits if edit.op is Op.DELETE]
+    made = [edit.path for phase in change.phases for edit in phase.edits if edit.op is Op.CREATE]
+    for node in nodes if deleted else ():
+        serves = cell_of(node.path) or share_parts(node.path) or is_link(node.path)
+        gone = any(is_below(node.path, path) for path in deleted)
+        if serves and gone and not any(is_below(node.path, path) for path in made):
+            yield from ((owner, cell_of(node.path)) for owner in node.owners)
 
 
 def _lowered(change: Change, edits: Sequence[Edit]) -> Iterable[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from controller.api.process import served_app
 from controller.inventory.source import Report
 from controller.models.errors import InputError
 from controller.models.outage import OutageKind
+from controller.models.plan import LedgerNode
 from controller.models.settings import Settings
 from controller.observe.mail import MailRelay
 from controller.observe.syslog import Syslog
@@ -23,6 +24,7 @@ from controller.playbook.engine.context import ActionServices
 from controller.playbook.engine.dry_run import NO_REASON, THIS_RUN, Previewer, StepPreview
 from controller.playbook.language.library import parse
 from controller.playbook.language.playbook import RUN
+from controller.playbook.language.registry import Registry
 from controller.ports.clock import VirtualClock
 from controller.ports.webhook import FakeWebhook, Webhook
 from controller.runs.planning.planner import Planner
@@ -38,17 +40,24 @@ AGAIN = LOCK.replace("locked", "again").replace("name: lock", "name: again")
 
 
 async def preview(
-    steps: str, run: dict[str, Any] | None = None, channels: Mapping[str, Webhook] | None = None
+    steps: str,
+    run: dict[str, Any] | None = None,
+    channels: Mapping[str, Webhook] | None = None,
+    actions: Registry | None = None,
+    theirs: Sequence[LedgerNode] = (),
 ) -> list[StepPreview]:
     """What the steps would do on the station of the bench, where all cells are unlocked and on air."""
-    bench = PlaybookBench(steps)
+    known_actions = actions or registry()
+    bench = PlaybookBench(steps, known_actions)
+    if theirs:
+        bench.store.devices.adopt(STATION, theirs, "", "ana")
     store = InstantStore(bench.store)
     planner = Planner(store, bench.group.devices, bench.clock, lambda *_: TARGET)
-    loaded = parse(HEAD + steps, "own.yaml", registry(), Report())
+    loaded = parse(HEAD + steps, "own.yaml", known_actions, Report())
     assert loaded is not None
     known = {"webhook": FakeWebhook(), **(channels or {})}
     services = ActionServices(store, planner, known.pop("webhook"), bench.clock, channels=known)
-    previewer = Previewer(services, registry(), loaded.playbook)
+    previewer = Previewer(services, known_actions, loaded.playbook)
     return [*await previewer.steps(bench.group.network, STATION, None, {RUN: run or UNKNOWN_RUN})]
 
 
