@@ -24,7 +24,7 @@ from controller.playbook.language.registry import (
 HERE = "tests.unit.playbook.test_third_parties"
 TEXT = (
     "name: own\ndescription: x\ntargets: '*'\nsteps:\n"
-    "  - {name: greet, action: greet, with: {whom: ana}, checks: ['{{ output.words }}']}\n"
+    '  - {name: greet, action: greet, with: {whom: ana}, checks: ["{{ output.words | length > 0 }}"]}\n'
 )
 
 
