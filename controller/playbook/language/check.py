@@ -11,7 +11,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from controller.inventory.selectors import parse_selector
-from controller.inventory.source import Entry, FieldPath, Report, suggest
+from controller.inventory.source import Entry, FieldPath, Report
 from controller.models.credentials import Credentials
 from controller.models.errors import InputError
 from controller.models.network import NAMED_KINDS, DeviceKind, Network
@@ -224,7 +224,8 @@ class _Inputs:
         """Check an action and its inputs; returns the action, if its name is known."""
         act = self._registry.actions.get(name)
         if act is None:
-            hint = suggest(name, self._registry.actions) or f"actions are {', '.join(self._registry.actions)}"
+            known = self._registry.actions
+            hint = self._report.did_you_mean(name, known) or f"actions are {', '.join(known)}"
             self._say((*at, "action"), "no such action", hint, name)
             for key, value in given.items():
                 # Which of its inputs are secrets is not known.
@@ -248,7 +249,8 @@ class _Inputs:
     def _input(self, where: FieldPath, act: Action, key: str, value: Any) -> None:
         fields = act.inputs.model_fields
         if key not in fields:
-            hint = suggest(key, fields) or (f"inputs are {', '.join(fields)}" if fields else "it has none")
+            known = f"inputs are {', '.join(fields)}" if fields else "it has none"
+            hint = self._report.did_you_mean(key, fields) or known
             self._say(where, f"{act.name} has no such input", hint)
         elif key in act.secrets:
             self._secret(where, value)
@@ -304,7 +306,7 @@ class _Inputs:
             expected = 'an input of an action that is a secret, alone, as in "{{ ' + name + ' }}"'
             self._say(where, f"{name} is a secret, which goes nowhere else", expected)
         for name in sorted(expression.names - self._known.keys()):
-            hint = suggest(name, self._known) or f"known here: {', '.join(self._known) or 'nothing'}"
+            hint = self._report.did_you_mean(name, self._known) or f"known here: {', '.join(self._known) or 'nothing'}"
             self._say(where, f"unknown name {name}", hint)
         for one in mistakes_in(expression, self._known):
             self._say(where, one.message, one.expected)

@@ -176,8 +176,9 @@ def report_form(
         return AsMeant(meant, model.model_validate(meant.data), [one["loc"] for one in found])
     except ValidationError as again:
         further = reported(again)
+    known = {one["loc"] for one in found}
     for one in further:
-        if one["loc"] not in {known["loc"] for known in found}:
+        if one["loc"] not in known:
             report_error(meant, one, report, model, forms)
     return AsMeant(meant, None, [one["loc"] for one in (*found, *further)])
 
