@@ -206,6 +206,7 @@ def test_nothing_of_another_tenant_changes_an_answer(empty: Path, tmp_path: Path
     assert compare(empty, tmp_path, ["alfa"], other) == [[]]
 
 
+@pytest.mark.timeout(360)
 def test_the_way_of_others_through_a_run_changes_no_answer(empty: Path, tmp_path: Path) -> None:
     """That ``begun`` does not, the test below shows."""
     ways = [replace(EVERYTHING, order=order) for order in ("before", "done", "behind")]
