@@ -273,6 +273,7 @@ async def test_a_hand_over_lasts_until_its_end_and_a_newer_one_replaces_it(bench
 
 
 async def test_a_tenant_is_called_about_its_own_part_alone(bench: Bench, people: FakeContacts) -> None:
+    bench.clock.pause(timedelta(days=300).total_seconds())  # its agreement is in force
     in_force(bench, host=HOST_FILE, andes=TENANT_FILE)
     scheduler = bench.scheduler(contacts=people)
     mine = escalated(bench, path=LINK, cause="core-link-down", tenant="andes")
