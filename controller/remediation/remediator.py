@@ -238,7 +238,8 @@ class Remediator:
         """Give alarms their turns. Where obviously nothing begins now, only note why: there may be thousands."""
         found, rules, network, grants = await self._store.read(self._find, due)
         await self._wake_roots(found)
-        self._chattering |= (chattering := await self._chattering_of(found))
+        chattering = await self._chattering_of(found)
+        self._chattering |= chattering
         urgent = chattering | await self._dark_of(found)
         digests = {rule.name: rule.digest for rule in rules}
         for alarm_id in due:

@@ -87,7 +87,8 @@ async def _published(form: type[_One | _Batch], request: Request, backend: Servi
         async with backend.intake.turn():
             found = await run_in_threadpool(_read, form, body, backend)
         if not isinstance(found, str):
-            found.refused[AlertRefusal.TOO_MANY.value] += await _taken_in(backend, found)
+            beyond = await _taken_in(backend, found)
+            found.refused[AlertRefusal.TOO_MANY.value] += beyond
     except HTTPException as error:
         return ves_refusal(error.status_code)
     except StoreError as error:
