@@ -10,7 +10,7 @@ from controller.models.run import Decision, GateChoice, JobState, JournalStep, O
 from tests.chaos.attempts import STATION, Attempt, assert_one_effect, assert_right, begin, change, reached
 from tests.support.process_system import ProcessSystem
 
-pytestmark = [pytest.mark.needs("initdb", "redis-server"), pytest.mark.timeout(400)]
+pytestmark = pytest.mark.needs("initdb", "redis-server")
 OTHER = "T-LTE-1"
 #: In the order in which they are worked on.
 STATIONS = ("T-BOTH-1", OTHER, STATION, "T-NR-1")

@@ -17,7 +17,7 @@ from controller.queue.app import QUEUE
 from tests.chaos.attempts import STATION, assert_right, begin, change, reached
 from tests.support.process_system import ProcessSystem
 
-pytestmark = [pytest.mark.needs("initdb", "redis-server"), pytest.mark.timeout(400)]
+pytestmark = pytest.mark.needs("initdb", "redis-server")
 
 
 @pytest.fixture(autouse=True)

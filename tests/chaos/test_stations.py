@@ -9,7 +9,7 @@ from controller.models.run import Outcome, RunState
 from tests.chaos.attempts import STATION, assert_failed, assert_right, begin, change, held
 from tests.support.process_system import ProcessSystem
 
-pytestmark = [pytest.mark.needs("initdb", "redis-server"), pytest.mark.timeout(400)]
+pytestmark = pytest.mark.needs("initdb", "redis-server")
 
 
 @pytest.fixture(autouse=True)

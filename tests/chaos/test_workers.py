@@ -16,7 +16,7 @@ from tests.chaos.attempts import STATION, Attempt, assert_right, begin, change, 
 from tests.support.process_system import ProcessSystem
 from tests.support.soak import SOAK
 
-pytestmark = [pytest.mark.needs("initdb", "redis-server"), pytest.mark.timeout(400)]
+pytestmark = pytest.mark.needs("initdb", "redis-server")
 
 #: The journal's step after which the worker is killed, and the operation that is slow then.
 MOMENTS = {

@@ -40,7 +40,6 @@ def test_generated_parts_are_current(name: str) -> None:
     assert kept == current()[name], "run: python -m tests.docs.reference"
 
 
-@pytest.mark.timeout(360)
 def test_the_commands_of_the_tour_work_in_their_order(system: ProcessSystem, up: CommandLine) -> None:
     lines = re.findall(r"^\$ (minka .*)$", TUTORIAL, re.MULTILINE)
     assert len(lines) > 15

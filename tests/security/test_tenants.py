@@ -206,7 +206,6 @@ def test_nothing_of_another_tenant_changes_an_answer(empty: Path, tmp_path: Path
     assert compare(empty, tmp_path, ["alfa"], other) == [[]]
 
 
-@pytest.mark.timeout(360)
 def test_the_way_of_others_through_a_run_changes_no_answer(empty: Path, tmp_path: Path) -> None:
     """That ``begun`` does not, the test below shows."""
     ways = [replace(EVERYTHING, order=order) for order in ("before", "done", "behind")]
@@ -222,7 +221,6 @@ def test_what_is_in_memory_saves_no_statement(usual: TenantsBench) -> None:
         assert (first.status, first.body, cold) == (200, again.body, warm), path
 
 
-@pytest.mark.timeout(360)
 def test_what_varies_is_seen_by_others(empty: Path, tmp_path: Path) -> None:
     """The test above would be none if the host, or beta itself, saw no difference either."""
     alfas, hosts, betas = compare(empty, tmp_path, ["alfa", "host", "beta"], EVERYTHING)

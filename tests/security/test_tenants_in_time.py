@@ -60,8 +60,6 @@ from tests.support.records import make_entry, start_run
 from tests.unit.plan import samples
 
 #: Two worlds take a few seconds of the processor, and on a busy machine minutes.
-pytestmark = pytest.mark.timeout(360)
-
 #: Seconds between two checks of a station, two rounds, two looks of a tenant at stations, and two at everything.
 INTERVAL, ROUND, LOOK, WHOLE_LOOK = 30.0, 0.5, 1.0, 5.0
 _EVERY = Page(limit=1000)

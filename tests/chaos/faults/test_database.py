@@ -22,8 +22,6 @@ from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.process_system import ProcessSystem, process_system, temporary_folder
 from tests.support.soak import SOAK
 
-pytestmark = pytest.mark.timeout(400)
-
 
 @pytest.fixture(scope="module")
 def own(request: pytest.FixtureRequest) -> Iterator[tuple[ProcessSystem, SmallDisk, PostgresServer]]:

@@ -9,7 +9,7 @@ from tests.chaos.attempts import assert_one_effect, begin, reached
 from tests.chaos.faults.five_stations import ONE_BY_ONE, STATIONS, THIRD, change, change_files
 from tests.support.process_system import ProcessSystem
 
-pytestmark = [pytest.mark.needs("initdb", "redis-server"), pytest.mark.timeout(400)]
+pytestmark = pytest.mark.needs("initdb", "redis-server")
 
 
 @pytest.fixture(autouse=True)

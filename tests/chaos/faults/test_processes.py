@@ -22,7 +22,7 @@ from tests.chaos.faults.five_stations import STATIONS, THIRD, change, change_fil
 from tests.support.forks import ForkedProcess
 from tests.support.process_system import ProcessSystem
 
-pytestmark = [pytest.mark.needs("initdb", "redis-server"), pytest.mark.timeout(400)]
+pytestmark = pytest.mark.needs("initdb", "redis-server")
 
 
 @pytest.fixture(autouse=True)

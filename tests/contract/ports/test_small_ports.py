@@ -141,7 +141,8 @@ def test_a_broker_that_is_away_costs_nobody_anything() -> None:
     began = clock.monotonic()
     for number in range(1000):
         wakeups.wake_workers(f"r-{number}")
-    assert clock.monotonic() - began < 1
+    # One attempt for each would take minutes: the bound is wide, for a machine that does much else.
+    assert clock.monotonic() - began < 20
     wakeups.close()
     wakeups._thread.join(60)
     assert not wakeups._thread.is_alive(), "it goes on calling a broker that is away after its end"

@@ -114,7 +114,7 @@ def _lost_at_last(clock: VirtualClock) -> float:
     return (clock.now() - VirtualClock().now()).total_seconds() - 5 * 3600
 
 
-@pytest.mark.timeout(1200 if SOAK else 120)
+@pytest.mark.timeout(1200 if SOAK else 400)
 @pytest.mark.parametrize("url", ["sqlite://"])
 async def test_a_scrape_costs_the_same_however_often_the_network_changed(url: str, clock: VirtualClock) -> None:
     """In the soak with as many stations as ``peru`` has, with times and memory printed."""

@@ -20,7 +20,7 @@ from simulators.netconf.faults import Fault, FaultKind
 from tests.integration.alarms.system import LTE, LocalSystem, open_system, until
 from tests.support.postgres import postgres_server
 
-pytestmark = [pytest.mark.needs("initdb"), pytest.mark.timeout(180)]
+pytestmark = pytest.mark.needs("initdb")
 
 
 @asynccontextmanager

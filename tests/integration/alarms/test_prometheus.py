@@ -18,7 +18,7 @@ from tests.support import http
 from tests.support.callers import admit
 from tests.support.prometheus import monitoring
 
-pytestmark = [pytest.mark.needs("prometheus", "prometheus-alertmanager"), pytest.mark.timeout(180)]
+pytestmark = pytest.mark.needs("prometheus", "prometheus-alertmanager")
 
 
 @asynccontextmanager

@@ -36,7 +36,6 @@ def _standing(system: LocalSystem, tenant: str) -> dict[str, Alarm]:
     return {alarm.id: alarm for alarm in found if alarm.cleared is None}
 
 
-@pytest.mark.timeout(360)
 async def test_each_fault_is_reported_to_the_tenants_that_it_concerns_and_to_no_other(
     system: LocalSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:

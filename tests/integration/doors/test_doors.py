@@ -228,7 +228,8 @@ def test_a_large_network_is_taken_in_seconds(up: Embedded) -> None:
     said = up("network", "load", str(PERU), "--json").json
     took = time.monotonic() - began
     assert said["counts"]["stations"] >= 3100
-    assert took < 60, f"{took:.1f} s"
+    # About ten seconds of CPU on two sides (the benchmarks have the figure); many tests may run beside it.
+    assert took < 180, f"{took:.1f} s"
     assert len(up("network", "show", "cells", "--json").json) == said["counts"]["cells"]
     assert len(up("device", "list", "--json").json) == said["counts"]["stations"]
     again = up("network", "load", str(PERU_MINI), "--endpoints", str(up.endpoints), "--json").json

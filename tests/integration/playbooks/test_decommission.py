@@ -16,7 +16,6 @@ from simulators.routers.faults import RouterFault, RouterFaultKind
 from tests.integration.playbooks.test_undo import AGREED, all_running
 from tests.integration.routers.system import ALONE, ROUTER, STATION, RouterSystem, open_router_system, same
 
-pytestmark = pytest.mark.timeout(120)
 GONE = {"station": STATION}
 
 

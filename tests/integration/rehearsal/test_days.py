@@ -24,8 +24,6 @@ from simulators.equipment.fault_kinds import Remedy
 TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
 LTE = "T-LTE-1"
 
-pytestmark = pytest.mark.timeout(400)
-
 
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Baseline:

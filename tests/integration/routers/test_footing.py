@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
 from controller.models.run import Outcome, RunState
 from simulators.history import EventKind
 from tests.integration.routers.system import ROUTER, RouterSystem, merge, same
 
-pytestmark = pytest.mark.timeout(120)
 UPLINK, SPARE = "Port[GigabitEthernet0%2F0%2F0]", "Port[GigabitEthernet0%2F0%2F2]"
 #: What could cut the way, and does not: the ports, the address that it is managed by, its own routes, access lists.
 HARMLESS = (

@@ -23,7 +23,6 @@ from tests.support.frr import Frr, frr
 pytestmark = [
     pytest.mark.needs("/usr/lib/frr/zebra", "sshd", "unshare"),
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to run FRRouting in a network namespace of its own"),
-    pytest.mark.timeout(120),
 ]
 
 LEO = Person(name="leo", role=Role.TENANT_APPROVER, tenant="condor")

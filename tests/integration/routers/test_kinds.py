@@ -10,7 +10,6 @@ from controller.models.errors import InputError
 from controller.ports.store import Page
 from tests.integration.routers.system import ROUTER, STATION, RouterSystem
 
-pytestmark = pytest.mark.timeout(120)
 SOFTWARE = {"url": "sftp://10.0.0.1/images/station-24.3.0.zip", "version": "24.3.0"}
 DOWNLOAD = {"name": "fetch", "action": "download-software", "with": SOFTWARE}
 SWITCH = {"name": "switch", "action": "switch-router-path", "with": {"standby": True}}

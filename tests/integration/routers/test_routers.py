@@ -16,8 +16,6 @@ from simulators.routers.faults import RouterFault, RouterFaultKind
 from tests.integration.alarms.system import until
 from tests.integration.routers.system import ROUTER, STATION, RouterSystem, open_router_system, same
 
-pytestmark = pytest.mark.timeout(120)
-
 
 async def test_a_provisioned_router_is_adopted_and_its_first_plan_is_empty(tmp_path: Path) -> None:
     async with open_router_system(tmp_path, Provisioning.PROVISIONED) as system:

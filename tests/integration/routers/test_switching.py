@@ -21,7 +21,6 @@ from tests.integration.alarms.system import PLAYBOOKS, Playbooks, rules, until
 from tests.integration.playbooks.test_stations import gets_worse, measured, with_short_periods
 from tests.integration.routers.system import ROUTER, STATION, RouterSystem, open_router_system, same
 
-pytestmark = pytest.mark.timeout(120)
 #: The spare port has an address of its own on the management network.
 SPARE = {"standby": "GigabitEthernet0/0/2", "gateway": "10.98.0.2", "standby_gateway": "10.98.1.2"}
 

@@ -22,8 +22,6 @@ from tests.support.callers import agree
 
 LEO = Person(name="leo", role=Role.TENANT_APPROVER, tenant="condor")
 
-pytestmark = pytest.mark.timeout(120)
-
 
 def seen(system: RouterSystem) -> dict[str, int]:
     histories = {ROUTER: system.router.history, STATION: system.fleet.stations[STATION].history}

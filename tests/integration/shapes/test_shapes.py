@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import statistics
 
-import pytest
-
 from controller.models.run import JournalStep, Outcome, RunState
 from controller.ports.store import Page
 from tests.integration.shapes.conftest import PERU_MINI
@@ -13,7 +11,6 @@ from tests.support.minka import ROOT
 from tests.support.process_system import ProcessSystem
 
 #: Whoever comes first waits for all of it to start.
-pytestmark = pytest.mark.timeout(400)
 ENTEL = (ROOT / "deploy" / "networks" / "peru-mini-add-entel.yaml").read_text(encoding="utf-8")
 STATIONS = 24
 

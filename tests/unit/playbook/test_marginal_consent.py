@@ -131,7 +131,6 @@ def ledgers(peru: Network) -> dict[str, dict[str, LedgerEntry]]:
     }
 
 
-@pytest.mark.timeout(360)
 def test_a_lost_unit_is_reset_unattended_in_all_of_peru_and_one_that_serves_in_none(
     peru: Network, ledgers: dict[str, dict[str, LedgerEntry]]
 ) -> None:

@@ -128,5 +128,6 @@ def test_a_broker_that_is_away_delays_nobody(tmp_path: Path) -> None:
     began = time.monotonic()
     for index in range(1000):
         wakeups.wake_workers(f"r-{index}")
-    assert time.monotonic() - began < 1
+    # One attempt for each would take minutes: the bound is wide, for a machine that does much else.
+    assert time.monotonic() - began < 20
     wakeups.close()
