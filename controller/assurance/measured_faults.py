@@ -1,20 +1,18 @@
 """Faults that only measurements show: cells that serve nobody although they say so, and KPIs that became worse.
 
-A cell sleeps where nobody got a connection for an hour, or for some hours where one tells too little, although its own
-last weeks make sure that somebody would have at this time, and cells around it carry users. An indicator is degraded
-where it is worse than at these hours of the days before, beyond its tolerance and beyond chance, twice in a row. Both
-are alarms of Minka's own, raised and cleared here. The indicators of each hour go on record, for metrics.
+A cell sleeps where nobody got a connection for an hour, or for hours or days where one tells too little, although its
+own last weeks make sure that somebody would have at this time, and cells around it carry users. An indicator is
+degraded where it is worse than at these hours of the days before, beyond its tolerance and beyond chance, twice in a
+row. Both are alarms of Minka's own, raised and cleared here. The indicators of each hour go on record, for metrics.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -31,100 +29,39 @@ from controller.models.alarm import (
     PerceivedSeverity,
 )
 from controller.models.health import Health, ServiceState
-from controller.models.measurement import HOUR, QUARTER, Measured, parts
+from controller.models.measurement import HOUR, QUARTER, Measured
 from controller.models.network import Network
 from controller.performance.comparison import VerdictKind, compare
 from controller.performance.judgement import DAYS, POOLS, Comparison, Hour, Judgement, Sums
 from controller.performance.kpis import Kpi, counters_of, kpis_of
 from controller.performance.rollups import span_of
+from controller.performance.silence import (
+    EXPECTED,
+    HISTORY,
+    HOURS,
+    SEVERAL_DAYS,
+    USES,
+    Use,
+    expected,
+    expected_in_days,
+    is_silent,
+    uses,
+)
 from controller.ports.clock import Clock
 from controller.ports.store import AsyncStore, Device, Store
 
 log = structlog.get_logger()
 
-_HOUR, _QUARTER = timedelta(seconds=HOUR), timedelta(seconds=QUARTER)
+_HOUR, _QUARTER, _DAY = timedelta(seconds=HOUR), timedelta(seconds=QUARTER), timedelta(days=1)
 #: Time after the end of a quarter of an hour until its files are there, and after an hour until its roll-up is.
 _COLLECTED, _ROLLED_UP = timedelta(minutes=8), timedelta(minutes=40)
-#: Days before that show what to expect of an hour; fewest of them; and seconds that an hour has to cover.
-_DAYS, _FEWEST, _COVERED = 14, 5, 3500
-#: Hours that are looked at together, until enough connections are usual in them.
-_SPANS = (1, 2, 4, 8, 24)
-#: Connections in the quietest of these hours from which none at all is no chance: below one in a million.
-_EXPECTED = 14.0
 #: Nearby stations of which one has to carry users.
 _AROUND = 6
 #: Stations that are judged together, and rounds over which those of an hour are spread: much history is read.
 _TOGETHER, _SPREAD = 100, 30
 #: How long a judgement is kept without a newer one, for example of a station that is gone.
-_FORGOTTEN = timedelta(days=1)
+_FORGOTTEN = _DAY
 _GRAVE = (PerceivedSeverity.CRITICAL, PerceivedSeverity.MAJOR)
-_USES = _SETUPS, _VOLUME = "RRC.ConnEstabSucc", "DRB.PdcpSduVolumeDL"
-
-
-class Use(NamedTuple):
-    """Use of a cell in a span of time.
-
-    Attributes:
-        seconds: That were measured.
-        setups: Connections that were set up.
-        volume: Mbit that it carried to users.
-        latest: Whether anything of that was in the last period.
-    """
-
-    seconds: float = 0.0
-    setups: float = 0.0
-    volume: float = 0.0
-    latest: bool = False
-
-    @property
-    def alive(self) -> bool:
-        """Whether anybody used it."""
-        return self.setups > 0 or self.volume > 0
-
-
-def uses(periods: Iterable[Measured], last: datetime | None = None) -> dict[str, Use]:
-    """Use of cells that count connections, by ``station/cell``; ``last`` is the begin of the last period, if one is."""
-    found: dict[str, Use] = {}
-    for period in periods:
-        for cell, counted in period.cells.items():
-            if not cell or _SETUPS not in counted:
-                continue
-            before = found.get(f"{period.station}/{cell}", Use())
-            setups, volume = (sum(parts(counted.get(name, {}))) for name in (_SETUPS, _VOLUME))
-            whole = 0.0 if period.suspect else period.covered
-            latest = before.latest or (last is not None and period.begin >= last and (setups > 0 or volume > 0))
-            added = Use(before.seconds + whole, before.setups + setups, before.volume + volume, latest)
-            found[f"{period.station}/{cell}"] = added
-    return found
-
-
-def expected(days: Mapping[int, Iterable[Measured]], hours: int) -> dict[str, float]:
-    """Connections in the quietest of spans of so many hours, by ``station/cell``, for cells with enough known spans.
-
-    Of seven spans one may have been quieter, such as one in which the cell was off air: but none of this day of the
-    week, whose quiet may be its habit.
-
-    Args:
-        days: What was counted in the span, by the number of days before.
-        hours: In each span.
-    """
-    known: defaultdict[str, dict[int, Use]] = defaultdict(dict)
-    for day, measured in days.items():
-        for name, use in uses(one for one in measured if one.covered >= _COVERED).items():
-            if use.seconds >= hours * _COVERED:
-                known[name][day] = use
-    found = {}
-    for name, spans in known.items():
-        habit = min((use.setups for day, use in spans.items() if day % 7 == 0), default=math.inf)
-        setups = sorted(use.setups for use in spans.values())
-        if len(setups) >= _FEWEST:
-            found[name] = min(habit, setups[len(setups) // 7])
-    return found
-
-
-def is_silent(use: Use, hours: int = 1) -> bool:
-    """Whether nobody used a cell in hours that were measured completely."""
-    return use.seconds >= hours * _COVERED and not use.alive
 
 
 def says_it_serves(health: Health | None, cell: str) -> bool:
@@ -143,6 +80,32 @@ def cells_around(network: Network, places: Places, station: str, used: Mapping[s
         for cell in network.cells_by_station.get(name, ()):
             if used.get(f"{name}/{cell.id}", Use()).alive:
                 yield cell.name
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """A time in which nobody used a cell: hours of a day, or whole days."""
+
+    hours: int = 0
+    days: int = 0
+
+    @property
+    def length(self) -> timedelta:
+        return timedelta(hours=self.hours, days=self.days)
+
+    @property
+    def words(self) -> str:
+        if self.days:
+            return f"{self.days} days"
+        return "an hour" if self.hours == 1 else f"{self.hours} hours"
+
+    @property
+    def when(self) -> str:
+        return "in so many days" if self.days else "at this time"
+
+
+#: Times that are looked at, until enough connections are usual in one.
+_SPANS = (*(_Span(hours=hours) for hours in HOURS), *(_Span(days=days) for days in SEVERAL_DAYS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,10 +223,10 @@ class MeasuredFaults:
         used: dict[str, Use] = {}
         for first in range(0, len(watched.stations), _TOGETHER):
             some = watched.stations[first : first + _TOGETHER]
-            periods = await self._read(end - _HOUR, end, QUARTER, some, _USES)
+            periods = await self._read(end - _HOUR, end, QUARTER, some, USES)
             used |= await asyncio.to_thread(uses, periods, end - _QUARTER)
         raised = {key[2] for key in watched.standing if key[0] == SLEEPING_CELL}
-        silent = [name for name, use in used.items() if is_silent(use) and name not in raised]
+        silent = [name for name, use in used.items() if is_silent(use, HOUR) and name not in raised]
         stations = sorted({name.partition("/")[0] for name in (*silent, *raised)})
         healths = await self._store.healths.find(stations)
         known = {cell.name for cell in watched.network.cells}
@@ -282,33 +245,39 @@ class MeasuredFaults:
             name: len(list(cells_around(watched.network, places, name.partition("/")[0], used))) for name in candidates
         }
         left = [name for name in sorted(candidates) if around[name]]
-        for hours in _SPANS:
-            left = left if hours == 1 else await self._silent(left, end, hours)
-            wanted = await self._expected(left, end, hours) if left else {}
-            for name in (one for one in left if wanted.get(one, 0.0) >= _EXPECTED):
-                span = "an hour" if hours == 1 else f"{hours} hours"
-                usual = f"usually there are at least {wanted[name]:,.0f} at this time"
-                text = f"no connection for {span}; {usual}, and {around[name]} cells around carry users"
+        for span in _SPANS:
+            left = left if span == _SPANS[0] else await self._silent(left, end, span)
+            usual = await self._usual(left, end, span) if left else {}
+            for name in (one for one in left if usual.get(one, 0.0) >= EXPECTED):
+                words = f"usually there are at least {usual[name]:,.0f} {span.when}"
+                text = f"no connection for {span.words}; {words}, and {around[name]} cells around carry users"
                 found.append(_sleep(name, PerceivedSeverity.MAJOR, text, end))
-            left = [one for one in left if wanted.get(one, 0.0) < _EXPECTED]
+            left = [one for one in left if usual.get(one, 0.0) < EXPECTED]
         return found
 
-    async def _silent(self, cells: Sequence[str], end: datetime, hours: int) -> list[str]:
-        """Those of cells that nobody used in so many hours."""
+    async def _silent(self, cells: Sequence[str], end: datetime, span: _Span) -> list[str]:
+        """Those of cells that nobody used in a span."""
         stations = sorted({name.partition("/")[0] for name in cells})
-        periods = await self._read(end - hours * _HOUR, end, QUARTER, stations, _USES) if cells else []
+        until = self._hours_until(end) if span.days else end
+        periods = await self._read(until - span.length, until, HOUR if span.days else QUARTER, stations, USES)
         used = await asyncio.to_thread(uses, periods)
-        return [name for name in cells if is_silent(used.get(name, Use()), hours)]
+        return [name for name in cells if is_silent(used.get(name, Use()), span.length.total_seconds())]
 
-    async def _expected(self, cells: Iterable[str], end: datetime, hours: int) -> dict[str, float]:
-        """The fewest connections of cells in the same hours of the days before (``expected``)."""
+    async def _usual(self, cells: Iterable[str], end: datetime, span: _Span) -> dict[str, float]:
+        """The fewest connections of cells in the same hours of the days before, or in as many days before the span."""
         stations = sorted({name.partition("/")[0] for name in cells})
-        _, until = span_of(end - _HOUR, HOUR, self._zone)
+        until, length = self._hours_until(end), _DAY if span.days else span.length
         days: dict[int, list[Measured]] = {}
-        for day in range(1, _DAYS + 1):
-            at = until - timedelta(days=day)
-            days[day] = await self._read(at - hours * _HOUR, at, HOUR, stations, _USES)
-        return await asyncio.to_thread(expected, days, hours)
+        for day in range(1, HISTORY + 1):
+            at = until - timedelta(days=day + max(0, span.days - 1))
+            days[day] = await self._read(at - length, at, HOUR, stations, USES)
+        if span.days:
+            return await asyncio.to_thread(expected_in_days, days, span.days)
+        return await asyncio.to_thread(expected, days, span.hours)
+
+    def _hours_until(self, end: datetime) -> datetime:
+        """The end of the latest hour that is rolled up."""
+        return span_of(end - _HOUR, HOUR, self._zone)[1]
 
     # ------------------------------------------------------------------- indicators
 

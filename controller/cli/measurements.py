@@ -78,6 +78,47 @@ def _collected(collection: dict[str, Any] | None) -> str:
     return f"newest period ends {when(collection['newest'])}{failed if collection['reason'] else ''}"
 
 
+#: Why no silence of a cell is judged, in words.
+_OBSTACLES = {
+    "not-counted": "it counts no connections",
+    "short-history": "too few days were measured as a whole",
+    "few-connections": "fewer than 14 connections in its 7 quietest days",
+}
+
+
+@measurements.command("silences", epilog="Example: minka measurements silences --where region=cusco --blind")
+def silences(
+    where: Annotated[
+        str,
+        typer.Option(help="Only cells of these stations, as in region=cusco.", autocompletion=completion.selectors),
+    ] = "*",
+    blind: Annotated[bool, typer.Option("--blind", help="Only cells of which no silence can be judged.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List how long nobody has to use each cell until that is an alarm `sleeping-cell`, or why that is never known."""
+    found = client().all("/v1/measurements/silences", selector=where)
+    shown = [one for one in found if one["obstacle"] or not blind]
+    if as_json:
+        print_json(shown)
+        return
+    columns = (
+        Column("cell"),
+        Column("judged after"),
+        Column("quietest day", 2),
+        Column("known days", 3),
+        Column("not judged", 1, prose=True, tells=True),
+    )
+    table(columns, (_silence(one) for one in shown))
+    without = sum(1 for one in found if one["obstacle"])
+    out.print(f"no silence can be judged of {without:,} of {counted(len(found), 'cell')}")
+
+
+def _silence(one: dict[str, Any]) -> tuple[str, str, str, str, str]:
+    quietest = "-" if one["quietest"] is None else f"{one['quietest']:,.0f}"
+    after = "never" if one["obstacle"] else "hours or a day" if one["days"] == 1 else counted(one["days"], "day")
+    return one["cell"], after, quietest, str(one["known"]), _OBSTACLES.get(one["obstacle"] or "", one["obstacle"] or "")
+
+
 @measurements.command("counters", epilog="Example: minka measurements counters --unknown")
 def counters(
     unknown: Annotated[

@@ -12,11 +12,11 @@ import sys
 from collections.abc import Iterator
 from datetime import timedelta
 
-from controller.assurance.measured_faults import uses
 from controller.models.measurement import Measured, Period
 from controller.models.shipped import shipped
 from controller.performance.comparison import figure
 from controller.performance.kpis import EVERYBODY, Subscribers, Tally, load_kpis
+from controller.performance.silence import uses
 from controller.performance.vocabulary import measured
 from tests.benchmarks.bench_measurements import BEGIN, STATIONS, Watch, simulated, sites
 

@@ -84,6 +84,7 @@ NEEDED: dict[str, str | None] = {
     "GET /v1/kpis/{kpi}": "read",
     "GET /v1/measurements/stations": "oversee",
     "GET /v1/measurements/stations/{station}": "oversee",
+    "GET /v1/measurements/silences": "oversee",
     "GET /v1/measurements/counters": "oversee",
     "GET /v1/measurements/unknown-counters": "oversee",
     "GET /v1/evidence/extension": "read",

@@ -1,9 +1,11 @@
-"""Performance data on record: from which stations it came, what is missing, and which counters are unknown."""
+"""Performance data on record: where it came from, what is missing, what its silence can tell, unknown counters."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import timedelta
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 from fastapi import Query
 from pydantic import AwareDatetime
@@ -15,8 +17,10 @@ from controller.inventory.selectors import select
 from controller.inventory.source import unknown
 from controller.models.collection import Collection
 from controller.models.errors import NotFoundError
-from controller.models.measurement import QUARTER
+from controller.models.measurement import DAY, QUARTER, Measured
 from controller.models.people import Permission, Person
+from controller.performance.rollups import span_of
+from controller.performance.silence import HISTORY, USES, Silence, silences
 from controller.performance.vocabulary import ALIASES, COUNTERS, Aggregation
 from controller.ports.store import CollectedFile, UnknownCounter
 
@@ -111,6 +115,26 @@ def station(
         ],
         files=backend.store.measurements.files(station, _FILES),
     )
+
+
+@router.get("/silences")
+def silences_judged(
+    backend: Backend,
+    paging: Paging,
+    _: Annotated[Person, needs(Permission.OVERSEE)],
+    selector: Annotated[str, Query(description="Only cells of these stations.", max_length=2000)] = "*",
+) -> Listing[Silence]:
+    """How long nobody has to use each cell until that is an alarm `sleeping-cell`, or why no silence can be judged."""
+    network = backend.store.networks.get()[1]
+    chosen = select(network, selector)
+    cells = sorted(cell.name for station in chosen for cell in network.cells_by_station.get(station, ()))
+    shown = cells[paging.offset : paging.offset + paging.limit]
+    today, _end = span_of(backend.clock.now(), DAY, ZoneInfo(network.header.timezone))
+    days: defaultdict[int, list[Measured]] = defaultdict(list)
+    stations = {name.partition("/")[0] for name in shown}
+    for one in backend.store.measurements.read(today - timedelta(days=HISTORY), today, DAY, stations, USES):
+        days[round((today - one.begin) / timedelta(days=1))].append(one)
+    return listing(len(cells), list(silences(days, shown)), paging)
 
 
 @router.get("/counters")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import update
 
-from controller.models.measurement import QUARTER, Measured, Subject
+from controller.models.measurement import DAY, QUARTER, Measured, Subject
 from controller.models.network import network_digest
 from controller.models.people import Role
 from controller.performance.vocabulary import COUNTERS
@@ -90,8 +91,30 @@ async def test_a_station_tells_its_gaps_and_its_files(bench: ApiBench, hour: dat
     assert "there is no station S3" in (await get(bench, "/stations/S3", 404))["detail"]
 
 
+async def test_cells_whose_silence_tells_nothing_are_named(bench: ApiBench, hour: datetime) -> None:
+    zone = ZoneInfo(shared().header.timezone)
+    today = datetime.now(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    for station, setups in (("S1", 20.0), ("S2", 1.0)):
+        cells = {"L1": {"RRC.ConnEstabSucc": {Subject(): setups}}}
+        days = [today - timedelta(days=number) for number in range(14, 0, -1)]
+        bench.store.measurements.put(
+            Measured(station=station, begin=begin, seconds=DAY, covered=DAY, cells=cells) for begin in days
+        )
+    found = {one["cell"]: one for one in (await get(bench, "/silences"))["results"]}
+    assert set(found) == {cell.name for cell in shared().cells}
+    assert found["S1/L1"] == {"cell": "S1/L1", "days": 1, "quietest": 20, "known": 14, "obstacle": None}
+    assert found["S2/L1"] == {"cell": "S2/L1", "days": None, "quietest": 1, "known": 14, "obstacle": "few-connections"}
+    other = next(name for name in found if name.startswith("S1/") and name != "S1/L1")
+    assert (found[other]["obstacle"], found[other]["quietest"]) == ("not-counted", None)
+    page = await get(bench, "/silences", selector="S2", limit=1)
+    assert (page["count"], [one["cell"] for one in page["results"]]) == (
+        len(shared().cells_by_station["S2"]),
+        ["S2/L1"],
+    )
+
+
 async def test_tenants_are_told_nothing_of_it(bench: ApiBench, hour: datetime) -> None:
     admit(bench.store, "token-of-eva", "eva", Role.TENANT_APPROVER, "alfa")
     async with bench.with_token("token-of-eva") as eva:
-        for path in ("stations", "stations/S1", "counters", "unknown-counters"):
+        for path in ("stations", "stations/S1", "counters", "unknown-counters", "silences"):
             assert (await eva.get(f"/v1/measurements/{path}")).status_code == 404

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -47,6 +47,7 @@ class Bench:
         used: dict[str, float],
         good: float = 0.99,
         stations: tuple[str, ...] = STATIONS,
+        off_air: Collection[str] = (),
     ) -> None:
         """Let stations count for a while; ``used`` is the attempts of a quarter by ``station/cell``, else 50."""
         begins = [at + number * QUARTER for number in range(int(seconds / QUARTER))]
@@ -54,6 +55,8 @@ class Bench:
         for station in stations:
             for begin in begins:
                 cells = {cell: _counted(used.get(f"{station}/{cell}", 50), good) for cell in ("L1", "N1")}
+                for cell in (cell for cell in cells if f"{station}/{cell}" in off_air):
+                    cells[cell]["RRU.CellUnavailableTime.fault"] = {Subject(): 900.0}
                 periods.append(Measured(station=station, begin=begin, seconds=900, covered=900, cells=cells))
         self.clock.pause(max(0.0, (at + seconds - self.clock.now()).total_seconds()))
         assert self.store.measurements.put(periods).new == len(periods)
@@ -161,6 +164,30 @@ async def test_a_cell_with_few_users_is_judged_by_more_hours(bench: Bench, silen
     bench.counts(TODAY - silent * HOUR, (silent + 1) * HOUR, {"S1/L1": 0})
     alarms = await bench.looks(TODAY + HOUR + timedelta(minutes=9))
     assert [one.text.partition(";")[0] for one in alarms] == ([found] if found else [])
+
+
+async def test_a_cell_that_few_people_use_each_day_is_judged_by_several_days(bench: Bench) -> None:
+    """Six connections a day: 18 in the 3 days that are enough."""
+    begin = TODAY - 10 * DAY
+    for number in range(10):
+        used = 0 if number >= 7 else 6
+        for at, length, setups in ((0, 2 * HOUR, 0), (2, QUARTER, used), (2.25, 21.75 * HOUR, 0)):
+            counted = {"S1/L1": float(setups)}
+            bench.counts(begin + number * DAY + at * HOUR, length, counted, good=1, stations=("S1",))
+        if number == 8:
+            bench.counts(TODAY - DAY - HOUR, HOUR, {}, stations=("S2",))
+            assert await bench.looks(TODAY - DAY + timedelta(minutes=9)) == [], "two days are not enough"
+    bench.counts(TODAY, HOUR, {"S1/L1": 0})
+    (alarm,) = await bench.looks(TODAY + HOUR + timedelta(minutes=9))
+    assert alarm.object == "S1/L1"
+    assert "no connection for 3 days; usually there are at least 18 in so many days" in alarm.text
+
+
+async def test_a_cell_that_was_off_air_until_now_does_not_sleep(bench: Bench) -> None:
+    bench.past(1)
+    bench.counts(TODAY - 4 * HOUR, 4 * HOUR, {"S1/L1": 0}, off_air={"S1/L1"})
+    bench.counts(TODAY, HOUR, {"S1/L1": 0})
+    assert await bench.looks(TODAY + HOUR + timedelta(minutes=9)) == []
 
 
 async def test_without_a_history_nothing_is_expected(bench: Bench) -> None:

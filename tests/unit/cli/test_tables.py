@@ -119,6 +119,11 @@ LISTS: dict[str, list[dict[str, Any]]] = {
         {"station": "PE-CUS-0146", "newest": None, "tried": AT, "due": LATER, "missing": 96, "failures": 41}
         | {"reason": "unreachable"},
     ],
+    "measurements silences": [
+        {"cell": "PE-CUS-0145/LTE1", "days": 1, "quietest": 212.0, "known": 14, "obstacle": None},
+        {"cell": "PE-CUS-0146/LTE1", "days": 7, "quietest": 1.0, "known": 12, "obstacle": None},
+        {"cell": "PE-CUS-0147/NR1", "days": None, "quietest": None, "known": 0, "obstacle": "not-counted"},
+    ],
     "report list": [
         {"id": "sla-entel-2026-10-v2", "kind": "sla", "tenant": "entel", "month": "2026-10", "version": 2, "latest": 2}
         | {"issued": AT, "by": "ana", "reason": "the mains alarm of PE-CUS-0145 came a day late", "digests": {}}
@@ -263,6 +268,7 @@ TELLING: dict[str, dict[str, Any]] = {
     "report list": {"reason": "", "by": "eva"},
     "token list": {"label": "", "owner": "eva", "expires": AT, "scopes": ["plan"]},
     "measurements list": {"reason": "not reachable"},
+    "measurements silences": {"days": 3, "obstacle": "few-connections"},
 }
 
 
