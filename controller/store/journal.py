@@ -17,10 +17,12 @@ from controller.models.plan import Change
 from controller.models.run import EDITING_STEPS, INSIDE, JournalEntry, JournalStep
 from controller.models.step import transaction_of
 from controller.ports.store import Claim, Journal, Sync
+from controller.runs.approval.clearance import hold_on
 from controller.store.columns import Instant, long_text, metadata, string
-from controller.store.holds import repair_stopped
+from controller.store.holds import holds_in_force, repair_stopped
 from controller.store.integrity import doubted
 from controller.store.leases import Holders, holds, leases, lock, lost
+from controller.store.networks import current_network
 from controller.store.plans import changes
 from controller.store.queries import INSERTS
 from controller.store.repository import SqlRepository, grouped, reads
@@ -86,11 +88,12 @@ _LOCK_SESSIONS = {
 
 @dataclass(frozen=True, slots=True)
 class NewRow:
-    """A row to be written. If it ``begins``, its job may edit the device after it."""
+    """A row to be written. If it ``begins``, or begins ``further`` work, its job may edit the device after it."""
 
     entry: JournalEntry
     claim: Claim
     begins: bool = False
+    further: bool = False
 
 
 def _of(transaction: str) -> str:
@@ -134,7 +137,8 @@ def _write(tx: Tx, rows: Sequence[NewRow]) -> list[MinkaError | None]:
     errors = [_forbidden(row, held) or _stopped(row, stopped) for row in rows]
     ours = [row for row, error in zip(rows, errors, strict=True) if error is None]
     blocked = _blocked(tx, [row.claim for row in ours if row.begins])
-    new = [_as_row(row.entry) for row in ours if not (row.begins and row.claim.job.id in blocked)]
+    blocked |= _held(tx, [row.claim for row in ours if row.further])
+    new = [_as_row(row.entry) for row in ours if not ((row.begins or row.further) and row.claim.job.id in blocked)]
     written = tx.execute(_ROWS[tx.dialect], new).rowcount if new else 0
     _note_lock_sessions(tx, [row.entry for row in ours])
     if written == len(ours):
@@ -182,6 +186,17 @@ def _blocked(tx: Tx, claims: Sequence[Claim]) -> dict[str, str]:
         return {claim.job.id: f"the record is in doubt: {doubt}" for claim in claims}
     rows = tx.rows(_CLEARED, jobs.c.id, [claim.job.id for claim in claims])
     return {row.id: why for row in rows if (why := _why_not(row, tx.now))}
+
+
+def _held(tx: Tx, claims: Sequence[Claim]) -> dict[str, str]:
+    """Jobs whose device is under a hold now, and which one."""
+    found = holds_in_force(tx, tx.now) if claims else []
+    current = current_network(tx) if found else None
+    if current is None:
+        return {}
+    network = current[1]
+    there = ((claim.job.id, claim.job.station) for claim in claims if network.manages(claim.job.station))
+    return {job: hold.words for job, device in there if (hold := hold_on(network, device, found)) is not None}
 
 
 def _why_not(row: Row[Any], now: datetime) -> str:

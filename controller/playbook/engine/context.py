@@ -19,7 +19,7 @@ from controller.models.measurement import QUARTER, Measured, Period
 from controller.models.network import HOST, Network
 from controller.models.plan import Change
 from controller.models.question import Question
-from controller.models.run import Hold, Holds, JournalStep, LedgerEntry
+from controller.models.run import Hold, JournalStep, LedgerEntry
 from controller.models.step import StepRecord
 from controller.nrm.apply import apply_edits
 from controller.nrm.profiles import administrative_leaf, administrative_state, link_state, links, root_spec
@@ -43,6 +43,7 @@ from controller.playbook.language.registry import WEBHOOK, LinkBehind, QuestionP
 from controller.ports.clock import Clock
 from controller.ports.store import AsyncStore, Claim
 from controller.ports.webhook import Webhook
+from controller.runs.approval.clearance import hold_on
 from controller.runs.planning.lock_holders import left_locked, lock_holders
 from controller.runs.planning.planner import EVER, Planner
 
@@ -576,6 +577,6 @@ def _locked(observed: Observed, cells: Collection[Path]) -> Observed:
 
 
 def hold_at(network: Network, station: str, holds: list[Hold]) -> str:
-    """The hold that binds a device (its own, a cell's, its site's, or where it serves), in words; empty if none."""
-    hold = Holds(holds).on(station, network.site_of(station), network.bound_by(station))
+    """The hold that binds a device (``hold_on``), in words; empty if none."""
+    hold = hold_on(network, station, holds)
     return "" if hold is None else hold.words

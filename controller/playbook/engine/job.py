@@ -103,8 +103,7 @@ class StationJob:
             if row.state is StepState.STARTED and steps.later is not None:
                 return await self._waits(position, row, steps.later)
             if row.state is StepState.FAILED:
-                ended = await self._failed(position, row)
-                return replace(ended, again=self._alone and await steps.gave_way(row))
+                return await self._ended_at(position, row)
             if self._changing[position] and (reason := await self._pass_gate(position)):
                 return await self._withdrawn(position, reason)
             if step.register_ is not None and row.state is StepState.DONE:
@@ -112,6 +111,13 @@ class StationJob:
         if any(self._changing) and (reason := await self._pass_gate(len(self._changing))):
             return await self._withdrawn(len(self._changing) - 1, reason)
         return await self._soak() if soaks(self._playbook, self._claim.run.parameters) else self._succeeded()
+
+    async def _ended_at(self, position: int, row: StepRecord) -> JobResult | Suspension:
+        """The end of a job at a step that failed, or that gave way to what will be over."""
+        ended = await self._failed(position, row)
+        if isinstance(ended, Suspension):
+            return ended
+        return replace(ended, again=self._alone and await self._steps.gave_way(row))
 
     async def _waits(self, position: int, row: StepRecord, later: Postponement) -> JobResult | Suspension:
         """The rest of a job whose step waits, or its end if its group was cancelled meanwhile."""
@@ -231,15 +237,18 @@ class StationJob:
 
     # ------------------------------------------------------------------ result
 
-    async def _withdrawn(self, position: int, reason: str) -> JobResult:
+    async def _withdrawn(self, position: int, reason: str) -> JobResult | Suspension:
         """The end of a job whose group was cancelled."""
         withdrawn = self._steps.new(position, "gate", "gate")
         return await self._failed(
             position, withdrawn.model_copy(update={"detail": reason, "outcome": Outcome.WITHDRAWN})
         )
 
-    async def _failed(self, position: int, failed: StepRecord) -> JobResult:
-        """Undo all steps, the last one first, and return how the job ended."""
+    async def _failed(self, position: int, failed: StepRecord) -> JobResult | Suspension:
+        """Undo all steps, the last one first, and return how the job ended; it waits where a hold binds the device.
+
+        Whoever continues comes here again by what is on record.
+        """
         detail = f"step {failed.name!r}: {failed.detail}"
         if failed.outcome is Outcome.DIVERGED:
             return replace(self._result(Outcome.DIVERGED, detail, failed.change), beyond=failed.beyond)
@@ -249,6 +258,9 @@ class StationJob:
             if not self._needs_undoing(row):
                 continue
             back = await self._steps.undo(row, self._playbook.steps[index].undo)
+            if back.state is StepState.STARTED and self._steps.later is not None:
+                later = self._steps.later
+                return Suspension(later.until, f"{detail}; step {row.name!r} is not undone yet: {later.reason}")
             if back.state is StepState.FAILED:
                 stuck = f"step {row.name!r} could not be undone: {back.detail}"
                 return replace(self._result(Outcome.DIVERGED, f"{detail}; {stuck}", row.change), beyond=back.beyond)

@@ -25,6 +25,7 @@ from controller.models.errors import (
     LeaseLostError,
     MinkaError,
     NotClearedError,
+    OutOfTurnError,
     RepairStoppedError,
     Retry,
     StoreError,
@@ -39,7 +40,7 @@ from controller.models.step import StepRecord, StepState, carried, carrying
 from controller.nrm.profiles import root_spec
 from controller.plan import nodes_behind, undo_change
 from controller.playbook.engine.consents import beyond, effect_of_act, taken_unasked
-from controller.playbook.engine.context import AskingStep, StationContext, hold_at
+from controller.playbook.engine.context import AskingStep, StationContext
 from controller.playbook.engine.operations import operate
 from controller.playbook.engine.secret_inputs import NO_SECRETS, resolved
 from controller.playbook.language.expressions import Expression, evaluate
@@ -57,7 +58,7 @@ from controller.playbook.language.registry import (
     UnmetCondition,
 )
 from controller.ports.store import Claim
-from controller.runs.approval.clearance import freeze_on, places_of
+from controller.runs.approval.clearance import freeze_on, hold_on, places_of
 from controller.runs.planning.lock_holders import kept_locked
 from controller.runs.procedures import Tools
 from controller.runs.transaction.effects import effects
@@ -67,8 +68,10 @@ log = structlog.get_logger()
 
 #: Result of a step that a person cancelled.
 _CUT = UnmetCondition("cancelled by a person", Outcome.CANCELLED)
-#: Time until the next check of a public warning, since somebody may end it.
+#: Time until the next check of what is in the way of a step, since somebody may end it.
 _POLL = timedelta(seconds=60)
+#: Rows of a journal from which on the device may have received something.
+_BEGINNINGS = (JournalStep.PROBING, JournalStep.READ, JournalStep.OPERATING)
 #: Outcomes after which a change may be tried again, since the device carries nothing of it.
 _RETRIED = (Outcome.FAILED_SAFE, Outcome.ROLLED_BACK, Outcome.DEFERRED)
 #: Classes of action whose consent lets an action take service.
@@ -83,7 +86,7 @@ class JobSteps:
     Attributes:
         rows: By position, and whether they are the undoing.
         names: What expressions know so far.
-        later: What the step that was begun waits for, if there is nothing to do meanwhile.
+        later: What the step, or the undoing of one, waits for, if there is nothing to do meanwhile.
         mask: Secrets of the run, whichever step and device get them.
     """
 
@@ -275,6 +278,7 @@ class JobSteps:
 
     async def _attempt(self, row: StepRecord, action: Action, timeout: float | None) -> StepRecord:  # noqa: ASYNC109 - kept by the Clock
         """One attempt at a step, or the rest of one that has begun."""
+        self.later = None
         try:
             if not row.acts:
                 said = await self._ask(row, action, timeout)
@@ -311,7 +315,8 @@ class JobSteps:
     async def _ask(self, row: StepRecord, action: Action, timeout: float | None) -> Any:  # noqa: ASYNC109
         """The action's result for a step that is on record, or that would change something and may."""
         if action.access is DeviceAccess.CHANGES:
-            await self._check_holds()
+            if held := await self._held(row):
+                return _CUT if await self._is_cancelled(row) else held
         elif action.waits and self._claim.run.state is RunState.CANCELLING:
             return UnmetCondition("the run was cancelled", Outcome.CANCELLED)
         else:
@@ -359,10 +364,15 @@ class JobSteps:
                 future.cancel()
             await asyncio.gather(act, *others, return_exceptions=True)
 
-    async def _is_cancelled(self) -> bool:
-        """Whether the run is cancelled by now; not for a station that lost its configuration with its function."""
+    async def _is_cancelled(self, row: StepRecord) -> bool:
+        """Whether a step is cancelled with its run by now; not an undo, which a cancel is no reason to leave out.
+
+        Nor at a station that lost its configuration with its function.
+        """
+        if row.undo or self._claim.job.rank in INSIDE:
+            return False
         run = self._claim.run.id
-        return self._claim.job.rank not in INSIDE and run in await self._tools.store.runs.cancelling([run])
+        return run in await self._tools.store.runs.cancelling([run])
 
     async def _cancelled(self) -> bool:
         """Wait until the run is cancelled; not for a station that lost its configuration with its function."""
@@ -382,28 +392,49 @@ class JobSteps:
         return await self.end(row, StepState.DONE, remark, output=output)
 
     async def _act_or_wait(self, row: StepRecord) -> StepRecord:
-        """Carry out a step on record, unless a public warning is in the way.
+        """Carry out a step on record, or the undoing of one, unless a hold or a public warning is in the way.
 
-        Then it waits. But a cancel ends that wait, and a job that keeps cells off the air is taken back instead, since
-        nobody there would get the warning.
+        Then it waits. But a cancel ends the wait of a step, and a job that keeps cells off the air is taken back
+        instead of waiting for the end of a warning, since nobody there would get it. Under a hold nothing is taken back
+        either.
         """
-        self.later = None
+        if await self._sent(row):
+            return await self._act(row)
+        if held := await self._held(row):
+            return await self._wait(row, held)
         warning = await self._warned(row)
         if warning is None:
             return await self._act(row)
-        if await self._is_cancelled():
+        locked = kept_locked(self.carried)
+        if not locked or await self._is_cancelled(row):
+            return await self._wait(row, warning)
+        words = f"{warning.reason}; until it is over, {first_names(locked)} may not stay off the air"
+        return await self.end(row, StepState.FAILED, words, outcome=Outcome.WITHDRAWN)
+
+    async def _wait(self, row: StepRecord, later: Postponement) -> StepRecord:
+        """Let a step wait, or end it if its run was cancelled."""
+        if await self._is_cancelled(row):
             return await self.end(row, StepState.FAILED, _CUT.reason, outcome=Outcome.CANCELLED)
-        if locked := kept_locked(self.carried):
-            words = f"{warning.reason}; until it is over, {first_names(locked)} may not stay off the air"
-            return await self.end(row, StepState.FAILED, words, outcome=Outcome.WITHDRAWN)
-        self.later = warning
+        self.later = replace(later, reason=self.mask.masked(later.reason))
         return row
 
     async def _act(self, row: StepRecord) -> StepRecord:
+        """Carry out a step on record; it waits if a hold comes before its first edit."""
+        try:
+            return await self._transact(row)
+        except OutOfTurnError:
+            raise
+        except NotClearedError as error:
+            if not (self.begun or row.undo):
+                raise
+            return await self._wait(row, Postponement(self._tools.clock.now() + _POLL, error.message))
+
+    async def _transact(self, row: StepRecord) -> StepRecord:
         """Carry out the device transaction or the operations of a step on record."""
         claim = replace(self._claim, change=row.change, transaction=f"{self._claim.transaction}.{row.transaction}")
         tools, network = self._tools, self._context.network
-        record = Record(claim, tools.store, tools.clock, self._alive, first=not self.begun, masked=self.mask.masked)
+        first = not (self.begun or row.undo)
+        record = Record(claim, tools.store, tools.clock, self._alive, first=first, masked=self.mask.masked)
         if row.operations:
             target = tools.target_of(network, claim.job.station)
             result = await operate(row.operations, target, tools.devices, record, tools.clock, tools.patience)
@@ -417,17 +448,24 @@ class JobSteps:
         told = filter(None, (result.detail, row.output.get("remark")))
         return await self.end(row, StepState.DONE, "; ".join(told), outcome=result.outcome)
 
-    async def _check_holds(self) -> None:
-        """Check holds, which bind every change of a station, also an undo, to protect a person on the mast.
+    async def _held(self, row: StepRecord) -> Postponement | None:
+        """The end of a hold, or the time of the next check of it; None if the device is under none.
+
+        It binds every change of a device, also an undo, to protect a person on the mast. So what is begun stays as it
+        is.
 
         Raises:
-            NotClearedError: The station is under a hold, and the job has changed nothing: it begins afterwards.
-            ConflictError: The station is under a hold, and the job can't wait for its end half-way.
+            NotClearedError: The device is under a hold, and the job has changed nothing: it begins afterwards.
         """
         now = self._tools.clock.now()
-        holds = await self._tools.store.holds.find(now)
-        if hold := hold_at(self._context.network, self._context.station, holds):
-            raise ConflictError(hold) if self.begun else NotClearedError(hold)
+        hold = hold_on(self._context.network, self._context.station, await self._tools.store.holds.find(now))
+        if hold is None:
+            return None
+        if not (self.begun or row.undo):
+            raise NotClearedError(hold.words)
+        locked = kept_locked(self.carried)
+        stays = f"; what the run locked stays off the air until then: {first_names(locked)}" if locked else ""
+        return Postponement(min(hold.until or now + _POLL, now + _POLL), f"{hold.words}{stays}")
 
     async def _check_repair(self, row: StepRecord) -> None:
         """Check guards again before a rule's run begins, since it may have waited for people or a window.
@@ -524,19 +562,20 @@ class JobSteps:
 
     async def _sent(self, row: StepRecord) -> bool:
         """Whether the station may have received something of a step: then the step is brought to its end."""
-        return bool(await self._tools.store.journal.find(f"{self._claim.transaction}.{row.transaction}"))
+        rows = await self._tools.store.journal.find(f"{self._claim.transaction}.{row.transaction}")
+        return any(one.step in _BEGINNINGS for one in rows)
 
     async def _warned(self, row: StepRecord) -> Postponement | None:
         """The end of a public warning that a step waits for since it interrupts, or the time of the next check.
 
-        A step that was sent something is brought to its end, and what failed is taken back, whatever runs meanwhile.
+        What failed is taken back, whatever runs meanwhile.
         """
         if row.undo or not _interrupts(row):
             return None
         store, now = self._tools.store, self._tools.clock.now()
         warnings = [freeze for freeze in await store.freezes.find(now) if freeze.warning]
         warning = freeze_on(places_of(self._context.network, self._context.station), warnings, now, interrupts=True)
-        if warning is None or await self._sent(row):
+        if warning is None:
             return None
         standing = await store.approvals.standing(self._claim.run.id)
         overridden = standing is not None and standing.override is not None
@@ -547,7 +586,7 @@ class JobSteps:
     async def undo(self, row: StepRecord, undo: Undo | None) -> StepRecord:
         """Undo a step, by an action or by its inverse; waits for a device that is away.
 
-        Raises as ``run`` does.
+        It stays ``STARTED`` while a hold binds the device (``later``). Raises as ``run`` does.
         """
         begun = self.rows.get((row.position, True))
         if begun is not None and begun.state is not StepState.STARTED:
@@ -578,9 +617,11 @@ class JobSteps:
     async def _undo_by_inverse(self, row: StepRecord, done: StepRecord) -> StepRecord:
         """Take the step's change back by its inverse, under a fingerprint of the station as it is now."""
         assert done.change is not None
+        self.later = None
         try:
             if row.change is None:
-                await self._check_holds()
+                if held := await self._held(row):
+                    return await self._wait(row, held)
                 observed = await self._context.read()
                 if reason := observed.unseen(*done.change.fingerprint.paths):
                     raise UnreachableError(reason)
@@ -590,7 +631,7 @@ class JobSteps:
                 change = undo_change(self._context.profiles, done.change, observed)
                 row = row.model_copy(update={"change": change})
                 await self.write(row)
-            return await self._act(row)
+            return await self._act_or_wait(row)
         except (LeaseLostError, NotClearedError, StoreError):
             raise
         except MinkaError as error:

@@ -149,8 +149,10 @@ class Journal(Repository[M_co], Protocol[M_co]):
     """The journals of device transactions."""
 
     @method
-    def append(self, entry: JournalEntry, claim: Claim, begins: bool = False) -> None:
+    def append(self, entry: JournalEntry, claim: Claim, begins: bool = False, further: bool = False) -> None:
         """Append a journal row; an equal row changes nothing. If the row ``begins``, the job may then edit its device.
+
+        If it begins ``further`` work of a job that has changed its device, only a hold there keeps it back.
 
         Raises:
             NotClearedError: The row begins work that may not begin now.

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from controller.intent.windows import never_closes, opening
 from controller.models.approval import Clearance, Freeze, Requirement
 from controller.models.network import Network
-from controller.models.run import Holds
+from controller.models.run import Hold, Holds
 from controller.models.sharing import Consent
 from controller.ports.clock import Clock
 from controller.ports.queue import Wakeups
@@ -68,6 +68,11 @@ def places_of(network: Network, device: str) -> frozenset[str]:
     """Targets of freezes that contain a device or, for a function, the stations that it serves."""
     own = {"network", f"region:{network.region_of(device)}", f"site:{network.site_of(device)}"}
     return frozenset(own.union(network.bound_by(device)))
+
+
+def hold_on(network: Network, device: str, holds: Iterable[Hold]) -> Hold | None:
+    """The hold that binds a device: its own, a cell's, its site's, or one where it serves."""
+    return Holds(holds).on(device, network.site_of(device), network.bound_by(device))
 
 
 def freeze_on(targets: Collection[str], freezes: Iterable[Freeze], now: datetime, *, interrupts: bool) -> Freeze | None:

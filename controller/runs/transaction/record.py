@@ -41,7 +41,8 @@ class Record:
 
     Args:
         alive: See ``Alive``.
-        first: Whether the job has changed nothing yet: then it begins only if it may (windows, freezes, holds).
+        first: Whether the job has changed nothing yet: then it begins only if it may (windows, freezes, holds). Later
+            only a hold keeps it back.
         masked: A text as it may go on record; devices may repeat a secret of the run in any answer.
     """
 
@@ -97,7 +98,8 @@ class Record:
 
         Raises:
             LeaseLostError: Another worker owns the device.
-            NotClearedError: It would be the job's beginning, and the job may not begin now.
+            NotClearedError: It would be the job's beginning, and the job may not begin now; or it would begin a further
+                transaction under a hold.
             RepairStoppedError: It would be the beginning of an automatic repair, and these are stopped.
         """
         entry = JournalEntry(
@@ -122,7 +124,8 @@ class Record:
         elif begins and self._first and self._claim.run.automatic:
             await self._begin_repair(entry)
         else:
-            await self._store.journal.append(entry, self._claim, begins=begins and self._first)
+            first, further = begins and self._first, begins and not self._first
+            await self._store.journal.append(entry, self._claim, begins=first, further=further)
         self._rows.append(entry)
 
     async def _begin_repair(self, entry: JournalEntry) -> None:

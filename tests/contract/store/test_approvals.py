@@ -35,6 +35,7 @@ from tests.support.callers import admit
 from tests.support.launch import prepared
 from tests.support.quick_stores import DirectStore
 from tests.support.records import START, make_change, make_entry, make_plan
+from tests.unit.plan import samples
 
 EVA = Person(name="eva", role=Role.APPROVER)
 LEO = Person(name="leo", role=Role.TENANT_APPROVER, tenant="entel")
@@ -188,6 +189,25 @@ def test_a_claimed_job_does_not_begin_under_what_came_meanwhile(store: SqlStore)
     say(store, WAITS)
     store.journal.append(make_entry(claim, 1, JournalStep.EDITING), claim)
     store.claims.finish(claim, JobResult(Outcome.SUCCEEDED))
+
+
+@pytest.mark.parametrize("target", ["S1", "S1/L1", "site:site-1"])
+def test_no_further_work_of_a_job_begins_after_a_hold_was_put(store: SqlStore, target: str) -> None:
+    network = samples.network()
+    store.networks.save(network, network_digest(network), "ana")
+    start(store, "S1")
+    say(store, FREE)
+    (claim,) = store.claims.take(store.processes.register("w"), 10)
+    store.journal.append(make_entry(claim, 0, JournalStep.READ), claim, begins=True)
+    store.holds.add("S2", "rosa", "elsewhere", None)
+    hold = store.holds.add(target, "rosa", "on the mast", None)
+    for _ in range(2):
+        with pytest.raises(NotClearedError, match=f"S1 may not be worked on now: hold on {target} by rosa"):
+            store.journal.append(make_entry(claim, 1, JournalStep.READ), claim, further=True)
+    store.journal.append(make_entry(claim, 1, JournalStep.EDITING), claim)  # what was sent is brought to its end
+    store.holds.end(hold.id, "rosa")
+    store.journal.append(make_entry(claim, 2, JournalStep.READ), claim, further=True)
+    assert len(store.journal.find(claim.transaction)) == 3
 
 
 def test_a_blocked_job_that_must_recover_its_device_is_claimed(store: SqlStore) -> None:

@@ -1,4 +1,7 @@
-"""What a step that fails leaves behind: what was done is undone, the last step first, and never under a hold."""
+"""What a step that fails leaves behind: what was done is undone, the last step first.
+
+That nothing is undone under a hold stands in ``test_holds_between_steps``.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from controller.playbook.language.registry import Context, DeviceAccess, Registr
 from controller.ports.fake_devices import FaultKind
 from tests.unit.playbook.test_takeover import FAIL, LOCK, LOOK, PlaybookBench
 from tests.unit.runs.group_bench import Mortal
-from tests.unit.runs.transaction_bench import STATION, Killed
+from tests.unit.runs.transaction_bench import Killed
 
 UNLOCK = "  - {name: unlock, action: unlock-cell, with: {cells: ['L1']}}\n"
 ONCE = "  - {name: once, action: once, with: {}}\n"
@@ -34,25 +37,6 @@ async def test_the_last_step_is_undone_first() -> None:
     first_ended = undone["unlock", True].finished
     assert first_ended is not None
     assert undone["lock", True].started >= first_ended
-
-
-async def test_nothing_is_undone_under_a_hold() -> None:
-    bench = PlaybookBench(LOCK + LOOK + FAIL)
-    store = bench.store
-
-    class Holder(Mortal):
-        """Somebody climbs the mast as soon as the cell is locked."""
-
-        def due(self, name: str) -> bool:
-            locked = rows(bench).get(("lock", False))
-            if locked is not None and locked.state is StepState.DONE and not store.holds.find(bench.clock.now()):
-                store.holds.add(STATION, "eva", "on the mast", None)
-            return super().due(name)
-
-    result = await bench.work(Holder())
-    assert result.outcome is Outcome.DIVERGED
-    assert "could not be undone: hold on" in result.detail
-    assert bench.lock == "LOCKED"
 
 
 async def test_what_nobody_can_see_for_a_while_is_undone_afterwards() -> None:
