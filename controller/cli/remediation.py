@@ -274,7 +274,7 @@ def rehearse(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Play days of faults on simulated stations: without repair, with a script, and with Minka and all rules automatic.
+    """Play days of faults on simulated stations: without repair, with two scripts, with Minka and all its rules.
 
     Everything runs in virtual time in this process; it needs no server and touches no device.
     """
@@ -285,20 +285,21 @@ def rehearse(
 
     import structlog  # noqa: PLC0415 - takes long to load
 
-    from controller.rehearsal.report import lines_of, prepare, rehearse_sweep  # noqa: PLC0415 - needs the simulators
-    from controller.rehearsal.report import rehearse as rehearse_day  # noqa: PLC0415
+    from controller.rehearsal import report  # noqa: PLC0415 - needs the simulators
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     settings = environment()
-    ground = prepare(network, settings.model_copy(update={"rules": folder or settings.rules}))
+    ground = report.prepare(network, settings.model_copy(update={"rules": folder or settings.rules}))
     found = []
     for one in seed or ["1"]:
-        done = rehearse_sweep(ground, one, hours) if sweep else rehearse_day(ground, one, hours, times)
-        found.append(done.to_json())
-        for line in () if as_json else lines_of(done):
+        done = report.rehearse_sweep(ground, one, hours) if sweep else report.rehearse(ground, one, hours, times)
+        found.append(done)
+        for line in () if as_json else report.lines_of(done):
             out.print(line, markup=False, highlight=False)
+    for line in report.lines_of_all(found) if len(found) > 1 and not as_json else ():
+        out.print(line, markup=False, highlight=False)
     if as_json:
-        print_json(found)
+        print_json([done.to_json() for done in found])
 
 
 @rules.command("promote", epilog="Example: minka rules promote core-link-down --mode auto --reason CHG-7")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,10 +38,11 @@ class PlayedDay:
     """The result of a day.
 
     Attributes:
-        way: Who answered: ``nothing``, ``script``, ``minka``.
+        way: Who answered: ``nothing``, ``script``, ``guarded``, ``minka``.
         incidents: Causes that struck; ``curable`` those that something from afar cures, ``cured`` those that it cured.
         visits: Faults that a technician had to go for, or would have to.
         minutes: Without service, by tenant.
+        causes: The same minutes by cause and tenant; see ``Outages.causes``.
         acts: Edits and operations that stations took.
         by_kind: Incidents, curable and cured ones by kind of fault.
         rules: By rule, alarms that its runs cured, and that they did not.
@@ -59,6 +60,20 @@ class PlayedDay:
     wrong: tuple[WrongAttempt, ...]
     by_kind: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
     rules: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    causes: Mapping[tuple[str, str], float] = field(default_factory=dict)
+
+    @property
+    def lost(self) -> float:
+        """Minutes without service of all tenants."""
+        return sum(self.minutes.values())
+
+    @property
+    def by_cause(self) -> dict[str, dict[str, float]]:
+        """The minutes of each cause by tenant, the cause with the most of them first."""
+        found: defaultdict[str, dict[str, float]] = defaultdict(dict)
+        for (cause, tenant), minutes in sorted(self.causes.items()):
+            found[cause][tenant] = minutes
+        return dict(sorted(found.items(), key=lambda one: -sum(one[1].values())))
 
     def to_json(self) -> dict[str, Any]:
         """As JSON carries it."""
@@ -69,6 +84,10 @@ class PlayedDay:
             "cured": self.cured,
             "visits": self.visits,
             "minutes": {tenant: round(minutes, 1) for tenant, minutes in sorted(self.minutes.items())},
+            "minutes_by_cause": {
+                cause: {tenant: round(minutes, 1) for tenant, minutes in of.items()}
+                for cause, of in self.by_cause.items()
+            },
             "acts": self.acts,
             "attempts": self.attempts,
             "wrong": [
@@ -113,7 +132,41 @@ def judged(
         wrong=tuple(_wrongs(stage, day, network, minutes, nothing)),
         by_kind={kind: (c["all"], c["curable"], c["cured"]) for kind, c in by_kind.items()},
         rules=stage.rules,
+        causes=stage.outages.causes(),
     )
+
+
+def sum_of(days: Sequence[PlayedDay]) -> PlayedDay:
+    """Several days that were answered in one way, as if they were one."""
+    minutes: Counter[str] = Counter()
+    causes: Counter[tuple[str, str]] = Counter()
+    kinds: defaultdict[str, list[tuple[int, ...]]] = defaultdict(list)
+    rules: defaultdict[str, list[tuple[int, ...]]] = defaultdict(list)
+    for day in days:
+        minutes.update(day.minutes)
+        causes.update(day.causes)
+        for kind, counts in day.by_kind.items():
+            kinds[kind].append(counts)
+        for rule, found in day.rules.items():
+            rules[rule].append(found)
+    return PlayedDay(
+        way=days[0].way,
+        incidents=sum(day.incidents for day in days),
+        curable=sum(day.curable for day in days),
+        cured=sum(day.cured for day in days),
+        visits=sum(day.visits for day in days),
+        minutes=minutes,
+        acts=sum(day.acts for day in days),
+        attempts=sum(day.attempts for day in days),
+        wrong=tuple(one for day in days for one in day.wrong),
+        by_kind={kind: _added(of) for kind, of in kinds.items()},
+        rules={rule: _added(of) for rule, of in rules.items()},
+        causes=causes,
+    )
+
+
+def _added(counts: Iterable[tuple[int, ...]]) -> Any:
+    return tuple(map(sum, zip(*counts, strict=True)))
 
 
 def _needs_visit(one: StruckFault) -> bool:

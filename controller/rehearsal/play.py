@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -39,6 +39,8 @@ class Stage:
     outages: Outages
     watch: Watch
     local: datetime
+    #: Whether each fault that some remedy cures is cured as it begins, which nobody can do better.
+    at_best: bool = False
     #: By rule, number of successful and failed repairs.
     rules: dict[str, tuple[int, int]] = field(default_factory=dict)
     not_struck: list[str] = field(default_factory=list)
@@ -71,10 +73,10 @@ def _begin(stage: Stage, seed: str, cause: Cause) -> None:
     transport = stage.fleet.transport
     if cause.kind == "cut":
         transport.cut(cause.target)
-        stage.clock.call_later(cause.lasts, partial(transport.restore, cause.target))
+        stage.clock.call_later(cause.lasts, partial(_restore, stage, transport.restore, cause.target))
     elif cause.kind == "lost-core":
         transport.lose_core(cause.target)
-        stage.clock.call_later(cause.lasts, partial(transport.restore_core, cause.target))
+        stage.clock.call_later(cause.lasts, partial(_restore, stage, transport.restore_core, cause.target))
     else:
         for name in cause.stations:
             _strike(stage, seed, cause, stage.fleet.stations[name])
@@ -82,6 +84,11 @@ def _begin(stage: Stage, seed: str, cause: Cause) -> None:
     one = StruckFault(cause.id, cause.kind, "", cause.target, stage.clock.monotonic())
     stage.watch.strikes(one)
     stage.clock.call_later(cause.lasts, partial(_over, one, stage))
+
+
+def _restore(stage: Stage, end: Callable[[str], None], target: str) -> None:
+    end(target)
+    stage.outages.explain()
 
 
 def _over(one: StruckFault, stage: Stage) -> None:
@@ -111,6 +118,9 @@ def _strike(stage: Stage, seed: str, cause: Cause, station: Station) -> None:
         return  # there was nothing to put back
     stage.watch.strikes(one)
     stage.clock.call_later(cause.visit, partial(_visit, stage, one))
+    if stage.at_best and one.curable:
+        _undo(station, one)
+        one.how = "remedy"
 
 
 def _flap(stage: Stage, station: Station, tenant: str, left: int) -> None:
@@ -132,12 +142,16 @@ def _visit(stage: Stage, one: StruckFault) -> None:
     station = stage.fleet.stations[one.station]
     stage.watch.visiting = True
     try:
-        if one.fault is not None:
-            station.equipment.faults.end(one.fault)
-        elif one.before is not None:
-            station.datastores.load_saved(one.before)
+        _undo(station, one)
     finally:
         stage.watch.visiting = False
+
+
+def _undo(station: Station, one: StruckFault) -> None:
+    if one.fault is not None:
+        station.equipment.faults.end(one.fault)
+    elif one.before is not None:
+        station.datastores.load_saved(one.before)
 
 
 def earlier(config: Config) -> Config:

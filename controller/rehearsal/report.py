@@ -1,4 +1,4 @@
-"""Rehearses a day in three ways, and prints a comparison."""
+"""Rehearses a day in five ways, and prints a comparison."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from controller.inventory.load import load_network
 from controller.models.network import Network
 from controller.models.settings import Settings
 from controller.rehearsal.day import Day, draw_day, smallest_last, sweep
-from controller.rehearsal.judge import PlayedDay, judged
+from controller.rehearsal.judge import PlayedDay, judged, sum_of
 from controller.rehearsal.minka import Minka, adopted
 from controller.rehearsal.play import BEGINS, DAY_BEGINS, WARM_UP, Stage, begin, earlier, set_up
-from controller.rehearsal.script import Script
+from controller.rehearsal.script import GuardedScript, Script
 from controller.rehearsal.truth import Demand, demand_of
 from controller.rehearsal.twin import provisioned
 from controller.remediation.definitions import check
@@ -63,9 +63,13 @@ def prepare(folder: Path, settings: Settings) -> Baseline:
     return Baseline(network, simulated, (before, now), whole, adopted(network, stage, settings), settings)
 
 
+#: Who answers alarms, in the order in which a day is played.
+WAYS = ("nothing", "script", "guarded", "minka", "best")
+
+
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """A day played in three ways.
+    """A day played in five ways.
 
     Attributes:
         seconds: CPU time that each way took.
@@ -76,14 +80,16 @@ class Rehearsal:
     hours: float
     nothing: PlayedDay
     script: PlayedDay
+    guarded: PlayedDay
     minka: PlayedDay
-    seconds: tuple[float, float, float]
+    best: PlayedDay
+    seconds: tuple[float, ...]
     memory: float
 
     @property
-    def ways(self) -> tuple[PlayedDay, PlayedDay, PlayedDay]:
-        """All three."""
-        return self.nothing, self.script, self.minka
+    def ways(self) -> tuple[PlayedDay, ...]:
+        """All of them, in the order of ``WAYS``."""
+        return self.nothing, self.script, self.guarded, self.minka, self.best
 
     def to_json(self) -> dict[str, Any]:
         """As JSON carries it."""
@@ -91,30 +97,30 @@ class Rehearsal:
 
 
 def rehearse(ground: Baseline, seed: str, hours: float, times: float = 1.0) -> Rehearsal:
-    """Draw the day of a seed, and play it in all three ways."""
-    return play_three_ways(ground, draw_day(ground.simulated, smallest_last(ground.network), seed, hours, times))
+    """Draw the day of a seed, and play it in all five ways."""
+    return play_five_ways(ground, draw_day(ground.simulated, smallest_last(ground.network), seed, hours, times))
 
 
 def rehearse_sweep(ground: Baseline, seed: str, hours: float) -> Rehearsal:
-    """Play each fault of the twin once for each kind of station, in all three ways."""
-    return play_three_ways(ground, sweep(ground.simulated, seed, hours))
+    """Play each fault of the twin once for each kind of station, in all five ways."""
+    return play_five_ways(ground, sweep(ground.simulated, seed, hours))
 
 
-def play_three_ways(ground: Baseline, day: Day) -> Rehearsal:
-    """Play a day in all three ways; the faults are the same."""
+def play_five_ways(ground: Baseline, day: Day) -> Rehearsal:
+    """Play a day in all five ways; the faults are the same."""
     stages, seconds = [], []
-    for play in (_nothing, _script(ground), _minka(ground)):
+    for play in (_nothing, _script(ground, Script), _script(ground, GuardedScript), _minka(ground), _best):
         began, stage = time.process_time(), ground.stage()
         play(stage, day)
         stages.append(stage)
         seconds.append(time.process_time() - began)
     lost = stages[0].outages.minutes()
-    nothing, script, minka = (
+    nothing, script, guarded, minka, best = (
         judged(name, stage, day, ground.network, None if stage is stages[0] else lost)
-        for name, stage in zip(("nothing", "script", "minka"), stages, strict=True)
+        for name, stage in zip(WAYS, stages, strict=True)
     )
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return Rehearsal(day.seed, day.hours, nothing, script, minka, (seconds[0], seconds[1], seconds[2]), memory)
+    return Rehearsal(day.seed, day.hours, nothing, script, guarded, minka, best, tuple(seconds), memory)
 
 
 _Play = Callable[[Stage, Day], None]
@@ -126,8 +132,13 @@ def _nothing(stage: Stage, day: Day) -> None:
     stage.clock.advance(day.hours * 3600)
 
 
-def _script(ground: Baseline) -> _Play:
-    return lambda stage, day: Script(stage, ground.network).play(day)
+def _best(stage: Stage, day: Day) -> None:
+    stage.at_best = True
+    _nothing(stage, day)
+
+
+def _script(ground: Baseline, made: type[Script]) -> _Play:
+    return lambda stage, day: made(stage, ground.network).play(day)
 
 
 def _minka(ground: Baseline) -> _Play:
@@ -140,14 +151,9 @@ def _minka(ground: Baseline) -> _Play:
 def lines_of(rehearsal: Rehearsal, *, wrongs: int = 10) -> Iterator[str]:
     """The comparison for people, 80 columns wide at most."""
     yield f"seed {rehearsal.seed}, {rehearsal.hours:g} h"
-    yield _row("", *(one.way for one in rehearsal.ways))
-    for what, count in _COUNTS:
-        yield _row(what, *(str(count(one)) for one in rehearsal.ways))
-    tenants = sorted({tenant for one in rehearsal.ways for tenant in one.minutes})
-    for tenant in tenants:
-        yield _row(f"minutes lost, {tenant}", *(f"{one.minutes.get(tenant, 0.0):.0f}" for one in rehearsal.ways))
+    yield from _table(rehearsal.ways)
     yield _row("CPU seconds", *(f"{one:.1f}" for one in rehearsal.seconds))
-    yield f"{'by Minka':<32}{'incidents':>15}{'curable':>15}{'cured':>15}"
+    yield _row("by Minka", "incidents", "curable", "cured")
     for kind, counts in sorted(rehearsal.minka.by_kind.items()):
         yield _row(f"  {kind}", *map(str, counts))
     for rule, (good, bad) in sorted(rehearsal.minka.rules.items()):
@@ -159,16 +165,51 @@ def lines_of(rehearsal: Rehearsal, *, wrongs: int = 10) -> Iterator[str]:
         yield f"… and {left} more: --json"
 
 
-_COUNTS: Sequence[tuple[str, Callable[[PlayedDay], int]]] = (
-    ("incidents", lambda one: one.incidents),
-    ("curable remotely", lambda one: one.curable),
-    ("cured unattended", lambda one: one.cured),
-    ("visits", lambda one: one.visits),
-    ("edits and operations", lambda one: one.acts),
-    ("repairs tried", lambda one: one.attempts),
-    ("wrong", lambda one: len(one.wrong)),
+def lines_of_all(rehearsals: Sequence[Rehearsal]) -> Iterator[str]:
+    """The sums over all seeds, for people."""
+    seeds = ", ".join(one.seed for one in rehearsals)
+    yield f"all seeds: {seeds}"[:80]
+    ways = [sum_of([one.ways[number] for one in rehearsals]) for number in range(len(WAYS))]
+    yield from _table(ways)
+
+
+def _table(ways: Sequence[PlayedDay]) -> Iterator[str]:
+    yield _row("", *(one.way for one in ways))
+    for what, told in _FIGURES:
+        yield _row(what, *map(told, ways))
+    nothing = ways[0]
+    for tenant in sorted({tenant for one in ways for tenant in one.minutes}):
+        yield _row(f"minutes, {tenant}", *(_minutes(one.minutes.get(tenant, 0.0)) for one in ways))
+    yield _row("minutes, all tenants", *(_minutes(one.lost) for one in ways))
+    yield _row("  against nothing", *(_change(one.lost, nothing.lost) for one in ways))
+    for cause in nothing.by_cause | {cause: {} for one in ways for cause in one.by_cause}:
+        yield _row(f"  {cause}", *(_minutes(sum(one.by_cause.get(cause, {}).values())) for one in ways))
+
+
+def _minutes(lost: float) -> str:
+    return f"{lost:.0f}"
+
+
+def _change(lost: float, nothing: float) -> str:
+    return f"{lost / nothing - 1:+.1%}" if nothing else ""
+
+
+def _part(some: int, of: int) -> str:
+    return f"{some / of:.0%}" if of else "none"
+
+
+_FIGURES: Sequence[tuple[str, Callable[[PlayedDay], str]]] = (
+    ("incidents", lambda one: str(one.incidents)),
+    ("curable remotely", lambda one: str(one.curable)),
+    ("cured unattended", lambda one: str(one.cured)),
+    ("  of the curable", lambda one: _part(one.cured, one.curable)),
+    ("  of all incidents", lambda one: _part(one.cured, one.incidents)),
+    ("visits", lambda one: str(one.visits)),
+    ("edits and operations", lambda one: str(one.acts)),
+    ("repairs tried", lambda one: str(one.attempts)),
+    ("wrong", lambda one: str(len(one.wrong))),
 )
 
 
 def _row(what: str, *values: str) -> str:
-    return f"{what:<32}" + "".join(f"{value:>15}" for value in values)
+    return f"{what:<25}" + "".join(f"{value:>11}" for value in values)

@@ -1,10 +1,14 @@
-"""A script that answers each alarm with its cure at once, without asking anybody; for comparison."""
+"""Scripts that answer each alarm with its cure, for comparison: one at once, and one that looks around first.
+
+Neither of them knows anything of Minka's guards, rules or records.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
+from functools import partial
 
 from controller.models.equipment import Operation, OperationKind
 from controller.models.errors import MinkaError
@@ -28,11 +32,13 @@ from simulators.equipment.fault_kinds import (
 
 #: Seconds in which the same alarm is answered once: locking and unlocking a broken cell raises its alarm again.
 _AGAIN = 900.0
+#: Seconds that the guarded script waits, and the number of stations from which on it takes an alarm for a common one.
+WAITS, COMMON = 90.0, 4
 _Cure = Callable[[DeviceSession, Alarm], Awaitable[None]]
 
 
 class Script:
-    """Answers alarms on a stage."""
+    """Answers alarms on a stage: each at once, and asks nobody."""
 
     def __init__(self, stage: Stage, network: Network) -> None:
         self._stage = stage
@@ -54,10 +60,15 @@ class Script:
         await self._loop.sleep(day.hours * 3600)
 
     def _take(self, station: str, alarm: Alarm, raised: bool, _at: datetime) -> None:
-        cure, key, now = _CURES.get(alarm.fault_id), (station, *alarm.key), self._loop.time()
-        if raised and cure is not None and now - self._answered.get(key, -_AGAIN) >= _AGAIN:
+        if raised and alarm.fault_id in _CURES:
+            self._begin(station, alarm)
+
+    def _begin(self, station: str, alarm: Alarm) -> None:
+        """Answer an alarm, unless the same one was answered a short while ago."""
+        key, now = (station, *alarm.key), self._loop.time()
+        if now - self._answered.get(key, -_AGAIN) >= _AGAIN:
             self._answered[key] = now
-            task = self._loop.create_task(self._answer(station, alarm, cure))
+            task = self._loop.create_task(self._answer(station, alarm, _CURES[alarm.fault_id]))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -67,6 +78,36 @@ class Script:
                 await cure(session, alarm)
         except MinkaError:
             return  # it does not check whether it worked either
+
+
+class GuardedScript(Script):
+    """A script as a careful engineer writes it.
+
+    It waits before it answers, and answers what still stands then. What is common to more than three stations it leaves
+    to people, and stations under a hold too. It never restarts a station.
+    """
+
+    async def _day(self, day: Day) -> None:
+        self._holds = [one for one in day.stops if one.kind == "hold"]
+        await super()._day(day)
+
+    def _take(self, station: str, alarm: Alarm, raised: bool, _at: datetime) -> None:
+        if raised and alarm.fault_id in _CURES.keys() - _RESTARTS:
+            self._loop.call_later(WAITS, partial(self._look, station, alarm))
+
+    def _look(self, station: str, alarm: Alarm) -> None:
+        stands = alarm in self._stage.fleet.stations[station].equipment.alarms.active
+        if stands and not self._held(station) and self._at(alarm) < COMMON:
+            self._begin(station, alarm)
+
+    def _held(self, station: str) -> bool:
+        now = self._stage.now()
+        return any(one.target == station and one.begins <= now < one.ends for one in self._holds)
+
+    def _at(self, alarm: Alarm) -> int:
+        """The number of stations at which an alarm of this kind stands now."""
+        alarms = (one.equipment.alarms.active for one in self._stage.fleet.stations.values())
+        return sum(any(one.fault_id == alarm.fault_id for one in active) for active in alarms)
 
 
 # ------------------------------------------------------------------------------ cures
@@ -129,3 +170,5 @@ _CURES: Mapping[int, _Cure] = {
     LICENCE_MISSING: _send(OperationKind.RELOAD_LICENCE),
     WRONG_SOFTWARE: _other_software,
 }
+#: Those of them that restart a station.
+_RESTARTS = frozenset((17, 18, WRONG_SOFTWARE))

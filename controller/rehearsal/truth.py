@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from controller.rehearsal.twin import MANAGER
 from simulators.datastore import Config
-from simulators.equipment.fault_kinds import Remedy
+from simulators.equipment.configuration import ConfiguredCell
+from simulators.equipment.fault_kinds import Place, Remedy, Service
 from simulators.equipment.faults import NetworkFault
 from simulators.fleet.fleet import Fleet
 from simulators.history import Event, EventKind
@@ -21,6 +22,10 @@ from simulators.station import Station
 
 #: Demand of a cell, by cell and tenant.
 Demand = Mapping[tuple[str, str], float]
+#: Causes of lost minutes that are no fault of the twin by themselves; all others are kinds of fault.
+CUT, LOST_CORE, FLAPPING, REVERTED = "cut", "lost-core", "flapping", "configuration-reverted"
+#: Cause of minutes that no fault explains: somebody's act took the service.
+WORK = "work"
 #: Acts of a manager at a station.
 _ACTS = (EventKind.EDITED, EventKind.REMEDY, EventKind.RESTARTED)
 #: Cause of a requested restart.
@@ -51,9 +56,14 @@ class Outages:
         self.end = math.inf
         #: By station, since when which part of each cell is lost to each tenant.
         self._now: dict[str, tuple[float, Demand]] = {}
+        #: By station, the cells and tenants whose PLMN its configuration has.
+        self._carried: dict[str, Collection[tuple[str, str]]] = {}
+        #: By station, why each part is lost.
+        self._why: dict[str, dict[tuple[str, str], str]] = {}
         #: By station, who was served in which cell before the last change.
         self._served: dict[str, tuple[float, set[tuple[str, str]]]] = {}
-        self._seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
+        #: By station, tenant and cause.
+        self._seconds: defaultdict[tuple[str, str, str], float] = defaultdict(float)
         for station in fleet.stations.values():
             station.equipment.followers = (*station.equipment.followers, self._changed)
 
@@ -64,6 +74,23 @@ class Outages:
         wanted = {key: demand for key, demand in self._whole[name].items() if demand > 0}
         lost = {key: 1.0 - reaches.get(key, 0.0) / demand for key, demand in wanted.items()}
         self._now[name] = self._counted(), {key: part for key, part in lost.items() if part > 1e-9}
+        self._carried[name] = reaches.keys()
+        self._explain(name)
+
+    def explain(self) -> None:
+        """Ask again why each part is lost: the end of one of two causes changes nothing at a station."""
+        for name in [name for name, (_, lost) in self._now.items() if lost]:
+            self._count(name)
+            self._explain(name)
+
+    def _explain(self, name: str) -> None:
+        before = self._why.get(name, {})
+        self._why[name] = {key: _cause(before.get(key, ""), self._causes(name, key)) for key in self._now[name][1]}
+
+    def _causes(self, name: str, key: tuple[str, str]) -> Iterator[str]:
+        yield from causes_of(self._fleet, name, *key)
+        if key not in self._carried[name]:
+            yield REVERTED
 
     def _remember(self, name: str) -> None:
         now = self._fleet.clock.monotonic()
@@ -78,15 +105,32 @@ class Outages:
     def _count(self, name: str) -> None:
         now = self._counted()
         since, lost = self._now.get(name, (now, {}))
-        for (_, tenant), part in lost.items():
-            self._seconds[name, tenant] += part * (now - since)
+        for (cell, tenant), part in lost.items() if now > since else ():
+            self._seconds[name, tenant, self._why[name][cell, tenant]] += part * (now - since)
         self._now[name] = now, lost
 
     def minutes(self) -> dict[tuple[str, str], float]:
         """Minutes until now or the end of the day, by station and tenant; each cell counts."""
+        found: defaultdict[tuple[str, str], float] = defaultdict(float)
+        for (name, tenant, _), seconds in self._until_now().items():
+            found[name, tenant] += seconds / 60
+        return dict(found)
+
+    def causes(self) -> dict[tuple[str, str], float]:
+        """The same minutes by cause and tenant.
+
+        A minute has one cause. Of several that stand, it is the one that took the service first; while a cell comes on
+        air again after a fault, the fault is still the cause.
+        """
+        found: defaultdict[tuple[str, str], float] = defaultdict(float)
+        for (_, tenant, why), seconds in self._until_now().items():
+            found[why, tenant] += seconds / 60
+        return dict(found)
+
+    def _until_now(self) -> Mapping[tuple[str, str, str], float]:
         for name in list(self._now):
             self._count(name)
-        return {key: seconds / 60 for key, seconds in self._seconds.items()}
+        return self._seconds
 
     def served_before(self, station: str, cells: Collection[str] | None = None) -> set[str]:
         """Like ``serves``, before the last change at the station."""
@@ -100,6 +144,53 @@ class Outages:
         wanted = None if cells is None else set(cells)
         reaches = self._fleet.stations[station].equipment.performance.reaches(self._local)
         return {tenant for (cell, tenant), part in reaches.items() if part > 0 and (wanted is None or cell in wanted)}
+
+
+def _cause(before: str, standing: Iterable[str]) -> str:
+    """The cause of what is lost now: the one before as long as it stands or nothing else does."""
+    found = list(standing)
+    return before if before and (before in found or not found) else next(iter(found), WORK)
+
+
+def causes_of(fleet: Fleet, name: str, cell: str, tenant: str) -> Iterator[str]:
+    """Yields what takes a cell of a station from a tenant's users now, from the widest cause to the narrowest.
+
+    It asks the twin itself, and not what was drawn or recorded.
+    """
+    faults, transport = list(fleet.stations[name].equipment.faults), fleet.transport
+    yield from (one.kind.name for one in faults if one.stage.dark)
+    if transport.is_cut_off(name):
+        yield CUT
+    if tenant in transport.lost_cores:
+        yield LOST_CORE
+    yield from _of_links(fleet.stations[name], faults, tenant)
+    yield from _of_cells(fleet.stations[name], faults, cell)
+
+
+def _of_links(station: Station, faults: Iterable[NetworkFault], tenant: str) -> Iterator[str]:
+    """Yields what holds a tenant's core links at a station down; a link that no fault broke flaps."""
+    radio, by_faults = station.equipment.radio, set()
+    for one in faults:
+        by_faults |= set(one.links)
+        if one.kind.name == "core-links-down" or (one.links and one.target == tenant):
+            yield one.kind.name
+    theirs = {link.name for link in radio.links if link.tenant == tenant}
+    if radio.links_broken & theirs - by_faults:
+        yield FLAPPING
+
+
+def _of_cells(station: Station, faults: Iterable[NetworkFault], name: str) -> Iterator[str]:
+    """Yields what keeps a cell from serving: its own faults first, then those of cells that may be its anchors."""
+    cells = {status.configured.id: status.configured for status in station.equipment.radio.cells}
+    off = [one for one in faults if one.stage.service in (Service.OFF, Service.SLEEPING)]
+    cell = cells.get(name)
+    own = [one for one in off if cell is not None and _strikes(one, cell)]
+    yield from (one.kind.name for one in (*own, *off))
+
+
+def _strikes(one: NetworkFault, cell: ConfiguredCell) -> bool:
+    here = one.kind.place is Place.STATION or one.target in (cell.id, cell.unit)
+    return here and (not one.stage.cells or cell.cell_class in one.stage.cells)
 
 
 @dataclass

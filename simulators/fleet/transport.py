@@ -181,6 +181,15 @@ class Transport:
         self._lost_cores.discard(tenant)
         self._follow(self._node_of_site)
 
+    @property
+    def lost_cores(self) -> frozenset[str]:
+        """Tenants whose core can't be reached."""
+        return frozenset(self._lost_cores)
+
+    def is_cut_off(self, station: str) -> bool:
+        """Whether the backhaul of a station's site is cut, somewhere on the way to the cores."""
+        return not self.on_net(self._site_of[station])
+
     def off_net(self) -> list[str]:
         """Ids of the devices that can't be reached now."""
         return sorted(device for device, connections in self.connections.items() if connections.outage is not None)

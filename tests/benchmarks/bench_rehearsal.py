@@ -1,4 +1,4 @@
-"""The seeded day: `peru` with its 3,100 stations in three ways, with CPU time and memory of each.
+"""The seeded day: `peru` with its 3,100 stations in five ways, with CPU time and memory of each.
 
 python -m tests.benchmarks.bench_rehearsal               # one hour of seed 1
 python -m tests.benchmarks.bench_rehearsal --full        # 24 hours of seeds 1 to 20, for which aims are told

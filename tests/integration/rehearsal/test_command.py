@@ -25,7 +25,10 @@ def test_a_day_is_rehearsed_and_told_as_json(tmp_path: Path, monkeypatch: pytest
         structlog.reset_defaults()
     assert said.exit_code == 0, said.output
     (day,) = json.loads(said.stdout)
-    assert (day["seed"], [one["way"] for one in day["ways"]]) == ("1", ["nothing", "script", "minka"])
+    assert (day["seed"], [one["way"] for one in day["ways"]]) == (
+        "1",
+        ["nothing", "script", "guarded", "minka", "best"],
+    )
     assert len({one["incidents"] for one in day["ways"]}) == 1
 
 

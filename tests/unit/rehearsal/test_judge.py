@@ -31,7 +31,7 @@ def wrongs(
 ) -> tuple[WrongAttempt, ...]:
     attempts = [Attempt(DAY_BEGINS + 60, "S1", DAY_BEGINS + 300, list(acts))] if acts else []
     stage = SimpleNamespace(
-        outages=SimpleNamespace(minutes=lambda: minutes or {}),
+        outages=SimpleNamespace(minutes=lambda: minutes or {}, causes=dict),
         watch=SimpleNamespace(struck=[], attempts=attempts, edits=len(acts)),
         network=SimpleNamespace(stations=[SimpleNamespace(id=name, region="r", site="s") for name in ("S1", "S2")]),
         rules={},
