@@ -490,6 +490,16 @@ class Escalation(Noun):
         """Key of all attempts, by which the receiver recognises a repetition."""
         return f"escalate-{self.alarm}" if self.number == 1 else f"escalate-{self.alarm}-{self.number}"
 
+    @property
+    def receiver(self) -> str:
+        """Who gets it: there is one receiver of all escalations."""
+        return ""
+
+    @property
+    def about(self) -> str:
+        """The alarm that it is about: a receiver gets what is about the same in order."""
+        return self.alarm
+
 
 class Comment(Noun):
     """A comment of a person on an alarm, or on another object that has comments.

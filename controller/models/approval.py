@@ -419,6 +419,16 @@ class Delivery(Noun):
         """Key of all attempts, by which the receiver recognises a repetition."""
         return f"{self.notice.id}-{self.to}" if self.to else self.notice.id
 
+    @property
+    def receiver(self) -> str:
+        """Who gets it: all of one contact of a side, or of the webhook of the settings."""
+        return f"{self.notice.tenant}/{self.to}" if self.to else ""
+
+    @property
+    def about(self) -> str:
+        """The incident or run that it is about: a receiver gets what is about the same in order."""
+        return f"{self.notice.tenant} {self.notice.incident or self.notice.run}"
+
 
 @dataclass(frozen=True, slots=True)
 class Clearance:

@@ -17,6 +17,8 @@
     │   │   └── NotPermittedError  our account lacks the permission            never
     │   ├── OversizedError      it has more for us than we take                never
     │   └── SessionLostError    the session ended or an answer is missing      after_readback
+    ├── NotTakenError           a receiver of messages to people is away       safe
+    │   └── MessageRefusedError it answers, and refuses this message           never
     ├── RepairStoppedError      an automatic repair that may not begin         never
     ├── NotClearedError         a job that may not begin now                   safe
     ├── SignInError             the identity provider's token does not let in  never
@@ -246,6 +248,20 @@ class OutOfTurnError(NotClearedError):
     """The device turned out not to revert by itself: it goes after all others of its group."""
 
     code = "out-of-turn"
+
+
+class NotTakenError(MinkaError):
+    """The receiver did not take the message: it is away, not set up, or lets nobody in."""
+
+    code = "not-taken"
+    retry = Retry.SAFE
+
+
+class MessageRefusedError(NotTakenError):
+    """The receiver answered, and refuses this very message for its content or size."""
+
+    code = "message-refused"
+    retry = Retry.NEVER
 
 
 class SignInError(MinkaError):

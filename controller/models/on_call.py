@@ -55,6 +55,16 @@ class Call(Noun):
         """Key of all attempts, by which the receiver recognises a repetition."""
         return f"call-{self.alarm}-{self.escalation}-{self.side}-{self.number}"
 
+    @property
+    def receiver(self) -> str:
+        """Who gets it."""
+        return f"{self.side}/{self.contact}"
+
+    @property
+    def about(self) -> str:
+        """The alarm that it is about: a receiver gets what is about the same in order."""
+        return self.alarm
+
 
 class HandOver(Noun):
     """Until when calls for one contact of a side go to another.

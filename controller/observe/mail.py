@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 import structlog
 from pydantic import SecretStr
 
-from controller.models.errors import InputError, MinkaError, in_words
+from controller.models.errors import InputError, MessageRefusedError, NotTakenError, in_words
 
 log = structlog.get_logger()
 
@@ -49,16 +49,17 @@ class MailRelay:
         self._authority = authority
 
     async def post(self, content: Mapping[str, Any], key: str) -> None:
-        """Send once; the same key gives the same ``Message-ID``. Raises MinkaError if the relay does not take it."""
+        """Send once; the same key gives the same ``Message-ID``. Raises NotTakenError if the relay does not take it."""
         if missing := self._unset(content):
-            raise MinkaError(missing)
+            raise NotTakenError(missing)
         to = self._to(content)
         try:
             await asyncio.to_thread(self._send, _message(content, key, self._sender, to))
         except (OSError, smtplib.SMTPException, ValueError, InputError) as error:
             # The relay's own words may repeat addresses, never the password.
             code = f"it answers {error.smtp_code}" if isinstance(error, smtplib.SMTPResponseException) else ""
-            raise MinkaError(f"the mail relay did not take the message: {code or in_words(error)}") from None
+            kind = MessageRefusedError if _is_about_content(error) else NotTakenError
+            raise kind(f"the mail relay did not take the message: {code or in_words(error)}") from None
         log.info("mail.sent", key=key)
 
     def lacks(self, content: Mapping[str, Any]) -> str:
@@ -102,6 +103,13 @@ class MailRelay:
 
     def _trust(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=self._authority or None)
+
+
+def _is_about_content(error: Exception) -> bool:
+    """Whether a relay refuses the text of a message for good (RFC 5321 §3.3, §4.2.1), or it can't be written."""
+    if isinstance(error, smtplib.SMTPDataError):
+        return error.smtp_code >= 500
+    return isinstance(error, ValueError)
 
 
 def _message(content: Mapping[str, Any], key: str, sender: str, to: Sequence[str]) -> EmailMessage:

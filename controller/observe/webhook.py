@@ -14,7 +14,7 @@ import structlog
 
 from controller.models.alarm import PAGE, Alarm
 from controller.models.dispatch import DispatchPack
-from controller.models.errors import MinkaError, in_words
+from controller.models.errors import MessageRefusedError, NotTakenError, in_words
 from controller.models.network import Contact
 from controller.ports.clock import Clock
 from controller.ports.secrets import Secrets
@@ -24,6 +24,8 @@ log = structlog.get_logger()
 
 #: Longest call in seconds, also with a server that drips its answer: a claim is taken over after twice as long.
 _LONGEST = 30.0
+#: Statuses by which a receiver refuses the content that it got, and not whoever sends it (RFC 9110 §15.5).
+_REFUSALS = frozenset({400, 413, 415, 422})
 
 
 class HttpWebhook:
@@ -38,9 +40,9 @@ class HttpWebhook:
             import httpx  # noqa: F401, PLC0415 - loaded before the first message, which would keep the loop waiting
 
     async def post(self, content: Mapping[str, Any], key: str) -> None:
-        """Post once. Raises MinkaError if there is no URL, or no success."""
+        """Post once. Raises NotTakenError if there is no URL, or no success."""
         if missing := self.lacks(content):
-            raise MinkaError(missing)
+            raise NotTakenError(missing)
         await _post(self._url, orjson.dumps(dict(content)), {"Idempotency-Key": key})
         log.info("webhook.posted", key=key)
 
@@ -82,7 +84,7 @@ class ContactPost:
         self._clock = clock
 
     async def notify(self, contact: Contact, content: Mapping[str, Any], key: str) -> None:
-        """Send once. Raises MinkaError if the receiver does not take it."""
+        """Send once. Raises NotTakenError if the receiver does not take it."""
         if contact.email is not None:
             text = _in_words(content["notice"]) if "notice" in content else content["text"]
             await self._mail.post({"to": [contact.email], "text": text}, key)
@@ -105,12 +107,12 @@ def _in_words(notice: Mapping[str, Any]) -> str:
 
 
 async def _address_of(url: str) -> str:
-    """IP address of a URL's host. Raises MinkaError if it has none."""
+    """IP address of a URL's host. Raises NotTakenError if it has none."""
     host = urlsplit(url).hostname or ""
     try:
         entries = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise MinkaError(f"the webhook's host has no address: {in_words(error)}") from error
+        raise NotTakenError(f"the webhook's host has no address: {in_words(error)}") from error
     return str(entries[0][4][0])
 
 
@@ -124,6 +126,8 @@ async def _post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
     except httpx.HTTPStatusError as error:
         # The error's own message contains the address, and with it a possible password.
         said = f"it answers with status {error.response.status_code}"
-        raise MinkaError(f"the webhook did not take the message: {said}") from error
+        refused = error.response.status_code in _REFUSALS
+        kind = MessageRefusedError if refused else NotTakenError
+        raise kind(f"the webhook did not take the message: {said}") from error
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
-        raise MinkaError(f"the webhook did not take the message: {in_words(error)}") from error
+        raise NotTakenError(f"the webhook did not take the message: {in_words(error)}") from error

@@ -15,7 +15,7 @@ class Notifier(Protocol):
         """Deliver an alarm with its dispatch pack. ``key`` is the same for each attempt; ``kind`` says how to notify.
 
         Raises:
-            MinkaError: It was not delivered, and is tried again.
+            NotTakenError: It was not delivered, and is tried again.
         """
         ...
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from controller.models.errors import MinkaError
+from controller.models.errors import MessageRefusedError, NotTakenError
 from controller.models.network import Contact
 
 
@@ -13,7 +13,12 @@ class Webhook(Protocol):
     """Sends something to another program."""
 
     async def post(self, content: Mapping[str, Any], key: str) -> None:
-        """Post JSON, at least once; the same ``key`` marks repetitions. Raises MinkaError if it was not accepted."""
+        """Post JSON, at least once; the same ``key`` marks repetitions.
+
+        Raises:
+            MessageRefusedError: It is refused for its content.
+            NotTakenError: It was not accepted for another reason.
+        """
         ...
 
     def lacks(self, content: Mapping[str, Any]) -> str:
@@ -28,22 +33,30 @@ class Contacts(Protocol):
         """Send ``{"notice": …}``, or the content of a call with its ``text``, once; the same ``key`` marks repetitions.
 
         Raises:
-            MinkaError: It was not accepted.
+            MessageRefusedError: It is refused for its content.
+            NotTakenError: It was not accepted for another reason.
+            MinkaError: It can't be sent, as without the key that signs it.
         """
         ...
 
 
 class FakeContacts:
-    """The shipped fake: remembers in order what was sent to whom; contacts in ``away`` take nothing."""
+    """The shipped fake: remembers in order what was sent to whom.
+
+    Contacts in ``away`` take nothing, and none takes what contains a word of ``refused``.
+    """
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, dict[str, Any], str]] = []
         self.away: set[str] = set()
+        self.refused: set[str] = set()
 
     async def notify(self, contact: Contact, content: Mapping[str, Any], key: str) -> None:
         """Remember it."""
         if contact.id in self.away:
-            raise MinkaError(f"{contact.id} is away")
+            raise NotTakenError(f"{contact.id} is away")
+        if any(word in str(content) for word in self.refused):
+            raise MessageRefusedError(f"{contact.id} refuses it")
         self.sent.append((contact.id, dict(content), key))
 
 

@@ -92,6 +92,7 @@ from controller.store.devices import healths_of
 from controller.store.incident_rows import follow, touch
 from controller.store.ledger import ledger_nodes
 from controller.store.networks import current_network
+from controller.store.outbox import first_ones, gravest_first, gravity
 from controller.store.queries import as_noun, chunks
 from controller.store.repository import SqlRepository, reads, writes, writes_aside
 from controller.store.transaction import Tx
@@ -201,14 +202,15 @@ _CHANGED_SINCE = (
 )
 _RULES_SINCE = select(audit.c.id).where(audit.c.id > bindparam("since"), audit.c.action.in_(_OF_RULES)).limit(1)
 _OPEN_IDS = select(alarms.c.id).where(_OPEN).order_by(alarms.c.number)
-_UNNOTIFIED = (
-    select(escalations)
-    .where(
+_first = first_ones(
+    select(escalations, escalations.c.alarm.label("about"), gravity(escalations.c.severity).label("gravity")).where(
         escalations.c.notified.is_(None),
         ~exists().where(alarms.c.id == escalations.c.alarm, alarms.c.shelved_until > bindparam("now", type_=Instant())),
-    )
-    .order_by(escalations.c.at, escalations.c.alarm)
+    ),
+    (),
+    ("number",),
 )
+_UNNOTIFIED = select(_first).order_by(*gravest_first(_first))
 _SYMPTOMS = select(alarms.c.root).where(STANDING)
 #: Faults of alarms that follow from a root.
 _FOLLOWING = (

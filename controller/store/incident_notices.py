@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Row, bindparam, select, update
+from sqlalchemy import Row, bindparam, func, select, update
 
 from controller.intent.impact import Sharing
 from controller.intent.incident_news import HOLD_OFF, PAUSE, TELLING, SideNews, news, of_side
-from controller.models.alarm import Alarm
+from controller.models.alarm import Alarm, PerceivedSeverity
 from controller.models.approval import Notice, NoticeKind
 from controller.models.incident import Incident
 from controller.models.scalars import HOST
@@ -22,6 +22,7 @@ from controller.store.columns import Instant
 from controller.store.concerns import GUARD, sharing_on
 from controller.store.incident_rows import incident_alarms, incidents
 from controller.store.networks import current_network
+from controller.store.outbox import gravity
 from controller.store.queries import as_noun
 from controller.store.run_constraints import as_notice, notices
 from controller.store.transaction import Tx
@@ -29,12 +30,12 @@ from controller.store.works import work_on
 
 #: Incidents of one round.
 _AT_ONCE = 200
-_DUE = (
-    select(incidents)
-    .where(incidents.c.notify_at <= bindparam("now", type_=Instant()))
-    .order_by(incidents.c.notify_at, incidents.c.number)
-    .limit(_AT_ONCE)
-)
+_IS_DUE = incidents.c.notify_at <= bindparam("now", type_=Instant())
+_ANY_DUE = select(incidents.c.number).where(_IS_DUE).limit(1)
+#: Incidents of a round: the gravest first, by what stands of them; then those of which nothing does.
+_WORST = select(func.min(gravity(alarms.c.severity))).where(alarms.c.incident == incidents.c.id, STANDING)
+_HASTE = func.coalesce(_WORST.correlate(incidents).scalar_subquery(), len(PerceivedSeverity))
+DUE = select(incidents).where(_IS_DUE).order_by(_HASTE, incidents.c.notify_at, incidents.c.number).limit(_AT_ONCE)
 #: When something of incidents changed for tenants.
 _CHANGES = (
     select(alarms.c.incident, alarm_tenants.c.tenant, alarm_tenants.c.noted)
@@ -57,14 +58,14 @@ _SCHEDULE = update(incidents).where(incidents.c.id == bindparam("of")).values(no
 
 def due(tx: Tx) -> bool:
     """Whether somebody is to be notified of an incident now."""
-    return tx.execute(_DUE, {"now": tx.now}).first() is not None
+    return tx.execute(_ANY_DUE, {"now": tx.now}).first() is not None
 
 
 def write(tx: Tx) -> None:
     """Put notices about changed incidents on record, for each side."""
     # Alarms come and go before or after this transaction, so that no change is missed.
     tx.guard(GUARD)
-    rows = tx.execute(_DUE.with_for_update(), {"now": tx.now}).all()
+    rows = tx.execute(DUE.with_for_update(), {"now": tx.now}).all()
     current = current_network(tx) if rows else None
     if current is None:
         if rows:

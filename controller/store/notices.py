@@ -25,6 +25,7 @@ from sqlalchemy import (
     case,
     exists,
     func,
+    literal,
     not_,
     or_,
     select,
@@ -33,7 +34,8 @@ from sqlalchemy import (
 )
 
 from controller.access.disclosure import involved
-from controller.models.alarm import DIVERGED
+from controller.intent.incident_news import TELLING
+from controller.models.alarm import DIVERGED, PerceivedSeverity
 from controller.models.approval import Delivery, Notice, NoticeKind, NoticeOutage
 from controller.models.many import first_names
 from controller.models.outage import NO_OUTAGE, UNKNOWN_OUTAGE, UNTIL_UNLOCKED, Outage, OutageKind
@@ -46,6 +48,7 @@ from controller.store.alarms import sharing_of
 from controller.store.columns import Instant, metadata
 from controller.store.involvement import run_tenants
 from controller.store.networks import current_network
+from controller.store.outbox import first_ones, gravest_first, gravity
 from controller.store.repository import SqlRepository, reads, writes
 from controller.store.run_constraints import (
     as_notice,
@@ -61,8 +64,8 @@ from controller.store.steps import carried_by, steps
 from controller.store.transaction import Tx
 
 _TERMINAL = tuple(state.value for state in RunState if state.terminal)
-#: Deliveries of one side and one contact per round, and how long each is tried.
-_AT_ONCE, _TRIED = 20, timedelta(days=1)
+#: How long each delivery is tried.
+_TRIED = timedelta(days=1)
 
 #: Which contact receives which notice. It is claimed before it is sent; ``attempts`` distinguishes one claim from the
 #: next.
@@ -79,18 +82,33 @@ deliveries = Table(
     Index("ix_deliveries_pending", "at", sqlite_where=text("sent IS NULL"), postgresql_where=text("sent IS NULL")),
 )
 _NEW = select(notices).where(not_(notices.c.addressed)).order_by(notices.c.number)
-_place = func.row_number().over(partition_by=(notices.c.tenant, deliveries.c.to), order_by=notices.c.number)
-_waiting = (
-    select(deliveries.c.notice, deliveries.c.to, deliveries.c.attempts, deliveries.c.claimed, _place.label("place"))
+#: That an incident is over, or goes on in another one, is no haste; of work a side hears beside what is minor.
+_GRAVITY = case(
+    (notices.c.incident.is_(None), gravity(literal(PerceivedSeverity.MINOR.value))),
+    (notices.c.kind.in_([kind.value for kind in TELLING]), gravity(notices.c.severity)),
+    else_=gravity(literal(PerceivedSeverity.CLEARED.value)),
+)
+_first = first_ones(
+    select(
+        deliveries.c.notice,
+        deliveries.c.to,
+        deliveries.c.attempts,
+        deliveries.c.claimed,
+        deliveries.c.at,
+        notices.c.tenant,
+        notices.c.number,
+        func.coalesce(notices.c.incident, notices.c.run).label("about"),
+        _GRAVITY.label("gravity"),
+    )
     .join(notices, notices.c.id == deliveries.c.notice)
-    .where(deliveries.c.sent.is_(None), deliveries.c.at > bindparam("since", type_=Instant()))
-    .subquery()
+    .where(deliveries.c.sent.is_(None), deliveries.c.at > bindparam("since", type_=Instant())),
+    ("tenant", "to"),
+    ("number",),
 )
 _PENDING = (
-    select(notices, _waiting.c.to, _waiting.c.attempts, _waiting.c.claimed)
-    .join(_waiting, _waiting.c.notice == notices.c.id)
-    .where(_waiting.c.place <= _AT_ONCE)
-    .order_by(notices.c.number)
+    select(notices, _first.c.to, _first.c.attempts, _first.c.claimed)
+    .join(_first, _first.c.notice == notices.c.id)
+    .order_by(*gravest_first(_first))
 )
 
 

@@ -35,12 +35,13 @@ from controller.ports.store import Calls, Page, Sync
 from controller.store.alarm_rows import STANDING, alarms
 from controller.store.alarms import escalations
 from controller.store.columns import Instant, long_text, metadata, string
+from controller.store.outbox import first_ones, gravest_first, gravity
 from controller.store.queries import as_noun
 from controller.store.repository import SqlRepository, reads, writes
 from controller.store.transaction import Tx
 
-#: Calls of one side and one contact per round, how long each is tried, and the most that follow in one round.
-_AT_ONCE, _TRIED, _MOST_DUE = 20, timedelta(days=1), 200
+#: How long each call is tried, and the most that follow in one round.
+_TRIED, _MOST_DUE = timedelta(days=1), 200
 #: The most hand-overs of a side within a day: each leaves permanent rows.
 MOST_A_DAY, _DAY = 100, timedelta(days=1)
 _GUARD = "calls"
@@ -99,13 +100,23 @@ _OPEN = (
     calls.c.at > bindparam("since", type_=Instant()),
     or_(calls.c.number == 1, _OF_ALARM),
 )
-_place = func.row_number().over(
-    partition_by=(calls.c.side, calls.c.contact), order_by=(calls.c.at, calls.c.alarm, calls.c.number)
-)
+_OF_ESCALATION = and_(escalations.c.alarm == calls.c.alarm, escalations.c.number == calls.c.escalation)
 #: The first ones of each contact: who takes nothing keeps no other contact waiting.
-_waiting = select(calls, _place.label("turn")).where(*_OPEN).subquery()
-_PENDING = select(_waiting).where(_waiting.c.turn <= _AT_ONCE).order_by(_waiting.c.at, _waiting.c.alarm)
-_DUE = select(calls).where(calls.c.next <= bindparam("now", type_=Instant())).order_by(calls.c.next).limit(_MOST_DUE)
+_first = first_ones(
+    select(calls, calls.c.alarm.label("about"), gravity(escalations.c.severity).label("gravity"))
+    .join(escalations, _OF_ESCALATION)
+    .where(*_OPEN),
+    ("side", "contact"),
+    ("at", "escalation", "number"),
+)
+_PENDING = select(_first).order_by(*gravest_first(_first))
+_DUE = (
+    select(calls)
+    .join(escalations, _OF_ESCALATION)
+    .where(calls.c.next <= bindparam("now", type_=Instant()))
+    .order_by(gravity(escalations.c.severity), calls.c.next)
+    .limit(_MOST_DUE)
+)
 _IN_FORCE = (
     select(hand_overs)
     .where(hand_overs.c.since <= bindparam("now", type_=Instant()), hand_overs.c.until > bindparam("now"))

@@ -250,7 +250,7 @@ class Escalations(Repository[M_co], Protocol[M_co]):
 
     @method
     def pending(self) -> list[Escalation]:
-        """Escalations not delivered and not claimed, oldest first, without those of alarms shelved now."""
+        """The first escalations that are not delivered, the gravest first, without those of alarms shelved now."""
         ...
 
     @method

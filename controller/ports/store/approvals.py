@@ -196,7 +196,10 @@ class Notices(Repository[M_co], Protocol[M_co]):
 
     @method
     def pending(self) -> list[Delivery]:
-        """Deliveries of the last day that are open, oldest first; the first ones of each contact."""
+        """Deliveries of the last day that are open, in the order in which they go; the first ones of each contact.
+
+        The gravest first, by the gravest open notice of an incident, whose older ones go before it.
+        """
         ...
 
     @method

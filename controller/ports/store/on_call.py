@@ -25,7 +25,7 @@ class Calls(Repository[M_co], Protocol[M_co]):
 
     @method
     def due(self) -> list[Call]:
-        """Calls that the next one is to follow now, those that wait for the longest time first."""
+        """Calls that the next one is to follow now: the gravest first, then those that wait for the longest time."""
         ...
 
     @method
@@ -89,7 +89,7 @@ class Calls(Repository[M_co], Protocol[M_co]):
 
     @method
     def pending(self) -> list[Call]:
-        """Calls of the last day that are not delivered, oldest first; the first ones of each contact.
+        """Calls of the last day that are not delivered, the gravest first; the first ones of each contact.
 
         Without those that somebody acknowledged, and later ones whose alarm is over.
         """

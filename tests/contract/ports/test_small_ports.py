@@ -18,7 +18,7 @@ import pytest
 from controller.models.alarm import Alarm, AlarmState, ObjectClass, PerceivedSeverity
 from controller.models.credentials import Credentials
 from controller.models.dispatch import DispatchPack
-from controller.models.errors import InputError, MinkaError
+from controller.models.errors import InputError, MessageRefusedError, MinkaError, NotTakenError
 from controller.models.network import Contact
 from controller.observe.webhook import ContactPost, HttpWebhook
 from controller.ports.clock import Clock, SystemClock, VirtualClock
@@ -206,6 +206,18 @@ class _Signed(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Stay silent."""
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(413, MessageRefusedError), (422, MessageRefusedError), (401, NotTakenError), (503, NotTakenError)],
+)
+async def test_a_webhook_that_refuses_a_message_is_told_from_one_that_takes_none(
+    status: int, error: type[NotTakenError]
+) -> None:
+    with _hook(status) as (url, _), pytest.raises(NotTakenError) as found:
+        await HttpWebhook(url).escalate(ALARM, "it came back", "escalate-a-1", PACK)
+    assert type(found.value) is error
 
 
 async def test_a_contact_is_told_by_e_mail_or_by_a_signed_message() -> None:

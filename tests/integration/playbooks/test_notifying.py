@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 
-from controller.models.errors import MinkaError
+from controller.models.errors import MessageRefusedError, MinkaError
 from controller.observe.mail import MailRelay
 from controller.observe.syslog import Syslog
 from controller.ports.clock import SystemClock, VirtualClock
@@ -122,6 +122,7 @@ async def test_mail_that_is_not_taken_is_reported_without_the_password(refused: 
         with pytest.raises(MinkaError, match="the mail relay did not take the message") as error:
             await post
     assert "a-secret" not in repr(error.value.__context__) + str(error.value)
+    assert isinstance(error.value, MessageRefusedError) is (refused == "data"), "an address is refused for all messages"
 
 
 async def test_nobody_to_tell() -> None:

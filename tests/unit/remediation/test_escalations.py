@@ -8,7 +8,7 @@ import pytest
 
 from controller.models.alarm import PAGE, Alarm, AlarmState
 from controller.models.dispatch import DispatchPack
-from controller.models.errors import MinkaError, StoreError
+from controller.models.errors import NotTakenError, StoreError
 from controller.models.health import ServiceState
 from controller.ports.notifier import FakeNotifier
 from controller.ports.store import Page
@@ -25,7 +25,7 @@ class Refusing(FakeNotifier):
     async def escalate(self, alarm: Alarm, reason: str, key: str, dispatch: DispatchPack, kind: str = PAGE) -> None:
         self.calls += 1
         if self.calls <= self.refusals:
-            raise MinkaError("503")
+            raise NotTakenError("503")
         for _ in range(self.turns):
             await asyncio.sleep(0)
         await super().escalate(alarm, reason, key, dispatch, kind)

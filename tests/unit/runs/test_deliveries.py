@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field, replace
 
 import pytest
 
-from controller.models.errors import MinkaError, StoreError
+from controller.models.errors import MessageRefusedError, NotTakenError, StoreError
 from controller.ports.clock import VirtualClock
 from controller.runs.approval.deliveries import Deliveries
 
@@ -18,6 +19,8 @@ class Message:
     key: str = "m"
     attempts: int = 0
     claimed: bool = False
+    receiver: str = "noc"
+    about: str = "i-1"
 
 
 @dataclass
@@ -55,7 +58,7 @@ class Bench:
     async def _post(self, one: Message) -> None:
         self.posts.append(self.clock.monotonic())
         if self.fails:
-            raise MinkaError("nobody is there")
+            raise NotTakenError("nobody is there")
 
     async def play(self, seconds: int) -> None:
         """A round each second."""
@@ -119,3 +122,103 @@ async def test_what_somebody_else_claims_first_is_neither_posted_nor_put_on_reco
     bench = Bench(outrun=True)
     await bench.play(1)
     assert (bench.posts, bench.message) == ([], Message(attempts=1, claimed=True))
+
+
+@dataclass
+class Desk:
+    """An outbox of several messages, and receivers: some are away, and some refuse a message."""
+
+    waiting: list[Message]
+    clock: VirtualClock = field(default_factory=VirtualClock)
+    away: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
+    tried: list[str] = field(default_factory=list)
+    #: Those of receivers that never answer.
+    hangs: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.deliveries = Deliveries(self, self._post, self.clock)
+        self.hangs.set()
+
+    async def pending(self) -> list[Message]:
+        return list(self.waiting)
+
+    async def claim(self, seen: Message) -> Message | None:
+        return self._becomes(replace(seen, attempts=seen.attempts + 1, claimed=True))
+
+    async def release(self, claimed: Message, why: str = "") -> None:
+        self._becomes(replace(claimed, claimed=False))
+
+    async def delivered(self, claimed: Message) -> None:
+        self.waiting = [one for one in self.waiting if one.key != claimed.key]
+
+    def _becomes(self, now: Message) -> Message:
+        self.waiting = [now if one.key == now.key else one for one in self.waiting]
+        return now
+
+    async def _post(self, one: Message) -> None:
+        self.tried.append(one.key)
+        await self.hangs.wait()
+        if one.receiver in self.away:
+            raise NotTakenError("away")
+        if one.key in self.refused:
+            raise MessageRefusedError("too large")
+
+    async def play(self, seconds: int) -> None:
+        for _ in range(seconds):
+            await self.deliveries.step()
+            await self.deliveries.settle()
+            await self.clock.advance(1)
+
+
+async def test_what_is_about_the_same_is_sent_in_order_however_often_it_fails() -> None:
+    desk = Desk([Message("began"), Message("worse")], away={"noc"})
+    await desk.play(130)
+    assert set(desk.tried) == {"began"}, "nobody reads that it became worse before it reads that it began"
+    desk.away, desk.tried = set(), []
+    await desk.play(60)
+    assert (desk.tried, desk.waiting) == (["began", "worse"], [])
+
+
+async def test_a_message_that_is_refused_for_its_content_holds_up_nothing_else() -> None:
+    desk = Desk([Message("began"), Message("worse"), Message("other", about="i-2")], refused={"began"})
+    await desk.play(1)
+    assert [one.key for one in desk.waiting] == ["began"]
+    desk.waiting.append(Message("new", about="i-3"))
+    desk.waiting.append(Message("over"))
+    await desk.play(1)
+    assert [one.key for one in desk.waiting] == ["began"], "what is new does not wait for what was refused"
+
+
+async def test_a_receiver_that_is_away_is_tried_as_rarely_as_one_message_and_keeps_nobody_waiting() -> None:
+    desk = Desk([Message(f"m-{number}", about=f"i-{number}") for number in range(30)], away={"noc"})
+    await desk.play(300)
+    # Some at once each time, at times that double up to a minute: 0, 1, 3, 7, 15, 31, 63, 123, 183, 243.
+    assert len(desk.tried) <= 10 * 20
+    before = len(desk.tried)
+    desk.waiting.append(Message("elsewhere", receiver="desk"))
+    await desk.play(1)
+    assert desk.tried[before:] == ["elsewhere"]
+    desk.away = set()
+    await desk.play(63)
+    assert desk.waiting == []
+
+
+async def test_a_receiver_that_never_answers_has_a_bounded_number_of_posts_under_way() -> None:
+    desk = Desk([Message(f"m-{number}", about=f"i-{number}") for number in range(50)])
+    desk.hangs.clear()
+    for _ in range(5):
+        await desk.deliveries.step()
+        await asyncio.sleep(0)
+    assert desk.tried == [f"m-{number}" for number in range(20)], "the first ones, once each"
+    desk.hangs.set()
+    await desk.play(3)
+    assert desk.waiting == []
+
+
+async def test_a_claim_of_somebody_else_holds_up_what_comes_after_it() -> None:
+    desk = Desk([Message("began", attempts=1, claimed=True), Message("worse")])
+    await desk.play(60)
+    assert desk.tried == []
+    await desk.play(1)
+    assert desk.tried == ["began", "worse"]
