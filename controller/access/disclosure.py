@@ -605,6 +605,14 @@ def visible_statement(issued: IssuedStatement) -> IssuedStatement:
 JOB_FINISHED = "job.finished"
 #: The host approves in a tenant's place by a contractual reason; its object is the run with the tenant.
 DECIDED = "run.decided-for-tenant"
+#: The host lets a run work in spite of a tenant's own windows or freezes; its object is the run with the tenant.
+OVERRIDDEN = "run.overridden-for-tenant"
+#: Such acts, each with the details that its tenant reads.
+_IN_ITS_PLACE = {DECIDED: ("contracts", "reason"), OVERRIDDEN: ("agreements", "freeze", "stations", "reason")}
+DONE_FOR_TENANT = tuple(_IN_ITS_PLACE)
+#: Acts of the host upon a freeze whose target is the tenant, each with the details that it reads.
+_ON_FREEZES = {"freeze.put": ("freeze", "begins", "ends", "reason"), "freeze.lifted": ("freeze",)}
+FREEZE_ACTS = tuple(_ON_FREEZES)
 #: Acts of the host upon a tenant's runs and jobs that are disclosed, without who did them.
 VISIBLE_ACTS = ("run.created", "run.cancel-requested", JOB_FINISHED)
 
@@ -612,11 +620,12 @@ VISIBLE_ACTS = ("run.created", "run.cancel-requested", JOB_FINISHED)
 def visible_act(row: AuditRow, number: int, own: bool) -> AuditRow:
     """A row of a tenant's audit trail, numbered within it; an act of the host shows only act, time and object.
 
-    Where the host decided in its place, it shows by which of its contracts, and why.
+    Where the host decided in its place, it shows by which of its contracts, and why; where it overrode or lifted what
+    is the tenant's own, what that is, and why.
     """
-    if row.action == DECIDED:
+    if (told := {**_IN_ITS_PLACE, **_ON_FREEZES}.get(row.action)) is not None and not own:
         done_to, _, _ = row.object.partition(" ")
-        said = {name: text for name, text in row.detail.items() if name in ("contracts", "reason")}
+        said = {name: text for name, text in row.detail.items() if name in told}
         return AuditRow(id=number, at=row.at, actor=HOST, action=row.action, object=done_to, detail=said)
     detail = {name: row.detail[name] for name in _OWN_DETAILS if name in row.detail} if own else {}
     # A job's id reveals its wave, and with it that there are other stations.

@@ -205,7 +205,10 @@ def override(
     reason: Reason,
     as_json: Json = False,
 ) -> None:
-    """Let a run work outside of windows and during freezes. Holds still bind."""
+    """Let a run work outside of windows and during freezes. Holds still bind.
+
+    Tenants whose own windows or freezes that beats are told so with the reason: name no other tenant in it.
+    """
     made = client().post(f"/v1/runs/{run_id}/override", {"reason": reason})
     print_result(made, f"run {run_id} no longer waits for windows and freezes", as_json=as_json)
 

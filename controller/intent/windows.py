@@ -17,7 +17,7 @@ Interval = tuple[datetime, datetime]
 Calendar = tuple[MaintenanceWindow, ...]
 
 #: How far ahead openings are searched. Windows recur weekly; the rest allows for clocks that are set.
-_HORIZON = timedelta(days=15)
+HORIZON = timedelta(days=15)
 _DAYS = tuple(Weekday)
 
 
@@ -40,7 +40,7 @@ def common_opening(
     calendars: Iterable[tuple[Calendar, ZoneInfo]], now: datetime, seconds: float = 0
 ) -> Interval | None:
     """``opening`` of calendars that each have a time zone of their own."""
-    until = now + _HORIZON
+    until = now + HORIZON
     common: Sequence[Interval] = ((now - timedelta(days=1), until),)
     for calendar, zone in calendars:
         if calendar:
@@ -53,7 +53,7 @@ def common_opening(
 
 def never_closes(interval: Interval, now: datetime) -> bool:
     """Whether an opening lasts to the end of the search."""
-    return interval[1] >= now + _HORIZON
+    return interval[1] >= now + HORIZON
 
 
 def openings(calendar: Calendar, zone: ZoneInfo, since: datetime, until: datetime) -> list[Interval]:

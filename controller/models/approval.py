@@ -149,6 +149,20 @@ class Vote(Noun):
         )
 
 
+class PartyWindows(Noun):
+    """Weekly windows of one party that bind a run.
+
+    Attributes:
+        windows: The windows, in the time zone of the stations.
+        tenant: The tenant whose agreement has them; empty where they are the host's, of a place or a playbook.
+        agreement: That agreement; empty where they are the host's.
+    """
+
+    windows: tuple[MaintenanceWindow, ...]
+    tenant: str = ""
+    agreement: str = ""
+
+
 class StationConstraints(Noun):
     """Constraints that several stations share.
 
@@ -156,7 +170,7 @@ class StationConstraints(Noun):
         region: Their region.
         timezone: IANA name, for the windows.
         tenants: Tenants whose nodes are edited or whose service is interrupted, sorted.
-        calendars: The weekly windows of each party; work needs a window of each.
+        windows: The weekly windows of each party; work needs a window of each.
         interrupts: Whether service is interrupted, for example because a cell goes off air.
         asks: Tenants with the classes of action that the run was judged for, whatever their consents say; sorted.
     """
@@ -165,8 +179,17 @@ class StationConstraints(Noun):
     timezone: str
     tenants: tuple[str, ...] = ()
     interrupts: bool = False
-    calendars: tuple[tuple[MaintenanceWindow, ...], ...] = ()
+    windows: tuple[PartyWindows, ...] = ()
     asks: tuple[tuple[str, ActionClass], ...] = ()
+
+    @property
+    def calendars(self) -> tuple[tuple[MaintenanceWindow, ...], ...]:
+        """The windows, whosever they are; equal ones once."""
+        return tuple(dict.fromkeys(one.windows for one in self.windows))
+
+    def calendars_told(self, tenant: str) -> tuple[tuple[MaintenanceWindow, ...], ...]:
+        """The windows that a tenant may know: its own and the host's, and not those of other tenants."""
+        return tuple(dict.fromkeys(one.windows for one in self.windows if one.tenant in ("", tenant)))
 
 
 class OpenInput(Noun):
@@ -236,6 +259,16 @@ class RunConstraints(Noun):
         gone = known.difference(ask for group in left for ask in self.groups[group].asks)
         asked = (one for one in self.requirements if (one.stands_for or one.side, one.action) not in gone)
         return tuple(asked) if left else ()
+
+    def lead_of(self, tenant: str) -> timedelta:
+        """How long before the work a tenant has to be notified."""
+        asked = (one for one in self.requirements if one.side == tenant and one.consent is Consent.NOTICE)
+        return timedelta(hours=max((one.lead_hours for one in asked), default=0))
+
+    def windows_of(self, tenant: str) -> dict[str, tuple[str, ...]]:
+        """Stations whose windows are a tenant's own, sorted, each with the agreements that have them."""
+        bound = [sorted({one.agreement for one in group.windows if one.tenant == tenant}) for group in self.groups]
+        return {name: tuple(bound[group]) for name, (_, group) in sorted(self.stations.items()) if bound[group]}
 
     def withdrawn_from(self, tenant: str) -> tuple[str, ...]:
         """Cells that a tenant loses for good, as ``station/cell``."""
@@ -317,14 +350,18 @@ class Override(Noun):
 class NoticeKind(StrEnum):
     """Kind of a notice.
 
-    A run is planned, was decided on by the host in the side's place, began or ended at the side's stations. An incident
-    began, grew, goes on in another, is told no more since no agreement of the side covers its cells, or is over.
+    A run is planned, was decided on by the host in the side's place, may begin in spite of the side's own windows or
+    freezes since the host overrides them, began or ended at the side's stations. The host lifted a freeze of the side
+    before its end. An incident began, grew, goes on in another, is told no more since no agreement of the side covers
+    its cells, or is over.
     """
 
     PLANNED = "planned"
     DECIDED = "decided"
+    OVERRIDDEN = "overridden"
     STARTED = "started"
     ENDED = "ended"
+    FREEZE_LIFTED = "freeze-lifted"
     INCIDENT_RAISED = "incident-raised"
     INCIDENT_UPDATED = "incident-updated"
     INCIDENT_CONTINUED = "incident-continued"
@@ -367,11 +404,12 @@ class Notice(Noun):
     """A notice to a tenant about planned work, or to a side about an incident.
 
     Attributes:
-        run: Id of its run; empty if it is about an incident.
-        incident: Id of its incident; empty if it is about a run.
+        run: Id of its run; empty if it is about something else.
+        incident: Id of its incident; empty if it is about something else. One about a freeze has neither.
         tenant: The side that gets it: a tenant's id, or ``host``.
         stations: Stations where the tenant is touched or interrupted, or has affected cells, sorted.
-        begins: Earliest beginning of the work, if the tenant was notified ahead.
+        begins: Earliest beginning of the work, by lead time, freezes, and windows of the tenant and the host, if the
+            tenant was notified ahead.
         text: The text for people.
         sent: When it was first delivered; None if it was not yet.
         cells: Cells of the side that the incident affects, or that a run takes it out of for good, as

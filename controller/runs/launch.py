@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Set
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -34,6 +35,7 @@ from controller.ports.store import (
     changed_since,
     other_request,
 )
+from controller.runs.approval.clearance import earliest_begins
 from controller.runs.approval.consent import check_contracts, rejection
 from controller.runs.planning.planner import Planner
 from controller.runs.procedures import Apply, UndoneRun, procedure
@@ -131,7 +133,14 @@ class Launcher:
         """
         new = await self._kind(request).prepare(request)
         await self._store.read(check, new)
-        return new
+        if new.constraints is None:
+            return new
+        now = self._planner.clock.now()
+        freezes = await self._store.freezes.find(now)
+        seconds = new.strategy.timer()
+        # Outside of any transaction: each station may have windows of its own.
+        begins = await asyncio.to_thread(earliest_begins, new.constraints, freezes, now, seconds)
+        return replace(new, begins=begins)
 
     async def accept(self, new: PreparedRun, record: Callable[[Store, PreparedRun], R]) -> R:
         """Put a prepared run on record, and wake a worker after the commit.

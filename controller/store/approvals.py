@@ -39,7 +39,14 @@ from controller.store.involvement import run_tenants
 from controller.store.networks import current_network
 from controller.store.queries import as_noun, chunks
 from controller.store.repository import SqlRepository, reads, writes
-from controller.store.run_constraints import constraints_from, notices, run_constraints, tell_decided
+from controller.store.run_constraints import (
+    constraints_from,
+    notices,
+    notify,
+    run_constraints,
+    tell_decided,
+    tell_overridden,
+)
 from controller.store.run_rows import ACTIVE, jobs, load_run, load_runs, runs
 from controller.store.runs import cancel_run
 from controller.store.transaction import Tx
@@ -82,6 +89,7 @@ _IN_FORCE = (
     .order_by(freezes.c.begins, freezes.c.number)
 )
 _OVERRIDE = select(overrides).where(overrides.c.run == bindparam("run"))
+_OVERRIDDEN = select(overrides.c.run).join(runs, runs.c.id == overrides.c.run).where(runs.c.state.in_(ACTIVE))
 _PLANNED = select(notices.c.tenant, notices.c.at).where(
     notices.c.run == bindparam("run"), notices.c.kind == NoticeKind.PLANNED.value
 )
@@ -224,6 +232,7 @@ class SqlApprovals(SqlRepository, Approvals[Sync]):
         said = {name: row.excluded[name] for name in ("by", "reason", "at")}
         tx.execute(row.on_conflict_do_update(index_elements=["run"], set_=said))
         tx.note(by, "run.overridden", run_id, reason=reason)
+        _tell_overridden(tx, run_id, made)
         return made
 
 
@@ -232,16 +241,25 @@ class SqlFreezes(SqlRepository, Freezes[Sync]):
 
     @writes
     def add(self, tx: Tx, target: str, begins: datetime, ends: datetime, by: str, reason: str) -> Freeze:
-        return _freeze(tx, target, begins, ends, by, reason)
+        made = _freeze(tx, target, begins, ends, by, reason)
+        kind, _, tenant = target.partition(":")
+        for run_id in tx.execute(_OVERRIDDEN).scalars().all() if kind == "tenant" else ():
+            if override := _override(tx, run_id):
+                _tell_overridden(tx, run_id, override, tenant)
+        return made
 
     @writes
     def end(self, tx: Tx, freeze_id: str, actor: str) -> None:
         in_force = and_(freezes.c.id == freeze_id, freezes.c.lifted.is_(None))
-        target = tx.execute(select(freezes.c.target).where(in_force).with_for_update()).scalar()
-        if target is None:
+        row = tx.execute(select(freezes).where(in_force).with_for_update()).one_or_none()
+        if row is None:
             raise NotFoundError(f"there is no freeze {freeze_id}")
         tx.execute(update(freezes).where(in_force).values(lifted=tx.now))
-        tx.note(actor, "freeze.lifted", target, freeze=freeze_id)
+        tx.note(actor, "freeze.lifted", row.target, freeze=freeze_id)
+        kind, _, tenant = row.target.partition(":")
+        if kind == "tenant" and row.ends > tx.now:
+            words = f"the host lifted the freeze of your network before its end at {row.ends:%Y-%m-%d %H:%M} UTC"
+            notify(tx, None, tenant, NoticeKind.FREEZE_LIFTED, [], f"{words}; it was put for: {row.reason}", None)
 
     @writes
     def warn(
@@ -310,6 +328,15 @@ def _override(tx: Tx, run_id: str) -> Override | None:
     row = tx.execute(_OVERRIDE, {"run": run_id}).one_or_none()
     counts = row is not None and allowed(tx, [row.by], Permission.OVERRIDE)
     return Override(**row._mapping) if row is not None and counts else None
+
+
+def _tell_overridden(tx: Tx, run_id: str, override: Override, only: str = "") -> None:
+    """Tell tenants of a run, or one of them only, which of their windows and freezes an override of it beats."""
+    content = tx.execute(select(run_constraints.c.content).where(run_constraints.c.run == run_id)).scalar()
+    if content is not None:
+        constraints = constraints_from(content)
+        tenants = [tenant for tenant in constraints.tenants if only in ("", tenant)]
+        tell_overridden(tx, run_id, constraints, override, _freezes(tx, tx.now), tenants)
 
 
 def _of_side(query: Select[Any], tenant: str) -> Select[Any]:

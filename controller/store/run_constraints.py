@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Collection
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -29,12 +29,21 @@ from sqlalchemy import (
     text,
 )
 
-from controller.access.disclosure import DECIDED
-from controller.models.approval import Notice, NoticeKind, NoticeOutage, RunConstraints, Vote, VoteChoice
+from controller.access.disclosure import DECIDED, OVERRIDDEN
+from controller.models.approval import (
+    Freeze,
+    Notice,
+    NoticeKind,
+    NoticeOutage,
+    Override,
+    RunConstraints,
+    Vote,
+    VoteChoice,
+)
 from controller.models.outage import NO_OUTAGE
 from controller.models.packing import unpacked
 from controller.models.run import JobState
-from controller.models.sharing import ActionClass, Consent
+from controller.models.sharing import ActionClass
 from controller.ports.store import RunRequest
 from controller.store.columns import Instant, long_text, metadata
 from controller.store.involvement import note_notified, run_tenants
@@ -94,6 +103,7 @@ def keep_constraints(
     constraints: RunConstraints,
     content: bytes,
     request: RunRequest,
+    begins: Mapping[str, datetime],
 ) -> None:
     """Record a new run's constraints, notify the tenants concerned, and count each yes to its plan and the requester's.
 
@@ -105,6 +115,7 @@ def keep_constraints(
         constraints: The constraints under which it is accepted.
         content: The same, packed.
         request: Who asks, and why.
+        begins: See ``PreparedRun.begins``.
     """
     subject = hashlib.sha256(f"{constraints.subject} {run_id}".encode()).hexdigest()
     plan = "" if request.plan is None else constraints.subject
@@ -116,12 +127,10 @@ def keep_constraints(
         tx.note("engine", "run.unserved_not_asked", run_id, station=station, unserved=unserved)
     for tenant in constraints.tenants:
         mine = constraints.concerning(tenant)
-        asked = [one for one in constraints.requirements if one.side == tenant and one.consent is Consent.NOTICE]
-        lead = max((one.lead_hours for one in asked), default=0)
         words = f"work is planned on {serving(mine)}{outage_words(constraints, tenant)}"
-        begins = tx.now + timedelta(hours=lead)
-        outage = NoticeOutage.of(constraints.outages.get(tenant, NO_OUTAGE), begins)
-        notify(tx, run_id, tenant, NoticeKind.PLANNED, mine, words, outage, begins, constraints.withdrawn_from(tenant))
+        first = max(begins.get(tenant, tx.now), tx.now + constraints.lead_of(tenant))
+        outage = NoticeOutage.of(constraints.outages.get(tenant, NO_OUTAGE), first)
+        notify(tx, run_id, tenant, NoticeKind.PLANNED, mine, words, outage, first, constraints.withdrawn_from(tenant))
         note_notified(tx, run_id, tenant, mine)
     if plan:
         spend_votes(tx, plan, subject)
@@ -141,11 +150,56 @@ def tell_decided(tx: Tx, run_id: str, constraints: RunConstraints, vote: Vote) -
         by = ", ".join(f"{one.agreement} {one.clause}" for one in told.contracts)
         # The object names the tenant, since the run's other tenants do not see it.
         tx.note(vote.person, DECIDED, f"{run_id} {tenant}", contracts=by, reason=told.reason)
-        known = and_(notices.c.run == run_id, notices.c.tenant == tenant, notices.c.kind == NoticeKind.DECIDED.value)
-        if tx.execute(select(notices.c.id).where(known)).first() is None:
+        if not _was_told(tx, run_id, tenant, NoticeKind.DECIDED):
             words = f"the host approved work in your place by a clause of the contract: {by}"
             words += f": {told.reason}" if told.reason else ""
             notify(tx, run_id, tenant, NoticeKind.DECIDED, constraints.concerning(tenant), words, None)
+
+
+def tell_overridden(
+    tx: Tx,
+    run_id: str,
+    constraints: RunConstraints,
+    override: Override,
+    freezes: Iterable[Freeze],
+    tenants: Iterable[str],
+) -> None:
+    """Tell each of these tenants whose own windows or freezes an override beats, and put it on its audit trail.
+
+    It is told once for a run, since an override is for all that is to come of it, and of stations that are to come.
+    """
+    open_jobs = select(jobs.c.station, jobs.c.id).where(jobs.c.run == run_id, jobs.c.state != JobState.DONE.value)
+    to_come = {row.station for row in tx.execute(open_jobs)}
+    frozen = {freeze.target: freeze for freeze in freezes}
+    for tenant in tenants:
+        windows = {name: own for name, own in constraints.windows_of(tenant).items() if name in to_come}
+        freeze = frozen.get(f"tenant:{tenant}")
+        mine = sorted(to_come.intersection(constraints.concerning(tenant) if freeze is not None else windows))
+        if not mine:
+            continue
+        agreements = ", ".join(sorted({one for own in windows.values() for one in own}))
+        in_spite = [f"your maintenance windows ({agreements})"] if agreements else []
+        in_spite += [f"the freeze of your network until {freeze.ends:%Y-%m-%d %H:%M} UTC"] if freeze is not None else []
+        detail = {"agreements": agreements, "freeze": freeze.id if freeze is not None else "", "stations": len(mine)}
+        # The object names the tenant, since the run's other tenants do not see it.
+        tx.note(override.by, OVERRIDDEN, f"{run_id} {tenant}", **detail, reason=override.reason)
+        if not _was_told(tx, run_id, tenant, NoticeKind.OVERRIDDEN):
+            words = f"the host lets work begin on {serving(mine)} in spite of {' and '.join(in_spite)}"
+            words += f"{outage_words(constraints, tenant)}: {override.reason}"
+            first = max(tx.now, _planned_at(tx, run_id, tenant) + constraints.lead_of(tenant))
+            outage = NoticeOutage.of(constraints.outages.get(tenant, NO_OUTAGE), first)
+            notify(tx, run_id, tenant, NoticeKind.OVERRIDDEN, mine, words, outage, first)
+
+
+def _was_told(tx: Tx, run_id: str, tenant: str, kind: NoticeKind) -> bool:
+    known = and_(notices.c.run == run_id, notices.c.tenant == tenant, notices.c.kind == kind.value)
+    return tx.execute(select(notices.c.id).where(known)).first() is not None
+
+
+def _planned_at(tx: Tx, run_id: str, tenant: str) -> datetime:
+    """When a tenant was notified of planned work: its lead time counts from then."""
+    planned = and_(notices.c.tenant == tenant, notices.c.kind == NoticeKind.PLANNED.value)
+    return tx.execute(select(notices.c.at).where(notices.c.run == run_id, planned)).scalar() or tx.now
 
 
 def return_unused_votes(tx: Tx, run: str) -> None:
@@ -181,7 +235,7 @@ def constraints_from(content: bytes) -> RunConstraints:
 
 def notify(
     tx: Tx,
-    run_id: str,
+    run_id: str | None,
     tenant: str,
     kind: NoticeKind,
     stations: list[str],
@@ -190,12 +244,12 @@ def notify(
     begins: datetime | None = None,
     cells: Collection[str] = (),
 ) -> None:
-    """Put one notice on record."""
+    """Put one notice on record; without a run it is about the tenant as a whole."""
     notice_id = f"n-{secrets.token_hex(5)}"
     row = {"id": notice_id, "run": run_id, "tenant": tenant, "kind": kind.value, "at": tx.now, "begins": begins}
     row |= {"stations": orjson.dumps(stations).decode(), "cells": orjson.dumps(sorted(cells)).decode(), "text": words}
     tx.execute(notices.insert().values(row | {"outage": "" if outage is None else outage.model_dump_json()}))
-    tx.note("engine", f"notice.{kind.value}", run_id, tenant=tenant, stations=len(stations))
+    tx.note("engine", f"notice.{kind.value}", run_id or f"tenant:{tenant}", tenant=tenant, stations=len(stations))
 
 
 def as_notice(row: Row[Any]) -> Notice:

@@ -155,7 +155,7 @@ class SqlRuns(SqlRepository, Runs[Sync]):
         stations = {job.station for job in new.jobs}
         note_run(tx, run_id, {station: there for station, there in tenants.items() if station in stations})
         if new.constraints is not None:
-            keep_constraints(tx, run_id, new.constraints, new.content, request)
+            keep_constraints(tx, run_id, new.constraints, new.content, request, new.begins)
         tx.note(
             request.actor,
             "run.created",

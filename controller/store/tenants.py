@@ -157,7 +157,8 @@ class SqlTenants(SqlRepository, Tenants[Sync]):
             or_(
                 its_own,
                 and_(audit.c.action.in_(list(acts)), or_(done_to.in_(its_runs), done_to.in_(its_jobs))),
-                and_(audit.c.action == disclosure.DECIDED, done_to.in_(in_its_place)),
+                and_(audit.c.action.in_(disclosure.DONE_FOR_TENANT), done_to.in_(in_its_place)),
+                and_(audit.c.action.in_(disclosure.FREEZE_ACTS), done_to == f"tenant:{tenant}"),
             )
         )
         rows = every.subquery()

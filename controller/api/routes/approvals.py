@@ -180,7 +180,10 @@ def run_outlook(run_id: str, backend: Backend, _: Overseer) -> Outlook:
 def override(
     run_id: str, said: Reason, backend: Backend, who: Annotated[Person, needs(Permission.OVERRIDE)]
 ) -> Override:
-    """Let a run work outside of windows and during freezes; person and reason stay on record. Holds still bind."""
+    """Let a run work outside of windows and during freezes; person and reason stay on record. Holds still bind.
+
+    Tenants whose own windows or freezes that beats are told so with the reason.
+    """
     if backend.store.runs.get(run_id).state.terminal:
         raise ConflictError(f"run {run_id} has ended")
     made = backend.store.approvals.override(run_id, who.name, said.reason)

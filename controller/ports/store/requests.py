@@ -94,6 +94,7 @@ class PreparedRun:
         from_files: Whether its plan follows from network files, and not from the ledger: then nothing of it begins that
             does not follow from those in force.
         judge_from: From when it has to be judged by the files and agreements in force (``Run.judge_from``).
+        begins: By tenant, when its work may begin at the earliest, as its notice says; those absent know of no window.
         content: The constraints as they are kept; they are packed here, since a transaction works out nothing.
     """
 
@@ -110,6 +111,7 @@ class PreparedRun:
     repairs: bool = True
     from_files: bool = True
     judge_from: datetime | None = None
+    begins: Mapping[str, datetime] = field(default_factory=dict)
     content: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

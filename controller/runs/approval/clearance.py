@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from controller.intent.windows import never_closes, opening
-from controller.models.approval import Clearance, Freeze, Requirement
+from controller.intent.windows import HORIZON, never_closes, opening
+from controller.models.approval import Clearance, Freeze, Requirement, RunConstraints, StationConstraints
 from controller.models.network import Network
 from controller.models.run import Hold, Holds
 from controller.models.sharing import Consent
@@ -62,6 +62,58 @@ def reassess(store: Store, clock: Clock, wakeups: Wakeups) -> None:
     now = clock.now()
     for run_id in store.approvals.reassess(lambda standing: clearances(standing, now), {}):
         wakeups.wake_workers(run_id)
+
+
+def earliest_begins(
+    constraints: RunConstraints, freezes: Sequence[Freeze], now: datetime, seconds: float
+) -> dict[str, datetime]:
+    """When work may begin at the earliest on some station of each tenant, as that tenant may know.
+
+    That is after its lead time, in its own windows and those of the host, and in no freeze but of another tenant. The
+    windows of other tenants, and approvals, may add to it. Where there is no window, it is the end of the search.
+
+    Args:
+        constraints: What the run is accepted under.
+        freezes: Those in force or to come.
+        now: When tenants are notified.
+        seconds: Time that the work needs.
+    """
+    frozen = {freeze.target for freeze in freezes}
+    places: set[tuple[int, frozenset[str]]] = set()
+    for station, (site, group) in constraints.stations.items():
+        region = constraints.groups[group].region
+        targets = {"network", f"region:{region}", f"site:{site}", *constraints.beside.get(station, ())}
+        places.add((group, frozenset(frozen & targets)))
+    found: dict[str, datetime] = {}
+    for tenant in constraints.tenants:
+        since, own = now + constraints.lead_of(tenant), frozen.intersection({f"tenant:{tenant}"})
+        times = (
+            _earliest(
+                constraints.groups[group], tenant, [one for one in freezes if one.target in own | there], since, seconds
+            )
+            for group, there in places
+            if tenant in constraints.groups[group].tenants
+        )
+        found[tenant] = min(times, default=since)
+    return found
+
+
+def _earliest(
+    group: StationConstraints, tenant: str, freezes: Collection[Freeze], since: datetime, seconds: float
+) -> datetime:
+    calendars, zone, at = group.calendars_told(tenant), ZoneInfo(group.timezone), since
+    targets = {freeze.target for freeze in freezes}
+    while True:
+        freeze = freeze_on(targets, freezes, at, interrupts=group.interrupts)
+        if freeze is not None:
+            at = freeze.ends
+            continue
+        found = _opening(calendars, zone, at, seconds) if calendars else None
+        if calendars and found is None:
+            return at + HORIZON
+        if found is None or found[0] <= at:
+            return at
+        at = found[0]
 
 
 def places_of(network: Network, device: str) -> frozenset[str]:

@@ -13,6 +13,7 @@ import orjson
 from controller.intent.windows import Calendar
 from controller.models.approval import (
     Contract,
+    PartyWindows,
     Requirement,
     RunConstraints,
     StationConstraints,
@@ -457,21 +458,22 @@ def _station_constraints(
 ) -> StationConstraints:
     """Constraints of one station; windows of others count only if service is interrupted."""
     region = network.region_by_id[_region_of(network, effect.station, site)]
-    calendars = {asked.windows}
+    found = {PartyWindows(windows=asked.windows)}
     if effect.interrupted and not asked.restores:
         behind = network.sites_behind(effect.station) if network.manages(effect.station) else ()
         places = [network.site_by_id[one] for one in behind or filter(None, (site,))]
-        calendars |= {region.windows, *(place.windows for place in places)}
-        calendars |= {network.region_by_id[place.region].windows for place in places}
+        regions = (region, *(network.region_by_id[place.region] for place in places))
+        found |= {PartyWindows(windows=one.windows) for one in regions}
+        found |= {PartyWindows(windows=one.windows) for one in places}
         for tenant in effect.interrupted:
-            found = known.of(tenant, effect.station, site, effect.cells_off(tenant))
-            calendars |= {agreement.windows for agreement in found}
+            agreements = known.of(tenant, effect.station, site, effect.cells_off(tenant))
+            found |= {PartyWindows(windows=one.windows, tenant=tenant, agreement=one.id) for one in agreements}
     return StationConstraints(
         region=region.id,
         timezone=region.timezone or network.header.timezone,
         tenants=tuple(sorted(effect.tenants)),
         interrupts=bool(effect.interrupted),
-        calendars=tuple(sorted((calendar for calendar in calendars if calendar), key=repr)),
+        windows=tuple(sorted((one for one in found if one.windows), key=repr)),
         asks=tuple(sorted(effect.asks)),
     )
 

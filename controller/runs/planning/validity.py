@@ -100,7 +100,7 @@ def outdated(changes: Iterable[Change], made: Basis, wanted: Basis, *, automatic
 def _agreed(before: Terms, now: Terms) -> bool:
     """Whether terms ask for nothing but what the run waits for anyhow: windows and people of those it began under."""
     (bound, needs), (binds, need) = before, now
-    same = bound.model_copy(update={"calendars": ()}) == binds.model_copy(update={"calendars": ()})
+    same = bound.model_copy(update={"windows": ()}) == binds.model_copy(update={"windows": ()})
     return same and set(binds.calendars) <= set(bound.calendars) and need <= needs
 
 

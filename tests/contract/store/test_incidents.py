@@ -13,7 +13,7 @@ from sqlalchemy import event
 from controller.intent.incidents import QUIET, SETTLES
 from controller.intent.times import seconds
 from controller.models.alarm import Alarm, AlarmReport, AlarmState, ObjectClass, PerceivedSeverity
-from controller.models.approval import RunConstraints, StationConstraints
+from controller.models.approval import PartyWindows, RunConstraints, StationConstraints
 from controller.models.cloud import Function
 from controller.models.errors import NotFoundError
 from controller.models.health import Health, ServiceState
@@ -508,7 +508,8 @@ class Working:
         self.store, self.clock = store, clock
         plan = make_plan([device], cause)
         store.plans.save(plan, "ana")
-        bound = StationConstraints(region="r", timezone="UTC", tenants=("alfa",), interrupts=True, calendars=calendars)
+        windows = tuple(PartyWindows(windows=one) for one in calendars)
+        bound = StationConstraints(region="r", timezone="UTC", tenants=("alfa",), interrupts=True, windows=windows)
         constraints = RunConstraints(subject="0" * 64, groups=(bound,), stations={device: ("site-1", 0)})
         jobs, playbook = [NewJob(0, device)], RunPlaybook(name="own", digest="d1", text="name: own\n")
         asked = prepared(plan, "own", Strategy(), jobs, cause=cause, constraints=constraints, playbook=playbook)

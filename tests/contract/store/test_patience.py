@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from controller.models.approval import PartyWindows
 from controller.models.equipment import Operation, OperationKind
 from controller.models.errors import LeaseLostError
 from controller.models.run import INSIDE, GateChoice, JobState, Outcome, Policy, Run, RunState, Strategy
@@ -31,7 +32,7 @@ def begin(store: SqlStore, policy: Policy = Policy.STATION, *, unit: bool = Fals
     strategy = Strategy(policy=policy, patience=120)
     bound = constraints("A", "B", "C")
     window = (MaintenanceWindow.model_validate({"start": "01:00", "end": "00:59"}),)
-    group = bound.groups[0].model_copy(update={"calendars": (window,)})
+    group = bound.groups[0].model_copy(update={"windows": (PartyWindows(windows=window),)})
     run = store.runs.create(prepared(
         plan, "apply", strategy, jobs, actor="ana", constraints=bound.model_copy(update={"groups": (group,)})
     ))  # fmt: skip

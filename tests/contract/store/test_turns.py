@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from controller.models.approval import PartyWindows
 from controller.models.run import GateChoice, Outcome, Policy, Run, RunState, Strategy
 from controller.models.sharing import MaintenanceWindow
 from controller.ports.clock import VirtualClock
@@ -140,7 +141,7 @@ def test_what_is_decided_together_is_begun_together(store: SqlStore, policy: Pol
     store.plans.save(plan, "ana")
     bound = constraints("A", "B", "C")
     window = (MaintenanceWindow.model_validate({"start": "01:00", "end": "05:00"}),)
-    group = bound.groups[0].model_copy(update={"calendars": (window,)})
+    group = bound.groups[0].model_copy(update={"windows": (PartyWindows(windows=window),)})
     jobs = [NewJob(0, "A", "U"), NewJob(0, "B", "U"), NewJob(0, "C", "C")]
     run = store.runs.create(prepared(
         plan, "apply", Strategy(policy=policy), jobs, actor="ana",

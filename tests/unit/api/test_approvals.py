@@ -8,16 +8,17 @@ from typing import Any
 
 import pytest
 
-from controller.models.approval import OpenInput, Requirement, RunConstraints, StationConstraints
+from controller.models.approval import OpenInput, PartyWindows, Requirement, RunConstraints, StationConstraints
 from controller.models.network import HOST
 from controller.models.people import Permission, Person, Role
 from controller.models.run import RunState, Strategy
-from controller.models.sharing import ActionClass
+from controller.models.sharing import ActionClass, Consent, MaintenanceWindow
 from controller.models.step import RunPlaybook
 from controller.ports.clock import SystemClock
 from controller.ports.queue import FakeWakeups
 from controller.ports.store import NewJob, Page, Transition
 from controller.runs.approval.clearance import reassess
+from controller.store import SqlStore
 from tests.support.callers import admit
 from tests.support.launch import prepared
 from tests.unit.api.bench import ApiBench
@@ -309,6 +310,99 @@ async def test_a_tenant_is_told_that_the_host_decided_in_its_place_and_by_which_
         [f"{words}andes-all 12.1"],
     ]
     assert told["vicuna"] == [[], [], []]
+
+
+def of_sides(store: SqlStore, *sides: str) -> dict[str, str]:
+    """A person of each side, by side, with the token."""
+    for side in sides:
+        admit(store, f"token-of-{side}", f"person-of-{side}", Role.TENANT_APPROVER, side)
+    return {side: f"token-of-{side}" for side in sides}
+
+
+async def test_a_tenant_is_told_that_the_host_overrides_its_own_window_or_freeze(bench: ApiBench) -> None:
+    """With its agreements, its stations, why and from when; a tenant whose windows are not overridden hears nothing."""
+    await load_and_adopt(bench)
+    made = bench.store.plans.get((await plan(bench, expect_stations=4))["id"])
+    night = MaintenanceWindow.model_validate({"start": "01:00", "end": "04:00"})
+    windows = [PartyWindows(windows=(night,), tenant="condor", agreement="condor-all"), PartyWindows(windows=(night,))]
+    groups = [
+        StationConstraints(
+            region="puno", timezone="America/Lima", tenants=("andes", *names), interrupts=True, windows=bound
+        )
+        for names, bound in ((("condor", "vicuna"), tuple(windows)), ((), (windows[1],)))
+    ]
+    constraints = RunConstraints(
+        subject=made.digest,
+        requirements=(Requirement(side="condor", action=ActionClass.INTERRUPT, consent=Consent.NOTICE, lead_hours=24),),
+        tenants=("andes", "condor", "vicuna"),
+        groups=tuple(groups),
+        stations={"T-LTE-1": ("a", 0), "T-LTE-2": ("b", 0), "T-NR-1": ("c", 1)},
+    )
+    jobs = [NewJob(0, station) for station in constraints.stations]
+    run = bench.store.runs.create(prepared(made, "apply", Strategy(), jobs, actor="ana", constraints=constraints))
+    frozen = await bench.client.post("/v1/freezes", json=freeze(target="tenant:vicuna"))
+    assert frozen.is_success
+    tokens = of_sides(bench.store, *constraints.tenants)
+    for _ in range(2):
+        assert (await bench.client.post(f"/v1/runs/{run.id}/override", json={"reason": "INC-77"})).is_success
+    told = {}
+    for side, token in tokens.items():
+        async with bench.with_token(token) as person:
+            rows = (await person.get("/v1/audit")).json()["results"]
+            found = (await person.get("/v1/notices")).json()["results"]
+        overridden = [one for one in rows if one["action"] == "run.overridden-for-tenant"]
+        assert all((one["actor"], one["object"]) == ("host", run.id) for one in overridden)
+        notices = [one for one in found if one["kind"] == "overridden"]
+        told[side] = [one["detail"] for one in overridden], [one["text"] for one in notices], notices
+        assert not any(other in str((overridden, notices)) for other in {*tokens} - {side})
+    assert told["andes"] == ([], [], [])
+    details, texts, (notice,) = told["condor"]
+    assert details == [{"agreements": "condor-all", "stations": "2", "reason": "INC-77"}]
+    assert texts == [
+        "the host lets work begin on 2 devices that serve you in spite of your maintenance windows (condor-all): INC-77"
+    ]
+    assert notice["stations"] == ["T-LTE-1", "T-LTE-2"]
+    planned = next(one for one in bench.store.notices.page(Page(limit=50), "condor")[1] if one.kind == "planned")
+    assert datetime.fromisoformat(notice["begins"]) == planned.at + timedelta(hours=24), "no override beats the notice"
+    details, texts, _ = told["vicuna"]
+    assert details == [{"freeze": frozen.json()["id"], "stations": "2", "reason": "INC-77"}]
+    assert "in spite of the freeze of your network until" in texts[0]
+
+
+async def test_a_tenant_is_told_of_a_freeze_of_its_own_that_an_override_beats_or_the_host_lifts(
+    bench: ApiBench,
+) -> None:
+    await load_and_adopt(bench)
+    run = await asking(bench, Requirement(side="andes", action=ActionClass.INTERRUPT))
+    assert (await bench.client.post(f"/v1/runs/{run}/override", json={"reason": "INC-77"})).is_success
+    tokens = of_sides(bench.store, "andes", "condor")
+
+    async def heard(side: str) -> tuple[list[str], list[tuple[str, str]]]:
+        async with bench.with_token(tokens[side]) as person:
+            found = (await person.get("/v1/notices")).json()["results"]
+            rows = (await person.get("/v1/audit")).json()["results"]
+        told = [one["kind"] for one in found if one["kind"] in ("overridden", "freeze-lifted")]
+        return told[::-1], [(one["action"], one["object"]) for one in rows if "for-tenant" in one["action"]][::-1]
+
+    assert await heard("condor") == ([], []), "nothing of its own is overridden"
+    made = (await bench.client.post("/v1/freezes", json=freeze(target="tenant:condor"))).json()
+    others = (await bench.client.post("/v1/freezes", json=freeze())).json()
+    assert await heard("condor") == (["overridden"], [("run.overridden-for-tenant", run)])
+    for one in (made, others):
+        assert (await bench.client.delete(f"/v1/freezes/{one['id']}")).is_success
+    assert (await heard("condor"))[0] == ["overridden", "freeze-lifted"]
+    assert await heard("andes") == ([], [])
+    async with bench.with_token(tokens["condor"]) as person:
+        rows = (await person.get("/v1/audit")).json()["results"]
+        (last, *_) = (await person.get("/v1/notices")).json()["results"]
+    acts = [(one["actor"], one["action"], one["detail"]) for one in rows if one["object"] == "tenant:condor"]
+    put = {"freeze": made["id"], "begins": made["begins"], "ends": made["ends"], "reason": "elections"}
+    for _, _, detail in acts:
+        detail |= {name: datetime.fromisoformat(detail[name]) for name in ("begins", "ends") if name in detail}
+    put |= {name: datetime.fromisoformat(put[name]) for name in ("begins", "ends")}
+    assert acts == [("host", "freeze.lifted", {"freeze": made["id"]}), ("host", "freeze.put", put)]
+    assert last["text"].startswith("the host lifted the freeze of your network before its end at ")
+    assert (last["run"], last["incident"], last["stations"]) == ("", "", [])
 
 
 async def test_a_vote_with_a_token_that_somebody_else_made_says_so(bench: ApiBench) -> None:

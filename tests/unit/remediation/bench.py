@@ -22,7 +22,7 @@ from controller.models.alarm import (
     AlarmSource,
     PerceivedSeverity,
 )
-from controller.models.approval import Requirement, RunConstraints, StationConstraints
+from controller.models.approval import PartyWindows, Requirement, RunConstraints, StationConstraints
 from controller.models.errors import PlanRefusedError
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.network import Network, network_digest
@@ -112,8 +112,8 @@ class FakeLauncher:
             raise PlanRefusedError(self.refusal)
         plan = make_plan([STATION_ID], f"{request.parameters} {self._bench.clock.now()}")
         self._bench.store.plans.save(plan, "rule")
-        calendars = (self.calendar,) if self.calendar else ()
-        group = StationConstraints(region="cusco", timezone="UTC", interrupts=self.interrupts, calendars=calendars)
+        windows = (PartyWindows(windows=self.calendar),) if self.calendar else ()
+        group = StationConstraints(region="cusco", timezone="UTC", interrupts=self.interrupts, windows=windows)
         spared = {STATION_ID: self.spared} if self.spared else {}
         constraints = RunConstraints(
             subject="s",

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from controller.intent.windows import HORIZON
 from controller.models.approval import (
     Freeze,
     Override,
+    PartyWindows,
     Requirement,
     RunConstraints,
     StationConstraints,
@@ -23,14 +25,16 @@ from controller.models.people import Role
 from controller.models.run import Hold
 from controller.models.sharing import ActionClass, Consent, MaintenanceWindow
 from controller.ports.store import ClearanceInput
-from controller.runs.approval.clearance import clearances, who_can_end
+from controller.runs.approval.clearance import clearances, earliest_begins, who_can_end
 from controller.runs.approval.outlook import outlook_of
 
 #: A Saturday, 22:00 in Lima.
 NOW = datetime(2026, 11, 29, 3, tzinfo=UTC)
 SAT_NIGHT = (MaintenanceWindow.model_validate({"days": ["sat"], "start": "23:00", "end": "05:00"}),)
 OPEN = StationConstraints(region="cusco", timezone="America/Lima", tenants=("alfa",))
-NIGHT = StationConstraints(region="puno", timezone="America/Lima", tenants=("beta",), calendars=(SAT_NIGHT,))
+NIGHT = StationConstraints(
+    region="puno", timezone="America/Lima", tenants=("beta",), windows=(PartyWindows(windows=SAT_NIGHT),)
+)
 CONSTRAINTS = RunConstraints(
     subject="s", tenants=("alfa", "beta"), groups=(OPEN, NIGHT), stations={"A": ("a", 0), "B": ("b", 1)}
 )
@@ -100,7 +104,7 @@ def test_what_is_left_of_a_window_must_be_enough() -> None:
 
 def test_windows_that_never_meet_are_reported() -> None:
     tuesday = (MaintenanceWindow.model_validate({"days": ["tue"], "start": "01:00", "end": "02:00"}),)
-    never = NIGHT.model_copy(update={"calendars": (SAT_NIGHT, tuesday)})
+    never = NIGHT.model_copy(update={"windows": tuple(PartyWindows(windows=one) for one in (SAT_NIGHT, tuesday))})
     standing = replace(FREE, constraints=CONSTRAINTS.model_copy(update={"groups": (OPEN, never)}))
     assert blocked(standing)["B"].startswith("no window of all concerned is longer than 120 s")
     assert clearances(standing, NOW)["B"].until is None
@@ -285,3 +289,63 @@ def test_what_a_run_waits_for_is_told_with_how_many_stations_do() -> None:
     made = Override(run="r", by="eva", reason="INC-7", at=NOW)
     free = outlook_of(replace(FREE, override=made), NOW)
     assert (free.waits, free.missing, free.overridden) == ({}, (), "by eva: INC-7")
+
+
+#: An hour on each Sunday.
+SUNDAY = (MaintenanceWindow.model_validate({"days": ["sun"], "start": "03:00", "end": "04:00"}),)
+#: An hour on each Monday.
+MONDAY = (MaintenanceWindow.model_validate({"days": ["mon"], "start": "03:00", "end": "04:00"}),)
+
+
+def lima(text: str) -> datetime:
+    return datetime.fromisoformat(f"2026-{text}-05:00")
+
+
+def begins(*freezes: Freeze, seconds: float = 120, lead: int = 0, **owners: tuple[MaintenanceWindow, ...]) -> datetime:
+    """When beta's work begins at the earliest at a station whose windows belong to these."""
+    windows = tuple(PartyWindows(windows=one, tenant="" if who == "host" else who) for who, one in owners.items())
+    group = OPEN.model_copy(update={"tenants": ("alfa", "beta"), "windows": windows})
+    asked = Requirement(side="beta", action=ActionClass.INTERRUPT, consent=Consent.NOTICE, lead_hours=lead)
+    constraints = RunConstraints(
+        subject="s", requirements=(asked,), tenants=("beta",), groups=(group,), stations={"A": ("a", 0)}
+    )
+    return earliest_begins(constraints, freezes, NOW, seconds)["beta"]
+
+
+def test_planned_work_begins_in_ones_own_windows_after_ones_notice() -> None:
+    assert begins() == NOW
+    assert begins(beta=SAT_NIGHT) == lima("11-28T23:00")
+    assert begins(beta=SUNDAY) == lima("11-29T03:00")
+    assert begins(beta=SUNDAY, lead=3) == lima("11-29T03:00")
+    assert begins(beta=SUNDAY, lead=6) == lima("12-06T03:00"), "its notice ends after this Sunday's window"
+    assert begins(beta=SUNDAY, lead=5, seconds=3000) == lima("11-29T03:00")
+    assert begins(beta=SUNDAY, seconds=3601) == NOW + HORIZON, "no window is as long: nothing begins before the end"
+
+
+def test_who_is_notified_learns_nothing_of_the_windows_and_freezes_of_other_tenants() -> None:
+    """The host's own count, whoever has the same."""
+    assert begins(host=SAT_NIGHT, beta=SUNDAY, alfa=MONDAY) == lima("11-29T03:00")
+    assert begins(alfa=SUNDAY) == NOW
+    assert begins(host=SUNDAY, alfa=SUNDAY) == lima("11-29T03:00")
+    assert begins(freeze("tenant:alfa")) == NOW
+    assert begins(freeze("tenant:beta")) == NOW + timedelta(hours=48)
+
+
+def test_planned_work_begins_after_freezes_and_in_the_window_after_them() -> None:
+    for target in ("network", "region:cusco", "site:a"):
+        assert begins(freeze(target, ends=5)) == NOW + timedelta(hours=5)
+        assert begins(freeze(target, begins=1, ends=30), beta=SUNDAY) == lima("12-06T03:00")
+        assert begins(freeze(target, ends=3), freeze(target, begins=2, ends=4)) == NOW + timedelta(hours=4)
+    assert begins(freeze("site:b"), freeze("region:puno")) == NOW
+    warning = freeze("network").model_copy(update={"warning": "tsunami-17"})
+    assert begins(warning) == NOW, "it binds what interrupts, and this does not"
+
+
+def test_a_tenant_is_told_the_earliest_time_of_its_stations() -> None:
+    late = OPEN.model_copy(update={"windows": (PartyWindows(windows=SUNDAY, tenant="alfa"),)})
+    constraints = CONSTRAINTS.model_copy(
+        update={"groups": (late, NIGHT, OPEN), "stations": {"A": ("a", 0), "B": ("b", 1), "C": ("c", 0)}}
+    )
+    assert earliest_begins(constraints, (), NOW, 60) == {"alfa": lima("11-29T03:00"), "beta": lima("11-28T23:00")}
+    held = constraints.model_copy(update={"stations": {"A": ("a", 0), "C": ("c", 2)}})
+    assert earliest_begins(held, (), NOW, 60) == {"alfa": NOW, "beta": NOW}

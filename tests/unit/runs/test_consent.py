@@ -417,6 +417,7 @@ def test_windows_bind_what_interrupts() -> None:
     placed = asks.model_copy(update={"regions": (region,), "sites": (site, *asks.sites[1:])})
     (group,) = constraints(placed, change(THREE, retuned(THREE))).groups
     assert (len(group.calendars), group.timezone) == (1, "America/Tijuana")
+    assert {(one.tenant, one.agreement) for one in group.windows} == {("", ""), ("beta", "beta-all")}
 
 
 def test_actions_whose_changes_are_not_known_ask_all_who_are_there() -> None:

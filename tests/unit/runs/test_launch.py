@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator
+from datetime import time, timedelta
 from types import SimpleNamespace
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from controller.models.approval import Contract, VoteChoice
+from controller.models.approval import Contract, PartyWindows, RunConstraints, StationConstraints, VoteChoice
 from controller.models.errors import ConflictError, InputError, PlanRefusedError
 from controller.models.network import network_digest
+from controller.models.outage import UNKNOWN_OUTAGE
 from controller.models.people import Person, Role
 from controller.models.plan import Plan
 from controller.models.run import Outcome, Run, RunState, Strategy
+from controller.models.sharing import MaintenanceWindow
 from controller.models.step import RunPlaybook
 from controller.ports.clock import VirtualClock
 from controller.ports.queue import FakeWakeups
@@ -35,6 +39,7 @@ class OneStation:
         self.refused: tuple[str, ...] = ()
         self.adopts: tuple[str, ...] = ()
         self.changed = False
+        self.constraints: RunConstraints | None = None
 
     async def prepare(self, request: RunRequest) -> PreparedRun:
         return PreparedRun(
@@ -45,6 +50,7 @@ class OneStation:
             strategy=Strategy(),
             refused=self.refused,
             adopts=self.adopts,
+            constraints=self.constraints,
         )
 
     async def repeats(self, request: RunRequest, known: Run) -> bool:
@@ -111,6 +117,25 @@ async def test_a_door_that_records_no_run_rings_for_none(doors: Doors) -> None:
 
     assert await doors.launcher.accept(new, refuse) is None
     assert (doors.rings, doors.runs()) == ([], 0)
+
+
+async def test_the_notice_of_planned_work_names_a_time_in_the_tenants_own_window(doors: Doors) -> None:
+    hour = MaintenanceWindow.model_validate({"start": "02:00", "end": "03:00"})
+    bound = PartyWindows(windows=(hour,), tenant="alfa", agreement="alfa-all")
+    group = StationConstraints(
+        region="r", timezone="America/Lima", tenants=("alfa",), interrupts=True, windows=(bound,)
+    )
+    doors.playbooks.constraints = RunConstraints(
+        subject="s", tenants=("alfa",), groups=(group,), stations={"S1": ("a", 0)}, outages={"alfa": UNKNOWN_OUTAGE}
+    )
+    await doors.launcher.start(RunRequest(playbook="own", actor="ana"))
+    (notice,) = doors.store.notices.page(Page(), "alfa")[1]
+    begins, now = notice.begins, doors.clock.now()
+    assert begins is not None
+    assert begins.astimezone(ZoneInfo("America/Lima")).time() == time(2)
+    assert now < begins <= now + timedelta(days=1)
+    assert notice.outage is not None
+    assert notice.outage.begins == begins
 
 
 async def test_a_playbook_that_is_changed_while_its_run_is_prepared_is_not_run(doors: Doors) -> None:

@@ -37,7 +37,7 @@ INTERRUPTING = replace(
     constraints=CONSTRAINTS.model_copy(
         update={
             "groups": tuple(
-                group.model_copy(update={"interrupts": group.region == "cusco", "calendars": ()})
+                group.model_copy(update={"interrupts": group.region == "cusco", "windows": ()})
                 for group in CONSTRAINTS.groups
             )
         }

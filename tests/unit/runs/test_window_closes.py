@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from controller.intent.windows import Calendar
-from controller.models.approval import RunConstraints, StationConstraints
+from controller.models.approval import PartyWindows, RunConstraints, StationConstraints
 from controller.models.network import network_digest
 from controller.models.run import AuditRow, GateChoice, Job, JobState, Outcome, Policy, RunState, Strategy
 from controller.models.sharing import MaintenanceWindow
@@ -61,7 +61,9 @@ class TwoStations(WorkerBench):
         jobs: Sequence[NewJob] = (NewJob(0, "S1"), NewJob(1, "S2")),
         windows: Calendar = WINDOWS,
     ) -> str:
-        group = StationConstraints(region="r", timezone="America/Lima", tenants=("gamma",), calendars=(windows,))
+        group = StationConstraints(
+            region="r", timezone="America/Lima", tenants=("gamma",), windows=(PartyWindows(windows=windows),)
+        )
         constraints = RunConstraints(subject="s", groups=(group,), stations={"S1": ("site-1", 0), "S2": ("site-2", 0)})
         run = self.store.runs.create(prepared(self.made, "apply", strategy, jobs, actor="ana", constraints=constraints))
         return run.id

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.intent.windows import Calendar, never_closes, opening
-from controller.models.approval import RunConstraints, StationConstraints
+from controller.models.approval import PartyWindows, RunConstraints, StationConstraints
 from controller.models.errors import InputError
 from controller.models.run import Policy, Strategy
 from controller.models.sharing import MaintenanceWindow, Weekday
@@ -162,7 +162,9 @@ def _utc(text: str) -> datetime:
 
 
 def _bound(zone: str, *windows: MaintenanceWindow) -> StationConstraints:
-    return StationConstraints(region="r", timezone=zone, calendars=(windows,) if windows else ())
+    return StationConstraints(
+        region="r", timezone=zone, windows=tuple(PartyWindows(windows=one) for one in (windows,) if one)
+    )
 
 
 @pytest.mark.parametrize("policy", [Policy.UNIT, Policy.WAVE])
