@@ -288,6 +288,14 @@ EDGE = WINDOW.total_seconds()
         # When it began counts, and not when it was reported.
         (alarm("S3", **UNREACHABLE), at(cut("radio"), 3600, seen=AT + timedelta(seconds=60)), True),
         (at(alarm("S3", **UNREACHABLE), 3600, seen=AT), at(cut("radio"), 3600), False),
+        # A link that was down all the time that its station was cut off, and is heard of when the cut is over, stays
+        # down because of a core that was lost meanwhile.
+        (at(link("S3"), 7200, seen=AT), at(lost("claro", "mme-1"), 7100), True),
+        (at(link("S3"), 7200, seen=AT), at(lost("claro", "mme-1"), 7200 + EDGE), True),
+        (at(link("S3"), 7200, seen=AT), at(lost("claro", "mme-1"), 7200 + EDGE + 1), False),
+        # One that was heard of as soon as it went down stood before.
+        (at(link("S3"), EDGE, seen=AT), at(lost("claro", "mme-1"), EDGE + 1), False),
+        (at(cell("S3"), 7200, seen=AT), at(alarm("S3", **MAINS), 7100), False),
         # A symptom may come as late as it likes: a battery lasts for hours.
         (at(cell("S3"), 9 * 3600), alarm("S3", **MAINS), True),
     ],
