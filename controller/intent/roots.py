@@ -293,8 +293,8 @@ def began(alarm: Alarm) -> datetime:
 def _by_itself_since(alarm: Alarm) -> datetime:
     """Since when it is known that nothing else explains an alarm.
 
-    Of a core link that nobody heard of until long after it went down, that is not known of the time before: what kept its
-    station from being heard, such as a cut that is over now, took the link down as well.
+    Of a core link that nobody heard of until long after it went down, that is not known of the time before: what kept
+    its station from being heard, such as a cut that is over now, took the link down as well.
     """
     unheard = alarm.probable_cause in _OF_LINKS and alarm.raised - began(alarm) > WINDOW
     since = alarm.raised if unheard else began(alarm)
