@@ -108,7 +108,8 @@ def undo_job(
         profiles: The station's profiles.
         changes: What the job left there, in order.
         observed: The station as it is.
-        before: What the ledger said before the job, which it will say again.
+        before: What the ledger said before the job, which it will say again: but not of a node that was missing on the
+            station then, and is missing again afterwards by the undo itself.
         ledger: What it says now.
         kept: Entries beside the managed element that stay all the same.
 
@@ -128,7 +129,8 @@ def undo_job(
     interrupted = {tenant for part in parts for tenant in part.interrupted}
     served = {tenant for part in parts for tenant in part.interrupted if tenant in part.touched}
     gone = (path for path in observed.tree if path in ledger and path not in seen.tree and not lent(root, path))
-    removed = (path for path in gone if not any(elsewhere(root, path, seen.tree)))
+    removed = {path for path in gone if not any(elsewhere(root, path, seen.tree))}
+    absent = (path for path in before.absent if path in ledger and not stays_around(root, path, seen.tree))
     removes = Counter(owner for path in removed for owner in ledger[path].owners)
     checks = dict.fromkeys(check for part in parts for check in part.checks if _holds_again(seen.tree, check))
     phases = tuple(phase for part in parts for phase in part.phases)
@@ -142,8 +144,8 @@ def undo_job(
         withdrawn=withdrawn(observed.tree, seen.tree, {path: entry.owners for path, entry in ledger.items()}),
         fingerprint=fingerprint(root, observed.tree, paths),
         checks=tuple(checks),
-        gained=tuple(entry.node for entry in before.entries),
-        lost=tuple(path for path in before.absent if path in ledger and not stays_around(root, path, seen.tree)),
+        gained=tuple(entry.node for entry in before.entries if entry.path not in removed),
+        lost=(*dict.fromkeys((*absent, *sorted(removed))),),
         removes=dict(sorted(removes.items())),
         reverts=observed.reverts(len(phases)),
     )

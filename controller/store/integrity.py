@@ -158,7 +158,9 @@ def _doubt(tx: Tx, reason: str) -> None:
 def _open(tx: Tx, number: int, reason: str) -> None:
     """Put a doubt on record, and notify people of it once."""
     row = tx.insert(doubts).values(number=number, reason=reason, since=tx.now)
-    if not tx.execute(row.on_conflict_do_nothing(index_elements=["number"])).rowcount:
+    # Without the option SQLAlchemy tells -1 of an insert, whatever came of it.
+    new = row.on_conflict_do_nothing(index_elements=["number"]).execution_options(preserve_rowcount=True)
+    if not tx.execute(new).rowcount:
         return
     tx.note("engine", "record.doubted", "record", reason=reason, epoch=number)
     (alarm,) = take_reports(

@@ -15,7 +15,7 @@ from controller.models.errors import ConflictError, NotClearedError
 from controller.models.run import JournalStep, RunState
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Page, Transition
-from controller.store import SqlStore, open_store
+from controller.store import SqlStore, integrity, open_store
 from controller.store.evidence import AuditKey, AuditKeys, Evidence, Head
 from tests.support.records import make_entry, start_run, stations
 
@@ -70,6 +70,19 @@ def test_lost_commits_let_nothing_begin_until_a_person_decides(machines: tuple[S
     assert store.alarms.get(alarm.id).cleared is not None
     assert store.incidents.get(alarm.incident).closed is not None
     assert store.audit.verify() is None
+
+
+def test_people_are_told_once_of_a_doubt_that_several_processes_notice_at_once(
+    machines: tuple[SqlStore, SqlStore],
+) -> None:
+    for store in machines:  # each of them found no doubt on record, and gave it this number
+        store.database.run(lambda tx: integrity._open(tx, 1, "it is older"))
+    _, rows = machines[0].audit.page(Page())
+    assert [row.action for row in rows if row.action in ("record.doubted", "alarm.escalated")] == [
+        "alarm.escalated",
+        "record.doubted",
+    ]
+    assert len(machines[0].escalations.pending()) == 1
 
 
 def test_one_that_went_on_from_older_rows_is_another_one(machines: tuple[SqlStore, SqlStore]) -> None:

@@ -25,6 +25,7 @@ from tests.unit.plan.samples import (
     PROFILES,
     after_change,
     apply,
+    carrying,
     network,
     only_change,
     plan,
@@ -125,6 +126,23 @@ def test_what_was_in_the_ledger_before_enters_it_again(done: Done) -> None:
         PROFILES, done.changes[1:], end.observed, LedgerBefore(entries=(entry,), absent=("/a",)), end.ledger
     )
     assert (back.gained, back.lost, back.removes) == ((entry.node,), (), {})
+
+
+def test_a_repair_of_lost_nodes_that_is_taken_back_leaves_nothing_of_them_in_the_ledger() -> None:
+    """The ledger had them before the run, when the field had lost them; the undo takes them away for good."""
+    whole = view(THREE)
+    assert whole.observed is not None
+    gammas = {path for path in tree_of(whole) if "716,03" in path or "gamma" in whole.ledger[path].owners}
+    field = StationView(carrying(THREE, "S1", dict.fromkeys(gammas)), adopted=True, ledger=whole.ledger)
+    repair = only_change(plan(THREE, {"S1": field}, FREELY))
+    end = apply(THREE, repair, field)
+    assert tree_of(end) == tree_of(whole)
+    before = LedgerBefore(entries=tuple(whole.ledger[path] for path in sorted(gammas)))
+    assert end.observed is not None
+    back = undo_job(PROFILES, [repair], end.observed, before, end.ledger)
+    assert back.removes == {"gamma": len(gammas)}
+    assert set(back.lost) == gammas
+    assert after_change(back, end.ledger).keys() == tree_of(apply(THREE, back, end)).keys() & whole.ledger.keys()
 
 
 def test_it_waits_for_what_comes_back_and_checks_what_stays(done: Done) -> None:
