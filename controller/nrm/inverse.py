@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from controller.models.facts import Owners
 from controller.models.plan import Edit, Op
@@ -38,27 +38,30 @@ def invert(root: NodeSpec, tree: Tree, edits: Sequence[Edit], owners: Mapping[Pa
 
 
 def _restore(root: NodeSpec, tree: Tree, deleted: Sequence[Edit], owners: Mapping[Path, Owners]) -> tuple[Edit, ...]:
-    """Create what the deletes remove, in device order, each after its former sibling."""
-    restored = []
-    for path, leaves in tree.items():
-        edit = next((edit for edit in deleted if is_below(path, edit.path)), None)
-        if edit is not None:
-            restored.append(
-                Edit(
-                    op=Op.CREATE,
-                    path=path,
-                    after=dict(leaves),
-                    owners=owners.get(path, edit.owners),
-                    after_sibling=_place(root, tree, path),
-                )
-            )
-    return tuple(restored)
+    """Create what the deletes remove, in device order; see ``_place``."""
+    gone = {path: edit for path in tree for edit in reversed(deleted) if is_below(path, edit.path)}
+    return tuple(
+        Edit(
+            op=Op.CREATE,
+            path=path,
+            after=dict(tree[path]),
+            owners=owners.get(path, edit.owners),
+            after_sibling=_place(root, tree, path, gone),
+        )
+        for path, edit in gone.items()
+    )
 
 
-def _place(root: NodeSpec, tree: Tree, path: Path) -> Path | None:
+def _place(root: NodeSpec, tree: Tree, path: Path, gone: Collection[Path]) -> Path | None:
+    """The former sibling of an entry that goes, or an empty string for the first place.
+
+    None where entries that are appended in order stand as they did: some servers know no places (RFC 7950 §7.8.6).
+    """
     spec = spec_of(root, path)
     if spec is None or not spec.user_ordered:
         return None
     order = siblings(tree, path)
     index = order.index(path)
+    if all(later in gone for later in order[index + 1 :]):
+        return None
     return order[index - 1] if index else ""
