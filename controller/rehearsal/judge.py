@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Any
 
 from controller.models.network import Network
 from controller.models.sharing import ActionClass, Consent
 from controller.rehearsal.day import Day
+from controller.rehearsal.people import Told, told_of
 from controller.rehearsal.play import DAY_BEGINS, Stage
 from controller.rehearsal.truth import Act, Attempt, StruckFault
 from simulators.equipment.configuration import unit_of
@@ -46,6 +48,7 @@ class PlayedDay:
         acts: Edits and operations that stations took.
         by_kind: Incidents, curable and cured ones by kind of fault.
         rules: By rule, alarms that its runs cured, and that they did not.
+        told: When people knew of what no repair ended, by kind of fault; nothing where nobody told them.
         attempts: Groups of them.
     """
 
@@ -61,6 +64,7 @@ class PlayedDay:
     by_kind: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
     rules: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     causes: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    told: Mapping[str, tuple[Told, ...]] = field(default_factory=dict)
 
     @property
     def lost(self) -> float:
@@ -98,6 +102,7 @@ class PlayedDay:
                 kind: dict(zip(("incidents", "curable", "cured"), counts, strict=True))
                 for kind, counts in sorted(self.by_kind.items())
             },
+            "told": {kind: _told_json(told) for kind, told in sorted(self.told.items())},
             "rules": {name: {"cured": good, "failed": bad} for name, (good, bad) in sorted(self.rules.items())},
         }
 
@@ -133,7 +138,30 @@ def judged(
         by_kind={kind: (c["all"], c["curable"], c["cured"]) for kind, c in by_kind.items()},
         rules=stage.rules,
         causes=stage.outages.causes(),
+        told=_told(stage, causes.values()),
     )
+
+
+def _told(stage: Stage, causes: Iterable[Sequence[StruckFault]]) -> dict[str, tuple[Told, ...]]:
+    found: defaultdict[str, tuple[Told, ...]] = defaultdict(tuple)
+    left = [members for members in causes if any(one.how != "remedy" for one in members)]
+    for members in left if stage.words else ():
+        found[members[0].kind] += (told_of(members, stage.words, stage.network, stage.outages.end),)
+    return dict(found)
+
+
+def median_of(seconds: Iterable[float | None]) -> float | None:
+    """The middle one of those that are known, of which half came sooner; None without any."""
+    known = [one for one in seconds if one is not None]
+    return median(known) if known else None
+
+
+def _told_json(told: Sequence[Told]) -> dict[str, Any]:
+    by_what = {"alarm": [one.alarm for one in told], "called": [one.called for one in told]}
+    return {"incidents": len(told)} | {
+        what: {"incidents": sum(one is not None for one in seconds), "median_seconds": median_of(seconds)}
+        for what, seconds in by_what.items()
+    }
 
 
 def sum_of(days: Sequence[PlayedDay]) -> PlayedDay:
@@ -142,6 +170,7 @@ def sum_of(days: Sequence[PlayedDay]) -> PlayedDay:
     causes: Counter[tuple[str, str]] = Counter()
     kinds: defaultdict[str, list[tuple[int, ...]]] = defaultdict(list)
     rules: defaultdict[str, list[tuple[int, ...]]] = defaultdict(list)
+    told: defaultdict[str, tuple[Told, ...]] = defaultdict(tuple)
     for day in days:
         minutes.update(day.minutes)
         causes.update(day.causes)
@@ -149,6 +178,8 @@ def sum_of(days: Sequence[PlayedDay]) -> PlayedDay:
             kinds[kind].append(counts)
         for rule, found in day.rules.items():
             rules[rule].append(found)
+        for kind, words in day.told.items():
+            told[kind] += words
     return PlayedDay(
         way=days[0].way,
         incidents=sum(day.incidents for day in days),
@@ -162,6 +193,7 @@ def sum_of(days: Sequence[PlayedDay]) -> PlayedDay:
         by_kind={kind: _added(of) for kind, of in kinds.items()},
         rules={rule: _added(of) for rule, of in rules.items()},
         causes=causes,
+        told=dict(told),
     )
 
 

@@ -27,10 +27,11 @@ from controller.ports.devices import target_of
 from controller.ports.notifier import FakeNotifier
 from controller.ports.queue import FakeWakeups
 from controller.ports.secrets import FakeSecrets
-from controller.ports.store import Store
+from controller.ports.store import AuditQuery, Page, Store
 from controller.ports.webhook import FakeContacts
 from controller.rehearsal.day import Day, Restriction
-from controller.rehearsal.play import DAY_BEGINS, Stage, begin
+from controller.rehearsal.people import Word
+from controller.rehearsal.play import BEGINS, DAY_BEGINS, Stage, begin
 from controller.rehearsal.timeline import LoopClock, VirtualLoop
 from controller.rehearsal.twin import MemoryDevices
 from controller.remediation.rules import rules_in_force
@@ -45,6 +46,9 @@ T = TypeVar("T")
 _STIR, _LINGER = 4.0, 180.0
 #: Skipped time is a multiple of this many seconds, so that rounds keep their order.
 _GRID = 2.0
+#: Rows of the audit trail by which people know, and more than there are of a day.
+_CALLED = "alarm.escalated"
+_SAID, _ALL = frozenset(("alarm.raised", "alarm.returned", "alarm.changed", _CALLED)), 10_000_000
 #: Actor that switches automation on.
 PERSON = "rehearsal"
 
@@ -158,7 +162,19 @@ class Minka:
         rules = rules_in_force(self.store)
         found = {rule.name: self.store.rules.figures(rule.name) for rule in rules}
         self.stage.rules = {name: (one.successes, one.failures) for name, one in found.items() if one.sample}
+        self.stage.words = self._words()
         self.store.close()
+
+    def _words(self) -> list[Word]:
+        """What the audit trail has of alarms that were raised or came back, and of people who were called."""
+        _, rows = self.store.audit.page(Page(limit=_ALL), AuditQuery(action="alarm.*"))
+        rows = [row for row in reversed(rows) if row.action in _SAID]
+        alarms = {alarm.id: alarm for alarm in self.store.alarms.find({row.object for row in rows})}
+        return [
+            Word((row.at - BEGINS).total_seconds(), alarms[row.object], row.action == _CALLED)
+            for row in rows
+            if row.object in alarms
+        ]
 
     async def _day(self, day: Day) -> None:
         parts = parts_on(self.stage.fleet, self.store, self.clock, self.settings)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from controller.rehearsal.day import FLAP, FLAPS, Cause, Day
+from controller.rehearsal.people import Word
 from controller.rehearsal.truth import Demand, Outages, StruckFault, Watch, demand_of
 from controller.rehearsal.twin import make_fleet
 from simulators.clock import VirtualClock
@@ -43,6 +44,8 @@ class Stage:
     at_best: bool = False
     #: By rule, number of successful and failed repairs.
     rules: dict[str, tuple[int, int]] = field(default_factory=dict)
+    #: What people were told, the earliest first.
+    words: list[Word] = field(default_factory=list)
     not_struck: list[str] = field(default_factory=list)
 
     def now(self) -> float:

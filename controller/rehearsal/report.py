@@ -14,7 +14,7 @@ from controller.inventory.load import load_network
 from controller.models.network import Network
 from controller.models.settings import Settings
 from controller.rehearsal.day import Day, draw_day, smallest_last, sweep
-from controller.rehearsal.judge import PlayedDay, judged, sum_of
+from controller.rehearsal.judge import PlayedDay, judged, median_of, sum_of
 from controller.rehearsal.minka import Minka, adopted
 from controller.rehearsal.play import BEGINS, DAY_BEGINS, WARM_UP, Stage, begin, earlier, set_up
 from controller.rehearsal.script import GuardedScript, Script
@@ -153,9 +153,7 @@ def lines_of(rehearsal: Rehearsal, *, wrongs: int = 10) -> Iterator[str]:
     yield f"seed {rehearsal.seed}, {rehearsal.hours:g} h"
     yield from _table(rehearsal.ways)
     yield _row("CPU seconds", *(f"{one:.1f}" for one in rehearsal.seconds))
-    yield _row("by Minka", "incidents", "curable", "cured")
-    for kind, counts in sorted(rehearsal.minka.by_kind.items()):
-        yield _row(f"  {kind}", *map(str, counts))
+    yield from _by_kind(rehearsal.minka)
     for rule, (good, bad) in sorted(rehearsal.minka.rules.items()):
         yield f"rule {rule}: cured {good}, did not cure {bad}"
     for one in rehearsal.minka.wrong[:wrongs]:
@@ -171,6 +169,16 @@ def lines_of_all(rehearsals: Sequence[Rehearsal]) -> Iterator[str]:
     yield f"all seeds: {seeds}"[:80]
     ways = [sum_of([one.ways[number] for one in rehearsals]) for number in range(len(WAYS))]
     yield from _table(ways)
+    yield from _by_kind(next(one for one in ways if one.way == "minka"))
+
+
+def _by_kind(day: PlayedDay) -> Iterator[str]:
+    """What became of each kind of fault, and the median of the minutes until people knew of what no repair ended."""
+    yield _row("by Minka", "incidents", "curable", "cured", "alarm, min", "call, min")
+    for kind, counts in sorted(day.by_kind.items()):
+        told = day.told.get(kind, ())
+        medians = (median_of(one.alarm for one in told), median_of(one.called for one in told))
+        yield _row(f"  {kind}", *map(str, counts), *("-" if one is None else f"{one / 60:.1f}" for one in medians))
 
 
 def _table(ways: Sequence[PlayedDay]) -> Iterator[str]:

@@ -55,6 +55,7 @@ def test_a_fault_costs_minutes_until_somebody_comes_or_it_is_cured(ground: Basel
     assert minka.acts > 0 == nothing.acts
     assert script.minutes["condor"] <= minka.minutes["condor"], "it waits for nothing"
     assert guarded.minutes["condor"] == pytest.approx(cells * 1.5, abs=0.5), "it waits for 90 s"
+    assert minka.told == {}, "people are called for nothing that is cured"
     assert best.cured == 1
     assert best.lost == pytest.approx(0, abs=0.2), "nobody does better"
     assert max(map(len, lines_of(done))) <= 80
@@ -86,6 +87,9 @@ def test_stations_tell_what_they_keep_in_their_lists_of_alarms(ground: Baseline)
 def test_a_lost_core_touches_no_station(ground: Baseline) -> None:
     done = play_five_ways(ground, _day(Cause("0", 60.0, "lost-core", target="condor", lasts=900.0)))
     assert done.minka.acts == 0
+    ((known,),) = done.minka.told.values()
+    assert known.alarm is not None
+    assert known.alarm <= 60
     assert done.script.wrong
     assert {why for one in done.script.wrong for why in one.why if "elsewhere" in why}
 

@@ -35,6 +35,7 @@ def wrongs(
         watch=SimpleNamespace(struck=[], attempts=attempts, edits=len(acts)),
         network=SimpleNamespace(stations=[SimpleNamespace(id=name, region="r", site="s") for name in ("S1", "S2")]),
         rules={},
+        words=[],
     )
     return judged("minka", cast("Any", stage), Day("1", 1.0, (), ()), network(), nothing).wrong
 
