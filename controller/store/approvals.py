@@ -50,7 +50,7 @@ from controller.store.run_constraints import (
 from controller.store.run_rows import ACTIVE, jobs, load_run, load_runs, runs
 from controller.store.runs import cancel_run
 from controller.store.transaction import Tx
-from controller.store.votes import PLAN_VOTES, allowed, cast_vote, handle_of, plans_of, votes_on
+from controller.store.votes import PLAN_VOTES, allowed, cast_vote, handle_of, plans_of, stops_of, votes_on
 
 overrides = Table(
     "overrides",
@@ -59,6 +59,8 @@ overrides = Table(
     Column("by", String, nullable=False),
     Column("reason", Text, nullable=False, server_default=""),
     Column("at", Instant, nullable=False),
+    # As of ``votes``.
+    Column("stops", Integer, nullable=False, server_default="0"),
 )
 
 freezes = Table(
@@ -228,8 +230,8 @@ class SqlApprovals(SqlRepository, Approvals[Sync]):
         made = Override(run=run_id, by=by, reason=reason, at=tx.now)
         if kept := _override(tx, run_id):
             return kept
-        row = tx.insert(overrides).values(made.model_dump())
-        said = {name: row.excluded[name] for name in ("by", "reason", "at")}
+        row = tx.insert(overrides).values(made.model_dump() | {"stops": stops_of(tx, by)})
+        said = {name: row.excluded[name] for name in ("by", "reason", "at", "stops")}
         tx.execute(row.on_conflict_do_update(index_elements=["run"], set_=said))
         tx.note(by, "run.overridden", run_id, reason=reason)
         _tell_overridden(tx, run_id, made)
@@ -324,10 +326,11 @@ def _freezes(tx: Tx, at: datetime) -> list[Freeze]:
 
 
 def _override(tx: Tx, run_id: str) -> Override | None:
-    """The override of a run, provided that its author may still override."""
+    """The override of a run, provided that its author may still override, and could ever since."""
     row = tx.execute(_OVERRIDE, {"run": run_id}).one_or_none()
-    counts = row is not None and allowed(tx, [row.by], Permission.OVERRIDE)
-    return Override(**row._mapping) if row is not None and counts else None
+    if row is None or not allowed(tx, [row.by], Permission.OVERRIDE) or row.stops != stops_of(tx, row.by):
+        return None
+    return Override(**{name: row._mapping[name] for name in Override.model_fields})
 
 
 def _tell_overridden(tx: Tx, run_id: str, override: Override, only: str = "") -> None:

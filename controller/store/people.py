@@ -13,6 +13,7 @@ from sqlalchemy import (
     ColumnElement,
     ForeignKey,
     Index,
+    Integer,
     Row,
     String,
     Table,
@@ -21,12 +22,14 @@ from sqlalchemy import (
     case,
     delete,
     func,
+    literal,
     or_,
     select,
     text,
     update,
 )
 
+from controller.access.roles import ROLES
 from controller.access.tokens import check_end, may_manage
 from controller.models.errors import ConflictError, NotFoundError, SignInError, StoreError
 from controller.models.people import Permission, Person, Role, Token, User
@@ -45,6 +48,8 @@ users = Table(
     Column("disabled", Instant),
     # Since when they belong to their side: their earlier acts are not shown to its tenant.
     Column("sided", Instant),
+    # How often they lost the right to approve: what they said before a loss does not count again when they are back.
+    Column("stops", Integer, nullable=False, server_default="0"),
     # Identity provider and their subject there; empty for users of our own.
     Column("issuer", String, nullable=False, server_default=""),
     Column("subject", String, nullable=False, server_default=""),
@@ -277,8 +282,12 @@ def added(tx: Tx, person: Person, actor: str, **at_provider: str) -> bool:
 
 def become(tx: Tx, person: Person, name: str, **more: datetime | None) -> None:
     """Give the user of this name a person's role and side."""
-    sided = case((users.c.tenant == person.tenant, users.c.sided), else_=tx.now)
-    values = {"role": person.role.value, "tenant": person.tenant, "sided": sided, **more}
+    same_side = users.c.tenant == person.tenant
+    sided = case((same_side, users.c.sided), else_=tx.now)
+    disables = and_(users.c.disabled.is_(None), literal(more.get("disabled") is not None))
+    loses = or_(~same_side, disables, literal(Permission.APPROVE not in ROLES[person.role]))
+    stops = users.c.stops + case((loses, 1), else_=0)
+    values = {"role": person.role.value, "tenant": person.tenant, "sided": sided, "stops": stops, **more}
     tx.execute(update(users).where(users.c.name == name).values(values))
 
 

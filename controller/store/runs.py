@@ -384,8 +384,7 @@ def _carry_out(tx: Tx, run: Run, transition: Transition, by: str) -> bool:
     if tx.execute(update(runs).where(seen).values(values)).rowcount != 1:
         raise ConflictError(f"run {run.id} changed in the meantime")
     moved = _move_jobs(tx, run, transition) + sum(decide_on(tx, run, choice, by) for choice in transition.decisions)
-    if transition.outdated:
-        return_unused_votes(tx, run.id)
+    return_unused_votes(tx, run.id, outdated=bool(transition.outdated), ended=transition.state.terminal)
     if transition.state.terminal:
         left = tx.execute(
             select(func.count()).where(jobs.c.run == run.id, jobs.c.state != JobState.DONE.value)

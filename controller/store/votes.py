@@ -29,6 +29,7 @@ from controller.access.roles import may
 from controller.models.approval import Contract, Vote, VoteChoice
 from controller.models.errors import ConflictError
 from controller.models.people import Permission, Person, Role
+from controller.models.scalars import HOST
 from controller.store.columns import Instant, metadata
 from controller.store.involvement import plan_tenants
 from controller.store.networks import current_network
@@ -54,15 +55,17 @@ votes = Table(
     Column("contracts", Text, nullable=False, server_default="[]"),
     # How often the person changed their vote.
     Column("times", Integer, nullable=False, server_default="1"),
+    # How often the person had lost the right to approve by then (``users.stops``).
+    Column("stops", Integer, nullable=False, server_default="0"),
 )
 
 #: Held while votes on a plan go to a run of it, so that none is overlooked.
 PLAN_VOTES = "votes on plans"
 #: Columns in which a changed vote differs.
-_SAID = ("role", "choice", "reason", "contracts", "token", "maker", "issuer")
+_SAID = ("role", "choice", "reason", "contracts", "token", "maker", "issuer", "stops")
 #: How often a person may change their vote about one subject.
 MOST = 20
-_COLUMNS = [column.name for column in votes.c if column.name != "times"]
+_COLUMNS = [column.name for column in votes.c if column.name not in ("times", "stops")]
 _ON_PART = exists().where(
     votes.c.subject == plan_tenants.c.handle,
     votes.c.side == plan_tenants.c.tenant,
@@ -71,9 +74,10 @@ _ON_PART = exists().where(
     plans.c.digest == bindparam("digest"),
 )
 _REVOKED = select(tokens.c.revoked).where(tokens.c.id == votes.c.token).scalar_subquery().label("revoked")
+_STOPS = select(users.c.stops).where(users.c.name == votes.c.person).scalar_subquery().label("stops_now")
 #: Votes on the digest of a plan and on its name for a tenant; or on another subject.
 _VOTES = (
-    select(votes, _REVOKED)
+    select(votes, _REVOKED, _STOPS)
     .where(or_(votes.c.subject == bindparam("digest"), _ON_PART))
     .order_by(votes.c.at, votes.c.person)
 )
@@ -110,6 +114,7 @@ def cast_vote(
         issuer=person.issuer,
     )
     row = vote.model_dump(mode="python", exclude={"gone"}) | {"role": person.role.value, "choice": choice.value}
+    row["stops"] = stops_of(tx, person.name)
     row["contracts"] = orjson.dumps([one.model_dump() for one in contracts]).decode()
     said = {name: row[name] for name in (*_SAID, "at")}
     key = (votes.c.subject, votes.c.side, votes.c.person)
@@ -182,17 +187,19 @@ def spend_votes(tx: Tx, plan: str, subject: str) -> None:
         tx.execute(votes.insert(), [{name: row[name] for name in names} | {"subject": subject} for row in spent])
 
 
-def return_votes(tx: Tx, plan: str, subject: str, tenant: str) -> None:
-    """Let each yes of a tenant's people in a run count again for the next plan in which its part is the same.
+def return_votes(tx: Tx, plan: str, subject: str, side: str, requester: str) -> None:
+    """Let each yes of a side's people in a run count again for the next plan in which its part is the same.
 
     Args:
         tx: The transaction.
         plan: Digest of the run's plan.
         subject: What people approve of the run.
-        tenant: A tenant on whose stations the run did nothing.
+        side: A side on whose stations the run did nothing.
+        requester: Who asked for the run, which was their yes to that request alone.
     """
-    handle = handle_of(tx, plan, tenant)
-    given = and_(votes.c.subject == subject, votes.c.side == tenant, votes.c.choice == VoteChoice.APPROVE.value)
+    handle = plan if side == HOST else handle_of(tx, plan, side)
+    given = and_(votes.c.subject == subject, votes.c.side == side, votes.c.choice == VoteChoice.APPROVE.value)
+    given = and_(given, votes.c.person != requester)
     if rows := tx.execute(select(votes).where(given)).all() if handle else ():
         again = [dict(row._mapping) | {"subject": handle} for row in rows]
         tx.execute(tx.insert(votes).on_conflict_do_nothing(), again)  # A no to the plan stays.
@@ -218,7 +225,14 @@ def _as_vote(row: Row[Any], people: Mapping[str, Person]) -> Vote:
     said = {name: row._mapping[name] for name in _COLUMNS} | {"contracts": orjson.loads(row.contracts)}
     person = people.get(row.person)
     speaks = person is not None and person.side == row.side and row.revoked is None
-    return Vote(**said, gone=not speaks)
+    # A no goes on to stand: it lets nothing begin.
+    lost = row.choice == VoteChoice.APPROVE.value and row.stops != row.stops_now
+    return Vote(**said, gone=lost or not speaks)
+
+
+def stops_of(tx: Tx, person: str) -> int:
+    """How often a person lost the right to approve; what they said before the last loss counts no more."""
+    return tx.execute(select(users.c.stops).where(users.c.name == person)).scalar() or 0
 
 
 @cache

@@ -324,6 +324,8 @@ def test_who_signs_in_at_a_provider_needs_no_token_of_ours(store: SqlStore, cloc
     store.users.change(Person(name="zoe", role=Role.APPROVER), "ana", disabled=True)
     assert store.approvals.votes("s")[0].gone
     store.users.change(Person(name="zoe", role=Role.APPROVER), "ana")
+    assert store.approvals.votes("s")[0].gone, "it was said before"
+    store.approvals.vote("s", zoe, VoteChoice.APPROVE, "", "p")
     assert not store.approvals.votes("s")[0].gone
     store.sign_ins.withdraw_role(replace(zoes, issued=now + timedelta(minutes=1)))
     assert store.approvals.votes("s")[0].gone, "the provider gives no role any more"
@@ -402,6 +404,70 @@ def test_a_yes_to_a_plan_is_spent_by_its_next_run(store: SqlStore) -> None:
     assert voters(store, first) == [("leo", YES)], "who agreed to it stays on record"
     store.approvals.vote("s", LEO, YES, "", "p")
     assert voters(store, start(store, "A")) == [("leo", YES)]
+
+
+def test_a_yes_is_not_spent_by_a_run_that_somebody_elses_no_ended(store: SqlStore) -> None:
+    """It counts once the no is taken back, unless something of the run began."""
+    rita = Person(name="rita", role=Role.APPROVER)
+    for n, begins in enumerate((False, True)):
+        subject = f"s{n}"
+        store.approvals.vote(subject, EVA, YES, "", "p")
+        run = start(store, "A", subject=subject)
+        standing = store.approvals.standing(run.id)
+        assert standing is not None
+        if begins:
+            (claim,) = store.claims.take(store.processes.register("w"), 10)
+        store.approvals.vote(standing.constraints.subject, rita, NO, "not now", run.id)
+        if begins:
+            store.claims.finish(claim, JobResult(Outcome.CANCELLED))
+        end(store, run)
+        left = [] if begins else [("eva", YES)]
+        assert [(vote.person, vote.choice) for vote in store.approvals.votes(subject)] == [*left, ("rita", NO)]
+        store.approvals.vote(subject, rita, YES, "now", "p")
+        again = start(store, "A", subject=subject)
+        assert voters(store, again) == [*left, ("rita", YES)]
+        end(store, again)
+
+
+def test_the_yes_of_who_asked_for_a_run_is_for_no_other_run(store: SqlStore) -> None:
+    run = start(store, "A", asker=Person(name="ana", role=Role.ADMINISTRATOR))
+    assert voters(store, run) == [("ana", YES)]
+    store.approvals.vote("s", EVA, NO, "not now", "p")
+    end(store, run)
+    assert [vote.person for vote in store.approvals.votes("s")] == ["eva"]
+
+
+def test_what_somebody_said_before_they_were_disabled_counts_no_more_when_they_are_back(
+    store: SqlStore, clock: VirtualClock
+) -> None:
+    """Whoever disabled them need not have known of it; the same said again counts."""
+    admit(store, "token-of-leo", LEO.name, LEO.role, LEO.tenant)
+    admit(store, "token-of-eva", EVA.name, EVA.role)
+    run = start(store, "A")
+
+    def counts() -> tuple[list[bool], bool]:
+        standing = store.approvals.standing(run.id)
+        assert standing is not None
+        return [not vote.gone for vote in standing.votes], standing.override is not None
+
+    def say() -> None:
+        store.approvals.vote("s", LEO, YES, "fine", "p")
+        store.approvals.override(run.id, EVA.name, "INC-7")
+
+    say()
+    assert counts() == ([True], True)
+    for left in (LEO, LEO.model_copy(update={"role": Role.TENANT_VIEWER})):
+        store.users.change(left, "ana", disabled=left is LEO)
+        store.users.change(EVA, "ana", disabled=True)
+        assert counts() == ([False], False)
+        clock.pause(60)
+        for person in (LEO, EVA):
+            store.users.change(person, "ana")
+        assert counts() == ([False], False), "what they said before does not count again"
+        say()
+        assert counts() == ([True], True)
+    store.users.change(LEO, "ana")
+    assert counts() == ([True], True), "nothing was changed"
 
 
 def test_a_yes_while_a_run_of_the_plan_is_under_way_is_for_that_run(store: SqlStore) -> None:

@@ -225,6 +225,9 @@ async def test_a_yes_counts_only_while_its_person_may_give_it(bench: ApiBench) -
         await is_now(**standing)
         assert blocked() == {waits}, standing
         await is_now()
+        assert blocked() == {waits}, "what leo said before does not count again"
+        async with bench.with_token("token-of-leo") as leo:
+            assert (await leo.post(f"/v1/runs/{run}/approve", json={})).is_success
         assert blocked() == {""}
     (token,) = bench.store.tokens.find("leo")
     assert (await bench.client.delete(f"/v1/tokens/{token.id}")).is_success

@@ -844,6 +844,7 @@ def upgrade() -> None:
         sa.Column("created", sa.DateTime(timezone=True), nullable=False),
         sa.Column("disabled", sa.DateTime(timezone=True), nullable=True),
         sa.Column("sided", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("stops", sa.Integer(), server_default="0", nullable=False),
         sa.Column("issuer", sa.String(), server_default="", nullable=False),
         sa.Column("subject", sa.String(), server_default="", nullable=False),
         sa.Column("vouched", sa.DateTime(timezone=True), nullable=True),
@@ -872,6 +873,7 @@ def upgrade() -> None:
         sa.Column("issuer", sa.String(), server_default="", nullable=False),
         sa.Column("contracts", sa.Text(), server_default="[]", nullable=False),
         sa.Column("times", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("stops", sa.Integer(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("subject", "side", "person", name=op.f("pk_votes")),
     )
     op.create_table(
@@ -1162,6 +1164,7 @@ def upgrade() -> None:
         sa.Column("by", sa.String(), nullable=False),
         sa.Column("reason", sa.Text(), server_default="", nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("stops", sa.Integer(), server_default="0", nullable=False),
         sa.ForeignKeyConstraint(["run"], ["runs.id"], name=op.f("fk_overrides_run")),
         sa.PrimaryKeyConstraint("run", name=op.f("pk_overrides")),
     )
