@@ -171,11 +171,15 @@ async def test_an_unreachable_station_is_an_alarm_but_no_drift(system: LocalSyst
     await system.observed()
     station = system.fleet.stations[LTE]
     _refuse_sessions(system)
-    await system.ended(LTE, AlarmState.RAISED)
+    await system.ended(LTE, AlarmState.ESCALATED)
     assert [alarm.probable_cause for alarm in system.alarms()] == ["station-unreachable"]
     assert system.store.healths.find([LTE])[LTE].reachable is False
     station.faults.clear()
-    await system.ended(LTE, AlarmState.CLEARED)
+
+    async def cleared() -> bool:
+        return all(alarm.cleared is not None for alarm in system.alarms(LTE))
+
+    await until("the alarm is cleared", cleared)
     assert system.runs_for_alarms() == 0
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from controller.models.alarm import Alarm, PerceivedSeverity
+from controller.models.alarm import Alarm, AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
 from controller.models.definitions import DefinitionFiles
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.network import network_digest
@@ -17,6 +17,7 @@ from controller.ports.store import Page
 from controller.ports.webhook import FakeContacts
 from controller.remediation.remediator import Remediator
 from controller.store import on_call
+from tests.support.definitions import put_in_force, shipped_files
 from tests.unit.remediation.bench import LINK, STATION_ID, Bench, tiny
 
 MINUTE = 60
@@ -290,3 +291,93 @@ async def test_a_tenant_is_called_about_its_own_part_alone(bench: Bench, people:
     await minutes(bench, 20, scheduler)
     assert len([key for _, _, key in people.sent if "-andes-" in key]) == 2, "each side acknowledges for itself"
     assert "rosa" not in str([content for _, content, key in people.sent if "-andes-" in key])
+
+
+def shipped(bench: Bench) -> None:
+    """Put the shipped rules in force as they come, with schedules; nobody promotes any."""
+    schedules = {"rules/oncall/host.yaml": HOST_FILE, "rules/oncall/andes.yaml": TENANT_FILE}
+    put_in_force(bench.store, files=DefinitionFiles({**shipped_files().texts, **schedules}))
+
+
+def node_lost(bench: Bench, severity: PerceivedSeverity = PerceivedSeverity.CRITICAL, at: str = "andes-mme-1") -> Alarm:
+    report = AlarmReport(
+        station="",
+        object=at,
+        object_class=ObjectClass.CORE_NODE,
+        tenant="andes",
+        probable_cause="core-node-down",
+        severity=severity,
+        source=AlarmSource.CHECK,
+        at=bench.clock.now(),
+    )
+    return bench.store.alarms.report(report)
+
+
+async def test_shipped_rules_call_people_to_a_lost_core_node_though_nobody_promoted_them(
+    bench: Bench, people: FakeContacts
+) -> None:
+    bench.clock.pause(timedelta(days=300).total_seconds())  # an agreement of the tenant is in force
+    shipped(bench)
+    scheduler = bench.scheduler(rules=None, mode=None, contacts=people)
+    node_lost(bench)
+    await bench.round(scheduler, seconds=50)
+    await bench.round(scheduler, seconds=5)
+    assert people.sent == [], "a core that restarts, and links that find another way, call nobody"
+    await bench.round(scheduler, seconds=10)
+    for _ in range(3):
+        await bench.round(scheduler)
+    sent = {content["call"]["side"]: content for _, content, _ in people.sent}
+    assert sorted(sent) == ["andes", "host"], "the tenant whose core it is hears of it too"
+    assert {content["kind"] for content in sent.values()} == {"page"}
+    assert "reach that tenant's NOC" in sent["host"]["text"]
+    assert bench.runs() == []
+
+
+@pytest.mark.parametrize(
+    ("cause", "path", "station", "kind"),
+    [("remote-end-down", "sec-gw-1", "", "page"), ("station-unreachable", "station", STATION_ID, "ticket")],
+)
+async def test_shipped_rules_tell_people_once_of_what_stays_lost_and_not_of_what_comes_back(
+    bench: Bench, people: FakeContacts, cause: str, path: str, station: str, kind: str
+) -> None:
+    shipped(bench)
+    scheduler = bench.scheduler(rules=None, mode=None, contacts=people)
+    bench.report(path, cause, station=station)
+    await bench.round(scheduler, seconds=45)
+    bench.report(path, cause, PerceivedSeverity.CLEARED, station=station)
+    await minutes(bench, 20, scheduler)
+    assert people.sent == []
+    await bench.clock.advance(3600)
+    bench.report(path, cause, station=station)
+    await bench.round(scheduler, seconds=5)
+    # A device may restart, or get another release, for some minutes.
+    await minutes(bench, 18, scheduler)
+    assert {(content["kind"], content["call"]["side"]) for _, content, _ in people.sent} == {(kind, "host")}
+    assert len({content["alarm"]["id"] for _, content, _ in people.sent}) == 1
+    assert bench.runs() == []
+
+
+async def test_nobody_is_called_to_a_core_that_its_tenant_works_on_as_announced(
+    bench: Bench, people: FakeContacts
+) -> None:
+    shipped(bench)
+    scheduler = bench.scheduler(rules=None, mode=None, contacts=people)
+    now = bench.clock.now()
+    bench.store.works.announce("andes", {}, now, now + timedelta(minutes=10), "eva", "upgrade")
+    node_lost(bench)
+    await minutes(bench, 8, scheduler)
+    assert people.sent == []
+    await minutes(bench, 6, scheduler)
+    assert {content["kind"] for _, content, _ in people.sent} == {"page"}, "it is over, and the node is lost still"
+
+
+async def test_a_station_that_can_not_be_reached_since_something_wider_failed_calls_nobody_by_itself(
+    bench: Bench, people: FakeContacts
+) -> None:
+    shipped(bench)
+    scheduler = bench.scheduler(rules=None, mode=None, contacts=people)
+    mains = bench.report("station", "mains-lost")
+    dark = bench.report("station", "station-unreachable")
+    assert bench.alarm(dark).root == mains.id
+    await minutes(bench, 20, scheduler)
+    assert [content["alarm"]["id"] for _, content, _ in people.sent if content["alarm"]["id"] == dark.id] == []

@@ -74,20 +74,26 @@ OF_VIRTUAL_STATIONS = ("configuration-lost", "lost-below-a-fault")
 TICKETS = {
     *("antenna-fault", "backhaul-down", "fan-broken", "function-degraded", "hardware-alarm", "kpi-degraded"),
     *("mains-lost", "node-lost", "pool-full", "port-down", "power-unit-failed", "interface-unit-failed"),
+    "station-unreachable",
 }
+PAGES = {"core-node-down", "remote-end-down"}
+#: They tell people from the first day on, and do nothing to any device.
+TELLING = {*PAGES, "station-unreachable"}
 
 
 def _kind(rung: Rung) -> str:
     return rung.playbook or next(kind for kind in ("ask", "ticket", "page") if getattr(rung, kind))
 
 
-def test_the_shipped_rules_observe_and_have_these_ladders() -> None:
+def test_the_shipped_rules_observe_but_for_those_that_call_and_have_these_ladders() -> None:
     rules = {rule.name: rule for rule in load_rules(SHIPPED, Library.in_folder(SHIPPED.parent, registry()))}
     assert {name: list(map(_kind, rule.ladder)) for name, rule in rules.items()} == {
         **LADDERS,
         **{name: ["ticket"] for name in TICKETS},
+        **{name: ["page"] for name in PAGES},
     }
-    assert {rule.mode for rule in rules.values()} == {"observe"}
+    assert {name for name, rule in rules.items() if rule.mode != "observe"} == TELLING
+    assert {rule.mode for rule in rules.values()} == {"observe", "ask"}
     # A node that drifts again is refused by the playbook: several nodes of a station may be brought back one by one.
     attempts = {name: rule.guards.attempts for name, rule in rules.items() if rule.guards.attempts > 1}
     of_functions = ("function-down", "function-twice", "function-below-a-fault", *OF_VIRTUAL_STATIONS)
