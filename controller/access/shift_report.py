@@ -50,10 +50,16 @@ def span(report: Json) -> str:
 
 
 def counts(report: Json) -> str:
-    """How much is in each of its parts."""
+    """How much is in each of its parts, also what is not shown, and how grave that is."""
     return "; ".join(
-        f"{sheet['title'].lower()}: {len(sheet['rows']) + sheet['more']}" for sheet in report["sheets"].values()
+        f"{sheet['title'].lower()}: {len(sheet['rows']) + sheet['more']}{_severities(sheet)}"
+        for sheet in report["sheets"].values()
     )
+
+
+def _severities(sheet: Json) -> str:
+    found = ", ".join(f"{number} {severity}" for severity, number in sheet["severities"].items())
+    return f" ({found})" if found else ""
 
 
 def markdown(report: Json) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from pydantic import AwareDatetime
 
@@ -14,7 +15,7 @@ from controller.api.services import Body
 from controller.api.views import AlarmView, IncidentView, RunView, View
 from controller.intent.impact import Sharing
 from controller.intent.shifts import Period
-from controller.models.alarm import REMEDIATION_STOPPED, AlarmFilter
+from controller.models.alarm import REMEDIATION_STOPPED, AlarmFilter, PerceivedSeverity
 from controller.models.announced_work import AnnouncedWork
 from controller.models.enums import RunState
 from controller.models.errors import InputError
@@ -54,12 +55,14 @@ class ShiftSheet(Body):
 
     Attributes:
         more: Number of rows that are not shown.
+        severities: Of incidents and alarms: the number of each severity, the worst first, with those not shown.
     """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     more: int = 0
+    severities: dict[str, int] = {}
 
 
 class ShiftReport(Body):
@@ -104,8 +107,9 @@ class _Report:
         self._host = not who.tenant
         changed = IncidentFilter(states=(IncidentState.OPEN, IncidentState.CLOSED), since=begin)
         standing = IncidentFilter(states=(IncidentState.OPEN,))
-        # Those that stand come first, by rank for the host.
-        found = [*self._incidents(standing), *self._incidents(changed)]
+        # Those that stand come first, by rank for the host; a tenant has no ranks.
+        still = self._incidents(standing)
+        found = [*(still if self._host else sorted(still, key=_gravity)), *self._incidents(changed)]
         self._found = list({one.id: one for one in found}.values())
         self._of_late = self._recent(lambda page: self._seen.runs(page, None), lambda run: run.created)
 
@@ -140,13 +144,14 @@ class _Report:
     # ------------------------------------------------------------------ incidents
 
     def _opened(self) -> ShiftSheet:
-        rows = ((one, (self._at(one.opened), _state_of(one))) for one in self._found if self._in(one.opened))
+        found = sorted((one for one in self._found if self._in(one.opened)), key=_gravity)
+        rows = ((one, (self._at(one.opened), _state_of(one))) for one in found)
         return self._sheet("Opened", ("opened", "state"), rows)
 
     def _closed(self) -> ShiftSheet:
         rows = (
             (one, (self._at(one.opened), self._at(one.closed), round((one.closed - one.opened).total_seconds() / 60)))
-            for one in self._found
+            for one in sorted(self._found, key=_gravity)
             if one.closed is not None and self._in(one.closed)
         )
         return self._sheet("Closed", ("opened", "closed", "minutes"), rows)
@@ -164,8 +169,10 @@ class _Report:
     ) -> ShiftSheet:
         """Incidents, with columns of their own before those about their effect."""
         own = ("tenants", "owner") if self._host else ()
-        made = ((*_fault_of(one), *more, len(one.cells), one.people, *_own_of(one)) for one, more in rows)
-        return _cut(title, ("incident", "severity", "where", "cause", *columns, "cells", "people", *own), made)
+        every = list(rows)
+        made = ((*_fault_of(one), *more, len(one.cells), one.people, *_own_of(one)) for one, more in every)
+        sheet = _cut(title, ("incident", "severity", "where", "cause", *columns, "cells", "people", *own), made)
+        return sheet.model_copy(update={"severities": _severities(one for one, _ in every)})
 
     # ------------------------------------------------------------------ what goes on
 
@@ -214,7 +221,8 @@ class _Report:
             yield rule, scope, row
 
     def _shelved(self) -> ShiftSheet:
-        found = _every(lambda page: self._seen.alarms(page, AlarmFilter(shelved=True)))
+        all_of_them = _every(lambda page: self._seen.alarms(page, AlarmFilter(shelved=True)))
+        found = [one for one in sorted(all_of_them, key=_gravity) if isinstance(one, AlarmView)]
         rows = (
             (
                 one.id,
@@ -225,9 +233,9 @@ class _Report:
                 one.shelved_reason,
             )
             for one in found
-            if isinstance(one, AlarmView)
         )
-        return _cut("Shelved now", ("alarm", "severity", "where", "cause", "until", "by", "reason"), rows)
+        sheet = _cut("Shelved now", ("alarm", "severity", "where", "cause", "until", "by", "reason"), rows)
+        return sheet.model_copy(update={"severities": _severities(found)})
 
     def _waiting(self) -> ShiftSheet:
         asked = ((one.what, one.of, self._at(one.since), one.who, one.devices) for one in self._seen.asked(self._who))
@@ -369,6 +377,24 @@ def _every(read: Callable[[Page], tuple[int, Sequence[T]]], is_last: Callable[[T
 def _cut(title: str, columns: Sequence[str], rows: Iterable[Row]) -> ShiftSheet:
     every = list(rows)
     return ShiftSheet(title=title, columns=tuple(columns), rows=tuple(every[:_MOST]), more=max(0, len(every) - _MOST))
+
+
+class _Grave(Protocol):
+    @property
+    def severity(self) -> PerceivedSeverity: ...
+
+
+_WORST_FIRST = list(PerceivedSeverity)
+
+
+def _gravity(one: _Grave) -> int:
+    return _WORST_FIRST.index(one.severity)
+
+
+def _severities(found: Iterable[_Grave]) -> dict[str, int]:
+    """Number of each severity, the worst first."""
+    counted = Counter(one.severity for one in found)
+    return {one.value: counted[one] for one in _WORST_FIRST if counted[one]}
 
 
 def _fault_of(one: IncidentView | TenantIncident) -> Row:

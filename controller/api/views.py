@@ -462,7 +462,7 @@ class View(Protocol):
         ...
 
     def calls(self, page: Page, *, unacknowledged: bool) -> tuple[int, list[Call]]:
-        """Total and one page of calls, newest first; only those that nobody acknowledged, if asked."""
+        """Total and one page of calls, newest first; those that nobody acknowledged by gravity, for the host."""
         ...
 
     def statements(self, page: Page, like: StatementFilter) -> tuple[int, list[IssuedStatement]]:

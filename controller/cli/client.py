@@ -69,14 +69,19 @@ class Client:
 
     def all(self, path: str, limit: int | None = None, **params: Any) -> list[Any]:
         """All items of a paged list, or at most ``limit``."""
+        return self.listed(path, limit, **params)[1]
+
+    def listed(self, path: str, limit: int | None = None, **params: Any) -> tuple[int, list[Any]]:
+        """How many items a paged list has, and all of them, or at most ``limit``."""
         items: list[Any] = []
+        count = 0
         offset: int | None = 0
         while offset is not None and (limit is None or len(items) < limit):
             left = _PAGE if limit is None else min(limit - len(items), _PAGE)
             page = self.get(path, limit=left, offset=offset, **params)
             items += page["results"]
-            offset = page["next"]
-        return items
+            count, offset = page["count"], page["next"]
+        return count, items
 
     def events(self, path: str) -> Iterator[tuple[str, Any]]:
         """Server-sent events as (name, data), until the stream ends."""

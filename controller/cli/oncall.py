@@ -64,8 +64,8 @@ def list_calls(
     limit: Limit = 50,
     as_json: Json = False,
 ) -> None:
-    """List escalations that nobody acknowledged who was called, newest first; a tenant sees its own side."""
-    found = client().all("/v1/oncall/calls", limit, unacknowledged=not every)
+    """List escalations that nobody called acknowledged, the gravest first; a tenant sees its own side, newest first."""
+    count, found = client().listed("/v1/oncall/calls", limit, unacknowledged=not every)
     if as_json:
         print_json(found)
         return
@@ -82,6 +82,8 @@ def list_calls(
         Column("acknowledged", 1, tells=True),
     )
     table(columns, (_call(one) for one in found))
+    if count > len(found):
+        out.print(f"and {count - len(found)} more: --limit {count} lists all")
 
 
 def _call(one: dict[str, Any]) -> tuple[str, ...]:

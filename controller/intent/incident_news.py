@@ -23,6 +23,9 @@ from controller.models.scalars import HOST
 HOLD_OFF = timedelta(seconds=20)
 #: The shortest time between two messages to a side that an incident grew.
 PAUSE = timedelta(seconds=60)
+#: The shortest time from a message to a side until another one that only says that the incident is less grave: it may
+#: become worse again.
+EASED = timedelta(minutes=5)
 #: Cells that a text names at most.
 _NAMED = 8
 _SEVERITIES = list(PerceivedSeverity)
@@ -80,15 +83,27 @@ def news(
         if onward := of_side(elsewhere, side, sharing):
             return _continued(known, onward, _really_over(over, onward, known, side), sharing, side)
         return _ended(known) if _covers(sharing, known, side) else _withdrawn(known)
-    now = _state(incident, mine, sharing, side)
+    now = _state(incident, mine, sharing, side, known)
     if known is None:
         again = last is not None and last.kind is NoticeKind.INCIDENT_CONTINUED
         return now._replace(kind=NoticeKind.INCIDENT_UPDATED) if again else now
     grew = bool(set(now.cells) - set(known.cells)) or now.what != known.what
-    worse = known.severity is None or is_worse(now.severity, known.severity)
-    if not (grew or worse or now.doing != known.doing):
+    if not (grew or now.severity is not known.severity or now.doing != known.doing):
         return None
     return now._replace(kind=NoticeKind.INCIDENT_UPDATED)
+
+
+def not_before(found: SideNews, last: Notice | None) -> datetime | None:
+    """The earliest time of news about an incident that a side knows; None where it need not wait for an earlier notice.
+
+    What is only less grave than a side knows waits for longer than what grew, so that an incident that becomes better
+    and worse again in between is no news.
+    """
+    if found.kind is not NoticeKind.INCIDENT_UPDATED or last is None or last.kind not in TELLING:
+        return None
+    same = set(found.cells) <= set(last.cells) and (found.what, found.doing) == (last.what, last.doing)
+    eased = same and last.severity is not None and is_worse(last.severity, found.severity)
+    return last.at + (EASED if eased else PAUSE)
 
 
 def of_side(alarms: Iterable[Alarm], side: str, sharing: Sharing) -> list[Alarm]:
@@ -96,8 +111,8 @@ def of_side(alarms: Iterable[Alarm], side: str, sharing: Sharing) -> list[Alarm]
     return [one for one in alarms if side == HOST or (side in one.tenants and sharing.tells(one, side))]
 
 
-def _state(incident: Incident, mine: Sequence[Alarm], sharing: Sharing, side: str) -> SideNews:
-    """An incident as a side sees it that some of its alarms concern."""
+def _state(incident: Incident, mine: Sequence[Alarm], sharing: Sharing, side: str, known: Notice | None) -> SideNews:
+    """An incident as a side sees it that some of its alarms concern, and as it knows it already."""
     first = min(mine, key=lambda one: (one.id != incident.root, _SEVERITIES.index(one.severity), one.raised, one.id))
     causes = [alarm.probable_cause for alarm in mine]
     cells = _cells(mine, sharing, side)
@@ -106,7 +121,8 @@ def _state(incident: Incident, mine: Sequence[Alarm], sharing: Sharing, side: st
     doing = _doing(incident, first)
     dark = f"{DARK}; " if is_dark(causes) else ""
     where = f" at {first_names(cells, _NAMED)}" if cells else ""
-    text = f"{first.probable_cause} ({severity.value}) since {since:%Y-%m-%d %H:%M} UTC{where}; {dark}{doing}"
+    was = f", was {known.severity.value}" if known is not None and known.severity not in (None, severity) else ""
+    text = f"{first.probable_cause} ({severity.value}{was}) since {since:%Y-%m-%d %H:%M} UTC{where}; {dark}{doing}"
     return SideNews(NoticeKind.INCIDENT_RAISED, cells, since, first.probable_cause, severity, doing, text)
 
 

@@ -12,7 +12,7 @@ import orjson
 from sqlalchemy import Row, bindparam, func, select, update
 
 from controller.intent.impact import Sharing
-from controller.intent.incident_news import HOLD_OFF, PAUSE, TELLING, SideNews, news, of_side
+from controller.intent.incident_news import HOLD_OFF, TELLING, SideNews, news, not_before, of_side
 from controller.models.alarm import Alarm, PerceivedSeverity
 from controller.models.approval import Notice, NoticeKind
 from controller.models.incident import Incident
@@ -170,9 +170,9 @@ class _Round:
 
 def _not_before(tx: Tx, mine: Sequence[Alarm], found: SideNews, last: Notice | None) -> datetime | None:
     """The earliest time of a notice, None for now. It waits while an incident keeps growing, or for announced work."""
-    grows = found.kind is NoticeKind.INCIDENT_UPDATED and last is not None and last.kind in TELLING
-    if grows and last is not None and tx.now < last.at + PAUSE:
-        return last.at + PAUSE
+    after = not_before(found, last)
+    if after is not None and tx.now < after:
+        return after
     if found.kind is NoticeKind.INCIDENT_RAISED:
         works = [work_on(tx, alarm) for alarm in mine]
         if all(works):

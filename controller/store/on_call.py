@@ -181,6 +181,9 @@ class SqlCalls(SqlRepository, Calls[Sync]):
             chosen += [*_LAST]
         total = tx.execute(select(func.count()).select_from(calls).where(*chosen)).scalar_one()
         newest = select(calls).where(*chosen).order_by(calls.c.at.desc(), calls.c.alarm, calls.c.number.desc())
+        if unacknowledged and side is None:  # how grave it is all in all is the host's to know
+            newest = select(calls).join(escalations, _OF_ESCALATION).where(*chosen)
+            newest = newest.order_by(gravity(escalations.c.severity), calls.c.at.desc(), calls.c.alarm)
         return total, [as_noun(Call, row) for row in tx.execute(newest.limit(page.limit).offset(page.offset))]
 
     @writes

@@ -95,7 +95,7 @@ DISCLOSED: dict[str, str] = {
     "Series": "of figure points",
     "SharedCellView": "station cell rat band primary_plmn tenants",
     "ShiftReport": "network side timezone begin end local sheets",
-    "ShiftSheet": "title columns rows more",
+    "ShiftSheet": "title columns rows more severities",
     "SideOnCall": "side at now hand_overs schedule warnings",
     "StatementProof": "statement form row hash wrong",
     "StationPart": "station diff outage",

@@ -54,7 +54,7 @@ def calls(
         Query(description="Only the last call of each escalation that nobody acknowledged, while its alarm stands."),
     ] = False,
 ) -> Listing[Call]:
-    """Calls about escalations, newest first; a tenant sees those of its own side."""
+    """Calls about escalations, newest first, for the host unacknowledged ones by gravity; a tenant sees its own."""
     total, found = seen.calls(paging, unacknowledged=unacknowledged)
     return listing(total, found, paging)
 

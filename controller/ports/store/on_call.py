@@ -59,7 +59,7 @@ class Calls(Repository[M_co], Protocol[M_co]):
 
     @method
     def page(self, page: Page, side: str | None = None, *, unacknowledged: bool = False) -> tuple[int, list[Call]]:
-        """Total and one page of calls, newest first.
+        """Total and one page of calls, newest first; of all sides that nobody acknowledged, the gravest first.
 
         Args:
             page: Which part.

@@ -100,6 +100,21 @@ async def test_what_is_acknowledged_is_neither_sent_nor_followed(store: SqlStore
     assert store.calls.page(Page(), "entel", unacknowledged=True)[0] == 1, "the host acknowledges for itself"
 
 
+async def test_what_nobody_acknowledged_is_listed_with_the_gravest_first(store: SqlStore, clock: VirtualClock) -> None:
+    grave = report(store, clock, 1, PerceivedSeverity.CRITICAL)
+    store.alarms.escalate(grave, "it stands", actor="remediation")
+    known = [store.escalations.get(grave.id, 1)]
+    for number in range(2, 5):
+        await clock.advance(60)
+        known.append(escalated(store, clock, number)[1])
+    for one in known:
+        store.calls.begin(one, [call(one, clock), call(one, clock, "entel")])
+    total, found = store.calls.page(Page(limit=2), unacknowledged=True)
+    assert (total, [one.alarm for one in found]) == (8, [grave.id, grave.id])
+    _, mine = store.calls.page(Page(limit=4), "entel", unacknowledged=True)
+    assert {one.side for one in mine} == {"entel"}
+
+
 async def test_a_call_is_claimed_by_one_and_sent_once(store: SqlStore, clock: VirtualClock) -> None:
     alarm, one = escalated(store, clock)
     store.calls.begin(one, [call(one, clock)])

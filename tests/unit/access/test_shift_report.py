@@ -12,7 +12,8 @@ NASTY = "<script>alert(1)</script> | `rm` [x](http://e) \x1b[31m {{ 7 * 7 }}"
 
 def report(*rows: tuple[Any, ...], more: int = 0) -> dict[str, Any]:
     sheet = {"title": "Opened", "columns": ["incident", "what", "people"], "rows": rows, "more": more}
-    empty = {"title": "Closed", "columns": ["incident"], "rows": [], "more": 0}
+    sheet |= {"severities": {"CRITICAL": 2, "MAJOR": 20} if more else {}}
+    empty = {"title": "Closed", "columns": ["incident"], "rows": [], "more": 0, "severities": {}}
     return {
         "network": NASTY,
         "side": "host",
@@ -60,6 +61,6 @@ def test_nothing_in_markdown_is_markup() -> None:
 def test_parts_say_how_much_they_have_and_leave_out() -> None:
     found = report(("i-1", "x", 1), more=21)
     for text in (markdown(found), Tags(html(found)).text):
-        assert "opened: 22; closed: 0" in text
+        assert "opened: 22 (2 CRITICAL, 20 MAJOR); closed: 0" in text
         assert "and 21 more" in text
         assert "none" in text

@@ -151,7 +151,7 @@ async def test_a_storm_of_a_hundred_alarms_is_a_report_that_can_be_read(bench: A
             station=f"S-{number}",
             object="station",
             probable_cause=UNREACHABLE,
-            severity=PerceivedSeverity.MAJOR,
+            severity=PerceivedSeverity.CRITICAL if number == 7 else PerceivedSeverity.MAJOR,
             source=AlarmSource.CHECK,
             at=datetime.now(UTC) - timedelta(minutes=5),
         )
@@ -162,6 +162,9 @@ async def test_a_storm_of_a_hundred_alarms_is_a_report_that_can_be_read(bench: A
         bench.store.holds.add(f"S-{number}", "ana", "storm", None)
     found = await get(bench.client)
     assert len(rows(found, "opened")) + found["sheets"]["opened"]["more"] == 100
+    assert (rows(found, "opened")[0]["severity"], rows(found, "opened")[1]["severity"]) == ("CRITICAL", "MAJOR")
+    assert found["sheets"]["opened"]["severities"] == {"CRITICAL": 1, "MAJOR": 99}
+    assert found["sheets"]["open"]["severities"] == {"CRITICAL": 1, "MAJOR": 99}
     (holds,) = [row for row in rows(found, "changed") if row["what"] == "hold.put"]
     assert holds["of"].startswith("40 holds (")
     assert "and 37 more" in holds["of"]

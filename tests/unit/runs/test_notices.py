@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import date
+from itertools import pairwise
 from typing import Any, cast
 
 import pytest
 from sqlalchemy import event
 
-from controller.intent.incident_news import HOLD_OFF, PAUSE
+from controller.intent.incident_news import EASED, HOLD_OFF, PAUSE
 from controller.models.alarm import CORE_LINK_DOWN, CORE_NODE_DOWN, Alarm, AlarmReport, ObjectClass, PerceivedSeverity
 from controller.models.network import Contact, Network, Validity, network_digest
 from controller.ports.clock import VirtualClock
@@ -171,6 +172,32 @@ async def test_what_grows_or_becomes_worse_is_told_again_but_not_all_the_time(be
     bench.report(CLEARED)
     await bench.seconds(sender, seconds=24)
     assert [kind for kind, _, _ in bench.sent_to("condor-noc")] == ["raised", "updated", "updated", "cleared"]
+
+
+async def test_what_becomes_less_grave_and_worse_again_is_told_with_both_severities_and_not_all_the_time(
+    bench: NoticesBench,
+) -> None:
+    sender = bench.sender()
+
+    def said() -> list[tuple[str, str]]:
+        told = [content["notice"] for to, content, _ in bench.contacts.sent if to == "condor-noc"]
+        return [(one["severity"], one["text"].partition(" since")[0].partition(" ")[2]) for one in told]
+
+    bench.report(CRITICAL)
+    await bench.seconds(sender, seconds=EASED.total_seconds() + 30)
+    bench.report(MAJOR)
+    await bench.seconds(sender, seconds=HOLD_OFF.total_seconds() + 4)
+    assert said() == [("CRITICAL", "(CRITICAL)"), ("MAJOR", "(MAJOR, was CRITICAL)")]
+    # It goes up and down between two rungs, each for a minute.
+    for severity in (CRITICAL, MAJOR) * 6:
+        bench.report(severity)
+        await bench.seconds(sender, seconds=60)
+    news = said()[2:]
+    assert news[0] == ("CRITICAL", "(CRITICAL, was MAJOR)")
+    assert len(news) <= 2 * (12 * 60 // EASED.total_seconds() + 1), "most of what was in between is no news"
+    assert all(f"was {before}" in text for (before, _), (_, text) in pairwise(news)), "no notice says it wrongly"
+    await bench.seconds(sender, seconds=EASED.total_seconds())
+    assert said()[-1] == ("MAJOR", "(MAJOR, was CRITICAL)"), "in the end each side knows how grave it is"
 
 
 async def test_a_station_that_goes_dark_on_its_battery_is_news_to_all_that_it_served(bench: NoticesBench) -> None:
