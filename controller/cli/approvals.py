@@ -145,8 +145,12 @@ def show_outlook(outlook: dict[str, Any], *, before: bool = False, fails: bool =
         out.print(f"tenants notified: {', '.join(outlook['tenants'])}")
     for reason, count in outlook["waits"].items():
         out.print(styled("waits", "yellow"), f"on {counted(count, 'device')}: {reason}")
+    between = outlook.get("between", {})
+    for reason, count in between.items():
+        out.print(styled("may wait", "yellow"), f"on {counted(count, 'device')}: {reason}")
     if before and not outlook["waits"]:
-        then = "but as it is it would fail: see the steps above" if fails else "it could begin now"
+        then = "it could begin now" + (", and then may have to wait" if between else "")
+        then = "but as it is it would fail: see the steps above" if fails else then
         out.print(f"no window, freeze or hold is in the way{', ' if fails else ': '}{then}")
     if outlook["overridden"]:
         out.print(f"windows and freezes overridden {outlook['overridden']}")

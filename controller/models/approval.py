@@ -299,6 +299,7 @@ class Outlook(Noun):
         votes: Votes on the subject.
         tenants: Tenants that are notified.
         waits: Number of stations that may not begin now, by reason, with windows in local time.
+        between: Number of stations where a later step may have to wait in addition, by reason; of a dry run.
         overridden: By whom and why windows and freezes are overridden; empty if they are not.
         extent: Of a plan: what it comes to.
         open_inputs: Inputs that name cells and are not known yet, so that tenants of all cells are asked.
@@ -310,6 +311,7 @@ class Outlook(Noun):
     votes: tuple[Vote, ...] = ()
     tenants: tuple[str, ...] = ()
     waits: dict[str, int] = {}
+    between: dict[str, int] = {}
     overridden: str = ""
     extent: Extent | None = None
     open_inputs: tuple[OpenInput, ...] = ()

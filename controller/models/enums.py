@@ -32,7 +32,7 @@ class Outcome(StrEnum):
     """How a job ended on its device. ``unknown`` is resolved by read-back before a job is done.
 
     A job that would end ``deferred`` while its run is patient, or ``withdrawn`` with a postponed group or for a
-    public warning, begins again instead.
+    public warning, freeze or closed window, begins again instead.
     """
 
     SUCCEEDED = "succeeded"

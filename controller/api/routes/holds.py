@@ -50,7 +50,7 @@ def holds(backend: Backend, paging: Paging, _: Annotated[Person, needs(Permissio
 
 @router.post("", status_code=201)
 def put(asked: NewHold, backend: Backend, who: Annotated[Person, needs(Permission.STOP)]) -> Hold:
-    """Put a hold: nothing begins there, whoever asks for it. Jobs under way finish, and plans leave the target out."""
+    """Put a hold: nothing begins there, whoever asks for it. What was sent finishes, and plans leave the target out."""
     if asked.until is not None and asked.until <= backend.clock.now():
         raise ConflictError("until: the hold would end in the past")
     _check_target(backend.store.networks.get()[1], asked.target)

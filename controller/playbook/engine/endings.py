@@ -1,4 +1,4 @@
-"""How long a step of a playbook keeps cells off the air: until a person unlocks them, or a later step does. Pure."""
+"""How long a step of a playbook keeps cells off the air, and how late an outage may begin. Pure."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from typing import Any
 
 from controller.models.errors import InputError
 from controller.models.outage import Outage, OutageKind
+from controller.models.plan import Change
+from controller.models.sharing import ActionClass
+from controller.playbook.language.check import APPLY_INTENT
 from controller.playbook.language.expressions import UNKNOWN, Expression, expressions_in, foreseen
 from controller.playbook.language.playbook import Playbook, Step
 from controller.playbook.language.registry import ALL, Registry
+from controller.runs.approval.outlook import LateStep
 
 _CELLS = "cells"
 #: The input by which an action is told how long it may take at most.
@@ -46,6 +50,35 @@ def outage_of_step(
             known = sum(wait for wait in waits if wait is not None)
             return Outage(kind=OutageKind.UNTIL_STEP, seconds=0 if None in waits else round(known))
     return alone
+
+
+def late_step(
+    playbook: Playbook, registry: Registry, names: Mapping[str, Any], planned: Change | None
+) -> LateStep | None:
+    """The last step that may interrupt service on a device; None where no step before it may wait.
+
+    Args:
+        playbook: The playbook.
+        registry: Its actions.
+        names: What is known on the device.
+        planned: What the run's plan does there.
+    """
+    steps, known = playbook.may_run(names)
+    last = max((at for at, step in enumerate(steps) if _may_interrupt(step, registry, planned)), default=0)
+    waits = {step.name: _most_seconds(step, registry, known) for step in steps[:last]}
+    after = tuple(name for name, seconds in waits.items() if seconds != 0)
+    if not after:
+        return None
+    total = [seconds for seconds in waits.values() if seconds is not None]
+    return LateStep(steps[last].name, after, sum(total) if len(total) == len(waits) else None)
+
+
+def _may_interrupt(step: Step, registry: Registry, planned: Change | None) -> bool:
+    """Whether a step may take service from anybody, as far as that is known before it is due."""
+    action = registry.action(step.action)
+    if step.action == APPLY_INTENT:
+        return planned is not None and planned.worst_outage.interrupts
+    return action.consent in (ActionClass.INTERRUPT, ActionClass.REDUCE) or action.outage.interrupts
 
 
 def _surely(step: Step, locking: Step, between: Iterable[Step], names: Mapping[str, Any]) -> bool:

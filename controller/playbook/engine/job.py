@@ -32,6 +32,7 @@ from controller.playbook.language.playbook import PlanSource, Playbook
 from controller.playbook.language.registry import DeviceAccess, Postponement, Registry
 from controller.ports.store import Claim, JobResult, Soak
 from controller.runs.procedures import Procedure, Suspension, Tools, procedure
+from controller.runs.rollout.group_decisions import ROUNDS
 from controller.runs.transaction.effects import astray
 from controller.runs.transaction.record import Alive
 
@@ -113,11 +114,13 @@ class StationJob:
         return await self._soak() if soaks(self._playbook, self._claim.run.parameters) else self._succeeded()
 
     async def _ended_at(self, position: int, row: StepRecord) -> JobResult | Suspension:
-        """The end of a job at a step that failed, or that gave way to what will be over."""
+        """The end of a job at a step that failed, or that gave way to what will be over: then it begins again."""
         ended = await self._failed(position, row)
-        if isinstance(ended, Suspension):
+        if isinstance(ended, Suspension) or not (self._alone and await self._steps.gave_way(row)):
             return ended
-        return replace(ended, again=self._alone and await self._steps.gave_way(row))
+        if self._claim.job.round + 1 < ROUNDS:
+            return replace(ended, again=True)
+        return replace(ended, detail=f"{ended.detail}; it was begun {ROUNDS} times")
 
     async def _waits(self, position: int, row: StepRecord, later: Postponement) -> JobResult | Suspension:
         """The rest of a job whose step waits, or its end if its group was cancelled meanwhile."""

@@ -32,6 +32,7 @@ from controller.playbook.engine.consents import (
 )
 from controller.playbook.engine.context import ActionServices, DryRunContext, StationContext, hold_at
 from controller.playbook.engine.dry_run import NO_REASON, THIS_RUN, Previewer, StationPreview
+from controller.playbook.engine.endings import late_step
 from controller.playbook.engine.plan_section import drifted_again, expected_stations, in_parameters, section_plan
 from controller.playbook.engine.reach import Reach, beyond_tenant, holds_on, reach, refusals
 from controller.playbook.language.check import (
@@ -47,7 +48,7 @@ from controller.playbook.language.parameters import Plain, parse_parameters
 from controller.playbook.language.playbook import RUN, TARGET, PlanSource, Playbook, Step, target_names
 from controller.playbook.language.registry import DeviceAccess, Registry, ServiceLoss
 from controller.ports.store import NewJob, PreparedRun, RunRequest, Store
-from controller.runs.approval.outlook import outlook
+from controller.runs.approval.outlook import LateStep, outlook
 from controller.runs.rollout.timers import fitted
 from controller.runs.rollout.waves import cut_stages, ranks_in, ranks_inside, units_of
 
@@ -147,6 +148,7 @@ class PlaybookPreparation:
                     ),
                 )
 
+        late = await asyncio.to_thread(self._late, draft)
         previews = await asyncio.gather(*(preview(job) for job in sorted(new.jobs, key=_order)))
         await self._services.store.audit.append(
             request.actor, "playbook.rehearsed", name, {"digest": draft.loaded.digest, "plan": new.plan.id}
@@ -162,12 +164,22 @@ class PlaybookPreparation:
             left_out=new.plan.unplanned,
             findings=new.plan.findings,
             refused=new.refused,
-            outlook=await self._services.store.transaction(self._outlook, new),
+            outlook=await self._services.store.transaction(self._outlook, new, late),
         )
 
-    def _outlook(self, store: Store, new: PreparedRun) -> Outlook:
+    def _outlook(self, store: Store, new: PreparedRun, late: Mapping[str, LateStep]) -> Outlook:
         assert new.constraints is not None
-        return outlook(store, new.constraints, new.strategy, self._services.clock.now())
+        return outlook(store, new.constraints, new.strategy, self._services.clock.now(), late)
+
+    def _late(self, draft: Draft) -> dict[str, LateStep]:
+        """By device, the last step that may interrupt service there, where others may wait before it."""
+        found: dict[str, LateStep] = {}
+        for job in draft.run.jobs:
+            names = {**draft.parameters, TARGET: target_names(draft.network, job.station)}
+            planned = draft.run.plan.changes.on(job.station)
+            if late := late_step(draft.loaded.playbook, self._registry, names, planned):
+                found[job.station] = late
+        return found
 
     # ----------------------------------------------------------------- prepare
 

@@ -58,7 +58,7 @@ from controller.playbook.language.registry import (
     UnmetCondition,
 )
 from controller.ports.store import Claim
-from controller.runs.approval.clearance import freeze_on, hold_on, places_of
+from controller.runs.approval.clearance import freeze_on, further_clearance, hold_on, places_of
 from controller.runs.planning.lock_holders import kept_locked
 from controller.runs.procedures import Tools
 from controller.runs.transaction.effects import effects
@@ -392,23 +392,24 @@ class JobSteps:
         return await self.end(row, StepState.DONE, remark, output=output)
 
     async def _act_or_wait(self, row: StepRecord) -> StepRecord:
-        """Carry out a step on record, or the undoing of one, unless a hold or a public warning is in the way.
+        """Carry out a step on record, or the undoing of one, unless something is in the way.
 
-        Then it waits. But a cancel ends the wait of a step, and a job that keeps cells off the air is taken back
-        instead of waiting for the end of a warning, since nobody there would get it. Under a hold nothing is taken back
-        either.
+        That is a hold, or of a step that interrupts service a public warning, a freeze or a closed window. Then it
+        waits. But a cancel ends the wait of a step, and a job that keeps cells off the air is taken back instead of
+        waiting for all but a lift: nobody there would get the warning, or agreed to an outage so long. Under a hold
+        nothing is taken back either.
         """
         if await self._sent(row):
             return await self._act(row)
         if held := await self._held(row):
             return await self._wait(row, held)
-        warning = await self._warned(row)
-        if warning is None:
+        closed = await self._warned(row) or await self._closed(row)
+        if closed is None:
             return await self._act(row)
         locked = kept_locked(self.carried)
         if not locked or await self._is_cancelled(row):
-            return await self._wait(row, warning)
-        words = f"{warning.reason}; until it is over, {first_names(locked)} may not stay off the air"
+            return await self._wait(row, closed)
+        words = f"{closed.reason}; until then, {first_names(locked)} may not stay off the air"
         return await self.end(row, StepState.FAILED, words, outcome=Outcome.WITHDRAWN)
 
     async def _wait(self, row: StepRecord, later: Postponement) -> StepRecord:
@@ -557,7 +558,7 @@ class JobSteps:
         return list(nodes_behind(network, station, ledger))
 
     async def gave_way(self, row: StepRecord) -> bool:
-        """Whether a failed step was not begun since a public warning came, and its job may not wait."""
+        """Whether a failed step was not begun since a warning, freeze or window is in its way, and it may not wait."""
         return row.outcome is Outcome.WITHDRAWN and not await self._sent(row)
 
     async def _sent(self, row: StepRecord) -> bool:
@@ -579,7 +580,23 @@ class JobSteps:
             return None
         standing = await store.approvals.standing(self._claim.run.id)
         overridden = standing is not None and standing.override is not None
-        return None if overridden else Postponement(min(warning.ends, now + _POLL), f"{warning.name}: {warning.reason}")
+        words = f"{warning.name}: {warning.reason}"
+        return None if overridden else Postponement(min(warning.ends, now + _POLL), words)
+
+    async def _closed(self, row: StepRecord) -> Postponement | None:
+        """The freeze or window that a step waits for since it interrupts, or the time of the next check.
+
+        A job that has changed nothing waits as one that has not begun, and a station that lost its configuration with
+        its function for nothing.
+        """
+        job, now = self._claim.job, self._tools.clock.now()
+        if row.undo or not (_interrupts(row) and self.begun) or job.rank in INSIDE:
+            return None
+        standing = await self._tools.store.approvals.standing(self._claim.run.id)
+        if standing is None or job.station not in standing.constraints.stations:
+            return None
+        found = further_clearance(standing, job.station, now)
+        return Postponement(min(found.until or now + _POLL, now + _POLL), found.blocked) if found.blocked else None
 
     # -------------------------------------------------------------------- undo
 

@@ -54,6 +54,17 @@ def clearances(standing: ClearanceInput, now: datetime) -> Clearances:
     return found
 
 
+def further_clearance(standing: ClearanceInput, station: str, now: datetime) -> Clearance:
+    """Whether a step that interrupts service may begin on a station that its job has changed already.
+
+    The same windows and freezes bind it as the job's beginning. What was agreed to and announced was so before that.
+    """
+    site, group = standing.constraints.stations[station]
+    places = (f"site:{site}", *standing.constraints.beside.get(station, ()))
+    closed = _closed(group, standing, now, begun=station in standing.begun)
+    return _joined((*_frozen(standing, group, now, *places), *closed))
+
+
 def reassess(store: Store, clock: Clock, wakeups: Wakeups) -> None:
     """Apply new votes, holds, freezes and their ends to jobs at once, and wake workers for the runs concerned.
 

@@ -3,16 +3,54 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import NamedTuple
 
 from controller.models.approval import Outlook, RunConstraints
+from controller.models.many import first_names
 from controller.models.run import Strategy
-from controller.ports.store import ClearanceInput, Store
-from controller.runs.approval.clearance import clearances, unmet
+from controller.ports.store import ClearanceInput, Clearances, Store
+from controller.runs.approval.clearance import clearances, further_clearance, unmet
+
+#: Why a station can't begin although nothing binds it.
+_BUSY = "another run works there"
 
 
-def outlook(store: Store, constraints: RunConstraints, strategy: Strategy, now: datetime) -> Outlook:
-    """What a run under these constraints would wait for if it were accepted now."""
+class LateStep(NamedTuple):
+    """The last step of a run that may interrupt service at a station, where others may wait before it.
+
+    Attributes:
+        step: Its name.
+        after: Names of the steps that may wait before it.
+        seconds: How long these wait at most, together; None where that is not known.
+    """
+
+    step: str
+    after: tuple[str, ...]
+    seconds: float | None
+
+
+NONE_LATE: Mapping[str, LateStep] = MappingProxyType({})
+
+
+def outlook(
+    store: Store,
+    constraints: RunConstraints,
+    strategy: Strategy,
+    now: datetime,
+    late: Mapping[str, LateStep] = NONE_LATE,
+) -> Outlook:
+    """What a run under these constraints would wait for if it were accepted now.
+
+    Args:
+        store: The record.
+        constraints: Those of the run.
+        strategy: Its strategy.
+        now: The time.
+        late: Steps that may come much later than the beginning, by station.
+    """
     standing = ClearanceInput(
         requester="",
         seconds=strategy.timer(),
@@ -22,7 +60,11 @@ def outlook(store: Store, constraints: RunConstraints, strategy: Strategy, now: 
         holds=tuple(store.holds.find(now)),
         freezes=tuple(store.freezes.find(now)),
     )
-    return outlook_of(standing, now)
+    found = clearances(standing, now)
+    busy = [one for one in store.claims.busy(constraints.stations) if one in found and not found[one].blocked]
+    seen = outlook_of(standing, now)
+    waits = {**seen.waits, **({_BUSY: len(busy)} if busy else {})}
+    return seen.model_copy(update={"waits": waits, "between": _between(standing, found, late, now)})
 
 
 def outlook_of(standing: ClearanceInput, now: datetime) -> Outlook:
@@ -39,3 +81,27 @@ def outlook_of(standing: ClearanceInput, now: datetime) -> Outlook:
         open_inputs=constraints.open_inputs,
         overridden=f"by {override.by}: {override.reason}" if override else "",
     )
+
+
+def _between(
+    standing: ClearanceInput, found: Clearances, late: Mapping[str, LateStep], now: datetime
+) -> dict[str, int]:
+    """Number of stations where a step may come after its window, or in a freeze, by the reason for which it waits.
+
+    A station that begins at a time that nobody knows tells nothing.
+    """
+    reasons: Counter[str] = Counter()
+    then = {now: found}
+    for station, one in late.items():
+        begins = found[station].until if found[station].blocked else now
+        if begins is None:
+            continue
+        if begins not in then:
+            then[begins] = clearances(standing, begins)
+        closes = then[begins][station].closes
+        latest = closes if one.seconds is None else begins + timedelta(seconds=one.seconds)
+        why = further_clearance(standing, station, latest).blocked if latest is not None else ""
+        if why:
+            most = "after a time that is not known" if one.seconds is None else f"up to {one.seconds:g} s later"
+            reasons[f"step {one.step!r} may come {most}, after {first_names(one.after)}: {why}"] += 1
+    return dict(reasons)

@@ -110,8 +110,19 @@ def test_reach_order_and_who_has_to_agree_are_always_there(capsys: pytest.Captur
     assert ", or of host by clause 7.2" in said
     assert "waits on 3 devices: window opens" in said
     assert "it could begin now" not in said
+    assert "may wait" not in said
     assert "would be refused: a guard" in said
     assert "left out S09: not adopted" in said
+
+
+def test_a_run_that_may_wait_between_its_steps_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    said = rehearsal(3)
+    said["outlook"]["between"] = {"step 'other' may come up to 900 s later, after ask: window opens 23:00": 2}
+    show_rehearsal(said)
+    assert (
+        "may wait on 2 devices: step 'other' may come up to 900 s later, after ask: window opens 23:00\n"
+        "no window, freeze or hold is in the way: it could begin now, and then may have to wait\n"
+    ) in capsys.readouterr().out
 
 
 def test_an_expression_that_asks_for_all_cells_is_shown_with_the_reason(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -74,6 +74,7 @@ class PlaybookBench:
         sources: tuple[str, ...] = ("sftp://10.0.0.1/",),
         scenario: Scenario | None = None,
         bound: bool = False,
+        opens: Sequence[tuple[float, float]] = (),
         spared: tuple[tuple[str, str], ...] = (),
         asks: tuple[tuple[str, ActionClass], ...] | None = None,
         about: tuple[str, ...] = (),
@@ -98,6 +99,7 @@ class PlaybookBench:
             procedure=self._procedure,
             playbook=used,
             bound=bound,
+            opens=opens,
             spared=spared,
             asks=asks,
             about=about,

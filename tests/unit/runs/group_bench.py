@@ -7,16 +7,18 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import time, timedelta
 from functools import cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import bindparam, select, text
 
-from controller.models.approval import RunConstraints, StationConstraints
+from controller.models.approval import PartyWindows, RunConstraints, StationConstraints
 from controller.models.network import Network
 from controller.models.plan import Changes, Plan
 from controller.models.run import PERSON, Job, JobState, JournalStep, Outcome, RunState, Strategy
-from controller.models.sharing import ActionClass
+from controller.models.sharing import ActionClass, MaintenanceWindow
 from controller.models.step import RunPlaybook
 from controller.nrm.tree import Tree
 from controller.ports.clock import VirtualClock
@@ -42,6 +44,7 @@ from tests.unit.runs.transaction_bench import (
     begin_anew,
 )
 
+_ZONE = ZoneInfo("America/Lima")
 _STATE = select(runs.c.state).where(runs.c.id == bindparam("run"))
 
 
@@ -76,7 +79,8 @@ class GroupBench:
     Attributes:
         jobs: What the run consists of, one station each.
         capabilities: Of stations that differ from the scenario's.
-        bound: Whether processes look at holds.
+        bound: Whether processes look at holds and freezes.
+        opens: Beginning and end of each window of a day, in seconds from now; empty if none binds. Then it is bound.
         spared: Cells and tenants of whom nobody was asked, see ``RunConstraints.spared``.
         asks: Tenants and classes of action that the run has asked for, on each station.
         about: The cells that this is about; empty for all.
@@ -92,6 +96,7 @@ class GroupBench:
     procedure: Callable[[Tools], Procedure] = lambda _tools: Apply()
     playbook: RunPlaybook | None = None
     bound: bool = False
+    opens: Sequence[tuple[float, float]] = ()
     spared: tuple[tuple[str, str], ...] = ()
     asks: tuple[tuple[str, ActionClass], ...] | None = None
     about: tuple[str, ...] = ()
@@ -112,7 +117,14 @@ class GroupBench:
     def again(self) -> None:
         """Accept a run of the plan."""
         name = "own" if self.playbook else "apply"
-        group = StationConstraints(region="r", timezone="America/Lima", asks=self.asks or ())
+        windows = tuple(MaintenanceWindow(start=self._local(begin), end=self._local(end)) for begin, end in self.opens)
+        group = StationConstraints(
+            region="r",
+            timezone=_ZONE.key,
+            asks=self.asks or (),
+            windows=(PartyWindows(windows=windows),) if windows else (),
+            interrupts=bool(windows),
+        )
         constraints = RunConstraints(
             subject="s",
             groups=(group,),
@@ -129,10 +141,14 @@ class GroupBench:
                 actor="ana",
                 cause=self.cause,
                 playbook=self.playbook,
-                constraints=constraints if self.bound or self.spared or self.asks is not None else None,
+                constraints=constraints if self.bound or windows or self.spared or self.asks is not None else None,
             )
         )
         self.run = run.id
+
+    def _local(self, seconds: float) -> time:
+        at = self.clock.now() + timedelta(seconds=seconds)
+        return at.astimezone(_ZONE).time().replace(microsecond=0)
 
     def __getitem__(self, station: str) -> FakeDevice:
         return self.devices[station]

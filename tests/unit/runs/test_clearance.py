@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,11 +23,13 @@ from controller.models.approval import (
     VoteChoice,
 )
 from controller.models.people import Role
-from controller.models.run import Hold
+from controller.models.run import Hold, Strategy
 from controller.models.sharing import ActionClass, Consent, MaintenanceWindow
+from controller.ports.clock import VirtualClock
 from controller.ports.store import ClearanceInput
-from controller.runs.approval.clearance import clearances, earliest_begins, who_can_end
-from controller.runs.approval.outlook import outlook_of
+from controller.runs.approval.clearance import clearances, earliest_begins, further_clearance, who_can_end
+from controller.runs.approval.outlook import LateStep, outlook, outlook_of
+from controller.store import open_store
 
 #: A Saturday, 22:00 in Lima.
 NOW = datetime(2026, 11, 29, 3, tzinfo=UTC)
@@ -349,3 +352,110 @@ def test_a_tenant_is_told_the_earliest_time_of_its_stations() -> None:
     assert earliest_begins(constraints, (), NOW, 60) == {"alfa": lima("11-29T03:00"), "beta": lima("11-28T23:00")}
     held = constraints.model_copy(update={"stations": {"A": ("a", 0), "C": ("c", 2)}})
     assert earliest_begins(held, (), NOW, 60) == {"alfa": NOW, "beta": NOW}
+
+
+# ------------------------------------------------------------------ between two steps
+
+
+def further(standing: ClearanceInput, now: datetime = NOW) -> dict[str, str]:
+    return {station: further_clearance(standing, station, now).blocked for station in standing.constraints.stations}
+
+
+IN_TIME = NOW + timedelta(hours=6, minutes=57)  # 4:57 in Lima, 180 s before the window closes
+
+
+@pytest.mark.parametrize(
+    ("now", "words"),
+    [
+        (NOW, "window opens 2026-11-28 23:00 (America/Lima)"),
+        (NOW + timedelta(hours=1), ""),
+        (IN_TIME, ""),
+        (IN_TIME + timedelta(seconds=61), "window opens 2026-12-05 23:00 (America/Lima)"),
+        (IN_TIME + timedelta(seconds=181), "window opens 2026-12-05 23:00 (America/Lima)"),
+    ],
+)
+def test_a_further_step_needs_a_window_as_long_as_the_first_one_does(now: datetime, words: str) -> None:
+    assert further(FREE, now) == {"A": "", "B": words} == blocked(FREE, now)
+    assert (further_clearance(FREE, "B", now).until is not None) == bool(words)
+
+
+def test_a_further_step_of_a_group_that_has_begun_needs_a_window_that_is_open() -> None:
+    begun = replace(FREE, begun=frozenset("B"))
+    assert further(begun, IN_TIME + timedelta(seconds=179))["B"] == ""
+    assert further(begun, IN_TIME + timedelta(seconds=181))["B"].startswith("window opens")
+
+
+@pytest.mark.parametrize(
+    ("target", "binds"),
+    [("network", "AB"), ("region:cusco", "A"), ("site:b", "B"), ("site:x", "B"), ("tenant:alfa", "A"), ("site:c", "")],
+)
+def test_a_freeze_binds_a_further_step_where_it_binds_the_first_one(target: str, binds: str) -> None:
+    beside = CONSTRAINTS.model_copy(update={"beside": {"B": ("site:x",)}})
+    standing = replace(FREE, constraints=beside, freezes=(freeze(target),))
+    open_ = NOW + timedelta(hours=2)
+    assert "".join(name for name, why in further(standing, open_).items() if why) == binds
+    assert further(replace(standing, override=Override(run="r", by="eva", reason="INC-7", at=NOW)), NOW) == {
+        "A": "",
+        "B": "",
+    }
+
+
+def test_holds_and_approvals_do_not_stand_among_what_binds_a_further_step() -> None:
+    asked = Requirement(side="alfa", agreement="a", action=ActionClass.INTERRUPT, stations=1, consent=Consent.APPROVAL)
+    standing = replace(asking(asked), holds=(hold("A"),))
+    assert blocked(standing)["A"]
+    assert further(standing)["A"] == ""
+
+
+# --------------------------------------------------------------------- outlook
+
+
+def between(
+    seconds: float | None, now: datetime = NOW + timedelta(hours=2), *freezes: Freeze, busy: str = ""
+) -> tuple[dict[str, int], dict[str, int]]:
+    """What A and B would wait for at once, and between their steps, if the last interruption comes so late."""
+    late = dict.fromkeys("AB", LateStep("other", ("ask",), seconds))
+    with closing(open_store("sqlite://", VirtualClock(now))) as store:
+        for one in freezes:
+            store.freezes.add(one.target, one.begins, one.ends, one.by, one.reason)
+        store.claims.busy = lambda stations: frozenset(busy) & {*stations}
+        seen = outlook(store, CONSTRAINTS, Strategy(confirm_timeout=120), now, late)
+    return seen.waits, seen.between
+
+
+LATER = "window opens 2026-12-05 23:00 (America/Lima)"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "says"),
+    [
+        (60.0, {}),
+        (4 * 3600.0, {}),
+        (5 * 3600.0, {f"step 'other' may come up to 18000 s later, after ask: {LATER}": 1}),
+        (None, {f"step 'other' may come after a time that is not known, after ask: {LATER}": 1}),
+    ],
+)
+def test_who_asks_is_told_which_step_may_come_after_the_window(seconds: float | None, says: dict[str, int]) -> None:
+    assert between(seconds) == ({}, says)
+
+
+def test_a_run_that_waits_for_a_window_is_told_of_what_may_come_after_that() -> None:
+    waits, later = between(6 * 3600.0 + 1, NOW)
+    assert waits == {"window opens 2026-11-28 23:00 (America/Lima)": 1}
+    assert later == {f"step 'other' may come up to 21601 s later, after ask: {LATER}": 1}
+    assert between(5 * 3600.0, NOW)[1] == {}
+
+
+def test_a_freeze_that_begins_meanwhile_is_told_of() -> None:
+    frozen = freeze("region:cusco", begins=3, ends=9)
+    assert between(1800.0, NOW + timedelta(hours=2), frozen) == ({}, {})
+    _, later = between(5400.0, NOW + timedelta(hours=2), frozen)
+    assert later == {
+        "step 'other' may come up to 5400 s later, after ask: "
+        "freeze of region:cusco until 2026-11-29 07:00 (America/Lima): elections": 1
+    }
+
+
+def test_a_station_on_which_another_run_works_does_not_begin_now() -> None:
+    assert between(60.0, NOW + timedelta(hours=2), busy="A")[0] == {"another run works there": 1}
+    assert between(60.0, NOW, busy="B")[0] == {"window opens 2026-11-28 23:00 (America/Lima)": 1}

@@ -242,7 +242,7 @@ async def test_a_warning_keeps_no_cell_off_the_air_that_the_run_locked() -> None
     _, rows = bench.store.audit.page(Page(limit=1000))
     (back,) = [row for row in rows if row.action == "job.postponed"]
     assert back.detail["detail"] == (
-        "step 'other': public warning tsunami-17 in network: Tsunami; until it is over, cell L1 may not stay off the "
+        "step 'other': public warning tsunami-17 in network: Tsunami; until then, cell L1 may not stay off the "
         "air; what was done before was undone"
     )
     bench.store.freezes.end_warning("tsunami-17", "cbe")
