@@ -5,6 +5,7 @@ Routes that a tenant may call read the record only through ``CallerView``.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
@@ -40,7 +41,7 @@ from controller.intent.impact import core_node_in
 from controller.intent.incidents import path_of
 from controller.intent.placement import place
 from controller.inventory.source import unknown
-from controller.models.alarm import WAITS, Alarm, AlarmFilter, AlarmState, Comment, ToldAlarm
+from controller.models.alarm import WAITS, Alarm, AlarmFilter, AlarmState, Comment, PerceivedSeverity, ToldAlarm
 from controller.models.announced_work import AnnouncedWork
 from controller.models.approval import Freeze, Notice
 from controller.models.audit import PublishedHead
@@ -57,6 +58,7 @@ from controller.models.incident import (
     Rank,
     Suspect,
     TenantMinutes,
+    gravest,
 )
 from controller.models.measurement import HOUR, QUARTER, Measured
 from controller.models.network import Network
@@ -160,12 +162,14 @@ class AlarmView(Alarm):
 
     Attributes:
         symptoms: Number of standing alarms that follow from it.
+        gravest: Its severity together with theirs, by which alarms are listed.
         announced: Id of the tenant's announced work that explains it, or empty.
         shelved: Whether it is shelved now.
     """
 
     waits_for: tuple[Wait, ...] = ()
     symptoms: int = 0
+    gravest: PerceivedSeverity = PerceivedSeverity.INDETERMINATE
     announced: str = ""
     shelved: bool = False
 
@@ -384,8 +388,10 @@ class View(Protocol):
         """Jobs of a run."""
         ...
 
-    def alarms(self, page: Page, like: AlarmFilter | None = None) -> tuple[int, Sequence[AlarmView | TenantAlarm]]:
-        """Total and one page of alarms, newest first."""
+    def alarms(
+        self, page: Page, like: AlarmFilter | None = None, *, newest: bool = False
+    ) -> tuple[int, Sequence[AlarmView | TenantAlarm]]:
+        """Total and one page of alarms: those that stand first, the gravest first; or all of them, newest first."""
         ...
 
     def alarm(self, alarm_id: str) -> AlarmView | TenantAlarm:
@@ -657,9 +663,11 @@ class HostView(_Published):
         self._store.runs.get(run_id)
         return self._store.runs.jobs(run_id)
 
-    def alarms(self, page: Page, like: AlarmFilter | None = None) -> tuple[int, list[AlarmView]]:
+    def alarms(
+        self, page: Page, like: AlarmFilter | None = None, *, newest: bool = False
+    ) -> tuple[int, list[AlarmView]]:
         """See ``View``."""
-        total, found = self._store.alarms.page(page, None, like)
+        total, found = self._store.alarms.page(page, None, like, newest=newest)
         return total, self._with_waits(found)
 
     def alarm(self, alarm_id: str) -> AlarmView:
@@ -675,7 +683,8 @@ class HostView(_Published):
             AlarmView.model_construct(
                 **dict(one) | {"note": _note_of(one)},
                 waits_for=_waits_of(one, waits),
-                symptoms=symptoms.get(one.id, 0),
+                symptoms=(below := symptoms.get(one.id, Counter())).total(),
+                gravest=gravest([(one.probable_cause, one.severity), *below]),
                 announced=_announced(one, works),
                 shelved=one.is_shelved(now),
             )
@@ -957,12 +966,14 @@ class TenantView(_Published):
         """See ``View``."""
         return [TenantJob.of(job) for job in self._store.tenants.run(self._tenant, run_id)[1]]
 
-    def alarms(self, page: Page, like: AlarmFilter | None = None) -> tuple[int, list[TenantAlarm]]:
+    def alarms(
+        self, page: Page, like: AlarmFilter | None = None, *, newest: bool = False
+    ) -> tuple[int, list[TenantAlarm]]:
         """See ``View``."""
         asked = disclosure.asked_of(self._tenant, like or AlarmFilter())
         if asked is None:
             return 0, []
-        total, found = self._store.tenants.alarms(self._tenant, page, asked)
+        total, found = self._store.tenants.alarms(self._tenant, page, asked, newest=newest)
         return total, self._disclosed_alarms(found)
 
     def alarm(self, alarm_id: str) -> TenantAlarm:

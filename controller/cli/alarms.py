@@ -11,6 +11,7 @@ import typer
 
 from controller.cli import completion
 from controller.cli.follow import changes
+from controller.cli.listed import Listed
 from controller.cli.output import (
     Json,
     Limit,
@@ -79,7 +80,9 @@ def list_alarms(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List alarms that stand, newest first; symptoms are counted with their root.
+    """List alarms that stand, the gravest first, then the newest; symptoms are counted with their root.
+
+    Gravity is that of an alarm with all that follows from it. With --all, alarms that are over follow, newest first.
 
     States `cleared` and `repaired` list alarms that are over. An escalated alarm keeps its state when it is over, and
     is then listed only with --all.
@@ -100,15 +103,18 @@ def list_alarms(
     folded = _show_list(found, below)
     if folded:
         out.print(f"{counted(folded, 'symptom')} below their roots: minka alarms list --symptoms")
+    for of, ones in below.items():
+        if ones.left_out:
+            out.print(f"of {of}, {ones.left_out} (minka alarms list --root {of})")
 
 
-def _symptoms_of(found: Iterable[Mapping[str, Any]], limit: int, **standing: Any) -> dict[str, list[dict[str, Any]]]:
+def _symptoms_of(found: Iterable[Mapping[str, Any]], limit: int, **standing: Any) -> dict[str, Listed]:
     """Symptoms of the listed roots, by root."""
     roots = (one["id"] for one in found if one.get("symptoms"))
     return {root: client().all("/v1/alarms", limit, root=root, **standing) for root in roots}
 
 
-def _show_list(found: Sequence[Mapping[str, Any]], below: Mapping[str, Sequence[Mapping[str, Any]]]) -> int:
+def _show_list(found: Listed, below: Mapping[str, Sequence[Mapping[str, Any]]]) -> int:
     """Print alarms, symptoms below their roots or folded there; returns how many are folded."""
     listed = {one["id"] for one in found}
     under: dict[str, list[Mapping[str, Any]]] = {root: list(ones) for root, ones in below.items()}
@@ -123,7 +129,7 @@ def _show_list(found: Sequence[Mapping[str, Any]], below: Mapping[str, Sequence[
             rows += [_row(symptom, _SYMPTOM, symptom.get("symptoms", 0)) for symptom in below[one["id"]]]
         else:
             folded += rows[-1][_PLACE_OF_SYMPTOMS] or 0
-    table(_COLUMNS, rows)
+    table(_COLUMNS, rows, of=found)
     return folded
 
 
@@ -158,7 +164,7 @@ def _row(a: Mapping[str, Any], mark: str, symptoms: int) -> list[Any]:
         mark + a["id"],
         coloured(_state(a)),
         symptoms or None,
-        a["severity"],
+        _severity(a),
         a["station"],
         object_in_short(a),
         cause_of(a),
@@ -173,6 +179,12 @@ def _row(a: Mapping[str, Any], mark: str, symptoms: int) -> list[Any]:
         when(a["raised"]),
         f"{a['acknowledged_by']} {when(a['acknowledged'])}" if a.get("acknowledged") else "",
     ]
+
+
+def _severity(alarm: Mapping[str, Any]) -> str:
+    """The severity of an alarm, and by which it is listed where what follows from it is graver."""
+    own, in_all = str(alarm["severity"]), alarm.get("gravest") or alarm["severity"]
+    return own if in_all == own else f"{own}, in all {in_all}"
 
 
 def cause_of(one: Mapping[str, Any]) -> str:

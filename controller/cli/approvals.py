@@ -247,6 +247,7 @@ def notices(limit: Limit = 50, as_json: Json = False) -> None:
             )
             for one in found
         ),
+        of=found,
     )
 
 

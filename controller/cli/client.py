@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from controller.cli.errors import DIFFERENT, FAILED, UNREACHABLE, WRONG_INPUT, CliError
+from controller.cli.listed import Listed
 from controller.cli.saved_tokens import kept
 from controller.models.errors import in_words
 from controller.models.settings import Settings
@@ -67,21 +68,16 @@ class Client:
         """DELETE; parameters that are None are left out."""
         return self._call("DELETE", path, params=_given(params))
 
-    def all(self, path: str, limit: int | None = None, **params: Any) -> list[Any]:
-        """All items of a paged list, or at most ``limit``."""
-        return self.listed(path, limit, **params)[1]
-
-    def listed(self, path: str, limit: int | None = None, **params: Any) -> tuple[int, list[Any]]:
-        """How many items a paged list has, and all of them, or at most ``limit``."""
-        items: list[Any] = []
-        count = 0
+    def all(self, path: str, limit: int | None = None, **params: Any) -> Listed:
+        """All items of a paged list, or at most ``limit`` and how many more there are."""
+        items = Listed()
         offset: int | None = 0
         while offset is not None and (limit is None or len(items) < limit):
             left = _PAGE if limit is None else min(limit - len(items), _PAGE)
             page = self.get(path, limit=left, offset=offset, **params)
-            items += page["results"]
-            count, offset = page["count"], page["next"]
-        return count, items
+            items.add(page)
+            offset = page["next"]
+        return items
 
     def events(self, path: str) -> Iterator[tuple[str, Any]]:
         """Server-sent events as (name, data), until the stream ends."""

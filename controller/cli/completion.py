@@ -13,7 +13,7 @@ from controller.models.untrusted import visible
 
 #: Seconds that the API gets for an answer, since a person waits.
 _PATIENCE = 1.0
-#: Most ids to offer: of runs, plans and alarms the newest.
+#: Most ids to offer: of runs and plans the newest, of alarms the gravest.
 _MOST = 200
 #: Keys of selectors, and the kind of network objects that their values name.
 _KINDS = {"region": "regions", "site": "sites", "tenant": "tenants", "owner": "tenants"}

@@ -42,7 +42,7 @@ def heads(limit: Limit = 30, as_json: Json = False) -> None:
     if as_json:
         print_json(found)
         return
-    table([Column("issued"), Column("leaves")], ([when(one["issued"]), one["size"]] for one in found))
+    table([Column("issued"), Column("leaves")], ([when(one["issued"]), one["size"]] for one in found), of=found)
 
 
 @evidence.command("head", epilog="Example: minka evidence head --since kept.head --to today.head")

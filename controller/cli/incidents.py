@@ -105,6 +105,7 @@ def list_incidents(
             )
             for one in found
         ),
+        of=found,
     )
 
 
@@ -317,4 +318,5 @@ def _print_alarms(one: dict[str, Any]) -> None:
         rows.append((alarm["id"], coloured(alarm["state"]), alarm["station"], *what))
     table((Column("alarm"), Column("state"), Column("station"), *columns), rows)
     if (left := one.get("alarms_in_all", 0) - len(rows)) > 0:
-        out.print(f"and {counted(left, 'more alarm')}, which the time line leaves out too")
+        of = f"minka alarms list --all --root {one['root']}"
+        out.print(f"and {counted(left, 'more alarm')}, which the time line leaves out too: {of}")

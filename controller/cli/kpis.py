@@ -10,7 +10,8 @@ import typer
 
 from controller.cli import completion
 from controller.cli.alarms import duration
-from controller.cli.output import Json, Limit, bold, client, counted, out, print_json, when
+from controller.cli.listed import Listed
+from controller.cli.output import Json, Limit, bold, client, err, out, print_json, when
 from controller.cli.tables import Column, table
 
 kpis = typer.Typer(no_args_is_help=True, help="Key performance indicators: definitions and values.")
@@ -70,30 +71,31 @@ def show(
     begin = since.astimezone() if since else end - duration(last, "--last")
     times = {"begin": begin.isoformat(), "end": end.isoformat() if until else None}
     asked = {"level": level, "selector": where, "tenant": tenant or None, "step": step}
-    found = _series(kpi, limit, asked | times)
+    listed, found = _series(kpi, limit, asked | times)
     if as_json:
         print_json(found)
     elif as_csv:
         from controller.performance.series import csv_of  # noqa: PLC0415 - only for this
 
-        typer.echo(csv_of(found["results"]), nl=False)
+        typer.echo(csv_of(listed), nl=False)
+        if listed.left_out:
+            err.print(listed.left_out)
     else:
-        _print(found)
+        _print(found, listed)
 
 
-def _series(kpi: str, limit: int, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """The results of all pages, up to a number, in one."""
-    whole: dict[str, Any] = {}
+def _series(kpi: str, limit: int, asked: Mapping[str, Any]) -> tuple[Listed, dict[str, Any]]:
+    """The results of all pages, up to a number; and the last page with all of them."""
+    listed, page = Listed(), dict[str, Any]()
     offset: int | None = 0
-    while offset is not None and (not whole or len(whole["results"]) < limit):
-        left = limit - len(whole["results"]) if whole else limit
-        page = client().get(f"/v1/kpis/{kpi}", limit=min(left, 1000), offset=offset, **asked)
+    while offset is not None and len(listed) < limit:
+        page = client().get(f"/v1/kpis/{kpi}", limit=min(limit - len(listed), 1000), offset=offset, **asked)
         offset = page["next"]
-        whole = page | {"results": whole["results"] + page["results"]} if whole else page
-    return whole
+        listed.add(page)
+    return listed, page | {"results": listed}
 
 
-def _print(found: Mapping[str, Any]) -> None:
+def _print(found: Mapping[str, Any], listed: Listed) -> None:
     kpi = found["kpi"]
     unit = f", {kpi['unit']}" if kpi["unit"] else ""
     out.print(bold(f"{kpi['title']}{unit}"), f"({kpi['source']}; {kpi['better']} is better)", soft_wrap=False)
@@ -111,9 +113,7 @@ def _print(found: Mapping[str, Any]) -> None:
         Column("cells", 5),
         Column("not judged", 1, prose=True, tells=True),
     )
-    table(columns, (_row(found, one) for one in found["results"]))
-    if found["next"] is not None:
-        out.print(f"{counted(found['count'] - len(found['results']), found['level'])} more: --limit")
+    table(columns, (_row(found, one) for one in listed), of=listed)
 
 
 def _row(found: Mapping[str, Any], one: Mapping[str, Any]) -> Sequence[str]:

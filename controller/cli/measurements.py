@@ -68,7 +68,8 @@ def show(
         spans = ((when(one["begin"]), when(one["end"]), f"{one['seconds'] / 60:,.0f} min") for one in found["missing"])
         table(("from", "to", "missing"), spans)
     columns = (Column("file"), Column("periods"), Column("taken", 1, tells=True), Column("refused", prose=True))
-    table(columns, ((one["name"], one["periods"], when(one["at"]), one["error"]) for one in found["files"]))
+    rows = ((one["name"], one["periods"], when(one["at"]), one["error"]) for one in found["files"])
+    table(columns, rows, "the newest files")
 
 
 def _collected(collection: dict[str, Any] | None) -> str:

@@ -65,7 +65,7 @@ def list_calls(
     as_json: Json = False,
 ) -> None:
     """List escalations that nobody called acknowledged, the gravest first; a tenant sees its own side, newest first."""
-    count, found = client().listed("/v1/oncall/calls", limit, unacknowledged=not every)
+    found = client().all("/v1/oncall/calls", limit, unacknowledged=not every)
     if as_json:
         print_json(found)
         return
@@ -81,9 +81,7 @@ def list_calls(
         Column("next", 1, time=True),
         Column("acknowledged", 1, tells=True),
     )
-    table(columns, (_call(one) for one in found))
-    if count > len(found):
-        out.print(f"and {count - len(found)} more: --limit {count} lists all")
+    table(columns, (_call(one) for one in found), of=found)
 
 
 def _call(one: dict[str, Any]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from controller.cli.listed import Listed
 from controller.cli.settings import settings
 from controller.models.enums import AlarmState, Outcome, RunState
 from controller.models.untrusted import visible
@@ -113,9 +114,14 @@ def client(used: Settings | None = None, source: str = "MINKA_TOKEN", patience: 
 
 
 def print_json(data: Any, *, line: bool = False) -> None:
-    """Print data as JSON on standard output; on one line if more will follow."""
+    """Print data as JSON on standard output; on one line if more will follow.
+
+    A list that a limit cuts is whole JSON all the same: how many more there are goes to standard error.
+    """
     sys.stdout.write(_inert(json.dumps(data, ensure_ascii=False)) + "\n" if line else indented(data))
     sys.stdout.flush()
+    if isinstance(data, Listed) and data.left_out:
+        err.print(data.left_out)
 
 
 def print_result(data: Any, *texts: Any, as_json: bool) -> None:

@@ -165,7 +165,8 @@ def list_(limit: Limit = 20, as_json: Json = False) -> None:
         Column("unplanned", 2, tells=True),
         Column("findings", 4),
     )
-    table(columns, ([when(p[c.name]) if c.name == "created" else p.get(c.name) for c in columns] for p in found))
+    rows = ([when(p[c.name]) if c.name == "created" else p.get(c.name) for c in columns] for p in found)
+    table(columns, rows, of=found)
 
 
 @plans.command("show", epilog="Example: minka plans show 42327bc0ca30")

@@ -237,7 +237,7 @@ def steps(
         print_json(found)
         return
     # In the order of execution: undos follow all steps, from the last step to the first.
-    found = [step for step in found if not step["undo"]] + [step for step in reversed(found) if step["undo"]]
+    steps = [step for step in found if not step["undo"]] + [step for step in reversed(found) if step["undo"]]
     columns = (
         Column("step"),
         Column("action", 2, tells=True),
@@ -257,7 +257,7 @@ def steps(
                 step["attempt"],
                 step["detail"],
             )
-            for step in found
+            for step in steps
         ),
     )
 

@@ -45,6 +45,7 @@ def questions(
             )
             for one in found
         ),
+        of=found,
     )
 
 

@@ -152,6 +152,7 @@ def audit(
             )
             for row in found
         ),
+        of=found,
     )
 
 

@@ -429,6 +429,7 @@ def proposals(
             )
             for one in found
         ),
+        of=found,
     )
 
 

@@ -192,7 +192,8 @@ def list_reports(
         return
     names = ("id", "kind", "tenant", "month", "version", "issued", "by", "reason")
     rows = ([when(one[name]) if name == "issued" else one[name] for name in names] for one in found)
-    table([Column(name, rank, prose=name == "reason", tells=True) for rank, name in enumerate(names)], rows)
+    columns = [Column(name, rank, prose=name == "reason", tells=True) for rank, name in enumerate(names)]
+    table(columns, rows, of=found)
 
 
 @report.command("verify", epilog="Example: minka report verify bitel-2026-10.csv")

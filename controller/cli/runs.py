@@ -64,6 +64,7 @@ def runs(
             )
             for run in found
         ),
+        of=found,
     )
 
 

@@ -70,4 +70,4 @@ def _print(found: dict[str, Any]) -> None:
         out.print()
         table(columns, sheet["rows"], sheet["title"])
         if sheet["more"]:
-            out.print(f"and {sheet['more']} more")
+            out.print(f"and {sheet['more']} more: a shorter time has all of them (--since, --until)")

@@ -6,12 +6,13 @@ Columns that tell rows apart are never dropped: without room beside the others t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from rich.cells import cell_len
 from rich.text import Text
 
+from controller.cli.listed import Listed
 from controller.cli.output import manner, out, print_json, styled, when
 from controller.cli.pager import paged
 from controller.models.untrusted import visible
@@ -50,8 +51,17 @@ class _Laid(NamedTuple):
     width: int
 
 
-def table(columns: Sequence[Column | str], rows: Iterable[Sequence[Any]], title: str = "") -> None:
-    """Print a table of strings or styled texts. A long table goes to the pager; columns without room are named."""
+def table(
+    columns: Sequence[Column | str], rows: Iterable[Sequence[Any]], title: str = "", of: Listed | None = None
+) -> None:
+    """Print a table of strings or styled texts. A long table goes to the pager; columns without room are named.
+
+    Args:
+        columns: Its columns.
+        rows: Its rows.
+        title: A line above it.
+        of: The items that the rows are of; a last line says how many more the limit of the command leaves out.
+    """
     known = [one._replace(name=visible(one.name)) if isinstance(one, Column) else Column(one) for one in columns]
     cells = [[_cell(cell) for cell in row] for row in rows]
     if not cells:
@@ -85,14 +95,16 @@ def table(columns: Sequence[Column | str], rows: Iterable[Sequence[Any]], title:
                 out.print(line, soft_wrap=True)
         if missing:
             out.print(styled(f"no room for: {', '.join(missing)} (minka --wide …, or --json)", "dim"), soft_wrap=False)
+        if of is not None and of.left_out:
+            out.print(of.left_out)
 
 
-def records(found: Iterable[Mapping[str, Any]], columns: Sequence[Column], *, as_json: bool) -> None:
+def records(found: Listed, columns: Sequence[Column], *, as_json: bool) -> None:
     """Print items of the API as JSON, or as a table whose columns are their fields."""
     if as_json:
-        print_json(list(found))
+        print_json(found)
     else:
-        table(columns, ([when(one[c.name]) if c.time else one[c.name] for c in columns] for one in found))
+        table(columns, ([when(one[c.name]) if c.time else one[c.name] for c in columns] for one in found), of=found)
 
 
 def _lines(row: Sequence[Text], columns: Sequence[Column], laid: Sequence[_Laid]) -> Iterator[Text]:

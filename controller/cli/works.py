@@ -65,6 +65,7 @@ def list_works(limit: Limit = 50, as_json: Json = False) -> None:
             )
             for one in found
         ),
+        of=found,
     )
 
 

@@ -29,6 +29,7 @@ from sqlalchemy import (
     exists,
     false,
     func,
+    not_,
     or_,
     select,
     text,
@@ -211,7 +212,8 @@ _first = first_ones(
     ("number",),
 )
 _UNNOTIFIED = select(_first).order_by(*gravest_first(_first))
-_SYMPTOMS = select(alarms.c.root).where(STANDING)
+_SYMPTOMS = select(alarms.c.root, alarms.c.probable_cause, alarms.c.severity).where(STANDING)
+_EVERY_SYMPTOM = _SYMPTOMS.where(alarms.c.root != "").distinct()
 #: Faults of alarms that follow from a root.
 _FOLLOWING = (
     select(alarms.c.probable_cause, alarms.c.severity).where(STANDING, alarms.c.root == bindparam("root")).distinct()
@@ -338,22 +340,38 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
 
     @reads
     def page(
-        self, tx: Tx, page: Page, states: Iterable[AlarmState] | None = None, like: AlarmFilter | None = None
+        self,
+        tx: Tx,
+        page: Page,
+        states: Iterable[AlarmState] | None = None,
+        like: AlarmFilter | None = None,
+        *,
+        newest: bool = False,
     ) -> tuple[int, list[Alarm]]:
         chosen = conditions(like or AlarmFilter(), tx.now)
         if states is not None:
             chosen.append(alarms.c.state.in_([state.value for state in states]))
         total = tx.execute(select(func.count()).select_from(alarms).where(*chosen)).scalar_one()
-        newest = select(alarms).where(*chosen).order_by(alarms.c.number.desc())
-        return total, [as_alarm(row) for row in tx.execute(newest.limit(page.limit).offset(page.offset))]
+        standing = [] if newest else _by_gravity(tx, chosen)
+        first = standing[page.offset : page.offset + page.limit]
+        found = {row.id: row for row in tx.rows(select(alarms), alarms.c.id, first)}
+        rows = [found[name] for name in first]
+        if len(rows) < page.limit:
+            others = select(alarms).where(*chosen) if newest else select(alarms).where(*chosen, not_(STANDING))
+            others = others.order_by(alarms.c.number.desc()).offset(max(0, page.offset - len(standing)))
+            rows += tx.execute(others.limit(page.limit - len(rows))).all()
+        return total, [as_alarm(row) for row in rows]
 
     @reads
     def with_symptoms(self, tx: Tx, alarm: Alarm) -> frozenset[tuple[str, PerceivedSeverity]]:
         return _with_symptoms(tx, alarm)
 
     @reads
-    def symptoms(self, tx: Tx, roots: Iterable[str]) -> dict[str, int]:
-        return Counter(row.root for row in tx.rows(_SYMPTOMS, alarms.c.root, roots))
+    def symptoms(self, tx: Tx, roots: Iterable[str]) -> dict[str, Counter[tuple[str, PerceivedSeverity]]]:
+        found: dict[str, Counter[tuple[str, PerceivedSeverity]]] = {}
+        for row in tx.rows(_SYMPTOMS, alarms.c.root, roots):
+            found.setdefault(row.root, Counter())[row.probable_cause, PerceivedSeverity(row.severity)] += 1
+        return found
 
     @writes
     def move(
@@ -892,6 +910,23 @@ def conditions(
     if like.acknowledged is not None:
         found.append(of.acknowledged.is_not(None).is_(like.acknowledged))
     return found if like.since is None else [*found, of.changed >= like.since]
+
+
+def _by_gravity(tx: Tx, chosen: Iterable[ColumnElement[bool]]) -> list[str]:
+    """Ids of the alarms that stand and match: the gravest first, with what follows from them; then the newest.
+
+    The database knows too little of a storm that has just begun to join alarms with their symptoms well.
+    """
+    below: dict[str, set[tuple[str, PerceivedSeverity]]] = {}
+    for row in tx.execute(_EVERY_SYMPTOM):
+        below.setdefault(row.root, set()).add((row.probable_cause, PerceivedSeverity(row.severity)))
+    places = {severity: place for place, severity in enumerate(PerceivedSeverity)}
+    wanted = (alarms.c.number, alarms.c.id, alarms.c.probable_cause, alarms.c.severity)
+    ranked = []
+    for row in tx.execute(select(*wanted).where(*chosen, STANDING)):
+        own = (row.probable_cause, PerceivedSeverity(row.severity))
+        ranked.append((places[gravest([own, *below.get(row.id, ())])], -row.number, row.id))
+    return [name for *_, name in sorted(ranked)]
 
 
 def clear_alarm(tx: Tx, alarm_id: str, by: str, reason: str) -> Alarm:

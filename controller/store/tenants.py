@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Select, Subquery, and_, case, exists, fals
 
 from controller.access import disclosure
 from controller.access.disclosure import TenantPlanHead
-from controller.models.alarm import AlarmFilter, AlarmState, ToldAlarm
+from controller.models.alarm import AlarmFilter, AlarmState, PerceivedSeverity, ToldAlarm
 from controller.models.errors import NotFoundError
 from controller.models.incident import IncidentFilter, IncidentState
 from controller.models.plan import Plan
@@ -26,11 +26,16 @@ from controller.store.audit_chain import audit
 from controller.store.concerns import CONCERNS, as_told, told_alarms
 from controller.store.incident_rows import incident_alarms
 from controller.store.involvement import plan_tenants, run_tenants
+from controller.store.outbox import gravity
 from controller.store.people import users
 from controller.store.plans import load_plan
 from controller.store.repository import SqlRepository, reads
 from controller.store.run_rows import as_job, as_runs, jobs, runs
 from controller.store.transaction import Tx
+
+
+#: Place of alarms that are over: behind all that stand.
+_OVER = len(PerceivedSeverity)
 
 
 class SqlTenants(SqlRepository, Tenants[Sync]):
@@ -78,11 +83,15 @@ class SqlTenants(SqlRepository, Tenants[Sync]):
         return as_runs(tx, tx.execute(select(runs).where(runs.c.id == run_id)).all())[0], own
 
     @reads
-    def alarms(self, tx: Tx, tenant: str, page: Page, like: AlarmFilter | None = None) -> tuple[int, list[ToldAlarm]]:
+    def alarms(
+        self, tx: Tx, tenant: str, page: Page, like: AlarmFilter | None = None, *, newest: bool = False
+    ) -> tuple[int, list[ToldAlarm]]:
         told = told_alarms(tenant).subquery()
         own = select(told).where(*_conditions(told, like or AlarmFilter(), tx.now))
-        newest = own.order_by(told.c.number.desc()).limit(page.limit).offset(page.offset)
-        return _count(tx, own), [as_told(row) for row in tx.execute(newest)]
+        now = and_(stands(told.c), told.c.until.is_(None))
+        found = own if newest else own.order_by(case((now, gravity(told.c.severity)), else_=_OVER))
+        found = found.order_by(told.c.number.desc()).limit(page.limit).offset(page.offset)
+        return _count(tx, own), [as_told(row) for row in tx.execute(found)]
 
     @reads
     def alarm(self, tx: Tx, tenant: str, alarm_id: str) -> ToldAlarm:

@@ -95,7 +95,7 @@ def alarms(
     _: Annotated[Person, needs(Permission.READ)],
     like: Annotated[AlarmFilter, Depends(asked_for)],
 ) -> Listing[AlarmView | TenantAlarm]:
-    """Alarms, newest first."""
+    """Alarms: those that stand first, the gravest first; for the host with what follows from them. Then the newest."""
     total, found = seen.alarms(paging, like)
     return listing(total, found, paging)
 
@@ -110,7 +110,7 @@ async def events(request: Request, seen: CallerView, _: Annotated[Person, needs(
 
 def _events(seen: View) -> dict[str, str]:
     """Events of the newest alarms as they are now, by id, the oldest first."""
-    return {alarm.id: event("alarm", alarm) for alarm in reversed(seen.alarms(_FOLLOWED)[1])}
+    return {alarm.id: event("alarm", alarm) for alarm in reversed(seen.alarms(_FOLLOWED, newest=True)[1])}
 
 
 @router.get("/alarms/{alarm_id}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -140,9 +141,18 @@ class Alarms(Repository[M_co], Protocol[M_co]):
 
     @method
     def page(
-        self, page: Page, states: Iterable[AlarmState] | None = None, like: AlarmFilter | None = None
+        self,
+        page: Page,
+        states: Iterable[AlarmState] | None = None,
+        like: AlarmFilter | None = None,
+        *,
+        newest: bool = False,
     ) -> tuple[int, list[Alarm]]:
-        """Total and one page of alarms, newest first."""
+        """Total and one page of alarms: those that stand before those that are over, the gravest first.
+
+        Gravity is that of an alarm with all that stands and follows from it (``controller.models.incident.gravest``).
+        Of alarms that are equally grave, and of those that are over, the newest come first; ``newest`` orders all so.
+        """
         ...
 
     @method
@@ -151,8 +161,11 @@ class Alarms(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
-    def symptoms(self, roots: Iterable[str]) -> dict[str, int]:
-        """The number of standing alarms that follow from each of these; alarms without symptoms are left out."""
+    def symptoms(self, roots: Iterable[str]) -> dict[str, Counter[tuple[str, PerceivedSeverity]]]:
+        """Standing alarms that follow from each of these, counted by cause and severity.
+
+        Alarms without symptoms are left out.
+        """
         ...
 
     @method

@@ -44,9 +44,13 @@ class Tenants(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
-    def alarms(self, tenant: str, page: Page, like: AlarmFilter | None = None) -> tuple[int, list[ToldAlarm]]:
-        """Total and one page of alarms that concern or concerned a tenant, newest first, as it is told of them.
+    def alarms(
+        self, tenant: str, page: Page, like: AlarmFilter | None = None, *, newest: bool = False
+    ) -> tuple[int, list[ToldAlarm]]:
+        """Total and one page of alarms that concern or concerned a tenant, as it is told of them.
 
+        Those that stand come before those that are over, by their severity, the gravest first; then the newest come
+        first. ``newest`` orders all by that alone.
         The filter finds only stations and objects that are disclosed to it.
         """
         ...

@@ -70,8 +70,8 @@ def test_an_escalated_alarm_that_is_over_is_found_only_where_that_is_asked_for(s
 
     assert found(states=(AlarmState.ESCALATED,)) == [stands]
     assert found(states=(AlarmState.ESCALATED, AlarmState.CLEARED)) == [stands]
-    assert found(states=(AlarmState.ESCALATED,), standing=False) == [ended, stands]
-    assert found() == [ended, stands]
+    assert found(states=(AlarmState.ESCALATED,), standing=False) == [stands, ended]
+    assert found() == [stands, ended]
 
 
 def test_reports_of_one_fault_are_one_alarm(store: SqlStore) -> None:
@@ -91,7 +91,7 @@ def test_reports_of_one_fault_are_one_alarm(store: SqlStore) -> None:
         2,
         first.raised,
     )
-    assert store.alarms.page(Page()) == (2, [other, again])
+    assert store.alarms.page(Page()) == (2, [again, other])
     assert store.alarms.get(again.id) == again
     with pytest.raises(NotFoundError):
         store.alarms.get("a-none")
@@ -742,3 +742,21 @@ def test_an_alarm_is_acknowledged_once_by_whoever_was_first(store: SqlStore) -> 
     assert store.alarms.report(report(MAJOR, 4)).acknowledged is None, "it is another one"
     with pytest.raises(NotFoundError):
         store.alarms.acknowledge("a-0", "ana", actor="ana")
+
+
+def test_a_tenant_gets_its_alarms_by_severity_and_what_is_over_behind_them(store: SqlStore) -> None:
+    _shared(store)
+    fault = AlarmReport(
+        station="S1", object="ru-0", probable_cause="x", severity=CRITICAL, source="oran-fm", at=START, cells=("S1/L1",)
+    )
+    severities = (CRITICAL, MAJOR, CRITICAL, MAJOR)
+    found = [
+        store.alarms.report(fault.model_copy(update={"object": f"ru-{number}", "severity": severity}))
+        for number, severity in enumerate(severities)
+    ]
+    store.alarms.report(fault.model_copy(update={"severity": CLEARED, "at": START + timedelta(seconds=1)}))
+    over, major, critical, newest = (one.id for one in found)
+    assert _of(store, "alfa") == [critical, newest, major, over]
+    assert [one.id for one in store.tenants.alarms("alfa", Page(2, 1))[1]] == [newest, major]
+    in_time = store.tenants.alarms("alfa", Page(), newest=True)[1]
+    assert [one.id for one in in_time] == [newest, critical, major, over]

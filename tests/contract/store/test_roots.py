@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Row, event
 
 from controller.models.alarm import Alarm, AlarmFilter, AlarmReport, AlarmState, ObjectClass, PerceivedSeverity
+from controller.models.incident import gravest
 from controller.models.network import Network, network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.store import EVERYTHING, Page
@@ -70,6 +71,11 @@ def roots(store: SqlStore) -> dict[tuple[str, str, str], str]:
     return {(alarm.station, alarm.probable_cause, alarm.tenant): causes[alarm.root] for alarm in found}
 
 
+def counted(store: SqlStore, roots: list[str]) -> dict[str, int]:
+    """How many standing alarms follow from each of these roots."""
+    return {root: below.total() for root, below in store.alarms.symptoms(roots).items()}
+
+
 @pytest.mark.parametrize("order", list(permutations(range(4)))[::5])
 def test_the_same_alarms_have_the_same_roots_in_whatever_order_they_come(
     store: SqlStore, order: tuple[int, ...]
@@ -83,6 +89,43 @@ def test_the_same_alarms_have_the_same_roots_in_whatever_order_they_come(
         ("S3", "station-unreachable", ""): "backhaul-down",
         ("S3", "core-link-down", "claro"): "backhaul-down",
     }
+
+
+def test_alarms_are_listed_by_gravity_with_what_follows_from_them(store: SqlStore) -> None:
+    """The gravest first whatever came last, then the newest; what is over comes behind all that stands."""
+    minor, critical = PerceivedSeverity.MINOR, PerceivedSeverity.CRITICAL
+    over = _report("S1", "S1/1", "x", ObjectClass.CELL, critical, 1)
+    reports = [
+        _report("S1", "S1/2", "x", ObjectClass.CELL, critical, 2),
+        *(mains(minor, 3, "S3"), link("S3", critical, 4)),  # the links follow from the mains: critical in all
+        *(mains(minor, 5, "S4"), dark(minor, 6, "S4")),  # dark: critical in all, though none of its alarms is
+        _report("S1", "S1/3", "x", ObjectClass.CELL, PerceivedSeverity.INDETERMINATE, 7),
+        *(mains(minor, 8, "S5"), link("S5", MAJOR, 9)),
+        *(_report("S6", f"S6/{number}", "x", ObjectClass.CELL, minor, 10 + number) for number in range(3)),
+    ]
+    store.alarms.report(over)
+    store.alarms.report(over.model_copy(update={"severity": CLEARED, "at": START + timedelta(seconds=2)}))
+    for report in reports:
+        store.alarms.report(report)
+
+    def listed(**like: Any) -> list[tuple[str, str]]:
+        found = store.alarms.page(Page(), None, AlarmFilter(**like))[1]
+        below = store.alarms.symptoms([one.id for one in found])
+        of = {one.id: gravest([(one.probable_cause, one.severity), *below.get(one.id, ())]) for one in found}
+        return [(one.object if one.probable_cause == "x" else one.station, of[one.id].value) for one in found]
+
+    grave = [("S4", "CRITICAL"), ("S3", "CRITICAL"), ("S1/2", "CRITICAL")]
+    less = [("S5", "MAJOR"), ("S6/2", "MINOR"), ("S6/1", "MINOR"), ("S6/0", "MINOR"), ("S1/3", "INDETERMINATE")]
+    assert listed(standing=True, roots=True) == [*grave, *less]
+    assert listed(roots=True)[:8] == [*grave, *less]
+    assert [one for one, _ in listed(roots=True)[8:]] == ["S1/1"]
+    # Pages follow each other without a gap, and a filter leaves the order as it is.
+    pages = [store.alarms.page(Page(limit=3, offset=at), None, AlarmFilter(roots=True))[1] for at in (0, 3, 6)]
+    assert [one for page in pages for one in page] == store.alarms.page(Page(), None, AlarmFilter(roots=True))[1]
+    assert listed(stations=["S1"])[0] == ("S1/2", "CRITICAL")
+    newest = store.alarms.page(Page(), newest=True)[1]
+    assert [one.object for one in newest][:3] == ["S6/2", "S6/1", "S6/0"]
+    assert newest[-1].object == "S1/1"
 
 
 async def test_what_outlives_its_root_is_released_or_has_the_next(store: SqlStore, clock: VirtualClock) -> None:
@@ -103,7 +146,7 @@ def test_a_lost_core_node_takes_its_tenants_links_everywhere_and_no_others(store
     store.alarms.report_all([link(station) for station in stations])
     store.alarms.report(link("S1", tenant="entel"))
     root = store.alarms.report(lost())
-    assert store.alarms.symptoms([root.id, "a-other"]) == {root.id: 3}
+    assert counted(store, [root.id, "a-other"]) == {root.id: 3}
     assert {alarm.station for alarm in store.alarms.page(Page(), None, AlarmFilter(root=root.id))[1]} == set(stations)
     alone = store.alarms.page(Page(), None, AlarmFilter(roots=True))[1]
     assert {(alarm.probable_cause, alarm.tenant) for alarm in alone} == {
@@ -111,7 +154,7 @@ def test_a_lost_core_node_takes_its_tenants_links_everywhere_and_no_others(store
         ("core-link-down", "entel"),
     }
     store.alarms.report(link("S1", CLEARED, 2))
-    assert store.alarms.symptoms([root.id]) == {root.id: 2}
+    assert counted(store, [root.id]) == {root.id: 2}
 
 
 def test_a_remote_end_takes_links_of_several_tenants_and_concerns_these(store: SqlStore) -> None:
@@ -134,7 +177,7 @@ def test_a_remote_end_takes_links_of_several_tenants_and_concerns_these(store: S
     assert root.tenants == ("claro", "entel")
     store.alarms.reassess([""])
     assert store.alarms.get(root.id).tenants == ("claro", "entel")
-    assert store.alarms.symptoms([root.id]) == {root.id: 2}
+    assert counted(store, [root.id]) == {root.id: 2}
     assert root.id in {alarm.id for alarm in store.tenants.alarms("entel", Page())[1]}
 
 
@@ -197,7 +240,7 @@ def test_roots_and_symptoms_that_come_and_go_at_once_wait_for_each_other_and_end
         list(threads.map(come_and_go, range(4)))
     root = store.alarms.report(lost(at=1000))
     store.alarms.report_all([link(station, at=1000) for station in stations])
-    assert store.alarms.symptoms([root.id]) == {root.id: len(stations)}
+    assert counted(store, [root.id]) == {root.id: len(stations)}
 
 
 def test_a_flood_of_roots_is_correlated_at_a_cost_in_proportion_to_it(
@@ -234,7 +277,7 @@ def test_what_many_follow_from_is_placed_in_parts_with_the_same_outcome(
     symptoms = [store.alarms.report(link(station)) for station in ("S1", "S3", "S6")]
     alone = store.alarms.report(link("S1", tenant="entel"))
     root = store.alarms.report(lost())
-    assert store.alarms.symptoms([root.id]) == {}
+    assert counted(store, [root.id]) == {}
     assert [store.alarms.is_correlated(one.id) for one in (*symptoms, alone)] == [False] * 3 + [True]
     unknown = {store.alarms.get(one.id).incident for one in (root, *symptoms)}
     assert store.incidents.correlating() == unknown
@@ -242,18 +285,18 @@ def test_what_many_follow_from_is_placed_in_parts_with_the_same_outcome(
     late = store.alarms.report(link("S4"))
     assert late.root == root.id
     assert store.alarms.correlate_more()
-    assert store.alarms.symptoms([root.id]) == {root.id: 2}
+    assert counted(store, [root.id]) == {root.id: 2}
     while store.alarms.correlate_more():
         pass
     assert all(store.alarms.is_correlated(one.id) for one in symptoms)
     assert store.incidents.correlating() == frozenset()
-    assert store.alarms.symptoms([root.id]) == {root.id: 4}
+    assert counted(store, [root.id]) == {root.id: 4}
     (incident,) = {one.incident for one in store.alarms.standing() if one.tenant == "claro"}
     assert incident != store.alarms.get(alone.id).incident
     store.alarms.report(link("S1", CLEARED, 2))
     store.alarms.report(lost(CLEARED, 3))
     while store.alarms.correlate_more():
         pass
-    assert store.alarms.symptoms([root.id]) == {}
+    assert counted(store, [root.id]) == {}
     assert {one.released for one in store.alarms.standing()} == {None, clock.now()}
     assert store.audit.verify() is None

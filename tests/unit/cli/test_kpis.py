@@ -85,7 +85,7 @@ def test_a_line_fits_a_narrow_terminal(capsys: pytest.CaptureFixture[str], monke
     assert "98.77" in line
     assert "▁█······················" in line
     assert "only 40 attempts" in " ".join(said)
-    assert said[-1] == "1 station more: --limit"
+    assert said[-1] == "and 1 more: --limit 3"
 
 
 @pytest.mark.usefixtures("_answers")

@@ -24,6 +24,7 @@ class Api:
 
     def __init__(self, answers: dict[str, Any]) -> None:
         self._answers = answers
+from controller.cli.listed import Listed
 
     def get(self, path: str, **_: Any) -> Any:
         return self._answers[path]
@@ -34,8 +35,8 @@ class Api:
     def post(self, path: str, _body: Any) -> Any:
         return self._answers[path]
 
-    def all(self, path: str, _limit: int | None = None, **_: Any) -> Any:
-        return self._answers[path]
+    def all(self, path: str, limit: int | None = None, **_: Any) -> Listed:
+        return Listed(self._answers[path])
 
 
 IN_FORCE: dict[str, Any] = {
@@ -426,11 +427,12 @@ class Alarms(Api):
         super().__init__({})
         self.found, self.asked = found, list[dict[str, Any]]()
 
-    def all(self, path: str, _limit: int | None = None, **asked: Any) -> Any:
+    def all(self, path: str, limit: int | None = None, **asked: Any) -> Listed:
         assert path == "/v1/alarms"
         self.asked.append({name: value for name, value in asked.items() if value not in (None, [])})
         of = asked.get("root")
-        return [one for one in self.found if one["root"] == of or not (of or (asked.get("roots") and one["root"]))]
+        found = [one for one in self.found if one["root"] == of or not (of or (asked.get("roots") and one["root"]))]
+        return Listed(found[:limit], 0 if limit is None else max(0, len(found) - limit))
 
 
 def test_alarms_that_stand_are_listed_with_their_symptoms_folded(
@@ -501,6 +503,11 @@ INCIDENT: dict[str, Any] = {
     "flaps": 3,
     "severity": "CRITICAL",
     "root": "a-2",
+    # The limit binds the symptoms of each root, too.
+    api.found = (_alarm(1, symptoms=2, gravest="CRITICAL"), _alarm(2, root="a-1"), _alarm(3, root="a-1"))
+    assert listed(symptoms=True, limit=1)[-1] == "of a-1, and 1 more: --limit 2 (minka alarms list --root a-1)"
+    alarms.list_alarms()
+    assert "MAJOR, in all CRITICAL" in capsys.readouterr().out
     "station": "",
     "object": "radio",
     "probable_cause": "backhaul-down",

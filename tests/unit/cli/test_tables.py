@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import time
@@ -225,6 +226,53 @@ def test_lists_are_as_they_were(terminal: pytest.MonkeyPatch, name: str) -> None
 @pytest.mark.parametrize("name", LISTS)
 def test_nothing_is_wider_than_the_terminal_and_no_id_is_broken(terminal: pytest.MonkeyPatch, name: str) -> None:
     for width in WIDTHS:
+#: Lists that a limit may cut, and what each has to be told beside.
+CUT: dict[str, tuple[str, ...]] = {
+    name: () for name, command in ALL.items() if any(option.name == "limit" for option in command.params)
+}
+CUT["kpi show"] = ("accessibility",)
+#: What no list of ``LISTS`` is.
+SINGLE: dict[str, Any] = {
+    "evidence heads": {"issued": AT, "size": 7},
+    "kpi show": {
+        "of": "PE-CUS-0145",
+        "points": [],
+        "figure": {"value": None, "low": None, "high": None, "sample": 0, "cells": 1, "why": "nothing counted"},
+    },
+}
+SERIES: dict[str, Any] = {
+    "kpi": {"title": "Accessibility", "unit": "%", "source": "TS 32.450", "better": "higher"},
+    "level": "station",
+    "tenant": "",
+    "begin": AT,
+    "end": LATER,
+    "seconds": 3600,
+}
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_a_list_that_its_limit_cuts_says_how_many_more_there_are(terminal: pytest.MonkeyPatch, name: str) -> None:
+    """For people below the table; beside JSON on standard error, so that programs read the same list."""
+    row = SINGLE.get(name) or LISTS[name][0]
+
+    def answer(_transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+        limit, offset = int(request.url.params["limit"]), int(request.url.params["offset"])
+        shown = min(limit, 2, 7 - offset)  # pages may be shorter than what is asked for
+        following = offset + shown if offset + shown < 7 else None
+        return httpx.Response(200, json=SERIES | {"count": 7, "next": following, "results": [row] * shown})
+
+    terminal.setattr(httpx.HTTPTransport, "handle_request", answer)
+    words = [*name.split(" "), *CUT[name], "--limit"]
+    said = minka(*words, "3")
+    assert (said.status, said.err) == (0, "")
+    assert "and 4 more: --limit 7" in said.out.splitlines()
+    told = minka(*words, "3", "--json")
+    assert "more" not in told.out.replace('"more"', "")
+    if name != "kpi show":  # its JSON has the count
+        assert (len(json.loads(told.out)), told.err) == (3, "and 4 more: --limit 7\n")
+    assert "--limit" not in minka(*words, "7").out
+
+
         said = shown(terminal, name, width)
         assert all(len(line) <= width for line in said.splitlines()), said
         for row in LISTS[name]:
