@@ -139,6 +139,12 @@ def load(
         err.print(
             "files run decommission-station on stations, terminate-function on functions and drain-pool on pools."
         )
+    if said["out_of_reach"]:
+        gone = f"{counted(len(said['out_of_reach']), 'device')} that could be reached before"
+        err.print(styled(f"{gone} have no endpoint in these files: {_some(said['out_of_reach'])}", "yellow"))
+        err.print(
+            "They are neither changed nor watched any more. If --endpoints or --routers was forgotten, load again."
+        )
     if errors:
         for line in errors:
             err.print(line)

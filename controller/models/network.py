@@ -659,6 +659,11 @@ class Network(Noun):
         return {router.id: router for router in self.routers if router.host_key is not None}
 
     @cached_property
+    def addressed(self) -> frozenset[str]:
+        """Ids of stations with a management endpoint, and of managed routers."""
+        return frozenset(self.endpoint_by_station.keys() & self.station_by_id.keys()) | self.router_by_id.keys()
+
+    @cached_property
     def routers_at(self) -> dict[str, tuple[str, ...]]:
         """Ids of managed routers by site."""
         found: dict[str, tuple[str, ...]] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
@@ -92,12 +92,14 @@ class LoadedNetwork(NetworkSummary):
     """What was loaded.
 
     ``changed`` says whether it is a new version. ``abandoned`` are devices with nodes of ours that the files no longer
-    have: they can't be changed or watched, and routers keep no routes for them. ``warnings`` name credentials without a
-    secret.
+    have: they can't be changed or watched, and routers keep no routes for them. ``out_of_reach`` are stations and
+    routers that the version before could reach, and that these files have without an endpoint or a host key: they can't
+    be changed or watched either. ``warnings`` name credentials without a secret.
     """
 
     changed: bool
     abandoned: tuple[str, ...]
+    out_of_reach: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
@@ -125,6 +127,14 @@ def _summary(digest: str, network: Network) -> NetworkSummary:
 def _abandoned(store: Store, network: Network) -> tuple[str, ...]:
     missing = [name for name, record in store.devices.find().items() if record.adopted and not network.manages(name)]
     return tuple(sorted(name for name, nodes in store.ledger.find(missing).items() if nodes))
+
+
+def _out_of_reach(before: Network | None, now: Network, abandoned: Collection[str]) -> tuple[str, ...]:
+    """Devices of both networks that only the one before could reach, without those that are abandoned."""
+    if before is None:
+        return ()
+    still = now.station_by_id.keys() | {one.id for one in now.routers}
+    return tuple(sorted((before.addressed - now.addressed) & still - set(abandoned)))
 
 
 def _secretless(network: Network, missing: Callable[[str], str]) -> tuple[str, ...]:
@@ -198,12 +208,20 @@ def _frame(upload: ImportUpload, credentials: Credentials) -> Frame:
         return load_frame(_write(folder, upload.files), endpoints, places, credentials)
 
 
-def _save(store: Store, network: Network, digest: str, actor: str) -> bool:
-    """Make a network the current one, and judge at once by it which alarm follows from which."""
+def _save(store: Store, network: Network, digest: str, actor: str) -> tuple[bool, Network | None]:
+    """Make a network the current one, and judge at once by it which alarm follows from which.
+
+    Returns:
+        Whether it is a new version; and the version before, if there was one.
+    """
+    try:
+        before = store.networks.get()[1]
+    except NotFoundError:
+        before = None
     changed = store.networks.save(network, digest, actor)
     if changed:
         store.alarms.correlate()
-    return changed
+    return changed, before
 
 
 @router.put("")
@@ -216,11 +234,12 @@ async def load(
     """
     network = await run_in_threadpool(_load, upload, backend.credentials)
     digest = await run_in_threadpool(network_digest, network)
-    changed = await run_in_threadpool(backend.store.transaction, _save, network, digest, who.name)
+    changed, before = await run_in_threadpool(backend.store.transaction, _save, network, digest, who.name)
     abandoned = await run_in_threadpool(_abandoned, backend.store, network)
+    out_of_reach = await run_in_threadpool(_out_of_reach, before, network, abandoned)
     warnings = await run_in_threadpool(_secretless, network, backend.missing_secret)
     summary = _summary(digest, network).model_dump()
-    return LoadedNetwork(**summary, changed=changed, abandoned=abandoned, warnings=warnings)
+    return LoadedNetwork(**summary, changed=changed, abandoned=abandoned, out_of_reach=out_of_reach, warnings=warnings)
 
 
 @router.get("")

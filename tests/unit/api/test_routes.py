@@ -103,6 +103,23 @@ async def test_stations_that_leave_the_files_with_our_nodes_on_them_are_named(be
     assert (await load(bench))["abandoned"] == []
 
 
+async def test_devices_that_lose_their_endpoint_are_named(bench: ApiBench) -> None:
+    """As where ``--endpoints`` was forgotten: the files have the stations, and nobody can reach them any more."""
+    assert (await load(bench))["out_of_reach"] == []
+    reached = set(bench.store.networks.get()[1].endpoint_by_station)
+    files = files_of(TINY)
+    none = {"endpoints.csv": files["endpoints.csv"].splitlines()[0] + "\n"}
+    assert set((await load(bench, **files | none))["out_of_reach"]) == reached
+    assert (await load(bench, **files | none))["out_of_reach"] == [], "the version before could not reach them either"
+    assert (await load(bench))["out_of_reach"] == []
+    # One that leaves the files is not named here: it is out of reach on purpose, or abandoned.
+    without = {
+        name: "".join(one for one in text.splitlines(keepends=True) if "T-LTE-2" not in one)
+        for name, text in files.items()
+    }
+    assert (await load(bench, **without))["out_of_reach"] == []
+
+
 async def test_a_wrong_network_leaves_the_old_one(bench: ApiBench) -> None:
     first = await load(bench)
     answer = await bench.client.put("/v1/network", json={"files": {"network.yaml": "network: {}"}})

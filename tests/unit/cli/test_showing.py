@@ -98,7 +98,7 @@ def test_devices_that_left_the_files_are_named(
 ) -> None:
     said = {"name": "Tiny", "digest": "abc", "changed": True, "counts": {"stations": 3}}
     for abandoned, told in (([], ""), ([f"S-{number:02}" for number in range(12)], "S-08, S-09 and 2 more")):
-        loaded = said | {"abandoned": abandoned, "warnings": []}
+        loaded = said | {"abandoned": abandoned, "out_of_reach": [], "warnings": []}
         monkeypatch.setattr(network, "client", lambda: Api({"/v1/network": loaded}))  # noqa: B023
         network.load(tmp_path)
         err = capsys.readouterr().err
@@ -117,10 +117,24 @@ def test_contract_errors_of_loaded_files_are_named_and_are_no_success(
     agreements = tmp_path / "tiny" / "agreements.yaml"
     agreements.write_text(agreements.read_text().replace("min: 20, max: 80", "min: 90, max: 95"))
     with pytest.raises(typer.Exit) as ended:
+def test_devices_that_these_files_put_out_of_reach_are_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    said = {"name": "Tiny", "digest": "abc", "changed": True, "counts": {}, "abandoned": [], "warnings": []}
+    lost = [f"S-{number:02}" for number in range(12)]
+    monkeypatch.setattr(network, "client", lambda: Api({"/v1/network": said | {"out_of_reach": lost}}))
+    network.load(tmp_path)
+    err = capsys.readouterr().err
+    assert "12 devices that could be reached before have no endpoint in these files: S-00, S-01" in err
+    assert "S-09 and 2 more" in err
+    assert "--endpoints or --routers" in err
+
+
         network.load(tmp_path / "tiny")
     assert ended.value.exit_code == 1
     lines = capsys.readouterr().err.splitlines()
     assert lines[-1].endswith("plans leave out what they are about")
+    said["out_of_reach"] = []
     assert len(lines) > 1
     with pytest.raises(typer.Exit):
         network.load(tmp_path / "tiny", as_json=True)
@@ -631,7 +645,8 @@ def test_files_are_loaded_beside_those_of_a_directory(tmp_path: Path, monkeypatc
     class PutRequests:
         def put(self, _path: str, body: dict[str, Any]) -> dict[str, Any]:
             sent.append(body)
-            return {"name": "N", "digest": "0" * 64, "changed": True, "counts": {}, "warnings": [], "abandoned": []}
+            said = {"name": "N", "digest": "0" * 64, "changed": True, "counts": {}, "warnings": [], "abandoned": []}
+            return said | {"out_of_reach": []}
 
     monkeypatch.setattr(network, "client", PutRequests)
     network.load(tmp_path / "network", added=[more])
