@@ -69,6 +69,10 @@ _OF_AIR = {"red": 0.0, "orange": 0.95, "green": 0.99}
 _SPENT = {"green": 0.0, "orange": 0.75, "red": 1.0}
 #: Of a loss in tolerances: at 1 it is degraded, at 3 people are called.
 _LOST = {"green": 0.0, "orange": 1.0, "red": 3.0}
+#: Stations of the chosen region, with the region.
+_THERE = '* on (station) group_left (region) minka_station_info{region=~"$region"}'
+#: 0 where nothing is counted and the record could be read; otherwise the number is unknown, and none is shown.
+_READ = "0 * max(minka_database_up)"
 _NAMED = "* on (kpi) group_left (title, unit, better) minka_kpi_info"
 
 
@@ -86,7 +90,7 @@ WALL = Dashboard(
             _stat(
                 "Stations that can't be read",
                 "Lost management, not lost service.",
-                "count(minka_station_reachable == 0) or vector(0)",
+                "count(minka_station_reachable == 0) or 0 * count(minka_station_reachable)",
                 steps=_WORSE,
             ),
             _stat(
@@ -134,7 +138,7 @@ WALL = Dashboard(
                 _stat(
                     title,
                     f"Alarms {cause} that stand, symptoms included.",
-                    f'sum(minka_alarms{{state!="cleared", probable_cause="{cause}"}}) or vector(0)',
+                    f'sum(minka_alarms{{state!="cleared", probable_cause="{cause}"}}) or {_READ}',
                     steps=_WORSE,
                 )
                 for title, cause in (
@@ -214,14 +218,12 @@ REGION = Dashboard(
             _stat(
                 "Cells locked",
                 "By people: they mean it.",
-                "count(minka_cell_locked * on (station) group_left ()"
-                ' minka_station_info{region=~"$region"}) or vector(0)',
+                f"count(minka_cell_locked {_THERE}) or 0 * count(minka_cell_on_air {_THERE})",
             ),
             _stat(
                 "Stations that drift",
                 "Nodes differ from what was applied.",
-                "count((minka_station_drift_nodes > 0) * on (station) group_left ()"
-                ' minka_station_info{region=~"$region"}) or vector(0)',
+                f"count((minka_station_drift_nodes > 0) {_THERE}) or 0 * count(minka_station_drift_nodes {_THERE})",
                 steps=_WORSE,
             ),
         ),
@@ -240,8 +242,8 @@ REGION = Dashboard(
                 "Stations that can't be read",
                 "By region.",
                 {
-                    "{{region}}": "count by (region) ((minka_station_reachable == 0) * on (station)"
-                    ' group_left (region) minka_station_info{region=~"$region"}) or vector(0)'
+                    "{{region}}": f"count by (region) ((minka_station_reachable == 0) {_THERE})"
+                    f" or 0 * count by (region) (minka_station_reachable {_THERE})"
                 },
                 width=12,
             ),
@@ -412,7 +414,7 @@ TENANT = Dashboard(
                 "percentunit",
                 _OF_AIR,
             ),
-            _stat("Open incidents", "That concern it.", f"sum(minka_tenant_incidents{_OF}) or vector(0)", steps=_WORSE),
+            _stat("Open incidents", "That concern it.", f"sum(minka_tenant_incidents{_OF}) or {_READ}", steps=_WORSE),
         ),
         "Service": (
             Panel(
@@ -541,19 +543,19 @@ QUALITY = Dashboard(
             _stat(
                 "Tenants with a degraded indicator",
                 "Worse than usual by more than its tolerance, beyond chance.",
-                "count(max by (tenant) (minka_tenant_kpi_loss_ratio) > 1) or vector(0)",
+                "count(max by (tenant) (minka_tenant_kpi_loss_ratio) > 1) or 0 * count(minka_tenant_kpi_loss_ratio)",
                 steps=_WORSE,
             ),
             _stat(
                 "Regions with one",
                 "As for tenants, of all users.",
-                "count(max by (region) (minka_region_kpi_loss_ratio) > 1) or vector(0)",
+                "count(max by (region) (minka_region_kpi_loss_ratio) > 1) or 0 * count(minka_region_kpi_loss_ratio)",
                 steps=_WORSE,
             ),
             _stat(
                 "Stations with one",
                 "As for regions.",
-                "count(max by (station) (minka_station_kpi_loss_ratio) > 1) or vector(0)",
+                "count(max by (station) (minka_station_kpi_loss_ratio) > 1) or 0 * count(minka_station_kpi_loss_ratio)",
                 steps=_WORSE,
             ),
             _stat(
@@ -650,10 +652,10 @@ RUNS = Dashboard(
             _stat(
                 "Runs under way",
                 "Running or paused.",
-                'sum(minka_runs{state=~"running|paused|queued|cancelling"}) or vector(0)',
+                f'sum(minka_runs{{state=~"running|paused|queued|cancelling"}}) or {_READ}',
             ),
             _stat(
-                "Jobs a worker may take", "Ready, and waiting for one.", 'sum(minka_jobs{state="ready"}) or vector(0)'
+                "Jobs a worker may take", "Ready, and waiting for one.", f'sum(minka_jobs{{state="ready"}}) or {_READ}'
             ),
             _stat(
                 "Oldest of them",
@@ -738,11 +740,11 @@ REMEDIATION = Dashboard(
     {
         "Now": (
             _stat("Stopped", "By people or the breaker.", "max(minka_automatic_repair_stopped)", steps=_WORSE),
-            _stat("Under repair", "Alarms.", 'sum(minka_alarms{state="repairing"}) or vector(0)'),
+            _stat("Under repair", "Alarms.", f'sum(minka_alarms{{state="repairing"}}) or {_READ}'),
             _stat(
                 "Escalated",
                 "Alarms that wait for people.",
-                'sum(minka_alarms{state="escalated"}) or vector(0)',
+                f'sum(minka_alarms{{state="escalated"}}) or {_READ}',
                 steps=_WORSE,
             ),
             _stat(
@@ -919,7 +921,7 @@ CONTROLLER = Dashboard(
             _stat(
                 "Processes down",
                 "That did not end in order.",
-                "count(minka_process_up == 0) or vector(0)",
+                f"count(minka_process_up == 0) or {_READ}",
                 steps=_WORSE,
             ),
             _stat(

@@ -59,8 +59,16 @@ def _row(device: dict[str, Any]) -> list[Any]:
         age(health["at"]),
         _share(health["cells"].values()) if health["reachable"] else styled("unreachable", "red"),
         _share(link["state"] for link in health["links"]),
-        styled(health["drift"], "yellow") if health.get("drift") else health.get("drift", ""),
+        _drift(health),
     ]
+
+
+def _drift(health: Mapping[str, Any]) -> Any:
+    """Nodes that differ, as last read; with a ? if that is not now. Empty for a tenant, and before the first read."""
+    if "drift" not in health or not (health["reachable"] or health.get("read")):
+        return ""
+    number = f"{health['drift']}{'' if health['reachable'] else '?'}"
+    return styled(number, "yellow") if health["drift"] or not health["reachable"] else number
 
 
 def _share(states: Iterable[str]) -> Any:
@@ -114,7 +122,10 @@ def _show(device: dict[str, Any], kpis: Mapping[str, Any]) -> None:
     locked = health["locked"]
     table(
         ("cell", "on air", "locked"),
-        ((cell, _served(state), _lock(state, locked=cell in locked)) for cell, state in health["cells"].items()),
+        (
+            (cell, _served(state), _lock(health, state, locked=cell in locked))
+            for cell, state in health["cells"].items()
+        ),
     )
     table(
         ("tenant", "kind", "core link", "up"),
@@ -132,8 +143,10 @@ def _not_shown(device: Mapping[str, Any]) -> str:
     return f"out of service since {when(device['retired'])}" if device["retired"] else "not checked yet"
 
 
-def _lock(state: str, *, locked: bool) -> str:
+def _lock(health: Mapping[str, Any], state: str, *, locked: bool) -> Any:
     """Whether a cell is locked; one that still serves although it is no longer unlocked is shutting down (X.731)."""
+    if not health["reachable"]:
+        return styled("yes when last read" if locked else "unknown", "yellow")
     if not locked:
         return "no"
     return "shutting down" if state == "up" else "yes"

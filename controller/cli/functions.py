@@ -59,9 +59,14 @@ def _pool_row(pool: Mapping[str, Any]) -> list[Any]:
         f"{used[3]}/{capacity[3]}",
         sum(side["bought_cores"] for side in pool["sides"].values()) or "",
         len(pool["functions"]),
-        styled(", ".join(pool["wrong"]), "red"),
+        _wrong(pool, ", ".join(pool["wrong"])),
         pool["closed"],
     ]
+
+
+def _wrong(one: Mapping[str, Any], faults: str) -> Any:
+    """Faults of a pool or function; without a reading nobody knows of any."""
+    return styled(faults, "red") if one["seen"] else styled("not read yet", "yellow")
 
 
 @pools.command("show", epilog="Example: minka pool show edge-cusco-2")
@@ -215,7 +220,7 @@ def _function_row(one: Mapping[str, Any]) -> list[Any]:
         one["stations"],
         ", ".join(one["running"]),
         styled(goes, "red") if goes == "nowhere" else goes,
-        styled("; ".join([*one.get("faults", one["wrong"]), *_outdated(one)]), "red"),
+        _wrong(one, "; ".join([*one.get("faults", one["wrong"]), *_outdated(one)])),
     ]
 
 
@@ -256,7 +261,9 @@ def show_function(
     if "pool" in found:
         out.print(f"is to run on {found['pool'] or 'no pool'}: {found['reason']}")
     wrong = found.get("faults", found["wrong"])
-    if wrong:
+    if not found["seen"]:
+        out.print(styled("not read yet: it is not known whether it runs", "yellow"))
+    elif wrong:
         out.print(f"as seen {when(found['seen'])}:", styled("; ".join([*wrong, *_outdated(found)]), "red"))
 
 

@@ -171,7 +171,8 @@ def _show_weak(changes: Iterable[Mapping[str, Any]]) -> None:
     if weak:
         out.print(
             f"{counted(len(weak), 'device')} can't take a change back without Minka (no confirmed commit that can be "
-            f"trusted), and are changed last; Minka undoes a change of theirs that fails: {first_names(weak, _MOST)}"
+            "trusted). In their unit they are changed last, unless a router, function or central unit in it sets the "
+            f"order. Minka undoes a change of theirs that fails: {first_names(weak, _MOST)}"
         )
 
 

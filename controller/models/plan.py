@@ -147,8 +147,8 @@ class Change(Noun):
         as_of: Of an undo, when the newest job ended that had changed the station until then. It holds until another
             job changes the station, also where a further one then brings back what the plan found.
         reverts: Whether the device reverts by itself if nobody confirms the change. A device that does not has only its
-            inverse, and changes last among devices that are decided together. It has no default: whoever makes a
-            change asks what was read of its device (``Observed.reverts``).
+            inverse, and changes last in its unit, unless that has an order of its own (``plan.routers.ranks_of``). It
+            has no default: whoever makes a change asks what was read of its device (``Observed.reverts``).
     """
 
     station: str

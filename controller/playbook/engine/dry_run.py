@@ -196,7 +196,9 @@ class Previewer:
             context.asked.extend(said.operations)
             if said.change is not None:
                 if not said.change.reverts:
-                    says += "; it can't revert by itself, so it changes last and has only its inverse"
+                    says += (
+                        "; it can't revert by itself: it has only its inverse, and changes last in a unit without order"
+                    )
                 diff = said.change.diff
                 await context.apply(said.change, step.name)
         plain = output.model_dump(mode="json")

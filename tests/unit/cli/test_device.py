@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
-from controller.cli import device
+from controller.cli import device, functions
 from controller.cli.output import out, when
 from tests.unit.cli.test_showing import Api
 
@@ -130,3 +131,31 @@ def test_drift_says_which_run_holds_a_device_that_differs(capsys: pytest.Capture
     assert f"S2: run r-2 (apply) of ana holds it (running: waits for its group); {until}" in lines
     device._show_drift(said | {"runs": {}}, differing)
     assert "hold" not in capsys.readouterr().out
+
+
+def test_nothing_good_is_said_of_a_station_that_was_not_read(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its locks and its drift are unknown, or those of its last read; never "no" and 0 as if somebody had looked."""
+    health: dict[str, Any] = {"reachable": False, "at": END, "read": None, "links": [], "locked": [], "drift": 0}
+    health["cells"] = {"L1": "unknown", "L2": "unknown"}
+    lines = shown_cells(capsys, health)
+    assert lines == [["L1", "unknown", "unknown"], ["L2", "unknown", "unknown"]]
+    assert str(device._drift(health)) == ""
+    before = health | {"read": END, "locked": ["L2"], "drift": 2}
+    lines = shown_cells(capsys, before)
+    assert lines == [["L1", "unknown", "unknown"], ["L2", "unknown", "yes when last read"]]
+    assert [str(device._drift(before | more)) for more in ({}, {"drift": 0}, {"reachable": True})] == ["2?", "0?", "2"]
+    assert device._drift({name: value for name, value in before.items() if name != "drift"}) == ""
+
+
+def shown_cells(capsys: pytest.CaptureFixture[str], health: dict[str, Any]) -> list[list[str]]:
+    """The table of cells that ``device show`` prints."""
+    device._show(DEVICE | {"health": health}, {})
+    lines = capsys.readouterr().out.splitlines()
+    begin = next(number for number, line in enumerate(lines) if line.startswith("cell"))
+    return [re.split(r"\s{2,}", line.strip()) for line in lines[begin + 1 : begin + 3]]
+
+
+@pytest.mark.parametrize("seen", [None, END])
+def test_a_pool_and_a_function_that_nobody_read_are_not_shown_as_without_fault(seen: str | None) -> None:
+    said = str(functions._wrong({"seen": seen}, ""))
+    assert said == ("" if seen else "not read yet")

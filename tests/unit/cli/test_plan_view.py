@@ -211,6 +211,7 @@ def test_devices_that_need_minka_to_undo_a_change_are_named(capsys: pytest.Captu
     assert line.startswith(
         "42 devices can't take a change back without Minka (no confirmed commit that can be trusted)"
     )
+    assert "unless a router, function or central unit in it sets the order" in line
     assert line.endswith("PE-39 and 2 more")
 
 
