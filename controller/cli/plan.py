@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,13 +41,27 @@ PlanId = Annotated[str, typer.Argument(help="Id of a plan, as in 42327bc0ca30.",
 
 
 def _removals(words: list[str]) -> dict[str, int]:
-    found = {}
+    found: dict[str, int] = {}
     for word in words:
         tenant, _, count = word.partition("=")
-        if not tenant or not count.isdigit():
+        if not tenant or not count.isdecimal():
             raise CliError(f"--remove {word!r}: name tenant and number of nodes, as in --remove bitel=42", WRONG_INPUT)
-        found[tenant] = int(count)
+        if found.setdefault(tenant, int(count)) != int(count):
+            raise CliError(f"--remove {word}: --remove {tenant}={found[tenant]} says otherwise; name one", WRONG_INPUT)
     return found
+
+
+#: Number of devices that are to be touched; the last one would count if it were no list.
+Expect = Annotated[list[int] | None, typer.Option(min=0, help="Number of devices you expect to be touched.")]
+
+
+def one_expectation(numbers: Sequence[int] | None) -> int | None:
+    """The number that ``--expect`` names. Raises CliError for several."""
+    found = sorted(set(numbers or ()))
+    if len(found) > 1:
+        words = " and ".join(f"--expect {one}" for one in found)
+        raise CliError(f"{words} can't both be: name one number of devices", WRONG_INPUT)
+    return found[0] if found else None
 
 
 def expected(message: str) -> list[str]:
@@ -64,7 +79,7 @@ def allow_words(message: str) -> str:
 def plan(
     selector: Selector = "*",
     remove: Annotated[list[str] | None, typer.Option(help="TENANT=NODES that may be removed; repeatable.")] = None,
-    expect: Annotated[int | None, typer.Option(help="Number of devices you expect to be touched.")] = None,
+    expect: Expect = None,
     identities: Annotated[
         bool,
         typer.Option(
@@ -87,7 +102,7 @@ def plan(
     body = {
         "selector": selector,
         "remove": _removals(remove or []),
-        "expect_stations": expect,
+        "expect_stations": one_expectation(expect),
         "identities": identities,
     }
     made = _made("/v1/plans", body, shown=not as_json)

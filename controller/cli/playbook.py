@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -33,7 +34,7 @@ from controller.cli.output import (
     styled,
 )
 from controller.cli.pager import paged
-from controller.cli.plan import expected
+from controller.cli.plan import Expect, expected, one_expectation
 from controller.cli.plan_view import (
     SHORT,
     common,
@@ -55,7 +56,6 @@ OnHoldOption = Annotated[
         "--on-hold", help="Stations under a hold: skip them or refuse the run. Default: as the playbook says."
     ),
 ]
-Expect = Annotated[int | None, typer.Option(help="Number of devices you expect to be touched.")]
 Values = Annotated[list[str] | None, typer.Argument(help="Parameters as NAME=VALUE.")]
 
 
@@ -174,7 +174,12 @@ def dry_run(
 
     Changes nothing.
     """
-    asked = {"parameters": _parameters(values), "expect_stations": expect, "on_hold": on_hold, "reason": reason}
+    asked = {
+        "parameters": _parameters(values),
+        "expect_stations": one_expectation(expect),
+        "on_hold": on_hold,
+        "reason": reason,
+    }
     with working("reading devices and preparing the run", shown=not as_json):
         said = client().post(f"/v1/playbooks/{name}/dry-run", asked)
     if as_json:
@@ -201,7 +206,7 @@ def run(
     """Run a playbook and watch it. Interrupting the command does not stop the run."""
     asked = {
         "parameters": _parameters(values),
-        "expect_stations": expect,
+        "expect_stations": one_expectation(expect),
         "on_hold": on_hold,
         "reason": reason,
         "contracts": contractual(contract),
@@ -231,7 +236,7 @@ def steps(
     station: Annotated[str, typer.Argument(help="Station id, as in PE-CUS-0145.", autocompletion=completion.stations)],
     as_json: Json = False,
 ) -> None:
-    """Show the steps of a playbook's run on one station."""
+    """Show the steps of a playbook's run on one station: what each was given, what it said, and how it ended."""
     found = client().all(f"/v1/runs/{run_id}/steps/{station}")
     if as_json:
         print_json(found)
@@ -244,6 +249,8 @@ def steps(
         Column("state"),
         Column("outcome"),
         Column("attempt", 1, tells=True),
+        Column("given", 3, prose=True, tells=True),
+        Column("said", 4, prose=True, tells=True),
         Column("detail", prose=True),
     )
     table(
@@ -255,11 +262,28 @@ def steps(
                 step["state"],
                 coloured(step["outcome"] or "-"),
                 step["attempt"],
+                _values(step["inputs"]),
+                _values(step["output"]),
                 step["detail"],
             )
             for step in steps
         ),
     )
+
+
+#: Most letters of a value; JSON has all of it.
+_LETTERS = 200
+
+
+def _values(found: Mapping[str, Any]) -> str:
+    """Inputs or outputs of a step by name, without those that are empty; a long value is cut."""
+    texts = {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in found.items()
+        if value not in (None, "", [], {})
+    }
+    cut = (f"{name}={text[:_LETTERS]}{'… (--json)' if len(text) > _LETTERS else ''}" for name, text in texts.items())
+    return "; ".join(cut)
 
 
 #: Most changes of one step to name.

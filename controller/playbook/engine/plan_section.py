@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -17,14 +16,12 @@ from controller.plan import Limit
 from controller.playbook.engine.context import ActionServices
 from controller.playbook.language.expressions import Expression, evaluate, expressions_in
 from controller.playbook.language.parameters import Parameter, ParameterType, Plain
-from controller.playbook.language.playbook import PlanLimit, PlanSection, PlanSource
+from controller.playbook.language.playbook import PlanLimit, PlanSection, PlanSource, count_of, removals
 from controller.runs.planning.planner import PlanRequest
 from controller.runs.planning.restore import recreate_plan, restore_plan
 
 #: How long a repair is remembered: a node that drifts again within this time is written by something else.
 AGAIN = timedelta(days=1)
-#: Placeholder for a number of nodes that a refusal asks for: no plan removes that many.
-_ASKED = -1
 
 
 async def section_plan(
@@ -72,7 +69,7 @@ async def section_plan(
 def expected_stations(section: PlanSection, values: Mapping[str, Plain]) -> int | None:
     """The number of devices that the section says the plan touches; None if it names none. Raises InputError."""
     expected = evaluate(section.expect_stations, values)
-    return None if expected is None else _count(expected)
+    return None if expected is None else count_of(expected)
 
 
 def in_parameters(section: PlanSection, parameters: Mapping[str, Parameter], refusal: str) -> str:
@@ -117,23 +114,6 @@ def _edited(changes: Iterable[Change]) -> set[Path]:
     return {edit.path for change in changes for phase in change.phases for edit in phase.edits}
 
 
-def removals(text: str) -> dict[str, int]:
-    """Nodes by owner, from ``bitel=102 host=3``.
-
-    Raises:
-        InputError: It reads otherwise.
-    """
-    return dict(_removals(text))
-
-
-def _removals(text: str) -> Iterator[tuple[str, int]]:
-    for word in text.split():
-        owner, _, count = word.partition("=")
-        if not owner or not (count.isdecimal() or count == "?"):
-            raise InputError(f"{word!r} does not name owner and number of nodes, as in bitel=102")
-        yield owner, _ASKED if count == "?" else int(count)
-
-
 def _limit(limit: PlanLimit, values: Mapping[str, Plain]) -> Limit:
     tenant, text = str(evaluate(limit.tenant, values)), evaluate(limit.slice, values)
     if text is None:
@@ -153,11 +133,3 @@ def _known_slice(network: Network, limit: Limit) -> None:
         raise InputError(
             f"{tenant.id} has no slice {limit.snssai} in the network files that are loaded; it has {known}"
         )
-
-
-def _count(value: Any) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if isinstance(value, str) and value.isdecimal():
-        return int(value)
-    raise InputError(f"{value!r} is not a number of devices")

@@ -23,6 +23,7 @@ from controller.models.run import INSIDE, LedgerEntry, OnHold, Run, Strategy
 from controller.models.step import RunPlaybook
 from controller.nrm.tree import Path
 from controller.plan import PlanOptions, check_share, nodes_behind, seal
+from controller.plan.rows import devices
 from controller.playbook.engine.consents import (
     AskingAct,
     asking_acts,
@@ -511,6 +512,10 @@ class PlaybookPreparation:
         if section is None:
             return None, []
         expected = None if self._changes(playbook, beyond_plan=True) else request.expect_stations
+        named = expected_stations(section, values)
+        if expected is not None and named is not None and named != expected:
+            both = f"the request expects {devices(expected)} and the plan of {playbook.name} {devices(named)}"
+            return None, [f"{both}, which can't both be: they are the same devices"]
         try:
             plan = await section_plan(
                 self._services,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -37,6 +37,8 @@ from controller.playbook.language.playbook import (
     Playbook,
     Step,
     Undo,
+    count_of,
+    removals,
     target_names,
 )
 from controller.playbook.language.registry import Action, DeviceAccess, Registry
@@ -217,6 +219,8 @@ class _Inputs:
         self._report = report
         #: Names that expressions know at this point, with their types if known; None if names are not checked.
         self._known: dict[str, ValueType | None] | None = None
+        #: Whether it knows all names that the file has.
+        self._knows_all = True
         #: Parameters that are secrets; None if names are not checked.
         self._secrets: frozenset[str] | None = None
 
@@ -305,7 +309,8 @@ class _Inputs:
         for name in sorted(expression.names & (self._secrets or frozenset())):
             expected = 'an input of an action that is a secret, alone, as in "{{ ' + name + ' }}"'
             self._say(where, f"{name} is a secret, which goes nowhere else", expected)
-        for name in sorted(expression.names - self._known.keys()):
+        # Without the section of parameters nobody knows which names there are.
+        for name in sorted(expression.names - self._known.keys()) if self._knows_all else ():
             hint = self._report.did_you_mean(name, self._known) or f"known here: {', '.join(self._known) or 'nothing'}"
             self._say(where, f"unknown name {name}", hint)
         for one in mistakes_in(expression, self._known):
@@ -329,6 +334,7 @@ class _Check(_Inputs):
         super().__init__(registry, entry, report)
         self._playbook = playbook
         self._left_out = frozenset(left_out)
+        self._knows_all = ("parameters",) not in self._left_out
         self._known = {
             name: None if ("parameters", name) in self._left_out else type_of_parameter(one)
             for name, one in playbook.parameters.items()
@@ -450,12 +456,27 @@ class _Check(_Inputs):
             self._say(("plan",), f"a plan is of no use without a step {APPLY_INTENT}")
         for index in uses[1:]:
             self._say(("steps", index, "action"), f"another step is {APPLY_INTENT} already")
-        for field in ("state", "remove", "expect_stations", "only_tenant", "again"):
+        for field in ("state", "only_tenant", "again"):
             self._expressions(("plan", field), getattr(plan, field))
+        self._number(("plan", "remove"), plan.remove, removals)
+        self._number(("plan", "expect_stations"), plan.expect_stations, count_of, NUMBER)
         self._truth(("plan", "again"), plan.again or "")
         if plan.limit is not None:
             self._expressions(("plan", "limit", "tenant"), plan.limit.tenant)
             self._expressions(("plan", "limit", "slice"), plan.limit.slice)
+
+    def _number(self, where: FieldPath, text: str | None, read: Callable[[str], object], *wanted: ValueType) -> None:
+        """Check a field of numbers, as ``read`` reads it where no expression stands in it."""
+        if text is None or self._is_wrong(where, text):
+            return
+        if any(True for _ in expressions_in(text)):
+            for one in unfit(text, wanted, self._known):
+                self._say(where, one.message, one.expected)
+            return
+        try:
+            read(text)
+        except InputError as error:
+            self._say(where, error.message)
 
     def _soak_check(self, at: FieldPath, step: Step) -> None:
         self._step(at, step)
@@ -499,12 +520,8 @@ class _Check(_Inputs):
         if undo.action == APPLY_INTENT:
             self._say((*at, "action"), f"{APPLY_INTENT} undoes nothing")
         done = self._registry.actions.get(step.action)
-        changes = done is not None and done.access is DeviceAccess.CHANGES
-        if changes and back is not None and not back.waits and back.access is DeviceAccess.READS:
-            hint = (
-                f"an action that changes the device; without undo, {step.action} goes back by its inverse if it has one"
-            )
-            self._say((*at, "action"), f"{undo.action} only reads, and so undoes nothing", hint)
+        if back is not None and not back.waits and _is_look(back):
+            self._say((*at, "action"), f"{undo.action} only reads, and so undoes nothing", _better_undo(step, done))
         if step.action in _BY_INVERSE:
             self._say(at, f"{step.action} is taken back by its own inverse, and the ledger with it")
 
@@ -531,6 +548,18 @@ class _Check(_Inputs):
         if not Expression(text).is_whole:
             hint = 'as in 2700 or "{{ soak }}"' if wanted else 'as in "{{ not output.changed }}"'
             self._say(where, f"must be {wanted or 'one expression and nothing else'}", hint, text)
+
+
+def _is_look(act: Action) -> bool:
+    """Whether an action only looks: it neither changes a device nor tells or asks anybody."""
+    return act.access is DeviceAccess.READS or (act.access is DeviceAccess.NONE and act.fails)
+
+
+def _better_undo(step: Step, done: Action | None) -> str:
+    """A right undo of a step, in words."""
+    if done is None or done.access is not DeviceAccess.CHANGES:
+        return f"{step.action} changes no device: leave undo out"
+    return f"an action that changes the device; without undo, {step.action} goes back by its inverse if it has one"
 
 
 def _said(act: Action, given: Mapping[str, Any]) -> ValueType:

@@ -49,6 +49,36 @@ def target_names(network: Network, station: str) -> dict[str, Any]:
     return dict(zip(TARGET_MEMBERS, values, strict=True))
 
 
+#: Placeholder for a number of nodes that a refusal asks for: no plan removes that many.
+_ASKED = -1
+
+
+def removals(text: str) -> dict[str, int]:
+    """Nodes that may be removed by owner, from ``bitel=102 host=3``.
+
+    Raises:
+        InputError: It reads otherwise, or names two numbers for an owner.
+    """
+    found: dict[str, int] = {}
+    for word in text.split():
+        owner, _, count = word.partition("=")
+        if not owner or not (count.isdecimal() or count == "?"):
+            raise InputError(f"{word!r} does not name owner and number of nodes, as in bitel=102")
+        number = _ASKED if count == "?" else int(count)
+        if found.setdefault(owner, number) != number:
+            raise InputError(f"{word!r}: another number of nodes of {owner} stands before it; name one")
+    return found
+
+
+def count_of(value: Any) -> int:
+    """A number of devices. Raises InputError for anything else."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    if isinstance(value, str) and value.isdecimal():
+        return int(value)
+    raise InputError(f"{value!r} is not a number of devices")
+
+
 def _not_built_in(name: str) -> str:
     if name in PROCEDURES:
         raise ValueError("a built-in procedure has this name")

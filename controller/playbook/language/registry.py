@@ -79,16 +79,21 @@ Item = TypeVar("Item")
 
 
 def _form(given: Any) -> str | None:
-    """Whether a selection says ``all`` or has names in a list; None for anything else."""
+    """Whether a selection says ``all`` or has names in a list; None for anything else.
+
+    In a list the word would be the name of something, which nobody means.
+    """
     if given == ALL:
         return ALL
-    return _NAMES if isinstance(given, list | tuple) else None
+    return _NAMES if isinstance(given, list | tuple) and ALL not in given else None
 
 
 #: Names in a list, which may be empty for none; or the word ``all``.
 Selection = Annotated[
     Annotated[tuple[Item, ...], Tag(_NAMES)] | Annotated[Literal["all"], Tag(ALL)],
-    Discriminator(_form, custom_error_type="selection", custom_error_message="names in a list, or the word all"),
+    Discriminator(
+        _form, custom_error_type="selection", custom_error_message="names in a list, or the word all without a list"
+    ),
 ]
 
 
@@ -437,6 +442,7 @@ class Action:
         consent: Class of action that tenants consent to, for one that changes a station; None where it
             interrupts nobody, or the run's plan says what it does to whom.
         waits: Whether it may have to wait without a worker.
+        fails: Whether it says that something is not as it has to be, which it does not change.
         devices: What it is for, since on others it can but fail; none for any device.
         takes: What it takes service from; None where that is never known before it acts.
         takes_all: Whether it takes that from the whole device, whatever its inputs are.
@@ -455,6 +461,7 @@ class Action:
     perform: Perform
     consent: ActionClass | None = None
     waits: bool = False
+    fails: bool = False
     devices: DeviceKind | None = None
     takes: ServiceLossOf | None = None
     takes_all: bool = False
@@ -654,6 +661,7 @@ def action(
             perform=perform,
             consent=asks,
             waits=waits,
+            fails=UnmetCondition in kinds,
             devices=devices,
             takes=takes,
             takes_all=takes_all,

@@ -11,8 +11,20 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from controller.cli import alarms, approvals, definitions, incidents, network, playbook, processes, remediation, runs
+from controller.cli import (
+    alarms,
+    approvals,
+    definitions,
+    incidents,
+    network,
+    plan,
+    playbook,
+    processes,
+    remediation,
+    runs,
+)
 from controller.cli.errors import CliError
+from controller.cli.listed import Listed
 from controller.models.enums import RuleMode
 from simulators.cli import app as simulators_app
 
@@ -24,7 +36,6 @@ class Api:
 
     def __init__(self, answers: dict[str, Any]) -> None:
         self._answers = answers
-from controller.cli.listed import Listed
 
     def get(self, path: str, **_: Any) -> Any:
         return self._answers[path]
@@ -106,17 +117,6 @@ def test_devices_that_left_the_files_are_named(
         assert bool(err) == bool(abandoned) == ("terminate-function on functions" in err)
 
 
-def test_contract_errors_of_loaded_files_are_named_and_are_no_success(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    said = {"name": "Tiny", "digest": "abc", "changed": True, "counts": {}, "abandoned": [], "warnings": []}
-    monkeypatch.setattr(network, "client", lambda: Api({"/v1/network": said}))
-    shutil.copytree(TINY, tmp_path / "tiny")
-    network.load(tmp_path / "tiny")
-    assert capsys.readouterr().err == ""
-    agreements = tmp_path / "tiny" / "agreements.yaml"
-    agreements.write_text(agreements.read_text().replace("min: 20, max: 80", "min: 90, max: 95"))
-    with pytest.raises(typer.Exit) as ended:
 def test_devices_that_these_files_put_out_of_reach_are_named(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -130,11 +130,22 @@ def test_devices_that_these_files_put_out_of_reach_are_named(
     assert "--endpoints or --routers" in err
 
 
+def test_contract_errors_of_loaded_files_are_named_and_are_no_success(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    said = {"name": "Tiny", "digest": "abc", "changed": True, "counts": {}, "abandoned": [], "warnings": []}
+    said["out_of_reach"] = []
+    monkeypatch.setattr(network, "client", lambda: Api({"/v1/network": said}))
+    shutil.copytree(TINY, tmp_path / "tiny")
+    network.load(tmp_path / "tiny")
+    assert capsys.readouterr().err == ""
+    agreements = tmp_path / "tiny" / "agreements.yaml"
+    agreements.write_text(agreements.read_text().replace("min: 20, max: 80", "min: 90, max: 95"))
+    with pytest.raises(typer.Exit) as ended:
         network.load(tmp_path / "tiny")
     assert ended.value.exit_code == 1
     lines = capsys.readouterr().err.splitlines()
     assert lines[-1].endswith("plans leave out what they are about")
-    said["out_of_reach"] = []
     assert len(lines) > 1
     with pytest.raises(typer.Exit):
         network.load(tmp_path / "tiny", as_json=True)
@@ -246,13 +257,38 @@ def test_an_approver_reads_what_would_be_done_where(
 
 
 def test_steps_are_shown_as_they_were_done(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    done = {"action": "x", "state": "done", "outcome": None, "attempt": 1, "detail": ""}
+    done: dict[str, Any] = {
+        "action": "x",
+        "state": "done",
+        "outcome": None,
+        "attempt": 1,
+        "detail": "",
+        "inputs": {},
+        "output": {},
+    }
     names = (("one", False), ("one", True), ("two", False), ("two", True), ("three", False))
     found = [done | {"name": name, "undo": undo} for name, undo in names]
     monkeypatch.setattr(playbook, "client", lambda: Api({"/v1/runs/r-1/steps/S": found}))
     playbook.steps("r-1", "S")
     lines = capsys.readouterr().out.splitlines()[1:]
     assert [line.split("  ")[0] for line in lines] == ["one", "two", "three", "undo of two", "undo of one"]
+    values = {"inputs": {"cells": ["N1"], "none": None, "text": "Go?"}, "output": {"changed": False, "long": "x" * 999}}
+    found[:] = [done | {"name": "one", "undo": False} | values]
+    playbook.steps("r-1", "S")
+    said = capsys.readouterr().out
+    assert 'cells=["N1"]; text=Go?' in said
+    assert f"changed=false; long={'x' * 200}… (--json)" in said
+    assert "none=" not in said
+
+
+def test_two_numbers_for_one_fact_are_refused() -> None:
+    """The last one would count otherwise, and nobody would hear of it."""
+    assert [plan.one_expectation(given) for given in (None, [], [3], [3, 3])] == [None, None, 3, 3]
+    with pytest.raises(CliError, match="--expect 3 and --expect 5 can't both be"):
+        plan.one_expectation([5, 3])
+    assert plan._removals(["bitel=3", "bitel=3", "host=1"]) == {"bitel": 3, "host": 1}
+    with pytest.raises(CliError, match="--remove bitel=4: --remove bitel=3 says otherwise"):
+        plan._removals(["bitel=3", "bitel=4"])
 
 
 def test_lists_show_whole_sentences(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -467,6 +503,11 @@ def test_alarms_that_stand_are_listed_with_their_symptoms_folded(
     api.found = (_alarm(2, root="a-1"), _alarm(3, root="a-1"))
     assert listed(station=["S2"]) == ["a-2", "a-3"]
     assert api.asked[-1] == {"station": ["S2"], "standing": True}
+    # The limit binds the symptoms of each root, too.
+    api.found = (_alarm(1, symptoms=2, gravest="CRITICAL"), _alarm(2, root="a-1"), _alarm(3, root="a-1"))
+    assert listed(symptoms=True, limit=1)[-1] == "of a-1, and 1 more: --limit 2 (minka alarms list --root a-1)"
+    alarms.list_alarms()
+    assert "MAJOR, in all CRITICAL" in capsys.readouterr().out
     # What is over is shown where it is asked for.
     listed(state=["cleared"])
     assert api.asked[-1] == {"state": ["cleared"]}
@@ -517,11 +558,6 @@ INCIDENT: dict[str, Any] = {
     "flaps": 3,
     "severity": "CRITICAL",
     "root": "a-2",
-    # The limit binds the symptoms of each root, too.
-    api.found = (_alarm(1, symptoms=2, gravest="CRITICAL"), _alarm(2, root="a-1"), _alarm(3, root="a-1"))
-    assert listed(symptoms=True, limit=1)[-1] == "of a-1, and 1 more: --limit 2 (minka alarms list --root a-1)"
-    alarms.list_alarms()
-    assert "MAJOR, in all CRITICAL" in capsys.readouterr().out
     "station": "",
     "object": "radio",
     "probable_cause": "backhaul-down",

@@ -1078,6 +1078,8 @@ async def test_a_person_names_how_much_of_the_network_a_run_touches_and_a_rule_h
         (None, None, "the plan touches {0} of 9 devices"),
         (None, "all", ""),
         ("all", None, ""),
+        ("all", "all", ""),
+        ("all", 1, "the request expects 1 device and the plan of own {0} devices, which can't both be"),
         (None, 1, "the plan touches {0} devices"),
     ],
 )

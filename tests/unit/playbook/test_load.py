@@ -235,6 +235,14 @@ def test_a_comma_inside_of_an_expression_ends_no_condition_of_the_targets() -> N
     assert problems(GOOD.replace('targets: "*"', targets)) == []
 
 
+def test_without_readable_parameters_no_name_is_called_unknown() -> None:
+    section = WHOLE[WHOLE.index("parameters:") : WHOLE.index("targets:")]
+    bad = WHOLE.replace(section, "parameters: [cell, number]\n").replace("check-cells-on-air", "check-cells-on-ai")
+    form, action = problems(bad)
+    assert form == "own.yaml:3: playbook.parameters: must be a mapping"
+    assert "no such action" in action
+
+
 def test_a_wrong_form_hides_no_wrong_action_or_input() -> None:
     bad = GOOD.replace("read-state", "read").replace('["{{ cell }}"]', "5").replace("string", "text")
     bad += "  - {name: back, action: read-state, undo: {action: lock-cel}, retries: x}\n  - {name: odd, action: [a]}\n"

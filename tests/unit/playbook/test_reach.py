@@ -17,11 +17,10 @@ from controller.playbook.engine.plan_section import (
     drifted_again,
     expected_stations,
     in_parameters,
-    removals,
 )
 from controller.playbook.engine.reach import Reach, beyond_tenant, holds_on, reach, refusals
 from controller.playbook.language.parameters import Parameter, ParameterType
-from controller.playbook.language.playbook import PlanSection, ReachLimits
+from controller.playbook.language.playbook import PlanSection, ReachLimits, removals
 from controller.playbook.language.registry import ServiceLoss
 from controller.ports.store import EndedJob
 from tests.support.records import make_change

@@ -204,14 +204,51 @@ def test_a_comparison_that_never_holds_or_always_does_is_refused(condition: str,
     assert found.startswith(f"own.yaml:11: playbook.steps[1].when: {said}")
 
 
-@pytest.mark.parametrize("undo", ["action: read-state"])
+@pytest.mark.parametrize(
+    "undo",
+    [
+        "action: read-state",
+        "action: check-alarms",
+        "action: check-tenant-served, with: {tenant: bitel}",
+    ],
+)
 def test_what_only_reads_undoes_no_change(undo: str) -> None:
     (found,) = problems(CELLS + f"[N1]}}, undo: {{{undo}}}")
     assert found.startswith("own.yaml:11: playbook.steps[1].undo.action: ")
     assert "only reads, and so undoes nothing; an action that changes the device" in found
     assert problems(CELLS + "[N1]}, undo: {action: unlock-cell, with: {cells: [N1]}}") == []
     assert problems(CELLS + "[N1]}, undo: {action: notify, with: {text: x}}") == [], "it calls somebody"
-    assert problems(f"action: read-state, undo: {{{undo}}}") == [], "nothing was changed"
+    (idle,) = problems(f"action: read-state, undo: {{{undo}}}")
+    assert "only reads, and so undoes nothing; read-state changes no device: leave undo out" in idle
+
+
+def test_the_word_all_in_a_list_is_no_name_of_a_cell() -> None:
+    for given in ("[all]", "[N1, all]"):
+        (found,) = problems(CELLS + given + "}")
+        assert "with.cells" in found
+        assert "names in a list, or the word all without a list" in found
+    assert problems(CELLS + "all}") == []
+    with pytest.raises(InputError, match="the word all without a list"):
+        registry().action("lock-cell").check_inputs({"cells": ["all"]})
+
+
+@pytest.mark.parametrize(
+    ("plan", "said"),
+    [
+        ("expect_stations: '-1'", "'-1' is not a number of devices"),
+        ("expect_stations: many", "'many' is not a number of devices"),
+        ("remove: bitel", "'bitel' does not name owner and number of nodes, as in bitel=102"),
+        ("remove: bitel=3 entel=1 bitel=4", "'bitel=4': another number of nodes of bitel stands before it"),
+    ],
+)
+def test_numbers_that_a_plan_can_never_have_are_refused(plan: str, said: str) -> None:
+    def of(section: str) -> list[str]:
+        return problems("action: apply-intent", head=f"plan: {{{section}}}\n")
+
+    (found,) = of(plan)
+    assert f"own.yaml:1: playbook.plan.{plan.partition(':')[0]}" in found
+    assert said in found
+    assert of("expect_stations: '{{ n }}', remove: 'bitel=3 bitel=3 entel=? host={{ n }}'") == []
 
 
 QUESTION = "action: ask-a-human, with: {text: Go%s}, register: go, "
