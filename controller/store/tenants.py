@@ -33,7 +33,6 @@ from controller.store.repository import SqlRepository, reads
 from controller.store.run_rows import as_job, as_runs, jobs, runs
 from controller.store.transaction import Tx
 
-
 #: Place of alarms that are over: behind all that stand.
 _OVER = len(PerceivedSeverity)
 
