@@ -39,6 +39,7 @@ from controller.intent.counted import CountedPeriod, Settled, settled
 from controller.intent.delivery import CarriedLink, Delivery
 from controller.intent.impact import Sharing, core_node_in, link_in
 from controller.intent.observation import Observation, Proof, Unobserved
+from controller.intent.roots import unheard_until
 from controller.intent.times import Times, both, clipped, meet, seconds, union, without
 from controller.intent.windows import openings
 from controller.models.alarm import (
@@ -877,14 +878,14 @@ class Outages:
             return self._own_work(group.tenant, spells)
 
         def of_core(spells: Sequence[Spell]) -> Times:
-            return _when(one for one in spells if one.cause == CORE_NODE_DOWN)
+            return _by_root(one for one in spells if one.cause == CORE_NODE_DOWN)
 
         lost.owed.extend(at_all(_when))
         if not lost.owed:
             return lost
         lost.own_work.extend(at_all(own_work))
         lost.own_core.extend(at_all(lambda spells: union([*own_work(spells), *of_core(spells)])))
-        lost.outside.extend(at_all(lambda spells: _when(one for one in spells if one.cause in left_out)))
+        lost.outside.extend(at_all(lambda spells: _by_root(one for one in spells if one.cause in left_out)))
         for spell in chain.from_iterable(down.values()):
             if spell.proof is not Proof.READING:
                 lost.proofs[spell.proof].extend(both(((spell.since, spell.until),), tuple(lost.owed)))
@@ -1080,7 +1081,7 @@ def _add(gone: _ServiceLoss, spell: Spell, left_out: frozenset[str]) -> None:
     if spell.proof is not Proof.READING:
         gone.proofs[spell.proof].append((spell.since, spell.until))
     if spell.cause in left_out:
-        gone.outside.append((spell.since, spell.until))
+        gone.outside.extend(_by_root([spell]))
 
 
 def _with_cuts(spells: Sequence[Spell], network: Network) -> Iterator[Spell]:
@@ -1117,6 +1118,12 @@ def _joined(one: Parts, other: Parts) -> Parts:
 
 def _when(spells: Iterable[Spell]) -> Times:
     return union((one.since, one.until) for one in spells)
+
+
+def _by_root(spells: Iterable[Spell]) -> Times:
+    """When alarms stood because of their roots: not in the time in which nobody heard of them."""
+    heard = ((max(one.since, unheard_until(one.alarm) or one.since), one.until) for one in spells)
+    return union((since, until) for since, until in heard if since < until)
 
 
 def _add_link(down: Mapping[_Group, Mapping[Path, list[Spell]]], spell: Spell) -> None:

@@ -291,14 +291,19 @@ def began(alarm: Alarm) -> datetime:
 
 
 def _by_itself_since(alarm: Alarm) -> datetime:
-    """Since when it is known that nothing else explains an alarm.
+    """Since when it is known that nothing else explains an alarm."""
+    since = unheard_until(alarm) or began(alarm)
+    return max(since, alarm.released) if alarm.released else since
 
-    Of a core link that nobody heard of until long after it went down, that is not known of the time before: what kept
-    its station from being heard, such as a cut that is over now, took the link down as well.
+
+def unheard_until(alarm: Alarm) -> datetime | None:
+    """When a core link was heard of that had gone down long before; None for all others.
+
+    Of the time before it is not known what kept it down: what kept its station from being heard, such as a cut that is
+    over now, took the link down as well, and its root began later.
     """
     unheard = alarm.probable_cause in _OF_LINKS and alarm.raised - began(alarm) > WINDOW
-    since = alarm.raised if unheard else began(alarm)
-    return max(since, alarm.released) if alarm.released else since
+    return alarm.raised if unheard else None
 
 
 def _order(network: Network, alarm: Alarm, root: Alarm) -> tuple[object, ...]:

@@ -196,6 +196,22 @@ def test_a_lost_core_of_the_tenants_own_is_neither_lost_by_the_host_nor_its_work
     assert (also_off["alfa"].lost + also_off["alfa"].own_core, also_off["beta"].lost) == (40, 20)
 
 
+@pytest.mark.parametrize(("heard", "own"), [(20, 10), (5, 30), (6, 24)])
+def test_a_link_that_was_down_before_its_station_was_heard_is_lost_by_its_core_from_then_on(
+    heard: int, own: int
+) -> None:
+    """A cut took both links down from 0 on, and a core was lost before it was over: only the time after it is own."""
+    at = AT + timedelta(minutes=heard)
+    down = [
+        one._replace(cause="core-node-down", alarm=one.alarm.model_copy(update={"raised": at, "seen": AT}))
+        for one in (link(0, 30), link(0, 30, OTHER_MME))
+    ]
+    alfa = minutes(down, [MME, OTHER_MME])["alfa"]
+    assert (alfa.lost, alfa.own_core) == (30 - own, own)
+    outside = minutes([one._replace(cause="core-link-down") for one in down], [MME, OTHER_MME])["alfa"]
+    assert (outside.lost, outside.own_core) == (30, 0), "it stays the host's where no core was lost"
+
+
 def test_an_agreement_says_what_is_used_up_of_the_month() -> None:
     made = network(availability_percent=99.0)
     assert month_of(made, AT) == (BEGIN, END)
