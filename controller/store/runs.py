@@ -19,6 +19,7 @@ from controller.models.run import (
     Decision,
     Job,
     JobState,
+    JournalStep,
     Outcome,
     Policy,
     Run,
@@ -35,6 +36,7 @@ from controller.store.columns import Instant
 from controller.store.decisions import again, choice_of, decide_on, load_decisions
 from controller.store.integrity import doubted
 from controller.store.involvement import note_run
+from controller.store.journal import journal
 from controller.store.leases import leases
 from controller.store.networks import NETWORK_GUARD, check_files, files_in_force
 from controller.store.plans import changes, plans
@@ -261,7 +263,7 @@ class SqlRuns(SqlRepository, Runs[Sync]):
         found: dict[str, list[Wait]] = {}
         asking = [*_asking(tx, active)]
         held = (*_blocked(tx, active), *_unjudged(tx, active))
-        beside = (*held, *_resting(tx, active), *_behind(tx, active), *_reading(tx, active))
+        beside = (*held, *_resting(tx, active), *_behind(tx, active), *_reading(tx, active), *_reverting(tx, active))
         for run, wait in (*_paused(tx, active), *asking, *beside, *_soaking(tx, active)):
             found.setdefault(run, []).append(wait)
         return {run: tuple(waits) for run, waits in found.items()}
@@ -563,6 +565,18 @@ def _reading(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
     for row in tx.execute(query.group_by(jobs.c.run, steps.c.name, steps.c.action).order_by(steps.c.name)):
         what = f"step {row.name!r}: {row.action}"
         yield row.run, Wait(what=what, since=row.since, stations=row.stations)
+
+
+def _reverting(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
+    """Runs with jobs that take a change back for a while already, as where the station's own timer has to do so."""
+    later = journal.alias()
+    is_last = ~exists().where(later.c.transaction == journal.c.transaction, later.c.seq > journal.c.seq)
+    query = select(jobs.c.run, journal.c.detail, journal.c.at).join(runs, runs.c.id == jobs.c.run)
+    query = query.join(journal, journal.c.job == jobs.c.id)
+    query = query.where(active, jobs.c.state == JobState.CLAIMED.value, journal.c.step == JournalStep.CANCELLING.value)
+    query = query.where(journal.c.at <= tx.now - _LONG, is_last)
+    for row in tx.execute(query.order_by(journal.c.at, jobs.c.id)):
+        yield row.run, Wait(what=row.detail, since=row.at, stations=1)
 
 
 def _soaking(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 import structlog
 
@@ -123,7 +124,7 @@ class Completion:
             await self._record.write(
                 JournalStep.CANCELLING, phase=mark.phase, persist=mark.persist, deadline=mark.deadline, detail=reason
             )
-            await self._cancel(session, mark, sent)
+            reason = await self._cancel(session, mark, sent, reason)
         return await self._restored(session, mark, reason, Outcome.FAILED_SAFE if untouched else Outcome.ROLLED_BACK)
 
     async def withdraw(self, session: DeviceSession, mark: JournalEntry, reason: str) -> JobResult:
@@ -135,20 +136,26 @@ class Completion:
         await self._record.write(
             JournalStep.CANCELLING, phase=mark.phase, persist=mark.persist, deadline=mark.deadline, detail=reason
         )
-        await self._ask_back(session, mark, sent)
+        reason = await self._ask_back(session, mark, sent, reason)
         seen = await session.read()
         if sent.before_holds(seen.tree):
             return JobResult(Outcome.ROLLED_BACK, reason)
         return await self.verified(session)
 
-    async def _cancel(self, session: DeviceSession, mark: JournalEntry, sent: Effects) -> None:
+    async def _cancel(self, session: DeviceSession, mark: JournalEntry, sent: Effects, reason: str) -> str:
         """As ``_ask_back``, for a candidate that nobody else edited."""
-        await self._ask_back(session, mark, sent)
+        reason = await self._ask_back(session, mark, sent, reason)
         # Some servers leave in the candidate what they took out of running.
         await session.discard()
+        return reason
 
-    async def _ask_back(self, session: DeviceSession, mark: JournalEntry, sent: Effects) -> None:
-        """Cancel; if the device still carries our change, its own timer takes it back."""
+    async def _ask_back(self, session: DeviceSession, mark: JournalEntry, sent: Effects, reason: str) -> str:
+        """Cancel; if the device still carries our change, its own timer takes it back.
+
+        Returns:
+            The reason, with why the cancel did nothing where it did not: people wait for that timer.
+        """
+        why = "answers ok to the cancel and still carries the change"
         for _ in range(_ASKS):
             await self._record.check()
             try:
@@ -156,9 +163,19 @@ class Completion:
             except DeviceRefusedError as error:
                 # Nothing is pending: it never was, it reverted, or it was confirmed.
                 log.info("transaction.cancel_refused", station=self._change.station, reason=error.message)
+                why = f"refused the cancel ({error.message}) and still carries the change"
             if sent.before_holds((await session.read()).tree):
-                return
+                return reason
+        if mark.deadline is None:
+            return reason
+        ends = self._clock.now() + timedelta(seconds=self._timer + _TIMER_LAG)
+        timer = f"its own timer takes it back by {ends:%Y-%m-%d %H:%M:%S} UTC"
+        told = f"{reason}; {self._change.station} {why}: {timer}"
+        await self._record.write(
+            JournalStep.CANCELLING, phase=mark.phase, persist=mark.persist, deadline=mark.deadline, detail=told
+        )
         await self._outlive(mark)
+        return told
 
     async def _restored(self, session: DeviceSession, mark: JournalEntry, reason: str, done: Outcome) -> JobResult:
         """Read back; if something of ours is left, apply the part of the stored inverse for it."""

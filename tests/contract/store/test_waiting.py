@@ -10,12 +10,12 @@ from controller.models.equipment import Operation, OperationKind
 from controller.models.errors import ConflictError, InputError, LeaseLostError, NotFoundError
 from controller.models.process import ProcessRole
 from controller.models.question import Question
-from controller.models.run import JobState, Outcome, Strategy
+from controller.models.run import JobState, JournalStep, Outcome, Strategy
 from controller.models.step import StepRecord, StepState
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Claim, JobResult, Page
 from controller.store import SqlStore
-from tests.support.records import start_run
+from tests.support.records import make_entry, start_run
 
 
 def claimed(store: SqlStore, *names: str) -> list[Claim]:
@@ -218,6 +218,30 @@ async def test_a_step_that_reads_for_long_is_named_and_one_that_acts_is_not(
     assert (wait.what, wait.since, wait.stations) == ("step 'on air': wait-until", reads.started, 2)
     store.steps.write(reads.model_copy(update={"job": one.job.id, "state": StepState.DONE}), one)
     assert [wait.stations for wait in store.runs.waits([run])[run]] == [1]
+
+
+async def test_a_job_that_waits_for_its_stations_own_timer_says_why(store: SqlStore, clock: VirtualClock) -> None:
+    one, two = claimed(store, "A", "B")
+    run, at = one.run.id, clock.now()
+
+    def write(claim: Claim, seq: int, step: JournalStep, detail: str = "") -> None:
+        row = make_entry(claim, seq, step)
+        store.journal.append(row.model_copy(update={"at": clock.now(), "detail": detail}), claim)
+
+    for claim in (one, two):
+        write(claim, 0, JournalStep.READ)
+        write(claim, 1, JournalStep.CANCELLING, "no link")
+    assert store.runs.waits([run]) == {}
+    await clock.advance(5)
+    write(one, 2, JournalStep.CANCELLING, "no link; A refused the cancel: its own timer takes it back by 12:00:00 UTC")
+    write(two, 2, JournalStep.REVERTING)
+    assert store.runs.waits([run]) == {}, "it is just being asked"
+    await clock.advance(5)
+    (wait,) = store.runs.waits([run])[run]
+    assert wait.what == "no link; A refused the cancel: its own timer takes it back by 12:00:00 UTC"
+    assert (wait.since, wait.who, wait.stations) == (at + timedelta(seconds=5), "", 1)
+    store.claims.finish(one, JobResult(Outcome.ROLLED_BACK))
+    assert store.runs.waits([run]) == {}
 
 
 async def test_a_wave_that_stands_before_the_next_begins_is_waited_for(store: SqlStore, clock: VirtualClock) -> None:

@@ -245,8 +245,14 @@ async def test_a_cancel_that_did_nothing_is_repeated() -> None:
     bench.assert_settled(result)
 
 
-@pytest.mark.parametrize("wrong", [FaultKind.LIE, FaultKind.REFUSE])
-async def test_a_station_that_never_cancels_is_left_to_its_timer(wrong: FaultKind) -> None:
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        (FaultKind.LIE, "answers ok to the cancel and still carries the change"),
+        (FaultKind.REFUSE, "refused the cancel (operation-failed: S1 refuses cancel) and still carries the change"),
+    ],
+)
+async def test_a_station_that_never_cancels_is_left_to_its_timer_as_people_are_told(wrong: FaultKind, why: str) -> None:
     bench = TransactionBench(add_tenant(), QUICK)
     bench.break_link()
     bench.fault("cancel", wrong, times=10)
@@ -254,6 +260,10 @@ async def test_a_station_that_never_cancels_is_left_to_its_timer(wrong: FaultKin
     result = await bench.work()
     assert result.outcome is Outcome.ROLLED_BACK
     assert 55 < bench.clock.monotonic() - started < 70
+    assert f"; S1 {why}: its own timer takes it back by 20" in result.detail
+    told = [row.detail for row in bench.journal if row.step is JournalStep.CANCELLING]
+    assert told[-1] == result.detail
+    assert told[0] == result.detail.partition("; S1 ")[0]
     bench.assert_settled(result)
 
 
