@@ -99,8 +99,9 @@ class AuditKeys:
         text = _kept(file, "the keys of the audit trail", None if signed else lambda: add_key(file, since))
         if text is None:
             raise InputError(
-                f"{file} is missing, and the audit trail is signed with a key from there: bring it back from "
-                "its backup; if it is lost, make a new key with `minka audit new-key`"
+                f"{file} is missing, and the audit trail is signed with a key from there: on a further machine copy it "
+                "from the first one; else bring it back from its backup; only if it is lost everywhere, make a new key "
+                "with `minka audit new-key`"
             )
         return cls.parsed(text, str(file))
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import structlog
 
 from controller.bootstrap import parts
+from controller.models.errors import MinkaError
 from controller.models.process import ProcessRole
 from controller.models.settings import Settings
 from controller.observe.rounds import Rounds
@@ -42,6 +43,9 @@ class LoopThread(threading.Thread):
         """Body of the thread."""
         try:
             asyncio.run(self._main())
+        except MinkaError as error:
+            self.failed = True
+            log.error("worker.loop_failed", reason=error.message)  # noqa: TRY400 - the words are for people
         except Exception:
             self.failed = True
             log.exception("worker.loop_failed")

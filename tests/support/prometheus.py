@@ -61,7 +61,8 @@ def _prometheus(folder: Path, file: Path, address: str) -> Iterator[None]:
 def _prometheus_file(folder: Path, api: str, alertmanager: str, token: str) -> Path:
     """The shipped configuration with other addresses and intervals."""
     config = _load(DEPLOY / "prometheus" / "prometheus.yml")
-    config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    # A scrape may take as long as the interval: many seconds of CPU are asked for beside it on a busy machine.
+    config["global"] = {"scrape_interval": "4s", "evaluation_interval": "1s"}
     config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = [alertmanager]
     config["scrape_configs"][0]["static_configs"][0]["targets"] = [api]
     (folder / "metrics-token").write_text(token, encoding="utf-8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import tempfile
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
@@ -12,7 +12,7 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from controller.api.auth import Router, needs
-from controller.api.services import Backend, Body, Listing, Paging, cut
+from controller.api.services import Backend, Body, Listing, Paging, Services, cut
 from controller.api.views import CallerView
 from controller.inventory.frame import Frame, load_frame
 from controller.inventory.load import load_network
@@ -22,11 +22,12 @@ from controller.inventory.write import render_network
 from controller.models.credentials import Credentials
 from controller.models.errors import InputError, NotFoundError, in_words
 from controller.models.many import first_names
-from controller.models.network import Network, Plmn, Rat, network_digest
+from controller.models.network import HOST, Network, Plmn, Rat, network_digest
 from controller.models.people import Permission, Person
 from controller.plan import CellTenant, SharedCell, shared_cells
 from controller.ports.devices import target_of
 from controller.ports.store import Store
+from controller.ports.webhook import Webhook
 
 router = Router(prefix="/v1/network", tags=["network"])
 
@@ -94,7 +95,8 @@ class LoadedNetwork(NetworkSummary):
     ``changed`` says whether it is a new version. ``abandoned`` are devices with nodes of ours that the files no longer
     have: they can't be changed or watched, and routers keep no routes for them. ``out_of_reach`` are stations and
     routers that the version before could reach, and that these files have without an endpoint or a host key: they can't
-    be changed or watched either. ``warnings`` name credentials without a secret.
+    be changed or watched either. ``warnings`` name credentials without a secret, and
+    contacts that no message can reach by the settings.
     """
 
     changed: bool
@@ -137,6 +139,12 @@ def _out_of_reach(before: Network | None, now: Network, abandoned: Collection[st
     return tuple(sorted((before.addressed - now.addressed) & still - set(abandoned)))
 
 
+def _warnings(network: Network, backend: Services) -> tuple[str, ...]:
+    """Settings that are missing for this network: devices can't be reached by us, or people."""
+    unreached = _unreached(network, backend.channels.get("e-mail"), backend.missing_secret)
+    return (*_secretless(network, backend.missing_secret), *unreached)
+
+
 def _secretless(network: Network, missing: Callable[[str], str]) -> tuple[str, ...]:
     """Warnings about credentials without a secret: which device needs it, and what to do."""
     devices: dict[str, list[str]] = {}
@@ -150,6 +158,21 @@ def _secretless(network: Network, missing: Callable[[str], str]) -> tuple[str, .
         for name, reason in reasons.items()
         if reason
     )
+
+
+def _unreached(network: Network, mail: Webhook | None, missing: Callable[[str], str]) -> Iterator[str]:
+    """Warnings about contacts that no message can reach by these settings."""
+    sides = {HOST: network.header.contacts} | {one.id: one.contacts for one in network.tenants}
+    by_reason: dict[str, list[str]] = {}
+    for side, contact in ((side, contact) for side, contacts in sides.items() for contact in contacts):
+        if contact.email is not None:
+            reason = "" if mail is None else mail.lacks({"to": [contact.email]})
+        else:
+            reason = missing(contact.credential or "")
+        if reason:
+            by_reason.setdefault(reason, []).append(f"{contact.id} of {side}")
+    for reason, names in by_reason.items():
+        yield f"notices and calls don't reach {first_names(names)}: {reason}"
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> Path:
@@ -237,7 +260,7 @@ async def load(
     changed, before = await run_in_threadpool(backend.store.transaction, _save, network, digest, who.name)
     abandoned = await run_in_threadpool(_abandoned, backend.store, network)
     out_of_reach = await run_in_threadpool(_out_of_reach, before, network, abandoned)
-    warnings = await run_in_threadpool(_secretless, network, backend.missing_secret)
+    warnings = await run_in_threadpool(_warnings, network, backend)
     summary = _summary(digest, network).model_dump()
     return LoadedNetwork(**summary, changed=changed, abandoned=abandoned, out_of_reach=out_of_reach, warnings=warnings)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from controller.api.auth import FIRST, digest, ensure_token
@@ -18,6 +19,7 @@ from controller.models.credentials import LOOPBACK_ONLY
 from controller.models.errors import InputError, StoreError
 from controller.models.plan import Edit, Op
 from controller.models.run import Outcome, Run, RunState
+from controller.observe.mail import MailRelay
 from controller.plan import plan_to_json
 from controller.ports.secrets import EnvironmentSecrets, NamedSecrets
 from controller.ports.store import JobResult, Page, Transition
@@ -88,6 +90,29 @@ async def test_a_network_whose_devices_secret_is_not_there_is_loaded_with_a_warn
     )
     monkeypatch.setenv("MINKA_DEVICE_PASSWORD", "secret")
     assert (await load(bench))["warnings"] == []
+
+
+async def test_contacts_that_no_message_can_reach_by_the_settings_are_named(
+    bench: ApiBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the first notices say so hours later, by an alert."""
+    services = bench.app.state.services
+    secrets = NamedSecrets(LOOPBACK_ONLY, EnvironmentSecrets(tmp_path))
+    unset = {"e-mail": MailRelay("", "", (), lambda: SecretStr(""), "")}
+    bench.app.state.services = replace(services, missing_secret=secrets.missing, channels=unset)
+    monkeypatch.setenv("MINKA_DEVICE_PASSWORD", "secret")
+    mail, hook = "{id: noc, name: NOC, email: noc@alfa.example}", "{id: hook, name: H, webhook: 'https://a.example', "
+    header = files_of(TINY)["network.yaml"]
+    contacts = f"contacts: [{mail}, {hook}credential: pool-token}}]"
+    named = header.replace("\n  timezone:", f"\n  {contacts}\n  timezone:", 1)
+    warnings = (await load(bench, **{"network.yaml": named}))["warnings"]
+    assert warnings[0] == (
+        "notices and calls don't reach noc of host: e-mail is not set up: set MINKA_MAIL_RELAY, MINKA_MAIL_FROM"
+    )
+    assert "hook of host" in warnings[1]
+    set_up = {"e-mail": MailRelay("starttls://mail.example", "minka@a.example", (), lambda: SecretStr(""), "")}
+    bench.app.state.services = replace(services, missing_secret=lambda _: "", channels=set_up)
+    assert (await load(bench, **{"network.yaml": named}))["warnings"] == []
 
 
 async def test_stations_that_leave_the_files_with_our_nodes_on_them_are_named(bench: ApiBench) -> None:
