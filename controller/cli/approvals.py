@@ -140,6 +140,8 @@ def show_outlook(outlook: dict[str, Any], *, before: bool = False, fails: bool =
     if outlook["requirements"]:
         out.print("who has to agree:")
         show_requirements(outlook["requirements"], outlook["votes"])
+    for text in outlook.get("unanswered", ()):
+        out.print(styled("nobody answers", "yellow"), f": {text}")
     show_open_inputs(outlook.get("open_inputs", ()))
     if outlook["tenants"]:
         out.print(f"tenants notified: {', '.join(outlook['tenants'])}")

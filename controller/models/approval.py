@@ -296,6 +296,7 @@ class Outlook(Noun):
         subject: The subject of approvals.
         requirements: Approvals and notices that it needs.
         missing: Requirements that are not met yet, in words.
+        unanswered: Those of which fewer users may give them now than are needed, in words.
         votes: Votes on the subject.
         tenants: Tenants that are notified.
         waits: Number of stations that may not begin now, by reason, with windows in local time.
@@ -308,6 +309,7 @@ class Outlook(Noun):
     subject: str
     requirements: tuple[Requirement, ...] = ()
     missing: tuple[str, ...] = ()
+    unanswered: tuple[str, ...] = ()
     votes: tuple[Vote, ...] = ()
     tenants: tuple[str, ...] = ()
     waits: dict[str, int] = {}
@@ -353,7 +355,8 @@ class NoticeKind(StrEnum):
     """Kind of a notice.
 
     A run is planned, was decided on by the host in the side's place, may begin in spite of the side's own windows or
-    freezes since the host overrides them, began or ended at the side's stations. The host lifted a freeze of the side
+    freezes since the host overrides them, waits for an approval that too few users may give now, began or ended at the
+    side's stations. The host lifted a freeze of the side
     before its end. An incident began, grew, goes on in another, is told no more since no agreement of the side covers
     its cells, or is over.
     """
@@ -361,6 +364,7 @@ class NoticeKind(StrEnum):
     PLANNED = "planned"
     DECIDED = "decided"
     OVERRIDDEN = "overridden"
+    UNANSWERED = "unanswered"
     STARTED = "started"
     ENDED = "ended"
     FREEZE_LIFTED = "freeze-lifted"

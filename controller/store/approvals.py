@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import structlog
@@ -28,11 +29,13 @@ from sqlalchemy import (
     update,
 )
 
-from controller.models.approval import Clearance, Contract, Freeze, NoticeKind, Override, Vote, VoteChoice
+from controller.models.approval import Clearance, Contract, Freeze, NoticeKind, Override, Requirement, Vote, VoteChoice
 from controller.models.errors import BUG, NotFoundError
 from controller.models.people import Permission, Person
 from controller.models.run import INSIDE, Hold, JobState, Policy, Run, RunState, Strategy, restarted
+from controller.models.sharing import Consent
 from controller.ports.store import Approvals, Assess, ClearanceInput, Clearances, Freezes, Sync
+from controller.runs.approval.consent import is_approved, unanswerable
 from controller.store.columns import Instant, metadata
 from controller.store.holds import holds_in_force
 from controller.store.involvement import run_tenants
@@ -46,11 +49,21 @@ from controller.store.run_constraints import (
     run_constraints,
     tell_decided,
     tell_overridden,
+    tell_unanswered,
 )
 from controller.store.run_rows import ACTIVE, jobs, load_run, load_runs, runs
 from controller.store.runs import cancel_run
 from controller.store.transaction import Tx
-from controller.store.votes import PLAN_VOTES, allowed, cast_vote, handle_of, plans_of, stops_of, votes_on
+from controller.store.votes import (
+    PLAN_VOTES,
+    allowed,
+    approvers_now,
+    cast_vote,
+    handle_of,
+    plans_of,
+    stops_of,
+    votes_on,
+)
 
 overrides = Table(
     "overrides",
@@ -160,6 +173,7 @@ class SqlApprovals(SqlRepository, Approvals[Sync]):
             return {}
         bounds = _bounds(tx)
         found: dict[str, Clearances] = {}
+        deaf: dict[str, ClearanceInput] = {}
         for row in rows:
             try:
                 standing = _standing(tx, row, bounds)
@@ -168,10 +182,14 @@ class SqlApprovals(SqlRepository, Approvals[Sync]):
                 log.info("run.of_a_newer_version", run=row.id, reason=str(error))
             else:
                 found[row.id] = _assessed(assess, standing)
+                if standing.unanswered:
+                    deaf[row.id] = standing
         found |= waiting_for_others(tx, [row for row in rows if row.id in found], found)
         for run_id, said in found.items():
             if seen.get(run_id) != said:
                 _keep(tx, run_id, said)
+        for run_id, standing in deaf.items():
+            tell_unanswered(tx, run_id, standing.constraints, standing.unanswered)
         return found
 
     @reads
@@ -219,6 +237,10 @@ class SqlApprovals(SqlRepository, Approvals[Sync]):
         for other in others:
             cast_vote(tx, other, *said, noted=False)
         return vote
+
+    @reads
+    def unanswerable(self, tx: Tx, requirements: Iterable[Requirement], requester: str) -> frozenset[Requirement]:
+        return unanswerable(requirements, approvers_now(tx), requester)
 
     @reads
     def votes(self, tx: Tx, subject: str) -> list[Vote]:
@@ -314,11 +336,12 @@ def _lift(tx: Tx, known: Iterable[Freeze], actor: str) -> None:
         tx.note(actor, "freeze.lifted", freeze.target, freeze=freeze.id, warning=freeze.warning)
 
 
-_Bounds = tuple[tuple[Hold, ...], tuple[Freeze, ...]]
+_Bounds = tuple[tuple[Hold, ...], tuple[Freeze, ...], Callable[[], list[Person]]]
 
 
 def _bounds(tx: Tx) -> _Bounds:
-    return tuple(holds_in_force(tx, tx.now)), tuple(_freezes(tx, tx.now))
+    """Holds, freezes, and who may approve, which is asked at most once."""
+    return tuple(holds_in_force(tx, tx.now)), tuple(_freezes(tx, tx.now)), cache(lambda: approvers_now(tx))
 
 
 def _freezes(tx: Tx, at: datetime) -> list[Freeze]:
@@ -352,8 +375,12 @@ def _standing(tx: Tx, row: Row[Any], bounds: _Bounds) -> ClearanceInput:
     constraints, strategy = constraints_from(row.content), Strategy.model_validate_json(row.strategy)
     sent = tx.execute(_PLANNED, {"run": row.id}) if constraints.tenants else ()
     said = tuple(votes_on(tx, row.subject))
-    if said and (current := current_network(tx)):
+    asks = any(one.consent is Consent.APPROVAL for one in constraints.requirements)
+    if asks and (current := current_network(tx)):
         constraints = constraints.with_approvers_of(current[1])
+    over = frozenset(tx.execute(_OVER, {"run": row.id}).scalars()) if constraints.requirements else frozenset()
+    open_ones = constraints.needed_without(over) if over else constraints.requirements
+    missing = [one for one in open_ones if not is_approved(one, said, row.requested_by)] if asks else []
     return ClearanceInput(
         requester=row.requested_by,
         seconds=strategy.timer(),
@@ -366,7 +393,8 @@ def _standing(tx: Tx, row: Row[Any], bounds: _Bounds) -> ClearanceInput:
         begun=_begun(tx, row, strategy) if any(group.calendars for group in constraints.groups) else frozenset(),
         away=_away(tx, row.id) if strategy.patience else {},
         owed=_owed(tx, row.id) if strategy.policy is Policy.STATION else frozenset(),
-        over=frozenset(tx.execute(_OVER, {"run": row.id}).scalars()) if constraints.requirements else frozenset(),
+        over=over,
+        unanswered=unanswerable(missing, bounds[2](), row.requested_by) if missing else frozenset(),
     )
 
 

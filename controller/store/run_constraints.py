@@ -36,6 +36,7 @@ from controller.models.approval import (
     NoticeKind,
     NoticeOutage,
     Override,
+    Requirement,
     RunConstraints,
     Vote,
     VoteChoice,
@@ -46,6 +47,7 @@ from controller.models.run import JobState
 from controller.models.scalars import HOST
 from controller.models.sharing import ActionClass
 from controller.ports.store import RunRequest
+from controller.runs.approval.clearance import unanswered
 from controller.store.columns import Instant, long_text, metadata
 from controller.store.involvement import note_notified, run_tenants
 from controller.store.run_rows import jobs, runs
@@ -190,6 +192,17 @@ def tell_overridden(
             first = max(tx.now, _planned_at(tx, run_id, tenant) + constraints.lead_of(tenant))
             outage = NoticeOutage.of(constraints.outages.get(tenant, NO_OUTAGE), first)
             notify(tx, run_id, tenant, NoticeKind.OVERRIDDEN, mine, words, outage, first)
+
+
+def tell_unanswered(tx: Tx, run_id: str, constraints: RunConstraints, asked: Collection[Requirement]) -> None:
+    """Tell each side, and the host, once for a run of approvals that fewer users may give now than are needed."""
+    for side in sorted({HOST, *(one.side for one in asked)}):
+        if not _was_told(tx, run_id, side, NoticeKind.UNANSWERED):
+            mine = sorted(constraints.stations) if side == HOST else constraints.concerning(side)
+            where = f"{len(mine)} devices" if side == HOST else serving(mine)
+            said = "; ".join(unanswered(one for one in asked if side in (HOST, one.side)))
+            words = f"work on {where} {said}: the host can enable a user, or give one the role that approves"
+            notify(tx, run_id, side, NoticeKind.UNANSWERED, mine, words, None)
 
 
 def _was_told(tx: Tx, run_id: str, tenant: str, kind: NoticeKind) -> bool:

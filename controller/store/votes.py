@@ -256,3 +256,10 @@ def allowed(tx: Tx, names: Collection[str], permission: Permission) -> dict[str,
     current = current_network(tx) if any(person.tenant for person in found) else None
     left = {one.tenant for one in found} - {"", *current[1].tenant_by_id} if current else set()
     return {one.name: one for one in found if may(one, permission) and one.tenant not in left}
+
+
+def approvers_now(tx: Tx) -> list[Person]:
+    """Users who may approve now, each with the provider where they sign in."""
+    issuers = {row.name: row.issuer for row in tx.execute(_admitted(Permission.APPROVE), {"now": tx.now})}
+    found = allowed(tx, issuers.keys(), Permission.APPROVE).values()
+    return [one.model_copy(update={"issuer": issuers[one.name]}) for one in found]

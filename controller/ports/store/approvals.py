@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -41,6 +41,7 @@ class ClearanceInput:
         away: When stations that were away or busy are tried again.
         owed: Stations whose function was begun: they are brought back, whatever forbids work to begin, except a hold.
         over: Stations whose work has ended, or never begins since their part of the plan is void.
+        unanswered: Approvals that are missing, and that fewer users may give now than are needed.
     """
 
     requester: str
@@ -55,6 +56,7 @@ class ClearanceInput:
     away: Mapping[str, datetime] = field(default_factory=dict)
     owed: frozenset[str] = frozenset()
     over: frozenset[str] = frozenset()
+    unanswered: frozenset[Requirement] = frozenset()
 
     @property
     def requirements(self) -> tuple[Requirement, ...]:
@@ -124,6 +126,11 @@ class Approvals(Repository[M_co], Protocol[M_co]):
             about: Plan or run, for the audit trail.
             contracts: Contractual reasons.
         """
+        ...
+
+    @method
+    def unanswerable(self, requirements: Iterable[Requirement], requester: str) -> frozenset[Requirement]:
+        """Approvals that fewer users may give now than are needed; of the host's own, ``requester`` is none of them."""
         ...
 
     @method

@@ -166,6 +166,12 @@ def unmet(standing: ClearanceInput) -> list[str]:
     return list(dict.fromkeys(asked))
 
 
+def unanswered(asked: Iterable[Requirement]) -> list[str]:
+    """Approvals that fewer users may give now than are needed, in words."""
+    words = (f"{missing(one)}, and fewer users of {one.side} than that may give it now" for one in asked)
+    return sorted(set(words))
+
+
 #: Prefixes of reasons in clearances, with the kind of wait, and who can end it and how.
 _WAYS_OUT = (
     ("waits for approval", "approval", "its approvers: minka approve"),

@@ -510,6 +510,26 @@ def is_approved(requirement: Requirement, votes: Iterable[Vote], requester: str)
     return len(_approving(requirement, yes, requester)) >= requirement.needed
 
 
+def unanswerable(
+    requirements: Iterable[Requirement], people: Collection[Person], requester: str
+) -> frozenset[Requirement]:
+    """Approvals that fewer people may give than are needed.
+
+    Args:
+        requirements: What is needed; a requirement of notice needs nobody.
+        people: Who may approve now, each with the provider where they sign in, if they do.
+        requester: Who asked for the run; among the further eyes of the host (``action`` None) that is nobody.
+    """
+
+    def answers(one: Requirement, person: Person) -> bool:
+        named = not one.approvers or person.name in one.approvers
+        other = one.action is not None or person.name != requester
+        return named and other and person.side == one.side and (bool(person.issuer) or not one.sign_in)
+
+    asked = (one for one in requirements if one.consent is Consent.APPROVAL)
+    return frozenset(one for one in asked if sum(answers(one, person) for person in people) < one.needed)
+
+
 def _approving(requirement: Requirement, yes: Iterable[Vote], requester: str) -> set[str]:
     """Distinct people whose yes counts for a requirement."""
     of_side = {vote.person for vote in yes if vote.side == requirement.side}

@@ -12,7 +12,8 @@ from controller.models.approval import Outlook, RunConstraints
 from controller.models.many import first_names
 from controller.models.run import Strategy
 from controller.ports.store import ClearanceInput, Clearances, Store
-from controller.runs.approval.clearance import clearances, further_clearance, unmet
+from controller.runs.approval.clearance import clearances, further_clearance, unanswered, unmet
+from controller.runs.approval.consent import is_approved
 
 #: Why a station can't begin although nothing binds it.
 _BUSY = "another run works there"
@@ -51,14 +52,17 @@ def outlook(
         now: The time.
         late: Steps that may come much later than the beginning, by station.
     """
+    votes = tuple(store.approvals.votes(constraints.subject))
+    open_ones = [one for one in constraints.requirements if not is_approved(one, votes, "")]
     standing = ClearanceInput(
         requester="",
         seconds=strategy.timer(),
         constraints=constraints,
-        votes=tuple(store.approvals.votes(constraints.subject)),
+        votes=votes,
         notified=dict.fromkeys(constraints.tenants, now),
         holds=tuple(store.holds.find(now)),
         freezes=tuple(store.freezes.find(now)),
+        unanswered=store.approvals.unanswerable(open_ones, ""),
     )
     found = clearances(standing, now)
     busy = [one for one in store.claims.busy(constraints.stations) if one in found and not found[one].blocked]
@@ -75,6 +79,7 @@ def outlook_of(standing: ClearanceInput, now: datetime) -> Outlook:
         subject=constraints.subject,
         requirements=constraints.requirements,
         missing=tuple(unmet(standing)),
+        unanswered=tuple(unanswered(standing.unanswered)),
         votes=standing.votes,
         tenants=constraints.tenants,
         waits=dict(Counter(one.blocked for one in found if one.blocked)),

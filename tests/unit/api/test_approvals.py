@@ -236,6 +236,32 @@ async def test_a_yes_counts_only_while_its_person_may_give_it(bench: ApiBench) -
     assert blocked() == {waits}, "whoever used the revoked token need not have been leo"
 
 
+async def test_host_and_tenant_are_told_at_once_of_an_approval_that_nobody_can_give(bench: ApiBench) -> None:
+    """Whether nobody may, or those who might are disabled since; once for a run."""
+    await load_and_adopt(bench)
+    admit(bench.store, "token-of-leo", "leo", Role.TENANT_APPROVER, "condor")
+    admit(bench.store, "token-of-viewer", "viewer", Role.TENANT_VIEWER, "andes")
+    run = await asking(bench, *(Requirement(side=side, action=ActionClass.INTERRUPT) for side in ("andes", "condor")))
+
+    def told(side: str) -> list[str]:
+        return [one.text for one in bench.store.notices.page(Page(limit=50), side)[1] if one.kind == "unanswered"]
+
+    reassess(bench.store, SystemClock(), FakeWakeups())
+    words = "waits for approval by 1 of andes to interrupt, and fewer users of andes than that may give it now"
+    assert (await bench.client.get(f"/v1/runs/{run}/outlook")).json()["unanswered"] == [words]
+    assert [len(told(side)) for side in ("host", "andes", "condor")] == [1, 1, 0]
+    assert all(words in told(side)[0] for side in ("host", "andes"))
+    assert "condor" not in told("andes")[0]
+    body = {"role": "tenant-approver", "tenant": "condor", "disabled": True}
+    assert (await bench.client.put("/v1/users/leo", json=body)).is_success
+    assert len(told("condor")) == 1, "as soon as leo is disabled"
+    reassess(bench.store, SystemClock(), FakeWakeups())
+    assert [len(told(side)) for side in ("host", "andes", "condor")] == [1, 1, 1]
+    admit(bench.store, "token-of-ida", "ida", Role.TENANT_APPROVER, "andes")
+    left = (await bench.client.get(f"/v1/runs/{run}/outlook")).json()["unanswered"]
+    assert left == [words.replace("andes", "condor")]
+
+
 async def test_an_approver_sees_what_would_be_done_where(bench: ApiBench) -> None:
     await load_and_adopt(bench)
     admit(bench.store, "token-of-leo", "leo", Role.TENANT_APPROVER, "condor")

@@ -36,6 +36,7 @@ from controller.runs.approval.consent import (
     run_constraints,
     subject_of,
     together,
+    unanswerable,
 )
 from tests.unit.plan import samples
 
@@ -432,6 +433,42 @@ def test_actions_whose_changes_are_not_known_ask_all_who_are_there() -> None:
         ("beta", ActionClass.INTERRUPT, Consent.APPROVAL),
         (HOST, None, Consent.APPROVAL),
     }
+
+
+# --------------------------------------------------------------------------- who can say it
+
+
+def test_an_approval_that_too_few_people_may_give_is_named() -> None:
+    people = [
+        Person(name=name, role=Role.TENANT_APPROVER if side else Role.APPROVER, tenant=side, issuer=issuer)
+        for name, side, issuer in (
+            ("leo", "beta", ""),
+            ("sol", "beta", "https://id"),
+            ("ida", "alfa", ""),
+            ("eva", "", ""),
+        )
+    ]
+    one = Requirement(side="beta", action=ActionClass.REDUCE)
+    answered = [
+        one,
+        one.model_copy(update={"needed": 2}),
+        one.model_copy(update={"approvers": ("leo",)}),
+        one.model_copy(update={"sign_in": True}),
+        Requirement(side="gamma", action=ActionClass.INTERRUPT, consent=Consent.NOTICE),
+        Requirement(side=HOST),
+    ]
+    short = [
+        one.model_copy(update={"needed": 3}),
+        one.model_copy(update={"approvers": ("ida", "rosa")}),
+        one.model_copy(update={"sign_in": True, "needed": 2}),
+        one.model_copy(update={"sign_in": True, "approvers": ("leo",)}),
+        Requirement(side="gamma", action=ActionClass.INTERRUPT),
+        Requirement(side=HOST, needed=2),
+    ]
+    assert unanswerable([*answered, *short], people, "ana") == set(short)
+    assert unanswerable([*answered, *short], people, "eva") == {*short, answered[-1]}, "nobody approves their own"
+    again = Requirement(side=HOST, action=ActionClass.RESTORE, stands_for="beta")
+    assert unanswerable([again], people, "eva") == frozenset()
 
 
 # --------------------------------------------------------------------------- what was said
