@@ -37,7 +37,7 @@ from controller.plan import (
     without_agreement,
 )
 from controller.plan.phases import find_locks
-from controller.ports.store import EndedJob
+from controller.ports.store import EndedJob, OpenJob
 from controller.runs.planning.changed_since import Since, by_plan, restored, things
 from controller.runs.planning.planner import Planner, Progress
 from controller.runs.transaction.effects import effects, unfinished
@@ -111,17 +111,21 @@ async def _undo(
     draft: Draft,
     keeps: Callable[[EndedJob], str] = lambda _ended: "",
 ) -> None:
-    """Undo what a run left on some of its devices, but for what ``keeps`` has a reason to leave there."""
+    """Undo what a run left on some of its devices, but for what ``keeps`` has a reason to leave there.
+
+    A device that another run has changed and still works on is in no state that could be planned from.
+    """
     ended_jobs: dict[str, list[EndedJob]] = {station: [] for station in stations}
     for ended in await planner.store.ledger.ended_jobs(stations, run.created):
         ended_jobs[ended.station].append(ended)
     mine = {ended.station: ended for done in ended_jobs.values() for ended in done if ended.run == run.id}
     left = {station: ended for station, ended in mine.items() if ended.changes or ended.outcome is Outcome.DIVERGED}
     views = await planner.views(network, [station for station in left if network.manages(station)])
+    under_way = {job.station: job for job in await planner.store.claims.open_jobs([*left])}
     day = network.day(planner.clock.now())
     for station in stations:
         made = StationPlan()
-        if station in left and (reason := keeps(left[station])):
+        if station in left and (reason := keeps(left[station]) or _works_there(under_way.get(station))):
             made = StationPlan(reason=reason)
         elif station in left:
             later = [other for other in ended_jobs[station] if other.finished > left[station].finished]
@@ -139,6 +143,14 @@ async def _undo(
             uninvited = without_agreement(network, made.change, seen.tree, views[station].ledger, day)
             made = replace(made, findings=(*made.findings, *uninvited))
         draft.add(station, made)
+
+
+def _works_there(job: OpenJob | None) -> str:
+    """Why a device is left out on which a job of another run is under way; empty if it has changed nothing there."""
+    if job is None or not (job.changes or job.unsure):
+        return ""
+    waits = f" ({job.waits})" if job.waits else ""
+    return f"run {job.run} is under way there and has changed it{waits}: undo again once that has ended"
 
 
 def _stays(network: Network, functions: Collection[str], goes: Collection[str], ended: EndedJob) -> str:
