@@ -180,7 +180,7 @@ async def test_what_ended_while_it_waits_to_be_told_of_is_over_and_nobody_waits_
     whole = store.alarms.get(small.id).incident
     await story.clock.advance(5)
     story.report(links("S1", CLEARED))
-    assert await story.told() == [(OVER, small.incident), (RAISED, whole)]
+    assert await story.told() == [(RAISED, whole), (OVER, small.incident)], "what stands is told before what is over"
     story.report(links("S2", CLEARED), cut("hub", CLEARED))
     assert await story.told() == [(OVER, whole)]
 
