@@ -33,17 +33,19 @@ class Server(NamedTuple):
 
 
 class Behaviour(Noun):
-    """What an empty confirmed commit revealed about one server.
+    """What an empty confirmed commit, and edits that name places, revealed about one server.
 
     Attributes:
         follow_up: How it accepts a further confirmed commit with the same token; None if it accepts none.
         cancels: Whether it accepts a confirmed commit and can cancel it; otherwise that is no safety net.
         reason: Its answer if it does not, for people.
+        places: Whether it puts a new entry of a list in order where an edit says (RFC 7950 §7.8.6); else it appends it.
     """
 
     follow_up: FollowUp | None = FollowUp.BOTH
     cancels: bool = True
     reason: str = ""
+    places: bool = True
 
     def guards(self, phases: int) -> bool:
         """Whether its confirmed commit can be the safety net of a change with this number of phases."""

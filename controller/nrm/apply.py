@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from controller.models.errors import DeviceRefusedError
 from controller.models.plan import Edit, Op
@@ -74,6 +74,34 @@ def _insert(tree: dict[Path, Leaves], new: Path, leaves: Leaves, sibling: Path) 
 def _without_defaults(spec: NodeSpec | None, leaves: Leaves) -> Leaves:
     known = spec.leaf_by_name if spec else {}
     return {name: value for name, value in leaves.items() if name not in known or known[name].default != value}
+
+
+def appending(edits: Iterable[Edit]) -> tuple[Edit, ...]:
+    """The edits for a device that knows no places in lists in order: what would have one is appended."""
+    return tuple(
+        edit if edit.after_sibling is None else edit.model_copy(update={"after_sibling": None}) for edit in edits
+    )
+
+
+def sent_to_end(tree: Tree, edits: Sequence[Edit]) -> tuple[Path, ...]:
+    """New entries that stand behind all others of their list, although their edits put them elsewhere."""
+    new = {edit.path for edit in edits}
+    found = []
+    for edit in edits:
+        if edit.after_sibling is not None and edit.path in tree:
+            order = siblings(tree, edit.path)
+            index = order.index(edit.path)
+            stands = order[index - 1] if index else ""
+            if stands != edit.after_sibling and new.issuperset(order[index:]):
+                found.append(edit.path)
+    return tuple(found)
+
+
+def names_places(tree: Tree, edits: Sequence[Edit]) -> bool:
+    """Whether edits name places in lists in order, each beside an entry that is there or comes by them."""
+    there = {"", *tree, *(edit.path for edit in edits if edit.op is Op.CREATE)}
+    places = {edit.after_sibling for edit in edits if edit.after_sibling is not None}
+    return bool(places) and places <= there
 
 
 def siblings(tree: Tree, path: Path) -> list[Path]:

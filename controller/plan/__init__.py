@@ -48,7 +48,7 @@ from controller.plan.maintenance import (
 from controller.plan.routers import nodes_behind, ranks_of, switch_router_change
 from controller.plan.rows import PlanRow, describe, locked_outside, render_text
 from controller.plan.sharing import CellTenant, Ledgers, SharedCell, shared_cells
-from controller.plan.station import StationPlan, blocked, goes_along, plan_station
+from controller.plan.station import StationPlan, appended, blocked, goes_along, plan_station
 from controller.plan.undo import inside, still_named, undo_change, undo_job, without_agreement
 
 __all__ = [
@@ -68,6 +68,7 @@ __all__ = [
     "StationView",
     "administrative_state_change",
     "adopted_nodes",
+    "appended",
     "applied",
     "blocked",
     "brought_to",

@@ -34,6 +34,7 @@ class Edits:
         required: Of the orphans, nodes whose removal was named but that an entry which stays can't be without.
         along: Entries that go → what goes with them that is not ours, since the device made it for them.
         unknown: Nodes that are neither wanted nor in the ledger, topmost only.
+        appended: Entries that have to stand first in their lists and go to the end, since the device knows no places.
         refused: Why the station can't be planned: what would be an operation of its own.
     """
 
@@ -49,6 +50,7 @@ class Edits:
     required: list[Path] = field(default_factory=list)
     along: dict[Path, tuple[Path, ...]] = field(default_factory=dict)
     unknown: list[Path] = field(default_factory=list)
+    appended: list[Path] = field(default_factory=list)
     refused: list[tuple[str, Path, str]] = field(default_factory=list)
 
 
@@ -83,7 +85,9 @@ def find_edits(
         found.edits.append(Edit(op=Op.MERGE, path=path, before=before, after=after, owners=rendered.owners[path]))
     first = _primaries(root, observed.tree, rendered, ledger, found, identities=identities)
     for path in (path for path in difference.missing if path not in found.kept):
-        found.edits.append(_create(root, rendered, path, "" if path in first else None))
+        places = observed.behaviour.places
+        found.edits.append(_create(root, rendered, path, "" if path in first and places else None))
+        found.appended += [path] if path in first and not places else []
     found.lost.extend(path for path in ledger if path not in observed.tree and path not in rendered.tree)
     found.lost[:] = dict.fromkeys(found.lost)
     return found

@@ -295,6 +295,7 @@ def station_findings(
         *_unknown_plmns(station, observed, edits),
         *_unknown_nodes(station, root, observed, edits),
         *_orphans(station, root, edits),
+        *(appended(station, root, path, first=True) for path in edits.appended),
         *_lock_findings(station, locked, holders),
         *_holds(station, options),
     )
@@ -432,6 +433,21 @@ def blocked(
         why = f"{count}: {first_names([entry_name(root, one) for one in naming])}"
     message = f"{station}: {entry_name(root, path)} was not removed, since {why}"
     return Finding("removal-blocked", Severity.WARNING, message, station, cell_of(path), owner)
+
+
+def appended(station: str, root: NodeSpec, path: Path, *, first: bool) -> Finding:
+    """An entry that comes back at the end of a list in order, since the device knows no places.
+
+    Args:
+        station: The station.
+        root: Its schema.
+        path: The entry.
+        first: Whether it has to stand first, as the primary PLMN of a cell.
+    """
+    why = "its server puts no entry of a list in a place"
+    then = f"; then put it first with: minka plan {station} --identities" if first else ""
+    message = f"{station}: {entry_name(root, path)} goes to the end of its list: {why}{then}"
+    return Finding("appended", Severity.WARNING, message, station, cell_of(path))
 
 
 def _needed(station: str, root: NodeSpec, path: Path, owner: str) -> Finding:

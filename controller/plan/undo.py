@@ -14,7 +14,7 @@ from controller.models.many import first_names
 from controller.models.network import HOST, Cell, Network
 from controller.models.plan import Change, Edit, Op, Phase, PhaseKind, WaitFor
 from controller.models.run import LedgerBefore, LedgerEntry
-from controller.nrm.apply import apply_edits
+from controller.nrm.apply import appending, apply_edits
 from controller.nrm.containers import made_by, others_in, sparing
 from controller.nrm.fingerprint import fingerprint
 from controller.nrm.inverse import invert
@@ -70,7 +70,8 @@ def undo_change(
     ours = {*ours, *made_by(change)}
     try:
         for done in reversed(change.phases):
-            edits = sparing(root, done.inverse, tree, observed.unknown, ours, kept)
+            taken = done.inverse if observed.behaviour.places else appending(done.inverse)
+            edits = sparing(root, taken, tree, observed.unknown, ours, kept)
             back = invert(root, tree, edits, {})
             tree = apply_edits(root, tree, edits)
             # Removed links, which new ones replaced, are up again before the new ones go.

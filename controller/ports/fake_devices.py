@@ -37,7 +37,7 @@ from controller.models.errors import (
 from controller.models.measurement import Period
 from controller.models.plan import Edit
 from controller.nrm import namespaces as ns
-from controller.nrm.apply import apply_edits
+from controller.nrm.apply import appending, apply_edits
 from controller.nrm.profiles import root_spec
 from controller.nrm.schema import LeafRole, Mutability, NodeRole, NodeSpec, spec_of
 from controller.nrm.tree import LeafName, Leaves, Observed, Path, Tree, Value, child, class_of, is_below, parent, step
@@ -219,6 +219,8 @@ class FakeDevice:
         faults: Scripted faults, in any order.
         follow_up: How a following commit has to refer to a pending confirmed one; None if it refuses all.
         denies_locks: Whether it denies all locks while a confirmed commit is pending.
+        places: Whether it puts new entries of lists in order where an edit says. Otherwise it refuses ``after``, and
+            answers ok to ``first`` and appends all the same, as netconfd does.
         keeps_candidate: Whether edits of an ended session stay in the candidate, which then can't be locked.
         history: All configurations of running so far, oldest first.
         log: Operations that the device carried out, as ``session operation``.
@@ -250,6 +252,7 @@ class FakeDevice:
         self.on_air_after = 0.0
         self.latency = 0.0
         self.denies_locks = False
+        self.places = True
         self.keeps_candidate = False
         self.follow_up: FollowUp | None = FollowUp.BOTH
         self.alarms: list[ActiveAlarm] = []
@@ -389,6 +392,10 @@ class FakeDevice:
         """Edit the candidate, or running if there is no candidate."""
         self._check_lock(session)
         base = self.candidate if self.capabilities.candidate else self.running
+        if not self.places:
+            if any(edit.after_sibling for edit in edits):
+                raise DeviceRefusedError("bad-attribute: missing index component", tag="bad-attribute")
+            edits = appending(edits)
         carrying = {leaf.name for leaf in self.root.leaves if leaf.carrier}
         carried = [edit for edit in edits if edit.after.keys() & carrying]
         edited = apply_edits(self.root, base, [edit for edit in edits if edit not in carried])

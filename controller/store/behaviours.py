@@ -21,9 +21,10 @@ behaviours = Table(
     Column("follow_up", String),
     Column("cancels", Boolean, nullable=False),
     long_text("reason"),
+    Column("places", Boolean, nullable=False),
     Column("learned", Instant, nullable=False),
 )
-_FIND = select(behaviours.c.follow_up, behaviours.c.cancels, behaviours.c.reason).where(
+_FIND = select(behaviours.c.follow_up, behaviours.c.cancels, behaviours.c.reason, behaviours.c.places).where(
     behaviours.c.station == bindparam("station"),
     behaviours.c.identity == bindparam("identity"),
     behaviours.c.software == bindparam("software"),

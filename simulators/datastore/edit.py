@@ -54,6 +54,12 @@ def insert(node: Node, entries: Entries, identity: Identity, item: Value, elemen
         raise InsertionError(INSERT, f"{where!r} is none of first, last, before, after")
 
 
+def _append(entries: Entries, identity: Identity, item: Value, element: etree._Element) -> None:
+    if element.get(INSERT) in ("before", "after"):
+        raise InsertionError(KEY, "missing index component")
+    entries.put(identity, item)
+
+
 def _keys_beside(node: Node, element: etree._Element) -> Identity:
     text = element.get(KEY)
     if text is None:
@@ -130,10 +136,12 @@ class EditRules:
     Attributes:
         basic_mode: Its basic mode of with-defaults, which says whether a default value exists (RFC 6243 §2).
         keyless_ignored: Whether it accepts list entries without keys, and ignores them.
+        places_unknown: Whether it appends new entries of lists in order, and refuses those that go beside others.
     """
 
     basic_mode: WithDefaults = "explicit"
     keyless_ignored: bool = False
+    places_unknown: bool = False
 
 
 #: The instances of one parent in the edit so far: index of the node, then keys or value.
@@ -295,7 +303,10 @@ class Edit:
             entries.put(identity, item)
             return
         try:
-            insert(node, entries, identity, item, element)
+            if self._rules.places_unknown:
+                _append(entries, identity, item, element)
+            else:
+                insert(node, entries, identity, item, element)
         except InsertionError as error:
             raise self._bad_attribute(error.attribute, str(error), element, error.app_tag, error.tag) from error
 

@@ -302,8 +302,8 @@ class Datastores:
 
     def _edited(self, before: Config, request: EditRequest) -> tuple[Config, tuple[RpcError, ...]]:
         """The edited configuration, with the errors of those parts that were left out."""
-        habit = self._faults.strikes(FaultKind.KEYLESS_IGNORED)
-        rules = EditRules(self._profile.basic_mode or "explicit", habit)
+        keyless, placeless = map(self._faults.strikes, (FaultKind.KEYLESS_IGNORED, FaultKind.PLACES_UNKNOWN))
+        rules = EditRules(self._profile.basic_mode or "explicit", keyless, placeless)
         tested = request.test != "set"
         if request.on_error is ErrorOption.ROLLBACK or (tested and request.on_error is ErrorOption.STOP):
             return before.edit(request.config, request.default_operation, rules), ()

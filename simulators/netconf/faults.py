@@ -60,6 +60,8 @@ class FaultKind(StrEnum):
 
     VALIDATE_SPOILS_COMMIT = "validate-spoils-commit"
     """A commit after a validate is answered ok, changes nothing and empties the candidate (Yuma123)."""
+    PLACES_UNKNOWN = "places-unknown"
+    """An entry of a list in order is appended: ``first`` is ignored, ``after`` and ``before`` refused (Yuma123)."""
     KEYLESS_IGNORED = "keyless-ignored"
     """List entries without their keys are accepted and ignored (netopeer2)."""
     ROLLBACK_EMPTIES_RUNNING = "rollback-empties-running"
@@ -87,6 +89,7 @@ class FaultKind(StrEnum):
 HABITS = frozenset(
     {
         FaultKind.VALIDATE_SPOILS_COMMIT,
+        FaultKind.PLACES_UNKNOWN,
         FaultKind.KEYLESS_IGNORED,
         FaultKind.ROLLBACK_EMPTIES_RUNNING,
         FaultKind.CANDIDATE_KEPT,

@@ -120,7 +120,10 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
         "files-by-position": replace(STANDARD, files=FileHabits(by_position=True)),
         # Behaviour seen on real servers, one bundle each.
         "like-yuma123": replace(
-            STANDARD, xpath=True, replay=1000, faults=frozenset({FaultKind.VALIDATE_SPOILS_COMMIT})
+            STANDARD,
+            xpath=True,
+            replay=1000,
+            faults=frozenset({FaultKind.VALIDATE_SPOILS_COMMIT, FaultKind.PLACES_UNKNOWN}),
         ),
         "like-netopeer2": replace(
             STANDARD,

@@ -173,7 +173,7 @@ class Planner:
             seen, can = await session.read(), session.capabilities
         behaviour = TRUSTED if can.safe_commit else UNTRUSTED
         if (server := server_of(target, can, seen)) is not None:
-            behaviour = await self._store.behaviours.get(server) or TRUSTED
+            behaviour = await self._store.behaviours.get(server) or behaviour
         # The same object if possible: by that a session knows that a device reports the same again.
         return seen if seen.behaviour == behaviour else replace(seen, behaviour=behaviour)
 

@@ -25,6 +25,7 @@ from controller.plan import (
     Draft,
     StationPlan,
     StationView,
+    appended,
     blocked,
     brought_to,
     check_removals,
@@ -448,8 +449,20 @@ def _taken_back(
             for path in kept
         ),
         *(goes_along(ended.station, root, path, along) for path, along in others.along.items()),
+        *_appended(root, ended, change, observed),
     )
     return StationPlan(change=change, findings=findings)
+
+
+def _appended(root: NodeSpec, ended: EndedJob, change: Change, observed: Observed) -> Iterator[Finding]:
+    """Entries that come back, but not to the place that they had: the device knows no places."""
+    if observed.behaviour.places:
+        return
+    inverses = (edit for done in ended.changes for phase in done.phases for edit in phase.inverse)
+    had = {edit.path: edit.after_sibling for edit in inverses if edit.after_sibling is not None}
+    back = dict.fromkeys(edit.path for phase in change.phases for edit in phase.edits if edit.op is Op.CREATE)
+    for path in (path for path in back if path in had):
+        yield appended(ended.station, root, path, first=had[path] == "")
 
 
 def _names(paths: Sequence[Path]) -> str:

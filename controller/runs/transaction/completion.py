@@ -9,10 +9,13 @@ from datetime import timedelta
 import structlog
 
 from controller.models.errors import DeviceRefusedError
-from controller.models.plan import Change, Edit
+from controller.models.many import first_names
+from controller.models.plan import Change, Edit, Op, Phase, PhaseKind
 from controller.models.run import JournalEntry, JournalStep, Outcome
+from controller.nrm.apply import appending, names_places, sent_to_end
 from controller.nrm.containers import made_by, sparing
 from controller.nrm.schema import NodeSpec
+from controller.nrm.tree import Observed, Path, within_root
 from controller.ports.clock import Clock
 from controller.ports.devices import DeviceSession
 from controller.ports.store import JobResult
@@ -30,6 +33,8 @@ _TIMER_LAG = 3.0
 _NOT_PENDING = "invalid-value"
 #: The parameter that a server refuses for the same reason under another tag: netconfd answers ``operation-failed``.
 _TOKEN = "persist-id"  # noqa: S105 - the name of a leaf
+#: Error-tags with which servers refuse the place of an entry (RFC 7950 §7.8.6).
+PLACE_REFUSED = frozenset({"bad-attribute", "unknown-attribute", "operation-failed", "operation-not-supported"})
 BY_ITSELF = "the station reverted by itself before the confirm reached it"
 
 
@@ -39,10 +44,12 @@ class Completion:
     Args:
         timer: Seconds of a confirmed commit.
         lock: Makes sure that the session holds the lock: after a take-over by token it may not have it yet.
+        learn_no_places: Puts on record that the server knows no places in lists in order.
 
     Attributes:
         whole: The net effect of all phases.
         unguarded: Why the change ran without the confirmed commit that the device offers; empty where it ran with it.
+        places: Whether the server puts entries in places, as far as that is known.
     """
 
     def __init__(
@@ -53,8 +60,10 @@ class Completion:
         clock: Clock,
         timer: float,
         lock: Callable[[DeviceSession], Awaitable[None]],
+        learn_no_places: Callable[[DeviceSession, Observed], Awaitable[None]],
     ) -> None:
         self._lock = lock
+        self._learn_no_places = learn_no_places
         self._root = root
         self._change = change
         self._record = record
@@ -62,6 +71,7 @@ class Completion:
         self._timer = timer
         self.whole = effects(root, change.phases)
         self.unguarded = ""
+        self.places = True
 
     async def confirm(self, session: DeviceSession, mark: JournalEntry) -> JobResult:
         """Confirm until the device says that nothing is pending any more: an ok proves nothing.
@@ -181,26 +191,93 @@ class Completion:
         """Read back; if something of ours is left, apply the part of the stored inverse for it."""
         phases = self._change.phases[: mark.phase + 1]
         seen = await session.read()
+        ends: list[Path] = []
         for count in range(len(phases), 0, -1):
             if effects(self._root, phases[:count]).before_holds(seen.tree):
-                return JobResult(done, reason)
-            made, taken = made_by(self._change), phases[count - 1].inverse
-            inverse: Sequence[Edit] = sparing(self._root, taken, seen.tree, seen.unknown, made)
-            if not effects(self._root, [phases[count - 1]]).after_holds(seen.tree):
-                inverse = () if session.capabilities.atomic else unfinished(self._root, inverse, seen.tree)
+                return JobResult(done, _in_words(reason, ends))
+            inverse = self._inverse(session, phases[count - 1], seen)
             if not inverse:
                 continue
             await self._lock(session)
-            await self._record.write(JournalStep.REVERTING, phase=count - 1, detail=reason)
-            await self._record.check()
-            try:
-                await session.edit(inverse)
-                await self._record.check()
-                await session.commit(self._record.check)
-            except DeviceRefusedError as error:
-                return JobResult(Outcome.DIVERGED, f"{reason}; taking it back was refused: {error.message}")
+            if refused := await self._revert(session, count - 1, inverse, reason, seen):
+                return await self._unfinished(session, phases[:count], f"{_in_words(reason, ends)}; {refused}")
             done = Outcome.ROLLED_BACK
             seen = await session.read()
+            ends += sent_to_end(seen.tree, inverse)
+            if ends and self.places:
+                self.places = False
+                await self._learn_no_places(session, seen)
         if effects(self._root, phases).before_holds(seen.tree):
-            return JobResult(done, reason)
-        return JobResult(Outcome.DIVERGED, f"{reason}; the device could not be brought back to its old state")
+            return JobResult(done, _in_words(reason, ends))
+        return JobResult(
+            Outcome.DIVERGED, f"{_in_words(reason, ends)}; the device could not be brought back to its old state"
+        )
+
+    def _inverse(self, session: DeviceSession, phase: Phase, seen: Observed) -> Sequence[Edit]:
+        """The part of a phase's inverse that is left to do; empty if nothing is, or nobody knows what."""
+        inverse: Sequence[Edit] = sparing(self._root, phase.inverse, seen.tree, seen.unknown, made_by(self._change))
+        if effects(self._root, [phase]).after_holds(seen.tree):
+            return inverse
+        return () if session.capabilities.atomic else unfinished(self._root, inverse, seen.tree)
+
+    async def _revert(
+        self, session: DeviceSession, index: int, inverse: Sequence[Edit], reason: str, seen: Observed
+    ) -> str:
+        """Apply an inverse; returns why it was refused, empty if it was not.
+
+        Where the server refuses to put entries in their places they are appended: they serve there, too.
+        """
+        await self._record.write(JournalStep.REVERTING, phase=index, detail=reason)
+        edits = inverse if self.places else appending(inverse)
+        refused = await self._applied(session, edits)
+        if (
+            refused is not None
+            and refused.tag in PLACE_REFUSED
+            and any(edit.after_sibling is not None for edit in edits)
+        ):
+            if await self._applied(session, appending(inverse)) is not None:
+                return f"taking it back was refused: {refused.message}"
+            if names_places(seen.tree, edits):
+                self.places = False
+                await self._learn_no_places(session, seen)
+            return ""
+        return "" if refused is None else f"taking it back was refused: {refused.message}"
+
+    async def _applied(self, session: DeviceSession, edits: Sequence[Edit]) -> DeviceRefusedError | None:
+        """Edit and commit; returns the refusal, after which nothing is left in the candidate."""
+        await self._record.check()
+        try:
+            await session.edit(edits)
+            await self._record.check()
+            await session.commit(self._record.check)
+        except DeviceRefusedError as error:
+            await session.discard()
+            return error
+        return None
+
+    async def _unfinished(self, session: DeviceSession, phases: Sequence[Phase], said: str) -> JobResult:
+        """An inverse was refused: the cells that we locked come back on air all the same, since they serve others.
+
+        Nothing else is taken back: what came before may be what serves now, as the new one of two core links.
+        """
+        for index in range(len(phases) - 2, -1, -1):
+            seen = await session.read()
+            locked = unfinished(self._root, phases[index].inverse, seen.tree)
+            unlock = [edit for edit in locked if edit.op is Op.MERGE and phases[index].kind is PhaseKind.LOCK]
+            if unlock:
+                await self._lock(session)
+                refused = await self._revert(session, index, unlock, said, seen)
+                names = first_names([within_root(edit.path) for edit in unlock])
+                said = f"{said}; {names}: {refused or 'unlocked all the same'}"
+        tree = (await session.read()).tree
+        left = [edit for phase in phases for edit in unfinished(self._root, phase.inverse, tree)]
+        names = first_names(list(dict.fromkeys(within_root(edit.path) for edit in left)))
+        return JobResult(Outcome.DIVERGED, f"{said}; not as it was before: {names}" if names else said)
+
+
+def _in_words(reason: str, ends: Sequence[Path]) -> str:
+    """Why a change was taken back, and what came back to the end of its list instead of its place."""
+    if not ends:
+        return reason
+    names = first_names(list(map(within_root, ends)))
+    return f"{reason}; the server put to the end of the list what stood elsewhere in it: {names}"

@@ -19,7 +19,7 @@ from itertools import islice
 
 import structlog
 
-from controller.models.behaviour import Behaviour, FollowUp, Server
+from controller.models.behaviour import UNTRUSTED, Behaviour, FollowUp, Server
 from controller.models.errors import DeviceRefusedError
 from controller.models.run import JournalStep
 from controller.ports.clock import Clock
@@ -39,13 +39,29 @@ _VERSIONS = 1024
 
 
 def server_of(target: DeviceTarget, capabilities: Capabilities, seen: Observed) -> Server | None:
-    """The server of a station, by what it is accepted by and what it announces; None if there is nothing to learn."""
-    if not (capabilities.software and capabilities.safe_commit):
+    """The server of a station, by what it is accepted by and what it announces; None if it announces nothing."""
+    if not capabilities.software:
         return None
     # The ManagedElement at the top of the tree has its release.
     releases = (str(leaves.get("swVersion", "")) for path, leaves in seen.state.items() if path.rfind("/") == 0)
-    software = ":".join(filter(None, (capabilities.software, next(releases, ""))))
+    # What was learned without a confirmed commit to rely on says nothing of one.
+    offered = "" if capabilities.safe_commit else "no confirmed commit"
+    software = ":".join(filter(None, (capabilities.software, next(releases, ""), offered)))
     return Server(target.station, target.identity, software)
+
+
+async def learn_no_places(session: DeviceSession, target: DeviceTarget, record: Record, seen: Observed) -> None:
+    """Put on record that a server appends what an edit puts elsewhere into a list in order, or refuses it.
+
+    Later plans then append, and say so.
+    """
+    server = server_of(target, session.capabilities, seen)
+    known = await record.behaviour(server) if server is not None else None
+    if known is None and not session.capabilities.safe_commit:
+        known = UNTRUSTED
+    # A server whose confirmed commit was not tried yet has to be tried first: what is on record is not tried again.
+    if server is not None and known is not None and known.places:
+        await record.learn(server, known.model_copy(update={"places": False}))
 
 
 async def cancel_probe(session: DeviceSession, record: Record) -> None:
@@ -184,8 +200,8 @@ class Probe:
             return Behaviour()
         await cancel_probe(session, self._record)
         known = await self._record.behaviour(server)
-        if known is not None:
-            return known
+        if known is not None or not session.capabilities.safe_commit:
+            return known or Behaviour()
         if self._record.count(JournalStep.PROBING, 0) >= _MOST:
             return Behaviour(follow_up=None, cancels=False, reason="it lost the session at an empty confirmed commit")
         async with self._findings.turn(server.software) as harmed:

@@ -28,7 +28,7 @@ from controller.models.errors import (
 from controller.models.many import first_names
 from controller.models.plan import Change, Edit, Op, WaitFor
 from controller.models.run import Decision, GateChoice, JournalEntry, JournalStep, Outcome
-from controller.nrm.apply import apply_edits
+from controller.nrm.apply import appending, apply_edits, names_places, sent_to_end
 from controller.nrm.fingerprint import differences, matches
 from controller.nrm.generation import generation_edit, generation_of
 from controller.nrm.profiles import root_spec
@@ -39,12 +39,12 @@ from controller.ports.devices import Devices, DeviceSession, DeviceTarget, Obser
 from controller.ports.store import Claim, JobResult
 from controller.runs.poller import Poller
 from controller.runs.transaction import checks
-from controller.runs.transaction.completion import BY_ITSELF, Completion
+from controller.runs.transaction.completion import BY_ITSELF, PLACE_REFUSED, Completion
 from controller.runs.transaction.effects import astray, cuts_the_way, vanished
 from controller.runs.transaction.gates import Gate
 from controller.runs.transaction.lock import Lock
 from controller.runs.transaction.patience import Patience, Trouble
-from controller.runs.transaction.probe import Findings, Probe
+from controller.runs.transaction.probe import Findings, Probe, learn_no_places
 from controller.runs.transaction.record import Record
 
 log = structlog.get_logger()
@@ -95,7 +95,8 @@ class Transaction:
         self._timer = claim.run.strategy.timer()
         self._root = root_spec(target.profiles)
         self._lock = Lock(target, record, clock, patience.busy, self._change)
-        self._completion = Completion(self._root, self._change, record, clock, self._timer, self._lock.ensure)
+        ensure, learn = self._lock.ensure, self._learn_no_places
+        self._completion = Completion(self._root, self._change, record, clock, self._timer, ensure, learn)
         self._whole = self._completion.whole
         self._log = log.bind(station=target.station, run=claim.run.id, transaction=claim.transaction)
 
@@ -203,6 +204,7 @@ class Transaction:
         guarded, can = cuts_the_way(self._root, self._change.phases), session.capabilities
         probe = Probe(self._target, self._record, self._clock, self._findings, self._id)
         self._behaviour = await probe.behaviour(session, observed)
+        self._completion.places = self._behaviour.places
         if probe.harm:
             return JobResult(Outcome.DIVERGED, probe.harm, beyond=True)
         if probe.withheld:
@@ -256,8 +258,11 @@ class Transaction:
                 await self._send(session, index, persist, deadline)
                 expected = apply_edits(self._root, expected, phase.edits)
             except DeviceRefusedError as error:
-                return await self._completion.take_back(session, error.message)
+                placeless = await self._refuses_places(session, phase.edits, error, expected)
+                return await self._completion.take_back(session, f"{error.message}{placeless}")
             seen = await session.read()
+            if sent_to_end(seen.tree, phase.edits):
+                await self._learn_no_places(session, seen)
             if wrong := self._astray(seen, expected):
                 return await self._completion.take_back(
                     session, f"the device answered ok but carries something else: {wrong}"
@@ -267,6 +272,28 @@ class Transaction:
             if wrong := self._wrong(missing, seen, expected):
                 return await self._completion.take_back(session, wrong)
         return await self._settle(session, expected, seen)
+
+    async def _refuses_places(
+        self, session: DeviceSession, edits: Sequence[Edit], error: DeviceRefusedError, tree: Tree
+    ) -> str:
+        """Find out whether edits were refused for the places that they name, and learn it; in words, empty if not."""
+        if error.tag not in PLACE_REFUSED or not names_places(tree, edits):
+            return ""
+        if session.capabilities.candidate:
+            await session.discard()
+            await self._record.check()
+            try:
+                await session.edit(appending(edits))
+            except DeviceRefusedError:
+                return ""
+            await session.discard()
+        elif error.tag == "operation-failed":
+            return ""
+        await self._learn_no_places(session, await session.read())
+        return "; its server puts no entry of a list in a place: make a new plan, which appends them and says so"
+
+    async def _learn_no_places(self, session: DeviceSession, seen: Observed) -> None:
+        await learn_no_places(session, self._target, self._record, seen)
 
     async def _send(self, session: DeviceSession, index: int, persist: str, deadline: datetime | None) -> None:
         """Edit and commit one phase. Without a candidate the edit itself takes effect."""

@@ -45,6 +45,7 @@ def test_each_station_has_a_behaviour_of_its_own_that_counts_for_all_processes(
         "identity": "key",
         "follow_up": "persist",
         "cancels": "True",
+        "places": "True",
     }
     assert learned[other.job.station].detail["reason"] == "it said so"
     if again is not store:

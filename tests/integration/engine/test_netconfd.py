@@ -11,16 +11,23 @@ from pathlib import Path
 
 import pytest
 
+from controller.device import SshDevices
+from controller.models.errors import DeviceRefusedError
 from controller.models.health import ServiceState
 from controller.models.network import Network, network_digest
-from controller.models.plan import Edit, Op
+from controller.models.plan import Edit, Op, PhaseKind, Plan
 from controller.models.run import JournalStep, Outcome, RunState
+from controller.nrm.apply import siblings
 from controller.nrm.tree import parent
+from controller.ports.devices import target_of
 from controller.ports.store import Page
-from controller.runs.planning.planner import PlanRequest
+from controller.runs.planning.planner import Planner, PlanRequest
+from controller.runs.rollout.transitions import decide
 from controller.store import open_store
 from tests.integration.engine.local_system import Behind, LocalSystem, network_at
+from tests.integration.engine.test_taken_back import agreed
 from tests.support.netconfd import Netconfd, netconfd
+from tests.support.secrets import LocalSecrets
 from tests.unit.runs.transaction_bench import Interrupter, Killed
 
 STATION = "PE-CUS-0147"  # LTE and NR
@@ -118,3 +125,73 @@ async def test_a_dead_workers_commit_is_confirmed_by_its_token(server: Netconfd,
         assert probe.persist != next(row.persist for row in rows if row.step is JournalStep.COMMITTING)
     finally:
         await system.close()
+
+
+class Refusing(Interrupter):
+    """The device refuses the n-th edit."""
+
+    def __init__(self, edit: int) -> None:
+        super().__init__()
+        self._edit = edit
+
+    def due(self, name: str) -> bool:
+        self.calls.append(name)
+        if name == "edit" and self.calls.count(name) == self._edit:
+            raise DeviceRefusedError("operation-failed: the unlock is refused", tag="operation-failed")
+        return False
+
+
+async def test_a_removal_that_can_not_go_on_is_taken_back_though_it_knows_no_places(tmp_path: Path) -> None:
+    """netconfd refuses ``insert="after"``: what was removed is appended, and the cell comes back on air.
+
+    Its confirmed commit is not trusted here, so the stored inverse is all there is.
+    """
+    with netconfd() as server:
+        system = LocalSystem(open_store(f"sqlite:///{tmp_path / 'record.sqlite3'}"))
+        try:
+            four = agreed(network_at(server.target(STATION), tmp_path, entel=True))
+            await _without_its_confirmed_commit(system, server)
+            system.store.networks.save(four, network_digest(four), "ana")
+            await system.planner.adopt(STATION, "ana")
+            state, job = await system.apply(await system.plan(four, STATION))
+            assert state is RunState.SUCCEEDED, job.detail
+            before = (await system.planner.read(four, STATION)).tree
+            system.begin(await _without_entel_and_retuned(system, network_at(server.target(STATION), tmp_path)))
+            (run,) = [one for one in system.store.runs.page(Page(10))[1] if not one.state.terminal]
+            # Who takes nothing back by itself is changed last.
+            while system.store.runs.advance(run.id, lambda found, jobs: decide(found, jobs, system.clock.now())):
+                pass
+            result = await system.work(four, Refusing(3))
+            assert result.outcome is Outcome.ROLLED_BACK, result.detail
+            assert "/pLMNInfoList[716,17,001701,1]" in result.detail
+            seen = await system.planner.read(four, STATION)
+            assert dict(seen.tree) == dict(before)
+            gone = next(path for path in before if path.endswith("NRCellDU[n78-2]/pLMNInfoList[716,17,001701,1]"))
+            assert "[716,17," not in siblings(before, gone)[-1]
+            assert "[716,17," in siblings(seen.tree, gone)[-1]
+            assert seen.behaviour.places is False
+        finally:
+            await system.close()
+
+
+async def _without_its_confirmed_commit(system: LocalSystem, server: Netconfd) -> None:
+    """Let nobody rely on the confirmed commit of this software, as a person may say."""
+    async with system.devices.session(server.target(STATION)) as session:
+        await session.read()
+        software = session.capabilities.software
+    await system.devices.close()
+    system.devices = SshDevices(LocalSecrets(), rpc_timeout=60, connect_timeout=60, untrusted=frozenset({software}))
+    system.planner = Planner(system.loop_store, system.devices, system.clock, target_of)
+
+
+async def _without_entel_and_retuned(system: LocalSystem, three: Network) -> Plan:
+    """A plan in three phases: lock, edit, unlock."""
+    cells = [cell.model_dump() | ({"pci": 7} if cell.name == f"{STATION}/B28-1" else {}) for cell in three.cells]
+    retuned = agreed(Network.model_validate({**three.model_dump(), "cells": cells}))
+    system.store.networks.save(retuned, network_digest(retuned), "ana")
+    left = (await system.planner.plan(PlanRequest(STATION), "ana")).orphans
+    assert left is not None
+    plan = await system.planner.plan(PlanRequest(STATION, remove=left.remove), "ana")
+    (change,) = plan.changes
+    assert [phase.kind for phase in change.phases] == [PhaseKind.LOCK, PhaseKind.EDIT, PhaseKind.UNLOCK]
+    return plan

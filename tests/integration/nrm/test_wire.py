@@ -2,24 +2,29 @@
 
 netconfd 2.14 knows no places in user-ordered lists: it refuses ``insert="after"`` (prefixed keys with "missing
 index component", unprefixed ones with "data exists") and answers ok to ``first``, but its commit appends. So
-there everything is appended.
+there everything is appended, as Minka does where it learned that of a device.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
 from controller.device import SshDevices
+from controller.models.errors import DeviceRefusedError
 from controller.models.plan import Edit, Op
-from controller.nrm.apply import apply_edits
+from controller.nrm.apply import appending, apply_edits, sent_to_end
+from controller.nrm.inverse import invert
 from controller.nrm.profiles import render, root_spec
 from controller.nrm.tree import Tree
 from controller.ports.devices import DeviceTarget
-from simulators.fleet.fleet import Fleet
+from controller.runs.transaction.completion import PLACE_REFUSED
+from simulators.fleet.fleet import Fleet, FleetSettings
+from simulators.netconf.profiles import profile_named
 from simulators.network import SimulatedNetwork, StationRecord
+from simulators.station import StationSettings
 from tests.support.netconfd import netconfd
 from tests.support.secrets import LocalSecrets
 from tests.unit.nrm import samples
@@ -39,9 +44,10 @@ WANTED = render(BOTH, samples.station_facts(LTE_CELLS + NR_CELLS, own=("entel",)
 
 
 @asynccontextmanager
-async def simulated() -> AsyncIterator[DeviceTarget]:
+async def simulated(profile: str = "standard") -> AsyncIterator[DeviceTarget]:
     record = StationRecord(STATION, "site", BOTH, "10.64.4.76", ("B28-1",))
-    async with Fleet(SimulatedNetwork("test", (record,), (), {})) as fleet:
+    settings = FleetSettings(stations=StationSettings(profile=profile_named(profile)))
+    async with Fleet(SimulatedNetwork("test", (record,), (), {}), settings) as fleet:
         at = fleet.endpoint(STATION)
         credential = "device"
         yield DeviceTarget(STATION, at.address, at.port, at.host_key, "minka", credential, BOTH)
@@ -130,7 +136,48 @@ async def test_simulated_stations_do_what_the_model_says(monkeypatch: pytest.Mon
 
 @pytest.mark.needs("netconfd", "sshd")
 async def test_netconfd_does_what_the_model_says() -> None:
-    nowhere = {"after_sibling": None}
-    await run_rounds(
-        debian(), {name: [edit.model_copy(update=nowhere) for edit in edits] for name, edits in ROUNDS.items()}
-    )
+    await run_rounds(debian(), {name: list(appending(edits)) for name, edits in ROUNDS.items()})
+
+
+@asynccontextmanager
+async def twin() -> AsyncIterator[DeviceTarget]:
+    """The simulated station with netconfd's habits."""
+    async with simulated("like-yuma123") as target:
+        yield target
+
+
+@pytest.mark.parametrize(
+    "device", [pytest.param(debian, marks=pytest.mark.needs("netconfd", "sshd"), id="netconfd"), twin]
+)
+async def test_netconfd_and_its_twin_know_no_places(
+    device: Callable[[], AbstractAsyncContextManager[DeviceTarget]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How they refuse ``after``, what became of ``first``, and that an inverse without places is exact."""
+    monkeypatch.setenv("MINKA_DEVICE_PASSWORD", "minka-sim")
+    devices = SshDevices(LocalSecrets(), rpc_timeout=60, connect_timeout=60)
+    async with device() as target, devices.session(target) as session:
+        await session.edit(samples.creates(BOTH, WANTED, (await session.read()).tree))
+        await session.commit()
+        tree = (await session.read()).tree
+        first, *_, last = lte = plmn_lists(tree)[0]
+        for gone in ([last], list(plmn_lists(tree)[1][-2:]), lte[-2:]):
+            removal = [edit(Op.DELETE, path, before=dict(tree[path])) for path in gone]
+            inverse = invert(ROOT, tree, removal, {})
+            for edits in (removal, inverse):
+                await session.edit(edits)
+                await session.commit()
+            seen = (await session.read()).tree
+            assert (dict(seen), plmn_lists(seen)) == (dict(tree), plmn_lists(tree))
+
+        await session.edit([edit(Op.DELETE, lte[1])])
+        await session.commit()
+        placed = [edit(Op.CREATE, lte[1], after_sibling=first)]
+        with pytest.raises(DeviceRefusedError) as refused:
+            await session.edit(placed)
+        assert refused.value.tag in PLACE_REFUSED
+        await session.discard()
+        wanted = [edit(Op.CREATE, lte[1], after_sibling="")]
+        await session.edit(wanted)
+        await session.commit()
+        assert sent_to_end((await session.read()).tree, wanted) == (lte[1],)
+    await devices.close()

@@ -267,9 +267,10 @@ def _driver(store: SqlStore) -> Iterator[sqlite3.Connection]:
 
 
 def _in_order(tree: Tree) -> list[Path]:
-    """Entries of lists that are in order: those of other lists stand anyhow."""
+    """Entries of lists that are in order, list by list: those of other lists stand anyhow."""
     root = root_spec(samples.PROFILES)
-    return [path for path in tree if (spec := spec_of(root, path)) is not None and spec.user_ordered]
+    found = [path for path in tree if (spec := spec_of(root, path)) is not None and spec.user_ordered]
+    return sorted(found, key=lambda path: path[: path.rindex("[")])
 
 
 class TransactionBench:

@@ -256,6 +256,7 @@ def upgrade() -> None:
         sa.Column("follow_up", sa.String(), nullable=True),
         sa.Column("cancels", sa.Boolean(), nullable=False),
         sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("places", sa.Boolean(), nullable=False),
         sa.Column("learned", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("station", name=op.f("pk_behaviours")),
     )

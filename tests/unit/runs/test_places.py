@@ -1,0 +1,156 @@
+"""Servers that put no entry of a list in order in a place, as netconfd: nobody stays off the air for that."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import pytest
+
+from controller.models.behaviour import TRUSTED
+from controller.models.network import Network
+from controller.models.plan import Edit, Op, PhaseKind
+from controller.models.run import Outcome
+from controller.nrm.apply import names_places, sent_to_end, siblings
+from controller.nrm.profiles import administrative_state
+from controller.nrm.tree import Path, Tree
+from controller.ports.devices import Capabilities, DeviceTarget
+from controller.ports.fake_devices import FaultKind
+from controller.runs.planning.planner import Planner
+from controller.runs.planning.undo import undo_plan
+from controller.runs.rollout.transitions import decide
+from tests.unit.plan import samples
+from tests.unit.plan.samples import LTE_CELL
+from tests.unit.runs.transaction_bench import QUICK, STATION, TARGET, InstantStore, Scenario, TransactionBench
+
+#: Announces its software, but no confirmed commit that could be trusted.
+UNSAFE = Capabilities(
+    candidate=True, confirmed_commit=False, writable_running=False, startup=False, validate=True, software="acme-1"
+)
+THREE = ("alfa", "beta", "gamma")
+
+
+@cache
+def remove_one(name: str, capabilities: Capabilities = UNSAFE) -> Scenario:
+    """Three phases: a tenant leaves, of whose cell another physical identity is wanted: lock, edit, unlock."""
+    old = samples.network(THREE)
+    cells = [cell.model_dump() | ({"pci": 7} if cell.rat == "LTE" else {}) for cell in old.cells]
+    new = samples.network([one for one in THREE if one != name], cells=cells)
+    options = replace(samples.FREELY, remove={name: 14})
+    made = samples.plan(new, {STATION: samples.view(old)}, options)
+    return Scenario(samples.carrying(old), made, capabilities)
+
+
+def planner_of(bench: TransactionBench) -> Planner:
+    def target(_network: Network, _station: str) -> DeviceTarget:
+        return TARGET
+
+    return Planner(InstantStore(bench.store), bench.devices, bench.clock, target)
+
+
+def order(tree: Tree) -> list[Path]:
+    return siblings(tree, f"{LTE_CELL}/plmnIdList[1,1]")
+
+
+def bench_of(name: str) -> TransactionBench:
+    bench = TransactionBench(remove_one(name), QUICK)
+    assert [phase.kind for phase in bench.scenario.change.phases] == [PhaseKind.LOCK, PhaseKind.EDIT, PhaseKind.UNLOCK]
+    bench.device.places = False
+    return bench
+
+
+async def test_a_removal_is_taken_back_though_the_place_is_refused() -> None:
+    bench = bench_of("beta")
+    before = bench.scenario.before.tree
+    bench.fault("edit", FaultKind.REFUSE, skip=2)
+    result = await bench.work()
+    assert result.outcome is Outcome.ROLLED_BACK, result.detail
+    assert bench.device.running == before
+    assert administrative_state(bench.device.running, LTE_CELL) == "UNLOCKED"
+    # The order differs, and the outcome says so.
+    assert order(bench.device.running) == [order(before)[0], *order(before)[2:], order(before)[1]]
+    assert order(before)[1].rpartition("/")[2] in result.detail
+    assert (await planner_of(bench).read(samples.network(), STATION)).behaviour.places is False
+
+
+async def test_a_removal_of_the_last_is_taken_back_exactly() -> None:
+    bench = bench_of("gamma")
+    bench.fault("edit", FaultKind.REFUSE, skip=2)
+    result = await bench.work()
+    assert result.outcome is Outcome.ROLLED_BACK, result.detail
+    bench.assert_settled(result)
+    assert (await planner_of(bench).read(samples.network(), STATION)).behaviour.places
+
+
+@pytest.mark.parametrize("unlocks", [True, False])
+async def test_cells_that_were_locked_come_back_though_the_rest_is_refused(unlocks: bool) -> None:
+    bench = bench_of("beta")
+    # The unlock, the inverse of the edit, and that without places; then the unlock on the way back.
+    bench.fault("edit", FaultKind.REFUSE, skip=2, times=2 if unlocks else 3)
+    bench.device.places = True
+    result = await bench.work()
+    assert result.outcome is Outcome.DIVERGED
+    assert administrative_state(bench.device.running, LTE_CELL) == ("UNLOCKED" if unlocks else "LOCKED")
+    assert ("unlocked all the same" in result.detail) is unlocks
+    lost = order(bench.scenario.before.tree)[1].rpartition("/")[2]
+    assert lost in result.detail.rpartition("not as it was before: ")[2]
+    assert bench.device.candidate == bench.device.running
+    assert not bench.device.lock_holder
+
+
+async def test_an_undo_learns_that_there_are_no_places_and_the_next_one_appends_and_says_so() -> None:
+    bench = bench_of("beta")
+    planner = planner_of(bench)
+    await planner.adopt(STATION, "ana")
+    assert (await bench.work()).outcome is Outcome.SUCCEEDED
+    run = bench.run.id
+    while bench.store.runs.advance(run, lambda found, jobs: decide(found, jobs, bench.clock.now())):
+        pass
+    refused = await undo(bench, planner, run)
+    assert refused == (Outcome.ROLLED_BACK, [], True)
+    done = await undo(bench, planner, run)
+    gone = order(bench.scenario.before.tree)[1]
+    assert done == (Outcome.SUCCEEDED, ["appended"], False)
+    assert order(bench.device.running)[-1] == gone
+    assert bench.device.running == bench.scenario.before.tree
+
+
+async def undo(bench: TransactionBench, planner: Planner, run: str) -> tuple[Outcome, list[str], bool]:
+    """The outcome of an undo, codes of findings about places, and whether its edits name places."""
+    made = await undo_plan(planner, run, {}, "ana")
+    (change,) = made.changes
+    bench.scenario = replace(bench.scenario, plan=made)
+    bench.run = bench.start(QUICK)
+    result = await bench.work()
+    while bench.store.runs.advance(bench.run.id, lambda found, jobs: decide(found, jobs, bench.clock.now())):
+        pass
+    placed = any(edit.after_sibling is not None for phase in change.phases for edit in phase.edits)
+    codes = sorted({finding.code for finding in made.findings if finding.code == "appended"})
+    return result.outcome, codes, placed
+
+
+def test_a_vanished_primary_is_appended_where_there_are_no_places() -> None:
+    old = samples.network()
+    seen = samples.carrying(old)
+    first = order(seen.tree)[0]
+    tree = {path: leaves for path, leaves in seen.tree.items() if path != first}
+    found = {}
+    for places in (True, False):
+        behaviour = TRUSTED.model_copy(update={"places": places})
+        view = replace(samples.view(old), observed=replace(seen, tree=tree, behaviour=behaviour))
+        made = samples.plan(old, {STATION: view})
+        edits = [edit for phase in samples.only_change(made).phases for edit in phase.edits if edit.path == first]
+        codes = {finding.code for finding in made.findings}
+        found[places] = [edit.after_sibling for edit in edits], "appended" in codes
+    assert found == {True: ([""], False), False: ([None], True)}
+
+
+def test_an_entry_that_went_to_the_end_is_told_from_one_that_others_moved() -> None:
+    tree = samples.carrying(samples.network(THREE)).tree
+    first, second, third = order(tree)
+    wanted = [Edit(op=Op.CREATE, path=third, owners=("gamma",), after_sibling=first)]
+    assert sent_to_end(tree, wanted) == (third,)
+    wanted = [Edit(op=Op.CREATE, path=second, owners=("beta",), after_sibling="")]
+    assert sent_to_end(tree, wanted) == ()
+    assert names_places(tree, wanted)
+    assert not names_places({}, [Edit(op=Op.CREATE, path=third, owners=("gamma",), after_sibling=first)])
