@@ -7,7 +7,7 @@ part of now.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -63,6 +63,7 @@ def news(
     last: Notice | None,
     elsewhere: Sequence[Alarm] = (),
     over: Sequence[Alarm] = (),
+    tried: Collection[str] = (),
 ) -> SideNews | None:
     """News for a side; None if there is nothing new.
 
@@ -74,6 +75,7 @@ def news(
         last: What the side was last notified of, None if nothing.
         elsewhere: Alarms that stand and were part of it, and are part of another incident now.
         over: Alarms that were part of it when they ended; needed only if there are some elsewhere.
+        tried: Alarms of which a repair ended without curing them, by id.
     """
     known = last if last is not None and last.kind in TELLING else None
     mine = of_side(standing, side, sharing)
@@ -83,7 +85,7 @@ def news(
         if onward := of_side(elsewhere, side, sharing):
             return _continued(known, onward, _really_over(over, onward, known, side), sharing, side)
         return _ended(known) if _covers(sharing, known, side) else _withdrawn(known)
-    now = _state(incident, mine, sharing, side, known)
+    now = _state(incident, mine, sharing, side, known, tried)
     if known is None:
         again = last is not None and last.kind is NoticeKind.INCIDENT_CONTINUED
         return now._replace(kind=NoticeKind.INCIDENT_UPDATED) if again else now
@@ -111,14 +113,21 @@ def of_side(alarms: Iterable[Alarm], side: str, sharing: Sharing) -> list[Alarm]
     return [one for one in alarms if side == HOST or (side in one.tenants and sharing.tells(one, side))]
 
 
-def _state(incident: Incident, mine: Sequence[Alarm], sharing: Sharing, side: str, known: Notice | None) -> SideNews:
+def _state(
+    incident: Incident,
+    mine: Sequence[Alarm],
+    sharing: Sharing,
+    side: str,
+    known: Notice | None,
+    tried: Collection[str],
+) -> SideNews:
     """An incident as a side sees it that some of its alarms concern, and as it knows it already."""
     first = min(mine, key=lambda one: (one.id != incident.root, _SEVERITIES.index(one.severity), one.raised, one.id))
     causes = [alarm.probable_cause for alarm in mine]
     cells = _cells(mine, sharing, side)
     since = min(alarm.raised for alarm in mine)
     severity = gravest((alarm.probable_cause, alarm.severity) for alarm in mine)
-    doing = _doing(incident, first)
+    doing = _doing(incident, first, tried)
     dark = f"{DARK}; " if is_dark(causes) else ""
     where = f" at {first_names(cells, _NAMED)}" if cells else ""
     was = f", was {known.severity.value}" if known is not None and known.severity not in (None, severity) else ""
@@ -132,13 +141,15 @@ def _cells(alarms: Iterable[Alarm], sharing: Sharing, side: str) -> tuple[str, .
     return tuple(sorted(suffering)) if side == HOST else sharing.tenants_at(suffering).get(side, ())
 
 
-def _doing(incident: Incident, first: Alarm) -> str:
+def _doing(incident: Incident, first: Alarm, tried: Collection[str]) -> str:
     if first.state is AlarmState.REPAIRING:
         return "a repair is under way"
     if first.state is AlarmState.ESCALATED:
         return "people see to it"
     if incident.owner or incident.acknowledged is not None or first.acknowledged is not None:
         return "people know of it"
+    if first.id in tried:
+        return "a repair was tried and did not cure it"
     return "nobody has begun yet"
 
 

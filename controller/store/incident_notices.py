@@ -13,9 +13,10 @@ from sqlalchemy import Row, bindparam, func, select, update
 
 from controller.intent.impact import Sharing
 from controller.intent.incident_news import HOLD_OFF, TELLING, SideNews, news, not_before, of_side
-from controller.models.alarm import Alarm, PerceivedSeverity
+from controller.models.alarm import Alarm, AlarmState, PerceivedSeverity
 from controller.models.approval import Notice, NoticeKind
 from controller.models.incident import Incident
+from controller.models.rule import ProposalState
 from controller.models.scalars import HOST
 from controller.store.alarm_rows import STANDING, alarm_tenants, alarms, as_alarm
 from controller.store.columns import Instant
@@ -24,6 +25,7 @@ from controller.store.incident_rows import incident_alarms, incidents
 from controller.store.networks import current_network
 from controller.store.outbox import gravity
 from controller.store.queries import as_noun
+from controller.store.rules import proposals
 from controller.store.run_constraints import as_notice, notices
 from controller.store.transaction import Tx
 from controller.store.works import work_on
@@ -51,6 +53,7 @@ _ELSEWHERE = tuple(
     .where(STANDING, was != alarms.c.incident)
     for was in (incident_alarms.c.incident, incident_alarms.c.merged_from)
 )
+_TRIED = select(proposals.c.alarm).where(proposals.c.state == ProposalState.FAILED.value).distinct()
 _WHEN = select(incidents.c.id, incidents.c.notify_at)
 _NOTICES = select(notices).order_by(notices.c.number)
 _SCHEDULE = update(incidents).where(incidents.c.id == bindparam("of")).values(notify_at=bindparam("again"))
@@ -83,7 +86,7 @@ def write(tx: Tx) -> None:
         times = []
         for side in sorted(sides):
             last, elsewhere = latest.get(side), round_.gone_on(row.id, side)
-            found = news(incident, standing, sharing, side, last, elsewhere, round_.over[row.id])
+            found = news(incident, standing, sharing, side, last, elsewhere, round_.over[row.id], round_.tried)
             if found is None:
                 continue
             later = _not_before(tx, of_side(standing, side, sharing), found, last) or round_.after_others(
@@ -110,6 +113,7 @@ class _Round:
         elsewhere: Alarms that stand and were part of an incident, and are part of another one now; and when they left
             that one by themselves.
         over: Alarms that were part of an incident when they ended, of incidents with some elsewhere.
+        tried: Those of alarms that stand of which a repair ended without curing them, between two rungs of a rule.
         latest: The last notice to each side, by incident.
         telling: Whether a side expects more news of an incident: of these, and of those that they go on in.
     """
@@ -121,6 +125,8 @@ class _Round:
         self.standing: dict[str, list[Alarm]] = defaultdict(list)
         for row in tx.rows(_STANDING, alarms.c.incident, ids):
             self.standing[row.incident].append(as_alarm(row))
+        raised = [one.id for found in self.standing.values() for one in found if one.state is AlarmState.RAISED]
+        self.tried = {row.alarm for row in tx.rows(_TRIED, proposals.c.alarm, raised)} if raised else set()
         self.elsewhere: dict[str, list[tuple[Alarm, datetime | None]]] = defaultdict(list)
         for query, was in zip(_ELSEWHERE, (incident_alarms.c.incident, incident_alarms.c.merged_from), strict=True):
             for row in tx.rows(query, was, ids):

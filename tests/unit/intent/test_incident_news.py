@@ -106,6 +106,16 @@ def test_what_a_tenant_shares_no_longer_is_told_no_more_and_not_that_it_is_over(
     assert (found.kind, "is over" in found.text) == (NoticeKind.INCIDENT_CLEARED, True)
 
 
+def test_between_two_rungs_a_side_reads_that_a_repair_was_tried_and_not_that_nobody_has_begun() -> None:
+    standing = alarm("root", CORE_LINK_DOWN, "S1/L1")
+    assert the(news(incident(), [standing], sharing(), "beta", None)).doing == "nobody has begun yet"
+    failed = the(news(incident(), [standing], sharing(), "beta", None, tried={standing.id}))
+    assert failed.doing == "a repair was tried and did not cure it"
+    assert failed.text.endswith(failed.doing)
+    acts = standing.model_copy(update={"state": AlarmState.REPAIRING})
+    assert the(news(incident(), [acts], sharing(), "beta", None, tried={acts.id})).doing == "a repair is under way"
+
+
 def test_a_tenant_gets_notices_with_an_agreement_in_force_on_what_suffers_only() -> None:
     link = alarm("link", CORE_LINK_DOWN, tenants=("beta",))
     assert news(incident(), [link], sharing(), "beta", None) is None, "none of its cells suffers"

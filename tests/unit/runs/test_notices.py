@@ -12,8 +12,17 @@ import pytest
 from sqlalchemy import event
 
 from controller.intent.incident_news import EASED, HOLD_OFF, PAUSE
-from controller.models.alarm import CORE_LINK_DOWN, CORE_NODE_DOWN, Alarm, AlarmReport, ObjectClass, PerceivedSeverity
+from controller.models.alarm import (
+    CORE_LINK_DOWN,
+    CORE_NODE_DOWN,
+    Alarm,
+    AlarmReport,
+    AlarmState,
+    ObjectClass,
+    PerceivedSeverity,
+)
 from controller.models.network import Contact, Network, Validity, network_digest
+from controller.models.rule import Proposal, ProposalState, RuleMode
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Page
 from controller.ports.webhook import FakeContacts, FakeWebhook
@@ -198,6 +207,34 @@ async def test_what_becomes_less_grave_and_worse_again_is_told_with_both_severit
     assert all(f"was {before}" in text for (before, _), (_, text) in pairwise(news)), "no notice says it wrongly"
     await bench.seconds(sender, seconds=EASED.total_seconds())
     assert said()[-1] == ("MAJOR", "(MAJOR, was CRITICAL)"), "in the end each side knows how grave it is"
+
+
+async def test_after_a_rung_that_failed_a_side_does_not_read_that_nobody_has_begun(bench: NoticesBench) -> None:
+    sender = bench.sender()
+    alarm = bench.report(MAJOR)
+    repairing = bench.store.alarms.move(alarm, AlarmState.REPAIRING, actor="remediation", run="r-1")
+    assert repairing is not None
+    await bench.seconds(sender, seconds=HOLD_OFF.total_seconds() + 4)
+    failed = Proposal(
+        id="",
+        alarm=alarm.id,
+        station=alarm.station,
+        rule="one",
+        digest="d",
+        rung=0,
+        mode=RuleMode.AUTO,
+        playbook="restart-station",
+        parameters={},
+        state=ProposalState.FAILED,
+        seen="",
+        at=bench.clock.now(),
+    )
+    bench.store.rules.propose(failed)
+    bench.store.alarms.move(repairing, AlarmState.RAISED, actor="remediation", note="it did not help")
+    # The next rung waits, such as for a window.
+    await bench.seconds(sender, seconds=PAUSE.total_seconds() + HOLD_OFF.total_seconds() + 4)
+    doing = [said for _, said, _ in bench.sent_to("condor-noc")]
+    assert doing == ["a repair is under way", "a repair was tried and did not cure it"]
 
 
 async def test_a_station_that_goes_dark_on_its_battery_is_news_to_all_that_it_served(bench: NoticesBench) -> None:
