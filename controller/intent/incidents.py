@@ -138,21 +138,28 @@ def has_settled(alarm: Alarm, incident: Incident, at: datetime) -> bool:
     return alarm.probable_cause in OWN_FAULTS or at - alarm.released >= SETTLES
 
 
-def split_off(due: Iterable[Alarm], symptoms: Iterable[Alarm], known: RecordedIncidents, at: datetime) -> Outcome:
-    """Give alarms that outlived their roots incidents of their own.
+#: Why an alarm gets an incident of its own: its root is over and it is not, or never was its root.
+OUTLIVED, WAS_FED = "it outlived its root", "it failed while its station was still fed: its cause is not the lost power"
+
+
+def split_off(
+    due: Iterable[Alarm], symptoms: Iterable[Alarm], known: RecordedIncidents, at: datetime, why: str = OUTLIVED
+) -> Outcome:
+    """Give alarms that outlived their roots, or do not follow from them, incidents of their own.
 
     Args:
         due: Alarms whose time in the root's incident is over.
         symptoms: Alarms that follow from one of them, and move with it.
         known: The record before.
         at: Now.
+        why: The reason, for the audit trail.
     """
     work = _Work(known, at)
     follow: dict[str, list[Alarm]] = defaultdict(list)
     for alarm in symptoms:
         follow[alarm.root].append(alarm)
     for alarm in sorted(due, key=lambda one: (one.raised, one.id)):
-        work.split(alarm, sorted(follow[alarm.id], key=lambda one: (one.raised, one.id)))
+        work.split(alarm, sorted(follow[alarm.id], key=lambda one: (one.raised, one.id)), why)
     return work.done()
 
 
@@ -246,13 +253,12 @@ class _Work:
             self._outcome.left[alarm.id] = at
             self._change(incident, standing=self._incidents[incident].standing - 1)
 
-    def split(self, alarm: Alarm, symptoms: Sequence[Alarm]) -> None:
+    def split(self, alarm: Alarm, symptoms: Sequence[Alarm], why: str) -> None:
         """Give an alarm and its symptoms an incident of their own."""
         before = self._belongs.get(alarm.id, "")
         own = self._own(alarm, before)
         if own == before:  # that of other alarms of the same fault
             return
-        why = "it outlived its root"
         self._decide(own, "split", {"before": before, "why": why})
         for one in (alarm, *symptoms):
             if self._belongs.get(one.id) == before:

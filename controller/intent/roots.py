@@ -98,6 +98,8 @@ _OF_POOLS = (_Width.POOL, _Width.NODE, _Width.PODS)
 #: Symptoms at stations that lost their configuration, or whose central unit did; or whose function is down.
 _WITH_THE_CONFIGURATION = LINK_CAUSES | {ALL_LINKS_DOWN, CELL_OFF_AIR, CONFIGURATION_DRIFT}
 _WITH_THE_POD = _WITH_THE_CONFIGURATION | {CONFIGURATION_LOST}
+#: Roots at the far ends of core links, which have nothing to do with the power of a station.
+_FAR_ENDS = frozenset((CORE_NODE_DOWN, REMOTE_END_DOWN))
 #: Symptoms at a station if the transport network fails.
 _OF_TRANSPORT = LINK_CAUSES | {UNREACHABLE, ALL_LINKS_DOWN}
 #: Those of them that a station reports while it is fed.
@@ -243,6 +245,20 @@ class Roots:
         fed = self._fed.get(alarm.station, _NOT_SEEN)
         seen = fed.serving if _is_radio(alarm) else fed.working
         return found_so or (seen is not None and seen >= alarm.raised)
+
+    def is_parted(self, alarm: Alarm, root: Alarm | None) -> bool:
+        """Whether an alarm that followed from lost power until now turns out to have had another cause all along.
+
+        It failed while it was still fed, or most stations lost the same far end of a core link.
+
+        Args:
+            alarm: With its root so far.
+            root: What it follows from now.
+        """
+        before = self._by_id.get(alarm.root)
+        if before is None or before.probable_cause not in POWER_CAUSES:
+            return False
+        return root.probable_cause in _FAR_ENDS if root else self._fails_by_itself(before, alarm)
 
     def _is_by_power(self, root: str) -> bool:
         """Whether an alarm with this root follows from lost power, or may: what is narrower was chosen without it."""

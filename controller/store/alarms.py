@@ -52,7 +52,7 @@ from controller.intent.folding import (
     takes_in,
 )
 from controller.intent.impact import OF_MANAGEMENT, Impact, Sharing, link_in
-from controller.intent.incidents import Outcome, fault_of, kept_apart
+from controller.intent.incidents import WAS_FED, Outcome, fault_of, kept_apart, split_off
 from controller.intent.roots import NETWORK_WIDE, Fed, Roots, explained, fed_at, may_be_root, no_root_of, reach
 from controller.models.alarm import (
     LINK_CAUSES,
@@ -90,7 +90,7 @@ from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.concerns import CONCERNS, GUARD, Concern, assess, begin, part_from_ended, reassess, sharing_on
 from controller.store.definitions import PUT_IN_FORCE
 from controller.store.devices import healths_of
-from controller.store.incident_rows import follow, touch
+from controller.store.incident_rows import follow, known_of, put_down, touch, write
 from controller.store.ledger import ledger_nodes
 from controller.store.networks import current_network
 from controller.store.outbox import first_ones, gravest_first, gravity
@@ -226,6 +226,8 @@ _LEFT = (
 )
 _IS_LEFT = select(alarms.c.id).join(uncorrelated, uncorrelated.c.alarm == alarms.c.number)
 _ROOTS = select(alarms).where(SPREADING)
+#: What follows from an alarm.
+_FOLLOWERS = select(alarms).where(STANDING).order_by(alarms.c.number)
 _NEW_ROOT = (
     update(alarms)
     .where(alarms.c.id == bindparam("of"))
@@ -663,7 +665,7 @@ def _place(tx: Tx, news: Collection[Alarm], others: Collection[Alarm]) -> dict[s
     """Place alarms as ``_correlate`` does; ``others`` are all whose root may change, including those in the news."""
     current = current_network(tx)
     roots = _roots_for(tx, current[1], [*news, *others]) if current else {}
-    found, late = _find_roots(tx, current[1], others, roots.values()) if current else ({}, [])
+    found, late, parted = _find_roots(tx, current[1], others, roots.values()) if current else ({}, [], {})
     changed = {alarm.id: alarm for alarm in news} | found
     if not changed:
         _keep_apart(tx, late, {})
@@ -675,8 +677,33 @@ def _place(tx: Tx, news: Collection[Alarm], others: Collection[Alarm]) -> dict[s
         name: one.model_copy(update={"incident": joined.get(name) or outcome.merged.get(one.incident, one.incident)})
         for name, one in changed.items()
     }
+    placed |= _part(tx, {name: (one.incident, placed[name]) for name, one in parted.items()})
     _keep_apart(tx, late, {name: one.incident for name, one in placed.items()})
     return placed
+
+
+def _part(tx: Tx, parted: Mapping[str, tuple[str, Alarm]]) -> dict[str, Alarm]:
+    """Give alarms that were put down to lost power, and do not follow from it, their own incident from their beginning.
+
+    Args:
+        tx: The transaction, which holds the guard.
+        parted: Each such alarm as it is now, and the incident that it was part of, by id.
+
+    Returns:
+        Those alarms, and what follows from them, as they are now.
+    """
+    put_down(tx, ((name, before, one.incident) for name, (before, one) in parted.items()))
+    alone = [one for before, one in parted.values() if not one.root and one.incident == before != ""]
+    if not alone:
+        return {}
+    symptoms = [as_alarm(row) for row in tx.rows(_FOLLOWERS, alarms.c.root, [one.id for one in alone])]
+    reassessed(tx, [*alone, *symptoms])
+    known = known_of(tx, [*alone, *symptoms], {one.id: one for one in alone})
+    outcome = write(tx, split_off(alone, symptoms, known, tx.now, WAS_FED), known)
+    put_into(tx, outcome)
+    there = {one.id: one for one in (*symptoms, *alone)}
+    put_down(tx, ((part.alarm, there[part.alarm].incident, part.incident) for part in outcome.joined))
+    return {part.alarm: there[part.alarm].model_copy(update={"incident": part.incident}) for part in outcome.joined}
 
 
 def _keep_apart(tx: Tx, late: Iterable[tuple[Alarm, Alarm]], incident_of: Mapping[str, str]) -> None:
@@ -732,15 +759,16 @@ def _roots_for(tx: Tx, network: Network, asked: Collection[Alarm]) -> dict[str, 
 
 def _find_roots(
     tx: Tx, network: Network, others: Collection[Alarm], roots: Collection[Alarm]
-) -> tuple[dict[str, Alarm], list[tuple[Alarm, Alarm]]]:
+) -> tuple[dict[str, Alarm], list[tuple[Alarm, Alarm]], dict[str, Alarm]]:
     """Work out what alarms follow from, and put changed roots on record.
 
     Returns:
-        Alarms whose root changed, as they are now, by id; and those that follow from nothing, each with a root that
-        came too late for it.
+        Alarms whose root changed, as they are now, by id; those that follow from nothing, each with a root that
+        came too late for it; and those that were put down to lost power so far and do not follow from it, as they were.
     """
     found: dict[str, Alarm] = {}
     late: list[tuple[Alarm, Alarm]] = []
+    parted: dict[str, Alarm] = {}
     known = Roots(network, roots, (alarm.station for alarm in others), _fed(tx, others, roots))
     for alarm in others:
         root, too_late = explained(network, alarm, known)
@@ -748,13 +776,15 @@ def _find_roots(
         if (root.id if root else "") != alarm.root:
             now = {"root": root.id, "released": None} if root else {"root": "", "released": tx.now}
             found[alarm.id] = alarm.model_copy(update=now)
+            if known.is_parted(alarm, root):
+                parted[alarm.id] = alarm
             why = {"root": root.id, "cause": root.probable_cause} if root else {"root": "", "before": alarm.root}
             tx.note("correlation", "alarm.follows", alarm.id, **why)
     if found:
         reassessed(tx, [alarm for alarm in others if alarm.id in found and takes_in(alarm)])
         rows = ({"of": name, "new_root": one.root, "new_released": one.released} for name, one in found.items())
         tx.execute(_NEW_ROOT, list(rows))
-    return found, late
+    return found, late, parted
 
 
 def _whose_root_may_be_another(

@@ -36,6 +36,7 @@ _MERGED = text("merged_into <> ''")
 _CURRENT = text("until IS NULL")
 _MOVED = text("merged_from <> ''")
 _NOTIFIES = text("notify_at IS NOT NULL")
+_PUT_ELSEWHERE = text("put_down_to <> ''")
 
 incidents = Table(
     "incidents",
@@ -82,8 +83,13 @@ incident_alarms = Table(
     string("merged_from"),
     # Whether the root of the incident is known not to be its cause (``controller.intent.incidents.cleared_of_blame``).
     Column("blameless", Boolean, nullable=False, default=False),
+    # The incident to which the time is put down, since it turned out to be its cause; empty for this one.
+    Column("put_down_to", String, nullable=False, default=""),
     Index("ix_incident_alarms_incident", "incident", "number"),
     Index("ix_incident_alarms_merged_from", "merged_from", sqlite_where=_MOVED, postgresql_where=_MOVED),
+    Index(
+        "ix_incident_alarms_put_down_to", "put_down_to", sqlite_where=_PUT_ELSEWHERE, postgresql_where=_PUT_ELSEWHERE
+    ),
     Index("ix_incident_alarms_until", "until", "alarm"),
     Index("ix_incident_alarms_current", "alarm", unique=True, sqlite_where=_CURRENT, postgresql_where=_CURRENT),
 )
@@ -118,6 +124,17 @@ _MERGE = (
             (incident_alarms.c.merged_from == "", incident_alarms.c.incident), else_=incident_alarms.c.merged_from
         ),
     )
+)
+#: Times that were put down to an incident go with it.
+_MERGE_PUT_DOWN = (
+    update(incident_alarms)
+    .where(incident_alarms.c.put_down_to == bindparam("of"), incident_alarms.c.put_down_to != "")
+    .values(put_down_to=bindparam("new_incident"))
+)
+_PUT_DOWN = (
+    update(incident_alarms)
+    .where(incident_alarms.c.alarm == bindparam("of"), incident_alarms.c.incident == bindparam("before"))
+    .values(put_down_to=bindparam("cause"))
 )
 _BY_ID = select(incidents)
 _later = incidents.alias()
@@ -166,12 +183,25 @@ def write(tx: Tx, outcome: Outcome, known: RecordedIncidents) -> Outcome:
     if outcome.left:
         tx.execute(_LEAVE, [{"of": alarm, "at": at} for alarm, at in outcome.left.items()])
     if outcome.merged:
-        tx.execute(_MERGE, [{"of": one, "new_incident": target} for one, target in outcome.merged.items()])
+        onward = [{"of": one, "new_incident": target} for one, target in outcome.merged.items()]
+        tx.execute(_MERGE, onward)
+        tx.execute(_MERGE_PUT_DOWN, onward)
     if outcome.joined:
         tx.execute(incident_alarms.insert(), [part._asdict() | {"merged_from": ""} for part in outcome.joined])
     for one in outcome.decisions:
         tx.note("correlation", one.action, one.incident, **one.detail)
     return outcome
+
+
+def put_down(tx: Tx, moved: Iterable[tuple[str, str, str]]) -> None:
+    """Put the time of alarms in an incident down to another one, which is the cause all along.
+
+    Args:
+        tx: The transaction, which has the guard of alarms.
+        moved: Of each alarm its id, the incident that it was part of, and the one that it is part of now.
+    """
+    if rows := [{"of": alarm, "before": before, "cause": now} for alarm, before, now in moved if before != now]:
+        tx.execute(_PUT_DOWN, rows)
 
 
 def touch(tx: Tx, names: Iterable[str]) -> None:

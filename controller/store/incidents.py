@@ -108,17 +108,19 @@ _STAYS = (
     .where(incidents.c.probable_cause.in_(sorted(BLAMED)), alarms.c.probable_cause.in_(sorted(BLAMED | LINK_CAUSES)))
 )
 _CLEAR_OF_BLAME = update(incident_alarms).where(incident_alarms.c.number == bindparam("of")).values(blameless=True)
-#: Times in which alarms stood, the incident that they were part of, and the cause of its root.
+#: The incident to which a time of an alarm is put down: the one that it was part of, unless that turned out otherwise.
+_CAUSE = case((incident_alarms.c.put_down_to != "", incident_alarms.c.put_down_to), else_=incident_alarms.c.incident)
+#: Times in which alarms stood, the incident to which these are put down, and the cause of its root.
 _SPELLS = (
     select(
         alarms,
         incident_alarms.c.since,
         incident_alarms.c.until,
-        incident_alarms.c.incident.label("part_of"),
+        _CAUSE.label("part_of"),
         case((incident_alarms.c.blameless, ""), else_=incidents.c.probable_cause).label("cause"),
     )
     .join(incident_alarms, incident_alarms.c.alarm == alarms.c.id)
-    .join(incidents, incidents.c.id == incident_alarms.c.incident)
+    .join(incidents, incidents.c.id == _CAUSE)
 )
 #: When it stood that stations diverged.
 _DIVERGED = select(alarms.c.station, alarms.c.raised, alarms.c.cleared).where(
@@ -184,7 +186,7 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
     def minutes(self, incident_id: str, tenant: str | None = None) -> tuple[TenantMinutes, ...]:
         def read(tx: Tx) -> _Lost:
             _load(tx, incident_id)
-            spells = spells_of(tx, _of(incident_id))
+            spells = spells_of(tx, _counted_in(incident_id))
             begin = min((one.since for one in spells), default=tx.now)
             hidden = spells_of(tx, alarms.c.station.in_({one.alarm.station for one in spells}), HIDES)
             return _lost(tx, spells, begin, tx.now, hidden=hidden)
@@ -522,6 +524,12 @@ def _set(tx: Tx, incident_id: str, **values: object) -> None:
 def _of(incident_id: str) -> ColumnElement[bool]:
     """Times of alarms in an incident: its own, those of incidents that became part of it, and its own in others."""
     return or_(incident_alarms.c.incident == incident_id, incident_alarms.c.merged_from == incident_id)
+
+
+def _counted_in(incident_id: str) -> ColumnElement[bool]:
+    """Times of alarms that count in an incident: those put down to it, and none of its own put down to another."""
+    put_down_to = incident_alarms.c.put_down_to
+    return or_(and_(put_down_to == incident_id, put_down_to != ""), and_(put_down_to == "", _of(incident_id)))
 
 
 def _parts(tx: Tx, incident_id: str) -> list[Alarm]:

@@ -12,7 +12,7 @@ from sqlalchemy import event
 
 from controller.intent.incidents import QUIET, SETTLES
 from controller.intent.times import seconds
-from controller.models.alarm import Alarm, AlarmReport, AlarmState, ObjectClass, PerceivedSeverity
+from controller.models.alarm import Alarm, AlarmReport, AlarmSource, AlarmState, ObjectClass, PerceivedSeverity
 from controller.models.approval import PartyWindows, RunConstraints, StationConstraints
 from controller.models.cloud import Function
 from controller.models.errors import NotFoundError
@@ -154,6 +154,56 @@ async def test_a_core_link_that_fails_on_battery_is_an_incident_of_its_own_and_i
     supply = store.alarms.get(dark.id).root
     assert store.alarms.get(supply).probable_cause == "mains-lost"
     assert store.alarms.get(failed.id).incident == own.incident
+
+
+@pytest.mark.parametrize("core", [False, True])
+async def test_a_core_link_of_which_another_source_tells_first_is_put_down_to_its_own_cause_from_its_beginning(
+    store: SqlStore, clock: VirtualClock, core: bool
+) -> None:
+    """A station may notify of it before a check has seen that it is still fed on its battery."""
+    shared = outage_network(outside_causes=["mains-lost"])
+    store.networks.save(shared, network_digest(shared), "ana")
+    store.alarms.report(mains(station="S1"))
+
+    def checked(**state: Any) -> None:
+        health: dict[str, Any] = {"station": "S1", "at": clock.now(), "read": clock.now(), "reachable": True} | state
+        store.healths.save([Health(**health)])
+        store.alarms.reassess(["S1"])
+
+    checked(cells={"S1/1": ServiceState.UP})
+    await clock.advance(600)
+    path = "/ManagedElement[S1]/ENBFunction[1]/EP_S1C[alfa-mme]"
+    down = AlarmReport(
+        station="S1",
+        object=path,
+        object_class=ObjectClass.CORE_LINK,
+        tenant="alfa",
+        probable_cause="core-link-down",
+        severity=MAJOR,
+        source=AlarmSource.ORAN_FM,
+        at=clock.now(),
+    )
+    failed = store.alarms.report(down)
+    supply = store.alarms.get(failed.id).incident
+    assert store.incidents.get(supply).probable_cause == "mains-lost", "nobody has seen yet that the station is fed"
+    if core:
+        await clock.advance(30)
+        lost = {"station": "", "object": "alfa-mme", "object_class": ObjectClass.CORE_NODE, "at": clock.now()}
+        store.alarms.report(down.model_copy(update=lost | {"probable_cause": "core-node-down"}))
+    await clock.advance(270)
+    checked(cells={"S1/1": ServiceState.UP})
+    now = store.alarms.get(failed.id)
+    own = store.incidents.get(now.incident)
+    assert own.id != supply
+    assert own.probable_cause == ("core-node-down" if core else "core-link-down")
+    await clock.advance(300)
+    (alfa,) = [one for one in store.incidents.minutes(own.id) if one.tenant == "alfa"]
+    counted = alfa.own_core if core else alfa.lost
+    assert (counted, alfa.outside) == (10 if core else 9.5, 0), "from its beginning, and not from the check on"
+    of_supply = [one for one in store.incidents.minutes(supply) if one.tenant == "alfa"]
+    assert [one.lost + one.outside + one.own_core for one in of_supply] in ([], [0]), "no minute counts twice"
+    rows = [row for row in store.incidents.timeline(own.id) if row.action == "incident.split"]
+    assert core or "still fed" in rows[0].detail["why"]
 
 
 @pytest.mark.parametrize("order", list(permutations(range(4)))[::5])

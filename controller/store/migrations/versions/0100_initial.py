@@ -154,11 +154,20 @@ def upgrade() -> None:
         sa.Column("until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("merged_from", sa.String(), nullable=False),
         sa.Column("blameless", sa.Boolean(), nullable=False),
+        sa.Column("put_down_to", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(["alarm"], ["alarms.id"], name=op.f("fk_incident_alarms_alarm")),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_incident_alarms")),
     )
     op.create_index("ix_incident_alarms_incident", "incident_alarms", ["incident", "number"], unique=False)
     op.create_index("ix_incident_alarms_until", "incident_alarms", ["until", "alarm"], unique=False)
+    op.create_index(
+        "ix_incident_alarms_put_down_to",
+        "incident_alarms",
+        ["put_down_to"],
+        unique=False,
+        sqlite_where=sa.text("put_down_to <> ''"),
+        postgresql_where=sa.text("put_down_to <> ''"),
+    )
     op.create_index(
         "ix_incident_alarms_merged_from",
         "incident_alarms",
@@ -1432,6 +1441,12 @@ def downgrade() -> None:
         table_name="incident_alarms",
         sqlite_where=sa.text("until IS NULL"),
         postgresql_where=sa.text("until IS NULL"),
+    )
+    op.drop_index(
+        "ix_incident_alarms_put_down_to",
+        table_name="incident_alarms",
+        sqlite_where=sa.text("put_down_to <> ''"),
+        postgresql_where=sa.text("put_down_to <> ''"),
     )
     op.drop_index(
         "ix_incident_alarms_merged_from",
