@@ -210,3 +210,17 @@ def test_a_station_that_diverged_again_suffers_in_further_cells_and_in_any_where
         known, _ = folded(known, one, lambda: "a-1")
         told.append(known.alarm.cells)
     assert told == [("A/1",), ("A/1",), ("A/1", "A/2"), ()]
+
+
+@pytest.mark.parametrize(("told", "stands_since"), [(15, 20), (20, 20), (30, 30)])
+def test_a_fault_that_a_person_cleared_stands_again_from_the_later_of_both(told: int, stands_since: int) -> None:
+    """What was known before the person cleared it does not make it stand before that."""
+    known, _ = folded(None, report(MAJOR, 10), lambda: "a-1")
+    over = {"state": AlarmState.CLEARED, "cleared": START + timedelta(seconds=20), "cleared_by": "ana"}
+    cleared = replace(known, alarm=known.alarm.model_copy(update=over))
+    again, action = folded(cleared, report(MINOR, told), lambda: "a-2")
+    assert (action, again.alarm.id, again.alarm.state) == ("alarm.returned", "a-1", AlarmState.RAISED)
+    assert (again.alarm.cleared, again.alarm.cleared_by) == (None, "")
+    since = START + timedelta(seconds=stands_since)
+    assert (again.alarm.changed, again.alarm.seen) == (since, since)
+    assert again.reported == START + timedelta(seconds=told)

@@ -466,3 +466,23 @@ def test_no_window_allows_a_lock_that_a_diverged_run_left_behind() -> None:
         assert (owed.locked, owed.in_window) == ({"S1/L1": locked}, {"S1/L1": in_window})
         assert owed.left_locked == {"S1/L1": both(locked, left["S1/L1"])}
         assert outages.owed_times(agreement_of, BEGIN, END, unseen=False)["S1/L1"] == union([*locked, *times((85, 88))])
+
+
+def test_times_under_another_agreement_of_the_tenant_are_owed_only_where_this_one_did_not_hold() -> None:
+    """Alfa has a window from noon to one under its first agreement, and one in the evening under the second."""
+    made = network()
+    alfa, beta = made.agreements
+    noon, evening = ((MaintenanceWindow(start=time(hour), end=time(hour + 1)),) for hour in (7, 20))
+    first = alfa.model_copy(update={"windows": noon})
+    second = alfa.model_copy(update={"id": "alfa-next", "windows": evening})
+    both_hold, later = (made.model_copy(update={"agreements": (*ones, beta)}) for ones in ((first, second), (second,)))
+    first_alone = made.model_copy(update={"agreements": (first, beta)})
+    half = AT + timedelta(minutes=30)
+    locks = Known(ExcusedTimes({}), {"S1/L1": times((10, 50))})
+
+    def owed(*eras: Era) -> Times:
+        return Outages([], eras, {}, locks).owed_times(first, BEGIN, END, unseen=False).get("S1/L1", ())
+
+    assert owed(era(first_alone)) == (), "its window allows the lock"
+    assert owed(era(both_hold)) == (), "what the second owes is owed under the second"
+    assert owed(era(first_alone, until=half), era(later, half)) == times((30, 50)), "it goes on under the next one"

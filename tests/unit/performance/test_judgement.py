@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,8 +11,17 @@ import pytest
 from controller.access.disclosure import tenant_kpis
 from controller.models.measurement import HOUR, Measured, Subject
 from controller.models.network import Network
-from controller.performance.judgement import Hour, IndicatorValues, Judgement, Sums
-from controller.performance.kpis import EVERYBODY, Level, load_kpis, subscribers_where_shared
+from controller.performance.comparison import Figure, VerdictKind
+from controller.performance.judgement import Hour, IndicatorValues, Judgement, Sums, _compared
+from controller.performance.kpis import (
+    EVERYBODY,
+    Kpi,
+    KpiCategory,
+    Level,
+    Statistic,
+    load_kpis,
+    subscribers_where_shared,
+)
 from controller.performance.series import parts_at, series_of
 from tests.unit.plan import samples
 
@@ -183,3 +192,61 @@ def test_tenants_are_told_the_indicators_that_they_may_see_and_no_others() -> No
 def test_before_any_station_was_judged_the_network_has_nothing() -> None:
     (whole,) = Hour(KPIS, TENANT_KPIS, NETWORK, END).areas()
     assert (whole.level, whole.whole, whole.tenants) == (Level.NETWORK, IndicatorValues(), {})
+
+
+def figure(value: float | None, why: str = "", hours: str = "") -> Figure:
+    """A share of many attempts, or of too few, with 1 % to both sides."""
+    low, high = (None, None) if value is None else (value - 1, value + 1)
+    end = END - timedelta(minutes=len(hours))
+    return Figure(
+        kpi="one",
+        unit="%",
+        value=value,
+        low=low,
+        high=high,
+        begin=end - timedelta(seconds=HOUR),
+        end=end,
+        pooled=hours,
+        why=why,
+    )
+
+
+def test_more_hours_are_compared_only_until_fewer_settle_it_and_the_first_that_suffice_are_the_latest() -> None:
+    """What is told as the latest value is of the fewest hours whose sample suffices, whatever settles the verdict."""
+    share = Kpi(
+        name="one",
+        title="t",
+        category=KpiCategory.ACCESSIBILITY,
+        description="d",
+        source="s",
+        unit="%",
+        better="higher",
+        minimum=100,
+        tolerance=1,
+        levels=tuple(Level),
+        formula="100 * RRC.ConnEstabSucc / RRC.ConnEstabAtt",
+        statistic=Statistic.SHARE,
+    )
+    usual = figure(99)
+    few, chance, worse = figure(90, "only 9 attempts", "h"), figure(97.5, hours="hh"), figure(50, hours="hhh")
+    asked: list[Figure] = []
+
+    def compared(*windows: Figure) -> tuple[VerdictKind, Figure, str]:
+        def each() -> Iterator[tuple[Figure, Figure]]:
+            for one in windows:
+                asked.append(one)
+                yield usual, one
+
+        asked.clear()
+        found = _compared(share, each())
+        assert found.usual == usual
+        assert found.begin == asked[-1].begin, "the hours of the verdict"
+        return found.verdict.kind, found.latest, found.hours
+
+    assert compared(worse, chance) == (VerdictKind.WORSE, worse, "hhh")
+    assert asked == [worse], "one hour settles it"
+    assert compared(chance, worse) == (VerdictKind.WORSE, chance, "hhh")
+    assert compared(few, chance, worse) == (VerdictKind.WORSE, chance, "hhh")
+    assert compared(few, worse, chance) == (VerdictKind.WORSE, worse, "hhh")
+    assert compared(few, chance) == (VerdictKind.UNJUDGED, chance, "hh")
+    assert compared(few) == (VerdictKind.UNJUDGED, few, "h")

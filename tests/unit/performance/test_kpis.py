@@ -430,3 +430,25 @@ def test_which_values_are_a_tenants_is_looked_up_whatever_cells_it_has() -> None
     known = kpis._chosen.cache_info()
     assert amount(counted, other, 9) == [1.0]
     assert kpis._chosen.cache_info() == known._replace(hits=known.hits + 1)
+
+
+TWO_RATIOS = "100 * RRC.ConnEstabSucc / RRC.ConnEstabAtt * ERAB.EstabInitSuccNbr / ERAB.EstabInitAttNbr"
+
+
+@pytest.mark.parametrize(
+    ("formula", "statistic", "said"),
+    [
+        ("RRC.ConnEstabSucc / RRC.ConnEstabAtt", Statistic.RATE, ""),
+        ("RRC.ConnEstabSucc / RRC.ConnEstabAtt", Statistic.SHARE, ""),
+        (TWO_RATIOS, Statistic.SHARE, ""),
+        (TWO_RATIOS, Statistic.RATE, "a rate has one ratio of counts"),
+        ("2 * RRC.ConnEstabAtt", Statistic.RATE, "it is not a product of numbers and ratios of counts"),
+        ("2 * RRC.ConnEstabAtt", Statistic.SHARE, "it is not a product of numbers and ratios of counts"),
+    ],
+)
+def test_a_rate_has_exactly_one_ratio_and_a_share_at_least_one(formula: str, statistic: Statistic, said: str) -> None:
+    if not said:
+        assert kpi(formula, statistic).statistic is statistic
+        return
+    with pytest.raises((InputError, ValueError), match=said):
+        kpi(formula, statistic)

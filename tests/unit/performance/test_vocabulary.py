@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import product
+from itertools import permutations, product
 from typing import Any
 
 import pytest
@@ -341,3 +341,15 @@ def test_parts_are_never_counted_twice() -> None:
     assert parts(values, qos=9) == [2.0, 4.0]
     assert parts(values, plmn="c") == parts({}, plmn="a") == []
     assert parts(values | {Subject(): 8.0}) == [8.0]
+
+
+def test_the_largest_of_the_objects_in_a_cell_is_the_cells_largest_and_counts_are_added() -> None:
+    """In whatever order they come."""
+    parts = ({"RRC.ConnMax": 4.0, "RRC.ConnEstabAtt": 1.0}, {"RRC.ConnMax": 9.0}, {"RRC.ConnMax": 2.0})
+    for order in permutations(parts):
+        one, _ = mapped(period({f"{LTE},EUtranRelation={n}": part for n, part in enumerate(order)}))
+        (counters,) = one.cells.values()
+        assert counters == {"RRC.ConnMax": {Subject(): 9.0}, "RRC.ConnEstabAtt": {Subject(): 1.0}}
+    doubled = {f"{LTE},EUtranRelation={n}": {"RRC.ConnEstabAtt": 3.0} for n in range(2)}
+    (added,) = mapped(period(doubled))[0].cells.values()
+    assert added == {"RRC.ConnEstabAtt": {Subject(): 6.0}}
