@@ -46,9 +46,16 @@ def _aims(days: list[Rehearsal]) -> list[str]:
         for tenant, minutes in day.minka.minutes.items()
         if minutes > day.nothing.minutes.get(tenant, 0.0)
     ]
+    lost, guarded, best, nothing = (
+        sum(getattr(day, way).lost for day in days) for way in ("minka", "guarded", "best", "nothing")
+    )
     return [
         f"wrong: {sum(len(one.wrong) for one in minka)} (aim: 0)",
         f"cured unattended: {cured} of {curable} curable, {cured / max(curable, 1):.0%} (aim: 60 %)",
+        f"cured of all incidents: {cured / max(sum(one.incidents for one in minka), 1):.0%} (aim: 30 %)",
+        f"minutes lost: {lost:.0f}, {lost / max(nothing, 1) - 1:+.1%} (aim: -30 %)",
+        f"minutes lost at best: {best:.0f}, {best / max(nothing, 1) - 1:+.1%}",
+        f"minutes lost with the guarded script: {guarded:.0f} (aim: more than with Minka)",
         f"tenants with more minutes than where nothing is done: {', '.join(worse) or 'none'} (aim: none)",
     ]
 
