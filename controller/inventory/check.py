@@ -21,6 +21,7 @@ from controller.inventory.radio import (
 from controller.inventory.source import Entry, FieldPath, Report
 from controller.models.alarm import COUNTED, MAINS_LOST, POWER_CAUSES
 from controller.models.cloud import NAMESPACE_LONGEST, Function, Latency, Node, Package, Pool
+from controller.models.many import first_names
 from controller.models.network import (
     HOST,
     PROFILE_RATS,
@@ -166,7 +167,8 @@ def _check_plmns(objects: Objects, entries: Found[Model], fields: Iterable[str],
         for field in fields:
             plmn = getattr(item, field)
             if plmn is not None and plmn not in known:
-                expected = objects.report.did_you_mean(plmn, known)
+                # The nearest one by its digits is another operator's: nobody means that.
+                expected = f"tenants.yaml has {first_names(sorted(known))}"
                 objects.report.entry(entry, (field,), "the PLMN of no tenant", value=plmn, expected=expected)
 
 

@@ -264,6 +264,7 @@ class NodeSpec:
             NRCellCU). It stays while a neighbour relation names it. Empty of all others.
         identity: Of that, the leaves by which two entries are the same object, within that of its function.
         apart: Lists among its attributes that are read apart, and no part of the tree (records of alarms).
+        watches: Whether an entry only watches what its device serves (its list of alarms, our measurement job).
         label: Words for the human diff; empty means the name.
     """
 
@@ -294,6 +295,7 @@ class NodeSpec:
     external: str = ""
     identity: tuple[LeafName, ...] = ()
     apart: tuple[str, ...] = ()
+    watches: bool = False
     label: str = ""
 
     @property

@@ -241,7 +241,10 @@ def target_of(network: Network, station: str) -> DeviceTarget:
             endpoint = network.endpoint_by_station.get(station)
             known = network.station_by_id.get(station)
             if endpoint is None or known is None:
-                raise NotFoundError(f"the network has no management endpoint for station {station!r}")
+                raise NotFoundError(
+                    f"the network has no management endpoint for station {station!r}: give it a row in endpoints.csv, "
+                    "and load both (minka network load DIRECTORY --endpoints FILE)"
+                )
             return DeviceTarget.at(endpoint, network.header.management, known.profiles, network.header.performance)
         case DeviceKind.ROUTER:
             return DeviceTarget.of_router(network.router_by_id[station], network.header.management)

@@ -29,6 +29,7 @@ ALARM_LIST = NodeSpec(
     given={"administrativeState": "UNLOCKED"},
     feature=FM_FEATURE,
     apart=("alarmRecords",),
+    watches=True,
     label="list of alarms",
 )
 

@@ -35,6 +35,7 @@ MEASUREMENT_JOB = NodeSpec(
     ),
     feature=MEASUREMENT_FEATURE,
     self_made=True,
+    watches=True,
     label="measurement job",
 )
 

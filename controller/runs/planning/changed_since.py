@@ -218,9 +218,24 @@ class Since:
         for path in goes:
             if not cell_of(path) and (cells := [served[owner] for owner in made[path] if owner in served]):
                 yield path, f"{cells[0]}, which stays, needs it"
+        if cell := self._cell_left():
+            for path in self._watching:
+                if not self.stays(path):
+                    yield path, f"it watches {_CELL}{cell}, which stays"
         for path, named in self._references(goes):
             at = cell_of(path)
             yield named, f"{entry_name(self.root, path)}{f' of {_CELL}{at}' if at else ''}, which stays, names it"
+
+    @cached_property
+    def _watching(self) -> tuple[Path, ...]:
+        """Entries that the job brought or changed, by which Minka watches what the device serves."""
+        specs = {path: spec_of(self.root, path) for path in (*self.total.exists, *self.total.leaves)}
+        return tuple(path for path, spec in specs.items() if spec is not None and spec.watches and path in self.tree)
+
+    def _cell_left(self) -> str:
+        """Some cell that is still there afterwards; empty if none is."""
+        cells = (path for path in self.tree if (spec := spec_of(self.root, path)) is not None and spec.is_cell)
+        return next((cell_of(path) for path in cells if path not in self._made or self.stays(path)), "")
 
     @cached_property
     def _made(self) -> Mapping[Path, Owners]:

@@ -281,6 +281,28 @@ def test_what_a_cell_that_stays_needs_stays_too() -> None:
     assert ["cell 2, which stays, needs it" in one.message for one in made.findings] == [False, True]
 
 
+@pytest.mark.parametrize("changed", [True, False])
+def test_what_watches_a_station_stays_as_long_as_a_cell_does(*, changed: bool) -> None:
+    """Else an undo of the first run after a later change would silence the alarms of cells that go on serving."""
+    alarms, job = "/ManagedElement[A]/AlarmList[1]", "/ManagedElement[A]/PerfMetricJob[minka]"
+    brought = [
+        *(Edit(op=Op.CREATE, path=path, owners=("a",)) for path in (cell(1), cell(2))),
+        merge(alarms, administrativeState=("LOCKED", "UNLOCKED")),
+        Edit(op=Op.CREATE, path=job, owners=("a",)),
+    ]
+    later = (ended(2, merge(cell(2), tac=("1", "2"))),) if changed else ()
+    watching = {alarms: {"administrativeState": "UNLOCKED"}, job: {}}
+    seen = station({1: {}, 2: {"tac": "2"} if changed else {}}, **watching)
+    made = undo_station(PROFILES, ended(1, *brought, ledger=(cell(1), cell(2), job)), later, seen)
+    tree = after(made, seen)
+    assert (cell(1) in tree, cell(2) in tree) == (False, changed)
+    assert (tree[alarms].get("administrativeState", "LOCKED"), job in tree) == (
+        "UNLOCKED" if changed else "LOCKED",
+        changed,
+    )
+    assert any("it watches cell 2, which stays" in one.message for one in made.findings) == changed
+
+
 def test_what_a_run_brought_goes_around_what_stays_in_it() -> None:
     """A run brought the function with its cells; another one works in one of these."""
     paths = [ENB, cell(1), cell(2), f"{cell(2)}/plmnIdList[716,15]"]
