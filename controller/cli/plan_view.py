@@ -244,11 +244,12 @@ def conclusion(made: Mapping[str, Any]) -> Conclusion:
     unchanged, noun = len(made["unchanged"]), _noun(made["selector"])
     left_out = f"; {len(unplanned)} left out" if unplanned else ""
     stay = "stays as it is" if unchanged == 1 else "stay as they are"
+    left = _left_by_runs(made["findings"])
     if changes:
         said = f"{_change_words(made)}; {unchanged} {stay}{left_out}."
     elif unplanned and not unchanged:
         said = f"Nothing planned: {_all(len(unplanned), noun)} left out."
-    elif orphans:
+    elif orphans or left:
         said = f"Nothing planned: {counted(unchanged, noun)} {stay}{left_out}."
     else:
         seen = ", as far as the pools that answered show" if any(map(_is_unread, made["findings"])) else ""
@@ -256,7 +257,17 @@ def conclusion(made: Mapping[str, Any]) -> Conclusion:
     observed_only, adopt = _adopt_hint(made)
     orphaned, remove = _orphan_hint(orphans, made["selector"]) if orphans else ([], [])
     apply = [f"Apply it with: minka apply {made['id']}"] if changes else []
-    return Conclusion([said, *observed_only, *orphaned], [*adopt, *apply, *remove])
+    return Conclusion([said, *left, *observed_only, *orphaned], [*adopt, *apply, *remove])
+
+
+def _left_by_runs(findings: Sequence[Mapping[str, str]]) -> list[str]:
+    """What runs that diverged left on devices, which the network files do not ask for, and no plan changes."""
+    locked = sorted({f"{one['station']}/{one['cell']}" for one in findings if one["code"] == "left-locked"})
+    gone = sorted({one["station"] for one in findings if one["code"] == "gone-on-record"})
+    are = "is" if len(locked) == 1 else "are"
+    said = [f"{', '.join(locked)} {are} off the air: a run that diverged left {counted(len(locked), 'cell')} locked."]
+    other = [f"{', '.join(gone)}: what is on record as ours is not all there; see the findings."]
+    return [*(said if locked else ()), *(other if gone else ())]
 
 
 def _orphan_hint(orphans: Mapping[str, Any], selector: str) -> Conclusion:

@@ -42,6 +42,7 @@ class StationView:
         served: Of a function, tenants with nodes of ours on the stations that it serves: they fail where it restarts.
         locked: Cells of ours that the station has lost and that were locked when it still had them: they stay so.
         holders: Who locked cells and core links of ours, in words by cell or path, as far as a run of ours did.
+        left_locked: Those of these cells that a run left so that diverged: nobody asked for it.
     """
 
     observed: Observed | None
@@ -53,6 +54,7 @@ class StationView:
     tested: frozenset[Plmn] = frozenset()
     locked: frozenset[str] = frozenset()
     holders: Mapping[str, str] = field(default_factory=dict)
+    left_locked: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,8 @@ from controller.plan.withdrawal import withdrawn
 
 #: Codes of findings about locked cells: by a run of ours, ended or not; by somebody else.
 LOCKED_BY_RUN, FOREIGN_LOCK = "locked-by-run", "foreign-lock"
+#: Codes of findings about what a diverged run left: a cell locked; nodes on record that are gone, and not wanted.
+LEFT_LOCKED, GONE_ON_RECORD = "left-locked", "gone-on-record"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +83,10 @@ def plan_station(
     locks = find_locks(root, observed.tree, edits.edits, edits.moved)
     edits.refused.extend(_shutting_down(observed.tree, locks, view.holders))
     locked = _foreign_locks(root, observed.tree, {*rendered.tree, *view.ledger})
-    findings = station_findings(station, root, observed, edits, locked, options, view.holders)
+    findings = station_findings(station, root, observed, edits, locked, options, view)
     if not view.adopted:
         findings = (*findings, *_unheard(station, root, edits))
-    findings = (*dark, *findings, *_lost_locks(station, view))
+    findings = (*dark, *findings, *_lost_locks(station, view), *_gone(station, view, edits))
     reason = _reason(station, root, view, options, edits, [cell_of(cell) for cell in locked])
     ours = edits.orphans.values() if view.adopted and view.retired is None else ()
     orphans = Counter(owner for owners in ours for owner in owners)
@@ -282,9 +284,9 @@ def station_findings(
     edits: Edits,
     locked: Mapping[Path, str],
     options: PlanOptions,
-    holders: Mapping[str, str],
+    view: StationView,
 ) -> tuple[Finding, ...]:
-    """All findings about one station; ``locked`` are states of cells that are not unlocked, ``holders`` who did it."""
+    """All findings about one station; ``locked`` are states of cells that are not unlocked."""
     return (
         *(
             Finding(code, Severity.ERROR, f"{station}: {entry_name(root, path)}: {text}", station, cell_of(path))
@@ -296,7 +298,7 @@ def station_findings(
         *_unknown_nodes(station, root, observed, edits),
         *_orphans(station, root, edits),
         *(appended(station, root, path, first=True) for path in edits.appended),
-        *_lock_findings(station, locked, holders),
+        *_lock_findings(station, locked, view),
         *_holds(station, options),
     )
 
@@ -484,9 +486,26 @@ def _lost_locks(station: str, view: StationView) -> Iterator[Finding]:
         yield Finding(code, Severity.INFO, message, station, cell)
 
 
-def _lock_findings(station: str, locked: Mapping[Path, str], holders: Mapping[str, str]) -> Iterator[Finding]:
+def _gone(station: str, view: StationView, edits: Edits) -> Iterator[Finding]:
+    """Nodes of ours that are gone though nobody applied that, and that nothing asks for: drift by the record only."""
+    if view.adopted and view.retired is None and edits.lost and not edits.edits:
+        message = (
+            f"{station}: {nodes(len(edits.lost))} on record as ours are gone, and nothing asks for them, so they are "
+            f"drift (minka device drift {station}): the next change of the station takes them off the record; to have "
+            f"them back: minka playbook run repair-drift where=device={station}"
+        )
+        yield Finding(GONE_ON_RECORD, Severity.WARNING, message, station)
+
+
+def _lock_findings(station: str, locked: Mapping[Path, str], view: StationView) -> Iterator[Finding]:
+    holders = view.holders
     for path, state in locked.items():
         cell = cell_of(path)
+        if cell in view.left_locked:
+            way = f"minka playbook run unlock-cell station={station} cell={cell}"
+            message = f"cell {station}/{cell} is {state} ({holders[cell]}); or put it on the air alone: {way}"
+            yield Finding(LEFT_LOCKED, Severity.WARNING, message, station, cell)
+            continue
         by, code = holders.get(cell), LOCKED_BY_RUN if cell in holders else FOREIGN_LOCK
         is_so = f"is {state} ({by})" if by else f"is {state}, not by us"
         yield Finding(

@@ -500,7 +500,8 @@ def _call(claim: Claim) -> str:
     station, run = claim.job.station, claim.run.id
     return (
         f"run {run} ended diverged: {station} is in neither its old nor its new state; read what serves: "
-        f"minka device show {station}; bring it back: minka undo {run}"
+        f"minka device show {station} (a cell that it left locked goes on the air alone by: minka playbook run "
+        f"unlock-cell station={station} cell=CELL); bring it back: minka undo {run}"
     )
 
 

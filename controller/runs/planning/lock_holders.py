@@ -72,6 +72,13 @@ def lock_holders(
     return {one: _in_words(name, job, store.runs.get(job.run)) for one, (name, job) in by.items() if job is not None}
 
 
+def left_by_diverged(store: Store, station: str, since: datetime, cells: Sequence[str]) -> frozenset[str]:
+    """Those of the cells of a station, locked or shutting down, that a run of ours left so that diverged."""
+    done = store.ledger.ended_jobs([station], since)
+    by = {cell: locked_by(done, cell=cell) for cell in cells}
+    return frozenset(cell for cell, job in by.items() if isinstance(job, EndedJob) and job.outcome is Outcome.DIVERGED)
+
+
 def locked_by(done: Iterable[EndedJob | OpenJob], *, cell: str = "", link: Path = "") -> EndedJob | OpenJob | None:
     """The job of ours that locked a cell or link last, or may have; None where none did, or a later one unlocked it."""
     switched = [(job, left) for job in done if (left := _may_have_left(job, cell, link)) is not None]

@@ -66,7 +66,7 @@ from controller.plan.routers import link_owners, watched
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget, Observed
 from controller.ports.store import AsyncStore, Device, Store
-from controller.runs.planning.lock_holders import lock_holders
+from controller.runs.planning.lock_holders import left_by_diverged, lock_holders
 from controller.runs.transaction.probe import server_of
 
 T = TypeVar("T")
@@ -235,7 +235,8 @@ class Planner:
         if not names and not held:
             return view
         holders = await self._store.read(lock_holders, station, EVER, cells=names, links=held)
-        return replace(view, locked=locked, holders=holders)
+        left = await self._store.read(left_by_diverged, station, EVER, names) if holders else frozenset()
+        return replace(view, locked=locked, holders=holders, left_locked=left)
 
     async def views(self, network: Network, stations: Iterable[str]) -> dict[str, StationView]:
         """The views of a few stations; see ``each``."""

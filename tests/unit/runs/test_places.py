@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from functools import cache
 
 import pytest
 
+from controller.cli.plan_view import conclusion
+from controller.models.alarm import DIVERGED
 from controller.models.behaviour import TRUSTED
-from controller.models.network import Network
+from controller.models.network import Network, network_digest
 from controller.models.plan import Edit, Op, PhaseKind
 from controller.models.run import Outcome
 from controller.nrm.apply import names_places, sent_to_end, siblings
 from controller.nrm.profiles import administrative_state
 from controller.nrm.tree import Path, Tree
+from controller.plan import plan_to_json
 from controller.ports.devices import Capabilities, DeviceTarget
 from controller.ports.fake_devices import FaultKind
-from controller.runs.planning.planner import Planner
+from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.planning.undo import undo_plan
 from controller.runs.rollout.transitions import decide
 from tests.unit.plan import samples
@@ -33,12 +37,15 @@ THREE = ("alfa", "beta", "gamma")
 @cache
 def remove_one(name: str, capabilities: Capabilities = UNSAFE) -> Scenario:
     """Three phases: a tenant leaves, of whose cell another physical identity is wanted: lock, edit, unlock."""
-    old = samples.network(THREE)
-    cells = [cell.model_dump() | ({"pci": 7} if cell.rat == "LTE" else {}) for cell in old.cells]
-    new = samples.network([one for one in THREE if one != name], cells=cells)
+    old, new = samples.network(THREE), without(name)
     options = replace(samples.FREELY, remove={name: 14})
     made = samples.plan(new, {STATION: samples.view(old)}, options)
     return Scenario(samples.carrying(old), made, capabilities)
+
+
+def without(name: str) -> Network:
+    cells = [cell.model_dump() | ({"pci": 7} if cell.rat == "LTE" else {}) for cell in samples.network(THREE).cells]
+    return samples.network([one for one in THREE if one != name], cells=cells)
 
 
 def planner_of(bench: TransactionBench) -> Planner:
@@ -96,6 +103,31 @@ async def test_cells_that_were_locked_come_back_though_the_rest_is_refused(unloc
     assert lost in result.detail.rpartition("not as it was before: ")[2]
     assert bench.device.candidate == bench.device.running
     assert not bench.device.lock_holder
+
+
+async def test_a_plan_names_what_a_diverged_run_left_and_the_way_out() -> None:
+    """The files ask for what the run left, but not for the lock, and the record has more than the station carries."""
+    bench = bench_of("beta")
+    planner = planner_of(bench)
+    bench.store.networks.save(samples.network(THREE), network_digest(samples.network(THREE)), "ana")
+    await planner.adopt(STATION, "ana")
+    bench.fault("edit", FaultKind.REFUSE, skip=2, times=4)
+    assert (await bench.work()).outcome is Outcome.DIVERGED
+    while bench.store.runs.advance(bench.run.id, lambda found, jobs: decide(found, jobs, bench.clock.now())):
+        pass
+    bench.store.networks.save(without("beta"), network_digest(without("beta")), "ana")
+    plan = await planner.plan(PlanRequest(STATION), "ana")
+    told = {finding.code: finding.message for finding in plan.findings}
+    assert f"minka playbook run unlock-cell station={STATION} cell=L1" in told["left-locked"]
+    assert f"minka undo {bench.run.id}" in told["left-locked"]
+    assert f"minka device drift {STATION}" in told["gone-on-record"]
+    assert (await planner.drift([STATION]))[STATION]
+    said = " ".join(conclusion(json.loads(plan_to_json(plan))).said)
+    assert plan.is_empty
+    assert "Nothing to do" not in said
+    assert f"{STATION}/L1 is off the air" in said
+    (alarm,) = bench.store.alarms.standing([STATION])
+    assert alarm.probable_cause == DIVERGED
 
 
 async def test_an_undo_learns_that_there_are_no_places_and_the_next_one_appends_and_says_so() -> None:
