@@ -17,7 +17,15 @@ from controller.assurance.clusters import with_cluster, without_answer
 from controller.assurance.common_faults import CommonFaults
 from controller.assurance.failures import COMMON_FAULTS, Failures
 from controller.assurance.health import FaultKey, as_grave, health_of, renewed, reports_of, returned, unread, wrongs
-from controller.assurance.station_alarms import Listed, Problem, listed, missed_alarms, problem_of, records_by_problem
+from controller.assurance.station_alarms import (
+    Listed,
+    ListReports,
+    Problem,
+    listed,
+    missed_alarms,
+    problem_of,
+    records_by_problem,
+)
 from controller.assurance.traffic import carried, untold_user_plane
 from controller.models.alarm import (
     CELL_OFF_AIR,
@@ -564,7 +572,8 @@ def _judged(network: Network, one: _Recorded, sources: Collection[AlarmSource]) 
         tenant = network.tenant_by_id.get(name)
         return ServiceState.UNKNOWN if tenant is None else carried(tenant, rat, check.measured)
 
-    records = list(records_by_problem(check.station, check.observed, check.at, ledger))
+    reports = ListReports.of(check.station, check.observed, check.at, ledger)
+    records = list(records_by_problem(reports))
     checked = _checked(records)
     times_of = {wrong: [one.raised for one in found if one.raised] for wrong, found in checked.items()}
     raised = {wrong: min(times) for wrong, times in times_of.items() if times}
@@ -585,7 +594,7 @@ def _judged(network: Network, one: _Recorded, sources: Collection[AlarmSource]) 
     health = with_cluster(network, health, before, one.elsewhere).in_turn(check.turn, before)
     health = health.model_copy(update={"lost": check.station in network.endpoint_function and _is_bare(check, ledger)})
     altered = any(path in check.observed.tree for path in drifted)
-    alarms = listed(check.station, check.observed, check.at, ledger, health.reporting_cells, sources, health.supply)
+    alarms = listed(reports, health.reporting_cells, sources, health.supply)
     said = {problem: record.acknowledged_by for problem, record in records if record.acknowledged_by}
     ids = {wrong: [one.id for one in found] for wrong, found in checked.items()}
     back = returned(before, health)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from controller.assurance.health import STATION, link_cause, tenant_of
@@ -28,7 +29,17 @@ from controller.models.run import LedgerEntry
 from controller.models.untrusted import natural
 from controller.models.ves import FaultFields
 from controller.nrm.profiles import cell_of, link_kind, object_class
-from controller.nrm.tree import LONGEST_NAME, Observed, Path, child, is_below, path_of, step
+from controller.nrm.tree import (
+    LONGEST_KEY,
+    LONGEST_NAME,
+    Observed,
+    Path,
+    child,
+    is_below,
+    is_too_long,
+    names_in,
+    path_of,
+)
 
 #: Key of a fault at a station: object, probable cause and specific problem.
 Problem = tuple[str, str, str]
@@ -89,8 +100,8 @@ def report_of_record(station: str, record: AlarmRecord, at: datetime, ledger: _L
     """
     element = child("", "ManagedElement", station)
     named = path_of(record.object)
-    last = record.object.rpartition(",")[2] if not named and len(record.object) <= LONGEST_NAME else ""
-    path = named if is_below(named, element) else _named(last, ledger)
+    last = names_in(record.object)[-1:] if not named and not is_too_long(record.object) else ()
+    path = named if is_below(named, element) else next((_node(kind, key, ledger) for kind, key in last), "")
     own = _own_cause(path, critical=record.severity is PerceivedSeverity.CRITICAL) if path and record.grave else ""
     whole = path == element or not record.object
     own = own or (_supply_cause(record.cause) if whole else "")
@@ -174,8 +185,15 @@ def heartbeat_report(device: str, at: datetime, kind: DeviceKind, *, lost: bool)
 def _named(name: str, ledger: _Ledger) -> Path:
     """The node of the ledger for ``CLASS=id``; empty if there is none."""
     kind, _, key = name.strip().partition("=")
-    found = (path for path in ledger if step(path) == (kind, (key,))) if key else iter(())
-    return next(found, "")
+    return _node(kind, key, ledger)
+
+
+def _node(kind: str, key: str, ledger: _Ledger) -> Path:
+    """The node of the ledger of a class with an id; empty if there is none."""
+    if not kind.isidentifier() or not 0 < len(key) <= LONGEST_KEY:
+        return ""
+    last = child("", kind, key)
+    return next((path for path in ledger if path.endswith(last)), "")
 
 
 def _own_cause(path: Path, *, critical: bool) -> str:
@@ -210,11 +228,36 @@ def _supply_cause(words: str) -> str:
 # ------------------------------------------------------------------------- lists
 
 
+@dataclass(frozen=True, slots=True)
+class ListReports:
+    """Reports of all that a station lists: made once for all who ask, since a list may be long.
+
+    Attributes:
+        notified: Those of its active alarms (o-ran-fm).
+        records: Records of its AlarmList, each with its report; None where it has no list, see ``Observed.records``.
+    """
+
+    notified: tuple[AlarmReport, ...]
+    records: tuple[tuple[AlarmRecord, AlarmReport], ...] | None
+
+    @classmethod
+    def of(cls, station: str, observed: Observed, at: datetime, ledger: _Ledger) -> ListReports:
+        """The reports of what a station says.
+
+        Args:
+            station: Its name.
+            observed: What it says.
+            at: When that was, by our own clock.
+            ledger: Its nodes on record.
+        """
+        notified = tuple(report_of(station, alarm, at, ledger) for alarm in observed.alarms)
+        if observed.records is None:
+            return cls(notified, None)
+        return cls(notified, tuple((one, report_of_record(station, one, at, ledger)) for one in observed.records))
+
+
 def listed(
-    station: str,
-    observed: Observed,
-    at: datetime,
-    ledger: _Ledger,
+    reports: ListReports,
     reporting: Container[str] = (),
     sources: Container[AlarmSource] = frozenset(AlarmSource),
     wired: Container[str] = (),
@@ -227,27 +270,23 @@ def listed(
     is cleared there, and kept until somebody acknowledges it, is over.
 
     Args:
-        station: Its name.
-        observed: What it says.
-        at: When that was, by our own clock.
-        ledger: Its nodes on record.
+        reports: Of all that it lists.
         reporting: Ids of cells whose state it reports.
         sources: Whose words become alarms.
         wired: Causes of which its external inputs tell.
     """
-    notified = [report_of(station, alarm, at, ledger) for alarm in observed.alarms]
-    found = {AlarmSource.ORAN_FM: _by_problem(notified, reporting, wired)}
-    if observed.records is not None:
-        known = notified if AlarmSource.ORAN_FM in sources else []
-        from_records = reports_of_records(station, observed.records, at, ledger, known)
+    found = {AlarmSource.ORAN_FM: _by_problem(reports.notified, reporting, wired)}
+    if reports.records is not None:
+        known = reports.notified if AlarmSource.ORAN_FM in sources else ()
+        from_records = _matched(reports.records, known)
         own = [made for _, made, same in from_records if same is None and made.severity is not _CLEARED]
         # The worst come last, so that they count.
         found[AlarmSource.ALARM_LIST] = _by_problem(reversed(own), reporting, wired)
     return found
 
 
-def reports_of_records(
-    station: str, records: Iterable[AlarmRecord], at: datetime, ledger: _Ledger, notified: Iterable[AlarmReport]
+def _matched(
+    records: Iterable[tuple[AlarmRecord, AlarmReport]], notified: Iterable[AlarmReport]
 ) -> Iterator[tuple[AlarmRecord, AlarmReport, AlarmReport | None]]:
     """Records, each with its report, and with the ``notified`` report of the same fault, if there is one.
 
@@ -257,8 +296,7 @@ def reports_of_records(
     by_text: dict[str, list[AlarmReport]] = {}
     for one in notified:
         by_text.setdefault(one.text, []).append(one)
-    for record in records:
-        made = report_of_record(station, record, at, ledger)
+    for record, made in records:
         candidates = by_text.get(record.text, []) if record.text and made.severity is not _CLEARED else []
         same = next((one for one in candidates if _may_be_one(one.object, made.object)), None)
         if same is not None:
@@ -271,12 +309,9 @@ def _may_be_one(one: str, other: str) -> bool:
     return one == other or not (one.startswith("/") and other.startswith("/"))
 
 
-def records_by_problem(
-    station: str, observed: Observed, at: datetime, ledger: _Ledger
-) -> Iterator[tuple[Problem, AlarmRecord]]:
+def records_by_problem(reports: ListReports) -> Iterator[tuple[Problem, AlarmRecord]]:
     """Active records of a station's list, by the keys that their alarms may have."""
-    notified = [report_of(station, alarm, at, ledger) for alarm in observed.alarms]
-    for record, made, same in reports_of_records(station, observed.records or (), at, ledger, notified):
+    for record, made, same in _matched(reports.records or (), reports.notified):
         if made.severity is not _CLEARED:
             yield from ((problem_of(one), record) for one in (made, same) if one is not None)
 

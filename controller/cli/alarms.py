@@ -32,7 +32,7 @@ from controller.models.enums import AlarmState
 
 #: Probable cause of an alert with an unknown name (``controller.models.alarm``, which takes long to import).
 _OTHER_ALERT = "other-alert"
-_DISTINGUISHED_NAME = re.compile(r"\w+=[^,=]+(,\w+=[^,=]+)+")
+_DISTINGUISHED_NAME = re.compile(r'\w+=[^,="\\]+(,\w+=[^,="\\]+)+')
 #: Times of an alarm.
 _TIMES = ("raised", "changed", "cleared", "until", "escalated", "released", "acknowledged", "shelved_until")
 

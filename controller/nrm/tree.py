@@ -14,7 +14,7 @@ ordered by user, and only there.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
@@ -41,9 +41,15 @@ def child(parent: Path, name: str, *keys: str) -> Path:
     return f"{parent}/{name}[{_encoded(keys)}]"
 
 
-#: What is escaped in a distinguished name, and how; a part of one: a special character that is escaped, or any one.
-_ESCAPED, _BEHIND = re.compile(r"[,\\]"), r"\\\g<0>"
-_LETTER = re.compile(r'\\[,+"\\<>;=# ]|.', re.DOTALL)
+#: What is escaped in a distinguished name, and how: characters by which it ends or is quoted, and spaces at the ends.
+_ESCAPED, _BEHIND = re.compile(r'[,\\"]|\A | \Z'), r"\\\g<0>"
+#: What makes a distinguished name one that is not only cut at its commas.
+_SPECIAL = re.compile(r'[\\"]')
+#: A relative name whose id is quoted (RFC 2253 §4); any other, up to the next comma that is not escaped.
+_QUOTED = re.compile(r'([^=,\\"]*)=\s*"([^"\\]*(?:\\.[^"\\]*)*)"\s*(,|\Z)', re.DOTALL)
+_UNQUOTED = re.compile(r"([^,\\]*(?:\\.?[^,\\]*)*)(,|\Z)", re.DOTALL)
+#: What stands for something else in an id: bytes of UTF-8, or a special character (RFC 4514 §3).
+_PAIR = re.compile(r'((?:\\[0-9A-Fa-f]{2})+)|\\([,+"\\<>;=# ])')
 _SAFE = " !\"#$&'()*+-.:;<=>?@\\^_`{|}~"
 #: A key in which nothing is encoded, as nearly all are. To look takes little longer than to remember, and keeps nothing
 #: of what others say.
@@ -62,8 +68,70 @@ def _encoded(keys: tuple[str, ...]) -> str:
 
 
 def name_of(path: Path) -> str:
-    """Distinguished name of the object at a path (TS 32.300); a comma or backslash of a key is escaped (RFC 4514)."""
-    return ",".join(f"{name}={_ESCAPED.sub(_BEHIND, keys[0])}" for name, keys in steps(path))
+    """Distinguished name of the object at a path (TS 32.300); special characters of a key are escaped (RFC 4514)."""
+    return name_with(_names_of(path))
+
+
+def name_with(names: Iterable[tuple[str, str]]) -> str:
+    """The distinguished name with these classes and ids; the reverse of ``names_in``."""
+    return ",".join(f"{kind}={_ESCAPED.sub(_BEHIND, key)}" for kind, key in names)
+
+
+def names_in(distinguished_name: str) -> tuple[tuple[str, str], ...]:
+    """Class and id of each object that a distinguished name leads through (TS 32.300, RFC 4514), from the top.
+
+    A comma that is escaped or quoted is part of its id. A part without ``=`` is a class without an id. Where a
+    quotation has no end nobody knows where the id ends: then the name is none, and this is empty.
+    """
+    if not _SPECIAL.search(distinguished_name):  # as nearly always
+        parts = (part.partition("=") for part in distinguished_name.split(","))
+        return tuple((kind.strip(), key.strip()) for kind, _, key in parts)
+    found: list[tuple[str, str]] = []
+    at, separator = 0, ","
+    while separator:
+        if quoted := _QUOTED.match(distinguished_name, at):
+            (kind, key, separator), at = quoted.groups(), quoted.end()
+        elif unquoted := _UNQUOTED.match(distinguished_name, at):
+            (part, separator), at = unquoted.groups(), unquoted.end()
+            kind, _, key = part.partition("=")
+            key = _without_spaces(key)
+            if key.startswith('"'):
+                return ()
+        found.append((kind.strip(), _PAIR.sub(_meant, key)))
+    return tuple(found)
+
+
+def _without_spaces(key: str) -> str:
+    """An id as it is written, without spaces around it; one that is escaped belongs to it."""
+    key = key.lstrip()
+    bare = key.rstrip()
+    ends_escaped = bare != key and (len(bare) - len(bare.rstrip("\\"))) % 2
+    return key[: len(bare) + 1] if ends_escaped else bare
+
+
+def _meant(pair: re.Match[str]) -> str:
+    if pair[2]:
+        return pair[2]
+    try:
+        return bytes.fromhex(pair[1].replace("\\", "")).decode()
+    except UnicodeDecodeError:
+        return pair[0]
+
+
+def leads_to(distinguished_name: str, path: Path) -> bool:
+    """Whether a distinguished name, which may begin above what the device knows, is that of the object at a path."""
+    names = _names_of(path)
+    return names_in(distinguished_name)[-len(names) :] == names
+
+
+def leads_through(distinguished_name: str, path: Path) -> bool:
+    """Whether a distinguished name, which may begin above, is that of the object at a path or of one below it."""
+    names, all_names = _names_of(path), names_in(distinguished_name)
+    return any(all_names[at : at + len(names)] == names for at in range(len(all_names)))
+
+
+def _names_of(path: Path) -> tuple[tuple[str, str], ...]:
+    return tuple((name, keys[0]) for name, keys in steps(path))
 
 
 def path_of(distinguished_name: str) -> Path:
@@ -71,37 +139,30 @@ def path_of(distinguished_name: str) -> Path:
 
     Objects above the managed element (``SubNetwork``) are in no tree, nor is one whose name ``is_too_long``.
     """
-    if is_too_long(distinguished_name):
-        return ""
-    names = [name.partition("=") for name in _names_in(distinguished_name)]
-    known = [(kind.strip(), key.strip()) for kind, _, key in names]
+    known = _short_names_in(distinguished_name)
     start = next((at for at, (kind, key) in enumerate(known) if kind == "ManagedElement" and key), None)
     if start is None or not all(kind.isidentifier() and key for kind, key in known[start:]):
         return ""
     return "".join(child("", kind, key) for kind, key in known[start:])
 
 
+def _short_names_in(distinguished_name: str) -> tuple[tuple[str, str], ...]:
+    """Its names, as ``names_in``; none if it ``is_too_long``."""
+    if len(distinguished_name) > LONGEST_NAME:
+        return ()
+    names = names_in(distinguished_name)
+    return () if len(distinguished_name) > LONGEST_KEY and _has_long_part(names) else names
+
+
 def is_too_long(distinguished_name: str) -> bool:
     """Whether a distinguished name, or a key in it, is longer than that of any object."""
     if len(distinguished_name) <= LONGEST_KEY:
         return False
-    if len(distinguished_name) > LONGEST_NAME:
-        return True
-    names = (name.partition("=") for name in _names_in(distinguished_name))
-    return any(len(key.strip() or kind) > LONGEST_KEY for kind, _, key in names)
+    return len(distinguished_name) > LONGEST_NAME or _has_long_part(names_in(distinguished_name))
 
 
-def _names_in(distinguished_name: str) -> list[str]:
-    """The relative names of a distinguished name; a special character behind a backslash stands for itself."""
-    if "\\" not in distinguished_name:
-        return distinguished_name.split(",")
-    names: list[list[str]] = [[]]
-    for letter in _LETTER.findall(distinguished_name):
-        if letter == ",":
-            names.append([])
-        else:
-            names[-1].append(letter[-1])
-    return ["".join(name) for name in names]
+def _has_long_part(names: Iterable[tuple[str, str]]) -> bool:
+    return any(len(key or kind) > LONGEST_KEY for kind, key in names)
 
 
 def written_by(writers: Writers, path: Path, name: LeafName) -> str:

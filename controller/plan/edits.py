@@ -13,7 +13,7 @@ from controller.nrm.containers import others_in
 from controller.nrm.diff import Difference, LeafDifference, diff, plmn_part
 from controller.nrm.profiles import Rendered, broadcast_plmn, carriers_of, cell_of, leaf_of, share_parts
 from controller.nrm.schema import LeafRole, Mutability, NodeRole, NodeSpec, elsewhere, list_of, self_made, spec_of
-from controller.nrm.tree import LeafName, Observed, Path, Tree, Value, is_below, name_of, parent, step
+from controller.nrm.tree import LeafName, Observed, Path, Tree, Value, is_below, leads_through, leads_to, parent, step
 
 
 @dataclass(slots=True)
@@ -315,14 +315,13 @@ class _Surplus:
             surplus = (other for other in self.observed.tree if other not in self.rendered.tree)
             yield from (other for other in surplus if path in carriers_of(self.observed.tree, other))
         elif spec is not None and path.startswith(self.root.around):
-            named = name_of(path)
-            yield from (other for other, name in self._references() if f",{named}," in f",{name},")
+            yield from (other for other, name in self._references() if leads_through(name, path))
 
     def _naming(self, path: Path) -> tuple[Path, ...]:
         """Entries that stay and name one beside the root itself, not only something in it."""
         if not path.startswith(self.root.around):
             return ()
-        return tuple(other for other, name in self._references() if f",{name}".endswith(f",{name_of(path)}"))
+        return tuple(other for other, name in self._references() if leads_to(name, path))
 
     def _references(self) -> Iterator[tuple[Path, str]]:
         """Entries that stay, and what they name: the cell that a relation leads to, a frequency."""

@@ -25,7 +25,20 @@ from controller.nrm.profiles import (
 )
 from controller.nrm.profiles.externals import cell_name
 from controller.nrm.schema import KeyRole, LeafRole, NodeSpec, elsewhere, spec_of
-from controller.nrm.tree import LeafName, Observed, Path, Tree, Value, class_of, name_of, parent, step, steps
+from controller.nrm.tree import (
+    LeafName,
+    Observed,
+    Path,
+    Tree,
+    Value,
+    class_of,
+    name_of,
+    name_with,
+    names_in,
+    parent,
+    step,
+    steps,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -453,13 +466,13 @@ def _frequency_of(root: NodeSpec, tree: Tree, path: Path) -> str:
     """Distinguished name of the frequency that a relation leads to."""
     spec = spec_of(root, path)
     named = "" if spec is None else str(tree[path].get(spec.leaf(LeafRole.FREQUENCY), ""))
-    return ",".join(named.split(",")[-2:])
+    return name_with(names_in(named)[-2:]) if named else ""
 
 
 def _frequency_paths(root: NodeSpec, tree: Iterable[Path]) -> dict[str, Path]:
     """Frequencies by distinguished name."""
     near = (path for path in tree if path.startswith(root.around))
-    return {",".join(name_of(path).split(",")[-2:]): path for path in near if _leaf_of(root, path, LeafRole.SSB)}
+    return {name_of(path): path for path in near if _leaf_of(root, path, LeafRole.SSB)}
 
 
 def _frequencies(root: NodeSpec, tree: Tree) -> dict[str, Value]:
@@ -503,9 +516,7 @@ def _used_frequencies(
     naming = (*_frequency_relations(root, tree), *_externals(root, tree))
     kept = {_frequency_of(root, tree, path) for path in naming}
     unused = {name for name in _frequencies(root, tree) if name not in kept}
-    tree = {
-        path: one for path, one in tree.items() if path in held or ",".join(name_of(path).split(",")[-2:]) not in unused
-    }
+    tree = {path: one for path, one in tree.items() if path in held or name_of(path) not in unused}
     holders = {parent(path) for path in tree}
     tops = {node.name for node in root.beside}
     return {path: one for path, one in tree.items() if path in held or path in holders or class_of(path) not in tops}
@@ -601,7 +612,7 @@ class _Externals:
 
     def name(self, wanted: str) -> str:
         """The name of a cell that a relation leads to: as it is known on the station, or in its own station."""
-        (network, _), *objects = (one.partition("=")[::2] for one in wanted.split(","))
+        (network, _), *objects = names_in(wanted)
         top = next((node for node in self._root.beside if node.name == network), None)
         if top is None or wanted in self._names:
             return self._names.get(wanted, wanted)

@@ -20,7 +20,7 @@ from controller.nrm.fingerprint import fingerprint
 from controller.nrm.inverse import invert
 from controller.nrm.profiles import administrative_leaf, administrative_state, cell_of, root_spec
 from controller.nrm.schema import NodeSpec, elsewhere, lent, self_made, spec_of
-from controller.nrm.tree import Observed, Path, Tree, name_of
+from controller.nrm.tree import Observed, Path, Tree, leads_to
 from controller.plan.phases import link_waits, outage_of, ready_waits
 from controller.plan.rows import nodes
 from controller.plan.withdrawal import withdrawn
@@ -241,16 +241,16 @@ def still_named(profiles: tuple[str, ...], change: Change, tree: Tree) -> dict[P
     gone = [path for path in tree if path.startswith(root.around) and path not in after]
     naming = {path: _named_in(root, path, after) for path in after} if gone else {}
     found = {
-        path: tuple(one for one, texts in naming.items() if any(text.endswith(f",{name_of(path)}") for text in texts))
+        path: tuple(one for one, texts in naming.items() if any(leads_to(text, path) for text in texts))
         for path in gone
     }
     return {path: names for path, names in found.items() if names}
 
 
 def _named_in(root: NodeSpec, path: Path, tree: Tree) -> list[str]:
-    """Distinguished names in an entry, each behind a comma: they may begin above what the device knows."""
+    """Distinguished names in an entry."""
     spec = spec_of(root, path) if any(begins in path for begins in root.referring) else None
-    return [] if spec is None else [f",{tree[path].get(leaf, '')}" for leaf in spec.references]
+    return [] if spec is None else [str(tree[path].get(leaf, "")) for leaf in spec.references]
 
 
 def _before(change: Change, done: Phase) -> Iterator[WaitFor]:

@@ -197,7 +197,8 @@ def _filters(head: str, kinds: int, size: int) -> bytes:
 def distinguished_names(size: int, chosen: random.Random) -> Iterator[bytes]:
     """Names of objects: of many steps, of long keys, of letters that are escaped or encoded; also just short enough."""
     for start in (f"ManagedElement={STATION},A=", "A="):
-        for part in (",A=1", ",A=", "\\", "\\,", "\u2603", "\U0001f600", "=", "/A[1]", ",A=\\,", "aB"):
+        names = (",A=1", ",A=", "/A[1]", ",A=\\,", ',A="x"', ',A="', '="\\')
+        for part in (*names, "\\", "\\,", "\\2C", "\\c3", '"', " ", "\u2603", "\U0001f600", "=", "aB"):
             for most in (990, size):
                 yield f"{start}{chosen.random()}{part * (most // len(part))}".encode()
         yield f"{start}\\,{'a' * size}".encode()

@@ -17,7 +17,7 @@ from controller.api.launch import Launch
 from controller.api.services import Backend, Body, Listing, Paging, Services, cut, listing
 from controller.api.sse import EventStream, event, follow
 from controller.api.views import AlarmView, CallerView, View
-from controller.assurance.station_alarms import problem_of, records_by_problem
+from controller.assurance.station_alarms import ListReports, problem_of, records_by_problem
 from controller.models.alarm import (
     Alarm,
     AlarmFilter,
@@ -196,7 +196,8 @@ async def _acknowledge_there(backend: Services, launch: Launcher, alarm: Alarm, 
     except (DeviceError, NotFoundError):
         return ""
     ledger = await run_in_threadpool(backend.store.ledger.find, [alarm.station])
-    records = records_by_problem(alarm.station, observed, backend.clock.now(), ledger.get(alarm.station, {}))
+    reports = ListReports.of(alarm.station, observed, backend.clock.now(), ledger.get(alarm.station, {}))
+    records = records_by_problem(reports)
     if all(problem != problem_of(alarm) or record.acknowledged_by for problem, record in records):
         return ""
     given = {"station": alarm.station, "alarm": alarm.id}

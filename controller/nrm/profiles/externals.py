@@ -20,7 +20,7 @@ from controller.models.network import Plmn, Rat, mcc_mnc
 from controller.nrm import namespaces as ns
 from controller.nrm.profiles.base import FUNCTION_ID, PRIORITY_LABEL, USER_LABEL, Output, number, state
 from controller.nrm.schema import EntryText, LeafRole, LeafSpec, NodeSpec
-from controller.nrm.tree import LeafName, Path, Value, child, class_of, name_of
+from controller.nrm.tree import LeafName, Path, Value, child, class_of, is_too_long, name_of, names_in
 
 #: Id of the networks of ours.
 OURS = "minka"
@@ -156,7 +156,7 @@ def render_adjacent(fact: NeighbourFact, out: Output) -> str:
 
 def cell_name(station: str, function: str, cell: str, name: str) -> str:
     """The distinguished name of a cell in its own station, by the classes of its function and of itself."""
-    return f"ManagedElement={station},{function}={FUNCTION_ID},{cell}={name}"
+    return name_of(child(child(child("", "ManagedElement", station), function, FUNCTION_ID), cell, name))
 
 
 #: Objects of other stations, by class.
@@ -165,7 +165,7 @@ _EXTERNALS = {node.name: node for top in AROUND for node in top.walk() if node.e
 
 def external_path(distinguished_name: str) -> Path:
     """Path of the external cell with a distinguished name, which may begin above its network; empty if it is none."""
-    objects = [one.partition("=")[::2] for one in distinguished_name.split(",")]
+    objects = () if is_too_long(distinguished_name) else names_in(distinguished_name)
     tops = [node.name for node in AROUND]
     start = next((at for at, (kind, _) in enumerate(objects) if kind in tops), len(objects))
     below = objects[start:]

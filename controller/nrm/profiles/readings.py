@@ -16,7 +16,7 @@ from controller.nrm.profiles.externals import external_path, external_rat, ident
 from controller.nrm.profiles.lookup import carriers_of, cell_of, declared, links
 from controller.nrm.profiles.values import NO_SD
 from controller.nrm.schema import SHARE_PARTS, KeyRole, LeafRole, NodeRole, NodeSpec
-from controller.nrm.tree import Leaves, Path, Tree, Value, parent, step, steps
+from controller.nrm.tree import Leaves, Path, Tree, Value, names_in, parent, path_of, step, steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,10 +207,10 @@ def _relation(node: NodeSpec, leaves: Leaves, tree: Tree) -> Iterator[RelationRe
     if of[LeafRole.REMOVABLE] not in ("false", "NO"):
         return
     handover, named = of[LeafRole.HANDOVER] in ("true", "YES"), of[LeafRole.NEIGHBOUR]
-    element, _, below = named.partition(",")
-    kind, _, station = element.partition("=")
-    if kind == "ManagedElement" and below:
-        yield RelationReading(station, below.rpartition("=")[2], handover)
+    if path := path_of(named):
+        (_, (station,)), *below = steps(path)
+        if below:
+            yield RelationReading(station, below[-1][1][0], handover)
     elif external := external_path(named):
         yield _external_relation(external, handover, tree)
 
@@ -229,7 +229,7 @@ def _whole_number(value: Value | None) -> int | None:
 def _host_cells(references: Value) -> Iterator[str]:
     """Ids of the cells that distinguished names lead to."""
     for reference in (references,) if isinstance(references, str) else references:
-        yield reference.rpartition("=")[2]
+        yield from (key for _, key in names_in(reference)[-1:])
 
 
 def _own_cell(node: NodeSpec, leaves: Leaves, below: Sequence[Path]) -> dict[Plmn, OwnReading]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from controller.assurance.station_alarms import problem_of, records_by_problem
+from controller.assurance.station_alarms import ListReports, problem_of, records_by_problem
 from controller.inventory.source import suggest
 from controller.models.alarm import PerceivedSeverity
 from controller.models.equipment import Equipment, Operation, OperationKind, SlotState, UnitState
@@ -142,7 +142,7 @@ async def acknowledge_alarm(context: Context, given: RecordChoice) -> Proposal[A
         alarm = await context.alarm(given.alarm)
         if alarm.station != context.station:
             raise NotFoundError(f"alarm {alarm.id} is not of {context.station}")
-        found = records_by_problem(context.station, observed, context.clock.now(), ledger)
+        found = records_by_problem(ListReports.of(context.station, observed, context.clock.now(), ledger))
         chosen = [record for problem, record in found if problem == problem_of(alarm)]
         user = alarm.acknowledged_by
     else:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from controller.assurance import station_alarms
 from controller.assurance.checker import Check, Checker
 from controller.assurance.health import as_told
 from controller.intent.times import seconds
@@ -41,6 +42,23 @@ FAN = ActiveAlarm("5", "fan-1", PerceivedSeverity.MAJOR, "fan broken")
 
 def _nowhere(_network: Network, _station: str) -> DeviceTarget:
     raise NotImplementedError
+
+
+@pytest.fixture
+def reported(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The alarms and records of which a report was made."""
+    found: list[object] = []
+
+    def counting(make: Callable[..., AlarmReport]) -> Callable[..., AlarmReport]:
+        def counted(station: str, one: object, *more: Any) -> AlarmReport:
+            found.append(one)
+            return make(station, one, *more)
+
+        return counted
+
+    for make in (station_alarms.report_of, station_alarms.report_of_record):
+        monkeypatch.setattr(station_alarms, make.__name__, counting(make))
+    return found
 
 
 class Bench:
@@ -154,14 +172,14 @@ async def test_links_name_the_security_gateway_of_their_plane(bench: Bench) -> N
 
 
 async def test_a_list_that_keeps_what_is_over_costs_no_more_and_one_that_tells_of_something_is_judged(
-    bench: Bench,
+    bench: Bench, reported: list[object]
 ) -> None:
     power = AlarmRecord("a-1", "", "", "powerProblem", "", PerceivedSeverity.MAJOR, "")
-    stands, over = (
-        replace(bench.observed, records=(one,)) for one in (power, replace(power, severity=PerceivedSeverity.CLEARED))
-    )
+    ended = replace(power, severity=PerceivedSeverity.CLEARED)
+    stands, over = (replace(bench.observed, records=(one,)) for one in (power, ended))
     assert [(await bench.check(stands))[1] for _ in range(3)] == [1, 0, 0]
     assert [(await bench.check(over))[1] for _ in range(3)] == [1, 0, 0]
+    assert reported == [power, ended], "a list may be long: a report of each is made once"
     (alarm,) = bench.store.alarms.page(Page())[1]
     assert (alarm.probable_cause, alarm.state) == ("3gpp-power-problem", AlarmState.CLEARED)
 

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from controller.assurance.station_alarms import Listed, listed, missed_alarms, report_of, report_of_record
+from controller.assurance.station_alarms import (
+    Listed,
+    ListReports,
+    listed,
+    missed_alarms,
+    report_of,
+    report_of_record,
+)
 from controller.models.alarm import (
     ActiveAlarm,
     Alarm,
@@ -151,7 +158,10 @@ def of_radio(found: Mapping[AlarmSource, Listed]) -> Listed:
 
 
 def said(before: tuple[ActiveAlarm, ...], now: tuple[ActiveAlarm, ...], *ours: Alarm) -> list[tuple[str, str]]:
-    first, second = (listed("A", Observed({}, alarms=one), at, LEDGER) for one, at in ((before, FIRST), (now, SECOND)))
+    first, second = (
+        listed(ListReports.of("A", Observed({}, alarms=one), at, LEDGER))
+        for one, at in ((before, FIRST), (now, SECOND))
+    )
     reports = missed_alarms(first, second, FIRST, SECOND, ours)
     assert {(report.at, report.source) for report in reports} <= {(SECOND, AlarmSource.ORAN_FM)}
     return [(report.specific_problem, report.severity.value) for report in reports]
@@ -189,17 +199,19 @@ def test_only_what_a_station_would_list_is_cleared() -> None:
 def test_a_cell_off_air_is_listed_where_its_station_tells_its_state_in_no_other_way() -> None:
     dead = ActiveAlarm("1002", "EUtranCellFDD=1", PerceivedSeverity.CRITICAL, "dead", stated=PerceivedSeverity.CRITICAL)
     seen = Observed({}, alarms=(dead,))
-    assert [made.probable_cause for made in of_radio(listed("A", seen, AT, LEDGER)).values()] == ["cell-off-air"]
-    assert of_radio(listed("A", seen, AT, LEDGER, {"1"})) == {}
+    assert [made.probable_cause for made in of_radio(listed(ListReports.of("A", seen, AT, LEDGER))).values()] == [
+        "cell-off-air"
+    ]
+    assert of_radio(listed(ListReports.of("A", seen, AT, LEDGER), {"1"})) == {}
     ours = standing(dead)
     assert ours.probable_cause == "cell-off-air"
-    none = listed("A", Observed({}), AT, LEDGER)
+    none = listed(ListReports.of("A", Observed({}), AT, LEDGER))
     assert [made.severity.value for made in missed_alarms(none, none, FIRST, SECOND, [ours])] == ["CLEARED"]
     assert missed_alarms(none, none, FIRST, SECOND, [ours], {"1"}) == [], "it is checked itself"
 
 
 def test_core_links_are_looked_at_themselves() -> None:
-    assert of_radio(listed("A", Observed({}, alarms=(DOWN,)), AT, LEDGER)) == {}
+    assert of_radio(listed(ListReports.of("A", Observed({}, alarms=(DOWN,)), AT, LEDGER))) == {}
     assert said((DOWN,), (DOWN,)) == []
 
 
@@ -256,6 +268,10 @@ def test_probable_causes_are_spelled_so_that_rules_can_name_them(words: str, cau
     [
         (CELL_1, CELL, ObjectClass.CELL),
         (f"SubNetwork=south,{CELL_1}", CELL, ObjectClass.CELL),
+        (r'SubNetwork="a,b",ENBFunction=1,EUtranCellFDD=1', CELL, ObjectClass.CELL),
+        (r"Rack=a\,EUtranCellFDD=1",) * 2 + (ObjectClass.STATION,),
+        ('Rack="a,EUtranCellFDD=1"',) * 2 + (ObjectClass.STATION,),
+        ('Rack="a,EUtranCellFDD=1',) * 2 + (ObjectClass.STATION,),
         ("ENBFunction=1,EUtranCellFDD=1", CELL, ObjectClass.CELL),
         (f"{ELEMENT},GNBDUFunction=1,NRSectorCarrier=7", f"{DU}/NRSectorCarrier[7]", "carrier"),
         (f"{ELEMENT},SectorEquipmentFunction=ru", "/ManagedElement[A]/SectorEquipmentFunction[ru]", "radio-unit"),
@@ -285,7 +301,7 @@ def test_what_our_own_check_finds_is_the_same_fault() -> None:
 
 
 def in_list(*records: AlarmRecord) -> Mapping[AlarmSource, Listed]:
-    return listed("A", Observed({}, records=records), AT, LEDGER)
+    return listed(ListReports.of("A", Observed({}, records=records), AT, LEDGER))
 
 
 def news(before: Mapping[AlarmSource, Listed], now: Mapping[AlarmSource, Listed], *ours: Alarm) -> list[str]:
@@ -307,7 +323,7 @@ def test_two_reads_of_a_list_decide() -> None:
 
 
 def test_a_locked_list_means_nothing() -> None:
-    locked = listed("A", Observed({}), AT, LEDGER)
+    locked = listed(ListReports.of("A", Observed({}), AT, LEDGER))
     assert AlarmSource.ALARM_LIST not in locked
     for before, now in ((locked, locked), (locked, in_list()), (in_list(), locked)):
         assert news(before, now, listed_alarm()) == []
@@ -332,32 +348,34 @@ def test_of_records_of_one_fault_the_worst_counts() -> None:
 def test_each_list_clears_its_own_and_not_what_the_other_one_still_tells() -> None:
     dead = ActiveAlarm("1002", "EUtranCellFDD=1", PerceivedSeverity.CRITICAL, "dead", stated=PerceivedSeverity.CRITICAL)
     ours = listed_alarm(object=CELL_1, severity="CRITICAL")
-    seen = listed("A", Observed({}, alarms=(dead,), records=()), AT, LEDGER)
+    seen = listed(ListReports.of("A", Observed({}, alarms=(dead,), records=()), AT, LEDGER))
     assert news(seen, seen, ours) == []
     assert news(in_list(), in_list(), ours, standing()) == ["CLEARED", "CLEARED"]
-    without = listed("A", Observed({}), AT, LEDGER)
+    without = listed(ListReports.of("A", Observed({}), AT, LEDGER))
     assert news(without, without, listed_alarm(), standing()) == ["CLEARED"], "only the one of o-ran-fm"
 
 
 def test_a_fault_that_a_station_tells_in_both_ways_is_one_alarm() -> None:
     again = record(text=FAN.text, problem="a fan", cause="coolingFanFailure")
     both = Observed({}, alarms=(FAN,), records=(again,))
-    found = listed("A", both, AT, LEDGER)
+    found = listed(ListReports.of("A", both, AT, LEDGER))
     assert [one.probable_cause for one in of_radio(found).values()] == ["o-ran-fault-26"]
     assert found[AlarmSource.ALARM_LIST] == {}
-    alone = listed("A", both, AT, LEDGER, sources={AlarmSource.ALARM_LIST})[AlarmSource.ALARM_LIST]
+    alone = listed(ListReports.of("A", both, AT, LEDGER), sources={AlarmSource.ALARM_LIST})[AlarmSource.ALARM_LIST]
     assert [one.probable_cause for one in alone.values()] == ["3gpp-cooling-fan-failure"]
     two = Observed({}, alarms=(FAN,), records=(again, replace(again, id="a-2", problem="another fan")))
-    (other,) = listed("A", two, AT, LEDGER)[AlarmSource.ALARM_LIST].values()
+    (other,) = listed(ListReports.of("A", two, AT, LEDGER))[AlarmSource.ALARM_LIST].values()
     assert other.specific_problem == "another fan", "o-ran-fm tells of one of them"
 
 
 def test_the_same_words_about_two_nodes_are_two_faults() -> None:
     degraded = ActiveAlarm("1002", "EUtranCellFDD=1", PerceivedSeverity.MINOR, "degraded")
     records = (record(object=f"{ELEMENT},ENBFunction=1,EUtranCellFDD=2", text="degraded", severity="MINOR"),)
-    found = listed("A", Observed({}, alarms=(degraded,), records=records), AT, LEDGER)
+    found = listed(ListReports.of("A", Observed({}, alarms=(degraded,), records=records), AT, LEDGER))
     assert [len(one) for one in found.values()] == [1, 1]
-    mute = listed("A", Observed({}, alarms=(replace(FAN, text=""),), records=(record(text=""),)), AT, LEDGER)
+    mute = listed(
+        ListReports.of("A", Observed({}, alarms=(replace(FAN, text=""),), records=(record(text=""),)), AT, LEDGER)
+    )
     assert [len(one) for one in mute.values()] == [1, 1], "no words prove nothing"
 
 
@@ -449,9 +467,9 @@ def test_only_words_of_the_mains_and_the_battery_are_lost_mains(words: str, caus
 def test_an_external_input_goes_before_the_list() -> None:
     lost = record(cause="commercialPowerFailure")
     by_list = {AlarmSource.ALARM_LIST: {("station", "mains-lost", "")}}
-    told = listed("A", Observed({}, records=(lost,)), AT, LEDGER)
+    told = listed(ListReports.of("A", Observed({}, records=(lost,)), AT, LEDGER))
     assert {source: set(found) for source, found in told.items() if found} == by_list
-    wired = listed("A", Observed({}, records=(lost,)), AT, LEDGER, wired={"mains-lost": ""})
+    wired = listed(ListReports.of("A", Observed({}, records=(lost,)), AT, LEDGER), wired={"mains-lost": ""})
     assert not any(wired.values())
-    other = listed("A", Observed({}, records=(lost,)), AT, LEDGER, wired={"on-battery": ""})
+    other = listed(ListReports.of("A", Observed({}, records=(lost,)), AT, LEDGER), wired={"on-battery": ""})
     assert {source: set(found) for source, found in other.items() if found} == by_list

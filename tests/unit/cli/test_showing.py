@@ -649,6 +649,7 @@ def test_an_incident_is_a_page_with_its_way_repair_minutes_and_reasons(
             "NRCellDU=7",
         ),
         ({"probable_cause": "x", "object": "rack 1, unit=2"}, "x", "rack 1, unit=2"),
+        ({"probable_cause": "x", "object": r"Rack=a\,b,Unit=2"}, "x", r"Rack=a\,b,Unit=2"),
         ({"probable_cause": "x", "object": "/ManagedElement[1]/EP_S1C[a]"}, "x", "EP_S1C[a]"),
     ],
 )

@@ -63,6 +63,29 @@ def test_each_cell_has_the_shares_of_its_two_halves_and_those_of_its_plmns_in_th
 LTE = "/ManagedElement[S1]/ENBFunction[1]"
 
 
+@pytest.mark.parametrize(
+    ("name", "leads_to"),
+    [
+        ("ManagedElement=S2,ENBFunction=1,EUtranCellFDD=7", ("S2", "7")),
+        ("SubNetwork=N,ManagedElement=S2,ENBFunction=1,EUtranCellFDD=a=7", ("S2", "a=7")),
+        (r"ManagedElement=S\,2,ENBFunction=1,EUtranCellFDD=a\,b", ("S,2", "a,b")),
+        ('ManagedElement=S2,ENBFunction=1,EUtranCellFDD="a,X=7"', ("S2", "a,X=7")),
+        ('ManagedElement=S2,ENBFunction=1,EUtranCellFDD="a,X=7', None),
+        (r"EUtraNetwork=minka,ExternalENBFunction=b\,c,ExternalEUtranCellFDD=7", ("b,c", "7")),
+        (r"N=a\,EUtraNetwork=minka,ExternalENBFunction=b,ExternalEUtranCellFDD=7", None),
+        ("ManagedElement=S2", None),
+        ("", None),
+    ],
+)
+def test_a_relation_leads_to_the_cell_that_its_distinguished_name_means(
+    name: str, leads_to: tuple[str, str] | None
+) -> None:
+    relation = {"adjacentCell": name, "isRemoveAllowed": "false"}
+    tree = lte({}, {f"{LTE}/EUtranCellFDD[L1]/EUtranRelation[r]": relation})
+    (cell,) = read_station(tree).cells
+    assert [(one.station, one.cell) for one in cell.relations] == ([leads_to] if leads_to else [])
+
+
 def lte(leaves: dict[str, str], rest: Tree | None = None) -> Tree:
     return {"/ManagedElement[S1]": {}, LTE: {}, f"{LTE}/EUtranCellFDD[L1]": leaves, **(rest or {})}
 

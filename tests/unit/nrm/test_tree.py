@@ -8,7 +8,10 @@ from controller.nrm.tree import (
     child,
     class_of,
     is_below,
+    leads_through,
+    leads_to,
     name_of,
+    names_in,
     parent,
     path_of,
     shared,
@@ -69,6 +72,14 @@ def test_siblings_are_the_entries_of_one_list_below_one_parent() -> None:
         ("ManagedElement=S/1", "/ManagedElement[S%2F1]"),
         (r"ManagedElement=S\,1,ENBFunction=a\"b\\", '/ManagedElement[S%2C1]/ENBFunction[a"b\\]'),
         (r"ManagedElement=S\1,ENBFunction=1", "/ManagedElement[S\\1]/ENBFunction[1]"),
+        (r"ManagedElement=S\2C1,ENBFunction=\c3\B1", "/ManagedElement[S%2C1]/ENBFunction[%C3%B1]"),
+        (r"ManagedElement=S\\2C1,ENBFunction=\C3", r"/ManagedElement[S\2C1]/ENBFunction[\C3]"),
+        ('ManagedElement="S,1" , ENBFunction = "a\\"b=c" ', '/ManagedElement[S%2C1]/ENBFunction[a"b=c]'),
+        ('ManagedElement=S,ENBFunction=a"b', '/ManagedElement[S]/ENBFunction[a"b]'),
+        ('ManagedElement=S,ENBFunction="a', ""),
+        ('ManagedElement=S,ENBFunction="a"b', ""),
+        ('SubNetwork="N,ManagedElement=S', ""),
+        (r"ManagedElement= \ S\ ,ENBFunction=1\\ ", r"/ManagedElement[ S ]/ENBFunction[1\]"),
         ("ManagedElement=S,1", ""),
         ("ManagedElement=\u00f1\u202e,ENBFunction=1", "/ManagedElement[%C3%B1%E2%80%AE]/ENBFunction[1]"),
         ("d-c=x,ManagedElement=S1", "/ManagedElement[S1]"),
@@ -91,12 +102,36 @@ def test_a_distinguished_name_leads_to_the_entry_below_its_managed_element(name:
 
 
 @pytest.mark.parametrize(
-    "key", ["a,b", "a\\", "a\\,b", "a\\b", "\\\\", ",", "a=b", 'a"b', "a'/[]b", "%2C", "\u65e5\u672c"]
+    "key",
+    [
+        *("a,b", "a\\", "a\\,b", "a\\b", "\\\\", ",", "a=b", 'a"b', "a'/[]b", "%2C", "\u65e5\u672c"),
+        *('"', '"a,b"', " a", "a ", " ", "\\ ", "a\\2Cb", "\\c3\\b1", "a\nb"),
+    ],
 )
 def test_whatever_the_id_of_an_object_its_distinguished_name_leads_back_to_it(key: str) -> None:
     path = child(child("", "ManagedElement", "S1"), "EUtranCellFDD", key)
     assert path_of(name_of(path)) == path
     assert [*steps(path)][-1] == ("EUtranCellFDD", (key,))
+    assert names_in(name_of(path)) == (("ManagedElement", "S1"), ("EUtranCellFDD", key))
+
+
+@pytest.mark.parametrize(
+    ("name", "to", "through"),
+    [
+        ("NRNetwork=minka,NRFrequency=1", True, True),
+        ("SubNetwork=N, NRNetwork=minka, NRFrequency=1", True, True),
+        ("NRNetwork=minka,NRFrequency=1,Part=2", False, True),
+        ("NRNetwork=minka,NRFrequency=12", False, False),
+        ("NRFrequency=1", False, False),
+        (r"SubNetwork=a\,NRNetwork=minka,NRFrequency=1", False, False),
+        ('SubNetwork="a,NRNetwork=minka",NRFrequency=1', False, False),
+        ('SubNetwork="a,NRNetwork=minka,NRFrequency=1', False, False),
+        ("", False, False),
+    ],
+)
+def test_a_name_leads_to_an_object_by_whole_names(name: str, to: bool, through: bool) -> None:
+    path = "/NRNetwork[minka]/NRFrequency[1]"
+    assert (leads_to(name, path), leads_through(name, path)) == (to, through)
 
 
 @pytest.mark.parametrize(

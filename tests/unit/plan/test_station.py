@@ -16,7 +16,7 @@ from controller.models.run import LedgerBefore, LedgerEntry, Outcome
 from controller.nrm.apply import apply_edits, siblings
 from controller.nrm.fingerprint import differences, matches
 from controller.nrm.profiles import is_reserved, root_spec
-from controller.nrm.tree import Leaves, Observed, Path, Tree, Value, name_of
+from controller.nrm.tree import Leaves, Observed, Path, Tree, Value, child, name_of
 from controller.plan import PlanOptions, StationView, adopted_nodes, applied, drifted_nodes, open_plmns_change
 from controller.plan.drift import drift
 from controller.plan.maintenance import removal_plan
@@ -779,13 +779,17 @@ def test_a_neighbour_that_is_no_longer_listed_goes_by_name_only() -> None:
     assert AROUND.isdisjoint(after.observed.tree)
 
 
-def test_a_relation_goes_with_the_frequency_that_the_cell_knows_already() -> None:
+@pytest.mark.parametrize(
+    ("key", "escaped"), [("a", "a"), ("a,b", r"a\,b"), ("a,NRFrequency=x", r"a\,NRFrequency=x"), ('"a', r"\"a")]
+)
+def test_a_relation_goes_with_the_frequency_that_the_cell_knows_already(key: str, escaped: str) -> None:
     theirs = f"{CU_CELL}/NRFreqRelation[auto-7]"
     other: dict[Path, Leaves | None] = {"/NRNetwork[1]": {}}
 
     def made(ssb: str) -> dict[Path, Leaves]:
-        frequency = {"/NRNetwork[1]/NRFrequency[a]": {"absoluteFrequencySSB": ssb}}
-        named = {theirs: {"nRFrequencyRef": "SubNetwork=peru,NRNetwork=1,NRFrequency=a", "qRxLevMin": "-120"}}
+        frequency = {child("/NRNetwork[1]", "NRFrequency", key): {"absoluteFrequencySSB": ssb}}
+        reference = f"SubNetwork=peru,NRNetwork=1,NRFrequency={escaped}"
+        named = {theirs: {"nRFrequencyRef": reference, "qRxLevMin": "-120"}}
         there = view(TWO, edit={**FOUND, **other, **frequency, **named})
         found = plan(network(neighbours=LISTED), {"S1": there})
         assert not {"unknown-node", "orphan"} & set(codes(found))
@@ -793,7 +797,7 @@ def test_a_relation_goes_with_the_frequency_that_the_cell_knows_already() -> Non
 
     same = made("629952")
     assert same.keys() == {LTE_RELATION, NR_RELATION} | AROUND - {FREQUENCY}
-    assert same[EXTERNAL_NR]["nRFrequencyRef"] == "NRNetwork=1,NRFrequency=a"
+    assert same[EXTERNAL_NR]["nRFrequencyRef"] == f"NRNetwork=1,NRFrequency={escaped}"
     reference = "ManagedElement=S1,GNBCUCPFunction=1,NRCellCU=N1,NRFreqRelation=auto-7"
     assert same[NR_RELATION]["nRFreqRelationRef"] == reference
     assert made("630048").keys() == {LTE_RELATION, NR_RELATION, FREQUENCY_RELATION} | AROUND
