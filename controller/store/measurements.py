@@ -51,7 +51,7 @@ from controller.models.measurement import (
     Values,
     is_possible,
 )
-from controller.models.metrics import DAMAGED_ROWS
+from controller.models.metrics import DAMAGED_ROWS, Observations
 from controller.performance.kpis import EVERYBODY, CellCounts, CounterQuery, Subscribers, amount, cell_counts
 from controller.performance.rollups import rolled_up, span_of
 from controller.performance.vocabulary import Aggregation, counter_named
@@ -62,7 +62,7 @@ from controller.store.devices import plmn_lists
 from controller.store.networks import current_network
 from controller.store.queries import as_noun, chunks
 from controller.store.repository import SqlRepository, reads, writes
-from controller.store.transaction import Tx
+from controller.store.transaction import Database, Tx, WorkedOut
 
 log = structlog.get_logger()
 
@@ -220,20 +220,27 @@ _KEYS = tuple(measurements.primary_key.columns)
 class SqlMeasurements(SqlRepository, Measurements[Sync]):
     """Repository of performance data."""
 
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        #: Spans of a round that are worked out and not on record yet.
+        self._rolled = WorkedOut[_SpanKey, _RolledUp](kept=2 * _ROLLED_AT_ONCE)
+
     @method
     def put(self, periods: Iterable[Measured]) -> StoredPeriods:
-        return self._put(tuple(periods))  # A second attempt needs the elements again.
+        some = tuple(periods)
+        possible = tuple(one for one in some if one.seconds in GRANULARITIES and _is_possible(one))
+        # Nearly all are new, and go on record as they are.
+        packed = {id(one): _packed_row(one, one.seconds) for one in possible}
+        return self._put(possible, packed, len(some) - len(possible))
 
     @writes
-    def _put(self, tx: Tx, periods: Sequence[Measured]) -> StoredPeriods:
+    def _put(
+        self, tx: Tx, periods: Sequence[Measured], packed: Mapping[int, _PackedRow], refused: int
+    ) -> StoredPeriods:
         latest = tx.now + _AHEAD
         by_level: dict[int, dict[_Key, list[Measured]]] = defaultdict(lambda: defaultdict(list))
-        refused = 0
         for one in periods:
-            if one.begin > latest or one.seconds not in GRANULARITIES:
-                refused += 1
-            elif not all(map(is_possible, _values(one))):
-                log.error("measurement.refused", station=one.station, begin=one.begin, reason="impossible values")
+            if one.begin > latest:
                 refused += 1
             else:
                 by_level[one.seconds][one.station, one.begin.astimezone(UTC)].append(one)
@@ -243,7 +250,7 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
         zone = _zone(tx)
         taken = StoredPeriods(refused=refused)
         for level, wanted in sorted(by_level.items()):
-            taken = StoredPeriods(*map(sum, zip(taken, _put(tx, level, wanted, zone), strict=True)))
+            taken = StoredPeriods(*map(sum, zip(taken, _put(tx, level, wanted, packed, zone), strict=True)))
         return taken
 
     @method
@@ -322,7 +329,9 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
         rows = sorted(tx.rows(_BETWEEN, measurements.c.station, stations, **asked), key=_place)
         known = _described(tx, rows)
         made = partial(_total, begin, end, choice)
-        each = (_of_whole(tx, list(own), known, made) for _, own in groupby(rows, key=lambda row: row.station))
+        each = (
+            _of_whole(tx.observations, list(own), known, made) for _, own in groupby(rows, key=lambda row: row.station)
+        )
         return [one for one in each if one is not None]
 
     @reads
@@ -344,9 +353,9 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
         zone = _zone(tx)
         for level in _LEVELS:
             found = tx.execute(_DUE, {"of": level, "now": now}).all()
-            for begin, rows in groupby(found, key=lambda row: row.begin):
-                _roll_up(tx, level, begin, [row.station for row in rows], zone)
             if found:
+                due = {begin: [row.station for row in rows] for begin, rows in groupby(found, key=_begin_of)}
+                _roll_up(tx, level, due, zone, self._rolled)
                 return len(found)
         return 0
 
@@ -426,7 +435,22 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
 # -------------------------------------------------------------------------------- put
 
 
-def _put(tx: Tx, level: int, wanted: Mapping[_Key, Sequence[Measured]], zone: ZoneInfo) -> StoredPeriods:
+def _is_possible(one: Measured) -> bool:
+    """Whether all values of a period may be; one that may not is told of."""
+    possible = all(map(is_possible, _values(one)))
+    if not possible:
+        log.error("measurement.refused", station=one.station, begin=one.begin, reason="impossible values")
+    return possible
+
+
+def _put(
+    tx: Tx,
+    level: int,
+    wanted: Mapping[_Key, Sequence[Measured]],
+    packed: Mapping[int, _PackedRow],
+    zone: ZoneInfo,
+) -> StoredPeriods:
+    """Put periods of one level on record; those that nothing is merged with are ``packed`` already, by their id."""
     known = _known(tx, level, wanted)
     taken: dict[str, int] = defaultdict(int)
     rows, changed = [], []
@@ -444,7 +468,8 @@ def _put(tx: Tx, level: int, wanted: Mapping[_Key, Sequence[Measured]], zone: Zo
         if now is not before:
             changed.append(key)
         if now is not None and (now is not before or differed != had_differed):
-            rows.append((now, level, False, differed))
+            ready = None if differed else packed.get(id(now))
+            rows.append(ready or _packed_row(now, level, differed=differed))
     _save(tx, rows)
     _mark(tx, level, changed, zone)
     return StoredPeriods(**taken)
@@ -468,7 +493,7 @@ def _known(tx: Tx, level: int, wanted: Iterable[_Key]) -> dict[_Key, tuple[Measu
         rows = list(each)
         known = _described(tx, rows)
         for row in rows:
-            one = _of_whole(tx, [row], known, _ALL.together)
+            one = _of_whole(tx.observations, [row], known, _ALL.together)
             if one is not None:  # A damaged one is replaced by the one that comes now.
                 found[row.station, row.begin] = one, row.differed
     return found
@@ -538,19 +563,47 @@ def _mark(tx: Tx, level: int, changed: Iterable[_Key], zone: ZoneInfo) -> None:
 # ------------------------------------------------------------------------------- rows
 
 
-def _save(tx: Tx, wanted: Iterable[tuple[Measured, int, bool, bool]]) -> None:
-    """Write rows, each given as counts, level, whether it was worked out, and whether another one differed."""
+class _PackedRow(NamedTuple):
+    """A row as it is written, and its layout: to pack both takes long, and belongs into no transaction."""
+
+    row: Mapping[str, Any]
+    layout: bytes
+
+    @property
+    def key(self) -> _Key:
+        """Station and begin."""
+        return self.row["station"], self.row["begin"]
+
+
+def _packed_row(one: Measured, level: int, *, rolled: bool = False, differed: bool = False) -> _PackedRow:
+    """A row of a level.
+
+    Args:
+        one: What was counted.
+        level: See ``measurements``.
+        rolled: Whether it was worked out from finer rows.
+        differed: Whether another period of the same time had other values.
+
+    Raises:
+        ValueError: A value is not finite.
+    """
+    layout, values = _flat(one)
+    digest, packed = _described_as(layout)
+    row = {"station": one.station, "level": level, "begin": one.begin, "rolled": rolled, "seconds": one.seconds}
+    row |= {"covered": one.covered, "suspect": one.suspect, "differed": differed}
+    return _PackedRow(row | {"layout": digest, "content": _packed(values)}, packed)
+
+
+def _save(tx: Tx, wanted: Iterable[_PackedRow]) -> None:
+    """Write rows, and layouts that are new."""
     described: dict[bytes, tuple[bytes, datetime]] = {}
     rows = []
-    for one, level, rolled, differed in wanted:
-        layout, values = _flat(one)
-        digest, packed = _described_as(layout)
+    for row, packed in wanted:
         # Rounded up to the next day, so that it is written once a day and not with each period.
-        last = one.begin.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        last = row["begin"].astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        digest = row["layout"]
         described[digest] = packed, max(last, described[digest][1]) if digest in described else last
-        row = {"station": one.station, "level": level, "begin": one.begin, "rolled": rolled, "seconds": one.seconds}
-        row |= {"covered": one.covered, "suspect": one.suspect, "differed": differed}
-        rows.append(row | {"layout": digest, "content": _packed(values)})
+        rows.append(row)
     if not rows:
         return
     known = {
@@ -679,16 +732,18 @@ def _content(row: Row[Any], known: _Layouts) -> list[float]:
     return values
 
 
-def _of_whole(tx: Tx, rows: _Rows, known: _Layouts, make: Callable[[_Rows, _Layouts], R]) -> R | None:
+def _of_whole(
+    observations: Observations, rows: _Rows, known: _Layouts, make: Callable[[_Rows, _Layouts], R]
+) -> R | None:
     """The result made of rows, without those that are damaged; None if all are."""
     try:
         return make(rows, known)
     except _DamagedError:
-        whole = [row for row in rows if _is_whole(tx, row, known)]
+        whole = [row for row in rows if _is_whole(observations, row, known)]
         return make(whole, known) if whole else None
 
 
-def _is_whole(tx: Tx, row: Row[Any], known: _Layouts) -> bool:
+def _is_whole(observations: Observations, row: Row[Any], known: _Layouts) -> bool:
     """Whether a row can be read; one that can't is told of each time."""
     try:
         _content(row, known)
@@ -696,7 +751,7 @@ def _is_whole(tx: Tx, row: Row[Any], known: _Layouts) -> bool:
         log.error(  # noqa: TRY400 (the reason says it all)
             "measurement.damaged", station=row.station, level=row.level, begin=row.begin, reason=str(error)
         )
-        tx.observations.count(DAMAGED_ROWS)
+        observations.count(DAMAGED_ROWS)
         return False
     return True
 
@@ -798,7 +853,8 @@ def _page(
         rows = sorted(tx.rows(_BETWEEN, measurements.c.station, left[start : start + at_once], **asked), key=_place)
         known = _described(tx, rows)
         for key, group in groupby(rows, key=lambda row: (row.station, row.begin)):
-            one = _of_whole(tx, list(group), known, make) if after is None or key > after else None
+            wanted = after is None or key > after
+            one = _of_whole(tx.observations, list(group), known, make) if wanted else None
             if one is not None:
                 found.append(one)
         if len(found) >= limit:
@@ -891,11 +947,57 @@ def _zone(tx: Tx) -> ZoneInfo:
     return ZoneInfo(current[1].header.timezone if current else "UTC")
 
 
-def _roll_up(tx: Tx, level: int, begin: datetime, stations: Sequence[str], zone: ZoneInfo) -> None:
-    """Work out one span of some stations from all its finer rows."""
-    gone = delete(stale).where(stale.c.level == level, stale.c.begin == begin, stale.c.station.in_(stations))
-    tx.execute(gone)  # Before the rows are read: rows that come from now on make the span due again.
-    _, end = span_of(begin, level, zone)
+class _SpanKey(NamedTuple):
+    """A span of a station, and the digest of all that it is worked out from: with other rows it is another one."""
+
+    level: int
+    begin: datetime
+    station: str
+    rows: bytes
+
+
+class _RolledUp(NamedTuple):
+    """A span that was worked out: its row, if any of its finer ones can be read."""
+
+    row: _PackedRow | None = None
+
+    @property
+    def covered(self) -> float:
+        """Seconds in which the station counted."""
+        return 0.0 if self.row is None else float(self.row.row["covered"])
+
+
+def _begin_of(row: Row[Any]) -> datetime:
+    begin: datetime = row.begin
+    return begin
+
+
+def _roll_up(
+    tx: Tx, level: int, due: Mapping[datetime, Sequence[str]], zone: ZoneInfo, known: WorkedOut[_SpanKey, _RolledUp]
+) -> None:
+    """Put spans of a level on record for some stations, each worked out from all its finer rows."""
+    works: dict[_SpanKey, Callable[[], _RolledUp]] = {}
+    before: dict[_Key, float] = {}
+    for begin, stations in due.items():
+        gone = delete(stale).where(stale.c.level == level, stale.c.begin == begin, stale.c.station.in_(stations))
+        tx.execute(gone)  # Before the rows are read: rows that come from now on make the span due again.
+        works |= _works(tx, level, span_of(begin, level, zone), stations)
+        asked = {"of": level, "at": begin}
+        rows = tx.rows(_ROLLED_AT, measurements.c.station, stations, **asked)
+        before |= {(row.station, begin): row.covered for row in rows}
+    # If it covered more before, some of its finer rows were deleted since: data so late is ignored.
+    done = [
+        one.row
+        for key, one in known.take_all(tx, works).items()
+        if one.row is not None and before.get((key.station, key.begin), 0.0) <= one.covered
+    ]
+    _save(tx, done)
+    _mark(tx, level, [row.key for row in done], zone)
+
+
+def _works(tx: Tx, level: int, span: _Span, stations: Sequence[str]) -> dict[_SpanKey, Callable[[], _RolledUp]]:
+    """How to work out one span of some stations from the finer rows that are on record."""
+    begin, end = span
     below = max((one for one in _LEVELS if one < level), default=1)
     finer = select(measurements).where(
         measurements.c.station.in_(stations),
@@ -905,24 +1007,38 @@ def _roll_up(tx: Tx, level: int, begin: datetime, stations: Sequence[str], zone:
     )
     rows = tx.execute(finer.order_by(*_KEYS)).all()
     known = _described(tx, rows)
-    asked = {"of": level, "at": begin}
-    before = {row.station: row.covered for row in tx.rows(_ROLLED_AT, measurements.c.station, stations, **asked)}
-    done = []
-    for station, own in groupby(rows, key=lambda row: row.station):
-        try:
-            whole = _worked_out(tx, begin, end, list(own), known)
-        except Exception:
-            # It has no such span then; all other stations have theirs.
-            log.exception("measurement.not_rolled_up", station=station, level=level, begin=begin)
-            continue
-        # If it covered more before, some of its finer rows were deleted since: data so late is ignored.
-        if whole is not None and before.get(station, 0.0) <= whole.covered:
-            done.append((whole, level, True, False))
-    _save(tx, done)
-    _mark(tx, level, [(one.station, one.begin) for one, *_ in done], zone)
+    found: dict[_SpanKey, Callable[[], _RolledUp]] = {}
+    for station, group in groupby(rows, key=lambda row: row.station):
+        own = list(group)
+        key = _SpanKey(level, begin, station, _digest_of(own))
+        found[key] = partial(_rolled_up, tx.observations, key, end, own, known)
+    return found
 
 
-def _worked_out(tx: Tx, begin: datetime, end: datetime, rows: _Rows, known: _Layouts) -> Measured | None:
+def _digest_of(rows: _Rows) -> bytes:
+    """Digest of all that rows hold."""
+    digest = sha256()
+    for row in rows:
+        content = row.layout, row.content
+        digest.update(repr((*(value for value in row if not isinstance(value, bytes)), *map(len, content))).encode())
+        for part in content:
+            digest.update(part)
+    return digest.digest()
+
+
+def _rolled_up(observations: Observations, key: _SpanKey, end: datetime, rows: _Rows, known: _Layouts) -> _RolledUp:
+    """One span of a station; none where there is an error, so that all other stations have theirs."""
+    try:
+        whole = _worked_out(observations, key.begin, end, rows, known)
+        return _RolledUp(None if whole is None else _packed_row(whole, key.level, rolled=True))
+    except Exception:
+        log.exception("measurement.not_rolled_up", station=key.station, level=key.level, begin=key.begin)
+        return _RolledUp()
+
+
+def _worked_out(
+    observations: Observations, begin: datetime, end: datetime, rows: _Rows, known: _Layouts
+) -> Measured | None:
     """One span of a station from all its finer rows; None if none of them can be read.
 
     Each finer level by itself: periods of 15 and of 30 minutes count the same events twice.
@@ -931,7 +1047,8 @@ def _worked_out(tx: Tx, begin: datetime, end: datetime, rows: _Rows, known: _Lay
         ValueError: A value is not finite.
     """
     made = partial(_total, begin, end, _ALL)
-    each = [_of_whole(tx, list(of_level), known, made) for _, of_level in groupby(rows, key=lambda row: row.level)]
+    by_level = groupby(rows, key=lambda row: row.level)
+    each = [_of_whole(observations, list(of_level), known, made) for _, of_level in by_level]
     now = [one for one in each if one is not None]
     if not now:
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -98,6 +98,21 @@ class WorkedOut(Generic[K, V]):
         if found is None and not tx.insists:
             raise Unready(lambda: self.find(key, work_out))
         return self.find(key, work_out) if found is None else found
+
+    def take_all(self, tx: Tx, works: Mapping[K, Callable[[], V]]) -> dict[K, V]:
+        """The results for several keys, which leave the memory; those that are not known are worked out together.
+
+        Raises:
+            Unready: One is not known.
+        """
+        missing = [key for key in works if self.peek(key) is None]
+        if missing and not tx.insists:
+            raise Unready(lambda: [self.find(key, works[key]) for key in missing])
+        found = {key: self.find(key, work_out) for key, work_out in works.items()}
+        with self._lock:
+            for key in works:
+                self._known.pop(key, None)
+        return found
 
     def find(self, key: K, work_out: Callable[[], V]) -> V:
         """The result for a key, outside of transactions."""

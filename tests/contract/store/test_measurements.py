@@ -469,6 +469,43 @@ async def test_days_are_those_of_the_network(store: SqlStore, clock: VirtualCloc
     ]
 
 
+def test_an_hour_is_worked_out_outside_of_transactions_and_anew_where_others_write_meanwhile(
+    store: SqlStore, clock: VirtualClock, start: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.measurements.put([period(start), period(start, station="B")])
+    work, worked = measurements._worked_out, list[str]()
+
+    def meanwhile(*given: Any) -> Measured | None:
+        rows = given[3]
+        worked.append(rows[0].station)
+        if len(worked) == 1:
+            assert store.measurements.put([period(start + QUARTERS)]).new == 1  # inside of one it could not be put
+        return work(*given)
+
+    monkeypatch.setattr(measurements, "_worked_out", meanwhile)
+    assert store.measurements.roll_up(clock.now()) == 2
+    assert worked == ["A", "B", "A"], "B's rows were the same"
+    assert [one.covered for one in every(store, HOUR)] == [2.0 * QUARTER, QUARTER]
+    monkeypatch.undo()
+    settle(store, clock)
+    assert [one.covered for one in every(store, HOUR)] == [2.0 * QUARTER, QUARTER]
+
+
+def test_what_is_new_is_packed_before_it_is_put(
+    store: SqlStore, start: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack, others = measurements._packed_row, [period(start, station="B")]
+
+    def meanwhile(*given: Any, **more: Any) -> Any:
+        if others:
+            store.measurements.put([others.pop()])  # inside of a transaction it could not be put
+        return pack(*given, **more)
+
+    monkeypatch.setattr(measurements, "_packed_row", meanwhile)
+    assert store.measurements.put([period(start)]).new == 1
+    assert [one.station for one in every(store)] == ["A", "B"]
+
+
 def test_workers_that_have_the_same_period_lose_nothing(shared_url: str, clock: VirtualClock, start: datetime) -> None:
     """Each of two puts a job of its own of the same periods, while a third works the hours out again and again."""
     stations = [f"S{number}" for number in range(12)]
