@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from controller.assurance.heartbeats import HeartbeatWatch
     from controller.assurance.measured_faults import MeasuredFaults
     from controller.playbook.engine.context import ActionServices
+    from controller.ports.notifier import Notifier
     from controller.queue.wakeups import CeleryWakeups, SchedulerWakeups
     from controller.remediation.definitions import DefinitionWatch
     from controller.remediation.remediator import Remediator
@@ -165,15 +166,13 @@ class Parts:
 
     def _services(self) -> ActionServices:
         from controller.device.address import secret_for
-        from controller.observe.webhook import HttpWebhook
         from controller.playbook.engine.context import ActionServices
 
-        webhook = HttpWebhook(self.settings.notify_url)
         sources = tuple(self.settings.software_sources.split())
         return ActionServices(
             self.loop_store,
             self.planner,
-            webhook,
+            self.webhook(),
             self.clock,
             channels=self.channels(),
             sources=sources,
@@ -181,6 +180,12 @@ class Parts:
             secret_for=partial(secret_for, self.secrets),
             to_mask=self.secrets.to_mask,
         )
+
+    def webhook(self) -> Webhook:
+        """The webhook of the settings, for the action notify and for notices."""
+        from controller.observe.webhook import HttpWebhook
+
+        return HttpWebhook(self.settings.notify_url)
 
     def channels(self) -> dict[str, Webhook]:
         """Channels to people besides the webhook, as the settings say; a dry run judges by the same."""
@@ -245,11 +250,10 @@ class Parts:
 
     def notices(self) -> Notices:
         """The notices of planned work and of incidents."""
-        from controller.observe.webhook import HttpWebhook
         from controller.runs.approval.notices import Notices
 
-        url = self.settings.notify_url
-        return Notices(self.loop_store, HttpWebhook(url) if url else None, self.contacts(), self.clock)
+        webhook = self.webhook() if self.settings.notify_url else None
+        return Notices(self.loop_store, webhook, self.contacts(), self.clock)
 
     def contacts(self) -> Contacts:
         """How contacts of the network files are told."""
@@ -339,9 +343,14 @@ class Parts:
 
         return Importer(self.loop_store, self.devices, self.clock)
 
-    def remediator(self, contacts: Contacts | None = None) -> Remediator:
-        """The remediation loop with the rules in force; it calls ``contacts`` instead of those of the network files."""
+    def pager(self) -> Notifier:
+        """The receiver of escalations, as the settings say."""
         from controller.observe.webhook import HttpWebhook
+
+        return HttpWebhook(self.settings.escalation_url)
+
+    def remediator(self) -> Remediator:
+        """The remediation loop with the rules in force."""
         from controller.playbook.actions.shipped import registry
         from controller.playbook.engine.preparation import PlaybookPreparation
         from controller.playbook.in_force import library_in_force
@@ -351,7 +360,6 @@ class Parts:
         from controller.remediation.remediator import Remediator
         from controller.runs.launch import Launcher
 
-        notifier = HttpWebhook(self.settings.escalation_url)
         checker = Checker(self.loop_store, self.planner, self.clock, ())
         playbooks = PlaybookPreparation(self._services(), library_in_force, registry())
         launcher = Launcher(self.loop_store, self.planner, self.wakeups, playbooks)
@@ -359,9 +367,9 @@ class Parts:
             Breaker(self.settings.repair_limit, self.settings.repair_limit_minutes),
             Limits.of(self.settings),
         )
-        caller = Caller(self.loop_store, contacts or self.contacts(), self.clock)
+        caller = Caller(self.loop_store, self.contacts(), self.clock)
         return Remediator(
-            self.loop_store, checker, launcher, notifier, self.clock, breaker=breaker, limits=limits, caller=caller
+            self.loop_store, checker, launcher, self.pager(), self.clock, breaker=breaker, limits=limits, caller=caller
         )
 
     def definition_watch(self) -> DefinitionWatch:

@@ -59,6 +59,13 @@ def _split(value: str, right: str) -> tuple[SplitResult, int | None]:
         raise ValueError(f"is no address with a port from 1 to {_LAST_PORT}; {right}") from error
 
 
+#: Settings that say where other programs and people are, or where stations call.
+_OUTSIDE = (
+    *("database_url", "broker_url", "api_url", "alertmanager_url", "escalation_url", "notify_url", "oidc_issuer"),
+    *("mail_relay", "mail_from", "mail_to", "syslog", "call_home", "call_home_tls"),
+)
+
+
 class Settings(BaseSettings):
     """Where things are, and how much is done at once.
 
@@ -357,6 +364,10 @@ class Settings(BaseSettings):
                 "MINKA_HOUR_DAYS must be MINKA_PERIOD_DAYS or more, and MINKA_DAY_DAYS must be MINKA_HOUR_DAYS or more"
             )
         return self
+
+    def cut_off(self) -> Settings:
+        """The same settings without any address of another program or person."""
+        return self.model_copy(update={name: type(self).model_fields[name].default for name in _OUTSIDE})
 
     @property
     def sources(self) -> frozenset[AlarmSource]:

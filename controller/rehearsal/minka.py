@@ -24,11 +24,11 @@ from controller.models.settings import Settings
 from controller.observe.rounds import Rounds
 from controller.ports.clock import Clock, VirtualClock
 from controller.ports.devices import target_of
-from controller.ports.notifier import FakeNotifier
+from controller.ports.notifier import FakeNotifier, Notifier
 from controller.ports.queue import FakeWakeups
 from controller.ports.secrets import FakeSecrets
 from controller.ports.store import AuditQuery, Page, Store
-from controller.ports.webhook import FakeContacts
+from controller.ports.webhook import Contacts, FakeContacts, FakeWebhook, Webhook
 from controller.rehearsal.day import Day, Restriction
 from controller.rehearsal.people import Word
 from controller.rehearsal.play import BEGINS, DAY_BEGINS, Stage, begin
@@ -106,12 +106,32 @@ def copy_of(record: SqlStore, clock: Clock) -> SqlStore:
     return made
 
 
+class PlayedParts(Parts):
+    """Parts of which nothing reaches anybody: a fault that is only played calls, mails and notifies nobody."""
+
+    def webhook(self) -> Webhook:
+        """A fake: takes all, and keeps it to itself."""
+        return FakeWebhook()
+
+    def channels(self) -> dict[str, Webhook]:
+        """A fake for each channel of production."""
+        return {name: FakeWebhook() for name in super().channels()}
+
+    def contacts(self) -> Contacts:
+        """A fake, as ``webhook``."""
+        return FakeContacts()
+
+    def pager(self) -> Notifier:
+        """A fake, as ``webhook``."""
+        return FakeNotifier()
+
+
 def parts_on(fleet: Fleet, store: SqlStore, clock: Clock, settings: Settings) -> Parts:
     """What its processes are made of."""
     loop_store, secrets, devices = InlineStore(store), FakeSecrets({}), MemoryDevices(fleet)
     planner = Planner(loop_store, devices, clock, target_of)
-    settings = settings.model_copy(update={"escalation_url": ""})  # nobody is called to a fault that is only played
-    return Parts(settings, clock, store, loop_store, devices, planner, LOOPBACK_ONLY, secrets)  # type: ignore[arg-type]
+    settings = settings.cut_off()
+    return PlayedParts(settings, clock, store, loop_store, devices, planner, LOOPBACK_ONLY, secrets)  # type: ignore[arg-type]
 
 
 def adopted(network: Network, stage: Stage, settings: Settings) -> SqlStore:
@@ -147,7 +167,6 @@ class Minka:
         self.clock = LoopClock(self.loop, stage.clock)
         self.store = copy_of(record, self.clock)
         self.settings = settings
-        self.notifier = FakeNotifier()
         self._every_check = every_check
         self._measures = measures
         self._stirred = 0.0
@@ -194,7 +213,7 @@ class Minka:
             notified_alarms=AlarmSource.ORAN_FM in self.settings.sources,
             worth=self._worth,
         )
-        self._remediator = parts.remediator(FakeContacts())
+        self._remediator = parts.remediator()
         self._promote()
         stop, rounds = asyncio.Event(), Rounds(self.clock)
         tasks = [asyncio.create_task(self._listener.run(stop)), asyncio.create_task(self._worker.run(stop))]
