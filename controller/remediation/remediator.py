@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -329,10 +330,10 @@ class Remediator:
             wait = await self._advance(alarm, rules, network)
             self._failures.pop(alarm_id, None)
         except MinkaError as error:
-            wait = self._wait_after_failure(alarm_id)
+            wait = await self._wait_after_failure(alarm_id, error.message)
             log.warning("remediation.failed", alarm=alarm_id, code=error.code, reason=error.message)
         except Exception:
-            wait = self._wait_after_failure(alarm_id)
+            wait = await self._wait_after_failure(alarm_id, "an error in Minka, which the log of the scheduler has")
             log.exception("remediation.bug", alarm=alarm_id)
         if wait is None:
             self._well_since.pop(alarm_id, None)
@@ -341,8 +342,15 @@ class Remediator:
         else:  # unless it changed meanwhile
             self._due.setdefault(alarm_id, self._clock.monotonic() + wait)
 
-    def _wait_after_failure(self, alarm_id: str) -> float:
+    async def _wait_after_failure(self, alarm_id: str, reason: str) -> float:
+        """Seconds until the next try; the alarm says why tries fail, and not what it waited for before.
+
+        One failure tells nothing: something else may have changed in the meantime.
+        """
         failures = self._failures[alarm_id] = self._failures.get(alarm_id, 0) + 1
+        if failures > 1:
+            with suppress(MinkaError):  # the database may be what fails
+                await self._say(await self._store.alarms.get(alarm_id), f"{WAITS}the last try failed: {reason}")
         return min(_RETRY[1], _RETRY[0] * 2.0 ** (failures - 1))
 
     def _find(
@@ -690,11 +698,12 @@ class Remediator:
             await self._store.alarms.note([(alarm, note)], actor="remediation")
 
     async def _nothing_to_do(self, repair: Repair) -> float | None:
-        """Nothing is left to repair: the source will clear the alarm soon."""
+        """Nothing is left to repair: the source will clear the alarm soon; the alarm says so, and no earlier reason."""
         alarm, now = repair.alarm, self._clock.monotonic()
         if now - self._well_since.setdefault(alarm.id, now) > repair.rule.verify.within_seconds:
             no = Refusal("fault", "the station reports no fault, but the alarm stands", final=True)
             return await self._refuse(repair, no)
+        await self._say(alarm, f"{WAITS}nothing is left to repair, and its source has not cleared it yet")
         return self._later(alarm)
 
     async def _expire(self, alarm: Alarm) -> float | None:
@@ -791,9 +800,11 @@ class Remediator:
     def _end_failed(self, store: Store, alarm: Alarm, rule: Rule | None, reason: str, health: Health | None) -> bool:
         proposal = _running(store, alarm)
         more = rule is not None and proposal is not None and proposal.rung + 1 < len(rule.ladder)
+        left = _left_out(store, alarm, health)
+        reason = "; ".join(filter(None, (reason, left)))
         if more and alarm.cleared is None:
             moved = store.alarms.move(alarm, AlarmState.RAISED, actor="remediation", note=reason)
-        elif health is not None and health.reachable and not _is_wrong(alarm, health) and _others_stand(store, alarm):
+        elif _is_well(alarm, health) and _others_stand(store, alarm):
             moved = store.alarms.move(alarm, AlarmState.CLEARED, actor="remediation", note=f"over; {reason}")
         else:
             moved = self._hand_over(store, alarm, rule, reason)
@@ -928,6 +939,18 @@ def _worse_off(store: Store, alarm: Alarm, health: Health) -> str:
         if new and one.probable_cause in LOSES:
             return f"alarm {one.id} ({one.probable_cause}) was raised at its site meanwhile"
     return ""
+
+
+def _is_well(alarm: Alarm, health: Health | None) -> bool:
+    """Whether the object of an alarm is known to be healthy."""
+    return health is not None and health.reachable and not _is_wrong(alarm, health)
+
+
+def _left_out(store: Store, alarm: Alarm, health: Health | None) -> str:
+    """What a repair whose run did not end well left worse off than before; empty if nothing, or if nobody knows."""
+    if health is None or not health.reachable or store.runs.get(alarm.run).state is RunState.SUCCEEDED:
+        return ""
+    return _worse_off(store, alarm, health)
 
 
 def _running(store: Store, alarm: Alarm) -> Proposal | None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from controller.models.alarm import CELL_OFF_AIR, RULE_DEMOTED, Alarm, AlarmState
+from controller.models.alarm import CELL_OFF_AIR, RULE_DEMOTED, WAITS, Alarm, AlarmState
+from controller.models.errors import DeviceBusyError
 from controller.models.rule import ProposalState, RuleMode
-from controller.ports.store import Page
+from controller.models.run import RunState
+from controller.ports.store import Page, PreparedRun, Transition
 from controller.remediation.remediator import Remediator
 from controller.remediation.rules import Trust, Verify
 from controller.remediation.trust import promote
@@ -72,6 +74,52 @@ async def test_a_repair_that_took_another_link_along_is_none(bench: Bench) -> No
     assert OTHER in proposal.before
     assert proposal.after is not None
     assert OTHER not in proposal.after
+
+
+async def test_a_repair_that_failed_says_what_it_left_out_of_service(bench: Bench) -> None:
+    """Its run did not end well, and what served before it does not any more: people hear of that, too."""
+    bench.checker.up.add((STATION_ID, OTHER))
+    scheduler = bench.scheduler()
+    link = bench.breaks()
+    await bench.round(scheduler)
+    for run in bench.store.runs.active():
+        bench.store.runs.advance(run, lambda *_: Transition(RunState.FAILED, cancel_rest=True))
+    bench.checker.up.clear()
+    await bench.round(scheduler)
+    await bench.round(scheduler)
+    (proposal,) = bench.store.rules.of_alarm(link.id)[:1]
+    assert f"{OTHER} served before it, and not any more" in proposal.reason
+    assert "ended failed" in proposal.reason
+
+
+async def test_an_alarm_does_not_wait_for_what_is_over_while_its_source_is_late(bench: Bench) -> None:
+    """Its device shows no fault any more: the reason that it waited for before is gone from its note."""
+    scheduler = bench.scheduler()
+    link = bench.breaks()
+    bench.store.alarms.note([(link, f"{WAITS}it has to stand for 30 s")], actor="remediation")
+    bench.checker.down.clear()
+    await bench.round(scheduler)
+    assert bench.alarm(link).note == f"{WAITS}nothing is left to repair, and its source has not cleared it yet"
+
+
+async def test_an_alarm_whose_tries_fail_says_so(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    scheduler = bench.scheduler()
+    link = bench.breaks()
+    bench.store.alarms.note([(link, f"{WAITS}it has to stand for 30 s")], actor="remediation")
+
+    async def prepare(_request: object) -> PreparedRun:
+        raise DeviceBusyError("another session holds the lock")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(bench.launcher, "prepare", prepare)
+        await bench.round(scheduler)
+        assert bench.alarm(link).note == f"{WAITS}it has to stand for 30 s", "once is nothing"
+        await bench.round(scheduler)
+        await bench.round(scheduler)
+        assert bench.alarm(link).note == f"{WAITS}the last try failed: another session holds the lock"
+    await bench.round(scheduler, seconds=60)
+    await bench.round(scheduler, seconds=60)
+    assert bench.alarm(link).state is AlarmState.REPAIRING
 
 
 async def test_a_repair_after_which_its_site_has_another_alarm_is_none(bench: Bench) -> None:
