@@ -25,7 +25,7 @@ from controller.models.measurement import Period
 from controller.models.plan import Edit
 from controller.models.untrusted import moment
 from controller.nrm.active_alarms import alarms_filter
-from controller.nrm.codec import Offers, decode, encode_edit, read_filter
+from controller.nrm.codec import Offers, decode, elements_filter, encode_edit, read_filter
 from controller.nrm.equipment import decode_equipment, encode_operation, equipment_filter, refusal_of
 from controller.nrm.external_io import inputs_filter
 from controller.nrm.measurements import decode_measurements, measurements_filter
@@ -33,7 +33,7 @@ from controller.nrm.namespaces import MANAGED_ELEMENT, NOTIFICATIONS, ORAN_EXTER
 from controller.nrm.profiles import root_spec
 from controller.nrm.profiles.alarm_list import FM_FEATURE, encode_acknowledgement
 from controller.nrm.schema import NodeSpec
-from controller.nrm.tree import Path, Tree, shared
+from controller.nrm.tree import Path, Tree, child, shared
 from controller.ports.devices import Capabilities, Check, DeviceTarget, Notification, Observed
 
 log = structlog.get_logger()
@@ -176,8 +176,22 @@ class NetconfSession:
         """See ``DeviceSession.read``.
 
         The request names only modules that the server announces. If the server refuses, a second request leaves out its
-        alarm lists; this is remembered, unless the server announces one.
+        alarm lists; this is remembered, unless the server announces one. A station that does not have its
+        ManagedElement may have one of another name, which that request does not select: another one asks for all ids.
         """
+        seen = await self._read_ours()
+        return seen if child("", self._root.name, self._station) in seen.tree else await self._with_others(seen)
+
+    async def _with_others(self, seen: Observed) -> Observed:
+        """The reading of a station without its ManagedElement, with those of other names as unknown nodes."""
+        try:
+            found = await self._data(lambda data: decode(self._root, data, self._station), elements_filter(self._root))
+        except DeviceRefusedError as error:
+            log.warning("device.elements_not_read", station=self._station, reason=error.message)
+            return seen
+        return replace(seen, unknown=(*seen.unknown, *found.unknown)) if found.unknown else seen
+
+    async def _read_ours(self) -> Observed:
         modules = await self._announced()
         try:
             return await self._read(self._reading or self._prepared(modules))

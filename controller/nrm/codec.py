@@ -57,6 +57,13 @@ def read_filter(root: NodeSpec, station: str, offers: Offers = _everything) -> l
     return [element, *(etree.Element(node.tag, nsmap=ns.as_default(node.namespace)) for node in beside)]
 
 
+def elements_filter(root: NodeSpec) -> etree._Element:
+    """Content of a subtree filter for the ids of all ManagedElements, whatever their names are."""
+    element = etree.Element(root.tag, nsmap=ns.as_default(root.namespace))
+    etree.SubElement(element, f"{{{root.namespace}}}id")
+    return element
+
+
 def decode(root: NodeSpec, data: etree._Element | bytes, station: str, *, trims: bool = False) -> Observed:
     """Read the ``<data>`` of a reply (or the whole reply, or a ManagedElement).
 

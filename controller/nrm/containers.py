@@ -7,11 +7,12 @@ itself inside a cell, as its neighbour relations, can't be without the cell.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from controller.models.many import first_names
 from controller.models.plan import Change, Edit, Op
 from controller.nrm.schema import NodeSpec
-from controller.nrm.tree import Path, Tree, is_below, parent
+from controller.nrm.tree import Observed, Path, Tree, is_below, parent
 
 
 def made_by(change: Change) -> set[Path]:
@@ -28,6 +29,23 @@ def others_in(path: Path, there: Iterable[Path], ours: Collection[Path]) -> tupl
         ours: Entries that we made.
     """
     return tuple(one for one in there if one != path and is_below(one, path) and one not in ours)
+
+
+def foreign_elements(root: NodeSpec, observed: Observed) -> tuple[str, ...]:
+    """Ids of the managed elements that a station carries in place of its own; empty if it carries its own."""
+    if any(path.startswith(f"/{root.name}[") for path in observed.tree):
+        return ()
+    begins = f"/{root.tag}["
+    return tuple(path[len(begins) : -1] for path in observed.unknown if path.startswith(begins) and path.endswith("]"))
+
+
+def foreign_in_words(station: str, ids: Sequence[str]) -> str:
+    """Why a station that carries other managed elements than its own is left alone, and what is right."""
+    names = first_names([f"ManagedElement={one}" for one in ids])
+    return (
+        f"it carries {names} instead of ManagedElement={station}, so nothing was read of it and nothing is made beside "
+        "it: the id of the station in the network files has to be that of its ManagedElement"
+    )
 
 
 def sparing(

@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from controller.models.plan import Change, DiffRow, LedgerNode
 from controller.models.run import LedgerEntry
+from controller.nrm.containers import foreign_elements
 from controller.nrm.diff import diff, plmn_part
 from controller.nrm.profiles import Rendered
 from controller.nrm.schema import LeafSpec, NodeSpec, list_of, spec_of
-from controller.nrm.tree import Observed, Path, parent
+from controller.nrm.tree import Observed, Path, child, parent
 from controller.plan.edits import find_edits, first_entries
 from controller.plan.inputs import (
     StationView,
@@ -53,6 +54,8 @@ def _rows(root: NodeSpec, rendered: Rendered, view: StationView, observed: Obser
         yield row(
             path, owners, placed_name(root, path), contents(root, path, observed.tree[path]), "nothing asks for it"
         )
+    for one in foreign_elements(root, observed):
+        yield row(child("", root.name, one), (), f"{root.name} {one}", "there", "another station's id, left alone")
     for path in edits.unknown:
         yield row(path, (), placed_name(root, path), contents(root, path, observed.tree[path]), "unknown, left alone")
 

@@ -40,6 +40,7 @@ from controller.models.network import (
     Validity,
 )
 from controller.models.sharing import in_slice_order
+from controller.nrm.containers import foreign_elements, foreign_in_words
 from controller.nrm.profiles import Rendered, broadcast_plmn, cell_of, is_reserved, render, root_spec
 from controller.nrm.profiles.readings import CellReading, RelationReading, ShareReading, StationReading, read_station
 from controller.nrm.tree import Observed
@@ -47,6 +48,8 @@ from controller.plan.drift import drift
 from controller.plan.inputs import StationView, at_what_cells_name, with_reservations
 
 #: Fields of a cell that network files may leave out: the value on air then stays.
+#: The root of each station: which functions it has is read of it.
+_ROOT = root_spec(("lte-28658", "nr-28541"))
 _LEFT_TO_THE_FIELD = tuple(name for name, info in Cell.model_fields.items() if not info.is_required())
 #: Region of stations without a known place, unless the network has exactly one region.
 UNPLACED = "imported"
@@ -96,6 +99,9 @@ class _Import:
                 self._notes.add(f"left out, not read: {one.text}", name)
         for name, seen in sorted(observed.items()):
             if isinstance(seen, Observed):
+                if foreign := foreign_elements(_ROOT, seen):
+                    self._notes.add(f"left out: {foreign_in_words(name, foreign)}", name)
+                    continue
                 self._take(name, read_station(seen.tree, self._frame.network.header.lte_power_unit.in_a_db))
         self._take_relations()
         self._leave_out_dangling()

@@ -11,6 +11,7 @@ from controller.models.health import ServiceState
 from controller.models.many import first_names
 from controller.models.network import HOST
 from controller.models.plan import Change, DiffRow, Edit, LedgerNode, Op, WaitFor
+from controller.nrm.containers import foreign_elements, foreign_in_words
 from controller.nrm.diff import plmn_part
 from controller.nrm.fingerprint import fingerprint
 from controller.nrm.profiles import (
@@ -26,7 +27,7 @@ from controller.nrm.profiles import (
     root_spec,
 )
 from controller.nrm.schema import NodeRole, NodeSpec, spec_of
-from controller.nrm.tree import Observed, Path, Tree, is_below, parent
+from controller.nrm.tree import Observed, Path, Tree, child, is_below, parent
 from controller.plan.drift import ledger_nodes
 from controller.plan.edits import Edits, find_edits, first_entries
 from controller.plan.inputs import PlanOptions, StationView, in_sight, limited
@@ -76,6 +77,8 @@ def plan_station(
         rendered, view, within, lacking = part.rendered, part.view, part.within, part.lacking
     remove = {owner for owner, count in options.remove.items() if count}
     edits = find_edits(root, observed, rendered, view.ledger, remove, identities=options.identities)
+    if foreign := foreign_elements(root, observed):
+        edits.refused.insert(0, ("foreign-element", child("", root.name, station), foreign_in_words(station, foreign)))
     edits.refused.extend(("not-there", path, "it has to be applied first") for path in lacking)
     if any(edit.op is Op.DELETE for edit in edits.edits):
         goes = "nothing goes elsewhere while nobody knows whether it is there"

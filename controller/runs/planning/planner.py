@@ -28,6 +28,7 @@ from controller.models.network import HOST, Network, Plmn
 from controller.models.plan import Change, DiffRow, Plan
 from controller.models.record import CarriedNodes
 from controller.models.run import Holds, LedgerEntry
+from controller.nrm.containers import foreign_elements, foreign_in_words
 from controller.nrm.generation import generation_of
 from controller.nrm.profiles import (
     Rendered,
@@ -577,6 +578,8 @@ class Planner:
             if view.observed is None:
                 return view.unreachable
             wanted = _wanted(network, intent, station)
+            if foreign := foreign_elements(wanted.root, view.observed):
+                return f"not adopted: {foreign_in_words(station, foreign)}"
             nodes = adopted_nodes(wanted.root, wanted.rendered, view.observed)
             generation = generation_of(wanted.root, view.observed, station)
             await self._store.devices.adopt(station, nodes, digest, actor, generation)

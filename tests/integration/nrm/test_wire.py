@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -16,6 +17,7 @@ from controller.device import SshDevices
 from controller.models.errors import DeviceRefusedError
 from controller.models.plan import Edit, Op
 from controller.nrm.apply import appending, apply_edits, sent_to_end
+from controller.nrm.containers import foreign_elements
 from controller.nrm.inverse import invert
 from controller.nrm.profiles import render, root_spec
 from controller.nrm.tree import Tree
@@ -144,6 +146,27 @@ async def twin() -> AsyncIterator[DeviceTarget]:
     """The simulated station with netconfd's habits."""
     async with simulated("like-yuma123") as target:
         yield target
+
+
+@pytest.mark.parametrize(
+    "device", [pytest.param(debian, marks=pytest.mark.needs("netconfd", "sshd"), id="netconfd"), twin]
+)
+async def test_a_managed_element_of_another_name_is_seen(
+    device: Callable[[], AbstractAsyncContextManager[DeviceTarget]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server carries our station; who asks it for another one is told so, and not that it is empty."""
+    monkeypatch.setenv("MINKA_DEVICE_PASSWORD", "minka-sim")
+    devices = SshDevices(LocalSecrets(), rpc_timeout=60, connect_timeout=60)
+    async with device() as target:
+        async with devices.session(target) as session:
+            await session.edit(samples.creates(BOTH, WANTED, (await session.read()).tree))
+            await session.commit()
+            assert foreign_elements(ROOT, await session.read()) == ()
+        async with devices.session(replace(target, station="ND-D")) as session:
+            seen = await session.read()
+    await devices.close()
+    assert foreign_elements(ROOT, seen) == (STATION,)
+    assert not [path for path in seen.tree if path.startswith("/ManagedElement")]
 
 
 @pytest.mark.parametrize(
