@@ -78,7 +78,7 @@ async def test_killed_at_every_call(steps: str, outcome: Outcome, sent: list[Ope
             result = await bench.work()
         bench.settled(result, outcome, "UNLOCKED")
         assert bench.device.equipment.sent == sent, death
-    assert len(played) >= 6
+    assert len(played) >= 4  # of about twenty calls, some of each kind
 
 
 @pytest.mark.parametrize(
