@@ -88,7 +88,7 @@ async def test_other_software_under_the_same_name_is_not_known_by_what_ran_befor
     bench = bench_of(steps)
     known = Server(bench.device.station, "key", "acme-1")
     with bench.store.database.engine.begin() as connection:
-        row = {**known._asdict(), "cancels": True, "learned": bench.clock.now()}
+        row = {**known._asdict(), "cancels": True, "places": True, "learned": bench.clock.now()}
         connection.execute(insert(behaviours).values(row))
     await bench.work()
     assert (bench.store.behaviours.get(known) is not None) is stays
