@@ -37,7 +37,9 @@ def remembered(calls: int) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
     """
 
     def of(work: Callable[_P, _R]) -> Callable[_P, _R]:
-        texts = len(signature(work).parameters)
+        parameters = signature(work).parameters.values()
+        # One that takes any number of texts is called with all of them, however many they are.
+        texts = 2 if any(one.kind is one.VAR_POSITIONAL for one in parameters) else len(parameters)
         memory = _Memory(calls, work, texts)
         if texts == 1:
             return cast("Callable[_P, _R]", memory.__getitem__)

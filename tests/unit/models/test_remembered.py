@@ -35,3 +35,15 @@ def test_the_latest_calls_are_remembered() -> None:
     for text in ("a", "b", "a", "c", "b", "c"):
         of(text)
     assert done == ["a", "b", "c", "b"]
+
+
+def test_a_function_of_any_number_of_texts_is_remembered_by_all_of_them() -> None:
+    done: list[tuple[str, ...]] = []
+
+    @remembered(8)
+    def joined(*texts: str) -> str:
+        done.append(texts)
+        return "".join(texts)
+
+    assert [joined("a", "b"), joined("a", "b"), joined("ab"), joined("ab")] == ["ab"] * 4
+    assert done == [("a", "b"), ("ab",)]
