@@ -532,10 +532,16 @@ def lent(root: NodeSpec, path: Path) -> bool:
 
 def elsewhere(root: NodeSpec, path: Path, paths: Collection[Path]) -> Iterator[Path]:
     """Other places, among the paths, of the entry at ``path`` or its parents; none if it is also there."""
-    while path and ((spec := spec_of(root, path)) is None or not spec.place):
-        path = parent(path)
+    path = place_of(root, path)
     if path and path not in paths:
         yield from (other for other in paths if list_of(other) == list_of(path))
+
+
+def place_of(root: NodeSpec, path: Path) -> Path:
+    """The entry at ``path``, or that of its parents, whose key says only where it stands; empty if none does."""
+    while path and ((spec := spec_of(root, path)) is None or not spec.place):
+        path = parent(path)
+    return path
 
 
 def list_of(path: Path) -> str:

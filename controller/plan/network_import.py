@@ -41,15 +41,13 @@ from controller.models.network import (
 )
 from controller.models.sharing import in_slice_order
 from controller.nrm.containers import foreign_elements, foreign_in_words
-from controller.nrm.profiles import Rendered, broadcast_plmn, cell_of, is_reserved, render, root_spec
+from controller.nrm.profiles import PROFILES, Rendered, broadcast_plmn, cell_of, is_reserved, render, root_spec
 from controller.nrm.profiles.readings import CellReading, RelationReading, ShareReading, StationReading, read_station
 from controller.nrm.tree import Observed
 from controller.plan.drift import drift
 from controller.plan.inputs import StationView, at_what_cells_name, with_reservations
 
 #: Fields of a cell that network files may leave out: the value on air then stays.
-#: The root of each station: which functions it has is read of it.
-_ROOT = root_spec(("lte-28658", "nr-28541"))
 _LEFT_TO_THE_FIELD = tuple(name for name, info in Cell.model_fields.items() if not info.is_required())
 #: Region of stations without a known place, unless the network has exactly one region.
 UNPLACED = "imported"
@@ -99,7 +97,7 @@ class _Import:
                 self._notes.add(f"left out, not read: {one.text}", name)
         for name, seen in sorted(observed.items()):
             if isinstance(seen, Observed):
-                if foreign := foreign_elements(_ROOT, seen):
+                if foreign := foreign_elements(root_spec(tuple(PROFILES)), seen):
                     self._notes.add(f"left out: {foreign_in_words(name, foreign)}", name)
                     continue
                 self._take(name, read_station(seen.tree, self._frame.network.header.lte_power_unit.in_a_db))

@@ -26,7 +26,7 @@ from controller.nrm.profiles import (
     is_unlocked,
     root_spec,
 )
-from controller.nrm.schema import NodeRole, NodeSpec, spec_of
+from controller.nrm.schema import NodeRole, NodeSpec, place_of, spec_of
 from controller.nrm.tree import Observed, Path, Tree, child, is_below, parent
 from controller.plan.drift import ledger_nodes
 from controller.plan.edits import Edits, find_edits, first_entries
@@ -89,7 +89,7 @@ def plan_station(
     findings = station_findings(station, root, observed, edits, locked, options, view)
     if not view.adopted:
         findings = (*findings, *_unheard(station, root, edits))
-    findings = (*dark, *findings, *_lost_locks(station, view), *_gone(station, view, edits))
+    findings = (*dark, *findings, *_lost_locks(station, view), *_gone(station, root, view, edits))
     reason = _reason(station, root, view, options, edits, [cell_of(cell) for cell in locked])
     ours = edits.orphans.values() if view.adopted and view.retired is None else ()
     orphans = Counter(owner for owners in ours for owner in owners)
@@ -489,11 +489,15 @@ def _lost_locks(station: str, view: StationView) -> Iterator[Finding]:
         yield Finding(code, Severity.INFO, message, station, cell)
 
 
-def _gone(station: str, view: StationView, edits: Edits) -> Iterator[Finding]:
-    """Nodes of ours that are gone though nobody applied that, and that nothing asks for: drift by the record only."""
-    if view.adopted and view.retired is None and edits.lost and not edits.edits:
+def _gone(station: str, root: NodeSpec, view: StationView, edits: Edits) -> Iterator[Finding]:
+    """Nodes of ours that are gone though nobody applied that, and that nothing asks for: drift by the record only.
+
+    Of a function that is at a pool which the files don't have (any more), nobody knows whether it is gone.
+    """
+    gone = [path for path in edits.lost if not place_of(root, path)]
+    if view.adopted and view.retired is None and gone and not edits.edits:
         message = (
-            f"{station}: {nodes(len(edits.lost))} on record as ours are gone, and nothing asks for them, so they are "
+            f"{station}: {nodes(len(gone))} on record as ours are gone, and nothing asks for them, so they are "
             f"drift (minka device drift {station}): the next change of the station takes them off the record; to have "
             f"them back: minka playbook run repair-drift where=device={station}"
         )

@@ -346,19 +346,21 @@ async def test_the_terminal_shows_the_same(
         return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
 
     listed = said(commands.list_functions)
-    assert "DU-1 vdu vdu 1 host 1 edge" in listed
-    assert "CP vcu-cp vcu-cp 1 host 2 far" in listed
+    assert "DU-1 vdu vdu 1 host 1 edge not read yet" in listed
+    assert "CP vcu-cp vcu-cp 1 host 2 far not read yet" in listed
     assert said(lambda: commands.show_function("UP-B")) == [
         "UP-B (vcu-up, vcu-up 1, beta's)",
         "1 replica for 1 station",
         "carries 716-02 (1-000002)",
         "runs on far",
         "is to run on far: runs there and may stay: 950 µs away of 1000 that it bears",
+        "not read yet: it is not known whether it runs",
     ]
     assert said(lambda: commands.show_function("DU-1"))[3:] == [
         "NETCONF endpoint of S1",
         "runs on no pool (not adopted)",
         "is to run on edge: the only pool near enough: 50 µs away of 100 that it bears",
+        "not read yet: it is not known whether it runs",
     ]
     answers["/v1/functions/CP"] = answers["/v1/functions"]["results"][0] | {
         "faults": ["CP is ready nowhere; far: no node is free"],
@@ -366,7 +368,7 @@ async def test_the_terminal_shows_the_same(
         "outdated": True,
     }
     assert said(lambda: commands.show_function("CP"))[-1].endswith("no node is free; changed by a run since")
-    assert "far edge r 1 0 14/32 28/128 0/0 10 2" in said(commands.list_pools)
+    assert "far edge r 1 0 14/32 28/128 0/0 10 2 not read yet" in said(commands.list_pools)
     pool = said(lambda: commands.show_pool("far"))
     assert pool[0] == "far (edge, region r), reserve: 0 nodes"
     assert {"cores 14 32", "beta 6 10 10 0", "host 8 0", "n1 32 128 0 0 no not read", "functions: CP, UP-B"} <= set(

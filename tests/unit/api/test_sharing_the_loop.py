@@ -87,7 +87,8 @@ class _Alarms:
     async def shared(self, what: str, look: Callable[[], Any]) -> Any:
         return look()
 
-    def alarms(self, page: Page) -> tuple[int, list[AlarmView]]:
+    def alarms(self, page: Page, newest: bool = False) -> tuple[int, list[AlarmView]]:
+        assert newest, "what changed last is sent, however grave the others are"
         return len(self.found), self.found[: page.limit]
 
 
