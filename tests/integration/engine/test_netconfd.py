@@ -36,8 +36,9 @@ OTHER = "PE-CUS-0145"
 pytestmark = pytest.mark.needs("netconfd", "sshd")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def server() -> Iterator[Netconfd]:
+    """One for each test: a device that carries another station is left alone."""
     with netconfd() as running:
         yield running
 
@@ -141,37 +142,38 @@ class Refusing(Interrupter):
         return False
 
 
-async def test_a_removal_that_can_not_go_on_is_taken_back_though_it_knows_no_places(tmp_path: Path) -> None:
+async def test_a_removal_that_can_not_go_on_is_taken_back_though_it_knows_no_places(
+    server: Netconfd, tmp_path: Path
+) -> None:
     """netconfd refuses ``insert="after"``: what was removed is appended, and the cell comes back on air.
 
     Its confirmed commit is not trusted here, so the stored inverse is all there is.
     """
-    with netconfd() as server:
-        system = LocalSystem(open_store(f"sqlite:///{tmp_path / 'record.sqlite3'}"))
-        try:
-            four = agreed(network_at(server.target(STATION), tmp_path, entel=True))
-            await _without_its_confirmed_commit(system, server)
-            system.store.networks.save(four, network_digest(four), "ana")
-            await system.planner.adopt(STATION, "ana")
-            state, job = await system.apply(await system.plan(four, STATION))
-            assert state is RunState.SUCCEEDED, job.detail
-            before = (await system.planner.read(four, STATION)).tree
-            system.begin(await _without_entel_and_retuned(system, network_at(server.target(STATION), tmp_path)))
-            (run,) = [one for one in system.store.runs.page(Page(10))[1] if not one.state.terminal]
-            # Who takes nothing back by itself is changed last.
-            while system.store.runs.advance(run.id, lambda found, jobs: decide(found, jobs, system.clock.now())):
-                pass
-            result = await system.work(four, Refusing(3))
-            assert result.outcome is Outcome.ROLLED_BACK, result.detail
-            assert "/pLMNInfoList[716,17,001701,1]" in result.detail
-            seen = await system.planner.read(four, STATION)
-            assert dict(seen.tree) == dict(before)
-            gone = next(path for path in before if path.endswith("NRCellDU[n78-2]/pLMNInfoList[716,17,001701,1]"))
-            assert "[716,17," not in siblings(before, gone)[-1]
-            assert "[716,17," in siblings(seen.tree, gone)[-1]
-            assert seen.behaviour.places is False
-        finally:
-            await system.close()
+    system = LocalSystem(open_store(f"sqlite:///{tmp_path / 'record.sqlite3'}"))
+    try:
+        four = agreed(network_at(server.target(STATION), tmp_path, entel=True))
+        await _without_its_confirmed_commit(system, server)
+        system.store.networks.save(four, network_digest(four), "ana")
+        await system.planner.adopt(STATION, "ana")
+        state, job = await system.apply(await system.plan(four, STATION))
+        assert state is RunState.SUCCEEDED, job.detail
+        before = (await system.planner.read(four, STATION)).tree
+        system.begin(await _without_entel_and_retuned(system, network_at(server.target(STATION), tmp_path)))
+        (run,) = [one for one in system.store.runs.page(Page(10))[1] if not one.state.terminal]
+        # Who takes nothing back by itself is changed last.
+        while system.store.runs.advance(run.id, lambda found, jobs: decide(found, jobs, system.clock.now())):
+            pass
+        result = await system.work(four, Refusing(3))
+        assert result.outcome is Outcome.ROLLED_BACK, result.detail
+        assert "/pLMNInfoList[716,17,001701,1]" in result.detail
+        seen = await system.planner.read(four, STATION)
+        assert dict(seen.tree) == dict(before)
+        gone = next(path for path in before if path.endswith("NRCellDU[n78-2]/pLMNInfoList[716,17,001701,1]"))
+        assert "[716,17," not in siblings(before, gone)[-1]
+        assert "[716,17," in siblings(seen.tree, gone)[-1]
+        assert seen.behaviour.places is False
+    finally:
+        await system.close()
 
 
 async def _without_its_confirmed_commit(system: LocalSystem, server: Netconfd) -> None:
