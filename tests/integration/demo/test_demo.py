@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.mark.timeout(1200)  # minutes alone, as people see it, and three times that beside other tests
 def test_the_demo_runs_and_leaves_nothing(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MINKA_")}
     environment |= {"TMPDIR": str(tmp_path), "COLUMNS": "160"}
