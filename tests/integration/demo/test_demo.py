@@ -40,7 +40,9 @@ def test_the_demo_runs_and_leaves_nothing(tmp_path: Path) -> None:
         assert re.findall(rf"^  {when} +716-(\d\d) ", said, re.MULTILINE) == list(plmns)
     available = dict(re.findall(r"^  ([a-z0-9-]+) +█* +(\d+\.\d{3}) %, owed ", said, re.MULTILINE))
     assert len(available) == 7
-    assert [name for name, percent in available.items() if float(percent) < 100] == ["bitel-sierra"]
+    lost = {name for name, percent in available.items() if float(percent) < 100}
+    # While the technician's edit stood, claro was not on air in that cell: lost too, if a check fell into that time.
+    assert lost - {"claro-sierra"} == {"bitel-sierra"}
     acts = said[said.index("The repair on the time line") :]
     places = [acts.index(act) for act in ("incident.opened", "repair.started", "incident.closed", "repair.succeeded")]
     assert places == sorted(places)
