@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reor
 .PHONY: demo test test-other-python check coverage bench soak clean lock programs
 
 demo: $(READY)
-	$(BIN)/python -m deploy.demo $(DEMO_ARGS)
+	$(BIN)/python -m deploy.demo
 
 test: $(READY) programs
 	$(PYTEST) tests

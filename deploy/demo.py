@@ -1,4 +1,4 @@
-"""``make demo``: the main job on the embedded controller and simulated base stations, in under three minutes.
+"""``make demo``: the main job on the embedded controller and simulated base stations, in a few minutes.
 
 Everything that is shown comes from the ``minka`` command and from the stations themselves. State lives in a
 temporary folder; nothing keeps running afterwards unless KEEP=1 is set.
@@ -6,6 +6,7 @@ temporary folder; nothing keeps running afterwards unless KEEP=1 is set.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import csv
 import io
@@ -479,7 +480,8 @@ def _summary(demo: Demo, api: str) -> None:
 
 
 def main() -> int:
-    """Run the demo; 0 if everything went as it should."""
+    """Run the demo; 0 if everything went as it should. It takes no arguments, and says so before it begins."""
+    argparse.ArgumentParser(prog="make demo", description=__doc__).parse_args()
     home = Path(tempfile.mkdtemp(prefix="minka-demo-"))
     try:
         with _controller(home) as demo:
