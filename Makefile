@@ -16,7 +16,7 @@ demo: $(READY)
 	$(BIN)/python -m deploy.demo
 
 test: $(READY) programs
-	$(PYTEST) tests
+	$(PYTEST) --cache-clear tests || $(BIN)/python -m tests.alone $$?
 
 test-other-python: $(READY)
 	sh tests/other-python.sh
