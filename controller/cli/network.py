@@ -98,7 +98,9 @@ def check(
         for line in finding_lines(findings, where):
             out.print(line)
         out.print(", ".join(f"{count} {kind}" for kind, count in _counts(network).items()))
-        out.print(styled(counted(len(errors), "contract error"), "red") if errors else styled("valid", "green"))
+        warned = sum(finding.severity == "warning" for finding in findings)
+        valid = f"valid, with {counted(warned, 'warning')}" if warned else "valid"
+        out.print(styled(counted(len(errors), "contract error"), "red") if errors else styled(valid, "green"))
     raise typer.Exit(1 if errors else 0)
 
 

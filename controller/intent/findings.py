@@ -95,6 +95,7 @@ class Check(StrEnum):
     OWN_CELL_CLASH = "own-cell-clash"
     CELL_ID_CLASH = "cell-id-clash"
     STATION_DANGLING = "station-dangling"
+    STATION_WITHOUT_CELLS = "station-without-cells"
 
 
 #: All others are errors. An error always names a station, which it keeps out of plans.
@@ -125,6 +126,7 @@ _MILDER = {
     Check.NEIGHBOUR_ONE_WAY: Severity.WARNING,
     Check.NEIGHBOUR_MISSING: Severity.WARNING,
     Check.NR_WITHOUT_ANCHOR: Severity.WARNING,
+    Check.STATION_WITHOUT_CELLS: Severity.WARNING,
 }
 
 

@@ -39,7 +39,7 @@ def unchecked_findings(cells: Sequence[Cell]) -> Iterator[Finding]:
 
 
 def identity_findings(network: Network, cells: Sequence[Cell]) -> Iterator[Finding]:
-    """Clashing node and cell identities, cells without a node, stations without a site."""
+    """Clashing node and cell identities, cells without a node, stations without a site or without cells."""
     yield from _node_id_clashes(network.stations, Rat.LTE)
     # A gNB with several endpoints is represented by the first of them.
     yield from _node_id_clashes((one for one in network.stations if network.is_gnb(one.id)), Rat.NR)
@@ -51,6 +51,19 @@ def identity_findings(network: Network, cells: Sequence[Cell]) -> Iterator[Findi
     for cell in cells:
         if cell.station not in network.station_by_id:
             yield Fault(Check.STATION_DANGLING, f"there is no station {cell.station}").at(cell)
+    yield from _without_cells(network)
+
+
+def _without_cells(network: Network) -> Iterator[Finding]:
+    """Stations of which no cell is known, so that nothing would be planned for them and nobody would learn why.
+
+    A warning, since a station may be in the files before its radio is planned. Endpoints of central units have none.
+    """
+    found = "it has no cells" if network.cells else "neither it nor any other station has cells, as of cells.csv"
+    for station in network.stations:
+        if station.id not in network.central_units and not network.cells_by_station[station.id]:
+            text = f"station {station.id}: {found}, so nothing is planned for it; give its cells, or take it out"
+            yield finding(Check.STATION_WITHOUT_CELLS, text, station=station.id)
 
 
 def node_plmn_findings(

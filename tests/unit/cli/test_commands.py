@@ -6,6 +6,7 @@ import fcntl
 import logging
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -124,6 +125,21 @@ def test_checking_files_needs_no_controller(nowhere: dict[str, str], tmp_path: P
     assert minka("network", "check", str(broken), env=nowhere).status == 2
     said = minka("network", "check", str(broken), "--json", env=nowhere)
     assert (said.status, said.json["valid"]) == (2, False)
+
+
+def test_a_station_without_cells_is_named_with_its_line(nowhere: dict[str, str], tmp_path: Path) -> None:
+    shutil.copytree(TINY, folder := tmp_path / "grown")
+    with (folder / "stations.csv").open("a") as rows:
+        rows.write("T-NEW-1,juli,lte-28658,10.99.0.9,1009,20,,\n")
+    said = minka("network", "check", str(folder), env=nowhere)
+    assert said.status == 0, "only a warning"
+    assert "warning: stations.csv:6: station T-NEW-1: it has no cells" in " ".join(said.out.split())
+    assert said.out.splitlines()[-1] == "valid, with 1 warning"
+    (folder / "cells.csv").unlink()
+    said = minka("network", "check", str(folder), env=nowhere)
+    words = " ".join(said.out.split())
+    assert "neither it nor any other station has cells, as of cells.csv" in words
+    assert "the same on 5 stations in all (station-without-cells)" in words
 
 
 @pytest.mark.parametrize("verb", ["check", "load"])

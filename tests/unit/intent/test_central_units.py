@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from controller.access.sight import sight
 from controller.intent import compile_intent
+from controller.intent.findings import Check
 from controller.intent.impact import Sharing
 from controller.intent.outages import Era, Outages, Spell
 from controller.inventory.selectors import select, select_with_ways
@@ -52,6 +53,17 @@ def below(rendered: Rendered, name: str) -> list[Path]:
     """Entries of the function at an endpoint, by their last two steps, that are called so."""
     found = (path.split("/", 3)[3] for path in rendered.tree if path.count("/") > 2)
     return sorted(path for path in found if f"/{path}".rpartition("/")[2].startswith(f"{name}["))
+
+
+def test_only_a_central_unit_may_be_a_station_without_cells() -> None:
+    def without(draft: dict[str, Any]) -> list[str]:
+        findings = compile_intent(Network.model_validate(draft), TODAY).findings
+        return [one.station for one in findings if one.code == Check.STATION_WITHOUT_CELLS]
+
+    draft = split_gnb().model_dump()
+    assert without(draft) == []
+    draft["cells"] = [cell for cell in draft["cells"] if cell["station"] != "S2"]
+    assert without(draft) == ["S2"]
 
 
 def test_each_endpoint_has_the_functions_of_its_part_only() -> None:

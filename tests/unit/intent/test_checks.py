@@ -53,6 +53,17 @@ def _cell(station: str, name: str, **changes: Any) -> Draft:
     return common | (nr if name == "nr" else lte) | changes
 
 
+def _station(number: int) -> Draft:
+    return {
+        "id": f"S{number}",
+        "site": "hill",
+        "profiles": ["lte-28658", "nr-28541"],
+        "transport_address": f"10.9.0.{number}",
+        "enb_id": number,
+        "gnb_id": number,
+    }
+
+
 def _agreement(tenant: str, **changes: Any) -> Draft:
     share = {"dedicated": 10, "min": 20, "max": 100}
     common = {"id": f"{tenant}-deal", "tenant": tenant, "validity": {"start": "2020-01-01"}, "shares": [share]}
@@ -71,17 +82,7 @@ def sound() -> Draft:
         },
         "regions": [{"id": "here", "name": "Here"}],
         "sites": [{"id": "hill", "name": "Hill", "region": "here", "latitude": 0, "longitude": 0}],
-        "stations": [
-            {
-                "id": f"S{n}",
-                "site": "hill",
-                "profiles": ["lte-28658", "nr-28541"],
-                "transport_address": f"10.9.0.{n}",
-                "enb_id": n,
-                "gnb_id": n,
-            }
-            for n in (1, 2)
-        ],
+        "stations": [_station(n) for n in (1, 2)],
         "cells": [_cell(station, name) for station in ("S1", "S2") for name in ("lte", "nr")],
         "tenants": [_tenant(n) for n in (1, 2, 3)],
         "agreements": [_agreement("a"), _agreement("b")],
@@ -517,6 +518,7 @@ CASES: list[tuple[Check, list[str], Callable[[Draft], object]]] = [
     (Check.CELL_ID_CLASH, ["S1/nr"], lambda d: d["cells"].append(_cell("S1", "nr", local_id=2, pci=3))),
     (Check.STATION_DANGLING, ["S1/"], lambda d: d["stations"][0].update(site="valley")),
     (Check.STATION_DANGLING, ["S9/lte"], lambda d: d["cells"].append(_cell("S9", "lte"))),
+    (Check.STATION_WITHOUT_CELLS, ["S3/"], lambda d: d["stations"].append(_station(3))),
 ]
 
 
@@ -558,6 +560,15 @@ def test_midhaul_that_is_too_long_is_told_with_the_pools_that_it_is_counted_to()
         "station S1: UP is pinned to away, which is out of reach: no rows of latencies lead to edge"
     ]
     assert told(max_latency_us=100) == []
+
+
+def test_all_stations_are_named_where_there_is_no_cell_at_all() -> None:
+    every = [one for one in _findings(lambda d: d["cells"].clear()) if one.code == Check.STATION_WITHOUT_CELLS]
+    assert [one.message for one in every] == [
+        f"station {name}: neither it nor any other station has cells, as of cells.csv, so nothing is planned for it; "
+        "give its cells, or take it out"
+        for name in ("S1", "S2")
+    ]
 
 
 def test_every_check_has_an_example_and_a_description() -> None:
