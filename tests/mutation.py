@@ -45,8 +45,11 @@ ROOT = Path(__file__).parents[1]
 #: Packages whose laws count most, and the tests of each.
 PACKAGES: Mapping[str, Sequence[str]] = {
     "controller/access": ("tests/unit/access",),
+    "controller/intent": ("tests/unit/intent", "tests/unit/plan", "tests/unit/performance"),
     "controller/nrm": ("tests/unit/nrm", "tests/unit/plan", "tests/unit/device", "tests/conformance/plan"),
+    "controller/performance": ("tests/unit/performance", "tests/unit/api"),
     "controller/plan": ("tests/unit/plan", "tests/unit/intent", "tests/conformance/plan", "tests/unit/runs"),
+    "controller/playbook/engine": ("tests/unit/playbook", "tests/integration/engine"),
     "controller/runs": ("tests/unit/runs", "tests/unit/playbook", "tests/unit/remediation", "tests/integration/engine"),
 }
 #: Operators that are left out everywhere.

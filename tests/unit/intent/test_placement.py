@@ -363,6 +363,8 @@ def test_links_are_sold_too() -> None:
     assert place(Network.model_validate(parts), DAY).choices["UP-B"].reason == (
         "no room: near: 5 of 4 Gbit/s would be taken or kept for whoever bought them"
     )
+    parts["pools"] = [narrow | {"uplink_gbps": 5, "spare_nodes": 0}]
+    assert where(place(Network.model_validate(parts), DAY))["UP-B"] == "near", "a link may be taken to its last bit"
 
 
 # ------------------------------------------------------------------ properties

@@ -95,7 +95,11 @@ def test_cells_to_expand_first_are_congested_where_many_people_have_contracts() 
     assert shares.rows[0] == ("S1/L1", 20, 80, 45, 45, None, None, "", 10)
     assert carriers.rows[0] == ("S1/L1", 90, 90, None, None, "")
     assert congested.rows == (("S2/L1", 1, 1, 1, jain([1 / 20, 99 / 20]).__round__(3)),)  # type: ignore[union-attr]
-    assert [row[1:5] for row in expand.rows] == [("S2/L1", 20, 100, 2), ("S1/L1", 10, 100, 2)]
+    # The weight is people that congestion meets, by the percentage that was promised to all.
+    assert expand.rows == (
+        (1, "S2/L1", 20, 100, 2, 20 + 20, 20 / 100 * 100 * (20 + 20) / 100),
+        (2, "S1/L1", 10, 100, 2, 20 + 20, 10 / 100 * 100 * (20 + 20) / 100),
+    )
     assert backhauls.rows == ()
 
 
