@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -119,15 +119,20 @@ def _wave(seen: dict[str, Any]) -> int:
     return int(seen.get("wave", 0))
 
 
-def accepted(run: dict[str, Any], of: str, *, detach: bool, as_json: bool) -> None:
-    """Show a run that was accepted, and follow it unless ``detach``."""
+def accepted(
+    run: dict[str, Any], of: str, *, detach: bool, as_json: bool, comes_to: Callable[[], None] | None = None
+) -> None:
+    """Show a run that was accepted, what it ``comes_to`` where that is known, and follow it unless ``detach``."""
     if detach and as_json:
         print_json(run)
-    elif detach:
+        return
+    if detach:
         out.print(f"run {run['id']} accepted; follow it with: minka watch {run['id']}")
-    else:
-        if not as_json:
-            out.print("run", bold(run["id"]), of)
+    elif not as_json:
+        out.print("run", bold(run["id"]), of)
+    if comes_to is not None and not as_json:
+        comes_to()
+    if not detach:
         follow(run["id"], as_json=as_json)
 
 

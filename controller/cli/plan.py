@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -264,4 +266,10 @@ def apply(
     }
     with working("checking the plan and putting the run on record", shown=not as_json):
         run = client().post("/v1/runs", asked, {"Idempotency-Key": key or new_key()})
-    accepted(run, f"of plan {plan_id}", detach=detach, as_json=as_json)
+    accepted(run, f"of plan {plan_id}", detach=detach, as_json=as_json, comes_to=partial(_show_extent_of, plan_id))
+
+
+def _show_extent_of(plan_id: str) -> None:
+    """Print what a plan on record comes to, as planning did. Its run began: no answer is no reason not to follow it."""
+    with suppress(CliError), working("asking what the plan comes to"):
+        show_extent({}, client().get(f"/v1/plans/{plan_id}/outlook")["extent"])

@@ -218,8 +218,13 @@ def show_extent(made: Mapping[str, Any], extent: Mapping[str, int]) -> None:
     nodes = f"{extent['added']:,} added, {extent['changed']:,} changed, {extent['removed']:,} removed"
     orphaned = sum(made["orphans"]["nodes"].values()) if made.get("orphans") else 0
     left = f", {orphaned:,} orphaned" if orphaned else ""
-    locked = f"{extent['cells_locked']:,} {'cell' if extent['cells_locked'] == 1 else 'cells'} locked"
-    out.print(bold(f"{nodes}{left}; {locked}, {extent['people']:,} people reached"))
+    switched = f"{_cells(extent['cells_locked'])} locked"
+    switched += f", {_cells(extent['cells_unlocked'])} unlocked" if extent["cells_unlocked"] else ""
+    out.print(bold(f"{nodes}{left}; {switched}, {extent['people']:,} people reached"))
+
+
+def _cells(count: int) -> str:
+    return f"{count:,} {'cell' if count == 1 else 'cells'}"
 
 
 class Conclusion(NamedTuple):

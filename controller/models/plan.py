@@ -276,7 +276,9 @@ class Extent(Noun):
         added: Nodes that it creates.
         changed: Nodes of which it changes leaves, apart from the administrative state of cells that it locks.
         removed: Nodes that it deletes, with those below them.
-        cells_locked: Cells that it locks for a while, so that they are off air.
+        cells_locked: Cells that it locks, for a while or for longer, so that they are off air.
+        cells_unlocked: Cells that it unlocks and did not lock itself, so that they come on air; without those that it
+            creates.
         people: Population of the sites of its devices, and of the stations behind them.
     """
 
@@ -284,6 +286,7 @@ class Extent(Noun):
     changed: int
     removed: int
     cells_locked: int
+    cells_unlocked: int
     people: int
 
 

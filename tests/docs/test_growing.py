@@ -51,13 +51,12 @@ def test_a_network_grows_as_the_page_says(tmp_path: Path, monkeypatch: pytest.Mo
     checks = said["minka network check .minka-grown"]
     (warning,) = re.findall(r"^warning: stations.csv.*$", TEXT, re.MULTILINE)
     assert [warning in one for one in checks] == [True, *[False] * (len(checks) - 1)]
-    (show,) = said[f"minka device show {STATION}"]
-    assert len(re.findall(r"^B28-\d +yes +no *$", show, re.MULTILINE)) == 3
-    assert {*re.findall(r"^(\w+) +S1[CU] .* yes *$", show, re.MULTILINE)} == {"bitel", "claro", "movistar"}
     added, raised = said[f"minka plan {STATION}"]
     assert "1 station changes for wayra" in added
     assert "only the person who asks for it" in added
     assert "0 cells locked, 3,200 people reached" in added
+    (applied,) = said[f"minka apply {_PLAN} --reason CHG-2002"]
+    assert added.splitlines()[-1] in applied, "apply says what the plan comes to, as planning does"
     assert len(re.findall(r"B28-\d +wayra +radio share 716-20: minimum % +10 +15", raised)) == 3
     (sharing,) = said[f"minka network sharing {STATION}"]
     assert sharing.count("wayra 716-20") == 3
@@ -80,8 +79,15 @@ def _run(up: CommandLine | None, line: str) -> str:
     if _PLAN in words:
         words[words.index(_PLAN)] = up("plans", "list", "--limit", "1", "--json").json[0]["id"]
     if words[:2] == ["device", "show"]:
-        return _once(lambda: up(*words).out, lambda said: "not checked yet" not in said)
+        return _once(lambda: up(*words).out, _serves)
     return up(*words).out
+
+
+def _serves(show: str) -> bool:
+    """Whether the last health check found all cells on air and all core links up, as it does from some moment on."""
+    cells = re.findall(r"^B28-\d +yes +no *$", show, re.MULTILINE)
+    links = re.findall(r"^(\w+) +S1[CU] .* (\w+) *$", show, re.MULTILINE)
+    return len(cells) == 3 and {*links} == {(tenant, "yes") for tenant in ("bitel", "claro", "movistar")}
 
 
 def _once(ask: Callable[[], str], holds: Callable[[str], bool]) -> str:

@@ -149,12 +149,14 @@ def test_orphans_are_told_last_with_the_command_that_removes_them() -> None:
 
 
 def test_what_a_plan_comes_to_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    extent = {"added": 2444, "changed": 24, "removed": 0, "cells_locked": 1, "people": 425_199}
+    extent = {"added": 2444, "changed": 24, "removed": 0, "cells_locked": 1, "cells_unlocked": 0, "people": 425_199}
     show_extent(plan([("S1", row("x", "y"))]), extent)
     show_extent(plan([("S1", row("x", "y"))], orphans=orphans()), extent | {"cells_locked": 12})
+    show_extent(plan([]), dict.fromkeys(extent, 0) | {"cells_unlocked": 3, "people": 12})
     assert capsys.readouterr().out.splitlines() == [
         "2,444 added, 24 changed, 0 removed; 1 cell locked, 425,199 people reached",
         "2,444 added, 24 changed, 0 removed, 395 orphaned; 12 cells locked, 425,199 people reached",
+        "0 added, 0 changed, 0 removed; 0 cells locked, 3 cells unlocked, 12 people reached",
     ]
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from controller.models.network import Network
-from controller.models.plan import Changes
-from controller.plan import PlanOptions, StationView
+from controller.models.plan import Change, Changes, PhaseKind
+from controller.plan import PlanOptions, StationView, administrative_state_change, undo_change
 from controller.plan.extent import extent
-from tests.unit.plan.samples import FREELY, apply, network, plan, view
+from tests.unit.plan.samples import FREELY, PROFILES, apply, carrying, factory, network, plan, view
 
 TWO, THREE = network(), network(("alfa", "beta", "gamma"))
 
@@ -64,6 +64,37 @@ def test_what_leaves_the_ledger_only_is_not_removed() -> None:
     lost = (*change.lost, "/ManagedElement[S1]")
     more = made.model_copy(update={"changes": Changes.of([change.model_copy(update={"lost": lost})])})
     assert extent(more, TWO).removed == extent(made, TWO).removed == count
+
+
+def test_locks_that_an_undo_puts_on_or_takes_off_are_no_nothing() -> None:
+    """As of the playbooks that lock and unlock cells, whose undoing edits nothing else."""
+    cells = [cell.id for cell in TWO.cells_by_station["S1"]]
+    owners = {path: owned.owners for path, owned in view(TWO).ledger.items()}
+    before, none = carrying(TWO), plan(TWO, {"S1": view(TWO)}, FREELY)
+    locking = administrative_state_change("S1", PROFILES, before, cells, owners, "LOCKED")
+    assert locking is not None
+    locked = apply(TWO, locking, view(TWO)).observed
+    assert locked is not None
+    back = undo_change(PROFILES, locking, locked)
+
+    def counted(change: Change) -> tuple[int, int]:
+        said = extent(none.model_copy(update={"changes": Changes.of([change])}), TWO)
+        assert (said.added, said.changed, said.removed) == (0, 0, 0)
+        return said.cells_locked, said.cells_unlocked
+
+    assert counted(locking) == (len(cells), 0)
+    assert counted(back) == (0, len(cells))
+    # Undoing the undo locks them again.
+    assert counted(undo_change(PROFILES, back, before)) == (len(cells), 0)
+
+
+@pytest.mark.parametrize("before", [TWO, None], ids=["cells are retuned", "cells are new"])
+def test_cells_that_a_plan_locks_itself_or_makes_are_not_counted_as_unlocked(before: Network | None) -> None:
+    views = {"S1": view(before) if before else factory()}
+    made = plan(retuned(TWO), views, FREELY)
+    (change,) = made.changes
+    assert PhaseKind.UNLOCK in [phase.kind for phase in change.phases]
+    assert extent(made, TWO).cells_unlocked == 0
 
 
 def test_an_empty_plan_comes_to_nothing() -> None:
