@@ -29,7 +29,8 @@ Station = Annotated[str, typer.Argument(help="Station id, as in PE-CUS-0145.", a
 @app.command("list", epilog="Example: minka device list region=cusco")
 def list_(selector: Selector = "*", as_json: Json = False) -> None:
     """List stations with their last known health. 1/3 2? means: of three, one is up and two are unknown."""
-    found = client().all("/v1/devices", selector=selector)
+    with working("asking for devices", shown=not as_json):
+        found = client().all("/v1/devices", selector=selector)
     if as_json:
         print_json(found)
         return
@@ -189,7 +190,8 @@ def get(
     as_json: Json = False,
 ) -> None:
     """Read the managed nodes and their state from a station, now."""
-    live = client().get(f"/v1/devices/{station}/config")
+    with working("reading the device", shown=not as_json):
+        live = client().get(f"/v1/devices/{station}/config")
     tree = {path: leaves for path, leaves in live["tree"].items() if contains in path}
     if as_json:
         print_json(live | {"tree": tree})

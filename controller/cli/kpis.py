@@ -12,6 +12,7 @@ from controller.cli import completion
 from controller.cli.alarms import duration
 from controller.cli.listed import Listed
 from controller.cli.output import Json, Limit, bold, client, err, out, print_json, when
+from controller.cli.progress import working
 from controller.cli.tables import Column, table
 
 kpis = typer.Typer(no_args_is_help=True, help="Key performance indicators: definitions and values.")
@@ -89,7 +90,8 @@ def _series(kpi: str, limit: int, asked: Mapping[str, Any]) -> tuple[Listed, dic
     listed, page = Listed(), dict[str, Any]()
     offset: int | None = 0
     while offset is not None and len(listed) < limit:
-        page = client().get(f"/v1/kpis/{kpi}", limit=min(limit - len(listed), 1000), offset=offset, **asked)
+        with working("working out the indicator"):
+            page = client().get(f"/v1/kpis/{kpi}", limit=min(limit - len(listed), 1000), offset=offset, **asked)
         offset = page["next"]
         listed.add(page)
     return listed, page | {"results": listed}

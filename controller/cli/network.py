@@ -12,6 +12,7 @@ from controller.cli.completion import Selector
 from controller.cli.errors import WRONG_INPUT, CliError
 from controller.cli.groups import finding_lines, problem_lines, source_of
 from controller.cli.output import Json, client, counted, err, out, print_json, styled
+from controller.cli.progress import working
 from controller.cli.tables import Column, table
 from controller.inventory.source import content_of
 from controller.models.errors import NetworkFilesError
@@ -82,7 +83,8 @@ def check(
     from controller.cli.checks import check_files  # noqa: PLC0415 - loads the pure core only when asked
 
     try:
-        network, findings, where = check_files(directory, endpoints, routers, pools, added or ())
+        with working("checking files and contracts", shown=not as_json):
+            network, findings, where = check_files(directory, endpoints, routers, pools, added or ())
     except NetworkFilesError as error:
         if as_json:
             print_json({"valid": False, "problems": [str(problem) for problem in error.problems]})
@@ -124,8 +126,10 @@ def load(
         if path.name in files:
             raise CliError(f"{path} has the name of a file of {directory}: rename one of them", WRONG_INPUT)
         files[path.name] = text_of(path)
-    said = client().put("/v1/network", {"files": files, **replaced})
-    errors = _contract_errors(directory, beside, added or ())
+    with working("loading the files", shown=not as_json):
+        said = client().put("/v1/network", {"files": files, **replaced})
+    with working("checking contracts", shown=not as_json):
+        errors = _contract_errors(directory, beside, added or ())
     if as_json:
         print_json(said | {"contract_errors": errors})
         raise typer.Exit(1 if errors else 0)
@@ -177,7 +181,8 @@ def show(
 ) -> None:
     """Show the current network, or all objects of one kind."""
     if kind is not None:
-        items = client().all(f"/v1/network/{kind}")
+        with working(f"asking for {kind}", shown=not as_json):
+            items = client().all(f"/v1/network/{kind}")
         if as_json:
             print_json(items)
             return
@@ -197,7 +202,8 @@ def show(
 @app.command(epilog="Example: minka network sharing region=cusco")
 def sharing(selector: Selector = "*", as_json: Json = False) -> None:
     """List the tenants of each cell: by the agreements in force today, and by what Minka has configured."""
-    found = client().all("/v1/network/sharing", selector=selector)
+    with working("asking for the tenants of each cell", shown=not as_json):
+        found = client().all("/v1/network/sharing", selector=selector)
     if as_json:
         print_json(found)
         return
@@ -251,7 +257,8 @@ def import_(
         raise CliError(f"{to} is not empty: name a new directory", WRONG_INPUT)
     files = _files(header) if header.is_dir() else {header.name: text_of(header)}
     body = {"files": files, "endpoints": text_of(endpoints), "places": text_of(sites) if sites else None}
-    said = client().post("/v1/network/import", body)
+    with working("reading stations", shown=not as_json):
+        said = client().post("/v1/network/import", body)
     if strange := [name for name in said["files"] if Path(name).name != name or name.startswith(".")]:
         raise CliError(
             f"the API answered with {strange[0]!r}, which is not the name of a file in {to}: nothing is written"

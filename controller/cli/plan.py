@@ -193,7 +193,8 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show a plan."""
-    made = client().get(f"/v1/plans/{plan_id}")
+    with working("asking for the plan", shown=not as_json):
+        made = client().get(f"/v1/plans/{plan_id}")
     if as_json:
         print_json(made)
     else:
@@ -208,7 +209,8 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Show how two plans differ."""
-    lines = client().all(f"/v1/plans/{plan_id}/compare/{other_id}")
+    with working("comparing the plans", shown=not as_json):
+        lines = client().all(f"/v1/plans/{plan_id}/compare/{other_id}")
     if as_json:
         print_json(lines)
     elif not lines:

@@ -14,10 +14,13 @@ from controller.cli.output import err
 @contextmanager
 def working(what: str, *, shown: bool = True) -> Iterator[None]:
     """Show what is waited for, and since when, until the block ends."""
+    if not (shown and err.is_terminal):
+        yield
+        return
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415 - takes a while
 
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True, disable=not (shown and err.is_terminal)) as progress:
+    with Progress(*columns, console=err, transient=True) as progress:
         progress.add_task(what, total=None)
         yield
 

@@ -24,6 +24,7 @@ from controller.cli.output import (
     when,
     without_digests,
 )
+from controller.cli.progress import working
 from controller.cli.settings import settings as environment
 from controller.cli.tables import Column, table
 from controller.inventory.source import content_of
@@ -69,7 +70,8 @@ def accept(
     as_json: Json = False,
 ) -> None:
     """Decide whether the record or the stations are right; work then continues. Changes nothing on stations."""
-    made = client().post("/v1/record/decision", {"choice": choice.value, "reason": reason})
+    with working("comparing stations with the record", shown=not as_json):
+        made = client().post("/v1/record/decision", {"choice": choice.value, "reason": reason})
     if as_json:
         print_json(made)
         return
@@ -173,7 +175,8 @@ def _new_audit_key(*, as_json: bool) -> None:
 
 
 def _verify_audit(files: Sequence[Path], *, as_json: bool) -> None:
-    proof, anchors = _proof(files)
+    with working("verifying all rows", shown=not as_json):
+        proof, anchors = _proof(files)
     if as_json:
         print_json({**proof, "anchors": anchors})
     elif proof["whole"]:

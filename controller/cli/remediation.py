@@ -27,6 +27,7 @@ from controller.cli.output import (
     when,
 )
 from controller.cli.processes import need_simulators
+from controller.cli.progress import working
 from controller.cli.settings import settings as environment
 from controller.cli.tables import Column, table
 from controller.models.enums import ProposalState, RuleMode
@@ -176,8 +177,9 @@ def check(
     if folder is not None:
         _files_of(folder)
     library = Library.in_folder(settings.playbooks, registry())
-    found = read_rules(folder or settings.rules, library)
-    there = None if network is None else load_network(network)
+    with working("checking rules" if network is None else "checking rules and network files", shown=not as_json):
+        found = read_rules(folder or settings.rules, library)
+        there = None if network is None else load_network(network)
     if strange := strange_names(found, library, there, settings.alert_causes.split()):
         raise InputError("\n".join(problem for problems in strange.values() for problem in problems))
     print_result(
@@ -200,7 +202,8 @@ def backtest(
     """Show what the rules of a folder would have done about recorded reports of alarms. Touches no device."""
     files = {path.name: text_of(path) for path in _files_of(folder)}
     times = {name: at.astimezone().isoformat() for name, at in (("since", since), ("until", until)) if at is not None}
-    found = client().post("/v1/rules/backtest", {"files": files, **times})
+    with working("judging what was reported", shown=not as_json):
+        found = client().post("/v1/rules/backtest", {"files": files, **times})
     if as_json:
         print_json(found)
         return
@@ -289,10 +292,12 @@ def rehearse(
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     settings = environment()
-    ground = report.prepare(network, settings.model_copy(update={"rules": folder or settings.rules}))
+    with working("reading the network", shown=not as_json):
+        ground = report.prepare(network, settings.model_copy(update={"rules": folder or settings.rules}))
     found = []
     for one in seed or ["1"]:
-        done = report.rehearse_sweep(ground, one, hours) if sweep else report.rehearse(ground, one, hours, times)
+        with working(f"playing faults of seed {one}", shown=not as_json):
+            done = report.rehearse_sweep(ground, one, hours) if sweep else report.rehearse(ground, one, hours, times)
         found.append(done)
         for line in () if as_json else report.lines_of(done):
             out.print(line, markup=False, highlight=False)

@@ -15,6 +15,7 @@ from controller.cli import completion
 from controller.cli.errors import DIFFERENT, CliError
 from controller.cli.evidence import NOTE
 from controller.cli.output import Json, Limit, bold, client, counted, err, out, print_json, print_result, when
+from controller.cli.progress import working
 from controller.cli.tables import Column, table
 from controller.inventory.source import content_of
 from controller.models.enums import StatementForm, StatementKind
@@ -81,13 +82,19 @@ for _kind, _text in {
 def _read(path: str, form: str, version: int | None) -> tuple[bytes, bool]:
     """The file of a statement, and whether it is issued; where none is on record, that of its draft."""
     try:
-        return client().get_file(path, format=form, version=version), True
+        with working("asking for the statement"):
+            return client().get_file(path, format=form, version=version), True
     except CliError as error:
         if error.problem.get("status") != 404 or version is not None:
             raise
-    content = client().get_file(f"{path}/draft", format=form)
+    content = _draft(path, form)
     err.print("not issued: this is a draft, which is on no record")
     return content, False
+
+
+def _draft(path: str, form: str) -> bytes:
+    with working("working out the figures"):
+        return client().get_file(f"{path}/draft", format=form)
 
 
 def _keep_note(path: str, version: int | None, file: Path) -> None:
@@ -123,7 +130,7 @@ def issue(
         print_result(made, f"{made['id']} is on record since {when(made['issued'])}", as_json=as_json)
         return
     if correct:
-        made = json.loads(client().get_file(f"{path}/draft", format="json"))
+        made = json.loads(_draft(path, "json"))
     if not as_json:
         _print(made, sheets=1)
     if not yes:
@@ -133,7 +140,8 @@ def issue(
             )
         typer.confirm(f"issue {kind} of {made['tenant_name']} for {month}?", abort=True)
     asked = {"reason": correct, "anew": anew, "figures": made["figures"]}
-    said = json.loads(client().post_file(path, asked, format="json"))
+    with working("putting the statement on record"):
+        said = json.loads(client().post_file(path, asked, format="json"))
     print_result(said, f"{said['id']} is on record since {when(said['issued'])}", as_json=as_json)
 
 

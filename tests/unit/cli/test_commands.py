@@ -22,7 +22,7 @@ import structlog
 import typer
 
 from controller.bootstrap import open_record
-from controller.cli import lazy, processes, supervisor
+from controller.cli import lazy, output, processes, supervisor
 from controller.cli.errors import CliError
 from controller.cli.main import app
 from controller.models.settings import Settings
@@ -140,6 +140,44 @@ def test_a_station_without_cells_is_named_with_its_line(nowhere: dict[str, str],
     words = " ".join(said.out.split())
     assert "neither it nor any other station has cells, as of cells.csv" in words
     assert "the same on 5 stations in all (station-without-cells)" in words
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        ("network check {}", "checking files and contracts"),
+        ("network load {}", "loading the files"),
+        ("network show cells", "asking for cells"),
+        ("network sharing", "asking for the tenants of each cell"),
+        ("network import {}/endpoints.csv --header {}/network.yaml --to {}-found", "reading stations"),
+        ("device list", "asking for devices"),
+        ("device get PE-1", "reading the device"),
+        ("device drift", "reading devices"),
+        ("plan", "reading devices"),
+        ("undo r-1", "reading devices"),
+        ("plans show 42", "asking for the plan"),
+        ("plans compare 42 43", "comparing the plans"),
+        ("apply 42", "checking the plan and putting the run on record"),
+        ("playbook dry-run lock-cell station=PE-1", "reading devices and preparing the run"),
+        ("audit --verify", "verifying all rows"),
+        ("record accept record --reason x", "comparing stations with the record"),
+        ("rules check --network {}", "checking rules and network files"),
+        ("rules backtest playbooks/rules", "judging what was reported"),
+        ("report sla bitel --month 2026-10", "asking for the statement"),
+        ("kpi show accessibility", "working out the indicator"),
+    ],
+)
+def test_what_may_take_long_says_on_a_terminal_what_it_waits_for(
+    nowhere: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, what: str
+) -> None:
+    """Each of these took more than ten seconds with 3,100 stations, or may with a record that is as large."""
+    shutil.copytree(TINY, folder := tmp_path / "tiny")
+    monkeypatch.chdir(ROOT)
+    assert what not in minka(*words.format(*[folder] * 3).split(), env=nowhere).err
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(output.err, "_force_terminal", True)
+    monkeypatch.setattr(output.err, "is_interactive", True)
+    assert what in minka(*words.format(*[folder] * 3).split(), env=nowhere).err
 
 
 @pytest.mark.parametrize("verb", ["check", "load"])
