@@ -113,6 +113,7 @@ class DeviceView(Body):
         health_age: Seconds since its last check; None before the first.
         collection: State of its collection of performance data; None if it is not collected.
         indicators: None if none was judged in the last three hours.
+        beside: Ids of managed elements that may stand beside its own, as agreed when it was adopted.
     """
 
     station: str
@@ -122,6 +123,7 @@ class DeviceView(Body):
     adopted: datetime | None
     applied: datetime | None
     retired: datetime | None
+    beside: tuple[str, ...]
     network_digest: str
     health: Health | None
     health_age: float | None
@@ -572,6 +574,7 @@ class HostView(_Published):
                     adopted=record.adopted if record else None,
                     applied=record.applied if record else None,
                     retired=record.retired if record else None,
+                    beside=record.beside if record else (),
                     network_digest=record.network_digest if record else "",
                     health=health,
                     health_age=None if health is None else max(0.0, (now - health.at).total_seconds()),
@@ -614,7 +617,7 @@ class HostView(_Published):
         """See ``View``."""
         _, network = await run_in_threadpool(self._store.networks.get)
         async with apart():
-            observed = await self._planner.read(network, station)
+            observed = await self._planner.read(network, station, beside=True)
         return LiveConfig(
             station=station,
             tree={path: dict(leaves) for path, leaves in observed.tree.items()},

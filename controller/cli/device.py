@@ -105,6 +105,9 @@ def _show(device: dict[str, Any], kpis: Mapping[str, Any]) -> None:
     out.print(f"{station}: site {device['site']}, region {device['region']}, {' '.join(device['profiles'])}")
     if "adopted" in device:
         out.print(f"adopted {when(device['adopted'])}, applied {when(device['applied'])}")
+        if device["beside"]:
+            others = ", ".join(f"ManagedElement={one}" for one in device["beside"])
+            out.print(f"beside it, as agreed: {others}")
     if "collection" in device:
         out.print("performance data:", _collected(device["collection"]))
     if device.get("indicators"):
@@ -277,9 +280,23 @@ def _show_holding(runs: dict[str, Any]) -> None:
 
 
 @app.command(epilog="Example: minka device adopt 'region=cusco'")
-def adopt(selector: Selector, as_json: Json = False) -> None:
-    """Adopt stations: before that, Minka only observes them. Changes nothing on them."""
-    body = {"selector": selector}
+def adopt(
+    selector: Selector,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ID",
+            help="Id of a foreign ManagedElement that may stand beside a station's own; repeatable.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Adopt stations: before that, Minka only observes them. Changes nothing on them.
+
+    A station that carries a ManagedElement of another id is adopted only if --beside names that id, which is recorded
+    on the audit trail.
+    """
+    body = {"selector": selector, **({"beside": beside} if beside else {})}
     if err.is_terminal and not as_json:
         with counting("reading and adopting devices", "putting them on record") as report:
             said = client().progress("/v1/devices/adopt", body, report)

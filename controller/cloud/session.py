@@ -217,6 +217,10 @@ class CloudSession:
             found[asked._replace(namespace=str(metadata.get("namespace", "")), name=str(metadata["name"]))] = one
         return found
 
+    async def elements_beside(self) -> tuple[Path, ...]:
+        """Return nothing: pools and functions are no managed elements."""
+        return ()
+
     async def read_candidate(self) -> Tree:
         """Read running: there is no candidate."""
         return (await self.read()).tree

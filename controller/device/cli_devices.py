@@ -34,7 +34,7 @@ from controller.models.plan import Edit
 from controller.nrm.apply import apply_edits
 from controller.nrm.cli import command_lines, port_states, read_config
 from controller.nrm.profiles import root_spec, router_profile
-from controller.nrm.tree import Tree, child, is_below, step
+from controller.nrm.tree import Path, Tree, child, is_below, step
 from controller.ports.devices import Capabilities, Check, DeviceTarget, Observed
 from controller.ports.secrets import Secrets
 
@@ -119,6 +119,10 @@ class CliSession:
         observed = await self._in_thread(self._read)
         self._seen = observed.tree
         return observed
+
+    async def elements_beside(self) -> tuple[Path, ...]:
+        """Return nothing: routers have no managed elements."""
+        return ()
 
     async def read_candidate(self) -> Tree:
         """Read running: there is no candidate, and a new session has no edits yet."""

@@ -33,7 +33,7 @@ from controller.nrm.namespaces import MANAGED_ELEMENT, NOTIFICATIONS, ORAN_EXTER
 from controller.nrm.profiles import root_spec
 from controller.nrm.profiles.alarm_list import FM_FEATURE, encode_acknowledgement
 from controller.nrm.schema import NodeSpec
-from controller.nrm.tree import Path, Tree, child, shared
+from controller.nrm.tree import Path, Tree, child, shared, with_unknown
 from controller.ports.devices import Capabilities, Check, DeviceTarget, Notification, Observed
 
 log = structlog.get_logger()
@@ -184,12 +184,16 @@ class NetconfSession:
 
     async def _with_others(self, seen: Observed) -> Observed:
         """The reading of a station without its ManagedElement, with those of other names as unknown nodes."""
+        return with_unknown(seen, await self.elements_beside())
+
+    async def elements_beside(self) -> tuple[Path, ...]:
+        """See ``DeviceSession.elements_beside``. A server that refuses the request is taken to have none."""
         try:
             found = await self._data(lambda data: decode(self._root, data, self._station), elements_filter(self._root))
         except DeviceRefusedError as error:
             log.warning("device.elements_not_read", station=self._station, reason=error.message)
-            return seen
-        return replace(seen, unknown=(*seen.unknown, *found.unknown)) if found.unknown else seen
+            return ()
+        return found.unknown
 
     async def _read_ours(self) -> Observed:
         modules = await self._announced()

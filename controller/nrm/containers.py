@@ -32,19 +32,39 @@ def others_in(path: Path, there: Iterable[Path], ours: Collection[Path]) -> tupl
 
 
 def foreign_elements(root: NodeSpec, observed: Observed) -> tuple[str, ...]:
-    """Ids of the managed elements that a station carries in place of its own; empty if it carries its own."""
-    if any(path.startswith(f"/{root.name}[") for path in observed.tree):
-        return ()
+    """Ids of the managed elements that a station carries beside its own, or in its place, as far as they were read."""
     begins = f"/{root.tag}["
     return tuple(path[len(begins) : -1] for path in observed.unknown if path.startswith(begins) and path.endswith("]"))
 
 
-def foreign_in_words(station: str, ids: Sequence[str]) -> str:
-    """Why a station that carries other managed elements than its own is left alone, and what is right."""
-    names = first_names([f"ManagedElement={one}" for one in ids])
+def carries_its_own(root: NodeSpec, observed: Observed) -> bool:
+    """Whether a station carries its own managed element."""
+    return any(path.startswith(f"/{root.name}[") for path in observed.tree)
+
+
+def elements_in_words(ids: Sequence[str]) -> str:
+    """Names of managed elements."""
+    return first_names([f"ManagedElement={one}" for one in ids])
+
+
+def foreign_in_words(station: str, ids: Sequence[str], *, beside: bool) -> str:
+    """Why a station is left alone that carries managed elements which nobody agreed to, and what is right.
+
+    Args:
+        station: The station.
+        ids: Their ids.
+        beside: Whether it carries its own, too.
+    """
+    names, agree = elements_in_words(ids), f"minka device adopt {station} --beside ID"
+    if beside:
+        return (
+            f"it carries {names} beside its own, which nobody agreed to, and nothing is changed beside it: find out "
+            f"whose it is, and name it if it may stand there: {agree}"
+        )
     return (
         f"it carries {names} instead of ManagedElement={station}, so nothing was read of it and nothing is made beside "
-        "it: the id of the station in the network files has to be that of its ManagedElement"
+        "it: the id of the station in the network files has to be that of its ManagedElement; if both are to stand "
+        f"there: {agree}"
     )
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote, unquote
 
 from controller.models.alarm import LETTERS, ActiveAlarm, AlarmRecord
@@ -294,3 +294,9 @@ class Observed:
         if not self.dark:  # as nearly always
             return ""
         return next((reason for path in paths for dark, reason in self.dark.items() if is_below(path, dark)), "")
+
+
+def with_unknown(seen: Observed, others: Iterable[str]) -> Observed:
+    """A reading with further nodes that the profile does not know; the same object if it has them all."""
+    unknown = tuple(dict.fromkeys((*seen.unknown, *others)))
+    return seen if unknown == seen.unknown else replace(seen, unknown=unknown)

@@ -54,7 +54,7 @@ def _rows(root: NodeSpec, rendered: Rendered, view: StationView, observed: Obser
         yield row(
             path, owners, placed_name(root, path), contents(root, path, observed.tree[path]), "nothing asks for it"
         )
-    for one in foreign_elements(root, observed):
+    for one in (one for one in foreign_elements(root, observed) if one not in view.beside):
         yield row(child("", root.name, one), (), f"{root.name} {one}", "there", "another station's id, left alone")
     for path in edits.unknown:
         yield row(path, (), placed_name(root, path), contents(root, path, observed.tree[path]), "unknown, left alone")

@@ -56,6 +56,7 @@ class StationView:
         locked: Cells of ours that the station has lost and that were locked when it still had them: they stay so.
         holders: Who locked cells and core links of ours, in words by cell or path, as far as a run of ours did.
         left_locked: Those of these cells that a run left so that diverged: nobody asked for it.
+        beside: Ids of other managed elements of which a person said that they may stand on the station.
     """
 
     observed: Observed | None
@@ -68,6 +69,7 @@ class StationView:
     locked: frozenset[str] = frozenset()
     holders: Mapping[str, str] = field(default_factory=dict)
     left_locked: frozenset[str] = frozenset()
+    beside: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

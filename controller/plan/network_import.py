@@ -40,7 +40,7 @@ from controller.models.network import (
     Validity,
 )
 from controller.models.sharing import in_slice_order
-from controller.nrm.containers import foreign_elements, foreign_in_words
+from controller.nrm.containers import carries_its_own, elements_in_words, foreign_elements
 from controller.nrm.profiles import PROFILES, Rendered, broadcast_plmn, cell_of, is_reserved, render, root_spec
 from controller.nrm.profiles.readings import CellReading, RelationReading, ShareReading, StationReading, read_station
 from controller.nrm.tree import Observed
@@ -97,8 +97,7 @@ class _Import:
                 self._notes.add(f"left out, not read: {one.text}", name)
         for name, seen in sorted(observed.items()):
             if isinstance(seen, Observed):
-                if foreign := foreign_elements(root_spec(tuple(PROFILES)), seen):
-                    self._notes.add(f"left out: {foreign_in_words(name, foreign)}", name)
+                if not self._is_its_own(name, seen):
                     continue
                 self._take(name, read_station(seen.tree, self._frame.network.header.lte_power_unit.in_a_db))
         self._take_relations()
@@ -111,6 +110,18 @@ class _Import:
         return ImportedNetwork(network, self._notes.texts())
 
     # ------------------------------------------------------------------ inventory
+
+    def _is_its_own(self, name: str, seen: Observed) -> bool:
+        """Whether what was read is the station; managed elements of other ids are noted, and never taken."""
+        root = root_spec(tuple(PROFILES))
+        others = foreign_elements(root, seen)
+        own = not others or carries_its_own(root, seen)
+        if others and own:
+            self._notes.add(f"left out {elements_in_words(others)}, which it carries beside its own", name)
+        elif others:
+            instead = f"{elements_in_words(others)} instead of ManagedElement={name}"
+            self._notes.add(f"left out: it carries {instead}, which is the id that the station has to have", name)
+        return own
 
     def _take(self, name: str, reading: StationReading) -> None:
         if not reading.profiles:

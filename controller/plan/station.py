@@ -11,7 +11,7 @@ from controller.models.health import ServiceState
 from controller.models.many import first_names
 from controller.models.network import HOST
 from controller.models.plan import Change, DiffRow, Edit, LedgerNode, Op, WaitFor
-from controller.nrm.containers import foreign_elements, foreign_in_words
+from controller.nrm.containers import carries_its_own, elements_in_words, foreign_elements, foreign_in_words
 from controller.nrm.diff import plmn_part
 from controller.nrm.fingerprint import fingerprint
 from controller.nrm.profiles import (
@@ -38,6 +38,8 @@ from controller.plan.withdrawal import withdrawn
 
 #: Codes of findings about locked cells: by a run of ours, ended or not; by somebody else.
 LOCKED_BY_RUN, FOREIGN_LOCK = "locked-by-run", "foreign-lock"
+#: Code of the finding about managed elements of other ids: an error unless a person agreed to them.
+FOREIGN_ELEMENT = "foreign-element"
 #: Codes of findings about what a diverged run left: a cell locked; nodes on record that are gone, and not wanted.
 LEFT_LOCKED, GONE_ON_RECORD = "left-locked", "gone-on-record"
 
@@ -77,8 +79,9 @@ def plan_station(
         rendered, view, within, lacking = part.rendered, part.view, part.within, part.lacking
     remove = {owner for owner, count in options.remove.items() if count}
     edits = find_edits(root, observed, rendered, view.ledger, remove, identities=options.identities)
-    if foreign := foreign_elements(root, observed):
-        edits.refused.insert(0, ("foreign-element", child("", root.name, station), foreign_in_words(station, foreign)))
+    if foreign := [one for one in foreign_elements(root, observed) if one not in view.beside]:
+        why = foreign_in_words(station, foreign, beside=carries_its_own(root, observed))
+        edits.refused.insert(0, (FOREIGN_ELEMENT, child("", root.name, station), why))
     edits.refused.extend(("not-there", path, "it has to be applied first") for path in lacking)
     if any(edit.op is Op.DELETE for edit in edits.edits):
         goes = "nothing goes elsewhere while nobody knows whether it is there"
@@ -298,6 +301,7 @@ def station_findings(
         *_identities_that_stay(station, root, edits),
         *_reserved_plmns(station, observed, edits, options),
         *_unknown_plmns(station, observed, edits),
+        *_agreed_elements(station, root, observed, view),
         *_unknown_nodes(station, root, observed, edits),
         *_orphans(station, root, edits),
         *(appended(station, root, path, first=True) for path in edits.appended),
@@ -386,8 +390,18 @@ def _below(tree: Tree, tops: Iterable[Path]) -> set[Path]:
     return found
 
 
+def _agreed_elements(station: str, root: NodeSpec, observed: Observed, view: StationView) -> Iterator[Finding]:
+    """Managed elements of other ids that a person agreed to: whoever plans beside them should know."""
+    if agreed := [one for one in foreign_elements(root, observed) if one in view.beside]:
+        message = (
+            f"{station} carries {elements_in_words(agreed)} beside its own, as agreed when it was adopted; left alone"
+        )
+        yield Finding(FOREIGN_ELEMENT, Severity.INFO, message, station)
+
+
 def _unknown_nodes(station: str, root: NodeSpec, observed: Observed, edits: Edits) -> Iterator[Finding]:
-    around = (path for path in observed.unknown if not path.startswith(root.around))
+    told = (*root.around, f"/{root.tag}[")
+    around = (path for path in observed.unknown if not path.startswith(told))
     names = [*(placed_name(root, path) for path in edits.unknown), *around]
     if names:
         message = f"{station} has {nodes(len(names), 'unknown ')}, left alone: {first_names(names)}"

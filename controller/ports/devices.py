@@ -22,7 +22,7 @@ from controller.models.plan import Edit
 from controller.nrm.profiles.function import PROFILE as FUNCTION_PROFILE
 from controller.nrm.profiles.pool import PROFILE as POOL_PROFILE
 from controller.nrm.profiles.pool import namespace_of
-from controller.nrm.tree import Observed, Tree
+from controller.nrm.tree import Observed, Path, Tree
 
 __all__ = [
     "CHANGED",
@@ -334,6 +334,13 @@ class DeviceSession(Protocol):
 
     async def read(self) -> Observed:
         """Read managed nodes of running with their state, and active alarms, in one ``get``."""
+        ...
+
+    async def elements_beside(self) -> tuple[Path, ...]:
+        """Managed elements of other ids than the station's own, as nodes that the profile does not know.
+
+        ``read`` asks for the station's own only, unless that is not there; this is for those who decide by it.
+        """
         ...
 
     async def read_candidate(self) -> Tree:

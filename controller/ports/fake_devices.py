@@ -237,6 +237,7 @@ class FakeDevice:
         short: Those of them on which only some of its replicas are ready.
         stalled: Those of them on which its operator gives up at the first request.
         dark: Its pools that do not answer, and why.
+        elements: Ids of managed elements that it carries beside its own, or in its place.
         started: Called with the pool whenever one of its pods starts; a new pod has no state of the one before.
     """
 
@@ -281,6 +282,7 @@ class FakeDevice:
         self.short: set[str] = set()
         self.stalled: set[str] = set()
         self.dark: dict[str, str] = {}
+        self.elements: tuple[str, ...] = ()
         self.started: Callable[[str], None] = lambda pool: None
 
     @property
@@ -316,7 +318,20 @@ class FakeDevice:
         if carrier and self.carried and root in tree:
             state[root] = {**state.get(root, {}), carrier: self.carried}
         records = None if self.records is None else tuple(self.records)
-        return Observed(dict(tree), state, alarms=tuple(self.alarms), records=records, lacks=self.lacks, dark=dark)
+        return Observed(
+            dict(tree),
+            state,
+            unknown=() if root in tree else self.elements_beside,
+            alarms=tuple(self.alarms),
+            records=records,
+            lacks=self.lacks,
+            dark=dark,
+        )
+
+    @property
+    def elements_beside(self) -> tuple[Path, ...]:
+        """Its other managed elements, as nodes that the profile does not know."""
+        return tuple(f"/{self.root.tag}[{one}]" for one in self.elements)
 
     def operate(self, operation: Operation) -> str:
         """Carry out an operation; returns why it does not begin, empty if it does."""
@@ -586,6 +601,10 @@ class FakeSession:
         """See ``DeviceSession.read``."""
         await self._do("read", lambda: None)
         return self._device.observe()
+
+    async def elements_beside(self) -> tuple[Path, ...]:
+        """See ``DeviceSession.elements_beside``."""
+        return self._device.elements_beside
 
     async def read_candidate(self) -> Tree:
         """See ``DeviceSession.read_candidate``."""

@@ -51,6 +51,8 @@ devices = Table(
     string("network_digest"),
     Column("applied", Instant),
     Column("retired", Instant),
+    # Ids of managed elements that may stand beside the station's own: a JSON list, or empty.
+    long_text("beside"),
 )
 
 healths = Table(
@@ -181,7 +183,15 @@ class SqlDevices(SqlRepository, Devices[Sync]):
     def find(self, tx: Tx, stations: Iterable[str] | None = None) -> dict[str, Device]:
         rows = tx.rows(_DEVICES, devices.c.station, stations)
         return {
-            row.station: Device(row.station, row.adopted, row.network_digest, row.applied, row.retired) for row in rows
+            row.station: Device(
+                row.station,
+                row.adopted,
+                row.network_digest,
+                row.applied,
+                row.retired,
+                tuple(orjson.loads(row.beside)) if row.beside else (),
+            )
+            for row in rows
         }
 
     @writes
@@ -193,6 +203,7 @@ class SqlDevices(SqlRepository, Devices[Sync]):
         network_digest: str,
         actor: str,
         generation: int = 0,
+        beside: Sequence[str] | None = None,
     ) -> None:
         if generation:
             lease = tx.insert(leases).values(station=station, fence=generation)
@@ -207,16 +218,20 @@ class SqlDevices(SqlRepository, Devices[Sync]):
         tx.execute(
             row.on_conflict_do_update(index_elements=["station"], set_=values, where=devices.c.adopted.is_(None))
         )
+        if beside is not None:
+            agreed = orjson.dumps(beside).decode() if beside else ""
+            tx.execute(update(devices).where(devices.c.station == station).values(beside=agreed))
         served = tx.insert(adoptions).values(station=station, since=tx.now)
         tx.execute(served.on_conflict_do_nothing(index_elements=["station"], index_where=_CURRENT))
         change_ledger(tx, [LedgerChange(station, nodes)])
         note_carried(tx, [station])  # also of a station that comes back with the ledger that it had
-        tx.note(actor, "station.adopted", station, nodes=len(nodes), network=network_digest)
+        others = ", ".join(beside or ())
+        tx.note(actor, "station.adopted", station, nodes=len(nodes), network=network_digest, beside=others)
 
     @writes
     def retire(self, tx: Tx, station: str, actor: str) -> None:
         served = and_(devices.c.station == station, devices.c.retired.is_(None))
-        if tx.execute(update(devices).where(served).values(adopted=None, retired=tx.now)).rowcount:
+        if tx.execute(update(devices).where(served).values(adopted=None, retired=tx.now, beside="")).rowcount:
             forget_behaviour(tx, station)
             current = and_(adoptions.c.station == station, adoptions.c.until.is_(None))
             tx.execute(update(adoptions).where(current).values(until=tx.now))

@@ -268,8 +268,8 @@ async def test_what_the_host_alone_gets_is_filled_for_the_host_and_empty_for_a_t
 ) -> None:
     read = Planner.read
 
-    async def with_unknown(planner: Planner, network: Network, device: str) -> Observed:
-        return dataclasses.replace(await read(planner, network, device), unknown=("/other:node",))
+    async def with_unknown(planner: Planner, network: Network, device: str, *, beside: bool = False) -> Observed:
+        return dataclasses.replace(await read(planner, network, device, beside=beside), unknown=("/other:node",))
 
     monkeypatch.setattr(Planner, "read", with_unknown)
     async with open_bench(tmp_path) as bench:

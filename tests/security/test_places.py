@@ -239,7 +239,7 @@ async def test_a_tenant_that_reads_a_device_leaves_its_turn_until_the_device_ans
 ) -> None:
     reads, go, working, most = 0, asyncio.Event(), 0, 0
 
-    async def read(self: Planner, network: Network, station: str) -> Observed:
+    async def read(self: Planner, network: Network, station: str, *, beside: bool = False) -> Observed:
         nonlocal reads
         reads += 1
         await go.wait()

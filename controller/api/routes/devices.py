@@ -8,6 +8,7 @@ from typing import Annotated
 
 import orjson
 from fastapi import Request, Response
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from controller.access.disclosure import TenantStation
@@ -23,6 +24,7 @@ from controller.models.network import Network
 from controller.models.people import Permission, Person
 from controller.models.plan import DiffRow
 from controller.models.run import RunState
+from controller.nrm.tree import LONGEST_KEY
 from controller.ports.store import EndedJob, OpenJob, Store
 
 router = Router(prefix="/v1/devices", tags=["devices"])
@@ -32,6 +34,20 @@ class Selection(Body):
     """Stations by selector."""
 
     selector: str = "*"
+
+
+#: Id of a managed element as a reading shows it: a longer one is cut there.
+_ElementId = Annotated[str, Field(min_length=1, max_length=LONGEST_KEY + 1)]
+
+
+class Adoption(Selection):
+    """Stations to adopt.
+
+    ``beside`` names ids of managed elements that may stand beside the own one of a selected station: the person knows
+    whose they are. A station that carries one which nobody named is not adopted.
+    """
+
+    beside: Annotated[tuple[_ElementId, ...], Field(max_length=100)] = ()
 
 
 class HoldingRun(Body):
@@ -80,7 +96,7 @@ def devices(
 
 @router.post("/adopt", response_model=dict[str, str])
 async def adopt(
-    asked: Selection,
+    asked: Adoption,
     backend: Backend,
     who: Annotated[Person, needs(Permission.RUN)],
     progress: bool = False,
@@ -92,11 +108,11 @@ async def adopt(
     """
     if progress:
         return with_progress(
-            lambda seen: backend.planner.adopt(asked.selector, who.name, seen),
+            lambda seen: backend.planner.adopt(asked.selector, who.name, seen, beside=asked.beside),
             "adopted",
             lambda said: (orjson.dumps(said), b"\n"),
         )
-    return await backend.planner.adopt(asked.selector, who.name)
+    return await backend.planner.adopt(asked.selector, who.name, beside=asked.beside)
 
 
 @router.post("/drift")

@@ -25,6 +25,7 @@ class Device:
         network_digest: Digest of the network that was last applied or adopted on it, perhaps in part.
         applied: When that was.
         retired: Since when it is out of service; None if it is in service.
+        beside: Ids of managed elements of which a person said that they may stand beside the station's own.
     """
 
     station: str
@@ -32,6 +33,7 @@ class Device:
     network_digest: str
     applied: datetime | None
     retired: datetime | None = None
+    beside: tuple[str, ...] = ()
 
 
 class Networks(Repository[M_co], Protocol[M_co]):
@@ -61,11 +63,18 @@ class Devices(Repository[M_co], Protocol[M_co]):
 
     @method
     def adopt(
-        self, station: str, nodes: Sequence[LedgerNode], network_digest: str, actor: str, generation: int = 0
+        self,
+        station: str,
+        nodes: Sequence[LedgerNode],
+        network_digest: str,
+        actor: str,
+        generation: int = 0,
+        beside: Sequence[str] | None = None,
     ) -> None:
         """Adopt a station: its nodes enter the ledger. Repeating it adds nodes, and removes none.
 
-        ``generation`` is the one that the station carries from another record; fences continue after it.
+        ``generation`` is the one that the station carries from another record; fences continue after it. ``beside``
+        are ids of managed elements that may stand beside the station's own; None leaves what is on record.
         """
         ...
 

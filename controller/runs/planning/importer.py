@@ -12,6 +12,7 @@ from controller.inventory.frame import Frame
 from controller.models.errors import DeviceError, DeviceRefusedError, InputError
 from controller.models.network import Endpoint, Network
 from controller.nrm.profiles import PROFILES
+from controller.nrm.tree import with_unknown
 from controller.plan.network_import import ImportedNetwork, import_network
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget, Observed
@@ -76,4 +77,4 @@ class Importer:
     async def _read(self, frame: Frame, endpoint: Endpoint, profiles: Sequence[str]) -> Observed:
         target = DeviceTarget.at(endpoint, frame.network.header.management, profiles)
         async with self._devices.session(target) as session:
-            return await session.read()
+            return with_unknown(await session.read(), await session.elements_beside())

@@ -28,7 +28,7 @@ from controller.models.network import HOST, Network, Plmn
 from controller.models.plan import Change, DiffRow, Plan
 from controller.models.record import CarriedNodes
 from controller.models.run import Holds, LedgerEntry
-from controller.nrm.containers import foreign_elements, foreign_in_words
+from controller.nrm.containers import carries_its_own, elements_in_words, foreign_elements, foreign_in_words
 from controller.nrm.generation import generation_of
 from controller.nrm.profiles import (
     Rendered,
@@ -43,6 +43,7 @@ from controller.nrm.profiles import (
 from controller.nrm.profiles.function import deployment_path
 from controller.nrm.profiles.pool import namespace_of, needed_on, priority_of, quota_path
 from controller.nrm.schema import NodeSpec
+from controller.nrm.tree import with_unknown
 from controller.plan import (
     Limit,
     Planning,
@@ -162,8 +163,13 @@ class Planner:
 
     # ---------------------------------------------------------------- reading
 
-    async def read(self, network: Network, station: str) -> Observed:
+    async def read(self, network: Network, station: str, *, beside: bool = False) -> Observed:
         """Read one station's managed nodes, live.
+
+        Args:
+            network: The network as loaded.
+            station: Its id.
+            beside: Whether managed elements of other ids are asked for, too, which is a request of its own.
 
         Raises:
             DeviceError: It could not be read.
@@ -172,6 +178,7 @@ class Planner:
         target = self._target_of(network, station)
         async with self._devices.session(target) as session:
             seen, can = await session.read(), session.capabilities
+            seen = with_unknown(seen, await session.elements_beside()) if beside else seen
         behaviour = TRUSTED if can.safe_commit else UNTRUSTED
         if (server := server_of(target, can, seen)) is not None:
             behaviour = await self._store.behaviours.get(server) or behaviour
@@ -214,11 +221,11 @@ class Planner:
         nodes = nodes_behind(network, station, ledgers) if behind else ()
         served = frozenset(owner for node in nodes for owner in node.owners)
         try:
-            observed = await self.read(network, station)
+            observed = await self.read(network, station, beside=True)
         except (DeviceError, NotFoundError) as error:
             return StationView(None, adopted, ledger, error.message)
-        retired = record.retired if record else None
-        view = StationView(observed, adopted, ledger, retired=retired, served=served - {HOST})
+        retired, beside = (record.retired, record.beside) if record else (None, ())
+        view = StationView(observed, adopted, ledger, retired=retired, served=served - {HOST}, beside=frozenset(beside))
         return await self._with_locks(station, view)
 
     async def _with_locks(self, station: str, view: StationView) -> StationView:
@@ -331,6 +338,8 @@ class Planner:
     async def restoration(self, network: Network, station: str, view: StationView) -> StationPlan:
         """The plan for a station that lost its configuration: what was applied, or else the network files."""
         view, options = await self._with_locks(station, view), PlanOptions()
+        record = (await self._store.devices.find([station])).get(station)
+        view = replace(view, beside=frozenset(record.beside if record else ()))
         if view.ledger:
             profiles = network.profiles_of(station)
             return await asyncio.to_thread(plan_station, station, profiles, applied(view.ledger), view, options)
@@ -548,13 +557,20 @@ class Planner:
         ledgers = await self._store.ledger.find(behind)
         return watched(change, network, ledgers)
 
-    async def adopt(self, selector: str, actor: str, progress: Progress | None = None) -> dict[str, str]:
+    async def adopt(
+        self, selector: str, actor: str, progress: Progress | None = None, *, beside: Collection[str] = ()
+    ) -> dict[str, str]:
         """Adopt the selected stations, and the routers of their sites; see ``adopt_devices``."""
         _, network = await self._store.networks.get()
-        return await self.adopt_devices(selected(network, selector), actor, progress)
+        return await self.adopt_devices(selected(network, selector), actor, progress, beside=beside)
 
     async def adopt_devices(
-        self, stations: Sequence[str], actor: str, progress: Progress | None = None
+        self,
+        stations: Sequence[str],
+        actor: str,
+        progress: Progress | None = None,
+        *,
+        beside: Collection[str] = (),
     ) -> dict[str, str]:
         """Adopt devices: nodes that match the intent exactly enter the ledger.
 
@@ -562,6 +578,8 @@ class Planner:
             stations: The devices.
             actor: Who asks, for the record.
             progress: Is told how many are done.
+            beside: Ids of managed elements that may stand beside a station's own, or come before it: the person knows
+                whose they are. What was agreed to before holds as long as the station carries it.
 
         Returns:
             By device, ``adopted`` with the number of nodes, or why not.
@@ -578,12 +596,14 @@ class Planner:
             if view.observed is None:
                 return view.unreachable
             wanted = _wanted(network, intent, station)
-            if foreign := foreign_elements(wanted.root, view.observed):
-                return f"not adopted: {foreign_in_words(station, foreign)}"
+            foreign = foreign_elements(wanted.root, view.observed)
+            if strange := [one for one in foreign if one not in {*beside, *view.beside}]:
+                own = carries_its_own(wanted.root, view.observed)
+                return f"not adopted: {foreign_in_words(station, strange, beside=own)}"
             nodes = adopted_nodes(wanted.root, wanted.rendered, view.observed)
             generation = generation_of(wanted.root, view.observed, station)
-            await self._store.devices.adopt(station, nodes, digest, actor, generation)
-            return f"adopted, {len(nodes)} nodes"
+            await self._store.devices.adopt(station, nodes, digest, actor, generation, foreign)
+            return f"adopted, {len(nodes)} nodes{f', beside {elements_in_words(foreign)}' if foreign else ''}"
 
         async def one(station: str, view: StationView) -> str:
             said = await adopt(station, view)

@@ -20,7 +20,7 @@ from controller.nrm.apply import appending, apply_edits, sent_to_end
 from controller.nrm.containers import foreign_elements
 from controller.nrm.inverse import invert
 from controller.nrm.profiles import render, root_spec
-from controller.nrm.tree import Tree
+from controller.nrm.tree import Tree, child, with_unknown
 from controller.ports.devices import DeviceTarget
 from controller.runs.transaction.completion import PLACE_REFUSED
 from simulators.fleet.fleet import Fleet, FleetSettings
@@ -148,25 +148,44 @@ async def twin() -> AsyncIterator[DeviceTarget]:
         yield target
 
 
+@asynccontextmanager
+async def netopeer2() -> AsyncIterator[DeviceTarget]:
+    """The simulated station with netopeer2's habits."""
+    async with simulated("like-netopeer2") as target:
+        yield target
+
+
 @pytest.mark.parametrize(
-    "device", [pytest.param(debian, marks=pytest.mark.needs("netconfd", "sshd"), id="netconfd"), twin]
+    "device",
+    [pytest.param(debian, marks=pytest.mark.needs("netconfd", "sshd"), id="netconfd"), twin, netopeer2],
 )
 async def test_a_managed_element_of_another_name_is_seen(
     device: Callable[[], AbstractAsyncContextManager[DeviceTarget]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server carries our station; who asks it for another one is told so, and not that it is empty."""
+    """The server carries our station; who asks it for another one is told so, and not that it is empty.
+
+    One beside the station's own comes with no reading, and is told to those who ask.
+    """
     monkeypatch.setenv("MINKA_DEVICE_PASSWORD", "minka-sim")
     devices = SshDevices(LocalSecrets(), rpc_timeout=60, connect_timeout=60)
     async with device() as target:
         async with devices.session(target) as session:
             await session.edit(samples.creates(BOTH, WANTED, (await session.read()).tree))
             await session.commit()
-            assert foreign_elements(ROOT, await session.read()) == ()
+            alone = await session.read()
+            assert alone.unknown == await session.elements_beside() == ()
         async with devices.session(replace(target, station="ND-D")) as session:
             seen = await session.read()
+            assert await session.elements_beside() == seen.unknown
+            await session.edit([edit(Op.CREATE, child("", ROOT.name, "ND-D"), after={"priorityLabel": "1"})])
+            await session.commit()
+        async with devices.session(target) as session:
+            both = with_unknown(await session.read(), await session.elements_beside())
     await devices.close()
     assert foreign_elements(ROOT, seen) == (STATION,)
     assert not [path for path in seen.tree if path.startswith("/ManagedElement")]
+    assert foreign_elements(ROOT, both) == ("ND-D",)
+    assert both.tree == alone.tree
 
 
 @pytest.mark.parametrize(

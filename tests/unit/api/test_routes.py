@@ -200,6 +200,20 @@ async def test_a_fresh_fleet_is_left_out_until_adopted(bench: ApiBench) -> None:
     assert all("adopt" in reason for reason in made["unplanned"].values())
 
 
+async def test_a_station_with_a_foreign_element_is_adopted_only_if_it_is_named(bench: ApiBench) -> None:
+    (station, *_) = await load_and_adopt(bench)
+    bench.devices[station].elements = ("ran1",)
+    for beside, begins in (([], "not adopted: it carries ManagedElement=ran1"), (["ran1"], "adopted")):
+        answer = await bench.client.post("/v1/devices/adopt", json={"selector": station, "beside": beside})
+        assert answer.json()[station].startswith(begins)
+        shown = (await bench.client.get(f"/v1/devices/{station}")).json()
+        assert shown["beside"] == beside
+    live = (await bench.client.get(f"/v1/devices/{station}/config")).json()
+    assert any("ManagedElement[ran1]" in node for node in live["unknown"])
+    answer = await bench.client.post("/v1/devices/adopt", json={"selector": station, "beside": ["x" * 1000]})
+    assert answer.status_code == 422
+
+
 async def test_drift_says_what_it_could_not_compare(bench: ApiBench) -> None:
     await load(bench)
     assert (await bench.client.post("/v1/devices/drift", json={})).json()["not_adopted"] == 4

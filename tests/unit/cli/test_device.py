@@ -48,6 +48,17 @@ def test_entries_stand_below_those_that_contain_them_and_no_path_is_broken(
     ]
 
 
+def test_foreign_elements_that_were_agreed_to_are_shown(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for beside in ([], ["ran1", "ran2"]):
+        said = DEVICE | {"adopted": END, "applied": END, "beside": beside}
+        monkeypatch.setattr(device, "client", lambda said=said: Api({"/v1/devices/S1": said}))
+        device.show("S1")
+        shown = capsys.readouterr().out
+        assert ("beside it, as agreed: ManagedElement=ran1, ManagedElement=ran2" in shown) is bool(beside)
+
+
 @pytest.mark.parametrize(
     ("more", "lines"),
     [

@@ -178,7 +178,7 @@ def test_adopting_shows_at_a_terminal_how_far_it_is(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(err, "_force_terminal", True)
     monkeypatch.setattr(err, "is_interactive", True)
     monkeypatch.setenv("TERM", "xterm")
-    shown = minka("device", "adopt", "*", env=environment(tmp_path, 1))
+    shown = minka("device", "adopt", "*", "--beside", "ran1", env=environment(tmp_path, 1))
     assert (shown.status, shown.out.splitlines()) == (1, ["not adopted S2: no answer", "1 of 2 adopted"])
     assert "reading and adopting devices" in shown.err
     assert "1200/3100" in shown.err

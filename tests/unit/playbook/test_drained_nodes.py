@@ -21,8 +21,8 @@ async def concerned(bench: FunctionBench, pool: str, node: str, **functions: tup
     services = bench.services()
     read = services.planner.read
 
-    async def seen(network: Network, station: str) -> Observed:
-        found = await read(network, station)
+    async def seen(network: Network, station: str, *, beside: bool = False) -> Observed:
+        found = await read(network, station, beside=beside)
         nodes = tuple(NodeState(id=name, ready=NodeReady.READY, functions=there) for name, there in functions.items())
         return replace(found, cluster=ClusterState(nodes=nodes)) if station == pool else found
 

@@ -49,7 +49,7 @@ def network() -> Network:
 
 def procedure(tools: Tools) -> PlaybookProcedure:
     planner = Planner(tools.store, tools.devices, tools.clock, lambda _network, _station: TARGET)
-    planner.read = lambda _network, station: _read(tools, station)  # type: ignore[method-assign,assignment]
+    planner.read = lambda _network, station, **_: _read(tools, station)  # type: ignore[method-assign]
     return PlaybookProcedure(ActionServices(tools.store, planner, FakeWebhook(), tools.clock), registry())
 
 

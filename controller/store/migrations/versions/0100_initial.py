@@ -313,6 +313,7 @@ def upgrade() -> None:
         sa.Column("network_digest", sa.String(), nullable=False),
         sa.Column("applied", sa.DateTime(timezone=True), nullable=True),
         sa.Column("retired", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("beside", sa.Text(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("station", name=op.f("pk_devices")),
     )
     op.create_table(
