@@ -245,8 +245,7 @@ class _Report:
     def _waits(self) -> Iterator[Row]:
         for run in _every(lambda page: self._seen.runs(page, _ACTIVE)):
             for wait in run.waits_for if isinstance(run, RunView) else ():
-                what = wait.what.removeprefix("waits for ")
-                yield what, f"run {run.id} {run.procedure}", self._at(wait.since), wait.who, wait.stations or "all"
+                yield wait.what, f"run {run.id} {run.procedure}", self._at(wait.since), wait.who, wait.stations or "all"
 
     # ------------------------------------------------------------------ what was said
 

@@ -41,7 +41,7 @@ from controller.intent.impact import core_node_in
 from controller.intent.incidents import path_of
 from controller.intent.placement import place
 from controller.inventory.source import unknown
-from controller.models.alarm import WAITS, Alarm, AlarmFilter, AlarmState, Comment, PerceivedSeverity, ToldAlarm
+from controller.models.alarm import Alarm, AlarmFilter, AlarmState, Comment, PerceivedSeverity, ToldAlarm
 from controller.models.announced_work import AnnouncedWork
 from controller.models.approval import Freeze, Notice
 from controller.models.audit import PublishedHead
@@ -68,6 +68,7 @@ from controller.models.plan import Plan
 from controller.models.run import AuditRow, Hold, Job, Run, RunState, Wait
 from controller.models.signed_note import PublicKey
 from controller.models.statement import IssuedStatement, Statement, StatementForm, StatementKind, StatementProof
+from controller.models.waiting import ways
 from controller.nrm.tree import Observed
 from controller.observe.exposition import ScrapeScope
 from controller.performance.judgement import FRESH, Judgement
@@ -77,7 +78,6 @@ from controller.ports.clock import Clock
 from controller.ports.store import AuditQuery, Page, PlanHead, StatementFilter, Store
 from controller.remediation.dispatch import suspects_of
 from controller.remediation.rules import rules_in_force
-from controller.runs.approval.clearance import who_can_end
 from controller.runs.approval.consent import is_approved
 from controller.runs.planning.planner import closures_now, replicas_of, running_on
 
@@ -243,17 +243,16 @@ def _fields(story: BaseModel) -> dict[str, Any]:
 
 def _note_of(alarm: Alarm) -> str:
     """The note of an alarm; of one that is over, nothing that its repair waited for."""
-    return "" if alarm.cleared is not None and alarm.note.startswith(WAITS) else alarm.note
+    return "" if alarm.cleared is not None and alarm.waits else alarm.note
 
 
 def _waits_of(alarm: Alarm, waits: Mapping[str, tuple[Wait, ...]]) -> tuple[Wait, ...]:
     """What an alarm's repair waits for: the waits of its run; before it has one, its note."""
     if alarm.state is AlarmState.REPAIRING:
         return waits.get(alarm.run, ())
-    if alarm.state is not AlarmState.RAISED or not alarm.note.startswith(WAITS):
+    if alarm.state is not AlarmState.RAISED or not alarm.waits:
         return ()
-    what = alarm.note.removeprefix(WAITS)
-    return (Wait(what=what, since=alarm.raised, who=who_can_end(what)),)
+    return (Wait(codes=alarm.waits, what=alarm.awaits, since=alarm.raised, who=ways(alarm.waits)),)
 
 
 def _file_of(

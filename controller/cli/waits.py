@@ -36,7 +36,7 @@ def wait_words(wait: Mapping[str, Any]) -> str:
 def wait_cells(run: Mapping[str, Any]) -> tuple[str, str, str]:
     """What a run waits for, since when, and who can end the wait, for a row of a list."""
     waits = run.get("waits_for", ())
-    what = "; ".join(f"{wait['what']}{_where(wait)}" for wait in waits).removeprefix("waits for ")
+    what = "; ".join(f"{wait['what']}{_where(wait)}" for wait in waits)
     since = when(min(wait["since"] for wait in waits)) if waits else ""
     return what, since, "; ".join(dict.fromkeys(wait["who"] for wait in waits if wait["who"]))
 

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, assert_never
+from typing import Annotated, NamedTuple, assert_never
 
 from pydantic import AfterValidator, AwareDatetime, Field
 
 from controller.models.enums import AlarmState as AlarmState  # noqa: PLC0414 - offered here, beside what it is about
 from controller.models.network import DeviceKind, Noun
+from controller.models.waiting import WaitCode
 
 #: Switch in the store that stops all automatic repair while it is on.
 REMEDIATION_STOPPED = "remediation-stopped"
@@ -24,8 +25,8 @@ SKEW = timedelta(minutes=1)
 RULE_DEMOTED = "rule-demoted"
 #: Probable cause of a file of a rule, playbook or KPI that is in force and can't be used.
 DEFINITION_LEFT_OUT = "definition-left-out"
-#: Prefix of the note of an alarm whose repair does not start.
-WAITS = "waits: "
+#: How the note of an alarm begins for people while its repair waits; ``Alarm.waits`` says whether it does.
+_WAITS = "waits: "
 #: Probable causes of a core link of the control plane that is down, and of one of the user plane that carries no
 #: packets.
 CORE_LINK_DOWN = "core-link-down"
@@ -315,6 +316,18 @@ class AlertRefusal(StrEnum):
     """Alertmanager truncated it, and the rest could not be read from there."""
 
 
+class AlarmNote(NamedTuple):
+    """How an alarm went on, or what its repair waits for; see ``Alarm``."""
+
+    note: str
+    waits: tuple[WaitCode, ...] = ()
+
+    @classmethod
+    def waiting(cls, words: str, *codes: WaitCode) -> AlarmNote:
+        """The note of an alarm whose repair waits."""
+        return cls(f"{_WAITS}{words}", codes or (WaitCode.OTHER,))
+
+
 class Alarm(Noun):
     """A normalised fault on an object.
 
@@ -329,7 +342,8 @@ class Alarm(Noun):
         probable_cause: Kebab-case, as in ``core-link-down`` or ``configuration-drift``.
         source: The source that vouches for it: the one that reported it first or brought it back, or, once a reading of
             its station found the same fault, that reading.
-        note: How it went on, or what its repair waits for.
+        note: How it went on, or what its repair waits for, for people.
+        waits: What its repair waits for before there is a run; empty if the note tells how it went on.
         count: Reports received.
         run: Id of the latest repair run, empty if none.
         escalated: When people were last notified of it; None if never.
@@ -369,6 +383,7 @@ class Alarm(Noun):
     count: int = 1
     run: str = ""
     note: str = ""
+    waits: tuple[WaitCode, ...] = ()
     escalated: AwareDatetime | None = None
     cells: tuple[str, ...] = ()
     tenants: tuple[str, ...] = ()
@@ -387,6 +402,11 @@ class Alarm(Noun):
     shelved_by: str = ""
     shelved_reason: str = ""
     shelved_severity: PerceivedSeverity | None = None
+
+    @property
+    def awaits(self) -> str:
+        """What its repair waits for, for people; empty if its note does not say so."""
+        return self.note.removeprefix(_WAITS) if self.waits else ""
 
     def kept_by(self, *, enabled: bool, read: bool) -> str:
         """Why people may not clear it; empty if they may, because its source never will.

@@ -16,6 +16,7 @@ from controller.models.people import Role
 from controller.models.plan import Extent
 from controller.models.scalars import HOST, Identifier, Name, Noun
 from controller.models.sharing import ActionClass, Consent, MaintenanceWindow
+from controller.models.waiting import WaitCode, WaitReason, freeze_name, words
 
 
 class Withdrawal(Noun):
@@ -74,6 +75,19 @@ class Requirement(Noun):
     def contract(self) -> str:
         """What a contractual reason has to name: the agreement, or the tenant if it has none in force."""
         return self.agreement or self.side
+
+    @property
+    def as_reason(self) -> WaitReason:
+        """Why work waits for the approvals that it asks for."""
+        return WaitReason(
+            code=WaitCode.APPROVAL,
+            subject=HOST if self.action is None else self.side,
+            needed=self.needed,
+            approvers=self.approvers,
+            action=self.action,
+            sign_in=self.sign_in,
+            stands_for=self.stands_for,
+        )
 
     def is_met_by(self, contract: Contract) -> bool:
         """Whether a clause lets the host take service away; without an agreement in force no clauses are known."""
@@ -339,7 +353,18 @@ class Freeze(Noun):
     @property
     def name(self) -> str:
         """What it is and where, in words."""
-        return f"public warning {self.warning} in {self.target}" if self.warning else f"freeze of {self.target}"
+        return freeze_name(self.target, self.warning)
+
+    def as_reason(self, timezone: str) -> WaitReason:
+        """Why work waits for its end, told in a time zone."""
+        return WaitReason(
+            code=WaitCode.WARNING if self.warning else WaitCode.FREEZE,
+            subject=self.target,
+            warning=self.warning,
+            until=self.ends,
+            timezone=timezone,
+            because=self.reason,
+        )
 
 
 class Override(Noun):
@@ -479,11 +504,20 @@ class Clearance:
     """Whether a job may begin.
 
     Attributes:
-        blocked: Why not, for people; empty if it may.
-        until: When the reason ends by itself, if it does.
+        reasons: Why not; empty if it may.
         closes: When the window in which it may work closes; None if there is none.
     """
 
-    blocked: str = ""
-    until: datetime | None = None
+    reasons: tuple[WaitReason, ...] = ()
     closes: datetime | None = None
+
+    @property
+    def blocked(self) -> str:
+        """Why not, for people; empty if it may."""
+        return words(self.reasons)
+
+    @property
+    def until(self) -> datetime | None:
+        """When the last of the reasons ends by itself; None if one of them does not."""
+        ends = [one.until for one in self.reasons if one.until is not None]
+        return max(ends) if ends and len(ends) == len(self.reasons) else None

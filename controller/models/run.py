@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, computed_field
 
 from controller.models.enums import Outcome as Outcome  # noqa: PLC0414 - offered here, beside what it is about
 from controller.models.enums import Policy as Policy  # noqa: PLC0414 - offered here, beside what it is about
 from controller.models.enums import RunState as RunState  # noqa: PLC0414 - offered here, beside what it is about
 from controller.models.network import Network, Noun
 from controller.models.plan import LedgerNode
+from controller.models.waiting import WaitCode, WaitReason, words
 
 #: Prefix of a hold's target that is a site.
 _SITE = "site:"
@@ -162,7 +163,7 @@ class Job(Noun):
         rank: Order within the unit: it begins when all jobs of lower rank are prepared or ended well.
         round: How often it, or its unit or wave, was postponed.
         deferred: Since when its device is unreachable or busy, if it is tried again (``Strategy.patience``).
-        blocked: Why it may not begin now (approvals, windows, freezes, holds, a pause), for people; empty if it may.
+        reasons: Why it may not begin now (approvals, windows, freezes, holds, another run); empty if it may.
         closes: When the window in which it may work closes; None if there is none.
         outdated: Since when what it should do does not follow any more from the network files and agreements in force:
             then it never begins. None if it does, or follows from the ledger, as in an undo.
@@ -187,11 +188,17 @@ class Job(Noun):
     outcome: Outcome | None = None
     detail: str = ""
     deferred: AwareDatetime | None = None
-    blocked: str = ""
+    reasons: tuple[WaitReason, ...] = ()
     closes: AwareDatetime | None = None
     outdated: AwareDatetime | None = None
     started: AwareDatetime | None = None
     finished: AwareDatetime | None = None
+
+    @computed_field  # type: ignore[prop-decorator]  # pydantic's own way
+    @property
+    def blocked(self) -> str:
+        """Why it may not begin now, for people; empty if it may."""
+        return words(self.reasons)
 
 
 class Run(Noun):
@@ -210,7 +217,7 @@ class Run(Noun):
             since other files are loaded, or at the next day on which an agreement begins or ends; None if nothing is
             known that would change it.
         counts: Number of jobs by outcome, and ``pending``.
-        waits: Number of pending jobs that may not begin, by reason.
+        waits: Number of pending jobs that may not begin, by reason, for people.
         playbook: Digest of the playbook's text; empty for procedures that are built in.
         parameters: The playbook's parameters.
     """
@@ -246,12 +253,14 @@ class Wait(Noun):
     """What a run, or some of its stations, waits for.
 
     Attributes:
-        what: For people: an approval, a window, a freeze, a hold, a question, a pause, another run.
+        codes: What it waits for: an approval, a window, a freeze, a hold, a question, a pause, another run.
+        what: The same for people.
         since: Since when it waits; for a window or a freeze, since when it would have begun.
         who: Who can end the wait, and how; or when it is looked at again. Empty if it ends by itself.
         stations: Number of waiting stations; 0 if the whole run waits.
     """
 
+    codes: tuple[WaitCode, ...]
     what: str
     since: AwareDatetime
     who: str = ""
@@ -337,7 +346,12 @@ class Hold(Noun):
     @property
     def words(self) -> str:
         """The hold for people."""
-        return f"hold on {self.target} by {self.by}: {self.reason}"
+        return self.as_reason.words
+
+    @property
+    def as_reason(self) -> WaitReason:
+        """Why work waits for its end."""
+        return WaitReason(code=WaitCode.HOLD, subject=self.target, by=self.by, because=self.reason, until=self.until)
 
     def targets(self, network: Network) -> tuple[str, ...]:
         """Devices and cells on hold: its target, or all devices of a site; and functions that serve there."""

@@ -34,12 +34,13 @@ from controller.models.rule import EVERYWHERE, RuleMode
 from controller.models.run import ALARM, Holds, Run
 from controller.models.settings import Settings
 from controller.models.sharing import Consent
+from controller.models.waiting import WaitCode, codes_of
 from controller.plan import locked_outside
 from controller.playbook.engine.reach import reach, refusals
 from controller.ports.store import ClearanceInput, PreparedRun, StartedRepair, Store
 from controller.remediation.gravity import darkness, gravity
 from controller.remediation.rules import Match, Rule, Rung
-from controller.runs.approval.clearance import clearances, freeze_on, missing, places_of
+from controller.runs.approval.clearance import clearances, freeze_on, places_of
 from controller.runs.planning.lock_holders import lock_holders
 
 #: Time over which repairs are counted.
@@ -93,12 +94,14 @@ class Refusal:
         reason: Why, for people.
         until: When that ends by itself, None where it is not known.
         final: Whether waiting ends nothing, so that people are asked.
+        waits: What the repair waits for if it is not final.
     """
 
     guard: str
     reason: str
     until: datetime | None = None
     final: bool = False
+    waits: tuple[WaitCode, ...] = (WaitCode.OTHER,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +188,7 @@ class _Denial:
     reason: str
     until: datetime | None = None
     final: bool = False
+    waits: tuple[WaitCode, ...] = (WaitCode.OTHER,)
 
 
 def refusal(store: Store, repair: Repair, now: datetime) -> Refusal | None:
@@ -198,7 +202,7 @@ def refusal(store: Store, repair: Repair, now: datetime) -> Refusal | None:
     ask = GuardInput(repair, store.alarms.get(repair.alarm.id), store, store.networks.get()[1], now)
     tells = repair.rule.ladder[repair.rung].people
     said = ((name, guard(ask)) for name, guard in GUARDS.items() if not (tells and name in _OF_ACTS))
-    return next((Refusal(name, no.reason, no.until, no.final) for name, no in said if no is not None), None)
+    return next((Refusal(name, no.reason, no.until, no.final, no.waits) for name, no in said if no is not None), None)
 
 
 def of_fault(store: Store, rule: Rule, alarm: Alarm, network: Network, now: datetime) -> list[Alarm]:
@@ -228,7 +232,7 @@ def _age(alarm: Alarm) -> tuple[datetime, str]:
 
 def _stopped(ask: GuardInput) -> _Denial | None:
     state = ask.store.switches.get(REMEDIATION_STOPPED)
-    return _Denial(state.stops) if state.on else None
+    return _Denial(state.stops, waits=(WaitCode.STOP,)) if state.on else None
 
 
 def _record(ask: GuardInput) -> _Denial | None:
@@ -270,12 +274,14 @@ def _announced(ask: GuardInput) -> _Denial | None:
     work = ask.store.works.on(ask.alarm)
     if work is None:
         return None
-    return _Denial(f"announced work {work.id} of {work.tenant} until {work.over:%Y-%m-%d %H:%M} UTC", work.over)
+    reason = f"announced work {work.id} of {work.tenant} until {work.over:%Y-%m-%d %H:%M} UTC"
+    return _Denial(reason, work.over, waits=(WaitCode.WORK,))
 
 
 def _shelved(ask: GuardInput) -> _Denial | None:
-    shelved = ask.alarm.is_shelved(ask.now)
-    return _Denial(f"shelved by {ask.alarm.shelved_by}", ask.alarm.shelved_until) if shelved else None
+    if not ask.alarm.is_shelved(ask.now):
+        return None
+    return _Denial(f"shelved by {ask.alarm.shelved_by}", ask.alarm.shelved_until, waits=(WaitCode.SHELVING,))
 
 
 def _settle(ask: GuardInput) -> _Denial | None:
@@ -356,7 +362,7 @@ def _loop(ask: GuardInput) -> _Denial | None:
 
 def _hold(ask: GuardInput) -> _Denial | None:
     hold = Holds(ask.store.holds.find(ask.now)).on(ask.device, ask.site, ask.network.bound_by(ask.device))
-    return _Denial(f"hold on {hold.target} by {hold.by}", hold.until) if hold else None
+    return _Denial(f"hold on {hold.target} by {hold.by}", hold.until, waits=(WaitCode.HOLD,)) if hold else None
 
 
 def _freeze(ask: GuardInput) -> _Denial | None:
@@ -365,7 +371,10 @@ def _freeze(ask: GuardInput) -> _Denial | None:
     places = places_of(network, alarm.station) if network.manages(alarm.station) else ("network",)
     freezes = ask.store.freezes.find(ask.now)
     freeze = freeze_on({f"tenant:{alarm.tenant}", *places}, freezes, ask.now, interrupts=ask.repair.interrupts)
-    return _Denial(f"{freeze.name} until {freeze.ends:%Y-%m-%d %H:%M} UTC", freeze.ends) if freeze else None
+    if freeze is None:
+        return None
+    reason = f"{freeze.name} until {freeze.ends:%Y-%m-%d %H:%M} UTC"
+    return _Denial(reason, freeze.ends, waits=(freeze.as_reason("").code,))
 
 
 def _busy(ask: GuardInput) -> _Denial | None:
@@ -484,7 +493,7 @@ def _consent(ask: GuardInput) -> _Denial | None:
     if terms is not None and not ask.repair.rule.guards.interrupts and any(one.interrupts for one in terms.groups):
         return _Denial("it would interrupt somebody, and its rule only works where nobody is served", final=True)
     if terms is not None and (needed := [one for one in terms.requirements if one.consent is not Consent.NOTICE]):
-        return _Denial(f"it needs people's consent: {', '.join(map(missing, needed))}", final=True)
+        return _Denial(f"it needs people's consent: {', '.join(one.as_reason.words for one in needed)}", final=True)
     spared = terms.spared.get(ask.device, ()) if terms is not None and health is not None else ()
     back = [f"{cell} serves {tenant}" for cell, tenant in spared if health and health.serves(cell, tenant)]
     return _Denial(f"{', '.join(back)} again, whose consent was not asked") if back else None
@@ -502,8 +511,8 @@ def _window(ask: GuardInput) -> _Denial | None:
         holds=tuple(ask.store.holds.find(ask.now)),
         freezes=tuple(ask.store.freezes.find(ask.now)),
     )
-    shut = [one for one in clearances(standing, ask.now).values() if one.blocked]
-    return _Denial(shut[0].blocked, shut[0].until) if shut else None
+    shut = [one for one in clearances(standing, ask.now).values() if one.reasons]
+    return _Denial(shut[0].blocked, shut[0].until, waits=codes_of(shut[0].reasons)) if shut else None
 
 
 # ------------------------------------------------------- what the station says

@@ -18,10 +18,11 @@ from controller.assurance.health import OWN_CAUSES, wrongs
 from controller.models.alarm import (
     LOSES,
     PAGE,
+    REMEDIATION_STOPPED,
     SUPPLY_CAUSES,
     TICKET,
-    WAITS,
     Alarm,
+    AlarmNote,
     AlarmSource,
     AlarmState,
     Escalation,
@@ -32,6 +33,7 @@ from controller.models.health import Health
 from controller.models.network import Network
 from controller.models.rule import EVERYWHERE, Proposal, ProposalState, RuleGrant, RuleMode, grant_for, likeness
 from controller.models.run import Outcome, Run, RunState
+from controller.models.waiting import WaitCode
 from controller.ports.clock import Clock
 from controller.ports.notifier import Notifier
 from controller.ports.store import AsyncStore, PreparedRun, RunRequest, Store
@@ -160,7 +162,7 @@ class Remediator:
         self._limits = limits
         self._turns = Turns(self._attend)
         #: Notes for alarms of which it is obvious that nothing begins now, by alarm.
-        self._notes: dict[str, tuple[Alarm, str]] = {}
+        self._notes: dict[str, tuple[Alarm, AlarmNote]] = {}
         self._noting: asyncio.Task[None] | None = None
         #: Whether the roots of some alarms may still have to be worked out.
         self._uncorrelated = True
@@ -251,7 +253,7 @@ class Remediator:
                 self._turns.add(alarm.id, alarm.tenants)
                 continue
             note, wait = plain
-            if note != alarm.note:
+            if note != (alarm.note, alarm.waits):
                 self._notes[alarm.id] = alarm, note
             if wait is not None:
                 self._due[alarm.id] = self._clock.monotonic() + wait
@@ -291,7 +293,7 @@ class Remediator:
         grants: Sequence[RuleGrant],
         digests: Mapping[str, str],
         urgent: Collection[str],
-    ) -> tuple[str, float | None] | None:
+    ) -> tuple[AlarmNote, float | None] | None:
         """Why obviously nothing begins now, and for how long, if the alarm alone shows it."""
         if alarm.state is not AlarmState.RAISED or alarm.cleared is not None:
             return None
@@ -299,17 +301,17 @@ class Remediator:
             return None
         rule = rule_for(rules, alarm, network)
         if rule is None:
-            return None if _expires(alarm) else (_NO_RULE, None)
+            return None if _expires(alarm) else (AlarmNote(_NO_RULE), None)
         grant = grant_for(grants, rule.name, alarm, region_of(alarm, network))
         mode = rule.mode if grant is None else grant.mode
         if mode == RuleMode.OBSERVE or (grant is not None and grant.digest != digests[rule.name]):
             return None
         if alarm.root and not rule.match.follows:
-            return f"{WAITS}{follows_from(alarm.root)}", None
+            return AlarmNote.waiting(follows_from(alarm.root)), None
         since = max(alarm.raised, alarm.released or alarm.raised)
         seconds = settle_seconds(rule, alarm, network)
         left = seconds - (self._clock.now() - since).total_seconds()
-        return (f"{WAITS}{has_to_stand(seconds)}", left) if left > 0 else None
+        return (AlarmNote.waiting(has_to_stand(seconds)), left) if left > 0 else None
 
     async def _note_all(self) -> None:
         """Write the notes in parts, so that others get their turn at the record."""
@@ -350,7 +352,8 @@ class Remediator:
         failures = self._failures[alarm_id] = self._failures.get(alarm_id, 0) + 1
         if failures > 1:
             with suppress(MinkaError):  # the database may be what fails
-                await self._say(await self._store.alarms.get(alarm_id), f"{WAITS}the last try failed: {reason}")
+                note = AlarmNote.waiting(f"the last try failed: {reason}")
+                await self._say(await self._store.alarms.get(alarm_id), note)
         return min(_RETRY[1], _RETRY[0] * 2.0 ** (failures - 1))
 
     def _find(
@@ -485,7 +488,7 @@ class Remediator:
             return 0.0
         if latest.state is ProposalState.APPROVED:
             return _GO
-        await self._say(alarm, f"{WAITS}a yes to {latest.id}: {_would(repair)}")
+        await self._say(alarm, _asks(repair, latest))
         return self._later(alarm)
 
     def _holds(self, asked: Proposal, alarm: Alarm) -> bool:
@@ -496,7 +499,8 @@ class Remediator:
     async def _observe(self, repair: Repair, no: Refusal | None = None) -> float | None:
         """Note once what the rule would have done, or what would have prevented it."""
         await self._store.transaction(self._note_observed, repair, no.reason if no else "")
-        await self._say(repair.alarm, f"observed: {_would(repair)}" + (f", but {no.reason}" if no else ""))
+        but = f", but {no.reason}" if no else ""
+        await self._say(repair.alarm, AlarmNote(f"observed: {_would(repair)}{but}"))
         return await self._page_for_demoted(repair, no)
 
     async def _page_for_demoted(self, repair: Repair, no: Refusal | None) -> float | None:
@@ -522,7 +526,7 @@ class Remediator:
     async def _ask(self, repair: Repair) -> float:
         """Ask a person whether to go on."""
         asked = await self._store.rules.propose(self._proposal(repair, ProposalState.ASKED))
-        await self._say(repair.alarm, f"{WAITS}a yes to {asked.id}: {_would(repair)}")
+        await self._say(repair.alarm, _asks(repair, asked))
         return self._later(repair.alarm)
 
     def _proposal(
@@ -674,7 +678,7 @@ class Remediator:
         if no.final:
             rung = no.guard in OF_RUNG and repair.rule.ladder[repair.rung].playbook
             return await self._pass_over(repair, no.reason) if rung else await self._escalate(alarm, no.reason)
-        await self._say(alarm, f"{WAITS}{no.reason}")
+        await self._say(alarm, AlarmNote.waiting(no.reason, *no.waits))
         return left
 
     def _later(self, alarm: Alarm, least: float = _LATER) -> float:
@@ -692,9 +696,9 @@ class Remediator:
         left = self._later(alarm) if no.until is None else max(0.0, (no.until - self._clock.now()).total_seconds())
         return left if no.guard == SETTLE else min(left, self._later(alarm))
 
-    async def _say(self, alarm: Alarm, note: str) -> None:
+    async def _say(self, alarm: Alarm, note: AlarmNote) -> None:
         """Set the note of an alarm, unless people were notified of it."""
-        if alarm.note != note and alarm.state is AlarmState.RAISED:
+        if (alarm.note, alarm.waits) != note and alarm.state is AlarmState.RAISED:
             await self._store.alarms.note([(alarm, note)], actor="remediation")
 
     async def _nothing_to_do(self, repair: Repair) -> float | None:
@@ -703,16 +707,17 @@ class Remediator:
         if now - self._well_since.setdefault(alarm.id, now) > repair.rule.verify.within_seconds:
             no = Refusal("fault", "the station reports no fault, but the alarm stands", final=True)
             return await self._refuse(repair, no)
-        await self._say(alarm, f"{WAITS}nothing is left to repair, and its source has not cleared it yet")
+        note = AlarmNote.waiting("nothing is left to repair, and its source has not cleared it yet")
+        await self._say(alarm, note)
         return self._later(alarm)
 
     async def _expire(self, alarm: Alarm) -> float | None:
         if not _expires(alarm):
-            await self._say(alarm, _NO_RULE)
+            await self._say(alarm, AlarmNote(_NO_RULE))
             return None
         left = _WARNINGS_EXPIRE - (self._clock.now() - alarm.changed)
         if left > timedelta():
-            await self._say(alarm, _NO_RULE)
+            await self._say(alarm, AlarmNote(_NO_RULE))
             return left.total_seconds()
         await self._store.alarms.move(alarm, AlarmState.CLEARED, actor="remediation", note="expired")
         return None
@@ -837,7 +842,9 @@ def _put_back(store: Store, alarm: Alarm, run: Run) -> bool:
     if others or job.outcome is not Outcome.CANCELLED:
         return False
     state = AlarmState.RAISED if alarm.cleared is None else AlarmState.CLEARED
-    if store.alarms.move(alarm, state, actor="remediation", note=f"{WAITS}{job.detail}") is None:
+    stopped = store.switches.get(REMEDIATION_STOPPED).on
+    note, waits = AlarmNote.waiting(job.detail, WaitCode.STOP if stopped else WaitCode.OTHER)
+    if store.alarms.move(alarm, state, actor="remediation", note=note, waits=waits) is None:
         return False
     store.repairs.withdraw(run.id)
     if proposal := _running(store, alarm):
@@ -963,6 +970,11 @@ def _would(repair: Repair) -> str:
     rung = repair.rule.ladder[repair.rung]
     act = f"run {rung.playbook}" if rung.playbook else rung.ask or f"hand over to people ({rung.ticket or rung.page})"
     return f"rule {repair.rule.name} would {act}" if not rung.ask else act
+
+
+def _asks(repair: Repair, asked: Proposal) -> AlarmNote:
+    """The note of an alarm whose repair needs a person's yes."""
+    return AlarmNote.waiting(f"a yes to {asked.id}: {_would(repair)}", WaitCode.ANSWER)
 
 
 def _actor(rule: Rule) -> str:

@@ -63,6 +63,8 @@ alarms = Table(
     Column("count", Integer, nullable=False),
     long_text("run"),
     long_text("note"),
+    # What its repair waits for before there is a run: a JSON list of codes.
+    Column("waits", Text, nullable=False, server_default="[]"),
     Column("escalated", Instant),
     Column("acknowledged", Instant),
     long_text("acknowledged_by"),
@@ -129,7 +131,7 @@ alarm_tenants = Table(
 #: Fields that may change after an alarm was raised, and in which a tenant is told of it.
 AS_TOLD = ("severity", "text", "source", "state", "cleared", "root", "incident", "run")
 #: Columns that hold a JSON list.
-LISTS = ("cells", "tenants", "functions", "degraded")
+LISTS = ("cells", "tenants", "functions", "degraded", "waits")
 
 
 def takes_reports(columns: ColumnCollection[str, Any]) -> ColumnElement[bool]:

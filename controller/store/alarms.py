@@ -61,6 +61,7 @@ from controller.models.alarm import (
     POWER_CAUSES,
     Alarm,
     AlarmFilter,
+    AlarmNote,
     AlarmReport,
     AlarmSource,
     AlarmState,
@@ -73,6 +74,7 @@ from controller.models.enums import APART
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.incident import gravest, worst
 from controller.models.network import Network
+from controller.models.waiting import WaitCode
 from controller.ports.store import Alarms, Escalations, Page, Repairs, StartedRepair, Sync
 from controller.store import reports as report_rows
 from controller.store.alarm_rows import (
@@ -175,7 +177,7 @@ _FREE = _ALL.with_for_update(skip_locked=True)
 _NOTE = (
     update(alarms)
     .where(alarms.c.id.in_(bindparam("among", expanding=True)))
-    .values(note=bindparam("new_note"), changed=bindparam("now"))
+    .values(note=bindparam("new_note"), waits=bindparam("new_waits"), changed=bindparam("now"))
 )
 _UPDATE = (
     update(alarms)
@@ -377,22 +379,31 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
 
     @writes
     def move(
-        self, tx: Tx, seen: Alarm, state: AlarmState, *, actor: str, run: str = "", note: str = ""
+        self,
+        tx: Tx,
+        seen: Alarm,
+        state: AlarmState,
+        *,
+        actor: str,
+        run: str = "",
+        note: str = "",
+        waits: tuple[WaitCode, ...] = (),
     ) -> Alarm | None:
-        return _move(tx, seen, {"state": state.value, "run": run, "note": note}, actor)
+        return _move(tx, seen, {"state": state.value, "run": run, "note": note}, actor, waits)
 
     @writes_aside
-    def note(self, tx: Tx, noted: Sequence[tuple[Alarm, str]], *, actor: str, patient: bool = True) -> list[str]:
+    def note(self, tx: Tx, noted: Sequence[tuple[Alarm, AlarmNote]], *, actor: str, patient: bool = True) -> list[str]:
         query = _ALL if patient else _FREE
         free = {row.id: row for row in tx.rows(query, alarms.c.id, (alarm.id for alarm, _ in noted))}
-        by_note: dict[str, list[str]] = {}
+        by_note: dict[AlarmNote, list[str]] = {}
         for alarm, note in noted:
             row = free.get(alarm.id)
             if row is not None and all(getattr(row, name) == getattr(alarm, name) for name in _SEEN):
                 by_note.setdefault(note, []).append(alarm.id)
-                tx.note(actor, _NOTED, alarm.id, note=note)
+                tx.note(actor, _NOTED, alarm.id, note=note.note)
         for note, ids in by_note.items():
-            tx.execute(_NOTE, {"among": ids, "new_note": note, "now": tx.now})
+            new = {"new_note": note.note, "new_waits": _codes(note.waits)}
+            tx.execute(_NOTE, {"among": ids, "now": tx.now, **new})
         return [alarm.id for alarm, _ in noted if alarm.id not in free]
 
     @writes
@@ -1010,7 +1021,11 @@ def _known_to_people(tx: Tx, alarm: Alarm) -> bool:
     return any(fault_of(as_alarm(row)) == fault_of(alarm) for row in others)
 
 
-def _move(tx: Tx, seen: Alarm, values: dict[str, Any], actor: str) -> Alarm | None:
+def _codes(waits: Iterable[WaitCode]) -> str:
+    return orjson.dumps(list(waits)).decode()
+
+
+def _move(tx: Tx, seen: Alarm, values: dict[str, Any], actor: str, waits: tuple[WaitCode, ...] = ()) -> Alarm | None:
     """Do what ``Alarms.move`` does, as part of a transaction; empty values stay as they are."""
     ends = values["state"] in (AlarmState.CLEARED, AlarmState.REPAIRED)
     if ends and seen.cleared is None:
@@ -1022,6 +1037,7 @@ def _move(tx: Tx, seen: Alarm, values: dict[str, Any], actor: str) -> Alarm | No
         (before,) = reassessed(tx, [before])
     state = values["state"]
     new = {name: value for name, value in values.items() if value} | {"changed": tx.now}
+    new |= {"waits": _codes(waits)} if values["note"] else {}
     if ends and before.cleared is None:
         new["cleared"] = tx.now
     tx.execute(update(alarms).where(alarms.c.id == seen.id).values(new))

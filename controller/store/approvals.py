@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -30,10 +31,11 @@ from sqlalchemy import (
 )
 
 from controller.models.approval import Clearance, Contract, Freeze, NoticeKind, Override, Requirement, Vote, VoteChoice
-from controller.models.errors import BUG, NotFoundError
+from controller.models.errors import NotFoundError
 from controller.models.people import Permission, Person
 from controller.models.run import INSIDE, Hold, JobState, Policy, Run, RunState, Strategy, restarted
 from controller.models.sharing import Consent
+from controller.models.waiting import WaitCode, WaitReason
 from controller.ports.store import Approvals, Assess, ClearanceInput, Clearances, Freezes, Sync
 from controller.runs.approval.consent import is_approved, unanswerable
 from controller.store.columns import Instant, metadata
@@ -51,7 +53,7 @@ from controller.store.run_constraints import (
     tell_overridden,
     tell_unanswered,
 )
-from controller.store.run_rows import ACTIVE, jobs, load_run, load_runs, runs
+from controller.store.run_rows import ACTIVE, jobs, load_run, load_runs, packed_reasons, runs
 from controller.store.runs import cancel_run
 from controller.store.transaction import Tx
 from controller.store.votes import (
@@ -108,7 +110,7 @@ _OVERRIDDEN = select(overrides.c.run).join(runs, runs.c.id == overrides.c.run).w
 _PLANNED = select(notices.c.tenant, notices.c.at).where(
     notices.c.run == bindparam("run"), notices.c.kind == NoticeKind.PLANNED.value
 )
-_OPEN_JOBS = select(jobs.c.id, jobs.c.station, jobs.c.blocked, jobs.c.closes).where(
+_OPEN_JOBS = select(jobs.c.id, jobs.c.station, jobs.c.reasons, jobs.c.closes).where(
     jobs.c.run == bindparam("run"), jobs.c.state != JobState.DONE.value
 )
 #: Stations of a run without any job that is under way, or may begin; those that come back with their function may.
@@ -432,7 +434,7 @@ def _assessed(assess: Assess, standing: ClearanceInput) -> Clearances:
         return assess(standing)
     except Exception:
         log.exception("clearance.bug", subject=standing.constraints.subject)
-        unclear = Clearance(BUG)
+        unclear = Clearance((WaitReason(code=WaitCode.BUG),))
         return dict.fromkeys(standing.constraints.stations, unclear)
 
 
@@ -440,13 +442,14 @@ def _keep(tx: Tx, run_id: str, said: Clearances) -> None:
     """Write what each job may do now, where the record says something else."""
     rows = tx.execute(_OPEN_JOBS, {"run": run_id}).all()
     changed = [
-        {"changed": row.id, "blocked": now.blocked, "closes": now.closes}
+        {"changed": row.id, "reasons": why, "closes": now.closes}
         for row in rows
-        if (now := said.get(row.station)) is not None and (row.blocked, row.closes) != (now.blocked, now.closes)
+        if (now := said.get(row.station)) is not None
+        and (row.reasons, row.closes) != ((why := packed_reasons(now.reasons)), now.closes)
     ]
     if changed:
         tx.execute(update(jobs).where(jobs.c.id == bindparam("changed")), changed)
-    freed = [row.id for row in rows if row.blocked and (now := said.get(row.station)) and not now.blocked]
+    freed = [row.id for row in rows if row.reasons and (now := said.get(row.station)) and not now.reasons]
     for ids in chunks(freed):
         # A job that may begin only from now on has not waited for a worker yet.
         tx.execute(update(jobs).where(jobs.c.id.in_(ids), jobs.c.ready.is_not(None)).values(ready=tx.now))
@@ -490,9 +493,9 @@ def waiting_for_others(tx: Tx, rows: Sequence[Row[Any]], said: Mapping[str, Clea
         for wave in [wave for wave in soon if wave not in begun]:
             clash = next((name for name in left[wave] if holders.get(name, run) != run), None)
             if clash is not None:
-                why = f"run {holders[clash]} works on {clash} and others that are decided together"
+                why = WaitReason(code=WaitCode.RUN, subject=holders[clash], device=clash)
                 found[run] = {**found.get(run, said[run]), **{name: _also(said[run], name, why) for name in left[wave]}}
-            elif not any(said[run][name].blocked for name in left[wave] if name in said[run]):
+            elif not any(said[run][name].reasons for name in left[wave] if name in said[run]):
                 holders |= dict.fromkeys(left[wave], run)
     return found
 
@@ -516,7 +519,7 @@ def _waves(tx: Tx, policies: Mapping[str, Policy]) -> Mapping[str, _Waves]:
     return found
 
 
-def _also(said: Clearances, station: str, why: str) -> Clearance:
+def _also(said: Clearances, station: str, why: WaitReason) -> Clearance:
     """The clearance of a station, with the addition that it waits for another run."""
     known = said.get(station, Clearance())
-    return Clearance("; ".join(filter(None, (known.blocked, why))), closes=known.closes)
+    return replace(known, reasons=(*known.reasons, why))

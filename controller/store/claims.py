@@ -44,7 +44,7 @@ from controller.store.transaction import Tx
 
 log = structlog.get_logger()
 #: Whether a job may begin now (see ``Approvals.reassess``).
-_CLEARED = and_(jobs.c.blocked == "", or_(jobs.c.closes.is_(None), jobs.c.closes > bindparam("now", type_=Instant())))
+_CLEARED = and_(jobs.c.reasons == "", or_(jobs.c.closes.is_(None), jobs.c.closes > bindparam("now", type_=Instant())))
 #: Whether a job has nothing to wait for (see ``Claims.release``).
 _RESTED = or_(jobs.c.rests.is_(None), jobs.c.rests <= bindparam("now", type_=Instant()))
 #: States of runs that give out jobs. A paused run only completes units under way; in a cancelled run, stations whose

@@ -26,9 +26,10 @@ from sqlalchemy import (
 from controller.models.equipment import OperationKind
 from controller.models.run import Decision, GateChoice, JobState, Outcome, Run
 from controller.models.step import StepState
+from controller.models.waiting import WaitCode, WaitReason
 from controller.ports.store import Claim, JobResult, NewDecision, decision_for
 from controller.store.columns import Instant, long_text, metadata, string
-from controller.store.run_rows import jobs
+from controller.store.run_rows import jobs, packed_reasons
 from controller.store.steps import steps
 from controller.store.transaction import Tx
 
@@ -51,7 +52,7 @@ decisions = Table(
 #: Operations that only bring software onto a device.
 _BRINGING = (OperationKind.DOWNLOAD, OperationKind.INSTALL)
 #: Why a job that is tried again may not begin yet; the next assessment says when it may (``ClearanceInput.away``).
-_AWAY = "could not be reached or was busy"
+_AWAY = packed_reasons((WaitReason(code=WaitCode.AWAY),))
 _OF_WAVES = (
     select(decisions)
     .where(tuple_(decisions.c.run, decisions.c.wave).in_(bindparam("waves", expanding=True)))
@@ -151,7 +152,7 @@ def _away(tx: Tx, end: End) -> dict[str, Any]:
         return {}
     since = end.claim.job.deferred or tx.now
     again = end.claim.run.strategy.next_try(since, tx.now)
-    return {} if again is None else {"deferred": since, "rests": again, "blocked": _AWAY}
+    return {} if again is None else {"deferred": since, "rests": again, "reasons": _AWAY}
 
 
 def put_back(tx: Tx, job: str, values: Mapping[str, Any]) -> None:

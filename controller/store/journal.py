@@ -16,6 +16,7 @@ from controller.models.packing import unpacked
 from controller.models.plan import Change
 from controller.models.run import EDITING_STEPS, INSIDE, JournalEntry, JournalStep
 from controller.models.step import transaction_of
+from controller.models.waiting import words
 from controller.ports.store import Claim, Journal, Sync
 from controller.runs.approval.clearance import hold_on
 from controller.store.columns import Instant, long_text, metadata, string
@@ -26,7 +27,7 @@ from controller.store.networks import current_network
 from controller.store.plans import changes
 from controller.store.queries import INSERTS
 from controller.store.repository import SqlRepository, grouped, reads
-from controller.store.run_rows import jobs, runs
+from controller.store.run_rows import jobs, runs, unpacked_reasons
 from controller.store.steps import steps
 from controller.store.transaction import Tx
 
@@ -57,7 +58,7 @@ _ROWS = {
 _OF_JOURNAL = select(journal).order_by(journal.c.transaction, journal.c.seq)
 #: Stations that come back with their function do so in any case.
 _BACK = jobs.c.rank.in_(INSIDE).label("back")
-_CLEARED = select(jobs.c.id, jobs.c.blocked, jobs.c.closes, jobs.c.outdated, runs.c.judge_from, _BACK).join(
+_CLEARED = select(jobs.c.id, jobs.c.reasons, jobs.c.closes, jobs.c.outdated, runs.c.judge_from, _BACK).join(
     runs, runs.c.id == jobs.c.run
 )
 #: The newest edit of the ended jobs of a device.
@@ -206,7 +207,7 @@ def _why_not(row: Row[Any], now: datetime) -> str:
     if row.judge_from is not None and row.judge_from <= now and not row.back:
         return "its plan has to be judged by the network files and agreements in force first"
     closed = row.closes is not None and row.closes <= now
-    return row.blocked or ("its window closed" if closed else "")
+    return words(unpacked_reasons(row.reasons)) or ("its window closed" if closed else "")
 
 
 def _unwritten(row: NewRow, kept: dict[str, list[JournalEntry]], blocked: dict[str, str]) -> MinkaError | None:

@@ -32,6 +32,7 @@ from sqlalchemy import (
 
 from controller.models.errors import NotFoundError
 from controller.models.run import PERSON, GateChoice, Job, JobState, Outcome, Run, RunState, Strategy
+from controller.models.waiting import WaitReason, words
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.leases import leases
 from controller.store.transaction import Tx
@@ -98,8 +99,8 @@ jobs = Table(
     Column("attempts", Integer, nullable=False),
     Column("outcome", String),
     long_text("detail"),
-    # Why it may not begin, empty if it may; and when the window that it may work in closes.
-    long_text("blocked"),
+    # Why it may not begin, as JSON (``packed_reasons``), empty if it may; when the window that it may work in closes.
+    long_text("reasons"),
     Column("closes", Instant),
     # Since when what it should do does not follow from the network files in force: it never begins.
     Column("outdated", Instant),
@@ -138,12 +139,28 @@ _RUN = _RUNS.where(runs.c.id == bindparam("run"))
 _RUN_LOCKED = _RUN.with_for_update(key_share=True)
 _PLAYBOOKS = select(run_playbooks)
 _UNBEGUN = jobs.c.state.in_([JobState.WAITING.value, JobState.READY.value])
-_GROUPS = (jobs.c.run, jobs.c.outcome, case((_UNBEGUN, jobs.c.blocked), else_="").label("blocked"))
+_GROUPS = (jobs.c.run, jobs.c.outcome, case((_UNBEGUN, jobs.c.reasons), else_="").label("reasons"))
 _COUNTS = select(*_GROUPS, func.count().label("number")).group_by(*_GROUPS)
 #: States of runs that are not terminal.
 ACTIVE = tuple(state.value for state in RunState if not state.terminal)
 #: Action of the audit trail when a person pauses a run.
 PAUSE = "run.pause-requested"
+
+
+@lru_cache(maxsize=1 << 10)
+def packed_reasons(reasons: tuple[WaitReason, ...]) -> str:
+    """Reasons as their column has them, equal ones always the same; empty if there are none."""
+    return (
+        orjson.dumps([one.model_dump(mode="json", exclude_defaults=True) for one in reasons]).decode()
+        if reasons
+        else ""
+    )
+
+
+@lru_cache(maxsize=1 << 10)
+def unpacked_reasons(text: str) -> tuple[WaitReason, ...]:
+    """Reasons from their column; cached, since the jobs of a run share them."""
+    return tuple(map(WaitReason.model_validate, orjson.loads(text))) if text else ()
 
 
 def load_run(tx: Tx, run_id: str, *, lock: bool = False) -> Run:
@@ -171,6 +188,7 @@ def _job(columns: tuple[Any, ...], choice: GateChoice | None) -> Job:
     values: dict[str, Any] = dict.fromkeys(Job.model_fields)
     values.update(zip(_NAMES, columns, strict=True), choice=choice)
     values["state"] = JobState(values["state"])
+    values["reasons"] = unpacked_reasons(values["reasons"])
     if values["outcome"] is not None:
         values["outcome"] = Outcome(values["outcome"])
     return Job.model_construct(**values)
@@ -183,8 +201,8 @@ def as_runs(tx: Tx, rows: Sequence[Row[Any]]) -> list[Run]:
     for row in tx.rows(_COUNTS, jobs.c.run, counts):
         outcome = row.outcome or "pending"
         counts[row.run][outcome] = counts[row.run].get(outcome, 0) + row.number
-        if row.blocked:
-            waits[row.run][row.blocked] = row.number
+        if why := words(unpacked_reasons(row.reasons)):
+            waits[row.run][why] = waits[row.run].get(why, 0) + row.number
     used = {row.run: row for row in tx.rows(_PLAYBOOKS, run_playbooks.c.run, counts)}
     return [
         Run(

@@ -29,8 +29,8 @@ from controller.models.run import (
 )
 from controller.models.scalars import HOST
 from controller.models.step import RunPlaybook, StepState
+from controller.models.waiting import WaitCode, codes_of, ways, words
 from controller.ports.store import Decide, NewJob, Page, PreparedRun, Runs, Sync, Transition, other_request
-from controller.runs.approval.clearance import who_can_end
 from controller.store.audit_chain import audit
 from controller.store.columns import Instant
 from controller.store.decisions import again, choice_of, decide_on, load_decisions
@@ -57,6 +57,7 @@ from controller.store.run_rows import (
     reserved,
     run_playbooks,
     runs,
+    unpacked_reasons,
     whose_key,
 )
 from controller.store.steps import steps
@@ -75,10 +76,10 @@ _UNDER_WAY = (
         runs.c.state.in_(ACTIVE),
         or_(
             jobs.c.state == JobState.CLAIMED.value,
-            and_(jobs.c.state == JobState.READY.value, jobs.c.blocked == ""),
+            and_(jobs.c.state == JobState.READY.value, jobs.c.reasons == ""),
             and_(
                 jobs.c.state != JobState.DONE.value,
-                jobs.c.blocked == "",
+                jobs.c.reasons == "",
                 jobs.c.closes > bindparam("now", type_=Instant()),
             ),
         ),
@@ -286,13 +287,14 @@ def unworked(tx: Tx, which: ColumnElement[bool]) -> dict[str, Wait]:
     if living:
         return {}
     ended = f"; the last one was heard of at {last:%Y-%m-%d %H:%M:%S} UTC" if last else "; none was ever started"
-    goes_on = and_(jobs.c.state != JobState.DONE.value, jobs.c.blocked == "")
+    goes_on = and_(jobs.c.state != JobState.DONE.value, jobs.c.reasons == "")
     goes_on = and_(goes_on, or_(jobs.c.rests.is_(None), jobs.c.rests <= tx.now))
     since = func.min(_due(tx), type_=Instant()).label("since")
     query = select(jobs.c.run, since, func.count().label("stations")).join(runs, runs.c.id == jobs.c.run)
     query = query.where(which, runs.c.state.in_(ACTIVE), runs.c.state != RunState.PAUSED.value, goes_on)
     return {
         row.run: Wait(
+            codes=(WaitCode.WORKER,),
             what=f"no worker lives that could go on with it{ended}",
             since=row.since if last is None else max(row.since, last),
             who="whoever operates Minka: minka worker, with the same MINKA_DATABASE_URL and MINKA_BROKER_URL",
@@ -485,7 +487,15 @@ def _paused(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
     rows = tx.execute(query.where(active, runs.c.state == RunState.PAUSED.value).order_by(audit.c.id))
     for row in {row.id: row for row in rows}.values():  # The last pause of each run.
         by = f" by {row.actor}" if row.actor else ""
-        yield row.id, Wait(what=f"paused{by}", since=row.at or row.created, who="whoever may run: minka resume")
+        yield (
+            row.id,
+            Wait(
+                codes=(WaitCode.PAUSE,),
+                what=f"paused{by}",
+                since=row.at or row.created,
+                who="whoever may run: minka resume",
+            ),
+        )
 
 
 def _asking(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
@@ -496,7 +506,10 @@ def _asking(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
         choices = f" ({' or '.join(asked.choices)})" if asked.choices else ""
         what = f"asks: {asked.text}{choices}, until {asked.until:%Y-%m-%d %H:%M} UTC"
         who = f"whoever may run: minka answer {asked.run} … --question {asked.id}"
-        yield asked.run, Wait(what=what, since=asked.asked, who=who, stations=int(bool(asked.station)))
+        yield (
+            asked.run,
+            Wait(codes=(WaitCode.QUESTION,), what=what, since=asked.asked, who=who, stations=int(bool(asked.station))),
+        )
 
 
 def _due(tx: Tx) -> ColumnElement[datetime]:
@@ -509,13 +522,14 @@ def _blocked(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
     """Runs with jobs that may not begin, by reason, and since when they would have begun."""
     unbegun = jobs.c.state.in_([JobState.WAITING.value, JobState.READY.value])
     since = func.min(_due(tx), type_=Instant()).label("since")
-    query = select(jobs.c.run, jobs.c.blocked, since, func.count().label("stations")).join(
+    query = select(jobs.c.run, jobs.c.reasons, since, func.count().label("stations")).join(
         runs, runs.c.id == jobs.c.run
     )
-    query = query.where(active, unbegun, jobs.c.blocked != "").group_by(jobs.c.run, jobs.c.blocked)
-    for row in tx.execute(query.order_by(jobs.c.blocked)):
-        who = who_can_end(row.blocked)
-        yield row.run, Wait(what=row.blocked, since=row.since, who=who, stations=row.stations)
+    query = query.where(active, unbegun, jobs.c.reasons != "").group_by(jobs.c.run, jobs.c.reasons)
+    for row in tx.execute(query.order_by(jobs.c.reasons)):
+        codes = codes_of(reasons := unpacked_reasons(row.reasons))
+        what, who = words(reasons), ways(codes)
+        yield row.run, Wait(codes=codes, what=what, since=row.since, who=who, stations=row.stations)
 
 
 def _resting(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
@@ -525,10 +539,10 @@ def _resting(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
     until = func.max(jobs.c.rests, type_=Instant()).label("until")
     query = select(jobs.c.run, jobs.c.detail, since, until, func.count().label("stations"))
     query = query.join(runs, runs.c.id == jobs.c.run).where(active, jobs.c.state == JobState.READY.value, ~asks)
-    query = query.where(jobs.c.blocked == "", jobs.c.rests > tx.now, jobs.c.started.is_not(None))
+    query = query.where(jobs.c.reasons == "", jobs.c.rests > tx.now, jobs.c.started.is_not(None))
     for row in tx.execute(query.group_by(jobs.c.run, jobs.c.detail).order_by(jobs.c.detail)):
         who = f"it is looked at again by {row.until:%Y-%m-%d %H:%M:%S} UTC"
-        yield row.run, Wait(what=row.detail, since=row.since, who=who, stations=row.stations)
+        yield row.run, Wait(codes=(WaitCode.STEP,), what=row.detail, since=row.since, who=who, stations=row.stations)
 
 
 def _behind(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
@@ -539,10 +553,13 @@ def _behind(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
     query = select(jobs.c.run, other.c.run.label("other"), since, func.count().label("stations"))
     query = query.join(runs, runs.c.id == jobs.c.run)
     query = query.join(other, and_(other.c.station == jobs.c.station, other.c.run != jobs.c.run, has))
-    query = query.where(active, jobs.c.state == JobState.READY.value, jobs.c.blocked == "", jobs.c.started.is_(None))
+    query = query.where(active, jobs.c.state == JobState.READY.value, jobs.c.reasons == "", jobs.c.started.is_(None))
     query = query.where(other.c.state != JobState.DONE.value).group_by(jobs.c.run, other.c.run)
     for row in tx.execute(query.order_by(other.c.run)):
-        yield row.run, Wait(what=f"run {row.other} works there", since=row.since, stations=row.stations)
+        yield (
+            row.run,
+            Wait(codes=(WaitCode.RUN,), what=f"run {row.other} works there", since=row.since, stations=row.stations),
+        )
 
 
 def _unjudged(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
@@ -552,7 +569,10 @@ def _unjudged(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]
     query = query.where(active, runs.c.judge_from <= tx.now).group_by(runs.c.id, runs.c.judge_from)
     for row in tx.execute(query.having(unbegun > 0).order_by(runs.c.id)):
         what = "network files or agreements changed, and it is not known yet what of its plan still holds"
-        yield row.id, Wait(what=what, since=row.judge_from, who="a scheduler", stations=row.stations)
+        yield (
+            row.id,
+            Wait(codes=(WaitCode.FILES,), what=what, since=row.judge_from, who="a scheduler", stations=row.stations),
+        )
 
 
 def _reading(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
@@ -564,7 +584,7 @@ def _reading(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
     query = query.where(steps.c.change.is_(None), steps.c.operations == "", steps.c.started <= tx.now - _LONG)
     for row in tx.execute(query.group_by(jobs.c.run, steps.c.name, steps.c.action).order_by(steps.c.name)):
         what = f"step {row.name!r}: {row.action}"
-        yield row.run, Wait(what=what, since=row.since, stations=row.stations)
+        yield row.run, Wait(codes=(WaitCode.STEP,), what=what, since=row.since, stations=row.stations)
 
 
 def _reverting(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
@@ -576,7 +596,7 @@ def _reverting(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]
     query = query.where(active, jobs.c.state == JobState.CLAIMED.value, journal.c.step == JournalStep.CANCELLING.value)
     query = query.where(journal.c.at <= tx.now - _LONG, is_last)
     for row in tx.execute(query.order_by(journal.c.at, jobs.c.id)):
-        yield row.run, Wait(what=row.detail, since=row.at, stations=1)
+        yield row.run, Wait(codes=(WaitCode.TIMER,), what=row.detail, since=row.at, stations=1)
 
 
 def _soaking(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
@@ -592,4 +612,4 @@ def _soaking(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
         soak = Strategy.model_validate_json(row.strategy).soak
         if row.ended is not None and tx.now < (until := row.ended + timedelta(seconds=soak)):
             what = f"wave {row.wave} stands until {until:%Y-%m-%d %H:%M:%S} UTC before the next one begins"
-            yield row.id, Wait(what=what, since=row.ended, stations=row.later)
+            yield row.id, Wait(codes=(WaitCode.SOAK,), what=what, since=row.ended, stations=row.later)

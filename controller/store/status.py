@@ -29,8 +29,8 @@ from controller.models.metrics import Figures, Spreads, added_up, counted, joine
 from controller.models.process import Process, ProcessRole
 from controller.models.rule import ProposalState
 from controller.models.run import JobState, Outcome, RunState
+from controller.models.waiting import COUNTED, WaitCode
 from controller.ports.store import Status, Sync
-from controller.runs.approval.clearance import WAITS_FOR, waits_for
 from controller.store import epochs
 from controller.store.alarm_rows import STANDING, alarm_tenants, alarms
 from controller.store.alarms import escalations, refused_alerts, repairs
@@ -51,7 +51,7 @@ from controller.store.questions import is_open, questions
 from controller.store.reports import reports
 from controller.store.repository import SqlRepository, reads, writes
 from controller.store.rules import proposals
-from controller.store.run_rows import ACTIVE, jobs, runs
+from controller.store.run_rows import ACTIVE, jobs, runs, unpacked_reasons
 from controller.store.runs import unworked
 from controller.store.transaction import Database, Tx
 
@@ -290,19 +290,19 @@ def _leases(tx: Tx) -> Figures:
 def _waiting(tx: Tx) -> Figures:
     """Runs under way that wait, by what they wait for."""
     active = runs.c.state.in_(ACTIVE)
-    blocked = select(jobs.c.run, jobs.c.blocked).join(runs, runs.c.id == jobs.c.run).distinct()
+    blocked = select(jobs.c.run, jobs.c.reasons).join(runs, runs.c.id == jobs.c.run).distinct()
     unbegun = jobs.c.state.in_([JobState.WAITING.value, JobState.READY.value])
     found = {
-        (row.run, what)
-        for row in tx.execute(blocked.where(active, unbegun, jobs.c.blocked != ""))
-        for what in waits_for(row.blocked)
+        (row.run, reason.code.counted)
+        for row in tx.execute(blocked.where(active, unbegun, jobs.c.reasons != ""))
+        for reason in unpacked_reasons(row.reasons)
     }
     asking = select(questions.c.run).join(runs, runs.c.id == questions.c.run).where(active, *is_open(tx))
-    found |= {(run, "question") for run in tx.execute(asking).scalars()}
-    found |= {(run, "worker") for run in unworked(tx, true())}
+    found |= {(run, WaitCode.QUESTION) for run in tx.execute(asking).scalars()}
+    found |= {(run, WaitCode.WORKER) for run in unworked(tx, true())}
     paused = select(runs.c.id).where(runs.c.state == RunState.PAUSED.value)
-    found |= {(run, "pause") for run in tx.execute(paused).scalars()}
-    return {(what,): float(sum(kind == what for _, kind in found)) for what in WAITS_FOR}
+    found |= {(run, WaitCode.PAUSE) for run in tx.execute(paused).scalars()}
+    return {(code.value,): float(sum(one is code for _, one in found)) for code in COUNTED}
 
 
 def _failing(tx: Tx) -> Figures:

@@ -31,6 +31,7 @@ from controller.models.alarm import (
     NODE_LOST,
     Alarm,
     AlarmFilter,
+    AlarmNote,
     AlarmReport,
     AlarmSource,
     AlarmState,
@@ -295,7 +296,7 @@ def unshelves(world: World) -> None:
 def notes(words: str) -> Callable[[World], object]:
     """A rule notes at every alarm why it waits."""
     return lambda world: world.store.alarms.note(
-        [(one, words) for one in world.store.alarms.standing()], actor="rule", patient=True
+        [(one, AlarmNote.waiting(words)) for one in world.store.alarms.standing()], actor="rule", patient=True
     )
 
 
@@ -310,7 +311,7 @@ OTHERS: dict[str, _Acts] = {
     "beta's link breaks before": [(1.0, breaks("beta")), (44.0, mends("beta"))],
     "beta's link is repaired": [(17.5, breaks("beta")), (21.5, repairs), (51.0, mends("beta"))],
     "a job changes the station": [(28.5, works_on_the_station), (37.0, is_done)],
-    "rules note": [(8.0, notes("waits: for beta")), (23.0, notes("waits: for gamma"))],
+    "rules note": [(8.0, notes("beta")), (23.0, notes("gamma"))],
     "the host shelves": [(21.0, shelves), (41.0, unshelves)],
     "words of others": [(31.0, fails("beta's customers complain")), (43.0, fails("beta's customers wait"))],
     "more of others": [(31.0, loses("GW-A", "GW-B0")), (47.0, loses("GW-A"))],

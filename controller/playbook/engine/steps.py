@@ -596,7 +596,7 @@ class JobSteps:
         if standing is None or job.station not in standing.constraints.stations:
             return None
         found = further_clearance(standing, job.station, now)
-        return Postponement(min(found.until or now + _POLL, now + _POLL), found.blocked) if found.blocked else None
+        return Postponement(min(found.until or now + _POLL, now + _POLL), found.blocked) if found.reasons else None
 
     # -------------------------------------------------------------------- undo
 

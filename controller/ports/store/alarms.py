@@ -12,6 +12,7 @@ from controller.models.alarm import (
     PAGE,
     Alarm,
     AlarmFilter,
+    AlarmNote,
     AlarmReport,
     AlarmSource,
     AlarmState,
@@ -21,6 +22,7 @@ from controller.models.alarm import (
     RecordedReport,
 )
 from controller.models.ves import Heartbeat
+from controller.models.waiting import WaitCode
 from controller.ports.store.repository import M_co, Page, Repository, method
 
 
@@ -169,7 +171,16 @@ class Alarms(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
-    def move(self, seen: Alarm, state: AlarmState, *, actor: str, run: str = "", note: str = "") -> Alarm | None:
+    def move(
+        self,
+        seen: Alarm,
+        state: AlarmState,
+        *,
+        actor: str,
+        run: str = "",
+        note: str = "",
+        waits: tuple[WaitCode, ...] = (),
+    ) -> Alarm | None:
         """Change an alarm's state, if it still is as it was ``seen``; None if it is not.
 
         Compared are its state, its run, and whether and when it was cleared.
@@ -177,7 +188,7 @@ class Alarms(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
-    def note(self, noted: Sequence[tuple[Alarm, str]], *, actor: str, patient: bool = True) -> list[str]:
+    def note(self, noted: Sequence[tuple[Alarm, AlarmNote]], *, actor: str, patient: bool = True) -> list[str]:
         """Set the notes of alarms that still are as they were seen (``move``).
 
         If it is not ``patient``, it leaves out alarms that are locked just now, and returns their ids.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -12,6 +13,7 @@ from controller.models.approval import Clearance, Freeze, Requirement, RunConstr
 from controller.models.network import Network
 from controller.models.run import Hold, Holds
 from controller.models.sharing import Consent
+from controller.models.waiting import WaitCode, WaitReason
 from controller.ports.clock import Clock
 from controller.ports.queue import Wakeups
 from controller.ports.store import ClearanceInput, Clearances, Store
@@ -32,7 +34,7 @@ def clearances(standing: ClearanceInput, now: datetime) -> Clearances:
     general = (*_unapproved(standing), *_without_notice(standing, now))
     said = {
         begun: [
-            _joined((*general, *_closed(group, standing, now, begun=begun)))
+            _after(general, _closed(group, standing, now, begun=begun))
             for group in range(len(standing.constraints.groups))
         ]
         for begun in ({False, True} if standing.begun else {False})
@@ -48,9 +50,9 @@ def clearances(standing: ClearanceInput, now: datetime) -> Clearances:
         found[station] = plain = Clearance() if owed else said[station in standing.begun][group]
         frozen = [*_frozen(standing, group, now, f"site:{site}", *beside)] if (at_sites or beside) and not owed else []
         if hold is not None or again > now or frozen:
-            own = [*([Clearance(hold.words, until=hold.until)] if hold is not None else []), *frozen]
-            own += [_away(again, ZoneInfo(constraints.groups[group].timezone))] if again > now else []
-            found[station] = _joined((*own, plain))
+            own = [*([hold.as_reason] if hold is not None else []), *frozen]
+            own += [_away(again, constraints.groups[group].timezone)] if again > now else []
+            found[station] = _after(own, plain)
     return found
 
 
@@ -62,7 +64,12 @@ def further_clearance(standing: ClearanceInput, station: str, now: datetime) -> 
     site, group = standing.constraints.stations[station]
     places = (f"site:{site}", *standing.constraints.beside.get(station, ()))
     closed = _closed(group, standing, now, begun=station in standing.begun)
-    return _joined((*_frozen(standing, group, now, *places), *closed))
+    return _after(_frozen(standing, group, now, *places), closed)
+
+
+def _after(reasons: Iterable[WaitReason], clearance: Clearance) -> Clearance:
+    """A clearance with further reasons before its own."""
+    return replace(clearance, reasons=(*reasons, *clearance.reasons))
 
 
 def reassess(store: Store, clock: Clock, wakeups: Wakeups) -> None:
@@ -148,126 +155,70 @@ def freeze_on(targets: Collection[str], freezes: Iterable[Freeze], now: datetime
     return max(found, key=lambda freeze: freeze.ends, default=None)
 
 
-def missing(requirement: Requirement) -> str:
-    """The needed approvals of a requirement, in words."""
-    who = "host" if requirement.action is None else requirement.side
-    named = f" ({', '.join(requirement.approvers)})" if requirement.approvers else ""
-    what = f" to {requirement.action}" if requirement.action else ""
-    if requirement.stands_for:
-        what += f" {requirement.stands_for}, which gave no standing consent"
-    signed = ", signed in at the identity provider" if requirement.sign_in else ""
-    return f"waits for approval by {requirement.needed} of {who}{named}{signed}{what}"
-
-
-def unmet(standing: ClearanceInput) -> list[str]:
-    """Missing approvals, in words; one that several agreements of a side ask for stands there once."""
+def unmet(standing: ClearanceInput) -> list[WaitReason]:
+    """Missing approvals; one that several agreements of a side ask for stands there once."""
     voted = (standing.votes, standing.requester)
-    asked = (missing(one) for one in standing.requirements if not is_approved(one, *voted))
+    asked = (one.as_reason for one in standing.requirements if not is_approved(one, *voted))
     return list(dict.fromkeys(asked))
 
 
 def unanswered(asked: Iterable[Requirement]) -> list[str]:
     """Approvals that fewer users may give now than are needed, in words."""
-    words = (f"{missing(one)}, and fewer users of {one.side} than that may give it now" for one in asked)
+    words = (f"{one.as_reason.words}, and fewer users of {one.side} than that may give it now" for one in asked)
     return sorted(set(words))
 
 
-#: Prefixes of reasons in clearances, with the kind of wait, and who can end it and how.
-_WAYS_OUT = (
-    ("waits for approval", "approval", "its approvers: minka approve"),
-    ("public warning", "freeze", "whoever may lift or override it: minka freeze lift, minka override"),
-    ("freeze of", "freeze", "whoever may lift or override it: minka freeze lift, minka override"),
-    ("window opens", "window", "whoever may override windows: minka override"),
-    ("no window", "window", "whoever may override windows: minka override"),
-    ("shelved by", "shelving", "whoever may shelve it: minka alarms unshelve"),
-    ("announced work", "work", "its tenant: minka works cancel"),
-    ("hold on", "hold", "whoever may lift it: minka hold lift"),
-    ("a yes to ", "approval", "whoever may run playbooks: minka remediation approve, minka remediation deny"),
-    ("automatic repair is stopped", "stop", "whoever may stop it: minka remediation resume"),
-)
-#: All kinds of wait; the last one is for all that ends by itself, such as another run or the time of a notice.
-WAITS_FOR = (*dict.fromkeys(kind for _, kind, _ in _WAYS_OUT), "question", "pause", "worker", "other")
-
-
-def who_can_end(blocked: str) -> str:
-    """Who can end a wait, by the words of the clearance; empty if it ends by itself."""
-    reasons = blocked.split("; ")
-    ways = (way for words, _, way in _WAYS_OUT if any(reason.startswith(words) for reason in reasons))
-    return "; ".join(dict.fromkeys(ways))
-
-
-def waits_for(blocked: str) -> frozenset[str]:
-    """Kinds of wait in the words of a clearance: some of ``WAITS_FOR``."""
-    reasons = blocked.split("; ")
-    kinds = (next((kind for words, kind, _ in _WAYS_OUT if one.startswith(words)), "other") for one in reasons)
-    return frozenset(kinds)
-
-
-def _unapproved(standing: ClearanceInput) -> Iterator[Clearance]:
+def _unapproved(standing: ClearanceInput) -> Iterator[WaitReason]:
     if no := rejection(standing.votes):
-        yield Clearance(f"rejected by {no.person}: {no.reason}")
-    yield from map(Clearance, unmet(standing))
+        yield WaitReason(code=WaitCode.REJECTION, subject=no.person, because=no.reason)
+    yield from unmet(standing)
 
 
-def _without_notice(standing: ClearanceInput, now: datetime) -> Iterator[Clearance]:
+def _without_notice(standing: ClearanceInput, now: datetime) -> Iterator[WaitReason]:
     """Tenants whose notice was not early enough yet."""
     for requirement in standing.requirements:
         if requirement.consent is Consent.NOTICE:
-            begins = standing.notified.get(requirement.side, now) + timedelta(hours=requirement.lead_hours)
+            # Nobody knows when a notice will be sent: a whole minute keeps the record from changing at each look.
+            sent = standing.notified.get(requirement.side, now.replace(second=0, microsecond=0))
+            begins = sent + timedelta(hours=requirement.lead_hours)
             # Without a lead time, a wrong clock must not make it wait.
             if requirement.lead_hours and now < begins:
-                words = f"{requirement.lead_hours} h notice to {requirement.side} until {begins:%Y-%m-%d %H:%M} UTC"
-                yield Clearance(words, until=begins)
+                yield WaitReason(
+                    code=WaitCode.NOTICE, subject=requirement.side, hours=requirement.lead_hours, until=begins
+                )
 
 
-def _frozen(standing: ClearanceInput, group: int, now: datetime, *targets: str) -> Iterator[Clearance]:
+def _frozen(standing: ClearanceInput, group: int, now: datetime, *targets: str) -> Iterator[WaitReason]:
     """The longest freeze on these targets that binds stations of a group."""
     constraints = standing.constraints.groups[group]
     freeze = freeze_on(targets, standing.freezes, now, interrupts=constraints.interrupts)
     if freeze is not None and standing.override is None:
-        words = f"{freeze.name} until {_local(freeze.ends, ZoneInfo(constraints.timezone))}: {freeze.reason}"
-        yield Clearance(words, until=freeze.ends)
+        yield freeze.as_reason(constraints.timezone)
 
 
-def _closed(group: int, standing: ClearanceInput, now: datetime, *, begun: bool) -> Iterator[Clearance]:
+def _closed(group: int, standing: ClearanceInput, now: datetime, *, begun: bool) -> Clearance:
     """Freeze and window of stations; for an open window, when it closes.
 
     To begin, there must be time for a whole confirm time-out. Stations that have begun (``ClearanceInput.begun``) go on
     until the window closes.
     """
     if standing.override is not None:
-        return
+        return Clearance()
     constraints = standing.constraints.groups[group]
-    zone = ZoneInfo(constraints.timezone)
     tenants = (f"tenant:{tenant}" for tenant in constraints.tenants)
-    yield from _frozen(standing, group, now, "network", f"region:{constraints.region}", *tenants)
+    frozen = tuple(_frozen(standing, group, now, "network", f"region:{constraints.region}", *tenants))
     if not constraints.calendars:
-        return
+        return Clearance(frozen)
     needed = 0.0 if begun else standing.seconds
-    found = _opening(constraints.calendars, zone, now, needed)
-    over = now if begun else None
-    if found is None:
-        yield Clearance(f"no window of all concerned is longer than {needed:g} s within two weeks", closes=over)
-    elif found[0] > now:
-        yield Clearance(f"window opens {_local(found[0], zone)}", until=found[0], closes=over)
-    elif not never_closes(found, now):
-        yield Clearance(closes=found[1])
-
-
-def _away(again: datetime, zone: ZoneInfo) -> Clearance:
-    return Clearance(f"could not be reached or was busy, tried again {_local(again, zone)}", until=again)
-
-
-def _joined(found: Sequence[Clearance]) -> Clearance:
-    """All reasons together; the wait ends by itself if each reason does."""
-    blocking = [one for one in found if one.blocked]
-    ends = [one.until for one in blocking if one.until is not None]
-    return Clearance(
-        blocked="; ".join(one.blocked for one in blocking),
-        until=max(ends) if ends and len(ends) == len(blocking) else None,
-        closes=next((one.closes for one in found if one.closes), None),
+    found = _opening(constraints.calendars, ZoneInfo(constraints.timezone), now, needed)
+    if found is not None and found[0] <= now:
+        return Clearance(frozen, closes=None if never_closes(found, now) else found[1])
+    opens = found and found[0]
+    shut = WaitReason(
+        code=WaitCode.WINDOW, until=opens, timezone=constraints.timezone, seconds=0.0 if opens else needed
     )
+    return Clearance((*frozen, shut), closes=now if begun else None)
 
 
-def _local(at: datetime, zone: ZoneInfo) -> str:
-    return f"{at.astimezone(zone):%Y-%m-%d %H:%M} ({zone.key})"
+def _away(again: datetime, timezone: str) -> WaitReason:
+    return WaitReason(code=WaitCode.AWAY, until=again, timezone=timezone)

@@ -65,7 +65,7 @@ def outlook(
         unanswered=store.approvals.unanswerable(open_ones, ""),
     )
     found = clearances(standing, now)
-    busy = [one for one in store.claims.busy(constraints.stations) if one in found and not found[one].blocked]
+    busy = [one for one in store.claims.busy(constraints.stations) if one in found and not found[one].reasons]
     seen = outlook_of(standing, now)
     waits = {**seen.waits, **({_BUSY: len(busy)} if busy else {})}
     return seen.model_copy(update={"waits": waits, "between": _between(standing, found, late, now)})
@@ -78,11 +78,11 @@ def outlook_of(standing: ClearanceInput, now: datetime) -> Outlook:
     return Outlook(
         subject=constraints.subject,
         requirements=constraints.requirements,
-        missing=tuple(unmet(standing)),
+        missing=tuple(one.words for one in unmet(standing)),
         unanswered=tuple(unanswered(standing.unanswered)),
         votes=standing.votes,
         tenants=constraints.tenants,
-        waits=dict(Counter(one.blocked for one in found if one.blocked)),
+        waits=dict(Counter(one.blocked for one in found if one.reasons)),
         open_inputs=constraints.open_inputs,
         overridden=f"by {override.by}: {override.reason}" if override else "",
     )
@@ -98,7 +98,7 @@ def _between(
     reasons: Counter[str] = Counter()
     then = {now: found}
     for station, one in late.items():
-        begins = found[station].until if found[station].blocked else now
+        begins = found[station].until if found[station].reasons else now
         if begins is None:
             continue
         if begins not in then:

@@ -161,7 +161,7 @@ def _closed(undecided: Iterable[Job], now: datetime) -> str:
     for job in undecided:
         if job.closes is not None and job.closes <= now:
             return f"the window of {job.station} closed"
-        if job.started is None and job.blocked:
+        if job.started is None and job.reasons:
             return f"{job.station} may not be worked on: {job.blocked}"
     return ""
 

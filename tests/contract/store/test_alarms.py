@@ -16,6 +16,7 @@ from controller.models.alarm import (
     CORE_LINK_DOWN,
     Alarm,
     AlarmFilter,
+    AlarmNote,
     AlarmReport,
     AlarmState,
     ObjectClass,
@@ -25,6 +26,7 @@ from controller.models.errors import NotFoundError
 from controller.models.health import Health
 from controller.models.incident import IncidentFilter, IncidentState
 from controller.models.network import Network, network_digest
+from controller.models.waiting import WaitCode
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Page
 from controller.store import SqlStore, open_store
@@ -170,11 +172,14 @@ def test_what_is_noted_in_alarms_is_no_change_of_them(store: SqlStore) -> None:
     seen = [store.alarms.report(report(MAJOR, 1, name)) for name in ("a", "b", "c")]
     store.alarms.move(seen[2], AlarmState.ESCALATED, actor="remediation")
     head, _ = store.alarms.changes(None)
-    noted = [(seen[0], "waits"), (seen[1], "waits"), (seen[2], "too late")]
+    waits = AlarmNote.waiting("its turn", WaitCode.HOLD)
+    noted = [(seen[0], waits), (seen[1], waits), (seen[2], AlarmNote("too late"))]
     assert store.alarms.note(noted, actor="remediation") == []
-    assert [store.alarms.get(one.id).note for one in seen] == ["waits", "waits", ""]
+    known = [store.alarms.get(one.id) for one in seen]
+    assert [(one.note, one.waits) for one in known] == [waits, waits, ("", ())]
+    assert [one.awaits for one in known] == ["its turn", "its turn", ""]
     rows = [row for row in store.audit.page(Page())[1] if row.action == "alarm.noted"]
-    assert {(row.object, row.detail["note"]) for row in rows} == {(one.id, "waits") for one in seen[:2]}
+    assert {(row.object, row.detail["note"]) for row in rows} == {(one.id, "waits: its turn") for one in seen[:2]}
     assert store.alarms.changes(head)[1] == []
 
 
@@ -184,7 +189,9 @@ def test_a_note_waits_for_nobody_who_changes_the_alarm(postgres: PostgresServer,
         busy, free = (store.alarms.report(report(MAJOR, 1, name)) for name in ("busy", "free"))
         with store.database.engine.begin() as other:
             other.execute(update(alarms).where(alarms.c.id == busy.id).values(count=7))
-            assert store.alarms.note([(busy, "x"), (free, "x")], actor="ana", patient=False) == [busy.id]
+            assert store.alarms.note([(busy, AlarmNote("x")), (free, AlarmNote("x"))], actor="ana", patient=False) == [
+                busy.id
+            ]
         assert [store.alarms.get(one.id).note for one in (busy, free)] == ["", "x"]
 
 
@@ -496,7 +503,12 @@ async def test_an_alarm_changes_for_a_tenant_when_it_is_told_otherwise(store: Sq
     def every() -> list[Alarm]:
         return store.alarms.standing()
 
-    assert await seen_to_change(lambda: store.alarms.note([(one, "waits") for one in every()], actor="rule")) == []
+    assert (
+        await seen_to_change(
+            lambda: store.alarms.note([(one, AlarmNote.waiting("x")) for one in every()], actor="rule")
+        )
+        == []
+    )
     assert (
         await seen_to_change(lambda: store.alarms.shelve(ids[0], clock.now() + timedelta(hours=1), "ana", "known"))
         == []

@@ -26,6 +26,7 @@ from controller.models.plan import Change, Edit, Op, Phase, PhaseKind
 from controller.models.run import JobState, JournalStep, Outcome, Run, RunState, Strategy
 from controller.models.sharing import ActionClass, Consent
 from controller.models.step import RunPlaybook, StepRecord, StepState
+from controller.models.waiting import WaitCode, WaitReason
 from controller.ports.clock import VirtualClock
 from controller.ports.store import ClearanceInput, Clearances, JobResult, NewJob, NewToken, Page, SignIn, Transition
 from controller.ports.webhook import FakeContacts, FakeWebhook
@@ -40,7 +41,7 @@ from tests.unit.plan import samples
 EVA = Person(name="eva", role=Role.APPROVER)
 LEO = Person(name="leo", role=Role.TENANT_APPROVER, tenant="entel")
 UNTIL_STEP = Outage(kind=OutageKind.UNTIL_STEP, seconds=600)
-FREE, WAITS = Clearance(), Clearance("waits for approval by 1 of entel")
+FREE, WAITS = Clearance(), Clearance((WaitReason(code=WaitCode.APPROVAL, subject="entel", needed=1),))
 
 
 def constraints(

@@ -11,7 +11,7 @@ from controller.access.disclosure import TenantIncident
 from controller.access.timeline import parts_of
 from controller.intent.incident_news import HOLD_OFF
 from controller.intent.incidents import SETTLES
-from controller.models.alarm import Alarm, AlarmReport, ObjectClass, PerceivedSeverity
+from controller.models.alarm import Alarm, AlarmNote, AlarmReport, ObjectClass, PerceivedSeverity
 from controller.models.errors import NotFoundError
 from controller.models.incident import IncidentState
 from controller.models.network import Agreement, Network, network_digest
@@ -261,7 +261,7 @@ async def test_what_the_host_does_to_a_merged_incident_changes_nothing_for_a_ten
     story.report(cut("hub"), links("S2"))
     (before,) = store.tenants.incident("beta", small.incident)
     await story.clock.advance(600)
-    store.alarms.note([(store.alarms.get(small.id), "waits for its root")], actor="remediation")
+    store.alarms.note([(store.alarms.get(small.id), AlarmNote.waiting("its root"))], actor="remediation")
     store.alarms.shelve(small.id, story.clock.now() + timedelta(hours=1), "ana", "known")
     store.alarms.acknowledge(small.id, "ana", actor="ana")
     assert store.alarms.get(small.id).changed == story.clock.now() != before.changed, "the host's own time"

@@ -10,9 +10,9 @@ from controller.models.alarm import AlarmSource, AlertRefusal, PerceivedSeverity
 from controller.models.errors import MinkaError, NotFoundError
 from controller.models.rule import ProposalState
 from controller.models.run import AuditRow, Outcome, RunState
+from controller.models.waiting import COUNTED
 from controller.ports.clock import VirtualClock
 from controller.ports.store import JobResult, Page
-from controller.runs.approval.clearance import WAITS_FOR
 from controller.store import SqlStore, status
 from tests.contract.store.test_alarms import MAJOR, report
 from tests.support.records import START, start_run, stations
@@ -96,7 +96,7 @@ def test_figures_count_what_is_on_record(store: SqlStore, clock: VirtualClock) -
         "minka_tenant_incidents": {("entel", "MAJOR"): 1.0},
         "minka_database_up": {(store.database.engine.dialect.name,): 1.0},
         "minka_leases": {("held",): 1.0, ("to-recover",): 0.0},
-        "minka_runs_waiting": {(what,): 0.0 for what in WAITS_FOR},
+        "minka_runs_waiting": {(code.value,): 0.0 for code in COUNTED},
         "minka_reports": {(source,): float(source == "check") for source in AlarmSource},
         "minka_proposals": {(state,): 0.0 for state in ProposalState},
         "minka_repairs_started_total": {("rebuild",): 1.0},

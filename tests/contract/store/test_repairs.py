@@ -10,6 +10,7 @@ from controller.models.alarm import REMEDIATION_STOPPED, Alarm, AlarmReport, Ala
 from controller.models.approval import Clearance, RunConstraints
 from controller.models.errors import RepairStoppedError
 from controller.models.run import JournalStep, Outcome, RunState, Strategy
+from controller.models.waiting import WaitCode, WaitReason
 from controller.ports.clock import VirtualClock
 from controller.ports.store import JobResult, Page, StartedRepair, Transition
 from controller.store import SqlStore
@@ -85,10 +86,10 @@ def test_a_planned_window_that_is_open_is_its_runs(store: SqlStore, clock: Virtu
     run = start(store, A, begin=False)
     now = clock.now()
     for said, works in (
-        (Clearance("window opens tomorrow"), ""),
+        (Clearance((WaitReason(code=WaitCode.WINDOW),)), ""),
         (Clearance(), ""),
         (Clearance(closes=now + timedelta(hours=1)), run.id),
-        (Clearance("hold on A", closes=now + timedelta(hours=1)), ""),
+        (Clearance((WaitReason(code=WaitCode.HOLD, subject=A),), closes=now + timedelta(hours=1)), ""),
     ):
         say(store, said)
         assert store.runs.under_way(A, now) == works, said

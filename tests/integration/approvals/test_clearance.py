@@ -115,11 +115,11 @@ async def test_a_run_waits_for_the_people_of_a_tenant(office: Office) -> None:
     rehearsed = await office.call(
         "noc", "POST", "/playbooks/lock-cell/dry-run", {"parameters": {"station": STATION, "cell": "1"}}
     )
-    assert rehearsed["outlook"]["missing"] == ["waits for approval by 2 of condor to interrupt"]
+    assert rehearsed["outlook"]["missing"] == ["approval by 2 of condor to interrupt"]
     assert rehearsed["outlook"]["tenants"] == ["andes", "condor"]
 
     run = await office.lock()
-    await office.waits(run, "waits for approval by 2 of condor to interrupt")
+    await office.waits(run, "approval by 2 of condor to interrupt")
     before = system.changes()
     # Each side sees what is asked of it, the host sees all.
     assert (await office.call("ada", "GET", "/approvals"))["results"] == []
@@ -133,7 +133,7 @@ async def test_a_run_waits_for_the_people_of_a_tenant(office: Office) -> None:
 
     await office.call("leo", "POST", f"/runs/{run}/approve", {"reason": "agreed by phone"})
     await office.call("leo", "POST", f"/runs/{run}/approve", {})  # the same person again is no second one
-    await office.waits(run, "waits for approval by 2 of condor to interrupt")
+    await office.waits(run, "approval by 2 of condor to interrupt")
     assert system.changes() == before
     await office.call("sol", "POST", f"/runs/{run}/approve", {})
     await office.ends(run)
@@ -143,7 +143,7 @@ async def test_a_run_waits_for_the_people_of_a_tenant(office: Office) -> None:
 
     # Another run of the same needs a yes of its own, and ends with the first no.
     run = await office.lock()
-    await office.waits(run, "waits for approval by 2 of condor")
+    await office.waits(run, "approval by 2 of condor")
     before = system.changes()
     await office.call("leo", "POST", f"/runs/{run}/reject", {"reason": "harvest fair"})
     ended = await office.ends(run, RunState.CANCELLED)
@@ -156,13 +156,13 @@ async def test_taking_service_away_needs_a_clause_of_the_agreement(office: Offic
     system.load(condor_all={"shares": [{"resource": "PRB", "min": 20, "max": 50}]})
     plan = await office.call("noc", "POST", "/plans", {"selector": STATION}, 201)
     seen = await office.call("noc", "GET", f"/plans/{plan['id']}/outlook")
-    assert seen["missing"] == ["waits for approval by 1 of condor to reduce"]
+    assert seen["missing"] == ["approval by 1 of condor to reduce"]
     run = (await office.call("noc", "POST", "/runs", {"plan": plan["id"], "reason": "condor-all"}, 202))["id"]
-    await office.waits(run, "waits for approval by 1 of condor to reduce")
+    await office.waits(run, "approval by 1 of condor to reduce")
     part = (await office.call("leo", "GET", f"/approvals/{run}"))["parts"]
     assert {row["tenant"] for one in part for row in one["diff"]} == {"condor"}
     await office.call("eva", "POST", f"/plans/{plan['id']}/approve", {"reason": "condor-all has NOT agreed yet"})
-    await office.waits(run, "waits for approval by 1 of condor to reduce")
+    await office.waits(run, "approval by 1 of condor to reduce")
     wrong = {"contracts": [{"agreement": "condor-all", "clause": "annex 2"}]}
     refused = await office.call("eva", "POST", f"/plans/{plan['id']}/approve", wrong, 422)
     assert "its reduce_clauses are 9.1" in refused["detail"]
@@ -182,7 +182,7 @@ async def test_taking_service_away_needs_a_clause_of_the_agreement(office: Offic
 async def test_a_yes_is_spent_by_its_run_and_asked_for_again_after_an_undo(office: Office) -> None:
     system = office.system
     system.load(condor_all={"shares": [{"resource": "PRB", "min": 20, "max": 50}]})
-    waits = "waits for approval by 1 of condor to reduce"
+    waits = "approval by 1 of condor to reduce"
     before = system.running(STATION)
     plan = await office.call("noc", "POST", "/plans", {"selector": STATION}, 201)
     mine = (await office.call("leo", "GET", "/plans"))["results"][0]["id"]

@@ -100,7 +100,7 @@ async def test_what_a_rule_starts_waits_where_consent_is_not_standing(system: Pl
 
     async def waits() -> bool:
         (why,) = system.store.runs.get(run.id).waits or ("",)
-        return why.startswith("waits for approval by 1 of host to restore ") and "gave no standing consent" in why
+        return why.startswith("approval by 1 of host to restore ") and "gave no standing consent" in why
 
     await until("the repair waits for a person", waits)
     subject = standing.constraints.subject if (standing := system.store.approvals.standing(run.id)) else ""

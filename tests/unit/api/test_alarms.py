@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from controller.models.alarm import WAITS, AlarmReport, AlarmSource, AlarmState, PerceivedSeverity
+from controller.models.alarm import AlarmNote, AlarmReport, AlarmSource, AlarmState, PerceivedSeverity
 from controller.models.network import network_digest
 from controller.models.people import Role
 from controller.models.run import RunState, Strategy
+from controller.models.waiting import WaitCode
 from controller.ports.store import NewJob, Transition
 from tests.support.callers import admit
 from tests.support.launch import prepared
@@ -88,31 +89,41 @@ async def test_an_alarm_under_repair_says_what_its_run_waits_for_since_when_and_
 
 
 @pytest.mark.parametrize(
-    ("note", "what", "who"),
+    ("code", "what", "who"),
     [
-        ("waits: hold on A by ana", "hold on A by ana", "whoever may lift it: minka hold lift"),
-        (
-            "waits: automatic repair is stopped by breaker: 20 began",
-            "automatic repair is stopped by breaker: 20 began",
-            "whoever may stop it: minka remediation resume",
-        ),
+        (WaitCode.HOLD, "hold on A by ana", "whoever may lift it: minka hold lift"),
+        (WaitCode.STOP, "shelved by mistake; hold on", "whoever may stop it: minka remediation resume"),
+        (WaitCode.OTHER, "hold on A by ana", ""),
     ],
 )
-async def test_an_alarm_whose_repair_does_not_start_says_why(bench: ApiBench, note: str, what: str, who: str) -> None:
+async def test_an_alarm_whose_repair_does_not_start_says_why(
+    bench: ApiBench, code: WaitCode, what: str, who: str
+) -> None:
+    """Who can end it follows from the code alone, whatever the words are like."""
     alarm = bench.store.alarms.get(report(bench))
-    bench.store.alarms.move(alarm, AlarmState.RAISED, actor="remediation", note=note)
+    note = AlarmNote.waiting(what, code)
+    bench.store.alarms.move(alarm, AlarmState.RAISED, actor="remediation", note=note.note, waits=note.waits)
     shown = (await bench.client.get(f"/v1/alarms/{alarm.id}")).json()
-    assert [(wait["what"], wait["who"]) for wait in shown["waits_for"]] == [(what, who)]
+    assert [(wait["codes"], wait["what"], wait["who"]) for wait in shown["waits_for"]] == [([code.value], what, who)]
+
+
+async def test_an_alarm_of_which_somebody_notes_that_something_waits_does_not_wait(bench: ApiBench) -> None:
+    alarm = bench.store.alarms.get(report(bench))
+    bench.store.alarms.move(alarm, AlarmState.RAISED, actor="remediation", note="waits: hold on A by ana")
+    shown = (await bench.client.get(f"/v1/alarms/{alarm.id}")).json()
+    assert (shown["note"], shown["waits"], shown["waits_for"]) == ("waits: hold on A by ana", [], [])
 
 
 async def test_an_alarm_that_is_over_waits_for_nothing(bench: ApiBench) -> None:
     alarm = report(bench)
-    bench.store.alarms.note([(bench.store.alarms.get(alarm), f"{WAITS}it has to stand for 60 s")], actor="remediation")
+    bench.store.alarms.note(
+        [(bench.store.alarms.get(alarm), AlarmNote.waiting("it has to stand for 60 s"))], actor="remediation"
+    )
     assert (await bench.client.get(f"/v1/alarms/{alarm}")).json()["waits_for"]
     assert report(bench, severity=PerceivedSeverity.CLEARED, at=AT + timedelta(seconds=9)) == alarm
     assert bench.store.alarms.get(alarm).cleared is not None
     shown = (await bench.client.get(f"/v1/alarms/{alarm}")).json()
-    assert (WAITS in shown["note"], shown["waits_for"]) == (False, [])
+    assert (shown["note"], shown["waits_for"]) == ("", [])
 
 
 async def test_an_alarm_that_waits_for_nothing_says_nothing(bench: ApiBench) -> None:

@@ -169,7 +169,7 @@ async def test_a_yes_belongs_to_one_run_of_a_plan_that_is_made_again(bench: ApiB
     await load_and_adopt(bench)
     admit(bench.store, "token-of-leo", "leo", Role.TENANT_APPROVER, "condor")
     needed = Requirement(side="condor", action=ActionClass.INTERRUPT)
-    waits = "waits for approval by 1 of condor to interrupt"
+    waits = "approval by 1 of condor to interrupt"
     leo = bench.with_token("token-of-leo")
 
     async def missing(run: str) -> list[str]:
@@ -206,7 +206,7 @@ async def test_a_yes_counts_only_while_its_person_may_give_it(bench: ApiBench) -
     await load_and_adopt(bench)
     admit(bench.store, "token-of-leo", "leo", Role.TENANT_APPROVER, "condor")
     run = await asking(bench, Requirement(side="condor", action=ActionClass.INTERRUPT))
-    waits = "waits for approval by 1 of condor to interrupt"
+    waits = "approval by 1 of condor to interrupt"
 
     def blocked() -> set[str]:
         return {job.blocked for job in bench.store.runs.jobs(run)}
@@ -247,7 +247,7 @@ async def test_host_and_tenant_are_told_at_once_of_an_approval_that_nobody_can_g
         return [one.text for one in bench.store.notices.page(Page(limit=50), side)[1] if one.kind == "unanswered"]
 
     reassess(bench.store, SystemClock(), FakeWakeups())
-    words = "waits for approval by 1 of andes to interrupt, and fewer users of andes than that may give it now"
+    words = "approval by 1 of andes to interrupt, and fewer users of andes than that may give it now"
     assert (await bench.client.get(f"/v1/runs/{run}/outlook")).json()["unanswered"] == [words]
     assert [len(told(side)) for side in ("host", "andes", "condor")] == [1, 1, 0]
     assert all(words in told(side)[0] for side in ("host", "andes"))

@@ -242,7 +242,7 @@ def test_planning_shows_at_a_terminal_how_far_it_is(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_wait_that_is_over_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    approval, window = "waits for approval by 1 of bitel to reduce", "waits for the window at 22:00"
+    approval, window = "approval by 1 of bitel to reduce", "waits for the window at 22:00"
     waits = [{"what": what, "since": "2026-11-26T02:14:07Z", "stations": 1, "who": ""} for what in (approval, window)]
     shown = show_waits({"state": "running", "waits_for": waits})
     capsys.readouterr()

@@ -331,7 +331,7 @@ ALARM = {
     "note": "cell-down",
     "waits_for": [
         {
-            "what": "waits for approval by 1 of entel",
+            "what": "approval by 1 of entel",
             "since": "2026-01-02T03:05:00Z",
             "who": "its approvers",
             "stations": 1,
@@ -349,7 +349,7 @@ def test_alarms_name_their_object_and_what_their_repair_waits_for(
     alarms.list_alarms()
     listed = capsys.readouterr().out
     assert "EUtranCellFDD[2]" in listed
-    assert "waits for approval by 1 of entel on 1 device, since" in listed
+    assert "approval by 1 of entel on 1 device, since" in listed
     assert "(its approvers)" in listed
     alarms.show_alarm("a-1")
     lines = capsys.readouterr().out.splitlines()
@@ -358,7 +358,7 @@ def test_alarms_name_their_object_and_what_their_repair_waits_for(
     assert shown["object"] == ALARM["object"]
     assert (shown["cells"], shown["tenants"]) == ("S-1/2", "bitel, entel")
     assert shown["state"] == "repairing"
-    assert shown["waits"].startswith("waits for approval by 1 of entel on 1 device, since")
+    assert shown["waits"].startswith("approval by 1 of entel on 1 device, since")
     assert "cleared" not in shown
 
 
@@ -626,7 +626,7 @@ def test_an_incident_is_a_page_with_its_way_repair_minutes_and_reasons(
     assert shown["rank"] == "2: 14,200 people, 2 tenants, SLA of bitel at 82 %"
     assert shown["path"] == "core > backhaul-down: radio (root) > 1 station > 2 cells"
     assert shown["root"] == "a-2, from which 2 alarms that stand follow"
-    assert shown["repair"].startswith("waits for approval by 1 of entel on 1 device, since")
+    assert shown["repair"].startswith("approval by 1 of entel on 1 device, since")
     assert shown["run"].startswith("r-1 recreate-core-endpoint succeeded, from ")
     assert shown["before"] == "2 cells and 1 core link in service"
     assert shown["after"] == "1 cell and 2 core links in service; again: EP_S1C[bitel-mme-1]; not any more: 2"

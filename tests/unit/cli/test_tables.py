@@ -42,7 +42,7 @@ RUN: dict[str, Any] = {
     "waves": 24,
 }
 RUN |= {"cause": "alarm:a-5d2f9cb1", "requested_by": "core-link-down", "created": AT, "wave": 3, "counts": COUNTS}
-WAIT = {"what": "waits for approval by 1 of bitel (rosa, eva) to reduce", "since": AT, "stations": 1180}
+WAIT = {"what": "approval by 1 of bitel (rosa, eva) to reduce", "since": AT, "stations": 1180}
 RUN["waits_for"] = [WAIT | {"who": "its approvers: minka approve"}]
 ALARM: dict[str, Any] = {
     "state": "repairing",

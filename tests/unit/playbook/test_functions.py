@@ -712,7 +712,7 @@ async def test_a_function_goes_back_to_its_former_release_once_and_with_consent_
     # It serves: whoever is interrupted is asked. Once it crashes, it serves nobody.
     run = await bench.start("revert-function", where="function=DU-1")
     await bench.live(5)
-    assert bench.jobs[0].blocked.startswith("waits for approval by 1 of alfa")
+    assert bench.jobs[0].blocked.startswith("approval by 1 of alfa")
     bench.store.runs.cancel(run.id, "ana")
     await bench.work()
     never_ready_with(bench, "DU-1", str(new["image"]))
@@ -928,7 +928,7 @@ async def test_a_tenants_own_function_goes_with_its_consent_only() -> None:
     bench.store.devices.retire("S1", "ana")
     await bench.start("terminate-function", function="UP-ALFA", nodes=3)
     await bench.live(5)
-    assert bench.jobs[0].blocked == "waits for approval by 1 of alfa to reduce"
+    assert bench.jobs[0].blocked == "approval by 1 of alfa to reduce"
 
 
 async def test_a_pool_is_drained_of_its_functions_and_of_no_others() -> None:

@@ -398,7 +398,7 @@ async def test_who_has_not_agreed_beforehand_is_not_interrupted_by_a_rule(bench:
     await bench.round(bench.scheduler(rules=(LINK_RULE,)))
     assert bench.runs() == []
     assert bench.alarm(link).state is AlarmState.ESCALATED
-    assert "it needs people's consent: waits for approval by 1 of condor to interrupt" in bench.alarm(link).note
+    assert "it needs people's consent: approval by 1 of condor to interrupt" in bench.alarm(link).note
 
 
 async def test_a_station_that_says_itself_that_it_runs_on_its_battery_is_not_reset(bench: Bench) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from controller.models.alarm import CELL_OFF_AIR, RULE_DEMOTED, WAITS, Alarm, AlarmState
+from controller.models.alarm import CELL_OFF_AIR, RULE_DEMOTED, Alarm, AlarmNote, AlarmState
 from controller.models.errors import DeviceBusyError
 from controller.models.rule import ProposalState, RuleMode
 from controller.models.run import RunState
@@ -96,16 +96,16 @@ async def test_an_alarm_does_not_wait_for_what_is_over_while_its_source_is_late(
     """Its device shows no fault any more: the reason that it waited for before is gone from its note."""
     scheduler = bench.scheduler()
     link = bench.breaks()
-    bench.store.alarms.note([(link, f"{WAITS}it has to stand for 30 s")], actor="remediation")
+    bench.store.alarms.note([(link, AlarmNote.waiting("it has to stand for 30 s"))], actor="remediation")
     bench.checker.down.clear()
     await bench.round(scheduler)
-    assert bench.alarm(link).note == f"{WAITS}nothing is left to repair, and its source has not cleared it yet"
+    assert bench.alarm(link).note == "waits: nothing is left to repair, and its source has not cleared it yet"
 
 
 async def test_an_alarm_whose_tries_fail_says_so(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     scheduler = bench.scheduler()
     link = bench.breaks()
-    bench.store.alarms.note([(link, f"{WAITS}it has to stand for 30 s")], actor="remediation")
+    bench.store.alarms.note([(link, AlarmNote.waiting("it has to stand for 30 s"))], actor="remediation")
 
     async def prepare(_request: object) -> PreparedRun:
         raise DeviceBusyError("another session holds the lock")
@@ -113,10 +113,10 @@ async def test_an_alarm_whose_tries_fail_says_so(bench: Bench, monkeypatch: pyte
     with monkeypatch.context() as broken:
         broken.setattr(bench.launcher, "prepare", prepare)
         await bench.round(scheduler)
-        assert bench.alarm(link).note == f"{WAITS}it has to stand for 30 s", "once is nothing"
+        assert bench.alarm(link).note == "waits: it has to stand for 30 s", "once is nothing"
         await bench.round(scheduler)
         await bench.round(scheduler)
-        assert bench.alarm(link).note == f"{WAITS}the last try failed: another session holds the lock"
+        assert bench.alarm(link).note == "waits: the last try failed: another session holds the lock"
     await bench.round(scheduler, seconds=60)
     await bench.round(scheduler, seconds=60)
     assert bench.alarm(link).state is AlarmState.REPAIRING

@@ -25,9 +25,10 @@ from controller.models.approval import (
 from controller.models.people import Role
 from controller.models.run import Hold, Strategy
 from controller.models.sharing import ActionClass, Consent, MaintenanceWindow
+from controller.models.waiting import WaitCode, ways
 from controller.ports.clock import VirtualClock
 from controller.ports.store import ClearanceInput
-from controller.runs.approval.clearance import clearances, earliest_begins, further_clearance, who_can_end
+from controller.runs.approval.clearance import clearances, earliest_begins, further_clearance
 from controller.runs.approval.outlook import LateStep, outlook, outlook_of
 from controller.store import open_store
 
@@ -156,20 +157,14 @@ def test_who_was_away_is_tried_again_when_it_is_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "way"),
-    [
-        ("hold on B by rigger: on the mast", "whoever may lift it: minka hold lift"),
-        ("window opens 2026-11-28 23:00", "whoever may override windows: minka override"),
-        ("24 h notice to beta until tomorrow", ""),
-        ("", ""),
-        (
-            "waits for approval by 1 of host; window opens 22:00; no window of all concerned",
-            "its approvers: minka approve; whoever may override windows: minka override",
-        ),
-    ],
+    "because", ["on the mast", "x; window opens soon; no window; freeze of network; approval by 1"]
 )
-def test_who_can_end_what_is_waited_for(words: str, way: str) -> None:
-    assert who_can_end(words) == way
+def test_who_can_end_a_wait_follows_from_no_words_of_people(because: str) -> None:
+    """A reason that a person wrote is no reason of ours, whatever it says."""
+    made = hold("A").model_copy(update={"reason": because})
+    (reason,) = clearances(replace(FREE, holds=(made,)), NOW)["A"].reasons
+    assert (reason.code, reason.subject, reason.because) == (WaitCode.HOLD, "A", because)
+    assert ways([reason.code]) == "whoever may lift it: minka hold lift"
 
 
 def test_an_override_outdoes_windows_and_freezes_but_no_hold() -> None:
@@ -191,7 +186,7 @@ def test_missing_approvals_block_everything() -> None:
         Requirement(side="host", needed=1),
     )
     found = blocked(asked)
-    assert found["A"] == ("waits for approval by 2 of beta (leo, sol) to interrupt; waits for approval by 1 of host")
+    assert found["A"] == ("approval by 2 of beta (leo, sol) to interrupt; approval by 1 of host")
     assert clearances(asked, NOW)["A"].until is None
     said = replace(asked, votes=(vote("leo", "beta"), vote("sol", "beta"), vote("eva", "host")))
     assert blocked(said)["A"] == ""
@@ -203,7 +198,7 @@ def test_an_approval_that_two_agreements_of_a_side_ask_for_is_named_once() -> No
         Requirement(side="beta", agreement=name, action=ActionClass.INTERRUPT) for name in ("beta-1900", "beta-costa")
     ]
     asked = asking(*both)
-    assert blocked(asked)["A"] == "waits for approval by 1 of beta to interrupt"
+    assert blocked(asked)["A"] == "approval by 1 of beta to interrupt"
     assert blocked(replace(asked, votes=(vote("leo", "beta"),)))["A"] == ""
 
 
@@ -240,13 +235,13 @@ def test_nobody_is_asked_for_work_that_is_over(over: tuple[str, ...], stands_for
     )
     standing = replace(FREE, constraints=constraints, over=frozenset(over))
     words = blocked(standing)["B"]
-    assert ("waits for approval" in words, "h notice to alfa" in words) == (waits, waits), words
+    assert ("approval by" in words, "h notice to alfa" in words) == (waits, waits), words
     assert bool(outlook_of(standing, NOW).missing) is waits
 
 
 def test_further_eyes_of_the_host_are_asked_while_anything_is_left() -> None:
     standing = asking(Requirement(side="host"), Requirement(side="beta", action=ActionClass.REDUCE))
-    said = "waits for approval by 1 of host; waits for approval by 1 of beta to reduce"
+    said = "approval by 1 of host; approval by 1 of beta to reduce"
     assert blocked(replace(standing, over=frozenset("A")))["B"].startswith(said)
     assert replace(standing, over=frozenset("AB")).requirements == ()
 
@@ -282,11 +277,11 @@ def test_what_a_run_waits_for_is_told_with_how_many_stations_do() -> None:
     asked = asking(Requirement(side="beta", action=ActionClass.INTERRUPT))
     told = outlook_of(replace(asked, votes=(vote("eva", "host"),)), NOW)
     assert (told.subject, told.tenants, told.requirements) == ("s", ("alfa", "beta"), asked.constraints.requirements)
-    assert told.missing == ("waits for approval by 1 of beta to interrupt",)
+    assert told.missing == ("approval by 1 of beta to interrupt",)
     assert [one.person for one in told.votes] == ["eva"]
     assert told.waits == {
-        "waits for approval by 1 of beta to interrupt": 1,
-        "waits for approval by 1 of beta to interrupt; window opens 2026-11-28 23:00 (America/Lima)": 1,
+        "approval by 1 of beta to interrupt": 1,
+        "approval by 1 of beta to interrupt; window opens 2026-11-28 23:00 (America/Lima)": 1,
     }
     assert told.overridden == ""
     made = Override(run="r", by="eva", reason="INC-7", at=NOW)

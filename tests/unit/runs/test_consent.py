@@ -24,7 +24,6 @@ from controller.nrm.profiles import administrative_leaf, root_spec
 from controller.plan import PlanOptions, administrative_state_change, undo_change
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.consents import effect_of_act
-from controller.runs.approval.clearance import missing
 from controller.runs.approval.consent import (
     Effect,
     RunOccasion,
@@ -379,7 +378,7 @@ def test_a_rule_needs_standing_consent_or_a_person() -> None:
         ("beta", ActionClass.RESTORE, Consent.NOTICE),
     }
     (instead,) = (one for one in made.requirements if one.side == HOST)
-    assert missing(instead) == "waits for approval by 1 of host to restore beta, which gave no standing consent"
+    assert instead.as_reason.words == "approval by 1 of host to restore beta, which gave no standing consent"
 
 
 def test_taking_service_away_needs_its_side() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from controller.models.errors import InputError
 from controller.models.run import Decision, GateChoice, Job, JobState, Outcome, Policy, Run, RunState, Strategy
+from controller.models.waiting import WaitCode, WaitReason
 from controller.ports.store import NewJob, Transition, decision_for
 from controller.runs.rollout.group_decisions import LAST, ROUNDS, decisions
 from controller.runs.rollout.timers import confirm_budget, timed
@@ -17,6 +18,8 @@ from controller.runs.rollout.transitions import decide
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SOON = NOW + timedelta(seconds=5)
 LATER = NOW + timedelta(seconds=100)
+HELD = WaitReason(code=WaitCode.HOLD, subject="B", by="rosa", because="on the mast")
+SHUT = WaitReason(code=WaitCode.WINDOW, until=LATER)
 
 
 def run_of(policy: Policy, state: RunState = RunState.RUNNING, **strategy: Any) -> Run:
@@ -142,10 +145,10 @@ def test_people_cancel_and_windows_postpone_what_is_undecided_and_begun() -> Non
     closed = said(run_of(Policy.WAVE), gated("A", closes=NOW), job("B"))
     assert closed == {"": (GateChoice.POSTPONE, "the window of A closed")}
     unbegun: dict[str, Any] = {"state": JobState.READY, "attempts": 0, "started": None}
-    held = said(run_of(Policy.WAVE), gated("A"), job("B", **unbegun, blocked="hold"))
-    assert held == {"": (GateChoice.POSTPONE, "B may not be worked on: hold")}
+    held = said(run_of(Policy.WAVE), gated("A"), job("B", **unbegun, reasons=(HELD,)))
+    assert held == {"": (GateChoice.POSTPONE, "B may not be worked on: hold on B by rosa: on the mast")}
     # A hold on what is under way stops nothing half-way.
-    assert said(run_of(Policy.WAVE), gated("A", blocked="hold"), job("B")) == {}
+    assert said(run_of(Policy.WAVE), gated("A", reasons=(HELD,)), job("B")) == {}
     # A window that is still open, and what waits for its turn, stop nothing.
     assert said(run_of(Policy.WAVE), gated("A", closes=LATER), job("B", **unbegun)) == {}
     # What was not begun is cancelled as any job is.
@@ -192,7 +195,7 @@ def test_none_begins_anew_before_all_of_its_group_are_taken_back() -> None:
     moved = decide(run, [job("A", **back), going, unbegun], NOW)
     assert moved == Transition(run.state, postponed=("C",), reason="its unit or wave was postponed")
     # One that has ended meanwhile is waited for no more, and begins nothing either.
-    over = [job("A", **back, blocked="window opens 22:00"), done("D", Outcome.DEFERRED), job("B", **back)]
+    over = [job("A", **back, reasons=(SHUT,)), done("D", Outcome.DEFERRED), job("B", **back)]
     assert decide(run, over, NOW) is None
     moved = decide(run, [job("A", **back), *over[1:]], NOW)
     assert moved is not None
@@ -262,7 +265,7 @@ def test_a_budget_is_less_than_a_timer() -> None:
 def test_a_group_is_begun_only_when_all_of_it_may_be() -> None:
     run = run_of(Policy.UNIT)
     waiting: dict[str, Any] = {"state": JobState.WAITING, "attempts": 0, "started": None}
-    held = [job("A", "U", **waiting), job("B", "U", blocked="window opens 22:00", **waiting)]
+    held = [job("A", "U", **waiting), job("B", "U", reasons=(SHUT,), **waiting)]
     assert decide(run, held, NOW) is None
     moved = decide(run, [*held, job("C", **waiting)], NOW)
     assert moved is not None
@@ -272,7 +275,7 @@ def test_a_group_is_begun_only_when_all_of_it_may_be() -> None:
         moved = decide(run, [job("A", "U", **waiting), job("B", "U", closes=closes, **waiting)], NOW)
         assert (moved is not None) is begins
     # Who is done, and may not be worked on any more, keeps nobody from it.
-    over = job("C", "U", state=JobState.DONE, outcome=Outcome.UNCHANGED, started=None, blocked="hold")
+    over = job("C", "U", state=JobState.DONE, outcome=Outcome.UNCHANGED, started=None, reasons=(HELD,))
     free = [job("A", "U", **waiting), job("B", "U", **waiting), over]
     moved = decide(run, free, NOW)
     assert moved is not None

@@ -12,11 +12,12 @@ from controller.models.approval import Freeze, Override, RunConstraints, Station
 from controller.models.equipment import Operation, OperationKind
 from controller.models.people import Role
 from controller.models.run import JournalStep, Outcome, RunState
+from controller.models.waiting import codes_of, ways
 from controller.playbook.actions.shipped import registry
 from controller.playbook.language.registry import Context, DeviceAccess, Proposal, Registry, action
 from controller.ports.fake_devices import Fault
 from controller.ports.store import NewJob, Page
-from controller.runs.approval.clearance import clearances, reassess, who_can_end
+from controller.runs.approval.clearance import clearances, reassess
 from controller.runs.approval.consent import RunOccasion, effect_of, run_constraints
 from tests.support.callers import admit
 from tests.support.launch import prepared
@@ -60,7 +61,10 @@ def test_a_warning_binds_what_interrupts_service_in_its_area(target: str, binds:
     if binds:
         assert found["A"] == f"public warning tsunami-17 in {target} until 2026-11-29 01:00 (America/Lima): Tsunami"
         assert clearances(standing, NOW)["A"].until == NOW + timedelta(hours=3)
-        assert who_can_end(found["A"]) == "whoever may lift or override it: minka freeze lift, minka override"
+        assert (
+            ways(codes_of(clearances(standing, NOW)["A"].reasons))
+            == "whoever may lift or override it: minka freeze lift, minka override"
+        )
 
 
 def test_a_warning_ends_by_itself_and_is_overridden_as_a_freeze_is() -> None:

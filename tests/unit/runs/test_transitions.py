@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.models.run import INSIDE, Job, JobState, Outcome, Policy, Run, RunState, Strategy
+from controller.models.waiting import WaitCode, WaitReason
 from controller.ports.store import Transition
 from controller.runs.rollout.transitions import decide
 
@@ -182,7 +183,7 @@ def test_what_makes_ready_what_a_canary_needs_is_none() -> None:
 def test_a_canary_that_is_tried_again_is_waited_for(canary: int) -> None:
     world = Simulation([0, 1], Strategy(canary=canary, patience=60))
     world.settle()
-    away = {"state": JobState.READY, "deferred": world.run.created, "blocked": "was away"}
+    away = {"state": JobState.READY, "deferred": world.run.created, "reasons": (WaitReason(code=WaitCode.AWAY),)}
     world.jobs[0] = world.jobs[0].model_copy(update=away)
     moved = decide(world.run, world.jobs, NOW)
     opened = moved is not None and moved.wave == 1

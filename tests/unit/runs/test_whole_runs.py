@@ -8,10 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.models.run import Decision, GateChoice, Job, JobState, Outcome, Policy, RunState, Strategy
+from controller.models.waiting import WaitCode, WaitReason
 from controller.ports.store import NewDecision, NewJob, Transition, decision_for
 from controller.runs.rollout.group_decisions import LAST, ROUNDS
 from controller.runs.rollout.transitions import decide
-from tests.unit.runs.test_group_decisions import LATER, NOW, run_of
+from tests.unit.runs.test_group_decisions import LATER, NOW, SHUT, run_of
+
+AWAY = WaitReason(code=WaitCode.AWAY)
 
 
 class Simulation:
@@ -46,8 +49,8 @@ class Simulation:
     def _judged(self, job: Job) -> Job:
         mine = [decision for decision in self.decided if decision.wave == job.wave]
         found = decision_for(job.unit, job.round, job.gate, mine)
-        why = {"blocked": "window opens 22:00", "closes": NOW} if self.closed else {"blocked": "", "closes": None}
-        why |= {"blocked": "was away"} if job.id in self.away else {}
+        why: dict[str, Any] = {"reasons": (SHUT,), "closes": NOW} if self.closed else {"reasons": (), "closes": None}
+        why |= {"reasons": (AWAY,)} if job.id in self.away else {}
         return job.model_copy(update={"choice": found and found.choice, **why})
 
     def _carry_out(self, moved: Transition) -> bool:
