@@ -45,6 +45,7 @@ from controller.models.alarm import (
     PerceivedSeverity,
 )
 from controller.models.cloud import ClusterState, HardwareAlarm, NodeReady, NodeState
+from controller.models.device_kinds import DEFAULT_KIND
 from controller.models.equipment import UnitState
 from controller.models.errors import AuthenticationError, HostKeyError, NotPermittedError
 from controller.models.facts import LinkKind
@@ -126,7 +127,7 @@ def health_of(
     ledger: Mapping[Path, LedgerEntry],
     drift: int,
     at: datetime,
-    device: DeviceKind = DeviceKind.STATION,
+    device: DeviceKind = DEFAULT_KIND,
     traffic: Traffic | None = None,
     before: Health | None = None,
     raised: Mapping[FaultKey, datetime] = MappingProxyType({}),
@@ -414,7 +415,7 @@ def unread(
     before: Health | None,
     at: datetime,
     reason: str,
-    device: DeviceKind = DeviceKind.STATION,
+    device: DeviceKind = DEFAULT_KIND,
     said: str = "",
     refusal: Refusal | Literal[""] = "",
 ) -> Health:

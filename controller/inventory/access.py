@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import assert_never
 from urllib.parse import urlsplit
 
 from controller.inventory.source import Entry, FieldPath, Report
@@ -28,8 +29,8 @@ def check_access(
     """
     missing: set[str] = set()
     for entry, device in devices:
-        if isinstance(device, Pool):
-            _check_ims(entry, device, credentials, report)
+        if (pool := pool_of(device)) is not None:
+            _check_ims(entry, pool, credentials, report)
         for field, name in device.credentials(defaults).items():
             if name in credentials.credentials:
                 _check_address(entry, device, name, credentials, report)
@@ -39,6 +40,17 @@ def check_access(
                 missing.add(name)
                 said = f"the server has no such credential as network.management.{field}"
                 report.entry(entry, (field,), said, expected=credentials.choices)
+
+
+def pool_of(device: Endpoint | Router | Pool) -> Pool | None:
+    """The device if it is a pool, which alone has a path of its API, and an O2 IMS beside it."""
+    match device:
+        case Pool():
+            return device
+        case Endpoint() | Router():
+            return None
+        case _:
+            assert_never(device)
 
 
 def _check_ims(entry: Entry, pool: Pool, credentials: Credentials, report: Report) -> None:
@@ -124,7 +136,9 @@ def _of(network: Network) -> dict[str, str]:
 
 def _words(device: Endpoint | Router | Pool, defaults: ManagementDefaults) -> str:
     names = " ".join(device.credentials(defaults).values())
-    path = device.path or "" if isinstance(device, Pool) else ""
-    if isinstance(device, Pool) and device.ims_address is not None:
-        names += f" and {device.ims_address}:{device.ims_port} {' '.join(device.ims_credentials.values())}"
+    path = ""
+    if (pool := pool_of(device)) is not None:
+        path = pool.path or ""
+        if pool.ims_address is not None:
+            names += f" and {pool.ims_address}:{pool.ims_port} {' '.join(pool.ims_credentials.values())}"
     return f"{device.address}:{device.port}{path} {names}" if device.address else f"calls home {names}"

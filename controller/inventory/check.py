@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
+from controller.inventory.access import pool_of
 from controller.inventory.radio import (
     BANDS,
     carrier_problems,
@@ -153,7 +154,7 @@ def check_stations(objects: Objects) -> None:
 
 
 def _address(endpoint: Endpoint | Pool) -> Hashable:
-    path = endpoint.path if isinstance(endpoint, Pool) else None
+    path = pool.path if (pool := pool_of(endpoint)) is not None else None
     return None if endpoint.address is None else (endpoint.address.lower(), endpoint.port, path)
 
 

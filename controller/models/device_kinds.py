@@ -148,3 +148,5 @@ class DeviceKind(StrEnum):
 
 #: Kinds that a selector or a figure names, where it means them.
 NAMED_KINDS = tuple(kind for kind in DeviceKind if not kind.rules.by_default)
+#: The kind that is meant where none is named.
+(DEFAULT_KIND,) = (kind for kind in DeviceKind if kind.rules.by_default)

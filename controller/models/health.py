@@ -11,6 +11,7 @@ from pydantic import AwareDatetime
 
 from controller.models.alarm import SLEEPING_CELL, Alarm, AlarmSource
 from controller.models.cloud import ClusterState
+from controller.models.device_kinds import DEFAULT_KIND
 from controller.models.errors import AuthenticationError, HostKeyError, NotPermittedError
 from controller.models.network import DeviceKind, Noun
 
@@ -197,7 +198,7 @@ class Health(Noun):
     missing: tuple[tuple[str, str, str], ...] = ()
     plmns: dict[str, tuple[str, ...]] = {}
     lost: bool = False
-    device: DeviceKind = DeviceKind.STATION
+    device: DeviceKind = DEFAULT_KIND
     function: dict[str, str] = {}
     unknown: tuple[str, ...] = ()
     placed: dict[str, AwareDatetime] = {}

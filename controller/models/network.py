@@ -33,7 +33,7 @@ from controller.models.cloud import (
     PoolPlace,
 )
 from controller.models.credentials import ManagementDefaults
-from controller.models.device_kinds import NAMED_KINDS, DeviceKind
+from controller.models.device_kinds import DEFAULT_KIND, NAMED_KINDS, DeviceKind
 from controller.models.scalars import (
     HOST,
     PROFILE_RATS,
@@ -1046,8 +1046,8 @@ class Network(Noun):
         return {device: kind for devices, kind in kinds for device in devices}
 
     def kind_of(self, device: str) -> DeviceKind:
-        """Kind of a device; one that is in the network files no more is taken for a station."""
-        return self.device_kinds.get(device, DeviceKind.STATION)
+        """Kind of a device; one that is in the network files no more is taken for one of the default kind."""
+        return self.device_kinds.get(device, DEFAULT_KIND)
 
     def manages(self, device: str) -> bool:
         """Whether a device of this id exists and is managed."""

@@ -63,70 +63,189 @@ def test_one_kind_is_meant_where_none_is_named() -> None:
 
 
 _ROOT = Path(__file__).parents[3]
+_MEMBERS = {kind.name for kind in DeviceKind}
+_VALUES = {kind.value for kind in DeviceKind}
+#: The nouns of the kinds: whoever asks for the class of a device asks for its kind.
+_NOUNS = ("Station", "Router", "Function", "Pool")
+#: Where a member is only passed on, as the kind of devices that an action of playbooks is for.
+_GIVEN = "devices"
 
 
-def _of_kind(node: ast.AST) -> bool:
-    return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "DeviceKind"
+def _names(tree: ast.AST) -> set[str]:
+    """Names of DeviceKind in a module, however it is imported."""
+    found = (one for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for one in node.names)
+    return {"DeviceKind", *(one.asname for one in found if one.name == "DeviceKind" and one.asname)}
+
+
+def _is_enum(node: ast.AST, names: set[str]) -> bool:
+    """Whether it is DeviceKind itself, also by its module."""
+    return (isinstance(node, ast.Name) and node.id in names) or (
+        isinstance(node, ast.Attribute) and node.attr == "DeviceKind"
+    )
+
+
+def _is_member(node: ast.AST, names: set[str]) -> bool:
+    """Whether it is a certain kind, or one by its name or value."""
+    match node:
+        case ast.Attribute(value=of, attr=name):
+            return _is_enum(of, names) and name in _MEMBERS
+        case ast.Subscript(value=of):
+            return _is_enum(of, names)
+        case ast.Call(func=ast.Name(id="getattr"), args=[of, *_]):
+            return _is_enum(of, names)
+        case ast.Call(func=of, args=[ast.Constant()]):
+            return _is_enum(of, names)
+        case _:
+            return False
 
 
 def _is_whole(case: ast.match_case) -> bool:
     """Whether a case takes all that is left, and mypy proves that nothing is."""
     last = case.body[-1]
     called = last.value.func if isinstance(last, ast.Expr) and isinstance(last.value, ast.Call) else None
-    return isinstance(case.pattern, ast.MatchAs) and isinstance(called, ast.Name) and called.id == "assert_never"
+    bare = isinstance(case.pattern, ast.MatchAs) and case.pattern.pattern is None and case.guard is None
+    return bare and isinstance(called, ast.Name) and called.id == "assert_never"
+
+
+def _is_fine(tree: ast.AST) -> set[ast.AST]:
+    """Nodes that may name a kind: patterns of a whole ``match``, and arguments that only pass a kind on."""
+    fine: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Match(cases=cases) if _is_whole(cases[-1]):
+                fine.update(part for case in cases for part in ast.walk(case.pattern))
+            case ast.keyword(arg=name, value=given) if name == _GIVEN:
+                fine.add(given)
+            case _:
+                pass
+    return fine
+
+
+def _speaks_of_kinds(node: ast.AST) -> bool:
+    """Whether an expression is called a kind: a name, an attribute or a call, or a look-up in one."""
+    called = [part.id for part in ast.walk(node) if isinstance(part, ast.Name)]
+    called += [part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute)]
+    return any(name in ("kind", "kinds", "kind_of", "device_kind", "device_kinds") for name in called)
+
+
+def _in_words(node: ast.AST) -> set[str]:
+    """Kinds that are written as texts, as their values or names."""
+    texts = (part.value for part in ast.walk(node) if isinstance(part, ast.Constant))
+    return {text for text in texts if isinstance(text, str) and text in _VALUES | _MEMBERS}
+
+
+def _classes(node: ast.AST) -> bool:
+    """Whether nouns of devices are named, as in the second argument of ``isinstance``."""
+    return any(isinstance(part, ast.Name) and part.id in _NOUNS for part in ast.walk(node))
+
+
+def _by_text_or_class(node: ast.AST) -> bool:
+    match node:
+        case ast.Compare(left=ast.Call(func=ast.Name(id="type")), comparators=others):
+            return any(map(_classes, others))
+        case ast.Compare(left=left, comparators=others):
+            parts = (left, *others)
+            return any(map(_speaks_of_kinds, parts)) and any(map(_in_words, parts))
+        case ast.Match(subject=subject, cases=cases):
+            patterns = [case.pattern for case in cases]
+            by_class = any(map(_classes, patterns)) and not _is_whole(cases[-1])
+            return by_class or (_speaks_of_kinds(subject) and any(map(_in_words, patterns)))
+        case ast.Call(func=ast.Name(id="isinstance"), args=[_, classes]):
+            return _classes(classes)
+        case ast.Call(func=ast.Attribute(value=ast.Dict(keys=keys)), args=[asked, *_]):
+            return _speaks_of_kinds(asked) and any(map(_in_words, filter(None, keys)))
+        case ast.Subscript(value=ast.Dict(keys=keys), slice=asked):
+            return _speaks_of_kinds(asked) and any(map(_in_words, filter(None, keys)))
+        case ast.Call(func=ast.Attribute(value=said, attr="startswith" | "endswith" | "__eq__" | "__ne__"), args=args):
+            return _speaks_of_kinds(said) and any(map(_in_words, args))
+        case _:
+            return False
 
 
 def _silent(tree: ast.AST) -> Iterator[int]:
-    """Lines that decide by members of DeviceKind in a way that a new member would not show."""
+    """Lines that decide by the kind of a device in a way that a new kind would not show."""
+    names, fine = _names(tree), _is_fine(tree)
     for node in ast.walk(tree):
-        match node:
-            case ast.Compare(left=left, comparators=others):
-                if any(_of_kind(part) for one in (left, *others) for part in ast.walk(one)):
-                    yield node.lineno
-            case ast.Tuple(elts=members) | ast.List(elts=members) | ast.Set(elts=members):
-                if any(map(_of_kind, members)):
-                    yield node.lineno
-            case ast.Dict(keys=keys):
-                if any(_of_kind(key) for key in keys if key is not None):
-                    yield node.lineno
-            case ast.Match(cases=cases):
-                named = any(_of_kind(part) for case in cases for part in ast.walk(case.pattern))
-                if named and not _is_whole(cases[-1]):
-                    yield node.lineno
-            case _:
-                pass
+        if (_is_member(node, names) and node not in fine) or _by_text_or_class(node):
+            yield getattr(node, "lineno", 0)
 
 
 @pytest.mark.parametrize(
     "text",
     [
         "found = kind is DeviceKind.ROUTER",
+        "found = kind != DeviceKind.ROUTER",
         "found = kind not in (a, DeviceKind.POOL)",
+        "found = kind in {DeviceKind.POOL}",
+        "found = kind in [DeviceKind.POOL]",
         "WAYS = frozenset({DeviceKind.ROUTER})",
         "NAMES = {DeviceKind.ROUTER: 1}",
+        "NAMES = dict([(DeviceKind.ROUTER, 1)])",
+        "NAMES = {**others, **{DeviceKind.ROUTER: 1}}",
+        "ROUTER = DeviceKind.ROUTER",
+        "found = eq(kind, DeviceKind.ROUTER)",
+        "found = DeviceKind.ROUTER.__eq__(kind)",
+        "found = kind.value == DeviceKind.ROUTER.value",
+        "found = kind.name != DeviceKind.ROUTER.name",
+        'found = kind is DeviceKind["ROUTER"]',
+        'found = kind is DeviceKind("router")',
+        'found = kind is getattr(DeviceKind, "ROUTER")',
+        "found = kind is network.DeviceKind.ROUTER",
+        "from controller.models.network import DeviceKind as Kind\nfound = kind is Kind.ROUTER",
+        "def act(kind=DeviceKind.ROUTER): pass",
+        "found = lambda kind: kind is DeviceKind.ROUTER",
         "match kind:\n  case DeviceKind.ROUTER:\n    pass",
         "match kind:\n  case DeviceKind.ROUTER:\n    pass\n  case _:\n    found = 1",
+        "match kind:\n  case DeviceKind.ROUTER:\n    pass\n  case _ if new:\n    assert_never(kind)",
+        "match (kind, here):\n  case (DeviceKind.ROUTER | DeviceKind.POOL, True):\n    pass",
+        'found = kind == "router"',
+        'found = network.kind_of(device) != "pool"',
+        'found = network.device_kinds[device].value in ("router", "pool")',
+        'found = kind.name == "ROUTER"',
+        'found = str(kind) == "router"',
+        'found = kind.startswith("router")',
+        'match kind.value:\n  case "router":\n    pass\n  case _:\n    assert_never(kind)',
+        'found = {"router": 1, "pool": 2}[kind]',
+        'found = {"router": 1}.get(kind.value, 0)',
+        "found = isinstance(device, Pool)",
+        "found = isinstance(device, (Station, Router))",
+        "found = isinstance(device, network.Router | Router)",
+        "found = type(device) is Router",
+        "match device:\n  case Router():\n    pass",
     ],
 )
 def test_a_silent_decision_by_the_kind_is_found(text: str) -> None:
     assert [*_silent(ast.parse(text))]
 
 
-def test_a_decision_that_mypy_proves_whole_is_fine() -> None:
-    text = "match kind:\n  case DeviceKind.ROUTER:\n    pass\n  case _:\n    assert_never(kind)"
+@pytest.mark.parametrize(
+    "text",
+    [
+        "match kind:\n  case DeviceKind.ROUTER:\n    pass\n  case _:\n    assert_never(kind)",
+        "match device:\n  case Router():\n    pass\n  case _:\n    assert_never(device)",
+        '@action("scale-function", devices=DeviceKind.FUNCTION)\ndef scale(): pass',
+        "found = kind.rules.has_cells",
+        "found = [one for one in DeviceKind if one.rules.has_cells]",
+        "found = kind in NAMED_KINDS",
+        "found = NAMES[kind]",
+        'found = entry.kind == "network"',
+        "found = isinstance(fact, StationFact)",
+    ],
+)
+def test_a_decision_that_a_new_kind_would_show_is_fine(text: str) -> None:
     assert not [*_silent(ast.parse(text))]
+
+
+def _found() -> Iterator[str]:
+    for path in sorted((_ROOT / "controller").rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        if "kind" in text or any(name in text for name in _NOUNS):
+            yield from (f"{path.relative_to(_ROOT)}:{line}" for line in _silent(ast.parse(text)))
 
 
 def test_nothing_decides_by_the_kind_so_that_a_new_one_would_not_show() -> None:
     """A yes or no is a field of KindRules, anything else a match; Network.device_kinds names the nouns of all kinds."""
-    found = [
-        f"{path.relative_to(_ROOT)}:{line}"
-        for folder in ("controller", "simulators")
-        for path in sorted((_ROOT / folder).rglob("*.py"))
-        if "DeviceKind" in (text := path.read_text(encoding="utf-8"))
-        for line in _silent(ast.parse(text))
-    ]
     nouns = ast.parse((_ROOT / "controller/models/network.py").read_text(encoding="utf-8"))
     (table,) = (one for one in ast.walk(nouns) if isinstance(one, ast.FunctionDef) and one.name == "device_kinds")
     in_table = {f"controller/models/network.py:{line}" for line in range(table.lineno, (table.end_lineno or 0) + 1)}
-    assert [one for one in found if one not in in_table] == []
+    assert [one for one in _found() if one not in in_table] == []
