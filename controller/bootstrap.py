@@ -6,14 +6,15 @@ import asyncio
 import gc
 import resource
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import structlog
+from anyio import to_thread
 
 from controller.assurance.checker import Checker
 from controller.device import SshDevices
@@ -33,10 +34,10 @@ from controller.models.settings import Settings
 from controller.ports.clock import Clock, SystemClock
 from controller.ports.devices import Devices, DeviceTarget, target_of
 from controller.ports.secrets import EnvironmentSecrets, NamedSecrets
-from controller.ports.store import Store
+from controller.ports.store import AsyncStore, Store
 from controller.ports.webhook import Contacts, Webhook
 from controller.runs.planning.planner import Planner
-from controller.store import LoopStore, SqlStore, open_store
+from controller.store import AsyncSqlStore, LoopStore, SqlStore, open_store
 from controller.store.evidence import AuditKeys, Evidence, SigningKeys, last_anchors
 
 # Imports that only one role needs are made where they are used: importing all would take twice the time.
@@ -56,6 +57,8 @@ if TYPE_CHECKING:
     from controller.runs.sweeper import Sweeper
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 #: The most files of definitions that a process names in its log.
 _NAMED = 10
@@ -166,26 +169,21 @@ class Parts:
 
     def _services(self) -> ActionServices:
         from controller.device.address import secret_for
-        from controller.playbook.engine.context import ActionServices
 
-        sources = tuple(self.settings.software_sources.split())
-        return ActionServices(
+        services = action_services(
             self.loop_store,
             self.planner,
             self.webhook(),
             self.clock,
+            self.settings,
             channels=self.channels(),
-            sources=sources,
             credentials=self.credentials,
-            secret_for=partial(secret_for, self.secrets),
-            to_mask=self.secrets.to_mask,
         )
+        return replace(services, secret_for=partial(secret_for, self.secrets), to_mask=self.secrets.to_mask)
 
     def webhook(self) -> Webhook:
         """The webhook of the settings, for the action notify and for notices."""
-        from controller.observe.webhook import HttpWebhook
-
-        return HttpWebhook(self.settings.notify_url)
+        return webhook_of(self.settings)
 
     def channels(self) -> dict[str, Webhook]:
         """Channels to people besides the webhook, as the settings say; a dry run judges by the same."""
@@ -500,6 +498,48 @@ def _evidence(settings: Settings, store: SqlStore) -> Evidence:
     else:
         signing = SigningKeys.kept_in(settings.signing_file, settings.signing_name, bool(store.trail.public_keys()))
     return Evidence(keys, settings.home, last_anchors(settings.anchor_file), signing)
+
+
+def open_database(url: str) -> SqlStore:
+    """The store of a database alone, for a process that reads it and begins nothing. Raises StoreError."""
+    return open_store(url)
+
+
+def open_memory(clock: Clock) -> SqlStore:
+    """An empty store in memory, for what is only played."""
+    return open_store("sqlite://", clock)
+
+
+def webhook_of(settings: Settings) -> Webhook:
+    """The webhook of the settings."""
+    from controller.observe.webhook import HttpWebhook
+
+    return HttpWebhook(settings.notify_url)
+
+
+def action_services(
+    store: AsyncStore,
+    planner: Planner,
+    webhook: Webhook,
+    clock: Clock,
+    settings: Settings,
+    *,
+    channels: Mapping[str, Webhook],
+    credentials: Credentials,
+) -> ActionServices:
+    """What actions of playbooks work with, where none is carried out."""
+    from controller.playbook.engine.context import ActionServices
+
+    sources = tuple(settings.software_sources.split())
+    return ActionServices(store, planner, webhook, clock, channels=channels, sources=sources, credentials=credentials)
+
+
+class ThreadedStore(AsyncSqlStore):
+    """The asynchronous store for a loop of which threads of anyio do the work, as that of the API."""
+
+    async def call(self, work: Callable[[Store], T]) -> T:
+        """See ``AsyncSqlStore``."""
+        return await to_thread.run_sync(work, self._store)
 
 
 def collect_rarely() -> None:

@@ -14,9 +14,9 @@ from anyio import CapacityLimiter, to_process
 
 from controller.api.readings import Readings
 from controller.api.statements import draft
+from controller.bootstrap import open_database
 from controller.models.statement import Month, Statement, StatementKind
 from controller.ports.clock import Clock
-from controller.store import open_store
 
 #: Seconds for which a draft serves all who ask for it; one that took long serves ten times as long.
 _SERVES, _REST = 60.0, 10.0
@@ -60,6 +60,6 @@ class Drafts:
 
 def _drafted(database: str, now: datetime, wanted: Wanted) -> Statement:
     os.setpriority(os.PRIO_PROCESS, 0, _NICE)
-    with closing(open_store(database)) as store:
+    with closing(open_database(database)) as store:
         made = draft(store, now, wanted.kind, wanted.tenant, wanted.month)
     return made.model_copy(update={"drafted": now})

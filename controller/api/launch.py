@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 from fastapi import Depends
-from starlette.concurrency import run_in_threadpool
 
 from controller.api.services import Backend
-from controller.observe.webhook import HttpWebhook
+from controller.bootstrap import ThreadedStore, action_services, webhook_of
 from controller.playbook.actions.shipped import registry
-from controller.playbook.engine.context import ActionServices
 from controller.playbook.engine.preparation import PlaybookPreparation
 from controller.playbook.in_force import library_in_force
 from controller.playbook.language.library import Library
-from controller.ports.store import Store
 from controller.runs.launch import Launcher
-from controller.store import AsyncSqlStore
-
-T = TypeVar("T")
-
-
-class _Threaded(AsyncSqlStore):
-    """The asynchronous store for the server's loop."""
-
-    async def call(self, work: Callable[[Store], T]) -> T:
-        return await run_in_threadpool(work, self._store)
 
 
 def library(backend: Backend) -> Library:
@@ -36,15 +22,13 @@ def library(backend: Backend) -> Library:
 
 def preparation(backend: Backend) -> PlaybookPreparation:
     """The preparation of playbook runs."""
-    webhook = HttpWebhook(backend.settings.notify_url)
-    sources = tuple(backend.settings.software_sources.split())
-    services = ActionServices(
-        _Threaded(backend.store),
+    services = action_services(
+        ThreadedStore(backend.store),
         backend.planner,
-        webhook,
+        webhook_of(backend.settings),
         backend.clock,
+        backend.settings,
         channels=backend.channels,
-        sources=sources,
         credentials=backend.credentials,
     )
     return PlaybookPreparation(services, library_in_force, registry())
@@ -52,7 +36,7 @@ def preparation(backend: Backend) -> PlaybookPreparation:
 
 def launcher(backend: Backend) -> Launcher:
     """The launcher of runs."""
-    return Launcher(_Threaded(backend.store), backend.planner, backend.wakeups, preparation(backend))
+    return Launcher(ThreadedStore(backend.store), backend.planner, backend.wakeups, preparation(backend))
 
 
 Playbooks = Annotated[Library, Depends(library)]

@@ -159,13 +159,13 @@ def audit(
 
 
 def _new_audit_key(*, as_json: bool) -> None:
-    from controller.store import open_store  # noqa: PLC0415
+    from controller.bootstrap import open_database  # noqa: PLC0415
     from controller.store.evidence import add_key  # noqa: PLC0415
 
     settings = environment()
     if settings.audit_keys.startswith("env:"):
         raise InputError(f"the keys come from {settings.audit_keys}: add a line there, ID SINCE SECRET")
-    with closing(open_store(settings.database)) as store:
+    with closing(open_database(settings.database)) as store:
         key = add_key(settings.key_file, store.audit.head().number + 1)
     print_result(
         {"key": key.id, "file": str(settings.key_file)},

@@ -14,7 +14,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 
-from controller.bootstrap import Parts, put_first_definitions
+from controller.bootstrap import Parts, open_memory, put_first_definitions
 from controller.listener.process import Listener
 from controller.models.alarm import AlarmSource
 from controller.models.credentials import LOOPBACK_ONLY
@@ -37,7 +37,7 @@ from controller.rehearsal.twin import MemoryDevices
 from controller.remediation.rules import rules_in_force
 from controller.runs.loop import WorkerLoop
 from controller.runs.planning.planner import Planner
-from controller.store import AsyncSqlStore, SqlStore, open_store
+from controller.store import AsyncSqlStore, SqlStore
 from controller.store.repository import Invocation
 from simulators.fleet.fleet import Fleet
 
@@ -99,7 +99,7 @@ class InlineStore(AsyncSqlStore):
 
 def copy_of(record: SqlStore, clock: Clock) -> SqlStore:
     """A record in memory that begins with all that another one in memory holds."""
-    made = open_store("sqlite://", clock)
+    made = open_memory(clock)
     engines = record.database.engine, made.database.engine
     with closing(engines[0].raw_connection()) as source, closing(engines[1].raw_connection()) as to:
         source.driver_connection.backup(to.driver_connection)  # type: ignore[union-attr]
@@ -138,7 +138,7 @@ def adopted(network: Network, stage: Stage, settings: Settings) -> SqlStore:
     """A record with the network, with all its stations read and adopted."""
     loop = VirtualLoop(stage.clock)
     clock = LoopClock(loop, stage.clock)
-    store = open_store("sqlite://", clock)
+    store = open_memory(clock)
     store.networks.save(network, network_digest(network), PERSON)
     put_first_definitions(store, settings)
     parts = parts_on(stage.fleet, store, clock, settings)

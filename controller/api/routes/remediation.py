@@ -18,6 +18,7 @@ from pydantic import Field
 from controller.api.auth import Router, needs
 from controller.api.launch import library
 from controller.api.services import Backend, Body, Listing, Paging, Services, cut, listing
+from controller.bootstrap import open_memory
 from controller.inventory.source import Entry, unknown
 from controller.models.alarm import REMEDIATION_STOPPED, AlarmState
 from controller.models.errors import ConflictError, InputError, NotFoundError
@@ -43,7 +44,6 @@ from controller.remediation.definitions import left_out
 from controller.remediation.guards import Limits
 from controller.remediation.rules import Rule, entries_in_force, read_rules, rules_in_force, strange_names
 from controller.remediation.trust import mode_for, promote
-from controller.store import open_store
 
 router = Router(prefix="/v1", tags=["remediation"])
 
@@ -169,7 +169,7 @@ def _backtest(asked: BacktestRequest, backend: Services) -> BacktestedRules:
     played = reports[:MOST_REPORTS]
     if len(reports) > len(played):
         until = played[-1].received
-    with closing(open_store("sqlite://", clock := VirtualClock(since))) as shadow:
+    with closing(open_memory(clock := VirtualClock(since))) as shadow:
         breaker = Breaker(settings.repair_limit, settings.repair_limit_minutes)
         test = Backtest(shadow, clock, store.networks.get(), tried, Limits.of(settings), breaker)
         really = store.repairs.since(since)
