@@ -22,9 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
-    case,
     false,
-    func,
     select,
     text,
 )
@@ -49,10 +47,10 @@ from controller.models.sharing import ActionClass
 from controller.ports.store import RunRequest
 from controller.runs.approval.clearance import unanswered
 from controller.store.columns import Instant, long_text, metadata
-from controller.store.involvement import note_notified, run_tenants
-from controller.store.run_rows import jobs, runs
+from controller.store.involvement import note_notified
+from controller.store.run_rows import jobs
 from controller.store.transaction import Tx
-from controller.store.votes import cast_vote, return_votes, spend_votes, votes_on
+from controller.store.votes import cast_vote, spend_votes, votes_on
 
 _UNADDRESSED = text("NOT addressed")
 
@@ -214,41 +212,6 @@ def _planned_at(tx: Tx, run_id: str, tenant: str) -> datetime:
     """When a tenant was notified of planned work: its lead time counts from then."""
     planned = and_(notices.c.tenant == tenant, notices.c.kind == NoticeKind.PLANNED.value)
     return tx.execute(select(notices.c.at).where(notices.c.run == run_id, planned)).scalar() or tx.now
-
-
-def return_unused_votes(tx: Tx, run: str, *, outdated: bool, ended: bool) -> None:
-    """Return each yes of a side that a run did not use: its whole part ended, and nothing of it began.
-
-    Args:
-        tx: The transaction.
-        run: The run.
-        outdated: Whether new files ended a part of it: then the yes of a tenant is returned whose part they ended.
-        ended: Whether it has ended: then that of any side is returned if a no ended it, but for that of who asked.
-    """
-    if outdated:
-        _return_votes(tx, run, over=False)
-    if ended:
-        _return_votes(tx, run, over=True)
-
-
-def _return_votes(tx: Tx, run: str, *, over: bool) -> None:
-    bound = select(run_constraints.c.plan, run_constraints.c.subject, runs.c.requested_by)
-    row = tx.execute(bound.join(runs, runs.c.id == run_constraints.c.run).where(runs.c.id == run)).one_or_none()
-    if row is None or not row.plan:
-        return
-    if over and all(vote.choice is not VoteChoice.REJECT for vote in votes_on(tx, row.subject)):
-        return
-    unused = and_(jobs.c.state == JobState.DONE.value, jobs.c.started.is_(None))
-    nothing = func.min(case((unused, 1), else_=0)) == 1
-    # What new files ended was returned at once, and may be spent by another run by now.
-    void = func.min(case((jobs.c.outdated.is_not(None), 1), else_=0)) == int(not over)
-    there = and_(run_tenants.c.run == jobs.c.run, run_tenants.c.station == jobs.c.station)
-    sides = select(run_tenants.c.tenant).join(jobs, there).where(run_tenants.c.run == run)
-    found = list(tx.execute(sides.group_by(run_tenants.c.tenant).having(and_(nothing, void))).scalars())
-    if over and tx.execute(select(and_(nothing, void)).where(jobs.c.run == run)).scalar():
-        found.append(HOST)
-    for side in found:
-        return_votes(tx, row.plan, row.subject, side, row.requested_by)
 
 
 def serving(devices: Collection[str]) -> str:

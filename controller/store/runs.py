@@ -44,7 +44,7 @@ from controller.store.processes import worker_seen
 from controller.store.queries import chunks
 from controller.store.questions import as_question, is_open, questions
 from controller.store.repository import SqlRepository, reads, writes
-from controller.store.run_constraints import keep_constraints, return_unused_votes
+from controller.store.run_constraints import keep_constraints
 from controller.store.run_rows import (
     ACTIVE,
     JOB_COLUMNS,
@@ -388,7 +388,6 @@ def _carry_out(tx: Tx, run: Run, transition: Transition, by: str) -> bool:
     if tx.execute(update(runs).where(seen).values(values)).rowcount != 1:
         raise ConflictError(f"run {run.id} changed in the meantime")
     moved = _move_jobs(tx, run, transition) + sum(decide_on(tx, run, choice, by) for choice in transition.decisions)
-    return_unused_votes(tx, run.id, outdated=bool(transition.outdated), ended=transition.state.terminal)
     if transition.state.terminal:
         left = tx.execute(
             select(func.count()).where(jobs.c.run == run.id, jobs.c.state != JobState.DONE.value)

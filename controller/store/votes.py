@@ -29,7 +29,6 @@ from controller.access.roles import may
 from controller.models.approval import Contract, Vote, VoteChoice
 from controller.models.errors import ConflictError
 from controller.models.people import Permission, Person, Role
-from controller.models.scalars import HOST
 from controller.store.columns import Instant, metadata
 from controller.store.involvement import plan_tenants
 from controller.store.networks import current_network
@@ -185,24 +184,6 @@ def spend_votes(tx: Tx, plan: str, subject: str) -> None:
     if spent:
         names = [column.name for column in votes.c]
         tx.execute(votes.insert(), [{name: row[name] for name in names} | {"subject": subject} for row in spent])
-
-
-def return_votes(tx: Tx, plan: str, subject: str, side: str, requester: str) -> None:
-    """Let each yes of a side's people in a run count again for the next plan in which its part is the same.
-
-    Args:
-        tx: The transaction.
-        plan: Digest of the run's plan.
-        subject: What people approve of the run.
-        side: A side on whose stations the run did nothing.
-        requester: Who asked for the run, which was their yes to that request alone.
-    """
-    handle = plan if side == HOST else handle_of(tx, plan, side)
-    given = and_(votes.c.subject == subject, votes.c.side == side, votes.c.choice == VoteChoice.APPROVE.value)
-    given = and_(given, votes.c.person != requester)
-    if rows := tx.execute(select(votes).where(given)).all() if handle else ():
-        again = [dict(row._mapping) | {"subject": handle} for row in rows]
-        tx.execute(tx.insert(votes).on_conflict_do_nothing(), again)  # A no to the plan stays.
 
 
 def votes_on(tx: Tx, subject: str) -> list[Vote]:
