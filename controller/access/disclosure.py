@@ -303,8 +303,8 @@ class TenantPlan(Noun):
 
 
 def involved(change: Change) -> set[str]:
-    """Tenants whose nodes a change edits, or whose service it interrupts."""
-    return {*change.touched, *change.interrupted} - {HOST}
+    """Tenants whose nodes a change edits, or whose service it interrupts or brings back."""
+    return {*change.touched, *change.interrupted, *change.freed} - {HOST}
 
 
 def visible_rows(sight: Sight, change: Change) -> tuple[DiffRow, ...]:

@@ -311,6 +311,8 @@ def _change_words(made: Mapping[str, Any]) -> str:
         others = f", interrupting {', '.join(interrupted)} too" if interrupted else ""
         lasts = f"for up to {outage.seconds} s" if outage.kind is OutageKind.TIMED else str(outage)
         words.append(f"cells are off air {lasts}{others}")
+    if back := sum(len(_freed(change)) for change in changes):
+        words.append(f"puts {counted(back, 'cell')} back on the air")
     if lost := {tenant for change in changes for tenant in change.get("withdrawn", ())}:
         cells = sum(len({*chain.from_iterable(change.get("withdrawn", {}).values())}) for change in changes)
         words.append(f"{', '.join(sorted(lost))}: outage for good in {counted(cells, 'cell')}")
@@ -319,6 +321,13 @@ def _change_words(made: Mapping[str, Any]) -> str:
             "removes " + ", ".join(f"{counted(n, 'node')} of {tenant}" for tenant, n in made["removals"].items())
         )
     return "; ".join(words)
+
+
+def _freed(change: Mapping[str, Any]) -> set[str]:
+    """Cells that a change only unlocks: it neither locks nor makes them."""
+    edits = [(phase.get("kind"), edit) for phase in change.get("phases", ()) for edit in phase["edits"]]
+    unlocked = {edit["path"] for kind, edit in edits if kind == "unlock"}
+    return unlocked - {edit["path"] for kind, edit in edits if kind == "lock" or edit.get("op") == "create"}
 
 
 def _only_unlocks(change: Mapping[str, Any]) -> bool:

@@ -136,6 +136,7 @@ class Change(Noun):
         outage: How long the worst cell is off the air, or the worst core link down.
         withdrawn: Cells of the station in which a tenant loses a PLMN for good, by tenant: an outage of that tenant
             only, although the cell stays on air (``controller.plan.withdrawal``).
+        freed: Cells that a run of ours left locked when it diverged and that this change unlocks, by tenant on them.
         fingerprint: State of the device that must still hold under the lock.
         checks: Conditions that must hold after the last phase, before the confirm.
         gained: Nodes that enter the ledger when the change is confirmed.
@@ -163,6 +164,7 @@ class Change(Noun):
     lost: tuple[str, ...] = ()
     removes: dict[str, int] = {}
     withdrawn: Annotated[dict[str, tuple[str, ...]], Field(exclude_if=lambda found: not found)] = {}
+    freed: Annotated[dict[str, tuple[str, ...]], Field(exclude_if=lambda found: not found)] = {}
     lowers: Annotated[tuple[tuple[str, str], ...] | None, Field(exclude_if=lambda found: found is None)] = None
     left: Annotated[tuple[str, ...], Field(exclude_if=lambda found: not found)] = ()
     as_of: Annotated[AwareDatetime | None, Field(exclude_if=lambda found: found is None)] = None

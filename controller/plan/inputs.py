@@ -56,6 +56,7 @@ class StationView:
         locked: Cells of ours that the station has lost and that were locked when it still had them: they stay so.
         holders: Who locked cells and core links of ours, in words by cell or path, as far as a run of ours did.
         left_locked: Those of these cells that a run left so that diverged: nobody asked for it.
+        lapsed: Those of these that the run locked for its own edits only, while the station counts as diverged.
         beside: Ids of other managed elements of which a person said that they may stand on the station.
     """
 
@@ -69,6 +70,7 @@ class StationView:
     locked: frozenset[str] = frozenset()
     holders: Mapping[str, str] = field(default_factory=dict)
     left_locked: frozenset[str] = frozenset()
+    lapsed: frozenset[str] = frozenset()
     beside: frozenset[str] = frozenset()
 
 
@@ -99,6 +101,8 @@ class PlanOptions:
         skip_under_hold: Whether stations under a hold are left out; else they are planned, and wait for its end.
         automatic: Whether no person asked: holds and locks that are not ours keep stations out.
         limit: The part of what is wanted that the plan is about; None for all of it.
+        unlocks: Whether cells come back on air that a run of ours locked for its edits and left so when it diverged;
+            that is for a person's plan, since no repair touches the administrative state.
         reserved: Whether PLMNs that come on air are reserved for operator use, where a profile can say so.
         identities: Whether identities on air may change: PLMNs of global node ids, which restarts the station, and
             primary PLMNs of cells, which are locked for that. Else the former stay, and the latter keep it out.
@@ -114,6 +118,7 @@ class PlanOptions:
     limit: Limit | None = None
     identities: bool = False
     reserved: bool = False
+    unlocks: bool = False
 
     def holds_at(self, station: str) -> list[str]:
         """Objects under a hold at a station: the whole station, or cells; sorted."""

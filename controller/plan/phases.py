@@ -42,11 +42,13 @@ class Locks:
         cells: Cells that have to be locked already or by us, in device order.
         to_lock: Those of them that are unlocked now: we lock them, and unlock those that remain.
         restarts: Whether the station restarts.
+        left: Cells that a run of ours left locked, and that are unlocked in the end.
     """
 
     cells: tuple[Path, ...]
     to_lock: tuple[Path, ...]
     restarts: bool
+    left: tuple[Path, ...] = ()
 
 
 def find_locks(root: NodeSpec, observed: Tree, edits: Iterable[Edit], renamed: Collection[Path] = ()) -> Locks:
@@ -111,7 +113,7 @@ def build_phases(
     """
     made = [edit.path for edit in edits if edit.op is Op.CREATE and _is_cell(root, edit.path)]
     gone = {edit.path for edit in edits if edit.op is Op.DELETE}
-    back = [cell for cell in locks.to_lock if not any(is_below(cell, path) for path in gone)]
+    back = [cell for cell in (*locks.to_lock, *locks.left) if not any(is_below(cell, path) for path in gone)]
     unlocked = [*back, *(cell for cell in made if cell not in keep_locked)]
     failed = {cell for cell in locks.to_lock if was_failed(observed, cell)}
     make, gone_links = make_before_break(root, edits)

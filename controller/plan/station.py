@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from controller.models.facts import Finding, Owners, Severity
 from controller.models.health import ServiceState
@@ -87,16 +87,18 @@ def plan_station(
         goes = "nothing goes elsewhere while nobody knows whether it is there"
         edits.refused.extend(("not-read", path, f"{goes}: {reason}") for path, reason in unseen.items())
     locks = find_locks(root, observed.tree, edits.edits, edits.moved)
+    locks = replace(locks, left=tuple(_left(station, root, rendered, view, edits, options)))
     edits.refused.extend(_shutting_down(observed.tree, locks, view.holders))
     locked = _foreign_locks(root, observed.tree, {*rendered.tree, *view.ledger})
-    findings = station_findings(station, root, observed, edits, locked, options, view)
+    staying = {cell: state for cell, state in locked.items() if cell not in locks.left}
+    findings = station_findings(station, root, observed, edits, staying, options, view)
     if not view.adopted:
         findings = (*findings, *_unheard(station, root, edits))
     findings = (*dark, *findings, *_lost_locks(station, view), *_gone(station, root, view, edits))
     reason = _reason(station, root, view, options, edits, [cell_of(cell) for cell in locked])
     ours = edits.orphans.values() if view.adopted and view.retired is None else ()
     orphans = Counter(owner for owners in ours for owner in owners)
-    if reason or not (edits.edits or edits.moved):
+    if reason or not (edits.edits or edits.moved or locks.left):
         return StationPlan(reason=reason, findings=findings, orphans=orphans)
     builder = _Builder(station, root, rendered, observed, view, edits, locks, options, within)
     change = builder.change()
@@ -134,6 +136,29 @@ def _foreign_locks(root: NodeSpec, tree: Tree, ours: Collection[Path]) -> dict[P
         and spec.is_cell
         and (state := administrative_state(tree, path)) != "UNLOCKED"
     }
+
+
+def _left(
+    station: str, root: NodeSpec, rendered: Rendered, view: StationView, edits: Edits, options: PlanOptions
+) -> Iterator[Path]:
+    """Cells that a run of ours left locked and that come back on air: wanted ones, without a hold, that stay."""
+    if not options.unlocks or options.limit is not None or not view.lapsed or view.observed is None:
+        return
+    tree, stops = view.observed.tree, {*options.holds_at(station)}
+    gone = [edit.path for edit in edits.edits if edit.op is Op.DELETE]
+    for path in rendered.tree:
+        spec, name = spec_of(root, path), cell_of(path)
+        if (
+            spec is not None
+            and spec.is_cell
+            and name in view.lapsed
+            and path in view.ledger
+            and path in tree
+            and administrative_state(tree, path) == "LOCKED"
+            and stops.isdisjoint((station, f"{station}/{name}"))
+            and not any(is_below(path, one) for one in gone)
+        ):
+            yield path
 
 
 def _shutting_down(tree: Tree, locks: Locks, holders: Mapping[str, str]) -> Iterator[tuple[str, Path, str]]:
@@ -175,6 +200,7 @@ class _Builder:
             phases=phases,
             diff=(
                 *(self._lock_row(cell, seconds) for cell in self.locks.to_lock),
+                *(self._left_row(cell) for cell in self.locks.left),
                 *(self._primary_row(cell, paths) for cell, paths in self.edits.moved.items()),
                 *describe(self.root, edits, self.edits.replaced, self.observed.writers),
             ),
@@ -182,6 +208,7 @@ class _Builder:
             interrupted=tuple(interrupted),
             outage=outage_of(phases, seconds),
             withdrawn=withdrawn(self.observed.tree, after, owners),
+            freed=self._freed(owners),
             fingerprint=fingerprint(self.root, self.observed.tree, (*self._covered(edits, checks), *moved)),
             checks=checks,
             gained=gained,
@@ -210,6 +237,14 @@ class _Builder:
             if path in self.observed.tree and (self.locks.restarts or cell_of(path) in names):
                 tenants.update(owner)
         return tenants - {HOST}
+
+    def _freed(self, owners: Mapping[Path, Owners]) -> dict[str, tuple[str, ...]]:
+        """Cells that come back on air, by tenant on them."""
+        found: dict[str, list[str]] = {}
+        for cell in self.locks.left:
+            for tenant in self._tenants_on([cell], owners):
+                found.setdefault(tenant, []).append(cell_of(cell))
+        return {tenant: tuple(cells) for tenant, cells in sorted(found.items())}
 
     def _cells(self, after: Tree) -> Iterator[WaitFor]:
         """Cells that have to be on air: unlocked ones, except those with an earlier fault."""
@@ -248,7 +283,7 @@ class _Builder:
                 yield edit.path
         # What these cells carry decided who is interrupted.
         yield from self.locks.to_lock
-        yield from (f"{cell}/{administrative_leaf(cell)}" for cell in self.locks.cells)
+        yield from (f"{cell}/{administrative_leaf(cell)}" for cell in (*self.locks.cells, *self.locks.left))
         for check in checks:
             if check.kind != "ready":
                 yield check.path if check.kind == "link-up" else f"{check.path}/{administrative_leaf(check.path)}"
@@ -268,6 +303,10 @@ class _Builder:
         removed = any(edit.op is Op.DELETE and is_below(cell, edit.path) for edit in self.edits.edits)
         after = "LOCKED, then removed" if removed else f"LOCKED for about {seconds} s, then as before"
         return row(cell, (HOST,), what, "UNLOCKED", after)
+
+    def _left_row(self, cell: Path) -> DiffRow:
+        what = f"{entry_name(self.root, cell)}: administrative state"
+        return row(cell, (HOST,), what, "LOCKED by a run that diverged", "UNLOCKED")
 
     def _primary_row(self, cell: Path, moved: Sequence[Path]) -> DiffRow:
         # By the half of the cell that has its states, whose list is in order.

@@ -87,7 +87,7 @@ def undo_change(
         phases=tuple(phases),
         diff=tuple(row.model_copy(update={"before": row.after, "after": row.before}) for row in change.diff),
         touched=change.touched,
-        interrupted=change.interrupted,
+        interrupted=tuple(sorted({*change.interrupted, *change.freed})),  # their cells are locked again
         outage=outage_of(phases, change.outage.seconds),
         fingerprint=fingerprint(root, observed.tree, change.fingerprint.paths),
         checks=tuple(check for check in change.checks if _holds_again(tree, check)),

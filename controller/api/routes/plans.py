@@ -54,7 +54,9 @@ async def make(
     Nothing is changed. An equal plan has an equal id, so asking twice is harmless. With ``progress`` the answer is a
     stream of server-sent events: ``progress`` as stations are read, and in the end ``plan``, or ``problem``.
     """
-    request = PlanRequest(asked.selector, asked.remove, asked.expect_stations, identities=asked.identities)
+    request = PlanRequest(
+        asked.selector, asked.remove, asked.expect_stations, identities=asked.identities, unlocks=True
+    )
     if progress:
         return with_progress(lambda seen: backend.planner.plan(request, who.name, seen), "plan", json_parts)
     made = await backend.planner.plan(request, who.name)

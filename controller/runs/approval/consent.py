@@ -106,6 +106,7 @@ def effect_of(change: Change, *, restores: bool = False) -> Effect:
     restores = restores or _brings_back(change, edits)
     if restores:
         places = {(tenant, ActionClass.RESTORE, cell) for tenant, _, cell in places}
+    places |= {(tenant, ActionClass.RESTORE, cell) for tenant, cells in change.freed.items() for cell in cells}
     places |= {(tenant, ActionClass.REDUCE, cell) for tenant, cell in _taken(change, edits)}
     places |= {(tenant, ActionClass.REDUCE, cell) for tenant, cell in (() if restores else _lowered(change, edits))}
     places = {(tenant, action, cell) for tenant, action, cell in places if tenant != HOST}

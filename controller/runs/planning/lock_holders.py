@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from controller.intent.times import Times, both, union
-from controller.models.plan import Change
+from controller.models.alarm import DIVERGED
+from controller.models.plan import Change, Op
 from controller.models.run import PERSON, Outcome, Run
 from controller.nrm.profiles import administrative_leaf, cell_of, link_of
-from controller.nrm.tree import Path
+from controller.nrm.tree import Path, is_below
 from controller.ports.store import EndedJob, OpenJob, Store
 
 
@@ -72,11 +74,40 @@ def lock_holders(
     return {one: _in_words(name, job, store.runs.get(job.run)) for one, (name, job) in by.items() if job is not None}
 
 
-def left_by_diverged(store: Store, station: str, since: datetime, cells: Sequence[str]) -> frozenset[str]:
+@dataclass(frozen=True, slots=True)
+class LeftLocked:
+    """Cells of a station that a run of ours left locked, or shutting down, so that diverged.
+
+    Attributes:
+        cells: All of them.
+        lapsed: Those that the run had locked for its own edits only, while the alarm stands that the station diverged:
+            that ends when all that the run touched is back, so a later lock is somebody else's.
+    """
+
+    cells: frozenset[str] = frozenset()
+    lapsed: frozenset[str] = frozenset()
+
+
+def left_by_diverged(store: Store, station: str, since: datetime, cells: Sequence[str]) -> LeftLocked:
     """Those of the cells of a station, locked or shutting down, that a run of ours left so that diverged."""
     done = store.ledger.ended_jobs([station], since)
     by = {cell: locked_by(done, cell=cell) for cell in cells}
-    return frozenset(cell for cell, job in by.items() if isinstance(job, EndedJob) and job.outcome is Outcome.DIVERGED)
+    left = {cell: job for cell, job in by.items() if isinstance(job, EndedJob) and job.outcome is Outcome.DIVERGED}
+    stands = bool(left) and any(one.probable_cause == DIVERGED for one in store.alarms.standing([station]))
+    lapsed = (cell for cell, job in left.items() if stands and would_have_ended(job, cell))
+    return LeftLocked(frozenset(left), frozenset(lapsed))
+
+
+def would_have_ended(job: EndedJob, cell: str) -> bool:
+    """Whether the changes of a job, had they been carried out, would have ended their lock of a cell.
+
+    They unlock it in the end, or remove the cell; a lock that somebody asked for stays.
+    """
+    changes = (*job.changes, *job.unsure)
+    edits = [edit for change in changes for phase in change.phases for edit in phase.edits]
+    paths = {edit.path for edit in edits if cell_of(edit.path) == cell and administrative_leaf(edit.path) in edit.after}
+    gone = [edit.path for edit in edits if edit.op is Op.DELETE]
+    return left_locked(changes, cell=cell) is False or any(is_below(path, one) for path in paths for one in gone)
 
 
 def locked_by(done: Iterable[EndedJob | OpenJob], *, cell: str = "", link: Path = "") -> EndedJob | OpenJob | None:

@@ -68,7 +68,7 @@ from controller.plan.routers import link_owners, watched
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget, Observed
 from controller.ports.store import AsyncStore, Device, Store
-from controller.runs.planning.lock_holders import left_by_diverged, lock_holders
+from controller.runs.planning.lock_holders import LeftLocked, left_by_diverged, lock_holders
 from controller.runs.transaction.probe import server_of
 
 T = TypeVar("T")
@@ -90,6 +90,7 @@ class PlanRequest:
         skip_under_hold: Whether stations under a hold are left out.
         identities: Whether identities on air may change, see ``PlanOptions``.
         reserved: Whether PLMNs that come on air are reserved for operator use.
+        unlocks: Whether cells that a diverged run left locked come back on air, see ``PlanOptions``.
         beneath: Whether what has to be there before is planned too: functions that the stations are made of and that
             run nowhere yet, and pools that lack the namespace or the priority class of a function.
         stations: Whether stations that live in functions which restart come back by the same plan; not where a playbook
@@ -104,6 +105,7 @@ class PlanRequest:
     skip_under_hold: bool = False
     identities: bool = False
     reserved: bool = False
+    unlocks: bool = False
     beneath: bool = False
     stations: bool = True
 
@@ -243,8 +245,8 @@ class Planner:
         if not names and not held:
             return view
         holders = await self._store.read(lock_holders, station, EVER, cells=names, links=held)
-        left = await self._store.read(left_by_diverged, station, EVER, names) if holders else frozenset()
-        return replace(view, locked=locked, holders=holders, left_locked=left)
+        left = await self._store.read(left_by_diverged, station, EVER, names) if holders else LeftLocked()
+        return replace(view, locked=locked, holders=holders, left_locked=left.cells, lapsed=left.lapsed)
 
     async def views(self, network: Network, stations: Iterable[str]) -> dict[str, StationView]:
         """The views of a few stations; see ``each``."""
@@ -390,6 +392,7 @@ class Planner:
             skip_under_hold=request.skip_under_hold,
             identities=request.identities,
             reserved=request.reserved,
+            unlocks=request.unlocks,
             under_hold=under_hold(network, holds),
         )
         intent = await self.intent(network, stations, now)

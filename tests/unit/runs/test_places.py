@@ -12,15 +12,22 @@ from controller.cli.plan_view import conclusion
 from controller.models.alarm import DIVERGED
 from controller.models.behaviour import TRUSTED
 from controller.models.network import Network, network_digest
-from controller.models.plan import Edit, Op, PhaseKind
-from controller.models.run import Outcome
+from controller.models.plan import Change, Edit, Op, PhaseKind
+from controller.models.run import PERSON, LedgerBefore, Outcome
+from controller.models.sharing import ActionClass
 from controller.nrm.apply import names_places, sent_to_end, siblings
 from controller.nrm.profiles import administrative_state
 from controller.nrm.tree import Path, Tree
 from controller.plan import plan_to_json
+from controller.plan.extent import extent
+from controller.plan.undo import undo_change
 from controller.ports.devices import Capabilities, DeviceTarget
 from controller.ports.fake_devices import FaultKind
+from controller.ports.store import EndedJob
+from controller.runs.approval.consent import effect_of, taken_by
+from controller.runs.planning import lock_holders
 from controller.runs.planning.planner import Planner, PlanRequest
+from controller.runs.planning.restore import restore_plan
 from controller.runs.planning.undo import undo_plan
 from controller.runs.rollout.transitions import decide
 from tests.unit.plan import samples
@@ -105,17 +112,27 @@ async def test_cells_that_were_locked_come_back_though_the_rest_is_refused(unloc
     assert not bench.device.lock_holder
 
 
-async def test_a_plan_names_what_a_diverged_run_left_and_the_way_out() -> None:
-    """The files ask for what the run left, but not for the lock, and the record has more than the station carries."""
-    bench = bench_of("beta")
+async def left_locked(bench: TransactionBench) -> Planner:
+    """A removal ends diverged and leaves the cell locked; then the files ask for what is left, which is less."""
     planner = planner_of(bench)
     bench.store.networks.save(samples.network(THREE), network_digest(samples.network(THREE)), "ana")
     await planner.adopt(STATION, "ana")
     bench.fault("edit", FaultKind.REFUSE, skip=2, times=4)
     assert (await bench.work()).outcome is Outcome.DIVERGED
+    settle(bench)
+    bench.store.networks.save(without("beta"), network_digest(without("beta")), "ana")
+    return planner
+
+
+def settle(bench: TransactionBench) -> None:
     while bench.store.runs.advance(bench.run.id, lambda found, jobs: decide(found, jobs, bench.clock.now())):
         pass
-    bench.store.networks.save(without("beta"), network_digest(without("beta")), "ana")
+
+
+async def test_a_plan_names_what_a_diverged_run_left_and_the_way_out() -> None:
+    """A plan that no person asked for unlocks nothing; the record has more than the station carries."""
+    bench = bench_of("beta")
+    planner = await left_locked(bench)
     plan = await planner.plan(PlanRequest(STATION), "ana")
     told = {finding.code: finding.message for finding in plan.findings}
     assert f"minka playbook run unlock-cell station={STATION} cell=L1" in told["left-locked"]
@@ -128,6 +145,84 @@ async def test_a_plan_names_what_a_diverged_run_left_and_the_way_out() -> None:
     assert f"{STATION}/L1 is off the air" in said
     (alarm,) = bench.store.alarms.standing([STATION])
     assert alarm.probable_cause == DIVERGED
+    repair = await restore_plan(planner, PlanRequest(STATION), "ana")
+    assert "diverged" in repair.unplanned[STATION]
+    bench.store.holds.add(f"{STATION}/L1", "ana", "a rigger is on the mast", None)
+    held = await planner.plan(PlanRequest(STATION, unlocks=True), "ana")
+    assert held.is_empty
+    assert {"left-locked", "hold"} <= {finding.code for finding in held.findings}
+
+
+async def test_a_persons_plan_puts_a_cell_back_on_the_air_that_a_diverged_run_left_locked() -> None:
+    bench = bench_of("beta")
+    planner = await left_locked(bench)
+    plan = await planner.plan(PlanRequest(STATION, unlocks=True), "ana")
+    (change,) = plan.changes
+    assert change.only_unlocks
+    assert [(row.cell, row.before, row.after) for row in change.diff] == [
+        ("L1", "LOCKED by a run that diverged", "UNLOCKED")
+    ]
+    assert change.freed == {"alfa": ("L1",), "gamma": ("L1",)}
+    assert not change.outage.interrupts
+    assert "left-locked" not in {finding.code for finding in plan.findings}
+    assert extent(plan, without("beta")).cells_unlocked == 1
+    assert "puts 1 cell back on the air" in " ".join(conclusion(json.loads(plan_to_json(plan))).said)
+    # Consent is that of any other unlock: to bring back, and no window is waited for.
+    effect = effect_of(change)
+    assert effect.asks == {("alfa", ActionClass.RESTORE), ("gamma", ActionClass.RESTORE)}
+    assert effect.cells_of("alfa", ActionClass.RESTORE) == {"L1"}
+    assert not effect.interrupted
+    assert not taken_by(change, ())
+    bench.device.faults.clear()
+    bench.scenario = replace(bench.scenario, plan=plan)
+    bench.run = bench.start(QUICK)
+    assert (await bench.work()).outcome is Outcome.SUCCEEDED
+    settle(bench)
+    assert administrative_state(bench.device.running, LTE_CELL) == "UNLOCKED"
+    again = await planner.plan(PlanRequest(STATION, unlocks=True), "ana")
+    assert again.is_empty
+    # Who takes that back takes tenants off the air, and asks them.
+    seen = await planner.read(samples.network(), STATION)
+    back = undo_change(samples.PROFILES, change, seen)
+    assert {("alfa", ActionClass.INTERRUPT), ("gamma", ActionClass.INTERRUPT)} <= effect_of(back).asks
+
+
+async def test_a_cell_that_is_unlocked_beside_other_edits_comes_back_in_the_last_phase() -> None:
+    bench = bench_of("beta")
+    planner = await left_locked(bench)
+    bench.store.networks.save(samples.network(THREE), network_digest(samples.network(THREE)), "ana")
+    plan = await planner.plan(PlanRequest(STATION, unlocks=True), "ana")
+    (change,) = plan.changes
+    assert [phase.kind for phase in change.phases] == [PhaseKind.EDIT, PhaseKind.UNLOCK]
+    assert ("alfa", ActionClass.RESTORE) in effect_of(change).asks
+    assert ("alfa", ActionClass.INTERRUPT) not in effect_of(change).asks
+
+
+async def test_a_lock_that_is_not_what_the_run_left_stays() -> None:
+    """One that came after the station was brought back is somebody else's; one that a run was asked for stays."""
+    bench = bench_of("beta")
+    planner = await left_locked(bench)
+    (alarm,) = bench.store.alarms.standing([STATION])
+    bench.store.alarms.clear(alarm.id, "ana", "brought back by hand")
+    plan = await planner.plan(PlanRequest(STATION, unlocks=True), "ana")
+    assert plan.is_empty
+    assert "left-locked" in {finding.code for finding in plan.findings}
+
+
+def test_only_a_lock_for_the_edits_of_a_run_itself_has_lapsed() -> None:
+    (change,) = remove_one("beta").plan.changes
+    lock, *rest = change.phases
+    assert would_have_ended(change)
+    assert not would_have_ended(change.model_copy(update={"phases": (lock,)}))
+    gone = Edit(op=Op.DELETE, path=LTE_CELL, owners=("host",))
+    removed = rest[0].model_copy(update={"edits": (gone,)})
+    assert would_have_ended(change.model_copy(update={"phases": (lock, removed)}))
+
+
+def would_have_ended(change: Change) -> bool:
+    before = LedgerBefore()
+    job = EndedJob("r-1", "apply", PERSON, "j-1", STATION, samples.NOW, Outcome.DIVERGED, (), before, unsure=(change,))
+    return lock_holders.would_have_ended(job, "L1")
 
 
 async def test_an_undo_learns_that_there_are_no_places_and_the_next_one_appends_and_says_so() -> None:
