@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+#: Why a plan leaves a device out that was not adopted; the same words wherever plans are made and shown.
+OBSERVE_ONLY = "not adopted: observe-only"
+
 
 class RunState(StrEnum):
     """State of a run. The last six are terminal; a run ends in exactly one of them.

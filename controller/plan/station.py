@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from controller.models.enums import OBSERVE_ONLY
 from controller.models.facts import Finding, Owners, Severity
 from controller.models.health import ServiceState
 from controller.models.many import first_names
@@ -112,7 +113,7 @@ def _reason(
     if view.retired is not None:
         return f"out of service since {view.retired:%Y-%m-%d}: adopt it to have it back"
     if not view.adopted:
-        return "not adopted: observe-only"
+        return OBSERVE_ONLY
     if edits.refused:
         code, path, text = edits.refused[0]
         return f"{code}: {entry_name(root, path)}: {text}"

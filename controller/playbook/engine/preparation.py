@@ -14,6 +14,7 @@ import structlog
 from controller.inventory.selectors import select
 from controller.inventory.source import unknown
 from controller.models.approval import Outlook
+from controller.models.enums import OBSERVE_ONLY
 from controller.models.errors import ConflictError, InputError, MinkaError, PlanRefusedError
 from controller.models.facts import Finding
 from controller.models.many import first_names, lines_of
@@ -397,7 +398,7 @@ class PlaybookPreparation:
         """Those of the devices that are observe-only, with words for it."""
         known = await self._services.store.devices.find(devices)
         found = [device for device in devices if device not in known or known[device].adopted is None]
-        return dict.fromkeys(found, "not adopted: observe-only")
+        return dict.fromkeys(found, OBSERVE_ONLY)
 
     async def _concerned(
         self, playbook: Playbook, values: Mapping[str, Plain], network: Network, targets: Sequence[str]

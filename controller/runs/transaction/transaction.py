@@ -363,14 +363,16 @@ class Transaction:
             return await wait()
         asked = asyncio.ensure_future(self._cancelled.wait(self._claim.run.id))
 
+        self._cut = False
+
         def cut() -> bool:
+            """Whether a person cancels the run; a wait that asks ends with a yes."""
             # If the record is away, the next write notices it.
-            return asked.done() and asked.exception() is None
+            self._cut = asked.done() and asked.exception() is None
+            return self._cut
 
         try:
-            found = await wait(cut=cut)
-            self._cut = found[0].startswith(checks.CANCELLED)
-            return found
+            return await wait(cut=cut)
         finally:
             asked.cancel()
             await asyncio.gather(asked, return_exceptions=True)
