@@ -21,7 +21,6 @@ from sqlalchemy import (
     Row,
     String,
     Table,
-    Update,
     and_,
     bindparam,
     case,
@@ -95,7 +94,7 @@ from controller.store.devices import healths_of
 from controller.store.incident_rows import follow, known_of, put_down, touch, write
 from controller.store.ledger import ledger_nodes
 from controller.store.networks import current_network
-from controller.store.outbox import first_ones, gravest_first, gravity
+from controller.store.outbox import Outbox, first_ones, gravest_first, gravity
 from controller.store.queries import as_noun, chunks
 from controller.store.repository import SqlRepository, reads, writes, writes_aside
 from controller.store.transaction import Tx
@@ -446,6 +445,11 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
         return escalate(tx, seen, reason, actor, kind)
 
 
+_OUTBOX = Outbox[Escalation](
+    escalations, "notified", lambda one: and_(escalations.c.alarm == one.alarm, escalations.c.number == one.number)
+)
+
+
 class SqlEscalations(SqlRepository, Escalations[Sync]):
     """Repository of notifications of people."""
 
@@ -467,20 +471,16 @@ class SqlEscalations(SqlRepository, Escalations[Sync]):
 
     @writes
     def claim(self, tx: Tx, seen: Escalation) -> Escalation | None:
-        claimed = seen.model_copy(update={"attempts": seen.attempts + 1, "claimed": True})
-        values = {"attempts": claimed.attempts, "claimed": True}
-        return claimed if tx.execute(_pending(seen).values(values)).rowcount else None
+        return _OUTBOX.claim(tx, seen)
 
     @writes
     def release(self, tx: Tx, claimed: Escalation, why: str = "") -> None:
-        if tx.execute(_pending(claimed).values(claimed=False)).rowcount and why:
+        if _OUTBOX.release(tx, claimed) and why:
             tx.note("remediation", _NOT_NOTIFIED, claimed.alarm, key=claimed.key, reason=why)
 
     @writes
     def delivered(self, tx: Tx, claimed: Escalation) -> None:
-        same = and_(escalations.c.alarm == claimed.alarm, escalations.c.number == claimed.number)
-        sent = update(escalations).where(same, escalations.c.notified.is_(None)).values(notified=tx.now, claimed=False)
-        if tx.execute(sent).rowcount:
+        if _OUTBOX.delivered(tx, claimed):
             tx.note("remediation", "alarm.people-notified", claimed.alarm, key=claimed.key, attempts=claimed.attempts)
 
 
@@ -1050,13 +1050,6 @@ def _move(tx: Tx, seen: Alarm, values: dict[str, Any], actor: str, waits: tuple[
     if before.state is not moved.state:
         touch(tx, [moved.incident])
     return moved
-
-
-def _pending(seen: Escalation) -> Update:
-    """An update of an escalation, provided that it is still as it was seen."""
-    names = ("alarm", "number", "attempts", "claimed")
-    same = and_(*(escalations.c[name] == getattr(seen, name) for name in names))
-    return update(escalations).where(same, escalations.c.notified.is_(None))
 
 
 def _load(tx: Tx, alarm_id: str, *, lock: bool = False) -> Alarm:

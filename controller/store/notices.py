@@ -19,7 +19,6 @@ from sqlalchemy import (
     Select,
     String,
     Table,
-    Update,
     and_,
     bindparam,
     case,
@@ -48,7 +47,7 @@ from controller.store.alarms import sharing_of
 from controller.store.columns import Instant, metadata
 from controller.store.involvement import run_tenants
 from controller.store.networks import current_network
-from controller.store.outbox import first_ones, gravest_first, gravity
+from controller.store.outbox import Outbox, first_ones, gravest_first, gravity
 from controller.store.repository import SqlRepository, reads, writes
 from controller.store.run_constraints import (
     as_notice,
@@ -120,6 +119,11 @@ _ACTED = exists().where(steps.c.job == jobs.c.id, or_(steps.c.change.is_not(None
 _BEGUN = case((or_(not_(_BY_PLAYBOOK), _ACTED), jobs.c.started)).label("begun")
 
 
+_OUTBOX = Outbox[Delivery](
+    deliveries, "sent", lambda one: and_(deliveries.c.notice == one.notice.id, deliveries.c.to == one.to)
+)
+
+
 class SqlNotices(SqlRepository, Notices[Sync]):
     """Repository of notices."""
 
@@ -151,20 +155,17 @@ class SqlNotices(SqlRepository, Notices[Sync]):
 
     @writes
     def claim(self, tx: Tx, seen: Delivery) -> Delivery | None:
-        claimed = seen.model_copy(update={"attempts": seen.attempts + 1, "claimed": True})
-        values = {"attempts": claimed.attempts, "claimed": True}
-        return claimed if tx.execute(_unsent(seen).values(values)).rowcount else None
+        return _OUTBOX.claim(tx, seen)
 
     @writes
     def release(self, tx: Tx, claimed: Delivery, why: str = "") -> None:
-        if tx.execute(_unsent(claimed).values(claimed=False)).rowcount and why:
+        if _OUTBOX.release(tx, claimed) and why:
             tx.note("engine", "notice.not-sent", claimed.notice.id, to=claimed.to, reason=why)
 
     @writes
     def delivered(self, tx: Tx, claimed: Delivery) -> None:
         one = claimed.notice
-        same = and_(deliveries.c.notice == one.id, deliveries.c.to == claimed.to, deliveries.c.sent.is_(None))
-        if tx.execute(update(deliveries).where(same).values(sent=tx.now, claimed=False)).rowcount:
+        if _OUTBOX.delivered(tx, claimed):
             first = and_(notices.c.id == one.id, notices.c.sent.is_(None))
             tx.execute(update(notices).where(first).values(sent=tx.now))
             tx.note("engine", "notice.sent", one.id, to=claimed.to)
@@ -182,18 +183,6 @@ def _address(tx: Tx, *, webhook: bool) -> None:
     if rows:
         tx.execute(deliveries.insert(), rows)
     tx.execute(update(notices).where(not_(notices.c.addressed)).values(addressed=True))
-
-
-def _unsent(seen: Delivery) -> Update:
-    """An update of a delivery, provided that it is still as it was seen."""
-    same = and_(
-        deliveries.c.notice == seen.notice.id,
-        deliveries.c.to == seen.to,
-        deliveries.c.attempts == seen.attempts,
-        deliveries.c.claimed == seen.claimed,
-        deliveries.c.sent.is_(None),
-    )
-    return update(deliveries).where(same)
 
 
 def _due(tx: Tx) -> bool:

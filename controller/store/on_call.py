@@ -35,7 +35,7 @@ from controller.ports.store import Calls, Page, Sync
 from controller.store.alarm_rows import STANDING, alarms
 from controller.store.alarms import escalations
 from controller.store.columns import Instant, long_text, metadata, string
-from controller.store.outbox import first_ones, gravest_first, gravity
+from controller.store.outbox import Outbox, first_ones, gravest_first, gravity
 from controller.store.queries import as_noun
 from controller.store.repository import SqlRepository, reads, writes
 from controller.store.transaction import Tx
@@ -226,20 +226,17 @@ class SqlCalls(SqlRepository, Calls[Sync]):
 
     @writes
     def claim(self, tx: Tx, seen: Call) -> Call | None:
-        claimed = seen.model_copy(update={"attempts": seen.attempts + 1, "claimed": True})
-        values = {"attempts": claimed.attempts, "claimed": True}
-        return claimed if tx.execute(_unsent(seen).values(values)).rowcount else None
+        return _OUTBOX.claim(tx, seen)
 
     @writes
     def release(self, tx: Tx, claimed: Call, why: str = "") -> None:
-        if tx.execute(_unsent(claimed).values(claimed=False)).rowcount and why:
+        if _OUTBOX.release(tx, claimed) and why:
             said = {"side": claimed.side, "contact": claimed.contact, "reason": why}
             tx.note("remediation", "alarm.people-not-notified", claimed.alarm, key=claimed.key, **said)
 
     @writes
     def delivered(self, tx: Tx, claimed: Call) -> None:
-        done = update(calls).where(_is(claimed), calls.c.sent.is_(None)).values(sent=tx.now, claimed=False)
-        if tx.execute(done).rowcount:
+        if _OUTBOX.delivered(tx, claimed):
             said = {"side": claimed.side, "contact": claimed.contact, "attempts": claimed.attempts}
             tx.note("remediation", "alarm.people-notified", claimed.alarm, key=claimed.key, **said)
 
@@ -290,7 +287,4 @@ def _unfollowed(before: Call) -> Update:
     return update(calls).where(_is(before), calls.c.next == before.next, calls.c.acknowledged.is_(None))
 
 
-def _unsent(seen: Call) -> Update:
-    """An update of a call, provided that it is still as it was seen."""
-    same = and_(calls.c.attempts == seen.attempts, calls.c.claimed == seen.claimed, calls.c.sent.is_(None))
-    return update(calls).where(_is(seen), same)
+_OUTBOX = Outbox[Call](calls, "sent", _is)

@@ -1,19 +1,78 @@
-"""In which order messages to people go: what is gravest first, and what is about the same in order of time."""
+"""Messages to people on record: their order, and how one is claimed before it is sent and given back.
+
+What is gravest goes first, and what is about the same in order of time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Integer, Select, Subquery, UnaryExpression, case, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    Subquery,
+    Table,
+    UnaryExpression,
+    Update,
+    case,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.sql.expression import ColumnOperators
 
-from controller.models.alarm import PerceivedSeverity
+from controller.models.alarm import Escalation, PerceivedSeverity
+from controller.models.approval import Delivery
+from controller.models.on_call import Call
+from controller.store.transaction import Tx
 
 _WORST_FIRST = {severity.value: place for place, severity in enumerate(PerceivedSeverity)}
 #: Matters of one receiver that are sent at once, and messages about one of them: of those that nobody tried to send
 #: yet, and of all others, so that what a receiver refuses again and again keeps nothing new waiting.
 _AT_ONCE = 20
+
+
+Message = TypeVar("Message", Escalation, Delivery, Call)
+
+
+@dataclass(frozen=True)
+class Outbox(Generic[Message]):
+    """How messages of a table are claimed before they are sent, given back, and noted as delivered.
+
+    Attributes:
+        table: The table, with ``attempts`` and ``claimed``.
+        done: Name of the column that says since when a message is delivered.
+        row_of: The condition that a row is that of a message.
+    """
+
+    table: Table
+    done: str
+    row_of: Callable[[Message], ColumnElement[bool]]
+
+    def claim(self, tx: Tx, seen: Message) -> Message | None:
+        """Do what ``Escalations.claim`` does, for messages of any kind."""
+        claimed = seen.model_copy(update={"attempts": seen.attempts + 1, "claimed": True})
+        values = {"attempts": claimed.attempts, "claimed": True}
+        return claimed if tx.execute(self._as_seen(seen).values(values)).rowcount else None
+
+    def release(self, tx: Tx, claimed: Message) -> bool:
+        """Give a claim back; whether it was still that of the caller."""
+        return bool(tx.execute(self._as_seen(claimed).values(claimed=False)).rowcount)
+
+    def delivered(self, tx: Tx, message: Message) -> bool:
+        """Note that a message is delivered; whether nobody noted that before."""
+        return bool(tx.execute(self._open(message).values({self.done: tx.now, "claimed": False})).rowcount)
+
+    def _open(self, message: Message) -> Update:
+        return update(self.table).where(self.row_of(message), self.table.c[self.done].is_(None))
+
+    def _as_seen(self, seen: Message) -> Update:
+        """An update of a message, provided that it is not delivered, and still as it was seen."""
+        known = self.table.c
+        return self._open(seen).where(known.attempts == seen.attempts, known.claimed == seen.claimed)
 
 
 def gravity(severity: ColumnOperators) -> ColumnElement[int]:
