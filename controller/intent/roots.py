@@ -13,7 +13,7 @@ a core link that fails while its station is still fed, fail by themselves.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import IntEnum
 from types import MappingProxyType
@@ -277,16 +277,6 @@ def explained(network: Network, alarm: Alarm, roots: Roots) -> Explained:
     late = tuple(one for one in above if _stood_before(alarm, one, roots))
     too_late = {one.id for one in late}
     return Explained(next((one for one in above if one.id not in too_late), None), late)
-
-
-def root_of(
-    network: Network,
-    alarm: Alarm,
-    roots: Collection[Alarm],
-    fed: Mapping[str, Fed] = MappingProxyType({}),
-) -> Alarm | None:
-    """The alarm that this one follows from (see ``explained``); None if it is a root itself."""
-    return explained(network, alarm, Roots(network, roots, [alarm.station], fed)).root
 
 
 def _stood_before(alarm: Alarm, root: Alarm, roots: Roots) -> bool:

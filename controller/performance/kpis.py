@@ -12,12 +12,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from controller.inventory.definitions import read_folder
 from controller.inventory.parse import FORMS, report_error
 from controller.inventory.source import Entry, Report, unknown
 from controller.inventory.yaml_tree import read_yaml
@@ -203,24 +201,6 @@ def _folding_of(name: str) -> _Folding:
 
 
 # ----------------------------------------------------------------------- files
-
-
-def load_kpis(folder: Path) -> tuple[Kpi, ...]:
-    """All KPIs of a folder, by name; one YAML file each.
-
-    Raises:
-        InputError: Every problem of every file, one a line; or the folder is missing.
-    """
-    if not folder.is_dir():
-        raise InputError(f"the folder {folder} of KPIs does not exist: set MINKA_KPIS")
-    files = read_folder(folder)
-    report = Report()
-    for path, why in files.unread.items():
-        report.file(path, *why)
-    found = parse_kpis(files.texts, report)
-    if report.problems:
-        raise InputError("\n".join(str(problem) for problem in report.problems))
-    return found
 
 
 def parse_kpis(files: Mapping[str, str], report: Report) -> tuple[Kpi, ...]:

@@ -291,11 +291,6 @@ class Rule(Noun):
         return made
 
 
-def load_rules(folder: Path, library: Library | None = None) -> tuple[Rule, ...]:
-    """All rules of a folder, by name; see ``read_rules``."""
-    return tuple(rule for rule, _ in read_rules(folder, library))
-
-
 def read_rules(folder: Path, library: Library | None = None) -> tuple[tuple[Rule, Entry], ...]:
     """All rules of a folder, by name, each with its entry.
 

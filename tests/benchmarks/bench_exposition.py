@@ -25,9 +25,10 @@ from controller.models.network import network_digest
 from controller.models.shipped import shipped
 from controller.observe.exposition import ScrapeScope, add_network, exposition, text_of
 from controller.performance.judgement import IndicatorValues, Judgement
-from controller.performance.kpis import Level, load_kpis
+from controller.performance.kpis import Level
 from controller.ports.clock import SystemClock
 from controller.store import open_store
+from tests.support.definitions import load_kpis
 from tests.support.wide import wide_network
 
 #: So many stations that there are 300,000 series where every indicator of each could be judged.

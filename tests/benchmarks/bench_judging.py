@@ -27,12 +27,12 @@ from controller.models.health import Health, ServiceState
 from controller.models.measurement import HOUR, QUARTER, Measured, Period, Values
 from controller.models.network import Network, network_digest
 from controller.models.shipped import shipped
-from controller.performance.kpis import load_kpis
 from controller.performance.vocabulary import measured
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Store
 from controller.store import LoopStore, SqlStore, open_store
 from tests.benchmarks.bench_measurements import STATIONS, Watch, simulated, sites
+from tests.support.definitions import load_kpis
 
 #: End of the hour that is judged.
 END = datetime(2026, 10, 9, 15, tzinfo=UTC)

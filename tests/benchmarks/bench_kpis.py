@@ -15,10 +15,11 @@ from datetime import timedelta
 from controller.models.measurement import Measured, Period
 from controller.models.shipped import shipped
 from controller.performance.comparison import figure
-from controller.performance.kpis import EVERYBODY, Subscribers, Tally, load_kpis
+from controller.performance.kpis import EVERYBODY, Subscribers, Tally
 from controller.performance.silence import uses
 from controller.performance.vocabulary import measured
 from tests.benchmarks.bench_measurements import BEGIN, STATIONS, Watch, simulated, sites
+from tests.support.definitions import load_kpis
 
 QUARTER = timedelta(minutes=15)
 TENANTS = [Subscribers(frozenset({f"999-0{number}"})) for number in range(1, 5)]

@@ -37,7 +37,6 @@ from controller.nrm.profiles import links, root_spec
 from controller.nrm.profiles.function import deployment_path
 from controller.observe.exposition import exposition
 from controller.performance.judgement import Hour, Judgement
-from controller.performance.kpis import load_kpis
 from controller.plan import ledger_nodes
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import target_of
@@ -51,7 +50,7 @@ from controller.runs.planning.planner import Planner
 from controller.store import LoopStore, SqlStore, open_store
 from tests.support.apps import app_with
 from tests.support.callers import admit
-from tests.support.definitions import shipped_files
+from tests.support.definitions import load_kpis, shipped_files
 from tests.support.launch import prepared
 from tests.unit.intent import clouds
 from tests.unit.plan import samples

@@ -56,13 +56,12 @@ from controller.nrm.measurements import decode_measurements
 from controller.nrm.profiles import ROUTER_PROFILES, root_spec
 from controller.nrm.tree import path_of
 from controller.performance.files import read_file
-from controller.performance.kpis import load_kpis
 from controller.performance.vocabulary import measured
 from controller.playbook.actions.shipped import registry
 from controller.playbook.language.library import parse as parse_playbook
 from controller.ports.secrets import FakeSecrets
-from controller.remediation.rules import load_rules
 from tests.security import hostile_texts as texts
+from tests.support.definitions import load_kpis, load_rules
 from tests.support.soak import SOAK
 from tests.unit.nrm.samples import BOTH
 

@@ -44,8 +44,7 @@ from controller.ports.devices import Capabilities, PoolTarget
 from controller.ports.fake_devices import SAFE, Fault
 from controller.ports.secrets import FakeSecrets
 from controller.ports.store import Page
-from controller.remediation.rules import load_rules
-from tests.support.definitions import shipped_files
+from tests.support.definitions import load_rules, shipped_files
 from tests.unit.api.bench import ApiBench, open_bench
 from tests.unit.api.test_routes import load
 from tests.unit.playbook.test_takeover import LOCK, PlaybookBench, Rests

@@ -1,13 +1,18 @@
-"""Definitions of tests: rules, playbooks and KPIs in force on a record."""
+"""Definitions of tests: rules, playbooks and KPIs of folders, and those in force on a record."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from controller.inventory.definitions import read_definitions
+from controller.inventory.definitions import read_definitions, read_folder
+from controller.inventory.source import Report
 from controller.models.definitions import DefinitionFiles, Definitions
+from controller.models.errors import InputError
 from controller.models.settings import Settings
+from controller.performance.kpis import Kpi, parse_kpis
+from controller.playbook.language.library import Library
 from controller.ports.store import Store
+from controller.remediation.rules import Rule, read_rules
 
 
 def shipped_files(
@@ -18,6 +23,26 @@ def shipped_files(
     return read_definitions(
         rules or known["rules"].default, playbooks or known["playbooks"].default, kpis or known["kpis"].default
     )
+
+
+def load_rules(folder: Path, library: Library | None = None) -> tuple[Rule, ...]:
+    """All rules of a folder, by name; see ``read_rules``."""
+    return tuple(rule for rule, _ in read_rules(folder, library))
+
+
+def load_kpis(folder: Path) -> tuple[Kpi, ...]:
+    """All KPIs of a folder, by name; one YAML file each.
+
+    Raises:
+        InputError: Every problem of every file, one a line.
+    """
+    files, report = read_folder(folder), Report()
+    for path, why in files.unread.items():
+        report.file(path, *why)
+    found = parse_kpis(files.texts, report)
+    if report.problems:
+        raise InputError("\n".join(str(problem) for problem in report.problems))
+    return found
 
 
 def put_in_force(

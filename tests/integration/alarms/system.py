@@ -41,7 +41,7 @@ from controller.ports.store import Page, RunRequest
 from controller.ports.webhook import FakeWebhook
 from controller.remediation.guards import forbids
 from controller.remediation.remediator import Remediator
-from controller.remediation.rules import Rule, load_rules
+from controller.remediation.rules import Rule
 from controller.runs.launch import Launcher
 from controller.runs.loop import WorkerLoop
 from controller.runs.planning.importer import Importer
@@ -54,7 +54,7 @@ from simulators.network import read_network
 from simulators.station import StationSettings
 from tests.support.apps import app_with
 from tests.support.callers import admit
-from tests.support.definitions import put_in_force
+from tests.support.definitions import load_rules, put_in_force
 from tests.support.launch import submit
 from tests.support.rules import promote
 from tests.support.secrets import LocalSecrets

@@ -29,12 +29,12 @@ from controller.models.health import Health
 from controller.models.measurement import HOUR, QUARTER, Measured, Subject
 from controller.models.metrics import METRIC
 from controller.models.settings import Settings
-from controller.performance.kpis import load_kpis
 from controller.ports.clock import SystemClock
 from controller.store import LoopStore
 from deploy.dashboards import DASHBOARDS, FOLDER, expressions, rendered, text_of
 from tests.integration.alarms.system import TINY
 from tests.support import http
+from tests.support.definitions import load_kpis
 from tests.support.process_system import ProcessSystem, process_system, temporary_folder
 from tests.support.prometheus import DEPLOY, monitoring
 

@@ -49,7 +49,6 @@ from controller.rehearsal.timeline import LoopClock, VirtualLoop
 from controller.rehearsal.twin import MemoryConnector
 from controller.remediation.guards import forbids
 from controller.remediation.remediator import Remediator
-from controller.remediation.rules import load_rules
 from controller.runs.launch import Launcher
 from controller.runs.loop import WorkerLoop
 from controller.runs.planning.planner import Planner, PlanRequest
@@ -66,7 +65,7 @@ from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.network import read_network
 from simulators.station import StationSettings
 from tests.integration.alarms.system import PLAYBOOKS
-from tests.support.definitions import put_in_force
+from tests.support.definitions import load_rules, put_in_force
 from tests.support.launch import submit
 from tests.support.rules import promote
 from tests.unit.runs.group_bench import Mortal, _unless_killed

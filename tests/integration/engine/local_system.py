@@ -26,7 +26,6 @@ from controller.ports.queue import FakeWakeups
 from controller.ports.store import JobResult, RunRequest, Transition
 from controller.ports.webhook import FakeWebhook
 from controller.remediation.remediator import Remediator
-from controller.remediation.rules import load_rules
 from controller.runs.launch import Launcher
 from controller.runs.loop import WorkerLoop
 from controller.runs.planning.planner import Planner, PlanRequest
@@ -35,6 +34,7 @@ from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.record import Record, always
 from controller.runs.transaction.transaction import Transaction
 from controller.store import LoopStore, SqlStore
+from tests.support.definitions import load_rules
 from tests.support.launch import submit
 from tests.support.rules import promote
 from tests.support.secrets import LocalSecrets

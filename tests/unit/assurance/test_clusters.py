@@ -10,7 +10,7 @@ import pytest
 from controller.assurance.clusters import with_cluster
 from controller.assurance.health import FaultKey, health_of, reports_of, unread, wrongs
 from controller.intent.impact import Sharing
-from controller.intent.roots import reach, root_of
+from controller.intent.roots import reach
 from controller.models.alarm import Alarm, AlarmReport, AlarmState, ObjectClass, PerceivedSeverity
 from controller.models.cloud import ClusterState, NodeReady, NodeState
 from controller.models.health import Health
@@ -19,6 +19,7 @@ from controller.models.run import LedgerEntry
 from controller.nrm.kube import NF_DEPLOYMENT, NODE, POD, FunctionObjects, Object, Place, PoolObjects
 from controller.nrm.profiles.function import deployment_path
 from controller.nrm.tree import Observed
+from tests.support.roots import root_of
 from tests.unit.plan import samples
 from tests.unit.simulators.cloud.behaviour.bench import CU, NAMESPACE, PoolBench
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from controller.assurance.common_faults import CommonFaults, _reached
-from controller.intent.roots import root_of
 from controller.inventory.load import load_network
 from controller.models.alarm import Alarm, AlarmSource, AlarmState, ObjectClass, PerceivedSeverity
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.network import Network
+from tests.support.roots import root_of
 from tests.unit.intent.backhaul_tree import HANGS, network
 from tests.unit.plan import samples
 

@@ -13,10 +13,10 @@ from controller.models.alarm import Alarm, AlarmReport, AlarmSource, PerceivedSe
 from controller.models.health import Health, ServiceState
 from controller.models.measurement import Measured, Subject, Values
 from controller.models.network import network_digest
-from controller.performance.kpis import load_kpis
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Page
 from controller.store import LoopStore, SqlStore, open_store
+from tests.support.definitions import load_kpis
 from tests.unit.plan import samples
 
 KPIS = load_kpis(Path(__file__).parents[3] / "playbooks" / "kpis")

@@ -22,10 +22,11 @@ from controller.intent.incidents import (
     sort_out,
     split_off,
 )
-from controller.intent.roots import WINDOW, may_be_root, root_of
+from controller.intent.roots import WINDOW, may_be_root
 from controller.models.alarm import Alarm, AlarmSource
 from controller.models.incident import Incident, IncidentState
 from controller.models.network import Network
+from tests.support.roots import root_of
 from tests.unit.intent.backhaul_tree import HANGS, network
 from tests.unit.intent.test_roots import ALL_LINKS, AT, DRIFT, MAINS, ROUTER, UNREACHABLE, alarm, cell, cut, link, lost
 

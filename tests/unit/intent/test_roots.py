@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.intent import roots
-from controller.intent.roots import WINDOW, Fed, Reach, Roots, explained, fed_at, may_be_root, reach, root_of
+from controller.intent.roots import WINDOW, Fed, Reach, Roots, explained, fed_at, may_be_root, reach
 from controller.models.alarm import SPREADING_CAUSES, Alarm, AlarmSource, AlarmState, ObjectClass, PerceivedSeverity
 from controller.models.health import Health
+from tests.support.roots import root_of
 from tests.unit.intent.backhaul_tree import HANGS, network
 from tests.unit.intent.clouds import split_gnb
 from tests.unit.plan import samples

@@ -24,13 +24,14 @@ from controller.models.rule import EVERYWHERE, RuleMode
 from controller.models.run import Outcome
 from controller.observe.exposition import ScrapeScope, exposition
 from controller.performance.judgement import IndicatorValues, Judgement
-from controller.performance.kpis import Level, load_kpis
+from controller.performance.kpis import Level
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import DeviceTarget
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.store import JobResult
 from controller.runs.planning.planner import Planner
 from controller.store import LoopStore, SqlStore, open_store
+from tests.support.definitions import load_kpis
 from tests.support.records import start_run
 from tests.unit.intent.backhaul_tree import network as backhaul
 from tests.unit.plan import samples as plan_samples

@@ -13,16 +13,9 @@ from controller.models.measurement import HOUR, Measured, Subject
 from controller.models.network import Network
 from controller.performance.comparison import Figure, VerdictKind
 from controller.performance.judgement import Hour, IndicatorValues, Judgement, Sums, _compared
-from controller.performance.kpis import (
-    EVERYBODY,
-    Kpi,
-    KpiCategory,
-    Level,
-    Statistic,
-    load_kpis,
-    subscribers_where_shared,
-)
+from controller.performance.kpis import EVERYBODY, Kpi, KpiCategory, Level, Statistic, subscribers_where_shared
 from controller.performance.series import parts_at, series_of
+from tests.support.definitions import load_kpis
 from tests.unit.plan import samples
 
 KPIS = load_kpis(Path(__file__).parents[3] / "playbooks" / "kpis")

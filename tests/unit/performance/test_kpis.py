@@ -15,18 +15,8 @@ from controller.models.errors import InputError
 from controller.models.measurement import Measured, Subject
 from controller.performance import kpis
 from controller.performance.comparison import Figure, VerdictKind, compare, figure, poisson, pooled, surely_lost, wilson
-from controller.performance.kpis import (
-    EVERYBODY,
-    Kpi,
-    KpiCategory,
-    Level,
-    Statistic,
-    Subscribers,
-    Tally,
-    amount,
-    load_kpis,
-    tally,
-)
+from controller.performance.kpis import EVERYBODY, Kpi, KpiCategory, Level, Statistic, Subscribers, Tally, amount, tally
+from tests.support.definitions import load_kpis
 
 SHIPPED = Path(__file__).parents[3] / "playbooks" / "kpis"
 BEGIN = datetime(2026, 10, 1, tzinfo=UTC)

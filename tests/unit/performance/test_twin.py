@@ -9,12 +9,13 @@ import pytest
 
 from controller.models.measurement import Measured, Period
 from controller.performance.files import read_file
-from controller.performance.kpis import EVERYBODY, Kpi, Level, Subscribers, load_kpis, tally
+from controller.performance.kpis import EVERYBODY, Kpi, Level, Subscribers, tally
 from controller.performance.vocabulary import measured
 from simulators.clock import VirtualClock
 from simulators.equipment.measurements import MEAS_COLLEC, MEAS_DATA, FileForm, measurement_file
 from simulators.equipment.performance import PERIOD
 from simulators.station import Station
+from tests.support.definitions import load_kpis
 from tests.unit.simulators.equipment.stations import lively, nr_station
 
 KPIS = {kpi.name: kpi for kpi in load_kpis(Path(__file__).parents[3] / "playbooks" / "kpis")}

@@ -32,7 +32,6 @@ from controller.ports.webhook import FakeWebhook
 from controller.remediation.breaker import Breaker
 from controller.remediation.guards import Limits, forbids
 from controller.remediation.remediator import Remediator
-from controller.remediation.rules import load_rules
 from controller.runs.launch import Launcher
 from controller.runs.loop import WorkerLoop
 from controller.runs.planning.planner import Planner, PlanRequest
@@ -40,6 +39,7 @@ from controller.runs.planning.undo import undo_plan
 from controller.runs.planning.validity import Validity
 from controller.runs.procedures import Tools
 from controller.store import SqlStore, open_store
+from tests.support.definitions import load_rules
 from tests.support.rules import promote
 from tests.unit.plan import samples
 from tests.unit.runs.group_bench import Mortal, _unless_killed

@@ -12,10 +12,10 @@ from controller.models.equipment import Equipment
 from controller.models.measurement import Measured, Period, Subject
 from controller.models.run import Outcome
 from controller.models.step import StepRecord
-from controller.performance.kpis import Kpi, load_kpis
+from controller.performance.kpis import Kpi
 from controller.playbook.actions.kpis import kpis_of
 from controller.playbook.language.registry import Context
-from tests.support.definitions import put_in_force
+from tests.support.definitions import load_kpis, put_in_force
 from tests.unit.intent.clouds import split_gnb
 from tests.unit.playbook.test_takeover import LOCK, PlaybookBench, Rests
 from tests.unit.runs.transaction_bench import STATION

@@ -28,9 +28,10 @@ from controller.playbook.engine.plan_section import AGAIN
 from controller.playbook.language.expressions import evaluate
 from controller.playbook.language.library import Library
 from controller.playbook.language.parameters import parse_parameters
-from controller.remediation.rules import Match, Rule, Rung, load_rules, read_rules, rule_for, strange_names
+from controller.remediation.rules import Match, Rule, Rung, read_rules, rule_for, strange_names
 from controller.remediation.schema import COMMITTED, render_schema
 from simulators.equipment.fault_kinds import NETWORK_FAULTS, NetworkFaultKind, Remedy
+from tests.support.definitions import load_rules
 from tests.support.records import START
 from tests.unit.plan import samples
 

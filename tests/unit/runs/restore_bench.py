@@ -37,12 +37,12 @@ from controller.ports.webhook import FakeWebhook
 from controller.remediation.breaker import Breaker
 from controller.remediation.guards import Limits
 from controller.remediation.remediator import Remediator
-from controller.remediation.rules import load_rules
 from controller.runs.launch import Launcher
 from controller.runs.loop import WorkerLoop
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.procedures import Tools
 from controller.store import SqlStore
+from tests.support.definitions import load_rules
 from tests.support.launch import submit
 from tests.support.rules import promote
 from tests.unit.runs.worker_bench import FlakyStore
