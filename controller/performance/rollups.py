@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from zoneinfo import ZoneInfo
 
 from controller.models.measurement import DAY, HOUR, MONTH, Measured, Subject, Values, parts
@@ -28,6 +31,41 @@ def span_of(moment: datetime, level: int, zone: ZoneInfo) -> tuple[datetime, dat
     seconds = int(moment.timestamp())
     begin = datetime.fromtimestamp(seconds - (seconds + ahead) % level, UTC)
     return begin, begin + timedelta(seconds=level)
+
+
+@dataclass(frozen=True, slots=True)
+class Zones:
+    """The time zones of a network, each from a time on; the first one also holds before it.
+
+    A span ends where a time zone does, and the rest is one of the next zone. So spans of a level never overlap, and
+    leave nothing out, whatever zones come: each count is part of one day.
+    """
+
+    held: tuple[tuple[datetime, ZoneInfo], ...]
+
+    @classmethod
+    def of(cls, named: Iterable[tuple[datetime, str]]) -> Zones:
+        """Zones by the times since when a network has had them, in order; each holds from the next full hour of UTC on.
+
+        Periods of measurements begin with the hour, so none is in two zones.
+        """
+        held: list[tuple[datetime, ZoneInfo]] = []
+        for since, name in named:
+            hour = since.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+            begin = hour if hour == since else hour + timedelta(hours=1)
+            while held and held[-1][0] >= begin:
+                held.pop()
+            if not held or held[-1][1].key != name:
+                held.append((begin, ZoneInfo(name)))
+        return cls(tuple(held) or ((datetime.min.replace(tzinfo=UTC), ZoneInfo("UTC")),))
+
+    def span_of(self, moment: datetime, level: int) -> tuple[datetime, datetime]:
+        """Begin and end of the span of a level that contains a moment, within the time of its zone."""
+        place = max(bisect_right(self.held, moment, key=itemgetter(0)), 1)
+        since, zone = self.held[place - 1]
+        begin, end = span_of(moment, level, zone)
+        until = self.held[place][0] if place < len(self.held) else end
+        return (begin if place == 1 else max(begin, since)), min(end, until)
 
 
 class _Sum:

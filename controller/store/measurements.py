@@ -17,7 +17,6 @@ from functools import lru_cache, partial
 from hashlib import sha256
 from itertools import chain, groupby, starmap
 from typing import Any, NamedTuple, TypeVar
-from zoneinfo import ZoneInfo
 
 import orjson
 import structlog
@@ -53,13 +52,13 @@ from controller.models.measurement import (
 )
 from controller.models.metrics import DAMAGED_ROWS, Observations
 from controller.performance.kpis import EVERYBODY, CellCounts, CounterQuery, Subscribers, amount, cell_counts
-from controller.performance.rollups import rolled_up, span_of
+from controller.performance.rollups import Zones, rolled_up
 from controller.performance.vocabulary import Aggregation, counter_named
 from controller.ports.store import Measurements, Sync, method
 from controller.ports.store.measurements import CollectedFile, Gap, StoredPeriods, UnknownCounter
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.devices import plmn_lists
-from controller.store.networks import current_network
+from controller.store.networks import network_history
 from controller.store.queries import as_noun, chunks
 from controller.store.repository import SqlRepository, reads, writes
 from controller.store.transaction import Database, Tx, WorkedOut
@@ -187,6 +186,7 @@ _ROLLED_AT = select(measurements.c.station, measurements.c.covered).where(
     measurements.c.begin == bindparam("at", type_=Instant()),
     measurements.c.rolled.is_(True),
 )
+_ZONES = select(network_history.c.since, network_history.c.timezone).order_by(network_history.c.number)
 _DUE = (
     select(stale)
     .where(stale.c.level == bindparam("of"), stale.c.due <= bindparam("now", type_=Instant()))
@@ -247,10 +247,10 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
         # Two workers may bring the same period, while neither is on record yet.
         for station in sorted({station for keys in by_level.values() for station, _ in keys}):
             tx.guard(f"measurements:{station}")
-        zone = _zone(tx)
+        zones = _zones(tx)
         taken = StoredPeriods(refused=refused)
         for level, wanted in sorted(by_level.items()):
-            taken = StoredPeriods(*map(sum, zip(taken, _put(tx, level, wanted, packed, zone), strict=True)))
+            taken = StoredPeriods(*map(sum, zip(taken, _put(tx, level, wanted, packed, zones), strict=True)))
         return taken
 
     @method
@@ -350,12 +350,12 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
     @writes
     def roll_up(self, tx: Tx, now: datetime) -> int:
         tx.guard("measurements.roll_up")
-        zone = _zone(tx)
+        zones = _zones(tx)
         for level in _LEVELS:
             found = tx.execute(_DUE, {"of": level, "now": now}).all()
             if found:
                 due = {begin: [row.station for row in rows] for begin, rows in groupby(found, key=_begin_of)}
-                _roll_up(tx, level, due, zone, self._rolled)
+                _roll_up(tx, level, due, zones, self._rolled)
                 return len(found)
         return 0
 
@@ -448,7 +448,7 @@ def _put(
     level: int,
     wanted: Mapping[_Key, Sequence[Measured]],
     packed: Mapping[int, _PackedRow],
-    zone: ZoneInfo,
+    zones: Zones,
 ) -> StoredPeriods:
     """Put periods of one level on record; those that nothing is merged with are ``packed`` already, by their id."""
     known = _known(tx, level, wanted)
@@ -471,7 +471,7 @@ def _put(
             ready = None if differed else packed.get(id(now))
             rows.append(ready or _packed_row(now, level, differed=differed))
     _save(tx, rows)
-    _mark(tx, level, changed, zone)
+    _mark(tx, level, changed, zones)
     return StoredPeriods(**taken)
 
 
@@ -543,14 +543,14 @@ def _counters(measured: Measured) -> dict[tuple[str, str], Values]:
     return {(cell, name): values for cell, counters in measured.cells.items() for name, values in counters.items()}
 
 
-def _mark(tx: Tx, level: int, changed: Iterable[_Key], zone: ZoneInfo) -> None:
+def _mark(tx: Tx, level: int, changed: Iterable[_Key], zones: Zones) -> None:
     """Make the spans of the next level due that contain these new rows."""
     coarser = next((one for one in _LEVELS if one > level), None)
     if coarser is None:
         return
     due = {}
     for station, begin in changed:
-        since, until = span_of(begin, coarser, zone)
+        since, until = zones.span_of(begin, coarser)
         due[since, station] = until + _SETTLE[coarser]
     if due:
         new = tx.insert(stale)
@@ -942,9 +942,8 @@ def _joined(adds: Aggregation, values: Sequence[float], weights: Sequence[float]
 # ---------------------------------------------------------------------------- roll up
 
 
-def _zone(tx: Tx) -> ZoneInfo:
-    current = current_network(tx)
-    return ZoneInfo(current[1].header.timezone if current else "UTC")
+def _zones(tx: Tx) -> Zones:
+    return Zones.of((row.since, row.timezone) for row in tx.execute(_ZONES))
 
 
 class _SpanKey(NamedTuple):
@@ -973,7 +972,7 @@ def _begin_of(row: Row[Any]) -> datetime:
 
 
 def _roll_up(
-    tx: Tx, level: int, due: Mapping[datetime, Sequence[str]], zone: ZoneInfo, known: WorkedOut[_SpanKey, _RolledUp]
+    tx: Tx, level: int, due: Mapping[datetime, Sequence[str]], zones: Zones, known: WorkedOut[_SpanKey, _RolledUp]
 ) -> None:
     """Put spans of a level on record for some stations, each worked out from all its finer rows."""
     works: dict[_SpanKey, Callable[[], _RolledUp]] = {}
@@ -981,7 +980,7 @@ def _roll_up(
     for begin, stations in due.items():
         gone = delete(stale).where(stale.c.level == level, stale.c.begin == begin, stale.c.station.in_(stations))
         tx.execute(gone)  # Before the rows are read: rows that come from now on make the span due again.
-        works |= _works(tx, level, span_of(begin, level, zone), stations)
+        works |= _works(tx, level, zones.span_of(begin, level), stations)
         asked = {"of": level, "at": begin}
         rows = tx.rows(_ROLLED_AT, measurements.c.station, stations, **asked)
         before |= {(row.station, begin): row.covered for row in rows}
@@ -992,7 +991,7 @@ def _roll_up(
         if one.row is not None and before.get((key.station, key.begin), 0.0) <= one.covered
     ]
     _save(tx, done)
-    _mark(tx, level, [row.key for row in done], zone)
+    _mark(tx, level, [row.key for row in done], zones)
 
 
 def _works(tx: Tx, level: int, span: _Span, stations: Sequence[str]) -> dict[_SpanKey, Callable[[], _RolledUp]]:

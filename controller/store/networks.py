@@ -65,6 +65,8 @@ network_history = Table(
     Column("digest", String, nullable=False),
     Column("terms", String, nullable=False),
     Column("since", Instant, nullable=False),
+    # Of the network from then on: days and months of measurements are those of the zone that held then.
+    Column("timezone", String, nullable=False),
     # JSON list of ``controller.intent.outages.AgreedTerms``.
     Column("agreements", Text, nullable=False, server_default="[]"),
 )
@@ -130,6 +132,7 @@ class SqlNetworks(SqlRepository, Networks[Sync]):
         again = {"current": True, "saved": row.excluded.saved}
         tx.execute(row.on_conflict_do_update(index_elements=["digest"], set_=again))
         since = {"digest": digest, "terms": saved.terms, "agreements": saved.agreements, "since": tx.now}
+        since["timezone"] = network.header.timezone
         tx.execute(network_history.insert().values(since))
         tx.note(actor, "network.saved", network.header.id, digest=digest)
         _hold_runs(tx)

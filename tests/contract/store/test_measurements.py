@@ -6,7 +6,8 @@ import sqlite3
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from itertools import pairwise
 from threading import Barrier
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,7 +21,7 @@ from controller.models.measurement import DAY, GRANULARITIES, HOUR, LARGEST, MON
 from controller.models.metrics import sums_and_states
 from controller.models.network import network_digest
 from controller.performance.kpis import EVERYBODY, CounterQuery, Subscribers, cell_counts
-from controller.performance.rollups import rolled_up
+from controller.performance.rollups import Zones, rolled_up
 from controller.ports.clock import VirtualClock
 from controller.ports.store import CollectedFile, Gap, Page, StoredPeriods
 from controller.store import SqlStore, measurements, open_store
@@ -140,14 +141,14 @@ def test_each_period_counts_once(store: SqlStore, start: datetime) -> None:
 def test_a_second_attempt_puts_the_same(store: SqlStore, start: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
     busy = sqlite3.OperationalError("database is locked")
     busy.sqlite_errorname = "SQLITE_BUSY"
-    real, failures = measurements._zone, [OperationalError("SELECT", {}, busy)]
+    real, failures = measurements._zones, [OperationalError("SELECT", {}, busy)]
 
-    def zone(tx: Tx) -> ZoneInfo:
+    def zone(tx: Tx) -> Zones:
         if failures:
             raise failures.pop()
         return real(tx)
 
-    monkeypatch.setattr(measurements, "_zone", zone)
+    monkeypatch.setattr(measurements, "_zones", zone)
     wanted = [period(start), period(start + QUARTERS)]
     assert store.measurements.put(one for one in wanted) == StoredPeriods(new=2)
     assert every(store) == wanted
@@ -467,6 +468,49 @@ async def test_days_are_those_of_the_network(store: SqlStore, clock: VirtualCloc
         (timedelta(days=1), DAY - HOUR, DAY - HOUR, 23.0),
         (timedelta(days=1, hours=23), DAY, HOUR, 1.0),
     ]
+
+
+def _in_zone(store: SqlStore, zone: str) -> None:
+    _, network = make_network()
+    network = network.model_copy(update={"header": network.header.model_copy(update={"timezone": zone})})
+    store.networks.save(network, network_digest(network), "ana")
+
+
+@pytest.mark.parametrize("zone", ["America/Mexico_City", "Asia/Tokyo", "Pacific/Kiritimati", "Asia/Kolkata"])
+async def test_no_hour_is_part_of_two_days_or_of_none_when_the_time_zone_changes(
+    store: SqlStore, clock: VirtualClock, zone: str
+) -> None:
+    """Whether measurements came before the change, after it, or late, of days before it."""
+    _in_zone(store, "America/Lima")
+    begin = clock.now().replace(hour=5, minute=0, second=0, microsecond=0)  # Midnight in Lima.
+    late = begin + 7 * timedelta(hours=1)
+
+    def counted(hours: range) -> None:
+        moments = [begin + n * timedelta(hours=1) for n in hours]
+        store.measurements.put(period(one, 1.0, seconds=HOUR) for one in moments if one != late)
+
+    await clock.advance((begin + timedelta(hours=25, minutes=9) - clock.now()).total_seconds())
+    counted(range(25))
+    settle(store, clock)
+    _in_zone(store, zone)
+    changed = begin + timedelta(hours=26)  # The next full hour.
+    await clock.advance((begin + timedelta(days=4) - clock.now()).total_seconds())
+    counted(range(25, 90))
+    settle(store, clock)
+    await clock.advance((begin + timedelta(days=6) - clock.now()).total_seconds())
+    store.measurements.put([period(late, 1.0, seconds=HOUR)])
+    settle(store, clock)
+    days = every(store, DAY)
+    spans = [(one.begin, one.begin + timedelta(seconds=one.seconds)) for one in days]
+    assert spans[:3] == [
+        (begin, begin + timedelta(days=1)),
+        (begin + timedelta(days=1), changed),
+        (changed, spans[2][1]),
+    ]
+    assert spans[2][1].astimezone(ZoneInfo(zone)).time() == time()
+    assert all(one[1] == after[0] for one, after in pairwise(spans))
+    assert sum(one.cells["1"][VOLUME][BITEL] for one in days) == 90
+    assert [one.cells["1"][VOLUME][BITEL] for one in days[:2]] == [24, 2]
 
 
 def test_an_hour_is_worked_out_outside_of_transactions_and_anew_where_others_write_meanwhile(

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.models.measurement import DAY, HOUR, MONTH, QUARTER, Measured, Subject
-from controller.performance.rollups import rolled_up, span_of
+from controller.performance.rollups import Zones, rolled_up, span_of
 
 VOLUME, PRBS, MOST = "DRB.PdcpSduVolumeDL", "RRU.PrbTotDl", "RRC.ConnMax"
 BEGIN = datetime(2026, 10, 1, tzinfo=UTC)
@@ -133,3 +133,33 @@ def test_a_mean_of_spans_that_cover_no_time_is_unknown() -> None:
     own = period(0).model_copy(update={"cells": {"1": {load: {Subject(): 5.0}}}})
     theirs = period(1, covered=0.0).model_copy(update={"cells": {"1": {busy: {Subject(): 3.0}}}})
     assert hour(own, theirs).cells == {"1": {load: {Subject(): 5.0}, busy: {}}}
+
+
+_SECOND = timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("level", [HOUR, DAY, MONTH])
+def test_days_end_where_their_time_zone_does(level: int) -> None:
+    """Each moment is in one span, and spans meet, whatever zones come and go."""
+    begin = datetime(2026, 6, 1, tzinfo=UTC)
+    said = ("America/Lima", "America/Lima", "Asia/Kolkata", "Pacific/Kiritimati", "Asia/Tokyo", "America/Lima")
+    hours = (-900, 30.5, 100.25, 100.5, 250, 400.9)
+    zones = Zones.of((begin + timedelta(hours=at), name) for at, name in zip(hours, said, strict=True))
+    assert [(at, zone.key) for at, zone in zones.held[1:]] == [
+        # Kolkata held for no full hour.
+        (begin + timedelta(hours=101), "Pacific/Kiritimati"),
+        (begin + timedelta(hours=250), "Asia/Tokyo"),
+        (begin + timedelta(hours=401), "America/Lima"),
+    ]
+    at, end = begin, begin + timedelta(days=40)
+    while at < end:
+        since, until = zones.span_of(at, level)
+        assert since <= at < until
+        assert zones.span_of(until - _SECOND, level) == (since, until)
+        assert zones.span_of(until, level)[0] == until
+        at = until
+
+
+def test_without_a_network_days_are_those_of_utc() -> None:
+    day = datetime(2026, 6, 1, tzinfo=UTC)
+    assert Zones.of(()).span_of(day + timedelta(hours=5), DAY) == (day, day + timedelta(days=1))

@@ -618,6 +618,7 @@ def upgrade() -> None:
         sa.Column("digest", sa.String(), nullable=False),
         sa.Column("terms", sa.String(), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("timezone", sa.String(), nullable=False),
         sa.Column("agreements", sa.Text(), server_default="[]", nullable=False),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_network_history")),
     )
