@@ -38,7 +38,7 @@ from controller.models.network import HOST, FunctionKind, Network, Noun, Snssai
 from controller.models.outage import NO_OUTAGE, Outage
 from controller.models.plan import Change, DiffRow, PhaseKind, Plan
 from controller.models.run import AuditRow, Job, JobState, LedgerEntry, Outcome, Run, RunState
-from controller.models.statement import IssuedStatement, StatementKind
+from controller.models.statement import IssuedStatement, StatementKind, StatementProof
 from controller.nrm.profiles import cell_of, leaf_of
 from controller.nrm.schema import LeafRole
 from controller.performance.judgement import IndicatorValues, Judgement
@@ -554,7 +554,7 @@ class TenantIncident(Noun):
     def of(cls, incident: str, alarms: Sequence[ToldAlarm]) -> TenantIncident:
         """An incident from its alarms that the tenant is told of (at least one)."""
         own = {alarm.id for alarm in alarms}
-        root = min(alarms, key=lambda one: (one.root in own, not one.stands, one.raised, one.id))
+        root = min(alarms, key=lambda one: (one.root in own, not one.stands, one.order))
         standing = [one for one in alarms if one.stands]
         described = standing or alarms
         cells = tuple(sorted({cell for one in described for cell in one.cells}))
@@ -597,6 +597,15 @@ STATEMENTS = (StatementKind.SLA, StatementKind.VOLUME, StatementKind.QUALITY, St
 def visible_statement(issued: IssuedStatement) -> IssuedStatement:
     """A tenant's own statement, without the name of the person at the host who issued it."""
     return issued.model_copy(update={"by": HOST})
+
+
+def visible_proof(found: StatementProof) -> StatementProof:
+    """What a tenant learns of a file of its own statement.
+
+    Number and hash of an audit row are the host's: the number counts what all sides did, and the hash covers who issued
+    the statement. A tenant has the signed note, and the proofs between heads of the log.
+    """
+    return found.model_copy(update={"statement": visible_statement(found.statement), "row": 0, "hash": ""})
 
 
 # ------------------------------------------------------------------- audit trail

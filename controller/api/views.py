@@ -1135,7 +1135,7 @@ class TenantView(_Published):
         found = self._store.statements.proof(digest, self._tenant)
         if found.statement.kind not in disclosure.STATEMENTS:
             raise NotFoundError("no issued statement has this file")
-        return found.model_copy(update={"statement": disclosure.visible_statement(found.statement)})
+        return disclosure.visible_proof(found)
 
     def audit_rows(self, page: Page, wanted: AuditQuery) -> tuple[int, list[AuditRow]]:
         """See ``View``."""

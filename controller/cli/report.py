@@ -221,13 +221,16 @@ def verify(
         says = f": it claims to be {named[0].decode()}; {lost} (`minka evidence verify`)" if named else ""
         raise CliError(f"{file} is not the file of an issued statement{says}", DIFFERENT) from error
     if proof["wrong"]:
-        row = f"audit row {proof['row']}, which has the digest of {file}"
-        raise CliError(f"{row}, can't be trusted: {proof['wrong']}", DIFFERENT)
+        row = f"audit row {proof['row']}" if proof["row"] else "the audit row"
+        raise CliError(f"{row}, which has the digest of {file}, can't be trusted: {proof['wrong']}", DIFFERENT)
     if as_json:
         print_json(proof)
         return
     one = proof["statement"]
     out.print(f"{file} is {one['id']} as {proof['form']}, issued {when(one['issued'])} by {one['by']}")
-    out.print(f"audit row {proof['row']} has its digest, with the hash {proof['hash']}")
+    if proof["row"]:
+        out.print(f"audit row {proof['row']} has its digest, with the hash {proof['hash']}")
+    else:
+        out.print("the audit trail has its digest, in a row that is as it was written")
     if one["version"] < one["latest"]:
         out.print(f"version {one['latest']} has corrected it since")

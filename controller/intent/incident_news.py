@@ -122,7 +122,7 @@ def _state(
     tried: Collection[str],
 ) -> SideNews:
     """An incident as a side sees it that some of its alarms concern, and as it knows it already."""
-    first = min(mine, key=lambda one: (one.id != incident.root, _SEVERITIES.index(one.severity), one.raised, one.id))
+    first = min(mine, key=lambda one: (one.id != incident.root, _SEVERITIES.index(one.severity), one.order))
     causes = [alarm.probable_cause for alarm in mine]
     cells = _cells(mine, sharing, side)
     since = min(alarm.raised for alarm in mine)
@@ -183,7 +183,7 @@ def _continued(known: Notice, onward: Sequence[Alarm], over: Sequence[Alarm], sh
         return _last(NoticeKind.INCIDENT_CONTINUED, known, f"is not over: it is part of incident {others} now")
     # What still suffers is not among the cells of what ended.
     ended = set(_cells(over, sharing, side)) - set(_cells(onward, sharing, side))
-    first = min(over, key=lambda one: (one.probable_cause != known.what, one.raised, one.id))
+    first = min(over, key=lambda one: (one.probable_cause != known.what, one.order))
     only = known.model_copy(
         update={
             "what": first.probable_cause,

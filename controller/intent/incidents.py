@@ -121,7 +121,7 @@ def sort_out(alarms: Iterable[Alarm], known: RecordedIncidents, at: datetime) ->
         at: Now.
     """
     work = _Work(known, at)
-    ordered = sorted(alarms, key=lambda one: (one.root != "", one.raised, one.id))
+    ordered = sorted(alarms, key=lambda one: (one.root != "", one.order))
     for alarm in ordered:
         if alarm.cleared is not None:
             work.leave(alarm, alarm.ended or alarm.cleared)
@@ -158,8 +158,8 @@ def split_off(
     follow: dict[str, list[Alarm]] = defaultdict(list)
     for alarm in symptoms:
         follow[alarm.root].append(alarm)
-    for alarm in sorted(due, key=lambda one: (one.raised, one.id)):
-        work.split(alarm, sorted(follow[alarm.id], key=lambda one: (one.raised, one.id)), why)
+    for alarm in sorted(due, key=lambda one: one.order):
+        work.split(alarm, sorted(follow[alarm.id], key=lambda one: one.order), why)
     return work.done()
 
 

@@ -315,7 +315,7 @@ def unheard_until(alarm: Alarm) -> datetime | None:
 def _order(network: Network, alarm: Alarm, root: Alarm) -> tuple[object, ...]:
     """The widest first, then the nearest to the core, then the nearest in time."""
     depth = len(network.backhaul_from(root.object)) if root.probable_cause == BACKHAUL_DOWN else 0
-    return (_width(root), depth, abs(began(root) - _by_itself_since(alarm)), root.raised, root.id)
+    return (_width(root), depth, abs(began(root) - _by_itself_since(alarm)), root.order)
 
 
 class Reach(NamedTuple):

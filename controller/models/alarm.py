@@ -408,6 +408,14 @@ class Alarm(Noun):
         """What its repair waits for, for people; empty if its note does not say so."""
         return self.note.removeprefix(_WAITS) if self.waits else ""
 
+    @property
+    def order(self) -> tuple[datetime, *tuple[str, ...]]:
+        """Its place among alarms: the oldest first, and of those of the same moment by the fault itself.
+
+        An id is drawn by lot, and would let chance say which of two faults is told of first.
+        """
+        return (self.raised, self.probable_cause, *(getattr(self, name) for name in FAULT), self.id)
+
     def kept_by(self, *, enabled: bool, read: bool) -> str:
         """Why people may not clear it; empty if they may, because its source never will.
 

@@ -114,13 +114,13 @@ class StatementProof(Noun):
 
     Attributes:
         form: Format of the file.
-        row: Number of the audit row with its digest.
-        hash: Hash of that row, to compare with anchors outside.
+        row: Number of the audit row with its digest; 0 for a tenant, to which it would tell how much others did.
+        hash: Hash of that row, to compare with anchors outside; empty for a tenant.
         wrong: What is wrong with that row; empty if it is intact.
     """
 
     statement: IssuedStatement
     form: StatementForm
-    row: int
-    hash: str
+    row: int = 0
+    hash: str = ""
     wrong: str

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 from controller.intent.impact import core_node_in, deadline_of
@@ -211,7 +212,7 @@ def of_fault(store: Store, rule: Rule, alarm: Alarm, network: Network, now: date
         return []
     return [
         one
-        for one in sorted(store.alarms.standing([alarm.station]), key=_age)
+        for one in sorted(store.alarms.standing([alarm.station]), key=attrgetter("order"))
         if one.id != alarm.id
         and fault_of(one) == fault_of(alarm)
         and one.state in (AlarmState.RAISED, AlarmState.ESCALATED)
@@ -221,10 +222,6 @@ def of_fault(store: Store, rule: Rule, alarm: Alarm, network: Network, now: date
         and not one.is_shelved(now)
         and store.works.on(one) is None
     ]
-
-
-def _age(alarm: Alarm) -> tuple[datetime, str]:
-    return alarm.raised, alarm.id
 
 
 # ------------------------------------------------------------------ all of Minka
@@ -264,8 +261,10 @@ def follows_from(root: str) -> str:
 
 def _together(ask: GuardInput) -> _Denial | None:
     """One run repairs all that one fault affected: the alarm that was raised first begins it, or tells why not."""
-    first = min((one for one in ask.same_fault if one.state is ask.alarm.state), key=_age, default=ask.alarm)
-    if _age(ask.alarm) <= _age(first):
+    first = min(
+        (one for one in ask.same_fault if one.state is ask.alarm.state), key=attrgetter("order"), default=ask.alarm
+    )
+    if ask.alarm.order <= first.order:
         return None
     return _Denial(f"alarm {first.id} of the same fault was raised first, and says what is done about both")
 
@@ -399,7 +398,7 @@ def _battery(ask: GuardInput) -> _Denial | None:
         return None
     standing = ask.store.alarms.standing([ask.device])
     power = [one for one in standing if one.probable_cause in POWER_CAUSES and one.cleared is None]
-    first = min(power, key=_age, default=None)
+    first = min(power, key=attrgetter("order"), default=None)
     if first is None and not ask.repair.on_battery:
         return None
     site = ask.network.site_by_id.get(ask.site)
@@ -567,7 +566,7 @@ def _unit(ask: GuardInput) -> _Denial | None:
     units = {unit for station in inside for unit in network.units_above.get(station, ())}
     standing = ask.store.alarms.standing(sorted(units | {network.central_units[unit] for unit in units}))
     down = [one for one in standing if one.probable_cause in _WITHOUT_CELLS and one.state is not AlarmState.ESCALATED]
-    first = min((one for one in down if one.cleared is None), key=_age, default=None)
+    first = min((one for one in down if one.cleared is None), key=attrgetter("order"), default=None)
     return _Denial(f"its central unit {first.station} is repaired first") if first else None
 
 

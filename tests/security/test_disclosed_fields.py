@@ -16,6 +16,7 @@ import pytest
 from httpx import AsyncClient
 from pydantic import BaseModel
 
+from controller.access.disclosure import visible_proof
 from controller.access.roles import ROLES
 from controller.access.sight import KINDS, LISTED, sight
 from controller.api import views
@@ -35,6 +36,7 @@ from controller.models.people import Person, Role
 from controller.models.plan import Plan
 from controller.models.run import Job, Strategy
 from controller.models.sharing import ActionClass
+from controller.models.statement import IssuedStatement, StatementForm, StatementKind, StatementProof
 from controller.models.step import RunPlaybook
 from controller.nrm.tree import Observed
 from controller.ports.store import NewJob, PlanHead
@@ -97,7 +99,7 @@ DISCLOSED: dict[str, str] = {
     "ShiftReport": "network side timezone begin end local sheets",
     "ShiftSheet": "title columns rows more severities",
     "SideOnCall": "side at now hand_overs schedule warnings",
-    "StatementProof": "statement form row hash wrong",
+    "StatementProof": "statement form wrong",
     "StationPart": "station diff outage",
     "TenantAlarm": (
         "id station object object_class tenant cells probable_cause severity text source state raised changed "
@@ -135,6 +137,7 @@ EMPTY: dict[str, str] = {
     "AskedStep": "name",
     "LiveConfig": "unknown",
     "Requirement": "stands_for",
+    "StatementProof": "row hash",
 }
 #: Objects of the network that a tenant may list (``GET /v1/network/{kind}``), and classes in their fields → the fields
 #: that a tenant gets. Of an object the rest is left out (``LISTED`` of ``controller/access/sight.py``).
@@ -252,7 +255,7 @@ def test_a_list_tells_only_how_many_there_are_and_what_is_next() -> None:
 
 
 async def _answers_of(client: AsyncClient, run: str) -> dict[str, list[dict[str, Any]]]:
-    """Answers of each class in ``EMPTY`` that somebody gets, apart from votes."""
+    """Answers of each class in ``EMPTY`` that somebody gets, apart from votes and proofs of statements."""
     whole = (await client.get(f"/v1/approvals/{run}")).json()
     live = (await client.get("/v1/devices/T-LTE-1/config")).json()
     return {
@@ -296,12 +299,32 @@ async def test_what_the_host_alone_gets_is_filled_for_the_host_and_empty_for_a_t
         async with bench.with_token("token-of-leo") as client:
             host = await _answers_of(bench.client, run)
             own = await _answers_of(client, run)
-    assert own.keys() == EMPTY.keys() - {"Vote"}
+    assert own.keys() == EMPTY.keys() - {"StatementProof", "Vote"}
     for name, found in own.items():
         assert found, name
         for field in EMPTY[name].split():
             assert any(one[field] for one in host[name]), f"{name}.{field} of the host"
             assert not any(one[field] for one in found), f"{name}.{field} of a tenant"
+
+
+def test_of_the_proof_of_a_statement_a_tenant_gets_nothing_of_the_audit_row() -> None:
+    issued = IssuedStatement(
+        id="sla-condor-2026-10-v1",
+        kind=StatementKind.SLA,
+        tenant="condor",
+        month="2026-10",
+        version=1,
+        latest=1,
+        issued=datetime(2026, 11, 1, tzinfo=UTC),
+        by="ana",
+        reason="",
+        digests={},
+    )
+    proof = StatementProof(statement=issued, form=StatementForm.JSON, row=41, hash="ab", wrong="")
+    seen = visible_proof(proof)
+    for field in EMPTY["StatementProof"].split():
+        assert getattr(proof, field), field
+        assert not getattr(seen, field), field
 
 
 def test_of_a_vote_a_tenant_gets_nothing_that_is_the_hosts() -> None:

@@ -207,7 +207,10 @@ async def test_tenants_get_their_own_and_issue_none(bench: ApiBench) -> None:
     (own,) = (await alfa.get("/v1/statements")).json()["results"]
     assert (own["id"], own["by"]) == (f"sla-alfa-{MONTH}-v1", "host")
     proof = f"/v1/statements/proofs/{sha256(content).hexdigest()}"
-    assert (await alfa.get(proof)).json()["statement"]["by"] == "host"
+    told, whole = (await alfa.get(proof)).json(), (await bench.client.get(proof)).json()
+    assert (told["statement"]["by"], told["wrong"]) == ("host", "")
+    assert (told["row"], told["hash"]) == (0, ""), "they are about what the host did for all"
+    assert (whole["row"] > 0, len(whole["hash"])) == (True, 64)
     assert [(await beta.get(asked)).status_code for asked in (path, proof)] == [404, 404]
     for asked in ({}, {"tenant": "alfa"}):
         assert (await beta.get("/v1/statements", params=asked)).json()["count"] == 0

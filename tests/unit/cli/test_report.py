@@ -92,6 +92,7 @@ def test_a_file_is_byte_for_byte_what_was_issued_and_verify_proves_it(
     said = minka("report", "verify", str(file))
     assert said.status == 0
     assert f"is sla-bitel-2026-10-v1 as {form}" in said.out
+    assert "audit row 7 has its digest, with the hash ab" in said.out
     assert "version 2 has corrected it since" in said.out
     file.write_bytes(FILES[form].replace(b"12.5", b"11.5"))
     offline = minka("evidence", "verify", str(file), "--keys", str(keys))

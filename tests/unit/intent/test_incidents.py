@@ -128,6 +128,18 @@ def test_symptoms_grow_their_roots_incident_and_what_stood_before_merges_into_it
     assert record.said() == ["opened", "opened", "merged", "grew"]
 
 
+@pytest.mark.parametrize("ids", [("a", "b"), ("b", "a")])
+def test_of_faults_of_the_same_moment_the_root_follows_from_the_faults_and_not_from_their_ids(
+    ids: tuple[str, str],
+) -> None:
+    links = zip(ids, ("mme-1", "mme-2"), strict=True)
+    first, second = (link("S3", name=name).model_copy(update={"id": one}) for one, name in links)
+    record = Record()
+    record.raise_all(second, first)
+    (incident,) = record.incidents.values()
+    assert record.alarms[incident.root].object == first.object
+
+
 def test_what_outlives_its_root_settles_with_it_and_then_splits_off_into_its_own_incident() -> None:
     record = Record()
     record.raise_all(DARK[0])
