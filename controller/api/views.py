@@ -40,7 +40,7 @@ from controller.intent.cloud_contracts import carried
 from controller.intent.impact import core_node_in
 from controller.intent.incidents import path_of
 from controller.intent.placement import place
-from controller.inventory.source import unknown
+from controller.inventory.source import show, suggest, unknown
 from controller.models.alarm import Alarm, AlarmFilter, AlarmState, Comment, PerceivedSeverity, ToldAlarm
 from controller.models.announced_work import AnnouncedWork
 from controller.models.approval import Freeze, Notice
@@ -634,7 +634,7 @@ class HostView(_Published):
             return self._store.plans.get(plan_id)
         except NotFoundError as error:
             newest = (plan.id for plan in self._store.plans.page(_NEWEST)[1])
-            raise NotFoundError(unknown("plan", plan_id, newest)) from error
+            raise NotFoundError.of("plan", show(plan_id), suggest(plan_id, newest)) from error
 
     def runs(self, page: Page, states: Iterable[RunState] | None) -> tuple[int, list[RunView]]:
         """See ``View``."""
@@ -647,7 +647,7 @@ class HostView(_Published):
             return self._waiting([self._store.runs.get(run_id)])[0]
         except NotFoundError as error:
             newest = (run.id for run in self._store.runs.page(_NEWEST)[1])
-            raise NotFoundError(unknown("run", run_id, newest)) from error
+            raise NotFoundError.of("run", show(run_id), suggest(run_id, newest)) from error
 
     def _waiting(self, found: Sequence[Run]) -> list[RunView]:
         waits = self._waits([run.id for run in found if not run.state.terminal])

@@ -14,6 +14,7 @@ from controller.cli.saved_tokens import forget, keep
 from controller.cli.settings import settings as environment
 from controller.cli.tables import Column, records, table
 from controller.models.enums import Permission, Role
+from controller.models.errors import NotFoundError
 
 if TYPE_CHECKING:
     from controller.models.settings import Settings
@@ -30,7 +31,7 @@ Tenant = Annotated[str, typer.Option(help="Tenant of the user, for tenant roles.
 def new(
     label: Annotated[str, typer.Option(help="What it is for.")] = "",
     scope: Annotated[
-        list[str] | None,
+        list[Permission] | None,
         typer.Option(
             help=f"A permission that it opens ({', '.join(Permission)}); repeatable. None: all that yours opens."
         ),
@@ -224,7 +225,7 @@ def _change(name: str, *, as_json: bool, **values: Any) -> None:
     api = client()
     known = next((user for user in api.all("/v1/users") if user["name"] == name), None)
     if known is None:
-        raise CliError(f"there is no user {name}", WRONG_INPUT)
+        raise CliError(NotFoundError.of("user", name).message, WRONG_INPUT)
     now = {"role": known["role"], "tenant": known["tenant"], "disabled": known["disabled"] is not None}
     _print_user(api.put(f"/v1/users/{name}", now | values), as_json=as_json)
 

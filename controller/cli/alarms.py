@@ -55,7 +55,7 @@ def list_alarms(
     every: Annotated[bool, typer.Option("--all", help="Also alarms that are over.")] = False,
     symptoms: Annotated[bool, typer.Option("--symptoms", help="Show symptoms, each below its root.")] = False,
     state: Annotated[
-        list[str] | None, typer.Option(help=f"Only alarms in this state ({', '.join(AlarmState)}); repeatable.")
+        list[AlarmState] | None, typer.Option(help=f"Only alarms in this state ({', '.join(AlarmState)}); repeatable.")
     ] = None,
     station: Annotated[list[str] | None, typer.Option(help="Only of this station; repeatable.")] = None,
     tenant: Annotated[list[str] | None, typer.Option(help="Only of this tenant; repeatable.")] = None,

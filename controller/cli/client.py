@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -36,7 +37,7 @@ class Client:
 
     def __init__(self, settings: Settings, source: str = "MINKA_TOKEN", patience: float | None = None) -> None:
         self._url = _address(settings.url)
-        token, self._source = _token(settings, source)
+        token, self._source, self._home = _token(settings, source)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         # Planning reads every selected station before it answers.
         timeout = httpx.Timeout(600, connect=5) if patience is None else httpx.Timeout(patience)
@@ -89,7 +90,7 @@ class Client:
             if name == "progress":
                 report(data["done"], data["total"])
             elif name == "problem":
-                raise _refused(httpx.Response(data["status"], json=data), self._source)
+                raise self._refused(httpx.Response(data["status"], json=data))
             else:
                 return data
         raise CliError(f"{self._url} closed the connection before the answer was complete: try again", UNREACHABLE)
@@ -99,7 +100,7 @@ class Client:
             with self._http.stream(method, path, timeout=httpx.Timeout(60, connect=5), **arguments) as answer:
                 if answer.is_error:
                     answer.read()
-                    raise _refused(answer, self._source)
+                    raise self._refused(answer)
                 name = "message"
                 for line in answer.iter_lines():
                     if line.startswith("event: "):
@@ -124,13 +125,26 @@ class Client:
         except httpx.HTTPError as error:
             raise self._silent(error) from error
         if answer.is_error:
-            raise _refused(answer, self._source)
+            raise self._refused(answer)
         return answer
+
+    def _refused(self, answer: httpx.Response) -> CliError:
+        return refused(answer, self._source, self._home)
 
     def _silent(self, error: httpx.HTTPError) -> CliError:
         return CliError(
             f"no answer from the API at {self._url} ({in_words(error)}): is `minka up` running?", UNREACHABLE
         )
+
+
+def _unknown_caller(source: str, home: Path | None) -> str:
+    """Why nobody is let in with the token from a source, or without one, and what to do."""
+    if not source:
+        there = f", and {home} (MINKA_HOME) holds none" if home else ""
+        return f"a token is needed{there}: set MINKA_HOME to the folder of the controller, MINKA_TOKEN, or minka login"
+    why = "it is unknown, has ended or was revoked, or its user is disabled"
+    other = f"; if another controller answers here, set MINKA_HOME to its folder in place of {home}" if home else ""
+    return f"the token of {source} is not accepted: {why}{other}"
 
 
 def _given(params: dict[str, Any]) -> dict[str, Any]:
@@ -150,21 +164,30 @@ def _address(url: str) -> str:
     return url
 
 
-def _token(settings: Settings, source: str) -> tuple[str, str]:
-    """The token and its source; both empty without one."""
-    token = settings.token
+def _token(settings: Settings, source: str) -> tuple[str, str, Path | None]:
+    """The token and its source, both empty without one; and the home in which it was looked for, if nowhere else."""
+    token, home = settings.token, None
     signed_in = None if token else kept(settings.url)
     if signed_in is not None:
         token, source = signed_in.token, signed_in.source
-    elif not token and settings.token_file.is_file():
-        source = f"the file {settings.token_file}"
-        token = settings.token_file.read_text(encoding="utf-8", errors="replace").strip()
+    elif not token:
+        home = settings.home.absolute()
+        if settings.token_file.is_file():
+            source = f"the file {settings.token_file.absolute()}"
+            token = settings.token_file.read_text(encoding="utf-8", errors="replace").strip()
     if not all("!" <= character <= "~" for character in token):
         raise CliError(f"{source} holds no token: it has blanks, or characters that no token has", WRONG_INPUT)
-    return (token, source) if token else ("", "")
+    return token, source if token else "", home
 
 
-def _refused(answer: httpx.Response, source: str = "") -> CliError:
+def refused(answer: httpx.Response, source: str = "", home: Path | None = None) -> CliError:
+    """The error for a refusal.
+
+    Args:
+        answer: The refusal.
+        source: Where the token came from; empty without one.
+        home: Folder in which the token was looked for, if it came from nowhere else.
+    """
     try:
         problem = answer.json()
     except ValueError:
@@ -177,11 +200,8 @@ def _refused(answer: httpx.Response, source: str = "") -> CliError:
     if isinstance(problem, dict) and problem.get("problems"):
         # The user did not type the part of the request, so leave it out.
         message = re.sub(r"(^|; )(?:body|query|path)\.", r"\1", message)
-    if answer.status_code == 401 and source:
-        why = "it is unknown, has ended or was revoked, or its user is disabled"
-        message = f"the token of {source} is not accepted: {why}"
-    elif answer.status_code == 401:
-        message += " (set MINKA_TOKEN, or MINKA_HOME to the folder of the embedded controller, or minka login)"
+    if answer.status_code == 401:
+        message = _unknown_caller(source, home)
     elif message == "Not Found":  # an unknown address, not an unknown id
         why = "it is not open to your side or your role, or another version of Minka answers"
         message = f"{answer.url.path} is not there: {why}"

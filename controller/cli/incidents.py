@@ -48,7 +48,7 @@ IncidentId = Annotated[
 def list_incidents(
     limit: Limit = 50,
     state: Annotated[
-        list[str] | None,
+        list[IncidentState] | None,
         typer.Option(help=f"Only in this state ({', '.join(IncidentState)}); repeatable. Default: open, by rank."),
     ] = None,
     station: Annotated[list[str] | None, typer.Option(help="Only with an alarm of this station; repeatable.")] = None,

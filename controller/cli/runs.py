@@ -25,7 +25,7 @@ _OF_PLANS = ("apply", "undo")
 def runs(
     limit: Limit = 20,
     state: Annotated[
-        list[str] | None, typer.Option(help=f"Only runs in this state ({', '.join(RunState)}); repeatable.")
+        list[RunState] | None, typer.Option(help=f"Only runs in this state ({', '.join(RunState)}); repeatable.")
     ] = None,
     as_json: Json = False,
 ) -> None:

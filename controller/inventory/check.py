@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass
@@ -48,27 +49,60 @@ Model = TypeVar("Model", bound=Noun)
 Found = list[tuple[Entry, Model]]
 
 
+#: Likeness of a misspelt id and the right one, of 1, where several objects name the right one.
+_LIKE = 0.8
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """A field that names an object of a kind, which is called ``noun`` in messages."""
+
+    entry: Entry
+    path: FieldPath
+    noun: str
+
+
 @dataclass(frozen=True)
 class Objects:
-    """The valid objects of all files with their places, and the names of all objects, valid or not."""
+    """The valid objects of all files with their places, and the names of all objects, valid or not, with theirs."""
 
     found: dict[str, Found[Noun]]
-    names: dict[str, set[str]]
+    names: dict[str, dict[str, Entry]]
     report: Report
+    _named: set[tuple[str, str]] = dataclasses.field(default_factory=set)
+    _unknown: dict[tuple[str, str], list[_Reference]] = dataclasses.field(default_factory=dict)
 
     def all(self, kind: str, model: type[Model]) -> Found[Model]:
         """The objects of a kind."""
         return [(entry, item) for entry, item in self.found.get(kind, []) if isinstance(item, model)]
 
     def refer(self, entry: Entry, path: FieldPath, value: str | None, kind: str, noun: str) -> None:
-        """Report a reference to an unknown object.
+        """Note a reference, for ``report_unknown``."""
+        if value is not None and value in self.names[kind]:
+            self._named.add((kind, value))
+        elif value is not None:
+            self._unknown.setdefault((kind, value), []).append(_Reference(entry, path, noun))
 
-        Nothing is reported while a file is unreadable, since the object may be there.
+    def report_unknown(self) -> None:
+        """Report references to unknown objects, once all are known.
+
+        Several objects that agree on a name which nobody has, while nothing names an object whose name is like it: the
+        mistake is that object's, and is reported there once. Nothing is reported while a file is unreadable, since the
+        object may be there.
         """
-        if value is None or value in self.names[kind] or not self.report.complete:
-            return
-        expected = self.report.did_you_mean(value, self.names[kind])
-        self.report.entry(entry, path, f"no such {noun}", value=value, expected=expected)
+        for (kind, value), references in self._unknown.items() if self.report.complete else ():
+            unnamed = [name for name in self.names[kind] if (kind, name) not in self._named]
+            agree = unnamed and len({id(one.entry) for one in references}) > 1
+            misspelt = self.report.nearest(value, unnamed, _LIKE) if agree else ""
+            if misspelt:
+                entry, first = self.names[kind][misspelt], references[0]
+                told = f"nothing names it, and {len(references)} references go to {value!r}, as of {first.entry.label}"
+                expected = f"did you mean {value!r}?"
+                self.report.entry(entry, ("id",), f"{told}, {at(first.entry)}", value=misspelt, expected=expected)
+                continue
+            for one in references:
+                expected = self.report.did_you_mean(value, self.names[kind])
+                self.report.entry(one.entry, one.path, f"no such {one.noun}", value=value, expected=expected)
 
     def unique(
         self, found: Iterable[tuple[Entry, Model]], key: Callable[[Model], Hashable], path: FieldPath, what: str

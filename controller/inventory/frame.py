@@ -56,14 +56,16 @@ def load_frame(
     if credentials is not None:
         check_access(found.values(), network.header.management, credentials, report)
     where = _places(places, report) if places else {}
-    for station, site in where.items():
+    for station, (line, site) in where.items():
         if site not in network.site_by_id:
-            report.file("places.csv", 0, f"station {station} stands on no site of the files: {site!r}")
+            expected = report.did_you_mean(site, network.site_by_id)
+            report.file("places.csv", line, f"station {station} stands on no site of the files: {site!r}", expected)
     if report.problems:
         raise NetworkFilesError(tuple(report.problems))
     if not found:
         raise InputError("the file of endpoints names no station")
-    return Frame(network, tuple(found[station][1] for station in sorted(found)), where)
+    sites = {station: site for station, (_, site) in where.items()}
+    return Frame(network, tuple(found[station][1] for station in sorted(found)), sites)
 
 
 def _endpoints(path: Path, report: Report) -> dict[str, tuple[Entry, Endpoint]]:
@@ -77,8 +79,9 @@ def _endpoints(path: Path, report: Report) -> dict[str, tuple[Entry, Endpoint]]:
     return found
 
 
-def _places(path: Path, report: Report) -> dict[str, str]:
+def _places(path: Path, report: Report) -> dict[str, tuple[int, str]]:
+    """Line and site of each station."""
     text = read_text(path, path.name, CSV_LIMIT, report)
     columns = ("station", "site")
     rows = read_rows(text or "", path.name, columns, columns, report)
-    return {row["station"]: row["site"] for _, row in rows if len(row) == len(columns)}
+    return {row["station"]: (line, row["site"]) for line, row in rows if len(row) == len(columns)}

@@ -80,6 +80,7 @@ def load_network(
     objects = Objects(found, declared(entries), report)
     for check in _CHECKS:
         check(objects)
+    objects.report_unknown()
     header = check_header(objects)
     if credentials is not None:
         _check_access(objects, header, credentials)

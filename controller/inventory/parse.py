@@ -175,12 +175,12 @@ def _models_in(annotation: Any) -> Iterator[type[Noun]]:
         yield from _models_in(argument)
 
 
-def declared(entries: Iterable[Entry]) -> dict[str, set[str]]:
-    """Names of entries by kind, valid or not, since others may refer to them."""
-    names: dict[str, set[str]] = {kind: set() for kind in KINDS}
+def declared(entries: Iterable[Entry]) -> dict[str, dict[str, Entry]]:
+    """First entries by kind and name, valid or not, since others may refer to them."""
+    names: dict[str, dict[str, Entry]] = {kind: {} for kind in KINDS}
     for entry in entries:
         if name := _name(entry.kind, entry.data):
-            names[entry.kind].add(name)
+            names[entry.kind].setdefault(name, entry)
     return names
 
 

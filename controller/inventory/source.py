@@ -124,9 +124,14 @@ class Report:
 
     def did_you_mean(self, value: str, candidates: Iterable[str]) -> str:
         """A suggestion for a misspelt word; empty if there is none."""
+        found = self.nearest(value, candidates)
+        return f"did you mean {found!r}?" if found else ""
+
+    def nearest(self, value: str, candidates: Iterable[str], likeness: float = 0.6) -> str:
+        """The candidate that a misspelt word may mean, as ``nearest`` of this module."""
         self._asked += 1
         # Comparing is slow; a hundred misspellings have another cause.
-        return suggest(value, candidates) if self._asked <= 100 else ""
+        return nearest(value, candidates, likeness) if self._asked <= 100 else ""
 
 
 def suggest(value: str, candidates: Iterable[str], likeness: float = 0.6) -> str:

@@ -109,10 +109,37 @@ class NetworkFilesError(InputError):
         super().__init__("\n".join(str(problem) for problem in problems))
 
 
+#: The command that lists what can be named, by the noun of messages.
+LISTS = {
+    "alarm": "minka alarms list",
+    "freeze": "minka freeze list",
+    "hold": "minka hold list",
+    "incident": "minka incidents list",
+    "plan": "minka plans list",
+    "proposal": "minka remediation list",
+    "public warning": "minka freeze list",
+    "question": "minka questions --all",
+    "run": "minka runs",
+    "token": "minka token list",
+    "user": "minka user list",
+}
+
+
 class NotFoundError(InputError):
     """There is no such object."""
 
     code = "not-found"
+
+    @classmethod
+    def of(cls, noun: str, name: str, hint: str = "") -> NotFoundError:
+        """The error for an object that is unknown, or hidden from who asks, with the command that lists those known.
+
+        Args:
+            noun: What it would be, one of ``LISTS``.
+            name: Its id.
+            hint: Which one may be meant.
+        """
+        return cls("; ".join(filter(None, (f"there is no {noun} {name}", hint, f"see {LISTS[noun]}"))))
 
 
 class ConflictError(InputError):

@@ -1055,5 +1055,5 @@ def _move(tx: Tx, seen: Alarm, values: dict[str, Any], actor: str, waits: tuple[
 def _load(tx: Tx, alarm_id: str, *, lock: bool = False) -> Alarm:
     row = tx.execute(_ALARM_LOCKED if lock else _ALARM, {"alarm": alarm_id}).one_or_none()
     if row is None:
-        raise NotFoundError(f"there is no alarm {alarm_id}")
+        raise NotFoundError.of("alarm", alarm_id)
     return as_alarm(row)

@@ -279,7 +279,7 @@ class SqlFreezes(SqlRepository, Freezes[Sync]):
         in_force = and_(freezes.c.id == freeze_id, freezes.c.lifted.is_(None))
         row = tx.execute(select(freezes).where(in_force).with_for_update()).one_or_none()
         if row is None:
-            raise NotFoundError(f"there is no freeze {freeze_id}")
+            raise NotFoundError.of("freeze", freeze_id)
         tx.execute(update(freezes).where(in_force).values(lifted=tx.now))
         tx.note(actor, "freeze.lifted", row.target, freeze=freeze_id)
         kind, _, tenant = row.target.partition(":")
@@ -303,7 +303,7 @@ class SqlFreezes(SqlRepository, Freezes[Sync]):
     def end_warning(self, tx: Tx, warning: str, actor: str) -> None:
         known = _of_warning(tx, warning)
         if not known:
-            raise NotFoundError(f"there is no public warning {warning}")
+            raise NotFoundError.of("public warning", warning)
         _lift(tx, known, actor)
 
     @reads

@@ -60,7 +60,7 @@ class SqlHolds(SqlRepository, Holds[Sync]):
         in_force = and_(holds.c.id == hold_id, holds.c.ended.is_(None))
         target = tx.execute(select(holds.c.target).where(in_force).with_for_update()).scalar()
         if target is None:
-            raise NotFoundError(f"there is no hold {hold_id}")
+            raise NotFoundError.of("hold", hold_id)
         tx.execute(update(holds).where(in_force).values(ended=tx.now))
         tx.note(actor, "hold.lifted", target, hold=hold_id)
 

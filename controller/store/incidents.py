@@ -512,7 +512,7 @@ def conditions(like: IncidentFilter) -> list[ColumnElement[bool]]:
 def _load(tx: Tx, incident_id: str) -> Row[Any]:
     row = tx.execute(_BY_ID.where(incidents.c.id == incident_id)).one_or_none()
     if row is None:
-        raise NotFoundError(f"there is no incident {incident_id}")
+        raise NotFoundError.of("incident", incident_id)
     return row
 
 

@@ -213,7 +213,7 @@ class SqlCalls(SqlRepository, Calls[Sync]):
     def end_hand_over(self, tx: Tx, hand_over: str, side: str, *, by: str) -> None:
         open_one = and_(hand_overs.c.id == hand_over, hand_overs.c.side == side, hand_overs.c.until > tx.now)
         if not tx.execute(update(hand_overs).where(open_one).values(until=tx.now)).rowcount:
-            raise NotFoundError(f"there is no hand-over {hand_over} that is in force")
+            raise NotFoundError(f"there is no hand-over {hand_over} that is in force; see minka oncall show")
         tx.note(by, "call.hand-over-ended", hand_over, side=side)
 
     @reads

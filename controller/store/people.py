@@ -109,7 +109,11 @@ class SqlUsers(SqlRepository, Users[Sync]):
     @writes
     def add(self, tx: Tx, person: Person, actor: str) -> User:
         if not added(tx, person, actor):
-            raise ConflictError(f"there is already a user {person.name}")
+            name = person.name
+            raise ConflictError(
+                f"there is already a user {name}; a token for them: minka token new --owner {name}; another role: "
+                f"minka user role {name} ROLE; if disabled: minka user enable {name}"
+            )
         return _user(tx, person.name)
 
     @writes
@@ -336,7 +340,7 @@ def _made_with(tx: Tx, token_id: str) -> list[Token]:
 def _user(tx: Tx, name: str) -> User:
     row = tx.execute(select(users).where(users.c.name == name)).one_or_none()
     if row is None:
-        raise NotFoundError(f"there is no user {name}")
+        raise NotFoundError.of("user", name)
     return _as_user(row)
 
 
@@ -347,7 +351,7 @@ def _as_user(row: Row[Any]) -> User:
 def _token(tx: Tx, token_id: str) -> Token:
     row = tx.execute(select(tokens).where(tokens.c.id == token_id)).one_or_none()
     if row is None:
-        raise NotFoundError(f"there is no token {token_id}")
+        raise NotFoundError.of("token", token_id)
     return _as_token(row)
 
 

@@ -103,7 +103,7 @@ def load_plan(tx: Tx, plan_id: str) -> Plan:
     """A whole plan. Raises NotFoundError."""
     head = tx.execute(select(plans.c.head).where(plans.c.id == plan_id)).scalar()
     if head is None:
-        raise NotFoundError(f"there is no plan {plan_id}")
+        raise NotFoundError.of("plan", plan_id)
     query = select(changes.c.station, changes.c.content).where(changes.c.plan == plan_id).order_by(changes.c.position)
     found = Changes({row.station: row.content for row in tx.execute(query)})
     return Plan.model_validate({**orjson.loads(zlib.decompress(head)), "changes": found})

@@ -101,7 +101,7 @@ def _settle(tx: Tx, asked: Question, answer: str, by: str, reason: str) -> Quest
 def _load(tx: Tx, question: str) -> Question:
     row = tx.execute(select(questions).where(questions.c.id == question)).one_or_none()
     if row is None:
-        raise NotFoundError(f"there is no question {question}")
+        raise NotFoundError.of("question", question)
     return as_question(row)
 
 

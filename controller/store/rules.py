@@ -288,7 +288,7 @@ def _load(tx: Tx, proposal_id: str, *, lock: bool = False) -> Proposal:
     query = select(proposals).where(proposals.c.id == proposal_id)
     row = tx.execute(query.with_for_update() if lock else query).one_or_none()
     if row is None:
-        raise NotFoundError(f"there is no proposal {proposal_id}")
+        raise NotFoundError.of("proposal", proposal_id)
     return _as_proposal(row)
 
 

@@ -167,7 +167,7 @@ def load_run(tx: Tx, run_id: str, *, lock: bool = False) -> Run:
     """Load a run with its counts; ``lock`` locks its row (without keeping jobs from referring to it)."""
     row = tx.execute(_RUN_LOCKED if lock else _RUN, {"run": run_id}).one_or_none()
     if row is None:
-        raise NotFoundError(f"there is no run {run_id}")
+        raise NotFoundError.of("run", run_id)
     return as_runs(tx, [row])[0]
 
 

@@ -339,7 +339,7 @@ def _keep_playbook(tx: Tx, run_id: str, used: RunPlaybook) -> None:
 def _tenants_in(tx: Tx, plan: Plan) -> dict[str, list[str]]:
     """Tenants that a plan touches or interrupts, by station that it changes."""
     if tx.execute(select(plans.c.digest).where(plans.c.id == plan.id)).scalar() != plan.digest:
-        raise NotFoundError(f"there is no plan {plan.id}")
+        raise NotFoundError.of("plan", plan.id)
     rows = tx.execute(select(changes.c.station, changes.c.tenants).where(changes.c.plan == plan.id))
     return {row.station: orjson.loads(row.tenants) for row in rows}
 

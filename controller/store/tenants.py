@@ -55,7 +55,7 @@ class SqlTenants(SqlRepository, Tenants[Sync]):
         newest = select(plan_tenants).where(known).order_by(plan_tenants.c.number.desc()).limit(1)
         row = tx.execute(newest).one_or_none()
         if row is None:
-            raise NotFoundError(f"there is no plan {handle}")
+            raise NotFoundError.of("plan", handle)
         # The time of the newest plan of this name would tell that one changed for somebody else.
         return load_plan(tx, row.plan).model_copy(update={"created": row.created})
 
@@ -78,7 +78,7 @@ class SqlTenants(SqlRepository, Tenants[Sync]):
     def run(self, tx: Tx, tenant: str, run_id: str) -> tuple[Run, list[Job]]:
         own = _jobs_of(tx, tenant, [run_id])[run_id]
         if not own:
-            raise NotFoundError(f"there is no run {run_id}")
+            raise NotFoundError.of("run", run_id)
         return as_runs(tx, tx.execute(select(runs).where(runs.c.id == run_id)).all())[0], own
 
     @reads
@@ -96,7 +96,7 @@ class SqlTenants(SqlRepository, Tenants[Sync]):
     def alarm(self, tx: Tx, tenant: str, alarm_id: str) -> ToldAlarm:
         row = tx.execute(told_alarms(tenant).where(alarms.c.id == alarm_id)).one_or_none()
         if row is None:
-            raise NotFoundError(f"there is no alarm {alarm_id}")
+            raise NotFoundError.of("alarm", alarm_id)
         return as_told(row)
 
     @reads
@@ -133,7 +133,7 @@ class SqlTenants(SqlRepository, Tenants[Sync]):
             rows = tx.execute(query.where(incident_alarms.c.merged_from == incident_id))
             found = [as_told(row) for row in rows] if incident_id else []
         if not found:
-            raise NotFoundError(f"there is no incident {incident_id}")
+            raise NotFoundError.of("incident", incident_id)
         return found
 
     @reads

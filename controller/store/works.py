@@ -102,7 +102,7 @@ class SqlWorks(SqlRepository, Works[Sync]):
         own = (announced_works.c.id == work) & (announced_works.c.tenant == tenant)
         open_one = own & (announced_works.c.ends > tx.now) & announced_works.c.cancelled.is_(None)
         if not tx.execute(update(announced_works).where(open_one).values(cancelled=tx.now)).rowcount:
-            raise NotFoundError(f"there is no announced work {work} that is not over")
+            raise NotFoundError(f"there is no announced work {work} that is not over; see minka works list")
         tx.note(actor, "work.cancelled", work, tenant=tenant)
 
     @reads

@@ -120,7 +120,7 @@ def asked(run_id: str, backend: Backend, who: Approver) -> PendingApproval:
     """What a run asks of the caller's side, with that side's own part of each change."""
     standing = backend.store.approvals.standing(run_id, who.tenant)
     if standing is None or (who.tenant and not _asked_of(who.tenant, standing.constraints)):
-        raise NotFoundError(f"no run {run_id} asks for approval")
+        raise NotFoundError(f"no run {run_id} asks for approval; see minka approvals")
     return _awaited(backend, who, backend.store.runs.get(run_id), standing.constraints, standing.votes, whole=True)
 
 
@@ -206,7 +206,7 @@ def _vote_on_run(
 ) -> Vote:
     standing = backend.store.approvals.standing(run_id, who.tenant)
     if standing is None:
-        raise NotFoundError(f"there is no run {run_id} that could be approved")
+        raise NotFoundError(f"there is no run {run_id} that could be approved; see minka approvals")
     if _is_over(backend, who, run_id, standing.constraints):
         raise ConflictError(f"run {run_id} has ended")
     return _vote(backend, who, standing.constraints, standing.constraints.subject, choice, reason, run_id, contracts)
@@ -219,7 +219,7 @@ def _vote_on_plan(
     plan = backend.store.tenants.plan(who.tenant, plan_id) if who.tenant else backend.store.plans.get(plan_id)
     constraints = _constraints(backend, plan)
     if not _concerned(who, constraints):
-        raise NotFoundError(f"there is no plan {plan_id}")
+        raise NotFoundError.of("plan", plan_id)
     subject = plan_id if who.tenant else constraints.subject
     return _vote(backend, who, constraints, subject, choice, reason, plan_id, contracts)
 

@@ -179,7 +179,7 @@ def _person(store: Store, name: str, role: Role, tenant: str) -> Person:
 
 def _owner(caller: Person, owner: str) -> str:
     if not may_manage(caller, owner):
-        raise NotFoundError(f"there is no user {owner}")
+        raise NotFoundError.of("user", owner)
     return owner
 
 
@@ -187,7 +187,7 @@ def _token(store: Store, caller: Person, token_id: str) -> Token:
     """A token that the caller may see; for others the answer is the same as for an unknown id."""
     token = store.tokens.get(token_id)
     if not may_manage(caller, token.owner):
-        raise NotFoundError(f"there is no token {token_id}")
+        raise NotFoundError.of("token", token_id)
     return token
 
 

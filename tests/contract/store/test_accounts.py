@@ -43,7 +43,7 @@ def test_users_are_there_once(store: SqlStore) -> None:
         ("ana", Role.ADMINISTRATOR, "", START),
         ("rosa", Role.TENANT_APPROVER, "bitel", START),
     ]
-    with pytest.raises(ConflictError):
+    with pytest.raises(ConflictError, match="a token for them: minka token new --owner rosa; another role: minka user"):
         store.users.add(Person(name="rosa", role=Role.HOST_VIEWER), "ana")
     with pytest.raises(NotFoundError):
         store.users.get("eva")

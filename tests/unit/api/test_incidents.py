@@ -160,7 +160,10 @@ async def test_an_incident_that_does_not_concern_a_tenant_is_not_there(bench: Ap
     admit(bench.store, "of-alfa", "tom", Role.TENANT_VIEWER, "alfa")
     async with bench.with_token("of-alfa") as alfa:
         missing = await alfa.get(f"/v1/incidents/{theirs}")
-        assert (missing.status_code, missing.json()["detail"]) == (404, f"there is no incident {theirs}")
+        assert (missing.status_code, missing.json()["detail"]) == (
+            404,
+            f"there is no incident {theirs}; see minka incidents list",
+        )
         unsaid = await alfa.post(f"/v1/incidents/{theirs}/comments", json={"text": "x"})
         assert unsaid.status_code == 404
 

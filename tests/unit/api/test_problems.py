@@ -295,7 +295,8 @@ async def test_what_is_misspelt_is_guessed(bench: ApiBench) -> None:
         ("/v1/devices/T-NR-7", "there is no station T-NR-7 in the network; did you mean 'T-NR-1'?"),
         ("/v1/devices?selector=regoin%3Dx", "did you mean 'region'?"),
         ("/v1/network/statoins", "did you mean 'stations'?"),
-        ("/v1/runs/r-1", "there is no run r-1"),
+        ("/v1/runs/r-1", "there is no run r-1; see minka runs"),
+        ("/v1/plans/42", "there is no plan 42; see minka plans list"),
     ):
         answer = await bench.client.get(path)
         assert answer.status_code in (404, 422)

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from controller.bootstrap import open_record
 from controller.cli import lazy, output, processes, supervisor
 from controller.cli.errors import CliError
 from controller.cli.main import app
+from controller.models.enums import AlarmState, IncidentState, ProposalState, RunState
+from controller.models.errors import LISTS, NotFoundError
 from controller.models.settings import Settings
 from controller.ports.clock import SystemClock
 from tests.support.minka import ROOT, environment, minka
@@ -115,6 +118,27 @@ def test_wrong_words_have_status_2(nowhere: dict[str, str], words: tuple[str, ..
     said = minka(*words, "--json", env=nowhere)
     assert said.status == 2
     assert said.json["error"]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("words", "states"),
+    [
+        ("runs", RunState),
+        ("alarms list", AlarmState),
+        ("incidents list", IncidentState),
+        ("remediation list", ProposalState),
+    ],
+)
+def test_a_misspelt_state_is_told_all_states(nowhere: dict[str, str], words: str, states: type[StrEnum]) -> None:
+    said = minka(*words.split(), "--state", "raisd", "--json", env=nowhere)
+    assert said.status == 2
+    assert f"'raisd' is not one of {', '.join(f'{state.value!r}' for state in states)}" in said.json["error"]["detail"]
+
+
+def test_commands_that_list_what_errors_call_unknown_exist() -> None:
+    for command in LISTS.values():
+        assert command.split(" --")[0].removeprefix("minka ") in ALL
+    assert NotFoundError.of("hold", "h-1").message == "there is no hold h-1; see minka hold list"
 
 
 def test_checking_files_needs_no_controller(nowhere: dict[str, str], tmp_path: Path) -> None:

@@ -12,10 +12,11 @@ import pytest
 import typer
 
 from controller.cli import follow as follow_module
-from controller.cli.client import FAILED, UNREACHABLE, WRONG_INPUT, Client, CliError, _refused
+from controller.cli.client import FAILED, UNREACHABLE, WRONG_INPUT, Client, CliError, refused
 from controller.cli.follow import _events, _news
 from controller.cli.output import err, out
 from controller.cli.waits import show_waits
+from controller.models.settings import Settings
 from controller.ports.clock import VirtualClock
 from tests.support.minka import environment, minka
 
@@ -74,16 +75,35 @@ def test_who_follows_alarms_survives_a_restart_of_the_api_and_is_told_all_once()
 @pytest.mark.parametrize(("status", "exits"), [(503, UNREACHABLE), (502, FAILED), (404, WRONG_INPUT)])
 def test_what_the_api_refuses_has_a_status_of_its_own(status: int, exits: int) -> None:
     """A database that is away (503) is waited for, as an API that is."""
-    assert _refused(httpx.Response(status, json={"detail": "no"})).status == exits
+    assert refused(httpx.Response(status, json={"detail": "no"})).status == exits
 
 
 def test_a_token_that_is_not_accepted_and_what_is_not_open_are_reported() -> None:
     wrong = httpx.Response(401, json={"detail": "a bearer token is needed"})
-    assert str(_refused(wrong, "MINKA_TOKEN")).startswith("the token of MINKA_TOKEN is not accepted: it is unknown")
-    assert str(_refused(wrong)).startswith("a bearer token is needed (set MINKA_TOKEN")
+    assert str(refused(wrong, "MINKA_TOKEN")).startswith("the token of MINKA_TOKEN is not accepted: it is unknown")
+    assert str(refused(wrong)).startswith("a token is needed: set MINKA_HOME")
     request = httpx.Request("GET", "http://x/v1/holds")
     absent = httpx.Response(404, json={"detail": "Not Found"}, request=request)
-    assert str(_refused(absent)).startswith("/v1/holds is not there: it is not open to your side or your role,")
+    assert str(refused(absent)).startswith("/v1/holds is not there: it is not open to your side or your role,")
+
+
+def test_who_looks_in_a_wrong_home_is_told_which_one_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("MINKA_HOME", ".minka-wrong")
+    monkeypatch.delenv("MINKA_TOKEN", raising=False)
+    monkeypatch.chdir(tmp_path)
+    home, answer = tmp_path / ".minka-wrong", httpx.Response(401, json={"detail": "a bearer token is needed"})
+    assert str(Client(Settings())._refused(answer)) == (
+        f"a token is needed, and {home} (MINKA_HOME) holds none: set MINKA_HOME to the folder of the controller, "
+        "MINKA_TOKEN, or minka login"
+    )
+    home.mkdir()
+    (home / "token").write_text("of-another\n")
+    said = str(Client(Settings())._refused(answer))
+    assert said.startswith(f"the token of the file {home / 'token'} is not accepted")
+    assert said.endswith(f"; if another controller answers here, set MINKA_HOME to its folder in place of {home}")
+    monkeypatch.setenv("MINKA_TOKEN", "of-somebody")
+    assert "MINKA_HOME" not in str(Client(Settings())._refused(answer))
 
 
 def test_nobody_waits_for_ever() -> None:
@@ -100,7 +120,7 @@ def test_a_refusal_is_no_broken_stream() -> None:
 
 def test_fields_are_named_as_they_were_typed() -> None:
     detail = "body.strategy.canary: too small; query.state.0: wrong body.x"
-    said = _refused(httpx.Response(422, json={"detail": detail, "problems": [{}]}))
+    said = refused(httpx.Response(422, json={"detail": detail, "problems": [{}]}))
     assert str(said) == "strategy.canary: too small; state.0: wrong body.x"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from controller.cli.client import _refused
+from controller.cli.client import refused
 from controller.cli.groups import problem_lines
 from controller.cli.main import _message
 from controller.models.errors import NetworkFilesError, Problem
@@ -62,6 +62,6 @@ def test_so_are_those_that_the_api_answers() -> None:
     from controller.api.problems import problem_of
 
     answer = problem_of(NetworkFilesError(PROBLEMS))
-    said = _message(_refused(httpx.Response(422, json=json.loads(bytes(answer.body)))))
+    said = _message(refused(httpx.Response(422, json=json.loads(bytes(answer.body)))))
     assert len(said.splitlines()) == 2
     assert said.startswith("cells.csv:2: cells[S/0].pci = 'x'")

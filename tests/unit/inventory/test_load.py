@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.inventory.frame import load_frame
 from controller.inventory.load import load_network
 from controller.models.credentials import LOOPBACK_ONLY
 from controller.models.errors import NetworkFilesError
@@ -97,6 +98,18 @@ def test_files_lie_anywhere_and_hidden_ones_are_left_out(tmp_path: Path) -> None
     (spread / "empty.yaml").write_text("# nothing yet\n")
 
     assert load_network(spread) == plain
+
+
+def test_a_misspelt_site_of_an_import_is_named_with_its_line(tmp_path: Path) -> None:
+    write(frame := tmp_path / "frame")
+    for name in ("stations.csv", "cells.csv", "own_cells.csv", "neighbours.csv", "endpoints.csv", "agreements.yaml"):
+        (frame / name).unlink()
+    (endpoints := tmp_path / "endpoints.csv").write_text(FILES["endpoints.csv"])
+    (places := tmp_path / "sites.csv").write_text("station,site\nPE-CUS-0001,cusco-1\nPE-PUN-0001,puno-l\n")
+    with pytest.raises(NetworkFilesError) as caught:
+        load_frame(frame, endpoints, places)
+    said = "places.csv:3: station PE-PUN-0001 stands on no site of the files: 'puno-l'; did you mean 'puno-1'?"
+    assert str(caught.value) == said
 
 
 def test_another_file_of_endpoints_replaces_those_of_the_directory(tmp_path: Path) -> None:
