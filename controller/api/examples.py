@@ -39,6 +39,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "VoteReason": {"reason": "agreed by phone", "contracts": [{"agreement": "bitel-sierra", "clause": "7.2"}]},
     "Reason": {"reason": "not in the harvest"},
     "Selection": {"selector": "region=cusco,rat=NR"},
+    "Adoption": {"selector": "region=cusco", "beside": ["TRANSPORT-1"]},
     "Promotion": {"mode": "auto", "reason": "30 of 30 in a month", "region": "cusco"},
     "ProposalAnswer": {"reason": "the fitter is on the way"},
     "BacktestRequest": {
