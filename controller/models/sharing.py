@@ -480,6 +480,10 @@ class RoundingRule(StrEnum):
 Amount = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=6, allow_inf_nan=False)]
 
 
+#: Lines of a settlement that are no price of an agreement.
+CORRECTION, CREDIT = "correction", "credit"
+
+
 class PriceLine(Noun):
     """A price of an agreement.
 
@@ -496,6 +500,13 @@ class PriceLine(Noun):
     included: Amount = Decimal(0)
     qos: tuple[Annotated[int, Field(ge=1, le=255)], ...] = ()
     pools: tuple[StationId, ...] = ()
+
+    @field_validator("id")
+    @classmethod
+    def _is_a_name_of_its_own(cls, name: str) -> str:
+        if name in (CORRECTION, CREDIT):
+            raise ValueError("the name of a line that each settlement may have; another name")
+        return name
 
     @model_validator(mode="after")
     def _of_its_charge(self) -> PriceLine:

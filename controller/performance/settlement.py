@@ -9,7 +9,17 @@ from typing import NamedTuple
 
 from controller.intent.outages import AgreedService, AgreedSpan
 from controller.models.network import Agreement
-from controller.models.sharing import Charge, Direction, PriceChange, PriceLine, Prices, ResourceType, RoundingRule
+from controller.models.sharing import (
+    CORRECTION,
+    CREDIT,
+    Charge,
+    Direction,
+    PriceChange,
+    PriceLine,
+    Prices,
+    ResourceType,
+    RoundingRule,
+)
 from controller.models.statement import Column, Sheet, Statement, Value
 from controller.performance.availability import Attainment, Month
 from controller.performance.statements import local
@@ -88,7 +98,6 @@ class ChargedTime(NamedTuple):
 
 #: Agreement, line and currency of an amount.
 _Amounts = dict[tuple[str, str, str], Decimal]
-_CORRECTION = "correction"
 
 
 class Correction(NamedTuple):
@@ -144,7 +153,7 @@ def _amounts(sheets: Iterable[Sheet]) -> _Amounts:
     """Amounts of a settlement by agreement, line and currency; without corrections of other months."""
     found: _Amounts = {}
     for row in _rows(sheets, "lines"):
-        if row["line"] != _CORRECTION:
+        if row["line"] != CORRECTION:
             key = str(row["agreement"]), str(row["line"]), str(row["currency"])
             found[key] = found.get(key, Decimal(0)) + Decimal(str(row["amount"]))
     return found
@@ -327,7 +336,7 @@ def _line_for(one: Correction, month: Month) -> tuple[Value, ...]:
     """The line of a correction."""
     times = local(month.begin, month.zone), local(month.end, month.zone)
     amount = _plain(one.amount)
-    return (one.agreement, *times, _CORRECTION, one.month, "1", "0", amount, amount, one.currency, "")
+    return (one.agreement, *times, CORRECTION, one.month, "1", "0", amount, amount, one.currency, "")
 
 
 def _line_of(one: ChargeSpan, service: AgreedService, volumes: Volumes | None, month: Month) -> _ChargeLine:
@@ -355,7 +364,7 @@ def _credits(lines: Sequence[tuple[ChargeSpan, _ChargeLine]], month: Month) -> I
         percent = Decimal(str(credit_percent))
         figures = percent, Decimal(0), -charged / 100, _rounded(-charged * percent / 100, prices)
         times = local(begin, month.zone), local(until, month.zone)
-        yield _ChargeLine(agreement, *times, "credit", "percent of lines", *figures, prices)
+        yield _ChargeLine(agreement, *times, CREDIT, "percent of lines", *figures, prices)
 
 
 def _prices_of(agreement: Agreement) -> Prices:

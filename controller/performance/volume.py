@@ -39,6 +39,8 @@ PLANE_COUNTERS = ("QosFlow.PdcpSduVolumeDL", "QosFlow.PdcpSduVolumeUL")
 _PLANE = frozenset(PLANE_COUNTERS)
 #: Megabytes (of 10^6 bytes) of a megabit (of 10^6 bits).
 _MEGABYTES = 1 / 8
+#: Part of a total up to which sums of its parts may differ from it, since they are binary fractions.
+_NOISE = 1e-6
 
 RULES = (
     "Volume is that of PDCP SDUs, as stations counted it (TS 28.552 §5.1.2.1, TS 32.425 §4.4.7). 1 MB is 10^6 bytes.\n"
@@ -287,8 +289,10 @@ class Volumes:
             value = values[subject]
             sums[subject] += value
             left += value
-        if abs(total - left) > 1e-6 * max(total, 1.0):
-            sums[Subject(finest[0].plmn)] += total - left
+        if abs(total - left) > _NOISE * max(total, 1.0):
+            for plmn, rest in _rests(values, whole, finest).items():
+                if abs(rest) > _NOISE * max(total, 1.0):
+                    sums[Subject(plmn)] += rest
         return total
 
     @property
@@ -310,6 +314,17 @@ def _shapes(subjects: tuple[Subject, ...], who: Subscribers) -> tuple[tuple[Subj
     shapes = {one: tuple(map(bool, one)) for one in own}
     most = max(shapes.values(), key=lambda shape: (sum(shape), shape), default=())
     return whole, tuple(one for one, shape in shapes.items() if shape == most)
+
+
+def _rests(values: Mapping[Subject, float], whole: Iterable[Subject], finest: Sequence[Subject]) -> dict[str, float]:
+    """What the coarsest subjects counted beyond the finest, by PLMN; together where the coarsest name no PLMN."""
+    rests: defaultdict[str, float] = defaultdict(float)
+    for one in whole:
+        rests[one.plmn] += values[one]
+    divided = all(one.plmn in rests for one in finest)
+    for one in finest:
+        rests[one.plmn] -= values[one]
+    return rests if divided else {finest[0].plmn: sum(rests.values())}
 
 
 def volumes_of(

@@ -185,6 +185,8 @@ def test_a_month_below_the_promise_is_credited(store: SqlStore) -> None:
         ({"lines": [{"id": "a", "per": "month", "amount": "1.1234567"}]}, "amount"),
         ({"lines": [{"id": "a", "per": "month", "amount": "1", "qos": [1]}]}, "qos are about volume"),
         ({"lines": [{"id": "a", "per": "month", "amount": "1", "pools": ["edge"]}]}, "pools are about capacity"),
+        ({"lines": [{"id": "correction", "per": "month", "amount": "1"}]}, "the name of a line that each settlement"),
+        ({"lines": [{"id": "credit", "per": "month", "amount": "1"}]}, "the name of a line that each settlement"),
     ],
 )
 def test_prices_that_make_no_sense_are_refused(wrong: dict[str, Any], says: str) -> None:

@@ -191,6 +191,47 @@ def test_breakdowns_by_qci_and_by_slice_are_not_added_up() -> None:
     assert by_subject == {Subject("716-01", 1): 60.0, Subject("716-01", 9): 40.0}
 
 
+@pytest.mark.parametrize(
+    ("counted", "stated"),
+    [
+        pytest.param(
+            {Subject("716-01"): 8000.0, Subject("716-03"): 16000.0, Subject("716-03", 9): 9600.0},
+            {Subject("716-01"): 1000.0, Subject("716-03"): 800.0, Subject("716-03", 9): 1200.0},
+            id="one of two PLMNs by QCI",
+        ),
+        pytest.param(
+            {
+                Subject("716-01"): 8000.0,
+                Subject("716-01", 1): 6000.0,
+                Subject("716-03"): 16000.0,
+                Subject("716-03", 9): 9600.0,
+            },
+            {
+                Subject("716-01"): 250.0,
+                Subject("716-01", 1): 750.0,
+                Subject("716-03"): 800.0,
+                Subject("716-03", 9): 1200.0,
+            },
+            id="both in part by QCI",
+        ),
+        pytest.param(
+            {Subject("", 0, "1-1"): 8000.0, Subject("716-01", 9): 5600.0},
+            {Subject("716-01"): 300.0, Subject("716-01", 9): 700.0},
+            id="a total that names no PLMN",
+        ),
+    ],
+)
+def test_what_a_plmn_carried_beyond_its_qcis_stays_with_that_plmn(
+    counted: dict[Subject, float], stated: dict[Subject, float]
+) -> None:
+    begin = datetime(2026, 6, 1, tzinfo=UTC)
+    day = Measured(station="S1", begin=begin, seconds=DAY, covered=DAY, cells={"L1": {"DRB.PdcpSduVolumeDL": counted}})
+    found = Volumes()
+    found.add(day, begin, Subscribers(frozenset({"716-01", "716-03"}), frozenset({"1-1"})), ["L1"])
+    assert {one: amount.row[0] for one, amount in found.by_subject.items()} == stated
+    assert found.total.row[0] == sum(stated.values())
+
+
 def two_plmns() -> list[Era]:
     """Two days in which alfa has two PLMNs, an agreement of each and one of both; beta has the same cells."""
     content = samples.network().model_dump(mode="json")
