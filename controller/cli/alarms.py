@@ -84,8 +84,9 @@ def list_alarms(
 
     Gravity is that of an alarm with all that follows from it. With --all, alarms that are over follow, newest first.
 
-    States `cleared` and `repaired` list alarms that are over. An escalated alarm keeps its state when it is over, and
-    is then listed only with --all.
+    State `raised` lists all alarms that stand, as X.733 has it, also those under repair and those that were escalated;
+    `repairing` and `escalated` list these alone. States `cleared` and `repaired` list alarms that are over. An
+    escalated alarm keeps its state when it is over, and is then listed only by `escalated` with --all.
     """
     asked: dict[str, Any] = {"state": state, "station": station, "tenant": tenant, "object": managed_object}
     asked |= {"cause": cause, "severity": [word.upper() for word in severity or ()]}

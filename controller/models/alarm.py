@@ -552,6 +552,8 @@ class AlarmFilter(Noun):
     """Which alarms are wanted; an empty field matches all.
 
     Attributes:
+        states: ``raised`` is every alarm that stands, whatever is done about it: X.733 and TS 28.111 know active alarms
+            and cleared ones, and an alarm that is repaired or escalated is active until it is cleared.
         objects: A whole path, or the last steps of one, as in ``EUtranCellFDD[1]``.
         causes: Probable causes, or names of alerts whose cause is not known.
         since: Only those that changed since then.
@@ -577,9 +579,17 @@ class AlarmFilter(Noun):
     acknowledged: bool | None = None
 
     @property
+    def looked_for(self) -> tuple[AlarmState, ...]:
+        """The states themselves that it selects, of which an alarm has one."""
+        active = (AlarmState.RAISED, AlarmState.REPAIRING, AlarmState.ESCALATED)
+        return tuple(dict.fromkeys((*self.states, *(active if AlarmState.RAISED in self.states else ()))))
+
+    @property
     def leaves_out_ended(self) -> bool:
         """Whether escalated alarms that are over are left out, though others that are over are not."""
-        return self.standing is None and AlarmState.ESCALATED in self.states
+        if AlarmState.ESCALATED in self.states:
+            return self.standing is None
+        return AlarmState.RAISED in self.states
 
 
 #: Characters of each text of a source that are kept.

@@ -925,7 +925,7 @@ def conditions(
 ) -> list[ColumnElement[bool]]:
     """Conditions of a filter of alarms; ``of`` are their columns."""
     columns = (
-        (of.state, [state.value for state in like.states]),
+        (of.state, [state.value for state in like.looked_for]),
         (of.station, like.stations),
         (of.severity, [severity.value for severity in like.severities]),
     )

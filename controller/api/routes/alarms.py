@@ -47,7 +47,14 @@ _Words = Annotated[list[str] | None, Query(max_length=100)]
 
 
 async def asked_for(  # one for each query parameter
-    state: Annotated[list[AlarmState] | None, Query()] = None,
+    state: Annotated[
+        list[AlarmState] | None,
+        Query(
+            description="`raised`: alarms that stand, also while they are repaired and after they were escalated, as "
+            "active alarms of X.733 and TS 28.111; `repairing`, `escalated`: those of them alone; `cleared`, "
+            "`repaired`: those that are over."
+        ),
+    ] = None,
     station: _Words = None,
     tenant: _Words = None,
     object: Annotated[  # its name in the query

@@ -73,6 +73,34 @@ async def test_alarms_are_filtered(bench: ApiBench, asked: dict[str, Any], found
     assert said["count"] == len(found)
 
 
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({"state": "raised"}, "new repairing escalated"),
+        ({"state": "raised", "standing": True}, "new repairing escalated"),
+        ({"state": "raised", "standing": False}, "new repairing escalated"),
+        ({"state": "escalated"}, "escalated"),
+        ({"state": "escalated", "standing": False}, "escalated over"),
+        ({"state": ["raised", "escalated"], "standing": False}, "new repairing escalated over"),
+        ({"state": "repairing"}, "repairing"),
+        ({"state": ["raised", "cleared"]}, "new repairing escalated cleared"),
+    ],
+)
+async def test_what_is_repaired_or_escalated_is_raised(bench: ApiBench, asked: dict[str, Any], found: str) -> None:
+    """As X.733 and TS 28.111 have it: an alarm is active until it is cleared, whatever people do about it."""
+    states = {"new": None, "repairing": AlarmState.REPAIRING, "escalated": AlarmState.ESCALATED}
+    states |= {"over": AlarmState.ESCALATED, "cleared": None}
+    made = {}
+    for name, state in states.items():
+        made[report(bench, station=name)] = name
+        if state is not None:
+            assert bench.store.alarms.move(bench.store.alarms.get([*made][-1]), state, actor="rule")
+    for name in ("over", "cleared"):
+        report(bench, station=name, severity=PerceivedSeverity.CLEARED, at=AT + timedelta(minutes=1))
+    said = (await bench.client.get("/v1/alarms", params=asked)).json()
+    assert {made[one["id"]] for one in said["results"]} == set(found.split())
+
+
 async def test_an_alarm_under_repair_says_what_its_run_waits_for_since_when_and_who_can_act(bench: ApiBench) -> None:
     plan = make_plan(["A"])
     bench.store.plans.save(plan, "rule")
