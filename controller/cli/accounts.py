@@ -1,4 +1,4 @@
-"""``minka token``, ``minka user``, ``minka login``, ``minka logout``: who may call."""
+"""``minka token``, ``minka user``, ``minka login``, ``minka logout``, ``minka whoami``: who may call."""
 
 from __future__ import annotations
 
@@ -196,6 +196,17 @@ def _signed_in(settings: Settings, *, must: bool) -> str:
 
 def _show_code(address: str, code: str) -> None:
     err.print(f"Open {address} and sign in; the code is", bold(code))
+
+
+def whoami(as_json: Json = False) -> None:
+    """Show who you are to the API: role, side, what your token opens, and when it ends."""
+    me = client().get("/v1/me")
+    if as_json:
+        print_json(me)
+        return
+    out.print(bold(me["name"]), f"({me['role']} of {me['side']})")
+    out.print(f"may: {', '.join(me['permissions']) or 'nothing'}")
+    out.print(f"the token ends {when(me['ends'])}" if me["ends"] else "no end of the token is known here")
 
 
 def logout(as_json: Json = False) -> None:

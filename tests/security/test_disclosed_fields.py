@@ -81,7 +81,7 @@ DISCLOSED: dict[str, str] = {
     "LinkHealth": "path tenant kind state missing fault locked tunnel since",
     "LiveConfig": "station tree state",
     "Loss": "since cells",
-    "Me": "name role side permissions",
+    "Me": "name role side permissions ends",
     "NetworkSummary": "id name digest counts",
     "Notice": "id run incident tenant kind at stations begins text sent cells since what severity doing outage",
     "NoticeOutage": "kind seconds begins ends",

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Annotated
 
 from fastapi import Response
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from controller.access.roles import permissions
 from controller.access.tokens import check_renewal, end, grant, may_manage
@@ -26,12 +26,16 @@ _DAYS, _MOST_DAYS = 90, 3660
 
 
 class Me(Body):
-    """The caller, their side, and what the token in use opens."""
+    """The caller, their side, what the token in use opens, and when it ends.
+
+    ``ends`` is null if it does not end, or if the caller signed in at an identity provider.
+    """
 
     name: str
     role: Role
     side: str
     permissions: list[Permission]
+    ends: AwareDatetime | None
 
 
 class UserChange(Body):
@@ -78,9 +82,10 @@ class IssuedToken(Body):
 
 @router.get("/me")
 def me(who: Annotated[Person, needs(Permission.READ)]) -> Me:
-    """The caller, and their permissions."""
+    """The caller, their permissions, and when the token in use ends."""
     opened = permissions(who)
-    return Me(name=who.name, role=who.role, side=who.side, permissions=[one for one in Permission if one in opened])
+    opens = [one for one in Permission if one in opened]
+    return Me(name=who.name, role=who.role, side=who.side, permissions=opens, ends=who.ends)
 
 
 @router.get("/users")

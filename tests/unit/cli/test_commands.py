@@ -135,6 +135,21 @@ def test_a_misspelt_state_is_told_all_states(nowhere: dict[str, str], words: str
     assert f"'raisd' is not one of {', '.join(f'{state.value!r}' for state in states)}" in said.json["error"]["detail"]
 
 
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [("2026-12-26T11:00:00Z", "the token ends 2026-12-26 "), (None, "no end of the token is known here")],
+)
+def test_who_calls_is_told_what_the_token_opens_and_until_when(
+    nowhere: dict[str, str], monkeypatch: pytest.MonkeyPatch, ends: str | None, said: str
+) -> None:
+    me = {"name": "rosa", "role": "tenant-approver", "side": "bitel", "permissions": ["read", "vote"], "ends": ends}
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", lambda *_: httpx.Response(200, json=me))
+    lines = minka("whoami", env=nowhere).out.splitlines()
+    assert lines[:2] == ["rosa (tenant-approver of bitel)", "may: read, vote"]
+    assert lines[2].startswith(said)
+    assert minka("whoami", "--json", env=nowhere).json == me
+
+
 def test_commands_that_list_what_errors_call_unknown_exist() -> None:
     for command in LISTS.values():
         assert command.split(" --")[0].removeprefix("minka ") in ALL
