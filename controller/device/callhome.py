@@ -131,9 +131,14 @@ class _Expected:
         return self._make()
 
     def add(self, target: DeviceTarget) -> None:
-        """Expect a station by its identity, which replaces an earlier one of the same station."""
+        """Expect a station by its identity, which replaces an earlier one of the same station.
+
+        An earlier one may be another station's by now, as where two stations change keys with each other.
+        """
         identity = self.door.expect(target)
-        self.by_identity.pop(self._identities.get(target.station), None)
+        before = self.by_identity.get(self._identities.get(target.station))
+        if before is not None and before.station == target.station:
+            del self.by_identity[self._identities[target.station]]
         self._identities[target.station] = identity
         self.by_identity[identity] = target
 

@@ -268,8 +268,11 @@ class SqlHealths(SqlRepository, Healths[Sync]):
             ],
         )
         _note_lasted(tx, ordered)
-        _note_locks(tx, {health.station: health for health in ordered if health.reachable})
-        _note_missing(tx, {health.station: health for health in ordered})
+        # A read that comes after a later one says nothing of now: what it saw locked or missing may be over.
+        latest = {row.station: row.at for row in tx.rows(CHECKED, healths.c.station, [one.station for one in ordered])}
+        taken = [one for one in ordered if latest[one.station] <= one.at]
+        _note_locks(tx, {health.station: health for health in taken if health.reachable})
+        _note_missing(tx, {health.station: health for health in taken})
 
     @reads
     def find(self, tx: Tx, stations: Iterable[str] | None = None) -> dict[str, Health]:

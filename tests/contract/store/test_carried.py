@@ -19,7 +19,7 @@ from controller.nrm.profiles import link_kind
 from controller.ports.clock import VirtualClock
 from controller.ports.store import JobResult
 from controller.store import SqlStore
-from controller.store.devices import delivery_during
+from controller.store.devices import delivery_during, locks_during
 from controller.store.ledger import KEPT, ledger_history, links_during
 from tests.support.records import start_run
 from tests.unit.plan import samples
@@ -200,3 +200,32 @@ def test_a_run_that_changes_core_links_alone_is_on_record(story: Story) -> None:
     story.run(1, 2, JobResult(Outcome.SUCCEEDED, lost=(gone.path,)))
     assert story.links("alfa", 3) == {(0, 2), (0, 3)}
     assert story.carried("alfa", 3) == [(0, 3)]
+
+
+def test_a_check_that_comes_after_a_later_one_notes_no_lock_and_nothing_missing(story: Story) -> None:
+    """As one that began while a run had locked the cell, and whose answer was put on record after the next check's."""
+    store = story.store
+    story.adopt(*NODES)
+
+    def check(minute: int, *, well: bool) -> Health:
+        more: dict[str, object] = {} if well else {"locked": ("L1",), "missing": (("L1", "716-01", "alfa"),)}
+        return Health.model_validate(
+            {"station": "S1", "at": story.begun + timedelta(minutes=minute), "reachable": True, **more}
+        )
+
+    def noted() -> tuple[dict[str, Times], Delivery]:
+        begin, end = story.begun, story.clock.now()
+        return store.database.run(lambda tx: (locks_during(tx, begin, end), delivery_during(tx, begin, end)))
+
+    store.healths.save([check(0, well=True)])
+    store.healths.save([check(20, well=True)])
+    story.at(1)
+    before = noted()
+    store.healths.save([check(10, well=False)])
+    assert noted() == before
+    # Nor does a late one end what a later one saw.
+    store.healths.save([check(30, well=False)])
+    lasting = noted()
+    assert lasting[0]["S1/L1"]
+    store.healths.save([check(25, well=True)])
+    assert noted() == lasting

@@ -74,3 +74,13 @@ async def test_files_in_force_leave_nobody_else_and_no_earlier_key() -> None:
         assert await bench.may_call() == {"other": "S1", "old": "S2"}, "they changed keys, and S3 is gone"
     finally:
         await bench.calls.close()
+
+
+async def test_stations_that_change_keys_with_each_other_one_after_the_other_are_both_known() -> None:
+    bench = _Bench()
+    try:
+        for one in (station("S1", "old"), station("S2", "other"), station("S1", "other"), station("S2", "old")):
+            bench.calls.expect(one)
+        assert await bench.may_call() == {"other": "S1", "old": "S2"}
+    finally:
+        await bench.calls.close()
