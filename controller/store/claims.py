@@ -499,9 +499,11 @@ def _call(claim: Claim) -> str:
     """Why people are called, and what they can do: nothing else answers this alarm, since a person has to decide."""
     station, run = claim.job.station, claim.run.id
     return (
-        f"run {run} ended diverged: {station} is in neither its old nor its new state; read what serves: "
-        f"minka device show {station} (a cell that it left locked goes on the air alone by: minka playbook run "
-        f"unlock-cell station={station} cell=CELL); bring it back: minka undo {run}"
+        f"run {run} ended diverged: {station} may carry its old state, its new one or neither; compare it with the "
+        f"record once it answers: minka device drift {station}; read what serves: minka device show {station} (a cell "
+        f"that it left locked goes on the air alone by: minka playbook run unlock-cell station={station} cell=CELL); "
+        f"bring it back alone: minka playbook run repair-drift where=device={station}, or all of the run: "
+        f"minka undo {run}"
     )
 
 

@@ -66,7 +66,7 @@ async def test_the_alarm_names_the_cells_that_the_run_touched_and_calls_a_person
     assert (alarm.state, alarm.severity) == (AlarmState.ESCALATED, PerceivedSeverity.MAJOR)
     (call,) = bench.store.escalations.pending()
     assert (call.alarm, call.kind) == (alarm.id, PAGE)
-    assert call.reason.endswith(f"bring it back: minka undo {bench.run.id}")
+    assert call.reason.endswith(f"or all of the run: minka undo {bench.run.id}")
 
 
 async def test_where_nobody_knows_what_was_touched_all_cells_count() -> None:

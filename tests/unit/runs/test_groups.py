@@ -134,7 +134,7 @@ async def test_one_that_can_t_be_rolled_forward_diverges_and_people_are_notified
     assert (alarm.probable_cause, alarm.state) == ("station-diverged", AlarmState.ESCALATED)
     (call,) = bench.store.escalations.pending()
     assert (call.alarm, call.kind) == (alarm.id, PAGE)
-    assert f"bring it back: minka undo {bench.run}" in call.reason
+    assert f"or all of the run: minka undo {bench.run}" in call.reason
     assert bench.run in alarm.text
     assert "its wave was confirmed" in alarm.text
     bench.assert_settled()
