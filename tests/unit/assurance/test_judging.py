@@ -335,6 +335,29 @@ async def test_where_the_list_forgets_what_is_over_the_next_check_ends_an_outage
     assert _lost(bench) == {20 + 3.25}
 
 
+@pytest.mark.parametrize("pause", [30.0, 520.0, 3600.0])
+@pytest.mark.parametrize("seen", [0, 1])
+async def test_a_link_that_is_down_in_no_two_reads_in_a_row_is_in_no_statement(
+    bench: Bench, seen: int, pause: float
+) -> None:
+    """Whatever the station's list keeps of it: the guarantees name this among what is not promised."""
+    link = f"{samples.LTE}/EP_S1C[beta-mme]"
+    name = ",".join(f"{kind}={key}" for kind, (key,) in steps(link))
+    state = samples.states(samples.PROFILES, bench.observed.tree, [link])
+    for _ in range(2):
+        await bench.check(replace(bench.observed, records=()))
+    raised = bench.clock.now() + timedelta(seconds=2)
+    stands = AlarmRecord("a-1", name, "", "lossOfSignal", "", PerceivedSeverity.MAJOR, "", raised=raised)
+    bench.clock.pause(pause)
+    for _ in range(seen):
+        await bench.check(replace(bench.observed, state=state, records=(stands,)))
+    over = replace(stands, severity=PerceivedSeverity.CLEARED, cleared=bench.clock.now())
+    for _ in range(2):
+        await bench.check(replace(bench.observed, records=(over,)))
+    assert bench.store.alarms.page(Page()) == (0, [])
+    assert _lost(bench) in (set(), {0})
+
+
 @pytest.mark.parametrize("off", [-60.0, 60.0, 3e7])
 async def test_a_wrong_clock_of_a_station_tells_nothing(bench: Bench, off: float) -> None:
     """What lies outside of the checks before and after can't be: these count."""
