@@ -24,7 +24,7 @@ from controller.cli.output import (
     styled,
     when,
 )
-from controller.cli.plan_view import outage_words, show_lines
+from controller.cli.plan_view import off_air_words, outage_words, show_lines
 from controller.cli.tables import Column, records, table
 from controller.models.many import first_names
 
@@ -71,7 +71,9 @@ def approvals(
         for part in one_run["parts"]:
             if words := outage_words(part["outage"]):
                 out.print(f"  {part['station']}: out of service {words}")
-        show_lines([(part["station"], row) for part in one_run["parts"] for row in part["diff"]])
+        lines = [(part["station"], row) for part in one_run["parts"] for row in part["diff"]]
+        if lines:  # a playbook without a plan has none, and its steps say what it does
+            show_lines(lines)
 
 
 def _show_asked(one: dict[str, Any]) -> None:
@@ -79,8 +81,8 @@ def _show_asked(one: dict[str, Any]) -> None:
     given = "".join(f" {name}={value}" for name, value in sorted(one["parameters"].items()) if value is not None)
     out.print(f"  {one['procedure']}{given} on {first_names(one['stations'], _NAMED)}")
     for step in one["steps"]:
-        lasts = outage_words(step["outage"])
-        needs = f" (consent: {step['consent']}{lasts and f', outage {lasts}'})" if step["consent"] else ""
+        lasts, where = outage_words(step["outage"]), off_air_words(step["off_air"])
+        needs = f" (consent: {step['consent']}{lasts and f', outage {lasts}'}{where})" if step["consent"] else ""
         out.print(f"  step {step['name']}: {step['action']}{needs}" if step["name"] else f"  {step['action']}{needs}")
 
 
@@ -91,6 +93,7 @@ def show_requirements(requirements: list[dict[str, Any]], votes: list[dict[str, 
         about += f" (for {one['stands_for']}, which gave no standing consent)" if one["stands_for"] else ""
         lasts = outage_words(one["outage"])
         what = f"{one['action'] or 'four eyes'} on {counted(one['stations'], 'device')}{lasts and f', outage {lasts}'}"
+        what += off_air_words(one["off_air"])
         if one["consent"] == "notice":
             wants = f"notified {one['lead_hours']} h before" if one["lead_hours"] else "notified"
         else:

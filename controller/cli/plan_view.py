@@ -118,6 +118,13 @@ def outage_words(given: Mapping[str, Any]) -> str:
     return str(outage) if outage.interrupts else ""
 
 
+def off_air_words(given: Mapping[str, Any] | None) -> str:
+    """Which of a side's cells go off the air, in words after others; empty if none does."""
+    from controller.models.outage import OffAir  # noqa: PLC0415 - as above
+
+    return "" if given is None else f", off the air: {OffAir(**given)}"
+
+
 @paged()
 def show_plan(made: Mapping[str, Any], *, every: bool = False) -> None:
     """Print a plan for people: changes, devices left out, and findings."""

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, Field
 
 from controller.models.alarm import PerceivedSeverity
 from controller.models.network import Network
-from controller.models.outage import NO_OUTAGE, Outage, OutageKind
+from controller.models.outage import NO_OUTAGE, OffAir, Outage, OutageKind
 from controller.models.people import Role
 from controller.models.plan import Extent
 from controller.models.scalars import HOST, Identifier, Name, Noun
@@ -52,6 +52,8 @@ class Requirement(Noun):
         agreement: The agreement that requires it; empty if none does.
         stations: Number of stations that it is about.
         outage: The worst outage there, for an action that takes service away.
+        off_air: The side's own cells that go off the air, for such an action; None where there are none, and of a
+            plan, whose lines name the cells.
         withdrawn: What the side loses for good, for such an action; None if nothing.
         stands_for: Of the host: a tenant whose consent is a notice, which no person can be said to have given where a
             rule asks for the run.
@@ -68,6 +70,7 @@ class Requirement(Noun):
     agreement: str = ""
     stations: int = 0
     outage: Outage = NO_OUTAGE
+    off_air: OffAir | None = None
     withdrawn: Withdrawal | None = None
     stands_for: str = ""
 
@@ -239,9 +242,13 @@ class RunConstraints(Noun):
         beside: Of each function, the stations that it serves, with their sites and regions: holds and freezes there
             bind the function, too (``Network.bound_by``).
         about: By station, the cells that its consents are about, where they are not about all of it.
+        asked_off: By station in ``about``, cells that go off the air with the tenants that were asked about them: each
+            yes is for these cells, and for no others of its tenant.
         spared: By station, cells and tenants that need not agree although the run takes these cells off the air: they
             had no service there when it was prepared. The run works there only while that remains so.
         outages: The worst outage of each tenant whose service is interrupted.
+        off_air: Of a playbook, the own cells of each tenant that go off the air; absent are those without any.
+        steps_off_air: The same of each step, by its name; for the host the cells of all tenants.
         withdrawn: What each tenant loses for good; absent are those that lose nothing so.
         open_inputs: Inputs that name cells and are not known yet, so that tenants of all cells are asked.
     """
@@ -254,8 +261,11 @@ class RunConstraints(Noun):
     stations: dict[str, tuple[str, int]] = {}
     beside: dict[str, tuple[str, ...]] = {}
     about: dict[str, tuple[str, ...]] = {}
+    asked_off: dict[str, tuple[tuple[str, str], ...]] = {}
     spared: dict[str, tuple[tuple[str, str], ...]] = {}
     outages: dict[str, Outage] = {}
+    off_air: dict[str, OffAir] = {}
+    steps_off_air: dict[str, dict[str, OffAir]] = {}
     withdrawn: dict[str, Withdrawal] = {}
     open_inputs: tuple[OpenInput, ...] = ()
 
@@ -288,6 +298,11 @@ class RunConstraints(Noun):
         """Cells that a tenant loses for good, as ``station/cell``."""
         lost = self.withdrawn.get(tenant)
         return lost.cells if lost is not None else ()
+
+    def named_off(self, tenant: str) -> tuple[str, ...]:
+        """Cells that a tenant loses for good, or that go off the air while others of its cells stay, sorted."""
+        off = self.off_air.get(tenant)
+        return tuple(sorted({*self.withdrawn_from(tenant), *(off.cells if off is not None else ())}))
 
     def with_approvers_of(self, network: Network) -> RunConstraints:
         """A copy with the approvers that the agreements of this network name now."""
@@ -408,27 +423,32 @@ class NoticeOutage(Noun):
         seconds: As of ``Outage``.
         begins: When it begins: of planned work the earliest time, afterwards when the work began.
         ends: When it is expected to end, if it is ``timed`` or over; None while nobody knows.
+        off_air: Of a playbook that is planned or begun, the side's own cells that go off the air; None if that is none.
     """
 
     kind: OutageKind
     seconds: int = 0
     begins: AwareDatetime
     ends: AwareDatetime | None = None
+    off_air: OffAir | None = None
 
     @classmethod
-    def of(cls, outage: Outage, begins: datetime, over: datetime | None = None) -> NoticeOutage | None:
+    def of(
+        cls, outage: Outage, begins: datetime, over: datetime | None = None, off_air: OffAir | None = None
+    ) -> NoticeOutage | None:
         """The outage of work that begins then; None if it causes none.
 
         Args:
             outage: What the run does to the side.
             begins: See ``begins``.
             over: When the work ended, and with it an outage that it ends by itself.
+            off_air: See ``off_air``.
         """
         if not outage.interrupts:
             return None
         timed = begins + timedelta(seconds=outage.seconds) if outage.kind is OutageKind.TIMED else None
         ends = None if outage.is_open else over or timed
-        return cls(kind=outage.kind, seconds=outage.seconds, begins=begins, ends=ends)
+        return cls(kind=outage.kind, seconds=outage.seconds, begins=begins, ends=ends, off_air=off_air)
 
 
 class Notice(Noun):
@@ -443,8 +463,8 @@ class Notice(Noun):
             tenant was notified ahead.
         text: The text for people.
         sent: When it was first delivered; None if it was not yet.
-        cells: Cells of the side that the incident affects, or that a run takes it out of for good, as
-            ``station/cell``, sorted.
+        cells: Cells of the side that the incident affects, as ``station/cell``, sorted. Of a run: those that it takes
+            the side out of for good, or off the air while others of its cells at the station stay.
         since: When the incident began for the side.
         what: Probable cause of the root.
         doing: What is being done about it, in words.

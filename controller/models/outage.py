@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 
+from controller.models.many import first_names
 from controller.models.scalars import Noun
 
 
@@ -27,6 +28,9 @@ class OutageKind(StrEnum):
     UNTIL_UNLOCKED = "until-unlocked"
     FOR_GOOD = "for-good"
 
+
+#: Most cells that a text names before it only counts.
+NAMED_CELLS = 8
 
 _GRAVITY = tuple(OutageKind)
 _WORDS = {
@@ -76,6 +80,32 @@ class Outage(Noun):
             return f"about {self.seconds} s"
         waits = f", after waits of at most {self.seconds} s" if self.seconds else ""
         return f"{_WORDS[self.kind]}{waits}"
+
+
+class OffAir(Noun):
+    """A side's own cells that a run takes off the air, apart from those that it loses for good.
+
+    Attributes:
+        cells: As ``station/cell``, sorted: those at stations where others of its cells stay on the air.
+        count: Number of its cells that go off the air.
+        of: Number of its cells at these stations; all of them go where that is ``count``.
+        open: Whether a step says which of them only once the run is under way: these are all that it may name.
+    """
+
+    cells: tuple[str, ...] = ()
+    count: int
+    of: int
+    open: bool = False
+
+    def __str__(self) -> str:
+        """Which cells, in words."""
+        named, others = first_names(self.cells, NAMED_CELLS), self.count - len(self.cells)
+        if self.count == self.of:
+            said = f"all {self.count} cells" if self.count != 1 else "the only cell there"
+        else:
+            more = f", and all {others} at other stations" if others else ""
+            said = f"{self.count} of {self.of} cells: {named}{more}"
+        return f"{said} (which of them is known only when an earlier step has run)" if self.open else said
 
 
 NO_OUTAGE = Outage()

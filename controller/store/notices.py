@@ -54,6 +54,7 @@ from controller.store.run_constraints import (
     constraints_from,
     notices,
     notify,
+    outage_to_come,
     outage_words,
     run_constraints,
     serving,
@@ -220,7 +221,8 @@ def _write_about(tx: Tx, row: Row[Any], tenant: str, *, ended: bool) -> None:
     begun = min((job.begun for job in work if job.begun is not None), default=None)
     if NoticeKind.STARTED.value not in known and begun is not None:
         words = f"work has begun on {serving(mine)}{outage_words(constraints, tenant)}"
-        notify(tx, row.run, tenant, NoticeKind.STARTED, mine, words, NoticeOutage.of(outage, begun), cells=lost)
+        told, named = outage_to_come(constraints, tenant, begun), constraints.named_off(tenant)
+        notify(tx, row.run, tenant, NoticeKind.STARTED, mine, words, told, cells=named)
     if ended:
         counts = Counter(job.outcome for job in work)
         outage = _left(tx, row.run, tenant, [one.id for one in work if one.outcome == Outcome.SUCCEEDED.value], outage)

@@ -130,8 +130,8 @@ def keep_constraints(
         mine = constraints.concerning(tenant)
         words = f"work is planned on {serving(mine)}{outage_words(constraints, tenant)}"
         first = max(begins.get(tenant, tx.now), tx.now + constraints.lead_of(tenant))
-        outage = NoticeOutage.of(constraints.outages.get(tenant, NO_OUTAGE), first)
-        notify(tx, run_id, tenant, NoticeKind.PLANNED, mine, words, outage, first, constraints.withdrawn_from(tenant))
+        outage = outage_to_come(constraints, tenant, first)
+        notify(tx, run_id, tenant, NoticeKind.PLANNED, mine, words, outage, first, constraints.named_off(tenant))
         note_notified(tx, run_id, tenant, mine)
     if plan:
         spend_votes(tx, plan, subject)
@@ -188,8 +188,8 @@ def tell_overridden(
             words = f"the host lets work begin on {serving(mine)} in spite of {' and '.join(in_spite)}"
             words += f"{outage_words(constraints, tenant)}: {override.reason}"
             first = max(tx.now, _planned_at(tx, run_id, tenant) + constraints.lead_of(tenant))
-            outage = NoticeOutage.of(constraints.outages.get(tenant, NO_OUTAGE), first)
-            notify(tx, run_id, tenant, NoticeKind.OVERRIDDEN, mine, words, outage, first)
+            outage, named = outage_to_come(constraints, tenant, first), constraints.named_off(tenant)
+            notify(tx, run_id, tenant, NoticeKind.OVERRIDDEN, mine, words, outage, first, named)
 
 
 def tell_unanswered(tx: Tx, run_id: str, constraints: RunConstraints, asked: Collection[Requirement]) -> None:
@@ -219,11 +219,21 @@ def serving(devices: Collection[str]) -> str:
     return f"{len(devices)} devices that serve you" if len(devices) != 1 else "1 device that serves you"
 
 
+def outage_to_come(constraints: RunConstraints, tenant: str, begins: datetime) -> NoticeOutage | None:
+    """The outage of a tenant's service by work that begins then; None if it causes none."""
+    outage = constraints.outages.get(tenant, NO_OUTAGE)
+    return NoticeOutage.of(outage, begins, off_air=constraints.off_air.get(tenant))
+
+
 def outage_words(constraints: RunConstraints, tenant: str) -> str:
-    """How long a tenant's service is away, for its notices; empty if it is not."""
+    """How long a tenant's service is away, and in which of its cells, for its notices; empty if it is not."""
     outage, lost = constraints.outages.get(tenant), constraints.withdrawn.get(tenant)
-    where = f": you lose service in {lost}" if lost is not None else ""
-    return f", outage {outage}{where}" if outage is not None else ""
+    if outage is None:
+        return ""
+    off = constraints.off_air.get(tenant)
+    where = f", off the air: {off}" if off is not None else ""
+    where += f": you lose service in {lost}" if lost is not None else ""
+    return f", outage {outage}{where}"
 
 
 @lru_cache(maxsize=256)

@@ -59,7 +59,7 @@ DISCLOSED: dict[str, str] = {
         "unobserved reasons not_applied unproved_allowed"
     ),
     "AnnouncedWork": "id tenant nodes links begins ends by reason created cancelled",
-    "AskedStep": "action consent outage",
+    "AskedStep": "action consent outage off_air",
     "AuditRow": "id at actor action object detail",
     "Call": (
         "alarm escalation side number kind duty place nth contact instead_of at next used_up attempts claimed sent "
@@ -84,14 +84,15 @@ DISCLOSED: dict[str, str] = {
     "Me": "name role side permissions ends",
     "NetworkSummary": "id name digest counts",
     "Notice": "id run incident tenant kind at stations begins text sent cells since what severity doing outage",
-    "NoticeOutage": "kind seconds begins ends",
+    "NoticeOutage": "kind seconds begins ends off_air",
+    "OffAir": "cells count of open",
     "OpenInput": "file step input expression why stations",
     "Outage": "kind seconds",
     "PendingApproval": "run created procedure stations steps requirements votes parts",
     "Point": "begin value sample",
     "PublishedHead": "size issued note",
     "Requirement": (
-        "side action consent needed approvers clauses sign_in lead_hours agreement stations outage withdrawn"
+        "side action consent needed approvers clauses sign_in lead_hours agreement stations outage off_air withdrawn"
     ),
     "Schedule": "side description on_call",
     "Series": "of figure points",

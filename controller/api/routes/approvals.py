@@ -26,7 +26,7 @@ from controller.models.approval import (
 )
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.network import HOST
-from controller.models.outage import NO_OUTAGE, Outage
+from controller.models.outage import NO_OUTAGE, OffAir, Outage
 from controller.models.people import Permission, Person
 from controller.models.plan import Change, DiffRow, Plan
 from controller.models.run import JobState, Run, Strategy
@@ -72,13 +72,15 @@ class StationPart(Body):
 class AskedStep(Body):
     """A step of a playbook in an approval; a tenant sees only steps that need its consent, without their names.
 
-    ``outage`` is how long it takes service away where it takes any.
+    ``outage`` is how long it takes service away where it takes any, ``off_air`` in which of the side's own cells; null
+    where that is no cell.
     """
 
     name: str = ""
     action: str
     consent: ActionClass | None = None
     outage: Outage = NO_OUTAGE
+    off_air: OffAir | None = None
 
 
 class PendingApproval(Body):
@@ -303,7 +305,7 @@ def _awaited(
         votes=said,
     )
     if whole:
-        made.steps = _steps(backend, run, who)
+        made.steps = _steps(backend, run, constraints, who)
         found = map(backend.store.plans.get(run.plan).changes.on, made.stations)
         made.parts = _parts(backend, (change for change in found if change is not None), who)
     if not who.tenant:
@@ -312,7 +314,7 @@ def _awaited(
     return made
 
 
-def _steps(backend: Services, run: Run, who: Person) -> list[AskedStep]:
+def _steps(backend: Services, run: Run, constraints: RunConstraints, who: Person) -> list[AskedStep]:
     """Steps of a run's playbook, from the text at its acceptance; none if this version can't read an older text."""
     known = registry()
     text = backend.store.runs.playbook(run.playbook) if run.playbook else ""
@@ -324,6 +326,7 @@ def _steps(backend: Services, run: Run, who: Person) -> list[AskedStep]:
             action=one.action,
             consent=known.action(one.action).consent,
             outage=outage_of_step(loaded.playbook, known, one, run.parameters),
+            off_air=constraints.steps_off_air.get(one.name, {}).get(who.side),
         )
         for one in steps
         if loaded is not None

@@ -34,6 +34,7 @@ from controller.playbook.language.library import Loaded
 from controller.playbook.language.playbook import TARGET, PlanSource, Playbook, Step, Undo, target_names
 from controller.playbook.language.registry import ALL, Action, CellNames, Registry, ServiceLoss
 from controller.runs.approval.consent import (
+    CellsOff,
     Effect,
     RunOccasion,
     effect_of,
@@ -43,6 +44,7 @@ from controller.runs.approval.consent import (
     subject_of,
     taken_by,
     together,
+    told_off_air,
 )
 
 #: The input that names cells (``CellNames``).
@@ -79,31 +81,28 @@ def playbook_constraints(
     restores = playbook.plan is not None and playbook.plan.source in (PlanSource.APPLIED, PlanSource.ENDPOINT)
     effects = []
     opened: defaultdict[OpenInput, int] = defaultdict(int)
+    by_step: defaultdict[str, list[tuple[str, CellsOff]]] = defaultdict(list)
     for station in stations:
         names = {**parameters, TARGET: target_names(network, station)}
         acts, change = asking_acts(playbook, registry, names), plan.changes.on(station)
         lasts = Outage.worst(act.lasts for act in acts)
         planned = Effect(station) if change is None else effect_of(change, restores=restores)
-        if station in outages:
-            beside = _outage(network, station, outages[station], lasts)
-            effects.append(together(planned, beside) if change is not None else beside)
-            continue
-        if not acts:
-            effects.append(planned)
-            continue
         nodes = [*nodes_behind(network, station, ledger)]
         if change is not None and any(act.planned for act in acts):
             nodes += change.gained
-        named = [act.cells for act in acts if act.cells is not None]
-        about = frozenset[str]().union(*named) if len(named) == len(acts) else frozenset[str]()
-        for one in {act.open for act in acts if act.open is not None}:
+        loss = outages.get(station)
+        beside = _beside(network, station, acts, nodes, lasts, loss)
+        effect = planned if beside is None else together(planned, beside) if change is not None else beside
+        own = _own_cells(network, station, nodes)
+        off = _by_act(acts, own, loss)
+        for act, there in zip(acts, off, strict=True):
+            by_step[act.step].append((station, _of_all(there)))
+        effects.append(replace(effect, off=reduce(or_, off, _by_plan(planned, own))))
+        for one in {act.open for act in acts if act.open is not None and loss is None}:
             opened[one] += 1
-        # An agreement may be stricter about any class than about the others, so each is asked for.
-        classes = sorted({act.consent for act in acts})
-        beside = reduce(together, [_effect(station, one, nodes, about, lasts) for one in classes])
-        effects.append(together(planned, beside) if change is not None else beside)
+    gone = [(effect.station, tenant, cell) for effect in effects for tenant, cell in effect.off.off]
     asked = RunOccasion(
-        subject=subject_of(loaded.digest, parameters, stations, plan.digest),
+        subject=subject_of(loaded.digest, parameters, stations, plan.digest, gone),
         now=plan.created,
         automatic=automatic,
         restores=restores,
@@ -111,7 +110,79 @@ def playbook_constraints(
         windows=playbook.guards.windows,
     )
     told = tuple(one.model_copy(update={"stations": count}) for one, count in opened.items())
-    return run_constraints(network, effects, asked).model_copy(update={"open_inputs": told})
+    steps = {step: of_step for step, found in by_step.items() if (of_step := told_off_air(found))}
+    return run_constraints(network, effects, asked).model_copy(update={"open_inputs": told, "steps_off_air": steps})
+
+
+def _beside(
+    network: Network,
+    station: str,
+    acts: Sequence[AskingAct],
+    nodes: Sequence[LedgerNode],
+    lasts: Outage,
+    loss: ServiceLoss | None,
+) -> Effect | None:
+    """The effect of acts on a device, beside that of the run's plan; None if none asks anybody.
+
+    Args:
+        network: Current network.
+        station: The device.
+        acts: All that the run may do there that tenants have to consent to.
+        nodes: Nodes of ours there, and on stations that its function serves.
+        lasts: The worst outage that an act causes.
+        loss: The service that they take, where that is known.
+    """
+    if loss is not None:
+        return _outage(network, station, loss, lasts)
+    if not acts:
+        return None
+    named = [act.cells for act in acts if act.cells is not None]
+    about = frozenset[str]().union(*named) if len(named) == len(acts) else frozenset[str]()
+    # An agreement may be stricter about any class than about the others, so each is asked for.
+    classes = sorted({act.consent for act in acts})
+    return reduce(together, [_effect(station, one, nodes, about, lasts) for one in classes])
+
+
+def _own_cells(network: Network, station: str, nodes: Iterable[LedgerNode]) -> frozenset[tuple[str, str]]:
+    """Tenants, each with a cell of a station where it has nodes; none of another device, which has no cells."""
+    if station not in network.station_by_id:
+        return frozenset()
+    found = ((cell_of(node.path), owner) for node in nodes for owner in node.owners)
+    return frozenset((owner, cell) for cell, owner in found if cell and owner != HOST)
+
+
+def _by_act(acts: Sequence[AskingAct], own: frozenset[tuple[str, str]], loss: ServiceLoss | None) -> list[CellsOff]:
+    """Own cells of tenants that each act takes off the air, as far as the loss of all does not say that they serve.
+
+    Args:
+        acts: Acts on a station.
+        own: Tenants there, each with a cell of its own.
+        loss: The service that they take, where that is known.
+    """
+    serving = own if loss is None else own & {(tenant, cell) for cell, tenant in loss.serving}
+    found = []
+    for act in acts:
+        takes = serving if act.consent is ActionClass.INTERRUPT else frozenset[tuple[str, str]]()
+        off = frozenset(one for one in takes if act.cells is None or one[1] in act.cells)
+        found.append(_off(off, own, is_open=act.open is not None and loss is None))
+    return found
+
+
+def _by_plan(planned: Effect, own: frozenset[tuple[str, str]]) -> CellsOff:
+    """Own cells of tenants that the change of the run's plan takes off the air."""
+    taken = {(tenant, cell) for tenant, action, cell in planned.places if action is ActionClass.INTERRUPT}
+    return _off(frozenset(one for one in own if one in taken or (one[0], "") in taken), own)
+
+
+def _off(off: frozenset[tuple[str, str]], own: frozenset[tuple[str, str]], *, is_open: bool = False) -> CellsOff:
+    tenants = {tenant for tenant, _ in off}
+    return CellsOff(off, frozenset(one for one in own if one[0] in tenants), is_open and bool(off))
+
+
+def _of_all(there: CellsOff) -> CellsOff:
+    """The same with the cells of all tenants, as the host's."""
+    off, own = (frozenset((HOST, cell) for _, cell in found) for found in (there.off, there.own))
+    return there | CellsOff(off, own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +190,7 @@ class AskingAct:
     """What a step, or the undoing of one, may do on a device that tenants have to consent to.
 
     Attributes:
+        step: Name of the step.
         given: Its inputs; ``UNKNOWN`` while they depend on something that is not known yet.
         cells: Cells that it is about, if its inputs name them and these are known, or bounded by what an earlier step
             was given; None for all.
@@ -127,6 +199,7 @@ class AskingAct:
         lasts: The outage that it causes; of a step, as later steps bound it.
     """
 
+    step: str
     action: Action
     consent: ActionClass
     given: Any
@@ -228,13 +301,13 @@ class _Acts:
         except InputError:
             given = UNKNOWN
         if not issubclass(action.inputs, CellNames):
-            return AskingAct(action, action.consent, given, None, planned, lasts=lasts)
+            return AskingAct(name, action, action.consent, given, None, planned, lasts=lasts)
         cells = step.with_.get(CELLS, ALL)
         bound, failed = self._bound(cells)
         if bound == frozenset():
             return None
         told = None if bound is not None else self._open(name, cells, failed)
-        return AskingAct(action, action.consent, given, bound, planned, told, lasts)
+        return AskingAct(name, action, action.consent, given, bound, planned, told, lasts)
 
     def _bound(self, cells: Any) -> tuple[frozenset[str] | None, str]:
         """Cells that an input can name at most, None for all; and why it can't be evaluated, if so."""
@@ -305,12 +378,18 @@ def effect_of_act(
     """
     if action.consent is None:
         return Effect(station)
-    if loss is not None:
-        return _outage(network, station, loss, action.outage)
     named = given.cells if isinstance(given, CellNames) else ALL
-    if not named:
+    if loss is None and not named:
         return Effect(station)
-    return _effect(station, action.consent, nodes, frozenset(() if named == ALL else named), action.outage)
+    nodes, cells = [*nodes], None if named == ALL else frozenset(named)
+    act = AskingAct("", action, action.consent, given, cells, planned=False)
+    (off,) = _by_act([act], _own_cells(network, station, nodes), loss)
+    made = (
+        _outage(network, station, loss, action.outage)
+        if loss is not None
+        else _effect(station, action.consent, nodes, cells or frozenset(), action.outage)
+    )
+    return replace(made, off=off)
 
 
 def beyond(constraints: RunConstraints, effect: Effect) -> list[str]:
@@ -326,10 +405,13 @@ def beyond(constraints: RunConstraints, effect: Effect) -> list[str]:
     asked = frozenset(group.asks if group is not None else ())
     elsewhere = bool(about) and not (effect.cells and effect.cells <= {*about})
     where = f" at cell {', '.join(sorted(effect.cells))}" if effect.cells else ""
+    # Where cells were named, a yes is for those of them that were its tenant's own then.
+    known = {(tenant, cell) for cell, tenant in constraints.asked_off.get(effect.station, ())}
+    others = {tenant for tenant, _ in effect.off.off - known} if known else set()
     return [
         f"{action} {tenant}{where}"
         for tenant, action in sorted(effect.asks)
-        if elsewhere or (tenant, action) not in asked
+        if elsewhere or (tenant, action) not in asked or tenant in others
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 import orjson
@@ -23,7 +23,7 @@ from controller.models.approval import (
 )
 from controller.models.errors import InputError, NotFoundError
 from controller.models.network import Cell, Network
-from controller.models.outage import FOR_GOOD, NO_OUTAGE, UNKNOWN_OUTAGE, Outage
+from controller.models.outage import FOR_GOOD, NO_OUTAGE, UNKNOWN_OUTAGE, OffAir, Outage
 from controller.models.people import Person
 from controller.models.plan import Change, Edit, LedgerNode, Op, PhaseKind, Plan
 from controller.models.scalars import HOST
@@ -31,6 +31,28 @@ from controller.models.sharing import DEFAULT_CONSENTS, ActionClass, Agreement, 
 from controller.nrm.profiles import administrative_leaf, administrative_state, cell_of, is_link, share_parts
 from controller.nrm.tree import is_below
 from controller.plan.reduction import lowered
+
+
+@dataclass(frozen=True, slots=True)
+class CellsOff:
+    """Cells of a station that go off the air, each with a tenant whose own it is.
+
+    Attributes:
+        off: Tenants, each with a cell of its own that goes off the air.
+        own: The same tenants, each with a cell of its own at the station.
+        open: Whether it is known only later which of ``off`` go.
+    """
+
+    off: frozenset[tuple[str, str]] = frozenset()
+    own: frozenset[tuple[str, str]] = frozenset()
+    open: bool = False
+
+    def __or__(self, other: CellsOff) -> CellsOff:
+        """Both."""
+        return CellsOff(self.off | other.off, self.own | other.own, self.open or other.open)
+
+
+NONE_OFF = CellsOff()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +68,7 @@ class Effect:
         spared: Cells that go off the air and tenants that they do not serve anyhow: nobody is interrupted there.
         outage: How long those in ``interrupted`` are without service, apart from what is withdrawn.
         withdrawn: Tenants that lose service for good, each with the cell of the station.
+        off: Own cells of tenants that go off the air, as far as they are worked out: a plan says it by its lines.
     """
 
     station: str
@@ -57,6 +80,7 @@ class Effect:
     outage: Outage = NO_OUTAGE
     withdrawn: frozenset[tuple[str, str]] = frozenset()
     places: frozenset[tuple[str, ActionClass, str]] = frozenset()
+    off: CellsOff = NONE_OFF
 
     def cells_of(self, tenant: str, action: ActionClass) -> frozenset[str]:
         """Cells that a tenant is asked about; empty for all of the station."""
@@ -304,7 +328,8 @@ def run_constraints(network: Network, effects: Iterable[Effect], asked: RunOccas
             lost[tenant].add((effect.station, cell))
     outages |= dict.fromkeys(lost, FOR_GOOD)
     withdrawn = {tenant: _withdrawal(network, lost[tenant]) for tenant in sorted(lost)}
-    found = [_told(key, len(names), outages, withdrawn) for key, names in stations.items()]
+    off_air = told_off_air((effect.station, _but(effect.off, effect.withdrawn)) for effect in effects)
+    found = [_told(key, len(names), outages, off_air, withdrawn) for key, names in stations.items()]
     if asked.approvals:
         found.append(Requirement(side=HOST, needed=asked.approvals, stations=len(effects)))
     tenants = sorted({tenant for effect in effects for tenant in effect.tenants})
@@ -317,10 +342,42 @@ def run_constraints(network: Network, effects: Iterable[Effect], asked: RunOccas
         stations=placed,
         beside={device: bound for device in placed if (bound := network.bound_by(device))},
         about={effect.station: tuple(sorted(effect.cells)) for effect in effects if effect.cells},
+        asked_off={
+            effect.station: tuple(sorted((cell, tenant) for tenant, cell in effect.off.off))
+            for effect in effects
+            if effect.cells and effect.off.off
+        },
         spared={effect.station: tuple(sorted(effect.spared)) for effect in effects if effect.spared},
         outages=dict(sorted(outages.items())),
+        off_air=off_air,
         withdrawn=withdrawn,
     )
+
+
+def told_off_air(found: Iterable[tuple[str, CellsOff]]) -> dict[str, OffAir]:
+    """What each tenant is told of its own cells that go off the air, by tenant in order.
+
+    Args:
+        found: Stations with the cells that go off there.
+    """
+    told: dict[str, OffAir] = {}
+    for station, there in found:
+        for tenant in {tenant for tenant, _ in there.off}:
+            off = sorted(f"{station}/{cell}" for who, cell in there.off if who == tenant)
+            own = sum(who == tenant for who, _ in there.own)
+            before = told.get(tenant, OffAir(count=0, of=0))
+            told[tenant] = OffAir(
+                cells=(*before.cells, *(off if len(off) < own else ())),
+                count=before.count + len(off),
+                of=before.of + own,
+                open=before.open or there.open,
+            )
+    return {tenant: one.model_copy(update={"cells": tuple(sorted(one.cells))}) for tenant, one in sorted(told.items())}
+
+
+def _but(there: CellsOff, withdrawn: frozenset[tuple[str, str]]) -> CellsOff:
+    """Cells that go off the air without those that a tenant loses for good, of which it is told by itself."""
+    return replace(there, off=there.off - withdrawn)
 
 
 #: What binds a run on a device: windows and the like, and who has to agree to it.
@@ -355,14 +412,19 @@ def _withdrawal(network: Network, lost: Collection[tuple[str, str]]) -> Withdraw
 
 
 def _told(
-    requirement: Requirement, stations: int, outages: Mapping[str, Outage], withdrawn: Mapping[str, Withdrawal]
+    requirement: Requirement,
+    stations: int,
+    outages: Mapping[str, Outage],
+    off_air: Mapping[str, OffAir],
+    withdrawn: Mapping[str, Withdrawal],
 ) -> Requirement:
-    """A requirement with what its side has to know: on how many stations, and how long service is away."""
+    """A requirement with what its side has to know: on how many stations, and where and how long service is away."""
     takes = requirement.action in (ActionClass.INTERRUPT, ActionClass.REDUCE)
     side = requirement.stands_for or requirement.side
     outage = outages.get(side, NO_OUTAGE) if takes else NO_OUTAGE
     lost = withdrawn.get(side) if takes else None
-    return requirement.model_copy(update={"stations": stations, "outage": outage, "withdrawn": lost})
+    off = off_air.get(side) if takes else None
+    return requirement.model_copy(update={"stations": stations, "outage": outage, "off_air": off, "withdrawn": lost})
 
 
 def plan_constraints(network: Network, plan: Plan, asked: RunOccasion) -> RunConstraints:
@@ -388,12 +450,27 @@ def together(one: Effect, other: Effect) -> Effect:
             for tenant, action in effect.asks
             for cell in effect.cells_of(tenant, action) or {""}
         ),
+        one.off | other.off,
     )
 
 
-def subject_of(playbook: str, parameters: Mapping[str, object], stations: Iterable[str], plan: str) -> str:
-    """Digest of what people approve of a playbook's run: its text, parameters, stations and plan."""
-    content = [playbook, parameters, sorted(stations), plan]
+def subject_of(
+    playbook: str,
+    parameters: Mapping[str, object],
+    stations: Iterable[str],
+    plan: str,
+    off: Iterable[tuple[str, str, str]],
+) -> str:
+    """Digest of what people approve of a playbook's run: its text, parameters, stations and plan, and what goes off.
+
+    Args:
+        playbook: Digest of its text.
+        parameters: What it is run with.
+        stations: Where it works.
+        plan: Digest of its plan.
+        off: Station, tenant and cell of all that goes off the air.
+    """
+    content = [playbook, parameters, sorted(stations), plan, sorted(off)]
     return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 

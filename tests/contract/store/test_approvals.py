@@ -20,7 +20,7 @@ from controller.models.approval import (
 )
 from controller.models.errors import BUG, NotClearedError, NotFoundError
 from controller.models.network import Network, network_digest
-from controller.models.outage import FOR_GOOD, UNKNOWN_OUTAGE, UNTIL_UNLOCKED, Outage, OutageKind
+from controller.models.outage import FOR_GOOD, UNKNOWN_OUTAGE, UNTIL_UNLOCKED, OffAir, Outage, OutageKind
 from controller.models.people import Permission, Person, Role
 from controller.models.plan import Change, Edit, Op, Phase, PhaseKind
 from controller.models.run import JobState, JournalStep, Outcome, Run, RunState, Strategy
@@ -50,6 +50,7 @@ def constraints(
     side: str = "entel",
     requirement: Requirement | None = None,
     outage: Outage | None = None,
+    off_air: OffAir | None = None,
 ) -> RunConstraints:
     group = StationConstraints(region="cusco", timezone="America/Lima", tenants=("entel",))
     return RunConstraints(
@@ -60,6 +61,7 @@ def constraints(
         groups=(group,),
         stations={station: (f"site-{station}", 0) for station in stations},
         outages={} if outage is None else {"entel": outage},
+        off_air={} if off_air is None else {"entel": off_air},
     )
 
 
@@ -639,6 +641,29 @@ def test_a_tenant_is_notified_how_its_outage_ends(
 
 
 @pytest.mark.parametrize(
+    ("off", "words", "cells"),
+    [
+        (OffAir(cells=("A/1",), count=1, of=6), "1 of 6 cells: A/1", ("A/1",)),
+        (OffAir(count=6, of=6), "all 6 cells", ()),
+        (OffAir(count=1, of=1), "the only cell there", ()),
+    ],
+)
+def test_a_notice_tells_one_cell_from_all(store: SqlStore, off: OffAir, words: str, cells: tuple[str, ...]) -> None:
+    start(store, "A", outage=UNTIL_UNLOCKED, off_air=off)
+    worker = store.processes.register("w")
+    (claim,) = store.claims.take(worker, 10)
+    store.notices.write()
+    store.claims.finish(claim, JobResult(Outcome.ROLLED_BACK))
+    store.notices.write()
+    _, (ended, begun, planned) = store.notices.page(Page(), "entel")
+    for said in (planned, begun):
+        assert said.text.endswith(f", outage until unlocked, off the air: {words}")
+        assert said.outage is not None
+        assert (said.outage.off_air, said.cells) == (off, cells)
+    assert (ended.outage is None or ended.outage.off_air is None, ended.cells) == (True, ())
+
+
+@pytest.mark.parametrize(
     ("outage", "outcome", "ends", "over"),
     [
         (UNTIL_UNLOCKED, Outcome.SUCCEEDED, None, None),
@@ -669,7 +694,8 @@ async def test_a_notice_has_the_outage_in_fields(
     assert planned.begins is not None
     for one, begins in ((planned, planned.begins), (started, begun)):
         due = None if ends is None else begins + timedelta(seconds=ends)
-        fields = outage and {"kind": outage.kind, "seconds": outage.seconds, "begins": begins, "ends": due}
+        told = outage and {"kind": outage.kind, "seconds": outage.seconds, "off_air": None}
+        fields = told and told | {"begins": begins, "ends": due}
         assert (one.outage and dict(one.outage)) == fields
     if over == "none":
         assert ended.outage is None, "nothing is off the air, by this run"

@@ -10,6 +10,7 @@ import pytest
 
 from controller.models.approval import OpenInput, PartyWindows, Requirement, RunConstraints, StationConstraints
 from controller.models.network import HOST
+from controller.models.outage import OffAir
 from controller.models.people import Permission, Person, Role
 from controller.models.run import RunState, Strategy
 from controller.models.sharing import ActionClass, Consent, MaintenanceWindow
@@ -271,10 +272,12 @@ async def test_an_approver_sees_what_would_be_done_where(bench: ApiBench) -> Non
     groups = [
         StationConstraints(region="puno", timezone="America/Lima", tenants=(name,)) for name in ("andes", "condor")
     ]
+    one_of_two, both = OffAir(cells=("T-LTE-1/1",), count=1, of=2), OffAir(count=2, of=2)
     constraints = RunConstraints(
         subject="s",
-        requirements=(Requirement(side="condor", action=ActionClass.INTERRUPT),),
+        requirements=(Requirement(side="condor", action=ActionClass.INTERRUPT, off_air=one_of_two),),
         tenants=("andes", "condor"),
+        steps_off_air={"lock": {"andes": OffAir(count=1, of=1), "condor": one_of_two, "host": both}},
         groups=tuple(groups),
         stations={"T-LTE-1": ("a", 1), "T-LTE-2": ("b", 0)},
         open_inputs=(OpenInput(file="own.yaml", step="lock", input="cells", expression="{{ andes }}", why="so"),),
@@ -289,15 +292,20 @@ async def test_an_approver_sees_what_would_be_done_where(bench: ApiBench) -> Non
     asks = {"file": "own.yaml", "step": "lock", "input": "cells", "expression": "{{ andes }}", "why": "so"}
     assert seen["open_inputs"] == [asks | {"stations": 0}]
     assert (await bench.client.get(f"/v1/runs/{run.id}/outlook")).json()["open_inputs"] == seen["open_inputs"]
+    locks = {"action": "lock-cell", "consent": "interrupt", "outage": UNTIL_UNLOCKED}
     assert seen["steps"] == [
-        {"name": "lock", "action": "lock-cell", "consent": "interrupt", "outage": UNTIL_UNLOCKED},
-        {"name": "off the air", "action": "wait-until", "consent": None, "outage": {"kind": "none", "seconds": 0}},
+        locks | {"name": "lock", "off_air": both.model_dump(mode="json")},
+        locks
+        | {"name": "off the air", "action": "wait-until", "consent": None}
+        | {"outage": {"kind": "none", "seconds": 0}, "off_air": None},
     ]
     async with bench.with_token("token-of-leo") as leo:
         (own,) = (await leo.get("/v1/approvals")).json()["results"]
         assert (own["procedure"], own["stations"], own["parameters"]) == ("lock-cell", ["T-LTE-1"], {})
         own = (await leo.get(f"/v1/approvals/{run.id}")).json()
-    assert own["steps"] == [{"name": "", "action": "lock-cell", "consent": "interrupt", "outage": UNTIL_UNLOCKED}]
+    told = {"cells": ["T-LTE-1/1"], "count": 1, "of": 2, "open": False}
+    assert own["steps"] == [locks | {"name": "", "off_air": told}], "its own cells, and not those of others"
+    assert own["requirements"][0]["off_air"] == told
     assert {part["station"] for part in own["parts"]} <= {"T-LTE-1"}
     assert own["open_inputs"] == [], "an expression may name other tenants"
 

@@ -93,7 +93,7 @@ def test_reach_order_and_who_has_to_agree_are_always_there(capsys: pytest.Captur
             {"side": "bitel", "agreement": "b-1", "action": "reduce", "stations": 3}
             | {"consent": "approval", "lead_hours": 0, "needed": 2, "approvers": ["rosa"]}
             | {"sign_in": True, "clauses": ["7.2"], "outage": {"kind": "for-good", "seconds": 0}}
-            | {"stands_for": ""}
+            | {"stands_for": "", "off_air": None}
         ],
         "votes": [],
         "tenants": ["bitel"],

@@ -198,7 +198,7 @@ def test_a_yes_that_is_not_enough_says_so(capsys: pytest.CaptureFixture[str], mo
     vote |= {"token": "", "maker": ""}
     asked = {"side": "bitel", "agreement": "", "action": "reduce", "stations": 2, "consent": "approval", "needed": 1}
     asked |= {"approvers": [], "sign_in": False, "clauses": ["7.3"], "outage": {"kind": "none", "seconds": 0}}
-    asked |= {"stands_for": ""}
+    asked |= {"stands_for": "", "off_air": None}
     contract = {"agreement": "bitel-sierra", "clause": "7.4"}
     others = vote | {"token": "t-1", "maker": "noc", "contracts": [contract], "gone": True, "reason": "unpaid"}
     waits = {"run": "r-1", "requirements": [asked], "votes": [vote, others]}
@@ -224,11 +224,25 @@ def test_a_yes_that_is_not_enough_says_so(capsys: pytest.CaptureFixture[str], mo
 
 
 UNTIL_UNLOCKED = {"kind": "until-unlocked", "seconds": 0}
+ASKED: dict[str, Any] = {
+    "side": "bitel",
+    "agreement": "",
+    "action": "interrupt",
+    "stations": 1,
+    "consent": "approval",
+    "needed": 1,
+    "approvers": [],
+    "sign_in": False,
+    "clauses": [],
+    "outage": UNTIL_UNLOCKED,
+    "stands_for": "",
+}
 
 
 def test_an_approver_reads_what_would_be_done_where(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    one, every = ({"cells": cells, "count": count, "of": 6, "open": False} for cells, count in ((["S1/1"], 1), ([], 6)))
     row = {"cell": "1", "tenant": "bitel", "what": "share", "before": "80", "after": "70"}
     asked = {
         "run": "r-1",
@@ -238,8 +252,10 @@ def test_an_approver_reads_what_would_be_done_where(
         "procedure": "lock-cell",
         "parameters": {"cell": "1", "left_out": None},
         "stations": [f"S{number}" for number in range(1, 10)],
-        "steps": [{"name": "lock", "action": "lock-cell", "consent": "interrupt", "outage": UNTIL_UNLOCKED}],
-        "requirements": [],
+        "steps": [
+            {"name": "lock", "action": "lock-cell", "consent": "interrupt", "outage": UNTIL_UNLOCKED, "off_air": one}
+        ],
+        "requirements": [ASKED | {"off_air": one}, ASKED | {"off_air": every}],
         "votes": [],
         "parts": [
             {"station": "S1", "outage": {"kind": "timed", "seconds": 30}, "diff": [row]},
@@ -249,11 +265,16 @@ def test_an_approver_reads_what_would_be_done_where(
     monkeypatch.setattr(approvals, "client", lambda: Api({"/v1/approvals/r-1": asked}))
     approvals.approvals("r-1")
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1:4] == [
+    assert lines[1:6] == [
         "  lock-cell cell=1 on S1, S2, S3, S4, S5, S6, S7, S8 and 1 more",
-        "  step lock: lock-cell (consent: interrupt, outage until unlocked)",
+        "  step lock: lock-cell (consent: interrupt, outage until unlocked, off the air: 1 of 6 cells: S1/1)",
+        "  bitel: interrupt on 1 device, outage until unlocked, off the air: 1 of 6 cells: S1/1: approval by 1",
+        "  bitel: interrupt on 1 device, outage until unlocked, off the air: all 6 cells: approval by 1",
         "  S1: out of service about 30 s",
     ]
+    asked["parts"] = []
+    approvals.approvals("r-1")
+    assert capsys.readouterr().out.splitlines() == lines[:5], "a playbook without a plan has no rows, and not none"
 
 
 def test_steps_are_shown_as_they_were_done(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -568,6 +568,65 @@ def test_whatever_values_turn_out_to_be_whom_a_step_interrupts_was_asked(
             assert found.groups[0].interrupts or not hit
 
 
+# -------------------------------------------------------------------- cells off the air
+
+
+def off_air(found: RunConstraints, tenant: str = "alfa") -> str:
+    """What a tenant is told of its cells by its requirement, in words."""
+    (asked_for,) = (one for one in found.requirements if (one.side, one.action) == (tenant, ActionClass.INTERRUPT))
+    assert asked_for.off_air == found.off_air.get(tenant)
+    return str(asked_for.off_air)
+
+
+def test_a_tenant_is_told_which_of_its_own_cells_go_off_the_air_and_of_which_step() -> None:
+    net = beta_on_lte()
+    one, every = constraints([step("lock-cell", cells=["L1"])], net), constraints([LOCK], net)
+    assert off_air(one) == "1 of 2 cells: S1/L1"
+    assert off_air(every) == "all 2 cells"
+    assert off_air(one, "beta") == off_air(every, "beta") == "the only cell there", "it has no other to be told of"
+    assert one.subject != every.subject
+    other = constraints([step("unlock-cell", cells=["L1"]), step("lock-cell", cells=["N1"])], net)
+    assert off_air(other) == "1 of 2 cells: S1/N1", "no cell that is only unlocked"
+    assert (other.named_off("alfa"), every.named_off("alfa")) == (("S1/N1",), ())
+    both = constraints([step("lock-cell", cells=["L1"]), step("soft-lock-cell", cells=["N1"])], net)
+    assert off_air(both) == "all 2 cells"
+    told = {name: {side: str(off) for side, off in sides.items()} for name, sides in both.steps_off_air.items()}
+    assert told == {
+        "lock-cell": {"alfa": "1 of 2 cells: S1/L1", "beta": "the only cell there", "host": "1 of 2 cells: S1/L1"},
+        "soft-lock-cell": {"alfa": "1 of 2 cells: S1/N1", "host": "1 of 2 cells: S1/N1"},
+    }
+
+
+def test_a_tenant_is_told_that_a_step_says_only_later_which_cells_go_off_the_air() -> None:
+    look = {"name": "look", "action": "read-state", "register": "before"}
+    found = constraints([look, step("lock-cell", cells="{{ before.dark }}")], beta_on_lte())
+    assert found.open_inputs
+    assert off_air(found) == "all 2 cells (which of them is known only when an earlier step has run)"
+    assert found.steps_off_air["lock-cell"]["alfa"].open
+    assert not found.asked_off, "all that they may be were asked about"
+
+
+def test_of_cells_that_serve_nobody_a_tenant_is_not_told_that_they_go_off_the_air() -> None:
+    loaded = own([LOCK])
+    plan = seal(created=samples.NOW, network="test", network_digest=network_digest(NET), selector="S1", changes=())
+    lost = ServiceLoss(frozenset({("L1", "alfa")}), frozenset({("N1", "alfa"), ("L1", "beta")}))
+    ledger = {"S1": samples.ledger(NET)}
+    found = playbook_constraints(loaded, registry(), {}, NET, plan, ["S1"], ledger, outages={"S1": lost})
+    assert {tenant: str(off) for tenant, off in found.off_air.items()} == {"alfa": "1 of 2 cells: S1/L1"}
+    assert found.asked_off == {"S1": (("L1", "alfa"),)}
+
+
+def test_a_yes_to_some_cells_is_to_none_that_became_its_tenants_since() -> None:
+    net = beta_on_lte()
+    bound = constraints([step("lock-cell", cells=["L1", "N1"])], net)
+    action = registry().action("lock-cell")
+    both = ("alfa", "beta")
+    grown = samples.ledger(samples.network(both)).values()  # beta came to the NR cell meanwhile
+    for cells, wrong in ((["L1"], []), (["N1"], ["interrupt beta at cell N1"])):
+        effect = effect_of_act(action, action.check_inputs({"cells": cells}), None, net, "S1", grown)
+        assert beyond(bound, effect) == wrong, cells
+
+
 # ------------------------------------------------------------------- when a step is due
 
 

@@ -320,8 +320,9 @@ def test_an_agreement_says_nothing_of_stations_that_are_another_tenants_own() ->
     }
 
 
-def test_what_is_approved_of_a_playbook_is_its_text_parameters_stations_and_plan() -> None:
+def test_what_is_approved_of_a_playbook_is_its_text_parameters_stations_plan_and_cells_off_the_air() -> None:
     usual: dict[str, Any] = {"playbook": "d", "parameters": {"cell": "1"}, "stations": ["S1", "S2"], "plan": "p"}
+    usual["off"] = [("S1", "alfa", "L1"), ("S2", "alfa", "L1")]
     known = subject_of(**usual)
     assert subject_of(**usual | {"stations": ["S2", "S1"]}) == known
     others: list[dict[str, Any]] = [
@@ -331,7 +332,11 @@ def test_what_is_approved_of_a_playbook_is_its_text_parameters_stations_and_plan
         {"parameters": {}},
         {"stations": ["S1"]},
         {"plan": "q"},
+        {"off": usual["off"][:1]},
+        {"off": [("S1", "alfa", "L1"), ("S2", "alfa", "N1")]},
+        {"off": []},
     ]
+    assert subject_of(**usual | {"off": usual["off"][::-1]}) == known
     assert len({known, *(subject_of(**usual | other) for other in others)}) == 1 + len(others)
 
 
