@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Any
 
@@ -12,6 +11,9 @@ from controller.models.equipment import Operation
 from controller.models.network import Noun
 from controller.models.plan import Change
 from controller.models.run import Outcome
+
+#: Action of an undo where the playbook names none: the inverse of the step's change.
+INVERSE = "inverse"
 
 
 class StepState(StrEnum):
@@ -77,24 +79,6 @@ class StepRecord(Noun):
 def transaction_of(position: int, attempt: int, *, undo: bool) -> str:
     """Suffix of the device transaction of a step (``StepRecord.transaction``)."""
     return f"{position}{'u' if undo else ''}.{attempt}"
-
-
-def carried(steps: Iterable[StepRecord]) -> Iterator[Change]:
-    """Changes that a device carries by the steps of a job, and that were not undone; in order.
-
-    They enter the ledger when the job ends. An undo that had nothing to do leaves them.
-    """
-    return (row.change for row in carrying(steps) if row.change is not None)
-
-
-def carrying(steps: Iterable[StepRecord]) -> Iterator[StepRecord]:
-    """Steps whose change a device carries (``carried``)."""
-    rows = {(row.position, row.undo): row for row in steps}
-    for row in rows.values():
-        back = rows.get((row.position, True))
-        undone = row.undo or (back is not None and back.changed)
-        if row.change is not None and row.outcome is not None and row.outcome.good and not undone:
-            yield row
 
 
 class RunPlaybook(Noun):

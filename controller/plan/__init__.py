@@ -1,5 +1,6 @@
 """Plans: observed × desired → immutable, content-hashed Changes that people read and approve (pure)."""
 
+from controller.plan.carried import carried, carrying, standing
 from controller.plan.document import (
     Draft,
     Outline,
@@ -72,7 +73,9 @@ __all__ = [
     "applied",
     "blocked",
     "brought_to",
+    "carried",
     "carried_nodes",
+    "carrying",
     "check_changes",
     "check_removals",
     "check_share",
@@ -111,6 +114,7 @@ __all__ = [
     "seal",
     "serving_on",
     "shared_cells",
+    "standing",
     "still_named",
     "switch_router_change",
     "under_hold",

@@ -22,7 +22,8 @@ from controller.models.packing import unpacked
 from controller.models.plan import Change
 from controller.models.process import ProcessRole
 from controller.models.run import EDITING_STEPS, INSIDE, JobState, JournalStep, Outcome, Run, RunState
-from controller.models.step import StepRecord, StepState, carried
+from controller.models.step import StepRecord, StepState
+from controller.plan import carried
 from controller.ports.store import Claim, Claims, EndedJob, JobResult, OpenJob, Sync
 from controller.runs.planning.divergences import unresolved
 from controller.store.alarm_rows import alarms

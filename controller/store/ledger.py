@@ -39,16 +39,17 @@ from controller.models.network import HOST, Plmn
 from controller.models.packing import packed, unpacked
 from controller.models.plan import Change, LedgerNode
 from controller.models.run import UNDO, LedgerBefore, LedgerEntry, Outcome
-from controller.models.step import StepState
+from controller.models.step import StepRecord, StepState
 from controller.nrm.profiles import broadcast_plmn, cell_of, link_kind
 from controller.nrm.tree import Path
+from controller.plan import carrying
 from controller.ports.store import EndedJob, Ledger, LedgerState, Sync
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.plans import changes, plans
 from controller.store.queries import chunks
 from controller.store.repository import SqlRepository, reads
 from controller.store.run_rows import jobs, run_playbooks, runs
-from controller.store.steps import steps
+from controller.store.steps import as_step, steps
 from controller.store.transaction import Tx
 
 ledger = Table(
@@ -451,18 +452,20 @@ def _left(tx: Tx, found: Sequence[Row[Any]]) -> tuple[_Made, _Made, frozenset[st
         (unsure if job in diverged else left)[job] = [change]
     query = select(steps).order_by(steps.c.job, steps.c.position)
     rows = list(tx.rows(query, steps.c.job, [row.id for row in found if row.playbook]))
-    undone = {(row.job, row.position) for row in rows if row.undo and row.outcome == _SUCCEEDED}
+    done: dict[str, list[StepRecord]] = {}
+    for row in rows:
+        if row.change is not None:
+            done.setdefault(row.job, []).append(as_step(row))
+    for job, its in done.items():
+        if made := [row.change for row in carrying(its) if row.changed and row.change is not None]:
+            left[job] = made
     open_ended = [
         row
         for row in rows
         if row.job in diverged and (row.outcome == _DIVERGED or row.state == StepState.STARTED.value)
     ]
-    for row in rows:
-        if row.undo or row.change is None or (row.job, row.position) in undone:
-            continue
-        if row.outcome == _SUCCEEDED:
-            left.setdefault(row.job, []).append(unpacked(Change, row.change))
-        elif row in open_ended:
+    for row in open_ended:
+        if not row.undo and row.change is not None:
             unsure.setdefault(row.job, []).append(unpacked(Change, row.change))
     return _fixed(left), _fixed(unsure), frozenset(row.job for row in open_ended if row.operations)
 

@@ -26,7 +26,8 @@ from sqlalchemy import (
 from controller.models.equipment import Operation
 from controller.models.packing import packed, unpacked
 from controller.models.plan import Change
-from controller.models.step import StepRecord, StepState, carried, transaction_of
+from controller.models.step import StepRecord, StepState, transaction_of
+from controller.plan import carried
 from controller.ports.store import Claim, Steps, Sync
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.involvement import note_change

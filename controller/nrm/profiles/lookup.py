@@ -17,7 +17,7 @@ from controller.models.network import PROFILE_RATS, Plmn, Rat
 from controller.nrm.profiles import lte_28658, nr_28541
 from controller.nrm.profiles.base import Profile
 from controller.nrm.schema import SHARE_PARTS, KeyRole, LeafRole, LeafSpec, NodeRole, NodeSpec
-from controller.nrm.tree import LeafName, Observed, Path, Tree, class_of, parent, path_of, step
+from controller.nrm.tree import LeafName, Observed, Path, Tree, Value, class_of, parent, path_of, step
 
 #: All profiles by name.
 PROFILES: dict[str, Profile] = {}
@@ -238,6 +238,13 @@ def leaf_of(path: Path, role: LeafRole) -> LeafName:
     """Name of the entry's leaf with a role; empty if there is none."""
     node = _node(path)
     return "" if node is None else node.leaf(role)
+
+
+def default_of(path: Path, leaf: LeafName) -> Value | None:
+    """Default of an entry's leaf; None if it has none, or if the entry means nothing to the engine."""
+    node = _node(path)
+    known = None if node is None else node.leaf_by_name.get(leaf)
+    return None if known is None else known.default
 
 
 def administrative_leaf(path: Path) -> LeafName:

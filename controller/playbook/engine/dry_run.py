@@ -29,6 +29,7 @@ from controller.playbook.language.registry import (
     ServiceLoss,
     UnmetCondition,
 )
+from controller.runs.planning.lock_holders import what_stays
 
 
 class Placeholder(str):
@@ -209,7 +210,8 @@ class Previewer:
         preview = StepPreview(
             step=step.name, action=step.action, says=says, outage=outage, fails=bool(wrong), diff=diff
         )
-        return _Seen(preview, plain, leaves=leaves and not wrong)
+        change = said.change if isinstance(said, Proposal) else None
+        return _Seen(preview, plain, leaves=leaves and not wrong, change=change)
 
     async def _undo(self, step: Step, seen: _Seen, context: DryRunContext, names: Mapping[str, Any]) -> str:
         """What takes a step back if a later one fails: its ``undo``, or the inverse of its change."""
@@ -232,7 +234,9 @@ class Previewer:
             said = await back.perform(context, back.check_inputs(given))
         except MinkaError as error:
             return f"{words} would fail: {error.message}"
-        return f"{words}: {said.says}" if isinstance(said, Proposal) else words
+        does, change = (f"{words}: {said.says}", said.change) if isinstance(said, Proposal) else (words, None)
+        stays = what_stays([*filter(None, (seen.change, change))], await context.ledger())
+        return f"{does}; after that alone, {stays}" if stays else does
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,11 +246,13 @@ class _Seen:
     Attributes:
         output: Its output; ``ABSENT`` if it is skipped, None where it is not known yet.
         leaves: Whether it leaves something, or may, that is taken back if a later step fails.
+        change: Its change of the device; None if it has none, or none that is known.
     """
 
     preview: StepPreview
     output: Mapping[str, Any] | Literal[Unsettled.ABSENT] | None = None
     leaves: bool = True
+    change: Change | None = None
 
 
 async def _unasked(action: Action, inputs: Noun, said: Proposal[Any], context: DryRunContext) -> str:

@@ -250,6 +250,8 @@ class StationJob:
     async def _failed(self, position: int, failed: StepRecord) -> JobResult | Suspension:
         """Undo all steps, the last one first, and return how the job ended; it waits where a hold binds the device.
 
+        Where an ``undo`` of the playbook takes back less than its step did, or something else, the device is in no
+        state that somebody decided, so it has diverged: the record of what stays leads back, and people are called.
         Whoever continues comes here again by what is on record.
         """
         detail = f"step {failed.name!r}: {failed.detail}"
@@ -268,6 +270,8 @@ class StationJob:
                 stuck = f"step {row.name!r} could not be undone: {back.detail}"
                 return replace(self._result(Outcome.DIVERGED, f"{detail}; {stuck}", row.change), beyond=back.beyond)
             undone = undone or back.changed
+        if stays := await self._steps.standing():
+            return self._result(Outcome.DIVERGED, f"{detail}; after all undos of the playbook, {stays}")
         if undone or self._steps.evicted:
             own_fault = failed.outcome not in (Outcome.WITHDRAWN, Outcome.CANCELLED)
             outcome = Outcome.ROLLED_BACK if own_fault else Outcome.WITHDRAWN

@@ -36,9 +36,9 @@ from controller.models.network import Noun
 from controller.models.plan import Change, LedgerNode
 from controller.models.run import INSIDE, JournalStep, Outcome, RunState, restarted
 from controller.models.sharing import ActionClass
-from controller.models.step import StepRecord, StepState, carried, carrying
+from controller.models.step import INVERSE, StepRecord, StepState
 from controller.nrm.profiles import root_spec
-from controller.plan import nodes_behind, undo_change
+from controller.plan import carried, carrying, nodes_behind, undo_change
 from controller.playbook.engine.consents import beyond, effect_of_act, taken_unasked
 from controller.playbook.engine.context import AskingStep, StationContext
 from controller.playbook.engine.operations import operate
@@ -59,7 +59,7 @@ from controller.playbook.language.registry import (
 )
 from controller.ports.store import Claim
 from controller.runs.approval.clearance import freeze_on, further_clearance, hold_on, places_of
-from controller.runs.planning.lock_holders import kept_locked
+from controller.runs.planning.lock_holders import kept_locked, what_stays
 from controller.runs.procedures import Tools
 from controller.runs.transaction.effects import effects
 from controller.runs.transaction.record import Alive, Record
@@ -181,6 +181,15 @@ class JobSteps:
     def carried(self) -> Iterator[Change]:
         """Changes that the device carries and that were not undone."""
         return carried(self.rows.values())
+
+    async def standing(self) -> str:
+        """What the job's steps and their undos have changed and left so, in words; empty if nothing.
+
+        What was applied before the run, and only came back by it, is as it was.
+        """
+        changes = [row.change for row in carrying(self.rows.values()) if row.changed and row.change is not None]
+        ledger = await self._tools.store.ledger.find([self._context.station]) if changes else {}
+        return what_stays(changes, ledger.get(self._context.station, {}))
 
     @property
     def remarks(self) -> list[str]:
@@ -608,7 +617,7 @@ class JobSteps:
         begun = self.rows.get((row.position, True))
         if begun is not None and begun.state is not StepState.STARTED:
             return begun
-        current = begun or self.new(row.position, row.name, undo.action if undo else "inverse", undo=True)
+        current = begun or self.new(row.position, row.name, undo.action if undo else INVERSE, undo=True)
         end = self._tools.clock.monotonic() + self._tools.patience.unresolved
         while True:
             if undo is not None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 from controller.intent.times import Times, both, union
 from controller.models.alarm import DIVERGED
+from controller.models.many import first_names
 from controller.models.plan import Change, Op
-from controller.models.run import PERSON, Outcome, Run
+from controller.models.run import PERSON, LedgerEntry, Outcome, Run
 from controller.nrm.profiles import administrative_leaf, cell_of, link_of
-from controller.nrm.tree import Path, is_below
+from controller.nrm.tree import Path, is_below, within_root
+from controller.plan import standing
 from controller.ports.store import EndedJob, OpenJob, Store
 
 
@@ -31,6 +34,20 @@ def kept_locked(changes: Iterable[Change]) -> list[str]:
             found[edit.path] = first, str(edit.after[leaf])
     kept = (path for path, (first, last) in found.items() if first == "UNLOCKED" != last)
     return [_named(path) for path in kept]
+
+
+def what_stays(changes: Sequence[Change], ledger: Mapping[Path, LedgerEntry] = MappingProxyType({})) -> str:
+    """What changes together leave other than they found it, in words; empty if nothing (``controller.plan.standing``).
+
+    Args:
+        changes: Changes of one device, in order.
+        ledger: What was applied to the device before.
+    """
+    left: dict[str, None] = {}
+    for (path, leaf), value in standing(changes, ledger).items():
+        switched = leaf and value is not None and leaf == administrative_leaf(path)
+        left[f"{_named(path)} stays {value}" if switched else f"{within_root(path)} stays changed"] = None
+    return first_names([*left])
 
 
 def _named(path: Path) -> str:

@@ -67,6 +67,16 @@ async def preview(
         (LOOK + LOCK, ["", "the inverse of its change"]),
         (LOCK + AGAIN, ["the inverse of its change", ""]),
         (BACK, ["unlock-cell cells=L1: service comes back"]),
+        (
+            LOCK.replace("['L1']", "[L1, N1]").replace(
+                "register", "undo: {action: unlock-cell, with: {cells: [L1]}}, register"
+            ),
+            ["unlock-cell cells=L1: service comes back; after that alone, cell N1 stays LOCKED"],
+        ),
+        (
+            "  - {name: lock, action: lock-cell, with: {cells: [L1]}, undo: {action: notify, with: {text: x}}}\n",
+            ["notify text=x; after that alone, cell L1 stays LOCKED"],
+        ),
         ("  - {name: lock, action: lock-cell, with: {cells: []}, undo: {action: restart-station}}\n", [""]),
         ("  - {name: start, action: restart-station}\n", ["nothing takes it back"]),
         (ASK + LOCK.replace(", register", ", when: '{{ said.answer == ''yes'' }}', register"), ["", UNSETTLED]),

@@ -7,15 +7,23 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from controller.models.alarm import DIVERGED
 from controller.models.network import Noun
 from controller.models.run import Outcome
 from controller.models.step import StepRecord, StepState
+from controller.nrm.apply import apply_edits
+from controller.nrm.profiles import administrative_state, cell_of, cells, root_spec
+from controller.nrm.tree import Observed
+from controller.plan import StationView, left_locked
 from controller.playbook.actions.shipped import registry
 from controller.playbook.language.registry import Context, DeviceAccess, Registry, Repeat, action
 from controller.ports.fake_devices import FaultKind
+from controller.runs.planning.undo import undo_station
 from tests.unit.playbook.test_takeover import FAIL, LOCK, LOOK, PlaybookBench
 from tests.unit.runs.group_bench import Mortal
-from tests.unit.runs.transaction_bench import Killed
+from tests.unit.runs.transaction_bench import STATION, Killed
 
 UNLOCK = "  - {name: unlock, action: unlock-cell, with: {cells: ['L1']}}\n"
 ONCE = "  - {name: once, action: once, with: {}}\n"
@@ -103,3 +111,60 @@ async def test_what_can_not_be_undone_is_named() -> None:
     result = await bench.work()
     assert result.outcome is Outcome.DIVERGED
     assert "step 'lock' could not be undone" in result.detail
+
+
+BOTH = "  - {name: lock, action: lock-cell, with: {cells: ['L1', 'N1']}, undo: %s}\n"
+
+
+def locked(bench: PlaybookBench) -> list[str]:
+    """Cells that the device itself has locked."""
+    running = bench.device.running
+    return sorted(one.cell for one in cells(running) if administrative_state(running, one.path) == "LOCKED")
+
+
+@pytest.mark.parametrize(
+    ("undo", "stays"),
+    [
+        ("{action: unlock-cell, with: {cells: ['L1']}}", ["N1"]),
+        ("{action: notify, with: {text: call the site}}", ["L1", "N1"]),
+        ("{action: lock-cell, with: {cells: all}}", ["L1", "N1"]),
+    ],
+    ids=["forgets a cell", "only tells people", "locks once more"],
+)
+async def test_an_undo_that_leaves_cells_locked_ends_diverged_and_leads_back(undo: str, stays: list[str]) -> None:
+    bench = PlaybookBench(BOTH % undo + FAIL)
+    before = locked(bench)
+    assert not {*before} & {*stays}
+    result = await bench.work()
+    assert result.outcome is Outcome.DIVERGED, result
+    assert locked(bench) == sorted({*before, *stays})
+    for cell in ("L1", "N1"):
+        assert (f"cell {cell} stays LOCKED" in result.detail) is (cell in stays), result.detail
+    (ended,) = bench.store.ledger.ended_jobs([STATION], bench.store.runs.get(bench.run).created)
+    assert sorted(cell_of(path) for path in left_locked(ended.changes)) == stays
+    view = StationView(Observed(bench.device.running), adopted=True, ledger=bench.store.ledger.find([STATION])[STATION])
+    back = undo_station(bench.group.network.profiles_of(STATION), ended, [], view).change
+    assert back is not None, "minka undo leads back"
+    edits = [edit for phase in back.phases for edit in phase.edits]
+    after = apply_edits(root_spec(bench.group.network.profiles_of(STATION)), bench.device.running, edits)
+    assert sorted(one.cell for one in cells(after) if administrative_state(after, one.path) == "LOCKED") == before
+    (alarm,) = [one for one in bench.store.alarms.standing([STATION]) if one.probable_cause == DIVERGED]
+    assert {*stays} <= {cell.partition("/")[2] for cell in alarm.cells}
+
+
+async def test_an_undo_that_takes_all_of_it_back_rolls_back_and_leaves_nothing() -> None:
+    bench = PlaybookBench(BOTH % "{action: unlock-cell, with: {cells: ['L1', 'N1']}}" + FAIL)
+    before = locked(bench)
+    bench.settled(await bench.work(), Outcome.ROLLED_BACK, "UNLOCKED")
+    assert locked(bench) == before
+    (ended,) = bench.store.ledger.ended_jobs([STATION], bench.store.runs.get(bench.run).created)
+    assert not ended.changes
+
+
+async def test_a_later_undo_may_take_back_what_an_earlier_one_left_to_it() -> None:
+    """All undos count together: the playbook's author may put the whole way back at one step."""
+    told = "  - {name: also, action: lock-cell, with: {cells: ['N1']}, undo: {action: notify, with: {text: x}}}\n"
+    all_back = LOCK.replace("register: locked", "undo: {action: unlock-cell, with: {cells: ['L1', 'N1']}}")
+    bench = PlaybookBench(all_back + told + FAIL)
+    bench.settled(await bench.work(), Outcome.ROLLED_BACK, "UNLOCKED")
+    assert "N1" not in locked(bench)
