@@ -16,7 +16,17 @@ import structlog
 from controller.assurance.clusters import with_cluster, without_answer
 from controller.assurance.common_faults import CommonFaults
 from controller.assurance.failures import COMMON_FAULTS, Failures
-from controller.assurance.health import FaultKey, as_grave, health_of, renewed, reports_of, returned, unread, wrongs
+from controller.assurance.health import (
+    FaultKey,
+    answering,
+    as_grave,
+    health_of,
+    renewed,
+    reports_of,
+    returned,
+    unread,
+    wrongs,
+)
 from controller.assurance.station_alarms import (
     Listed,
     ListReports,
@@ -75,6 +85,8 @@ class Check:
         turn: The last regular turn of the station before that (``Health.turn``).
         units: Its radio units without a sign of life; None where it was not asked for them, or does not say.
         refusal: Why it was refused when it called home; empty where it was not.
+        changing: Whether it was just being changed when the check was begun, and if so, whether it may not be reached
+            by that (``Claims.in_transaction``); None if it was not.
     """
 
     station: str
@@ -87,6 +99,7 @@ class Check:
     turn: datetime | None = None
     units: tuple[UnitState, ...] | None = None
     refusal: Refusal | Literal[""] = ""
+    changing: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,12 +293,13 @@ class Checker:
     async def record(self, checks: Sequence[Check]) -> frozenset[str]:
         """Save the health of checks, and report alarms.
 
-        Only stations that are just being changed are left out: between two phases of a transaction a station is neither
-        old nor new. One on which a job soaks, reads or waits is looked at like any other.
+        Of stations that are just being changed nothing counts but whether they can be reached: between two phases of a
+        transaction a station is neither old nor new, but it answers, unless an operation of the job restarts it. One on
+        which a job soaks, reads or waits is looked at like any other.
 
         Returns:
-            Stations to check again soon: what is wrong there changed, they were left out, or what they say decides
-            whether a fault is common to many.
+            Stations to check again soon: what is wrong there changed, or they answered and that did not count, or what
+            they say decides whether a fault is common to many.
 
         Raises:
             StoreError: Nothing is kept.
@@ -315,7 +329,10 @@ class Checker:
 
     async def _record(self, checks: Sequence[Check]) -> frozenset[str]:
         changing = await self._store.claims.in_transaction([check.station for check in checks])
-        judged = await self._judge([one for one in checks if one.station not in changing], self._failures.each)
+        looks = [replace(one, changing=_either(one.changing, changing.get(one.station))) for one in checks]
+        passed = {one.station: one for one in looks if one.changing is not None and not _is_lost(one)}
+        judged = await self._judge([one for one in checks if one.station not in passed], self._failures.each)
+        judged |= await self._answering(list(passed.values()))
         if carried := {station: one.generation for station, one in judged.items() if one.generation}:
             await self._store.integrity.check_fences(carried)
         await self._doubt(judged)
@@ -329,11 +346,30 @@ class Checker:
         before = {station: last.health for station, last in self._last.items() if station in found}
         self._last |= found
         self._failures.each(
-            found, lambda station: self._common.take(network, before.get(station), found[station].health)
+            [station for station in found if station not in passed],
+            lambda station: self._common.take(network, before.get(station), found[station].health),
         )
+        self._failures.each(passed, lambda station: self._pass(network, passed[station]))
         self._failures.went_well(found)
         await self._report_common_faults(network, [alarm for alarm in standing if not alarm.station])
-        return changing | changed | self._common.to_ask()
+        uncounted = {name for name, one in passed.items() if one.reason != UnreachableError.code}
+        return self._common.to_ask() | uncounted | changed
+
+    async def _answering(self, checks: Sequence[Check]) -> dict[str, _Judged]:
+        """Judged checks of stations that are just being changed: of those that answer, and could not be reached."""
+        answers = {check.station: check for check in checks if check.observed is not None}
+        known = {station: last.health for station in answers if (last := self._last.get(station))}
+        if asked := answers.keys() - known.keys():
+            known |= await self._store.healths.find(asked)
+        return {
+            station: _Judged(answering(health, check.at).in_turn(check.turn, health))
+            for station, check in answers.items()
+            if (health := known.get(station)) is not None and not health.reachable
+        }
+
+    def _pass(self, network: Network, check: Check) -> None:
+        """Take in a check of which only counts whether the station answered."""
+        self._common.take_changing(network, check.station, check.at, answers=check.observed is not None)
 
     def _records(self, judged: Mapping[str, _Judged], standing: Sequence[Alarm]) -> dict[str, _Record]:
         """What is to be put on record of each device."""
@@ -481,6 +517,16 @@ class Checker:
         last, basis = self._last.get(check.station), bases.get(check.station)
         valid = last is not None and basis is not None and last.basis == basis
         return last if last is not None and valid and check.at - last.health.at <= OBSERVED_AFTER else None
+
+
+def _is_lost(check: Check) -> bool:
+    """Whether a station can't be reached for a reason that is not what a job just does to it."""
+    return check.reason == UnreachableError.code and not check.changing
+
+
+def _either(begun: bool | None, now: bool | None) -> bool | None:
+    """What a job did to a station when its check was begun, or does now: one that ends meanwhile counts, too."""
+    return max((one for one in (begun, now) if one is not None), default=None)
 
 
 def _all(stations: Iterable[str], judge: Callable[[str], _Judged]) -> dict[str, _Judged]:

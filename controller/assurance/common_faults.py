@@ -231,9 +231,10 @@ class _UnreachableDevices:
 
     def __init__(self, network: Network, followed: Iterable[str]) -> None:
         self.network = network
-        self.devices: set[str] = set()
-        #: Number of devices below a node: all that are checked, and the unreachable ones.
-        self._all = Counter(node for device in followed for node in self._above(device))
+        #: Whether a device can't be reached, of those that are not known to be; None where nobody can tell.
+        self._dark: dict[str, bool | None] = {}
+        #: Number of devices below a node: all of which something can be told, and the unreachable ones.
+        self._told = Counter(node for device in followed for node in self._above(device))
         self.below: Counter[str] = Counter()
         #: Nodes below which no device can be reached.
         self.cut: set[str] = set()
@@ -242,14 +243,16 @@ class _UnreachableDevices:
         known = self.network.manages(device) and device not in self.network.endpoint_function
         return self.network.backhaul_above(device) if known else ()
 
-    def take(self, device: str, *, dark: bool) -> None:
-        """Note whether a device can be reached."""
-        if dark is (device in self.devices):
+    def take(self, device: str, *, dark: bool | None) -> None:
+        """Note whether a device can't be reached; None if nobody can tell."""
+        before = self._dark.get(device, False)
+        if dark is before:
             return
-        (self.devices.add if dark else self.devices.discard)(device)
+        self._dark[device] = dark
         for node in self._above(device):
-            self.below[node] += 1 if dark else -1
-            (self.cut.add if self.below[node] == self._all[node] else self.cut.discard)(node)
+            self.below[node] += (dark is True) - (before is True)
+            self._told[node] += (before is None) - (dark is None)
+            (self.cut.add if 0 < self.below[node] == self._told[node] else self.cut.discard)(node)
 
 
 class CommonFaults:
@@ -261,6 +264,8 @@ class CommonFaults:
         self._misses: dict[str, int] = {}
         self._answered: dict[str, datetime] = {}
         self._dark_since: dict[str, datetime] = {}
+        #: Devices of which nobody can tell whether they can be reached, since a job just changes or restarts them.
+        self._untold: set[str] = set()
         self._counted: _UnreachableDevices | None = None
         self._ends: dict[_FarEnd, _FarEndStates] = defaultdict(_FarEndStates)
         self._ends_of: dict[str, frozenset[_FarEnd]] = {}
@@ -268,6 +273,7 @@ class CommonFaults:
     def follow(self, devices: Collection[str]) -> None:
         """Count these devices and no others."""
         self._followed, self._counted = frozenset(devices), None
+        self._untold &= self._followed
         for device in self._misses.keys() - self._followed:
             for known in (self._misses, self._answered, self._dark_since):
                 known.pop(device, None)
@@ -275,19 +281,37 @@ class CommonFaults:
 
     def take(self, network: Network, before: Health | None, now: Health) -> None:
         """Take in two checks of a device in a row: a fault must show in both."""
-        misses = self._misses[now.station] = 0 if now.reachable else self._misses.get(now.station, 0) + 1
-        self._dark(network).take(now.station, dark=misses >= _MISSES)
-        if now.reachable:
-            self._answered[now.station] = now.at
-            self._dark_since.pop(now.station, None)
-        else:
-            self._dark_since.setdefault(now.station, now.at)
+        self._reach(network, now.station, now.at, answers=now.reachable)
         reached, known = _reached(network, before, now), self._ends_of.get(now.station, frozenset())
         silent = not now.reachable or _is_cut_off(now)
         self._forget(now.station, known - reached.keys(), silent=silent)
         self._ends_of[now.station] = known | reached.keys() if silent else frozenset(reached)
         for end, works in reached.items():
             self._ends[end].take(now.station, now.at, works=works)
+
+    def take_changing(self, network: Network, device: str, at: datetime, *, answers: bool) -> None:
+        """Take in a look at a device that a job just changes: it says nothing of its links, but may have answered.
+
+        If it did not, nobody can tell why, unless that is known (``take``): then it speaks neither for a cut nor
+        against one.
+        """
+        if answers:
+            self._reach(network, device, at, answers=True)
+        else:
+            self._untold.add(device)
+            self._misses[device] = max(1, self._misses.get(device, 0))
+            self._dark(network).take(device, dark=None)
+        self._forget(device, self._ends_of.get(device, frozenset()), silent=True)
+
+    def _reach(self, network: Network, device: str, at: datetime, *, answers: bool) -> None:
+        self._untold.discard(device)
+        misses = self._misses[device] = 0 if answers else self._misses.get(device, 0) + 1
+        self._dark(network).take(device, dark=misses >= _MISSES)
+        if answers:
+            self._answered[device] = at
+            self._dark_since.pop(device, None)
+        else:
+            self._dark_since.setdefault(device, at)
 
     def reports(self, network: Network, standing: Iterable[Alarm], at: datetime) -> Iterator[AlarmReport]:
         """Reports for the alarm list: new faults, and faults that are over."""
@@ -321,7 +345,7 @@ class CommonFaults:
         if self._counted is None or self._counted.network is not network:
             self._counted = _UnreachableDevices(network, self._followed)
             for device, misses in self._misses.items():
-                self._counted.take(device, dark=misses >= _MISSES)
+                self._counted.take(device, dark=None if device in self._untold else misses >= _MISSES)
         return self._counted
 
     def _forget(self, station: str, ends: Iterable[_FarEnd], *, silent: bool = False) -> None:
@@ -356,7 +380,8 @@ class CommonFaults:
         for node in sorted(node for node in cut if network.backhaul_by_id[node].parent not in cut):
             below = self._reached_over(network, node)
             last = max((self._answered[device] for device in below if device in self._answered), default=None)
-            lost = [device for device in below if last is None or self._dark_since[device] + SKEW >= last]
+            told = below - self._untold
+            lost = [device for device in told if last is None or self._dark_since[device] + SKEW >= last]
             if not _at_several_sites(network, lost):
                 continue
             ways = [network.backhaul_above(device) for device in lost]

@@ -281,7 +281,7 @@ def _lasted(
 
     The list has to have had them at that read: with the same time, so that they did not end in between.
     """
-    if before is None or before.read is None or (before.reachable and at - before.at <= OBSERVED_AFTER):
+    if before is None or before.read is None or (before.was_read and at - before.at <= OBSERVED_AFTER):
         return {}
     return {
         wrong[0]: before.read
@@ -436,6 +436,7 @@ def unread(
         update={
             "at": at,
             "reachable": False,
+            "changing": False,
             "lasted": {},
             "reason": reason,
             "refusal": refusal,
@@ -445,6 +446,12 @@ def unread(
             "links": tuple(map(as_before, _links(ledger))),
         }
     )
+
+
+def answering(before: Health, at: datetime) -> Health:
+    """Health of a device that could not be reached, and answers again while a job changes it: no more is known."""
+    told = {"at": at, "reachable": True, "changing": True, "reason": "", "refusal": "", "said": "", "lasted": {}}
+    return before.model_copy(update=told)
 
 
 def _links(ledger: Mapping[Path, LedgerEntry]) -> Iterator[LinkHealth]:
@@ -467,6 +474,8 @@ def link_cause(kind: LinkKind) -> str:
 
 def wrongs(health: Health) -> dict[FaultKey, _Fault]:
     """Faults on a station, by object and probable cause. A locked or unknown link is no fault."""
+    if health.changing:
+        return {}
     if not health.reachable:
         if health.reason in _REASONS:
             shown = health.device.rules.identity
@@ -694,7 +703,7 @@ def as_grave(now: Health, standing: Iterable[Alarm]) -> Iterator[AlarmReport]:
     it is major again once all of them are known to serve.
     """
     for alarm in standing:
-        if alarm.probable_cause != DIVERGED or alarm.source is not AlarmSource.CHECK or not now.reachable:
+        if alarm.probable_cause != DIVERGED or alarm.source is not AlarmSource.CHECK or not now.was_read:
             continue
         named = [name for station, _, name in (cell.partition("/") for cell in alarm.cells) if station == now.station]
         states = [ServiceState.DOWN if one in now.gone else now.cells.get(one, ServiceState.UNKNOWN) for one in named]
@@ -744,7 +753,7 @@ def _settled(now: Health, wrong: FaultKey, settle: float) -> bool:
 
 def returned(before: Health | None, now: Health) -> frozenset[FaultKey]:
     """Faults that were nothing but the absence of core links which the station has again, whatever their state."""
-    gone = {link.path for link in before.links if link.fault is LinkFault.VANISHED} if before and now.reachable else ()
+    gone = {link.path for link in before.links if link.fault is LinkFault.VANISHED} if before and now.was_read else ()
     back = [link for link in now.links if link.path in gone and not link.missing]
     of_all = {(now.device, ALL_LINKS_DOWN)} if back else set()
     return frozenset(of_all | {(link.path, link_cause(LinkKind(link.kind))) for link in back})
@@ -753,10 +762,10 @@ def returned(before: Health | None, now: Health) -> frozenset[FaultKey]:
 def _is_well(now: Health, wrong: FaultKey, found: Mapping[FaultKey, _Fault], ended: Collection[FaultKey]) -> bool:
     if wrong in found:
         return False
-    if now.reachable and wrong not in ended and is_unknown(now, wrong):
+    if now.was_read and wrong not in ended and is_unknown(now, wrong):
         return False
     _, cause = wrong
-    return cause in (OWN_CAUSES | now.supply.keys() if now.reachable else _WITHOUT_READING)
+    return cause in (OWN_CAUSES | now.supply.keys() if now.was_read else _WITHOUT_READING)
 
 
 def is_unknown(now: Health, wrong: FaultKey) -> bool:
@@ -784,10 +793,10 @@ def as_told(report: AlarmReport, health: Health | None) -> AlarmReport:
         return report
     if health is None:
         return report.model_copy(update={"unread": True})
-    untold = health.reachable and is_unknown(health, (report.object, report.probable_cause))
+    untold = health.was_read and is_unknown(health, (report.object, report.probable_cause))
     clears = report.severity is PerceivedSeverity.CLEARED
     at = report.at if untold or clears or health.read is None else max(report.at, health.read)
-    return report.model_copy(update={"at": at, "unread": untold or not health.reachable})
+    return report.model_copy(update={"at": at, "unread": untold or not health.was_read})
 
 
 def _report(health: Health, wrong: FaultKey, fault: _Fault) -> AlarmReport:

@@ -43,7 +43,8 @@ class Checks:
     there are (``Health.told_at``).
 
     Unreachable stations, and those on which a job soaks, reads or waits, are checked more often; the fewer there are,
-    the more often. Those that are just being changed wait.
+    the more often. Those that are just being changed are only looked at for whether they answer: at their turns, and
+    while they do not.
 
     Args:
         worth: Whether a check of a station that is due can show anything new. A rehearsal knows this, and skips the
@@ -74,6 +75,8 @@ class Checks:
         self._checks: list[Check] = []
         self.wanted: set[str] = set()
         self._unreachable: set[str] = set()
+        #: Stations that could not be read at their last check, for whatever reason.
+        self._unread: set[str] = set()
         self._reserved: frozenset[str] = frozenset()
         self._slots = WorkSlots(clock, _AT_ONCE, _HOLD)
 
@@ -92,6 +95,7 @@ class Checks:
             del self._due[station], self._turns[station]
             self._passed.pop(station, None)
         self._unreachable &= self._due.keys()
+        self._unread &= self._due.keys()
         self.wanted &= self._due.keys()
 
     def poke(self, station: str) -> None:
@@ -109,7 +113,10 @@ class Checks:
         return self._due[station]
 
     async def begin(self) -> None:
-        """Begin to check the stations that are due; those just being changed wait, those just repaired come first."""
+        """Begin to check the stations that are due; those just repaired come first.
+
+        Those just being changed wait for their turns, unless they did not answer.
+        """
         # By when the repair began, and not until it ends: a run that waits for people may wait for hours.
         at = self._clock.now()
         repaired, asked, self._reserved = await self._store.read(_with_a_reason, at - _REPAIRED_IN, tuple(self._due))
@@ -123,19 +130,21 @@ class Checks:
             self._due[station] = min(self._due[station], now + self._apart(station))
         every = [station for station, at in self._due.items() if at <= now and station not in self._under_way]
         due = [station for station in every if station in self.wanted or self._worth(station)]
-        self._pass_turns(every)
+        in_turn = self._pass_turns(every)
         for station in set(every).difference(due):
             apart = self._apart(station)
             self._plan(station, self._due[station] + apart * (1 + (now - self._due[station]) // apart))
         if not due:
             return
         changing = await self._store.claims.in_transaction(self._reserved.intersection(due))
+        soon = changing.keys() - self._unreachable | repaired
+        waiting = changing.keys() - in_turn - self._unread
         _, network = await self._store.networks.get()
         for station in due:
-            self._plan(station, now + (_SOON if station in changing | repaired else self._apart(station)))
-            if station not in changing:
+            self._plan(station, now + (_SOON if station in soon else self._apart(station)))
+            if station not in waiting:
                 self.wanted.discard(station)
-                self._under_way[station] = asyncio.create_task(self._check(network, station))
+                self._under_way[station] = asyncio.create_task(self._check(network, station, changing.get(station)))
 
     async def record(self) -> None:
         """Put the checks since the last time on record; if the database is away, check the same stations again."""
@@ -152,6 +161,8 @@ class Checks:
         self._unreachable |= {
             check.station for check in checks if check.reason == UnreachableError.code
         } & self._due.keys()
+        self._unread -= {check.station for check in checks}
+        self._unread |= {check.station for check in checks if check.reason} & self._due.keys()
         now = self._clock.monotonic()
         self.wanted |= again & self._due.keys()
         for station in self.wanted:
@@ -160,13 +171,15 @@ class Checks:
             if check.station in self._unreachable:
                 self._due[check.station] = min(self._due[check.station], now + self._apart(check.station))
 
-    def _pass_turns(self, stations: Collection[str]) -> None:
-        """Note the turns of stations that have come."""
-        now, at = self._clock.monotonic(), self._clock.now()
+    def _pass_turns(self, stations: Collection[str]) -> frozenset[str]:
+        """Note the turns of stations that have come, and return whose these are."""
+        now, at, come = self._clock.monotonic(), self._clock.now(), set[str]()
         for station in stations:
             if (since := now - self._turns[station]) >= 0:
                 self._passed[station] = at - timedelta(seconds=since % self._interval)
                 self._turns[station] = now - since % self._interval + self._interval
+                come.add(station)
+        return frozenset(come)
 
     def _plan(self, station: str, at: float) -> None:
         """Plan the next check of a station, for its next turn at the latest."""
@@ -185,12 +198,12 @@ class Checks:
             task.cancel()
         await asyncio.gather(*self._under_way.values(), return_exceptions=True)
 
-    async def _check(self, network: Network, station: str) -> None:
+    async def _check(self, network: Network, station: str, changing: bool | None) -> None:
         at, turn = self._clock.now(), self._passed.get(station)
         try:
             check = await self._slots.paced(self._checker.check(network, station))
             # Not in one expression: ``record`` may have replaced the list when the check comes back.
-            self._checks.append(replace(check, turn=turn))
+            self._checks.append(replace(check, turn=turn, changing=changing))
         except MinkaError as error:
             log.warning("check.failed", station=station, code=error.code, reason=error.message)
         except Exception:

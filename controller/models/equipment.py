@@ -123,6 +123,11 @@ class OperationKind(StrEnum):
         return self in (OperationKind.RESET, OperationKind.RESET_UNIT, OperationKind.EVICT)
 
     @property
+    def restarts(self) -> bool:
+        """Whether its device may not be reached meanwhile: it starts anew, or a part of it that sessions may need."""
+        return self in (OperationKind.RESET, OperationKind.RESET_UNIT)
+
+    @property
     def exclusive(self) -> bool:
         """Whether no other change may be in progress meanwhile."""
         return self.interrupts or self is OperationKind.ACKNOWLEDGE

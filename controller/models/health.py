@@ -137,10 +137,14 @@ _REFUSED = {
 class Health(Noun):
     """State of one device at one time.
 
-    If it can't be read, all its cells and core links are unknown, and all other values are the last known ones.
+    If it can't be read, all its cells and core links are unknown, and all other values are the last known ones. So
+    it is with one that answers again while a job changes it.
 
     Attributes:
         at: When it was checked.
+        reachable: Whether it answered.
+        changing: Whether it could not be reached before, and answers again while a job changes it: then nothing else is
+            known, since it is neither as it was nor as it will be.
         read: When it was last read; None if it never was.
         turn: The device's last turn among the regular checks until then, at which it was checked, or soon after. None
             if it had none yet.
@@ -179,6 +183,7 @@ class Health(Noun):
     station: str
     at: AwareDatetime
     reachable: bool
+    changing: bool = False
     read: AwareDatetime | None = None
     turn: AwareDatetime | None = None
     turn_before: AwareDatetime | None = None
@@ -211,6 +216,11 @@ class Health(Noun):
     def refused(self) -> str:
         """Why a station that calls home is refused, in words and by its code; empty where it is not."""
         return f"{_REFUSED[self.refusal]} ({self.refusal})" if self.refusal else ""
+
+    @property
+    def was_read(self) -> bool:
+        """Whether its state was read: it answered, and was not just being changed."""
+        return self.reachable and not self.changing
 
     @property
     def silence(self) -> str:

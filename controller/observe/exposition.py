@@ -451,7 +451,7 @@ def _add(lines: _Lines, health: Health) -> None:
     def serving(name: str, state: ServiceState, labels: str) -> None:
         sample(f"{name}_{_SERVING[name]}", int(state is ServiceState.UP), labels)
         if state is ServiceState.UNKNOWN:
-            sample(f"{name}_unknown", 1, f'{labels},reason="{"not-reported" if health.reachable else "not-read"}"')
+            sample(f"{name}_unknown", 1, f'{labels},reason="{"not-reported" if health.was_read else "not-read"}"')
 
     if health.reason != NOT_CHECKED:
         sample("minka_station_reachable", int(health.reachable))

@@ -754,7 +754,7 @@ class Remediator:
         if alarm.cleared is None:
             return "the alarm stands", None
         health = await self._checker.health(alarm.station)
-        if not health.reachable or _is_wrong(alarm, health):
+        if not health.was_read or _is_wrong(alarm, health):
             return "the alarm is cleared, but its object is not healthy", health
         return await self._store.transaction(_worse_off, alarm, health), health
 
@@ -922,7 +922,7 @@ def _serving(health: Health | None) -> tuple[str, ...]:
 
 def _after(health: Health | None) -> tuple[str, ...] | None:
     """What serves after a repair; None if the device could not be read."""
-    return _serving(health) if health is not None and health.reachable else None
+    return _serving(health) if health is not None and health.was_read else None
 
 
 def _worse_off(store: Store, alarm: Alarm, health: Health) -> str:
@@ -950,12 +950,12 @@ def _worse_off(store: Store, alarm: Alarm, health: Health) -> str:
 
 def _is_well(alarm: Alarm, health: Health | None) -> bool:
     """Whether the object of an alarm is known to be healthy."""
-    return health is not None and health.reachable and not _is_wrong(alarm, health)
+    return health is not None and health.was_read and not _is_wrong(alarm, health)
 
 
 def _left_out(store: Store, alarm: Alarm, health: Health | None) -> str:
     """What a repair whose run did not end well left worse off than before; empty if nothing, or if nobody knows."""
-    if health is None or not health.reachable or store.runs.get(alarm.run).state is RunState.SUCCEEDED:
+    if health is None or not health.was_read or store.runs.get(alarm.run).state is RunState.SUCCEEDED:
         return ""
     return _worse_off(store, alarm, health)
 

@@ -193,14 +193,15 @@ class SqlClaims(SqlRepository, Claims[Sync]):
         return wanted & frozenset(tx.execute(_BUSY).scalars())
 
     @reads
-    def in_transaction(self, tx: Tx, stations: Iterable[str]) -> frozenset[str]:
+    def in_transaction(self, tx: Tx, stations: Iterable[str]) -> dict[str, bool]:
         reserved = {row.job: row for row in tx.rows(RESERVED, leases.c.station, stations)}
-        own = {row.transaction: row.station for row in reserved.values()}
+        own = {row.transaction: (row.station, False) for row in reserved.values()}
         of_steps = {
-            f"{reserved[job].transaction}.{suffix}": reserved[job].station for job, suffix in acting(tx, reserved)
+            f"{reserved[job].transaction}.{suffix}": (reserved[job].station, restarts)
+            for job, suffix, restarts in acting(tx, reserved)
         }
         begun = {row.transaction for row in tx.rows(_BEGUN, journal.c.transaction, [*own, *of_steps])} if own else ()
-        return frozenset((own | of_steps)[transaction] for transaction in begun)
+        return dict(sorted((own | of_steps)[transaction] for transaction in begun))
 
     @reads
     def open_jobs(self, tx: Tx, stations: Iterable[str]) -> list[OpenJob]:

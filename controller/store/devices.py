@@ -271,7 +271,7 @@ class SqlHealths(SqlRepository, Healths[Sync]):
         # A read that comes after a later one says nothing of now: what it saw locked or missing may be over.
         latest = {row.station: row.at for row in tx.rows(CHECKED, healths.c.station, [one.station for one in ordered])}
         taken = [one for one in ordered if latest[one.station] <= one.at]
-        _note_locks(tx, {health.station: health for health in taken if health.reachable})
+        _note_locks(tx, {health.station: health for health in taken if health.was_read})
         _note_missing(tx, {health.station: health for health in taken})
 
     @reads
@@ -365,7 +365,7 @@ def _few_a_day(tx: Tx, begun: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _plmns_of(one: Health) -> str:
     """The lists as they go on record; empty where they are not known, or longer than those of any station."""
-    found = orjson.dumps(one.plmns, option=orjson.OPT_SORT_KEYS).decode() if one.reachable and one.plmns else ""
+    found = orjson.dumps(one.plmns, option=orjson.OPT_SORT_KEYS).decode() if one.was_read and one.plmns else ""
     return found if len(found) <= _LONGEST_LISTS else ""
 
 
@@ -399,10 +399,10 @@ def _note_missing(tx: Tx, seen: Mapping[str, Health]) -> None:
     """
     rows = tx.rows(_MISSING, missing_times.c.station, seen)
     known = {(row.station, row.cell, row.plmn, row.tenant): row for row in rows}
-    now = {(name, *one) for name, health in seen.items() if health.reachable for one in health.missing}
+    now = {(name, *one) for name, health in seen.items() if health.was_read for one in health.missing}
     ends = []
     for key, row in sorted(known.items()):
-        answered = seen[key[0]].reachable
+        answered = seen[key[0]].was_read
         until = None if key in now else row.until or seen[key[0]].at
         if (until, not answered) != (row.until, row.silent):
             ends.append({"of": row.number, "at": until, "unanswered": not answered})

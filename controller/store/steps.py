@@ -125,12 +125,16 @@ def carried_by(tx: Tx, jobs: Collection[str]) -> Iterator[tuple[Change, ...]]:
     return (tuple(carried(map(as_step, rows))) for rows in made.values())
 
 
-def acting(tx: Tx, jobs: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Steps that are about to change their device or to interrupt service there, or do so: job, and transaction."""
+def acting(tx: Tx, jobs: Collection[str]) -> Iterator[tuple[str, str, bool]]:
+    """Steps that are about to change their device or to interrupt service there, or do so.
+
+    Their jobs and transactions, and whether the device may not be reached meanwhile.
+    """
     for row in tx.rows(_BEGUN, steps.c.job, jobs) if jobs else ():
         operations = _OPERATIONS.validate_json(row.operations) if row.operations else ()
         if row.changes or any(operation.kind.interrupts for operation in operations):
-            yield row.job, transaction_of(row.position, row.attempt, undo=row.undo)
+            restarts = any(operation.kind.restarts for operation in operations)
+            yield row.job, transaction_of(row.position, row.attempt, undo=row.undo), restarts
 
 
 def _as_row(step: StepRecord) -> dict[str, Any]:

@@ -98,11 +98,11 @@ class Claims(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
-    def in_transaction(self, stations: Iterable[str]) -> frozenset[str]:
+    def in_transaction(self, stations: Iterable[str]) -> dict[str, bool]:
         """Those of the stations that are just being changed, and so are neither as they were nor as they will be.
 
         A device transaction is open there, or an operation that interrupts service. A job that only soaks, reads or
-        waits does not count.
+        waits does not count. For each, whether it may not be reached by what is done to it: an operation restarts it.
         """
         ...
 

@@ -95,6 +95,14 @@ def test_nothing_is_known_of_time_without_an_answer_or_without_a_check(store: Sq
     ]
 
 
+def test_what_answers_while_a_job_changes_it_tells_no_list(store: SqlStore) -> None:
+    for minutes in (0, 5):
+        check(store, minutes, AB)
+    told = Health(station="S1", at=at(6), reachable=True, changing=True, plmns=AB, locked=("1",))
+    store.healths.save([told.model_copy(update={"missing": (("1", "716-06", "bitel"),)})])
+    assert listed(store) == [ListedPlmns(at(0), at(5), False, AB)]
+
+
 def test_an_older_check_that_comes_late_and_another_station_change_nothing(store: SqlStore) -> None:
     check(store, 0, AB)
     check(store, 5, AB)

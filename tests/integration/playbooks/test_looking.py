@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from controller.models.alarm import AlarmState
+from controller.models.alarm import BACKHAUL_DOWN, UNREACHABLE, AlarmState
 from controller.models.health import ServiceState
 from controller.models.run import Run, RunState
-from tests.integration.alarms.system import until
+from simulators.connections import Outage
+from simulators.netconf.faults import Fault, FaultKind
+from tests.integration.alarms.system import PATIENCE, until
 from tests.integration.playbooks.system import PlaybookSystem
 from tests.integration.playbooks.test_undo import AGREED
 from tests.support.callers import ADMINISTRATOR, agree_by_contract
@@ -55,6 +57,36 @@ async def test_links_that_are_cut_while_a_job_waits_are_alarms_and_fail_its_chec
     await until("the run ends", ended)
     assert system.store.runs.get(run.id).state is RunState.FAILED
     assert system.job(run, STATION).detail.startswith("step 'no new alarms': MAJOR ")
+
+
+async def test_a_station_in_its_transaction_hides_no_cut(system: PlaybookSystem) -> None:
+    system.listen()
+    await system.observed()
+    faults = system.fleet.stations[STATION].faults
+    slow = faults.inject(Fault(FaultKind.DELAY, "commit", seconds=PATIENCE))
+    run = await system.own(targets=STATION, steps=[LOCK]).start("own", {}, asker=ADMINISTRATOR)
+    agree_by_contract(system.store, system.clock, run)
+
+    async def changes() -> object:
+        return slow.struck and system.store.claims.in_transaction([STATION])
+
+    await until("the station is just being changed", changes)
+    system.fleet.transport.cut("hill", Outage.REFUSAL)
+
+    async def cut() -> bool:
+        return any(one.probable_cause == BACKHAUL_DOWN and one.object == "hill" for one in system.alarms())
+
+    await until("the cut is found", cut)
+    assert system.store.claims.in_transaction([STATION]), "its job still has it"
+    assert not system.store.healths.find([STATION])[STATION].reachable, "and it is shown as it is"
+    assert not system.store.runs.get(run.id).state.terminal
+    system.fleet.transport.restore("hill")
+
+    async def over() -> bool:
+        dark = {BACKHAUL_DOWN, UNREACHABLE}
+        return not any(one.cleared is None and one.probable_cause in dark for one in system.alarms())
+
+    await until("all answer again", over)
 
 
 async def test_what_a_job_under_way_changed_is_no_drift(system: PlaybookSystem) -> None:

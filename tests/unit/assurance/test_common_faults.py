@@ -64,6 +64,12 @@ class Checks:
         self._last[station] = now
         return self.said()
 
+    def changing(self, station: str, *, answers: bool) -> list[tuple[str, str, str]]:
+        """Look at a station that a job just changes or restarts."""
+        self._at += timedelta(seconds=1)
+        self._faults.take_changing(self._network, station, self._at, answers=answers)
+        return self.said()
+
     def twice(
         self, stations: Iterable[str], *, dark: bool = False, **states: ServiceState
     ) -> list[tuple[str, str, str]]:
@@ -237,6 +243,40 @@ def test_a_cut_is_the_node_below_which_nothing_can_be_reached() -> None:
     over = [(BACKHAUL, "radio", "CLEARED"), (BACKHAUL, "trunk", "CLEARED")]
     assert checks.check("S3", claro=UP) == [(BACKHAUL, "fibre", "CRITICAL"), *over]
     assert checks.check("S1", claro=UP) == [(BACKHAUL, "fibre", "CLEARED")]
+
+
+def test_a_station_that_a_job_restarts_hides_no_cut_and_makes_none() -> None:
+    checks = Checks()
+    well(checks)
+    assert checks.changing("S3", answers=False) == []
+    assert checks.twice(("S4",), dark=True) == []
+    assert checks.twice(("S5",), dark=True) == [], "of one site only"
+    assert checks.twice(("S1",), dark=True) == []
+    assert checks.twice(("S2",), dark=True) == [(BACKHAUL, "trunk", "CRITICAL")], "all of which something is known"
+    assert checks.changing("S3", answers=False) == [], "it says nothing of whether the cut is over"
+    assert checks.changing("S3", answers=True) == [(BACKHAUL, "fibre", "CRITICAL"), (BACKHAUL, "trunk", "CLEARED")]
+
+
+def test_stations_that_a_job_restarts_one_and_all_are_no_cut() -> None:
+    checks = Checks()
+    well(checks)
+    for _ in range(3):
+        for station in HANGS:
+            assert checks.changing(station, answers=False) == []
+    assert checks.twice(HANGS, claro=UP, entel=UP) == []
+    assert checks.twice(("S3", "S4"), dark=True) == []
+    assert checks.changing("S5", answers=True) == []
+    assert checks.changing("S5", answers=True) == [], "it answers, so nothing is cut"
+
+
+def test_a_witness_that_a_job_changes_is_replaced() -> None:
+    checks = Checks(("S1", "S2", "S3", "S6"))
+    assert checks.twice(("S1", "S2", "S3", "S6"), claro=UP, entel=UP) == []
+    assert checks.twice(("S1", "S3"), claro=DOWN, entel=UP) == []
+    assert checks.asked() == {"S2", "S6"}
+    assert checks.changing("S2", answers=True) == []
+    assert checks.asked() == {"S6"}, "one that is just being changed can't be asked"
+    assert checks.twice(("S6",), claro=DOWN, entel=UP) == [(CORE, "claro-mme", "CRITICAL")]
 
 
 def test_one_dark_site_is_no_cut() -> None:

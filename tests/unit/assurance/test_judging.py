@@ -14,6 +14,7 @@ from controller.assurance.checker import Check, Checker
 from controller.assurance.health import as_told
 from controller.intent.times import seconds
 from controller.models.alarm import (
+    UNREACHABLE,
     ActiveAlarm,
     Alarm,
     AlarmRecord,
@@ -23,7 +24,7 @@ from controller.models.alarm import (
     ObjectClass,
     PerceivedSeverity,
 )
-from controller.models.health import Health
+from controller.models.health import Health, ServiceState
 from controller.models.network import Network, network_digest
 from controller.models.plan import LedgerNode
 from controller.nrm.profiles import cells, links
@@ -89,12 +90,14 @@ class Bench:
     def own(self, *nodes: LedgerNode) -> None:
         self.store.devices.adopt("S1", nodes, network_digest(self.net), "ana")
 
-    async def check(self, observed: Observed | None = None, reason: str = "") -> tuple[Health, int]:
+    async def check(
+        self, observed: Observed | None = None, reason: str = "", *, changing: bool | None = None
+    ) -> tuple[Health, int]:
         """A check, ten seconds later: the health on record, and of how many stations the ledger was read."""
         self.clock.pause(10)
         before = self.ledgers
         seen = None if reason else observed or self.observed
-        await self.checker.record([Check("S1", self.clock.now(), seen, reason)])
+        await self.checker.record([Check("S1", self.clock.now(), seen, reason, changing=changing)])
         return self.store.healths.find()["S1"], self.ledgers - before
 
 
@@ -281,12 +284,13 @@ async def test_an_outage_of_which_others_told_first_is_as_long_as_the_readings_s
     assert {one.cleared is None for one in bench.store.alarms.page(Page())[1]} == {False}
 
 
-async def _gap(bench: Bench, *, unreachable: bool, again: float) -> set[float]:
+async def _gap(bench: Bench, *, unreachable: bool, again: float, changing: bool = False) -> set[float]:
     """Seconds without service of beta: two checks see a link down, an hour is not read, two more see it down, then up.
 
     Args:
         unreachable: Whether the station was asked in that hour, and did not answer.
         again: Seconds by which the time of the record differs after that hour.
+        changing: Whether its first answer after that hour comes while a job changes it.
     """
     link = f"{samples.LTE}/EP_S1C[beta-mme]"
     name = ",".join(f"{kind}={key}" for kind, (key,) in steps(link))
@@ -301,6 +305,9 @@ async def _gap(bench: Bench, *, unreachable: bool, again: float) -> set[float]:
             await bench.check(reason="unreachable")
         else:
             bench.clock.pause(10)
+    if changing:
+        health, _ = await bench.check(changing=False)
+        assert (health.reachable, health.was_read, health.drift) == (True, False, 0)
     assert stands.raised is not None
     then = replace(stands, raised=stands.raised + timedelta(seconds=again))
     for _ in range(2):
@@ -312,6 +319,37 @@ async def _gap(bench: Bench, *, unreachable: bool, again: float) -> set[float]:
 @pytest.mark.parametrize("unreachable", [True, False])
 async def test_a_fault_that_the_list_kept_while_nobody_read_it_lasted(bench: Bench, *, unreachable: bool) -> None:
     assert await _gap(bench, unreachable=unreachable, again=0) == {10 + 3600 + 10 + 10}
+
+
+async def test_what_answers_while_a_job_changes_it_was_not_read(bench: Bench) -> None:
+    assert await _gap(bench, unreachable=True, again=0, changing=True) == {10 + 3600 + 10 + 10 + 10}
+
+
+async def test_of_a_station_that_a_job_changes_counts_only_whether_it_answers(bench: Bench) -> None:
+    first, _ = await bench.check()
+    link = f"{samples.LTE}/EP_S1C[beta-mme]"
+    broken = replace(bench.observed, state=samples.states(samples.PROFILES, bench.observed.tree, [link]))
+    for _ in range(3):
+        assert (await bench.check(broken, changing=False))[0] == first, "neither as it was nor as it will be"
+    assert (await bench.check(reason="session-lost", changing=False))[0] == first, "it may be busy"
+    for _ in range(3):
+        assert (await bench.check(reason="unreachable", changing=True))[0] == first, "its job restarts it"
+    assert _standing(bench) == set()
+    for _ in range(2):
+        dark, _ = await bench.check(reason="unreachable", changing=False)
+    assert (dark.reachable, dark.reason, _standing(bench)) == (False, "unreachable", {UNREACHABLE})
+    for _ in range(3):
+        back, _ = await bench.check(broken, changing=False)
+    assert (back.reachable, back.was_read, back.read, back.reason) == (True, False, first.read, "")
+    assert {one.state for one in back.links} == set(back.cells.values()) == {ServiceState.UNKNOWN}
+    assert _standing(bench) == set(), "it answers"
+    last, _ = await bench.check()
+    assert (last.was_read, last.cells, last.links) == (True, first.cells, first.links)
+    assert _standing(bench) == set()
+
+
+def _standing(bench: Bench) -> set[str]:
+    return {one.probable_cause for one in bench.store.alarms.page(Page())[1] if one.cleared is None}
 
 
 @pytest.mark.parametrize("unreachable", [True, False])

@@ -11,7 +11,7 @@ from typing import cast
 from controller.assurance.checker import Check, Checker
 from controller.listener.checks import Checks, _place_of
 from controller.models.alarm import AlarmReport, AlarmState, PerceivedSeverity
-from controller.models.errors import StoreError
+from controller.models.errors import StoreError, UnreachableError
 from controller.models.health import Health
 from controller.models.run import Outcome
 from controller.ports.clock import VirtualClock
@@ -41,6 +41,7 @@ class FakeChecker:
         self.answer: frozenset[str] = frozenset()
         self.recorded: Counter[str] = Counter()
         self.turns: list[tuple[str, datetime | None]] = []
+        self.changing: dict[str, bool | None] = {}
         self.away = False
 
     def follow(self, devices: Collection[str]) -> None:
@@ -60,6 +61,7 @@ class FakeChecker:
         if self.away:
             raise StoreError
         self.turns += [(check.station, check.turn) for check in checks]
+        self.changing |= {check.station: check.changing for check in checks}
         self.recorded.update(check.station for check in checks)
         return self.again & {check.station for check in checks} | self.answer
 
@@ -339,7 +341,7 @@ async def test_a_station_that_was_repaired_is_read_until_its_alarm_ends() -> Non
         assert len(made.times("S0")) <= before + 1
 
 
-async def test_a_station_that_a_job_has_is_read_often_but_not_while_it_is_changed() -> None:
+async def test_a_station_that_a_job_has_is_read_often_and_while_it_is_changed_at_its_turns() -> None:
     clock = VirtualClock()
     with closing(open_store("sqlite://", clock)) as store:
         bench = Bench(store, clock)
@@ -354,11 +356,25 @@ async def test_a_station_that_a_job_has_is_read_often_but_not_while_it_is_change
         store.journal.append(make_entry(claim, 0), claim)
         await bench.run(5)  # a check may be under way
         bench.checker.checks.clear()
-        await bench.run(60)
-        assert {station for _, station in bench.checker.checks} == {"B"}, "neither as it was nor as it will be"
-        store.claims.finish(claim, JobResult(Outcome.SUCCEEDED))
+        bench.checker.changing.clear()
+        await bench.run(2 * INTERVAL)
+        assert len(bench.times("A")) == 2, "it is neither as it was nor as it will be, but it has to answer"
+        assert bench.checker.changing == {"A": False, "B": None}
+        bench.checker.dark = {"A": UnreachableError.code}
+        await bench.run(INTERVAL)
+        bench.checker.checks.clear()
+        await bench.run(INTERVAL)
+        assert len(bench.times("A")) >= INTERVAL / 4, "like any other that does not answer"
+        bench.checker.dark = {}
         await bench.run(5)
-        assert "A" in {station for _, station in bench.checker.checks}, "soon after"
+        bench.checker.checks.clear()
+        await bench.run(INTERVAL)
+        assert len(bench.times("A")) == 1, "at its turn again"
+        store.claims.finish(claim, JobResult(Outcome.SUCCEEDED))
+        bench.checker.checks.clear()
+        await bench.run(5)
+        assert bench.times("A"), "soon after"
+        assert bench.checker.changing["A"] is None
 
 
 async def test_stations_that_are_no_longer_followed_are_left_alone() -> None:

@@ -1,4 +1,4 @@
-"""Stations that go silent, from the look that does not come back to the alarm."""
+"""Stations that go silent, from the look that does not come back to the alarm, whatever job has them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from typing import Any, cast
 from controller.assurance.checker import Checker
 from controller.listener.checks import Checks
 from controller.models.alarm import UNREACHABLE, AlarmSource
+from controller.models.equipment import Operation, OperationKind
 from controller.models.network import Network
+from controller.models.run import Outcome
+from controller.models.step import StepRecord, StepState
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import DeviceSession, DeviceTarget
 from controller.ports.fake_devices import FakeDevices
-from controller.ports.store import Page, Store
+from controller.ports.store import JobResult, Page, Store
 from controller.runs.planning.planner import Planner
-from controller.store import open_store
+from controller.store import SqlStore, open_store
 from tests.support.quick_stores import DirectStore
-from tests.support.records import make_network
+from tests.support.records import make_entry, make_network, start_run
 from tests.unit.listener.test_checks import INTERVAL
 from tests.unit.plan import samples
 
@@ -57,19 +60,82 @@ def _dark(store: Store) -> list[str]:
     return sorted(alarm.station for alarm in alarms if alarm.probable_cause == UNREACHABLE and alarm.cleared is None)
 
 
+def _bench(store: SqlStore, clock: VirtualClock) -> tuple[SilentDevices, Checks]:
+    """Checks of some adopted stations."""
+    digest, network = make_network()
+    store.networks.save(network, digest, "ana")
+    devices = SilentDevices(clock)
+    for station in (*DARK, *WELL):
+        devices.add(station, samples.PROFILES, {})
+        store.devices.adopt(station, (), digest, "ana")
+    loop_store = cast("Any", DirectStore(store))
+    planner = Planner(loop_store, devices, clock, _target)
+    checks = Checks(loop_store, Checker(loop_store, planner, clock, frozenset(AlarmSource)), clock, INTERVAL)
+    checks.follow((*DARK, *WELL))
+    return devices, checks
+
+
+async def test_a_station_that_goes_silent_while_a_job_changes_it_is_reported_like_any_other() -> None:
+    clock = VirtualClock()
+    with closing(open_store("sqlite://", clock)) as store:
+        devices, checks = _bench(store, clock)
+        await _rounds(checks, clock, 10)
+        seen = store.healths.find()["D1"]
+        start_run(store, ["D1"])
+        (claim,) = store.claims.take(store.processes.register("w"), 1)
+        store.journal.append(make_entry(claim, 0), claim)
+        await _rounds(checks, clock, 2 * INTERVAL)
+        assert store.healths.find()["D1"] == seen, "it answers, and is neither as it was nor as it will be"
+
+        devices["D1"].unreachable = "no answer"
+        await _rounds(checks, clock, 2 * INTERVAL + 2 * CONNECT_TIMEOUT)
+        assert not store.healths.find()["D1"].reachable
+        assert _dark(store) == ["D1"]
+
+        devices["D1"].unreachable = ""
+        await _rounds(checks, clock, INTERVAL + CONNECT_TIMEOUT)
+        assert _dark(store) == [], "it answers, though the job still has it"
+        back = store.healths.find()["D1"]
+        assert (back.reachable, back.changing, back.was_read, back.read) == (True, True, False, seen.read)
+
+        store.claims.finish(claim, JobResult(Outcome.SUCCEEDED))
+        await _rounds(checks, clock, 10)
+        assert store.healths.find()["D1"].was_read
+        await checks.close()
+
+
+async def test_a_station_that_its_job_restarts_is_not_reported_before_that_is_over() -> None:
+    clock = VirtualClock()
+    with closing(open_store("sqlite://", clock)) as store:
+        devices, checks = _bench(store, clock)
+        await _rounds(checks, clock, 10)
+        run = start_run(store, ["D1"])
+        (claim,) = store.claims.take(store.processes.register("w"), 1)
+        reset = StepRecord(
+            job=claim.job.id,
+            position=0,
+            name="restart",
+            action="restart-station",
+            state=StepState.STARTED,
+            operations=(Operation(kind=OperationKind.RESET, seconds=600),),
+            started=clock.now(),
+        )
+        store.steps.write(reset, claim)
+        entry = make_entry(claim, 0).model_copy(update={"transaction": f"{claim.transaction}.{reset.transaction}"})
+        store.journal.append(entry, claim)
+        devices["D1"].unreachable = "no answer"
+        await _rounds(checks, clock, 4 * INTERVAL)
+        assert (_dark(store), store.healths.find()["D1"].reachable) == ([], True), run.id
+        store.steps.write(reset.model_copy(update={"state": StepState.FAILED}), claim)
+        await _rounds(checks, clock, INTERVAL + 2 * CONNECT_TIMEOUT)
+        assert _dark(store) == ["D1"]
+        await checks.close()
+
+
 async def test_stations_that_go_silent_are_reported_and_cleared_when_they_answer_again() -> None:
     clock = VirtualClock()
     with closing(open_store("sqlite://", clock)) as store:
-        digest, network = make_network()
-        store.networks.save(network, digest, "ana")
-        devices = SilentDevices(clock)
-        for station in (*DARK, *WELL):
-            devices.add(station, samples.PROFILES, {})
-            store.devices.adopt(station, (), digest, "ana")
-        loop_store = cast("Any", DirectStore(store))
-        planner = Planner(loop_store, devices, clock, _target)
-        checks = Checks(loop_store, Checker(loop_store, planner, clock, frozenset(AlarmSource)), clock, INTERVAL)
-        checks.follow((*DARK, *WELL))
+        devices, checks = _bench(store, clock)
         await _rounds(checks, clock, 10)
         assert all(health.reachable for health in store.healths.find().values())
 
