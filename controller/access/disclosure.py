@@ -533,7 +533,7 @@ class TenantIncident(Noun):
         cells: Affected cells that are shared with it; after the end of the incident, all that were affected.
         people: Population of the sites of these cells.
         standing: Number of standing alarms that concern it.
-        losing: Service that alarms take away from it; None if none does.
+        losing: Service that its alarms take away from the tenant, or took away; None if none does.
         merged_into: Id of the incident that it is part of now; empty if it is one by itself.
     """
 
@@ -551,8 +551,8 @@ class TenantIncident(Noun):
     merged_into: str = ""
 
     @classmethod
-    def of(cls, incident: str, alarms: Sequence[ToldAlarm]) -> TenantIncident:
-        """An incident from its alarms that the tenant is told of (at least one)."""
+    def of(cls, incident: str, alarms: Sequence[ToldAlarm], losing: Loss | None = None) -> TenantIncident:
+        """An incident from its alarms that the tenant is told of (at least one), and what these take away from it."""
         own = {alarm.id for alarm in alarms}
         root = min(alarms, key=lambda one: (one.root in own, not one.stands, one.order))
         standing = [one for one in alarms if one.stands]
@@ -572,7 +572,7 @@ class TenantIncident(Noun):
             cells=cells,
             people=sum({site: people for one in described for site, people in one.sites.items()}.values()),
             standing=len(standing),
-            losing=Loss.of((one.probable_cause, one.raised, one.cells) for one in described),
+            losing=losing,
         )
 
 

@@ -14,6 +14,7 @@ from controller.access.timeline import TimelineEntry, joined
 from controller.api.services import Body
 from controller.api.views import AlarmView, IncidentView, RunView, View
 from controller.intent.impact import Sharing
+from controller.intent.outages import owes
 from controller.intent.shifts import Period
 from controller.models.alarm import REMEDIATION_STOPPED, AlarmFilter, PerceivedSeverity
 from controller.models.announced_work import AnnouncedWork
@@ -254,7 +255,7 @@ class _Report:
         return _cut("Promised", ("to", "what", "when", "about"), rows)
 
     def _restored(self) -> Iterator[Row]:
-        """Until when service has to be restored, by agreements of those who lost it."""
+        """Until when service has to be restored, by agreements of those who lost it and to whom the host owes it."""
         agreements = self._seen.agreements()
         sharing = Sharing(self._network, self._network.day(self._end))
         in_force = {one.id: one for one in sharing.in_force}
@@ -262,7 +263,9 @@ class _Report:
             for agreement in agreements:
                 loss = self._loss_of(one, agreement.tenant)
                 held = in_force.get(agreement.agreement)
-                if loss and held and not sharing.reached_by(held).isdisjoint(loss.cells):
+                if not loss or not held or not owes(held, _cause_of(one)):
+                    continue
+                if not sharing.reached_by(held).isdisjoint(loss.cells):
                     due = loss.since + timedelta(hours=agreement.restore_hours)
                     late = ", which is over" if due < self._end else ""
                     yield agreement.tenant, f"service is restored ({agreement.agreement}){late}", self._at(due), one.id
@@ -406,6 +409,10 @@ def _place_of(one: object) -> tuple[str, str]:
     cause, specific = getattr(one, "probable_cause", ""), getattr(one, "specific_problem", "")
     where = station if about == "station" and station else " ".join(filter(None, (station, about)))
     return where, f"{cause} ({specific})" if specific and specific != about else cause
+
+
+def _cause_of(one: IncidentView | TenantIncident) -> str:
+    return one.probable_cause if isinstance(one, IncidentView) else one.root.probable_cause
 
 
 def _own_of(one: IncidentView | TenantIncident) -> Row:

@@ -1021,14 +1021,16 @@ class TenantView(_Published):
         if disclosure.asked_of(self._tenant, AlarmFilter(tenants=like.tenants)) is None or like.owner:
             return 0, []
         total, found = self._store.tenants.incidents(self._tenant, page, like.model_copy(update={"tenants": ()}))
-        return total, [TenantIncident.of(name, parts) for name, parts in found]
+        losing = self._store.incidents.losing([name for name, _ in found], self._tenant)
+        return total, [TenantIncident.of(name, parts, losing.get(name)) for name, parts in found]
 
     def incident(self, incident_id: str) -> TenantIncidentStory:
         """See ``View``."""
         parts = self._store.tenants.incident(self._tenant, incident_id)
         minutes = self._store.incidents.minutes(incident_id, self._tenant)
+        losing = self._store.incidents.losing([incident_id], self._tenant).get(incident_id)
         return TenantIncidentStory(
-            **dict(TenantIncident.of(incident_id, parts)),
+            **dict(TenantIncident.of(incident_id, parts, losing)),
             alarms=tuple(self._disclosed_alarms(parts)),
             minutes=minutes[0] if minutes else None,
             agreements=self._store.incidents.agreements(self._tenant),

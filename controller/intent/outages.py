@@ -31,7 +31,7 @@ from functools import reduce
 from hashlib import sha256
 from itertools import chain, pairwise
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 from controller.intent.central_units import carried_by, halves, whole_of
@@ -51,13 +51,14 @@ from controller.models.alarm import (
     FUNCTION_UNSEEN,
     HIDES,
     LINK_CAUSES,
+    LOSES,
     REMOTE_END_DOWN,
     SKEW,
     UNREACHABLE,
     Alarm,
 )
 from controller.models.announced_work import AnnouncedWork, intervals
-from controller.models.incident import AgreementMinutes, TenantMinutes
+from controller.models.incident import AgreementMinutes, Loss, TenantMinutes
 from controller.models.network import Agreement, Cell, Network, Plmn, Pool, Router
 from controller.models.sharing import Bearer
 from controller.nrm.profiles import link_kind, rat_of
@@ -129,6 +130,42 @@ class _Held(NamedTuple):
     def plmns(self) -> Collection[Plmn]:
         """PLMNs that they were to carry."""
         return self.terms.plmns_of(self.era.network.tenant_by_id[self.terms.tenant])
+
+
+class Fault(Protocol):
+    """What it depends on of an alarm whose service it takes away."""
+
+    @property
+    def station(self) -> str:
+        """See ``Alarm``."""
+
+    @property
+    def object(self) -> str:
+        """See ``Alarm``."""
+
+    @property
+    def probable_cause(self) -> str:
+        """See ``Alarm``."""
+
+    @property
+    def cells(self) -> Collection[str]:
+        """See ``Alarm``."""
+
+    @property
+    def tenants(self) -> Collection[str]:
+        """See ``Alarm``."""
+
+
+class StandingAlarm(NamedTuple):
+    """What it depends on of an alarm that stands which service is lost now; see ``Alarm`` for its fields."""
+
+    id: str
+    station: str
+    object: str
+    probable_cause: str
+    raised: datetime
+    cells: Collection[str] = ()
+    tenants: Collection[str] = ()
 
 
 class _Group(NamedTuple):
@@ -781,12 +818,12 @@ class Outages:
             if spell.alarm.probable_cause in LINK_CAUSES:
                 _add_link(down, spell)
                 continue
-            for tenant, cells in _taken(era, spell.alarm).items():
+            for tenant, cells in _taken(era.sharing, spell.alarm).items():
                 for cell in cells:
                     _add(gone[cell, tenant], spell, left_out)
         for group, by_link in down.items():
             lost = self._without_path(era, group, by_link, left_out)
-            for cell in _cells_over(era, group, by_link) if lost.owed else ():
+            for cell in _cells_over(era.sharing, group, by_link) if lost.owed else ():
                 gone[cell, group.tenant].add(lost)
         parts = {at: self._parted(at, one) for at, one in gone.items()}
         proofs = {at: {proof: union(times) for proof, times in one.proofs.items()} for at, one in gone.items()}
@@ -998,14 +1035,18 @@ def terms_of(network: Network) -> str:
 
 
 def of_tenant(spells: Iterable[Spell], eras: Sequence[Era], tenant: str) -> list[Spell]:
-    """Spells that may take something away from a tenant; results about it need no others."""
+    """Spells that may take something away from a tenant, with cuts of the way to its stations; it needs no others."""
 
     def concerns(alarm: Alarm) -> bool:
         if alarm.probable_cause in LINK_CAUSES:
             return tenant in alarm.tenants
-        return any(tenant in _taken(era, alarm) for era in eras)
+        return any(tenant in _taken(era.sharing, alarm) for era in eras)
 
-    return [one for one in spells if concerns(one.alarm)]
+    every = list(spells)
+    own = [one for one in every if concerns(one.alarm)]
+    if any(one.alarm.probable_cause == UNREACHABLE for one in own):
+        own += [one for one in every if one.alarm.probable_cause == BACKHAUL_DOWN]
+    return own
 
 
 def _within(spells: Iterable[Spell], begin: datetime, end: datetime) -> Iterator[Spell]:
@@ -1048,12 +1089,69 @@ def _less(parts: Parts, gone: Times) -> Parts:
     return Parts(*(without(times, gone) for times in parts)) if gone else parts
 
 
-def _taken(era: Era, alarm: Alarm) -> Mapping[str, tuple[str, ...]]:
+def losses(
+    standing: Iterable[StandingAlarm], links: Mapping[str, Collection[CarriedLink]], sharing: Sharing
+) -> dict[str, dict[str, Loss]]:
+    """Service that alarms take away now, by alarm and tenant: what minutes would count as lost, or as excused.
+
+    What some alarms take away together, such as all links of a tenant, each of them takes away.
+
+    Args:
+        standing: Alarms that stand, with all others on which it depends what these take: of core links at their
+            stations, and of cuts.
+        links: Core links that stations carry, by station.
+        sharing: Who shares which cell.
+    """
+    alarms = tuple(standing)
+    found: dict[str, dict[str, Loss]] = {one.id: {} for one in alarms}
+    down: dict[_Group, dict[Path, list[StandingAlarm]]] = defaultdict(lambda: defaultdict(list))
+    cut: dict[str, datetime] = {}
+    for one in alarms:
+        if one.probable_cause == BACKHAUL_DOWN:
+            for device in sharing.network.devices_below.get(one.object, ()):
+                cut[device] = min(cut.get(device, one.raised), one.raised)
+    for one in alarms:
+        if one.probable_cause in LINK_CAUSES:
+            for group, path in _links_of(one):
+                down[group][path].append(one)
+        elif (since := _since(one, cut)) is not None:
+            taken = _taken(sharing, one)
+            found[one.id] = {tenant: Loss(since=since, cells=cells) for tenant, cells in taken.items()}
+    for group, by_link in down.items():
+        carried = {one.path for one in links.get(group.station, ()) if _of(group, one.tenant, one.path)}
+        cells = _cells_over(sharing, group, by_link) if carried <= by_link.keys() else ()
+        since = max(min(one.raised for one in there) for there in by_link.values())
+        for one in chain.from_iterable(by_link.values()) if cells else ():
+            found[one.id][group.tenant] = Loss(since=since, cells=cells)
+    return found
+
+
+def owes(terms: Agreement, cause: str) -> bool:
+    """Whether the host owes what an incident takes away under an agreement, by the cause of the incident's root.
+
+    It owes nothing for a tenant's own core, nor for what the agreement leaves out of the contract.
+    """
+    return cause != CORE_NODE_DOWN and cause not in terms.sla.left_out
+
+
+def _since(one: StandingAlarm, cut: Mapping[str, datetime]) -> datetime | None:
+    """Since when an alarm takes service away from its cells by itself; None if it is not known to.
+
+    A station that can't be reached has no service while its path is cut.
+    """
+    if one.probable_cause in LOSES:
+        return one.raised
+    if one.probable_cause != UNREACHABLE or one.station not in cut:
+        return None
+    return max(one.raised, cut[one.station])
+
+
+def _taken(sharing: Sharing, alarm: Fault) -> Mapping[str, tuple[str, ...]]:
     """Cells that an alarm takes service from, by tenant; a central unit affects only tenants that it carries."""
-    return carried_by(era.network, alarm.station, era.sharing.tenants_at(_cells(era.network, alarm)))
+    return carried_by(sharing.network, alarm.station, sharing.tenants_at(_cells(sharing.network, alarm)))
 
 
-def _cells(network: Network, alarm: Alarm) -> Iterator[str]:
+def _cells(network: Network, alarm: Fault) -> Iterator[str]:
     """Cells that an alarm takes service from; for a function those of the stations that live in it.
 
     If a central unit without an endpoint of its own fails, the core links of its stations show that.
@@ -1066,11 +1164,11 @@ def _cells(network: Network, alarm: Alarm) -> Iterator[str]:
         yield from (cell.name for station in stations for cell in network.cells_through(station))
 
 
-def _cells_over(era: Era, group: _Group, down: Iterable[Path]) -> tuple[str, ...]:
+def _cells_over(sharing: Sharing, group: _Group, down: Iterable[Path]) -> tuple[str, ...]:
     """Cells of the links' technology that their tenant shares."""
     rats = {rat_of(path) for path in down}
-    there: tuple[Cell, ...] = era.network.cells_through(group.station)
-    return era.sharing.tenants_at(cell.name for cell in there if cell.rat in rats).get(group.tenant, ())
+    there: tuple[Cell, ...] = sharing.network.cells_through(group.station)
+    return sharing.tenants_at(cell.name for cell in there if cell.rat in rats).get(group.tenant, ())
 
 
 def _add(gone: _ServiceLoss, spell: Spell, left_out: frozenset[str]) -> None:
@@ -1127,11 +1225,16 @@ def _by_root(spells: Iterable[Spell]) -> Times:
 
 
 def _add_link(down: Mapping[_Group, Mapping[Path, list[Spell]]], spell: Spell) -> None:
-    path = link_in(spell.alarm.object)
+    for group, path in _links_of(spell.alarm):
+        down[group][path].append(spell)
+
+
+def _links_of(alarm: Fault) -> Iterator[tuple[_Group, Path]]:
+    """The core link that an alarm is about, with its group, for each of its tenants."""
+    path = link_in(alarm.object)
     kind = link_kind(path) if path else None
     if kind is not None:
-        for tenant in spell.alarm.tenants:
-            down[_Group(spell.alarm.station, tenant, kind.value)][path].append(spell)
+        yield from ((_Group(alarm.station, tenant, kind.value), path) for tenant in alarm.tenants)
 
 
 def _of(group: _Group, tenant: str, path: Path) -> bool:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import NamedTuple
 
 from pydantic import AwareDatetime, computed_field
 
-from controller.models.alarm import LOSES, SUPPLY_CAUSES, UNREACHABLE, ObjectClass, PerceivedSeverity
+from controller.models.alarm import SUPPLY_CAUSES, UNREACHABLE, ObjectClass, PerceivedSeverity
 from controller.models.enums import IncidentState as IncidentState  # noqa: PLC0414 - offered here, beside what it is about
 from controller.models.network import Noun
 from controller.models.scalars import DerivingNoun
@@ -47,25 +46,25 @@ def is_dark(causes: Iterable[str]) -> bool:
 
 
 class Loss(Noun):
-    """Service that alarms take away from a tenant.
+    """Service that alarms take away from a tenant (``controller.intent.outages.losses``).
 
     Attributes:
-        since: When the first of these alarms was raised; the fault may have begun earlier.
-        cells: Cells of these alarms, as ``station/cell``, sorted; for a tenant, those that are shared with it.
+        since: Since when, by when these alarms were raised: of core links, the last one of them that is needed; the
+            fault may have begun earlier.
+        cells: Cells without service that the tenant shares, as ``station/cell``, sorted.
     """
 
     since: AwareDatetime
     cells: tuple[str, ...]
 
     @classmethod
-    def of(cls, alarms: Iterable[tuple[str, datetime, Iterable[str]]]) -> Loss | None:
-        """The loss by alarms that concern a tenant: cause, begin and cells of each. None if none takes service."""
-        taking = [(since, cells) for cause, since, cells in alarms if cause in LOSES]
-        if not taking:
+    def together(cls, losses: Iterable[Loss]) -> Loss | None:
+        """The loss by all of these; None if there are none."""
+        every = list(losses)
+        if not every:
             return None
-        return cls(
-            since=min(since for since, _ in taking), cells=tuple(sorted({one for _, cells in taking for one in cells}))
-        )
+        cells = {cell for one in every for cell in one.cells}
+        return cls(since=min(one.since for one in every), cells=tuple(sorted(cells)))
 
 
 class Suspect(DerivingNoun):
@@ -119,7 +118,7 @@ class Incident(DerivingNoun):
         cells: Affected cells, as ``station/cell``, sorted.
         tenants: Tenants that are concerned, sorted.
         people: Population of the sites of these cells.
-        losing: Tenants from which one of its alarms takes service away, with their losses.
+        losing: Tenants from which these take service away, with their losses.
     """
 
     id: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
-from controller.intent.impact import Sharing, deadline_of
+from controller.intent.impact import deadline_of
 from controller.intent.roots import began
 from controller.intent.suspects import MAY_BE_CUT, suspects
 from controller.models.alarm import (
@@ -14,7 +14,6 @@ from controller.models.alarm import (
     CELL_OFF_AIR,
     HARDWARE_ALARM,
     HOLDOVER_CAUSES,
-    LOSES,
     NODE_LOST,
     PORT_DOWN,
     POWER_UNIT_CAUSES,
@@ -83,6 +82,7 @@ def dispatch_pack(store: Store, alarm_id: str, now: datetime) -> DispatchPack:
     places = suspects_of(store, network, alarm)
     dark = alarm.probable_cause in _ON_RESERVE and _is_dark(network, alarm.station, standing)
     until = None if dark else deadline_of(network, alarm)
+    lost = store.incidents.losses([one.id for one in standing])
     return DispatchPack(
         alarm=alarm.id,
         incident=alarm.incident,
@@ -107,7 +107,7 @@ def dispatch_pack(store: Store, alarm_id: str, now: datetime) -> DispatchPack:
         tried=tuple(_tried(store, alarm)),
         standing=tuple(map(_standing, standing[:_MOST_STANDING])),
         standing_in_all=len(standing),
-        without_service=_without_service(standing, Sharing(network, network.day(now))),
+        without_service={tenant: loss.cells for tenant, loss in lost.items()},
         in_force=tuple(f"{one.target} by {one.by}: {one.reason}" for one in holds),
         holds=tuple(_commands(site, alarm, holds=bool(holds))),
     )
@@ -202,16 +202,6 @@ def _place(network: Network, site_id: str) -> DispatchSite | None:
         access=site.access or "",
         power=site.power or "",
     )
-
-
-def _without_service(standing: Iterable[Alarm], sharing: Sharing) -> dict[str, tuple[str, ...]]:
-    found: dict[str, set[str]] = {}
-    for alarm in standing:
-        if alarm.probable_cause in LOSES:
-            shared = sharing.tenants_at(alarm.cells)
-            for tenant in alarm.tenants:
-                found.setdefault(tenant, set()).update(shared.get(tenant, ()))
-    return {tenant: tuple(sorted(cells)) for tenant, cells in sorted(found.items())}
 
 
 def _tried(store: Store, alarm: Alarm) -> Iterable[TriedRepair]:

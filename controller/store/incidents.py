@@ -70,9 +70,10 @@ from controller.store.ledger import ended_jobs, links_during
 from controller.store.networks import HeldVersion, PackedNetwork, current_network, packed_networks, versions_during
 from controller.store.observations import observation_during
 from controller.store.queries import as_noun
-from controller.store.repository import SqlRepository, reads, writes, writes_aside
+from controller.store.repository import SqlRepository, reads, writes_aside
 from controller.store.run_constraints import constraints_from, run_constraints
 from controller.store.run_rows import jobs, runs
+from controller.store.service_losses import TAKING, ServiceLosses, joined, losses_by, losses_in, losses_of
 from controller.store.transaction import Database, Tx
 from controller.store.work_done import BEGUN_JOB, works_of
 from controller.store.works import works_during
@@ -80,12 +81,13 @@ from controller.store.works import works_during
 #: Alarms of an incident whose audit rows a timeline shows.
 _MOST_ALARMS = 100
 _BY_ID = select(incidents)
+_OPEN = _BY_ID.where(OPEN_INCIDENT).order_by(incidents.c.number)
 _STATES = {
     IncidentState.OPEN: OPEN_INCIDENT,
     IncidentState.CLOSED: and_(incidents.c.closed.is_not(None), incidents.c.merged_into == ""),
     IncidentState.MERGED: incidents.c.merged_into != "",
 }
-_PARTS_OF = (alarms.c.severity, alarms.c.probable_cause, alarms.c.raised, alarms.c.cells, alarms.c.tenants)
+_PARTS_OF = (alarms.c.severity, *TAKING)
 #: Alarms that describe an incident: the standing ones while it is open, all of them once it is closed.
 _NOW = select(alarms.c.incident, *_PARTS_OF).where(STANDING)
 _EVER = select(incident_alarms.c.incident, *_PARTS_OF).join(alarms, alarms.c.id == incident_alarms.c.alarm)
@@ -142,20 +144,37 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
         super().__init__(database)
         self._counter = Counter(self._past_network)
 
-    @reads
-    def get(self, tx: Tx, incident_id: str) -> Incident:
-        return _filled(tx, [_load(tx, incident_id)])[0]
+    @method
+    def get(self, incident_id: str) -> Incident:
+        return self._database.run(lambda tx: _read(tx, [_load(tx, incident_id)]), "DEFERRED").filled()[0]
 
-    @reads
-    def page(self, tx: Tx, page: Page, like: IncidentFilter | None = None) -> tuple[int, list[Incident]]:
+    @method
+    def page(self, page: Page, like: IncidentFilter | None = None) -> tuple[int, list[Incident]]:
         chosen = conditions(like or IncidentFilter())
-        total = tx.execute(select(func.count()).select_from(incidents).where(*chosen)).scalar_one()
         newest = _BY_ID.where(*chosen).order_by(incidents.c.number.desc()).limit(page.limit).offset(page.offset)
-        return total, _filled(tx, tx.execute(newest).all())
 
-    @reads
-    def open(self, tx: Tx) -> list[Incident]:
-        return _filled(tx, tx.execute(_BY_ID.where(OPEN_INCIDENT).order_by(incidents.c.number)).all())
+        def read(tx: Tx) -> tuple[int, _Read]:
+            total = tx.execute(select(func.count()).select_from(incidents).where(*chosen)).scalar_one()
+            return total, _read(tx, tx.execute(newest).all())
+
+        total, found = self._database.run(read, "DEFERRED")
+        return total, found.filled()
+
+    @method
+    def open(self) -> list[Incident]:
+        return self._database.run(lambda tx: _read(tx, tx.execute(_OPEN).all()), "DEFERRED").filled()
+
+    @method
+    def losing(self, incident_ids: Collection[str], tenant: str) -> dict[str, Loss]:
+        found, incident_of = self._database.run(lambda tx: losses_in(tx, incident_ids, tenant), "DEFERRED")
+        by_alarm = found.by_alarm()
+        now = joined({incident_of[one]: by_alarm[one][tenant]} for one in incident_of if by_alarm.get(one))
+        return now | {name: by[tenant] for name, by in found.by_past().items() if by}
+
+    @method
+    def losses(self, alarm_ids: Collection[str]) -> dict[str, Loss]:
+        by_alarm = self._database.run(lambda tx: losses_of(tx, alarm_ids), "DEFERRED").by_alarm()
+        return joined(by_alarm.get(one, {}) for one in alarm_ids)
 
     @reads
     def correlating(self, tx: Tx) -> frozenset[str]:
@@ -254,36 +273,45 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
         often = select(incidents.c.id).where(incidents.c.flaps >= CHATTERS, ~known)
         return [row.id for row in tx.rows(often, incidents.c.id, incident_ids)]
 
-    @reads
-    def ranks(self, tx: Tx) -> dict[str, Rank]:
-        found = _filled(tx, tx.execute(_BY_ID.where(OPEN_INCIDENT).order_by(incidents.c.number)).all())
-        current = current_network(tx)
-        people_at = current[1].people_at if current else lambda _: 0
-        return ranked(found, counted_minutes(tx, None), tx.now, people_at)
+    @method
+    def ranks(self) -> dict[str, Rank]:
+        def read(tx: Tx) -> tuple[_Read, tuple[AgreementMinutes, ...], datetime]:
+            return _read(tx, tx.execute(_OPEN).all()), counted_minutes(tx, None), tx.now
 
-    @writes
-    def acknowledge(self, tx: Tx, incident_id: str, by: str) -> Incident:
-        row = _load(tx, incident_id)
-        if row.acknowledged is None:
-            _set(tx, incident_id, acknowledged=tx.now, acknowledged_by=by)
-            tx.note(by, "incident.acknowledged", incident_id)
-        return _filled(tx, [_load(tx, incident_id)])[0]
+        found, agreements, now = self._database.run(read, "DEFERRED")
+        return ranked(found.filled(), agreements, now, found.network.people_at if found.network else lambda _: 0)
 
-    @writes
-    def take(self, tx: Tx, incident_id: str, by: str) -> Incident:
-        before = _load(tx, incident_id).owner
-        if before != by:
-            _set(tx, incident_id, owner=by, taken=tx.now)
-            tx.note(by, "incident.taken", incident_id, before=before)
-        return _filled(tx, [_load(tx, incident_id)])[0]
+    @method
+    def acknowledge(self, incident_id: str, by: str) -> Incident:
+        def write(tx: Tx) -> _Read:
+            if _load(tx, incident_id).acknowledged is None:
+                _set(tx, incident_id, acknowledged=tx.now, acknowledged_by=by)
+                tx.note(by, "incident.acknowledged", incident_id)
+            return _read(tx, [_load(tx, incident_id)])
 
-    @writes
-    def hand_back(self, tx: Tx, incident_id: str, by: str) -> Incident:
-        before = _load(tx, incident_id).owner
-        if before:
-            _set(tx, incident_id, owner="", taken=None)
-            tx.note(by, "incident.handed-back", incident_id, before=before)
-        return _filled(tx, [_load(tx, incident_id)])[0]
+        return self._database.run(write).filled()[0]
+
+    @method
+    def take(self, incident_id: str, by: str) -> Incident:
+        def write(tx: Tx) -> _Read:
+            before = _load(tx, incident_id).owner
+            if before != by:
+                _set(tx, incident_id, owner=by, taken=tx.now)
+                tx.note(by, "incident.taken", incident_id, before=before)
+            return _read(tx, [_load(tx, incident_id)])
+
+        return self._database.run(write).filled()[0]
+
+    @method
+    def hand_back(self, incident_id: str, by: str) -> Incident:
+        def write(tx: Tx) -> _Read:
+            before = _load(tx, incident_id).owner
+            if before:
+                _set(tx, incident_id, owner="", taken=None)
+                tx.note(by, "incident.handed-back", incident_id, before=before)
+            return _read(tx, [_load(tx, incident_id)])
+
+        return self._database.run(write).filled()[0]
 
     @reads
     def unsettled(self, tx: Tx) -> list[str]:
@@ -544,39 +572,53 @@ def _unsettled(tx: Tx) -> list[Alarm]:
     return [alarm for alarm in found if alarm.incident in of and has_settled(alarm, of[alarm.incident], tx.now)]
 
 
-def _filled(tx: Tx, rows: Sequence[Row[Any]]) -> list[Incident]:
-    """Incidents with what their alarms say."""
+class _Read(NamedTuple):
+    """Incidents with rows of the alarms that describe them, and what they take away."""
+
+    found: Sequence[Incident]
+    rows_of: Mapping[str, Sequence[Row[Any]]]
+    network: Network | None
+    losses: ServiceLosses
+
+    def filled(self) -> list[Incident]:
+        """Incidents with what their alarms say; to be called outside of transactions."""
+        by_alarm, by_past = self.losses.by_alarm(), self.losses.by_past()
+        found = []
+        for one in self.found:
+            rows = self.rows_of.get(one.id, ())
+            is_open = one.state is IncidentState.OPEN
+            losing = joined(by_alarm.get(row.id, {}) for row in rows) if is_open else by_past.get(one.id, {})
+            found.append(self._with(one, rows, losing))
+        return found
+
+    def _with(self, one: Incident, rows: Sequence[Row[Any]], losing: dict[str, Loss]) -> Incident:
+        severities, cells, tenants = set[tuple[str, PerceivedSeverity]](), set[str](), set[str]()
+        for row in rows:
+            severities.add((row.probable_cause, PerceivedSeverity(row.severity)))
+            cells.update(orjson.loads(row.cells))
+            tenants.update(orjson.loads(row.tenants))
+        return one.model_copy(
+            update={
+                "severity": gravest(severities),
+                "people": 0 if self.network is None else self.network.people_at(cells),
+                "cells": tuple(sorted(cells)),
+                "tenants": tuple(sorted(tenants)),
+                "losing": losing,
+            }
+        )
+
+
+def _read(tx: Tx, rows: Sequence[Row[Any]]) -> _Read:
     found = [as_noun(Incident, row) for row in rows]
     live = [one.id for one in found if one.state is IncidentState.OPEN]
     over = [one.id for one in found if one.state is not IncidentState.OPEN]
     rows_of: dict[str, list[Row[Any]]] = defaultdict(list)
-    for row in tx.rows(_NOW, alarms.c.incident, live) if live else ():
+    now = list(tx.rows(_NOW, alarms.c.incident, live)) if live else []
+    for row in now:
         rows_of[row.incident].append(row)
-    for row in tx.rows(_EVER, incident_alarms.c.incident, over) if over else ():
-        rows_of[row.incident].append(row)
-    for row in tx.rows(_FORMER, incident_alarms.c.merged_from, over) if over else ():
+    past = list(tx.rows(_EVER, incident_alarms.c.incident, over)) if over else []
+    past += tx.rows(_FORMER, incident_alarms.c.merged_from, over) if over else ()
+    for row in past:
         rows_of[row.incident].append(row)
     current = current_network(tx) if rows_of else None
-    network = current[1] if current else None
-    return [_with(one, rows_of.get(one.id, ()), network) for one in found]
-
-
-def _with(one: Incident, rows: Iterable[Row[Any]], network: Network | None) -> Incident:
-    severities, cells = set[tuple[str, PerceivedSeverity]](), set[str]()
-    of_tenant: dict[str, list[tuple[str, datetime, list[str]]]] = defaultdict(list)
-    for row in rows:
-        severities.add((row.probable_cause, PerceivedSeverity(row.severity)))
-        affected = orjson.loads(row.cells)
-        cells.update(affected)
-        for tenant in orjson.loads(row.tenants):
-            of_tenant[tenant].append((row.probable_cause, row.raised, affected))
-    losses = ((tenant, Loss.of(of_tenant[tenant])) for tenant in sorted(of_tenant))
-    return one.model_copy(
-        update={
-            "severity": gravest(severities),
-            "people": 0 if network is None else network.people_at(cells),
-            "cells": tuple(sorted(cells)),
-            "tenants": tuple(sorted(of_tenant)),
-            "losing": {tenant: loss for tenant, loss in losses if loss},
-        }
-    )
+    return _Read(found, rows_of, current[1] if current else None, losses_by(tx, now, past))

@@ -125,6 +125,7 @@ carried_links = Table(
 KEPT = 100
 _SUCCEEDED, _DIVERGED = Outcome.SUCCEEDED.value, Outcome.DIVERGED.value
 _LEDGER = select(ledger)
+_CARRIED = select(carried_links).where(carried_links.c.until.is_(None))
 _NODES = _LEDGER.where(tuple_(ledger.c.station, ledger.c.path).in_(bindparam("nodes", expanding=True)))
 _LEAVE = ledger.delete().where(ledger.c.station == bindparam("device"), ledger.c.path == bindparam("node"))
 _PATHS = select(ledger.c.station, ledger.c.path)
@@ -380,6 +381,14 @@ def links_during(tx: Tx, stations: Iterable[str], begin: datetime, end: datetime
     for row in tx.rows(query, carried_links.c.station, stations):
         found[row.station].append(CarriedLink(row.tenant, row.path, row.since, row.until or tx.now))
     return {station: tuple(sorted(there)) for station, there in found.items()}
+
+
+def links_now(tx: Tx, stations: Iterable[str]) -> dict[str, tuple[CarriedLink, ...]]:
+    """Which core links of tenants stations carry, by station."""
+    found = defaultdict[str, list[CarriedLink]](list)
+    for row in tx.rows(_CARRIED, carried_links.c.station, stations):
+        found[row.station].append(CarriedLink(row.tenant, row.path, row.since, tx.now))
+    return {station: tuple(there) for station, there in found.items()}
 
 
 def _paths(change: LedgerChange) -> set[Path]:

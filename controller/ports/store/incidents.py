@@ -8,7 +8,7 @@ from typing import Protocol
 
 from controller.intent.outages import Era, Outages
 from controller.models.alarm import Alarm
-from controller.models.incident import AgreementMinutes, Incident, IncidentFilter, Rank, TenantMinutes
+from controller.models.incident import AgreementMinutes, Incident, IncidentFilter, Loss, Rank, TenantMinutes
 from controller.models.run import AuditRow
 from controller.ports.store.repository import M_co, Page, Repository, method
 
@@ -61,6 +61,16 @@ class Incidents(Repository[M_co], Protocol[M_co]):
     @method
     def minutes(self, incident_id: str, tenant: str | None = None) -> tuple[TenantMinutes, ...]:
         """Minutes without service that it has cost each tenant, or one of them. Raises NotFoundError."""
+        ...
+
+    @method
+    def losing(self, incident_ids: Collection[str], tenant: str) -> dict[str, Loss]:
+        """Service that alarms of incidents take away from a tenant now, by incident; by what concerns it alone."""
+        ...
+
+    @method
+    def losses(self, alarm_ids: Collection[str]) -> dict[str, Loss]:
+        """Service that these alarms take away now, by tenant."""
         ...
 
     @method

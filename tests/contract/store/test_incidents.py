@@ -34,6 +34,7 @@ from tests.support.records import make_entry, make_plan
 from tests.unit.intent import test_interruptions as interruptions
 from tests.unit.intent.backhaul_tree import network
 from tests.unit.intent.test_interruptions import switch
+from tests.unit.intent.test_outages import behind_a_hill
 from tests.unit.intent.test_outages import network as outage_network
 from tests.unit.plan.samples import LTE_CELL
 
@@ -436,6 +437,70 @@ async def test_a_link_costs_nothing_while_another_one_of_its_tenant_is_there_and
     assert await lost(1) == [1], "what comes later was no other path"
     store.database.run(lambda tx: change_ledger(tx, [LedgerChange("S1", (), [other.path])]))
     assert await lost(1) == [2], "what is gone later was one"
+
+
+async def test_a_link_takes_no_service_while_another_one_works_and_both_do_together(
+    store: SqlStore, clock: VirtualClock
+) -> None:
+    """Rank and losses, to the host and to the tenant, say what minutes say; also where it is two incidents."""
+    _load_shared(store)
+    other = MME.replace("mme", "mme-2")
+    store.devices.adopt("S1", [LedgerNode(path=path, owners=("alfa",)) for path in (MME, other)], "d", "ana")
+
+    def report(path: str, at: int, severity: PerceivedSeverity = MAJOR) -> str:
+        down = link("S1", severity, tenant="alfa", at=at)
+        return store.alarms.report(down.model_copy(update={"object": path})).incident
+
+    def told(*incidents: str) -> list[dict[str, tuple[str, ...]]]:
+        found = [store.incidents.get(one).losing for one in incidents]
+        pages = {one.id: one.losing for one in store.incidents.page(Page())[1]}
+        assert found == [pages[one] for one in incidents]
+        own = store.incidents.losing(incidents, "alfa")
+        assert [one.get("alfa") for one in found] == [own.get(one) for one in incidents]
+        assert store.incidents.losing(incidents, "beta") == {}
+        return [{tenant: loss.cells for tenant, loss in one.items()} for one in found]
+
+    incident = report(MME, 0)
+    await clock.advance(60)
+    assert (told(incident), store.incidents.minutes(incident)) == ([{}], ())
+    assert "without service" not in store.incidents.ranks()[incident].why
+    assert report(other, 60) == incident
+    await clock.advance(60)
+    assert [one.lost for one in store.incidents.minutes(incident)] == [1]
+    assert told(incident) == [{"alfa": ("S1/L1",)}]
+    assert "100 people, 100 without service" in store.incidents.ranks()[incident].why
+    (own,) = store.incidents.losing([incident], "alfa").values()
+    assert own.since == store.incidents.get(incident).opened + timedelta(minutes=1)
+    report(other, 120, CLEARED)
+    assert told(incident) == [{}]
+    core = store.alarms.report(lost(at=121).model_copy(update={"object": "alfa-mme-2", "tenant": "alfa"})).incident
+    assert report(other, 122) == core != incident
+    assert told(incident, core) == [{"alfa": ("S1/L1",)}] * 2
+
+
+async def test_what_a_cut_takes_away_is_lost_to_the_host_and_to_its_tenants(
+    store: SqlStore, clock: VirtualClock
+) -> None:
+    """A station that can't be reached is lost only while its way is known to be cut."""
+    made = behind_a_hill()
+    store.networks.save(made, network_digest(made), "ana")
+    incident = store.alarms.report(dark(at=0, station="S1")).incident
+    await clock.advance(60)
+    assert store.incidents.get(incident).losing == {}
+    assert "without service" not in store.incidents.ranks()[incident].why
+    above = store.alarms.report_all([cut(at=60, node="hill")])[0].incident
+    while store.alarms.correlate_more():
+        pass
+    await clock.advance(120)
+    found = store.incidents.get(above)
+    cells = tuple(sorted(cell.name for cell in made.cells_by_station["S1"]))
+    assert {tenant: loss.cells for tenant, loss in found.losing.items()} == {"alfa": cells, "beta": cells}
+    assert "100 people, 100 without service" in store.incidents.ranks()[above].why
+    lost_by = {one.tenant: one.lost for one in store.incidents.minutes(above)}
+    assert lost_by == {"alfa": 2 * len(cells), "beta": 2 * len(cells)}
+    for tenant, loss in found.losing.items():
+        assert store.incidents.losing([above], tenant) == {above: loss}
+        assert [one.lost for one in store.incidents.minutes(above, tenant)] == [lost_by[tenant]]
 
 
 @pytest.mark.parametrize(("again", "parts"), [((), (30, 0)), (("S2",), (0, 25))])

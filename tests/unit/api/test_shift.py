@@ -22,6 +22,7 @@ from controller.models.alarm import (
 from controller.models.approval import NoticeKind
 from controller.models.network import Network
 from controller.models.people import Role
+from controller.models.plan import LedgerNode
 from controller.models.rule import RuleMode
 from controller.models.run import RunState, Strategy
 from controller.models.step import RunPlaybook
@@ -228,6 +229,43 @@ async def test_a_tenant_is_promised_the_same_where_symptoms_take_its_service(ben
         theirs, mine = await get(alfas), await get(bench.client)
     assert [about for _, _, about in promises(mine, "alfa")] == [root.incident]
     assert promises(theirs, "alfa") == promises(mine, "alfa")
+
+
+async def test_service_is_promised_back_only_where_it_is_lost(bench: ApiBench) -> None:
+    """Alfa's link to one core is down while another one works; then both are, and promised from then on."""
+    load(bench, shared())
+    links = [f"/ManagedElement[S1]/ENBFunction[1]/EP_S1C[alfa-mme{number}]" for number in ("", "-2")]
+    bench.store.devices.adopt("S1", [LedgerNode(path=path, owners=("alfa",)) for path in links], "d", "ana")
+    admit(bench.store, "token-of-alfa", "alfa-person", Role.TENANT_APPROVER, "alfa")
+    known = {"object_class": ObjectClass.CORE_LINK, "probable_cause": "core-link-down", "tenant": "alfa"}
+
+    async def promised(minute: float, path: str) -> list[list[tuple[str, str, str]]]:
+        bench.store.alarms.report(off_air("S1/L1", minute).model_copy(update={"object": path} | known))
+        bench.store.incidents.count_agreements()
+        async with bench.with_token("token-of-alfa") as alfas:
+            return [promises(await get(client), "alfa") for client in (bench.client, alfas)]
+
+    assert await promised(-9, links[0]) == [[], []]
+    mine, theirs = await promised(-1, links[1])
+    assert [what for what, _, _ in mine] == ["service is restored (alfa-all)"]
+    due = off_air("S1/L1", -1).at + timedelta(hours=24)
+    assert datetime.fromisoformat(mine[0][1]) == due.replace(microsecond=0)
+    assert theirs == mine
+
+
+async def test_nothing_is_promised_that_the_host_does_not_owe(bench: ApiBench) -> None:
+    """Alfa's agreement leaves lost mains out of the contract; beta's does not."""
+    content = shared().model_dump(mode="json")
+    content["agreements"][0]["sla"] |= {"outside_causes": ["mains-lost"]}
+    load(bench, Network.model_validate(content))
+    mains = {"object": "station", "object_class": ObjectClass.STATION, "probable_cause": "mains-lost"}
+    root = bench.store.alarms.report(off_air("S1/L1", -2).model_copy(update=mains))
+    bench.store.alarms.report(off_air("S1/L1", -1))
+    bench.store.alarms.correlate()
+    bench.store.incidents.count_agreements()
+    found = await get(bench.client)
+    assert promises(found, "alfa") == []
+    assert [about for _, _, about in promises(found, "beta")] == [root.incident]
 
 
 async def test_planned_work_is_promised_until_its_run_is_over(bench: ApiBench, shift: dict[str, str]) -> None:
