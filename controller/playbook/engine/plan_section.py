@@ -47,12 +47,12 @@ async def section_plan(
         selector,
         removals(str(evaluate(section.remove or "", values))),
         expect_stations if named is None else named,
-        None if section.limit is None else _limit(section.limit, values),
-        section.adopt,
-        skip_under_hold,
-        section.identities,
-        section.reserved,
-        section.beneath,
+        limit=None if section.limit is None else _limit(section.limit, values),
+        adopt=section.adopt,
+        skip_under_hold=skip_under_hold,
+        identities=section.identities,
+        reserved=section.reserved,
+        beneath=section.beneath,
         stations=False,
     )
     if section.source is PlanSource.NETWORK:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import TypeVar
 
@@ -100,6 +100,7 @@ class PlanRequest:
     selector: str = "*"
     remove: Mapping[str, int] = field(default_factory=dict)
     expect_stations: int | None = None
+    _: KW_ONLY
     limit: Limit | None = None
     adopt: bool = False
     skip_under_hold: bool = False
