@@ -275,6 +275,19 @@ def _packed(tx: Tx, digest: str | None) -> PackedNetwork:
     return PackedNetwork(row.digest, content or b"", known)
 
 
+def packed_current(tx: Tx) -> PackedNetwork | None:
+    """The current version, with one statement whatever is in memory; None if none was loaded yet."""
+    try:
+        return _packed(tx, None)
+    except NotFoundError:
+        return None
+
+
+def kept(version: PackedNetwork) -> Network:
+    """The network of a version, from memory or kept there from now on; to be called outside of transactions."""
+    return _known.find(version.digest, version.unpacked)
+
+
 def _missing(digest: str) -> NotFoundError:
     if digest:
         return NotFoundError(f"there is no network version {digest}")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import ColumnElement, Row, exists, select
 
 from controller.intent.delivery import CarriedLink
-from controller.intent.impact import Sharing
 from controller.intent.outages import StandingAlarm, losses
 from controller.models.alarm import BACKHAUL_DOWN, LINK_CAUSES, UNREACHABLE
 from controller.models.incident import Loss
@@ -18,7 +18,7 @@ from controller.store.alarm_rows import SPREADING, STANDING, alarm_tenants, alar
 from controller.store.concerns import CONCERNS, sharing_on
 from controller.store.incident_rows import incident_alarms
 from controller.store.ledger import links_now
-from controller.store.networks import current_network
+from controller.store.networks import PackedNetwork, kept, packed_current
 from controller.store.transaction import Tx
 
 #: What it depends on of an alarm which service it takes away.
@@ -39,14 +39,17 @@ class ServiceLosses(NamedTuple):
     Attributes:
         standing: Alarms that stand.
         past: All alarms that incidents had which are over, by incident.
-        sharing: Who shares which cell; None while no network is loaded.
+        version: The network; None while none is loaded. It is unpacked after the transaction: one that begins anew
+            would tell a tenant by its statements what was in memory.
+        at: When this was read.
         links: Core links that stations carry, by station.
         tenant: The tenant; empty for all.
     """
 
     standing: Collection[StandingAlarm]
     past: Mapping[str, Collection[StandingAlarm]]
-    sharing: Sharing | None
+    version: PackedNetwork | None
+    at: datetime
     links: Mapping[str, tuple[CarriedLink, ...]]
     tenant: str = ""
 
@@ -59,9 +62,10 @@ class ServiceLosses(NamedTuple):
         return {name: joined(self._by(alarms).values()) for name, alarms in self.past.items()}
 
     def _by(self, alarms: Iterable[StandingAlarm]) -> dict[str, dict[str, Loss]]:
-        if self.sharing is None:
+        if self.version is None:
             return {}
-        found = losses(alarms, self.links, self.sharing)
+        network = kept(self.version)
+        found = losses(alarms, self.links, sharing_on(self.version.digest, network, network.day(self.at)))
         if not self.tenant:
             return found
         return {name: {self.tenant: by[self.tenant]} for name, by in found.items() if self.tenant in by}
@@ -110,11 +114,11 @@ def losses_by(tx: Tx, rows: Iterable[Row[Any]], over: Iterable[Row[Any]] = (), t
     if any(one.probable_cause == UNREACHABLE for one in known.values()):
         known |= {row.id: _as_standing(row) for row in tx.execute(_CUTS.where(*concerned))}
     carrying = linked | _linked(one for parts in past.values() for one in parts.values())
-    current = current_network(tx) if known or past else None
     return ServiceLosses(
         tuple(known.values()),
         {name: tuple(parts.values()) for name, parts in past.items()},
-        None if current is None else sharing_on(*current, current[1].day(tx.now)),
+        packed_current(tx) if known or past else None,
+        tx.now,
         links_now(tx, carrying) if carrying else {},
         tenant,
     )
