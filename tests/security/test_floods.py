@@ -218,7 +218,7 @@ async def test_a_station_is_read_for_a_tenant_once_however_often_it_is_asked_for
     clock = VirtualClock(SystemClock().now())  # its agreements are in force
     bench.app.state.services = replace(bench.app.state.services, clock=clock)
 
-    async def reading(_: object, __: object, station: str) -> Observed:
+    async def reading(_: object, __: object, station: str, **_more: object) -> Observed:
         read.append(station)
         await asyncio.sleep(0)
         return SEEN

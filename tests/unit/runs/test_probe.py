@@ -6,10 +6,12 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import update
 
 from controller.models.behaviour import Behaviour, FollowUp, Server
 from controller.models.errors import NotClearedError, SessionLostError
 from controller.models.run import JournalStep, Outcome, RunState, Strategy
+from controller.models.waiting import WaitCode, WaitReason
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import DeviceTarget
 from controller.ports.fake_devices import SAFE, FakeDevice, Fault, FaultKind
@@ -19,6 +21,7 @@ from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.probe import Findings
 from controller.runs.transaction.record import Record
 from controller.runs.transaction.transaction import Transaction
+from controller.store.run_rows import jobs, packed_reasons
 from tests.unit.plan import samples
 from tests.unit.plan.samples import LTE_CELL
 from tests.unit.runs.group_bench import GroupBench, unit
@@ -159,11 +162,14 @@ async def test_who_loses_the_session_at_each_probe_is_changed_without_one() -> N
     assert known_of(bench) is None
 
 
+HELD = WaitReason(code=WaitCode.HOLD, subject="network", by="ana", because="elections")
+
+
 async def test_no_job_that_may_not_begin_probes() -> None:
     bench = TransactionBench(retune(UNKNOWN), QUICK)
     claim = bench.claim()
     with bench.store.database.engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE jobs SET blocked = 'a hold'")
+        connection.execute(update(jobs).values(reasons=packed_reasons((HELD,))))
     with pytest.raises(NotClearedError):
         await bench.transaction(claim).run()
     assert "commit_confirmed" not in " ".join(bench.device.log)
