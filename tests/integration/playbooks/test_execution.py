@@ -144,8 +144,9 @@ async def test_what_others_changed_since_is_not_undone(system: PlaybookSystem) -
     both = {**LOCK, "undo": {"action": "notify", "with": {"text": "undo of {{ run.requested_by }}"}}}
     run = await system.run("own", system.own(targets=STATION, steps=[both, unlock, FAIL]))
     job = system.job(run, STATION)
-    # The later unlock is undone by its inverse first, then the lock by the action that was named for it.
-    assert job.outcome is Outcome.ROLLED_BACK
+    # The later unlock is undone by its inverse first, then the lock by the action that was named for it: it stays.
+    assert job.outcome is Outcome.DIVERGED
+    assert job.detail.endswith("after all undos of the playbook, cell 1 stays LOCKED")
     assert lock_of(system) == ["LOCKED", "UNLOCKED"]
     assert system.webhook.sent == {f"{job.id}.0.undo": {"station": STATION, "text": "undo of ana"}}
 
