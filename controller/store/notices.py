@@ -220,7 +220,9 @@ def _write_about(tx: Tx, row: Row[Any], tenant: str, *, ended: bool) -> None:
     ]
     begun = min((job.begun for job in work if job.begun is not None), default=None)
     if NoticeKind.STARTED.value not in known and begun is not None:
-        words = f"work has begun on {serving(mine)}{outage_words(constraints, tenant)}"
+        # There is one such notice; the others follow, or turn out to need nothing.
+        first = "the first of " if len(mine) > 1 else ""
+        words = f"work has begun on {first}{serving(mine)}{outage_words(constraints, tenant)}"
         told, named = outage_to_come(constraints, tenant, begun), constraints.named_off(tenant)
         notify(tx, row.run, tenant, NoticeKind.STARTED, mine, words, told, cells=named)
     if ended:

@@ -640,6 +640,15 @@ def test_a_tenant_is_notified_how_its_outage_ends(
     ]
 
 
+def test_a_tenant_is_told_of_no_work_where_none_has_begun(store: SqlStore) -> None:
+    """Of several devices the first one begins; of the others nobody knows yet."""
+    start(store, "A", "B")
+    store.claims.take(store.processes.register("w"), 1)
+    store.notices.write()
+    (begun,) = [one for one in store.notices.page(Page(), "entel")[1] if one.kind is NoticeKind.STARTED]
+    assert begun.text.startswith("work has begun on the first of 2 devices that serve you")
+
+
 @pytest.mark.parametrize(
     ("off", "words", "cells"),
     [
@@ -718,8 +727,8 @@ def test_notices_name_what_a_tenant_loses_for_good_and_at_the_end_what_it_lost(s
         store.claims.finish(claim, JobResult(ends[claim.job.station]))
     store.notices.write()
     _, (ended, started, planned) = store.notices.page(Page(), "entel")
-    for one, verb in ((planned, "is planned"), (started, "has begun")):
-        words = f"work {verb} on 2 devices that serve you, outage for good: you lose service in 2 cells"
+    for one, verb in ((planned, "is planned on"), (started, "has begun on the first of")):
+        words = f"work {verb} 2 devices that serve you, outage for good: you lose service in 2 cells"
         assert (one.text, one.cells) == (f"{words} with about 900 people", lost.cells)
         assert one.outage is not None
         assert one.outage.ends is None
