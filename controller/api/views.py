@@ -74,12 +74,14 @@ from controller.observe.exposition import ScrapeScope
 from controller.performance.judgement import FRESH, Judgement
 from controller.performance.kpis import Kpi, Subscribers, kpis_of, subscribers_where_shared
 from controller.plan import Ledgers
+from controller.plan.rows import locked_outside
 from controller.ports.clock import Clock
 from controller.ports.store import AuditQuery, Page, PlanHead, StatementFilter, Store
 from controller.remediation.dispatch import suspects_of
 from controller.remediation.rules import rules_in_force
 from controller.runs.approval.consent import is_approved
-from controller.runs.planning.planner import closures_now, replicas_of, running_on
+from controller.runs.planning.lock_holders import lock_holders
+from controller.runs.planning.planner import EVER, closures_now, replicas_of, running_on
 
 Read = TypeVar("Read")
 #: Wraps what a request waits for outside of this process (``Turn.left``).
@@ -114,6 +116,8 @@ class DeviceView(Body):
         collection: State of its collection of performance data; None if it is not collected.
         indicators: None if none was judged in the last three hours.
         beside: Ids of managed elements that may stand beside its own, as agreed when it was adopted.
+        lock_holders: Who locked each cell (by id) and core link (by path) that is locked, in words; told where one
+            station is asked for.
     """
 
     station: str
@@ -129,6 +133,7 @@ class DeviceView(Body):
     health_age: float | None
     collection: DataCollection | None
     indicators: Indicators | None
+    lock_holders: dict[str, str] = {}
 
 
 class FunctionView(TenantFunction):
@@ -357,6 +362,10 @@ class View(Protocol):
         """Stations of the network, with their record."""
         ...
 
+    def station(self, name: str) -> DeviceView | TenantStation:
+        """A station of the network, with its record."""
+        ...
+
     def functions(self, names: Sequence[str]) -> Sequence[FunctionView | TenantFunction]:
         """Functions of the network, with their record."""
         ...
@@ -582,6 +591,19 @@ class HostView(_Published):
                 )
             )
         return found
+
+    def station(self, name: str) -> DeviceView:
+        """See ``View``."""
+        (found,) = self.stations([name])
+        return found if found.health is None else found.model_copy(update={"lock_holders": self._holders(found.health)})
+
+    def _holders(self, health: Health) -> dict[str, str]:
+        """Who locked what is locked at a station."""
+        named = {cell: f"cell {cell}" for cell in health.locked}
+        named |= {link.path: f"core link {link.path.rpartition('/')[2]}" for link in health.links if link.locked}
+        links = [one for one in named if one not in health.locked]
+        ours = lock_holders(self._store, health.station, EVER, cells=health.locked, links=links)
+        return {one: ours.get(one) or locked_outside(name) for one, name in named.items()}
 
     def functions(self, names: Sequence[str]) -> list[FunctionView]:
         """See ``View``."""
@@ -894,6 +916,10 @@ class TenantView(_Published):
         out = {name for name, record in self._store.devices.find(names).items() if record.retired is not None}
         known, now = {name: healths.get(name) for name in names if name not in out}, self.clock.now()
         return [TenantStation.of(seen, name, known.get(name), now, judged.get(name)) for name in names]
+
+    def station(self, name: str) -> TenantStation:
+        """See ``View``."""
+        return self.stations([name])[0]
 
     def functions(self, names: Sequence[str]) -> list[TenantFunction]:
         """See ``View``."""

@@ -138,6 +138,8 @@ def _show(device: dict[str, Any], kpis: Mapping[str, Any]) -> None:
             for link in health["links"]
         ),
     )
+    for words in device.get("lock_holders", {}).values():
+        out.print(words)
 
 
 def _not_shown(device: Mapping[str, Any]) -> str:

@@ -156,7 +156,7 @@ def _adopted(store: Store, selector: str) -> tuple[tuple[str, ...], list[str]]:
 @router.get("/{station}")
 def show(station: str, seen: CallerView, _: Annotated[Person, needs(Permission.READ)]) -> DeviceView | TenantStation:
     """One station on record."""
-    return seen.stations([_known(seen.network()[1], station)])[0]
+    return seen.station(_known(seen.network()[1], station))
 
 
 @router.get("/{station}/config")

@@ -289,6 +289,7 @@ def test_a_run_waits_for_people_and_times(applied: tuple[Embedded, str]) -> None
     assert "succeeded" in up("watch", run).out
     assert "overridden by eva: INC-7" in up("show", run).out
     eva("freeze", "lift", freeze["id"])
+    _until_shown(up, f"noe locked cell B4-1 by run {run} (lock-cell)")
     up("playbook", "run", "unlock-cell", f"station={STATION}", "cell=B4-1")
     assert {"planned", "ended"} <= {one["kind"] for one in up("notices", "--json").json if one["run"] == run}
     # What was said of a plan binds whoever applies it; a playbook is not even accepted under a hold.
@@ -306,6 +307,14 @@ def _until_waits(up: Embedded, run: str, words: str) -> None:
     while not any(words in reason for reason in up("runs", "--json").json[0]["waits"]):
         assert time.monotonic() < end, up("show", run).out
         time.sleep(0.2)
+
+
+def _until_shown(up: Embedded, words: str) -> None:
+    """Wait until a check has seen what the station's page then says."""
+    end = time.monotonic() + 120
+    while words not in " ".join(up("device", "show", STATION).out.split()):
+        assert time.monotonic() < end, up("device", "show", STATION).out
+        time.sleep(0.5)
 
 
 def test_a_client_that_goes_away_is_let_go(applied: tuple[Embedded, str]) -> None:

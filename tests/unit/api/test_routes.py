@@ -17,10 +17,12 @@ from structlog.testing import capture_logs
 from controller.api.auth import FIRST, digest, ensure_token
 from controller.models.credentials import LOOPBACK_ONLY
 from controller.models.errors import InputError, StoreError
+from controller.models.health import Health
 from controller.models.plan import Edit, Op
 from controller.models.run import Outcome, Run, RunState
 from controller.observe.mail import MailRelay
 from controller.plan import plan_to_json
+from controller.ports.clock import SystemClock
 from controller.ports.secrets import EnvironmentSecrets, NamedSecrets
 from controller.ports.store import JobResult, Page, Transition
 from controller.remediation.breaker import Breaker
@@ -212,6 +214,14 @@ async def test_a_station_with_a_foreign_element_is_adopted_only_if_it_is_named(b
     assert any("ManagedElement[ran1]" in node for node in live["unknown"])
     answer = await bench.client.post("/v1/devices/adopt", json={"selector": station, "beside": ["x" * 1000]})
     assert answer.status_code == 422
+
+
+async def test_a_station_is_shown_with_who_locked_its_cells(bench: ApiBench) -> None:
+    (station, *_) = await load_and_adopt(bench)
+    assert (await bench.client.get(f"/v1/devices/{station}")).json()["lock_holders"] == {}
+    bench.store.healths.save([Health(station=station, at=SystemClock().now(), reachable=True, locked=("L1",))])
+    shown = (await bench.client.get(f"/v1/devices/{station}")).json()
+    assert shown["lock_holders"] == {"L1": "somebody locked cell L1 outside of Minka"}
 
 
 async def test_drift_says_what_it_could_not_compare(bench: ApiBench) -> None:

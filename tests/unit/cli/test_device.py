@@ -158,6 +158,13 @@ def test_nothing_good_is_said_of_a_station_that_was_not_read(capsys: pytest.Capt
     assert device._drift({name: value for name, value in before.items() if name != "drift"}) == ""
 
 
+def test_who_locked_a_cell_stands_below_its_state(capsys: pytest.CaptureFixture[str]) -> None:
+    health = {"reachable": True, "at": END, "links": [], "locked": ["L2"], "cells": {"L1": "up", "L2": "down"}}
+    words = "ana locked cell L2 by run r-1 (playbook relock) at 2026-01-05 10:00 UTC"
+    device._show(DEVICE | {"health": health, "lock_holders": {"L2": words}}, {})
+    assert words in capsys.readouterr().out
+
+
 def shown_cells(capsys: pytest.CaptureFixture[str], health: dict[str, Any]) -> list[list[str]]:
     """The table of cells that ``device show`` prints."""
     device._show(DEVICE | {"health": health}, {})
