@@ -241,6 +241,10 @@ class Deliveries(Generic[I]):
                 self._wait((_AWAY, one.receiver))
             await self._outbox.release(claimed, self._say(one, error))
             raise
+        except Exception:
+            # A bug: nothing is under way any more, so that the next try need not wait until the claim is abandoned.
+            await self._outbox.release(claimed)
+            raise
         for how in (_AWAY, _REFUSES):
             self._failures.pop((how, one.receiver), None)
             self._due.pop((how, one.receiver), None)

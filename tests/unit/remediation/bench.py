@@ -40,6 +40,7 @@ from controller.remediation.remediator import Remediator
 from controller.remediation.rules import Match, Rule, RuleGuards, Rung, Verify, rules_in_force
 from controller.runs.launch import Launcher
 from controller.store import AsyncSqlStore, SqlStore, open_store
+from controller.store.transaction import Unready
 from tests.support.records import make_plan
 from tests.support.rules import promote
 
@@ -83,6 +84,9 @@ class TurnsStore(AsyncSqlStore):
         for _ in range(self._dice.randrange(4)):
             await asyncio.sleep(0)
         (result,) = self._store.database.together([lambda: work(self._store)])
+        while isinstance(result, Unready):  # as the loop of schedulers does: controller/store/loop.py
+            result.prepare()
+            (result,) = self._store.database.together([lambda: work(self._store)])
         if isinstance(result, Exception):
             raise result
         return result

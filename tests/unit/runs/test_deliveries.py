@@ -32,6 +32,7 @@ class Bench:
     posts: list[float] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     fails: bool = False
+    broken: bool = False
     away: bool = False
     #: Whether somebody else always claims it first.
     outrun: bool = False
@@ -57,6 +58,8 @@ class Bench:
 
     async def _post(self, one: Message) -> None:
         self.posts.append(self.clock.monotonic())
+        if self.broken:
+            raise RuntimeError("a bug")
         if self.fails:
             raise NotTakenError("nobody is there")
 
@@ -75,6 +78,17 @@ async def test_what_fails_is_tried_again_after_a_time_that_doubles_up_to_a_minut
     assert [round(at - start) for at in bench.posts] == [0, 1, 3, 7, 15, 31, 63, 123, 183, 243]
     assert bench.reasons == ["nobody is there", *[""] * 9], "the same reason is on record once"
     bench.fails = False
+    await bench.play(60)
+    assert bench.message is None
+
+
+async def test_a_bug_in_sending_gives_the_claim_back_and_is_tried_again_as_what_fails() -> None:
+    bench = Bench(broken=True)
+    start = bench.clock.monotonic()
+    await bench.play(64)
+    assert [round(at - start) for at in bench.posts] == [0, 1, 3, 7, 15, 31, 63]
+    assert (bench.message, set(bench.reasons)) == (Message(attempts=7), {""}), "no text of a bug is on record"
+    bench.broken = False
     await bench.play(60)
     assert bench.message is None
 
