@@ -129,15 +129,15 @@ def load(
     with working("loading the files", shown=not as_json):
         said = client().put("/v1/network", {"files": files, **replaced})
     with working("checking contracts", shown=not as_json):
-        errors = _contract_errors(directory, beside, added or ())
+        errors, warnings = _contract_findings(directory, beside, added or ())
     if as_json:
-        print_json(said | {"contract_errors": errors})
+        print_json(said | {"contract_errors": errors, "contract_warnings": warnings})
         raise typer.Exit(1 if errors else 0)
     state = "loaded" if said["changed"] else "unchanged: this version was current already"
     out.print(f"{said['name']} ({said['digest'][:12]}) {state}")
     counts = {kind.removesuffix("s").replace("_", " "): count for kind, count in said["counts"].items() if count}
     out.print(", ".join(counted(count, kind) for kind, count in counts.items()))
-    for warning in said["warnings"]:
+    for warning in (*said["warnings"], *warnings):
         err.print(styled(warning, "yellow"))
     if said["abandoned"]:
         err.print(styled(f"not in these files, but still with nodes of ours: {_some(said['abandoned'])}", "yellow"))
@@ -158,15 +158,18 @@ def load(
         raise typer.Exit(1)
 
 
-def _contract_errors(directory: Path, beside: Mapping[str, Path | None], added: Sequence[Path]) -> list[str]:
-    """Contract errors of files that the controller took, as ``check`` names them."""
+def _contract_findings(
+    directory: Path, beside: Mapping[str, Path | None], added: Sequence[Path]
+) -> tuple[list[str], list[str]]:
+    """Contract errors and warnings of files that the controller took, as ``check`` names them."""
     from controller.cli.checks import check_files  # noqa: PLC0415 - loads the pure core only when asked
 
     try:
         _, findings, where = check_files(directory, beside["endpoints"], beside["routers"], beside["pools"], added)
     except NetworkFilesError:  # a controller of another version took them
-        return []
-    return finding_lines([one for one in findings if one.severity == "error"], where)
+        return [], []
+    errors, warnings = ([one for one in findings if one.severity == grave] for grave in ("error", "warning"))
+    return finding_lines(errors, where), finding_lines(warnings, where)
 
 
 def _some(names: list[str]) -> str:

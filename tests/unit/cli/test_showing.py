@@ -152,6 +152,22 @@ def test_contract_errors_of_loaded_files_are_named_and_are_no_success(
     assert json.loads(capsys.readouterr().out)["contract_errors"] == lines[:-1]
 
 
+def test_contract_warnings_of_loaded_files_are_named_and_are_a_success(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    said = {"name": "Peru", "digest": "abc", "changed": True, "counts": {}, "abandoned": [], "warnings": []}
+    monkeypatch.setattr(network, "client", lambda: Api({"/v1/network": said | {"out_of_reach": []}}))
+    shipped = Path("deploy/networks/peru-mini")
+    network.load(shipped)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("warning: ")
+    assert line.endswith("(backhaul-capacity)")
+    with pytest.raises(typer.Exit) as ended:
+        network.load(shipped, as_json=True)
+    assert ended.value.exit_code == 0
+    assert json.loads(capsys.readouterr().out)["contract_warnings"] == [line]
+
+
 def test_ports_for_simulators_want_a_network_to_simulate() -> None:
     with pytest.raises(typer.BadParameter, match="--sim DIRECTORY"):
         processes.up(sim_ports=9000)
