@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from controller.cli.output import counted
-from controller.models.device_kinds import NAMED_KINDS
+from controller.models.device_kinds import DEFAULT_KIND
 from controller.models.errors import Problem
 from controller.models.many import VARIES
 
@@ -33,13 +32,9 @@ def finding_lines(findings: Iterable[Finding], sources: Mapping[str, str]) -> li
         shape = "" if one.code in _PAIRED else one.message
         for name in filter(None, (one.station, one.cell)):
             shape = shape.replace(name, VARIES)
-        groups.setdefault((one.severity, one.code, one.agreement, shape), []).append(one)
+        groups.setdefault((one.severity, one.code, one.kind or "", *one.agreements, shape), []).append(one)
     ordered = sorted(groups.values(), key=lambda alike: _SEVERITIES.index(alike[0].severity))
     return _cut([_finding_line(alike, sources) for alike in ordered])
-
-
-#: Devices that are no stations, as findings about them begin.
-_NOUNS = frozenset(kind.value for kind in NAMED_KINDS)
 
 
 def _finding_line(alike: Sequence[Finding], sources: Mapping[str, str]) -> str:
@@ -48,8 +43,7 @@ def _finding_line(alike: Sequence[Finding], sources: Mapping[str, str]) -> str:
     where = f"{source}: " if source else ""
     stations = len({one.station for one in alike})
     cells = len({(one.station, one.cell) for one in alike if one.cell})
-    noun = first.message.partition(" ")[0]
-    devices = counted(stations, noun if noun in _NOUNS else "station")
+    devices = counted(stations, (first.kind or DEFAULT_KIND).value)
     places = f"{counted(cells, 'cell')} of {devices}" if cells else devices
     same = "such findings" if first.code in _PAIRED else "the same"
     more = f"; {same} on {places} in all" if len(alike) > 1 else ""
@@ -57,10 +51,10 @@ def _finding_line(alike: Sequence[Finding], sources: Mapping[str, str]) -> str:
 
 
 def source_of(one: Finding, sources: Mapping[str, str]) -> str:
-    """File and line of the agreements that a finding names, else of its station or pool, else empty."""
-    named = (word for word in re.findall(r"[\w-]+", f"{one.agreement} {one.message}") if word != one.station)
-    found = dict.fromkeys(sources[word] for word in named if word in sources)
-    return ", ".join(found) or sources.get(one.station) or sources.get(f"pool {one.station}", "")
+    """File and line of the agreements that a finding is about, else of its device or subject, else empty."""
+    found = dict.fromkeys(sources[name] for name in one.agreements if name in sources)
+    about = one.station or one.subject
+    return ", ".join(found) or sources.get(about) or sources.get(f"{one.kind} {about}", "")
 
 
 def problem_lines(problems: Iterable[Problem | Mapping[str, Any]]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -323,6 +324,5 @@ def _counts(network: Network) -> dict[str, int]:
     return {kind: len(getattr(network, kind)) for kind in ("stations", "cells", "tenants", "agreements")}
 
 
-def _plain(finding: Finding, where: dict[str, str]) -> dict[str, str]:
-    plain = {name: str(getattr(finding, name)) for name in finding.__dataclass_fields__}
-    return plain | {"source": source_of(finding, where)}
+def _plain(finding: Finding, where: dict[str, str]) -> dict[str, Any]:
+    return asdict(finding) | {"source": source_of(finding, where)}

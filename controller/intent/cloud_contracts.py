@@ -164,7 +164,7 @@ def _unused(network: Network) -> Iterator[Finding]:
         package = network.package_by_id.get(function.package)
         if package is not None and package.kind.is_radio and not network.stations_served[function.id]:
             text = f"function {function.id}: no station names it"
-            yield finding(Check.FUNCTION_UNUSED, text, tenant=function.owner or "")
+            yield finding(Check.FUNCTION_UNUSED, text, tenant=function.owner or "", subject=function.id)
 
 
 def _not_bought(network: Network, as_of: date) -> Iterator[Finding]:
@@ -178,7 +178,7 @@ def _not_bought(network: Network, as_of: date) -> Iterator[Finding]:
             f"function {function.id}: no agreement in force of {function.owner} buys it, or cores of a pool that it "
             "may run on: it gets no new place"
         )
-        yield finding(Check.FUNCTION_NOT_BOUGHT, text, tenant=function.owner)
+        yield finding(Check.FUNCTION_NOT_BOUGHT, text, tenant=function.owner, subject=function.id)
 
 
 def _oversold(network: Network, as_of: date) -> Iterator[Finding]:

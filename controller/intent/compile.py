@@ -16,7 +16,7 @@ from controller.intent.central_units import (
     unit_findings,
 )
 from controller.intent.cloud_contracts import cloud_findings
-from controller.intent.findings import Check, canonical, finding
+from controller.intent.findings import Check, canonical, finding, with_kinds
 from controller.intent.functions import function_facts
 from controller.intent.grants import Grant, cover, grants_in_force
 from controller.intent.identities import (
@@ -111,7 +111,7 @@ def compile_intent(
         network, as_of, functions if running is not None else (), running, closures, applied
     )
     of_pools = pool_facts(network, as_of, pools, running or {})
-    found = canonical((*findings, *facts.findings, *about_routers, *about_functions))
+    found = canonical(with_kinds(network, (*findings, *facts.findings, *about_routers, *about_functions)))
     if stations is None:
         return Intent(intent, found, of_routers, of_functions, of_pools)
     asked = {station: intent[station] for station in intent if station in stations}

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from controller.models.facts import Finding, Severity
-from controller.models.network import Cell
+from controller.models.network import Cell, Network
 
 
 class Check(StrEnum):
@@ -145,6 +145,8 @@ class Fault:
     agreement: str = ""
     #: If it is not that of all findings of the check.
     severity: Severity | None = None
+    #: Further agreements that would be corrected.
+    agreements: tuple[str, ...] = ()
 
     def at(self, cell: Cell) -> Finding:
         """The finding for one cell."""
@@ -156,12 +158,40 @@ class Fault:
             cell=cell.id,
             tenant=self.tenant,
             agreement=self.agreement,
+            agreements=_each_once(self.agreement, *self.agreements),
         )
 
 
-def finding(check: Check, message: str, *, station: str = "", tenant: str = "", agreement: str = "") -> Finding:
-    """A finding about a station, or about the network as a whole."""
-    return Finding(check.value, severity_of(check), message, station=station, tenant=tenant, agreement=agreement)
+def finding(
+    check: Check,
+    message: str,
+    *,
+    station: str = "",
+    tenant: str = "",
+    agreement: str = "",
+    subject: str = "",
+    agreements: Iterable[str] = (),
+) -> Finding:
+    """A finding about a device, or about the network as a whole; ``agreements`` are further ones to correct."""
+    return Finding(
+        check.value,
+        severity_of(check),
+        message,
+        station=station,
+        tenant=tenant,
+        agreement=agreement,
+        subject=subject,
+        agreements=_each_once(agreement, *agreements),
+    )
+
+
+def _each_once(*agreements: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(filter(None, agreements)))
+
+
+def with_kinds(network: Network, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings with the kind of the device that each is about."""
+    return tuple(replace(one, kind=network.kind_of(one.station)) if one.station else one for one in findings)
 
 
 def canonical(findings: Iterable[Finding]) -> tuple[Finding, ...]:

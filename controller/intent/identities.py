@@ -24,7 +24,7 @@ def unchecked_findings(cells: Sequence[Cell]) -> Iterator[Finding]:
             f"the EIRP of {min(limited)} ({len(limited)} in all) was not checked against max_eirp_dbm: give "
             "max_tx_power_dbm and antenna_gain_dbi"
         )
-        yield finding(Check.RADIO_UNCHECKED, text)
+        yield finding(Check.RADIO_UNCHECKED, text, subject=_station_of(limited))
     unknown: dict[str, list[str]] = defaultdict(list)
     for cell in cells:
         band = BANDS.get(cell.band)
@@ -35,7 +35,12 @@ def unchecked_findings(cells: Sequence[Cell]) -> Iterator[Finding]:
             f"channels in {name}, as of {min(names)} ({len(names)} in all), were not checked against the raster of "
             "30 kHz: nobody says which subcarrier spacing they use; give scs_khz"
         )
-        yield finding(Check.RADIO_UNCHECKED, text)
+        yield finding(Check.RADIO_UNCHECKED, text, subject=_station_of(names))
+
+
+def _station_of(cells: Sequence[str]) -> str:
+    """The station of the first of these cells, which findings about many of them name."""
+    return min(cells).partition("/")[0]
 
 
 def identity_findings(network: Network, cells: Sequence[Cell]) -> Iterator[Finding]:

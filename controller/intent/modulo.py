@@ -71,7 +71,7 @@ def modulo_findings(
             f"PCIs of {len(open_cells)} cells (as {min(open_cells)}) were not compared modulo 3 with those of the "
             "nearest site: nobody says whether they face each other; give antenna_azimuth_deg"
         )
-        yield finding(Check.RADIO_UNCHECKED, text)
+        yield finding(Check.RADIO_UNCHECKED, text, subject=min(open_cells).partition("/")[0])
 
 
 def _carrier(cell: Cell) -> _Carrier:

@@ -219,7 +219,7 @@ def neighbour_findings(network: Network, placed: Sequence[Placed]) -> Iterator[F
             if on_air is None or others is None:
                 name, lacking = "/".join(there), "/".join(there if others is None else here)
                 text = f"neighbour {name} of {'/'.join(here)}: there is no cell {lacking}; nothing is removed by that"
-                yield finding(Check.NEIGHBOUR_DANGLING, text)
+                yield finding(Check.NEIGHBOUR_DANGLING, text, subject=here[0])
             elif on_air is not others and on_air.isdisjoint(others):
                 name = "/".join(there)
                 text = (

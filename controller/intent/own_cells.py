@@ -27,7 +27,7 @@ def own_cell_findings(network: Network, cells: Sequence[Placed]) -> Iterator[Fin
         if tenant is None or placed is None:
             missing = f"tenant {own.tenant}" if tenant is None else f"cell {own.station}/{own.cell}"
             text = f"own cell {own.station}/{own.id}: there is no {missing}; it says nothing"
-            yield finding(Check.OWN_CELL_DANGLING, text, tenant=own.tenant)
+            yield finding(Check.OWN_CELL_DANGLING, text, tenant=own.tenant, subject=own.station)
             continue
         cell, shared = placed
         problems = list(own_problems(own, cell.rat))
@@ -41,7 +41,7 @@ def own_cell_findings(network: Network, cells: Sequence[Placed]) -> Iterator[Fin
             yield Fault(Check.OWN_CELL_PRIMARY, text, own.tenant).at(cell)
         elif all(broadcast.tenant != own.tenant for broadcast in shared.broadcasts):
             text = f"own cell {own.station}/{own.id}: no agreement in force puts {own.tenant} on the cell; it waits"
-            yield finding(Check.OWN_CELL_UNUSED, text, tenant=own.tenant)
+            yield finding(Check.OWN_CELL_UNUSED, text, tenant=own.tenant, subject=own.station)
     yield from _within_a_station(nodes)
     yield from _among_stations(network, nodes)
 

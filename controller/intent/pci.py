@@ -117,7 +117,7 @@ def _assumed(cells: Sequence[Cell]) -> Finding:
         f"says how far they reach, and {DEFAULT_KM:g} km was assumed ({', '.join(names[:_NAMED])}{more}); give "
         "prach_zcz (on NR with prach_format), or max_tx_power_dbm, antenna_gain_dbi and antenna_height_m"
     )
-    return finding(Check.RADIO_UNCHECKED, text)
+    return finding(Check.RADIO_UNCHECKED, text, subject=names[0].partition("/")[0])
 
 
 def _unchecked(cells: Sequence[Cell]) -> Finding:
@@ -127,7 +127,7 @@ def _unchecked(cells: Sequence[Cell]) -> Finding:
         f"PRACH roots of {len(names)} cell{'s' * (len(names) > 1)} were compared by their first root alone: nobody "
         f"says how many they take ({first_names(names)}); give prach_zcz, and of NR cells prach_format"
     )
-    return finding(Check.RADIO_UNCHECKED, text)
+    return finding(Check.RADIO_UNCHECKED, text, subject=names[0].partition("/")[0])
 
 
 def _groups(

@@ -125,7 +125,7 @@ def _plmn_faults(
     if len(plmns) > rat.plmn_limit:
         given = ", ".join(f"{grant.agreement} {' '.join(grant.plmns)}" for grant in grants)
         text = f"{len(plmns)} PLMNs, but {rat} cells carry at most {rat.plmn_limit} ({given})"
-        yield Fault(Check.PLMN_LIMIT, text)
+        yield Fault(Check.PLMN_LIMIT, text, agreements=tuple(grant.agreement for grant in grants))
     for plmn in plmns:
         owners = claims[plmn]
         if len(owners) > 1:
@@ -150,7 +150,8 @@ def _exclusion_faults(grants: Sequence[Grant]) -> Iterator[Fault]:
                     f"agreement {moran.agreement} makes it a MORAN carrier of {moran.tenant} alone, but agreement "
                     f"{other.agreement} of {other.tenant} covers it too; restrict its scope, say by bands"
                 )
-                yield Fault(Check.MORAN_CARRIER_SHARED, text, other.tenant, other.agreement)
+                both = (other.agreement, moran.agreement)
+                yield Fault(Check.MORAN_CARRIER_SHARED, text, other.tenant, other.agreement, agreements=both)
 
 
 def _overlap_faults(rat: Rat, grants: Sequence[Grant]) -> Iterator[Fault]:
@@ -160,7 +161,8 @@ def _overlap_faults(rat: Rat, grants: Sequence[Grant]) -> Iterator[Fault]:
         common = sorted(set(one.plmns) & set(other.plmns))
         if common and (rat is Rat.LTE or not (one.slices and other.slices) or set(one.slices) & set(other.slices)):
             text = f"agreements {one.agreement} and {other.agreement} of {one.tenant} both give {', '.join(common)}"
-            yield Fault(Check.AGREEMENT_OVERLAP, text, one.tenant, other.agreement)
+            both = (other.agreement, one.agreement)
+            yield Fault(Check.AGREEMENT_OVERLAP, text, one.tenant, other.agreement, agreements=both)
 
 
 def _sum_faults(portions: Sequence[Portion]) -> Iterator[Fault]:
@@ -184,7 +186,8 @@ def _sum_fault(resource: ResourceType, kind: str, portions: Sequence[Portion]) -
         text = f"{kind} shares of {resource} add up to {total} %, 100 is all there is ({listed})"
         only = {portion.agreement: portion.tenant for portion in portions}
         agreement, tenant = next(iter(only.items())) if len(only) == 1 else ("", "")
-        yield Fault(Check.SHARE_SUM, text, tenant, agreement)
+        summed = tuple(agreement for agreement, percent in parts if percent)
+        yield Fault(Check.SHARE_SUM, text, tenant, agreement, agreements=summed)
 
 
 # ---------------------------------------------------------------------- user plane

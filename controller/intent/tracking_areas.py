@@ -88,7 +88,8 @@ def _slices_differ(
 def _at_stations(check: Check, message: str, members: Sequence[Placed], partial: Sequence[Grant]) -> Iterator[Finding]:
     agreement, tenant = (partial[0].agreement, partial[0].tenant) if len(partial) == 1 else ("", "")
     for station in sorted({cell.station for cell, _, _ in members}):
-        yield finding(check, message, station=station, tenant=tenant, agreement=agreement)
+        every = (grant.agreement for grant in partial)
+        yield finding(check, message, station=station, tenant=tenant, agreement=agreement, agreements=every)
 
 
 def _partial(members: Sequence[Placed], grants: Sequence[Grant]) -> list[Grant]:

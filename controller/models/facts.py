@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import NamedTuple
 
+from controller.models.device_kinds import DeviceKind
 from controller.models.network import HOST, Plmn, Rat, ResourceType, Snssai
 from controller.models.sharing import Plane
 
@@ -421,11 +422,15 @@ class Finding:
     Attributes:
         code: Stable kebab-case name of the check, as in ``plmn-limit`` or ``unknown-plmn-on-air``.
         severity: ``error`` keeps the named station out of plans.
-        message: One sentence that names agreement and cell.
-        station: Station id; empty for the network as a whole.
+        message: One sentence that names agreement and cell, for people only.
+        station: Device id; empty for the network as a whole.
         cell: Cell id within the station, or empty.
         tenant: Tenant id, or empty.
         agreement: Agreement id, or empty.
+        kind: Kind of the device; null for the network as a whole.
+        subject: Id of the station or function whose lines in the network files would be corrected, where no device has
+            the finding, such as a function that no station names; else empty.
+        agreements: Ids of all agreements that would be corrected, ``agreement`` first.
     """
 
     code: str
@@ -435,6 +440,9 @@ class Finding:
     cell: str = ""
     tenant: str = ""
     agreement: str = ""
+    kind: DeviceKind | None = None
+    subject: str = ""
+    agreements: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from datetime import datetime
 import orjson
 from pydantic import ValidationError
 
+from controller.intent.findings import with_kinds
 from controller.inventory.explain import explain
 from controller.inventory.parse import FORMS
 from controller.models.errors import InputError
@@ -252,7 +253,7 @@ class Draft:
             changes=self.changes,
             unchanged=self._unchanged,
             unplanned=self._unplanned,
-            findings=(*findings, *self._findings),
+            findings=with_kinds(network, (*findings, *self._findings)),
             removals=removals,
             undoes=undoes,
             orphans=orphans,

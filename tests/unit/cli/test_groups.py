@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from controller.cli.client import refused
-from controller.cli.groups import problem_lines
+from controller.cli.groups import finding_lines, problem_lines, source_of
 from controller.cli.main import _message
+from controller.models.device_kinds import DeviceKind
 from controller.models.errors import NetworkFilesError, Problem
+from controller.models.facts import Finding, Severity
 from tests.support.minka import ROOT, minka
+from tests.unit.plan import samples
 
 PERU_MINI = ROOT / "deploy" / "networks" / "peru-mini"
 
@@ -39,6 +43,36 @@ def test_a_wrong_share_of_one_agreement_is_few_lines_with_its_source(network: Pa
     every = minka("network", "check", str(network), "--json").json["findings"]
     assert sum(one["severity"] == "error" for one in every) > 20
     assert all(f"agreements.yaml:{line}" in one["source"] for one in every if one["severity"] == "error")
+
+
+def _finding(station: str, message: str, **said: Any) -> Finding:
+    return Finding("pool-oversold", Severity.WARNING, message, station, **said)
+
+
+SOURCES = {"a-1": "agreements.yaml:3", "a-2": "agreements.yaml:9", "S1": "stations.csv:2", "pool edge": "pools.csv:4"}
+
+
+@pytest.mark.parametrize("kind", DeviceKind)
+def test_devices_of_findings_are_counted_by_their_kind_whatever_the_message_begins_with(kind: DeviceKind) -> None:
+    several = [_finding(name, f"router {name} or whatever it is: full", kind=kind) for name in ("X", "Y")]
+    (line,) = finding_lines(several, {})
+    assert line.endswith(f"; the same on 2 {kind.value}s in all (pool-oversold)")
+
+
+def test_the_source_of_a_finding_is_that_of_its_fields_whatever_its_message_names() -> None:
+    station, pool = network_kinds()
+    assert source_of(_finding("S1", "S1: a-1 is named, and so is S2", kind=station), SOURCES) == "stations.csv:2"
+    assert source_of(_finding("edge", "sold twice", kind=pool), SOURCES) == "pools.csv:4"
+    assert source_of(_finding("", "a function", subject="S1"), SOURCES) == "stations.csv:2"
+    both = _finding("S1", "none is named", agreement="a-2", agreements=("a-2", "a-1"), kind=station)
+    assert source_of(both, SOURCES) == "agreements.yaml:9, agreements.yaml:3"
+    assert len(finding_lines([both, _finding("S1", "none is named", agreements=("a-1",), kind=station)], {})) == 2
+
+
+def network_kinds() -> tuple[DeviceKind, DeviceKind]:
+    """The kinds of a station and of a pool."""
+    kinds = samples.virtual().device_kinds
+    return kinds["S1"], kinds[next(iter(samples.virtual().pool_by_id))]
 
 
 PROBLEMS = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from copy import deepcopy
 from datetime import date
@@ -522,6 +523,10 @@ CASES: list[tuple[Check, list[str], Callable[[Draft], object]]] = [
 ]
 
 
+#: Checks whose findings are about tenants or links, for which no single station or function is to be corrected.
+_OF_THE_WHOLE = (Check.SLICE_USED_TWICE, Check.VLAN_USED_TWICE, Check.BACKHAUL_CAPACITY)
+
+
 def test_the_sound_network_has_no_findings() -> None:
     assert found(sound()) == []
 
@@ -533,6 +538,23 @@ def test_a_broken_contract_is_found_and_nothing_else(
     draft = deepcopy(sound())
     spoil(draft)
     assert found(draft) == [(check.value, place) for place in where]
+
+
+@pytest.mark.parametrize(
+    "spoil", [spoil for _, _, spoil in CASES], ids=[f"{n}-{case[0]}" for n, case in enumerate(CASES)]
+)
+def test_what_a_message_names_its_finding_has_as_fields(spoil: Callable[[Draft], object]) -> None:
+    """The kind of its device, the agreements to correct and, without a device, the station or function."""
+    draft = deepcopy(sound())
+    spoil(draft)
+    network = Network.model_validate(draft)
+    agreements = {one.id for one in network.agreements}
+    for one in compile_intent(network, TODAY).findings:
+        named = re.findall(r"[\w-]+", f"{one.agreement} {one.message}")
+        assert {*one.agreements} == agreements.intersection(named)
+        assert one.kind is (network.kind_of(one.station) if one.station else None)
+        if not one.station and not one.agreements and one.code not in _OF_THE_WHOLE:
+            assert one.subject in named
 
 
 def test_a_function_without_a_place_is_found_where_it_is_known_what_runs() -> None:

@@ -166,6 +166,7 @@ def test_a_station_that_left_the_files_is_a_finding() -> None:
     made = plan(TWO, {"S9": factory("S9")})
     assert made.unplanned == {"S9": "not in the network files"}
     assert "station-not-in-network" in {finding.code for finding in made.findings}
+    assert {finding.kind for finding in made.findings} == {TWO.kind_of("S9")}
 
 
 def test_a_station_for_which_nothing_is_agreed_any_more_keeps_what_it_has() -> None:
