@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from simulators.cloud.language import expressions, metadata, validation
+from simulators.cloud.language import metadata, validation
 from simulators.cloud.language.schema import Schema, copied
 from simulators.cloud.language.status import Cause
 
@@ -141,7 +141,8 @@ def _part_problems(part: str, version: Object, at: str) -> Iterator[Cause]:
     raw = (version.get("schema") or {}).get("openAPIV3Schema")
     match part:
         case "schema" if raw is not None:
-            yield from schema_problems(raw, f"{at}.openAPIV3Schema", root=True)
+            yield from _schema_problems(raw, f"{at}.openAPIV3Schema", root=True)
+            yield from _expression_problems(raw, f"{at}.openAPIV3Schema")
         case "subresources":
             yield from _scale_problems((version.get(part) or {}).get("scale"), f"{at}.scale")
         case "additionalPrinterColumns":
@@ -243,16 +244,28 @@ def _selectable_problems(paths: list[str], raw: Mapping[str, Any], at: str) -> I
             yield Cause.duplicate(where, path)
 
 
-def schema_problems(
-    raw: Mapping[str, Any], path: str, *, root: bool = False, uncorrelatable: str = ""
-) -> Iterator[Cause]:
+_RULES: Final = "x-kubernetes-validations"
+
+
+def _expression_problems(raw: Mapping[str, Any], path: str) -> Iterator[Cause]:
+    """Rules in CEL: nothing here evaluates them, and objects that break them must not pass for right."""
+    if raw.get(_RULES):
+        text = "a simulated pool does not evaluate rules in CEL: take them out of the definition to try it here"
+        yield Cause.forbidden(f"{path}.{_RULES}", text)
+    for name, inner in (raw.get("properties") or {}).items():
+        yield from _expression_problems(inner, f"{path}.properties[{name}]")
+    for name in ("items", "additionalProperties"):
+        if isinstance(raw.get(name), Mapping):
+            yield from _expression_problems(raw[name], f"{path}.{name}")
+
+
+def _schema_problems(raw: Mapping[str, Any], path: str, *, root: bool = False) -> Iterator[Cause]:
     """Whether a schema is structural: each value has a type, and constraints add no fields.
 
     Args:
         raw: The schema.
         path: Its field.
         root: It is that of the whole object.
-        uncorrelatable: The list above, if any, whose items can't be told from one version to the next.
     """
     yield from _type_problems(raw, path, root=root)
     yield from _unsupported(raw, path)
@@ -270,12 +283,10 @@ def schema_problems(
         yield from _embedded_problems(raw, path)
     for name, inner in (raw.get("properties") or {}).items():
         if not (root and name in {"apiVersion", "kind", "metadata"}):
-            yield from schema_problems(inner, f"{path}.properties[{name}]", uncorrelatable=uncorrelatable)
-    within = uncorrelatable or ("" if raw.get("x-kubernetes-list-type") == "map" else path)
-    for name, above in (("items", within), ("additionalProperties", uncorrelatable)):
+            yield from _schema_problems(inner, f"{path}.properties[{name}]")
+    for name in ("items", "additionalProperties"):
         if isinstance(raw.get(name), Mapping):
-            yield from schema_problems(raw[name], f"{path}.{name}", uncorrelatable=above)
-    yield from expressions.rule_problems(raw, path, root=root, uncorrelatable=uncorrelatable)
+            yield from _schema_problems(raw[name], f"{path}.{name}")
 
 
 def _default_problems(raw: Mapping[str, Any], path: str) -> Iterator[Cause]:
@@ -311,7 +322,7 @@ _ONLY_OUTSIDE: Final = {
     "description": "empty", "nullable": "false", "x-kubernetes-preserve-unknown-fields": "false",
     "x-kubernetes-embedded-resource": "false", "x-kubernetes-int-or-string": "false",
     "x-kubernetes-list-map-keys": "empty", "x-kubernetes-list-type": "undefined", "x-kubernetes-map-type": "undefined",
-    "x-kubernetes-validations": "empty",
+    _RULES: "empty",
 }  # fmt: skip
 _INTEGER_OR_STRING: Final = [{"type": "integer"}, {"type": "string"}]
 

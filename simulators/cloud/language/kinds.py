@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
-from simulators.cloud.language import expressions, fieldsets, metadata, rules, status, structs, validation
+from simulators.cloud.language import fieldsets, metadata, rules, status, structs, validation
 from simulators.cloud.language.fieldsets import FieldSet, Path, path_of
 from simulators.cloud.language.schema import ABSENT, Schema
 from simulators.cloud.language.status import Cause
@@ -172,29 +172,18 @@ class Kind:
             return {name: each for name, each in obj.items() if name not in without}
         return obj.get("spec")
 
-    def validate(
-        self,
-        obj: Object,
-        old: Object | None = None,
-        *,
-        subresource: str = "",
-        warn: expressions.Warn = lambda _: None,
-    ) -> list[Cause]:
+    def validate(self, obj: Object, old: Object | None = None, *, subresource: str = "") -> list[Cause]:
         """What is wrong with an object.
 
         Args:
             obj: The object.
             old: What it was; none where it is new.
             subresource: The part of it that is written.
-            warn: Is told what is wrong and was so before.
 
         Raises:
             StatusError: It calls itself another kind (422).
         """
-        if self.custom:
-            found = list(self._custom_problems(obj, old, subresource))
-            return found + list(self._rule_problems(obj, old, found, warn))
-        return list(self._built_in_problems(obj, old, subresource))
+        return list((self._custom_problems if self.custom else self._built_in_problems)(obj, old, subresource))
 
     def _metadata_problems(self, obj: Object, old: Object | None, name: metadata.NameRule) -> Iterator[Cause]:
         if old is None:
@@ -235,22 +224,6 @@ class Kind:
         """Items that stand twice in a list, but for what had some before."""
         if old is ABSENT or not list(validation.duplicates(schema, old, path)):
             yield from validation.duplicates(schema, value, path)
-
-    @cached_property
-    def _checker(self) -> expressions.Checker | None:
-        return expressions.Checker.of(self.schema, whole=True)
-
-    def _rule_problems(
-        self, obj: Object, old: Object | None, found: list[Cause], warn: expressions.Warn
-    ) -> Iterator[Cause]:
-        """What rules in CEL find wrong with an object that is otherwise without fault."""
-        if self._checker is None:
-            return
-        reasons = list(expressions.blocked(found))
-        if reasons:
-            yield from reasons
-        else:
-            yield from self._checker.problems(obj, ABSENT if old is None else old, warn)
 
     def _built_in_problems(self, obj: Object, old: Object | None, subresource: str) -> Iterator[Cause]:
         yield from self._metadata_problems(obj, old, self._rules.name)

@@ -291,7 +291,7 @@ class Api:
         if kind.storage in reviews.REVIEWS:
             obj = reviews.answer(self.cluster, kind, wanted.namespace, sent, caller, request.manager)
             return self._one(request, kind, obj, form, 201, warnings)
-        options = self._options(request, caller, warnings)
+        options = self._options(request, caller)
         if kind.storage == "bindings":
             pods = self.cluster.registry.known("pods")
             pod = self.cluster.verbs.found(pods, wanted.namespace, sent["metadata"].get("name", ""))
@@ -306,7 +306,7 @@ class Api:
         check_options(request, "update")
         sent, warnings = self._read(request, kind)
         _same_name(sent, wanted)
-        options = self._options(request, caller, warnings)
+        options = self._options(request, caller)
         with _warning(warnings):
             obj, created = self.cluster.verbs.update(
                 kind, wanted.namespace, wanted.name, lambda _: sent, options, subresource=wanted.subresource
@@ -319,15 +319,15 @@ class Api:
         check_media(request)
         return decode(kind, request.body, request.header("content-type"), request.asks("fieldValidation"))
 
-    def _options(self, request: Request, caller: Caller, warnings: list[str] | None = None) -> Options:
-        warn = ([] if warnings is None else warnings).append
-        return Options(caller, request.manager, bool(request.query.get("dryRun")), request.wants("force"), warn)
+    @staticmethod
+    def _options(request: Request, caller: Caller) -> Options:
+        return Options(caller, request.manager, bool(request.query.get("dryRun")), request.wants("force"))
 
     def _patch(self, request: Request, wanted: Target, kind: Kind, form: Form, caller: Caller) -> Response:
         media = _patch_media(request, kind)
         check_options(request, "patch", apply=media == APPLY)
         warnings: list[str] = []
-        options = self._options(request, caller, warnings)
+        options = self._options(request, caller)
         if media == APPLY:
             return self._apply(request, wanted, kind, form, options, warnings)
         patch, given = self._patcher(kind, media, request.body)

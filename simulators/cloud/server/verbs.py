@@ -76,13 +76,12 @@ _KEPT = ("name", "namespace", "creationTimestamp", "generation", "uid", "selfLin
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Who acts, under which field manager, and whether for show only; ``warn`` is told what is odd and was done."""
+    """Who acts, under which field manager, and whether for show only."""
 
     caller: Caller = SYSTEM
     manager: str = "kube-controller-manager"
     dry_run: bool = False
     force: bool = False
-    warn: Callable[[str], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,8 +404,7 @@ class Verbs:
     def _check(attempt: Attempt) -> None:
         kind, obj = attempt.kind, attempt.obj
         assert obj is not None
-        warn = attempt.options.warn
-        if causes := kind.validate(obj, attempt.old, subresource=attempt.subresource, warn=warn):
+        if causes := kind.validate(obj, attempt.old, subresource=attempt.subresource):
             raise invalid(kind, obj["metadata"].get("name", ""), causes)
 
     @staticmethod

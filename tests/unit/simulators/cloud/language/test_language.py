@@ -180,7 +180,7 @@ def test_only_some_of_a_pod_may_change() -> None:
     ("version", "text"),
     [
         ({"schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": {"properties": {}}}}}}, "spec.validation.openAPIV3Schema.properties[spec].type: Required value: must not be empty for specified object fields"),
-        ({"schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-validations": [{"rule": " "}]}}}, "Required value: rule is not specified"),
+        ({"schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-validations": [{"rule": "true"}]}}}, "spec.validation.openAPIV3Schema.x-kubernetes-validations: Forbidden: a simulated pool does not evaluate rules in CEL"),
         ({"storage": False}, "must have exactly one version marked as storage version"),
         ({"additionalPrinterColumns": [{"name": "A", "type": "text", "jsonPath": ".a"}]}, "spec.additionalPrinterColumns[0].type: Invalid value"),
         ({"additionalPrinterColumns": [{"name": "A", "type": "date", "jsonPath": "a"}]}, "spec.additionalPrinterColumns[0].JSONPath: Invalid value: \"a\": must be a simple json path starting with ."),
