@@ -31,6 +31,7 @@ from controller.access.disclosure import (
 )
 from controller.access.roles import may
 from controller.access.sight import KINDS, Sight, live_sight, sight
+from controller.access.votes import is_approved
 from controller.api.drafts import Wanted
 from controller.api.on_call import SideOnCall, on_call_at
 from controller.api.reports import RepairDecision, RunEvidence, TenantIncidentReport, evidence_of, notices_to
@@ -76,12 +77,11 @@ from controller.performance.kpis import Kpi, Subscribers, kpis_of, subscribers_w
 from controller.plan import Ledgers
 from controller.plan.rows import locked_outside
 from controller.ports.clock import Clock
-from controller.ports.store import AuditQuery, Page, PlanHead, StatementFilter, Store
+from controller.ports.store import EVER, AuditQuery, Page, PlanHead, StatementFilter, Store
 from controller.remediation.dispatch import suspects_of
 from controller.remediation.rules import rules_in_force
-from controller.runs.approval.consent import is_approved
-from controller.runs.planning.lock_holders import lock_holders
-from controller.runs.planning.planner import EVER, closures_now, replicas_of, running_on
+from controller.store.lock_holders import lock_holders
+from controller.store.placements import closures_now, replicas_of, running_on
 
 Read = TypeVar("Read")
 #: Wraps what a request waits for outside of this process (``Turn.left``).

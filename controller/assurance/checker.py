@@ -65,7 +65,8 @@ from controller.plan import applied, drifted_nodes, ledger_after
 from controller.ports.clock import Clock
 from controller.ports.devices import Observed
 from controller.ports.store import AsyncStore, Store
-from controller.runs.planning.planner import Planner, running_on
+from controller.runs.planning.planner import Planner
+from controller.store.placements import running_on
 
 log = structlog.get_logger()
 

@@ -374,6 +374,10 @@ class Holds:
         others = (self._found.get((one, "")) or self._found.get(("", place_of(one)[0])) for one in beside)
         return own or next(filter(None, others), None) if self._found else None
 
+    def binding(self, network: Network, device: str) -> Hold | None:
+        """The hold that binds a device of a network: its own, a cell's, its site's, or one where it serves."""
+        return self.on(device, network.site_of(device), network.bound_by(device))
+
 
 class LedgerEntry(LedgerNode):
     """A node on a device that Minka adopted or applied, with its owners and the leaves that we guard.

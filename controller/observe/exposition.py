@@ -38,7 +38,7 @@ from controller.performance.judgement import FRESH, IndicatorValues, Judgement
 from controller.performance.kpis import EVERYBODY, Kpi, Level, Subscribers, amount, subscribers_of
 from controller.ports.clock import Clock
 from controller.ports.store import Store
-from controller.runs.planning.planner import closures_now, replicas_of, running_on
+from controller.store.placements import closures_now, replicas_of, running_on
 
 #: Media types: Prometheus' own text format, and OpenMetrics.
 TEXT = "text/plain; version=0.0.4; charset=utf-8"

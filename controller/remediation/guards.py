@@ -42,7 +42,7 @@ from controller.ports.store import ClearanceInput, PreparedRun, StartedRepair, S
 from controller.remediation.gravity import darkness, gravity
 from controller.remediation.rules import Match, Rule, Rung
 from controller.runs.approval.clearance import clearances, freeze_on, places_of
-from controller.runs.planning.lock_holders import lock_holders
+from controller.store.lock_holders import lock_holders
 
 #: Time over which repairs are counted.
 _HOUR = timedelta(hours=1)

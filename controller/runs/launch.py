@@ -18,6 +18,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from controller.access.votes import rejection
 from controller.models.errors import ConflictError, InputError, PlanRefusedError
 from controller.models.many import first_names
 from controller.models.network import Network
@@ -36,7 +37,7 @@ from controller.ports.store import (
     other_request,
 )
 from controller.runs.approval.clearance import earliest_begins
-from controller.runs.approval.consent import check_contracts, rejection
+from controller.runs.approval.consent import check_contracts
 from controller.runs.planning.planner import Planner
 from controller.runs.procedures import Apply, UndoneRun, procedure
 

@@ -30,6 +30,7 @@ from sqlalchemy import (
     update,
 )
 
+from controller.access.votes import is_approved, unanswerable
 from controller.models.approval import Clearance, Contract, Freeze, NoticeKind, Override, Requirement, Vote, VoteChoice
 from controller.models.errors import NotFoundError
 from controller.models.people import Permission, Person
@@ -37,7 +38,6 @@ from controller.models.run import INSIDE, Hold, JobState, Policy, Run, RunState,
 from controller.models.sharing import Consent
 from controller.models.waiting import WaitCode, WaitReason
 from controller.ports.store import Approvals, Assess, ClearanceInput, Clearances, Freezes, Sync
-from controller.runs.approval.consent import is_approved, unanswerable
 from controller.store.columns import Instant, metadata
 from controller.store.holds import holds_in_force
 from controller.store.involvement import run_tenants

@@ -25,12 +25,12 @@ from controller.models.run import EDITING_STEPS, INSIDE, JobState, JournalStep, 
 from controller.models.step import StepRecord, StepState
 from controller.plan import carried
 from controller.ports.store import Claim, Claims, EndedJob, JobResult, OpenJob, Sync
-from controller.runs.planning.divergences import unresolved
 from controller.store.alarm_rows import alarms
 from controller.store.alarms import escalate, take_reports
 from controller.store.columns import Instant
 from controller.store.decisions import End, begun_anew, put_back
 from controller.store.devices import devices
+from controller.store.divergences import unresolved
 from controller.store.integrity import doubted
 from controller.store.journal import journal
 from controller.store.leases import RESERVED, check_lease, holds, leases, lock, lost

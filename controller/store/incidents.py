@@ -50,7 +50,6 @@ from controller.models.incident import (
 from controller.models.network import Network
 from controller.models.run import AuditRow
 from controller.ports.store import EndedJob, Incidents, Page, Sync, method
-from controller.runs.planning.lock_holders import left_behind
 from controller.store import audit_chain
 from controller.store.agreed_minutes import Counter, MonthOnRecord, counted_minutes, put_minutes
 from controller.store.alarm_rows import STANDING, alarm_tenants, alarms, as_alarm
@@ -67,6 +66,7 @@ from controller.store.incident_rows import (
     write,
 )
 from controller.store.ledger import ended_jobs, links_during
+from controller.store.lock_holders import left_behind
 from controller.store.networks import HeldVersion, PackedNetwork, current_network, packed_networks, versions_during
 from controller.store.observations import observation_during
 from controller.store.queries import as_noun

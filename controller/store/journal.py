@@ -14,11 +14,10 @@ from sqlalchemy import Column, Integer, LargeBinary, Row, String, Table, bindpar
 from controller.models.errors import ConflictError, MinkaError, NotClearedError, RepairStoppedError
 from controller.models.packing import unpacked
 from controller.models.plan import Change
-from controller.models.run import EDITING_STEPS, INSIDE, JournalEntry, JournalStep
+from controller.models.run import EDITING_STEPS, INSIDE, Holds, JournalEntry, JournalStep
 from controller.models.step import transaction_of
 from controller.models.waiting import words
 from controller.ports.store import Claim, Journal, Sync
-from controller.runs.approval.clearance import hold_on
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.holds import holds_in_force, repair_stopped
 from controller.store.integrity import doubted
@@ -192,12 +191,12 @@ def _blocked(tx: Tx, claims: Sequence[Claim]) -> dict[str, str]:
 def _held(tx: Tx, claims: Sequence[Claim]) -> dict[str, str]:
     """Jobs whose device is under a hold now, and which one."""
     found = holds_in_force(tx, tx.now) if claims else []
-    current = current_network(tx) if found else None
+    holds, current = Holds(found), current_network(tx) if found else None
     if current is None:
         return {}
     network = current[1]
     there = ((claim.job.id, claim.job.station) for claim in claims if network.manages(claim.job.station))
-    return {job: hold.words for job, device in there if (hold := hold_on(network, device, found)) is not None}
+    return {job: hold.words for job, device in there if (hold := holds.binding(network, device)) is not None}
 
 
 def _why_not(row: Row[Any], now: datetime) -> str:

@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 
 from controller.access.disclosure import DECIDED, OVERRIDDEN
+from controller.access.votes import unanswered
 from controller.models.approval import (
     Freeze,
     Notice,
@@ -45,7 +46,6 @@ from controller.models.run import JobState
 from controller.models.scalars import HOST
 from controller.models.sharing import ActionClass
 from controller.ports.store import RunRequest
-from controller.runs.approval.clearance import unanswered
 from controller.store.columns import Instant, long_text, metadata
 from controller.store.involvement import note_notified
 from controller.store.run_rows import jobs

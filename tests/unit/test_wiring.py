@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,8 @@ ADAPTERS = (
     *("cloud", "device", "queue", "store"),
     *("observe.webhook", "observe.mail", "observe.syslog", "observe.anchors"),
 )
+#: Modules beside the adapter of the record that ask it through its port, and make nothing.
+ASKING = ("store.divergences", "store.lock_holders", "store.placements")
 WIRING = "controller/bootstrap.py"
 #: What others may call, and why that wires nothing.
 MAY = {
@@ -28,7 +30,10 @@ MAY = {
 
 
 def _is_adapter(module: str) -> bool:
-    return any(f"{module}.".startswith(f"controller.{name}.") for name in ADAPTERS)
+    def within(names: Iterable[str]) -> bool:
+        return any(f"{module}.".startswith(f"controller.{name}.") for name in names)
+
+    return within(ADAPTERS) and not within(ASKING)
 
 
 def made(tree: ast.AST) -> Iterator[str]:

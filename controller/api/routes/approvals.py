@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, Field
 
 from controller.access.disclosure import TenantChange, involved
 from controller.access.sight import sight
+from controller.access.votes import is_approved
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Contracts, Listing, Paging, Services, cut, listing
 from controller.api.views import CallerView
@@ -36,7 +37,7 @@ from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.endings import outage_of_step
 from controller.playbook.language.library import parse
 from controller.runs.approval.clearance import reassess
-from controller.runs.approval.consent import RunOccasion, check_contracts, is_approved, plan_constraints
+from controller.runs.approval.consent import RunOccasion, check_contracts, plan_constraints
 from controller.runs.approval.outlook import outlook, outlook_of
 
 router = Router(prefix="/v1", tags=["approvals"])

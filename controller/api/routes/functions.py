@@ -20,7 +20,7 @@ from controller.models.cloud import ClusterState, Node, Pool, PoolPlace
 from controller.models.errors import InputError, NotFoundError
 from controller.models.health import Health
 from controller.models.people import Permission, Person
-from controller.runs.planning.planner import closures_now, replicas_of, running_on
+from controller.store.placements import closures_now, replicas_of, running_on
 
 router = Router(prefix="/v1", tags=["functions"])
 

@@ -19,7 +19,7 @@ from controller.models.measurement import QUARTER, Measured, Period
 from controller.models.network import HOST, Network
 from controller.models.plan import Change
 from controller.models.question import Question
-from controller.models.run import Hold, JournalStep, LedgerEntry
+from controller.models.run import Hold, Holds, JournalStep, LedgerEntry
 from controller.models.step import StepRecord
 from controller.nrm.apply import apply_edits
 from controller.nrm.profiles import administrative_leaf, administrative_state, link_state, links, root_spec
@@ -41,11 +41,10 @@ from controller.plan import (
 from controller.playbook.engine.secret_inputs import NO_SECRETS, Mask, SecretFor, SecretToMask, none_to_mask, nowhere
 from controller.playbook.language.registry import WEBHOOK, LinkBehind, QuestionPlan
 from controller.ports.clock import Clock
-from controller.ports.store import AsyncStore, Claim
+from controller.ports.store import EVER, AsyncStore, Claim
 from controller.ports.webhook import Webhook
-from controller.runs.approval.clearance import hold_on
-from controller.runs.planning.lock_holders import left_locked, lock_holders
-from controller.runs.planning.planner import EVER, Planner
+from controller.runs.planning.planner import Planner
+from controller.store.lock_holders import left_locked, lock_holders
 
 T = TypeVar("T")
 
@@ -577,6 +576,6 @@ def _locked(observed: Observed, cells: Collection[Path]) -> Observed:
 
 
 def hold_at(network: Network, station: str, holds: list[Hold]) -> str:
-    """The hold that binds a device (``hold_on``), in words; empty if none."""
-    hold = hold_on(network, station, holds)
+    """The hold that binds a device, in words; empty if none."""
+    hold = Holds(holds).binding(network, station)
     return "" if hold is None else hold.words

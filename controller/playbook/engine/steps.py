@@ -34,7 +34,7 @@ from controller.models.errors import (
 from controller.models.many import first_names
 from controller.models.network import Noun
 from controller.models.plan import Change, LedgerNode
-from controller.models.run import INSIDE, JournalStep, Outcome, RunState, restarted
+from controller.models.run import INSIDE, Holds, JournalStep, Outcome, RunState, restarted
 from controller.models.sharing import ActionClass
 from controller.models.step import INVERSE, StepRecord, StepState
 from controller.nrm.profiles import root_spec
@@ -58,11 +58,11 @@ from controller.playbook.language.registry import (
     UnmetCondition,
 )
 from controller.ports.store import Claim
-from controller.runs.approval.clearance import freeze_on, further_clearance, hold_on, places_of
-from controller.runs.planning.lock_holders import kept_locked, what_stays
+from controller.runs.approval.clearance import freeze_on, further_clearance, places_of
 from controller.runs.procedures import Tools
 from controller.runs.transaction.effects import effects
 from controller.runs.transaction.record import Alive, Record
+from controller.store.lock_holders import kept_locked, what_stays
 
 log = structlog.get_logger()
 
@@ -468,7 +468,8 @@ class JobSteps:
             NotClearedError: The device is under a hold, and the job has changed nothing: it begins afterwards.
         """
         now = self._tools.clock.now()
-        hold = hold_on(self._context.network, self._context.station, await self._tools.store.holds.find(now))
+        holds = Holds(await self._tools.store.holds.find(now))
+        hold = holds.binding(self._context.network, self._context.station)
         if hold is None:
             return None
         if not (self.begun or row.undo):

@@ -44,7 +44,7 @@ from controller.ports.store.gates import Gates, Soak, decision_for
 from controller.ports.store.holds import Holds, Switches
 from controller.ports.store.incidents import Incidents
 from controller.ports.store.judgements import Judgements
-from controller.ports.store.ledger import EndedJob, Ledger, LedgerState, changed_since
+from controller.ports.store.ledger import EVER, EndedJob, Ledger, LedgerState, changed_since
 from controller.ports.store.measurements import CollectedFile, Gap, Measurements, StoredPeriods, UnknownCounter
 from controller.ports.store.on_call import Calls
 from controller.ports.store.people import NewToken, SignIn, SignIns, Tokens, Users
@@ -62,6 +62,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 __all__ = [
+    "EVER",
     "EVERYTHING",
     "Alarms",
     "Approvals",

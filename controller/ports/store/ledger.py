@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
 
 from controller.models.plan import Change
 from controller.models.run import LedgerBefore, LedgerEntry, Outcome
 from controller.ports.store.repository import M_co, Repository, method
+
+#: A time before all records.
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,16 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from controller.access.votes import is_approved, rejection
 from controller.intent.windows import HORIZON, never_closes, opening
-from controller.models.approval import Clearance, Freeze, Requirement, RunConstraints, StationConstraints
+from controller.models.approval import Clearance, Freeze, RunConstraints, StationConstraints
 from controller.models.network import Network
-from controller.models.run import Hold, Holds
+from controller.models.run import Holds
 from controller.models.sharing import Consent
 from controller.models.waiting import WaitCode, WaitReason
 from controller.ports.clock import Clock
 from controller.ports.queue import Wakeups
 from controller.ports.store import ClearanceInput, Clearances, Store
-from controller.runs.approval.consent import is_approved, rejection
 
 #: Cached, since many groups of stations have the same windows.
 _opening = lru_cache(maxsize=256)(opening)
@@ -140,11 +140,6 @@ def places_of(network: Network, device: str) -> frozenset[str]:
     return frozenset(own.union(network.bound_by(device)))
 
 
-def hold_on(network: Network, device: str, holds: Iterable[Hold]) -> Hold | None:
-    """The hold that binds a device: its own, a cell's, its site's, or one where it serves."""
-    return Holds(holds).on(device, network.site_of(device), network.bound_by(device))
-
-
 def freeze_on(targets: Collection[str], freezes: Iterable[Freeze], now: datetime, *, interrupts: bool) -> Freeze | None:
     """The longest freeze in force on one of these targets; a public warning binds only work that interrupts."""
     found = [
@@ -160,12 +155,6 @@ def unmet(standing: ClearanceInput) -> list[WaitReason]:
     voted = (standing.votes, standing.requester)
     asked = (one.as_reason for one in standing.requirements if not is_approved(one, *voted))
     return list(dict.fromkeys(asked))
-
-
-def unanswered(asked: Iterable[Requirement]) -> list[str]:
-    """Approvals that fewer users may give now than are needed, in words."""
-    words = (f"{one.as_reason.words}, and fewer users of {one.side} than that may give it now" for one in asked)
-    return sorted(set(words))
 
 
 def _unapproved(standing: ClearanceInput) -> Iterator[WaitReason]:

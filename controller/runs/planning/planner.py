@@ -9,7 +9,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import TypeVar
 
 from controller.intent import compile_intent
@@ -17,9 +17,8 @@ from controller.intent.packing import PARTS
 from controller.intent.placement import OPEN, Choice, Closures, Placement, place, scaling_refusal
 from controller.intent.pools import pool_facts
 from controller.inventory.selectors import select_with_ways
-from controller.models.alarm import FUNCTION_DOWN, HIDES, POOL_FULL, UNREACHABLE
+from controller.models.alarm import FUNCTION_DOWN, HIDES
 from controller.models.behaviour import TRUSTED, UNTRUSTED
-from controller.models.cloud import ClusterState
 from controller.models.equipment import Equipment
 from controller.models.errors import DeviceError, DeviceRefusedError, InputError, NotFoundError
 from controller.models.facts import Intent, PoolFact
@@ -27,7 +26,7 @@ from controller.models.measurement import Period
 from controller.models.network import HOST, Network, Plmn
 from controller.models.plan import Change, DiffRow, Plan
 from controller.models.record import CarriedNodes
-from controller.models.run import Holds, LedgerEntry
+from controller.models.run import LedgerEntry
 from controller.nrm.containers import carries_its_own, elements_in_words, foreign_elements, foreign_in_words
 from controller.nrm.generation import generation_of
 from controller.nrm.profiles import (
@@ -56,20 +55,19 @@ from controller.plan import (
     carried_nodes,
     coming_back,
     drift,
-    latest_first,
     nodes_behind,
     plan_station,
     pools_of,
-    replicas_in,
     under_hold,
     wanted_by,
 )
 from controller.plan.routers import link_owners, watched
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget, Observed
-from controller.ports.store import AsyncStore, Device, Store
-from controller.runs.planning.lock_holders import LeftLocked, left_by_diverged, lock_holders
+from controller.ports.store import EVER, AsyncStore, Device, Store
 from controller.runs.transaction.probe import server_of
+from controller.store.lock_holders import LeftLocked, left_by_diverged, lock_holders
+from controller.store.placements import closures_now, replicas_of, running_on
 
 T = TypeVar("T")
 
@@ -110,9 +108,6 @@ class PlanRequest:
     beneath: bool = False
     stations: bool = True
 
-
-#: A time before all records.
-EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 #: Stations that live in functions whose ledger is read, or intent worked out, together; how many such parts are cached.
 _TOGETHER, _KEPT = 100, 4
@@ -660,50 +655,6 @@ class Planner:
             {station: rows for station, rows in found.items() if not isinstance(rows, str)},
             {station: reason for station, reason in found.items() if isinstance(reason, str)},
         )
-
-
-def running_on(store: Store, functions: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Pools of functions by the ledger, by function; the one that each came to last is first.
-
-    A pool that did not answer when its function moved stays in the ledger until it answers.
-    """
-    found = {name: pools for name, paths in store.ledger.paths(functions).items() if (pools := pools_of(paths))}
-    changes: dict[str, list[Change]] = {name: [] for name, pools in found.items() if len(pools) > 1}
-    for job in store.ledger.ended_jobs(changes, EVER) if changes else ():
-        changes[job.station] += job.changes
-    return found | {name: latest_first(found[name], made) for name, made in changes.items()}
-
-
-def replicas_of(store: Store, functions: Iterable[str]) -> dict[str, int]:
-    """Replicas that functions were applied with, by the ledger; those on no pool are absent."""
-    return {name: count for name, nodes in store.ledger.find(functions).items() if (count := replicas_in(nodes))}
-
-
-def closures_now(store: Store, network: Network, now: datetime) -> Closures:
-    """Pools that take no further functions: away, full, short of nodes, under a hold or in a freeze."""
-    pools = network.pool_by_id
-    if not pools:
-        return OPEN
-    healths, holds, standing = store.healths.find(pools), Holds(store.holds.find(now)), store.alarms.standing(pools)
-    silent = {one.station: "it does not answer" for one in standing if one.probable_cause == UNREACHABLE}
-    silent |= {pool: health.silence for pool, health in healths.items() if not health.reachable}
-    held = {pool: hold.words for pool in pools if (hold := holds.on(pool, pools[pool].site or "")) is not None}
-    full = {one.station for one in standing if one.probable_cause == POOL_FULL}
-    clusters = {pool: one.cluster for pool, one in healths.items() if one.cluster is not None and pool not in silent}
-    short = {pool: words for pool, cluster in clusters.items() if (words := _short_of_nodes(network, pool, cluster))}
-    closed = dict.fromkeys(full, "its nodes take no further pods") | silent | held
-    freezes = (one for one in store.freezes.find(now) if one.begins <= now < one.ends and not one.warning)
-    frozen = {one.target: f"{one.name} until {one.ends:%Y-%m-%d %H:%M} UTC" for one in freezes}
-    return Closures(closed, fixed={*silent, *held}, frozen=frozen, short=short)
-
-
-def _short_of_nodes(network: Network, pool: str, cluster: ClusterState) -> str:
-    """How many nodes of a pool take no pods, if more than its reserve; empty if not."""
-    taking = {node.id for node in cluster.nodes if node.takes_pods}
-    lacking = [node for node in network.nodes_of[pool] if node.id not in taking]
-    if len({node.domain for node in lacking}) <= network.pool_by_id[pool].spare_nodes:
-        return ""
-    return f"{len(lacking)} of its {len(network.nodes_of[pool])} nodes take no pods"
 
 
 #: Resources that a quota limits: leaves of a quota and a replica, with their words.

@@ -45,9 +45,9 @@ from controller.ports.store import Page, RunRequest
 from controller.runs.approval.clearance import reassess
 from controller.runs.approval.consent import effect_of
 from controller.runs.planning import planner
-from controller.runs.planning.planner import closures_now, running_on
 from controller.runs.planning.undo import undo_plan
 from controller.runs.transaction import checks
+from controller.store.placements import closures_now, running_on
 from tests.support.callers import admit
 from tests.support.soak import SOAK
 from tests.unit.plan import samples

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from controller.access.votes import is_approved, rejection, unanswerable
 from controller.models.approval import Contract, Requirement, RunConstraints, Vote, VoteChoice, Withdrawal
 from controller.models.errors import InputError
 from controller.models.network import HOST, Network
@@ -30,12 +31,9 @@ from controller.runs.approval.consent import (
     check_contracts,
     effect_of,
     effect_on,
-    is_approved,
-    rejection,
     run_constraints,
     subject_of,
     together,
-    unanswerable,
 )
 from tests.unit.plan import samples
 

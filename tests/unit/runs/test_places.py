@@ -25,11 +25,11 @@ from controller.ports.devices import Capabilities, DeviceTarget
 from controller.ports.fake_devices import FaultKind
 from controller.ports.store import EndedJob
 from controller.runs.approval.consent import effect_of, taken_by
-from controller.runs.planning import lock_holders
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.planning.restore import restore_plan
 from controller.runs.planning.undo import undo_plan
 from controller.runs.rollout.transitions import decide
+from controller.store import lock_holders
 from tests.unit.plan import samples
 from tests.unit.plan.samples import LTE_CELL
 from tests.unit.runs.transaction_bench import QUICK, STATION, TARGET, InstantStore, Scenario, TransactionBench

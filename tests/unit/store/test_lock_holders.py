@@ -10,9 +10,9 @@ import pytest
 from controller.intent.times import Times
 from controller.models.run import Outcome
 from controller.ports.store import EndedJob
-from controller.runs.planning.lock_holders import left_behind
+from controller.store.lock_holders import left_behind
 from tests.unit.plan import samples
-from tests.unit.runs.test_divergences import job, switch
+from tests.unit.store.test_divergences import job, switch
 
 LOCK, UNLOCK = switch(samples.LTE_CELL, "LOCKED"), switch(samples.LTE_CELL, "LOCKED", "UNLOCKED")
 OTHER = switch(samples.NR_CELL, "LOCKED", "UNLOCKED")
