@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from simulators.cloud.language.kinds import Kind
@@ -254,68 +254,6 @@ def _replicas(obj: Object, _: datetime) -> str:
     return f"{obj.get('status', {}).get('readyReplicas', 0)}/{obj['spec'].get('replicas', 1)}"
 
 
-def _job_status(obj: Object, _: datetime) -> str:
-    met = {kind for kind, status in _conditions(obj).items() if status == "True"}
-    for kind in ("Complete", "Failed"):
-        if kind in met:
-            return kind
-    if "deletionTimestamp" in obj["metadata"]:
-        return "Terminating"
-    return next((kind for kind in ("Suspended", "FailureTarget", "SuccessCriteriaMet") if kind in met), "Running")
-
-
-def _completions(obj: Object, _: datetime) -> str:
-    spec, done = obj["spec"], obj.get("status", {}).get("succeeded", 0)
-    if "completions" in spec:
-        return f"{done}/{spec['completions']}"
-    parallel = spec.get("parallelism", 0)
-    return f"{done}/1 of {parallel}" if parallel > 1 else f"{done}/1"
-
-
-def _duration(obj: Object, now: datetime) -> str:
-    status = obj.get("status", {})
-    if "startTime" not in status:
-        return ""
-    end = status.get("completionTime")
-    return age(status["startTime"], datetime.fromisoformat(end) if end else now)
-
-
-def _since(obj: Object, path: str, now: datetime) -> str:
-    found = values_at(obj, path)
-    return age(found[0], now) if found else _NONE
-
-
-def _hosts(obj: Object, _: datetime) -> str:
-    hosts = [rule["host"] for rule in obj["spec"].get("rules") or () if rule.get("host")]
-    return ",".join(hosts[:3]) + (f" + {len(hosts) - 3} more..." if len(hosts) > 3 else "") or "*"
-
-
-def _balanced(obj: Object, _: datetime) -> str:
-    given = values_at(obj, ".status.loadBalancer.ingress[*]")
-    return ",".join(one.get("ip") or one.get("hostname", "") for one in given)
-
-
-_SHORT_MODES = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
-
-
-def _modes(path: str) -> Cell:
-    return lambda obj, _: ",".join(_SHORT_MODES.get(one, one) for found in values_at(obj, path) for one in found)
-
-
-def _phase(obj: Object, _: datetime) -> str:
-    return "Terminating" if "deletionTimestamp" in obj["metadata"] else obj.get("status", {}).get("phase", "")
-
-
-def _claim(obj: Object, _: datetime) -> str:
-    claim = obj["spec"].get("claimRef")
-    return f"{claim.get('namespace', '')}/{claim.get('name', '')}" if claim else ""
-
-
-def _class_name(obj: Object, _: datetime) -> str:
-    default = obj["metadata"].get("annotations", {}).get("storageclass.kubernetes.io/is-default-class") == "true"
-    return f"{obj['metadata']['name']}{' (default)' if default else ''}"
-
-
 def _subjects(kind: str) -> Cell:
     def cell(obj: Object, _: datetime) -> str:
         found = [one for one in obj.get("subjects") or () if one["kind"] == kind]
@@ -374,134 +312,11 @@ def _column(name: str, cell: Cell, priority: int = 0, type_: str = "string", tex
     return Column(name, cell, text or f"{name} of the object.", type_, "", priority)
 
 
-def _containers(obj: Object) -> list[dict[str, Any]]:
-    spec = obj["spec"].get("jobTemplate", obj)["spec"]
-    found: list[dict[str, Any]] = spec["template"]["spec"].get("containers", [])
-    return found
-
-
-def _few(found: Sequence[str], most: int = 3, none: str = _NONE) -> str:
-    """The first of a list, and how many more there are."""
-    more = f" + {len(found) - most} more..." if len(found) > most else ""
-    return ",".join(found[:most]) + more if found else none
-
-
-def _endpoints(obj: Object, _: datetime) -> str:
-    """Addresses and ports of Endpoints."""
-    found = []
-    for subset in obj.get("subsets") or ():
-        ports = [f":{port['port']}" for port in subset.get("ports") or ()] or [""]
-        found += [f"{one['ip']}{port}" for port in ports for one in subset.get("addresses") or ()]
-    return _few(found)
-
-
-def _slice_ports(obj: Object, _: datetime) -> str:
-    return _few([str(port.get("port", "*")) for port in obj.get("ports") or ()], none="<unset>")
-
-
-def _slice_addresses(obj: Object, _: datetime) -> str:
-    return _few(values_at(obj, ".endpoints[*].addresses[*]"), none="<unset>")
-
-
-def _scaled(obj: Object, _: datetime) -> str:
-    target = obj.get("spec", {}).get("scaleTargetRef", {})
-    return f"{target.get('kind', '')}/{target.get('name', '')}"
-
-
-def _metrics(obj: Object, _: datetime) -> str:
-    """What an autoscaler holds, and where it stands: of both versions of its group."""
-    spec, status = obj.get("spec", {}), obj.get("status", {})
-    if "targetCPUUtilizationPercentage" in spec:
-        now = status.get("currentCPUUtilizationPercentage")
-        return f"cpu: {_UNKNOWN if now is None else f'{now}%'}/{spec['targetCPUUtilizationPercentage']}%"
-    current = status.get("currentMetrics") or []
-    found = [
-        _metric(one, current[index] if index < len(current) else {})
-        for index, one in enumerate(spec.get("metrics") or ())
-    ]
-    return _few(found, 2).replace(",", ", ")
-
-
-def _metric(metric: Object, current: Object) -> str:
-    kind = str(metric.get("type", ""))
-    source = kind[:1].lower() + kind[1:]
-    wanted, now = metric.get(source, {}), current.get(source, {}).get("current", {})
-    target = wanted.get("target", {})
-    named = f"{wanted['name']}: " if "name" in wanted else ""
-    if "averageUtilization" in target:
-        share = now.get("averageUtilization")
-        return f"{named}{_UNKNOWN if share is None else f'{share}%'}/{target['averageUtilization']}%"
-    side = "averageValue" if "averageValue" in target else "value"
-    average = " (avg)" if side == "averageValue" and source in {"external", "object"} else ""
-    return f"{named}{now.get(side, _UNKNOWN)}/{target.get(side, _UNKNOWN)}{average}"
-
-
-def _request_state(obj: Object, _: datetime) -> str:
-    """How far a request for a certificate is."""
-    met = [one["type"] for one in obj.get("status", {}).get("conditions") or ()]
-    words = [kind for kind in ("Denied", "Approved") if kind in met][:1] or ["Pending"]
-    words += ["Failed"] if "Failed" in met else []
-    return ",".join([*words, "Issued"] if obj.get("status", {}).get("certificate") else words)
-
-
-def _requested(obj: Object, now: datetime) -> str:
-    seconds = obj.get("spec", {}).get("expirationSeconds")
-    return _NONE if seconds is None else age((now - timedelta(seconds=seconds)).isoformat(), now)
-
-
-def _parameters(obj: Object, _: datetime) -> str:
-    found = obj.get("spec", {}).get("parameters")
-    if not found:
-        return _NONE
-    group = f".{found['apiGroup']}" if found.get("apiGroup") else ""
-    return f"{found.get('kind', '')}{group}/{found.get('name', '')}"
-
-
-def _controller(obj: Object, _: datetime) -> str:
-    owner = next((one for one in obj["metadata"].get("ownerReferences") or () if one.get("controller")), None)
-    if owner is None:
-        return _NONE
-    group = owner["apiVersion"].rpartition("/")[0]
-    return f"{owner['kind'].lower()}{group and f'.{group}'}/{owner['name']}"
-
-
-def _service(obj: Object, _: datetime) -> str:
-    found = obj.get("spec", {}).get("service")
-    return f"{found.get('namespace', '')}/{found.get('name', '')}" if found else "Local"
-
-
-def _available(obj: Object, _: datetime) -> str:
-    found = next((one for one in obj.get("status", {}).get("conditions") or () if one["type"] == "Available"), None)
-    if found is None:
-        return "Unknown"
-    return found["status"] if found["status"] == "True" else f"{found['status']} ({found.get('reason', '')})"
-
-
-def _parameter_kind(obj: Object, _: datetime) -> str:
-    found = obj.get("spec", {}).get("paramKind")
-    return f"{found.get('apiVersion', '')}/{found.get('kind', '')}" if found else "<unset>"
-
-
-def _parameter_of(obj: Object, _: datetime) -> str:
-    found = obj.get("spec", {}).get("paramRef")
-    return "/".join(filter(None, (found.get("namespace"), found.get("name", "*")))) if found else "<unset>"
+def _of_containers(field: str) -> Cell:
+    return lambda obj, _: ",".join(map(str, values_at(obj, f".spec.template.spec.containers[*].{field}")))
 
 
 _CREATED = _column("Created At", _path(".metadata.creationTimestamp", ""), 0, "date")
-_OF_TEMPLATE = (
-    _column("Containers", lambda obj, _: ",".join(one["name"] for one in _containers(obj)), 1),
-    _column("Images", lambda obj, _: ",".join(one.get("image", "") for one in _containers(obj)), 1),
-)
-_OF_WORKLOAD = (*_OF_TEMPLATE, _column("Selector", _selector("spec", "selector"), 1))
-_OF_REPLICAS = (
-    NAME,
-    _column("Desired", _path(".spec.replicas", 1), type_="integer"),
-    _column("Current", _path(".status.replicas", 0), type_="integer"),
-    _column("Ready", _path(".status.readyReplicas", 0), type_="integer"),
-    AGE,
-    *_OF_WORKLOAD,
-)
-_OF_WEBHOOKS = (NAME, _column("Webhooks", _count("webhooks"), type_="integer"), AGE)
 _OF_BINDING = (
     NAME,
     _column("Role", _role),
@@ -511,6 +326,7 @@ _OF_BINDING = (
     _column("ServiceAccounts", _subjects("ServiceAccount"), 1),
 )
 
+#: Of the kinds that something happens to on a pool; the others have rows of name and age.
 _BUILT_IN: dict[str, Sequence[Column]] = {
     "pods": (
         NAME,
@@ -567,7 +383,9 @@ _BUILT_IN: dict[str, Sequence[Column]] = {
         _column("Up-to-date", _path(".status.updatedReplicas", 0)),
         _column("Available", _path(".status.availableReplicas", 0)),
         AGE,
-        *_OF_WORKLOAD,
+        _column("Containers", _of_containers("name"), 1),
+        _column("Images", _of_containers("image"), 1),
+        _column("Selector", _selector("spec", "selector"), 1),
     ),
     "networkpolicies.networking.k8s.io": (NAME, _column("Pod-Selector", _selector("spec", "podSelector")), AGE),
     "poddisruptionbudgets.policy": (
@@ -586,179 +404,6 @@ _BUILT_IN: dict[str, Sequence[Column]] = {
     ),
     "leases.coordination.k8s.io": (NAME, _column("Holder", _path(".spec.holderIdentity", "")), AGE),
     "limitranges": (NAME, _CREATED),
-    "persistentvolumeclaims": (
-        NAME,
-        _column("Status", _phase),
-        _column("Volume", _path(".spec.volumeName", "")),
-        _column("Capacity", _path(".status.capacity.storage", "")),
-        _column("Access Modes", _modes(".status.accessModes")),
-        _column("StorageClass", _path(".spec.storageClassName", "")),
-        _column("VolumeAttributesClass", _path(".spec.volumeAttributesClassName", "<unset>")),
-        AGE,
-        _column("VolumeMode", _path(".spec.volumeMode", "<unset>"), 1),
-    ),
-    "persistentvolumes": (
-        NAME,
-        _column("Capacity", _path(".spec.capacity.storage", "")),
-        _column("Access Modes", _modes(".spec.accessModes")),
-        _column("Reclaim Policy", _path(".spec.persistentVolumeReclaimPolicy", "")),
-        _column("Status", _phase),
-        _column("Claim", _claim),
-        _column("StorageClass", _path(".spec.storageClassName", "")),
-        _column("VolumeAttributesClass", _path(".spec.volumeAttributesClassName", "<unset>")),
-        _column("Reason", _path(".status.reason", "")),
-        AGE,
-        _column("VolumeMode", _path(".spec.volumeMode", "<unset>"), 1),
-    ),
-    "replicationcontrollers": _OF_REPLICAS,
-    "replicasets.apps": _OF_REPLICAS,
-    "statefulsets.apps": (NAME, _column("Ready", _replicas), AGE, *_OF_TEMPLATE),
-    "daemonsets.apps": (
-        NAME,
-        _column("Desired", _path(".status.desiredNumberScheduled", 0), type_="integer"),
-        _column("Current", _path(".status.currentNumberScheduled", 0), type_="integer"),
-        _column("Ready", _path(".status.numberReady", 0), type_="integer"),
-        _column("Up-to-date", _path(".status.updatedNumberScheduled", 0), type_="integer"),
-        _column("Available", _path(".status.numberAvailable", 0), type_="integer"),
-        _column("Node Selector", _selector("spec", "template", "spec", "nodeSelector")),
-        AGE,
-        *_OF_WORKLOAD,
-    ),
-    "jobs.batch": (
-        NAME,
-        _column("Status", _job_status),
-        _column("Completions", _completions),
-        _column("Duration", _duration),
-        AGE,
-        *_OF_WORKLOAD,
-    ),
-    "cronjobs.batch": (
-        NAME,
-        _column("Schedule", _path(".spec.schedule", "")),
-        _column("Timezone", _path(".spec.timeZone")),
-        _column("Suspend", lambda obj, _: str(obj["spec"].get("suspend", "<unset>")), type_="boolean"),
-        _column("Active", lambda obj, _: len(obj.get("status", {}).get("active") or ()), type_="integer"),
-        _column("Last Schedule", lambda obj, now: _since(obj, ".status.lastScheduleTime", now)),
-        AGE,
-        *_OF_WORKLOAD,
-    ),
-    "ingresses.networking.k8s.io": (
-        NAME,
-        _column("Class", _path(".spec.ingressClassName")),
-        _column("Hosts", _hosts),
-        _column("Address", _balanced),
-        _column("Ports", lambda obj, _: "80, 443" if obj["spec"].get("tls") else "80"),
-        AGE,
-    ),
-    "storageclasses.storage.k8s.io": (
-        Column("Name", _class_name, _NAME_TEXT, format="name"),
-        _column("Provisioner", _path(".provisioner", "")),
-        _column("ReclaimPolicy", _path(".reclaimPolicy", "")),
-        _column("VolumeBindingMode", _path(".volumeBindingMode", "")),
-        _column("AllowVolumeExpansion", lambda obj, _: bool(obj.get("allowVolumeExpansion"))),
-        AGE,
-    ),
-    "endpoints": (NAME, _column("Endpoints", _endpoints), AGE),
-    "endpointslices.discovery.k8s.io": (
-        NAME,
-        _column("AddressType", _path(".addressType", "")),
-        _column("Ports", _slice_ports),
-        _column("Endpoints", _slice_addresses),
-        AGE,
-    ),
-    "horizontalpodautoscalers.autoscaling": (
-        NAME,
-        _column("Reference", _scaled),
-        _column("Targets", _metrics),
-        _column("MinPods", lambda obj, _: str(obj.get("spec", {}).get("minReplicas", "<unset>"))),
-        _column("MaxPods", _path(".spec.maxReplicas", 0)),
-        _column("Replicas", _path(".status.currentReplicas", 0)),
-        AGE,
-    ),
-    "certificatesigningrequests.certificates.k8s.io": (
-        NAME,
-        AGE,
-        _column("SignerName", _path(".spec.signerName")),
-        _column("Requestor", _path(".spec.username", "")),
-        _column("RequestedDuration", _requested),
-        _column("Condition", _request_state),
-    ),
-    "controllerrevisions.apps": (
-        NAME,
-        _column("Controller", _controller),
-        _column("Revision", _path(".revision", 0)),
-        AGE,
-    ),
-    "podtemplates": (
-        NAME,
-        _column("Containers", lambda obj, _: ",".join(values_at(obj, ".template.spec.containers[*].name"))),
-        _column("Images", lambda obj, _: ",".join(values_at(obj, ".template.spec.containers[*].image"))),
-        _column("Pod Labels", _selector("template", "metadata", "labels")),
-    ),
-    "ingressclasses.networking.k8s.io": (
-        NAME,
-        _column("Controller", _path(".spec.controller", "")),
-        _column("Parameters", _parameters),
-        AGE,
-    ),
-    "runtimeclasses.node.k8s.io": (NAME, _column("Handler", _path(".handler", "")), AGE),
-    "csinodes.storage.k8s.io": (
-        NAME,
-        _column("Drivers", lambda obj, _: len(values_at(obj, ".spec.drivers[*]")), type_="integer"),
-        AGE,
-    ),
-    "volumeattachments.storage.k8s.io": (
-        NAME,
-        _column("Attacher", _path(".spec.attacher", "")),
-        _column("PV", _path(".spec.source.persistentVolumeName", "")),
-        _column("Node", _path(".spec.nodeName", "")),
-        _column("Attached", _path(".status.attached", False), type_="boolean"),
-        AGE,
-    ),
-    "mutatingwebhookconfigurations.admissionregistration.k8s.io": _OF_WEBHOOKS,
-    "validatingwebhookconfigurations.admissionregistration.k8s.io": _OF_WEBHOOKS,
-    "validatingadmissionpolicies.admissionregistration.k8s.io": (
-        NAME,
-        _column("Validations", lambda obj, _: len(values_at(obj, ".spec.validations[*]")), type_="integer"),
-        _column("ParamKind", _parameter_kind),
-        AGE,
-    ),
-    "validatingadmissionpolicybindings.admissionregistration.k8s.io": (
-        NAME,
-        _column("PolicyName", _path(".spec.policyName", "")),
-        _column("ParamRef", _parameter_of),
-        AGE,
-    ),
-    "apiservices.apiregistration.k8s.io": (
-        NAME,
-        _column("Service", _service),
-        _column("Available", _available),
-        AGE,
-    ),
-    "resourceslices.resource.k8s.io": (
-        NAME,
-        _column("Node", _path(".spec.nodeName", "")),
-        _column("Driver", _path(".spec.driver", "")),
-        _column("Pool", _path(".spec.pool.name", "")),
-        AGE,
-    ),
-    "flowschemas.flowcontrol.apiserver.k8s.io": (
-        NAME,
-        _column("PriorityLevel", _path(".spec.priorityLevelConfiguration.name")),
-        _column("MatchingPrecedence", _path(".spec.matchingPrecedence", 0), type_="integer"),
-        _column("DistinguisherMethod", _path(".spec.distinguisherMethod.type")),
-        AGE,
-        _column("MissingPL", _path('.status.conditions[?(@.type=="Dangling")].status', "?")),
-    ),
-    "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io": (
-        NAME,
-        _column("Type", _path(".spec.type", "")),
-        _column("NominalConcurrencyShares", _path(".spec.limited.nominalConcurrencyShares")),
-        _column("Queues", _path(".spec.limited.limitResponse.queuing.queues")),
-        _column("HandSize", _path(".spec.limited.limitResponse.queuing.handSize")),
-        _column("QueueLengthLimit", _path(".spec.limited.limitResponse.queuing.queueLengthLimit")),
-        AGE,
-    ),
     "roles.rbac.authorization.k8s.io": (NAME, _CREATED),
     "clusterroles.rbac.authorization.k8s.io": (NAME, _CREATED),
     "rolebindings.rbac.authorization.k8s.io": _OF_BINDING,

@@ -16,115 +16,61 @@ Json = dict[str, Any]
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 __all__ = ["admin", "clock", "cluster"]
 
-_TARGET = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
-_CPU = {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}
-_BYTES = {"type": "Pods", "pods": {"metric": {"name": "b"}, "target": {"type": "AverageValue", "averageValue": "1k"}}}
-_NOW_CPU = {"type": "Resource", "resource": {"name": "cpu", "current": {"averageUtilization": 35}}}
-_ADDRESSES = [{"addresses": [f"10.0.0.{last}"]} for last in range(1, 6)]
+_POD = {"containers": [{"name": "du", "image": "i:1"}, {"name": "log", "image": "l:2"}]}
 
 
 @pytest.mark.parametrize(
     ("kind", "obj", "row"),
     [
         (
-            "horizontalpodautoscalers.autoscaling",
+            "deployments.apps",
             {
-                "spec": {"scaleTargetRef": _TARGET, "maxReplicas": 5, "minReplicas": 2, "metrics": [_CPU, _BYTES] * 2},
-                "status": {"currentReplicas": 3, "currentMetrics": [_NOW_CPU]},
+                "spec": {"replicas": 3, "selector": {"matchLabels": {"nf": "du"}}, "template": {"spec": _POD}},
+                "status": {"readyReplicas": 2, "updatedReplicas": 3, "availableReplicas": 1},
             },
             {
                 "Name": "x",
-                "Reference": "Deployment/web",
-                "Targets": "cpu: 35%/80%, <unknown>/1k + 2 more...",
-                "MinPods": "2",
-                "MaxPods": 5,
-                "Replicas": 3,
+                "Ready": "2/3",
+                "Up-to-date": 3,
+                "Available": 1,
                 "Age": "0s",
+                "Containers": "du,log",
+                "Images": "i:1,l:2",
+                "Selector": "nf=du",
             },
         ),
         (
-            "horizontalpodautoscalers.autoscaling",
-            {"spec": {"scaleTargetRef": _TARGET, "maxReplicas": 5, "targetCPUUtilizationPercentage": 50}},
-            {
-                "Name": "x",
-                "Reference": "Deployment/web",
-                "Targets": "cpu: <unknown>/50%",
-                "MinPods": "<unset>",
-                "MaxPods": 5,
-                "Replicas": 0,
-                "Age": "0s",
-            },
+            "poddisruptionbudgets.policy",
+            {"spec": {"minAvailable": 1}, "status": {"disruptionsAllowed": 2}},
+            {"Name": "x", "Min Available": 1, "Max Unavailable": "N/A", "Allowed Disruptions": 2, "Age": "0s"},
         ),
         (
-            "certificatesigningrequests.certificates.k8s.io",
+            "rolebindings.rbac.authorization.k8s.io",
             {
-                "spec": {"signerName": "example.com/client", "username": "ana", "expirationSeconds": 86400},
-                "status": {"conditions": [{"type": "Approved", "status": "True"}], "certificate": "LS0t"},
+                "roleRef": {"kind": "Role", "name": "r"},
+                "subjects": [
+                    {"kind": "User", "name": "ana"},
+                    {"kind": "ServiceAccount", "namespace": "n", "name": "s"},
+                ],
             },
             {
                 "Name": "x",
+                "Role": "Role/r",
                 "Age": "0s",
-                "SignerName": "example.com/client",
-                "Requestor": "ana",
-                "RequestedDuration": "24h",
-                "Condition": "Approved,Issued",
+                "Users": "ana",
+                "Groups": "",
+                "ServiceAccounts": "n/s",
             },
         ),
         (
-            "certificatesigningrequests.certificates.k8s.io",
-            {"spec": {"signerName": "a/b"}},
-            {
-                "Name": "x",
-                "Age": "0s",
-                "SignerName": "a/b",
-                "Requestor": "",
-                "RequestedDuration": "<none>",
-                "Condition": "Pending",
-            },
+            "resourcequotas",
+            {"status": {"hard": {"cpu": "4", "limits.cpu": "8"}, "used": {"cpu": "1"}}},
+            {"Name": "x", "Request": "cpu: 1/4", "Limit": "limits.cpu: 0/8", "Age": "0s"},
         ),
         (
-            "endpointslices.discovery.k8s.io",
-            {"addressType": "IPv4", "ports": [{"port": 80}, {"port": 443}], "endpoints": _ADDRESSES},
-            {
-                "Name": "x",
-                "AddressType": "IPv4",
-                "Ports": "80,443",
-                "Endpoints": "10.0.0.1,10.0.0.2,10.0.0.3 + 2 more...",
-                "Age": "0s",
-            },
-        ),
-        (
-            "endpointslices.discovery.k8s.io",
-            {"addressType": "IPv4"},
-            {"Name": "x", "AddressType": "IPv4", "Ports": "<unset>", "Endpoints": "<unset>", "Age": "0s"},
-        ),
-        (
-            "endpoints",
-            {"subsets": [{"addresses": [{"ip": "10.0.0.1"}, {"ip": "10.0.0.2"}], "ports": [{"port": 80}]}]},
-            {"Name": "x", "Endpoints": "10.0.0.1:80,10.0.0.2:80", "Age": "0s"},
-        ),
-        (
-            "ingressclasses.networking.k8s.io",
-            {"spec": {"controller": "x/y", "parameters": {"apiGroup": "k.example", "kind": "Params", "name": "p"}}},
-            {"Name": "x", "Controller": "x/y", "Parameters": "Params.k.example/p", "Age": "0s"},
-        ),
-        (
-            "apiservices.apiregistration.k8s.io",
-            {
-                "spec": {"service": {"namespace": "n", "name": "s"}},
-                "status": {"conditions": [{"type": "Available", "status": "False", "reason": "MissingEndpoints"}]},
-            },
-            {"Name": "x", "Service": "n/s", "Available": "False (MissingEndpoints)", "Age": "0s"},
-        ),
-        (
-            "controllerrevisions.apps",
-            {"revision": 4, "metadata": {"ownerReferences": [{**_TARGET, "controller": True}]}},
-            {"Name": "x", "Controller": "deployment.apps/web", "Revision": 4, "Age": "0s"},
-        ),
-        (
-            "validatingwebhookconfigurations.admissionregistration.k8s.io",
-            {"webhooks": [{}, {}]},
-            {"Name": "x", "Webhooks": 2, "Age": "0s"},
+            "cronjobs.batch",  # a kind that nothing here runs
+            {"spec": {"schedule": "* * * * *"}},
+            {"Name": "x", "Age": "0s"},
         ),
     ],
 )  # fmt: skip
