@@ -902,61 +902,7 @@ _BINDING: Final = Rules(
 )
 
 
-def _default_limits(obj: Object) -> None:
-    """A limit that is not said is the greatest; a request that is not said is the limit, else the least."""
-    for item in (obj.get("spec") or {}).get("limits") or ():
-        if item.get("type") != "Container":
-            continue
-        limits = {**item.get("max", {}), **item.get("default", {})}
-        requests = {**item.get("min", {}), **limits, **item.get("defaultRequest", {})}
-        for name, values in (("default", limits), ("defaultRequest", requests)):
-            if values:
-                item[name] = values
-
-
-def _limit_problems(obj: Object) -> Iterator[Cause]:
-    kinds: set[str] = set()
-    for index, item in enumerate((obj.get("spec") or {}).get("limits") or ()):
-        path, kind = f"spec.limits[{index}]", item.get("type", "")
-        if kind not in {"Container", "Pod", "PersistentVolumeClaim"} and "/" not in kind:
-            yield Cause.invalid(f"{path}.type", kind, "must be a standard limit type or fully qualified")
-        if kind in kinds:
-            yield Cause.duplicate(f"{path}.type", kind)
-        kinds.add(kind)
-        for side in ("default", "defaultRequest"):
-            if kind == "Pod" and item.get(side):
-                yield Cause.forbidden(f"{path}.{side}", "may not be specified when `type` is 'Pod'")
-        if kind == "PersistentVolumeClaim" and not any("storage" in item.get(side, {}) for side in ("min", "max")):
-            text = "either minimum or maximum storage value is required, but neither was provided"
-            yield Cause.required(f"{path}.limits", text)
-        yield from _order_problems(item, path)
-        for name, ratio in sorted(item.get("maxLimitRequestRatio", {}).items()):
-            if quantities.amount(ratio) < 1:
-                yield Cause.invalid(f"{path}.maxLimitRequestRatio[{name}]", ratio, f"ratio {ratio} is less than 1")
-
-
-#: Quantities that are in order: the less and the greater one with their words, the field that is wrong, and its value.
-_IN_ORDER: Final = (
-    ("min", "min", "max", "max", "min", "min"),
-    ("min", "min", "defaultRequest", "default request", "defaultRequest", "defaultRequest"),
-    ("defaultRequest", "default request", "max", "max", "defaultRequest", "defaultRequest"),
-    ("defaultRequest", "default request", "default", "default limit", "defaultRequest", "defaultRequest"),
-    ("min", "min", "default", "default", "default", "min"),
-    ("default", "default", "max", "max", "default", "max"),
-)
-
-
-def _order_problems(item: Object, path: str) -> Iterator[Cause]:
-    for name in sorted({name for side in ("min", "max", "default", "defaultRequest") for name in item.get(side, {})}):
-        for low, lower, high, higher, field, value in _IN_ORDER:
-            less, more = item.get(low, {}).get(name), item.get(high, {}).get(name)
-            if less is not None and more is not None and quantities.amount(less) > quantities.amount(more):
-                text = f"{lower} value {less} is greater than {higher} value {more}"
-                yield Cause.invalid(f"{path}.{field}[{name}]", item[value][name], text)
-
-
 RULES: Final[Mapping[str, Rules]] = {
-    "limitranges": Rules(default=_default_limits, problems=_limit_problems),
     "configmaps": Rules(problems=_config_problems, changes=_frozen("data", "binaryData")),
     "secrets": Rules(default=_default_secret, problems=_secret_problems, changes=_secret_changes),
     "namespaces": Rules(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -27,7 +26,6 @@ _IMMORTAL = {"default", "kube-system", "kube-public"}
 _RBAC = {ROLES, CLUSTER_ROLES, ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS}
 _QUOTAS = "resourcequotas"
 _CLASSES = "priorityclasses.scheduling.k8s.io"
-_REQUESTS = "certificatesigningrequests.certificates.k8s.io"
 #: Seconds that a pod stays on a node that is not ready or can't be reached (DefaultTolerationSeconds).
 _STAYS = 300
 
@@ -69,44 +67,6 @@ class Admission:
                 stays = {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": _STAYS}
                 tolerations.append(stays)
 
-    def limits(self, attempt: Attempt) -> None:
-        """Containers get the requests and limits that a LimitRange of their namespace has for those who name none."""
-        if attempt.kind.storage != "pods" or attempt.operation != "CREATE":
-            return
-        assert attempt.obj is not None
-        filled = []
-        for item in self._limits(attempt):
-            for container in attempt.obj["spec"].get("containers", ()) if item["type"] == "Container" else ():
-                filled += _fill(container, item)
-        if filled:
-            annotations = attempt.obj["metadata"].setdefault("annotations", {})
-            annotations["kubernetes.io/limit-ranger"] = f"LimitRanger plugin set: {'; '.join(filled)}"
-
-    def within_limits(self, attempt: Attempt) -> None:
-        """Containers, and pods as a whole, keep to the least and the most that a LimitRange allows."""
-        if attempt.kind.storage != "pods" or attempt.operation != "CREATE":
-            return
-        assert attempt.obj is not None
-        spec = attempt.obj["spec"]
-        containers = [
-            one.get("resources", {}) for one in (*spec.get("containers", ()), *spec.get("initContainers", ()))
-        ]
-        held = {"Container": containers, "Pod": [_of_pod(spec)]}
-        problems = [
-            problem
-            for item in self._limits(attempt)
-            for resources in held.get(item["type"], ())
-            for problem in _outside(resources, item)
-        ]
-        if problems:
-            text = problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]"
-            raise forbidden(attempt.kind, attempt.key[1], text)
-
-    def _limits(self, attempt: Attempt) -> list[Mapping[str, Any]]:
-        return [
-            item for one in self._store.list("limitranges", attempt.key[0]) for item in one["spec"].get("limits") or ()
-        ]
-
     def _prioritise(self, attempt: Attempt, spec: dict[str, Any]) -> None:
         name = spec.get("priorityClassName", "")
         if not name:
@@ -127,24 +87,6 @@ class Admission:
         taints = attempt.obj.setdefault("spec", {}).setdefault("taints", [])
         if not any(taint["key"] == "node.kubernetes.io/not-ready" for taint in taints):
             taints.append({"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"})
-
-    def signing(self, attempt: Attempt) -> None:
-        """A request for a certificate is of who makes it, and stays what it is; it is approved by conditions alone."""
-        if attempt.kind.storage != _REQUESTS or attempt.obj is None:
-            return
-        obj, old = attempt.obj, attempt.old
-        if old is None:
-            spec, who = obj.setdefault("spec", {}), attempt.options.caller.info
-            spec["username"] = who.pop("username")
-            spec.update(who)
-            obj["status"] = {}
-            return
-        obj["spec"] = old["spec"]
-        if attempt.subresource != "approval":
-            return
-        times = dict.fromkeys(("lastUpdateTime", "lastTransitionTime"), self._verbs.now())
-        conditions = (obj.get("status") or {}).get("conditions") or []
-        obj["status"] = {**(old.get("status") or {}), "conditions": [{**times, **one} for one in conditions]}
 
     # ------------------------------------------------------ after it is validated
 
@@ -288,72 +230,6 @@ def _unsaid(pod: Object, hard: Mapping[str, str]) -> str:
 
 def _listed(values: Mapping[str, str]) -> str:
     return ",".join(f"{name}={values[name]}" for name in sorted(values))
-
-
-def _fill(container: dict[str, Any], item: Mapping[str, Any]) -> list[str]:
-    """Put defaults into a container; tell which, in the words of the annotation."""
-    filled = []
-    for side, defaults, word in (("requests", "defaultRequest", "request"), ("limits", "default", "limit")):
-        resources = container.setdefault("resources", {})
-        missing = {name: value for name, value in item.get(defaults, {}).items() if name not in resources.get(side, {})}
-        if missing:
-            resources[side] = {**resources.get(side, {}), **missing}
-            filled.append(f"{', '.join(sorted(missing))} {word} for container {container['name']}")
-    return filled
-
-
-def _outside(resources: Mapping[str, Any], item: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with requests and limits, one thing of each bound."""
-    asked, limits, whole = resources.get("requests", {}), resources.get("limits", {}), item["type"]
-    for name, least in sorted(item.get("min", {}).items()):
-        start = f"minimum {name} usage per {whole} is {least}"
-        low = [("request", asked), ("limit", limits)]
-        yield from _first(start, name, low, amount(least), operator.lt)
-    for name, most in sorted(item.get("max", {}).items()):
-        start = f"maximum {name} usage per {whole} is {most}"
-        high = [("limit", limits), ("request", asked)]
-        yield from _first(start, name, high, amount(most), operator.gt)
-    for name, ratio in sorted(item.get("maxLimitRequestRatio", {}).items()):
-        start = f"{name} max limit to request ratio per {whole} is {ratio}"
-        less, more = amount(asked.get(name, "0")), amount(limits.get(name, "0"))
-        if not less or not more:
-            what = "limit" if less else "request"
-            yield f"{start}, but no {what} is specified or {what} is 0"
-        elif more / less > amount(ratio):
-            yield f"{start}, but provided ratio is {float(more / less):f}"
-
-
-def _first(
-    start: str,
-    name: str,
-    sides: list[tuple[str, Mapping[str, str]]],
-    bound: Decimal,
-    beyond: Callable[[Decimal, Decimal], bool],
-) -> Iterator[str]:
-    """The first thing that is wrong: the first side has to be there, the other one need not."""
-    (needed, first), _ = sides
-    if name not in first:
-        yield f"{start}.  No {needed} is specified"
-        return
-    for word, side in sides:
-        if name in side and beyond(amount(side[name]), bound):
-            yield f"{start}, but {word} is {side[name]}"
-            return
-
-
-def _of_pod(spec: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """What a pod asks for and is limited to: its containers together, or one that comes before them and takes more."""
-    found: dict[str, dict[str, str]] = {}
-    for side in ("requests", "limits"):
-        total: dict[str, Decimal] = {}
-        for container in spec.get("containers", ()):
-            for name, value in container.get("resources", {}).get(side, {}).items():
-                total[name] = total.get(name, Decimal(0)) + amount(value)
-        for container in spec.get("initContainers", ()):
-            for name, value in container.get("resources", {}).get(side, {}).items():
-                total[name] = max(total.get(name, Decimal(0)), amount(value))
-        found[side] = {name: canonical(value) for name, value in total.items()}
-    return found
 
 
 def _tolerates(toleration: Mapping[str, Any], key: str) -> bool:

@@ -47,9 +47,9 @@ class Cluster:
         self.access = access.Access(self.store, AccountTokens(self.store, clock, chance))
         self.verbs = Verbs(self.store, self.registry, clock, chance)
         ask = Admission(self.store, self.registry, self.access, self.verbs)
-        self.verbs.mutating += [ask.namespace, ask.limits, ask.pod, ask.node, ask.signing]
+        self.verbs.mutating += [ask.namespace, ask.pod, ask.node]
         self.verbs.validating += [ask.creation, ask.immortal, ask.default_class, ask.escalation]
-        self.verbs.validating += [ask.within_limits, ask.quota]
+        self.verbs.validating += [ask.quota]
         self.verbs.ends = {"namespaces": _namespace_ends, Definitions.KIND: terminating}
         #: What is served beside the Kubernetes API on the same address, by the beginning of its paths.
         self.services: dict[str, Callable[[Request], Response]] = {}

@@ -32,7 +32,6 @@ _PLACES = {
     "N": "/api/v1/namespaces",
     "D": "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
     "Q": "/api/v1/namespaces/n/resourcequotas",
-    "L": "/api/v1/namespaces/n/limitranges",
 }
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 
@@ -945,7 +944,7 @@ SEQUENCES: dict[str, list[Step]] = {
         ),
         refused("GET", "C", None, 401, "Unauthorized", "Unauthorized", user="stranger"),
     ],
-    # ------------------------------------------------------------------ quotas and limits
+    # ------------------------------------------------------------------ quotas
     "a quota says what it is asked for, what is used and what there is": [
         Step(
             "POST",
@@ -990,46 +989,6 @@ SEQUENCES: dict[str, list[Step]] = {
             reason="Forbidden",
             message='configmaps "a" is forbidden: exceeded quota: q, requested: count/configmaps=1, '
             "used: count/configmaps=1, limited: count/configmaps=1",
-        ),
-    ],
-    "a limit range gives what is not asked for, and bounds what is": [
-        Step(
-            "POST",
-            "L",
-            {
-                "metadata": {"name": "l"},
-                "spec": {
-                    "limits": [
-                        {
-                            "type": "Container",
-                            "default": {"cpu": "500m"},
-                            "defaultRequest": {"cpu": "100m"},
-                            "max": {"cpu": "1"},
-                        }
-                    ]
-                },
-            },
-            201,
-        ),
-        Step(
-            "POST",
-            "P",
-            pod(),
-            201,
-            fields={
-                "spec.containers.0.resources": {"limits": {"cpu": "500m"}, "requests": {"cpu": "100m"}},
-                "metadata.annotations.kubernetes.io/limit-ranger": re.compile(
-                    "LimitRanger plugin set: cpu request for container c; cpu limit for container c"
-                ),
-            },
-        ),
-        Step(
-            "POST",
-            "P",
-            pod("b", container={"resources": {"limits": {"cpu": "2"}}}),
-            403,
-            reason="Forbidden",
-            message='pods "b" is forbidden: maximum cpu usage per Container is 1, but limit is 2',
         ),
     ],
     # ------------------------------------------------------------------ scale

@@ -246,22 +246,3 @@ def test_a_token_that_was_changed_is_none(cluster: Cluster, admin: Client, robot
     for token in (f"{head}.{forged}.{signature}", f"{head}.{claims}.{signature[:-8]}AAAAAAAA", "a.b.c"):
         assert Client(cluster, token).ask("POST", _SELF, {})[0] == 401
         assert _reviewed(admin, token) == {"user": {}, "error": "invalid bearer token"}
-
-
-def test_a_request_for_a_certificate_is_of_who_makes_it_and_is_approved(cluster: Cluster, admin: Client) -> None:
-    requests = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
-    spec = {"request": "LS0t", "signerName": "example.com/client", "usages": ["client auth"], "username": "root"}
-    head = {"apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest", "metadata": {"name": "a"}}
-    code, made = admin.ask("POST", requests, {**head, "spec": spec, "status": {"certificate": "LS0t"}})
-    assert (code, made["status"]) == (201, {})
-    assert made["spec"] == {**spec, "username": "admin", "groups": ["system:masters", "system:authenticated"]}
-    approved = {"type": "Approved", "status": "True", "reason": "KubectlApprove", "message": "by hand"}
-    changed = {**made, "spec": {**made["spec"], "username": "root"}, "status": {"conditions": [approved]}}
-    assert admin.ask("PUT", f"{requests}/a", changed)[1]["status"] == {}
-    code, done = admin.ask("PUT", f"{requests}/a/approval", changed)
-    assert (code, done["spec"]) == (200, made["spec"])
-    (condition,) = done["status"]["conditions"]
-    assert condition == {**approved, **dict.fromkeys(("lastUpdateTime", "lastTransitionTime"), cluster.verbs.now())}
-    table = "application/json;as=Table;v=v1;g=meta.k8s.io"
-    (row,) = admin.ask("GET", requests, None, accept=table)[1]["rows"]
-    assert row["cells"][3:] == ["admin", "<none>", "Approved"]
