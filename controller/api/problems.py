@@ -89,17 +89,19 @@ def problem(
 VES = "/eventListener/"
 #: The version of the VES event listener, which its specification requires in each answer.
 VES_HEADERS = {"X-MinorVersion": "2", "X-PatchVersion": "1", "X-LatestVersion": "7.2.1"}
-#: Errors of VES by status: the status to answer, and id and text of the message.
+_POLICY, _SERVICE = "policyException", "serviceException"
+#: Errors of VES by status: the status to answer, kind of the exception, and id and text of the message.
 _VES_REFUSALS = {
-    401: (401, "POL1009", "User has not been provisioned for service"),
-    403: (401, "POL1009", "User has not been provisioned for service"),
-    413: (400, "POL9003", "Message content size exceeds the allowable limit"),
-    503: (503, "SVC1000", "No server resources available to process the request"),
+    401: (401, _POLICY, "POL1009", "User has not been provisioned for service"),
+    403: (401, _POLICY, "POL1009", "User has not been provisioned for service"),
+    413: (400, _POLICY, "POL9003", "Message content size exceeds the allowable limit"),
+    503: (503, _SERVICE, "SVC1000", "No server resources available to process the request"),
     **{
-        status: (status, "SVC2000", "The following service error occurred: %1. Error code is %2.")
+        status: (status, _SERVICE, "SVC2000", "The following service error occurred: %1. Error code is %2.")
         for status in (404, 405, 500)
     },
 }
+_VES_INVALID = (400, _SERVICE, "SVC0002", "Invalid input value for message part %1")
 
 
 def ves_refusal(status: int, part: str = "") -> JSONResponse:
@@ -109,12 +111,11 @@ def ves_refusal(status: int, part: str = "") -> JSONResponse:
         status: The status that any other route would answer.
         part: The wrong part of the message, with the reason.
     """
-    status, message, text = _VES_REFUSALS.get(status, (400, "SVC0002", "Invalid input value for message part %1"))
-    kind = "policyException" if message.startswith("POL") else "serviceException"
-    variables = {"SVC0002": [part or "event"], "SVC2000": [HTTPStatus(status).phrase, str(status)]}.get(message, [])
+    status, kind, name, text = _VES_REFUSALS.get(status, _VES_INVALID)
+    variables = {"SVC0002": [part or "event"], "SVC2000": [HTTPStatus(status).phrase, str(status)]}.get(name, [])
     headers = VES_HEADERS | ({"Retry-After": "5"} if status == 503 else {})
     headers |= {"WWW-Authenticate": "Basic"} if status == 401 else {}
-    said = {"messageId": message, "text": text, "variables": variables}
+    said = {"messageId": name, "text": text, "variables": variables}
     return JSONResponse({"requestError": {kind: said}}, status, headers)
 
 

@@ -28,6 +28,7 @@ from controller.models.rule import RuleMode
 from controller.models.run import AuditRow
 from controller.models.scalars import HOST
 from controller.models.statement import Value
+from controller.models.waiting import warning_name
 from controller.performance.statements import local
 from controller.ports.store import AuditQuery, Page
 
@@ -184,7 +185,7 @@ class _Report:
         for hold in bounds.holds:
             yield "hold", hold.target, self._at(hold.until) or "it is lifted", hold.by, hold.reason
         for one in bounds.freezes:
-            what = one.name.partition(" in ")[0] if one.warning else "freeze"
+            what = warning_name(one.warning) if one.warning else "freeze"
             when = "" if one.begins <= self._end else f", from {self._at(one.begins)}"
             yield f"{what}{when}", one.target, self._at(one.ends), one.by, one.reason
         for rule, scope, row in self._modes():

@@ -17,6 +17,7 @@ from controller.cli.plan_view import show_alike
 from controller.cli.progress import counting, working
 from controller.cli.tables import Column, indented, table
 from controller.models.device_kinds import DeviceKind
+from controller.models.enums import AdoptionCode
 
 app = typer.Typer(no_args_is_help=True, help="Base stations: on record, and as they are now.")
 
@@ -304,7 +305,7 @@ def adopt(
             said = client().progress("/v1/devices/adopt", body, report)
     else:
         said = client().post("/v1/devices/adopt", body)
-    failed = {station: text for station, text in said.items() if not text.startswith("adopted")}
+    failed = {station: one["words"] for station, one in said.items() if not AdoptionCode(one["code"]).adopted}
     if as_json:
         print_json(said)
     else:

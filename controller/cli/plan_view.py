@@ -15,7 +15,6 @@ from controller.cli.output import bold, counted, out, styled
 from controller.cli.pager import paged
 from controller.cli.tables import Column, table
 from controller.models.device_kinds import NAMED_KINDS
-from controller.models.enums import OBSERVE_ONLY
 from controller.models.many import ADDRESS, VARIES, alike, first_names, lines_of
 
 #: A plan of at most so many lines is shown line by line.
@@ -355,7 +354,7 @@ def _number(changes: Sequence[Mapping[str, Any]]) -> str:
 
 def _adopt_hint(made: Mapping[str, Any]) -> Conclusion:
     """How many devices are left out because they were not adopted, and the command that adopts them."""
-    count = sum(reason == OBSERVE_ONLY for reason in made["unplanned"].values())
+    count = len(made.get("observed_only", ()))
     if not count:
         return Conclusion([], [])
     noun, (them, were) = _noun(made["selector"]), ("it is", "was") if count == 1 else ("they are", "were")

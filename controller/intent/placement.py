@@ -129,10 +129,15 @@ class Closures:
 
     def reasons(self, network: Network, function: str) -> dict[str, str]:
         """Why a function goes to none of these pools, among those near enough."""
-        near = network.pools_for[function]
-        found = {pool: self.pools[pool] for pool in near if pool in self.pools}
+        shut = {pool: self.pools[pool] for pool in network.pools_for[function] if pool in self.pools}
+        return shut | self.frozen_for(network, function)
+
+    def frozen_for(self, network: Network, function: str) -> dict[str, str]:
+        """Pools near enough that a freeze closes for a function, which it does not bind itself, with the reason."""
+        near = network.pools_for[function] if self.frozen else ()
         bound = network.bound_by(function) if self.frozen else ()
-        for pool in (network.pool_by_id[one] for one in near if self.frozen and one in network.pool_by_id):
+        found: dict[str, str] = {}
+        for pool in (network.pool_by_id[one] for one in near if one in network.pool_by_id):
             for target in self._frozen_with(pool):
                 if target not in bound:
                     found[pool.id] = self.frozen[target]
@@ -320,7 +325,7 @@ def jobs(
         stations = network.stations_served[function.id]
         side = HOST if function.id in own else function.side
         here, closed = running.get(function.id, ()), closures.reasons(network, function.id)
-        stays = {*closures.fixed, *(pool for pool, why in closed.items() if why in closures.frozen.values())}
+        stays = {*closures.fixed, *closures.frozen_for(network, function.id)}
         fixed = [why for pool, why in closed.items() if pool in here and pool in stays]
         shut = {pool: why for pool, why in closed.items() if pool not in here}
         shut |= {pool: closed.get(pool, "it has to leave it") for pool in avoid.get(function.id, ())}
@@ -672,10 +677,11 @@ class _Placing:
 
     def _nearest_of(self, job: _Job, pool: str) -> str:
         alike = [one for one in job.near if self._alike(job, one, pool)]
-        what = "pool" if len(alike) == len(job.near) else f"{self._network.pool_by_id[pool].where} pool"
+        every = len(alike) == len(job.near)
+        what = "pool" if every else f"{self._network.pool_by_id[pool].where} pool"
         spared = any(job.ways[one][1] < job.ways[pool][1] for one in job.near)
         found = f"the nearest of {len(alike)} {what}s" if len(alike) > 1 else f"the only {what} near enough"
-        return found + (", which leaves edges to DUs" if spared and what != "pool" else "")
+        return found + (", which leaves edges to DUs" if spared and not every else "")
 
     def _far(self, job: _Job, pool: str) -> str:
         limit = job.function.max_latency_us

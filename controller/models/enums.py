@@ -8,6 +8,26 @@ from enum import StrEnum
 OBSERVE_ONLY = "not adopted: observe-only"
 
 
+class AdoptionCode(StrEnum):
+    """Outcome of adopting a device.
+
+    - ``adopted``: its nodes that are as the network files have them are on record.
+    - ``empty``: it is adopted with nothing on record, since the function of which it is made does not run yet.
+    - ``foreign``: it is not adopted, since it carries a managed element that nobody agreed to.
+    - ``unread``: it is not adopted, since it could not be read.
+    """
+
+    ADOPTED = "adopted"
+    EMPTY = "empty"
+    FOREIGN = "foreign"
+    UNREAD = "unread"
+
+    @property
+    def adopted(self) -> bool:
+        """Whether Minka manages the device now."""
+        return self in (AdoptionCode.ADOPTED, AdoptionCode.EMPTY)
+
+
 class RunState(StrEnum):
     """State of a run. The last six are terminal; a run ends in exactly one of them.
 

@@ -311,6 +311,13 @@ class Plan(Noun):
     unplanned: dict[str, str] = Field(
         default={}, description="Stations left out, with the reason (not adopted, unreachable, contract error, hold)."
     )
+    observed_only: Annotated[
+        tuple[str, ...],
+        Field(
+            exclude_if=lambda found: not found,
+            description="Those of the devices left out that nobody adopted; absent if there are none.",
+        ),
+    ] = ()
     findings: tuple[Finding, ...] = ()
     removals: Annotated[dict[str, int], Field(description="Nodes removed by tenant, as named by the requester.")] = {}
     undoes: str = ""

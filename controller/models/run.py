@@ -298,7 +298,9 @@ class JournalEntry(Noun):
         persist: Persist token of the confirmed commit; empty if there is none.
         deadline: When the device reverts by itself, if a confirmed commit is pending.
         session: Id of our NETCONF session that asks for the device's lock, or has it.
+        detail: Words for people; nothing reads them again.
         carried: Paths that the device carried when the transaction began; only in ``read`` rows.
+        excused: Faults that were there then, by path or by the name of the alarm; only in ``read`` rows.
     """
 
     transaction: str
@@ -313,6 +315,7 @@ class JournalEntry(Noun):
     session: str = ""
     detail: str = ""
     carried: tuple[str, ...] = ()
+    excused: tuple[str, ...] = ()
 
 
 def place_of(target: str) -> tuple[str, str, str]:

@@ -205,7 +205,12 @@ def words(reasons: Iterable[WaitReason]) -> str:
 
 def freeze_name(target: str, warning: str) -> str:
     """A freeze or public warning, and where it is, for people."""
-    return f"public warning {warning} in {target}" if warning else f"freeze of {target}"
+    return f"{warning_name(warning)} in {target}" if warning else f"freeze of {target}"
+
+
+def warning_name(warning: str) -> str:
+    """A public warning, for people."""
+    return f"public warning {warning}"
 
 
 def _approval(reason: WaitReason) -> str:

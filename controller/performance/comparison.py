@@ -21,7 +21,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from pydantic import AwareDatetime
 
@@ -35,6 +35,22 @@ _Z = 1.959963984540054
 _CLUSTERED = 0.1
 
 
+class NotJudged(StrEnum):
+    """Why an indicator is not judged.
+
+    - ``not-measured``: a counter that it needs is counted by no cell. ``nothing-measured``: nothing was in this time.
+    - ``interrupted``: the station did not run all the time.
+    - ``too-few``: the sample is smaller than the indicator needs.
+    - ``nothing-tried``: nobody tried what it is about.
+    """
+
+    NOT_MEASURED = "not-measured"
+    NOTHING_MEASURED = "nothing-measured"
+    INTERRUPTED = "interrupted"
+    TOO_FEW = "too-few"
+    NOTHING_TRIED = "nothing-tried"
+
+
 class Figure(Noun):
     """A KPI in a time: its value and confidence interval.
 
@@ -45,7 +61,8 @@ class Figure(Noun):
         cells: Number of cells that it rests on.
         begin: Begin of the time.
         pooled: What was taken together until the sample sufficed, empty where that was not needed.
-        why: Why it is not judged; empty if it is.
+        unjudged: Why it is not judged; None if it is.
+        why: The same in words, for people only; empty if it is judged.
     """
 
     kpi: str
@@ -58,12 +75,13 @@ class Figure(Noun):
     begin: AwareDatetime
     end: AwareDatetime
     pooled: str = ""
+    unjudged: NotJudged | None = None
     why: str = ""
 
     @property
     def words(self) -> str:
         """Its value with its unit, and its interval if there is one."""
-        if self.value is None or self.why:
+        if self.value is None or self.unjudged:
             return f"not judged: {self.why}"
         unit = f" {self.unit}".rstrip()
         if self.low is None or self.high is None:
@@ -161,6 +179,7 @@ def figure(
     sample = sample_of(kpi, counted)
     needed = kpi.minimum if minimum is None else minimum
     low, high = _interval(kpi, counted, value, correlations)
+    unjudged = _why_not(counted, value, sample, needed)
     return Figure(
         kpi=kpi.name,
         unit=kpi.unit,
@@ -172,7 +191,8 @@ def figure(
         begin=begin,
         end=end,
         pooled=pooled,
-        why=_why_not(kpi, counted, value, sample, needed),
+        unjudged=unjudged,
+        why="" if unjudged is None else why_not_in_words(unjudged, kpi.statistic, sample, needed),
     )
 
 
@@ -193,7 +213,7 @@ def pooled(
     found: Figure | None = None
     for words, begin, end, counted in attempts:
         found = figure(kpi, counted, begin, end, minimum, words, correlations)
-        if not found.why:
+        if found.unjudged is None:
             return found
     assert found is not None, "at least one attempt"
     return found
@@ -211,17 +231,41 @@ def sample_of(kpi: Kpi, counted: Tally) -> float:
 def judged(kpi: Kpi, counted: Tally) -> float | None:
     """A KPI's value, if it can be judged."""
     value = counted.read(kpi.tree) if counted.cells else None
-    return None if _why_not(kpi, counted, value, sample_of(kpi, counted), kpi.minimum) else value
+    return None if _why_not(counted, value, sample_of(kpi, counted), kpi.minimum) else value
 
 
-def _why_not(kpi: Kpi, counted: Tally, value: float | None, sample: float, needed: float) -> str:
+def _why_not(counted: Tally, value: float | None, sample: float, needed: float) -> NotJudged | None:
     if not counted.number:
         if counted.left_out:
-            return "the station did not run all the time"
-        return "it is not measured" if counted.unmeasured else "nothing was measured"
+            return NotJudged.INTERRUPTED
+        return NotJudged.NOT_MEASURED if counted.unmeasured else NotJudged.NOTHING_MEASURED
     if sample < needed:
-        return f"only {sample:,.0f} {_SAMPLES[kpi.statistic]}, and {needed:,.0f} are needed"
-    return "nothing was tried" if value is None else ""
+        return NotJudged.TOO_FEW
+    return NotJudged.NOTHING_TRIED if value is None else None
+
+
+def why_not_in_words(code: NotJudged, statistic: Statistic, sample: float = 0, needed: float = 0) -> str:
+    """Why an indicator is not judged, for people.
+
+    Args:
+        code: Why.
+        statistic: That of the indicator.
+        sample: What its figure rests on.
+        needed: What is needed.
+    """
+    match code:
+        case NotJudged.INTERRUPTED:
+            return "the station did not run all the time"
+        case NotJudged.NOT_MEASURED:
+            return "it is not measured"
+        case NotJudged.NOTHING_MEASURED:
+            return "nothing was measured"
+        case NotJudged.TOO_FEW:
+            return f"only {sample:,.0f} {_SAMPLES[statistic]}, and {needed:,.0f} are needed"
+        case NotJudged.NOTHING_TRIED:
+            return "nothing was tried"
+        case _:
+            assert_never(code)
 
 
 #: Unit of a sample, in words.
@@ -324,8 +368,9 @@ def compare(kpi: Kpi, before: Figure, after: Figure, tolerance: float | None = N
         chance: By how many times the 95 % interval of the difference it has to be worse; with 0 chance is not minded.
     """
     for one in (before, after):
-        if one.value is None or one.why:
-            return Verdict(VerdictKind.UNJUDGED, one.why or "nothing was tried")
+        if one.value is None or one.unjudged:
+            why = why_not_in_words(NotJudged.NOTHING_TRIED, kpi.statistic)
+            return Verdict(VerdictKind.UNJUDGED, one.why or why)
     if kpi.better == "neither":
         return Verdict(VerdictKind.UNJUDGED, "more of it is neither better nor worse")
     unit = f" {kpi.unit}".rstrip()
@@ -343,7 +388,7 @@ def surely_lost(kpi: Kpi, before: Figure, after: Figure) -> float | None:
 
     0 if it may be as good as before; None if it can't be judged, or has no tolerance.
     """
-    if kpi.better == "neither" or not kpi.tolerance or before.why or after.why:
+    if kpi.better == "neither" or not kpi.tolerance or before.unjudged or after.unjudged:
         return None
     lost, by_chance = _lost(kpi, before, after)
     return max(0.0, lost - by_chance) / kpi.tolerance

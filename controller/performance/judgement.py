@@ -143,7 +143,7 @@ def _compared(kpi: Kpi, windows: Iterable[tuple[Figure, Figure]]) -> Comparison:
     """Compare more hours together for as long as fewer of them don't settle it."""
     first: tuple[Figure, Figure] | None = None
     for before, after in windows:
-        if first is None or first[1].why:
+        if first is None or first[1].unjudged:
             first = before, after
         verdict = compare(kpi, before, after, chance=_BEYOND)
         if verdict.kind is not VerdictKind.UNJUDGED:
@@ -257,7 +257,7 @@ class Hour:
             found = compared.get(kpi.name)
             before = found and found.usual
             after = found.latest if found else _latest(kpi, recent, self.end, last["", kpi.name], EVERYBODY, cells)
-            verdict = "judged" if not after.why else "too-few" if after.cells else "unmeasured"
+            verdict = "judged" if not after.unjudged else "too-few" if after.cells else "unmeasured"
             self._verdicts[kpi.name][verdict] += 1
             _say(whole, kpi, after, before)
         watched = [kpi for kpi in self._kpis if kpi.watched]
@@ -366,7 +366,7 @@ def _clock(at: datetime) -> tuple[int, int]:
 
 def _say(said: IndicatorValues, kpi: Kpi, after: Figure, before: Figure | None = None) -> None:
     """Add the value of a figure that can be judged."""
-    if after.why or after.value is None:
+    if after.unjudged or after.value is None:
         return
     said.values[kpi.name] = _digits(after.value)
     if before is not None and (loss := surely_lost(kpi, before, after)) is not None:

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property, lru_cache
-from typing import Literal, NamedTuple, Self
+from typing import Final, Literal, NamedTuple, Self
 
 from pydantic import Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from controller.inventory.parse import FORMS, report_error
 from controller.inventory.source import Entry, Report, unknown
@@ -136,12 +137,12 @@ class Kpi(Noun):
         try:
             _check_formula(self.tree, self.statistic)
         except InputError as error:
-            raise ValueError(f"{_OF_FORMULA}{error.message}") from error
+            raise PydanticCustomError(_OF_FORMULA, "{why}", {"why": error.message}) from error
         return self
 
 
-#: Prefix of errors about the formula.
-_OF_FORMULA = "formula: "
+#: Type of errors about the formula.
+_OF_FORMULA: Final = "kpi_formula"
 
 
 def _check_formula(tree: Tree, statistic: Statistic) -> None:
@@ -239,9 +240,8 @@ def kpis_of(definitions: Definitions, kind: DefinitionKind = DefinitionKind.KPI)
 
 def _report(entry: Entry, error: ValidationError, report: Report) -> None:
     for one in error.errors():
-        message = str(one.get("ctx", {}).get("error", ""))
-        if one["type"] == "value_error" and message.startswith(_OF_FORMULA):
-            report.entry(entry, ("formula",), message.removeprefix(_OF_FORMULA))
+        if one["type"] == _OF_FORMULA:
+            report.entry(entry, ("formula",), one["msg"])
         else:
             report_error(entry, one, report, Kpi, FORMS)
 

@@ -31,6 +31,7 @@ def seal(
     changes: Iterable[Change],
     unchanged: Sequence[str] = (),
     unplanned: Mapping[str, str] | None = None,
+    observed_only: Iterable[str] = (),
     findings: Sequence[Finding] = (),
     removals: Mapping[str, int] | None = None,
     undoes: str = "",
@@ -47,6 +48,7 @@ def seal(
         changes=Changes(dict(sorted(Changes.of(changes).packed.items()))),
         unchanged=tuple(sorted(unchanged)),
         unplanned=dict(sorted((unplanned or {}).items())),
+        observed_only=tuple(sorted(observed_only)),
         findings=tuple(sorted(findings, key=_finding_order)),
         removals=dict(sorted((removals or {}).items())),
         undoes=undoes,
@@ -195,6 +197,7 @@ class Draft:
         self._outlines: dict[str, Outline] = {}
         self._unchanged: list[str] = []
         self._unplanned: dict[str, str] = {}
+        self._observed_only: list[str] = []
         self._findings: list[Finding] = []
 
     def add(self, station: str, made: StationPlan) -> None:
@@ -205,6 +208,7 @@ class Draft:
             self._outlines[station] = Outline.of(made.change)
         elif made.reason:
             self._unplanned[station] = made.reason
+            self._observed_only += [station] if made.observed_only else []
         else:
             self._unchanged.append(station)
 
@@ -253,6 +257,7 @@ class Draft:
             changes=self.changes,
             unchanged=self._unchanged,
             unplanned=self._unplanned,
+            observed_only=self._observed_only,
             findings=with_kinds(network, (*findings, *self._findings)),
             removals=removals,
             undoes=undoes,

@@ -51,15 +51,17 @@ class StationPlan:
 
     Attributes:
         change: The change; None if nothing is to be done or nothing may be done.
-        reason: Why nothing may be done, empty if it may.
+        reason: Why nothing may be done, empty if it may; words for people only.
         findings: What people should know.
         orphans: Number of nodes that nothing asks for any more and that stay, by owner.
+        observed_only: Whether nothing may be done since nobody adopted it.
     """
 
     change: Change | None = None
     reason: str = ""
     findings: tuple[Finding, ...] = ()
     orphans: Mapping[str, int] = field(default_factory=dict)
+    observed_only: bool = False
 
 
 def plan_station(
@@ -100,7 +102,8 @@ def plan_station(
     ours = edits.orphans.values() if view.adopted and view.retired is None else ()
     orphans = Counter(owner for owners in ours for owner in owners)
     if reason or not (edits.edits or edits.moved or locks.left):
-        return StationPlan(reason=reason, findings=findings, orphans=orphans)
+        observed_only = not view.adopted and view.retired is None
+        return StationPlan(reason=reason, findings=findings, orphans=orphans, observed_only=observed_only)
     builder = _Builder(station, root, rendered, observed, view, edits, locks, options, within)
     change = builder.change()
     return StationPlan(change=change, findings=findings, orphans=orphans)

@@ -143,7 +143,7 @@ def adopted(network: Network, stage: Stage, settings: Settings) -> SqlStore:
     put_first_definitions(store, settings)
     parts = parts_on(stage.fleet, store, clock, settings)
     found = loop.run(parts.planner.adopt_devices([station.id for station in network.stations], PERSON))
-    if strange := [f"{name}: {said}" for name, said in found.items() if not said.startswith("adopted")]:
+    if strange := [f"{name}: {said.words}" for name, said in found.items() if not said.code.adopted]:
         raise RuntimeError("\n".join(strange))
     store.database.clock = VirtualClock()
     return store

@@ -44,8 +44,9 @@ journal = Table(
     Column("deadline", Instant),
     long_text("session"),
     long_text("detail"),
-    # Paths that the device carried, compressed; only in ``read`` rows.
+    # Paths that the device carried and faults that were there, compressed; only in ``read`` rows.
     Column("carried", LargeBinary),
+    Column("excused", LargeBinary),
 )
 
 _ROWS = {
@@ -228,10 +229,16 @@ def _entries(tx: Tx, transactions: Iterable[str]) -> dict[str, list[JournalEntry
 
 
 def _as_entry(row: Row[Any]) -> JournalEntry:
-    carried = () if row.carried is None else tuple(orjson.loads(zlib.decompress(row.carried)))
-    return JournalEntry(**{**row._mapping, "carried": carried})
+    return JournalEntry(**{**row._mapping, "carried": _unpacked(row.carried), "excused": _unpacked(row.excused)})
 
 
 def _as_row(entry: JournalEntry) -> dict[str, Any]:
-    carried = zlib.compress(orjson.dumps(entry.carried), 1) if entry.carried else None
-    return {**dict(entry), "carried": carried}
+    return {**dict(entry), "carried": _packed(entry.carried), "excused": _packed(entry.excused)}
+
+
+def _packed(names: tuple[str, ...]) -> bytes | None:
+    return zlib.compress(orjson.dumps(names), 1) if names else None
+
+
+def _unpacked(content: bytes | None) -> tuple[str, ...]:
+    return () if content is None else tuple(orjson.loads(zlib.decompress(content)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -19,6 +19,7 @@ from controller.api.sse import EventStream
 from controller.api.views import CallerView, DeviceView, LiveConfig
 from controller.inventory.selectors import select, select_with_ways
 from controller.inventory.source import unknown
+from controller.models.enums import AdoptionCode
 from controller.models.errors import NotFoundError
 from controller.models.network import Network
 from controller.models.people import Permission, Person
@@ -26,6 +27,7 @@ from controller.models.plan import DiffRow
 from controller.models.run import RunState
 from controller.nrm.tree import LONGEST_KEY
 from controller.ports.store import EndedJob, OpenJob, Store
+from controller.runs.planning.adoption import AdoptionOutcome
 
 router = Router(prefix="/v1/devices", tags=["devices"])
 
@@ -48,6 +50,13 @@ class Adoption(Selection):
     """
 
     beside: Annotated[tuple[_ElementId, ...], Field(max_length=100)] = ()
+
+
+class Adopted(Body):
+    """Outcome of adopting one device: ``code`` decides, ``words`` say the same for people."""
+
+    code: AdoptionCode
+    words: str
 
 
 class HoldingRun(Body):
@@ -94,13 +103,13 @@ def devices(
     return listing(len(chosen), seen.stations(asked), paging)
 
 
-@router.post("/adopt", response_model=dict[str, str])
+@router.post("/adopt", response_model=dict[str, Adopted])
 async def adopt(
     asked: Adoption,
     backend: Backend,
     who: Annotated[Person, needs(Permission.RUN)],
     progress: bool = False,
-) -> dict[str, str] | EventStream:
+) -> dict[str, Adopted] | EventStream:
     """Adopt stations; until then Minka only observes them. Changes nothing on them.
 
     With ``progress`` the answer is a stream of server-sent events: ``progress`` as stations are read, and in the end
@@ -110,9 +119,13 @@ async def adopt(
         return with_progress(
             lambda seen: backend.planner.adopt(asked.selector, who.name, seen, beside=asked.beside),
             "adopted",
-            lambda said: (orjson.dumps(said), b"\n"),
+            lambda made: (orjson.dumps({name: one.model_dump() for name, one in _outcomes(made).items()}), b"\n"),
         )
-    return await backend.planner.adopt(asked.selector, who.name, beside=asked.beside)
+    return _outcomes(await backend.planner.adopt(asked.selector, who.name, beside=asked.beside))
+
+
+def _outcomes(made: Mapping[str, AdoptionOutcome]) -> dict[str, Adopted]:
+    return {device: Adopted(code=one.code, words=one.words) for device, one in made.items()}
 
 
 @router.post("/drift")

@@ -22,7 +22,15 @@ from controller.models.errors import DeviceError, InputError
 from controller.models.many import first_names
 from controller.models.measurement import Measured
 from controller.models.network import Network, Noun
-from controller.performance.comparison import Figure, VerdictKind, compare, figure, pooled
+from controller.performance.comparison import (
+    Figure,
+    NotJudged,
+    VerdictKind,
+    compare,
+    figure,
+    pooled,
+    why_not_in_words,
+)
 from controller.performance.kpis import Kpi, KpiCategory, Statistic, Tally, tally
 from controller.performance.vocabulary import measured
 from controller.playbook.actions.configuration import NoInputs
@@ -54,7 +62,8 @@ class Kpis(Remarks):
     suspect: bool = Field(default=False, description="Whether the station did not run for the whole period.")
     values: dict[str, Figure] = Field(
         default={},
-        description="By indicator, `value`, `low` and `high` of its interval, `sample`, `why` it is not judged.",
+        description="By indicator, `value`, `low` and `high` of its interval, `sample`, `why` it is not judged, and "
+        "`unjudged`, its code.",
     )
 
 
@@ -160,7 +169,7 @@ async def kpis_of(
     for kpi in await context.kpis():
         minimum = bounds.minimum(kpi) if bounds else None
         found = pooled(kpi, _attempts(kpi, counted, since), minimum)
-        if found.cells or found.why != _NOT_MEASURED:
+        if found.cells or found.unjudged is not NotJudged.NOT_MEASURED:
             values[kpi.name] = found
     end = _end(latest)
     return Kpis(read=now, begin=latest.begin, end=end, suspect=latest.suspect, values=values)
@@ -183,10 +192,6 @@ async def _with_central_half(context: Context, latest: Measured) -> Measured:
         cells[cell] = {**counters, **cells.get(cell, {})}
     suspect = latest.suspect or any(one.suspect for one in halves)
     return latest.model_copy(update={"cells": cells, "suspect": suspect})
-
-
-#: Remark of a figure that no cell counts.
-_NOT_MEASURED = "it is not measured"
 
 
 def _end(period: Measured) -> datetime:
@@ -250,7 +255,7 @@ async def _verdict(
         return VerdictKind.UNJUDGED, "no full period has passed since the change"
     old, new = before.values.get(kpi.name), after.values.get(kpi.name)
     if old is None or new is None:
-        return VerdictKind.UNJUDGED, _NOT_MEASURED
+        return VerdictKind.UNJUDGED, why_not_in_words(NotJudged.NOT_MEASURED, kpi.statistic)
     minimum, chance = given.minimum(kpi), float(given.min_samples != 0)
     old = _by(old, minimum)
     found = compare(kpi, old, new, given.tolerance(kpi), chance=chance)
@@ -268,9 +273,12 @@ def _by(one: Figure, minimum: float | None) -> Figure:
     """A figure by the minimum sample of this step, and not by that of the reading step."""
     if minimum is None or one.value is None:
         return one
-    enough = one.sample >= minimum
-    small = f"only {one.sample:,.0f} attempts, and {minimum:,.0f} are needed"
-    return one.model_copy(update={"why": "" if enough else one.why or small})
+    if one.sample >= minimum:
+        return one.model_copy(update={"unjudged": None, "why": ""})
+    if one.unjudged is not None:
+        return one
+    why = why_not_in_words(NotJudged.TOO_FEW, Statistic.SHARE, one.sample, minimum)
+    return one.model_copy(update={"unjudged": NotJudged.TOO_FEW, "why": why})
 
 
 async def _around(
@@ -291,17 +299,17 @@ async def _around(
         tallies = [tally(kpi, (one for one in span if one.station in names)) for span in both]
         spans = zip((before, after), tallies, strict=True)
         old, new = (figure(kpi, counted, *span, minimum) for span, counted in spans)
-        if not old.why and not new.why:
+        if not old.unjudged and not new.unjudged:
             return f"{min(count, len(near))} stations around", old, new
     return None
 
 
 def _words(not_judged: Mapping[str, str]) -> str:
     """KPIs by the reason why they are not judged."""
-    reasons = dict.fromkeys(not_judged.values())
-    return "; ".join(
-        f"{', '.join(name for name, why in not_judged.items() if why == reason)} ({reason})" for reason in reasons
-    )
+    names: dict[str, list[str]] = {}
+    for name, why in not_judged.items():
+        names.setdefault(why, []).append(name)
+    return "; ".join(f"{', '.join(alike)} ({why})" for why, alike in names.items())
 
 
 class NeighbourChoice(Noun):

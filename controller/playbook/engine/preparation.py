@@ -207,9 +207,10 @@ class PlaybookPreparation:
             places = [*targets, *(await self._routers(network, targets) if playbook.routers else ())]
             left_out = {place: words for place in places if (words := hold_at(network, place, holds))}
             # A refused plan would have adopted the stations that it needs.
-            left_out |= await self._not_adopted(targets) if playbook.stations and not refused else {}
+            observed = await self._not_adopted(targets) if playbook.stations and not refused else {}
+            left_out |= observed
             functions = [one for one in targets if one in network.function_by_id and one not in left_out]
-            changes, unready = await self._readied(request, playbook, values, network, digest, functions)
+            changes, unready, unmade = await self._readied(request, playbook, values, network, digest, functions)
             plan = seal(
                 created=now,
                 network=network.header.id,
@@ -217,6 +218,7 @@ class PlaybookPreparation:
                 selector=selector,
                 changes=changes,
                 unplanned={**left_out, **unready},
+                observed_only={*observed, *unmade},
             )
             await store.plans.save(plan, actor)
         beside = [
@@ -285,8 +287,10 @@ class PlaybookPreparation:
         network: Network,
         digest: str,
         functions: Sequence[str],
-    ) -> tuple[Iterable[Change], Mapping[str, str]]:
+    ) -> tuple[Iterable[Change], Mapping[str, str], Collection[str]]:
         """Changes for pools that are not ready for the playbook's functions, and pools that can't become ready.
+
+        The last ones are those of them that are observe-only.
 
         Of those the reason is said; what comes there all the same is refused by the pool, and stays where it was. Only
         a person adopts a pool: no rule makes one ready that is observe-only.
@@ -311,12 +315,12 @@ class PlaybookPreparation:
         pools = set[str]().union(*await asyncio.gather(*map(comes_to, unready)))
         observed = await self._not_adopted(sorted(pools)) if request.automatic else {}
         if not (pools := pools - observed.keys()):
-            return (), observed
+            return (), observed, observed
         try:
             plan = await planner.readied(network, digest, pools)
         except PlanRefusedError as error:
-            return (), observed | dict.fromkeys(pools, error.message)
-        return plan.changes, observed | dict(plan.unplanned)
+            return (), observed | dict.fromkeys(pools, error.message), observed
+        return plan.changes, observed | dict(plan.unplanned), observed
 
     async def _outages(
         self,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import NamedTuple
 
 from controller.models.facts import Finding, Owners, Severity
 from controller.models.many import first_names
@@ -25,11 +26,28 @@ from controller.runs.transaction.effects import Effects, effects
 #: A leaf of an entry; an entry with all below it; or its content in the ledger.
 _Thing = tuple[Path, LeafName]
 _WHOLE, _LEDGER = "*", "ledger"
-#: A part of a device that is taken back, or stays, as a whole: ``cell`` and its id, or an entry outside of all cells.
-_Part = str
-_CELL = "cell "
 #: Steps of the path of such an entry: device, function, and what the function has; what is below goes with it.
 _STEPS = 3
+
+
+class _Part(NamedTuple):
+    """A part of a device that is taken back, or stays, as a whole.
+
+    Attributes:
+        cell: Id of the cell that it is.
+        entry: The entry outside of all cells that it is; empty for a cell, and for the device as a whole.
+    """
+
+    cell: str = ""
+    entry: Path = ""
+
+    def name(self, root: NodeSpec) -> str:
+        """Its name for people."""
+        return _cell_name(self.cell) if self.cell else entry_name(root, self.entry)
+
+
+def _cell_name(cell: str) -> str:
+    return f"cell {cell}"
 
 
 @dataclass(slots=True)
@@ -131,10 +149,10 @@ class Since:
 
     def _part(self, path: Path) -> _Part:
         if not self.divisible:
-            return ""
+            return _Part()
         entry = "/".join((path if path.endswith("]") else parent(path)).split("/")[: _STEPS + 1])
         cell = cell_of(path) or self._cell_by_carrier.get(entry, "")
-        return f"{_CELL}{cell}" if cell else entry
+        return _Part(cell=cell) if cell else _Part(entry=entry)
 
     def _why(self, path: Path) -> Why:
         return self.left.setdefault(self._part(path), Why())
@@ -217,14 +235,14 @@ class Since:
         }
         for path in goes:
             if not cell_of(path) and (cells := [served[owner] for owner in made[path] if owner in served]):
-                yield path, f"{cells[0]}, which stays, needs it"
+                yield path, f"{cells[0].name(self.root)}, which stays, needs it"
         if cell := self._cell_left():
             for path in self._watching:
                 if not self.stays(path):
-                    yield path, f"it watches {_CELL}{cell}, which stays"
+                    yield path, f"it watches {_cell_name(cell)}, which stays"
         for path, named in self._references(goes):
             at = cell_of(path)
-            yield named, f"{entry_name(self.root, path)}{f' of {_CELL}{at}' if at else ''}, which stays, names it"
+            yield named, f"{entry_name(self.root, path)}{f' of {_cell_name(at)}' if at else ''}, which stays, names it"
 
     @cached_property
     def _watching(self) -> tuple[Path, ...]:
@@ -320,7 +338,7 @@ class Since:
     @property
     def cells(self) -> frozenset[str]:
         """Cells that stay as they are."""
-        return frozenset(part.removeprefix(_CELL) for part in self.left if part.startswith(_CELL))
+        return frozenset(part.cell for part in self.left if part.cell)
 
     def findings(self) -> Iterator[Finding]:
         """What stays: the part, who changed it since, and what can be done; and, by its reason, what that needs."""
@@ -334,8 +352,8 @@ class Since:
             yield self._finding(parts, reason)
 
     def _finding(self, parts: Sequence[_Part], reason: str) -> Finding:
-        cells = [part.removeprefix(_CELL) for part in parts if part.startswith(_CELL)]
-        names = first_names([part if part.startswith(_CELL) else entry_name(self.root, part) for part in parts])
+        cells = [part.cell for part in parts if part.cell]
+        names = first_names([part.name(self.root) for part in parts])
         stay = "stays as it is" if len(parts) == 1 else "stay as they are"
         message = f"{self.ended.station}: {names} {stay}: {reason}"
         cell = cells[0] if len(cells) == len(parts) == 1 else ""

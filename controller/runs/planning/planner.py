@@ -19,6 +19,7 @@ from controller.intent.pools import pool_facts
 from controller.inventory.selectors import select_with_ways
 from controller.models.alarm import FUNCTION_DOWN, HIDES
 from controller.models.behaviour import TRUSTED, UNTRUSTED
+from controller.models.enums import AdoptionCode
 from controller.models.equipment import Equipment
 from controller.models.errors import DeviceError, DeviceRefusedError, InputError, NotFoundError
 from controller.models.facts import Intent, PoolFact
@@ -27,7 +28,7 @@ from controller.models.network import HOST, Network, Plmn
 from controller.models.plan import Change, DiffRow, Plan
 from controller.models.record import CarriedNodes
 from controller.models.run import LedgerEntry
-from controller.nrm.containers import carries_its_own, elements_in_words, foreign_elements, foreign_in_words
+from controller.nrm.containers import carries_its_own, foreign_elements
 from controller.nrm.generation import generation_of
 from controller.nrm.profiles import (
     Rendered,
@@ -65,6 +66,7 @@ from controller.plan.routers import link_owners, watched
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget, Observed
 from controller.ports.store import EVER, AsyncStore, Device, Store
+from controller.runs.planning.adoption import AdoptionOutcome
 from controller.runs.transaction.probe import server_of
 from controller.store.lock_holders import LeftLocked, left_by_diverged, lock_holders
 from controller.store.placements import closures_now, replicas_of, running_on
@@ -558,7 +560,7 @@ class Planner:
 
     async def adopt(
         self, selector: str, actor: str, progress: Progress | None = None, *, beside: Collection[str] = ()
-    ) -> dict[str, str]:
+    ) -> dict[str, AdoptionOutcome]:
         """Adopt the selected stations, and the routers of their sites; see ``adopt_devices``."""
         _, network = await self._store.networks.get()
         return await self.adopt_devices(selected(network, selector), actor, progress, beside=beside)
@@ -570,7 +572,7 @@ class Planner:
         progress: Progress | None = None,
         *,
         beside: Collection[str] = (),
-    ) -> dict[str, str]:
+    ) -> dict[str, AdoptionOutcome]:
         """Adopt devices: nodes that match the intent exactly enter the ledger.
 
         Args:
@@ -581,30 +583,30 @@ class Planner:
                 whose they are. What was agreed to before holds as long as the station carries it.
 
         Returns:
-            By device, ``adopted`` with the number of nodes, or why not.
+            The outcome by device.
         """
         digest, network = await self._store.networks.get()
         progress = progress or Progress()
         progress.total = len(stations)
         intent = await self.intent(network, stations)
 
-        async def adopt(station: str, view: StationView) -> str:
+        async def adopt(station: str, view: StationView) -> AdoptionOutcome:
             if view.observed is None and station in network.endpoint_function:
                 await self._store.devices.adopt(station, (), digest, actor)
-                return "adopted, with nothing yet: its function is not there"
+                return AdoptionOutcome(station, AdoptionCode.EMPTY)
             if view.observed is None:
-                return view.unreachable
+                return AdoptionOutcome(station, AdoptionCode.UNREAD, unread=view.unreachable)
             wanted = _wanted(network, intent, station)
             foreign = foreign_elements(wanted.root, view.observed)
             if strange := [one for one in foreign if one not in {*beside, *view.beside}]:
                 own = carries_its_own(wanted.root, view.observed)
-                return f"not adopted: {foreign_in_words(station, strange, beside=own)}"
+                return AdoptionOutcome(station, AdoptionCode.FOREIGN, foreign=tuple(strange), own=own)
             nodes = adopted_nodes(wanted.root, wanted.rendered, view.observed)
             generation = generation_of(wanted.root, view.observed, station)
             await self._store.devices.adopt(station, nodes, digest, actor, generation, foreign)
-            return f"adopted, {len(nodes)} nodes{f', beside {elements_in_words(foreign)}' if foreign else ''}"
+            return AdoptionOutcome(station, AdoptionCode.ADOPTED, nodes=len(nodes), foreign=tuple(foreign))
 
-        async def one(station: str, view: StationView) -> str:
+        async def one(station: str, view: StationView) -> AdoptionOutcome:
             said = await adopt(station, view)
             progress.done += 1
             return said

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from controller.inventory.selectors import select
 from controller.inventory.source import suggest
+from controller.models.enums import OBSERVE_ONLY
 from controller.models.errors import InputError, PlanRefusedError
 from controller.models.network import Network
 from controller.models.plan import Plan
@@ -64,10 +65,12 @@ async def restore_plan(planner: Planner, request: PlanRequest, actor: str, state
     draft = Draft()
 
     async def restore(station: str, view: StationView) -> None:
-        record = LedgerState(view.ledger, "" if view.adopted else "not adopted: observe-only")
+        record = LedgerState(view.ledger, "" if view.adopted else OBSERVE_ONLY)
         if state:
             record = (await planner.store.ledger.as_of([station], run=run, at=at))[station]
         made = await asyncio.to_thread(_planned, network, station, record, view, options)
+        if not state and not view.adopted:
+            made = replace(made, observed_only=True)
         if made.change is not None:
             made = replace(made, change=await planner.with_links(network, made.change))
         await asyncio.to_thread(draft.add, station, made)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from controller.models.enums import OBSERVE_ONLY
 from controller.models.errors import ConflictError, DeviceRefusedError, PlanRefusedError
 from controller.models.facts import Finding, Severity
 from controller.models.many import first_names, lines_of
@@ -253,7 +254,7 @@ def undo_station(
     if view.observed is None:
         return StationPlan(reason=f"unreachable: {view.unreachable}")
     if not view.adopted:
-        return StationPlan(reason="not adopted: observe-only")
+        return StationPlan(reason=OBSERVE_ONLY, observed_only=True)
     since = Since(root, ended, later, view.observed.tree)
     if reason := view.observed.unseen(*since.total.exists, *since.total.leaves):
         return StationPlan(reason=f"unreachable: {reason}")

@@ -29,8 +29,8 @@ CANCELLED = "cancelled by a person"
 #: Conditions that the device's reported state proves.
 _SERVES = ("link-up", "cell-on-air")
 
-#: Marks that the AlarmList was read before the change.
-_RECORDS = "records of alarms"
+#: Code that stands among what is excused where the AlarmList was read before the change.
+_RECORDS = "alarm-records"
 
 #: A device path or alarm name that was already at fault before.
 Excuse = str

@@ -80,6 +80,7 @@ class Record:
         session: str = "",
         detail: str = "",
         carried: tuple[Path, ...] = (),
+        excused: tuple[str, ...] = (),
         decided: bool = False,
         gate: Gate | None = None,
     ) -> None:
@@ -91,8 +92,9 @@ class Record:
             persist: Token of the confirmed commit.
             deadline: Its end.
             session: NETCONF session id.
-            detail: For people, and for who takes over.
+            detail: For people.
             carried: See ``JournalEntry``.
+            excused: See ``JournalEntry``.
             decided: Whether it follows from a decision: that is carried out, whatever windows and holds say.
             gate: Where the device stands from now on.
 
@@ -115,6 +117,7 @@ class Record:
             session=session,
             detail=self._masked(detail),
             carried=carried,
+            excused=tuple(map(self._masked, excused)),
         )
         begins = (
             step in (JournalStep.PROBING, JournalStep.READ) or (step is JournalStep.OPERATING and phase == 0)
@@ -238,7 +241,7 @@ class Record:
     @property
     def excused(self) -> tuple[str, ...]:
         """Faults that were there at each beginning (see ``checks.excused``): an earlier one may have caused them."""
-        found = [frozenset(row.detail.split("\n")) for row in self._rows if row.step is JournalStep.READ]
+        found = [frozenset(row.excused) for row in self._rows if row.step is JournalStep.READ]
         return tuple(sorted(frozenset.intersection(*found))) if found else ()
 
     @property

@@ -221,9 +221,11 @@ class Transaction:
             raise OutOfTurnError
         if self._target.carries:
             self._generation = generation_edit(self._root, observed, self._target.station, self._claim.fence)
-        excused = "\n".join(checks.excused(self._change, observed))
         await self._record.write(
-            JournalStep.READ, detail=excused, decided=self._confirmed, carried=tuple(lasting(self._root, observed.tree))
+            JournalStep.READ,
+            decided=self._confirmed,
+            carried=tuple(lasting(self._root, observed.tree)),
+            excused=checks.excused(self._change, observed),
         )
         if not (safe or guarded):
             return await self._carry_out(session, observed.tree)

@@ -83,11 +83,13 @@ def test_nobody_teaches_without_the_lease(store: SqlStore) -> None:
     assert store.behaviours.get(server(claim)) == TAKES
 
 
-def test_what_a_device_carried_stays_with_its_transaction(store: SqlStore) -> None:
+def test_what_a_device_carried_and_lacked_stays_with_its_transaction(store: SqlStore) -> None:
     start_run(store, stations(1))
     (claim,) = store.claims.take(store.processes.register("w"), 10)
     paths = ("/ManagedElement[PE-00000]", "/ManagedElement[PE-00000]/ENBFunction[a\nb]")
-    row = make_entry(claim, 0, JournalStep.READ).model_copy(update={"carried": paths})
+    row = make_entry(claim, 0, JournalStep.READ).model_copy(
+        update={"carried": paths, "excused": (paths[1], "power\nlost")}
+    )
     store.journal.append(row, claim)
     store.journal.append(row, claim)
     assert store.journal.find(claim.transaction) == [row]

@@ -26,7 +26,7 @@ async def test_so_does_adopting(bench: ApiBench) -> None:
     *progress, (name, said) = events_of(answer.text)
     assert {one for one, _ in progress} == {"progress"}
     assert (name, len(said)) == ("adopted", 4)
-    assert all(text.startswith("adopted, ") for text in said.values())
+    assert all(one["code"] == "adopted" and one["words"].startswith("adopted, ") for one in said.values())
     again = await bench.client.post("/v1/devices/adopt", json={"selector": "*"})
     assert again.json().keys() == said.keys()
     refused = await bench.client.post("/v1/devices/adopt?progress=true", json={"selector": "x=y"})

@@ -46,7 +46,7 @@ async def load_and_adopt(bench: ApiBench) -> list[str]:
     for station in network.stations:
         bench.devices.add(station.id, station.profiles, {f"/ManagedElement[{station.id}]": ELEMENT})
     answer = await bench.client.post("/v1/devices/adopt", json={"selector": "*"})
-    assert all(text.startswith("adopted") for text in answer.json().values())
+    assert {one["code"] for one in answer.json().values()} == {"adopted"}
     return [station.id for station in network.stations]
 
 
@@ -205,9 +205,11 @@ async def test_a_fresh_fleet_is_left_out_until_adopted(bench: ApiBench) -> None:
 async def test_a_station_with_a_foreign_element_is_adopted_only_if_it_is_named(bench: ApiBench) -> None:
     (station, *_) = await load_and_adopt(bench)
     bench.devices[station].elements = ("ran1",)
-    for beside, begins in (([], "not adopted: it carries ManagedElement=ran1"), (["ran1"], "adopted")):
+    begun = {"foreign": "not adopted: it carries ManagedElement=ran1", "adopted": "adopted"}
+    for beside, code in (([], "foreign"), (["ran1"], "adopted")):
         answer = await bench.client.post("/v1/devices/adopt", json={"selector": station, "beside": beside})
-        assert answer.json()[station].startswith(begins)
+        assert answer.json()[station]["code"] == code
+        assert answer.json()[station]["words"].startswith(begun[code])
         shown = (await bench.client.get(f"/v1/devices/{station}")).json()
         assert shown["beside"] == beside
     live = (await bench.client.get(f"/v1/devices/{station}/config")).json()

@@ -193,13 +193,15 @@ def test_a_wave_says_for_which_devices_it_waits(
 def test_adopting_shows_at_a_terminal_how_far_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     said = [("progress", {"done": 1200, "total": 3100}), ("progress", {"done": 3100, "total": 3100})]
     text = "".join(f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in said)
-    text += f"event: adopted\ndata: {json.dumps({'S1': 'adopted, 7 nodes', 'S2': 'no answer'})}\n\n"
+    made = {"S1": ("adopted", "7 nodes"), "S2": ("unread", "no answer"), "S3": ("empty", "nothing yet")}
+    outcomes = {name: {"code": code, "words": words} for name, (code, words) in made.items()}
+    text += f"event: adopted\ndata: {json.dumps(outcomes)}\n\n"
     monkeypatch.setattr(httpx.HTTPTransport, "handle_request", lambda *_: httpx.Response(200, text=text))
     monkeypatch.setattr(err, "_force_terminal", True)
     monkeypatch.setattr(err, "is_interactive", True)
     monkeypatch.setenv("TERM", "xterm")
     shown = minka("device", "adopt", "*", "--beside", "ran1", env=environment(tmp_path, 1))
-    assert (shown.status, shown.out.splitlines()) == (1, ["not adopted S2: no answer", "1 of 2 adopted"])
+    assert (shown.status, shown.out.splitlines()) == (1, ["not adopted S2: no answer", "2 of 3 adopted"])
     assert "reading and adopting devices" in shown.err
     assert "1200/3100" in shown.err
     assert "putting them on record" in shown.err

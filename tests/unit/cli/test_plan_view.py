@@ -97,7 +97,8 @@ def test_long_words_are_whole_where_nobody_has_a_terminal(capsys: pytest.Capture
 
 
 def test_a_fresh_fleet_is_shown_how_to_begin() -> None:
-    said = sentence(plan([], unplanned={f"S{n}": "not adopted: observe-only" for n in range(3)}))
+    names = [f"S{n}" for n in range(3)]
+    said = sentence(plan([], unplanned=dict.fromkeys(names, "in whatever words"), observed_only=names))
     assert "all 3 devices are left out" in said
     assert said.endswith("Adopt them with: minka device adopt region=cusco")
 

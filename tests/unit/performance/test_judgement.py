@@ -11,7 +11,7 @@ import pytest
 from controller.access.disclosure import tenant_kpis
 from controller.models.measurement import HOUR, Measured, Subject
 from controller.models.network import Network
-from controller.performance.comparison import Figure, VerdictKind
+from controller.performance.comparison import Figure, NotJudged, VerdictKind
 from controller.performance.judgement import Hour, IndicatorValues, Judgement, Sums, _compared
 from controller.performance.kpis import EVERYBODY, Kpi, KpiCategory, Level, Statistic, subscribers_where_shared
 from controller.performance.series import parts_at, series_of
@@ -200,6 +200,7 @@ def figure(value: float | None, why: str = "", hours: str = "") -> Figure:
         begin=end - timedelta(seconds=HOUR),
         end=end,
         pooled=hours,
+        unjudged=NotJudged.TOO_FEW if why else None,
         why=why,
     )
 

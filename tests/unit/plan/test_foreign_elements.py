@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from controller.inventory.frame import Frame
+from controller.models.enums import AdoptionCode
 from controller.models.facts import Severity
 from controller.models.network import Network, network_digest
 from controller.models.plan import Plan
@@ -99,10 +100,11 @@ async def test_it_is_adopted_beside_it_only_if_a_person_names_it_and_that_is_on_
     bench.device.elements = ("ran1",)
     for named in ((), ("ran2",)):
         said = await planner.adopt(STATION, "ana", beside=named)
-        assert said[STATION].startswith("not adopted: it carries ManagedElement=ran1")
+        assert (said[STATION].code, said[STATION].foreign) == (AdoptionCode.FOREIGN, ("ran1",))
+        assert said[STATION].words.startswith("not adopted: it carries ManagedElement=ran1")
         assert bench.store.devices.find([STATION]) == {}
     said = await planner.adopt(STATION, "ana", beside=("ran1", "ran2"))
-    assert said[STATION].startswith("adopted")
+    assert (said[STATION].code, said[STATION].foreign) == (AdoptionCode.ADOPTED, ("ran1",))
     assert bench.store.devices.find([STATION])[STATION].beside == ("ran1",)
     _, (row,) = bench.store.audit.page(Page(limit=1), AuditQuery(action="station.adopted"))
     assert (row.object, row.actor, row.detail["beside"]) == (STATION, "ana", "ran1")
@@ -140,4 +142,4 @@ async def test_nobody_agreed_any_more_once_the_station_was_out_of_service() -> N
     bench.device.elements = ("ran1",)
     await planner.adopt(STATION, "ana", beside=["ran1"])
     bench.store.devices.retire(STATION, "ana")
-    assert (await planner.adopt(STATION, "ana"))[STATION].startswith("not adopted")
+    assert (await planner.adopt(STATION, "ana"))[STATION].code is AdoptionCode.FOREIGN

@@ -606,6 +606,7 @@ def test_stations_that_are_not_ours_or_not_reached_are_left_out() -> None:
         },
     )
     assert made.unplanned == {"S1": "not adopted: observe-only", "S2": "unreachable: no route"}
+    assert made.observed_only == ("S1",)
 
 
 def test_phases_and_their_inverses_are_exact() -> None:

@@ -340,8 +340,9 @@ async def test_a_wide_heal_leaves_out_what_is_not_adopted_and_says_so() -> None:
     bench.lose_pool("DU-1", *bench.pools("DU-1"))
     outcomes = await bench.play("heal-function", where="function=*", seconds=0)
     assert outcomes.keys() == {"DU-1", "S1"}
-    left_out = bench.store.plans.get(bench.store.runs.get(bench.run_id).plan).unplanned
-    assert left_out == dict.fromkeys(["CU-1", "DU-2", "UP-1", "UP-ALFA"], "not adopted: observe-only")
+    plan = bench.store.plans.get(bench.store.runs.get(bench.run_id).plan)
+    assert plan.unplanned == dict.fromkeys(["CU-1", "DU-2", "UP-1", "UP-ALFA"], "not adopted: observe-only")
+    assert plan.observed_only == (*plan.unplanned,)
     with pytest.raises(PlanRefusedError, match="all devices are left out: DU-2: not adopted"):
         await bench.start("heal-function", where="function=DU-2")
 

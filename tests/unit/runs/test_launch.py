@@ -23,6 +23,7 @@ from controller.ports.clock import VirtualClock
 from controller.ports.queue import FakeWakeups
 from controller.ports.store import JobResult, NewJob, Page, PreparedRun, RunRequest, Store, Transition
 from controller.runs.launch import Launcher, check_overtaking
+from controller.runs.planning.adoption import AdoptionOutcome
 from controller.store import LoopStore, SqlStore, open_store
 from tests.support.idle import watched
 from tests.support.launch import prepared
@@ -81,7 +82,7 @@ class Doors:
     def _rung(self, run_id: str) -> None:
         self.rings.append((self.store.runs.get(run_id).state.value, threading.current_thread().name))
 
-    async def adopt_devices(self, stations: tuple[str, ...], actor: str) -> dict[str, str]:
+    async def adopt_devices(self, stations: tuple[str, ...], actor: str) -> dict[str, AdoptionOutcome]:
         """As a planner does."""
         self.adopted.append((stations, actor))
         return {}

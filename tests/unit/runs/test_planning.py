@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from controller.inventory.frame import Frame
+from controller.models.enums import AdoptionCode
 from controller.models.errors import ConflictError, InputError, NotFoundError, PlanRefusedError
 from controller.models.network import Endpoint, Network, network_digest
 from controller.models.plan import Edit, Op, Phase, PhaseKind, Plan
@@ -84,12 +85,15 @@ def bench() -> Iterator[Bench]:
 
 
 async def test_only_adopted_stations_are_planned(bench: Bench) -> None:
-    assert await bench.planner.adopt("S1", "ana") == {"S1": f"adopted, {len(samples.ledger(TWO))} nodes"}
+    nodes = len(samples.ledger(TWO))
+    (made,) = (await bench.planner.adopt("S1", "ana")).values()
+    assert (made.code, made.nodes, made.words) == (AdoptionCode.ADOPTED, nodes, f"adopted, {nodes} nodes")
     bench.load(THREE)
     progress = Progress()
     plan = await bench.planner.plan(PlanRequest("*", expect_stations=1), "ana", progress)
     assert [change.station for change in plan.changes] == ["S1"]
     assert plan.unplanned == {"S2": "not adopted: observe-only"}
+    assert plan.observed_only == ("S2",)
     assert (progress.done, progress.total) == (2, 2)
     assert bench.store.plans.get(plan.id) == plan
     assert (plan.selector, plan.network_digest) == ("*", network_digest(THREE))
@@ -127,7 +131,9 @@ async def test_a_selector_that_matches_nothing_is_refused(bench: Bench) -> None:
 
 async def test_what_can_not_be_read_is_not_adopted(bench: Bench) -> None:
     bench.devices["S2"].unreachable = "no route"
-    assert "no route" in (await bench.planner.adopt("S2", "ana"))["S2"]
+    made = (await bench.planner.adopt("S2", "ana"))["S2"]
+    assert made.code is AdoptionCode.UNREAD
+    assert "no route" in made.words
     assert bench.store.ledger.find(["S2"]).get("S2", {}) == {}
 
 
@@ -190,7 +196,9 @@ async def test_what_was_last_applied_is_restored_whatever_the_files_ask_for(benc
 
 
 async def test_a_hold_and_what_is_not_ours_keep_a_station_out_of_a_restore(bench: Bench) -> None:
-    assert (await bench.restore()).unplanned == {STATION: "not adopted: observe-only"}
+    restored = await bench.restore()
+    assert restored.unplanned == {STATION: "not adopted: observe-only"}
+    assert restored.observed_only == (STATION,)
     await bench.planner.adopt(STATION, "ana")
     bench.lose(SHARE)
     bench.store.holds.add(f"{STATION}/L1", "rigger", "on the mast", None)

@@ -85,12 +85,12 @@ async def test_the_first_beginning_says_what_was_carried_and_all_say_what_was_wr
     assert (await record_of()).excused == ()
     assert (await record_of(S.LOCKED)).carried == ()
     record = await record_of(
-        (S.LOCKED, {"detail": "z", "carried": ("/Z",)}),
-        (S.READ, {"detail": "b\na\nc", "carried": ("/A", "/B")}),
-        (S.READ, {"detail": "d\na\nb", "carried": ("/C",)}),
+        (S.LOCKED, {"excused": ("a", "b"), "carried": ("/Z",)}),
+        (S.READ, {"excused": ("b", "a\nis lost", "c"), "carried": ("/A", "/B"), "detail": "read\nc"}),
+        (S.READ, {"excused": ("d", "a\nis lost", "b"), "carried": ("/C",), "detail": "read again\nc"}),
     )
     assert record.carried == ("/A", "/B")
-    assert record.excused == ("a", "b")
+    assert record.excused == ("a\nis lost", "b")
 
 
 async def test_nothing_is_sent_under_a_lease_that_nobody_believes_in() -> None:

@@ -517,6 +517,7 @@ def upgrade() -> None:
         sa.Column("session", sa.Text(), server_default="", nullable=False),
         sa.Column("detail", sa.Text(), server_default="", nullable=False),
         sa.Column("carried", sa.LargeBinary(), nullable=True),
+        sa.Column("excused", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("transaction", "seq", name=op.f("pk_journal")),
     )
     op.create_index(op.f("ix_journal_job"), "journal", ["job"], unique=False)
