@@ -1,8 +1,8 @@
-"""Protocol buffers: as stock clients send them, read as the JSON that they stand for; and OpenAPI 2 as they read it.
+"""Protocol buffers: as kubectl sends them, read as the JSON that they stand for; and OpenAPI 2 as kubectl reads it.
 
-A server that answers in JSON only still has to read them: kubectl sends what it makes of built-in types this
-way, whatever the server says it accepts. `builtin.numbers` has the fields. It checks lists of objects by the OpenAPI 2
-document, which it takes in this form only.
+A server that answers in JSON only still has to read them: `kubectl create KIND`, `auth`, `autoscale` and `certificate`
+send built-in types this way, whatever the server says it accepts. `builtin.numbers` has the fields of these types and
+of no others. `kubectl apply` checks lists of objects by the OpenAPI 2 document, which it takes in this form only.
 """
 
 from __future__ import annotations
@@ -24,10 +24,7 @@ _GROUPS: Final = {
     "v1": "core",
     "authentication.k8s.io/v1": "authentication",
     "authorization.k8s.io/v1": "authorization",
-    "autoscaling/v2": "autoscaling2",
     "certificates.k8s.io/v1": "certificates",
-    "coordination.k8s.io/v1": "coordination",
-    "events.k8s.io/v1": "events",
     "networking.k8s.io/v1": "networking",
     "rbac.authorization.k8s.io/v1": "rbac",
     "scheduling.k8s.io/v1": "scheduling",
@@ -156,18 +153,14 @@ def _raw(value: int | bytes) -> Any:
     return json.loads(raw) if raw else None
 
 
-def _moment(form: str) -> Callable[[int | bytes], str | None]:
-    def read(value: int | bytes) -> str | None:
-        parts = dict(fields(_bytes(value)))
-        if not parts:
-            return None
-        seconds = _number(parts.get(1, 0))
-        if not _FIRST <= seconds <= _LAST:
-            raise ValueError(f"{seconds} is no time of a year between 1 and 9999")
-        moment = datetime.fromtimestamp(seconds, UTC)
-        return moment.replace(microsecond=_number(parts.get(2, 0)) // 1000 % 1_000_000).strftime(form)
-
-    return read
+def _time(value: int | bytes) -> str | None:
+    parts = dict(fields(_bytes(value)))
+    if not parts:
+        return None
+    seconds = _number(parts.get(1, 0))
+    if not _FIRST <= seconds <= _LAST:
+        raise ValueError(f"{seconds} is no time of a year between 1 and 9999")
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _strings(value: int | bytes) -> list[str]:
@@ -178,13 +171,11 @@ _SCALARS: Final[dict[str, Callable[[int | bytes], Any]]] = {
     "s": _text,
     "i": _number,
     "b": lambda value: bool(_number(value)),
-    "d": lambda value: struct.unpack("<d", _bytes(value))[0],
     "y": lambda value: base64.b64encode(_bytes(value)).decode(),
     "quantity": _quantity,
     "intstr": _int_or_string,
     "raw": _raw,
-    "time": _moment("%Y-%m-%dT%H:%M:%SZ"),
-    "microtime": _moment("%Y-%m-%dT%H:%M:%S.%fZ"),
+    "time": _time,
     "strings": _strings,
 }
 

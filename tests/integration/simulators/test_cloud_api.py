@@ -244,6 +244,16 @@ async def test_faults_spoil_answers(pool: Pool) -> None:
         assert len(pool.faults) == 0
 
 
+_CREATED = {
+    "configmap/c created": "create configmap c --from-literal=a=b",
+    "resourcequota/q created": "create quota q --hard=cpu=2,pods=3",
+    "role.rbac.authorization.k8s.io/r created": "create role r --verb=get --resource=pods",
+    "rolebinding.rbac.authorization.k8s.io/b created": "create rolebinding b --role=r --user=ana",
+    "deployment.apps/d created": "create deployment d --image=i:1",
+    "horizontalpodautoscaler.autoscaling/d autoscaled": "autoscale deployment/d --max=3",
+}
+
+
 @pytest.mark.needs("kubectl")
 async def test_stock_kubectl(pool: Pool, tmp_path: Path) -> None:
     pool.cluster.create("customresourcedefinitions.apiextensions.k8s.io", CRD)
@@ -264,14 +274,13 @@ async def test_stock_kubectl(pool: Pool, tmp_path: Path) -> None:
     # A list is checked by the OpenAPI 2 document, which comes as a protocol buffer.
     objects = {"apiVersion": "v1", "kind": "List", "items": [namespace]}
     assert await kubectl("apply", "-f", "-", given=objects) == "namespace/minka-host created\n"
-    # These two come as protocol buffers.
-    assert (
-        await kubectl("create", "quota", "-n", "minka-host", "q", "--hard=cpu=2,pods=3") == "resourcequota/q created\n"
-    )
+    for created, words in _CREATED.items():  # all of these come as protocol buffers
+        assert await kubectl(*words.split(), "-n", "minka-host") == f"{created}\n"
     quota = pool.cluster.get("resourcequotas", "minka-host", "q")
     assert quota is not None
     assert quota["spec"]["hard"] == {"cpu": "2", "pods": "3"}
     assert "anna" in await kubectl("--context", "certificate", "auth", "whoami")
+    assert await kubectl("auth", "can-i", "get", "pods") == "yes\n"
     told = "nfdeployment.workload.nephio.org/du-1"
     assert await kubectl("apply", "--server-side", "-f", "-", given=function) == f"{told} serverside-applied\n"
     shown = await kubectl("get", "nfd", "-n", "minka-host")
