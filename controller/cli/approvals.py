@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -131,13 +131,20 @@ def show_open_inputs(found: Iterable[dict[str, Any]]) -> None:
         out.print(f"    {one['why']}", soft_wrap=True)
 
 
-def show_outlook(outlook: dict[str, Any], *, before: bool = False, fails: bool = False) -> None:
+def show_outlook(
+    outlook: dict[str, Any], *, before: bool = False, fails: str = "", within: Collection[str] = ()
+) -> None:
     """Print what a run waits for; ``before`` it is requested, also say if nothing stands in its way.
 
-    Of a run that ``fails`` before it changes anything, nobody knows what it would ask for once it does not.
+    Args:
+        outlook: What it waits for.
+        before: Whether it is not requested yet.
+        fails: The first step that would fail as it is, in words: what later steps ask for is not all known then.
+        within: Tenants within its reach.
     """
     if before and fails and not outlook["requirements"]:
-        out.print("who has to agree: not known, since a step would fail as it is; give what it names, and see again")
+        then = f", tenants within its reach may have to: {', '.join(within)}" if within else ", this may change"
+        out.print(f"who has to agree: nobody else by what is known; once {fails} fails no more{then}")
     elif before and not outlook["requirements"]:
         out.print("who has to agree: only the person who asks for it")
     if outlook["requirements"]:
@@ -155,7 +162,7 @@ def show_outlook(outlook: dict[str, Any], *, before: bool = False, fails: bool =
         out.print(styled("may wait", "yellow"), f"on {counted(count, 'device')}: {reason}")
     if before and not outlook["waits"]:
         then = "it could begin now" + (", and then may have to wait" if between else "")
-        then = "but as it is it would fail: see the steps above" if fails else then
+        then = f"but as it is it would end at {fails}" if fails else then
         out.print(f"no window, freeze or hold is in the way{', ' if fails else ': '}{then}")
     if outlook["overridden"]:
         out.print(f"windows and freezes overridden {outlook['overridden']}")

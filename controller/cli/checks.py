@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from controller.intent import compile_intent
 from controller.inventory.load import load_network, sources
@@ -38,8 +39,22 @@ def check_files(
     return network, findings, of_pools | sources(directory, ("agreements", "stations", "functions"), added)
 
 
-def check_playbooks(path: Path) -> tuple[list[str], list[str]]:
-    """Names of the valid playbooks of a file or folder, and the problems of all others, one a line.
+class PlaybookCheck(NamedTuple):
+    """What a check of playbook files found.
+
+    Attributes:
+        names: Names of the valid ones.
+        problems: Errors of all others, one a line.
+        warnings: What may be wrong in valid ones, one a line.
+    """
+
+    names: list[str]
+    problems: list[str]
+    warnings: list[str]
+
+
+def check_playbooks(path: Path) -> PlaybookCheck:
+    """Check the playbooks of a file or folder.
 
     Raises:
         InputError: It is neither a playbook file (``NAME.yaml``, and not a link) nor a folder with one.
@@ -57,4 +72,4 @@ def check_playbooks(path: Path) -> tuple[list[str], list[str]]:
     else:
         loaded = library.read(path.stem, report)
         names = [loaded.playbook.name] if loaded else []
-    return names, [str(problem) for problem in report.problems]
+    return PlaybookCheck(names, [*map(str, report.problems)], [*map(str, report.warnings)])

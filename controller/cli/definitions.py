@@ -10,7 +10,19 @@ from typing import Annotated, Any
 import typer
 
 from controller.cli.errors import WRONG_INPUT, CliError
-from controller.cli.output import Json, Reason, client, counted, err, out, print_json, print_result, styled, when
+from controller.cli.output import (
+    Json,
+    Reason,
+    client,
+    counted,
+    err,
+    out,
+    print_json,
+    print_result,
+    styled,
+    when,
+    with_warnings,
+)
 from controller.cli.settings import settings as environment
 from controller.models.definitions import DefinitionFiles
 from controller.models.many import first_names
@@ -92,8 +104,11 @@ def check(rules: _Rules = None, playbooks: _Playbooks = None, kpis: _Kpis = None
     from controller.remediation.definitions import check as check_files  # noqa: PLC0415 - loads all actions
 
     files = _read(rules, playbooks, kpis)
-    check_files(files)
-    print_result({"files": len(files.texts)}, f"{counted(len(files.texts), 'file')}, no problem", as_json=as_json)
+    warnings = [*map(str, check_files(files))]
+    for warning in () if as_json else warnings:
+        err.print(styled("warning:", "yellow"), warning)
+    said = f"{counted(len(files.texts), 'file')}, no problem{with_warnings(len(warnings))}"
+    print_result({"files": len(files.texts), "warnings": warnings}, said, as_json=as_json)
 
 
 def _read(rules: Path | None, playbooks: Path | None, kpis: Path | None) -> DefinitionFiles:

@@ -12,7 +12,7 @@ import typer
 from controller.cli.completion import Selector
 from controller.cli.errors import WRONG_INPUT, CliError
 from controller.cli.groups import finding_lines, problem_lines, source_of
-from controller.cli.output import Json, client, counted, err, out, print_json, styled
+from controller.cli.output import Json, client, counted, err, out, print_json, styled, with_warnings
 from controller.cli.progress import working
 from controller.cli.tables import Column, table
 from controller.inventory.source import content_of
@@ -102,7 +102,7 @@ def check(
             out.print(line)
         out.print(", ".join(f"{count} {kind}" for kind, count in _counts(network).items()))
         warned = sum(finding.severity == "warning" for finding in findings)
-        valid = f"valid, with {counted(warned, 'warning')}" if warned else "valid"
+        valid = f"valid{with_warnings(warned)}"
         out.print(styled(counted(len(errors), "contract error"), "red") if errors else styled(valid, "green"))
     raise typer.Exit(1 if errors else 0)
 

@@ -178,6 +178,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def with_warnings(number: int) -> str:
+    """The end of a sentence that says how many warnings there are; empty if there are none."""
+    return f", with {counted(number, 'warning')}" if number else ""
+
+
 def age(text: str | None) -> str:
     """How long ago an ISO time was, in its two largest units, as in 3 d 4 h; 0 s for one that is ahead."""
     if not text:

@@ -32,6 +32,7 @@ from controller.cli.output import (
     out,
     print_json,
     styled,
+    with_warnings,
 )
 from controller.cli.pager import paged
 from controller.cli.plan import Expect, expected, one_expectation
@@ -143,16 +144,21 @@ def check(
     path: Annotated[Path, typer.Argument(exists=True, help="A playbook file, or a folder of them.")],
     as_json: Json = False,
 ) -> None:
-    """Check playbook files; every problem names file and line. Needs no controller."""
+    """Check playbook files; every problem names file and line. Needs no controller.
+
+    A warning is no error, since it may be meant so: cells that stay locked, a parameter that nothing uses.
+    """
     from controller.cli.checks import check_playbooks  # noqa: PLC0415 - loads the language only when asked
 
-    names, problems = check_playbooks(path)
+    names, problems, warnings = check_playbooks(path)
     if as_json:
-        print_json({"valid": not problems, "playbooks": names, "problems": problems})
+        print_json({"valid": not problems, "playbooks": names, "problems": problems, "warnings": warnings})
     else:
+        for warning in warnings:
+            err.print(styled("warning:", "yellow"), warning)
         for problem in problems:
             err.print(problem)
-        words = f"{counted(len(names), 'playbook')} valid"
+        words = f"{counted(len(names), 'playbook')} valid{with_warnings(len(warnings))}"
         wrong = styled(f"{counted(len(problems), 'problem')},", "red")
         out.print(*((wrong, words) if problems else (styled(words, "green"),)))
     if problems:
@@ -328,8 +334,15 @@ def show_rehearsal(said: Mapping[str, Any], *, every: bool = False) -> None:
     _show_undos(said["stations"])
     show_left_out(said["left_out"])
     show_findings(said["findings"])
-    fails = any(step["fails"] for station in said["stations"] for step in station["steps"])
-    show_outlook(said["outlook"], before=not said["refused"], fails=fails)
+    fails = (
+        f"step {step['step']!r} on {one['station']}"
+        for one in said["stations"]
+        for step in one["steps"]
+        if step["fails"]
+    )
+    show_outlook(said["outlook"], before=not said["refused"], fails=next(fails, ""), within=reach["tenants"])
+    if said["refused"] and not said["outlook"]["requirements"]:
+        out.print(f"who has to agree: not known, since it would be refused; within its reach: {tenants}")
     for reason in said["refused"]:
         out.print(styled("would be refused:", "red"), allowing(reason))
 

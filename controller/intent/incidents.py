@@ -479,9 +479,10 @@ def _order(one: Incident, risk: _Risk, without: int) -> tuple[object, ...]:
 
 
 def _worst(one: Incident, agreements: Iterable[AgreementMinutes], at: datetime) -> _Risk:
-    hours = (at - one.opened).total_seconds() / 3600
     risks = [_Risk(0.0, "")]
     for a in agreements:
+        # An incident may stand for days, as on a battery, before it takes service away from anybody.
+        hours = (at - one.losing[a.tenant].since).total_seconds() / 3600
         risks.append(_Risk(a.share, f"SLA of {a.tenant} at {a.share:.0%}".replace("%", " %")))
         if (share := hours / a.restore_hours) >= AT_RISK:
             risks.append(_Risk(share, f"{hours:.0f} of {a.restore_hours:g} h in which to restore {a.tenant}"))

@@ -107,6 +107,8 @@ class Report:
     """Collects the problems of all files."""
 
     problems: list[Problem] = field(default_factory=list)
+    #: What is no error, since it may be meant so.
+    warnings: list[Problem] = field(default_factory=list)
     #: Whether every file could be read: if not, referenced objects may be missing.
     complete: bool = True
     _asked: int = 0
@@ -118,9 +120,11 @@ class Report:
 
     def entry(self, entry: Entry, path: FieldPath, message: str, *, value: Any = "", expected: str = "") -> None:
         """Report a problem with a field of an object, or with the whole object if the path is empty."""
-        shown = "" if any(part in _HIDDEN for part in path) else show(value)
-        name = entry.label + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-        self.problems.append(Problem(entry.file, entry.line_of(path), name, shown, message, expected))
+        self.problems.append(_problem(entry, path, message, value, expected))
+
+    def warn(self, entry: Entry, path: FieldPath, message: str, *, expected: str = "") -> None:
+        """Report what is probably wrong with a field of an object, but may be meant so."""
+        self.warnings.append(_problem(entry, path, message, "", expected))
 
     def did_you_mean(self, value: str, candidates: Iterable[str]) -> str:
         """A suggestion for a misspelt word; empty if there is none."""
@@ -132,6 +136,12 @@ class Report:
         self._asked += 1
         # Comparing is slow; a hundred misspellings have another cause.
         return nearest(value, candidates, likeness) if self._asked <= 100 else ""
+
+
+def _problem(entry: Entry, path: FieldPath, message: str, value: Any, expected: str) -> Problem:
+    shown = "" if any(part in _HIDDEN for part in path) else show(value)
+    name = entry.label + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return Problem(entry.file, entry.line_of(path), name, shown, message, expected)
 
 
 def suggest(value: str, candidates: Iterable[str], likeness: float = 0.6) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from typing import Annotated
 from urllib.parse import unquote, urlsplit
 
 from pydantic import AwareDatetime, Field
 
 from controller.models.errors import UnreachableError
 from controller.models.network import Noun
+from controller.models.scalars import Codes
 
 #: Kind of the units that transmit cells.
 RADIO_UNIT = "radio-unit"
@@ -18,6 +20,9 @@ RADIO_UNIT = "radio-unit"
 SUPERVISION_SECONDS = 70
 #: Kind of the units of a function.
 POD_UNIT = "pod"
+#: Sources of a station's power, and whether its licence lets it serve, as the station tells them.
+PowerSource = Annotated[str, Codes(("MAINS", "BATTERY"))]
+LicenceState = Annotated[str, Codes(("VALID", "MISSING"))]
 
 
 class UnitState(Noun):
@@ -32,8 +37,8 @@ class UnitState(Noun):
     """
 
     name: str
-    kind: str = ""
-    state: str = ""
+    kind: Annotated[str, Codes(("baseband", RADIO_UNIT, "fan", POD_UNIT))] = ""
+    state: Annotated[str, Codes(("enabled", "degraded", "disabled"))] = ""
     cells: tuple[str, ...] = ()
     restarted: AwareDatetime | None = None
     silent: int | None = None
@@ -55,7 +60,7 @@ class SlotState(Noun):
     """
 
     name: str
-    status: str = ""
+    status: Annotated[str, Codes(("VALID", "INVALID", "EMPTY"))] = ""
     version: str = ""
     active: bool = False
     running: bool = False
@@ -77,8 +82,8 @@ class Equipment(Noun):
     now: AwareDatetime | None = None
     units: tuple[UnitState, ...] = ()
     slots: tuple[SlotState, ...] = ()
-    power: str = ""
-    licence: str = ""
+    power: PowerSource = ""
+    licence: LicenceState = ""
     unseen: Mapping[str, str] = {}
 
     def unit(self, name: str) -> UnitState | None:
@@ -126,6 +131,11 @@ class OperationKind(StrEnum):
     def restarts(self) -> bool:
         """Whether its device may not be reached meanwhile: it starts anew, or a part of it that sessions may need."""
         return self in (OperationKind.RESET, OperationKind.RESET_UNIT)
+
+    @property
+    def outlasts(self) -> bool:
+        """Whether something of it stays until somebody acts again: the next start takes other software."""
+        return self is OperationKind.ACTIVATE
 
     @property
     def exclusive(self) -> bool:

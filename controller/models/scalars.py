@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from functools import cache, cached_property
@@ -60,6 +61,16 @@ class Noun(BaseModel):
         object.__setattr__(noun, "__pydantic_extra__", None)
         object.__setattr__(noun, "__pydantic_private__", None)
         return noun
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """Marks a text that a device tells: one of these codes, or empty where it does not tell it.
+
+    A value that is none of them stays as it came; but a playbook that compares with one is wrong.
+    """
+
+    names: tuple[str, ...]
 
 
 class DerivingNoun(Noun):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 
 from controller.models.plan import Change, Edit, LeafValues, Op, Phase
 from controller.models.run import LedgerEntry
 from controller.models.step import INVERSE, StepRecord
 from controller.nrm.profiles import default_of
-from controller.nrm.tree import LeafName, Path, Value
+from controller.nrm.tree import LeafName, Path, Value, is_below
 
 #: A leaf of an entry, or with an empty name whether the entry is there.
 _Thing = tuple[Path, LeafName]
@@ -79,11 +80,18 @@ def _made_again(step: StepRecord, back: StepRecord) -> bool:
     return not made.isdisjoint(again)
 
 
-def _part(change: Change | None, stays: Collection[Path]) -> Change | None:
-    """The part of a change that concerns some entries; None if it has none."""
+def _part(change: Change | None, stays: AbstractSet[Path]) -> Change | None:
+    """The part of a change that concerns some entries; None if it has none.
+
+    Of what was taken back nothing enters the ledger, and nothing leaves it.
+    """
     if change is None or all(edit.path in stays for edit in _edits(change)):
         return change
     taken = {edit.path for edit in _edits(change)} - {*stays}
+
+    def is_back(path: Path) -> bool:
+        return path not in stays and any(is_below(path, one) for one in taken)
+
     phases = [
         phase.model_copy(
             update={
@@ -96,7 +104,11 @@ def _part(change: Change | None, stays: Collection[Path]) -> Change | None:
     ]
     left = tuple(phase for phase in phases if phase.edits)
     checks = tuple(check for check in change.checks if check.path not in taken)
-    return change.model_copy(update={"phases": left, "checks": checks}) if left else None
+    gained = tuple(node for node in change.gained if not is_back(node.path))
+    lost = tuple(path for path in change.lost if not is_back(path))
+    if not left and stays.isdisjoint(lost):
+        return None
+    return change.model_copy(update={"phases": left, "checks": checks, "gained": gained, "lost": lost})
 
 
 def _edits(change: Change | None) -> list[Edit]:

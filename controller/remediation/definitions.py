@@ -29,21 +29,25 @@ _MOST = 5
 @lru_cache(maxsize=4)
 def left_out(definitions: Definitions) -> Mapping[str, tuple[str, ...]]:
     """Files of a version by which nothing acts, by path, each with all its problems (line, field, what is right)."""
-    return _by_file(_problems(definitions.files))
+    return _by_file(_report(definitions.files).problems)
 
 
-def check(files: DefinitionFiles) -> None:
+def check(files: DefinitionFiles) -> list[Problem]:
     """Check that all files may come into force: each is valid, and what rules run is there and takes what it gets.
+
+    Returns:
+        What may be wrong in them, but may be meant so.
 
     Raises:
         InputError: Every problem of every file, one a line.
     """
-    problems = _problems(files, together=True)
-    if problems:
-        raise InputError("\n".join(str(problem) for problem in problems))
+    report = _report(files, together=True)
+    if report.problems:
+        raise InputError("\n".join(str(problem) for problem in report.problems))
+    return report.warnings
 
 
-def _problems(files: DefinitionFiles, *, together: bool = False) -> list[Problem]:
+def _report(files: DefinitionFiles, *, together: bool = False) -> Report:
     """Problems of files; with ``together`` also of rules whose playbook is missing or takes something else."""
     report = Report()
     for path, why in sorted(files.unread.items()):
@@ -54,7 +58,7 @@ def _problems(files: DefinitionFiles, *, together: bool = False) -> list[Problem
     parse_schedules(files.of(DefinitionKind.ON_CALL), report)
     for kind in (DefinitionKind.KPI, DefinitionKind.REGULATOR_KPI):
         parse_kpis(files.of(kind), report)
-    return report.problems
+    return report
 
 
 def _by_file(problems: list[Problem]) -> dict[str, tuple[str, ...]]:

@@ -34,7 +34,7 @@ from controller.models.run import JobState, Run, Strategy
 from controller.models.sharing import ActionClass, Consent
 from controller.plan.extent import extent
 from controller.playbook.actions.shipped import registry
-from controller.playbook.engine.endings import outage_of_step
+from controller.playbook.language.endings import outage_of_step
 from controller.playbook.language.library import parse
 from controller.runs.approval.clearance import reassess
 from controller.runs.approval.consent import RunOccasion, check_contracts, plan_constraints

@@ -6,12 +6,22 @@ change no configuration, so there is nothing to undo.
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from controller.assurance.station_alarms import ListReports, problem_of, records_by_problem
 from controller.inventory.source import suggest
 from controller.models.alarm import PerceivedSeverity
-from controller.models.equipment import Equipment, Operation, OperationKind, SlotState, UnitState
+from controller.models.equipment import (
+    Equipment,
+    LicenceState,
+    Operation,
+    OperationKind,
+    PowerSource,
+    SlotState,
+    UnitState,
+)
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.health import ServiceState
 from controller.models.network import CellId, DeviceKind, Noun
@@ -35,8 +45,8 @@ class EquipmentState(Noun):
         description="Its software: `name`, `status`, `version`, `active`, `running`, `writable`."
     )
     version: str = Field(description="Version of the software that runs.")
-    power: str = Field(description="`MAINS` or `BATTERY`.")
-    licence: str = Field(description="`VALID` or `MISSING`.")
+    power: PowerSource = Field(description="`MAINS` or `BATTERY`.")
+    licence: LicenceState = Field(description="`VALID` or `MISSING`.")
 
 
 class UnitChoice(Noun):
@@ -45,6 +55,12 @@ class UnitChoice(Noun):
     unit: str = Field(default="", max_length=64, description="The unit by its name, as in `ru-1`.")
     cell: str = Field(default="", max_length=64, description="Or one of its cells.")
     seconds: float = Field(default=120, gt=0, le=3600, description="Seconds to wait until it has started again.")
+
+    @model_validator(mode="after")
+    def _one_is_named(self) -> Self:
+        if not (self.unit or self.cell):
+            raise ValueError("no radio unit is named: give unit, as in ru-1, or cell, one of its cells")
+        return self
 
 
 class Restart(Noun):
@@ -171,7 +187,7 @@ def reset(station: str, seen: Equipment, seconds: float, *, slot: str = "", on_b
 def _unit(station: str, seen: Equipment, given: UnitChoice) -> UnitState:
     radios = [unit for unit in seen.units if unit.kind == "radio-unit"]
     found = [unit for unit in radios if given.unit in ("", unit.name) and (not given.cell or given.cell in unit.cells)]
-    if not (given.unit or given.cell) or len(found) != 1:
+    if len(found) != 1:
         names = [unit.name for unit in radios]
         hint = (not given.cell and suggest(given.unit, names)) or f"it has {', '.join(names) or 'none'}"
         raise NotFoundError(f"{station} has no radio unit {_named(given)}; {hint}")
@@ -180,7 +196,7 @@ def _unit(station: str, seen: Equipment, given: UnitChoice) -> UnitState:
 
 def _named(given: UnitChoice) -> str:
     unit, cell = repr(given.unit) if given.unit else "", f"of cell {given.cell!r}" if given.cell else ""
-    return f"{unit} {cell}".strip() or "without a name: name it, or one of its cells"
+    return f"{unit} {cell}".strip()
 
 
 async def _interrupted(context: Context, observed: Observed, names: tuple[str, ...] | None) -> Interruption:

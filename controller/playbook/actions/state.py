@@ -16,6 +16,7 @@ from controller.models.health import ServiceState
 from controller.models.many import first_names
 from controller.models.measurement import Period
 from controller.models.network import CellId, Noun, Rat
+from controller.models.scalars import Codes
 from controller.nrm.profiles import administrative_state, cell_state, cells, link_state, links, router_profile
 from controller.nrm.tree import Observed, Path
 from controller.playbook.actions.configuration import NoInputs
@@ -41,7 +42,7 @@ class CellState(Noun):
     """A cell as the station has it."""
 
     cell: CellId
-    administrative_state: str
+    administrative_state: Annotated[str, Codes(("LOCKED", "UNLOCKED", "SHUTTINGDOWN"))]
     on_air: bool
     state: ServiceState
 
@@ -329,19 +330,63 @@ async def wait_until(context: Context, given: WaitInputs) -> WaitOutput | UnmetC
         pause = min(2.0, pause * 1.6)
 
 
-async def _foreseen(context: Context, given: WaitInputs) -> WaitOutput:
-    """The output in a dry run: a later state may still come, provided that the station is there."""
+async def _foreseen(context: Context, given: WaitInputs) -> WaitOutput | UnmetCondition:
+    """The output in a dry run: what it would wait for, and whether anything before it in the run makes that true."""
     try:
         await context.read()
     except DeviceError as error:
         return WaitOutput(seconds=0, remark=f"would wait; now: {error.message}")
-    if given.condition == "cells-locked":
+    shut: tuple[Path, ...] = ()
+    if given.condition in ("cells-locked", "cells-off-air"):
         shut = await context.foresee_locked(await _cells(context, given.cells))
-        if shut:
-            named = ", ".join(map(_key, shut))
-            text = f"would wait until the last users have left cell {named}, for {given.seconds:g} s at most"
-            return WaitOutput(seconds=0, remark=f"{text}; how long that takes is not known")
-    return WaitOutput(seconds=0, remark=_remark(given, (await _missing(context, given))[1]))
+    observed = await context.read()
+    states = await _states(context, given, observed)
+    missing = _those(states, ServiceState.DOWN)
+    acted = await context.foresee_acts(missing)
+    lasting = [path for path in missing if _lasts(given, observed, path, acted=path in acted)]
+    open_ones = [path for path in missing if path not in lasting and path not in acted]
+    most = f"{given.seconds:g} s"
+    if lasting and not context.unforeseen:
+        is_so, act = _STAYS[given.condition]
+        reason = f"it waits for {most} in vain: {_named_ones(given, lasting)}: {is_so}, and no step before {act}"
+        return UnmetCondition(reason, lasting=True)
+    if shut:
+        named = ", ".join(map(_key, shut))
+        text = f"would wait until the last users have left cell {named}, for {most} at most"
+        return WaitOutput(seconds=0, remark=f"{text}; how long that takes is not known")
+    if lasting or open_ones:
+        why = f"depends on step {' and '.join(map(repr, context.unforeseen))}" if lasting else "is not known"
+        text = f"would wait for {most} at most: {_named_ones(given, lasting or open_ones)}: not so now"
+        return WaitOutput(seconds=0, remark=f"{text}; whether {given.condition} comes true {why}")
+    return WaitOutput(seconds=0, remark=_remark(given, map(endpoint_name, _those(states, ServiceState.UNKNOWN))))
+
+
+#: For what can only last unless the run acts: how it is, and what no step does.
+_STAYS = {
+    "cells-on-air": ("locked", "unlocks it"),
+    "cells-off-air": ("on air", "takes it off the air"),
+    "cells-locked": ("not locked", "locks it"),
+}
+
+
+def _lasts(given: WaitInputs, observed: Observed, path: Path, *, acted: bool) -> bool:
+    """Whether a cell stays as it is unless somebody acts: a locked one off the air, an unlocked one on air and so."""
+    state = administrative_state(observed.tree, path) if path in observed.tree else ""
+    match given.condition:
+        case "cells-on-air":
+            return state == "LOCKED"
+        case "cells-locked":
+            return state == "UNLOCKED"
+        case "cells-off-air":
+            return state == "UNLOCKED" and not acted
+    return False
+
+
+def _named_ones(given: WaitInputs, paths: Iterable[Path]) -> str:
+    """Cells or core links by their names."""
+    if given.condition == "links-up":
+        return ", ".join(map(endpoint_name, paths))
+    return f"cell {', '.join(map(_key, paths))}"
 
 
 def _remark(given: WaitInputs, unknown: Iterable[str]) -> str:
@@ -362,14 +407,19 @@ async def _missing(context: Context, given: WaitInputs) -> tuple[str, list[str]]
         observed = await context.read()
     except DeviceError as error:
         return error.message, []
+    states = await _states(context, given, observed)
+    missing = ", ".join(map(endpoint_name, _those(states, ServiceState.DOWN)))
+    return missing, list(map(endpoint_name, _those(states, ServiceState.UNKNOWN)))
+
+
+async def _states(context: Context, given: WaitInputs, observed: Observed) -> dict[Path, ServiceState]:
+    """Whether each cell or core link that is waited for is as wanted (``UP``)."""
     if given.condition == "reachable":
-        return "", []
+        return {}
     chosen, holds = await _condition(context, given, observed)
     excused = given.excused if given.cells == given.endpoints == ALL else ()
     wanted = (path for path in chosen if not {_key(path), endpoint_name(path)} & set(excused))
-    states = {path: holds(observed, path) for path in wanted}
-    missing = ", ".join(map(endpoint_name, _those(states, ServiceState.DOWN)))
-    return missing, list(map(endpoint_name, _those(states, ServiceState.UNKNOWN)))
+    return {path: holds(observed, path) for path in wanted}
 
 
 async def _condition(

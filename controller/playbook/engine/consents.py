@@ -21,8 +21,7 @@ from controller.models.sharing import ActionClass
 from controller.nrm.profiles import broadcast_plmn, cell_of
 from controller.nrm.tree import Path
 from controller.plan import nodes_behind
-from controller.playbook.engine.endings import outage_of_step
-from controller.playbook.language.check import APPLY_INTENT
+from controller.playbook.language.endings import outage_of_step
 from controller.playbook.language.expressions import (
     UNKNOWN,
     Expression,
@@ -31,7 +30,7 @@ from controller.playbook.language.expressions import (
     names_within,
 )
 from controller.playbook.language.library import Loaded
-from controller.playbook.language.playbook import TARGET, PlanSource, Playbook, Step, Undo, target_names
+from controller.playbook.language.playbook import APPLY_INTENT, TARGET, PlanSource, Playbook, Step, Undo, target_names
 from controller.playbook.language.registry import ALL, Action, CellNames, Registry, ServiceLoss
 from controller.runs.approval.consent import (
     CellsOff,

@@ -444,6 +444,15 @@ class StationContext:
         """None: the station says itself when they are."""
         return ()
 
+    async def foresee_acts(self, paths: Collection[Path]) -> tuple[Path, ...]:
+        """None: the station says itself what their state is."""
+        return ()
+
+    @property
+    def unforeseen(self) -> tuple[str, ...]:
+        """None: whatever was done before has been done."""
+        return ()
+
     async def ask(self, question: QuestionPlan) -> Question:
         """Ask, or see whether somebody answered."""
         if self.asking is None:
@@ -474,6 +483,7 @@ class DryRunContext(StationContext):
 
     Attributes:
         foreseen: What steps would do once the station is there, whose function does not run yet.
+        depending: Names of steps that may change it, and depend on what nobody knows yet.
     """
 
     seen: list[Observed] = field(default_factory=list)
@@ -483,6 +493,7 @@ class DryRunContext(StationContext):
     asked: list[Operation] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
     foreseen: list[str] = field(default_factory=list)
+    depending: list[str] = field(default_factory=list)
 
     @property
     def dry_run(self) -> bool:
@@ -541,6 +552,18 @@ class DryRunContext(StationContext):
             self.seen.append(_locked(self.seen[-1], there))
         return there
 
+    async def foresee_acts(self, paths: Collection[Path]) -> tuple[Path, ...]:
+        """See ``Context``: an operation, as a restart, and a function's new pod concern all of them."""
+        edited = [edit.path for change in self.thought for phase in change.phases for edit in phase.edits]
+        return tuple(
+            path for path in paths if self.asked or self.foreseen or any(_concerns(one, path) for one in edited)
+        )
+
+    @property
+    def unforeseen(self) -> tuple[str, ...]:
+        """See ``Context``."""
+        return tuple(self.depending)
+
     async def retire(self) -> None:
         """Leave it in service."""
 
@@ -565,6 +588,11 @@ class DryRunContext(StationContext):
             raise MinkaError(missing)
         told = f"would tell the {via}" if via == WEBHOOK else f"would tell people by {via}"
         self.words.append(f"{told}, which is set up; whether it answers is not tried")
+
+
+def _concerns(edited: Path, path: Path) -> bool:
+    """Whether an edit is about an object, something in it, or what it is in."""
+    return edited == path or edited.startswith(f"{path}/") or path.startswith(f"{edited}/")
 
 
 def _locked(observed: Observed, cells: Collection[Path]) -> Observed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from controller.models.sharing import ActionClass
 from controller.nrm.profiles import cell_of
 from controller.playbook.engine.consents import taken_unasked
 from controller.playbook.engine.context import ActionServices, DryRunContext
-from controller.playbook.engine.endings import outage_of_step
+from controller.playbook.language.endings import outage_of_step
 from controller.playbook.language.expressions import ABSENT, UNKNOWN, Expression, Unsettled, foreseen, may_hold
 from controller.playbook.language.playbook import OUTPUT, RUN, TARGET, Playbook, Step, target_names
 from controller.playbook.language.registry import (
@@ -85,7 +85,7 @@ class Previewer:
     async def steps(
         self, network: Network, station: str, planned: Change | None, given: Mapping[str, Any]
     ) -> tuple[StepPreview, ...]:
-        """What the steps would do on one station, up to the first step where that is not known.
+        """What the steps would do on one station; those behind a step that would fail are not reached.
 
         Args:
             network: Current network.
@@ -98,23 +98,30 @@ class Previewer:
         context = DryRunContext(self.services, network, station, planned, "dry-run", adopts=adopts)
         names: dict[str, Any] = {**given, TARGET: target_names(network, station)}
         found: list[StepPreview] = []
-        for step in self.playbook.steps:
+        for index, step in enumerate(self.playbook.steps):
             try:
                 seen = await self._step(step, context, names)
             except DeviceError as error:
                 if not context.foreseen:
-                    found.append(_failing(step, error))
-                    break
+                    return (*found, _failing(step, error), *self._not_reached(index))
                 seen = _Seen(StepPreview(step=step.name, action=step.action, says="once it is there"))
             except MinkaError as error:
-                found.append(_failing(step, error))
-                break
+                return (*found, _failing(step, error), *self._not_reached(index))
+            if seen.output is None and self.registry.action(step.action).access is DeviceAccess.CHANGES:
+                context.depending.append(step.name)
             # Without an output yet, the name stays unknown to later expressions.
             if seen.output is not None and step.register_ is not None:
                 names[step.register_] = seen.output
             undo = await self._undo(step, seen, context, names) if seen.leaves else ""
             found.append(seen.preview.model_copy(update={"undo": undo}))
         return (*found, *[await self._soak_check(check, context, names) for check in self.playbook.soak_checks])
+
+    def _not_reached(self, index: int) -> Iterator[StepPreview]:
+        """The steps behind one that would fail, of which nothing is worked out."""
+        failing = self.playbook.steps[index].name
+        for step in (*self.playbook.steps[index + 1 :], *self.playbook.soak_checks):
+            says = f"not reached, since step {failing!r} would fail"
+            yield StepPreview(step=step.name, action=step.action, says=says)
 
     async def _soak_check(self, check: Step, context: DryRunContext, names: Mapping[str, Any]) -> StepPreview:
         says = f"skipped: {check.when}"
@@ -166,7 +173,7 @@ class Previewer:
             return _Seen(done.preview.model_copy(update={"says": says}), None, leaves=done.leaves)
         if isinstance(said, UnmetCondition):
             # After an earlier change of this dry run there is no state yet that could be read.
-            later = context.applied or context.asked
+            later = (context.applied or context.asked) and not said.lasting
             says = f"would check again; now: {said.reason}" if later else f"would fail now: {said.reason}"
             return seen(says, leaves=False, fails=not later)
         if isinstance(said, Postponement):

@@ -272,11 +272,15 @@ class StationJob:
             undone = undone or back.changed
         if stays := await self._steps.standing():
             return self._result(Outcome.DIVERGED, f"{detail}; after all undos of the playbook, {stays}")
+        done = self._steps.operated
+        detail += "; what was done before was undone" if undone else ""
+        detail += f"; this took place and is not taken back: {', '.join(done.values())}" if done else ""
+        if self._steps.outlasted:
+            return self._result(Outcome.DIVERGED, f"{detail}; the next start takes other software than before")
+        own_fault = failed.outcome not in (Outcome.WITHDRAWN, Outcome.CANCELLED)
         if undone or self._steps.evicted:
-            own_fault = failed.outcome not in (Outcome.WITHDRAWN, Outcome.CANCELLED)
-            outcome = Outcome.ROLLED_BACK if own_fault else Outcome.WITHDRAWN
-            return self._result(outcome, f"{detail}; what was done before was undone" if undone else detail)
-        return self._result(failed.outcome or Outcome.REFUSED, detail)
+            return self._result(Outcome.ROLLED_BACK if own_fault else Outcome.WITHDRAWN, detail)
+        return self._result(_ended(failed.outcome, operated=bool(done)), detail)
 
     def _needs_undoing(self, row: StepRecord) -> bool:
         """Whether a step left something: a change, or what its ``undo`` takes back."""
@@ -321,6 +325,17 @@ class StationJob:
             and plan.source is PlanSource.APPLIED
             and outcome in (Outcome.SUCCEEDED, Outcome.UNCHANGED),
         )
+
+
+def _ended(outcome: Outcome | None, *, operated: bool) -> Outcome:
+    """The outcome of a job whose step failed, where no change stays: after operations, none by which nothing was sent.
+
+    A step that did what it was to do, or had nothing to do, and then failed its checks did not end well.
+    """
+    if outcome is None or outcome.good:
+        return Outcome.REFUSED if outcome is None else Outcome.FAILED_SAFE
+    instead = {Outcome.REFUSED: Outcome.FAILED_SAFE, Outcome.CANCELLED: Outcome.WITHDRAWN}
+    return instead.get(outcome, outcome) if operated else outcome
 
 
 class PlaybookProcedure:

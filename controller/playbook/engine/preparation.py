@@ -34,20 +34,19 @@ from controller.playbook.engine.consents import (
 )
 from controller.playbook.engine.context import ActionServices, DryRunContext, StationContext, hold_at
 from controller.playbook.engine.dry_run import NO_REASON, THIS_RUN, Previewer, StationPreview
-from controller.playbook.engine.endings import late_step
 from controller.playbook.engine.plan_section import drifted_again, expected_stations, in_parameters, section_plan
 from controller.playbook.engine.reach import Reach, beyond_tenant, holds_on, reach, refusals
 from controller.playbook.language.check import (
-    APPLY_INTENT,
     check_devices,
     check_secrets,
     check_values,
     readies_pools,
 )
+from controller.playbook.language.endings import late_step
 from controller.playbook.language.expressions import UNKNOWN, evaluate, foreseen
 from controller.playbook.language.library import Library, Loaded
 from controller.playbook.language.parameters import Plain, parse_parameters
-from controller.playbook.language.playbook import RUN, TARGET, PlanSource, Playbook, Step, target_names
+from controller.playbook.language.playbook import APPLY_INTENT, RUN, TARGET, PlanSource, Playbook, Step, target_names
 from controller.playbook.language.registry import DeviceAccess, Registry, ServiceLoss
 from controller.ports.store import NewJob, PreparedRun, RunRequest, Store
 from controller.runs.approval.outlook import LateStep, outlook

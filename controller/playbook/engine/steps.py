@@ -16,7 +16,7 @@ import structlog
 from pydantic import SecretStr
 
 from controller.models.approval import RunConstraints
-from controller.models.equipment import OperationKind
+from controller.models.equipment import Operation, OperationKind
 from controller.models.errors import (
     ConflictError,
     DeviceError,
@@ -176,6 +176,20 @@ class JobSteps:
         """Whether pods of the function were evicted: the stations in them have lost their configuration."""
         done = (operation.kind for row in self.rows.values() if row.changed for operation in row.operations)
         return OperationKind.EVICT in done
+
+    @property
+    def operated(self) -> dict[Operation, str]:
+        """Operations that took place and that no undo took back, each with its step in words."""
+        steps = [row for (_, undo), row in sorted(self.rows.items()) if not undo and row.changed]
+        left = [row for row in steps if (back := self.rows.get((row.position, True))) is None or not back.changed]
+        return {one: f"{one} (step {row.name!r})" for row in left for one in row.operations}
+
+    @property
+    def outlasted(self) -> bool:
+        """Whether something of these operations stays (``outlasts``), since no undo of any step did the like."""
+        undos = [row for (_, undo), row in self.rows.items() if undo and row.changed]
+        again = any(one.kind.outlasts for row in undos for one in row.operations)
+        return not again and any(one.kind.outlasts for one in self.operated)
 
     @property
     def carried(self) -> Iterator[Change]:

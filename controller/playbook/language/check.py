@@ -16,6 +16,7 @@ from controller.models.credentials import Credentials
 from controller.models.errors import InputError
 from controller.models.network import NAMED_KINDS, DeviceKind, Network
 from controller.models.run import Policy
+from controller.playbook.language.endings import may_stay_locked
 from controller.playbook.language.expressions import (
     UNKNOWN,
     Expression,
@@ -27,6 +28,7 @@ from controller.playbook.language.expressions import (
 )
 from controller.playbook.language.parameters import ParameterType
 from controller.playbook.language.playbook import (
+    APPLY_INTENT,
     LONGEST_SOAK,
     OUTPUT,
     RESERVED,
@@ -56,7 +58,6 @@ from controller.playbook.language.value_types import (
     unfit,
 )
 
-APPLY_INTENT = "apply-intent"
 #: An expression that is one name and nothing else.
 _ONE_NAME = re.compile(r"\{\{\s*([a-z][a-z0-9_]*)\s*\}\}")
 #: An expression in a text.
@@ -71,7 +72,7 @@ _BY_INVERSE = frozenset({APPLY_INTENT, "remove-nodes", "remove-router-nodes"})
 def check(
     playbook: Playbook, registry: Registry, entry: Entry, report: Report, left_out: Collection[FieldPath] = ()
 ) -> None:
-    """Report all errors of a playbook that has the right form.
+    """Report all errors of a playbook that has the right form; and where it has none, what it may not mean.
 
     Args:
         playbook: The playbook.
@@ -81,7 +82,10 @@ def check(
         left_out: Fields that are not of the right form, and so not in the playbook as they are in the file. Nothing is
             said of them, nor of what depends on them.
     """
-    _Check(playbook, registry, entry, report, left_out).all()
+    checker = _Check(playbook, registry, entry, report, left_out)
+    checker.all()
+    if not any(problem.file == entry.file for problem in report.problems):
+        checker.warnings()
 
 
 def check_values(playbook: Playbook, registry: Registry, values: Mapping[str, Any]) -> None:
@@ -266,9 +270,8 @@ class _Inputs:
                 self._odd(where, key, fields[key])
         elif self._known is not None and not self._is_wrong(where, value, silent=True):
             for one in unfit(value, types_of(fields[key].annotation), self._known):
-                self._say(
-                    where, one.message, f"{key} takes {one.expected}: {fields[key].description or ''}".rstrip(": ")
-                )
+                say = self._say if one.certain else self._warn
+                say(where, one.message, f"{key} takes {one.expected}: {fields[key].description or ''}".rstrip(": "))
 
     def _odd(self, where: FieldPath, key: str, field: FieldInfo) -> None:
         """Report truth values and nothing where texts are wanted: ``true`` would be the name of something."""
@@ -318,6 +321,10 @@ class _Inputs:
 
     def _say(self, where: FieldPath, message: str, expected: str = "", value: Any = "") -> None:
         self._report.entry(self._entry, where, message, expected=expected, value=value)
+
+    def _warn(self, where: FieldPath, message: str, expected: str = "") -> None:
+        """Say what is probably wrong."""
+        self._report.warn(self._entry, where, message, expected=expected)
 
 
 class _Check(_Inputs):
@@ -374,6 +381,27 @@ class _Check(_Inputs):
                 self._say(("steps", index, "action"), f"{RETIRE} is not undone: it {message}")
         for index, step in enumerate(self._playbook.soak_checks):
             self._soak_check(("soak_checks", index), step)
+
+    def warnings(self) -> None:
+        """Say what is probably wrong in a playbook without errors."""
+        used = {name for text in expressions_in(self._entry.data) for name in Expression(text).names}
+        for name in self._playbook.parameters.keys() - used:
+            self._warn(("parameters", name), "no step and no other field uses it", f'as in "{{{{ {name} }}}}"')
+        retires = any(step.action == RETIRE for step in self._playbook.steps)
+        for index, step in enumerate(() if retires else self._playbook.steps):
+            if may_stay_locked(self._playbook, self._registry, step):
+                self._stays_locked(("steps", index), step, self._playbook.steps[index + 1 :])
+
+    def _stays_locked(self, at: FieldPath, step: Step, later: Iterable[Step]) -> None:
+        """Say that cells stay locked at the end, or may."""
+        unlocks = [one.name for one in later if self._registry.action(one.action).unlocks]
+        if unlocks:
+            message = f"its cells stay locked where {' or '.join(map(repr, unlocks))} does not unlock them"
+        else:
+            message = "its cells stay locked at the end: no later step unlocks them"
+        made = step.register_ or "locked"
+        expected = f'unlock-cell with the same cells and without when, or with when: "{{{{ {made}.changed }}}}"'
+        self._warn((*at, "action"), message, f"if that is not meant: {expected}")
 
     def _lacks(self, *sections: str) -> bool:
         """Whether one of these sections is left out, or a whole step of it."""

@@ -17,6 +17,8 @@ from controller.playbook.language.expressions import ABSENT, evaluate, may_hold
 from controller.playbook.language.parameters import Parameter, VariableName
 from controller.runs.procedures import PROCEDURES
 
+#: The action that carries out the plan of a run.
+APPLY_INTENT = "apply-intent"
 #: Names that expressions know in every playbook.
 TARGET, RUN, OUTPUT = "target", "run", "output"
 RESERVED = frozenset({TARGET, RUN, OUTPUT, "true", "false", "none", "and", "or", "not", "if", "else", "in", "is"})

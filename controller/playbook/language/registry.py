@@ -135,10 +135,15 @@ class Remarks(Noun):
 
 @dataclass(frozen=True, slots=True)
 class UnmetCondition:
-    """A condition that an action checked or waited for, and that does not hold."""
+    """A condition that an action checked or waited for, and that does not hold.
+
+    Attributes:
+        lasting: In a dry run, whether nothing that the run does before makes it hold.
+    """
 
     reason: str
     outcome: Outcome = Outcome.FAILED_SAFE
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +274,15 @@ class Context(Protocol):
 
         For a step that waits until they are: their last users leave at a time that nobody knows.
         """
+        ...
+
+    async def foresee_acts(self, paths: Collection[Path]) -> tuple[Path, ...]:
+        """Those of the cells and core links whose state, in a dry run, nobody knows since the run acted on them."""
+        ...
+
+    @property
+    def unforeseen(self) -> tuple[str, ...]:
+        """Names of steps that may have changed the device before, and that a dry run could not work out."""
         ...
 
     async def equipment(self, station: str = "") -> Equipment:

@@ -13,9 +13,11 @@ from functools import reduce
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from jinja2 import nodes
+from pydantic.fields import FieldInfo
 
 from controller.inventory.source import suggest
 from controller.models.network import Noun
+from controller.models.scalars import Codes
 from controller.playbook.language.expressions import Expression
 from controller.playbook.language.parameters import Parameter, ParameterType
 
@@ -68,8 +70,14 @@ def type_of_parameter(parameter: Parameter) -> ValueType:
 
 def type_of_model(model: type[Noun]) -> ValueType:
     """The type of what an action says."""
-    fields = model.model_fields.items()
-    return ValueType(Form.MAPPING, members={name: _only(types_of(one.annotation)) for name, one in fields})
+    return ValueType(Form.MAPPING, members={name: _of_field(one) for name, one in model.model_fields.items()})
+
+
+def _of_field(field: FieldInfo) -> ValueType | None:
+    """The type of a field, with all codes that it can have, also none."""
+    found = _only(types_of(field.annotation))
+    codes = next((one for one in field.metadata if isinstance(one, Codes)), None)
+    return found if found is None or codes is None else replace(found, choices=frozenset({"", *codes.names}))
 
 
 def types_of(annotation: Any) -> tuple[ValueType, ...]:
@@ -111,10 +119,15 @@ def _only(found: tuple[ValueType, ...]) -> ValueType | None:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """What can't be right in an expression, and what would be."""
+    """What can't be right in an expression, and what would be.
+
+    Attributes:
+        certain: Whether it can't be right; else it can be for some values only.
+    """
 
     message: str
     expected: str = ""
+    certain: bool = True
 
 
 def mistakes_in(expression: Expression, known: Mapping[str, ValueType | None]) -> list[Mistake]:
@@ -148,10 +161,34 @@ def unfit(given: Any, wanted: tuple[ValueType, ...], known: Mapping[str, ValueTy
         if found is not None and wanted and all(_never(found, one) for one in wanted):
             are = " or ".join(dict.fromkeys(_words(one) for one in wanted))
             yield Mistake(f"{given} is {_words(found)}", f"{are}{_remedy(given, found, wanted)}")
+        elif found is not None and found.form is Form.TEXT:
+            yield from _unfit_text(given, found, wanted)
     elif isinstance(given, list | tuple):
         items = tuple(one.item for one in wanted if one.form is Form.LIST and one.item is not None)
         for one in given:
             yield from unfit(one, items, known)
+
+
+def _unfit_text(given: str, found: ValueType, wanted: tuple[ValueType, ...]) -> Iterator[Mistake]:
+    """Why a text can't be one of the words that a field takes, or is one only for some values."""
+    takers = [one for one in wanted if not _never(found, one)]
+    words = frozenset(word for one in takers for word in one.choices)
+    if not takers or any(not one.choices for one in takers):
+        return
+    are = " or ".join(sorted(words))
+    lists = any(one.form is Form.LIST for one in wanted)
+    if found.choices and found.choices.isdisjoint(words):
+        near = "" if lists else suggest(min(found.choices), sorted(words))
+        yield Mistake(f"{given} is never {are}", near or f"{'a list, or ' * lists}{are}{_remedy(given, found, wanted)}")
+    elif odd := sorted(found.choices - words):
+        yield Mistake(f"{given} may be {odd[0]}", f"{'a list, or ' * lists}{are}", certain=False)
+    elif lists and not found.choices:
+        # Of a word alone it is seen when the run is asked for; a name where names are meant is a mistake of the file.
+        yield Mistake(
+            f"{given} is a text, which is right only as the word {are}",
+            f"a list{_remedy(given, found, wanted)}",
+            certain=False,
+        )
 
 
 def _never(found: ValueType, wanted: ValueType) -> bool:
@@ -306,7 +343,7 @@ class _Reader:
         """Check that a literal, or each of a list, is one of what it is compared with."""
         if of is None or not of.choices:
             return
-        names, found = sorted(of.choices), node.value if isinstance(node, nodes.Const) else None
+        names, found = sorted(filter(None, of.choices)), node.value if isinstance(node, nodes.Const) else None
         for one in found if isinstance(found, list | tuple) else (found,):
             if isinstance(one, str) and one not in of.choices:
                 self._say(f"it is never {one!r}", suggest(one, names) or f"it is one of {', '.join(names)}")
@@ -344,7 +381,7 @@ def _condition_of(shown: str, of: ValueType) -> str:
     """A condition about a value that is none itself."""
     name = "…" if shown == "this" else shown
     if of.form is Form.TEXT:
-        word = "yes" if "yes" in of.choices else min(of.choices, default="yes")
+        word = "yes" if "yes" in of.choices else min(filter(None, of.choices), default="yes")
         return f"a comparison, as in {name} == {word!r}"
     return f"a comparison, as in {name}{'' if of.form is Form.NUMBER else ' | length'} > 0"
 

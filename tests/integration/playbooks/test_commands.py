@@ -38,7 +38,11 @@ def test_from_check_to_steps() -> None:
 
 
 def test_check_names_every_problem(tmp_path: Path) -> None:
-    assert minka("playbook", "check", str(ROOT / "playbooks")).status == 0
+    said = minka("playbook", "check", str(ROOT / "playbooks"))
+    assert (said.status, "valid, with 3 warnings" in said.out) == (0, True), said
+    assert "warning: lock-cell.yaml:12: playbook.steps[0].action: its cells stay locked at the end" in said.err
+    said = minka("playbook", "check", str(ROOT / "playbooks" / "cycle-cell.yaml"), "--json")
+    assert said.json == {"valid": True, "playbooks": ["cycle-cell"], "problems": [], "warnings": []}
     (tmp_path / "bad.yaml").write_text("name: bad\ndescription: x\ntargets: '*'\nsteps:\n  - {name: a, action: b}\n")
     said = minka("playbook", "check", str(tmp_path / "bad.yaml"))
     assert said.status == 2

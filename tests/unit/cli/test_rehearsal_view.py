@@ -45,15 +45,23 @@ def test_a_run_that_failures_do_not_stop_says_so(capsys: pytest.CaptureFixture[s
     assert "order: each station on its own; no failure stops it\n" in capsys.readouterr().out
 
 
-def test_whom_a_run_that_would_fail_asks_is_not_known(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_that_would_fail_says_where_it_ends_and_who_might_be_asked(capsys: pytest.CaptureFixture[str]) -> None:
     said = rehearsal(2)
     said["stations"][1]["steps"][0] |= {"fails": True, "says": "would fail now: 13 nodes can go: name nodes=13"}
     show_rehearsal(said)
-    shown = capsys.readouterr().out
-    assert "who has to agree: not known, since a step would fail as it is" in shown
+    shown = " ".join(capsys.readouterr().out.split())
+    assert (
+        "who has to agree: nobody else by what is known; once step 'bring the tenant' on S01 fails no more, "
+        "tenants within its reach may have to: bitel"
+    ) in shown
     assert "only the person who asks for it" not in shown
-    assert "no window, freeze or hold is in the way, but as it is it would fail: see the steps above" in shown
+    assert (
+        "no window, freeze or hold is in the way, but as it is it would end at step 'bring the tenant' on S01" in shown
+    )
     assert "could begin now" not in shown
+    show_rehearsal(rehearsal(2, refused=["hold on S01"]))
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "who has to agree: not known, since it would be refused; within its reach: bitel" in shown
 
 
 def test_stations_of_which_a_step_says_another_thing_stay_apart(capsys: pytest.CaptureFixture[str]) -> None:

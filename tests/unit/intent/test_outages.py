@@ -436,7 +436,7 @@ def incident(name: str, people: int = 0, tenants: tuple[str, ...] = (), hours: f
         id=name,
         people=people,
         tenants=tenants,
-        losing={one: Loss(since=AT, cells=()) for one in tenants},
+        losing={one: Loss(since=AT - timedelta(hours=hours), cells=()) for one in tenants},
         **fields,
     )
 
@@ -493,6 +493,20 @@ def test_contracts_at_risk_come_first_then_people_then_tenants_then_age() -> Non
         "rank 6: 0 people, 0 tenants",
     ]
     assert ranks["as-many"].rank == 4
+
+
+def test_the_time_to_restore_service_counts_since_it_was_lost_and_not_since_the_fault_began() -> None:
+    """A station runs on its battery for 30 hours, and goes dark then; one tenant lost its service before the other."""
+    lost = {name: Loss(since=AT - timedelta(hours=ago), cells=("S1/1",)) for name, ago in (("andes", 1), ("bitel", 9))}
+    dark = incident("dark", 5, ("andes", "bitel"), hours=30)
+
+    def why(*tenants: str) -> str:
+        losing = {name: lost[name] for name in tenants}
+        found = ranked([dark.model_copy(update={"losing": losing})], map(agreement, tenants, (0.0, 0.0)), AT, _people)
+        return found["dark"].why
+
+    assert why("andes") == "rank 1: 5 people, 100 without service, 2 tenants, SLA of andes at 0 %"
+    assert why("andes", "bitel").endswith(", 9 of 10 h in which to restore bitel")
 
 
 def test_a_contract_of_whom_nothing_is_taken_away_puts_nothing_first() -> None:

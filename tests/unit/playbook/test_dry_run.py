@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from controller.playbook.language.registry import Registry
 from controller.ports.clock import VirtualClock
 from controller.ports.webhook import FakeWebhook, Webhook
 from controller.runs.planning.planner import Planner
+from tests.unit.plan.samples import LTE_CELL
 from tests.unit.playbook.test_takeover import HEAD, LOCK, LOOK, PlaybookBench
 from tests.unit.runs.transaction_bench import STATION, TARGET, InstantStore
 
@@ -45,10 +46,12 @@ async def preview(
     channels: Mapping[str, Webhook] | None = None,
     actions: Registry | None = None,
     theirs: Sequence[LedgerNode] = (),
+    before: Callable[[PlaybookBench], None] = lambda _: None,
 ) -> list[StepPreview]:
     """What the steps would do on the station of the bench, where all cells are unlocked and on air."""
     known_actions = actions or registry()
     bench = PlaybookBench(steps, known_actions)
+    before(bench)
     if theirs:
         bench.store.devices.adopt(STATION, theirs, "", "ana")
     store = InstantStore(bench.store)
@@ -202,7 +205,8 @@ NO_MAIL = {"e-mail": MailRelay("smtp://127.0.0.1:1", "minka@host.example", (), p
     ],
 )
 async def test_what_is_known_of_a_step_is_judged_whatever_else_is_not(step: str, says: str) -> None:
-    text = f"{ASK}  - {{name: next, {step}}}\n".replace("ANSWER", f'"{ANSWER}"')
+    asked = ASK.replace("Well?", "Well?, choices: []")
+    text = f"{asked}  - {{name: next, {step}}}\n".replace("ANSWER", f'"{ANSWER}"')
     channels: dict[str, Webhook] = {"webhook": HttpWebhook(""), **NO_MAIL}
     _, told = await preview(text, channels=channels)
     assert told.says.startswith(says)
@@ -313,3 +317,77 @@ async def test_a_lock_of_an_earlier_step_is_called_so_and_one_of_nobody_on_recor
     assert cycle.says == "would fail: step 'park it' of this playbook locked cell L1: it is not touched on S1"
     _, shut = await preview(SHUT + CYCLE)
     assert "step 'shut' of this playbook locked cell L1" in shut.says
+
+
+WAIT = "  - {name: wait, action: wait-until, with: {condition: %s, seconds: 30}}\n"
+ON_AIR, OFF_AIR, LOCKED_L1 = (WAIT % f"{one}, cells: [L1]" for one in ("cells-on-air", "cells-off-air", "cells-locked"))
+IF_SAID = LOCK.replace(", register", ", when: '{{ said.answer == ''yes'' }}', register")
+
+
+@pytest.mark.parametrize(
+    ("steps", "says", "fails"),
+    [
+        (ON_AIR, "ok", False),
+        (
+            OFF_AIR,
+            "would fail now: it waits for 30 s in vain: cell L1: on air, and no step before takes it off the air",
+            True,
+        ),
+        (
+            LOCKED_L1,
+            "would fail now: it waits for 30 s in vain: cell L1: not locked, and no step before locks it",
+            True,
+        ),
+        (LOCK + OFF_AIR, "ok", False),
+        (LOCK + LOCKED_L1, "ok", False),
+        (
+            LOCK + ON_AIR,
+            "would fail now: it waits for 30 s in vain: cell L1: locked, and no step before unlocks it",
+            True,
+        ),
+        (
+            LOCK + WAIT % "cells-off-air, cells: [N1]",
+            "would fail now: it waits for 30 s in vain: cell N1: on air, and no step before takes it off the air",
+            True,
+        ),
+        (LOCK + "  - {name: unlock, action: unlock-cell, with: {cells: [L1]}}\n" + ON_AIR, "ok", False),
+        ("  - {name: start, action: restart-station}\n" + OFF_AIR, "ok", False),
+        (
+            ASK + IF_SAID + OFF_AIR,
+            "would wait for 30 s at most: cell L1: not so now; whether cells-off-air comes true depends on step 'lock'",
+            False,
+        ),
+        (
+            SHUT + OFF_AIR,
+            "would wait until the last users have left cell L1, for 30 s at most; how long that takes is not known",
+            False,
+        ),
+        (WAIT % "reachable", "ok", False),
+        (WAIT % "links-up", "ok", False),
+    ],
+)
+async def test_a_wait_says_whether_anything_before_it_makes_it_true(steps: str, says: str, fails: bool) -> None:
+    *_, wait = await preview(steps)
+    assert (wait.says, wait.fails) == (says, fails)
+
+
+async def test_a_wait_for_what_nobody_acts_on_is_not_known() -> None:
+    def dark(bench: PlaybookBench) -> None:
+        bench.device.failed_cells = {LTE_CELL}
+
+    (wait,) = await preview(ON_AIR, before=dark)
+    assert wait.says == (
+        "would wait for 30 s at most: cell L1: not so now; whether cells-on-air comes true is not known"
+    )
+    assert not wait.fails
+
+
+async def test_steps_behind_one_that_fails_are_named_and_not_worked_out() -> None:
+    soak = "soak_checks:\n  - {name: later, action: check-alarms}\nstrategy: {soak: 9}\n"
+    wrong = "  - {name: wrong, action: lock-cell, with: {cells: [Q]}}\n"
+    found = await preview(LOOK + wrong + LOCK + soak)
+    assert [(one.step, one.says, one.fails) for one in found[1:]] == [
+        ("wrong", "would fail: S1 has no cell Q; it has L1, N1", True),
+        ("lock", "not reached, since step 'wrong' would fail", False),
+        ("later", "not reached, since step 'wrong' would fail", False),
+    ]

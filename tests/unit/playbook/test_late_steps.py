@@ -9,7 +9,7 @@ import pytest
 from controller.inventory.source import Report
 from controller.models.plan import Change
 from controller.playbook.actions.shipped import registry
-from controller.playbook.engine.endings import late_step
+from controller.playbook.language.endings import late_step
 from controller.playbook.language.library import parse
 from controller.runs.approval.outlook import LateStep
 from tests.unit.playbook.test_takeover import APPLY, HEAD, LOCK, LOOK, PLANNED

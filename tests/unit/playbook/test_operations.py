@@ -12,7 +12,7 @@ from controller.models.alarm import Alarm, AlarmRecord, AlarmSource, AlarmState,
 from controller.models.behaviour import Server
 from controller.models.equipment import Equipment, Operation, OperationKind, SlotState
 from controller.models.errors import NotFoundError
-from controller.models.run import JournalStep, LedgerEntry, Outcome
+from controller.models.run import JournalStep, LedgerEntry, Outcome, RunState
 from controller.nrm.tree import Observed
 from controller.playbook.actions.equipment import RecordChoice, acknowledge_alarm
 from controller.playbook.engine.operations import happened
@@ -20,7 +20,7 @@ from controller.playbook.language.registry import Context
 from controller.ports.fake_devices import FaultKind
 from controller.store.behaviours import behaviours
 from tests.support.soak import TURNS
-from tests.unit.playbook.test_takeover import PlaybookBench
+from tests.unit.playbook.test_takeover import PlaybookBench, Rests
 from tests.unit.runs.group_bench import kills
 from tests.unit.runs.transaction_bench import Killed
 
@@ -285,3 +285,56 @@ def test_software_is_installed_once_its_slot_is_valid_and_holds_its_version(
     install = Operation(kind=OperationKind.INSTALL, subject="b", version="2.0", seconds=100)
     found = (SlotState(name=slot, status=status, version=version), SlotState(name="c", status="VALID", version="1.0"))
     assert happened(install, Equipment(slots=found)) is done
+
+
+LOCK = "  - {name: lock, action: lock-cell, with: {cells: [L1]}}\n"
+TOOK = "this took place and is not taken back: reset (step 'restart')"
+
+
+@pytest.mark.parametrize(
+    ("steps", "outcome", "detail"),
+    [
+        (RESTART + FAIL, Outcome.FAILED_SAFE, f"step 'fail': it runs 1.0 from slot-a, and not 9; {TOOK}"),
+        (
+            LOCK + RESTART + FAIL,
+            Outcome.ROLLED_BACK,
+            f"step 'fail': it runs 1.0 from slot-a, and not 9; what was done before was undone; {TOOK}",
+        ),
+        (
+            RESTART.replace("seconds: 100}", "seconds: 100}, checks: ['{{ not output.changed }}']"),
+            Outcome.FAILED_SAFE,
+            "step 'restart': check failed: {{ not output.changed }} (output.changed is true); " + TOOK,
+        ),
+        (
+            RESTART + "  - {name: lock, action: lock-cell, with: {cells: [Q]}}\n",
+            Outcome.FAILED_SAFE,
+            f"step 'lock': S1 has no cell Q; it has L1, N1; {TOOK}",
+        ),
+        (
+            "  - {name: unlock, action: unlock-cell, with: {cells: [L1]}, checks: ['{{ output.changed }}']}\n",
+            Outcome.FAILED_SAFE,
+            "step 'unlock': check failed: {{ output.changed }} (output.changed is false)",
+        ),
+        (
+            INSTALL + ACTIVATE.partition(",\n")[0] + "}\n" + FAIL,
+            Outcome.DIVERGED,
+            "software-activate slot-b (step 'activate'); the next start takes other software than before",
+        ),
+    ],
+    ids=["restart", "lock-and-restart", "own-check", "refused", "nothing-to-do", "activate"],
+)
+async def test_a_failed_job_says_which_operations_took_place(steps: str, outcome: Outcome, detail: str) -> None:
+    bench = bench_of(steps)
+    result = await bench.work()
+    assert (result.outcome, result.detail.endswith(detail)) == (outcome, True), result.detail
+    assert bench.store.runs.get(bench.run).state is not RunState.SUCCEEDED
+
+
+async def test_a_job_that_is_cancelled_after_a_restart_was_begun() -> None:
+    bench = bench_of(RESTART + "  - {name: ask, action: ask-a-human, with: {text: Well?}}\n")
+    with pytest.raises(Rests):
+        await bench.work()
+    bench.store.runs.cancel(bench.run, "ana")
+    result = await bench.work()
+    assert result.outcome is Outcome.WITHDRAWN
+    assert result.detail == f"step 'ask': the run was cancelled; {TOOK}"

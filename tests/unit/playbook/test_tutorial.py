@@ -36,6 +36,7 @@ def tutorial() -> str:
 def test_the_first_playbook_is_right() -> None:
     report = Report()
     assert parse(tutorial(), "relock.yaml", registry(), report) is not None, report.problems
+    assert report.warnings == []
 
 
 @pytest.mark.parametrize(("page", "line"), COMMANDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -12,7 +13,7 @@ from controller.inventory.selectors import parse_selector
 from controller.inventory.source import Report
 from controller.models.errors import InputError
 from controller.playbook.actions.shipped import registry
-from controller.playbook.language.library import parse
+from controller.playbook.language.library import Library, parse
 
 HEAD = (
     "name: own\ndescription: x\ntargets: '{}'\nparameters:\n  n: {{type: int, description: x}}\n"
@@ -332,3 +333,125 @@ def test_a_truth_value_or_nothing_is_the_name_of_nothing(step: str, place: str, 
 def test_what_is_written_in_quotes_is_a_text() -> None:
     assert problems(CELLS + "['true', \"null\", 3]}") == []
     assert problems("action: check-alarms, with: {new: true}") == []
+
+
+EQUIPMENT = "action: read-equipment, register: found}\n  - {name: own2, "
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ("found.power == 'Mains'", "it is never 'Mains'; did you mean 'MAINS'?"),
+        ("found.power != 'grid'", "it is never 'grid'; it is one of BATTERY, MAINS"),
+        ("found.licence in ['VALID', 'EXPIRED']", "it is never 'EXPIRED'; it is one of MISSING, VALID"),
+        ("found.slots[0].status == 'valid'", "it is never 'valid'; did you mean 'VALID'?"),
+        ("found.units[0].state == 'down'", "it is never 'down'; it is one of degraded, disabled, enabled"),
+        ("found.units[0].kind == 'radio'", "it is never 'radio'; did you mean 'radio-unit'?"),
+        ("seen.cells[0].administrative_state == 'Locked'", "it is never 'Locked'; did you mean 'LOCKED'?"),
+        ("found.power", "found.power is a text, which is neither true nor false; a comparison, as in found.power == "),
+    ],
+)
+def test_a_code_that_no_reading_has_is_refused(condition: str, said: str) -> None:
+    (found,) = problems(EQUIPMENT + WHEN % condition)
+    assert found.startswith(f"own.yaml:12: playbook.steps[2].when: {said}")
+
+
+def test_codes_of_readings_are_taken_and_so_is_one_that_is_not_told() -> None:
+    for good in ("found.power == 'BATTERY'", "found.power != ''", "found.units[0].kind in ['fan', 'pod']"):
+        assert problems(EQUIPMENT + WHEN % good) == []
+
+
+def test_a_reset_without_a_radio_unit_is_refused() -> None:
+    said = "no radio unit is named: give unit, as in ru-1, or cell, one of its cells"
+    for given in ("", ", with: {seconds: 60}", ", with: {unit: '', cell: ''}"):
+        (found,) = problems("action: reset-radio-unit" + given)
+        assert found == f"own.yaml:11: playbook.steps[1].with: {said}"
+    for good in ("{unit: ru-1}", "{cell: L1}", "{unit: '{{ t }}'}", "{cell: '{{ seen.dark[0] }}'}"):
+        assert problems(f"action: reset-radio-unit, with: {good}") == []
+    with pytest.raises(InputError, match="no radio unit is named"):
+        registry().action("reset-radio-unit").check_inputs({"unit": ""})
+
+
+WORDS = "  - {name: w, action: ask-a-human, with: {text: W, choices: [%s]}, register: w}\n"
+
+
+def checked(steps: str, parameters: str = "") -> tuple[list[str], list[str]]:
+    """Problems and warnings of a playbook of these steps, whose first is on line 5 without parameters."""
+    report = Report()
+    head = f"name: own\ndescription: x\ntargets: '*'\n{parameters}steps:\n"
+    parse(head + steps, "own.yaml", registry(), report)
+    return [*map(str, report.problems)], [*map(str, report.warnings)]
+
+
+LOCK_W = "  - {name: lock, action: lock-cell, with: {cells: '{{ w.answer }}'}, register: locked}\n"
+UNLOCK = "  - {name: unlock, action: unlock-cell, with: {cells: '{{ locked.cells }}'}%s}\n"
+
+
+@pytest.mark.parametrize(
+    ("choices", "problem", "warning"),
+    [
+        ("L1", "{{ w.answer }} is never all; cells takes a list, or all, as in", ""),
+        ("'all', L1", "", "{{ w.answer }} may be L1; cells takes a list, or all"),
+        ("'all'", "", ""),
+        ("", "", "{{ w.answer }} is a text, which is right only as the word all; cells takes a list, as in"),
+    ],
+)
+def test_a_text_where_cells_are_all_or_a_list_is_named(choices: str, problem: str, warning: str) -> None:
+    found, warned = checked(WORDS % choices + LOCK_W + UNLOCK % "")
+    for said, lines in ((problem, found), (warning, warned)):
+        assert len(lines) == bool(said), lines
+        assert all(line.startswith(f"own.yaml:6: playbook.steps[1].with.cells: {said}") for line in lines), lines
+
+
+def test_a_choice_that_no_word_of_an_input_is_can_only_fail() -> None:
+    wait = "  - {name: wait, action: wait-until, with: {condition: '{{ w.answer }}', seconds: 9}}\n"
+    assert checked(WORDS % "reachable, links-up" + wait) == ([], [])
+    (found,), _ = checked(WORDS % "cells-lockd" + wait)
+    assert "{{ w.answer }} is never cells-locked or cells-off-air or" in found
+    assert "did you mean 'cells-locked'?" in found
+    problem, (warned,) = checked(WORDS % "reachable, up" + wait)
+    assert not problem
+    assert "{{ w.answer }} may be up; condition takes cells-locked or" in warned
+
+
+def test_a_parameter_that_nothing_uses_is_named() -> None:
+    parameters = "parameters:\n  a: {type: string, description: x}\n  b: {type: int, description: x}\n"
+    step = "  - {name: look, action: read-state, when: \"{{ a == 'x' }}\"}\n"
+    assert checked(step, parameters) == (
+        [],
+        ['own.yaml:6: playbook.parameters.b: no step and no other field uses it; as in "{{ b }}"'],
+    )
+    for use in ("strategy: {soak: '{{ b }}'}\n", "plan: {expect_stations: '{{ b }}'}\n"):
+        applied = step + "  - {name: apply, action: apply-intent}\n" * ("plan" in use)
+        assert checked(applied + use, parameters) == ([], [])
+    assert checked(step.replace("read-state", "read-stat"), parameters)[1] == [], "errors come first"
+
+
+LOCKS = "  - {name: lock, action: lock-cell, with: {cells: [L1]}, register: locked%s}\n"
+STAYS = "own.yaml:5: playbook.steps[0].action: its cells stay locked"
+
+
+@pytest.mark.parametrize(
+    ("steps", "warning"),
+    [
+        (LOCKS % "", "at the end: no later step unlocks them; if that is not meant: unlock-cell with the same cells "),
+        (LOCKS.replace("lock-cell", "soft-lock-cell") % "", "at the end: no later step unlocks them"),
+        (LOCKS % "" + UNLOCK % "", ""),
+        (LOCKS % "" + UNLOCK % ", when: '{{ locked.changed }}'", ""),
+        (LOCKS % "" + UNLOCK % ", when: '{{ target.virtual }}'", "where 'unlock' does not unlock them; if"),
+        (LOCKS % ", when: '{{ target.virtual }}'" + UNLOCK % ", when: '{{ target.virtual }}'", ""),
+        (LOCKS % "" + "  - {name: unlock, action: unlock-cell, with: {cells: [L2]}}\n", "where 'unlock' does not"),
+        (LOCKS % "" + "  - {name: end, action: retire-station}\n", ""),
+        ("  - {name: cycle, action: cycle-cell, with: {cell: L1}}\n", ""),
+    ],
+)
+def test_cells_that_stay_locked_at_the_end_are_named(steps: str, warning: str) -> None:
+    found, warned = checked(steps)
+    assert found == []
+    assert [line.startswith(f"{STAYS} {warning}") for line in warned] == [True] * bool(warning), warned
+
+
+def test_of_the_shipped_playbooks_only_those_that_lock_for_good_are_warned_of() -> None:
+    report = Report()
+    list(Library.in_folder(Path(__file__).parents[3] / "playbooks", registry()).all(report))
+    assert {one.file for one in report.warnings} == {"lock-cell.yaml", "soft-lock-cell.yaml", "migrate-tenant.yaml"}

@@ -9,13 +9,14 @@ from controller.models.errors import InputError
 from controller.models.outage import Outage, OutageKind
 from controller.models.plan import Change
 from controller.models.sharing import ActionClass
-from controller.playbook.language.check import APPLY_INTENT
 from controller.playbook.language.expressions import UNKNOWN, Expression, expressions_in, foreseen
-from controller.playbook.language.playbook import Playbook, Step
+from controller.playbook.language.playbook import APPLY_INTENT, Playbook, Step
 from controller.playbook.language.registry import ALL, Registry
 from controller.runs.approval.outlook import LateStep
 
 _CELLS = "cells"
+#: The output by which a step says whether it changed anything.
+_CHANGED = "changed"
 #: The input by which an action is told how long it may take at most.
 _SECONDS = "seconds"
 
@@ -50,6 +51,19 @@ def outage_of_step(
             known = sum(wait for wait in waits if wait is not None)
             return Outage(kind=OutageKind.UNTIL_STEP, seconds=0 if None in waits else round(known))
     return alone
+
+
+def may_stay_locked(playbook: Playbook, registry: Registry, step: Step) -> bool:
+    """Whether cells that a step locks may be so at the end of the playbook, on a device of which nothing is known.
+
+    A step that unlocks them where the one before says that it changed something comes wherever that is so.
+    """
+    if outage_of_step(playbook, registry, step, {}).kind is not OutageKind.UNTIL_UNLOCKED:
+        return False
+    changed = f"{step.register_}.{_CHANGED}"
+    later = playbook.steps[playbook.steps.index(step) + 1 :]
+    back = (one for one in later if registry.action(one.action).unlocks and (one.when or "").strip("{} ") == changed)
+    return not any(_covers(one, step, {}) for one in back)
 
 
 def late_step(
