@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import psycopg
 import pytest
 from redis import Redis
 
-from tests.support.postgres import postgres_server
+from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.redis import redis_server
 
 
@@ -36,3 +38,61 @@ def test_postgres_keeps_data_over_a_kill_and_databases_share_nothing() -> None:
             assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
         with psycopg.connect(two) as connection, pytest.raises(psycopg.errors.UndefinedTable):
             connection.execute("SELECT * FROM kept")
+
+
+#: A row whose number the database gives.
+_ROW = """
+INSERT INTO rule_modes (rule, scope, mode, by, reason, at, digest) VALUES ('r', '', 'AUTO', 'ana', '', now(), '')
+RETURNING number
+"""
+_OID = "SELECT oid FROM pg_database WHERE datname = current_database()"
+
+
+@pytest.mark.needs("initdb")
+def test_an_emptied_postgres_database_has_no_rows_of_before_counts_anew_and_has_a_name_of_its_own() -> None:
+    with postgres_server() as server:
+        with server.emptied() as before, psycopg.connect(before) as connection:
+            assert [connection.execute(_ROW).fetchone() for _ in range(2)] == [(1,), (2,)]
+            connection.commit()
+            oid = connection.execute(_OID).fetchone()
+            forgotten = psycopg.connect(before)
+            forgotten.execute("SELECT * FROM rule_modes FOR UPDATE")
+        with server.emptied() as after, psycopg.connect(after) as connection:
+            assert connection.execute(_OID).fetchone() == oid
+            assert connection.execute("SELECT count(*) FROM rule_modes").fetchone() == (0,)
+            assert connection.execute(_ROW).fetchone() == (1,)
+        with pytest.raises(psycopg.OperationalError, match="terminat"):
+            forgotten.execute("SELECT 1")
+        with pytest.raises(psycopg.OperationalError, match="does not exist"):
+            psycopg.connect(before)
+
+
+@pytest.mark.needs("initdb")
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE rule_modes ALTER reason DROP NOT NULL, ALTER reason SET DEFAULT 'x'",
+        "CREATE INDEX more ON rule_modes (rule)",
+        "CREATE TABLE more (n int)",
+        "DELETE FROM alembic_version",
+        "DROP TABLE rule_modes",
+        "ALTER TABLE proposals DISABLE TRIGGER ALL",
+        "GRANT SELECT ON rule_modes TO PUBLIC",
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET work_mem = 64', current_database()); END $$",
+        "CREATE FUNCTION more() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    ],
+)
+def test_a_postgres_database_in_which_more_than_rows_changed_serves_nobody_again(
+    change: str, altered: PostgresServer
+) -> None:
+    with altered.emptied() as before, psycopg.connect(before) as connection:
+        oid = connection.execute(_OID).fetchone()
+        connection.execute(change.encode())
+    with altered.emptied() as after, psycopg.connect(after) as connection:
+        assert connection.execute(_OID).fetchone() != oid
+
+
+@pytest.fixture(scope="module")
+def altered() -> Iterator[PostgresServer]:
+    with postgres_server() as server:
+        yield server

@@ -25,7 +25,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServe
 
 def _url(kind: str, folder: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     if kind == "postgres":
-        with request.getfixturevalue("postgres").database() as url:
+        with request.getfixturevalue("postgres").emptied() as url:
             yield url
     else:
         yield "sqlite://" if kind == "memory" else f"sqlite:///{folder / 'minka.sqlite3'}"

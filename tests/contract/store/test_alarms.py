@@ -185,7 +185,7 @@ def test_what_is_noted_in_alarms_is_no_change_of_them(store: SqlStore) -> None:
 
 @pytest.mark.needs("initdb")
 def test_a_note_waits_for_nobody_who_changes_the_alarm(postgres: PostgresServer, clock: VirtualClock) -> None:
-    with postgres.database() as url, closing(open_store(url, clock)) as store:
+    with postgres.emptied() as url, closing(open_store(url, clock)) as store:
         busy, free = (store.alarms.report(report(MAJOR, 1, name)) for name in ("busy", "free"))
         with store.database.engine.begin() as other:
             other.execute(update(alarms).where(alarms.c.id == busy.id).values(count=7))
