@@ -167,21 +167,29 @@ def check(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check rule files, without a server; each problem with file and line."""
+    """Check rule files, without a server; all problems at once, each with file and line."""
     from controller.inventory.load import load_network  # noqa: PLC0415
     from controller.playbook.actions.shipped import registry  # noqa: PLC0415 - loads all actions
     from controller.playbook.language.library import Library  # noqa: PLC0415
-    from controller.remediation.rules import read_rules, strange_names  # noqa: PLC0415
+    from controller.remediation.rules import Names, read_rules  # noqa: PLC0415
 
     settings = environment()
     if folder is not None:
         _files_of(folder)
     library = Library.in_folder(settings.playbooks, registry())
+    wrong: list[str] = []
+    there, found = None, tuple[Any, ...]()
     with working("checking rules" if network is None else "checking rules and network files", shown=not as_json):
-        found = read_rules(folder or settings.rules, library)
-        there = None if network is None else load_network(network)
-    if strange := strange_names(found, library, there, settings.alert_causes.split()):
-        raise InputError("\n".join(problem for problems in strange.values() for problem in problems))
+        try:
+            there = None if network is None else load_network(network)
+        except InputError as error:
+            wrong += [error.message]
+        try:
+            found = read_rules(folder or settings.rules, library, Names(there, settings.alert_causes.split()))
+        except InputError as error:
+            wrong = [error.message, *wrong]
+    if wrong:
+        raise InputError("\n".join(wrong))
     print_result(
         [rule.model_dump(mode="json") for rule, _ in found],
         f"{counted(len(found), 'rule')}, no problem",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -291,12 +293,46 @@ class Rule(Noun):
         return made
 
 
-def read_rules(folder: Path, library: Library | None = None) -> tuple[tuple[Rule, Entry], ...]:
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Names that rules may use, apart from those of Minka itself.
+
+    Attributes:
+        network: What is there; with None only causes are looked at.
+        alert_causes: Probable causes that alerts have (``MINKA_ALERT_CAUSES``).
+    """
+
+    network: Network | None = None
+    alert_causes: Collection[str] = ()
+
+    def check(
+        self,
+        match: Match | None,
+        rungs: Iterable[tuple[int, Rung]],
+        entry: Entry,
+        library: Library | None,
+        report: Report,
+    ) -> None:
+        """Report unknown names in what can be read of a rule."""
+        network = self.network
+        if match is not None:
+            _check_causes(match, entry, self.alert_causes, report)
+        if match is not None and network is not None:
+            _check_match(match, entry, network, report)
+        if library is not None and network is not None:
+            for number, rung in rungs:
+                _check_given(rung, entry, ("ladder", number), library, network, report)
+
+
+def read_rules(
+    folder: Path, library: Library | None = None, names: Names | None = None
+) -> tuple[tuple[Rule, Entry], ...]:
     """All rules of a folder, by name, each with its entry.
 
     Args:
         folder: Where the files are.
         library: The playbooks that they run; with None it is not asked whether these are there and take what they get.
+        names: Names that they may use; with None any.
 
     Raises:
         InputError: Every problem of every file, one a line; or the folder is missing.
@@ -307,14 +343,14 @@ def read_rules(folder: Path, library: Library | None = None) -> tuple[tuple[Rule
     report = Report()
     for path, why in files.unread.items():
         report.file(path, *why)
-    found = parse_rules(files.texts, report, library)
+    found = parse_rules(files.texts, report, library, names)
     if report.problems:
         raise InputError("\n".join(str(problem) for problem in report.problems))
     return found
 
 
 def parse_rules(
-    files: Mapping[str, str], report: Report, library: Library | None = None
+    files: Mapping[str, str], report: Report, library: Library | None = None, names: Names | None = None
 ) -> tuple[tuple[Rule, Entry], ...]:
     """The valid rules of files, by name, each with its entry; problems of all others are reported.
 
@@ -324,19 +360,25 @@ def parse_rules(
         files: Content by path.
         report: Collects problems.
         library: As for ``read_rules``.
+        names: As for ``read_rules``.
     """
     rules: dict[str, Rule] = {}
     entries: dict[str, Entry] = {}
     for path, text in sorted(files.items()):
         before = len(report.problems)
-        found = _parse(path, text, library, report)
-        if found is None:
+        entry, rule = _parse(path, text, report)
+        if entry is None:
             continue
-        rule, entry = found
-        _check_against(rule, entry, rules, report)
-        for number, rung in enumerate(rule.ladder):
+        if rule is not None:
+            _check_against(rule, entry, rules, report)
+        rungs = tuple(_sound_rungs(entry.data) if rule is None else enumerate(rule.ladder))
+        for number, rung in rungs:
             _check_rung(rung, entry, ("ladder", number), library, report)
-        if len(report.problems) == before:
+        if names is not None:
+            further = Report()
+            names.check(_sound_match(entry.data) if rule is None else rule.match, rungs, entry, library, further)
+            report.problems += [one for one in further.problems if one not in report.problems]
+        if rule is not None and len(report.problems) == before:
             rules[rule.name], entries[rule.name] = rule if library is None else rule.with_playbooks(library), entry
     return tuple((rules[name], entries[name]) for name in sorted(rules))
 
@@ -368,24 +410,30 @@ def _check_against(rule: Rule, entry: Entry, others: Mapping[str, Rule], report:
             report.entry(entry, ("match",), message, expected="narrow one of the two, or give one a higher priority")
 
 
-def _parse(path: str, text: str, library: Library | None, report: Report) -> tuple[Rule, Entry] | None:
-    """The rule of a text, with misspelt fields as they are meant; None if no rule can be made of it."""
+def _parse(path: str, text: str, report: Report) -> tuple[Entry | None, Rule | None]:
+    """A text's content and its rule, with misspelt fields as they are meant; None where there is none to be made."""
     before = len(report.problems)
-    node = read_yaml(text, path, report)
+    node = read_yaml(text, path, report, whole=False)
     if node is None:
         if len(report.problems) == before:
             report.file(path, 0, "the file is empty", "delete it, or write a rule")
-        return None
+        return None, None
     entry = Entry("rule", path, node.line, "rule", node.plain(), node)
     try:
-        return Rule.model_validate(entry.data), entry
+        return entry, Rule.model_validate(entry.data)
     except ValidationError as error:
         found = report_form(Rule, entry, error, report, FORMS)
-    if found.meant is not None:
-        return found.meant, found.entry
-    for number, rung in _sound_rungs(found.entry.data):
-        _check_rung(rung, found.entry, ("ladder", number), library, report)
-    return None
+    return found.entry, found.meant
+
+
+def _sound_match(data: Any) -> Match | None:
+    """Which alarms a rule with errors answers, by the fields that can be read; None if it says nothing of that."""
+    given = data.get("match") if isinstance(data, dict) else None
+    sound: dict[str, Any] = {"causes": ()}
+    for name, value in given.items() if isinstance(given, dict) else ():
+        with suppress(ValidationError):
+            sound[name] = getattr(Match.model_validate({"causes": ["a"], name: value}), name)
+    return Match.model_construct(**sound) if isinstance(given, dict) else None
 
 
 def _sound_rungs(data: Any) -> Iterator[tuple[int, Rung]]:
@@ -470,14 +518,10 @@ def strange_names(
         network: What is there; with None only causes are looked at.
         alert_causes: Probable causes that alerts have (``MINKA_ALERT_CAUSES``).
     """
-    found = {}
+    found, names = {}, Names(network, alert_causes)
     for rule, entry in rules:
         report = Report()
-        _check_causes(rule.match, entry, alert_causes, report)
-        if network is not None:
-            _check_match(rule.match, entry, network, report)
-            for number, rung in enumerate(rule.ladder):
-                _check_given(rung, entry, ("ladder", number), library, network, report)
+        names.check(rule.match, enumerate(rule.ladder), entry, library, report)
         if report.problems:
             found[rule.name] = [str(problem) for problem in report.problems]
     return found

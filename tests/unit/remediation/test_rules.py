@@ -28,7 +28,7 @@ from controller.playbook.engine.plan_section import AGAIN
 from controller.playbook.language.expressions import evaluate
 from controller.playbook.language.library import Library
 from controller.playbook.language.parameters import parse_parameters
-from controller.remediation.rules import Match, Rule, Rung, read_rules, rule_for, strange_names
+from controller.remediation.rules import Match, Names, Rule, Rung, read_rules, rule_for, strange_names
 from controller.remediation.schema import COMMITTED, render_schema
 from simulators.equipment.fault_kinds import NETWORK_FAULTS, NetworkFaultKind, Remedy
 from tests.support.definitions import load_rules
@@ -398,6 +398,40 @@ def test_a_misspelt_field_hides_no_other_mistake_in_its_file(tmp_path: Path) -> 
         "a.yaml:5: rule.ladder[0].playbook: recreate-core-endpoint needs the parameter 'endpoint'",
         "a.yaml:7: rule.ladder[1].playbook: there is no playbook 'reset-station'; did you mean 'restart-station'?",
     ]
+
+
+def test_mistakes_of_every_kind_are_named_in_one_pass(tmp_path: Path) -> None:
+    """The form of one field, a key given twice, a cause, what the network lacks, and what a playbook takes."""
+    wrong = (
+        "name: two\ndescription: d\ndescription: e\n"
+        "match: {causes: [core-link-donw], regions: [cuzco], tenants: [condro]}\nguards: {attempts: 0}\n"
+        "ladder:\n  - {playbook: restart-station, parameters: {station: T-LTE-9, sttion: x}}\n  - {ticket: go}\n"
+    )
+    unread = wrong.replace("match: {", "match: {severities: [GRAVE], ").replace("name: two", "name: three")
+    (tmp_path / "a.yaml").write_text(wrong)
+    (tmp_path / "b.yaml").write_text(unread)
+    library = Library.in_folder(SHIPPED.parent, registry())
+    with pytest.raises(InputError) as caught:
+        read_rules(tmp_path, library, Names(load_network(TINY)))
+    said = [line.partition("; ")[0] for line in caught.value.message.splitlines()]
+    rung = "rule.ladder[0].parameters"
+    of_form = [
+        "a.yaml:3: the key 'description' is given twice",
+        "a.yaml:5: rule.guards.attempts = '0': too small",
+        f"a.yaml:7: {rung}.sttion: restart-station has no such parameter",
+    ]
+    of_network = [f"a.yaml:7: {rung}.station = 'T-LTE-9': no such station"]
+    of_match = [
+        "a.yaml:4: rule.match.causes[0] = 'core-link-donw': no source has this cause",
+        "a.yaml:4: rule.match.tenants[0] = 'condro': no such tenant",
+        "a.yaml:4: rule.match.regions[0] = 'cuzco': no such region",
+    ]
+    assert {line for line in said if line.startswith("a.yaml")} == {*of_form, *of_network, *of_match}
+    also = {line.replace("a.yaml", "b.yaml") for line in (*of_form, *of_network, *of_match)}
+    others = {line for line in said if line.startswith("b.yaml")}
+    assert others - also == {"b.yaml:4: rule.match.severities[0] = 'GRAVE': not one of the choices"}
+    assert also <= others, "what can't be read hides nothing else"
+    assert len(said) == len(set(said)), "each is named once"
 
 
 def test_mistakes_in_rungs_are_named_beside_a_value_that_is_wrong(tmp_path: Path) -> None:
