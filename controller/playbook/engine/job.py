@@ -332,10 +332,9 @@ def _ended(outcome: Outcome | None, *, operated: bool) -> Outcome:
 
     A step that did what it was to do, or had nothing to do, and then failed its checks did not end well.
     """
-    if outcome is None or outcome.good:
-        return Outcome.REFUSED if outcome is None else Outcome.FAILED_SAFE
+    ended = Outcome.REFUSED if outcome is None else Outcome.FAILED_SAFE if outcome.good else outcome
     instead = {Outcome.REFUSED: Outcome.FAILED_SAFE, Outcome.CANCELLED: Outcome.WITHDRAWN}
-    return instead.get(outcome, outcome) if operated else outcome
+    return instead.get(ended, ended) if operated else ended
 
 
 class PlaybookProcedure:

@@ -186,8 +186,9 @@ async def test_a_cancel_ends_the_wait_at_once_where_nothing_is_to_be_taken_back(
     before = bench.clock.now()
     job = await bench.work()
     assert bench.clock.now() - before < timedelta(seconds=60)
-    assert job.detail == "step 'lock': cancelled by a person"
-    bench.settled(job, Outcome.CANCELLED, "UNLOCKED")
+    took = "this took place and is not taken back: reset (step 'restart')"
+    assert job.detail == f"step 'lock': cancelled by a person; {took}"
+    bench.settled(job, Outcome.WITHDRAWN, "UNLOCKED")
 
 
 async def test_a_cancel_under_a_hold_begins_nothing_and_takes_back_after_the_lift() -> None:
