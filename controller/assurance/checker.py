@@ -13,6 +13,7 @@ from typing import Literal
 
 import structlog
 
+from controller.assurance.brief_outages import list_read
 from controller.assurance.clusters import with_cluster, without_answer
 from controller.assurance.common_faults import CommonFaults
 from controller.assurance.failures import COMMON_FAULTS, Failures
@@ -37,6 +38,7 @@ from controller.assurance.station_alarms import (
     records_by_problem,
 )
 from controller.assurance.traffic import carried, untold_user_plane
+from controller.intent.brief_outages import ListRead
 from controller.models.alarm import (
     CELL_OFF_AIR,
     COUNTED,
@@ -79,6 +81,7 @@ class Check:
 
     Attributes:
         at: When it was begun: what happened later it may not have seen.
+        read: When the station had been read: what happened later it has not seen. None where that is not known.
         reason: Code of the error that kept us from reading it, empty where it was read.
         said: That in words.
         measured: What it counted last, where it does not tell the state of its user plane.
@@ -101,6 +104,7 @@ class Check:
     units: tuple[UnitState, ...] | None = None
     refusal: Refusal | Literal[""] = ""
     changing: bool | None = None
+    read: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +142,7 @@ class _Judged:
         records: Ids of the records of its list that tell of what our own check finds too, and stand.
         altered: Whether it carries nodes of ours otherwise than they were applied; one that lost them did not.
         returned: See ``controller.assurance.health.returned``.
+        list_read: What its AlarmList told of outages that are over; None where nothing was read, or nothing new.
         basis: What it was judged by; None where it could not be read.
     """
 
@@ -149,6 +154,7 @@ class _Judged:
     altered: bool = False
     basis: _Basis | None = None
     returned: frozenset[FaultKey] = frozenset()
+    list_read: ListRead | None = None
 
     def again(self, check: Check) -> _Judged:
         """The same result, for another check that read the same."""
@@ -158,7 +164,7 @@ class _Judged:
             health = health.model_copy(update={"plmns": plmn_lists(check.observed.tree)})
         health = health.model_copy(update={"at": at, "read": at, "lasted": {}}).in_turn(check.turn, self.health)
         listed = {source: _again(one, at) for source, one in self.listed.items()}
-        return replace(self, health=health, listed=listed, returned=frozenset())
+        return replace(self, health=health, listed=listed, returned=frozenset(), list_read=None)
 
     def cleared_since(self, before: _Judged | None) -> dict[FaultKey, datetime]:
         """When the station cleared its own alarms that stood at the check before, by its clock."""
@@ -196,12 +202,14 @@ class _Record:
     Attributes:
         acknowledged: Its alarms that people acknowledged there, and who did.
         alarmed: Whether an alarm of it stands.
+        list_read: What its AlarmList told of outages that are over.
     """
 
     health: Health
     reports: tuple[AlarmReport, ...]
     acknowledged: Sequence[tuple[Alarm, str]]
     alarmed: bool
+    list_read: ListRead | None
 
 
 class Checker:
@@ -248,6 +256,7 @@ class Checker:
         at = self._clock.now()
         try:
             observed = await self._planner.read(network, station)
+            read = self._clock.now()
             measured = await self._planner.measurements(network, station) if untold_user_plane(observed) else ()
         except (DeviceError, NotFoundError) as error:
             log.info("station.unreadable", station=station, code=error.code, reason=error.message)
@@ -256,7 +265,7 @@ class Checker:
         last = self._last.get(station)
         closely = closely or (last is not None and bool(last.health.off_air))
         units = await self._silent_units(network, station) if closely else None
-        return Check(station, at, observed, measured=measured, units=units)
+        return Check(station, at, observed, measured=measured, units=units, read=read)
 
     async def _silent_units(self, network: Network, station: str) -> tuple[UnitState, ...] | None:
         """Radio units without a sign of life; None where the station does not say."""
@@ -381,7 +390,8 @@ class Checker:
         def record(station: str) -> _Record:
             found, alarms = judged[station], of[station]
             acknowledged = [(one, by) for one in alarms if (by := _acknowledged_at(one, found))]
-            return _Record(found.health, tuple(self._reports(found, alarms)), acknowledged, bool(alarms))
+            reports = tuple(self._reports(found, alarms))
+            return _Record(found.health, reports, acknowledged, bool(alarms), found.list_read)
 
         return self._failures.each(judged, record)
 
@@ -645,7 +655,8 @@ def _judged(network: Network, one: _Recorded, sources: Collection[AlarmSource]) 
     said = {problem: record.acknowledged_by for problem, record in records if record.acknowledged_by}
     ids = {wrong: [one.id for one in found] for wrong, found in checked.items()}
     back = returned(before, health)
-    return _Judged(_with_tunnels(network, health), alarms, said, ids, generation, altered, basis, back)
+    told = list_read(reports, before, health, check.read or check.at, ledger)
+    return _Judged(_with_tunnels(network, health), alarms, said, ids, generation, altered, basis, back, told)
 
 
 def _checked(records: Iterable[tuple[Problem, AlarmRecord]]) -> dict[FaultKey, list[AlarmRecord]]:
@@ -675,6 +686,7 @@ def _acknowledged_at(alarm: Alarm, judged: _Judged) -> str:
 
 def _keep(store: Store, records: Sequence[_Record]) -> list[Alarm]:
     store.healths.save([one.health for one in records])
+    store.incidents.note_listed([one.list_read for one in records if one.list_read is not None])
     reported = store.alarms.report_all([report for one in records for report in one.reports])
     for alarm, by in (known for one in records for known in one.acknowledged):
         store.alarms.acknowledge(alarm.id, by, actor=AlarmSource.ALARM_LIST)

@@ -101,7 +101,7 @@ _SUPPLY_TEXTS = {MAINS_LOST: "the mains are lost", ON_BATTERY: "the site runs on
 #: an outage so much later than it was.
 _REPEATS, _WITHIN, _SEEN_LATE = 3, timedelta(hours=1), timedelta(minutes=1)
 #: Times of stations may be rounded down to a whole second.
-_ROUNDED = timedelta(seconds=1)
+ROUNDED = timedelta(seconds=1)
 #: Object of drift and unreachability: the device as a whole (``Health.device``).
 STATION = ObjectClass.STATION.value
 
@@ -286,7 +286,7 @@ def _lasted(
     return {
         wrong[0]: before.read
         for wrong, since in faults.items()
-        if since <= before.read and wrong in raised and abs(raised[wrong] - since) <= _ROUNDED
+        if since <= before.read and wrong in raised and abs(raised[wrong] - since) <= ROUNDED
     }
 
 
@@ -390,7 +390,7 @@ def reported_between(before: Health | None, reported: datetime | None, at: datet
     """
     if reported is None or before is None or before.read is None:
         return None
-    return max(reported, before.read) if before.read - _ROUNDED < reported <= at else None
+    return max(reported, before.read) if before.read - ROUNDED < reported <= at else None
 
 
 def state_or_traffic(observed: Observed, path: Path, kind: LinkKind, tenant: str, traffic: Traffic) -> ServiceState:

@@ -14,6 +14,7 @@ from controller.models.alarm import (
     HEARTBEAT_LOST,
     LETTERS,
     LINK_CAUSES,
+    LOST_LINK_WORDS,
     SUPPLY_CAUSES,
     SUPPLY_WORDS,
     ActiveAlarm,
@@ -223,6 +224,11 @@ def _3gpp_cause(words: str) -> str:
 def _supply_cause(words: str) -> str:
     """Our cause for a probable cause of AlarmList that tells of the mains or the battery; empty for all others."""
     return SUPPLY_WORDS.get(_spelled(words), "")
+
+
+def tells_of_lost_link(record: AlarmRecord) -> bool:
+    """Whether the probable cause of a record of a core link says that it is lost, and not that it works badly."""
+    return _spelled(record.cause) in LOST_LINK_WORDS
 
 
 # ------------------------------------------------------------------------- lists

@@ -51,6 +51,9 @@ SUPPLY_WORDS = {
     "battery-discharging": ON_BATTERY,
     "low-battery-threshold": ON_BATTERY,
 }
+#: Words of an AlarmList for a link that is lost (of M.3100 and X.733), in our spelling. Others may tell of one that
+#: works badly.
+LOST_LINK_WORDS = frozenset({"connection-establishment-error", "loss-of-frame", "loss-of-signal", "unavailable"})
 #: Probable causes of a faulty power unit (o-ran-alarm-id 26), or of any problem with power: no word of the mains.
 POWER_UNIT_CAUSES = frozenset(
     {

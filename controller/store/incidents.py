@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import orjson
 from sqlalchemy import ColumnElement, Row, and_, bindparam, case, exists, func, or_, select, update
 
+from controller.intent.brief_outages import NOTHING_LISTED, Listed, ListRead, brief_spells
 from controller.intent.central_units import whole_of
 from controller.intent.delivery import CarriedLink, Delivery
 from controller.intent.impact import Sharing
@@ -55,6 +56,7 @@ from controller.store.agreed_minutes import Counter, MonthOnRecord, counted_minu
 from controller.store.alarm_rows import STANDING, alarm_tenants, alarms, as_alarm
 from controller.store.alarms import put_into, reassessed, uncorrelated
 from controller.store.audit_chain import audit
+from controller.store.brief_outages import listed_during, note_listed
 from controller.store.concerns import CONCERNS, GUARD
 from controller.store.devices import delivery_during, locks_during
 from controller.store.incident_rows import (
@@ -70,7 +72,7 @@ from controller.store.lock_holders import left_behind
 from controller.store.networks import HeldVersion, PackedNetwork, current_network, packed_networks, versions_during
 from controller.store.observations import observation_during
 from controller.store.queries import as_noun
-from controller.store.repository import SqlRepository, reads, writes_aside
+from controller.store.repository import SqlRepository, reads, writes, writes_aside
 from controller.store.run_constraints import constraints_from, run_constraints
 from controller.store.run_rows import jobs, runs
 from controller.store.service_losses import TAKING, ServiceLosses, joined, losses_by, losses_in, losses_of
@@ -220,9 +222,11 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
 
     @method
     def count_agreements(self) -> None:
-        month = self._database.run(_month_on_record, "DEFERRED")
-        if month is not None:
-            found = self._counter.count(month)
+        read = self._database.run(_month_on_record, "DEFERRED")
+        if read is not None:
+            month, listed = read
+            brief = brief_spells(listed, month.spells, lambda _: month.network)
+            found = self._counter.count(replace(month, spells=[*month.spells, *brief]))
             self._database.run(lambda tx: put_minutes(tx, month, found))
 
     @method
@@ -234,10 +238,14 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
         def read(tx: Tx) -> _Lost:
             lasted = or_(incident_alarms.c.until.is_(None), incident_alarms.c.until > begin)
             spells = spells_of(tx, and_(lasted, incident_alarms.c.since < end))
-            locks = locks_during(tx, begin, end)
-            return _lost(tx, spells, begin, end, locks, _left_locked(tx, locks, begin, end))
+            locks, listed = locks_during(tx, begin, end), listed_during(tx, begin, end)
+            return _lost(tx, spells, begin, end, locks, _left_locked(tx, locks, begin, end), listed=listed)
 
         return self._outages_of(self._database.run(read, "DEFERRED"))
+
+    @writes
+    def note_listed(self, tx: Tx, reads: Sequence[ListRead]) -> None:
+        note_listed(tx, reads)
 
     def _outages_of(self, lost: _Lost, tenant: str | None = None) -> Outages | None:
         """Service lost between two times; None while no network is loaded.
@@ -256,12 +264,13 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
         def read(tx: Tx) -> tuple[dict[str, tuple[CarriedLink, ...]], ExcusedTimes]:
             held = [(era.network, era.begin, era.until) for era in eras]
             cells = [*known.locks, *_lacked(held, lost.delivery)]
-            return _causes(tx, held, spells, cells, lost.begin, lost.until)
+            return _causes(tx, held, spells, cells, lost.begin, lost.until, lost.listed)
 
         links, excused = self._database.run(read, "DEFERRED")
         stood = proved(spells, lost.observation, lost.hidden)
         clipped = [spell._replace(until=min(spell.until, lost.until)) for spell in stood]
-        return Outages(clipped, eras, links, replace(known, excused=excused))
+        brief = brief_spells(lost.listed, clipped, lambda at: _network_at(eras, at))
+        return Outages([*clipped, *brief], eras, links, replace(known, excused=excused))
 
     def _past_network(self, digest: str) -> Network:
         """A version of the network, which is not kept in memory."""
@@ -381,6 +390,7 @@ class _Lost(NamedTuple):
     observation: Observation
     delivery: Delivery
     hidden: Sequence[Spell]
+    listed: Listed
 
 
 def _held(tx: Tx, begin: datetime, until: datetime) -> _Held:
@@ -396,11 +406,12 @@ def _lost(
     locks: Mapping[str, Times] = MappingProxyType({}),
     left_locked: Mapping[str, Times] = MappingProxyType({}),
     hidden: Sequence[Spell] = (),
+    listed: Listed = NOTHING_LISTED,
 ) -> _Lost:
     observation, delivery = observation_during(tx, begin, until), delivery_during(tx, begin, until)
     known = Known(locks=locks, left_locked=left_locked, observation=observation, delivery=delivery)
     held = _held(tx, begin, max(until, tx.now))
-    return _Lost(held, spells, begin, until, known, observation, delivery, hidden)
+    return _Lost(held, spells, begin, until, known, observation, delivery, hidden, listed)
 
 
 def _eras(held: _Held) -> list[Era]:
@@ -414,6 +425,11 @@ def _eras(held: _Held) -> list[Era]:
     return found
 
 
+def _network_at(eras: Sequence[Era], at: datetime) -> Network:
+    """The network that was current at a time."""
+    return next((era.network for era in reversed(eras) if era.begin <= at), eras[0].network)
+
+
 #: Networks with the time in which each was current.
 _Networks = Sequence[tuple[Network, datetime, datetime]]
 
@@ -425,16 +441,23 @@ def _lacked(held: _Networks, delivery: Delivery) -> set[str]:
 
 
 def _causes(
-    tx: Tx, held: _Networks, spells: Iterable[Spell], cells: Iterable[str], begin: datetime, until: datetime
+    tx: Tx,
+    held: _Networks,
+    spells: Iterable[Spell],
+    cells: Iterable[str],
+    begin: datetime,
+    until: datetime,
+    listed: Listed,
 ) -> tuple[dict[str, tuple[CarriedLink, ...]], ExcusedTimes]:
     """Core links of stations whose links failed, and times that nobody owes: there, and of other cells."""
-    stations = {spell.alarm.station for spell in spells} | {cell.partition("/")[0] for cell in cells}
-    linked = {spell.alarm.station for spell in spells if spell.alarm.probable_cause in LINK_CAUSES}
+    briefly = {one.station for one in listed.outages}
+    stations = {spell.alarm.station for spell in spells} | {cell.partition("/")[0] for cell in cells} | briefly
+    linked = {spell.alarm.station for spell in spells if spell.alarm.probable_cause in LINK_CAUSES} | briefly
     taken = _planned(tx, held, stations, begin) if stations else {}
     return links_during(tx, linked, begin, until), ExcusedTimes(taken, works_during(tx, begin, until))
 
 
-def _month_on_record(tx: Tx) -> MonthOnRecord | None:
+def _month_on_record(tx: Tx) -> tuple[MonthOnRecord, Listed] | None:
     """What agreements lost in this month follows from it; None while no network is loaded."""
     current = current_network(tx)
     if current is None:
@@ -442,14 +465,14 @@ def _month_on_record(tx: Tx) -> MonthOnRecord | None:
     digest, network = current
     begin, end = month_of(network, tx.now)
     lasted = or_(incident_alarms.c.until.is_(None), incident_alarms.c.until > begin)
-    observation = observation_during(tx, begin, end)
+    observation, listed = observation_during(tx, begin, end), listed_during(tx, begin, end)
     spells = proved(spells_of(tx, lasted), observation)
     locks = locks_during(tx, begin, end)
     delivery, held_now = delivery_during(tx, begin, end), [(network, begin, end)]
-    links, excused = _causes(tx, held_now, spells, [*locks, *_lacked(held_now, delivery)], begin, end)
+    links, excused = _causes(tx, held_now, spells, [*locks, *_lacked(held_now, delivery)], begin, end, listed)
     held = versions_during(tx, begin, end)
     known = Known(excused, locks, _left_locked(tx, locks, begin, end), observation, delivery)
-    return MonthOnRecord(tx.now, begin, end, digest, network, held, spells, links, known)
+    return MonthOnRecord(tx.now, begin, end, digest, network, held, spells, links, known), listed
 
 
 def _left_locked(tx: Tx, locks: Iterable[str], begin: datetime, end: datetime) -> dict[str, Times]:

@@ -375,12 +375,25 @@ def carried_during(tx: Tx, begin: datetime, end: datetime) -> tuple[Carried, ...
 
 def links_during(tx: Tx, stations: Iterable[str], begin: datetime, end: datetime) -> dict[str, tuple[CarriedLink, ...]]:
     """Which core links of tenants stations carried between two times; those that they still carry, until now."""
+    return _links_during(tx, carried_links.c.station, stations, begin, end)
+
+
+def _links_during(
+    tx: Tx, column: Column[str], among: Iterable[str], begin: datetime, end: datetime
+) -> dict[str, tuple[CarriedLink, ...]]:
     lasted = or_(carried_links.c.until.is_(None), carried_links.c.until > begin)
     query = select(carried_links).where(lasted, carried_links.c.since < end)
     found = defaultdict[str, list[CarriedLink]](list)
-    for row in tx.rows(query, carried_links.c.station, stations):
+    for row in tx.rows(query, column, among):
         found[row.station].append(CarriedLink(row.tenant, row.path, row.since, row.until or tx.now))
     return {station: tuple(sorted(there)) for station, there in found.items()}
+
+
+def carriers_during(
+    tx: Tx, tenants: Iterable[str], begin: datetime, end: datetime
+) -> dict[str, tuple[CarriedLink, ...]]:
+    """The same of tenants: their core links at all stations."""
+    return _links_during(tx, carried_links.c.tenant, tenants, begin, end)
 
 
 def links_now(tx: Tx, stations: Iterable[str]) -> dict[str, tuple[CarriedLink, ...]]:

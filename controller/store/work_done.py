@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 from sqlalchemy import Row, bindparam, case, func, or_, select
 
 from controller.intent.interruptions import Act, Work
+from controller.intent.times import Times, union
 from controller.models.packing import unpacked
 from controller.models.plan import Change
 from controller.models.run import INSIDE, JournalStep
 from controller.models.step import StepRecord
+from controller.store.columns import Instant
 from controller.store.journal import journal
 from controller.store.plans import changes
 from controller.store.run_rows import jobs, runs
@@ -30,6 +32,10 @@ BEGUN_JOB = (
     jobs.c.started,
     jobs.c.finished,
     runs.c.plan,
+)
+#: Jobs that began, and had not ended before a time.
+_CHANGING = select(jobs.c.id, jobs.c.station, jobs.c.finished).where(
+    jobs.c.started.is_not(None), or_(jobs.c.finished.is_(None), jobs.c.finished > bindparam("since", type_=Instant()))
 )
 #: The first steps of a device transaction after which its device may be another.
 _ACTS = (JournalStep.EDITING.value, JournalStep.COMMITTING.value, JournalStep.OPERATING.value)
@@ -92,6 +98,16 @@ def works_of(tx: Tx, functions: Collection[str], begun: Sequence[Row[Any]]) -> d
         )
         for job, row in by_id.items()
     }
+
+
+def times_changed(tx: Tx, stations: Iterable[str], since: datetime) -> dict[str, Times]:
+    """When jobs changed stations since a time, or may have: transactions in which something was done."""
+    rows = tx.rows(_CHANGING, jobs.c.station, stations, since=since)
+    by_id = {row.id: row for row in rows}
+    found: dict[str, list[tuple[datetime, datetime]]] = defaultdict(list)
+    for job, spans in _spans(tx, by_id).items():
+        found[by_id[job].station].extend((one.since, one.until) for one in spans)
+    return {station: union(times) for station, times in found.items()}
 
 
 def _spans(tx: Tx, by_id: Mapping[str, Row[Any]]) -> dict[str, list[_Span]]:

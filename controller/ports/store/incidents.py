@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from controller.intent.brief_outages import ListRead
 from controller.intent.outages import Era, Outages
 from controller.models.alarm import Alarm
 from controller.models.incident import AgreementMinutes, Incident, IncidentFilter, Loss, Rank, TenantMinutes
@@ -93,7 +94,18 @@ class Incidents(Repository[M_co], Protocol[M_co]):
 
     @method
     def outages(self, begin: datetime, end: datetime) -> Outages | None:
-        """Service that alarms took away between two times, until now at most; None if no network is loaded."""
+        """Service that alarms took away between two times, and outages that stations listed; until now at most.
+
+        None if no network is loaded.
+        """
+        ...
+
+    @method
+    def note_listed(self, reads: Sequence[ListRead]) -> None:
+        """Keep what lists of stations told of outages that are over: not of time in which Minka changed the station.
+
+        Of a station that tells of very many in a day, the later ones are not kept.
+        """
         ...
 
     @method

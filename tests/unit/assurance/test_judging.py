@@ -12,6 +12,7 @@ import pytest
 from controller.assurance import station_alarms
 from controller.assurance.checker import Check, Checker
 from controller.assurance.health import as_told
+from controller.intent.observation import Proof
 from controller.intent.times import seconds
 from controller.models.alarm import (
     UNREACHABLE,
@@ -375,25 +376,33 @@ async def test_where_the_list_forgets_what_is_over_the_next_check_ends_an_outage
 
 @pytest.mark.parametrize("pause", [30.0, 520.0, 3600.0])
 @pytest.mark.parametrize("seen", [0, 1])
-async def test_a_link_that_is_down_in_no_two_reads_in_a_row_is_in_no_statement(
+async def test_a_link_that_no_two_reads_in_a_row_see_down_is_lost_by_the_times_of_its_station(
     bench: Bench, seen: int, pause: float
 ) -> None:
-    """Whatever the station's list keeps of it: the guarantees name this among what is not promised."""
+    """Once, however often the list shows it, without an alarm; and where nobody looked for an hour, by its proof."""
     link = f"{samples.LTE}/EP_S1C[beta-mme]"
     name = ",".join(f"{kind}={key}" for kind, (key,) in steps(link))
     state = samples.states(samples.PROFILES, bench.observed.tree, [link])
     for _ in range(2):
         await bench.check(replace(bench.observed, records=()))
-    raised = bench.clock.now() + timedelta(seconds=2)
+    raised = bench.clock.now() + timedelta(seconds=2.25)
     stands = AlarmRecord("a-1", name, "", "lossOfSignal", "", PerceivedSeverity.MAJOR, "", raised=raised)
     bench.clock.pause(pause)
     for _ in range(seen):
         await bench.check(replace(bench.observed, state=state, records=(stands,)))
-    over = replace(stands, severity=PerceivedSeverity.CLEARED, cleared=bench.clock.now())
-    for _ in range(2):
-        await bench.check(replace(bench.observed, records=(over,)))
+    cleared = bench.clock.now() + timedelta(seconds=5)
+    over = replace(stands, severity=PerceivedSeverity.CLEARED, cleared=cleared)
+    for records in ((over,), (over, over), (over,), ()):
+        await bench.check(replace(bench.observed, records=records))
     assert bench.store.alarms.page(Page()) == (0, [])
-    assert _lost(bench) in (set(), {0})
+    assert _lost(bench) == {(cleared - raised).total_seconds()}
+    day = bench.clock.now() - timedelta(days=1), bench.clock.now()
+    outages = bench.store.incidents.outages(*day)
+    assert outages is not None
+    (beta,) = (one for one in bench.net.agreements if one.tenant == "beta")
+    owed = outages.agreed_service(beta, *day, day[1])
+    assert {(parts.lost, *parts[1:]) for parts in owed.parts.values()} == {(((raised, cleared),), (), (), (), (), ())}
+    assert {tuple(by_proof) for by_proof in owed.proofs.values()} == {(Proof.STATION,)}
 
 
 @pytest.mark.parametrize("off", [-60.0, 60.0, 3e7])

@@ -370,6 +370,35 @@ def upgrade() -> None:
     )
     op.create_index("ix_lasted_times_until", "lasted_times", ["until"], unique=False)
     op.create_table(
+        "brief_outages",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("station", sa.String(), nullable=False),
+        sa.Column("path", sa.String(), nullable=False),
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_brief_outages")),
+    )
+    op.create_index("ix_brief_outages_until", "brief_outages", ["until"], unique=False)
+    op.create_index("ix_brief_outages_station_until", "brief_outages", ["station", "until"], unique=False)
+    op.create_table(
+        "kept_lists",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("station", sa.String(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_kept_lists")),
+    )
+    op.create_index("ix_kept_lists_until", "kept_lists", ["until"], unique=False)
+    op.create_index(
+        "ix_kept_lists_current",
+        "kept_lists",
+        ["station"],
+        unique=True,
+        sqlite_where=sa.text("until IS NULL"),
+        postgresql_where=sa.text("until IS NULL"),
+    )
+    op.create_table(
         "adoptions",
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("station", sa.String(), nullable=False),
@@ -1414,6 +1443,17 @@ def downgrade() -> None:
     op.drop_index("ix_adoptions_current", table_name="adoptions")
     op.drop_index("ix_adoptions_until", table_name="adoptions")
     op.drop_table("adoptions")
+    op.drop_index(
+        "ix_kept_lists_current",
+        table_name="kept_lists",
+        sqlite_where=sa.text("until IS NULL"),
+        postgresql_where=sa.text("until IS NULL"),
+    )
+    op.drop_index("ix_kept_lists_until", table_name="kept_lists")
+    op.drop_table("kept_lists")
+    op.drop_index("ix_brief_outages_station_until", table_name="brief_outages")
+    op.drop_index("ix_brief_outages_until", table_name="brief_outages")
+    op.drop_table("brief_outages")
     op.drop_index("ix_lasted_times_until", table_name="lasted_times")
     op.drop_table("lasted_times")
     op.drop_index("ix_observed_times_until", table_name="observed_times")
