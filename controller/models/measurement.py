@@ -146,13 +146,40 @@ def parts(values: Mapping[Subject, float], plmn: str = "", qos: int = 0, slice_:
     """Values of a counter that together make up the wanted total, each part once; empty if it is not counted.
 
     A station may count a cell's total, and also values by PLMN, and by PLMN and QCI. These overlap and are never mixed:
-    the coarsest that answer are taken. The caller sums them, if the counter is a sum.
+    the coarsest that answer are taken, for each PLMN those that it has, and so on for each of its QCIs or slices. The
+    caller sums them, if the counter is a sum.
     """
     asked = Subject(plmn, qos, slice_)
     if asked in values:
         return [values[asked]]
-    found: dict[tuple[bool, ...], list[float]] = {}
-    for subject, value in values.items():
-        if all(not wanted or wanted == own for wanted, own in zip(asked, subject, strict=True)):
-            found.setdefault(tuple(map(bool, subject)), []).append(value)
-    return found[min(found, key=lambda shape: (sum(shape), shape))] if found else []
+    answers = [
+        subject
+        for subject in values
+        if all(not wanted or wanted == own for wanted, own in zip(asked, subject, strict=True))
+    ]
+    return [values[subject] for subject in _making_up(answers, shape_of(asked))]
+
+
+def shape_of(subject: Subject) -> tuple[bool, ...]:
+    """Properties that a subject distinguishes."""
+    return tuple(map(bool, subject))
+
+
+def _making_up(subjects: Sequence[Subject], known: tuple[bool, ...]) -> list[Subject]:
+    """The coarsest subjects that make up all of these; ``known`` are properties in which they are equal.
+
+    Slices come last: not all traffic need be in one that was counted.
+    """
+    shapes = {shape_of(one) for one in subjects}
+    if len(shapes) < 2:
+        return list(subjects)
+    coarsest = min(shapes, key=lambda shape: (sum(shape), shape[-1], shape))
+    divides = next((place for place, by in enumerate(coarsest) if by and not known[place]), None)
+    if divides is None:
+        return [one for one in subjects if shape_of(one) == coarsest]
+    groups: dict[object, list[Subject]] = {}
+    for one in subjects:
+        if one[divides]:
+            groups.setdefault(one[divides], []).append(one)
+    inside = tuple(by or place == divides for place, by in enumerate(known))
+    return [one for group in groups.values() for one in _making_up(group, inside)]

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 from zoneinfo import ZoneInfo
 
-from controller.models.measurement import DAY, HOUR, MONTH, Measured, Subject, Values, parts
+from controller.models.measurement import DAY, HOUR, MONTH, Measured, Subject, Values, parts, shape_of
 from controller.performance.vocabulary import Aggregation, counter_named
 
 
@@ -106,14 +106,31 @@ class _Sum:
 def _alike(spans: Sequence[tuple[Values, float]]) -> list[tuple[Values, float]]:
     """Spans with values at the coarsest level of any: otherwise a sum would lack what some count at a finer level.
 
-    For example, new software of a station may count by QCI what it counted by PLMN only.
+    For example, new software of a station may count by QCI what it counted by PLMN only, or one PLMN of several.
     """
-    shapes = [{_shape(subject) for subject in values} for values, _ in spans]
+    shapes = [{shape_of(subject) for subject in values} for values, _ in spans]
     every = set[tuple[bool, ...]]().union(*shapes)
+    if len(every) < 2:
+        return list(spans)
+    subjects = set[Subject]().union(*(values for values, _ in spans))
     return [
-        (values | _coarser(values, every - own) if own and own != every else values, covered)
+        (_with_coarser(values, subjects, every, own) if own else values, covered)
         for (values, covered), own in zip(spans, shapes, strict=True)
     ]
+
+
+def _with_coarser(
+    values: Values, subjects: set[Subject], every: set[tuple[bool, ...]], own: set[tuple[bool, ...]]
+) -> Values:
+    """Values of a span, with those of coarser subjects that others have, or whose shape others have."""
+    found = values | _coarser(values, every - own) if own != every else values
+    finest = max(map(sum, own))
+    more = {
+        one: sum(made)
+        for one in subjects - found.keys()
+        if sum(shape_of(one)) < finest and (made := parts(values, *one))
+    }
+    return found | more if more else found
 
 
 def _coarser(values: Values, shapes: Iterable[tuple[bool, ...]]) -> Values:
@@ -124,18 +141,13 @@ def _coarser(values: Values, shapes: Iterable[tuple[bool, ...]]) -> Values:
         finer = {
             one: value
             for one, value in values.items()
-            if all(own >= asked for own, asked in zip(_shape(one), shape, strict=True))
+            if all(own >= asked for own, asked in zip(shape_of(one), shape, strict=True))
         }
         for one in finer:
             subject = Subject(one.plmn if by_plmn else "", one.qos if by_qos else 0, one.slice if by_slice else "")
             if subject not in found:
                 found[subject] = sum(parts(finer, *subject))
     return found
-
-
-def _shape(subject: Subject) -> tuple[bool, ...]:
-    """Properties that a subject distinguishes."""
-    return tuple(map(bool, subject))
 
 
 def rolled_up(station: str, begin: datetime, end: datetime, finer: Iterable[Measured]) -> Measured | None:

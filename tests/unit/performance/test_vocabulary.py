@@ -336,11 +336,17 @@ def test_a_period_that_ends_before_it_begins_is_left_out() -> None:
 
 def test_parts_are_never_counted_twice() -> None:
     values = {Subject("a", 1): 1.0, Subject("a", 9): 2.0, Subject("b", 9): 4.0, Subject("a"): 3.5}
-    assert parts(values) == [3.5]  # by PLMN is coarser than by PLMN and QoS level
+    assert parts(values) == [3.5, 4.0]  # by PLMN is coarser than by PLMN and QoS level; b is counted by that only
     assert parts(values, plmn="a") == [3.5]
     assert parts(values, qos=9) == [2.0, 4.0]
     assert parts(values, plmn="c") == parts({}, plmn="a") == []
     assert parts(values | {Subject(): 8.0}) == [8.0]
+    # Each PLMN at the coarsest level that it has, and each slice of it.
+    apart = {Subject("a"): 3.5, Subject("a", 9): 2.0, Subject("b", 5): 1.0, Subject("b", 9): 4.0}
+    assert parts(apart) == [3.5, 1.0, 4.0]
+    sliced = {Subject("a", 0, "1-1"): 3.0, Subject("a", 9, "1-1"): 2.0, Subject("a", 9, "1-2"): 4.0}
+    assert parts(sliced) == parts(sliced, plmn="a") == [3.0, 4.0]
+    assert parts(sliced, slice_="1-2") == [4.0]
 
 
 def test_the_largest_of_the_objects_in_a_cell_is_the_cells_largest_and_counts_are_added() -> None:

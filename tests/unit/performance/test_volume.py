@@ -14,7 +14,7 @@ from controller.api.statements import draft
 from controller.intent.impact import Sharing
 from controller.intent.outages import Era
 from controller.inventory.load import load_network
-from controller.models.measurement import DAY, Measured, Period, Subject
+from controller.models.measurement import DAY, HOUR, Measured, Period, Subject
 from controller.models.network import Network, network_digest
 from controller.models.statement import Statement, StatementKind, Value
 from controller.performance.kpis import Subscribers
@@ -219,6 +219,26 @@ def test_breakdowns_by_qci_and_by_slice_are_not_added_up() -> None:
             {Subject("716-01"): 300.0, Subject("716-01", 9): 700.0},
             id="a total that names no PLMN",
         ),
+        pytest.param(
+            {Subject("716-01"): 8000.0, Subject("716-03", 1): 6400.0, Subject("716-03", 9): 9600.0},
+            {Subject("716-01"): 1000.0, Subject("716-03", 1): 800.0, Subject("716-03", 9): 1200.0},
+            id="one of two PLMNs by QCI only",
+        ),
+        pytest.param(
+            {Subject("716-01"): 8000.0, Subject("716-03", 0, "1-1"): 6400.0, Subject("716-03", 0, "1-2"): 9600.0},
+            {Subject("716-01"): 1000.0, Subject("716-03", 0, "1-1"): 800.0, Subject("716-03", 0, "1-2"): 1200.0},
+            id="one of two PLMNs by slice only",
+        ),
+        pytest.param(
+            {Subject("716-01", 9): 8000.0, Subject("716-03", 0, "1-1"): 6400.0},
+            {Subject("716-01", 9): 1000.0, Subject("716-03"): 800.0},
+            id="one PLMN by QCI and one by slice",
+        ),
+        pytest.param(
+            {Subject("716-01"): 8000.0, Subject("", 0, "1-1"): 4000.0},
+            {Subject("716-01"): 1000.0},
+            id="a slice in which a part of a PLMN is",
+        ),
     ],
 )
 def test_what_a_plmn_carried_beyond_its_qcis_stays_with_that_plmn(
@@ -230,6 +250,26 @@ def test_what_a_plmn_carried_beyond_its_qcis_stays_with_that_plmn(
     found.add(day, begin, Subscribers(frozenset({"716-01", "716-03"}), frozenset({"1-1"})), ["L1"])
     assert {one: amount.row[0] for one, amount in found.by_subject.items()} == stated
     assert found.total.row[0] == sum(stated.values())
+
+
+def test_hours_in_which_a_plmn_was_counted_otherwise_are_all_in_the_day() -> None:
+    """New software of a station counts a PLMN as a whole that it counted by QCI before; another one it always did."""
+    whole, by_qci, other = Subject("716-03"), Subject("716-03", 9), Subject("716-01")
+    begin = datetime(2026, 6, 1, tzinfo=UTC)
+    spans = [{by_qci: 8000.0, other: 800.0}, {by_qci: 4000.0, whole: 4800.0, other: 1600.0}, {other: 800.0}]
+    hours = [
+        Measured(
+            station="S1",
+            begin=begin + timedelta(hours=number),
+            seconds=HOUR,
+            covered=HOUR,
+            cells={"L1": {"DRB.PdcpSduVolumeDL": values}},
+        )
+        for number, values in enumerate(spans)
+    ]
+    day = rolled_up("S1", begin, begin + timedelta(days=1), hours)
+    assert day is not None
+    assert day.cells["L1"]["DRB.PdcpSduVolumeDL"] == {by_qci: 12_000, whole: 12_800, other: 3200}
 
 
 def two_plmns() -> list[Era]:
