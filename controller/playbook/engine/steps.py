@@ -179,17 +179,25 @@ class JobSteps:
 
     @property
     def operated(self) -> dict[Operation, str]:
-        """Operations that took place and that no undo took back, each with its step in words."""
+        """Operations that took place and that no undo took back, each with its step in words.
+
+        An undo that finds nothing to do says that the station is as it is to be.
+        """
         steps = [row for (_, undo), row in sorted(self.rows.items()) if not undo and row.changed]
-        left = [row for row in steps if (back := self.rows.get((row.position, True))) is None or not back.changed]
+        left = [row for row in steps if not _is_good(self.rows.get((row.position, True)))]
         return {one: f"{one} (step {row.name!r})" for row in left for one in row.operations}
 
     @property
     def outlasted(self) -> bool:
-        """Whether something of these operations stays (``outlasts``), since no undo of any step did the like."""
-        undos = [row for (_, undo), row in self.rows.items() if undo and row.changed]
-        again = any(one.kind.outlasts for row in undos for one in row.operations)
-        return not again and any(one.kind.outlasts for one in self.operated)
+        """Whether something of these operations stays (``outlasts``), and no undo of the playbook came after them."""
+        left = self.operated
+        lasting = [
+            row
+            for (_, undo), row in self.rows.items()
+            if not undo and any(one.kind.outlasts and one in left for one in row.operations)
+        ]
+        backs = [row for (_, undo), row in self.rows.items() if undo and row.action != INVERSE and _is_good(row)]
+        return any(all(back.position < row.position for back in backs) for row in lasting)
 
     @property
     def carried(self) -> Iterator[Change]:
@@ -677,6 +685,11 @@ class JobSteps:
             raise
         except MinkaError as error:
             return await self.end(row, StepState.FAILED, error.message, outcome=_outcome_of(error))
+
+
+def _is_good(row: StepRecord | None) -> bool:
+    """Whether a step brought the device to where it was to be."""
+    return row is not None and row.outcome is not None and row.outcome.good
 
 
 def _interrupts(row: StepRecord) -> bool:

@@ -338,3 +338,21 @@ async def test_a_job_that_is_cancelled_after_a_restart_was_begun() -> None:
     result = await bench.work()
     assert result.outcome is Outcome.WITHDRAWN
     assert result.detail == f"step 'ask': the run was cancelled; {TOOK}"
+
+
+async def test_software_that_did_not_start_is_no_other_software_of_the_next_start() -> None:
+    """The station falls back to the slot that it ran from, so that the undos find nothing to do."""
+    bench = bench_of(INSTALL + ACTIVATE + BOOT + CHECK)
+    equipment = bench.device.equipment
+
+    def fall_back() -> None:
+        old = {slot.name: slot.name == "slot-a" for slot in equipment.slots}
+        equipment.slots = tuple(
+            slot.model_copy(update={"active": old[slot.name], "running": old[slot.name]}) for slot in equipment.slots
+        )
+        bench.device.reboot()
+
+    equipment.restart = fall_back
+    result = await bench.work()
+    said = "this took place and is not taken back: software-install slot-b (step 'install')"
+    assert (result.outcome, result.detail.endswith(said)) == (Outcome.FAILED_SAFE, True), result.detail
