@@ -527,7 +527,8 @@ class TenantIncident(Noun):
     """An incident as a tenant sees it: as if there were only the alarms that concern it.
 
     Attributes:
-        root: What failed, as far as the tenant may know.
+        root: What failed, as far as the tenant may know: what follows from nothing that it is told of, and stands; once
+            none of that does, what stood last, so that the end of an incident changes nothing of what it was told.
         opened: When the first alarm was raised that concerns it.
         closed: When the last alarm that concerns it cleared, or ceased to concern it; None while one stands.
         cells: Affected cells that are shared with it; after the end of the incident, all that were affected.
@@ -554,7 +555,13 @@ class TenantIncident(Noun):
     def of(cls, incident: str, alarms: Sequence[ToldAlarm], losing: Loss | None = None) -> TenantIncident:
         """An incident from its alarms that the tenant is told of (at least one), and what these take away from it."""
         own = {alarm.id for alarm in alarms}
-        root = min(alarms, key=lambda one: (one.root in own, not one.stands, one.order))
+        last = max(_times(one.cleared or one.until for one in alarms if one.root not in own), default=None)
+
+        def gone(one: ToldAlarm) -> bool:
+            return not one.stands and (one.cleared or one.until) != last
+
+        # What stands goes before what ended last, and that before all else.
+        root = min(alarms, key=lambda one: (one.root in own, not one.stands, gone(one), one.order))
         standing = [one for one in alarms if one.stands]
         described = standing or alarms
         cells = tuple(sorted({cell for one in described for cell in one.cells}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -520,6 +521,32 @@ def test_an_incident_is_that_of_its_alarms() -> None:
     assert (over.state, over.closed, over.standing, over.cells) == ("closed", NOW - hour, 0, ("S1/L1",))
     now = TenantIncident.of("i-1", list(map(told_to_beta, [first, root])))
     assert (now.cells, now.severity) == ((), PerceivedSeverity.MINOR), "of what stands"
+
+
+def test_the_end_of_an_incident_changes_nothing_of_what_failed() -> None:
+    """The root that was told last stays, whichever began first, and however long what follows from it lasts."""
+
+    def at(hours: int, *ends: int) -> TenantIncident:
+        found = [
+            alarm(
+                id=f"a-{number}",
+                raised=NOW - timedelta(hours=9 - number),
+                cleared=NOW + timedelta(hours=end) if end <= hours else None,
+                changed=NOW,
+                root=("", "", "a-2")[number - 1],
+            )
+            for number, end in enumerate(ends, 1)
+        ]
+        return TenantIncident.of("i-1", list(map(told_to_beta, found)))
+
+    for ends in itertools.product(range(1, 5), repeat=3):
+        said = [at(hours, *ends) for hours in range(max(ends) + 1)]
+        assert said[0].root.id == "a-1"
+        assert [one.state for one in said] == ["open"] * max(ends) + ["closed"]
+        assert said[-1].root.id == said[-2].root.id, ends
+        # It changes once at most: where the first fault is over and the second one is not.
+        roots = [name for name, _ in itertools.groupby(one.root.id for one in said)]
+        assert roots == (["a-1", "a-2"] if ends[0] < ends[1] else ["a-1"]), ends
 
 
 @pytest.mark.parametrize(("station", "told"), [("S1", {"L1"}), ("S2", set())])
