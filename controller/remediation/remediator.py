@@ -667,7 +667,10 @@ class Remediator:
         """Ask people, or note in the alarm why nothing happens and take it up again later."""
         alarm = repair.alarm
         left = self._left(alarm, no)
-        if repair.mode is RuleMode.OBSERVE and no.guard not in (SETTLE, CORRELATION):
+        if repair.mode is RuleMode.OBSERVE:
+            if no.guard in (SETTLE, CORRELATION):  # nothing waits for that: nothing would follow
+                await self._say(alarm, AlarmNote(f"observed: {_would(repair)}, but not yet: {no.reason}"))
+                return left
             await self._observe(repair, no)
             return None if no.final else left
         if alarm.state is AlarmState.ESCALATED and self._refused_by.get(alarm.id) != no.guard:

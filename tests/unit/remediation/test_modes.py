@@ -49,6 +49,18 @@ async def test_a_rule_as_it_comes_observes_and_says_once_what_it_would_have_done
     assert (figures.observed, figures.refused, figures.healed, figures.sample) == (1, 0, 1, 0)
 
 
+async def test_nothing_waits_for_a_rule_that_only_observes(bench: Bench) -> None:
+    patient = LINK_RULE.model_copy(update={"guards": LINK_RULE.guards.model_copy(update={"settle_seconds": 600})})
+    link, scheduler = bench.breaks(), bench.scheduler(rules=(patient,), mode=None)
+    await bench.round(scheduler)
+    alarm = bench.alarm(link)
+    assert (alarm.waits, alarm.note) == (
+        (),
+        "observed: rule core-link-down would run recreate-core-endpoint, but not yet: it has to stand for 600 s",
+    )
+    assert bench.store.rules.of_alarm(link.id) == [], "it is no proposal yet"
+
+
 async def test_a_rule_that_observes_says_which_guard_would_have_said_no(bench: Bench) -> None:
     hold = bench.store.holds.add(STATION_ID, "ana", "rigger on the mast", None)
     link, scheduler = bench.breaks(), bench.scheduler(mode=None)
