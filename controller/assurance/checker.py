@@ -66,8 +66,9 @@ from controller.nrm.tree import Path, parent
 from controller.plan import applied, drifted_nodes, ledger_after
 from controller.ports.clock import Clock
 from controller.ports.devices import Observed
-from controller.ports.store import AsyncStore, Store
+from controller.ports.store import AsyncStore, Reading, Store, UnreadJob
 from controller.runs.planning.planner import Planner
+from controller.runs.planning.read_back import read_back
 from controller.store.placements import running_on
 
 log = structlog.get_logger()
@@ -341,7 +342,9 @@ class Checker:
         changing = await self._store.claims.in_transaction([check.station for check in checks])
         looks = [replace(one, changing=_either(one.changing, changing.get(one.station))) for one in checks]
         passed = {one.station: one for one in looks if one.changing is not None and not _is_lost(one)}
-        judged = await self._judge([one for one in checks if one.station not in passed], self._failures.each)
+        counted = [one for one in checks if one.station not in passed]
+        await self._read_back(counted)
+        judged = await self._judge(counted, self._failures.each)
         judged |= await self._answering(list(passed.values()))
         if carried := {station: one.generation for station, one in judged.items() if one.generation}:
             await self._store.integrity.check_fences(carried)
@@ -364,6 +367,28 @@ class Checker:
         await self._report_common_faults(network, [alarm for alarm in standing if not alarm.station])
         uncounted = {name for name, one in passed.items() if one.reason != UnreachableError.code}
         return self._common.to_ask() | uncounted | changed
+
+    async def _read_back(self, checks: Sequence[Check]) -> None:
+        """Put on record which state stations carry that nobody could read back when a job ended there.
+
+        Before all else is judged, since the ledger follows from it.
+        """
+        read = {one.station: one for one in checks if one.observed is not None}
+        unread_there = await self._store.claims.unread(read) if read else []
+        if not unread_there:
+            return
+        _, network = await self._store.networks.get()
+
+        def judged(one: UnreadJob) -> Reading | None:
+            check = read[one.ended.station]
+            if check.observed is None or not network.manages(check.station):
+                return None
+            return read_back(root_spec(network.profiles_of(check.station)), one, check.observed, check.at)
+
+        by_station = {one.ended.station: one for one in unread_there}
+        found = await asyncio.to_thread(self._failures.each, by_station, lambda name: judged(by_station[name]))
+        if readings := [one for one in found.values() if one is not None]:
+            await self._store.claims.found(readings)
 
     async def _answering(self, checks: Sequence[Check]) -> dict[str, _Judged]:
         """Judged checks of stations that are just being changed: of those that answer, and could not be reached."""

@@ -13,7 +13,7 @@ from controller.cli.output import Json, Limit, client, coloured, out, print_json
 from controller.cli.pager import paged
 from controller.cli.tables import Column, table
 from controller.cli.waits import show_waits, state_of, wait_cells
-from controller.models.enums import RunState
+from controller.models.enums import FoundState, RunState
 
 if TYPE_CHECKING:
     from controller.cli.client import Client
@@ -118,11 +118,21 @@ def _show(api: Client, run: dict[str, Any], jobs: list[dict[str, Any]]) -> None:
                 coloured(job["outcome"] or "-"),
                 job.get("attempts", ""),
                 when(job["finished"]),
-                job.get("detail") if job["state"] == "done" else job.get("blocked") or job.get("detail"),
+                _detail(job),
             )
             for job in jobs
         ),
     )
+
+
+def _detail(job: dict[str, Any]) -> str:
+    """Why a job ended so, and what was found out since; or why it has not begun."""
+    if job["state"] != "done":
+        return str(job.get("blocked") or job.get("detail") or "")
+    detail = str(job.get("detail") or "")
+    if (found := job.get("found")) is None:
+        return detail
+    return f"{detail} Read at {when(job['found_at'])}: it carries {FoundState(found).words}."
 
 
 def _asked(run: dict[str, Any]) -> str:

@@ -81,6 +81,18 @@ class Outcome(StrEnum):
         return self in (Outcome.FAILED_SAFE, Outcome.ROLLED_BACK, Outcome.REFUSED, Outcome.BUG, Outcome.DIVERGED)
 
 
+class FoundState(StrEnum):
+    """The state in which a later reading found a device that nobody could read back when its job ended."""
+
+    PLANNED = "planned"
+    BEFORE = "before"
+
+    @property
+    def words(self) -> str:
+        """The state, for people."""
+        return "the state that was planned" if self is FoundState.PLANNED else "the state of before the run"
+
+
 class Policy(StrEnum):
     """Which devices are confirmed or taken back together: a station, a unit (``NewJob.unit``), or a whole wave."""
 

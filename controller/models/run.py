@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import AwareDatetime, Field, computed_field
 
+from controller.models.enums import FoundState as FoundState  # noqa: PLC0414 - offered here, beside what it is about
 from controller.models.enums import Outcome as Outcome  # noqa: PLC0414 - offered here, beside what it is about
 from controller.models.enums import Policy as Policy  # noqa: PLC0414 - offered here, beside what it is about
 from controller.models.enums import RunState as RunState  # noqa: PLC0414 - offered here, beside what it is about
@@ -26,6 +27,8 @@ ALARM = "alarm:"
 UNDO = "undo"
 #: The longest timer of a confirmed commit, in seconds.
 LONGEST_TIMER = 3600
+#: Seconds after our deadline until the device's own timer, which started a little later, has also expired.
+TIMER_LAG = 3.0
 #: The longest time in which a station that was away is tried again, in seconds.
 LONGEST_PATIENCE = 30 * 86400
 #: The first and the longest pause before another try, in seconds. Each pause is as long as all before it together.
@@ -171,6 +174,8 @@ class Job(Noun):
             soaks and others of its unit come after it.
         gate_until: When the device at the gate reverts by itself; None if it has no such timer.
         choice: The decision there.
+        found: Where nobody could read the device back at its end: the state in which a later reading found it.
+        found_at: When that reading began.
     """
 
     id: str
@@ -187,6 +192,8 @@ class Job(Noun):
     choice: GateChoice | None = None
     outcome: Outcome | None = None
     detail: str = ""
+    found: FoundState | None = None
+    found_at: AwareDatetime | None = None
     deferred: AwareDatetime | None = None
     reasons: tuple[WaitReason, ...] = ()
     closes: AwareDatetime | None = None

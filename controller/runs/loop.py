@@ -246,7 +246,7 @@ class WorkerLoop:
             touched = await self._tools.procedure_of(claim.run).touched(claim, self._tools)
         except NotFoundError:
             touched = claim.recovers  # nothing this worker knows: only an earlier one can have begun
-        return JobResult(Outcome.DIVERGED if touched else Outcome.FAILED_SAFE, reason)
+        return JobResult(Outcome.DIVERGED if touched else Outcome.FAILED_SAFE, reason, unread=touched)
 
     # ---------------------------------------------------------- life, progress
 

@@ -16,7 +16,6 @@ from sqlalchemy import Boolean, Integer, Row, Select, and_, bindparam, case, fun
 from controller.intent.interruptions import Act, reached
 from controller.models.alarm import DIVERGED, AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
 from controller.models.errors import MinkaError
-from controller.models.many import first_names
 from controller.models.network import Network
 from controller.models.packing import unpacked
 from controller.models.plan import Change
@@ -24,12 +23,12 @@ from controller.models.process import ProcessRole
 from controller.models.run import EDITING_STEPS, INSIDE, JobState, JournalStep, Outcome, Run, RunState
 from controller.models.step import StepRecord, StepState
 from controller.plan import carried
-from controller.ports.store import Claim, Claims, EndedJob, JobResult, OpenJob, Sync
+from controller.ports.store import Claim, Claims, EndedJob, JobResult, OpenJob, Reading, Sync, UnreadJob
 from controller.store.alarm_rows import alarms
 from controller.store.alarms import escalate, take_reports
 from controller.store.columns import Instant
 from controller.store.decisions import End, begun_anew, put_back
-from controller.store.devices import devices
+from controller.store.devices import note_applied
 from controller.store.divergences import unresolved
 from controller.store.integrity import doubted
 from controller.store.journal import journal
@@ -42,6 +41,7 @@ from controller.store.repository import SqlRepository, grouped, reads, writes
 from controller.store.run_rows import as_job, jobs, load_run, load_runs, runs
 from controller.store.steps import acting, as_step, steps
 from controller.store.transaction import Tx
+from controller.store.unread import STANDING, take_readings, touched_words, unread_jobs
 
 log = structlog.get_logger()
 #: Whether a job may begin now (see ``Approvals.reassess``).
@@ -95,7 +95,8 @@ _END = (
     update(jobs)
     .where(jobs.c.id == bindparam("ended"))
     .values(
-        {"incarnation": None} | {name: bindparam(name) for name in ("state", "outcome", "finished", "detail", "beyond")}
+        {"incarnation": None}
+        | {name: bindparam(name) for name in ("state", "outcome", "finished", "detail", "beyond", "unread")}
     )
 )
 _LEAVE = update(leases).where(leases.c.station == bindparam("device")).values(incarnation=None)
@@ -156,9 +157,6 @@ _BEGUN = select(journal.c.transaction).distinct()
 #: Of these, those that may have changed something on their device.
 _EDITING = _BEGUN.where(journal.c.step.in_([step.value for step in EDITING_STEPS]))
 _OPEN = select(jobs, runs.c.plan).join(runs, runs.c.id == jobs.c.run)
-_DIVERGED = select(alarms.c.station, alarms.c.raised).where(
-    alarms.c.probable_cause == DIVERGED, alarms.c.cleared.is_(None)
-)
 _ACTING = select(steps).where(or_(steps.c.change.is_not(None), steps.c.operations != "")).order_by(steps.c.position)
 _CHANGES = select(changes.c.station, changes.c.content).where(changes.c.plan == bindparam("plan"))
 _LAST = select(func.coalesce(func.max(journal.c.seq) + 1, 0)).where(journal.c.transaction == bindparam("of"))
@@ -206,6 +204,14 @@ class SqlClaims(SqlRepository, Claims[Sync]):
     @reads
     def open_jobs(self, tx: Tx, stations: Iterable[str]) -> list[OpenJob]:
         return _open_jobs(tx, {row.job: row.transaction for row in tx.rows(RESERVED, leases.c.station, stations)})
+
+    @reads
+    def unread(self, tx: Tx, stations: Iterable[str]) -> list[UnreadJob]:
+        return unread_jobs(tx, stations)
+
+    @writes
+    def found(self, tx: Tx, readings: Sequence[Reading]) -> None:
+        take_readings(tx, readings)
 
     @reads
     def find(self, tx: Tx, incarnation: str) -> list[Claim]:
@@ -394,7 +400,7 @@ def _finish(tx: Tx, ends: Sequence[End]) -> list[MinkaError | None]:
     ended = [end for end in ours if end.claim.job.id not in again]
     if ended:
         _end_jobs(tx, ended, now)
-        _keep_applied(tx, [end.claim for end in ended if end.result.applied])
+        note_applied(tx, {end.claim.job.station: end.claim.network_digest for end in ended if end.result.applied})
     _notify_diverged(tx, ended, now)
     for end in ours:
         if end.claim.job.id in again:
@@ -435,19 +441,20 @@ def _notify_diverged(tx: Tx, ends: Sequence[End], now: datetime) -> None:
     done = _acts(tx, [claim.job.id for claim, _, diverged in found if diverged])
     news = [_report(network, now, claim, result, done.get(claim.job.id, ())) for claim, result, _ in found]
     taken = take_reports(tx, news)
-    for alarm, (claim, _, diverged) in zip(taken, found, strict=True):
+    for alarm, (claim, result, diverged) in zip(taken, found, strict=True):
         if diverged:
-            escalate(tx, alarm, _call(claim), claim.incarnation)
+            by_itself = result.unread and not claim.run.playbook
+            escalate(tx, alarm, _call(claim, by_itself=by_itself), claim.incarnation)
 
 
 def _brought_back(tx: Tx, ends: Sequence[End]) -> frozenset[str]:
     """Stations that had diverged, and where nothing of that is left after these jobs."""
     good = {end.claim.job.station: end for end in ends if end.result.outcome.good}
-    since = {row.station: row.raised for row in tx.rows(_DIVERGED, alarms.c.station, good)}
+    since = {row.station: row.raised for row in tx.rows(STANDING, alarms.c.station, good)}
     done: dict[str, list[EndedJob]] = {station: [] for station in since}
     for job in ended_jobs(tx, since, min(since.values())) if since else ():
         if job.finished >= since[job.station]:
-            done[job.station].append(_as_found(job, good[job.station]))
+            done[job.station].append(_as_found(job.as_found(), good[job.station]))
     asked = {station: end.claim.run.created for station, end in good.items() if end.result.restored}
     restored = {station: at for station, at in asked.items() if station in since and at >= since[station]}
     return frozenset(
@@ -483,7 +490,7 @@ def _report(
     if network is not None and diverged and not result.beyond:
         cells = reached(network, station, *_made(claim, done))
     device = ObjectClass.STATION if network is None else ObjectClass.of_device(network.kind_of(station))
-    words = f"it may have touched {first_names(cells)}" if cells else "it is not known which cells it touched"
+    words = touched_words(cells)
     return AlarmReport(
         station=station,
         object=device.value,
@@ -497,14 +504,15 @@ def _report(
     )
 
 
-def _call(claim: Claim) -> str:
-    """Why people are called, and what they can do: nothing else answers this alarm, since a person has to decide."""
+def _call(claim: Claim, *, by_itself: bool) -> str:
+    """Why people are called, and what they can do: a person has to decide, unless a reading ends this by itself."""
     station, run = claim.job.station, claim.run.id
+    unread = " (where it is one of both, the next health check that reads it ends this alarm)" if by_itself else ""
     return (
-        f"run {run} ended diverged: {station} may carry its old state, its new one or neither; compare it with the "
-        f"record once it answers: minka device drift {station}; read what serves: minka device show {station} (a cell "
-        f"that it left locked goes on the air alone by: minka playbook run unlock-cell station={station} cell=CELL); "
-        f"bring it back alone: minka playbook run repair-drift where=device={station}, or all of the run: "
+        f"run {run} ended diverged: {station} may carry its old state, its new one or neither{unread}; compare it "
+        f"with the record once it answers: minka device drift {station}; read what serves: minka device show {station} "
+        f"(a cell that it left locked goes on the air alone by: minka playbook run unlock-cell station={station} "
+        f"cell=CELL); bring it back alone: minka playbook run repair-drift where=device={station}, or all of the run: "
         f"minka undo {run}"
     )
 
@@ -537,7 +545,7 @@ def _end_jobs(tx: Tx, ends: Sequence[End], now: datetime) -> None:
         _END,
         [
             {"ended": end.claim.job.id, "outcome": result.outcome.value, "detail": result.detail, **done}
-            | {"beyond": result.beyond}
+            | {"beyond": result.beyond, "unread": result.unread}
             for end, result in ((end, end.result) for end in ends)
         ],
     )
@@ -568,21 +576,6 @@ def _close(tx: Tx, ends: Sequence[tuple[End, str]]) -> None:
         ],
     )
     tx.execute(_FREE, [{"device": end.claim.job.station, "well": end.result.outcome.good} for end, _ in ends])
-
-
-def _keep_applied(tx: Tx, claims: Sequence[Claim]) -> None:
-    """Put on record which network version devices now carry."""
-    if not claims:
-        return
-    row = tx.insert(devices)
-    values = {name: row.excluded[name] for name in ("network_digest", "applied")}
-    tx.execute(
-        row.on_conflict_do_update(index_elements=["station"], set_=values),
-        [
-            {"station": claim.job.station, "network_digest": claim.network_digest, "applied": tx.now}
-            for claim in sorted(claims, key=lambda claim: claim.job.station)
-        ],
-    )
 
 
 def _is_finished(tx: Tx, end: End) -> bool:

@@ -305,6 +305,21 @@ class SqlHealths(SqlRepository, Healths[Sync]):
         return {row.station: row.at for row in tx.execute(_ASKED)}
 
 
+def note_applied(tx: Tx, digests: Mapping[str, str]) -> None:
+    """Put on record which version of the network devices carry from now on."""
+    if not digests:
+        return
+    row = tx.insert(devices)
+    values = {name: row.excluded[name] for name in ("network_digest", "applied")}
+    tx.execute(
+        row.on_conflict_do_update(index_elements=["station"], set_=values),
+        [
+            {"station": station, "network_digest": digest, "applied": tx.now}
+            for station, digest in sorted(digests.items())
+        ],
+    )
+
+
 def _note_gaps(tx: Tx, seen: Sequence[Health]) -> dict[str, datetime]:
     """Since when each station is checked without a gap; what was observed before a gap goes on record."""
     known = {row.station: row for row in tx.rows(CHECKED, healths.c.station, [one.station for one in seen])}

@@ -229,7 +229,9 @@ def _entries(tx: Tx, transactions: Iterable[str]) -> dict[str, list[JournalEntry
 
 
 def _as_entry(row: Row[Any]) -> JournalEntry:
-    return JournalEntry(**{**row._mapping, "carried": _unpacked(row.carried), "excused": _unpacked(row.excused)})
+    return JournalEntry(
+        **{**row._mapping, "carried": unpacked_names(row.carried), "excused": unpacked_names(row.excused)}
+    )
 
 
 def _as_row(entry: JournalEntry) -> dict[str, Any]:
@@ -240,5 +242,6 @@ def _packed(names: tuple[str, ...]) -> bytes | None:
     return zlib.compress(orjson.dumps(names), 1) if names else None
 
 
-def _unpacked(content: bytes | None) -> tuple[str, ...]:
+def unpacked_names(content: bytes | None) -> tuple[str, ...]:
+    """Names as their column has them, compressed."""
     return () if content is None else tuple(orjson.loads(zlib.decompress(content)))

@@ -38,7 +38,7 @@ from controller.intent.delivery import Carried, CarriedLink
 from controller.models.network import HOST, Plmn
 from controller.models.packing import packed, unpacked
 from controller.models.plan import Change, LedgerNode
-from controller.models.run import UNDO, LedgerBefore, LedgerEntry, Outcome
+from controller.models.run import UNDO, FoundState, LedgerBefore, LedgerEntry, Outcome
 from controller.models.step import StepRecord, StepState
 from controller.nrm.profiles import broadcast_plmn, cell_of, link_kind
 from controller.nrm.tree import Path
@@ -196,22 +196,19 @@ class SqlLedger(SqlRepository, Ledger[Sync]):
 
     @reads
     def ended_jobs(self, tx: Tx, stations: Iterable[str], since: datetime) -> list[EndedJob]:
-        return ended_jobs(tx, stations, since)
+        return [job.as_found() for job in ended_jobs(tx, stations, since)]
 
 
 def ended_jobs(tx: Tx, stations: Iterable[str], since: datetime) -> list[EndedJob]:
-    """Do what ``Ledger.ended_jobs`` does, as part of a transaction."""
+    """Jobs as they ended, with what was found out since (``EndedJob.as_found``): see ``Ledger.ended_jobs``."""
     used = select(run_playbooks.c.digest).where(run_playbooks.c.run == runs.c.id).scalar_subquery()
     query = (
-        select(jobs, runs.c.plan, runs.c.procedure, runs.c.cause, used.label("playbook"), ledger_history.c.before)
+        select(jobs, runs.c.plan, runs.c.procedure, runs.c.cause, used.label("playbook"))
         .join(runs, runs.c.id == jobs.c.run)
-        .outerjoin(
-            ledger_history,
-            and_(ledger_history.c.job == jobs.c.id, ledger_history.c.station == jobs.c.station),
-        )
-        .where(jobs.c.finished >= since)
+        .where(or_(jobs.c.finished >= since, jobs.c.found_at >= since))
     )
     found = sorted(tx.rows(query, jobs.c.station, stations), key=lambda row: (row.finished, row.id))
+    before = ledger_before(tx, [row.id for row in found])
     left, unsure, operated = _left(tx, found)
     undoes = {plan: _undoes(tx, plan) for plan in {row.plan for row in found if row.procedure == UNDO}}
     return [
@@ -224,14 +221,37 @@ def ended_jobs(tx: Tx, stations: Iterable[str], since: datetime) -> list[EndedJo
             finished=row.finished,
             outcome=Outcome(row.outcome),
             changes=left.get(row.id, ()),
-            before=LedgerBefore() if row.before is None else unpacked(LedgerBefore, row.before),
+            before=before.get(row.id, LedgerBefore()),
             undoes=undoes.get(row.plan, ""),
             unsure=unsure.get(row.id, ()),
             beyond=row.beyond or row.id in operated,
             started=row.started,
+            found=None if row.found is None else FoundState(row.found),
+            found_at=row.found_at,
         )
         for row in found
     ]
+
+
+def ledger_before(tx: Tx, job_ids: Sequence[str]) -> dict[str, LedgerBefore]:
+    """What the ledger said before each job; one of which was found out later what it left has changed it twice."""
+    parts: dict[str, list[LedgerBefore]] = {}
+    same = and_(ledger_history.c.station == jobs.c.station, ledger_history.c.job == jobs.c.id)
+    query = select(jobs.c.id.label("job"), ledger_history.c.before).join(ledger_history, same)
+    for row in tx.rows(query.order_by(ledger_history.c.number), jobs.c.id, job_ids) if job_ids else ():
+        parts.setdefault(row.job, []).append(unpacked(LedgerBefore, row.before))
+    return {job: _first(found) for job, found in parts.items()}
+
+
+def _first(parts: Sequence[LedgerBefore]) -> LedgerBefore:
+    """What the first of several changes of a ledger found of each node."""
+    if len(parts) == 1:
+        return parts[0]
+    entries: dict[Path, LedgerEntry | None] = {}
+    for part in reversed(parts):
+        entries |= dict.fromkeys(part.absent) | {entry.path: entry for entry in part.entries}
+    known = tuple(entry for entry in entries.values() if entry is not None)
+    return LedgerBefore(entries=known, absent=tuple(sorted(path for path, entry in entries.items() if entry is None)))
 
 
 def ledger_nodes(tx: Tx, nodes: Collection[tuple[str, str]]) -> dict[tuple[str, str], LedgerEntry]:
@@ -404,6 +424,22 @@ def links_now(tx: Tx, stations: Iterable[str]) -> dict[str, tuple[CarriedLink, .
     return {station: tuple(there) for station, there in found.items()}
 
 
+def news_in(tx: Tx, made: Sequence[LedgerChange]) -> set[Path]:
+    """Nodes of which changes would make something else of the ledger."""
+    there = _entries(tx, made)
+    return {path for change in made for path in _paths(_news(change, there[change.station]))}
+
+
+def changed_later(tx: Tx, station: str, job: str, finished: datetime) -> set[Path]:
+    """Nodes of a station's ledger that other jobs or adoptions changed after a job had ended."""
+    others = (ledger_history.c.job != job, ledger_history.c.at >= finished)
+    found: set[Path] = set()
+    for row in tx.execute(_HISTORY.where(ledger_history.c.station == station, *others)):
+        before = unpacked(LedgerBefore, row.before)
+        found.update(before.absent, (entry.path for entry in before.entries))
+    return found
+
+
 def _paths(change: LedgerChange) -> set[Path]:
     return {*change.lost, *(node.path for node in change.gained)}
 
@@ -438,6 +474,7 @@ def _remember(tx: Tx, made: Sequence[LedgerChange], there: Mapping[str, Mapping[
 def _back(now: Mapping[Path, LedgerEntry], history: Sequence[Row[Any]], run: str, at: datetime | None) -> LedgerState:
     """The ledger before a run's job or at a time, made by taking back changes from the newest on."""
     then = dict(now)
+    of_run = [row.number for row in history if run and row.job.partition(".")[0] == run]
     for row in history:
         if at is not None and row.at < at:
             return LedgerState(then)
@@ -445,7 +482,7 @@ def _back(now: Mapping[Path, LedgerEntry], history: Sequence[Row[Any]], run: str
         for path in before.absent:
             then.pop(path, None)
         then |= {entry.path: entry for entry in before.entries}
-        if run and row.job.partition(".")[0] == run:
+        if of_run and row.number == of_run[-1]:
             return LedgerState(then)
     if run:
         return LedgerState({}, f"run {run} changed nothing of ours here, or that is no longer on record")

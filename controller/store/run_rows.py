@@ -31,7 +31,7 @@ from sqlalchemy import (
 )
 
 from controller.models.errors import NotFoundError
-from controller.models.run import PERSON, GateChoice, Job, JobState, Outcome, Run, RunState, Strategy
+from controller.models.run import PERSON, FoundState, GateChoice, Job, JobState, Outcome, Run, RunState, Strategy
 from controller.models.waiting import WaitReason, words
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.leases import leases
@@ -117,6 +117,10 @@ jobs = Table(
     Column("gate_until", Instant),
     # Whether it diverged in more than its changes.
     Column("beyond", Boolean, nullable=False, server_default=false()),
+    # Whether nobody could read its device back at its end; the state in which a later reading found it, and when.
+    Column("unread", Boolean, nullable=False, server_default=false()),
+    Column("found", String),
+    Column("found_at", Instant),
     Index("ix_jobs_run_wave_station", "run", "wave", "station", unique=True),
     Index("ix_jobs_state_run", "state", "run"),
     Index("ix_jobs_station_finished", "station", "finished"),
@@ -191,6 +195,8 @@ def _job(columns: tuple[Any, ...], choice: GateChoice | None) -> Job:
     values["reasons"] = unpacked_reasons(values["reasons"])
     if values["outcome"] is not None:
         values["outcome"] = Outcome(values["outcome"])
+    if values["found"] is not None:
+        values["found"] = FoundState(values["found"])
     return Job.model_construct(**values)
 
 

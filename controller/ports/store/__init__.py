@@ -36,7 +36,7 @@ from typing import Concatenate, Generic, ParamSpec, TypeVar
 from controller.ports.store.alarms import Alarms, Comments, Escalations, Heartbeats, Repairs, Reports, StartedRepair
 from controller.ports.store.approvals import Approvals, Assess, ClearanceInput, Clearances, Freezes, Notices
 from controller.ports.store.audit import EVERYTHING, Audit, AuditQuery, Integrity, TrailLog
-from controller.ports.store.claims import Claim, Claims, JobResult, Journal, OpenJob
+from controller.ports.store.claims import Claim, Claims, JobResult, Journal, OpenJob, Reading, UnreadJob
 from controller.ports.store.collections import Collections
 from controller.ports.store.definitions import DefinitionVersions
 from controller.ports.store.devices import Behaviours, Device, Devices, Healths, Networks
@@ -115,6 +115,7 @@ __all__ = [
     "PreparedRun",
     "Processes",
     "Questions",
+    "Reading",
     "Records",
     "Repairs",
     "Reports",
@@ -139,6 +140,7 @@ __all__ = [
     "TrailLog",
     "Transition",
     "UnknownCounter",
+    "UnreadJob",
     "Users",
     "Works",
     "changed_since",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from controller.models.plan import Change, LedgerNode
-from controller.models.run import Job, JournalEntry, Outcome, Run
+from controller.models.run import FoundState, Job, JournalEntry, Outcome, Run
+from controller.ports.store.ledger import EndedJob
 from controller.ports.store.repository import M_co, Repository, method
 
 
@@ -44,6 +45,7 @@ class JobResult:
         beyond: Whether it diverged in more than the change edits, such as nodes that are gone though nobody asked.
         restored: Whether the station carries all that was applied, as it was compared when the run was asked for.
         again: Whether a job that was ``withdrawn`` begins again once it may, since something came in its way that ends.
+        unread: Whether it diverged since nobody could read the device back: the next reading tells what it carries.
     """
 
     outcome: Outcome
@@ -54,6 +56,42 @@ class JobResult:
     beyond: bool = False
     restored: bool = False
     again: bool = False
+    unread: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadJob:
+    """A job that diverged since nobody could read its device back: what a later reading is judged by.
+
+    Attributes:
+        ended: The job as it ended.
+        carried: What its device carried when it began.
+        counts: From when on a reading counts: before, the device may take the change back by itself.
+        may: States that its device may be in: both, or the one that was decided for its unit or wave; none while
+            nothing is decided.
+    """
+
+    ended: EndedJob
+    carried: tuple[str, ...]
+    counts: datetime
+    may: frozenset[FoundState]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a reading found of a job of which nobody could read its device back at its end.
+
+    Attributes:
+        at: When the reading began.
+        found: The state that the device carries; None if it is none in which the device may be.
+        differs: Why it is none, for people; else empty.
+    """
+
+    job: str
+    station: str
+    at: datetime
+    found: FoundState | None
+    differs: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +147,25 @@ class Claims(Repository[M_co], Protocol[M_co]):
     @method
     def open_jobs(self, stations: Iterable[str]) -> list[OpenJob]:
         """Jobs that have one of these stations now, worked on or not: at most one a station."""
+        ...
+
+    @method
+    def unread(self, stations: Iterable[str]) -> list[UnreadJob]:
+        """Jobs on the stations that diverged since nobody could read them back, and of which that is still not known.
+
+        At most one a station, and none where something else is left of jobs that diverged there, or of a playbook, of
+        which the states between its steps are none that anybody decided.
+        """
+        ...
+
+    @method
+    def found(self, readings: Sequence[Reading]) -> None:
+        """Put on record what readings found (``unread``): the state, the ledger, an audit row; and end the alarm.
+
+        The job's own outcome stays. A reading changes nothing if a job came to the station since it began, if nodes of
+        the ledger that it would change were changed since the job, or while the record is in doubt. One that found
+        neither state renews the words of the alarm.
+        """
         ...
 
     @method

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, assert_never
 
 from controller.models.plan import Change
-from controller.models.run import LedgerBefore, LedgerEntry, Outcome
+from controller.models.run import FoundState, LedgerBefore, LedgerEntry, Outcome
 from controller.ports.store.repository import M_co, Repository, method
 
 #: A time before all records.
@@ -37,6 +37,8 @@ class EndedJob:
         before: Ledger entries before the job.
         undoes: The run that the job's run undoes; empty for all others.
         started: When a worker first took it; None where that is not on record.
+        found: The state in which a later reading found its device, where nobody could read that back at its end.
+        found_at: When that reading began.
     """
 
     run: str
@@ -52,11 +54,32 @@ class EndedJob:
     unsure: tuple[Change, ...] = ()
     beyond: bool = False
     started: datetime | None = None
+    found: FoundState | None = None
+    found_at: datetime | None = None
 
     @property
     def changed(self) -> bool:
         """Whether its station may be another than before it."""
         return bool(self.changes or self.unsure) or self.outcome is Outcome.DIVERGED
+
+    @property
+    def known(self) -> datetime:
+        """When it was known what the job left there, as far as it is."""
+        return self.found_at or self.finished
+
+    def as_found(self) -> EndedJob:
+        """The job with what it is now known to have left there; its own end stays on record as it was."""
+        match self.found:
+            case None:
+                return self
+            case FoundState.PLANNED:
+                made = (*self.changes, *self.unsure)
+                return replace(self, outcome=Outcome.SUCCEEDED, changes=made, unsure=())
+            case FoundState.BEFORE:
+                nothing = LedgerBefore()
+                return replace(self, outcome=Outcome.ROLLED_BACK, changes=(), unsure=(), before=nothing)
+            case _:
+                assert_never(self.found)
 
 
 def changed_since(ended: Iterable[EndedJob], undo: Change) -> str:
@@ -69,7 +92,7 @@ def changed_since(ended: Iterable[EndedJob], undo: Change) -> str:
         undo: The change that takes a run back there (``Change.as_of``).
     """
     at = undo.as_of
-    later = [one for one in ended if at is not None and one.finished > at and one.changed]
+    later = [one for one in ended if at is not None and one.known > at and one.changed]
     if not later:
         return ""
     named = f"run {later[-1].run} ({later[-1].procedure})"
@@ -111,5 +134,8 @@ class Ledger(Repository[M_co], Protocol[M_co]):
 
     @method
     def ended_jobs(self, stations: Iterable[str], since: datetime) -> list[EndedJob]:
-        """Jobs on the stations that ended since then, oldest first."""
+        """Jobs on the stations that ended since then, or of which it was found out since what they left; oldest first.
+
+        Each is as it is known now (``EndedJob.as_found``).
+        """
         ...

@@ -134,7 +134,7 @@ async def _undo(
             profiles = network.profiles_of(station) if station in views else ()
             made = undo_station(profiles, left[station], later, views.get(station))
         if made.change is not None:
-            as_of = max(other.finished for other in ended_jobs[station] if other.changed or other.run == run.id)
+            as_of = max(other.known for other in ended_jobs[station] if other.changed or other.run == run.id)
             change = await planner.with_links(network, made.change)
             made = replace(made, change=change.model_copy(update={"as_of": as_of}))
         if made.change is not None and (refusal := await planner.refusal(network, made.change, views[station])):

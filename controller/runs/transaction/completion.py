@@ -11,7 +11,7 @@ import structlog
 from controller.models.errors import DeviceRefusedError
 from controller.models.many import first_names
 from controller.models.plan import Change, Edit, Op, Phase, PhaseKind
-from controller.models.run import JournalEntry, JournalStep, Outcome
+from controller.models.run import TIMER_LAG, JournalEntry, JournalStep, Outcome
 from controller.nrm.apply import appending, names_places, sent_to_end
 from controller.nrm.containers import made_by, sparing
 from controller.nrm.schema import NodeSpec
@@ -27,8 +27,6 @@ log = structlog.get_logger()
 
 #: How often a confirm or cancel is repeated if the device answers ok and does nothing.
 _ASKS = 3
-#: Seconds after our deadline until the device's own timer, which started a little later, has also expired.
-_TIMER_LAG = 3.0
 #: Error-tag with which a device says that no confirmed commit is pending under the token (RFC 6241 §8.4.5.1).
 _NOT_PENDING = "invalid-value"
 #: The parameter that a server refuses for the same reason under another tag: netconfd answers ``operation-failed``.
@@ -97,7 +95,7 @@ class Completion:
     async def _outlive(self, mark: JournalEntry) -> None:
         """Wait until the device's timer must have expired, whatever the wall clock said when it started."""
         if mark.deadline is not None:
-            await self._clock.sleep(self._timer + _TIMER_LAG)
+            await self._clock.sleep(self._timer + TIMER_LAG)
 
     async def verified(self, session: DeviceSession) -> JobResult:
         """The last read."""
@@ -178,7 +176,7 @@ class Completion:
                 return reason
         if mark.deadline is None:
             return reason
-        ends = self._clock.now() + timedelta(seconds=self._timer + _TIMER_LAG)
+        ends = self._clock.now() + timedelta(seconds=self._timer + TIMER_LAG)
         timer = f"its own timer takes it back by {ends:%Y-%m-%d %H:%M:%S} UTC"
         told = f"{reason}; {self._change.station} {why}: {timer}"
         await self._record.write(

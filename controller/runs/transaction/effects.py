@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from controller.models.many import first_names
@@ -44,16 +44,28 @@ class Effects:
         """Whether the tree is in the state before all phases."""
         return self._holds(tree, 0)
 
+    def not_after(self, tree: Tree) -> list[Path]:
+        """Entries that are not as they are after all phases."""
+        return list(dict.fromkeys(self._differing(tree, 1)))
+
+    def not_before(self, tree: Tree) -> list[Path]:
+        """Entries that are not as they are before all phases."""
+        return list(dict.fromkeys(self._differing(tree, 0)))
+
     def _holds(self, tree: Tree, side: int) -> bool:
-        if any((path in tree) is not pair[side] for path, pair in self.exists.items() if not self._spared(path, tree)):
-            return False
-        if any(path in tree and (siblings(tree, path)[0] == path) is not pair[side] for path, pair in self.moved):
-            return False
-        return all(
-            self._leaves_hold(path, {leaf: pair[side] for leaf, pair in pairs.items()}, tree)
-            for path, pairs in self.leaves.items()
-            if self.exists.get(path, (True, True))[side]
-        )
+        return next(self._differing(tree, side), None) is None
+
+    def _differing(self, tree: Tree, side: int) -> Iterator[Path]:
+        for path, there in self.exists.items():
+            if (path in tree) is not there[side] and not self._spared(path, tree):
+                yield path
+        for path, first in self.moved:
+            if path in tree and (siblings(tree, path)[0] == path) is not first[side]:
+                yield path
+        for path, pairs in self.leaves.items():
+            wanted = {leaf: pair[side] for leaf, pair in pairs.items()}
+            if self.exists.get(path, (True, True))[side] and not self._leaves_hold(path, wanted, tree):
+                yield path
 
     def _spared(self, path: Path, tree: Tree) -> bool:
         """Whether an entry that these edits created could not go again, since others put something into it."""

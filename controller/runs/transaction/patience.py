@@ -52,7 +52,7 @@ class Patience:
         """
         denied = isinstance(error, HostKeyError | AuthenticationError)
         if unknown:
-            return JobResult(Outcome.DIVERGED, f"{error.message} {unknown}") if late or denied else None
+            return JobResult(Outcome.DIVERGED, f"{error.message} {unknown}", unread=True) if late or denied else None
         if denied or isinstance(error, DeviceRefusedError):
             return JobResult(Outcome.FAILED_SAFE, error.message)
         if not isinstance(error, SessionLostError):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.models.run import TIMER_LAG
 from controller.runs import loop, sweeper
 from controller.runs.rollout.group_decisions import ROUNDS
 from controller.runs.rollout.timers import confirm_budget
@@ -42,7 +43,7 @@ def times(number: int) -> str:
         ("explanation/runs", f"is tried until {Patience().unresolved:g} s after its deadline"),
         (
             "explanation/runs",
-            f"is asked {times(completion._ASKS)}; then its timer has to run out, and {completion._TIMER_LAG:g} s more",
+            f"is asked {times(completion._ASKS)}; then its timer has to run out, and {TIMER_LAG:g} s more",
         ),
         ("explanation/routers", f"and stay up for {STEADY:g};"),
         ("explanation/routers", f"up for {STEADY:g} seconds (or half of `check_timeout`"),

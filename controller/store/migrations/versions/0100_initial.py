@@ -1133,6 +1133,9 @@ def upgrade() -> None:
         sa.Column("gate", sa.Integer(), nullable=True),
         sa.Column("gate_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("beyond", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("unread", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("found", sa.String(), nullable=True),
+        sa.Column("found_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["run"], ["runs.id"], name=op.f("fk_jobs_run")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
     )

@@ -1,0 +1,49 @@
+"""In which of the two states that a job knew a device is that nobody could read back when the job ended. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from controller.models.many import first_names
+from controller.models.run import FoundState
+from controller.nrm.schema import NodeSpec
+from controller.nrm.tree import Observed, Path, within_root
+from controller.ports.store import Reading, UnreadJob
+from controller.runs.transaction.effects import effects, vanished
+
+#: What was decided for a unit or wave, where its device is not in the state that follows from it.
+_DECIDED = {FoundState.PLANNED: "was not confirmed", FoundState.BEFORE: "was confirmed"}
+
+
+def read_back(root: NodeSpec, job: UnreadJob, seen: Observed, at: datetime) -> Reading | None:
+    """What a reading that began at a time says of a job; None if it says nothing.
+
+    The device carries a state if all is so that the job's change edits: the same judgement as at the end of a
+    transaction. It may differ from the record elsewhere, which is drift. One that lost more than the change deletes
+    carries neither: it looks as before a change that only creates.
+    """
+    phases = [phase for change in (*job.ended.changes, *job.ended.unsure) for phase in change.phases]
+    total = effects(root, phases)
+    if not phases or not job.may or at < job.counts or seen.unseen(*total.exists, *total.leaves):
+        return None
+
+    def reading(found: FoundState | None, differs: str = "") -> Reading:
+        return Reading(job.ended.job, job.ended.station, at, found, differs)
+
+    if gone := vanished(job.carried, phases, seen):
+        return reading(None, gone)
+    differing = {FoundState.PLANNED: total.not_after(seen.tree), FoundState.BEFORE: total.not_before(seen.tree)}
+    carried = [state for state, paths in differing.items() if not paths]
+    if agreed := [state for state in carried if state in job.may]:
+        return reading(agreed[0])
+    if carried:
+        return reading(None, f"it carries {carried[0].words}, but its unit or wave {_DECIDED[carried[0]]}")
+    planned, before = (_names(differing[state]) for state in (FoundState.PLANNED, FoundState.BEFORE))
+    return reading(
+        None, f"it carries neither the state that was planned (not so: {planned}) nor that of before ({before})"
+    )
+
+
+def _names(paths: Sequence[Path]) -> str:
+    return first_names(list(dict.fromkeys(map(within_root, paths))))
