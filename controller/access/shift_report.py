@@ -52,7 +52,7 @@ def span(report: Json) -> str:
 def counts(report: Json) -> str:
     """How much is in each of its parts, also what is not shown, and how grave that is."""
     return "; ".join(
-        f"{sheet['title'].lower()}: {len(sheet['rows']) + sheet['more']}{_severities(sheet)}"
+        f"{sheet['title'].lower()}: {len(sheet['rows']) + sheet['more'] + sheet['grouped']}{_severities(sheet)}"
         for sheet in report["sheets"].values()
     )
 

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from pydantic import AwareDatetime
 
-from controller.access.disclosure import TenantIncident, TenantRun
+from controller.access.disclosure import TenantAlarm, TenantIncident, TenantRun
 from controller.access.timeline import TimelineEntry, joined
 from controller.api.services import Body
 from controller.api.views import AlarmView, IncidentView, RunView, View
@@ -33,6 +33,7 @@ from controller.performance.statements import local
 from controller.ports.store import AuditQuery, Page
 
 T = TypeVar("T")
+_Incident = IncidentView | TenantIncident
 Row = tuple[Value, ...]
 #: A row of what changed, after the time by which it is sorted.
 _Act = tuple[datetime, Value, Value, Value, Value, Value, Value, Value]
@@ -41,6 +42,8 @@ _Act = tuple[datetime, Value, Value, Value, Value, Value, Value, Value]
 LONGEST, _BEFORE = timedelta(days=31), timedelta(days=31)
 #: Most rows of a sheet; rows that are read together; and most that are looked at.
 _MOST, _TOGETHER, _MOST_READ = 500, 500, 20_000
+#: Most rows that are alike in a part; one more row stands for all others.
+_ALIKE = 10
 #: What changed beside runs, by the actions of the audit trail.
 _CHANGES = (
     *("network.saved", "definitions.*", "rule.*", "switch.*", "hold.*", "freeze.*", "warning.*"),
@@ -57,6 +60,7 @@ class ShiftSheet(Body):
 
     Attributes:
         more: Number of rows that are not shown.
+        grouped: How many objects the rows of several stand for, beyond one for each of these rows.
         severities: Of incidents and alarms: the number of each severity, the worst first, with those not shown.
     """
 
@@ -64,6 +68,7 @@ class ShiftSheet(Body):
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     more: int = 0
+    grouped: int = 0
     severities: dict[str, int] = {}
 
 
@@ -115,7 +120,7 @@ class _Report:
         self._found = list({one.id: one for one in found}.values())
         self._of_late = self._recent(lambda page: self._seen.runs(page, None), lambda run: run.created)
 
-    def _incidents(self, like: IncidentFilter) -> list[IncidentView | TenantIncident]:
+    def _incidents(self, like: IncidentFilter) -> list[_Incident]:
         return _every(lambda page: self._seen.incidents(page, like))
 
     def made(self) -> ShiftReport:
@@ -147,34 +152,66 @@ class _Report:
 
     def _opened(self) -> ShiftSheet:
         found = sorted((one for one in self._found if self._in(one.opened)), key=_gravity)
-        rows = ((one, (self._at(one.opened), _state_of(one))) for one in found)
-        return self._sheet("Opened", ("opened", "state"), rows)
+        return self._sheet("Opened", ("opened", "state"), found, self._since, _state_of)
 
     def _closed(self) -> ShiftSheet:
-        rows = (
-            (one, (self._at(one.opened), self._at(one.closed), round((one.closed - one.opened).total_seconds() / 60)))
-            for one in sorted(self._found, key=_gravity)
-            if one.closed is not None and self._in(one.closed)
-        )
-        return self._sheet("Closed", ("opened", "closed", "minutes"), rows)
+        found = (one for one in sorted(self._found, key=_gravity) if self._in(one.closed))
+        return self._sheet("Closed", ("opened", "closed", "minutes"), found, self._lasted)
 
     def _open(self) -> ShiftSheet:
         """Incidents that stand at the end of the shift, also those of earlier shifts."""
-        rows = ((one, (self._at(one.opened), _state_of(one))) for one in self._standing())
-        return self._sheet("Still open", ("opened", "state"), rows)
+        return self._sheet("Still open", ("opened", "state"), self._standing(), self._since, _state_of)
 
-    def _standing(self) -> list[IncidentView | TenantIncident]:
+    def _standing(self) -> list[_Incident]:
         return [one for one in self._found if one.opened < self._end and (not one.closed or one.closed >= self._end)]
 
     def _sheet(
-        self, title: str, columns: Sequence[str], rows: Iterable[tuple[IncidentView | TenantIncident, Row]]
+        self,
+        title: str,
+        columns: Sequence[str],
+        found: Iterable[_Incident],
+        told: Callable[[Sequence[_Incident]], Row],
+        state: Callable[[_Incident], str] = lambda _: "",
     ) -> ShiftSheet:
-        """Incidents, with columns of their own before those about their effect."""
+        """Incidents, with columns of their own before those about their effect.
+
+        Those that are alike in severity, cause, state and owner are few rows, however many they are: a storm has
+        thousands of them.
+
+        Args:
+            title: Of the part.
+            columns: Its own columns.
+            found: Its incidents, in order.
+            told: The values of its own columns for some of them that are alike.
+            state: What else has to be alike.
+        """
         own = ("tenants", "owner") if self._host else ()
-        every = list(rows)
-        made = ((*_fault_of(one), *more, len(one.cells), one.people, *_own_of(one)) for one, more in every)
+        every = list(found)
+        groups = _alike(every, lambda one: (one.severity, _place_of(_named(one))[1], state(one), *_own_of(one)[1:]))
+        made = [(*_fault_of(some), *told(some), *self._effect_of(some), *_owned(some)) for some in groups]
         sheet = _cut(title, ("incident", "severity", "where", "cause", *columns, "cells", "people", *own), made)
-        return sheet.model_copy(update={"severities": _severities(one for one, _ in every)})
+        left = sum(map(len, groups)) - len(groups)
+        return sheet.model_copy(update={"severities": _severities(every), "grouped": left})
+
+    def _since(self, some: Sequence[_Incident]) -> Row:
+        return self._span([one.opened for one in some]), _state_of(some[0])
+
+    def _lasted(self, some: Sequence[_Incident]) -> Row:
+        times = [(one.opened, one.closed) for one in some if one.closed is not None]
+        longest = max(round((closed - opened).total_seconds() / 60) for opened, closed in times)
+        return self._span([opened for opened, _ in times]), self._span([closed for _, closed in times]), longest
+
+    def _span(self, times: Sequence[datetime]) -> str:
+        """A time, or the first and last of several."""
+        first, last = self._at(min(times)), self._at(max(times))
+        return first if first == last else f"{first} to {last}"
+
+    def _effect_of(self, some: Sequence[_Incident]) -> Row:
+        """Number of affected cells, and the people around them."""
+        if len(some) == 1:
+            return len(some[0].cells), some[0].people
+        cells = {cell for one in some for cell in one.cells}
+        return len(cells), self._network.people_at(cells)
 
     # ------------------------------------------------------------------ what goes on
 
@@ -256,7 +293,13 @@ class _Report:
         return _cut("Promised", ("to", "what", "when", "about"), rows)
 
     def _restored(self) -> Iterator[Row]:
-        """Until when service has to be restored, by agreements of those who lost it and to whom the host owes it."""
+        """Until when service has to be restored; what is alike is few rows, as with incidents."""
+        for some in _alike(list(self._owed()), lambda one: one[:2]):
+            (to, what, _, _), dues = some[0], [due for _, _, due, _ in some]
+            yield to, what, self._span(dues), _several("incidents", [about for _, _, _, about in some])
+
+    def _owed(self) -> Iterator[tuple[str, str, datetime, str]]:
+        """To whom, what, when and by which incident: by agreements of those who lost it, to whom the host owes it."""
         agreements = self._seen.agreements()
         sharing = Sharing(self._network, self._network.day(self._end))
         in_force = {one.id: one for one in sharing.in_force}
@@ -269,9 +312,9 @@ class _Report:
                 if not sharing.reached_by(held).isdisjoint(loss.cells):
                     due = loss.since + timedelta(hours=agreement.restore_hours)
                     late = ", which is over" if due < self._end else ""
-                    yield agreement.tenant, f"service is restored ({agreement.agreement}){late}", self._at(due), one.id
+                    yield agreement.tenant, f"service is restored ({agreement.agreement}){late}", due, one.id
 
-    def _loss_of(self, one: IncidentView | TenantIncident, tenant: str) -> Loss | None:
+    def _loss_of(self, one: _Incident, tenant: str) -> Loss | None:
         return one.losing.get(tenant) if isinstance(one, IncidentView) else one.losing
 
     def _planned(self) -> Iterator[Row]:
@@ -400,8 +443,37 @@ def _severities(found: Iterable[_Grave]) -> dict[str, int]:
     return {one.value: counted[one] for one in _WORST_FIRST if counted[one]}
 
 
-def _fault_of(one: IncidentView | TenantIncident) -> Row:
-    return (one.id, one.severity.value, *_place_of(one if isinstance(one, IncidentView) else one.root))
+def _alike(found: Sequence[T], by: Callable[[T], object]) -> list[Sequence[T]]:
+    """Objects one by one, but for those beyond the first ones that are alike: these come together, after these."""
+    first: list[Sequence[T]] = []
+    number, rest = Counter[object](), dict[object, list[T]]()
+    for one in found:
+        kind = by(one)
+        number[kind] += 1
+        if number[kind] <= _ALIKE:
+            first.append([one])
+            continue
+        if kind not in rest:
+            first.append(rest.setdefault(kind, []))
+        rest[kind].append(one)
+    return first
+
+
+def _several(what: str, names: Sequence[str]) -> str:
+    """One name, or how many there are, with the first ones."""
+    return names[0] if len(names) == 1 else f"{len(names)} {what}: {first_names(names)}"
+
+
+def _named(one: _Incident) -> IncidentView | TenantAlarm:
+    """What names the place and cause of an incident."""
+    return one if isinstance(one, IncidentView) else one.root
+
+
+def _fault_of(some: Sequence[_Incident]) -> Row:
+    """Incident, severity, place and cause; of some that are alike in severity and cause, the first places."""
+    places = [_place_of(_named(one)) for one in some]
+    where = _several("places", list(dict.fromkeys(where for where, _ in places)))
+    return _several("incidents", [one.id for one in some]), some[0].severity.value, where, places[0][1]
 
 
 def _place_of(one: object) -> tuple[str, str]:
@@ -412,15 +484,23 @@ def _place_of(one: object) -> tuple[str, str]:
     return where, f"{cause} ({specific})" if specific and specific != about else cause
 
 
-def _cause_of(one: IncidentView | TenantIncident) -> str:
+def _cause_of(one: _Incident) -> str:
     return one.probable_cause if isinstance(one, IncidentView) else one.root.probable_cause
 
 
-def _own_of(one: IncidentView | TenantIncident) -> Row:
+def _own_of(one: _Incident) -> Row:
     """What only the host sees."""
     return (", ".join(one.tenants), one.owner) if isinstance(one, IncidentView) else ()
 
 
-def _state_of(one: IncidentView | TenantIncident) -> str:
+def _owned(some: Sequence[_Incident]) -> Row:
+    """The same, of some with the same owner."""
+    if len(some) == 1 or not isinstance(some[0], IncidentView):
+        return _own_of(some[0])
+    tenants = {tenant for one in some if isinstance(one, IncidentView) for tenant in one.tenants}
+    return ", ".join(sorted(tenants)), some[0].owner
+
+
+def _state_of(one: _Incident) -> str:
     correlating = isinstance(one, IncidentView) and one.correlating
     return f"{one.state}, still correlating" if correlating else str(one.state)

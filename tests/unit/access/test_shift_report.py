@@ -11,9 +11,9 @@ NASTY = "<script>alert(1)</script> | `rm` [x](http://e) \x1b[31m {{ 7 * 7 }}"
 
 
 def report(*rows: tuple[Any, ...], more: int = 0) -> dict[str, Any]:
-    sheet = {"title": "Opened", "columns": ["incident", "what", "people"], "rows": rows, "more": more}
+    sheet = {"title": "Opened", "columns": ["incident", "what", "people"], "rows": rows, "more": more, "grouped": 0}
     sheet |= {"severities": {"CRITICAL": 2, "MAJOR": 20} if more else {}}
-    empty = {"title": "Closed", "columns": ["incident"], "rows": [], "more": 0, "severities": {}}
+    empty = {"title": "Closed", "columns": ["incident"], "rows": [], "more": 0, "grouped": 0, "severities": {}}
     return {
         "network": NASTY,
         "side": "host",

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from controller.access.shift_report import counts
 from controller.cli.output import out
 from controller.cli.shift import _print
 from controller.models.alarm import (
@@ -162,7 +163,13 @@ async def test_a_storm_of_a_hundred_alarms_is_a_report_that_can_be_read(bench: A
     for number in range(40):
         bench.store.holds.add(f"S-{number}", "ana", "storm", None)
     found = await get(bench.client)
-    assert len(rows(found, "opened")) + found["sheets"]["opened"]["more"] == 100
+    opened = found["sheets"]["opened"]
+    assert (len(opened["rows"]), opened["more"], opened["grouped"]) == (1 + 10 + 1, 0, 88)
+    rest = rows(found, "opened")[-1]
+    assert rest["incident"].startswith("89 incidents: i-")
+    assert rest["where"].startswith("89 places: S-")
+    assert rest["cause"] == UNREACHABLE
+    assert counts(found).startswith("opened: 100 (1 CRITICAL, 99 MAJOR); closed: 0; still open: 100 (")
     assert (rows(found, "opened")[0]["severity"], rows(found, "opened")[1]["severity"]) == ("CRITICAL", "MAJOR")
     assert found["sheets"]["opened"]["severities"] == {"CRITICAL": 1, "MAJOR": 99}
     assert found["sheets"]["open"]["severities"] == {"CRITICAL": 1, "MAJOR": 99}
