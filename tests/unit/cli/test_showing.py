@@ -727,3 +727,14 @@ def test_files_are_loaded_beside_those_of_a_directory(tmp_path: Path, monkeypatc
     assert sent[0]["files"] == {"network.yaml": "network: {}\n", "edge.yaml": "pools: []\n"}
     with pytest.raises(CliError, match=r"network\.yaml has the name of a file of .*: rename one of them"):
         network.load(tmp_path / "network", added=[same])
+
+
+def test_what_a_reading_found_stands_beside_how_the_job_ended() -> None:
+    job = {"state": "done", "detail": "What the station carries could not be read back.", "found": None}
+    assert runs._detail(job) == job["detail"]
+    at = "2026-01-02T03:04:05Z"
+    said = {found: runs._detail(job | {"found": found, "found_at": at}) for found in ("planned", "before")}
+    assert said["planned"].startswith(f"{job['detail']} Read at ")
+    assert said["planned"].endswith(": it carries the state that was planned.")
+    assert said["before"].endswith(": it carries the state of before the run.")
+    assert runs._detail({"state": "ready", "blocked": "hold", "detail": "x"}) == "hold"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from controller.assurance.checker import Checker
 from controller.models.alarm import DIVERGED, Alarm, AlarmSource
 from controller.models.network import Network
-from controller.models.plan import Change, Plan
+from controller.models.plan import Change, Changes, LedgerNode, Plan
 from controller.models.run import FoundState, GateChoice, Outcome, Policy, RunState, Strategy
 from controller.models.step import RunPlaybook
 from controller.plan import seal
@@ -179,6 +181,36 @@ def _started(bench: Bench, plan: Plan, playbook: RunPlaybook | None = None) -> l
     run = bench.store.runs.create(new)
     bench.store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
     return bench.store.claims.take(bench.store.processes.register("later"), 10)
+
+
+@pytest.mark.parametrize(("wrong", "said"), [(FaultKind.DROP_BEFORE, "before"), (FaultKind.DROP_AFTER, "planned")])
+async def test_what_entered_the_ledger_in_doubt_leaves_it_or_stays(wrong: FaultKind, said: str) -> None:
+    """A station that takes nothing back itself: what may be there goes on record at once, so that it can be removed."""
+    whole = add_tenant(UNSAFE)
+    unsafe = Changes.of([whole.change.model_copy(update={"reverts": False})])
+    bench = Bench(replace(whole, plan=whole.plan.model_copy(update={"changes": unsafe})))
+    await bench.cut("commit", wrong)
+    assert bench.ledger > bench.ledger_before
+    await bench.look()
+    assert ([row["state"] for row in bench.said], bench.alarm) == ([said], None)
+    gained = {node.path for node in bench.scenario.change.gained} if said == "planned" else set()
+    assert bench.ledger == bench.ledger_before | gained
+    then = bench.store.ledger.as_of([STATION], run=bench.run.id)[STATION].ledger
+    assert set(then) == bench.ledger_before, "it changed the ledger twice"
+    (ended,) = bench.store.ledger.ended_jobs([STATION], bench.run.created)
+    assert gained <= {*ended.before.absent, *(entry.path for entry in ended.before.entries)}
+    assert set(ended.before.absent).isdisjoint(bench.ledger_before)
+
+
+async def test_a_ledger_that_changed_since_is_not_written_over() -> None:
+    bench = Bench(add_tenant())
+    await bench.cut("confirm", FaultKind.DROP_AFTER)
+    path = bench.scenario.change.gained[-1].path
+    digest, _ = bench.store.networks.get()
+    bench.store.devices.adopt(STATION, [LedgerNode(path=path, owners=("host",))], digest, "ana")
+    await bench.look()
+    assert bench.alarm is not None, "a person decides whose it is"
+    assert bench.store.ledger.find([STATION])[STATION][path].owners == ("host",)
 
 
 async def test_an_undo_of_a_run_that_left_nothing_says_so() -> None:
