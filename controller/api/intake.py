@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
+from controller.intent.folding import in_pieces
 from controller.models.alarm import Alarm, AlarmReport
 from controller.models.errors import StoreError
 from controller.models.metrics import Observations
@@ -47,6 +48,8 @@ class Intake:
         at_once: Calls that are read at once.
         patience: Seconds that a call waits for its turn, and again for its transaction to begin.
         most: Reports of several calls in one transaction; a call with more gets its own transaction.
+        longest: Reports of one call in one transaction; of a call with more, pieces are taken in one after the other,
+            between those of other calls.
         observations: Gets the duration of calls.
     """
 
@@ -56,12 +59,14 @@ class Intake:
         at_once: int = 4,
         patience: float = 10.0,
         most: int = 100,
+        longest: int = 300,
         observations: Observations | None = None,
     ) -> None:
         self._room = room
         self._turns = asyncio.Semaphore(at_once)
         self._patience = patience
         self._most = most
+        self._longest = longest
         self._observations = observations or Observations()
         #: Waiting calls by the tenants that they name; the group whose turn is next comes first.
         self._waiting: dict[frozenset[str], deque[_Call]] = {}
@@ -96,14 +101,33 @@ class Intake:
         """Put a call's reports on record, together with those of other calls; returns the resulting alarms in order.
 
         A report of one fault too many becomes None; ``real`` has faults that are never too many
-        (``controller.intent.folding.admitted``).
+        (``controller.intent.folding.admitted``). Once all pieces of a long call are on record, it is answered: a call
+        that fails comes again, and what of it is on record already changes nothing then.
 
         Raises:
-            HTTPException: 503 if other calls take too long; nothing of this call is then on record.
+            HTTPException: 503 if other calls take too long; nothing of a call in one piece is then on record.
             StoreError: The database is away.
         """
         loop = asyncio.get_running_loop()
-        call, began = _Call(reports, refused, real), loop.time()
+        began = loop.time()
+        if len(reports) <= self._longest:
+            taken = await self._report(take, reports, refused, real)
+        else:
+            taken = [None] * len(reports)
+            for places in await run_in_threadpool(in_pieces, reports, self._longest):
+                some = await self._report(take, [reports[place] for place in places], {}, real)
+                for place, alarm in zip(places, some, strict=True):
+                    taken[place] = alarm
+            if refused:
+                await self._report(take, [], refused, real)
+        self._observations.took("minka_intake_duration_seconds", loop.time() - began)
+        return taken
+
+    async def _report(
+        self, take: ReportSink, reports: Sequence[AlarmReport], refused: Mapping[str, int], real: Collection[str]
+    ) -> list[Alarm | None]:
+        """Put a piece on record, as ``report``."""
+        call = _Call(reports, refused, real)
         self._waiting.setdefault(frozenset(one.tenant for one in reports), deque()).append(call)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._take_in(take))
@@ -112,9 +136,7 @@ class Intake:
                 await call.begun
         except TimeoutError as error:
             raise _crowded() from error
-        taken = await call.taken
-        self._observations.took("minka_intake_duration_seconds", loop.time() - began)
-        return taken
+        return await call.taken
 
     async def _take_in(self, take: ReportSink) -> None:
         while calls := self._next():

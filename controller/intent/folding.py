@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,8 +34,12 @@ NAMED = ("functions", "degraded")
 _SHELVED = ("shelved_until", "shelved_by", "shelved_reason", "shelved_severity")
 #: What is noted of an alarm that names other functions than before, and is as grave (``notifyChangedAlarmGeneral``).
 RENEWED = "alarm.renewed"
-#: Most faults of a device that a source may name within a time.
+#: An alarm that was over stands again: a person cleared it, or there was no room for a new one.
+RETURNED = "alarm.returned"
+#: Most faults of a device that a source may name within a time; after as many alarms, what returns makes no new one.
 MOST_TOLD, TOLD_WITHIN = 500, timedelta(days=1)
+#: Rows of the audit trail about an alarm that a batch of reports makes at most; the last is always among them.
+MOST_ACTS = 10
 #: Hexadecimal digits of a digest: 128 bits.
 _DIGITS = 32
 
@@ -52,14 +56,14 @@ def admitted(
     """Whether each report of other systems is taken in; the others are of one fault too many.
 
     Whoever has a token may name any object and any problem of a device, and make an alarm of each. A source may name
-    ``MOST_TOLD`` faults of a device that stand or changed within ``TOLD_WITHIN``. What is on record stays and goes on
-    taking in reports, no other source or device has less room for it, and readings of the device are not bounded here.
-    Real faults always have room, so that who makes others up silences nobody: their number is that of the objects and
-    causes that Minka knows.
+    ``MOST_TOLD`` faults of a device that stand or came or changed within ``TOLD_WITHIN``. What is on record stays and
+    goes on taking in reports (``Room`` bounds the alarms of faults that return), no other source or device has less
+    room for it, and readings of the device are not bounded here. Real faults always have room, so that who makes others
+    up silences nobody: their number is that of the objects and causes that Minka knows.
 
     Args:
         reports: In the order in which they came.
-        known: Faults of each device that stand or changed of late: their identities, with who vouches for them.
+        known: Faults of each device that stand or came or changed of late: their identities, with who vouches for them.
         real: Identities of faults of known causes at objects of the network files
             (``controller.intent.impact.is_real``).
     """
@@ -109,11 +113,13 @@ class Folded:
     Attributes:
         reported: Time of the newest event that changed the alarm.
         new: Whether it is not on record yet.
+        recorded: When it went on record, whatever time its source says; None if it is new.
     """
 
     alarm: Alarm
     reported: datetime
     new: bool = False
+    recorded: datetime | None = None
 
     @property
     def stands(self) -> bool:
@@ -130,6 +136,32 @@ class Folded:
         if not number:
             return self
         return replace(self, alarm=self.alarm.model_copy(update={"count": self.alarm.count + number}))
+
+
+@dataclass(slots=True)
+class Room:
+    """Room for alarms of faults that return: as many as ``MOST_TOLD`` alarms of a device and source within a time.
+
+    Beyond that a fault that comes back is its last alarm again. Nothing is lost: a fault that stands is known to stand,
+    and clears when its source says so. Alarms of no device have room always: they are Minka's own.
+
+    Attributes:
+        since: Begin of that time.
+        made: Alarms of each device and source that went on record since then.
+    """
+
+    since: datetime
+    made: Counter[tuple[str, AlarmSource]] = field(default_factory=Counter)
+
+    def folds(self, known: Folded, report: AlarmReport) -> bool:
+        """Whether a fault that returns is its last alarm again. What a run repaired stays repaired."""
+        late = known.recorded is None or known.recorded >= self.since
+        ends = known.alarm.state in (AlarmState.CLEARED, AlarmState.ESCALATED)
+        return late and ends and report.station != "" and self.made[report.station, report.source] >= MOST_TOLD
+
+    def count(self, now: Folded) -> None:
+        """Count a new alarm."""
+        self.made[now.alarm.station, now.alarm.source] += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,22 +185,37 @@ def in_order(digests: Iterable[str], reports: Iterable[AlarmReport]) -> list[Rec
     return sorted(found.values(), key=_order)
 
 
+def in_pieces(reports: Sequence[AlarmReport], most: int) -> list[list[int]]:
+    """Places of reports that are taken in one after the other, ``most`` at once, in the order in which they apply.
+
+    The pieces in their order fold into the same alarms as all at once.
+    """
+    received = [Received(digest(one), "", one, 1) for one in reports]
+    places = sorted(range(len(reports)), key=lambda place: _order(received[place]))
+    return [places[start : start + most] for start in range(0, len(places), most)]
+
+
 def _order(one: Received) -> tuple[datetime, datetime, bool, str]:
     report = one.report
     return report.at, report.source_time or report.at, not _clears(report), one.digest
 
 
-def folded(known: Folded | None, report: AlarmReport, new_id: Callable[[], str]) -> tuple[Folded, str]:
+def folded(
+    known: Folded | None, report: AlarmReport, new_id: Callable[[], str], room: Room | None = None
+) -> tuple[Folded, str]:
     """Apply a report to the newest alarm of its identity; returns the alarm, and the action for the audit trail.
 
     Args:
         known: The newest alarm; None if there is none.
         report: The report, not received before.
         new_id: Makes the id of a new alarm.
+        room: For alarms of faults that return; None is without bound.
     """
     if known is not None and known.alarm.cleared_by:
         return _contradicted(known, report)
     if known is None or not (report.at < known.last_word or known.stands or _clears(report)):
+        if known is not None and room is not None and room.folds(known, report):
+            return _returned(known, report)
         return _opened(report, new_id(), None if known is None else known.alarm)
     alarm, late = known.alarm, report.at < known.last_word
     change: dict[str, Any] = {"count": alarm.count + 1}
@@ -179,7 +226,7 @@ def folded(known: Folded | None, report: AlarmReport, new_id: Callable[[], str])
         said, action = _said(alarm, report)
         change |= said
     reported = known.reported if late or _repeats(alarm, report) else report.at
-    return Folded(alarm.model_copy(update=change), reported, known.new), action
+    return replace(known, alarm=alarm.model_copy(update=change), reported=reported), action
 
 
 def _confirms(alarm: Alarm, report: AlarmReport) -> bool:
@@ -198,12 +245,32 @@ def _contradicted(known: Folded, report: AlarmReport) -> tuple[Folded, str]:
     change: dict[str, Any] = {"count": known.alarm.count + 1, "cleared_by": ""}
     action = ""
     if not _clears(report):
-        at = max(report.at, known.last_word)
-        change |= {"state": AlarmState.RAISED, "cleared": None, "changed": at, "seen": at, "ended": None}
-        change |= {"source": report.source, "unread": report.unread}
-        change |= {"severity": report.severity, "text": report.text} | _renewed(known.alarm, report)
-        action = "alarm.returned"
-    return Folded(known.alarm.model_copy(update=change), max(known.reported, report.at), known.new), action
+        change |= _back(known, report) | {"state": AlarmState.RAISED}
+        action = RETURNED
+    now = known.alarm.model_copy(update=change)
+    return replace(known, alarm=now, reported=max(known.reported, report.at)), action
+
+
+def _returned(known: Folded, report: AlarmReport) -> tuple[Folded, str]:
+    """Apply a report of a fault that is back to its last alarm, since there is no room for a new one.
+
+    Of an escalated alarm people know already: it is not escalated once more for each time.
+    """
+    alarm = known.alarm
+    change = _back(known, report) | {"count": alarm.count + 1}
+    if alarm.state is not AlarmState.ESCALATED:
+        change["state"] = AlarmState.RAISED
+    if alarm.is_shelved(report.at) and not _stays_shelved(alarm, report):
+        change["shelved_until"] = None
+    return replace(known, alarm=alarm.model_copy(update=change), reported=report.at), RETURNED
+
+
+def _back(known: Folded, report: AlarmReport) -> dict[str, Any]:
+    """Changes of an alarm that was over, and stands again."""
+    at = max(report.at, known.last_word)
+    change: dict[str, Any] = {"cleared": None, "changed": at, "seen": at, "ended": None}
+    change |= {"source": report.source, "unread": report.unread, "severity": report.severity, "text": report.text}
+    return change | _renewed(known.alarm, report)
 
 
 def _said(alarm: Alarm, report: AlarmReport) -> tuple[dict[str, Any], str]:
@@ -274,6 +341,10 @@ def _clears(report: AlarmReport) -> bool:
     return report.severity is PerceivedSeverity.CLEARED
 
 
+#: A row for the audit trail: source, action, alarm, and the report that caused it.
+_Act = tuple[str, str, Alarm, AlarmReport]
+
+
 @dataclass(frozen=True, slots=True)
 class Fold:
     """The effect of a batch of reports on alarms.
@@ -281,12 +352,12 @@ class Fold:
     Attributes:
         touched: New or changed alarms, by id.
         after: For each report of the batch, by digest: the id of its alarm, and the alarm after the report.
-        acts: Rows for the audit trail: source, action, alarm, and the report that caused it.
+        acts: Rows for the audit trail, at most ``MOST_ACTS`` of each alarm.
     """
 
     touched: dict[str, Folded]
     after: dict[str, Alarm]
-    acts: list[tuple[str, str, Alarm, AlarmReport]]
+    acts: list[_Act]
 
 
 def fold(
@@ -294,6 +365,7 @@ def fold(
     newest: dict[str, Folded],
     repeated: dict[str, Folded],
     new_id: Callable[[], str],
+    room: Room | None = None,
 ) -> Fold:
     """Apply a batch of reports.
 
@@ -302,6 +374,7 @@ def fold(
         newest: The newest alarm of each identity; updated here.
         repeated: Alarms of reports received before, by digest: such reports are counted there, and change nothing.
         new_id: See ``folded``.
+        room: See ``folded``; updated here.
     """
     made = Fold({}, {}, [])
     for one in batch:
@@ -312,7 +385,10 @@ def fold(
             now, action = _contradicted(known, one.report)
             newest[one.fault] = now = now.counted(one.count - 1)
         elif known is None:
-            now, action = folded(newest.get(one.fault), one.report, new_id)
+            before = newest.get(one.fault)
+            now, action = folded(before, one.report, new_id, room)
+            if room is not None and (before is None or before.alarm.id != now.alarm.id):
+                room.count(now)
             newest[one.fault] = now = now.counted(one.count - 1)
         else:
             now = known.counted(one.count)
@@ -322,4 +398,21 @@ def fold(
         made.after[one.digest] = now.alarm
         if action:
             made.acts.append((one.report.source, action, now.alarm, one.report))
-    return made
+    return replace(made, acts=_few(made.acts))
+
+
+def _few(acts: Sequence[_Act]) -> list[_Act]:
+    """Acts without those between the first and the last ones of alarms that change again and again within a batch.
+
+    Of alarms that return, the first and the last.
+    """
+    left = Counter(alarm.id for _, _, alarm, _ in acts)
+    most = dict.fromkeys(left, MOST_ACTS) | {alarm.id: 2 for _, action, alarm, _ in acts if action == RETURNED}
+    kept, number = list[_Act](), Counter[str]()
+    for act in acts:
+        alarm = act[2].id
+        left[alarm] -= 1
+        if number[alarm] < most[alarm] - 1 or not left[alarm]:
+            number[alarm] += 1
+            kept.append(act)
+    return kept

@@ -60,6 +60,8 @@ alarms = Table(
     Column("cleared", Instant),
     # Time of the newest event that changed the alarm. Older events are only counted.
     Column("reported", Instant, nullable=False),
+    # When it went on record, whatever time its source says.
+    Column("recorded", Instant, nullable=False),
     Column("count", Integer, nullable=False),
     long_text("run"),
     long_text("note"),

@@ -43,6 +43,8 @@ from controller.intent.folding import (
     RENEWED,
     TOLD_WITHIN,
     Folded,
+    Received,
+    Room,
     admitted,
     digest,
     fold,
@@ -149,8 +151,15 @@ repairs = Table(
     Index("ix_repairs_at", "at"),
 )
 
+#: Faults that stand, came or changed; the number of alarms that went on record.
+_SINCE = bindparam("since", type_=Instant())
 _FAULTS = select(alarms.c.station, alarms.c.identity, alarms.c.source).where(
-    or_(alarms.c.cleared.is_(None), alarms.c.changed >= bindparam("since", type_=Instant()))
+    or_(alarms.c.cleared.is_(None), alarms.c.changed >= _SINCE, alarms.c.recorded >= _SINCE)
+)
+_MADE = (
+    select(alarms.c.station, alarms.c.source, func.count().label("number"))
+    .where(alarms.c.recorded >= _SINCE)
+    .group_by(alarms.c.station, alarms.c.source)
 )
 #: Guard: only one transaction at a time begins a repair.
 _BEGINNING = "repairs"
@@ -541,7 +550,7 @@ def _as_started(row: Row[Any]) -> StartedRepair:
 
 
 def _faults(tx: Tx, stations: Iterable[str]) -> dict[str, dict[str, AlarmSource]]:
-    """Faults of stations that stand or changed of late: their identities, with who vouches for them."""
+    """Faults of stations that stand or came or changed of late: their identities, with who vouches for them."""
     found: dict[str, dict[str, AlarmSource]] = {}
     for row in tx.rows(_FAULTS, alarms.c.station, stations, since=tx.now - TOLD_WITHIN):
         found.setdefault(row.station, {})[row.identity] = AlarmSource(row.source)
@@ -578,7 +587,8 @@ def _take(tx: Tx, reports: Sequence[AlarmReport]) -> list[Alarm]:
         by_id[alarm.id] = replace(by_id[alarm.id], alarm=alarm)
     newest = {key: by_id[one.alarm.id] for key, one in newest.items()}
     before = {name: one.alarm for name, one in by_id.items()}
-    fold_of = fold(batch, newest, {one: by_id[name] for one, name in known.items() if name in by_id}, _new_id)
+    again = {one: by_id[name] for one, name in known.items() if name in by_id}
+    fold_of = fold(batch, newest, again, _new_id, _room(tx, batch, newest))
     touched = fold_of.touched
     renewed = {name: was for name, was in before.items() if name in touched and _is_renewed(was, touched[name].alarm)}
     for source, action, alarm, report in fold_of.acts:
@@ -598,6 +608,16 @@ def _take(tx: Tx, reports: Sequence[AlarmReport]) -> list[Alarm]:
     touch(tx, (one.alarm.incident for one in worse))
     after = (fold_of.after[one] for one in digests)
     return [_as_recorded(found.get(one.id, touched[one.id].alarm), one) for one in after]
+
+
+def _room(tx: Tx, batch: Sequence[Received], newest: Mapping[str, Folded]) -> Room:
+    """Room for alarms of faults that return, where any may."""
+    number = Counter(one.fault for one in batch)
+    over = {name for name, one in newest.items() if not one.stands}
+    asked = {one.report.station for one in batch if one.fault in over or number[one.fault] > 1} - {""}
+    since = tx.now - TOLD_WITHIN
+    rows = tx.rows(_MADE, alarms.c.station, asked, since=since) if asked else ()
+    return Room(since, Counter({(row.station, AlarmSource(row.source)): row.number for row in rows}))
 
 
 def _new_id() -> str:
@@ -891,13 +911,17 @@ def _newest(tx: Tx, keys: set[str]) -> dict[str, Folded]:
         return {}
     newest = select(func.max(alarms.c.number)).where(alarms.c.identity.in_(sorted(keys))).group_by(alarms.c.identity)
     rows = tx.execute(select(alarms).where(alarms.c.number.in_(newest)).order_by(alarms.c.number).with_for_update())
-    return {row.identity: Folded(as_alarm(row), row.reported) for row in rows}
+    return {row.identity: _as_folded(row) for row in rows}
 
 
 def _with_ids(tx: Tx, ids: set[str]) -> dict[str, Folded]:
     """Alarms by id, with their rows locked."""
     rows = tx.execute(select(alarms).where(alarms.c.id.in_(sorted(ids))).with_for_update()) if ids else ()
-    return {row.id: Folded(as_alarm(row), row.reported) for row in rows}
+    return {row.id: _as_folded(row) for row in rows}
+
+
+def _as_folded(row: Row[Any]) -> Folded:
+    return Folded(as_alarm(row), row.reported, recorded=row.recorded)
 
 
 def _write(tx: Tx, touched: Collection[Folded]) -> None:
@@ -906,7 +930,7 @@ def _write(tx: Tx, touched: Collection[Folded]) -> None:
         if one.new:
             lists = {name: _as_json(getattr(one.alarm, name)) for name in LISTS}
             row = one.alarm.model_dump(mode="python") | {"identity": identity(one.alarm), "reported": one.reported}
-            row["spreads"] = may_be_root(one.alarm)
+            row |= {"recorded": tx.now, "spreads": may_be_root(one.alarm)}
             new.append({name: getattr(value, "value", value) for name, value in (row | lists).items()})
         else:
             values = {name: getattr(one.alarm, name) for name in _CHANGED} | {"reported": one.reported}

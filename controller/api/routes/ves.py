@@ -72,7 +72,9 @@ async def publish_event(
 async def publish_batch(
     request: Request, backend: Backend, who: Annotated[Person, needs(Permission.WEBHOOK)]
 ) -> Response:
-    """Accept a batch of events (`publishEventBatch`), all or none.
+    """Accept a batch of events (`publishEventBatch`). The answer comes when all are on record.
+
+    Long calls are taken in by pieces: what is on record when a call fails counts as repeated when it comes again.
 
     Events of unknown sources are counted; the call is refused only if there are no others.
     """
@@ -109,17 +111,19 @@ async def _published(form: type[_One | _Batch], request: Request, backend: Servi
 
 
 async def _taken_in(backend: Services, found: _Read) -> int:
-    """Put the events of a call on record in one transaction; a call with only faults shares it with other calls.
+    """Put the events of a call on record: its faults together with those of other calls, and then all others.
+
+    A call that fails between them comes again: it is answered once all are on record.
 
     Returns the number of faults that are too many.
     """
-    if found.beats or found.registered or found.ready or found.changed:
-        taken = await run_in_threadpool(_keep, backend, found)
-    elif found.reports or found.refused:
+    beyond = 0
+    if found.reports or found.refused:
         taken = await backend.intake.report(backend.take_reports, found.reports, found.refused, found.real)
-    else:
-        return 0
-    return taken.count(None)
+        beyond = taken.count(None)
+    if found.beats or found.registered or found.ready or found.changed:
+        await run_in_threadpool(_keep, backend, found)
+    return beyond
 
 
 def _read(form: type[_One | _Batch], body: bytes, backend: Services) -> _Read | str:
@@ -243,24 +247,22 @@ def _registration(event: VesEvent) -> dict[str, str]:
     return {name: str(value)[:_LETTERS] for name, value in content.items()}
 
 
-def _keep(backend: Services, found: _Read) -> list[Alarm | None]:
-    taken, returned, hurried = backend.store.transaction(_kept, found, backend.clock.now())
-    if any(taken) or returned:
+def _keep(backend: Services, found: _Read) -> None:
+    returned, hurried = backend.store.transaction(_kept, found, backend.clock.now())
+    if returned:
         backend.wakeups.wake_scheduler()
     if hurried:
         backend.wakeups.wake_collectors()
-    return taken
 
 
-def _kept(store: Store, found: _Read, now: datetime) -> tuple[list[Alarm | None], list[Alarm], list[str]]:
+def _kept(store: Store, found: _Read, now: datetime) -> tuple[list[Alarm], list[str]]:
     _, network = store.networks.get()
     back = store.heartbeats.beat(found.beats, _INTERVAL)
     for device, fields in sorted(found.registered.items()):
         store.heartbeats.register(device, fields)
     store.healths.ask(found.changed)
     returned = [heartbeat_report(one, now, network.kind_of(one), lost=False) for one in back]
-    taken = store.alarms.take_told(found.reports, found.real, found.refused)
-    return taken, store.alarms.report_all(returned), store.collections.hurry(found.ready)
+    return store.alarms.report_all(returned), store.collections.hurry(found.ready)
 
 
 def _network(store: Store) -> Network | None:

@@ -270,7 +270,9 @@ def _severity(alert: AlertmanagerAlert, *, critical: bool) -> PerceivedSeverity:
 async def alertmanager(
     message: AlertmanagerWebhook, backend: Backend, who: Annotated[Person, needs(Permission.WEBHOOK)]
 ) -> Accepted:
-    """Accept alerts, all or none. The answer comes when they are on record; after 503 Alertmanager tries again.
+    """Accept alerts. The answer comes when all are on record; after 503 Alertmanager tries again.
+
+    Long calls are taken in by pieces: what is on record when a call fails counts as repeated when it comes again.
 
     Alerts that Alertmanager left out of the call (`truncatedAlerts`) are read from `MINKA_ALERTMANAGER_URL`. If that
     fails the answer is 503, although the alerts of the call are on record.

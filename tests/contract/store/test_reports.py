@@ -5,6 +5,9 @@ from __future__ import annotations
 import random
 from datetime import timedelta
 
+import pytest
+
+from controller.intent import folding
 from controller.models.alarm import Alarm, AlarmReport, AlarmSource, AlarmState
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Page
@@ -81,3 +84,43 @@ def test_old_reports_and_those_over_the_most_are_deleted(store: SqlStore, clock:
     assert len(store.reports.after(-1, 10)) == 3
     assert store.reports.prune(timedelta(days=30), 3) == 0
     assert len(alarms(store)) == 2, "alarms outlive their reports"
+
+
+def test_a_fault_that_comes_and_goes_without_end_makes_few_alarms_and_loses_nothing(
+    store: SqlStore, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folding, "MOST_TOLD", 5)
+    clock.pause(3600)
+    told = [said(at, str(at)).model_copy(update={"severity": (MAJOR, CLEARED)[at % 2]}) for at in range(201)]
+    for begin in range(0, len(told), 67):
+        assert None not in store.alarms.take_told(told[begin : begin + 67], (), {})
+    found = alarms(store)
+    assert (len(found), sum(one.count for one in found.values())) == (5, 201)
+    (last,) = [one for one in found.values() if one.cleared is None]
+    assert (last.state, last.changed) == (AlarmState.RAISED, told[-1].at)
+    assert store.incidents.get(last.incident).closed is None
+    rows = [row for row in store.audit.page(Page(limit=1000))[1] if row.action.startswith("alarm.")]
+    assert len(rows) <= 5 * 2 + 3 * 2
+    assert store.alarms.take_told([said(300, "over").model_copy(update={"severity": CLEARED})], (), {})[0] is not None
+    assert store.alarms.get(last.id).state is AlarmState.CLEARED
+    # After a day there is room again.
+    clock.pause(2 * 86_400)
+    now = (clock.now() - START).total_seconds()
+    (new,) = store.alarms.take_told([said(int(now), "again")], (), {})
+    assert new is not None
+    assert new.id not in found
+
+
+def test_faults_that_are_told_late_use_room_all_the_same(
+    store: SqlStore, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What began and ended days ago, as its source says, came today."""
+    monkeypatch.setattr(folding, "MOST_TOLD", 3)
+    clock.pause(5 * 86_400)
+    for number in range(6):
+        made_up = [
+            said(at, f"{number} {at}").model_copy(update={"severity": severity, "specific_problem": f"p-{number}"})
+            for at, severity in enumerate((MAJOR, CLEARED))
+        ]
+        store.alarms.take_told(made_up, (), {})
+    assert len(alarms(store)) == 3

@@ -21,7 +21,7 @@ from controller.api.intake import Intake
 from controller.api.routes import webhooks
 from controller.intent import folding
 from controller.models.alarm import Alarm, AlarmReport, AlarmSource, AlarmState, AlertRefusal, PerceivedSeverity
-from controller.models.errors import InputError
+from controller.models.errors import InputError, StoreError
 from controller.models.health import Health
 from controller.models.plan import LedgerNode
 from controller.ports.store import Page
@@ -207,13 +207,13 @@ async def test_unknown_alert_names_share_one_series_and_stay_apart(bench: ApiBen
     assert len([line for line in lines if line.startswith("minka_alarms{")]) == 2
 
 
-async def test_two_thousand_alerts_take_as_many_statements_as_two(
+async def test_three_hundred_alerts_take_as_many_statements_as_two_and_more_as_many_for_each_piece(
     bench: ApiBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("controller.intent.folding.MOST_TOLD", 10_000)
     await load(bench)
     counts = []
-    for size in (1, 2, 2000):  # the first call only warms up
+    for size in (1, 2, 300, 2000):  # the first call only warms up
         found: list[str] = []
 
         def count(_c: object, _cursor: object, statement: str, *_: object, found: list[str] = found) -> None:
@@ -226,6 +226,7 @@ async def test_two_thousand_alerts_take_as_many_statements_as_two(
         assert len(set(said["alarms"])) == size
         counts.append(len(found))
     assert counts[1] == counts[2] < 30
+    assert counts[3] < 7 * 30
 
 
 async def test_what_was_really_told_can_be_read(bench: ApiBench) -> None:
@@ -514,3 +515,46 @@ async def test_a_storm_of_one_tenants_alarms_keeps_no_others_call_waiting() -> N
     assert [{str(one) for one in await task} for task in tasks] == [{"movistar"}] * 21 + [{"claro"}]
     assert taken[:3] == [Counter(movistar=5), Counter(movistar=5, claro=1), Counter(movistar=10)]
     assert sum(taken, Counter()) == Counter(movistar=105, claro=1)
+
+
+async def test_a_long_call_is_taken_in_pieces_between_which_others_come() -> None:
+    intake, free, begun = Intake(longest=3), Event(), Event()
+    taken, refusals, broken = list[list[str]](), list[Mapping[str, int]](), [True]
+
+    def take(reports: Sequence[AlarmReport], refused: Mapping[str, int], _: Collection[str]) -> list[Alarm | None]:
+        taken.append([f"{report.tenant}{report.text}" for report in reports])
+        refusals.append(dict(refused))
+        begun.set()
+        free.wait(10)
+        if "a7" in taken[-1] and broken[0]:
+            raise StoreError
+        return [cast("Alarm", report.text) for report in reports]
+
+    def report(tenant: str, number: int) -> AlarmReport:
+        return AlarmReport(
+            station=STATION,
+            object="station",
+            tenant=tenant,
+            probable_cause="x",
+            severity=PerceivedSeverity.MAJOR,
+            source=AlarmSource.VES,
+            text=str(number),
+            at=AT + timedelta(seconds=number),
+        )
+
+    # What began last comes first in the call, and is folded last.
+    long = [report("a", number) for number in reversed(range(8))]
+    first = asyncio.create_task(intake.report(take, long, {"own": 2}, ()))
+    await asyncio.to_thread(begun.wait, 10)
+    other = asyncio.create_task(intake.report(take, [report("b", 1)], {}, ()))
+    await asyncio.sleep(0)
+    free.set()
+    assert list(map(str, await other)) == ["1"]
+    with pytest.raises(StoreError):
+        await first
+    assert taken == [["a0", "a1", "a2"], ["b1"], ["a3", "a4", "a5"], ["a6", "a7"]]
+    # It was not answered, comes again, and gets its answer in its own order.
+    broken.clear()
+    broken.append(False)
+    assert list(map(str, await intake.report(take, long, {"own": 2}, ()))) == list("76543210")
+    assert (refusals[:4], refusals[4:]) == ([{}] * 4, [{}, {}, {}, {"own": 2}])

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.intent.folding import Fold, Folded, digest, fold, folded, identity, in_order, placed
+from controller.intent import folding
+from controller.intent.folding import Fold, Folded, Room, digest, fold, folded, identity, in_order, in_pieces, placed
 from controller.models.alarm import DIVERGED, AlarmReport, AlarmSource, AlarmState, PerceivedSeverity, RecordedReport
 from tests.support.records import START, replayed
 
@@ -40,7 +41,8 @@ BATCHES = st.lists(st.lists(REPORTS, max_size=8), max_size=5)
 class Record:
     """What the store keeps: the newest alarms, and reports with what became of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: Room | None = None) -> None:
+        self.room = room
         self.alarms: dict[str, Folded] = {}
         self.reports: dict[str, RecordedReport] = {}
         self._ids = (f"a-{number}" for number in count())
@@ -52,7 +54,7 @@ class Record:
         heard = {
             one.digest: self.alarms[self.reports[one.digest].alarm] for one in received if one.digest in self.reports
         }
-        made = fold(received, newest, heard, lambda: next(self._ids))
+        made = fold(received, newest, heard, lambda: next(self._ids), self.room)
         self.alarms |= made.touched
         for one in received:
             self._keep(one.digest, one.report, one.count, made.after[one.digest].id)
@@ -224,3 +226,93 @@ def test_a_fault_that_a_person_cleared_stands_again_from_the_later_of_both(told:
     since = START + timedelta(seconds=stands_since)
     assert (again.alarm.changed, again.alarm.seen) == (since, since)
     assert again.reported == START + timedelta(seconds=told)
+
+
+# -------------------------------------------------- a fault that comes and goes
+
+
+def flaps(number: int, begin: int = 0) -> list[AlarmReport]:
+    """A fault that comes and goes so often."""
+    severities = (MAJOR, CLEARED) * number
+    return [report(severity, begin + at, body=str(begin + at)) for at, severity in enumerate(severities)]
+
+
+@pytest.mark.parametrize("size", [1, 7, 100])
+def test_a_fault_that_comes_and_goes_makes_no_more_alarms_than_there_is_room_for(
+    size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folding, "MOST_TOLD", 5)
+    record, acts, told = Record(Room(START)), 0, [*flaps(50), report(MINOR, 200)]
+    for start in range(0, len(told), size):
+        made = record.take(told[start : start + size])
+        of_last = [action for _, action, alarm, _ in made.acts if alarm.id == "a-4"]
+        assert len(of_last) <= 2
+        acts += len(made.acts)
+    # Nothing is lost: all are counted, and the fault stands as it was told last.
+    assert record.alarms.keys() == {f"a-{number}" for number in range(5)}
+    assert sum(one.alarm.count for one in record.alarms.values()) == len(told) == len(record.reports)
+    last = record.alarms["a-4"].alarm
+    assert (last.state, last.severity, last.cleared) == (AlarmState.RAISED, MINOR, None)
+    assert acts < len(told) or size == 1
+    # Its clear is not dropped.
+    record.take([report(CLEARED, 201)])
+    assert record.alarms["a-4"].alarm.state is AlarmState.CLEARED
+
+
+def test_what_returns_after_more_than_a_day_or_was_repaired_is_a_new_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folding, "MOST_TOLD", 0)
+    now, _ = folded(None, report(MAJOR, 0), lambda: "a-1")
+    over, _ = folded(now, report(CLEARED, 1), lambda: "a-2")
+    repaired = replace(over, alarm=over.alarm.model_copy(update={"state": AlarmState.REPAIRED}))
+    old = replace(over, recorded=START - timedelta(seconds=1))
+    of_none = replace(over, alarm=over.alarm.model_copy(update={"station": ""}))
+    ids = [
+        folded(one, report(MAJOR, 2, one.alarm.station), lambda: "a-2", Room(START))[0].alarm.id
+        for one in (over, replace(over, recorded=START), old, repaired, of_none)
+    ]
+    assert ids == ["a-1", "a-1", "a-2", "a-2", "a-2"]
+
+
+def test_people_who_were_told_of_a_fault_that_comes_and_goes_are_not_told_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(folding, "MOST_TOLD", 0)
+    now, _ = folded(None, report(MAJOR, 0), lambda: "a-1")
+    told = replace(now, alarm=now.alarm.model_copy(update={"state": AlarmState.ESCALATED}))
+    over, _ = folded(told, report(CLEARED, 1), lambda: "a-2")
+    back, action = folded(over, report(MINOR, 2), lambda: "a-2", Room(START))
+    assert (action, back.alarm.id, back.alarm.state, back.stands) == (
+        *("alarm.returned", "a-1"),
+        *(AlarmState.ESCALATED, True),
+    )
+    assert (back.alarm.severity, back.alarm.raised) == (MINOR, now.alarm.raised)
+
+
+def test_a_shelved_fault_that_comes_and_goes_stays_shelved_unless_it_is_worse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folding, "MOST_TOLD", 0)
+    now, _ = folded(None, report(MINOR, 0), lambda: "a-1")
+    shelved = {"shelved_until": START + timedelta(hours=1), "shelved_severity": MINOR}
+    over, _ = folded(replace(now, alarm=now.alarm.model_copy(update=shelved)), report(CLEARED, 1), lambda: "a-2")
+    for severity, stays in ((MINOR, True), (MAJOR, False)):
+        back, _ = folded(over, report(severity, 2), lambda: "a-2", Room(START))
+        assert (back.alarm.id, back.alarm.is_shelved(START + timedelta(seconds=3))) == ("a-1", stays)
+
+
+def test_an_alarm_that_changes_again_and_again_within_a_batch_makes_few_rows_of_the_trail() -> None:
+    record = Record()
+    made = record.take([report((MAJOR, MINOR)[at % 2], at, body=str(at)) for at in range(100)])
+    assert len(made.acts) == folding.MOST_ACTS
+    first, *_, last = (row.at for *_, row in made.acts)
+    assert (first, last) == (START, START + timedelta(seconds=99))
+
+
+@given(st.lists(REPORTS, max_size=30), st.integers(1, 7))
+def test_pieces_of_a_call_fold_into_the_same_alarms_as_all_at_once(batch: list[AlarmReport], most: int) -> None:
+    whole, cut = Record(), Record()
+    whole.take(batch)
+    pieces = in_pieces(batch, most)
+    assert sorted(place for piece in pieces for place in piece) == list(range(len(batch)))
+    for piece in pieces:
+        assert len(piece) <= most
+        cut.take([batch[place] for place in piece])
+    assert plain(cut.alarms.values()) == plain(whole.alarms.values())

@@ -35,6 +35,7 @@ def upgrade() -> None:
         sa.Column("changed", sa.DateTime(timezone=True), nullable=False),
         sa.Column("cleared", sa.DateTime(timezone=True), nullable=True),
         sa.Column("reported", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("recorded", sa.DateTime(timezone=True), nullable=False),
         sa.Column("count", sa.Integer(), nullable=False),
         sa.Column("run", sa.Text(), server_default="", nullable=False),
         sa.Column("note", sa.Text(), server_default="", nullable=False),
